@@ -1,10 +1,13 @@
 """Options declared once, as annotated fields or parameters: what is said of each, and how a command line spells it."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import MISSING, dataclass, fields
-from typing import Any, get_args, get_type_hints
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Annotated, Any, get_args, get_type_hints
 
-from affectml.errors import BadInput, did_you_mean
+from annotated_types import Ge
+
+from affectml.errors import BadInput, did_you_mean, option
 
 MOST_SEED = 2**32 - 1  # numpy's
 MOST_THREADS = 1_024  # with more than it can start torch crashes
@@ -16,14 +19,52 @@ class Help:
 
     default: what holds without the option, where its value does not say so. metavar: what its value looks like. most:
     the largest number allowed; the smallest is the type's own (annotated_types.Ge). read: makes the value of the words
-    of an option that may be given several times.
+    of an option that may be given several times. path: whether a text names a file or folder, which shells complete.
+    env: an environment variable that says it too. hidden: whether it is listed nowhere, as an earlier name.
     """
 
     text: str
     default: str = ""
     metavar: str | None = None
     most: int | None = None
-    read: Callable[[Sequence[str]], Any] | None = None
+    read: Callable[..., Any] | None = None
+    path: bool = False
+    env: str | None = None
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Argument(Help):
+    """The same of what is given by its place, without a name."""
+
+
+# What several commands ask.
+Seed = Annotated[int, Ge(0), Help("Seed of every random choice; same seed, same result.", most=MOST_SEED)]
+Threads = Annotated[
+    Annotated[int, Ge(1)] | None,
+    Help("Threads for torch; part of what makes a result repeatable.", default="cores - 1", most=MOST_THREADS),
+]
+Device = Annotated[
+    str | None, Help("Where the encoder runs: cpu, cuda, cuda:1, mps.", default="cuda where there is one, else cpu")
+]
+Tau = Annotated[float, Help("Lowest rate at which a label belongs to an image's set.", default="1/3")]
+Prompts = Annotated[
+    str, Help("Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +.")
+]
+Templates = Annotated[
+    tuple[str, ...],
+    Help(
+        'Sentence that a label is put into, e.g. "a photo that evokes {label}"; several are averaged.',
+        default="the taxonomy's first",
+    ),
+]
+Groups = Annotated[
+    tuple[str, ...],
+    Help(
+        "Column of images.parquet, or of annotators.parquet, to judge the model by; may be given several times.",
+        default="all columns of 2 to 12 levels",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -52,11 +93,24 @@ def options_of(holder: type) -> list[Option]:
     """The options that a dataclass declares: its annotated fields, in their order."""
     hints: Any = get_type_hints(holder, include_extras=True)
     every: Any = fields(holder)
-    return [
-        option_of(f.name, hints[f.name], f.default if f.default_factory is MISSING else f.default_factory())
-        for f in every
-        if hasattr(hints[f.name], "__metadata__")
-    ]
+    return [option_of(f.name, hints[f.name], _default(f)) for f in every if hasattr(hints[f.name], "__metadata__")]
+
+
+def _default(field: Any) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is MISSING else field.default
+
+
+def options_asked(function: Callable[..., Any], *, after: int = 0) -> Iterator[tuple[str, type | None, Option]]:
+    """(parameter, the dataclass whose field the option is, option) of what a function asks after so many parameters."""
+    hints = get_type_hints(function, include_extras=True)
+    for parameter in list(inspect.signature(function).parameters.values())[after:]:
+        hint = hints[parameter.name]
+        if is_dataclass(hint) and isinstance(hint, type):
+            yield from ((parameter.name, hint, option) for option in options_of(hint))
+        else:
+            yield parameter.name, None, option_of(parameter.name, hint, parameter.default)
 
 
 def parse_mapping(pairs: Iterable[str], *, option: str = "--map") -> dict[str, str]:
@@ -82,8 +136,8 @@ def parse_mapping(pairs: Iterable[str], *, option: str = "--map") -> dict[str, s
     return mapping
 
 
-def parse_settings(words: Iterable[str], *, option: str = "--set") -> dict[str, str]:
-    """OPTION=VALUE, each option once.
+def parse_settings(words: Iterable[str], *, option: str = "--set", example: str = "l2=0.1") -> dict[str, str]:
+    """OPTION=VALUE, each option once. example: for the words of an error.
 
     >>> parse_settings(["l2 = 0.1", "weight-decay=1"])
     {'l2': '0.1', 'weight_decay': '1'}
@@ -93,7 +147,7 @@ def parse_settings(words: Iterable[str], *, option: str = "--set") -> dict[str, 
         name, equals, value = word.partition("=")
         name = name.strip().replace("-", "_")
         if not (name and equals):
-            raise BadInput(f"{option} {word}: expected OPTION=VALUE, e.g. {option} l2=0.1")
+            raise BadInput(f"{option} {word}: expected OPTION=VALUE, e.g. {option} {example}")
         if name in found:
             raise BadInput(f"{option} {word}: {name} is set twice; leave one out")
         found[name] = value.strip()
@@ -107,6 +161,16 @@ def parse_list(text: str | None) -> list[str] | None:
     ['joy', 'awe']
     """
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def check_range(config: Any) -> None:
+    """Raise BadInput for a number of a config that is below the least, or above the most, that its option takes."""
+    for each in options_of(type(config)):
+        value, least, most = getattr(config, each.name), each.least, each.help.most
+        if value is None or least is None or least <= value <= (value if most is None else most):
+            continue
+        wanted = f"at least {least}" if most is None else f"{least} to {most:,}"
+        raise BadInput(f"{option(each.name, value)}: expected {wanted}")
 
 
 def check_choice(option: str, value: str, choices: Sequence[str]) -> None:

@@ -7,8 +7,9 @@ from typer.core import TyperGroup
 
 from affectml._progress import QUIET
 from affectml._version import __version__
+from affectml.cli._command import App
 from affectml.cli.ablate import app as ablate_app
-from affectml.cli.ask import ask
+from affectml.cli.answers import ask, judge
 from affectml.cli.audit import audit
 from affectml.cli.compare import compare
 from affectml.cli.crosseval import crosseval
@@ -16,16 +17,16 @@ from affectml.cli.doctor import doctor
 from affectml.cli.duplicates import duplicates
 from affectml.cli.embed import embed
 from affectml.cli.explain import explain
-from affectml.cli.explore import explore
 from affectml.cli.export import export
 from affectml.cli.fetch import fetch
 from affectml.cli.import_ import app as import_app
-from affectml.cli.judge import judge
 from affectml.cli.labels import app as labels_app
+from affectml.cli.pages import explore, relabel
+from affectml.cli.plan import plan
 from affectml.cli.predict import predict
-from affectml.cli.relabel import relabel
 from affectml.cli.report import report
 from affectml.cli.runs import demo_data, evaluate, runs, train
+from affectml.cli.study import app as study_app
 from affectml.cli.taxonomy import app as taxonomy_app
 
 # What is there when a command is stopped, beside what the interruption's notes say; what others wrote is whole.
@@ -61,7 +62,7 @@ class Commands(TyperGroup):
             raise typer.Exit(130) from None
 
 
-app = typer.Typer(
+app = App(
     cls=Commands,
     name="affectml",
     help="Predict the emotions that images evoke, where several answers are right: train small heads on frozen CLIP "
@@ -70,28 +71,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-app.command()(train)
-app.command()(predict)
-app.command()(evaluate)
-app.command()(runs)
-app.command()(explain)
-app.command()(explore)
-app.command("demo-data")(demo_data)
-app.command()(embed)
-app.command()(fetch)
-app.command()(duplicates)
-app.command()(audit)
-app.command()(relabel)
-app.command()(crosseval)
-app.command()(compare)
-app.command()(report)
-app.command()(ask)
-app.command()(judge)
-app.command()(export)
-app.command()(doctor)
+for command in (
+    train, predict, evaluate, runs, explain, explore, demo_data, embed, fetch, duplicates, audit, relabel, plan,
+    crosseval, compare, report, ask, judge, export, doctor,
+):  # fmt: skip
+    app.command()(command)
 app.add_typer(ablate_app, name="ablate")
 app.add_typer(import_app, name="import")
 app.add_typer(labels_app, name="labels")
+app.add_typer(study_app, name="study")
 app.add_typer(taxonomy_app, name="taxonomy")
 
 

@@ -1,21 +1,17 @@
 """How `affectml labels` prints: tables for people, JSON for programs."""
 
-import shlex
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from affectml.cli._print import print_json, print_table
+from affectml.people.labelling import stopped_words
 from affectml_annotation import Aggregate, Progress
 from affectml_annotation.agreement.report import AgreementReport
-from affectml_annotation.store.place import shown
-
-if TYPE_CHECKING:
-    from affectml.people.erasing import ErasedPeople
+from affectml_annotation.study.overview import as_text
 
 
 def records(table: pd.DataFrame) -> list[dict[Any, Any]]:
@@ -63,6 +59,8 @@ def show_status(where: str, progress: Progress, people: pd.DataFrame, json: bool
         ],
         numbers=False,
     )
+    if progress.stopped is not None:
+        print(stopped_words(progress.stopped))
     rows = rows.assign(last_answer=[_cell(v) if pd.isna(v) else f"{v:%Y-%m-%d %H:%M}" for v in rows["last_answer"]])
     _table("Annotators", rows)
 
@@ -73,6 +71,11 @@ def show_agreement(where: str, report: AgreementReport, json: bool) -> None:
         print_json({"of": where, **report.to_dict()})
         return
     print(f"judgements of {where}")
+    if report.minimum is not None:
+        print(
+            f"  the first {report.minimum} answers to each image: images stop early, and how far people who were asked"
+        )
+        print("  later are apart says little of the rest; each annotator: all their answers")
     alphas = {**{f"sets, {name}": a for name, a in report.sets.items()}, **report.numbers}
     print_table(
         "Krippendorff's alpha",
@@ -135,32 +138,7 @@ def show_checks(where: str, report: pd.DataFrame, checks: pd.DataFrame | None, j
         _table(f"Attention checks ({0 if checks is None else len(checks)}) and repeats", rows)
 
 
-def show_erased(dataset: Path, people: Sequence[str], done: "ErasedPeople") -> None:
-    """What left, and what stays until a target is made and a run trained again."""
-    print(f"{done.judgements} judgements of {', '.join(people)} taken out of {dataset}, for good")
-    if done.files:
-        print(f"  changed: {', '.join(done.files)}")
-    for name, command in done.targets.items():
-        again = f"make it again: {command}" if command else "nobody's answers are left: remove it from dataset.json"
-        print(f"  target {name} still counts them, without names; {again}")
-    print("  a task that they have not withdrawn from (`affectml labels withdraw`, or “Your part” on the page)")
-    print("  still has their answers: an export of it would add them again")
-    for place in done.named:
-        if (place / "dataset.json").is_file():
-            way_out = shlex.join(["affectml", "labels", "erase", shown(place), *people])
-        elif (place / "audit.parquet").is_file():
-            way_out = f"affectml audit {shlex.quote(str(dataset))} makes it anew without them"
-        else:
-            way_out = "yours to delete, or to write again"
-        print(f"  {shown(place)} still names them: {way_out}")
-    if not done.learned:
-        print("  no run by person was found that knows them; --runs FOLDER looks in other places")
-        return
-    print("thresholds and tastes taken out of what runs know of people, for good:")
-    for one in done.learned:
-        print(f"  {one.file}: {one.people} of its people")
-    print("  what a run learned of all people together it learned from their answers too, and keeps. For a run without")
-    print("  them make the targets again, remove the run with its people file, and train anew:")
-    for one in done.learned:
-        gone = "its run is not beside it" if one.run is None else f"{one.run} does not say how it was trained"
-        print(f"    {one.command or f'{one.file}: {gone}'}")
+def show_people(people: pd.DataFrame) -> None:
+    """How the people of a study work."""
+    if len(people):
+        _table("People", as_text(people))

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pandas as pd
 
@@ -28,15 +28,24 @@ from affectml_annotation.exchange.dataset_folder import Collected, write_dataset
 from affectml_annotation.exchange.erasing import note_written
 from affectml_annotation.exchange.files import readable
 from affectml_annotation.exchange.formats import format_to_write, guess_format
+from affectml_annotation.stopping import Overlap, Until
 from affectml_annotation.store.label_store import is_database
 from affectml_annotation.store.place import database_of, dataset_of, find_database, holds_task, shown
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
-_TABLES: Mapping[str, Callable[[Path], pd.DataFrame]] = {
+PREDICTIONS: Mapping[str, Callable[[Path], pd.DataFrame]] = {
     ".csv": lambda path: pd.read_csv(path, dtype={"image": "str"}),
     ".parquet": pd.read_parquet,
     ".jsonl": lambda path: pd.read_json(path, lines=True, dtype={"image": "str"}),
 }
+
+
+def overlap_of(fewest: int, most: int | None, mean: float | None, until: str) -> int | Overlap:
+    """How many people answer an image, as the options say it. Raises BadInput where one needs the other."""
+    if (most is None) != (mean is None):
+        raise BadInput("--most and --mean go together: 3 people for all images, but 12 at most and 5 on average, are "
+                       "--overlap 3 --most 12 --mean 5")  # fmt: skip
+    return fewest if most is None or mean is None else Overlap(fewest, most, mean, cast(Until, until))
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +58,7 @@ class Source:
     checks: pd.DataFrame | None = None
     repeats: pd.DataFrame | None = None
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    minimum: int | None = None  # people every image has, where some stop early
 
     def attribute(self, name: str | None) -> dict[str, object] | None:
         """Annotator to their value of an attribute; None where none was asked for."""
@@ -65,6 +75,7 @@ def open_source(source: str | None, db: str | None = None, empty: str | None = N
     if source is None or is_database(source):
         with open_task(db if source is None else source, to_read=True) as store:
             rounds, checks, people = store.rounds(), store.checks(), store.annotators()
+            stopping = store.stopping()
             return Source(
                 where=store.database.where,
                 judgements=store.judgements(),
@@ -72,6 +83,7 @@ def open_source(source: str | None, db: str | None = None, empty: str | None = N
                 checks=checks if len(checks) else None,
                 repeats=rounds[rounds["purpose"] == "repeat"],
                 attributes=dict(zip(people["annotator_id"], people["attributes"], strict=True)),
+                minimum=None if stopping is None else stopping["min"],
             )
     path = Path(source)
     if not path.exists():
@@ -95,6 +107,7 @@ def open_source(source: str | None, db: str | None = None, empty: str | None = N
         judgements,
         labels,
         attributes={str(who): {str(k): v for k, v in row.dropna().items()} for who, row in people.iterrows()},
+        minimum=None if dataset.stopping is None else dataset.stopping.min,
     )
 
 
@@ -170,41 +183,31 @@ def own_dataset(store: LabelStore) -> Path:
     return Path(shown(folder))
 
 
-@dataclass(frozen=True)
-class Export:
-    """What to write where: a data set's target and how it is aggregated; the folder of its images."""
+def export_store(
+    store: LabelStore, to: Path, *, kind: str | None, target: str, method: Any, rounds: Any, images: Path | None,
+    replace: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Write a store's judgements; returns how many and what is to be said of it.
 
-    to: Path
-    kind: str | None
-    target: str
-    method: Any
-    images_root: Path | None
-    rounds: Any
-    replace: bool
-
-
-def export_store(store: LabelStore, asked: Export) -> dict[str, Any]:
-    """Write a store's judgements; returns how many and what is to be said of it."""
-    kind = asked.kind or format_to_write(asked.to)
-    told: dict[str, Any] = {"db": store.database.where, "to": str(asked.to), "format": kind}
+    target, method, images: of a data set, the target, how it is aggregated, and the folder of the image files.
+    """
+    kind = kind or format_to_write(to)
+    told: dict[str, Any] = {"db": store.database.where, "to": str(to), "format": kind}
     if kind == "dataset":
         collected = Collected.of(store)
-        weights: Literal["agreement"] | None = "agreement" if asked.method == "weighted" else None
-        make = partial(
-            aggregate, labels=store.settings.labels, method=asked.method, weights=weights, rounds=asked.rounds
-        )
-        done = write_dataset_folder(
-            asked.to, collected, {asked.target: make}, images_root=asked.images_root, replace=asked.replace
-        )
+        weights: Literal["agreement"] | None = "agreement" if method == "weighted" else None
+        make = partial(aggregate, labels=store.settings.labels, method=method, weights=weights, rounds=rounds)
+        done = write_dataset_folder(to, collected, {target: make}, images_root=images, replace=replace)
         told |= {"rows": len(collected.judgements)} | asdict(done)
     else:
-        judgements, settings = store.judgements(), store.settings
+        judgements, settings, stopping = store.judgements(), store.settings, store.stopping()
         notes = write_judgements(
-            judgements, asked.to, kind, name=settings.name, question=settings.question, replace=asked.replace  # type: ignore[arg-type]
+            judgements, to, kind, name=settings.name, question=settings.question, replace=replace,  # type: ignore[arg-type]
+            minimum=None if stopping is None else stopping["min"],
         )  # fmt: skip
         told |= {"rows": len(judgements), "notes": notes}
     own = store.dataset
-    if own is not None and own.resolve() != asked.to.resolve() and not note_written(own, asked.to):
+    if own is not None and own.resolve() != to.resolve() and not note_written(own, to):
         told["notes"] = [*told["notes"], f"no note of this export can be kept beside {own}"]
     return told
 
@@ -221,7 +224,7 @@ def images_to_queue(store: LabelStore, queue: Path | None, top: int, *, people: 
     if not queue.exists():
         raise BadInput(f"{queue}: no such file or run folder")
     known = set(store.images()["image_id"])
-    if queue.is_dir() or queue.suffix.lower() in _TABLES:
+    if queue.is_dir() or queue.suffix.lower() in PREDICTIONS:
         table = _predictions(queue)
         with _said_of(queue):
             found = [str(i) for i in model_uncertainty(table, labels).index if i in known]
@@ -249,7 +252,7 @@ def _predictions(path: Path) -> pd.DataFrame:
             raise BadInput(f"{path}: no predictions.parquet in it, so it is no run folder")
         path = path / "predictions.parquet"
     try:
-        table = _TABLES[path.suffix.lower()](path)
+        table = PREDICTIONS[path.suffix.lower()](path)
     except Exception as error:  # pandas and pyarrow raise many kinds for a damaged file
         raise BadInput(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
     if "image" not in table and "image_id" not in table:

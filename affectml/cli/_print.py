@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from affectml.report.tables import Table as Shown
+
 
 LOG_WIDTH = 140  # columns; prose in a cell wraps there
 
@@ -23,13 +25,15 @@ def print_table(
     *,
     numbers: bool = True,
     best: Collection[tuple[int, int]] = (),
+    keys: int = 1,
 ) -> None:
     """A table on standard output; columns after the first are right-aligned unless `numbers` is false.
 
     best: (row, column) of cells that a terminal shows bold.
 
     In a pipe or a log it is as wide as it needs to be, up to LOG_WIDTH. On a terminal too narrow for it,
-    intervals move under their values, and names break after an underscore.
+    intervals move under their values, names break after an underscore, and columns whose words would not fit
+    go on in a table below, after the first `keys` columns again.
     """
     from rich.console import Console
 
@@ -41,7 +45,36 @@ def print_table(
     elif needed > console.width:
         cells = [[_broken(row[0], 20), *(cell.replace(" ±", "\n±") for cell in row[1:])] for row in cells]
         columns = [_broken(column, 8) for column in columns]
+        for number, part in enumerate(_parts(columns, cells, keys, console.width)):
+            bold = [(row, part.index(at)) for row, at in best if at in part]
+            these = [[row[at] for at in part] for row in cells]
+            said = f"{title}, continued" if number else title
+            console.print(_table(said, [columns[at] for at in part], these, numbers, bold, whole=True))
+        return
     console.print(_table(title, columns, cells, numbers, best))
+
+
+def _least(cells: Sequence[str]) -> int:
+    """The width of a column in which no word breaks, but those that are very long."""
+    return min(max(map(len, " ".join(cells).split()), default=0), 24)
+
+
+def _parts(columns: Sequence[str], rows: Sequence[Sequence[str]], keys: int, width: int) -> list[list[int]]:
+    """The columns of each table that a `width` takes; the first `keys` in all."""
+    least = [_least(column) + 3 for column in zip(columns, *rows, strict=True)]  # a space on both sides, and a rule's
+    parts = [list(range(keys))]
+    for at in range(keys, len(columns)):
+        if len(parts[-1]) > keys and sum(least[i] for i in (*parts[-1], at)) > width:
+            parts.append(parts[0][:keys])
+        parts[-1].append(at)
+    return parts
+
+
+def show(table: "Shown", *, bold: bool = False, numbers: bool = True, keys: int = 1) -> None:
+    """A report's table with its note; bold: as the report has it."""
+    print_table(table.title, table.columns, table.rows, numbers=numbers, best=table.best if bold else (), keys=keys)
+    if table.note:
+        print(f"  {table.note}\n")
 
 
 def _table(
@@ -50,14 +83,24 @@ def _table(
     rows: Sequence[Sequence[str]],
     numbers: bool,
     best: Collection[tuple[int, int]],
+    *,
+    whole: bool = False,
 ) -> "Table":
+    """whole: names wrap between words, and columns of short words keep their width."""
+    from textwrap import fill
+
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for place, column in enumerate(columns):
-        table.add_column(escape(column), justify="right" if place and numbers else "left", overflow="fold")
+        cells = [row[place] for row in rows]
+        least = _least([column, *cells])
+        keeps = whole and max((len(line) for cell in cells for line in cell.split("\n")), default=0) <= least
+        name = fill(column, least) if keeps and "\n" not in column else column
+        side: Any = "right" if place and numbers else "left"
+        table.add_column(escape(name), justify=side, overflow="fold", no_wrap=keeps)
     for at, row in enumerate(rows):
         table.add_row(*(f"[b]{escape(cell)}[/b]" if (at, c) in best else escape(cell) for c, cell in enumerate(row)))
     return table

@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
-from affectml.cli._print import print_json, print_table
+from affectml.cli._print import print_json, print_table, show
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from affectml.pictures import Bad
     from affectml.predicting import Prediction
     from affectml.predicting.parts import PredictionFile
-    from affectml.report.tables import Table
     from affectml.runs import RunFolder
 
 SHOWN = 50  # images of a table; --out has all
@@ -74,7 +73,7 @@ def print_judged(result: "JudgedAnswers") -> None:
         print(f"  {line}")
     print()
     for table in result.tables():
-        _show(table, bold=True)
+        show(table, bold=True)
     for line in result.findings:
         print(line)
     print()
@@ -143,9 +142,9 @@ def _print_metrics(
     levels: dict[str, Any] | None = None,
     subgroups: dict[str, Any] | None = None,
 ) -> None:
-    from affectml.report.promise_table import promise_table
+    from affectml.report import main_table, people_table, tau_table
     from affectml.report.sections.subgroups import subgroup_lines
-    from affectml.report.tables import by_person_tables, levels_table, main_table, notes, people_table, tau_table
+    from affectml.report.tables import by_person_tables, levels_table, notes, promise_table
 
     # Results per label and per subgroup are in the report: here the figures have to fit a screen.
     tables = [
@@ -158,15 +157,9 @@ def _print_metrics(
     ]
     for table in tables:
         if table is not None:
-            _show(table)
+            show(table)
     for line in notes(metrics):
         print(f"  {line}")
     for line in subgroup_lines(subgroups):
         print(f"  {line}")
     print()
-
-
-def _show(table: "Table", *, bold: bool = False) -> None:
-    print_table(table.title, table.columns, table.rows, best=table.best if bold else ())
-    if table.note:
-        print(f"  {table.note}\n")

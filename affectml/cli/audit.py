@@ -3,65 +3,58 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from annotated_types import Ge
 
-from affectml._options import MOST_SEED
-from affectml.cli._there import there
-from affectml.cli.runs import Json, _say
+from affectml._options import MOST_SEED, Argument, Help
+from affectml.cli._command import Json, say, there
+from affectml.cli._print import print_json, print_table
 
 SHOWN = 10  # rows of a check on the screen; the files have all
 
 
 def audit(
-    dataset: Annotated[Path, typer.Argument(help="Data set folder.")],
+    dataset: Annotated[Path, Argument("Data set folder.")],
     run: Annotated[
-        Path | None,
-        typer.Option(
-            help="Run folder whose target, encoder and kind of head are taken.", show_default="a linear head"
-        ),
+        Path | None, Help("Run folder whose target, encoder and kind of head are taken.", default="a linear head")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Target to look at.", show_default="the only one")] = None,
+    target: Annotated[str | None, Help("Target to look at.", default="the only one")] = None,
     encoder: Annotated[
-        str | None,
-        typer.Option(help="Encoder whose embeddings are taken.", show_default="the one the data set is embedded with"),
+        str | None, Help("Encoder whose embeddings are taken.", default="the one the data set is embedded with")
     ] = None,
     people: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Read shares as those of so many people an image.",
-            show_default="shares without a number of people are not checked",
+        Ge(1),
+        Help(
+            "Read shares as those of so many people an image.",
+            default="shares without a number of people are not checked",
         ),
     ] = None,
-    top: Annotated[
-        int, typer.Option(min=1, help="Images, and answers, to keep in the table, beyond chance or not.")
-    ] = 100,
+    top: Annotated[int, Ge(1), Help("Images, and answers, to keep in the table, beyond chance or not.")] = 100,
     out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the page and the table.", show_default="DATASET-audit beside the data set"),
+        Path | None, Help("Folder for the page and the table.", default="DATASET-audit beside the data set")
     ] = None,
     queue: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Queue so many images for people, with as many controls, in random order.", show_default="none"
-        ),
+        Ge(1),
+        Help("Queue so many images for people, with as many controls, in random order.", default="none"),
     ] = None,
-    more: Annotated[int, typer.Option(min=1, help="With --queue: at least so many more people answer each image.")] = 1,
+    more: Annotated[int, Ge(1), Help("With --queue: at least so many more people answer each image.")] = 1,
     db: Annotated[
         str | None,
-        typer.Option(
-            "--db", envvar="AFFECTML_LABELS", help="With --queue: the labelling task's database.",
-            show_default="DATASET-labels.db beside the data set",
+        Help(
+            "With --queue: the labelling task's database.",
+            default="DATASET-labels.db beside the data set",
+            env="AFFECTML_LABELS",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the folds and of the queue's order.")] = 0,
+    seed: Annotated[int, Ge(0), Help("Seed of the folds and of the queue's order.", most=MOST_SEED)] = 0,
     json: Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """List what deserves a second look: copies, odd answers, people, labels, files and small groups."""
     there(datasets=[dataset], runs=[] if run is None else [run])
     from affectml._files import try_folder
     from affectml.auditing import CHECKS, audit_dataset, queue_audit, write_audit
     from affectml.cli._labels_task import open_task
-    from affectml.cli._print import print_json, print_table
     from affectml.data import Dataset
     from affectml.people.labelling import queued_words
     from affectml.runs import RunFolder
@@ -72,7 +65,7 @@ def audit(
         open_task(db or str(dataset)).close()  # before minutes of work, not after
     found = audit_dataset(
         Dataset.open(dataset), None if run is None else RunFolder.open(run), target=target, encoder=encoder,
-        people=people, queues=folder, top=top, seed=seed, say=_say,
+        people=people, queues=folder, top=top, seed=seed, say=say,
     )  # fmt: skip
     files = write_audit(found, folder)
     queued = None

@@ -3,24 +3,22 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from affectml.cli.runs import Json, _say
+from affectml._options import Argument, Help
+from affectml.cli._command import Json, say
+from affectml.cli._print import print_json
 
 
 def doctor(
-    folder: Annotated[Path, typer.Argument(help="Folder whose free space is told.")] = Path(),
+    folder: Annotated[Path, Argument("Folder whose free space is told.")] = Path(),
     encoder: Annotated[
-        str | None,
-        typer.Option(help="Measure, once on this machine, how fast this encoder embeds; its weights are loaded."),
+        str | None, Help("Measure, once on this machine, how fast this encoder embeds; its weights are loaded.")
     ] = None,
     json: Json = False,
 ) -> None:
     """Say what this machine has: versions, extras, cores, GPU, what images are embedded in, what tests need."""
     from affectml.checkup import checkup
-    from affectml.cli._print import print_json
 
-    found = checkup(folder, encoder=encoder, say=_say)
+    found = checkup(folder, encoder=encoder, say=say)
     if json:
         print_json({each.name: each.value for each in found})
     else:

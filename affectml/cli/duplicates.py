@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from affectml.cli.runs import Json
+from affectml._options import Argument, Help
+from affectml.cli._command import Json
+from affectml.cli._print import print_json, print_table
 
 if TYPE_CHECKING:
     from affectml.duplicates import Duplicates
@@ -14,31 +16,24 @@ SHOWN = 20  # rows of a table; --json has all
 
 
 def duplicates(
-    dataset: Annotated[Path, typer.Argument(help="Data set folder.")],
+    dataset: Annotated[Path, Argument("Data set folder.")],
     near: Annotated[
-        bool,
-        typer.Option("--near", help="Find images that were resized, cut or compressed anew, too; needs embeddings."),
+        bool, Help("Find images that were resized, cut or compressed anew, too; needs embeddings.")
     ] = False,
     cosine: Annotated[
         float | None,
-        typer.Option(
-            help="With --near: how alike embeddings must be for pixels to be compared.",
-            show_default=".90; .95 among images without a file",
+        Help(
+            "With --near: how alike embeddings must be for pixels to be compared.",
+            default=".90; .95 among images without a file",
         ),
     ] = None,
     encoder: Annotated[
-        str | None,
-        typer.Option(
-            help="Encoder whose embeddings are compared.", show_default="the one the data set is embedded with"
-        ),
+        str | None, Help("Encoder whose embeddings are compared.", default="the one the data set is embedded with")
     ] = None,
-    write: Annotated[
-        bool, typer.Option("--write", help="Write the duplicates as groups into images.parquet; the old file is kept.")
-    ] = False,
+    write: Annotated[bool, Help("Write the duplicates as groups into images.parquet; the old file is kept.")] = False,
     json: Json = False,
 ) -> None:
     """Find images that a data set holds more than once, where its split parts them, and where their labels differ."""
-    from affectml.cli._print import print_json
     from affectml.data import Dataset
     from affectml.duplicates import find_duplicates
     from affectml.errors import BadInput
@@ -71,8 +66,6 @@ def _print(found: "Duplicates") -> None:
 
 
 def _table(title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    from affectml.cli._print import print_table
-
     if not rows:
         return
     count = f"{len(rows):,}" if len(rows) <= SHOWN else f"{SHOWN} of {len(rows):,}; --json has all"

@@ -1,53 +1,38 @@
 """export: the command around `affectml.sharing`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from affectml.cli._there import there
-from affectml.cli.runs import Json, Threads
+from affectml._options import Argument, Help, Threads
+from affectml.cli._command import Json, there
+from affectml.cli._print import print_json
 
 
 def export(
-    source: Annotated[Path, typer.Argument(metavar="RUN|DATASET", help="Run folder, or data set folder for --hub.")],
-    onnx: Annotated[bool, typer.Option("--onnx", help="Write an ONNX graph: features in, scores out.")] = False,
-    with_encoder: Annotated[
-        bool, typer.Option("--with-encoder", help="With --onnx: the encoder too, one graph from pixels to scores.")
-    ] = False,
+    source: Annotated[Path, Argument("Run folder, or data set folder for --hub.", metavar="RUN|DATASET")],
+    onnx: Annotated[bool, Help("Write an ONNX graph: features in, scores out.")] = False,
+    with_encoder: Annotated[bool, Help("With --onnx: the encoder too, one graph from pixels to scores.")] = False,
     hub: Annotated[
-        Path | None,
-        typer.Option(help="Folder to write for the Hugging Face Hub, with a card; must not exist yet."),
+        Path | None, Help("Folder to write for the Hugging Face Hub, with a card; must not exist yet.")
     ] = None,
     label_studio: Annotated[
-        Path | None,
-        typer.Option(metavar="TASKS.json", help="File of the run's predictions as tasks; the interface is beside it."),
+        Path | None, Help("File of the run's predictions as tasks; the interface is beside it.", metavar="TASKS.json")
     ] = None,
     dataset: Annotated[
-        Path | None,
-        typer.Option(help="With --label-studio: the data set to predict.", show_default="the run's own"),
+        Path | None, Help("With --label-studio: the data set to predict.", default="the run's own")
     ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="With --label-studio: train, val or test alone.", show_default="all images")
-    ] = None,
+    split: Annotated[str | None, Help("With --label-studio: train, val or test alone.", default="all images")] = None,
     image_prefix: Annotated[
-        str, typer.Option(help="With --label-studio: what is put before an image's path to show it.")
+        str, Help("With --label-studio: what is put before an image's path to show it.")
     ] = "/data/local-files/?d=",
-    images: Annotated[
-        bool, typer.Option("--images/--no-images", help="Of a data set: whether the image files go along.")
-    ] = True,
-    keep: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="Of a data set: further columns of judgements to share.")
-    ] = None,
-    annotator_ids: Annotated[
-        bool, typer.Option("--annotator-ids", help="Of a data set: people keep their ids instead of a number.")
-    ] = False,
-    may_share: Annotated[
-        bool, typer.Option("--may-share", help="Of a data set: I may share it, whatever its licence seems to say.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="File of the graph.", show_default="head.onnx or model.onnx in the run")
-    ] = None,
+    images: Annotated[bool, Help("Of a data set: whether the image files go along.")] = True,
+    keep: Annotated[Sequence[str] | None, Help("Of a data set: further columns of judgements to share.")] = None,
+    annotator_ids: Annotated[bool, Help("Of a data set: people keep their ids instead of a number.")] = False,
+    may_share: Annotated[bool, Help("Of a data set: I may share it, whatever its licence seems to say.")] = False,
+    out: Annotated[Path | None, Help("File of the graph.", default="head.onnx or model.onnx in the run")] = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
@@ -57,9 +42,7 @@ def export(
     pre-annotations for Label Studio (--label-studio), or several of them. A data set: as a folder for the Hub, which
     `datasets.load_dataset` and `affectml import datasets` read (--hub).
     """
-    from affectml.cli._print import print_json
     from affectml.errors import BadInput
-    from affectml.importers import parse_list
 
     done: dict[str, Any] = {}
     notes: list[str] = []
@@ -69,12 +52,7 @@ def export(
         from affectml.sharing import share_dataset
 
         shared = share_dataset(
-            source,
-            hub,
-            images=images,
-            keep=parse_list(keep) or (),
-            annotator_ids=annotator_ids,
-            may_share=may_share,
+            source, hub, images=images, keep=keep or (), annotator_ids=annotator_ids, may_share=may_share
         )
         done |= {"hub": str(hub), "images": ", ".join(f"{name} {count:,}" for name, count in shared.splits.items())}
         notes += shared.warnings

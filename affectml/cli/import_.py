@@ -3,21 +3,24 @@
 Each importer (affectml/importers) is a command, made of its options when it is called: the list of commands needs none.
 """
 
-import inspect
+from collections.abc import Sequence
+from inspect import Parameter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from affectml._options import Help, Option
-from affectml.cli._options import parameter_of, sign, value_of
-from affectml.importers import Importer, get_importer, names, parse_list
+from affectml._options import Argument, Help, Option, option_of
+from affectml.cli._command import App, parameter_of, sign, value_of
+from affectml.cli._print import print_json, print_table
+from affectml.importers import Importer, get_importer, names
 from affectml.importers.registry import OWN, PUBLISHED
 
 STRICT = Option("strict", bool, False, Help("Stop at an image that cannot be used instead of leaving it out."))
 TARGET = Option("target", str | None, None, Help("Name of the new target.", default="its kind"))
-JSON = Option("json", bool, False, Help("Print JSON for programs instead of a table."))
+NEEDED = Parameter.empty
+Json = Annotated[bool, Help("Print JSON for programs instead of a table.")]
 
 
 class ImportCommand(TyperCommand):
@@ -58,7 +61,7 @@ class ImportGroup(TyperGroup):
         return ImportCommand(name, help=line, rich_help_panel=panel)
 
 
-app = typer.Typer(cls=ImportGroup, no_args_is_help=True)
+app = App(cls=ImportGroup, no_args_is_help=True)
 
 
 @app.callback()
@@ -73,32 +76,28 @@ def command_of(importer: Importer) -> Any:
     """A Typer command with the importer's options: parse, call, print."""
     from rich.markup import escape
 
+    places = "Data set folder to write; must not exist yet."
+    if importer.joins:
+        places = "Data set folder to write, or one that exists, to join to."
     called = "The data set's name" + (", or that of the embeddings joined to one." if importer.joins else ".")
-    named = Help(called, default=importer.about.name or "the source's name")
-    options = [*importer.options(), Option("name", str | None, None, named)]
+    kind = str if importer.addresses else Path  # a Path makes s3:/x of s3://x
+    options = [
+        Option("path", kind, NEEDED, Argument(importer.path_help)),
+        Option("out", Path, NEEDED, Argument(places)),
+        *importer.options(),
+        Option("name", str | None, None, Help(called, default=importer.about.name or "the source's name")),
+    ]
     if importer.joins:
         options.append(TARGET)
     if importer.placements:
         last = ", or none (embeddings come from elsewhere)" if "none" in importer.placements else ""
         how = "copy, hardlink" if last else "copy or hardlink"
         options += [Option("images", str, "copy", Help(f"How images come in: {how}{last}.")), STRICT]
-    options.append(JSON)
 
-    def run(path: Any, out: Path, **given: Any) -> None:
-        values = {option.name: value_of(option, given[option.name]) for option in options[:-1]}
-        _show(importer(path, out, **values), given["json"])
+    def run(json: bool, **given: Any) -> None:
+        _show(importer(**{option.name: value_of(option, given[option.name]) for option in options}), json)
 
-    out_help = "Data set folder to write; must not exist yet."
-    if importer.joins:
-        out_help = "Data set folder to write, or one that exists, to join to."
-    places = {"path": importer.path_help, "out": out_help}
-    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    kinds = {"path": str if importer.addresses else Path, "out": Path}  # a Path makes s3:/x of s3://x
-    parameters = [
-        inspect.Parameter(name, positional, annotation=Annotated[kinds[name], typer.Argument(help=text)])
-        for name, text in places.items()
-    ] + [*map(parameter_of, options)]
-    sign(run, parameters)
+    sign(run, [*map(parameter_of, options), parameter_of(option_of("json", Json, False))])
     alone = typer.Typer(add_completion=False)
     paragraphs = [" ".join(part.split()) for part in str(importer.__doc__).split("\n\n")]
     alone.command(importer.name, help=escape("\n\n".join(paragraphs)))(run)
@@ -107,8 +106,6 @@ def command_of(importer: Importer) -> Any:
 
 def _show(summary: Any, as_json: bool) -> None:
     """Print an ImportSummary as a table or as JSON."""
-    from affectml.cli._print import print_json, print_table
-
     if as_json:
         print_json(summary.to_json())
     else:
@@ -117,23 +114,18 @@ def _show(summary: Any, as_json: bool) -> None:
 
 @app.command("clip-e")
 def clip_e(
-    file: Annotated[Path, typer.Argument(help="clip-e_25cat.hdf5, _6cat, _binary or _contrastive.")],
-    run: Annotated[Path, typer.Argument(help="Run folder to write; must not exist yet.")],
-    labels: Annotated[
-        str | None,
-        typer.Option(metavar="A,B,...", help="Labels of the outputs.", show_default="the published models'"),
-    ] = None,
+    file: Annotated[Path, Argument("clip-e_25cat.hdf5, _6cat, _binary or _contrastive.")],
+    run: Annotated[Path, Argument("Run folder to write; must not exist yet.")],
+    labels: Annotated[Sequence[str] | None, Help("Labels of the outputs.", default="the published models'")] = None,
     encoder: Annotated[
-        str | None,
-        typer.Option(help="For contrastive weights: save the labels' text features by this encoder with the run."),
+        str | None, Help("For contrastive weights: save the labels' text features by this encoder with the run.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help=JSON.help.text)] = False,
+    json: Json = False,
 ) -> None:
     """A run of the weights that CLIP-E's authors published (Keras 2 HDF5), for `affectml predict`."""
-    from affectml.cli._print import print_json
     from affectml.importers.clip_e import import_clip_e
 
-    made = import_clip_e(file, run, labels=parse_list(labels), encoder=encoder)
+    made = import_clip_e(file, run, labels=labels, encoder=encoder)
     summary = {"run": str(made.folder), "head": made.head.name, "labels": list(made.taxonomy.labels)}
     if json:
         print_json(summary)

@@ -3,94 +3,98 @@
 Each command parses, calls `affectml_annotation` and prints.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from annotated_types import Ge
 
-from affectml._options import MOST_SEED
-from affectml.cli.runs import Json
+from affectml._options import MOST_SEED, Argument, Help
+from affectml.cli._command import App, Json
+from affectml.cli._print import print_json
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from affectml_annotation import LabelStore
 
-app = typer.Typer(
+app = App(
     no_args_is_help=True, help="Collect the judgements of several people, compare them, and make targets of them."
 )
 
 ONLY = "the only one under this folder"
 DB_HELP = "The task's database: a file, postgresql://USER@HOST/NAME, or its data set's folder."
-Db = Annotated[str | None, typer.Option("--db", envvar="AFFECTML_LABELS", help=DB_HELP, show_default=ONLY)]
+Db = Annotated[str | None, Help(DB_HELP, default=ONLY, env="AFFECTML_LABELS")]
 NewDb = Annotated[
     str | None,
-    typer.Option(
-        "--db", envvar="AFFECTML_LABELS", help="The task's database: a file, or postgresql://USER@HOST/NAME.",
-        show_default="DATASET-labels.db beside the folder",
+    Help(
+        "The task's database: a file, or postgresql://USER@HOST/NAME.",
+        default="DATASET-labels.db beside the folder",
+        env="AFFECTML_LABELS",
     ),
-]  # fmt: skip
+]
 Source = Annotated[
     str | None,
-    typer.Argument(
-        help="A label database, a data set folder (the judgements in it), or a file of judgements.",
-        show_default=f"the database: {ONLY}",
+    Argument(
+        "A label database, a data set folder (the judgements in it), or a file of judgements.",
+        default=f"the database: {ONLY}",
     ),
 ]
-SourceDb = Annotated[str | None, typer.Option("--db", help=DB_HELP, show_default=ONLY)]
+SourceDb = Annotated[str | None, Help(DB_HELP, default=ONLY)]
 Empty = Annotated[
     str | None,
-    typer.Option(
-        help="What a row of a file without labels and without a kind is: none (no label applies) or skip (no answer).",
-        show_default="an error",
+    Help(
+        "What a row of a file without labels and without a kind is: none (no label applies) or skip (no answer).",
+        default="an error",
     ),
 ]
-Replace = Annotated[
-    bool, typer.Option("--replace", help="Write over what is there; the old file is kept beside the new one.")
+Replace = Annotated[bool, Help("Write over what is there; the old file is kept beside the new one.")]
+Most = Annotated[
+    int | None,
+    Help(
+        "So many people at most for an image in which one more answer would change something; --overlap is for all.",
+        default="all images get the same number",
+    ),
 ]
-Rounds = Annotated[
-    str, typer.Option(help="Which of a person's answers to an image counts: first, last, or a round's number.")
+Mean = Annotated[float | None, Help("With --most: how many people an image gets on average.")]
+Until = Annotated[
+    str, Help("With --most: what an answer is to change, F1 (the set of labels) or entropy (how undecided people are).")
 ]
+Rounds = Annotated[str, Help("Which of a person's answers to an image counts: first, last, or a round's number.")]
 
 
 @app.command()
 def init(
-    dataset: Annotated[Path, typer.Argument(help="Data set folder whose images are to be labelled.")],
+    dataset: Annotated[Path, Argument("Data set folder whose images are to be labelled.")],
     db: NewDb = None,
     taxonomy: Annotated[
-        str | None,
-        typer.Option(help="A built-in taxonomy or a YAML file.", show_default="that of the data set's target"),
+        str | None, Help("A built-in taxonomy or a YAML file.", default="that of the data set's target")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Target whose labels people choose from.")] = None,
+    target: Annotated[str | None, Help("Target whose labels people choose from.")] = None,
     construct: Annotated[
         str | None,
-        typer.Option(
-            help="What the answers are about: evoked, expressed or intended.", show_default="the target's, or evoked"
-        ),
+        Help("What the answers are about: evoked, expressed or intended.", default="the target's, or evoked"),
     ] = None,
     question: Annotated[
-        str | None,
-        typer.Option(help="What people are asked, word for word.", show_default="the target's, or by the construct"),
+        str | None, Help("What people are asked, word for word.", default="the target's, or by the construct")
     ] = None,
-    overlap: Annotated[int, typer.Option(min=1, help="How many people answer each image.")] = 3,
-    strategy: Annotated[
-        str, typer.Option(help="Order of images: random, fill, stratified, priority or queue.")
-    ] = "random",
+    overlap: Annotated[int, Ge(1), Help("How many people answer each image.")] = 3,
+    most: Most = None,
+    mean: Mean = None,
+    until: Until = "F1",
+    strategy: Annotated[str, Help("Order of images: random, fill, stratified, priority or queue.")] = "random",
     stratum: Annotated[
-        str | None,
-        typer.Option(help="With the order stratified: the column of images.parquet to go by.", show_default="none"),
+        str | None, Help("With the order stratified: the column of images.parquet to go by.", default="none")
     ] = None,
-    lease: Annotated[
-        float, typer.Option(help="Minutes after which an image that somebody holds goes to others.")
-    ] = 15.0,
-    check_rate: Annotated[float, typer.Option(help="Share of attention checks among what a person sees.")] = 0.0,
-    repeat_rate: Annotated[float, typer.Option(help="Share of images that a person sees a second time.")] = 0.0,
-    invite: Annotated[str, typer.Option(metavar="A,B,...", help="Annotators to invite.")] = "",
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of every random choice; same seed, same order.")] = 0,
+    lease: Annotated[float, Help("Minutes after which an image that somebody holds goes to others.")] = 15.0,
+    check_rate: Annotated[float, Help("Share of attention checks among what a person sees.")] = 0.0,
+    repeat_rate: Annotated[float, Help("Share of images that a person sees a second time.")] = 0.0,
+    invite: Annotated[Sequence[str] | None, Help("Annotators to invite.")] = None,
+    seed: Annotated[int, Ge(0), Help("Of every random choice; same seed, same order.", most=MOST_SEED)] = 0,
     json: Json = False,
 ) -> None:
     """Set up a task in which people label a data set's images."""
-    from affectml.cli._labels_task import new_database, to_show
+    from affectml.cli._labels_task import new_database, overlap_of, to_show
     from affectml.data import Dataset
     from affectml.people.labelling import make_task
     from affectml_annotation import LabelStore
@@ -99,13 +103,13 @@ def init(
     where = new_database(db, opened)
     settings, images = make_task(
         opened, taxonomy=taxonomy, target=target, construct=construct, question=question, stratum=stratum,
-        overlap=overlap, strategy=strategy, lease_seconds=lease * 60, check_rate=check_rate, repeat_rate=repeat_rate,
-        seed=seed,
+        overlap=overlap_of(overlap, most, mean, until), strategy=strategy, lease_seconds=lease * 60,
+        check_rate=check_rate, repeat_rate=repeat_rate, seed=seed,
     )  # fmt: skip
     images, said = to_show(opened, images)
     with LabelStore(where) as store:
         store.init_task(settings, images, dataset=opened.root)
-        store.invite(_names(invite))
+        store.invite(invite or [])
         _show_status(store, json)
     if said:
         typer.echo(said, err=True)
@@ -125,11 +129,9 @@ def agreement(
     source: Source = None,
     db: SourceDb = None,
     rounds: Rounds = "first",
-    by: Annotated[
-        str | None, typer.Option(help="Attribute of the annotators; groups of it are compared.", show_default="none")
-    ] = None,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Replicates for the intervals; 0 for no intervals.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the replicates.")] = 0,
+    by: Annotated[str | None, Help("Attribute of the annotators; groups of it are compared.", default="none")] = None,
+    bootstrap: Annotated[int, Ge(0), Help("Replicates for the intervals; 0 for no intervals.")] = 1000,
+    seed: Annotated[int, Ge(0), Help("Seed of the replicates.", most=MOST_SEED)] = 0,
     empty: Empty = None,
     json: Json = False,
 ) -> None:
@@ -141,7 +143,7 @@ def agreement(
     given = open_source(source, _one_of(source, db), empty)
     report = agreement_report(
         given.judgements, given.labels, rounds=_rounds(rounds), bootstrap=bootstrap, seed=seed,
-        checks=given.checks, repeats=given.repeats, attribute=given.attribute(by),
+        checks=given.checks, repeats=given.repeats, attribute=given.attribute(by), minimum=given.minimum,
     )  # fmt: skip
     show_agreement(given.where, report, json)
 
@@ -152,33 +154,25 @@ def aggregate(
     db: SourceDb = None,
     method: Annotated[
         str,
-        typer.Option(
-            help="votes, shares, smoothed, weighted; one_choice, one_choice_smoothed, set_split, normalised; "
+        Help(
+            "votes, shares, smoothed, weighted; one_choice, one_choice_smoothed, set_split, normalised; "
             "posterior, majority, quorum, minimum_votes; mode; dawid_skene, mace (docs/annotation.md)."
         ),
     ] = "votes",
-    tau: Annotated[float, typer.Option(help="With posterior: the lowest rate at which a label belongs to the set.")] = 1
-    / 3,
-    share: Annotated[float, typer.Option(help="With quorum: the share of people who must choose a label.")] = 0.5,
-    votes: Annotated[int, typer.Option(help="With minimum_votes: how many people must choose a label.")] = 2,
-    minimum_people: Annotated[int, typer.Option(min=1, help="Leave out images with fewer answers.")] = 1,
+    tau: Annotated[float, Help("With posterior: the lowest rate at which a label belongs to the set.")] = 1 / 3,
+    share: Annotated[float, Help("With quorum: the share of people who must choose a label.")] = 0.5,
+    votes: Annotated[int, Help("With minimum_votes: how many people must choose a label.")] = 2,
+    minimum_people: Annotated[int, Ge(1), Help("Leave out images with fewer answers.")] = 1,
     rounds: Rounds = "first",
-    out: Annotated[
-        Path | None, typer.Option(help="Parquet file for the result.", show_default="print a summary only")
-    ] = None,
+    out: Annotated[Path | None, Help("Parquet file for the result.", default="print a summary only")] = None,
     empty: Empty = None,
     target: Annotated[
-        str | None,
-        typer.Option(
-            help="Make this target of the data set anew, with --replace.", show_default="print a summary only"
-        ),
+        str | None, Help("Make this target of the data set anew, with --replace.", default="print a summary only")
     ] = None,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Make a target of the judgements, and show what it holds."""
-    from functools import partial
-
     from affectml.cli._labels_print import show_aggregate
     from affectml.cli._labels_task import open_source
     from affectml.data import Dataset
@@ -200,6 +194,10 @@ def aggregate(
     made = make(given.judgements)
     if not len(made.image_id):
         raise BadInput(f"{given.where}: no answers to aggregate (rounds: {rounds})")
+    if given.minimum is not None and method in ("votes", "shares"):
+        typer.echo(
+            "images stop early, so shares of all answers are off: --method smoothed makes rates that are not", err=True
+        )
     if out is not None:
         write_target(out, made, replace=replace)
     if target is not None:
@@ -211,22 +209,13 @@ def aggregate(
 def export(
     to: Annotated[
         Path | None,
-        typer.Option(
-            "--to",
-            help="Data set folder, or a file: .parquet, .csv, .jsonl, .json.",
-            show_default="the data set that is labelled",
-        ),
+        Help("Data set folder, or a file: .parquet, .csv, .jsonl, .json.", default="the data set that is labelled"),
     ] = None,
     db: Db = None,
-    format_: Annotated[
-        str | None,
-        typer.Option("--format", help="dataset, table, label-studio or hugging-face.", show_default="by the path"),
-    ] = None,
-    target: Annotated[str, typer.Option(help="Name of the data set's new target.")] = "labels",
-    method: Annotated[str, typer.Option(help="How the target is made: a method of `labels aggregate`.")] = "votes",
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of the image files, for a new data set.", show_default="none")
-    ] = None,
+    format_: Annotated[str | None, Help("dataset, table, label-studio or hugging-face.", default="by the path")] = None,
+    target: Annotated[str, Help("Name of the data set's new target.")] = "labels",
+    method: Annotated[str, Help("How the target is made: a method of `labels aggregate`.")] = "votes",
+    images: Annotated[Path | None, Help("Folder of the image files, for a new data set.", default="none")] = None,
     rounds: Rounds = "first",
     replace: Replace = False,
     json: Json = False,
@@ -236,44 +225,46 @@ def export(
     What the data set has stays; the new target counts all the judgements that it then has.
     """
     from affectml.cli._labels_print import show_export
-    from affectml.cli._labels_task import Export, export_store, open_task, own_dataset
+    from affectml.cli._labels_task import export_store, open_task, own_dataset
 
     with open_task(db, to_read=True) as store:
         to = own_dataset(store) if to is None else to
-        told = export_store(store, Export(to, format_, target, method, images, _rounds(rounds), replace))
+        told = export_store(
+            store, to, kind=format_, target=target, method=method, rounds=_rounds(rounds), images=images,
+            replace=replace,
+        )  # fmt: skip
     show_export(told, json)
 
 
 @app.command()
 def erase(
-    dataset: Annotated[Path, typer.Argument(help="Data set folder with the judgements.")],
-    people: Annotated[list[str], typer.Argument(metavar="NAME...", help="Who is to be taken out.")],
+    dataset: Annotated[Path, Argument("Data set folder with the judgements.")],
+    people: Annotated[tuple[str, ...], Argument("Who is to be taken out.", metavar="NAME...")],
     runs: Annotated[
-        list[Path] | None,
-        typer.Option(
+        tuple[Path, ...],
+        Help(
+            "Look for runs' people files here too, at any depth; may be given several times.",
+            default="beside the data set, here, and in runs/ of both",
             metavar="FOLDER",
-            help="Look for runs' people files here too, at any depth; may be given several times.",
-            show_default="beside the data set, here, and in runs/ of both",
         ),
-    ] = None,
+    ] = (),
+    db: NewDb = None,
     json: Json = False,
 ) -> None:
-    """Take people who asked for it out of a data set, and of what runs by person on it know of them; for good.
+    """Take people who asked for it out of a data set, its label database, and what runs by person know of them.
 
-    Their judgements and attributes, thresholds and tastes go, kept old files included.
+    For good: their answers and attributes, thresholds and tastes go, kept old files included.
     """
-    from affectml.cli._labels_print import show_erased
-    from affectml.cli._print import print_json
     from affectml.people.erasing import erase_people
 
-    done = erase_people(dataset, people, runs=runs or ())
+    done = erase_people(dataset, people, runs=runs, db=db)
     if json:
         print_json({"dataset": str(dataset), **done.to_json()})
         return
-    show_erased(dataset, people, done)
+    typer.echo("\n".join(done.told(dataset, people)))
 
 
-People = Annotated[list[str], typer.Argument(metavar="NAME...", help="Who, by the names they label under.")]
+People = Annotated[tuple[str, ...], Argument("Who, by the names they label under.", metavar="NAME...")]
 
 
 @app.command()
@@ -283,7 +274,6 @@ def uninvite(people: People, db: Db = None, json: Json = False) -> None:
     Whoever has answered keeps their answers, which count, and their entry is closed; inviting them again opens it.
     """
     from affectml.cli._labels_task import open_task
-    from affectml.cli._print import print_json
 
     with open_task(db) as store:
         closed = store.uninvite(people)
@@ -302,9 +292,7 @@ def uninvite(people: People, db: Db = None, json: Json = False) -> None:
 def withdraw(
     people: People,
     db: Db = None,
-    undo: Annotated[
-        bool, typer.Option("--undo", help="Take their withdrawal back: their answers count again.")
-    ] = False,
+    undo: Annotated[bool, Help("Take their withdrawal back: their answers count again.")] = False,
     json: Json = False,
 ) -> None:
     """Withdraw people who asked for it from the task: none of their answers is counted or exported.
@@ -312,7 +300,6 @@ def withdraw(
     It is final after a week; until then --undo takes it back, as for somebody who did not mean it, or did not do it.
     """
     from affectml.cli._labels_task import open_task
-    from affectml.cli._print import print_json
 
     with open_task(db) as store:
         (store.undo_withdrawal if undo else store.withdraw)(*people)
@@ -331,31 +318,23 @@ def withdraw(
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="File or folder of judgements.")],
+    file: Annotated[Path, Argument("File or folder of judgements.")],
     db: Db = None,
-    format_: Annotated[
-        str | None,
-        typer.Option("--format", help="table, label-studio, hugging-face or dataset.", show_default="by the path"),
-    ] = None,
-    map_: Annotated[
-        list[str] | None, typer.Option("--map", metavar="THEIRS=OURS", help="Rename a column; may be repeated.")
-    ] = None,
-    encoding: Annotated[str, typer.Option(help="Encoding of CSV and JSONL files.")] = "utf-8-sig",
-    delimiter: Annotated[str, typer.Option(help="What joins the labels in a cell of CSV.")] = "|",
+    format_: Annotated[str | None, Help("table, label-studio, hugging-face or dataset.", default="by the path")] = None,
+    map_: Annotated[tuple[str, ...], Help("Rename a column; may be repeated.", metavar="THEIRS=OURS")] = (),
+    encoding: Annotated[str, Help("Encoding of CSV and JSONL files.")] = "utf-8-sig",
+    delimiter: Annotated[str, Help("What joins the labels in a cell of CSV.")] = "|",
     empty: Empty = None,
-    invite: Annotated[
-        bool, typer.Option("--invite", help="Invite the people in the file who are not invited yet.")
-    ] = False,
+    invite: Annotated[bool, Help("Invite the people in the file who are not invited yet.")] = False,
     json: Json = False,
 ) -> None:
     """Add a file of judgements to the task: all of it, or nothing, with every bad row named."""
     from affectml.cli._labels_task import named_image, open_task
-    from affectml.cli._print import print_json
 
-    for pair in map_ or []:
+    for pair in map_:
         if "=" not in pair:
             raise typer.BadParameter(f"expected THEIRS=OURS, but received {pair!r}", param_hint="--map")
-    rename = dict(pair.split("=", 1) for pair in map_ or [])
+    rename = dict(pair.split("=", 1) for pair in map_)
     with open_task(db) as store:
         rows = store.import_file(
             file, invite=invite, image_of=named_image(store, file), format=format_, rename=rename, encoding=encoding,
@@ -371,52 +350,50 @@ def import_(
 @app.command()
 def assign(
     db: Db = None,
-    invite: Annotated[str, typer.Option(metavar="A,B,...", help="Annotators to invite.")] = "",
+    invite: Annotated[Sequence[str] | None, Help("Annotators to invite.")] = None,
     queue: Annotated[
         Path | None,
-        typer.Option(
-            help="Images to show first: a text file of ids; or those that a model is least sure of: a run folder, or "
+        Help(
+            "Images to show first: a text file of ids; or those that a model is least sure of: a run folder, or "
             "the table that `affectml predict --out` wrote."
         ),
     ] = None,
-    top: Annotated[
-        int, typer.Option(min=1, help="How many images of the run, or of those in dispute, to queue.")
-    ] = 100,
-    disagreement: Annotated[
-        bool, typer.Option("--disagreement", help="Queue the images that people disagree about most.")
-    ] = False,
+    top: Annotated[int, Ge(1), Help("How many images of the run, or of those in dispute, to queue.")] = 100,
+    disagreement: Annotated[bool, Help("Queue the images that people disagree about most.")] = False,
     more: Annotated[
-        int | None,
-        typer.Option(min=1, help="At least so many more people answer each queued image.", show_default="none"),
+        int | None, Ge(1), Help("At least so many more people answer each queued image.", default="none")
     ] = None,
     overlap: Annotated[
-        int | None, typer.Option(min=1, help="How many people answer each image from now on.", show_default="unchanged")
+        int | None, Ge(1), Help("How many people answer each image from now on.", default="unchanged")
     ] = None,
+    most: Most = None,
+    mean: Mean = None,
+    until: Until = "F1",
     lower: Annotated[
-        bool,
-        typer.Option(
-            "--lower",
-            help="With --more or --overlap: images that were to be answered by more people are not any longer.",
-        ),
+        bool, Help("With --more or --overlap: images that were to be answered by more people are not any longer.")
     ] = False,
-    strategy: Annotated[str | None, typer.Option(help="Order of images from now on.", show_default="unchanged")] = None,
-    release: Annotated[bool, typer.Option("--release", help="Take images back whose time is up, at once.")] = False,
+    strategy: Annotated[str | None, Help("Order of images from now on.", default="unchanged")] = None,
+    release: Annotated[bool, Help("Take images back whose time is up, at once.")] = False,
     json: Json = False,
 ) -> None:
     """Decide who sees what: invite people, queue images, change the overlap or the order."""
-    from affectml.cli._labels_task import images_to_queue, open_task
+    from affectml.cli._labels_task import images_to_queue, open_task, overlap_of
     from affectml.errors import BadInput
     from affectml.people.labelling import queued_words
 
     with open_task(db) as store:
         if lower and overlap is None and more is None:
             raise BadInput("--lower says how --more or --overlap is meant: give one of them too")
-        changes = {"overlap": overlap, "strategy": strategy}
-        people = None if more else overlap or store.settings.overlap
+        if overlap is None and (most, mean) == (None, None):
+            spread = None
+        else:
+            spread = overlap_of(overlap or store.settings.fewest, most, mean, until)
+        changes = {"overlap": spread, "strategy": strategy}
+        people = None if more else overlap or store.settings.fewest
         asked = queue is not None or disagreement
         queued = images_to_queue(store, queue, top, people=people) if asked else []
         raised = store.steer(
-            invite=_names(invite),
+            invite=invite or [],
             settings={name: value for name, value in changes.items() if value is not None},
             queue=queued,
             more=more,
@@ -434,8 +411,7 @@ def assign(
 def check(
     db: Db = None,
     add: Annotated[
-        Path | None,
-        typer.Option(help="CSV of checks: image_id, accepted, forbidden (labels joined by |).", show_default="none"),
+        Path | None, Help("CSV of checks: image_id, accepted, forbidden (labels joined by |).", default="none")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -449,12 +425,10 @@ def check(
         with open_task(where) as store:
             store.add_checks(read_checks(add))
     given = open_source(None, where)
-    report = annotator_report(given.judgements, given.labels, checks=given.checks, repeats=given.repeats)
+    report = annotator_report(
+        given.judgements, given.labels, checks=given.checks, repeats=given.repeats, minimum=given.minimum
+    )
     show_checks(given.where, report, given.checks, json)
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _one_of(source: str | None, db: str | None) -> str | None:
@@ -470,5 +444,4 @@ def _rounds(text: str) -> Any:
 def _show_status(store: "LabelStore", json: bool) -> None:
     from affectml.cli._labels_print import show_status
 
-    people: pd.DataFrame = store.annotators()
-    show_status(store.database.where, store.progress(), people, json)
+    show_status(store.database.where, store.progress(), store.annotators(), json)

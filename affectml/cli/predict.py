@@ -2,83 +2,76 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from affectml.cli._there import there
-from affectml.cli.runs import Address, CheckImages, Device, Engine, Json, Merge, Shard, Threads, _say
+from affectml._options import Argument, Device, Help, Threads
+from affectml.cli._command import Address, CheckImages, Engine, Json, Merge, Shard, device_there, say, there
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    run: Annotated[Path, Argument("Run folder.")],
     images: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Image files, folders of them at any depth, patterns (photos/**/*.jpg), data set folders, addresses "
+        tuple[str, ...],
+        Argument(
+            "Image files, folders of them at any depth, patterns (photos/**/*.jpg), data set folders, addresses "
             "(https://...); - reads such names from standard input, one a line."
         ),
-    ] = None,
+    ] = (),
     missing: Annotated[
-        Path | None,
-        typer.Option(metavar="DATASET", help="Those images of a data set that nobody answered.", show_default="none"),
+        Path | None, Help("Those images of a data set that nobody answered.", default="none", metavar="DATASET")
     ] = None,
     labels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B,...",
-            help="Choose among these labels, which need not be the run's own; for contrastive and zero-shot heads.",
-            show_default="the run's own labels",
+        Sequence[str] | None,
+        Help(
+            "Choose among these labels, which need not be the run's own; for contrastive and zero-shot heads.",
+            default="the run's own labels",
         ),
     ] = None,
-    taxonomy: Annotated[str | None, typer.Option(help="The same with the labels of a taxonomy.")] = None,
+    taxonomy: Annotated[str | None, Help("The same with the labels of a taxonomy.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="A .csv, .parquet or .jsonl file to write, for any number of images; the same command goes on where "
+        Help(
+            "A .csv, .parquet or .jsonl file to write, for any number of images; the same command goes on where "
             "one was stopped.",
-            show_default="a table on the screen",
+            default="a table on the screen",
         ),
     ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Write over a file that is there; the old one is kept beside it.")
-    ] = False,
+    replace: Annotated[bool, Help("Write over a file that is there; the old one is kept beside it.")] = False,
     person: Annotated[
         str | None,
-        typer.Option(
+        Help(
+            "Predict what this person would choose, one of those that a run by person learned from.",
+            default="what people choose",
             metavar="ID",
-            help="Predict what this person would choose, one of those that a run by person learned from.",
-            show_default="what people choose",
         ),
     ] = None,
     answers: Annotated[
         Path | None,
-        typer.Option(
+        Help(
+            "Predict what somebody new would choose who gave these answers: a table of images and labels.",
+            default="what people choose",
             metavar="FILE",
-            help="Predict what somebody new would choose who gave these answers: a table of images and labels.",
-            show_default="what people choose",
         ),
     ] = None,
     dataset: Annotated[
-        Path | None,
-        typer.Option(
-            help="With --answers: the data set whose image_ids the table names.", show_default="the run's own"
-        ),
+        Path | None, Help("With --answers: the data set whose image_ids the table names.", default="the run's own")
     ] = None,
     shard: Shard = None,
     merge: Merge = False,
     check_images: CheckImages = True,
     engine: Engine = None,
     address: Address = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="End with exit code 1 where any image could not be read.")
-    ] = False,
+    strict: Annotated[bool, Help("End with exit code 1 where any image could not be read.")] = False,
     threads: Threads = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
     """Predict labels for images with a trained run. Those that cannot be read are listed, and the rest is predicted."""
+    device_there(device)
     from affectml.errors import BadInput
     from affectml.shards import one_of
     from affectml.taxonomies import get_taxonomy
@@ -101,17 +94,16 @@ def predict(
         raise BadInput("which images? Name files, folders, addresses or data sets, - for standard input, or --missing")
     if missing is not None and engine is not None:
         raise BadInput("--missing is for one machine: leave --engine out, or take --shard")
-    asked = None if labels is None else labels.split(",")
-    if taxonomy is not None:
-        asked = list(get_taxonomy(taxonomy).labels)
+    asked = labels if taxonomy is None else list(get_taxonomy(taxonomy).labels)
     there(runs=[run], datasets=[] if missing is None else [missing])
+    from affectml._progress import Progress
     from affectml.cli._runs_print import SHOWN, print_predictions, print_written, say_unreadable
     from affectml.pictures import Bad, ImageLike, pictures, unanswered
     from affectml.predicting import predict_images
     from affectml.predicting.files import predict_to_file
     from affectml.predicting.shards import merge_predictions
 
-    named = _named(images or [])
+    named = _named(images)
     given: list[ImageLike] = [*named, *([] if missing is None else unanswered(missing))]
     somebody = None
     if whose is not None:
@@ -122,7 +114,7 @@ def predict(
         opened = RunFolder.open(run)
         somebody = for_person(
             opened, answers if person is None else person, dataset=dataset, threads=threads,
-            encoder_factory=lambda: run_encoder(opened, threads, device=device), say=_say,
+            encoder_factory=lambda: run_encoder(opened, threads, device=device), say=say,
         )  # fmt: skip
     bad: Bad = []
     if out is not None:
@@ -130,25 +122,25 @@ def predict(
             from affectml.ray_engine import predict_with_ray
 
             written = predict_with_ray(
-                run, named, out, labels=asked, replace=replace, threads=threads, address=address, say=_say
+                run, named, out, labels=asked, replace=replace, threads=threads, address=address, say=say
             )
         elif merge:
             written = merge_predictions(
-                run, given, out, labels=asked, replace=replace, check_images=check_images, say=_say
+                run, given, out, labels=asked, replace=replace, check_images=check_images, say=say
             )
         else:
             written = predict_to_file(
                 run, given, out, labels=asked, replace=replace, shard=part, threads=threads, device=device,
-                person=somebody, say=_say,
+                person=somebody, say=say,
             )  # fmt: skip
         bad = written.bad
         print_written(written, as_json=json)
     else:
-        found = pictures(given, bad=bad, once=True, say=_say)
-        at_most = None if json or len(found) <= SHOWN else SHOWN
+        found = pictures(given, bad=bad, once=True, say=say)
+        most = len(found) if json else min(len(found), SHOWN)
         shown = predict_images(
-            run, found, labels=asked, threads=threads, device=device, bad=bad, at_most=at_most, person=somebody,
-            say=_say,
+            run, found, labels=asked, threads=threads, device=device, bad=bad, at_most=most, person=somebody,
+            bar=Progress("predicting", most, "images"), say=say,
         )  # fmt: skip
         print_predictions(shown, len(found), as_json=json)
         say_unreadable(bad)
@@ -156,7 +148,7 @@ def predict(
         raise typer.Exit(1)
 
 
-def _named(images: list[str]) -> list[str]:
+def _named(images: Sequence[str]) -> list[str]:
     """What was named, with the lines of standard input for -."""
     named = []
     for name in images:

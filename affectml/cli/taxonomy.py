@@ -1,12 +1,15 @@
 """affectml taxonomy: the built-in taxonomies, what is known of their labels, and where they map to."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from affectml.cli.runs import Json
+from affectml._options import Argument, Help
+from affectml.cli._command import App, Json
+from affectml.cli._print import print_json, print_table
 
-app = typer.Typer(
+app = App(
     no_args_is_help=True, help="List taxonomies, or show one: its labels, their parents and places, its mappings."
 )
 
@@ -14,7 +17,6 @@ app = typer.Typer(
 @app.command("list")
 def list_(json: Json = False) -> None:
     """List the built-in taxonomies."""
-    from affectml.cli._print import print_json, print_table
     from affectml.taxonomies import builtin_names, get_taxonomy
 
     found = [get_taxonomy(name) for name in builtin_names()]
@@ -27,25 +29,20 @@ def list_(json: Json = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A built-in taxonomy or a YAML file.")],
-    to: Annotated[str | None, typer.Option(help="Show how it maps to this taxonomy.")] = None,
+    name: Annotated[str, Argument("A built-in taxonomy or a YAML file.")],
+    to: Annotated[str | None, Help("Show how it maps to this taxonomy.")] = None,
     choose: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LABEL=OPTION", help="With --to: what an ambiguous label becomes; may be given several times."
-        ),
+        Mapping[str, str] | None,
+        Help("With --to: what an ambiguous label becomes; may be given several times.", metavar="LABEL=OPTION"),
     ] = None,
-    drop: Annotated[
-        bool, typer.Option("--drop", help="With --to: leave out labels that become none of the other's.")
-    ] = False,
+    drop_: Annotated[bool, Help("With --to: leave out labels that become none of the other's.")] = False,
     json: Json = False,
 ) -> None:
     """Show a taxonomy; with --to, what each label becomes in another, why, and what else was possible."""
-    from affectml.cli._print import print_json, print_table
     from affectml.errors import BadInput
     from affectml.taxonomies import describe, get_taxonomy, mapping
 
-    if to is None and (choose or drop):
+    if to is None and (choose or drop_):
         raise BadInput(f"{'--choose' if choose else '--drop'} belongs to --to")
     if to is None:
         taxonomy = get_taxonomy(name)
@@ -59,9 +56,7 @@ def show(
             "labels", columns, [_label(label, entry) for label, entry in content["labels"].items()], numbers=False
         )
         return
-    from affectml.importers import parse_mapping
-
-    found = mapping(name, to, drop=drop, **parse_mapping(choose or [], option="--choose"))
+    found = mapping(name, to, drop=drop_, **(choose or {}))
     if json:
         print_json(found.to_dict())
         return

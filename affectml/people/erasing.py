@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,10 @@ from affectml.people.known import ENDING, People, head_of, open_people, save_peo
 from affectml.runs import RunFolder
 from affectml_annotation.exchange.erasing import erase_people as erase_from_data_set
 from affectml_annotation.exchange.erasing import note_export, noted, still_named
+from affectml_annotation.store import LabelStore
+from affectml_annotation.store.place import KINDS, default_database, holds_task, shown
+from affectml_annotation.study.erasing import erase_people as erase_from_store
+from affectml_annotation.study.erasing import known_in
 
 __all__ = ["ErasedPeople", "Learned", "erase_people"]
 
@@ -40,7 +44,8 @@ class ErasedPeople:
     """What `erase_people` did: judgements that left the data set, its files that changed, and people files.
 
     targets: those that count somebody who was erased, by name, with the command that makes each anew; None where
-    nobody's answers are left to make it of. named: exports and audits that still hold a name.
+    nobody's answers are left to make it of. named: exports and audits that still hold a name. databases: of each label
+    database that they were in, how many answers left it.
     """
 
     judgements: int
@@ -48,51 +53,112 @@ class ErasedPeople:
     learned: tuple[Learned, ...]
     targets: dict[str, str | None] = field(default_factory=dict)
     named: tuple[Path, ...] = ()
+    databases: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         learned = [
-            {"file": str(one.file), "people": one.people, "run": None if one.run is None else str(one.run),
-             "command": one.command}
+            {**vars(one), "file": str(one.file), "run": None if one.run is None else str(one.run)}
             for one in self.learned
-        ]  # fmt: skip
+        ]
         named = [str(path) for path in self.named]
-        return {"judgements": self.judgements, "files": list(self.files), "learned": learned,
-                "targets": self.targets, "named": named}  # fmt: skip
+        return {**vars(self), "files": list(self.files), "learned": learned, "named": named}
+
+    def told(self, dataset: Path, people: Sequence[str]) -> list[str]:
+        """What left, and what stays until a target is made and a run trained again, line by line."""
+        lines = [f"{self.judgements} judgements of {', '.join(people)} taken out of {dataset}, for good"]
+        if self.files:
+            lines.append(f"  changed: {', '.join(self.files)}")
+        for name, command in self.targets.items():
+            again = f"make it again: {command}" if command else "nobody's answers are left: remove it from dataset.json"
+            lines.append(f"  target {name} still counts them, without names; {again}")
+        for where, answers in self.databases.items():
+            lines.append(f"  {answers} answers taken out of {where}, for good; its backups are yours to delete")
+        if not self.databases:
+            lines.append(
+                "  no label database was found that knows them; --db names one that lies elsewhere, of which the"
+            )
+            lines.append("  next export would add them again")
+        for place in self.named:
+            if (place / "dataset.json").is_file():
+                way_out = shlex.join(["affectml", "labels", "erase", shown(place), *people])
+            elif (place / "audit.parquet").is_file():
+                way_out = f"affectml audit {shlex.quote(str(dataset))} makes it anew without them"
+            else:
+                way_out = "yours to delete, or to write again"
+            lines.append(f"  {shown(place)} still names them: {way_out}")
+        if not self.learned:
+            return [*lines, "  no run by person was found that knows them; --runs FOLDER looks in other places"]
+        lines.append("thresholds and tastes taken out of what runs know of people, for good:")
+        lines += [f"  {one.file}: {one.people} of its people" for one in self.learned]
+        lines.append(
+            "  what a run learned of all people together it learned from their answers too, and keeps. For a run"
+        )
+        lines.append("  without them make the targets again, remove the run with its people file, and train anew:")
+        for one in self.learned:
+            gone = "its run is not beside it" if one.run is None else f"{one.run} does not say how it was trained"
+            lines.append(f"    {one.command or f'{one.file}: {gone}'}")
+        return lines
 
 
-def erase_people(dataset: str | Path, people: Sequence[str], *, runs: Iterable[str | Path] = ()) -> ErasedPeople:
-    """Take people out of a data set and of what runs on it know of them, files kept of earlier contents included.
+def erase_people(
+    dataset: str | Path,
+    people: Sequence[str],
+    *,
+    runs: Iterable[str | Path] = (),
+    db: str | None = None,
+    wait: float | None = None,
+) -> ErasedPeople:
+    """Take people out of a data set, of its label databases, and of what runs on it know of them.
 
-    For good. People files are looked for beside the data set, in the working folder, in `runs` of both, and at any
-    depth in the folders given; those are meant whose metadata have the data set's name or fingerprint. Called again
-    after it was killed, it goes on. What a run learned of all people together it keeps until it is trained again.
+    For good, files kept of earlier contents included. People files are looked for beside the data set, in the working
+    folder, in `runs` of both, and at any depth in the folders given; those are meant whose metadata have the data set's
+    name or fingerprint. Called again after it was killed, it goes on. What a run learned of all people together it
+    keeps until it is trained again.
 
     Args:
         dataset: the data set's folder.
         people: who, by annotator id.
         runs: further folders to look for people files in, at any depth.
+        db: the label database, where it is not `DATASET-labels.db` or `DATASET-checks.db` beside the folder.
+        wait: seconds for others who use a database, if not its own minute; meanwhile nobody else writes there.
 
     Returns:
         What left; of each target that still counts them, and of each people file, the command that makes it or trains
         its run again; and where earlier exports and audits hold a name.
 
     Raises:
-        BadExport: where one of them is neither in the data set nor in a people file; then nobody is taken out.
+        BadExport: where one of them is neither in the data set nor in a label database or a people file; then nobody
+            is taken out.
+        StoreError: for a label database that cannot be opened; then nobody is taken out. While others read it, it is
+            DatabaseAway, and the same call goes on.
         BadRun: for a people file that cannot be read; then nobody is taken out.
     """
     opened = Dataset.open(dataset)
     found = _people_of(opened, [Path(folder) for folder in runs])
     known = {who for one in found for who in one.ids}
-    done = erase_from_data_set(opened.root, people, known)
-    targets = _counting(Dataset.open(dataset), fewer=done.judgements > 0)
-    learned = []
-    for one in found:
-        left = one.without(people)
-        if len(left) < len(one):
-            save_people(left)
-            learned.append(_learned(one, len(one) - len(left)))
-    return ErasedPeople(done.judgements, done.files, tuple(learned), targets, tuple(still_named(opened.root, people)))
+    beside = [path for kind in KINDS if holds_task(path := default_database(opened.root, kind))]
+    databases: dict[str, int] = {}
+    with ExitStack() as stack:
+        stores = [stack.enter_context(LabelStore(place, must_exist=True)) for place in ([db] if db else beside)]
+        if wait is not None:
+            for store in stores:
+                store.database.wait_at_most(wait)
+        inside = [known_in(store, people) for store in stores]
+        done = erase_from_data_set(opened.root, people, known.union(*inside))
+        targets = _counting(Dataset.open(dataset), fewer=done.judgements > 0)
+        learned = []
+        for one in found:
+            left = one.without(people)
+            if len(left) < len(one):
+                save_people(left)
+                learned.append(_learned(one, len(one) - len(left)))
+        for store, there in zip(stores, inside, strict=True):  # last: who they are at their panel is known until then
+            answers = erase_from_store(store, there)
+            if there:
+                databases[shown(store.database.where)] = answers
+    named = tuple(still_named(opened.root, people))
+    return ErasedPeople(done.judgements, done.files, tuple(learned), targets, named, databases)
 
 
 def _counting(left: Dataset, *, fewer: bool) -> dict[str, str | None]:

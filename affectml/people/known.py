@@ -11,17 +11,20 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from affectml._files import read_json, replacing, write_parquet
 from affectml.errors import BadInput, BadRun, did_you_mean, option
 from affectml.runs.folder import RunFolder
+from affectml.runs.scores import Text
 
 if TYPE_CHECKING:
     from affectml.heads import ImageEffects
@@ -70,10 +73,8 @@ class People:
         """The same less these people."""
         gone = set(people)
         kept = [row for row, who in enumerate(self.ids) if who not in gone]
-        return People(
-            self.file, tuple(self.ids[row] for row in kept), self.mean[kept], self.covariance[kept], self.answers[kept],
-            self.run, self.head, self.dataset, self.fingerprint,
-        )  # fmt: skip
+        ids, mean, covariance = tuple(self.ids[row] for row in kept), self.mean[kept], self.covariance[kept]
+        return replace(self, ids=ids, mean=mean, covariance=covariance, answers=self.answers[kept])
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -177,35 +178,29 @@ def open_people(file: Path) -> People:
     for key in ("schema", *_KEYS):
         if not isinstance(said.get(key), str):
             raise BadRun(f"{file}: its metadata say no {key}, so it is no people file; {_AGAIN}")
-    ids = _ids(_json(file, "people", said["people"]), file)
-    dataset = _json(file, "dataset", said["dataset"])
-    name, fingerprint = (dataset.get("name"), dataset.get("fingerprint")) if isinstance(dataset, dict) else (None, None)
-    if not isinstance(name, str) or not _texts(fingerprint):
-        raise BadRun(f"{file}: metadata dataset: expected a name and a fingerprint; {_AGAIN}")
-    mean, covariance, answers = _tensors(tensors, len(ids), file)
-    assert isinstance(fingerprint, dict)
-    return People(file, ids, mean, covariance, answers, said["run"], said["head"], name, fingerprint)
+    ids = _content(file, said, "people", list[Text], "a list of annotator ids")
+    if len(set(ids)) < len(ids):
+        raise BadRun(f"{file}: metadata people: somebody is there twice; {_AGAIN}")
+    dataset = _content(file, said, "dataset", _DataSet, "a name and a fingerprint")
+    numbers = _tensors(tensors, len(ids), file)
+    return People(file, tuple(ids), *numbers, said["run"], said["head"], dataset["name"], dataset["fingerprint"])
 
 
-def _json(file: Path, key: str, text: str) -> Any:
+class _DataSet(TypedDict):
+    name: Text
+    fingerprint: dict[str, Text]
+
+
+def _content(file: Path, said: dict[str, str], key: str, kind: Any, wanted: str) -> Any:
+    """What the metadata say under a key, in JSON of this kind."""
     try:
-        content = json.loads(text)
+        content = json.loads(said[key])
         json.dumps(content, ensure_ascii=False).encode()  # half of a character is no text
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError:
+        raise BadRun(f"{file}: metadata {key}: expected {wanted}; {_AGAIN}") from None
     except (ValueError, RecursionError):
         raise BadRun(f"{file}: metadata {key}: not valid JSON; {_AGAIN}") from None
-    return content
-
-
-def _texts(content: Any) -> bool:
-    return isinstance(content, dict) and all(isinstance(value, str) for value in content.values())
-
-
-def _ids(content: Any, file: Path) -> tuple[str, ...]:
-    if not isinstance(content, list) or not all(isinstance(who, str) for who in content):
-        raise BadRun(f"{file}: metadata people: expected a list of annotator ids; {_AGAIN}")
-    if len(set(content)) < len(content):
-        raise BadRun(f"{file}: metadata people: somebody is there twice; {_AGAIN}")
-    return tuple(content)
 
 
 def _tensors(tensors: dict[str, Any], people: int, file: Path) -> tuple[Floats, Floats, NDArray[np.int64]]:

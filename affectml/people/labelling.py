@@ -9,7 +9,7 @@ import pandas as pd
 
 from affectml._progress import Say
 from affectml.data import Asked, Dataset, TargetMeta, was_asked
-from affectml.errors import BadDataset, BadInput, did_you_mean
+from affectml.errors import BadDataset, BadInput, did_you_mean, few
 from affectml.importers import get_importer
 from affectml.importers.images import add_images
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
@@ -83,7 +83,8 @@ def open_photographs(
         added = add_images(photos, opened, how="hardlink")
         say(f"data set {folder}: {len(added.ids):,} new images from {photos}, {before:,} there already")
         if added.changed:
-            say(f"  {_some(added.changed)}: another file by now; the data set keeps the one it has")
+            which = f"{len(added.changed):,} ({few(added.changed, 3)})"
+            say(f"  {which}: another file by now; the data set keeps the one it has")
         _say_skipped(added.skipped, say)
         return Dataset.open(folder)
     if taxonomy is None:
@@ -99,11 +100,7 @@ def open_photographs(
 
 def _say_skipped(skipped: Mapping[str, Sequence[str]], say: Say) -> None:
     for reason, names in skipped.items():
-        say(f"  left out: {reason}: {_some(names)}")
-
-
-def _some(names: Sequence[str]) -> str:
-    return f"{len(names):,} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+        say(f"  left out: {reason}: {len(names):,} ({few(names, 3)})")
 
 
 def with_files(dataset: Dataset, images: pd.DataFrame) -> pd.DataFrame:
@@ -130,6 +127,12 @@ def queued_words(images: int, raised: int, more: int | None) -> str:
         return f"{queued}, for {people} each"
     some = f"{raised:,} of them wait for more people than before, the other {images - raised:,}" if raised else "they"
     return f"{queued}, for at least {people} each: {some} waited for as many or more already, which stays"
+
+
+def stopped_words(stopped: Mapping[int, int]) -> str:
+    """How many images are complete, at how many people each, where that depends on what the first said."""
+    each = ", ".join(f"{images} at {people}" for people, images in sorted(stopped.items()))
+    return f"complete: {sum(stopped.values())} images{f', by people: {each}' if each else ''}"
 
 
 def make_task(

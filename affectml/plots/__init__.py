@@ -5,6 +5,7 @@
     _grid.py      labels by labels, on one colour
     _points.py    images as points, curves, labels on a plane
     _matrix.py    rows by columns on many colours, as files: cross-evaluation's matrix
+    _widths.py    how exact studies are by their size, as files
 
 A module draws what it is given and computes nothing. The same figures give the same bytes.
 """
@@ -14,6 +15,7 @@ from affectml.plots._dots import dots, intervals, reliability
 from affectml.plots._grid import grid
 from affectml.plots._matrix import Square, draw_matrix
 from affectml.plots._points import curves, plane, scatter
+from affectml.plots._widths import draw_widths
 
 __all__ = [
     "INKS",
@@ -21,6 +23,7 @@ __all__ = [
     "curves",
     "dots",
     "draw_matrix",
+    "draw_widths",
     "fitted",
     "grid",
     "intervals",

@@ -19,38 +19,24 @@ INKS = {
     "model": "#b5541c",
     "other": "#6b4fa0",
 }
-SIGNS = {
-    "people": "o",
-    "threshold": "|",
-    "prior": "x",
-    "zero_shot": "s",
-    "model": "D",
-    "human": "o",
-    "half_panel": "^",
-    "consensus": "^",
-    "anybody": "x",
-    "no_person": "s",
-    "own_share": "^",
-    "other_people": "o",
-    "oracle": "*",
-    "train": "o",
-    "val": "^",
-    "calibration": "s",
-    "test": "D",
-}
-COLOURS = {
-    "threshold": "ink",
-    "model": "model",
-    "human": "people",
-    "half_panel": "people",
-    "consensus": "people",
-    "anybody": "model",
-    "no_person": "soft",
-    "other_people": "people",
-    "people": "people",
-    "train": "people",
-    "val": "soft",
-    "test": "model",
+MARKS = {  # the sign and the ink of each system
+    "people": ("o", "people"),
+    "threshold": ("|", "ink"),
+    "prior": ("x", "soft"),
+    "zero_shot": ("s", "other"),
+    "model": ("D", "model"),
+    "human": ("o", "people"),
+    "half_panel": ("^", "people"),
+    "consensus": ("^", "people"),
+    "anybody": ("x", "model"),
+    "no_person": ("s", "soft"),
+    "own_share": ("^", "other"),
+    "other_people": ("o", "people"),
+    "oracle": ("*", "ink"),
+    "train": ("o", "people"),
+    "val": ("^", "soft"),
+    "calibration": ("s", "other"),
+    "test": ("D", "model"),
 }
 FONT = 11  # pixels of a picture in its own size
 SMALL = 10  # of numbers along an axis
@@ -64,9 +50,9 @@ Spot = tuple[float, float]
 Anchor = Literal["start", "middle", "end"]
 
 
-def ink(system: str) -> str:
-    """The name of a system's colour, told from the others by its sign as well."""
-    return COLOURS.get(system, "ink" if system == "oracle" else "soft" if system == "prior" else "other")
+def mark(system: str, sign: str = "o") -> tuple[str, str]:
+    """A system's sign, and the name of its colour; `sign` for one that has none of its own."""
+    return MARKS.get(system, (sign, "other"))
 
 
 class Canvas:
@@ -110,8 +96,7 @@ class Canvas:
 
     def line_at(self, spots: Sequence[Spot], colour: str, width: float, dash: str = "") -> None:
         """A line through pixels."""
-        path = "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in spots)
-        self._stroke(path, colour, width, dash)
+        self._stroke(_path(spots), colour, width, dash)
 
     def line(self, spots: Iterable[Spot], colour: str, width: float, dash: str = "") -> None:
         """A line through values."""
@@ -119,16 +104,13 @@ class Canvas:
 
     def lines(self, pairs: Iterable[tuple[Spot, Spot]], colour: str, width: float) -> None:
         """Separate straight lines, each from one value to another."""
-        path = "".join(
-            f"M{_n(self.across(a))} {_n(self.up(b))}L{_n(self.across(c))} {_n(self.up(d))}" for (a, b), (c, d) in pairs
-        )
-        if path:
+        if path := "".join(_path(self.at(pair)) for pair in pairs):
             self._stroke(path, colour, width)
 
     def area(self, spots: Iterable[Spot], colour: str, opacity: float) -> None:
         """The area inside a line through values."""
-        path = "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in self.at(spots)) + "z"
-        self._marks.append(f'<path d="{path}" style="fill: {_ink(colour)}; fill-opacity: {opacity:g}"/>')
+        how = f"fill: {_ink(colour)}; fill-opacity: {opacity:g}"
+        self._marks.append(f'<path d="{_path(self.at(spots))}z" style="{how}"/>')
 
     def box(self, x: Spot, y: Spot, colour: str, opacity: float = 1.0, *, frame: float = 0.0) -> None:
         """A rectangle between values, filled or, with the width of a frame, empty."""
@@ -141,24 +123,24 @@ class Canvas:
 
     def discs(self, spots: Iterable[Spot], radii: Iterable[float], colour: str, opacity: float) -> None:
         """Discs of these many pixels; where several lie on one another, the colour deepens."""
-        found = "".join(
-            f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(r)}"/>' for (x, y), r in zip(self.at(spots), radii, strict=True)
-        )
-        self._marks.append(f'<g style="fill: {_ink(colour)}; fill-opacity: {opacity:g}">{found}</g>')
+        self._circles(spots, radii, f"fill: {_ink(colour)}; fill-opacity: {opacity:g}")
 
     def rings(self, spots: Iterable[Spot], radii: Iterable[float], colour: str) -> None:
         """Circles of these many pixels."""
+        self._circles(spots, radii, f"fill: none; stroke: {_ink(colour)}; stroke-width: 1.8")
+
+    def _circles(self, spots: Iterable[Spot], radii: Iterable[float], how: str) -> None:
         found = "".join(
             f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(r)}"/>' for (x, y), r in zip(self.at(spots), radii, strict=True)
         )
-        self._marks.append(f'<g style="fill: none; stroke: {_ink(colour)}; stroke-width: 1.8">{found}</g>')
+        self._marks.append(f'<g style="{how}">{found}</g>')
 
     def signs(self, spots: Iterable[Spot], sign: str, colour: str, size: float, edge: float = 1.3) -> None:
-        """One of SIGNS at each of these values, `size` pixels wide."""
+        """One of the signs of MARKS at each of these values, `size` pixels wide."""
         self.signs_at(self.at(spots), sign, colour, size, edge)
 
     def signs_at(self, spots: Iterable[Spot], sign: str, colour: str, size: float, edge: float = 1.3) -> None:
-        """One of SIGNS at each of these pixels."""
+        """One of the signs of MARKS at each of these pixels."""
         path = "".join(_sign(x, y, sign, size / 2) for x, y in spots)
         if path:
             fill = "none" if sign in _OPEN else _ink(colour)
@@ -186,8 +168,7 @@ class Canvas:
     def numbers(self, *, most: int | None = None, lines: bool = True) -> None:
         """Round numbers under the area, with lines upwards; `most` of them at most."""
         room = most or min(max(int((self.right - self.left) / (4 * SMALL)), 1), 9)
-        ticks, words = _ticks(*self.x, room)
-        self.named_numbers(dict(zip(ticks, words, strict=True)), lines=lines)
+        self.named_numbers(_ticks(*self.x, room), lines=lines)
 
     def named_numbers(self, ticks: dict[float, str], *, lines: bool = True) -> None:
         """These values under the area, by what is written there."""
@@ -200,11 +181,11 @@ class Canvas:
 
     def heights(self, *, lines: bool = True) -> None:
         """Round numbers left of the area, with lines across."""
-        ticks, words = _ticks(*self.y, min(max(int((self.bottom - self.top) / (2 * FONT)), 1), 9))
+        ticks = _ticks(*self.y, min(max(int((self.bottom - self.top) / (2 * FONT)), 1), 9))
         if lines:
             low, high = self.x
             self.lines((((low, y), (high, y)) for y in ticks), "line", 0.7)
-        for y, word in zip(ticks, words, strict=True):
+        for y, word in ticks.items():
             self.text_at(self.left - 4, self.up(y), word, anchor="end")
         self.line_at([(self.left, self.bottom), (self.left, self.top)], "line", 1.0)
 
@@ -221,9 +202,9 @@ class Canvas:
             self.text_at(11, (self.top + self.bottom) / 2, beside, "soft", anchor="middle", turned=True)
 
     def legend(self, entries: Sequence[tuple[str, str, str]]) -> None:
-        """Name, colour and sign of each system in a line above the area; "--" is a dashed line, "ring" a ring."""
+        """Name, sign and colour of each system in a line above the area; "--" is a dashed line, "ring" a ring."""
         x, y = 8.0, 11.0
-        for name, colour, sign in entries:
+        for name, sign, colour in entries:
             if sign == "--":
                 self.line_at([(x - 2, y), (x + 12, y)], colour, 1.5, "5.5 4")
             elif sign == "ring":
@@ -245,10 +226,9 @@ class Canvas:
         return f"{start}{''.join(self._marks)}</svg>"
 
     def _stroke(self, path: str, colour: str, width: float, dash: str = "") -> None:
-        dashed = f"; stroke-dasharray: {dash}" if dash else ""
-        self._marks.append(
-            f'<path d="{path}" style="fill: none; stroke: {_ink(colour)}; stroke-width: {width:g}{dashed}"/>'
-        )
+        how = f"fill: none; stroke: {_ink(colour)}; stroke-width: {width:g}"
+        how += f"; stroke-dasharray: {dash}" if dash else ""
+        self._marks.append(f'<path d="{path}" style="{how}"/>')
 
 
 def room(names: Sequence[str]) -> float:
@@ -281,8 +261,8 @@ def around(values: Iterable[float], margin: float) -> Spot:
     return low - margin * (high - low), high + margin * (high - low)
 
 
-def _ticks(low: float, high: float, most: int) -> tuple[list[float], list[str]]:
-    """About `most` round numbers between low and high, and how they are written."""
+def _ticks(low: float, high: float, most: int) -> dict[float, str]:
+    """About `most` round numbers between low and high, by how they are written."""
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(s * power for s in _STEPS if s * power >= rough * (1 - 1e-9))
@@ -290,7 +270,7 @@ def _ticks(low: float, high: float, most: int) -> tuple[list[float], list[str]]:
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     digits += round(step * 10**digits, 6) % 1 > 0  # steps of 2.5
     values = [round(k * step, 12) for k in range(first, last + 1)]
-    return values, [f"{value:.{digits}f}".replace("-", "−") for value in values]
+    return {value: f"{value:.{digits}f}".replace("-", "−") for value in values}
 
 
 def _sign(x: float, y: float, sign: str, half: float) -> str:
@@ -311,7 +291,12 @@ def _sign(x: float, y: float, sign: str, half: float) -> str:
             far = _n(half * math.sqrt(2))
             return f"M{_n(x)} {_n(y - half * math.sqrt(2))}l{far} {far}l-{far} {far}l-{far} -{far}z"
     points = [(x + half * size * a, y + half * size * b) for (a, b), size in zip(_STAR, [1, 0.38] * 5, strict=True)]
-    return "M" + "L".join(f"{_n(a)} {_n(b)}" for a, b in points) + "z"
+    return f"{_path(points)}z"
+
+
+def _path(spots: Iterable[Spot]) -> str:
+    """A line through pixels, as an SVG path has it."""
+    return "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in spots)
 
 
 _NAMES = {"o": "disc", "|": "bar", "x": "cross", "s": "square", "^": "triangle", "D": "diamond", "*": "star"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from affectml.plots._canvas import SIGNS, Canvas, around, fitted, ink, room, short
+from affectml.plots._canvas import Canvas, around, fitted, mark, room, short
 
 Point = tuple[float, float, float]  # value, low, high
 
@@ -24,8 +24,9 @@ def intervals(
     if zero:
         drawn.line([(0, rows[0]), (0, rows[1])], "ink", 1.0)
     for at, (name, score) in enumerate(scores):
-        drawn.lines([((score["low"], at), (score["high"], at))], ink(name), 1.6)
-        drawn.signs([(score["value"], at)], SIGNS.get(name, "s"), ink(name), 6)
+        sign, ink = mark(name, "s")
+        drawn.lines([((score["low"], at), (score["high"], at))], ink, 1.6)
+        drawn.signs([(score["value"], at)], sign, ink, 6)
         drawn.text_at(drawn.right + 6, drawn.up(at), short(score["value"]))
     return drawn.svg(alt)
 
@@ -59,10 +60,11 @@ def dots(
     for number, (name, points) in enumerate(series.items()):
         shift = (number - (count - 1) / 2) * 9 / step
         shown = [(at + shift, point) for at, point in enumerate(points) if point is not None]
-        drawn.lines((((p[1], at), (p[2], at)) for at, p in shown if p[1] < p[2]), ink(name), 1.3)
-        drawn.signs([(p[0], at) for at, p in shown], SIGNS.get(name, "o"), ink(name), 5)
+        sign, ink = mark(name)
+        drawn.lines((((p[1], at), (p[2], at)) for at, p in shown if p[1] < p[2]), ink, 1.3)
+        drawn.signs([(p[0], at) for at, p in shown], sign, ink, 5)
     drawn.words(axis)
-    drawn.legend([((named or {}).get(name, name), ink(name), SIGNS.get(name, "o")) for name in series])
+    drawn.legend([((named or {}).get(name, name), *mark(name)) for name in series])
     return drawn.svg(alt)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.plots._canvas import SIGNS, Canvas, around, fitted, ink
+from affectml.plots._canvas import Canvas, around, fitted, mark
 
 
 def scatter(x: NDArray[Any], y: NDArray[Any], alt: str, *, axis: tuple[str, str]) -> str:
@@ -54,16 +54,17 @@ def curves(
     drawn.heights()
     for name, (low, high) in bands.items():
         xs = series[name][0]
-        drawn.area([*zip(xs, high, strict=True), *reversed([*zip(xs, low, strict=True)])], ink(name), 0.18)
+        drawn.area([*zip(xs, high, strict=True), *reversed([*zip(xs, low, strict=True)])], mark(name)[1], 0.18)
     for name, level in levels.items():
-        drawn.line([(x, level) for x in drawn.x], ink(name), 1.2, "4.8 3.6")
+        drawn.line([(x, level) for x in drawn.x], mark(name)[1], 1.2, "4.8 3.6")
     for name, (xs, ys) in series.items():
-        drawn.line(zip(xs, ys, strict=True), ink(name), 1.8)
+        sign, ink = mark(name)
+        drawn.line(zip(xs, ys, strict=True), ink, 1.8)
         if len(xs) <= 12:
-            drawn.signs(zip(xs, ys, strict=True), SIGNS.get(name, "o"), ink(name), 5, 1.0)
+            drawn.signs(zip(xs, ys, strict=True), sign, ink, 5, 1.0)
     drawn.words(*axis)
-    dashed = [(f"{name}, {level_name}", ink(name), "--") for name in levels]
-    drawn.legend([*((name, ink(name), SIGNS.get(name, "o")) for name in series), *dashed])
+    dashed = [(f"{name}, {level_name}", "--", mark(name)[1]) for name in levels]
+    drawn.legend([*((name, *mark(name)) for name in series), *dashed])
     return drawn.svg(alt)
 
 
@@ -103,7 +104,7 @@ def plane(
         if dx and dy:
             drawn.line_at([(x, y), (x + dx - math.copysign(3.3 * len(label), dx), y - dy)], "soft", 0.7)
         drawn.text_at(x + dx, y - dy, label, anchor="middle")
-    drawn.legend([(them, "people", "o"), ("model", "model", "ring")])
+    drawn.legend([(them, "o", "people"), ("model", "ring", "model")])
     return drawn.svg(alt)
 
 

@@ -1,0 +1,146 @@
+"""What commands are made of: options declared by `Help`, the folders they are about, and what is said meanwhile."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+import typer
+
+from affectml._options import Argument, Help, Option, options_asked, parse_list, parse_mapping
+from affectml._progress import QUIET
+from affectml.errors import spelled
+
+Function = Callable[..., Any]
+Json = Annotated[bool, Help("Print JSON for programs instead of tables.")]
+Shard = Annotated[
+    str | None,
+    Help(
+        "Do only part K of N, e.g. 3/16; each part may run on another machine, and is kept for --merge.",
+        default="all images",
+        metavar="K/N",
+    ),
+]
+Merge = Annotated[bool, Help("Join what --shard made; says which images no shard has.")]
+CheckImages = Annotated[
+    bool, Help("With --merge, read the image files that are here and compare them with those that the shards read.")
+]
+Engine = Annotated[
+    str | None, Help("Do the parts on a Ray cluster and join them (extra: ray).", default="this process", metavar="ray")
+]
+Address = Annotated[
+    str | None, Help("Address of the Ray cluster.", default="RAY_ADDRESS, else one that is started on this machine")
+]
+
+
+def say(line: str) -> None:
+    """Progress in words, on standard error, so that --json output stays clean; none with --quiet."""
+    if not QUIET.get():
+        typer.echo(line, err=True)
+
+
+def there(*, datasets: Iterable[str | Path] = (), runs: Iterable[str | Path] = ()) -> None:
+    """Raise BadDataset or BadRun for the first folder that is none, before anything heavy is loaded."""
+    from affectml.data import Dataset
+    from affectml.runs import RunFolder
+
+    for folder in runs:
+        RunFolder.open(folder)
+    for folder in datasets:
+        Dataset.open(folder)
+
+
+def device_there(device: str | None) -> None:
+    """Refuses a device that this machine has not, before anything is read."""
+    if device is not None:
+        from affectml.encoders.threads import usable_device
+
+        usable_device(device)
+
+
+class App(typer.Typer):
+    """Commands that are functions whose parameters say by `Help` what is asked."""
+
+    def command(  # type: ignore[override]
+        self, name: str | None = None, **settings: Any
+    ) -> Callable[[Function], Function]:
+        """As Typer's; of a parameter that is a dataclass each field is an option."""
+        add = super().command(name, **settings)
+
+        def register(function: Function) -> Function:
+            add(command_of(function))
+            return function
+
+        return register
+
+
+def command_of(function: Function) -> Function:
+    """The function, with the values of what Typer reads."""
+    asked = list(options_asked(function))
+    holders = {parameter: holder for parameter, holder, _ in asked if holder is not None}
+
+    @functools.wraps(function)
+    def run(**given: Any) -> None:
+        values: dict[str, Any] = {}
+        held: dict[str, dict[str, Any]] = {parameter: {} for parameter in holders}
+        for parameter, _, option in asked:
+            held.get(parameter, values)[option.name] = value_of(option, given[option.name])
+        function(**values, **{parameter: holder(**held[parameter]) for parameter, holder in holders.items()})
+
+    sign(run, [parameter_of(option) for *_, option in asked])
+    return run
+
+
+def sign(function: Any, parameters: Sequence[inspect.Parameter]) -> None:
+    """Give a function the parameters that Typer is to see."""
+    function.__signature__ = inspect.Signature(parameters)
+    function.__annotations__ = {each.name: each.annotation for each in parameters}
+
+
+def parameter_of(option: Option) -> inspect.Parameter:
+    """What Typer is told of an option or an argument."""
+    kinds, said, default = _kinds(option), option.help, option.default
+    settings: dict[str, Any] = {"help": said.text, "show_default": said.default or True, "hidden": said.hidden}
+    kind: Any = str | None
+    if several := kinds & {Mapping, tuple}:
+        each = Path if said.path or Path in kinds else str
+        kind, default = list[each], default if default is inspect.Parameter.empty else None  # type: ignore[valid-type]
+        settings["metavar"] = "FROM=TO" if Mapping in several else None
+    elif Sequence in kinds:
+        settings["metavar"] = "A,B,..."
+    elif number := kinds & {bool, int, float}:
+        kind = number.pop() | None if type(None) in kinds else number.pop()
+        settings.update({key: most for key, most in (("min", option.least), ("max", said.most)) if most is not None})
+    elif said.path or Path in kinds:
+        kind = Path | None
+    elif default is not None:
+        kind = str
+    settings |= {key: value for key, value in (("metavar", said.metavar), ("envvar", said.env)) if value}
+    name = spelled(option.name)
+    names = f"{name}/{spelled(f'no_{option.name}')}" if default is True else name
+    told = typer.Argument(**settings) if isinstance(said, Argument) else typer.Option(names, **settings)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(option.name, keyword, default=default, annotation=Annotated[kind, told])
+
+
+def value_of(option: Option, given: Any) -> Any:
+    """The value of what Typer read."""
+    kinds = _kinds(option)
+    if Mapping in kinds:
+        return (option.help.read or parse_mapping)(given or [], option=spelled(option.name))
+    if tuple in kinds:
+        return tuple(_text(option, each) for each in given) if given else option.default
+    return parse_list(given) if Sequence in kinds else _text(option, given)
+
+
+def _text(option: Option, given: Any) -> Any:
+    """A place as a text, where that is its type."""
+    return str(given) if isinstance(given, Path) and option.help.path else given
+
+
+def _kinds(option: Option) -> set[Any]:
+    """The types that an option's is made of, such as {tuple, Path, NoneType}."""
+    origin = get_origin(option.type)
+    parts = (option.type,) if origin in (None, Mapping, Sequence, tuple) else get_args(option.type)
+    return {kind for part in parts for kind in (getattr(part, "__origin__", part), *get_args(part))}

@@ -1,0 +1,166 @@
+"""relabel and explore: the pages in a browser, from an installed package, and the map that is made beforehand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from affectml._options import Argument, Help, options_of
+from affectml.cli._command import App, say, there
+from affectml.errors import spelled
+
+Asked = TypeVar("Asked")
+Folder = Annotated[
+    Path | None, Argument("Data set folder.", default="the demo set, drawn in data/demo", metavar="DATASET")
+]
+AllowHost = Annotated[
+    tuple[str, ...], Help("Host name under which others reach this server; may be given several times.")
+]
+Lead = Annotated[
+    tuple[str, ...],
+    Help("Who may see the lead's pages; may be given several times.", default="everybody on this machine"),
+]
+Address = Annotated[str, Help("Address to listen on.")]
+Port = Annotated[int, Help("Port to listen on.")]
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What the labelling page is asked, by `affectml relabel` and after `streamlit run apps/relabel.py --`."""
+
+    folder: Folder = None
+    dataset: Annotated[Path | None, Help("The same, as an option.", metavar="DATASET")] = None
+    images: Annotated[
+        Path | None,
+        Help(
+            "Folder of photographs that nobody has labelled, for --taxonomy; labelling begins at once. Their data "
+            "set is DATASET, or data/NAME.",
+            metavar="PHOTOS",
+        ),
+    ] = None
+    db: Annotated[
+        str | None, Help("SQLite file or postgresql:// URL.", default="DATASET-labels.db beside the folder")
+    ] = None
+    model: Annotated[Path | None, Help("Run folder; its predictions may be shown as suggestions.")] = None
+    target: Annotated[str | None, Help("Target whose labels people choose from.")] = None
+    taxonomy: Annotated[str | None, Help("Labels to choose from instead: a built-in taxonomy or a YAML file.")] = None
+    check_labels: Annotated[
+        str | None,
+        Help(
+            "Ask of one label at a time whether it fits the image: those of a target, by its name, or those that "
+            "--model predicts, by the word model."
+        ),
+    ] = None
+    study: Annotated[
+        Path | None, Help("Folder of a study, with study.yaml, that people take part in.", metavar="OUT")
+    ] = None
+    lead: Lead = ()
+    allow_host: AllowHost = ()
+
+    def __post_init__(self) -> None:
+        others = (self.named, self.images, self.model, self.target, self.taxonomy, self.check_labels)
+        if self.study is not None and any(others):
+            raise typer.BadParameter(
+                "--study: its file says what is labelled; only --db, --lead and --allow-host go with it"
+            )
+        if self.folder is not None and self.dataset not in (None, self.folder):
+            raise typer.BadParameter(f"two data sets, {self.folder} and {self.dataset}: name one")
+
+    @property
+    def named(self) -> Path | None:
+        """The data set's folder; None where none was named."""
+        return self.folder or self.dataset
+
+
+@dataclass(frozen=True)
+class Exploring:
+    """What the map's page is asked, by `affectml explore` and after `streamlit run apps/explore.py --`."""
+
+    dataset: Folder = None
+    run: Annotated[
+        tuple[Path, ...], Help("Run folder to show beside people; may be given several times.", default="none")
+    ] = ()
+    target: Annotated[
+        str | None, Help("Target whose answers are people's.", default="the first run's, or the only one")
+    ] = None
+    encoder: Annotated[
+        str | None,
+        Help("Encoder whose embeddings are mapped and searched.", default="the first run's, or the only one"),
+    ] = None
+    db: Annotated[
+        str | None,
+        Help(
+            "The labelling task's database, for flags, notes and the queue.",
+            default="DATASET-labels.db beside the data set",
+            env="AFFECTML_LABELS",
+        ),
+    ] = None
+    allow_host: AllowHost = ()
+
+
+def relabel(asked: Labelling, address: Address = "127.0.0.1", port: Port = 8501) -> None:
+    """Start the page on which people label images, in the browser."""
+    start_page("relabel", asked, address=address, port=port)
+
+
+def explore(
+    asked: Exploring,
+    map_: Annotated[
+        bool, Help("Make the map by UMAP, keep it in the data set, and end; minutes for many images.")
+    ] = False,
+    address: Address = "127.0.0.1",
+    port: Port = 8501,
+) -> None:
+    """See a data set's images on a map with what people and runs say of them; filter, search, keep."""
+    there(datasets=[] if asked.dataset is None else [asked.dataset], runs=asked.run)
+    if map_:
+        if asked.dataset is None:
+            raise typer.BadParameter("--map: of which data set? Name its folder")
+        from affectml.exploring.opening import map_by_umap
+
+        print(f"map: {map_by_umap(asked.dataset, asked.run, encoder=asked.encoder, say=say)}")
+        return
+    start_page("explore", asked, address=address, port=port)
+
+
+def start_page(entry: str, asked: Labelling | Exploring, *, address: str, port: int) -> None:
+    """Run a page with Streamlit, until it is stopped; `entry` is its script in affectml_apps/entry."""
+    from streamlit.web.cli import main as streamlit
+
+    words = []
+    for option in options_of(type(asked)):
+        value = getattr(asked, option.name)
+        several = value if isinstance(value, tuple) else () if value is None else (value,)
+        mark = "" if isinstance(option.help, Argument) else f"{spelled(option.name)}="
+        words += [f"{mark}{each}" for each in several]
+    options = ["--server.address", address, "--server.port", str(port)]
+    streamlit(["run", str(_script(entry)), *options, "--", *words])
+
+
+def read_page(entry: str, holder: type[Asked], words: Sequence[str]) -> Asked:
+    """What a page is asked after `streamlit run apps/ENTRY.py --`; --help, or what cannot be, ends the program."""
+    read: list[Asked] = []
+
+    def page(asked: Any) -> None:
+        read.append(asked)
+
+    page.__annotations__["asked"] = holder
+    app = App(add_completion=False)
+    app.command(help=holder.__doc__)(page)
+    try:
+        typer.main.get_command(app)(list(words), prog_name=f"streamlit run apps/{entry}.py --")
+    except SystemExit:
+        if not read:
+            raise
+    return read[0]
+
+
+def _script(entry: str) -> Path:
+    """The script that Streamlit runs, found without importing the pages."""
+    spec = find_spec("affectml_apps")
+    if spec is None or not spec.submodule_search_locations:
+        raise typer.BadParameter("the package affectml_apps is not installed; install affectml again")
+    return Path(spec.submodule_search_locations[0]) / "entry" / f"{entry}.py"

@@ -1,0 +1,96 @@
+"""plan: the command around `affectml.planning`."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge
+
+from affectml._options import Argument, Help
+from affectml.cli._command import Json, say, there
+from affectml.cli._print import print_json, print_table, show
+from affectml.planning import PlanConfig
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 20  # images of a queue; the file and --json have all
+
+
+def plan(
+    config: PlanConfig,
+    dataset: Annotated[
+        Path | None, Argument("Data set folder with a pilot's answers.", default="nothing but assumptions")
+    ] = None,
+    run: Annotated[
+        tuple[Path, ...],
+        Help("Run to plan the judging of; two, and the second is compared with.", default="stand-ins of the pilot"),
+    ] = (),
+    picture: Annotated[Path | None, Help("A .png or .svg file to draw curves in.", default="no picture")] = None,
+    next_: Annotated[
+        int | None, Ge(1), Help("Instead of a plan, the images that so many answers should go to next.", default="none")
+    ] = None,
+    until: Annotated[
+        str, Help("With --next: what one more answer is to change, F1 (of the label set) or entropy.")
+    ] = "F1",
+    out: Annotated[
+        Path | None, Help("With --next: text file of these images for `labels assign --queue`.", default="none")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Plan a study from a pilot: how many people, how many images, how exact, and what it costs."""
+    there(datasets=[] if dataset is None else [dataset], runs=run)
+    from affectml._files import try_file
+    from affectml.cli._labels_task import PREDICTIONS
+    from affectml.data import Dataset
+    from affectml.errors import BadInput
+    from affectml.explanation.explanation import picture_path
+    from affectml.planning import next_images, plan_study
+
+    opened = None if dataset is None else Dataset.open(dataset)
+    if next_ is not None:
+        if opened is None:
+            raise BadInput("--next chooses among the images of a data set: name it")
+        if out is not None:
+            if out.suffix.lower() in PREDICTIONS:
+                raise BadInput(
+                    f"--out {out}: expected a text file, such as {out.with_suffix('.txt').name}; "
+                    f"`labels assign --queue` takes a {out.suffix} for a model's predictions"
+                )
+            try_file(out)
+        _show_next(next_images(opened, next_, until=until, target=config.target), out, json)  # type: ignore[arg-type]
+        return
+    if out is not None:
+        raise BadInput("--out belongs to --next; a plan is printed, as JSON with --json, and drawn by --picture")
+    if picture is not None:
+        picture = picture_path(picture, "plan", "widths")  # said before the work, not after it
+    found = plan_study(opened, config, runs=run, say=say)
+    drawn = None if picture is None else found.draw(picture)
+    if json:
+        print_json(found.to_json() | ({} if drawn is None else {"picture": str(drawn)}))
+        return
+    show(found.table(), keys=3)
+    for table in (found.within_table(), found.figures_table()):
+        if table is not None:
+            show(table)
+    for title, lines in (("Assumed", found.assumed), ("What the pilot cannot tell", found.limits)):
+        if lines:
+            print("\n  - ".join([f"{title}:", *lines]))
+    if drawn is not None:
+        print(f"picture: {drawn}")
+
+
+def _show_next(queue: "pd.DataFrame", out: Path | None, json: bool) -> None:
+    from affectml._files import replacing
+
+    if out is not None:
+        with replacing(out) as temporary:
+            temporary.write_text("".join(f"{image}\n" for image in queue["image_id"]), encoding="utf-8")
+    if json:
+        print_json({"next": queue.to_dict("records"), "file": None if out is None else str(out)})
+        return
+    rows = [(image, people, f"{change:.3f}") for image, people, change in queue.head(SHOWN).itertuples(index=False)]
+    count = f"{len(queue):,}" if len(queue) <= SHOWN else f"{SHOWN} of {len(queue):,}"
+    print_table(f"Images for the next answers ({count})", ("image_id", "people so far", "expected change"), rows)
+    if out is not None:
+        print(f"queue: {out}; `affectml labels assign --queue {shlex.quote(str(out))} --more 1` shows them first")

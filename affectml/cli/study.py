@@ -1,0 +1,264 @@
+"""affectml study: a study from one file. Each command parses, calls `affectml_annotation.study` and prints."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from annotated_types import Ge, Gt
+
+from affectml._options import Argument, Help
+from affectml.cli._command import App, Json
+from affectml.cli._print import print_json, print_table
+from affectml.cli.pages import Address, AllowHost, Labelling, Lead, Port, start_page
+
+app = App(no_args_is_help=True, help="Let people take part in a study: consent, practice, images, payment.")
+Folder = Annotated[Path, Argument("The study's folder, with study.yaml.", metavar="OUT")]
+Db = Annotated[
+    str | None,
+    Help(
+        "The study's database: a file, or postgresql://USER@HOST/NAME.",
+        default="DATASET-labels.db beside the data set",
+        env="AFFECTML_LABELS",
+    ),
+]
+LEAD = "the command line"  # who changed something, where nobody signs in
+
+
+@app.command()
+def init(dataset: Annotated[Path, Argument("Data set folder whose images people are to label.")], out: Folder) -> None:
+    """Write study.yaml, with every key and its default, and the texts that people read."""
+    from affectml.data import Dataset
+    from affectml_annotation.study.folder import write_study
+
+    for path in write_study(Dataset.open(dataset).root, out):
+        typer.echo(f"wrote {path}")
+    typer.echo(f"edit them; then `affectml study check {out}` says what is missing")
+
+
+@app.command()
+def check(
+    out: Folder,
+    summary: Annotated[bool, Help("Print a data-protection summary instead.")] = False,
+    json: Json = False,
+) -> None:
+    """Say what is missing, and what a person will see in which order."""
+    from affectml.people.studies import labels_of
+    from affectml_annotation.study import check as checking
+    from affectml_annotation.study.folder import read_study
+
+    study = read_study(out)
+    if summary:
+        typer.echo(checking.summary(study))
+        return
+    found = checking.check_study(out, labels_of(out, study.file))
+    minutes = checking.announced_minutes(study)
+    if json:
+        print_json({**asdict(found), "minutes": minutes, "per_hour": str(checking.hourly(study))})
+        return
+    rows = [(step.phase, step.what, f"{step.minutes:.1f}") for step in found.steps]
+    print_table(
+        f"{out}: what a person sees, about {minutes} minutes", ("phase", "what", "minutes"), rows, numbers=False
+    )
+    if found.people is not None:
+        typer.echo(f"it takes {found.people} people; {found.each:.3g} answer an image, on average")
+    for sentence in found.missing:
+        typer.echo(f"- {sentence}")
+    if not found.missing:
+        typer.echo("nothing is missing")
+
+
+@app.command()
+def run(
+    out: Folder,
+    db: Db = None,
+    address: Address = "127.0.0.1",
+    port: Port = 8501,
+    lead: Lead = (),
+    allow_host: AllowHost = (),
+) -> None:
+    """Start the study's page, or go on with it; what changed in its files is what newcomers see."""
+    from affectml.people.studies import labels_of
+    from affectml_annotation.study.check import check_study
+    from affectml_annotation.study.folder import read_study
+
+    for sentence in check_study(out, labels_of(out, read_study(out).file)).missing:
+        typer.echo(f"still missing: {sentence}")
+    start_page("relabel", Labelling(study=out, db=db, lead=lead, allow_host=allow_host), address=address, port=port)
+
+
+@app.command()
+def status(out: Folder, db: Db = None, json: Json = False) -> None:
+    """Show how it goes: who came, how far they got, where they left, how people work, what still wants people."""
+    from affectml.cli._labels_print import records, show_people
+    from affectml.people.studies import open_running
+    from affectml_annotation.study import overview
+    from affectml_annotation.study.erasing import erasures_asked
+    from affectml_annotation.study.running import images_wanting
+
+    with open_running(out, db) as store:
+        people, asked = overview.people(store), erasures_asked(store)
+        if json:
+            tables = {"people": people, "images": images_wanting(store), "changes": overview.changes(store)}
+            more = {name: records(table) for name, table in tables.items()}
+            print_json({"db": store.database.where, **asdict(overview.overview(store)), **more, "erasures": asked})
+            return
+        _show(store, json)
+        show_people(people)
+        if asked:
+            typer.echo(f"to be erased, as they asked (`affectml labels erase`): {', '.join(asked)}")
+
+
+@app.command()
+def steer(
+    out: Folder,
+    state: Annotated[str, Argument("running, paused or ended: whether newcomers are let in; the others go on.")],
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Let newcomers in, keep them out for now, or for good."""
+    from affectml.people.studies import open_running
+    from affectml_annotation.study.running import change_state
+
+    with open_running(out, db) as store:
+        change_state(store, state, by=LEAD)
+        _show(store, json)
+
+
+@app.command()
+def more(
+    out: Folder,
+    people: Annotated[int, Ge(1), Help("How many more people.")],
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Open places for more people; they are given the images that still want somebody."""
+    from affectml.people.studies import open_running
+    from affectml_annotation.study.running import more_places
+
+    with open_running(out, db) as store:
+        more_places(store, people, by=LEAD)
+        _show(store, json)
+
+
+@app.command()
+def links(
+    out: Folder,
+    people: Annotated[int | None, Help("Make so many links, for one person each.", default="none")] = None,
+    days: Annotated[float, Gt(0), Help("How many days they open the study.")] = 30,
+    address: Annotated[str, Help("Where the page answers people.")] = "http://127.0.0.1:8501/",
+    revoke: Annotated[int | None, Help("Let this link open nothing any more, by its number.", default="none")] = None,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Make signed links, one person's each, or revoke one. Whoever has a link is let in by it."""
+    import time
+
+    from affectml.errors import BadInput
+    from affectml.people.studies import open_running
+    from affectml_annotation.study import keys
+
+    if (people is None) == (revoke is None):
+        raise BadInput("say how many links to make, --people 20, or which one to revoke, --revoke 3")
+    with open_running(out, db) as store:
+        if revoke is not None:
+            keys.revoke_link(store, revoke)
+            print_json({"revoked": revoke}) if json else typer.echo(f"link {revoke} opens nothing any more")
+            return
+        made = [
+            f"{address}{'&' if '?' in address else '?'}link={token}"
+            for token in keys.make_links(store, people or 0, time.time() + days * 86_400)
+        ]
+    print_json(made) if json else typer.echo("\n".join(made))
+
+
+@app.command()
+def pay(
+    out: Folder,
+    bulk: Annotated[bool, Help("Only id and amount of who is not paid yet, for the panel's bulk payments.")] = False,
+    paid: Annotated[
+        tuple[str, ...], Help("Note that this person was paid, by their id at the panel; may be given several times.")
+    ] = (),
+    paid_list: Annotated[
+        Path | None, Help("Note that everybody on this list was paid: what --bulk printed, kept.", default="none")
+    ] = None,
+    forget: Annotated[
+        bool, Help("Forget the ids of all who are paid, or are due nothing; it cannot be undone.")
+    ] = False,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Print who is due what, as CSV: this alone joins people's ids at the panel with their visits."""
+    import csv
+
+    from affectml.people.studies import open_running
+    from affectml_annotation.study import pay as paying
+
+    with open_running(out, db) as store:
+        if paid_list is not None:
+            paid += tuple(row[0] for row in csv.reader(paid_list.read_text("utf-8-sig").splitlines()) if row)
+        if paid or paid_list is not None:
+            noted = paying.mark_paid(store, paid)
+            print_json({"noted": noted}) if json else typer.echo(f"noted for {noted} of {len(set(paid))}")
+            return
+        if forget:
+            kept = paying.forget_ids(store, by=LEAD)
+            said = f"forgotten; {kept} ids are kept, of people who are not through, or not paid"
+            print_json({"kept": kept}) if json else typer.echo(said)
+            return
+        rows = paying.pay_rows(store)
+    if json:
+        print_json(
+            [{**asdict(row), "due": paying.amount(row.due), "by_panel": paying.amount(row.by_panel)} for row in rows]
+        )
+    else:
+        typer.echo(paying.as_bulk(rows) if bulk else paying.as_csv(rows), nl=False)
+
+
+@app.command()
+def erase(
+    out: Folder,
+    people: Annotated[tuple[str, ...], Argument("Who, by their ids at the panel.", metavar="ID...")],
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Erase people who asked for it, by the ids that they have at their panel; else as `labels erase`.
+
+    Whoever is not paid yet stays on the pay table, by that id and the amount alone. Given again, it goes on.
+    """
+    from affectml.people.erasing import erase_people
+    from affectml.people.studies import open_running
+    from affectml_annotation.study.erasing import named_by
+    from affectml_annotation.study.folder import read_study
+
+    with open_running(out, db) as store:
+        names = named_by(store, people)
+    dataset = out / read_study(out).file.dataset
+    done = erase_people(dataset, names, db=db)
+    if json:
+        print_json({"dataset": str(dataset), **done.to_json()})
+    else:
+        told = done.told(dataset, names) if names else ["erased before; the database's files are clean"]
+        typer.echo("\n".join(told))
+
+
+def _show(store: Any, json: bool) -> None:
+    from affectml.people.labelling import stopped_words
+    from affectml_annotation.study.overview import overview
+
+    now = overview(store)
+    if json:
+        print_json({"db": store.database.where, **asdict(now)})
+        return
+    rows: list[tuple[str, object]] = [("the consent was shown", now.opened), ("declined", now.declined)]
+    rows += [("came when it was full", now.full), *((f"reached {phase}", n) for phase, n in now.reached.items())]
+    rows += [("going on", now.going_on), *((status.replace("_", " "), n) for status, n in now.ended.items())]
+    print_table(f"{store.database.where}: version {now.version}, {now.state}", ("", "people"), rows)
+    for phase, fates in now.at.items():
+        said = ", ".join(f"{fate.replace('_', ' ')} {count}" for fate, count in fates.items())
+        typer.echo(f"at {phase}: {said}")
+    if now.minutes is not None:
+        typer.echo(f"median of who completed it: {now.minutes:.1f} minutes")
+    typer.echo(f"{now.wanting} images want people, {now.answers} answers in all; {now.places} places")
+    if now.stopped is not None:
+        typer.echo(stopped_words(now.stopped))
