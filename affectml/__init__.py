@@ -1,14 +1,13 @@
 """affectml: several emotions per image, from several people; trained, judged and compared as such."""
 
-import sys
-from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from affectml._lazy import Moved
+from affectml._lazy import lazily
 from affectml._version import __version__
 
 if TYPE_CHECKING:
+    from affectml import errors as errors  # to catch; the module, which `__all__` leaves out
     from affectml.api import (
         ask,
         audit,
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
         fetch,
         judge,
         load_run,
+        plan,
         predict,
         train,
     )
@@ -44,11 +44,10 @@ __all__ = [
     "fetch",
     "judge",
     "load_run",
+    "plan",
     "predict",
     "train",
 ]
-
-sys.meta_path.append(Moved())
 
 # 0.1.0 was one wheel. pip removes it after it has installed the two that were parted from it, and their files with it.
 _parts = [find_spec(part) for part in ("affectml_annotation", "affectml_metrics")]
@@ -61,17 +60,7 @@ if not all(part and part.origin for part in _parts):
     )
 
 
-def __getattr__(name: str) -> Any:
-    """What `__all__` names, and `affectml.errors` to catch, imported when it is first asked for."""
-    if name == "errors":
-        return import_module("affectml.errors")
-    if name not in __all__:
-        raise AttributeError(f"module 'affectml' has no attribute {name!r}")
-    home = {"Dataset": "affectml.data", "Person": "affectml.predicting", "Run": "affectml.run"}.get(
-        name, "affectml.api"
-    )
-    found = globals()[name] = getattr(import_module(home), name)
-    return found
+__getattr__ = lazily(__name__)
 
 
 def __dir__() -> list[str]:

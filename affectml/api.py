@@ -30,14 +30,11 @@ if TYPE_CHECKING:
     from affectml.cross_evaluation import CrossResult
     from affectml.explanation import Explanation
     from affectml.fetching import FetchSummary
+    from affectml.planning import Plan
 
 
 def train(
-    dataset: str | Path | Dataset | None = None,
-    *,
-    out: str | Path | None = None,
-    say: Say = print,
-    **options: Any,
+    dataset: str | Path | Dataset | None = None, *, out: str | Path | None = None, say: Say = print, **options: Any
 ) -> Run:
     """Train a head on a data set and judge it beside the prior, zero-shot and people, as `affectml train` does.
 
@@ -151,11 +148,11 @@ def evaluate(
         BadDataset: for a data set without a target that fits, or without an image to judge.
         BadInput: for a place where `out` cannot be written.
     """
-    where = _folder(dataset)
-    assert where is not None
     file = None if out is None else Path(out)
     _several(groups, "groups")
-    metrics, _ = evaluate_run(_run(run).folder, where, target=target, groups=groups, out=file, threads=threads, say=say)
+    metrics, _ = evaluate_run(
+        _run(run).folder, str(_folder(dataset)), target=target, groups=groups, out=file, threads=threads, say=say
+    )
     return score_table(metrics)
 
 
@@ -363,6 +360,38 @@ def audit(
         folder, opened, target=target, encoder=encoder, people=people, queues=None if queues is None else Path(queues),
         top=top, seed=seed, say=say,
     )  # fmt: skip
+
+
+def plan(
+    dataset: str | Path | Dataset | None = None,
+    *,
+    runs: Sequence[str | Path | Run] = (),
+    say: Say = print,
+    **options: Any,
+) -> "Plan":
+    """How exact a study of some size will be, and what it costs, planned from a pilot, as `affectml plan` does.
+
+    Args:
+        dataset: the data set with the pilot's answers, or its folder; None plans from assumptions alone.
+        runs: up to two runs whose scores against people are planned, the second to be compared with; without any,
+            stand-ins are made of the pilot.
+        say: called with what one should know meanwhile.
+        options: of PlanConfig (people, images, each, budget, within, per_hour, ...).
+
+    Returns:
+        A Plan: studies with the half widths of each figure's 95 % interval and the plan's own 90 % interval of these,
+        and in words what was assumed and what the pilot cannot tell.
+
+    Raises:
+        BadDataset: for a pilot that nothing can be planned from.
+        BadInput: for an option that there is not, or with a value that cannot be.
+    """
+    from affectml.planning import PlanConfig, plan_study
+
+    _check("plan", options, [each.name for each in fields(PlanConfig)])
+    _several(runs, "runs")
+    opened = dataset if dataset is None or isinstance(dataset, Dataset) else Dataset.open(dataset)
+    return plan_study(opened, PlanConfig(**options), runs=[_run(run).folder for run in runs], say=say)
 
 
 def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say = print, **options: Any) -> "Asked":

@@ -19,7 +19,7 @@ the command line.
 
 import difflib
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
@@ -28,7 +28,7 @@ _ABSENT: Final = object()
 _ON_THE_COMMAND_LINE: ContextVar[bool] = ContextVar("on_the_command_line", default=False)
 # Where the command line's name is not Python's.
 _SPELLED: Final = {"templates": "template", "groups": "group", "options": "set", "drop": "drop_undecided",
-                   "choices": "choose", "mapping": "map"}  # fmt: skip
+                   "choices": "choose", "mapping": "map", "heads": "head", "mixes": "mix"}  # fmt: skip
 
 
 class AffectmlError(Exception):
@@ -83,6 +83,15 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def few(names: Sequence[str], most: int, between: str = ", ") -> str:
+    """The first names, as many as a message has room for, and ... where there are more.
+
+    >>> few(["joy", "awe", "fear"], 2)
+    'joy, awe, ...'
+    """
+    return between.join([*names[:most], *(["..."] if len(names) > most else [])])
+
+
 @contextmanager
 def command_line() -> Iterator[None]:
     """Inside, messages spell options as the command line does."""
@@ -127,4 +136,4 @@ def option(name: str, value: object = _ABSENT, *, of_head: bool = False) -> str:
 
 def spelled(name: str) -> str:
     """How the command line spells an option that Python calls `name`: `--promise-group` of promise_group."""
-    return f"--{_SPELLED.get(name, name).replace('_', '-')}"
+    return f"--{_SPELLED.get(name, name).rstrip('_').replace('_', '-')}"

@@ -2,7 +2,6 @@
 
 import glob
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -22,6 +21,7 @@ from affectml.data import Dataset
 from affectml.encoders import read_image
 from affectml.encoders.images import rgb_of
 from affectml.errors import BadDataset, BadInput
+from affectml.importers.find import files_in
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 Bad = list[tuple[str, str]]  # images that cannot be read: name and reason
@@ -247,12 +247,7 @@ def _files(path: Path) -> list[Picture]:
             found.append(match)
     if not found:
         raise BadInput(f"{path}: no image file matches this pattern")
-    return list(map(_file, _by_name(dict.fromkeys(found))))
-
-
-def _by_name(files: Iterable[str]) -> list[str]:
-    """In the order of a listing, folder by folder."""
-    return sorted(files, key=lambda file: Path(file).parts)
+    return list(map(_file, sorted(dict.fromkeys(found), key=lambda file: Path(file).parts)))  # folder by folder
 
 
 def _file(path: str) -> Picture:
@@ -266,15 +261,7 @@ def _text(name: str) -> str:
 
 def _images_in(folder: Path) -> list[str]:
     """The image files in a folder, at any depth, by name; nothing hidden. Raises BadInput where one cannot be read."""
-
-    def stop(error: OSError) -> None:
-        raise BadInput(f"{error.filename}: cannot be read ({error.strerror}); allow it, or move the folder away")
-
-    found: list[str] = []
-    for top, folders, files in os.walk(folder, onerror=stop):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [str(Path(top, name)) for name in files if not name.startswith(".") and _is_image(name)]
-    return _by_name(found)
+    return [str(path) for path in files_in(folder, any_name=True) if _is_image(path.name)]
 
 
 def _is_image(name: str) -> bool:

@@ -13,16 +13,15 @@ import pandas as pd
 from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.encoders import Encoder
-from affectml.errors import BadInput, BadRun
+from affectml.errors import BadRun
 from affectml.explanation import Explanation, explain_image
 from affectml.heads import Head
-from affectml.pictures import Bad, ImageLike, one_by_one
-from affectml.predicting import predict_images
+from affectml.pictures import ImageLike
 from affectml.predicting.features import run_encoder
 from affectml.predicting.files import predict_to_file
 from affectml.predicting.parts import PredictionFile
 from affectml.predicting.person import Answered, Person, for_person
-from affectml.predicting.predictions import Predictions
+from affectml.predicting.predictions import Predictions, table_of
 from affectml.predicting.shards import merge_predictions
 from affectml.report.tables import STAR, as_html, main_table
 from affectml.runs import RunFolder, RunInfo
@@ -119,15 +118,7 @@ class Run:
         Raises:
             BadInput: for the first image that cannot be read, or where none can; for `labels` with another head.
         """
-        if errors not in ("raise", "skip"):
-            raise BadInput(f'errors: expected "raise" or "skip", got {errors!r}')
-        kept = one_by_one(images)
-        bad: Bad | None = [] if errors == "skip" else None
-        found = predict_images(
-            self._opened, kept, labels=labels, threads=threads, encoder_factory=lambda: self._encoder, bad=bad
-        )
-        names = self.taxonomy.labels if labels is None else [label for label, _ in found[0].best]
-        return Predictions.of(found, names, kept, bad or [])
+        return table_of(self._opened, images, errors, labels=labels, threads=threads, encoder_factory=self._the_encoder)
 
     def predict_to_file(
         self,
@@ -163,7 +154,7 @@ class Run:
         """
         return predict_to_file(
             self._opened, images, out, labels=labels, replace=replace, shard=shard, threads=threads,
-            encoder_factory=lambda: self._encoder, say=say,
+            encoder_factory=self._the_encoder, say=say,
         )  # fmt: skip
 
     def merge_predictions(
@@ -229,7 +220,7 @@ class Run:
         """
         return explain_image(
             self._opened, image, label=label, against=against, steps=steps, random=random, seed=seed, threads=threads,
-            encoder_factory=lambda: self._encoder,
+            encoder_factory=self._the_encoder,
         )  # fmt: skip
 
     def for_person(

@@ -1,9 +1,10 @@
 """A shard of a job: `3/16` is the third of sixteen processes, each of which does its own part of the images."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from affectml._progress import Say
 from affectml.errors import BadInput, option
 
 _SPELLING = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
@@ -77,6 +78,13 @@ def one_of(
     if device is not None and engine is not None:
         raise BadInput(f"{option('device', device)}: workers of a cluster take their own; leave it out")
     return None if shard is None else Shard.parse(shard)
+
+
+def say_of_mixtures(found: Mapping[str, Mapping[str, Iterable[Shard]]], say: Say) -> None:
+    """Of each thing in which shards may differ, who did it how, where they did."""
+    for what, mixed in found.items():
+        if len(mixed) > 1:
+            say(f"{what}: " + "; ".join(f"{how}: {numbers(shards)}" for how, shards in mixed.items()))
 
 
 def numbers(shards: Iterable[Shard]) -> str:

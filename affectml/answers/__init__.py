@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from affectml._lazy import lazily
 
 if TYPE_CHECKING:
-    from affectml.answers._ask import AskConfig, Asked, ask
-    from affectml.answers._judge import JudgeConfig, judge_answers
+    from affectml.answers._ask import Asked, ask
+    from affectml.answers._config import AskConfig, JudgeConfig
+    from affectml.answers._judge import judge_answers
     from affectml.answers._reply import REASONS, Reply, parse_reply
     from affectml.answers._result import AsEmpty, Gap, JudgedAnswers
     from affectml.answers._words import Words
@@ -29,16 +30,4 @@ __all__ = [
     "label_bias",
     "parse_reply",
 ]
-
-
-__getattr__ = lazily(
-    __name__,
-    {
-        "affectml.answers._ask": ("AskConfig", "Asked", "ask"),
-        "affectml.answers._judge": ("JudgeConfig", "judge_answers"),
-        "affectml.answers._reply": ("REASONS", "Reply", "parse_reply"),
-        "affectml.answers._result": ("AsEmpty", "Gap", "JudgedAnswers"),
-        "affectml.answers._words": ("Words",),
-        "affectml.evaluation.bias": ("LabelBias", "holm", "label_bias"),
-    },
-)
+__getattr__ = lazily(__name__)

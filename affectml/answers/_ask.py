@@ -8,7 +8,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,7 +16,9 @@ import pandas as pd
 
 from affectml._files import replacing, try_file
 from affectml._html import data_uri
+from affectml._options import check_range
 from affectml._progress import Progress, Say
+from affectml.answers._config import AskConfig
 from affectml.answers._names import custom_id
 from affectml.answers._parts import PARTS, parts_of, store_of, target_of
 from affectml.data import Asked as Put
@@ -24,40 +26,12 @@ from affectml.data import Dataset, was_asked
 from affectml.encoders import read_image
 from affectml.errors import AffectmlError, BadInput, option
 
-REQUESTS = 50_000
-MEGABYTES = 200
-SIDE = 768  # pixels of the longer side
 QUESTIONS = {
     "evoked": "What does this image make you feel?",
     "expressed": "What do the people in this image seem to feel?",
     "intended": "What did the maker of this image want people to feel?",
     "query": "Which of these words describes the feeling of this image?",
 }
-
-
-@dataclass(frozen=True)
-class AskConfig:
-    """What `affectml ask` was asked for.
-
-    target: whose question and labels are asked; a data set without one has its own `taxonomy`. split: "test", "val" or
-    "all". model: the name that the server knows it by. samples: how often each image is asked about. question: in
-    place of the target's own. temperature: None leaves it to the server. image_urls: send urls instead of pictures.
-    side: pixels of a picture's longer side. json_schema: ask the server to hold the model to the schema of an answer,
-    which some servers cannot. max_requests, max_megabytes: of one file; more makes several files.
-    """
-
-    model: str
-    samples: int = 1
-    target: str | None = None
-    split: str = "test"
-    question: str | None = None
-    temperature: float | None = 1.0
-    image_urls: bool = False
-    side: int = SIDE
-    json_schema: bool = False
-    max_requests: int = REQUESTS
-    max_megabytes: float = MEGABYTES
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,14 +50,7 @@ class Asked:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {
-            "files": [str(file) for file in self.files],
-            "index": str(self.index),
-            "requests": self.requests,
-            "images": self.images,
-            "prompt": self.prompt,
-            "left_out": self.left_out,
-        }
+        return {**asdict(self), "files": [str(file) for file in self.files], "index": str(self.index)}
 
 
 def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) -> Asked:
@@ -130,13 +97,11 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
 
 
 def _check(config: AskConfig) -> None:
-    for name, least in (("samples", 1), ("side", 16), ("max_requests", 1), ("max_megabytes", 0.001)):
-        if getattr(config, name) < least:
-            raise BadInput(f"{option(name, getattr(config, name))}: expected at least {least}")
+    check_range(config)
+    if config.max_megabytes < 0.001:
+        raise BadInput(f"{option('max_megabytes', config.max_megabytes)}: expected at least 0.001")
     if not config.model.strip():
         raise BadInput(f"{option('model', config.model)}: expected the name that the server knows the model by")
-    if config.temperature is not None and not 0 <= config.temperature <= 2:
-        raise BadInput(f"{option('temperature', config.temperature)}: expected 0 to 2")
 
 
 @dataclass(frozen=True)
@@ -231,10 +196,7 @@ class _Requests:
         )
 
     def _body(self, url: str, labels: Sequence[str]) -> dict[str, Any]:
-        content = [
-            {"type": "text", "text": self.prompt(labels)},
-            {"type": "image_url", "image_url": {"url": url}},
-        ]
+        content = [{"type": "text", "text": self.prompt(labels)}, {"type": "image_url", "image_url": {"url": url}}]
         body: dict[str, Any] = {"model": self._config.model, "messages": [{"role": "user", "content": content}]}
         if self._config.temperature is not None:
             body["temperature"] = self._config.temperature

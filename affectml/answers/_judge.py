@@ -1,7 +1,7 @@
 """Judging the answers of any system beside the prior, zero-shot, runs and people, on the same images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from torch import Tensor
 from affectml._files import try_file, write_json
 from affectml._progress import Say
 from affectml.answers._beside import beside
+from affectml.answers._config import JudgeConfig
 from affectml.answers._names import Names
 from affectml.answers._parts import Parts, parts_of, store_of, target_of
-from affectml.answers._public import published_source
 from affectml.answers._result import AsEmpty, Gap, JudgedAnswers, received_json
 from affectml.answers._rows import Reading, read_rows
 from affectml.answers._said import Said, gather
@@ -25,7 +25,7 @@ from affectml.data.choose import SEVERAL
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.encoders.threads import set_threads
 from affectml.errors import BadInput, option
-from affectml.evaluation import DEFAULT_TAU, Answers, Truth, evaluate, fit_prior, read_truth
+from affectml.evaluation import Answers, Truth, evaluate, fit_prior, read_truth
 from affectml.evaluation.bias import LabelBias, corrected_for_all, firsts, label_bias
 from affectml.evaluation.human_reference import consensus_rows, people_rows
 from affectml.evaluation.judge import KNOWN
@@ -33,37 +33,13 @@ from affectml.evaluation.run import answers_on
 from affectml.evaluation.scoring import as_scores, intervals, row_scores, unsure
 from affectml.evaluation.truth import part_of
 from affectml.heads import apply_thresholds, choose_thresholds
+from affectml.importers import get_importer
+from affectml.importers.registry import PUBLISHED
 from affectml.runs import RunFolder
 from affectml_metrics import paired_difference
 from affectml_metrics.table import find
 
 FEWEST_VAL = 20  # validation images with an answer, from which thresholds are chosen
-
-
-@dataclass(frozen=True)
-class JudgeConfig:
-    """What `affectml judge` was asked for.
-
-    name: what the system is called. target: of the data set, where several fit. runs: run folders to stand beside it.
-    shape: sets, ranked, rates or distribution; None takes what the answers look like. k: of ranked lists the first k
-    labels are the set. mapping: word -> label. split: test, val or all. encoder: to embed with for zero-shot; None
-    takes the embeddings that are there. image_column, label_column, empty: of a table.
-    """
-
-    name: str
-    target: str | None = None
-    runs: tuple[str, ...] = ()
-    shape: str | None = None
-    k: int | None = None
-    mapping: Mapping[str, str] = field(default_factory=dict)
-    split: str = "test"
-    encoder: str | None = None
-    image_column: str | None = None
-    label_column: str | None = None
-    empty: str | None = None
-    tau: float = DEFAULT_TAU
-    seed: int = 0
-    threads: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +86,14 @@ def judge_answers(
     if out is not None:
         write_json(out, result.to_json())
     return result
+
+
+def published_source(source: str) -> str | None:
+    """What a published set is called, from dataset.json's source; None for a source that no importer states."""
+    for name, line in PUBLISHED.items():
+        if get_importer(name).about.source in source:
+            return line.partition(":")[0]
+    return None
 
 
 def _open(folder: str | Path, config: JudgeConfig, say: Say) -> _Case:
@@ -312,7 +296,7 @@ def _gaps(answers: Mapping[str, Answers], truth: Truth, config: JudgeConfig) -> 
     ):
         ours = {name: mine[name] for name in ("set_f1_judgements",) if name in mine} | rows_of.get(loo, {})
         pairs += [(person, m, ours[m], values) for m, values in rows_of.get(person, {}).items() if m in ours]
-    kept = [pair for pair in pairs if (spec := find(pair[1])) and spec.better and "brief" in spec.shown]
+    kept = [pair for pair in pairs if _compared(pair[1])]
     if not kept:
         return []
     one = torch.stack([ours.double() for _, _, ours, _ in kept], dim=1)
@@ -328,17 +312,21 @@ def _gaps(answers: Mapping[str, Answers], truth: Truth, config: JudgeConfig) -> 
     return [replace(gap, p_holm=p) for gap, p in zip(gaps, corrected, strict=True)]
 
 
+def _compared(metric: str) -> bool:
+    """Whether systems are compared by it: it is shown in brief tables, and says which value is better."""
+    spec = find(metric)
+    return spec is not None and spec.better != "" and "brief" in spec.shown
+
+
 def _as_empty(
     mine: Answers, answered: np.ndarray[Any, Any], systems: Mapping[str, Answers], truth: Truth, config: JudgeConfig
 ) -> AsEmpty:
     """Sets and rankings on all judged images, an image without an answer counted as the empty set."""
-    every = {config.name: replace(mine, shares=None), **systems}
-    wanted = None
+    every = {config.name: mine, **systems}
+    rows = {name: row_scores(replace(given, shares=None), truth) for name, given in every.items()}
+    wanted = [metric for metric in rows[config.name] if _compared(metric)]
     scores = {}
-    for name, given in every.items():
-        rows = row_scores(replace(given, shares=None), truth)
-        if wanted is None:
-            wanted = [metric for metric in rows if (spec := find(metric)) and "brief" in spec.shown and spec.better]
-        kept = {metric: rows[metric] for metric in wanted if metric in rows}
+    for name, found in rows.items():
+        kept = {metric: found[metric] for metric in wanted if metric in found}
         scores[name] = intervals(kept, truth, torch.Generator().manual_seed(config.seed))
     return AsEmpty(images=len(answered), unanswered=int((~answered).sum()), systems=scores)

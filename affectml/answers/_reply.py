@@ -11,26 +11,29 @@ from typing import Any
 
 from affectml.answers._words import Words
 
-# Why a reply cannot be used. The order is that of tables.
-NOT_JSON = "line that is no JSON object"
-NO_IMAGE = "no image named"
-UNKNOWN_IMAGE = "image that the data set does not have"
-TWICE = "answered before"
-FAILED = "request failed"
-REFUSED = "refused"
-FILTERED = "stopped by a content filter"
-CUT_OFF = "cut off (finish_reason length)"
-EMPTY = "empty"
-NO_JSON = "no JSON in the reply"
-BROKEN = "broken JSON"
-NO_LABELS = "JSON without labels"
-UNKNOWN_ONLY = "only unknown labels"
-NO_RATE = "no number for some label"
-OUTSIDE = "number outside 0 to 1"
-NO_MASS = "no label at all, which a distribution cannot say"
-REASONS = (NOT_JSON, NO_IMAGE, UNKNOWN_IMAGE, TWICE, FAILED, REFUSED, FILTERED, CUT_OFF, EMPTY, NO_JSON, BROKEN,
-           NO_LABELS, UNKNOWN_ONLY, NO_RATE, OUTSIDE, NO_MASS)  # fmt: skip
 
+class Why:
+    """Why a reply cannot be used. The order is that of tables."""
+
+    NOT_JSON = "line that is no JSON object"
+    NO_IMAGE = "no image named"
+    UNKNOWN_IMAGE = "image that the data set does not have"
+    TWICE = "answered before"
+    FAILED = "request failed"
+    REFUSED = "refused"
+    FILTERED = "stopped by a content filter"
+    CUT_OFF = "cut off (finish_reason length)"
+    EMPTY = "empty"
+    NO_JSON = "no JSON in the reply"
+    BROKEN = "broken JSON"
+    NO_LABELS = "JSON without labels"
+    UNKNOWN_ONLY = "only unknown labels"
+    NO_RATE = "no number for some label"
+    OUTSIDE = "number outside 0 to 1"
+    NO_MASS = "no label at all, which a distribution cannot say"
+
+
+REASONS = tuple(text for name, text in vars(Why).items() if name.isupper())
 LABEL_KEYS = ("labels", "label", "emotions", "emotion", "feelings", "feeling", "set", "answer", "answers")
 _REFUSAL = re.compile(
     r"\b(?:i['’]?m sorry|i am sorry|i apologi[sz]e|sorry, (?:but )?i|as an ai\b|"
@@ -56,7 +59,7 @@ def parse_reply(text: str, words: Words) -> Reply:
     a reply that consists of labels alone is taken as it stands. A list inside an object that is broken does not count.
     """
     if not text.strip():
-        return Reply(problem=EMPTY)
+        return Reply(problem=Why.EMPTY)
     found: tuple[str, ...] | None = None
     seen = broken = False
     for value, whole in _json_values(text):
@@ -70,10 +73,10 @@ def parse_reply(text: str, words: Words) -> Reply:
     if words.known(alone := words.split(text)):
         return Reply(alone)
     if seen:
-        return Reply(problem=NO_LABELS)
+        return Reply(problem=Why.NO_LABELS)
     if _REFUSAL.search(text):
-        return Reply(problem=REFUSED)
-    return Reply(problem=BROKEN if broken else NO_JSON)
+        return Reply(problem=Why.REFUSED)
+    return Reply(problem=Why.BROKEN if broken else Why.NO_JSON)
 
 
 def labels_in(value: Any, words: Words) -> tuple[str, ...] | None:

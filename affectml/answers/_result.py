@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from affectml.answers._said import Received
 from affectml.answers._words import shown
-from affectml.errors import option
+from affectml.errors import few, option
 from affectml.evaluation.bias import LEVEL, LabelBias
 from affectml.report.tables import (
     Table,
@@ -210,16 +210,13 @@ class JudgedAnswers:
             ways = f"{option('mapping', {next(iter(r['unknown_labels'])): 'LABEL'})} says what a word stands for"
             lines.append(f"unknown labels, left out of answers that name others: {named}{more}; {ways}")
         if r["renamed"]:
-            shown_pairs = [f"{spelt} -> {label}" for spelt, label in list(r["renamed"].items())[:8]]
-            lines.append(f"labels renamed: {', '.join(shown_pairs)}{', ...' if len(r['renamed']) > 8 else ''}")
+            pairs = [f"{spelt} -> {label}" for spelt, label in r["renamed"].items()]
+            lines.append(f"labels renamed: {few(pairs, 8)}")
         return [*lines, *r["notes"]]
 
 
 def received_json(
-    received: Received,
-    judged: NDArray[np.object_],
-    answered: NDArray[np.bool_],
-    images: NDArray[np.object_],
+    received: Received, judged: NDArray[np.object_], answered: NDArray[np.bool_], images: NDArray[np.object_]
 ) -> dict[str, Any]:
     """What a file held, as plain values; images: those with an answer, judged or not."""
     notes = list(received.notes)
@@ -228,17 +225,14 @@ def received_json(
         notes.append(f"{elsewhere} answered images are not among those judged")
     return {
         "rows": received.rows,
-        "what": {"table": "rows", "JSON lines": "JSON lines"}.get(received.what, received.what),
+        "what": received.what,
         "shape": received.shape,
         "samples": received.samples,
         "used": received.used,
         "judged": len(judged),
         "answered": int(answered.sum()),
         "without_an_answer": [shown(str(image)) for image in judged[~answered]],
-        "problems": {
-            reason: [f"{place} ({received.details[place]})" if place in received.details else place for place in places]
-            for reason, places in received.problems.items()
-        },
+        "problems": received.problems,
         "unknown_labels": dict(received.unknown_labels.most_common()),
         "unknown_images": received.unknown_images,
         "renamed": received.renamed,

@@ -10,22 +10,7 @@ import numpy as np
 import pandas as pd
 
 from affectml.answers._names import Names
-from affectml.answers._reply import (
-    CUT_OFF,
-    EMPTY,
-    FAILED,
-    FILTERED,
-    LABEL_KEYS,
-    NO_IMAGE,
-    NO_LABELS,
-    NOT_JSON,
-    REFUSED,
-    TWICE,
-    UNKNOWN_IMAGE,
-    Reply,
-    labels_in,
-    parse_reply,
-)
+from affectml.answers._reply import LABEL_KEYS, Why, labels_in, parse_reply
 from affectml.answers._words import Words, folded, shown
 from affectml.errors import BadInput, option
 from affectml.importers.columns import FILE, LABEL, URL, pick, plain
@@ -102,7 +87,7 @@ def _json_lines(path: Path, reading: Reading) -> Rows:
                 continue
             place, content = f"line {number}", _object(raw)
             if content is None:
-                rows.append(Row(place, None, problem=NOT_JSON))
+                rows.append(Row(place, None, problem=Why.NOT_JSON))
             elif "custom_id" in content:
                 if "response" not in content and {"method", "body"} <= content.keys():
                     raise BadInput(f"{path}, {place}: a request, not a response; judge the file that the server writes")
@@ -122,10 +107,10 @@ def _add(rows: list[Row], fresh: list[Row], counts: dict[str, range], given: str
     before = counts.setdefault(given, here)
     if before != here and any(not row.problem for row in fresh) and all(rows[at].problem for at in before):
         for at in before:
-            rows[at] = replace(rows[at], problem=TWICE, detail="a later line of it can be used")
+            rows[at] = replace(rows[at], problem=Why.TWICE, detail="a later line of it can be used")
         counts[given] = here
     elif before != here:
-        fresh = [replace(row, problem=TWICE, detail=f"as {rows[before[0]].place}") for row in fresh[:1]]
+        fresh = [replace(row, problem=Why.TWICE, detail=f"as {rows[before[0]].place}") for row in fresh[:1]]
     rows += fresh
 
 
@@ -142,28 +127,28 @@ def _response(content: dict[str, Any], place: str, reading: Reading) -> list[Row
     given = content["custom_id"]
     image = reading.names.of_custom_id(given) if isinstance(given, str) else None
     if image is None:
-        return [Row(place, None, problem=UNKNOWN_IMAGE, detail=f"custom_id {shown(str(given))}")]
+        return [Row(place, None, problem=Why.UNKNOWN_IMAGE, detail=f"custom_id {shown(str(given))}")]
     response, error = content.get("response"), content.get("error")
     status = response.get("status_code", 200) if isinstance(response, dict) else None
     if error or str(status) != "200":
-        return [Row(place, image, problem=FAILED, detail=_failure(error, response, status))]
+        return [Row(place, image, problem=Why.FAILED, detail=_failure(error, response, status))]
     body = response.get("body", response) if isinstance(response, dict) else None
     choices = body.get("choices") if isinstance(body, dict) else None
     if not isinstance(choices, list) or not choices:
-        return [Row(place, image, problem=FAILED, detail="no message in the response")]
+        return [Row(place, image, problem=Why.FAILED, detail="no message in the response")]
     return [_choice(choice, place, image, reading) for choice in choices]
 
 
 def _choice(choice: Any, place: str, image: str, reading: Reading) -> Row:
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
-        return Row(place, image, problem=FAILED, detail="no message in the response")
+        return Row(place, image, problem=Why.FAILED, detail="no message in the response")
     if message.get("refusal"):
-        return Row(place, image, problem=REFUSED)
-    problem = {"content_filter": FILTERED, "length": CUT_OFF}.get(str(choice.get("finish_reason")))
+        return Row(place, image, problem=Why.REFUSED)
+    problem = {"content_filter": Why.FILTERED, "length": Why.CUT_OFF}.get(str(choice.get("finish_reason")))
     if problem:
         return Row(place, image, problem=problem)
-    return _of_reply(parse_reply(_text(message.get("content")), reading.words), place, image)
+    return _of_reply(_text(message.get("content")), place, image, reading)
 
 
 def _failure(error: Any, response: Any, status: Any) -> str:
@@ -181,7 +166,8 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _of_reply(reply: Reply, place: str, image: str) -> Row:
+def _of_reply(text: str, place: str, image: str, reading: Reading) -> Row:
+    reply = parse_reply(text, reading.words)
     return Row(place, image, reply.labels, problem=reply.problem)
 
 
@@ -189,11 +175,11 @@ def _plain_line(content: dict[str, Any], place: str, reading: Reading) -> Row:
     """A JSON line of any system: an image, and labels, a ranking, numbers by label, or a reply to be read."""
     name = next((content[key] for key in IMAGE_KEYS if content.get(key) is not None), None)
     if isinstance(name, bool) or not isinstance(name, str | int):
-        return Row(place, None, problem=NO_IMAGE)
+        return Row(place, None, problem=Why.NO_IMAGE)
     image = reading.names.find(str(name))
     if image is None:
-        return Row(place, None, problem=UNKNOWN_IMAGE, detail=shown(str(name)))
-    for key, problem in (("error", FAILED), ("refusal", REFUSED)):
+        return Row(place, None, problem=Why.UNKNOWN_IMAGE, detail=shown(str(name)))
+    for key, problem in (("error", Why.FAILED), ("refusal", Why.REFUSED)):
         if content.get(key):
             said = content[key]
             return Row(place, image, problem=problem, detail=shown(said) if isinstance(said, str) else "")
@@ -201,15 +187,13 @@ def _plain_line(content: dict[str, Any], place: str, reading: Reading) -> Row:
     ranked = next((by_key[key] for key in RANKED if key in by_key), None)
     if ranked is not None:
         labels = labels_in(ranked, reading.words)
-        return Row(place, image, labels, ranked=True, problem="" if labels is not None else NO_LABELS)
+        return Row(place, image, labels, ranked=True, problem="" if labels is not None else Why.NO_LABELS)
     numbers = _numbers(content, reading.words)
     spelt = next((key for key in LABEL_KEYS if key in by_key), None)
     labels = None if spelt is None else labels_in(by_key[spelt], reading.words)
     if numbers is None and labels is None:
         reply = next((content[key] for key in REPLY_KEYS if isinstance(content.get(key), str)), None)
-        return Row(place, image, problem=NO_LABELS) if reply is None else _of_reply(
-            parse_reply(reply, reading.words), place, image
-        )  # fmt: skip
+        return Row(place, image, problem=Why.NO_LABELS) if reply is None else _of_reply(reply, place, image, reading)
     return Row(place, image, labels, numbers=numbers)
 
 
@@ -217,13 +201,13 @@ def _numbers(content: dict[str, Any], words: Words) -> dict[str, float] | None:
     """Numbers by label: under a key of their own, or the line's own keys that are labels."""
     inner = next((content[key] for key in NUMBER_KEYS if isinstance(content.get(key), dict)), None)
     given = inner if inner is not None else {k: v for k, v in content.items() if words.find(k) is not None}
-    found = {}
-    for key, value in given.items():
-        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6:
-            found[str(key)] = float(value)
-        else:
-            found[str(key)] = float("nan")
-    return found or None
+    return {str(key): _number(value) for key, value in given.items()} or None
+
+
+def _number(value: Any) -> float:
+    """A number as it is; nan for what is none, or out of all bounds."""
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6
+    return float(value) if fits else float("nan")
 
 
 def _table(path: Path, reading: Reading) -> Rows:
@@ -251,17 +235,17 @@ def _table(path: Path, reading: Reading) -> Rows:
         place = f"{table.unit} {table.place[at]}"
         found = None if _gap(name) else reading.names.find(str(name))
         if found is None:
-            problem = NO_IMAGE if _gap(name) else UNKNOWN_IMAGE
+            problem = Why.NO_IMAGE if _gap(name) else Why.UNKNOWN_IMAGE
             rows.append(Row(place, None, problem=problem, detail="" if _gap(name) else shown(str(name))))
         elif reply is not None and not numeric:
             text = "" if _gap(cells[at][0]) else str(cells[at][0])
-            rows.append(_of_reply(parse_reply(text, reading.words), place, found))
+            rows.append(_of_reply(text, place, found, reading))
         else:
             listed = _listed(cells[at], reading)
             numbers = dict(zip(numeric, values[at].tolist(), strict=True)) if numeric else None
             empty = listed is None and (numbers is None or np.isnan(values[at]).all())
-            rows.append(Row(place, found, listed, bool(ranked or places), numbers, EMPTY if empty else ""))
-    return Rows(rows, "table", tuple(notes))
+            rows.append(Row(place, found, listed, bool(ranked or places), numbers, Why.EMPTY if empty else ""))
+    return Rows(rows, "rows", tuple(notes))
 
 
 def _image_column(table: Table, given: str | None) -> str:
@@ -310,4 +294,4 @@ def _gap(cell: Any) -> bool:
     """Whether a cell is empty, or holds what pandas writes for nothing."""
     if isinstance(cell, str):
         return cell.strip() in ("", "nan", "NaN")
-    return cell is None or cell is pd.NA or (isinstance(cell, float) and bool(np.isnan(cell)))
+    return bool(pd.api.types.is_scalar(cell) and pd.isna(cell))

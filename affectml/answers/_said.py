@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.answers._reply import NO_MASS, NO_RATE, OUTSIDE, REASONS, UNKNOWN_ONLY
+from affectml.answers._reply import REASONS, Why
 from affectml.answers._rows import Row, Rows
 from affectml.answers._words import Words, shown
 from affectml.data.targets import SUM_TOLERANCE
@@ -30,8 +30,8 @@ Floats = NDArray[np.float64]
 class Received:
     """What a file held. rows: all; used: answers that count; samples: the most answers of one image.
 
-    problems: reason -> places, in the order of REASONS. details: what else is known, place -> text. unknown_labels:
-    how many answers named each; dropped from the answer, which stands. renamed: as spelt -> label.
+    problems: reason -> places, with what else is known of each, in the order of REASONS. unknown_labels: how many
+    answers named each; dropped from the answer, which stands. renamed: as spelt -> label.
     """
 
     rows: int = 0
@@ -40,7 +40,6 @@ class Received:
     what: str = ""
     shape: str = ""
     problems: dict[str, list[str]] = field(default_factory=dict)
-    details: dict[str, str] = field(default_factory=dict)
     unknown_labels: Counter[str] = field(default_factory=Counter)
     renamed: dict[str, str] = field(default_factory=dict)
     unknown_images: list[str] = field(default_factory=list)
@@ -89,12 +88,12 @@ def gather(found: Rows, words: Words, *, one_label: bool, shape: str | None, k: 
     by_image: dict[str, list[_Read]] = {}
     ranked = False
     for row in found.rows:
-        read = None if row.problem else _read(row, words, received)
-        if read is not None and row.image is not None:
+        read = row.problem or _read(row, words, received)
+        if isinstance(read, str):
+            _note(received, read, row)
+        elif row.image is not None:
             by_image.setdefault(row.image, []).append(read)
             ranked |= row.ranked
-        elif row.problem:
-            _note(received, row.problem, row)
     rows = [read for reads in by_image.values() for read in reads]
     if not rows:
         _none_usable(received)
@@ -107,11 +106,10 @@ def gather(found: Rows, words: Words, *, one_label: bool, shape: str | None, k: 
 
 
 def _note(received: Received, problem: str, row: Row) -> None:
-    received.problems.setdefault(problem, []).append(row.place)
-    if row.detail:
-        received.details[row.place] = row.detail
-        if row.image is None:
-            received.unknown_images.append(row.detail)
+    place = f"{row.place} ({row.detail})" if row.detail else row.place
+    received.problems.setdefault(problem, []).append(place)
+    if row.detail and row.image is None:
+        received.unknown_images.append(row.detail)
 
 
 def _none_usable(received: Received) -> None:
@@ -121,30 +119,26 @@ def _none_usable(received: Received) -> None:
     raise BadInput(f"no answer can be used of {received.rows}: {reasons}{more}")
 
 
-def _read(row: Row, words: Words, received: Received) -> _Read | None:
-    """A row in the target's labels; None, and a reason noted, where it says nothing of them."""
+def _read(row: Row, words: Words, received: Received) -> _Read | str:
+    """A row in the target's labels, or why it says nothing of them."""
     listed = values = None
     if row.labels is not None:
         listed = _columns(row.labels, words, received)
         if listed is None:
-            _note(received, UNKNOWN_ONLY, row)
-            return None
+            return Why.UNKNOWN_ONLY
     if row.numbers is not None:
         values = np.full(len(words.taxonomy), np.nan)
         for spelt, number in row.numbers.items():
             label = _label(spelt, words, received)
-            if label is not None:
+            if label is not None and not np.isnan(number):
                 at = words.taxonomy.index(label)
-                values[at] = np.nansum([values[at], number]) if not np.isnan(number) else values[at]
+                values[at] = np.nan_to_num(values[at]) + number
         if np.isnan(values).all():
-            _note(received, UNKNOWN_ONLY if row.numbers else NO_RATE, row)
-            return None
+            return Why.UNKNOWN_ONLY if row.numbers else Why.NO_RATE
         if (values < 0).any() or (values > 1 + SUM_TOLERANCE).any():
-            _note(received, OUTSIDE, row)
-            return None
+            return Why.OUTSIDE
         if np.isnan(values).any() and abs(np.nansum(values) - 1) > SUM_TOLERANCE:
-            _note(received, NO_RATE, row)  # of a distribution, what is not named has no share
-            return None
+            return Why.NO_RATE  # of a distribution, what is not named has no share
         values = np.nan_to_num(values).clip(0, 1)
     return _Read(listed, values)
 
@@ -202,7 +196,7 @@ def _made(
             table = np.stack([read.values for read in reads if read.values is not None])
         named = table[table.any(axis=1)]
         if not len(named) and (kind == "distribution" or (kind == "sets" and one_label)):
-            received.problems.setdefault(NO_MASS, []).append(f"image {shown(image)}")
+            received.problems.setdefault(Why.NO_MASS, []).append(f"image {shown(image)}")
             continue
         if kind == "sets" and one_label:
             votes, n = (named / named.sum(axis=1, keepdims=True)).sum(axis=0), len(named)

@@ -1,6 +1,6 @@
 """What people said when they were asked again: listed images beside their controls, and what a head had from it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -269,8 +269,7 @@ def _paired(one: Floats, other: Floats, seed: int, groups: NDArray[Any] | None =
     made = torch.Generator().manual_seed(seed)
     units = None if groups is None else np.unique(groups, return_inverse=True)[1]
     found = paired_difference(one, other, groups=units, generator=made)
-    names: Sequence[str] = ("value", "low", "high", "p")
-    return {name: float(getattr(found, name)) for name in names} | {"rows": int(found.rows)}
+    return {name: float(getattr(found, name)) for name in ("value", "low", "high", "p")} | {"rows": int(found.rows)}
 
 
 def _share(of: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from scipy.stats import false_discovery_control
 
 from affectml._progress import Say
 from affectml.auditing import _checks as checks
-from affectml.auditing._again import Again, asked_again, read_queues
-from affectml.auditing._expect import LEAST, expect, out_of_fold
+from affectml.auditing._again import Again, Fit, asked_again, read_queues
+from affectml.auditing._expect import LEAST, Expected, expect, out_of_fold
 from affectml.auditing._said import Said, read_said
 from affectml.data import Dataset, Targets, was_asked
 from affectml.data.choose import SEVERAL, choose_target
@@ -137,47 +138,47 @@ def audit_dataset(
     duplicates = find_duplicates(dataset, near=store is not None, encoder=store.folder.name if store else None)
     notes += duplicates.notes()
     said = read_said(dataset, targets, people)
-    rows = checks.files(dataset)
+    rows, again = checks.files(dataset), None
+    votes = pd.DataFrame({"image_id": targets.image_id})
     if said is None:
         notes.append(
             "shares without the number of people asked: answers are not checked; where you know it, "
             f"{option('people', 15)} reads them as so many people's"
         )
-        for line in notes:
-            say(line)
-        return _ranked(dataset, targets, rows, notes, top, votes=pd.DataFrame({"image_id": targets.image_id}))
-    if people is not None:
-        notes.append(f"shares are read as those of {people:,} people an image, who are not known")
-    features = None if store is None else store.rows(said.image_id)
-    groups, head = _groups(dataset, said, duplicates), _head(run, targets)
-    rows += _of_answers(said, features, groups, head, seed, notes)
-    alike = not uneven_panels(said.n)  # then images count the same, as in training
+    else:
+        if people is not None:
+            notes.append(f"shares are read as those of {people:,} people an image, who are not known")
+        features = None if store is None else store.rows(said.image_id)
+        groups, head = _groups(dataset, said, duplicates), _head(run, targets)
+        expecting = partial(expect, features=features, groups=groups, make=head, seed=seed)
+        rows += _of_answers(said, features, expecting, notes)
+        again = asked_again(dataset, said, queued, groups, _fitting(said, features, groups, head, seed), seed)
+        rows += checks.copies(duplicates, said) + checks.groups(dataset, said)
+        votes = votes.assign(n=said.n.max(axis=1)).join(pd.DataFrame(said.votes, columns=list(said.labels)))
+    for line in notes:
+        say(line)
+    return replace(_ranked(dataset, targets, rows, notes, top, votes), again=again)
+
+
+def _fitting(
+    said: Said, features: NDArray[Any] | None, groups: NDArray[Any], head: Callable[[], Head], seed: int
+) -> Fit:
+    """Rates out of fold of what some of the people said; images count the same where they do in training."""
+    alike = not uneven_panels(said.n)
 
     def fit(these: Said) -> NDArray[Any] | None:
         if features is None or (said.n.sum(axis=1) > 0).sum() < LEAST:
             return None
         return out_of_fold(these, features, groups, head, seed, np.full(these.votes.shape, 0.5), alike=alike)
 
-    again = asked_again(dataset, said, queued, groups, fit, seed)
-    rows += checks.copies(duplicates, said) + checks.groups(dataset, said)
-    votes = pd.DataFrame(said.votes, columns=list(said.labels))
-    votes.insert(0, "image_id", said.image_id)
-    votes.insert(1, "n", said.n.max(axis=1))
-    for line in notes:
-        say(line)
-    return replace(_ranked(dataset, targets, rows, notes, top, votes), again=again)
+    return fit
 
 
 def _of_answers(
-    said: Said,
-    features: NDArray[Any] | None,
-    groups: NDArray[Any],
-    make: Callable[[], Head],
-    seed: int,
-    notes: list[str],
+    said: Said, features: NDArray[Any] | None, expecting: Callable[[Said], Expected], notes: list[str]
 ) -> list[checks.Row]:
     """People, answers, images and labels. Whoever is listed does not tell what to expect of the others."""
-    expected = expect(said, features, groups, make, seed)
+    expected = expecting(said)
     who = _tested(checks.people(said, expected))
     odd = [row["annotator_id"] for row in who if row["listed"]]
     if odd:
@@ -186,7 +187,7 @@ def _of_answers(
             f"expectations leave out the answers of {', '.join(odd)}, who are listed as people; their single answers "
             "are not listed again"
         )
-        said, expected = left, expect(left, features, groups, make, seed)
+        said, expected = left, expecting(left)
     answers, sharp = checks.answers(said, expected)
     images, sharp_images = checks.images(said, expected)
     for what, factor in (("answers", sharp), ("images", sharp_images)):

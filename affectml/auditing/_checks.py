@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import entropy, norm
 
@@ -173,7 +172,7 @@ def people(said: Said, expected: Expected) -> list[Row]:
     if not len(said.image):
         return []
     rate = expected.of_answers(said, habits=False)
-    who, slope, spread, count = [], [], [], []
+    kept = []
     order = np.argsort(said.person, kind="stable")
     counts = np.bincount(said.person, minlength=len(said.people))
     for person, mine in enumerate(np.split(order, counts.cumsum()[:-1])):
@@ -185,16 +184,13 @@ def people(said: Said, expected: Expected) -> list[Row]:
         if size < 1e-9:
             continue
         varied = np.sqrt(np.einsum("ij,ij->", given.T @ given, others.T @ others) / (len(mine) - 1))
-        who.append(person)
-        slope.append((given * others).sum() / size)
-        spread.append(varied / size)
-        count.append(len(mine))
-    if len(who) < 3:
+        kept.append((person, (given * others).sum() / size, varied / size, len(mine)))
+    if len(kept) < 3:
         return []
-    middle = float(np.median(slope))
-    usual = float(np.median(np.array(spread) * np.sqrt(count)))
+    middle = float(np.median([slope for _, slope, *_ in kept]))
+    usual = float(np.median([spread * np.sqrt(n) for *_, spread, n in kept]))
     found = []
-    for person, own, by_chance, n in zip(who, slope, spread, count, strict=True):
+    for person, own, by_chance, n in kept:
         sd = by_chance if by_chance > 1e-12 else usual / np.sqrt(n)  # one answer to everything cannot be permuted
         permuted = float(norm.sf(own / sd))
         p = float(norm.cdf((own - middle / 2) / sd)) if permuted > NO_BETTER else 1.0
@@ -276,17 +272,13 @@ def copies(found: Duplicates, said: Said) -> list[Row]:
         rows.append(row("split parts copies", evidence, image_id=pair.image_id, other_id=pair.other_id))
     at = {str(image): number for number, image in enumerate(said.image_id)}
     kinds = [(group.kind, pair) for group in found.of(*words) for pair in itertools.combinations(group.image_ids, 2)]
-    pairs = [(kind, a, b) for kind, (a, b) in kinds if a in at and b in at]
-    pairs = [(kind, a, b) for kind, a, b in pairs if said.n[at[a]].any() and said.n[at[b]].any()]
+    pairs = [(kind, *pair) for kind, pair in kinds if all(image in at and said.n[at[image]].any() for image in pair)]
     if not pairs:
         return rows
     one, other = (np.array([at[pair[side]] for pair in pairs]) for side in (1, 2))
-    votes = said.votes[one]
+    votes, p = said.votes[one], np.full(len(pairs), np.nan)
     if said.known:
-        chances = hypergeometric(said.n[one], said.n[other], votes + said.votes[other])
-        p = surprise(chances, votes)
-    else:
-        p = np.full(len(pairs), np.nan)
+        p = surprise(hypergeometric(said.n[one], said.n[other], votes + said.votes[other]), votes)
     shares = [said.votes[side] / np.maximum(said.n[side], 1) for side in (one, other)]
     label = np.abs(shares[0] - shares[1]).argmax(axis=1)
     for number, (kind, a, b) in enumerate(pairs):
@@ -304,26 +296,19 @@ def copies(found: Duplicates, said: Said) -> list[Row]:
 
 def groups(dataset: Dataset, said: Said) -> list[Row]:
     """Levels of the images' and the people's columns that few images, or few people, stand for."""
-    found = []
-    by_image = columns_of(dataset.images.set_index("image_id").reindex(said.image_id))
-    for name, level, count in _counts(by_image):
-        if count < LEAST_IMAGES:
-            evidence = f"{count} images; below {LEAST_IMAGES} a figure of this group says little"
-            found.append(row("small group", evidence, figure=count, group=f"{name}={level}"))
+    judged = [(dataset.images.set_index("image_id").reindex(said.image_id), LEAST_IMAGES, "images")]
     if dataset.annotators is not None and len(said.people):
-        shared = dataset.annotators.set_index("annotator_id").reindex(said.people)
-        for name, level, count in _counts(columns_of(shared)):
-            if count < LEAST_PEOPLE:
-                evidence = f"{count} people answered; below {LEAST_PEOPLE} they speak for themselves, not for a group"
-                found.append(row("small group", evidence, figure=count, group=f"{name}={level}"))
-    return found
-
-
-def _counts(columns: Mapping[str, pd.Series]) -> list[tuple[str, str, int]]:
+        judged.append((dataset.annotators.set_index("annotator_id").reindex(said.people), LEAST_PEOPLE, "people"))
+    little = {
+        "images": "{} images; below {} a figure of this group says little",
+        "people": "{} people answered; below {} they speak for themselves, not for a group",
+    }
     return [
-        (name, str(level), int(count))
-        for name, levels in columns.items()
+        row("small group", little[what].format(count, least), figure=count, group=f"{name}={level}")
+        for table, least, what in judged
+        for name, levels in columns_of(table).items()
         for level, count in levels.value_counts(sort=False).items()
+        if count < least
     ]
 
 
@@ -364,19 +349,18 @@ def files(dataset: Dataset) -> list[Row]:
             sharp[str(image)] = float(np.log(edges.var() + 1e-6))
     dark = {image: float(high) for image, (high, _) in light.items()}
     bright = {image: 255 - float(low) for image, (_, low) in light.items()}
-    for values, limit, word in ((dark, DARK, "darker"), (bright, BRIGHT, "brighter")):
+    for values, limit, word in ((dark, DARK, "dark"), (bright, BRIGHT, "bright")):
         for image, value, score in _far_below(values, least=1.0):
             if value < limit:
-                level = value if word == "darker" else 255 - value
-                evidence = f"99 % of its pixels are {word} than {level:.0f} of 255, or as {word[:-2]}"
+                level = value if word == "dark" else 255 - value
+                evidence = f"99 % of its pixels are {word}er than {level:.0f} of 255, or as {word}"
                 found.append(row("dark or bright file", evidence, figure=score, image_id=image))
                 sharp.pop(image, None)
     middle = float(np.median(list(sharp.values()))) if sharp else 0.0
     for image, value, score in _far_below(sharp, least=0.1):
         if value - middle < TENTH:
-            evidence = (
-                f"{np.exp(middle - value):,.0f} times less sharp than the median image: blurred, or compressed hard?"
-            )
+            times = f"{np.exp(middle - value):,.0f} times"
+            evidence = f"{times} less sharp than the median image: blurred, or compressed hard?"
             found.append(row("blurred file", evidence, figure=score, image_id=image))
     return found
 
@@ -389,8 +373,9 @@ def _bits(pixels: NDArray[np.float64]) -> float:
 
 def _far_below(values: Mapping[str, float], least: float) -> list[tuple[str, float, float]]:
     """Image, value and score of those FAR robust standard deviations, `least` at least, below the median."""
-    all_of = np.array(list(values.values()))
-    middle = np.median(all_of) if len(all_of) else 0.0
-    spread = max(1.4826 * np.median(np.abs(all_of - middle)) if len(all_of) else 0.0, least)
+    if not values:
+        return []
+    middle = np.median(list(values.values()))
+    spread = max(1.4826 * np.median([abs(value - middle) for value in values.values()]), least)
     scored = [(image, value, float((value - middle) / spread)) for image, value in values.items()]
     return [each for each in scored if each[2] < FAR]

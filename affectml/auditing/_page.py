@@ -9,7 +9,7 @@ from affectml._files import replacing
 from affectml.auditing._again import PULLED, Again
 from affectml.auditing._audit import CHECKS, LEVEL, Audit
 from affectml.report import Section, Table, write_page
-from affectml.report.pictures import thumbnail
+from affectml.report.data import thumbnail
 from affectml.report.section import Card, Cards
 from affectml.report.tables import number
 from affectml_annotation.exchange.erasing import note_written
@@ -48,8 +48,9 @@ def write_audit(audit: Audit, folder: Path) -> list[Path]:
 
 def sections(audit: Audit) -> list[Section]:
     """What was found in a sentence, who was asked what, and a section per check that lists anything."""
+    tested = {check: f"{count:,}" for check, count in audit.tested.items()}
     counts = tuple(
-        (title, str(int((audit.listed["check"] == check).sum())), _tested(audit, check))
+        (title, str(int((audit.listed["check"] == check).sum())), tested.get(check, "–"))
         for check, title in CHECKS.items()
     )
     note = (
@@ -117,7 +118,3 @@ def _cell(value: object) -> str:
 
 def _place(row: "pd.Series") -> str:
     return " · ".join(str(row[name]) for name in WHERE if pd.notna(row[name]))
-
-
-def _tested(audit: Audit, check: str) -> str:
-    return f"{audit.tested[check]:,}" if check in audit.tested else "–"

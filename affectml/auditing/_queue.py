@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count as count_from
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ def queue_audit(audit: Audit, store: LabelStore, folder: Path, *, count: int, mo
     table = table.join(facts, on="image_id").join(audit.suspected, on="image_id")
     table = table.assign(place=range(1, len(table) + 1), target=audit.target, seed=seed)
     table["at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
-    file = _next(folder)
+    file = next(free for number in count_from(1) if not (free := folder / f"queue-{number:03d}.csv").exists())
     with replacing(file) as temporary:
         table[list(COLUMNS)].to_csv(temporary, index=False, lineterminator="\n")
     try:
@@ -101,10 +102,3 @@ def _facts(audit: Audit) -> pd.DataFrame:
     share = (chosen.sum(axis=0) + 0.5) / (votes["n"].sum() + 1)
     rarity = (chosen @ -np.log(share)) / np.maximum(chosen.sum(axis=1), 1)
     return pd.DataFrame({"n": votes["n"], "rarity": rarity}, index=votes.index)
-
-
-def _next(folder: Path) -> Path:
-    number = 1
-    while (file := folder / f"queue-{number:03d}.csv").exists():
-        number += 1
-    return file

@@ -36,13 +36,8 @@ class Said:
     def without(self, people: NDArray[np.int64]) -> "Said":
         """The same without the answers of some people."""
         keep = ~np.isin(self.person, people)
-        gone = np.zeros_like(self.votes)
-        np.add.at(gone, self.image[~keep], self.chosen[~keep].astype(np.int64))
-        fewer = self.n - np.bincount(self.image[~keep], minlength=len(self.n))[:, None]
-        return Said(
-            self.labels, self.image_id, self.votes - gone, fewer, self.image[keep], self.person[keep],
-            self.chosen[keep], self.people, self.exclusive, self.known,
-        )  # fmt: skip
+        fewer = self._moved(self.image[~keep], self.chosen[~keep], -1)
+        return replace(fewer, image=self.image[keep], person=self.person[keep], chosen=self.chosen[keep])
 
     def after(self, answers: Panel, keep: NDArray[np.bool_]) -> "Said":
         """Votes and n with those of `answers` that `keep` names, too; single answers stay as they are."""
@@ -92,10 +87,9 @@ def read_said(dataset: Dataset, targets: Targets, people: int | None = None) -> 
     if targets.meta.vote_rule != "moments":
         panel = single_answers(dataset, labels, ids, exclusive=exclusive)
     if panel is not None and (asked is None or 2 * len(panel.image) >= asked.max(axis=1).sum()):
-        votes = np.zeros((len(ids), len(labels)), dtype=np.int64)
-        np.add.at(votes, panel.image, panel.chosen.astype(np.int64))
-        n = np.repeat(np.bincount(panel.image, minlength=len(ids))[:, None], len(labels), axis=1)
-        return make(votes, n, panel.image, panel.annotator, panel.chosen, panel.annotator_ids, known=True)
+        none = np.zeros((len(ids), len(labels)), dtype=np.int64)
+        said = make(none, none, panel.image, panel.annotator, panel.chosen, panel.annotator_ids, known=True)
+        return said.after(panel, np.ones(len(panel.image), dtype=bool))
     alone = partial(make, image=nobody, person=nobody, chosen=np.zeros((0, len(labels)), bool), people=nobody)
     if targets.votes is not None:
         return None if asked is None else alone(votes=targets.votes, n=asked, known=True)

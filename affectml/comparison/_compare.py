@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from affectml.taxonomies import Mapping
 from affectml.training import DEMO
 from affectml_metrics import functional as F
 
+Array = NDArray[np.object_]
 Floats = NDArray[np.float64]
 
 
@@ -94,12 +95,13 @@ class Comparison:
     def images_table(self, count: int = 10) -> Table:
         """The most disputed images."""
         shown = self.images[:count]
-        who = [*self.runs, *(["people"] if any(seen.people for seen in shown) else [])]
-        rows = []
-        for seen in shown:
-            readings = {reading.who: reading for reading in (*seen.readings, *([seen.people] if seen.people else []))}
-            rows.append((seen.image_id, number(seen.distance), *(_words(readings.get(name)) for name in who)))
-        return Table("Where they disagree most", ("image", "distance", *who), tuple(rows))
+        asked = any(seen.people for seen in shown)
+        rows = tuple(
+            (seen.image_id, number(seen.distance), *map(words, [*seen.readings, *([seen.people] if asked else [])]))
+            for seen in shown
+        )
+        who = [*self.runs, *(["people"] if asked else [])]
+        return Table("Where they disagree most", ("image", "distance", *who), rows)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -117,10 +119,19 @@ class Comparison:
         }
 
 
-def _words(reading: Reading | None) -> str:
+class _Read(NamedTuple):
+    """A run with its name among the others, and its scores [N, C] of the images that all are compared on."""
+
+    run: RunFolder
+    name: str
+    scores: Floats
+
+
+def words(reading: Reading | None, between: str = "  ") -> str:
+    """A reading's labels and scores."""
     if reading is None:
         return "–"
-    return "  ".join(f"{label} {value:.2f}" for label, value in reading.best) or "nothing applies"
+    return between.join(f"{label} {value:.2f}" for label, value in reading.best) or "nothing applies"
 
 
 def compare_runs(
@@ -146,24 +157,18 @@ def compare_runs(
     data = Dataset.open(_where(opened[0]) if dataset is None else dataset)
     tables = [_scores(run, data, threads, say) for run in opened]
     ids, split = _common(opened, tables, data)
-    scores = [table.reindex(ids).to_numpy(dtype=np.float64) for table in tables]
-    pairs, distance, notes = _pairs(opened, names, scores)
+    read = [
+        _Read(run, name, table.reindex(ids).to_numpy(dtype=np.float64))
+        for run, name, table in zip(opened, names, tables, strict=True)
+    ]
+    pairs, distance, notes = _pairs(read)
     people = _people(opened[0], data)
-    order = np.lexsort((np.arange(len(ids)), -distance))
-    images = tuple(
-        Seen(
-            str(ids[row]),
-            float(distance[row]),
-            tuple(
-                Reading(name, _best(run.taxonomy.labels, table[row], k))
-                for name, run, table in zip(names, opened, scores, strict=True)
-            ),
-            _said(people, str(ids[row]), k),
-        )
-        for row in order
-    )
-    gains = _gains(opened, names, scores, ids, people, data)
-    return Comparison(data, tuple(names), split, images, tuple(pairs), tuple(notes), tuple(gains))
+    images = []
+    for row in np.lexsort((np.arange(len(ids)), -distance)):
+        readings = tuple(Reading(each.name, _best(each.run.taxonomy.labels, each.scores[row], k)) for each in read)
+        images.append(Seen(str(ids[row]), float(distance[row]), readings, _said(people, str(ids[row]), k)))
+    gains = _gains(read, ids, people, data)
+    return Comparison(data, tuple(names), split, tuple(images), tuple(pairs), tuple(notes), tuple(gains))
 
 
 def names_of(runs: Sequence[RunFolder]) -> list[str]:
@@ -196,9 +201,7 @@ def _trained_on(run: RunFolder, data: Dataset) -> bool:
     return data.has_fingerprint(run.info.data.fingerprint, run.info.data.target)
 
 
-def _common(
-    runs: Sequence[RunFolder], tables: Sequence[pd.DataFrame], data: Dataset
-) -> tuple[NDArray[np.object_], str]:
+def _common(runs: Sequence[RunFolder], tables: Sequence[pd.DataFrame], data: Dataset) -> tuple[Array, str]:
     """Images that every run scored and none was trained on."""
     kept = pd.Index(data.images["image_id"])
     split = "all"
@@ -218,53 +221,42 @@ def _common(
     return kept.to_numpy(dtype=object), split
 
 
-def _pairs(
-    runs: Sequence[RunFolder], names: Sequence[str], scores: Sequence[Floats]
-) -> tuple[list[tuple[str, str, float, float, str]], Floats, list[str]]:
+def _pairs(read: Sequence[_Read]) -> tuple[list[tuple[str, str, float, float, str]], Floats, list[str]]:
     """Each pair as a whole, and the mean distance of each image over pairs."""
     found, notes = [], []
-    total = np.zeros(len(scores[0]))
-    for a, b in combinations(range(len(runs)), 2):
+    total = np.zeros(len(read[0].scores))
+    for a, b in combinations(read, 2):
         try:
-            space = find_space(runs[a].taxonomy, runs[b].taxonomy, Choices({}, drop=True))
+            space = find_space(a.run.taxonomy, b.run.taxonomy, Choices({}, drop=True))
         except NoMapping as error:
-            notes.append(f"{names[a]} / {names[b]}: compared by their first labels' names ({error})")
-            first, second = (np.array(runs[i].taxonomy.labels, dtype=object)[scores[i].argmax(axis=1)] for i in (a, b))
+            notes.append(f"{a.name} / {b.name}: compared by their first labels' names ({error})")
+            first, second = (np.array(r.run.taxonomy.labels, dtype=object)[r.scores.argmax(axis=1)] for r in (a, b))
             same, apart, what = first == second, (first != second).astype(np.float64), "first labels"
         else:
             notes += [line for line in space.lines if line not in notes]
-            one = _carried(scores[a], space.of_model, space, rates=_rates(runs[a]))
-            two = _carried(scores[b], space.of_truth, space, rates=_rates(runs[b]))
+            one = _carried(a.scores, space.of_model, space, rates=_rates(a.run))
+            two = _carried(b.scores, space.of_truth, space, rates=_rates(b.run))
             apart = np.abs(one - two).sum(axis=1) / 2
             same = one.argmax(axis=1) == two.argmax(axis=1)
             all_of = len(space.keep) == len(space.of_truth.target)
             what = space.taxonomy.name if all_of else f"{len(space.keep)} of {space.taxonomy.name}"
         total += apart
-        found.append((names[a], names[b], float(np.mean(same)), float(apart.mean()), what))
+        found.append((a.name, b.name, float(np.mean(same)), float(apart.mean()), what))
     return found, total / len(found), notes
 
 
-def _gains(
-    runs: Sequence[RunFolder],
-    names: Sequence[str],
-    scores: Sequence[Floats],
-    ids: NDArray[np.object_],
-    people: Targets | None,
-    data: Dataset,
-) -> list[Gain]:
+def _gains(read: Sequence[_Read], ids: Array, people: Targets | None, data: Dataset) -> list[Gain]:
     """The paired difference of each two runs against people, on the images that people answered."""
     if people is None:
         return []
-    fitting = [i for i, run in enumerate(runs) if run.taxonomy.labels == people.taxonomy.labels]
+    fitting = [each for each in read if each.run.taxonomy.labels == people.taxonomy.labels]
     asked = np.isin(ids, people.image_id)
     if len(fitting) < 2 or not asked.any():
         return []
     groups = data.groups(ids[asked])
     hits = torch.from_numpy(hits_of(people.kind, people.take(ids[asked]).shares())[0])
-    rows = [
-        {"top_1_accuracy": F.top_k_accuracy(torch.tensor(scores[i][asked]), hits, 1, ties="expected")} for i in fitting
-    ]
-    return gains_of([names[i] for i in fitting], rows, groups)
+    right = [F.top_k_accuracy(torch.tensor(each.scores[asked]), hits, 1, ties="expected") for each in fitting]
+    return gains_of([each.name for each in fitting], [{"top_1_accuracy": each} for each in right], groups)
 
 
 def _rates(run: RunFolder) -> bool:
@@ -294,8 +286,7 @@ def _said(people: Targets | None, image_id: str, k: int) -> Reading | None:
     row = np.flatnonzero(people.image_id == image_id)
     if not len(row):
         return None
-    shares = people.shares()[row[0]]
-    best = _best(people.taxonomy.labels, shares, k)
+    best = _best(people.taxonomy.labels, people.shares()[row[0]], k)
     return Reading("people", tuple((label, share) for label, share in best if share > 0))
 
 

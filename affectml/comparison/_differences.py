@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from statistics import fmean, stdev
 from typing import Any
 
 import torch
@@ -60,15 +61,8 @@ def gains_of(
                 rows[a][metric], rows[b][metric], groups=groups, generator=torch.Generator().manual_seed(seed)
             )
             if not bool(one.value.isnan()):
-                found.append(
-                    Gain(
-                        (names[a], names[b]),
-                        as_scores(one)[0],
-                        None if bool(one.p.isnan()) else float(one.p),
-                        int(one.rows),
-                        metric,
-                    )
-                )
+                p = None if bool(one.p.isnan()) else float(one.p)
+                found.append(Gain((names[a], names[b]), as_scores(one)[0], p, int(one.rows), metric))
     main = headline({"": {gain.metric: None for gain in found}})
     corrected: dict[int, float | None] = {}
     for family in (True, False):
@@ -115,18 +109,10 @@ def by_seed(runs: Sequence[RunFolder]) -> dict[str, list[RunFolder]]:
 def _recipe(run: RunFolder) -> str:
     """All that moves what is learned but the seed, and what it learned from."""
     info = run.info
-    config = replace(
-        info.config,
-        seed=0,
-        dataset=None,
-        threads=None,
-        learning_curve=False,
-        groups=(),
-        options=dict(sorted(info.config.options.items())),
-    )
-    return repr(
-        (config, info.head.name, info.data.target, sorted(info.data.fingerprint.items()), info.encoder.identity)
-    )
+    options = dict(sorted(info.config.options.items()))
+    config = replace(info.config, seed=0, dataset=None, threads=None, learning_curve=False, groups=(), options=options)
+    data = (info.data.target, sorted(info.data.fingerprint.items()))
+    return repr((config, info.head.name, *data, info.encoder.identity))
 
 
 def seed_gaps(groups: Mapping[str, Sequence[RunFolder]], metrics: Sequence[str]) -> list[SeedGap]:
@@ -156,7 +142,7 @@ def _values(runs: Sequence[RunFolder], metric: str) -> dict[int, float] | None:
 
 def _gap(names: tuple[str, str], metric: str, one: Mapping[int, float], two: Mapping[int, float]) -> SeedGap:
     """The difference of two groups' means, with an interval where both have several seeds."""
-    value = sum(one.values()) / len(one) - sum(two.values()) / len(two)
+    value = fmean(one.values()) - fmean(two.values())
     paired = one.keys() == two.keys()
     seeds = (len(one), len(two))
     if min(seeds) < 2:
@@ -164,7 +150,7 @@ def _gap(names: tuple[str, str], metric: str, one: Mapping[int, float], two: Map
     if paired:
         error, free = _error([one[seed] - two[seed] for seed in one]), len(one) - 1.0
     else:
-        first, second = _error(list(one.values())) ** 2, _error(list(two.values())) ** 2
+        first, second = (_error(list(each.values())) ** 2 for each in (one, two))
         error = math.sqrt(first + second)
         both = first**2 / (len(one) - 1) + second**2 / (len(two) - 1)
         free = (first + second) ** 2 / both if both else 1.0
@@ -175,5 +161,4 @@ def _gap(names: tuple[str, str], metric: str, one: Mapping[int, float], two: Map
 
 def _error(values: Sequence[float]) -> float:
     """The standard error of a mean."""
-    mean = sum(values) / len(values)
-    return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1) / len(values))
+    return stdev(values) / math.sqrt(len(values))

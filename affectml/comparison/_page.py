@@ -1,25 +1,27 @@
 """Several runs in one page: how far apart they are, what is beyond chance, and images that they read differently."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from affectml._files import try_file, try_folder, try_page
 from affectml._progress import Say
-from affectml.comparison._compare import Comparison, Reading, compare_runs, names_of
+from affectml.comparison._compare import Comparison, compare_runs, names_of, words
 from affectml.comparison._differences import Gain, SeedGap, by_seed, gains_of, seed_gaps
+from affectml.data import Dataset
 from affectml.encoders import TINY_SPEC
 from affectml.errors import BadInput, option
 from affectml.evaluation.scoring import Score, row_scores
 from affectml.evaluation.truth import part_of
 from affectml.plots import fitted, intervals
 from affectml.report import ReportData, Section, Table, read_again, write_page, write_tables
-from affectml.report.pictures import thumbnail
-from affectml.report.section import Card, Cards, drawing
+from affectml.report.data import thumbnail
+from affectml.report.section import Card, Cards, Drawing, drawing
 from affectml.report.tables import arrow, as_html, cell, headline, number, order, p_value, starred
 from affectml.runs import RunFolder
 from affectml_metrics.table import better
@@ -28,6 +30,10 @@ IMAGES = 24
 SHOWN = 12  # images of a report
 PAIR = 12  # letters of a run's name in a picture of differences
 NONE = "–"
+CAVEAT = (
+    "Different readings of one image are not errors by themselves: people differ too. No reading says what any one "
+    "person feels."
+)
 SeedPair = tuple[tuple[str, str], tuple[int, int]]
 
 
@@ -103,13 +109,14 @@ def report_runs(
             f"report: {way} compares ways of training over their seeds, and these runs differ in nothing but the seed: "
             "name runs of another head or other options as well"
         )
-    found = [_seeds(groups, _metrics(opened))] if groups else []
-    gaps = seed_gaps(groups, _metrics(opened)) if groups else []
     data = [read_again(run, dataset=dataset, say=say) for run in opened]
+    metrics = _metrics(opened)
+    gaps = seed_gaps(groups, metrics) if groups else []
+    found = [_seeds(groups, gaps, metrics)] if groups else []
+    names = names_of(opened)
     ids = _common(data)
     gains: list[Gain] = []
     if len(ids) and not (groups and any(len(each.truth.image_id) > len(ids) for each in data)):
-        names = names_of(opened)
         gains = _gains(data, names, ids)
         found += [_differences(gains, len(ids)), _scores(opened, names)]
         found.append(disputed(compare_runs([run.folder for run in opened], dataset=dataset, say=say), SHOWN))
@@ -123,11 +130,11 @@ def report_runs(
         found,
         title=f"{data[0].info.data.name} – runs compared",
         heading=f"{data[0].info.data.name}: {len(runs)} runs compared",
-        about=(
+        about=[
             f"target: {data[0].info.data.target}",
-            *(f"{n}: {r.info.command}" for n, r in zip(names_of(opened), opened, strict=True)),
-        ),
-        caveats=_caveats_of(data[0]),
+            *(f"{name}: {run.info.command}" for name, run in zip(names, opened, strict=True)),
+        ],
+        caveats=_of_demo(data[0].dataset),
     )
     if tables is not None:
         write_tables(found, Path(tables))
@@ -147,8 +154,7 @@ def _check_alike(runs: Sequence[RunFolder]) -> None:
             if one != other:
                 raise BadInput(
                     f"{run.folder}: another {what} than {runs[0].folder}, so scores do not compare: `affectml compare` "
-                    f"shows "
-                    "where runs of different data read images differently"
+                    "shows where runs of different data read images differently"
                 )
 
 
@@ -158,7 +164,7 @@ def _metrics(runs: Sequence[RunFolder]) -> list[str]:
     return [name for name in headline({"": scores[0]}) if all(name in each for each in scores)]
 
 
-def _common(data: Sequence[ReportData]) -> "np.ndarray[tuple[int], np.dtype[np.object_]]":
+def _common(data: Sequence[ReportData]) -> NDArray[np.object_]:
     """Images in the test split of every run, in the order of the first."""
     kept = data[0].truth.image_id
     for each in data[1:]:
@@ -166,9 +172,7 @@ def _common(data: Sequence[ReportData]) -> "np.ndarray[tuple[int], np.dtype[np.o
     return np.asarray(kept, dtype=object)
 
 
-def _gains(
-    data: Sequence[ReportData], names: Sequence[str], ids: "np.ndarray[tuple[int], np.dtype[np.object_]]"
-) -> list[Gain]:
+def _gains(data: Sequence[ReportData], names: Sequence[str], ids: NDArray[np.object_]) -> list[Gain]:
     """Every pair on every metric that is a mean over images, judged by what the first run is judged by."""
     at = [np.array([{i: r for r, i in enumerate(each.truth.image_id)}[i] for i in ids]) for each in data]
     truth = part_of(data[0].truth, at[0])
@@ -181,23 +185,8 @@ def _gains(
 def _differences(gains: Sequence[Gain], images: int) -> Section:
     """Each pair on the main metrics as a picture, and on all metrics as a table."""
     main = headline({"": {gain.metric: None for gain in gains}})
-    drawn = []
-    for metric in main:
-        scores = [(pair(gain.runs), gain.score) for gain in gains if gain.metric == metric]
-        words = "; ".join(f"{n} {number(s['value'])} ({number(s['low'])} to {number(s['high'])})" for n, s in scores)
-        drawn.append(
-            drawing(f"Difference in {arrow(metric)}", intervals(scores, f"{metric}: {words}", zero=True, width=380))
-        )
     rows = tuple(
-        (
-            " − ".join(g.runs),
-            arrow(g.metric),
-            cell(g.score),
-            p_value(g.p),
-            p_value(g.p_holm),
-            _verdict(g),
-            str(g.images),
-        )
+        (" − ".join(g.runs), arrow(g.metric), cell(g.score), *map(p_value, (g.p, g.p_holm)), _verdict(g), str(g.images))
         for g in gains
     )
     note = (
@@ -207,47 +196,39 @@ def _differences(gains: Sequence[Gain], images: int) -> Section:
         "for all in the other metrics. It decides, also where an interval by itself would not reach 0. It is about "
         "these fits: another seed trains another head"
     )
-    table = starred(
-        Table(
-            "Differences on the same test images",
-            ("runs", "metric", "difference", "p", "p (Holm)", "beyond chance", "images"),
-            rows,
-            note,
-            name="pairs",
-        )
-    )
-    return Section(
-        "differences",
-        "Differences between these fits",
-        in_words(gains, main, images),
-        tuple(drawn),
-        (),
-        (table,),
-        open=True,
-    )
+    columns = ("runs", "metric", "difference", "p", "p (Holm)", "beyond chance", "images")
+    table = starred(Table("Differences on the same test images", columns, rows, note, name="pairs"))
+    drawn = _pictures(main, [(gain.metric, gain.runs, gain.score) for gain in gains])
+    said = in_words(gains, main, images)
+    return Section("differences", "Differences between these fits", said, drawn, (), (table,), open=True)
 
 
-def pair(names: tuple[str, str]) -> str:
-    """A difference of two runs as a picture names it, where long names are cut in the middle."""
-    return " − ".join(fitted(names, PAIR))
+def _pictures(
+    metrics: Sequence[str], differences: Sequence[tuple[str, tuple[str, str], Score | None]], over: str = ""
+) -> tuple[Drawing, ...]:
+    """A picture of each metric's differences, as far as they have an interval: metric, the two names, and the score.
+
+    Long names are cut in the middle.
+    """
+    drawn = []
+    for metric in metrics:
+        scores = [
+            (" − ".join(fitted(names, PAIR)), score) for of, names, score in differences if of == metric and score
+        ]
+        if scores:
+            said = "; ".join(f"{n} {number(s['value'])} ({number(s['low'])} to {number(s['high'])})" for n, s in scores)
+            picture = intervals(scores, f"{metric}: {said}", zero=True, width=380)
+            drawn.append(drawing(f"Difference in {arrow(metric)}{over}", picture))
+    return tuple(drawn)
 
 
 def in_words(gains: Sequence[Gain], metrics: Sequence[str], images: int) -> str:
     """Which differences on the main metrics are beyond chance among the test images, and which are not."""
-    sure, pairs = [], 0
-    for gain in gains:
-        if gain.metric not in metrics:
-            continue
-        pairs += 1
-        if not gain.found:
-            continue
-        first, second = gain.runs
-        ahead = (gain.score["value"] > 0) == (better(gain.metric) == "higher")
-        one, other = (first, second) if ahead else (second, first)
-        sure.append(f"{one} is better than {other} in {gain.metric} by {number(abs(gain.score['value']))}")
+    main = [gain for gain in gains if gain.metric in metrics]
+    others = [gain for gain in gains if gain.metric not in metrics]
+    sure = [_better(gain.runs, "is", gain.metric, gain.score["value"]) for gain in main if gain.found]
     of = f"{images} test image{'s' if images > 1 else ''}"
     named = ", ".join(metrics)
-    others = [gain for gain in gains if gain.metric not in metrics]
     beyond = sum(gain.found for gain in others)
     below = (
         f" In other metrics {beyond} of {len(others)} difference{'s' if len(others) > 1 else ''} "
@@ -255,78 +236,58 @@ def in_words(gains: Sequence[Gain], metrics: Sequence[str], images: int) -> str:
         if beyond
         else ""
     )
-    if pairs and all(gain.p is None for gain in gains):
+    if main and all(gain.p is None for gain in gains):
         return f"The {of} are too few for a p value of any difference in {named} (below 30): read the intervals."
     if not sure:
         return f"The {of} tell none of these runs apart in {named}: chance alone could make such differences.{below}"
-    rest = pairs - len(sure)
-    more = f" The other {rest} of {pairs} differences in {named} could be chance." if rest else ""
+    rest = len(main) - len(sure)
+    more = f" The other {rest} of {len(main)} differences in {named} could be chance." if rest else ""
     return f"Beyond what chance among the {of} would make, {'; '.join(sure)}.{more}{below}"
 
 
-def _verdict(gain: Gain) -> str:
-    return "yes" if gain.found else "no"
+def _better(names: Sequence[str], verb: str, metric: str, value: float) -> str:
+    """Which of two is better in a metric, and by how much. value: that of the first less that of the second."""
+    one, other = names if (value > 0) == (better(metric) == "higher") else reversed(names)
+    return f"{one} {verb} better than {other} in {metric} by {number(abs(value))}"
+
+
+def _verdict(difference: Gain | SeedGap) -> str:
+    return "not known" if difference.score is None else "yes" if difference.found else "no"
 
 
 def _scores(runs: Sequence[RunFolder], names: Sequence[str]) -> Section:
     """What each run's model scores on its own test images."""
-    scores: dict[str, Mapping[str, Score]] = {
-        name: run.metrics["systems"]["model"] for name, run in zip(names, runs, strict=True)
-    }
-    metrics = order(scores)
-    rows = tuple((arrow(m), *(cell(scores[name].get(m)) for name in names)) for m in metrics)
+    scores = {name: run.metrics["systems"]["model"] for name, run in zip(names, runs, strict=True)}
+    rows = tuple((arrow(m), *(cell(scores[name].get(m)) for name in names)) for m in order(scores))
     note = "each run's model on its own test images; ± is half the width of the 95 % interval"
     table = starred(Table("Scores of each run", ("metric", *names), rows, note, name="runs"))
     return Section("scores", "Every score", tables=(table,), open=True)
 
 
-def _seeds(groups: Mapping[str, Sequence[RunFolder]], metrics: Sequence[str]) -> Section:
+def _seeds(groups: Mapping[str, Sequence[RunFolder]], gaps: Sequence[SeedGap], metrics: Sequence[str]) -> Section:
     """Ways of training over their seeds: means, spreads, and differences."""
-    gaps = seed_gaps(groups, metrics)
     rows = []
     for name, runs in groups.items():
         for metric in metrics:
             values = [run.metrics["systems"]["model"][metric]["value"] for run in runs]
             spread = number(float(np.std(values, ddof=1))) if len(values) > 1 else NONE
             rows.append((name, str(len(runs)), arrow(metric), number(float(np.mean(values))), spread))
-    means = Table(
-        "Ways of training, over their seeds", ("runs like", "seeds", "metric", "mean", "SD"), tuple(rows), name="means"
+    heads = ("runs like", "seeds", "metric", "mean", "SD")
+    means = Table("Ways of training, over their seeds", heads, tuple(rows), name="means")
+    note = (
+        "± is half the width of the 95 % interval over seeds (Student's t), p of its test, p (Holm): corrected for "
+        "this table; a handful of seeds makes them rough, and with a single one no spread is known"
     )
-    drawn = []
-    for metric in metrics:
-        scores = [(pair(g.names), g.score) for g in gaps if g.metric == metric and g.score is not None]
-        if scores:
-            words = "; ".join(
-                f"{n} {number(s['value'])} ({number(s['low'])} to {number(s['high'])})" for n, s in scores
-            )
-            drawn.append(
-                drawing(
-                    f"Difference in {arrow(metric)}, over seeds",
-                    intervals(scores, f"{metric}: {words}", zero=True, width=380),
-                )
-            )
-    table = Table(
-        "Differences between ways of training",
-        ("runs like", "metric", "difference", "p", "p (Holm)", "seeds", "how", "beyond the seeds' spread"),
-        tuple(
-            (
-                " − ".join(g.names),
-                arrow(g.metric),
-                number(g.value) if g.score is None else cell(g.score),
-                NONE if g.score is None else p_value(g.p),
-                NONE if g.score is None else p_value(g.p_holm),
-                f"{g.seeds[0]} and {g.seeds[1]}",
-                "seed by seed" if g.paired else "two means",
-                "not known" if g.score is None else "yes" if g.found else "no",
-            )
-            for g in gaps
-        ),
-        "± is half the width of the 95 % interval over seeds (Student's t), p of its test, p (Holm): corrected "
-        "for this table; "
-        "a handful of seeds makes them rough, and with a single one no spread is known",
-        name="gaps",
-    )
-    return Section("seeds", "Differences over seeds", seeds_in_words(gaps), tuple(drawn), (), (means, table), open=True)
+    columns = ("runs like", "metric", "difference", "p", "p (Holm)", "seeds", "how", "beyond the seeds' spread")
+    cells = []
+    for g in gaps:
+        unknown = (number(g.value), NONE, NONE)
+        told = unknown if g.score is None else (cell(g.score), p_value(g.p), p_value(g.p_holm))
+        how = (f"{g.seeds[0]} and {g.seeds[1]}", "seed by seed" if g.paired else "two means", _verdict(g))
+        cells.append((" − ".join(g.names), arrow(g.metric), *told, *how))
+    table = Table("Differences between ways of training", columns, tuple(cells), note, name="gaps")
+    drawn = _pictures(metrics, [(gap.metric, gap.names, gap.score) for gap in gaps], ", over seeds")
+    return Section("seeds", "Differences over seeds", seeds_in_words(gaps), drawn, (), (means, table), open=True)
 
 
 def seeds_in_words(gaps: Sequence[SeedGap]) -> str:
@@ -337,24 +298,19 @@ def seeds_in_words(gaps: Sequence[SeedGap]) -> str:
     for gap in gaps:
         if not gap.found:
             (unknown if gap.score is None else unsure).setdefault((gap.names, gap.seeds), []).append(gap.metric)
-            continue
-        first, second = gap.names
-        good = (gap.value > 0) == (better(gap.metric) == "higher")
-        one, other = (first, second) if good else (second, first)
-        sure.append(
-            f"runs like {one} are better than runs like {other} in {gap.metric} by {number(abs(gap.value))} "
-            f"({_count(gap.seeds)})"
-        )
+        else:
+            like = [f"runs like {name}" for name in gap.names]
+            sure.append(f"{_better(like, 'are', gap.metric, gap.value)} ({_count(gap.seeds)})")
     parts = [f"Beyond the seeds' own spread, {'; '.join(sure)}."] if sure else []
-    for (names, seeds), metrics in unsure.items():
-        parts.append(
-            f"{_count(seeds)} do not tell runs like {names[0]} from runs like {names[1]} in {', '.join(metrics)}."
-        )
-    for (names, _), metrics in unknown.items():
-        parts.append(
-            f"With a single seed on one side nothing can be said of runs like {names[0]} and runs like {names[1]} in "
-            f"{', '.join(metrics)}."
-        )
+    parts += [
+        f"{_count(seeds)} do not tell runs like {one} from runs like {other} in {', '.join(metrics)}."
+        for ((one, other), seeds), metrics in unsure.items()
+    ]
+    parts += [
+        f"With a single seed on one side nothing can be said of runs like {one} and runs like {other} in "
+        f"{', '.join(metrics)}."
+        for ((one, other), _), metrics in unknown.items()
+    ]
     return " ".join(parts)
 
 
@@ -368,56 +324,34 @@ def disputed(comparison: Comparison, count: int) -> Section:
     named = comparison.dataset.images.set_index("image_id")
     cards = []
     for seen in comparison.images[:count]:
-        people = [("people", _words(seen.people))] if seen.people is not None else []
-        said = [*people, *((reading.who, _words(reading)) for reading in seen.readings)]
+        readings = [*([] if seen.people is None else [seen.people]), *seen.readings]
+        said = tuple((reading.who, words(reading, ", ")) for reading in readings)
         picture = thumbnail(comparison.dataset, named, seen.image_id)
-        cards.append(Card(seen.image_id, picture, f"{seen.image_id} · distance {seen.distance:.2f}", said=tuple(said)))
+        cards.append(Card(seen.image_id, picture, f"{seen.image_id} · distance {seen.distance:.2f}", said=said))
     note = (
         "distance: total variation between the runs' normalised scores, 0 alike and 1 disjoint, the mean over pairs; "
         "beside each label its score, and for people their share"
     )
-    return Section(
-        "disputed",
-        "The most disputed images",
-        galleries=(Cards("", tuple(cards), note),),
-        tables=(comparison.pairs_table(),),
-    )
-
-
-def _words(reading: Reading) -> str:
-    return ", ".join(f"{label} {value:.2f}" for label, value in reading.best) or "nothing applies"
+    shown = (Cards("", tuple(cards), note),)
+    return Section("disputed", "The most disputed images", galleries=shown, tables=(comparison.pairs_table(),))
 
 
 def write_gallery(comparison: Comparison, out: Path, *, count: int = IMAGES) -> None:
     """Write a page with the `count` most disputed images, thumbnails inside; text from the data is escaped."""
     try_file(out)
-    gains = comparison.gains_table()
-    tables = [comparison.pairs_table(), *([gains] if gains is not None else [])]
-    section = disputed(comparison, count)
-    pairs = Section("pairs", "The runs as a whole", tables=tuple(tables), open=True)
+    tables = tuple(table for table in (comparison.pairs_table(), comparison.gains_table()) if table is not None)
+    pairs = Section("pairs", "The runs as a whole", tables=tables, open=True)
     write_page(
         out,
-        [pairs, Section(section.name, section.heading, galleries=section.galleries)],
+        [pairs, replace(disputed(comparison, count), tables=())],
         title=f"{comparison.dataset.name} – readings compared",
         heading=f"{comparison.dataset.name}: where {', '.join(comparison.runs)} disagree",
-        caveats=_caveats(comparison),
+        caveats=[CAVEAT, *_of_demo(comparison.dataset)],
     )
 
 
-def _caveats(comparison: Comparison) -> list[str]:
-    out = [
-        "Different readings of one image are not errors by themselves: people differ too. No reading says what any one "
-        "person feels."
-    ]
-    return [*out, *_demo(comparison.dataset.truth is not None)]
-
-
-def _caveats_of(data: ReportData) -> list[str]:
-    return _demo(data.dataset.truth is not None)
-
-
-def _demo(drawn: bool) -> list[str]:
-    if not drawn:
+def _of_demo(dataset: Dataset) -> list[str]:
+    if dataset.truth is None:
         return []
     return [
         f"This is a demo set: paintings drawn by code, judged by simulated people, seen by {TINY_SPEC} or another "

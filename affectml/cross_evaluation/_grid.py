@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from affectml.cross_evaluation._run import CrossResult
 from affectml.evaluation.scoring import Score
-from affectml.report.tables import leading
+from affectml.report.tables import STAR, leading
 
 Labels = frozenset[str]
 Scored = dict[str, dict[str, tuple[Score, Labels]]]  # row -> test set -> score, and the labels it is in
@@ -21,6 +21,11 @@ class Entry:
     score: Score
     mark: str
     best: bool
+
+    @property
+    def in_brackets(self) -> str:
+        """The mark as it stands behind a score."""
+        return f" ({self.mark})" if self.mark else ""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,11 @@ class Grid:
         if any(entry and entry.best for _, entries in self.rows for entry in entries):
             lines.append(f"{bold}: the best of a column in the same labels, and those whose interval overlaps with its")
         return lines
+
+    def below(self) -> list[str]:
+        """The legend, and what a star means where there is one."""
+        few = any(entry and "few" in entry.score for _, entries in self.rows for entry in entries)
+        return [*self.legend(), *([STAR] if few else [])]
 
 
 def grid_of(result: CrossResult, metric: str) -> Grid:

@@ -1,19 +1,17 @@
 """The matrix of a cross-dataset evaluation: rows are what was trained, columns what was judged."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from affectml._files import new_folder, replacing, write_json
+from affectml._files import new_folder, write_json
 from affectml.cross_evaluation._grid import Entry, Grid, grid_of
 from affectml.cross_evaluation._run import Cell, CrossResult
 from affectml.data import check_new
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.evaluation.scoring import Score
 from affectml.plots import Square, draw_matrix
-from affectml.report.tables import STAR, Table, arrow, cell, escape_tex, number, order, starred
+from affectml.report.tables import Table, arrow, booktabs, cell, csv_text, escape_tex, number, order, starred
 from affectml_metrics.table import better
 
 EMPTY = "–"
@@ -56,9 +54,7 @@ def matrix_table(result: CrossResult, metric: str) -> Table:
 
 
 def _text(entry: Entry | None) -> str:
-    if entry is None:
-        return EMPTY
-    return f"{cell(entry.score)} ({entry.mark})" if entry.mark else cell(entry.score)
+    return EMPTY if entry is None else cell(entry.score) + entry.in_brackets
 
 
 def cells_table(result: CrossResult, metric: str) -> Table:
@@ -67,20 +63,9 @@ def cells_table(result: CrossResult, metric: str) -> Table:
     for c in result.cells:
         if c.reason or c.train == c.test:
             continue
-        drop = c.drop(metric)
-        rows.append(
-            (
-                f"{c.head}, {c.train} -> {c.test}",
-                f"{len(c.labels)} of {c.taxonomy}",
-                str(c.images),
-                number(c.mass),
-                cell(c.scores.get(metric)),
-                cell(c.in_domain.get(metric)),
-                EMPTY if drop is None else cell(drop),
-                cell(c.zero_shot.get(metric)),
-                cell(c.prior.get(metric)),
-            )
-        )
+        what = (f"{c.head}, {c.train} -> {c.test}", f"{len(c.labels)} of {c.taxonomy}", str(c.images), number(c.mass))
+        model = (c.scores.get(metric), c.in_domain.get(metric), c.drop(metric))
+        rows.append((*what, *map(cell, (*model, c.zero_shot.get(metric), c.prior.get(metric)))))
     columns = ("pair", "labels", "images", "mass", "across", "in domain", "drop", "zero_shot", "prior")
     shown = dict.fromkeys(
         f"{c.train} -> {c.test}: {line}"
@@ -99,21 +84,20 @@ def write_crosseval(result: CrossResult, out: Path, metric: str) -> None:
     check_new(out)
     with new_folder(out) as folder:
         write_json(folder / "crosseval.json", result.to_json())
-        _write(folder / "cells.csv", _cells_csv(result.cells))
-        _write(folder / "matrix.csv", _matrix_csv(result, metric))
-        _write(folder / "matrix.tex", latex(result, metric))
+        (folder / "cells.csv").write_text(_cells_csv(result.cells), encoding="utf-8")
+        (folder / "matrix.csv").write_text(_matrix_csv(result, metric), encoding="utf-8")
+        (folder / "matrix.tex").write_text(latex(result, metric), encoding="utf-8")
         draw_heatmap(grid_of(result, metric), [folder / "heatmap.svg", folder / "heatmap.png"])
 
 
 def draw_heatmap(grid: Grid, paths: Sequence[Path]) -> None:
     """Draw the matrix into each of `paths`: a refused pair hatched, a cell in fewer labels pale and with its mark."""
-    few = any(e and "few" in e.score for _, entries in grid.rows for e in entries)
     draw_matrix(
         arrow(grid.metric),
         grid.tests,
         [(name, list(map(_square, entries))) for name, entries in grid.rows],
         paths,
-        below=[*grid.legend(), *([STAR] if few else [])],
+        below=grid.below(),
         downwards=better(grid.metric) == "lower",
     )
 
@@ -121,19 +105,8 @@ def draw_heatmap(grid: Grid, paths: Sequence[Path]) -> None:
 def _square(entry: Entry | None) -> Square | None:
     if entry is None:
         return None
-    text = f"{number(entry.score['value'])}{'*' if 'few' in entry.score else ''}"
-    return Square(entry.score["value"], f"{text} ({entry.mark})" if entry.mark else text, entry.best, bool(entry.mark))
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def _csv(rows: Sequence[Sequence[Any]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
+    text = f"{number(entry.score['value'])}{'*' if 'few' in entry.score else ''}{entry.in_brackets}"
+    return Square(entry.score["value"], text, entry.best, bool(entry.mark))
 
 
 def _matrix_csv(result: CrossResult, metric: str) -> str:
@@ -144,7 +117,7 @@ def _matrix_csv(result: CrossResult, metric: str) -> str:
     for name, entries in grid.rows:
         numbers = ["" if e is None else e.score[key] for e in entries for key in ("value", "low", "high")]
         rows.append([name, *numbers, *("" if e is None else e.mark for e in entries)])
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def _cells_csv(cells: Sequence[Cell]) -> str:
@@ -164,31 +137,23 @@ def _cells_csv(cells: Sequence[Cell]) -> str:
             for metric, s in scores.items():
                 what = [c.taxonomy, "+".join(c.labels), c.images, c.mass, system, metric]
                 rows.append([*start, *what, s["value"], s["low"], s["high"], ""])
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def latex(result: CrossResult, metric: str) -> str:
     """A booktabs table with what marks, stars and bold mean; reasons and mappings stand as comments above it."""
     grid = grid_of(result, metric)
     comments = [
-        f"% {metric}; 95 % bootstrap intervals, half width; encoder {result.encoder}; seed {result.config.seed}",
-        *(f"% {note}" for note in result.notes),
-        *dict.fromkeys(f"% {c.train} -> {c.test}: {line}" for c in result.cells for line in c.lines),
-        *dict.fromkeys(f"% empty: {c.train} -> {c.test}: {c.reason}" for c in result.cells if c.reason),
+        f"{metric}; 95 % bootstrap intervals, half width; encoder {result.encoder}; seed {result.config.seed}",
+        *result.notes,
+        *dict.fromkeys(f"{c.train} -> {c.test}: {line}" for c in result.cells for line in c.lines),
+        *dict.fromkeys(f"empty: {c.train} -> {c.test}: {c.reason}" for c in result.cells if c.reason),
     ]
-    lines = [
-        *(" ".join(comment.split()) for comment in comments),
-        r"\begin{tabular}{l" + "r" * len(grid.tests) + "}",
-        r"\toprule",
-        " & ".join(["trained", *map(escape_tex, grid.tests)]) + r" \\",
-        r"\midrule",
-    ]
-    for name, entries in grid.rows:
-        lines.append(" & ".join([escape_tex(name), *map(_tex, entries)]) + r" \\")
-    below = [*grid.legend(), *([STAR] if any(e and "few" in e.score for _, row in grid.rows for e in row) else [])]
+    rows = [["trained", *map(escape_tex, grid.tests)]]
+    rows += [[escape_tex(name), *map(_tex, entries)] for name, entries in grid.rows]
     width = len(grid.tests) + 1
-    notes = [rf"\multicolumn{{{width}}}{{l}}{{\scriptsize {escape_tex(line)}}} \\" for line in below]
-    return "\n".join([*lines, r"\bottomrule", *notes, r"\end{tabular}", ""])
+    below = [rf"\multicolumn{{{width}}}{{l}}{{\scriptsize {escape_tex(line)}}} \\" for line in grid.below()]
+    return booktabs([" & ".join(row) for row in rows], columns=width, comments=comments, below=below)
 
 
 def _tex(entry: Entry | None) -> str:
@@ -197,5 +162,5 @@ def _tex(entry: Entry | None) -> str:
     value, half = number(entry.score["value"]), number((entry.score["high"] - entry.score["low"]) / 2)
     shown = rf"\textbf{{{value}}}" if entry.best else value
     shown = shown.replace("-", "$-$", 1) if value.startswith("-") else shown
-    mark = f" ({entry.mark})" if entry.mark else ""
-    return rf"{shown}{{\scriptsize$\,\pm\,{half}${'*' if 'few' in entry.score else ''}{mark}}}"
+    star = "*" if "few" in entry.score else ""
+    return rf"{shown}{{\scriptsize$\,\pm\,{half}${star}{entry.in_brackets}}}"

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml._progress import Say
+from affectml.cross_evaluation.config import CrossConfig
 from affectml.data import Dataset, Targets
-from affectml.data.dataset import SPLITS
+from affectml.data.choose import SEVERAL
 from affectml.data.splits import Split, split_dataset
 from affectml.duplicates import same_pixels
 from affectml.duplicates.alike import copies_among
@@ -29,31 +30,6 @@ from affectml.spaces import Choices, People, Space, find_space, people_in, syste
 from affectml.training import Prepared, TrainConfig, fit, plan_for, text_encoder
 
 Ids = NDArray[np.object_]
-MULTILABEL = ("rates", "sets")
-
-
-@dataclass(frozen=True)
-class CrossConfig:
-    """What `affectml crosseval` was asked for.
-
-    train, test: data set folders; one that is in both is judged on the part it was not trained on. heads: "plain" is
-    sigmoid for rates and sets, softmax for the others. target: of the data sets that have one of this name. choices:
-    for ambiguous labels of a mapping, label -> option. drop: leave out labels without a target instead of refusing.
-    """
-
-    train: tuple[str, ...]
-    test: tuple[str, ...]
-    heads: tuple[str, ...] = ("plain", "contrastive")
-    target: str | None = None
-    choices: Dict[str, str] = field(default_factory=dict)
-    drop: bool = False
-    hidden: int = 0
-    prompts: str = "sentiment"
-    templates: tuple[str, ...] = ()
-    encoder: str | None = None
-    tau: float = 1 / 3
-    seed: int = 0
-    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -105,15 +81,9 @@ class CrossResult:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {
-            "schema": 1,
-            "config": asdict(self.config),
-            "encoder": self.encoder,
-            "notes": list(self.notes),
-            "zero_shot": {name: dict(scores) for name, scores in self.zero_shot.items()},
-            "labels": {name: list(labels) for name, labels in self.labels.items()},
-            "cells": [asdict(cell) for cell in self.cells],
-        }
+        found = asdict(self)
+        order = ("config", "encoder", "notes", "zero_shot", "labels", "cells")
+        return {"schema": 1, **{name: found[name] for name in order}}
 
 
 @dataclass(frozen=True)
@@ -127,7 +97,6 @@ class Side:
     split: Split | None
     judged: Ids
     others: Ids  # not judged: where a Beta prior is fitted
-    what: str
 
 
 def crosseval(config: CrossConfig, *, say: Say = lambda line: None) -> CrossResult:
@@ -175,7 +144,6 @@ def crosseval(config: CrossConfig, *, say: Say = lambda line: None) -> CrossResu
 
 def _sides(config: CrossConfig, threads: int, say: Say) -> dict[str, Side]:
     sides: dict[str, Side] = {}
-    taken: set[str] = set()
     trained = {Path(path).resolve() for path in config.train}
     for path in dict.fromkeys((*config.train, *config.test)):
         same = next((side for other, side in sides.items() if Path(other).resolve() == Path(path).resolve()), None)
@@ -183,10 +151,10 @@ def _sides(config: CrossConfig, threads: int, say: Say) -> dict[str, Side]:
             sides[path] = same
             continue
         dataset = Dataset.open(path)
+        taken = {side.name for side in sides.values()}
         name = dataset.name if dataset.name not in taken else Path(path).name
         if name in taken:
             raise BadInput(f"{path}: a data set named {name!r} is there already; give the folder another name")
-        taken.add(name)
         targets = _target(dataset, config.target)
         store = ensure_embeddings(dataset, config.encoder, threads=threads, say=say)
         first = next(iter(sides.values()), None)
@@ -207,7 +175,7 @@ def _target(dataset: Dataset, name: str | None) -> Targets:
     entries = dataset.meta.targets
     if name is not None and name in entries:
         return dataset.target(name)
-    for kinds in (("single", "distribution"), MULTILABEL):
+    for kinds in (("single", "distribution"), SEVERAL):
         fitting = [key for key, entry in entries.items() if entry.kind in kinds]
         if len(fitting) == 1:
             return dataset.target(fitting[0])
@@ -218,25 +186,20 @@ def _target(dataset: Dataset, name: str | None) -> Targets:
 
 
 def _side(name: str, dataset: Dataset, targets: Targets, store: EmbeddingStore, seed: int, trained: bool) -> Side:
+    ids = targets.image_id
+    if trained:
+        split = split_dataset(dataset, targets, seed, same_pixels(dataset, ids, store.rows(ids)))
+        return Side(name, dataset, targets, store, split, split.ids("test"), split.ids("train"))
     own = dataset.images.set_index("image_id").get("split")
-    has_split = own is not None and own.isin(SPLITS).any()
-    if trained or has_split:
-        if not trained and own is not None:
-            part = own.reindex(targets.image_id).to_numpy(dtype=object)
-            if (part == "test").any():
-                test = part == "test"
-                judged, others = targets.image_id[test], targets.image_id[~test]
-                return Side(name, dataset, targets, store, None, judged, others if len(others) else judged, "test")
-        else:
-            copies = same_pixels(dataset, targets.image_id, store.rows(targets.image_id))
-            split = split_dataset(dataset, targets, seed, copies)
-            return Side(name, dataset, targets, store, split, split.ids("test"), split.ids("train"), "test")
-    return Side(name, dataset, targets, store, None, targets.image_id, targets.image_id, "all images")
+    test = np.zeros(len(ids), bool) if own is None else own.reindex(ids).to_numpy(dtype=object) == "test"
+    if not test.any() or test.all():
+        return Side(name, dataset, targets, store, None, ids, ids)
+    return Side(name, dataset, targets, store, None, ids[test], ids[~test])
 
 
 def _fit(side: Side, head: str, config: CrossConfig, say: Say) -> tuple[str, Systems | None, str]:
     """The head's name and the fitted systems, or why this head cannot be fitted here."""
-    several = side.targets.kind in MULTILABEL
+    several = side.targets.kind in SEVERAL
     cls = head_class(PLAIN[several] if head == "plain" else head)
     name = cls.name
     settings = TrainConfig(
@@ -264,13 +227,7 @@ def _fit(side: Side, head: str, config: CrossConfig, say: Say) -> tuple[str, Sys
 
 
 def _cell(
-    head: str,
-    systems: Systems,
-    home: Side,
-    there: Side,
-    choices: Choices,
-    prompts: Prompts,
-    config: CrossConfig,
+    head: str, systems: Systems, home: Side, there: Side, choices: Choices, prompts: Prompts, config: CrossConfig
 ) -> Cell:
     there, left_out = _unseen(home, there)
     if not len(there.judged):
@@ -282,7 +239,7 @@ def _cell(
     except NoMapping as error:
         return Cell(head, home.name, there.name, reason=str(error))
     texts = _texts(there, space, prompts)
-    rates = systems.kind in MULTILABEL
+    rates = systems.kind in SEVERAL
 
     def judged(side: Side, said: People, name: str) -> dict[str, Score]:
         system = systems.model if name == "model" else systems.prior
@@ -338,7 +295,7 @@ def _zero_shot(texts: NDArray[np.float32], side: Side, people: People) -> Answer
     """The encoder's own texts of the space's labels; a distribution, and nothing calibrated."""
     head = ZeroShotHead(texts, ZeroShotConfig(logit_scale=side.store.logit_scale or 100.0))
     scores = head.scores(side.store.rows(people.truth.image_id))
-    return Answers(scores, None if people.truth.kind in MULTILABEL else unsure(scores, rates=False))
+    return Answers(scores, None if people.truth.kind in SEVERAL else unsure(scores, rates=False))
 
 
 def _notes(train: Sequence[Side], test: Sequence[Side]) -> tuple[str, ...]:

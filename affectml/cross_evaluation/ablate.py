@@ -1,7 +1,7 @@
 """The ablation over kinds of prompt (Bustos et al. 2023): what a contrastive head gains from which texts."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml._progress import Say
+from affectml.cross_evaluation.config import SEEDS, AblateConfig
 from affectml.data import Dataset, Targets
+from affectml.data.choose import SEVERAL
 from affectml.errors import BadInput
 from affectml.evaluation import Systems
 from affectml.evaluation.scoring import Score, row_scores
@@ -18,29 +20,6 @@ from affectml.heads import Head
 from affectml.prompts import CAPTION, Prompts
 from affectml.report.tables import Table, arrow, cell, headline
 from affectml.training import Prepared, TrainConfig, choose_target, fit, plan_for, prepare
-
-MULTILABEL = ("rates", "sets")
-SEEDS = 5
-
-
-@dataclass(frozen=True)
-class AblateConfig:
-    """What `affectml ablate prompts` was asked for.
-
-    mixes: kinds of prompt joined by "+"; None is every mix that the data set and its taxonomy allow. seeds: how many;
-    each moves the split (unless the data set has its own), the initial weights and the batches. templates: see
-    Prompts.
-    """
-
-    dataset: str
-    mixes: tuple[str, ...] | None = None
-    seeds: int = SEEDS
-    target: str | None = None
-    encoder: str | None = None
-    templates: tuple[str, ...] = ()
-    hidden: int = 0
-    tau: float = 1 / 3
-    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -122,37 +101,29 @@ def ablate_prompts(config: AblateConfig, *, say: Say = lambda line: None) -> Abl
     mixes, notes = _mixes(config, dataset, targets)
     if "split" in dataset.images.columns and dataset.images["split"].notna().any():
         notes.append("the data set's own split: seeds move the head only, and zero-shot not at all")
-    values: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for seed in range(config.seeds):
-        first = plan_for(dataset, targets, _settings(config, targets, mixes[0], seed))
-        prepared = prepare(first, _quiet if seed else say)  # what is said of the data is said once
-        for mix in mixes:
-            say(f"seed {seed}: {mix}")
-            plan = plan_for(dataset, targets, _settings(config, targets, mix, seed))
-            with_mix = prepared.under(plan)
-            for name, scores in _scores(with_mix, fit(with_mix)).items():
-                kept = values.setdefault((name, mix), {})
-                for metric, value in scores.items():
-                    kept.setdefault(metric, []).append(value)
-    made = [AblateRow(head, mix, scores) for (head, mix), scores in values.items()]
-    made.sort(key=lambda row: row.head != "zero_shot")
-    return Ablation(config, dataset.name, tuple(made), tuple(notes))
-
-
-def _settings(config: AblateConfig, targets: Targets, mix: str, seed: int) -> TrainConfig:
-    """The training of one mix with one seed."""
-    return TrainConfig(
+    training = TrainConfig(
         dataset=config.dataset,
-        multilabel=targets.kind in MULTILABEL,
+        multilabel=targets.kind in SEVERAL,
         head="contrastive",
         hidden=config.hidden,
-        prompts=mix,
         templates=config.templates,
         encoder=config.encoder,
         tau=config.tau,
-        seed=seed,
         threads=config.threads,
     )
+    values: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for seed in range(config.seeds):
+        plans = {mix: plan_for(dataset, targets, replace(training, prompts=mix, seed=seed)) for mix in mixes}
+        prepared = prepare(plans[mixes[0]], _quiet if seed else say)  # what is said of the data is said once
+        for mix, plan in plans.items():
+            say(f"seed {seed}: {mix}")
+            with_mix = prepared.under(plan)
+            for name, scores in _scores(with_mix, fit(with_mix)).items():
+                for metric, value in scores.items():
+                    values[name, mix][metric].append(value)
+    made = [AblateRow(head, mix, dict(scores)) for (head, mix), scores in values.items()]
+    made.sort(key=lambda row: row.head != "zero_shot")
+    return Ablation(config, dataset.name, tuple(made), tuple(notes))
 
 
 def _scores(prepared: Prepared, systems: Systems) -> dict[str, dict[str, float]]:
@@ -209,12 +180,4 @@ def write_ablation(result: Ablation, path: Path) -> None:
     write_json(path, result.to_json())
 
 
-__all__: Sequence[str] = [
-    "SEEDS",
-    "AblateConfig",
-    "AblateRow",
-    "Ablation",
-    "ablate_prompts",
-    "t_interval",
-    "write_ablation",
-]
+__all__ = ["SEEDS", "AblateConfig", "AblateRow", "Ablation", "ablate_prompts", "t_interval", "write_ablation"]

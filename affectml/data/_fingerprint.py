@@ -31,8 +31,13 @@ def is_of(recorded: Mapping[str, str], now: Mapping[str, str]) -> bool:
 
 def images_digest(images: pd.DataFrame, root: Path) -> str | None:
     """sha256 of the sizes of these images' files, by image_id in order; None where one of them is not there."""
-    sizes = _sizes(images, root)
-    return None if sizes is None else _digest(list(images.index), sizes)
+    if "file" not in images.columns or images["file"].isna().any():
+        return None
+    try:
+        sizes = [(root / str(file)).stat().st_size for file in images["file"]]
+    except OSError:
+        return None
+    return _digest(list(images.index), sizes)
 
 
 def _of_target(targets: Targets, ids: list[str], order: list[int]) -> str:
@@ -45,19 +50,8 @@ def _of_target(targets: Targets, ids: list[str], order: list[int]) -> str:
 
 
 def _of_split(images: pd.DataFrame) -> str:
-    if "split" not in images.columns:
-        return _digest(list(images.index), [None] * len(images))
-    return _digest(list(images.index), [None if pd.isna(part) else str(part) for part in images["split"]])
-
-
-def _sizes(images: pd.DataFrame, root: Path) -> list[int] | None:
-    """Bytes of each image file, or None where one is not there."""
-    if "file" not in images.columns or images["file"].isna().any():
-        return None
-    try:
-        return [(root / str(file)).stat().st_size for file in images["file"]]
-    except OSError:
-        return None
+    parts = images["split"] if "split" in images.columns else [None] * len(images)
+    return _digest(list(images.index), [None if pd.isna(part) else str(part) for part in parts])
 
 
 def _digest(*parts: object) -> str:

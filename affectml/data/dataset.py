@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from affectml._files import sha256, try_folder, write_json, write_parquet
 from affectml.data._fingerprint import fingerprint, images_digest, is_of
-from affectml.data.schema import Asked, DatasetMeta, read_meta
+from affectml.data.schema import Asked, DatasetMeta, Stopping, read_meta
 from affectml.data.targets import Targets, read_targets
 from affectml.errors import BadDataset, BadInput, did_you_mean
 
@@ -51,11 +51,9 @@ class Dataset:
 
     @cached_property
     def images(self) -> pd.DataFrame:
-        """images.parquet, checked: image_id (str, unique), file or url, split, group, the user's columns."""
+        """images.parquet, checked: image_id (str, unique), file or url, split, group, content_warning, your columns."""
         path = self.root / "images.parquet"
-        table = _read_parquet(path)
-        if "image_id" not in table.columns:
-            raise BadDataset(f"{path}: no column image_id")
+        table = _read_parquet(path, "image_id")
         table["image_id"] = table["image_id"].astype(str)
         doubled = table["image_id"].duplicated()
         if doubled.any():
@@ -63,10 +61,14 @@ class Dataset:
         if "split" in table.columns:
             odd = table["split"].notna() & ~table["split"].isin(SPLITS)
             if odd.any():
-                row = table[odd].iloc[0]
-                raise BadDataset(
-                    f"{path}: image {row['image_id']!r}: split {row['split']!r} is none of train, val, test"
-                )
+                image, split = table.loc[odd, ["image_id", "split"]].iloc[0]
+                raise BadDataset(f"{path}: image {image!r}: split {split!r} is none of train, val, test")
+        if "content_warning" in table.columns:
+            words = table["content_warning"].dropna()
+            odd = words[~words.map(lambda text: isinstance(text, str) and "\0" not in text)]
+            if len(odd):
+                image = table.loc[odd.index[0], "image_id"]
+                raise BadDataset(f"{path}: image {image!r}: content_warning {odd.iloc[0]!r} is no text")
         return table
 
     def image_path(self, file: str) -> Path:
@@ -87,13 +89,30 @@ class Dataset:
         entry = self.meta.targets[name]
         path = self.image_path(entry.file)
         targets = read_targets(_read_parquet(path), name, entry, str(path))
-        known = pd.Index(
-            self.images["image_id"], dtype=object
-        )  # `isin` of Arrow's strings takes half a second for 100,000
+        # not `isin`, which takes half a second for 100,000 of Arrow's strings
+        known = pd.Index(self.images["image_id"], dtype=object)
         unknown = known.get_indexer(pd.Index(targets.image_id, dtype=object)) < 0
         if unknown.any():
             raise BadDataset(f"{path}: image {targets.image_id[unknown][0]!r} is not in images.parquet")
-        return targets
+        return targets if self.stopping is None else self._stopped(targets)
+
+    def _stopped(self, targets: Targets) -> Targets:
+        """With what makes up for stopping, where the target holds votes of the judgements here."""
+        from affectml_annotation import UnknownLabel, count_votes, fit_beta_prior, fit_dirichlet_prior
+
+        votes, first = targets.votes, self.first_judgements
+        if first is None or votes is None or not _OF_JUDGEMENTS.match(targets.meta.made_by):
+            return targets
+        try:
+            early = count_votes(first, targets.taxonomy.labels, list(targets.image_id))
+        except UnknownLabel:
+            return targets
+        rates = targets.kind == "rates"
+        there = early.n > 0 if rates else early.votes.sum(axis=1) > 0  # of the others the first have all withdrawn
+        n = targets.n if targets.n is None else np.where(there, early.n, targets.n)
+        table = np.where(there[:, None], early.votes, targets.table).astype(np.float64)
+        prior = fit_beta_prior(votes, np.asarray(targets.n)) if rates else fit_dirichlet_prior(votes)
+        return replace(targets, prior=prior, first=replace(targets, table=table, n=n))
 
     def outdated(self, name: str) -> str | None:
         """Why a target no longer fits the data set's judgements, in one line with the way out; None where it does.
@@ -132,21 +151,32 @@ class Dataset:
         path = self.root / "annotations.parquet"
         if not path.exists():
             return None
-        table = _read_parquet(path)
-        if "image_id" not in table.columns:
-            raise BadDataset(f"{path}: no column image_id")
+        table = _read_parquet(path, "image_id")
         return table.assign(image_id=table["image_id"].astype(str))
+
+    @property
+    def stopping(self) -> Stopping | None:
+        """How images of the judgements stop early, or None where none does."""
+        return self.meta.stopping
+
+    @cached_property
+    def first_judgements(self) -> pd.DataFrame | None:
+        """The judgements that every image gets, by which figures over people go: all of them where no image stops."""
+        from affectml_annotation.stopped import first_answers
+
+        if self.judgements is None or self.stopping is None:
+            return self.judgements
+        try:
+            return first_answers(self.judgements, self.stopping.min)
+        except (KeyError, TypeError, ValueError) as error:  # an edited table
+            what = f"expected whole numbers in the columns round and order, as its images stop early ({error})"
+            raise BadDataset(f"{self.root / 'annotations.parquet'}: {what}") from None
 
     @cached_property
     def annotators(self) -> pd.DataFrame | None:
         """annotators.parquet: annotator_id and what people agreed to share, or None where the data set has none."""
         path = self.root / "annotators.parquet"
-        if not path.exists():
-            return None
-        table = _read_parquet(path)
-        if "annotator_id" not in table.columns:
-            raise BadDataset(f"{path}: no column annotator_id")
-        return table
+        return _read_parquet(path, "annotator_id") if path.exists() else None
 
     @cached_property
     def truth(self) -> pd.DataFrame | None:
@@ -271,12 +301,11 @@ def write_dataset(
     write_parquet(folder / "images.parquet", images)
     for name, table in targets.items():
         write_parquet(folder / meta.targets[name].file, table)
-    if annotations is not None:
-        write_parquet(folder / "annotations.parquet", annotations)
     if annotators is not None:
         write_parquet(folder / "annotators.parquet", annotators)
-    if annotations is not None and meta.judgements is None:
-        meta = replace(meta, judgements=_asked(meta))
+    if annotations is not None:
+        write_parquet(folder / "annotations.parquet", annotations)
+        meta = replace(meta, judgements=meta.judgements or _asked(meta))
     write_json(folder / "dataset.json", meta.to_json())
     dataset = Dataset.open(folder)
     for name in meta.targets:
@@ -290,14 +319,17 @@ def _asked(meta: DatasetMeta) -> Asked | None:
     return Asked(*said.pop()) if len(said) == 1 else None
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(path: Path, needed: str | None = None) -> pd.DataFrame:
+    """A table of the folder; raises BadDataset where it cannot be read, or lacks the column that is needed."""
     try:
         table = pd.read_parquet(path)
         for name in ("image_id", "file", "url", "group"):
             if name in table.columns and pd.api.types.infer_dtype(table[name], skipna=True) == "bytes":
                 table[name] = table[name].map(bytes.decode, na_action="ignore")
-        return table
     except FileNotFoundError:
         raise BadDataset(f"{path}: no such file") from None
     except Exception as error:  # pyarrow raises many kinds for a damaged file
         raise BadDataset(f"{path}: not a readable Parquet file ({error})") from None
+    if needed is not None and needed not in table.columns:
+        raise BadDataset(f"{path}: no column {needed}")
+    return table

@@ -63,21 +63,15 @@ def names_of(ids: Sequence[str], names: Sequence[str | None], copies: Copies) ->
     called: dict[int, str] = {}
     for at in sorted(range(len(ids)), key=lambda at: (names[at] is None, names[at] or "", ids[at])):
         called.setdefault(int(component[at]), names[at] or f"duplicates of {ids[at]}")
-    return [
-        called[int(component[at])] if size[component[at]] > 1 or names[at] is not None else None
-        for at in range(len(ids))
-    ]
+    grouped = [size[one] > 1 or name is not None for one, name in zip(component, names, strict=True)]
+    return [called[int(one)] if on else None for one, on in zip(component, grouped, strict=True)]
 
 
 def crossing_copies(image_ids: NDArray[Any], parts: NDArray[Any], copies: Copies) -> int:
     """How many pairs of copies lie in different parts; images in none of `parts` (None, unused) do not count."""
-    at = {
-        image: part
-        for image, part in zip(image_ids, parts, strict=True)
-        if part in ("train", "calibration", "val", "test")
-    }
+    at, used = dict(zip(image_ids, parts, strict=True)), ("train", "calibration", "val", "test")
     pairs = 0
     for group in copies:
-        counts = np.unique([at[image] for image in group if image in at], return_counts=True)[1]
+        counts = np.unique([at[image] for image in group if at.get(image) in used], return_counts=True)[1]
         pairs += int(counts.sum() ** 2 - (counts**2).sum()) // 2
     return pairs

@@ -16,12 +16,6 @@ Kind = Literal["single", "sets", "rates", "distribution"]
 VoteRule = Literal["one_choice", "set_split", "normalised", "moments", "unknown"]
 Values = Literal["votes", "shares", "indicator"]
 
-_VALUES_OF: dict[str, tuple[str, ...]] = {
-    "single": ("indicator",),
-    "sets": ("indicator",),
-    "rates": ("votes", "shares"),
-    "distribution": ("votes", "shares"),
-}
 SCHEMAS = (1, 2)
 # How our importers begin a `question` that nobody was asked in these words.
 _REMARKS = ("In our words:", "Nobody was asked:")
@@ -62,7 +56,7 @@ class TargetMeta:
 
     @model_validator(mode="after")
     def _values_fit_the_kind(self) -> "TargetMeta":
-        allowed = _VALUES_OF[self.kind]
+        allowed = ("indicator",) if self.kind in ("single", "sets") else ("votes", "shares")
         if self.values not in allowed:
             raise ValueError(f"kind {self.kind!r} takes values {' or '.join(allowed)}, got {self.values!r}")
         if self.kind == "distribution" and self.vote_rule is None:
@@ -91,12 +85,27 @@ class Selection:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Stopping:
+    """How many people an image of the judgements has, where that depends on what the first ones said.
+
+    min, max: at least and at most. mean: over all images, as it was meant to be. until: what further answers were to
+    change. whole: the images that keep max, whatever was said.
+    """
+
+    min: int
+    max: int
+    mean: float
+    until: Literal["F1", "entropy"]
+    whole: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, config=_STRICT)
 class DatasetMeta:
     """dataset.json. What labels are about is said by each target.
 
     judgements: what the people in annotations.parquet were asked, or are to be asked where there is none yet.
     taxonomy: the labels that people are to choose among, else those of the targets: a built-in name or the content of a
-    taxonomy file.
+    taxonomy file. stopping: where images of the judgements stop early.
     """
 
     name: str
@@ -107,6 +116,7 @@ class DatasetMeta:
     judgements: Asked | None = None
     taxonomy: str | dict[str, Any] | None = None
     selections: dict[str, Selection] = field(default_factory=dict)
+    stopping: Stopping | None = None
     schema: Literal[2] = 2
 
     @property
@@ -161,10 +171,8 @@ def read_meta(path: Path) -> DatasetMeta:
         where = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
         said = first["msg"] if first["loc"] else f"expected an object, got {type(content).__name__}"
         raise BadDataset(f"{path}: {where}{said}; mend it, or import the data set again") from None
-    for where, given in (
-        ("", meta.taxonomy),
-        *((f"targets.{name}.", one.taxonomy) for name, one in meta.targets.items()),
-    ):
+    said_of = {"": meta.taxonomy, **{f"targets.{name}.": one.taxonomy for name, one in meta.targets.items()}}
+    for where, given in said_of.items():
         if isinstance(given, dict):
             try:
                 _resolved(given)

@@ -4,7 +4,9 @@ Stratification needs 0/1 labels. Soft targets are binarised by a rule that is st
 stratifier would silently read every rate above zero as a label.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -22,16 +24,19 @@ CALIBRATION = "calibration"  # the part that a promise is made on; cut from trai
 CALIBRATION_SHARE = 0.2  # of the training images
 MIN_POSITIVES = 3  # one each for train, validation and test
 
+Parts: TypeAlias = NDArray[np.object_]
+Cut: TypeAlias = Callable[[Parts, str, float, int], tuple[int, int]]
+
 
 @dataclass(frozen=True)
 class Split:
     """Which image goes where: `assignment` is train|calibration|val|test|unused beside `image_id`; `notes` say how."""
 
-    image_id: NDArray[np.object_]
-    assignment: NDArray[np.object_]
+    image_id: Parts
+    assignment: Parts
     notes: tuple[str, ...]
 
-    def ids(self, part: str) -> NDArray[np.object_]:
+    def ids(self, part: str) -> Parts:
         """The image ids of one part, in the data set's order."""
         return np.asarray(self.image_id[self.assignment == part])
 
@@ -88,41 +93,38 @@ def split_dataset(
     few = check_labels(dataset, targets)
     groups = joined(dataset.groups(ids), ids, copies)
     labels = strata(targets)
+
+    def cut(assignment: Parts, part: str, share: float, seed: int) -> tuple[int, int]:
+        """Give a share of the training images to another part: how many of how many."""
+        train = np.flatnonzero(assignment == "train")
+        own = None if groups is None else groups[train]
+        picked = pick(labels[train], share, seed, own, single=targets.kind == "single")
+        assignment[train[picked]] = part
+        return len(picked), len(train)
+
     if "split" in table.columns and table["split"].notna().any():
-        split = _given(table["split"].reindex(ids).to_numpy(dtype=object), ids, labels, targets, groups, seed)
+        assignment, notes = _given(table["split"].reindex(ids).to_numpy(dtype=object), targets, groups, cut, seed)
     else:
-        split = _new(ids, labels, targets, groups, seed)
+        assignment, notes = _new(targets, groups, cut, seed)
     if calibration:
-        split = _with_calibration(split, labels, targets, groups, seed)
-    split = replace(split, notes=split.notes + _of_copies(split, copies) + few)
+        cut_off, train = cut(assignment, CALIBRATION, CALIBRATION_SHARE, seed + 2)
+        notes.append(f"{cut_off} of {train} training images became the calibration part, which only the promise uses")
     for part in SPLITS:
-        if not (split.assignment == part).any():
+        if not (assignment == part).any():
             raise BadDataset(
                 f"{dataset.root}: split {part!r} has no image with target {targets.name}: fill the "
                 "split column of images.parquet, or remove it to have all images split anew"
             )
-    return split
+    return Split(ids, assignment, (*notes, *_of_copies(ids, assignment, copies), *few))
 
 
-def _with_calibration(
-    split: Split, labels: NDArray[np.int64], targets: Targets, groups: NDArray[np.object_] | None, seed: int
-) -> Split:
-    train = np.flatnonzero(split.assignment == "train")
-    own = None if groups is None else groups[train]
-    picked = pick(labels[train], CALIBRATION_SHARE, seed + 2, own, single=targets.kind == "single")
-    assignment = split.assignment.copy()
-    assignment[train[picked]] = CALIBRATION
-    note = f"{len(picked)} of {len(train)} training images became the calibration part, which only the promise uses"
-    return Split(split.image_id, assignment, (*split.notes, note))
-
-
-def _of_copies(split: Split, copies: Copies) -> tuple[str, ...]:
+def _of_copies(ids: Parts, assignment: Parts, copies: Copies) -> tuple[str, ...]:
     """What a note says of images with equal pixels."""
-    here = set(split.image_id)
+    here = set(ids)
     more = sum(max(0, sum(image in here for image in group) - 1) for group in copies)
     if not more:
         return ()
-    crossing = crossing_copies(split.image_id, split.assignment, copies)
+    crossing = crossing_copies(ids, assignment, copies)
     if not crossing:
         return (f"{more} images have the pixels of another; they are in one part with it",)
     return (
@@ -131,26 +133,10 @@ def _of_copies(split: Split, copies: Copies) -> tuple[str, ...]:
     )
 
 
-def _new(
-    ids: NDArray[np.object_],
-    labels: NDArray[np.int64],
-    targets: Targets,
-    groups: NDArray[np.object_] | None,
-    seed: int,
-) -> Split:
-    assignment = np.full(len(ids), "train", dtype=object)
-    test = pick(labels, TEST_SHARE, seed, groups, single=targets.kind == "single")
-    assignment[test] = "test"
-    rest = np.flatnonzero(assignment == "train")
-    share = VAL_SHARE / (1 - TEST_SHARE)
-    val = pick(
-        labels[rest],
-        share,
-        seed + 1,
-        None if groups is None else groups[rest],
-        single=targets.kind == "single",
-    )
-    assignment[rest[val]] = "val"
+def _new(targets: Targets, groups: Parts | None, cut: Cut, seed: int) -> tuple[Parts, list[str]]:
+    assignment = np.full(len(targets.image_id), "train", dtype=object)
+    cut(assignment, "test", TEST_SHARE, seed)
+    cut(assignment, "val", VAL_SHARE / (1 - TEST_SHARE), seed + 1)
     how = "split {} by {}".format(
         "/".join(f"{100 * (assignment == part).mean():.0f}" for part in SPLITS),
         "StratifiedGroupKFold" if groups is not None and targets.kind == "single" else "iterative stratification",
@@ -159,44 +145,29 @@ def _new(
         how += f", keeping {len(np.unique(groups))} groups whole"
     if targets.meta.values != "indicator":
         how += f" on {STRATA_RULE}"
-    return Split(ids, assignment, (how,))
+    return assignment, [how]
 
 
-def _given(
-    given: NDArray[np.object_],
-    ids: NDArray[np.object_],
-    labels: NDArray[np.int64],
-    targets: Targets,
-    groups: NDArray[np.object_] | None,
-    seed: int,
-) -> Split:
+def _given(given: Parts, targets: Targets, groups: Parts | None, cut: Cut, seed: int) -> tuple[Parts, list[str]]:
     notes = ["the data set's own split"]
     kept = ~pd.isna(given)
     if not kept.all():
         notes.append(f"{int((~kept).sum())} images without a split are left out")
     assignment = np.where(kept, given, "unused")
     if not (assignment == "val").any() and (assignment == "train").any():
-        train = np.flatnonzero(assignment == "train")
-        own = None if groups is None else groups[train]
-        val = pick(labels[train], VAL_SHARE, seed, own, single=targets.kind == "single")
-        assignment[train[val]] = "val"
-        notes.append(f"{len(val)} of its {len(train)} train images became the validation part")
+        val, train = cut(assignment, "val", VAL_SHARE, seed)
+        notes.append(f"{val} of its {train} train images became the validation part")
         if targets.meta.values != "indicator":
             notes.append(f"validation stratified on {STRATA_RULE}")
     if groups is not None:
         parts = pd.DataFrame({"group": groups, "part": assignment})[kept].groupby("group")["part"].nunique()
         if (parts > 1).any():
             notes.append(f"it parts {int((parts > 1).sum())} groups: scores on its test images are too good")
-    return Split(ids, assignment, tuple(notes))
+    return assignment, notes
 
 
 def pick(
-    labels: NDArray[np.int64],
-    share: float,
-    seed: int,
-    groups: NDArray[np.object_] | None = None,
-    *,
-    single: bool = False,
+    labels: NDArray[np.int64], share: float, seed: int, groups: Parts | None = None, *, single: bool = False
 ) -> NDArray[np.int64]:
     """Sorted row numbers of about `share` of the rows [N, C], with each label in proportion.
 
@@ -233,17 +204,12 @@ def _stratified(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[n
 
 def split_table(split: Split, targets: Targets) -> pd.DataFrame:
     """How many images each part has, and the mean share of each label in it: one row per part."""
-    shares = targets.shares()
-    rows = []
+    shares, rows = targets.shares(), []
     parts = ("train", CALIBRATION, "val", "test") if (split.assignment == CALIBRATION).any() else SPLITS
     for part in parts:
         here = split.assignment == part
         means = shares[here].mean(axis=0) if here.any() else np.full(shares.shape[1], np.nan)
         rows.append(
-            {
-                "split": part,
-                "images": int(here.sum()),
-                **dict(zip(targets.taxonomy.labels, means, strict=True)),
-            }
+            {"split": part, "images": int(here.sum()), **dict(zip(targets.taxonomy.labels, means, strict=True))}
         )
     return pd.DataFrame(rows)

@@ -1,7 +1,7 @@
 """Targets: what people (or a folder name) say of each image, as one numeric table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from affectml.taxonomies import Taxonomy
 
 if TYPE_CHECKING:
     from affectml.data.schema import TargetMeta
+    from affectml_annotation import BetaPrior, DirichletPrior
 
 SUM_TOLERANCE = 1e-3  # published shares are rounded to three or four digits
 
@@ -23,7 +24,8 @@ class Targets:
 
     table: float64 [N, C], one column per label of `taxonomy`, in its order: 0/1 (values "indicator"), vote
     counts ("votes") or shares ("shares"). n: people asked, int64 [N], or [N, C] where it differs by label, or
-    None where unknown. Rows are images, named by image_id [N].
+    None where unknown. Rows are images, named by image_id [N]. Where images stop early, `first` counts only the answers
+    that every image gets, and `prior`, fitted on all images, makes shares of all answers.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Targets:
     image_id: NDArray[Any]
     table: NDArray[Any]
     n: NDArray[Any] | None
+    prior: "BetaPrior | DirichletPrior | None" = None
+    first: "Targets | None" = None
 
     @property
     def kind(self) -> str:
@@ -51,7 +55,16 @@ class Targets:
         return self.n if self.n.ndim == 2 else np.repeat(self.n[:, None], len(self.taxonomy), axis=1)
 
     def shares(self) -> NDArray[Any]:
-        """The table on [0, 1]: votes over people asked (rates), or over the row's votes (distribution)."""
+        """The table on [0, 1]: votes over people asked (rates), or over the row's votes (distribution).
+
+        Where images stop early it is posterior means: votes as they are say too little of what few people choose.
+        """
+        if self.prior is not None:
+            from affectml_annotation import BetaPrior, smoothed_rates, smoothed_shares
+
+            if isinstance(self.prior, BetaPrior):
+                return smoothed_rates(self.table, np.asarray(self.n), self.prior)
+            return smoothed_shares(self.table, self.prior)
         if self.meta.values != "votes":
             return self.table
         whole = self.people if self.kind == "rates" else self.table.sum(axis=1, keepdims=True)
@@ -64,7 +77,24 @@ class Targets:
             missing = np.asarray(image_ids)[rows < 0][0]
             raise BadDataset(f"target {self.name}: no row for image {missing!r}")
         n = None if self.n is None else self.n[rows]
-        return Targets(self.name, self.meta, self.taxonomy, self.image_id[rows], self.table[rows], n)
+        first = None if self.first is None else self.first.take(image_ids)
+        return replace(self, image_id=self.image_id[rows], table=self.table[rows], n=n, first=first)
+
+    def entropy(self) -> NDArray[Any] | None:
+        """What all votes let expect of the entropy of people's rates, [N] in bits, where images stop early; else None.
+
+        That of shares is lower the fewer people there are, and much lower for images that stopped as they agreed.
+        """
+        from affectml_annotation import BetaPrior
+        from affectml_annotation.stopping import posterior_entropy
+
+        if not isinstance(self.prior, BetaPrior):
+            return None
+        return posterior_entropy(self.table, np.asarray(self.n), self.prior)
+
+    def counted(self) -> "Targets":
+        """The same by the votes as they are, whether images stop early or not."""
+        return replace(self, prior=None, first=None)
 
 
 def read_targets(table: pd.DataFrame, name: str, meta: "TargetMeta", where: str) -> Targets:
@@ -87,18 +117,14 @@ def read_targets(table: pd.DataFrame, name: str, meta: "TargetMeta", where: str)
         raise BadDataset(f"{where}: image {ids[doubled][0]!r} has two rows")
     label_columns = [c for c in table.columns if c not in ("image_id", "n") and not c.startswith("n:")]
     taxonomy.check(label_columns, where=where)
-    missing = [label for label in taxonomy.labels if label not in label_columns]
-    if missing:
+    if missing := [label for label in taxonomy.labels if label not in label_columns]:
         raise BadDataset(f"{where}: no column for label {missing[0]!r} of taxonomy {taxonomy.name}")
 
     def bad(rows: Any, what: str) -> None:
         if rows.any():
             raise BadDataset(f"{where}: image {ids[rows.argmax()]!r}: {what}")
 
-    try:
-        values = table[list(taxonomy.labels)].to_numpy(dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise BadDataset(f"{where}: a label column is not numeric ({error})") from None
+    values = _numbers(table, taxonomy.labels, f"{where}: a label column")
     bad(~np.isfinite(values).all(axis=1), "a label's value is missing or not finite")
     bad((values < 0).any(axis=1), "a label's value is negative")
 
@@ -111,7 +137,7 @@ def read_targets(table: pd.DataFrame, name: str, meta: "TargetMeta", where: str)
             if n is None:
                 raise BadDataset(f"{where}: votes for rates need a column n (people asked)")
             bad((values > (n if n.ndim == 2 else n[:, None])).any(axis=1), "more votes than people asked (n)")
-            bad((n <= 0).any(axis=1) if n.ndim == 2 else n <= 0, "nobody was asked (n = 0): leave the row out")
+            bad(_any(n <= 0), "nobody was asked (n = 0): leave the row out")
         else:
             bad(values.sum(axis=1) == 0, "no votes at all: leave the row out")
     else:
@@ -120,14 +146,12 @@ def read_targets(table: pd.DataFrame, name: str, meta: "TargetMeta", where: str)
         if meta.values == "indicator":
             bad(((values != 0) & (values != 1)).any(axis=1), "indicators must be 0 or 1")
     if meta.kind == "single":
-        bad(values.sum(axis=1) != 1, f"expected exactly one label, got {_first_sum(values, 1)}")
+        sums = values.sum(axis=1)
+        bad(sums != 1, f"expected exactly one label, got {int(sums[(sums != 1).argmax()])}")
     if meta.kind == "distribution" and meta.values == "shares":
         sums = values.sum(axis=1)
         off = np.abs(sums - 1) > SUM_TOLERANCE
-        bad(
-            off,
-            f"the shares sum to {sums[off.argmax()]:.4g}, not to 1 (labels on their own are kind 'rates')",
-        )
+        bad(off, f"the shares sum to {sums[off.argmax()]:.4g}, not to 1 (labels on their own are kind 'rates')")
         values = values / sums[:, None]
     return Targets(name, meta, taxonomy, ids, values, n)
 
@@ -137,9 +161,11 @@ def _any(cells: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(cells.any(axis=1) if cells.ndim == 2 else cells)
 
 
-def _first_sum(values: NDArray[Any], wanted: int) -> int:
-    sums = values.sum(axis=1)
-    return int(sums[(sums != wanted).argmax()])
+def _numbers(table: pd.DataFrame, columns: Sequence[str], what: str) -> NDArray[Any]:
+    try:
+        return table[list(columns)].to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise BadDataset(f"{what} is not numeric ({error})") from None
 
 
 def _people(table: pd.DataFrame, taxonomy: Taxonomy, where: str) -> NDArray[Any] | None:
@@ -148,13 +174,9 @@ def _people(table: pd.DataFrame, taxonomy: Taxonomy, where: str) -> NDArray[Any]
     if not per_label and "n" not in table.columns:
         return None
     wanted = [f"n:{label}" for label in taxonomy.labels] if per_label else ["n"]
-    absent = [c for c in wanted if c not in table.columns]
-    if absent:
+    if absent := [c for c in wanted if c not in table.columns]:
         raise BadDataset(f"{where}: n differs by label, but there is no column {absent[0]!r}")
-    try:
-        people = table[wanted].to_numpy(dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise BadDataset(f"{where}: n is not numeric ({error})") from None
+    people = _numbers(table, wanted, f"{where}: n")
     if not np.isfinite(people).all() or (people != np.round(people)).any():
         raise BadDataset(f"{where}: n must be whole numbers without gaps")
     whole = people.astype(np.int64)

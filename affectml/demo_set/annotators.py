@@ -145,14 +145,8 @@ def judge(
 
 def habits(panel: Annotators, labels: tuple[str, ...]) -> pd.DataFrame:
     """The panel's hidden habits, one row per person: what an aggregation method may try to recover."""
-    table = pd.DataFrame(
-        {
-            "annotator_id": panel.ids,
-            "talkativeness": panel.talkativeness,
-            "decisiveness": panel.decisiveness,
-            "hesitancy": panel.hesitancy,
-        }
-    )
+    own = {name: getattr(panel, name) for name in ("talkativeness", "decisiveness", "hesitancy")}
+    table = pd.DataFrame({"annotator_id": panel.ids, **own})
     leaning = pd.DataFrame(panel.leaning, columns=[f"leaning:{label}" for label in labels])
     return pd.concat([table, leaning], axis=1)
 

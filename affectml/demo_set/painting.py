@@ -10,7 +10,7 @@ What carries the feeling, and who found it:
 """
 
 import colorsys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import cos, pi, sin
 
 import numpy as np
@@ -68,11 +68,11 @@ SCHOOLS: dict[str, tuple[float, float, float, float]] = {
 def of_school(look: Look, school: str) -> Look:
     """The look as this school would paint it."""
     brightness, saturation, hue, shapes = SCHOOLS[school]
-    return Look(
+    return replace(
+        look,
         brightness=float(np.clip(look.brightness + brightness, 0.05, 0.98)),
         saturation=float(np.clip(look.saturation + saturation, 0.04, 0.98)),
         hue=(look.hue + hue) % 1.0,
-        jaggedness=look.jaggedness,
         shapes=max(1, round(look.shapes * shapes)),
     )
 

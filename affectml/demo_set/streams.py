@@ -44,21 +44,6 @@ def demo_stream(seed: int, purpose: Purpose, *place: int) -> np.random.Generator
     return _stream(_DEMO, seed, (int(purpose), *place))
 
 
-def painting_stream(seed: int, index: int) -> np.random.Generator:
-    """The numbers behind image `index` of the demo set `seed`: its feeling, its look and its brush."""
-    return demo_stream(seed, Purpose.PAINTING, index)
-
-
-def caption_stream(seed: int, index: int) -> np.random.Generator:
-    """The numbers behind the captions of image `index` of the demo set `seed`."""
-    return demo_stream(seed, Purpose.CAPTION, index)
-
-
-def people_stream(seed: int) -> np.random.Generator:
-    """The numbers behind the annotators of the demo set `seed` and their judgements."""
-    return demo_stream(seed, Purpose.PEOPLE)
-
-
 def training_stream(seed: int, index: int) -> np.random.Generator:
     """The numbers behind painting `index` of an encoder's training; apart from every demo set."""
     return _stream(_TRAINING, seed, (int(Purpose.PAINTING), index))

@@ -16,7 +16,7 @@ from affectml.demo_set.captions import captions
 from affectml.demo_set.feelings import AXES, FloatArray, Words, draw_feeling, true_rates
 from affectml.demo_set.painting import SCHOOLS, Look, look_of, of_school, paint
 from affectml.demo_set.panels import NOTES, words_of
-from affectml.demo_set.streams import caption_stream, painting_stream, people_stream
+from affectml.demo_set.streams import Purpose, demo_stream
 from affectml.errors import BadInput, did_you_mean
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import count_votes
@@ -100,7 +100,7 @@ class _Demo:
 
     def write(self, folder: Path, progress: Progress | None) -> None:
         """Paint, let the panel judge, and write it all into an empty folder."""
-        labels, people = self.taxonomy.labels, people_stream(self.seed)
+        labels, people = self.taxonomy.labels, demo_stream(self.seed, Purpose.PEOPLE)
         table, feelings, looks = self._paint(folder, progress)
         image_ids = table["image_id"].to_numpy(dtype=object)
         rates = true_rates(feelings, self.words)
@@ -113,14 +113,9 @@ class _Demo:
         if self.panel != "textbook":
             write_parquet(folder / "truth-words.parquet", self._words_table())
             table["caption"] = [self._captions(*row) for row in zip(range(self.images), looks, rates, strict=True)]
-        write_dataset(
-            folder,
-            self.meta(),
-            table,
-            {"emotions": _votes(judgements, labels, image_ids)},
-            judgements,
-            pd.DataFrame({"annotator_id": annotators.ids, "simulated": True}),
-        )
+        asked = {"emotions": _votes(judgements, labels, image_ids)}
+        known = pd.DataFrame({"annotator_id": annotators.ids, "simulated": True})
+        write_dataset(folder, self.meta(), table, asked, judgements, known)
 
     def _paint(self, folder: Path, progress: Progress | None) -> tuple[pd.DataFrame, FloatArray, list[Look]]:
         """Paint every image into `folder`/images; returns images.parquet's table, feelings [N, 3] and looks [N]."""
@@ -129,7 +124,7 @@ class _Demo:
         places = textbook.places[textbook.placed]
         feelings, looks, rows = np.empty((self.images, 3)), [], []
         for index in range(self.images):
-            rng = painting_stream(self.seed, index)
+            rng = demo_stream(self.seed, Purpose.PAINTING, index)
             feelings[index] = draw_feeling(places, rng)
             look = of_school(look_of(feelings[index], rng), self.look)
             name = f"{index:06d}"
@@ -142,7 +137,7 @@ class _Demo:
         return pd.DataFrame(rows), feelings, looks
 
     def _captions(self, index: int, look: Look, rates: FloatArray) -> list[str]:
-        return captions(look, rates, self.words, self.taxonomy, caption_stream(self.seed, index))
+        return captions(look, rates, self.words, self.taxonomy, demo_stream(self.seed, Purpose.CAPTION, index))
 
     def _words_table(self) -> pd.DataFrame:
         """Where the panel has each label: its place, nan where it has none, and its lift in log-odds."""
@@ -179,8 +174,5 @@ class _Demo:
 
 def _votes(judgements: pd.DataFrame, labels: tuple[str, ...], image_ids: np.ndarray) -> pd.DataFrame:
     """targets-emotions.parquet: votes per label and n, without images that nobody answered."""
-    counted = count_votes(judgements, labels, list(image_ids))
-    table = pd.DataFrame(counted.votes, columns=list(labels))
-    table.insert(0, "image_id", counted.image_id)
-    table.insert(1, "n", counted.n)
+    table = count_votes(judgements, labels, list(image_ids)).table()
     return table[table["n"] > 0].reset_index(drop=True)

@@ -7,6 +7,7 @@ third are in one group only if that third one is the first.
 import itertools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -225,12 +226,9 @@ def same_pixels(
     """
     if "file" not in dataset.images.columns:
         return []
-    if features is not None:
-        twin = twins(features)
-        asked = [image for image, has in zip(image_ids, twin, strict=True) if has]
-        files = _files(dataset, asked)
-    else:
-        files = _files(dataset, image_ids)
+    asked = list(image_ids if features is None else itertools.compress(image_ids, twins(features)))
+    files = _files(dataset, asked)
+    if features is None:
         asked = [image for group in _of_one_size(files) for image in group]
     found = defaultdict(list)
     for image, content in _read(files, [image for image in asked if image in files]):
@@ -275,11 +273,8 @@ def _of_one_size(files: Mapping[str, Path]) -> list[list[str]]:
 
     found = defaultdict(list)
     for image, path in files.items():
-        try:
-            with Image.open(path) as opened:
-                found[tuple(sorted(opened.size))].append(image)
-        except Exception:  # as in read_image: decoders raise many kinds
-            continue
+        with suppress(Exception), Image.open(path) as opened:  # as in read_image: decoders raise many kinds
+            found[tuple(sorted(opened.size))].append(image)
     return [group for group in found.values() if len(group) > 1]
 
 
@@ -294,9 +289,6 @@ def _near(
     alike = zip(asked, likenesses(pictures, asked), strict=True)
     near = {pair: float(value) for pair, value in alike if value >= LIKENESS}
     lowest = ALONE if cosine is None else cosine
-    alone = {
-        (one, other): value
-        for one, other, value in found
-        if value >= lowest and not (one in pictures and other in pictures)
-    }
+    compared = set(asked)
+    alone = {(one, other): value for one, other, value in found if value >= lowest and (one, other) not in compared}
     return {"near": near, "proposed": alone}, len(asked) + len(alone)

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from affectml._files import sha256
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
-from affectml.embeddings._writer import Rows, StoreWriter, unreadable_in
+from affectml.embeddings._writer import Rows, StoreWriter
 from affectml.embeddings.embed import SHARD_SIZE, EmbedSummary, Named, named_in, shard_of
-from affectml.embeddings.store import DIGEST, FOLDER, SHARDS, EmbeddingStore, differences, matcher
+from affectml.embeddings.store import DIGEST, FOLDER, SHARDS, EmbeddingStore, differences, matcher, unreadable_in
 from affectml.encoders import EncoderIdentity, Ran
 from affectml.errors import BadDataset, BadInput, option
-from affectml.shards import Shard, numbers
+from affectml.shards import Shard, numbers, say_of_mixtures
 
 READERS = 8  # threads that read image files to compare them
 OPEN = 64  # shard files that are open at once
@@ -283,6 +283,4 @@ def _say_of_mixtures(found: _Found, say: Say) -> None:
         bad = [row for row in unreadable_in(part.folder) if row[0] in failed]
         if bad and not len(part.store.ids):
             say(f"shard {part.shard} could read none of its {len(bad):,} images, the first: {bad[0][2]}")
-    for what, mixed in (("computed in several ways", ways), ("computed by several versions", versions)):
-        if len(mixed) > 1:
-            say(f"{what}: " + "; ".join(f"{how}: {numbers(shards)}" for how, shards in mixed.items()))
+    say_of_mixtures({"computed in several ways": ways, "computed by several versions": versions}, say)

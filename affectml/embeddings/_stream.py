@@ -152,11 +152,11 @@ def _encoded(
                     trial.concluded(ahead)
                     trial = None
                 while len(ahead) > lanes and trial is None:
-                    yield _done(encoder, *ahead.popleft(), bar)
+                    yield _done(encoder, ahead.popleft(), bar)
             if trial is not None:
                 trial.concluded(ahead)
             while ahead:
-                yield _done(encoder, *ahead.popleft(), bar)
+                yield _done(encoder, ahead.popleft(), bar)
     finally:
         torch.set_num_threads(before)  # the pools' threads have set what new threads start with
 
@@ -297,13 +297,8 @@ def _rows(encoder: Encoder, pixels: "list[Tensor]", normalised: bool, least: int
     return rows
 
 
-def _done(
-    encoder: Encoder,
-    items: list[Item],
-    bad: list[tuple[Item, str]],
-    rows: list[Future[NDArray[np.float32]]],
-    bar: Counted | None,
-) -> Batch[Item]:
+def _done(encoder: Encoder, oldest: "_Ahead[Item]", bar: Counted | None) -> Batch[Item]:
+    items, bad, rows = oldest
     none = np.empty((0, encoder.dim), dtype=np.float32)
     done = Batch(items, np.concatenate([none, *(part.result() for part in rows)]), bad)
     if bar is not None:

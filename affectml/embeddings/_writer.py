@@ -28,6 +28,7 @@ from affectml.embeddings.store import (
     read_ids,
     save_array,
     shard_path,
+    unreadable_in,
 )
 from affectml.encoders import EncoderIdentity, Ran
 from affectml.errors import BadDataset, BadInput
@@ -115,10 +116,7 @@ class StoreWriter:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._held:
             if error is None:
@@ -273,16 +271,6 @@ def _joined(several: Sequence[Rows]) -> Rows:
 
 def _whole(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
-
-
-def unreadable_in(folder: Path) -> list[tuple[str, str, str]]:
-    """What a store's unreadable.csv lists: image_id, file, reason."""
-    path = folder / "unreadable.csv"
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.reader(handle))
-    return [(row[0], row[1], row[2]) for row in rows[1:] if len(row) == len(UNREADABLE)]
 
 
 def _versions(identity: EncoderIdentity) -> dict[str, str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from affectml._files import sha256
@@ -103,9 +102,12 @@ class Named(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Item:
+    """One to be read; its file's sha256 is kept in `digests` then, where that is asked for."""
+
     image_id: str
     file: str
     path: Path
+    digests: dict[str, str] | None = field(compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -114,19 +116,9 @@ class _Item:
 
     def read(self, at_least: int = 0) -> Image.Image:
         """Upright RGB; at_least: see `read_image`."""
-        return read_image(self.path, at_least)
-
-
-@dataclass(frozen=True, slots=True)
-class _Hashed(_Item):
-    """One whose file's sha256 is kept in `digests` when it is read."""
-
-    digests: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
-
-    def read(self, at_least: int = 0) -> Image.Image:
-        """Upright RGB; at_least: see `read_image`."""
         image = read_image(self.path, at_least)
-        self.digests[self.image_id] = sha256(self.path)
+        if self.digests is not None:
+            self.digests[self.image_id] = sha256(self.path)
         return image
 
 
@@ -159,16 +151,15 @@ def embed_dataset(
     Raises BadDataset if no image at all could be embedded, if the store was made by another encoder, or if
     another process writes to it; EncoderUnavailable as `load_encoder`; BadInput for sizes below 1.
     """
-    _at_least_one(batch_size=batch_size, decode_threads=decode_threads, shard_size=shard_size)
+    for name, value in (("batch_size", batch_size), ("decode_threads", decode_threads), ("shard_size", shard_size)):
+        if value is not None and value < 1:
+            raise BadInput(f"{name} must be at least 1, got {value}")
     shard = None if shard is None else Shard.parse(shard)
     data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     named, no_image, url_only = named_in(data)
-    digests: dict[str, str] = {}
-    items: list[_Item]
-    if shard is None:
-        items = [_Item(*one, data.image_path(one.file)) for one in named]
-    else:
-        items = [_Hashed(*one, data.image_path(one.file), digests) for one in shard_of(named, shard)]
+    digests: dict[str, str] | None = None if shard is None else {}
+    mine = named if shard is None else shard_of(named, shard)
+    items = [_Item(*one, data.image_path(one.file), digests) for one in mine]
     loaded = load_encoder(encoder, precision="auto") if isinstance(encoder, str) else encoder
     encoder = _as_before(data, loaded, say)
 
@@ -189,6 +180,10 @@ def embed_dataset(
         new = [item for item in items if item.image_id not in had]
         wanted = {item.image_id for item in new}
         failed = {row[0]: row for row in writer.unreadable() if row[0] in wanted}
+
+        def in_order() -> list[tuple[str, str, str]]:
+            return sorted(failed.values(), key=lambda row: place[row[0]])
+
         size = min(batch_size or (BATCH_SIZE if encoder.device == "cpu" else GPU_BATCH_SIZE), shard_size)
         bar = Watch.of(say).bar("embedding", len(new), "images") if progress else nullcontext()
         with bar as shown:
@@ -202,25 +197,19 @@ def embed_dataset(
                     for image_id in ids:
                         failed.pop(image_id, None)
                     failed |= {item.image_id: (item.image_id, item.file, why) for item, why in batch.bad}
-                    hashes = None if shard is None else [digests.pop(image_id) for image_id in ids]
+                    hashes = None if digests is None else [digests.pop(image_id) for image_id in ids]
                     if add(Rows(ids, batch.rows.astype(np.float16), [encoder.ran] if ids else [], hashes)):
-                        writer.list_unreadable(sorted(failed.values(), key=lambda row: place[row[0]]))
+                        writer.list_unreadable(in_order())
                     done += len(ids)
-        writer.list_unreadable(sorted(failed.values(), key=lambda row: place[row[0]]))
+        writer.list_unreadable(in_order())
     store = EmbeddingStore.open(writer.folder)
     if shard is None and not len(store.ids):
         first = next(iter(failed.values()))
         raise BadDataset(f"{data.root}: none of its {len(items)} images could be read; the first: {first[2]}")
     return EmbedSummary(
-        store=store,
-        done=done,
-        skipped_existing=len(items) - len(new),
-        unreadable=sorted(failed.values(), key=lambda row: place[row[0]]),
-        no_image=no_image,
-        url_only=url_only,
-        seconds=time.perf_counter() - start,
-        shard=shard,
-    )
+        store=store, done=done, skipped_existing=len(items) - len(new), unreadable=in_order(), no_image=no_image,
+        url_only=url_only, seconds=time.perf_counter() - start, shard=shard,
+    )  # fmt: skip
 
 
 def shard_of(named: list[Named], shard: Shard) -> list[Named]:
@@ -248,25 +237,15 @@ def _as_before(data: Dataset, encoder: Encoder, say: Say) -> Encoder:
     return load_encoder(encoder.spec, precision=precision, device=encoder.device, threads=encoder.threads)
 
 
-def _at_least_one(**sizes: int | None) -> None:
-    for name, value in sizes.items():
-        if value is not None and value < 1:
-            raise BadInput(f"{name} must be at least 1, got {value}")
-
-
 def named_in(data: Dataset) -> tuple[list[Named], list[str], list[str]]:
     """Images with a file; image_ids with neither file nor url; image_ids with a url only.
 
     Raises BadDataset where no image has a file.
     """
-    table = data.images
-    nothing = pd.Series([None] * len(table), index=table.index, dtype=object)
-    files = table["file"] if "file" in table.columns else nothing
-    urls = table["url"] if "url" in table.columns else nothing
-    has_file = files.notna() & (files.astype(str) != "")
-    has_url = urls.notna() & (urls.astype(str) != "")
-    named = list(map(Named, table["image_id"][has_file].tolist(), files[has_file].astype(str).tolist()))
-    ids = table["image_id"]
+    table = data.images.reindex(columns=["image_id", "file", "url"])
+    there, ids = table.notna() & (table.astype(str) != ""), table["image_id"]
+    has_file, has_url = there["file"], there["url"]
+    named = list(map(Named, ids[has_file].tolist(), table["file"][has_file].astype(str).tolist()))
     no_image, url_only = ids[~has_file & ~has_url].tolist(), ids[~has_file & has_url].tolist()
     if not named:
         raise BadDataset(

@@ -120,9 +120,8 @@ class EmbeddingStore:
             if part is not None and (table is None or part["shard"].min() > table["shard"].max()):
                 table = part if table is None else pd.concat([table, part], ignore_index=True)
         if table is None:
-            return pd.DataFrame(
-                {"image_id": pd.Series([], dtype=object), "shard": pd.Series([], dtype=np.int64)}
-            ).assign(row=pd.Series([], dtype=np.int64))
+            empty = {"image_id": object, "shard": np.int64, "row": np.int64}
+            return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in empty.items()})
         for name in ("shard", "row"):
             if not pd.api.types.is_integer_dtype(table[name]) or (table[name] < 0).any() or table[name].isna().any():
                 raise BadDataset(f"{path}: column {name}: expected whole numbers from 0 on; {AGAIN}")
@@ -201,14 +200,7 @@ class EmbeddingStore:
     @property
     def unreadable(self) -> dict[str, str]:
         """Why the image of an image_id has no embedding, of those that could not be read."""
-        path = self.folder / "unreadable.csv"
-        if not path.exists():
-            return {}
-        try:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
-            return dict(zip(table["image_id"], table["reason"], strict=True))
-        except (OSError, ValueError, KeyError) as error:
-            raise BadDataset(f"{path}: not a list of images and reasons ({error}); remove it") from None
+        return {image_id: reason for image_id, _, reason in unreadable_in(self.folder)}
 
     def rows(self, image_ids: Iterable[str]) -> NDArray[np.float32]:
         """Embeddings of these images in this order: float32 [N, dim]; an image may be asked for twice.
@@ -271,6 +263,18 @@ class EmbeddingStore:
             write_json(self.folder / f"texts-{key}.json", texts)
             save_array(path, features)
         return features
+
+
+def unreadable_in(folder: Path) -> list[tuple[str, str, str]]:
+    """What a store's unreadable.csv lists: image_id, file, reason."""
+    path = folder / "unreadable.csv"
+    if not path.exists():
+        return []
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        return list(zip(table["image_id"], table["file"], table["reason"], strict=True))
+    except (OSError, ValueError, KeyError) as error:
+        raise BadDataset(f"{path}: not a list of images and reasons ({error}); remove it") from None
 
 
 def shard_path(folder: Path, number: int) -> Path:

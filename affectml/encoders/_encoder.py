@@ -81,9 +81,7 @@ class Encoder:
     @property
     def image_size(self) -> tuple[int, int]:
         """Height and width of preprocessed images."""
-        size = self._model.visual.image_size
-        height, width = size if isinstance(size, tuple) else (size, size)
-        return int(height), int(width)
+        return _image_size(self._model)
 
     @property
     def stream_threads(self) -> int:
@@ -406,12 +404,7 @@ def _load(spec: str, source: Source, precision: str, device: str, mapped: bool) 
 
     def create(device: str) -> tuple[Any, Any, int]:
         model, preprocess = open_clip.create_model_from_pretrained(
-            source.model_name,
-            source.pretrained,
-            precision=precision,
-            device=device,
-            weights_only=True,
-            **overrides,
+            source.model_name, source.pretrained, precision=precision, device=device, weights_only=True, **overrides
         )
         return model.eval(), preprocess, _dim(model, precision, device)
 
@@ -446,27 +439,26 @@ def _load(spec: str, source: Source, precision: str, device: str, mapped: bool) 
 
 def _dim(model: Any, precision: str, device: str) -> int:
     """How many features an image has: as its tower says, and where it says nothing, those of an image."""
+    import open_clip
     import torch
 
     if hasattr(model.visual, "output_dim"):
         return int(model.visual.output_dim)
+    with torch.inference_mode():
+        dtype = open_clip.get_input_dtype(precision) or torch.float32
+        blank = torch.zeros(1, 3, *_image_size(model), device=device, dtype=dtype)
+        return int(model.encode_image(blank).shape[1])
+
+
+def _image_size(model: Any) -> tuple[int, int]:
     size = model.visual.image_size
     height, width = size if isinstance(size, tuple) else (size, size)
-    with torch.inference_mode():
-        blank = torch.zeros(1, 3, height, width, device=device, dtype=_input_dtype(precision))
-        return int(model.encode_image(blank).shape[1])
+    return int(height), int(width)
 
 
 def _torch_precision(precision: str) -> str:
     """What open_clip loads the model in."""
     return "fp32" if precision in ("auto", "openvino") else precision
-
-
-def _input_dtype(precision: str) -> Any:
-    import open_clip
-    import torch
-
-    return open_clip.get_input_dtype(precision) or torch.float32
 
 
 def _runs_quickgelu(model: Any) -> bool:

@@ -145,10 +145,7 @@ def _checksums() -> dict[str, Published]:
     known: dict[str, Published] = {}
     for published in _table():
         url = str(published[2].get("url", ""))
-        whole = re.search(r"/([0-9a-f]{64})/", url)
-        start = re.search(r"-([0-9a-f]{8})\.(pt|pth)$", url)
-        found = whole or start
-        if found:
+        if found := re.search(r"/([0-9a-f]{64})/", url) or re.search(r"-([0-9a-f]{8})\.(pt|pth)$", url):
             known.setdefault(found[1], published)
     return known
 

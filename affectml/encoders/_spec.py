@@ -8,6 +8,7 @@ from typing import Any
 
 from affectml._files import read_json, sha256
 from affectml.encoders._guards import (
+    Published,
     check_activation,
     check_weights_file,
     preprocessing_for_file,
@@ -100,11 +101,17 @@ def _folder(folder: Path, architecture: str | None = None) -> Source:
     if architecture is None:
         same = folder.resolve() == tiny_folder().resolve()
         architecture = TINY_SPEC if same else _name_of(config["model_cfg"])
+    digest, _ = _checked(weights, architecture, config["model_cfg"], f"{folder}: open_clip_config.json")
+    return Source(architecture, weights, digest, f"local-dir:{folder}")
+
+
+def _checked(weights: Path, architecture: str, model_cfg: Any, where: str) -> tuple[str, Published | None]:
+    """The weights' sha256 and the published ones that they are; refuses those that want another activation."""
     digest = sha256(weights)
     published = published_as(weights, digest, architecture)
     if published is not None:
-        check_activation(_quick(config["model_cfg"]), published, f"{folder}: open_clip_config.json")
-    return Source(architecture, weights, digest, f"local-dir:{folder}")
+        check_activation(_quick(model_cfg), published, where)
+    return digest, published
 
 
 def _config_in(folder: Path) -> dict[str, Any]:
@@ -161,10 +168,7 @@ def _hub(model_id: str) -> Source:
     config = _config_in(folder)
     check_weights_file(weights)
     architecture = _name_of(config["model_cfg"])
-    digest = sha256(weights)
-    published = published_as(weights, digest, architecture)
-    if published is not None:
-        check_activation(_quick(config["model_cfg"]), published, spec)
+    digest, _ = _checked(weights, architecture, config["model_cfg"], spec)
     if weights.parent != folder:  # of two revisions: open_clip fetches them itself
         return Source(architecture, weights, digest, spec)
     here = f"local-dir:{folder}"
@@ -180,7 +184,8 @@ def _built_in(architecture: str, pretrained: str) -> Source:
             f"encoder '{architecture}:{pretrained}': open_clip has no architecture {architecture!r}"
             f"{_near(architecture)} ({GRAMMAR})"
         )
-    quick = _quick(open_clip.get_model_config(architecture))
+    model_cfg = open_clip.get_model_config(architecture)
+    quick = _quick(model_cfg)
     tag = open_clip.get_pretrained_cfg(architecture, pretrained)
     spec = f"{architecture}:{pretrained}"
     if tag:
@@ -198,11 +203,8 @@ def _built_in(architecture: str, pretrained: str) -> Source:
     if not path.is_file():
         raise EncoderUnavailable(_no_such_weights(architecture, pretrained))
     check_weights_file(path)
-    digest = sha256(path)
-    published = published_as(path, digest, architecture)
-    if published is not None:
-        check_activation(quick, published, spec)
-    elif not quick and f"{architecture}-quickgelu" in open_clip.list_models():
+    digest, published = _checked(path, architecture, model_cfg, spec)
+    if published is None and not quick and f"{architecture}-quickgelu" in open_clip.list_models():
         import warnings
 
         warnings.warn(
@@ -243,8 +245,7 @@ def _not_to_be_had(spec: str, where: str, error: Exception) -> str:
         f"encoder {spec!r}: its weights are not on this machine, and {where} did not give them "
         f"({reason}). Ways out: fetch the weights where there is a network and use "
         f"'{arch}:/path/to/weights.safetensors', or 'local-dir:FOLDER' with open_clip_config.json and the "
-        f"weights in it; or use '{TINY_SPEC}', "
-        "which is always there but knows the demo set only"
+        f"weights in it; or use '{TINY_SPEC}', which is always there but knows the demo set only"
     )
 
 

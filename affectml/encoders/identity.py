@@ -4,11 +4,12 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from types import UnionType
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, Literal
 
-from affectml.errors import BadInput, did_you_mean
+from pydantic import ConfigDict, PositiveInt, TypeAdapter, ValidationError
+
+from affectml.errors import BadInput
 
 Activation = Literal["quickgelu", "gelu"]
 
@@ -27,13 +28,14 @@ class EncoderIdentity:
     architecture is `imported-NAME`, activation is None, precision the file's dtype.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     architecture: str
     weights_sha256: str | None
     activation: Activation | None
     preprocessing: Mapping[str, Any] = field(hash=False)
     precision: str
     normalised: bool
-    dim: int
+    dim: PositiveInt
     has_text: bool
     source_sha256: str | None = None
 
@@ -67,36 +69,17 @@ class EncoderIdentity:
             where: the file, for messages.
 
         Raises:
-            BadInput: a key is absent or unknown; names it.
+            BadInput: a key is absent or unknown, or has a value that cannot be; names it.
         """
-        if not isinstance(content, Mapping):
-            raise BadInput(f"{where}: expected an object, got {content!r}; is it an encoder.json of affectml's?")
-        names = [f.name for f in fields(cls)]
-        for key in content:
-            if key not in names:
-                raise BadInput(f"{where}: unknown key {key!r}{did_you_mean(key, names)}")
-        absent = [name for name in names if name not in content and name != "source_sha256"]
-        if absent:
-            raise BadInput(f"{where}: no key {absent[0]!r}; is it an encoder.json of affectml's?")
-        for key, kinds in _KINDS.items():
-            value: Any = content.get(key)
-            small = key == "dim" and isinstance(value, int) and value < 1
-            if not isinstance(value, kinds) or small or (kinds is int and isinstance(value, bool)):
-                raise BadInput(f"{where}: key {key!r}: {value!r} cannot be; is it an encoder.json of affectml's?")
-        return cls(**content)
+        try:
+            return _ADAPTER.validate_json(json.dumps(content), strict=True)
+        except ValidationError as error:
+            first = error.errors()[0]
+            said = ": ".join([*map(str, first["loc"]), first["msg"]])
+            raise BadInput(f"{where}: {said}; is it an encoder.json of affectml's?") from None
 
 
-_KINDS: dict[str, type | UnionType] = {
-    "architecture": str,
-    "weights_sha256": str | None,
-    "activation": str | None,
-    "preprocessing": Mapping,
-    "precision": str,
-    "normalised": bool,
-    "dim": int,
-    "has_text": bool,
-    "source_sha256": str | None,
-}
+_ADAPTER = TypeAdapter(EncoderIdentity)
 
 
 def _plain(name: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,10 +110,8 @@ def fast_bfloat16() -> bool:
 
 def cpuinfo(key: str) -> str:
     """The first line of /proc/cpuinfo with this key, "" where there is none."""
-    try:
+    with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.partition(":")[0].strip() == key:
                 return line.partition(":")[2].strip()
-    except OSError:
-        pass
     return ""

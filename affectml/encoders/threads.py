@@ -9,7 +9,7 @@ from affectml.errors import BadInput, option
 
 def usable_cores() -> int:
     """At least one. What limits the process counts: its affinity, a control group's quota, OMP_NUM_THREADS."""
-    limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
+    limits = [_cores()]
     with suppress(OSError, ValueError):  # control groups, version 2; "max" where there is no limit
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
         limits.append(int(quota) // int(period))
@@ -30,8 +30,11 @@ def usable_device(name: str) -> None:
 
 def spare_threads() -> int:
     """One less than the cores, so that a busy neighbour does not stall torch."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores - 1)
+    return max(1, _cores() - 1)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def set_threads(threads: int | None) -> int:

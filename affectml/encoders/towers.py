@@ -20,7 +20,7 @@ PURE = {"pure_bf16": "bfloat16", "pure_fp16": "float16"}
 
 
 class TorchTower:
-    """open_clip's model in the precision that it was loaded in."""
+    """open_clip's model in the precision that it was loaded in; in fp32 without what no image's features need."""
 
     backend, package = "torch", "torch"
 
@@ -30,11 +30,12 @@ class TorchTower:
 
         self.precision = precision
         self._model, self._device = model, device
+        self._encode = (spared(model) if precision == "fp32" else model).encode_image
         self.pixel_type = open_clip.get_input_dtype(precision) or torch.float32
 
     def __call__(self, pixels: "Tensor") -> "Tensor":
         """Features [N, D] of preprocessed pixels."""
-        features: Tensor = self._model.encode_image(pixels.to(self._device, self.pixel_type))
+        features: Tensor = self._encode(pixels.to(self._device, self.pixel_type))
         return features
 
     def converted(self, precision: str) -> "TorchTower":
@@ -92,6 +93,50 @@ class OpenVinoTower:
             self._local.request = self._compiled.create_infer_request()
         found = self._local.request.infer([pixels.float().cpu().contiguous().numpy()])
         return torch.from_numpy(found[0].copy())
+
+
+def spared(model: Any) -> Any:
+    """A model of the same weights, and of the same image features but for rounding, that spares a CPU some work.
+
+    Where the first token alone is taken of an open_clip vision transformer, its last block computes that token alone,
+    and QuickGELU, x sigmoid(1.702 x) (Hendrycks and Gimpel, 2016), works in place as silu(1.702 x) / 1.702: ViT-B/32 is
+    1.2 times as fast for it in fp32. For inference alone. Any other model comes back as it is.
+    """
+    import torch
+    from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTransformer
+    from torch.nn.functional import silu
+
+    visual = model.visual
+    if type(visual) is not VisionTransformer or visual.pool_type != "tok" or visual.attn_pool is not None:
+        return model
+    whole, blocks = visual.output_tokens or not visual.transformer.batch_first, visual.transformer.resblocks
+    if whole or any(type(block) is not ResidualAttentionBlock for block in blocks):
+        return model
+
+    class FirstToken(torch.nn.Module):
+        def __init__(self, block: Any) -> None:
+            super().__init__()
+            self.block = block
+
+        def forward(self, tokens: "Tensor", attn_mask: None = None) -> "Tensor":
+            block, seen = self.block, self.block.ln_1(tokens)
+            first = tokens[:, :1] + block.ls_1(block.attn(seen[:, :1], seen, seen, need_weights=False)[0])
+            result: Tensor = first + block.ls_2(block.mlp(block.ln_2(first)))
+            return result
+
+    class InPlace(torch.nn.Module):
+        def forward(self, x: "Tensor") -> "Tensor":
+            return silu(x.mul_(1.702), inplace=True).div_(1.702)
+
+    shared = {id(part): part for part in (*visual.parameters(), *visual.buffers())}
+    twin = copy.copy(model)
+    twin._modules = {**model._modules, "visual": copy.deepcopy(visual, shared)}
+    blocks = twin.visual.transformer.resblocks
+    for block in blocks:
+        if isinstance(block.mlp.gelu, QuickGELU):
+            block.mlp.gelu = InPlace()
+    blocks[-1] = FirstToken(blocks[-1])
+    return twin
 
 
 def silent_openvino() -> Any:

@@ -34,9 +34,10 @@ class Answerers:
 def answerers(dataset: Dataset, truth: Truth) -> Answerers | None:
     """Who answered the images of `truth`; None where annotators shared nothing, or single answers are not known."""
     shared = dataset.annotators
-    if shared is None or dataset.judgements is None or truth.kind not in ("rates", "sets", "distribution"):
+    said = dataset.first_judgements
+    if shared is None or said is None or truth.kind not in ("rates", "sets", "distribution"):
         return None
-    here = dataset.judgements[dataset.judgements["image_id"].isin(truth.image_id)]
+    here = said[said["image_id"].isin(truth.image_id)]
     try:
         panel = encode(here, truth.labels, list(truth.image_id))
     except UnknownLabel:

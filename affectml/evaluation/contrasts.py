@@ -79,7 +79,8 @@ def contrasts(
     )
     found = np.full((4, levels, width), np.nan)
     units = np.bincount(codes, minlength=levels)
-    tested = [k for k in range(levels) if min(units[k], len(codes) - units[k]) >= LEAST]
+    side = np.minimum(units, len(codes) - units)
+    tested = np.flatnonzero(side >= LEAST).tolist()
     bars: dict[int, Floats] = {}
     least: dict[int, Floats] = {}
     for k in range(levels):
@@ -88,17 +89,15 @@ def contrasts(
         ratio = np.abs(_ratio(value, error))
         half, least[k] = _student(freedom, ratio)
         found[:3, k] = value, value - half * error, value + half * error
-        if k in tested:
-            bars[k] = ratio * (1 - 1e-9)
-    if tested:
-        pairs = tested[:1] if levels == 2 else tested
-        few = [k for k in pairs if min(units[k], len(codes) - units[k]) < MANY]
-        for k in pairs:
-            found[3, k] = np.where(np.isnan(bars[k]), np.nan, least[k])
-        for k, p in _permuted(codes, columns, total, extra, {k: bars[k] for k in few}, generator, tests).items():
-            found[3, k] = np.maximum(p, least[k])
-        if levels == 2:
-            found[3] = found[3, tested[0]]
+        bars[k] = ratio * (1 - 1e-9)
+    pairs = tested[:1] if levels == 2 else tested  # of two levels, either both are tested or none
+    for k in pairs:
+        found[3, k] = np.where(np.isnan(bars[k]), np.nan, least[k])
+    few = {k: bars[k] for k in pairs if side[k] < MANY}
+    for k, p in _permuted(codes, columns, total, extra, few, generator, tests).items():
+        found[3, k] = np.maximum(p, least[k])
+    if levels == 2 and tested:
+        found[3] = found[3, 0]
     return Contrasts(found[0], found[1], found[2], found[3], units)
 
 

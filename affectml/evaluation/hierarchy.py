@@ -62,9 +62,8 @@ def level_accuracy(preds: Any, target: Any, to: Mapping) -> Floats:
     row whose target mass is all dropped is nan. Summing first is what makes the coarse guess the best one: the
     parent of the likeliest child need not be the likeliest parent.
     """
-    mass, truth = (np.asarray(to.map_distribution(_table(x, to)), dtype=np.float64) for x in (preds, target))
-    if len(mass) != len(truth):
-        raise BadInput(f"preds has {len(mass)} rows, target {len(truth)}; expected the same images")
+    both = (to.map_distribution(table) for table in _tables(preds, target, to))
+    mass, truth = (np.asarray(each, dtype=np.float64) for each in both)
     asked = np.zeros(len(to.target), dtype=bool)
     asked[[to.target.index(label) for label in to.merged]] = True
     mass = np.where(asked, mass, -np.inf)
@@ -99,9 +98,7 @@ def errors_inside_parent(preds: Any, target: Any, to: Mapping) -> ErrorsInside:
     """
     if to.split:
         raise BadInput(f"{to.split[0]!r} is shared among several labels of {to.target.name}: its parent is not one")
-    scores, truth = _table(preds, to), _table(target, to)
-    if len(scores) != len(truth):
-        raise BadInput(f"preds has {len(scores)} rows, target {len(truth)}; expected the same images")
+    scores, truth = _tables(preds, target, to)
     parent = np.where(to.matrix.any(axis=1), to.matrix.argmax(axis=1), -1)
     right = (truth >= truth.max(axis=1, keepdims=True) - _TIE) & (truth > 0)
     guess = scores.argmax(axis=1)
@@ -124,10 +121,14 @@ def errors_inside_parent(preds: Any, target: Any, to: Mapping) -> ErrorsInside:
     )
 
 
-def _table(values: Any, to: Mapping) -> Floats:
-    table = np.asarray(values, dtype=np.float64)
-    if table.ndim != 2 or table.shape[1] != len(to.origin):
-        raise BadInput(
-            f"expected [N, {len(to.origin)}], a column per label of {to.origin.name}, but received {list(table.shape)}"
-        )
-    return table
+def _tables(preds: Any, target: Any, to: Mapping) -> tuple[Floats, Floats]:
+    first, second = (np.asarray(values, dtype=np.float64) for values in (preds, target))
+    for table in (first, second):
+        if table.ndim != 2 or table.shape[1] != len(to.origin):
+            raise BadInput(
+                f"expected [N, {len(to.origin)}], a column per label of {to.origin.name}, but received "
+                f"{list(table.shape)}"
+            )
+    if len(first) != len(second):
+        raise BadInput(f"preds has {len(first)} rows, target {len(second)}; expected the same images")
+    return first, second

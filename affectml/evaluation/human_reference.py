@@ -38,33 +38,30 @@ def people_rows(
     truth: Truth, others: Mapping[str, Answers], generator: torch.Generator
 ) -> dict[str, dict[str, Tensor]]:
     """What `people` scores, image by image: system -> metric -> [N]."""
-    if not has_panels(truth):
+    if (panels := truth.panels) is None:
         return {}
-    assert truth.chosen is not None
-    assert truth.asked is not None
     rows: dict[str, dict[str, Tensor]] = {}
 
     def keep(metric: str, found: Mapping[str, Tensor]) -> None:
         for system, values in found.items():
             rows.setdefault(system, {})[metric] = values
 
-    judgements, asked = torch.from_numpy(truth.chosen), torch.from_numpy(truth.asked)
     scores = {name: answers.scores for name, answers in others.items()}
     for figure in figures_of(truth, "ranking", "people"):
         modes = figure.spec.right == "modes"
         if modes or truth.kind != "distribution":
             against = _modes if modes else _sets(truth)
-            keep(figure.name, human_reference(judgements, asked, figure.of, scores, against=against).rows)
+            keep(figure.name, human_reference(*panels, figure.of, scores, against=against).rows)
     if truth.sets is not None:
         sets = {name: a.sets for name, a in others.items() if a.sets is not None}
         for figure in figures_of(truth, "sets", "people"):
-            keep(figure.name, human_reference(judgements, asked, figure.of, sets, against=_sets(truth)).rows)
-        keep("set_f1_judgements", human_reference(judgements, asked, F.set_f1, sets, against="people").rows)
+            keep(figure.name, human_reference(*panels, figure.of, sets, against=_sets(truth)).rows)
+        keep("set_f1_judgements", human_reference(*panels, F.set_f1, sets, against="people").rows)
         base = None if truth.beta is None else torch.from_numpy(truth.beta.mean)
         half: dict[str, Any] = {"predictor": "half", "generator": generator, "base": base}
-        keep("set_f1", human_reference(judgements, asked, F.set_f1, against=_sets(truth), **half).rows)
+        keep("set_f1", human_reference(*panels, F.set_f1, against=_sets(truth), **half).rows)
         for figure in figures_of(truth, "rates", "people"):
-            keep(figure.name, human_reference(judgements, asked, figure.of, against="rates", **half).rows)
+            keep(figure.name, human_reference(*panels, figure.of, against="rates", **half).rows)
     return rows
 
 
@@ -75,7 +72,7 @@ def against_the_rest(truth: Truth) -> tuple[Array, Array, Array, Array] | None:
     each the labels that most of them chose. weight: one image's answers together count one. None where no image has
     two people, or their single answers are not known.
     """
-    if not has_panels(truth) or truth.chosen is None or truth.asked is None:
+    if truth.panels is None or truth.chosen is None or truth.asked is None:
         return None
     asked = truth.asked.astype(bool) & (truth.asked.sum(axis=1) >= 2)[:, None]
     image, person = np.nonzero(asked)
@@ -89,7 +86,7 @@ def against_the_rest(truth: Truth) -> tuple[Array, Array, Array, Array] | None:
 
 def has_panels(truth: Truth) -> bool:
     """Whether single judgements of at least two people of one image are known."""
-    return truth.chosen is not None and truth.asked is not None and int(truth.asked.sum(axis=1).max()) >= 2
+    return truth.panels is not None
 
 
 def consensus_rows(truth: Truth, others: Mapping[str, Answers]) -> dict[str, dict[str, Tensor]]:
@@ -98,17 +95,14 @@ def consensus_rows(truth: Truth, others: Mapping[str, Answers]) -> dict[str, dic
     Its set, by the data set's own rule, against that person's set (set_f1_judgements); its smoothed shares against that
     person's answer, which is 0 or 1 for each label. {} where people gave no sets, or without judgements.
     """
-    if not has_panels(truth) or truth.sets is None:
+    if (panels := truth.panels) is None or truth.sets is None:
         return {}
-    assert truth.chosen is not None
-    assert truth.asked is not None
-    judgements, asked = torch.from_numpy(truth.chosen), torch.from_numpy(truth.asked)
-    turned = human_reference(judgements, asked, lambda p, t: F.set_f1(t, p), against=_sets(truth))
+    turned = human_reference(*panels, lambda p, t: F.set_f1(t, p), against=_sets(truth))
     rows: dict[str, dict[str, Tensor]] = {"consensus": {"set_f1_judgements": turned.rows["human"]}}
     shares = {name: answers.shares for name, answers in others.items() if answers.shares is not None}
     base = None if truth.beta is None else torch.from_numpy(truth.beta.mean)
     for figure in figures_of(truth, "rates", "people"):
-        found = human_reference(judgements, asked, figure.of, shares, against="rates", predictor="rest", base=base).rows
+        found = human_reference(*panels, figure.of, shares, against="rates", predictor="rest", base=base).rows
         for name, values in found.items():
             rows.setdefault("consensus" if name == "human" else name, {})[figure.name] = values
     return rows

@@ -9,16 +9,8 @@ import torch
 
 from affectml.errors import BadInput
 from affectml.evaluation.human_reference import consensus_rows, people
-from affectml.evaluation.scoring import (
-    REPLICATES,
-    SURE,
-    Answers,
-    Score,
-    intervals,
-    per_label,
-    score,
-    share_metrics,
-)
+from affectml.evaluation.scoring import REPLICATES, SURE, Answers, Score, intervals, per_label, score, share_metrics
+from affectml.evaluation.stopping import in_words, stopping
 from affectml.evaluation.truth import TAUS, Truth
 from affectml_metrics import FEW, STUDENT_BELOW
 from affectml_metrics import functional as F
@@ -91,7 +83,7 @@ def evaluate(
     conventions = rules_of(metric for scores in systems.values() for metric in scores)
     notes = {**(why_not or {}), **why_no_floor}
     rules = {**_rules(truth, notes), **conventions, **_of_shares(answers, systems, truth)}
-    metrics = {
+    metrics: dict[str, Any] = {
         "schema": SCHEMA,
         "split": split,
         "n": len(truth.image_id),
@@ -100,6 +92,9 @@ def evaluate(
         "sampling_floor": floor,
         "per_label": per_label(answers[first], truth, torch.Generator().manual_seed(seed)),
     }
+    if truth.stopping is not None:
+        metrics["stopping"] = stopping(truth.stopping, truth, seed)
+        rules["stopping"] = in_words(metrics["stopping"])
     return Result(metrics, _by_tau(answers, truth))
 
 
@@ -150,10 +145,7 @@ def _floor(truth: Truth, seed: int) -> tuple[dict[str, float], dict[str, str]]:
 
 def _rules(truth: Truth, notes: Mapping[str, str]) -> dict[str, Any]:
     """The conventions behind the numbers, in words, and why a system has none."""
-    rules: dict[str, Any] = {
-        "hit": truth.hit_rule,
-        "interval": _interval_rule(truth),
-    }
+    rules: dict[str, Any] = {"hit": truth.hit_rule, "interval": _interval_rule(truth)}
     if truth.sets is not None:
         rules["tau"] = truth.tau
         rules["label_set"] = (

@@ -1,6 +1,5 @@
 """What became of a promise on images that it was not made on: the risk with its interval, and how large sets are."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -31,14 +30,7 @@ def held(risk: str, *, people: bool) -> str:
 
 
 def add_promise(
-    metrics: dict[str, Any],
-    head: Head,
-    answers: Answers,
-    truth: Truth,
-    images: pd.DataFrame,
-    seed: int,
-    *,
-    own: bool,
+    metrics: dict[str, Any], head: Head, answers: Answers, truth: Truth, images: pd.DataFrame, seed: int, *, own: bool
 ) -> None:
     """Add `promise` to metrics.json's content where the head promises something, and say whose sets keep it."""
     promise = head.promise_
@@ -110,8 +102,7 @@ def _figures(
     large = _interval(unit_means(size, groups), seed, most=labels)
     out: dict[str, Any] = {"units": len(lost), "risk": risk}
     if promise.asked.risk == "recall":
-        turned: Mapping[str, float] = {"value": 1 - risk["value"], "low": 1 - risk["high"], "high": 1 - risk["low"]}
-        out["recall"] = {**turned, **({"few": risk["few"]} if "few" in risk else {})}
+        out["recall"] = {**risk, "value": 1 - risk["value"], "low": 1 - risk["high"], "high": 1 - risk["low"]}
     else:
         out["extra"] = risk
     return {**out, "size": large}

@@ -75,27 +75,18 @@ def evaluate_run(
     data = Dataset.open(dataset)
     targets = _fitting_target(opened, data, target)
     check_groups(data, groups)
-    set_threads(threads)
-    store = store_of(opened, data, threads, say)
-    ids, split = _judged(opened, data, targets, store, say)
-    missing = set(store.missing(ids))
-    if missing:
-        say(f"{len(missing)} of {len(ids)} images have no embedding and are left out")
-        ids = np.array([i for i in ids if i not in missing], dtype=object)
-    if not len(ids):
-        raise BadDataset(f"{data.root}: no image to judge by target {targets.name}")
+    ids, answered, split = answers_on(opened, data, targets.name, threads=threads, say=say)
     info = opened.info
     single_positive = targets.kind == "single" and bool(info.config.multilabel)
     beta, tau = _beta(info.beta_prior), info.config.tau
     truth = read_truth(data, targets, ids, beta=beta, tau=tau, single_positive=single_positive)
-    levels = levels_of(data.images, info.config.promise_group, ids)
-    answers = {"model": answers_of(opened.head, store.features(ids), targets.kind, levels)}
+    answers = {"model": answered}
     if info.prior is not None:
         answers = {"prior": _prior_answers(info.prior, len(ids), targets.kind), **answers}
     why = {"zero_shot": "not scored here: `affectml train` on this data set shows it"}
     result: Result = evaluate(answers, truth, split=split, seed=info.config.seed, why_not=why)
     own = targets.name == info.data.target and data.has_fingerprint(info.data.fingerprint, info.data.target)
-    add_promise(result.metrics, opened.head, answers["model"], truth, data.images, info.config.seed, own=own)
+    add_promise(result.metrics, opened.head, answered, truth, data.images, info.config.seed, own=own)
     if targets.kind != info.data.kind:
         say(f"the run learned {info.data.kind} and is judged by {targets.kind} ({targets.name})")
     if targets.meta.construct != info.data.construct:
@@ -104,7 +95,7 @@ def evaluate_run(
             f"{targets.meta.construct} ones"
         )
     found = subgroups(
-        answers["model"], truth, data.images, answerers(data, truth), columns=groups, split=split, seed=info.config.seed
+        answered, truth, data.images, answerers(data, truth), columns=groups, split=split, seed=info.config.seed
     )
     metrics = {**result.metrics, "subgroups": found}
     if out is not None:
@@ -133,9 +124,7 @@ def scores_of(
     """
     count = set_threads(threads)
     store = store_of(run, data, threads, say)
-    every = data.images["image_id"].to_numpy(dtype=object)
-    missing = set(store.missing(every))
-    ids = np.array([i for i in every if i not in missing], dtype=object)
+    ids = _embedded(store, data.images["image_id"].to_numpy(dtype=object))
     if not len(ids):
         raise BadDataset(f"{data.root}: no image has features that {run.folder} can read")
     head, X = run.head, store.features(ids)
@@ -167,13 +156,20 @@ def answers_on(
     targets = _fitting_target(run, data, target)
     set_threads(threads)
     store = store_of(run, data, threads, say)
-    ids, split = _judged(run, data, targets, store, say)
-    missing = set(store.missing(ids))
-    ids = np.array([i for i in ids if i not in missing], dtype=object)
+    judged, split = _judged(run, data, targets, store, say)
+    ids = _embedded(store, judged)
+    if len(ids) < len(judged):
+        say(f"{len(judged) - len(ids)} of {len(judged)} images have no embedding and are left out")
     if not len(ids):
         raise BadDataset(f"{data.root}: no image on which {run.folder} can be judged by target {targets.name}")
     levels = levels_of(data.images, run.info.config.promise_group, ids)
     return ids, answers_of(run.head, store.features(ids), targets.kind, levels), split
+
+
+def _embedded(store: "EmbeddingStore | FromFiles", image_ids: Array) -> Array:
+    """Those of the images that have an embedding."""
+    missing = set(store.missing(image_ids))
+    return np.array([i for i in image_ids if i not in missing], dtype=object)
 
 
 def _fitting_target(run: RunFolder, data: Dataset, name: str | None) -> Targets:
@@ -233,9 +229,8 @@ def _judged(
 
 def _learned_from(run: RunFolder, store: "EmbeddingStore | FromFiles", image_ids: Array) -> set[str]:
     """Those of `image_ids` that the run learned from, see `learned_from`; none for a head that has no texts."""
-    absent = set(store.missing(image_ids))
-    ids = [i for i in image_ids if i not in absent]
-    if not ids or run.head.lacks_texts:
+    ids = _embedded(store, image_ids)
+    if not len(ids) or run.head.lacks_texts:
         return set()
     scores = run.head.scores(store.features(ids)).double().numpy()
     return learned_from(run, pd.DataFrame(scores, index=ids, columns=list(run.taxonomy.labels)))

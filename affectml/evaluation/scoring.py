@@ -44,11 +44,7 @@ class Answers:
     def rows(self, index: Array) -> "Answers":
         """The same for some of the images."""
         at = torch.from_numpy(np.asarray(index))
-        return Answers(
-            self.scores[at],
-            None if self.shares is None else self.shares[at],
-            None if self.sets is None else self.sets[at],
-        )
+        return Answers(self.scores[at], *(None if rows is None else rows[at] for rows in (self.shares, self.sets)))
 
 
 def unsure(shares: Tensor, *, rates: bool) -> Tensor:

@@ -5,7 +5,7 @@ included. So what is tested is each group's excess over its own floor, which is 
 against these votes. Where no floor is known, raw scores are compared, and it is said.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,7 +20,6 @@ from affectml.errors import BadInput, did_you_mean, option
 from affectml.evaluation.answerers import Answerers, agreement
 from affectml.evaluation.bias import LEVEL, firsts, holm, label_bias
 from affectml.evaluation.contrasts import LEAST, Contrasts, contrasts
-from affectml.evaluation.human_reference import has_panels
 from affectml.evaluation.scoring import Answers, in_range, intervals, row_scores
 from affectml.evaluation.truth import Truth, part_of
 from affectml_metrics import functional as F
@@ -95,16 +94,19 @@ def subgroups(
         {"schema", "split", "n", "rules", "tests", "images": {COLUMN: {LEVEL: {...}}}, "people": {ATTRIBUTE: {LEVEL:
         {...}}}, "gaps": [Gap, ...], "findings": [sentence, ...]}; docs/subgroups.md says what each holds.
     """
-    rows, excess, floors, human = _rows(answers, truth)
+    rows, floors = _rows(answers, truth)
+    excess = rows["excess"]
     said, chosen, how = _said(answers, truth)
     table = images.set_index("image_id").reindex(truth.image_id)
     split_by = columns_of(table, only=columns)
-    by_person = {} if people is None else _attributes(people, columns)
+    by_person = {} if people is None else columns_of(people.attributes, only=columns)
     said_of_people = agreement(people, answers, truth) if people is not None and by_person else None
     compared = {name: excess[name] for name in SQUARED.values() if name in excess}
     raw = not compared
     left, _ = WITHOUT_ENTROPY.get(truth.kind, ("", ""))
-    compared = compared or {name: values.double() for name, values in rows.items() if better(name) and name != left}
+    compared = compared or {
+        name: values.double() for name, values in rows["scores"].items() if better(name) and name != left
+    }
     tested = len(compared) + (0 if said is None else len(truth.labels))
     tests = sum(_contrasted(levels) for levels in split_by.values()) * tested
     tests += sum(_contrasted(levels) for levels in by_person.values())
@@ -114,7 +116,7 @@ def subgroups(
     for column, levels in split_by.items():
         names, codes = _coded(levels)
         found[column] = {
-            name: _level(np.flatnonzero(codes == k), rows, excess, floors, human, said, chosen, truth, seed)
+            name: _level(np.flatnonzero(codes == k), rows, floors, said, chosen, truth, seed)
             for k, name in enumerate(names)
         }
         values = [values.numpy() for values in compared.values()]
@@ -170,15 +172,13 @@ def check_groups(dataset: Dataset, columns: Sequence[str]) -> None:
             )
 
 
-def as_levels(values: pd.Series, asked: Iterable[str] = ()) -> pd.Series | None:
+def as_levels(values: pd.Series, asked: Sequence[str] = ()) -> pd.Series | None:
     """The levels of a column as words, missing where they are; None where it makes no subgroups.
 
     asked: where any, only these columns count, whatever they are called and however they were measured.
     """
-    asked = list(asked)
-    if asked and values.name not in asked:
-        return None
-    if not asked and (values.name in (*OURS, "annotator_id") or _counts(values) or _measures(values)):
+    ours = values.name in (*OURS, "annotator_id") or _counts(values) or _measures(values)
+    if values.name not in asked if asked else ours:
         return None
     if values.map(lambda value: isinstance(value, list | dict | np.ndarray)).any():
         return None
@@ -213,11 +213,6 @@ def columns_of(table: pd.DataFrame, named: str | None = None, only: Sequence[str
     return out
 
 
-def _attributes(people: Answerers, columns: Sequence[str]) -> dict[str, pd.Series]:
-    given = {name: as_levels(people.attributes[name], columns) for name in people.attributes.columns}
-    return {str(name): levels for name, levels in given.items() if levels is not None}
-
-
 def _coded(levels: pd.Series) -> tuple[list[str], NDArray[np.int64]]:
     """The levels in order, and each row's place among them; -1 where it is missing."""
     names = sorted(levels.dropna().unique())
@@ -230,17 +225,17 @@ def _contrasted(levels: pd.Series) -> int:
     return 1 if names == 2 else int(names)
 
 
-def _rows(answers: Answers, truth: Truth) -> tuple[Rows, Rows, Rows, Rows]:
-    """Scores, excess over the floor, the floor, and people's own score, by metric, image by image.
+def _rows(answers: Answers, truth: Truth) -> tuple[dict[str, Rows], Rows]:
+    """scores, excess over the floor, and human, people's own scores, by metric, image by image; and the floor.
 
     The squared error is tested among the scores of shares, since its floor is known without bias from the votes alone:
     v (1 - v) / (n - 1) for a share v of n. That of a logarithm is not, least of all for few votes.
     """
     every = row_scores(answers, truth)
     rows = {name: every[name] for name in shown(every, "headline")}
-    excess: dict[str, torch.Tensor] = {}
-    floors: dict[str, torch.Tensor] = {}
-    human: dict[str, torch.Tensor] = {}
+    excess: Rows = {}
+    floors: Rows = {}
+    human: Rows = {}
     squared, floor = SQUARED.get(truth.kind, ""), _squared_floor(truth)
     if squared in every and floor is not None:
         rows[squared], floors[squared] = every[squared], floor
@@ -248,12 +243,9 @@ def _rows(answers: Answers, truth: Truth) -> tuple[Rows, Rows, Rows, Rows]:
     elif squared in every:
         instead = WITHOUT_ENTROPY[truth.kind][1]
         rows[instead] = every[instead]
-    if answers.sets is not None and truth.sets is not None and has_panels(truth):
-        assert truth.chosen is not None
-        assert truth.asked is not None
-        judgements, asked = torch.from_numpy(truth.chosen), torch.from_numpy(truth.asked)
-        human["set_f1_judgements"] = human_reference(judgements, asked, F.set_f1, against="people").rows["human"]
-    return rows, excess, floors, human
+    if answers.sets is not None and truth.sets is not None and (panels := truth.panels) is not None:
+        human["set_f1_judgements"] = human_reference(*panels, F.set_f1, against="people").rows["human"]
+    return {"scores": rows, "excess": excess, "human": human}, floors
 
 
 def _squared_floor(truth: Truth) -> torch.Tensor | None:
@@ -293,10 +285,8 @@ def _step(truth: Truth, how: str) -> float:
 
 def _level(
     index: NDArray[np.int64],
-    rows: Rows,
-    excess: Rows,
+    rows: Mapping[str, Rows],
     floors: Rows,
-    human: Rows,
     said: Floats | None,
     chosen: Floats,
     truth: Truth,
@@ -307,10 +297,9 @@ def _level(
     if len(index) < MIN_IMAGES:
         return {**entry, "small": True}
     part, at = part_of(truth, index), torch.from_numpy(index)
-    kinds = {"scores": rows, "excess": excess, "human": human}
-    table = {f"{kind} {name}": values[at] for kind, each in kinds.items() for name, values in each.items()}
+    table = {f"{kind} {name}": values[at] for kind, each in rows.items() for name, values in each.items()}
     found = intervals(table, part, torch.Generator().manual_seed(seed))
-    for kind, each in kinds.items():
+    for kind, each in rows.items():
         known = {name: found[f"{kind} {name}"] for name in each if f"{kind} {name}" in found}
         entry[kind] = known if kind == "excess" else {name: in_range(name, score) for name, score in known.items()}
     entry["floor"] = {name: float(values[at].nanmean()) for name, values in floors.items() if name in entry["excess"]}

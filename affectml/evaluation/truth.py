@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from affectml.data import Dataset, Targets
 from affectml.errors import BadDataset
-from affectml.taxonomies import Taxonomy, wheel_choice
+from affectml.taxonomies import wheel_choice
 from affectml_annotation import (
     BadJudgement,
     BetaPrior,
@@ -26,6 +28,11 @@ DEFAULT_TAU = 1 / 3
 TAUS = (0.2, 1 / 3, 0.5)  # every report shows how the set scores move with the cut
 
 Array = NDArray[Any]
+# Fields of `Truth` with a row per image.
+BY_IMAGE = (
+    "image_id", "shares", "hits", "sets", "votes", "people", "chosen", "asked", "oracle", "groups",
+    "all_votes", "all_people", "entropy",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,10 @@ class Truth:
     why). chosen [N, A, C] and asked [N, A]: single judgements, None where unknown. oracle [N, C]: the true
     rates, on demo sets only. votes, people [N, C]: counts where known. groups [N]: whom the bootstrap keeps
     together. prior: fitted on training images, used wherever votes become sets. wheel: the columns in the order of the
-    taxonomy's circle, () where it has none; wheel_rule says which order that is.
+    taxonomy's circle, () where it has none; wheel_rule says which order that is, and what others there are.
+    Where images stop early, shares, votes, people, chosen and asked are those of the answers that every image gets.
+    Then sets and hits are made of all_votes of all_people, [N, C], entropy [N] is what these let expect of people's, in
+    bits, and stopping is the data set, whose whole images show how well that does.
     """
 
     kind: str
@@ -61,10 +71,22 @@ class Truth:
     single_positive: bool = False
     wheel: tuple[int, ...] = ()
     wheel_rule: str = ""
+    all_votes: Array | None = None
+    all_people: Array | None = None
+    entropy: Array | None = None
+    stopping: Dataset | None = None
+
+    @property
+    def panels(self) -> tuple[Tensor, Tensor] | None:
+        """chosen and asked, where single judgements of at least two people of one image are known."""
+        if self.chosen is None or self.asked is None or int(self.asked.sum(axis=1).max()) < 2:
+            return None
+        return torch.from_numpy(self.chosen), torch.from_numpy(self.asked)
 
     def sets_at(self, tau: float) -> Array | None:
         """The label sets another cut would give."""
-        return None if self.sets is None else cut_sets(self.kind, self.shares, self.votes, self.people, self.beta, tau)
+        votes, people = (self.votes, self.people) if self.all_votes is None else (self.all_votes, self.all_people)
+        return None if self.sets is None else cut_sets(self.kind, self.shares, votes, people, self.beta, tau)
 
     def plausible(self, generator: np.random.Generator) -> Array | None:
         """One draw of what the unknown truth may be, [N, C]: from each image's posterior, given its votes.
@@ -85,23 +107,9 @@ class Truth:
 
 def part_of(truth: Truth, index: Array) -> Truth:
     """The same for some of the images."""
-
-    def rows(values: Array | None) -> Array | None:
-        return None if values is None else values[index]
-
-    return replace(
-        truth,
-        image_id=truth.image_id[index],
-        shares=truth.shares[index],
-        hits=truth.hits[index],
-        sets=rows(truth.sets),
-        votes=rows(truth.votes),
-        people=rows(truth.people),
-        chosen=rows(truth.chosen),
-        asked=rows(truth.asked),
-        oracle=rows(truth.oracle),
-        groups=rows(truth.groups),
-    )
+    tables = {name: getattr(truth, name) for name in BY_IMAGE}
+    parts: dict[str, Any] = {name: None if rows is None else rows[index] for name, rows in tables.items()}
+    return replace(truth, **parts)
 
 
 def fit_prior(train: Targets) -> BetaPrior | None:
@@ -133,7 +141,7 @@ def read_truth(
 ) -> Truth:
     """Gather what the data set knows of these images under one target."""
     part = targets.take(image_ids)
-    shares = part.shares()
+    said, shares = part.first or part, part.counted().shares()
     sets, no_sets = None, ""
     if part.kind in ("single", "distribution"):
         no_sets = (
@@ -145,21 +153,22 @@ def read_truth(
         no_sets = "rates made from a mean and an SD are marginals only"
     else:
         sets = cut_sets(part.kind, shares, part.votes, part.people, beta, tau)
-    chosen, asked, no_judgements = _judgements(dataset, part)
+    chosen, asked, no_judgements = _judgements(dataset, said)
     hits, rule = hits_of(part.kind, shares)
+    wheel = part.taxonomy.wheel
     return Truth(
         kind=part.kind,
         labels=part.taxonomy.labels,
         image_id=part.image_id,
-        shares=shares,
+        shares=said.shares(),
         hits=hits,
         hit_rule=rule,
         sets=sets,
         no_sets=no_sets,
         tau=tau,
         vote_rule=part.meta.vote_rule,
-        votes=part.votes,
-        people=part.people,
+        votes=said.votes,
+        people=said.people,
         chosen=chosen,
         asked=asked,
         no_judgements=no_judgements,
@@ -167,16 +176,13 @@ def read_truth(
         groups=dataset.groups(part.image_id),
         beta=beta,
         single_positive=single_positive,
-        wheel=tuple(map(part.taxonomy.index, part.taxonomy.wheel)),
-        wheel_rule=_wheel_rule(part.taxonomy),
+        wheel=tuple(map(part.taxonomy.index, wheel)),
+        wheel_rule=f"along the wheel: {wheel_choice(part.taxonomy) or ', '.join(wheel)}" if wheel else "",
+        stopping=None if dataset.stopping is None or (part.first is None and chosen is None) else dataset,
+        all_votes=None if part.first is None else part.votes,
+        all_people=None if part.first is None else part.people,
+        entropy=part.entropy(),
     )
-
-
-def _wheel_rule(taxonomy: Taxonomy) -> str:
-    """Which order around the taxonomy's wheel was taken, and what others there are; "" without a wheel."""
-    if not taxonomy.wheel:
-        return ""
-    return f"along the wheel: {wheel_choice(taxonomy) or ', '.join(taxonomy.wheel)}"
 
 
 def hits_of(kind: str, shares: Array) -> tuple[Array, str]:
@@ -190,19 +196,16 @@ def hits_of(kind: str, shares: Array) -> tuple[Array, str]:
     voted = shares.sum(axis=1) > 0
     hits = np.zeros(shares.shape, dtype=np.int64)
     hits[voted] = modes(shares[voted], ties="all").numpy()
-    return (
-        hits,
-        "the most chosen label, any of them where several tie; images nobody chose a label for are left out",
-    )
+    return (hits, "the most chosen label, any of them where several tie; images nobody chose a label for are left out")
 
 
 def _judgements(dataset: Dataset, part: Targets) -> tuple[Array | None, Array | None, str]:
     if part.meta.vote_rule == "moments":
         return None, None, "only means and SDs of people's ratings are known"
     if part.kind == "rates" or (part.kind == "sets" and dataset.judgements is not None):
-        if dataset.judgements is None:
+        if dataset.first_judgements is None:
             return None, None, "no single judgements (annotations.parquet) in the data set"
-        here = dataset.judgements[dataset.judgements["image_id"].isin(part.image_id)]
+        here = dataset.first_judgements[dataset.first_judgements["image_id"].isin(part.image_id)]
         try:
             chosen, asked = _seated(here, part)
         except UnknownLabel:

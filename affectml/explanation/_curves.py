@@ -102,8 +102,4 @@ def curve(
         parts.append(rates(tower.features(images))[:, column].double().reshape(2, -1))
     deleted, inserted = torch.cat(parts, dim=1).tolist()
     whole, covered = ends
-    return Curve(
-        name,
-        np.array([whole, *deleted, covered]),
-        np.array([covered, *inserted, whole]),
-    )
+    return Curve(name, np.array([whole, *deleted, covered]), np.array([covered, *inserted, whole]))

@@ -38,11 +38,8 @@ class Tower:
         """Features [N, D], float32 on the CPU, of preprocessed pixels [N, 3, H, W]."""
         with torch.inference_mode():
             parts = [self._model.encode_image(part.to(self._device)) for part in torch.split(pixels, BATCH)]
-            return self.scaled(torch.cat(parts)).cpu()
-
-    def scaled(self, features: Tensor) -> Tensor:
-        """Rows of norm 1 where the head wants them so."""
-        return normalize(features, dim=-1) if self.normalised else features
+            rows = torch.cat(parts)
+            return (normalize(rows, dim=-1) if self.normalised else rows).cpu()
 
 
 def log_odds(rates: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """What the curves say of a map, in words: is it better than what knows nothing of the label?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from affectml.explanation._curves import Curve
@@ -30,8 +30,7 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"words": self.words, "holds": self.holds, "falls": dict(self.falls),
-                "lost": {filling: dict(found) for filling, found in self.lost.items()}}  # fmt: skip
+        return asdict(self)
 
 
 def judge(own: ByFilling, *, centre: ByFilling, other: ByFilling, random: Sequence[ByFilling], label: str) -> Verdict:

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,8 +151,7 @@ def draw(explanation: Explanation, path: Path) -> None:
     with mpl.rc_context(style):
         figure = Figure(figsize=(9.6, 6.4), layout="constrained")
         FigureCanvasAgg(figure)
-        halves: Any = figure.subfigures(2, 1)
-        above, below = halves
+        above, below = cast("Any", figure.subfigures(2, 1))
         pictured = above.subplots(1, 2)
         for axes in pictured:
             axes.axis("off")
@@ -170,16 +169,11 @@ def draw(explanation: Explanation, path: Path) -> None:
         drawn[0].set_ylabel(f"rate of {e.label}", parse_math=False)
         handles, labels = drawn[0].get_legend_handles_labels()
         below.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=7)
-        title = f"{e.image}: {e.label} {number(e.rate)}"
-        figure.suptitle(f"{title}\n{_wrapped(e.sentence())}", x=0.01, ha="left",
-                        fontsize=8.5, parse_math=False)  # fmt: skip
+        title = f"{e.image}: {e.label} {number(e.rate)}\n{textwrap.fill(e.sentence(), 130)}"
+        figure.suptitle(title, x=0.01, ha="left", fontsize=8.5, parse_math=False)
         metadata = {"Date": None} if path.suffix.lower() == ".svg" else {"Software": None}
         with replacing(path) as temporary:
             figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=150, metadata=metadata)
-
-
-def _wrapped(line: str) -> str:
-    return textwrap.fill(line, 130)
 
 
 def _overlay(axes: Any, e: Explanation, values: np.ndarray[Any, Any]) -> Any:

@@ -34,7 +34,8 @@ class Beside:
     def __init__(self, dataset: Dataset, index: "pd.Index[Any]", db: str | None, say: Say) -> None:
         self.dataset, self.index, self._say = dataset, index, say
         self.db = str(default_database(dataset.root)) if db is None else db
-        self.has_judgements = (dataset.root / "annotations.parquet").exists()
+        self._judged = dataset.root / "annotations.parquet"
+        self.has_judgements = self._judged.exists()
 
     def file(self, index: int) -> str:
         """Its file as images.parquet names it; "" without one."""
@@ -55,13 +56,12 @@ class Beside:
         """The judgements, compact as the file has them, their rows sorted by image, and the image of each of those."""
         import pyarrow.parquet as pq
 
-        file = self.dataset.root / "annotations.parquet"
         try:
             table = pa.table({name: [] for name in _JUDGED})
             if self.has_judgements:
-                table = pq.read_table(file, columns=_JUDGED, read_dictionary=_WORDS)
+                table = pq.read_table(self._judged, columns=_JUDGED, read_dictionary=_WORDS)
         except Exception as error:  # pyarrow raises many kinds for a damaged file
-            raise BadDataset(f"{file}: not readable judgements ({error})") from None
+            raise BadDataset(f"{self._judged}: not readable judgements ({error})") from None
         at = self.index.get_indexer(pd.Index(table["image_id"].to_pandas().astype(str)))
         order = np.argsort(at, kind="stable").astype(np.int32)
         return table, order, at[order].astype(np.int32)
@@ -109,9 +109,8 @@ class Beside:
         """Those of annotations.parquet, without its lists of labels, which 500,000 rows take 100 MB for."""
         import pyarrow.parquet as pq
 
-        file = self.dataset.root / "annotations.parquet"
-        there = [name for name in _REMARKS if name in pq.read_schema(file).names]
-        table = pd.read_parquet(file, columns=there).reindex(columns=_REMARKS)
+        there = [name for name in _REMARKS if name in pq.read_schema(self._judged).names]
+        table = pd.read_parquet(self._judged, columns=there).reindex(columns=_REMARKS)
         return table[(table["kind"] == "flag") | table["note"].notna()]
 
     def remarks_of(self, index: int) -> pd.DataFrame:

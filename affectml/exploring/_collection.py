@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.embeddings import EmbeddingStore
-from affectml.errors import AffectmlError, BadInput, EncoderUnavailable, did_you_mean
+from affectml.errors import AffectmlError, BadInput, EncoderUnavailable, did_you_mean, few
 from affectml.exploring import _map
 from affectml.exploring._beside import Beside
 from affectml.exploring._columns import (
@@ -126,7 +126,7 @@ class Collection:
     def column(self, name: str) -> Column:
         """A column by its name; raises BadInput naming the nearest one where there is none."""
         if name not in self.columns:
-            have = _some(list(self.columns))
+            have = few(list(self.columns), 12)
             raise BadInput(f"no column {name!r}{did_you_mean(name, self.columns)} (there are {have})")
         return self.columns[name]
 
@@ -179,11 +179,11 @@ class Collection:
         values = column.values
         if column.kind == "category":
             if each.low is not None or each.high is not None:
-                raise BadInput(f"filter {column.name}: expected levels ({_some(column.levels)}), got a range")
+                raise BadInput(f"filter {column.name}: expected levels ({few(column.levels, 12)}), got a range")
             for level in each.levels:
                 if level not in column.levels:
                     near = did_you_mean(level, column.levels)
-                    raise BadInput(f"filter {column.name}: no level {level!r}{near} (of: {_some(column.levels)})")
+                    raise BadInput(f"filter {column.name}: no level {level!r}{near} (of: {few(column.levels, 12)})")
             if each.has:
                 return np.append(having(each.has, list(map(folded, column.levels))), False)[values]
             wanted = [column.levels.index(level) for level in each.levels]
@@ -437,8 +437,3 @@ class Collection:
     def path(self, index: int) -> Path:
         """Its file; raises BadInput where it has none, BadDataset where that leaves the data set."""
         return self._beside.path(index)
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first names, as a message has room for them."""
-    return ", ".join([*names[:12], *(["..."] if len(names) > 12 else [])])

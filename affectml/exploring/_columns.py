@@ -56,6 +56,19 @@ class Column:
             return self._made["values"]
 
 
+def _column(
+    group: str,
+    name: str,
+    title: str,
+    make: Callable[[], Array],
+    levels: tuple[str, ...] | None = None,
+    measure: str = "",
+) -> Column:
+    """A column of a group, with whose name its own begins: a category where there are levels."""
+    kind: Literal["number", "category"] = "number" if levels is None else "category"
+    return Column(f"{group}.{name}", title, group, kind, make, levels or (), measure)
+
+
 def people_columns(targets: Targets, at: Array, beside: Beside) -> list[Column]:
     """What people say: rates, the most chosen label, entropy, how many were asked, how far they are apart.
 
@@ -65,51 +78,36 @@ def people_columns(targets: Targets, at: Array, beside: Beside) -> list[Column]:
     several = targets.kind in SEVERAL
     of = partial(spread, at=at, count=len(beside.index))
     shares = of(targets.shares())
-    found = [
-        Column(f"people.rate.{label}", show(label), PEOPLE, "number", partial(np.asarray, shares[:, c]))
-        for c, label in enumerate(labels)
-    ]
-    found.append(
-        Column("people.mode", "most chosen label", PEOPLE, "category", lambda: modes(shares), (*labels, TIED))
-    )  # fmt: skip
+    column = partial(_column, PEOPLE)
+    found = [column(f"rate.{label}", show(label), partial(np.asarray, shares[:, c])) for c, label in enumerate(labels)]
+    found.append(column("mode", "most chosen label", lambda: modes(shares), (*labels, TIED)))
     if targets.kind not in ("single", "sets"):
-        found.append(
-            Column("people.entropy", "entropy", PEOPLE, "number", lambda: of(_entropy(targets.shares(), several)),
-                   measure="entropy")
-        )  # fmt: skip
+        found.append(column("entropy", "entropy", partial(_undecided, of, targets, several), measure="entropy"))
     if targets.n is not None:
         asked = targets.n if targets.n.ndim == 1 else targets.n.max(axis=1)
-        found.append(Column("people.asked", "people asked", PEOPLE, "number", partial(of, asked)))
+        found.append(column("asked", "people asked", partial(of, asked)))
     if beside.has_judgements:
-        apart = partial(beside.disagreement, labels)
-        title = "disagreement (mean MASI distance)"
-        found.append(Column("people.disagreement", title, PEOPLE, "number", apart, measure="disagreement"))
+        apart, title = partial(beside.disagreement, labels), "disagreement (mean MASI distance)"
+        found.append(column("disagreement", title, apart, measure="disagreement"))
     return found
 
 
 def run_columns(run: KnownRun, people: tuple[Targets, Array] | None) -> list[Column]:
     """What a run says, and how far that is from people; people: the target, and the image of each of its rows."""
     several, show = run.kind in SEVERAL, run.folder.taxonomy.display
-    found = [
-        Column(f"{run.name}.rate.{label}", show(label), run.name, "number", partial(run.rates_of, label))
-        for label in run.labels
-    ]
-    found.append(
-        Column(f"{run.name}.mode", "likeliest label", run.name, "category", lambda: modes(run.rates),
-               (*run.labels, TIED))
-    )  # fmt: skip
-    parts = run.parts
-    found.append(Column(f"{run.name}.split", "split of the run", run.name, "category", lambda: run.part, parts))
+    column = partial(_column, run.name)
+    found = [column(f"rate.{label}", show(label), partial(run.rates_of, label)) for label in run.labels]
+    found.append(column("mode", "likeliest label", lambda: modes(run.rates), (*run.labels, TIED)))
+    found.append(column("split", "split of the run", lambda: run.part, run.parts))
     if not run.shares:
         return found
-    entropy = partial(_entropy, run.rates, several)
-    found.append(Column(f"{run.name}.entropy", "entropy", run.name, "number", entropy, measure="entropy"))
+    found.append(column("entropy", "entropy", partial(_entropy, run.rates, several), measure="entropy"))
     if people is not None and run.compares(people[0]):
         targets, at = people
         columns = [targets.taxonomy.index(label) for label in run.labels]
         for name, words in ((ERRORS[not several], "error"), (DISTANCES[not several], "distance from people")):
             made = partial(_beside, name, run, targets, at, columns)
-            found.append(Column(f"{run.name}.{name}", f"{words} ({name})", run.name, "number", made, measure=name))
+            found.append(column(name, f"{words} ({name})", made, measure=name))
     return found
 
 
@@ -120,6 +118,12 @@ def _entropy(shares: Array, several: bool) -> Array:
     return over(known(shares), lambda rows: entropies(shares[rows], rates=several))
 
 
+def _undecided(of: Callable[[Array], Array], targets: Targets, several: bool) -> Array:
+    """People's entropy, expected of their votes where images stop early."""
+    expected = targets.entropy()
+    return of(_entropy(targets.shares(), several) if expected is None else expected)
+
+
 def _beside(name: str, run: KnownRun, targets: Targets, at: Array, columns: list[int]) -> Array:
     """A measure of the run's rates or shares against people's, image by image."""
     import torch
@@ -127,7 +131,7 @@ def _beside(name: str, run: KnownRun, targets: Targets, at: Array, columns: list
     from affectml.evaluation.scoring import unsure
 
     several = run.kind in SEVERAL
-    shares, row = targets.shares(), np.full(len(run.rates), -1)
+    shares, row = (targets.first or targets).shares(), np.full(len(run.rates), -1)  # as runs are judged
     row[at] = np.arange(len(at))
 
     def measured(rows: Array) -> Array:
@@ -149,9 +153,7 @@ def between_runs(runs: Sequence[KnownRun]) -> list[Column]:
         name = DISTANCES[not several]
         if len(same) > 1 and all(column.measure != name for column in found):
             title = f"largest distance between two of {', '.join(run.name for run in same)} ({name})"
-            found.append(
-                Column(f"runs.{name}", title, RUNS, "number", partial(_farthest, name, same, several), measure=name)
-            )
+            found.append(_column(RUNS, name, title, partial(_farthest, name, same, several), measure=name))
     return found
 
 

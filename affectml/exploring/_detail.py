@@ -104,7 +104,7 @@ class Details:
         image_id = str(self.image_id[index])
         runs = tuple(said for run in self.runs.values() if (said := _run_said(run, index)) is not None)
         notes = [f"{run} says nothing of this image" for run in self.runs if run not in {said.run for said in runs}]
-        nearest: tuple[Near, ...] = ()
+        near: tuple[Near, ...] = ()
         copies: tuple[Near, ...] = ()
         searcher = self.searcher
         if searcher is None or not searcher.has(index):
@@ -112,9 +112,9 @@ class Details:
         else:
             near = self._nearest(searcher.kept(f"like:{image_id}", lambda: searcher.vector(index)), but=index)
             own = self._read(index)
-            copies, nearest = (() if own is None else self._copies(own, near)), near
+            copies = () if own is None else self._copies(own, near)
         return Detail(
-            index, image_id, self.beside.file(index), self._people_said(index, names), runs, nearest, copies,
+            index, image_id, self.beside.file(index), self._people_said(index, names), runs, near, copies,
             self.beside.listed_in_words(image_id), tuple(notes),
         )  # fmt: skip
 
@@ -131,17 +131,16 @@ class Details:
                 said.append(self._predicted(run, picture))
             except AffectmlError as error:  # a run on embeddings made elsewhere, or weights that are not here
                 notes.append(f"{run.name}: {error}")
-        nearest: tuple[Near, ...] = ()
-        copies: tuple[Near, ...] = ()
+        near: tuple[Near, ...] = ()
         try:
             vector = self.encoder().encode_images([content])[0].numpy().astype(np.float16)
         except AffectmlError as error:
             notes.append(f"no nearest images: {error}")
         else:
             assert self.searcher is not None
-            nearest = self._nearest(self.searcher.cosines(vector))
-            copies = self._copies(content, nearest)
-        return Detail(-1, picture.name, "", None, tuple(said), nearest, copies, (), tuple(notes))
+            near = self._nearest(self.searcher.cosines(vector))
+        copies = self._copies(content, near)
+        return Detail(-1, picture.name, "", None, tuple(said), near, copies, (), tuple(notes))
 
     def _predicted(self, run: KnownRun, picture: "Given") -> RunSaid:
         from affectml.predicting import predict_images
@@ -173,19 +172,16 @@ class Details:
         judged, remarks = self.beside.judged(index, index + 1), self.beside.remarks_of(index)
         if asked is None and not len(judged) and not len(remarks):
             return None
-        votes, n = None, None
-        if asked is not None:
-            if asked.votes is not None:
-                votes = dict(zip(asked.taxonomy.labels, asked.votes[0].tolist(), strict=True))
-            n = None if asked.n is None else int(np.max(asked.n))
+        votes = None
+        if asked is not None and asked.votes is not None:
+            votes = dict(zip(asked.taxonomy.labels, asked.votes[0].tolist(), strict=True))
+        n = None if asked is None or asked.n is None else int(np.max(asked.n))
         everybody = [*judged["annotator_id"], *remarks["annotator_id"]]
         who = _called(str(self.image_id[index]), everybody, names)
         shown = {} if self.taxonomy is None else self.taxonomy.displays
         answers = [
-            (who[person], int(turn), _answer(kind, labels, shown))
-            for person, turn, kind, labels in zip(
-                judged["annotator_id"], judged["round"], judged["kind"], judged["labels"], strict=True
-            )
+            (who[row["annotator_id"]], int(row["round"]), _answer(row["kind"], row["labels"], shown))
+            for row in judged.to_dict("records")
         ]
         said = [
             (who[row["annotator_id"]], str(row["note"]) if pd.notna(row["note"]) else "flagged")

@@ -144,10 +144,10 @@ def _axes(rows: RowsOnDisk, count: int) -> Floats:
     if len(rows) > SAMPLE:
         some = np.sort(np.random.default_rng(SEED).choice(len(rows), SAMPLE, replace=False))
     sample = rows.take(some)
-    mean = sum((part.sum(axis=0, dtype=np.float64) for part in sample.parts(BLOCK)), np.zeros(rows.shape[1])) / len(
-        some
-    )
-    spread = np.zeros((rows.shape[1], rows.shape[1]))
+    mean, spread = np.zeros(rows.shape[1]), np.zeros((rows.shape[1], rows.shape[1]))
+    for part in sample.parts(BLOCK):
+        mean += part.sum(axis=0, dtype=np.float64)
+    mean = mean / len(some)
     for part in sample.parts(BLOCK):
         centred = part - mean
         spread += centred.T @ centred

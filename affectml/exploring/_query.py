@@ -34,8 +34,7 @@ def parse_rates(text: str, taxonomy: Taxonomy) -> tuple[tuple[str, ...], tuple[s
     names = _names(taxonomy)
     words = re.findall(r"[^\s,;]+", text.lower())
     longest = max((len(name) for name in names), default=1)
-    wanted: dict[str, None] = {}
-    unwanted: dict[str, None] = {}
+    wanted, unwanted = dict[str, None](), dict[str, None]()
     at, ever, once = 0, False, False
     while at < len(words):
         size = next((k for k in range(longest, 0, -1) if tuple(words[at : at + k]) in names), 0)

@@ -1,6 +1,7 @@
 """A run's predictions as arrays over all images of a data set."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -113,9 +114,7 @@ class KnownRun:
 
     def _spread(self, values: Any, nothing: float) -> Array:
         """Values of the file's rows, at their images."""
-        return np.where(self._row >= 0, np.asarray(values)[self._row], nothing) if len(values) else np.full(
-            len(self._row), nothing
-        )  # fmt: skip
+        return np.append(np.asarray(values), nothing)[self._row]  # -1 is the last
 
     def _are_shares(self) -> bool:
         """Whether its scores are shares of people: not of a head that says how likely a label is in the set."""
@@ -149,12 +148,10 @@ class KnownRun:
         from affectml.evaluation.kept_promise import from_people
         from affectml.report.sections.promise import in_words
 
-        try:
+        made = None
+        with suppress(BadRun):
             made = self.folder.metrics.get("promise")
-        except BadRun:
-            return ""
         if made is None:
             return ""
-        people = from_people(self.kind)
-        came = in_words(made, self.info.config.promise_group, people=people)
+        came = in_words(made, self.info.config.promise_group, people=from_people(self.kind))
         return f"Promised: {made['words']}. {came}"

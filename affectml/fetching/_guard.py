@@ -26,10 +26,10 @@ class Failed(Exception):
     them ended, in UTC.
     """
 
-    def __init__(self, reason: str, why: str, retry: Retry) -> None:
+    def __init__(self, reason: str, why: str, retry: Retry, tries: int = 0, when: str = "") -> None:
         super().__init__(why)
         self.reason, self.why, self.retry = reason, " ".join(why.split()), retry
-        self.tries, self.when = 0, ""
+        self.tries, self.when = tries, when
 
 
 def checked_url(text: str, base: httpx.URL | None = None) -> httpx.URL:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
 import httpx
-import pandas as pd
 import pyarrow.parquet as pq
 
 from affectml._files import replacing, with_column
@@ -27,7 +26,7 @@ from affectml.errors import BadDataset, BadInput
 from affectml.fetching._check import Got
 from affectml.fetching._config import FetchConfig
 from affectml.fetching._download import Downloader
-from affectml.fetching._guard import NO_PORT, NOT_PUBLIC, Failed, checked_url
+from affectml.fetching._guard import NO_PORT, NOT_PUBLIC, Failed, Retry, checked_url
 from affectml.fetching._summary import FAILURES, Failure, FetchSummary
 from affectml_annotation.exchange.files import spreadsheet_cell
 
@@ -153,16 +152,15 @@ def _alone(root: Path) -> Iterator[None]:
 
 def _plan(data: Dataset) -> _Plan:
     """The urls that are wanted, in the table's order, and what earlier runs found."""
-    table = data.images
-    columns = [table[name] if name in table.columns else [None] * len(table) for name in ("file", "url", "sha256")]
+    table = data.images.reindex(columns=["image_id", "file", "url", "sha256"])
     plan = _Plan({}, defaultdict(set), {}, {}, 0, 0)
     listed = _listed(data.root / FAILURES)
-    for name, cells in zip(("file", "sha256"), columns[::2], strict=True):
-        if odd := [cell for cell in cells if not (isinstance(cell, str) or pd.isna(cell))]:
+    for name in ("file", "sha256"):
+        if odd := [cell for cell in table[name].dropna() if not isinstance(cell, str)]:
             raise BadDataset(
                 f"{data.root / 'images.parquet'}: column {name}: expected texts, got {odd[0]!r}; rename your column"
             )
-    for image_id, *cells in zip(table["image_id"], *columns, strict=True):
+    for image_id, *cells in table.itertuples(index=False):
         file, url, sha256 = (_text(cell) for cell in cells)
         if file:
             plan.had_file += 1
@@ -174,15 +172,15 @@ def _plan(data: Dataset) -> _Plan:
                 plan.expected[url].add(sha256.lower())
             past = listed.get(spreadsheet_cell(image_id))
             if past is not None and past.url == spreadsheet_cell(shown(url)):
-                retry = "later" if past.again else "never"
-                plan.failed[url] = _failed(past.reason, past.why, retry, past.tries, past.when)
+                retry: Retry = "later" if past.again else "never"
+                plan.failed[url] = Failed(past.reason, past.why, retry, past.tries, past.when)
     keys = {_key(url): url for url in plan.rows}
     for entry in _entries(data.root / WORK / "journal.jsonl"):
         url = keys.get(entry.pop("url"), "")
         if not url:
             continue
         if "sha256" not in entry:
-            plan.failed[url] = _failed(**entry)
+            plan.failed[url] = Failed(**entry)
         elif (path := data.image_path(entry["file"])).is_file() and path.stat().st_size == entry["size"]:
             plan.got[url] = Got(**entry)
     return plan
@@ -206,7 +204,7 @@ async def _download(
             place = data.image_path(got.file)
             if (expected := plan.expected.get(url)) and expected != {got.sha256}:
                 said = f"its sha256 is {got.sha256}, but images.parquet expects {', '.join(sorted(expected))}"
-                raise _failed("another picture", said, "never", tries, "")
+                raise Failed("another picture", said, "never", tries)
             place.parent.mkdir(parents=True, exist_ok=True)
             note(url, **asdict(got))
             part.replace(place)
@@ -346,12 +344,6 @@ def _key(url: str) -> str:
 
 def _text(cell: Any) -> str:
     return cell.strip() if isinstance(cell, str) else ""
-
-
-def _failed(reason: str, why: str, retry: Any, tries: int, when: str) -> Failed:
-    failed = Failed(reason, why, retry)
-    failed.tries, failed.when = tries, when
-    return failed
 
 
 Work: TypeAlias = Callable[[], Any]

@@ -16,8 +16,8 @@ from affectml.heads._linear import L2_GRID, Standardiser, folds, precision
 from affectml.heads._objective import Objective
 from affectml.heads._prior import PriorHead
 from affectml.heads._search import Budget, Fold, folds_of, mean_loss, walk
-from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
-from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
+from affectml.heads._sigmoid import SigmoidHead
+from affectml.heads._softmax import SoftmaxHead
 from affectml.heads.base import Head
 from affectml.heads.config import Task
 from affectml.heads.inputs import Rows
@@ -44,10 +44,6 @@ class AutoConfig(BlendConfig):
     budget: Annotated[int, Field(ge=FOLDS)] = 250
     families: tuple[Family, ...] = FAMILIES
 
-    def __post_init__(self) -> None:
-        if isinstance(self.families, list):  # as JSON has it
-            object.__setattr__(self, "families", tuple(self.families))
-
     def check(self) -> None:
         """See HeadConfig.check."""
         super().check()
@@ -59,7 +55,6 @@ class AutoConfig(BlendConfig):
 class Candidate:
     """A head worth blending: how to fit it on all rows, its logits on the rows kept out, and in words."""
 
-    family: str
     words: str
     fit: Callable[[], Head]
     logits: tuple[Tensor, ...]
@@ -112,7 +107,7 @@ class _Comparison:
     def __init__(self, config: AutoConfig, rows: Rows, generator: torch.Generator) -> None:
         self.config, self.kind, self.generator = config, config.kind, generator
         self.features, self.shares, self.mass, self.held = rows.X, rows.targets, rows.mass, rows.val
-        self.objective = masses(self.kind, self.shares, self.mass)
+        self.objective, self.everyone = masses(self.kind, self.shares, self.mass), torch.arange(len(rows.X))
         self.budget = Budget(config.budget)
         self.notes: list[str] = []
         self.parts: list[tuple[Tensor, Tensor]] = []
@@ -157,13 +152,12 @@ class _Comparison:
         """The label shares of the rows fitted on: no fit to speak of, so none is counted."""
         logits = [self._predict(self._fit(PriorHead(), kept), out) for kept, out in self._rows()]
         loss = mean_loss(self.judges(), logits)
-        everyone = torch.arange(len(self.features))
-        return Candidate("prior", "the label shares", lambda: self._fit(PriorHead(), everyone), tuple(logits), loss)
+        words = "the label shares"
+        return Candidate(words, lambda: self._fit(PriorHead(), self.everyone), tuple(logits), loss)
 
     def _rows(self) -> list[tuple[Tensor, Tensor | None]]:
         """(rows fitted on, rows judged; None for val) of each split."""
-        everyone = torch.arange(len(self.features))
-        return [(everyone, None)] if self.held is not None else [(kept, out) for kept, out in self.parts]
+        return [*self.parts] or [(self.everyone, None)]
 
     def _fit(self, head: Head, rows: Tensor, *, own: torch.Generator | None = None) -> Head:
         return head.fit(self.features[rows], self.shares[rows], weights=self.mass[rows], generator=own)
@@ -172,36 +166,27 @@ class _Comparison:
         X = self.features[out] if out is not None else self.held[0]  # type: ignore[index]
         return logits_of(self.kind, head.scores(X))
 
+    def _pair(self, dtype: torch.dtype) -> tuple[Tensor, Objective] | None:
+        """val, standardised, and what it is judged by."""
+        return None if self.held is None else (self.standard.apply(self.held[0], dtype), self.judges()[0])
+
     def _linear(self) -> Candidate | None:
         dtype = precision(self.features)
-        table = self.standard.apply(self.features, dtype)
-        if self.held is not None:
-            splits = [Fold(table, self.objective, self.standard.apply(self.held[0], dtype), self.judges()[0])]
-        else:
-            splits = folds_of(table, self.objective, self.parts)
+        table, pair = self.standard.apply(self.features, dtype), self._pair(dtype)
+        splits = folds_of(table, self.objective, self.parts) if pair is None else [Fold(table, self.objective, *pair)]
         walked = walk(splits, L2_GRID, self.budget)
         if walked is None:
             return None
-        head: Callable[[], Head]
-        if self.kind == "distribution":
-            head = lambda: SoftmaxHead(SoftmaxConfig(l2=walked.l2))  # noqa: E731
-        else:
-            head = lambda: SigmoidHead(SigmoidConfig(l2=walked.l2))  # noqa: E731
-        everyone = torch.arange(len(self.features))
-        words = f"linear (l2 {walked.l2:g})"
-        return Candidate("linear", words, lambda: self._fit(head(), everyone), walked.logits, walked.loss)
+        plain = SoftmaxHead if self.kind == "distribution" else SigmoidHead
+        words, l2 = f"linear (l2 {walked.l2:g})", walked.l2
+        return Candidate(words, lambda: self._fit(plain(l2=l2), self.everyone), walked.logits, walked.loss)
 
     def _kernel(self, kernel: KernelName) -> Candidate | None:
-        space = KernelSpace(
-            KernelConfig(kind=self.kind, kernel=kernel),
-            self.standard.apply(self.features, torch.float32),
-            self.generator,
-        )
-        pair = None
-        if self.held is not None:
-            pair = (self.standard.apply(self.held[0], torch.float32), self.judges()[0])
+        table = self.standard.apply(self.features, torch.float32)
+        space = KernelSpace(KernelConfig(kind=self.kind, kernel=kernel), table, self.generator)
+        pair = self._pair(torch.float32)
         gamma, walked = space.choose(kernel, self.objective, pair, self.budget, self.parts or None)
-        if len(walked.logits) < max(1, len(self.parts)):
+        if len(walked.logits) < len(self._rows()):
             return None
         config = KernelConfig(kind=self.kind, kernel=kernel, gamma=gamma, l2=walked.l2)
         seed = int(torch.randint(2**31, (), generator=self.generator))
@@ -211,12 +196,12 @@ class _Comparison:
             return KernelHead(config)._fit_afresh(self.features, self.shares, None, self.mass, own, space=space)
 
         words = f"{kernel} kernel (gamma {gamma:g}, l2 {walked.l2:g})"
-        return Candidate(kernel, words, fit, walked.logits, walked.loss)
+        return Candidate(words, fit, walked.logits, walked.loss)
 
     def _hidden(self) -> Candidate | None:
         name = "softmax" if self.kind == "distribution" else "sigmoid"
         config = EnsembleConfig(kind=self.kind, head=name, count=HIDDEN_COUNT, options=HIDDEN)
-        if not self.budget.take(HIDDEN_COUNT * (len(self.parts) or 1)):
+        if not self.budget.take(HIDDEN_COUNT * len(self._rows())):
             return None
         fitted, logits = [], []
         for kept, out in self._rows():
@@ -224,16 +209,15 @@ class _Comparison:
             # early stopping keeps a fifth of the rows fitted on, never the rows judged
             fitted.append(self._fit(EnsembleHead(config), kept, own=own))
             logits.append(self._predict(fitted[-1], out))
-        everyone = torch.arange(len(self.features))
         seed = int(torch.randint(2**31, (), generator=self.generator))
 
         def fit() -> Head:
             if self.held is not None:
                 return fitted[0]
-            return self._fit(EnsembleHead(config), everyone, own=torch.Generator().manual_seed(seed))
+            return self._fit(EnsembleHead(config), self.everyone, own=torch.Generator().manual_seed(seed))
 
         words = f"{HIDDEN_COUNT} hidden layers of {HIDDEN['hidden']}"
-        return Candidate("hidden", words, fit, tuple(logits), mean_loss(self.judges(), logits))
+        return Candidate(words, fit, tuple(logits), mean_loss(self.judges(), logits))
 
 
 def _choose(
@@ -244,7 +228,7 @@ def _choose(
     lines = [f"{c.words}: held-out loss {c.loss:.4f}" for c in [*candidates, prior]]
     everyone = [*candidates, prior]
     crossed = _cross_fitted(everyone, judges)
-    weights, _ = fit_pool([torch.cat(c.logits) for c in everyone], _whole(judges))
+    weights = fit_pool([torch.cat(c.logits) for c in everyone], _whole(judges))
     if crossed >= best.loss:
         lines.append(f"kept {best.words} alone: no blend of them did better ({crossed:.4f})")
         return [best], torch.ones(1, dtype=torch.float64), lines
@@ -252,7 +236,7 @@ def _choose(
     while len(kept) > 1 and (pool < _LEAST_WEIGHT).any():
         # where nobody says anything, the shares with a weight near nothing: all labels alike
         kept = [c for c, weight in zip(kept, pool.tolist(), strict=True) if weight >= _LEAST_WEIGHT] or [prior]
-        pool, _ = fit_pool([torch.cat(c.logits) for c in kept], _whole(judges))
+        pool = fit_pool([torch.cat(c.logits) for c in kept], _whole(judges))
     parts = ", ".join(f"{float(w):.2f} x {c.words}" for w, c in zip(pool, kept, strict=True))
     lines.append(f"kept the blend {parts}: held-out loss {crossed:.4f} with weights from other folds")
     return kept, pool, lines
@@ -282,7 +266,7 @@ def _cross_fitted(candidates: Sequence[Candidate], judges: Sequence[Objective]) 
     for k in range(len(judges)):
         others = [j for j in range(len(judges)) if j != k]
         tables = [torch.cat([logits[j][m] for j in others]) for m in range(len(candidates))]
-        weights, _ = fit_pool(tables, _whole([judges[j] for j in others]))
+        weights = fit_pool(tables, _whole([judges[j] for j in others]))
         mixed = sum((w * z for w, z in zip(weights, logits[k], strict=True)), torch.zeros(()))
         losses.append(mean_loss([judges[k]], [mixed]))
     return sum(losses) / len(losses)

@@ -35,19 +35,9 @@ class CompositeHead(Head):
 
     def scores(self, X: Features) -> Tensor:
         """The pooled distribution or rates, [N, C] float64."""
-        weights = self._fitted()["weights"]
-        return self._pool([self._of(member, X) for member in self.members_], weights)
-
-    def predict_distribution(self, X: Features) -> Tensor:
-        """The pooled distribution, [N, C]; raises BadInput for a head of rates."""
-        return self.scores(X) if self.config.kind == "distribution" else super().predict_distribution(X)
-
-    def predict_rates(self, X: Features) -> Tensor:
-        """The pooled rates, [N, C]; raises BadInput for a head of distributions."""
-        return self.scores(X) if self.config.kind == "rates" else super().predict_rates(X)
-
-    def _of(self, member: Head, X: Features) -> Tensor:
-        return member.predict_distribution(X) if self.config.kind == "distribution" else member.predict_rates(X)
+        weights, rates = self._fitted()["weights"], self.config.kind == "rates"
+        said = [each.predict_rates(X) if rates else each.predict_distribution(X) for each in self.members_]
+        return self._pool(said, weights)
 
     def _pool(self, predicted: Sequence[Tensor], weights: Tensor) -> Tensor:
         return pooled(self.config.kind, [logits_of(self.config.kind, p) for p in predicted], weights)
@@ -94,8 +84,8 @@ def pooled(kind: ScoreKind, logits: Sequence[Tensor], weights: Tensor) -> Tensor
     return probabilities(kind, sum((w * z for w, z in zip(weights, logits, strict=True)), torch.zeros(())))
 
 
-def fit_pool(logits: Sequence[Tensor], objective: Objective) -> tuple[Tensor, float]:
-    """Weights [M], none below zero, of the pool with the least mean loss on rows kept out; and that loss.
+def fit_pool(logits: Sequence[Tensor], objective: Objective) -> Tensor:
+    """Weights [M], none below zero, of the pool with the least mean loss on rows kept out.
 
     logits: M of [N, C], of rows that no member was fitted on. The loss is convex in the weights.
     """
@@ -112,7 +102,7 @@ def fit_pool(logits: Sequence[Tensor], objective: Objective) -> tuple[Tensor, fl
     bounds = [(0.0, None)] * len(logits)
     options = {"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-8}
     found = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return torch.from_numpy(np.asarray(found.x)), float(found.fun)
+    return torch.from_numpy(np.asarray(found.x))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,14 +18,13 @@ from affectml.errors import BadInput
 from affectml.heads._adamw import AdamW
 from affectml.heads._blocks import Blocks
 from affectml.heads._linear import Standardiser, folds
-from affectml.heads._mlp import forward
+from affectml.heads._mlp import LAYERS, folded, forward
 from affectml.heads._pairs import Pairs, PromptBank, contrastive_loss
 from affectml.heads._texts import TextHead
 from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
 from affectml.heads.config import MOST_HIDDEN, TASKS, HeadConfig
 from affectml.heads.inputs import ArrayLike, Features, Rows, as_matrix, feature_parts, is_distribution
 
-_LAYERS = ("weight1", "bias1", "weight2", "bias2")
 _CHUNK = 65_536
 
 
@@ -73,8 +72,14 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         prompts: Sequence[ArrayLike] | None = None,
         captions: ArrayLike | None = None,
     ) -> None:
-        assert self.texts is not None  # see _checked
-        bank, own = self._bank(prompts), self._captions(captions, len(rows.X))
+        texts = cast("Tensor", self.texts)  # see _checked
+        labels, columns = texts.shape
+        bank = PromptBank.of(torch.split(texts, 1) if prompts is None else prompts, columns)
+        if len(bank.counts) != labels:
+            raise BadInput(f"prompts: texts of {len(bank.counts)} labels, expected {labels}")
+        own = None if captions is None else as_matrix(captions, "captions", torch.float32)
+        if own is not None and list(own.shape) != [len(rows.X), columns]:
+            raise BadInput(f"captions: expected shape {[len(rows.X), columns]}, got {list(own.shape)}")
         features, shares, mass = cast("Tensor | Blocks", rows.X), rows.targets, rows.mass[:, 0]
         held: Tensor | Blocks
         kept = torch.arange(len(features))
@@ -86,20 +91,16 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
             held, held_shares = features[left_out], shares[left_out]
         pairs = Pairs(shares[kept], mass[kept], bank, None if own is None else own[kept], self.config.positives)
         standard = Standardiser.of(features[kept])
-        layers, epochs, curve = self._learn(
-            standard.apply(features[kept], torch.float32),
-            pairs,
-            (standard.apply(held, torch.float32), held_shares),
-            generator,
-        )
-        raw, raw_bias = standard.fold(layers[0].T, layers[1])
-        self._state = {
-            "weight1": raw.T.contiguous(),
-            "bias1": raw_bias,
-            "weight2": layers[2].double(),
-            "bias2": layers[3].double(),
-        }
-        scale = self._calibrate(held, held_shares, rates=not is_distribution(shares))
+        table, judged = standard.apply(features[kept], torch.float32), standard.apply(held, torch.float32)
+        layers, epochs, curve = self._learn(table, pairs, texts, (judged, held_shares), generator)
+        self._state = folded(standard, layers)
+        # sharpness of the distribution on rows kept out and, where it learned rates, each label's rate
+        projected = self.project(held if isinstance(held, Tensor) else held.raw())
+        scale = _sharpness(projected @ normalize(texts).T, held_shares)
+        self._state["scale"] = torch.tensor(scale, dtype=torch.float64)
+        self._matcher = ZeroShotHead(texts, ZeroShotConfig(logit_scale=scale))
+        if not is_distribution(shares):
+            self._matcher.fit(projected, held_shares)
         self.report_ = {
             "rows": len(kept),
             "prevalence": shares[kept].mean(dim=0).tolist(),
@@ -119,51 +120,15 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
     def _per_cell(self) -> bool:
         return False
 
-    def _bank(self, prompts: Sequence[ArrayLike] | None) -> PromptBank:
-        """The texts to learn from: those given, else the labels' own."""
-        assert self.texts is not None
-        labels, columns = self.texts.shape
-        own = [self.texts[c : c + 1] for c in range(labels)]
-        bank = PromptBank.of(own if prompts is None else prompts, columns)
-        if len(bank.counts) != labels:
-            raise BadInput(f"prompts: texts of {len(bank.counts)} labels, expected {labels}")
-        return bank
-
-    def _captions(self, captions: ArrayLike | None, rows: int) -> Tensor | None:
-        assert self.texts is not None
-        if captions is None:
-            return None
-        own = as_matrix(captions, "captions", torch.float32)
-        wanted = [rows, self.texts.shape[1]]
-        if list(own.shape) != wanted:
-            raise BadInput(f"captions: expected shape {wanted}, got {list(own.shape)}")
-        return own
-
-    def _calibrate(self, held: Tensor | Blocks, shares: Tensor, *, rates: bool) -> float:
-        """Sharpness of the distribution on rows kept out and, where it learned rates, each label's rate."""
-        assert self.texts is not None
-        projected = self.project(held if isinstance(held, Tensor) else held.raw())
-        scale = _sharpness(projected @ normalize(self.texts).T, shares)
-        self._state["scale"] = torch.tensor(scale, dtype=torch.float64)
-        self._matcher = ZeroShotHead(self.texts, ZeroShotConfig(logit_scale=scale))
-        if rates:
-            self._matcher.fit(projected, shares)
-        return scale
-
     def project(self, X: Features) -> Tensor:
         """Where the images lie in the text space: unit rows [N, T], float64."""
-        state = self._fitted()
-        return torch.cat([self._project(part) for part in feature_parts(X, state["weight1"].shape[1], _CHUNK)])
-
-    def _project(self, part: Tensor) -> Tensor:
-        state = self._state
-        layers = (state["weight1"], state["bias1"], state["weight2"], state["bias2"])
-        return normalize(forward(part.double(), layers))
+        return self._asked(X, lambda places: places)
 
     def _asked(self, X: Features, ask: Callable[[Tensor], Tensor]) -> Tensor:
         """What is asked of where the images lie, some images at a time: places take more memory than answers."""
-        state = self._fitted()
-        return torch.cat([ask(self._project(part)) for part in feature_parts(X, state["weight1"].shape[1], _CHUNK)])
+        layers = [self._fitted()[key] for key in LAYERS]
+        parts = feature_parts(X, layers[0].shape[1], _CHUNK)
+        return torch.cat([ask(normalize(forward(part.double(), layers))) for part in parts])
 
     def scores(self, X: Features, texts: ArrayLike | None = None) -> Tensor:
         """Softmax over the labels of the sharpened cosines, [N, C]; with `texts` [K, T], over those, [N, K]."""
@@ -191,15 +156,13 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
     def from_tensors(cls, config: ContrastiveConfig, report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """A head of given weights: weight1 [H, D], bias1 [H], weight2 [T, H], bias2 [T], scale [], perhaps texts."""
         head = cls(tensors.pop("texts", None), config)
-        head.thresholds_, head.report_ = tensors.pop("thresholds", None), report
-        head._state = {key: tensors.pop(key) for key in head._state_keys()}
-        matcher = ZeroShotConfig(logit_scale=float(head._state["scale"]))
+        matcher: dict[str, Tensor] = {}
         if head.texts is not None:
-            saved: dict[str, Tensor] = {"texts": head.texts}
-            saved |= {key: tensors.pop(key) for key in ("slope", "intercept") if key in tensors}
-            head._matcher = ZeroShotHead.from_saved(dataclasses.asdict(matcher), {}, saved)
-        if tensors:
-            raise BadInput(f"unknown tensor {next(iter(tensors))!r}")
+            matcher = {key: tensors.pop(key) for key in ("slope", "intercept") if key in tensors}
+            matcher["texts"] = head.texts
+        head._restored(report, tensors)
+        if matcher:
+            head._matcher = ZeroShotHead.from_saved({"logit_scale": float(head._state["scale"])}, {}, matcher)
         return head
 
     def _match(self) -> ZeroShotHead:
@@ -215,14 +178,13 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         self,
         features: Tensor | Blocks,
         pairs: Pairs,
+        texts: Tensor,
         held: tuple[Tensor | Blocks, Tensor],
         generator: torch.Generator,
-    ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], int, list[float]]:
+    ) -> tuple[Sequence[Tensor], int, list[float]]:
         """Layers of the epoch with the lowest held-out cross-entropy, that epoch, and the loss of every epoch."""
         c = self.config
-        assert self.texts is not None
-        columns = self.texts.shape[1]
-        texts = normalize(self.texts)
+        columns, texts = texts.shape[1], normalize(texts)
         layers = (
             _uniform(c.hidden, features.shape[1], generator).requires_grad_(),
             torch.zeros(c.hidden, requires_grad=True),
@@ -249,18 +211,18 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
             with torch.no_grad():
-                cosines = torch.cat([normalize(forward(part, layers).double()) @ texts.T for part in _parts(held[0])])
+                parts = held[0].parts() if isinstance(held[0], Blocks) else [(None, held[0])]
+                cosines = torch.cat([normalize(forward(part, layers).double()) @ texts.T for _, part in parts])
                 found = _cross_entropy(cosines, held[1], _sharpness(cosines, held[1]))
             curve.append(found)
             if found < best_loss:
                 best, best_loss, best_epoch = copy.deepcopy(layers), found, epoch
             elif epoch - best_epoch >= c.patience:
                 break
-        detached = (best[0].detach(), best[1].detach(), best[2].detach(), best[3].detach())
-        return detached, best_epoch, curve
+        return [part.detach() for part in best], best_epoch, curve
 
     def _state_keys(self) -> tuple[str, ...]:
-        return (*_LAYERS, "scale")
+        return (*LAYERS, "scale")
 
     def _saved(self) -> dict[str, Tensor]:
         own = {} if self.texts is None else {"texts": self.texts}
@@ -281,15 +243,6 @@ def _epoch(features: Tensor | Blocks, batch_size: int, generator: torch.Generato
         return
     for rows in torch.split(torch.randperm(len(features), generator=generator), batch_size):
         yield rows, features[rows]
-
-
-def _parts(features: Tensor | Blocks) -> Iterator[Tensor]:
-    """All rows; those in blocks some at a time."""
-    if isinstance(features, Blocks):
-        for _, part in features.parts():
-            yield part
-    else:
-        yield features
 
 
 def _sharpness(cosines: Tensor, shares: Tensor) -> float:

@@ -10,7 +10,7 @@ from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._linear import Standardiser, fit_linear, precision
+from affectml.heads._linear import fit_linear
 from affectml.heads._material import Material
 from affectml.heads._objective import Objective, Sums
 from affectml.heads.base import Head
@@ -121,27 +121,16 @@ class DirichletHead(Head, name="dirichlet", learns=("distribution",)):
         if c.l2 is None:
             rows.need(2, "give val, or l2")
         people = rows.mass if rows.weights is not None else c.votes * rows.mass
-        standard, dtype = Standardiser.of(rows.X), precision(rows.X)
         held = None
         if rows.val is not None:
-            X, shares = rows.val
-            held = (standard.apply(X, dtype), _objective(shares, c.votes * alike(len(X))))
-        fitted = fit_linear(
-            standard.apply(rows.X, dtype),
-            _objective(rows.targets, people),
-            l2=c.l2,
-            val=held,
-            correction=torch.zeros(rows.targets.shape[1] + 1, dtype=torch.float64),
-            generator=generator,
-        )
-        weight, bias = standard.fold(fitted.weight, fitted.bias)
-        self._state = {"weight": weight, "bias": bias}
+            held = (rows.val[0], _objective(rows.val[1], c.votes * alike(len(rows.val[0]))))
+        objective = _objective(rows.targets, people)
+        self._state, chosen = fit_linear(rows.X, objective, l2=c.l2, val=held, generator=generator)
         self.report_ = {
             "rows": len(rows.X),
             "prevalence": rows.targets.mean(dim=0).tolist(),
             "mean_votes": float(people.mean()),
-            "l2": fitted.l2,
-            "held_out_loss": fitted.held_out_loss,
+            **chosen,
         }
         low, middle, high = self.certainty(rows.X).quantile(torch.tensor([0.05, 0.5, 0.95]).double()).tolist()
         self.report_ |= {
@@ -156,10 +145,6 @@ class DirichletHead(Head, name="dirichlet", learns=("distribution",)):
         """The mean of the predicted Dirichlet, [N, C] float64."""
         alpha, total = _alpha(self._logits(X))
         return alpha / total[:, None]
-
-    def predict_distribution(self, X: Features) -> Tensor:
-        """The mean of the predicted Dirichlet, [N, C] float64."""
-        return self.scores(X)
 
     def certainty(self, X: Features) -> Tensor:
         """The sum of the Dirichlet's parameters, [N]: how many people's votes the prediction is worth."""

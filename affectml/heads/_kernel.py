@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import torch
@@ -96,25 +97,11 @@ class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates",
             gamma, walked = space.choose(c.kernel, objective, held, budget)
         else:
             gamma, walked = c.gamma, Walked(c.l2, float("nan"), ())
-        self._finish(space, standard, objective, gamma, walked.l2)
-        self.report_ = {
-            "rows": len(rows.X),
-            "prevalence": rows.targets.mean(dim=0).tolist(),
-            "landmarks": len(space.landmarks),
-            "gamma": gamma,
-            "l2": walked.l2,
-            "held_out_loss": walked.loss if walked.tried else None,
-            "fits": budget.used + 1,
-        }
-
-    def _finish(
-        self, space: "KernelSpace", standard: Standardiser, objective: Objective, gamma: float, l2: float
-    ) -> None:
-        kernel_map = space.map(self.config.kernel, gamma)
+        kernel_map = space.map(c.kernel, gamma)
         path = space.path(space.table(kernel_map), objective)
-        path.step(l2)
+        path.step(walked.l2)
         weight, bias = path.split()
-        if self.config.loss == "log":
+        if c.loss == "log":
             weight, bias = objective.centred(weight, bias)
         self._state = {
             "landmarks": space.landmarks,
@@ -124,18 +111,19 @@ class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates",
             "mean": standard.mean,
             "deviation": standard.deviation,
         }
+        self.report_ = {
+            "rows": len(rows.X),
+            "prevalence": rows.targets.mean(dim=0).tolist(),
+            "landmarks": len(space.landmarks),
+            "gamma": gamma,
+            "l2": walked.l2,
+            "held_out_loss": walked.loss if walked.logits else None,
+            "fits": budget.used + 1,
+        }
 
     def scores(self, X: Features) -> Tensor:
         """The predicted distribution or rates, [N, C] float64."""
         return probabilities(self.config.kind, self._logits(X))
-
-    def predict_distribution(self, X: Features) -> Tensor:
-        """The predicted distribution, [N, C]; raises BadInput for a head of rates."""
-        return self.scores(X) if self.config.kind == "distribution" else super().predict_distribution(X)
-
-    def predict_rates(self, X: Features) -> Tensor:
-        """The predicted rates, [N, C]; raises BadInput for a head of distributions."""
-        return self.scores(X) if self.config.kind == "rates" else super().predict_rates(X)
 
     def _logits(self, X: Features) -> Tensor:
         state = self._fitted()
@@ -146,11 +134,9 @@ class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates",
         out = []
         for part in in_parts(standard.apply(features, torch.float64), _CHUNK):
             raw = kernel_map.values(part) @ state["coefficients"] + state["bias"]
-            out.append(self._read(raw))
+            kind, log = self.config.kind, self.config.loss == "log"
+            out.append(raw if log else logits_of(kind, clipped(kind, raw)))
         return torch.cat(out)
-
-    def _read(self, raw: Tensor) -> Tensor:
-        return raw if self.config.loss == "log" else logits_of(self.config.kind, clipped(self.config.kind, raw))
 
     def _state_keys(self) -> tuple[str, ...]:
         return ("landmarks", "coefficients", "bias", "gamma", "mean", "deviation")
@@ -167,19 +153,18 @@ class KernelSpace:
         else:
             count = min(config.landmarks, len(rows))
             self.landmarks = rows[torch.randperm(len(rows), generator=generator)[:count].sort().values]
-        self._squared: Tensor | None = None
         self._last: KernelMap | None = None
+
+    @cached_property
+    def squared(self) -> Tensor:
+        """Squared distances of the landmarks to each other."""
+        return squared_distances(self.landmarks, self.landmarks)
 
     def map(self, kernel: KernelName, gamma: float) -> KernelMap:
         """The kernel's feature map on these landmarks; the last one is kept."""
         if self._last is None or (self._last.kernel, self._last.gamma) != (kernel, gamma):
-            self._last = KernelMap.of(kernel, gamma, self.landmarks, self._distances())
+            self._last = KernelMap.of(kernel, gamma, self.landmarks, self.squared)
         return self._last
-
-    def _distances(self) -> Tensor:
-        if self._squared is None:
-            self._squared = squared_distances(self.landmarks, self.landmarks)
-        return self._squared
 
     def table(self, kernel_map: KernelMap) -> Tensor:
         """phi of the training rows, float32."""
@@ -220,7 +205,7 @@ class KernelSpace:
         found: dict[float, Walked] = {}
 
         def measure(gamma: float) -> float | None:
-            rough = KernelMap.of(kernel, gamma, self.landmarks, self._distances(), torch.float32)
+            rough = KernelMap.of(kernel, gamma, self.landmarks, self.squared, torch.float32)
             rows = splits(rough, SEARCH_FOLDS)
             # widths that are neighbours like neighbouring penalties: from one step before the best so far
             near = min(found.values(), key=lambda walked: walked.loss).l2 if found else grid[0]
@@ -235,7 +220,7 @@ class KernelSpace:
 
         best: float | None = gammas[0]
         if len(gammas) > 1:
-            best, _ = climb(gammas, start, measure)
+            best = climb(gammas, start, measure)
         if best is None:
             return gammas[start], Walked(grid[0], float("nan"), ())
         if val is not None and best in found:

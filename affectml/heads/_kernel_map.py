@@ -71,20 +71,13 @@ class KernelMap:
 
     @classmethod
     def of(
-        cls,
-        kernel: KernelName,
-        gamma: float,
-        landmarks: Tensor,
-        squared: Tensor | None = None,
-        dtype: torch.dtype = torch.float64,
+        cls, kernel: KernelName, gamma: float, landmarks: Tensor, squared: Tensor, dtype: torch.dtype = torch.float64
     ) -> "KernelMap":
-        """The map for these landmarks; `squared` are their distances to each other, where already known.
+        """The map for these landmarks; `squared` are their distances to each other.
 
         dtype: what eigenvectors are found in. float32 takes half the time, leaves more directions out, and is good
         enough to compare widths.
         """
-        if squared is None:
-            squared = squared_distances(landmarks, landmarks)
         values = kernel_of(squared.clone(), kernel, gamma, landmarks.shape[1])
         if len(landmarks) <= _EIGEN_ROWS:
             size, direction = torch.linalg.eigh(values.to(dtype))

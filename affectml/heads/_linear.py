@@ -84,16 +84,6 @@ def _moments(features: Blocks) -> tuple[Tensor, Tensor]:
     return about.double() + off, square - len(features) * off.square()
 
 
-@dataclass(frozen=True)
-class LinearFit:
-    """weight [D, C] and bias [C] on standardised features, float64; l2, and the loss on the rows kept out."""
-
-    weight: Tensor
-    bias: Tensor
-    l2: float
-    held_out_loss: float | None
-
-
 def precision(features: Tensor | Blocks) -> torch.dtype:
     """float64 while the features are small enough for it to cost little."""
     return torch.float64 if features.numel() <= BIG else torch.float32
@@ -105,26 +95,37 @@ def fit_linear(
     *,
     l2: float | None,
     val: tuple[Tensor | Blocks, Objective] | None,
-    correction: Tensor,
     generator: torch.Generator,
-) -> LinearFit:
-    """Fit on standardised features [N, D]; with l2 None, the grid is walked from strong to weak.
+    correction: Tensor | float = 0.0,
+) -> tuple[dict[str, Tensor], dict[str, float | None]]:
+    """Fit on features [N, D], standardised here; with l2 None, the grid is walked from strong to weak.
 
     Each step starts from the last one's weights, and the walk ends after two steps worse than the best. The
     loss that decides is that of `val` or, without one, of five folds left out in turn, after which the head is
-    fitted on all rows. Rows of `val` are never fitted on. correction: what is taken off the logits [C] before
-    `val` judges them, where `objective` weighs labels and `val` does not.
+    fitted on all rows. Rows of `val` are never fitted on. correction: what is taken off the logits [C], also
+    before `val` judges them, where `objective` weighs labels and `val` does not.
+
+    Returns the head's weight [D, C] and bias [C], float64, and what it reports: l2 and the loss on rows kept out.
     """
+    standard, dtype = Standardiser.of(features), precision(features)
+    features = standard.apply(features, dtype)
     curvature = Curvature.of_axes(features)
     whole = L2Path(features, objective, curvature)
+    held = None if val is None else (standard.apply(val[0], dtype), val[1])
+
+    def found(l2: float, loss: float | None) -> tuple[dict[str, Tensor], dict[str, float | None]]:
+        weight, bias = objective.centred(*whole.split())
+        weight, bias = standard.fold(weight, bias - correction)
+        return {"weight": weight, "bias": bias}, {"l2": l2, "held_out_loss": loss}
+
     if l2 is not None:
         whole.step(l2)
-        return whole.result(l2, None if val is None else whole.loss(*val, correction))
-    if val is not None:
-        paths, held_out = [whole], [val]
+        return found(l2, None if held is None else whole.loss(*held, correction))
+    judged = correction
+    if held is not None:
+        paths, held_out = [whole], [held]
     else:
-        paths, held_out = [], []
-        correction = torch.zeros_like(correction)  # the folds left out weigh labels as the fit does
+        paths, held_out, judged = [], [], 0.0  # the folds left out weigh labels as the fit does
         for kept, left_out in folds(objective.positive, FOLDS, generator):
             if not objective.rows(kept).total > 0:
                 continue  # every row kept weighs nothing
@@ -134,21 +135,21 @@ def fit_linear(
     if isinstance(features, Blocks) and len(features) >= 4 * SAMPLE:
         # more rows want no stronger penalty: some of them tell where to begin, for a step's room
         few, few_masses = _sample(cast("Blocks", paths[0].features), paths[0].objective)
-        best = _walked([L2Path(Blocks(few), few_masses, curvature)], held_out[:1], grid, correction)[0]
+        best = _walked([L2Path(Blocks(few), few_masses, curvature)], held_out[:1], grid, judged)[0]
         grid = grid[max(0, grid.index(best) - 1) :]
-    best, best_loss, best_state = _walked(paths, held_out, grid, correction)
-    if val is not None:
+    best, best_loss, best_state = _walked(paths, held_out, grid, judged)
+    if held is not None:
         whole.settle(best, best_state)
     else:
         whole.step(best)
-    return whole.result(best, best_loss)
+    return found(best, best_loss)
 
 
 def _walked(
     paths: Sequence["L2Path"],
     held_out: Sequence[tuple[Tensor | Blocks, Objective]],
     grid: Sequence[float],
-    correction: Tensor,
+    correction: Tensor | float,
 ) -> tuple[float, float, Tensor]:
     """The L2 with the least mean loss on rows kept out, that loss, and where the first path was then."""
     best, best_loss, worse = grid[0], math.inf, 0
@@ -224,7 +225,7 @@ class L2Path:
         """Weights [D, C] and biases [C]."""
         return self.parameters[:-1], self.parameters[-1]
 
-    def loss(self, features: Tensor | Blocks, objective: Objective, correction: Tensor) -> float:
+    def loss(self, features: Tensor | Blocks, objective: Objective, correction: Tensor | float) -> float:
         """The mean loss of rows kept out."""
         if isinstance(features, Blocks):
             parts = ((objective.part(here), self.logits(part)) for here, part in features.parts())
@@ -236,10 +237,6 @@ class L2Path:
     def logits(self, features: Tensor) -> Tensor:
         weight, bias = self.split()
         return torch.addmm(bias.to(features.dtype), features, weight.to(features.dtype)).double()
-
-    def result(self, l2: float, held_out_loss: float | None) -> LinearFit:
-        weight, bias = self.objective.centred(*self.split())
-        return LinearFit(weight, bias, l2, held_out_loss)
 
 
 def _sweep_of(features: Tensor | Blocks, objective: Objective) -> Sweep:

@@ -5,17 +5,19 @@ setting after another; rows in blocks with all settings at once, see `_together`
 """
 
 import math
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear, relu
 
 from affectml.heads._adamw import AdamW
+from affectml.heads._linear import Standardiser
 from affectml.heads._objective import Objective
 
 WEIGHT_DECAY_GRID = (1.0, 0.1, 0.01)
+LAYERS = ("weight1", "bias1", "weight2", "bias2")  # as heads save them
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,24 @@ class MLPFit:
     curve: the loss on `val` after each epoch that was run; the layers are those of number `epochs`, from 1.
     """
 
-    layers: tuple[Tensor, Tensor, Tensor, Tensor]
+    layers: tuple[Tensor, ...]
     setting: Setting
     epochs: int
     held_out_loss: float
     curve: tuple[float, ...]
 
 
-def forward(features: Tensor, layers: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+def forward(features: Tensor, layers: Sequence[Tensor]) -> Tensor:
     """Logits [N, C], without dropout."""
     weight1, bias1, weight2, bias2 = layers
     return linear(relu(linear(features, weight1, bias1)), weight2, bias2)
+
+
+def folded(standard: Standardiser, layers: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Layers by name, float64, that do on raw features what the given ones do on standardised ones."""
+    weight1, bias1, weight2, bias2 = layers
+    raw, raw_bias = standard.fold(weight1.T, bias1)
+    return dict(zip(LAYERS, (raw.T.contiguous(), raw_bias, weight2.double(), bias2.double()), strict=True))
 
 
 def fit_mlp(
@@ -71,26 +80,15 @@ def fit_mlp(
     correction: what is taken off the logits [C] before `val` judges them. Every setting starts from the same initial
     weights and meets the same batches.
     """
-    state = generator.get_state()
-    fits = []
-    for setting in options.settings:
-        generator.set_state(state)
-        fits.append(_fit_once(features, objective, val, correction, options, setting, generator))
-    return min(fits, key=lambda fit: fit.held_out_loss)
-
-
-def _fit_once(
-    features: Tensor,
-    objective: Objective,
-    val: tuple[Tensor, Objective],
-    correction: Tensor,
-    options: MLPOptions,
-    setting: Setting,
-    generator: torch.Generator,
-) -> MLPFit:
+    if len(options.settings) > 1:
+        state, fits = generator.get_state(), []
+        for each in options.settings:
+            generator.set_state(state)
+            fits.append(fit_mlp(features, objective, val, correction, replace(options, settings=(each,)), generator))
+        return min(fits, key=lambda fit: fit.held_out_loss)
+    [setting] = options.settings
     rows, columns = features.shape
     labels = objective.positive.shape[1]
-    intercept = objective.intercept().float()
     mean_mass = objective.total / rows
     masses = objective.to(torch.float32)
     val_features, val_objective = val
@@ -98,7 +96,7 @@ def _fit_once(
         he_uniform(options.hidden, columns, generator),
         torch.zeros(options.hidden),
         torch.zeros(labels, options.hidden),  # the head starts as the prior
-        intercept.clone(),
+        objective.intercept().float(),
     )
     decays = [((layers[0], layers[2]), setting.weight_decay), ((layers[1], layers[3]), 0.0)]
     optimiser = AdamW(decays, setting.learning_rate)
@@ -126,7 +124,7 @@ def _fit_once(
             best, best_loss, best_epoch = tuple(part.clone() for part in layers), held_out, epoch
         elif epoch - best_epoch >= options.patience:
             break
-    return MLPFit(cast("tuple[Tensor, Tensor, Tensor, Tensor]", best), setting, best_epoch, best_loss, tuple(curve))
+    return MLPFit(best, setting, best_epoch, best_loss, tuple(curve))
 
 
 def he_uniform(out: int, into: int, generator: torch.Generator) -> Tensor:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from affectml.errors import BadInput
 from affectml.heads._blocks import Blocks
-from affectml.heads._linear import Standardiser, fit_linear, folds, precision
-from affectml.heads._mlp import WEIGHT_DECAY_GRID, MLPOptions, Setting, fit_mlp, forward
+from affectml.heads._linear import Standardiser, fit_linear, folds
+from affectml.heads._mlp import LAYERS, WEIGHT_DECAY_GRID, MLPOptions, Setting, fit_mlp, folded, forward
 from affectml.heads._objective import Objective
 from affectml.heads._together import fit_together
 from affectml.heads.base import Head
@@ -51,11 +51,6 @@ class NeuralConfig(HeadConfig):
     batch_size: PositiveInt | None = None
     max_epochs: PositiveInt = 200
     patience: PositiveInt = 10
-
-    def __post_init__(self) -> None:
-        for name in ("dropout", "weight_decay", "learning_rate"):
-            if isinstance(getattr(self, name), list):  # as JSON has it
-                object.__setattr__(self, name, tuple(getattr(self, name)))
 
     def layer_options(self, large: bool) -> MLPOptions:
         """What fits a hidden layer; large: whether X is read in blocks."""
@@ -118,7 +113,6 @@ class NeuralHead(Head):
         objective = self._objective(shares, mass, label_weights)
         if not objective.total > 0:
             raise BadInput("weights: every row that is fitted on weighs nothing")
-        standard = Standardiser.of(features)
         correction = label_weights.log()
         self.report_ = {
             "rows": len(features),
@@ -126,67 +120,37 @@ class NeuralHead(Head):
             "label_weights": label_weights.tolist(),
         }
         if held is not None and self.config.hidden:
-            self._fit_hidden(features, objective, held, standard, correction, generator)
+            self._fit_hidden(features, objective, held, correction, generator)
         else:
-            self._fit_linear(features, objective, held, standard, correction, generator)
+            self._state, chosen = fit_linear(
+                features, objective, l2=self.config.l2, val=held, generator=generator, correction=correction
+            )
+            self.report_ |= chosen
 
     def _judged(self, shares: Tensor) -> Objective:
         """Rows kept out, judged as the head will be: every row alike, no balance."""
         return self._objective(shares, alike(len(shares)), torch.ones(shares.shape[1], dtype=torch.float64))
-
-    def _fit_linear(
-        self,
-        features: Tensor | Blocks,
-        objective: Objective,
-        val: tuple[Tensor | Blocks, Objective] | None,
-        standard: Standardiser,
-        correction: Tensor,
-        generator: torch.Generator,
-    ) -> None:
-        dtype = precision(features)
-        pair = None if val is None else (standard.apply(val[0], dtype), val[1])
-        fitted = fit_linear(
-            standard.apply(features, dtype),
-            objective,
-            l2=self.config.l2,
-            val=pair,
-            correction=correction,
-            generator=generator,
-        )
-        weight, bias = standard.fold(fitted.weight, fitted.bias - correction)
-        self._state = {"weight": weight, "bias": bias}
-        self.report_ |= {"l2": fitted.l2, "held_out_loss": fitted.held_out_loss}
 
     def _fit_hidden(
         self,
         features: Tensor | Blocks,
         objective: Objective,
         val: tuple[Tensor | Blocks, Objective],
-        standard: Standardiser,
         correction: Tensor,
         generator: torch.Generator,
     ) -> None:
-        options = self.config.layer_options(large=isinstance(features, Blocks))
-        rest = correction.float(), options, generator
-        if isinstance(features, Blocks):
-            held: Tensor | Blocks = standard.apply(val[0], torch.float32)
-            fitted = fit_together(standard.apply(features, torch.float32), objective, (held, val[1]), *rest)
+        standard = Standardiser.of(features)
+        table, held = standard.apply(features, torch.float32), standard.apply(val[0], torch.float32)
+        rest = correction.float(), self.config.layer_options(large=isinstance(table, Blocks)), generator
+        if isinstance(table, Blocks):
+            fitted = fit_together(table, objective, (held, val[1]), *rest)
         else:
-            few = standard.apply(cast("Tensor", val[0]), torch.float32)
-            fitted = fit_mlp(standard.apply(features, torch.float32), objective, (few, val[1]), *rest)
-        weight1, bias1, weight2, bias2 = fitted.layers
-        raw, raw_bias = standard.fold(weight1.T, bias1)
-        self._state = {
-            "weight1": raw.T.contiguous(),
-            "bias1": raw_bias,
-            "weight2": weight2.double(),
-            "bias2": bias2.double() - correction,
-        }
-        chosen = {"weight_decay"} | {
-            n for n in ("learning_rate", "dropout") if isinstance(getattr(self.config, n), tuple)
-        }
+            fitted = fit_mlp(table, objective, (cast("Tensor", held), val[1]), *rest)
+        self._state = folded(standard, fitted.layers)
+        self._state["bias2"] -= correction
+        searched = [n for n in ("learning_rate", "dropout") if isinstance(getattr(self.config, n), tuple)]
         self.report_ |= {
-            **{name: value for name, value in dataclasses.asdict(fitted.setting).items() if name in chosen},
+            **{name: getattr(fitted.setting, name) for name in ("weight_decay", *searched)},
             "epochs": fitted.epochs,
             "held_out_loss": fitted.held_out_loss,
             "held_out_curve": list(fitted.curve),
@@ -196,14 +160,10 @@ class NeuralHead(Head):
         """Logits [N, C] in float64, in chunks so that memory stays bounded."""
         state = self._fitted()
         columns = state["weight1"].shape[1] if self.config.hidden else state["weight"].shape[0]
-        parts = []
-        for part in feature_parts(X, columns, _CHUNK):
-            if self.config.hidden:
-                layers = cast("tuple[Tensor, Tensor, Tensor, Tensor]", tuple(state[k] for k in self._state_keys()))
-                parts.append(forward(part.double(), layers))
-            else:
-                parts.append(torch.addmm(state["bias"], part.double(), state["weight"]))
-        return torch.cat(parts)
+        parts = (part.double() for part in feature_parts(X, columns, _CHUNK))
+        if self.config.hidden:
+            return torch.cat([forward(part, [state[key] for key in LAYERS]) for part in parts])
+        return torch.cat([torch.addmm(state["bias"], part, state["weight"]) for part in parts])
 
     def _state_keys(self) -> tuple[str, ...]:
-        return ("weight1", "bias1", "weight2", "bias2") if self.config.hidden else ("weight", "bias")
+        return LAYERS if self.config.hidden else ("weight", "bias")

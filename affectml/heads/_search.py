@@ -8,8 +8,6 @@ from torch import Tensor
 from affectml.heads._linear import L2Path
 from affectml.heads._objective import Objective
 
-PATIENCE = 1  # grid steps that may be worse than the best before a walk ends
-
 
 @dataclass(frozen=True)
 class Fold:
@@ -43,7 +41,6 @@ class Walked:
     l2: float
     loss: float
     logits: tuple[Tensor, ...]
-    tried: tuple[tuple[float, float], ...] = ()
 
 
 def walk(
@@ -59,8 +56,6 @@ def walk(
     """
     paths = [path_of(s.features, s.objective) for s in splits]
     best: Walked | None = None
-    tried: list[tuple[float, float]] = []
-    worse = 0
     for l2 in grid:
         if not budget.take(len(splits)):
             break
@@ -69,14 +64,10 @@ def walk(
             path.step(l2)
             logits.append(path.logits(split.held_features))
         loss = mean_loss([s.held_objective for s in splits], logits)
-        tried.append((l2, loss))
-        if best is None or loss < best.loss:
-            best, worse = Walked(l2, loss, tuple(logits)), 0
-        else:
-            worse += 1
-            if worse >= PATIENCE:
-                break
-    return None if best is None else Walked(best.l2, best.loss, best.logits, tuple(tried))
+        if best is not None and not loss < best.loss:
+            break
+        best = Walked(l2, loss, tuple(logits))
+    return best
 
 
 def mean_loss(objectives: Sequence[Objective], logits: Sequence[Tensor]) -> float:
@@ -85,10 +76,8 @@ def mean_loss(objectives: Sequence[Objective], logits: Sequence[Tensor]) -> floa
     return sum(losses) / len(losses)
 
 
-def climb(
-    values: Sequence[float], start: int, measure: Callable[[float], float | None]
-) -> tuple[float | None, dict[float, float]]:
-    """Hill climbing on an ordered grid: the best value found, and the loss of each value measured.
+def climb(values: Sequence[float], start: int, measure: Callable[[float], float | None]) -> float | None:
+    """Hill climbing on an ordered grid: the best value found, None where none could be measured.
 
     From `start`, both neighbours, then onward on the better side while the loss falls. `measure` returns None
     where its budget is spent, which ends the climb.
@@ -105,7 +94,7 @@ def climb(
         return True
 
     if not look(start):
-        return None, losses
+        return None
     look(start + 1)
     look(start - 1)
     at = min((i for i in (start - 1, start, start + 1) if 0 <= i < len(values) and values[i] in losses),
@@ -113,7 +102,7 @@ def climb(
     step = at - start
     while step and look(at + step) and losses[values[at + step]] < losses[values[at]]:
         at += step
-    return min(losses, key=lambda value: losses[value]), losses
+    return min(losses, key=lambda value: losses[value])
 
 
 def folds_of(features: Tensor, objective: Objective, parts: Sequence[tuple[Tensor, Tensor]]) -> list[Fold]:

@@ -6,12 +6,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads.inputs import ArrayLike, as_matrix
+from affectml.heads.inputs import ArrayLike, as_matrix, refuse_rows
 
 Floats = NDArray[np.float64]
 
 _GLOBAL_CANDIDATES = 200
 _SWEEPS = 5
+_NO_PROBABILITY = "has a value outside 0..1; give probabilities"
 
 
 def choose_thresholds(scores: ArrayLike, sets: ArrayLike, *, shrinkage: float = 50.0) -> Tensor:
@@ -36,18 +37,13 @@ def choose_thresholds(scores: ArrayLike, sets: ArrayLike, *, shrinkage: float = 
     Raises:
         BadInput: for shapes that differ, scores outside 0..1, or sets that are not 0/1.
     """
-    score_table = as_matrix(scores, "scores", torch.float64)
-    set_table = as_matrix(sets, "sets", torch.float64)
+    score_table, set_table = as_matrix(scores, "scores", torch.float64), as_matrix(sets, "sets", torch.float64)
     if score_table.shape != set_table.shape:
         raise BadInput(
             f"sets: expected one 0/1 cell per score, shape {list(score_table.shape)}, got {list(set_table.shape)}"
         )
-    odd = ((set_table != 0) & (set_table != 1)).any(dim=1)
-    if odd.any():
-        raise BadInput(f"sets: row {int(odd.long().argmax())} has a value that is neither 0 nor 1")
-    outside = ((score_table < 0) | (score_table > 1)).any(dim=1)
-    if outside.any():
-        raise BadInput(f"scores: row {int(outside.long().argmax())} has a value outside 0..1; give probabilities")
+    refuse_rows((set_table != 0) & (set_table != 1), "sets", "has a value that is neither 0 nor 1")
+    refuse_rows((score_table < 0) | (score_table > 1), "scores", _NO_PROBABILITY)
     if not shrinkage >= 0:
         raise BadInput(f"shrinkage: expected a number of positives, at least 0, got {shrinkage}")
     score, truth = score_table.numpy(), set_table.numpy()
@@ -56,10 +52,10 @@ def choose_thresholds(scores: ArrayLike, sets: ArrayLike, *, shrinkage: float = 
     positives = truth.sum(axis=0)
     # shrinkage 0 would make 0/0 of a label without positives: it keeps the common threshold
     trust = np.divide(positives, positives + shrinkage, out=np.zeros_like(positives), where=positives > 0)
-    drawn = _expit(trust * _logit(own) + (1 - trust) * _logit(np.full_like(own, common)))
+    logits = trust * _logit(own) + (1 - trust) * _logit(np.full_like(own, common))
     # exact where nothing is drawn: a cut above 1, which lets nothing in, does not survive the logit
     exact = [(trust == 0) | (own == common), trust == 1]
-    return torch.from_numpy(np.select(exact, [np.full_like(own, common), own], drawn))
+    return torch.from_numpy(np.select(exact, [np.full_like(own, common), own], 1 / (1 + np.exp(-logits))))
 
 
 def expected_f1_thresholds(rates: ArrayLike) -> Tensor:
@@ -80,9 +76,7 @@ def expected_f1_thresholds(rates: ArrayLike) -> Tensor:
         BadInput: for values outside 0..1.
     """
     table = as_matrix(rates, "rates", torch.float64)
-    outside = ((table < 0) | (table > 1)).any(dim=1)
-    if outside.any():
-        raise BadInput(f"rates: row {int(outside.long().argmax())} has a value outside 0..1; give probabilities")
+    refuse_rows((table < 0) | (table > 1), "rates", _NO_PROBABILITY)
     summed = table.sort(dim=0, descending=True).values.cumsum(dim=0)
     let_in = torch.arange(1, len(table) + 1, dtype=torch.float64)[:, None]
     best = (2 * summed / (summed[-1] + let_in)).max(dim=0).values
@@ -172,7 +166,3 @@ def _between(values: Floats) -> Floats:
 def _logit(p: Floats) -> Floats:
     p = np.clip(p, 1e-12, 1 - 1e-12)
     return np.asarray(np.log(p) - np.log1p(-p))
-
-
-def _expit(z: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-z)))

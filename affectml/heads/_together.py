@@ -12,7 +12,7 @@ has few. What differs from one head on few rows (`_mlp`):
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -164,14 +164,13 @@ def fit_together(
         place = min(range(len(losses)), key=losses.__getitem__)
         if best is None or losses[place] < best.held_out_loss:
             layers = heads.mean.of(torch.tensor([place])).each()
-            best = MLPFit((layers[0][0], layers[1][0], layers[2][0], layers[3][0]), heads.settings[place], epoch,
-                          losses[place], ())  # fmt: skip
+            best = MLPFit(tuple(each[0] for each in layers), heads.settings[place], epoch, losses[place], ())
         elif epoch - best.epochs >= options.patience:
             break
         if len(places := staying(heads.settings, losses, epoch)) < len(losses):
             heads.keep(places)
     assert best is not None
-    return MLPFit(best.layers, best.setting, best.epochs, best.held_out_loss, tuple(curves[best.setting]))
+    return replace(best, curve=tuple(curves[best.setting]))
 
 
 def staying(settings: Sequence[Setting], losses: Sequence[float], epoch: int) -> list[int]:

@@ -9,7 +9,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._linear import Standardiser, fit_linear, precision
+from affectml.heads._linear import fit_linear
 from affectml.heads._material import Material
 from affectml.heads._set_model import SetObjective, best_sets, joint, log_symmetric, size_distribution
 from affectml.heads.base import Head
@@ -88,28 +88,18 @@ class TopKHead(SetHead, name="topk", learns=("rates", "sets"), takes=("k",)):
             raise BadInput(f"k: {c.k} labels asked for, but there are {inside.shape[1]}; choose a smaller k")
         if c.l2 is None:
             rows.need(2, "give val, or l2")
-        most = _largest(inside)
-        standard, dtype = Standardiser.of(rows.X), precision(rows.X)
+        most = max(1, int((inside > 0).sum(dim=1).max()))  # sizes cut short would contradict the labels that make them
         held = None
         if rows.val is not None:
-            X, judged = rows.val
-            held = (standard.apply(X, dtype), SetObjective.of(judged, alike(len(X)), most))
-        fitted = fit_linear(
-            standard.apply(rows.X, dtype),
-            SetObjective.of(inside, rows.mass, most),
-            l2=c.l2,
-            val=held,
-            correction=torch.zeros(inside.shape[1] + most + 1, dtype=torch.float64),
-            generator=generator,
-        )
-        weight, bias = standard.fold(fitted.weight, fitted.bias)
-        self._state = {"weight": weight, "bias": bias, "labels": torch.tensor(inside.shape[1])}
+            held = (rows.val[0], SetObjective.of(rows.val[1], alike(len(rows.val[0])), most))
+        objective = SetObjective.of(inside, rows.mass, most)
+        fitted, chosen = fit_linear(rows.X, objective, l2=c.l2, val=held, generator=generator)
+        self._state = {**fitted, "labels": torch.tensor(inside.shape[1])}
         self.report_ = {
             "rows": len(rows.X),
             "prevalence": inside.mean(dim=0).tolist(),
             "sizes": size_distribution(inside, most).mean(dim=0).tolist(),
-            "l2": fitted.l2,
-            "held_out_loss": fitted.held_out_loss,
+            **chosen,
         }
 
     @classmethod
@@ -123,12 +113,8 @@ class TopKHead(SetHead, name="topk", learns=("rates", "sets"), takes=("k",)):
         return super().from_saved(config, report | ({} if loss == "cardinality" else {"loss": loss}), tensors)
 
     def scores(self, X: Features) -> Tensor:
-        """Each label's chance to be in the image's set, [N, C] float64."""
+        """Each label's chance to be in the image's set, [N, C] float64: rates of images, not of people."""
         return joint(*self._logits(X)).sum(dim=2).clamp(0, 1)
-
-    def predict_rates(self, X: Features) -> Tensor:
-        """The same as `scores`: rates of images that have the label, not of people who choose it."""
-        return self.scores(X)
 
     def predict_sets(self, X: Features, k: int | None = None, *, levels: Array | None = None) -> Tensor:
         """Label sets as 0/1 int64 [N, C]: the k likeliest labels, or the set of the highest expected F1.
@@ -168,8 +154,3 @@ class TopKHead(SetHead, name="topk", learns=("rates", "sets"), takes=("k",)):
 
     def _state_keys(self) -> tuple[str, ...]:
         return ("weight", "bias", "labels")
-
-
-def _largest(inside: Tensor) -> int:
-    """The largest set size that any row may have: sizes cut short would contradict the labels that make them."""
-    return max(1, int((inside > 0).sum(dim=1).max()))

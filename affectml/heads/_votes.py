@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads.inputs import ArrayLike, as_matrix
+from affectml.heads.inputs import ArrayLike, as_matrix, refuse_rows
 
 
 def vote_weights(people: ArrayLike, rho: float) -> Tensor:
@@ -28,10 +28,8 @@ def vote_weights(people: ArrayLike, rho: float) -> Tensor:
         raise BadInput(f"rho: expected 0 (every vote counts) to 1 (every image counts once), got {rho!r}")
     flat = people[:, None] if people.ndim == 1 else people
     n = as_matrix(flat, "people", torch.float64)
-    if (n < 0).any():
-        raise BadInput(f"people: row {int((n < 0).any(dim=1).long().argmax())} is negative")
-    found = n / (1 + (n - 1) * rho).clamp(min=1e-300)
-    found = torch.where(n > 0, found, torch.zeros_like(n))
+    refuse_rows(n < 0, "people", "is negative")
+    found = torch.where(n > 0, n / (1 + (n - 1) * rho).clamp(min=1e-300), 0.0)
     return found[:, 0] if people.ndim == 1 else found
 
 

@@ -81,11 +81,9 @@ class ZeroShotHead(TextHead, name="zero_shot", learns=TASKS):
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """The head that `save` wrote; see Head.from_saved."""
         head = cls(tensors.pop("texts"), ZeroShotConfig.from_saved(config))
+        if set(tensors) - {"thresholds"}:
+            return head._restored(report, tensors)
         head.thresholds_, head.report_ = tensors.pop("thresholds", None), report
-        if tensors:
-            head._state = {key: tensors.pop(key) for key in head._state_keys()}
-        if tensors:
-            raise BadInput(f"unknown tensor {next(iter(tensors))!r}")
         return head
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -21,7 +21,7 @@ from affectml.heads._material import Material
 from affectml.heads._saving import write_head
 from affectml.heads._threads import one_thread_if_small
 from affectml.heads._thresholds import apply_thresholds, choose_thresholds
-from affectml.heads.config import MULTILABEL, TASKS, TRAIN_OPTIONS, HeadConfig, Task, TrainOption, Wanted, default_of
+from affectml.heads.config import MULTILABEL, TASKS, TRAIN_OPTIONS, HeadConfig, Task, TrainOption, Wanted, defaults_of
 from affectml.heads.inputs import (
     ArrayLike,
     Features,
@@ -36,15 +36,6 @@ from affectml.heads.inputs import (
 from affectml.heads.kinds import SCORE_KINDS, ScoreKind, logits_of, masses, refuse_distributions
 from affectml.heads.promise import Array, Asked, Family, Promise, family_scores, make_promise
 
-# What classes said of themselves once, and what says it now.
-GONE = {
-    "uses_thresholds": "a head that decides its sets itself extends affectml.heads.SetHead",
-    "needs_texts": "a head that compares images with texts extends affectml.heads.TextHead",
-    "counts_votes": "a head that counts votes takes material.votes as weights in from_material",
-    "weighs_cells": "a head of one weight per row returns False from _per_cell",
-    "trained": "a head that is only calibrated says what it learns in learn",
-    "knows_people": "a head that tells people apart extends affectml.heads.ByPersonHead",
-}
 HEADS: dict[str, type["Head"]] = {}  # every head that has been imported, by name
 
 
@@ -89,9 +80,6 @@ class Head(ABC):
         """Register a class that has a name; see Head. Raises BadInput for a name that another class has."""
         super().__init_subclass__(**more)
         cls.__signature__ = cls._signature()
-        for gone, instead in GONE.items():
-            if gone in vars(cls):
-                raise BadInput(f"{cls.__name__}: {gone} is not asked any more: {instead}")
         if name is None:
             return
         for given, known, what in ((learns, TASKS, "task"), (takes, TRAIN_OPTIONS, "option of train")):
@@ -111,15 +99,10 @@ class Head(ABC):
     @classmethod
     def _signature(cls) -> inspect.Signature:
         """Every argument by its name, for help texts and scikit-learn, instead of `config` and `options`."""
-        own = [
-            p
-            for p in inspect.signature(cls.__init__).parameters.values()
-            if p.name not in ("self", "config", "options")
-        ]
-        made = [
-            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=default_of(f))
-            for f in dataclasses.fields(cls.config_class)
-        ]
+        given = inspect.signature(cls.__init__).parameters.values()
+        own = [each for each in given if each.name not in ("self", "config", "options")]
+        defaults = defaults_of(cls.config_class)
+        made = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name]) for name in defaults]
         return inspect.Signature([*own, *made])
 
     @classmethod
@@ -139,7 +122,7 @@ class Head(ABC):
 
         A head whose config depends on more of what is wanted extends this.
         """
-        defaults = {field.name: default_of(field) for field in dataclasses.fields(cls.config_class)}
+        defaults = defaults_of(cls.config_class)
         found: dict[str, Any] = {}
         if "hidden" in cls.takes:
             found["hidden"] = wanted.hidden or defaults["hidden"]
@@ -263,11 +246,15 @@ class Head(ABC):
 
     def predict_rates(self, X: Features) -> Tensor:
         """For each label the share of people who would choose it, [N, C]; raises BadInput for a head without rates."""
-        raise BadInput(f"a {self.name} head predicts a distribution, no rates: call predict_distribution")
+        if self._kind() != "rates":
+            raise BadInput(f"a {self.name} head predicts a distribution, no rates: call predict_distribution")
+        return self.scores(X)
 
     def predict_distribution(self, X: Features) -> Tensor:
         """Distribution over the labels, [N, C]; rows sum to one. Raises BadInput for a head of rates."""
-        raise BadInput(f"a {self.name} head predicts rates, no distribution: call predict_rates")
+        if self._kind() != "distribution":
+            raise BadInput(f"a {self.name} head predicts rates, no distribution: call predict_rates")
+        return self.scores(X)
 
     def certainty(self, X: Features) -> Tensor | None:
         """How many people's votes each prediction is worth, [N]; None for a head that does not know."""
@@ -366,18 +353,19 @@ class Head(ABC):
     @classmethod
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """The head that `save` wrote; raises BadInput for an unknown option, KeyError for a missing tensor."""
-        head = cls(cls.config_class.from_saved(config))
-        head.thresholds_ = tensors.pop("thresholds", None)
-        head.report_ = report
-        for key in head._state_keys():
-            head._state[key] = tensors.pop(key)
+        return cls(cls.config_class.from_saved(config))._restored(report, tensors)
+
+    def _restored(self, report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """With what a fit had left; raises BadInput for a tensor that it had not, KeyError for a missing one."""
+        self.report_, self.thresholds_ = report, tensors.pop("thresholds", None)
+        self._state = {key: tensors.pop(key) for key in self._state_keys()}
         if tensors:
             raise BadInput(f"unknown tensor {next(iter(tensors))!r}")
-        return head
+        return self
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Every argument of the head by name, as scikit-learn's clone and searches want them; nothing lies deeper."""
-        return self._arguments() | {f.name: getattr(self.config, f.name) for f in dataclasses.fields(self.config)}
+        return self._arguments() | vars(self.config)
 
     def set_params(self, **params: Any) -> Self:
         """Change arguments; what was fitted is forgotten. Raises BadInput for one that the head does not have."""
@@ -423,8 +411,8 @@ class Head(ABC):
     def __repr__(self) -> str:
         """The head as one would write it, without what is at its default; texts by their shape."""
         given = [f"{name}={list(np.shape(value))}" for name, value in self._arguments().items() if value is not None]
-        values = {field: getattr(self.config, field.name) for field in dataclasses.fields(self.config)}
-        given += [f"{field.name}={value!r}" for field, value in values.items() if value != default_of(field)]
+        defaults = defaults_of(self.config_class)
+        given += [f"{name}={value!r}" for name, value in vars(self.config).items() if value != defaults[name]]
         return f"{type(self).__name__}({', '.join(given)})"
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -15,7 +16,7 @@ from affectml.heads._blend import BlendConfig, CompositeHead
 from affectml.heads._material import Material
 from affectml.heads._thresholds import apply_thresholds, choose_thresholds
 from affectml.heads.base import HEADS, Head
-from affectml.heads.config import default_of
+from affectml.heads.config import defaults_of
 from affectml.heads.inputs import ArrayLike, Features, Pair, Rows, as_features
 from affectml.heads.kinds import ScoreKind
 from affectml.heads.mixed_logit import (
@@ -70,9 +71,8 @@ class ByPersonConfig(BlendConfig):
     @classmethod
     def around(cls, member: Head, **own: Any) -> Self:
         """With this head inside: its name and what is not at its default; own: options beside."""
-        at_default = {f.name: default_of(f) for f in dataclasses.fields(member.config)}
-        given = {name: getattr(member.config, name) for name in at_default if name != "kind"}
-        options = {name: value for name, value in given.items() if value != at_default[name]}
+        given = {name: value for name, value in vars(member.config).items() if name != "kind"}
+        options = {name: value for name, value in given.items() if value != defaults_of(member.config_class)[name]}
         return cls(head=member.name, options=options, **own)
 
     def member(self) -> Head:
@@ -172,26 +172,26 @@ class ByPersonHead(CompositeHead, name="by_person"):
                 raise BadInput("val_answers: they are about rows of val: give val")
             _check_answers(chosen_by, len(rows.val[0]), rows.targets.shape[1], "val_answers")
         config = self.config
-        member = self._member(rows, generator)
+        member = _fitted_member(config, rows, None, generator)
         dtype = torch.float64 if answers.chosen.numel() <= _MANY else torch.float32
-        f = _out_of_fold(self, rows, groups, generator).to(dtype)
+        f = _out_of_fold(config, rows, groups, generator).to(dtype)
         self.members_ = (member,)
         centre, directions = _basis(rows.X, config.directions)
         self._state = {"centre": centre, "directions": directions.contiguous()}
         z = self._along(rows.X).to(dtype)
         tastes, ridge, tried = self._choose(f, z, answers, rows, chosen_by, generator)
         own = torch.full((f.shape[1],), 0.5, dtype=torch.float64)
-        found = fit_mixed_logit(f, z, answers, rank=tastes, ridge=ridge, steps=config.steps)
+        fit = partial(fit_mixed_logit, rank=tastes, ridge=ridge, steps=config.steps)
+        found = fit(f, z, answers)
         self._keep(found.population)
         if chosen_by is not None and rows.val is not None:
-            said = person_rates(
-                self.images(rows.val[0]).take(chosen_by.image), _double(found.people.take(chosen_by.person))
-            )
+            people = found.people.take(chosen_by.person)
+            people = Normals(people.mean.double(), people.covariance.double())
+            said = person_rates(self.images(rows.val[0]).take(chosen_by.image), people)
             own = choose_thresholds(said, chosen_by.chosen.long()).double()
             more_f, more_z = self._seen(rows.val[0], dtype)
             answers = answers.joined(chosen_by, len(f))
-            f, z = torch.cat([f, more_f]), torch.cat([z, more_z])
-            found = fit_mixed_logit(f, z, answers, rank=tastes, ridge=ridge, steps=config.steps)
+            found = fit(torch.cat([f, more_f]), torch.cat([z, more_z]), answers)
             self._keep(found.population)
         self._state["own_thresholds"] = own
         self.fit_ = found
@@ -246,9 +246,6 @@ class ByPersonHead(CompositeHead, name="by_person"):
         tried = [{"tastes": t, "ridge": r, "loss": loss} for (t, r), loss in zip(candidates, mean, strict=False)]
         return *candidates[best], tried
 
-    def _member(self, rows: Rows, generator: torch.Generator) -> Head:
-        return self.config.member().fit(rows.X, rows.targets, val=rows.val, weights=rows.weights, generator=generator)
-
     def _losses(self, found: Fit, X: Features, answers: PersonAnswers) -> Tensor:
         """Log loss of each answer about other images, in nats a label, [A]."""
         images = found.population.images(*self._seen(X, found.people.mean.dtype))
@@ -273,11 +270,9 @@ class ByPersonHead(CompositeHead, name="by_person"):
     def images(self, X: Features, effects: ImageEffects | None = None) -> Images:
         """Images as the mixed logit sees them; effects: what is known of them from answers, of training images say."""
         seen = self.population.images(*self._seen(X))
-        return (
-            seen
-            if effects is None
-            else dataclasses.replace(seen, effect=effects.mean, effect_variance=effects.variance)
-        )
+        if effects is None:
+            return seen
+        return dataclasses.replace(seen, effect=effects.mean, effect_variance=effects.variance)
 
     def person(self, X: Features, chosen: ArrayLike, effects: ImageEffects | None = None) -> Normals:
         """What is believed of one person after answers: mean [1, K] and covariance [1, K, K].
@@ -328,10 +323,6 @@ def as_by_person(head: Head) -> ByPersonHead | None:
     return head if isinstance(head, ByPersonHead) else None
 
 
-def _double(people: Normals) -> Normals:
-    return Normals(people.mean.double(), people.covariance.double())
-
-
 def _check_answers(answers: PersonAnswers, rows: int, labels: int, name: str) -> None:
     """Raise BadInput where answers are none, are not of C labels, or name a row or a person that is not there."""
     if not len(answers):
@@ -361,21 +352,24 @@ def _log_odds(rates: Tensor) -> Tensor:
     return rates.double().clamp(_EDGE, 1 - _EDGE).logit()
 
 
-def _out_of_fold(head: ByPersonHead, rows: Rows, groups: NDArray[Any] | None, generator: torch.Generator) -> Tensor:
+def _fitted_member(config: ByPersonConfig, rows: Rows, kept: Tensor | None, generator: torch.Generator) -> Head:
+    """The head inside, fitted on some of the rows; None: on all."""
+    X, targets, weights = rows.X, rows.targets, rows.weights
+    if kept is not None:
+        X, targets, weights = X[kept], targets[kept], None if weights is None else weights[kept]
+    return config.member().fit(X, targets, val=rows.val, weights=weights, generator=generator)
+
+
+def _out_of_fold(config: ByPersonConfig, rows: Rows, groups: NDArray[Any] | None, generator: torch.Generator) -> Tensor:
     """The head inside's log-odds of each row, by fits on rows of other groups, [N, C]."""
     n = len(rows.X)
     unit = np.arange(n) if groups is None else np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
     fold = torch.randperm(int(unit.max()) + 1, generator=generator)[torch.from_numpy(unit)] % FOLDS
     out = torch.empty(rows.targets.shape, dtype=torch.float64)
     for k in range(FOLDS):
-        kept, left = fold != k, fold == k
-        if not left.any():
-            continue
-        weights = None if rows.weights is None else rows.weights[kept]
-        part = head.config.member().fit(
-            rows.X[kept], rows.targets[kept], val=rows.val, weights=weights, generator=generator
-        )
-        out[left] = _log_odds(part.predict_rates(rows.X[left]))
+        left = fold == k
+        if left.any():
+            out[left] = _log_odds(_fitted_member(config, rows, ~left, generator).predict_rates(rows.X[left]))
     return out
 
 

@@ -39,6 +39,11 @@ class HeadConfig:
 
     retired: ClassVar[Mapping[str, str]] = {}
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, list):  # as JSON has it
+                object.__setattr__(self, name, tuple(value))
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build from plain values, which `check` has still to look at.
@@ -67,8 +72,7 @@ class HeadConfig:
 
     def plain(self) -> Self:
         """The same options, numpy's numbers as Python's, which JSON can hold."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        scalars = {name: value.item() for name, value in values.items() if isinstance(value, np.generic)}
+        scalars = {name: value.item() for name, value in vars(self).items() if isinstance(value, np.generic)}
         return dataclasses.replace(self, **scalars) if scalars else self
 
     def check(self) -> None:
@@ -86,10 +90,11 @@ class HeadConfig:
                 raise BadInput(f"{type(self).__name__}: {name} must be {in_words(hint)}, got {value!r}{near}") from None
 
 
-def default_of(field: dataclasses.Field[Any]) -> Any:
-    """The value that an option has unless it is given."""
-    made = field.default_factory
-    return field.default if made is dataclasses.MISSING else made()
+def defaults_of(cls: type[HeadConfig]) -> dict[str, Any]:
+    """The value that each option has unless it is given."""
+    fields = dataclasses.fields(cls)
+    made = {f.name: f.default_factory() for f in fields if f.default_factory is not dataclasses.MISSING}
+    return {f.name: f.default for f in fields} | made
 
 
 def typed_fields(cls: type[HeadConfig]) -> dict[str, tuple[Any, TypeAdapter[Any]]]:

@@ -57,9 +57,15 @@ def as_matrix(values: Features, name: str, dtype: torch.dtype | None = None) -> 
     kept = tensor.dtype if tensor.dtype in (torch.float32, torch.float64) else torch.float32
     tensor = tensor.to(dtype or kept)
     if not (torch.stack(tensor.aminmax()) * 0 == 0).all():  # a tenth of the time of asking every value
-        row = int((~tensor.isfinite().all(dim=1)).long().argmax())
-        raise BadArray(f"{name}: row {row} has a value that is NaN or infinite")
+        refuse_rows(~tensor.isfinite(), name, "has a value that is NaN or infinite")
     return tensor
+
+
+def refuse_rows(wrong: Tensor, name: str, why: str) -> None:
+    """Raise BadArray for the first row of a table in which a value is wrong, [N, C] bool; why: what it has or is."""
+    rows = wrong.any(dim=1)
+    if rows.any():
+        raise BadArray(f"{name}: row {int(rows.long().argmax())} {why}")
 
 
 def _plain(values: Features) -> NDArray[np.generic]:
@@ -141,11 +147,8 @@ def as_shares(targets: ArrayLike, rows: int, columns: int | None = None, name: s
         raise BadArray(f"{name}: {len(tensor)} rows for {rows} rows of features")
     if columns is not None and tensor.shape[1] != columns:
         raise BadArray(f"{name}: {tensor.shape[1]} labels, expected {columns}")
-    outside = ((tensor < 0) | (tensor > 1 + SUM_TOLERANCE)).any(dim=1)
-    if outside.any():
-        raise BadArray(
-            f"{name}: row {int(outside.long().argmax())} has a value outside 0..1; divide votes by people asked"
-        )
+    outside = (tensor < 0) | (tensor > 1 + SUM_TOLERANCE)
+    refuse_rows(outside, name, "has a value outside 0..1; divide votes by people asked")
     return tensor.clamp(max=1)
 
 
@@ -179,8 +182,7 @@ def as_weights(weights: ArrayLike | None, shape: torch.Size, per_cell: bool) -> 
     if tuple(tensor.shape) not in wanted:
         allowed = f"[{rows}]" + (f" or [{rows}, {labels}]" if per_cell else "")
         raise BadArray(f"weights: expected shape {allowed}, got {list(weights.shape)}")
-    if (tensor < 0).any():
-        raise BadArray(f"weights: row {int((tensor < 0).any(dim=1).long().argmax())} is negative")
+    refuse_rows(tensor < 0, "weights", "is negative")
     if not tensor.sum() > 0:
         raise BadArray("weights: all are zero, so there is nothing to learn from")
     return tensor

@@ -79,7 +79,7 @@ class Images:
 
     def take(self, rows: Tensor) -> "Images":
         """Some of them."""
-        return Images(*(_pick(each, rows) for each in (self.base, self.loads, self.effect, self.effect_variance)))
+        return Images(*(_pick(each, rows) for each in vars(self).values()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,7 +273,6 @@ class _Fitting:
             torch.eye(labels, **kind), torch.full((labels,), 0.3, **kind),
         )  # fmt: skip
         self.images = self.population.images(f, z)
-        self.images = replace(self.images, effect_variance=self.images.effect_variance.clone())
         self.people = _copied(self.population.everybody(answers.people))
         self.by_person = _Groups(answers.person, labels * (1 + rank))
         self.by_image = _Groups(answers.image, labels * (1 + rank))

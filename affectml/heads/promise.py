@@ -157,21 +157,14 @@ class Promise:
         people: whether images have people's answers; else labels of their own, such as the words they were found by.
         """
         level = self.asked.level
-        recall, extra = (
-            (
-                f"holds at least {100 * level:g} % of the choices that a panel like this one makes of an image",
-                f"holds at most {level:g} labels that nobody in a panel like this one chooses",
-            )
-            if people
-            else (
-                f"holds at least {100 * level:g} % of an image's labels",
-                f"holds at most {level:g} labels that an image does not have",
-            )
-        )
-        what = recall if self.asked.risk == "recall" else extra
         over = "images like these" if self.unit == "images" else "groups of images like these"
-        chosen = " that somebody chooses a label for," if people else " that have a label,"
-        over += chosen if self.asked.risk == "recall" else ""
+        if self.asked.risk == "recall":
+            of = "the choices that a panel like this one makes of an image" if people else "an image's labels"
+            what = f"holds at least {100 * level:g} % of {of}"
+            over += " that somebody chooses a label for," if people else " that have a label,"
+        else:
+            whose = "nobody in a panel like this one chooses" if people else "an image does not have"
+            what = f"holds at most {level:g} labels that {whose}"
         within = f"within each level of {self.column}, " if self.column else ""
         not_said = f"each {'other ' if self.column else ''}subgroup"
         return (
@@ -191,10 +184,10 @@ class Promise:
 
     def cuts(self, levels: Array | None, rows: int) -> Array:
         """The cut of each row, [N, 1]; a level that is unknown, or None, has the most cautious one."""
-        if levels is None or not self.levels:
-            return np.full((rows, 1), self.careful(self.cut))
-        known = {name: self.careful(cut) for name, cut in self.levels.items()}
         other = self.careful(self.cut)
+        if levels is None or not self.levels:
+            return np.full((rows, 1), other)
+        known = {name: self.careful(cut) for name, cut in self.levels.items()}
         return np.array([known.get(str(level), other) for level in levels], dtype=np.float64).reshape(-1, 1)
 
     def careful(self, cut: Cut) -> float:
@@ -386,13 +379,4 @@ def _table(values: ArrayLike, name: str) -> Array:
     return np.asarray(as_matrix(values, name, torch.float64).numpy())
 
 
-__all__ = [
-    "Asked",
-    "Cut",
-    "Promise",
-    "family_scores",
-    "find_cut",
-    "losses",
-    "make_promise",
-    "unit_means",
-]
+__all__ = ["Asked", "Cut", "Promise", "family_scores", "find_cut", "losses", "make_promise", "unit_means"]

@@ -7,6 +7,7 @@ for. `importer` registers one of your own.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from affectml._lazy import lazily
 from affectml._options import Help, parse_list, parse_mapping
 from affectml.importers._summary import ImportSummary
 from affectml.importers.registry import OWN, PUBLISHED, Importer, get_importer, importer, names
@@ -15,30 +16,17 @@ if TYPE_CHECKING:
     from affectml.importers._spec import TableSpec
     from affectml.importers.draft import About, Draft, Source
 
-_LAZY = {"About": "draft", "Draft": "draft", "Source": "draft", "TableSpec": "_spec"}
-
-__all__ = [
-    "About",
-    "Draft",
-    "Help",
-    "ImportSummary",
-    "Importer",
-    "Source",
-    "TableSpec",
-    "get_importer",
-    "importer",
-    "names",
-    "parse_list",
-    "parse_mapping",
-]
+__all__ = ["About", "Draft", "Source", "TableSpec"]
+__all__ += ["Help", "ImportSummary", "Importer", "get_importer", "importer", "names", "parse_list", "parse_mapping"]
 __all__ += [f"import_{name}" for name in (*OWN, *PUBLISHED)]
 
 
+_of_others = lazily(__name__)
+
+
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(f"affectml.importers.{_LAZY[name]}"), name)
     called = name.removeprefix("import_")
     if called == name or called not in names():
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _of_others(name)
     found = get_importer(called)
     return getattr(import_module(found.read.__module__), name, found)

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-
-import numpy as np
+from itertools import compress
 
 from affectml.data.schema import Construct, Kind, VoteRule
 from affectml.errors import BadInput, option
-from affectml.importers._arrays import Answers, Arrays
+from affectml.importers._arrays import Arrays
 from affectml.importers._spec import SomeTaxonomy
 from affectml.importers._values import measure, people_columns
 from affectml.importers.draft import Labels
@@ -39,9 +38,8 @@ class Naming:
         """Raise BadInput where there are no labels to name, or where one that is renamed is not there."""
         words = dict.fromkeys([*(arrays.label or ()), *(name for names in arrays.columns.values() for name in names)])
         if not words and (self.taxonomy is not None or self.mapping):
-            raise BadInput(
-                f"{arrays.labels_in}: no labels in it, so there is nothing for a taxonomy or a mapping to name"
-            )
+            nothing = "no labels in it, so there is nothing for a taxonomy or a mapping to name"
+            raise BadInput(f"{arrays.labels_in}: {nothing}")
         if unknown := [raw for raw in self.mapping if raw not in words]:
             plan_labels(dict.fromkeys(words, ""), {unknown[0]: ""}, None, where=str(arrays.labels_in), name=self.name)
 
@@ -61,10 +59,9 @@ def people_said(arrays: Arrays, naming: Naming, vote_rule: VoteRule | None, abou
         table, names = arrays.answers[key], arrays.columns[key]
         plan = naming.plan({name: f"{table.path}: {key}, column {name!r}" for name in names}, f"{table.path}: {key}")
         asked = "n" if "n" in table.frame.columns else None
-        counted = table if key == "votes" else _without_people(table, names)
-        measured = measure(
-            counted, tuple(names), plan, asked if key == "votes" else None, kind, vote_rule, are_votes=key == "votes"
-        )
+        votes = key == "votes"  # all else is of shares: n beside it says how many people, and changes no number
+        counted = table if votes else replace(table, frame=table.frame[names])
+        measured = measure(counted, tuple(names), plan, asked if votes else None, kind, vote_rule, are_votes=votes)
         if measured.kind in result.targets:
             result.notes.append(f"{key} left out: votes are there, which say the same and more")
             continue
@@ -73,22 +70,9 @@ def people_said(arrays: Arrays, naming: Naming, vote_rule: VoteRule | None, abou
             content = content.join(people_columns(table, tuple(names), asked, plan))
         content.insert(0, "image_id", arrays.ids)
         if not measured.keep.all():
-            gone = [table.where(row) for row in np.flatnonzero(~measured.keep).tolist()]
-            result.skipped["rows in which nobody voted"] = gone
+            result.skipped["rows in which nobody voted"] = list(compress(table.places(), ~measured.keep))
         result.notes += [f"{key}: {measured.note}", *plan.notes]
         result.warnings += plan.warnings
-        result.add(
-            measured.kind,
-            measured.kind,
-            content[measured.keep],
-            plan.taxonomy,
-            values=measured.values,
-            vote_rule=measured.vote_rule,
-            made_by=f"{key} of {table.path.name}",
-            **about,
-        )
+        said = {"values": measured.values, "vote_rule": measured.vote_rule, "made_by": f"{key} of {table.path.name}"}
+        result.add(measured.kind, measured.kind, content[measured.keep], plan.taxonomy, **said, **about)
     return result
-
-
-def _without_people(table: Answers, names: list[str]) -> Answers:
-    return replace(table, frame=table.frame[names])

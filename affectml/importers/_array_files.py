@@ -2,9 +2,9 @@
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +91,9 @@ def _named(content: Content, csv: Path | None) -> Content:
         notes = (*notes, f"rows named by {csv.name}, which lies beside {content.path.name}")
     table = read_table(csv)
     columns = {name: _objects(table.frame[name].tolist()) for name in table.frame.columns}
-    twice = sorted(columns.keys() & content.arrays.keys())
-    if twice:
+    if twice := sorted(columns.keys() & content.arrays.keys()):
         raise BadInput(f"{csv}: column {twice[0]!r} is also an array of {content.path}; leave one of them out")
-    return Content(content.path, {**content.arrays, **columns}, table, content.names, notes)
+    return replace(content, arrays={**content.arrays, **columns}, rows=table, notes=notes)
 
 
 def _numpy(file: Path) -> Content:
@@ -141,10 +140,15 @@ def _safetensors(file: Path) -> Content:
     for name in _TEXTS:
         if name in said and name not in arrays:
             arrays[name] = _objects(_list_of_texts(said[name], f"{file}: metadata {name!r}"))
-    if "embedding" not in arrays and sum(array.ndim == 2 for array in arrays.values()) == 1:
-        only = next(name for name, array in arrays.items() if array.ndim == 2)
-        arrays["embedding"] = arrays.pop(only)
+    _name_embedding(arrays, arrays)
     return Content(file, arrays)
+
+
+def _name_embedding(arrays: dict[str, NDArray[Any]], among: Iterable[str]) -> None:
+    """Call the only matrix among some arrays `embedding`, unless one is called so."""
+    matrices = [name for name in among if arrays[name].ndim == 2]
+    if "embedding" not in arrays and len(matrices) == 1:
+        arrays["embedding"] = arrays.pop(matrices[0])
 
 
 def _list_of_texts(text: str, where: str) -> list[str | None]:
@@ -215,9 +219,7 @@ def _of_table(table: pa.Table, file: Path) -> Content:
             arrays[name] = column.to_numpy()
         else:
             arrays[name] = _objects(column.to_pylist())
-    numbers = [name for name, array in arrays.items() if array.ndim == 2 and array.dtype.kind == "f"]
-    if "embedding" not in arrays and len(numbers) == 1:
-        arrays["embedding"] = arrays.pop(numbers[0])
+    _name_embedding(arrays, [name for name in arrays if arrays[name].dtype.kind == "f"])
     return Content(file, arrays, None, names)
 
 

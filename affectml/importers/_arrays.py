@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._array_files import Content, read_content
 from affectml.importers.columns import FILE, LABEL, plain, tidy
-from affectml.importers.read import Table
+from affectml.importers.read import Table, first_row
 
 ANSWERS = ("shares", "rates", "sets", "votes")
 WANTED = (
     "expected the arrays image [N], embedding [N, D] and, where known, label, split, group [N], "
     "shares, rates, sets, votes [N, labels], n"
 )
+Named: TypeAlias = dict[str, NDArray[Any]]  # arrays by name
 _RESERVED = ("image_id", "file", "url", "split", "group")
 
 
@@ -50,10 +51,6 @@ class Arrays:
     extra: pd.DataFrame
     notes: tuple[str, ...]
 
-    def where(self, row: int) -> str:
-        """File and row, for error messages."""
-        return self.content.where(row)
-
     @property
     def labels_in(self) -> Path:
         """The file that says what is in each row."""
@@ -84,21 +81,11 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
     for key in (label_key, "split", "group"):
         if key is not None and key in arrays:
             found[key] = _texts(content, arrays[key], key, len(ids))
-    label = found.get(label_key) if label_key else None
     taken = {*found, *(key for key in arrays if plain(key) in (*FILE, "imageid"))}
     extra, left_out = _extra({key: array for key, array in arrays.items() if key not in taken}, len(ids))
-    return Arrays(
-        content,
-        ids,
-        embedding,
-        None if label is None else [value or "" for value in label],
-        found.get("split"),
-        found.get("group"),
-        answers,
-        names,
-        extra,
-        (*content.notes, *left_out),
-    )
+    label = [value or "" for value in found[label_key]] if label_key else None
+    split, group, notes = found.get("split"), found.get("group"), (*content.notes, *left_out)
+    return Arrays(content, ids, embedding, label, split, group, answers, names, extra, notes)
 
 
 def _id_key(content: Content) -> str:
@@ -108,9 +95,8 @@ def _id_key(content: Content) -> str:
             return key
     found = [key for key in content.arrays if plain(key) in (*FILE, "imageid")]
     if len(found) > 1:
-        raise BadInput(
-            f"{content.path}: {' and '.join(map(repr, found))} could both name the images; call one of them image"
-        )
+        both = " and ".join(map(repr, found))
+        raise BadInput(f"{content.path}: {both} could both name the images; call one of them image")
     if found:
         return found[0]
     if content.rows is not None:
@@ -125,11 +111,7 @@ def _absent(content: Content, key: str) -> str:
 
 
 def _names(
-    content: Content,
-    arrays: dict[str, NDArray[Any]],
-    given: dict[str, NDArray[Any]],
-    labels: Sequence[str] | None,
-    rows: int,
+    content: Content, arrays: Named, given: Named, labels: Sequence[str] | None, rows: int
 ) -> dict[str, list[str]]:
     """The labels of the columns of each of the answers; an array of label names goes out of `arrays`.
 
@@ -160,16 +142,15 @@ def _names(
                 f"{content.path}: nothing says which columns of {key} are which labels; add an array labels with their "
                 f"names, or say {option('labels', ['A', 'B'])}"
             )
-        twice = [label for label in mine if mine.count(label) > 1]
-        if twice:
+        if twice := [label for label in mine if mine.count(label) > 1]:
             raise BadInput(f"{content.path}: two columns of {key} are called {twice[0]!r}; rename one")
         names[key] = mine
     return names
 
 
-def _label_names(content: Content, arrays: dict[str, NDArray[Any]], key: str) -> list[str]:
+def _label_names(content: Content, arrays: Named, key: str) -> list[str]:
     names = _texts(content, arrays.pop(key), key)
-    if not all(names):
+    if None in names:
         raise BadInput(f"{content.path}: {key}: label {names.index(None)} (counted from 0) has no name")
     return [str(name) for name in names]
 
@@ -177,9 +158,7 @@ def _label_names(content: Content, arrays: dict[str, NDArray[Any]], key: str) ->
 def _by_number(content: Content, codes: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
     """Labels given as numbers into an array of their names."""
     names = np.array(_texts(content, labels, "labels"), dtype=object)
-    odd = (codes < 0) | (codes >= len(names))
-    if odd.any():
-        row = int(odd.argmax())
+    if (row := first_row((codes < 0) | (codes >= len(names)))) is not None:
         raise BadInput(f"{content.where(row)}: label {codes[row]}, but labels has {len(names)} names, from 0 on")
     return np.asarray(names[codes])
 
@@ -198,20 +177,13 @@ def _answers(
         )
     values = matrix.astype(np.float64)
     table = Answers(content.path, pd.DataFrame(values, columns=names), np.arange(rows), key, options=True)
-    most = {"shares": 1, "rates": 1, "sets": 1}.get(key)
-    with np.errstate(invalid="ignore"):
-        over = values > 1.001 if most else np.zeros_like(values, dtype=bool)
-        if key == "sets":
-            over = (values != 0) & (values != 1)
-        elif key == "votes":
-            over = values != np.round(values)
-        over &= np.isfinite(values)
-    if over.any():
-        row, column = (int(at) for at in np.argwhere(over)[0])
-        expected = {"sets": "0 or 1", "votes": "a whole number"}.get(key, "a share between 0 and 1")
-        raise BadInput(
-            f"{table.where(row)}: column {names[column]!r}: expected {expected}, but received {values[row, column]:g}"
-        )
+    finite = np.isfinite(values)
+    if key == "sets":
+        table.refuse(finite & (values != 0) & (values != 1), names, values, "expected 0 or 1")
+    elif key == "votes":
+        table.refuse(finite & (values != np.round(values)), names, values, "expected a whole number")
+    else:
+        table.refuse(finite & (values > 1.001), names, values, "expected a share between 0 and 1")
     if people is None:
         return table
     if people.dtype.kind not in "fiu" or people.shape not in ((rows,), (rows, len(names))):
@@ -241,7 +213,7 @@ def _texts(content: Content, array: NDArray[Any], key: str, rows: int | None = N
     return [None if value is None else str(value).strip() or None for value in array]
 
 
-def _extra(arrays: dict[str, NDArray[Any]], rows: int) -> tuple[pd.DataFrame, list[str]]:
+def _extra(arrays: Named, rows: int) -> tuple[pd.DataFrame, list[str]]:
     """Further arrays with one number or text for each row, as columns; and a note of those that are none."""
     columns, left_out = {}, []
     for key, array in arrays.items():

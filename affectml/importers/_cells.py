@@ -75,23 +75,18 @@ def parse_cells(table: Table, column: str, delimiter: str | None, known: Collect
         open_texts = [text for text in texts if text not in known]
         marks = [mark for mark in MARKS if any(mark in text for text in open_texts)]
         if len(marks) > 1:
-            raise BadInput(
-                f"{table.path}: column {column!r} holds {' and '.join(map(repr, marks))}; "
-                f"say which one separates labels: {option('delimiter')}"
-            )
+            both = " and ".join(map(repr, marks))
+            which = f"say which one separates labels: {option('delimiter')}"
+            raise BadInput(f"{table.path}: column {column!r} holds {both}; {which}")
         if not marks:
             return Cells(code, singles, False, f"{column}: one label in each row")
         delimiter, note = marks[0], f"{column}: several labels in a row, separated by {marks[0]!r}"
     else:
         note = f"{column}: labels separated by {delimiter!r}"
-    parts = [
-        None
-        if value is None
-        else (value,)
-        if value in known
-        else tuple(dict.fromkeys(piece.strip() for piece in value.split(delimiter) if piece.strip()))
-        for value in values
-    ]
+    parts = singles.copy()
+    for at, value in enumerate(values):
+        if value is not None and value not in known:
+            parts[at] = tuple(dict.fromkeys(piece.strip() for piece in value.split(delimiter) if piece.strip()))
     return Cells(code, parts, True, note)
 
 

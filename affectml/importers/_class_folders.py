@@ -1,6 +1,6 @@
 """Sets that come as one folder of images per label, with labels and layout known beforehand."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 
 from affectml.errors import BadInput, option
@@ -8,19 +8,18 @@ from affectml.importers._images import SUFFIXES
 from affectml.importers.draft import Draft, Source, draft, image_table, one_hot
 from affectml.importers.find import files_in, is_hidden
 from affectml.importers.labels import label_of
-from affectml.taxonomies import get_taxonomy
+from affectml.taxonomies import Taxonomy, get_taxonomy
 
 
-def read_class_folders(
-    source: Source, taxonomy_name: str, words: Mapping[str, str], *, partial: bool, subfolder: str | None = None
-) -> Draft:
-    """Read folders called like the keys of `words` (lower case), each standing for a label; the target is `single`.
+def read_class_folders(source: Source, taxonomy_name: str, *, partial: bool, subfolder: str | None = None) -> Draft:
+    """Read folders called like the labels, capitals aside; the target is `single`.
 
     The folders lie in the source or in the one folder of it that has them. subfolder: the column that keeps the folder
     between the label's and the image. partial: whether labels may be missing. Raises BadInput for a folder that is
     no label's and for a label without images.
     """
     taxonomy = get_taxonomy(taxonomy_name)
+    words = {label: label for label in taxonomy.labels}
     top = _top(source.path, words)
     ids, labels, subs, others = [], [], [], []
     for folder in sorted(entry for entry in top.iterdir() if not is_hidden(entry.name)):
@@ -36,16 +35,10 @@ def read_class_folders(
             ids.append(file.relative_to(top).as_posix())
             labels.append(label)
             subs.append("/".join(file.relative_to(folder).parts[:-1]) or None)
-    missing = [label for label in dict.fromkeys(words.values()) if label not in labels]
-    if missing and not partial:
-        raise BadInput(
-            f"{top}: no images for {', '.join(missing)}, so half of the set is not there; complete it, or take what "
-            f"there is: {option('partial', True)}"
-        )
+    notes = check_whole(top, taxonomy, labels, partial=partial)
     columns = {subfolder: subs} if subfolder and any(subs) else {}
     result = draft(source, image_table(ids, ids, **columns), [top / place for place in ids], top)
-    if missing:
-        result.notes.append(f"no images for {', '.join(missing)}: imported as a part of the set")
+    result.notes += notes
     result.skipped["files that are not images by their suffix or lie in no label's folder"] = others
     target = one_hot(ids, [taxonomy.index(label) for label in labels], taxonomy)
     made_by = "the name of the folder that holds the image"
@@ -53,7 +46,18 @@ def read_class_folders(
     return result
 
 
-def _top(root: Path, words: Mapping[str, str]) -> Path:
+def check_whole(folder: Path, taxonomy: Taxonomy, found: Collection[str], *, partial: bool) -> list[str]:
+    """Raise BadInput for labels without images, or note them where a part of the set is to be taken."""
+    missing = ", ".join(label for label in taxonomy.labels if label not in found)
+    if missing and not partial:
+        raise BadInput(
+            f"{folder}: no images for {missing}, so half of the set is not there; complete it, or take what there is: "
+            f"{option('partial', True)}"
+        )
+    return [f"no images for {missing}: imported as a part of the set"] if missing else []
+
+
+def _top(root: Path, words: Collection[str]) -> Path:
     """The folder that holds the labels' folders: root, or the only folder of it that has some."""
     holders = [
         folder

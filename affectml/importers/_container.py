@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from affectml.errors import BadInput, MissingExtra, option
 from affectml.importers._images import SUFFIXES
-from affectml.importers._tar_samples import Sample, samples
+from affectml.importers._tar_samples import samples
 from affectml.importers.columns import SPLIT_OF
 
 BATCH = 64  # rows that are Python's objects at once
@@ -70,18 +70,15 @@ class Container:
             raise BadInput(f"{self.address}, {split}, after row {number}: {_line(error)}{zipped}") from None
 
     def _samples(self, file: str) -> Iterator[Row]:
-        from datasets.utils.file_utils import xopen
-
         prefix = re.sub(r"\.(tar|tgz|gz)\b", "", re.split(r"[/\\]", file)[-1])
-        with xopen(file, "rb") as stream:
+        with _open(file) as stream:
             for number, sample in enumerate(samples(stream, file, self.left), start=1):
-                yield Row(f"{file}, sample {number} ({sample.key})", _cells(sample), prefix)
+                image = None if sample.name is None else {"bytes": sample.content, "path": sample.name}
+                yield Row(f"{file}, sample {number} ({sample.key})", {**sample.columns, "image": image}, prefix)
 
     def read(self, path: str) -> bytes:
         """The content of a file of the container, by its address."""
-        from datasets.utils.file_utils import xopen
-
-        with xopen(path, "rb") as handle:
+        with _open(path) as handle:
             return bytes(handle.read())
 
     def beside(self, name: str) -> bytes | None:
@@ -109,9 +106,11 @@ class Container:
         return below.removeprefix("./") if ".." not in below.split("/") and "\0" not in below else None
 
 
-def _cells(sample: Sample) -> dict[str, Any]:
-    image = None if sample.name is None else {"bytes": sample.content, "path": sample.name}
-    return {**sample.columns, "image": image}
+def _open(path: str) -> Any:
+    """A file of any file system, open for reading bytes."""
+    from datasets.utils.file_utils import xopen
+
+    return xopen(path, "rb")
 
 
 def open_container(address: str, config: str | None = None, revision: str | None = None) -> Container:
@@ -130,8 +129,7 @@ def open_container(address: str, config: str | None = None, revision: str | None
     if find_spec("datasets") is None:
         raise MissingExtra("datasets", "datasets", "reading data sets in Hugging Face's forms")
     with quiet():
-        if address.startswith("file://"):
-            address = address.removeprefix("file://")
+        address = address.removeprefix("file://")
         if "://" in address and not address.startswith("hf://datasets/"):
             return _elsewhere(address)
         path = Path(address.removeprefix("hf://datasets/")).expanduser()
@@ -170,13 +168,10 @@ def _folder(address: str, path: Path, config: str | None) -> Container:
 
 
 def _files(address: str, path: Path) -> Container:
-    pattern = path.absolute().as_posix()
-    if path.is_file():
-        files = [pattern]
-    else:
-        import fsspec
+    import fsspec
 
-        files = sorted(fsspec.filesystem("file").glob(pattern))
+    pattern = path.absolute().as_posix()
+    files = [pattern] if path.is_file() else sorted(fsspec.filesystem("file").glob(pattern))
     if not files:
         raise BadInput(f"{address}: no file of that name; {_EXPECTED}")
     return _of_files(address, Path(os.path.commonpath([str(Path(file).parent) for file in files])).as_posix(), files)
@@ -218,14 +213,14 @@ def _of_files(address: str, root: str, files: list[str]) -> Container:
     for kind in ("parquet", "arrow", "webdataset", "imagefolder"):
         mine = [file for file, found in kinds.items() if found == kind]
         if kind == "imagefolder":
-            mine += [file for file in files if re.split("/", file)[-1] in _METADATA and mine]
+            mine += [file for file in files if PurePosixPath(file).name in _METADATA and mine]
         if mine:
             by_split: dict[str, list[str]] = {}
             for file in mine:
                 said = _SPLIT.findall(file.removeprefix(root))
                 by_split.setdefault(said[-1].lower() if said else "train", []).append(file)
             return _built(address, root, by_split, kind)
-    raise BadInput(f"{address}: {_name(files[0])} is of a kind that is not read; {_EXPECTED}")
+    raise BadInput(f"{address}: {PurePosixPath(files[0]).name} is of a kind that is not read; {_EXPECTED}")
 
 
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -236,10 +231,6 @@ def _kind(file: str) -> str | None:
     if file.lower().endswith(".tar.gz"):
         return "webdataset"
     return "imagefolder" if suffix in SUFFIXES else _KINDS.get(suffix)
-
-
-def _name(file: str) -> str:
-    return file.rpartition("/")[2]
 
 
 def _repository(name: str, config: str | None, revision: str | None) -> Container:
@@ -286,10 +277,10 @@ def _built(address: str, root: str, files: dict[str, list[str]] | None, path: st
         inside = Container(address, root, {}, None)
         if outside := [file for file in given if inside.contains(file) is None]:
             raise BadInput(f"{address}: its README.md names {outside[0]}, which lies outside; nothing was read")
-        if kind == "webdataset":
-            return Container(address, root, {str(k): list(v) for k, v in builder.config.data_files.items()}, None)
-        if kind == "parquet":
+        if kind in ("webdataset", "parquet"):
             named = {str(split): list(of) for split, of in builder.config.data_files.items()}
+            if kind == "webdataset":
+                return Container(address, root, named, None)
             return _loaded(address, root, {k: ParquetRows(v, builder.info.features) for k, v in named.items()})
         for file in given:
             if file.lower().endswith(".jsonl"):
@@ -320,7 +311,7 @@ class ParquetRows:
 
         self._files, self._rows = files, 0
         for at, file in enumerate(files):
-            with self._open(file) as handle:
+            with _open(file) as handle:
                 if at == 0 and features is None:
                     features = datasets.Features.from_arrow_schema(pq.read_schema(handle))
                     handle.seek(0)
@@ -336,18 +327,12 @@ class ParquetRows:
 
         schema = self.features.arrow_schema
         for file in self._files:
-            with self._open(file) as handle:
+            with _open(file) as handle:
                 parquet = pq.ParquetFile(handle)
                 for group in range(parquet.num_row_groups):
                     table = table_cast(parquet.read_row_group(group, use_threads=False), schema)
                     for batch in table.to_batches(BATCH):
                         yield from batch.to_pylist()
-
-    @staticmethod
-    def _open(file: str) -> Any:
-        from datasets.utils.file_utils import xopen
-
-        return xopen(file, "rb")
 
 
 def _loaded(address: str, root: str, found: Any) -> Container:

@@ -25,25 +25,6 @@ _SIGNATURES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"B
                b"MM\0*": ".tif"}  # fmt: skip
 
 
-@dataclass
-class Gathered:
-    """Rows of a container. frame: their columns, without images. names, urls: of each row's image; where: of each row.
-
-    places: by name, the image's file. image: the column that held them, None without one. skipped: for each reason,
-    rows and columns that were left out. labels: by column, the names of its ClassLabel.
-    """
-
-    frame: pd.DataFrame
-    names: list[str | None]
-    urls: list[str | None]
-    splits: list[str]
-    where: list[str]
-    places: dict[str, Path]
-    image: str | None
-    skipped: dict[str, list[str]]
-    labels: dict[str, tuple[str, ...]]
-
-
 @dataclass(slots=True)
 class _Picture:
     """The image of one row: a name that it came with, how it is told from others, and where it is."""
@@ -56,10 +37,13 @@ class _Picture:
 
 
 @dataclass
-class _Gatherer:
-    """Goes through the rows. spool: where embedded images go, None for labels alone. judged: whether rows are
-    judgements, so that equal pixels without a name are one image. needed: whether a row without an image is left out.
-    root: the folder of images that rows name by their path.
+class Gathered:
+    """Rows of a container. frame: their columns, without images. names, urls: of each row's image; where: of each row.
+
+    image: the column of images, None without one. spool: where embedded images go, None for labels alone. judged:
+    whether rows are judgements, so that equal pixels without a name are one image. needed: whether a row without an
+    image is left out. root: the folder of images that rows name by their path. labels: by column, the names of its
+    ClassLabel. places: by name, the image's file. skipped: for each reason, rows and columns that were left out.
     """
 
     container: Container
@@ -68,13 +52,18 @@ class _Gatherer:
     judged: bool
     needed: bool
     root: Path
-    columns: dict[str, list[Any]] = field(default_factory=dict)
-    pictures: list[_Picture] = field(default_factory=list)
+    labels: dict[str, tuple[str, ...]]
+    frame: pd.DataFrame = field(default_factory=pd.DataFrame)
+    names: list[str | None] = field(default_factory=list)
+    urls: list[str | None] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
     where: list[str] = field(default_factory=list)
+    places: dict[str, Path] = field(default_factory=dict)
     skipped: dict[str, list[str]] = field(default_factory=dict)
-    known: dict[str, Path] = field(default_factory=dict)
-    gone: dict[str, dict[str, None]] = field(default_factory=dict)
+    _columns: dict[str, list[Any]] = field(default_factory=dict)
+    _pictures: list[_Picture] = field(default_factory=list)
+    _known: dict[str, Path] = field(default_factory=dict)
+    _gone: dict[str, dict[str, None]] = field(default_factory=dict)
 
     def take(self, row: Row, split: str) -> None:
         """Add a row, unless its image cannot be had."""
@@ -86,18 +75,18 @@ class _Gatherer:
         for column, cell in list(row.cells.items()):
             if why := _too_much(cell):
                 del row.cells[column]
-                self.gone.setdefault(why, {})[column] = None
-            elif column not in self.columns:
-                self.columns[column] = [None] * len(self.splits)
-        for column, cells in self.columns.items():
+                self._gone.setdefault(why, {})[column] = None
+            elif column not in self._columns:
+                self._columns[column] = [None] * len(self.splits)
+        for column, cells in self._columns.items():
             cells.append(row.cells.get(column))
-        self.pictures.append(picture)
+        self._pictures.append(picture)
         self.splits.append(split)
         self.where.append(row.where)
 
     def _picture(self, cell: Any, row: Row) -> "_Picture | str":
         """The row's image, or why there is none."""
-        number = f"{row.prefix}/{len(self.pictures):07d}"
+        number = f"{row.prefix}/{len(self._pictures):07d}"
         if self.image is None:
             return _Picture(None, number, None, row.prefix)
         if cell is None or (cell.get("bytes") is None and not cell.get("path")):
@@ -124,23 +113,33 @@ class _Gatherer:
         name = plain if plain and is_usual(plain) else PurePosixPath(plain).name or None
         shard = row.prefix if self.container.features is None and not self.judged else ""  # keys are of one tar file
         identity = f"{shard} {name} {digest}" if name else digest if self.judged else number
-        if self.spool is not None and digest not in self.known:
-            self.known[digest] = self.spool / f"{digest}{_suffix(content)}"
-            self.known[digest].write_bytes(content)
+        if self.spool is not None and digest not in self._known:
+            self._known[digest] = self.spool / f"{digest}{_suffix(content)}"
+            self._known[digest].write_bytes(content)
         if name is None and self.judged:
             name = digest[:16]
         if name is not None and PurePosixPath(name).suffix.lower() not in SUFFIXES:
             name += _suffix(content)
-        return _Picture(name, identity, self.known.get(digest), row.prefix)
+        return _Picture(name, identity, self._known.get(digest), row.prefix)
 
-    def names(self) -> list[str | None]:
+    def close(self) -> None:
+        """Work out, once all rows are in, the table of their columns and what each image is called."""
+        gone = {why: list(columns) for why, columns in self._gone.items()}
+        self.skipped = {**self.container.left, **self.skipped, **gone}
+        self.frame = _frame(self._columns, len(self.where), self.skipped)
+        self.urls = [picture.url for picture in self._pictures]
+        self.names = self._named()
+        rows = zip(self.names, self._pictures, strict=True)
+        self.places = {name: picture.place for name, picture in rows if name and picture.place is not None}
+
+    def _named(self) -> list[str | None]:
         """A name for each image, the same where it is the same image, and for no other."""
         first: dict[str, str] = {}  # by identity
-        plain = {p.identity: p.name for p in self.pictures if p.url is None and self.image is not None}
+        plain = {p.identity: p.name for p in self._pictures if p.url is None and self.image is not None}
         taken = Counter(name for name in plain.values() if name is not None)
         apart = any(count > 1 for count in taken.values())  # shards that count from zero, each
         seen: set[str] = set()
-        for at, picture in enumerate(self.pictures):
+        for at, picture in enumerate(self._pictures):
             if picture.url is not None or self.image is None or picture.identity in first:
                 continue
             suffix = picture.place.suffix if picture.place is not None else ".jpg"
@@ -151,7 +150,7 @@ class _Gatherer:
                 name = f"{PurePosixPath(name).with_suffix('')}-{at:07d}{PurePosixPath(name).suffix}"
             seen.add(name)
             first[picture.identity] = name
-        return [first.get(picture.identity) if picture.url is None else None for picture in self.pictures]
+        return [first.get(picture.identity) if picture.url is None else None for picture in self._pictures]
 
 
 def gather(
@@ -170,34 +169,21 @@ def gather(
     the same bytes and no name are one image. need_images: whether rows without one are left out and named.
     root: the folder of images that rows name, where it is not the container's.
     """
-    image = _image_column(container, splits, image)
-    taking = _Gatherer(container, image, spool, judged, need_images, Path(root or container.root))
+    image, labels = _image_column(container, splits, image), _class_labels(container, splits)
+    found = Gathered(container, image, spool, judged, need_images, Path(root or container.root), labels)
     with quiet(), Progress("reading", container.total, "rows") as bar:
         for split in splits:
             features = None if container.features is None else container.features[split]
             for row in container.rows(split):
                 if features is not None:
                     row.cells.update({c: _plain(row.cells[c], f) for c, f in features.items() if c != image})
-                taking.take(row, split)
+                found.take(row, split)
                 bar.advance()
-    if not taking.where:
-        why = "; ".join(f"{len(rows):,} {reason} (first: {rows[0]})" for reason, rows in taking.skipped.items())
+    if not found.where:
+        why = "; ".join(f"{len(rows):,} {reason} (first: {rows[0]})" for reason, rows in found.skipped.items())
         raise BadInput(f"{container.address}: no row that can be used: {why or 'it is empty'}")
-    names = taking.names()
-    places = {n: p.place for n, p in zip(names, taking.pictures, strict=True) if n and p.place is not None}
-    skipped = {**container.left, **taking.skipped, **{why: list(columns) for why, columns in taking.gone.items()}}
-    frame = _frame(taking.columns, len(taking.where), skipped)
-    return Gathered(
-        frame=frame,
-        names=names,
-        urls=[picture.url for picture in taking.pictures],
-        splits=taking.splits,
-        where=taking.where,
-        places=places,
-        image=image,
-        skipped=skipped,
-        labels=_class_labels(container, splits),
-    )
+    found.close()
+    return found
 
 
 def _too_much(cell: Any) -> str:
@@ -223,10 +209,8 @@ def _image_column(container: Container, splits: list[str], asked: str | None) ->
             f"{did_you_mean(asked, found)} (images: {', '.join(found) or 'none'}; columns: {', '.join(features)})"
         )
     if len(found) > 1:
-        raise BadInput(
-            f"{container.address}: {' and '.join(found)} hold images; name the one that is meant: "
-            f"{option('image_column', found[0])}"
-        )
+        way_out = f"name the one that is meant: {option('image_column', found[0])}"
+        raise BadInput(f"{container.address}: {' and '.join(found)} hold images; {way_out}")
     return found[0] if found else None
 
 
@@ -235,9 +219,8 @@ def _class_labels(container: Container, splits: list[str]) -> dict[str, tuple[st
     import datasets
 
     found: dict[str, tuple[str, ...]] = {}
-    for split in splits if container.features is not None else ():
-        assert container.features is not None
-        for column, feature in container.features[split].items():
+    for split in splits:
+        for column, feature in (container.features or {}).get(split, {}).items():
             inner = getattr(feature, "feature", feature)
             if isinstance(inner, datasets.ClassLabel):
                 found[column] = tuple(dict.fromkeys([*found.get(column, ()), *inner.names]))
@@ -248,11 +231,9 @@ def _plain(cell: Any, feature: Any) -> Any:
     """A cell with the names of ClassLabels in place of their numbers; -1, for no label, becomes None."""
     import datasets
 
-    if cell is None:
-        return None
-    if isinstance(feature, datasets.ClassLabel):
-        return feature.names[cell] if 0 <= cell < len(feature.names) else None
     inner = getattr(feature, "feature", None)
+    if isinstance(feature, datasets.ClassLabel) and cell is not None:
+        return feature.names[cell] if 0 <= cell < len(feature.names) else None
     if isinstance(inner, datasets.ClassLabel) and isinstance(cell, list):
         return [inner.names[one] for one in cell]
     return cell

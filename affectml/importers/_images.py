@@ -6,6 +6,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from affectml._progress import track
@@ -138,9 +139,7 @@ def _crop(source: Path, target: Path, box: Box) -> str | None:
 
 def _bring(source: Path, target: Path, how: str) -> None:
     if how == "hardlink":
-        try:
+        with suppress(OSError):
             os.link(source.resolve(), target)
-        except OSError:
-            how = "copy"
-    if how == "copy":
-        shutil.copyfile(source, target)
+            return
+    shutil.copyfile(source, target)

@@ -1,17 +1,14 @@
 """The last step of an import onto a data set that exists: what was read is added, and nothing there changes."""
 
-import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
-from uuid import uuid4
 
 import pandas as pd
 
-from affectml._files import write_json, write_parquet
+from affectml._files import read_json, write_json, write_parquet
 from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta
 from affectml.data.matching import match_images
 from affectml.data.targets import read_targets
@@ -34,12 +31,11 @@ def call(draft: Draft, name: str | None) -> None:
         raise BadInput(f"{draft.where}: no labels in it, so there is no target to call {option('target', name)}")
     if not NAME.fullmatch(name):
         raise BadInput(f"{option('target', name)} is no name of a target; use letters, digits, - and _, at most 100")
-    several = len(draft.targets) > 1
-    called = {}
-    for kind, (entry, table) in draft.targets.items():
-        new = f"{name}-{kind}" if several else name
-        called[new] = ({**entry, "file": f"targets-{new}.parquet"}, table)
-    draft.targets = called
+    new = {kind: f"{name}-{kind}" if len(draft.targets) > 1 else name for kind in draft.targets}
+    draft.targets = {
+        new[kind]: ({**entry, "file": f"targets-{new[kind]}.parquet"}, table)
+        for kind, (entry, table) in draft.targets.items()
+    }
 
 
 @dataclass
@@ -69,8 +65,8 @@ def join(draft: Draft, dataset: Dataset, target: str | None = None) -> ImportSum
     from affectml_annotation.exchange.files import writing_in_turn
 
     with writing_in_turn(dataset.root):
-        for left in dataset.root.glob(f"{_TEMPORARY}*"):  # of a join that was killed
-            shutil.rmtree(left, ignore_errors=True)
+        for old in dataset.root.glob(f"{_TEMPORARY}*"):  # of a join that was killed
+            shutil.rmtree(old, ignore_errors=True)
         dataset = Dataset.open(dataset.root)
         ImportSummary.of(dataset)  # what cannot be read is said before anything is written
         image_of = _image_of(draft, dataset)
@@ -85,8 +81,10 @@ def join(draft: Draft, dataset: Dataset, target: str | None = None) -> ImportSum
         skipped[f"images of {source} that {dataset.root.name} has not"] = strange
     if bare:
         skipped[f"images of {dataset.root.name} that {source} has not"] = bare
+    own = [name for name in draft.images.columns if name not in ("image_id", "file", "url")]
+    left = [f"columns left out, because images.parquet stays as it is: {', '.join(own)}"] if own else []
     summary = ImportSummary.of(Dataset.open(dataset.root), None, skipped, None, tuple(draft.warnings))
-    return replace(summary, notes=(*_left_out(draft), *draft.notes), added=tuple(addition.said))
+    return replace(summary, notes=(*left, *draft.notes), added=tuple(addition.said))
 
 
 def _image_of(draft: Draft, dataset: Dataset) -> dict[str, str]:
@@ -102,12 +100,6 @@ def _image_of(draft: Draft, dataset: Dataset) -> dict[str, str]:
             f"{', '.join(map(repr, ids[:3]))}); images are joined by their image_id, else by their path"
         )
     return found
-
-
-def _left_out(draft: Draft) -> list[str]:
-    """A note of the columns of images that are not joined: images.parquet stays as it is."""
-    own = [name for name in draft.images.columns if name not in ("image_id", "file", "url")]
-    return [f"columns left out, because images.parquet stays as it is: {', '.join(own)}"] if own else []
 
 
 def _plan(draft: Draft, dataset: Dataset, image_of: dict[str, str], target: str | None) -> Addition:
@@ -208,10 +200,8 @@ def _taxonomy_of(meta: TargetMeta, draft: Draft, dataset: Dataset, judgements: p
     used = dict.fromkeys(label for given in judgements["labels"] for label in given)
     others = [label for label in used if label not in labels]
     if others:
-        raise BadInput(
-            f"{dataset.root}: its judgements have labels that those of {draft.where} have not ({', '.join(others)}); "
-            f"name a taxonomy that has all of them ({option('taxonomy')})"
-        )
+        theirs = f"its judgements have labels that those of {draft.where} have not ({', '.join(others)})"
+        raise BadInput(f"{dataset.root}: {theirs}; name a taxonomy that has all of them ({option('taxonomy')})")
     return labels
 
 
@@ -243,10 +233,10 @@ def _write(addition: Addition, draft: Draft, dataset: Dataset) -> None:
     from affectml_annotation.exchange.files import keep
 
     root, described = dataset.root, _described(dataset)
-    with _scratch(root) as scratch:
+    with TemporaryDirectory(dir=root, prefix=_TEMPORARY, suffix=".tmp", ignore_cleanup_errors=True) as scratch:
         store = None
         if addition.embedded is not None:
-            store = write_store(*addition.embedded, scratch)
+            store = write_store(*addition.embedded, Path(scratch))
             (store / ".lock").unlink(missing_ok=True)
             (root / "embeddings").mkdir(exist_ok=True)
         if addition.asked is not None:
@@ -255,37 +245,35 @@ def _write(addition: Addition, draft: Draft, dataset: Dataset) -> None:
             if (root / meta.file).exists():  # of a join that was killed: no entry names it
                 keep(root / meta.file)
             write_parquet(root / meta.file, table)
+        if store is not None:
+            store.replace(root / "embeddings" / store.name)
         if not addition.targets and addition.annotations is None:
-            _place(store, root)
             return
-        if json.loads((root / "dataset.json").read_text(encoding="utf-8")).get("schema") != described["schema"]:
-            keep(root / "dataset.json")
         said = DatasetMeta("", {name: meta for name, (meta, _) in addition.targets.items()}).to_json()
         described["targets"] |= said["targets"]
         terms = [f"licence: {draft.about.licence}"] if draft.about.licence else []
         about = f"joined from {Path(draft.where).name}"
         described["notes"] = [*described.get("notes", ()), *(f"{about}: {note}" for note in [*terms, *draft.notes])]
-        _place(store, root)
-        write_json(root / "dataset.json", described)
+        _describe(root, described)
 
 
-def _place(store: Path | None, root: Path) -> None:
-    """Give a store that is written its name in the data set."""
-    if store is not None:
-        store.replace(root / "embeddings" / store.name)
+def _describe(root: Path, described: dict[str, Any]) -> None:
+    """Write dataset.json; one of an older schema is kept beside it."""
+    from affectml_annotation.exchange.files import keep
+
+    if read_json(root / "dataset.json").get("schema") != described["schema"]:
+        keep(root / "dataset.json")
+    write_json(root / "dataset.json", described)
 
 
 def _write_judgements(addition: Addition, asked: Asked, root: Path, described: dict[str, Any]) -> None:
     """Say in dataset.json what was asked, then write the judgements: what is written of them is never missing."""
-    from affectml_annotation.exchange.files import keep
     from affectml_annotation.exchange.files import write_parquet as write_arrow
 
     said = {"construct": asked.construct, "question": asked.question}
     if described.get("judgements") != said:
-        if json.loads((root / "dataset.json").read_text(encoding="utf-8")).get("schema") != described["schema"]:
-            keep(root / "dataset.json")
         described["judgements"] = said
-        write_json(root / "dataset.json", described)
+        _describe(root, described)
     if addition.annotations is not None:
         write_arrow(root / "annotations.parquet", addition.annotations)
 
@@ -294,17 +282,7 @@ def _described(dataset: Dataset) -> dict[str, Any]:
     """dataset.json as it stands, in the present schema."""
     from affectml_annotation.exchange.migration import as_schema_2
 
-    content = json.loads((dataset.root / "dataset.json").read_text(encoding="utf-8"))
-    described = as_schema_2(content, judged=(dataset.root / "annotations.parquet").exists())
+    judged = (dataset.root / "annotations.parquet").exists()
+    described = as_schema_2(read_json(dataset.root / "dataset.json"), judged=judged)
     described.setdefault("targets", {})
     return {"schema": 2, **described}
-
-
-@contextmanager
-def _scratch(root: Path) -> Iterator[Path]:
-    folder = root / f"{_TEMPORARY}{uuid4().hex[:8]}.tmp"
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

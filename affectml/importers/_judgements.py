@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from affectml.errors import BadInput, option
 from affectml.importers._cells import Cells
-from affectml.importers._spec import TableSpec
-from affectml.importers.columns import Columns, numbers, pick, tidy
+from affectml.importers.columns import Columns, Shape, numbers, pick, tidy
 from affectml.importers.labels import LabelPlan
-from affectml.importers.read import Table
+from affectml.importers.read import Table, first_row
 
 _TAKEN = frozenset({"event_id", "image_id", "annotator_id", "round", "kind", "labels"})
 _WORDS = ("none", "unsure", "skip", "flag")
@@ -21,19 +20,24 @@ _OF_A_JUDGEMENT = ("intensities", "valence", "arousal", "suggestions_visible", "
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Judgements and what they add up to.
+class Counted:
+    """What judgements add up to.
 
-    annotations: as annotations.parquet. rates: image_id, n and votes, one row per image with an answer.
-    one_choice: whether every answer is exactly one label, so that the votes are also a distribution.
-    own: the user's columns that differ between judgements of one image, and so belong to the judgement.
+    rates: image_id, n and votes, one row per image with an answer. one_choice: whether every answer is exactly one
+    label, so that the votes are also a distribution. unanswered: images without an answer.
     """
 
-    annotations: pd.DataFrame
     rates: pd.DataFrame
     one_choice: bool
     unanswered: list[str]
-    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Judged(Counted):
+    """Judgements, as annotations.parquet has them, and what they add up to."""
+
+    annotations: pd.DataFrame
+    notes: list[str]
 
 
 def words_for_no_label(found: dict[str, str], known: set[str]) -> dict[str, str]:
@@ -41,16 +45,7 @@ def words_for_no_label(found: dict[str, str], known: set[str]) -> dict[str, str]
     return {raw: raw.casefold() for raw in found if raw.casefold() in _WORDS and raw.casefold() not in known}
 
 
-def judge(
-    table: Table,
-    image_ids: NDArray[Any],
-    columns: Columns,
-    plan: LabelPlan,
-    cells: Cells | None,
-    words: dict[str, str],
-    spec: TableSpec,
-    own: list[str],
-) -> Judged:
+def judge(shape: Shape, plan: LabelPlan, cells: Cells | None, words: dict[str, str], own: list[str]) -> Judged:
     """Build the judgements of a table (rows in its order) and count them.
 
     cells: the label column, or None where labels are 0/1 columns. words: see `words_for_no_label`. own: further
@@ -58,23 +53,22 @@ def judge(
     or "skip" (no answer). Two rows of one person, image and round are an error unless `spec.duplicates` says "first",
     or "union" (one label a row).
     """
+    table, columns = shape.table, shape.columns
     given_kind = _given_kind(table)
-    kind, labels = (
-        _from_cells(table, columns, plan, cells, words, spec.empty if given_kind is None else "none")
-        if cells is not None
-        else _from_indicators(table, columns, plan)
-    )
+    if cells is None:
+        kind, labels = _from_indicators(table, columns, plan)
+    else:
+        empty = shape.spec.empty if given_kind is None else "none"
+        kind, labels = _from_cells(table, columns, plan, cells, words, empty)
     if given_kind is not None:
         kind, labels = given_kind, [of if said == "labels" else [] for of, said in zip(labels, given_kind, strict=True)]
-    annotator = (
-        pd.Series([f"anonymous-{place}" for place in table.place])
-        if columns.annotator is None
-        else _text(table, columns.annotator)
-    )
+    annotator = pd.Series([f"anonymous-{place}" for place in table.place])
+    if columns.annotator is not None:
+        annotator = _text(table, columns.annotator)
     found = pd.DataFrame(
         {
             "event_id": _event_ids(table),
-            "image_id": image_ids,
+            "image_id": shape.ids,
             "annotator_id": annotator.to_numpy(),
             "round": _rounds(table),
             "kind": kind,
@@ -84,18 +78,9 @@ def judge(
     carried = [c for c in _OF_A_JUDGEMENT if c in table.frame.columns and c not in columns.used()]
     for column in dict.fromkeys(c for c in [*carried, *own] if c not in _TAKEN):
         found[column] = tidy(table.frame[column])
-    found, dropped = _one_each(table, found, spec.duplicates)
+    found, dropped = _one_each(table, found, shape.spec.duplicates)
     counted = count(found, plan.taxonomy.labels, str(table.path))
-    return Judged(found, counted.rates, counted.one_choice, counted.unanswered, tuple(dropped))
-
-
-@dataclass(frozen=True)
-class Counted:
-    """What judgements add up to; see `Judged`."""
-
-    rates: pd.DataFrame
-    one_choice: bool
-    unanswered: list[str]
+    return Judged(counted.rates, counted.one_choice, counted.unanswered, found, dropped)
 
 
 def count(judgements: pd.DataFrame, labels: Sequence[str], where: str) -> Counted:
@@ -148,28 +133,20 @@ def _rounds(table: Table) -> NDArray[np.int64]:
     if column is None:
         return np.ones(len(table.frame), dtype=np.int64)
     rounds = numbers(table, [column])[:, 0]
-    if (rounds != np.round(rounds)).any():
-        row = int((rounds != np.round(rounds)).argmax())
+    if (row := first_row(rounds != np.round(rounds))) is not None:
         raise BadInput(f"{table.where(row)}: column {column!r}: rounds are whole numbers, got {rounds[row]:g}")
     return rounds.astype(np.int64)
 
 
 def _text(table: Table, column: str) -> pd.Series:
     cells = table.frame[column]
-    gaps = (cells.isna() | (cells.astype(str).str.strip() == "")).to_numpy()
-    if gaps.any():
-        row = int(gaps.argmax())
+    if (row := first_row(cells.isna() | (cells.astype(str).str.strip() == ""))) is not None:
         raise BadInput(f"{table.where(row)}: column {column!r} is empty; every judgement needs who made it")
     return cells.astype(str)
 
 
 def _from_cells(
-    table: Table,
-    columns: Columns,
-    plan: LabelPlan,
-    cells: Cells,
-    words: dict[str, str],
-    empty: str | None,
+    table: Table, columns: Columns, plan: LabelPlan, cells: Cells, words: dict[str, str], empty: str | None
 ) -> tuple[NDArray[Any], list[list[str]]]:
     kinds, lists = [], []
     for part, row in zip(cells.parts, cells.first_rows(), strict=True):
@@ -192,19 +169,11 @@ def _from_cells(
 def _from_indicators(table: Table, columns: Columns, plan: LabelPlan) -> tuple[NDArray[Any], list[list[str]]]:
     values = numbers(table, columns.labels)
     odd = (values != 0) & (values != 1)
-    if odd.any():
-        row, column = (int(at) for at in np.argwhere(odd)[0])
-        raise BadInput(
-            f"{table.where(row)}: column {columns.labels[column]!r}: in a judgement a label is chosen (1) or "
-            f"not (0), but received {values[row, column]:g}"
-        )
+    table.refuse(odd, columns.labels, values, "in a judgement a label is chosen (1) or not (0)")
     patterns, code = np.unique(values.astype(bool), axis=0, return_inverse=True)
-    names = [plan.label_of[column] for column in columns.labels]
-    order = {label: at for at, label in enumerate(plan.taxonomy.labels)}
-    lists = [
-        sorted({name for name, on in zip(names, pattern, strict=True) if on}, key=order.__getitem__)
-        for pattern in patterns
-    ]
+    names = np.array([plan.label_of[column] for column in columns.labels], dtype=object)
+    chosen_of = [set(names[pattern]) for pattern in patterns]
+    lists = [[label for label in plan.taxonomy.labels if label in chosen] for chosen in chosen_of]
     code = code.reshape(-1)
     kinds = np.array(["labels" if chosen else "none" for chosen in lists], dtype=object)
     return kinds[code], [lists[at] for at in code]
@@ -213,33 +182,28 @@ def _from_indicators(table: Table, columns: Columns, plan: LabelPlan) -> tuple[N
 def _one_each(table: Table, found: pd.DataFrame, duplicates: str) -> tuple[pd.DataFrame, list[str]]:
     key = ["image_id", "annotator_id", "round"]
     again = found.duplicated(key).to_numpy()
-    if not again.any():
+    row = first_row(again)
+    if row is None:
         return found, []
-    row = int(again.argmax())
-    first = int((found[key] == found.loc[row, key]).all(axis=1).to_numpy().argmax())
     if duplicates == "first":
         return found[~again].reset_index(drop=True), [f"{int(again.sum()):,} repeated judgements left out"]
     if duplicates == "union":
-        extra: dict[tuple[str, str, int], list[str]] = {}
-        both = found[found.duplicated(key, keep=False)]
-        if (both["kind"] != "labels").any():
-            odd = int((found.duplicated(key, keep=False) & (found["kind"] != "labels")).to_numpy().argmax())
+        odd = first_row(found.duplicated(key, keep=False) & (found["kind"] != "labels"))
+        if odd is not None:
             raise BadInput(f"{table.where(odd)}: {found.loc[odd, 'kind']!r} cannot be joined with other rows")
-        for *who, labels in both[[*key, "labels"]].itertuples(index=False):
-            extra.setdefault(tuple(who), []).extend(labels)
+        joined: dict[tuple[Any, ...], dict[str, None]] = {}
+        for *who, labels in found[[*key, "labels"]].itertuples(index=False):
+            joined.setdefault(tuple(who), {}).update(dict.fromkeys(labels))
         kept = found[~again].reset_index(drop=True)
-        kept["labels"] = [
-            list(dict.fromkeys(extra.get(who, labels)))
-            for *rest, labels in kept[[*key, "labels"]].itertuples(index=False)
-            for who in [tuple(rest)]
-        ]
+        kept["labels"] = [list(labels) for labels in joined.values()]
         return kept, [f"{int(again.sum()):,} rows joined with an earlier one of the same person and image"]
     options = (
         f"keep the first ({option('duplicates', 'first')}), join their labels ({option('duplicates', 'union')}), or "
         "number a column round"
     )
+    before = int((found[key] == found.loc[row, key]).all(axis=1).to_numpy().argmax())
     raise BadInput(
         f"{table.where(row)}: person {found.loc[row, 'annotator_id']!r} judged image "
-        f"{found.loc[row, 'image_id']!r} already ({table.unit} {table.place[first]}); "
+        f"{found.loc[row, 'image_id']!r} already ({table.unit} {table.place[before]}); "
         f"{table.way_out(options, 'take one of the two rows out')}"
     )

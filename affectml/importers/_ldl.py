@@ -1,6 +1,7 @@
 """FlickrLDL and TwitterLDL (Yang, Sun & Sun 2017): votes for Mikels' eight in space-separated text files."""
 
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Annotated
 
@@ -11,25 +12,14 @@ from affectml._options import Help
 from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
 from affectml.importers.columns import WHOLE
-from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, label_table, vote_table
+from affectml.importers.draft import Draft, Source, draft, image_table, label_table, vote_table
 from affectml.importers.find import find, locate, read_lines, relative_names, repeated
 from affectml.importers.labels import MIKELS_WORDS, label_of
+from affectml.importers.read import first_row
 from affectml.taxonomies import get_taxonomy
 
 Order = Annotated[Sequence[str] | None, Help("The eight emotions in the files' order.", default="the header's")]
 _FILES = {"train_ground_truth.txt": "train", "test_ground_truth.txt": "test", "ground_truth.txt": None}
-
-
-def about_ldl(name: str) -> About:
-    """What is said of either set."""
-    return About(
-        name=name.lower(),
-        construct="evoked",
-        question="In our words: which one of the eight emotions does this image evoke in you?",
-        source="Yang, Sun & Sun 2017, Learning Visual Sentiment Distributions via Augmented Conditional Probability "
-        f"({name})",
-        licence=NOT_STATED,
-    )
 
 
 def read_ldl(source: Source, columns: Sequence[str] | None) -> Draft:
@@ -44,8 +34,7 @@ def read_ldl(source: Source, columns: Sequence[str] | None) -> Draft:
     if not files:
         raise BadInput(f"{root}: none of {', '.join(_FILES)}; expected the set's text files beside a folder images")
     order = None if columns is None else _order(columns, option("columns"))
-    names, rows, where, splits = [], [], [], []
-    orders: list[str] = []
+    names, rows, where, splits, orders = [], [], [], [], []
     for file, part in files:
         found_order, content = _read(file, order)
         orders.append(", ".join(found_order))
@@ -64,10 +53,10 @@ def read_ldl(source: Source, columns: Sequence[str] | None) -> Draft:
     cast = votes.sum(axis=1) > 0
     parts = {} if all(part is None for part in splits) else {"split": splits}
     images = image_table(ids, here.files, **parts)[cast].reset_index(drop=True)
-    result = draft(source, images, [place for place, on in zip(here.places, cast, strict=True) if on])
+    result = draft(source, images, list(compress(here.places, cast)))
     said = "given by the user" if columns is not None else "taken from the header"
     result.notes += [f"order of the columns {said}: {'; '.join(dict.fromkeys(orders))}", note]
-    result.skipped["rows in which nobody voted"] = [where[int(row)] for row in np.flatnonzero(~cast)]
+    result.skipped["rows in which nobody voted"] = list(compress(where, ~cast))
     result.skipped["images that no row names"] = here.spare
     target = (vote_table if values == "votes" else label_table)(ids, votes, taxonomy)[cast]
     made_by = f"{values} in {' and '.join(file.name for file, _ in files)}"
@@ -76,9 +65,8 @@ def read_ldl(source: Source, columns: Sequence[str] | None) -> Draft:
 
 
 def _order(words: Sequence[str], where: str) -> list[str]:
-    labels = [
-        label_of(word, MIKELS_WORDS, where, "name the eight emotions of Mikels in the file's order") for word in words
-    ]
+    way_out = "name the eight emotions of Mikels in the file's order"
+    labels = [label_of(word, MIKELS_WORDS, where, way_out) for word in words]
     if sorted(labels) != sorted(set(MIKELS_WORDS.values())):
         raise BadInput(f"{where}: expected each of the eight emotions once, got {', '.join(words)}")
     return labels
@@ -98,8 +86,7 @@ def _read(file: Path, order: list[str] | None) -> tuple[list[str], list[tuple[in
         order = _order([word.strip("'\"[]") for word in head[-8:]], f"{file}, line 1")
     content = []
     for number, line in lines[has_header:]:
-        cells = line.replace("\t", " ").split(" ")
-        cells = [cell for cell in cells if cell]
+        cells = [cell for cell in line.replace("\t", " ").split(" ") if cell]
         values = _numbers(cells[-8:])
         if len(cells) < 9 or values is None:
             raise BadInput(f"{file}, line {number}: expected an image and eight numbers, but received {line[:80]!r}")
@@ -119,20 +106,15 @@ def _numbers(cells: list[str]) -> list[float] | None:
 
 def _kind_of(votes: NDArray[np.float64], where: list[str]) -> tuple[str, str, str]:
     sums = votes.sum(axis=1)
-    if (votes < 0).any():
-        row = int((votes < 0).any(axis=1).argmax())
+    if (row := first_row((votes < 0).any(axis=1))) is not None:
         raise BadInput(f"{where[row]}: a number is negative; expected votes or shares")
     if (votes == np.round(votes)).all() and votes.max(initial=0) > 1:
         people = np.unique(sums[sums > 0])
         if len(people) == 1:
             return "votes", "one_choice", f"{people[0]:.0f} votes in every row: one choice each"
-        return (
-            "votes",
-            "unknown",
-            f"between {people.min():.0f} and {people.max():.0f} votes in a row: vote rule unknown",
-        )
+        between = f"between {people.min():.0f} and {people.max():.0f} votes in a row"
+        return "votes", "unknown", f"{between}: vote rule unknown"
     off = (np.abs(sums - 1) > SUM_TOLERANCE) & (sums != 0)  # rows of zeros are left out, as among votes
-    if off.any():
-        row = int(off.argmax())
+    if (row := first_row(off)) is not None:
         raise BadInput(f"{where[row]}: expected whole votes or shares that sum to 1, but they sum to {sums[row]:.4g}")
     return "shares", "unknown", "shares that sum to 1: vote rule unknown"

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput
+from affectml.importers.read import first_row
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +47,7 @@ def maximum_entropy_shares(mean: Floats, sd: Floats, points: int = 7, where: Seq
     [[0.1429, 0.1429, 0.1429, 0.1429, 0.1429, 0.1429, 0.1429]]
     """
     mean, sd = np.asarray(mean, dtype=np.float64), np.asarray(sd, dtype=np.float64)
+    where = where or [f"row {row}" for row in range(len(mean))]
     _check_possible(mean, sd, points, where)
     middle, half = (points + 1) / 2, (points - 1) / 2
     x = np.linspace(-1.0, 1.0, points)
@@ -66,22 +68,14 @@ def maximum_entropy_shares(mean: Floats, sd: Floats, points: int = 7, where: Seq
     return shares
 
 
-def _check_possible(mean: Floats, sd: Floats, points: int, where: Sequence[str] | None) -> None:
-    def name(row: int) -> str:
-        return where[row] if where is not None else f"row {row}"
-
-    off_scale = ~((mean >= 1) & (mean <= points))
-    if off_scale.any():
-        row = int(off_scale.argmax())
-        raise BadInput(f"{name(row)}: a mean of {mean[row]:g} is not on the scale from 1 to {points}")
+def _check_possible(mean: Floats, sd: Floats, points: int, where: Sequence[str]) -> None:
+    if (row := first_row(~((mean >= 1) & (mean <= points)))) is not None:
+        raise BadInput(f"{where[row]}: a mean of {mean[row]:g} is not on the scale from 1 to {points}")
     low, high = sd_bounds(mean, points)
-    impossible = ~((sd >= low - MOMENT_TOLERANCE) & (sd <= high + MOMENT_TOLERANCE))
-    if impossible.any():
-        row = int(impossible.argmax())
+    if (row := first_row(~((sd >= low - MOMENT_TOLERANCE) & (sd <= high + MOMENT_TOLERANCE)))) is not None:
         raise BadInput(
-            f"{name(row)}: no whole answers from 1 to {points} have mean {mean[row]:g} and SD {sd[row]:g} "
-            f"(with this mean the SD lies between {low[row]:.3f} and {high[row]:.3f}); "
-            "mend the row or take it out"
+            f"{where[row]}: no whole answers from 1 to {points} have mean {mean[row]:g} and SD {sd[row]:g} "
+            f"(with this mean the SD lies between {low[row]:.3f} and {high[row]:.3f}); mend the row or take it out"
         )
 
 
@@ -132,7 +126,7 @@ def _solve(wanted: Floats, statistics: Floats) -> Floats:
     return shares
 
 
-def _verify(shares: Floats, mean: Floats, sd: Floats, where: Sequence[str] | None) -> None:
+def _verify(shares: Floats, mean: Floats, sd: Floats, where: Sequence[str]) -> None:
     scale = np.arange(1, shares.shape[1] + 1, dtype=np.float64)
     found = shares @ scale
     spread = np.sqrt(np.maximum(((scale - found[:, None]) ** 2 * shares).sum(axis=1), 0))
@@ -140,9 +134,8 @@ def _verify(shares: Floats, mean: Floats, sd: Floats, where: Sequence[str] | Non
     off = (np.abs(found - mean) > MOMENT_TOLERANCE) | (
         (np.abs(spread - sd) > MOMENT_TOLERANCE) & (np.abs(spread**2 - sd**2) > _EDGE * 2)
     )
-    if off.any():
-        row = int(off.argmax())
+    if (row := first_row(off)) is not None:
         raise BadInput(
-            f"{where[row] if where is not None else f'row {row}'}: found no distribution with mean "
+            f"{where[row]}: found no distribution with mean "
             f"{mean[row]!r} and SD {sd[row]!r} (reached {found[row]!r} and {spread[row]!r})"
         )

@@ -11,13 +11,11 @@ from affectml.data.schema import Kind
 from affectml.errors import BadInput, option
 from affectml.importers._cells import Cells, parse_cells
 from affectml.importers._judgements import judge, words_for_no_label
-from affectml.importers._spec import TableSpec
 from affectml.importers._values import measure
-from affectml.importers.columns import Columns
+from affectml.importers.columns import Shape
 from affectml.importers.draft import Labels, label_table
 from affectml.importers.labels import LabelPlan, plan_labels
-from affectml.importers.read import Table
-from affectml.taxonomies import Taxonomy
+from affectml.importers.read import Table, first_row
 
 Rows = NDArray[np.int64]
 
@@ -33,23 +31,6 @@ class Shaped(Labels):
     own: list[str] = field(kw_only=True)
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A table whose columns are known, about to become targets.
-
-    ids: the image of each row, [N]. own: columns without a role. name: of the data set, after which an inferred
-    taxonomy is called. taxonomy: that of the data set that is joined to.
-    """
-
-    table: Table
-    ids: NDArray[Any]
-    columns: Columns
-    own: list[str]
-    spec: TableSpec
-    name: str = ""
-    taxonomy: Taxonomy | None = None
-
-
 def from_judgements(shape: Shape) -> Shaped:
     """One row per judgement: annotations, `rates` by votes, and `distribution` where all chose one label."""
     table, spec = shape.table, shape.spec
@@ -59,7 +40,7 @@ def from_judgements(shape: Shape) -> Shaped:
         raise BadInput(f"{table.path}: {option('vote_rule')} is for votes and shares; judgements say it themselves")
     plan, cells, words = _plan(shape, judged=True)
     constant, varying = _by_image(table, shape.own, shape.ids)
-    result = judge(table, shape.ids, shape.columns, plan, cells, words, spec, varying)
+    result = judge(shape, plan, cells, words, varying)
     rows = np.flatnonzero(~pd.Series(shape.ids).duplicated().to_numpy())
     shaped = _shaped(rows, constant, plan, cells)
     shaped.annotations = result.annotations
@@ -86,8 +67,7 @@ def from_label_column(shape: Shape) -> Shaped:
     assert cells is not None
     matrix, drop = _indicators(table, plan, cells, str(shape.columns.label), spec.empty)
     shaped = _shaped(np.flatnonzero(~drop), shape.own, plan, cells)
-    if drop.any():
-        shaped.skipped["rows without a label"] = [table.where(int(row)) for row in np.flatnonzero(drop)]
+    shaped.skipped["rows without a label"] = table.take(np.flatnonzero(drop)).places()
     several = cells.several or (spec.empty == "none" and None in cells.parts)
     _one_row_each(table, ids, shaped, spec.duplicates, "union")
     if spec.duplicates == "union":
@@ -98,11 +78,9 @@ def from_label_column(shape: Shape) -> Shaped:
     else:
         joined = matrix[shaped.rows]
     kind: Kind = spec.kind or ("sets" if several else "single")
-    off = joined.sum(axis=1) != 1
-    if kind == "single" and off.any():
-        row, count = int(shaped.rows[off.argmax()]), int(joined[off.argmax()].sum())
-        way_out = option("kind", "sets")
-        raise BadInput(f"{table.where(row)}: kind single needs exactly one label, got {count}; say {way_out}")
+    if kind == "single" and (off := first_row(joined.sum(axis=1) != 1)) is not None:
+        place, count, way_out = table.where(int(shaped.rows[off])), joined[off].sum(), option("kind", "sets")
+        raise BadInput(f"{place}: kind single needs exactly one label, got {count}; say {way_out}")
     content = label_table(ids[shaped.rows], joined, plan.taxonomy)
     made_by = f"column {shape.columns.label} of {table.path.name}"
     shaped.add(kind, kind, content, plan.taxonomy, values="indicator", made_by=made_by)
@@ -117,21 +95,13 @@ def from_label_columns(shape: Shape) -> Shaped:
     measured = measure(table, columns.labels, plan, columns.n, spec.kind, spec.vote_rule)
     shaped = _shaped(np.flatnonzero(measured.keep), shape.own, plan, None)
     shaped.notes.append(measured.note)
-    if not measured.keep.all():
-        gone = np.flatnonzero(~measured.keep)
-        shaped.skipped["rows in which nobody voted"] = [table.where(int(row)) for row in gone]
+    shaped.skipped["rows in which nobody voted"] = table.take(np.flatnonzero(~measured.keep)).places()
     _one_row_each(table, ids, shaped, spec.duplicates, "first")
     content = measured.table.iloc[shaped.rows].reset_index(drop=True)
     content.insert(0, "image_id", ids[shaped.rows])
-    shaped.add(
-        measured.kind,
-        measured.kind,
-        content,
-        plan.taxonomy,
-        values=measured.values,
-        vote_rule=measured.vote_rule,
-        made_by=f"columns {', '.join(columns.labels)} of {table.path.name}",
-    )
+    entry = {"values": measured.values, "vote_rule": measured.vote_rule}
+    made_by = f"columns {', '.join(columns.labels)} of {table.path.name}"
+    shaped.add(measured.kind, measured.kind, content, plan.taxonomy, **entry, made_by=made_by)
     return shaped
 
 
@@ -148,15 +118,9 @@ def _plan(shape: Shape, *, judged: bool) -> tuple[LabelPlan, Cells | None, dict[
             found = {raw: place for raw, place in found.items() if raw not in words}
     else:
         found = {column: f"{table.path}, column {column!r}" for column in columns.labels}
+    where, own = str(table.path), shape.taxonomy
     plan = plan_labels(
-        found,
-        spec.renamed,
-        spec.given,
-        where=str(table.path),
-        name=shape.name,
-        counts=counts,
-        renames=table.options,
-        own=shape.taxonomy,
+        found, spec.renamed, spec.given, where=where, name=shape.name, counts=counts, renames=table.options, own=own
     )
     return plan, cells, words
 
@@ -175,8 +139,7 @@ def _indicators(
     silent = np.array([part is None for part in cells.parts], dtype=bool)
     for pattern, part in zip(patterns, cells.parts, strict=True):
         pattern[[at[label] for label in part or ()]] = 1
-    if silent.any() and empty is None:
-        row = int(silent[cells.code].argmax())
+    if empty is None and (row := first_row(silent[cells.code])) is not None:
         raise BadInput(
             f"{table.where(row)}: column {column!r} is empty: does nothing apply "
             f"({option('empty', 'none')}), or is it not known ({option('empty', 'skip')})?"
@@ -188,22 +151,22 @@ def _one_row_each(table: Table, ids: NDArray[Any], shaped: Shaped, duplicates: s
     """Keep the first row of each image among `shaped.rows`; raise BadInput unless the user said so."""
     mine = pd.Series(ids[shaped.rows])
     again = mine.duplicated().to_numpy()
-    if not again.any():
+    second = first_row(again)
+    if second is None:
         return
     if duplicates == "union" and way_out != "union":
         said, way_out = (option("duplicates", word) for word in ("union", "first"))
         raise BadInput(f"{table.path}: {said} joins labels; numbers per label: {way_out}")
     if duplicates == "error":
-        second = int(again.argmax())
-        first = int((mine == mine[second]).to_numpy().argmax())
+        before = shaped.rows[int((mine == mine[second]).to_numpy().argmax())]
         union = f"join their labels ({option('duplicates', 'union')}), " if way_out == "union" else ""
         raise BadInput(
             f"{table.where(int(shaped.rows[second]))}: image {mine[second]!r} stands in "
-            f"{table.unit} {table.place[shaped.rows[first]]} already; keep the first "
+            f"{table.unit} {table.place[before]} already; keep the first "
             f"({option('duplicates', 'first')}), {union}or, where each row is one person's judgement, "
             f"{option('annotator_column')} or {option('anonymous', True)}"
         )
-    places = [table.where(int(row)) for row in shaped.rows[again]]
+    places = table.take(shaped.rows[again]).places()
     if duplicates == "first":
         shaped.skipped["rows of an image seen before"] = places
     else:
@@ -214,8 +177,7 @@ def _one_row_each(table: Table, ids: NDArray[Any], shaped: Shaped, duplicates: s
 def _by_image(table: Table, own: list[str], ids: NDArray[Any]) -> tuple[list[str], list[str]]:
     """The user's columns that are the same in all rows of an image, and those that are not."""
     code, _ = pd.factorize(pd.Series(ids))
-    constant: list[str] = []
-    varying: list[str] = []
+    varying = []
     for column in own:
         try:
             value, _ = pd.factorize(table.frame[column], use_na_sentinel=False)
@@ -223,5 +185,6 @@ def _by_image(table: Table, own: list[str], ids: NDArray[Any]) -> tuple[list[str
             varying.append(column)
             continue
         pairs = pd.DataFrame({"image": code, "value": value}).drop_duplicates()
-        (varying if pairs["image"].duplicated().any() else constant).append(column)
-    return constant, varying
+        if pairs["image"].duplicated().any():
+            varying.append(column)
+    return [column for column in own if column not in varying], varying

@@ -1,9 +1,12 @@
 """What an importer says at the end: what came in, what did not and why."""
 
 import shlex
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from affectml.errors import few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,9 +99,7 @@ class ImportSummary:
             people = "" if self.people is None else f" by {self.people:,} {'person' if self.people == 1 else 'people'}"
             out.append(("judgements", f"{self.judgements:,}{people}"))
         for reason, names in self.skipped.items():
-            more = ", ..." if len(names) > SHOWN else ""
-            shown = ", ".join(names[:SHOWN])
-            out.append(("skipped", f"{len(names):,} {reason}: {shown}{more}"))
+            out.append(("skipped", f"{len(names):,} {reason}: {few(names, SHOWN)}"))
         out += [("warning", warning) for warning in self.warnings]
         out += [("note", note) for note in self.notes]
         return out
@@ -113,13 +114,10 @@ class ImportSummary:
     def to_json(self) -> dict[str, Any]:
         """Plain values; absent where unknown."""
         known = {key: value for key, value in vars(self).items() if value is not None and (value or key != "added")}
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in known.items()} | {
-            "out": str(self.out)
-        }
+        plain = {key: list(value) if isinstance(value, tuple) else value for key, value in known.items()}
+        return plain | {"out": str(self.out)}
 
 
 def _splits(table: "pd.DataFrame") -> dict[str, int]:
-    if "split" not in table.columns:
-        return {}
-    counts = table["split"].value_counts()
-    return {name: int(counts[name]) for name in ("train", "val", "test") if name in counts}
+    counts = Counter(table.get("split", ()))
+    return {name: counts[name] for name in ("train", "val", "test") if counts[name]}

@@ -73,7 +73,16 @@ def samples(stream: Any, where: str, left: dict[str, list[str]]) -> Iterator[Sam
                     if now is not None:
                         yield now
                     now = Sample(key)
-                _take(archive, member, now, name, extension, where, left)
+                if reason := _not_taken(member, now, extension):
+                    left.setdefault(reason, []).append(name)
+                    continue
+                handle = archive.extractfile(member)
+                assert handle is not None
+                content = handle.read()
+                if extension in _TEXTS:
+                    now.columns.update(_columns(content, extension, f"{where}: member {name!r}"))
+                else:
+                    now.name, now.content = name, content
     except (tarfile.TarError, EOFError, OSError, RecursionError) as error:
         raise BadInput(f"{where}: not a whole tar file ({error}); copy or download it again") from None
     if now is not None:
@@ -87,34 +96,18 @@ def _split(name: str) -> tuple[str, str]:
     return (path.parent / stem).as_posix(), extension.lower() if stem else ""
 
 
-def _take(
-    archive: tarfile.TarFile,
-    member: tarfile.TarInfo,
-    sample: Sample,
-    name: str,
-    extension: str,
-    where: str,
-    left: dict[str, list[str]],
-) -> None:
-    """Put a member into its sample, or into `left`."""
+def _not_taken(member: tarfile.TarInfo, sample: Sample, extension: str) -> str:
+    """Why a member is no part of its sample; nothing where it is."""
     last = extension.rpartition(".")[2]
     image = f".{last}" in SUFFIXES
+    most = MOST_BYTES if image else MOST_TEXT
     if last in PICKLED:
-        left.setdefault("members that may hold pickled Python, never opened", []).append(name)
-    elif not image and extension not in _TEXTS:
-        left.setdefault("members of a kind that is not read", []).append(name)
-    elif member.size > (MOST_BYTES if image else MOST_TEXT):
-        left.setdefault(f"members above {(MOST_BYTES if image else MOST_TEXT) // 2**20} MiB", []).append(name)
-    elif image and sample.name is not None:
-        left.setdefault("members: a second image of one key", []).append(name)
-    else:
-        handle = archive.extractfile(member)
-        assert handle is not None
-        content = handle.read()
-        if image:
-            sample.name, sample.content = name, content
-        else:
-            sample.columns.update(_columns(content, extension, f"{where}: member {name!r}"))
+        return "members that may hold pickled Python, never opened"
+    if not image and extension not in _TEXTS:
+        return "members of a kind that is not read"
+    if member.size > most:
+        return f"members above {most // 2**20} MiB"
+    return "members: a second image of one key" if image and sample.name is not None else ""
 
 
 def _columns(content: bytes, extension: str, where: str) -> dict[str, Any]:

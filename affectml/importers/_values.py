@@ -1,6 +1,7 @@
 """One column per label: 0/1, votes or shares, and which kind of target that makes."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,10 @@ from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
 from affectml.importers.columns import numbers
 from affectml.importers.labels import LabelPlan
-from affectml.importers.read import Table
+from affectml.importers.read import Table, first_row
 
 Floats = NDArray[np.float64]
+Raw: TypeAlias = tuple[str, ...]  # columns, as the file spells them
 _WHOLE_OF_SUMS = 0.5  # from this share of rows summing to one, the others are taken for mistakes
 
 
@@ -34,7 +36,7 @@ class Measured:
 
 def measure(
     table: Table,
-    raw: tuple[str, ...],
+    raw: Raw,
     plan: LabelPlan,
     n_column: str | None,
     kind: str | None,
@@ -51,20 +53,15 @@ def measure(
     column.
     """
     cells = numbers(table, raw)
-    _refuse(table, cells < 0, raw, cells, "a value cannot be negative")
+    table.refuse(cells < 0, raw, cells, "a value cannot be negative")
     people = _people(table, raw, n_column)
-    whole = bool((cells == np.round(cells)).all())
-    is_votes = whole and (are_votes or cells.max() > 1 or people is not None)
-    values, kind_found, rule, note = _decide(table, raw, cells, people, whole, is_votes, kind, vote_rule)
+    values, kind_found, rule, note = _decide(table, raw, cells, people, kind, vote_rule, are_votes)
     merged = _merge(table, raw, cells, plan, kind_found, values)
-    if kind_found == "single":
-        off = merged.sum(axis=1) != 1
-        if off.any():
-            row = int(off.argmax())
-            raise BadInput(
-                f"{table.where(row)}: kind single needs exactly one label, got {merged[row].sum():.0f}; "
-                f"mend the row, or say {option('kind', 'sets')}"
-            )
+    if kind_found == "single" and (row := first_row(merged.sum(axis=1) != 1)) is not None:
+        raise BadInput(
+            f"{table.where(row)}: kind single needs exactly one label, got {merged[row].sum():.0f}; "
+            f"mend the row, or say {option('kind', 'sets')}"
+        )
     keep: NDArray[np.bool_] = np.ones(len(merged), dtype=bool)
     if values == "votes":
         asked = merged.sum(axis=1, keepdims=True) if people is None or kind_found == "distribution" else people
@@ -72,27 +69,20 @@ def measure(
         merged = merged.astype(np.int64)
     elif values == "indicator":
         merged = merged.astype(np.int8)
-    labels = list(plan.taxonomy.labels)
-    columns = pd.DataFrame(merged, columns=labels)
+    columns = pd.DataFrame(merged, columns=list(plan.taxonomy.labels))
     if people is not None and values != "indicator":
         columns = pd.concat([_people_columns(people, raw, plan), columns], axis=1)
     return Measured(kind_found, values, rule, columns, keep, note)
 
 
 def _decide(
-    table: Table,
-    raw: tuple[str, ...],
-    cells: Floats,
-    people: Floats | None,
-    whole: bool,
-    is_votes: bool,
-    kind: str | None,
-    vote_rule: VoteRule | None,
+    table: Table, raw: Raw, cells: Floats, people: Floats | None, kind: str | None, said: VoteRule | None, votes: bool
 ) -> tuple[Values, Kind, VoteRule | None, str]:
-    sums = cells.sum(axis=1)
-    if is_votes:
+    """said: the rule that the user names. votes: whether the numbers are known to be votes."""
+    sums, whole = cells.sum(axis=1), bool((cells == np.round(cells)).all())
+    if whole and (votes or cells.max() > 1 or people is not None):
         if people is not None:
-            _refuse(table, cells > people, raw, cells, "more votes than people asked (n)")
+            table.refuse(cells > people, raw, cells, "more votes than people asked (n)")
         if kind in ("single", "sets"):
             raise BadInput(f"{table.path}: kind {kind} needs 0 and 1, but the label columns hold votes")
         all_chose = people is not None and bool((sums == people[:, 0]).all()) and np.ptp(people, axis=1).max() == 0
@@ -104,42 +94,35 @@ def _decide(
         if kind == "rates" or (kind is None and people is not None and not all_chose):
             return "votes", "rates", None, "whole numbers with people asked (n): votes, kind rates"
         equal = all_chose or len(np.unique(sums)) == 1
-        rule = vote_rule or ("one_choice" if equal else "unknown")
+        rule = said or ("one_choice" if equal else "unknown")
         why = "equally many votes in every row" if equal else "no column n, unequal votes per row"
         return "votes", "distribution", rule, f"votes, kind distribution, vote rule {rule} ({why})"
     if whole and kind in (None, "single", "sets"):
-        single = kind == "single" or (kind is None and bool((sums == 1).all()))
-        if single:
+        if kind == "single" or (kind is None and (sums == 1).all()):
             note = "0/1 columns with one label in every row: kind single (if people could choose several: sets)"
             return "indicator", "single", None, note
         return "indicator", "sets", None, "0/1 columns: kind sets"
     if kind in ("single", "sets"):
-        fraction = cells != np.round(cells)
-        _refuse(table, fraction, raw, cells, f"kind {kind} needs 0 or 1")
-    _refuse(
-        table,
-        cells > 1 + SUM_TOLERANCE,
-        raw,
-        cells,
-        "shares lie in [0, 1] and votes are whole numbers (percentages: divide by 100)",
-    )
+        table.refuse(cells != np.round(cells), raw, cells, f"kind {kind} needs 0 or 1")
+    expected = "shares lie in [0, 1] and votes are whole numbers (percentages: divide by 100)"
+    table.refuse(cells > 1 + SUM_TOLERANCE, raw, cells, expected)
     ones = np.abs(sums - 1) <= SUM_TOLERANCE
     if kind == "rates":
-        return "shares", "rates", vote_rule, "shares, kind rates as asked"
-    if not ones.all() and (kind == "distribution" or ones.mean() > _WHOLE_OF_SUMS):
-        row = int((~ones).argmax())
+        return "shares", "rates", said, "shares, kind rates as asked"
+    row = first_row(~ones)
+    if row is not None and (kind == "distribution" or ones.mean() > _WHOLE_OF_SUMS):
         why = "" if kind == "distribution" else f", as those of {int(ones.sum()):,} other rows do"
         raise BadInput(
             f"{table.where(row)}: the shares sum to {sums[row]:.4g}, not to 1{why}; mend the row, or say "
             f"{option('kind', 'rates')}"
         )
-    if ones.all():
-        rule = vote_rule or "unknown"
+    if row is None:
+        rule = said or "unknown"
         return "shares", "distribution", rule, f"shares sum to 1: kind distribution, vote rule {rule}"
-    return "shares", "rates", vote_rule, "shares that do not sum to 1: kind rates"
+    return "shares", "rates", said, "shares that do not sum to 1: kind rates"
 
 
-def _merge(table: Table, raw: tuple[str, ...], cells: Floats, plan: LabelPlan, kind: Kind, values: Values) -> Floats:
+def _merge(table: Table, raw: Raw, cells: Floats, plan: LabelPlan, kind: Kind, values: Values) -> Floats:
     """Columns of one label together, in the taxonomy's order; every label needs a column."""
     at = plan.columns()
     order = [at[column] for column in raw]
@@ -164,36 +147,26 @@ def _merge(table: Table, raw: tuple[str, ...], cells: Floats, plan: LabelPlan, k
     return merged
 
 
-def _people(table: Table, raw: tuple[str, ...], n_column: str | None) -> Floats | None:
+def _people(table: Table, raw: Raw, n_column: str | None) -> Floats | None:
     """People asked, [N, columns], or None."""
-    per_label = [f"n:{column}" for column in raw]
-    if all(column in table.frame.columns for column in per_label):
-        names = per_label
-    elif n_column is not None:
-        names = [n_column]
-    else:
+    names = [f"n:{column}" for column in raw]
+    if not all(column in table.frame.columns for column in names):
+        names = [] if n_column is None else [n_column]
+    if not names:
         return None
     people = numbers(table, names)
-    _refuse(table, (people != np.round(people)) | (people < 0), names, people, "people asked are whole numbers")
+    table.refuse((people != np.round(people)) | (people < 0), names, people, "people asked are whole numbers")
     return np.broadcast_to(people, (len(people), len(raw)))
 
 
-def people_columns(table: Table, raw: tuple[str, ...], n_column: str | None, plan: LabelPlan) -> pd.DataFrame:
+def people_columns(table: Table, raw: Raw, n_column: str | None, plan: LabelPlan) -> pd.DataFrame:
     """The number of people asked as a target has it: n, or n:LABEL where it differs; empty where it is not known."""
     people = _people(table, raw, n_column)
     return pd.DataFrame(index=table.frame.index) if people is None else _people_columns(people, raw, plan)
 
 
-def _people_columns(people: Floats, raw: tuple[str, ...], plan: LabelPlan) -> pd.DataFrame:
+def _people_columns(people: Floats, raw: Raw, plan: LabelPlan) -> pd.DataFrame:
     if np.ptp(people, axis=1).max(initial=0) == 0:
         return pd.DataFrame({"n": people[:, 0].astype(np.int64)})
     by_label = {plan.label_of[column]: people[:, at].astype(np.int64) for at, column in enumerate(raw)}
     return pd.DataFrame({f"n:{label}": by_label[label] for label in plan.taxonomy.labels})
-
-
-def _refuse(
-    table: Table, bad: NDArray[np.bool_], columns: tuple[str, ...] | list[str], cells: Floats, what: str
-) -> None:
-    if bad.any():
-        row, column = (int(at) for at in np.argwhere(bad)[0])
-        raise BadInput(f"{table.where(row)}: column {columns[column]!r}: {what}, but received {cells[row, column]:g}")

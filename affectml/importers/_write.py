@@ -2,7 +2,6 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -18,30 +17,27 @@ from affectml.errors import BadInput, option
 from affectml.importers._images import place_images
 from affectml.importers._summary import ImportSummary
 from affectml.importers.draft import About, Draft, Embedded, Source
+from affectml.importers.find import need_folder
 from affectml.importers.labels import taxonomy_entry
+from affectml.importers.registry import Importer
 
 NO_FILE = "images: a url and no file"
 SHARD_ROWS = 65536
 
 
-def open_source(
-    address: str | Path, out: Path, about: About, images: str, *, placements: Sequence[str], folder: bool, joins: bool
-) -> Source:
-    """What an importer reads, once the request is known to be a possible one; raises BadInput.
-
-    placements, folder, joins: as `importer` takes them.
-    """
+def open_source(address: str | Path, out: Path, about: About, images: str, importer: Importer) -> Source:
+    """What an importer reads, once the request is known to be a possible one; raises BadInput."""
     path = Path(address)
     if about.construct is not None:
         check_choice("construct", about.construct, get_args(Construct))
-    if placements and images not in placements:
-        raise BadInput(f"images: expected {' or '.join(placements)}, but received {images!r}")
-    onto = Dataset.open(out) if joins and (out / "dataset.json").is_file() else None
+    if importer.placements and images not in importer.placements:
+        raise BadInput(f"images: expected {' or '.join(importer.placements)}, but received {images!r}")
+    onto = Dataset.open(out) if importer.joins and (out / "dataset.json").is_file() else None
     if onto is None:
         check_new(out)
-    if folder and not path.is_dir():
-        raise BadInput(f"{path}: {'is a file, not a folder; name the folder' if path.exists() else 'no such folder'}")
-    if folder and out.resolve().is_relative_to(path.resolve()):
+    if importer.folder:
+        need_folder(path)
+    if importer.folder and out.resolve().is_relative_to(path.resolve()):
         raise BadInput(f"{out} lies inside {path}, which is being read; choose a place outside")
     whole = [part for part in path.parts if not re.search(r"[*?\[]", part)]  # of folder/*.parquet: folder
     named = about.name or (path.resolve().name if path.is_dir() or not whole else Path(whole[-1]).stem)
@@ -86,7 +82,8 @@ def write(draft: Draft, out: Path, *, images: str, strict: bool) -> ImportSummar
                 why = "; ".join(f"{len(names):,} {reason} (first: {names[0]})" for reason, names in skipped.items())
                 raise BadInput(f"{draft.where}: target {name}: no row is left: {why or 'there was none'}")
         dataset = write_dataset(temporary, _meta(draft), table, targets, annotations)
-        _write_embeddings(draft, temporary)
+        if draft.embedded is not None:
+            write_store(draft.embedded, draft.images["image_id"].tolist(), temporary)
         people = None
         if annotations is not None and draft.people_named:
             people = int(annotations["annotator_id"].nunique())
@@ -104,6 +101,7 @@ def _meta(draft: Draft) -> DatasetMeta:
         notes=list(dict.fromkeys([*about.notes, *draft.notes])),
         judgements=draft.asked or (Asked(about.construct, about.question) if to_ask and about.construct else None),
         taxonomy=None if draft.taxonomy is None else taxonomy_entry(draft.taxonomy),
+        stopping=draft.stopping,
     )
 
 
@@ -148,11 +146,6 @@ def of_images(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
     return table[table["image_id"].isin(kept)].reset_index(drop=True)
 
 
-def _write_embeddings(draft: Draft, folder: Path) -> None:
-    if draft.embedded is not None:
-        write_store(draft.embedded, draft.images["image_id"].tolist(), folder)
-
-
 def write_store(embedded: Embedded, ids: list[str], folder: Path) -> Path:
     """Write embeddings, a row for each of the ids, below a data set's folder; returns the store's."""
     from affectml.embeddings import StoreWriter
@@ -165,15 +158,13 @@ def write_store(embedded: Embedded, ids: list[str], folder: Path) -> Path:
 
 
 def _unusable(bad: list[int], problems: list[str | None], draft: Draft) -> str:
-    first = f"{_told(draft, bad[0], draft.images['file'].iloc[bad[0]])}: {problems[bad[0]]}"
     total = len(draft.sources)
+    count = f"{len(bad):,} of {total:,} images cannot"
+    way_out = f"mend them, or leave {option('strict')} out and they are skipped"
     if len(bad) == total:
-        alone = f", or take the labels alone ({option('images', 'none')})" if draft.targets else ""
-        return (
-            f"{draft.where}: none of its {total:,} images can be used (first: {first}); "
-            f"nothing was written: {draft.way_out}{alone}"
-        )
-    return (
-        f"{draft.where}: {len(bad):,} of {total:,} images cannot be used (first: {first}); "
-        f"nothing was written: mend them, or leave {option('strict')} out and they are skipped"
-    )
+        count = f"none of its {total:,} images can"
+        way_out = draft.way_out
+        if draft.targets:
+            way_out += f", or take the labels alone ({option('images', 'none')})"
+    first = f"{_told(draft, bad[0], draft.images['file'].iloc[bad[0]])}: {problems[bad[0]]}"
+    return f"{draft.where}: {count} be used (first: {first}); nothing was written: {way_out}"

@@ -1,26 +1,20 @@
 """Abstract (Machajdik & Hanbury 2010): abstract paintings and how many people voted for each emotion."""
 
+from itertools import compress
+
 import numpy as np
 
 from affectml.errors import BadInput
 from affectml.importers.columns import numbers
-from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, vote_table
+from affectml.importers.draft import Draft, Source, draft, image_table, published, vote_table
 from affectml.importers.find import find, locate, need, relative_names, repeated
 from affectml.importers.labels import MIKELS_WORDS, label_of
 from affectml.importers.read import read_table
 from affectml.importers.registry import importer
 from affectml.taxonomies import get_taxonomy
 
-ABOUT = About(
-    name="abstract",
-    construct="evoked",
-    question="In our words: which one of the eight emotions fits this painting best?",
-    source="Machajdik & Hanbury 2010, Affective Image Classification using Features inspired by Psychology and Art",
-    licence=f"{NOT_STATED}; the paintings remain their artists'",
-)
 
-
-@importer("abstract", ABOUT)
+@importer("abstract", published("abstract"))
 def abstract(source: Source) -> Draft:
     """Abstract (Machajdik & Hanbury 2010): PATH holds ABSTRACT_groundTruth.csv and testImages_abstract.
 
@@ -36,23 +30,17 @@ def abstract(source: Source) -> Draft:
     if sorted(labels) != sorted(taxonomy.labels):
         gone = [label for label in taxonomy.labels if label not in labels]
         raise BadInput(f"{table.path}: {way_out}; missing or doubled: {', '.join(gone or columns[1:])}")
-    where = [table.where(row) for row in range(len(table.frame))]
+    where = table.places()
     ids = relative_names(table.frame[columns[0]].tolist(), table.path.parent, where)
     repeated(ids, where, "take one of the two out")
     votes = numbers(table, columns[1:])
-    bad = (votes < 0) | (votes != np.round(votes))
-    if bad.any():
-        row, column = (int(at) for at in np.argwhere(bad)[0])
-        raise BadInput(
-            f"{where[row]}: {columns[1 + column]}: votes are whole numbers, but received {votes[row, column]:g}"
-        )
+    table.refuse((votes < 0) | (votes != np.round(votes)), columns[1:], votes, "votes are whole numbers")
     folder = find(root, ["testImages_abstract"], folder=True) or table.path.parent
     here = locate(ids, folder, table.path, where, source.images)
     cast = votes.sum(axis=1) > 0
-    kept = np.flatnonzero(cast)
-    images = image_table([ids[i] for i in kept], [here.files[i] for i in kept])
-    result = draft(source, images, [here.places[i] for i in kept])
-    result.skipped["rows in which nobody voted"] = [where[int(row)] for row in np.flatnonzero(~cast)]
+    images = image_table(ids, here.files)[cast].reset_index(drop=True)
+    result = draft(source, images, list(compress(here.places, cast)))
+    result.skipped["rows in which nobody voted"] = list(compress(where, ~cast))
     result.skipped["images that no row names"] = here.spare
     target = vote_table(ids, votes[:, [labels.index(label) for label in taxonomy.labels]], taxonomy)[cast]
     entry = {"values": "votes", "vote_rule": "one_choice", "made_by": f"votes in {table.path.name}"}

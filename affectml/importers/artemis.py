@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,29 +12,19 @@ import pandas as pd
 
 from affectml.errors import BadInput, option
 from affectml.importers._images import SUFFIXES
-from affectml.importers._shapes import Shape, Shaped, from_judgements
+from affectml.importers._shapes import from_judgements
 from affectml.importers._spec import ImagesRoot, TableSpec
-from affectml.importers.columns import SPLIT_OF, Columns, tidy
-from affectml.importers.draft import About, Draft, Source, draft, image_table
+from affectml.importers.columns import SPLIT_OF, Columns, Shape, tidy
+from affectml.importers.draft import Draft, Source, draft, image_table, published
 from affectml.importers.find import find, fold, images_folder, relative_names
-from affectml.importers.read import Table, read_table
+from affectml.importers.read import Table, first_row, read_table
 from affectml.importers.registry import importer
 
 _FILES = ("artemis_dataset_release_v0.csv", "artemis_preprocessed.csv")
 _COLUMNS = ("art_style", "painting", "emotion")
-ABOUT = About(
-    name="artemis",
-    construct="evoked",
-    question="In our words: which of the eight emotions, or something else, do you mostly feel at this painting?",
-    source="Achlioptas, Ovsjanikov, Haydarov, Elhoseiny & Guibas 2021, ArtEmis: Affective Language for Visual Art",
-    licence="on request; non-commercial research and education only; the paintings are WikiArt's",
-    notes=(
-        "the file has a row for each answer but does not name the people, so nobody can be followed over paintings",
-    ),
-)
 
 
-@importer("artemis", ABOUT)
+@importer("artemis", published("artemis"))
 def artemis(source: Source, *, images_root: ImagesRoot = None) -> Draft:
     """ArtEmis (Achlioptas et al. 2021): PATH holds artemis_dataset_release_v0.csv; images are STYLE/PAINTING.jpg.
 
@@ -54,7 +43,7 @@ def artemis(source: Source, *, images_root: ImagesRoot = None) -> Draft:
     emotion = emotion.where(emotion != "something_else", "something else")
     table = replace(table, frame=table.frame.assign(emotion=emotion))
     code, works = pd.factorize(table.frame["art_style"] + "/" + table.frame["painting"])
-    where = [table.where(int(row)) for row in np.unique(code, return_index=True)[1]]
+    where = table.take(np.unique(code, return_index=True)[1]).places()
     ids = np.array(relative_names(list(map(str, works)), root, where), dtype=object)[code]
     own = [column for column in table.frame.columns if column not in ("emotion", "split")]
     spec = TableSpec(taxonomy="artemis-9", delimiter="")
@@ -65,22 +54,16 @@ def artemis(source: Source, *, images_root: ImagesRoot = None) -> Draft:
     spare: list[str] = []
     if source.images != "none":
         places, spare = _locate(kept, pictures, file)
-    images = image_table(kept, [f"{image}.jpg" for image in kept], **_columns(table, code, shaped))
-    result = draft(source, images, places)
-    result.take(shaped)
-    result.people_named = False
-    result.skipped["images that no row names"] = spare
-    return result
-
-
-def _columns(table: Table, code: np.ndarray, shaped: Shaped) -> dict[str, Any]:
-    """The columns that belong to the paintings."""
     columns: dict[str, Any] = {name: table.frame[name].iloc[shaped.rows].to_numpy() for name in shaped.own}
     if "repetition" in columns:
         columns["repetition"] = tidy(pd.Series(columns["repetition"])).array
     if "split" in table.frame.columns:
         columns["split"] = _splits(table, code, shaped.rows)
-    return columns
+    result = draft(source, image_table(kept, [f"{image}.jpg" for image in kept], **columns), places)
+    result.take(shaped)
+    result.people_named = False
+    result.skipped["images that no row names"] = spare
+    return result
 
 
 def _wikiart(root: Path, styles: set[str]) -> Path:
@@ -115,8 +98,7 @@ def _locate(ids: list[str], pictures: Path, file: Path) -> tuple[list[Path | Non
     places = {image: pictures / f"{image}.jpg" for image in ids}
     here = {image for image in ids if (image.partition("/")[0], places[image]) in free}
     free -= {(image.partition("/")[0], places[image]) for image in here}
-    near: tuple[Callable[[str], str], ...] = (fold, _plain, _undamaged)
-    for key in near:
+    for key in (fold, _plain, _undamaged):
         offers: defaultdict[tuple[str, str], list[Path]] = defaultdict(list)
         wishes: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         for style, entry in free:
@@ -141,13 +123,9 @@ def _locate(ids: list[str], pictures: Path, file: Path) -> tuple[list[Path | Non
 def _splits(table: Table, code: np.ndarray, rows: np.ndarray) -> list[str | None]:
     """train, val and test of the preprocessed file; its `rest` is in none of them. code: [rows], the painting."""
     cells = table.frame["split"].astype(str).str.casefold()
-    odd = ~cells.isin([*SPLIT_OF, "rest", ""])
-    if odd.any():
-        row = int(odd.to_numpy().argmax())
+    if (row := first_row(~cells.isin([*SPLIT_OF, "rest", ""]))) is not None:
         raise BadInput(f"{table.where(row)}: split {cells[row]!r} is none of train, val, test, rest; mend the row")
-    other = (cells != cells.iloc[rows].to_numpy()[code]).to_numpy()
-    if other.any():
-        row = int(other.argmax())
+    if (row := first_row(cells != cells.iloc[rows].to_numpy()[code])) is not None:
         first = int(rows[code[row]])
         raise BadInput(
             f"{table.where(row)}: split {cells[row]!r}, but {cells[first]!r} in {table.where(first)} for the same "

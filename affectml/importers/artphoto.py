@@ -1,24 +1,17 @@
 """ArtPhoto (Machajdik & Hanbury 2010): photographs by artists, the emotion in the file's name."""
 
-from affectml.errors import BadInput, option
+from affectml.errors import BadInput
+from affectml.importers._class_folders import check_whole
 from affectml.importers._images import SUFFIXES
 from affectml.importers._spec import Partial
-from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, one_hot
+from affectml.importers.draft import Draft, Source, draft, image_table, one_hot, published
 from affectml.importers.find import find, images_in
 from affectml.importers.labels import MIKELS_WORDS, label_of
 from affectml.importers.registry import importer
 from affectml.taxonomies import get_taxonomy
 
-ABOUT = About(
-    name="artphoto",
-    construct="intended",
-    question="Nobody was asked: the label is the word under which the artist published the photograph.",
-    source="Machajdik & Hanbury 2010, Affective Image Classification using Features inspired by Psychology and Art",
-    licence=f"{NOT_STATED}; the photographs remain their artists'",
-)
 
-
-@importer("artphoto", ABOUT)
+@importer("artphoto", published("artphoto"))
 def artphoto(source: Source, *, partial: Partial = False) -> Draft:
     """ArtPhoto (Machajdik & Hanbury 2010): PATH is testImages_artphoto with EMOTION_*.jpg, or the folder around it.
 
@@ -33,16 +26,10 @@ def artphoto(source: Source, *, partial: Partial = False) -> Draft:
         raise BadInput(f"{folder}: no images; expected testImages_artphoto with files such as sad_0001.jpg")
     way_out = "rename the file to EMOTION_... or move it away"
     labels = [label_of(file.name.partition("_")[0], MIKELS_WORDS, str(file), way_out) for file in chosen]
-    missing = [label for label in taxonomy.labels if label not in labels]
-    if missing and not partial:
-        raise BadInput(
-            f"{folder}: no images for {', '.join(missing)}; complete the set, or take what is there: "
-            f"{option('partial', True)}"
-        )
+    notes = check_whole(folder, taxonomy, labels, partial=partial)
     ids = [file.name for file in chosen]
     result = draft(source, image_table(ids, ids), chosen, folder)
-    if missing:
-        result.notes.append(f"no images for {', '.join(missing)}: imported as a part of the set")
+    result.notes += notes
     result.skipped["images in folders inside, where the set has none"] = [
         str(file) for file in images_in(folder) if file.parent != folder
     ]

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from affectml._files import new_folder, sha256, write_json
 from affectml.data import check_new
-from affectml.errors import BadInput, option
+from affectml.errors import BadInput, few, option
 from affectml.runs import RunFolder, RunInfo, TrainConfig, surroundings
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo, SplitInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from affectml.heads import Head
 
 ENCODER = "ViT-B-32-quickgelu:openai"
@@ -77,20 +79,17 @@ def import_clip_e(
             f"{file}: expected the layers img_fc1 and preds (cross-entropy) or img_fc1 and img_fc2 (contrastive), "
             f"found {', '.join(layers) or 'none of them'}; expected CLIP-E's weights as Keras 2 writes them"
         )
-    if first.kernel.shape[1] != second.kernel.shape[0]:
-        raise BadInput(
-            f"{file}: img_fc1 gives {first.kernel.shape[1]} values and the next layer takes {second.kernel.shape[0]}"
-        )
-    contrastive = "img_fc2" in layers
-    if contrastive:
+    (features, gives), takes = first.kernel.shape, second.kernel.shape[0]
+    if gives != takes:
+        raise BadInput(f"{file}: img_fc1 gives {gives} values and the next layer takes {takes}")
+    if "img_fc2" in layers:
         taxonomy, head = _contrastive(file, first, second, labels, encoder)
+    elif encoder is not None:
+        nothing = "cross-entropy weights have no texts, so there is nothing to encode"
+        raise BadInput(f"{file}: {nothing}: drop {option('encoder')}")
     else:
-        if encoder is not None:
-            raise BadInput(
-                f"{file}: cross-entropy weights have no texts, so there is nothing to encode: drop {option('encoder')}"
-            )
         taxonomy, head = _cross_entropy(file, first, second, labels)
-    info = _info(file, out, taxonomy, head, first.kernel.shape[0])
+    info = _info(file, out, taxonomy, head, features)
     with new_folder(out) as folder:
         head.save(folder)
         write_json(folder / "run.json", info.to_json())
@@ -148,8 +147,7 @@ def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
     if not found and any("/vars/" in path or path.startswith("layers/") for path in seen):
         raise BadInput(f"{file}: written by Keras 3, which does not keep layers' names; expected Keras 2's layout")
     if not found:
-        shown = ", ".join(seen[:6]) + (", ..." if len(seen) > 6 else "")
-        raise BadInput(f"{file}: expected layers named {', '.join(names)}, found {shown or 'no weights'}")
+        raise BadInput(f"{file}: expected layers named {', '.join(names)}, found {few(seen, 6) or 'no weights'}")
     layers = {}
     for layer, parts in found.items():
         if set(parts) != {"kernel", "bias"}:
@@ -168,8 +166,6 @@ def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
 
 def _cross_entropy(file: Path, first: Dense, last: Dense, labels: Sequence[str] | None) -> tuple[Taxonomy, "Head"]:
     """A softmax head in the taxonomy's order; one sigmoid output becomes two, the first with logit zero."""
-    import torch
-
     from affectml.heads import SoftmaxConfig, SoftmaxHead
 
     outputs = last.kernel.shape[1]
@@ -183,18 +179,12 @@ def _cross_entropy(file: Path, first: Dense, last: Dense, labels: Sequence[str] 
         taxonomy = get_taxonomy(PUBLISHED[outputs][0])
         order = list(PUBLISHED[outputs][1] or taxonomy.labels)
     else:
-        known = ", ".join(map(str, PUBLISHED))
-        way_out = option("labels")
-        raise BadInput(f"{file}: {outputs} outputs, but the published models have {known}: name them with {way_out}")
+        published = f"the published models have {', '.join(map(str, PUBLISHED))}"
+        raise BadInput(f"{file}: {outputs} outputs, but {published}: name them with {option('labels')}")
     if len(order) != kernel.shape[1]:
         raise BadInput(f"{file}: {kernel.shape[1]} labels in it, but {len(order)} were named: {', '.join(order)}")
     column = [order.index(label) for label in taxonomy.labels]
-    tensors = {
-        "weight1": torch.from_numpy(first.kernel.T.copy()).double(),
-        "bias1": torch.from_numpy(first.bias).double(),
-        "weight2": torch.from_numpy(kernel[:, column].T.copy()).double(),
-        "bias2": torch.from_numpy(bias[column].copy()).double(),
-    }
+    tensors = _tensors(first, Dense(kernel[:, column], bias[column]))
     config = asdict(SoftmaxConfig(hidden=first.kernel.shape[1]))
     return taxonomy, SoftmaxHead.from_saved(config, _report(file), tensors)
 
@@ -210,25 +200,26 @@ def _contrastive(
     taxonomy = get_taxonomy("parrott-25")
     if labels is not None:
         taxonomy = asked_labels(labels, taxonomy)
-    tensors = {
-        "weight1": torch.from_numpy(first.kernel.T.copy()).double(),
-        "bias1": torch.from_numpy(first.bias).double(),
-        "weight2": torch.from_numpy(last.kernel.T.copy()).double(),
-        "bias2": torch.from_numpy(last.bias).double(),
-        "scale": torch.tensor(1 / TEMPERATURE, dtype=torch.float64),
-    }
+    tensors = _tensors(first, last) | {"scale": torch.tensor(1 / TEMPERATURE, dtype=torch.float64)}
     if encoder is not None:
         from affectml.encoders import load_encoder
 
         tower = load_encoder(encoder)
-        if tower.dim != last.kernel.shape[1]:
-            raise BadInput(
-                f"{file}: its images lie in a space of {last.kernel.shape[1]}, texts of {encoder} in one of {tower.dim}"
-            )
+        if tower.dim != (space := last.kernel.shape[1]):
+            raise BadInput(f"{file}: its images lie in a space of {space}, texts of {encoder} in one of {tower.dim}")
         rows = label_features(Prompts(), taxonomy, lambda texts: tower.encode_texts(texts).numpy())
         tensors["texts"] = torch.from_numpy(rows).double()
     config = ContrastiveConfig(hidden=first.kernel.shape[1], temperature=TEMPERATURE)
     return taxonomy, ContrastiveHead.from_tensors(config, _report(file), tensors)
+
+
+def _tensors(first: Dense, second: Dense) -> dict[str, "Tensor"]:
+    """The two layers as a head keeps them: float64, weights [out, into]."""
+    import torch
+
+    layers = enumerate((first, second), start=1)
+    named = {f"{name}{at}": part for at, it in layers for name, part in (("weight", it.kernel.T), ("bias", it.bias))}
+    return {name: torch.from_numpy(part.copy()).double() for name, part in named.items()}
 
 
 def _report(file: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from affectml._files import read_json
 from affectml._options import Help, check_choice
 from affectml.errors import BadInput, option
 from affectml.importers._spec import Renaming, SomeTaxonomy
-from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, label_table
+from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, set_table
 from affectml.importers.find import images_folder, locate, relative_names, repeated
 from affectml.importers.labels import plan_labels
 from affectml.importers.registry import importer
@@ -55,15 +56,13 @@ def coco(
     result.warnings += plan.warnings
     result.skipped["images that no entry names"] = here.spare
     result.skipped["categories that no annotation has"] = unused
-    chosen, at = np.zeros((len(ids), len(plan.taxonomy)), dtype=np.int8), plan.columns()
-    for row, labels in zip(chosen, found, strict=True):
-        row[[at[label] for label in labels]] = 1
+    table = set_table(ids, [{plan.label_of[label] for label in labels} for labels in found], plan.taxonomy)
     told = np.array([bool(labels) or empty == "none" for labels in found])
-    result.skipped["images without an annotation, left out of the target"] = [ids[row] for row in np.flatnonzero(~told)]
-    kind = "single" if empty == "skip" and (chosen[told].sum(axis=1) == 1).all() else "sets"
+    result.skipped["images without an annotation, left out of the target"] = list(compress(ids, ~told))
+    target = table[told]
+    kind = "single" if empty == "skip" and (target[list(plan.taxonomy.labels)].sum(axis=1) == 1).all() else "sets"
     others = "unknown" if kind == "single" else "absent"
     result.notes.append(f"kind {kind}: a category that no annotation of an image has is {others} there")
-    target = label_table(ids, chosen, plan.taxonomy)[told]
     result.add(kind, kind, target, plan.taxonomy, values="indicator", made_by=f"annotations in {file.name}")
     return result
 
@@ -76,9 +75,8 @@ def _labels(content: Any, file: Path) -> tuple[list[str], list[set[str]], list[s
     for row, entry in enumerate(_entries(content, file, "annotations", "image_id", "category_id")):
         for key, known in (("image_id", names), ("category_id", categories)):
             if entry[key] not in known:
-                raise BadInput(
-                    f"{file}, annotations[{row}]: {key} is {entry[key]!r}, which is no id there; mend it or take it out"
-                )
+                unknown = f"{key} is {entry[key]!r}, which is no id there"
+                raise BadInput(f"{file}, annotations[{row}]: {unknown}; mend it or take it out")
         found[entry["image_id"]].add(categories[entry["category_id"]])
     return list(names.values()), list(found.values()), sorted(set(categories.values()).difference(*found.values()))
 
@@ -116,8 +114,6 @@ def _origin(content: dict[str, Any], about: About) -> tuple[About, list[str]]:
         if isinstance(entry, dict)
     }
     licences = [texts.get(str(entry.get("license"))) or NOT_STATED for entry in content["images"]]
-    return replace(
-        about,
-        source=about.source or ", ".join(str(part) for part in told if part),
-        licence=about.licence or "; ".join(dict.fromkeys(licences)),
-    ), licences
+    origin = about.source or ", ".join(str(part) for part in told if part)
+    licence = about.licence or "; ".join(dict.fromkeys(licences))
+    return replace(about, source=origin, licence=licence), licences

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._spec import TableSpec
 from affectml.importers.labels import emotion_words
-from affectml.importers.read import Table
+from affectml.importers.read import Table, first_row
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 
 FILE = ("file", "filename", "image", "imagename", "imagesname", "imagefilename", "imagefile", "imagepath",
@@ -55,6 +56,23 @@ class Columns:
         return single | set(self.labels) | {f"n:{label}" for label in self.labels}
 
 
+@dataclass(frozen=True)
+class Shape:
+    """A table whose columns are known, about to become targets.
+
+    ids: the image of each row, [N]. own: columns without a role. name: of the data set, after which an inferred
+    taxonomy is called. taxonomy: that of the data set that is joined to.
+    """
+
+    table: Table
+    ids: NDArray[Any]
+    columns: Columns
+    own: list[str]
+    spec: TableSpec
+    name: str = ""
+    taxonomy: Taxonomy | None = None
+
+
 def plain(name: str) -> str:
     """A column's name without capitals, spaces, underscores and hyphens."""
     return re.sub(r"[\s_\-]+", "", name).casefold()
@@ -69,10 +87,8 @@ def pick(table: Table, given: str | None, names: Sequence[str], asked: str = "")
     if given is not None:
         if given in columns:
             return given
-        raise BadInput(
-            f"{table.path}: {option(asked)}: no column {given!r}{did_you_mean(given, columns)} "
-            f"(columns: {', '.join(columns)})"
-        )
+        near = f"{did_you_mean(given, columns)} (columns: {', '.join(columns)})"
+        raise BadInput(f"{table.path}: {option(asked)}: no column {given!r}{near}")
     found = [column for column in columns if plain(column) in names]
     if len(found) > 1:
         way_out = f"name one: {option(asked)}" if asked else "rename one of them"
@@ -121,9 +137,7 @@ def numbers(table: Table, columns: Sequence[str]) -> NDArray[np.float64]:
     for at, column in enumerate(columns):
         cells = table.frame[column]
         values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        bad = ~(np.abs(values) <= WHOLE)
-        if bad.any():
-            row = int(bad.argmax())
+        if (row := first_row(~(np.abs(values) <= WHOLE))) is not None:
             raise BadInput(
                 f"{table.where(row)}: column {column!r}: expected a number, but received {cells.tolist()[row]!r}; "
                 "fill it in or take the row out"
@@ -172,16 +186,17 @@ def _find_labels(
     free = [column for column in frame.columns if column not in taken and not column.startswith("n:")]
     named = [column for column in free if plain(column) in LABEL]
     numeric = [column for column in free if column not in named and _is_numeric(frame[column])]
+    named_as = {column: mapping.get(column, column).casefold() for column in free}
     if taxonomy is not None:
         words = frozenset(label.casefold() for label in taxonomy.labels)
-        known = [column for column in numeric if mapping.get(column, column).casefold() in words]
+        known = [column for column in numeric if named_as[column] in words]
         unknown: list[str] = []
     else:
         words = emotion_words() | {raw.casefold() for raw in mapping}
         known = [column for column in numeric if column.casefold() in words]
         unknown = [c for c in numeric if c not in known and plain(c) not in NOT_LABELS]
         exact = {frozenset(get_taxonomy(name).labels) for name in builtin_names()}
-        if frozenset(mapping.get(c, c).casefold() for c in known) in exact:
+        if frozenset(named_as[column] for column in known) in exact:
             unknown = []
     several = len(known) >= 2
     if len(named) + several != 1 or (several and unknown):
@@ -197,8 +212,8 @@ def _find_labels(
         )
     if named:
         return named[0], ()
-    if taxonomy is not None and len({mapping.get(c, c).casefold() for c in known}) < len(taxonomy):
-        have = {mapping.get(c, c).casefold() for c in known}
+    have = {named_as[column] for column in known}
+    if taxonomy is not None and len(have) < len(taxonomy):
         gone = next(label for label in taxonomy.labels if label.casefold() not in have)
         near = did_you_mean(gone, [c for c in frame.columns if c not in known])
         raise BadInput(f"{table.path}: no column of numbers for label {gone!r} of taxonomy {taxonomy.name}{near}")

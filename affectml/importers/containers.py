@@ -2,9 +2,10 @@
 
 import re
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -24,8 +25,6 @@ from affectml.importers.shared_set import NAME as SHARED
 from affectml.importers.shared_set import shared_draft
 from affectml.importers.table import draft_of_table
 from affectml.taxonomies import infer_taxonomy
-
-_IMAGE = "image"  # what the column of images' names is called where it has no name of its own
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,8 @@ def containers(
     are never opened. What `affectml export DATASET --hub` wrote comes back as it was.
     """
     container = open_container(source.address, config, revision)
-    near = source.out.absolute()
-    while not near.is_dir():
-        near = near.parent
+    out = source.out.absolute()
+    near = next(folder for folder in (out, *out.parents) if folder.is_dir())
     # not by the name of what a command writes and a killed one leaves, which the next one takes away
     spool = TemporaryDirectory(dir=near, prefix=f".{source.out.name}.images-", suffix=".tmp")
     place = None if source.images == "none" else Path(spool.name)
@@ -99,16 +97,14 @@ def _chosen(container: Container, asked: list[str] | None) -> list[str]:
     have = list(container.splits)
     for name in asked or ():
         if name not in have:
-            raise BadInput(
-                f"{container.address}: {option('splits', [name])}: no split of that name{did_you_mean(name, have)} "
-                f"(it has: {', '.join(have)})"
-            )
+            near = f"{did_you_mean(name, have)} (it has: {', '.join(have)})"
+            raise BadInput(f"{container.address}: {option('splits', [name])}: no split of that name{near}")
     return asked or have
 
 
 def _is_judged(container: Container, spec: TableSpec) -> bool:
     named = {plain(c) for features in (container.features or {}).values() for c in features}
-    return spec.anonymous or spec.annotator_column is not None or bool(named & set(ANNOTATOR))
+    return spec.anonymous or spec.annotator_column is not None or not named.isdisjoint(ANNOTATOR)
 
 
 def _draft(container: Container, gathered: Gathered, spec: ContainerSpec, source: Source, *, unlabelled: bool) -> Draft:
@@ -120,12 +116,13 @@ def _draft(container: Container, gathered: Gathered, spec: ContainerSpec, source
     table = Table(Path(container.address), frame, np.arange(1, len(frame) + 1), "row", options=True)
     root = Path(container.root) if spec.images_root is None else Path(spec.images_root)
     if gathered.image is not None:
-        frame, spec = _with_images(frame, gathered, spec, notes)
+        frame, spec = _with_images(frame, gathered.image, gathered, spec)
+        notes.append(f"images taken from column {gathered.image}")
         root = Path("/images")  # names alone: the places are known
         table = replace(table, frame=frame)
     if unlabelled or not _may_have_labels(gathered, spec):
         result = _without_labels(table, gathered, source)
-        result.notes.append("no labels taken" if unlabelled else "no labels found in it, so it has no target")
+        notes.append("no labels taken" if unlabelled else "no labels found in it, so it has no target")
     else:
         table, spec, said = _spread(table, gathered, spec, source)
         table = _without_vectors(table, spec, gathered.skipped)
@@ -133,9 +130,8 @@ def _draft(container: Container, gathered: Gathered, spec: ContainerSpec, source
         notes += said
     result.where = container.address
     if gathered.image is not None and "file" in result.images:
-        names = [None if pd.isna(file) else str(file) for file in result.images["file"]]
         places = {file_in_dataset(name): place for name, place in gathered.places.items()}
-        result.sources = [None if name is None else places.get(name) for name in names]
+        result.sources = [places.get(name) for name in result.images["file"]]
     result.notes = [*notes, *result.notes]
     result.skipped.update({reason: rows for reason, rows in gathered.skipped.items() if rows})
     return result
@@ -158,19 +154,14 @@ def _with_splits(frame: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, l
 
 
 def _with_images(
-    frame: pd.DataFrame, gathered: Gathered, spec: ContainerSpec, notes: list[str]
+    frame: pd.DataFrame, column: str, gathered: Gathered, spec: ContainerSpec
 ) -> tuple[pd.DataFrame, ContainerSpec]:
     """The names of the images as a column, and their urls as another where there are some."""
-    column = gathered.image or _IMAGE
     frame = frame.assign(**{column: pd.Series(gathered.names, dtype=object)})
-    changed: dict[str, Any] = {"file_column": column}
-    if any(gathered.urls):
-        if "url" in frame.columns:
-            frame = frame.drop(columns="url")
-        frame = frame.assign(url=pd.Series(gathered.urls, dtype=object))
-        changed["url_column"] = "url"
-    notes.append(f"images taken from column {column}")
-    return frame, replace(spec, **changed)
+    if not any(gathered.urls):
+        return frame, replace(spec, file_column=column)
+    urls = pd.Series(gathered.urls, dtype=object)
+    return frame.assign(url=urls), replace(spec, file_column=column, url_column="url")
 
 
 def _may_have_labels(gathered: Gathered, spec: ContainerSpec) -> bool:
@@ -213,11 +204,10 @@ def _spread(
     table: Table, gathered: Gathered, spec: ContainerSpec, source: Source
 ) -> tuple[Table, ContainerSpec, list[str]]:
     """The label column, if there is one, in a form that tables have: objects and lists of numbers as columns."""
-    if spec.label_columns is not None:
-        return table, spec, []
-    name = pick(table, spec.label_column, LABEL, "label_column")
-    if name is None and len(gathered.labels) == 1:
-        name = next(iter(gathered.labels))
+    name = None
+    if spec.label_columns is None:
+        only = next(iter(gathered.labels)) if len(gathered.labels) == 1 else None
+        name = pick(table, spec.label_column, LABEL, "label_column") or only
     if name is None:
         return table, spec, []
     cells = table.frame[name]
@@ -236,11 +226,8 @@ def _spread(
     if twice := [label for label in spread.columns if label in table.frame.columns]:
         raise BadInput(f"{table.path}: column {name!r} has {twice[0]!r} in it, which is a column too; rename one")
     frame = pd.concat([table.frame.drop(columns=name), spread], axis=1)
-    kept = np.flatnonzero(cells.notna().to_numpy())
-    if len(kept) < len(frame):
-        gone = np.flatnonzero(cells.isna().to_numpy())
-        gathered.skipped["rows without a label"] = [gathered.where[int(row)] for row in gone]
-    taken = replace(table, frame=frame).take(kept)
+    gathered.skipped["rows without a label"] = list(compress(gathered.where, cells.isna()))
+    taken = replace(table, frame=frame).take(np.flatnonzero(cells.notna()))
     return taken, replace(spec, label_column=None, label_columns=list(spread.columns)), [said]
 
 
@@ -269,10 +256,8 @@ def _of_vectors(cells: pd.Series, table: Table, spec: ContainerSpec) -> pd.DataF
         )
     for row, cell in enumerate(cells):
         if cell is not None and len(cell) != len(taxonomy):
-            raise BadInput(
-                f"{table.where(row)}: column {cells.name!r}: {len(cell)} numbers, and {taxonomy.name} has "
-                f"{len(taxonomy)} labels"
-            )
+            has = f"{len(cell)} numbers, and {taxonomy.name} has {len(taxonomy)} labels"
+            raise BadInput(f"{table.where(row)}: column {cells.name!r}: {has}")
     empty = [None] * len(taxonomy)
     return pd.DataFrame([empty if cell is None else list(cell) for cell in cells], columns=list(taxonomy.labels))
 
@@ -283,13 +268,12 @@ def _without_vectors(table: Table, spec: ContainerSpec, skipped: dict[str, list[
     for column in table.frame.columns:
         cells = table.frame[column]
         filled = [cell for cell in cells if cell is not None] if cells.dtype == object else []
-        nested = any(isinstance(cell, dict) or (isinstance(cell, list) and _nested(cell)) for cell in filled)
+        nested = any(
+            isinstance(cell, dict) or (isinstance(cell, list) and any(isinstance(one, dict | list) for one in cell))
+            for cell in filled
+        )
         if column != spec.label_column and filled and (is_vector(cells) or nested):
             gone.append(column)
     if gone:
         skipped.setdefault(VECTORS, []).extend(gone)
     return replace(table, frame=table.frame.drop(columns=gone))
-
-
-def _nested(cell: list[Any]) -> bool:
-    return any(isinstance(one, dict | list) for one in cell)

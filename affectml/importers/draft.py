@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
+import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from affectml._options import Help
-from affectml.data.schema import Asked, Construct
+from affectml.data.schema import Asked, Construct, Stopping
 from affectml.importers._images import Box, file_in_dataset
 from affectml.importers.labels import taxonomy_entry
 from affectml.taxonomies import Taxonomy
@@ -45,6 +48,19 @@ class About:
     source: Annotated[str, Help("Where the data come from.")] = ""
     licence: Annotated[str, Help("The licence they are under.")] = ""
     notes: tuple[str, ...] = ()
+
+
+@cache
+def _published() -> dict[str, dict[str, Any]]:
+    text = files(__package__).joinpath("published.yaml").read_text(encoding="utf-8")
+    found: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    return found
+
+
+def published(name: str) -> About:
+    """What is said of a published set that affectml has an importer for."""
+    said = _published()[name]
+    return About(name, **{**said, "notes": tuple(said.get("notes", ()))})
 
 
 @dataclass(frozen=True)
@@ -124,6 +140,7 @@ class Draft(Labels):
     the source. way_out: what to do if none of the images can be used. taxonomy: the labels to choose among where
     there is no target to name them. spool: a folder of images that had no file of their own; they are linked into the
     data set, and it goes once that is written. asked: what those who judged were asked, where targets do not say it.
+    stopping: where images of the judgements stop early.
     """
 
     about: About = field(kw_only=True)
@@ -138,6 +155,7 @@ class Draft(Labels):
     taxonomy: Taxonomy | None = None
     spool: "TemporaryDirectory[str] | None" = None
     asked: Asked | None = None
+    stopping: Stopping | None = None
 
 
 def draft(source: Source, images: pd.DataFrame, sources: Sequence[Path | None], where: Path | None = None) -> Draft:
@@ -199,6 +217,20 @@ def vote_table(ids: Sequence[str], votes: ArrayLike, taxonomy: Taxonomy) -> pd.D
     table = label_table(ids, np.asarray(votes).astype(np.int64), taxonomy)
     table.insert(1, "n", table[list(taxonomy.labels)].sum(axis=1))
     return table
+
+
+def set_table(ids: Sequence[str], sets: Iterable[Iterable[str]], taxonomy: Taxonomy) -> pd.DataFrame:
+    """A target's table where every image may have several labels: a column of 0 and 1 per label, see `one_hot`.
+
+    Args:
+        ids: the image of each row.
+        sets: its labels, [N].
+        taxonomy: all labels.
+    """
+    table = np.zeros((len(ids), len(taxonomy)), dtype=np.int8)
+    for row, labels in zip(table, sets, strict=True):
+        row[[taxonomy.index(label) for label in labels]] = 1
+    return label_table(ids, table, taxonomy)
 
 
 def one_hot(ids: Sequence[str], codes: ArrayLike, taxonomy: Taxonomy) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from affectml.importers._spec import Renaming, SomeTaxonomy
 from affectml.importers.columns import SPLIT_OF
 from affectml.importers.draft import About, Draft, Embedded, Source, draft, one_hot
 from affectml.importers.labels import LabelPlan, emotion_words
+from affectml.importers.read import first_row
 from affectml.importers.registry import importer
 
 # Norms of unit rows after rounding to float16 stay well inside this.
@@ -110,21 +111,17 @@ def import_embeddings(file: str | Path, out: str | Path, **options: Any) -> Data
 
 def _check(arrays: Arrays) -> None:
     """Raise BadInput for the first row without a name, named twice, or with values that are not finite."""
-    first: dict[str, int] = {}
-    for row, image in enumerate(arrays.ids):
-        if not image:
-            raise BadInput(f"{arrays.where(row)}: no image name")
-        if image in first:
-            raise BadInput(
-                f"{arrays.where(row)}: image {image!r} a second time (first: {arrays.where(first[image])}); keep one"
-            )
-        first[image] = row
-    finite = np.isfinite(arrays.embedding).all(axis=1)
-    if not finite.all():
-        row, bad = int(np.argmin(finite)), int((~finite).sum())
+    ids, where = arrays.ids, arrays.content.where
+    if "" in ids:
+        raise BadInput(f"{where(ids.index(''))}: no image name")
+    if (again := first_row(pd.Index(ids).duplicated())) is not None:
+        earlier = where(ids.index(ids[again]))
+        raise BadInput(f"{where(again)}: image {ids[again]!r} a second time (first: {earlier}); keep one")
+    infinite = ~np.isfinite(arrays.embedding).all(axis=1)
+    if (bad := first_row(infinite)) is not None:
         raise BadInput(
-            f"{arrays.where(row)}: the embedding of image {arrays.ids[row]!r} has NaN or infinity in it "
-            f"({bad:,} such row{'' if bad == 1 else 's'}): compute it again or leave the row out"
+            f"{where(bad)}: the embedding of image {ids[bad]!r} has NaN or infinity in it "
+            f"({infinite.sum():,} such row{'' if infinite.sum() == 1 else 's'}): compute it again or leave the row out"
         )
 
 
@@ -134,18 +131,16 @@ def _perhaps_answers(columns: pd.DataFrame, file: Path) -> list[str]:
     named = [name for name in names if name.casefold() in emotion_words() and columns[name].dtype.kind in "fiu"]
     if len(named) < 2:
         return []
-    said = (
-        f"{', '.join(named)} are kept as columns of the images; where they are people's answers, join them as a target"
-    )
-    return [f"{said}: affectml import table {shlex.quote(str(file))} DATASET"]
+    said = f"{', '.join(named)} are kept as columns of the images; where they are people's answers, join them as a"
+    return [f"{said} target: affectml import table {shlex.quote(str(file))} DATASET"]
 
 
 def _plan(arrays: Arrays, naming: Naming) -> LabelPlan:
     found: dict[str, str] = {}
     for row, label in enumerate(arrays.label or []):
         if not label:
-            raise BadInput(f"{arrays.where(row)}: image {arrays.ids[row]!r} has no label; leave the row out")
-        found.setdefault(label, arrays.where(row))
+            raise BadInput(f"{arrays.content.where(row)}: image {arrays.ids[row]!r} has no label; leave the row out")
+        found.setdefault(label, arrays.content.where(row))
     return naming.plan(found, str(arrays.content.path), Counter(arrays.label))
 
 
@@ -156,7 +151,7 @@ def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int) -> tup
         if spelt is None:
             continue
         if spelt.lower() not in SPLIT_OF:
-            raise BadInput(f"{arrays.where(row)}: split {spelt!r}, expected train, val or test")
+            raise BadInput(f"{arrays.content.where(row)}: split {spelt!r}, expected train, val or test")
         given[row] = SPLIT_OF[spelt.lower()]
     train = np.flatnonzero(given == "train")
     if (given == "val").any() or not len(train):

@@ -9,7 +9,7 @@ from affectml._progress import track
 from affectml.errors import BadInput, option
 from affectml.importers._spec import Partial
 from affectml.importers.columns import WHOLE
-from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, one_hot
+from affectml.importers.draft import Draft, Source, draft, image_table, one_hot, published
 from affectml.importers.find import find, locate, relative_names, repeated
 from affectml.importers.labels import label_of
 from affectml.importers.registry import importer
@@ -18,15 +18,6 @@ from affectml.taxonomies import get_taxonomy
 _SPLITS = ("train", "val", "test")
 _NUMBERS = ("brightness", "colorfulness")
 _ATTRIBUTES = (*_NUMBERS, "scene", "object", "facial_expression", "human_action")
-ABOUT = About(
-    name="emoset",
-    construct="evoked",
-    question="In our words: does this image evoke EMOTION? Asked about the word that found it.",
-    source="Yang, Huang, Ding, Lischinski, Cohen-Or & Huang 2023, EmoSet: A Large-scale Visual Emotion Dataset with "
-    "Rich Attributes",
-    licence=NOT_STATED,
-    notes=("the label is the word that found the image, checked by people; the votes are not in the files",),
-)
 
 
 class Entry(NamedTuple):
@@ -39,7 +30,7 @@ class Entry(NamedTuple):
     split: str
 
 
-@importer("emoset", ABOUT)
+@importer("emoset", published("emoset"))
 def emoset(source: Source, *, partial: Partial = False) -> Draft:
     """EmoSet (Yang et al. 2023): PATH holds {train,val,test}.json, image/EMOTION/ and annotation/EMOTION/.
 
@@ -51,11 +42,8 @@ def emoset(source: Source, *, partial: Partial = False) -> Draft:
     lists = {split: file for split in _SPLITS if (file := find(root, [f"{split}.json"])) is not None}
     missing = [f"{split}.json" for split in _SPLITS if split not in lists]
     if not lists or (missing and not partial):
-        way_out = (
-            f"complete it, or take what there is: {option('partial', True)}"
-            if lists
-            else "name the folder that holds the lists"
-        )
+        part = f"complete it, or take what there is: {option('partial', True)}"
+        way_out = part if lists else "name the folder that holds the lists"
         raise BadInput(f"{root}: no {', '.join(missing)}; {way_out}")
     first = next(iter(lists.values()))
     info = find(root, ["info.json"])
@@ -91,8 +79,7 @@ def _list(file: Path, split: str, labels: tuple[str, ...]) -> list[Entry]:
     entries = []
     for number, parts in enumerate(content):
         where = f"{file}, entry {number} (counted from 0)"
-        ok = isinstance(parts, list) and len(parts) in (2, 3) and all(isinstance(part, str) for part in parts)
-        if not ok:
+        if not (isinstance(parts, list) and len(parts) in (2, 3) and all(isinstance(part, str) for part in parts)):
             raise BadInput(f"{where}: expected [emotion, image, annotation], but received {str(parts)[:80]}")
         label = label_of(parts[0], words, where, "mend the list")
         entries.append(Entry(label, parts[1], parts[2] if len(parts) == 3 else None, where, split))
@@ -110,9 +97,8 @@ def _attributes(top: Path, entries: list[Entry], ids: list[str]) -> tuple[dict[s
             continue
         said = content.get("emotion", entry.label)
         if not isinstance(said, str) or said.casefold() != entry.label:
-            raise BadInput(
-                f"{entry.where}: the list says {entry.label!r}, but {entry.annotation} says {said!r}; mend one"
-            )
+            both = f"the list says {entry.label!r}, but {entry.annotation} says {said!r}"
+            raise BadInput(f"{entry.where}: {both}; mend one")
         for key in _ATTRIBUTES:
             attributes[key][row] = _plain(content.get(key), key, f"{entry.where}: {entry.annotation}")
     return {key: values for key, values in attributes.items() if any(value is not None for value in values)}, lost
@@ -133,11 +119,12 @@ def _plain(value: Any, key: str, where: str) -> float | str | None:
     """An attribute as a number or a text; several objects are joined, none is None."""
     if value is None:
         return None
-    if key in _NUMBERS and isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= WHOLE:
-        return float(value)
-    if key not in _NUMBERS and isinstance(value, str):
+    if key in _NUMBERS:
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= WHOLE:
+            return float(value)
+    elif isinstance(value, str):
         return value
-    if key not in _NUMBERS and isinstance(value, list) and all(isinstance(part, str) for part in value):
+    elif isinstance(value, list) and all(isinstance(part, str) for part in value):
         return "; ".join(value) or None
     wanted = "a number" if key in _NUMBERS else "a text or a list of texts"
     raise BadInput(f"{where}: {key}: expected {wanted}, but received {str(value)[:80]!r}; mend the file")

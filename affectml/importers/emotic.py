@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from affectml._options import Help
 from affectml.errors import BadInput, did_you_mean
-from affectml.importers.draft import About, Draft, Source, draft, label_table
+from affectml.importers.draft import Draft, Source, draft, published, set_table
 from affectml.importers.find import find, locate, need, relative_names
+from affectml.importers.read import first_row
 from affectml.importers.registry import importer
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
@@ -20,21 +21,9 @@ _SPLITS = ("train", "val", "test")
 _AXES = ("valence", "arousal", "dominance")
 _RESPELT = {"disquitement": "disquietment", "doubt / confusion": "doubt/confusion"}
 _LAYOUT = "Annotations/Annotations.mat beside emotic/{ade20k,emodb_small,framesdb,mscoco}"
-ABOUT = About(
-    name="emotic",
-    construct="expressed",
-    question="In our words: which of these 26 does the marked person seem to feel? Several may apply.",
-    source="Kosti, Alvarez, Recasens & Lapedriza 2017, 2019, EMOTIC (Emotions in Context)",
-    licence="on request; non-commercial research and education only",
-    notes=(
-        "one row per marked person; group is the photograph, so that people of one photograph stay in one split",
-        "train has one annotator per person, val and test have several; sets are the set's own combined categories",
-        "valence, arousal and dominance are on 1 to 10, and come from other annotators than the categories",
-    ),
-)
 
 
-@importer("emotic", ABOUT)
+@importer("emotic", published("emotic"))
 def emotic(
     source: Source,
     *,
@@ -61,9 +50,8 @@ def emotic(
     boxes = [row.pop("box") for row in rows]
     combined = [row.pop("combined") for row in rows]
     ids = [f"{photo}#{number}" for photo, number in zip(photos, numbers, strict=True)]
-    again = pd.Index(ids).duplicated()
-    if again.any():
-        raise BadInput(f"{where[int(again.argmax())]}: stands in the file twice; take one out")
+    if (again := first_row(pd.Index(ids).duplicated())) is not None:
+        raise BadInput(f"{where[again]}: stands in the file twice; take one out")
     first = dict(zip(photos[::-1], where[::-1], strict=True))
     unique = list(dict.fromkeys(photos))
     here = locate(unique, folder, file, [first[photo] for photo in unique], source.images, whole=False)
@@ -71,18 +59,14 @@ def emotic(
     files = [f"images/{here.files[at_photo[photo]]}" for photo in photos]
     if region == "person":
         files = [f"{file_}-person{number}.jpg" for file_, number in zip(files, numbers, strict=True)]
-    table = pd.DataFrame(rows)
-    table.insert(0, "image_id", ids)
-    table.insert(1, "file", files)
+    table = pd.DataFrame({"image_id": ids, "file": files}).join(pd.DataFrame(rows))
     table["group"] = photos
-    for at, side in enumerate(("left", "top", "right", "bottom")):
-        table[f"box_{side}"] = [box[at] for box in boxes]
+    table[["box_left", "box_top", "box_right", "box_bottom"]] = boxes
     result = draft(source, table, [here.places[at_photo[photo]] for photo in photos])
     result.boxes = boxes if region == "person" else None
     result.skipped["images that no row names, in folders that rows name"] = here.spare
     result.notes.append(f"each row is {'the box of one person' if region == 'person' else 'the whole photograph'}")
-    named = [who is not None for told in people for who, _ in told]
-    result.people_named = bool(named) and all(named)
+    result.people_named = all(who is not None for told in people for who, _ in told)
     if not result.people_named:
         result.notes.append("the file does not name all annotators: they cannot be followed from person to person")
     result.annotations = _judgements(people, ids, where)
@@ -97,33 +81,20 @@ def _add_targets(result: Draft, ids: list[str], combined: list[list[str]], taxon
     rates = count_votes(result.annotations, taxonomy.labels).table()
     made_by = f"votes of the annotators in {file}"
     result.add("rates", "rates", rates[rates["n"] > 0], taxonomy, values="votes", made_by=made_by)
-    at = {label: place for place, label in enumerate(taxonomy.labels)}
-    sets = np.zeros((len(ids), len(taxonomy)), dtype=np.int8)
-    for row, labels in enumerate(combined):
-        sets[row, [at[label] for label in labels]] = 1
     made_by = f"combined categories in {file}"
-    result.add("sets", "sets", label_table(ids, sets, taxonomy), taxonomy, values="indicator", made_by=made_by)
+    result.add("sets", "sets", set_table(ids, combined, taxonomy), taxonomy, values="indicator", made_by=made_by)
 
 
 def _judgements(people: list[list[Choice]], ids: list[str], where: list[str]) -> pd.DataFrame:
     events = []
-    for row, told in enumerate(people):
+    for row, (image, told) in enumerate(zip(ids, people, strict=True), start=1):
         for number, (who, labels) in enumerate(told, start=1):
-            events.append(
-                {
-                    "event_id": f"{ids[row]}/{number}",
-                    "image_id": ids[row],
-                    "annotator_id": who or f"anonymous-{row + 1}-{number}",
-                    "round": 1,
-                    "kind": "labels" if labels else "none",
-                    "labels": labels,
-                }
-            )
+            kind = "labels" if labels else "none"
+            events.append((f"{image}/{number}", image, who or f"anonymous-{row}-{number}", 1, kind, labels))
     table = pd.DataFrame(events, columns=["event_id", "image_id", "annotator_id", "round", "kind", "labels"])
-    again = table.duplicated(["image_id", "annotator_id"]).to_numpy()
-    if again.any():
-        row = ids.index(table["image_id"].iloc[int(again.argmax())])
-        raise BadInput(f"{where[row]}: one annotator answers twice; take one answer out")
+    if (again := first_row(table.duplicated(["image_id", "annotator_id"]))) is not None:
+        place = where[ids.index(table["image_id"].iloc[again])]
+        raise BadInput(f"{place}: one annotator answers twice; take one answer out")
     return table
 
 
@@ -174,38 +145,30 @@ def _person(person: Any, where: str) -> tuple[dict[str, Any], list[Choice]]:
         raise BadInput(f"{where}: annotations_categories is empty; nobody said anything of this person")
     given = person.get("combined_categories")
     together = _labels(given, where) if given is not None else sorted({label for _, labels in told for label in labels})
-    means = _axes(
-        (_many(person.get("combined_continuous")) or _many(person.get("annotations_continuous")) or [{}])[0], where
-    )
-    row = {
-        "box": tuple(float(side) for side in box),
-        "combined": together,
-        "gender": _word(person.get("gender")),
-        "age": _word(person.get("age")),
-        **{axis: means.get(axis) for axis in _AXES},
-    }
-    return row, told
+    judged = _many(person.get("combined_continuous")) or _many(person.get("annotations_continuous")) or [None]
+    words = {key: str(value).strip() or None for key in ("gender", "age") if isinstance(value := person.get(key), str)}
+    row = {"box": tuple(box.tolist()), "combined": together, "gender": None, "age": None, **words}
+    return row | _axes(judged[0], where), told
 
 
 def _labels(value: Any, where: str) -> list[str]:
     known = get_taxonomy("emotic-26").labels
     out = []
     for word in _many(value):
-        label = str(word).strip().casefold()
-        label = _RESPELT.get(label, label)
+        spelt = str(word).strip().casefold()
+        label = _RESPELT.get(spelt, spelt)
         if label not in known:
-            raise BadInput(
-                f"{where}: {word!r} is none of EMOTIC's 26 categories{did_you_mean(label, known)}; mend the file"
-            )
+            near = did_you_mean(label, known)
+            raise BadInput(f"{where}: {word!r} is none of EMOTIC's 26 categories{near}; mend the file")
         out.append(label)
     return list(dict.fromkeys(out))
 
 
-def _axes(value: Any, where: str) -> dict[str, float]:
-    if not isinstance(value, Mapping):
-        return {}
-    found = {axis: _floats(value.get(axis, []), f"{where}: {axis}") for axis in _AXES}
-    return {axis: float(number[0]) for axis, number in found.items() if number.size == 1 and np.isfinite(number[0])}
+def _axes(value: Any, where: str) -> dict[str, float | None]:
+    """Valence, arousal and dominance, each None where it is no number."""
+    given = value if isinstance(value, Mapping) else {}
+    found = {axis: _floats(given.get(axis, []), f"{where}: {axis}") for axis in _AXES}
+    return {axis: float(at[0]) if at.size == 1 and np.isfinite(at[0]) else None for axis, at in found.items()}
 
 
 def _floats(value: Any, where: str) -> NDArray[np.float64]:
@@ -222,7 +185,3 @@ def _many(value: Any) -> list[Any]:
     if isinstance(value, str | Mapping):
         return [value]
     return list(np.asarray(value, dtype=object).reshape(-1)) if not isinstance(value, list) else value
-
-
-def _word(value: Any) -> str | None:
-    return str(value).strip() or None if isinstance(value, str) else None

@@ -3,28 +3,14 @@
 from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput
 from affectml.importers.columns import numbers
-from affectml.importers.draft import About, Draft, Source, draft, image_table, label_table
+from affectml.importers.draft import Draft, Source, draft, image_table, label_table, published
 from affectml.importers.find import find, locate, need, relative_names, repeated
-from affectml.importers.read import read_table
+from affectml.importers.read import first_row, read_table
 from affectml.importers.registry import importer
 from affectml.taxonomies import get_taxonomy
 
-ABOUT = About(
-    name="emotion6",
-    construct="evoked",
-    question="In our words: which of these seven (Ekman's six, or neutral) does this image evoke in you?",
-    source="Peng, Chen, Sadovnik & Gallagher 2015, A Mixed Bag of Emotions (Emotion6, Cornell)",
-    licence="academic research only; the photographs remain their authors'",
-    notes=(
-        "the shares are mostly multiples of 1/90, as when people with several labels split their vote; the rule is "
-        "not published, and the number of people is not in the file (vote rule unknown)",
-        "keyword is the folder's name: the word that found the image, not an answer",
-        "valence and arousal are as in the file",
-    ),
-)
 
-
-@importer("emotion6", ABOUT)
+@importer("emotion6", published("emotion6"))
 def emotion6(source: Source) -> Draft:
     """Cornell's Emotion6 (Peng et al. 2015): PATH holds ground_truth.txt and images/KEYWORD/N.jpg.
 
@@ -39,15 +25,13 @@ def emotion6(source: Source) -> Draft:
     for column in ("image_filename", "valence", "arousal", *taxonomy.labels):
         if column not in named:
             table.need([column], "ground_truth.txt as published")
-    where = [table.where(row) for row in range(len(table.frame))]
+    where = table.places()
     ids = relative_names(table.frame[named["image_filename"]].tolist(), root, where)
     ids = [image.removeprefix("images/") for image in ids]
     repeated(ids, where, "take one of the two out")
     shares = numbers(table, [named[label] for label in taxonomy.labels])
     sums = shares.sum(axis=1)
-    off = (abs(sums - 1) > SUM_TOLERANCE) | (shares < 0).any(axis=1)
-    if off.any():
-        row = int(off.argmax())
+    if (row := first_row((abs(sums - 1) > SUM_TOLERANCE) | (shares < 0).any(axis=1))) is not None:
         raise BadInput(f"{where[row]}: the shares sum to {sums[row]:.4g}, expected 1 and none negative; mend the row")
     folder = find(root, ["images"], folder=True) or root
     here = locate(ids, folder, table.path, where, source.images)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._images import SUFFIXES, inside_name, is_usual
+from affectml.importers.read import first_row
 
 _LEFT_BEHIND = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _URL = re.compile(r"^https?://", re.IGNORECASE)
@@ -79,6 +80,12 @@ def need(root: Path, name: str, layout: str) -> Path:
     return found
 
 
+def need_folder(path: Path) -> None:
+    """Raise BadInput where no folder is."""
+    if not path.is_dir():
+        raise BadInput(f"{path}: {'is a file, not a folder; name the folder' if path.exists() else 'no such folder'}")
+
+
 def images_folder(given: str | Path | None, default: Path) -> Path:
     """The folder that holds the images: the one given, else `default`; BadInput where there is no such folder."""
     folder = default if given is None else Path(given)
@@ -95,8 +102,7 @@ def read_lines(file: Path) -> list[tuple[int, str]]:
     except UnicodeDecodeError as error:
         raise BadInput(f"{file}: byte {error.start} is not UTF-8; convert the file to UTF-8") from None
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    found = [(number, line.strip()) for number, line in enumerate(lines, start=1)]
-    found = [(number, line) for number, line in found if line]
+    found = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
     if not found:
         raise BadInput(f"{file}: empty file")
     return found
@@ -108,9 +114,8 @@ def relative_names(names: Sequence[str], root: Path, where: Sequence[str]) -> li
     Raises BadInput for a name that is empty or leads out of `root`.
     """
     clean = [name.strip().strip("'\"").strip() for name in names]
-    for name, place in zip(clean, where, strict=True):
-        if not name:
-            raise BadInput(f"{place}: no image is named; fill it in or take the row out")
+    if "" in clean:
+        raise BadInput(f"{where[clean.index('')]}: no image is named; fill it in or take the row out")
     return [
         name if is_usual(name) else inside_name(name, root, place, "give a path below it")
         for name, place in zip(clean, where, strict=True)
@@ -186,9 +191,7 @@ def _as_named(name: str) -> str:
 
 def repeated(ids: Sequence[str], where: Sequence[str], way_out: str) -> None:
     """Raise BadInput for the first image that stands in two rows."""
-    again = pd.Index(ids).duplicated()
-    if again.any():
-        row = int(again.argmax())
+    if (row := first_row(pd.Index(ids).duplicated())) is not None:
         first = list(ids).index(ids[row])
         raise BadInput(f"{where[row]}: image {ids[row]!r} stands in {where[first]} already; {way_out}")
 

@@ -1,6 +1,7 @@
 """FindingEmo (Mertens et al. 2024): what the people in a photograph seem to feel, as one annotator each says."""
 
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,11 @@ from numpy.typing import NDArray
 
 from affectml._files import read_json
 from affectml.errors import BadInput, option
-from affectml.importers._shapes import Shape, Shaped, from_judgements
+from affectml.importers._shapes import Shaped, from_judgements
 from affectml.importers._spec import ImagesRoot, TableSpec
 from affectml.importers._write import of_images
-from affectml.importers.columns import Columns, numbers
-from affectml.importers.draft import About, Draft, Source, draft, image_table
+from affectml.importers.columns import Columns, Shape, numbers
+from affectml.importers.draft import Draft, Source, draft, image_table, published
 from affectml.importers.find import Located, find, images_folder, is_url, locate, relative_names
 from affectml.importers.read import Table, read_table
 from affectml.importers.registry import importer
@@ -32,17 +33,6 @@ _LEAVES = {
     "anger": ("annoyance", "anger", "rage"),
     "anticipation": ("interest", "anticipation", "vigilance"),
 }
-ABOUT = About(
-    name="findingemo",
-    construct="expressed",
-    question="In our words: what is the overall emotion of the people in this image?",
-    source="Mertens, Yargholi, Op de Beeck, Van den Stock & Vennekens 2024, FindingEmo",
-    licence="not for commercial purposes; the photographs remain their owners'",
-    notes=(
-        "one annotator per image: a share is 0 or 1, and nothing is known of how far people agree",
-        "valence (-3 to 3), arousal (0 to 6), age, tags and deciding factors stay with the judgement",
-    ),
-)
 
 
 def plutchik_24() -> Taxonomy:
@@ -58,7 +48,7 @@ def plutchik_24() -> Taxonomy:
     )
 
 
-@importer("findingemo", ABOUT)
+@importer("findingemo", published("findingemo"))
 def findingemo(source: Source, *, images_root: ImagesRoot = None) -> Draft:
     """FindingEmo (Mertens et al. 2024): PATH holds annotations_single.ann, and the urls' JSON where there is one.
 
@@ -71,7 +61,7 @@ def findingemo(source: Source, *, images_root: ImagesRoot = None) -> Draft:
     if file is None:
         raise BadInput(f"{root}: none of {', '.join(_TABLES)}; name the folder that holds the annotations")
     table, skipped = _read(file)
-    where = [table.where(row) for row in range(len(table.frame))]
+    where = table.places()
     named = [cell.strip().lstrip("/\\") for cell in table.frame["image_path"]]  # published with a slash before the path
     ids = np.array([image.removeprefix("images/") for image in relative_names(named, root, where)], dtype=object)
     judged = _judgements(table, ids)
@@ -90,9 +80,8 @@ def findingemo(source: Source, *, images_root: ImagesRoot = None) -> Draft:
             f"{option('images', 'none')}"
         )
     skipped["images that no row names"] = located.spare
-    skipped["images: neither a file nor a url"] = [kept[row] for row in np.flatnonzero(~known)]
-    on = [place for place, here in zip(places, known, strict=True) if here]
-    result = draft(source, images[known].reset_index(drop=True), on)
+    skipped["images: neither a file nor a url"] = list(compress(kept, ~known))
+    result = draft(source, images[known].reset_index(drop=True), list(compress(places, known)))
     result.skipped = skipped
     result.take(judged)
     here = set(result.images["image_id"])
@@ -111,7 +100,7 @@ def _read(file: Path) -> tuple[Table, dict[str, list[str]]]:
     skipped: dict[str, list[str]] = {}
     if "reject" in table.frame.columns:
         rejected = table.frame["reject"].str.casefold().isin(["reject", "rejected", "true", "1"]).to_numpy()
-        skipped["rows that their annotator rejected"] = [table.where(int(row)) for row in np.flatnonzero(rejected)]
+        skipped["rows that their annotator rejected"] = list(compress(table.places(), rejected))
         table = table.take(np.flatnonzero(~rejected))
         if table.frame.empty:
             raise BadInput(f"{file}: every row is rejected; nothing to import")

@@ -1,11 +1,11 @@
 """FlickrLDL (Yang, Sun & Sun 2017): images from Flickr with the votes of several people each."""
 
-from affectml.importers._ldl import Order, about_ldl, read_ldl
-from affectml.importers.draft import Draft, Source
+from affectml.importers._ldl import Order, read_ldl
+from affectml.importers.draft import Draft, Source, published
 from affectml.importers.registry import importer
 
 
-@importer("flickrldl", about_ldl("FlickrLDL"))
+@importer("flickrldl", published("flickrldl"))
 def flickrldl(source: Source, *, columns: Order = None) -> Draft:
     """FlickrLDL (Yang, Sun & Sun 2017): PATH holds {train,test}_ground_truth.txt and a folder images.
 

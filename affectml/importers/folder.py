@@ -44,14 +44,9 @@ def folder(
             f"holding files that end in {', '.join(sorted(SUFFIXES))}"
         )
     spelt = [image.label for image in found]
-    plan = plan_labels(
-        {label: f"folder {label}" for label in dict.fromkeys(spelt)},
-        mapping,
-        taxonomy,
-        where=str(root),
-        name=source.about.name,
-        counts=Counter(spelt),
-    )
+    counts = Counter(spelt)
+    places = {label: f"folder {label}" for label in counts}
+    plan = plan_labels(places, mapping, taxonomy, where=str(root), name=source.about.name, counts=counts)
     ids = [image.file.relative_to(root).as_posix() for image in found]
     columns = {"split": [image.split for image in found]} if splits else {}
     result = draft(source, image_table(ids, ids, **columns), [image.file for image in found])
@@ -73,23 +68,21 @@ def _walk(root: Path) -> tuple[list[Labelled], list[str], dict[str, list[str]]]:
     split_of = {folder: SPLIT_OF.get(folder.name.lower()) for folder in classes}
     has_splits = bool(classes) and all(split_of.values())
     found: list[Labelled] = []
-    others, empty = [str(file) for file in loose], []
+    others, empty = loose, []
     for top in classes:
         inner, stray = _visible(top) if has_splits else ([top], [])
-        others += [str(file) for file in stray]
+        others += stray
         for holder in inner:
             files = files_in(holder)
             chosen = [file for file in files if file.suffix.lower() in SUFFIXES]
-            others += [str(file) for file in files if file.suffix.lower() not in SUFFIXES]
+            others += [file for file in files if file.suffix.lower() not in SUFFIXES]
             if not chosen:
                 empty.append(str(holder))
             found += [Labelled(file, holder.name.strip(), split_of[top]) for file in chosen]
-    skipped = {"files that are not images by their suffix or lie in no label's folder": others}
-    return (
-        found,
-        [folder.name for folder in classes] if has_splits else [],
-        {**skipped, "folders without images": empty},
-    )
+    no_images = list(map(str, others))
+    skipped = {"files that are not images by their suffix or lie in no label's folder": no_images}
+    splits = [folder.name for folder in classes] if has_splits else []
+    return found, splits, {**skipped, "folders without images": empty}
 
 
 def _visible(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
@@ -22,7 +23,7 @@ from affectml.errors import BadInput, option
 from affectml.importers._images import SUFFIXES, place_images
 from affectml.importers.columns import FILE, file_by_content, pick
 from affectml.importers.draft import About, Draft, Source, draft
-from affectml.importers.find import files_in, fold, is_hidden, relative_names
+from affectml.importers.find import files_in, fold, is_hidden, need_folder, relative_names
 from affectml.importers.read import read_table
 from affectml.importers.registry import importer
 from affectml.prompts import CAPTION
@@ -81,20 +82,20 @@ def images(
     labels = get_taxonomy(taxonomy) if isinstance(taxonomy, str) else taxonomy
     found = find_images(root)
     ids = name_images(list(found.images))
-    result_notes = []
+    notes = []
     if captions is not None:
         _from_table(found, Path(captions), root, file_column, caption_column)
-        result_notes.append(f"captions of {len(found.captions):,} images from {Path(captions).name}")
+        notes.append(f"captions of {len(found.captions):,} images from {Path(captions).name}")
     elif file_column or caption_column:
         given = option("file_column" if file_column else "caption_column")
         raise BadInput(f"{given} names a column of a table of captions; name the table: {option('captions')}")
     elif take_sidecars(found):
-        result_notes.append(f"captions of {len(found.captions):,} images from the .txt files beside them")
+        notes.append(f"captions of {len(found.captions):,} images from the .txt files beside them")
     result = draft(source, found.table(ids), list(found.images.values()))
     if group_by is not None:
         folders = [PurePosixPath(name).parent.as_posix() for name in found.images]
         result.images["group"] = pd.Series([None if name == "." else name for name in folders], dtype=object)
-    result.taxonomy, result.notes, result.skipped = labels, result_notes, found.skipped
+    result.taxonomy, result.notes, result.skipped = labels, notes, found.skipped
     result.way_out = "name a folder of photographs"
     return result
 
@@ -117,8 +118,7 @@ def find_images(root: Path) -> Found:
             found.skipped["links that leave the folder"].append(str(path))
         else:
             (found.images if suffix in SUFFIXES else found.texts)[name] = path
-    linked = _linked_folders(root)
-    if linked:
+    if linked := _linked_folders(root):
         found.skipped["links to folders, which are not followed"] = linked
     if not found.images:
         others = sum(map(len, found.skipped.values())) + len(found.texts)
@@ -130,11 +130,7 @@ def find_images(root: Path) -> Found:
 
 
 def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return name.encode(errors="ignore").decode() == name
 
 
 def _linked_folders(root: Path) -> list[str]:
@@ -194,12 +190,10 @@ def _from_table(found: Found, path: Path, root: Path, file_column: str | None, c
     caption = pick(table, caption_column, _CAPTION_NAMES, "caption_column")
     others = [column for column in table.frame.columns if column != file]
     if caption is None and len(others) != 1:
-        raise BadInput(
-            f"{path}: which column has the captions? Name it: {option('caption_column')} (columns: "
-            f"{', '.join(table.frame.columns)})"
-        )
+        name_it = f"Name it: {option('caption_column')} (columns: {', '.join(table.frame.columns)})"
+        raise BadInput(f"{path}: which column has the captions? {name_it}")
     caption = caption or others[0]
-    where = [table.where(row) for row in range(len(table.frame))]
+    where = table.places()
     names = relative_names([str(cell) for cell in table.frame[file]], root, where)
     image_of = _finder(list(found.images))
     strange: dict[str, None] = {}
@@ -220,40 +214,29 @@ def _from_table(found: Found, path: Path, root: Path, file_column: str | None, c
         raise BadInput(f"{path}: none of the images it names {why}; leave {option('captions')} out, or mend the names")
     if strange:
         found.skipped["captions of images that are not there"] = list(strange)
-    unread = [str(text) for text in found.texts.values()]
-    if unread:
-        found.skipped["files that are not images by their suffix"] += unread
+    found.skipped["files that are not images by their suffix"] += map(str, found.texts.values())
 
 
 def _finder(files: Sequence[str]) -> Callable[[str], str | None]:
     """Finds the file that a name means: as it is, without its suffix, or without its folders where only one fits."""
 
-    def bare(name: str) -> str:
-        path = PurePosixPath(name)
-        return path.with_suffix("").as_posix() if path.suffix.lower() in SUFFIXES else name
-
-    def last(name: str) -> str:
-        return PurePosixPath(name).name
-
-    forms: tuple[Callable[[str], str], ...] = (
-        str,
-        fold,
-        lambda name: fold(bare(name)),
-        lambda name: fold(last(name)),
-        lambda n: fold(bare(last(n))),
-    )
-    books: list[dict[str, str | None]] = []
-    for form in forms:
-        book: dict[str, str | None] = {}
-        for file in files:
-            book[form(file)] = None if form(file) in book else file
-        books.append(book)
+    books: list[dict[str, str | None]] = [{} for _ in _forms("")]
+    for file in files:
+        for book, form in zip(books, _forms(file), strict=True):
+            book[form] = None if form in book else file
 
     def find(name: str) -> str | None:
-        hits = (book.get(form(name)) for form, book in zip(forms, books, strict=True))
+        hits = (book.get(form) for book, form in zip(books, _forms(name), strict=True))
         return next((hit for hit in hits if hit is not None), None)
 
     return find
+
+
+def _forms(name: str) -> tuple[str, ...]:
+    """A file's name from what tells most of it to what tells least: as it is, its capitals aside, without suffix ..."""
+    path = PurePosixPath(name)
+    bare = path.with_suffix("") if path.suffix.lower() in SUFFIXES else path
+    return name, fold(name), fold(bare.as_posix()), fold(path.name), fold(bare.name)
 
 
 def import_images(path: str | Path, out: str | Path, **options: Any) -> Dataset:
@@ -298,11 +281,10 @@ def add_images(folder: str | Path, dataset: Dataset, *, how: str = "copy") -> Ad
     Raises:
         BadInput: where the folder holds none of the data set's images, so that it is another's.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise BadInput(f"{root}: {'is a file, not a folder; name the folder' if root.exists() else 'no such folder'}")
     from affectml_annotation.exchange.files import writing_in_turn
 
+    root = Path(folder)
+    need_folder(root)
     try:
         with writing_in_turn(dataset.root):
             return _add(root, Dataset.open(dataset.root), how)
@@ -372,7 +354,6 @@ def _append(path: Path, new: pd.DataFrame) -> None:
 
 
 def _same_size(one: Path, other: Path) -> bool:
-    try:
+    with suppress(OSError):
         return one.stat().st_size == other.stat().st_size
-    except OSError:
-        return False
+    return False

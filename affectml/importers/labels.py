@@ -13,14 +13,8 @@ from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, infer_tax
 _FAR_MORE = 50  # times as often as a label of nearly its name: then that one is probably a slip
 _NEAR = 0.8  # difflib's likeness: one letter of five
 # Mikels' eight, with the two words that the sets of Machajdik & Hanbury write otherwise.
-MIKELS_WORDS = {
-    **{
-        label: label
-        for label in ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
-    },
-    "content": "contentment",
-    "sad": "sadness",
-}
+_MIKELS = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
+MIKELS_WORDS = {**{label: label for label in _MIKELS}, "content": "contentment", "sad": "sadness"}
 
 
 @dataclass(frozen=True)
@@ -68,11 +62,12 @@ def plan_labels(
     """
     renamed = _renamed(found, mapping or {}, where)
     notes: list[str] = []
+    warnings: list[str] = []
     if taxonomy is None and own is not None and _has_all(own, renamed, counts is None):
         taxonomy = own
         notes.append(f"taxonomy: the data set's own, {own.name}")
-    warnings = _near_namesakes(renamed, counts or {}) if taxonomy is None else []
     if taxonomy is None:
+        warnings = _near_namesakes(renamed, counts or {})
         chosen = _infer(renamed, where, name)
         origin = "a built-in taxonomy" if chosen.name in builtin_names() else "the labels found"
         notes.append(f"taxonomy inferred: {chosen.name} ({origin})")
@@ -81,15 +76,13 @@ def plan_labels(
     by_fold = {label.casefold(): label for label in chosen.labels}
     label_of: dict[str, str] = {}
     for raw, wanted in renamed.items():
-        label = wanted if wanted in chosen.labels else by_fold.get(wanted.casefold())
-        if label is None:
-            try:
-                chosen.index(wanted)
-            except UnknownLabel as error:
-                way_out = f"{option('mapping', {raw: 'LABEL'})} renames it" if renames else "mend the row"
-                raise UnknownLabel(f"{found[raw]}: {error}; {way_out}") from None
-        else:
-            label_of[raw] = label
+        label = wanted if wanted in chosen.labels else by_fold.get(wanted.casefold(), wanted)
+        try:
+            chosen.index(label)
+        except UnknownLabel as error:
+            way_out = f"{option('mapping', {raw: 'LABEL'})} renames it" if renames else "mend the row"
+            raise UnknownLabel(f"{found[raw]}: {error}; {way_out}") from None
+        label_of[raw] = label
     for label in chosen.labels:
         if label in ("image_id", "n") or label.startswith("n:"):
             way_out = option("mapping", {label: "OTHER"})

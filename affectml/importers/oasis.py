@@ -10,29 +10,14 @@ from affectml.errors import BadInput
 from affectml.importers._images import SUFFIXES
 from affectml.importers._maxent import maximum_entropy_shares
 from affectml.importers.columns import numbers
-from affectml.importers.draft import About, Draft, Source, draft, image_table, label_table
-from affectml.importers.read import Table, read_table
+from affectml.importers.draft import Draft, Source, draft, image_table, label_table, published
+from affectml.importers.read import Table, first_row, read_table
 from affectml.importers.registry import importer
 from affectml.taxonomies import Place, Taxonomy, get_taxonomy
 
 POINTS = 7
 SCALES = ("Valence", "Arousal")
 _COLUMNS = ("Theme", "Category", *(f"{scale}_{what}" for scale in SCALES for what in ("mean", "SD", "N")))
-ABOUT = About(
-    name="oasis",
-    construct="evoked",
-    question="In our words: how negative or positive is the affective response that this image evokes, on seven "
-    "points (4 neutral)? Asked of other people: how intense is it, on seven points?",
-    source="Kurdi, Lozano & Banaji 2017, Introducing the Open Affective Standardized Image Set (OASIS)",
-    licence="open access; free use in online and offline research, in the authors' words",
-    notes=(
-        "polarity and affect come from the mean and SD of the ratings, by the distribution on the seven points "
-        "with the largest entropy among those that have them (vote rule moments): they are estimates of shares, "
-        "not counts, and each says nothing about which answers go together",
-        "valence and arousal were rated by different people",
-        "the published SDs are sample SDs (n - 1) and are used as they are",
-    ),
-)
 
 
 def affect_taxonomy() -> Taxonomy:
@@ -57,7 +42,7 @@ def affect_taxonomy() -> Taxonomy:
     )
 
 
-@importer("oasis", ABOUT, images=("copy", "hardlink"), folder=False)
+@importer("oasis", published("oasis"), images=("copy", "hardlink"), folder=False)
 def oasis(source: Source) -> Draft:
     """OASIS (Kurdi, Lozano & Banaji 2017): PATH holds OASIS.csv and Images/THEME.jpg.
 
@@ -69,36 +54,30 @@ def oasis(source: Source) -> Draft:
     table = read_table(source.path / "OASIS.csv" if source.path.is_dir() else source.path)
     root = table.path.parent
     table.need(_COLUMNS, "OASIS.csv as published")
-    given = {column: _numbers(table, column) for column in _COLUMNS if column not in ("Theme", "Category")}
+    given = {column: _numbers(table, column) for column in _COLUMNS[2:]}
     themes = table.frame["Theme"].astype(str).str.strip()
-    if themes.duplicated().any():
-        row = int(themes.duplicated().argmax())
+    if (row := first_row(themes.duplicated())) is not None:
         raise BadInput(f"{table.where(row)}: theme {themes[row]!r} stands in two rows; take one out")
-    if (themes == "").any():
-        raise BadInput(f"{table.where(int((themes == '').argmax()))}: no theme, so no image")
+    if (row := first_row(themes == "")) is not None:
+        raise BadInput(f"{table.where(row)}: no theme, so no image")
     sources = _find_images(root, themes.tolist())
     here = np.array([file is not None for file in sources])
     if not here.any():
         raise BadInput(f"{root}: no Images/THEME.jpg for any row of {table.path.name}; nothing was written")
-    places = [table.where(row) for row in range(len(themes))]
-    shares = {
-        scale: maximum_entropy_shares(
-            given[f"{scale}_mean"], given[f"{scale}_SD"], POINTS, [f"{place}: {scale}" for place in places]
-        )
-        for scale in SCALES
-    }
+    shares = {}
+    for scale in SCALES:
+        where = [f"{place}: {scale}" for place in table.places()]
+        shares[scale] = maximum_entropy_shares(given[f"{scale}_mean"], given[f"{scale}_SD"], POINTS, where)
+    people = {f"{scale}_N": given[f"{scale}_N"].astype(np.int64) for scale in SCALES}
     images = image_table(
         themes.tolist(),
         [None if file is None else file.name for file in sources],
         group=themes.str.replace(r"\s*\d+$", "", regex=True),
         category=table.frame["Category"].astype(str).str.strip(),
-        **{
-            column.lower(): values.astype(np.int64) if column.endswith("_N") else values
-            for column, values in given.items()
-        },
+        **{column.lower(): values for column, values in (given | people).items()},
     )
     result = draft(source, images[here].reset_index(drop=True), [file for file in sources if file is not None], root)
-    result.skipped["images: not in the folder"] = [themes[row] for row in np.flatnonzero(~here)]
+    result.skipped["images: not in the folder"] = themes[~here].tolist()
     polarity = _polarity(themes, shares["Valence"], given["Valence_N"])[here]
     made_by = "maximum entropy from valence mean and SD: negative 1-3, neutral 4, positive 5-7"
     entry = {"values": "shares", "vote_rule": "moments"}
@@ -131,13 +110,10 @@ def _affect(
 
 def _numbers(table: Table, column: str) -> NDArray[np.float64]:
     values = numbers(table, [column])[:, 0]
-    bad = (values != np.round(values)) | (values < 1)
-    if column.endswith("_N") and bad.any():
-        row = int(bad.argmax())
-        raise BadInput(
-            f"{table.where(row)}: {column}: expected a whole number of people, "
-            f"but received {table.frame[column].iloc[row]!r}"
-        )
+    row = first_row((values != np.round(values)) | (values < 1))
+    if column.endswith("_N") and row is not None:
+        received = f"but received {table.frame[column].iloc[row]!r}"
+        raise BadInput(f"{table.where(row)}: {column}: expected a whole number of people, {received}")
     return values
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,12 @@ from affectml.errors import BadInput, option
 _SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon"}
 _SHEETS = {b"PK\x03\x04": "an Excel or OpenDocument file, or another zip archive", b"\xd0\xcf\x11\xe0": "an Excel file"}
 _LOOKS_LIKE_DATA = re.compile(r"^https?://|\.(jpe?g|png|gif|bmp|webp|tiff?)$", re.IGNORECASE)
+
+
+def first_row(rows: Any) -> int | None:
+    """The first row [N] of which this is true, None where it is of none."""
+    at = np.flatnonzero(rows)
+    return int(at[0]) if len(at) else None
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,17 @@ class Table:
     def where(self, row: int) -> str:
         """File and line of a row, for error messages."""
         return f"{self.path}, {self.unit} {self.place[row]}"
+
+    def places(self) -> list[str]:
+        """`where` of every row."""
+        return [self.where(row) for row in range(len(self.frame))]
+
+    def refuse(self, bad: NDArray[np.bool_], columns: Sequence[str], cells: NDArray[np.float64], what: str) -> None:
+        """Raise BadInput for the first of the cells [N, columns] that is bad, by row and column."""
+        if bad.any():
+            row, column = (int(at) for at in np.argwhere(bad)[0])
+            received = f"but received {cells[row, column]:g}"
+            raise BadInput(f"{self.where(row)}: column {columns[column]!r}: {what}, {received}")
 
     def take(self, rows: NDArray[np.int64]) -> "Table":
         """These rows, in this order, with their places."""
@@ -109,8 +127,7 @@ def _decode(file: Path, encoding: str, options: bool) -> str:
     except LookupError:
         raise BadInput(f"{file}: no encoding {encoding!r}; try utf-8, cp1252 or latin-1") from None
     except UnicodeDecodeError as error:
-        before = raw[: error.start]
-        line = len(re.findall(rb"\r\n|\r|\n", before)) + 1
+        line = len(re.findall(rb"\r\n|\r|\n", raw[: error.start])) + 1
         named = f"name the file's encoding ({option('encoding', 'cp1252')}, say) or " if options else ""
         raise BadInput(
             f"{file}, line {line}: byte 0x{raw[error.start]:02x} is not {encoding}; {named}convert it to UTF-8"
@@ -118,12 +135,7 @@ def _decode(file: Path, encoding: str, options: bool) -> str:
 
 
 def _read_text(
-    file: Path,
-    encoding: str,
-    separator: str | None,
-    first: str | None,
-    headless: Sequence[str] | None,
-    options: bool,
+    file: Path, encoding: str, separator: str | None, first: str | None, headless: Sequence[str] | None, options: bool
 ) -> Table:
     text = _decode(file, encoding, options).replace("\r\n", "\n").replace("\r", "\n")
     header = next((line for line in text.split("\n") if line.strip()), "")
@@ -162,13 +174,8 @@ def _read_text(
 
 def _cells(text: str, file: Path, separator: str, quote: str) -> tuple[list[list[str]], list[int]]:
     """The cells of every row that has some, and the line it begins on."""
-    reader = csv.reader(
-        io.StringIO(text),
-        delimiter=separator,
-        quotechar=quote,
-        skipinitialspace=separator == " ",
-        strict=True,
-    )
+    spaces = separator == " "
+    reader = csv.reader(io.StringIO(text), delimiter=separator, quotechar=quote, skipinitialspace=spaces, strict=True)
     rows: list[list[str]] = []
     place: list[int] = []
     before = 0
@@ -206,8 +213,8 @@ def _find_separator(header: str, file: Path, options: bool) -> str:
 
 
 def _headers(names: list[str], file: Path) -> list[str]:
-    clean = [name.strip().strip("[]'\"").strip() for name in names]
-    clean = ["" if name.startswith("Unnamed: ") else name for name in clean]
+    stripped = [name.strip().strip("[]'\"").strip() for name in names]
+    clean = ["" if name.startswith("Unnamed: ") else name for name in stripped]
     for name in clean:
         if _LOOKS_LIKE_DATA.search(name):
             raise BadInput(f"{file}: the first line holds {name!r}, not names of columns; add a header line")

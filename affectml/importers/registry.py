@@ -1,21 +1,22 @@
 """Importers by name: an importer registers itself with the decorator `importer`, and the command line lists it.
 
 This module imports nothing heavy, and no importer before it is asked for: `affectml import --help` shows the names and
-lines below. A new importer is a module of its own here and a line in one of the two tables.
+lines below. A new importer is a module of its own here and a line in one of the two tables; what a published set is
+about stands in published.yaml.
 """
 
 import dataclasses
 import errno
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from affectml import _own
-from affectml._options import Option, option_of, options_of
+from affectml._options import Option, option_of, options_asked, options_of
 from affectml.errors import BadInput, did_you_mean
 
 if TYPE_CHECKING:
@@ -93,17 +94,16 @@ class Importer:
 
     def options(self) -> list[Option]:
         """The options of this importer beyond the shared ones."""
-        own = [option for *_, option in _options(self.read)]
+        own = [option for *_, option in options_asked(self.read, after=1)]
         return own if self.published else [*own, *self._described()]
 
     def _described(self) -> list[Option]:
         """What the user says of data of their own: the fields of `About`, but the name, with their defaults here."""
         found = []
-        for option in options_of(type(self.about)):
-            if option.name != "name":
-                default = getattr(self.about, option.name)
-                said = option.help if default is None else dataclasses.replace(option.help, default="")
-                found.append(dataclasses.replace(option, default=default, help=said))
+        for option in options_of(type(self.about))[1:]:
+            default = getattr(self.about, option.name)
+            said = option.help if default is None else dataclasses.replace(option.help, default="")
+            found.append(dataclasses.replace(option, default=default, help=said))
         return found
 
     def __call__(
@@ -142,14 +142,11 @@ class Importer:
         from affectml.importers._write import open_source, settle, write
 
         described = set() if self.published else {option.name for option in self._described()} & options.keys()
-        about = dataclasses.replace(self.about, **{key: options.pop(key) for key in described})
+        said = {"name": name or self.about.name, **{key: options.pop(key) for key in described}}
         arguments = self._arguments(options)
         images = images or next(iter(self.placements), "none")
-        about = dataclasses.replace(about, name=name or about.name)
         try:
-            source = open_source(
-                path, Path(out), about, images, placements=self.placements, folder=self.folder, joins=self.joins
-            )
+            source = open_source(path, Path(out), dataclasses.replace(self.about, **said), images, self)
             draft = self.read(source, **arguments)
             with draft.spool or nullcontext():
                 if self.published:
@@ -166,19 +163,18 @@ class Importer:
     def _arguments(self, given: dict[str, Any]) -> dict[str, Any]:
         """Keywords of `read`: options as they are, those that are fields of a dataclass gathered in it."""
         known = [option.name for option in self.options()]
-        holders = {parameter: holder for parameter, holder, _ in _options(self.read) if holder is not None}
+        holders = {
+            parameter: holder for parameter, holder, _ in options_asked(self.read, after=1) if holder is not None
+        }
         for key in given:
             if key not in (*known, *holders):
                 raise TypeError(f"importer {self.name}: no option {key!r}{did_you_mean(key, known)}")
-        arguments = {key: value for key, value in given.items() if key in holders}
-        for parameter, holder, option in _options(self.read):
-            if option.name in given and holder is None:
-                arguments[option.name] = given[option.name]
-            elif option.name in given and parameter in given:
-                raise TypeError(f"importer {self.name}: {option.name!r} belongs in {parameter}; give one of them")
+        arguments = dict(given)
         for parameter, holder in holders.items():
-            mine = {field.name for field in dataclasses.fields(holder)}
-            arguments.setdefault(parameter, holder(**{k: v for k, v in given.items() if k in mine}))
+            mine = {f.name: arguments.pop(f.name) for f in dataclasses.fields(holder) if f.name in arguments}
+            if mine and parameter in given:
+                raise TypeError(f"importer {self.name}: {next(iter(mine))!r} belongs in {parameter}; give one of them")
+            arguments.setdefault(parameter, holder(**mine))
         return arguments
 
 
@@ -243,14 +239,3 @@ def get_importer(name: str) -> Importer:
     if name not in _REGISTERED:
         raise BadInput(f"no importer {name!r}{did_you_mean(name, names())} (there are: {', '.join(names())})")
     return _REGISTERED[name]
-
-
-def _options(read: Callable[..., Any]) -> Iterator[tuple[str, type | None, Option]]:
-    """(parameter, the dataclass whose field the option is, option) of everything a `read` function asks."""
-    hints = get_type_hints(read, include_extras=True)
-    for parameter in list(inspect.signature(read).parameters.values())[1:]:
-        hint = hints[parameter.name]
-        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-            yield from ((parameter.name, hint, option) for option in options_of(hint))
-        else:
-            yield parameter.name, None, option_of(parameter.name, hint, parameter.default)

@@ -17,9 +17,8 @@ from affectml.data import DatasetMeta, TargetMeta
 from affectml.errors import BadInput
 from affectml.importers._container import Container, open_container, quiet
 from affectml.importers._container_rows import Gathered, gather
-from affectml.importers._images import file_in_dataset
 from affectml.importers.columns import tidy
-from affectml.importers.draft import Draft, Source, label_table
+from affectml.importers.draft import Draft, Source, image_table, label_table
 from affectml.taxonomies import Taxonomy
 
 NAME = "affectml.json"
@@ -55,9 +54,7 @@ def shared_draft(
         raise BadInput(f"{container.address}: {NAME} says it is a shared data set, and it has no column image_id")
     ids = frame["image_id"].astype(str)
     used = {f"{column}{end}" for column in columns.values() for end in ("", "_votes", "_n")}
-    images = pd.DataFrame({"image_id": ids})
-    if source.images != "none" and any(gathered.names):
-        images["file"] = [None if name is None else file_in_dataset(name) for name in gathered.names]
+    images = image_table(ids.tolist(), gathered.names if source.images != "none" else ())
     if any(splits.get(name) for name in gathered.splits):
         images["split"] = [splits.get(name) for name in gathered.splits]
     for column in frame.columns:
@@ -70,7 +67,7 @@ def shared_draft(
         licence=source.about.licence or meta.licence,
         notes=(*meta.notes, "read back from a shared copy"),
     )
-    places = [None if name is None else gathered.places.get(name) for name in gathered.names]
+    places = [gathered.places.get(name or "") for name in gathered.names]
     result = Draft(about=about, images=images, sources=places, where=container.address)
     result.skipped = {reason: rows for reason, rows in gathered.skipped.items() if rows}
     for name, entry in meta.targets.items():
@@ -83,7 +80,7 @@ def shared_draft(
             ) from None
     if judged:
         result.annotations = _judgements(source.address, revision)
-        result.asked = meta.judgements
+        result.asked, result.stopping = meta.judgements, meta.stopping
     return result
 
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from affectml._options import Help
 from affectml.errors import BadInput, option
 from affectml.importers._images import file_in_dataset, inside_name, is_usual
-from affectml.importers._shapes import Shape, Shaped, from_judgements, from_label_column, from_label_columns
+from affectml.importers._shapes import Shaped, from_judgements, from_label_column, from_label_columns
 from affectml.importers._spec import TableSpec
-from affectml.importers.columns import SPLIT_OF, Columns, find_columns, tidy
+from affectml.importers.columns import SPLIT_OF, Columns, Shape, find_columns, tidy
 from affectml.importers.draft import About, Draft, Source
 from affectml.importers.find import images_folder, is_url
-from affectml.importers.read import Table, read_table
+from affectml.importers.read import Table, first_row, read_table
 from affectml.importers.registry import importer
 
 _RESERVED = ("image_id", "file", "url", "split", "group")
@@ -67,9 +67,8 @@ def _shape(shape: Shape) -> tuple[Shaped, list[str]]:
     """The table's targets, and a note where its rows are judgements."""
     columns, anonymous = shape.columns, shape.spec.anonymous
     if anonymous and columns.annotator is not None:
-        raise BadInput(
-            f"{shape.table.path}: column {columns.annotator!r} names people; leave {option('anonymous')} out"
-        )
+        named = f"column {columns.annotator!r} names people"
+        raise BadInput(f"{shape.table.path}: {named}; leave {option('anonymous')} out")
     if anonymous or columns.annotator is not None:
         who = "a person without a name" if anonymous else f"the person in column {columns.annotator}"
         return from_judgements(shape), [f"one judgement per row, by {who}"]
@@ -85,9 +84,7 @@ def _identify(table: Table, columns: Columns, root: Path, source: Source) -> pd.
     in_file = pd.Series([is_url(cell) for cell in named], dtype=bool)
     url = url.where(~in_file | (url != ""), named)
     named = named.where(~in_file, "")
-    bare = (named == "") & (url == "")
-    if bare.any():
-        row = int(bare.to_numpy().argmax())
+    if (row := first_row((named == "") & (url == ""))) is not None:
         looked = " and ".join(repr(c) for c in (columns.file, columns.url) if c)
         raise BadInput(
             f"{table.where(row)}: neither file nor url (column {looked} is empty); fill it in or take the row out"
@@ -99,8 +96,8 @@ def _identify(table: Table, columns: Columns, root: Path, source: Source) -> pd.
     out = pd.DataFrame(index=frame.index)
     if columns.image_id is not None and columns.image_id not in (columns.file, columns.url):
         ids = _text(frame[columns.image_id])
-        if (ids == "").any():
-            raise BadInput(f"{table.where(int((ids == '').to_numpy().argmax()))}: image_id is empty")
+        if (row := first_row(ids == "")) is not None:
+            raise BadInput(f"{table.where(row)}: image_id is empty")
     else:
         ids = pd.Series(names, dtype=object).where(named != "", url)
     out["image_id"] = ids
@@ -125,9 +122,7 @@ def _text(cells: pd.Series) -> pd.Series:
 def _splits(table: Table, column: str) -> NDArray[Any]:
     cells = _text(table.frame[column]).str.casefold()
     splits = cells.map(SPLIT_OF)
-    odd = splits.isna() & (cells != "")
-    if odd.any():
-        row = int(odd.to_numpy().argmax())
+    if (row := first_row(splits.isna() & (cells != ""))) is not None:
         raise BadInput(
             f"{table.where(row)}: column {column!r}: split {table.frame[column].iloc[row]!r} is none of "
             "train, val, test; rename the splits, or the column if it means something else"

@@ -11,26 +11,18 @@ import pandas as pd
 from affectml._options import Help
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers.columns import numbers
-from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, one_hot
+from affectml.importers.draft import Draft, Source, draft, image_table, one_hot, published, vote_table
 from affectml.importers.find import find, locate, read_lines, relative_names, repeated
-from affectml.importers.read import Table, read_table
+from affectml.importers.read import Table, first_row, read_table
 from affectml.importers.registry import importer
 from affectml.taxonomies import get_taxonomy
 
 _AGREE = {3: "three_agree.txt", 4: "four_agree.txt", 5: "five_agree.txt"}
 _PEOPLE = 5
 _HEADER = ("image", "n", "count 1", "count 2")  # where amt_result.csv comes without one
-ABOUT = About(
-    name="twitter1",
-    construct="evoked",
-    question="In our words: is the sentiment that this image evokes positive or negative?",
-    source="You, Luo, Jin & Yang 2015, Robust Image Sentiment Analysis Using Progressively Trained and Domain "
-    "Transferred Deep Networks (Twitter I)",
-    licence=NOT_STATED,
-)
 
 
-@importer("twitter1", ABOUT)
+@importer("twitter1", published("twitter1"))
 def twitter1(
     source: Source,
     *,
@@ -116,16 +108,14 @@ def _votes(table: Table, root: Path, positive: str | None, majority: Mapping[str
     columns = [str(column) for column in table.frame.columns]
     if len(columns) != 4:
         raise BadInput(f"{table.path}: expected four columns (image, n, and two counts), got {', '.join(columns)}")
-    where = [table.where(row) for row in range(len(table.frame))]
+    where = table.places()
     ids = relative_names(table.frame[columns[0]].tolist(), root, where)
     repeated(ids, where, "take one of the two out")
-    n, *counts = numbers(table, columns[1:]).T
-    pair = dict(zip(columns[2:], counts, strict=True))
-    off = (pair[columns[2]] + pair[columns[3]] != n) | (n < 1) | (n != np.round(n))
-    if off.any():
-        row = int(off.argmax())
+    n, one, other = numbers(table, columns[1:]).T
+    pair = {columns[2]: one, columns[3]: other}
+    if (row := first_row((one + other != n) | (n < 1) | (n != np.round(n)))) is not None:
         raise BadInput(
-            f"{where[row]}: {counts[0][row]:g} and {counts[1][row]:g} votes of n = {n[row]:g}; expected them to add up"
+            f"{where[row]}: {one[row]:g} and {other[row]:g} votes of n = {n[row]:g}; expected them to add up"
         )
     if positive is not None and positive not in pair:
         asked = f"{option('positive_column')}: no count {positive!r}{did_you_mean(positive, pair)}"
@@ -149,10 +139,8 @@ def _votes(table: Table, root: Path, positive: str | None, majority: Mapping[str
             f"agreement say {majority[ids[wrong[0]]]} (1 is positive); is it the other column "
             f"({option('positive_column')})?"
         )
-    content = pd.DataFrame({"image_id": ids, "n": n, "negative": n - up, "positive": up})
-    return content.astype(
-        {"n": np.int64, "negative": np.int64, "positive": np.int64}
-    ), f"positive votes: {chosen} ({why})"
+    votes = np.stack([n - up, up], axis=1)
+    return vote_table(ids, votes, get_taxonomy("polarity-2")), f"positive votes: {chosen} ({why})"
 
 
 def _by_lists(pair: Mapping[str, np.ndarray], ids: list[str], majority: Mapping[str, int], table: Table) -> str:
@@ -168,5 +156,5 @@ def _votes_of_lists(lists: Mapping[int, Mapping[str, int]]) -> pd.DataFrame:
     rows = []
     for image, label in lists[3].items():
         agreed = max(count for count, part in lists.items() if image in part)
-        rows.append((image, _PEOPLE, _PEOPLE - agreed if label else agreed, agreed if label else _PEOPLE - agreed))
-    return pd.DataFrame(rows, columns=["image_id", "n", "negative", "positive"])
+        rows.append((_PEOPLE - agreed, agreed) if label else (agreed, _PEOPLE - agreed))
+    return vote_table(list(lists[3]), rows, get_taxonomy("polarity-2"))

@@ -1,11 +1,11 @@
 """TwitterLDL (Yang, Sun & Sun 2017): images from Twitter with the votes of several people each."""
 
-from affectml.importers._ldl import Order, about_ldl, read_ldl
-from affectml.importers.draft import Draft, Source
+from affectml.importers._ldl import Order, read_ldl
+from affectml.importers.draft import Draft, Source, published
 from affectml.importers.registry import importer
 
 
-@importer("twitterldl", about_ldl("TwitterLDL"))
+@importer("twitterldl", published("twitterldl"))
 def twitterldl(source: Source, *, columns: Order = None) -> Draft:
     """TwitterLDL (Yang, Sun & Sun 2017): PATH holds {train,test}_ground_truth.txt and a folder images.
 

@@ -10,27 +10,16 @@ from numpy.typing import NDArray
 
 from affectml.errors import BadInput
 from affectml.importers._write import NO_FILE
-from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, label_table
+from affectml.importers.draft import Draft, Source, draft, image_table, label_table, published
 from affectml.importers.find import find, fold, images_in, is_url, read_lines
 from affectml.importers.registry import importer
 from affectml.taxonomies import get_taxonomy
 
 _CLAIMED = f"{NO_FILE}, because another url claims the same file"
 _LISTS = {"train25.txt": "train", "test25.txt": "test"}
-ABOUT = About(
-    name="webemo",
-    construct="query",
-    question="Nobody was asked: the labels are the words that found the image in a stock library's search.",
-    source="Panda et al. 2018, Contemplating Visual Emotions: Understanding and Overcoming Dataset Bias (WEBEmo)",
-    licence=f"{NOT_STATED}; the photographs remain the stock library's",
-    notes=(
-        "an image that several words found has all of them as its set; a word that did not find it says nothing "
-        "about what people feel",
-    ),
-)
 
 
-@importer("webemo", ABOUT)
+@importer("webemo", published("webemo"))
 def webemo(source: Source) -> Draft:
     """WEBEmo (Panda et al. 2018): PATH holds train25.txt and test25.txt, or one of them (lines `URL ID`).
 
@@ -47,9 +36,7 @@ def webemo(source: Source) -> Draft:
     code, urls = pd.factorize(rows["url"])
     sets = np.zeros((len(urls), len(taxonomy)), dtype=np.int8)
     sets[code, rows["label"].to_numpy()] = 1
-    in_test, in_train = np.zeros(len(urls), dtype=bool), np.zeros(len(urls), dtype=bool)
-    in_test[code[(rows["split"] == "test").to_numpy()]] = True
-    in_train[code[(rows["split"] == "train").to_numpy()]] = True
+    in_train, in_test = (np.isin(np.arange(len(urls)), code[rows["split"] == part]) for part in _LISTS.values())
     split = np.where(in_test, "test", "train").astype(object)
     ids = [str(url) for url in urls]
     places: list[Path | None] = [None] * len(ids)
@@ -63,8 +50,9 @@ def webemo(source: Source) -> Draft:
     result.skipped["images that no row names"] = spare
     several = int((sets.sum(axis=1) > 1).sum())
     result.notes.append(f"{several:,} of {len(ids):,} urls have more than one label ({len(rows):,} lines)")
-    missing = [wanted for wanted, name_of in _LISTS.items() if name_of not in files]
-    result.notes += [f"{wanted} is not there, so that part of the set is not either" for wanted in missing]
+    for wanted, part in _LISTS.items():
+        if part not in files:
+            result.notes.append(f"{wanted} is not there, so that part of the set is not either")
     if (both := int((in_test & in_train).sum())) > 0:
         result.notes.append(f"{both:,} urls stand in both lists: kept once, in test, with the labels of both")
     made_by = f"the search words of {' and '.join(file.name for file in files.values())}"

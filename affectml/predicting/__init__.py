@@ -30,15 +30,4 @@ __all__ = [
     "predict_images",
     "predict_to_file",
 ]
-
-__getattr__ = lazily(
-    __name__,
-    {
-        "affectml.predicting.files": ("predict_to_file",),
-        "affectml.predicting.parts": ("PredictionFile",),
-        "affectml.predicting.person": ("Person", "for_person"),
-        "affectml.predicting.predictions": ("Predictions",),
-        "affectml.predicting.predictor": ("Prediction", "predict_images"),
-        "affectml.predicting.shards": ("merge_predictions",),
-    },
-)
+__getattr__ = lazily(__name__)

@@ -10,7 +10,7 @@ from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddings, existing_store
 from affectml.encoders import Encoder, EncoderIdentity, Ran, load_encoder
-from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, EncoderUnavailable
+from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, EncoderUnavailable, few
 from affectml.pictures import Bad, Picture
 from affectml.runs import RunFolder
 
@@ -39,10 +39,9 @@ def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False, de
         )
     encoder = load_encoder(specs[0], precision=identity.precision, device=device, threads=threads, mapped=mapped)
     if not _same_encoder(encoder.identity, identity):
-        raise EncoderUnavailable(
-            f"{run.folder}: {specs[0]} is not the encoder this run was trained with "
-            f"(weights {encoder.identity.weights_sha256}, not {identity.weights_sha256})"
-        )
+        both = zip(encoder.identity.to_json().items(), identity.to_json().values(), strict=True)
+        other = next((f"{name} {here}, not {then}" for (name, here), then in both if here != then), "in what it is")
+        raise EncoderUnavailable(f"{run.folder}: {specs[0]} is not the encoder this run was trained with ({other})")
     return encoder
 
 
@@ -179,5 +178,5 @@ def unreadable(bad: Bad) -> BadInput:
     """The error where no image could be predicted."""
     if not bad:
         return BadInput("no image to predict for")
-    first = "; ".join(map(": ".join, bad[:3])) + ("; ..." if len(bad) > 3 else "")
+    first = few([": ".join(each) for each in bad], 3, "; ")
     return BadInput(first if len(bad) == 1 else f"none of {len(bad):,} images could be predicted: {first}")

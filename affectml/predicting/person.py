@@ -21,12 +21,12 @@ from affectml.heads import ByPersonHead, ImageEffects, Normals
 from affectml.heads.by_person import as_by_person
 from affectml.importers.one_person import Said, said_of
 from affectml.people.known import KnownImages, features_key, read_image_effects, read_people
-from affectml.pictures import Bad, ImageLike, Picture, one_by_one, pictures
+from affectml.pictures import ImageLike, Picture, pictures
 from affectml.predicting.features import unreadable
 from affectml.predicting.files import predict_to_file
 from affectml.predicting.parts import PredictionFile
-from affectml.predicting.predictions import Predictions
-from affectml.predicting.predictor import Predictor, predict_images
+from affectml.predicting.predictions import Predictions, table_of
+from affectml.predicting.predictor import Predictor
 from affectml.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -81,12 +81,7 @@ class Person:
         Raises:
             BadInput: for the first image that cannot be read, or where none can.
         """
-        if errors not in ("raise", "skip"):
-            raise BadInput(f'errors: expected "raise" or "skip", got {errors!r}')
-        kept = one_by_one(images)
-        bad: Bad | None = [] if errors == "skip" else None
-        found = predict_images(self.run, kept, threads=threads, encoder_factory=self._encoder, bad=bad, person=self)
-        return Predictions.of(found, self.run.taxonomy.labels, kept, bad or [])
+        return table_of(self.run, images, errors, threads=threads, encoder_factory=self._encoder, person=self)
 
     def predict_to_file(
         self,
@@ -201,11 +196,23 @@ def for_person(
 
 def _found(run: RunFolder, said: Said, dataset: str | Path | Dataset | None) -> list[Picture]:
     """The picture of each answer; raises BadInput for one that is not there, and for two answers about one."""
-    own = _Own(run, dataset)
+    data: Dataset | None = None  # opened for the first that is no file
+    own: dict[str, Picture] = {}
     found: list[Picture] = []
     first: dict[str, str] = {}
     for where, image, _ in said:
-        picture = own.picture(where, image)
+        if isinstance(image, str | Path) and not _is_file(image):
+            if data is None:
+                data = _opened(run, dataset, f"{where}: no file {str(image)!r}")
+                own = {picture.image_id: picture for picture in pictures(data)}
+            if str(image) not in own:
+                raise BadInput(f"{where}: neither a file nor an image_id of {data.root}: {str(image)!r}")
+            picture = own[str(image)]
+        else:
+            several = pictures(image)
+            if len(several) != 1:
+                raise BadInput(f"{where}: {len(several)} images; an answer is about one")
+            picture = several[0]
         before = first.setdefault(picture.key or f"\0{len(found)}", where)
         if before != where:
             raise BadInput(f"{where}: the image is answered already ({before}); keep one of the two answers")
@@ -213,44 +220,15 @@ def _found(run: RunFolder, said: Said, dataset: str | Path | Dataset | None) -> 
     return found
 
 
-class _Own:
-    """Finds images by their path, or in a data set, opened when the first is not a file."""
-
-    def __init__(self, run: RunFolder, dataset: str | Path | Dataset | None) -> None:
-        self._run, self._given = run, dataset
-
-    def picture(self, where: str, image: Any) -> Picture:
-        """The one picture that is meant."""
-        if isinstance(image, str | Path) and not _is_file(image):
-            return self._in_data_set(where, str(image))
-        several = pictures(image)
-        if len(several) != 1:
-            raise BadInput(f"{where}: {len(several)} images; an answer is about one")
-        return several[0]
-
-    def _in_data_set(self, where: str, name: str) -> Picture:
-        data = self._dataset
-        if data is None:
-            place = self._run.info.config.dataset
-            why = f"the run's own data set is not at {place}" if place else "the run does not say where its data set is"
-            raise BadInput(f"{where}: no file {name!r}, and {why}; name the files, or give {option('dataset')}")
-        if name not in self._rows:
-            raise BadInput(f"{where}: neither a file nor an image_id of {data.root}: {name!r}")
-        return self._rows[name]
-
-    @cached_property
-    def _dataset(self) -> Dataset | None:
-        if isinstance(self._given, Dataset):
-            return self._given
-        if self._given is not None:
-            return Dataset.open(self._given)
-        place = self._run.info.config.dataset
-        return Dataset.open(place) if place is not None and Path(place, "dataset.json").is_file() else None
-
-    @cached_property
-    def _rows(self) -> dict[str, Picture]:
-        assert self._dataset is not None
-        return {picture.image_id: picture for picture in pictures(self._dataset)}
+def _opened(run: RunFolder, given: str | Path | Dataset | None, absent: str) -> Dataset:
+    """The data set that is given, or the run's own; raises BadInput that begins with what is absent."""
+    if isinstance(given, Dataset):
+        return given
+    place = run.info.config.dataset
+    if given is None and (place is None or not Path(place, "dataset.json").is_file()):
+        why = f"the run's own data set is not at {place}" if place else "the run does not say where its data set is"
+        raise BadInput(f"{absent}, and {why}; name the files, or give {option('dataset')}")
+    return Dataset.open(given or place or "")
 
 
 def _is_file(name: str | Path) -> bool:

@@ -10,8 +10,11 @@ import pandas as pd
 from PIL import Image
 
 from affectml._html import bar, data_uri, picture, table, thumbnail
-from affectml.pictures import Bad
-from affectml.predicting.predictor import Prediction
+from affectml._progress import Progress
+from affectml.errors import BadInput
+from affectml.pictures import Bad, ImageLike, one_by_one, pictures
+from affectml.predicting.predictor import Prediction, predict_images
+from affectml.runs import RunFolder
 
 SHOWN = 10  # rows with pictures
 LABELS = 4  # the first labels of each
@@ -74,6 +77,26 @@ class Predictions(pd.DataFrame):
         shown = ["", "image", "scores", *(["set"] if "set" in self.columns else [])]
         more = f"<p><small>{len(self) - SHOWN} more</small></p>" if len(self) > SHOWN else ""
         return table(shown, rows) + more
+
+
+def table_of(
+    run: RunFolder,
+    images: ImageLike | Iterable[ImageLike],
+    errors: str,
+    *,
+    labels: Sequence[str] | None = None,
+    **options: Any,
+) -> Predictions:
+    """What a run says of images, see `Run.predict`; options: of `predict_images`."""
+    if errors not in ("raise", "skip"):
+        raise BadInput(f'errors: expected "raise" or "skip", got {errors!r}')
+    kept = one_by_one(images)
+    bad: Bad | None = [] if errors == "skip" else None
+    every = pictures(kept, bad=bad)
+    bar = Progress("predicting", len(every), "images")
+    found = predict_images(run, every, labels=labels, bad=bad, bar=bar, **options)
+    names = run.taxonomy.labels if labels is None else [label for label, _ in found[0].best]
+    return Predictions.of(found, names, kept, bad or [])
 
 
 def score_columns(labels: Sequence[str]) -> dict[str, str]:

@@ -168,15 +168,11 @@ class Predictor:
 
     def open_stores(self, found: Sequence[Picture]) -> None:
         """As `prepare`, without loading the encoder where nothing is to be embedded."""
-        for data in {
-            picture.dataset.root: picture.dataset for picture in found if picture.dataset is not None
-        }.values():
-            if data.root not in self._stores:
-                store = (
-                    store_of(self.run, data, self._given_threads, self._say, self._device)
-                    if self._embed
-                    else store_there(self.run, data, self._say)
-                )
+        for picture in found:
+            data = picture.dataset
+            if data is not None and data.root not in self._stores:
+                embed = (self._given_threads, self._say, self._device)
+                store = store_of(self.run, data, *embed) if self._embed else store_there(self.run, data, self._say)
                 self._stores[data.root] = store if isinstance(store, EmbeddingStore) else None
 
     def store(self, picture: Picture) -> EmbeddingStore | None:
@@ -307,6 +303,7 @@ def predict_images(
     bad: Bad | None = None,
     at_most: int | None = None,
     person: Somebody | None = None,
+    bar: Progress | None = None,
     say: Say = lambda line: None,
 ) -> list[Prediction]:
     """Predictions for images, in their order.
@@ -321,6 +318,7 @@ def predict_images(
         bad: takes name and reason of each image that cannot be read; None raises for the first.
         at_most: stop after so many predictions.
         person: see `Predictor`.
+        bar: begins once all is prepared, which may have bars of its own, and counts each image.
         say: called with what one should know.
 
     Raises:
@@ -330,24 +328,18 @@ def predict_images(
     """
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
     predictor = Predictor(
-        opened,
-        labels=labels,
-        threads=threads,
-        device=device,
-        encoder_factory=encoder_factory,
-        person=person,
-        say=say,
+        opened, labels=labels, threads=threads, device=device, encoder_factory=encoder_factory, person=person, say=say
     )
     listed: Bad = [] if bad is None else bad
     found = pictures(images, bad=bad)
     predictor.prepare(found)
-    limit, start = len(found) if at_most is None else at_most, 0
     out: list[Prediction] = []
-    with Progress("predicting", min(len(found), limit), "images") as bar:
-        while start < len(found) and len(out) < limit:
-            step = min(PART, limit - len(out))
-            part = predictor.predict(found[start : start + step], bar)
-            start += step
+    start, most = 0, len(found) if at_most is None else at_most
+    with bar or Progress("", 0, "") as counted:
+        while start < len(found) and len(out) < most:
+            some = found[start : start + min(PART, most - len(out))]
+            part = predictor.predict(some, counted)
+            start += len(some)
             if bad is None and part.bad:
                 raise unreadable(part.bad[:1])
             listed += part.bad

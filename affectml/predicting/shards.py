@@ -18,7 +18,7 @@ from affectml.predicting.files import check_labels, contents, in_parts, refuse_e
 from affectml.predicting.parts import CONTENTS, OTHER, WAY, Parts, PredictionFile, is_whole, shards_of
 from affectml.predicting.predictor import Predictor
 from affectml.runs import RunFolder
-from affectml.shards import Shard, numbers
+from affectml.shards import Shard, numbers, say_of_mixtures
 
 MUST_AGREE = ("run", "images", "labels")  # of what was asked for; the rest moves last digits, and is said
 
@@ -176,9 +176,7 @@ def _say_of_mixtures(shards: dict[Shard, Parts], chosen: list[tuple[Shard, Path]
             value = made.asked[key]
             by[str(value) if key == "threads" else ", ".join(f"{k} {v}" for k, v in value.items())].append(shard)
         several[f"predicted with {what}"] = by
-    for what, mixed in several.items():
-        if len(mixed) > 1:
-            say(f"{what}: " + "; ".join(f"{how}: {numbers(some)}" for how, some in mixed.items()))
+    say_of_mixtures(several, say)
 
 
 def _link(there: Path, path: Path) -> None:

@@ -47,15 +47,13 @@ def read_again(
     data = Dataset.open(_where(opened, dataset))
     if not (opened.folder / "predictions.parquet").exists():
         raise BadRun(
-            f"{opened.folder}: no predictions.parquet, which a shared run and imported weights come without: "
-            f"judge it with "
-            "`affectml evaluate`"
+            f"{opened.folder}: no predictions.parquet, which a shared run and imported weights come without: judge it "
+            "with `affectml evaluate`"
         )
     if not data.has_fingerprint(info.data.fingerprint, info.data.target):
         raise BadRun(
-            f"{opened.folder}: {data.root} is not the data set that it learned from, or has changed since: name "
-            f"the right one "
-            f"with {option('dataset')}, or train again"
+            f"{opened.folder}: {data.root} is not the data set that it learned from, or has changed since: name the "
+            f"right one with {option('dataset')}, or train again"
         )
     assert info.data.target is not None
     targets = data.target(info.data.target)

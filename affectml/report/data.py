@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from affectml.report.pictures import thumbnail
+from affectml._html import thumbnail as made
 
 if TYPE_CHECKING:
     from affectml.data import Dataset
@@ -98,3 +98,14 @@ class ReportData:
     def thumbnail(self, image_id: str) -> str | None:
         """A small picture of an image as a data URL; None where there is no readable file (embeddings only)."""
         return thumbnail(self.dataset, self._named, image_id)
+
+
+def thumbnail(dataset: "Dataset", named: pd.DataFrame, image_id: str) -> str | None:
+    """A thumbnail as a data URL; None where there is no readable file (embeddings only).
+
+    named: the data set's images by image_id.
+    """
+    file = named["file"].get(image_id) if "file" in named.columns else None
+    if file is None or pd.isna(file):
+        return None
+    return made(dataset.image_path(str(file)))

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import entr
 from torch import Tensor
 
-from affectml_metrics import bootstrap_sums, bootstrap_table
+from affectml_metrics import Interval, bootstrap_sums, bootstrap_table
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
@@ -149,12 +150,12 @@ def f1_by_label(
     def ratio(sums: Tensor) -> Tensor:
         return sums[:, :labels] / sums[:, labels:]
 
-    found = bootstrap_sums(columns, ratio, groups=groups, generator=generator)
-    points: list[Point | None] = []
-    for value, low, high in zip(found.value.tolist(), found.low.tolist(), found.high.tolist(), strict=True):
-        known = bool(np.isfinite([value, low, high]).all())
-        points.append((value, max(0.0, low), min(1.0, high)) if known else None)
-    return points
+    found = _points(bootstrap_sums(columns, ratio, groups=groups, generator=generator))
+    return [(v, max(0.0, low), min(1.0, high)) if np.isfinite([v, low, high]).all() else None for v, low, high in found]
+
+
+def _points(found: Interval) -> list[Point]:
+    return list(zip(found.value.tolist(), found.low.tolist(), found.high.tolist(), strict=True))
 
 
 def over_table(
@@ -174,12 +175,10 @@ def over_table(
         return [None if np.isnan(v) else (v, v, v) for v in values]
     found = bootstrap_table(metric, count, groups=groups, replicates=REPLICATES, generator=generator)
     points: list[Point | None] = []
-    for value, low, high in zip(found.value.tolist(), found.low.tolist(), found.high.tolist(), strict=True):
-        if np.isnan(value):
-            points.append(None)
-        else:
-            known = np.isfinite([low, high]).all()
-            points.append((value, max(0.0, low), min(1.0, high)) if known else (value, value, value))
+    for value, low, high in _points(found):
+        known = np.isfinite([low, high]).all()
+        ends = (max(0.0, low), min(1.0, high)) if known else (value, value)
+        points.append(None if np.isnan(value) else (value, *ends))
     return points
 
 
@@ -210,12 +209,8 @@ def entropies(shares: Array, *, rates: bool) -> Floats:
     """
     p = np.clip(shares.astype(np.float64), 0, 1)
     if rates:
-        return np.asarray((_plogp(p) + _plogp(1 - p)).mean(axis=1) / np.log(2))
-    return np.asarray(_plogp(p).sum(axis=1) / np.log(p.shape[1]))
-
-
-def _plogp(p: Floats) -> Floats:
-    return -p * np.log(np.where(p > 0, p, 1.0))
+        return np.asarray((entr(p) + entr(1 - p)).mean(axis=1) / np.log(2))
+    return np.asarray(entr(p).sum(axis=1) / np.log(p.shape[1]))
 
 
 def among_themselves(shares: Array, *, rates: bool) -> Floats:

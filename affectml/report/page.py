@@ -79,14 +79,11 @@ def write_page(
 def _links(section: Section, table: Table) -> list[tuple[str, str, str]]:
     """A table's files inside the page: what the link says, the file's name, a data URL."""
     texts = (("CSV", "csv", "text/csv", table.to_csv()), ("LaTeX", "tex", "application/x-tex", table.to_tex()))
-    return [
-        (word, f"{section.name}-{table.file_name}.{ending}", f"data:{kind};base64,{_base64(text)}")
-        for word, ending, kind, text in texts
-    ]
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+    links = []
+    for word, ending, kind, text in texts:
+        content = base64.b64encode(text.encode()).decode()
+        links.append((word, f"{section.name}-{table.file_name}.{ending}", f"data:{kind};base64,{content}"))
+    return links
 
 
 def write_tables(found: Sequence[Section], folder: Path) -> list[Path]:

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, TypeVar
@@ -12,7 +12,6 @@ from affectml._html import table
 from affectml_metrics.table import better, find, shown
 
 Name = TypeVar("Name")
-_ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 SYSTEMS = ("model", "zero_shot", "prior", "human", "half_panel", "oracle")  # the model where a phone shows it
 LONG = 40  # characters of a cell that is a sentence
 STAR = (
@@ -42,30 +41,15 @@ class Table:
         for row in self.rows:
             cells = [cell.partition("±") if wide[i] else (cell,) for i, cell in enumerate(row)]
             rows.append([_plain(part) for cell in cells for part in cell[::2]])
-        buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="\n").writerows(rows)
-        return buffer.getvalue()
+        return csv_text(rows)
 
     def to_tex(self) -> str:
         """A booktabs table; the title and the note stand as comments above it, bold cells are bold."""
-        comments = [self.title, *self.note.splitlines()]
-        lines = [" & ".join(map(escape_tex, self.columns))]
-        for row, cells in enumerate(self.rows):
+        lines = []
+        for row, cells in enumerate((self.columns, *self.rows), -1):
             found = [escape_tex(cell) for cell in cells]
             lines.append(" & ".join(rf"\textbf{{{c}}}" if (row, i) in self.best else c for i, c in enumerate(found)))
-        return "\n".join(
-            [
-                *(f"% {' '.join(line.split())}" for line in comments if line.strip()),
-                r"\begin{tabular}{l" + "r" * (len(self.columns) - 1) + "}",
-                r"\toprule",
-                lines[0] + r" \\",
-                r"\midrule",
-                *(line + r" \\" for line in lines[1:]),
-                r"\bottomrule",
-                r"\end{tabular}",
-                "",
-            ]
-        )
+        return booktabs(lines, columns=len(self.columns), comments=[self.title, *self.note.splitlines()])
 
     @property
     def prose(self) -> frozenset[int]:
@@ -88,9 +72,29 @@ class Table:
         return re.sub(r"[^\w]+", "-", (self.name or self.title).lower()).strip("-_") or "table"
 
 
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()
+
+
+def booktabs(lines: Sequence[str], *, columns: int, comments: Sequence[str] = (), below: Sequence[str] = ()) -> str:
+    """A LaTeX table of lines of cells, the first its header; comments stand above it, `below` are further lines."""
+    head, *body = (rf"{line} \\" for line in lines)
+    above = [f"% {' '.join(line.split())}" for line in comments if line.strip()]
+    begin = [r"\begin{tabular}{l" + "r" * (columns - 1) + "}", r"\toprule", head, r"\midrule"]
+    return "\n".join([*above, *begin, *body, r"\bottomrule", *below, r"\end{tabular}", ""])
+
+
+def direction(metric: str) -> str:
+    """An arrow up or down, whichever is better; "" where neither is."""
+    return {"higher": "↑", "lower": "↓", "": ""}[better(metric)]
+
+
 def arrow(metric: str) -> str:
     """The metric's name with the direction that is better, where there is one."""
-    return f"{metric} {_ARROWS[better(metric)]}".rstrip()
+    return f"{metric} {direction(metric)}".rstrip()
 
 
 def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
@@ -99,15 +103,11 @@ def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
     shown = shown_systems(systems)
     floor = metrics["sampling_floor"]
     names = order(systems, brief=brief)
-    columns = ("metric", *shown, *(("sampling_floor",) if floor else ()))
-    rows = tuple(
-        (
-            arrow(metric),
-            *(cell(systems[name].get(metric)) for name in shown),
-            *((number(floor.get(metric)),) if floor else ()),
-        )
-        for metric in names
-    )
+    columns: tuple[str, ...] = ("metric", *shown)
+    rows = _scores(systems, names, shown)
+    if floor:
+        columns = (*columns, "sampling_floor")
+        rows = tuple((*row, number(floor.get(metric))) for metric, row in zip(names, rows, strict=True))
     note = "± is half the width of the 95 % interval; ↑ higher is better, ↓ lower is better"
     if "human" in systems:
         note += "; human: one person against the rest of the panel"
@@ -125,12 +125,19 @@ def people_table(metrics: Mapping[str, Any]) -> Table | None:
     others = [name for name in systems if name.endswith("_loo") and name not in ("prior_loo", "model_loo")]
     shown = [name for name in ("model_loo", *others, "prior_loo", "human", "consensus") if name in systems]
     names = order({name: systems[name] for name in shown})
-    rows = tuple((arrow(m), *(cell(systems[name].get(m)) for name in shown)) for m in names)
+    rows = _scores(systems, names, shown)
     note = "each person in turn is left out; what the others said is the target, for the person and the systems alike"
     if "consensus" in systems:
         note += "; consensus: what the others said as one answer, against the person left out (as all rates are)"
     title = "People and systems on the same leave-one-out targets"
     return starred(Table(title, ("metric", *shown), rows, note, best_cells(systems, names, shown), "people"))
+
+
+def _scores(
+    systems: Mapping[str, Mapping[str, Any]], metrics: Sequence[str], shown: Sequence[str]
+) -> tuple[tuple[str, ...], ...]:
+    """Metrics down, systems across."""
+    return tuple((arrow(metric), *(cell(systems[name].get(metric)) for name in shown)) for metric in metrics)
 
 
 def best_cells(
@@ -238,6 +245,36 @@ def by_person_tables(metrics: Mapping[str, Any], *, brief: bool = False) -> tupl
         title = f"By person: {arrow(metric)}"
         out.append(starred(Table(title, columns, rows, note, name=f"by-person-{metric.replace('_', '-')}")))
     return tuple(out)
+
+
+def promise_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table | None:
+    """What was promised and what came of it, a row for all images and one per level of each column; None without one.
+
+    brief: without the levels.
+    """
+    made = metrics.get("promise")
+    if made is None:
+        return None
+    shown = "recall" if "recall" in made else "extra"
+    head = ("images", made["unit"] if made["unit"] != "images" else "counted", shown, "labels per set")
+    rows = [_promise_row(f"all {metrics['n']} of the {metrics['split']} split", made, shown)]
+    if not brief:
+        for column, levels in made["by_subgroup"].items():
+            rows += [_promise_row(f"{column}: {level} ({entry['n']})", entry, shown) for level, entry in levels.items()]
+    name, level = made["promise"].split("=")
+    sign = "at least" if name == "recall" else "at most"
+    note = (
+        f"promised: {made['words']}. Made on {made['made_on']}. ± is half the width of the 95 % interval over these "
+        f"images with the sets as they are; other calibration images would move the {shown} by "
+        f"{number(made['spread'])} (one SD)"
+    )
+    if made["without_choices"]:
+        note += f"; {made['without_choices']} calibration images without a choice did not count"
+    return starred(Table(f"Promise: {name} {sign} {level}", head, tuple(rows), note))
+
+
+def _promise_row(name: str, entry: Mapping[str, Any], shown: str) -> tuple[str, ...]:
+    return (name, str(entry.get("units", "–")), cell(entry.get(shown)), cell(entry.get("size")))
 
 
 def order(systems: Mapping[str, Mapping[str, Any]], *, brief: bool = False) -> list[str]:

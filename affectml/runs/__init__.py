@@ -13,7 +13,7 @@ from affectml._lazy import lazily
 from affectml.runs.config import TrainConfig
 
 if TYPE_CHECKING:
-    from affectml.runs.folder import RunFolder, next_run_folder, reserve_run_folder, runs_in
+    from affectml.runs.folder import RunFolder, next_run_folder, runs_in
     from affectml.runs.schema import SCHEMA, RunInfo, surroundings
 
 __all__ = [
@@ -22,14 +22,7 @@ __all__ = [
     "RunInfo",
     "TrainConfig",
     "next_run_folder",
-    "reserve_run_folder",
     "runs_in",
     "surroundings",
 ]
-__getattr__ = lazily(
-    __name__,
-    {
-        "affectml.runs.folder": ("RunFolder", "next_run_folder", "reserve_run_folder", "runs_in"),
-        "affectml.runs.schema": ("SCHEMA", "RunInfo", "surroundings"),
-    },
-)
+__getattr__ = lazily(__name__)

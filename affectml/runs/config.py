@@ -8,7 +8,19 @@ from typing import Annotated, Any
 
 from annotated_types import Ge
 
-from affectml._options import MOST_SEED, MOST_THREADS, Help, options_of, parse_settings
+from affectml._options import (
+    Argument,
+    Device,
+    Groups,
+    Help,
+    Prompts,
+    Seed,
+    Tau,
+    Templates,
+    Threads,
+    options_of,
+    parse_settings,
+)
 from affectml.errors import spelled
 
 
@@ -22,7 +34,9 @@ class TrainConfig:
     them. Change tau when your question is about what most people feel (1/2) or about what anyone might (.2).
     """
 
-    dataset: Annotated[str | None, Help("Data set folder.", default="the demo set, drawn in data/demo")] = None
+    dataset: Annotated[
+        str | None, Argument("Data set folder.", default="the demo set, drawn in data/demo", path=True)
+    ] = None
     multilabel: Annotated[bool | None, Help("Predict rates and sets of labels instead of one answer.")] = False
     target: Annotated[str | None, Help("Target of the data set to learn.")] = None
     head: Annotated[
@@ -67,16 +81,8 @@ class TrainConfig:
     promise_group: Annotated[
         str | None, Help("Column of images.parquet: keep the promise within each of its levels.", default="none")
     ] = None
-    prompts: Annotated[
-        str, Help("Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +.")
-    ] = "sentiment"
-    templates: Annotated[
-        tuple[str, ...],
-        Help(
-            'Sentence that a label is put into, e.g. "a photo that evokes {label}"; several are averaged.',
-            default="the taxonomy's first",
-        ),
-    ] = ()
+    prompts: Prompts = "sentiment"
+    templates: Templates = ()
     encoder: Annotated[
         str | None,
         Help(
@@ -85,26 +91,14 @@ class TrainConfig:
             "and ViT-B-32-quickgelu:openai for yours",
         ),
     ] = None
-    tau: Annotated[float, Help("Lowest rate at which a label belongs to an image's set.", default="1/3")] = 1 / 3
+    tau: Tau = 1 / 3
     learning_curve: Annotated[bool, Help("Fit on 10, 20, 40 and 70 % of the training images as well, for a curve.")] = (
         False
     )
-    groups: Annotated[
-        tuple[str, ...],
-        Help(
-            "Column of images.parquet, or of annotators.parquet, to judge the model by; may be given several times.",
-            default="all columns of 2 to 12 levels",
-        ),
-    ] = ()
-    seed: Annotated[int, Ge(0), Help("Seed of every random choice; same seed, same result.", most=MOST_SEED)] = 0
-    threads: Annotated[
-        Annotated[int, Ge(1)] | None,
-        Help("Threads for torch; part of what makes a result repeatable.", default="cores - 1", most=MOST_THREADS),
-    ] = None
-    device: Annotated[
-        str | None,
-        Help("Where the encoder runs: cpu, cuda, cuda:1, mps.", default="cuda where there is one, else cpu"),
-    ] = None
+    groups: Groups = ()
+    seed: Seed = 0
+    threads: Threads = None
+    device: Device = None
 
 
 def command(config: TrainConfig, out: Path | None = None) -> str:

@@ -1,10 +1,7 @@
 """Opening a run folder, and finding a free one."""
 
-import itertools
 import os
 import re
-import warnings
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -74,15 +71,14 @@ class RunFolder:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """metrics.json; raises BadRun where it cannot be read or has no scores of the model."""
-        content = self._object("metrics.json")
+        file, content = self.folder / "metrics.json", self._object("metrics.json")
         systems = content.get("systems")
         if not isinstance(systems, dict) or not isinstance(systems.get("model"), dict):
-            raise BadRun(f"{self.folder / 'metrics.json'}: no scores of the model: the run is damaged, train again")
+            raise BadRun(f"{file}: no scores of the model: the run is damaged, train again")
         checked = self._checked("metrics.json", Metrics, content)
         for label in self.taxonomy.labels:
             if not isinstance(checked["per_label"].get(label, {}).get("prevalence"), int | float):
-                where = self.folder / "metrics.json"
-                raise BadRun(f"{where}: per_label: no prevalence of {label!r}: the run is damaged, train again")
+                raise BadRun(f"{file}: per_label: no prevalence of {label!r}: the run is damaged, train again")
         return checked
 
     @cached_property
@@ -113,19 +109,18 @@ class RunFolder:
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """predictions.parquet; raises BadRun where it cannot be read."""
+        file = self.folder / "predictions.parquet"
         try:
-            table = pd.read_parquet(self.folder / "predictions.parquet")
+            table = pd.read_parquet(file)
         except Exception as error:  # pyarrow raises many kinds for a damaged file
-            raise BadRun(f"{self.folder / 'predictions.parquet'}: cannot be read ({error})") from None
+            raise BadRun(f"{file}: cannot be read ({error})") from None
         for column in ("image_id", "split"):
             if column not in table.columns:
-                raise BadRun(
-                    f"{self.folder / 'predictions.parquet'}: no column {column}: the run is damaged, train again"
-                )
+                raise BadRun(f"{file}: no column {column}: the run is damaged, train again")
         twice = table["image_id"].duplicated()
         if twice.any():
             image = table["image_id"][twice].iloc[0]
-            raise BadRun(f"{self.folder / 'predictions.parquet'}: image {image!r} has two rows: train again")
+            raise BadRun(f"{file}: image {image!r} has two rows: train again")
         return table
 
 
@@ -166,16 +161,3 @@ def next_run_folder(name: str, parent: Path = Path("runs")) -> Path:
 
 def _is_empty(folder: Path) -> bool:
     return folder.is_dir() and not any(folder.iterdir())
-
-
-def reserve_run_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """The next free runs/NAME-NNN as an empty folder. Deprecated: `train` names a run when it is written."""
-    warnings.warn("reserve_run_folder goes with 0.3: make the folder of next_run_folder", DeprecationWarning, 2)
-    first = next_run_folder(name, parent)
-    slug, _, number = first.name.rpartition("-")
-    for above in itertools.count(int(number)):
-        folder = parent / f"{slug}-{above:03d}"
-        with suppress(FileExistsError):
-            folder.mkdir(parents=True)
-            return folder
-    raise AssertionError("numbers do not end")

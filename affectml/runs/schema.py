@@ -153,8 +153,7 @@ class RunInfo:
         default_factory=dict, description="embed, fit, evaluate, learning_curve where asked for, subgroups, and total."
     )
     energy: Annotated[dict[str, Any], like(Energy)] | None = Field(
-        default=None,
-        description="kwh, with how they were had: see affectml.footprint. Null: not metered.",
+        default=None, description="kwh, with how they were had: see affectml.footprint. Null: not metered."
     )
     parameters: Annotated[dict[str, Any], like(Parameters)] | None = Field(
         default=None,

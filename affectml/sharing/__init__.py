@@ -20,14 +20,4 @@ if TYPE_CHECKING:
     from affectml.sharing._tasks import WrittenTasks, write_tasks
 
 __all__ = ["AffectModel", "OnnxExport", "SharedSet", "WrittenTasks", "export_onnx", "share_dataset", "write_tasks"]
-
-
-__getattr__ = lazily(
-    __name__,
-    {
-        "affectml.sharing._dataset": ("SharedSet", "share_dataset"),
-        "affectml.sharing._hub": ("AffectModel",),
-        "affectml.sharing._onnx": ("OnnxExport", "export_onnx"),
-        "affectml.sharing._tasks": ("WrittenTasks", "write_tasks"),
-    },
-)
+__getattr__ = lazily(__name__)

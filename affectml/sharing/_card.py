@@ -10,7 +10,6 @@ from huggingface_hub import EvalResult, ModelCardData
 from affectml.data import was_asked
 from affectml.encoders import TINY_SPEC
 from affectml.runs import RunInfo
-from affectml.runs.schema import DataInfo
 
 if TYPE_CHECKING:
     from affectml.heads import Promise
@@ -57,7 +56,7 @@ def card_text(info: RunInfo, metrics: Mapping[str, Any] | None, promise: "Promis
         f"{info.versions['affectml']}. It predicts {_what(data.kind)} over {len(labels)} labels: "
         f"{', '.join(map(plain, labels))}.",
         "## What the labels are about",
-        _about(data),
+        " ".join(about(data.construct, data.question)).rstrip(),
         "## Intended use, and limits",
         "- For research on images, for retrieval and for sorting collections, where a score is read as a tendency.\n"
         "- **It does not read any person's feelings.** It says what labels images like this one were given; people "
@@ -99,13 +98,12 @@ def card_text(info: RunInfo, metrics: Mapping[str, Any] | None, promise: "Promis
     return "\n\n".join(parts) + "\n"
 
 
-def _about(data: DataInfo) -> str:
-    """What the labels are about, with the question if people were asked one, or the importer's remark."""
-    asked = was_asked(data.question)
-    meaning = "words that people said fit the image" if data.construct == "query" and asked else None
-    said = f"Construct: **{data.construct}**, {meaning or CONSTRUCTS[data.construct]}."
-    question = plain(data.question)
-    return f"{said} People were asked: “{question}”" if asked else f"{said} {question}".rstrip()
+def about(construct: str, question: str) -> list[str]:
+    """What the labels are about, and the question if people were asked one, else the importer's remark or nothing."""
+    asked = was_asked(question)
+    meaning = "words that people said fit the image" if construct == "query" and asked else CONSTRUCTS[construct]
+    words = plain(question)
+    return [f"Construct: **{construct}**, {meaning}.", f"People were asked: “{words}”" if asked else words]
 
 
 def plain(text: str) -> str:

@@ -150,16 +150,14 @@ def _plan(data: Dataset, images: bool) -> _Plan:
     own = table.drop(columns=["file", "split"], errors="ignore")
     taken = set(own.columns) | {IMAGE}
     image = (IMAGE if IMAGE not in own.columns else f"{IMAGE}_file") if files else None
-    split = table["split"] if "split" in table.columns else pd.Series([None] * len(table), dtype=object)
-    rows: dict[str, tuple[str | None, list[int]]] = {}
-    if split.isna().all():
-        rows["train"] = (None, list(range(len(table))))
-    else:
-        for name, called in SPLIT_NAMES.items():
-            rows[called] = (name, np.flatnonzero((split == name).to_numpy()).tolist())
-        rows[UNASSIGNED] = (None, np.flatnonzero(split.isna().to_numpy()).tolist())
-    filled = {name: part for name, part in rows.items() if part[1]}
-    return _Plan(data, own, files, image, columns_of(data.meta.targets, taken), filled)
+    columns = columns_of(data.meta.targets, taken)
+    if "split" not in table.columns or table["split"].isna().all():
+        return _Plan(data, own, files, image, columns, {"train": (None, list(range(len(table))))})
+    split = table["split"]
+    whose: dict[str, tuple[str | None, Any]] = {called: (name, split == name) for name, called in SPLIT_NAMES.items()}
+    whose[UNASSIGNED] = (None, split.isna())
+    parts = {called: (name, np.flatnonzero(rows).tolist()) for called, (name, rows) in whose.items() if rows.any()}
+    return _Plan(data, own, files, image, columns, parts)
 
 
 def _said(plan: _Plan, judged: bool) -> dict[str, Any]:
@@ -188,7 +186,8 @@ def _judgements(data: Dataset, keep: Sequence[str], ids: bool, facts: SetFacts) 
                 f"{data.root}: {option('keep', [column])}: no column {column!r} in its judgements"
                 f"{did_you_mean(column, table.columns)} (it has: {', '.join(table.columns)})"
             )
-    shared = [column for column in table.columns if column in (*ANSWERS, *keep) and table[column].notna().any()]
+    of_us = ANSWERS if data.stopping is None else (*ANSWERS, "order")
+    shared = [column for column in table.columns if column in (*of_us, *keep) and table[column].notna().any()]
     gone = [c for c in table.columns if c not in shared and c != "event_id" and table[c].notna().any()]
     if gone:
         facts.left_out.append(f"columns of judgements that are not shared: {', '.join(gone)}")
@@ -250,17 +249,9 @@ def _batch(
         pictures = [_picture(plan, image, facts) for image in ids]
         size = sum(len(picture["bytes"]) for picture in pictures if picture)
         columns[plan.image] = pictures
-    for column, cells in values.items():
-        columns[column] = [cells.get(image) for image in ids]
-    for column in own.column_names:
-        columns[column] = own[column].combine_chunks()
-    arrays = [
-        columns[entry.name].cast(entry.type)
-        if isinstance(columns[entry.name], pa.Array)
-        else pa.array(columns[entry.name], type=entry.type)
-        for entry in schema
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema), size
+    columns |= {column: [cells.get(image) for image in ids] for column, cells in values.items()}
+    columns |= {column: own[column] for column in own.column_names}
+    return pa.Table.from_pydict(columns, schema=schema), size
 
 
 def _picture(plan: _Plan, image: str, facts: SetFacts) -> dict[str, Any] | None:

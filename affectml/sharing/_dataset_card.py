@@ -12,7 +12,9 @@ import yaml
 from affectml.data import Dataset, TargetMeta, was_asked
 from affectml.data.targets import Targets
 from affectml.importers.draft import NOT_STATED
-from affectml.sharing._card import CONSTRUCTS, plain
+from affectml.sharing._card import about, plain
+from affectml_annotation.exchange.hugging_face import STOPPED
+from affectml_annotation.stopped import first_answers
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LICENCES = {
@@ -112,14 +114,8 @@ def licence_id(licence: str) -> str:
 
 
 def _target(targets: Targets, entry: TargetMeta) -> str:
-    asked = was_asked(entry.question)
-    lines = [f"Construct: **{entry.construct}**, {_construct(entry)}."]
-    if asked:
-        lines.append(f"People were asked: “{plain(entry.question)}”")
-    elif entry.question:
-        lines.append(plain(entry.question))
-    else:
-        lines.append("What people were asked, if anything, is not recorded.")
+    construct, asked = about(entry.construct, entry.question)
+    lines = [construct, asked or "What people were asked, if anything, is not recorded."]
     lines.append(f"Kind: {entry.kind}, {KINDS[entry.kind]}.")
     labels = targets.taxonomy.labels
     lines.append(f"{len(labels)} labels ({plain(targets.taxonomy.name)}): {', '.join(map(plain, labels))}.")
@@ -132,12 +128,6 @@ def _target(targets: Targets, entry: TargetMeta) -> str:
     if entry.source:
         lines.append(f"Source: {plain(entry.source)}.")
     return "\n".join(f"- {line}" for line in lines if line)
-
-
-def _construct(entry: TargetMeta) -> str:
-    if entry.construct == "query" and was_asked(entry.question):
-        return "words that people said fit the image"
-    return CONSTRUCTS[entry.construct]
 
 
 def _people(targets: Targets) -> str:
@@ -154,13 +144,15 @@ def _judgements(data: Dataset, judgements: pd.DataFrame, facts: SetFacts) -> str
     assert data.judgements is not None
     nameless = data.judgements["annotator_id"].astype(str).str.startswith("anonymous-").all()
     by = "people who are not told apart" if nameless else f"{ids.nunique():,} people"
+    least = None if data.stopping is None else data.stopping.min
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in judgements["kind"].value_counts().items())
     lines = [
         f"{len(judgements):,} judgements by {by} ({kinds}). `none` is an answer: no label applies. `unsure`, `skip` "
         "and `flag` are not.",
         *([f"People asked: {_asked(data)}"] if _asked(data) else []),
         *(["People were numbered anew for this copy."] if facts.renumbered and not nameless else []),
-        *_agreement(judgements),
+        *([] if least is None else [" ".join(STOPPED.format(minimum=least).split())]),
+        *_agreement(first_answers(judgements, least)),
     ]
     return "\n".join(f"- {line}" for line in lines)
 
@@ -186,12 +178,10 @@ def _agreement(judgements: pd.DataFrame) -> list[str]:
         return [
             "Agreement (Krippendorff's alpha on sets, MASI distance) is undefined: no image has answers to compare."
         ]
-    span = (
-        ""
-        if alpha.low is None or alpha.high is None
-        else f", 95 % interval over images {alpha.low:.2f} to {alpha.high:.2f}"
-    )
-    return [f"Agreement: Krippendorff's alpha on sets (MASI distance, first answers) {alpha.value:.2f}{span}."]
+    said = f"Agreement: Krippendorff's alpha on sets (MASI distance, first answers) {alpha.value:.2f}"
+    if alpha.low is not None and alpha.high is not None:
+        said += f", 95 % interval over images {alpha.low:.2f} to {alpha.high:.2f}"
+    return [f"{said}."]
 
 
 def _terms(data: Dataset) -> str:

@@ -17,6 +17,7 @@ from affectml.runs import RunFolder, RunInfo
 from affectml.sharing._card import card_data, card_text
 
 FILES = ("config.json", "head.json", "head.safetensors", "metrics.json", "run.json", "README.md")
+DOWNLOAD = ("revision", "cache_dir", "force_download", "local_files_only", "token")  # what of a call is about it
 
 
 class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-computing", "emotion", "clip"]):
@@ -55,30 +56,11 @@ class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-compu
         write_json(save_directory / "config.json", _config(self.run, info))
 
     @classmethod
-    def _from_pretrained(
-        cls,
-        *,
-        model_id: str,
-        revision: str | None,
-        cache_dir: str | Path | None,
-        force_download: bool,
-        local_files_only: bool,
-        token: str | bool | None,
-        **model_kwargs: Any,
-    ) -> Self:
+    def _from_pretrained(cls, *, model_id: str, **asked: Any) -> Self:
         folder = Path(model_id)
         if not folder.is_dir():
-            folder = Path(
-                snapshot_download(
-                    model_id,
-                    revision=revision,
-                    cache_dir=cache_dir,
-                    force_download=force_download,
-                    local_files_only=local_files_only,
-                    token=token,
-                    allow_patterns=list(FILES),
-                )
-            )
+            wanted = {name: asked[name] for name in DOWNLOAD}
+            folder = Path(snapshot_download(model_id, allow_patterns=list(FILES), **wanted))
         if not (folder / "head.safetensors").is_file():
             raise BadRun(f"{model_id}: no head.safetensors there, so it is no model that affectml shared")
         return cls(RunFolder.open(folder))

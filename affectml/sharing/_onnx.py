@@ -2,8 +2,6 @@
 
 import json
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,7 +59,7 @@ def export_onnx(
     path = out if out is not None else opened.folder / ("model.onnx" if encoder else "head.onnx")
     try_file(path)
     module, example, name = _module(opened, encoder, threads)
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), warnings.catch_warnings(action="ignore"):  # exporters warn of their own innards
         try:
             program: Any = torch.onnx.export(
                 module,
@@ -157,11 +155,3 @@ def _difference(content: bytes, module: torch.nn.Module, example: torch.Tensor, 
             near = head._above_cut(wanted[0]).numpy().__abs__() <= TOLERANCE
             worst = np.inf if (apart & ~near).any() else worst
     return worst
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Exporters warn of their own innards, which is nothing to the user."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

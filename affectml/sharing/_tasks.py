@@ -9,6 +9,7 @@ import pandas as pd
 
 from affectml._files import replacing, try_file
 from affectml._options import check_choice
+from affectml._progress import Progress
 from affectml.data import Dataset
 from affectml.data.dataset import SPLITS
 from affectml.errors import BadInput, option
@@ -76,12 +77,11 @@ def write_tasks(
     images = _images(data, split)
     known = _known(opened, data, images)
     shown = {image: _shown(row, image_prefix) for image, row in images.iterrows()}
-    rest = [image for image in images.index if image not in known]
-    files = {image: images["file"].get(image) if "file" in images else None for image in rest}
-    found = [image for image in rest if isinstance(files[image], str)]
+    files = images["file"].dropna().items() if "file" in images else ()
+    paths = {image: data.image_path(str(file)) for image, file in files if image not in known}
     bad: list[tuple[str, str]] = []
-    if found:
-        known |= _predicted(opened, {image: data.image_path(str(files[image])) for image in found}, bad, threads)
+    if paths:
+        known |= _predicted(opened, paths, bad, threads)
     told = [image for image in images.index if image in known and shown[image] is not None]
     if not told:
         raise BadInput(f"{data.root}: no image that can be predicted and shown; images need a file or a url")
@@ -135,7 +135,8 @@ def _predicted(
 ) -> dict[Any, tuple[list[str], float]]:
     """By image, the labels and the first score that the run predicts now; `bad` gets what cannot be read, and why."""
     try:
-        made = predict_images(run, list(paths.values()), threads=threads, bad=bad)
+        bar = Progress("predicting", len(paths), "images")
+        made = predict_images(run, list(paths.values()), threads=threads, bad=bad, bar=bar)
     except BadInput:
         if len(bad) < len(paths):
             raise

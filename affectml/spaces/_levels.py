@@ -5,16 +5,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
 from affectml.errors import NoMapping
 from affectml.evaluation import Answers
 from affectml.evaluation.hierarchy import errors_inside_parent, levels
-from affectml.spaces._sides import people_in, system_in
+from affectml.spaces._sides import Ids, people_in, system_in
 from affectml.spaces._space import space_of
-
-Ids = NDArray[np.object_]
 
 
 def by_level(
@@ -44,22 +41,19 @@ def by_level(
             continue
         rows = {image: row for row, image in enumerate(test_ids)}
         index = np.array([rows[image] for image in people.truth.image_id])
-        systems = {
-            name: people.score(
-                system_in(given.rows(index), to, space, rates=name in rates, kind=people.truth.kind), seed
-            )
-            for name, given in answers.items()
-        }
+        systems = {}
+        for name, given in answers.items():
+            mapped = system_in(given.rows(index), to, space, rates=name in rates, kind=people.truth.kind)
+            systems[name] = people.score(mapped, seed)
         fine = targets.take(people.truth.image_id).shares()
         inside = errors_inside_parent(answers["model"].scores[torch.from_numpy(index)], fine, to)
+        chance = {"share": inside.share, "chance": inside.chance, "errors": inside.errors}
         out[to.target.name] = {
             "labels": list(space.taxonomy.labels),
             "images": len(index),
             "mass": people.mass,
             "lines": [*to.lines(), *people.notes],
             "systems": systems,
-            "errors_inside": None
-            if not inside.errors
-            else {"share": inside.share, "chance": inside.chance, "errors": inside.errors},
+            "errors_inside": chance if inside.errors else None,
         }
     return out

@@ -17,6 +17,7 @@ from affectml.taxonomies import Mapping
 from affectml_annotation import BetaPrior, count_votes, fit_beta_prior
 
 Floats = NDArray[np.float64]
+Ids = NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ def people_in(
 def _mapped(
     dataset: Dataset, part: Targets, to: Mapping
 ) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None, Floats, list[str]]:
-    """Votes and people where counted, shares [N, T], notes."""
+    """Votes and people where counted, shares [N, T], notes; of the first answers where images stop early."""
+    part, judgements = part.first or part, dataset.first_judgements
     plain = to.origin is to.target
     if part.kind != "rates":
         if part.kind in ("single", "sets"):
@@ -112,8 +114,8 @@ def _mapped(
         return None, None, np.asarray(to.map_distribution(part.shares())), []
     if plain and part.votes is not None and part.n is not None and part.n.ndim == 1:
         return part.votes, part.n, part.shares(), []
-    if dataset.judgements is not None:
-        ours = dataset.judgements[dataset.judgements["image_id"].isin(set(part.image_id))]
+    if judgements is not None:
+        ours = judgements[judgements["image_id"].isin(set(part.image_id))]
         counted = count_votes(ours if plain else to.map_judgements(ours), to.target.labels, list(part.image_id))
         shares = counted.votes / np.maximum(counted.n, 1)[:, None]
         return counted.votes, counted.n, shares, []
@@ -121,13 +123,11 @@ def _mapped(
         return None, None, part.shares(), []
     low, high = (np.nan_to_num(np.asarray(bound)) for bound in to.bound_rates(part.shares()))
     merged = [label for label, children in to.merged.items() if len(children) > 1]
-    notes = []
-    if merged:
-        notes.append(
-            f"{dataset.name}: no single judgements, so the rates of {', '.join(merged)} are only bounded; "
-            "their middle orders the labels and no metric of rates is given"
-        )
-    return None, None, (low + high) / 2, notes
+    note = (
+        f"{dataset.name}: no single judgements, so the rates of {', '.join(merged)} are only bounded; "
+        "their middle orders the labels and no metric of rates is given"
+    )
+    return None, None, (low + high) / 2, [note] if merged else []
 
 
 def _mean_mass(part: Targets, to: Mapping, space: Space, whole: Floats) -> float:
@@ -137,7 +137,7 @@ def _mean_mass(part: Targets, to: Mapping, space: Space, whole: Floats) -> float
     return float((inside[chosen] / whole[chosen]).mean()) if chosen.any() else 0.0
 
 
-def _beta(dataset: Dataset, targets: Targets, train_ids: NDArray[np.object_], to: Mapping, space: Space) -> BetaPrior:
+def _beta(dataset: Dataset, targets: Targets, train_ids: Ids, to: Mapping, space: Space) -> BetaPrior:
     votes, n, _, _ = _mapped(dataset, targets.take(train_ids), to)
     assert votes is not None
     assert n is not None

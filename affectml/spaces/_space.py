@@ -1,16 +1,15 @@
 """Where a model of one taxonomy and the answers of another can be compared: the space of a pair of data sets."""
 
 from collections.abc import Mapping as Dict
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput, NoMapping, UnknownLabel
 from affectml.taxonomies import Mapping, Taxonomy, ancestors, mapping
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,9 @@ class Choices:
         """The choices that are possible on this way."""
         fit = {}
         for label, option in self.options.items():
-            try:
+            with suppress(BadInput, UnknownLabel):
                 mapping(start, goal, drop=True, **{label: option})
-            except (BadInput, UnknownLabel):
-                continue
-            fit[label] = option
+                fit[label] = option
         return fit
 
     def check(self, taxonomies: list[Taxonomy]) -> None:
@@ -110,9 +107,8 @@ def _space(of_model: Mapping, of_truth: Mapping, taxonomy: Taxonomy) -> Space:
     reached = of_model.matrix.any(axis=0) & of_truth.matrix.any(axis=0)
     keep = np.flatnonzero(reached)
     if len(keep) < 2:
-        raise NoMapping(
-            f"{of_model.origin.name} and {of_truth.origin.name} share fewer than two labels of {taxonomy.name}"
-        )
+        both = f"{of_model.origin.name} and {of_truth.origin.name}"
+        raise NoMapping(f"{both} share fewer than two labels of {taxonomy.name}")
     shown = [line for to in (of_model, of_truth) if to.origin.labels != to.target.labels for line in to.lines()]
     missed = tuple(np.array(taxonomy.labels, dtype=object)[~reached])
     return Space(of_model, of_truth, _part(taxonomy, keep), keep, missed, tuple(dict.fromkeys(shown)))
@@ -129,16 +125,8 @@ def _part(taxonomy: Taxonomy, keep: NDArray[np.int64]) -> Taxonomy:
         return taxonomy
     labels = tuple(taxonomy.labels[c] for c in keep)
 
-    def some(values: Dict[str, T]) -> dict[str, T]:
-        return {label: values[label] for label in labels if label in values}
-
-    return replace(
-        taxonomy,
-        labels=labels,
-        parents=some(taxonomy.parents),
-        synonyms=some(taxonomy.synonyms),
-        places=some(taxonomy.places),
-        displays=some(taxonomy.displays),
-        wheel=(),
-        other_wheels={},
-    )
+    kept: dict[str, Any] = {}
+    for what in ("parents", "synonyms", "places", "displays"):
+        said = getattr(taxonomy, what)
+        kept[what] = {label: said[label] for label in labels if label in said}
+    return replace(taxonomy, labels=labels, wheel=(), other_wheels={}, **kept)

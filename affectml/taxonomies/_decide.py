@@ -124,34 +124,22 @@ def _read_picks(hops: list[Hop], drop: bool | Collection[str], choices: dict[str
 
 def _stages(hops: list[Hop]) -> list[Taxonomy]:
     """Every taxonomy that a label of the way may belong to, those passed inside a table included."""
-    found = [hops[0].start]
-    for hop in hops:
-        if hop.table is not None and hop.table.via is not None:
-            found.append(get_taxonomy(hop.table.via))
-        found.append(hop.end)
-    return found
+    passed = [stage for hop in hops for stage in (hop.via, hop.end) if stage is not None]
+    return [hops[0].start, *passed]
 
 
 def _options(hop: Hop, label: str) -> dict[str, str]:
     """Options that a step lists for a label, through the taxonomy it passes by too."""
     decision = hop.decision(label)
-    if decision is not None and decision.ambiguous:
-        return dict(decision.options)
-    if hop.table is not None and hop.table.via is not None and decision is None:
-        for inner in _inner(hop):
-            if found := _options(inner, label):
-                return found
-    return {}
+    if decision is not None:
+        return dict(decision.options) if decision.ambiguous else {}
+    return next((found for inner in _inner(hop) if (found := _options(inner, label))), {})
 
 
 def _inner(hop: Hop) -> list[Hop]:
-    assert hop.table is not None
-    assert hop.table.via is not None
-    middle = get_taxonomy(hop.table.via)
-    first, second = find_hop(hop.start, middle), find_hop(middle, hop.end)
-    assert first is not None
-    assert second is not None
-    return [first, second]
+    """The two steps of a step through another taxonomy; none of one that goes straight there."""
+    ways = () if hop.via is None else ((hop.start, hop.via), (hop.via, hop.end))
+    return [found for start, end in ways if (found := find_hop(start, end)) is not None]
 
 
 def _build(hops: list[Hop], picks: Picks) -> Mapping:
@@ -191,7 +179,7 @@ def _step(hop: Hop, need: Collection[str], chosen: dict[str, str], picks: Picks)
         if label not in need or label in picks.drop:
             continue
         decision = hop.decision(label)
-        if decision is None and label not in chosen and hop.table is not None and hop.table.via is not None:
+        if decision is None and label not in chosen and hop.via is not None:
             through.add(label)
             continue
         options = dict(decision.options) if decision is not None else {}
@@ -229,21 +217,14 @@ def _row(option: str, target: Taxonomy) -> Floats:
 
 def _without_target(hop: Hop, need: Collection[str], chosen: dict[str, str], picks: Picks) -> str:
     """The message for labels that go nowhere, each with its options where there are any."""
-    lost = []
-    for label in hop.start.labels:
-        if label not in need or label in picks.drop or label in chosen:
-            continue
-        decision = hop.decision(label)
-        nowhere = decision is None and not (hop.table is not None and hop.table.via is not None)
-        if nowhere or (decision is not None and decision.take is None):
-            lost.append((label, decision))
-    offers = [
-        f"{_key(label)}=" + " | ".join(list(decision.options) if decision else [*hop.end.labels, DROP])
-        for label, decision in lost[:1]
-    ]
-    shown = ", ".join(repr(label) for label, _ in lost)
-    few = "has no target" if len(lost) == 1 else "have no target"
+    asked = [label for label in hop.start.labels if label in need and label not in {*picks.drop, *chosen}]
+    decisions = {label: hop.decision(label) for label in asked}
+    lost = [label for label, it in decisions.items() if (hop.via is None if it is None else it.take is None)]
+    first = decisions[lost[0]]
+    offer = f"{_key(lost[0])}=" + " | ".join([*hop.end.labels, DROP] if first is None else first.options)
+    shown = ", ".join(map(repr, lost))
+    few, them = ("has no target", "it") if len(lost) == 1 else ("have no target", "them")
     return (
-        f"{hop.start.name} -> {hop.end.name}: {shown} {few}; choose one ({offers[0]}), "
-        f"or leave {'it' if len(lost) == 1 else 'them'} out: drop=[{shown}] or drop=True"
+        f"{hop.start.name} -> {hop.end.name}: {shown} {few}; choose one ({offer}), "
+        f"or leave {them} out: drop=[{shown}] or drop=True"
     )

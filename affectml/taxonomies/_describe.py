@@ -6,7 +6,7 @@ from affectml.errors import NoMapping
 from affectml.taxonomies._builtin import builtin_names
 from affectml.taxonomies._decide import mapping
 from affectml.taxonomies._route import polarity_of
-from affectml.taxonomies.taxonomy import Taxonomy
+from affectml.taxonomies.taxonomy import PLACE_KEYS, Taxonomy
 
 
 def describe(taxonomy: Taxonomy) -> dict[str, Any]:
@@ -23,14 +23,7 @@ def describe(taxonomy: Taxonomy) -> dict[str, Any]:
             "parent": taxonomy.parents.get(label),
             "polarity": polarity.get(label),
             "synonyms": list(taxonomy.synonyms.get(label, ())),
-            "place": None
-            if place is None
-            else {
-                "valence": place.valence,
-                "arousal": place.arousal,
-                "dominance": place.dominance,
-                "source": place.source,
-            },
+            "place": None if place is None else {key: getattr(place, key) for key in PLACE_KEYS},
         }
     return {
         "name": taxonomy.name,
@@ -58,8 +51,7 @@ def _state(taxonomy: Taxonomy, name: str) -> str | None:
         return None
     if len(found.drops) * 2 > len(taxonomy):
         return None
-    choices = [f"{choice.label} -> {choice.taken}" for choice in found.choices]
-    undecided = [label for label in found.drops if found.source[label] == "dropped by the user"]
-    parts = [f"choices: {', '.join(choices)}"] if choices else []
-    parts += [f"to decide or drop: {', '.join(undecided)}"] if undecided else []
-    return "; ".join(parts) or "complete"
+    choices = ", ".join(f"{choice.label} -> {choice.taken}" for choice in found.choices)
+    undecided = ", ".join(label for label in found.drops if found.source[label] == "dropped by the user")
+    parts = {"choices": choices, "to decide or drop": undecided}
+    return "; ".join(f"{what}: {labels}" for what, labels in parts.items() if labels) or "complete"

@@ -1,7 +1,7 @@
 """A mapping between two taxonomies as a matrix, and what it does to distributions, sets, judgements and rates."""
 
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,22 +86,20 @@ class Mapping:
             NoMapping: it has other labels, or a label would be dropped by parts.
         """
         if set(other.origin.labels) != set(self.target.labels):
-            raise NoMapping(
-                f"{self.target.name} does not have the labels of {other.origin.name}: nothing to go on with"
-            )
+            lacks = f"{self.target.name} does not have the labels of {other.origin.name}"
+            raise NoMapping(f"{lacks}: nothing to go on with")
         order = [other.origin.labels.index(label) for label in self.target.labels]
         matrix = self.matrix @ other.matrix[order]
         kept = matrix.sum(axis=1)
         for label, before, now in zip(self.origin.labels, self.matrix.sum(axis=1), kept, strict=True):
             if now < before - 1e-9 and now > 0:
-                raise NoMapping(
-                    f"{self.origin.name}: only {now:.2g} of {label!r} reaches {other.target.name}; choose one"
-                )
+                part = f"only {now:.2g} of {label!r} reaches {other.target.name}"
+                raise NoMapping(f"{self.origin.name}: {part}; choose one")
         reached = {label for label, row in zip(self.target.labels, self.matrix.T, strict=True) if row.any()}
-        why = {
-            label: "; then ".join(_once([said, *(other.source[self.target.labels[t]] for t in np.flatnonzero(row))]))
-            for (label, said), row in zip(self.source.items(), self.matrix, strict=True)
-        }
+        why = {}
+        for (label, said), row in zip(self.source.items(), self.matrix, strict=True):
+            onward = [other.source[self.target.labels[t]] for t in np.flatnonzero(row)]
+            why[label] = "; then ".join(dict.fromkeys([said, *onward]))
         later = tuple(choice for choice in other.choices if choice.label in reached)
         path = self.path + other.path[1:]
         return Mapping(self.origin, other.target, matrix, why, self.choices + later, path)
@@ -187,7 +185,6 @@ class Mapping:
             label: None if not row.any() else self.target.labels[int(row.argmax())]
             for label, row in zip(self.origin.labels, self.matrix, strict=True)
         }
-        order = {label: place for place, label in enumerate(self.target.labels)}
         out = judgements.copy()
         strengths = out["intensities"].tolist() if "intensities" in out.columns else [None] * len(out)
         kinds, labels, kept = [], [], []
@@ -196,9 +193,8 @@ class Mapping:
             names = () if chosen is None or kind != "labels" else tuple(chosen)
             if names not in seen:
                 self.origin.check(names, where="judgements")
-                seen[names] = sorted(
-                    {mapped for name in names if (mapped := to[name]) is not None}, key=order.__getitem__
-                )
+                reached = {to[name] for name in names}
+                seen[names] = [label for label in self.target.labels if label in reached]
             mapped_names = seen[names]
             kinds.append(only_dropped if kind == "labels" and not mapped_names else kind)
             labels.append(list(mapped_names))
@@ -256,10 +252,7 @@ class Mapping:
                 for label, row in zip(self.origin.labels, self.matrix, strict=True)
             },
             "source": dict(self.source),
-            "choices": [
-                {"label": c.label, "taken": c.taken, "why": c.why, "by": c.by, "alternatives": dict(c.alternatives)}
-                for c in self.choices
-            ],
+            "choices": [asdict(choice) for choice in self.choices],
             "drops": list(self.drops),
             "unreachable": list(self.unreachable),
         }
@@ -303,10 +296,6 @@ def _largest(
     if strengths is None or len(strengths) != len(names):
         return None
     return [max(s for name, s in zip(names, strengths, strict=True) if to[name] == label) for label in mapped]
-
-
-def _once(parts: list[str]) -> list[str]:
-    return list(dict.fromkeys(parts))
 
 
 def _like(result: Floats, given: Any) -> Any:

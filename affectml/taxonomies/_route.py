@@ -23,12 +23,21 @@ class Hop:
     kind: RouteKind
     table: Table | None = None
 
+    @property
+    def via(self) -> Taxonomy | None:
+        """The taxonomy that its table passes by, where there is one."""
+        return get_taxonomy(self.table.via) if self.table is not None and self.table.via is not None else None
+
+    @property
+    def by_parents(self) -> bool:
+        """Whether labels without a decision of a table go to their parents."""
+        return self.kind == "parents" or (self.table is not None and self.table.base == "parents")
+
     def decision(self, label: str) -> Decision | None:
         """Where `label` may go here; None where nothing says."""
         if self.table is not None and label in self.table.decisions:
             return self.table.decisions[label]
-        by_parents = self.kind == "parents" or (self.table is not None and self.table.base == "parents")
-        if by_parents and label in self.start.parents:
+        if self.by_parents and label in self.start.parents:
             return Decision({self.start.parents[label]: _why_parent(self.start, label)}, self.start.parents[label])
         if self.kind == "names" and label in self.end.labels:
             return Decision({label: "same word"}, label)
@@ -98,9 +107,7 @@ def _chains(
 
 
 def _rank(hop: Hop) -> int:
-    if hop.kind == "parents" or (hop.table is not None and hop.table.base == "parents"):
-        return 0
-    return 1 if hop.kind == "table" else 2
+    return 0 if hop.by_parents else 1 if hop.kind == "table" else 2
 
 
 def _parent(taxonomy: Taxonomy) -> Taxonomy | None:

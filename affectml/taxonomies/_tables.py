@@ -58,11 +58,5 @@ def _table(content: dict[str, Any]) -> Table:
             decisions[label] = Decision({entry["to"]: entry["why"]}, entry["to"])
         else:
             decisions[label] = Decision(entry["options"], entry.get("take"))
-    return Table(
-        source=content["source"],
-        target=content["target"],
-        decisions=decisions,
-        base=content.get("base"),
-        via=content.get("via"),
-        refines=bool(content.get("refines")),
-    )
+    rest = {key: value for key, value in content.items() if key != "labels"}
+    return Table(decisions=decisions, **rest)

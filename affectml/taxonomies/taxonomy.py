@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from affectml.errors import BadInput, UnknownLabel, did_you_mean
+from affectml.errors import BadInput, UnknownLabel, did_you_mean, few
 from affectml.taxonomies.near import nearest
 
 DEFAULT_TEMPLATE = "a photo that evokes {label}"  # Bustos et al. 2023
+PLACE_KEYS = ("valence", "arousal", "dominance", "source")
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,8 @@ class Taxonomy:
         twice = sorted({label for label in self.labels if self.labels.count(label) > 1})
         if twice:
             raise BadInput(f"taxonomy {self.name}: label {twice[0]!r} is listed twice")
-        for what, given in (
-            ("parents", self.parents),
-            ("synonyms", self.synonyms),
-            ("places", self.places),
-            ("wheel", self.wheel),
-            ("displays", self.displays),
-        ):
-            for label in given:
+        for what in ("parents", "synonyms", "places", "wheel", "displays"):
+            for label in getattr(self, what):
                 if label not in self.labels:
                     raise BadInput(f"taxonomy {self.name}: {what} names {label!r}, which is not a label")
         for name, wheel in {"wheel": Wheel(self.wheel, self.wheel_source), **self.other_wheels}.items():
@@ -94,9 +89,9 @@ class Taxonomy:
         try:
             return self.labels.index(label)
         except ValueError:
-            shown = ", ".join(self.labels[:12]) + (", ..." if len(self.labels) > 12 else "")
             raise UnknownLabel(
-                f"no label {label!r} in taxonomy {self.name}{nearest(label, self.names())} (labels: {shown})"
+                f"no label {label!r} in taxonomy {self.name}{nearest(label, self.names())} "
+                f"(labels: {few(self.labels, 12)})"
             ) from None
 
     def display(self, label: str) -> str:
@@ -155,26 +150,17 @@ class Taxonomy:
         """The content of the taxonomy's YAML file; `from_dict` reads it back."""
         labels: dict[str, Any] = {}
         for label in self.labels:
-            entry: dict[str, Any] = {}
-            if label in self.displays:
-                entry["display"] = self.displays[label]
-            if label in self.parents:
-                entry["parent"] = self.parents[label]
-            if self.synonyms.get(label):
-                entry["synonyms"] = list(self.synonyms[label])
-            if label in self.places:
-                place = self.places[label]
-                entry["place"] = {
-                    "valence": place.valence,
-                    "arousal": place.arousal,
-                    **({} if place.dominance is None else {"dominance": place.dominance}),
-                    "source": place.source,
-                }
-            labels[label] = entry
+            place = {key: getattr(self.places.get(label), key, None) for key in PLACE_KEYS}
+            entry = {
+                "display": self.displays.get(label),
+                "parent": self.parents.get(label),
+                "synonyms": list(self.synonyms.get(label, ())),
+                "place": {key: value for key, value in place.items() if value is not None},
+            }
+            labels[label] = {key: value for key, value in entry.items() if value}
         out: dict[str, Any] = {"name": self.name}
         for key in ("title", "source", "parent", "wheel_source"):
-            if getattr(self, key):
-                value = getattr(self, key)
+            if value := getattr(self, key):
                 out[key] = value.to_dict() if isinstance(value, Taxonomy) else value
         if self.wheel:
             out["wheel"] = list(self.wheel)
@@ -211,10 +197,12 @@ class Taxonomy:
         entries: dict[str, Any] = dict.fromkeys(raw) if isinstance(raw, list) else dict(raw)
         if len(entries) != len(raw):
             raise BadInput(f"{where}: a label is listed twice in {raw}")
+        at = {label: f"{where}: label {label!r}" for label in entries}
         for label, entry in entries.items():
             if entry is not None and not isinstance(entry, Mapping):
-                raise BadInput(f"{where}: label {label!r}: expected keys such as parent, got {entry!r}")
-            _only(entry or {}, _ENTRY_KEYS, f"{where}: label {label!r}")
+                raise BadInput(f"{at[label]}: expected keys such as parent, got {entry!r}")
+            _only(entry or {}, _ENTRY_KEYS, at[label])
+        told = {label: entry for label, entry in entries.items() if entry}
         wheels = content.get("other_wheels") or {}
         if not isinstance(wheels, Mapping):
             raise BadInput(f"{where}: other_wheels: expected wheels by name, got {wheels!r}")
@@ -226,24 +214,18 @@ class Taxonomy:
         given: dict[str, Any] = dict(  # noqa: C408 (as keywords they read as the class has them)
             name=str(content["name"]),
             labels=tuple(entries),
-            title=str(content.get("title") or ""),
-            source=str(content.get("source") or ""),
             parent=parent,
-            displays={k: str(v["display"]) for k, v in entries.items() if v and v.get("display")},
-            parents={k: str(v["parent"]) for k, v in entries.items() if v and v.get("parent")},
-            synonyms={
-                k: _texts(v["synonyms"], f"{where}: label {k!r}: synonyms")
-                for k, v in entries.items()
-                if v and v.get("synonyms")
-            },
-            places={k: _place(v["place"], f"{where}: label {k!r}") for k, v in entries.items() if v and v.get("place")},
+            displays={k: str(v["display"]) for k, v in told.items() if v.get("display")},
+            parents={k: str(v["parent"]) for k, v in told.items() if v.get("parent")},
+            synonyms={k: _texts(v["synonyms"], f"{at[k]}: synonyms") for k, v in told.items() if v.get("synonyms")},
+            places={k: _place(v["place"], at[k]) for k, v in told.items() if v.get("place")},
             templates=_texts(content.get("templates") or [DEFAULT_TEMPLATE], f"{where}: templates"),
             wheel=_texts(content.get("wheel") or [], f"{where}: wheel"),
-            wheel_source=str(content.get("wheel_source") or ""),
             other_wheels={name: _wheel(wheel, f"{where}: wheel {name!r}") for name, wheel in wheels.items()},
         )
+        texts: dict[str, Any] = {key: str(content.get(key) or "") for key in ("title", "source", "wheel_source")}
         try:
-            return cls(**given)
+            return cls(**given, **texts)
         except BadInput as error:
             raise BadInput(f"{where}: {error}") from None
 

@@ -8,7 +8,7 @@ and for images it has seen what other people say.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -36,19 +36,9 @@ METRICS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "set_f1": lambda rates, sets, said: F.set_f1(sets, said.long()),
 }
 Scores = dict[str, dict[str, dict[str, Score]]]
-
-
-@dataclass
-class _Cell:
-    """Answers in one cell of the table: who, about what, and each system's metrics row by row.
-
-    unit: what is drawn anew of images: groups of them where the data set has some, else they themselves.
-    """
-
-    person: list[Tensor] = field(default_factory=list)
-    image: list[Tensor] = field(default_factory=list)
-    unit: list[Tensor] = field(default_factory=list)
-    systems: dict[str, list[Tensor]] = field(default_factory=dict)
+# By name, answers in a cell of the table, some from each fold: person, image and unit [M, 3], and each system's metrics
+# [M, 3]. A unit is what is drawn anew of images: a group of them where the data set has some, else the image itself.
+Cells = dict[str, list[tuple[Tensor, dict[str, Tensor]]]]
 
 
 def crosswise(prepared: Prepared, head: ByPersonHead, say: Say = lambda line: None) -> dict[str, Any]:
@@ -70,15 +60,14 @@ def crosswise(prepared: Prepared, head: ByPersonHead, say: Say = lambda line: No
     answered = torch.stack([torch.bincount(a.person, minlength=a.people) for a in judges.parts.values()]).sum(0) > 0
     fold = torch.full((len(judges.names),), -1)
     fold[answered] = torch.randperm(int(answered.sum()), generator=generator) % FOLDS
-    cells: dict[str, _Cell] = {}
+    cells: Cells = {}
     with Watch.of(say).bar("judging by person", FOLDS, "folds") as bar:
         for k in range(FOLDS):
-            _Fold.of(prepared, head, judges.parts, fold == k, generator).judge(cells)
+            _Fold(prepared, head, fold == k, generator).judge(cells)
             bar.advance()
     return _scored(cells, grouped=prepared.plan.dataset.groups(prepared.split.ids("test")) is not None)
 
 
-@dataclass(frozen=True, eq=False)
 class _Fold:
     """A fit without some people, and what it is judged on.
 
@@ -88,35 +77,9 @@ class _Fold:
     no_person_cut: chosen on the answers about validation images that cut the head's own sets.
     """
 
-    head: ByPersonHead
-    known: Images
-    new: Images
-    own: PersonAnswers
-    held: PersonAnswers
-    unseen: PersonAnswers
-    order: Tensor
-    test: PersonAnswers
-    strangers: Tensor
-    rates_known: Tensor
-    rates_new: Tensor
-    log_odds_known: Tensor
-    log_odds_new: Tensor
-    no_person_cut: Tensor
-    ids_known: Tensor
-    unit_known: Tensor
-    unit_new: Tensor
-    generator: torch.Generator
-
-    @classmethod
-    def of(
-        cls,
-        prepared: Prepared,
-        head: ByPersonHead,
-        parts: Mapping[str, PersonAnswers],
-        strangers: Tensor,
-        generator: torch.Generator,
-    ) -> "_Fold":
-        store, train, val = prepared.store, parts["train"], parts["val"]
+    def __init__(self, prepared: Prepared, head: ByPersonHead, strangers: Tensor, generator: torch.Generator) -> None:
+        store, parts = prepared.store, prepared.judges.parts
+        train, val = parts["train"], parts["val"]
         seen = ~strangers[train.person]
         held = seen & (torch.randint(HELD, (len(train),), generator=generator) == 0)
         own = train.take((seen & ~held).nonzero()[:, 0])
@@ -145,57 +108,41 @@ class _Fold:
         rest, rest_val = train.take((held | ~seen).nonzero()[:, 0]), val.take(strangers[val.person].nonzero()[:, 0])
         others = _moved(rest, place).joined(_moved(rest_val, place_val, len(kept)), 0)
         strange = strangers[others.person]
-        unseen = others.take(strange.nonzero()[:, 0])
         X_new = store.features(ids["test"])
-        ids_known = torch.cat([torch.from_numpy(kept), torch.from_numpy(kept_val) + len(ids["train"])])
         rates_val = member.predict_rates(X_val).double()
-        return cls(
-            head=made,
-            known=_double(fit.images),
-            new=made.images(X_new),
-            own=fit_on.joined(fit_val, len(kept)),
-            held=others.take((~strange).nonzero()[:, 0]),
-            unseen=unseen,
-            order=_rank(unseen, generator),
-            test=parts["test"],
-            strangers=strangers,
-            rates_known=torch.cat([member.predict_rates(X).double(), rates_val]),
-            rates_new=member.predict_rates(X_new).double(),
-            log_odds_known=(fit.images.base.double() - population.offset) / population.scale,
-            log_odds_new=member.predict_rates(X_new).double().clamp(SURE, 1 - SURE).logit(),
-            no_person_cut=choose_thresholds(rates_val[fit_val.image], fit_val.chosen.long()),
-            ids_known=ids_known,
-            unit_known=_units(prepared, "train", "val")[ids_known],
-            unit_new=_units(prepared, "test"),
-            generator=generator,
-        )
+        self.head, self.strangers, self.generator = made, strangers, generator
+        self.known, self.new = _double(fit.images), made.images(X_new)
+        self.own, self.test = fit_on.joined(fit_val, len(kept)), parts["test"]
+        self.held = others.take((~strange).nonzero()[:, 0])
+        self.unseen = others.take(strange.nonzero()[:, 0])
+        self.order = _rank(self.unseen, generator)
+        self.rates_known = torch.cat([member.predict_rates(X).double(), rates_val])
+        self.rates_new = member.predict_rates(X_new).double()
+        self.log_odds_known = (fit.images.base.double() - population.offset) / population.scale
+        self.log_odds_new = self.rates_new.clamp(SURE, 1 - SURE).logit()
+        self.no_person_cut = choose_thresholds(rates_val[fit_val.image], fit_val.chosen.long())
+        self.ids_known = torch.cat([torch.from_numpy(kept), torch.from_numpy(kept_val) + len(ids["train"])])
+        self.unit_known, self.unit_new = _units(prepared, "train", "val")[self.ids_known], _units(prepared, "test")
 
-    def judge(self, cells: dict[str, _Cell]) -> None:
+    def judge(self, cells: Cells) -> None:
         """Add this fold's answers to the cells."""
         fit = self.head.fit_
         assert fit is not None
         people = Normals(fit.people.mean.double(), fit.people.covariance.double())
-        shares, cut = self._share_model(None)
-        total, asked = _sums(self.own)
-        for name, answers, is_new in (("new", self.test, True), ("seen", self.held, False)):
-            seen = answers.take((asked > 0)[answers.person].nonzero()[:, 0])
-            self._add(cells, f"seen_people_{name}_images", seen, is_new, people, shares(total, asked), cut)
+        sums = _sums(self.own)
+        self._add(cells, "seen_people_{}_images", self.test, self.held, sums, sums[1] > 0, people, None)
         new = self.test.take(self.strangers[self.test.person].nonzero()[:, 0])
         later = self.unseen.take((self.order >= max(KNOWN)).nonzero()[:, 0])
         for k in KNOWN:
             told = self.unseen.take((self.order < k).nonzero()[:, 0])
-            total, asked = _sums(told)
-            enough = asked >= k
+            sums = _sums(told)
+            enough = sums[1] >= k
             if not enough.any() or not (_sums(self.own)[1] > k).any():
                 continue  # nobody to judge, or nobody to fit the regression to
             people = posterior(self.head.population, self.known, told)
-            shares, cut = self._share_model(k)
-            for name, answers, is_new in (("new", new, True), ("seen", later, False)):
-                kept = answers.take(enough[answers.person].nonzero()[:, 0])
-                cell = f"unseen_people_{name}_images_k{k}"
-                self._add(cells, cell, kept, is_new, people, shares(total, asked), cut)
+            self._add(cells, f"unseen_people_{{}}_images_k{k}", new, later, sums, enough, people, k)
 
-    def _share_model(self, k: int | None) -> tuple[Callable[[Tensor, Tensor], "_Share"], Tensor]:
+    def _regression(self, k: int | None) -> "_Logistic":
         """A logistic regression of each label on a person's own share and the image's score, at k answers a person.
 
         k: None takes all of a person's answers but the one that is predicted; 0 takes the image's score alone.
@@ -211,44 +158,45 @@ class _Fold:
             told = own.take((order < k).nonzero()[:, 0])
             first, count = _sums(told)
             said, share = rows.chosen.double(), _logit_share(first[rows.person], count[rows.person], mean)
-        fitted = _Logistic.fit(share, self.log_odds_known[rows.image], said, alone=k == 0)
-        cut = choose_thresholds(fitted.rates(share, self.log_odds_known[rows.image]), said.long())
-        return lambda sums, count: _Share(fitted, _logit_share(sums, count, mean)), cut
+        return _Logistic(share, self.log_odds_known[rows.image], said, mean, alone=k == 0)
 
     def _add(
         self,
-        cells: dict[str, _Cell],
-        name: str,
-        answers: PersonAnswers,
-        new: bool,
+        cells: Cells,
+        names: str,
+        new: PersonAnswers,
+        seen: PersonAnswers,
+        sums: tuple[Tensor, Tensor],
+        enough: Tensor,
         people: Normals,
-        share: "_Share",
-        share_cut: Tensor,
+        k: int | None,
     ) -> None:
-        if not len(answers):
-            return
-        at, who, said = answers.image, answers.person, answers.chosen.double()
-        images = self.new if new else self.known
-        log_odds = self.log_odds_new if new else self.log_odds_known
-        rates = {"model": person_rates(images.take(at), people.take(who))}
-        cuts = {"model": self.head._fitted()["own_thresholds"]}
-        if not name.endswith("_k0"):  # there the model knows nothing of them either
-            rates["anybody"] = person_rates(images.take(at), self.head.everybody())
-            cuts["anybody"] = cuts["model"]
-        rates["no_person"] = (self.rates_new if new else self.rates_known)[at]
-        cuts["no_person"] = self.no_person_cut
-        rates["own_share"], cuts["own_share"] = share.model.rates(share.share[who], log_odds[at]), share_cut
-        if not new:
-            rates["other_people"], cuts["other_people"] = self._others[0][at], self._others[1]
-        cell = cells.setdefault(name, _Cell())
-        cell.person.append(who)
-        cell.image.append(at if new else self.ids_known[at])
-        cell.unit.append((self.unit_new if new else self.unit_known)[at])
-        for system, found in rates.items():
-            kept = found.clamp(SURE, 1 - SURE)
-            sets = (found >= cuts[system]).long()
-            rows = torch.stack([of(kept, sets, said) for of in METRICS.values()], dim=1)
-            cell.systems.setdefault(system, []).append(rows)
+        """Answers about new and about seen images of the people with `enough` of them, whose known ones are `sums`."""
+        regression = self._regression(k)
+        share = _logit_share(*sums, regression.mean)
+        for which, every in (("new", new), ("seen", seen)):
+            answers = every.take(enough[every.person].nonzero()[:, 0])
+            if not len(answers):
+                continue
+            at, who, said = answers.image, answers.person, answers.chosen.double()
+            images, image, unit = self.new, at, self.unit_new
+            no_person, log_odds = self.rates_new, self.log_odds_new
+            if which == "seen":
+                images, image, unit = self.known, self.ids_known[at], self.unit_known
+                no_person, log_odds = self.rates_known, self.log_odds_known
+            own_cut = self.head._fitted()["own_thresholds"]
+            answered = {"model": (person_rates(images.take(at), people.take(who)), own_cut)}
+            if k != 0:  # there the model knows nothing of them either
+                answered["anybody"] = person_rates(images.take(at), self.head.everybody()), own_cut
+            answered["no_person"] = no_person[at], self.no_person_cut
+            answered["own_share"] = regression.rates(share[who], log_odds[at]), regression.cut
+            if which == "seen":
+                answered["other_people"] = self._others[0][at], self._others[1]
+            rows = {}
+            for system, (rates, cut) in answered.items():
+                kept, sets = rates.clamp(SURE, 1 - SURE), (rates >= cut).long()
+                rows[system] = torch.stack([of(kept, sets, said) for of in METRICS.values()], dim=1)
+            cells.setdefault(names.format(which), []).append((torch.stack([who, image, unit[at]], dim=1), rows))
 
     @cached_property
     def _others(self) -> tuple[Tensor, Tensor]:
@@ -262,14 +210,13 @@ class _Fold:
         return (v + alpha) / (n + alpha + beta), choose_thresholds(without, said.long())
 
 
-@dataclass(frozen=True, eq=False)
 class _Logistic:
-    """One regression a label: coefficients [C, 4] of 1, share, score and their product; alone: of 1 and score."""
+    """One regression a label: coefficients [C, 4] of 1, share, score and their product; alone: of 1 and score.
 
-    coefficients: Tensor
+    mean: everybody's shares [C]. cut: chosen on the answers that it is fitted to.
+    """
 
-    @classmethod
-    def fit(cls, share: Tensor, score: Tensor, said: Tensor, *, alone: bool) -> "_Logistic":
+    def __init__(self, share: Tensor, score: Tensor, said: Tensor, mean: Tensor, *, alone: bool) -> None:
         from sklearn.linear_model import LogisticRegression
 
         out = torch.zeros(said.shape[1], 4, dtype=torch.float64)
@@ -282,19 +229,12 @@ class _Logistic:
             table = _terms(share[:, c], score[:, c])[:, columns].numpy()
             found = LogisticRegression(max_iter=1000).fit(table, y)
             out[c, 0], out[c, columns] = float(found.intercept_[0]), torch.from_numpy(found.coef_[0])
-        return cls(out)
+        self.coefficients, self.mean = out, mean
+        self.cut = choose_thresholds(self.rates(share, score), said.long())
 
     def rates(self, share: Tensor, score: Tensor) -> Tensor:
         """[N, C]."""
         return (_terms(share, score) * self.coefficients).sum(-1).sigmoid()
-
-
-@dataclass(frozen=True, eq=False)
-class _Share:
-    """A regression, and the log-odds of each person's own share, [J, C]."""
-
-    model: _Logistic
-    share: Tensor
 
 
 def _terms(share: Tensor, score: Tensor) -> Tensor:
@@ -363,20 +303,20 @@ def _double(images: Images) -> Images:
     return Images(*(getattr(images, name).double() for name in ("base", "loads", "effect", "effect_variance")))
 
 
-def _scored(cells: Mapping[str, _Cell], *, grouped: bool) -> dict[str, Any]:
+def _scored(cells: Cells, *, grouped: bool) -> dict[str, Any]:
     found: Scores = {}
     differences: Scores = {}
     sizes: dict[str, dict[str, int]] = {}
     for name in sorted(cells, key=_order):
-        cell = cells[name]
-        person, image, unit = torch.cat(cell.person), torch.cat(cell.image), torch.cat(cell.unit)
+        person, image, unit = torch.cat([ids for ids, _ in cells[name]]).T
         if min(_count(person), _count(unit)) < 2:
             continue
         answers = _count(person * (int(image.max()) + 1) + image)  # several fits judge one
         sizes[name] = {"people": _count(person), "images": _count(image), "answers": answers}
         if grouped:
             sizes[name]["groups"] = _count(unit)
-        rows = {system: torch.cat(parts) for system, parts in cell.systems.items()}
+        systems = cells[name][0][1]
+        rows = {system: torch.cat([part[system] for _, part in cells[name]]) for system in systems}
         found[name] = {system: _intervals(values, person, unit) for system, values in rows.items()}
         differences[name] = {
             system: _intervals(rows["model"] - values, person, unit, apart=True)

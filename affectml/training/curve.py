@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 
 from affectml._progress import Say
-from affectml.data.levels import levels_of
 from affectml.data.splits import Split
 from affectml.errors import AffectmlError
 from affectml.evaluation import Answers
@@ -37,25 +36,31 @@ def learning_curve(prepared: Prepared, model: Answers, say: Say = lambda line: N
     """
     train = prepared.train.image_id
     order = _order(prepared, train)
-    points = []
+    made = []
     for share in SHARES:
         kept = order[: max(1, round(share * len(order)))]
         images = np.isin(train, np.concatenate(kept)) if len(kept) else np.zeros(len(train), dtype=bool)
         try:
-            answers = _answers(_part(prepared, train[images]))
+            part = _part(prepared, train[images])
+            made.append((share, int(images.sum()), _answers(part)))
         except AffectmlError as error:
             say(f"learning curve: no point at {share:.0%} of the training images ({error})")
-            continue
-        points.append(_point(prepared, share, int(images.sum()), answers))
-    return [*points, _point(prepared, 1.0, len(train), model)]
+    truth, seed = prepared.test, prepared.plan.config.seed
+    return [
+        {
+            "share": share,
+            "images": images,
+            "scores": intervals(row_scores(answers, truth), truth, torch.Generator().manual_seed(seed)),
+        }
+        for share, images, answers in [*made, (1.0, len(train), model)]
+    ]
 
 
 def _order(prepared: Prepared, train: NDArray[np.object_]) -> list[NDArray[np.object_]]:
     """The training images, whole groups at a time, in an order that the seed draws."""
     groups = prepared.plan.dataset.groups(train)
-    names = train if groups is None else groups
     parts = (
-        [train[names == name] for name in dict.fromkeys(names)]
+        [train[groups == name] for name in dict.fromkeys(groups)]
         if groups is not None
         else [train[i : i + 1] for i in range(len(train))]
     )
@@ -73,11 +78,5 @@ def _part(prepared: Prepared, kept: NDArray[np.object_]) -> Prepared:
 
 def _answers(part: Prepared) -> Answers:
     test, plan = part.split.ids("test"), part.plan
-    levels = levels_of(plan.dataset.images, plan.config.promise_group, test)
-    return answers_of(fit_model(part), part.store.features(test), part.targets.kind, levels)
-
-
-def _point(prepared: Prepared, share: float, images: int, answers: Answers) -> dict[str, Any]:
-    generator = torch.Generator().manual_seed(prepared.plan.config.seed)
-    scores = intervals(row_scores(answers, prepared.test), prepared.test, generator)
-    return {"share": share, "images": images, "scores": scores}
+    head = fit_model(part)
+    return answers_of(head, part.store.features(test), part.targets.kind, plan.levels(test))

@@ -1,28 +1,15 @@
 """The third step: the head, the prior and zero-shot fitted on train and validation, with thresholds for sets."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from affectml._progress import Say
-from affectml._rows import taken
-from affectml.errors import BadInput, EncoderUnavailable, option
+from affectml.errors import EncoderUnavailable, option
 from affectml.evaluation import Systems
-from affectml.evaluation.truth import cut_sets
-from affectml.heads import (
-    Head,
-    Material,
-    PriorHead,
-    ZeroShotConfig,
-    ZeroShotHead,
-    build_plain,
-)
-from affectml.prompts import caption_features, encoded, label_features
-from affectml.training.learned import learned, uneven
-from affectml.training.prepare import text_encoder
+from affectml.heads import Head, Material, PriorHead, ZeroShotConfig, ZeroShotHead, build_plain
+from affectml.training.learned import people_behind, uneven
 from affectml.training.steps import Prepared
 
 
@@ -56,11 +43,11 @@ def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
         BadInput: for a head that learns sets where there are none.
         EncoderUnavailable: for one that needs texts where no text tower is.
     """
-    plan, head = prepared.plan, unfitted_head(prepared)
-    for step in plan.steps:
-        head = step.unfitted(head)
-    head.learn(material_of(prepared, plan.config.judgements), say)
-    for step in plan.steps:
+    head, material, steps = unfitted_head(prepared), material_of(prepared), prepared.plan.steps
+    for step in steps:
+        head, material = step.unfitted(head), step.material(material, prepared)
+    head.learn(material, say)
+    for step in steps:
         step.fitted(head, prepared, say)
     return head
 
@@ -77,80 +64,51 @@ def fit_beside(head: Head, prepared: Prepared, say: Say) -> Systems:
     zero_shot, why = _zero_shot(prepared, say)
     if zero_shot is not None:
         zero_shot.learn(material)
-    return Systems(head, PriorHead().learn(material), zero_shot, kind=prepared.targets.kind, why_not=why)
+    prior = PriorHead().learn(replace(material, shares=prepared.train.shares()))
+    return Systems(head, prior, zero_shot, kind=prepared.targets.kind, why_not=why)
 
 
 def unfitted_head(prepared: Prepared) -> Head:
-    """The plan's head, not fitted; text heads have their labels' text features, made or from the store's cache.
+    """The plan's head, not fitted; text heads have their labels' text features.
 
     Raises:
         EncoderUnavailable: for a head that needs texts where no text tower is.
     """
-    plan, store = prepared.plan, prepared.store
-    wanted = replace(plan.wanted, logit_scale=store.logit_scale, count_votes=uneven(prepared.targets))
-    if plan.head.scores_of != "texts":
-        return build_plain(plan.head, wanted)
+    head, logit_scale = prepared.plan.head, prepared.store.logit_scale
+    wanted = replace(prepared.plan.wanted, logit_scale=logit_scale, count_votes=uneven(prepared.targets))
     try:
-        texts = label_features(plan.prompts, prepared.targets.taxonomy, text_encoder(store, plan.config.device))
+        return build_plain(head, wanted, prepared.label_features if head.scores_of == "texts" else None)
     except EncoderUnavailable as error:
         raise EncoderUnavailable(
-            f"{plan.head.described()} compares images with texts, which needs the encoder's text tower: {error}; embed "
+            f"{head.described()} compares images with texts, which needs the encoder's text tower: {error}; embed "
             f"with an encoder that has one, or take {option('head', 'softmax')} or {option('head', 'sigmoid')}"
         ) from None
-    return build_plain(plan.head, wanted, texts)
 
 
-def material_of(prepared: Prepared, judgements: str | None = None) -> Material:
-    """What there is for a head to learn from.
-
-    Args:
-        prepared: what to fit on.
-        judgements: see TrainConfig.judgements; they make the training images' shares, and never validation's.
-    """
-    plan, store, train, val = prepared.plan, prepared.store, prepared.train, prepared.val
-    X = store.features(train.image_id)
-
-    def sets() -> tuple[NDArray[Any], NDArray[Any]]:
-        if val.sets is None:
-            way = option("head", "sigmoid")
-            raise BadInput(f"{plan.head.described()} learns sets, and here are none ({val.no_sets}): take {way}")
-        made = cut_sets(train.kind, train.shares(), train.votes, train.people, val.beta, val.tau)
-        return made.astype(np.float64), val.sets.astype(np.float64)
-
-    def texts() -> dict[str, Any]:
-        encode = text_encoder(store, plan.config.device)
-        captions = None
-        if "captions" in plan.prompts.kinds:
-            captions = caption_features(plan.dataset.images, train.image_id, encode, str(plan.dataset.root))
-        return {"prompts": encoded(plan.prompts.learned(prepared.targets.taxonomy), encode), "captions": captions}
-
-    def people() -> dict[str, Any]:
-        answers, groups = prepared.judges.parts, plan.dataset.groups(train.image_id)
-        return {"answers": answers["train"], "val_answers": answers["val"], "groups": groups}
-
-    rows, shares, votes = learned(plan.dataset, train, judgements)
+def material_of(prepared: Prepared) -> Material:
+    """What there is for a head to learn from: the target's own values."""
+    store, train, val = prepared.store, prepared.train, prepared.val
     return Material(
         train.kind,
-        X if rows is None else taken(X, rows),
-        shares,
+        store.features(train.image_id),
+        train.counted().shares(),  # where images stop early, too: the likelihood of votes does not ask why they are few
         (store.features(val.image_id), val.shares),
         val_sets=None if val.sets is None else val.sets.astype(np.int64),
-        votes=votes,
+        votes=people_behind(train),
         uneven=uneven(prepared.targets),
-        generator=torch.Generator().manual_seed(plan.config.seed),
-        sets=sets,
-        texts=texts,
-        people=people,
+        generator=torch.Generator().manual_seed(prepared.plan.config.seed),
+        sets=prepared._sets,
+        texts=prepared._texts,
+        people=prepared._people,
     )
 
 
 def _zero_shot(prepared: Prepared, say: Say) -> tuple[ZeroShotHead | None, dict[str, str]]:
     """The encoder's text tower as a head, or why there is none."""
-    plan, store = prepared.plan, prepared.store
+    config = ZeroShotConfig(logit_scale=prepared.store.logit_scale or 100.0)
     try:
-        texts = label_features(plan.prompts, prepared.targets.taxonomy, text_encoder(store, plan.config.device))
+        return ZeroShotHead(prepared.label_features, config), {}
     except EncoderUnavailable as error:
         # metrics.json holds no paths, which the error may: it is said instead
         say(f"no zero-shot: {error}")
         return None, {"zero_shot": "not available: no text features by this encoder"}
-    return ZeroShotHead(texts, ZeroShotConfig(logit_scale=store.logit_scale or 100.0)), {}

@@ -1,7 +1,6 @@
 """The fourth step: what the fitted systems score on the test images, beside people."""
 
 from affectml._progress import Say
-from affectml.data.levels import levels_of
 from affectml.evaluation import Systems, evaluate
 from affectml.predicting.alike import Alike
 from affectml.spaces import by_level
@@ -21,18 +20,20 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
         The answers and their scores.
     """
     plan, split = prepared.plan, prepared.split
-    images, test = plan.dataset.images, split.ids("test")
-    answers = systems.answers(prepared.store.features(test), levels_of(images, plan.config.promise_group, test))
+    test = split.ids("test")
+    answers = systems.answers(prepared.store.features(test), plan.levels(test))
     if little := Alike.of(prepared.test.labels, answers["model"].scores, answers["model"].sets).words:
         say(f"on the test images {little}")
     result = evaluate(answers, prepared.test, split="test", seed=plan.config.seed, why_not=systems.why_not)
+    # the systems whose scores are rates, each label on its own; those of text heads are always distributions
+    with_rates = ["prior"] if systems.model.scores_of == "texts" else ["prior", "model"]
     levels = by_level(
         plan.dataset,
         prepared.targets,
-        split.ids("test"),
+        test,
         split.ids("train"),
         answers,
-        rates=_with_rates(prepared, systems),
+        rates=with_rates if plan.rates else [],
         tau=plan.config.tau,
         seed=plan.config.seed,
     )
@@ -40,10 +41,3 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
     for step in plan.steps:
         step.judge(judged, say)
     return judged
-
-
-def _with_rates(prepared: Prepared, systems: Systems) -> list[str]:
-    """The systems whose scores are rates, each label on its own; those of text heads are always distributions."""
-    if not prepared.plan.rates:
-        return []
-    return ["prior"] if systems.model.scores_of == "texts" else ["prior", "model"]

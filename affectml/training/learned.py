@@ -1,18 +1,20 @@
 """What a head learns of the training images: the target's shares or those of judgements, and who is behind each."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.data import Dataset, Targets
+from affectml._rows import taken
+from affectml.data import Targets
 from affectml.errors import BadInput, option
-from affectml.heads import judged_targets
+from affectml.heads import Material, judged_targets
 from affectml.heads.build import heads_that
 from affectml.heads.by_person import cuts_rates
 from affectml.heads.judged import By, check_annotators, check_by
 from affectml.runs import TrainConfig
-from affectml.training.steps import Plan, Step
+from affectml.training.steps import Plan, Prepared, Step
 
 # Standard deviation over mean of people per image from which votes are counted instead of shares.
 UNEVEN_PANELS = 0.3
@@ -20,7 +22,9 @@ UNEVEN_PANELS = 0.3
 
 def uneven(targets: Targets) -> bool:
     """Whether people per image differ so much that a share of few must count less than a share of many."""
-    return targets.kind == "rates" and targets.people is not None and uneven_panels(targets.people)
+    if targets.kind != "rates" or targets.people is None:
+        return False
+    return targets.prior is not None or uneven_panels(targets.people)  # stopping early is never by chance
 
 
 def uneven_panels(people: NDArray[Any]) -> bool:
@@ -29,7 +33,7 @@ def uneven_panels(people: NDArray[Any]) -> bool:
 
 
 class Judgements(Step):
-    """Rates learned from single judgements: `learned` makes them, by whom one trusts."""
+    """Rates learned from single judgements, by whom one trusts."""
 
     def asked(self, config: TrainConfig) -> bool:
         """With `judgements`."""
@@ -52,27 +56,19 @@ class Judgements(Step):
             )
         check_annotators(dataset.judgements, cast(By, by))
 
-
-def learned(
-    dataset: Dataset, train: Targets, by: str | None
-) -> tuple[NDArray[np.int64] | None, NDArray[Any], NDArray[Any] | None]:
-    """What to fit on for the training images: the target's own values, or those that judgements of them make.
-
-    by: whom to trust, see TrainConfig.judgements. Returns which of the images, [M], None all; what is learned of them,
-    [M, C]; and the people behind each, [M] or None. Raises BadInput for judgements that do not say who made them.
-    """
-    people = _people(train)
-    if by is None:
-        return None, train.shares(), people
-    assert dataset.judgements is not None  # see Judgements.check
-    images = [str(image) for image in train.image_id]
-    found = judged_targets(dataset.judgements, train.taxonomy.labels, images, by=cast(By, by))
-    place = {image: row for row, image in enumerate(images)}
-    rows = np.array([place[str(image)] for image in found.image_id], dtype=np.int64)
-    return rows, found.values, None if people is None else found.people.astype(np.float64)
+    def material(self, material: Material, prepared: Prepared) -> Material:
+        """Rates that judgements of the training images make, of those that have any; validation's stay the target's."""
+        train, judgements = prepared.train, prepared.plan.dataset.judgements
+        assert judgements is not None  # see check
+        images, by = [str(image) for image in train.image_id], cast(By, prepared.plan.config.judgements)
+        found = judged_targets(judgements, train.taxonomy.labels, images, by=by)
+        place = {image: row for row, image in enumerate(images)}
+        rows = np.array([place[str(image)] for image in found.image_id], dtype=np.int64)
+        votes = None if material.votes is None else found.people.astype(np.float64)
+        return replace(material, X=taken(material.X, rows), shares=found.values, votes=votes)
 
 
-def _people(part: Targets) -> NDArray[Any] | None:
+def people_behind(part: Targets) -> NDArray[Any] | None:
     """People behind each row: asked, or for a distribution the votes that made it; None where unknown."""
     if part.kind == "distribution":
         return None if part.votes is None else part.votes.sum(axis=1).astype(np.float64)

@@ -51,9 +51,9 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
     Raises:
         AffectmlError: one of its subclasses, for what the user can mend.
     """
-    check_types(config)
     of_numpy = {name: value.item() for name, value in vars(config).items() if isinstance(value, np.generic)}
     config = replace(config, **of_numpy)  # run.json takes Python's numbers
+    check_types(config)
     if config.device is not None:
         usable_device(config.device)
     check_new(out) if out is not None else try_folder(RUNS)
@@ -103,7 +103,6 @@ def planned(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pat
         seed=config.seed,
         assumed_negatives=ASSUMED_NEGATIVES if targets.kind == "single" else None,
     )
-    prompts = Prompts.parse(config.prompts, config.templates)
     threads = config.threads if config.threads is not None else spare_threads()
     resolved = replace(
         config,
@@ -113,6 +112,7 @@ def planned(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pat
         options=typed_options(head, config.options),
         threads=threads,
     )
+    prompts = Prompts.parse(config.prompts, config.templates)
     steps = tuple(step for step in STEPS if step.asked(config))
     return Plan(config, resolved, dataset, targets, head, wanted, prompts, threads, out, steps)
 
@@ -133,7 +133,7 @@ def check_types(config: TrainConfig) -> None:
     for name, hint in get_type_hints(TrainConfig, include_extras=True).items():
         value = getattr(config, name)
         try:
-            TypeAdapter(hint).validate_python(value.item() if isinstance(value, np.generic) else value, strict=True)
+            TypeAdapter(hint).validate_python(value, strict=True)
         except ValidationError:
             raise BadInput(f"{option(name, value)}: expected {in_words(hint)}") from None
 

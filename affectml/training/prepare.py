@@ -5,9 +5,8 @@ from affectml.data import Dataset, Targets
 from affectml.data.splits import Split, split_dataset
 from affectml.duplicates import same_pixels
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
-from affectml.encoders import TINY_SPEC, load_encoder
+from affectml.encoders import TINY_SPEC
 from affectml.encoders.threads import set_threads
-from affectml.prompts import Encode
 from affectml.runs import TrainConfig
 from affectml.training.plan import planned
 from affectml.training.steps import Plan, Prepared
@@ -57,10 +56,3 @@ def prepare_split(
         config: what was asked for, every choice made.
     """
     return Prepared(planned(dataset, targets, config), store, targets, split)
-
-
-def text_encoder(store: EmbeddingStore, device: str | None = None) -> Encode:
-    """Text features by the store's encoder, cached beside it; raises EncoderUnavailable when called without one."""
-    spec = store.specs[0] if store.specs else None
-    factory = None if spec is None else (lambda: load_encoder(spec, precision=store.identity.precision, device=device))
-    return lambda texts: store.text_features(factory, texts)

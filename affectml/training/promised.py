@@ -4,13 +4,12 @@ import numpy as np
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.data.levels import levels_in, levels_of
+from affectml.data.levels import levels_in
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.evaluation.kept_promise import add_promise, from_people
 from affectml.evaluation.subgroups import MAX_LEVELS, OURS
 from affectml.heads import Head
 from affectml.heads.build import heads_that
-from affectml.heads.promise import Asked
 from affectml.runs import TrainConfig
 from affectml.training.steps import Judged, Plan, Prepared, Step
 
@@ -27,7 +26,7 @@ class Promise(Step):
         config, head, targets, dataset = plan.config, plan.head, plan.targets, plan.dataset
         if config.promise is None:
             raise BadInput(f"{option('promise_group')} belongs to a promise: add {option('promise', 'recall=.8')}")
-        asked, given = Asked.parse(config.promise), option("promise", config.promise)
+        asked, given = plan.promise, option("promise", config.promise)
         if head.scores_of == "sets":
             way = heads_that(lambda other: other.scores_of != "sets" and targets.kind in other.learns)
             raise BadInput(f"{given}: {head.described()} decides its sets otherwise; take {option('head')} {way}")
@@ -49,32 +48,30 @@ class Promise(Step):
     def check_parts(self, prepared: Prepared) -> None:
         """Raise BadInput where the calibration part is too small for the promise."""
         plan, part = prepared.plan, prepared.calibration
-        asked, images, column = Asked.parse(str(plan.config.promise)), plan.dataset.images, plan.config.promise_group
-        groups = plan.dataset.groups(part.image_id)
+        asked, levels, groups = plan.promise, plan.levels(part.image_id), plan.dataset.groups(part.image_id)
         unit, what = (part.image_id, "images") if groups is None else (groups, "groups")
         counts = part.table.sum(axis=1) > 0 if asked.risk == "recall" else np.ones(len(unit), dtype=bool)
         asked.check_units(len(set(unit[counts])), len(part.taxonomy), what)
-        levels = levels_of(images, column, part.image_id)
         if levels is not None:
-            for level in levels_in(images, column, plan.targets.image_id):
+            column = plan.config.promise_group
+            for level in levels_in(plan.dataset.images, column, plan.targets.image_id):
                 here = set(unit[counts & (levels == level)])
                 asked.check_units(len(here), len(part.taxonomy), what, f" with {column} {level!r}")
 
     def fitted(self, head: Head, prepared: Prepared, say: Say) -> None:
         """Cut its sets on the calibration part, and say what they promise."""
-        config, part, dataset = prepared.plan.config, prepared.calibration, prepared.plan.dataset
-        asked = Asked.parse(str(config.promise))
+        plan, part = prepared.plan, prepared.calibration
         head.keep_promise(
-            asked,
+            plan.promise,
             prepared.store.features(part.image_id),
             part.table,
-            groups=dataset.groups(part.image_id),
-            column=config.promise_group,
-            levels=levels_of(dataset.images, config.promise_group, part.image_id),
+            groups=plan.dataset.groups(part.image_id),
+            column=plan.config.promise_group,
+            levels=plan.levels(part.image_id),
         )
         promise = head.promise_
         assert promise is not None
-        say(f"promise {asked}: {promise.words(people=from_people(part.kind))}")
+        say(f"promise {plan.promise}: {promise.words(people=from_people(part.kind))}")
         if promise.left_out:
             say(f"{promise.left_out} calibration images that nobody chose a label for do not count in it")
 

@@ -8,22 +8,28 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
+from affectml.data.levels import levels_of
 from affectml.data.splits import CALIBRATION, Split
 from affectml.embeddings import EmbeddingStore
+from affectml.encoders import load_encoder
 from affectml.errors import BadInput, option
 from affectml.evaluation import Answers, Result, Systems, Truth, fit_prior, read_truth
 from affectml.evaluation.answerers import answerers
 from affectml.evaluation.subgroups import subgroups
-from affectml.heads import Head, PersonAnswers, Wanted
-from affectml.prompts import Prompts
+from affectml.evaluation.truth import cut_sets
+from affectml.heads import Head, Material, PersonAnswers, Wanted
+from affectml.heads.promise import Asked
+from affectml.prompts import Encode, Prompts, caption_features, encoded, label_features
 from affectml.runs import RunFolder, TrainConfig
 from affectml_annotation import BetaPrior, UnknownLabel, encode
 
 PARTS = ("train", "val", "test")
+Array: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +63,15 @@ class Plan:
         """Whether each label has a rate of its own: the target is of rates or of sets."""
         return self.targets.kind in SEVERAL
 
+    @cached_property
+    def promise(self) -> Asked:
+        """What is promised, where the configuration asks for it."""
+        return Asked.parse(str(self.config.promise))
+
+    def levels(self, image_ids: Array) -> Array | None:
+        """The level of each image in the column of the promise, see `levels_of`."""
+        return levels_of(self.dataset.images, self.config.promise_group, image_ids)
+
 
 @dataclass(frozen=True, eq=False)
 class Judges:
@@ -85,8 +100,9 @@ class Prepared:
 
     @cached_property
     def calibration(self) -> Targets:
-        """What people said of the images that a promise is made on; none without a promise."""
-        return self.targets.take(self.split.ids(CALIBRATION))
+        """What people said of the images that a promise is made on, the first of them where images stop early."""
+        part = self.targets.take(self.split.ids(CALIBRATION))
+        return part.first or part
 
     @cached_property
     def beta(self) -> BetaPrior | None:
@@ -107,6 +123,37 @@ class Prepared:
     def judges(self) -> Judges:
         """Who answered what about the images of each part."""
         return _read_judges(self)
+
+    @property
+    def _encode(self) -> Encode:
+        """Features of texts by the store's encoder, see `text_encoder`."""
+        return text_encoder(self.store, self.plan.config.device)
+
+    @cached_property
+    def label_features(self) -> NDArray[np.float32]:
+        """Text features of the labels, made or from the store's cache; raises EncoderUnavailable without either."""
+        return label_features(self.plan.prompts, self.targets.taxonomy, self._encode)
+
+    def _sets(self) -> tuple[Array, Array]:
+        """For `Material.sets`."""
+        train, val = self.train, self.val
+        if val.sets is None:
+            way = option("head", "sigmoid")
+            raise BadInput(f"{self.plan.head.described()} learns sets, and here are none ({val.no_sets}): take {way}")
+        made = cut_sets(train.kind, train.shares(), train.votes, train.people, val.beta, val.tau)
+        return made.astype(np.float64), val.sets.astype(np.float64)
+
+    def _texts(self) -> dict[str, Any]:
+        """For `Material.texts`."""
+        prompts, data, captions = self.plan.prompts, self.plan.dataset, None
+        if "captions" in prompts.kinds:
+            captions = caption_features(data.images, self.train.image_id, self._encode, str(data.root))
+        return {"prompts": encoded(prompts.learned(self.targets.taxonomy), self._encode), "captions": captions}
+
+    def _people(self) -> dict[str, Any]:
+        """For `Material.people`."""
+        answers, groups = self.judges.parts, self.plan.dataset.groups(self.train.image_id)
+        return {"answers": answers["train"], "val_answers": answers["val"], "groups": groups}
 
     def under(self, plan: Plan) -> "Prepared":
         """The same data under another plan: another head, other prompts; not another seed, which moves the split."""
@@ -167,6 +214,10 @@ class Step:
         """The head to fit in place of the plan's."""
         return head
 
+    def material(self, material: Material, prepared: Prepared) -> Material:
+        """What to fit it on in place of the target's own values."""
+        return material
+
     def fitted(self, head: Head, prepared: Prepared, say: Say) -> None:
         """Add to a head that is fitted."""
 
@@ -182,10 +233,18 @@ class Step:
         return {}
 
 
+def text_encoder(store: EmbeddingStore, device: str | None = None) -> Encode:
+    """Text features by the store's encoder, cached beside it; raises EncoderUnavailable when called without one."""
+    spec = store.specs[0] if store.specs else None
+    factory = None if spec is None else (lambda: load_encoder(spec, precision=store.identity.precision, device=device))
+    return lambda texts: store.text_features(factory, texts)
+
+
 def _read_judges(prepared: Prepared) -> Judges:
     """Every answer about the images of the split; raises BadInput for judgements in other labels than the target's."""
     dataset, split = prepared.plan.dataset, prepared.split
     assert dataset.judgements is not None  # see ByPerson.check
+    assert dataset.first_judgements is not None
     labels = prepared.targets.taxonomy.labels
     ids = {part: [str(image) for image in split.ids(part)] for part in PARTS}
     every = [image for part in PARTS for image in ids[part]]
@@ -197,10 +256,11 @@ def _read_judges(prepared: Prepared) -> Judges:
             f"{option('by_person', True)}: the judgements are in other labels than target {prepared.targets.name} "
             f"({error}); take a target in the judgements' own labels"
         ) from None
+    first = torch.from_numpy(here.index[panel.row].isin(dataset.first_judgements.index))
     image, person, chosen = (torch.from_numpy(np.asarray(a)) for a in (panel.image, panel.annotator, panel.chosen))
     parts, start = {}, 0
     for part in PARTS:
-        at = (image >= start) & (image < start + len(ids[part]))
+        at = (image >= start) & (image < start + len(ids[part])) & (first | (part == "train"))
         parts[part] = PersonAnswers(image[at] - start, person[at], chosen[at], len(panel.annotator_ids))
         start += len(ids[part])
     return Judges(tuple(map(str, panel.annotator_ids)), parts)

@@ -13,15 +13,13 @@ import numpy as np
 import pandas as pd
 
 from affectml._files import new_folder, write_json, write_parquet
-from affectml.data.levels import levels_of
 from affectml.data.splits import split_table
-from affectml.evaluation import Answers
 from affectml.footprint import trained_share
 from affectml.heads import sets_of
 from affectml.runs import RunFolder, RunInfo, next_run_folder, surroundings
 from affectml.runs.config import command
 from affectml.runs.schema import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
-from affectml.training.steps import Judged, Plan, Prepared, Writers
+from affectml.training.steps import Judged, Plan, Writers
 
 
 def write(
@@ -58,7 +56,8 @@ def write(
 
     try:
         with new_folder(folder, next_name if plan.out is None else None) as temporary:
-            _write_head(temporary, judged, info)
+            judged.systems.model.save(temporary)
+            write_json(temporary / "run.json", info.to_json())
             ours = {file: written for step in plan.steps for file, written in step.files().items()}
             failed = _written(RunFolder(temporary, info), judged, {**_OURS, **ours, **writers})
     except OSError as error:
@@ -73,12 +72,6 @@ def write(
             raise cause
         raise OSError(cause.errno, f"{file} could not be written ({cause.strerror}); {kept}") from cause
     return run
-
-
-def _write_head(folder: Path, judged: Judged, info: RunInfo) -> None:
-    """What took long to make, and what it takes to use it."""
-    judged.systems.model.save(folder)
-    write_json(folder / "run.json", info.to_json())
 
 
 def _written(run: RunFolder, judged: Judged, writers: Writers) -> list[tuple[str, Exception]]:
@@ -96,7 +89,8 @@ def _saved_elsewhere(error: OSError, folder: Path, judged: Judged, info: RunInfo
     """The error to raise where the run's own place took nothing: it says where the head is."""
     place = Path(tempfile.mkdtemp(prefix="affectml-run-"))
     try:
-        _write_head(place, judged, info)
+        judged.systems.model.save(place)
+        write_json(place / "run.json", info.to_json())
     except OSError:
         shutil.rmtree(place, ignore_errors=True)
         return error
@@ -113,9 +107,12 @@ def describe(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, 
     """What run.json says."""
     prepared, head = judged.prepared, judged.systems.model
     plan, store, targets = prepared.plan, prepared.store, prepared.targets
-    beta = prepared.beta
+    beta, prior = prepared.beta, judged.answers["prior"]
+    asked, table = command(plan.asked, plan.out), split_table(prepared.split, targets)
+    rows = [{str(key): value for key, value in row.items()} for row in table.to_dict(orient="records")]
+    weights, frozen = head._saved(), {ran.parameters for ran, _ in store.provenance}
     return RunInfo(
-        command=command(plan.asked, plan.out),
+        command=asked,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         config=replace(plan.config, encoder=store.specs[0] if store.specs else store.folder.name),
         threads=plan.threads,
@@ -133,17 +130,17 @@ def describe(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, 
             identity=store.identity.to_json(),
             ran=[ran.to_json() for ran, _ in store.provenance],
         ),
-        split=_split(prepared),
+        split=SplitInfo(notes=list(prepared.split.notes), table=rows),
         head=HeadInfo(name=head.name, report=head.report_),
         prompts=PromptsInfo(**plan.prompts.to_dict()),
-        prior=_prior(judged.answers["prior"]),
+        prior=PriorInfo(shares=prior.scores[0].tolist(), set=None if prior.sets is None else prior.sets[0].tolist()),
         beta_prior=None if beta is None else BetaInfo(alpha=beta.alpha.tolist(), beta=beta.beta.tolist()),
         set_f1_by_tau=judged.result.by_tau,
         levels=judged.levels,
         learning_curve=list(judged.curve),
         seconds={name: round(value, 2) for name, value in seconds.items()},
         energy=None if energy is None else dict(energy),
-        parameters=_parameters(judged),
+        parameters=trained_share(weights, frozen.pop() if len(frozen) == 1 else None),  # frozen: where that is known
         **surroundings(),
     )
 
@@ -158,8 +155,8 @@ def predictions(judged: Judged) -> pd.DataFrame:
     table = pd.concat([table, pd.DataFrame(scores, columns=list(targets.taxonomy.labels))], axis=1)
     if head.predicts_sets:
         labels = np.array(targets.taxonomy.labels, dtype=object)
-        levels = levels_of(prepared.plan.dataset.images, prepared.plan.config.promise_group, targets.image_id)
-        table["set"] = [list(labels[row]) for row in sets_of(head, X, levels).bool().numpy()]
+        sets = sets_of(head, X, prepared.plan.levels(targets.image_id))
+        table["set"] = [list(labels[row]) for row in sets.bool().numpy()]
     return table
 
 
@@ -168,20 +165,3 @@ _OURS: Writers = {
     "subgroups.json": lambda run, judged: write_json(run.folder / "subgroups.json", judged.subgroups),
     "predictions.parquet": lambda run, judged: write_parquet(run.folder / "predictions.parquet", predictions(judged)),
 }
-
-
-def _parameters(judged: Judged) -> dict[str, Any]:
-    """How much of the model is trained; the encoder's part is known where its embeddings say what computed them."""
-    known = {ran.parameters for ran, _ in judged.prepared.store.provenance}
-    return trained_share(judged.systems.model._saved(), known.pop() if len(known) == 1 else None)
-
-
-def _split(prepared: Prepared) -> SplitInfo:
-    rows = split_table(prepared.split, prepared.targets).to_dict(orient="records")
-    table = [{str(key): value for key, value in row.items()} for row in rows]
-    return SplitInfo(notes=list(prepared.split.notes), table=table)
-
-
-def _prior(prior: Answers) -> PriorInfo:
-    """What the prior says of every image, for later evaluations."""
-    return PriorInfo(shares=prior.scores[0].tolist(), set=None if prior.sets is None else prior.sets[0].tolist())

@@ -7,20 +7,19 @@ hold what it shows. Adding one takes the module and its line in SECTIONS.
 from affectml.report.section import Part
 from affectml.report.sections.by_person import by_person
 from affectml.report.sections.disagreement import asked, entropy
-from affectml.report.sections.footprint import footprint
 from affectml.report.sections.galleries import galleries
 from affectml.report.sections.learning import learning
-from affectml.report.sections.levels import levels
 from affectml.report.sections.overview import overview
 from affectml.report.sections.per_label import per_label
 from affectml.report.sections.places import places
 from affectml.report.sections.promise import promise
 from affectml.report.sections.reliability import reliability
-from affectml.report.sections.run import run
+from affectml.report.sections.run import footprint, run
 from affectml.report.sections.sets import co_occurrence, confusion
 from affectml.report.sections.split import split
+from affectml.report.sections.stopping import stopping
 from affectml.report.sections.subgroups import subgroups
-from affectml.report.sections.systems import systems
+from affectml.report.sections.systems import levels, systems
 from affectml.report.sections.thresholds import thresholds
 
 SECTIONS: tuple[Part, ...] = (
@@ -40,6 +39,7 @@ SECTIONS: tuple[Part, ...] = (
     systems,
     levels,
     subgroups,
+    stopping,
     split,
     footprint,
     run,

@@ -31,16 +31,11 @@ def entropy(data: ReportData) -> Section | None:
         return None
     rates = truth.kind == "rates"
     theirs, its = entropies(truth.shares, rates=rates), entropies(said.numpy(), rates=rates)
+    theirs = theirs if truth.entropy is None else truth.entropy
     if theirs.std() == 0 or its.std() == 0:
         return None
-    x, y = torch.from_numpy(theirs), torch.from_numpy(its)
-    found = bootstrap_table(
-        prepared_correlation(y, x, "spearman"),
-        len(theirs),
-        groups=truth.groups,
-        replicates=300,
-        generator=data.generator(),
-    )
+    rank = prepared_correlation(torch.from_numpy(its), torch.from_numpy(theirs), "spearman")
+    found = bootstrap_table(rank, len(theirs), groups=truth.groups, replicates=300, generator=data.generator())
     value, low, high = (float(part) for part in found[:3])
     shown = np.unique(np.linspace(0, len(theirs) - 1, min(DOTS, len(theirs))).round().astype(int))
     of = f"{len(shown)} of {len(theirs)} images" if len(shown) < len(theirs) else f"{len(theirs)} images"
@@ -50,25 +45,19 @@ def entropy(data: ReportData) -> Section | None:
         f"Undecided people, undecided model? {of}",
         scatter(theirs[shown], its[shown], alt, axis=(f"people's entropy ({measure})", "the model's entropy")),
         "Few people's votes look more decided than people are: that alone puts dots above the line."
-        if truth.votes is not None and float(np.median(people_of(truth))) <= MANY
+        if truth.votes is not None and truth.entropy is None and float(np.median(people_of(truth))) <= MANY
         else "",
     )
-    strength = (
-        "it is more undecided where people are"
-        if low > 0
-        else "it is more decided where people are not"
-        if high < 0
-        else "whether it is more undecided where people are, these images cannot tell"
-    )
+    strength = "whether it is more undecided where people are, these images cannot tell"
+    if low > 0 or high < 0:
+        strength = "it is more undecided where people are" if low > 0 else "it is more decided where people are not"
     words = (
         f"Between people's entropy and the model's the rank correlation is {number(value)} (95 % interval "
         f"{number(low)} to {number(high)}): {strength}. Nine in ten images have {_middle(theirs)} of people's and "
         f"{_middle(its)} of the model's."
     )
-    rows = tuple(
-        (str(image), number(a), number(b))
-        for image, a, b in zip(truth.image_id, theirs.tolist(), its.tolist(), strict=True)
-    )
+    images = zip(truth.image_id, theirs.tolist(), its.tolist(), strict=True)
+    rows = tuple((str(image), number(a), number(b)) for image, a, b in images)
     table = Table("Entropy by image", ("image", "people", "model"), rows, name="images")
     return Section("entropy", "Where people are undecided", words, (picture,), (), (table,))
 
@@ -114,13 +103,11 @@ def asked(data: ReportData) -> Section | None:
     )
     (first, *_), (last, *_) = rows[0], rows[-1]
     fewer, more = points[0], points[-1]
-    verdict = (
-        "Shares of fewer votes are rougher, which alone makes them differ more."
-        if fewer[1] > more[2]
-        else "The intervals overlap: these images hardly tell the two apart."
-        if fewer[2] >= more[1]
-        else "Rough shares of few votes would make the opposite difference."
-    )
+    verdict = "The intervals overlap: these images hardly tell the two apart."
+    if fewer[1] > more[2]:
+        verdict = "Shares of fewer votes are rougher, which alone makes them differ more."
+    elif fewer[2] < more[1]:
+        verdict = "Rough shares of few votes would make the opposite difference."
     words = (
         f"On images with {first} people the model is off by {number(fewer[0])} on average, on those with {last} people "
         f"by {number(more[0])}. {verdict}"

@@ -21,28 +21,25 @@ def galleries(data: ReportData) -> Section:
     ranked = np.argsort(distance, kind="stable")
     few = min(SHOWN, max(1, len(ranked) // 3))
     them = "people" if data.them == "people" else "the labels"
+    its = "score" if truth.single_positive else "rate" if truth.kind in ("rates", "sets") else "share"
+    theirs = "people's share" if data.them == "people" else "the label"
+    key = [f"blue bar: {theirs}", f"orange bar: the model's {its}"]
+    if truth.oracle is not None:
+        key.append("upright line: the true rate")
+    if truth.sets is not None:
+        key.append("●: in people's set" if data.them == "people" else "●: in the image's set")
+    if data.model.sets is not None:
+        key.append("○: in the model's set")
     found = [
-        Cards(f"Where the model and {them} agree most", cards(data, ranked[:few], distance)),
+        Cards(f"Where the model and {them} agree most", cards(data, ranked[:few], distance), "; ".join(key)),
         Cards(f"Where the model and {them} agree least", cards(data, ranked[::-1][:few], distance)),
     ]
     if truth.kind in ("rates", "distribution") and truth.vote_rule != "moments":
         apart = among_themselves(truth.shares, rates=truth.kind == "rates")
         most = np.argsort(-apart, kind="stable")[:few]
         found.append(Cards("Where people disagree most among themselves", cards(data, most, distance)))
-    its = "score" if truth.single_positive else "rate" if truth.kind in ("rates", "sets") else "share"
-    theirs = "people's share" if data.them == "people" else "the label"
-    key = [f"blue bar: {theirs}", f"orange bar: the model's {its}"]
-    key += ["upright line: the true rate"] if truth.oracle is not None else []
-    key += (
-        [f"●: in {data.theirs} set" if data.them == "people" else "●: in the image's set"]
-        if truth.sets is not None
-        else []
-    )
-    key += ["○: in the model's set"] if data.model.sets is not None else []
-    found[0] = Cards(found[0].title, found[0].cards, "; ".join(key))
-    return Section(
-        "images", "Images", galleries=tuple(found), notes=("Agreement: the mean absolute difference over all labels.",)
-    )
+    note = "Agreement: the mean absolute difference over all labels."
+    return Section("images", "Images", galleries=tuple(found), notes=(note,))
 
 
 def differences(data: ReportData) -> NDArray[np.float64]:

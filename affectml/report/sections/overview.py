@@ -39,13 +39,8 @@ MEASURES = {"kl_divergence": "KL divergence", "rate_cross_entropy": "cross-entro
 
 def overview(data: ReportData) -> Section:
     """The sentence, the intervals of the main metrics, and three images."""
-    return Section(
-        "overview",
-        "At a glance",
-        sentence(data),
-        drawings=tuple(plots(data, chosen(data)[:PLOTS])),
-        galleries=tuple(three(data)),
-    )
+    drawn = tuple(plots(data, chosen(data)[:PLOTS]))
+    return Section("overview", "At a glance", sentence(data), drawn, tuple(three(data)))
 
 
 def chosen(data: ReportData) -> list[str]:
@@ -113,12 +108,10 @@ def _promised(data: ReportData) -> str:
         return ""
     risk, _, level = made["promise"].partition("=")
     people = from_people(data.truth.kind)
-    choices = "a panel's choices" if people else "an image's labels"
-    what = (
-        f"at least {100 * float(level):g} % of {choices}"
-        if risk == "recall"
-        else f"at most {level} {held(risk, people=people)}"
-    )
+    what = f"at most {level} {held(risk, people=people)}"
+    if risk == "recall":
+        what = f"at least {100 * float(level):g} % of {'a panel' if people else 'an image'}'s "
+        what += "choices" if people else "labels"
     return f" Its sets are cut to hold {what} on average (“The promise”), not for the best score."
 
 
@@ -127,32 +120,28 @@ def _sentence(data: ReportData) -> str:
     scores = systems["model"]
     if has_panels(truth) and "set_f1_judgements" in scores and "set_f1_judgements" in systems.get("human", {}):
         return _of_people(data)
-    if truth.kind == "single" and "top_1_accuracy" in scores:
-        what = "the word that it was found by" if data.info.data.construct == "query" else "its label"
-        return (
-            f"The model's first label of an image is {what} on {_percent(scores['top_1_accuracy'])} of the "
-            f"{data.metrics['n']} test images{_others(data, 'top_1_accuracy', _percent)}."
-            f"{_beyond(data, 'top_1_accuracy')} {_why_no_people(data)}"
-        ).strip()
-    if truth.kind == "distribution" and "top_1_accuracy" in scores:
-        name = next((m for m in headline(systems) if better(m) == "lower"), None)
-        apart = "" if name is None else f" Between its shares and people's the {_figure(data, name)}."
-        return (
-            f"The label that was chosen most comes first in the model's answer on {_percent(scores['top_1_accuracy'])} "
-            f"of the {data.metrics['n']} test images{_others(data, 'top_1_accuracy', _percent)}.{_of_one(data)}{apart}"
-            f"{'' if name is None else _beyond(data, name)} {_why_no_people(data)}"
-        ).strip()
-    if "set_f1" in scores:
-        return (
-            f"The model's set of labels agrees with an image's own to {number(scores['set_f1']['value'])} on average "
-            f"(set F1: 1 the same labels, 0 none in common){_others(data, 'set_f1', _plain)}."
-            f"{_beyond(data, 'set_f1')} {_why_no_people(data)}"
-        ).strip()
-    name = next(iter(headline(systems)), None)
-    if name is None:
+    main = headline(systems)
+    lower = next((metric for metric in main if better(metric) == "lower"), "")
+    if truth.kind in ("single", "distribution") and "top_1_accuracy" in scores:
+        right = _percent(scores["top_1_accuracy"])
+        of = f"the {data.metrics['n']} test images{_others(data, 'top_1_accuracy', _percent)}."
+        if truth.kind == "single":
+            what = "the word that it was found by" if data.info.data.construct == "query" else "its label"
+            metric, said = "top_1_accuracy", f"The model's first label of an image is {what} on {right} of {of}"
+        else:
+            metric, said = lower, f"The label that was chosen most comes first in the model's answer on {right} of {of}"
+            said += _of_one(data)
+            said += f" Between its shares and people's the {_figure(data, lower)}." if lower else ""
+    elif "set_f1" in scores:
+        agrees = number(scores["set_f1"]["value"])
+        metric, said = "set_f1", f"The model's set of labels agrees with an image's own to {agrees} on average "
+        said += f"(set F1: 1 the same labels, 0 none in common){_others(data, 'set_f1', _plain)}."
+    elif main:
+        metric = lower or main[0]
+        said = f"The model's {_figure(data, metric)}."
+    else:
         return ""
-    lower = next((m for m in headline(systems) if better(m) == "lower"), name)
-    return f"The model's {_figure(data, lower)}.{_beyond(data, lower)} {_why_no_people(data)}".strip()
+    return f"{said}{_beyond(data, metric) if metric else ''} {_why_no_people(data)}".strip()
 
 
 def _of_people(data: ReportData) -> str:
@@ -215,10 +204,8 @@ def _beyond(data: ReportData, metric: str) -> str:
     alone = "an answer that is the same for every image (the prior)"
     if float(found.p) >= 0.05:
         return f" These test images do not show the model to be better or worse than {alone}."
-    good = (float(found.value) > 0) == (better(metric) == "higher")
-    if good:
-        return ""  # as expected of a model that learned something
-    return f" The model does worse than {alone}."
+    good = (float(found.value) > 0) == (better(metric) == "higher")  # as expected of a model that learned something
+    return "" if good else f" The model does worse than {alone}."
 
 
 def _rows(data: ReportData, system: str, metric: str) -> Tensor | None:
@@ -231,12 +218,11 @@ def _rows(data: ReportData, system: str, metric: str) -> Tensor | None:
 def _others(data: ReportData, metric: str, write: Callable[[Score], str]) -> str:
     """; what the prior and zero-shot reach on this metric."""
     named = {"zero_shot": "the encoder without training (zero-shot)", "prior": "the same answer for every image"}
-    said = [
-        f"{words} reaches {write(data.systems[name][metric])}"
+    return "".join(
+        f"; {words} reaches {write(data.systems[name][metric])}"
         for name, words in named.items()
         if metric in data.systems.get(name, {})
-    ]
-    return "".join(f"; {each}" for each in said)
+    )
 
 
 def _figure(data: ReportData, metric: str) -> str:

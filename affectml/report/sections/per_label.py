@@ -1,14 +1,19 @@
 """Label by label: F1, average precision, how common it is, and the threshold that lets it in."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
 from affectml.plots import dots
 from affectml.report.data import ReportData
 from affectml.report.numbers import Point, f1_by_label, means, one_against_another, over_table
-from affectml.report.section import Drawing, Section, drawing
+from affectml.report.section import Section, drawing
 from affectml.report.tables import Table, number, per_label_table
 from affectml_metrics.functional.average_precision import prepared_average_precision
+
+if TYPE_CHECKING:
+    from affectml.evaluation import Answers
 
 Points = list[Point | None]
 SYSTEMS = ("model", "zero_shot", "prior")
@@ -20,29 +25,37 @@ def per_label(data: ReportData) -> Section:
     order = [int(c) for c in np.argsort(-data.prevalence, kind="stable")]
     labels = [data.labels[c] for c in order]
     found = {"f1": f1(data), "ap": precision(data), "off": distances(data)}
-    drawn: list[Drawing] = []
-    for name, title, axis, note in (
-        ("f1", _f1_title(data), "F1", _f1_note(data)),
+    common = commonness(data)
+    ranked = (
+        "Images are ranked by the label's score. The mark “prior” is what a random order would reach: the label's "
+        f"share of the images.{' Whiskers: 95 % interval.' if data.truth.shares.size <= CELLS else ''}"
+    )
+    alike = "The prior gives every image the same share. Whiskers: 95 % interval."
+    how_common, share = "How common each label is", "share"
+    if "threshold" in common:
+        how_common, share = f"{how_common}, and its threshold", "share, and score of the threshold"
+    drawn = []
+    for systems, title, axis, note in (
+        (found["f1"], _f1_title(data), "F1", _f1_note(data)),
+        (found["ap"], "How well each label's images come first: average precision", "average precision", ranked),
         (
-            "ap",
-            "How well each label's images come first: average precision",
-            "average precision",
-            "Images are ranked by the label's score. The mark “prior” is what a random order would reach: the label's "
-            f"share of the images.{' Whiskers: 95 % interval.' if data.truth.shares.size <= CELLS else ''}",
-        ),
-        (
-            "off",
+            found["off"],
             "How far each label's share is off people's",
             "mean absolute difference; lower is better",
-            "The prior gives every image the same share. Whiskers: 95 % interval.",
+            alike,
         ),
+        (common, how_common, share, _common_note(data, common)),
     ):
-        series = {who: [points[c] for c in order] for who, points in found[name].items()}
+        series = {who: [points[c] for c in order] for who, points in systems.items()}
         if series:
-            drawn.append(drawing(title, dots(labels, series, _alt(title, labels, series), axis=axis), note))
-    common = commonness(data)
-    series = {who: [points[c] for c in order] for who, points in common.items()}
-    title = "How common each label is, and its threshold" if "threshold" in common else "How common each label is"
+            alt, named = _alt(title, labels, series), {"people": data.them}
+            drawn.append(drawing(title, dots(labels, series, alt, axis=axis, named=named), note))
+    tables = (_table(data, found, common), per_label_table(data.metrics))
+    return Section("labels", "Label by label", _sentence(data, found), tuple(drawn), (), tables, _notes(data))
+
+
+def _common_note(data: ReportData, common: dict[str, Points]) -> str:
+    """Whose shares are drawn of how common each label is."""
     note = "People: the mean share of people who chose it."
     if data.truth.kind == "distribution":
         note = "People: the mean of their shares."
@@ -51,52 +64,45 @@ def per_label(data: ReportData) -> Section:
     if data.them == "labels":
         note = "Labels: the share of test images that have it."
     if "model" in common:
-        in_sets = data.model.sets is not None and data.truth.sets is not None
-        note += " Model: the share of images whose set has it." if in_sets else " Model: its mean share."
-    note += (
-        " Threshold: the score from which the model lets it in, chosen on validation." if "threshold" in common else ""
-    )
-    axis = "share, and score of the threshold" if "threshold" in common else "share"
-    named = {"people": data.them}
-    drawn.append(drawing(title, dots(labels, series, _alt(title, labels, series), axis=axis, named=named), note))
-    return Section(
-        "labels",
-        "Label by label",
-        _sentence(data, found),
-        drawings=tuple(drawn),
-        tables=(_table(data, found, common), per_label_table(data.metrics)),
-        notes=_notes(data),
-    )
+        note += " Model: the share of images whose set has it." if _in_sets(data) else " Model: its mean share."
+    if "threshold" in common:
+        note += " Threshold: the score from which the model lets it in, chosen on validation."
+    return note
 
 
 def f1(data: ReportData) -> dict[str, Points]:
     """F1 by label of each system: against single people's answers where votes are known, else against sets."""
-    truth = data.truth
-    sets = {name: data.answers[name].sets for name in SYSTEMS if name in data.answers}
+    truth, groups, both = data.truth, data.truth.groups, None
+    given = {name: each.sets.numpy().astype(float) for name, each in _ranking(data).items() if each.sets is not None}
     if truth.kind == "single" and not truth.single_positive:
         right = truth.hits.astype(float)
-        taken = {
-            name: np.eye(len(truth.labels))[data.answers[name].scores.argmax(dim=1).numpy()]
-            for name in ("model", "zero_shot")
-            if name in data.answers
-        }
-        return {n: f1_by_label(t, right, t * right, truth.groups, data.generator()) for n, t in taken.items()}
-    given = {n: s.numpy().astype(float) for n, s in sets.items() if s is not None and n != "prior"}
-    if truth.sets is None or not given:
+        each_one = np.eye(len(truth.labels))
+        given = {name: each_one[each.scores.argmax(dim=1).numpy()] for name, each in _ranking(data).items()}
+    elif truth.sets is None or not given:
         return {}
-    if not by_votes(data):
+    elif by_votes(data):
+        assert truth.votes is not None
+        assert truth.people is not None
+        kept = (truth.people >= 2).all(axis=1)
+        votes, people = truth.votes[kept], truth.people[kept]
+        groups = None if groups is None else groups[kept]
+        right, given = votes / people, {name: sets[kept] for name, sets in given.items()}
+        both = one_against_another(votes.astype(float), people.astype(float))
+    else:
         right = truth.sets.astype(float)
-        return {n: f1_by_label(s, right, s * right, truth.groups, data.generator()) for n, s in given.items()}
-    assert truth.votes is not None
-    assert truth.people is not None
-    kept = (truth.people >= 2).all(axis=1)
-    votes, people = truth.votes[kept], truth.people[kept]
-    groups = None if truth.groups is None else truth.groups[kept]
-    share = votes / people
-    found = {n: f1_by_label(s[kept], share, s[kept] * share, groups, data.generator()) for n, s in given.items()}
-    both = one_against_another(votes.astype(float), people.astype(float))
-    found["people"] = f1_by_label(share, share, both, groups, data.generator())
+    found = {name: f1_by_label(s, right, s * right, groups, data.generator()) for name, s in given.items()}
+    if both is not None:
+        found["people"] = f1_by_label(right, right, both, groups, data.generator())
     return found
+
+
+def _ranking(data: ReportData) -> "dict[str, Answers]":
+    """The systems whose answers differ from image to image."""
+    return {name: data.answers[name] for name in ("model", "zero_shot") if name in data.answers}
+
+
+def _in_sets(data: ReportData) -> bool:
+    return data.model.sets is not None and data.truth.sets is not None
 
 
 def by_votes(data: ReportData) -> bool:
@@ -117,10 +123,9 @@ def precision(data: ReportData) -> dict[str, Points]:
         return {}
     target = torch.from_numpy(right.astype(np.int64))
     found: dict[str, Points] = {}
-    for name in ("model", "zero_shot"):
-        if name in data.answers:
-            of = prepared_average_precision(data.answers[name].scores, target)
-            found[name] = over_table(of, len(target), truth.groups, data.generator(), drawn=target.numel() <= CELLS)
+    for name, answers in _ranking(data).items():
+        of = prepared_average_precision(answers.scores, target)
+        found[name] = over_table(of, len(target), truth.groups, data.generator(), drawn=target.numel() <= CELLS)
     found["prior"] = [(v, v, v) if v > 0 else None for v in right.mean(axis=0).tolist()]
     return found
 
@@ -216,18 +221,13 @@ def _alt(title: str, labels: list[str], series: dict[str, Points]) -> str:
 
 def _table(data: ReportData, found: dict[str, dict[str, Points]], common: dict[str, Points]) -> Table:
     names = {"f1": "F1 with one person" if by_votes(data) else "F1", "ap": "AP", "off": "difference"}
-    its = "in sets" if data.model.sets is not None and data.truth.sets is not None else "mean share"
-    heads = {"people": f"{data.them}: prevalence", "model": f"model: {its}"}
+    heads = {"people": f"{data.them}: prevalence", "model": f"model: {'in sets' if _in_sets(data) else 'mean share'}"}
     columns = [(heads.get(who, who), points) for who, points in common.items()]
     columns += [(f"{who}: {names[kind]}", points) for kind, systems in found.items() for who, points in systems.items()]
     columns.sort(key=lambda column: not column[0].startswith("model"))  # the model where a phone shows it
     rows = tuple((label, *(_cell(points[c]) for _, points in columns)) for c, label in enumerate(data.labels))
-    return Table(
-        "Systems and people by label" if data.them == "people" else "Systems by label",
-        ("label", *(head for head, _ in columns)),
-        rows,
-        name="systems",
-    )
+    title = "Systems and people by label" if data.them == "people" else "Systems by label"
+    return Table(title, ("label", *(head for head, _ in columns)), rows, name="systems")
 
 
 def _cell(point: Point | None) -> str:

@@ -5,9 +5,8 @@ from typing import Any
 
 from affectml.evaluation.kept_promise import from_people, held
 from affectml.report.data import ReportData
-from affectml.report.promise_table import promise_table
 from affectml.report.section import Section
-from affectml.report.tables import number
+from affectml.report.tables import number, promise_table
 
 
 def promise(data: ReportData) -> Section | None:
@@ -35,10 +34,9 @@ def in_words(made: Mapping[str, Any], column: str | None = None, *, people: bool
     sign = "at least" if risk == "recall" else "at most"
     levels = made["by_subgroup"].get(column, {}) if column is not None else {}
     against = [name for name, entry in levels.items() if risk in entry and _misses(entry[risk], risk, float(level))]
+    verdict = "these images do not speak against it"
     if _misses(found, risk, float(level)):
         verdict = "the choice of test images alone does not explain the difference"
-    else:
-        verdict = "these images do not speak against it"
     within = "" if column is None else f" within each level of {column}"
     worse = f"; {', '.join(against)}, taken alone, did worse than promised" if against else ""
     return (

@@ -19,29 +19,22 @@ def reliability(data: ReportData) -> Section | None:
     if said is None or truth.single_positive:
         return None
     people = _people(data)
-    found = {
-        label: bins(
-            said[:, c].numpy(), truth.shares[:, c], None if people is None else people[:, c], groups=truth.groups
-        )
-        for c, label in enumerate(data.labels)
-        if truth.shares[:, c].any()
-    }
+    found = {}
+    for c, label in enumerate(data.labels):
+        seen, asked = truth.shares[:, c], None if people is None else people[:, c]
+        if seen.any():
+            found[label] = bins(said[:, c].numpy(), seen, asked, groups=truth.groups)
     if not found:
         return None
     common = [data.labels[c] for c in np.argsort(-data.prevalence, kind="stable") if data.labels[c] in found]
     panels = [(label, [(b.said, b.seen, b.low, b.high) for b in found[label]]) for label in common[:SHOWN]]
     its = "rate" if truth.kind in ("rates", "sets") else "share"
-    what = {
-        "rates": "people's share",
-        "distribution": "people's share",
-        "sets": "share of images",
-        "single": "share of images",
-    }
+    what = "people's share" if truth.kind in ("rates", "distribution") else "share of images"
     alt = "Reliability by label: " + "; ".join(f"{label} {_worst(found[label])}" for label in common[:SHOWN])
     more = f" The {SHOWN} commonest of {len(found)} labels." if len(found) > SHOWN else ""
     picture = drawing(
-        f"{what[truth.kind].capitalize()} against the model's {its}",
-        plot(panels, alt, axis=(f"the model's {its}", what[truth.kind])),
+        f"{what.capitalize()} against the model's {its}",
+        plot(panels, alt, axis=(f"the model's {its}", what)),
         f"On the dashed line, {its}s mean what they say; above it, the model says too little.{more} Bands: 95 % "
         "interval of the mean in each bin.",
     )
@@ -96,12 +89,10 @@ def _sentence(found: dict[str, list[Bin]]) -> str:
         f"{off} of {len(every)} bands do not reach the line on which rates mean what they say; if all rates "
         f"did, about {max(1, round(chance))} would not by chance."
     )
-    worst = {
-        label: max(abs(b.said - b.seen) for b in each if _off(b))
-        for label, each in found.items()
-        if any(map(_off, each))
-    }
-    if off > 2 * chance + 2 and worst:
+    if off > 2 * chance + 2:
+        worst = {
+            label: max((abs(b.said - b.seen) for b in each if _off(b)), default=0) for label, each in found.items()
+        }
         label = max(worst, key=worst.__getitem__)
         out += f" The farthest off is {label}, by {number(worst[label])}."
     return out

@@ -39,37 +39,21 @@ def co_occurrence(data: ReportData) -> Section | None:
             share, lambda row, column, value: f"{data.labels[row]} with {data.labels[column]} {number(value)}"
         )
         alt = f"{words}. Of the answers with the first label, the share that has the second: {largest or 'none'}"
-        drawn.append(
-            drawing(
-                words,
-                grid(
-                    share,
-                    data.labels,
-                    data.labels,
-                    alt,
-                    hue="model" if name == "model" else "people",
-                    axis=("answers with this label", "that have this as well"),
-                ),
-            )
-        )
+        hue = "model" if name == "model" else "people"
+        axis = ("answers with this label", "that have this as well")
+        drawn.append(drawing(words, grid(share, data.labels, data.labels, alt, hue=hue, axis=axis)))
         rows = tuple(
             (label, str(int(answers[:, c].sum())), *("" if np.isnan(v) else number(float(v)) for v in share[c]))
             for c, label in enumerate(data.labels)
         )
         tables.append(Table(words, ("label", "answers", *data.labels), rows, name=name))
-    return Section(
-        "together",
-        "Which labels go together",
-        _together_sentence(data, people, alike, model),
-        drawings=tuple(drawn),
-        tables=tuple(tables),
-        notes=(
-            "The model's set stands for what a panel says, and is compared with the panel's: single answers are "
-            "smaller or larger than sets of a panel, which alone makes their shares differ.",
-        )
-        if who == SINGLE
-        else (),
+    note = (
+        "The model's set stands for what a panel says, and is compared with the panel's: single answers are smaller or "
+        "larger than sets of a panel, which alone makes their shares differ."
     )
+    notes = (note,) if who == SINGLE else ()
+    words = _together_sentence(data, people, alike, model)
+    return Section("together", "Which labels go together", words, tuple(drawn), (), tuple(tables), notes)
 
 
 def _answers(data: ReportData) -> tuple[Array | None, str]:
@@ -79,8 +63,7 @@ def _answers(data: ReportData) -> tuple[Array | None, str]:
         return None, ""
     if truth.chosen is not None and truth.asked is not None:
         return truth.chosen[truth.asked.astype(bool)], SINGLE
-    words = "the images' own sets" if truth.kind == "sets" else PANEL
-    return truth.sets, words
+    return truth.sets, "the images' own sets" if truth.kind == "sets" else PANEL
 
 
 def _largest(values: Array, say: Callable[[int, int, float], str], count: int = 5) -> str:
@@ -157,21 +140,15 @@ def confusion(data: ReportData) -> Section | None:
     else:
         return None
     names = _named(data.labels, found, theirs)
-    drawn, tables = _matrix(found, names, what, "what the model said", "The model, in images", rule, "model", "images")
-    pairs = [(drawn, tables)]
+    shown = [_matrix(found, names, what, "what the model said", "The model, in images", rule, "model", "images")]
+    words = _instead_sentence(_off(found), data.labels, len(truth.image_id), None if theirs is None else _off(theirs))
     if theirs is not None:
-        note = "One person's answer against the rest of the panel's; the answers to one image count one together."
+        what, said = f"{what}, the rest", "what one person said"
         head = "One person beside the rest of the panel, in images"
-        pairs.append(
-            _matrix(theirs, names, f"{what}, the rest", "what one person said", head, note, "people", "people")
-        )
-    return Section(
-        "instead",
-        "What was said instead of what",
-        _instead_sentence(_off(found), data.labels, len(truth.image_id), None if theirs is None else _off(theirs)),
-        drawings=tuple(picture for picture, _ in pairs),
-        tables=tuple(table for _, table in pairs),
-    )
+        note = "One person's answer against the rest of the panel's; the answers to one image count one together."
+        shown.append(_matrix(theirs, names, what, said, head, note, "people", "people"))
+    drawn, tables = zip(*shown, strict=True)
+    return Section("instead", "What was said instead of what", words, drawn, (), tables)
 
 
 def _named(labels: tuple[str, ...], *found: Array | None) -> list[tuple[int, str]]:

@@ -29,12 +29,6 @@ def split(data: ReportData) -> Section | None:
     )
     copies = [note for note in data.info.split.notes if "pixels" in note]
     words += "".join(f" {note[0].upper()}{note[1:]}." for note in copies)
-    return Section(
-        "split",
-        "Split and duplicates",
-        words,
-        (drawing(title, dots(labels, parts, alt, axis="mean share")),),
-        (),
-        (Table("Label shares by split", columns, cells),),
-        tuple(data.info.split.notes),
-    )
+    picture = drawing(title, dots(labels, parts, alt, axis="mean share"))
+    table = Table("Label shares by split", columns, cells)
+    return Section("split", "Split and duplicates", words, (picture,), (), (table,), tuple(data.info.split.notes))

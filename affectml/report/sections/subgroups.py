@@ -6,8 +6,8 @@ from typing import Any
 from affectml.evaluation.subgroups import AGREEMENT, NO_FLOOR
 from affectml.report.data import ReportData
 from affectml.report.section import Section
-from affectml.report.tables import Table, arrow, cell, number, p_value, starred
-from affectml_metrics.table import better, shown
+from affectml.report.tables import Table, arrow, cell, direction, number, p_value, starred
+from affectml_metrics.table import shown
 
 SHOWN = 5  # findings in words, and differences that are not beyond chance
 
@@ -94,21 +94,12 @@ def _levels(column: str, levels: Mapping[str, Mapping[str, Any]]) -> Table:
         "levels differ in how much people agree, so raw scores mislead: read the excess over each level's own floor, "
         "which alone is tested"
     )
-    heads = (
-        column,
-        "images",
-        *map(arrow, metrics),
-        *(f"{m}, excess {_direction(m)}" for m in over),
-        *(f"{m}, people" for m in human),
-    )
+    excess, people = (f"{m}, excess {direction(m)}" for m in over), (f"{m}, people" for m in human)
+    heads = (column, "images", *map(arrow, metrics), *excess, *people)
     return starred(Table(f"Model by {column}", heads, rows, note if over else RAW))
 
 
 RAW = "levels differ in how much people agree, and no floor is known here: a lower score is not yet a worse model"
-
-
-def _direction(metric: str) -> str:
-    return {"higher": "↑", "lower": "↓", "": ""}[better(metric)]
 
 
 def _bias(column: str, levels: Mapping[str, Mapping[str, Any]], content: Mapping[str, Any]) -> Table:

@@ -1,0 +1,59 @@
+"""What `affectml ask` and `affectml judge` are asked for: the options of the commands, and of the functions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from annotated_types import Ge
+
+from affectml._options import Help, Seed, Tau, Threads
+
+
+@dataclass(frozen=True)
+class AskConfig:
+    """What `affectml ask` was asked for.
+
+    A data set without a target has its own `taxonomy`, whose labels are asked. temperature: None leaves it to the
+    server. More than max_requests or max_megabytes makes several files.
+    """
+
+    model: Annotated[str, Help("Name that the server knows the model by.")]
+    samples: Annotated[int, Ge(1), Help("Requests for each image.")] = 1
+    target: Annotated[str | None, Help("Target whose question and labels are asked; without any, the taxonomy.")] = None
+    split: Annotated[str, Help("Images to ask about: test, val or all.")] = "test"
+    question: Annotated[str | None, Help("Question to ask.", default="what people were asked")] = None
+    temperature: Annotated[float | None, Ge(0), Help("Sampling temperature.", most=2)] = 1.0
+    image_urls: Annotated[bool, Help("Send the images' urls, not pictures.")] = False
+    side: Annotated[int, Ge(16), Help("Longer side of a picture, in pixels.")] = 768
+    json_schema: Annotated[bool, Help("Have the server enforce the answer's form; not every server can.")] = False
+    max_requests: Annotated[int, Ge(1), Help("Requests in one file.")] = 50_000
+    max_megabytes: Annotated[float, Help("Megabytes of one file.")] = 200
+    seed: Seed = 0
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """What `affectml judge` was asked for."""
+
+    name: Annotated[str, Help("What the system is called.")]
+    target: Annotated[str | None, Help("Target of the data set to judge by.")] = None
+    runs: Annotated[tuple[str, ...], Help("Run folder to stand beside it; may be given several times.", path=True)] = ()
+    shape: Annotated[str | None, Help("sets, ranked, rates or distribution.", default="what the answers look like")] = (
+        None
+    )
+    k: Annotated[int | None, Help("Of ranked lists, the first K labels are the set.", default="no sets")] = None
+    mapping: Annotated[
+        Mapping[str, str], Help("Label that a word stands for; may be given several times.", metavar="WORD=LABEL")
+    ] = field(default_factory=dict)
+    split: Annotated[str, Help("Images to judge: test, val or all.")] = "test"
+    encoder: Annotated[
+        str | None, Help("Encoder for zero-shot; embeds the images.", default="the embeddings that are there")
+    ] = None
+    image_column: Annotated[
+        str | None, Help("Column of a table that names the image.", default="found by its name")
+    ] = None
+    label_column: Annotated[str | None, Help("Column of a table with the labels.", default="found by its name")] = None
+    empty: Annotated[str | None, Help("What an empty cell is: none (no label applies) or skip.", default="skip")] = None
+    tau: Tau = 1 / 3
+    seed: Seed = 0
+    threads: Threads = None
