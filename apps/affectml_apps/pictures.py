@@ -78,13 +78,13 @@ def for_browser(path: Path) -> tuple[Path | bytes, str]:
     return _kept.get(_key(path, MAX_SIDE), lambda: _shrunk(path, MAX_SIDE, enlarge=False)), "image/webp"
 
 
-def preview(path: Path) -> str:
-    """An image as a data URI, at most PREVIEW pixels wide and high; small ones are enlarged by a whole number.
+def preview(path: Path, side: int = PREVIEW) -> str:
+    """An image as a data URI, at most `side` pixels wide and high; small ones are enlarged by a whole number.
 
     It goes over the lead's own connection: an address in Streamlit's media store would be served to anybody who
     has it. Raises BadImage.
     """
-    made = _kept.get(_key(path, PREVIEW), lambda: _shrunk(path, PREVIEW, enlarge=True))
+    made = _kept.get(_key(path, side), lambda: _shrunk(path, side, enlarge=True))
     return f"data:image/webp;base64,{b64encode(made).decode()}"
 
 

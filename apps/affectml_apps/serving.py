@@ -32,21 +32,6 @@ POLICY = (
     "object-src 'none'; base-uri 'self'"
 )
 
-LOADER = """
-export default function (component) {
-  const { parentElement, data } = component;
-  let cleanup = null;
-  let gone = false;
-  import(new URL(`${data.base}/APP/client/main.js?${data.version}`, location.origin).href).then(({ mount }) => {
-    if (!gone) cleanup = mount(parentElement, data, component);
-  });
-  return () => {
-    gone = true;
-    if (cleanup) cleanup();
-  };
-}
-"""
-
 
 class Guard:
     """Refuses calls under a foreign name or from a foreign page, and adds headers that keep others from framing us."""
@@ -148,7 +133,7 @@ def loader(app: str) -> str:
     The modules import each other, so they are fetched as files. data has `base` and `version`, see `prefixed` and
     `client_version`.
     """
-    return LOADER.replace("APP", app)
+    return (SHARED / "loader.js").read_text(encoding="utf-8").replace("APP", app)
 
 
 def hold_little() -> None:

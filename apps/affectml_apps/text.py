@@ -17,7 +17,8 @@ def in_public(error: Exception) -> str:
 def plain(text: object) -> str:
     """Text that Streamlit's Markdown shows as it is: a name or a note must not load images or hide a link.
 
-    A bare web address still becomes a link to itself. Of an error, what it says `in_public`.
+    A bare web address still becomes a link to itself. Of an error, what it says `in_public`. What means nothing to
+    Markdown stays without a backslash, which screen readers would read out in a field's name.
     """
     text = in_public(text) if isinstance(text, Exception) else text
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", str(text))
+    return re.sub(r"([!#$&*+\-:<=>@\[\\\]^_`{|}~]|(?<=\d)[.)])", r"\\\1", str(text))

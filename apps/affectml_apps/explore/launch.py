@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from affectml.cli.pages import Exploring, read_page
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import AffectmlError
@@ -15,7 +16,6 @@ from affectml.training import open_or_draw
 from affectml_annotation import AnnotationError
 from affectml_apps import serving
 from affectml_apps.explore import web
-from affectml_apps.explore.options import parse
 from affectml_apps.explore.state import Explorer
 
 PAGE = Path(__file__).parent / "page.py"
@@ -29,7 +29,7 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
     """
     from streamlit import config
 
-    options = parse(arguments)
+    options = read_page("explore", Exploring, arguments)
     serving.hold_little()
     pa.set_memory_pool(pa.system_memory_pool())  # pyarrow's own keeps what reading a large table took
 
@@ -41,9 +41,9 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
         if options.dataset is None and options.encoder is None:
             embed_dataset(data, load_encoder("affect-tiny"), say=say)
         found = open_collection(
-            data, options.runs, target=options.target, encoder=options.encoder, db=options.db, say=say
+            data, options.run, target=options.target, encoder=options.encoder, db=options.db, say=say
         )
-        alone = serving.only_here(options.hosts)
+        alone = serving.only_here(options.allow_host)
         if not alone:
             say(
                 "others can reach this page, and it asks nobody to sign in: whoever does sees all images and answers, "
@@ -55,6 +55,6 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
     serving.give_back_memory()
     return PAGE, {
         "routes": web.make_routes(config.get_option("server.baseUrlPath")),
-        "middleware": serving.make_middleware(options.hosts),
+        "middleware": serving.make_middleware(options.allow_host),
         "lifespan": web.make_lifespan(explorer),
     }

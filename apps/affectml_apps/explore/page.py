@@ -28,25 +28,6 @@ BARS = 40  # of a histogram, at most
 MAX_UPLOAD = 60  # MB
 UPLOAD_SIDE = 2048  # pixels
 UPLOADS = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif"]
-# Streamlit's header and paddings, as the component's height is reckoned from them; on small screens they give way.
-STYLE = """<style>
-.stMainBlockContainer {--top: 3rem; --bottom: 0.75rem; padding: var(--top) 1.25rem var(--bottom)}
-.stAppHeader {height: 3rem; min-height: 3rem}
-.stSlider * {color: inherit} /* the theme's own blue is too dark for a dark page */
-.bars {display: flex; align-items: flex-end; gap: 1px; height: 2rem; margin-inline: 6px}
-.bars i {flex: 1 1 0; background: currentColor; opacity: 0.25}
-.bars .in {opacity: 0.8}
-[data-testid=stSidebarHeader] {height: 2.5rem; margin: 0}
-[data-testid=stSidebarCollapseButton] {visibility: visible} /* a finger does not hover over it */
-[data-testid=stSidebarUserContent] [data-testid=stVerticalBlock] {gap: 0.6rem}
-@media (max-width: 900px) {.stMainBlockContainer {padding-inline: 0.6rem}}
-@media (max-width: 760px), (max-height: 500px) { /* the header lies over the page's own */
-.stMainBlockContainer {--top: 0.25rem; --bottom: 0.4rem}
-.stAppHeader {background: none}
-.stAppHeader, .stAppHeader * {pointer-events: none}
-.stAppHeader button, .stAppHeader button * {pointer-events: auto}
-}
-</style>"""
 # Drawn here: a ":material/..." icon would be fetched from abroad by every page.
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><g fill="#2f6fc4"><circle cx="9" cy="10" r="4"/>'
@@ -57,7 +38,7 @@ ICON = (
 def run() -> None:
     """Draw the page."""
     st.set_page_config(page_title="Explore", page_icon=ICON, layout="wide")
-    st.html(STYLE)
+    st.html(CLIENT / "page.css")
     explorer, view = current(), read_view()
     with st.sidebar:
         draw_filters(explorer, view)
@@ -88,14 +69,19 @@ def read_view() -> View:
 
 def change(**parts: object) -> None:
     """Change the view, and the address with it."""
+    if view := told(lambda: st.session_state["view"].but(**parts)):
+        st.session_state["view"] = view
+        st.query_params.from_dict(view.to_query())
+
+
+def told(make: Callable[[], View]) -> View | None:
+    """A view that somebody asks for; None where there is none such, and the problem is shown."""
     st.session_state["changed"] = True
     try:
-        view = st.session_state["view"].but(**parts)
+        return make()
     except BadInput as error:
         st.session_state["problem"] = str(error)
-        return
-    st.session_state["view"] = view
-    st.query_params.from_dict(view.to_query())
+        return None
 
 
 def on_wish() -> None:
@@ -105,11 +91,8 @@ def on_wish() -> None:
         return
     st.session_state["seen"] = wish.get("id")
     given = {name: value for name, value in wish.items() if isinstance(value, str)}
-    st.session_state["changed"] = True
-    try:
-        asked = View.from_query(given)
-    except BadInput as error:
-        st.session_state["problem"] = str(error)
+    asked = told(lambda: View.from_query(given))
+    if asked is None:
         return
     own = ("colour", "order", "descending", "lasso", "image", "text", "like", "rates", "of")
     filters = {each.column: each for each in st.session_state["view"].filters}
@@ -134,12 +117,8 @@ def draw_filters(explorer: Explorer, view: View) -> None:
     if problem := st.session_state.pop("problem", None):
         st.error(plain(problem))
     st.subheader("Filters")
-    st.text_input(
-        "Id or file",
-        placeholder="A part of it",
-        max_chars=200,
-        **controlled("name of images", view.name, lambda text: change(name=text.strip())),
-    )
+    named = controlled("name of images", view.name, lambda text: change(name=text.strip()))
+    st.text_input("Id or file", placeholder="A part of it", max_chars=200, **named)
     columns = explorer.found.columns
     used = {each.column for each in view.filters}
     free = [name for name in columns if name not in used]
@@ -147,26 +126,18 @@ def draw_filters(explorer: Explorer, view: View) -> None:
     def add(name: str) -> None:
         change(filters=(*st.session_state["view"].filters, Filter(name)))
 
-    st.selectbox(
-        "Add a filter",
-        free,
-        format_func=lambda name: title_of(columns[name]),
-        placeholder="Choose what to filter by",
-        **controlled("add", None, add, free),
-    )
+    def title(name: str) -> str:
+        return title_of(columns[name])
+
+    added = controlled("add", None, add, free)
+    st.selectbox("Add a filter", free, format_func=title, placeholder="Choose what to filter by", **added)
     for place, each in enumerate(view.filters):
         column = columns.get(each.column)
         name = each.column if column is None else title_of(column)
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
             st.text(name)
-            st.button(
-                "Remove",
-                key=f"remove {place}",
-                on_click=put_filter,
-                args=(each, None),
-                type="tertiary",
-                width="content",
-            )
+            key = f"remove {place}"
+            st.button("Remove", key, on_click=put_filter, args=(each, None), type="tertiary", width="content")
         if column is None:
             st.error(f"no column {plain(each.column)}")
         else:
@@ -198,15 +169,9 @@ def draw_range(each: Filter, column: Column) -> None:
         first, last = (round(float(end), 6) for end in chosen)
         put_filter(each, Filter(each.column, None if first <= low else first, None if last >= high else last))
 
-    st.slider(
-        plain(title_of(column)),
-        low,
-        high,
-        step=float(step),
-        format="%d" if whole else None,
-        label_visibility="collapsed",
-        **controlled(f"filter {each.column}", (ends[0], ends[1]), act),
-    )
+    title, written = plain(title_of(column)), "%d" if whole else None
+    chosen = controlled(f"filter {each.column}", (ends[0], ends[1]), act)
+    st.slider(title, low, high, step=float(step), format=written, label_visibility="collapsed", **chosen)
 
 
 def _draw_bars(known: NDArray[np.float32], low: float, high: float, each: Filter, whole: bool) -> None:
@@ -228,29 +193,24 @@ def _draw_bars(known: NDArray[np.float32], low: float, high: float, each: Filter
 
 def draw_levels(each: Filter, column: Column) -> None:
     """A choice of levels, or of many a part of their text; none means: where it is known."""
+    title, key = plain(title_of(column)), f"filter {each.column}"
     if each.has or len(column.levels) > MOST_CHOICES:
-        st.text_input(
-            plain(title_of(column)),
-            placeholder="A part of the text",
-            label_visibility="collapsed",
-            **controlled(
-                f"filter {each.column}", each.has, lambda text: put_filter(each, Filter(each.column, has=text.strip()))
-            ),
-        )
+
+        def keep(text: str) -> None:
+            put_filter(each, Filter(each.column, has=text.strip()))
+
+        part = controlled(key, each.has, keep)
+        st.text_input(title, placeholder="A part of the text", label_visibility="collapsed", **part)
         return
     there = [level for level in each.levels if level in column.levels]
 
     def act(levels: list[str]) -> None:
         put_filter(each, Filter(each.column, levels=tuple(levels)))
 
-    taxonomy = current().found.taxonomy
+    taxonomy, chosen = current().found.taxonomy, controlled(key, there, act)
+    show = str if taxonomy is None else taxonomy.display
     st.multiselect(
-        plain(title_of(column)),
-        column.levels,
-        format_func=str if taxonomy is None else taxonomy.display,
-        placeholder="Any that is known",
-        label_visibility="collapsed",
-        **controlled(f"filter {each.column}", there, act),
+        title, column.levels, format_func=show, placeholder="Any that is known", label_visibility="collapsed", **chosen
     )
 
 

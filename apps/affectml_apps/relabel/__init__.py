@@ -14,6 +14,7 @@
     verify.py       "is this label reasonable for this image?" as a task of its own
     web.py          the routes
     pages/          what Streamlit draws
+    study/          what it draws of a study, from the door to the code
     client/         the page's own part in the browser: plain ES modules and a stylesheet
 
 The browser owns the selection, the clock and a queue of images; answers travel by a route beside Streamlit's own,

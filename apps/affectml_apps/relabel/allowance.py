@@ -39,9 +39,6 @@ class Allowance:
                 return max(1, math.ceil((need - left) / self.per_second))
             self._left[who] = left - max(need, 0), now
             if len(self._left) > FORGET_ABOVE:
-                self._left = {name: kept for name, kept in self._left.items() if not self._full(kept, now)}
+                after = {name: left + (now - at) * self.per_second for name, (left, at) in self._left.items()}
+                self._left = {name: kept for name, kept in self._left.items() if after[name] < self.burst}
             return 0
-
-    def _full(self, kept: tuple[float, float], now: float) -> bool:
-        left, at = kept
-        return left + (now - at) * self.per_second >= self.burst

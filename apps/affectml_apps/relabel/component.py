@@ -1,6 +1,6 @@
 """The labelling page's component: what Streamlit mounts, and what it tells the browser at the start."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,41 +15,48 @@ from affectml_apps.serving import client_version, loader, prefixed
 CLIENT = Path(__file__).parent / "client"
 
 
-def mount(task: LabelTask, who: str, round_number: int, *, base: str) -> None:
-    """Show the labelling component for this person and round."""
-    _renderer()(
-        key=f"relabel-{round_number}",
-        data=start_data(task, who, round_number, base=base),
-    )
+def mount(task: LabelTask, who: str, round_number: int, *, base: str, study: Mapping[str, Any] | None = None) -> None:
+    """Show the labelling component for this person and round. study: as `start_data` takes it.
 
-
-def _renderer() -> Any:
+    The page is drawn anew where a participant's visit has moved on.
+    """
     css = (CLIENT / "relabel.css").read_text(encoding="utf-8")
-    return st.components.v2.component(
+    render = st.components.v2.component(
         "affectml-relabel", html='<div class="mount"></div>', css=css, js=loader("relabel")
     )
+    place = f"relabel-{study['phase']}" if study else f"relabel-{round_number}"
+    data = start_data(task, who, round_number, base=base, study=study)
+    render(key=place, data=data, on_moved_change=lambda: None)
 
 
-def start_data(task: LabelTask, who: str, round_number: int, *, base: str) -> dict[str, Any]:
-    """All that the browser needs to begin: who, what is asked, the labels in this person's order. No image yet."""
+def start_data(
+    task: LabelTask, who: str, round_number: int, *, base: str, study: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """All that the browser needs to begin: who, what is asked, the labels in this person's order. No image yet.
+
+    study: a participant's phase, instructions (HTML) and breaks (minutes).
+    """
     preferences = task.preferences
+    practice = study is not None and study["phase"] == "practice"  # whose tries must not be sent as answers
     order = task.store.chip_order(who)
     return {
         "base": prefixed(base),
-        "identity": f"{task.secret[:8]}:{who}",
+        "identity": f"{task.secret[:8]}:{who}{':practice' if practice else ''}",
         "version": client_version(CLIENT),
         "token": make_token(task.secret, who),
         "round": round_number,
         "labels": chips(order, task.taxonomy, preferences, grouped=not task.verifying),
         "task": {
             "question": task.settings.question,
-            "instructions": preferences.instructions,
-            "finished": "Nothing is left for you in this round. Thank you.",
+            "instructions": "" if study else preferences.instructions,
+            "finished": "" if study else "Nothing is left for you in this round. Thank you.",
         },
+        "study": study,
         "settings": {
             "blur": preferences.blur,
             "minView": preferences.min_view_seconds,
-            "breakMinutes": preferences.break_minutes,
+            "breakMinutes": study["breaks"] if study else preferences.break_minutes,
+            "practice": practice,
             "intensity": preferences.intensity and not task.verifying,
             "valenceArousal": preferences.valence_arousal and not task.verifying,
             "blindFirst": preferences.blind_first,

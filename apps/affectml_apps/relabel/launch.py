@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from starlette.middleware import Middleware
 
 from affectml.errors import AffectmlError, MissingExtra
 from affectml_annotation import AnnotationError
@@ -16,6 +17,7 @@ from affectml_apps.relabel import web
 from affectml_apps.relabel.identity import clean_name
 from affectml_apps.relabel.options import parse
 from affectml_apps.relabel.pages.who import sign_in_configured
+from affectml_apps.relabel.study.entrance import Entrance
 from affectml_apps.relabel.task import open_task
 
 PAGE = Path(__file__).parent / "pages" / "main.py"
@@ -38,13 +40,15 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
     except (AffectmlError, AnnotationError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     serving.give_back_memory()
-    task.only_here = serving.only_here(options.hosts)
+    task.only_here = serving.only_here(options.allow_host)
     if options.images is not None and task.only_here and not sign_in_configured():
         task.begin_as(_own_name())
         print(f"labelling as {task.starter}; under another name: open the page with ?who=NAME", flush=True)
+    base = config.get_option("server.baseUrlPath")
+    entrance = [] if task.study is None else [Middleware(Entrance, task=task, base=base)]
     return PAGE, {
-        "routes": web.make_routes(config.get_option("server.baseUrlPath")),
-        "middleware": serving.make_middleware(options.hosts),
+        "routes": web.make_routes(base),
+        "middleware": [*serving.make_middleware(options.allow_host), *entrance],
         "lifespan": web.make_lifespan(task),
     }
 

@@ -5,13 +5,15 @@ import io
 import re
 import tempfile
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from affectml_annotation import Anchoring, StoreError, UnknownLabel, aggregate, anchoring, encode, write_judgements
+from affectml_annotation import Anchoring, StoreError, aggregate, anchoring, encode, write_judgements
+from affectml_annotation.errors import check_labels
 from affectml_annotation.exchange.files import spreadsheet_cell
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import queries
@@ -35,13 +37,11 @@ def label_confusion(judgements: pd.DataFrame, labels: Sequence[str]) -> pd.DataF
     n = np.bincount(panel.image, minlength=images)
     pairs_in_all = int((n * (n - 1)).sum())
     rows = []
-    for a in range(len(labels)):
-        for b in range(a + 1, len(labels)):
-            only_a = np.bincount(panel.image, weights=chosen[:, a] * (1 - chosen[:, b]), minlength=images)
-            only_b = np.bincount(panel.image, weights=chosen[:, b] * (1 - chosen[:, a]), minlength=images)
-            pairs = 2 * int((only_a * only_b).sum())
-            if pairs:
-                rows.append((labels[a], labels[b], pairs, pairs / pairs_in_all))
+    for a, b in combinations(range(len(labels)), 2):
+        only_a = np.bincount(panel.image, weights=chosen[:, a] * (1 - chosen[:, b]), minlength=images)
+        only_b = np.bincount(panel.image, weights=chosen[:, b] * (1 - chosen[:, a]), minlength=images)
+        if pairs := 2 * int((only_a * only_b).sum()):
+            rows.append((labels[a], labels[b], pairs, pairs / pairs_in_all))
     table = pd.DataFrame(rows, columns=["label", "instead", "pairs", "share"])
     return table.sort_values("pairs", ascending=False, kind="stable", ignore_index=True)
 
@@ -59,31 +59,49 @@ def drift(judgements: pd.DataFrame, labels: Sequence[str], *, block: int = 50) -
         for number in range(count):
             part = mine.iloc[number * block : (number + 1) * block if number < count - 1 else None]
             sets = [set(given) for given in part["labels"]]
-            row: dict[str, object] = {
-                "annotator_id": who,
-                "block": number + 1,
-                "answers": len(part),
-                "seconds": float(part["seconds"].median()),
-                "labels_per_answer": float(np.mean([len(given) for given in sets])),
-                "none": float((part["kind"] == "none").mean()),
-            }
-            row |= {f"use:{label}": float(np.mean([label in given for given in sets])) for label in labels}
-            rows.append(row)
+            size, none = np.mean([len(given) for given in sets]), (part["kind"] == "none").mean()
+            use = [np.mean([label in given for given in sets]) for label in labels]
+            rows.append((who, number + 1, len(part), part["seconds"].median(), size, none, *use))
     columns = ["annotator_id", "block", "answers", "seconds", "labels_per_answer", "none"]
     return pd.DataFrame(rows, columns=[*columns, *(f"use:{label}" for label in labels)])
 
 
-def with_intervals(by_label: pd.DataFrame) -> pd.DataFrame:
-    """`label_agreement`'s table for reading: each coefficient with its interval in one column."""
+def pace(judgements: pd.DataFrame) -> pd.DataFrame:
+    """How many answers came in each hour (UTC), or in each day where all of them span more than two days.
+
+    Columns: day or hour, its first moment; answers. Rows without any, and answers of no known time, are left out.
+    """
+    at = judgements["at"].dropna()
+    unit = "day" if at.max() - at.min() > pd.Timedelta(days=2) else "hour"
+    counted = at.dt.floor({"day": "D", "hour": "h"}[unit]).value_counts().sort_index()
+    return pd.DataFrame({unit: counted.index, "answers": counted.to_numpy()})
+
+
+def label_use(report: pd.DataFrame, most: int) -> pd.DataFrame:
+    """`annotator_report`'s shares of at most so many labels, those used most: columns annotator_id, label, share."""
+    use = report.filter(regex="^use:")
+    kept = list(use.columns[use.mean().rank(method="first", ascending=False) <= most])
+    rows = report.melt("annotator_id", kept, "label", "share")
+    return rows.assign(label=rows["label"].str.removeprefix("use:"))
+
+
+def changed_most(changes: pd.DataFrame, people: int) -> pd.DataFrame:
+    """The rows of `drift` of at most so many: whose seconds changed most from their first block to their last."""
+    told = changes.groupby("annotator_id", sort=False)["seconds"].agg(["first", "last"])
+    change = (told["last"] - told["first"]).abs().sort_values(ascending=False, kind="stable")
+    return changes[changes["annotator_id"].isin(change.index[:people])]
+
+
+def with_intervals(content: pd.DataFrame) -> pd.DataFrame:
+    """A table for reading: each figure NAME that has NAME_low and NAME_high with these in one column."""
 
     def text(row: Mapping[Hashable, Any], name: str) -> str:
         value = row[name]
         return "–" if value != value else f"{value:.2f} [{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]"
 
-    shown = by_label[["label", "answers", "prevalence"]].copy()
-    for name in ("alpha", "ac1"):
-        shown[name] = [text(row, name) for row in by_label.to_dict("records")]
-    return shown
+    told = [name for name in content.columns if f"{name}_low" in content]
+    shown = content.drop(columns=[f"{name}_{end}" for name in told for end in ("low", "high")])
+    return shown.assign(**{name: [text(row, name) for row in content.to_dict("records")] for name in told})
 
 
 def most_disputed(judgements: pd.DataFrame, labels: Sequence[str], limit: int) -> pd.DataFrame:
@@ -147,9 +165,8 @@ def measure_anchoring(task: LabelTask, *, bootstrap: int = 1000) -> Anchoring | 
     second = queries.second_round(task.store, 1)
     if second is None or not task.suggestions:
         return None
-    return anchoring(
-        task.store.judgements(), task.settings.labels, task.suggestions, first=1, second=second, bootstrap=bootstrap
-    )
+    said = task.store.judgements()
+    return anchoring(said, task.settings.labels, task.suggestions, second=second, bootstrap=bootstrap)
 
 
 def set_blind_first(task: LabelTask, on: bool) -> None:
@@ -178,15 +195,17 @@ def read_names(text: str) -> list[str]:
     return list(dict.fromkeys(name for line in text.splitlines() for part in line.split(",") if (name := part.strip())))
 
 
+def _lines(text: str) -> list[tuple[int, str]]:
+    """The lines that hold something, with their numbers."""
+    return [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+
 def read_definitions(text: str, labels: Sequence[str]) -> dict[str, str]:
     """Label definitions from lines `label: what is meant`; UnknownLabel names a line's label that is none."""
     found = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
+    for number, line in _lines(text):
         label, colon, meaning = (part.strip() for part in line.partition(":"))
-        if label not in labels:
-            raise UnknownLabel.named(label, labels, f"definitions, line {number}")
+        check_labels([label], labels, f"definitions, line {number}")
         if not colon or not meaning:
             raise StoreError(f"definitions, line {number}: expected `{label}: what is meant`")
         found[label] = meaning
@@ -201,9 +220,7 @@ def write_definitions(definitions: Mapping[str, str]) -> str:
 def read_checks(text: str) -> pd.DataFrame:
     """Attention checks from lines `image; accepted, labels; forbidden, labels` (either list may be empty)."""
     rows = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
+    for number, line in _lines(text):
         parts = [part.strip() for part in line.split(";")]
         if len(parts) != 3 or not parts[0]:
             raise StoreError(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from affectml_annotation import Answer
-from affectml_annotation.judgements import storable
+from affectml_annotation.judgements import ANSWERS, storable
 from affectml_apps.relabel.items import ticket
 from affectml_apps.relabel.task import LabelTask
 
@@ -85,15 +85,7 @@ def id_of(raw: object) -> str | None:
 
 def read_answer(task: LabelTask, who: str, raw: object) -> Answer:
     """An answer from a browser's plain values; BadMessage says what is wrong with it."""
-    if (why := _unstorable(raw, "")) is not None:
-        raise BadMessage(why)
-    if not isinstance(raw, Mapping):
-        raise BadMessage(f"an answer: expected an object, but received {type(raw).__name__}")
-    event_id = id_of(raw)
-    if event_id is None:
-        raise BadMessage(
-            f"id: expected 1 to 64 letters, digits, '.', '_', ':' or '-', but received {_short(raw, 'id')}"
-        )
+    raw, event_id = _with_id(raw)
     image, kind = _text(raw, "image", 400), _text(raw, "kind", 40)
     round_number = whole(raw, "round", 1, 10_000, missing=1)
     if not _same(raw.get("ticket"), ticket(task.secret, who, image, round_number)):
@@ -122,6 +114,29 @@ def read_answer(task: LabelTask, who: str, raw: object) -> Answer:
         note=_note(raw),
         context=context,
     )
+
+
+def read_try(raw: object) -> tuple[str, str, tuple[str, ...] | None, int]:
+    """A try at a practice image: its id, the image, the labels (None where no set was given), the tries shown as left.
+
+    BadMessage says what is wrong with it.
+    """
+    raw, event_id = _with_id(raw)
+    labels = _labels(raw) if _text(raw, "kind", 40) in ANSWERS else None
+    return event_id, _text(raw, "image", 400), labels, whole(raw, "base_revision", 0, 100, missing=0)
+
+
+def _with_id(raw: object) -> tuple[Mapping[str, Any], str]:
+    if (why := _unstorable(raw, "")) is not None:
+        raise BadMessage(why)
+    if not isinstance(raw, Mapping):
+        raise BadMessage(f"an answer: expected an object, but received {type(raw).__name__}")
+    event_id = id_of(raw)
+    if event_id is None:
+        raise BadMessage(
+            f"id: expected 1 to 64 letters, digits, '.', '_', ':' or '-', but received {_short(raw, 'id')}"
+        )
+    return raw, event_id
 
 
 def _shallow(text: str) -> str:

@@ -2,14 +2,12 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from difflib import get_close_matches
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
-
-import sqlalchemy as sa
 
 from affectml_annotation import LabelStore, StoreError
 from affectml_annotation.store.schema import setting
+from affectml_annotation.store.settings import check_names, read_setting, write_setting
 from affectml_annotation.store.setup import PREFERENCES as KEY
 
 SECRET = "relabel-secret"
@@ -58,27 +56,20 @@ class Preferences:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preferences":
         """Read what `asdict` gave; an unknown name is an error that names the nearest one."""
-        known = [entry.name for entry in fields(cls)]
-        for name in values:
-            if name not in known:
-                near = get_close_matches(name, known, n=1)
-                raise StoreError(f"no preference {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        check_names(values, cls, "preference")
         return cls(**values)
 
 
 def read_preferences(store: LabelStore) -> Preferences:
     """The task's preferences; the defaults where nobody chose any."""
-    with store.database.read() as connection:
-        value = connection.scalar(sa.select(setting.c.value).where(setting.c.key == KEY))
+    value = store.database.reading(read_setting, KEY)
     return Preferences() if value is None else Preferences.from_dict(value)
 
 
 def change_preferences(store: LabelStore, **changes: Any) -> Preferences:
     """Change some preferences and return all of them."""
     fresh = replace(read_preferences(store), **changes)
-    with store.database.write() as connection:
-        connection.execute(setting.delete().where(setting.c.key == KEY))
-        connection.execute(setting.insert().values(key=KEY, value=asdict(fresh)))
+    store.database.writing(write_setting, KEY, asdict(fresh))
     return fresh
 
 
@@ -88,8 +79,8 @@ def read_secret(store: LabelStore) -> str:
     It lives in the database, so that a browser's token outlives a restart and holds on every server of the task.
     """
     with store.database.write() as connection:
-        value = connection.scalar(sa.select(setting.c.value).where(setting.c.key == SECRET))
+        value = read_setting(connection, SECRET)
         if value is None:
             value = secrets.token_hex(32)
-            connection.execute(setting.insert().values(key=SECRET, value=value))
+            connection.execute(setting.insert().values(key=SECRET, value=value))  # of two servers one makes it
     return str(value)

@@ -1,10 +1,12 @@
 """The few questions to the store's tables that LabelStore does not answer by itself. All only read."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from affectml_annotation import LabelStore
+from affectml_annotation.store.claims import given_to, round_of
 from affectml_annotation.store.schema import annotator, answer, assignment, event, image, round_, slot
 
 
@@ -28,85 +30,68 @@ def person(store: LabelStore, who: str) -> Person | None:
 
 def names(store: LabelStore) -> list[str]:
     """Everybody's name, in the order in which they were invited."""
-    with store.database.read() as connection:
-        return list(connection.scalars(sa.select(annotator.c.annotator_id).order_by(annotator.c.number)))
+    return list(store.database.table(sa.select(annotator.c.annotator_id).order_by(annotator.c.number))["annotator_id"])
+
+
+def _given(column: sa.Column[Any], who: str, image_id: str) -> sa.Select[Any]:
+    """A column of an image and of this person's assignments of it."""
+    of_image = sa.select(column).select_from(assignment.join(image, image.c.position == assignment.c.position))
+    return of_image.where(image.c.image_id == image_id, assignment.c.annotator_id == who)
 
 
 def assigned_file(store: LabelStore, who: str, image_id: str) -> str | None:
     """The file of an image that was given to this person in any round; None for every other image."""
-    with store.database.read() as connection:
-        return connection.scalar(
-            sa.select(image.c.file)
-            .join(assignment, assignment.c.position == image.c.position)
-            .where(image.c.image_id == image_id, assignment.c.annotator_id == who)
-            .limit(1)
-        )
+    file: str | None = store.database.scalar(_given(image.c.file, who, image_id).limit(1))
+    return file
+
+
+def file_of(store: LabelStore, image_id: str) -> str | None:
+    """The file of an image of the task; None for one that it has not, and for one without."""
+    file: str | None = store.database.scalar(sa.select(image.c.file).where(image.c.image_id == image_id))
+    return file
 
 
 def is_assigned(store: LabelStore, who: str, image_id: str, round_number: int) -> bool:
     """Whether this person was given this image in this round."""
-    with store.database.read() as connection:
-        query = (
-            sa.select(assignment.c.place)
-            .join(image, image.c.position == assignment.c.position)
-            .where(
-                image.c.image_id == image_id,
-                assignment.c.annotator_id == who,
-                assignment.c.round == round_number,
-            )
-        )
-        return connection.scalar(query) is not None
+    query = _given(assignment.c.place, who, image_id).where(assignment.c.round == round_number)
+    return store.database.scalar(query) is not None
 
 
 def answered_count(store: LabelStore, who: str, rounds: list[int]) -> int:
     """How many images this person has answered in these rounds."""
-    with store.database.read() as connection:
-        query = sa.select(sa.func.count()).where(answer.c.annotator_id == who, answer.c.round.in_(rounds))
-        return int(connection.scalar(query) or 0)
+    query = sa.select(sa.func.count()).where(answer.c.annotator_id == who, answer.c.round.in_(rounds))
+    return int(store.database.scalar(query))
 
 
 def left_for(store: LabelStore, who: str, round_number: int) -> int:
     """How many images of this round this person could still be given: unanswered by them, with a place left or held."""
     mine = assignment.alias()
+    theirs = sa.and_(mine.c.annotator_id == who, mine.c.round == slot.c.round, mine.c.position == slot.c.position)
     query = (
         sa.select(sa.func.count())
         .select_from(slot)
-        .outerjoin(
-            mine,
-            sa.and_(mine.c.annotator_id == who, mine.c.round == slot.c.round, mine.c.position == slot.c.position),
-        )
+        .outerjoin(mine, theirs)
         .where(
             slot.c.round == round_number,
             mine.c.answered_at.is_(None),
             sa.or_(slot.c.taken < slot.c.wanted, mine.c.holds_slot),
         )
     )
-    with store.database.read() as connection:
-        return int(connection.scalar(query) or 0)
+    return int(store.database.scalar(query))
 
 
 def own_answer(store: LabelStore, who: str, image_id: str, round_number: int) -> tuple[str, list[str]] | None:
     """This person's current answer: its kind and labels."""
+    mine = (answer.c.annotator_id == who, answer.c.image_id == image_id, answer.c.round == round_number)
+    query = sa.select(event.c.kind, event.c.labels).join(answer, answer.c.event_id == event.c.event_id).where(*mine)
     with store.database.read() as connection:
-        row = connection.execute(
-            sa.select(event.c.kind, event.c.labels)
-            .join(answer, answer.c.event_id == event.c.event_id)
-            .where(
-                answer.c.annotator_id == who,
-                answer.c.image_id == image_id,
-                answer.c.round == round_number,
-            )
-        ).one_or_none()
+        row = connection.execute(query).one_or_none()
     return None if row is None else (row.kind, list(row.labels))
 
 
 def second_round(store: LabelStore, of: int) -> int | None:
     """The round that holds second looks at round `of`, if one is open."""
-    with store.database.read() as connection:
-        number = connection.scalar(
-            sa.select(sa.func.min(round_.c.number)).where(round_.c.purpose == "second", round_.c.of == of)
-        )
-    return None if number is None else int(number)
+    return store.database.reading(round_of, "second", of)
 
 
 def awaiting_second_look(store: LabelStore, who: str, of: int, second: int, limit: int) -> list[str]:
@@ -114,23 +99,14 @@ def awaiting_second_look(store: LabelStore, who: str, of: int, second: int, limi
 
     Newest first. Only what was an answer (labels or none) to an ordinary image: checks and repeats stay out.
     """
-    again = sa.select(assignment.c.position).where(
-        assignment.c.annotator_id == who, assignment.c.round == second, assignment.c.answered_at.is_not(None)
-    )
+    again = sa.select(assignment.c.position).where(*given_to(who, second), assignment.c.answered_at.is_not(None))
     opened = sa.select(round_.c.opened_at).where(round_.c.number == second).scalar_subquery()
     query = (
         sa.select(image.c.image_id)
         .select_from(answer)
         .join(event, event.c.event_id == answer.c.event_id)
         .join(image, image.c.image_id == answer.c.image_id)
-        .join(
-            assignment,
-            sa.and_(
-                assignment.c.annotator_id == who,
-                assignment.c.round == of,
-                assignment.c.position == image.c.position,
-            ),
-        )
+        .join(assignment, sa.and_(*given_to(who, of), assignment.c.position == image.c.position))
         .where(
             answer.c.annotator_id == who,
             answer.c.round == of,
@@ -142,8 +118,7 @@ def awaiting_second_look(store: LabelStore, who: str, of: int, second: int, limi
         .order_by(event.c.number.desc())
         .limit(limit)
     )
-    with store.database.read() as connection:
-        return list(connection.scalars(query))
+    return list(store.database.table(query)["image_id"])
 
 
 def further_rounds(store: LabelStore, who: str, *, inline_second: bool) -> list[tuple[int, str, int]]:
@@ -153,21 +128,17 @@ def further_rounds(store: LabelStore, who: str, *, inline_second: bool) -> list[
     """
     names = {"discussion": "Second round", "second": "Second looks"}
     first, again = answer.alias(), answer.alias()
+
+    def looked_at(look: sa.FromClause, number: sa.Column[Any]) -> sa.ColumnElement[bool]:
+        return sa.and_(look.c.annotator_id == who, look.c.round == number, look.c.image_id == image.c.image_id)
+
     query = (
         sa.select(round_.c.number, round_.c.purpose, sa.func.count())
         .select_from(round_)
         .join(slot, sa.and_(slot.c.round == round_.c.number, slot.c.wanted > 0))
         .join(image, image.c.position == slot.c.position)
-        .join(
-            first,
-            sa.and_(first.c.annotator_id == who, first.c.round == round_.c.of, first.c.image_id == image.c.image_id),
-        )
-        .outerjoin(
-            again,
-            sa.and_(
-                again.c.annotator_id == who, again.c.round == round_.c.number, again.c.image_id == image.c.image_id
-            ),
-        )
+        .join(first, looked_at(first, round_.c.of))
+        .outerjoin(again, looked_at(again, round_.c.number))
         .where(round_.c.purpose.in_(names if not inline_second else ["discussion"]), again.c.image_id.is_(None))
         .group_by(round_.c.number, round_.c.purpose)
         .order_by(round_.c.number)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.exc import DataError, IntegrityError
 
 from affectml_annotation import Answer, Claim, DatabaseFailed, Receipt, StoreError
+from affectml_annotation.store.claims import round_of
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.items import item_of, past_items
 from affectml_apps.relabel.messages import BadMessage, answers_of, id_of, read_answer, whole
@@ -37,21 +38,27 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
     is wrong, answers are taken all the same: `problem` says what it is.
     """
     message, given = answers_of(message)
-    with task.one_at_a_time(who):
+    with task.locks[who]:
         check_person(task, who)
         second = queries.second_round(task.store, 1) if task.preferences.blind_first else None
-        receipts = _take(task, who, given, second)
-        try:
-            reply = _next(task, who, message, second)
-        except (BadMessage, StoreError) as error:
-            if not given or isinstance(error, DatabaseFailed):  # then the answers come again, and do no harm
-                raise
-            reply = {"items": [], "done": queries.answered_count(task.store, who, [1]), "problem": str(error)}
-        return {"receipts": receipts, "now": time.time(), **reply}
+        receipts = take(task, who, given, second)
+        reply = next_images(task, who, message, given, second)
+        return {"receipts": receipts, "now": time.time(), **reply}  # after the claims: `leaving` gives back those
+
+
+def next_images(
+    task: LabelTask, who: str, message: Mapping[str, Any], given: Sequence[object], second: int | None
+) -> dict[str, Any]:
+    """The next images, and how far this person and the team are; what was wrong with asking for them beside answers."""
+    try:
+        return _next(task, who, message, second)
+    except (BadMessage, StoreError) as error:
+        if not given or isinstance(error, DatabaseFailed):  # then the answers come again, and do no harm
+            raise
+        return {"items": [], "done": queries.answered_count(task.store, who, [1]), "problem": str(error)}
 
 
 def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | None) -> dict[str, Any]:
-    """The next images, and how far this person and the team are."""
     if isinstance(leaving := message.get("leaving"), int | float):
         task.store.give_back(who, max(0, min(leaving, time.time())))
         return {"items": []}
@@ -85,7 +92,7 @@ def check_person(task: LabelTask, who: str) -> None:
         raise NotAllowed("the lead has closed your entry to this task; your answers so far are kept")
 
 
-def _take(task: LabelTask, who: str, given: Sequence[object], second: int | None) -> list[dict[str, Any]]:
+def take(task: LabelTask, who: str, given: Sequence[object], second: int | None) -> list[dict[str, Any]]:
     """Receipts in the order of the answers."""
     receipts: dict[int, Receipt] = {}
     answers: dict[int, Answer] = {}
@@ -130,15 +137,11 @@ def _second_looks(task: LabelTask, who: str, second: int) -> list[Claim]:
 
 
 def _rounds(task: LabelTask, round_number: int) -> list[int]:
-    rounds = task.store.rounds()
-    repeats = rounds[(rounds["purpose"] == "repeat") & (rounds["of"] == round_number)]
-    return [round_number, *(int(number) for number in repeats["round"])]
+    repeats = task.store.database.reading(round_of, "repeat", round_number)
+    return [round_number] if repeats is None else [round_number, repeats]
 
 
 def _team(task: LabelTask, round_number: int) -> dict[str, Any]:
     progress = task.progress(round_number)
     left = progress.seconds_left
     return {"answered": progress.answered, "wanted": progress.wanted, "seconds_left": left if left == left else None}
-
-
-__all__ = ["NotAllowed", "exchange"]

@@ -4,8 +4,10 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -13,14 +15,21 @@ import pyarrow.parquet as pq
 from affectml.data import Dataset
 from affectml.errors import BadInput
 from affectml.people.labelling import make_task, open_photographs, taxonomy_of, with_files
+from affectml.people.studies import begin
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import LabelStore, Progress, StoreError, TaskSettings
 from affectml_annotation.store.place import database_of
+from affectml_annotation.store.settings import read_setting
+from affectml_annotation.study import running
+from affectml_annotation.study.file import StudyFile
+from affectml_annotation.study.folder import read_study
 from affectml_apps.relabel import queries, verify
 from affectml_apps.relabel.options import DEMO, Options
 from affectml_apps.relabel.preferences import Preferences, read_preferences, read_secret
 from affectml_apps.relabel.suggestions import read_suggestions
 
+K = TypeVar("K")
+T = TypeVar("T")
 PROGRESS_SECONDS = 5.0
 PATIENCE = 4.0  # seconds that a page waits for the database before it says so: a slow disk is no outage
 
@@ -31,7 +40,7 @@ class LabelTask:
 
     suggestions: image -> labels a model would give. originals: image -> the data set's own single label.
     only_here: nobody but this machine reaches the server. starter: who started it to label images of their own; no
-    page asks them anything first.
+    page asks them anything first. study: the file of the study that runs here.
     """
 
     dataset: Dataset
@@ -45,9 +54,11 @@ class LabelTask:
     verifying: bool = False
     only_here: bool = True
     starter: str | None = None
+    study: StudyFile | None = None
 
     def __post_init__(self) -> None:
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        # one for each annotator: two tabs of one person go one after the other
+        self.locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._progress: dict[int, tuple[float, Progress]] = {}
         self._left: dict[tuple[str, int], tuple[float, int]] = {}
 
@@ -68,6 +79,13 @@ class LabelTask:
         table = pq.read_table(path, columns=[name for name in ("image_id", "file") if name in schema.names])
         return int(table["file"].null_count if "file" in schema.names else len(table))
 
+    @property
+    def running(self) -> StudyFile:
+        """The study's file. Raises StoreError where none runs here."""
+        if self.study is None:
+            raise StoreError("no study runs here; start the page with --study OUT")
+        return self.study
+
     def refresh(self) -> None:
         """Read the settings again: they may have been changed here, on another server, or on the command line."""
         self.settings = self.store.settings
@@ -79,25 +97,23 @@ class LabelTask:
             self.store.consent(who)
         self.starter = who
 
-    def one_at_a_time(self, who: str) -> AbstractContextManager[object]:
-        """A lock per annotator: two tabs of one person go one after the other."""
-        return self._locks[who]
-
     def progress(self, round_number: int) -> Progress:
         """How far a round is, at most some seconds old: counting a large task takes a while."""
-        made, known = self._progress.get(round_number, (0.0, None))
-        if known is None or time.monotonic() - made > PROGRESS_SECONDS:
-            known = self.store.progress(round_number=round_number)
-            self._progress[round_number] = (time.monotonic(), known)
-        return known
+        ask = partial(self.store.progress, round_number=round_number)
+        return _recent(self._progress, round_number, ask)
 
     def left_for(self, who: str, round_number: int) -> int:
         """How many images of a round this person could still be given, at most some seconds old."""
-        made, known = self._left.get((who, round_number), (0.0, 0))
-        if made == 0.0 or time.monotonic() - made > PROGRESS_SECONDS:
-            known = queries.left_for(self.store, who, round_number)
-            self._left[who, round_number] = (time.monotonic(), known)
-        return known
+        ask = partial(queries.left_for, self.store, who, round_number)
+        return _recent(self._left, (who, round_number), ask)
+
+
+def _recent(known: dict[K, tuple[float, T]], key: K, ask: Callable[[], T]) -> T:
+    """What was found under a key a moment ago, else what is found now."""
+    if key not in known or time.monotonic() - known[key][0] > PROGRESS_SECONDS:
+        found = ask()
+        known[key] = (time.monotonic(), found)
+    return known[key][1]
 
 
 def open_task(options: Options, say: Callable[[str], None] = lambda line: None) -> LabelTask:
@@ -105,12 +121,20 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
 
     Raises AffectmlError or AnnotationError, one line each, for anything the user can mend.
     """
+    if options.study is not None:
+        return _open_study(options, options.study, say)
     dataset = _open_dataset(options, say)
     if options.db is None and not options.check_labels:
-        database_of(dataset.root, lambda: _ids(dataset))  # refuses what may be this task in a database of an older name
+        # refuses what may be this task in a database of an older name
+        database_of(dataset.root, lambda: dataset.images["image_id"].astype(str))
     store = LabelStore(options.store_url)
     try:
         there = store.settings if store.has_task else None
+        if there and store.database.reading(read_setting, running.KEY) is not None:
+            raise BadInput(
+                f"{options.store_url} holds a study, whose people come in by a door of its own: "
+                "`affectml study run OUT` starts it, or name another --db"
+            )
         if there:
             shown = with_files(dataset, dataset.images)  # such a task can only take judgements made elsewhere
             if options.images is not None:
@@ -131,20 +155,27 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
                 f"{options.store_url} holds a task with the labels {', '.join(settings.labels)}, not those of "
                 f"{taxonomy.name}; name another --db, or the task's own --taxonomy"
             )
-        originals = _originals(dataset, options.target)
+        originals, secret = _originals(dataset, options.target), read_secret(store)
+        store.database.wait_at_most(PATIENCE)
+        dataset = Dataset.open(dataset.root)  # afresh: tables that were read for the set-up are not kept
+        return LabelTask(
+            dataset, store, settings, taxonomy, secret, suggestions, originals, options.lead, verifying=verifying
+        )
+    except BaseException:
+        store.close()
+        raise
+
+
+def _open_study(options: Options, folder: Path, say: Callable[[str], None]) -> LabelTask:
+    file = read_study(folder).file
+    store = begin(folder, options.db, by="the server")
+    try:
+        dataset, settings = Dataset.open(folder / file.dataset), store.settings
+        say(f"study in {store.database.where}: {len(settings.labels)} labels, {settings.question}")
         secret = read_secret(store)
         store.database.wait_at_most(PATIENCE)
-        return LabelTask(
-            dataset=Dataset.open(dataset.root),  # afresh: tables that were read for the set-up are not kept
-            store=store,
-            settings=settings,
-            taxonomy=taxonomy,
-            secret=secret,
-            suggestions=suggestions,
-            originals=originals,
-            leads=options.leads,
-            verifying=verifying,
-        )
+        taxonomy = _taxonomy(dataset, options, settings)
+        return LabelTask(dataset, store, settings, taxonomy, secret, leads=options.lead, study=file)
     except BaseException:
         store.close()
         raise
@@ -154,9 +185,9 @@ def _open_dataset(options: Options, say: Callable[[str], None]) -> Dataset:
     if options.images is not None and options.check_labels:
         raise BadInput("--check-labels asks of labels that somebody gave, and --images has none: leave one of them out")
     if options.images is not None:
-        return open_photographs(options.images, options.folder, taxonomy=options.taxonomy, say=say)
-    if options.dataset is not None or (DEMO / "dataset.json").exists():
-        return Dataset.open(options.folder)
+        return open_photographs(options.images, options.root, taxonomy=options.taxonomy, say=say)
+    if options.named is not None or (DEMO / "dataset.json").exists():
+        return Dataset.open(options.root)
     from affectml.demo_set import write_demo
 
     say(f"no data set named: drawing the demo set in {DEMO} (paintings by our own code)")
@@ -175,10 +206,6 @@ def _taxonomy(dataset: Dataset, options: Options, there: TaskSettings | None) ->
     return taxonomy_of(dataset, options.target)
 
 
-def _ids(dataset: Dataset) -> list[str]:
-    return [str(name) for name in dataset.images["image_id"]]
-
-
 def _set_up(
     options: Options, dataset: Dataset, suggestions: Mapping[str, tuple[str, ...]], store: LabelStore
 ) -> TaskSettings:
@@ -186,9 +213,8 @@ def _set_up(
     settings, images = make_task(dataset, taxonomy=options.taxonomy, target=options.target, overlap=overlap)
     images = with_files(dataset, images)[["image_id", "file"]]
     if options.check_labels:
-        given = (
-            suggestions if options.check_labels == "model" else verify.labels_of(dataset.target(options.check_labels))
-        )
+        model = options.check_labels == "model"
+        given = suggestions if model else verify.labels_of(dataset.target(options.check_labels))
         if not given:
             raise BadInput("--check-labels model needs --model RUN")
         images = verify.pairs(images, given)

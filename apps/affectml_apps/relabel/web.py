@@ -3,6 +3,7 @@
     GET  relabel/client/FILE    the page's own part in the browser
     GET  relabel/image?id=...   an image, to whom it was given
     POST relabel/sync           answers in, receipts and the next images out (JSON)
+    GET  relabel/return         a study's participant goes back to their panel
 
 The browser names itself by a signed token in a header: no other site can set one without asking first, and we
 never agree. `affectml_apps.serving` says who may call anything here.
@@ -29,11 +30,14 @@ from affectml_apps.relabel import queries
 from affectml_apps.relabel.allowance import Allowance
 from affectml_apps.relabel.identity import BadToken, read_token
 from affectml_apps.relabel.messages import MAX_BODY, BadMessage, TooMuch, parse
+from affectml_apps.relabel.study import exchange as study_exchange
+from affectml_apps.relabel.study.entrance import go_back
 from affectml_apps.relabel.sync import NotAllowed, check_person, exchange
 from affectml_apps.relabel.task import LabelTask, current, use
 from affectml_apps.text import in_public
 
 TOKEN_HEADER = "x-relabel-token"
+STATUS = {BadToken: 401, NotAllowed: 403, TooMuch: 413, DatabaseAway: 503, DatabaseFailed: 500}
 AWAY_SECONDS = 1  # until a browser asks again whether the database is back
 CLIENT = Path(__file__).parent / "client"
 
@@ -45,6 +49,7 @@ def make_routes(base: str = "", allowance: Allowance | None = None) -> list[Base
         Route(f"{prefix}/relabel/client/{{name}}", client_file, methods=["GET"]),
         Route(f"{prefix}/relabel/image", image, methods=["GET"]),
         Route(f"{prefix}/relabel/sync", partial(sync, allowance=allowance or Allowance()), methods=["POST"]),
+        Route(f"{prefix}/relabel/return", go_back, methods=["GET"]),
     ]
 
 
@@ -79,12 +84,8 @@ def image(request: Request) -> Response:
     try:
         who = _who(request, task)
         check_person(task, who)
-        file = queries.assigned_file(task.store, who, name) if storable(name) else None
-    except BadToken as error:
-        return JSONResponse({"error": str(error)}, 401)
-    except NotAllowed as error:
-        return JSONResponse({"error": str(error)}, 403)
-    except DatabaseFailed as error:
+        file = _file_for(task, who, name) if storable(name) else None
+    except (BadToken, NotAllowed, DatabaseFailed) as error:
         return _failed(error)
     if file is None:
         return JSONResponse({"error": "this image was not given to you"}, 403)
@@ -101,6 +102,12 @@ def image(request: Request) -> Response:
     if isinstance(content, bytes):
         return Response(content, media_type=kind, headers=headers)
     return FileResponse(content, media_type=kind, headers=headers)
+
+
+def _file_for(task: LabelTask, who: str, name: str) -> str | None:
+    if task.study is not None:
+        return study_exchange.file_for(task, who, name)
+    return queries.assigned_file(task.store, who, name)
 
 
 def _ascii(text: str) -> str:
@@ -127,24 +134,20 @@ async def sync(request: Request, *, allowance: Allowance) -> Response:
         message = await run_in_threadpool(parse, body)
         if wait := allowance.take(who, len(message.get("answers", [])) - 1):
             return _slower(wait)
-        reply = await run_in_threadpool(exchange, task, who, message)
-    except BadToken as error:
-        return JSONResponse({"error": str(error)}, 401)
-    except NotAllowed as error:
-        return JSONResponse({"error": str(error)}, 403)
-    except DatabaseFailed as error:
+        take = exchange if task.study is None else study_exchange.exchange
+        reply = await run_in_threadpool(take, task, who, message)
+    except (BadToken, NotAllowed, BadMessage, AnnotationError) as error:
         return _failed(error)
-    except (BadMessage, AnnotationError) as error:
-        return JSONResponse({"error": str(error)}, 413 if isinstance(error, TooMuch) else 400)
     return JSONResponse(reply)
 
 
-def _failed(error: DatabaseFailed) -> JSONResponse:
-    """No answer and no image for want of the database; the place and the reason are for the server's log alone."""
-    logging.getLogger(__name__).warning("%s", error)
-    if isinstance(error, DatabaseAway):
-        return JSONResponse({"error": in_public(error)}, 503, {"retry-after": str(AWAY_SECONDS)})
-    return JSONResponse({"error": in_public(error)}, 500)
+def _failed(error: Exception) -> JSONResponse:
+    """Why there is no answer and no image. What the database said of its place is for the server's log alone."""
+    if isinstance(error, DatabaseFailed):
+        logging.getLogger(__name__).warning("%s", error)
+    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 400)
+    again = {"retry-after": str(AWAY_SECONDS)} if isinstance(error, DatabaseAway) else None
+    return JSONResponse({"error": in_public(error)}, status, again)
 
 
 def _slower(wait: int) -> Response:

@@ -11,10 +11,13 @@ import { View } from "./view.js";
 const QUEUE = 5;
 const IN_VIEW = 0.6; // of the image's area: less than that was not seen
 const HEARTBEAT_MS = 60000; // keeps claims from running out while somebody thinks
+const ABSENT_MS = 300000; // without a sign of them for so long, nobody is there: in a study that keeps no place
+const SIGNS = ["keydown", "pointerdown", "pointermove", "wheel"];
 const mounted = new WeakMap(); // where we are mounted -> the labeller there
 
 // Streamlit calls this on every change of its data; only the first call for an element builds anything.
-export function mount(parent, data) {
+export function mount(parent, data, component) {
+  if (data.study?.phase === "over") return sendRest(data, component);
   let labeller = mounted.get(parent);
   if (labeller && labeller.identity !== data.identity) {
     labeller.close();
@@ -22,7 +25,7 @@ export function mount(parent, data) {
   }
   labeller?.matchTheme();
   if (!labeller) {
-    labeller = new Labeller(parent, data);
+    labeller = new Labeller(parent, data, component);
     mounted.set(parent, labeller);
   }
   return () => {
@@ -31,16 +34,34 @@ export function mount(parent, data) {
   };
 }
 
+// A visit that is over draws nothing here; what waits in this browser is sent, and the page then tells of it.
+function sendRest(data, component) {
+  const { place, send } = serverFor(data);
+  const none = () => {};
+  const onReply = () => outbox.waiting.size === 0 && component.setTriggerValue("moved", true);
+  const outbox = new Outbox({ place, post: send, ask: none, onReply, onRefused: none, onStopped: none, onChange: none });
+  outbox.load();
+  if (outbox.waiting.size > 0) outbox.kick();
+  return () => outbox.close();
+}
+
+// A person's place in this browser's store, and how the server is asked.
+function serverFor({ base, identity, token }) {
+  const headers = { "x-relabel-token": token };
+  const address = (path) => new URL(`${base}/relabel/${path}`, location.origin);
+  const send = (message, signal) => post(address("sync"), headers, message, signal);
+  return { place: `affectml-relabel:${identity}:`, headers, address, send };
+}
+
 class Labeller {
-  constructor(parent, data) {
+  constructor(parent, data, component) {
     this.data = data;
+    this.component = component;
     this.identity = data.identity;
     this.root = make("div", { class: "labeller", "data-state": "waiting" });
     parent.querySelector(".mount").replaceChildren(this.root);
     this.root.addEventListener("keydown", (event) => event.stopPropagation()); // Streamlit's r and c
-    const place = `affectml-relabel:${data.identity}:`;
-    const headers = { "x-relabel-token": data.token };
-    const address = (path) => new URL(`${data.base}/relabel/${path}`, location.origin);
+    const { place, headers, address, send } = serverFor(data);
     this.lock = { held: false };
     this.labels = data.labels.map((each, at) => ({ ...each, key: LABEL_KEYS[at] ?? null }));
     this.keys = new Map(this.labels.filter((each) => each.key).map((each) => [each.key, each.label]));
@@ -50,16 +71,18 @@ class Labeller {
     });
     this.asked = false;
     this.outbox = new Outbox({
-      place,
-      post: (message, signal) => post(address("sync"), headers, message, signal),
-      ask: () => ({ want: QUEUE + 1, round: data.round, history: !this.asked }),
+      place, post: send,
+      ask: () => ({ want: QUEUE + 1, round: data.round, history: !this.asked, phase: data.study?.phase, finish: this.finish }),
       onReply: (reply) => {
         if (!this.lock.held) return;
+        if (data.study && (reply.phase !== data.study.phase || reply.status !== null)) return void this.moveOn();
+        this.finish = false;
         this.heldSince = reply.now;
         this.asked = true;
         this.session.receive(reply);
       },
       onRefused: (id) => this.session.receipt({ id, status: "refused" }),
+      onStopped: () => data.study && this.moveOn(),
       onChange: () => this.drawProgress(),
     });
     this.session = new Session({
@@ -67,10 +90,11 @@ class Labeller {
       memory: memoryUnder(place), changed: (what) => this.changed(what),
     });
     this.view = new View(this.root, {
-      labels: this.labels, task: { ...data.task, ...data.settings },
+      labels: this.labels, task: { ...data.task, ...data.settings, study: data.study },
       on: {
         label: (label) => this.session.click({ label }),
         command: (command) => (command === "take" ? this.takeLock(true) : this.session.click({ command })),
+        understood: () => this.session.understood(),
         note: (text) => this.session.setNote(text),
         conflict: (entry, show) => this.session.meetConflict(entry, show),
         feel: (axis, value) => this.session.ready && this.session.feel(axis, value),
@@ -89,7 +113,14 @@ class Labeller {
     this.letDialogs = keepDialogAway(this.root, () => this.lock.held && this.outbox.kick());
     this.hidden = () => (document.hidden ? this.session.clock.stop() : this.woken());
     document.addEventListener("visibilitychange", this.hidden);
-    this.heart = setInterval(() => !document.hidden && this.lock.held && this.outbox.kick(), HEARTBEAT_MS);
+    this.listening = new AbortController();
+    const sign = () => {
+      this.signed = performance.now();
+    };
+    sign();
+    for (const kind of SIGNS) addEventListener(kind, sign, { capture: true, passive: true, signal: this.listening.signal });
+    const there = () => !data.study || performance.now() - this.signed < ABSENT_MS;
+    this.heart = setInterval(() => !document.hidden && this.lock.held && there() && this.outbox.kick(), HEARTBEAT_MS);
     this.resize = new ResizeObserver(() => this.view.fit());
     this.resize.observe(this.view.stage);
     this.takeLock(false);
@@ -169,6 +200,7 @@ class Labeller {
     }
     if (what === "picture") this.turnPage();
     if (what === "look") view.toggleZoom();
+    if (what === "finish") this.goOn();
     if (what === "help") view.toggleHelp();
     if (what === "search") view.search.open();
     if (what === "item" || what === "selection" || what === "flag") view.drawSelection(session);
@@ -179,6 +211,19 @@ class Labeller {
     view.drawState(session, this.lock);
     if (what === "queue" && session.item === null) view.showPicture(session, null);
     if (what === "item" || what === "queue") this.drawProgress();
+  }
+
+  // The last image of a study is behind this person, who may mend it until they say so.
+  goOn() {
+    this.finish = true;
+    this.outbox.kick();
+  }
+
+  // Their visit is elsewhere now: the page draws where, once all that was under way is with the server.
+  moveOn() {
+    if (this.moved || this.outbox.waiting.size > 0) return;
+    this.moved = true;
+    this.component.setTriggerValue("moved", true);
   }
 
   // Put the image in place. It counts as seen once enough of it is in the viewport and the browser has painted it.
@@ -231,6 +276,7 @@ class Labeller {
     this.stopKeys();
     this.letDialogs();
     clearInterval(this.heart);
+    this.listening.abort();
     clearInterval(this.theme);
     clearTimeout(this.later);
     document.removeEventListener("visibilitychange", this.hidden);

@@ -23,9 +23,9 @@ const damaged = (id, kept) => ({ answer: { id, kept }, error: "This browser's st
 
 export class Outbox {
   // place: a prefix of its own for this task and person. post(message) sends and returns the reply.
-  // ask() gives what else to send; onReply(reply), onRefused(id) and onChange() tell the page.
-  constructor({ place, post, ask, onReply, onRefused, onChange }) {
-    Object.assign(this, { place, post, ask, onReply, onRefused, onChange });
+  // ask() gives what else to send; onReply(reply), onRefused(id), onStopped() and onChange() tell the page.
+  constructor({ place, post, ask, onReply, onRefused, onStopped, onChange }) {
+    Object.assign(this, { place, post, ask, onReply, onRefused, onStopped, onChange });
     this.waiting = new Map(); // id -> answer, in the order given
     this.refused = new Map(); // id -> {answer, error}
     this.online = true;
@@ -167,6 +167,7 @@ export class Outbox {
     }
     if (error.final) {
       this.stopped = error.message;
+      this.onStopped();
       return;
     }
     this.away = Boolean(error.away);

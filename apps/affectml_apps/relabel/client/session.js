@@ -1,18 +1,13 @@
 // The labelling session: which image is in sight, what is selected, and when an answer counts. No drawing here.
 //
-// Rules. An answer is taken only for an image that was painted, and only if every key of it came after the paint:
-// keys that come too early are dropped up to and including their Enter, so that a set is what was typed or nothing.
-// How many were dropped stays in sight until it was read, or some answers later.
+// Rules. An answer is taken only for an image that was painted, and only if every key of it came after the paint.
 
 import { Clock } from "./clock.js";
+import { EarlyKeys } from "./early.js";
 import { newId } from "./outbox.js";
 import { keyOf } from "./pictures.js";
 
-// Dropped keys are over this long after the last of them and after the paint: whoever goes on sooner is still typing
-// the set that began too early, and would store the rest of it. Shorter, a slow machine's own pauses split sets.
-const PAUSE_MS = 1000;
 const PACE_OVER = 30;
-const DROPPED_FOR = 5; // answers for which the number of dropped keys stays in sight
 const ANSWERING = ["save", "none", "unsure", "skip", "flag"];
 
 const empty = () => ({ labels: new Map(), kind: null, note: "", valence: null, arousal: null });
@@ -31,10 +26,7 @@ export class Session {
     this.revealed = true;
     this.clock = new Clock();
     this.paused = false;
-    this.dropping = false;
-    this.droppedAt = 0;
-    this.dropped = 0; // keys that came too early, of late
-    this.sinceDropped = 0;
+    this.early = new EarlyKeys(changed);
     this.dry = false; // whether the server had no image left for us when it last told
     this.done = 0;
     this.team = null;
@@ -43,6 +35,8 @@ export class Session {
     this.worked = 0; // seconds since the last break
     this.notice = null;
     this.input = "keys";
+    this.practised = null; // in a study: what came of the last try
+    this.warned = false;
   }
 
   // What the server gave
@@ -61,6 +55,10 @@ export class Session {
     this.done = reply.done;
     this.team = reply.team;
     this.left = reply.left;
+    this.of = reply.of;
+    this.about = reply.about;
+    this.practised = reply.practised ?? this.practised;
+    this.warned = Boolean(reply.warned) && this.memory.get("warned") === null;
     if (reply.past) this.remember(reply.past);
     for (const receipt of reply.receipts) this.receipt(receipt);
     const taken = new Set(this.past.map((entry) => keyOf(entry.item)));
@@ -134,7 +132,7 @@ export class Session {
     this.selection = empty();
     this.paintedAt = null;
     this.clock.clear();
-    this.revealed = !this.settings.blur;
+    this.revealed = !(this.settings.blur || item?.warning) || (this.broken && !this.pictures.get(item).element);
     if (item !== null) {
       const from = answer ?? this.draft(item) ?? item.before ?? null;
       if (from) this.select(from);
@@ -185,22 +183,7 @@ export class Session {
   }
 
   tooEarly({ label, command }, time) {
-    if (label === undefined && !ANSWERING.includes(command)) return false;
-    const early = !this.ready || time < this.paintedAt;
-    if (!early && !(this.dropping && time - Math.max(this.droppedAt, this.paintedAt) < PAUSE_MS)) {
-      this.dropping = false;
-      return false;
-    }
-    this.dropping = command !== "save";
-    this.droppedAt = time;
-    if (!this.finished) this.countDropped(this.dropped + 1);
-    return true;
-  }
-
-  countDropped(n) {
-    this.dropped = n;
-    this.sinceDropped = 0;
-    this.changed("dropped");
+    return (label !== undefined || ANSWERING.includes(command)) && this.early.drops(command, time, this);
   }
 
   act({ label, command }) {
@@ -210,8 +193,9 @@ export class Session {
     else if (command === "back") this.back();
     else if (command === "forward") this.forward();
     else if (command === "pause") this.pause(!this.paused);
-    else if (command === "dismiss") this.countDropped(0);
+    else if (command === "dismiss") this.early.count(0);
     else if (command === "look" && this.item && !this.revealed) this.reveal();
+    else if (command === "pass") this.pass();
     else this.changed(command); // zoom, search, help: the view's own business
   }
 
@@ -220,6 +204,22 @@ export class Session {
     if (this.paintedAt !== null) this.paintedAt = performance.now();
     this.startClock();
     this.changed("item-look");
+  }
+
+  // Skip a covered image, unseen.
+  pass() {
+    const { item, selection } = this;
+    this.selection = { ...empty(), kind: "skip" };
+    this.revealed = true;
+    this.save();
+    if (this.item === item) Object.assign(this, { selection, revealed: false }); // it was not taken
+    this.changed("item-look");
+  }
+
+  understood() {
+    this.memory.set("warned", "read");
+    this.warned = false;
+    this.changed("queue");
   }
 
   pause(on) {
@@ -344,7 +344,8 @@ export class Session {
     Object.assign(entry, { answer: said, event: answer.id, revision: entry.revision + 1 });
     if (this.at === null) {
       entry.fixed = this.settings.blindFirst && this.item.look === "first";
-      this.past.push(entry);
+      if (this.settings.practice) this.practised = null;
+      else this.past.push(entry);
       this.done += 1;
       this.pace = [...this.pace, seconds].slice(-PACE_OVER);
       this.worked += seconds;
@@ -355,8 +356,7 @@ export class Session {
       this.say(null);
       this.forward();
     }
-    this.sinceDropped += 1;
-    if (this.dropped > 0 && this.sinceDropped >= DROPPED_FOR) this.countDropped(0);
+    this.early.answered();
     this.outbox.kick();
     return undefined;
   }

@@ -4,6 +4,7 @@ import { button, make } from "./elements.js";
 import { COMMANDS } from "./keys.js";
 import { Pad } from "./pad.js";
 import { Search } from "./search.js";
+import { StudyPart } from "./study.js";
 
 const NOTICES = {
   unseen: "Not counted: the image has to be in view first.",
@@ -43,18 +44,21 @@ export class View {
 
   build() {
     const { task, on } = this;
+    this.study = task.study ? new StudyPart(task.study, on.understood) : null;
     this.stage = make("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Image" });
     this.scale = make("span", { class: "scale" });
     this.waiting = make("p", { class: "waiting" });
     this.cover = button("", { class: "cover", "data-enter": "own", onclick: () => on.command(this.covered) });
     this.cover.hidden = true;
-    this.frame = make("div", { class: "frame" }, this.stage, this.waiting, this.cover);
+    this.pass = button("Skip this image", { class: "pass", "data-enter": "own", onclick: () => on.command("pass") });
+    this.pass.hidden = true;
+    this.frame = make("div", { class: "frame" }, this.stage, this.waiting, this.cover, this.pass);
     this.question = make("h2", { class: "question", id: "question" }, task.question);
     this.ask = make("p", { class: "ask" });
     this.original = make("p", { class: "original" });
     this.suggestion = make("p", { class: "suggestion" });
     this.asked = make("div", { class: "asked", role: "group", "aria-labelledby": "question" },
-      this.question, this.ask, this.original, this.suggestion);
+      this.question, this.ask, this.original, this.suggestion, this.study?.came);
     this.groups = make("div", { class: "groups", role: "group", "aria-labelledby": "question" });
     this.buildChips();
     this.kinds = make("div", { class: "kinds", role: "group", "aria-label": "Other answers" });
@@ -82,11 +86,11 @@ export class View {
     this.conflicts = make("div", { class: "refused conflicts" });
     this.status = make("p", { class: "status", role: "status" });
     this.progress = make("p", { class: "progress" });
-    this.bar = make("progress", { max: "1", value: "0", "aria-label": "Progress of the team" });
+    this.bar = make("progress", { max: "1", value: "0", "aria-label": this.study ? "Progress" : "Progress of the team" });
     this.refused = make("div", { class: "refused" });
     const find = button("Find", { class: "find", "aria-keyshortcuts": "/", onclick: () => on.command("search") });
     find.hidden = !this.search.many;
-    const tools = make("div", { class: "tools" }, find,
+    const tools = make("div", { class: "tools" }, this.study?.button, find,
       button("Zoom", { "aria-keyshortcuts": "Space", onclick: () => on.command("look") }),
       button("Pause", { "aria-keyshortcuts": "Escape", onclick: () => on.command("pause") }),
       button("Help", { "aria-keyshortcuts": "?", onclick: () => on.command("help") }));
@@ -98,8 +102,9 @@ export class View {
       make("div", { class: "right" }, this.asked, this.search.field, this.search.says,
         make("div", { class: "choices" }, this.groups, this.pad?.element), this.kinds, this.note, this.chosen, actions,
         make("div", { class: "says" }, this.notice, make("p", { class: "dropped" }, this.dropped, this.droppedButton),
-          this.status, make("div", { class: "alerts" }, this.conflicts, this.refused))),
-      this.help);
+          this.status, make("div", { class: "alerts" }, this.study?.warning, this.conflicts, this.refused)),
+        this.study?.beside),
+      this.help, ...(this.study ? [this.study.dialog] : []));
   }
 
   chip(text, key, act, meaning = null) {
@@ -223,13 +228,20 @@ export class View {
     this.saveButton.textContent = session.at === null ? "Save" : "Save the correction";
     this.root.dataset.state = !lock.held ? "elsewhere" : session.ready ? "ready" : session.paused ? "paused" : "waiting";
     this.root.dataset.at = session.at === null ? "" : String(session.at);
-    this.covered = !lock.held ? "take" : session.paused ? "pause" : "look";
-    const veiled = session.item !== null && !session.revealed && !session.broken;
-    this.cover.hidden = lock.held && !session.paused && !veiled;
-    this.cover.textContent = !lock.held
-      ? "You are labelling in another tab or window. Work here instead"
-      : session.paused ? "Paused. Continue" : "Show the image (space)";
+    const veiled = session.item !== null && !session.revealed;
+    const behind = this.study !== null && !this.study.practice && this.over(session);
+    this.covered = !lock.held ? "take" : session.paused ? "pause" : veiled ? "look" : "finish";
+    this.cover.hidden = lock.held && !session.paused && !veiled && !behind;
+    const warning = session.item?.warning ?? "";
+    const COVERS = {
+      take: "You are labelling in another tab or window. Work here instead", pause: "Paused. Continue",
+      look: `${warning && `${warning}\n\n`}Show the image (space)`, finish: "You have answered all your images. Go on",
+    };
+    this.cover.textContent = COVERS[this.covered];
+    this.cover.dataset.covers = this.covered;
     this.stage.dataset.veiled = String(veiled || session.paused || !lock.held);
+    this.stage.dataset.warned = String(veiled && warning !== "");
+    this.pass.hidden = !(this.covered === "look" && veiled && warning) || Boolean(this.study?.practice);
   }
 
   drawNotice(session) {
@@ -238,7 +250,7 @@ export class View {
   }
 
   drawDropped(session) {
-    const n = session.dropped;
+    const n = session.early.dropped;
     this.dropped.textContent = n === 0 ? "" :
       `${n} ${n === 1 ? "key" : "keys"} came before the image was visible and ${n === 1 ? "was" : "were"} not counted.`;
     this.droppedButton.hidden = n === 0;
@@ -246,6 +258,7 @@ export class View {
 
   drawProgress(session, outbox) {
     this.drawWaiting(session);
+    this.study?.draw(session);
     const { team, left, secondsEach } = session;
     const parts = [`${session.done} answered by you`];
     if (secondsEach !== null) parts.push(`${secondsEach.toFixed(1)} s each`);
@@ -257,8 +270,9 @@ export class View {
       if (secondsEach !== null && left > 0 && !this.over(session)) parts.push(`at most ${left} left for you: ${duration(left * secondsEach)} at your pace`);
     }
     this.progress.textContent = parts.join(" · ");
+    if (this.study) [this.progress.textContent, this.bar.value] = this.study.progress(session);
     const unsaved = outbox.waiting.size;
-    let text = "All answers saved";
+    let text = this.study?.practice ? "" : "All answers saved";
     if (outbox.stopped) text = `${outbox.stopped}${unsaved ? ` (${unsaved} unsaved, kept in this browser)` : ""}`;
     else if (!outbox.online) text = `${outbox.away ? "The database is away" : "Offline"}: ${unsaved ? `${unsaved} unsaved,` : "answers are"} kept in this browser and sent when the server is back`;
     else if (unsaved) text = `${unsaved} unsaved`;

@@ -3,8 +3,9 @@
 import streamlit as st
 
 from affectml_annotation import AnnotationError, DatabaseFailed, krippendorff_alpha, label_agreement
+from affectml_annotation.stopped import first_answers
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.pages.drawing import estimate, section, table
+from affectml_apps.relabel.pages.drawing import dots, estimate, section, table
 from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.text import plain
 
@@ -15,7 +16,8 @@ def draw() -> None:
     """Draw it."""
     task = current()
     st.title("Agreement")
-    judgements, labels = task.store.judgements(), task.settings.labels
+    labels, stopping = task.settings.labels, task.store.stopping()
+    judgements = first_answers(task.store.judgements(), None if stopping is None else stopping["min"])
     answered = judgements[judgements["kind"].isin(["labels", "none"]) & (judgements["round"] == 1)]
     if not answered["image_id"].duplicated().any():
         st.info("No image has two answers yet: agreement needs two people on one image.")
@@ -32,10 +34,13 @@ def draw() -> None:
             "1 is agreement, 0 what chance gives; 95 % intervals over images. People who feel differently do not make "
             "mistakes: low agreement can be the finding."
         )
+        if stopping is not None:
+            st.write(f"Images stop early: this page compares the first {stopping['min']} answers to each.")
     with section():
         with st.spinner("Computing intervals"):
             by_label = label_agreement(judgements, labels, bootstrap=REPLICATES)
         table(lead.with_intervals(by_label), "By label")
+        dots(by_label, "label", {"alpha": "alpha", "ac1": "AC1"}, "Agreement by label, with 95 % intervals")
         st.write("Alpha falls on rare labels whatever people do: read it beside prevalence and Gwet's AC1.")
     with section():
         table(lead.label_confusion(judgements, labels).head(20), "Labels that stand against each other")

@@ -6,12 +6,10 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from affectml.errors import AffectmlError
 from affectml_apps.choices import controlled
-from affectml_apps.pictures import preview
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import searchable
-from affectml_apps.relabel.pages.drawing import attempt, section, show_done, table
+from affectml_apps.relabel.pages.drawing import attempt, form, image, section, show_done, table
 from affectml_apps.relabel.pages.who import who_is_there
 from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.text import plain
@@ -46,7 +44,7 @@ def _one_image(task: LabelTask, judgements: pd.DataFrame, distance: Mapping[str,
         return
     left, right = st.columns(2)
     with left, section():
-        _picture(task, image_id)
+        image(task, image_id)
     with right:
         names = st.checkbox("Show names")
         with section():
@@ -84,23 +82,11 @@ def _choose(distance: Mapping[str, float], decided: Collection[str]) -> str | No
     return images[at]
 
 
-def _picture(task: LabelTask, image_id: str) -> None:
-    images = task.store.images().set_index("image_id")
-    try:
-        picture = preview(task.dataset.image_path(str(images.loc[image_id, "file"])))
-    except (AffectmlError, OSError) as error:
-        with st.container(border=True):
-            st.text(f"{image_id} is not shown.")
-            st.text(str(error))
-    else:
-        st.image(picture, width="content", alt=f"Image {image_id}")
-
-
 def _decide(task: LabelTask, image_id: str) -> None:
     decisions = task.store.decisions()
     for row in decisions[decisions["image_id"] == image_id].to_dict("records"):
         st.text(f"Decided by {row['decided_by']}: {task.said(row['labels']) or 'none of these'}")
-    with st.form("decide"):
+    with form("decide"):
         labels = st.multiselect(
             "Decide: a set of labels", list(task.settings.labels),
             format_func=lambda label: searchable(task.taxonomy.display(label)), key=f"set-{image_id}",
@@ -116,12 +102,11 @@ def _decide(task: LabelTask, image_id: str) -> None:
                     lambda: task.store.decide(image_id, labels, by=who_is_there() or "the lead", note=note or None),
                     f"The decision on {plain(image_id)} is added.", "decide",
                 )  # fmt: skip
-        show_done("decide")
 
 
 def _second_round(task: LabelTask, images: list[str]) -> None:
     st.subheader("Second round")
-    with st.form("round"):
+    with form("round"):
         chosen = st.multiselect(
             "Images to look at again, by those who answered them", images, format_func=searchable, key="again"
         )
@@ -135,7 +120,6 @@ def _second_round(task: LabelTask, images: list[str]) -> None:
                     lambda: task.store.open_round("discussion", wanted),
                     f"A second round is open with {len(wanted)} images. People find it on their page.", "round",
                 )  # fmt: skip
-        show_done("round")
 
 
 def _conflicts(task: LabelTask) -> None:

@@ -1,7 +1,7 @@
 """Tables, charts and messages that the pages share. What people typed is drawn as text, never as Markdown."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -11,7 +11,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from affectml.errors import AffectmlError
 from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed
-from affectml_apps.relabel.task import current
+from affectml_apps.pictures import preview
+from affectml_apps.relabel import queries
+from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.text import plain
 
 NAMES = {
@@ -68,7 +70,7 @@ def table(content: pd.DataFrame, title: str) -> None:
     """A table under its title; times without fractions, two places of numbers, yes and no, labels as they are read."""
     st.subheader(title)
     display = current().taxonomy.display
-    shown = content.rename(columns=display)
+    shown = content.copy()
     for name in LABELS & set(shown.columns):
         shown[name] = shown[name].map(display)
     for name in shown.columns:
@@ -78,8 +80,21 @@ def table(content: pd.DataFrame, title: str) -> None:
             shown[name] = shown[name].map({True: "yes", False: "no"})
         elif not pd.api.types.is_numeric_dtype(shown[name]):
             shown[name] = shown[name].map(plain)
-    shown.columns = pd.Index([NAMES.get(str(name), str(name).replace("_", " ")) for name in shown.columns])
+    names = map(str, shown.columns)
+    shown.columns = pd.Index([NAMES.get(name, display(name).replace("_", " ")) for name in names])
     st.table(shown.style.format(precision=2, na_rep="–"), hide_index=True)
+
+
+def image(task: LabelTask, image_id: str) -> None:
+    """An image of the task; why it is not shown, where it is not."""
+    try:
+        picture = preview(task.dataset.image_path(queries.file_of(task.store, image_id) or ""))
+    except (AffectmlError, OSError) as error:
+        with st.container(border=True):
+            st.text(f"{image_id} is not shown.")
+            st.text(str(error))
+    else:
+        st.image(picture, width="content", alt=f"Image {image_id}")
 
 
 def estimate(column: DeltaGenerator, name: str, value: object) -> None:
@@ -89,26 +104,69 @@ def estimate(column: DeltaGenerator, name: str, value: object) -> None:
     column.text(interval)
 
 
+def picture(content: pd.DataFrame, title: str, **spec: object) -> None:
+    """A picture by a Vega-Lite specification; a table beside it holds the same numbers. Labels come as they are read.
+
+    A plain specification: Altair would cost 26 MB of memory and a third of a second for two charts.
+    """
+    display = current().taxonomy.display
+    shown = content.assign(**{name: content[name].map(display) for name in LABELS & set(content.columns)})
+    st.text(title)  # the chart's own title would be cut off
+    # Its menu offers to send the data to another site.
+    fixed = {"description": title, "usermeta": {"embedOptions": {"actions": False}}}
+    st.vega_lite_chart(shown, {**spec, **fixed}, width="stretch")
+
+
+def by_colour(field: str) -> dict[str, object]:
+    """How a picture tells things apart by colour; a shape or a dash beside it does so for whoever sees none."""
+    legend = {"orient": "bottom", "columns": 2, "labelLimit": 130}  # at the side it would take a phone's whole width
+    scale = {"scheme": "tableau10"}  # in sight on white and on black
+    return {"field": field, "type": "nominal", "title": None, "sort": None, "legend": legend, "scale": scale}
+
+
 def line_chart(content: pd.DataFrame, x: str, y: str, colour: str, title: str) -> None:
     """Lines with points, one for each value of `colour`; x counts from 1."""
-    # A plain Vega-Lite specification: Altair would cost 26 MB of memory and a third of a second for two charts.
-    legend = {"orient": "bottom", "columns": 2, "labelLimit": 130}  # at the side it would take a phone's whole width
-    line = {"field": colour, "type": "nominal", "title": None, "legend": legend}
     axis = {"tickMinStep": 1, "format": "d"}
-    spec = {
-        "description": title,
-        "height": 320,
-        "usermeta": {"embedOptions": {"actions": False}},  # its menu offers to send the data to another site
-        "mark": {"type": "line", "point": True},
-        "encoding": {
-            "x": {"field": x, "type": "quantitative", "axis": axis, "scale": {"zero": False}},
-            "y": {"field": y, "type": "quantitative", "title": y.replace("_", " ")},
-            "color": line,
-            "strokeDash": line,
-        },
+    encoding = {
+        "x": {"field": x, "type": "quantitative", "axis": axis, "scale": {"zero": False}},
+        "y": {"field": y, "type": "quantitative", "title": y.replace("_", " ")},
+        "color": by_colour(colour),
+        "strokeDash": by_colour(colour) | {"scale": {}},
     }
-    st.text(title)  # the chart's own title would be cut off
-    st.vega_lite_chart(content[[x, y, colour]], spec, width="stretch")
+    height = 240 + 16 * content[colour].nunique()  # of which the legend takes its part
+    picture(content[[x, y, colour]], title, height=height, mark={"type": "line", "point": True}, encoding=encoding)
+
+
+def dots(content: pd.DataFrame, row: str, names: Mapping[str, str], title: str) -> None:
+    """A line for each row, with a dot for each of its columns in `names`, and the interval NAME_low to NAME_high."""
+    parts = []
+    for name, said in names.items():
+        part = content[[row]].assign(what=said, value=content[name])
+        parts.append(part.assign(low=content.get(f"{name}_low"), high=content.get(f"{name}_high")))
+    told = pd.concat(parts).dropna(subset="value")
+    if told.empty:
+        return
+    across = {"field": "value", "type": "quantitative", "title": None, "axis": {"tickCount": 6}}
+    apart = {"yOffset": {"field": "what", "sort": None}, "color": by_colour("what")}
+    spans = {"mark": "rule", "encoding": {"x": {**across, "field": "low"}, "x2": {"field": "high"}, **apart}}
+    marks = {"mark": {"type": "point", "filled": True, "opacity": 1, "size": 50},
+             "encoding": {"x": across, "shape": by_colour("what") | {"scale": {}}, **apart}}  # fmt: skip
+    rows = {"y": {"field": row, "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 140}}}
+    layers = [spans, marks] if told["low"].notna().any() else [marks]  # lines of nothing would be read out all the same
+    picture(told, title, height={"step": 12}, encoding=rows, layer=layers)
+
+
+def bars(content: pd.DataFrame, name: str, count: str, title: str) -> None:
+    """A bar for each row: below each other in their order, but hours and days where they are in time."""
+    counted = {"field": count, "type": "quantitative", "axis": {"tickMinStep": 1}}
+    named: dict[str, object] = {"field": name, "title": None}
+    if pd.api.types.is_datetime64_any_dtype(content[name]):
+        unit = {"hour": "utcyearmonthdatehours", "day": "utcyearmonthdate"}[name]
+        named |= {"type": "temporal", "timeUnit": unit, "scale": {"type": "utc"}, "axis": {"labelOverlap": True}}
+        picture(content, title, height=240, mark="bar", encoding={"x": named, "y": counted})
+    else:
+        named |= {"type": "nominal", "sort": None, "axis": {"labelLimit": 160}}
+        picture(content, title, height={"step": 24}, mark="bar", encoding={"x": counted, "y": named})
 
 
 def hours(seconds: float) -> str:
@@ -122,6 +180,14 @@ def done(message: str, place: str) -> NoReturn:
     """Draw the page afresh, with this message where somebody clicked: fields then start from what was stored."""
     st.session_state["done"] = place, message
     st.rerun()
+
+
+@contextmanager
+def form(place: str) -> Iterator[None]:
+    """A form, and under it the message of the last change made here."""
+    with st.form(place):
+        yield
+        show_done(place)
 
 
 def show_done(place: str) -> None:

@@ -1,5 +1,8 @@
 """The page where images are labelled: the door, consent, and then the component."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import streamlit as st
 from streamlit import config
 
@@ -14,19 +17,6 @@ RECORDED = (
     "This task records your answers, when you gave them and how many seconds you took. Anything else about you is only "
     "what you agreed to share. The lead of this task sees your answers; other annotators do not."
 )
-# Streamlit's header and paddings, as the component's height is reckoned from them; on small screens they give way.
-SPACE = """<style>
-.stMainBlockContainer {--top: 3.75rem; --bottom: 1rem; padding: var(--top) 2rem var(--bottom)}
-@media (max-width: 900px), (max-height: 500px) {
-  .stMainBlockContainer {--top: 3rem; --bottom: 0.5rem; padding-inline: 0.75rem}
-  .stAppHeader {height: 3rem; min-height: 3rem}
-}
-</style>"""
-# The theme's own blue is too dark for the chosen one's words on a dark page.
-ABOVE = """<style>
-.stMainBlockContainer {--above: 3.5rem}
-.stButtonGroup button[role=radio][aria-checked=true] {color: inherit}
-</style>"""
 
 
 def draw() -> None:
@@ -38,27 +28,29 @@ def draw() -> None:
     task.refresh()
     person = queries.person(task.store, who)
     if person is None and task.preferences.invited_only:
-        reading_width()
-        st.title("Not invited")
-        problem(f"Nobody invited “{who}” to this task. Ask the lead, or label under the name you were invited by.")
-        offer_to_leave()
+        with _outside("Not invited"):
+            problem(f"Nobody invited “{who}” to this task. Ask the lead, or label under the name you were invited by.")
     elif who in task.preferences.closed:
-        reading_width()
-        st.title("Closed")
-        st.info(f"{plain(who)}, the lead has closed your entry to this task. Your answers so far are kept.")
-        offer_to_leave()
+        with _outside("Closed"):
+            st.info(f"{plain(who)}, the lead has closed your entry to this task. Your answers so far are kept.")
     elif person is not None and person.withdrawn:
-        reading_width()
-        st.title("Withdrawn")
-        st.info(
-            f"{plain(who)}, you have withdrawn from this task. Nothing more is shown, and your answers are not used."
-        )
-        offer_to_leave()
+        with _outside("Withdrawn"):
+            unused = "Nothing more is shown, and your answers are not used."
+            st.info(f"{plain(who)}, you have withdrawn from this task. {unused}")
     elif person is None or not person.consented:
         _ask_consent(task, who)
     else:
-        st.html(SPACE)
+        st.html(component.CLIENT / "label.css")
         component.mount(task, who, _round(task, who), base=config.get_option("server.baseUrlPath"))
+
+
+@contextmanager
+def _outside(title: str) -> Iterator[None]:
+    """The page of somebody who may not label; inside, why not."""
+    reading_width()
+    st.title(title)
+    yield
+    offer_to_leave()
 
 
 def _ask_consent(task: LabelTask, who: str) -> None:
@@ -85,7 +77,7 @@ def _round(task: LabelTask, who: str) -> int:
     further = queries.further_rounds(task.store, who, inline_second=task.preferences.blind_first)
     if not further:
         return 1
-    st.html(ABOVE)  # the component is that much lower
+    st.html(component.CLIENT / "rounds.css")  # the component is that much lower
     names = {1: "First look"} | {number: f"{purpose}: {left} left" for number, purpose, left in further}
 
     def choose(number: int) -> None:

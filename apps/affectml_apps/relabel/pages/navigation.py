@@ -4,29 +4,33 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from affectml_annotation import DatabaseAway
-from affectml_apps.relabel.pages import agreement, disagreement, export, label, own_part, progress, setup
+from affectml_apps.relabel.component import CLIENT
+from affectml_apps.relabel.pages import (
+    agreement,
+    answers,
+    disagreement,
+    export,
+    label,
+    own_part,
+    pay,
+    progress,
+    setup,
+    study,
+)
 from affectml_apps.relabel.pages.drawing import section
 from affectml_apps.relabel.pages.who import may_see_lead_pages
+from affectml_apps.relabel.study import page as study_page
+from affectml_apps.relabel.study.entrance import visitor_of
 from affectml_apps.relabel.task import current
 
 LOOK_SECONDS = 1.0
 
-# The component needs the height; Streamlit leaves six rem free above it. On a phone a wide table scrolls by itself,
-# with cells as wide as what they hold, up to a width that can be read.
-STYLE = """<style>
-.stMainBlockContainer {padding: 3.75rem 2rem 1rem}
-@media (max-width: 900px) {
-  .stMainBlockContainer {padding-inline: 0.75rem}
-  [data-testid=stTable] table {width: max-content; min-width: 100%}
-  [data-testid=stTable] [data-testid=stMarkdownContainer] {max-width: 16rem; width: max-content}
-  [data-testid=stTable] td:first-child [data-testid=stMarkdownContainer] {max-width: 8rem; white-space: normal}
-  [data-testid=stTable] td:first-child :is(p, a) {overflow-wrap: anywhere}
-}
-</style>"""
 # Drawn here: a ":material/..." icon would be fetched from abroad by every page.
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path d="M3 6h17l9 10-9 10H3z" fill="#2f6fc4"/>'
@@ -39,12 +43,17 @@ LEAD: tuple[tuple[str, str, Callable[[], None]], ...] = (
     ("Disagreement", "disagreement", disagreement.draw),
     ("Export", "export", export.draw),
 )
+STUDY: tuple[tuple[str, str, Callable[[], None]], ...] = (  # the lead's too, where a study runs
+    ("How it goes", "course", study.draw),
+    ("Pay", "pay", pay.draw),
+    ("Answers about people", "answers", answers.draw),
+)
 
 
 def run() -> None:
     """Draw the page that was asked for."""
-    st.set_page_config(page_title="Labelling", page_icon=ICON, layout="wide")
-    st.html(STYLE)
+    st.set_page_config(page_title="Labelling" if current().study is None else "Study", page_icon=ICON, layout="wide")
+    st.html(CLIENT / "page.css")
     if st.session_state.pop("was away", False):
         st.toast("The database was away for a moment. If you clicked something then, look whether it was done.")
     try:
@@ -54,15 +63,34 @@ def run() -> None:
 
 
 def _run() -> None:
-    pages = [
+    pages, leads = (_first(), LEAD) if current().study is None else (_first_of_study(), (*STUDY, *LEAD))
+    if may_see_lead_pages():
+        pages += [st.Page(draw, title=title, url_path=path) for title, path, draw in leads]
+    page = st.navigation(pages, position="hidden" if _hides_menu() else "top")
+    with section():
+        page.run()
+
+
+def _first() -> list[StreamlitPage]:
+    return [
         st.Page(label.draw, title="Label", url_path="label", default=True),
         st.Page(own_part.draw, title="Your part", url_path="you"),
     ]
-    if may_see_lead_pages():
-        pages += [st.Page(draw, title=title, url_path=path) for title, path, draw in LEAD]
-    page = st.navigation(pages, position="top")
-    with section():
-        page.run()
+
+
+def _first_of_study() -> list[StreamlitPage]:
+    return [
+        st.Page(study_page.draw, title="Study", url_path="study", default=True),
+        st.Page(study_page.lead, title="Lead", url_path="lead"),
+    ]
+
+
+def _hides_menu() -> bool:
+    """A participant sees no menu, also where everybody at this machine may lead: a lab's computer has many people."""
+    task = current()
+    at = urlsplit(st.context.url or "").path.rpartition("/")[2]
+    someone = task.study is not None and visitor_of(task, st.context.cookies) is not None
+    return someone and at in ("", "study")
 
 
 def _wait(error: DatabaseAway) -> None:

@@ -3,14 +3,19 @@
 import pandas as pd
 import streamlit as st
 
+from affectml.people.labelling import stopped_words
 from affectml_annotation import annotator_report
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import find
-from affectml_apps.relabel.pages.drawing import hours, line_chart, section, table
+from affectml_apps.relabel.pages.drawing import bars, dots, hours, line_chart, picture, section, table
 from affectml_apps.relabel.task import LabelTask, current
 
 BLOCK = 50
 MANY = 10
+REPLICATES = 1000
+LINES = 8  # more cannot be told apart
+LATE = "Late: who came to no image among its first people saw but disputed ones, and is compared with others late. "
+LABELS = 30  # nor more labels side by side
 
 
 def draw() -> None:
@@ -25,6 +30,8 @@ def draw() -> None:
     if judgements.empty:
         return
     with section():
+        _pace(judgements)
+    with section():
         _reports(task, judgements)
     with section():
         _drift(task, judgements)
@@ -37,6 +44,8 @@ def _totals(task: LabelTask) -> None:
     columns[1].metric("Images complete", f"{progress.complete} of {progress.images}")
     columns[2].metric("Answers an hour", "–" if progress.rate != progress.rate else f"{progress.rate:.0f}")
     columns[3].metric("Time left at this rate", hours(progress.seconds_left))
+    if progress.stopped is not None:
+        st.text(f"More people are asked where they would change something; {stopped_words(progress.stopped)}.")
 
 
 def _everybody(task: LabelTask) -> None:
@@ -53,19 +62,45 @@ def _everybody(task: LabelTask) -> None:
     table(shown, "Everybody invited")
 
 
+def _pace(judgements: pd.DataFrame) -> None:
+    pace = lead.pace(judgements)
+    if pace.empty:
+        return
+    unit = str(pace.columns[0])
+    bars(pace, unit, "answers", f"Pace: answers by the {unit} they were given in (UTC)")
+    with st.expander("The same as a table"):
+        table(pace, f"Answers by the {unit}")
+
+
 def _reports(task: LabelTask, judgements: pd.DataFrame) -> None:
-    rounds, checks = task.store.rounds(), task.store.checks()
+    rounds, checks, stopping = task.store.rounds(), task.store.checks(), task.store.stopping()
     report = annotator_report(
         judgements, task.settings.labels, checks=checks if len(checks) else None,
-        repeats=rounds[rounds["purpose"] == "repeat"],
+        repeats=rounds[rounds["purpose"] == "repeat"], bootstrap=REPLICATES,
+        minimum=None if stopping is None else stopping["min"],
     )  # fmt: skip
     use = [name for name in report.columns if name.startswith("use:")]
-    table(report.drop(columns=use), "Agreement with the others, checks and repeats")
+    table(lead.with_intervals(report.drop(columns=use)), "Agreement with the others, checks and repeats")
+    agreed = {"with_others": "others", "expected_by_chance": "chance"}
+    dots(report, "annotator_id", agreed, "Agreement with the others, and what chance would give")
     st.write(
-        "With others: mean similarity (1 - MASI distance) to the others' answers; expected by chance: the same against "
-        "answers to other images. A check has no right answer, and disagreeing is no mistake: look before you judge."
+        "With others: mean similarity (1 - MASI distance) to the others' answers, with 95 % intervals over images; "
+        "expected by chance: the same against answers to other images; above chance: the difference, image by image. "
+        f"{LATE if stopping else ''}A check has no right answer, and disagreeing is no mistake: look before you judge."
     )
     table(report[["annotator_id", *use]].rename(columns=lambda name: name.removeprefix("use:")), "Label use (shares)")
+    _label_use(lead.label_use(report, LABELS))
+
+
+def _label_use(shares: pd.DataFrame) -> None:
+    across = {"field": "label", "type": "nominal", "title": None, "sort": None,
+              "axis": {"labelAngle": -45, "labelLimit": 120}}  # fmt: skip
+    down = {"field": "annotator_id", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 100}}
+    size = {"field": "share", "type": "quantitative", "scale": {"domain": [0, 1], "range": [0, 400]},
+            "legend": {"orient": "bottom", "format": ".0%", "values": [0.1, 0.5, 1]}}  # fmt: skip
+    encoding = {"x": across, "y": down, "size": size}
+    picture(shares, "Label use by person: the share of their answers that hold a label", height={"step": 24},
+            mark={"type": "circle", "opacity": 1}, encoding=encoding)  # fmt: skip
 
 
 def _drift(task: LabelTask, judgements: pd.DataFrame) -> None:
@@ -74,8 +109,9 @@ def _drift(task: LabelTask, judgements: pd.DataFrame) -> None:
     if changes["block"].max() < 2:
         st.info(f"Drift is told in blocks of {BLOCK} answers; nobody has a second block yet.")
         return
-    line_chart(changes, "block", "seconds", "annotator_id", f"Median seconds, by blocks of {BLOCK} answers")
-    line_chart(
-        changes, "block", "labels_per_answer", "annotator_id", f"Labels per answer, by blocks of {BLOCK} answers"
-    )
+    told = lead.changed_most(changes, LINES)
+    if len(told) < len(changes):
+        st.write(f"Drawn are the {LINES} people whose pace changed most; the table below holds everybody.")
+    line_chart(told, "block", "seconds", "annotator_id", f"Median seconds, by blocks of {BLOCK} answers")
+    line_chart(told, "block", "labels_per_answer", "annotator_id", f"Labels per answer, by blocks of {BLOCK} answers")
     table(changes.rename(columns=lambda name: name.removeprefix("use:")), "The same as a table, with label use")

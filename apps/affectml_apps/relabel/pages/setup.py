@@ -3,10 +3,11 @@
 import streamlit as st
 
 from affectml.people.labelling import queued_words
+from affectml_annotation.stopping import Overlap, Until
 from affectml_annotation.store.settings import STRATEGIES
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import resolve, searchable
-from affectml_apps.relabel.pages.drawing import attempt, reading_width, section, show_done
+from affectml_apps.relabel.pages.drawing import attempt, form, reading_width, section, show_done
 from affectml_apps.relabel.preferences import change_preferences
 from affectml_apps.relabel.task import LabelTask, current
 
@@ -15,6 +16,14 @@ STRATEGY_HELP = (
     "priority: what the model is least sure of, or people disagree on. queue: only queued images. "
     "Queued images always come first."
 )
+SHOWN = {
+    "blur": "Blur each image until it is asked for",
+    "show_original": "Show the data set's own label",
+    "valence_colours": "Colours by valence (they prime people)",
+    "invited_only": "Only people on the list below may label",
+}
+UNTIL: dict[Until, str] = {"F1": "its set of labels", "entropy": "how undecided people are"}
+ASKED = {"intensity": "Ask how strongly (the same key again)", "valence_arousal": "Ask for valence and arousal"}
 
 
 def draw() -> None:
@@ -24,6 +33,12 @@ def draw() -> None:
     reading_width()
     st.title("Task set-up")
     st.write("Each part has a button of its own: what is typed in one part is not saved by the button of another.")
+    if task.study is not None:
+        st.info(
+            "A study runs here. Question, overlap, checks, instructions, warnings, breaks and who may come are what "
+            "study.yaml and the data set say: overlap and checks are set to that whenever the page is started, and "
+            "the others are not taken from this page. What else stands here holds for the study, too."
+        )
     for part in (_asked, _handing_out, _page, _invitations, _withdrawn, _checks, _queue):
         with section():
             part(task)
@@ -32,7 +47,7 @@ def draw() -> None:
 def _asked(task: LabelTask) -> None:
     now = task.settings
     st.subheader("What people are asked")
-    with st.form("asked"):
+    with form("asked"):
         question = st.text_area("The question, word for word", now.question, height="content")
         st.text(f"Labels: {task.said(now.labels)}. About: what is {now.construct}.")
         st.write(
@@ -41,7 +56,6 @@ def _asked(task: LabelTask) -> None:
         )
         if st.form_submit_button("Save the question"):
             attempt(lambda: task.store.update_settings(question=question.strip()), "The question is saved.", "asked")
-        show_done("asked")
     if left_out := task.left_out:
         st.warning(f"{left_out} images of the data set have no file on this machine and are not shown to anybody.")
 
@@ -49,9 +63,9 @@ def _asked(task: LabelTask) -> None:
 def _handing_out(task: LabelTask) -> None:
     now = task.settings
     st.subheader("How images are handed out")
-    with st.form("handing-out"):
+    with form("handing-out"):
         left, right = st.columns(2)
-        overlap = left.number_input("People per image (overlap)", 1, None, now.overlap)
+        fewest = left.number_input("People per image (overlap)", 1, None, now.fewest)
         strategy = right.selectbox("Order", STRATEGIES, STRATEGIES.index(now.strategy), help=STRATEGY_HELP)
         checks = left.number_input("Attention checks, % of what a person sees", 0, 99, round(now.check_rate * 100))
         repeats = right.number_input("Repeats, % of what a person sees", 0, 99, round(now.repeat_rate * 100))
@@ -59,34 +73,43 @@ def _handing_out(task: LabelTask) -> None:
         minutes = right.number_input("Minutes until an image goes to somebody else", 1, None,
                                      max(round(now.lease_seconds / 60), 1))  # fmt: skip
         control = left.number_input("Second looks without a suggestion, %", 0, 100, round(now.control_share * 100))
+        several = now.overlap if isinstance(now.overlap, Overlap) else None
+        with st.expander("More people where one more answer would change something", expanded=several is not None):
+            st.write(
+                "Every image gets the number above; the others go where the next answer is likely to change what is "
+                "said of an image. A tenth of the images, at least 50, get the most whatever the first say: they show "
+                "what stopping does."
+            )
+            left, middle, right = st.columns(3)
+            most = left.number_input("At most (as above: the same for all)", 1, None, now.most)
+            mean = middle.number_input("On average", 1.0, None, several.mean if several else float(now.most), 0.5)
+            at = [*UNTIL].index(several.until) if several else 0
+            until = right.selectbox("One more answer changes", [*UNTIL], at, format_func=UNTIL.__getitem__)
         if st.form_submit_button("Save", type="primary"):
+            fixed = most <= fewest
             attempt(
                 lambda: task.store.update_settings(
-                    overlap=int(overlap), strategy=strategy, lease_seconds=float(minutes * 60),
+                    overlap=int(fewest) if fixed else Overlap(int(fewest), int(most), float(mean), until),
+                    strategy=strategy, lease_seconds=float(minutes * 60),
                     check_rate=checks / 100, repeat_rate=repeats / 100, repeat_gap=int(gap),
                     control_share=control / 100,
                 ),
                 "Saved. It holds for what is handed out from now on.", "handing-out",
             )  # fmt: skip
-        show_done("handing-out")
 
 
 def _page(task: LabelTask) -> None:
     now = task.preferences
     st.subheader("What the page shows and asks for")
-    with st.form("page"):
+    with form("page"):
         instructions = st.text_area("Instructions", now.instructions)
         definitions = st.text_area("What the labels mean: one line each, label: meaning",
                                    lead.write_definitions(now.definitions),
                                    placeholder="awe: something vast, larger than you")  # fmt: skip
         warning = st.text_area("Content warning, shown before the first image", now.content_warning)
         left, right = st.columns(2)
-        blur = left.checkbox("Blur each image until it is asked for", now.blur)
-        original = left.checkbox("Show the data set's own label", now.show_original)
-        colours = left.checkbox("Colours by valence (they prime people)", now.valence_colours)
-        invited = left.checkbox("Only people on the list below may label", now.invited_only)
-        intensity = right.checkbox("Ask how strongly (the same key again)", now.intensity)
-        plane = right.checkbox("Ask for valence and arousal", now.valence_arousal)
+        chosen = {name: left.checkbox(text, getattr(now, name)) for name, text in SHOWN.items()}
+        chosen |= {name: right.checkbox(text, getattr(now, name)) for name, text in ASKED.items()}
         blind = right.checkbox("Blind first, then a suggestion", now.blind_first,
                                help="The model's. The share without a suggestion, above, is the control.")  # fmt: skip
         left, right = st.columns(2)
@@ -99,22 +122,19 @@ def _page(task: LabelTask) -> None:
                 if blind != now.blind_first:
                     lead.set_blind_first(task, blind)
                 change_preferences(
-                    task.store, instructions=instructions, definitions=meanings, content_warning=warning, blur=blur,
-                    show_original=original, valence_colours=colours, invited_only=invited, intensity=intensity,
-                    valence_arousal=plane, min_view_seconds=seconds, break_minutes=minutes,
+                    task.store, instructions=instructions, definitions=meanings, content_warning=warning,
+                    min_view_seconds=seconds, break_minutes=minutes, **chosen,
                 )  # fmt: skip
 
             attempt(change, "Saved. People see it when they open the page again.", "page")
-        show_done("page")
 
 
 def _invitations(task: LabelTask) -> None:
     st.subheader("Invitations")
-    with st.form("invite"):
+    with form("invite"):
         names = st.text_area("Names or e-mail addresses, one on each line", key="invited-names")
         if st.form_submit_button("Invite"):
             attempt(lambda: lead.invite(task, lead.read_names(names)), "Invited.", "invite")
-        show_done("invite")
     everybody = list(task.store.annotators()["annotator_id"])
     closed = [name for name in everybody if name in task.preferences.closed]
     st.text(f"Invited so far: {', '.join(everybody) or 'nobody'}")
@@ -151,7 +171,7 @@ def _withdrawn(task: LabelTask) -> None:
 def _checks(task: LabelTask) -> None:
     st.subheader("Attention checks")
     st.write("A feeling has no right answer, so a check only says which labels are accepted and which forbidden.")
-    with st.form("checks"):
+    with form("checks"):
         text = st.text_area("One line each: image; accepted, labels; forbidden, labels",
                             placeholder="000012; joy, love; anger")  # fmt: skip
         if st.form_submit_button("Add the checks"):
@@ -162,17 +182,15 @@ def _checks(task: LabelTask) -> None:
                 task.store.add_checks(checks)
 
             attempt(add, "Added.", "checks")
-        show_done("checks")
     st.text(f"{len(task.store.checks())} checks so far")
 
 
 def _queue(task: LabelTask) -> None:
     st.subheader("Queue")
-    with st.form("queue"):
+    with form("queue"):
         wanted = st.text_area("Images to be served before anything else, one on each line")
         more = int(st.number_input("At least so many more people for each (0: the overlap decides)", 0, 100, 0))
         if st.form_submit_button("Put in the queue"):
             names = resolve(lead.read_names(wanted), task.store.images()["image_id"])
             attempt(lambda: queued_words(len(names), task.store.enqueue(names, more=more or None), more or None),
                     "Queued: {}.", "queue")  # fmt: skip
-        show_done("queue")

@@ -9,6 +9,7 @@ from affectml_apps.relabel import identity, queries
 from affectml_apps.relabel.pages.drawing import reading_width
 from affectml_apps.relabel.task import current
 
+SIGN_IN = "Sign in, so that your answers are kept under your own account."
 NO_PASSWORD = "A name is no password: on this page everybody can label under any name"
 
 
@@ -48,12 +49,12 @@ def who_is_there() -> str | None:
     return name
 
 
-def ask_who() -> None:
-    """The door: sign in, or give a name."""
+def ask_who(title: str = "Who is labelling?", why: str = SIGN_IN) -> None:
+    """The door: sign in, and why, or give a name."""
     reading_width()
-    st.title("Who is labelling?")
+    st.title(title)
     if sign_in_configured():
-        st.write("Sign in, so that your answers are kept under your own account.")
+        st.write(why)
         for provider in providers():
             text = "Sign in" if provider is None else f"Sign in with {provider}"
             st.button(text, type="primary", on_click=st.login, args=(provider,), key=f"sign-in-{provider}")
@@ -67,6 +68,8 @@ def ask_who() -> None:
             else:
                 st.session_state["who"] = name
                 st.rerun()
+    if current().study is not None:
+        return
     if current().only_here:
         st.info(f"{NO_PASSWORD}, so it only answers to this machine. For a team, set up sign-in (st.login).")
     else:

@@ -1,0 +1,141 @@
+"""Who comes to a study: a panel's ids or a link leave the address at the first call, for a cookie that is signed.
+
+So they stand in no page, no log and no message of the page to its server. The cookie is sealed by the task's secret:
+it outlives a restart, and no script of the page can read it.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from affectml_annotation import AnnotationError
+from affectml_annotation.study import door
+from affectml_annotation.study.door import Entry, Ids
+from affectml_annotation.study.screen import return_address, way_back
+from affectml_apps.relabel.task import LabelTask, current
+from affectml_apps.serving import prefixed
+
+LINK = "link"
+DAYS = 30
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """What a browser brings. given: the ids, or the link, as they stood in the address. own: a number of its own."""
+
+    given: Mapping[str, str] = field(repr=False)
+    own: str = field(repr=False)
+
+
+def ids_of(task: LabelTask, visitor: Visitor) -> Ids:
+    """Who this is. Raises a StoreError whose message is for them to read."""
+    if LINK in visitor.given:
+        return door.ids_of_link(task.store, visitor.given[LINK])
+    return door.ids_from(task.running, visitor.given)
+
+
+def enter(task: LabelTask, visitor: Visitor, *, again: bool = True) -> Entry:
+    """What they find; errors as of `ids_of` and `door.enter`."""
+    return door.enter(task.store, ids_of(task, visitor), visitor.own, again=again)
+
+
+def cookie_name(task: LabelTask) -> str:
+    """One of the task's own: the ports of a machine share their cookies."""
+    return f"affectml-study-{hashlib.sha256(task.secret.encode()).hexdigest()[:8]}"
+
+
+def visitor_of(task: LabelTask, cookies: Mapping[str, str]) -> Visitor | None:
+    """Who a browser's cookies say is there; None for a cookie that is not ours."""
+    content, _, signature = cookies.get(cookie_name(task), "").partition(".")
+    if not hmac.compare_digest(signature.encode(), _signature(task, content).encode()):
+        return None
+    return Visitor(*json.loads(urlsafe_b64decode(f"{content}==")))
+
+
+def _cookie_of(task: LabelTask, visitor: Visitor) -> str:
+    plain = json.dumps([visitor.given, visitor.own], ensure_ascii=False).encode()
+    content = urlsafe_b64encode(plain).decode().rstrip("=")  # which would have the cookie quoted
+    return f"{content}.{_signature(task, content)}"
+
+
+def _signature(task: LabelTask, content: str) -> str:
+    return hmac.new(task.secret.encode(), f"visitor:{content}".encode(), hashlib.sha256).hexdigest()
+
+
+class Entrance:
+    """Takes the ids out of the address of a page, and sends the browser to the page without them."""
+
+    def __init__(self, app: ASGIApp, task: LabelTask, base: str = "") -> None:
+        self.app, self.task, self.prefix = app, task, prefixed(base)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        given = self._given(scope) if scope["type"] == "http" else {}
+        if given:
+            response = await run_in_threadpool(self._take_in, scope, given)
+            await response(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _given(self, scope: Scope) -> dict[str, str]:
+        """What the address of a page says of who comes; nothing for any other address."""
+        below = scope["path"].removeprefix(self.prefix).removeprefix("/")
+        if scope["method"] not in ("GET", "HEAD") or "/" in below:
+            return {}
+        asked = dict(parse_qsl(scope["query_string"].decode("latin-1"), errors="replace"))
+        if asked.get(LINK):
+            return {LINK: asked[LINK][: door.MOST_ID + 1]}
+        names = self.task.running.recruit.names.values()
+        return {name: asked[name][: door.MOST_ID + 1] for name in names if asked.get(name)}
+
+    def _take_in(self, scope: Scope, given: dict[str, str]) -> Response:
+        known = visitor_of(self.task, Request(scope).cookies)
+        visitor = Visitor(given, secrets.token_hex(16))
+        if known is not None and self._same(known, visitor):
+            visitor = Visitor(given, known.own)
+        else:
+            self._count(visitor)
+        response = RedirectResponse(f"{self.prefix}/", 303, {"cache-control": "no-store"})
+        response.set_cookie(
+            cookie_name(self.task), _cookie_of(self.task, visitor), max_age=DAYS * 86_400, path=f"{self.prefix}/",
+            secure=scope["scheme"] == "https", httponly=True, samesite="lax",
+        )  # fmt: skip
+        return response
+
+    def _same(self, one: Visitor, other: Visitor) -> bool:
+        """Whether two visitors are the same person, in what they say of themselves."""
+        name = self.task.running.recruit.names.get("person", LINK)
+        return all(one.given.get(key) == other.given.get(key) for key in (name, LINK))
+
+    def _count(self, visitor: Visitor) -> None:
+        """Who comes for the first time is counted, if it is somebody who may come."""
+        with suppress(AnnotationError):  # the page tells them
+            enter(self.task, visitor, again=False)
+
+
+def back_from(task: LabelTask, visitor: Visitor) -> str | None:
+    """Where somebody goes back to, with the code for what they find here; errors as of `enter`."""
+    entry = enter(task, visitor)
+    if entry.participant is not None:
+        return return_address(task.store, entry.participant)
+    return way_back(task.store, ids_of(task, visitor), entry)
+
+
+def go_back(request: Request) -> Response:
+    """To where somebody came from. Redirected here, the address stands in no page."""
+    task, to = current(), None
+    with suppress(AnnotationError):  # the page tells them
+        visitor = visitor_of(task, request.cookies)
+        to = None if visitor is None else back_from(task, visitor)
+    return RedirectResponse(to or "../", 303, {"cache-control": "no-store"})

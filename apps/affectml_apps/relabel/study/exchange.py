@@ -1,0 +1,124 @@
+"""One exchange with a participant's browser, and their images: what is given follows from where their visit is."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from affectml_annotation import DatabaseFailed, Receipt, StoreError
+from affectml_annotation.store.visits import BEFORE
+from affectml_annotation.study import visits
+from affectml_annotation.study.screen import Screen, screen, warnings_of
+from affectml_annotation.study.visits import Visit
+from affectml_apps.relabel import queries
+from affectml_apps.relabel.messages import BadMessage, answers_of, id_of, read_try
+from affectml_apps.relabel.sync import NotAllowed, check_person, next_images, take
+from affectml_apps.relabel.task import LabelTask
+
+PRACTICE = "practice"
+
+
+def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str, Any]:
+    """As `sync.exchange`, with more in the message and in the reply.
+
+    message: phase (practice: the answers are tries, and are stored as no answer), finish (the last image is behind
+    them, and they want to go on). The reply names phase and status of the visit; images done `of` `about` how many;
+    whether they are to be warned; of an image its content `warning`, or none; and of a try `practised`: right,
+    tries_left, feedback. Raises NotAllowed in every other phase, but for answers that were under way: they get their
+    receipts.
+    """
+    message, given = answers_of(message)
+    with task.locks[who]:
+        check_person(task, who)
+        visit = visit_now(task, who)
+        if (visit.phase in BEFORE and visit.phase != PRACTICE) or not (given or labels_now(visit)):
+            raise NotAllowed(elsewhere(visit))
+        trying = message.get("phase") == PRACTICE
+        receipts, practised = _try(task, who, given) if trying else (take(task, who, given, None), None)
+        reply: dict[str, Any] = {"items": []}
+        visit = visit_now(task, who)
+        if visit.phase == "images" and labels_now(visit):
+            reply |= next_images(task, who, message, given, None)
+            over = not reply["items"] and "problem" not in reply and "leaving" not in message
+            if over and (message.get("finish") is True or not reply["done"]):
+                visits.finish_images(task.store, who)
+        now = screen(task.store, who)
+        if labels_now(now.visit):
+            reply["items"] = reply["items"] or _to_practise(now)
+        else:
+            reply.pop("problem", None)  # another tab ended the visit meanwhile, as its status says
+        if practised is not None and not practised["right"]:
+            practised["feedback"] = now.feedback
+        shown = [*reply["items"], *reply.get("past", [])]
+        warnings = warnings_of(task.store, [item["image"] for item in shown])
+        for item in shown:
+            item["warning"] = warnings.get(item["image"])
+        part = {"phase": now.visit.phase, "status": now.visit.status, **_how_far(task, who, now, len(reply["items"]))}
+        more = {"warned": now.warned, "practised": practised, "team": None, "left": None}
+        return {**reply, **part, **more, "receipts": receipts, "now": time.time()}
+
+
+def _how_far(task: LabelTask, who: str, now: Screen, held: int) -> dict[str, Any]:
+    """Checks count like any image: a number that stood still would tell which they are. So the whole is about so."""
+    done, rate = queries.answered_count(task.store, who, [1]), task.settings.check_rate
+    return {"done": done, "of": max(round(now.visit.images / (1 - rate)), done + held), "about": rate > 0}
+
+
+def visit_now(task: LabelTask, who: str) -> Visit:
+    """Where a participant is. Raises NotAllowed for whoever takes part in no study."""
+    try:
+        return visits.where(task.store, who)
+    except DatabaseFailed:
+        raise
+    except StoreError as error:
+        raise NotAllowed(str(error)) from None
+
+
+def labels_now(visit: Visit) -> bool:
+    """Whether there are images for them, to label or to practise with."""
+    return visit.status is None and visit.phase in (PRACTICE, "images")
+
+
+def elsewhere(visit: Visit) -> str:
+    """Why there are no images, for them to read."""
+    if visit.status == "timed_out":
+        return "your place in this study was given back, because nothing came from you for too long"
+    if visit.status is None and visit.phase in BEFORE:
+        return "the images of this study have not begun for you; go on where you are"
+    return "the images of this study are behind you; what you gave stands"
+
+
+def file_for(task: LabelTask, who: str, image_id: str) -> str | None:
+    """The file of an image, while it is one to practise with or one they were given; None for any other."""
+    visit = visit_now(task, who)
+    if not labels_now(visit):
+        raise NotAllowed(elsewhere(visit))
+    if visit.phase == PRACTICE:
+        return queries.file_of(task.store, image_id) if image_id in screen(task.store, who).practice else None
+    return queries.assigned_file(task.store, who, image_id)
+
+
+def _try(task: LabelTask, who: str, given: Sequence[object]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Receipts of tries in their order, and what came of the last that was taken."""
+    receipts, said = [], None
+    for raw in given:
+        try:
+            event_id, image, labels, left = read_try(raw)
+            done = visits.practise(task.store, who, image, labels, left)
+            receipt = Receipt(event_id, "accepted", again=done.right is None)
+            if done.right is not None:
+                said = {"right": done.right, "tries_left": done.tries_left}
+        except DatabaseFailed:
+            raise
+        except (BadMessage, StoreError) as error:
+            receipt = Receipt(id_of(raw) or "", "refused", error=str(error))
+        receipts.append({**asdict(receipt), "id": receipt.event_id})
+    return receipts, said
+
+
+def _to_practise(now: Screen) -> list[dict[str, Any]]:
+    """The image to practise with, the same one until its tries are over. Its revision counts the tries left."""
+    return [
+        {"image": image, "round": 1, "ticket": "", "revision": left, "look": PRACTICE, "to_practise": len(now.practice)}
+        for image, left in now.practice.items()
+    ][:1]
