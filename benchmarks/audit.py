@@ -3,7 +3,7 @@
     python benchmarks/audit.py [--seeds 10] [--images 400]
     python benchmarks/audit.py --second-round       # what it is worth to ask about the audit's first tenth again
 
-Prints two tables: planted faults (affectml.demo_set.faults) beside other ways of ranking answers, and clean demo sets.
+Prints two tables: planted faults (faults.py) beside other ways of ranking answers, and clean demo sets.
 The other ways have out-of-fold rates of the same head, and are told who is careless: the plain log loss of an answer,
 cleanlab's multilabel filter (where it is installed), and a random order.
 """
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from faults import _panel, plant_faults
 from numpy.typing import NDArray
 
 from affectml.auditing import CHECKS, Audit, audit_dataset, queue_audit
@@ -28,7 +29,6 @@ from affectml.auditing._said import Said, read_said
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.demo_set.annotators import choice_chances
-from affectml.demo_set.faults import _panel, plant_faults
 from affectml.embeddings import ensure_embeddings
 from affectml.heads import SigmoidHead
 from affectml.people.labelling import make_task

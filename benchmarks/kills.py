@@ -37,7 +37,7 @@ import pyarrow.parquet as pq
 import stamina  # noqa: F401
 from PIL import Image
 
-from affectml.cli._labels_task import Export, export_store
+from affectml.cli._labels_task import export_store
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.fetching import FetchConfig, fetch_images
@@ -322,7 +322,9 @@ def kill_exports(folder: Path, kills: int, pick: random.Random) -> dict[str, int
 
     def exporting() -> None:
         with LabelStore(folder / "labels.db", must_exist=True) as store:
-            export_store(store, Export(data, None, "t", "majority", None, "first", True))
+            export_store(
+                store, data, kind=None, target="t", method="majority", rounds="first", images=None, replace=True
+            )
 
     found: Counter[str] = Counter()
     forked(lambda: make_export(folder))

@@ -1,6 +1,6 @@
 """The labelling page while its database or its server is away: what was typed, what is stored, when the page goes on.
 
-    python benchmarks/outages.py [FAULT ...] [--clients 20] [--browsers 4] [--pace 1]
+    python benchmarks/outages.py [FAULT ...] [--clients 20] [--browsers 4] [--pace 1] [--around 5]
 
 FAULT is DATABASE-WHAT-SECONDS: sqlite-locked-30 (another program writes), postgresql-fast-8 and postgresql-immediate-8
 (stopped, and started again), sqlite-killed-3 (the app's server gets SIGKILL, and is started again). Without any: those
@@ -47,7 +47,6 @@ FAULTS = (
     "sqlite-killed-3",
     "postgresql-killed-3",
 )
-AROUND = 5.0  # seconds of labelling before the outage, and after everybody has gone on
 IMAGES = 240
 
 
@@ -57,6 +56,7 @@ class Trial:
 
     server: Any
     pace: float
+    around: float
     typed: dict[str, list[tuple[str, tuple[str, ...]]]]
     replies: Counter[int] = field(default_factory=Counter)
     told: set[str] = field(default_factory=set)
@@ -125,7 +125,7 @@ STATE = """({ dataset, innerText }) =>
 def press_keys(trial: Trial, people: list[Any], beside: list[Future[None]]) -> None:
     """Everybody in a browser, in turn; ends when all have gone on, and labelled a while more."""
     due, labels = dict.fromkeys(people, 0.0), {each.who: each.labels for each in people}
-    while len(trial.went_on) < len(trial.typed) or time.monotonic() < trial.on + AROUND:
+    while len(trial.went_on) < len(trial.typed) or time.monotonic() < trial.on + trial.around:
         for done in filter(Future.done, beside):
             done.result()  # raises what went wrong there
         for each in people:
@@ -145,7 +145,7 @@ def press_keys(trial: Trial, people: list[Any], beside: list[Future[None]]) -> N
 
 def strike(trial: Trial, what: str, seconds: float, postgres: Any) -> None:
     """The outage."""
-    time.sleep(AROUND)
+    time.sleep(trial.around)
     trial.began = time.monotonic()
     if what == "locked":
         with closing(sqlite3.connect(trial.server.db, isolation_level=None)) as other:
@@ -193,7 +193,7 @@ def run(fault: str, folder: Path, demo: Path, new_page: Callable[[], Page], give
             for who in tokens:
                 store.consent(who)
         people = [APPS["Person"](new_page(), server, f"browser{at}").enter() for at in range(given.browsers)]
-        trial = Trial(server, given.pace, {who: [] for who in (*tokens, *(each.who for each in people))})
+        trial = Trial(server, given.pace, given.around, {who: [] for who in (*tokens, *(each.who for each in people))})
         pool = stack.enter_context(ThreadPoolExecutor(2))
         stack.callback(setattr, trial, "over", True)
         beside = [
@@ -229,6 +229,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--browsers", type=int, default=4)
     parser.add_argument("--pace", type=float, default=1.0, help="seconds from one answer of a person to the next")
+    parser.add_argument("--around", type=float, default=5.0, help="seconds before the outage, and after it")
     given = parser.parse_args()
     print("| fault | away, s | typed | stored | replies 503 | pages go on after, s | clients |")
     print("|---|--:|--:|--:|--:|--:|--:|", flush=True)
