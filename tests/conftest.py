@@ -112,6 +112,31 @@ def demo_set(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     return demo_set
 
 
+@pytest.fixture(scope="session")
+def take_part() -> Callable[..., str]:
+    """`take_part(store, token)`: somebody with a link completes the study of examples/study; who they are."""
+    from affectml_annotation import Answer
+    from affectml_annotation.study import door, visits
+
+    def take_part(store: Any, token: str) -> str:
+        ids = door.ids_of_link(store, token)
+        entry = door.enter(store, ids)
+        boxes = ("I am at least 18 years old.", "I have read this, and I take part of my own free will.")
+        who = door.agree(store, ids, entry.version, boxes).participant
+        visits.answer_questions(store, who, "before", {"age_group": "30-49", "paintings": 3})
+        visits.go_on(store, who, "instructions")
+        for image, labels in (("practice-1", ["awe"]), ("practice-2", ["fear", "disgust"])):
+            assert visits.practise(store, who, image, labels).right
+        while claims := store.claim(who, 1):
+            store.submit([Answer(claims[0].image_id, who, "labels", ("awe",))])
+        visits.finish_images(store, who)
+        visits.answer_questions(store, who, "after", {})
+        assert visits.go_on(store, who, "debriefing").status == "completed"
+        return who
+
+    return take_part
+
+
 class Postgres:
     """A PostgreSQL server of our own on a socket in a temporary folder. FileNotFoundError without its programs."""
 

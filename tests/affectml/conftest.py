@@ -1,8 +1,10 @@
 """A CLIP small enough to build in a test: 32 px, 32 values, random but saved weights."""
 
 import importlib
+import itertools
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +39,14 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def encoder(tiny_clip: Path) -> Any:
+    """That CLIP, loaded in fp32 with one thread."""
+    from affectml.encoders import load_encoder
+
+    return load_encoder(f"local-dir:{tiny_clip}", threads=1)
+
+
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """`command(*words)`: exit code, standard output and standard error of `affectml WORDS`, run in this process."""
@@ -52,7 +62,60 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.fixture
-def emotion6_loss(real_data: Path) -> Callable[[Callable[[], Any]], float]:
+def single() -> Callable[[Path, Path], Path]:
+    """`single(demo, out)`: a copy of a demo set with one label per image, the first of the most chosen."""
+
+    def copied(demo: Path, out: Path) -> Path:
+        import numpy as np
+        import pandas as pd
+
+        shutil.copytree(demo, out)
+        table = pd.read_parquet(out / "targets-emotions.parquet")
+        labels = [c for c in table.columns if c not in ("image_id", "n")]
+        most = np.eye(len(labels), dtype=np.int64)[table[labels].to_numpy().argmax(axis=1)]
+        one = table[["image_id"]].assign(**dict(zip(labels, most.T, strict=True)))
+        one.to_parquet(out / "targets-emotions.parquet")
+        meta = json.loads((out / "dataset.json").read_text())
+        meta["targets"]["emotions"] |= {"kind": "single", "values": "indicator"}
+        meta["targets"]["emotions"].pop("vote_rule", None)
+        (out / "dataset.json").write_text(json.dumps(meta))
+        return out
+
+    return copied
+
+
+@pytest.fixture
+def bring(tmp_path: Path) -> Callable[..., tuple[Any, Any]]:
+    """`bring("fi", source, **options)`: what an import says, and the data set that it writes to a new folder."""
+    from affectml.data import Dataset
+    from affectml.importers import get_importer
+
+    numbers = itertools.count(1)
+
+    def call(name: str, source: Path, **options: Any) -> tuple[Any, Any]:
+        summary = get_importer(name)(source, tmp_path / f"brought-{next(numbers)}", **options)
+        return summary, Dataset.open(summary.out)
+
+    return call
+
+
+@pytest.fixture
+def refused(tmp_path: Path) -> Callable[..., str]:
+    """`refused("no such folder", "fi", source, **options)`: an import is this error and writes nothing; its message."""
+    from affectml.errors import BadInput
+    from affectml.importers import get_importer
+
+    def call(message: str, name: str, source: Path, error: type[Exception] = BadInput, **options: Any) -> str:
+        with pytest.raises(error, match=message) as raised:
+            get_importer(name)(source, tmp_path / "refused", **options)
+        assert not (tmp_path / "refused").exists()
+        return str(raised.value)
+
+    return call
+
+
+@pytest.fixture
+def emotion6_loss(real_data: Path) -> Callable[..., float]:
     """KL of a new head to people's shares on Emotion6: 1,980 images with features made by hand."""
     from scipy.io import loadmat
 
@@ -61,7 +124,7 @@ def emotion6_loss(real_data: Path) -> Callable[[Callable[[], Any]], float]:
 
 
 @pytest.fixture
-def emotion6_clip_loss(real_data: Path) -> Callable[[Callable[[], Any]], float]:
+def emotion6_clip_loss(real_data: Path) -> Callable[..., float]:
     """The same on 801 of them with CLIP's features."""
     import numpy as np
 
@@ -69,17 +132,17 @@ def emotion6_clip_loss(real_data: Path) -> Callable[[Callable[[], Any]], float]:
         return five_folds(data["embedding"].astype(float), data["shares"].astype(float))
 
 
-def five_folds(X: Any, shares: Any) -> Callable[[Callable[[], Any]], float]:
-    """KL of people's shares to a new head's: five folds, mean over all rows."""
+def five_folds(X: Any, shares: Any) -> Callable[..., float]:
+    """`loss(new_head, folds=5)`: KL of people's shares to a new head's, mean over the rows of so many of five folds."""
     import numpy as np
     import torch
 
     P = torch.from_numpy(shares / shares.sum(axis=1, keepdims=True))
     parts = np.array_split(np.random.RandomState(0).permutation(len(X)), 5)
 
-    def loss(new_head: Callable[[], Any]) -> float:
+    def loss(new_head: Callable[[], Any], folds: int = 5) -> float:
         losses: list[float] = []
-        for k, test in enumerate(parts):
+        for k, test in enumerate(parts[:folds]):
             train = np.concatenate(parts[:k] + parts[k + 1 :])
             predicted = new_head().fit(X[train], P[train]).predict_distribution(X[test])
             losses += (torch.xlogy(P[test], P[test]) - torch.xlogy(P[test], predicted)).sum(dim=1).tolist()

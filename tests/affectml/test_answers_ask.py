@@ -11,7 +11,6 @@ from PIL import Image
 
 import affectml
 from affectml.answers import AskConfig, ask
-from affectml.cli import main
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
 
@@ -195,11 +194,8 @@ def test_memory_does_not_grow_with_the_requests(tmp_path, photos):
     assert peaks[1] < peaks[0] + 1_000_000
 
 
-def test_the_command(photos, tmp_path, monkeypatch, capsys):
-    out = tmp_path / "r.jsonl"
-    shared = ["affectml", "ask", str(photos.root), "--model", "m", "--split", "all", "--samples", "2"]
-    monkeypatch.setattr("sys.argv", [*shared, "--out", str(out)])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert not stop.value.code
-    assert "12 requests about 6 images" in capsys.readouterr().out
+def test_the_command(command, photos, tmp_path):
+    words = ["--model", "m", "--split", "all", "--samples", "2", "--out", tmp_path / "r.jsonl"]
+    code, printed, _ = command("ask", photos.root, *words)
+    assert code == 0
+    assert "12 requests about 6 images" in printed

@@ -51,6 +51,14 @@ def truth(demo):
     return table[["image_id", *demo.target("emotions").taxonomy.labels]]
 
 
+@pytest.fixture(scope="module")
+def people(demo, parts):
+    """What people said of the test images, and the prior of their rates."""
+    targets = demo.target("emotions")
+    beta = fit_prior(targets.take(parts["train"]))
+    return read_truth(demo, targets, parts["test"], beta=beta), beta
+
+
 @pytest.fixture
 def judge(demo, tmp_path, run):
     """`judge(table, **options)`: a DataFrame as CSV, or a list of objects as JSON lines, judged as `vlm`."""
@@ -173,16 +181,14 @@ def test_rankings_have_no_sets_unless_a_length_is_given(judge, truth):
     assert sized == system(judge(pairs, "jsonl"))["set_f1"]
 
 
-def test_an_unanswered_image_counts_as_the_empty_set_beside(judge, demo, truth, parts):
+def test_an_unanswered_image_counts_as_the_empty_set_beside(judge, people, truth, parts):
     answered = parts["test"][:20]
     sets = dict(zip(truth["image_id"], sets_of(truth), strict=True))
     result = judge([{"image": i, "labels": sets[i]} for i in answered], "jsonl")
     assert result.metrics["n"] == 20
     assert (result.as_empty.images, result.as_empty.unanswered) == (len(parts["test"]), len(parts["test"]) - 20)
     assert result.received["without_an_answer"] == [i for i in parts["test"] if i not in answered]
-    targets = demo.target("emotions")
-    beta = fit_prior(targets.take(parts["train"]))
-    said = read_truth(demo, targets, parts["test"], beta=beta)
+    said, _ = people
     mine = np.array([[label in (sets[i] if i in answered else ()) for label in said.labels] for i in parts["test"]])
     by_hand = F.set_f1(torch.from_numpy(mine), torch.from_numpy(said.sets))
     assert result.as_empty.systems["vlm"]["set_f1"]["value"] == pytest.approx(float(by_hand.mean()))
@@ -201,11 +207,9 @@ def test_several_answers_are_smoothed_by_jeffreys_rule(judge, parts):
     assert often["fear"] == pytest.approx((1 / 3 + 1) / 2)
 
 
-def test_consensus_is_the_rest_of_the_panel_against_the_person_left_out(judge, demo, truth, parts):
+def test_consensus_is_the_rest_of_the_panel_against_the_person_left_out(judge, people, truth, parts):
     result = judge(truth[truth["image_id"].isin(parts["test"])])
-    targets = demo.target("emotions")
-    beta = fit_prior(targets.take(parts["train"]))
-    said = read_truth(demo, targets, parts["test"], beta=beta)
+    said, beta = people
     images = []
     for chosen, asked in zip(said.chosen, said.asked, strict=True):
         people = chosen[asked].astype(np.int64)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from affectml.answers import REASONS, Words, parse_reply
 from affectml.answers._names import Names, custom_id
-from affectml.answers._reply import BROKEN, EMPTY, NO_JSON, NO_LABELS, REFUSED, TWICE
+from affectml.answers._reply import Why
 from affectml.answers._rows import Reading, read_rows
 from affectml.answers._said import gather
 from affectml.errors import AffectmlError, BadInput
@@ -45,18 +45,18 @@ def test_labels_are_read_as_they_are_spelt(text, labels):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", EMPTY),
-        ("I'm sorry, I can't help with that.", REFUSED),
-        ("As an AI, I do not have feelings.", REFUSED),
-        ("A landscape with a lake.", NO_JSON),
-        ('{"labels": ["awe"', BROKEN),
-        ('{"other": ["awe"], "labels": ["fear"', BROKEN),
-        ("{'labels': ['awe']}", BROKEN),
-        ('{"mood": "awe"}', NO_LABELS),
-        ('{"labels": null}', NO_LABELS),
-        ('{"labels": [1, 2]}', NO_LABELS),
-        ('{"labels": ' + "[" * 5000, BROKEN),
-        ("__import__('os').system('true')", NO_JSON),
+        ("", Why.EMPTY),
+        ("I'm sorry, I can't help with that.", Why.REFUSED),
+        ("As an AI, I do not have feelings.", Why.REFUSED),
+        ("A landscape with a lake.", Why.NO_JSON),
+        ('{"labels": ["awe"', Why.BROKEN),
+        ('{"other": ["awe"], "labels": ["fear"', Why.BROKEN),
+        ("{'labels': ['awe']}", Why.BROKEN),
+        ('{"mood": "awe"}', Why.NO_LABELS),
+        ('{"labels": null}', Why.NO_LABELS),
+        ('{"labels": [1, 2]}', Why.NO_LABELS),
+        ('{"labels": ' + "[" * 5000, Why.BROKEN),
+        ("__import__('os').system('true')", Why.NO_JSON),
     ],
 )
 def test_what_cannot_be_used_has_a_reason(text, problem):
@@ -167,16 +167,16 @@ def test_of_several_responses_to_a_request_the_first_that_can_be_used_counts(fil
     one, two = custom_id("1", 1), custom_id("1", 2)
     lines = [(one, "fails"), (two, "awe"), (one, "awe"), (one, "awe"), (two, "fails"), (two, "awe")]
     rows = read_rows(responses(file, *lines), reading).rows
-    assert [row.problem for row in rows] == [TWICE, "", "", TWICE, TWICE, TWICE]
+    assert [row.problem for row in rows] == [Why.TWICE, "", "", Why.TWICE, Why.TWICE, Why.TWICE]
     failing = read_rows(responses(file, (one, "fails"), (one, "fails")), reading).rows
-    assert [(row.problem, row.detail) for row in failing] == [("request failed", "HTTP 500"), (TWICE, "as line 1")]
+    assert [(row.problem, row.detail) for row in failing] == [("request failed", "HTTP 500"), (Why.TWICE, "as line 1")]
 
 
 def test_each_choice_of_a_response_is_an_answer(file, reading):
     rows = read_rows(responses(file, (custom_id("a b", 1), "both"), (custom_id("1", 1), "awe")), reading).rows
     assert [(row.image, row.labels, row.problem) for row in rows] == [
         ("a b", ("awe",), ""),
-        ("a b", None, NO_JSON),
+        ("a b", None, Why.NO_JSON),
         ("1", ("awe",), ""),
     ]
 

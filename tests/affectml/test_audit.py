@@ -4,8 +4,10 @@ import errno
 import itertools
 import json
 import re
+import runpy
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
@@ -27,7 +29,6 @@ from affectml.auditing._surprise import beta_binomial, hypergeometric, surprise,
 from affectml.cli import app
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
-from affectml.demo_set.faults import plant_faults
 from affectml.duplicates import DuplicateGroup, Duplicates
 from affectml.embeddings import ensure_embeddings
 from affectml.errors import BadDataset, BadInput
@@ -36,6 +37,7 @@ from affectml.people.labelling import make_task
 from affectml_annotation import Answer, LabelStore
 
 IMAGES = 240
+plant_faults = runpy.run_path(str(Path(__file__).resolve().parents[2] / "benchmarks" / "faults.py"))["plant_faults"]
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,13 @@ def task(faulty, tmp_path):
         yield store
 
 
+def data_set(folder, kind, values, columns, *said, **more):
+    """A data set of one target, `some`: the columns of its table, with the image_ids, judgements and people."""
+    table = pd.DataFrame(columns)
+    meta = TargetMeta(kind, "evoked", more.pop("labels", "polarity-2"), values, "targets-some.parquet", **more)
+    return write_dataset(folder, DatasetMeta("some", {"some": meta}), table[["image_id"]], {"some": table}, *said)
+
+
 # How odd an outcome is
 
 
@@ -89,10 +98,8 @@ def by_enumeration(chances, outcome):
     seen = sum(loss[v, k] for v, k in enumerate(outcome))
     more = same = 0.0
     for each in itertools.product(range(chances.shape[1]), repeat=len(chances)):
-        chance, total = (
-            np.prod([chances[v, k] for v, k in enumerate(each)]),
-            sum(loss[v, k] for v, k in enumerate(each)),
-        )
+        chance = np.prod([chances[v, k] for v, k in enumerate(each)])
+        total = sum(loss[v, k] for v, k in enumerate(each))
         more, same = more + chance * (total > seen + 1e-9), same + chance * (abs(total - seen) <= 1e-9)
     return more + same / 2
 
@@ -103,9 +110,8 @@ def test_it_is_what_counting_all_outcomes_gives(rates, data):
     chances = np.array([[1 - rate, rate] for rate in rates])
     outcome = [data.draw(st.integers(0, 1)) for _ in rates]
     found = surprise(chances[None], np.array([outcome]))[0]
-    near = [by_enumeration(chances, outcome)]
     # losses nearer than a step of the grid count as equal there
-    assert found == pytest.approx(near[0], abs=0.06)
+    assert found == pytest.approx(by_enumeration(chances, outcome), abs=0.06)
 
 
 @settings(max_examples=30, deadline=None)
@@ -148,6 +154,12 @@ def test_scores_that_spread_as_chance_does_stay_and_others_are_divided():
 
 
 # Checks by hand
+
+
+def again_of(made, queue, fit=lambda these: None):
+    """What people said of queued images since, each drawn by itself."""
+    said = read_said(made, made.target("some"))
+    return asked_again(made, said, {} if queue is None else {"queue-001.csv": queue}, said.image_id, fit)
 
 
 def panel(chosen, rate=0.5, strength=10.0):
@@ -336,11 +348,9 @@ def test_one_label_per_image_is_compared_with_alike_images(tmp_path):
     features = np.where(kind[:, None] == np.arange(2), 3.0, 0.0) + draw.normal(0, 0.3, (120, 2))
     shown = kind.copy()
     shown[:3] = 1 - shown[:3]
-    images = pd.DataFrame({"image_id": [f"{at:03d}" for at in range(120)]})
-    meta = TargetMeta("single", "evoked", "polarity-2", "indicator", "targets-one.parquet")
-    table = images.assign(negative=1 - shown, positive=shown)
-    made = write_dataset(tmp_path, DatasetMeta("some", {"one": meta}), images, {"one": table})
-    said = read_said(made, made.target("one"))
+    table = {"image_id": [f"{at:03d}" for at in range(120)], "negative": 1 - shown, "positive": shown}
+    made = data_set(tmp_path, "single", "indicator", table)
+    said = read_said(made, made.target("some"))
     assert said.exclusive
     assert not said.known
     expected = expect(said, features, np.arange(120).astype(str), SoftmaxHead, 0)
@@ -351,13 +361,11 @@ def test_one_label_per_image_is_compared_with_alike_images(tmp_path):
 
 
 def test_the_page_says_of_how_many_people_an_attribute_is_not_known(tmp_path):
-    images = pd.DataFrame({"image_id": ["a"]})
-    meta = TargetMeta("rates", "evoked", "polarity-2", "votes", "targets-some.parquet")
     judged = pd.DataFrame({"image_id": "a", "annotator_id": ["p", "q", "r"], "round": 1, "kind": "labels",
                            "labels": [["positive"]] * 3})  # fmt: skip
     people = pd.DataFrame({"annotator_id": ["p", "q", "r"], "left_handed": [True, None, None]})
-    table = {"some": images.assign(n=3, negative=0, positive=3)}
-    made = write_dataset(tmp_path, DatasetMeta("some", {"some": meta}), images, table, judged, people)
+    table = {"image_id": ["a"], "n": 3, "negative": 0, "positive": 3}
+    made = data_set(tmp_path, "rates", "votes", table, judged, people)
     assert "Of 3 people, left_handed: not given 2, True 1." in audit_dataset(made).frame
 
 
@@ -368,10 +376,8 @@ def test_embeddings_that_are_all_the_same_part_no_label(recwarn):
 
 
 def test_shares_without_people_are_not_checked(tmp_path):
-    images = pd.DataFrame({"image_id": ["a", "b"]})
-    meta = TargetMeta("rates", "evoked", "polarity-2", "shares", "targets-shares.parquet")
-    table = images.assign(negative=[0.2, 0.4], positive=[0.8, 0.1])
-    found = audit_dataset(write_dataset(tmp_path, DatasetMeta("some", {"shares": meta}), images, {"shares": table}))
+    table = {"image_id": ["a", "b"], "negative": [0.2, 0.4], "positive": [0.8, 0.1]}
+    found = audit_dataset(data_set(tmp_path, "rates", "shares", table))
     assert len(found.table) == 0
     assert "answers are not checked" in " ".join(found.notes)
 
@@ -440,7 +446,6 @@ QUEUED = pd.Timestamp("2026-02-01T12:00:00Z")
 
 def asked_set(folder, rows):
     """A data set of the labels negative and positive: (image, person, labels, day of February or None)."""
-    images = pd.DataFrame({"image_id": sorted({row[0] for row in rows} | {"x", "y"})})
     said = pd.DataFrame(
         {
             "image_id": [row[0] for row in rows], "annotator_id": [row[1] for row in rows], "round": 1,
@@ -448,9 +453,9 @@ def asked_set(folder, rows):
             "at": pd.to_datetime([f"2026-02-{row[3]:02d}" if row[3] else None for row in rows], utc=True),
         }
     )  # fmt: skip
-    meta = TargetMeta("rates", "evoked", "polarity-2", "votes", "targets-some.parquet")
-    table = images.assign(n=1, negative=0, positive=1)  # audits count judgements, wherever there are any
-    return write_dataset(folder, DatasetMeta("some", {"some": meta}), images, {"some": table}, said)
+    images = sorted({row[0] for row in rows} | {"x", "y"})
+    table = {"image_id": images, "n": 1, "negative": 0, "positive": 1}  # audits count judgements, if there are any
+    return data_set(folder, "rates", "votes", table, said)
 
 
 def queue_of(*rows, at=QUEUED):
@@ -471,9 +476,7 @@ PAIRS = queue_of(
 
 def test_new_answers_are_set_beside_old_ones_by_hand(tmp_path):
     made = asked_set(tmp_path, OLD + NEW)
-    said = read_said(made, made.target("some"))
-    groups = np.arange(len(said.image_id)).astype(str)
-    again = asked_again(made, said, {"queue-001.csv": PAIRS}, groups, lambda these: None)
+    again = again_of(made, PAIRS)
     table = again.table.set_index("image_id")
     assert table["new"].to_dict() == {"a": 2, "b": 2, "c": 0, "d": 1}
     assert table["left_out"].tolist() == [False, False, True, False]  # nine had answered c, the queue says: one is here
@@ -488,10 +491,8 @@ def test_new_answers_are_set_beside_old_ones_by_hand(tmp_path):
 
 def test_pairs_are_compared_and_an_undated_answer_is_no_new_one(tmp_path):
     more = [("c", "t", ["negative"], 0)]
-    made = asked_set(tmp_path, OLD + NEW + more)
-    said = read_said(made, made.target("some"))
     queue = PAIRS.assign(n=[3, 2, 2, 2])  # c: p's, and the one without a date
-    again = asked_again(made, said, {"queue-001.csv": queue}, said.image_id, lambda these: None)
+    again = again_of(asked_set(tmp_path, OLD + NEW + more), queue)
     assert not again.table["left_out"].any()
     found = again.figures["queue-001.csv"]
     assert (found["otherwise"]["listed"], found["otherwise"]["control"]) == (1.0, 0.75)
@@ -503,15 +504,13 @@ def test_pairs_are_compared_and_an_undated_answer_is_no_new_one(tmp_path):
 
 def test_a_head_is_judged_on_images_that_nobody_was_asked_about_again(tmp_path):
     rest = [(f"e{at}", who, ["positive"], 1) for at in range(6) for who in "pq"]
-    made = asked_set(tmp_path, OLD + NEW + rest)
-    said = read_said(made, made.target("some"))
     fitted = []
 
     def fit(these):  # as if every image were like the mean of all
         fitted.append(dict(zip(these.image_id, these.votes[:, 0], strict=True)))
         return np.tile(these.votes.sum(axis=0) / these.n.sum(axis=0), (len(these.n), 1))
 
-    again = asked_again(made, said, {"queue-001.csv": PAIRS}, said.image_id, fit)
+    again = again_of(asked_set(tmp_path, OLD + NEW + rest), PAIRS, fit)
     before, listed, controls = ({name: votes[name] for name in "abcd"} for votes in fitted)
     assert before == {"a": 1, "b": 0, "c": 0, "d": 1}
     assert listed == before | {"c": 1}
@@ -526,10 +525,9 @@ def test_a_head_is_judged_on_images_that_nobody_was_asked_about_again(tmp_path):
 
 def test_nothing_new_is_said_with_the_way_to_bring_it_in(tmp_path):
     made = asked_set(tmp_path, OLD)
-    said = read_said(made, made.target("some"))
-    again = asked_again(made, said, {"queue-001.csv": PAIRS}, said.image_id, lambda these: None)
+    again = again_of(made, PAIRS)
     assert again.lines[0].startswith("queue-001.csv: no new answers in the data set yet; `affectml labels export`")
-    assert asked_again(made, said, {}, said.image_id, lambda these: None) is None
+    assert again_of(made, None) is None
 
 
 def test_a_queue_file_is_read_back_and_another_one_is_refused(audit, task, tmp_path):
@@ -576,43 +574,32 @@ def test_what_a_spreadsheet_makes_of_true_says_the_same(tmp_path):
 
 def test_images_that_are_gone_are_counted_and_named(tmp_path):
     made = asked_set(tmp_path, OLD + NEW)
-    said = read_said(made, made.target("some"))
-    one, no = (
-        "1 of 2 listed images and 2 of 2 controls have new answers, 1.3 on average.",
-        "the data set has no answers,",
-    )
+    one = "1 of 2 listed images and 2 of 2 controls have new answers, 1.3 on average. 1 image is left out:"
+    no = "the data set has no answers, or no embedding, of"
     for gone, words in (
-        ({"a": "e"}, f"{one} 1 image is left out: {no} or no embedding, of e."),
-        (
-            {each: 2 * each for each in "abcd"},
-            f"4 images are left out: {no} or no embedding, of aa, bb, cc and 1 more.",
-        ),
+        ({"a": "e"}, f"{one} {no} e."),
+        ({each: 2 * each for each in "abcd"}, f"4 images are left out: {no} aa, bb, cc and 1 more."),
     ):
         queue = PAIRS.assign(n=[3, 2, 1, 2]).replace({"image_id": gone, "match": gone})
-        again = asked_again(made, said, {"queue-001.csv": queue}, said.image_id, lambda these: None)
+        again = again_of(made, queue)
         assert again.lines[0].startswith(f"queue-001.csv: {words}")
         assert again.table["gone"].sum() == again.table["left_out"].sum() == len(gone)
 
 
 def test_counts_are_not_forgotten_for_a_few_single_answers(tmp_path):
-    images = pd.DataFrame({"image_id": ["a", "b"]})
-    meta = TargetMeta("rates", "evoked", "polarity-2", "votes", "targets-some.parquet")
-    counts = images.assign(n=10, negative=[2, 7], positive=[8, 3])
+    counts = {"image_id": ["a", "b"], "n": 10, "negative": [2, 7], "positive": [8, 3]}
     one = pd.DataFrame({"image_id": ["a"], "annotator_id": "p", "round": 1, "kind": "labels",
                         "labels": [["negative"]], "at": pd.to_datetime(["2026-02-02"], utc=True)})  # fmt: skip
-    made = write_dataset(tmp_path, DatasetMeta("some", {"some": meta}), images, {"some": counts}, one)
+    made = data_set(tmp_path, "rates", "votes", counts, one)
     said = read_said(made, made.target("some"))
     assert said.votes.tolist() == [[2, 8], [7, 3]]
     queue = queue_of(("a", "listed", "b", 10, "negative", "True"), ("b", "control", "a", 10, "positive", "True"))
-    again = asked_again(made, said, {"queue-001.csv": queue}, said.image_id, lambda these: None)
-    assert again.table["new"].tolist() == [1, 0]
+    assert again_of(made, queue).table["new"].tolist() == [1, 0]
 
 
 def test_shares_are_read_as_those_of_people_where_somebody_says_how_many(tmp_path):
-    images = pd.DataFrame({"image_id": ["a", "b"]})
-    meta = TargetMeta("distribution", "evoked", "polarity-3", "shares", "targets-some.parquet", vote_rule="unknown")
-    table = images.assign(negative=[1 / 3, 0.5], neutral=[1 / 3, 0.26], positive=[1 / 3, 0.24])
-    made = write_dataset(tmp_path, DatasetMeta("some", {"some": meta}), images, {"some": table})
+    table = {"image_id": ["a", "b"], "negative": [1 / 3, 0.5], "neutral": [1 / 3, 0.26], "positive": [1 / 3, 0.24]}
+    made = data_set(tmp_path, "distribution", "shares", table, labels="polarity-3", vote_rule="unknown")
     assert read_said(made, made.target("some")) is None
     said = read_said(made, made.target("some"), people=5)
     assert said.votes.sum(axis=1).tolist() == [5, 5]

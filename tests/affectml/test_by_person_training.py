@@ -75,8 +75,7 @@ def test_an_answer_that_several_fits_judge_counts_once(run, demo):
 @pytest.fixture(scope="module")
 def grouped(demo, tmp_path_factory):
     """Images in groups of eight, and half of the answers each by somebody who gives no other."""
-    folder = tmp_path_factory.mktemp("grouped") / "set"
-    shutil.copytree(demo, folder)
+    folder = shutil.copytree(demo, tmp_path_factory.mktemp("grouped") / "set")
     images = pd.read_parquet(folder / "images.parquet")
     images["group"] = [f"g{i // 8}" for i in range(len(images))]
     images.to_parquet(folder / "images.parquet")
@@ -124,8 +123,7 @@ def test_the_same_seed_gives_the_same_bytes(run, demo):
 
 @pytest.mark.slow
 def test_who_did_not_answer_often_enough_is_in_no_cell_of_that_many(demo, tmp_path):
-    few = tmp_path / "few"
-    shutil.copytree(demo, few)
+    few = shutil.copytree(demo, tmp_path / "few")
     table = pd.read_parquet(few / "annotations.parquet")
     first = table.groupby("annotator_id").cumcount()
     table[first < 15].to_parquet(few / "annotations.parquet")
@@ -161,8 +159,7 @@ def test_what_cannot_be_told_apart_is_refused_before_any_work(demo, tmp_path, op
 
 
 def test_a_set_without_judgements_is_refused(demo, tmp_path):
-    bare = tmp_path / "bare"
-    shutil.copytree(demo, bare)
+    bare = shutil.copytree(demo, tmp_path / "bare")
     (bare / "annotations.parquet").unlink()
     with pytest.raises(BadInput, match=r"no annotations\.parquet"):
         affectml.train(bare, multilabel=True, by_person=True, out=tmp_path / "run", say=lambda line: None)

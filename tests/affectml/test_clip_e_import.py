@@ -17,6 +17,7 @@ from affectml.heads import load_head
 from affectml.importers.clip_e import import_clip_e
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
+from affectml.taxonomies import get_taxonomy
 
 WEIGHTS = Path(__file__).parent / "clip_e_weights"
 SIX = ["anger", "fear", "joy", "love", "sadness", "surprise"]  # the notebook's order
@@ -34,20 +35,13 @@ def test_the_recording_says_what_made_it():
     assert made_by["tf_keras"].startswith("2.")
 
 
-def test_25_categories_predict_what_keras_predicts(recorded, tmp_path):
-    run = import_clip_e(WEIGHTS / "clip-e_25cat.hdf5", tmp_path / "run")
-    assert run.taxonomy.name == "parrott-25"
-    found = load_head(tmp_path / "run").scores(recorded["features"])
-    assert np.abs(found.numpy() - recorded["25cat"]).max() < 1e-6
-
-
-def test_6_categories_come_in_our_order(recorded, tmp_path):
-    run = import_clip_e(WEIGHTS / "clip-e_6cat.hdf5", tmp_path / "run")
-    assert run.taxonomy.name == "parrott-6"
-    found = run.head.scores(recorded["features"]).numpy()
-    ours = [SIX.index(label) for label in run.taxonomy.labels]
-    assert ours != sorted(ours)
-    assert np.abs(found - recorded["6cat"][:, ours]).max() < 1e-6
+@pytest.mark.parametrize(("many", "order"), [(25, get_taxonomy("parrott-25").labels), (6, SIX)])
+def test_categories_predict_what_keras_predicts_in_our_order(recorded, tmp_path, many, order):
+    run = import_clip_e(WEIGHTS / f"clip-e_{many}cat.hdf5", tmp_path / "run")
+    assert run.taxonomy.name == f"parrott-{many}"
+    found = load_head(tmp_path / "run").scores(recorded["features"]).numpy()
+    ours = [order.index(label) for label in run.taxonomy.labels]
+    assert np.abs(found - recorded[f"{many}cat"][:, ours]).max() < 1e-6
 
 
 def test_one_sigmoid_becomes_two_labels(recorded, tmp_path):

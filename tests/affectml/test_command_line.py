@@ -12,8 +12,14 @@ import pytest
 import torch
 import typer
 
+from affectml._options import Argument, options_of
+from affectml.answers import AskConfig, JudgeConfig
 from affectml.cli import app
-from affectml.errors import command_line, option
+from affectml.cross_evaluation import CrossConfig
+from affectml.cross_evaluation.config import AblateConfig
+from affectml.errors import command_line, option, spelled
+from affectml.fetching import FetchConfig
+from affectml.planning import PlanConfig
 
 ROOT = Path(__file__).parents[2]
 NOT_OURS = {"--server", "--repo-type", "--local-dir", "--force-reinstall", "--no-deps"}  # Streamlit's, the Hub's, pip's
@@ -32,6 +38,17 @@ def commands(command, words=()):
 
 
 EVERY = list(commands(typer.main.get_command(app)))
+CONFIGS = {"ask": AskConfig, "judge": JudgeConfig, "crosseval": CrossConfig, "fetch": FetchConfig,
+           "ablate prompts": AblateConfig, "plan": PlanConfig}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", CONFIGS)
+def test_every_option_of_a_config_is_one_of_its_command(words):
+    (of_command,) = (command.params for command, called in EVERY if " ".join(called) == words)
+    found = {each.name: (each.opts, each.help) for each in of_command}
+    for each in options_of(CONFIGS[words]):
+        name = each.name if isinstance(each.help, Argument) else spelled(each.name)
+        assert found[each.name] == ([name], each.help.text)
 
 
 def test_a_shell_completes_commands():

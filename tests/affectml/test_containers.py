@@ -295,9 +295,8 @@ def test_paths_in_a_table_are_followed_only_within_the_source(made, bring, tmp_p
     assert len(summary.skipped[outside]) == 2
     assert data.images["file"].dropna().tolist() == ["images/own.png"]
     assert data.images["url"].dropna().tolist() == ["https://example.org/a.png"], "kept, not downloaded"
-    (tmp_path / "in" / "README.md").write_text(
-        f"---\nconfigs:\n- config_name: a\n  data_files: {tmp_path}/plain.parquet\n---\n"
-    )
+    card = f"---\nconfigs:\n- config_name: a\n  data_files: {tmp_path}/plain.parquet\n---\n"
+    (tmp_path / "in" / "README.md").write_text(card)
     with pytest.raises(BadInput, match="which lies outside; nothing was read"):
         bring(tmp_path / "in")
 
@@ -323,22 +322,18 @@ def test_what_cannot_be_had_is_said_in_one_line(command, bring, tmp_path, monkey
         raise ConnectionError("Name or service not known")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", unreachable)
-    with pytest.raises(
-        BadInput, match=r"org/faces: .*could not be reached .*hf download --repo-type dataset org/faces"
-    ):
-        bring("org/faces")
-    with pytest.raises(BadInput, match=r"s3://bucket/a: .* pip install s3fs"):
-        bring("s3://bucket/a")
-    with pytest.raises(BadInput, match="Protocol not known: nowhere"):
-        bring("nowhere://bucket/a")
-    with pytest.raises(BadInput, match="no such file or folder"):
-        bring("/none/x.parquet")
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(BadInput, match=r"damaged.parquet"):
-        bring(tmp_path / "damaged.parquet")
     (tmp_path / "words.tar").write_bytes(b"no tar")
-    with pytest.raises(BadInput, match="not a whole tar file"):
-        bring(tmp_path / "words.tar")
+    for source, message in (
+        ("org/faces", r"org/faces: .*could not be reached .*hf download --repo-type dataset org/faces"),
+        ("s3://bucket/a", r"s3://bucket/a: .* pip install s3fs"),
+        ("nowhere://bucket/a", "Protocol not known: nowhere"),
+        ("/none/x.parquet", "no such file or folder"),
+        (tmp_path / "damaged.parquet", r"damaged.parquet"),
+        (tmp_path / "words.tar", "not a whole tar file"),
+    ):
+        with pytest.raises(BadInput, match=message):
+            bring(source)
     _, _, said = command("import", "datasets", "memory://nothing", tmp_path / "out")
     assert said.startswith("BadInput: memory://nothing: nothing there; expected")
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from affectml.errors import BadInput
@@ -64,7 +64,6 @@ def test_a_batch_of_three_by_hand():
 
 
 @given(st.integers(0, 10_000), st.integers(2, 6), st.sampled_from([0.075, 0.3, 1.0]))
-@settings(max_examples=25, deadline=None)
 def test_it_is_the_published_formula(seed, count, temperature):
     generator = torch.Generator().manual_seed(seed)
     images, texts = torch.randn(2, count, 4, generator=generator, dtype=torch.float64)
@@ -73,7 +72,6 @@ def test_it_is_the_published_formula(seed, count, temperature):
 
 
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 3), min_size=2, max_size=4))
-@settings(max_examples=25, deadline=None)
 def test_a_weight_of_two_is_a_pair_that_stands_there_twice(seed, times):
     generator = torch.Generator().manual_seed(seed)
     images, texts = torch.randn(2, len(times), 3, generator=generator, dtype=torch.float64)

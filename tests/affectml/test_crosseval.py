@@ -40,6 +40,17 @@ def result(folders):
     return crosseval(CrossConfig(train=paths, test=paths, heads=("plain",), threads=1))
 
 
+def crossed(train, test, *, heads=("plain",), say=lambda line: None, **options):
+    return crosseval(CrossConfig((str(train),), (str(test),), heads, threads=1, **options), say=say)
+
+
+@pytest.fixture
+def on_polarity(command, folders):
+    """`on_polarity(*words)`: the command on the smallest data set, with a head that learns nothing."""
+    words = ["--train", folders["p"], "--test", folders["p"], "--head", "zero-shot", "--threads", "1"]
+    return lambda *more: command("crosseval", *words, *more)
+
+
 def pair(result, train, test):
     return next(c for c in result.cells if (c.train, c.test) == (train, test))
 
@@ -95,8 +106,7 @@ def test_the_same_seed_gives_the_same_files_and_they_agree(result, folders, tmp_
         matrix = list(csv.reader(handle))
     assert [len(line) for line in matrix] == [13] * 8  # three heads, zero-shot, three priors, the header
     assert matrix[1][-3:] == ["", "5", ""]  # demo's own eight labels, five of ekman-6, polarity-2's own two
-    again = crosseval(CrossConfig(train=(folders["m"],), test=(folders["m"],), heads=("plain",), threads=1))
-    assert again.cells[0].scores == pair(result, "demo", "demo").scores
+    assert crossed(folders["m"], folders["m"]).cells[0].scores == pair(result, "demo", "demo").scores
 
 
 def test_tables_name_the_reasons_and_latex_is_escaped(result):
@@ -151,10 +161,7 @@ def test_only_cells_in_the_same_labels_stand_beside_each_other(tmp_path):
 
 
 def test_a_choice_fills_the_cell(folders):
-    config = CrossConfig(
-        train=(folders["e"],), test=(folders["p"],), heads=("plain",), choices={"surprise": "positive"}, threads=1
-    )
-    (c,) = crosseval(config).cells
+    (c,) = crossed(folders["e"], folders["p"], choices={"surprise": "positive"}).cells
     assert not c.reason
     assert c.mass == 1.0
     assert any("surprise -> positive (user" in line for line in c.lines)
@@ -163,14 +170,12 @@ def test_a_choice_fills_the_cell(folders):
 def test_across_constructs_is_said(folders, tmp_path):
     import shutil
 
-    other = tmp_path / "query"
-    shutil.copytree(folders["m"], other)
+    other = shutil.copytree(folders["m"], tmp_path / "query")
     meta = json.loads((other / "dataset.json").read_text())
     meta["targets"]["emotions"]["construct"] = "query"
     (other / "dataset.json").write_text(json.dumps({**meta, "name": "found"}))
     lines = []
-    config = CrossConfig(train=(folders["m"],), test=(str(other),), heads=("plain",), threads=1)
-    found = crosseval(config, say=lines.append)
+    found = crossed(folders["m"], other, say=lines.append)
     (copy,) = found.cells  # the same images, so that only the part not learned from is judged
     assert copy.images < 0.2 * 240
     assert f"of {len(Dataset.open(other).images)} images are among those that demo learned from" in copy.lines[-1]
@@ -180,8 +185,7 @@ def test_across_constructs_is_said(folders, tmp_path):
 
 
 def test_a_set_named_by_two_paths_is_one_set(folders, result):
-    same = folders["m"] + "/."
-    (c,) = crosseval(CrossConfig(train=(folders["m"],), test=(same,), heads=("plain",), threads=1)).cells
+    (c,) = crossed(folders["m"], folders["m"] + "/.").cells
     assert c.scores == pair(result, "demo", "demo").scores
 
 
@@ -190,7 +194,7 @@ def test_masses_of_every_distribution_head_add_up(tmp_path):
     one = write_demo(tmp_path / "one", images=100, seed=4, answers="one", taxonomy="mikels-8")
     two = write_demo(tmp_path / "two", images=100, seed=5, answers="one", taxonomy="polarity-2")
     heads = ("softmax", "kernel", "dirichlet", "topk")
-    cells = crosseval(CrossConfig(train=(str(one.root),), test=(str(two.root),), heads=heads, threads=1)).cells
+    cells = crossed(one.root, two.root, heads=heads).cells
     measured = {c.head: set(c.scores) for c in cells}
     assert measured["kernel"] == measured["dirichlet"] == measured["softmax"]
     assert "kl_divergence" in measured["softmax"]
@@ -207,36 +211,27 @@ def test_a_name_is_no_formula_on_the_picture(result, tmp_path):
 
 def test_bad_input_is_named(folders, tmp_path, result):
     with pytest.raises(BadInput, match="choice joy=purple: no mapping"):
-        crosseval(CrossConfig(train=(folders["m"],), test=(folders["m"],), choices={"joy": "purple"}, threads=1))
+        crossed(folders["m"], folders["m"], choices={"joy": "purple"})
     with pytest.raises(BadDataset, match="no such folder"):
-        crosseval(CrossConfig(train=(str(tmp_path / "no"),), test=(folders["m"],), threads=1))
+        crossed(tmp_path / "no", folders["m"])
     with pytest.raises(BadInput, match="no metric 'top1_accuracy'; did you mean 'top_1_accuracy'"):
         main_metric(result, "top1_accuracy")
     with pytest.raises(BadInput, match="no head 'softmx'; did you mean 'softmax'"):
-        crosseval(CrossConfig(train=(folders["m"],), test=(folders["m"],), heads=("softmx",)))
+        crossed(folders["m"], folders["m"], heads=("softmx",))
     with pytest.raises(BadInput, match="no pair could be compared"):
-        main_metric(crosseval(CrossConfig(train=(folders["e"],), test=(folders["p"],), heads=("plain",), threads=1)))
+        main_metric(crossed(folders["e"], folders["p"]))
 
 
-def test_a_metric_that_these_data_have_not_loses_no_work(command, folders, tmp_path):
-    words = ["--train", folders["p"], "--test", folders["p"], "--head", "zero-shot", "--threads", "1"]
-    code, _, said = command("crosseval", *words, "--metric", "kl_divergence", "--out", tmp_path / "out")
+def test_a_metric_that_these_data_have_not_loses_no_work(on_polarity, tmp_path):
+    code, _, said = on_polarity("--metric", "kl_divergence", "--out", tmp_path / "out")
     assert code == 2
     assert "has the matrix of top_1_accuracy" in said
     assert (tmp_path / "out" / "matrix.csv").is_file()
 
 
-def test_the_former_name_of_the_metric_option_is_taken_and_said(command, folders, tmp_path):
-    words = ["--train", folders["p"], "--test", folders["p"], "--head", "zero-shot", "--threads", "1"]
-    code, out, err = command("crosseval", *words, "--measure", "set_f1", "--out", tmp_path / "out")
+def test_the_command_writes_and_prints(on_polarity, tmp_path):
+    code, printed, _ = on_polarity("--metric", "set_f1", "--out", tmp_path / "out")
     assert code == 0
-    assert "set_f1 ↑ across data sets" in out
-    assert "--measure is now called --metric" in err
-
-
-def test_the_command_writes_and_prints(command, folders, tmp_path):
-    words = ["--train", folders["p"], "--test", folders["p"], "--head", "zero-shot", "--threads", "1"]
-    code, printed, _ = command("crosseval", *words, "--out", tmp_path / "out")
-    assert code == 0
+    assert "set_f1 ↑ across data sets" in printed
     assert "zero_shot, demo polarity-2 dark" in printed
     assert (tmp_path / "out" / "heatmap.svg").is_file()

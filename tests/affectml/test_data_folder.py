@@ -94,6 +94,14 @@ def test_a_split_that_is_none_of_the_three_is_refused(tmp_path):
         _ = Dataset.open(tmp_path).images
 
 
+@pytest.mark.parametrize("words", [[True], ["Blood\0"]])
+def test_a_content_warning_that_is_no_text_is_refused(tmp_path, words):
+    data = write(tmp_path, {"negative": [1], "positive": [0]}, "sets", "indicator")
+    data.images.assign(content_warning=words).to_parquet(tmp_path / "images.parquet")
+    with pytest.raises(BadDataset, match="'i0': content_warning .* is no text"):
+        _ = Dataset.open(tmp_path).images
+
+
 @pytest.mark.parametrize("file", ["../secret.png", "/etc/passwd", "a/../../b.png", "C:/x.png"])
 def test_no_path_leaves_the_data_sets_folder(tmp_path, file):
     data = write(tmp_path, {"negative": [1], "positive": [0]}, "sets", "indicator")

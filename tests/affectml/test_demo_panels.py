@@ -16,8 +16,7 @@ from affectml.demo_set.captions import NOTHING, TEMPLATES, captions
 from affectml.demo_set.feelings import Words, draw_feeling, squared_distances, true_rates
 from affectml.demo_set.painting import Look, look_of
 from affectml.demo_set.panels import words_of
-from affectml.demo_set.streams import caption_stream, painting_stream
-from affectml.errors import BadInput
+from affectml.demo_set.streams import Purpose, demo_stream
 from affectml.report.page import _caveats
 from affectml.taxonomies import builtin_names, get_taxonomy
 
@@ -27,18 +26,13 @@ IMAGES = 40
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("panels")
+def local(demo_set) -> Dataset:
+    return demo_set(images=IMAGES, seed=5)
 
 
 @pytest.fixture(scope="module")
-def local(folder) -> Dataset:
-    return write_demo(folder / "local", images=IMAGES, seed=5)
-
-
-@pytest.fixture(scope="module")
-def textbook(folder) -> Dataset:
-    return write_demo(folder / "textbook", images=IMAGES, seed=5, panel="textbook")
+def textbook(demo_set) -> Dataset:
+    return demo_set(images=IMAGES, seed=5, panel="textbook")
 
 
 def test_the_textbook_panel_has_every_word_at_its_published_place():
@@ -70,17 +64,11 @@ def test_the_local_panel_finds_about_as_many_labels_as_the_textbook_and_other_on
     taxonomy = get_taxonomy(name)
     here, there = words_of(taxonomy, "textbook"), words_of(taxonomy, "local")
     places = here.places[here.placed]
-    feelings = np.array([draw_feeling(places, painting_stream(0, i)) for i in range(300)])
+    feelings = np.array([draw_feeling(places, demo_stream(0, Purpose.PAINTING, i)) for i in range(300)])
     before, after = (true_rates(feelings, words)[:, here.placed] for words in (here, there))
     assert 0.7 < after.sum() / before.sum() < 1.4
     assert np.abs(after - before).mean() > 0.08
     assert np.isnan(there.places[~there.placed]).all()  # neutral has no place in either
-
-
-def test_an_unknown_panel_is_named(tmp_path):
-    with pytest.raises(BadInput, match="no panel 'locl'; did you mean 'local'"):
-        write_demo(tmp_path / "set", panel="locl")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_both_panels_see_the_same_paintings_and_have_the_same_habits(local, textbook):
@@ -93,8 +81,8 @@ def test_both_panels_see_the_same_paintings_and_have_the_same_habits(local, text
     assert np.abs(local.truth["awe"] - textbook.truth["awe"]).mean() > 0.05
 
 
-def test_all_demo_sets_are_judged_by_one_local_group(local, folder):
-    other = write_demo(folder / "other", images=5, seed=6)
+def test_all_demo_sets_are_judged_by_one_local_group(local, demo_set):
+    other = demo_set(images=5, seed=6)
     words = [pd.read_parquet(demo.root / "truth-words.parquet") for demo in (local, other)]
     pd.testing.assert_frame_equal(*words)
     assert words[0]["label"].tolist() == list(MIKELS.labels)
@@ -128,11 +116,11 @@ def test_the_data_set_and_the_report_say_that_the_difference_is_planted(local, t
     assert note not in _caveats(info, textbook)
 
 
-def test_every_painting_of_the_local_panel_has_captions_in_several_wordings(local, textbook):
+def test_every_painting_of_the_local_panel_has_captions_in_several_wordings(local, textbook, demo_set):
     assert "caption" not in textbook.images.columns
     assert local.images["caption"].map(len).tolist() == [len(TEMPLATES)] * IMAGES
     assert local.images["caption"].map(lambda texts: len(set(texts))).min() == len(TEMPLATES)
-    again = write_demo(local.root.parent / "again", images=10, seed=5)
+    again = demo_set(images=10, seed=5)
     assert [list(texts) for texts in again.images["caption"]] == [list(texts) for texts in local.images["caption"][:10]]
 
 
@@ -141,12 +129,12 @@ def test_a_caption_says_how_a_painting_looks_and_what_it_evokes():
     sad, plain = np.full((2, 8), 0.002)
     sad[7] = 0.998
     look = Look(brightness=0.3, saturation=0.2, hue=0.55, jaggedness=0.8, shapes=9)
-    said = captions(look, sad, words, MIKELS, caption_stream(0, 0))
+    said = captions(look, sad, words, MIKELS, demo_stream(0, Purpose.CAPTION, 0))
     names = ("sadness", *MIKELS.synonyms["sadness"])
     assert all(text.split(" evokes ")[-1].split(", in ")[0] in names for text in said), said
     assert said[0].startswith("many jagged shapes in dark blue: a painting that evokes ")
     look = Look(brightness=0.8, saturation=0.2, hue=0.01, jaggedness=0.1, shapes=2)
-    said = captions(look, plain, words, MIKELS, caption_stream(0, 0))
+    said = captions(look, plain, words, MIKELS, demo_stream(0, Purpose.CAPTION, 0))
     assert said[2] == f"{NOTHING}, in few round shapes"
     assert "bright red" in said[1]
 
@@ -157,7 +145,9 @@ def test_captions_name_a_label_as_often_as_people_choose_it_and_never_one_withou
     rates = np.full(len(taxonomy), 0.05)
     rates[[0, 5]] = 0.6, 0.3
     look = look_of(np.zeros(3), np.random.default_rng(0))
-    said = [text for i in range(400) for text in captions(look, rates, words, taxonomy, caption_stream(1, i))]
+    said = [
+        text for i in range(400) for text in captions(look, rates, words, taxonomy, demo_stream(1, Purpose.CAPTION, i))
+    ]
 
     def share(label):
         names = (label, *taxonomy.synonyms.get(label, ()))

@@ -12,7 +12,7 @@ from scipy.special import expit
 from affectml.demo_set.annotators import Annotators, choice_chances, judge, single_choices
 from affectml.demo_set.feelings import RARE, Words, draw_feeling, reach, squared_distances, true_rates
 from affectml.demo_set.painting import look_of, paint
-from affectml.demo_set.streams import Purpose, demo_stream, group_stream, painting_stream, training_stream
+from affectml.demo_set.streams import Purpose, demo_stream, group_stream, training_stream
 from affectml.errors import BadInput
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
@@ -77,7 +77,7 @@ def test_pleasant_is_round_arousing_is_cluttered_and_in_control_is_red():
 
 def test_a_painting_shows_the_look_it_was_given():
     for index in range(20):
-        rng = painting_stream(3, index)
+        rng = demo_stream(3, Purpose.PAINTING, index)
         look = look_of(draw_feeling(Words.of(get_taxonomy("mikels-8")).places, rng), rng)
         pixels = np.asarray(paint(look, rng, size=64)) / 255
         assert pixels.shape == (64, 64, 3)
@@ -101,7 +101,7 @@ def test_every_purpose_seed_and_place_has_numbers_of_its_own():
 @pytest.mark.parametrize("seed", [-1, 2**64, 2**96 + 5])
 def test_a_seed_that_would_run_into_other_purposes_is_refused(seed):
     with pytest.raises(BadInput, match="at least 0 and below 2\\^64"):
-        painting_stream(seed, 0)
+        demo_stream(seed, Purpose.PAINTING, 0)
 
 
 @given(hnp.arrays(np.float64, (4, 3), elements=st.floats(RARE, 1 - RARE)), st.integers(0, 10))

@@ -67,12 +67,8 @@ def test_the_same_arguments_give_the_same_bytes(demo, tmp_path):
 
 def test_another_seed_gives_other_images(demo, tmp_path):
     other = write_demo(tmp_path / "other", images=IMAGES, seed=6)
-    same = [
-        file
-        for file in demo.images["file"]
-        if other.image_path(file).read_bytes() == demo.image_path(file).read_bytes()
-    ]
-    assert not same
+    for file in demo.images["file"]:
+        assert other.image_path(file).read_bytes() != demo.image_path(file).read_bytes()
     assert (other.truth["valence"] != demo.truth["valence"]).mean() > 0.9  # only cut-off values can agree
 
 
@@ -133,6 +129,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path):
         ({"seed": -1}, "seed: .* at least 0 .*, got -1"),
         ({"look": "darkk"}, "no look 'darkk'; did you mean 'dark'"),
         ({"answers": "ones"}, "no answers 'ones'; did you mean 'one'"),
+        ({"panel": "locl"}, "no panel 'locl'; did you mean 'local'"),
     ],
 )
 def test_bad_arguments_are_named_and_nothing_is_written(arguments, message, tmp_path):
@@ -155,8 +152,6 @@ def test_a_look_changes_the_paintings_and_nothing_that_is_true_of_them(demo, tmp
     light = [mean_brightness(dataset) for dataset in (dark, demo)]
     assert light[0] < light[1] - 15
     assert (demo.name, dark.name) == ("demo", "demo dark")
-    with pytest.raises(BadInput, match="no look 'drak'; did you mean 'dark'"):
-        write_demo(tmp_path / "odd", images=IMAGES, look="drak")
 
 
 def mean_brightness(dataset) -> float:

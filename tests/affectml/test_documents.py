@@ -16,6 +16,7 @@ import shlex
 import shutil
 import sys
 import types
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.importers import registry
 from affectml.people.labelling import taxonomy_of
+from affectml.people.studies import begin, open_running
 from affectml.training import TrainConfig, train_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,8 +107,8 @@ def blocks(page):
 class Session:
     """A reader who types what a document says, in one folder."""
 
-    def __init__(self, folder, capsys, monkeypatch):
-        self.folder, self.capsys, self.monkeypatch = folder, capsys, monkeypatch
+    def __init__(self, folder, capsys, monkeypatch, take_part):
+        self.folder, self.capsys, self.monkeypatch, self.take_part = folder, capsys, monkeypatch, take_part
         self.names, self.printed = {}, ""
 
     def run(self, what, text):
@@ -148,6 +150,12 @@ class Session:
         assert ended.value.code == 0, f"{line}\n{err}"
         if words[1:3] == ["labels", "init"]:
             write_people(Dataset.open(words[3]), self.folder)
+        if words[1:3] == ["study", "run"]:  # as the page would
+            begin(Path(words[3]), dict(pairwise(words)).get("--db"), by="lead").close()
+        if words[1:4] == ["study", "links", "examples/study"]:
+            with open_running(Path(words[3])) as store:
+                for link in out.split():
+                    self.take_part(store, link.partition("link=")[2])
         return out
 
 
@@ -227,6 +235,8 @@ def world(tmp_path_factory):
             shutil.copy(pictures[0], name)
         write_labels("photos", pictures, "photos/", "labels.csv", "PEOPLE.json")
         write_labels("PICTURES", pictures, "", "LABELS.csv", "LABELS.json")
+        drawn = shutil.ignore_patterns("data*", "demo")  # what a reader may have made there
+        shutil.copytree(ROOT / "examples" / "study", "examples/study", ignore=drawn)
         write_features("features", "rows.csv")
         write_features("FEATURES", "ROWS.csv")
     return folder
@@ -257,13 +267,13 @@ def write_features(stem, table):
 
 
 @pytest.fixture
-def session(world, tmp_path, capsys, monkeypatch, heads_as_before):
+def session(world, tmp_path, capsys, monkeypatch, heads_as_before, take_part):
     shutil.copytree(world, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     # `affectml relabel` ends at once: tests/apps start the real server
     monkeypatch.setitem(sys.modules, "streamlit.web.cli", types.SimpleNamespace(main=lambda arguments: sys.exit(0)))
-    yield Session(tmp_path, capsys, monkeypatch)
+    yield Session(tmp_path, capsys, monkeypatch, take_part)
     for module in ("my_heads", "my_importers"):  # CONTRIBUTING.md's own
         sys.modules.pop(module, None)
     registry._REGISTERED.pop("boxes", None)

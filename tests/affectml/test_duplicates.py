@@ -56,9 +56,8 @@ def folder(root: Path, pictures: Mapping[str, Image.Image], labels: Sequence[int
 def embedded(root: Path, pictures: Mapping[str, Image.Image], features: np.ndarray, **columns: object) -> Dataset:
     """A data set with files and with embeddings made elsewhere."""
     npz = root.with_suffix(".npz")
-    np.savez(
-        npz, image=np.array(list(pictures)), embedding=features, label=np.array(["joy", "fear"] * 99)[: len(features)]
-    )
+    label = np.array(["joy", "fear"] * 99)[: len(features)]
+    np.savez(npz, image=np.array(list(pictures)), embedding=features, label=label)
     import_embeddings(npz, root)
     (root / "images").mkdir()
     for name, picture in pictures.items():
@@ -80,21 +79,9 @@ def copies(tmp_path_factory) -> Dataset:
     one, other = scene(1), scene(2)
     nearly = one.copy()
     nearly.putpixel((3, 3), tuple((value + 1) % 256 for value in one.getpixel((3, 3))))
-    data = folder(
-        root,
-        {
-            "a.png": one,
-            "b.bmp": one,
-            "c.tif": one,
-            "d.png": one.convert("RGBA"),
-            "e.png": nearly,
-            "f.png": other,
-            "turned.png": one,
-            "lossless.webp": one,
-            "broken.png": one,
-            "missing.png": one,
-        },
-    )
+    ones = dict.fromkeys(("turned.png", "lossless.webp", "broken.png", "missing.png"), one)
+    pictures = {"a.png": one, "b.bmp": one, "c.tif": one, "d.png": one.convert("RGBA"), "e.png": nearly, "f.png": other}
+    data = folder(root, pictures | ones)
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter before it is shown
     one.transpose(Image.Transpose.ROTATE_90).save(root / "images" / "turned.png", exif=exif)
@@ -299,16 +286,8 @@ def test_writing_makes_duplicates_groups_and_keeps_the_old_file_and_every_other_
     kept = find_duplicates(data).write()
     assert kept.read_bytes() == before
     now = pd.read_parquet(data.root / "images.parquet")
-    assert now["group"].tolist() == [
-        "cats",
-        "cats",
-        "duplicates of 2.png",
-        "duplicates of 2.png",
-        "cats",
-        "cats",
-        "birds",
-        "birds",
-    ]
+    groups = ["cats", "duplicates of 2.png", "cats", "birds"]
+    assert now["group"].tolist() == [group for group in groups for _ in range(2)]
     pd.testing.assert_frame_equal(now.drop(columns="group"), pd.read_parquet(kept).drop(columns="group"))
     assert find_duplicates(Dataset.open(data.root)).write() is None
     assert len(list(data.root.glob("images.replaced-*.parquet"))) == 1

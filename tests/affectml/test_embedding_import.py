@@ -105,9 +105,8 @@ def test_shares_in_the_table_of_names_are_no_answers_yet_and_a_note_says_how_to_
     summary = embeddings(tmp_path / "e.npy", tmp_path / "out", csv=tmp_path / "rows.csv")
     assert any("anger, joy are kept as columns" in n and "import table" in n for n in summary.notes)
     said = dict(summary.rows())
-    assert (
-        said["targets"] == f"none yet; to join a table of labels: affectml import table LABELS.csv {tmp_path / 'out'}"
-    )
+    join = f"affectml import table LABELS.csv {tmp_path / 'out'}"
+    assert said["targets"] == f"none yet; to join a table of labels: {join}"
     assert "construct" not in said  # nobody said one, and no image can be shown to anybody
     import_table(tmp_path / "rows.csv", tmp_path / "out", label_columns=["anger", "joy"])
     assert list(Dataset.open(tmp_path / "out").meta.targets) == ["distribution"]
@@ -254,12 +253,8 @@ def test_shares_become_a_distribution_whose_rule_the_user_may_say(tmp_path):
     shares = np.array([[0.5, 0.25, 0.25], [0, 1, 0], [0.2, 0.3, 0.5]], dtype=np.float32)
     dataset = import_embeddings(answers(tmp_path, shares=shares), tmp_path / "out")
     entry = dataset.meta.targets["distribution"]
-    assert (entry.kind, entry.values, entry.vote_rule, entry.construct) == (
-        "distribution",
-        "shares",
-        "unknown",
-        "evoked",
-    )
+    said = (entry.kind, entry.values, entry.vote_rule, entry.construct)
+    assert said == ("distribution", "shares", "unknown", "evoked")
     target = dataset.target("distribution")
     assert target.taxonomy.labels == ("anger", "awe", "joy")
     np.testing.assert_allclose(target.table, shares[:, [0, 2, 1]], atol=1e-7)

@@ -16,31 +16,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import typer
-from PIL import Image
-from typer.testing import CliRunner
 
 from affectml._files import write_parquet
-from affectml.data import Dataset, DatasetMeta, write_dataset
+from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore, StoreWriter, embed_dataset
 from affectml.embeddings.store import save_array
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 
-
-@pytest.fixture(scope="module")
-def encoder(tiny_clip):
-    return load_encoder(f"local-dir:{tiny_clip}", threads=1)
-
-
-def make_dataset(folder: Path, count: int, **columns: list) -> Dataset:
-    (folder / "images").mkdir(parents=True)
-    for i in range(count):
-        noise = np.random.default_rng(i).integers(0, 255, (40, 50, 3), dtype=np.uint8)
-        Image.fromarray(noise).save(folder / f"images/{i}.png")
-    ids = [f"i{i}" for i in range(count)]
-    table = pd.DataFrame({"image_id": ids, "file": [f"images/{i}.png" for i in range(count)], **columns})
-    return write_dataset(folder, DatasetMeta(name="noise"), table, {})
+from .noise import noise_set
 
 
 def rewrite(dataset: Dataset, table: pd.DataFrame) -> Dataset:
@@ -53,7 +37,7 @@ def add_row(dataset: Dataset, **row: str) -> Dataset:
 
 
 def test_rows_are_the_encoders_in_the_order_asked(tmp_path, encoder):
-    dataset = make_dataset(tmp_path / "d", 10)
+    dataset = noise_set(tmp_path / "d", 10)
     summary = embed_dataset(dataset, encoder, batch_size=2, shard_size=4)
     assert (summary.done, summary.skipped_existing, summary.unreadable) == (10, 0, [])
     assert summary.seconds > 0
@@ -72,7 +56,7 @@ def test_rows_are_the_encoders_in_the_order_asked(tmp_path, encoder):
 
 
 def test_only_what_is_new_is_embedded(tmp_path, encoder):
-    dataset = make_dataset(tmp_path / "d", 6)
+    dataset = noise_set(tmp_path / "d", 6)
     everything = dataset.images
     dataset = rewrite(dataset, everything.iloc[:4])
     first = embed_dataset(dataset, encoder).store.rows(["i0", "i3"])
@@ -87,7 +71,7 @@ def test_only_what_is_new_is_embedded(tmp_path, encoder):
 
 
 def test_unreadable_images_are_listed_counted_and_tried_again(tmp_path, encoder):
-    dataset = make_dataset(tmp_path / "d", 9)
+    dataset = noise_set(tmp_path / "d", 9)
     whole = (dataset.root / "images/2.png").read_bytes()
     (dataset.root / "images/2.png").write_bytes(whole[: len(whole) // 2])
     (dataset.root / "images/5.png").write_bytes(b"not an image")
@@ -114,7 +98,7 @@ def test_unreadable_images_are_listed_counted_and_tried_again(tmp_path, encoder)
 
 
 def test_rows_without_a_file_are_named(tmp_path, encoder):
-    dataset = add_row(make_dataset(tmp_path / "d", 3), image_id="remote", url="https://example.org/a.jpg")
+    dataset = add_row(noise_set(tmp_path / "d", 3), image_id="remote", url="https://example.org/a.jpg")
     dataset = add_row(dataset, image_id="nothing")
     summary = embed_dataset(dataset, encoder)
     assert (summary.done, summary.url_only, summary.no_image) == (3, ["remote"], ["nothing"])
@@ -127,7 +111,7 @@ def test_rows_without_a_file_are_named(tmp_path, encoder):
 
 
 def test_no_readable_image_at_all_is_an_error(tmp_path, encoder):
-    dataset = make_dataset(tmp_path / "d", 2)
+    dataset = noise_set(tmp_path / "d", 2)
     for i in range(2):
         (dataset.root / f"images/{i}.png").write_bytes(b"")
     with pytest.raises(BadDataset, match="none of its 2 images could be read; the first: not an image"):
@@ -137,7 +121,7 @@ def test_no_readable_image_at_all_is_an_error(tmp_path, encoder):
 
 
 def test_a_file_outside_the_data_set_is_not_read(tmp_path, encoder):
-    dataset = add_row(make_dataset(tmp_path / "d", 2), image_id="x", file="../secret.png")
+    dataset = add_row(noise_set(tmp_path / "d", 2), image_id="x", file="../secret.png")
     with pytest.raises(BadDataset, match=r"'\.\./secret\.png' leaves the data set's folder"):
         embed_dataset(dataset, encoder)
     assert not (dataset.root / "embeddings").exists()
@@ -163,7 +147,7 @@ embed_dataset(sys.argv[1], encoder, batch_size=8, shard_size=16)
 @pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 4])
 def test_a_killed_run_loses_at_most_the_shard_in_hand(tmp_path, tiny_clip, encoder, shards):
-    dataset = make_dataset(tmp_path / "d", 160)
+    dataset = noise_set(tmp_path / "d", 160)
     (dataset.root / "images/3.png").write_bytes(b"not an image")
     whole = Path(shutil.copytree(dataset.root, tmp_path / "whole"))
     folder = dataset.root / "embeddings" / encoder.identity.slug
@@ -195,7 +179,7 @@ def stopped(tmp_path, encoder, monkeypatch):
 
     A batch takes 4 seconds. `by` is kill, which leaves what the disk has, or Ctrl-C.
     """
-    whole = make_dataset(tmp_path / "whole", 21)
+    whole = noise_set(tmp_path / "whole", 21)
     (whole.root / "images/3.png").write_bytes(b"not an image")
 
     def embed(data: Path | Dataset):
@@ -248,7 +232,7 @@ def test_what_was_stopped_goes_on_beside_new_images_and_an_end_stays_an_end(stop
 
 
 def test_a_kill_between_the_shard_and_its_ids(tmp_path, encoder, monkeypatch):
-    dataset = make_dataset(tmp_path / "d", 8)
+    dataset = noise_set(tmp_path / "d", 8)
 
     def killed(*_):
         raise KeyboardInterrupt
@@ -320,7 +304,7 @@ def test_ids_are_not_written_anew_with_each_shard(tmp_path, encoder, monkeypatch
 
 
 def test_two_runs_do_not_write_to_one_store(tmp_path, encoder):
-    dataset = make_dataset(tmp_path / "d", 3)
+    dataset = noise_set(tmp_path / "d", 3)
     with (
         StoreWriter(dataset.root, encoder.identity),
         pytest.raises(BadDataset, match="another process is writing to it"),
@@ -330,14 +314,14 @@ def test_two_runs_do_not_write_to_one_store(tmp_path, encoder):
 
 
 def test_a_store_that_cannot_be_written_says_where_embeddings_are_kept(tmp_path, encoder):
-    dataset = make_dataset(tmp_path / "d", 3)
+    dataset = noise_set(tmp_path / "d", 3)
     (dataset.root / "embeddings").write_text("a file")
     with pytest.raises(BadDataset, match=r"cannot write there \(.*\), and embeddings are kept beside the images"):
         embed_dataset(dataset, encoder)
 
 
 def test_two_identities_are_never_mixed(tmp_path, encoder):
-    dataset = make_dataset(tmp_path / "d", 3)
+    dataset = noise_set(tmp_path / "d", 3)
     folder = embed_dataset(dataset, encoder).store.folder
     description = json.loads((folder / "encoder.json").read_text())
     description["identity"]["activation"] = "gelu"
@@ -347,7 +331,7 @@ def test_two_identities_are_never_mixed(tmp_path, encoder):
 
 
 def test_which_store_a_spec_means(tmp_path, tiny_clip, encoder):
-    dataset = make_dataset(tmp_path / "d", 3)
+    dataset = noise_set(tmp_path / "d", 3)
     spec = f"local-dir:{tiny_clip}"
     fp32 = embed_dataset(dataset, encoder).store.folder
     bf16 = embed_dataset(dataset, load_encoder(spec, precision="bf16")).store.folder
@@ -362,7 +346,7 @@ def test_which_store_a_spec_means(tmp_path, tiny_clip, encoder):
 
 
 def test_changed_weights_do_not_pass_for_the_old_ones(tmp_path, tiny_clip):
-    dataset = make_dataset(tmp_path / "d", 2)
+    dataset = noise_set(tmp_path / "d", 2)
     model = Path(shutil.copytree(tiny_clip, tmp_path / "model"))
     embed_dataset(dataset, f"local-dir:{model}")
     moved = Path(shutil.copytree(model, tmp_path / "moved"))
@@ -376,7 +360,7 @@ def test_changed_weights_do_not_pass_for_the_old_ones(tmp_path, tiny_clip):
 
 
 def test_texts_are_encoded_once(tmp_path, tiny_clip, encoder):
-    dataset = make_dataset(tmp_path / "d", 2)
+    dataset = noise_set(tmp_path / "d", 2)
     store = embed_dataset(dataset, encoder).store
     with pytest.raises(EncoderUnavailable, match="these 2 texts are not cached"):
         store.text_features(None, ["joy", "fear"])
@@ -399,7 +383,7 @@ def test_texts_are_encoded_once(tmp_path, tiny_clip, encoder):
 
 
 def test_texts_are_embedded_where_they_cannot_be_cached(tmp_path, encoder, monkeypatch):
-    store = embed_dataset(make_dataset(tmp_path / "d", 3), encoder).store
+    store = embed_dataset(noise_set(tmp_path / "d", 3), encoder).store
     before = sorted(store.folder.iterdir())
 
     def refuse(*args):
@@ -425,7 +409,7 @@ def test_a_disk_that_takes_no_more_of_a_shard_says_so(tmp_path):
 
 
 def test_a_damaged_store_says_which_file(tmp_path, encoder):
-    dataset = make_dataset(tmp_path / "d", 4)
+    dataset = noise_set(tmp_path / "d", 4)
     folder = embed_dataset(dataset, encoder, shard_size=2).store.folder
     shard = folder / "shard-00001.npy"
     whole = shard.read_bytes()
@@ -452,24 +436,20 @@ def test_a_damaged_store_says_which_file(tmp_path, encoder):
 
 @pytest.mark.parametrize("name", ["batch_size", "shard_size", "decode_threads"])
 def test_sizes_below_one(tmp_path, encoder, name):
-    dataset = make_dataset(tmp_path / "d", 1)
+    dataset = noise_set(tmp_path / "d", 1)
     with pytest.raises(BadInput, match=f"{name} must be at least 1, got 0"):
         embed_dataset(dataset, encoder, **{name: 0})
 
 
-def test_the_command_prints_what_was_done(tmp_path, tiny_clip):
-    from affectml.cli.embed import embed
-
-    dataset = make_dataset(tmp_path / "d", 3)
+def test_the_command_prints_what_was_done(command, tmp_path, tiny_clip):
+    dataset = noise_set(tmp_path / "d", 3)
     (dataset.root / "images/1.png").write_bytes(b"not an image")
-    app = typer.Typer()
-    app.command()(embed)
-    arguments = [str(dataset.root), "--encoder", f"local-dir:{tiny_clip}", "--threads", "1"]
-    shown = CliRunner().invoke(app, arguments)
-    assert shown.exit_code == 0, shown.output
-    assert "images/s" in shown.output
-    assert "images/1.png: not an image" in " ".join(shown.output.split())
-    content = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    words = ["embed", dataset.root, "--encoder", f"local-dir:{tiny_clip}", "--threads", "1"]
+    code, shown, _ = command(*words)
+    assert code == 0
+    assert "images/s" in shown
+    assert "images/1.png: not an image" in " ".join(shown.split())
+    content = json.loads(command(*words, "--json")[1])
     assert (content["done"], content["skipped_existing"]) == (0, 2)
     assert content["unreadable"][0]["image_id"] == "i1"
     assert len(content["fingerprint"]) == 64

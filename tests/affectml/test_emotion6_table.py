@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from affectml.errors import EncoderUnavailable
-from affectml.heads import SoftmaxConfig, SoftmaxHead
+from affectml.heads import SoftmaxHead
 from affectml.importers.embeddings import import_embeddings
 from affectml.training import TrainConfig, train_run
 
@@ -33,7 +33,7 @@ def emotion6(real_data, tmp_path_factory):
 def test_softmax_is_as_good_as_logistic_regression_on_the_same_split(emotion6):
     _, X, labels, test = emotion6
     y = labels.argmax(axis=1)
-    head = SoftmaxHead(SoftmaxConfig()).fit(X[~test], labels[~test], generator=torch.Generator().manual_seed(0))
+    head = SoftmaxHead().fit(X[~test], labels[~test], generator=torch.Generator().manual_seed(0))
     scores = head.scores(X[test]).numpy()
     ours = (scores.argmax(axis=1) == y[test]).mean()
     second = np.take_along_axis(labels[test], np.argsort(-scores, axis=1)[:, :2], axis=1).any(axis=1).mean()

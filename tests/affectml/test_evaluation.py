@@ -61,9 +61,9 @@ def written(folder, times=("",)):
     return write_dataset(folder, meta, votes[["image_id"]], {"t": votes}, annotations=judgements)
 
 
-def truth_of(dataset, tau=0.5):
+def truth_of(dataset):
     targets = dataset.target("t")
-    return read_truth(dataset, targets, ["a", "b", "c"], beta=fit_prior(targets), tau=tau)
+    return read_truth(dataset, targets, list(targets.image_id), beta=fit_prior(targets), tau=0.5)
 
 
 def answers(sets, shares=None):
@@ -91,7 +91,7 @@ def test_cross_entropy_is_the_mean_over_labels(judged):
 
 def test_one_person_has_no_cross_entropy_and_is_scored_on_the_same_targets_as_the_systems(judged):
     said = answers([[0, 0, 1], [0, 1, 0], [0, 1, 0]])
-    result = evaluate({"prior": said, "model": said}, truth_of(judged), split="test", seed=0, why_not={})
+    result = evaluate({"prior": said, "model": said}, truth_of(judged), split="test", seed=0)
     systems = result.metrics["systems"]
     assert "rate_cross_entropy" not in systems["human"]
     assert set(systems["human"]) == set(systems["model_loo"]) == set(systems["prior_loo"])
@@ -101,9 +101,7 @@ def test_one_person_has_no_cross_entropy_and_is_scored_on_the_same_targets_as_th
 
 
 def test_one_quantity_has_one_interval_in_every_system_that_has_it(tmp_path):
-    many = written(tmp_path, range(20))
-    targets = many.target("t")
-    truth = read_truth(many, targets, list(targets.image_id), beta=fit_prior(targets), tau=0.5)
+    truth = truth_of(written(tmp_path, range(20)))
     said = answers([[0, 0, 1], [1, 1, 0], [1, 0, 0]] * 20)
     systems = evaluate({"prior": said, "model": said}, truth, split="test", seed=0).metrics["systems"]
     assert systems["model_loo"]["set_f1_judgements"] == systems["model"]["set_f1_judgements"]
@@ -112,7 +110,7 @@ def test_one_quantity_has_one_interval_in_every_system_that_has_it(tmp_path):
 
 def test_intervals_hold_the_value_and_the_same_seed_gives_the_same_file(judged):
     said = answers([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
-    one, two = (evaluate({"model": said}, truth_of(judged), split="test", seed=3, why_not={}) for _ in range(2))
+    one, two = (evaluate({"model": said}, truth_of(judged), split="test", seed=3) for _ in range(2))
     assert one.metrics == two.metrics
     for scores in one.metrics["systems"].values():
         for score in scores.values():
@@ -122,26 +120,26 @@ def test_intervals_hold_the_value_and_the_same_seed_gives_the_same_file(judged):
 def test_the_cut_moves_the_sets(judged):
     truth = truth_of(judged)
     assert truth.sets_at(0.2).sum() > truth.sets_at(0.5).sum()
-    result = evaluate({"model": answers([[0, 0, 1]] * 3)}, truth, split="test", seed=0, why_not={})
+    result = evaluate({"model": answers([[0, 0, 1]] * 3)}, truth, split="test", seed=0)
     assert list(result.by_tau) == ["0.2", "0.333", "0.5"]
 
 
-def target(tmp_path, kind, values, table, **more):
+def truth_about(tmp_path, kind, values, table, **more):
+    """What is known of two images under a target of this kind."""
     entry = TargetMeta(
         kind=kind, construct="evoked", taxonomy=TAXONOMY, values=values, file="targets-t.parquet", **more
     )
     meta = DatasetMeta(name="d", targets={"t": entry})
     frame = pd.DataFrame(table).assign(image_id=["a", "b"])
-    return write_dataset(tmp_path, meta, frame[["image_id"]], {"t": frame})
+    data = write_dataset(tmp_path, meta, frame[["image_id"]], {"t": frame})
+    return read_truth(data, data.target("t"), ["a", "b"], beta=None, single_positive=kind == "single")
 
 
 def test_one_choice_counts_are_enough_for_a_human_reference(tmp_path):
-    data = target(
-        tmp_path, "distribution", "votes", {"awe": [3, 1], "fear": [1, 1], "joy": [0, 0]}, vote_rule="one_choice"
-    )
-    truth = read_truth(data, data.target("t"), ["a", "b"], beta=None)
+    counts = {"awe": [3, 1], "fear": [1, 1], "joy": [0, 0]}
+    truth = truth_about(tmp_path, "distribution", "votes", counts, vote_rule="one_choice")
     model = Answers(torch.tensor([[0.7, 0.2, 0.1]] * 2), torch.tensor([[0.7, 0.2, 0.1]] * 2))
-    metrics = evaluate({"model": model}, truth, split="test", seed=0, why_not={}).metrics
+    metrics = evaluate({"model": model}, truth, split="test", seed=0).metrics
     # a: each of three awe-sayers meets a rest with mode awe (hit), the fear-sayer does not; b: nobody hits
     assert metrics["systems"]["human"]["top_1_accuracy"]["value"] == pytest.approx((3 / 4 + 0) / 2)
     assert "kl_divergence" not in metrics["systems"]["human"]
@@ -163,12 +161,10 @@ def test_travel_is_along_the_taxonomys_circle_and_the_order_is_said():
 
 
 def test_unknown_shares_have_no_human_reference_and_no_floor_and_say_why(tmp_path):
-    data = target(
-        tmp_path, "distribution", "shares", {"awe": [0.5, 1], "fear": [0.5, 0], "joy": [0, 0]}, vote_rule="unknown"
-    )
-    truth = read_truth(data, data.target("t"), ["a", "b"], beta=None)
+    shares = {"awe": [0.5, 1], "fear": [0.5, 0], "joy": [0, 0]}
+    truth = truth_about(tmp_path, "distribution", "shares", shares, vote_rule="unknown")
     model = Answers(torch.full((2, 3), 1 / 3), torch.full((2, 3), 1 / 3))
-    metrics = evaluate({"model": model}, truth, split="test", seed=0, why_not={}).metrics
+    metrics = evaluate({"model": model}, truth, split="test", seed=0).metrics
     assert "human" not in metrics["systems"]
     assert metrics["rules"]["human"].startswith("not available")
     assert metrics["sampling_floor"] == {}
@@ -176,16 +172,14 @@ def test_unknown_shares_have_no_human_reference_and_no_floor_and_say_why(tmp_pat
 
 def test_moments_have_neither_sets_nor_people(tmp_path):
     content = {"awe": [0.5, 0.2], "fear": [0.5, 0.1], "joy": [0.1, 0.9]}
-    data = target(tmp_path, "rates", "shares", content, vote_rule="moments")
-    truth = read_truth(data, data.target("t"), ["a", "b"], beta=None)
+    truth = truth_about(tmp_path, "rates", "shares", content, vote_rule="moments")
     assert truth.sets is None
     assert truth.chosen is None
     assert "marginals" in truth.no_sets
 
 
 def test_single_positives_get_ranking_scores_only(tmp_path):
-    data = target(tmp_path, "single", "indicator", {"awe": [1, 0], "fear": [0, 1], "joy": [0, 0]})
-    truth = read_truth(data, data.target("t"), ["a", "b"], beta=None, single_positive=True)
+    truth = truth_about(tmp_path, "single", "indicator", {"awe": [1, 0], "fear": [0, 1], "joy": [0, 0]})
     rates = torch.tensor([[0.9, 0.1, 0.5], [0.9, 0.1, 0.5]], dtype=torch.float64)
     rows = row_scores(Answers(rates, rates), truth)
     assert set(rows) == {
@@ -228,10 +222,8 @@ def test_the_floor_from_votes_alone_is_the_floor_of_the_unseen_truth(people):
 
 
 def test_shared_votes_have_no_floor(tmp_path):
-    content = {"awe": [3, 1], "fear": [1, 1], "joy": [0, 0]}
-    data = target(tmp_path, "distribution", "votes", content, vote_rule="set_split")
-    truth = read_truth(data, data.target("t"), ["a", "b"], beta=None)
-    assert _floor(truth, 0)[0] == {}
+    counts = {"awe": [3, 1], "fear": [1, 1], "joy": [0, 0]}
+    assert _floor(truth_about(tmp_path, "distribution", "votes", counts, vote_rule="set_split"), 0)[0] == {}
 
 
 def test_judgements_by_many_people_need_seats_for_one_image_only(judged):
@@ -264,7 +256,7 @@ def test_a_score_of_few_images_says_so_in_metrics_and_under_the_table(judged):
     from affectml.report.tables import STAR, main_table
 
     said = answers([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
-    metrics = evaluate({"model": said}, truth_of(judged), split="test", seed=0, why_not={}).metrics
+    metrics = evaluate({"model": said}, truth_of(judged), split="test", seed=0).metrics
     model = metrics["systems"]["model"]
     assert model["set_f1"]["few"] == 3
     assert model["label_ranking_average_precision"]["few"] == 2  # one image has an empty set

@@ -348,14 +348,15 @@ def reset(handler, _):
     handler.reset()
 
 
-def promises_more(handler, _):
-    handler.answer(200, picture(1), content_length=5000)
-    handler.close()
+def promises(size):
+    def page(handler, _):
+        handler.answer(200, picture(1), content_length=size)
+        handler.close()
+
+    return page
 
 
-def promises_less(handler, _):
-    handler.answer(200, picture(1), content_length=400)
-    handler.close()
+promises_more, promises_less = promises(5000), promises(400)
 
 
 def ends_early(handler, _):
@@ -425,17 +426,8 @@ def test_what_fails_in_passing_comes_at_the_next_try(server, listing, first):
 
 
 ODD_WORDS = [
-    "chunked",
-    "gzip",
-    "²",
-    "http://[",
-    "//x:y",
-    "-1",
-    "Fri, 32 Jan 2027",
-    "/%00",
-    "\x7f",
-    "http://photos.example:1/",
-]
+    "chunked", "gzip", "²", "http://[", "//x:y", "-1", "Fri, 32 Jan 2027", "/%00", "\x7f", "http://photos.example:1/",
+]  # fmt: skip
 
 
 def damaged_answer(seed):
@@ -497,14 +489,8 @@ def test_a_host_that_asks_for_a_long_pause_is_put_off_to_the_next_run(server, li
 
 
 ODD_PAUSES = [
-    "²",
-    "nan",
-    "-5",
-    "1e999",
-    "9" * 400,
-    "Mon, 01 Jan 0001 00:00:00 +2300",
-    "Fri, 31 Dec 9999 23:59:59 -2300",
-]
+    "²", "nan", "-5", "1e999", "9" * 400, "Mon, 01 Jan 0001 00:00:00 +2300", "Fri, 31 Dec 9999 23:59:59 -2300",
+]  # fmt: skip
 
 
 def test_a_pause_that_nobody_can_keep_does_not_end_the_download(server, listing):
@@ -565,43 +551,21 @@ def test_requests_to_one_host_start_a_delay_apart(server, listing):
 # Addresses
 
 
+ADDRESSES = {  # what keeps them from being public: which
+    "loopback": "127.0.0.1 ::1 ::ffff:127.0.0.1 2002:7f00:1::",
+    "unspecified": "0.0.0.0 ::",
+    "private": "10.1.2.3 172.16.0.1 192.168.1.1 192.0.2.1 198.18.0.1 100::1 255.255.255.255 ::ffff:10.0.0.1 fec0::1 "
+    "fd00::1 2001:db8::1",
+    "link-local": "169.254.169.254 fe80::1 fe80::1%eth0 64:ff9b::a9fe:a9fe",
+    "not global": "100.64.0.1",
+    "reserved": "192.0.0.8 ::ffff:0:127.0.0.1 ::127.0.0.1 64:ff9b:1::7f00:1",
+    "multicast": "224.0.0.1 ff0e::1 ff02::1",
+    "": "8.8.8.8 ::ffff:8.8.8.8 2606:4700:4700::1111 64:ff9b::808:808",
+}
+
+
 @pytest.mark.parametrize(
-    ("address", "word"),
-    [
-        ("127.0.0.1", "loopback"),
-        ("0.0.0.0", "unspecified"),
-        ("10.1.2.3", "private"),
-        ("172.16.0.1", "private"),
-        ("192.168.1.1", "private"),
-        ("169.254.169.254", "link-local"),
-        ("100.64.0.1", "not global"),
-        ("192.0.0.8", "reserved"),
-        ("192.0.2.1", "private"),
-        ("198.18.0.1", "private"),
-        ("::ffff:0:127.0.0.1", "reserved"),
-        ("100::1", "private"),
-        ("224.0.0.1", "multicast"),
-        ("255.255.255.255", "private"),
-        ("::1", "loopback"),
-        ("::", "unspecified"),
-        ("ff0e::1", "multicast"),
-        ("::ffff:127.0.0.1", "loopback"),
-        ("::ffff:10.0.0.1", "private"),
-        ("::127.0.0.1", "reserved"),
-        ("fe80::1", "link-local"),
-        ("fe80::1%eth0", "link-local"),
-        ("fec0::1", "private"),
-        ("fd00::1", "private"),
-        ("ff02::1", "multicast"),
-        ("2002:7f00:1::", "loopback"),
-        ("64:ff9b::a9fe:a9fe", "link-local"),
-        ("64:ff9b:1::7f00:1", "reserved"),
-        ("2001:db8::1", "private"),
-        ("8.8.8.8", ""),
-        ("::ffff:8.8.8.8", ""),
-        ("2606:4700:4700::1111", ""),
-        ("64:ff9b::808:808", ""),
-    ],
+    ("address", "word"), [(address, word) for word, listed in ADDRESSES.items() for address in listed.split()]
 )
 def test_an_address_is_public_or_says_why_not(address, word):
     assert not_public(ipaddress.ip_address(address)) == word
@@ -644,25 +608,9 @@ def test_nothing_but_http_and_https_is_asked(server, listing, url):
 
 
 PIECES = [
-    "http://",
-    "HTTPS:",
-    "//",
-    "@",
-    "ann:pw",
-    "é",
-    "xn--",
-    "[",
-    "]",
-    "::1",
-    "%00",
-    "#",
-    "?",
-    ":",
-    "99999",
-    "\\",
-    "\n",
+    "http://", "HTTPS:", "//", "@", "ann:pw", "é", "xn--", "[", "]", "::1", "%00", "#", "?", ":", "99999", "\\", "\n",
     "💥",
-]
+]  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=8).map("".join), st.booleans())
@@ -846,14 +794,8 @@ def test_a_run_that_was_killed_goes_on_from_its_journal(server, listing):
     for row in got.itertuples():
         key = hashlib.sha256(row.url.encode()).hexdigest()[:32]
         if pd.isna(row.file):
-            failed = {
-                "reason": "status 404",
-                "why": "the server answered 404",
-                "retry": "never",
-                "tries": 1,
-                "when": when,
-            }
-            lines.append({"url": key, **failed})
+            failed = {"reason": "status 404", "why": "the server answered 404", "retry": "never", "tries": 1}
+            lines.append({"url": key, **failed, "when": when})
         else:
             size = (folder / row.file).stat().st_size
             lines.append({"url": key, "file": row.file, "sha256": row.sha256, "size": size})
@@ -900,19 +842,12 @@ def test_it_runs_where_a_loop_runs_as_in_a_notebook(server, listing):
 def test_options_are_checked_and_named():
     with pytest.raises(BadInput, match="fetch: no option 'perhost'; did you mean 'per_host'"):
         affectml.fetch("mydata", perhost=3)
-    for wrong in (
-        {"jobs": "3"},
-        {"allow_private": "no"},
-        {"delay": float("inf")},
-        {"jobs": 0},
-        {"delay": -1},
-        {"deadline": 0},
-        {"max_mb": float("nan")},
-        {"contact": "a\nb"},
-    ):
-        [name] = wrong
-        with pytest.raises(BadInput, match=f"{name}="):
-            FetchConfig(**wrong)
+    inf, nan = float("inf"), float("nan")
+    wrong = {"jobs": ("3", 0), "allow_private": ("no",), "delay": (inf, -1), "deadline": (0,), "max_mb": (nan,)}
+    for name, values in {**wrong, "contact": ("a\nb",)}.items():
+        for value in values:
+            with pytest.raises(BadInput, match=f"{name}="):
+                FetchConfig(**{name: value})
 
 
 def test_a_column_of_mine_that_holds_no_hashes_is_not_written_over(server, listing):

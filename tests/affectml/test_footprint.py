@@ -16,7 +16,7 @@ import torch
 from affectml import footprint
 from affectml.footprint import Footprint, trained_share
 from affectml.report import WRITERS
-from affectml.report.sections.footprint import in_words, watt_hours
+from affectml.report.sections.run import in_words, watt_hours
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training import train_run
 
@@ -126,12 +126,8 @@ def test_a_step_that_fails_fails_as_it_would_have(bare):
 
 
 def test_what_is_trained_is_what_the_head_keeps():
-    head = {
-        "weight": torch.zeros(10, 8),
-        "bias": torch.zeros(8),
-        "texts": torch.zeros(8, 10),
-        "0.labels": torch.tensor(3),
-    }
+    shapes = {"weight": (10, 8), "bias": (8,), "texts": (8, 10), "0.labels": ()}
+    head = {name: torch.zeros(shape) for name, shape in shapes.items()}
     assert trained_share(head, 912) == {"trained": 88, "frozen": 912, "share": 0.088}
     assert trained_share(head, None) == {"trained": 88, "frozen": None, "share": None}
 

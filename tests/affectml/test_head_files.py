@@ -8,13 +8,13 @@ from safetensors.torch import load_file, save_file
 
 import affectml.heads._saving as saving
 from affectml.errors import BadRun
-from affectml.heads import SigmoidConfig, SigmoidHead, load_head
+from affectml.heads import SigmoidHead, load_head
 
 
 @pytest.fixture
 def saved(tmp_path):
     rng = np.random.default_rng(0)
-    head = SigmoidHead(SigmoidConfig(l2=0.1)).fit(rng.normal(size=(20, 3)), rng.random((20, 2)))
+    head = SigmoidHead(l2=0.1).fit(rng.normal(size=(20, 3)), rng.random((20, 2)))
     head.save(tmp_path)
     return tmp_path
 
@@ -32,12 +32,6 @@ def test_a_head_is_two_files(saved):
     assert content["config"]["l2"] == 0.1
 
 
-def test_a_newer_version(saved):
-    edit(saved, schema=2)
-    with pytest.raises(BadRun, match=r"schema 2 is newer .*upgrade"):
-        load_head(saved)
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -49,6 +43,7 @@ def test_a_newer_version(saved):
         ({"config": {"hidden": 8}}, "no tensor 'weight1'"),
         ({"config": []}, "'config' is missing or not of type dict"),
         ({"schema": 0}, "schema 0 is unknown"),
+        ({"schema": 2}, "schema 2 is newer .*upgrade"),
         ({"schema": "1"}, "'schema' is missing or not of type int"),
         ({"tensors_sha256": "0"}, "not the file that head.json was written with"),
     ],
@@ -100,7 +95,7 @@ def test_bytes_that_are_no_tensors(saved):
 def test_an_interrupted_save_leaves_the_old_head_or_an_error(saved, monkeypatch):
     before = {file.name: file.read_bytes() for file in saved.iterdir()}
     rng = np.random.default_rng(1)
-    other = SigmoidHead(SigmoidConfig(l2=0.1)).fit(rng.normal(size=(20, 3)), rng.random((20, 2)))
+    other = SigmoidHead(l2=0.1).fit(rng.normal(size=(20, 3)), rng.random((20, 2)))
 
     def stop(*args, **kwargs):
         raise KeyboardInterrupt

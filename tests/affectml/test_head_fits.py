@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta
 from sklearn.linear_model import LogisticRegression
@@ -16,18 +16,14 @@ from affectml.heads import (
     ByPersonHead,
     ContrastiveHead,
     DirichletHead,
-    EnsembleConfig,
     EnsembleHead,
-    KernelConfig,
     KernelHead,
     Material,
     PriorHead,
     SigmoidConfig,
     SigmoidHead,
-    SoftmaxConfig,
     SoftmaxHead,
     TopKHead,
-    ZeroShotConfig,
     ZeroShotHead,
 )
 from affectml.heads._adamw import AdamW
@@ -45,6 +41,11 @@ def planted(rows: int, seed: int = 0, labels: int = 4, columns: int = 10):
     return features, (features - 3.0) @ weight * 0.7 - 0.5
 
 
+def planted_rates(rows: int):
+    features, logits = planted(rows)
+    return features, 1 / (1 + np.exp(-logits))
+
+
 def with_mean_row(X, y, half):
     """Scikit-learn's data with the head's pseudo-row: the mean image, once for each label with mass `half`."""
     extra = np.repeat(X.mean(axis=0, keepdims=True), len(half), axis=0)
@@ -59,7 +60,7 @@ def test_sigmoid_is_scikit_learns_logistic_regression():
     Zx, yx, half = with_mean_row(Z, y, [0.5, 0.5])
     oracle = LogisticRegression(C=1 / (l2 * 301), tol=1e-10, max_iter=10_000)
     oracle.fit(Zx, yx, sample_weight=np.concatenate([np.ones(300), half]))
-    ours = SigmoidHead(SigmoidConfig(l2=l2)).fit(X, y[:, None]).predict_rates(X)
+    ours = SigmoidHead(l2=l2).fit(X, y[:, None]).predict_rates(X)
     np.testing.assert_allclose(ours[:, 0], oracle.predict_proba(Z)[:, 1], atol=2e-4)
 
 
@@ -71,7 +72,7 @@ def test_softmax_is_scikit_learns_multinomial_regression():
     Zx, yx, third = with_mean_row(Z, y, [1 / 3] * 3)
     oracle = LogisticRegression(C=1 / (l2 * 301), tol=1e-10, max_iter=10_000)
     oracle.fit(Zx, yx, sample_weight=np.concatenate([np.ones(300), third]))
-    ours = SoftmaxHead(SoftmaxConfig(l2=l2)).fit(X, np.eye(3)[y]).predict_distribution(X)
+    ours = SoftmaxHead(l2=l2).fit(X, np.eye(3)[y]).predict_distribution(X)
     np.testing.assert_allclose(ours, oracle.predict_proba(Z), atol=2e-4)
 
 
@@ -104,36 +105,31 @@ def test_labels_that_nobody_or_everybody_chose_stay_finite():
 
 
 def test_a_row_of_weight_two_is_two_rows():
-    X, logits = planted(80)
-    rates = 1 / (1 + np.exp(-logits))
+    X, rates = planted_rates(80)
     weights = np.where(np.arange(80) < 30, 2.0, 1.0)
     doubled = np.concatenate([X, X[:30]]), np.concatenate([rates, rates[:30]])
     # the same standardisation for both: weights do not enter it
-    config = SigmoidConfig(l2=0.0)
-    once = SigmoidHead(config).fit(X, rates, weights=weights).predict_rates(X)
-    twice = SigmoidHead(config).fit(*doubled).predict_rates(X)
+    once = SigmoidHead(l2=0.0).fit(X, rates, weights=weights).predict_rates(X)
+    twice = SigmoidHead(l2=0.0).fit(*doubled).predict_rates(X)
     np.testing.assert_allclose(once, twice, atol=2e-2)
 
 
 def test_a_cell_of_weight_zero_is_not_looked_at():
-    X, logits = planted(80)
-    rates = 1 / (1 + np.exp(-logits))
+    X, rates = planted_rates(80)
     weights = np.ones_like(rates)
     weights[:20, 1] = 0
     spoilt = rates.copy()
     spoilt[:20, 1] = 1
-    config = SigmoidConfig(l2=0.01)
-    a = SigmoidHead(config).fit(X, rates, weights=weights)
-    b = SigmoidHead(config).fit(X, spoilt, weights=weights)
+    a = SigmoidHead(l2=0.01).fit(X, rates, weights=weights)
+    b = SigmoidHead(l2=0.01).fit(X, spoilt, weights=weights)
     assert torch.equal(a.scores(X), b.scores(X))
     assert a.report_ == b.report_
 
 
 def test_scaling_every_weight_changes_nothing():
-    X, logits = planted(80)
-    rates = 1 / (1 + np.exp(-logits))
+    X, rates = planted_rates(80)
     weights = np.random.default_rng(0).uniform(0.5, 2, 80)
-    a, b = (SigmoidHead(SigmoidConfig(l2=0.01)).fit(X, rates, weights=w) for w in (weights, 1000 * weights))
+    a, b = (SigmoidHead(l2=0.01).fit(X, rates, weights=w) for w in (weights, 1000 * weights))
     np.testing.assert_allclose(a.scores(X), b.scores(X), atol=1e-4)
 
 
@@ -142,7 +138,7 @@ def test_balance_keeps_the_mean_rate(balance):
     X, logits = planted(2000)
     truth = 1 / (1 + np.exp(-(logits - 2.5)))
     sets = (np.random.default_rng(3).random(truth.shape) < truth).astype(float)
-    head = SigmoidHead(SigmoidConfig(balance=balance, l2=1e-3)).fit(X, sets)
+    head = SigmoidHead(balance=balance, l2=1e-3).fit(X, sets)
     np.testing.assert_allclose(head.predict_rates(X).mean(dim=0), sets.mean(axis=0), atol=0.02)
     assert max(head.report_["label_weights"]) > 2
     assert head.report_["prevalence"] == pytest.approx(sets.mean(axis=0))
@@ -151,15 +147,15 @@ def test_balance_keeps_the_mean_rate(balance):
 def test_balance_keeps_the_mean_distribution():
     X, logits = planted(2000, labels=3)
     y = (logits * 0.5 + [0, 0, 3] + np.random.default_rng(1).gumbel(size=logits.shape)).argmax(axis=1)
-    shares = SoftmaxHead(SoftmaxConfig(balance=1.0, l2=1e-3)).fit(X, np.eye(3)[y]).scores(X).mean(dim=0)
+    shares = SoftmaxHead(balance=1.0, l2=1e-3).fit(X, np.eye(3)[y]).scores(X).mean(dim=0)
     np.testing.assert_allclose(shares, np.bincount(y) / 2000, atol=0.02)
 
 
 def test_assumed_negatives_soften_and_keep_the_order():
     X, logits = planted(400)
     single = np.eye(4)[(logits + np.random.default_rng(1).gumbel(size=logits.shape)).argmax(axis=1)]
-    hard = SigmoidHead(SigmoidConfig(l2=1e-3)).fit(X, single).scores(X)
-    soft = SigmoidHead(SigmoidConfig(l2=1e-3, assumed_negatives=0.2)).fit(X, single).scores(X)
+    hard = SigmoidHead(l2=1e-3).fit(X, single).scores(X)
+    soft = SigmoidHead(l2=1e-3, assumed_negatives=0.2).fit(X, single).scores(X)
     assert soft.min() > hard.min()
     assert soft.max() < hard.max()
     # the mean target is single * .8 + .1
@@ -169,11 +165,10 @@ def test_assumed_negatives_soften_and_keep_the_order():
 @pytest.mark.parametrize("hidden", [0, 16])
 @pytest.mark.parametrize("with_val", [True, False])
 def test_sigmoid_recovers_planted_rates(hidden, with_val):
-    X, logits = planted(1500)
-    truth = 1 / (1 + np.exp(-logits))
+    X, truth = planted_rates(1500)
     votes = np.random.default_rng(2).binomial(5, truth) / 5
     fit, new, val = np.arange(900), np.arange(900, 1200), np.arange(1200, 1500)
-    head = SigmoidHead(SigmoidConfig(hidden=hidden, dropout=0.0, learning_rate=1e-2))
+    head = SigmoidHead(hidden=hidden, dropout=0.0, learning_rate=1e-2)
     head.fit(X[fit], votes[fit], val=(X[val], votes[val]) if with_val else None)
     error = (head.predict_rates(X[new]) - torch.from_numpy(truth[new])).abs().mean()
     prior = (PriorHead().fit(X[fit], votes[fit]).scores(X[new]) - torch.from_numpy(truth[new])).abs().mean()
@@ -181,11 +176,9 @@ def test_sigmoid_recovers_planted_rates(hidden, with_val):
 
 
 def test_val_is_not_fitted_on():
-    X, logits = planted(200)
-    rates = 1 / (1 + np.exp(-logits))
-    config = SigmoidConfig(l2=0.1)
-    without = SigmoidHead(config).fit(X, rates).scores(X)
-    beside = SigmoidHead(config).fit(X, rates, val=(X, 1 - rates)).scores(X)
+    X, rates = planted_rates(200)
+    without = SigmoidHead(l2=0.1).fit(X, rates).scores(X)
+    beside = SigmoidHead(l2=0.1).fit(X, rates, val=(X, 1 - rates)).scores(X)
     assert torch.equal(without, beside)
 
 
@@ -212,7 +205,7 @@ def test_an_interval_of_shares_holds_the_mass_asked_for_around_the_prediction():
 
 
 def test_zero_shot_scores_by_hand():
-    head = ZeroShotHead(np.array([[2.0, 0.0], [0.0, 5.0]]), ZeroShotConfig(logit_scale=2.0))
+    head = ZeroShotHead(np.array([[2.0, 0.0], [0.0, 5.0]]), logit_scale=2.0)
     # cosines with (3, 4): .6 and .8
     expected = math.exp(1.2) / (math.exp(1.2) + math.exp(1.6))
     assert head.scores(np.array([[3.0, 4.0]]))[0].tolist() == pytest.approx([expected, 1 - expected])
@@ -229,7 +222,7 @@ def test_zero_shot_takes_any_list_of_labels():
 def test_zero_shot_rates_are_calibrated_on_validation():
     rng = np.random.default_rng(0)
     texts, X = rng.normal(size=(3, 8)), rng.normal(size=(600, 8))
-    head = ZeroShotHead(texts, ZeroShotConfig(logit_scale=10.0))
+    head = ZeroShotHead(texts, logit_scale=10.0)
     unit = X / np.linalg.norm(X, axis=1, keepdims=True), texts / np.linalg.norm(texts, axis=1, keepdims=True)
     logits = 10 * unit[0] @ unit[1].T
     rates = 1 / (1 + np.exp(-(logits * [0.2, 0.3, 0.5] - [1.0, 2.0, 0.0])))
@@ -239,18 +232,12 @@ def test_zero_shot_rates_are_calibrated_on_validation():
         head.fit(X, rates, val=(X, rates), weights=np.ones(600))
 
 
-def test_targets_of_the_wrong_kind_name_the_head_to_take():
-    X = np.random.default_rng(0).normal(size=(4, 2))
-    with pytest.raises(BadInput, match=r"row 1 sums to 2, not to 1.*SigmoidHead"):
-        SoftmaxHead().fit(X, np.array([[1, 0], [1, 1], [0, 1], [0, 1.0]]))
-
-
 @pytest.mark.parametrize("hidden", [0, 4])
 def test_one_row_leaves_nothing_to_choose_on(hidden):
     X, one_hot = np.ones((1, 2)), np.eye(2)[:1]
     with pytest.raises(BadInput, match="one row is too few"):
-        SigmoidHead(SigmoidConfig(hidden=hidden)).fit(X, one_hot)
-    assert SigmoidHead(SigmoidConfig(l2=1.0)).fit(X, one_hot).scores(X)[0, 0] > 0.7
+        SigmoidHead(hidden=hidden).fit(X, one_hot)
+    assert SigmoidHead(l2=1.0).fit(X, one_hot).scores(X)[0, 0] > 0.7
 
 
 def test_rows_that_weigh_nothing_are_not_learned_from():
@@ -308,8 +295,7 @@ def test_impossible_options_are_stored_and_refused_by_fit(options, message):
 
 
 def test_options_may_be_numpys_numbers(tmp_path):
-    X, logits = planted(30)
-    rates = 1 / (1 + np.exp(-logits))
+    X, rates = planted_rates(30)
     head = SigmoidHead(l2=np.float32(0.5), hidden=np.int64(0)).fit(X, rates)
     assert torch.equal(head.scores(X), SigmoidHead(l2=0.5).fit(X, rates).scores(X))
     head.save(tmp_path)  # JSON knows no numpy
@@ -320,7 +306,6 @@ def test_a_head_refuses_another_heads_config():
         SoftmaxHead(SigmoidConfig())
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**31 - 1), st.integers(1, 5), st.booleans())
 def test_the_gradient_is_autograds(seed, labels, softmax):
     generator = torch.Generator().manual_seed(seed)
@@ -331,7 +316,6 @@ def test_the_gradient_is_autograds(seed, labels, softmax):
     torch.testing.assert_close(objective.gradient(logits.detach()), logits.grad)
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**31 - 1), st.integers(2, 40), st.integers(1, 6))
 def test_folding_the_standardisation_changes_no_logit(seed, rows, labels):
     rng = np.random.default_rng(seed)
@@ -344,7 +328,6 @@ def test_folding_the_standardisation_changes_no_logit(seed, rows, labels):
     assert standard.deviation[2] == 1
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.integers(2, 60), st.integers(1, 5), st.integers(0, 1000))
 def test_folds_part_the_rows_evenly(rows, labels, seed):
     generator = torch.Generator().manual_seed(seed)
@@ -377,7 +360,7 @@ def test_softmax_on_real_clip_features(real_data, hidden):
     hits = []
     for seed in range(5):
         fit, val = train_test_split(train, test_size=0.15, stratify=label[train], random_state=seed)
-        head = SoftmaxHead(SoftmaxConfig(hidden=hidden))
+        head = SoftmaxHead(hidden=hidden)
         head.fit(X[fit], one_hot[fit], val=(X[val], one_hot[val]), generator=torch.Generator().manual_seed(seed))
         ranked = head.scores(X[test]).argsort(dim=1, descending=True, stable=True).numpy()
         hits.append([(ranked[:, :k] == label[test, None]).any(axis=1).mean() for k in (1, 2)])
@@ -476,8 +459,8 @@ def material(kind="rates", **more):
         (SigmoidHead(), "rates", False, False),
         (SigmoidHead(), "rates", True, True),
         (SigmoidHead(rho=0.1), "rates", False, True),
-        (EnsembleHead(EnsembleConfig(kind="rates", head="sigmoid", options={"rho": 0.1})), "rates", False, True),
-        (KernelHead(KernelConfig(kind="rates")), "rates", True, False),
+        (EnsembleHead(kind="rates", head="sigmoid", options={"rho": 0.1}), "rates", False, True),
+        (KernelHead(kind="rates"), "rates", True, False),
         (DirichletHead(), "distribution", False, True),
     ],
     ids=repr,
@@ -512,11 +495,7 @@ def test_a_head_of_sets_learns_sets_and_chooses_no_thresholds():
 
 @pytest.mark.parametrize(
     ("head", "lacks"),
-    [
-        (TopKHead(), "label sets"),
-        (ContrastiveHead(np.eye(4)), "texts"),
-        (ByPersonHead(), "answers of single people"),
-    ],
+    [(TopKHead(), "label sets"), (ContrastiveHead(np.eye(4)), "texts"), (ByPersonHead(), "answers of single people")],
     ids=repr,
 )
 def test_material_without_what_a_head_learns_from_is_refused(head, lacks):

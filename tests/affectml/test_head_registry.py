@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from affectml.errors import BadInput, BadRun
 from affectml.heads import Head, SoftmaxHead, Wanted, build_plain, check_plain, head_class, load_head
@@ -39,15 +40,6 @@ def test_a_class_with_a_name_is_known_by_it(heads_as_before):
     assert type(build_plain("mine", Wanted())) is Mine
 
 
-def test_heads_that_learn_nothing_are_not_offered_for_training():
-    assert {"prior", "ensemble"}.isdisjoint(offered())
-
-
-def test_a_class_that_says_of_itself_what_is_not_asked_any_more_is_told_what_is():
-    with pytest.raises(BadInput, match=r"^Mine: uses_thresholds is not asked .* extends affectml\.heads\.SetHead$"):
-        type(Head)("Mine", (SoftmaxHead,), {"uses_thresholds": False})
-
-
 def test_a_head_of_an_installed_package_is_known_by_its_name(neighbours, installed):
     installed("affectml-knn", heads={"knn": "my_heads:NeighbourHead"})
     assert "knn" in offered()
@@ -60,11 +52,7 @@ def test_a_head_of_an_installed_package_is_known_by_its_name(neighbours, install
 @pytest.mark.parametrize(
     ("packages", "name", "says"),
     [
-        (
-            ["affectml-a"],
-            "broken",
-            r"package affectml-a 1\.0 fails \(ModuleNotFoundError: .*\); mend, ",
-        ),
+        (["affectml-a"], "broken", r"package affectml-a 1\.0 fails \(ModuleNotFoundError: .*\); mend, "),
         (["affectml-a"], "path", "package affectml-a 1\\.0 names os:path, expected a head named 'path'; mend"),
         (["affectml-a"], "softmax", r"affectml and affectml-a 1\.0 have one of this name; uninstall the package$"),
         (["affectml-a", "affectml-b"], "path", r"affectml-[ab] 1\.0 and affectml-[ab] 1\.0 have .* all but one$"),
@@ -113,6 +101,28 @@ def test_a_head_is_built_for_what_it_learns_and_refuses_the_rest(head, target, m
     else:
         with pytest.raises(BadInput, match=rf"^an? {head} head .*: .*take head='(sigmoid|softmax)'$"):
             check_plain(head, wanted)
+
+
+@pytest.mark.parametrize("name", offered())
+@pytest.mark.parametrize("target", ["distribution", "rates"])
+def test_a_head_as_train_builds_it_learns_answers_and_is_read_back(name, target, tmp_path):
+    """Any head of the registry, a new one too; labels lie where their texts point, as a head with texts needs them."""
+    wanted = Wanted(target=target, multilabel=target == "rates", seed=1)
+    if wanted.task not in HEADS[name].learns:
+        return
+    X = np.random.default_rng(0).normal(size=(100, 6))
+    logits = 3 * torch.from_numpy(X)[:, :3]
+    shares = logits.softmax(1) if target == "distribution" else logits.sigmoid()
+    heads = [build_plain(name, wanted, np.eye(3, 6)).fit(X[:60], shares[:60]) for _ in range(2)]
+    scores = heads[0].scores(X[60:])
+    assert scores.shape == (40, 3)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert (scores.argmax(1) == logits[60:].argmax(1)).double().mean() > 0.6  # by chance a third
+    assert torch.equal(heads[1].scores(X[60:]), scores), "one seed, one answer"
+    heads[0].save(tmp_path / "head")
+    read = load_head(tmp_path / "head")
+    assert (type(read), read.config) == (type(heads[0]), heads[0].config)
+    assert torch.equal(read.scores(X[60:]), scores)
 
 
 def takes_ensemble(head):
@@ -214,7 +224,8 @@ def test_the_page_has_every_option_of_every_head():
 
 
 @pytest.mark.parametrize("head", ["prior", "ensemble"])
-def test_a_head_that_is_not_trained_says_what_it_is(head):
+def test_a_head_that_is_not_trained_is_not_offered_and_says_what_it_is(head):
+    assert head not in offered()
     with pytest.raises(BadInput, match=f"^head='{head}': an? {head} head .*; take one of {', '.join(offered())}$"):
         head_class(head)
 

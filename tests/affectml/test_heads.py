@@ -14,20 +14,14 @@ import torch
 
 from affectml.errors import BadInput
 from affectml.heads import (
-    AutoConfig,
     AutoHead,
-    DirichletConfig,
     DirichletHead,
-    EnsembleConfig,
     EnsembleHead,
     Head,
-    KernelConfig,
     KernelHead,
     PriorHead,
     SetHead,
-    SigmoidConfig,
     SigmoidHead,
-    SoftmaxConfig,
     SoftmaxHead,
     TopKHead,
     ZeroShotHead,
@@ -39,10 +33,6 @@ TEXTS = np.random.default_rng(7).normal(size=(C, D))
 
 
 QUICK = {"hidden": 8, "weight_decay": 0.01, "max_epochs": 5}
-
-
-def quick(config_class):
-    return config_class(**QUICK)
 
 
 @dataclass(frozen=True)
@@ -66,27 +56,27 @@ class Maker:
 
 
 def small_auto(kind):
-    return AutoHead(AutoConfig(kind=kind, budget=30, families=("linear", "exponential")))
+    return AutoHead(kind=kind, budget=30, families=("linear", "exponential"))
 
 
 def ensemble(kind, head, **options):
-    return EnsembleHead(EnsembleConfig(kind=kind, head=head, count=2, options=options))
+    return EnsembleHead(kind=kind, head=head, count=2, options=options)
 
 
 HEADS: dict[str, Maker] = {
     "prior": Maker("both", PriorHead),
-    "softmax": Maker("distribution", lambda: SoftmaxHead(SoftmaxConfig(l2=0.1))),
-    "softmax hidden": Maker("distribution", lambda: SoftmaxHead(quick(SoftmaxConfig))),
-    "sigmoid": Maker("rates", lambda: SigmoidHead(SigmoidConfig(l2=0.1))),
-    "sigmoid hidden": Maker("rates", lambda: SigmoidHead(quick(SigmoidConfig))),
-    "sigmoid adjusted": Maker("rates", lambda: SigmoidHead(SigmoidConfig(logit_adjustment=1.0, l2=0.01))),
+    "softmax": Maker("distribution", lambda: SoftmaxHead(l2=0.1)),
+    "softmax hidden": Maker("distribution", lambda: SoftmaxHead(**QUICK)),
+    "sigmoid": Maker("rates", lambda: SigmoidHead(l2=0.1)),
+    "sigmoid hidden": Maker("rates", lambda: SigmoidHead(**QUICK)),
+    "sigmoid adjusted": Maker("rates", lambda: SigmoidHead(logit_adjustment=1.0, l2=0.01)),
     "topk": Maker("rates", lambda: TopKHead(l2=0.1)),
-    "dirichlet": Maker("distribution", lambda: DirichletHead(DirichletConfig(l2=0.1))),
-    "kernel softmax": Maker("distribution", lambda: KernelHead(KernelConfig(l2=0.01))),
-    "kernel sigmoid": Maker("rates", lambda: KernelHead(KernelConfig(kind="rates", kernel="rbf", gamma=0.2, l2=0.01))),
-    "kernel ridge": Maker("distribution", lambda: KernelHead(KernelConfig(loss="ridge"))),
-    "kernel ridge rates": Maker("rates", lambda: KernelHead(KernelConfig(kind="rates", loss="ridge"))),
-    "kernel sampled": Maker("distribution", lambda: KernelHead(KernelConfig(exact_rows=9, landmarks=9, gamma=1, l2=1))),
+    "dirichlet": Maker("distribution", lambda: DirichletHead(l2=0.1)),
+    "kernel softmax": Maker("distribution", lambda: KernelHead(l2=0.01)),
+    "kernel sigmoid": Maker("rates", lambda: KernelHead(kind="rates", kernel="rbf", gamma=0.2, l2=0.01)),
+    "kernel ridge": Maker("distribution", lambda: KernelHead(loss="ridge")),
+    "kernel ridge rates": Maker("rates", lambda: KernelHead(kind="rates", loss="ridge")),
+    "kernel sampled": Maker("distribution", lambda: KernelHead(exact_rows=9, landmarks=9, gamma=1, l2=1)),
     "ensemble hidden": Maker("distribution", lambda: ensemble("distribution", "softmax", **QUICK)),
     "ensemble linear": Maker("rates", lambda: ensemble("rates", "sigmoid", l2=0.1)),
     "ensemble kernel": Maker("rates", lambda: ensemble("rates", "kernel", gamma=0.5, l2=1e-3)),

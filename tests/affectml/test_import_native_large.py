@@ -11,36 +11,34 @@ from scipy.io import savemat
 
 from affectml.data import Dataset
 from affectml.errors import BadInput, UnknownLabel
-from affectml.importers import import_artemis, import_emotic, import_findingemo, import_webemo
+from affectml.importers import import_artemis, import_emotic, import_webemo
 from affectml.importers.findingemo import plutchik_24
 from affectml.taxonomies import get_taxonomy, mapping
 
+from .fuzz.sources import (
+    ARTEMIS,
+    FINDING,
+    TEST,
+    TRAIN,
+    URL,
+    artemis_folder,
+    cell,
+    emotic_folder,
+    finding_folder,
+    picture,
+    struct,
+    text,
+)
 
-def picture(path: Path, size=(6, 4)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.new("RGB", size, (10, 90, 40))
-    image.paste((250, 0, 0), (0, 0, size[0] // 2, size[1]))
-    image.save(path, format="JPEG", quality=95)
+NOT_DOWNLOADED = "images: a url and no file; they cannot be embedded until they are downloaded"
 
 
-def text(path: Path, lines, end="\n") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes((end.join(lines) + end).encode())
-    return path
-
-
-URL = "https://ak.picdn.net/shutterstock/"
-TRAIN = [f"{URL}a.jpg 0", f"{URL}b.jpg 24 ", f"{URL}a.jpg 19", f"{URL}both.jpg 2"]
-TEST = [f"{URL}c.jpg\t7", f"{URL}both.jpg 5"]
-
-
-def test_webemo_by_hand(tmp_path):
-    text(tmp_path / "in" / "train25.txt", TRAIN, "\r")
-    text(tmp_path / "in" / "test25.txt", TEST)
+def test_webemo_by_hand(tmp_path, bring):
+    text(tmp_path / "in" / "train25.txt", *TRAIN, end="\r")
+    text(tmp_path / "in" / "test25.txt", *TEST)
     picture(tmp_path / "in" / "train" / "zest" / "b.jpg")
     picture(tmp_path / "in" / "test" / "7" / "7_c.jpg")
-    summary = import_webemo(tmp_path / "in", tmp_path / "out")
-    dataset = Dataset.open(tmp_path / "out")
+    summary, dataset = bring("webemo", tmp_path / "in")
     target = dataset.target("sets")
     labels = target.taxonomy.labels
     found = {
@@ -60,19 +58,14 @@ def test_webemo_by_hand(tmp_path):
     assert images["file"].isna().sum() == 2
     assert images["url"].tolist() == images.index.tolist()
     assert (summary.construct, summary.targets, summary.images) == ("query", {"sets": "sets"}, 4)
-    assert summary.skipped == {
-        "images: a url and no file; they cannot be embedded until they are downloaded": [
-            f"{URL}a.jpg",
-            f"{URL}both.jpg",
-        ]
-    }
+    assert summary.skipped == {NOT_DOWNLOADED: [f"{URL}a.jpg", f"{URL}both.jpg"]}
     assert any("2 of 4 urls have more than one label (6 lines)" in note for note in summary.notes)
     assert any("1 urls stand in both lists" in note for note in summary.notes)
 
 
 @pytest.mark.parametrize(("name", "lines", "split"), [("train25.txt", TRAIN, "train"), ("test25.txt", TEST, "test")])
 def test_either_list_alone_is_enough_and_is_no_split(tmp_path, name, lines, split):
-    text(tmp_path / "in" / name, lines)
+    text(tmp_path / "in" / name, *lines)
     summary = import_webemo(tmp_path / "in", tmp_path / "out")
     assert summary.splits == {}
     assert "split" not in Dataset.open(tmp_path / "out").images.columns
@@ -80,52 +73,45 @@ def test_either_list_alone_is_enough_and_is_no_split(tmp_path, name, lines, spli
     assert any(f"only the split {split} is there, and it is not kept" in note for note in summary.notes)
 
 
-def test_webemo_files_are_found_however_they_are_written(tmp_path):
+def test_webemo_files_are_found_however_they_are_written(tmp_path, bring):
     root = tmp_path / "in" / "WEBEmo"
     lines = [f"{URL}a.jpg 3", f"{URL}b.jpg 24", f"{URL}c%20d.jpg?size=1 0", f"{URL}e.jpg 7"]
-    text(root / "train25.txt", lines)
-    text(root / "test25.txt", [f"{URL}e.jpg 7"])  # in both lists: kept in test, its file lies under train
+    text(root / "train25.txt", *lines)
+    text(root / "test25.txt", f"{URL}e.jpg 7")  # in both lists: kept in test, its file lies under train
     label = get_taxonomy("parrott-25").labels[3].title()
     files = [f"Train/{label}/a.jpg", "train/24/b.JPG", "train/0/c d.jpg", "train/7/e.jpg"]
     for file in [*files, "train/8/e.jpg"]:
         picture(root / file)
-    summary = import_webemo(tmp_path / "in", tmp_path / "out")
-    images = Dataset.open(tmp_path / "out").images
-    assert images["file"].tolist() == [f"images/WEBEmo/{file}" for file in files]
+    summary, data = bring("webemo", tmp_path / "in")
+    assert data.images["file"].tolist() == [f"images/WEBEmo/{file}" for file in files]
     assert summary.skipped == {"images that no row names": [str(root / "train/8/e.jpg")]}
 
 
-def test_a_file_that_two_urls_claim_is_neithers(tmp_path):
-    text(tmp_path / "in" / "train25.txt", [f"{URL}x/a.jpg 3", f"{URL}y/a.jpg 3", f"{URL}x/b.jpg 3", f"{URL}x/c.jpg 3"])
-    text(tmp_path / "in" / "test25.txt", [f"{URL}y/b.jpg 3"])
+def test_a_file_that_two_urls_claim_is_neithers(tmp_path, bring):
+    text(tmp_path / "in" / "train25.txt", f"{URL}x/a.jpg 3", f"{URL}y/a.jpg 3", f"{URL}x/b.jpg 3", f"{URL}x/c.jpg 3")
+    text(tmp_path / "in" / "test25.txt", f"{URL}y/b.jpg 3")
     picture(tmp_path / "in" / "train" / "3" / "a.jpg")
     picture(tmp_path / "in" / "train" / "3" / "b.jpg")  # its own split's url has it
-    summary = import_webemo(tmp_path / "in", tmp_path / "out")
-    images = Dataset.open(tmp_path / "out").images
-    assert images.loc[images["file"].notna(), "image_id"].tolist() == [f"{URL}x/b.jpg"]
+    summary, data = bring("webemo", tmp_path / "in")
+    assert data.images.loc[data.images["file"].notna(), "image_id"].tolist() == [f"{URL}x/b.jpg"]
     assert summary.skipped == {
         "images: a url and no file, because another url claims the same file": [f"{URL}x/a.jpg", f"{URL}y/a.jpg"],
-        "images: a url and no file; they cannot be embedded until they are downloaded": [
-            f"{URL}x/c.jpg",
-            f"{URL}y/b.jpg",
-        ],
+        NOT_DOWNLOADED: [f"{URL}x/c.jpg", f"{URL}y/b.jpg"],
     }
 
 
-def test_a_damaged_file_leaves_the_url_and_the_labels(tmp_path):
-    text(tmp_path / "in" / "train25.txt", [f"{URL}a.jpg 3", f"{URL}b.jpg 3"])
-    text(tmp_path / "in" / "train" / "3" / "a.jpg", ["no image"])
+def test_a_damaged_file_leaves_the_url_and_the_labels(tmp_path, bring, refused):
+    text(tmp_path / "in" / "train25.txt", f"{URL}a.jpg 3", f"{URL}b.jpg 3")
+    text(tmp_path / "in" / "train" / "3" / "a.jpg", "no image")
     picture(tmp_path / "in" / "train" / "3" / "b.jpg")
-    summary = import_webemo(tmp_path / "in", tmp_path / "out")
-    dataset = Dataset.open(tmp_path / "out")
+    summary, dataset = bring("webemo", tmp_path / "in")
     assert dataset.images["file"].fillna("-").tolist() == ["-", "images/train/3/b.jpg"]
     assert len(dataset.target("sets").image_id) == 2
     where = str(tmp_path / "in" / "train" / "3" / "a.jpg")
     assert summary.skipped == {"images: not an image, so its url alone is kept": [where]}
-    with pytest.raises(BadInput, match=r"1 of 2 images cannot be used"):
-        import_webemo(tmp_path / "in", tmp_path / "out2", strict=True)
-    text(tmp_path / "in" / "train" / "3" / "b.jpg", ["no image either"])
-    assert import_webemo(tmp_path / "in", tmp_path / "out3").images == 2
+    refused(r"1 of 2 images cannot be used", "webemo", tmp_path / "in", strict=True)
+    text(tmp_path / "in" / "train" / "3" / "b.jpg", "no image either")
+    assert bring("webemo", tmp_path / "in")[0].images == 2
 
 
 @pytest.mark.parametrize(
@@ -136,13 +122,11 @@ def test_a_damaged_file_leaves_the_url_and_the_labels(tmp_path):
         ("a.jpg 3", r"line 2: expected a url"),
     ],
 )
-def test_webemo_names_the_line(tmp_path, line, message):
-    text(tmp_path / "in" / "train25.txt", [TRAIN[0], line])
-    with pytest.raises(BadInput, match=message):
-        import_webemo(tmp_path / "in", tmp_path / "out")
-    text(tmp_path / "empty" / "train25.csv", TRAIN)
-    with pytest.raises(BadInput, match=r"neither train25.txt nor test25.txt"):
-        import_webemo(tmp_path / "empty", tmp_path / "out")
+def test_webemo_names_the_line(tmp_path, line, message, refused):
+    text(tmp_path / "in" / "train25.txt", TRAIN[0], line)
+    refused(message, "webemo", tmp_path / "in")
+    text(tmp_path / "empty" / "train25.csv", *TRAIN)
+    refused(r"neither train25.txt nor test25.txt", "webemo", tmp_path / "empty")
 
 
 @pytest.mark.slow
@@ -154,34 +138,15 @@ def test_268_000_rows_import_within_half_a_minute(tmp_path):
             f"{URL}{name[:4]}/{u:07d}/some-longer-name-of-a-photograph.jpg {c}"
             for u, c in zip(urls, labels, strict=True)
         ]
-        text(tmp_path / "in" / name, lines)
+        text(tmp_path / "in" / name, *lines)
     began = time.process_time()
     summary = import_webemo(tmp_path / "in", tmp_path / "out")
     assert time.process_time() - began < 30
     assert summary.images > 150_000
 
 
-# ArtEmis: a quoted utterance with a line end, names damaged on the way, capitals, both spellings of the ninth answer.
-ARTEMIS = [
-    "art_style,painting,emotion,utterance,repetition",
-    'Baroque,rembrandt_the-night-watch-1642,awe,"so ""grand""\nand dark",3',
-    "Baroque,rembrandt_the-night-watch-1642,Sadness,dark,3",
-    "Baroque,rembrandt_the-night-watch-1642,something_else,odd,3",
-    "Impressionism,l\u00c3\u00a9on_jardin,contentment,calm,1",
-    "Impressionism,monet_lost,fear,gone,1",
-]
-
-
-def artemis_folder(root: Path, lines=ARTEMIS) -> Path:
-    text(root / "artemis_dataset_release_v0.csv", lines)
-    picture(root / "wikiart" / "Baroque" / "rembrandt_the-night-watch-1642.jpg")
-    picture(root / "wikiart" / "Impressionism" / "lon_jardin.jpg")
-    return root
-
-
-def test_artemis_rows_stay_judgements(tmp_path):
-    summary = import_artemis(artemis_folder(tmp_path / "in"), tmp_path / "out")
-    dataset = Dataset.open(tmp_path / "out")
+def test_artemis_rows_stay_judgements(tmp_path, bring):
+    summary, dataset = bring("artemis", artemis_folder(tmp_path / "in"))
     rates, shares = dataset.target("rates"), dataset.target("distribution")
     labels = get_taxonomy("artemis-9").labels
     assert rates.taxonomy.labels == labels
@@ -199,54 +164,45 @@ def test_artemis_rows_stay_judgements(tmp_path):
     assert [len(names) for names in summary.skipped.values()] == [1]
 
 
-def test_artemis_finds_wikiart_elsewhere_or_takes_labels_alone(tmp_path):
+def test_artemis_finds_wikiart_elsewhere_or_takes_labels_alone(tmp_path, refused):
     root = artemis_folder(tmp_path / "in")
     (root / "wikiart").rename(tmp_path / "pictures")
-    with pytest.raises(BadInput, match=r"none of the 3 paintings .* is there .*images_root.*images='none'"):
-        import_artemis(root, tmp_path / "out")
+    refused(r"none of the 3 paintings .* is there .*images_root.*images='none'", "artemis", root)
     assert import_artemis(root, tmp_path / "out", images_root=tmp_path / "pictures").images == 2
     assert import_artemis(root, tmp_path / "labels", images="none").images == 3
-    with pytest.raises(BadInput, match=r"nowhere: no such folder"):
-        import_artemis(root, tmp_path / "out2", images_root=tmp_path / "nowhere")
+    refused(r"nowhere: no such folder", "artemis", root, images_root=tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
-    ("lines", "error", "message"),
+    ("before", "after", "error", "message"),
     [
-        ([ARTEMIS[0].replace("emotion", "feeling"), ARTEMIS[2]], BadInput, r"no column 'emotion'; expected art_style"),
-        (
-            [ARTEMIS[0], ARTEMIS[2].replace("Sadness", "gloom")],
-            UnknownLabel,
-            r"line 2: no label 'gloom' in taxonomy artemis-9",
-        ),
-        (
-            [ARTEMIS[0] + ",split", ARTEMIS[2] + ",trains"],
-            BadInput,
-            r"line 2: split 'trains' is none of train, val, test, rest",
-        ),
-        (
-            [ARTEMIS[0] + ",split", ARTEMIS[2] + ",train", ARTEMIS[3] + ",test"],
-            BadInput,
-            r"line 3: split 'test', but 'train' in .*line 2 for the same painting",
-        ),
-        (
-            [ARTEMIS[0], ARTEMIS[2].replace("Sadness", '"awe,fear"'), ARTEMIS[3].replace("something_else", "awe;fear")],
-            UnknownLabel,
-            r"line 2: no label 'awe,fear' in taxonomy artemis-9",
-        ),
-        ([ARTEMIS[0], ARTEMIS[2].replace("Sadness", "")], BadInput, r"'emotion' is empty: fill it in or take"),
+        ("emotion,", "feeling,", BadInput, r"no column 'emotion'; expected art_style"),
+        ("Sadness", "gloom", UnknownLabel, r"line 3: no label 'gloom' in taxonomy artemis-9"),
+        ("Sadness", '"awe,fear;joy"', UnknownLabel, r"line 3: no label 'awe,fear;joy' in taxonomy artemis-9"),
+        ("Sadness", "", BadInput, r"'emotion' is empty: fill it in or take"),
     ],
 )
-def test_artemis_names_what_is_wrong(tmp_path, lines, error, message):
-    with pytest.raises(error, match=message) as raised:
-        import_artemis(artemis_folder(tmp_path / "in", lines), tmp_path / "out")
-    assert "--" not in str(raised.value)
+def test_artemis_names_what_is_wrong(tmp_path, refused, before, after, error, message):
+    lines = [ARTEMIS[0].replace(before, after), "Baroque,other,awe,u,1", ARTEMIS[2].replace(before, after)]
+    assert "--" not in refused(message, "artemis", artemis_folder(tmp_path / "in", lines), error)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (["trains"], r"line 2: split 'trains' is none of train, val, test, rest"),
+        (["train", "test"], r"line 4: split 'test', but 'train' in .*line 2 for the same painting"),
+    ],
+)
+def test_artemis_names_a_split_that_cannot_be(tmp_path, refused, parts, message):
+    lines = [f"{line},{part}" for line, part in zip(ARTEMIS, ["split", *parts], strict=False)]
+    refused(message, "artemis", artemis_folder(tmp_path / "in", lines))
 
 
 def test_artemis_gives_no_painting_the_file_of_another(tmp_path):
     names = ["\u00e9t\u00e9", "t", "x(1)", "andr\u00e9", "caf\u00e9-1", "Caf\u00e9-1", "lon_jardin", "l\u00e9on_jardin"]
     lines = [ARTEMIS[0], *(f"Baroque,{name},awe,u,1" for name in names)]
-    text(tmp_path / "in" / "artemis_dataset_release_v0.csv", lines)
+    text(tmp_path / "in" / "artemis_dataset_release_v0.csv", *lines)
     folder = tmp_path / "in" / "Baroque"
     for name in ("t", "x-1", "andre\u0301", "cafe-1", "lon_jardin"):
         picture(folder / f"{name}.jpg")
@@ -258,39 +214,15 @@ def test_artemis_gives_no_painting_the_file_of_another(tmp_path):
     assert missing == {"\u00e9t\u00e9", "x(1)", "caf\u00e9-1", "Caf\u00e9-1", "l\u00e9on_jardin"}
 
 
-def test_artemis_keeps_the_splits_of_the_preprocessed_file(tmp_path):
+def test_artemis_keeps_the_splits_of_the_preprocessed_file(tmp_path, bring):
     parts = ["train", "train", "train", "rest", "test"]
     lines = [ARTEMIS[0] + ",split", *(f"{line},{part}" for line, part in zip(ARTEMIS[1:], parts, strict=True))]
-    import_artemis(artemis_folder(tmp_path / "in", lines), tmp_path / "out")
-    assert Dataset.open(tmp_path / "out").images["split"].fillna("-").tolist() == ["train", "-"]
+    _, data = bring("artemis", artemis_folder(tmp_path / "in", lines))
+    assert data.images["split"].fillna("-").tolist() == ["train", "-"]
 
 
-FINDING = [
-    "index,user,image_path,reject,tag,age,valence,arousal,emotion,dec_factors,ambiguity,datetime",
-    "0,u1,/Run_1/party/a.jpg,Keep,\"['x', 'y']\",Adults,2,4,Joy,\"Facial expression, Body\",1,2022-01-01",
-    "1,u2,/Run_1/party/b.jpg,Keep,,,-3,5,Terror,,0,2022-01-02",
-    "2,u2,Run_2\\sad\\c.jpg,Keep,,,-1,1,Undefined,,3,2022-01-03",
-    "3,u1,/Run_2/sad/d.jpg,Reject,,,0,0,,,0,2022-01-04",
-    "4,u3,/Run_2/sad/e.jpg,Keep,,,-1,1,Grief,,0,2022-01-05",
-]
-
-
-def finding_folder(root: Path, lines=FINDING, urls=True) -> Path:
-    text(root / "data" / "annotations_single.ann", lines)
-    picture(root / "Run_1" / "party" / "a.jpg")
-    if urls:
-        rows = [
-            {"rel_path": "Run_1/party/b.jpg", "url": "http://x/second.jpg", "idx_url": 1},
-            {"rel_path": "Run_1/party/b.jpg", "url": "http://x/first.jpg", "idx_url": 0},
-            {"rel_path": "/Run_2/sad/c.jpg", "url": "http://x/c.jpg", "idx_url": 0},
-        ]
-        (root / "data" / "dataset_urls_exploded.json").write_text(json.dumps(rows))
-    return root
-
-
-def test_findingemo_keeps_urls_and_annotators(tmp_path):
-    summary = import_findingemo(finding_folder(tmp_path / "in"), tmp_path / "out")
-    dataset = Dataset.open(tmp_path / "out")
+def test_findingemo_keeps_urls_and_annotators(tmp_path, bring):
+    summary, dataset = bring("findingemo", finding_folder(tmp_path / "in"))
     images = dataset.images.set_index("image_id")
     assert images.index.tolist() == ["Run_1/party/a.jpg", "Run_1/party/b.jpg", "Run_2/sad/c.jpg"]
     assert images["file"].fillna("-").tolist() == ["images/Run_1/party/a.jpg", "-", "-"]
@@ -309,20 +241,20 @@ def test_findingemo_keeps_urls_and_annotators(tmp_path):
         "rows that their annotator rejected": 1,
         "images: neither a file nor a url": 1,
         "images without an answer, left out of the targets": 1,
-        "images: a url and no file; they cannot be embedded until they are downloaded": 2,
+        NOT_DOWNLOADED: 2,
     }
 
 
-def test_findingemo_checks_files_and_urls(tmp_path):
+def test_findingemo_checks_files_and_urls(tmp_path, bring):
     root = finding_folder(tmp_path / "in")
     (root / "Run_1" / "party" / "a.jpg").rename(root / "Run_1" / "party" / "A.JPG")
     picture(root / "Run_1" / "party" / "other.jpg")
-    text(root / "Run_1" / "party" / "b.jpg", ["no image"])
+    text(root / "Run_1" / "party" / "b.jpg", "no image")
     urls = root / "data" / "dataset_urls_exploded.json"
     rows = [*json.loads(urls.read_text()), {"rel_path": "Run_2/sad/e.jpg", "url": "javascript:alert(1)", "idx_url": 0}]
     urls.write_bytes(b"\xef\xbb\xbf" + json.dumps(rows).encode())
-    summary = import_findingemo(root, tmp_path / "out")
-    images = Dataset.open(tmp_path / "out").images
+    summary, data = bring("findingemo", root)
+    images = data.images
     assert images["image_id"].tolist() == ["Run_1/party/a.jpg", "Run_1/party/b.jpg", "Run_2/sad/c.jpg"]
     assert images["file"].fillna("-").tolist() == ["images/Run_1/party/a.jpg", "-", "-"]
     assert summary.skipped["urls that are not http or https"] == ["Run_2/sad/e.jpg: javascript:alert(1)"]
@@ -337,95 +269,37 @@ def test_findingemo_maps_to_plutchiks_eight():
     assert found.merged["fear"] == ("apprehension", "fear", "terror")
 
 
-def test_findingemo_names_what_is_wrong(tmp_path):
-    with pytest.raises(BadInput, match=r"none of the 4 images is there .* and no url is known"):
-        import_findingemo(
-            finding_folder(tmp_path / "a", urls=False), tmp_path / "out", images_root=tmp_path / "a" / "data"
-        )
-    with pytest.raises(UnknownLabel, match=r"line 2: no label 'bliss' in taxonomy plutchik-24"):
-        import_findingemo(
-            finding_folder(tmp_path / "b", [FINDING[0], FINDING[1].replace("Joy", "bliss")]), tmp_path / "out"
-        )
-    with pytest.raises(BadInput, match=r"line 2: column 'valence': expected a number"):
-        import_findingemo(
-            finding_folder(tmp_path / "c", [FINDING[0], FINDING[1].replace(",2,4,", ",?,4,")]), tmp_path / "out"
-        )
-    with pytest.raises(BadInput, match=r"columns 'tag' and 'tags' are two names of one thing"):
-        import_findingemo(
-            finding_folder(tmp_path / "f", [FINDING[0].replace("index", "tags"), FINDING[1]]), tmp_path / "out"
-        )
-    with pytest.raises(
-        BadInput, match=r"line 3: person 'u1' judged .* already \(line 2\); take one of the two rows out"
-    ):
-        import_findingemo(finding_folder(tmp_path / "g", [*FINDING[:2], FINDING[1]]), tmp_path / "out")
-    root = finding_folder(tmp_path / "d")
-    (root / "data" / "dataset_urls_exploded.json").write_text('[{"path": 1}]')
-    with pytest.raises(BadInput, match=r"dataset_urls_exploded.json: expected a list of rel_path, url, idx_url"):
-        import_findingemo(root, tmp_path / "out")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(BadInput, match=r"none of annotations_single.ann"):
-        import_findingemo(tmp_path / "empty", tmp_path / "out")
-    assert import_findingemo(finding_folder(tmp_path / "e", urls=False), tmp_path / "out", images="none").images == 4
-
-
-def struct(*entries):
-    """MATLAB's array of structs."""
-    table = np.zeros((1, len(entries)), dtype=[(key, object) for key in entries[0]])
-    for at, entry in enumerate(entries):
-        for key, value in entry.items():
-            table[0, at][key] = value
-    return table
-
-
-def cell(*words):
-    table = np.empty((1, len(words)), dtype=object)
-    table[0, :] = words
-    return table
-
-
-def emotic_folder(root: Path, *, box=(0, 0, 10, 20), label="Happiness", images=True, valence=8.0) -> Path:
-    axes = struct({"valence": valence, "arousal": 4.0, "dominance": 10.0})
-    nothing = struct({"valence": np.nan, "arousal": np.nan, "dominance": np.nan})
-    one = {
-        "body_bbox": np.array([box], dtype=float),
-        "annotations_categories": struct({"categories": cell(label, "Doubt/Confusion")}),
-        "annotations_continuous": axes,
-        "gender": "Female",
-        "age": "Adult",
-    }
-    other = {
-        **one,
-        "body_bbox": np.array([[10.0, -5.0, 500.0, 18.5]]),
-        "annotations_categories": struct({"categories": cell("Disquietment")}),
-        "annotations_continuous": nothing,
-    }
-    judged = {
-        "body_bbox": np.array([[2.0, 2.0, 8.0, 8.0]]),
-        "annotations_categories": struct(
-            {"categories": cell("Peace", "Affection")}, {"categories": cell("Peace")}, {"categories": cell("Fear")}
+@pytest.mark.parametrize(
+    ("lines", "error", "message"),
+    [
+        ([FINDING[0], FINDING[1].replace("Joy", "bliss")], UnknownLabel, r"line 2: no label 'bliss' in .* plutchik-24"),
+        ([FINDING[0], FINDING[1].replace(",2,4,", ",?,4,")], BadInput, r"line 2: column 'valence': expected a number"),
+        ([FINDING[0].replace("index", "tags"), FINDING[1]], BadInput, r"columns 'tag' and 'tags' are two names of one"),
+        (
+            [*FINDING[:2], FINDING[1]],
+            BadInput,
+            r"line 3: person 'u1' judged .* already \(line 2\); take one of the two",
         ),
-        "annotations_continuous": struct({"valence": 8.0, "arousal": 4.0, "dominance": 10.0}),
-        "combined_categories": cell("Affection", "Fear", "Peace"),
-        "combined_continuous": axes,
-        "gender": "Male",
-        "age": "Kid",
-    }
-    photo = {"image_size": struct({"n_col": 40, "n_row": 20}), "original_database": struct({"name": "mscoco"})}
-    content = {
-        "train": struct({"filename": "one.jpg", "folder": "mscoco/images", **photo, "person": struct(one, other)}),
-        "val": struct({"filename": "two.jpg", "folder": "ade20k\\images", **photo, "person": struct(judged)}),
-    }
-    (root / "Annotations").mkdir(parents=True)
-    savemat(root / "Annotations" / "Annotations.mat", content)
-    if images:
-        picture(root / "emotic" / "mscoco" / "images" / "one.jpg", (40, 20))
-        picture(root / "emotic" / "ade20k" / "images" / "two.jpg", (40, 20))
-    return root
+    ],
+)
+def test_findingemo_names_what_is_wrong(tmp_path, refused, lines, error, message):
+    refused(message, "findingemo", finding_folder(tmp_path / "in", lines), error)
 
 
-def test_emotic_has_a_row_per_person(tmp_path):
-    summary = import_emotic(emotic_folder(tmp_path / "in"), tmp_path / "out")
-    dataset = Dataset.open(tmp_path / "out")
+def test_findingemo_needs_its_table_and_images_or_urls(tmp_path, bring, refused):
+    bare = finding_folder(tmp_path / "bare", urls=False)
+    nothing = r"none of the 4 images is there .* and no url is known"
+    refused(nothing, "findingemo", bare, images_root=bare / "data")
+    assert bring("findingemo", bare, images="none")[0].images == 4
+    root = finding_folder(tmp_path / "in")
+    (root / "data" / "dataset_urls_exploded.json").write_text('[{"path": 1}]')
+    refused(r"dataset_urls_exploded.json: expected a list of rel_path, url, idx_url", "findingemo", root)
+    (tmp_path / "empty").mkdir()
+    refused(r"none of annotations_single.ann", "findingemo", tmp_path / "empty")
+
+
+def test_emotic_has_a_row_per_person(tmp_path, bring):
+    summary, dataset = bring("emotic", emotic_folder(tmp_path / "in"))
     images = dataset.images
     assert images["image_id"].tolist() == [
         "mscoco/images/one.jpg#1",
@@ -438,10 +312,10 @@ def test_emotic_has_a_row_per_person(tmp_path):
     assert images["valence"].fillna(-1).tolist() == [8, -1, 8]
     sizes = []
     for file in images["file"]:
-        with Image.open(tmp_path / "out" / file) as image:
+        with Image.open(dataset.root / file) as image:
             sizes.append(image.size)
     assert sizes == [(10, 20), (30, 19), (6, 6)]  # the second box is cut at the photograph's edges
-    with Image.open(tmp_path / "out" / images["file"][0]) as image:
+    with Image.open(dataset.root / images["file"][0]) as image:
         assert image.getpixel((5, 10))[0] > 200  # the left, red half
     sets = dataset.target("sets")
     found = [{sets.taxonomy.labels[i] for i in np.flatnonzero(row)} for row in sets.table]
@@ -453,11 +327,11 @@ def test_emotic_has_a_row_per_person(tmp_path):
     assert (summary.construct, summary.judgements, summary.people) == ("expressed", 5, None)
 
 
-def test_emotic_whole_photographs_share_a_file(tmp_path):
-    import_emotic(emotic_folder(tmp_path / "in"), tmp_path / "out", region="image", images="hardlink")
-    images = Dataset.open(tmp_path / "out").images
-    assert images["file"].tolist() == ["images/mscoco/images/one.jpg"] * 2 + ["images/ade20k/images/two.jpg"]
-    assert (tmp_path / "out" / images["file"][0]).samefile(tmp_path / "in/emotic/mscoco/images/one.jpg")
+def test_emotic_whole_photographs_share_a_file(tmp_path, bring):
+    _, data = bring("emotic", emotic_folder(tmp_path / "in"), region="image", images="hardlink")
+    files = data.images["file"].tolist()
+    assert files == ["images/mscoco/images/one.jpg"] * 2 + ["images/ade20k/images/two.jpg"]
+    assert (data.root / files[0]).samefile(tmp_path / "in/emotic/mscoco/images/one.jpg")
 
 
 def test_emotic_crops_of_two_photographs_stay_apart(tmp_path):
@@ -492,30 +366,29 @@ def test_emotic_leaves_out_a_box_beside_the_photograph(tmp_path):
     assert list(summary.skipped) == ["images: the person's box lies outside the image"]
 
 
-def test_emotic_names_what_is_wrong(tmp_path):
-    with pytest.raises(BadInput, match=r"train\(1\) mscoco/images/one.jpg, person 1: 'Joy' is none of EMOTIC's 26"):
-        import_emotic(emotic_folder(tmp_path / "a", label="Joy"), tmp_path / "out")
-    with pytest.raises(BadInput, match=r"train\(1\) .*person 1: valence: expected numbers, but received 'high'"):
-        import_emotic(emotic_folder(tmp_path / "v", valence="high"), tmp_path / "out")
-    (tmp_path / "p" / "Annotations").mkdir(parents=True)
-    photo = struct({"filename": "a.jpg", "folder": "f", "person": np.array([1.0, 2.0])})
-    savemat(tmp_path / "p" / "Annotations" / "Annotations.mat", {"train": photo})
-    with pytest.raises(BadInput, match=r"f/a.jpg, person 1: expected a struct with body_bbox .*, got 1.0"):
-        import_emotic(tmp_path / "p", tmp_path / "out")
-    with pytest.raises(BadInput, match=r"body_bbox: expected left, top, right, bottom"):
-        import_emotic(emotic_folder(tmp_path / "b", box=(0, 0, 10)), tmp_path / "out")
-    root = emotic_folder(tmp_path / "c", images=False)
-    with pytest.raises(BadInput, match=r"Annotations.mat: none of the 2 images it names is in .*: images='none'"):
-        import_emotic(root, tmp_path / "out")
-    assert import_emotic(root, tmp_path / "labels", images="none").images == 3
-    with pytest.raises(BadInput, match=r"region: expected person or image, but received 'face'"):
-        import_emotic(root, tmp_path / "out", region="face")
-    (root / "Annotations" / "Annotations.mat").write_bytes(b"no matlab at all" * 20)
-    with pytest.raises(BadInput, match=r"Annotations.mat: not a readable MATLAB file"):
-        import_emotic(root, tmp_path / "out")
-    savemat(root / "Annotations" / "Annotations.mat", {"other": 1})
-    with pytest.raises(BadInput, match=r"none of train, val, test in it \(it has: other\)"):
-        import_emotic(root, tmp_path / "out")
-    (root / "Annotations" / "Annotations.mat").unlink()
-    with pytest.raises(BadInput, match=r"no Annotations.mat; expected Annotations/Annotations.mat beside"):
-        import_emotic(root, tmp_path / "out")
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"label": "Joy"}, r"train\(1\) mscoco/images/one.jpg, person 1: 'Joy' is none of EMOTIC's 26"),
+        ({"valence": "high"}, r"train\(1\) .*person 1: valence: expected numbers, but received 'high'"),
+        ({"box": (0, 0, 10)}, r"body_bbox: expected left, top, right, bottom"),
+        ({"images": False}, r"Annotations.mat: none of the 2 images it names is in .*: images='none'"),
+    ],
+)
+def test_emotic_names_what_is_wrong(tmp_path, refused, damage, message):
+    refused(message, "emotic", emotic_folder(tmp_path / "in", **damage))
+
+
+def test_emotic_names_a_file_that_is_no_set(tmp_path, bring, refused):
+    root = emotic_folder(tmp_path / "in", images=False)
+    assert bring("emotic", root, images="none")[0].images == 3
+    refused(r"region: expected person or image, but received 'face'", "emotic", root, region="face")
+    file = root / "Annotations" / "Annotations.mat"
+    savemat(file, {"train": struct({"filename": "a.jpg", "folder": "f", "person": np.array([1.0, 2.0])})})
+    refused(r"f/a.jpg, person 1: expected a struct with body_bbox .*, got 1.0", "emotic", root)
+    file.write_bytes(b"no matlab at all" * 20)
+    refused(r"Annotations.mat: not a readable MATLAB file", "emotic", root)
+    savemat(file, {"other": 1})
+    refused(r"none of train, val, test in it \(it has: other\)", "emotic", root)
+    file.unlink()
+    refused(r"no Annotations.mat; expected Annotations/Annotations.mat beside", "emotic", root)

@@ -1,22 +1,19 @@
 """OASIS and the maximum-entropy distribution behind its targets."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from scipy.optimize import minimize
 
 from affectml.data import Dataset
-from affectml.errors import BadInput
 from affectml.importers import import_oasis
 from affectml.importers._maxent import maximum_entropy_shares, sd_bounds
 
+from .fuzz.sources import OASIS, oasis_folder
+
 SCALE = np.arange(1, 8)
-HEADER = "Theme,Category,Source,Valence_mean,Valence_SD,Valence_N,Arousal_mean,Arousal_SD,Arousal_N"
 
 
 def moments(shares):
@@ -27,17 +24,6 @@ def moments(shares):
 def entropy(p):
     p = np.clip(p, 1e-300, None)
     return -(p * np.log(p)).sum(axis=-1)
-
-
-def oasis_folder(root: Path, rows: list[str], images: list[str], end: str = "\n") -> Path:
-    (root / "Images").mkdir(parents=True)
-    (root / "OASIS.csv").write_bytes((end.join([HEADER, *rows]) + end).encode())
-    for theme in images:
-        Image.new("RGB", (6, 4), (90, 20, 30)).save(root / "Images" / f"{theme}.jpg")
-    return root
-
-
-ROWS = ["Dog 1,Animal,x,4,2,100,4,2,101", "Dog 2,Animal,x,6.5,0.8,104,5,2.5,99", "Fence 1 ,Object,x,2,1.0,104,3,1.5,99"]
 
 
 def test_flat_is_flat_and_wide_is_u_shaped():
@@ -92,29 +78,26 @@ def test_no_other_distribution_with_these_moments_has_more_entropy(mean, part):
         assert entropy(ours) >= -oracle.fun - 1e-6
 
 
-def test_an_impossible_sd_names_the_row_and_the_range(tmp_path):
-    root = oasis_folder(tmp_path / "in", [*ROWS, "Cat 1,Animal,x,6.9,2,100,4,1,100"], ["Cat 1"])
-    with pytest.raises(BadInput, match=r"OASIS.csv, line 5: Valence: .*mean 6.9 and SD 2 .*between 0.300 and 0.768"):
-        import_oasis(root, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+def test_an_impossible_sd_names_the_row_and_the_range(tmp_path, refused):
+    root = oasis_folder(tmp_path / "in", [*OASIS, "Cat 1,Animal,x,6.9,2,100,4,1,100"], ["Cat 1"])
+    refused(r"OASIS.csv, line 5: Valence: .*mean 6.9 and SD 2 .*between 0.300 and 0.768", "oasis", root)
 
 
-def test_cr_line_ends_trailing_spaces_and_images_that_are_not_there(tmp_path):
-    root = oasis_folder(tmp_path / "in", ROWS, ["Dog 2", "Fence 1 "], end="\r")
-    summary = import_oasis(root, tmp_path / "out")
+def test_cr_line_ends_trailing_spaces_and_images_that_are_not_there(tmp_path, bring):
+    root = oasis_folder(tmp_path / "in", OASIS, ["Dog 2", "Fence 1 "], end="\r")
+    summary, data = bring("oasis", root)
+    images = data.images
     assert summary.skipped == {"images: not in the folder": ["Dog 1"]}
-    images = Dataset.open(tmp_path / "out").images
     assert images["image_id"].tolist() == ["Dog 2", "Fence 1"]
     assert images["group"].tolist() == ["Dog", "Fence"]
     assert images["category"].tolist() == ["Animal", "Object"]
-    assert all((tmp_path / "out" / file).is_file() for file in images["file"])
+    assert all((data.root / file).is_file() for file in images["file"])
 
 
-def test_one_row_by_hand(tmp_path):
+def test_one_row_by_hand(tmp_path, bring):
     # Mean 4 and SD 2 on seven points is the flat distribution: three sevenths on each side, one in the middle.
-    root = oasis_folder(tmp_path / "in", ROWS, ["Dog 1"])
-    import_oasis(root, tmp_path / "out")
-    dataset = Dataset.open(tmp_path / "out")
+    root = oasis_folder(tmp_path / "in", OASIS, ["Dog 1"])
+    _, dataset = bring("oasis", root)
     polarity, affect = dataset.target("polarity"), dataset.target("affect")
     np.testing.assert_allclose(polarity.table[0], [3 / 7, 1 / 7, 3 / 7], atol=1e-8)
     np.testing.assert_allclose(affect.table[0], [3 / 7] * 4, atol=1e-8)
@@ -127,16 +110,15 @@ def test_one_row_by_hand(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([*ROWS, ROWS[0]], r"line 5: theme 'Dog 1' stands in two rows"),
+        ([*OASIS, OASIS[0]], r"line 5: theme 'Dog 1' stands in two rows"),
         (["Dog 1,Animal,x,nan,2,100,4,2,101"], r"line 2: column 'Valence_mean': expected a number, but received 'nan'"),
         (["Dog 1,Animal,x,4,2,100.5,4,2,101"], r"line 2: Valence_N: expected a whole number"),
         (["Dog 1,Animal,x,8,2,100,4,2,101"], r"line 2: Valence: a mean of 8 is not on the scale"),
     ],
 )
-def test_bad_rows_are_named(tmp_path, rows, message):
+def test_bad_rows_are_named(tmp_path, rows, message, refused):
     root = oasis_folder(tmp_path / "in", rows, ["Dog 1"])
-    with pytest.raises(BadInput, match=message):
-        import_oasis(root, tmp_path / "out")
+    refused(message, "oasis", root)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in"]
 
 

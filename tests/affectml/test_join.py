@@ -50,6 +50,15 @@ def unchanged(before: dict[str, bytes], folder: Path) -> bool:
     return said and all(now[name] == content for name, content in before.items() if name != "dataset.json")
 
 
+def refused(says: str, table: Path, mydata: Path, **options) -> None:
+    """A table that cannot be joined: one line says why, and no file is another."""
+    before = files(mydata)
+    with pytest.raises(BadInput, match=says) as caught:
+        import_table(table, mydata, **options)
+    assert "\n" not in str(caught.value)
+    assert files(mydata) == before
+
+
 def test_a_table_of_votes_becomes_a_second_target(tmp_path):
     mydata = dataset(tmp_path)
     before = files(mydata)
@@ -101,12 +110,9 @@ def test_ids_of_another_kind_are_found_by_file_and_url():
 
 
 def test_a_name_that_could_be_two_images_names_both(tmp_path):
-    mydata = dataset(tmp_path)
-    before = files(mydata)
     more = csv(tmp_path, "image,score_joy,score_awe\n7.jpg,.5,.5\n")
-    with pytest.raises(BadInput, match=r"'7\.jpg' could be image 'anger/7\.jpg' or 'joy/7\.jpg' of the data set"):
-        import_table(more, mydata, label_columns=["score_joy", "score_awe"])
-    assert files(mydata) == before
+    both = r"'7\.jpg' could be image 'anger/7\.jpg' or 'joy/7\.jpg' of the data set"
+    refused(both, more, dataset(tmp_path), label_columns=["score_joy", "score_awe"])
 
 
 PART = st.text("abc", min_size=1, max_size=2)
@@ -127,16 +133,13 @@ def test_a_target_of_that_name_stays_and_the_way_out_works(tmp_path):
     mydata = dataset(tmp_path)
     before = files(mydata)
     more = csv(tmp_path, "image,label\njoy/8.jpg,joy\nanger/7.jpg,awe\n")
-    with pytest.raises(BadInput, match=r"has a target 'single' already \(single, evoked\).*: target='NAME'"):
-        import_table(more, mydata)
-    assert files(mydata) == before
-    with command_line(), pytest.raises(BadInput, match="--target NAME"):
-        import_table(more, mydata)
+    refused(r"has a target 'single' already \(single, evoked\).*: target='NAME'", more, mydata)
+    with command_line():
+        refused("--target NAME", more, mydata)
     shown = CliRunner().invoke(app, ["table", str(more), str(mydata), "--target", "people"], catch_exceptions=False)
     assert "target people (single, evoked) of 2 images" in shown.output
     assert unchanged(before, mydata)
-    with pytest.raises(BadInput, match="no name of a target"):
-        import_table(more, mydata, target="a/b")
+    refused("no name of a target", more, mydata, target="a/b")
     with pytest.raises(BadInput, match="no labels in it, so there is no target to call target='x'"):
         import_embeddings(npz(tmp_path, NAMES[:2]), mydata, target="x")
 
@@ -175,11 +178,9 @@ def test_a_data_set_without_targets_gets_its_first(tmp_path):
 
 
 def test_nothing_in_common_is_an_error_that_shows_both_sides(tmp_path):
-    mydata = dataset(tmp_path)
-    before = files(mydata)
-    with pytest.raises(BadInput, match=r"none of its 1 images is in .*first: 'sea\.jpg'; there: 'anger/7\.jpg'"):
-        import_table(csv(tmp_path, "image,label\nsea.jpg,joy\n"), mydata, taxonomy="ekman-6")
-    assert files(mydata) == before
+    sea = csv(tmp_path, "image,label\nsea.jpg,joy\n")
+    none = r"none of its 1 images is in .*first: 'sea\.jpg'; there: 'anger/7\.jpg'"
+    refused(none, sea, dataset(tmp_path), taxonomy="ekman-6")
 
 
 FIRST = "image,annotator,label,round\njoy/8.jpg,ann,joy,1\njoy/8.jpg,bob,awe;joy,1\n"
@@ -197,10 +198,7 @@ def judgements(mydata: Path) -> dict[tuple[str, str], list[str]]:
 def test_judgements_are_merged_and_the_new_target_counts_all(tmp_path):
     mydata = dataset(tmp_path)
     import_table(csv(tmp_path, FIRST, "one.csv"), mydata, question="What do you feel?")
-    first = files(mydata)
-    with pytest.raises(BadInput, match="has a target 'rates' already"):
-        import_table(csv(tmp_path, SECOND, "two.csv"), mydata)
-    assert files(mydata) == first
+    refused("has a target 'rates' already", csv(tmp_path, SECOND, "two.csv"), mydata)
     summary = import_table(tmp_path / "two.csv", mydata, target="both")
     assert summary.added[0] == "2 judgements, 0 were there already"
     assert judgements(mydata) == {
@@ -232,11 +230,7 @@ def test_judgements_are_merged_and_the_new_target_counts_all(tmp_path):
 def test_judgements_that_cannot_stand_beside_those_there(tmp_path, text, options, says):
     mydata = dataset(tmp_path)
     import_table(csv(tmp_path, FIRST, "one.csv"), mydata, question="What do you feel?")
-    before = files(mydata)
-    with pytest.raises(BadInput, match=says) as caught:
-        import_table(csv(tmp_path, text, "two.csv"), mydata, target="both", **options)
-    assert "\n" not in str(caught.value)
-    assert files(mydata) == before
+    refused(says, csv(tmp_path, text, "two.csv"), mydata, target="both", **options)
 
 
 def test_people_without_names_of_two_files_are_different_people(tmp_path):

@@ -8,32 +8,23 @@ import time
 from importlib.util import find_spec
 
 import numpy as np
-import pandas as pd
+import open_clip
 import pytest
 import torch
 from PIL import Image
 
-from affectml.data import Dataset, DatasetMeta, write_dataset
+from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore, embed_dataset, embedded, ensure_embeddings
 from affectml.encoders import Probe, Ran, load_encoder, read_image
 from affectml.encoders.ran import fast_bfloat16
-from affectml.encoders.towers import TorchTower, without_padding
-from affectml.errors import MissingExtra
+from affectml.encoders.towers import TorchTower, spared, without_padding
+from affectml.errors import BadInput, MissingExtra
 from affectml.pictures import Picture
+
+from .noise import noise, noise_set
 
 ENCODER = "affectml.encoders._encoder"
 PROBE = "affectml.encoders.towers.fast_bfloat16"  # what tells whether the processor has instructions for bf16
-
-
-def make_dataset(folder, count=6):
-    (folder / "images").mkdir(parents=True)
-    for i in range(count):
-        noise = np.random.default_rng(i).integers(0, 255, (40, 50, 3), dtype=np.uint8)
-        Image.fromarray(noise).save(folder / f"images/{i}.png")
-    table = pd.DataFrame(
-        {"image_id": [f"i{i}" for i in range(count)], "file": [f"images/{i}.png" for i in range(count)]}
-    )
-    return write_dataset(folder, DatasetMeta(name="noise"), table, {})
 
 
 @pytest.fixture
@@ -58,12 +49,8 @@ def test_a_probe_by_hand():
     assert Probe.of(exact, exact, texts) == Probe(2, 1.0, 1.0)
     assert Probe.of(turned, exact, texts) == Probe(2, 0.6, 0.5)
     assert Probe.of(turned, exact, None) == Probe(2, 0.6, None)
-    assert [Probe(9, c, o).agrees for c, o in [(0.999, 0.99), (0.9989, 1.0), (1.0, 0.98), (1.0, None)]] == [
-        True,
-        False,
-        False,
-        True,
-    ]
+    said = [Probe(9, c, o).agrees for c, o in [(0.999, 0.99), (0.9989, 1.0), (1.0, 0.98), (1.0, None)]]
+    assert said == [True, False, False, True]
 
 
 def test_labels_within_rounding_have_no_order():
@@ -75,13 +62,43 @@ def test_labels_within_rounding_have_no_order():
     assert Probe.of(torch.tensor([[0.61, 0.79]]), exact, torch.tensor([[1.0, 0.0], [0.0, 0.7525]])).order == 0
 
 
+def tiny(**vision):
+    torch.manual_seed(0)
+    sizes = {"image_size": 32, "patch_size": 8, "width": 16, "head_width": 8, "layers": 2}
+    text = {"context_length": 8, "vocab_size": 20, "width": 16, "heads": 2, "layers": 1}
+    return open_clip.CLIP(8, {**sizes, **vision}, text, quick_gelu=vision.get("pool_type") != "avg").eval()
+
+
+@pytest.mark.parametrize("vision", [{}, {"ls_init_value": 0.5}, {"final_ln_after_pool": True}])
+def test_a_spared_tower_gives_the_same_features_with_the_same_weights(vision):
+    model = tiny(**vision)
+    twin, pixels = spared(model), torch.randn(3, 3, 32, 32)
+    read = []
+    for each in (model, twin):
+        each.visual.transformer.resblocks[-1].register_forward_hook(lambda block, given, found: read.append(found))
+    with torch.inference_mode():
+        assert torch.allclose(model.encode_image(pixels), twin.encode_image(pixels), rtol=0, atol=1e-6)
+    assert [tuple(tokens.shape) for tokens in read] == [(3, 17, 16), (3, 1, 16)]
+    assert {part.data_ptr() for part in twin.parameters()} == {part.data_ptr() for part in model.parameters()}
+
+
+@pytest.mark.parametrize("vision", [{"pool_type": "avg"}, {"attentional_pool": True}, {"output_tokens": True}])
+def test_a_tower_whose_tokens_all_count_is_not_spared(vision):
+    model = tiny(**vision)
+    assert spared(model) is model
+
+
 def test_texts_without_their_padding_have_the_same_features():
     encoder = load_encoder(threads=1)
-    texts = ["awe", "a photo that evokes awe and fear", "joy"]
+    texts = ["awe", "", "a photo that evokes awe and fear", "joy"]
     model, tokens = without_padding(encoder.image_tower, encoder._tokens(texts))
     assert tokens.shape[1] < encoder._tokens(texts).shape[1]
     rows = torch.nn.functional.normalize(model.encode_text(tokens), dim=-1)
     torch.testing.assert_close(rows, encoder.encode_texts(texts), atol=1e-6, rtol=0)
+    for some in (texts, texts[:1]):
+        torch.testing.assert_close(
+            encoder.encode_texts(some, padded=False), encoder.encode_texts(some), atol=1e-6, rtol=0
+        )
     assert encoder.image_tower.attn_mask.shape[0] > tokens.shape[1]  # which is the encoder's still
 
 
@@ -94,7 +111,7 @@ def test_texts_of_a_model_that_reads_their_end_keep_their_padding():
 
 def test_auto_takes_bf16_where_it_agrees_and_says_so(tmp_path, auto, with_bf16):
     said = []
-    store = embed_dataset(make_dataset(tmp_path / "d"), auto(), say=said.append).store
+    store = embed_dataset(noise_set(tmp_path / "d"), auto(), say=said.append).store
     assert ways(store) == [("pure_bf16", [0])]
     probe = store.provenance[0][0].probe
     assert probe.images == 3
@@ -115,7 +132,7 @@ def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, tiny
     made = []
     for threads, busy in [(1, 0), (2, 1), (None, 4)]:
         beside = [spawn([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
-        dataset = make_dataset(tmp_path / f"{threads} {busy}", 40)
+        dataset = noise_set(tmp_path / f"{threads} {busy}", 40)
         encoder = load_encoder(f"local-dir:{tiny_clip}", precision="auto", threads=threads)
         store = embed_dataset(dataset, encoder, batch_size=4, shard_size=16).store
         assert ways(store) == [("pure_bf16" if has_bf16 else "fp32", [0, 1, 2])]
@@ -141,14 +158,8 @@ def test_instructions_that_onednn_is_kept_from_are_not_there(monkeypatch, flags,
     assert fast_bfloat16() is has
 
 
-def test_provenance_that_names_threads_is_read(tmp_path, auto, with_bf16):
-    """As stores of a while ago have it."""
-    ran = embed_dataset(make_dataset(tmp_path / "d"), auto()).store.provenance[0][0]
-    assert Ran.from_json({**ran.to_json(), "threads": 2}) == ran
-
-
 def test_bf16_by_auto_is_open_clips_pure_bf16(tmp_path, auto, tiny_clip, with_bf16):
-    dataset = make_dataset(tmp_path / "d")
+    dataset = noise_set(tmp_path / "d")
     ours = embed_dataset(dataset, auto()).store
     wanted = load_encoder(f"local-dir:{tiny_clip}", precision="pure_bf16", threads=1)
     images = [read_image(dataset.root / f"images/{i}.png") for i in range(6)]
@@ -159,7 +170,7 @@ def test_bf16_by_auto_is_open_clips_pure_bf16(tmp_path, auto, tiny_clip, with_bf
 def test_auto_stays_with_fp32_where_the_fast_way_disagrees(tmp_path, auto, with_bf16, monkeypatch):
     monkeypatch.setattr("affectml.encoders.ran.COSINE", 1.1)
     said = []
-    dataset = make_dataset(tmp_path / "d")
+    dataset = noise_set(tmp_path / "d")
     encoder = auto()
     store = embed_dataset(dataset, encoder, say=said.append).store
     assert ways(store) == [("fp32", [0])]
@@ -175,7 +186,7 @@ def rows_of(store):
 @pytest.mark.parametrize("agrees", [True, False])
 def test_a_trial_leaves_no_trace_in_the_rows(tmp_path, auto, tiny_clip, with_bf16, monkeypatch, agrees):
     """As if the precision had been named: of 40 images in batches of 4, with some that cannot be read."""
-    dataset = make_dataset(tmp_path / "d", 40)
+    dataset = noise_set(tmp_path / "d", 40)
     for i in (0, 2, 17):
         (dataset.root / f"images/{i}.png").write_text("no image")
     wanted = load_encoder(f"local-dir:{tiny_clip}", precision="pure_bf16" if agrees else "fp32", threads=1)
@@ -199,7 +210,7 @@ def test_a_fast_way_that_gives_no_numbers_is_not_kept(tmp_path, auto, with_bf16,
     monkeypatch.setattr(
         TorchTower, "converted", lambda tower, precision: Nothing(tower._model, tower.precision, tower._device)
     )
-    assert ways(embed_dataset(make_dataset(tmp_path / "d"), auto()).store) == [("fp32", [0])]
+    assert ways(embed_dataset(noise_set(tmp_path / "d"), auto()).store) == [("fp32", [0])]
 
 
 def test_a_stream_that_is_left_on_trial_settles_nothing(tmp_path, auto, with_bf16):
@@ -215,7 +226,7 @@ def test_a_stream_that_is_left_on_trial_settles_nothing(tmp_path, auto, with_bf1
 
 
 def test_the_next_run_goes_on_in_the_precision_of_the_last(tmp_path, auto, monkeypatch):
-    dataset = make_dataset(tmp_path / "d")
+    dataset = noise_set(tmp_path / "d")
     everything = dataset.images
 
     def first(count):
@@ -238,7 +249,7 @@ def test_what_ran_is_no_part_of_the_identity(tmp_path, auto, monkeypatch):
     folders = []
     for has_bf16 in (True, False):
         monkeypatch.setattr(PROBE, lambda has_bf16=has_bf16: has_bf16)
-        folders.append(embed_dataset(make_dataset(tmp_path / str(has_bf16)), auto()).store.folder)
+        folders.append(embed_dataset(noise_set(tmp_path / str(has_bf16)), auto()).store.folder)
     assert folders[0].name == folders[1].name
     assert json.loads((folders[0] / "encoder.json").read_text()) == json.loads(
         (folders[1] / "encoder.json").read_text()
@@ -246,7 +257,7 @@ def test_what_ran_is_no_part_of_the_identity(tmp_path, auto, monkeypatch):
 
 
 def test_a_store_in_a_precision_of_its_own_is_gone_on_with(tmp_path, auto, tiny_clip, with_bf16):
-    dataset = make_dataset(tmp_path / "d")
+    dataset = noise_set(tmp_path / "d")
     fp32 = embed_dataset(dataset, load_encoder(f"local-dir:{tiny_clip}", threads=1)).store
     said = []
     again = embed_dataset(dataset, auto(), say=said.append)
@@ -261,15 +272,16 @@ def test_a_store_in_a_precision_of_its_own_is_gone_on_with(tmp_path, auto, tiny_
 
 def test_provenance_survives_the_way_to_disk(tmp_path, auto, with_bf16):
     encoder = auto()
-    store = embed_dataset(make_dataset(tmp_path / "d"), encoder, batch_size=2, shard_size=2).store
+    store = embed_dataset(noise_set(tmp_path / "d"), encoder, batch_size=2, shard_size=2).store
     (entry,) = store.provenance
     assert entry == (encoder.ran, range(3))
     assert Ran.from_json(json.loads(json.dumps(encoder.ran.to_json()))) == encoder.ran
+    assert Ran.from_json({**encoder.ran.to_json(), "threads": 2}) == encoder.ran  # as stores of a while ago have it
     assert dataclasses.replace(encoder.ran, probe=None) != encoder.ran
 
 
 def test_shards_that_a_kill_left_unnamed_have_no_provenance(tmp_path, auto, with_bf16):
-    store = embed_dataset(make_dataset(tmp_path / "d"), auto(), batch_size=2, shard_size=2).store
+    store = embed_dataset(noise_set(tmp_path / "d"), auto(), batch_size=2, shard_size=2).store
     path = store.folder / "provenance.json"
     entries = json.loads(path.read_text())
     path.write_text(json.dumps([{**entries[0], "shards": [0, 7]}, {**entries[0], "shards": [8, 8]}]))
@@ -288,8 +300,7 @@ def test_openvino_where_it_is_not_installed_names_the_extra(tiny_clip, monkeypat
 
 @pytest.mark.skipif(find_spec("openvino") is None, reason="no openvino")
 def test_auto_takes_openvino_where_the_images_before_were_embedded_so(tiny_clip, auto):
-    noise = [np.random.default_rng(i).integers(0, 255, (40, 50, 3), dtype=np.uint8) for i in range(5)]
-    images = [Picture(f"{i}.png", pixels=each) for i, each in enumerate(noise)]
+    images = [Picture(f"{i}.png", pixels=np.asarray(noise(i))) for i in range(5)]
     encoder = auto()
     (found,) = embedded(encoder, images, prefer="openvino")
     ran = encoder.ran
@@ -323,8 +334,6 @@ def test_a_large_jpeg_at_reduced_scale_prepares_alike(tmp_path, tiny_clip, orien
 
 
 def test_a_jpeg_cut_short_is_found_at_reduced_scale_too(tmp_path):
-    from affectml.errors import BadInput
-
     path = tmp_path / "cut.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (640, 640, 3), dtype=np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:-2000])

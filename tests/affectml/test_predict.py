@@ -20,7 +20,7 @@ import affectml
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.embeddings import _stream, embed_dataset
 from affectml.encoders import load_encoder
-from affectml.errors import BadInput, BadRun
+from affectml.errors import BadInput, BadRun, EncoderUnavailable
 from affectml.importers import import_embeddings, import_table
 from affectml.pictures import pictures, unanswered
 from affectml.predicting import predict_images
@@ -125,13 +125,14 @@ def test_a_data_set_names_its_images_by_their_ids_and_its_embeddings_are_used(ru
     table = run.predict(demo)
     assert list(table["image"]) == list(demo.images["image_id"])
     labels = list(run.taxonomy.labels)
-    before = run.predictions.set_index("image_id")[labels]
-    np.testing.assert_allclose(table.set_index("image")[labels], before.loc[table["image"]], atol=1e-6)
+    before = run.predictions.set_index("image_id")
+    np.testing.assert_allclose(table.set_index("image")[labels], before.loc[table["image"], labels], atol=1e-6)
     copy = shutil.copytree(demo.root, tmp_path / "copy")
     shutil.rmtree(copy / "images")  # the embeddings alone are left
     np.testing.assert_array_equal(run.predict(copy)[labels], table[labels])
     from_files = run.predict([demo.root / "images" / f"{i}.png" for i in ids])
-    np.testing.assert_allclose(from_files[labels], before.loc[ids], atol=2e-3)
+    np.testing.assert_allclose(from_files[labels], before.loc[ids, labels], atol=2e-3)
+    assert from_files["set"].tolist() == [list(chosen) for chosen in before.loc[ids, "set"]]
 
 
 def test_a_data_set_without_targets_is_predicted_and_what_it_cannot_show_is_listed(run, demo, tmp_path):
@@ -244,6 +245,31 @@ def test_the_bar_counts_no_more_images_than_are_asked_for(run, demo, monkeypatch
     assert sum(counted) == 50
 
 
+def test_one_bar_ends_before_the_next_begins(run, predict, demo, tmp_path, monkeypatch):
+    drawn = []
+
+    class Bar:
+        def __init__(self, desc, disable, **_):
+            assert not disable
+            self.desc = desc
+            drawn.append(f"{desc} begins")
+
+        def close(self):
+            drawn.append(f"{self.desc} ends")
+
+        def update(self, count):
+            pass
+
+    monkeypatch.setattr("tqdm.tqdm", Bar)
+    data = shutil.copytree(demo.root, tmp_path / "data")
+    for ask in (run.predict, predict):
+        shutil.rmtree(data / "embeddings")
+        monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+        drawn.clear()
+        ask(data)
+        assert drawn == ["embedding begins", "embedding ends", "predicting begins", "predicting ends"]
+
+
 def test_the_three_formats_hold_the_same_and_what_predict_says(run, predict, photos):
     (photos / "bad, very.png").write_text("x")
     labels = list(run.taxonomy.labels)
@@ -330,6 +356,19 @@ def test_labels_that_csv_cannot_join_are_refused_before_any_work(tmp_path, photo
     assert "score" in shown._repr_html_()
 
 
+@pytest.mark.parametrize(("key", "then"), [("weights_sha256", "0" * 64), ("activation", "gelu")])
+def test_another_encoder_than_the_runs_is_refused_by_what_differs(run, photos, tmp_path, key, then):
+    folder = tmp_path / "other"
+    shutil.copytree(run.folder, folder)
+    content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    content["encoder"]["identity"][key] = then
+    (folder / "run.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(
+        EncoderUnavailable, match=rf"is not the encoder this run was trained with \({key} \w+, not {then}\)$"
+    ):
+        predict_images(folder, photos, threads=1)
+
+
 class TestGoingOn:
     """A file that was not finished is finished by the same call, and the bytes are those of an undisturbed one."""
 
@@ -365,17 +404,26 @@ class TestGoingOn:
         (folder / "000020.png").write_text("broken")
         return folder
 
+    @pytest.fixture
+    def stopped(self, run, shots, encoded):
+        """`stopped(out)`: begins the file and presses Ctrl-C after two parts."""
+
+        def begin(out):
+            encoded["until"][0] = 2
+            with pytest.raises(KeyboardInterrupt):
+                predict_to_file(run.folder, shots, out, threads=1, say=quiet)
+            encoded["until"][0] = None
+
+        return begin
+
     @pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
-    def test_what_was_done_is_not_done_again(self, run, shots, tmp_path, encoded, ending):
+    def test_what_was_done_is_not_done_again(self, run, shots, tmp_path, encoded, stopped, ending):
         whole, out = tmp_path / f"whole.{ending}", tmp_path / f"out.{ending}"
         predict_to_file(run.folder, shots, whole, threads=1, say=quiet)
         assert encoded["calls"] == [16, 16, 13]
         encoded["calls"].clear()
-        encoded["until"][0] = 2
-        with pytest.raises(KeyboardInterrupt):
-            predict_to_file(run.folder, shots, out, threads=1, say=quiet)
+        stopped(out)
         assert not out.exists()
-        encoded["until"][0] = None
         said = []
         made = predict_to_file(run.folder, shots, out, say=said.append)  # threads: as before
         assert said == [f"going on after 32 of 45 images, as {out}.parts has them"]
@@ -396,17 +444,17 @@ class TestGoingOn:
         whole, out = tmp_path / "whole.parquet", tmp_path / "out.parquet"
         predict_to_file(run.folder, shots, whole, threads=1, say=quiet)
         for at in (2, 3, 6, 7, 8, 12):  # before this batch ends; a part has six
-            calls, done = itertools.count(1), _stream._done
+            calls, batch = itertools.count(1), _stream.Batch.__init__
             left, parts = tmp_path / f"left {at}", out.with_name("out.parquet.parts")
 
-            def stop(*args, at=at, calls=calls, parts=parts, left=left, done=done):
+            def stop(*args, at=at, calls=calls, parts=parts, left=left, batch=batch):
                 if next(calls) == at:
                     shutil.copytree(parts, left)
                     raise KeyboardInterrupt
-                return done(*args)
+                return batch(*args)
 
             with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-                patch.setattr("affectml.embeddings._stream._done", stop)
+                patch.setattr(_stream.Batch, "__init__", stop)
                 predict_to_file(run.folder, shots, out, threads=1, say=quiet)
             if by == "kill":
                 shutil.rmtree(parts, ignore_errors=True)
@@ -418,38 +466,32 @@ class TestGoingOn:
             assert out.read_bytes() == whole.read_bytes()
             out.unlink()
 
-    def test_it_goes_on_in_the_precision_of_the_images_before(self, run, shots, tmp_path, encoded, monkeypatch):
+    def test_it_goes_on_in_the_precision_of_the_images_before(
+        self, run, shots, tmp_path, encoded, stopped, monkeypatch
+    ):
         from affectml.predicting import features
 
         asked = []
         before = features.embedded
-        monkeypatch.setattr(
-            features,
-            "embedded",
-            lambda *args, **options: (asked.append(options["prefer"]), before(*args, **options))[1],
-        )
-        encoded["until"][0] = 2
-        with pytest.raises(KeyboardInterrupt):
-            predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=quiet)
-        encoded["until"][0] = None
+
+        def embedded(*args, **options):
+            asked.append(options["prefer"])
+            return before(*args, **options)
+
+        monkeypatch.setattr(features, "embedded", embedded)
+        stopped(tmp_path / "out.csv")
         predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=quiet)
         assert asked == [None, "fp32", "fp32"]
 
-    def test_a_part_that_is_damaged_is_made_again(self, run, shots, tmp_path, encoded):
+    def test_a_part_that_is_damaged_is_made_again(self, run, shots, tmp_path, encoded, stopped):
         out = tmp_path / "new" / "out.csv"
-        encoded["until"][0] = 2
-        with pytest.raises(KeyboardInterrupt):
-            predict_to_file(run.folder, shots, out, threads=1, say=quiet)
-        encoded["until"][0] = None
+        stopped(out)
         (tmp_path / "new" / "out.csv.parts" / "part-00001.parquet").write_bytes(b"")
         assert predict_to_file(run.folder, shots, out, threads=1, say=quiet).images == 44
         assert encoded["calls"] == [16, 16, 16, 13]
 
-    def test_other_images_start_afresh_and_it_is_said(self, run, shots, tmp_path, encoded):
-        encoded["until"][0] = 2
-        with pytest.raises(KeyboardInterrupt):
-            predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=quiet)
-        encoded["until"][0] = None
+    def test_other_images_start_afresh_and_it_is_said(self, run, shots, tmp_path, encoded, stopped):
+        stopped(tmp_path / "out.csv")
         shutil.copy(shots / "000000.png", shots / "000020.png")
         said = []
         made = predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=said.append)

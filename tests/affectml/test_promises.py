@@ -26,17 +26,18 @@ from affectml.heads.promise import Asked, Promise, family_scores, find_cut, loss
 from affectml.predicting import predict_images
 from affectml.report import WRITERS, report_run, sections
 from affectml.report.again import read_again
-from affectml.report.promise_table import promise_table
 from affectml.report.sections.promise import in_words
+from affectml.report.tables import promise_table
 from affectml.runs import RunFolder, scores
 from affectml.sharing import export_onnx
 from affectml.training import TrainConfig, fit, plan_run, prepare, train_run
 from affectml.training.curve import _answers, _part
 from affectml.training.fit import fit_model
 
-SLOW = {"demo", "large_demo"}  # fixtures, and so all that asks for them
+SLOW = {"demo"}  # fixtures, and so all that asks for them
 
 RECALL = Asked.parse("recall=.5")
+FOUR, VOTES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.1], [0.3, 0.2]]), np.array([[3.0, 0], [0, 5], [1, 0], [2, 0]])
 
 
 def test_a_very_small_promise_is_read_back_as_it_is_written():
@@ -50,11 +51,9 @@ def sets_at(cut, scores):
 
 def test_the_cut_of_four_images_by_hand():
     """One label each; missed by cuts above .9, .8, .6, .3: n / (n + 1) * R + 1 / (n + 1) <= .5 takes R <= 3/8."""
-    scores = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.1], [0.3, 0.2]]
-    votes = [[3, 0], [0, 5], [1, 0], [2, 0]]
-    cut = find_cut(RECALL, np.array(scores), np.array(votes, dtype=float))
+    cut = find_cut(RECALL, FOUR, VOTES)
     assert (cut.value, cut.units, cut.mean) == (0.6, 4, 0.25)
-    stricter = find_cut(Asked.parse("recall=.8"), np.array(scores), np.array(votes, dtype=float))
+    stricter = find_cut(Asked.parse("recall=.8"), FOUR, VOTES)
     assert (stricter.value, stricter.mean) == (0.3, 0.0)
 
 
@@ -66,9 +65,8 @@ def test_votes_missed_count_by_their_share_of_the_image_and_not_by_how_many_were
 
 
 def test_images_without_choices_do_not_count_for_recall_and_their_labels_are_extra():
-    scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.1], [0.3, 0.2], [0.99, 0.99]])
-    votes = np.array([[3, 0], [0, 5], [1, 0], [2, 0], [0, 0]], dtype=float)
-    assert find_cut(RECALL, scores, votes) == find_cut(RECALL, scores[:4], votes[:4])
+    scores, votes = np.vstack([FOUR, [0.99, 0.99]]), np.vstack([VOTES, [0, 0]])
+    assert find_cut(RECALL, scores, votes) == find_cut(RECALL, FOUR, VOTES)
     assert np.isnan(losses("recall", np.ones((5, 2)), votes)).tolist() == [False] * 4 + [True]
     assert losses("extra", np.ones((5, 2)), votes).tolist() == [1, 1, 1, 1, 2]
 
@@ -144,9 +142,10 @@ def test_sets_are_nested_and_a_weaker_promise_never_has_larger_sets(sample, leve
 
 
 @pytest.mark.parametrize("groups", [False, True])
-def test_over_many_draws_the_mean_risk_is_what_was_promised(groups):
-    """400 calibration draws of 39 exchangeable units: between alpha - 2 / (n + 1) and alpha, give or take 2 SE."""
-    rng, asked, n = np.random.default_rng(0), Asked.parse("recall=.8"), 39
+@pytest.mark.parametrize("text", ["recall=.8", "extra=.5"])
+def test_over_many_draws_the_mean_risk_is_what_was_promised(text, groups):
+    """400 calibration draws of 39 exchangeable units: between alpha - 2 B / (n + 1) and alpha, give or take 2 SE."""
+    rng, asked, n = np.random.default_rng(0), Asked.parse(text), 39
     found = []
     for _ in range(400):
         units = n + 1
@@ -158,9 +157,10 @@ def test_over_many_draws_the_mean_risk_is_what_was_promised(groups):
         scores = np.clip(rates + rng.normal(0, 0.2, rates.shape), 0, 1)
         last = group == n
         cut = find_cut(asked, scores[~last], votes[~last], groups=group[~last])
-        found.append(unit_means(losses("recall", sets_at(cut, scores[last]), votes[last]), group[last])[0])
+        found.append(unit_means(losses(asked.risk, sets_at(cut, scores[last]), votes[last]), group[last])[0])
     error = np.std(found, ddof=1) / np.sqrt(len(found))
-    assert 0.2 - 2 / (n + 1) - 2 * error <= np.mean(found) <= 0.2 + 2 * error
+    low = asked.alpha - 2 * asked.bound(5) / (n + 1)
+    assert low - 2 * error <= np.mean(found) <= asked.alpha + 2 * error
 
 
 def test_levels_keep_what_one_cut_for_all_breaks():
@@ -186,39 +186,6 @@ def test_levels_keep_what_one_cut_for_all_breaks():
     error = 2 * max(np.std(values, ddof=1) for values in lost["each"]) / np.sqrt(150)
     assert all(0.2 - 2 / 20 - error <= value <= 0.2 + error for value in each.values())
     assert (one["clear"] + one["blind"]) / 2 <= 0.2 + error
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("groups", [False, True])
-@pytest.mark.parametrize("n", [200, 800])
-@pytest.mark.parametrize("text", ["recall=.8", "extra=.5"])
-def test_on_a_demo_set_the_mean_risk_over_200_draws_is_what_was_promised(large_demo, text, n, groups):
-    """The same with a trained head; benchmarks/promises.py goes up to 5,000 units."""
-    asked, (scores, votes) = Asked.parse(text), large_demo
-    unit = np.arange(len(votes)) // (2 if groups else 1)
-    found = []
-    for draw in range(200):
-        picked = np.isin(unit, np.random.default_rng(draw).permutation(unit[-1] + 1)[:n])
-        own = unit if groups else None
-        made = make_promise(asked, scores[picked], votes[picked], groups=None if own is None else own[picked])
-        table = family_scores(made.family, scores[~picked]).numpy()
-        lost = losses(asked.risk, sets_at(made.cut, table), votes[~picked])
-        found.append(unit_means(lost, None if own is None else own[~picked]).mean())
-        assert made.cut.units <= n
-    error = np.std(found, ddof=1) / np.sqrt(len(found))
-    low = asked.alpha - 2 * asked.bound(votes.shape[1]) / (0.9 * n + 1)  # images without a choice do not count
-    assert low - 2 * error <= np.mean(found) <= asked.alpha + 2 * error
-
-
-@pytest.fixture(scope="module")
-def large_demo(demo_set):
-    """Scores and votes of 2,400 paintings by a head that learned from 600 others."""
-    data = demo_set(images=3000, seed=8)
-    embed_dataset(data, load_encoder("affect-tiny"), progress=False)
-    target = data.target("emotions")
-    X = EmbeddingStore.for_dataset(data).rows(target.image_id)
-    head = SigmoidHead(l2=0.1).fit(X[:600], target.shares()[:600])
-    return head.scores(X[600:]), target.table[600:]
 
 
 @pytest.mark.slow
@@ -248,8 +215,7 @@ def test_on_sets_it_agrees_with_mapie():
     [
         ("precision=.9", "Learn-then-Test"),
         ("recal=.8", "did you mean 'recall'"),
-        ("recall", r"X > 0\), e\.g\. recall=\.8"),
-        ("recall", "expected recall=X"),
+        ("recall", r"expected recall=X .*X > 0\), e\.g\. recall=\.8"),
         ("recall=most", "no number"),
         ("recall=1", "the set of all labels alone"),
         ("recall=80", "above 0 and below 1"),
@@ -447,8 +413,7 @@ def test_a_learning_curve_keeps_the_promise_at_every_point(demo):
 
 
 def test_groups_stay_whole_and_are_the_unit(demo, tmp_path):
-    data = tmp_path / "grouped"
-    shutil.copytree(demo, data)
+    data = shutil.copytree(demo, tmp_path / "grouped")
     images = pd.read_parquet(data / "images.parquet")
     images["group"] = [f"g{i // 3}" for i in range(len(images))]
     images.to_parquet(data / "images.parquet")
@@ -505,7 +470,7 @@ def test_levels_get_their_cuts_in_predictions_and_files_the_most_cautious(demo, 
 @pytest.mark.parametrize(("asked", "sign", "kept"), [("recall=.6", -1, 1), ("extra=1", 1, 0)])
 def test_the_last_digit_of_a_score_does_not_decide(asked, sign, kept):
     """The image whose score is the cut stays on the side that keeps the promise, however its score is rounded."""
-    scores, votes = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.6, 0.1], [0.3, 0.2]]), np.eye(2)[[0, 1, 0, 0]]
+    scores, votes = torch.from_numpy(FOUR).float(), np.eye(2)[[0, 1, 0, 0]]
     promise = make_promise(Asked.parse(asked), scores, votes, family="rates")
     on = scores[torch.isclose(scores.double(), torch.tensor(promise.cut.value, dtype=torch.float64), rtol=1e-5)]
     assert len(on)
@@ -602,8 +567,7 @@ def test_a_training_with_too_few_calibration_images_says_so_before_it_fits(demo,
 
 
 def test_rates_from_means_and_single_labels_have_no_labels_that_nobody_chose(demo, tmp_path):
-    data = tmp_path / "one"
-    shutil.copytree(demo, data)
+    data = shutil.copytree(demo, tmp_path / "one")
     content = json.loads((data / "dataset.json").read_text())
     content["targets"]["emotions"] |= {"vote_rule": "moments", "values": "shares"}
     table = pd.read_parquet(data / "targets-emotions.parquet")

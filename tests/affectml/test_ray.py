@@ -9,21 +9,19 @@ import sys
 import threading
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image
 
 import affectml
 from affectml import ray_engine
 from affectml.cli import main
-from affectml.data import DatasetMeta, write_dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadDataset, BadInput, MissingExtra, command_line
 from affectml.predicting.files import predict_to_file
 from affectml.ray_engine import embed_with_ray
+
+from .noise import noise_set
 
 
 def test_without_ray_the_extra_is_named(monkeypatch, tmp_path):
@@ -81,7 +79,8 @@ def kill_readers(eventually):
                 with path.open("r+b") as held:
                     fcntl.fcntl(held, fcntl.F_SETSIG, signal.SIGURG)  # which tells of an opener, and is passed over
                     eventually(lambda held=held: _leased(held))
-                    pid = eventually(_who_waits_for_a_lease)
+                    eventually(lambda held=held: fcntl.fcntl(held, fcntl.F_GETLEASE) != fcntl.F_WRLCK)
+                    pid = eventually(_who_waits_for_a_lease)  # a look at all processes, which costs
                     os.kill(pid, signal.SIGKILL)
                     killed.append(pid)
 
@@ -112,14 +111,8 @@ def _who_waits_for_a_lease() -> int | None:
 
 @pytest.fixture
 def data(tmp_path) -> Path:
-    folder = tmp_path / "data"
-    (folder / "images").mkdir(parents=True)
-    for i in range(200):
-        pixels = np.random.default_rng(i).integers(0, 255, (40, 50, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"images/{i}.png")
+    folder = noise_set(tmp_path / "data", 200).root
     (folder / "images/3.png").write_bytes(b"not an image")
-    table = pd.DataFrame({"image_id": [f"i{i}" for i in range(200)], "file": [f"images/{i}.png" for i in range(200)]})
-    write_dataset(folder, DatasetMeta(name="noise"), table, {})
     return folder
 
 

@@ -12,7 +12,7 @@ from affectml.comparison import report_runs
 from affectml.comparison._differences import Gain, SeedGap, _gap, by_seed, gains_of
 from affectml.comparison._page import in_words, seeds_in_words
 from affectml.demo_set import write_demo
-from affectml.errors import BadInput
+from affectml.errors import BadInput, BadRun
 from affectml.report.tables import p_value
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
@@ -101,6 +101,10 @@ def test_what_cannot_be_compared_is_refused(runs, tmp_path):
         report_runs([runs["a0"].folder, run.folder])
     with pytest.raises(BadInput, match="at least two"):
         report_runs([run.folder])
+    for name in ("predictions.parquet", "metrics.json"):
+        (run.folder / name).unlink()
+    with pytest.raises(BadRun, match="no predictions.parquet, which a shared run and imported weights come without"):
+        report_runs([run.folder, run.folder])
 
 
 def test_differences_over_seeds_by_hand():

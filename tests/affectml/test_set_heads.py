@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectml.errors import BadInput
-from affectml.heads import SigmoidConfig, SigmoidHead, TopKConfig, TopKHead, load_head, vote_correlation, vote_weights
+from affectml.heads import SigmoidHead, TopKHead, load_head, vote_correlation, vote_weights
 from affectml.heads._set_model import SetObjective, best_sets, joint, log_symmetric, size_distribution
 
 LOG2, LOG3 = math.log(2), math.log(3)
@@ -96,7 +96,7 @@ def test_sizes_and_labels_are_both_learned():
 @pytest.mark.parametrize("k", [1, 2, 4])
 def test_k_labels_are_the_k_likeliest(k):
     X, sets, _ = sets_of_planted_sizes(200)
-    head = TopKHead(TopKConfig(k=k, l2=0.01)).fit(X, sets)
+    head = TopKHead(k=k, l2=0.01).fit(X, sets)
     chosen = head.predict_sets(X)
     assert (chosen.sum(dim=1) == k).all()
     assert torch.equal(chosen, head.predict_sets(X, k=k))
@@ -109,11 +109,11 @@ def test_k_labels_are_the_k_likeliest(k):
 def test_impossible_k_names_the_labels_there_are():
     X, sets, _ = sets_of_planted_sizes(50)
     with pytest.raises(BadInput, match="k: 5 labels asked for, but there are 4; choose a smaller k"):
-        TopKHead(TopKConfig(k=5)).fit(X, sets)
+        TopKHead(k=5).fit(X, sets)
     with pytest.raises(BadInput, match="k must be a whole number, at least 1, or None"):
         TopKHead(k=0).fit(X, sets)
     with pytest.raises(BadInput, match="k: expected 1 to 4 labels, got 5"):
-        TopKHead(TopKConfig(l2=0.1)).fit(X, sets).predict_sets(X, k=5)
+        TopKHead(l2=0.1).fit(X, sets).predict_sets(X, k=5)
 
 
 def test_single_labels_have_no_sizes():
@@ -166,7 +166,7 @@ def test_rho_lies_between_votes_and_images():
     X, shares, people, _ = planted_votes()
 
     def rates(rho, weights):
-        return SigmoidHead(SigmoidConfig(l2=0.01, rho=rho)).fit(X, shares, weights=weights).predict_rates(X)
+        return SigmoidHead(l2=0.01, rho=rho).fit(X, shares, weights=weights).predict_rates(X)
 
     torch.testing.assert_close(rates(0.0, people), rates(None, people))
     torch.testing.assert_close(rates(1.0, people), rates(None, None))
@@ -175,19 +175,19 @@ def test_rho_lies_between_votes_and_images():
 
 def test_votes_of_a_well_predicted_truth_are_hardly_correlated():
     X, shares, people, rates = planted_votes()
-    head = SigmoidHead(SigmoidConfig(l2=1e-3, rho="fit")).fit(X, shares, weights=people)
+    head = SigmoidHead(l2=1e-3, rho="fit").fit(X, shares, weights=people)
     assert 0 <= head.report_["rho"] < 0.05
     rng = np.random.default_rng(1)
     moved = 1 / (1 + np.exp(-np.log(rates / (1 - rates)) - rng.normal(0, 1.5, rates.shape)))
     strayed = rng.binomial(people.astype(int)[:, None], moved) / people[:, None]
-    found = SigmoidHead(SigmoidConfig(l2=1e-3, rho="fit")).fit(X, strayed, weights=people).report_["rho"]
+    found = SigmoidHead(l2=1e-3, rho="fit").fit(X, strayed, weights=people).report_["rho"]
     assert found > 0.1
 
 
 def test_votes_need_the_people_asked():
     X, shares, _, _ = planted_votes(40)
     with pytest.raises(BadInput, match="give it as weights"):
-        SigmoidHead(SigmoidConfig(rho=0.5)).fit(X, shares)
+        SigmoidHead(rho=0.5).fit(X, shares)
     with pytest.raises(BadInput, match="rho must be a number, at least 0 and at most 1, or fit, or None, got 2.0"):
         SigmoidHead(rho=2.0).fit(X, shares, weights=np.ones(40))
 

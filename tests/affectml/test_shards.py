@@ -10,10 +10,9 @@ import pytest
 from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 import affectml
-from affectml.data import Dataset, DatasetMeta, write_dataset
+from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore, embed_dataset, merge_shards
 from affectml.encoders import load_encoder
 from affectml.errors import BadDataset, BadInput, command_line
@@ -21,6 +20,8 @@ from affectml.predicting.files import predict_to_file
 from affectml.predicting.predictor import Predictor
 from affectml.predicting.shards import merge_predictions
 from affectml.shards import Shard
+
+from .noise import noise_set
 
 
 @given(count=st.integers(0, 300), of=st.integers(1, 40), block=st.integers(1, 20))
@@ -52,24 +53,14 @@ def test_a_shard_that_is_none_is_an_error(text, says):
 
 
 @pytest.fixture(scope="module")
-def encoder(tiny_clip):
-    return load_encoder(f"local-dir:{tiny_clip}", threads=1)
-
-
-@pytest.fixture(scope="module")
 def noise(tmp_path_factory) -> Path:
     """200 images of which two cannot be read, and a row with a url alone."""
-    folder = tmp_path_factory.mktemp("noise") / "data"
-    (folder / "images").mkdir(parents=True)
-    for i in range(200):
-        pixels = np.random.default_rng(i).integers(0, 255, (40, 50, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"images/{i}.png")
-    (folder / "images/3.png").write_bytes(b"not an image")
-    (folder / "images/150.png").unlink()
-    table = pd.DataFrame({"image_id": [f"i{i}" for i in range(200)], "file": [f"images/{i}.png" for i in range(200)]})
-    table = pd.concat([table, pd.DataFrame([{"image_id": "far", "url": "https://example.org/x.png"}])])
-    write_dataset(folder, DatasetMeta(name="noise"), table.reset_index(drop=True), {})
-    return folder
+    data = noise_set(tmp_path_factory.mktemp("noise") / "data", 200)
+    (data.root / "images/3.png").write_bytes(b"not an image")
+    (data.root / "images/150.png").unlink()
+    far = pd.DataFrame([{"image_id": "far", "url": "https://example.org/x.png"}])
+    pd.concat([data.images, far], ignore_index=True).to_parquet(data.root / "images.parquet", index=False)
+    return data.root
 
 
 @pytest.fixture
@@ -97,6 +88,10 @@ def embed_shards(data, encoder, *shards):
     return [embed_dataset(data, encoder, shard=shard, shard_size=32, progress=False) for shard in shards]
 
 
+def predict_shards(run, images, out, *shards):
+    return [predict_to_file(run, images, out, shard=shard, threads=1, say=quiet) for shard in shards]
+
+
 @pytest.mark.parametrize("of", [1, 3, 7])
 def test_merged_shards_are_the_store_of_one_process(data, encoder, alone, of):
     done = embed_shards(data, encoder, *[f"{number}/{of}" for number in reversed(range(1, of + 1))])
@@ -112,8 +107,7 @@ def test_merged_shards_are_the_store_of_one_process(data, encoder, alone, of):
 
 
 def test_more_shards_than_images(tmp_path, noise, encoder):
-    few = tmp_path / "few"
-    shutil.copytree(noise, few)
+    few = shutil.copytree(noise, tmp_path / "few")
     table = pd.read_parquet(few / "images.parquet").head(4)
     table.to_parquet(few / "images.parquet", index=False)
     embed_shards(few, encoder, *[f"{number}/6" for number in range(1, 7)])
@@ -312,7 +306,7 @@ class TestPredictions:
     def test_joined_shards_are_the_file_of_one_process(self, run, photos, tmp_path, ending):
         whole, out = tmp_path / f"whole.{ending}", tmp_path / f"out.{ending}"
         predict_to_file(run, photos, whole, threads=1, say=quiet)
-        made = [predict_to_file(run, photos, out, shard=f"{n}/4", threads=1, say=quiet) for n in (4, 1, 3, 2)]
+        made = predict_shards(run, photos, out, "4/4", "1/4", "3/4", "2/4")
         assert [one.images for one in made] == [20, 16, 16, 31]
         assert not out.exists()
         said = []
@@ -332,8 +326,7 @@ class TestPredictions:
         rows.loc[7, "file"] = None
         rows.to_parquet(bare / "images.parquet", index=False)
         out, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
-        for number in (1, 2, 3):
-            predict_to_file(run, bare, out, shard=f"{number}/3", threads=1, say=quiet)
+        predict_shards(run, bare, out, "1/3", "2/3", "3/3")
         assert not (bare / "embeddings").exists()
         merge_predictions(run, bare, out, say=quiet)
         predict_to_file(run, bare, whole, threads=1, say=quiet)
@@ -344,8 +337,7 @@ class TestPredictions:
         out = tmp_path / "out.csv"
         data = Path(shutil.copytree(demo.root, tmp_path / "data"))
         shutil.rmtree(data / "images")
-        for number in (1, 2):
-            predict_to_file(run, data, out, shard=f"{number}/2", threads=1, say=quiet)
+        predict_shards(run, data, out, "1/2", "2/2")
         store = EmbeddingStore.for_dataset(Dataset.open(data))
         rows = np.load(store.folder / "shard-00000.npy")
         rows[100] = rows[0]
@@ -361,15 +353,13 @@ class TestPredictions:
         out = tmp_path / "out.csv"
         with pytest.raises(BadInput, match="no shard of it is there to merge; the same command with shard='1/16'"):
             merge_predictions(run, photos, out, say=quiet)
-        for number in (1, 3):
-            predict_to_file(run, photos, out, shard=f"{number}/4", threads=1, say=quiet)
+        predict_shards(run, photos, out, "1/4", "3/4")
         with pytest.raises(BadInput) as refused:
             merge_predictions(run, photos, out, say=quiet)
         assert "out.csv.shards: 53 of 85 images are in no shard, the first" in str(refused.value)
         assert "000016.png'; they belong to shards 2, 4 of 4: predict as before with shard='2/4'" in str(refused.value)
         assert not Path(f"{out}.parts").exists()
-        for number in (2, 4):
-            predict_to_file(run, photos, out, shard=f"{number}/4", threads=1, say=quiet)
+        predict_shards(run, photos, out, "2/4", "4/4")
         assert merge_predictions(run, photos, out, say=quiet).images == 83
 
     def test_a_shard_goes_on_where_it_was_stopped_and_starts_afresh_where_an_image_changed(
@@ -401,8 +391,7 @@ class TestPredictions:
 
     def test_what_does_not_fit_is_refused(self, run, demo, photos, tmp_path, encoder):
         out = tmp_path / "out.csv"
-        for number in (1, 2):
-            predict_to_file(run, photos, out, shard=f"{number}/2", threads=1, say=quiet)
+        predict_shards(run, photos, out, "1/2", "2/2")
         other = affectml.train(demo, multilabel=True, out=tmp_path / "other", threads=1, seed=1, say=quiet).folder
         with pytest.raises(BadInput, match="1-of-2: shard 1/2 was made with another run; name what it was made of"):
             merge_predictions(other, photos, out, say=quiet)
@@ -434,8 +423,7 @@ class TestPredictions:
     def test_a_merge_that_was_killed_goes_on(self, run, photos, tmp_path, monkeypatch, place):
         out, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
         predict_to_file(run, photos, whole, threads=1, say=quiet)
-        for number in (1, 2):
-            predict_to_file(run, photos, out, shard=f"{number}/2", threads=1, say=quiet)
+        predict_shards(run, photos, out, "1/2", "2/2")
 
         def killed(*_, **__):
             raise KeyboardInterrupt

@@ -11,7 +11,6 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 
-from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.encoders import load_encoder, read_image
@@ -214,8 +213,7 @@ def test_what_sets_promise_is_said_on_the_card_and_in_the_graph(command, tmp_pat
     assert f"On the test images they held {found:.3f}".replace(" 0.", " .") in card
     assert "gets the most cautious cut of all: its sets are larger" in card
     assert "keep its promise (recall=0.7)" in card
-    words = ["export", str(run.folder), "--onnx", "--out", str(tmp_path / "head.onnx")]
-    _, printed, _ = command(*words)
+    _, printed, _ = command("export", run.folder, "--onnx", "--out", tmp_path / "head.onnx")
     assert "gets the most cautious cut of all: its sets are larger" in printed
     session = graph(tmp_path / "head.onnx")
     said = session.get_modelmeta().custom_metadata_map["promise"]
@@ -258,23 +256,17 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
         AffectModel.from_pretrained(tmp_path)
 
 
-def test_the_command(runs, tmp_path, monkeypatch, capsys):
+def test_the_command(command, runs, tmp_path):
     pytest.importorskip("onnx")
-
-    def affectml(*words):
-        monkeypatch.setattr("sys.argv", ["affectml", "export", str(runs / "linear"), *words])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return stop.value.code or 0, capsys.readouterr()
-
-    code, printed = affectml("--onnx", "--out", str(tmp_path / "h.onnx"), "--hub", str(tmp_path / "hub"), "--json")
+    words = ["export", runs / "linear"]
+    code, printed, _ = command(*words, "--onnx", "--out", tmp_path / "h.onnx", "--hub", tmp_path / "hub", "--json")
     assert code == 0
-    assert json.loads(printed.out)["outputs"] == "scores, sets"
+    assert json.loads(printed)["outputs"] == "scores, sets"
     assert (tmp_path / "hub" / "README.md").is_file()
-    assert affectml()[0] == 2
-    code, printed = affectml("--with-encoder", "--hub", str(tmp_path / "other"))
+    assert command(*words)[0] == 2
+    code, _, said = command(*words, "--with-encoder", "--hub", tmp_path / "other")
     assert code == 2
-    assert "add --onnx" in printed.err
+    assert "add --onnx" in said
 
 
 def test_predictions_are_tasks_that_label_studio_reads(runs, tmp_path):
@@ -303,16 +295,12 @@ def test_predictions_are_tasks_that_label_studio_reads(runs, tmp_path):
         write_tasks(run, made.path)
 
 
-def test_images_that_the_run_has_not_seen_are_predicted_for_the_tasks(runs, tmp_path, monkeypatch, capsys):
+def test_images_that_the_run_has_not_seen_are_predicted_for_the_tasks(command, runs, tmp_path):
     other = write_demo(tmp_path / "other", images=13, seed=77)
     (other.root / "images" / "000012.png").write_bytes(b"no image")
-    words = ["affectml", "export", str(runs / "linear"), "--label-studio", str(tmp_path / "t.json")]
-    words += ["--dataset", str(other.root), "--image-prefix", "https://here/", "--threads", "1"]
-    monkeypatch.setattr("sys.argv", words)
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0
-    printed = capsys.readouterr().out
+    words = ["--dataset", other.root, "--image-prefix", "https://here/", "--threads", "1"]
+    code, printed, _ = command("export", runs / "linear", "--label-studio", tmp_path / "t.json", *words)
+    assert code == 0
     assert "tasks: 12" in printed
     assert f"note: left out: {other.root / 'images' / '000012.png'}: " in printed
     assert "lean towards it" in printed, "what a shown prediction does to answers is said"

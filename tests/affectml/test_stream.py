@@ -6,16 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from affectml.embeddings import embedded
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput
 
-
-@pytest.fixture(scope="module")
-def encoder(tiny_clip):
-    return load_encoder(f"local-dir:{tiny_clip}", precision="fp32", threads=1)
+from .noise import noise
 
 
 @dataclass(frozen=True)
@@ -31,8 +27,7 @@ class Noise:
     def read(self, at_least=0):
         if self.number % 7 == 0:
             raise BadInput(f"{self.name}: not an image")
-        pixels = np.random.default_rng(self.number).integers(0, 255, (40, 50, 3), dtype=np.uint8)
-        return Image.fromarray(pixels)
+        return noise(self.number)
 
 
 def test_a_stream_that_is_left_leaves_torch_as_it_was(encoder):

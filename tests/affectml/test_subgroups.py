@@ -9,9 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from affectml.cli import app
 from affectml.errors import BadInput, BadRun
 from affectml.evaluation import Answers, Truth
 from affectml.evaluation.answerers import Answerers, agreement
@@ -206,8 +204,7 @@ def test_agreement_is_with_each_person_beside_the_others_of_the_image():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("groups") / "data"
-    shutil.copytree(GOLDEN / "data", folder)
+    folder = shutil.copytree(GOLDEN / "data", tmp_path_factory.mktemp("groups") / "data")
     images = pd.read_parquet(folder / "images.parquet")
     images["film"] = [f"film {i % 3}" for i in range(len(images))]
     images["many"] = np.arange(len(images))
@@ -219,7 +216,7 @@ def data(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_run_keeps_its_subgroups_and_evaluate_gives_the_same(data, tmp_path):
+def test_a_run_keeps_its_subgroups_and_evaluate_gives_the_same(data, command, tmp_path):
     config = TrainConfig(dataset=str(data), multilabel=True, target="emotions", groups=("film", "country"), threads=1)
     run = train_run(config, out=tmp_path / "run", writers=WRITERS)
     kept = json.loads((run.folder / "subgroups.json").read_text(encoding="utf-8"))
@@ -231,10 +228,8 @@ def test_a_run_keeps_its_subgroups_and_evaluate_gives_the_same(data, tmp_path):
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert "Model by film" in page
     assert "Agreement with people by country" in page
-    result = CliRunner().invoke(
-        app, ["evaluate", str(run.folder), str(data), "--target", "emotions", "--group", "film"]
-    )
-    assert "subgroups by film" in result.output.replace("\n", " ")
+    _, out, _ = command("evaluate", run.folder, data, "--target", "emotions", "--group", "film")
+    assert "subgroups by film" in out.replace("\n", " ")
 
 
 def test_a_column_that_is_not_there_or_splits_nothing_is_refused(data, tmp_path):

@@ -83,7 +83,7 @@ def test_text_features_are_cached_so_that_a_second_run_loads_no_model(run, demo,
     def refuse(*args, **kwargs):
         raise AssertionError("the encoder was loaded")
 
-    monkeypatch.setattr(importlib.import_module("affectml.training.prepare"), "load_encoder", refuse)
+    monkeypatch.setattr(importlib.import_module("affectml.training.steps"), "load_encoder", refuse)
     again = train_run(config(demo, head="contrastive", prompts="sentiment+synonyms"), out=tmp_path / "again")
     assert (again.folder / "metrics.json").read_bytes() == (run.folder / "metrics.json").read_bytes()
 

@@ -42,6 +42,16 @@ def prepared():
     return prepare(plan_run(CONFIG))
 
 
+@pytest.fixture(scope="module")
+def judged(prepared):
+    return judge(prepared, fit(prepared))
+
+
+def into(judged, out):
+    """The same training with another place to write to."""
+    return replace(judged, prepared=replace(judged.prepared, plan=replace(judged.prepared.plan, out=out)))
+
+
 def test_a_plan_embeds_nothing_and_leaves_nothing_behind(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("something was embedded")
@@ -73,10 +83,9 @@ def test_trying_a_place_leaves_a_folder_that_was_there_as_it_was(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_steps_give_what_train_gives(prepared, tmp_path):
+def test_the_steps_give_what_train_gives(judged, tmp_path):
     whole = train_run(CONFIG, out=tmp_path / "whole")
-    one = replace(prepared, plan=replace(prepared.plan, out=tmp_path / "steps"))
-    steps = write(judge(one, fit(one)), seconds={})
+    steps = write(into(judged, tmp_path / "steps"), seconds={})
     for file in ("metrics.json", "head.safetensors", "head.json", "predictions.parquet"):
         assert (steps.folder / file).read_bytes() == (whole.folder / file).read_bytes()
 
@@ -271,39 +280,35 @@ def no_room(*args, **kwargs):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_trained_head_survives_a_disk_without_room_for_the_rest(prepared, tmp_path, monkeypatch):
-    one = replace(prepared, plan=replace(prepared.plan, out=tmp_path / "run"))
-    judged = judge(one, fit(one))
+def test_a_trained_head_survives_a_disk_without_room_for_the_rest(judged, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.import_module("affectml.training.write"), "write_parquet", no_room)
     with pytest.raises(
         OSError, match=r"predictions\.parquet could not be written \(No space left on device\); head.json"
     ):
-        write(judged, seconds={}, writers=WRITERS)
+        write(into(judged, tmp_path / "run"), seconds={}, writers=WRITERS)
     kept = RunFolder.open(tmp_path / "run")
-    X = prepared.store.rows(prepared.test.image_id)
+    X = judged.prepared.store.rows(judged.prepared.test.image_id)
     assert torch.equal(kept.head.scores(X), judged.systems.model.scores(X))
     assert kept.metrics == json.loads(json.dumps(judged.result.metrics))
     assert (tmp_path / "run" / "report.html").exists()
     assert not (tmp_path / "run" / "predictions.parquet").exists()
 
 
-def test_a_report_that_fails_costs_neither_the_head_nor_the_reason(prepared, tmp_path, monkeypatch):
+def test_a_report_that_fails_costs_neither_the_head_nor_the_reason(judged, tmp_path, monkeypatch):
     def broken(*args):
         raise ZeroDivisionError("a bug")
 
-    one = replace(prepared, plan=replace(prepared.plan, out=tmp_path / "run"))
     monkeypatch.setattr("affectml.report.again.write_report", broken)
     with pytest.raises(ZeroDivisionError, match="a bug") as failed:
-        write(judge(one, fit(one)), seconds={}, writers=WRITERS)
+        write(into(judged, tmp_path / "run"), seconds={}, writers=WRITERS)
     assert "report.html could not be written; head.json, head.safetensors" in failed.value.__notes__[0]
     assert RunFolder.open(tmp_path / "run").head.name == "sigmoid"
 
 
-def test_a_head_that_finds_no_room_at_all_is_saved_elsewhere(prepared, tmp_path, monkeypatch):
+def test_a_head_that_finds_no_room_at_all_is_saved_elsewhere(judged, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
-    judged = judge(prepared, fit(prepared))
     module = importlib.import_module("affectml.training.write")
     asked = []
 
@@ -322,19 +327,16 @@ def test_a_head_that_finds_no_room_at_all_is_saved_elsewhere(prepared, tmp_path,
 
 
 @pytest.mark.parametrize("given", [True, False])
-def test_a_run_that_is_stopped_while_it_is_written_leaves_no_folder_of_its_own(prepared, tmp_path, monkeypatch, given):
+def test_a_run_that_is_stopped_while_it_is_written_leaves_no_folder_of_its_own(judged, tmp_path, monkeypatch, given):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    judged = judge(prepared, fit(prepared))
-    if given:
-        judged = replace(judged, prepared=replace(prepared, plan=replace(prepared.plan, out=tmp_path / "empty")))
 
     def stop(*args):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(importlib.import_module("affectml.training.write"), "write_json", stop)
     with pytest.raises(KeyboardInterrupt):
-        write(judged, seconds={})
+        write(into(judged, tmp_path / "empty") if given else judged, seconds={})
     assert [path.name for path in tmp_path.rglob("*") if path.name != "runs"] == ["empty"]
 
 
@@ -393,8 +395,7 @@ def test_bold_are_the_best_system_and_those_whose_interval_overlaps():
 
 
 def test_the_report_speaks_of_people_and_sets_only_where_it_has_them(tmp_path):
-    data = tmp_path / "imported"
-    shutil.copytree(GOLDEN / "imported", data)
+    data = shutil.copytree(GOLDEN / "imported", tmp_path / "imported")
     run = train_run(TrainConfig(dataset=str(data), threads=1), out=tmp_path / "run", writers=WRITERS)
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     page = re.sub("<style>.*</style>|<li>[^<]*not available[^<]*</li>", "", page, flags=re.DOTALL)

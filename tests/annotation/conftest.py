@@ -1,5 +1,6 @@
 """Databases for the store's tests (SQLite always, PostgreSQL where its programs are installed); the command line."""
 
+import random
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,29 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'labels.db'}"
     return request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture(autouse=True)
+def same_participants(monkeypatch):
+    """Participants get the same random ids in every run, and so the same images in the same order."""
+    drawn = random.Random(0)
+    monkeypatch.setattr("affectml_annotation.study.door.token_hex", lambda size: drawn.randbytes(size).hex())
+
+
+@pytest.fixture
+def opened(database_url):
+    """`opened(**changes)`: a store in which the study of `studies` runs, with these changes of its file."""
+    from .studies import open_study
+
+    stores = []
+
+    def open_(**changes):
+        stores.append(open_study(database_url, **changes))
+        return stores[-1]
+
+    yield open_
+    for store in stores:
+        store.close()
 
 
 @pytest.fixture

@@ -20,22 +20,18 @@ def test_every_public_name_is_there():
         affectml_annotation.nothing_of_ours  # noqa: B018
 
 
-def test_importing_it_loads_nothing_heavy():
-    code = (
-        "import sys, affectml_annotation\n"
-        "heavy = {'torch', 'streamlit', 'sqlalchemy', 'scipy', 'crowdkit', 'affectml', 'affectml_metrics'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"
+OTHERS = {"torch", "streamlit", "affectml", "affectml_metrics"}
 
 
-def test_the_store_loads_no_torch_and_nothing_of_affectml():
-    code = (
-        "import sys, affectml_annotation\n"
-        "affectml_annotation.LabelStore('sqlite://').close()\n"
-        "print(sorted({'torch', 'streamlit', 'affectml', 'affectml_metrics'} & set(sys.modules)))"
-    )
+@pytest.mark.parametrize(
+    ("deed", "heavy"),
+    [
+        ("", OTHERS | {"sqlalchemy", "scipy", "crowdkit"}),
+        ("affectml_annotation.LabelStore('sqlite://').close()", OTHERS),
+    ],
+)
+def test_importing_it_and_opening_a_store_load_nothing_heavy(deed, heavy):
+    code = f"import sys, affectml_annotation\n{deed}\nprint(sorted({heavy} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 

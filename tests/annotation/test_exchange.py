@@ -202,11 +202,7 @@ def test_a_row_of_more_cells_than_the_header_is_named_and_never_shifted(tmp_path
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        (
-            "x.csv",
-            "image_id,annotator_id,labels\na,zo\u00eb,awe\n".encode("latin-1"),
-            "not utf-8-sig text.*name its encoding",
-        ),
+        ("x.csv", b"image_id,annotator_id,labels\na,zo\xeb,awe\n", "not utf-8-sig text.*name its encoding"),
         ("x.csv", b"image_id,annotator_id,labels,seconds\na,u,awe,fast\n", "line 2: seconds 'fast' is no number"),
         ("x.csv", b"image_id,annotator_id,labels,at\na,u,awe,yesterday\n", "line 2: at 'yesterday' is no time"),
         ("x.csv", b"image_id,annotator_id,labels,suggestions_visible\na,u,awe,perhaps\n", "not true or false"),
@@ -234,9 +230,7 @@ def test_labels_of_a_table_may_be_json_lists(tmp_path):
     path.write_text("\n".join(["image_id,annotator_id,labels", *lines]))
     assert read_judgements(path)["labels"].tolist() == [[], ["joy"], ["joy", "awe"], ["joy", "awe"], ["[joy"], ["[1]"]]
     path = tmp_path / "x.jsonl"
-    rows = [
-        {"image_id": "a", "annotator_id": str(who), "labels": said} for who, said in enumerate((["joy"], "joy|awe"))
-    ]
+    rows = [{"image_id": "a", "annotator_id": str(at), "labels": (["joy"], "joy|awe")[at]} for at in range(2)]
     path.write_text("\n".join(map(json.dumps, rows)))
     assert read_judgements(path)["labels"].tolist() == [["joy"], ["joy", "awe"]]
 
@@ -279,9 +273,8 @@ def test_every_bad_row_is_named():
     table["at"] = pd.Timestamp("2036-01-01", tz="UTC")
     table.loc[4, ["image_id", "annotator_id", "kind"]] = ["a", "u", "none"]
     table.loc[3, "event_id"] = "e2"
-    found = import_problems(
-        table, LABELS, images={"a", "b"}, annotators={"u"}, now=pd.Timestamp("2036-01-01", tz="UTC")
-    )
+    now = pd.Timestamp("2036-01-01", tz="UTC")
+    found = import_problems(table, LABELS, images={"a", "b"}, annotators={"u"}, now=now)
     assert [line.split(":")[0] for line in found] == ["row 0", "row 1", "row 1", "row 3", "row 3", "row 4"]
     assert "did you mean 'joy'" in found[0]
     assert "kind 'none' with 1 labels" in found[1]

@@ -43,12 +43,17 @@ def judged(run, tmp_path) -> Path:
     return tmp_path / "dj"
 
 
+def task(place, who: str = "dea", labels=LABELS, question: str = "What do you feel?") -> LabelStore:
+    """A task on the data set's images, with one more person."""
+    made = LabelStore(place)
+    made.init_task(TaskSettings(labels, question, name="judge", overlap=5), IMAGES)
+    made.invite([who])
+    return made
+
+
 @pytest.fixture
 def store(judged):
-    """A task on its images, with one more person."""
-    with LabelStore(judged.parent / "x.db") as opened:
-        opened.init_task(TaskSettings(LABELS, "What do you feel?", name="judge", overlap=5), IMAGES)
-        opened.invite(["dea"])
+    with task(judged.parent / "x.db") as opened:
         yield opened
 
 
@@ -111,8 +116,7 @@ def test_an_import_without_times_says_nothing_of_when_and_its_export_is_the_same
     (tmp_path / "eve.csv").write_text(f"image_id,annotator_id,labels,event_id\n{rows}\n")
     done = []
     for name in ("one", "two"):
-        with LabelStore(tmp_path / f"{name}.db") as store:
-            store.init_task(TaskSettings(LABELS, "What do you feel?", name="judge", overlap=5), IMAGES)
+        with task(tmp_path / f"{name}.db") as store:
             store.import_file(tmp_path / "eve.csv", invite=True)
             assert store.judgements()["at"].isna().all()
             assert store.events()["at"].notna().all()
@@ -135,10 +139,8 @@ def test_a_target_of_other_content_is_replaced_only_when_asked_and_the_old_one_i
     assert [re.sub(r"\d{8}T\d{6}Z", "WHEN", name) for name in told["kept"]] == [
         "dataset.replaced-WHEN.json", "targets-rates.replaced-WHEN.parquet",
     ]  # fmt: skip
-    assert [(judged / name).read_bytes() for name in told["kept"]] == [
-        old["dataset.json"],
-        old["targets-rates.parquet"],
-    ]
+    kept = [(judged / name).read_bytes() for name in told["kept"]]
+    assert kept == [old["dataset.json"], old["targets-rates.parquet"]]
     assert Dataset.open(judged).target("rates").n[0] == 4
 
 
@@ -209,10 +211,8 @@ def test_columns_of_the_user_stay_as_they_are(judged, store):
     after = pq.read_table(path)
     assert after["age"].to_pylist() == [*range(60), None]
     assert after.schema.field("age").type == pa.int16()
-    assert (
-        after.slice(0, 60).select(["event_id", "image_id", "labels"]).to_pylist()
-        == table.select(["event_id", "image_id", "labels"]).to_pylist()
-    )
+    first, columns = after.slice(0, 60), ["event_id", "image_id", "labels"]
+    assert first.select(columns).to_pylist() == table.select(columns).to_pylist()
 
 
 def test_attributes_of_people_are_added_and_never_changed_unasked(judged, store):
@@ -229,34 +229,30 @@ def test_attributes_of_people_are_added_and_never_changed_unasked(judged, store)
 
 
 def test_other_labels_or_another_question_never_mix_with_what_is_there(run, judged):
-    with LabelStore("sqlite://") as store:
-        store.init_task(TaskSettings(("awe", "fear"), "q", name="judge"), IMAGES)
-        store.invite(["dea"])
+    with task("sqlite://", labels=("awe", "fear"), question="q") as store:
         answer(store, "i0.png", "awe")
         with pytest.raises(BadExport, match=r"labels that the task has not \(joy\); export to a new folder"):
             write_dataset_folder(judged, Collected.of(store), {}, replace=True)
     meta = json.loads((judged / "dataset.json").read_text())
     asked = {"construct": "evoked", "question": "What does it show?"}
     (judged / "dataset.json").write_text(json.dumps(meta | {"judgements": asked}))
-    with LabelStore("sqlite://") as store:
-        store.init_task(TaskSettings(LABELS, "What do you feel?", name="judge"), IMAGES)
-        store.invite(["dea"])
+    with task("sqlite://") as store:
         answer(store, "i0.png", "awe")
         with pytest.raises(BadExport, match="60 of its judgements answer 'What does it show.*cannot be counted"):
             write_dataset_folder(judged, Collected.of(store), {}, replace=True)
 
 
-def test_the_names_of_targets_stay_inside_the_folder(judged, store):
+@pytest.mark.parametrize("name", ["../rates", "", ".hidden", "a/b", "x" * 101])
+def test_the_names_of_targets_stay_inside_the_folder_and_fit_a_file_s(judged, store, name):
     answer(store, "i0.png", "joy")
-    for name in ("../rates", "", ".hidden", "a/b"):
-        with pytest.raises(BadExport, match="is no name of a target"):
-            write_dataset_folder(judged, Collected.of(store), {name: VOTES["rates"]})
+    before = content(judged)
+    with pytest.raises(BadExport, match="is no name of a target"):
+        write_dataset_folder(judged, Collected.of(store), {name: VOTES["rates"]})
+    assert content(judged) == before
 
 
 def test_only_unsure_answers_make_no_target(judged, tmp_path):
-    with LabelStore("sqlite://") as store:
-        store.init_task(TaskSettings(LABELS, "q", name="judge"), IMAGES)
-        store.invite(["dea"])
+    with task("sqlite://") as store:
         store.submit([Answer("i0.png", "dea", "unsure")])
         with pytest.raises(BadExport, match="target rates would have no image"):
             write_dataset_folder(tmp_path / "new", Collected.of(store), VOTES)
@@ -302,11 +298,9 @@ def test_erasing_names_every_target_that_counts_the_person_and_the_command_that_
             assert Dataset.open(judged).outdated(name) is None
         return list(targets)
 
-    with LabelStore(judged.parent / f"{judged.name}-labels.db") as task:
-        task.init_task(TaskSettings(LABELS, "What do you feel?", name="judge", overlap=5), IMAGES)
-        task.invite(["dea"])
-        answer(task, "i0.png", "joy")
-        answer(task, "i1.png")
+    with task(judged.parent / f"{judged.name}-labels.db") as store:
+        answer(store, "i0.png", "joy")
+        answer(store, "i1.png")
     run("labels", "export", "--db", judged, "--target", "collected", "--method", "shares", "--rounds", "last")
     before = Dataset.open(judged).meta.targets["collected"]
     assert Dataset.open(judged).target("collected").n.tolist() == [4, 4] + [3] * 18
@@ -337,10 +331,8 @@ def test_a_target_of_nobody_who_is_left_cannot_be_made_again_and_is_refused(run,
 
 @pytest.mark.parametrize("name", ["all.csv", "all.parquet", "all.jsonl", "all.json", "all", "new"])
 def test_where_exports_were_written_is_known_and_listed_as_long_as_they_name_who_is_erased(run, judged, name):
-    with LabelStore(judged.parent / f"{judged.name}-labels.db") as task:
-        task.init_task(TaskSettings(LABELS, "What do you feel?", name="judge", overlap=5), IMAGES)
-        task.invite(["d\u00e9a"])
-        answer(task, "i0.png", "joy", who="d\u00e9a")
+    with task(judged.parent / f"{judged.name}-labels.db", "d\u00e9a") as store:
+        answer(store, "i0.png", "joy", who="d\u00e9a")
     export = ("labels", "export", "--db", judged)
     run(*export, "--target", "collected")
     form = ["--format", "hugging-face"] if name == "all" else []
@@ -358,16 +350,11 @@ def test_where_exports_were_written_is_known_and_listed_as_long_as_they_name_who
 def test_a_task_elsewhere_remembers_its_data_set_and_notes_its_exports_there(run, judged, tmp_path):
     elsewhere = tmp_path / "elsewhere" / "task.db"
     run("labels", "init", judged, "--db", elsewhere, "--invite", "d\u00e9a", "--json")
-    with LabelStore(elsewhere) as task:
-        assert task.dataset == judged.resolve()
-        answer(task, str(task.images()["image_id"][0]), task.settings.labels[0], who="d\u00e9a")
+    with LabelStore(elsewhere) as store:
+        assert store.dataset == judged.resolve()
+        answer(store, str(store.images()["image_id"][0]), store.settings.labels[0], who="d\u00e9a")
     run("labels", "export", "--db", elsewhere, "--to", tmp_path / "names.csv")
     assert still_named(judged, ["d\u00e9a"]) == [tmp_path / "names.csv"]
-
-
-def test_erasing_the_only_person_leaves_no_annotations(judged):
-    erase_people(judged, PEOPLE)
-    assert Dataset.open(judged).judgements is None
 
 
 @pytest.mark.parametrize("name", ["all.csv", "all.parquet", "all.jsonl", "all.json"])
@@ -399,9 +386,7 @@ def test_two_exports_at_once_lose_nothing(judged):
     from threading import Thread
 
     def export(who: str) -> None:
-        with LabelStore("sqlite://") as store:
-            store.init_task(TaskSettings(LABELS, "What do you feel?", name="judge"), IMAGES)
-            store.invite([who])
+        with task("sqlite://", who) as store:
             for image in IMAGES:
                 answer(store, image, "joy", who=who)
             write_dataset_folder(judged, Collected.of(store), {})
@@ -446,6 +431,19 @@ def test_who_is_erased_without_having_withdrawn_would_come_again_and_erase_says_
         write_dataset_folder(judged, Collected.of(store), {})
 
 
+def test_who_is_erased_leaves_the_label_database_too_and_is_in_no_next_export(run, judged, store):
+    answer(store, "i0.png", "joy", note="the sea")
+    write_dataset_folder(judged, Collected.of(store), {})
+    elsewhere = judged.parent / "x.db"
+    assert f"1 answers taken out of {elsewhere}" in run("labels", "erase", judged, "dea", "--db", elsewhere)
+    assert len(store.events()) == 0
+    with task(judged.parent / f"{judged.name}-labels.db", who="eve") as beside:
+        answer(beside, "i0.png", "joy", who="eve")
+        told = json.loads(run("labels", "erase", judged, "eve", "--json"))  # whom no export has named yet
+        assert (list(told["databases"].values()), told["judgements"], len(beside.events())) == ([1], 0, 0)
+    assert "nobody called 'evee'" in run("labels", "erase", judged, "evee", fails=True)
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -487,17 +485,13 @@ def test_exports_to_one_new_folder_at_once_all_end_in_it(judged, tmp_path, monke
 
     def overtaken(folder, collected, *rest):
         monkeypatch.setattr(dataset_folder, "_make", made)
-        with LabelStore("sqlite://") as first:
-            first.init_task(TaskSettings(LABELS, "What do you feel?", name="judge"), IMAGES)
-            first.invite(["eve"])
+        with task("sqlite://", "eve") as first:
             answer(first, "i1.png", "joy", who="eve")
             write_dataset_folder(folder, Collected.of(first), {})
         return made(folder, collected, *rest)
 
     monkeypatch.setattr(dataset_folder, "_make", overtaken)
-    with LabelStore(tmp_path / "y.db") as store:
-        store.init_task(TaskSettings(LABELS, "What do you feel?", name="judge"), IMAGES)
-        store.invite(["dea"])
+    with task(tmp_path / "y.db") as store:
         answer(store, "i0.png", "joy")
         done = write_dataset_folder(tmp_path / "new", Collected.of(store), VOTES)
     assert (done.new, done.same) == (1, 0)
@@ -516,14 +510,6 @@ def test_who_is_erased_leaves_the_file_that_a_link_leads_to(judged, tmp_path):
     erase_people(judged, ["ben", "cem"])
     assert not elsewhere.exists()
     assert Dataset.open(judged).judgements is None
-
-
-def test_a_name_too_long_for_a_file_is_refused_before_anything_is_written(judged, store):
-    answer(store, "i0.png", "joy")
-    before = content(judged)
-    with pytest.raises(BadExport, match="is no name of a target"):
-        write_dataset_folder(judged, Collected.of(store), {"x" * 101: VOTES["rates"]})
-    assert content(judged) == before
 
 
 @pytest.mark.parametrize("to", ["deep/all.csv", "deep/all.parquet", "deep/new", "deep/hf"])

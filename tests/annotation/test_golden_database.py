@@ -163,3 +163,12 @@ def test_work_goes_on_in_it(store, said):
     assert (receipt.status, receipt.revision) == ("accepted", 1)
     assert store.judgements()["event_id"].tolist()[-1] == "after the upgrade"
     assert len(store.judgements()) == before + 1
+
+
+def test_it_is_read_as_it_is_where_nothing_can_be_written(store, folder, tmp_path):
+    shutil.copy(folder / "labels.db", tmp_path / "kept.db")
+    before = (tmp_path / "kept.db").read_bytes()
+    with LabelStore(tmp_path / "kept.db", must_exist=True, reads_only=True) as kept:
+        for ask in (LabelStore.judgements, LabelStore.images, LabelStore.annotators, LabelStore.checks):
+            pd.testing.assert_frame_equal(ask(kept), ask(store))
+    assert (tmp_path / "kept.db").read_bytes() == before

@@ -13,7 +13,7 @@ from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset
 from affectml.people.labelling import queued_words
-from affectml_annotation import Answer, LabelStore, TaskSettings, model_uncertainty, read_judgements, write_judgements
+from affectml_annotation import Answer, LabelStore, TaskSettings, read_judgements, write_judgements
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.preferences import read_preferences
 from affectml_apps.relabel.task import open_task
@@ -50,38 +50,13 @@ def test_the_loop(run, demo, task, tmp_path):
     told = json.loads(run("labels", "agreement", task, "--json", "--bootstrap", 50))
     assert 0 < told["sets"]["masi"]["low"] < told["sets"]["masi"]["value"] < told["sets"]["masi"]["high"] < 1
     assert len(told["annotators"]) == 12
-    exported = json.loads(
-        run("labels", "export", "--db", task, "--to", tmp_path / "new", "--images", demo.root, "--json")
-    )
+    export = ("labels", "export", "--db", task, "--to", tmp_path / "new", "--images", demo.root)
+    exported = json.loads(run(*export, "--json"))
     assert (exported["rows"], exported["format"]) == (len(demo.judgements), "dataset")
     dataset = Dataset.open(tmp_path / "new")
-    pd.testing.assert_frame_equal(
-        pd.read_parquet(tmp_path / "new" / "targets-labels.parquet"),
-        pd.read_parquet(demo.root / "targets-emotions.parquet"),
-    )
+    made = pd.read_parquet(tmp_path / "new" / "targets-labels.parquet")
+    pd.testing.assert_frame_equal(made, pd.read_parquet(demo.root / "targets-emotions.parquet"))
     assert dataset.meta.targets["labels"].taxonomy == "mikels-8"
-
-
-@pytest.mark.slow
-def test_the_whole_loop_with_a_training_in_it(run, tmp_path):
-    """A data set, people's judgements, agreement, a target, a model, and its uncertain images in the queue again."""
-    demo = write_demo(tmp_path / "set", images=200, seed=5)
-    db, out = tmp_path / "labels.db", tmp_path / "labelled"
-    run("labels", "init", demo.root, "--db", db, "--overlap", 5)
-    write_judgements(demo.judgements, tmp_path / "people.jsonl")
-    run("labels", "import", tmp_path / "people.jsonl", "--db", db, "--invite")
-    assert "sets, masi" in run("labels", "agreement", db, "--bootstrap", 50)
-    run("labels", "export", "--db", db, "--to", out, "--images", demo.root)
-    options = ["--target", "labels", "--encoder", "affect-tiny", "--threads", 1, "--out", tmp_path / "run"]
-    run("train", out, "--multilabel", *options)
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert metrics["systems"]["human"]["set_f1_judgements"]["value"] > 0
-    run("labels", "assign", "--db", db, "--queue", tmp_path / "run", "--top", 5, "--more", 1, "--invite", "new")
-    with LabelStore(db) as store:
-        queued = [claim.image_id for claim in store.claim("new", 10)]
-    predicted = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
-    labels = list(demo.target("emotions").taxonomy.labels)
-    assert queued == list(model_uncertainty(predicted, labels).index[:5])
 
 
 def test_a_runs_uncertain_images_go_back_into_the_queue(run, demo, task, tmp_path):
@@ -101,11 +76,11 @@ def test_disagreement_goes_back_into_the_queue(run, task, tmp_path):
     with LabelStore(task) as store:
         assert len(store.claim("x", 10)) == 3
     (tmp_path / "ids.txt").write_text("000001\n000001\n\n000002\n")
-    status = json.loads(
-        run("labels", "assign", "--db", task, "--queue", tmp_path / "ids.txt", "--more", 1, "--release", "--json")
-    )
+    queue = ("labels", "assign", "--db", task, "--queue", tmp_path / "ids.txt")
+    status = json.loads(run(*queue, "--more", 1, "--release", "--json"))
     assert status["wanted"] == 200 + 3 * 2 + 2
-    assert "no image 'zzz'" in _queue_error(run, task, tmp_path)
+    (tmp_path / "ids.txt").write_text("zzz\n")
+    assert "no image 'zzz'" in run(*queue, fails=True)
 
 
 @pytest.mark.parametrize(
@@ -191,9 +166,8 @@ def test_the_lead_takes_people_off_the_list(run, demo, task):
     """As on the page: an unused invitation goes, an entry with answers is closed and opens with the next invitation."""
     run("labels", "assign", "--db", task, "--invite", "new")
     answered = demo.judgements["annotator_id"].iloc[0]
-    assert "nobody invited annotator 'neww'; did you mean 'new'" in run(
-        "labels", "uninvite", "neww", answered, "--db", task, fails=True
-    )
+    error = run("labels", "uninvite", "neww", answered, "--db", task, fails=True)
+    assert "nobody invited annotator 'neww'; did you mean 'new'" in error
     told = json.loads(run("labels", "uninvite", "new", answered, "--db", task, "--json"))
     assert (told["removed"], told["closed"]) == (["new"], [answered])
     with LabelStore(task) as store:
@@ -211,18 +185,37 @@ def test_only_lower_takes_planned_people_off_an_image(run, demo, tmp_path):
     run("labels", "init", demo.root, "--db", db, "--overlap", 3)
     (tmp_path / "ids.txt").write_text("000000\n000001\n")
     before = json.loads(run("labels", "status", "--db", db, "--json"))["wanted"]
-    queue = ("labels", "assign", "--db", db, "--queue", tmp_path / "ids.txt")
-    run(*queue, "--more", 1)
-    assert json.loads(run("labels", "status", "--db", db, "--json"))["wanted"] == before
-    run(*queue, "--more", 4)
-    assert json.loads(run("labels", "status", "--db", db, "--json"))["wanted"] == before + 2
-    run(*queue, "--more", 1, "--lower")
-    assert json.loads(run("labels", "status", "--db", db, "--json"))["wanted"] == before - 4
+    queue = ("labels", "assign", "--db", db, "--queue", tmp_path / "ids.txt", "--json", "--more")
+    for more, wanted in ((["1"], before), (["4"], before + 2), (["1", "--lower"], before - 4)):
+        assert json.loads(run(*queue, *more))["wanted"] == wanted
     assert "give one of them too" in run("labels", "assign", "--db", db, "--lower", fails=True)
-    assert queued_words(2, 0, 1) == (
-        "2 images, for at least 1 more person each: they waited for as many or more already, which stays"
-    )
+    stays = "they waited for as many or more already, which stays"
+    assert queued_words(2, 0, 1) == f"2 images, for at least 1 more person each: {stays}"
     assert queued_words(1, 1, 4) == "1 image, for 4 more people each"
+
+
+def test_more_people_are_asked_where_they_would_change_something(run, demo_set, tmp_path):
+    data = demo_set(images=240)
+    db = tmp_path / "asked.db"
+    init = ("labels", "init", data.root, "--db", db, "--overlap", 2, "--most", 8)
+    assert "--most and --mean go together" in run(*init, fails=True)
+    assert "did you mean 'entropy'?" in run(*init, "--mean", 4, "--until", "entrophy", fails=True)
+    assert "complete: 0 images" in run(*init, "--mean", 4)
+    people = data.judgements.groupby("image_id").head(4)
+    write_judgements(people, tmp_path / "people.parquet")
+    run("labels", "import", tmp_path / "people.parquet", "--db", db, "--invite")
+
+    def status():
+        return json.loads(run("labels", "status", "--db", db, "--json"))
+
+    # four answers each are all that four on average pay for, but for the 50 images that keep eight
+    assert (status()["answered"], status()["stopped"]) == (960, {"4": 190})
+    assert run("labels", "assign", "--db", db, "--most", 8, "--mean", 5).count("complete: ") == 1
+    asked_on = 190 - status()["stopped"]["4"]
+    assert 0 < asked_on < 190
+    assert status()["wanted"] == 5 * 240
+    run("labels", "assign", "--db", db, "--overlap", 3)
+    assert status()["stopped"] is None
 
 
 def test_the_lead_withdraws_who_asked_for_it(run, demo, task, tmp_path):
@@ -248,11 +241,6 @@ def test_an_error_of_an_export_speaks_of_the_export(run, task, tmp_path):
     assert not (tmp_path / "x.txt").exists()
 
 
-def _queue_error(run, task, tmp_path):
-    (tmp_path / "ids.txt").write_text("zzz\n")
-    return run("labels", "assign", "--db", task, "--queue", tmp_path / "ids.txt", fails=True)
-
-
 def test_an_export_without_a_place_goes_to_the_data_set_that_is_labelled(run, demo, tmp_path, monkeypatch):
     copy = write_demo(tmp_path / "set", images=40, seed=3)
     run("labels", "init", copy.root)
@@ -265,19 +253,6 @@ def test_an_export_without_a_place_goes_to_the_data_set_that_is_labelled(run, de
     assert "mine" in Dataset.open(copy.root).meta.targets
     run("labels", "init", copy.root, "--db", tmp_path / "other.db")
     assert "other.db lies beside no data set" in run("labels", "export", "--db", tmp_path / "other.db", fails=True)
-
-
-@pytest.mark.parametrize("name", ["all.csv", "all.jsonl", "all.json", "all.parquet"])
-def test_every_format_of_the_export_is_read_back(run, task, tmp_path, name):
-    out = run("labels", "export", "--db", task, "--to", tmp_path / name)
-    assert "judgements written" in out
-    again = read_judgements(tmp_path / name)
-    with LabelStore(task) as store:
-        now = store.judgements()
-    key = ["image_id", "annotator_id"]
-    kept = again.sort_values(key), now.sort_values(key)
-    assert kept[0]["labels"].tolist() == kept[1]["labels"].tolist()
-    assert kept[0]["kind"].tolist() == kept[1]["kind"].tolist()
 
 
 @pytest.mark.parametrize("method", ["votes", "smoothed", "posterior", "weighted", "normalised"])

@@ -101,6 +101,15 @@ def test_what_was_claimed_and_not_again_is_given_back_and_comes_again(store):
     assert [c.image_id for c in store.claim("u", 9, round_number=second)] == [look.image_id]
 
 
+def test_a_change_by_the_lead_at_the_same_moment_costs_nobody_an_image(store, monkeypatch):
+    class Cleared(dict):
+        def __setitem__(self, key, value):
+            """The next moment nothing is proposed any more."""
+
+    monkeypatch.setattr(store, "_proposed", Cleared())
+    assert len(store.claim("u", 3)) == 3
+
+
 def test_an_expired_claim_goes_to_somebody_else(open_store):
     store = make(open_store(), images=2, people="uv", overlap=1, lease_seconds=0.05)
     held = [c.image_id for c in store.claim("u", 2)]
@@ -206,6 +215,12 @@ def test_a_full_judgement_comes_back_as_it_went_in(store):
     assert store.events()["context"].iloc[0] == {"chips": ["joy", "awe", "fear"]}
 
 
+@pytest.mark.parametrize("kind", [list, set])
+def test_labels_are_kept_whatever_collection_holds_them(store, kind):
+    assert store.submit([Answer("i000", "u", "labels", kind(["awe"]))])[0].status == "accepted"
+    assert store.judgements()["labels"].tolist() == [["awe"]]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -302,10 +317,8 @@ def test_checks_and_repeats_are_mixed_in_at_their_rates(open_store):
     assert 5 <= purposes["repeat"] <= 27
     first = {c.image_id: c.place for c in done if c.purpose == "task"}
     assert all(c.place - first[c.image_id] > 5 for c in done if c.purpose == "repeat")
-    rounds = store.rounds()
-    report = annotator_report(
-        store.judgements(), LABELS, checks=store.checks(), repeats=rounds[rounds["purpose"] == "repeat"]
-    ).iloc[0]
+    repeats = store.rounds().query("purpose == 'repeat'")
+    report = annotator_report(store.judgements(), LABELS, checks=store.checks(), repeats=repeats).iloc[0]
     assert (report["checks"], report["checks_failed"]) == (purposes["check"], purposes["check"])
     assert (report["repeats"], report["self_agreement"]) == (purposes["repeat"], 1.0)
     assert store.progress().answered == 120
@@ -318,9 +331,7 @@ def test_strategies_order_the_images(open_store):
     store.enqueue(["i011", "i002"])
     assert [c.image_id for c in store.claim("v", 3)] == ["i011", "i002", "i007"]
     store.update_settings(strategy="fill")
-    assert {c.image_id for c in store.claim("w", 5)} == {"i011", "i002", "i007", "i003", *()} | {
-        c.image_id for c in store.claim("w", 5)[4:]
-    }
+    assert {c.image_id for c in store.claim("w", 5)} > {"i011", "i002", "i007", "i003"}
     store.update_settings(strategy="queue")
     assert [c.image_id for c in store.claim("x", 5)] == ["i011", "i002"]
     store.update_settings(strategy="stratified")
@@ -443,7 +454,7 @@ def test_opening_again_changes_nothing_and_a_newer_database_is_refused(store, op
     assert open_store().settings == store.settings
     with store.database.write() as connection:
         connection.execute(schema.schema_version.insert().values(version=99, applied_at=0))
-    with pytest.raises(StoreError, match=r"schema 99, newer than the 1.*upgrade"):
+    with pytest.raises(StoreError, match=r"schema 99, newer than the 2.*upgrade"):
         open_store()
 
 

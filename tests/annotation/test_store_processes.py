@@ -44,15 +44,17 @@ def run_clients(spawn, url: str, folder: Path, people: list[str], wanted: int, k
     return [(event_id, status) for event_id, status, _ in map(str.split, lines())]
 
 
-def check(spawn, url: str, folder: Path, images: int, overlap: int, people: int, kills: int) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(("images", "overlap", "people", "kills"), [(100, 2, 3, 2), (1000, 4, 16, 20)])
+def test_many_processes_and_some_killed(database_url, tmp_path, spawn, images, overlap, people, kills):
     names = [f"p{number:02d}" for number in range(people)]
-    with LabelStore(url) as store:
+    with LabelStore(database_url) as store:
         labels = ("awe", "fear", "joy")
         task = TaskSettings(labels=labels, question="What do you feel?", overlap=overlap)
         store.init_task(task, [f"i{n}" for n in range(images)])
         store.invite(names)
         store.close()
-        notes = run_clients(spawn, url, folder, names, images * overlap, kills)
+        notes = run_clients(spawn, database_url, tmp_path, names, images * overlap, kills)
         acknowledged = {event_id for event_id, status in notes}
         assert {status for _, status in notes} == {"accepted"}
         assert len(acknowledged) == len(notes)
@@ -67,13 +69,3 @@ def check(spawn, url: str, folder: Path, images: int, overlap: int, people: int,
             counted = sa.select(sa.func.count())
             assert connection.scalar(counted.select_from(answer)) == images * overlap
             assert connection.scalar(counted.select_from(assignment)) == images * overlap
-
-
-@pytest.mark.slow
-def test_several_processes_and_some_killed(database_url, tmp_path, spawn):
-    check(spawn, database_url, tmp_path, images=100, overlap=2, people=3, kills=2)
-
-
-@pytest.mark.slow
-def test_sixteen_processes_and_twenty_thousand_answers(database_url, tmp_path, spawn):
-    check(spawn, database_url, tmp_path, images=5000, overlap=4, people=16, kills=20)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from affectml.data import Dataset
 from affectml.taxonomies import Taxonomy
-from affectml_annotation import LabelStore
+from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.preferences import Preferences, change_preferences
 from affectml_apps.relabel.task import LabelTask, open_task, use
@@ -244,13 +245,25 @@ def page(request: pytest.FixtureRequest) -> Iterator[Page]:
 
 
 @pytest.fixture
-def task(tmp_path: Path, demo: Path) -> Iterator[LabelTask]:
-    """A task in this process, for what needs no browser; pages and routes serve it."""
-    made = open_task(Options(dataset=demo, db=str(tmp_path / "labels.db")))
-    use(made)
-    yield made
-    use(None)
-    made.store.close()
+def serve(tmp_path: Path, demo: Path) -> Iterator[Callable[..., LabelTask]]:
+    """`serve(**options)`: a task in this process, for what needs no browser; pages and routes serve the last one."""
+    with contextlib.ExitStack() as open_ones:
+        open_ones.callback(use, None)
+
+        def make(dataset: Path = demo, **options: Any) -> LabelTask:
+            where = {"dataset": dataset, "db": str(tmp_path / f"{dataset.name}-labels.db")}
+            made = open_task(Options(**where | options))
+            open_ones.callback(made.store.close)
+            use(made)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def task(serve: Callable[..., LabelTask]) -> LabelTask:
+    """A task on the demo set."""
+    return serve()
 
 
 class Person:
@@ -327,6 +340,15 @@ class Person:
             self.page.keyboard.press(key)
             time.sleep(gap / 1000)
 
+    def burst(self, *keys: str, then: str = "") -> None:
+        """Press keys within one task of the browser, faster than it can draw anything; then do what a script says."""
+        self.page.evaluate(
+            f"""keys => {{ for (const key of keys)
+            document.body.dispatchEvent(new KeyboardEvent('keydown', {{key, bubbles: true, composed: true}}));
+            {then} }}""",
+            keys,
+        )
+
     def answer(self, *keys: str) -> str:
         """Answer the image in sight and wait for the next; returns the image answered."""
         before = self.image
@@ -342,6 +364,50 @@ class Person:
     def events(self) -> pd.DataFrame:
         events = self.server.events()
         return events[events["annotator_id"] == self.who].reset_index(drop=True)
+
+
+def settled(page: Page) -> None:
+    """Wait until Streamlit has drawn everything and its fading in is over."""
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_function(
+        """() => !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')
+        && document.getAnimations().every(each => each.playState !== 'running')"""
+    )
+
+
+@pytest.fixture(scope="session")
+def show() -> Callable[..., None]:
+    """`show(page, server, "progress", "ann")`: open a page under a name, or under none, and wait until it is drawn."""
+
+    def show(page: Page, server: Server, path: str, who: str | None = "ann") -> None:
+        page.goto(f"{server.url}/{'' if path == 'label' else path}?who={who}" if who else server.url)
+        page.wait_for_selector(".labeller[data-state=ready]" if path == "label" and who else "h1")
+        settled(page)
+
+    return show
+
+
+@pytest.fixture(scope="session")
+def settle() -> Callable[[Page], None]:
+    """`settle(page)`: wait until it is drawn."""
+    return settled
+
+
+@pytest.fixture(scope="session")
+def fill() -> Callable[..., None]:
+    """`fill(store, people, 80)`: so many answers of each, drawn at random."""
+
+    def fill(store: LabelStore, people: Sequence[str], count: int) -> None:
+        chance = random.Random(8)
+        store.invite(people)
+        for who in people:
+            store.consent(who)
+            for claim in store.claim(who, count):
+                labels = tuple(label for label in store.settings.labels if chance.random() < 0.25)
+                kind = "labels" if labels else "none"
+                store.submit([Answer(claim.image_id, who, kind, labels, seconds=chance.uniform(1, 4))])
+
+    return fill
 
 
 AXE = """() => {

@@ -101,6 +101,18 @@ NEVER = {
     "lists 100000 deep": ({"input": nested(100_000)}, f"more than {MAX_DEPTH} deep"),
     "objects 5000 deep": ({"x": '{"a":' * 5000 + "1" + "}" * 5000}, f"more than {MAX_DEPTH} deep"),
     "a key twice": ({}, "'kind' stands there twice"),
+    "labels that are none": ({"labels": "[]"}, "0 labels"),
+    "labels that are text": ({"labels": '"awe"'}, "labels"),
+    "a flag without a note": ({"kind": '"flag"', "labels": "[]"}, "note"),
+    "another kind": ({"kind": '"shrug"', "labels": "[]"}, "shrug"),
+    "seconds negative": ({"seconds": "-1"}, "seconds"),
+    "seconds text": ({"seconds": '"3"'}, "seconds"),
+    "valence 2": ({"valence": "2"}, "valence"),
+    "intensities of 9": ({"intensities": "[9]"}, "intensities"),
+    "at in the future": ({"at": "4e9"}, "future"),
+    "a forged ticket": ({"ticket": '"0"'}, "was not given"),
+    "another round": ({"round": "7"}, "was not given"),
+    "another image": ({"image": '"../../etc/passwd"'}, "was not given"),
 }
 
 
@@ -164,12 +176,17 @@ def test_a_wrong_wish_for_images_does_not_cost_the_answers_that_came_with_it(cli
         (b"[]", 400),
         (b"null", 400),
         (b"\xff", 400),
+        (b"not json", 400),
+        (b'{"want": 1000}', 400),
+        (b'{"round": true}', 400),
+        (b'{"round": 99}', 400),
+        (b'{"answers": 3}', 400),
         (b'{"answers": {}}', 400),
         (b'{"answers": [], "answers": []}', 400),
         (b'{"answers": ' + nested(200_000).encode()[:-1] + b"}", 400),
         (b"[" * 900_000, 400),
         (b'{"answers": [' + b"1," * 600 + b"1]}", 413),
-        (b'{"answers": ["' + b"x" * 1_000_001 + b'"]}', 413),
+        (b'{"x": "' + b"x" * 1_000_001 + b'"}', 413),
     ],
 )
 def test_a_body_that_cannot_be_read_is_a_plain_no(client, body, status):
@@ -292,9 +309,7 @@ class TestHeaders:
         use(shared)
         client = call(shared)
         for header in ("host", "origin", HEADER, "content-type", "content-length"):
-            reply = client.post(
-                "/relabel/sync", content=b"{}", headers={header: text.decode("latin-1").encode("latin-1")}
-            )
+            reply = client.post("/relabel/sync", content=b"{}", headers={header: text})
             assert reply.status_code < 500, header
         assert client.get("/relabel/image", params={"id": text}).status_code == 403
         use(None)

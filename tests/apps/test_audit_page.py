@@ -1,10 +1,14 @@
 """The audit's page in a browser: it fits a phone, loads nothing, and axe finds nothing serious."""
 
+import runpy
+from pathlib import Path
+
 import pytest
 
 from affectml.auditing import audit_dataset, write_audit
 from affectml.data import Dataset
-from affectml.demo_set.faults import plant_faults
+
+plant_faults = runpy.run_path(str(Path(__file__).resolve().parents[2] / "benchmarks" / "faults.py"))["plant_faults"]
 
 
 @pytest.fixture(scope="module")

@@ -142,8 +142,7 @@ def test_the_other_answers_and_the_clock(server, person):
         ann.page.wait_for_timeout(300)
         ann.answer(key)
     ann.settled()
-    events = server.events()
-    mine = events[events["annotator_id"] == "kinds"]
+    mine = ann.events
     assert mine["kind"].tolist() == ["none", "unsure", "skip"]
     assert (mine["seconds"] >= 0.3).all()
     assert mine["seconds"].sum() <= time.monotonic() - began
@@ -334,6 +333,24 @@ def test_a_damaged_image_can_be_skipped_but_not_labelled(start, person, demo, tm
     ann.press(",", "Enter")
     ann.ready(after=image).settled()
     assert [kind for _, kind, _ in ann.stored] == ["skip"]
+
+
+def test_what_there_is_of_a_damaged_image_is_covered_like_any_other(server, person, prefer):
+    prefer(blur=True)
+    ann = person(server, "covered")
+    ann.page.route("**/relabel/image*", lambda route: route.fulfill(body=b"no image", content_type="image/png"))
+    ann.enter()  # ready to be skipped: there is nothing to cover
+
+    def cut(route):
+        reply = route.fetch()
+        route.fulfill(body=reply.body()[:-200], content_type=reply.headers["content-type"])
+
+    ann.page.route("**/relabel/image*", cut)
+    ann.page.reload()
+    ann.page.locator(".waiting", has_text="a part of it is missing").wait_for()
+    assert ann.root.locator(".stage").get_attribute("data-veiled") == "true"
+    ann.page.locator(".cover").click()
+    ann.ready()
 
 
 def test_a_truncated_image_says_so_and_can_be_flagged_but_not_labelled(server, person):

@@ -201,14 +201,14 @@ def test_after_enter_on_an_empty_note_one_goes_on_typing_the_note(server, person
     assert "what is wrong" in ann.page.locator(".notice").inner_text()
     ann.page.keyboard.type("  ")
     ann.press("Enter")
-    ann.page.keyboard.type("1, 0. blurred")
+    ann.page.keyboard.type("1, 0. blurred / c?")
     assert ann.chosen == ["Flag"]
     ann.press("Enter")
     ann.ready(after=first).settled()
     ann.press("2")  # a command again
     assert ann.chosen == [ann.labels[1]]
     assert ann.events["kind"].tolist() == ["flag"]
-    assert ann.events["note"].tolist() == ["  1, 0. blurred"]
+    assert ann.events["note"].tolist() == ["  1, 0. blurred / c?"]
 
 
 def test_leaving_an_empty_note_and_saving_leads_back_to_it(server, person):
@@ -225,10 +225,7 @@ def test_keys_before_the_image_was_visible_are_counted_and_the_number_stays(serv
     """All keys of three sets within one task of the browser: the first set is for the image in sight."""
     ann = person(server, "early").enter()
     first = ann.image
-    ann.page.evaluate(
-        """() => { for (const key of ['1', 'Enter', '2', '3', 'Enter', '4', '5', 'Enter'])
-        document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, composed: true})); }"""
-    )
+    ann.burst("1", "Enter", "2", "3", "Enter", "4", "5", "Enter")
     ann.ready(after=first)
     notice = ann.page.locator(".dropped")
     said = "6 keys came before the image was visible and were not counted."
@@ -246,10 +243,7 @@ def test_the_number_of_dropped_keys_can_be_dismissed(server, person):
     ann = person(server, "dismisses").enter()
     ann.press("1")
     first = ann.image
-    ann.page.evaluate(
-        """() => { for (const key of ['Enter', 'Enter'])
-        document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, composed: true})); }"""
-    )
+    ann.burst("Enter", "Enter")
     ann.ready(after=first)
     assert "1 key came before the image was visible and was not counted." in ann.page.locator(".dropped").inner_text()
     ann.page.get_by_role("button", name="Dismiss").click()

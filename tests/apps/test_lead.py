@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
@@ -23,9 +24,8 @@ def table(*rows):
         (f"e{at}", image, who, 1, "labels" if labels else "none", list(labels), float(at), pd.Timestamp(at, unit="s"))
         for at, (image, who, labels) in enumerate(rows)
     ]
-    return pd.DataFrame(
-        made, columns=["event_id", "image_id", "annotator_id", "round", "kind", "labels", "seconds", "at"]
-    ).assign(note=None)
+    columns = ["event_id", "image_id", "annotator_id", "round", "kind", "labels", "seconds", "at"]
+    return pd.DataFrame(made, columns=columns).assign(note=None)
 
 
 def test_confusion_by_hand():
@@ -44,16 +44,13 @@ def test_confusion_agrees_with_counting_pair_by_pair():
     rows = [
         (str(image), who, [label for label in LABELS if rng.random() < 0.4]) for image in range(20) for who in "abcd"
     ]
-    expected = {}
+    expected = dict.fromkeys(combinations(LABELS, 2), 0)
     for image in range(20):
         mine = [set(labels) for name, _, labels in rows if name == str(image)]
-        for i, one in enumerate(mine):
-            for j, other in enumerate(mine):
-                for a in LABELS:
-                    for b in LABELS:
-                        if i != j and LABELS.index(a) < LABELS.index(b):
-                            stands = (a in one - other and b in other - one) or (b in one - other and a in other - one)
-                            expected[a, b] = expected.get((a, b), 0) + stands
+        for one, other in permutations(mine, 2):
+            for a, b in expected:
+                stands = (a in one - other and b in other - one) or (b in one - other and a in other - one)
+                expected[a, b] += stands
     found = lead.label_confusion(table(*rows), LABELS)
     assert {(r["label"], r["instead"]): r["pairs"] for r in found.to_dict("records")} == expected
 
@@ -66,6 +63,35 @@ def test_drift_by_hand():
     assert found["none"].tolist() == [0.0, 0.2]
     assert found["use:joy"].tolist() == [0.0, 0.8]
     assert found["seconds"].tolist() == [1.5, 6.0]
+
+
+def test_pace_by_hand():
+    """Three answers in an hour, one in the next but one; with a fourth two days and a second later: by day."""
+    hours = table(*((str(at), "ann", ["awe"]) for at in range(4)))
+    begun = pd.Timestamp("2026-03-01 09:00", tz="UTC")
+    hours["at"] = begun + pd.to_timedelta([0, 59, 59, 120], unit="min")
+    found = lead.pace(hours)
+    assert found["hour"].tolist() == [begun, begun + pd.Timedelta(hours=2)]
+    assert found["answers"].tolist() == [3, 1]
+    days = hours.assign(at=[*hours["at"][:2], pd.NaT, begun + pd.Timedelta(days=2, seconds=1)])
+    assert lead.pace(days)["day"].dt.strftime("%d").tolist() == ["01", "03"]
+    assert lead.pace(days)["answers"].tolist() == [2, 1]
+    assert lead.pace(days.iloc[2:3]).empty
+
+
+def test_the_labels_used_most_stand_person_by_person():
+    report = pd.DataFrame({"annotator_id": ["ann", "bob"], "use:awe": [0.5, 0.1], "use:fear": [0.0, 0.2],
+                           "use:joy": [0.2, 0.2]})  # fmt: skip
+    found = lead.label_use(report, 2)
+    assert [tuple(row) for row in found.itertuples(index=False)] == [
+        ("ann", "awe", 0.5), ("bob", "awe", 0.1), ("ann", "joy", 0.2), ("bob", "joy", 0.2)
+    ]  # fmt: skip
+
+
+def test_those_whose_pace_changed_most_are_drawn_whichever_way_it_changed():
+    changes = pd.DataFrame({"annotator_id": list("aabbccd"), "seconds": [4, 2, 4, 5, 2, 6, 3]})
+    assert lead.changed_most(changes, 2)["annotator_id"].tolist() == list("aacc")
+    assert len(lead.changed_most(changes, 4)) == 7
 
 
 def test_coefficients_stand_with_their_intervals():

@@ -1,24 +1,22 @@
 """The pages without a browser: what they show and do, by Streamlit's own AppTest."""
 
+import json
 import random
 import re
 import shutil
-from contextlib import closing
 from unittest.mock import Mock
 
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from affectml_annotation import Answer, DatabaseFailed, StoreError
+from affectml_annotation import Answer, DatabaseFailed, Overlap, StoreError
 from affectml_annotation.store import setup as store_setup
 from affectml_apps.relabel import lead, queries
 from affectml_apps.relabel.identity import may_lead
-from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.pages.who import may_see_lead_pages
 from affectml_apps.relabel.preferences import change_preferences, read_preferences
 from affectml_apps.relabel.sync import NotAllowed, exchange
-from affectml_apps.relabel.task import open_task, use
 
 
 def unescaped(text):
@@ -159,45 +157,39 @@ def test_a_message_stands_once_and_only_for_the_form_whose_button_was_pressed(ta
 
 
 @pytest.mark.slow
-def test_leads_read_the_usual_spelling_of_a_label_that_its_source_misspells(tmp_path, demo):
-    made = open_task(Options(dataset=demo, db=str(tmp_path / "spelling.db"), taxonomy="parrott-25"))
-    with closing(made.store) as store:
-        use(made)
-        store.invite(["ann", "bob"])
-        for who, labels in (("ann", ("irritabilty",)), ("bob", ("cheerfullness", "irritabilty"))):
-            for claim in store.claim(who, 3):
-                store.submit([Answer(claim.image_id, who, "labels", labels, seconds=1.0)])
-        store.decide(store.images()["image_id"][0], ["irritabilty"], by="ann")
-        for module in ("setup", "progress", "agreement", "disagreement"):
-            app = page_of(module).run()
-            assert not app.exception
-            options = [each for field in app.multiselect for each in field.options]
-            read = " ".join([texts(app), *(each.value.to_string() for each in app.table), *options])
-            assert "irritability" in read, module
-            assert "irritabilty" not in read, module
-            assert "cheerfullness" not in read, module
-        use(None)
+def test_leads_read_the_usual_spelling_of_a_label_that_its_source_misspells(serve):
+    store = serve(taxonomy="parrott-25").store
+    store.invite(["ann", "bob"])
+    for who, labels in (("ann", ("irritabilty",)), ("bob", ("cheerfullness", "irritabilty"))):
+        for claim in store.claim(who, 3):
+            store.submit([Answer(claim.image_id, who, "labels", labels, seconds=1.0)])
+    store.decide(store.images()["image_id"][0], ["irritabilty"], by="ann")
+    for module in ("setup", "progress", "agreement", "disagreement"):
+        app = page_of(module).run()
+        assert not app.exception
+        options = [each for field in app.multiselect for each in field.options]
+        read = " ".join([texts(app), *(each.value.to_string() for each in app.table), *options])
+        assert "irritability" in read, module
+        assert "irritabilty" not in read, module
+        assert "cheerfullness" not in read, module
 
 
-def test_images_and_people_are_found_in_either_spelling(tmp_path, demo):
+def test_images_and_people_are_found_in_either_spelling(tmp_path, demo, serve):
     root = tmp_path / "accents"
     shutil.copytree(demo, root)
     images = pd.read_parquet(root / "images.parquet").head(2).assign(image_id=["cafe\u0301", "zebra"])
     images.to_parquet(root / "images.parquet")
-    made = open_task(Options(dataset=root, db=str(tmp_path / "accents.db"), taxonomy="mikels-8"))
-    with closing(made.store):
-        use(made)
-        app = page_of("setup").run()
-        named(app.text_area, "Images to be served before anything else, one on each line").input("caf\u00e9, ZEBRA")
-        press(app, "Put in the queue")
-        assert "Queued: 2 images." in texts(app)
-        assert made.store.images()["queue_rank"].notna().all()
-        made.store.invite([f"p{n}" for n in range(12)] + ["Jose\u0301"])
-        app = page_of("progress").run()
-        assert len(app.table[0].value) == 13
-        named(app.text_input, "Find people").input("JOSÉ").run()
-        assert app.table[0].value["annotator"].tolist() == ["Jose\u0301"]
-        use(None)
+    store = serve(root, taxonomy="mikels-8").store
+    app = page_of("setup").run()
+    named(app.text_area, "Images to be served before anything else, one on each line").input("caf\u00e9, ZEBRA")
+    press(app, "Put in the queue")
+    assert "Queued: 2 images." in texts(app)
+    assert store.images()["queue_rank"].notna().all()
+    store.invite([f"p{n}" for n in range(12)] + ["Jose\u0301"])
+    app = page_of("progress").run()
+    assert len(app.table[0].value) == 13
+    named(app.text_input, "Find people").input("JOSÉ").run()
+    assert app.table[0].value["annotator"].tolist() == ["Jose\u0301"]
 
 
 def test_one_name_in_two_unicode_forms_is_one_person(task):
@@ -244,6 +236,19 @@ def test_every_lead_page_draws_with_and_without_answers(request, module, state):
     assert app.title[0].value
 
 
+def test_agreement_is_of_first_answers_where_images_stop_early(answered):
+    assert "Images stop early" not in texts(page_of("agreement").run())
+    before = float(page_of("agreement").run().metric[2].value)
+    answered.store.update_settings(overlap=Overlap(1, 4, 2.0))
+    app = page_of("agreement").run()
+    assert not app.exception
+    assert "no image has two answers yet" in texts(app).lower()  # of one each nobody can agree
+    answered.store.update_settings(overlap=Overlap(2, 4, 3.0))
+    app = page_of("agreement").run()
+    assert "this page compares the first 2 answers to each" in texts(app)
+    assert float(app.metric[2].value) <= before
+
+
 def test_set_up_changes_what_is_handed_out_and_what_the_page_shows(task):
     app = page_of("setup").run()
     named(app.number_input, "People per image (overlap)").set_value(5)
@@ -259,6 +264,23 @@ def test_set_up_changes_what_is_handed_out_and_what_the_page_shows(task):
     named(app.text_area, meanings).input("aww: cute")
     press(app, "Save the page")
     assert "did you mean 'awe'?" in texts(app)
+
+
+def test_set_up_asks_more_people_where_they_would_change_something(task):
+    app = page_of("setup").run()
+    named(app.number_input, "People per image (overlap)").set_value(2)
+    named(app.number_input, "At most (as above: the same for all)").set_value(6)
+    named(app.number_input, "On average").set_value(2.5)
+    press(app, "Save")
+    assert "240 images need 2.83 people each at least" in texts(app)
+    named(app.number_input, "On average").set_value(4.0)
+    named(app.selectbox, "One more answer changes").set_value("entropy")
+    press(app, "Save")
+    assert task.store.settings.overlap == Overlap(2, 6, 4, "entropy")
+    assert named(page_of("setup").run().number_input, "On average").value == 4
+    named(app.number_input, "People per image (overlap)").set_value(6)
+    press(app, "Save")
+    assert task.store.settings.overlap == 6
 
 
 def test_the_question_changes_until_the_first_image_is_given_out(task):
@@ -357,23 +379,18 @@ def test_a_database_that_fails_at_a_button_is_told_without_its_place(task, monke
     assert "Queue" in texts(app)
 
 
-def test_a_label_that_holds_a_vertical_bar_is_exported(tmp_path, demo):
+def test_a_label_that_holds_a_vertical_bar_is_exported(tmp_path, serve):
     labels = tmp_path / "odd.yaml"
     labels.write_text("name: odd\nlabels: ['joy|awe', '[\"joy\"]', joy]\n")
-    made = open_task(Options(dataset=demo, db=str(tmp_path / "odd.db"), taxonomy=str(labels)))
-    with closing(made.store):
-        use(made)
-        made.store.invite(["ann"])
-        image = made.store.claim("ann", 1)[0].image_id
-        made.store.submit([Answer(image, "ann", "labels", ("joy|awe", "joy"))])
-        app = page_of("export").run()
-        assert not app.exception
-        assert not app.error
-        assert [button.label for button in app.get("download_button")] == [
-            "Download the answers", "Download votes per image (CSV)"
-        ]  # fmt: skip
-        assert "--target collected" in app.get("code")[0].value
-        use(None)
+    store = serve(taxonomy=str(labels)).store
+    store.invite(["ann"])
+    store.submit([Answer(store.claim("ann", 1)[0].image_id, "ann", "labels", ("joy|awe", "joy"))])
+    app = page_of("export").run()
+    assert not app.exception
+    assert not app.error
+    buttons = [button.label for button in app.get("download_button")]
+    assert buttons == ["Download the answers", "Download votes per image (CSV)"]
+    assert "--target collected" in app.get("code")[0].value
 
 
 def test_every_setting_that_a_task_can_have_is_shown(task):
@@ -447,22 +464,38 @@ def test_exports_hide_names_unless_asked(answered):
 def test_drift_is_drawn_once_somebody_has_a_second_block(task):
     task.store.invite(["ann"])
     for _ in range(7):
-        answers = [
-            Answer(claim.image_id, "ann", "labels", ("awe",), seconds=2.0) for claim in task.store.claim("ann", 12)
-        ]
-        task.store.submit(answers)
+        claims = task.store.claim("ann", 12)
+        task.store.submit([Answer(claim.image_id, "ann", "labels", ("awe",), seconds=2.0) for claim in claims])
     assert "nobody has a second block" not in texts(page_of("progress").run())
-    assert len(page_of("progress").run().get("vega_lite_chart")) == 2
+    assert titles(page_of("progress").run())[-2:] == [
+        "Median seconds, by blocks of 50 answers", "Labels per answer, by blocks of 50 answers"
+    ]  # fmt: skip
 
 
-def test_images_without_a_file_are_counted_in_the_set_up(task, demo, tmp_path):
+def titles(app):
+    """What each picture on a page says to whoever cannot see it; beside it stands the same as a table."""
+    return [json.loads(each.proto.spec)["description"] for each in app.get("vega_lite_chart")]
+
+
+def test_tables_of_people_and_labels_are_pictures_too(answered):
+    assert titles(page_of("progress").run()) == [
+        "Pace: answers by the hour they were given in (UTC)",
+        "Agreement with the others, and what chance would give",
+        "Label use by person: the share of their answers that hold a label",
+    ]
+    app = page_of("agreement").run()
+    assert titles(app) == ["Agreement by label, with 95 % intervals"]
+    (picture,) = app.get("vega_lite_chart")
+    spans, marks = json.loads(picture.proto.spec)["layer"]
+    assert [spans["encoding"][name]["field"] for name in ("x", "x2")] == ["low", "high"]
+    assert {"color", "shape"} <= set(marks["encoding"])  # told apart without colour too
+
+
+def test_images_without_a_file_are_counted_in_the_set_up(task, serve, demo, tmp_path):
     assert not page_of("setup").run().warning
     shutil.copytree(demo, tmp_path / "partly")
     images = pd.read_parquet(demo / "images.parquet")
     images.loc[:2, "file"] = None
     images.to_parquet(tmp_path / "partly" / "images.parquet")
-    partly = open_task(Options(dataset=tmp_path / "partly", db=str(tmp_path / "partly.db")))
-    with closing(partly.store):
-        assert len(partly.store.images()) == len(images) - 3
-        use(partly)
-        assert "3 images of the data set have no file" in page_of("setup").run().warning[0].value
+    assert len(serve(tmp_path / "partly").store.images()) == len(images) - 3
+    assert "3 images of the data set have no file" in page_of("setup").run().warning[0].value

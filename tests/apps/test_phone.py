@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-SIZES = [(390, 844), (390, 664), (844, 390), (768, 1024)]
+SIZES = [(390, 844), (390, 664), (844, 390), (768, 1024), (1024, 768)]
 LONG = ["quiet anticipation of something good", "nostalgia for a place never seen", "homesickness", "awe"]
 TARGET = 44  # px, the least a finger needs (WCAG 2.5.5)
 

@@ -104,8 +104,8 @@ def test_a_data_set_may_be_named(photos, tmp_path):
 
 
 def test_a_folder_called_demo_is_not_taken_for_the_demo_set(tmp_path):
-    assert str(Options(images=tmp_path / "demo").folder) == "data/demo-images"
-    assert str(Options().folder) == "data/demo"
+    assert str(Options(images=tmp_path / "demo").root) == "data/demo-images"
+    assert str(Options().root) == "data/demo"
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,6 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.options import Options
-from affectml_apps.relabel.task import open_task, use
 from affectml_apps.relabel.web import make_routes
 
 TRIAL = Path(__file__).parents[2] / "benchmarks" / "outages.py"
@@ -49,9 +47,8 @@ def test_two_people_label_into_postgresql_through_a_kill_and_the_lead_sees_it(st
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
-def test_who_calls_while_the_database_is_away_is_told_to_wait_and_not_where_it_is(postgres, postgres_url, demo, mode):
-    task = open_task(Options(dataset=demo, db=postgres_url))
-    use(task)
+def test_who_calls_while_the_database_is_away_is_told_to_wait_and_not_where_it_is(postgres, postgres_url, serve, mode):
+    task = serve(db=postgres_url)
     task.begin_as("ann")
     token = {"x-relabel-token": make_token(task.secret, "ann")}
     with TestClient(Starlette(routes=make_routes()), headers=token) as client:
@@ -74,8 +71,6 @@ def test_who_calls_while_the_database_is_away_is_told_to_wait_and_not_where_it_i
             postgres.start()
         assert [reply.status_code for reply in calls()] == [200] * 3
     assert task.store.events()["event_id"].tolist() == ["e1"]
-    use(None)
-    task.store.close()
 
 
 @pytest.mark.slow
@@ -104,9 +99,8 @@ def test_a_page_waits_for_the_database_with_what_was_typed_and_goes_on_by_itself
 @pytest.mark.parametrize("fault", ["postgresql-fast-2", "postgresql-immediate-1", "sqlite-locked-4", "sqlite-killed-1"])
 def test_an_outage_costs_nobody_an_answer_and_the_page_goes_on_by_itself(fault):
     """benchmarks/outages.py ends with an error if an answer is lost, doubled or changed, or a place is named."""
-    run = subprocess.run(
-        [sys.executable, str(TRIAL), fault, "--clients", "3", "--browsers", "1"], capture_output=True, text=True
-    )
+    command = [sys.executable, str(TRIAL), fault, "--clients", "3", "--browsers", "1", "--around", "2"]
+    run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     _, away, typed, stored, *_ = (cell.strip() for cell in run.stdout.splitlines()[-1].strip("|").split("|"))
     assert int(stored) == int(typed) > 0

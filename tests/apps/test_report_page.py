@@ -3,7 +3,7 @@
 import pytest
 
 from affectml.demo_set import write_demo
-from affectml.report import WRITERS, read_again, report_run
+from affectml.report import WRITERS, read_again
 from affectml.report.sections.galleries import cards, differences
 from affectml.training import TrainConfig, train_run
 
@@ -67,6 +67,7 @@ def test_it_fits_a_phone_in_the_dark_and_axe_finds_nothing_serious(shown, axe):
     assert axe(page) == []
 
 
+@pytest.mark.slow
 def test_25_labels_can_be_read_on_a_phone(shown, axe, many):
     page = shown(PHONE, "light", (many.folder / "report.html").as_uri())
     looks_whole(page)
@@ -96,6 +97,7 @@ def test_25_labels_can_be_read_on_a_phone(shown, axe, many):
     assert max(right) <= PHONE["width"]
 
 
+@pytest.mark.slow
 def test_bars_of_images_have_a_scale_and_leave_out_small_ones_of_many_labels(shown, many):
     page = shown(PHONE, "light", (many.folder / "report.html").as_uri())
     card = page.locator("#images .card").first
@@ -145,14 +147,3 @@ def test_on_paper_it_is_light_and_whole(shown):
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not page.locator("nav").is_visible()
-
-
-@pytest.mark.slow
-def test_a_report_made_again_is_the_same_page(report):
-    from pathlib import Path
-    from urllib.parse import urlsplit
-
-    file = Path(urlsplit(report).path)
-    first = file.read_bytes()
-    assert report_run(file.parent) == file
-    assert file.read_bytes() == first

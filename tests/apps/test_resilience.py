@@ -32,12 +32,7 @@ def test_reload_right_after_enter_loses_nothing(server, person):
         given.append(image)
         key = str(turn + 1)
         # In one task of the browser: the answer is taken, and the page is gone before any reply.
-        ann.page.evaluate(
-            """key => { for (const k of [key, 'Enter'])
-            document.body.dispatchEvent(new KeyboardEvent('keydown', {key: k, bubbles: true, composed: true}));
-            location.reload(); }""",
-            key,
-        )
+        ann.burst(key, "Enter", then="location.reload()")
         ann.page.wait_for_load_state()
         ann.ready(after=image)
     ann.settled()
@@ -227,8 +222,7 @@ def test_two_browsers_of_one_person_are_a_conflict_where_they_meet(server, perso
     said.wait_for()
     assert said.inner_text().startswith(f"Answered differently elsewhere under your name: image {image}, ")
     assert one.stored == [(image, "labels", (one.labels[0],)), (image, "labels", (one.labels[1],))]
-    events = server.events()
-    assert events[events["annotator_id"] == "machines"]["status"].tolist() == ["accepted", "conflict"]
+    assert one.events["status"].tolist() == ["accepted", "conflict"]
 
 
 @pytest.mark.slow
@@ -242,15 +236,11 @@ def test_undo_and_back_over_the_whole_session_and_a_reload(server, person):
     ann.press("Backspace", "Backspace", "Backspace")
     ann.page.wait_for_selector(f".labeller[data-state=ready][data-image='{images[0]}']")
     assert ann.chosen == [ann.labels[0]]
-    ann.press("1", "8", "Enter")
-    ann.page.wait_for_selector(f".labeller[data-state=ready][data-image='{images[1]}']")
-    ann.press("ArrowRight")
-    ann.page.wait_for_selector(f".labeller[data-state=ready][data-image='{images[2]}']")
-    ann.press("ArrowRight")
-    ann.page.wait_for_selector(f".labeller[data-state=ready][data-image='{head}']")
+    for keys, image in ((("1", "8", "Enter"), images[1]), (["ArrowRight"], images[2]), (["ArrowRight"], head)):
+        ann.press(*keys)
+        ann.page.wait_for_selector(f".labeller[data-state=ready][data-image='{image}']")
     ann.settled()
-    events = server.events()
-    mine = events[(events["annotator_id"] == "undo") & (events["image_id"] == images[0])]
+    mine = ann.events[ann.events["image_id"] == images[0]]
     assert mine["labels"].tolist() == [[ann.labels[0]], [ann.labels[7]]]
     assert mine["revision"].tolist() == [1, 2]
     assert mine["status"].tolist() == ["accepted", "accepted"]

@@ -5,7 +5,6 @@ import json
 import shutil
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 import pandas as pd
 import pytest
@@ -16,9 +15,7 @@ from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
 from affectml_apps.relabel.identity import make_token, may_lead, read_token
-from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.preferences import change_preferences
-from affectml_apps.relabel.task import open_task, use
 from affectml_apps.relabel.web import make_routes
 from affectml_apps.serving import Guard, only_here
 
@@ -57,48 +54,10 @@ def test_an_answer_is_acknowledged_by_its_id_and_the_next_images_come_with_it(cl
     assert task.store.judgements()["labels"].tolist() == [["awe"]]
 
 
-def test_sending_twice_stores_once(client, task):
-    item = say(client)["items"][0]
-    say(client, answer_to(item))
-    again = say(client, answer_to(item))["receipts"][0]
-    assert (again["status"], again["again"]) == ("accepted", True)
-    assert len(task.store.events()) == 1
-
-
-def test_a_stale_revision_is_a_conflict_and_both_answers_stay(client, task):
-    item = say(client)["items"][0]
-    say(client, answer_to(item))
-    receipt = say(client, answer_to(item, "e2", labels=["fear"]))["receipts"][0]
-    assert receipt["status"] == "conflict"
-    assert task.store.events()["labels"].tolist() == [["awe"], ["fear"]]
-
-
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ({"labels": ["joyfull"]}, "joyfull"),
-        ({"kind": "labels", "labels": []}, "0 labels"),
-        ({"kind": "flag", "labels": []}, "note"),
-        ({"kind": "shrug", "labels": []}, "shrug"),
-        ({"seconds": -1}, "seconds"),
-        ({"seconds": "3"}, "seconds"),
-        ({"valence": 2}, "valence"),
-        ({"intensities": [9]}, "intensities"),
-        ({"ticket": "0" * 64}, "was not given"),
-        ({"round": 7}, "was not given"),
-        ({"image": "../../etc/passwd"}, "was not given"),
-        ({"id": ""}, "id"),
-        ({"note": "x" * 5000}, "note"),
-        ({"at": 4e9}, "future"),
-        ({"labels": "awe"}, "labels"),
-    ],
-)
-def test_a_bad_answer_is_refused_with_the_reason_and_the_others_are_taken(client, task, changes, why):
-    bad, good = say(client)["items"][:2]
-    receipts = say(client, answer_to(bad, "bad", **changes), answer_to(good, "good"))["receipts"]
-    assert [receipt["status"] for receipt in receipts] == ["refused", "accepted"]
-    assert why in receipts[0]["error"]
-    assert len(task.store.events()) == 1
+def test_a_page_that_goes_gives_back_all_that_came_with_the_reply_it_names(client, task):
+    reply = say(client, want=3)
+    say(client, leaving=reply["now"])
+    assert task.store.annotators().set_index("annotator_id")["claimed"]["ann"] == 0
 
 
 def test_a_ticket_of_another_person_is_no_ticket(client, task):
@@ -116,25 +75,9 @@ def test_an_answer_that_comes_after_the_claim_ran_out_is_still_taken(client, tas
     assert say(client, answer_to(item))["receipts"][0]["status"] == "accepted"
 
 
-@pytest.mark.parametrize(
-    ("content", "kind", "status"),
-    [
-        (b"{}", "text/plain", 415),
-        (b"{}", "application/x-www-form-urlencoded", 415),
-        (b"not json", "application/json", 400),
-        (b"[]", "application/json", 400),
-        (b"\xff\xfe", "application/json", 400),
-        (b'{"answers": 3}', "application/json", 400),
-        (b'{"want": 1000}', "application/json", 400),
-        (b'{"round": true}', "application/json", 400),
-        (b'{"round": 99}', "application/json", 400),
-        (b'{"x": "' + b"a" * 1_100_000 + b'"}', "application/json", 413),
-    ],
-)
-def test_other_messages_are_turned_away(client, content, kind, status):
-    reply = client.post("/relabel/sync", content=content, headers={"content-type": kind})
-    assert reply.status_code == status
-    assert reply.json()["error"]
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded"])
+def test_a_message_of_another_type_is_turned_away(client, kind):
+    assert client.post("/relabel/sync", content=b"{}", headers={"content-type": kind}).status_code == 415
 
 
 @pytest.mark.parametrize("token", ["", "ann", "YW5u.0000", "!!!.x", "YW5u"])
@@ -179,25 +122,21 @@ def test_no_path_leaves_the_folder_and_only_images_are_served(client, task, file
     assert client.get("/relabel/image", params={"id": given}).status_code == 404
 
 
-def test_a_tiff_is_converted_and_an_image_that_cannot_be_shown_says_why(tmp_path, demo):
+def test_a_tiff_is_converted_and_an_image_that_cannot_be_shown_says_why(tmp_path, demo, serve):
     root = tmp_path / "own"
     shutil.copytree(demo, root)
-    made = open_task(Options(dataset=root, db=str(tmp_path / "own.db")))
-    with closing(made.store):
-        use(made)
-        made.store.invite(["ann"])
-        made.store.consent("ann")
-        client = TestClient(Starlette(routes=make_routes()), base_url="http://localhost")
-        client.headers[HEADER] = make_token(made.secret, "ann")
-        one, other = (item["image"] for item in say(client, want=2)["items"])
-        Image.new("RGB", (30, 20), "red").save(root / "images" / f"{one}.png", "TIFF")
-        shown = client.get("/relabel/image", params={"id": one})
-        assert (shown.status_code, shown.headers["content-type"]) == (200, "image/webp")
-        (root / "images" / f"{other}.png").write_bytes(b"no image")
-        reply = client.get("/relabel/image", params={"id": other})
-        assert reply.status_code == 422
-        assert reply.headers["x-relabel-problem"] == reply.json()["error"]
-        use(None)
+    made = serve(root)
+    made.begin_as("ann")
+    client = TestClient(Starlette(routes=make_routes()), base_url="http://localhost")
+    client.headers[HEADER] = make_token(made.secret, "ann")
+    one, other = (item["image"] for item in say(client, want=2)["items"])
+    Image.new("RGB", (30, 20), "red").save(root / "images" / f"{one}.png", "TIFF")
+    shown = client.get("/relabel/image", params={"id": one})
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "image/webp")
+    (root / "images" / f"{other}.png").write_bytes(b"no image")
+    reply = client.get("/relabel/image", params={"id": other})
+    assert reply.status_code == 422
+    assert reply.headers["x-relabel-problem"] == reply.json()["error"]
 
 
 @pytest.mark.parametrize("name", ["..%2Ftask.py", "web.py", "%2e%2e%2fweb.py", "none.js"])

@@ -28,7 +28,7 @@ MIKELS = get_taxonomy("mikels-8")
 def test_without_arguments_it_is_the_demo_set_with_a_file_beside_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = parse([])
-    assert options.folder == Path("data/demo")
+    assert options.root == Path("data/demo")
     assert options.store_url == str(tmp_path / "data" / "demo-labels.db")
 
 
@@ -52,8 +52,8 @@ def test_a_set_of_urls_alone_says_why_and_what_to_do(tmp_path, demo):
 
 def test_arguments_after_the_dashes():
     options = parse(["--dataset", "d", "--db", "postgresql://h/n", "--model", "r", "--lead", "ann", "--lead", "bob"])
-    assert (options.folder, options.store_url, options.model) == (Path("d"), "postgresql://h/n", Path("r"))
-    assert options.leads == ("ann", "bob")
+    assert (options.root, options.store_url, options.model) == (Path("d"), "postgresql://h/n", Path("r"))
+    assert options.lead == ("ann", "bob")
     with pytest.raises(SystemExit):
         parse(["--databse", "x"])
 

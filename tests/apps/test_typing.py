@@ -9,7 +9,7 @@ from playwright.async_api import async_playwright
 
 SLOW = {"server"}  # fixtures, and so all that asks for them
 
-SETS = list(islice((set_ for size in (1, 2, 3) for set_ in combinations(range(8), size)), 50))  # 50 different ones
+SETS = list(islice((set_ for size in (1, 2, 3) for set_ in combinations(range(8), size)), 30))  # 30 different ones
 GAPS = [0, 20, 50, 100, 200]
 
 
@@ -23,10 +23,10 @@ def number_of(labels, order):
     return SETS.index(tuple(sorted(order.index(label) for label in labels)))
 
 
-def test_the_sets_that_are_typed_are_fifty_different_ones_told_apart_by_their_keys():
+def test_the_sets_that_are_typed_are_thirty_different_ones_told_apart_by_their_keys():
     order = list("abcdefgh")
-    typed = [[order[int(key) - 1] for key in keys_of(number)] for number in range(50)]
-    assert [number_of(labels, order) for labels in typed] == list(range(50))
+    typed = [[order[int(key) - 1] for key in keys_of(number)] for number in range(30)]
+    assert [number_of(labels, order) for labels in typed] == list(range(30))
 
 
 async def type_sets(browser, server, who, gap, waiting):
@@ -100,23 +100,6 @@ def test_ten_people_at_once_never_answer_an_image_more_often_than_wanted(server,
     assert not events.duplicated(["annotator_id", "image_id"]).any()
 
 
-def test_a_burst_faster_than_any_paint_answers_one_image_only(server, person, request):
-    """All keys of five sets within one task of the browser: nobody can have seen the second image."""
-    ann = person(server, request.node.name).enter()
-    order = ann.labels
-    ann.page.evaluate(
-        """sets => { for (const keys of sets) for (const key of [...keys, 'Enter'])
-        document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, composed: true})); }""",
-        [keys_of(number) for number in range(40, 45)],
-    )
-    ann.page.wait_for_timeout(500)
-    ann.settled()
-    assert [number_of(labels, order) for _, _, labels in ann.stored] == [40]
-    ann.answer(*keys_of(46))
-    ann.settled()
-    assert [number_of(labels, order) for _, _, labels in ann.stored] == [40, 46]
-
-
 def test_enter_twice_stores_once(server, person, request):
     ann = person(server, request.node.name).enter()
     first = ann.image
@@ -133,25 +116,3 @@ def test_a_held_key_counts_once(server, person, request):
         ann.page.keyboard.down("1")  # Playwright marks these as repeats
     ann.page.keyboard.up("1")
     assert ann.chosen == [ann.labels[0]]
-
-
-def test_typing_a_note_chooses_no_labels(server, person, request):
-    ann = person(server, request.node.name).enter()
-    first = ann.image
-    ann.press("!")
-    ann.page.keyboard.type("cut off at 12 / r c 3?")
-    assert ann.page.locator(".chip[aria-pressed=true]").count() == 1
-    ann.press("Enter")
-    ann.ready(after=first).settled()
-    events = server.events()
-    events = events[events["annotator_id"] == ann.who]
-    assert events["kind"].tolist() == ["flag"]
-    assert events["note"].tolist() == ["cut off at 12 / r c 3?"]
-
-
-def test_searching_does_not_choose_by_keys(server, person, request):
-    ann = person(server, request.node.name).enter()
-    ann.press("/")
-    ann.page.keyboard.type("sadn")
-    ann.press("Enter")
-    assert ann.chosen == ["sadness"]

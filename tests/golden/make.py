@@ -2,8 +2,8 @@
 
     cd tests/golden && OMP_NUM_THREADS=1 python make.py NEW_FOLDER
 
-0.1.0/ was made by the code of commit a6cf9c5, which is 0.1.0 (made_by.json). It is never made anew: later versions have
-to read what that version wrote. A version that writes something else adds a folder beside; see docs/architecture.md.
+A folder was made by the code of the commit in its made_by.json, and by this script as it stood then. It is never made
+anew: later versions have to read what that version wrote. See docs/architecture.md.
 """
 
 import hashlib
@@ -20,13 +20,16 @@ import pandas as pd
 from make_heads import make_heads, write_expected
 from make_labels import make_labels
 
+import affectml
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.importers.embeddings import import_embeddings
-from affectml.runs import surroundings
+from affectml.people.known import read_people
+from affectml.predicting import files
+from affectml.runs import RunFolder, surroundings
 from affectml.training import TrainConfig, train_run
 
 IMAGES, SEED = 80, 11
@@ -34,26 +37,21 @@ ANSWERED = 10  # images whose predictions are kept beside each head
 TAXONOMY = "mikels-8"
 # name of the run: what `affectml train` is told; every run on `data` but those on `imported`
 RUNS = {
-    "sigmoid": {"multilabel": True, "target": "emotions"},
-    "sigmoid-hidden": {"multilabel": True, "target": "emotions", "hidden": 6, "tau": 0.5, "seed": 3},
-    "sigmoid-ensemble": {"multilabel": True, "target": "emotions", "ensemble": 2},
-    "sigmoid-weighted": {"multilabel": True, "target": "emotions", "judgements": "weighted"},
-    "sigmoid-uneven-panels": {"multilabel": True, "target": "uneven"},
-    "sigmoid-sets": {"multilabel": True, "target": "agreed"},
-    "sigmoid-single-positive": {"multilabel": True, "target": "mode"},
-    "topk": {"multilabel": True, "target": "emotions", "head": "topk"},
-    "kernel-rates": {"multilabel": True, "target": "emotions", "head": "kernel"},
     "auto": {"target": "one", "head": "auto", "seed": 1},
+    "by-person": {"multilabel": True, "target": "emotions", "by_person": True},
     "contrastive-rates": {
         "multilabel": True, "target": "emotions", "head": "contrastive", "hidden": 6,
         "prompts": "sentiment+synonyms+captions",
     },
-    "zero-shot-rates": {"multilabel": True, "target": "emotions", "head": "zero_shot"},
-    "softmax-single": {"target": "mode"},
-    "softmax-hidden": {"target": "one", "hidden": 6},
     "dirichlet": {"target": "one", "head": "dirichlet"},
-    "zero-shot-template": {"target": "one", "head": "zero_shot", "templates": ("an image full of {label}",)},
+    "kernel-rates": {"multilabel": True, "target": "emotions", "head": "kernel"},
+    "promise": {"multilabel": True, "target": "emotions", "promise": "recall=.7"},
+    "promise-group": {"multilabel": True, "target": "emotions", "promise": "extra=2", "promise_group": "light"},
+    "sigmoid": {"multilabel": True, "target": "emotions"},
+    "sigmoid-ensemble": {"multilabel": True, "target": "emotions", "hidden": 6, "ensemble": 2},
+    "topk": {"multilabel": True, "target": "emotions", "head": "topk"},
     "softmax-imported": {"dataset": "imported"},
+    "zero-shot-template": {"target": "one", "head": "zero_shot", "templates": ("an image full of {label}",)},
 }  # fmt: skip
 
 
@@ -69,6 +67,7 @@ def make_data() -> Dataset:
         images = demo.images.assign(
             split=demo.images["image_id"].map(parts),
             group=[f"pair-{row // 2:02d}" if row % 5 == 0 else None for row in range(IMAGES)],
+            light=["day" if row % 3 else "night" for row in range(IMAGES)],
             caption=[f"a painting of {['calm', 'fury'][row % 2]}" if row < 12 else None for row in range(IMAGES)],
         )
         entry = demo.meta.targets["emotions"]
@@ -139,6 +138,35 @@ def make_runs() -> None:
         data = Dataset.open(told["dataset"])
         X = EmbeddingStore.for_dataset(data).rows(data.images["image_id"][:ANSWERED])
         write_expected(run.folder, X)
+
+
+def make_people() -> None:
+    """people.json: what the run by person knows of two whom it learned from, of somebody new, and of anybody."""
+    run = affectml.load_run("runs/by-person")
+    first = Dataset.open("data").images["image_id"][:3].tolist()
+    known = {who: who for who in read_people(RunFolder.open(run)).ids[:2]}
+    said = {}
+    for name, answers in {
+        **known,
+        "new": dict(zip(first, (["awe"], [], ["fear", "awe"]), strict=True)),
+        "": None,
+    }.items():
+        person = run.for_person(answers, threads=1)
+        said[name] = {
+            "answers": answers,
+            "thresholds": person.thresholds.to_dict("list"),
+            "predictions": person.predict("data", threads=1).head(ANSWERED).to_dict("list"),
+        }
+    Path("people.json").write_text(json.dumps(said, indent=1))
+
+
+def make_predictions() -> None:
+    """predictions/: a file of each form, and one that two shards made and nobody has joined, in parts of 24 images."""
+    files.PART = 24
+    for ending in ("csv", "jsonl", "parquet"):
+        files.predict_to_file("runs/promise", "data", f"predictions/whole.{ending}", threads=1)
+    for shard in ("1/2", "2/2"):
+        files.predict_to_file("runs/promise", "data", "predictions/shards.parquet", shard=shard, threads=1)
 
 
 def make_reading() -> None:
@@ -214,6 +242,8 @@ def main() -> None:
     os.chdir(out)
     make_imported(make_data())
     make_runs()
+    make_people()
+    make_predictions()
     make_heads(ANSWERED)
     make_reading()
     make_demos()

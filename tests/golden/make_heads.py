@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore
@@ -10,6 +11,7 @@ from affectml.errors import BadInput
 from affectml.heads import (
     AutoConfig,
     AutoHead,
+    ByPersonHead,
     ContrastiveConfig,
     ContrastiveHead,
     DirichletConfig,
@@ -19,6 +21,7 @@ from affectml.heads import (
     Head,
     KernelConfig,
     KernelHead,
+    PersonAnswers,
     PriorHead,
     SigmoidConfig,
     SigmoidHead,
@@ -50,6 +53,11 @@ def write_expected(folder: Path, X: np.ndarray) -> None:
                 continue
     if isinstance(head, DirichletHead):
         said["certainty"] = head.certainty(X).numpy()
+    if isinstance(head, ByPersonHead):
+        said["chosen"] = np.eye(len(head.scores(X)[0]), dtype=np.int64)[:4]  # of somebody new, of the first images
+        person = head.person(X[:4], said["chosen"])
+        said["rates_of_somebody"] = head.person_rates(X, person).numpy()
+        said["sets_of_somebody"] = head.person_sets(head.person_rates(X, person)).numpy()
     if isinstance(head, ContrastiveHead | ZeroShotHead):
         width = X.shape[1] if head.texts is None else head.texts.shape[1]
         said["other_texts"] = np.random.default_rng(5).normal(size=(3, width))
@@ -125,6 +133,16 @@ def make_heads(answered: int) -> None:
         "auto-linear-hidden": AutoHead(AutoConfig(kind="rates", families=("hidden", "linear"), budget=80)).fit(X, R),
         "auto-distribution": AutoHead(kind="distribution", seed=1).fit(Z, P),
     }
+    given = np.random.default_rng(6).random((len(X), 6, 8)) < R[:, None]  # what six people chose of each image
+    answers = PersonAnswers(
+        torch.arange(len(X)).repeat_interleave(6),
+        torch.arange(6).repeat(len(X)),
+        torch.from_numpy(given * 1).flatten(0, 1),
+        6,
+    )
+    heads["by-person"] = ByPersonHead(head="sigmoid", options={"l2": 0.1}, tastes=2, ridge=30.0, directions=4).fit(
+        X, R, answers=answers
+    )
     generous = sigmoid(l2=0.1).fit(X, R)
     generous.thresholds_ = expected_f1_thresholds(generous.predict_rates(X))
     heads["thresholds-expected-f1"] = generous

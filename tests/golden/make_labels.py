@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from affectml.cli._labels_task import export_store
 from affectml_annotation import (
     Answer,
     LabelStore,
@@ -17,6 +16,7 @@ from affectml_annotation import (
     disagreement,
     write_judgements,
 )
+from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 
 LABELS = ("awe", "contentment", "fear", "sadness", "something else")
 QUESTION = "Which of these feelings does this image evoke in you? Choose all that apply, or none."
@@ -185,7 +185,8 @@ def _write_said(store: LabelStore, folder: Path) -> None:
         "disagreement": {str(k): float(v) for k, v in disagreement(judgements, LABELS).items()},
     }  # fmt: skip
     (folder / "said.json").write_text(json.dumps(said, indent=1, ensure_ascii=False))
-    export_store(store, folder / "export", None, target="labels", method="votes", images_root=None, rounds="first")
+    votes = {"labels": lambda judgements: aggregate(judgements, LABELS, "votes")}
+    write_dataset_folder(folder / "export", Collected.of(store), votes)
     (folder / "files").mkdir()
     for file in ("judgements.csv", "judgements.jsonl", "judgements.parquet", "judgements.json"):
         write_judgements(judgements, folder / "files" / file, name="golden task", question=QUESTION)

@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from affectml.data import Dataset
 from affectml.errors import AffectmlError
@@ -23,6 +22,7 @@ from affectml.importers import get_importer
 from affectml_annotation import AnnotationError
 
 from .damage import FOLDER, Files, damaged
+from .sources import picture, text
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,6 @@ class Reader:
     read: Callable[[Path, Path], object]
     changes: bool = False
     works: bool = False
-
-
-def text(path: Path, *lines: str, end: str = "\n") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes((end.join(lines) + end).encode())
-    return path
-
-
-def picture(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (6, 4), (10, 90, 40)).save(path, format="JPEG")
 
 
 def written(*rows: tuple[str, ...], pictures: tuple[str, ...] = ()) -> Callable[[Path], None]:

@@ -168,8 +168,13 @@ def database(folder: Path) -> None:
     (folder / "t.db-queue").unlink(missing_ok=True)
 
 
+EXPORT: dict[str, Any] = {
+    "kind": None, "target": "labels", "method": "votes", "rounds": "first", "images": None, "replace": True
+}  # fmt: skip
+
+
 def labelled(folder: Path, out: Path) -> None:
-    from affectml.cli._labels_task import Export, export_store, open_source, open_task
+    from affectml.cli._labels_task import export_store, open_source, open_task
     from affectml_annotation.store.place import task_images
 
     task_images(folder / "t.db")
@@ -178,13 +183,13 @@ def labelled(folder: Path, out: Path) -> None:
         store.history("ann")
         store.conflicts()
         store.decisions()
-        export_store(store, Export(out, None, "labels", "votes", None, "first", True))
+        export_store(store, out, **EXPORT)
     open_source(str(folder / "t.db"))
 
 
 def exported(folder: Path, out: Path) -> None:
     """Answers are added to a data set that has some."""
-    from affectml.cli._labels_task import Export, export_store
+    from affectml.cli._labels_task import export_store
     from affectml_annotation import LabelStore
     from affectml_annotation.store.settings import TaskSettings
 
@@ -193,7 +198,7 @@ def exported(folder: Path, out: Path) -> None:
         put({"j.parquet": files_of(READERS["judgements j.parquet"])["j.parquet"]}, out.parent)
         store.import_file(out.parent / "j.parquet", invite=True)
         shutil.rmtree(out.parent)
-        export_store(store, Export(folder / "data", None, "labels", "votes", None, "first", True))
+        export_store(store, folder / "data", **EXPORT)
 
 
 def erased(folder: Path, out: Path) -> None:

@@ -1,0 +1,99 @@
+"""A small study for the tests of several files: people who come, label, complete it; and time that passes."""
+
+import sqlalchemy as sa
+
+from affectml_annotation import Answer, LabelStore, TaskSettings
+from affectml_annotation.store import schema
+from affectml_annotation.study import door, running, visits
+from affectml_annotation.study.door import Ids
+from affectml_annotation.study.file import parse
+from affectml_annotation.study.folder import Study
+
+LABELS = ("awe", "fear", "joy")
+AGE = {"id": "age", "text": "How old are you?", "kind": "choice", "options": ["18-29", "30+"], "share": True}
+WHY = {"id": "why", "text": "Anything else?", "kind": "text", "required": False}
+# 12 images, less one to practise with and one check: 10 images, 2 people each, 5 per person: 4 people
+FILE = {
+    "overlap": 2,
+    "images_per_person": 5,
+    "minutes_per_image": 1,
+    "consent": {"boxes": ["I agree."]},
+    "before": {"questions": [AGE]},
+    "after": {"questions": [WHY]},
+    "practice": {"images": [{"image": "i00", "labels": ["fear"]}]},
+    "checks": {"images": [{"image": "i01", "labels": ["joy"]}]},
+    "recruit": {"panel": "prolific", "study": "s1", "codes": {"completed": "DONE", "screened_out": "OUT"}},
+    "places": {"people": 4, "minutes": 30},
+    "pay": {"per_person": "3.00", "per_screen_out": "0.50", "per_minute_over": "0.10", "paid_by_panel": ["completed"]},
+}
+TEXTS = dict.fromkeys(("consent", "instructions", "debriefing"), "Words.")
+
+
+def study_with(**changes) -> Study:
+    in_parts = {name: FILE[name] for name in changes if isinstance(FILE.get(name), dict)}
+    parts = {name: {**in_parts[name], **value} if name in in_parts else value for name, value in changes.items()}
+    return Study(parse({**FILE, **parts}, "study.yaml"), TEXTS)
+
+
+def open_study(database_url: str, images: int = 12, **changes) -> LabelStore:
+    """A store in which the study runs, on so many images, with these changes of the file where it is new."""
+    store = LabelStore(database_url)
+    if not store.has_task:
+        study = study_with(**changes)
+        file = study.file
+        settings = TaskSettings(LABELS, "?", overlap=file.overlap_of(images), check_rate=file.checks.rate, seed=3)
+        store.init_task(settings, [f"i{n:02d}" for n in range(images)])
+        running.open_study(store, study, affectml="0", by="lead")
+    return store
+
+
+def come(store, person: str) -> str:
+    """Somebody of the panel comes and agrees; the participant."""
+    ids = Ids(person)
+    entry = door.enter(store, ids)
+    assert entry.kind == "consent"
+    return door.agree(store, ids, entry.version, ["I agree."]).participant
+
+
+def to_images(store, person: str, age: str = "30+") -> str:
+    who = come(store, person)
+    visits.answer_questions(store, who, "before", {"age": age})
+    visits.go_on(store, who, "instructions")
+    assert visits.practise(store, who, "i00", ["fear"]).visit.phase == "images"
+    return who
+
+
+def label(store, who: str, most: int = 99, labels=("awe",)) -> list[str]:
+    """Label images until none comes; which they were."""
+    done = []
+    while len(done) < most and (claims := store.claim(who, 1)):
+        given = Answer(claims[0].image_id, who, "labels", tuple(labels))
+        assert store.submit([given])[0].status == "accepted"
+        done.append(claims[0].image_id)
+    return done
+
+
+def complete(store, person: str, age: str = "30+") -> str:
+    who = to_images(store, person, age)
+    label(store, who)
+    visits.finish_images(store, who)
+    visits.answer_questions(store, who, "after", {"why": "no"})
+    assert visits.go_on(store, who, "debriefing").status == "completed"
+    return who
+
+
+def pass_time(store, minutes: float) -> None:
+    """All that happened was so much longer ago."""
+    ms = round(minutes * 60_000)
+    with store.database.write() as connection:
+        for table, names in (
+            (schema.visit, ("entered_at", "seen_at", "place_until")),
+            (schema.assignment, ("claimed_at", "lease_until")),
+            (schema.study_link, ("ends_at",)),
+        ):
+            connection.execute(table.update().values({name: table.c[name] - ms for name in names}))
+
+
+def rows(store, table: sa.Table) -> list:
+    with store.database.read() as connection:
+        return list(connection.execute(sa.select(table)))

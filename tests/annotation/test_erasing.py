@@ -1,0 +1,287 @@
+"""Who is erased is in no byte of the database, is owed what they were due, and does not come back."""
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from threading import Barrier
+
+import pytest
+import sqlalchemy as sa
+
+from affectml_annotation import Answer, DatabaseAway, StoreError, aggregate, krippendorff_alpha, write_judgements
+from affectml_annotation.errors import BadImport
+from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
+from affectml_annotation.store import schema
+from affectml_annotation.store.engine import Database
+from affectml_annotation.store.keys import ERASING, keyed, make_key
+from affectml_annotation.study import door, pay, running, visits
+from affectml_annotation.study.door import Ids, NotInStudy
+from affectml_annotation.study.erasing import ask_for_erasure, erase_people, erasures_asked, named_by
+from affectml_annotation.study.screen import return_address
+
+from .studies import AGE, LABELS, come, complete, label, open_study, pass_time, rows, to_images
+
+NOTE = "remember the sea at Travemünde"
+
+
+@pytest.fixture
+def held(request, database_url, tmp_path):
+    """`held()`: all that the database holds: every byte of its files, or a dump of it."""
+
+    def held_() -> bytes:
+        if database_url.startswith("sqlite"):
+            return b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+        server = request.getfixturevalue("postgres")
+        where = database_url.replace("postgresql+psycopg", "postgresql")
+        return subprocess.run([server.programs / "pg_dump", where], capture_output=True, check=True).stdout
+
+    return held_
+
+
+def told(store) -> list[str]:
+    """What a task says of its answers, as text."""
+    judgements = store.judgements()
+    progress = vars(store.progress()) | {"rate": None, "seconds_left": None}
+    alpha = krippendorff_alpha(judgements, "masi", bootstrap=0).value
+    return [judgements.to_csv(), repr(alpha), repr(progress), running.images_wanting(store).to_csv()]
+
+
+def test_who_is_erased_is_in_no_byte_and_all_else_is_as_without_them(opened, held):
+    store = opened()
+    complete(store, "P1")
+    label(store, to_images(store, "P2"), labels=("awe", "fear"))
+    before = told(store)
+    who = to_images(store, "SECRET-ID", "18-29")
+    label(store, who, 3)
+    claims = store.claim(who, 2)
+    store.save_draft(who, claims[0].image_id, {"note": NOTE})
+    store.submit([Answer(claims[1].image_id, who, "flag", note=NOTE)])
+    store.decide(claims[1].image_id, ["awe"], by=who)
+    visits.leave(store, who)
+    pay.mark_paid(store, ["SECRET-ID"])
+    hidden = [who.encode(), b"SECRET-ID", b"the sea at Travem"]
+    assert [text for text in hidden if text in held()] == hidden
+    assert erase_people(store, [who]) == 4
+    assert [text for text in hidden if text in held()] == []
+    assert told(store) == before
+    assert store.decisions()["decided_by"].tolist() == [""]
+    (line,) = rows(store, schema.erasure)
+    assert (line.answers, line.cleaned_at is not None) == (4, True)
+
+
+def test_what_somebody_wrote_of_themselves_is_in_no_byte_and_an_export_is_as_without_them(opened, held, tmp_path):
+    about = {"id": "about", "text": "Where did you grow up?", "kind": "text", "share": True}
+    store = opened(before={"questions": [AGE, about]}, places={"people": 9, "minutes": 30})
+
+    def answered(person, grew_up):
+        who = come(store, person)
+        visits.answer_questions(store, who, "before", {"age": "30+", "about": grew_up})
+        visits.go_on(store, who, "instructions")
+        visits.practise(store, who, "i00", ["joy"])
+        visits.practise(store, who, "i00", ["fear"])
+        label(store, who)
+        return who
+
+    def exported(name):
+        parts = {"labels": lambda table: aggregate(table, LABELS, "votes")}
+        write_dataset_folder(tmp_path / name, Collected.of(store), parts)
+        return {file.name: file.read_bytes() for file in (tmp_path / name).iterdir() if file.is_file()}
+
+    for person in ("P1", "P2"):
+        answered(person, "by the sea")
+    before = exported("before")
+    who = answered("SECRET-ID", "in Timmendorf")
+    event = store.events()["event_id"].iloc[-1]
+    hidden = [text.encode() for text in (who, "SECRET-ID", "in Timmendorf", event)]
+    assert [text for text in hidden if text in held()] == hidden
+    visits.leave(store, who)
+    pay.mark_paid(store, ["SECRET-ID"])
+    erase_people(store, [who])
+    assert [text for text in hidden if text in held()] == []
+    assert exported("after") == before
+
+
+def test_who_answered_too_late_takes_the_place_of_who_is_erased(opened):
+    store = opened(images_per_person=10, places={"people": 9, "minutes": 60})
+    slow, erased = to_images(store, "P1"), to_images(store, "P2")
+    (claim,) = store.claim(slow, 1)
+    pass_time(store, 20)  # the image goes to others
+    for who in (erased, to_images(store, "P3")):
+        label(store, who)
+    assert store.submit([Answer(claim.image_id, slow, "labels", ("joy",))])[0].status == "surplus"
+    erase_people(store, [erased])
+    judgements = store.judgements()
+    assert judgements[judgements["image_id"] == claim.image_id]["annotator_id"].tolist()[-1] == slow
+    wanting = running.images_wanting(store)
+    assert claim.image_id not in wanting["image_id"].tolist()
+    assert (len(judgements), int((wanting["wanted"] - wanting["taken"]).sum())) == (11, 9)
+
+
+def test_statistics_hold_nobody_who_is_erased_and_a_reader_is_waited_for_no_longer_than_said(postgres_url):
+    values = sa.text("select most_common_vals::text, histogram_bounds::text from pg_stats where schemaname = 'public'")
+    with closing(open_study(postgres_url)) as store:
+        complete(store, "P1")
+        who = complete(store, "SECRET-ID")
+        pay.mark_paid(store, ["SECRET-ID"])
+        store.database.wait_at_most(1)
+        with store.database.engine.connect() as reader:
+            reader.exec_driver_sql("ANALYZE")
+            assert "SECRET-ID" in str(reader.execute(values).all())
+            with pytest.raises(DatabaseAway):
+                erase_people(store, [who])
+        assert erase_people(store, [who]) == 0
+        with store.database.read() as connection:
+            found = str(connection.execute(values).all())
+        assert [text for text in (who, "SECRET-ID") if text in found] == []
+
+
+def test_ids_of_who_is_paid_are_forgotten_in_every_byte_and_who_comes_back_is_known(opened, held):
+    store = opened(recruit={"return_to": "https://panel.example/?cc={code}&who={person}"})
+    first = complete(store, "SECRET-1")
+    visits.leave(store, to_images(store, "SECRET-2"))
+    complete(store, "SECRET-3")
+    to_images(store, "SECRET-4")
+    pay.mark_paid(store, ["SECRET-1"])
+    with store.database.write() as connection:  # two days later
+        connection.execute(schema.visit.update().values(ended_at=schema.visit.c.ended_at - 2 * 86_400_000))
+    assert pay.forget_ids(store, by="lead") == 2
+    assert [number for number in range(1, 5) if f"SECRET-{number}".encode() in held()] == [3, 4]
+    shown = [(row.person, row.session, row.due, row.paid) for row in pay.pay_rows(store)]
+    assert shown == [("", None, 300, True), ("", None, 0, False), ("SECRET-3", None, 300, False),
+                     ("SECRET-4", None, 0, False)]  # fmt: skip
+    assert door.enter(store, Ids("SECRET-1")).kind == "known"
+    with pytest.raises(NotInStudy, match="you take part already"):
+        door.agree(store, Ids("SECRET-2"), 1, ["I agree."])
+    assert return_address(store, first) is None
+    assert named_by(store, ["SECRET-1"]) == [first]
+    erase_people(store, [first])
+    with pytest.raises(NotInStudy, match="was erased because you asked"):
+        door.enter(store, Ids("SECRET-1"))
+
+
+def test_events_of_everybody_else_stay_append_only(opened):
+    store = opened()
+    first, second = complete(store, "P1"), complete(store, "P2")
+    erase_people(store, [first])
+    assert set(store.events()["annotator_id"]) == {second}
+    for statement in (schema.event.delete(), schema.event.update().values(note="other words")):
+        with pytest.raises(sa.exc.DBAPIError, match="append-only"), store.database.write() as connection:
+            connection.execute(statement)
+    assert rows(store, schema.erasing) == []
+
+
+def test_nobody_erased_comes_back_by_a_browser_an_import_an_invitation_or_the_same_id(opened, tmp_path):
+    store = opened()
+    store.invite(["ann"])
+    label(store, "ann", 2)
+    write_judgements(store.judgements(), tmp_path / "said.csv")
+    who = to_images(store, "P1")
+    (claim,) = store.claim(who, 1)
+    erase_people(store, [who, "ann"])
+    (receipt,) = store.submit([Answer(claim.image_id, who, "labels", ("awe",))])
+    assert (receipt.status, len(store.events())) == ("refused", 0)
+    with pytest.raises(BadImport):
+        store.import_file(tmp_path / "said.csv")
+    for again in (lambda: store.import_file(tmp_path / "said.csv", invite=True), lambda: store.invite(["ann"])):
+        with pytest.raises(StoreError, match="was erased from this task because they asked for it"):
+            again()
+    for again in (lambda: door.enter(store, Ids("P1")), lambda: door.agree(store, Ids("P1"), 1, ["I agree."])):
+        with pytest.raises(NotInStudy, match="erased because you asked for it"):
+            again()
+    assert len(store.events()) == 0
+    assert door.enter(store, Ids("P2")).kind == "consent"
+
+
+def test_who_is_erased_before_they_are_paid_is_owed_and_nothing_ties_it_to_an_answer(opened, held):
+    store = opened()
+    going, done = to_images(store, "P1"), complete(store, "P2-at-the-panel")
+    label(store, going, 2)
+    paid = complete(store, "P3")
+    pay.mark_paid(store, ["P3"])
+    erase_people(store, [going, done, paid])
+    assert {(row.person, row.status, row.due, row.by_panel) for row in pay.pay_rows(store)} == {
+        ("P1", "left", 120, 0),
+        ("P2-at-the-panel", "completed", 300, 300),
+    }
+    assert pay.as_bulk(pay.pay_rows(store)) == "P1,1.20\n"
+    assert pay.forget_ids(store, by="lead") == 2  # are kept
+    assert pay.mark_paid(store, ["P1", "P2-at-the-panel"]) == 2
+    assert pay.pay_rows(store) == []
+    assert pay.forget_ids(store, by="lead") == 0
+    assert b"P2-at-the-panel" not in held()
+
+
+def test_who_is_forgotten_and_answers_late_is_on_no_list_without_an_id(opened):
+    store = opened()
+    who = to_images(store, "P1")
+    (claim,) = store.claim(who, 1)
+    visits.leave(store, who)
+    with store.database.write() as connection:  # two days later
+        connection.execute(schema.visit.update().values(ended_at=schema.visit.c.ended_at - 2 * 86_400_000))
+    pay.forget_ids(store, by="lead")
+    assert store.submit([Answer(claim.image_id, who, "labels", ("joy",))])[0].status == "accepted"
+    assert [(row.person, row.due) for row in pay.pay_rows(store)] == [("", 60)]
+    assert pay.as_bulk(pay.pay_rows(store)) == ""
+    erase_people(store, [who])
+    assert pay.pay_rows(store) == []
+
+
+def test_who_withdrew_and_is_erased_frees_no_place_twice(opened):
+    store = opened()
+    store.invite(["ann"])
+    label(store, "ann", 3)
+    store.withdraw("ann")
+    erase_people(store, ["ann"])
+    assert [row.taken for row in rows(store, schema.slot) if row.round == 1] == [0] * 12
+    assert [row.key for row in rows(store, schema.setting) if "withdrawal" in row.key] == []
+
+
+def test_an_erasure_that_was_cut_short_goes_on(opened, held, monkeypatch):
+    store = opened()
+    who = complete(store, "SECRET-ID")
+    pay.mark_paid(store, ["SECRET-ID"])
+
+    def power_cut(*_given):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "rewrite", power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            erase_people(store, [who])
+    assert [row.cleaned_at for row in rows(store, schema.erasure)] == [None]
+    assert erase_people(opened(), [who]) == 0
+    assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
+    assert b"SECRET-ID" not in held()
+
+
+def test_nobody_is_erased_where_one_of_them_is_not_there(opened):
+    store = opened()
+    who = come(store, "P1")
+    with pytest.raises(StoreError) as refused:
+        erase_people(store, [who, "nobody"])
+    assert str(refused.value) == "nobody called 'nobody' in this task"
+    assert visits.where(store, who).status is None
+
+
+def test_a_key_is_made_once_by_whoever_asks_at_once(postgres_url):
+    at_once = Barrier(8, timeout=30)
+
+    def made(_turn: int) -> bytes:
+        with store.database.write() as connection:
+            at_once.wait()
+            make_key(connection, ERASING)
+        return store.database.reading(keyed, ERASING, "x")
+
+    with closing(open_study(postgres_url)) as store, ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(made, range(8)))) == 1
+
+
+def test_a_person_asks_and_the_lead_confirms(opened):
+    store = opened()
+    who = come(store, "P1")
+    ask_for_erasure(store, who)
+    ask_for_erasure(store, who)
+    assert erasures_asked(store) == [who]
+    assert visits.where(store, who).status is None
+    erase_people(store, [who])
+    assert erasures_asked(store) == []

@@ -1,0 +1,663 @@
+"""A study without a browser, on both engines: the way through, quotas, places held and given back, codes, pay."""
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings
+from affectml_annotation.errors import UnknownLabel
+from affectml_annotation.store import erasing, schema
+from affectml_annotation.study import door, keys, pay, running, visits
+from affectml_annotation.study.door import Ids, NotInStudy
+from affectml_annotation.study.folder import Study
+from affectml_annotation.study.screen import consent_screen, return_address, screen
+
+from .studies import FILE, LABELS, TEXTS, come, complete, label, pass_time, rows, study_with, to_images
+
+# The way through
+
+
+def test_phases_come_one_after_the_other_and_the_code_at_the_end(opened):
+    store = opened()
+    who = come(store, "P1")
+    assert visits.where(store, who).phase == "before"
+    assert visits.answer_questions(store, who, "before", {"age": "30+"}).phase == "instructions"
+    assert visits.go_on(store, who, "instructions").phase == "practice"
+    assert visits.practise(store, who, "i00", ["fear"]).visit.phase == "images"
+    seen = label(store, who)
+    assert len(set(seen)) == 5
+    assert not {"i00", "i01"} & set(seen)
+    assert visits.finish_images(store, who).phase == "after"
+    assert visits.answer_questions(store, who, "after", {}).phase == "debriefing"
+    assert screen(store, who).code is None
+    done = visits.go_on(store, who, "debriefing")
+    assert (done.phase, done.status) == ("code", "completed")
+    assert screen(store, who).code == screen(store, who).code == "DONE"
+    assert [row.phase for row in rows(store, schema.visit_step)] == [
+        "before", "instructions", "practice", "images", "after", "debriefing", "code",
+    ]  # fmt: skip
+
+
+def test_what_is_asked_twice_or_out_of_turn_changes_nothing(opened):
+    store = opened()
+    who = come(store, "P1")
+    for skipped in (
+        lambda: visits.go_on(store, who, "instructions"),
+        lambda: visits.go_on(store, who, "debriefing"),
+        lambda: visits.finish_images(store, who),
+        lambda: visits.practise(store, who, "i00", ["fear"]).visit,
+        lambda: visits.answer_questions(store, who, "after", {"why": "skipped"}),
+    ):
+        assert (skipped().phase, skipped().status) == ("before", None)
+    visits.answer_questions(store, who, "before", {"age": "30+"})
+    assert visits.answer_questions(store, who, "before", {"age": "18-29"}).phase == "instructions"
+    assert [(row.question, row.value) for row in rows(store, schema.questionnaire)] == [("age", "30+")]
+
+
+def test_no_phase_is_left_by_the_way_out_of_another(opened):
+    store = opened()
+    who = to_images(store, "P1")
+    for out in (visits.go_on, lambda *given: visits.answer_questions(*given, {})):
+        for phase in ("practice", "images", "code", ["images"]):
+            with pytest.raises(StoreError, match="phase: expected"):
+                out(store, who, phase)
+    assert visits.where(store, who).phase == "images"
+
+
+@pytest.mark.parametrize("phase", ["before", "instructions", "practice"])
+def test_no_image_is_given_and_no_answer_taken_before_the_practice_is_passed(opened, phase):
+    store = opened()
+    who = come(store, "P1")
+    if phase != "before":
+        visits.answer_questions(store, who, "before", {"age": "30+"})
+    if phase == "practice":
+        visits.go_on(store, who, "instructions")
+    assert visits.where(store, who).phase == phase
+    with pytest.raises(StoreError, match="no images for you now"):
+        store.claim(who, 1)
+    (receipt,) = store.submit([Answer("i05", who, "labels", ("awe",))])
+    assert (receipt.status, len(store.events())) == ("refused", 0)
+    assert "have not begun for you" in receipt.error
+
+
+def test_nobody_labels_more_images_than_the_file_says_and_what_is_over_stands(opened):
+    store = opened()
+    who = to_images(store, "P1")
+    claims = store.claim(who, 12)
+    assert len(claims) == 5
+    others = sorted({f"i{n:02d}" for n in range(2, 12)} - {claim.image_id for claim in claims})
+    (receipt,) = store.submit([Answer(others[0], who, "labels", ("awe",))])
+    assert receipt.error.endswith("you have had all the images of this study that are for you")
+    store.submit([Answer(claim.image_id, who, "labels", ("awe",)) for claim in claims])
+    (again,) = store.submit([Answer(claims[0].image_id, who, "labels", ("joy",), base_revision=1)])
+    assert again.status == "accepted"  # while the images are there, a correction is as welcome as ever
+    assert visits.finish_images(store, who).phase == "after"
+    (late,) = store.submit([Answer(claims[0].image_id, who, "labels", ("fear",), base_revision=2)])
+    assert late.error.endswith("the images of this study are behind you; what you gave stands")
+
+
+def test_images_are_not_over_while_one_is_open(opened):
+    store = opened()
+    who = to_images(store, "P1")
+    assert visits.finish_images(store, who).phase == "images"
+    label(store, who, 4)
+    store.claim(who, 1)
+    assert visits.finish_images(store, who).phase == "images"
+
+
+def test_somebody_invited_to_label_as_before_meets_nothing_of_the_study(opened):
+    store = opened()
+    store.invite(["ann"])
+    assert len(label(store, "ann")) == 10
+    with pytest.raises(StoreError, match="takes part in no study"):
+        visits.where(store, "ann")
+
+
+# Consent and the door
+
+
+def test_who_declines_leaves_a_count_and_nothing_else(opened):
+    store = opened(recruit={**FILE["recruit"], "codes": {"no_consent": "NO"}})
+    with store.database.read() as connection:
+        before = {table.name: connection.execute(sa.select(table)).all() for table in schema.metadata.sorted_tables}
+    assert door.enter(store, Ids("P1")).kind == "consent"
+    assert door.decline(store) == "NO"
+    with store.database.read() as connection:
+        after = {table.name: connection.execute(sa.select(table)).all() for table in schema.metadata.sorted_tables}
+    assert {name for name in after if after[name] != before[name]} == {"study_tally"}
+    assert dict(map(tuple, after["study_tally"])) == {"opened": 1, "declined": 1, "full": 0}
+    assert pay.pay_rows(store) == []
+
+
+def test_without_every_box_nobody_has_agreed(opened):
+    store = opened()
+    with pytest.raises(NotInStudy, match=r"not ticked: I agree\."):
+        door.agree(store, Ids("P1"), 1, [])
+    assert rows(store, schema.visit) == []
+
+
+def test_made_up_ids_show_nothing_of_a_visit_and_the_resume_code_does(opened):
+    store = opened()
+    who = complete(store, "P1")
+    entry = door.enter(store, Ids("P1"))
+    assert (entry.kind, entry.participant) == ("known", None)
+    with pytest.raises(NotInStudy, match="take part already"):
+        door.agree(store, Ids("P1"), 1, ["I agree."])
+    code = screen(store, who).resume_code
+    assert door.resume(store, Ids("P1"), f" {code[:5].lower()}-{code[5:]} ") == who
+    other = screen(store, come(store, "P2")).resume_code
+    for person, wrong in (("P1", other), ("P1", ""), ("P9", code), ("P1", screen(store, who).code)):
+        with pytest.raises(NotInStudy, match="does not go with this address"):
+            door.resume(store, Ids(person), wrong)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        {},
+        {"PROLIFIC_PID": "P1", "STUDY_ID": "s2"},
+        {"PROLIFIC_PID": "P1"},
+        {"PROLIFIC_PID": "", "STUDY_ID": "s1"},
+        {"PROLIFIC_PID": "x" * 201, "STUDY_ID": "s1"},
+        {"PROLIFIC_PID": "P\0", "STUDY_ID": "s1"},
+    ],
+)
+def test_an_address_without_a_person_or_of_another_study_opens_nothing(address):
+    with pytest.raises(NotInStudy):
+        door.ids_from(study_with().file, address)
+
+
+def test_ids_come_from_the_address_by_the_names_of_the_panel():
+    given = {"PROLIFIC_PID": "P1", "STUDY_ID": "s1", "SESSION_ID": "x"}
+    assert door.ids_from(study_with().file, given) == Ids("P1", "x")
+    assert "P1" not in repr(Ids("P1", "x"))
+    sona = study_with(recruit={"panel": "sona", "study": "", "ids": {"person": "code"}}).file
+    assert door.ids_from(sona, {"code": "7"}) == Ids("7")
+    with pytest.raises(NotInStudy, match="a link of their own"):
+        door.ids_from(study_with(recruit={"panel": "links", "study": ""}).file, given)
+
+
+def test_a_signed_link_is_one_persons_and_goes_on_on_any_device(opened):
+    store = opened()
+    mine, other, late = keys.make_links(store, 3, time.time() + 3600)
+    ids = door.ids_of_link(store, mine)
+    who = door.agree(store, ids, door.enter(store, ids).version, ["I agree."]).participant
+    assert door.enter(store, door.ids_of_link(store, mine)).participant == who
+    assert door.enter(store, door.ids_of_link(store, other)).kind == "consent"
+    swapped = f"{other.split('.')[0]}.{mine.split('.')[1]}"
+    forged = [mine.replace("1.", "2."), swapped, "1.", "", "x", "9.AAAA", "1" * 40]
+    for token in forged:
+        with pytest.raises(keys.BadLink, match="not made by this study"):
+            door.ids_of_link(store, token)
+    keys.revoke_link(store, 2)
+    with pytest.raises(keys.BadLink, match="revoked"):
+        door.ids_of_link(store, other)
+    pass_time(store, 61)
+    with pytest.raises(keys.BadLink, match="time is over"):
+        door.ids_of_link(store, late)
+
+
+def test_a_paused_study_lets_nobody_in_and_whoever_is_there_goes_on(opened):
+    store = opened()
+    who = come(store, "P1")
+    running.change_state(store, "paused", by="lead")
+    assert door.enter(store, Ids("P2")).kind == "closed"
+    with pytest.raises(NotInStudy, match="lets nobody in now"):
+        door.agree(store, Ids("P2"), 1, ["I agree."])
+    assert visits.answer_questions(store, who, "before", {"age": "30+"}).phase == "instructions"
+
+
+def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(opened):
+    store = opened()
+    old = come(store, "P1")
+    study = study_with()
+    assert running.open_study(store, study, affectml="0", by="lead") == 1  # nothing changed
+    changed = Study(study.file, {**TEXTS, "instructions": "Other words."})
+    assert running.open_study(store, changed, affectml="0", by="lead") == 2
+    assert door.enter(store, Ids("P2")).version == 2
+    assert [visits.where(store, who).version for who in (old, come(store, "P2"))] == [1, 2]
+    with store.database.read() as connection:
+        told = [running.study_of(connection, number)[1].texts["instructions"] for number in (1, 2)]
+    assert told == ["Words.", "Other words."]
+    assert [row.what for row in rows(store, schema.lead_change)] == [{"version": 1}, {"version": 2}]
+
+
+# Questions and practice
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "age: needs an answer"),
+        ({"age": "40"}, "age: choose one of the options"),
+        ({"age": ["30+"]}, "age: choose one of the options"),
+        ({"age": "30+", "agee": 1}, "agee: there is no such question; did you mean 'age'?"),
+    ],
+)
+def test_an_answer_that_cannot_be_is_refused_and_none_is_kept(opened, given, says):
+    store = opened()
+    who = come(store, "P1")
+    with pytest.raises(StoreError) as refused:
+        visits.answer_questions(store, who, "before", given)
+    assert str(refused.value) == says
+    assert rows(store, schema.questionnaire) == []
+
+
+def test_what_the_file_shares_goes_with_the_answers_and_nothing_else(opened):
+    store = opened()
+    complete(store, "P1", "18-29")
+    assert store.annotators()["attributes"].tolist() == [{"age": "18-29"}]
+
+
+def test_who_misses_within_the_tries_may_go_on_and_no_try_is_an_answer(opened):
+    store = opened()
+    who = come(store, "P1")
+    visits.answer_questions(store, who, "before", {"age": "30+"})
+    visits.go_on(store, who, "instructions")
+    assert screen(store, who).practice == {"i00": 2}
+    missed = visits.practise(store, who, "i00", ["fear", "joy"])
+    assert (missed.right, missed.tries_left, missed.visit.phase) == (False, 1, "practice")
+    assert screen(store, who).practice == {"i00": 1}
+    assert visits.practise(store, who, "i00", ["fear"]).visit.phase == "images"
+    assert len(store.events()) == 0
+
+
+def test_who_cannot_pass_the_practice_is_screened_out_with_the_code_that_pays(opened):
+    store = opened()
+    who = come(store, "P1")
+    visits.answer_questions(store, who, "before", {"age": "30+"})
+    visits.go_on(store, who, "instructions")
+    with pytest.raises(StoreError, match="not one to practise with"):
+        visits.practise(store, who, "i05", ["fear"])
+    visits.practise(store, who, "i00", ["no label", "joy"])
+    out = visits.practise(store, who, "i00", []).visit
+    assert (out.phase, out.status, screen(store, who).code) == ("practice", "screened_out", "OUT")
+    assert visits.practise(store, who, "i00", ["fear"]).visit.status == "screened_out"
+    assert [row.labels for row in rows(store, schema.practice)] == [["joy"], []]
+    assert [(row.status, row.due, row.by_panel) for row in pay.pay_rows(store)] == [("screened_out", 50, 0)]
+
+
+# Quotas, places, leaving
+
+
+def test_no_more_people_than_places_and_images_and_a_place_given_back_is_filled(opened):
+    store = opened()
+    people = [to_images(store, f"P{n}") for n in range(4)]
+    assert door.enter(store, Ids("P4")).kind == "full"
+    late = door.agree(store, Ids("P4"), 1, ["I agree."])  # the consent page was open since before
+    assert (late.status, screen(store, late.participant).code is not None) == ("quota_full", True)
+    label(store, people[0], 3)
+    assert visits.leave(store, people[0]).status == "left"
+    assert screen(store, people[0]).code is None
+    fifth = complete(store, "P5")
+    assert door.enter(store, Ids("P6")).kind == "full"
+    for who in people[1:]:
+        label(store, who)
+        visits.finish_images(store, who)
+    assert visits.where(store, fifth).status == "completed"
+    # 3 images of who left stay, and 5 + 5 + 5 of three people: 2 are left for the last, or 1 where they saw it before
+    wanting = running.images_wanting(store)
+    assert len(store.judgements()) + int((wanting["wanted"] - wanting["taken"]).sum()) == 20
+    assert max(Counter(store.judgements()["image_id"]).values()) == 2
+
+
+def test_overlap_is_exact_once_the_places_of_a_third_who_left_are_filled(opened):
+    store = opened(places={"people": 6, "minutes": 30})
+    for n in range(3):  # of six who come, two leave in the middle and one is late
+        who = to_images(store, f"left{n}")
+        label(store, who, 2)
+        if n < 2:
+            visits.leave(store, who)
+    for n in range(3):
+        complete(store, f"P{n}")
+    pass_time(store, 31)
+    running.more_places(store, 5, by="lead")
+    n = 3
+    while len(running.images_wanting(store)):
+        complete(store, f"P{n}")
+        n += 1
+    assert door.enter(store, Ids("last")).kind == "full"
+    assert set(Counter(store.judgements()["image_id"]).values()) == {2}
+    assert len(store.judgements()) == 20
+
+
+@pytest.mark.parametrize(("before", "after", "status"), [(1, 4, None), (4, 1, "quota_full")])
+def test_places_are_those_that_the_newest_version_has_whichever_one_was_read(opened, before, after, status):
+    store = opened(places={"people": before, "minutes": 30})
+    come(store, "P1")
+    running.open_study(store, study_with(places={"people": after, "minutes": 30}), affectml="0", by="lead")
+    assert door.agree(store, Ids("P2"), 1, ["I agree."]).status == status
+
+
+def test_two_servers_that_begin_a_study_at_once_begin_one_version(database_url):
+    with LabelStore(database_url) as store:
+        store.init_task(TaskSettings(LABELS, "?", overlap=2), [f"i{n:02d}" for n in range(12)])
+
+    def begin(months: int) -> int:
+        with LabelStore(database_url) as own:
+            return running.open_study(own, study_with(keep_months=months), affectml="0", by="lead")
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(begin, [12] * 4)) == [1] * 4
+        assert list(pool.map(begin, [24] * 4)) == [2] * 4
+
+
+def test_a_check_that_a_new_version_leaves_out_is_shown_to_nobody_and_a_leads_own_stays(opened):
+    store = opened()
+    store.add_checks(pd.DataFrame({"image_id": ["i02"], "accepted": [["awe"]], "forbidden": [["joy"]]}))
+    others = {"images": [{"image": "i03", "labels": ["fear"]}]}
+    running.open_study(store, study_with(checks=others), affectml="0", by="lead")
+    assert sorted(store.checks()["image_id"]) == ["i02", "i03"]
+    assert "i01" not in running.images_wanting(store)["image_id"].tolist()
+
+
+def test_the_currency_changes_until_somebody_comes(opened):
+    store = opened()
+    pounds, francs = (study_with(pay={"currency": currency}) for currency in ("GBP", "CHF"))
+    assert running.open_study(store, pounds, affectml="0", by="lead") == 2
+    come(store, "P1")
+    with pytest.raises(StoreError, match=r"pay\.currency: people came for GBP.*begin anew"):
+        running.open_study(store, francs, affectml="0", by="lead")
+
+
+def test_a_practice_that_nobody_could_pass_does_not_begin(opened):
+    store = opened()
+    practice = {"images": [{"image": "i00", "labels": ["faer"]}]}
+    with pytest.raises(UnknownLabel, match=r"practice on image i00.*'faer'.*'fear'"):
+        running.open_study(store, study_with(practice=practice), affectml="0", by="lead")
+
+
+def test_who_is_erased_while_places_are_given_back_keeps_nobody_out(opened, monkeypatch):
+    store = opened()
+    gone = come(store, "P1")
+    late = come(store, "P2")
+    pass_time(store, 31)
+    give_back = visits._give_back
+
+    def meanwhile(connection, who):
+        if who == gone:
+            erasing.erase(connection, gone)
+        return give_back(connection, who)
+
+    monkeypatch.setattr(visits, "_give_back", meanwhile)
+    assert visits.give_back_places(store) == 1
+    assert [(row.annotator_id, row.status) for row in rows(store, schema.visit)] == [(late, "timed_out")]
+
+
+def test_a_group_that_is_full_is_paid_and_takes_nobodys_place(opened):
+    store = opened(places={"people": 9, "minutes": 30, "per_answer": {"age": {"30+": 1}}})
+    first = come(store, "P1")
+    visits.answer_questions(store, first, "before", {"age": "30+"})
+    second = come(store, "P2")
+    full = visits.answer_questions(store, second, "before", {"age": "30+"})
+    assert (full.phase, full.status) == ("before", "quota_full")
+    third = come(store, "P3")
+    assert visits.answer_questions(store, third, "before", {"age": "18-29"}).phase == "instructions"
+    visits.leave(store, first)
+    assert visits.answer_questions(store, come(store, "P4"), "before", {"age": "30+"}).phase == "instructions"
+    assert [row.due for row in pay.pay_rows(store)] == [0, 50, 0, 0]
+
+
+def test_who_returns_in_time_goes_on_and_who_is_late_is_told_and_keeps_what_they_gave(opened):
+    store = opened()
+    back, late = to_images(store, "back"), to_images(store, "late")
+    label(store, back, 2), label(store, late, 2)
+    (held,) = store.claim(late, 1)
+    pass_time(store, 29)
+    assert len(label(store, back)) == 3
+    pass_time(store, 2)
+    (receipt,) = store.submit([Answer(held.image_id, late, "labels", ("joy",))])  # out of a tunnel
+    assert receipt.status == "accepted"
+    with pytest.raises(StoreError, match="elsewhere, or over"):
+        store.claim(late, 1)
+    assert visits.where(store, late).status == "timed_out"
+    assert visits.go_on(store, late, "instructions").status == "timed_out"
+    assert visits.where(store, back).status is None
+    assert Counter(store.judgements()["annotator_id"]) == {back: 5, late: 3}
+    assert [(row.status, row.images, row.due) for row in pay.pay_rows(store)] == [(None, 5, 0), ("timed_out", 3, 180)]
+
+
+def test_a_check_answered_late_is_a_check_and_no_image(opened):
+    store = opened(checks={"rate": 0.5})
+    who = to_images(store, "P1")
+    (check,) = [claim.image_id for claim in store.claim(who, 5) if claim.purpose == "check"]
+    visits.leave(store, who)
+    assert check == "i01"
+    assert store.submit([Answer("i01", who, "labels", ("awe",))])[0].status == "accepted"
+    (said,) = store.judgements().to_dict("records")
+    (row,) = pay.pay_rows(store)
+    assert (said["purpose"], row.images, row.failed_checks, row.due) == ("check", 0, 1, 0)
+
+
+def test_who_leaves_gives_the_images_back_at_once(opened):
+    store = opened(images_per_person=10)
+    who, other = to_images(store, "P1"), to_images(store, "P2")
+    label(store, other)
+    held = [claim.image_id for claim in store.claim(who, 5)]
+    visits.leave(store, who)
+    assert visits.leave(store, who).status == "left"
+    assert set(held) <= set(running.images_wanting(store)["image_id"])
+    third = to_images(store, "P3")
+    assert set(held) <= set(label(store, third))
+
+
+def test_who_finds_no_image_left_is_one_too_many_and_is_paid(opened):
+    store = opened(images_per_person=10)
+    late = to_images(store, "late")
+    for person in ("P1", "P2"):
+        complete(store, person)
+    assert visits.finish_images(store, late).status == "quota_full"
+    assert [row.due for row in pay.pay_rows(store) if row.person == "late"] == [50]
+
+
+def test_a_hundred_tabs_at_once_take_no_more_places_than_there_are(opened):
+    store = opened(images_per_person=5)
+    stores = [store, *(opened() for _ in range(3))]
+    begin = threading.Barrier(4)
+    found = []
+
+    def arrive(at: int) -> None:
+        begin.wait()
+        found.extend(door.agree(stores[at], Ids(f"{at}-{n}"), 1, ["I agree."]).status for n in range(4))
+
+    threads = [threading.Thread(target=arrive, args=(at,)) for at in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(found) == {None: 4, "quota_full": 12}
+
+
+def test_two_tabs_of_one_person_get_no_image_too_many(opened):
+    store = opened()
+    stores = [store, opened()]
+    who = to_images(store, "P1")
+    begin = threading.Barrier(2)
+
+    def work(at: int) -> None:
+        begin.wait()
+        while claims := stores[at].claim(who, 2):
+            stores[at].submit([Answer(claim.image_id, who, "labels", ("awe",)) for claim in claims])
+
+    threads = [threading.Thread(target=work, args=(at,)) for at in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(rows(store, schema.assignment)) == 5
+
+
+def test_who_withdraws_has_left_the_study(opened):
+    store = opened()
+    who = to_images(store, "P1")
+    label(store, who, 2)
+    store.withdraw(who)
+    assert [(row.status, row.due) for row in pay.pay_rows(store)] == [("left", 120)]
+    assert store.judgements().empty
+
+
+# Checks
+
+
+def test_failed_checks_end_the_images_with_pay_where_the_file_says_so(opened):
+    checks = {"rate": 0.5, "then": "end", "failed": 1}
+    store = opened(checks=checks, images_per_person=9)
+    who = to_images(store, "P1")
+    label(store, who, labels=("fear",))  # the check's own text says joy
+    assert visits.finish_images(store, who).phase == "after"
+    visits.answer_questions(store, who, "after", {})
+    visits.go_on(store, who, "debriefing")
+    (row,) = pay.pay_rows(store)
+    assert (row.status, row.failed_checks, row.due) == ("completed", 1, 300)
+    assert row.images < 9
+
+
+def test_answers_decide_nothing_about_pay(opened):
+    checks = {"rate": 0.5, "then": "note"}
+    store = opened(checks=checks, images_per_person=9, places={"people": 4, "minutes": 30})
+    for person, labels in (("P1", ("joy",)), ("P2", ("fear",))):
+        who = to_images(store, person)
+        label(store, who, labels=labels)
+        visits.finish_images(store, who)
+        visits.answer_questions(store, who, "after", {})
+        visits.go_on(store, who, "debriefing")
+    passed, failed = pay.pay_rows(store)
+    assert (passed.failed_checks, failed.failed_checks) == (0, 1)
+    assert (passed.due, passed.code) == (failed.due, failed.code) == (300, "DONE")
+
+
+# Pay
+
+
+def test_pay_is_right_to_the_penny():
+    study = study_with(images_per_person=7, pay={"per_person": "1.00", "most_minutes_over": 3})
+    # announced: a quarter for each of two questions, a minute to practise and for each image, three words: 8.5, so 9
+    minute = 60_000
+    assert pay.due(study, "completed", 7, 9 * minute) == (100, 0)
+    assert pay.due(study, "completed", 7, 9 * minute + 1) == (100, 10)
+    assert pay.due(study, "completed", 7, 11 * minute) == (100, 20)
+    assert pay.due(study, "completed", 7, 99 * minute) == (100, 30)
+    assert pay.due(study, "screened_out", 0, 99 * minute) == (50, 0)
+    assert pay.due(study, "quota_full", 0, 0) == (50, 0)
+    assert pay.due(study, "left", 0, minute) == (0, 0)
+    assert pay.due(study, "left", 1, minute) == (15, 0)  # a seventh of 1.00, rounded up
+    assert pay.due(study, "timed_out", 7, minute) == (100, 0)
+    assert pay.due(study, None, 7, minute) == (0, 0)
+    assert pay.due(study_with(pay={"unfinished": "all"}), "left", 0, 0) == (300, 0)
+    assert pay.due(study_with(pay={"unfinished": "nothing"}), "left", 4, 0) == (0, 0)
+    assert [pay.amount(cents) for cents in (0, 5, 150, 1234)] == ["0.00", "0.05", "1.50", "12.34"]
+
+
+def test_minutes_count_activity_and_a_night_in_between_as_a_break(opened):
+    store = opened(places={"people": 4, "minutes": 60 * 24})
+    who = come(store, "P1")
+    pass_time(store, 60 * 9)
+    visits.answer_questions(store, who, "before", {"age": "30+"})
+    pass_time(store, 2)
+    assert 7 <= visits.go_on(store, who, "instructions").minutes < 7.5
+
+
+def test_the_pay_table_and_the_list_for_the_panel(opened):
+    store = opened()
+    complete(store, "P1")
+    who = to_images(store, "=P2")
+    label(store, who, 2)
+    visits.leave(store, who)
+    assert pay.as_bulk(pay.pay_rows(store)) == "'=P2,1.20\n"  # the panel itself pays who completed it
+    table = pay.as_csv(pay.pay_rows(store)).splitlines()
+    assert table[0].startswith("person,session,status,minutes,images,failed_checks,code,currency,due,by_panel,paid")
+    assert table[1].startswith("P1,,completed,")
+    assert table[1].endswith("5,0,DONE,EUR,3.00,3.00,no")
+    assert pay.mark_paid(store, ["=P2"]) == 1
+    assert pay.mark_paid(store, ["=P2"]) == 0
+    assert pay.as_bulk(pay.pay_rows(store)) == ""
+
+
+def test_what_is_due_is_summed_by_status_and_who_marks_it_paid_is_kept(opened):
+    store = opened()
+    complete(store, "P1")
+    complete(store, "P2")
+    who = to_images(store, "P3")
+    label(store, who, 2)
+    visits.leave(store, who)
+    come(store, "P4")
+    assert pay.mark_paid(store, ["P1", "P4"], by="ann") == 1
+    # 3.00 for each of two, by the panel; two of five images of P3 are 1.20
+    assert pay.sums(pay.pay_rows(store)) == [
+        pay.Sum("completed", "EUR", people=2, due=600, by_panel=600, paid=1, to_pay=0),
+        pay.Sum("left", "EUR", people=1, due=120, by_panel=0, paid=0, to_pay=120),
+        pay.Sum("going_on", "EUR", people=1, due=0, by_panel=0, paid=0, to_pay=0),
+    ]
+    (change,) = [row for row in rows(store, schema.lead_change) if "paid" in row.what]
+    assert (change.by, change.what) == ("ann", {"paid": 1})  # of whom is nobody's to read there
+
+
+def test_a_code_of_ones_own_is_nobody_elses_and_comes_when_it_is_earned(opened):
+    store = opened(recruit={"panel": "prolific", "study": "s1", "codes": {}})
+    first, second = complete(store, "P1"), complete(store, "P2")
+    codes = [screen(store, who).code for who in (first, second)]
+    assert len(set(codes)) == 2
+    assert [row.code for row in pay.pay_rows(store)] == codes
+    going = to_images(store, "P3")
+    assert screen(store, going).code is None
+
+
+# Apart
+
+
+def test_no_panel_id_is_in_any_table_but_the_panels(opened):
+    store = opened()
+    complete(store, "SECRET-ID")
+    with store.database.read() as connection:
+        held = {table.name: str(connection.execute(sa.select(table)).all()) for table in schema.metadata.sorted_tables}
+    assert [name for name in held if "SECRET-ID" in held[name]] == ["panel"]
+    for table in (store.events(), store.judgements(), store.annotators()):
+        assert "SECRET-ID" not in table.to_csv()
+    assert "SECRET-ID" not in str(asdict(visits.where(store, store.annotators()["annotator_id"][0])))
+
+
+# What is on the screen
+
+
+def test_each_phase_shows_its_own_and_the_debriefing_comes_at_the_end_however_it_ends(opened):
+    store = opened()
+    changed = Study(study_with().file, {name: f"The {name}." for name in TEXTS})
+    running.open_study(store, changed, affectml="0", by="lead")
+    shown = consent_screen(store, door.enter(store, Ids("P1")).version)
+    # a question before and one after, an image to practise with and five: 6.5 minutes
+    assert (shown.text, shown.boxes, shown.minutes, shown.pay) == ("The consent.", ("I agree.",), 7, "3.00 EUR")
+    who = come(store, "P1")
+    before = screen(store, who)
+    assert ([question.id for question in before.questions], before.text, before.instructions) == (["age"], "", "")
+    visits.answer_questions(store, who, "before", {"age": "30+"})
+    assert screen(store, who).text == "The instructions."
+    visits.go_on(store, who, "instructions")
+    assert (screen(store, who).practice, screen(store, who).instructions) == ({"i00": 2}, "The instructions.")
+    visits.practise(store, who, "i00", ["fear"])
+    label(store, who, 2)
+    assert (screen(store, who).done, screen(store, who).code) == (2, None)
+    visits.leave(store, who)
+    assert (screen(store, who).text, screen(store, who).questions) == ("The debriefing.", ())
+
+
+def test_the_address_to_return_to_has_the_code_once_it_is_earned(opened):
+    place = "https://panel.example/done?cc={code}&p={person}"
+    store = opened(recruit={**FILE["recruit"], "return_to": place})
+    who = to_images(store, "P&1")
+    assert return_address(store, who) is None
+    visits.leave(store, who)
+    assert return_address(store, who) is None
+    assert return_address(store, complete(store, "P&2")) == "https://panel.example/done?cc=DONE&p=P%262"
+
+
+def test_who_fails_checks_is_warned_where_the_file_says_so(opened):
+    store = opened(checks={"rate": 0.5, "then": "warn", "failed": 1}, images_per_person=9)
+    who = to_images(store, "P1")
+    label(store, who, 8, labels=("fear",))
+    assert (screen(store, who).warned, visits.where(store, who).status) == (True, None)

@@ -1,0 +1,220 @@
+"""`affectml study`: what is missing, the summary, links, steering, pay."""
+
+import json
+import sys
+import types
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+import yaml
+
+from affectml.errors import BadInput
+from affectml.people import studies
+from affectml_annotation import DatabaseAway, LabelStore, StoreError, TaskSettings
+from affectml_annotation.store.engine import Database
+from affectml_annotation.store.erasing import to_clean
+from affectml_annotation.study import door, erasing, keys, overview, running, visits
+from affectml_annotation.study.folder import FILE, read_study, write_study
+from affectml_annotation.study.screen import warnings_of
+
+
+def write(folder: Path, **changes: object) -> None:
+    content = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
+    for name, value in changes.items():
+        content[name] = {**content[name], **value} if isinstance(content[name], dict) else value
+    (folder / FILE).write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def test_what_is_missing_is_said_in_sentences(run, tmp_path, demo_set):
+    data = demo_set(images=20)
+    run("study", "init", data.root, tmp_path / "study")
+    said = run("study", "check", tmp_path / "study")
+    assert "- consent.md has places to fill in: [" in said
+    assert "- images_per_person is 50, and the data set has 20 images." in said
+    assert "- pay.per_person is 0: nobody is paid." in said
+    for name in ("consent", "debriefing"):
+        (tmp_path / "study" / f"{name}.md").write_text("Whole words.", encoding="utf-8")
+    first = str(data.images["image_id"][0])
+    write(tmp_path / "study", images_per_person=10, help=["+49 800 111"], pay={"per_person": 3, "per_screen_out": 1},
+          practice={"images": [{"image": first, "labels": ["amusment"]}, {"image": "nowhere", "labels": ["awe"]}]},
+          before={"questions": [{"id": "age", "text": "Age?", "kind": "choice", "options": ["18-29", "30+"]}]},
+          places={"people": 5, "per_answer": {"age": 2}})  # fmt: skip
+    said = run("study", "check", tmp_path / "study")
+    # 19 images, without the one to practise with, times 3 people are 57 answers: 6 people with 10 each
+    assert [line for line in said.splitlines() if line.startswith("- ")] == [
+        "- places.per_answer: the groups of age take 4 people in all, and places.people is 5.",
+        "- places.people is 5: for 19 images with 3 people each it takes 6 who label 10.",
+        "- practice asks for 'amusment', which is no label there; did you mean 'amusement'?",
+        "- practice names image 'nowhere', which the data set has not.",
+    ]
+
+
+def test_what_asking_on_takes_is_said_before_it_begins(run, tmp_path, demo_set):
+    run("study", "init", demo_set(images=240).root, tmp_path / "study")
+    asked = {"min": 2, "max": 6}
+    write(tmp_path / "study", overlap=asked, images_per_person=40, places={"people": 24})
+    said = run("study", "check", tmp_path / "study")
+    assert "it takes 24 people; 4 answer an image, on average" in said
+    assert "- places.people" not in said
+    found = json.loads(run("study", "check", tmp_path / "study", "--json"))
+    assert (found["people"], found["each"]) == (24, 4)
+    # all 240 images get 2 people and 50 of them 6: 680 answers
+    write(tmp_path / "study", places={"people": 12})
+    assert "12: for 240 images with 2.83 people each (50 of them with all 6) it takes 17" in run(
+        "study", "check", tmp_path / "study"
+    )
+    write(tmp_path / "study", overlap=asked | {"mean": 2.5})
+    said = run("study", "check", tmp_path / "study")
+    assert "- overlap: mean: 240 images need 2.83 people each at least, as 50 of them are to get all 6" in said
+    assert "2 to 6 per image, by what the first ones say" in run("study", "check", tmp_path / "study", "--summary")
+
+
+def test_what_a_panel_needs_is_missed(run, tmp_path, demo_set):
+    run("study", "init", demo_set(images=20).root, tmp_path / "study")
+    write(tmp_path / "study", pay={"per_person": 3}, recruit={"panel": "prolific", "return_to": "https://x.example/"})
+    said = run("study", "check", tmp_path / "study")
+    assert "- recruit.return_to has no {code}: prolific would not know who comes back." in said
+    assert "- pay.paid_by_panel has no completed: prolific pays its reward itself" in said
+    write(tmp_path / "study", recruit={"panel": "sona"})
+    assert "- recruit.return_to has no {person}" in run("study", "check", tmp_path / "study")
+
+
+def test_a_study_that_begins_says_what_is_still_missing(run, tmp_path, demo_set, monkeypatch):
+    server = types.SimpleNamespace(main=lambda arguments: sys.exit(0))
+    monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
+    run("study", "init", demo_set(images=20).root, tmp_path / "study")
+    said = run("study", "run", tmp_path / "study")
+    assert "still missing: consent.md has places to fill in: [" in said
+    assert "still missing: pay.per_person is 0: nobody is paid." in said
+
+
+def test_the_summary_answers_what_an_ethics_board_asks(run, tmp_path, demo_set):
+    run("study", "init", demo_set(images=20).root, tmp_path / "study")
+    age = {"id": "age", "text": "How old are you | really?", "kind": "number", "share": True}
+    why = {"id": "why", "text": "Why?", "kind": "text", "share": True}
+    write(tmp_path / "study", before={"questions": [age]}, after={"questions": [why]}, keep_months=36,
+          pay={"per_person": "3.50", "unfinished": "all", "per_minute_over": "0.20", "most_minutes_over": 5},
+          recruit={"panel": "prolific"}, help=["lab@example.org"],
+          checks={"rate": 0.1, "images": [{"image": "000000", "labels": ["awe"]}], "then": "end"})  # fmt: skip
+    said = run("study", "check", tmp_path / "study", "--summary")
+    table = dict(line.strip("| \n").split(" | ") for line in said.splitlines()[2:] if "---" not in line)
+    assert table["Questions about the person"] == "age: How old are you / really?; why: Why?"
+    assert table["Shared with the data set"] == "the answers, under a random name, age, why"
+    assert table["Free text"].startswith("why: ")
+    assert table["Identity"].startswith("prolific's id of the person, and of this participation, in a table of its own")
+    assert read_study(tmp_path / "study").hashes["consent"] in table["Agreed to"]
+    assert "I am at least 18 years old." in table["Agreed to"]
+    assert table["In the browser"].startswith("one cookie (HttpOnly, 30 days)")
+    assert "one of Streamlit's against forged requests" in table["In the browser"]
+    assert table["Who sees it"].endswith("prolific learns who took part, and how it ended")
+    assert table["How long"].startswith("answers 36 months; ids until the payment")
+    assert "left or out of time: all of it" in table["Payment"]
+    assert "an hour), and 0.20 for each minute over, 5 at most;" in table["Payment"]
+    assert table["Attention checks"].startswith("10% of the images")
+    assert table["Attention checks"].endswith("after 2 failed: the images end, with pay")
+    assert table["Protection"].endswith("where to turn to: lab@example.org")
+    assert "question why is free text and shared" in run("study", "check", tmp_path / "study")
+
+
+def test_the_lead_steers_from_the_command_line(run, tmp_path, demo_set):
+    data = demo_set(images=20)
+    run("study", "init", data.root, tmp_path / "study")
+    said = run("study", "status", tmp_path / "study", fails=True)
+    assert f"no such database; `affectml study run {tmp_path / 'study'}` makes it" in said
+    no_file = f"BadStudy: {tmp_path / FILE}: cannot be read (No such file or directory); `affectml study init"
+    assert run("study", "status", tmp_path, fails=True).startswith(no_file)
+    with studies.begin(tmp_path / "study", by="lead") as store:
+        assert store.has_task
+        links = run("study", "links", tmp_path / "study", "--people", 2, "--address", "https://lab.example/").split()
+        assert links[0].startswith("https://lab.example/?link=1.")
+        ids = door.ids_of_link(store, links[0].partition("=")[2])
+        who = door.agree(store, ids, 1, store_boxes(store)).participant
+        visits.leave(store, who)
+        assert json.loads(run("study", "links", tmp_path / "study", "--revoke", 2, "--json")) == {"revoked": 2}
+        with pytest.raises(keys.BadLink, match="revoked"):
+            door.ids_of_link(store, links[1].partition("=")[2])
+        erasing.ask_for_erasure(store, who)
+    run("study", "steer", tmp_path / "study", "paused")
+    said = json.loads(run("study", "status", tmp_path / "study", "--json"))
+    assert (said["at"], len(said["images"]), said["erasures"]) == ({"instructions": {"left": 1}}, 20, [who])
+    (person,) = said["people"]
+    assert (person["participant"], person["status"], person["images"], person["seconds"]) == (who, "left", 0, None)
+    assert [change["what"] for change in said["changes"]] == [{"state": "paused"}, {"version": 1}]
+    printed = run("study", "status", tmp_path / "study")
+    assert f"to be erased, as they asked (`affectml labels erase`): {who}" in printed
+    assert "at instructions: left 1" in printed
+    said = json.loads(run("study", "more", tmp_path / "study", "--people", 5, "--json"))
+    assert (said["state"], said["places"], said["ended"], said["wanting"]) == ("paused", 55, {"left": 1}, 20)
+    assert run("study", "pay", tmp_path / "study").splitlines()[1].startswith("link 1,,left,")
+    assert run("study", "pay", tmp_path / "study", "--paid", "link 1") == "noted for 1 of 1\n"
+    assert json.loads(run("study", "pay", tmp_path / "study", "--paid", "link 1", "--json")) == {"noted": 0}
+    assert json.loads(run("study", "pay", tmp_path / "study", "--forget", "--json")) == {"kept": 0}
+    assert "&link=3." in run(
+        "study", "links", tmp_path / "study", "--people", 1, "--address", "https://lab.example/?a=1"
+    )
+    assert "nobody with the id 'link 9'" in run("study", "erase", tmp_path / "study", "link 1", "link 9", fails=True)
+    assert "0 answers taken out of" in run("study", "erase", tmp_path / "study", "link 1")
+    assert run("study", "pay", tmp_path / "study").count("\n") == 1
+    assert "did you mean 'paused'" in run("study", "steer", tmp_path / "study", "pausd", fails=True)
+
+
+def test_an_erasure_by_the_panels_id_goes_on_where_another_program_stood_in_its_way(
+    run, tmp_path, demo_set, monkeypatch
+):
+    run("study", "init", demo_set(images=20).root, tmp_path / "study")
+    with studies.begin(tmp_path / "study", by="lead") as store:
+        run("study", "links", tmp_path / "study", "--people", 1)
+        door.agree(store, door.Ids("link 1"), 1, store_boxes(store))
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "rewrite", refusal := Mock(side_effect=DatabaseAway("another program reads")))
+        assert "another program reads" in run("study", "erase", tmp_path / "study", "link 1", fails=True)
+        assert "another program reads" in run("study", "erase", tmp_path / "study", "link 1", fails=True)
+    assert refusal.call_count == 2
+    assert run("study", "erase", tmp_path / "study", "link 1") == "erased before; the database's files are clean\n"
+    with studies.open_running(tmp_path / "study") as store:
+        assert not store.database.reading(to_clean)
+
+
+def test_a_study_does_not_begin_on_a_task_with_other_labels(tmp_path, demo_set):
+    data = demo_set(images=20)
+    write_study(data.root, tmp_path / "study")
+    with LabelStore(tmp_path / "x.db") as store:
+        store.init_task(TaskSettings(labels=("a", "b"), question="?"), ["i"])
+    with pytest.raises(BadInput, match="a task with other labels than the study's"):
+        studies.begin(tmp_path / "study", str(tmp_path / "x.db"), by="lead")
+
+
+def test_the_question_that_people_are_asked_is_the_files_or_the_study_does_not_begin(tmp_path, demo_set):
+    write_study(demo_set(images=20).root, tmp_path / "study")
+    write(tmp_path / "study", question="What do you feel?")
+    with studies.begin(tmp_path / "study", by="lead") as store:
+        assert store.settings.question == "What do you feel?"
+    write(tmp_path / "study", question="What do you feel now?")
+    with studies.begin(tmp_path / "study", by="lead") as store:
+        assert store.settings.question == "What do you feel now?"
+        store.invite(["ann"])
+        store.claim("ann", 1)
+    write(tmp_path / "study", question="What do others feel?")
+    with pytest.raises(StoreError, match="the question until the first image is given to somebody"):
+        studies.begin(tmp_path / "study", by="lead")
+    with studies.open_running(tmp_path / "study") as store:
+        assert overview.versions(store)["version"].tolist() == [2, 1]
+
+
+def test_warnings_of_images_come_from_the_data_set_and_change_when_it_is_begun_again(tmp_path, demo_set):
+    data = demo_set(images=20)
+    write_study(data.root, tmp_path / "study")
+    first, second, third = data.images["image_id"][:3]
+    for words in ({first: " Blood. ", second: "", third: None}, {second: "Spiders."}, {}):
+        table = data.images.assign(content_warning=data.images["image_id"].map(words))
+        table.to_parquet(data.root / "images.parquet")
+        with studies.begin(tmp_path / "study", by="lead") as store:
+            shown = warnings_of(store, [first, second, third])
+            assert shown == {image: text.strip() for image, text in words.items() if text}
+            assert warnings_of(store, [third, "nowhere"]) == {}
+
+
+def store_boxes(store) -> tuple[str, ...]:
+    with store.database.read() as connection:
+        return running.file_of(connection).consent.boxes

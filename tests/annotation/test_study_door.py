@@ -1,0 +1,99 @@
+"""At a study's door, on both engines: which device goes on by itself, and who is let in no more."""
+
+import time
+
+import pytest
+
+from affectml_annotation import StoreError
+from affectml_annotation.store import schema
+from affectml_annotation.study import door, erasing, keys, visits
+from affectml_annotation.study.door import Ids, NotInStudy
+from affectml_annotation.study.overview import overview
+from affectml_annotation.study.screen import screen
+
+from .studies import come, label, pass_time, rows, to_images
+
+
+def agree(store, ids, own) -> str:
+    return door.agree(store, ids, door.enter(store, ids, own).version, ["I agree."], own).participant
+
+
+def test_the_device_on_which_somebody_agreed_goes_on_and_another_by_the_resume_code(opened):
+    store, ids = opened(), Ids("P1")
+    who = agree(store, ids, "laptop")
+    assert door.enter(store, ids, "laptop").participant == who
+    assert [door.enter(store, ids, own).kind for own in ("phone", "")] == ["known", "known"]
+    assert agree(store, Ids("P2"), "laptop") != who
+    with pytest.raises(NotInStudy, match="code"):
+        door.resume(store, ids, screen(store, agree(store, Ids("P3"), "tablet")).resume_code, "phone")
+    assert door.enter(store, ids, "phone").kind == "known"
+    assert door.resume(store, ids, screen(store, who).resume_code.lower(), "phone") == who
+    assert [door.enter(store, ids, own).participant for own in ("phone", "laptop")] == [who, who]
+    assert not any("laptop" in row.digest or "phone" in row.digest for row in rows(store, schema.device))
+
+
+def test_who_comes_again_is_not_counted_again(opened):
+    store = opened()
+    for again in (False, True, True):
+        assert door.enter(store, Ids("P1"), "laptop", again=again).kind == "consent"
+    assert overview(store).opened == 1
+
+
+def test_devices_leave_with_their_person(opened):
+    store = opened()
+    who, other = (agree(store, Ids(person), "laptop") for person in ("P1", "P2"))
+    erasing.erase_people(store, [who])
+    assert [row.annotator_id for row in rows(store, schema.device)] == [other]
+    with pytest.raises(NotInStudy, match="erased because you asked"):
+        door.enter(store, Ids("P1"), "laptop")
+
+
+def test_who_withdrew_is_told_so_where_they_are_known_for_sure(opened):
+    store = opened()
+    who = agree(store, Ids("P1"), "laptop")
+    store.withdraw(who, proven=True)
+    with pytest.raises(NotInStudy, match="withdrawn"):
+        door.enter(store, Ids("P1"), "laptop")
+    assert door.enter(store, Ids("P1"), "phone").kind == "known"
+
+
+def test_a_link_that_is_over_lets_nobody_in_and_keeps_nobody_out_who_began(opened):
+    store = opened(places={"minutes": 60 * 24 * 14})
+    soon, late = keys.make_links(store, 2, ends_at=schema.now_ms() / 1000 + 600)
+    who = agree(store, door.ids_of_link(store, soon), "laptop")
+    assert door.enter(store, door.ids_of_link(store, soon), "phone").participant == who
+    pass_time(store, 11)
+    with pytest.raises(keys.BadLink, match="time is over"):
+        door.ids_of_link(store, late)
+    ids = door.ids_of_link(store, soon)
+    assert door.enter(store, ids, "laptop").participant == who
+    assert door.enter(store, ids, "phone").kind == "known"
+    keys.revoke_link(store, 1)
+    with pytest.raises(keys.BadLink, match="revoked"):
+        door.ids_of_link(store, soon)
+
+
+def test_whoever_is_through_sees_what_they_are_paid(opened):
+    store = opened()
+    who = to_images(store, "P1")
+    assert screen(store, who).due == ""
+    label(store, who, 2)
+    visits.leave(store, who)
+    assert screen(store, who).due == "1.20 EUR"
+
+
+def test_text_that_is_no_text_opens_nothing(opened):
+    store = opened()
+    come(store, "P1")
+    keys.make_links(store, 1, time.time() + 60)
+    with pytest.raises(keys.BadLink, match="was not made by this study"):
+        door.ids_of_link(store, "1.\ud800")
+    with pytest.raises(NotInStudy, match="does not go with this address"):
+        door.resume(store, Ids("P1"), "\ud800" * keys.CODE_LENGTH)
+
+
+@pytest.mark.parametrize("ends_at", [0.0, 1e300, float("inf"), float("nan")])
+def test_a_link_ends_at_a_time_that_can_be(opened, ends_at):
+    store = opened()
+    with pytest.raises(StoreError, match="an end that is to come before the year 3000"):
+        keys.make_links(store, 1, ends_at)

@@ -1,0 +1,165 @@
+"""study.yaml and its texts: every key is written with a comment, read back alike, and refused with the way out."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import yaml
+
+from affectml_annotation.errors import BadStudy
+from affectml_annotation.study import check
+from affectml_annotation.study.file import StudyFile, parse
+from affectml_annotation.study.folder import FILE, as_yaml, read_study, write_study
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_study(tmp_path / "photos", tmp_path / "study")
+    return tmp_path / "study"
+
+
+def write(folder: Path, **changes: object) -> None:
+    content = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
+    for name, value in changes.items():
+        content[name] = {**content[name], **value} if isinstance(value, dict) else value
+    (folder / FILE).write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def test_the_file_that_is_written_has_every_key_with_its_default_and_a_comment(folder):
+    lines = (folder / FILE).read_text(encoding="utf-8").splitlines()
+    assert lines == list(as_yaml(StudyFile(dataset="../photos")))
+    assert [line for line in lines if "#" not in line and not line.endswith(":")] == []
+    assert read_study(folder).file == StudyFile(dataset="../photos")
+
+
+def test_nothing_that_is_there_is_written_over(folder, tmp_path):
+    (folder / FILE).unlink()
+    (folder / "consent.md").write_text("my own words", encoding="utf-8")
+    with pytest.raises(BadStudy, match=r"consent\.md is there already"):
+        write_study(tmp_path / "photos", folder)
+    assert not (folder / FILE).exists()
+
+
+AWE = {"image": "i1", "labels": ["awe"]}
+
+
+def asks(**question: object) -> dict[str, object]:
+    return {"before": {"questions": [{"id": "age", "text": "?", **question}]}}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"overlapp": 3}, "study.yaml: no key 'overlapp' here; did you mean 'overlap'?"),
+        ({"overlap": 0}, "study.yaml: overlap: Input should be greater than or equal to 1"),
+        ({"overlap": "few"}, "study.yaml: overlap: Input should be a valid integer"),
+        ({"overlap": {"min": 3, "mx": 12}}, "study.yaml: overlap: no key 'mx' here; did you mean 'max'?"),
+        ({"overlap": {"min": 3}}, "study.yaml: overlap.max: Field required"),
+        ({"overlap": {"min": 3, "max": 2}}, "overlap: expected 1 <= min < max people an image, but received min 3"),
+        ({"overlap": {"min": 3, "max": 12, "mean": 2}}, "overlap: mean: expected 3 to 12 people an image, but"),
+        ({"overlap": {"min": 3, "max": 12, "until": "f1"}}, "overlap.until: Input should be 'F1' or 'entropy'"),
+        ({"consent": {"boxs": []}}, "consent: no key 'boxs' here; did you mean 'boxes'?"),
+        ({"schema": 2}, "schema: Input should be 1"),
+        ({"practice": {"tries": 1}}, "practice.tries: Input should be greater than or equal to 2"),
+        ({"practice": {"pass": 1}}, "practice: pass: 1 of 0 images cannot be"),
+        ({"pay": {"per_person": 1.505}}, "pay.per_person: Decimal input should have no more than 2 decimal places"),
+        ({"before": {"questions": [{"id": "age", "text": "?", "kind": "choice"}]}}, "question age needs options"),
+        ({"places": {"per_answer": {"age": 20}}}, "per_answer: no choice 'age' before"),
+        ({"checks": {"rate": 0.1}}, "checks: rate needs images whose own text dictates the answer"),
+        (["a", "list"], "expected keys with values"),
+        ({"breaks": float("inf")}, "breaks: Input should be a finite number"),
+        ({"consent": {"version": 1.2}}, "Input should be a valid string, but this is 1.2; put it in quotes"),
+        (asks(kind="scale", low=float("nan"), high=7), "low: Input should be a finite number"),
+        (asks(kind="number", low=99, high=18), "question age: low must be below high"),
+        ({"practice": {"images": [AWE]}, "checks": {"images": [AWE]}}, "image 'i1' stands twice among those for"),
+        ({"practice": {"images": [AWE, AWE]}}, "image 'i1' stands twice among those for practice and checks"),
+        ({"recruit": {"panel": "sona", "study": "s1"}}, "an address from sona names no study; leave it empty"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_place(content, says):
+    with pytest.raises(BadStudy) as refused:
+        parse(content, "study.yaml")
+    assert says in str(refused.value)
+
+
+def test_what_would_be_endless_if_it_were_told_is_not_told():
+    told = "x"
+    for _ in range(40):  # a few lines of YAML with aliases
+        told = [told] * 9
+    with pytest.raises(BadStudy, match="question: Input should be a valid string$"):
+        parse({"question": told}, "study.yaml")
+
+
+def test_two_questions_of_one_name_are_refused():
+    one = {"id": "age", "text": "?", "kind": "number"}
+    with pytest.raises(BadStudy, match="two questions are called age"):
+        parse({"before": {"questions": [one]}, "after": {"questions": [one]}}, "study.yaml")
+
+
+def test_money_is_exact():
+    assert parse({"pay": {"per_person": 0.1, "per_screen_out": "0.30"}}, "x").pay.per_person == Decimal("0.1")
+
+
+@pytest.mark.parametrize("place", ["../secret.md", "/etc/hostname", "a/../../secret.md", "linked.md", "nul\0.md"])
+def test_no_text_is_read_from_outside_the_folder(folder, place):
+    (folder.parent / "secret.md").write_text("secret", encoding="utf-8")
+    (folder / "linked.md").symlink_to(folder.parent / "secret.md")
+    write(folder, consent={"text": place})
+    with pytest.raises(BadStudy, match="lies outside the study's folder"):
+        read_study(folder)
+
+
+def test_a_key_that_stands_twice_is_refused(folder):
+    (folder / FILE).write_text("pay: {per_person: 3}\n\npay: {per_person: 5}\n", encoding="utf-8")
+    with pytest.raises(BadStudy, match="key 'pay' stands twice, the second time in line 3"):
+        read_study(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["help: !!python/object/apply:os.system ['true']", "consent: {version: 2026-02-30}", f"overlap: {'9' * 5000}",
+     f"help: {'[' * 2000}"],
+)  # fmt: skip
+def test_yaml_that_makes_objects_or_cannot_be_is_no_study(folder, content):
+    (folder / FILE).write_text(content, encoding="utf-8")
+    with pytest.raises(BadStudy, match="no YAML"):
+        read_study(folder)
+
+
+def test_a_text_that_wants_quotes_is_named_by_its_line(folder):
+    (folder / FILE).write_text("seed: 1\nbefore:\n  questions:\n  - {text: How old?, kind: choice}\n", encoding="utf-8")
+    with pytest.raises(BadStudy, match=r"no YAML: line 4, column 19: .*goes in quotes$"):
+        read_study(folder)
+
+
+def test_a_text_nobody_could_read_is_refused(folder):
+    (folder / "consent.md").write_bytes(b"x" * 200_001)
+    with pytest.raises(BadStudy, match="more than 200,000 bytes"):
+        read_study(folder)
+    (folder / "consent.md").write_bytes("Größe".encode("latin-1"))
+    with pytest.raises(BadStudy, match="not in UTF-8"):
+        read_study(folder)
+
+
+def test_a_changed_text_has_another_hash(folder):
+    before = read_study(folder).hashes
+    (folder / "consent.md").write_text("other words", encoding="utf-8")
+    after = read_study(folder).hashes
+    assert [name for name in before if before[name] != after[name]] == ["consent"]
+
+
+def test_the_steps_come_in_order_with_minutes(folder):
+    (folder / "consent.md").write_text("word " * 400, encoding="utf-8")  # 200 words a minute
+    (folder / "instructions.md").write_text("word " * 100, encoding="utf-8")
+    (folder / "debriefing.md").write_text("word " * 50, encoding="utf-8")
+    asked = {"questions": [{"id": "age", "text": "How old are you?", "kind": "number"}] * 1}
+    shown = [{"image": "a", "labels": ["awe"]}, {"image": "b", "labels": []}]
+    write(folder, before=asked, images_per_person=60, practice={"images": shown},
+          checks={"rate": 0.25, "images": [{"image": "c", "labels": ["awe"]}]})  # fmt: skip
+    found = check.steps(read_study(folder))
+    minutes = {step.phase: step.minutes for step in found}
+    # 60 images at a rate of checks of .25 are 80 shown, a quarter of a minute each
+    assert minutes == {"consent": 2, "before": 0.25, "instructions": 0.5, "practice": 0.5, "images": 20,
+                       "debriefing": 0.25}  # fmt: skip
+    assert list(minutes) == ["consent", *read_study(folder).file.phases]
+    assert check.announced_minutes(read_study(folder)) == 24  # of 23.5, rounded to even

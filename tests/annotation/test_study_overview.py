@@ -1,0 +1,106 @@
+"""What the lead sees of a study, by hand-worked tables on both engines: the funnel, people, who changed what."""
+
+from itertools import count
+
+import pytest
+
+from affectml_annotation import Answer
+from affectml_annotation.study import door, running, visits
+from affectml_annotation.study.door import Ids
+from affectml_annotation.study.erasing import erase_people
+from affectml_annotation.study.overview import changes, funnel, overview, people, versions
+
+from .studies import come, complete, label, study_with, to_images
+
+
+def test_the_funnel_says_who_came_how_far_they_got_and_where_they_left(opened):
+    store = opened()
+    for person in ("P1", "P2", "P3", "P4", "P5"):
+        door.enter(store, Ids(person))
+    complete(store, "P1")
+    visits.leave(store, to_images(store, "P2"))
+    to_images(store, "P3")
+    door.decline(store)
+    now = overview(store)
+    assert (now.opened, now.declined, now.full, now.going_on, now.ended) == (8, 1, 0, 1, {"completed": 1, "left": 1})
+    assert now.reached == {
+        "before": 3, "instructions": 3, "practice": 3, "images": 3, "after": 1, "debriefing": 1, "code": 1,
+    }  # fmt: skip
+    assert now.at == {"images": {"left": 1, "going_on": 1}}
+    assert (now.places, now.wanting > 0, now.answers) == (4, True, 20 - 5)
+    assert funnel(now).to_numpy().tolist() == [
+        ["consent", "went_on", 3], ["consent", "declined", 1], ["consent", "went_away", 4], ["before", "went_on", 3],
+        ["instructions", "went_on", 3], ["practice", "went_on", 3], ["images", "went_on", 1], ["images", "left", 1],
+        ["images", "going_on", 1], ["after", "went_on", 1], ["debriefing", "went_on", 1], ["code", "completed", 1],
+    ]  # fmt: skip
+
+
+def test_who_was_erased_went_on_at_the_consent_and_is_nowhere_else(opened):
+    store = opened()
+    who = complete(store, "P1")
+    erase_people(store, [who])
+    assert overview(store).erased == 1
+    assert funnel(overview(store)).to_numpy().tolist() == [["consent", "went_on", 1]]
+    assert people(store).empty
+
+
+def test_how_people_work_by_hand(opened, monkeypatch):
+    """Four label every image. One takes a third of the others' time, says the same of all, and fails the check."""
+    numbers = count(1)
+    monkeypatch.setattr(
+        door, "token_hex", lambda _: str(next(numbers))
+    )  # when somebody sees a check goes by their name
+    store = opened(
+        overlap=4, images_per_person=10, checks={"rate": 0.5, "images": [{"image": "i01", "labels": ["joy"]}]}
+    )
+    said = {"i01": "joy"} | {f"i{n:02d}": ("awe", "fear", "joy")[n % 3] for n in range(2, 12)}
+    seconds = {"P1": 9.0, "P2": 8.0, "P3": 12.0, "P4": 3.0}
+    names = {}
+    for person, pace in seconds.items():
+        names[person] = who = to_images(store, person)
+        given = 0
+        while claims := store.claim(who, 1):
+            image, given = claims[0].image_id, given + 1
+            slower = 2 if person == "P1" and given > 6 else 1
+            answer = "awe" if person == "P4" else said[image]
+            store.submit([Answer(image, who, "labels", (answer,), seconds=pace * slower)])
+    visits.leave(store, names["P4"])
+    table = people(store)
+    assert table["participant"].tolist() == sorted(names.values())
+    rows = table.set_index("participant").loc[list(names.values())].reset_index(drop=True)
+    assert rows["images"].tolist() == [10] * 4
+    assert rows["status"].tolist() == ["going_on"] * 3 + ["left"]
+    assert rows[["checks", "checks_failed"]].to_numpy().tolist() == [[1, 0], [1, 0], [1, 0], [1, 1]]
+    assert rows["seconds"].iloc[1:].tolist() == [8, 12, 3]
+    # the others of P4 have medians of 8, 12 and P1's between 9 and 18: half of their median is more than 3
+    assert rows["speeder"].tolist() == [False, False, False, True]
+    assert rows["slower"].tolist() == [pytest.approx(2), 1, 1, 1]
+    # awe is right for three of ten images: P4 agrees there with all, and elsewhere with nobody
+    assert rows["with_others"].tolist() == [pytest.approx((0.7 * 2 + 0.3 * 3) / 3)] * 3 + [pytest.approx(0.3)]
+    assert rows["by_chance"].iloc[3] == pytest.approx(0.3)
+    assert rows["low"].iloc[3] < 0.3 < rows["high"].iloc[3]
+    assert rows["no_more_than_chance"].tolist() == [False, False, False, True]
+
+
+def test_of_whom_there_is_nothing_to_go_by_nothing_is_said(opened):
+    store = opened()
+    come(store, "P1")
+    label(store, to_images(store, "P2"), 3)
+    rows = people(store).set_index("status")
+    assert sorted(rows["images"]) == [0, 3]
+    missing = ["seconds", "speeder", "slower", "with_others", "low", "high", "no_more_than_chance"]
+    assert rows[missing].isna().all().all()
+
+
+def test_who_changed_what_and_when_newest_first(opened):
+    store = opened()
+    come(store, "P1")
+    running.open_study(store, study_with(breaks=20), affectml="1", by="ann")
+    running.change_state(store, "paused", by="bob")
+    running.more_places(store, 5, by="bob")
+    found = changes(store)
+    assert found[["by", "what"]].to_numpy().tolist() == [
+        ["bob", {"more": 5}], ["bob", {"state": "paused"}], ["ann", {"version": 2}], ["lead", {"version": 1}],
+    ]  # fmt: skip
+    assert found["at"].is_monotonic_decreasing
+    assert versions(store)[["version", "affectml", "people"]].to_numpy().tolist() == [[2, "1", 0], [1, "0", 1]]

@@ -1,0 +1,233 @@
+"""Practice and images of a study in a browser: the labelling page itself, with what a study adds to it."""
+
+import pytest
+import sqlalchemy as sa
+
+from affectml_annotation import LabelStore
+from affectml_annotation.store.schema import content_warning, image, panel, visit
+from affectml_annotation.study import visits
+from affectml_apps.relabel.component import CLIENT
+
+from .conftest import PRACTISED
+
+pytestmark = pytest.mark.slow
+MAIN = CLIENT / "main.js"
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture(scope="module")
+def server(start_shared, study_folder, tmp_path_factory):
+    """One study for the tests of this module: three images each, no checks."""
+    db = str(tmp_path_factory.mktemp("study") / "study.db")
+    folder = study_folder(checks={"rate": 0.0}, instructions={"links": ["https://ethics.example/board"]})
+    words = "\n\nSee [the board](https://ethics.example/board).\n\n<script>document.title = 'run'</script>\n"
+    (folder / "instructions.md").write_text((folder / "instructions.md").read_text() + words)
+    return start_shared("--study", str(folder), "--db", db, dataset=None, db=db)
+
+
+@pytest.fixture
+def store(server):
+    with LabelStore(server.db) as opened:
+        yield opened
+
+
+@pytest.fixture
+def practising(server, store, person_at, settle):
+    """`practising(page, "P1")`: somebody who agreed, answered, read the instructions, and is at the practice."""
+
+    def come(page, name):
+        page.goto(f"{server.url}/?PROLIFIC_PID={name}&STUDY_ID=s1&SESSION_ID=x")
+        page.locator("[data-testid=stCheckbox] label").click()
+        page.get_by_role("button", name="I agree, and take part").click()
+        page.get_by_role("heading", name="Some questions about you").wait_for()
+        with store.database.write() as connection:
+            connection.execute(content_warning.delete())  # a covered image is never ready by itself
+            who = connection.scalar(sa.select(panel.c.annotator_id).where(panel.c.person == name))
+        visits.answer_questions(store, who, "before", {"age": "30+"})
+        page.reload()
+        page.get_by_role("heading", name="What to do").wait_for()
+        settle(page)
+        return person_at(page, server, who)
+
+    return come
+
+
+def choose(ann, *names, then="Save"):
+    for name in names:
+        ann.page.locator(".groups .chip", has_text=name).click()
+    ann.page.get_by_role("button", name=then, exact=True).click()
+
+
+def progress(ann, text):
+    ann.page.locator(".progress", has_text=text).wait_for()
+
+
+def test_from_the_instructions_to_the_questions_after(server, store, practising, page, axe, settle):
+    ann = practising(page, "P1")
+    assert page.locator("[data-testid=stHtml] img").evaluate("e => e.naturalWidth") > 0
+    link = page.get_by_role("link", name="the board")
+    assert [link.get_attribute(name) for name in ("target", "rel")] == ["_blank", "noopener noreferrer"]
+    assert "<script>" in page.locator("[data-testid=stHtml]", has_text="What to do").inner_text()
+    assert page.title() != "run"
+    assert axe(page) == []
+    page.get_by_role("button", name="Go on").click()
+
+    ann.ready()
+    assert ann.image == PRACTISED
+    progress(ann, "Practice: 2 images left · 2 tries")
+    assert "Choose every feeling" in page.get_by_role("region", name="Instructions").inner_text()
+    choose(ann, "awe")
+    said = page.locator("[role=alert]", has_text="The text under the image says what to choose.")
+    said.wait_for()
+    assert "one try is left" in said.inner_text()
+    ann.ready()
+    assert ann.chosen == []
+    assert axe(page) == []
+    page.reload()  # comes back to the same image and the same tries
+    ann.ready()
+    progress(ann, "Practice: 2 images left · one try")
+    page.get_by_role("button", name="Instructions").click()
+    dialog = page.get_by_role("dialog", name="Instructions")
+    assert "Choose every feeling" in dialog.inner_text()
+    assert dialog.locator("img").evaluate("e => e.naturalWidth") > 0
+    assert axe(page) == []
+    page.keyboard.press("Escape")
+    choose(ann, "fear")
+    page.locator("[role=alert]", has_text="That is right.").wait_for()
+    ann.ready(after=PRACTISED)
+    progress(ann, "Practice: last image · 2 tries")
+    first = warn_of_the_next(store, ann.who)
+    choose(ann, "awe")
+
+    cover = page.locator(".cover", has_text="Blood is to be seen.")
+    cover.wait_for()
+    progress(ann, "0 of 3 images")
+    assert page.locator(".stage img").evaluate("e => getComputedStyle(e).opacity") == "0"
+    assert axe(page) == []
+    cover.click()
+    ann.ready()
+    assert ann.image == first
+    choose(ann, "fear")
+    progress(ann, "1 of 3 images")
+    ann.answer("1")
+    choose(ann, "awe")
+    go_on = page.get_by_role("button", name="You have answered all your images. Go on")
+    go_on.wait_for()
+    page.get_by_role("button", name="Back").click()  # the last one can be mended until then
+    ann.ready()
+    choose(ann, "fear", then="Save the correction")
+    go_on.click()
+    page.get_by_role("heading", name="Some last questions").wait_for()
+    settle(page)
+    assert axe(page) == []
+    events = ann.events
+    assert len(events) == 4
+    assert set(events.iloc[-1]["labels"]) == {"awe", "fear"}
+    assert visits.where(store, ann.who).phase == "after"
+
+
+def warn_of_the_next(store, who):
+    """Have the first image that this person will be given come with a warning; which it is."""
+    visits.practise(store, who, "000001", ["awe"])
+    (claim,) = store.claim(who, 1)
+    with store.database.write() as connection:
+        at = connection.scalar(sa.select(image.c.position).where(image.c.image_id == claim.image_id))
+        connection.execute(content_warning.insert().values(position=at, text="Blood is to be seen. " * 20))
+    return claim.image_id
+
+
+def test_on_a_phone_instructions_are_one_tap_away_and_a_covered_image_can_be_skipped_unseen(store, practising, profile):
+    page = profile(**PHONE).new_page()
+    ann = practising(page, "P2")
+    visits.go_on(store, ann.who, "instructions")
+    visits.practise(store, ann.who, PRACTISED, ["fear"])
+    covered = warn_of_the_next(store, ann.who)
+    page.route("**/relabel/sync", lambda route: route.abort())
+    page.reload()
+    page.wait_for_selector(".labeller[data-state=waiting]")
+    assert "undefined" not in page.locator(".labeller").inner_text()
+    page.unroute("**/relabel/sync")
+    page.reload()
+    page.get_by_role("button", name="Skip this image").wait_for()
+    show, skip = (page.locator(f".{name}").bounding_box() for name in ("cover", "pass"))
+    assert show["y"] + show["height"] + 4 < skip["y"]  # a finger meets one of them
+    assert page.locator(".beside").is_hidden()
+    page.get_by_role("button", name="Instructions").tap()
+    assert "Choose every feeling" in page.get_by_role("dialog", name="Instructions").inner_text()
+    page.get_by_role("button", name="Close").tap()
+    assert page.evaluate(
+        """() => [document.scrollingElement, document.querySelector('.stMain')].every(
+        e => e.scrollHeight <= e.clientHeight && e.scrollWidth <= e.clientWidth)"""
+    )
+    page.evaluate("window.keep = Storage.prototype.setItem; Storage.prototype.setItem = () => { throw Error() }; 0")
+    page.get_by_role("button", name="Skip this image").tap()
+    page.locator(".notice", has_text="no room").wait_for()
+    page.evaluate("Storage.prototype.setItem = keep; 0")
+    page.locator(".cover").tap()
+    choose(ann)
+    page.locator(".notice", has_text="Nothing is chosen").wait_for()  # what was not taken is no choice
+    page.reload()
+    page.get_by_role("button", name="Skip this image").tap()
+    ann.ready(after=covered).settled()
+    assert ann.stored == [(covered, "skip", ())]
+
+
+def test_a_second_tab_waits_and_follows_to_the_next_phase(store, practising, page):
+    ann = practising(page, "P3")
+    visits.go_on(store, ann.who, "instructions")
+    page.reload()
+    ann.ready()
+    other = page.context.new_page()
+    other.goto(ann.server.url)
+    other.locator(".cover", has_text="another tab").wait_for()
+    choose(ann, "fear")
+    ann.ready(after=PRACTISED)
+    choose(ann, "awe")
+    progress(ann, "0 of 3 images")
+    page.close()
+    other.locator(".progress", has_text="0 of 3 images").wait_for()
+    other.wait_for_selector(".labeller[data-state=ready]")
+    assert visits.where(store, ann.who).phase == "images"
+    other.close()
+
+
+def test_a_page_in_front_of_which_nobody_is_keeps_no_place(store, practising, profile):
+    page = profile().new_page()
+    ann = practising(page, "P4")
+    visits.go_on(store, ann.who, "instructions")
+    visits.practise(store, ann.who, PRACTISED, ["fear"])
+    visits.practise(store, ann.who, "000001", ["awe"])
+    quick = MAIN.read_text().replace("HEARTBEAT_MS = 60000", "HEARTBEAT_MS = 50")
+    quick = quick.replace("ABSENT_MS = 300000", "ABSENT_MS = 2000")
+    page.route("**/client/main.js*", lambda route: route.fulfill(body=quick, content_type="text/javascript"))
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/relabel/sync") else None)
+    page.reload()
+    ann.ready().settled()
+    for _ in range(2):
+        page.mouse.move(300, 300)
+        since = len(asked)
+        gone = page.evaluate("performance.now() + 2500")
+        page.wait_for_function("gone => performance.now() > gone", arg=gone)
+        assert len(asked) > since + 2
+        beats = len(asked)
+        page.wait_for_function("gone => performance.now() > gone + 1000", arg=gone)  # twenty beats
+        assert len(asked) == beats
+
+
+def test_what_a_browser_still_holds_once_the_place_is_gone_is_sent(store, practising, page, eventually):
+    ann = practising(page, "P5")
+    visits.go_on(store, ann.who, "instructions")
+    for name, label in ((PRACTISED, "fear"), ("000001", "awe")):
+        visits.practise(store, ann.who, name, [label])
+    page.reload()
+    given = ann.ready().image
+    ann.cut_off()
+    choose(ann, "fear")
+    page.wait_for_selector(".labeller[data-unsaved='1']")
+    with store.database.write() as connection:
+        connection.execute(visit.update().where(visit.c.annotator_id == ann.who).values(place_until=1))
+    page.reload()
+    page.get_by_role("heading", name="Your place is gone").wait_for()
+    assert eventually(lambda: ann.stored) == [(given, "labels", ("fear",))]
+    page.get_by_text("you are paid 1.00 EUR").wait_for()  # one image of three

@@ -1,0 +1,104 @@
+"""The questions of a study on the page, without a browser: every kind, errors beside each, nothing typed is lost."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from affectml_annotation.store import schema
+
+from .conftest import Participant, rows
+
+QUESTIONS = [
+    {"id": "age", "text": "How *old* are you?", "kind": "choice", "options": ["18-29", "![x](//evil.example/x)"]},
+    {"id": "langs", "text": "Which languages?", "kind": "several", "options": ["English", "German"]},
+    {"id": "often", "text": "How often?", "kind": "scale", "low": 1, "high": 5},
+    {"id": "percent", "text": "How much?", "kind": "scale", "low": 0, "high": 100},
+    {"id": "years", "text": "For how many years?", "kind": "number", "low": 0, "high": 50, "required": False},
+    {"id": "mood", "text": "How do you feel?", "kind": "text"},
+]
+PAGE = """
+from affectml_annotation.study.screen import screen
+from affectml_apps.relabel.study import phases
+from affectml_apps.relabel.task import current
+task = current()
+phases.draw(task, "WHO", screen(task.store, "WHO"))
+"""
+
+
+@pytest.fixture
+def asked(study):
+    """`asked(**before)`: somebody at the questions before, their page, and the study's task."""
+
+    def ask(**before):
+        task = study(before={"questions": QUESTIONS} | before)
+        ann = Participant(task, "P1")
+        return ann, AppTest.from_string(PAGE.replace("WHO", ann.who), default_timeout=300).run(), task
+
+    return ask
+
+
+def go_on(app):
+    return app.button[0].click().run()
+
+
+def test_every_kind_is_asked_and_stored(asked):
+    ann, app, task = asked()
+    assert not app.exception
+    app.radio[0].set_value("18-29")
+    app.checkbox[1].check()
+    app.radio[1].set_value(4)
+    app.number_input[0].set_value(12.5)
+    app.number_input[1].set_value(34)
+    app.text_area[0].set_value("Fine.")
+    go_on(app)
+    assert ann.phase == "instructions"
+    answers = {row.question: row.value for row in rows(task, schema.questionnaire)}
+    assert answers == {"age": "18-29", "langs": ["German"], "often": 4, "percent": 12.5, "years": 34, "mood": "Fine."}
+
+
+def test_what_is_wrong_stands_beside_its_question_and_what_was_typed_stays(asked):
+    ann, app, task = asked()
+    app.radio[0].set_value("18-29")
+    app.checkbox[0].check()
+    app.number_input[0].set_value(101)
+    app.text_area[0].set_value("x" * 10_000_000)
+    go_on(app)
+    assert [each.value for each in app.error] == [
+        "Needs an answer.",
+        "Expected a number from 0 to 100\\.",
+        "Expected a text of 2,000 characters at most.",
+        "Not sent yet: see what is said in red above.",
+    ]
+    kept = (app.radio[0].value, app.checkbox[0].value, app.number_input[0].value, len(app.text_area[0].value))
+    assert kept == ("18-29", True, 101, 10_000_000)
+    assert ann.phase == "before"
+    assert rows(task, schema.questionnaire) == []
+
+
+def test_the_words_of_a_study_are_words_alone(asked):
+    _, app, _ = asked()
+    assert app.radio[0].label == "How \\*old\\* are you?"
+    assert app.radio[0].options[1] == "\\!\\[x\\](//evil.example/x)"
+
+
+def test_a_random_order_is_each_person_s_own_and_stays(asked, study):
+    _, app, task = asked(order="random")
+    orders = set()
+    for person in ("P2", "P3", "P4", "P5", "P6", "P7"):
+        who = Participant(task, person).who
+        app = AppTest.from_string(PAGE.replace("WHO", who), default_timeout=300)
+        first, again = ([each.label for each in app.run().main if hasattr(each, "label")] for _ in range(2))
+        assert first == again
+        orders.add(tuple(first))
+    assert len(orders) > 1
+
+
+def test_a_second_click_and_a_second_tab_change_nothing(asked):
+    ann, app, task = asked(questions=QUESTIONS[2:3])
+    other = AppTest.from_string(PAGE.replace("WHO", ann.who), default_timeout=300).run()
+    for page, value in ((app, 2), (other, 5)):
+        page.radio[0].set_value(value)
+    go_on(app)
+    go_on(other)
+    assert [row.value for row in rows(task, schema.questionnaire)] == [2]
+    assert ann.phase == "instructions"
+    assert not other.exception

@@ -1,0 +1,174 @@
+"""A participant's browser without a browser: what each phase gives, and that nothing comes before its time."""
+
+import pytest
+
+from affectml_annotation.store import schema
+from affectml_annotation.study import visits
+from affectml_apps.relabel.identity import make_token
+
+from .conftest import CHECK, HEADER, LABELS, PRACTISED, PRACTISED_TOO, WARNED, Participant
+
+
+def test_practice_shows_one_image_until_it_is_right_and_stores_no_answer(study):
+    task = study()
+    ann = Participant(task, "P1").to("practice")
+    (item,) = ann.say(phase="practice")["items"]
+    assert (item["image"], item["revision"], item["to_practise"]) == (PRACTISED, 2, 2)
+    missed = ann.practise(item, ["awe"])
+    feedback = "The text under the image says what to choose."
+    assert missed["practised"] == {"right": False, "tries_left": 1, "feedback": feedback}
+    assert [(each["image"], each["revision"]) for each in missed["items"]] == [(PRACTISED, 1)]
+    right = ann.practise(missed["items"][0], ["fear"])
+    assert right["practised"] == {"right": True, "tries_left": 0}
+    assert [each["image"] for each in right["items"]] == [PRACTISED_TOO]
+    over = ann.practise(right["items"][0], ["awe"])
+    assert (over["phase"], over["status"]) == ("images", None)
+    assert len(task.store.events()) == 0
+
+
+def test_a_try_that_comes_twice_counts_once(study):
+    ann = Participant(study(), "P1").to("practice")
+    (item,) = ann.say(phase="practice")["items"]
+    miss = ann.answer(item, ["awe"])
+    first, second = ann.say(miss, phase="practice"), ann.say(miss, phase="practice")
+    assert [reply["items"][0]["revision"] for reply in (first, second)] == [1, 1]
+    assert second["practised"] is None
+
+
+@pytest.mark.parametrize("kind", ["skip", "unsure", "flag"])
+def test_what_is_no_set_of_labels_passes_no_practice(study, kind):
+    ann = Participant(study(practice={"images": [{"image": PRACTISED, "labels": []}]}), "P1").to("practice")
+    (item,) = ann.say(phase="practice")["items"]
+    assert ann.practise(item, [], kind=kind)["practised"]["right"] is False
+    assert ann.practise(ann.say(phase="practice")["items"][0], [])["phase"] == "images"
+
+
+def test_who_cannot_pass_any_more_is_screened_out_before_the_first_image(study):
+    ann = Participant(study(), "P1").to("practice")
+    (item,) = ann.say(phase="practice")["items"]
+    again = ann.practise(item, ["sadness"])["items"][0]
+    out = ann.practise(again, ["sadness"])
+    assert (out["status"], out["items"]) == ("screened_out", [])
+    assert "behind you" in ann.say(phase="practice", status=403)["error"]
+    assert ann.image(PRACTISED) == 403
+
+
+def test_no_phase_is_skipped_by_hand(study):
+    task = study()
+    ann = Participant(task, "P1")
+    images = list(task.store.images()["image_id"])
+    for leave in (lambda: visits.answer_questions(task.store, ann.who, "before", {"age": "30+"}),
+                  lambda: visits.go_on(task.store, ann.who, "instructions")):  # fmt: skip
+        forged = {"image": PRACTISED, "round": 1, "ticket": "", "revision": 2}
+        for phase in ("practice", "images", "nonsense"):
+            assert "have not begun" in ann.say(phase=phase, status=403)["error"]
+            ann.say(ann.answer(forged, ["fear"]), phase=phase, finish=True, status=403)
+        assert {ann.image(image) for image in images} == {403}
+        leave()
+    # in practice: the images to practise with, and no other; an answer is refused in its receipt
+    assert {image for image in images if ann.image(image) == 200} == set(LABELS)
+    (item,) = ann.say(want=5)["items"]
+    assert item["look"] == "practice"
+    other = {**item, "image": "000007"}
+    assert ann.say(ann.answer(other), phase="practice")["receipts"][0]["status"] == "refused"
+    assert ann.say(ann.answer(other), phase="images")["receipts"][0]["status"] == "refused"
+    assert (ann.phase, ann.say(finish=True)["phase"]) == ("practice", "practice")
+    ann.client.headers[HEADER] = "made.up"
+    ann.say(status=401)
+
+
+def test_an_image_is_for_whom_it_was_given_to(study):
+    task = study()
+    ann, bob = (Participant(task, name).to("images") for name in ("P1", "P2"))
+    held = {item["image"] for item in ann.say(want=3)["items"]}
+    images = task.store.images()["image_id"]
+    assert {image for image in images if ann.image(image) == 200} == held
+    assert {image for image in images if bob.image(image) == 200} == set()
+    assert PRACTISED not in held
+
+
+def test_images_are_counted_and_the_person_goes_on_when_they_say_so(study):
+    ann = Participant(study(checks={"rate": 0.0, "images": []}), "P1").to("images")
+    reply = ann.say(want=5)
+    assert (reply["done"], reply["of"], reply["team"]) == (0, 3, None)
+    for done, item in enumerate(reply["items"], 1):
+        reply = ann.say(ann.answer(item), want=5)
+        assert reply["done"] == done
+    assert (reply["items"], reply["phase"]) == ([], "images")  # the last answer can be mended still
+    back = ann.say(history=True)["past"][-1]
+    changed = ann.answer(back, ["fear"])
+    assert ann.say(changed)["receipts"][0]["status"] == "accepted"
+    assert ann.say(finish=True)["phase"] == "after"
+    assert "behind you" in ann.say(status=403)["error"]
+    late = ann.say(ann.answer({**back, "revision": 2}, ["awe"]))
+    assert late["receipts"][0]["status"] == "refused"
+    assert (late["phase"], late["items"]) == ("after", [])
+
+
+def test_whoever_finds_no_image_left_is_told_at_once(study):
+    task = study()
+    ann = Participant(task, "P1").to("images")
+    with task.store.database.write() as connection:
+        connection.execute(schema.slot.update().values(wanted=0))
+        connection.execute(schema.check.delete())
+    assert ann.say()["status"] == "quota_full"
+
+
+def test_an_answer_under_way_is_kept_when_the_place_went(study):
+    task = study()
+    ann = Participant(task, "P1").to("images")
+    items = ann.say(want=2)["items"]
+    with task.store.database.write() as connection:
+        connection.execute(schema.visit.update().values(place_until=1))
+    reply = ann.say(ann.answer(items[0]))
+    assert (reply["receipts"][0]["status"] != "refused", reply["status"], reply["items"]) == (True, "timed_out", [])
+    assert len(task.store.events()) == 1
+    assert "given back" in ann.say(status=403)["error"]
+    assert ann.image(items[1]["image"]) == 403
+
+
+def test_a_visit_that_another_tab_ends_meanwhile_is_told_by_its_status(study, monkeypatch):
+    task = study()
+    ann = Participant(task, "P1").to("images")
+    (item, *_), claim = ann.say(want=1)["items"], task.store.claim
+    monkeypatch.setattr(
+        task.store, "claim", lambda *args, **more: visits.leave(task.store, ann.who) and claim(*args, **more)
+    )
+    reply = ann.say(ann.answer(item))
+    assert (reply["receipts"][0]["status"], reply["status"]) == ("accepted", "left")
+    assert "problem" not in reply  # which would stop the page where it is
+
+
+def test_failed_checks_are_said_where_the_file_says_so_and_a_check_looks_like_any_image(study):
+    checks = {"rate": 0.5, "images": [{"image": CHECK, "labels": ["awe"]}], "then": "warn", "failed": 1}
+    ann = Participant(study(images_per_person=17, checks=checks), "P1").to("images")
+    while (item := ann.say(want=1)["items"][0])["image"] != CHECK:
+        assert not ann.say(ann.answer(item), want=1)["warned"]
+    ordinary = {"image", "round", "ticket", "revision", "look", "warning"}
+    assert set(item) == ordinary
+    assert ann.say(ann.answer(item, ["fear"]), want=1)["warned"]
+
+
+def test_an_image_comes_with_its_warning(study):
+    task = study(images_per_person=18, checks={"rate": 0.0, "images": []})
+    ann = Participant(task, "P1").to("images")
+    items = [item for _ in range(2) for item in ann.say(want=12)["items"]]
+    for item in items[:12]:
+        ann.say(ann.answer(item))
+    items += ann.say(want=12, history=True)["past"] + ann.say(want=12)["items"]
+    said = {item["image"]: item["warning"] for item in items}
+    assert {image for image, words in said.items() if words} == {WARNED}
+    assert said[WARNED] == "Blood is to be seen."
+
+
+def test_who_was_withdrawn_or_takes_part_in_no_study_gets_nothing(study):
+    task = study()
+    ann = Participant(task, "P1").to("images")
+    task.store.invite(["by-name"])
+    task.store.consent("by-name")
+    ann.client.headers[HEADER] = make_token(task.secret, "by-name")
+    assert "no study" in ann.say(status=403)["error"]
+    task.store.withdraw(ann.who, proven=True)
+    ann.client.headers[HEADER] = make_token(task.secret, ann.who)
+    ann.say(status=403)
+    assert ann.image(PRACTISED) == 403
