@@ -13,6 +13,9 @@ TORCH_INDEX ?=
 BIN := $(VENV)/bin
 PROJECTS := pyproject.toml metrics/pyproject.toml annotation/pyproject.toml
 
+# tests start hundreds of processes, and each would compile all of ours again
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-slow check api format docs pictures bench wheel-test alone-test clean
 
 demo: $(VENV)/.installed
@@ -63,7 +66,7 @@ DATA = $${AFFECTML_TEST_DATA:?names the folder of real test data, see CONTRIBUTI
 MEASURE = OMP_NUM_THREADS=1 $(BIN)/python benchmarks
 PRINTED = $(MEASURE)/section.py
 TOPICS := annotation audit bias duplicates embedding emotion6 distributions explanation explore heads intervals memory \
-	kernel metrics people promises relabel scale shards subgroups
+	kernel metrics people planning promises relabel scale shards stopping subgroups
 BENCHES := $(TOPICS:%=bench-%)
 .PHONY: $(BENCHES) bench-look
 
@@ -102,12 +105,17 @@ bench-memory:
 	$(PRINTED) memory.py $(ARGS)
 bench-people:
 	for topic in planted null oasis identify scale; do $(PRINTED) people.py $$topic $(ARGS) || exit 1; done
+bench-planning:
+	for topic in studies oasis votes; do $(PRINTED) planning.py $$topic $(ARGS) || exit 1; done
+	$(MEASURE)/planning.py curves
 bench-relabel:
 	$(PRINTED) relabel.py --images 100000 $(ARGS)
 bench-scale:
 	for topic in mlp linear search million; do $(BIN)/python benchmarks/scale.py $$topic $(ARGS) || exit 1; done
 bench-shards:
 	$(PRINTED) shards.py $(ARGS)
+bench-stopping:
+	for topic in bias saved; do $(PRINTED) stopping.py $$topic $(ARGS) || exit 1; done
 
 # one short look at several, in about four minutes on two cores: does a change cost time or quality?
 bench-look:

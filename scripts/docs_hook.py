@@ -11,6 +11,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from affectml import _options
+
 ROOT = Path(__file__).resolve().parents[1]
 # path in the repository: path under docs/
 BROUGHT = {
@@ -57,9 +59,13 @@ class Descriptions(griffe.Extension):
         for call in called:
             for argument in call.arguments if isinstance(call, griffe.ExprCall) else []:
                 said = argument.value if isinstance(argument, griffe.ExprKeyword) else argument
-                described = getattr(argument, "name", None) == "description" or str(call.function) == "Help"
+                said_here = str(call.function) in ("Help", "Argument")
+                described = getattr(argument, "name", None) == "description" or said_here
                 if described and not attr.docstring:
                     attr.docstring = griffe.Docstring(str(ast.literal_eval(str(said))), parent=attr)
+        for mark in getattr(getattr(_options, str(attr.annotation), None), "__metadata__", ()):
+            if isinstance(mark, _options.Help) and not attr.docstring:  # an option that several commands have
+                attr.docstring = griffe.Docstring(mark.text, parent=attr)
 
 
 class Examples(griffe.Extension):

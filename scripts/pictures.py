@@ -6,21 +6,28 @@ The demo's seeds give the same content each time. In docs/pictures/ lie WebP fil
 """
 
 import io
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 from explore_page import LOADED
+from faults import plant_faults
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from affectml import checkup
 from affectml.data import Dataset
-from affectml.demo_set.faults import plant_faults
-from affectml_annotation import LabelStore
+from affectml.people.studies import begin
+from affectml_annotation import Answer, LabelStore
+from affectml_annotation.store.schema import visit
+from affectml_annotation.study import door, visits
+from affectml_annotation.study.keys import make_links
+from affectml_annotation.study.screen import consent_screen
 from relabel import QUIET, ROOT, serving
 
 PICTURES = ROOT / "docs" / "pictures"
@@ -103,12 +110,60 @@ def exploring(page: Page, folder: Path) -> Iterator[bytes]:
         yield part(page, ".explorer header", ".explorer .legend")
 
 
+def studied(folder: Path) -> None:
+    """The example study, to which 20 people came: some completed it, others stopped somewhere, or are there still."""
+    shutil.copytree(ROOT / "examples" / "study", folder, ignore=shutil.ignore_patterns("data*", "demo"))
+    affectml(folder, "demo-data", "pictures/demo", "--images", "40")
+    affectml(folder, "import", "images", "pictures", "data", "--taxonomy", "mikels-8")
+    with begin(folder, by="lead") as store:
+        boxes = consent_screen(store, 1).boxes
+        tokens = make_links(store, 20, time.time() + 86_400)
+        for token, steps in zip(tokens, [7, 7, 0, 7, 4, 7, 2, 1, 7, 3, 7, 0, 7, 5, 7, 7, 2, 4, 6, 7], strict=True):
+            ids = door.ids_of_link(store, token)
+            if door.enter(store, ids).kind == "consent" and steps:
+                take_steps(store, door.agree(store, ids, 1, boxes).participant, steps)
+        with store.database.write() as connection:
+            connection.execute(visit.update().values(active_ms=420_000))
+
+
+def take_steps(store: LabelStore, who: str, steps: int) -> None:
+    """So many steps of the way through the study; after three, somebody fails the practice, after four they leave."""
+    visits.answer_questions(store, who, "before", {"age_group": "18-29", "paintings": 2})
+    if steps > 1:
+        visits.go_on(store, who, "instructions")
+    for image, labels in (("practice-1", ["awe"]), ("practice-2", ["fear", "disgust"])) if steps > 2 else ():
+        for _ in range(2 if steps == 3 else 1):
+            visits.practise(store, who, image, labels if steps > 3 else ["anger"])
+    while steps > 4 and (claims := store.claim(who, 1)):
+        store.submit([Answer(claims[0].image_id, who, "labels", ("awe",))])
+    if steps == 4:
+        visits.leave(store, who)
+    if steps > 5:
+        visits.finish_images(store, who)
+        visits.answer_questions(store, who, "after", {})
+    if steps > 6:
+        visits.go_on(store, who, "debriefing")
+
+
+def study(page: Page, folder: Path) -> Iterator[bytes]:
+    """How a study goes: the funnel and its numbers."""
+    if not (folder / "study").exists():
+        studied(folder / "study")
+    with serving(ROOT / "apps" / "relabel.py", ["--study", "study"], folder) as (_, url):
+        page.goto(url)
+        page.get_by_role("link", name="How it goes").click()
+        page.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.wait_for()
+        settled(page)
+        yield part(page, "h1", "[data-testid=stVegaLiteChart]")
+
+
 TAKEN = {
     ("report", "report-labels"): (report, DESKTOP),
     ("audit", "audit-answers"): (audit, DESKTOP),
     ("labelling",): (labelling, DESKTOP),
     ("labelling-phone",): (labelling, PHONE),
     ("explore",): (exploring, DESKTOP),
+    ("study",): (study, DESKTOP | {"viewport": {"width": 1080, "height": 900}}),
 }
 
 
