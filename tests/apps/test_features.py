@@ -132,7 +132,7 @@ def test_an_axis_that_nobody_touched_shows_no_answer(server, prefer, person):
     assert shown() == ([True, False], ["0.05", "not given"], False)
     box = ann.page.locator(".plane").bounding_box()
     ann.page.mouse.click(box["x"] + box["width"] / 4, box["y"] + box["height"] / 4)
-    assert shown() == ([True, True], ["-0.5", "0.5"], True)
+    assert shown() == ([True, True], ["-0.50", "0.50"], True)
 
 
 def test_the_other_answers_and_the_clock(server, person):

@@ -4,21 +4,23 @@
 // place: the row of digits needs Shift on some keyboards (French, Czech), and others have no Latin letters. So what
 // is printed on the key as a second sign, and shown as a hint, works on all of them.
 
+import { marked } from "./texts.js";
+
 export const LABEL_KEYS = [..."123456789qwertyuiopasdfghjklzxcvbnm"];
 
 export const COMMANDS = [
-  ["Enter", "save", "Save and show the next image"],
-  ["0", "none", "None of these"],
-  [".", "unsure", "Unsure"],
-  [",", "skip", "Skip this image"],
-  ["!", "flag", "Flag: something is wrong with the image"],
-  ["Backspace", "back", "Undo: back to the image before"],
-  ["ArrowLeft", "back", "Back"],
-  ["ArrowRight", "forward", "Forward again"],
-  [" ", "look", "Zoom; show a blurred image"],
-  ["/", "search", "Search the labels"],
-  ["?", "help", "Keys, instructions and what the labels mean"],
-  ["Escape", "pause", "Pause: hide the image and stop the clock"],
+  ["Enter", "save", marked("Save and show the next image")],
+  ["0", "none", marked("None of these")],
+  [".", "unsure", marked("Unsure")],
+  [",", "skip", marked("Skip this image")],
+  ["!", "flag", marked("Flag: something is wrong with the image")],
+  ["Backspace", "back", marked("Undo: back to the image before")],
+  ["ArrowLeft", "back", marked("Back")],
+  ["ArrowRight", "forward", marked("Forward again")],
+  [" ", "look", marked("Zoom; show a blurred image")],
+  ["/", "search", marked("Search the labels")],
+  ["?", "help", marked("Keys, instructions and what the labels mean")],
+  ["Escape", "pause", marked("Pause: hide the image and stop the clock")],
 ];
 
 const BY_KEY = new Map(COMMANDS.map(([key, command]) => [key, command]));

@@ -6,6 +6,7 @@ import { LABEL_KEYS, listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { Pictures } from "./pictures.js";
 import { Session } from "./session.js";
+import { speak } from "./texts.js";
 import { View } from "./view.js";
 
 const QUEUE = 5;
@@ -55,6 +56,7 @@ function serverFor({ base, identity, token }) {
 
 class Labeller {
   constructor(parent, data, component) {
+    if (data.spoken) speak(data.spoken);
     this.data = data;
     this.component = component;
     this.identity = data.identity;

@@ -2,6 +2,8 @@
 // has acknowledged it; one POST is in flight at a time and carries all that is unacknowledged. What the server will
 // never take is set aside with the reason, and the rest goes on: no answer blocks the ones behind it.
 
+import { marked } from "./texts.js";
+
 const RETRY_MS = [1000, 2000, 4000];
 const PATIENCE_MS = 15000;
 const BATCH = 200;
@@ -19,7 +21,7 @@ export function newId() {
 const isAnswer = (kept, id) => kept?.id === id;
 
 // Stands for what cannot be sent, since it is no answer of ours; the person reads of it and can keep it as a file.
-const damaged = (id, kept) => ({ answer: { id, kept }, error: "This browser's store holds it damaged." });
+const damaged = (id, kept) => ({ answer: { id, kept }, error: marked("This browser's store holds it damaged.") });
 
 export class Outbox {
   // place: a prefix of its own for this task and person. post(message) sends and returns the reply.

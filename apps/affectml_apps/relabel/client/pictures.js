@@ -49,7 +49,6 @@ export class Pictures {
       const file = await reply.blob();
       entry.address = URL.createObjectURL(file);
       const element = new Image();
-      element.alt = "The image to label";
       element.draggable = false;
       element.dataset.drawing = String(LOSSLESS.includes(file.type));
       element.decoding = "sync"; // in the same frame as the rest of the page

@@ -2,6 +2,7 @@
 // label that is marked, and no other. The rule is that of affectml/taxonomies/near.py; one test asks both.
 
 import { make } from "./elements.js";
+import { _ } from "./texts.js";
 
 const NEGATED = /^(?:(?:un|dis|in|im|il|ir|non|mis|anti)[^ ]|[^ ]+less(?:ly|ness)?(?: |$))/;
 const NEGATING = /(?:^| )(?:no|not|non|never|without|lack|loss|absence|un|dis|mis|anti)(?: |$)/;
@@ -34,7 +35,7 @@ export class Search {
     Object.assign(this, { labels, chips, choose, best: null });
     this.many = labels.length > 12;
     this.field = make("input", {
-      type: "search", class: "search", placeholder: "Search labels ( / )", "aria-label": "Search labels",
+      type: "search", class: "search", placeholder: _("Search labels ( / )"), "aria-label": _("Search labels"),
       autocomplete: "off", spellcheck: "false",
       oninput: () => this.filter(), onkeydown: (event) => this.key(event),
     });
@@ -64,7 +65,7 @@ export class Search {
       this.chips.get(`label:${label}`).toggleAttribute("data-best", label === this.best?.label);
     }
     if (!typed) this.says.textContent = "";
-    else this.says.textContent = this.best ? `Enter: ${this.best.name}${this.best.synonym}` : "No label fits.";
+    else this.says.textContent = this.best ? _("Enter: {label}", { label: `${this.best.name}${this.best.synonym}` }) : _("No label fits.");
   }
 
   key(event) {

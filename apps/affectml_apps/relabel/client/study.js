@@ -1,8 +1,9 @@
 // What a study adds to the page: instructions beside the image, or one tap away, what came of a try, how far one is, a word on checks.
 
 import { button, make } from "./elements.js";
+import { _, marked, ngettext, number } from "./texts.js";
 
-const CHECKS = "Some images say themselves what to choose, and some of your answers to those were others. Please look at each image before you answer.";
+const CHECKS = marked("Some images say themselves what to choose, and some of your answers to those were others. Please look at each image before you answer.");
 
 export class StudyPart {
   // study: phase, instructions (HTML). understood: what to do once somebody has read of their checks.
@@ -11,21 +12,20 @@ export class StudyPart {
     const text = make("div", { class: "text" });
     text.innerHTML = instructions; // the server's own tags alone: all that people wrote is escaped in it
     // Where there is room under the answers; a small screen has the button alone.
-    this.beside = make("div", { class: "beside", tabindex: "0", role: "region", "aria-label": "Instructions" }, text.cloneNode(true));
-    this.dialog = make("dialog", { class: "help", "aria-label": "Instructions" },
-      make("div", { class: "top" }, make("span"), button("Close", { "data-enter": "own", autofocus: true, onclick: () => this.dialog.close() })),
+    this.beside = make("div", { class: "beside", tabindex: "0", role: "region", "aria-label": _("Instructions") }, text.cloneNode(true));
+    this.dialog = make("dialog", { class: "help", "aria-label": _("Instructions") },
+      make("div", { class: "top" }, make("span"), button(_("Close"), { "data-enter": "own", autofocus: true, onclick: () => this.dialog.close() })),
       text);
-    this.button = button("Instructions", { "aria-haspopup": "dialog", "data-enter": "own", onclick: () => this.dialog.showModal() });
+    this.button = button(_("Instructions"), { "aria-haspopup": "dialog", "data-enter": "own", onclick: () => this.dialog.showModal() });
     this.came = make("p", { class: "suggestion came", role: "alert" });
     this.warning = make("div", { class: "refused" },
-      make("p", { role: "alert" }, `${CHECKS} `, button("Understood", { "data-enter": "own", onclick: understood })));
+      make("p", { role: "alert" }, `${_(CHECKS)} `, button(_("Understood"), { "data-enter": "own", onclick: understood })));
     this.draw({ practised: null, warned: false });
   }
 
   draw({ practised, warned }) {
-    const tries = practised?.tries_left === 1 ? "one try is" : `${practised?.tries_left} tries are`;
-    const missed = practised && `${practised.feedback} ${practised.tries_left ? `For this image ${tries} left.` : "On to the next image."}`;
-    const text = practised === null ? "" : practised.right ? "That is right." : missed;
+    const next = (left) => (left ? ngettext("For this image one try is left.", "For this image {n} tries are left.", left) : _("On to the next image."));
+    const text = practised === null ? "" : practised.right ? _("That is right.") : `${practised.feedback} ${next(practised.tries_left)}`;
     if (this.came.textContent !== text) this.came.textContent = text;
     this.came.hidden = text === "";
     this.warning.hidden = !warned;
@@ -34,9 +34,13 @@ export class StudyPart {
   // How far one is: in words, and as a part of the whole where it has one.
   progress({ item, done, of, about }) {
     if (!this.practice && of === undefined) return ["", 0]; // the server has not answered yet
-    if (!this.practice) return [`${done} of ${about ? "about " : ""}${of} images`, of ? done / of : 0];
-    if (item === null) return ["Practice", 0];
-    const images = item.to_practise === 1 ? "last image" : `${item.to_practise} images left`;
-    return [`Practice: ${images} · ${item.revision === 1 ? "one try" : `${item.revision} tries`}`, 0];
+    if (!this.practice) {
+      const values = { done: number(done) };
+      return [about ? ngettext("{done} of about {n} image", "{done} of about {n} images", of, values)
+        : ngettext("{done} of {n} image", "{done} of {n} images", of, values), of ? done / of : 0];
+    }
+    if (item === null) return [_("Practice"), 0];
+    const images = ngettext("Practice: last image", "Practice: {n} images left", item.to_practise);
+    return [[images, ngettext("one try", "{n} tries", item.revision)].join(" · "), 0];
   }
 }

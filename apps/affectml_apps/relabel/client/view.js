@@ -5,28 +5,39 @@ import { COMMANDS } from "./keys.js";
 import { Pad } from "./pad.js";
 import { Search } from "./search.js";
 import { StudyPart } from "./study.js";
+import { _, list, marked, ngettext, number } from "./texts.js";
 
 const NOTICES = {
-  unseen: "Not counted: the image has to be in view first.",
-  damaged: "This image is damaged. Skip it, or flag it.",
-  nothing: "Nothing is chosen yet. Choose labels, or “none of these”.",
-  note: "Say in the note what is wrong with the image.",
-  look: "Look a little longer before you answer.",
-  full: "This browser has no room to keep the answer safely, so it was not taken. Free some space and press Enter again.",
-  conflict: "This image was answered differently elsewhere under your name. Both answers are kept, and the lead decides.",
-  first: "This is the first image.",
-  fixed: "First answers stand here; you will be asked again.",
-  break: "You have worked for a while. A break helps: Escape pauses.",
+  unseen: marked("Not counted: the image has to be in view first."),
+  damaged: marked("This image is damaged. Skip it, or flag it."),
+  nothing: marked("Nothing is chosen yet. Choose labels, or “none of these”."),
+  note: marked("Say in the note what is wrong with the image."),
+  look: marked("Look a little longer before you answer."),
+  full: marked("This browser has no room to keep the answer safely, so it was not taken. Free some space and press Enter again."),
+  conflict: marked("This image was answered differently elsewhere under your name. Both answers are kept, and the lead decides."),
+  first: marked("This is the first image."),
+  fixed: marked("First answers stand here; you will be asked again."),
+  break: marked("You have worked for a while. A break helps: Escape pauses."),
 };
 const KINDS = [
-  ["none", "None of these", "0"],
-  ["unsure", "Unsure", "."],
-  ["skip", "Skip", ","],
-  ["flag", "Flag", "!"],
+  ["none", marked("None of these"), "0"],
+  ["unsure", marked("Unsure"), "."],
+  ["skip", marked("Skip"), ","],
+  ["flag", marked("Flag"), "!"],
 ];
-const KIND_NAMES = new Map(KINDS.map(([kind, text]) => [kind, text.toLowerCase()]));
-const KEY_NAMES = { " ": "Space", ArrowLeft: "←", ArrowRight: "→" };
-const STRENGTHS = ["", "a little", "clearly", "strongly"];
+const KIND_NAMES = new Map(KINDS);
+const KEY_NAMES = { " ": marked("Space"), Enter: marked("Enter"), Backspace: marked("Backspace"), Escape: marked("Escape"), ArrowLeft: "←", ArrowRight: "→" };
+const STRENGTHS = ["", marked("a little"), marked("clearly"), marked("strongly")];
+
+// What is said of so many answers that wait in this browser.
+const WAITING = {
+  away: (n) => (n ? ngettext("The database is away: {n} unsaved, kept in this browser and sent when the server is back",
+    "The database is away: {n} unsaved, kept in this browser and sent when the server is back", n)
+    : _("The database is away: answers are kept in this browser and sent when the server is back")),
+  offline: (n) => (n ? ngettext("Offline: {n} unsaved, kept in this browser and sent when the server is back",
+    "Offline: {n} unsaved, kept in this browser and sent when the server is back", n)
+    : _("Offline: answers are kept in this browser and sent when the server is back")),
+};
 
 export class View {
   // labels: [{label, name, key, group, tone, meaning, also}], in the order shown; task: question, instructions, settings;
@@ -45,12 +56,12 @@ export class View {
   build() {
     const { task, on } = this;
     this.study = task.study ? new StudyPart(task.study, on.understood) : null;
-    this.stage = make("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Image" });
+    this.stage = make("div", { class: "stage", tabindex: "0", role: "group", "aria-label": _("Image") });
     this.scale = make("span", { class: "scale" });
     this.waiting = make("p", { class: "waiting" });
     this.cover = button("", { class: "cover", "data-enter": "own", onclick: () => on.command(this.covered) });
     this.cover.hidden = true;
-    this.pass = button("Skip this image", { class: "pass", "data-enter": "own", onclick: () => on.command("pass") });
+    this.pass = button(_("Skip this image"), { class: "pass", "data-enter": "own", onclick: () => on.command("pass") });
     this.pass.hidden = true;
     this.frame = make("div", { class: "frame" }, this.stage, this.waiting, this.cover, this.pass);
     this.question = make("h2", { class: "question", id: "question" }, task.question);
@@ -61,39 +72,39 @@ export class View {
       this.question, this.ask, this.original, this.suggestion, this.study?.came);
     this.groups = make("div", { class: "groups", role: "group", "aria-labelledby": "question" });
     this.buildChips();
-    this.kinds = make("div", { class: "kinds", role: "group", "aria-label": "Other answers" });
+    this.kinds = make("div", { class: "kinds", role: "group", "aria-label": _("Other answers") });
     for (const [kind, text, key] of KINDS) {
       if (kind === "none" && task.single) continue; // "reasonable or not" has no such answer
-      const chip = this.chip(text, key, () => on.command(kind));
+      const chip = this.chip(_(text), key, () => on.command(kind));
       this.chips.set(`kind:${kind}`, chip);
       this.kinds.append(chip);
     }
     this.note = make("input", {
-      type: "text", class: "note", maxlength: "2000", placeholder: "What is wrong with the image?",
-      "aria-label": "Note", oninput: () => on.note(this.note.value), onkeydown: (event) => this.noteKey(event),
+      type: "text", class: "note", maxlength: "2000", placeholder: _("What is wrong with the image?"),
+      "aria-label": _("Note"), oninput: () => on.note(this.note.value), onkeydown: (event) => this.noteKey(event),
     });
     this.note.hidden = true;
     this.chosen = make("p", { class: "chosen" });
     this.pad = task.valenceArousal ? new Pad(on.feel) : null;
-    this.saveButton = button("Save", { class: "save", "aria-keyshortcuts": "Enter", onclick: () => on.command("save") });
-    this.backButton = button("Back", { "aria-keyshortcuts": "Backspace", onclick: () => on.command("back") });
-    this.forwardButton = button("Forward", { "aria-keyshortcuts": "ArrowRight", onclick: () => on.command("forward") });
+    this.saveButton = button(_("Save"), { class: "save", "aria-keyshortcuts": "Enter", onclick: () => on.command("save") });
+    this.backButton = button(_("Back"), { "aria-keyshortcuts": "Backspace", onclick: () => on.command("back") });
+    this.forwardButton = button(_("Forward"), { "aria-keyshortcuts": "ArrowRight", onclick: () => on.command("forward") });
     const actions = make("div", { class: "actions" }, this.backButton, this.forwardButton, this.saveButton);
     this.notice = make("p", { class: "notice", role: "status" });
     this.dropped = make("span", { role: "status" });
-    this.droppedButton = button("Dismiss", { "data-enter": "own", onclick: () => on.command("dismiss") });
+    this.droppedButton = button(_("Dismiss"), { "data-enter": "own", onclick: () => on.command("dismiss") });
     this.droppedButton.hidden = true;
     this.conflicts = make("div", { class: "refused conflicts" });
     this.status = make("p", { class: "status", role: "status" });
     this.progress = make("p", { class: "progress" });
-    this.bar = make("progress", { max: "1", value: "0", "aria-label": this.study ? "Progress" : "Progress of the team" });
+    this.bar = make("progress", { max: "1", value: "0", "aria-label": this.study ? _("Progress") : _("Progress of the team") });
     this.refused = make("div", { class: "refused" });
-    const find = button("Find", { class: "find", "aria-keyshortcuts": "/", onclick: () => on.command("search") });
+    const find = button(_("Find"), { class: "find", "aria-keyshortcuts": "/", onclick: () => on.command("search") });
     find.hidden = !this.search.many;
     const tools = make("div", { class: "tools" }, this.study?.button, find,
-      button("Zoom", { "aria-keyshortcuts": "Space", onclick: () => on.command("look") }),
-      button("Pause", { "aria-keyshortcuts": "Escape", onclick: () => on.command("pause") }),
-      button("Help", { "aria-keyshortcuts": "?", onclick: () => on.command("help") }));
+      button(_("Zoom"), { "aria-keyshortcuts": "Space", onclick: () => on.command("look") }),
+      button(_("Pause"), { "aria-keyshortcuts": "Escape", onclick: () => on.command("pause") }),
+      button(_("Help"), { "aria-keyshortcuts": "?", onclick: () => on.command("help") }));
     this.help = this.buildHelp();
     this.root.replaceChildren(
       make("div", { class: "left" }, this.frame,
@@ -137,18 +148,18 @@ export class View {
   buildHelp() {
     const { task } = this;
     const rows = COMMANDS.filter(([, command]) => !(command === "none" && task.single)).map(([key, , what]) =>
-      make("tr", {}, make("td", {}, make("kbd", {}, KEY_NAMES[key] ?? key)), make("td", {}, what)));
+      make("tr", {}, make("td", {}, make("kbd", {}, _(KEY_NAMES[key] ?? key))), make("td", {}, _(what))));
     const meanings = this.labels.map(({ name, key, meaning }) =>
       make("tr", {}, make("td", {}, key ? make("kbd", {}, key) : ""), make("th", { scope: "row" }, name),
         make("td", {}, meaning ?? "")));
     return make("dialog", { class: "help", "aria-labelledby": "help-title" },
-      make("div", { class: "top" }, make("h2", { id: "help-title" }, "Help"),
-        button("Close", { "data-enter": "own", onclick: () => this.help.close(), autofocus: true })),
+      make("div", { class: "top" }, make("h2", { id: "help-title" }, _("Help")),
+        button(_("Close"), { "data-enter": "own", onclick: () => this.help.close(), autofocus: true })),
       task.instructions ? make("p", { class: "instructions" }, task.instructions) : null,
-      make("div", { class: "columns", tabindex: "0", role: "group", "aria-label": "Keys and labels" },
-        make("table", {}, make("caption", {}, "Keys"), make("tbody", {}, ...rows)),
-        make("table", {}, make("caption", {}, "Labels"), make("tbody", {}, ...meanings))),
-      task.intensity ? make("p", {}, "The same key again says how strongly: a little, clearly, strongly.") : null);
+      make("div", { class: "columns", tabindex: "0", role: "group", "aria-label": _("Keys and labels") },
+        make("table", {}, make("caption", {}, _("Keys")), make("tbody", {}, ...rows)),
+        make("table", {}, make("caption", {}, _("Labels")), make("tbody", {}, ...meanings))),
+      task.intensity ? make("p", {}, _("The same key again says how strongly: a little, clearly, strongly.")) : null);
   }
 
   // Changes
@@ -156,6 +167,7 @@ export class View {
   showPicture(session, picture) {
     const element = session.item && picture ? picture.element : null;
     this.stage.replaceChildren(...(element ? [element] : []));
+    if (element) element.alt = _("The image to label");
     this.zoom = "fit";
     this.fit();
     this.drawWaiting(session);
@@ -164,12 +176,12 @@ export class View {
   drawWaiting(session) {
     let text = "";
     const part = this.stage.firstChild !== null;
-    if (session.broken) text = part ? "This image is damaged: a part of it is missing. Skip it, or flag it." : "This image cannot be shown. Skip it, or flag it.";
+    if (session.broken) text = part ? _("This image is damaged: a part of it is missing. Skip it, or flag it.") : _("This image cannot be shown. Skip it, or flag it.");
     else if (session.item === null && session.finished) text = this.task.finished;
     else if (session.item === null) {
-      text = session.outbox.online ? "Loading the next image …"
-        : session.outbox.away ? "The server's database is away. The next image comes when it is back."
-          : "No connection. The next image comes when the server is back.";
+      text = session.outbox.online ? _("Loading the next image …")
+        : session.outbox.away ? _("The server's database is away. The next image comes when it is back.")
+          : _("No connection. The next image comes when the server is back.");
     }
     if (this.waiting.textContent !== text) this.waiting.textContent = text;
     this.waiting.hidden = text === "";
@@ -179,13 +191,13 @@ export class View {
   drawItem(session) {
     const { item } = session;
     this.search.close();
-    const looks = { second: "Second look. ", again: "Another round. " };
+    const looks = { second: _("Second look."), again: _("Another round.") };
     this.ask.textContent = item?.ask ? `“${item.ask}”` : "";
-    this.original.textContent = item?.original ? `The collection's own label: ${item.original}` : "";
-    this.suggestion.textContent = item?.look && looks[item.look]
-      ? looks[item.look] + (item.suggestion ? `A model suggests: ${item.suggestion.join(", ")}. ` : "")
-        + "Your first answer is chosen; change it or keep it."
-      : "";
+    this.original.textContent = item?.original ? _("The collection's own label: {label}", { label: item.original }) : "";
+    const lines = [looks[item?.look]];
+    if (item?.suggestion) lines.push(_("A model suggests: {labels}.", { labels: list(item.suggestion) }));
+    lines.push(_("Your first answer is chosen; change it or keep it."));
+    this.suggestion.textContent = looks[item?.look] ? lines.join(" ") : "";
     for (const line of [this.ask, this.original, this.suggestion]) line.hidden = !line.textContent;
     this.root.dataset.image = item?.image ?? "";
     this.root.dataset.round = item?.round ?? "";
@@ -199,11 +211,11 @@ export class View {
       const strength = type === "label" ? labels.get(value) : undefined;
       const on = type === "label" ? strength !== undefined : kind === value;
       if ((chip.getAttribute("aria-pressed") === "true") !== on) chip.setAttribute("aria-pressed", String(on));
-      const text = on && this.task.intensity && type === "label" ? STRENGTHS[strength] : "";
+      const text = on && this.task.intensity && type === "label" ? _(STRENGTHS[strength]) : "";
       if (chip.lastChild.textContent !== text) chip.lastChild.textContent = text;
     }
-    const names = [...labels.keys()].map((label) => this.called(label));
-    this.chosen.textContent = names.length ? `chosen: ${names.join(", ")}` : kind ? `chosen: ${KIND_NAMES.get(kind)}` : "nothing chosen";
+    const answer = labels.size || kind ? this.inWords({ kind, labels: [...labels.keys()] }) : null;
+    this.chosen.textContent = answer === null ? _("nothing chosen") : _("chosen: {answer}", { answer });
     // What is typed after the note was sent belongs to the next image, and not to a field that is gone.
     if (kind !== "flag" && this.note.matches(":focus")) this.stage.focus({ preventScroll: true });
     this.note.hidden = kind !== "flag";
@@ -225,7 +237,7 @@ export class View {
     this.saveButton.disabled = this.over(session);
     this.backButton.disabled = session.past.length === 0;
     this.forwardButton.disabled = session.at === null;
-    this.saveButton.textContent = session.at === null ? "Save" : "Save the correction";
+    this.saveButton.textContent = session.at === null ? _("Save") : _("Save the correction");
     this.root.dataset.state = !lock.held ? "elsewhere" : session.ready ? "ready" : session.paused ? "paused" : "waiting";
     this.root.dataset.at = session.at === null ? "" : String(session.at);
     const veiled = session.item !== null && !session.revealed;
@@ -234,8 +246,8 @@ export class View {
     this.cover.hidden = lock.held && !session.paused && !veiled && !behind;
     const warning = session.item?.warning ?? "";
     const COVERS = {
-      take: "You are labelling in another tab or window. Work here instead", pause: "Paused. Continue",
-      look: `${warning && `${warning}\n\n`}Show the image (space)`, finish: "You have answered all your images. Go on",
+      take: _("You are labelling in another tab or window. Work here instead"), pause: _("Paused. Continue"),
+      look: (warning && `${warning}\n\n`) + _("Show the image (space)"), finish: _("You have answered all your images. Go on"),
     };
     this.cover.textContent = COVERS[this.covered];
     this.cover.dataset.covers = this.covered;
@@ -245,14 +257,14 @@ export class View {
   }
 
   drawNotice(session) {
-    const text = session.notice === null ? "" : NOTICES[session.notice];
+    const text = session.notice === null ? "" : _(NOTICES[session.notice]);
     if (this.notice.textContent !== text) this.notice.textContent = text;
   }
 
   drawDropped(session) {
     const n = session.early.dropped;
-    this.dropped.textContent = n === 0 ? "" :
-      `${n} ${n === 1 ? "key" : "keys"} came before the image was visible and ${n === 1 ? "was" : "were"} not counted.`;
+    this.dropped.textContent = n === 0 ? "" : ngettext("{n} key came before the image was visible and was not counted.",
+      "{n} keys came before the image was visible and were not counted.", n);
     this.droppedButton.hidden = n === 0;
   }
 
@@ -260,22 +272,26 @@ export class View {
     this.drawWaiting(session);
     this.study?.draw(session);
     const { team, left, secondsEach } = session;
-    const parts = [`${session.done} answered by you`];
-    if (secondsEach !== null) parts.push(`${secondsEach.toFixed(1)} s each`);
+    const parts = [ngettext("{n} answered by you", "{n} answered by you", session.done)];
+    if (secondsEach !== null) parts.push(_("{seconds} s each", { seconds: number(secondsEach, 1) }));
     if (team) {
       this.bar.value = team.wanted ? team.answered / team.wanted : 0;
-      parts.push(`${team.answered} of ${team.wanted} by all`);
+      parts.push(ngettext("{answered} of {n} by all", "{answered} of {n} by all", team.wanted, { answered: number(team.answered) }));
       // Others may take some of what one could still be given, so one's own time is at most this.
-      if (secondsEach === null && team.seconds_left > 0) parts.push(`${duration(team.seconds_left)} left for all`);
-      if (secondsEach !== null && left > 0 && !this.over(session)) parts.push(`at most ${left} left for you: ${duration(left * secondsEach)} at your pace`);
+      if (secondsEach === null && team.seconds_left > 0) parts.push(_("{time} left for all", { time: duration(team.seconds_left) }));
+      if (secondsEach !== null && left > 0 && !this.over(session)) {
+        parts.push(ngettext("at most {n} left for you: {time} at your pace", "at most {n} left for you: {time} at your pace",
+          left, { time: duration(left * secondsEach) }));
+      }
     }
     this.progress.textContent = parts.join(" · ");
     if (this.study) [this.progress.textContent, this.bar.value] = this.study.progress(session);
     const unsaved = outbox.waiting.size;
-    let text = this.study?.practice ? "" : "All answers saved";
-    if (outbox.stopped) text = `${outbox.stopped}${unsaved ? ` (${unsaved} unsaved, kept in this browser)` : ""}`;
-    else if (!outbox.online) text = `${outbox.away ? "The database is away" : "Offline"}: ${unsaved ? `${unsaved} unsaved,` : "answers are"} kept in this browser and sent when the server is back`;
-    else if (unsaved) text = `${unsaved} unsaved`;
+    let text = this.study?.practice ? "" : _("All answers saved");
+    if (outbox.stopped) {
+      text = [outbox.stopped, ...(unsaved ? [ngettext("({n} unsaved, kept in this browser)", "({n} unsaved, kept in this browser)", unsaved)] : [])].join(" ");
+    } else if (!outbox.online) text = WAITING[outbox.away ? "away" : "offline"](unsaved);
+    else if (unsaved) text = ngettext("{n} unsaved", "{n} unsaved", unsaved);
     if (this.status.textContent !== text) this.status.textContent = text;
     this.status.dataset.trouble = String(Boolean(outbox.stopped) || !outbox.online);
     this.root.dataset.unsaved = String(unsaved);
@@ -286,25 +302,27 @@ export class View {
     const shown = [...outbox.refused.keys()].join(" ");
     if (this.refused.dataset.shown === shown) return;
     this.refused.dataset.shown = shown;
+    const notStored = (answer) => (answer.image === undefined ? _("Not stored: an answer given in this browser.")
+      : _("Not stored: image {image}, {answer}.", { image: answer.image, answer: this.inWords(answer) }));
     this.refused.replaceChildren(...[...outbox.refused].map(([id, { answer, error }]) =>
-      make("p", { role: "alert" },
-        `Not stored: ${this.inWords(answer)}. ${error} `,
-        make("a", { download: `not-stored-${id}.json`, href: fileOf({ answer, error }) }, "Keep as a file"), " ",
-        button("Understood", { "data-enter": "own", onclick: () => outbox.forgetRefused(id) }))));
+      make("p", { role: "alert" }, notStored(answer), " ", _(error), " ",
+        make("a", { download: `not-stored-${id}.json`, href: fileOf({ answer, error }) }, _("Keep as a file")), " ",
+        button(_("Understood"), { "data-enter": "own", onclick: () => outbox.forgetRefused(id) }))));
   }
 
   // What a person answered, of whatever shape it came out of the browser's store.
-  inWords({ image, kind, labels }) {
-    if (image === undefined) return "an answer given in this browser";
-    return `image ${image}, ${Array.isArray(labels) && labels.length ? labels.map((label) => this.called(label)).join(", ") : kind}`;
+  inWords({ kind, labels }) {
+    if (Array.isArray(labels) && labels.length) return list(labels.map((label) => this.called(label)));
+    return _(KIND_NAMES.get(kind) ?? String(kind));
   }
 
   // Answers to earlier images that met others: the notice names its image, and leads there.
   drawConflicts(session) {
     this.conflicts.replaceChildren(...session.conflicts.filter((entry) => entry !== session.past[session.at]).map((entry) =>
-      make("p", { role: "alert" }, `Answered differently elsewhere under your name: ${this.inWords({ ...entry.answer, ...entry.item })}. Both answers are kept, and the lead decides. `,
-        ...(entry.fixed ? [] : [button("Show it", { "data-enter": "own", onclick: () => this.on.conflict(entry, true) }), " "]),
-        button("Understood", { "data-enter": "own", onclick: () => this.on.conflict(entry, false) }))));
+      make("p", { role: "alert" }, _("Answered differently elsewhere under your name: image {image}, {answer}. Both answers are kept, and the lead decides.",
+        { image: entry.item.image, answer: this.inWords(entry.answer) }), " ",
+        ...(entry.fixed ? [] : [button(_("Show it"), { "data-enter": "own", onclick: () => this.on.conflict(entry, true) }), " "]),
+        button(_("Understood"), { "data-enter": "own", onclick: () => this.on.conflict(entry, false) }))));
   }
 
   // Zoom. Large images are shrunk to fit. Small photographs are enlarged smoothly, at most twice; drawings by a whole
@@ -322,8 +340,8 @@ export class View {
     picture.style.imageRendering = scale >= 2 && picture.dataset.drawing === "true" ? "pixelated" : "auto";
     this.stage.dataset.zoom = this.zoom;
     this.stage.scrollTo((this.stage.scrollWidth - this.stage.clientWidth) / 2, (this.stage.scrollHeight - this.stage.clientHeight) / 2);
-    this.scale.textContent =
-      `${picture.naturalWidth} × ${picture.naturalHeight} pixels, shown at ${Math.round(scale * 100)} %`;
+    this.scale.textContent = _("{width} × {height} pixels, shown at {percent} %",
+      { width: picture.naturalWidth, height: picture.naturalHeight, percent: Math.round(scale * 100) });
   }
 
   toggleZoom() {
@@ -351,7 +369,7 @@ const fileOf = (content) => `data:application/json,${encodeURIComponent(JSON.str
 
 function duration(seconds) {
   const minutes = Math.round(seconds / 60);
-  if (minutes < 1) return "less than a minute";
-  if (minutes < 90) return `${minutes} min`;
-  return `${(minutes / 60).toFixed(1)} h`;
+  if (minutes < 1) return _("less than a minute");
+  if (minutes < 90) return ngettext("{n} min", "{n} min", minutes);
+  return _("{hours} h", { hours: number(minutes / 60, 1) });
 }
