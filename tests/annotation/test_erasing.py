@@ -53,13 +53,14 @@ def test_who_is_erased_is_in_no_byte_and_all_else_is_as_without_them(opened, hel
     before = told(store)
     who = to_images(store, "SECRET-ID", "18-29")
     label(store, who, 3)
+    store.speak(who, "hsb")
     claims = store.claim(who, 2)
     store.save_draft(who, claims[0].image_id, {"note": NOTE})
-    store.submit([Answer(claims[1].image_id, who, "flag", note=NOTE)])
+    store.submit([Answer(claims[1].image_id, who, "flag", note=NOTE, language="hsb-DE")])
     store.decide(claims[1].image_id, ["awe"], by=who)
     visits.leave(store, who)
     pay.mark_paid(store, ["SECRET-ID"])
-    hidden = [who.encode(), b"SECRET-ID", b"the sea at Travem"]
+    hidden = [who.encode(), b"SECRET-ID", b"the sea at Travem", b"hsb", b"hsb-DE"]
     assert [text for text in hidden if text in held()] == hidden
     assert erase_people(store, [who]) == 4
     assert [text for text in hidden if text in held()] == []

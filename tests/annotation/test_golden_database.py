@@ -162,6 +162,7 @@ def test_work_goes_on_in_it(store, said):
     [receipt] = store.submit([Answer(claim.image_id, who, "none", round=claim.round, event_id="after the upgrade")])
     assert (receipt.status, receipt.revision) == ("accepted", 1)
     assert store.judgements()["event_id"].tolist()[-1] == "after the upgrade"
+    assert store.judgements()["language"].isna().all()
     assert len(store.judgements()) == before + 1
 
 

@@ -203,16 +203,36 @@ def test_a_full_judgement_comes_back_as_it_went_in(store):
         Answer(
             claim.image_id, "u", "labels", ("awe", "joy"), seconds=4.5, at=1_700_000_000.25, intensities=(2.0, None),
             valence=0.5, arousal=-0.25, note="hm", suggestions_visible=True, context={"chips": ["joy", "awe", "fear"]},
+            language="pt-BR",
         )
     ])  # fmt: skip
     row = store.judgements().iloc[0]
-    assert row[["labels", "intensities", "seconds", "valence", "arousal", "note"]].tolist() == [
-        ["awe", "joy"], [2.0, None], 4.5, 0.5, -0.25, "hm",
+    assert row[["labels", "intensities", "seconds", "valence", "arousal", "note", "language"]].tolist() == [
+        ["awe", "joy"], [2.0, None], 4.5, 0.5, -0.25, "hm", "pt-BR",
     ]  # fmt: skip
     assert row["at"] == pd.Timestamp("2023-11-14T22:13:20.250Z")
     assert row["suggestions_visible"]
     assert (row["purpose"], row["place"]) == ("task", 0)
     assert store.events()["context"].iloc[0] == {"chips": ["joy", "awe", "fear"]}
+
+
+def test_a_person_s_language_is_theirs_until_they_take_it_back(store):
+    store.speak("u", "zh-Hant")
+    store.withdraw("u")
+    assert store.annotators()["language"].fillna("none").tolist() == ["zh-Hant", "none", "none", "none"]
+    store.speak("u", None)  # the page speaks on to somebody who withdrew
+    assert store.annotators()["language"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("who", "language", "words"),
+    [("u", "German", "a code such as de"), ("u", "xx", "received 'xx'"), ("stranger", "de", "nobody invited")],
+)
+def test_what_is_no_language_and_nobody_s_is_refused(store, who, language, words):
+    store.speak("u", "de")
+    with pytest.raises(StoreError, match=words):
+        store.speak(who, language)
+    assert store.annotators()["language"].dropna().tolist() == ["de"]
 
 
 @pytest.mark.parametrize("kind", [list, set])
@@ -237,6 +257,7 @@ def test_labels_are_kept_whatever_collection_holds_them(store, kind):
         ({"seconds": -1.0}, "zero or more"),
         ({"valence": float("nan")}, "finite"),
         ({"intensities": (1.0, 2.0)}, "1 labels but 2 intensities"),
+        ({"language": "Deutsch"}, "expected a code such as de"),
     ],
 )
 def test_what_cannot_be_is_refused_and_stops_no_other(store, change, words):
@@ -454,7 +475,7 @@ def test_opening_again_changes_nothing_and_a_newer_database_is_refused(store, op
     assert open_store().settings == store.settings
     with store.database.write() as connection:
         connection.execute(schema.schema_version.insert().values(version=99, applied_at=0))
-    with pytest.raises(StoreError, match=r"schema 99, newer than the 2.*upgrade"):
+    with pytest.raises(StoreError, match=r"schema 99, newer than the 3.*upgrade"):
         open_store()
 
 

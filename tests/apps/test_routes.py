@@ -54,6 +54,14 @@ def test_an_answer_is_acknowledged_by_its_id_and_the_next_images_come_with_it(cl
     assert task.store.judgements()["labels"].tolist() == [["awe"]]
 
 
+def test_the_language_of_an_answer_is_kept_and_what_is_none_costs_no_answer(client, task):
+    items = say(client, want=4)["items"]
+    said = ["pt-BR", "Klingon", "de-" + "a" * 18, {"a": 1}]
+    given = [answer_to(item, f"e{at}", language=said[at]) for at, item in enumerate(items)]
+    assert [receipt["status"] for receipt in say(client, *given)["receipts"]] == ["accepted"] * 4
+    assert task.store.judgements()["language"].fillna("none").tolist() == ["pt-BR", "none", "none", "none"]
+
+
 def test_a_page_that_goes_gives_back_all_that_came_with_the_reply_it_names(client, task):
     reply = say(client, want=3)
     say(client, leaving=reply["now"])

@@ -16,6 +16,7 @@ from sqlalchemy.pool import StaticPool
 
 from affectml_annotation.errors import DatabaseAway, DatabaseFailed, MissingExtra, StoreError
 from affectml_annotation.store.place import connect_to_read
+from affectml_annotation.store.schema import metadata
 
 try:
     import fcntl
@@ -98,8 +99,20 @@ def read_only(url: str | Path) -> sa.Engine:
     """An engine that a SQLite file is opened with for reading alone: nothing is made, migrated or written."""
     if "://" in str(url):
         return make_engine(url)
-    place = sa.URL.create("sqlite", database=str(url))
-    return sa.create_engine(place, creator=lambda: connect_to_read(url, BUSY_SECONDS))
+
+    def connect() -> sqlite3.Connection:
+        """With the columns that an earlier version had not, empty, in views that only this connection has."""
+        connection = connect_to_read(url, BUSY_SECONDS)
+        connection.execute("PRAGMA temp_store=MEMORY")
+        for table in metadata.tables.values():
+            there = {name for _, name, *_ in connection.execute(f'PRAGMA table_info("{table.name}")')}
+            later = [f', NULL AS "{column.name}"' for column in table.c if column.name not in there]
+            if there and later:
+                view = f'CREATE TEMP VIEW "{table.name}" AS SELECT *{"".join(later)} FROM main."{table.name}"'
+                connection.execute(view)
+        return connection
+
+    return sa.create_engine(sa.URL.create("sqlite", database=str(url)), creator=connect)
 
 
 def failure(error: Exception, where: str, done: str) -> DatabaseFailed:

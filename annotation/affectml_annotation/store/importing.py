@@ -125,4 +125,5 @@ def _event(row: Mapping[Any, Any], event_id: str, key: tuple[str, int, str], now
         "suggestions_visible": bool(row.get("suggestions_visible")), "seconds": row.get("seconds"),
         "at": now if at is None else at.value // 1_000_000, "received_at": now, "base_revision": 0,
         "status": "accepted", "revision": 1, "context": None, "source": source,
+        "language": row.get("language"),
     }  # fmt: skip

@@ -13,6 +13,7 @@ from affectml_annotation.errors import BadImport, StoreError, check_labels
 from affectml_annotation.exchange.formats import read_judgements
 from affectml_annotation.exchange.tables import at_lines
 from affectml_annotation.judgements import UNSTORABLE, storable
+from affectml_annotation.languages import is_language
 from affectml_annotation.store import asking, claims, reading, setup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.importing import import_judgements
@@ -358,6 +359,17 @@ class LabelStore:
         with self.database.write() as connection:
             claims.lock_annotator(connection, who)
             connection.execute(annotator.update().where(annotator.c.annotator_id == who).values(consented_at=now_ms()))
+
+    def speak(self, who: str, language: str | None) -> None:
+        """Remember the language, by its code, that this person chose for the page; None takes the choice back.
+
+        Raises StoreError for what is no language, and for somebody not invited.
+        """
+        if language is not None and not is_language(language):
+            raise StoreError(f"language: expected a code such as de or pt-BR, but received {language!r:.40}")
+        with self.database.write() as connection:
+            setup.check_invited(connection, [who])
+            connection.execute(annotator.update().where(annotator.c.annotator_id == who).values(language=language))
 
     def withdraw(self, *annotator_ids: str, proven: bool = True) -> None:
         """Take people out, all or none: no more claims or answers, their answers no longer count.

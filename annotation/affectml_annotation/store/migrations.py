@@ -1,8 +1,8 @@
 """The numbered migrations that make and change a store's tables.
 
 Number n is the n-th entry of `MIGRATIONS`. A released entry never changes, whatever becomes of the tables in `schema`:
-it says in SQL of its own what it makes, sql/n.sql for both engines and sql/n-ENGINE.sql for one, with an empty line
-between statements. A change of the tables is a new entry that alters them.
+it says in SQL of its own what it makes, sql/n.sql for both engines and sql/n-ENGINE.sql, if any, for one, with an empty
+line between statements. A change of the tables is a new entry that alters them.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,15 +23,16 @@ def _written(number: int) -> Migration:
     def run(connection: sa.Connection) -> None:
         engine, folder = connection.dialect.name, files(__package__).joinpath("sql")
         small, large = ("SERIAL", "BIGSERIAL") if engine == "postgresql" else ("INTEGER", "INTEGER")
-        for name in (f"{number}.sql", f"{number}-{engine}.sql"):
-            text = folder.joinpath(name).read_text(encoding="utf-8").format(small=small, large=large)
+        texts = (folder.joinpath(name) for name in (f"{number}.sql", f"{number}-{engine}.sql"))
+        for file in (text for text in texts if text.is_file()):
+            text = file.read_text(encoding="utf-8").format(small=small, large=large)
             for statement in text.split("\n\n"):
                 connection.exec_driver_sql(statement.strip().removesuffix(";"))
 
     return run
 
 
-MIGRATIONS: tuple[Migration, ...] = (_written(1), _written(2))
+MIGRATIONS: tuple[Migration, ...] = (_written(1), _written(2), _written(3))
 
 
 def version_of(connection: sa.Connection) -> int:

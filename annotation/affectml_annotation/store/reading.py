@@ -24,7 +24,7 @@ SAID_AT = sa.case(
 KEY = ("annotator_id", "image_id", "round")
 EVENT_COLUMNS = (
     "event_id", "image_id", "annotator_id", "round", "kind", "labels", "intensities", "valence", "arousal", "note",
-    "suggestions_visible", "seconds", "at",
+    "suggestions_visible", "seconds", "at", "language",
 )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def read_remarks(database: str | Path) -> pd.DataFrame:
 def events_table(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
     """Events as a table with proper types."""
     table = table_of(connection, query)
-    for name in ("image_id", "annotator_id", "event_id", "kind", "note", "purpose"):
+    for name in ("image_id", "annotator_id", "event_id", "kind", "note", "purpose", "language"):
         if name in table:
             table[name] = table[name].astype("str")
     for name in ("valence", "arousal", "seconds"):
@@ -185,7 +185,7 @@ def _rate(connection: sa.Connection, round_number: int) -> float:
 
 
 def annotators(connection: sa.Connection) -> pd.DataFrame:
-    """Everybody invited: answers so far, open claims, the median of their seconds, when they answered last."""
+    """Everybody invited: answers so far, open claims, when they answered last, the language that they chose."""
     answered = (
         sa.select(
             answer.c.annotator_id, sa.func.count().label("answers"), sa.func.max(event.c.received_at).label("last")
@@ -214,6 +214,7 @@ def annotators(connection: sa.Connection) -> pd.DataFrame:
         "last_answer": pd.to_datetime(pd.Series([row.last for row in rows], dtype="Int64"), unit="ms", utc=True),
         "consented": [row.consented_at is not None for row in rows],
         "withdrawn": [row.withdrawn_at is not None for row in rows],
+        "language": pd.Series([row.language for row in rows], dtype="str"),
         "attributes": [row.attributes or {} for row in rows],
         "chip_order": [list(row.chip_order) for row in rows],
     })  # fmt: skip

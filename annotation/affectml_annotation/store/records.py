@@ -32,7 +32,8 @@ class Answer:
 
     event_id: made by the client once per answer, so that sending twice is harmless. base_revision: of the answer
     that the client saw there (0: none). at: seconds since 1970, when it was given. intensities: one number per
-    label, in the order of labels. context: what else is to be remembered (order of the chips, client).
+    label, in the order of labels. context: what else is to be remembered (order of the chips, client). language: the
+    code of the one in which the page spoke.
     """
 
     image_id: str
@@ -50,6 +51,7 @@ class Answer:
     note: str | None = None
     suggestions_visible: bool | None = None
     context: dict[str, Any] | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ image = _table("image", "position", "image_id", "file", "stratum", "priority", "
 round_ = _table("round", "number", "purpose", "of", "opened_at")
 annotator = _table(
     "annotator", "annotator_id", "number", "invited_at", _json("attributes"), _json("chip_order"), "consented_at",
-    "withdrawn_at",
+    "withdrawn_at", "language",
 )  # fmt: skip
 slot = _table("slot", "round", "position", "wanted", "taken")
 # purpose: task, check, repeat, second, discussion
@@ -41,7 +41,7 @@ assignment = _table(
 event = _table(
     "event", "number", "event_id", "image_id", "annotator_id", "round", "kind", _json("labels"), _json("intensities"),
     "valence", "arousal", "note", _flag("suggestions_visible"), "seconds", "at", "received_at", "base_revision",
-    "status", "revision", _json("context"), "source",
+    "status", "revision", _json("context"), "source", "language",
 )  # fmt: skip
 answer = _table(
     "answer", "annotator_id", "round", "image_id", "event_id", "revision", _flag("surplus", default=False)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.judgements import UNSTORABLE, answer_problems, storable
+from affectml_annotation.languages import is_language
 from affectml_annotation.store import visits
 from affectml_annotation.store.claims import FREE, TAKE, lock_annotator, next_place, round_row
 from affectml_annotation.store.records import Answer, Receipt, Status
@@ -41,6 +42,8 @@ def problem(given: Answer, labels: Sequence[str], now: float) -> str | None:
             return f"{name}: expected a finite number, but received {number}"
     if given.seconds is not None and given.seconds < 0:
         return f"seconds: expected zero or more, but received {given.seconds}"
+    if given.language is not None and not is_language(given.language):
+        return f"language: expected a code such as de or pt-BR, but received {given.language!r:.40}"
     if given.at is not None and given.at > now + FUTURE_SECONDS:
         return f"at: {given.at:.0f} lies {given.at - now:.0f} s in the future; set the clock right"
     return None

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from affectml_annotation import Answer
 from affectml_annotation.judgements import ANSWERS, storable
+from affectml_annotation.languages import is_language
 from affectml_apps.relabel.items import ticket
 from affectml_apps.relabel.task import LabelTask
 
@@ -113,6 +114,7 @@ def read_answer(task: LabelTask, who: str, raw: object) -> Answer:
         arousal=_number(raw, "arousal", -1, 1),
         note=_note(raw),
         context=context,
+        language=_language(raw),
     )
 
 
@@ -243,6 +245,11 @@ def _intensities(raw: Mapping[str, Any]) -> tuple[float, ...] | None:
     if not isinstance(strengths, list) or any(isinstance(s, bool) or s not in INTENSITIES for s in strengths):
         raise BadMessage("intensities: expected a list of 1, 2 or 3, one for each label")
     return tuple(float(strength) for strength in strengths)
+
+
+def _language(raw: Mapping[str, Any]) -> str | None:
+    code = raw.get("language")
+    return code if isinstance(code, str) and len(code) <= 20 and is_language(code) else None
 
 
 def _note(raw: Mapping[str, Any]) -> str | None:

@@ -12,11 +12,12 @@ from affectml_annotation.store.schema import annotator, answer, assignment, even
 
 @dataclass(frozen=True)
 class Person:
-    """An invited annotator's state."""
+    """An invited annotator's state. language: the code of the one that they chose for the page, if they did."""
 
     who: str
     consented: bool
     withdrawn: bool
+    language: str | None = None
 
 
 def person(store: LabelStore, who: str) -> Person | None:
@@ -25,7 +26,8 @@ def person(store: LabelStore, who: str) -> Person | None:
         row = connection.execute(sa.select(annotator).where(annotator.c.annotator_id == who)).one_or_none()
     if row is None:
         return None
-    return Person(who, consented=row.consented_at is not None, withdrawn=row.withdrawn_at is not None)
+    given = {"consented": row.consented_at is not None, "withdrawn": row.withdrawn_at is not None}
+    return Person(who, **given, language=row.language)
 
 
 def names(store: LabelStore) -> list[str]:
