@@ -3,15 +3,23 @@
 import re
 
 from affectml_annotation import DatabaseAway, DatabaseFailed
+from affectml_annotation.languages import _
 
 
 def in_public(error: Exception) -> str:
     """An error's message; of a database that failed it names neither a place nor a user, which are the server's."""
     if isinstance(error, DatabaseAway):
-        return "the database does not answer at the moment; try again soon"
+        return _("the database does not answer at the moment; try again soon")
     if isinstance(error, DatabaseFailed):
-        return "the database cannot be read or written; whoever runs this server has to look at it"
+        return _("the database cannot be read or written; whoever runs this server has to look at it")
     return str(error)
+
+
+def sentence(error: object) -> str:
+    """A message of a library's error as a sentence for people."""
+    message = str(error)
+    # Translators: a sentence without its full stop goes in; end it as your language ends sentences.
+    return _("{sentence}.", sentence=message[:1].upper() + message[1:])
 
 
 def plain(text: object) -> str:

@@ -448,7 +448,7 @@ def test_a_second_round_reaches_those_who_answered_before(answered):
     judged = answered.store.judgements()
     mine = set(judged[judged["annotator_id"] == "ann"]["image_id"]) & set(chosen)
     further = queries.further_rounds(answered.store, "ann", inline_second=False)
-    assert further == ([(number, "Second round", len(mine))] if mine else [])
+    assert further == ([(number, "discussion", len(mine))] if mine else [])
     assert {claim.image_id for claim in answered.store.claim("ann", 9, round_number=number)} == mine
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from affectml.taxonomies import Taxonomy
+from affectml_annotation.languages import _
 from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.preferences import Preferences
 from affectml_apps.relabel.task import LabelTask
@@ -49,7 +50,7 @@ def start_data(
         "task": {
             "question": task.settings.question,
             "instructions": "" if study else preferences.instructions,
-            "finished": "" if study else "Nothing is left for you in this round. Thank you.",
+            "finished": "" if study else _("Nothing is left for you in this round. Thank you."),
         },
         "study": study,
         "settings": {

@@ -7,6 +7,8 @@ import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Iterable
 
+from affectml_annotation.languages import _
+
 NAME = re.compile(r"[^\x00-\x1f\x7f<>]{1,80}")
 
 
@@ -45,13 +47,13 @@ def make_token(secret: str, who: str) -> str:
 
 def read_token(secret: str, token: str) -> str:
     """The annotator a token was made for; BadToken where the signature does not fit."""
-    name, _, signature = token.partition(".")
+    name, _dot, signature = token.partition(".")
     try:
         who = urlsafe_b64decode(name.encode()).decode()
     except (ValueError, UnicodeDecodeError):
-        raise BadToken("this token cannot be read; open the page again") from None
+        raise BadToken(_("this token cannot be read; open the page again")) from None
     if not hmac.compare_digest(signature.encode(), _signature(secret, who).encode()):
-        raise BadToken("this token was not given out by this task's server; open the page again")
+        raise BadToken(_("this token was not given out by this task's server; open the page again"))
     return who
 
 

@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from affectml_annotation import LabelStore, StoreError
+from affectml_annotation.languages import marked
 from affectml_annotation.store.schema import setting
 from affectml_annotation.store.settings import check_names, read_setting, write_setting
 from affectml_annotation.store.setup import PREFERENCES as KEY
 
 SECRET = "relabel-secret"
-WARNING = (
+WARNING = marked(
     "Some of these images may show violence, injury, nudity or suffering. You may skip any image without giving a "
     "reason, stop at any time, and withdraw later: then none of your answers is used."
 )

@@ -124,11 +124,10 @@ def awaiting_second_look(store: LabelStore, who: str, of: int, second: int, limi
 
 
 def further_rounds(store: LabelStore, who: str, *, inline_second: bool) -> list[tuple[int, str, int]]:
-    """Rounds after the first with images for this person: number, what it is called, how many images are left.
+    """Rounds after the first with images for this person: number, purpose, how many images are left.
 
     A round of second looks that comes inline, right after each first answer, is left out.
     """
-    names = {"discussion": "Second round", "second": "Second looks"}
     first, again = answer.alias(), answer.alias()
 
     def looked_at(look: sa.FromClause, number: sa.Column[Any]) -> sa.ColumnElement[bool]:
@@ -141,9 +140,12 @@ def further_rounds(store: LabelStore, who: str, *, inline_second: bool) -> list[
         .join(image, image.c.position == slot.c.position)
         .join(first, looked_at(first, round_.c.of))
         .outerjoin(again, looked_at(again, round_.c.number))
-        .where(round_.c.purpose.in_(names if not inline_second else ["discussion"]), again.c.image_id.is_(None))
+        .where(
+            round_.c.purpose.in_(["discussion"] if inline_second else ["discussion", "second"]),
+            again.c.image_id.is_(None),
+        )
         .group_by(round_.c.number, round_.c.purpose)
         .order_by(round_.c.number)
     )
     with store.database.read() as connection:
-        return [(int(number), names[purpose], int(left)) for number, purpose, left in connection.execute(query)]
+        return [(int(number), str(purpose), int(left)) for number, purpose, left in connection.execute(query)]

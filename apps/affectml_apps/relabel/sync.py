@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.exc import DataError, IntegrityError
 
 from affectml_annotation import Answer, Claim, DatabaseFailed, Receipt, StoreError
+from affectml_annotation.languages import _
 from affectml_annotation.store.claims import round_of
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.items import item_of, past_items
@@ -83,13 +84,13 @@ def check_person(task: LabelTask, who: str) -> None:
     """Raises NotAllowed for somebody who may label nothing now."""
     person = queries.person(task.store, who)
     if person is None:
-        raise NotAllowed(f"nobody invited {who!r} to this task")
+        raise NotAllowed(_("nobody invited “{name}” to this task", name=who))
     if person.withdrawn:
-        raise NotAllowed("you have withdrawn from this task; nothing more is shown or stored")
+        raise NotAllowed(_("you have withdrawn from this task; nothing more is shown or stored"))
     if not person.consented:
-        raise NotAllowed("read what this task shows and agree to it first")
+        raise NotAllowed(_("read what this task shows and agree to it first"))
     if who in task.preferences.closed:
-        raise NotAllowed("the lead has closed your entry to this task; your answers so far are kept")
+        raise NotAllowed(_("the lead has closed your entry to this task; your answers so far are kept"))
 
 
 def take(task: LabelTask, who: str, given: Sequence[object], second: int | None) -> list[dict[str, Any]]:
@@ -121,13 +122,16 @@ def _store_alone(task: LabelTask, answer: Answer) -> Receipt:
     try:
         return task.store.submit([answer])[0]
     except UNSTORABLE as error:
-        return Receipt(answer.event_id, "refused", error=f"the database cannot store it ({type(error).__name__})")
+        why = _("the database cannot store it ({error})", error=type(error).__name__)
+        return Receipt(answer.event_id, "refused", error=why)
 
 
 def _keep_blind(task: LabelTask, who: str, answer: Answer, second: int) -> None:
     """A first answer stands once the second look was given: what comes after a suggestion is no blind answer."""
     if queries.is_assigned(task.store, who, answer.image_id, second):
-        raise BadMessage("your first answer to this image stands, because you were asked again; change the second one")
+        raise BadMessage(
+            _("your first answer to this image stands, because you were asked again; change the second one")
+        )
 
 
 def _second_looks(task: LabelTask, who: str, second: int) -> list[Claim]:

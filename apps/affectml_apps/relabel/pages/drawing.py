@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from affectml.errors import AffectmlError
 from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed
+from affectml_annotation.languages import _
 from affectml_apps.pictures import preview
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.task import LabelTask, current
@@ -46,7 +47,7 @@ def section() -> Iterator[None]:
         raise  # the whole page waits
     except DatabaseFailed as error:  # its message names the database's place and user
         logging.getLogger(__name__).warning("%s", error)
-        problem("The database failed at this; what it said stands in the server's own output.")
+        problem(_("The database failed at this; what it said stands in the server's own output."))
     except (AffectmlError, AnnotationError) as error:
         problem(error)
     except Exception as error:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import streamlit as st
 from streamlit import config
 
+from affectml_annotation.languages import _, marked, ngettext
 from affectml_apps.choices import controlled
 from affectml_apps.relabel import component, queries
 from affectml_apps.relabel.pages.drawing import problem, reading_width
@@ -13,7 +14,7 @@ from affectml_apps.relabel.pages.who import ask_who, offer_to_leave, who_is_ther
 from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.text import plain
 
-RECORDED = (
+RECORDED = marked(
     "This task records your answers, when you gave them and how many seconds you took. Anything else about you is only "
     "what you agreed to share. The lead of this task sees your answers; other annotators do not."
 )
@@ -28,15 +29,26 @@ def draw() -> None:
     task.refresh()
     person = queries.person(task.store, who)
     if person is None and task.preferences.invited_only:
-        with _outside("Not invited"):
-            problem(f"Nobody invited “{who}” to this task. Ask the lead, or label under the name you were invited by.")
+        with _outside(_("Not invited")):
+            problem(
+                _(
+                    "Nobody invited “{name}” to this task. Ask the lead, or label under the name you were invited by.",
+                    name=who,
+                )
+            )
     elif who in task.preferences.closed:
-        with _outside("Closed"):
-            st.info(f"{plain(who)}, the lead has closed your entry to this task. Your answers so far are kept.")
+        with _outside(_("Closed")):
+            st.info(
+                _("{name}, the lead has closed your entry to this task. Your answers so far are kept.", name=plain(who))
+            )
     elif person is not None and person.withdrawn:
-        with _outside("Withdrawn"):
-            unused = "Nothing more is shown, and your answers are not used."
-            st.info(f"{plain(who)}, you have withdrawn from this task. {unused}")
+        with _outside(_("Withdrawn")):
+            st.info(
+                _(
+                    "{name}, you have withdrawn from this task. Nothing more is shown, and your answers are not used.",
+                    name=plain(who),
+                )
+            )
     elif person is None or not person.consented:
         _ask_consent(task, who)
     else:
@@ -57,16 +69,17 @@ def _ask_consent(task: LabelTask, who: str) -> None:
     """What they will see and what is recorded, before the first image."""
     preferences = task.preferences
     reading_width()
-    st.title("Before the first image")
-    st.subheader("What you will be asked")
+    st.title(_("Before the first image"))
+    st.subheader(_("What you will be asked"))
     st.text(task.settings.question)
     if preferences.instructions:
         st.text(preferences.instructions)
-    st.subheader("What you may see")
-    st.text(preferences.content_warning)
-    st.subheader("What is recorded")
-    st.text(RECORDED)
-    if st.button("I have read this and want to take part", type="primary"):
+    st.subheader(_("What you may see"))
+    if preferences.content_warning:
+        st.text(_(preferences.content_warning))  # ours, where the lead wrote no other
+    st.subheader(_("What is recorded"))
+    st.text(_(RECORDED))
+    if st.button(_("I have read this and want to take part"), type="primary"):
         task.store.invite([who])  # nobody is in the task before they agreed, whatever name an address holds
         task.store.consent(who)
         st.rerun()
@@ -78,7 +91,7 @@ def _round(task: LabelTask, who: str) -> int:
     if not further:
         return 1
     st.html(component.CLIENT / "rounds.css")  # the component is that much lower
-    names = {1: "First look"} | {number: f"{purpose}: {left} left" for number, purpose, left in further}
+    names = {1: _("First look")} | {number: _further(purpose, left) for number, purpose, left in further}
 
     def choose(number: int) -> None:
         st.session_state["round"] = number
@@ -87,7 +100,13 @@ def _round(task: LabelTask, who: str) -> int:
     if number not in names:
         number = 1 if queries.left_for(task.store, who, 1) else further[0][0]
     st.segmented_control(
-        "Round", list(names), format_func=names.__getitem__, label_visibility="collapsed",
+        _("Round"), list(names), format_func=names.__getitem__, label_visibility="collapsed",
         **controlled("rounds", number, choose, names),
     )  # fmt: skip
     return number
+
+
+def _further(purpose: str, left: int) -> str:
+    if purpose == "second":
+        return ngettext("Second looks: {n} left", "Second looks: {n} left", left)
+    return ngettext("Second round: {n} left", "Second round: {n} left", left)

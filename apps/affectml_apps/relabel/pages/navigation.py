@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from affectml_annotation import DatabaseAway
+from affectml_annotation.languages import _
 from affectml_apps.relabel.component import CLIENT
 from affectml_apps.relabel.pages import (
     agreement,
@@ -52,10 +53,11 @@ STUDY: tuple[tuple[str, str, Callable[[], None]], ...] = (  # the lead's too, wh
 
 def run() -> None:
     """Draw the page that was asked for."""
-    st.set_page_config(page_title="Labelling" if current().study is None else "Study", page_icon=ICON, layout="wide")
+    title = _("Labelling") if current().study is None else _("Study")
+    st.set_page_config(page_title=title, page_icon=ICON, layout="wide")
     st.html(CLIENT / "page.css")
     if st.session_state.pop("was away", False):
-        st.toast("The database was away for a moment. If you clicked something then, look whether it was done.")
+        st.toast(_("The database was away for a moment. If you clicked something then, look whether it was done."))
     try:
         _run()
     except DatabaseAway as error:
@@ -73,14 +75,14 @@ def _run() -> None:
 
 def _first() -> list[StreamlitPage]:
     return [
-        st.Page(label.draw, title="Label", url_path="label", default=True),
-        st.Page(own_part.draw, title="Your part", url_path="you"),
+        st.Page(label.draw, title=_("Label"), url_path="label", default=True),
+        st.Page(own_part.draw, title=_("Your part"), url_path="you"),
     ]
 
 
 def _first_of_study() -> list[StreamlitPage]:
     return [
-        st.Page(study_page.draw, title="Study", url_path="study", default=True),
+        st.Page(study_page.draw, title=_("Study"), url_path="study", default=True),
         st.Page(study_page.lead, title="Lead", url_path="lead"),
     ]
 
@@ -98,7 +100,7 @@ def _wait(error: DatabaseAway) -> None:
     logging.getLogger(__name__).warning("%s", error)
     place = st.empty()
     while True:
-        place.info("The database does not answer at the moment. This page goes on by itself.")  # or ends: they left
+        place.info(_("The database does not answer at the moment. This page goes on by itself."))  # or ends: they left
         time.sleep(LOOK_SECONDS)
         with suppress(DatabaseAway):
             current().refresh()

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
+from affectml_annotation.languages import _, marked
 from affectml_apps.relabel import identity, queries
 from affectml_apps.relabel.pages.drawing import reading_width
 from affectml_apps.relabel.task import current
 
-SIGN_IN = "Sign in, so that your answers are kept under your own account."
-NO_PASSWORD = "A name is no password: on this page everybody can label under any name"
+WHO = marked("Who is labelling?")
+SIGN_IN = marked("Sign in, so that your answers are kept under your own account.")
 
 
 def sign_in_configured() -> bool:
@@ -49,33 +50,40 @@ def who_is_there() -> str | None:
     return name
 
 
-def ask_who(title: str = "Who is labelling?", why: str = SIGN_IN) -> None:
-    """The door: sign in, and why, or give a name."""
+def ask_who(title: str = WHO, why: str = SIGN_IN) -> None:
+    """The door: sign in, and why, or give a name. Title and why are said in the language that is spoken."""
     reading_width()
-    st.title(title)
+    st.title(_(title))
     if sign_in_configured():
-        st.write(why)
+        st.write(_(why))
         for provider in providers():
-            text = "Sign in" if provider is None else f"Sign in with {provider}"
+            text = _("Sign in") if provider is None else _("Sign in with {provider}", provider=provider)
             st.button(text, type="primary", on_click=st.login, args=(provider,), key=f"sign-in-{provider}")
         return
     with st.form("door"):
-        typed = st.text_input("Your name in this task", max_chars=80)
-        if st.form_submit_button("Continue", type="primary"):
+        typed = st.text_input(_("Your name in this task"), max_chars=80)
+        if st.form_submit_button(_("Continue"), type="primary"):
             name = identity.clean_name(typed)
             if name is None:
-                st.error("A name needs 1 to 80 characters, without < and >.")
+                st.error(_("A name needs 1 to 80 characters, without < and >."))
             else:
                 st.session_state["who"] = name
                 st.rerun()
     if current().study is not None:
         return
     if current().only_here:
-        st.info(f"{NO_PASSWORD}, so it only answers to this machine. For a team, set up sign-in (st.login).")
+        st.info(
+            _(
+                "A name is no password: on this page everybody can label under any name, so it only answers to this "
+                "machine. For a team, set up sign-in (st.login)."
+            )
+        )
     else:
         st.warning(
-            f"{NO_PASSWORD}, and it answers to other machines. The lead's pages stay away until sign-in (st.login) is "
-            "set up."
+            _(
+                "A name is no password: on this page everybody can label under any name, and it answers to other "
+                "machines. The lead's pages stay away until sign-in (st.login) is set up."
+            )
         )
 
 
@@ -87,8 +95,8 @@ def is_proven() -> bool:
 def offer_to_leave() -> None:
     """A button for somebody else to take this seat."""
     if sign_in_configured():
-        st.button("Sign out", on_click=st.logout)
-    elif st.button("Another name"):
+        st.button(_("Sign out"), on_click=st.logout)
+    elif st.button(_("Another name")):
         st.session_state.pop("who", None)
         st.query_params.clear()
         st.session_state["another"] = True

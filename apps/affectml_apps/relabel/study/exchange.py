@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from affectml_annotation import DatabaseFailed, Receipt, StoreError
+from affectml_annotation.languages import _
 from affectml_annotation.store.visits import BEFORE
 from affectml_annotation.study import visits
 from affectml_annotation.study.screen import Screen, screen, warnings_of
@@ -82,10 +83,10 @@ def labels_now(visit: Visit) -> bool:
 def elsewhere(visit: Visit) -> str:
     """Why there are no images, for them to read."""
     if visit.status == "timed_out":
-        return "your place in this study was given back, because nothing came from you for too long"
+        return _("your place in this study was given back, because nothing came from you for too long")
     if visit.status is None and visit.phase in BEFORE:
-        return "the images of this study have not begun for you; go on where you are"
-    return "the images of this study are behind you; what you gave stands"
+        return _("the images of this study have not begun for you; go on where you are")
+    return _("the images of this study are behind you; what you gave stands")
 
 
 def file_for(task: LabelTask, who: str, image_id: str) -> str | None:

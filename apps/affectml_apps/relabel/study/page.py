@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from affectml_annotation.languages import _, marked, ngettext
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.erasing import ask_for_erasure, erasures_asked
 from affectml_annotation.study.file import IDS
@@ -21,37 +22,42 @@ from affectml_apps.relabel.study import phases
 from affectml_apps.relabel.study.entrance import Visitor, enter, ids_of, visitor_of
 from affectml_apps.relabel.study.reading import text_of
 from affectml_apps.relabel.task import LabelTask, current
-from affectml_apps.text import plain
+from affectml_apps.text import plain, sentence
 
 GUESSES = Allowance(burst=10, per_second=1 / 60)  # of the resume code of one person
 ENDS = {
-    "completed": ("You are through", "You have completed the study."),
+    "completed": (marked("You are through"), marked("You have completed the study.")),
     "screened_out": (
-        "The study ends here for you",
-        "Some practice images did not come out as the instructions say, so no images follow. Nobody thinks less of you "
-        "for that.",
+        marked("The study ends here for you"),
+        marked(
+            "Some practice images did not come out as the instructions say, so no images follow. Nobody thinks less of "
+            "you for that."
+        ),
     ),
-    "quota_full": ("All places are taken", "Others were faster: there is no place, or no image, left for you."),
+    "quota_full": (
+        marked("All places are taken"),
+        marked("Others were faster: there is no place, or no image, left for you."),
+    ),
     "timed_out": (
-        "Your place is gone",
-        "A place is kept for some time only, and you were away for longer. What you gave is kept.",
+        marked("Your place is gone"),
+        marked("A place is kept for some time only, and you were away for longer. What you gave is kept."),
     ),
-    "left": ("You have left the study", "What you gave is kept."),
+    "left": (marked("You have left the study"), marked("What you gave is kept.")),
 }
 IF_THEY_LEAVE = {
-    "by_images": "You are paid for the share of the images that you have done.",
-    "all": "You are paid all the same.",
-    "nothing": "You are not paid then.",
+    "by_images": marked("You are paid for the share of the images that you have done."),
+    "all": marked("You are paid all the same."),
+    "nothing": marked("You are not paid then."),
 }
-KEPT = (
-    "What you do here is kept under a random name, {}: what you answer and when, and how long you take. How you came "
-    "here is kept apart from that, to know you again and to pay you."
+KEPT = marked(
+    "What you do here is kept under a random name, {name}: what you answer and when, and how long you take. How you "
+    "came here is kept apart from that, to know you again and to pay you."
 )
-ERASING = (
+ERASING = marked(
     "You can ask for all of it to be erased. Whoever leads the study does that; then it is gone for good, and you "
     "cannot take part again."
 )
-LEAVING = (
+LEAVING = marked(
     "You can leave at any moment. What you gave is kept, the images that you hold go to others, and you cannot come "
     "back in."
 )
@@ -72,13 +78,13 @@ def draw() -> None:
     st.html(CLIENT / "study.css")
     code = st.session_state.get("declined")
     if code is not None:
-        text = "That is all right. Nothing is stored of you, and you can close this page."
-        _told("You do not take part", text, code, back=bool(task.running.recruit.return_to))
+        text = _("That is all right. Nothing is stored of you, and you can close this page.")
+        _told(_("You do not take part"), text, code, back=bool(task.running.recruit.return_to))
         return
     try:
         entry = enter(task, visitor)
     except (door.NotInStudy, BadLink) as error:
-        _told("You cannot take part", _sentence(error))
+        _told(_("You cannot take part"), sentence(error))
         return
     if entry.participant is not None:
         _visit(task, entry.participant)
@@ -88,15 +94,10 @@ def draw() -> None:
         _resume(task, visitor)
     elif entry.kind == "full":
         recruit = task.store.database.reading(running.file_of, entry.version).recruit
-        text = "This study has all the people that it needs. Thank you for coming; nothing is stored of you."
-        _told("All places are taken", text, recruit.codes.get("quota_full"), back=bool(recruit.return_to))
+        text = _("This study has all the people that it needs. Thank you for coming; nothing is stored of you.")
+        _told(_("All places are taken"), text, recruit.codes.get("quota_full"), back=bool(recruit.return_to))
     else:
-        _told("This study lets nobody in now", "Nothing is stored of you. Perhaps it goes on later.")
-
-
-def _sentence(error: Exception) -> str:
-    message = str(error)
-    return f"{message[0].upper()}{message[1:]}."
+        _told(_("This study lets nobody in now"), _("Nothing is stored of you. Perhaps it goes on later."))
 
 
 def _told(title: str, text: str, code: str | None = None, *, back: bool = False) -> None:
@@ -105,17 +106,19 @@ def _told(title: str, text: str, code: str | None = None, *, back: bool = False)
     st.title(title)
     st.text(text)
     if code:
-        st.text("Your code, to hand back where you were asked to take part:")
+        st.text(_("Your code, to hand back where you were asked to take part:"))
         st.code(code, language=None)
         if back:
-            st.link_button("Return with this code", "relabel/return", type="primary")
+            st.link_button(_("Return with this code"), "relabel/return", type="primary")
 
 
 def _no_way_in() -> None:
     _told(
-        "A study",
-        "To take part, open the link that you were sent, or come from your panel's own page. If you just did, your "
-        "browser keeps no cookie of this page: allow it to, and open the link again.",
+        _("A study"),
+        _(
+            "To take part, open the link that you were sent, or come from your panel's own page. If you just did, your "
+            "browser keeps no cookie of this page: allow it to, and open the link again."
+        ),
     )
     if may_see_lead_pages():
         st.info("You may lead this study: its pages are in the menu at the top. “Lead” says how people come here.")
@@ -126,21 +129,20 @@ def _consent(task: LabelTask, visitor: Visitor, version: int) -> None:
     shown = consent_screen(task.store, st.session_state.setdefault("version", version))
     reading_width()
     st.html(text_of(task, shown.text, shown.links))
-    st.text(
-        f"It takes about {shown.minutes} minutes."
-        + (f" Whoever completes it is paid {shown.pay}." if shown.pay else "")
-    )
+    st.text(ngettext("It takes about {n} minute.", "It takes about {n} minutes.", shown.minutes))
+    if shown.pay:
+        st.text(_("Whoever completes it is paid {pay}.", pay=shown.pay))
     _help(shown.help)
     with st.form("consent", border=False):
         ticked = [box for at, box in enumerate(shown.boxes) if st.checkbox(plain(box), key=f"box-{at}")]
-        agreed = st.form_submit_button("I agree, and take part", type="primary")
+        agreed = st.form_submit_button(_("I agree, and take part"), type="primary")
     if agreed:
         try:
             door.agree(task.store, ids_of(task, visitor), shown.version, ticked, visitor.own)
             st.rerun()
         except (door.NotInStudy, BadLink) as error:
             problem(error)
-    if st.button("I do not agree"):
+    if st.button(_("I do not agree")):
         st.session_state["declined"] = door.decline(task.store)
         st.rerun()
 
@@ -153,26 +155,34 @@ def _help(lines: tuple[str, ...]) -> None:
 def _resume(task: LabelTask, visitor: Visitor) -> None:
     """Somebody known, on a device that is not: nothing of theirs is shown without the code."""
     _told(
-        "Welcome back",
-        "Somebody takes part already who came as you did. If that is you: the device on which you began shows a resume "
-        "code under “Your part”. Type it here to go on.",
+        _("Welcome back"),
+        _(
+            "Somebody takes part already who came as you did. If that is you: the device on which you began shows a "
+            "resume code under “Your part”. Type it here to go on."
+        ),
     )
     if task.running.help:
-        st.text("Without that device or its code you cannot go on. For questions, and for your payment:")
+        st.text(_("Without that device or its code you cannot go on. For questions, and for your payment:"))
         _help(task.running.help)
     ids = ids_of(task, visitor)
     with st.form("resume", border=False):
-        code = st.text_input("Resume code", max_chars=40)
-        if not st.form_submit_button("Go on", type="primary"):
+        code = st.text_input(_("Resume code"), max_chars=40)
+        if not st.form_submit_button(_("Go on"), type="primary"):
             return
         if wait := GUESSES.take(ids.person):
-            problem(f"Those were too many wrong codes. Try again in {wait} seconds.")
+            problem(
+                ngettext(
+                    "Those were too many wrong codes. Try again in {n} second.",
+                    "Those were too many wrong codes. Try again in {n} seconds.",
+                    wait,
+                )
+            )
             return
         try:
             door.resume(task.store, ids, code, visitor.own)
             st.rerun()
         except door.NotInStudy as error:
-            problem(_sentence(error))
+            problem(sentence(error))
 
 
 def _visit(task: LabelTask, who: str) -> None:
@@ -185,35 +195,36 @@ def _visit(task: LabelTask, who: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         _your_part(task, who, shown)
         if shown.help:
-            with st.popover("Contact"):
+            with st.popover(_("Contact")):
                 _help(shown.help)
-        with st.popover("Leave the study"):
+        with st.popover(_("Leave the study")):
             _leave(task, who, shown)
     phases.draw(task, who, shown)
     if shown.visit.phase not in ("practice", "images"):
-        st.text(f"To go on on another device you need this code: {_spaced(shown.resume_code)}")
+        code = _spaced(shown.resume_code)
+        st.text(_("To go on on another device you need this code: {code}", code=code))
 
 
 def _leave(task: LabelTask, who: str, shown: Screen) -> None:
     pay = task.store.database.reading(running.file_of, shown.visit.version).pay
-    st.text(LEAVING)
+    st.text(_(LEAVING))
     if pay.per_person:
-        st.text(IF_THEY_LEAVE[pay.unfinished])
-    if st.button("Leave now"):
+        st.text(_(IF_THEY_LEAVE[pay.unfinished]))
+    if st.button(_("Leave now")):
         visits.leave(task.store, who)
         st.rerun()
 
 
 def _your_part(task: LabelTask, who: str, shown: Screen) -> None:
     """What is kept of them, their resume code, and the way to ask for being erased."""
-    with st.popover("Your part"):
-        st.text(f"Your resume code, for another device: {_spaced(shown.resume_code)}")
-        st.text(KEPT.format(who))
+    with st.popover(_("Your part")):
+        st.text(_("Your resume code, for another device: {code}", code=_spaced(shown.resume_code)))
+        st.text(_(KEPT, name=who))
         if who in erasures_asked(task.store):
-            st.text("You have asked for all of this to be erased. Whoever leads the study will do it.")
+            st.text(_("You have asked for all of this to be erased. Whoever leads the study will do it."))
             return
-        st.text(ERASING)
-        if st.button("Ask to be erased"):
+        st.text(_(ERASING))
+        if st.button(_("Ask to be erased")):
             ask_for_erasure(task.store, who)
             st.rerun()
 
@@ -224,12 +235,11 @@ def _spaced(code: str) -> str:
 
 def _over(task: LabelTask, who: str, shown: Screen) -> None:
     """How it ended, for good: their code again on every later visit."""
-    title, text = ENDS[shown.visit.status or ""]
-    if shown.due:
-        text += f" For your part you are paid {shown.due}: so it stands on the study's list of payments."
-    _told(title, text, shown.code, back=return_address(task.store, who) is not None)
+    title, text = map(_, ENDS[shown.visit.status or ""])
+    due = _("For your part you are paid {due}: so it stands on the study's list of payments.", due=shown.due)
+    _told(title, f"{text} {due}" if shown.due else text, shown.code, back=return_address(task.store, who) is not None)
     if shown.visit.status == "left":
-        st.text("There is no code for leaving. If you came from a panel, end the study on its own page, too.")
+        st.text(_("There is no code for leaving. If you came from a panel, end the study on its own page, too."))
     st.divider()
     st.html(text_of(task, shown.text, shown.links))
     _help(shown.help)

@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 from streamlit import config
 
+from affectml_annotation.languages import _
 from affectml_annotation.study import visits
 from affectml_annotation.study.file import Question, Questions
 from affectml_annotation.study.questions import read_answers
@@ -13,7 +14,7 @@ from affectml_apps.relabel import component
 from affectml_apps.relabel.pages.drawing import reading_width
 from affectml_apps.relabel.study.reading import text_of
 from affectml_apps.relabel.task import LabelTask
-from affectml_apps.text import plain
+from affectml_apps.text import plain, sentence
 
 # The image takes the width that there is.
 WIDE = """<style>
@@ -36,7 +37,7 @@ def draw(task: LabelTask, who: str, screen: Screen) -> None:
         _questions(task, who, screen)
     else:
         st.html(text_of(task, screen.text, screen.links))
-        if st.button("Go on" if phase == "instructions" else "Finish", type="primary", key=f"leave-{phase}"):
+        if st.button(_("Go on") if phase == "instructions" else _("Finish"), type="primary", key=f"leave-{phase}"):
             visits.go_on(task.store, who, phase)  # type: ignore[arg-type]
             st.rerun()
     st.html(TO_TOP.format(phase), unsafe_allow_javascript=True)
@@ -46,7 +47,7 @@ def _questions(task: LabelTask, who: str, screen: Screen) -> None:
     """All at once; what cannot be is said beside its question, and everything else stays as it was typed."""
     phase = screen.visit.phase
     st.html("<style>[data-testid=stWidgetLabel] p {font-size: 1rem}</style>")
-    st.title("Some questions about you" if phase == "before" else "Some last questions")
+    st.title(_("Some questions about you") if phase == "before" else _("Some last questions"))
     given: dict[str, Any] = {}
     below = {}
     with st.form(f"questions-{phase}", border=False, enter_to_submit=False):
@@ -54,14 +55,14 @@ def _questions(task: LabelTask, who: str, screen: Screen) -> None:
             with st.container(gap="xsmall"):
                 given[one.id] = _asked(one)
                 below[one.id] = st.empty()
-        pressed = st.form_submit_button("Go on", type="primary")
+        pressed = st.form_submit_button(_("Go on"), type="primary")
     if not pressed:
         return
-    _, wrong = read_answers(Questions(questions=screen.questions), given)
+    wrong = read_answers(Questions(questions=screen.questions), given)[1]
     for name, why in wrong.items():
-        below[name].error(plain(f"{why[:1].upper()}{why[1:]}."))
+        below[name].error(plain(sentence(why)))
     if wrong:
-        st.error("Not sent yet: see what is said in red above.")  # which may be out of sight
+        st.error(_("Not sent yet: see what is said in red above."))  # which may be out of sight
     else:
         visits.answer_questions(task.store, who, phase, given)  # type: ignore[arg-type]
         st.rerun()
@@ -69,7 +70,9 @@ def _questions(task: LabelTask, who: str, screen: Screen) -> None:
 
 def _asked(one: Question) -> Any:
     """The field of a question, and what is in it."""
-    text = plain(one.text) + ("" if one.required else " (you may leave this out)")
+    text = plain(one.text)
+    if not one.required:
+        text = _("{question} (you may leave this out)", question=text)
     name: Any = {"label": text, "key": f"question-{one.id}"}
     match one.kind:
         case "choice":
@@ -85,7 +88,7 @@ def _asked(one: Question) -> Any:
         points = range(int(low), int(high) + 1)
         if (points[0], points[-1]) == (low, high) and len(points) <= MOST_POINTS:
             return st.radio(options=points, index=None, horizontal=True, **name)
-        name["label"] += f": {low:g} to {high:g}"
+        name["label"] = _("{question}: {low} to {high}", question=text, low=f"{low:g}", high=f"{high:g}")
     return st.number_input(value=None, step=1.0, format="%.15g", **name)
 
 
