@@ -441,6 +441,17 @@ def axe() -> Callable[[Page], list[str]]:
     return serious_findings
 
 
+@pytest.fixture(scope="session")
+def cut_or_overlapping() -> Callable[[Page], list[str]]:
+    """`cut_or_overlapping(page)`: what cannot be read or hit on it, one line each; empty where all can.
+
+    Looks at Streamlit's main block and at the labeller in it, or at the dialog that is open: text that is cut off, or
+    lies beside the screen or over other text, things to press that cover each other, and scrolling sideways.
+    """
+    script = Path(__file__).with_name("looks.js").read_text(encoding="utf-8")
+    return lambda page: page.evaluate(script)
+
+
 @pytest.fixture
 def person(page: Page) -> Callable[..., Person]:
     """Make persons: `person(server, "ann")` in this test's page, or in another page given."""

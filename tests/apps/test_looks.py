@@ -79,6 +79,32 @@ def test_what_axe_finds_is_told_and_waited_for_no_longer_than_anything_else(page
         axe(page)
 
 
+WRONG = {
+    "<p style='width:40px; overflow:hidden; white-space:nowrap'>Schadenfreude": "cut: p",
+    "<input placeholder='Niederschlagswahrscheinlichkeit' style='width:60px'>": "cut: the placeholder",
+    "<button style='width:60px; white-space:nowrap'>Vorfreudigkeit</button>": "sticks out of its button",
+    "<p style='margin-left:-30px'>Vorfreude": "beside the screen",
+    "<p>Freude<p style='margin-top:-30px'>Trauer": "text over text",
+    "<button>Ja</button><button style='margin-left:-15px'>Nein</button>": "one over the other",
+    "<div style='width:2000px'>Wut": "scrolls sideways",
+}
+
+
+def test_what_is_cut_or_overlaps_is_told_and_what_scrolls_or_is_hidden_is_not(page, cut_or_overlapping):
+    page.set_viewport_size({"width": 390, "height": 844})
+    main = "<body style='margin:0'><div data-testid=stMain style='margin:0 8px'>{}"
+    for wrong, told in WRONG.items():
+        page.set_content(main.format(wrong))
+        assert told in "\n".join(cut_or_overlapping(page)), wrong
+    page.set_content(
+        main.format(
+            "<div style='overflow:auto; width:90px; height:50px'><p style='width:300px'>Freude<p>Trauer<p>Wut</div>"
+            "<button>Ja</button><span style='position:absolute; clip-path:inset(50%); margin-left:-20px'>Nein</span>"
+        )
+    )
+    assert cut_or_overlapping(page) == []
+
+
 def test_the_labelling_page_fits_a_laptop_without_scrolling(lively, page, show):
     show(page, lively, "label")
     for name in ("Save", "Help", "Flag", "unpleasant to pleasant"):
