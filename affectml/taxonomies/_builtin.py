@@ -5,17 +5,12 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from affectml.errors import BadInput, UnknownTaxonomy, did_you_mean
+from affectml.taxonomies._names import own_yaml
 from affectml.taxonomies.taxonomy import Taxonomy
-
-
-def own_yaml(text: str) -> Any:
-    """What one of affectml's own YAML files holds; ten times faster where PyYAML has libyaml."""
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 @cache

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from affectml.taxonomies._builtin import own_yaml
+from affectml.taxonomies._names import own_yaml
 
 
 @dataclass(frozen=True)

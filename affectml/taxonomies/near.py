@@ -9,25 +9,60 @@ import unicodedata
 from collections.abc import Mapping
 
 WHOLE, BEGINS, WITHIN = 0, 1, 2  # how a word fits a name, best first
-# "unhappiness" is no kind of happiness, and neither is "hopelessness" of hope, or "lack of interest" of interest.
-_NEGATED = re.compile(r"(?:un|dis|in|im|il|ir|non|mis|anti)[^ ]|[^ ]+less(?:ly|ness)?(?: |$)")
+# "unhappiness" is no kind of happiness, and neither is "hopelessness" of hope, or "lack of interest" of interest: how a
+# word, what stands before a part, and what stands after it says so. A language that is not here says it in no way.
+_NEVER = "(?!)"
+_NEGATIONS = {
+    language: (re.compile(word), re.compile(before), re.compile(after))
+    for language, (word, before, after) in {
+        "en": (
+            r"(?:un|dis|in|im|il|ir|non|mis|anti)[^ ]|[^ ]+less(?:ly|ness)?(?: |$)",
+            r"(?:^| )(?:no|not|non|never|without|lack|loss|absence|un|dis|mis|anti) ",
+            r"less|free| (?:less|free)(?: |$)",
+        ),
+        "de": (
+            r"(?:un|miss|nicht|anti)[^ ]|[^ ]+los(?:igkeit)?(?: |$)",
+            r"(?:^| )(?:nicht|nie|ohne|kein[^ ]*|mangel|mangelnd[^ ]*|fehlend[^ ]*|verlust) ",
+            r"s?(?:los|frei|mangel|verlust)| (?:los|frei)(?: |$)",
+        ),
+        "es": (r"(?:des|dis|in|im|ir|anti)[^ ]", r"(?:^| )(?:no|sin|nunca|falta|perdida|ausencia) ", _NEVER),
+        "fr": (
+            r"(?:in|im|ir|de|des|dis|me|mes|mal|anti)[^ ]",
+            r"(?:^| )(?:pas|non|sans|jamais|manque|perte|absence|aucune?) ",
+            _NEVER,
+        ),
+        "ja": (_NEVER, r"[不無非未反]$", r"[がのも]?(?:ない|なし|無|欠如|喪失)|しない"),
+        "zh": (_NEVER, r"(?:[不无無非未没沒反]|没有|沒有|缺乏|失去)$", _NEVER),
+        "ar": (r"لا[^ ]", r"(?:^| )(?:لا|غير|عدم|بلا|دون|بدون|فقدان|قله|انعدام|ليس) ", _NEVER),
+    }.items()
+}
+_NEGATED = _NEGATIONS["en"][0]
+_SILENT = tuple(map(re.compile, (_NEVER, _NEVER, _NEVER)))
 _ALIKE = 0.7  # difflib's ratio of what is taken for a misspelling; of "happiness" and "sadness" it is .63
 _SHORTEST = 3  # letters of a name that a longer word may begin with
-_SIGNS = re.compile(r"[\s_\-/,;:.()]+")
-_NEGATING = re.compile(r"\b(?:no|not|non|never|without|lack|loss|absence|un|dis|mis|anti)\b")
+_SIGNS = re.compile(r"[\s_\-/,;:.()،؛・、]+")
+_VOICED = "\u3099\u309a"  # the marks of が and ぱ, which are letters of their own
+_LETTERS = {ord(one): other for one, other in {"œ": "o", "æ": "a", "ى": "ي", "ة": "ه", "ـ": ""}.items()}
+_LETTERS |= {katakana: chr(katakana - 0x60) for katakana in range(0x30A1, 0x30F7)}
 
 
 def plain(text: str) -> str:
-    """A text as it is compared: no accents, no case, one form of each letter; signs between words are blanks."""
-    parts = unicodedata.normalize("NFKD", text.casefold())
-    bare = "".join(part for part in parts if not unicodedata.category(part).startswith("M"))
-    return _SIGNS.sub(" ", bare).strip()
+    """A text as it is compared: no accents, no case, one form of each letter; signs between words are blanks.
+
+    ä and ae are one, as are hiragana and katakana, and Arabic's forms of alef; the article in front of an Arabic word
+    is left out.
+    """
+    parts = unicodedata.normalize("NFKD", re.sub(r"(?<!\S)ال(?=\S{2})", "", text.casefold()))
+    bare = "".join(part for part in parts if part in _VOICED or not unicodedata.category(part).startswith("M"))
+    return re.sub("(?<=[aou])e", "", _SIGNS.sub(" ", bare.translate(_LETTERS))).strip()
 
 
-def rank(wanted: str, name: str) -> int | None:
+def rank(wanted: str, name: str, language: str = "en") -> int | None:
     """How what was typed fits a name: WHOLE words of it, where a word BEGINS, or WITHIN one; None where it does not.
 
     Within a negated word, or after a negating one, it does not fit: it would stand for its opposite.
+
+    language: that of the name, for what negates a word.
 
     >>> rank("happiness", "happiness and joy"), rank("happ", "great happiness"), rank("piness", "happiness")
     (0, 1, 2)
@@ -35,20 +70,22 @@ def rank(wanted: str, name: str) -> int | None:
     (None, 1, None)
     >>> rank("happiness", "un-happiness"), rank("stress", "stress-free"), rank("fear", "fear and joy")
     (None, None, 0)
+    >>> rank("Behagen", "Unbehagen", "de"), rank("joie", "un peu de joie", "fr"), rank("安", "不安", "ja")
+    (None, 0, None)
     """
     wanted, name = plain(wanted), plain(name)
     if not wanted:
         return None
+    negated, before, after = _NEGATIONS.get(language.partition("-")[0], _SILENT)
     found = []
     for at in (match.start() for match in re.finditer(f"(?={re.escape(wanted)})", name)):
         first = name.rfind(" ", 0, at) + 1
         rest = name[at + len(wanted) :]
-        after = rest.partition(" ")[0]
-        if _NEGATING.search(name[:first]) or re.match("less|free| (?:less|free)(?: |$)", rest):
+        if before.search(name[:at]) or after.match(rest):
             continue
         if at == first:
-            found.append(BEGINS if after else WHOLE)
-        elif not _NEGATED.match(name[first:]):
+            found.append(BEGINS if rest.partition(" ")[0] else WHOLE)
+        elif not negated.match(name[first:]):
             found.append(WITHIN)
     return min(found, default=None)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from affectml.errors import BadInput, UnknownLabel, did_you_mean, few
+from affectml.taxonomies._names import LabelName, builtin_label_names, only, read_names, texts
 from affectml.taxonomies.near import nearest
 
 DEFAULT_TEMPLATE = "a photo that evokes {label}"  # Bustos et al. 2023
@@ -41,8 +42,10 @@ class Taxonomy:
     `parent` names the taxonomy that the values of `parents` belong to. `places`, `parents` and `synonyms`
     have a key only for the labels for which a source (or we, marked) says something: neutral and
     "something else" have no place. `wheel` is the order around a circle that is used, `other_wheels` are those of
-    sources that disagree, by name. `displays` are what people read in place of a label that its source misspells;
-    files, commands and prompts have the label, and two taxonomies that differ in nothing else are equal.
+    sources that disagree, by name. `displays` are what people read in place of a label that its source misspells,
+    `definitions` what a label means, in the taxonomy's own language, and `translations` have names in others:
+    language -> label -> name. Files, commands and prompts have the label, and two taxonomies that differ in nothing
+    else are equal.
     """
 
     name: str
@@ -58,6 +61,8 @@ class Taxonomy:
     wheel_source: str = ""
     other_wheels: Mapping[str, Wheel] = field(default_factory=dict)
     displays: Mapping[str, str] = field(default_factory=dict, compare=False)
+    definitions: Mapping[str, str] = field(default_factory=dict, compare=False)
+    translations: Mapping[str, Mapping[str, LabelName]] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2:
@@ -65,8 +70,10 @@ class Taxonomy:
         twice = sorted({label for label in self.labels if self.labels.count(label) > 1})
         if twice:
             raise BadInput(f"taxonomy {self.name}: label {twice[0]!r} is listed twice")
-        for what in ("parents", "synonyms", "places", "wheel", "displays"):
-            for label in getattr(self, what):
+        translated = {f"translations to {language}": names for language, names in self.translations.items()}
+        told = ("parents", "synonyms", "places", "wheel", "displays", "definitions")
+        for what, about in {**{what: getattr(self, what) for what in told}, **translated}.items():
+            for label in about:
                 if label not in self.labels:
                     raise BadInput(f"taxonomy {self.name}: {what} names {label!r}, which is not a label")
         for name, wheel in {"wheel": Wheel(self.wheel, self.wheel_source), **self.other_wheels}.items():
@@ -76,6 +83,16 @@ class Taxonomy:
             check_template(template, f"taxonomy {self.name}")
         if clash := sorted(set(self.displays.values()) & set(self.labels)):
             raise BadInput(f"taxonomy {self.name}: display {clash[0]!r} is another label's name; choose another")
+        for language in self.translations:
+            label_of: dict[str, str] = {}
+            for label in self.labels:
+                name = self.display(label, language)
+                other = label_of.setdefault(name.casefold(), label)
+                if other != label:
+                    raise BadInput(
+                        f"taxonomy {self.name}: {other!r} and {label!r} are both called {name!r} in {language}; "
+                        "give one of them another name"
+                    )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -94,9 +111,41 @@ class Taxonomy:
                 f"(labels: {few(self.labels, 12)})"
             ) from None
 
-    def display(self, label: str) -> str:
-        """What people read for `label`: the label, but for those in `displays`."""
-        return self.displays.get(label, label)
+    def translation(self, label: str, language: str) -> LabelName | None:
+        """What `label` is called in a language (for de-AT also in de); None where nobody says.
+
+        A name of the taxonomy's own goes before ours for a built-in taxonomy.
+        """
+        for code in dict.fromkeys((language, language.partition("-")[0])):
+            for names in (self.translations.get(code, {}), builtin_label_names(self.name, code)):
+                if label in names:
+                    return names[label]
+        return None
+
+    def display(self, label: str, language: str = "en") -> str:
+        """What people read for `label`: its name in their language, else what `displays` has, else the label."""
+        translation = self.translation(label, language)
+        return self.displays.get(label, label) if translation is None else translation.name
+
+    def definition(self, label: str, language: str = "en") -> str:
+        """What `label` means, in a language, else in the taxonomy's own; empty where nobody says."""
+        translation = self.translation(label, language)
+        return (translation and translation.definition) or self.definitions.get(label, "")
+
+    def synonyms_in(self, label: str, language: str = "en") -> tuple[str, ...]:
+        """Other words for `label`, in a language, else (where it has no name there) in the taxonomy's own."""
+        translation = self.translation(label, language)
+        found = self.synonyms.get(label, ()) if translation is None else translation.synonyms
+        return tuple(name for name in found if name != self.display(label, language))
+
+    def called(self, label: str, languages: Iterable[str]) -> dict[str, str]:
+        """All that `label` is called in these languages -> the language; what has no name in one counts as English."""
+        found: dict[str, str] = {}
+        for language in languages:
+            spoken = language if self.translation(label, language) else "en"
+            for name in (self.display(label, language), *self.synonyms_in(label, language)):
+                found.setdefault(name, spoken)
+        return found
 
     def names(self) -> dict[str, str]:
         """What each label may be called -> the label: itself, what people read for it, then its synonyms.
@@ -153,9 +202,11 @@ class Taxonomy:
             place = {key: getattr(self.places.get(label), key, None) for key in PLACE_KEYS}
             entry = {
                 "display": self.displays.get(label),
+                "definition": self.definitions.get(label),
                 "parent": self.parents.get(label),
                 "synonyms": list(self.synonyms.get(label, ())),
                 "place": {key: value for key, value in place.items() if value is not None},
+                "in": {code: names[label].to_dict() for code, names in self.translations.items() if label in names},
             }
             labels[label] = {key: value for key, value in entry.items() if value}
         out: dict[str, Any] = {"name": self.name}
@@ -185,7 +236,7 @@ class Taxonomy:
         """
         if not isinstance(content, Mapping):
             raise BadInput(f"{where}: expected keys such as name and labels, got {type(content).__name__}")
-        _only(content, _KEYS, where)
+        only(content, _KEYS, where)
         if "name" not in content or not content.get("labels"):
             raise BadInput(f"{where}: expected the keys 'name' and 'labels', got {sorted(map(str, content))}")
         raw = content["labels"]
@@ -201,8 +252,12 @@ class Taxonomy:
         for label, entry in entries.items():
             if entry is not None and not isinstance(entry, Mapping):
                 raise BadInput(f"{at[label]}: expected keys such as parent, got {entry!r}")
-            _only(entry or {}, _ENTRY_KEYS, at[label])
+            only(entry or {}, _ENTRY_KEYS, at[label])
         told = {label: entry for label, entry in entries.items() if entry}
+        translations: dict[str, dict[str, LabelName]] = {}
+        for label in (label for label in told if told[label].get("in")):
+            for language, called in read_names(told[label]["in"], at[label]).items():
+                translations.setdefault(language, {})[label] = called
         wheels = content.get("other_wheels") or {}
         if not isinstance(wheels, Mapping):
             raise BadInput(f"{where}: other_wheels: expected wheels by name, got {wheels!r}")
@@ -216,22 +271,24 @@ class Taxonomy:
             labels=tuple(entries),
             parent=parent,
             displays={k: str(v["display"]) for k, v in told.items() if v.get("display")},
+            definitions={k: str(v["definition"]) for k, v in told.items() if v.get("definition")},
+            translations=translations,
             parents={k: str(v["parent"]) for k, v in told.items() if v.get("parent")},
-            synonyms={k: _texts(v["synonyms"], f"{at[k]}: synonyms") for k, v in told.items() if v.get("synonyms")},
+            synonyms={k: texts(v["synonyms"], f"{at[k]}: synonyms") for k, v in told.items() if v.get("synonyms")},
             places={k: _place(v["place"], at[k]) for k, v in told.items() if v.get("place")},
-            templates=_texts(content.get("templates") or [DEFAULT_TEMPLATE], f"{where}: templates"),
-            wheel=_texts(content.get("wheel") or [], f"{where}: wheel"),
+            templates=texts(content.get("templates") or [DEFAULT_TEMPLATE], f"{where}: templates"),
+            wheel=texts(content.get("wheel") or [], f"{where}: wheel"),
             other_wheels={name: _wheel(wheel, f"{where}: wheel {name!r}") for name, wheel in wheels.items()},
         )
-        texts: dict[str, Any] = {key: str(content.get(key) or "") for key in ("title", "source", "wheel_source")}
+        said: dict[str, Any] = {key: str(content.get(key) or "") for key in ("title", "source", "wheel_source")}
         try:
-            return cls(**given, **texts)
+            return cls(**given, **said)
         except BadInput as error:
             raise BadInput(f"{where}: {error}") from None
 
 
 _KEYS = ("name", "title", "source", "parent", "wheel", "wheel_source", "other_wheels", "templates", "labels")
-_ENTRY_KEYS = ("display", "parent", "synonyms", "place", "note")
+_ENTRY_KEYS = ("display", "definition", "parent", "synonyms", "place", "in", "note")
 
 
 def check_template(template: str, where: str) -> None:
@@ -251,22 +308,10 @@ def check_template(template: str, where: str) -> None:
             raise BadInput(f"{where}: prompt template {template!r}: expected {{label}} alone, but it has {{{name}}}")
 
 
-def _only(content: Mapping[Any, Any], known: Iterable[str], where: str) -> None:
-    for key in content:
-        if key not in known:
-            raise BadInput(f"{where}: unknown key {key!r}{did_you_mean(str(key), known)}")
-
-
-def _texts(values: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
-        raise BadInput(f"{where}: expected a list of texts, got {values!r}")
-    return tuple(values)
-
-
 def _wheel(content: Any, where: str) -> Wheel:
     if not isinstance(content, Mapping) or "order" not in content:
         raise BadInput(f"{where}: expected the keys order and source, got {content!r}")
-    return Wheel(_texts(content["order"], where), str(content.get("source") or ""))
+    return Wheel(texts(content["order"], where), str(content.get("source") or ""))
 
 
 def _place(content: Any, where: str) -> Place:

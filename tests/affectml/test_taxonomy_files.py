@@ -1,13 +1,14 @@
 """A user's own taxonomy file, and the commands that show taxonomies."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
 from affectml.cli.taxonomy import app
 from affectml.errors import BadInput
-from affectml.taxonomies import Taxonomy, ancestors, builtin_names, describe, get_taxonomy, polarity_of
+from affectml.taxonomies import LabelName, Taxonomy, ancestors, builtin_names, describe, get_taxonomy, polarity_of
 
 OWN = """
 name: mine
@@ -55,6 +56,25 @@ def test_a_file_reads_as_a_taxonomy(tmp_path):
         ("name: x\ntemplates: '{label}'\nlabels: [a, b]\n", r"templates: expected a list of texts"),
         ("name: x\nwheel: [a]\nlabels: [a, b]\n", r"wheel must name each label once"),
         ("name: x\nother_wheels: {w: [a, b]}\nlabels: [a, b]\n", r"wheel 'w': expected the keys order and source"),
+        ("name: x\nlabels: {a: {in: Freude}, c: }\n", r"label 'a': in: expected names by language"),
+        ("name: x\nlabels: {a: {in: {no: {name: b}}}, c: }\n", r"language False is read as bool; put it in quotes"),
+        ("name: x\nlabels: {a: {in: {deutsch: {name: b}}}, c: }\n", r"in: 'deutsch' is no language's code"),
+        ("name: x\nlabels: {a: {in: {de: b}}, c: }\n", r"label 'a': in de: expected keys such as name, got 'b'"),
+        ("name: x\nlabels: {a: {in: {de: {names: b}}}, c: }\n", r"in de: unknown key 'names'; did you mean 'name'"),
+        ("name: x\nlabels: {a: {in: {de: {source: b}}}, c: }\n", r"in de: expected the key 'name', got \['source'\]"),
+        ("name: x\nlabels: {a: {in: {de: {name: yes}}}, c: }\n", r"in de: name True is read as bool; put it in quotes"),
+        (
+            "name: x\nlabels: {a: {in: {de: {name: b, synonyms: c}}}, c: }\n",
+            r"in de: synonyms: expected a list of texts",
+        ),
+        (
+            "name: x\nlabels: {a: {in: {de: {name: Wut}}}, c: {in: {de: {name: wut}}}}\n",
+            r"taxonomy x: 'a' and 'c' are both called 'wut' in de; give one of them another name",
+        ),
+        (
+            "name: x\nlabels: {a: {in: {de: {name: c}}}, c: }\n",
+            r"'a' and 'c' are both called 'c' in de",  # c has no German name, and so keeps its own
+        ),
         ("name: mikels-8\nlabels: [a, b]\n", r"the name mikels-8 is taken by a built-in taxonomy"),
     ],
 )
@@ -62,6 +82,46 @@ def test_what_cannot_be_read_is_named(tmp_path, content, message):
     (tmp_path / "bad.yaml").write_text(content)
     with pytest.raises(BadInput, match=message):
         get_taxonomy(str(tmp_path / "bad.yaml"))
+
+
+NAMED = """
+name: mine
+labels:
+  glee:
+    synonyms: [mirth]
+    definition: "laughing without a reason"
+    in:
+      de: {name: Heiterkeit, synonyms: [Frohsinn], definition: "Lachen ohne Grund", source: "somebody 2021"}
+      pt-BR: {name: euforia}
+  gloom: {display: gloominess}
+"""
+
+
+def test_a_file_names_its_labels_in_languages(tmp_path):
+    (tmp_path / "mine.yaml").write_text(NAMED)
+    mine = get_taxonomy(tmp_path / "mine.yaml")
+    assert mine.translations["de"]["glee"] == LabelName(
+        "Heiterkeit", "Lachen ohne Grund", synonyms=("Frohsinn",), source="somebody 2021"
+    )
+    shown = [mine.display("glee", language) for language in ("de", "de-AT", "pt-BR", "pt", "en")]
+    assert shown == ["Heiterkeit", "Heiterkeit", "euforia", "glee", "glee"]
+    assert mine.display("gloom", "de") == mine.display("gloom") == "gloominess"
+    meant = [mine.definition("glee", language) for language in ("de", "pt-BR", "en")]
+    assert meant == ["Lachen ohne Grund", "laughing without a reason", "laughing without a reason"]
+    assert mine.definition("gloom", "de") == ""
+    assert mine.called("glee", ["de", "en"]) == {"Heiterkeit": "de", "Frohsinn": "de", "glee": "en", "mirth": "en"}
+    assert mine.called("gloom", ["de"]) == {"gloominess": "en"}
+    assert mine.names() == {"glee": "glee", "gloom": "gloom", "gloominess": "gloom", "mirth": "glee"}
+
+
+def test_names_and_definitions_are_written_and_read_back_and_change_no_taxonomy(tmp_path):
+    (tmp_path / "mine.yaml").write_text(NAMED)
+    mine = get_taxonomy(tmp_path / "mine.yaml")
+    back = Taxonomy.from_dict(json.loads(json.dumps(mine.to_dict())))
+    assert (back.translations, back.definitions) == (mine.translations, mine.definitions)
+    assert replace(mine, translations={}, definitions={}) == mine
+    with pytest.raises(BadInput, match="translations to de names 'gleee', which is not a label"):
+        replace(mine, translations={"de": {"gleee": LabelName("Heiterkeit")}})
 
 
 def test_polarity_follows_the_parents():

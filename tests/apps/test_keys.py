@@ -151,6 +151,17 @@ FITS = [
     ("respect", "self-respect"), ("fear", "fearless"), ("less", "fearless"), ("चि", "चिंता"),
     ("happiness", "un-happiness"), ("joy", "anti-joy"), ("fear", "fear-free"), ("fear", "fear less often"),
     ("free", "fear-free"),
+    ("Behagen", "Unbehagen", "de"), ("unbeh", "Unbehagen", "de"), ("spiration", "Inspiration", "de"),
+    ("Aerger", "Ärger", "de"), ("ärg", "Aerger", "de"), ("Hoffnung", "Hoffnungslosigkeit", "de"),
+    ("freude", "Lebensfreude", "de"), ("miß", "Missfallen", "de"),
+    ("joie", "un peu de joie", "fr"), ("contentement", "mécontentement", "fr"), ("ecoeur", "écœurement", "fr"),
+    ("placer", "un gran placer", "es"), ("agrado", "desagrado", "es"), ("interés", "falta de interés", "es"),
+    ("安", "不安", "ja"), ("不安", "不安", "ja"), ("実感", "充実感", "ja"), ("満", "不満", "ja"),
+    ("興味", "興味なし", "ja"), ("わくわく", "ワクワク", "ja"), ("ﾜｸﾜｸ", "わくわく", "ja"), ("か", "が", "ja"),
+    ("ハ\u309aリ", "パリ", "ja"), ("满", "不满", "zh"), ("喜", "惊喜", "zh"), ("兴趣", "缺乏兴趣", "zh-Hans"),
+    ("الم", "ألم", "ar"), ("أمل", "امل", "ar"), ("آ", "ا", "ar"), ("الحزن", "حزن", "ar"), ("حزن", "الحُزْن", "ar"),
+    ("رضا", "عدم الرضا", "ar"), ("مبالاة", "لامبالاة", "ar"), ("ســعادة", "سعاده", "ar"), ("رضي", "رضى", "ar"),
+    ("feliz", "infeliz", "pt"),
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from affectml.data import DatasetMeta, write_dataset
 from affectml.errors import AffectmlError, BadRun
-from affectml.taxonomies import get_taxonomy
+from affectml.taxonomies import LabelName, Taxonomy, get_taxonomy
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings
 from affectml_apps.relabel import queries, verify
 from affectml_apps.relabel.component import chips, start_data
@@ -159,6 +159,46 @@ def test_chips_keep_a_person_s_order_and_group_by_parents():
     plain = chips(MIKELS.labels[::-1], MIKELS, Preferences(), grouped=True)
     assert [each["label"] for each in plain] == list(MIKELS.labels[::-1])
     assert {(each["group"], each["tone"]) for each in plain} == {("", None)}
+
+
+def test_chips_are_named_in_a_language_and_search_knows_those_of_all_that_are_offered():
+    poles = Taxonomy(
+        "poles", ("dark", "light"), translations={"de": {"dark": LabelName("Dunkel"), "light": LabelName("Hell")}}
+    )
+    moods = Taxonomy(
+        "moods",
+        ("gloom", "glee", "numb"),
+        parent=poles,
+        parents={"gloom": "dark", "glee": "light"},
+        synonyms={"glee": ("mirth",)},
+        definitions={"gloom": "low and dull"},
+        translations={
+            "de": {
+                "glee": LabelName("Heiterkeit", "Lachen ohne Grund", ("Frohsinn",)),
+                "gloom": LabelName("Trübsinn", synonyms=("Schwermut",)),
+            },
+            "fr": {"glee": LabelName("gaieté", synonyms=("allégresse",))},
+        },
+    )
+    lead = Preferences(definitions={"glee": "laughing, whatever the reason"})
+
+    def shown(*fields, language, offered):
+        found = chips(moods.labels, moods, lead, grouped=True, language=language, offered=offered)
+        return [tuple(each[field] for field in fields) for each in found]
+
+    assert shown("label", "name", "group", language="de", offered=["en", "de", "fr"]) == [
+        ("gloom", "Trübsinn", "Dunkel"), ("glee", "Heiterkeit", "Hell"), ("numb", "numb", "other"),
+    ]  # fmt: skip
+    assert shown("language", "meaning", language="de", offered=["en", "de", "fr"]) == [
+        ("de", "low and dull"), ("de", "Lachen ohne Grund"), ("en", None),
+    ]  # fmt: skip
+    assert shown("also", language="de", offered=["en", "de", "fr"]) == [
+        ([("Schwermut", "de"), ("gloom", "en")],),
+        ([("Frohsinn", "de"), ("glee", "en"), ("mirth", "en"), ("gaieté", "fr"), ("allégresse", "fr")],),
+        ([],),
+    ]
+    # what the lead wrote is in the task's own language, here German
+    assert shown("meaning", language="de", offered=["de"])[1] == ("laughing, whatever the reason",)
 
 
 def test_preferences_live_in_the_database(task):

@@ -1,13 +1,15 @@
 """The labelling page's component: what Streamlit mounts, and what it tells the browser at the start."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from affectml.taxonomies import Taxonomy
-from affectml_annotation.languages import _
+from affectml.errors import UnknownLabel, UnknownTaxonomy
+from affectml.taxonomies import Taxonomy, ancestors
+from affectml_annotation.languages import _, current
 from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.preferences import Preferences
 from affectml_apps.relabel.task import LabelTask
@@ -46,7 +48,9 @@ def start_data(
         "version": client_version(CLIENT),
         "token": make_token(task.secret, who),
         "round": round_number,
-        "labels": chips(order, task.taxonomy, preferences, grouped=not task.verifying),
+        "labels": chips(
+            order, task.taxonomy, preferences, grouped=not task.verifying, language=current(), offered=[current()]
+        ),
         "task": {
             "question": task.settings.question,
             "instructions": "" if study else preferences.instructions,
@@ -66,31 +70,58 @@ def start_data(
     }
 
 
-def chips(order: Sequence[str], taxonomy: Taxonomy, preferences: Preferences, *, grouped: bool) -> list[dict[str, Any]]:
+def chips(
+    order: Sequence[str],
+    taxonomy: Taxonomy,
+    preferences: Preferences,
+    *,
+    grouped: bool,
+    language: str = "en",
+    offered: Sequence[str] = ("en",),
+) -> list[dict[str, Any]]:
     """The labels as the page shows them: in this person's order, those of one parent together.
 
     A grouping by pleasant and unpleasant would prime people, so it shows only where valence colours do.
+
+    language: that of names and meanings; `language` in a chip is that which its name has. offered: all that a person
+    may choose, the task's own first: search finds what a label is called (`also`: name, language) in each of them.
     """
     by_valence = set(taxonomy.parents.values()) <= {"negative", "neutral", "positive"}
     use_groups = grouped and bool(taxonomy.parents) and (preferences.valence_colours or not by_valence)
-    group_of = {label: taxonomy.parents.get(label, "other") if use_groups else "" for label in order}
+    group_of = {label: _group(taxonomy, label, language) if use_groups else "" for label in order}
     groups = list(dict.fromkeys(group_of.values()))
     shown = sorted(order, key=lambda label: groups.index(group_of[label]))
-    return [
-        {
+    found = []
+    for label in shown:
+        name, translation = taxonomy.display(label, language), taxonomy.translation(label, language)
+        also = taxonomy.called(label, [language, *offered])
+        meant = preferences.definitions.get(label)
+        if language != offered[0] and translation and translation.definition:
+            meant = translation.definition  # the lead says what is meant in the task's own language
+        chip = {
             "label": label,
-            "name": taxonomy.display(label),
+            "name": name,
+            "language": also.pop(name),
             "group": group_of[label],
             "tone": _tone(taxonomy, label) if preferences.valence_colours else None,
-            "meaning": preferences.definitions.get(label) or ", ".join(_synonyms(taxonomy, label)) or None,
-            "also": _synonyms(taxonomy, label),
+            "meaning": meant
+            or taxonomy.definition(label, language)
+            or ", ".join(taxonomy.synonyms_in(label, language))
+            or None,
+            "also": list(also.items()),
         }
-        for label in shown
-    ]
+        found.append(chip)
+    return found
 
 
-def _synonyms(taxonomy: Taxonomy, label: str) -> list[str]:
-    return [name for name in taxonomy.synonyms.get(label, ()) if name != taxonomy.display(label)]
+def _group(taxonomy: Taxonomy, label: str, language: str) -> str:
+    parent = taxonomy.parents.get(label)
+    if parent is None:
+        # Translators: the heading above labels (feelings) that belong to no group.
+        return _("other")
+    with suppress(UnknownTaxonomy, UnknownLabel):  # a parent that is not here still groups, under the name given
+        return ancestors(taxonomy)[0].display(parent, language)
+    return parent
 
 
 def _tone(taxonomy: Taxonomy, label: str) -> str | None:

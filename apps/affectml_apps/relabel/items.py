@@ -9,6 +9,7 @@ import hmac
 from typing import Any
 
 from affectml_annotation import Claim
+from affectml_annotation.languages import current
 from affectml_apps.relabel import queries, verify
 from affectml_apps.relabel.preferences import Preferences
 from affectml_apps.relabel.task import LabelTask
@@ -33,15 +34,15 @@ def item_of(task: LabelTask, preferences: Preferences, who: str, claim: Claim) -
         "look": look,
     }
     if task.verifying:
-        item["ask"] = task.taxonomy.display(verify.label_of(claim.image_id))
+        item["ask"] = task.taxonomy.display(verify.label_of(claim.image_id), current())
     elif preferences.show_original and claim.image_id in task.originals:
-        item["original"] = task.taxonomy.display(task.originals[claim.image_id])
+        item["original"] = task.taxonomy.display(task.originals[claim.image_id], current())
     if look != "first":
         before = queries.own_answer(task.store, who, claim.image_id, 1)
         if before is not None:
             item["before"] = {"kind": before[0], "labels": before[1]}
     if look == "second" and claim.suggestions_visible and claim.image_id in task.suggestions:
-        item["suggestion"] = [task.taxonomy.display(label) for label in task.suggestions[claim.image_id]]
+        item["suggestion"] = [task.taxonomy.display(label, current()) for label in task.suggestions[claim.image_id]]
     return item
 
 
@@ -59,7 +60,7 @@ def past_items(task: LabelTask, who: str, limit: int) -> list[dict[str, Any]]:
             "revision": row["revision"],
             "look": LOOKS.get(purposes[row["round"]], "first"),
             "fixed": blind and row["round"] == 1,
-            **({"ask": task.taxonomy.display(verify.label_of(row["image_id"]))} if task.verifying else {}),
+            **({"ask": task.taxonomy.display(verify.label_of(row["image_id"]), current())} if task.verifying else {}),
             "answer": {
                 "kind": row["kind"],
                 "labels": row["labels"],

@@ -1,0 +1,97 @@
+"""What labels are called in other languages: names of one's own, and those of the built-in taxonomies."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from affectml.errors import BadInput, did_you_mean
+
+
+@dataclass(frozen=True)
+class LabelName:
+    """A label's name in another language, what it means there, other words for it, and who says so.
+
+    source: a publication, or "affectml" for the built-in names that a machine wrote.
+    """
+
+    name: str
+    definition: str = ""
+    synonyms: tuple[str, ...] = ()
+    source: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a taxonomy's YAML file says of it."""
+        content = {**vars(self), "synonyms": list(self.synonyms)}
+        return {key: value for key, value in content.items() if value}
+
+
+def read_names(content: Any, where: str) -> dict[str, LabelName]:
+    """The names at the key `in` of a label, by language. Raises BadInput for what cannot be read."""
+    from affectml_annotation.languages import is_language  # loads pandas, which most taxonomies do without
+
+    if not isinstance(content, Mapping):
+        raise BadInput(f"{where}: in: expected names by language, as in {{de: {{name: Freude}}}}, got {content!r}")
+    found = {}
+    for language, entry in content.items():
+        if not isinstance(language, str):
+            raise BadInput(f"{where}: in: language {language!r} is read as {type(language).__name__}; put it in quotes")
+        if not is_language(language):
+            raise BadInput(f"{where}: in: {language!r} is no language's code (such as de or pt-BR)")
+        found[language] = _name(entry, f"{where}: in {language}")
+    return found
+
+
+def _name(content: Any, where: str) -> LabelName:
+    if not isinstance(content, Mapping):
+        raise BadInput(f"{where}: expected keys such as name, got {content!r}")
+    only(content, LabelName.__dataclass_fields__, where)
+    if not content.get("name"):
+        raise BadInput(f"{where}: expected the key 'name', got {sorted(content)}")
+    said = {key: content[key] for key in ("name", "definition", "source") if content.get(key) is not None}
+    for key, value in said.items():
+        if not isinstance(value, str):
+            raise BadInput(f"{where}: {key} {value!r} is read as {type(value).__name__}; put it in quotes")
+    return LabelName(**said, synonyms=texts(content.get("synonyms") or [], f"{where}: synonyms"))
+
+
+def own_yaml(text: str) -> Any:
+    """What one of affectml's own YAML files holds; ten times faster where PyYAML has libyaml."""
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+@cache
+def builtin_label_names(taxonomy: str, language: str) -> Mapping[str, LabelName]:
+    """The names in a language of a built-in taxonomy's labels; none of another taxonomy, or where we have none."""
+    from affectml.taxonomies._builtin import builtin_names  # which needs this module
+
+    content = language_file(language)
+    if not content or taxonomy not in builtin_names():
+        return {}
+    entries = content["labels"] | content.get("taxonomies", {}).get(taxonomy, {})
+    return {label: _name(entry, f"languages/{language}.yaml: {label}") for label, entry in entries.items()}
+
+
+@cache
+def language_file(language: str) -> Mapping[str, Any]:
+    """Our file of a language: labels, what differs in taxonomies, read_by; empty where there is none."""
+    file = files("affectml.taxonomies").joinpath("languages", f"{language}.yaml")
+    found: Mapping[str, Any] = own_yaml(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return found
+
+
+def only(content: Mapping[Any, Any], known: Iterable[str], where: str) -> None:
+    """Check that a file has no key but these. Raises BadInput, which names the nearest one."""
+    for key in content:
+        if key not in known:
+            raise BadInput(f"{where}: unknown key {key!r}{did_you_mean(str(key), known)}")
+
+
+def texts(values: Any, where: str) -> tuple[str, ...]:
+    """A list of texts. Raises BadInput for anything else."""
+    if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
+        raise BadInput(f"{where}: expected a list of texts, got {values!r}")
+    return tuple(values)
