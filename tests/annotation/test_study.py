@@ -631,7 +631,9 @@ def test_each_phase_shows_its_own_and_the_debriefing_comes_at_the_end_however_it
     running.open_study(store, changed, affectml="0", by="lead")
     shown = consent_screen(store, door.enter(store, Ids("P1")).version)
     # a question before and one after, an image to practise with and five: 6.5 minutes
-    assert (shown.text, shown.boxes, shown.minutes, shown.pay) == ("The consent.", ("I agree.",), 7, "3.00 EUR")
+    assert (shown.text, shown.boxes, shown.minutes, shown.pay) == (
+        "The consent.", {"I agree.": "I agree."}, 7, "3.00 EUR",
+    )  # fmt: skip
     who = come(store, "P1")
     before = screen(store, who)
     assert ([question.id for question in before.questions], before.text, before.instructions) == (["age"], "", "")

@@ -48,7 +48,7 @@ class Checked:
 def steps(study: Study) -> list[Step]:
     """What a person who completes the study sees, in order."""
     file = study.file
-    read = {name: len(text.split()) / WORDS_A_MINUTE for name, text in study.texts.items()}
+    read = {name: len(study.texts[name].split()) / WORDS_A_MINUTE for name in file.text_files()}
     shown = file.images_per_person / (1 - file.checks.rate)
     images, per_image = _so_many(file.images_per_person, "image"), file.minutes_per_image
     if file.checks.rate:
@@ -91,8 +91,9 @@ def check_study(folder: str | Path, labels: Collection[str] | None = None) -> Ch
 
 
 def _texts(study: Study) -> Iterator[str]:
+    files = {name: file for language in study.file.languages for name, file in study.file.text_files(language).items()}
     for name, text in study.texts.items():
-        where = study.file.text_files[name]
+        where = files[name]
         if not text.strip():
             yield f"{where} is empty."
         if open_ones := list(dict.fromkeys(PLACEHOLDER.findall(text))):

@@ -166,19 +166,23 @@ def decline(store: LabelStore) -> str:
     return store.database.retried(work)
 
 
-def agree(store: LabelStore, ids: Ids, version: int, ticked: Collection[str], own: str = "") -> Visit:
+def agree(
+    store: LabelStore, ids: Ids, version: int, ticked: Collection[str], own: str = "", *, language: str | None = None
+) -> Visit:
     """Somebody agrees to the version that was on their screen, and takes a place: their visit begins.
 
-    Where no place is left by now, it ends as quota_full. own: as `enter` takes it. Raises NotInStudy without every
-    box, or for who is here.
+    Where no place is left by now, it ends as quota_full. ticked: boxes in the study's own words, whatever language they
+    were read in. own: as `enter` takes it. language: in which they read it. Raises NotInStudy without every box, or for
+    who is here.
     """
 
     def work(connection: sa.Connection) -> Visit:
         running.lock(connection)
         _refuse_erased(connection, ids)
         now = now_ms()
-        file = running.file_of(connection, version)
-        if open_boxes := [box for box in file.consent.boxes if box not in ticked]:
+        study = running.study_of(connection, version)[1]
+        file, boxes = study.file, study.translation(language).boxes_of(study.file)
+        if open_boxes := [shown for box, shown in boxes.items() if box not in ticked]:
             raise NotInStudy(f"to take part, tick every box; not ticked: {open_boxes[0]}")
         if _participant(connection, ids) is not None:
             raise NotInStudy("you take part already; go on where you began, or give the code that it shows there")

@@ -2,12 +2,25 @@
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self, get_args
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from affectml_annotation.errors import BadStudy, did_you_mean
+from affectml_annotation.languages import is_language
 from affectml_annotation.stopping import Overlap, Until
+
+FILE = "study.yaml"
 
 Panel = Literal["prolific", "mturk", "sona", "links"]
 PANELS = get_args(Panel)
@@ -28,7 +41,15 @@ Count = Annotated[int, Field(ge=1)]
 Words = Annotated[str, Field(min_length=1, max_length=2_000)]
 
 
-class _Part(BaseModel):
+def _language(code: str) -> str:
+    if not is_language(code):
+        raise ValueError(f"{code!r} is no language's code; write such as en, de, pt-BR or zh-Hant")
+    return code
+
+
+class Part(BaseModel):
+    """Keys of a file of the study's. An unknown one is an error that names the nearest."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
@@ -41,7 +62,7 @@ class _Part(BaseModel):
         return values
 
 
-class Question(_Part):
+class Question(Part):
     """A question about the person. kind: choice (one of options), several (of options), scale, number or text."""
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")
@@ -67,7 +88,7 @@ class Question(_Part):
         return self
 
 
-class Questions(_Part):
+class Questions(Part):
     """Questions asked together."""
 
     order: Literal["fixed", "random"] = Field(default="fixed", description="or random: an order of each person's own")
@@ -77,7 +98,7 @@ class Questions(_Part):
     )  # fmt: skip
 
 
-class Consent(_Part):
+class Consent(Part):
     """What people agree to before anything is stored of them."""
 
     text: str = Field(default="consent.md", description="what people read and agree to; a file in this folder")
@@ -88,7 +109,7 @@ class Consent(_Part):
     )
 
 
-class Instructions(_Part):
+class Instructions(Part):
     """What people read before they begin, and beside the image."""
 
     text: str = Field(
@@ -99,14 +120,14 @@ class Instructions(_Part):
     )
 
 
-class Dictated(_Part):
+class Dictated(Part):
     """An image for which a text dictates the answer: these labels and no other."""
 
     image: str
     labels: tuple[str, ...]
 
 
-class Practice(_Part):
+class Practice(Part):
     """Images that show whether the instructions were understood; never what somebody feels, never an answer."""
 
     images: tuple[Dictated, ...] = Field(
@@ -134,7 +155,7 @@ class Practice(_Part):
         return len(self.images) if self.must_pass is None else self.must_pass
 
 
-class Checks(_Part):
+class Checks(Part):
     """Attention checks among the images. Agreement with others is never a check."""
 
     rate: float = Field(default=0.0, ge=0, le=0.5, description="share of checks among the images a person sees")
@@ -145,7 +166,7 @@ class Checks(_Part):
     failed: Count = Field(default=2, description="how many must be failed before that")
 
 
-class Places(_Part):
+class Places(Part):
     """How many people, and how long a place waits for somebody who does nothing."""
 
     people: Count = Field(default=50, description="people in all, who complete it or are at it")
@@ -157,7 +178,7 @@ class Places(_Part):
     )
 
 
-class Recruit(_Part):
+class Recruit(Part):
     """Where people come from, and what they are given to hand back there."""
 
     panel: Panel = Field(
@@ -178,7 +199,7 @@ class Recruit(_Part):
         return IDS[self.panel] | dict(self.ids)
 
 
-class Pay(_Part):
+class Pay(Part):
     """What is due to whom. Nobody's answers decide about it."""
 
     currency: str = Field(default="EUR", pattern="^[A-Z]{3}$", description="three letters")
@@ -195,7 +216,14 @@ class Pay(_Part):
     )
 
 
-class Adaptive(_Part):
+class LabelWords(Part):
+    """What a label is called and what it means, in one language; empty: as the taxonomy has it."""
+
+    name: str = Field(default="", max_length=200)
+    definition: str = Field(default="", max_length=2_000)
+
+
+class Adaptive(Part):
     """How many people answer an image, where that depends on what the first ones say."""
 
     min: Count
@@ -216,16 +244,23 @@ Overlaps = Annotated[
 ]
 
 
-class StudyFile(_Part):
+class StudyFile(Part):
     """study.yaml."""
 
     schema_: Literal[1] = Field(default=1, alias="schema", description="of this file")
+    languages: tuple[Annotated[str, AfterValidator(_language)], ...] = Field(
+        default=("en",), min_length=1, description="those that people choose from, such as [en, de]; the first is that "
+        "of this file and its texts, and study.de.yaml, consent.de.md ... have them in the others"
+    )  # fmt: skip
     dataset: str = Field(default="", description="the data set's folder, seen from this file's")
     target: str = Field(default="", description="the target whose labels people choose from; or name a taxonomy")
     taxonomy: str = Field(default="", description="a built-in taxonomy, or a YAML file in this folder")
     question: str = Field(default="", description="what people are asked of each image; empty: the data set's own")
     overlap: Overlaps = Field(
         default=3, description="how many people answer each image; or {min: 3, max: 12, until: F1}: see docs/studies.md"
+    )
+    labels: dict[str, LabelWords] = Field(
+        default={}, description="words of your own for labels, such as {awe: {name: awe, definition: wonder and fear}}"
     )
     images_per_person: Count = Field(default=50, description="images each person labels; checks come on top")
     minutes_per_image: float = Field(
@@ -252,6 +287,8 @@ class StudyFile(_Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if len({code.lower() for code in self.languages}) < len(self.languages):
+            raise ValueError(f"languages: one stands twice in {', '.join(self.languages)}")
         asked = [question.id for question in (*self.before.questions, *self.after.questions)]
         for name in asked:
             if asked.count(name) > 1:
@@ -286,10 +323,12 @@ class StudyFile(_Part):
         given = (self.places.people + more) * self.images_per_person / max(images, 1)
         return replace(several, mean=min(max(given, several.least(images)), several.max))
 
-    @property
-    def text_files(self) -> dict[str, str]:
-        """What each text is called, and its file."""
-        return {"consent": self.consent.text, "instructions": self.instructions.text, "debriefing": self.debriefing}
+    def text_files(self, language: str | None = None) -> dict[str, str]:
+        """What each text is called, and its file; in a language that is not the study's own those beside them."""
+        own = {"consent": self.consent.text, "instructions": self.instructions.text, "debriefing": self.debriefing}
+        if language in (None, self.languages[0]):
+            return own
+        return {f"{name}.{language}": _beside(file, str(language)) for name, file in {**own, "study": FILE}.items()}
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -299,12 +338,25 @@ class StudyFile(_Part):
         return tuple(phase for phase in PHASES if not empty.get(phase))
 
 
+def _beside(file: str, language: str) -> str:
+    path = PurePosixPath(file)
+    return str(path.with_name(f"{path.stem}.{language}{path.suffix}"))
+
+
 def parse(content: Any, where: str) -> StudyFile:
     """The content of a study.yaml, checked. Raises BadStudy with the first problem and where it is."""
+    return parse_as(StudyFile, content, where)
+
+
+P = TypeVar("P", bound=Part)
+
+
+def parse_as(kind: type[P], content: Any, where: str) -> P:
+    """As `parse`, for another of the study's files."""
     if content is not None and not isinstance(content, dict):
         raise BadStudy(f"{where}: expected keys with values, as `affectml study init` writes them")
     try:
-        return StudyFile.model_validate(content or {})
+        return kind.model_validate(content or {})
     except ValidationError as error:
         first = error.errors()[0]
         named = [str(part) for part in first["loc"] if part not in _FORMS]

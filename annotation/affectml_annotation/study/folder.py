@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -16,16 +17,20 @@ from pydantic import BaseModel
 from affectml_annotation.errors import BadStudy
 from affectml_annotation.exchange.files import replacing
 from affectml_annotation.judgements import UNSTORABLE, storable
-from affectml_annotation.study.file import StudyFile, parse
+from affectml_annotation.study.file import FILE, LabelWords, StudyFile, parse, parse_as
+from affectml_annotation.study.translation import Translation
 
-FILE = "study.yaml"
 MOST_TEXT = 200_000  # bytes of a text: more than anybody reads
 IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")  # ![what it shows](IMAGE_ID)
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study as it is read: the file, and its texts by what they are (consent, instructions, debriefing)."""
+    """A study as it is read: the file, and its texts by what they are.
+
+    texts: consent, instructions, debriefing, and those that there are in other languages: consent.de, and study.de for
+    the short ones as they stand in study.de.yaml.
+    """
 
     file: StudyFile
     texts: dict[str, str]
@@ -35,10 +40,26 @@ class Study:
         """The sha256 of each text."""
         return {name: sha256(text.encode()).hexdigest() for name, text in self.texts.items()}
 
+    def text(self, name: str, language: str | None = None) -> str:
+        """A text in a language; where there is none, and for None, in the study's own. Empty for what is no text."""
+        return self.texts.get(f"{name}.{language}", self.texts.get(name, ""))
+
+    def translation(self, language: str | None) -> Translation:
+        """The short texts in a language; all of them empty where there are none."""
+        text = self.texts.get(f"study.{language}")
+        return Translation() if text is None else _translation(text, f"study.{language}.yaml")
+
+    @property
+    def labels(self) -> dict[str, dict[str, LabelWords]]:
+        """By language the study's own words for labels, which go before the taxonomy's."""
+        own, *others = self.file.languages
+        return {own: self.file.labels} | {language: self.translation(language).labels for language in others}
+
     @property
     def examples(self) -> list[str]:
-        """The images that the instructions show."""
-        return list(dict.fromkeys(IMAGE.findall(self.texts["instructions"])))
+        """The images that the instructions show, in any language."""
+        shown = [text for name, text in self.texts.items() if name.partition(".")[0] == "instructions"]
+        return list(dict.fromkeys(IMAGE.findall("\n".join(shown))))
 
     @property
     def apart(self) -> set[str]:
@@ -63,18 +84,33 @@ class _EachKeyOnce(yaml.SafeLoader):
 def read_study(folder: str | Path) -> Study:
     """Read and check study.yaml and its texts, all from inside the folder. Raises BadStudy with the first problem."""
     folder = Path(folder)
-    text = _read(folder, FILE)
+    file = parse(_load(_read(folder, FILE), str(folder / FILE)), str(folder / FILE))
+    texts = {name: _read(folder, where) for name, where in file.text_files().items()}
+    study = Study(file, texts)
+    for language in file.languages[1:]:
+        there = {name: where for name, where in file.text_files(language).items() if inside(folder, where).exists()}
+        texts.update((name, _read(folder, where)) for name, where in there.items())
+        if (short := f"study.{language}") in there:
+            where = str(folder / there[short])
+            _translation(texts[short], where).check(file, where)
+    return study
+
+
+@lru_cache(maxsize=64)
+def _translation(text: str, where: str) -> Translation:
+    """Kept, since reading YAML takes far longer than all else of what is on a screen."""
+    return parse_as(Translation, _load(text, where), where)
+
+
+def _load(text: str, where: str) -> Any:
     try:
-        content = yaml.load(text, _EachKeyOnce)
+        return yaml.load(text, _EachKeyOnce)
     except (yaml.scanner.ScannerError, yaml.parser.ParserError) as error:
-        where = error.problem_mark
-        at = f"line {where.line + 1}, column {where.column + 1}: " if where else ""
-        way_out = "a text with ? : # or , in it goes in quotes"
-        raise BadStudy(f"{folder / FILE}: no YAML: {at}{error.problem}; {way_out}") from None
+        mark = error.problem_mark
+        at = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise BadStudy(f"{where}: no YAML: {at}{error.problem}; a text with ? : # or , in it goes in quotes") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date or a number that cannot be, or too deep
-        raise BadStudy(f"{folder / FILE}: no YAML: {error}") from None
-    file = parse(content, str(folder / FILE))
-    return Study(file, {name: _read(folder, where) for name, where in file.text_files.items()})
+        raise BadStudy(f"{where}: no YAML: {error}") from None
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -112,7 +148,7 @@ def write_study(dataset: str | Path, out: str | Path) -> list[Path]:
     out = Path(out)
     file = StudyFile(dataset=Path(os.path.relpath(dataset, out)).as_posix())
     written = {FILE: "\n".join(as_yaml(file)) + "\n"}
-    for name in file.text_files.values():
+    for name in file.text_files().values():
         written[name] = files(__package__).joinpath("texts", name).read_text(encoding="utf-8")
     for name in written:
         if (out / name).exists():

@@ -9,22 +9,29 @@ import sqlalchemy as sa
 from affectml_annotation.store.keys import FORGOTTEN
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import content_warning, image, panel
+from affectml_annotation.store.settings import read_settings
 from affectml_annotation.store.visits import failed_checks, images_done, visit_of
 from affectml_annotation.study import keys, pay, running, visits
 from affectml_annotation.study.check import announced_minutes
 from affectml_annotation.study.door import Entry, Ids
-from affectml_annotation.study.file import Ending, Question
+from affectml_annotation.study.file import Ending, LabelWords
 from affectml_annotation.study.questions import in_order
+from affectml_annotation.study.translation import Asked
 from affectml_annotation.study.visits import Visit
 
 
 @dataclass(frozen=True)
 class ConsentScreen:
-    """What somebody is shown before anything is stored of them. minutes: announced; pay: 3.50 EUR, empty for none."""
+    """What somebody is shown before anything is stored of them. minutes: announced; pay: 3.50 EUR, empty for none.
+
+    boxes: in the study's own words, which `door.agree` takes, with those that stand there. languages: they may choose
+    from these.
+    """
 
     version: int
+    languages: tuple[str, ...]
     text: str
-    boxes: tuple[str, ...]
+    boxes: dict[str, str]
     minutes: int
     pay: str
     help: tuple[str, ...]
@@ -35,18 +42,23 @@ class ConsentScreen:
 class Screen:
     """What a participant is shown where they are.
 
-    text: Markdown to read in this phase, and the debriefing for whoever is through or left; instructions: always in
-    reach from there on. questions: in this person's order. practice: images with the tries that are left, in order;
-    feedback: shown after a miss. done: images answered. warned: they failed so many checks that the file says to warn.
+    languages: they may choose from these. text: Markdown to read in this phase, and the debriefing for whoever is
+    through or left; instructions: always in reach from there on. question: what is asked of each image. labels: by
+    each of the languages the study's own words for labels, which go before the taxonomy's. questions: in this person's
+    order. practice: images with the tries that are left, in order; feedback: shown after a miss. done: images answered.
+    warned: they failed so many checks that the file says to warn.
     code: once it is earned. due: what they are to be paid, 3.50 EUR; empty for nothing, and while the visit goes on.
     resume_code: for another device; show it from the first moment.
     """
 
     visit: Visit
+    languages: tuple[str, ...]
     text: str
     instructions: str
     links: tuple[str, ...]
-    questions: tuple[Question, ...]
+    question: str
+    labels: dict[str, dict[str, LabelWords]]
+    questions: tuple[Asked, ...]
     practice: dict[str, int]
     feedback: str
     done: int
@@ -58,40 +70,61 @@ class Screen:
     resume_code: str
 
 
-def consent_screen(store: LabelStore, version: int) -> ConsentScreen:
-    """The consent in this version, which `door.agree` takes."""
+def offered(store: LabelStore, *, who: str | None = None, version: int | None = None) -> tuple[str, ...]:
+    """The languages that a participant may choose from, or who comes to this version, or to the newest one."""
+
+    def work(connection: sa.Connection) -> tuple[str, ...]:
+        row = None if who is None else visit_of(connection, who)
+        return running.file_of(connection, version if row is None else row.version).languages
+
+    return store.database.reading(work)
+
+
+def consent_screen(store: LabelStore, version: int, language: str | None = None) -> ConsentScreen:
+    """The consent in this version, which `door.agree` takes. language: None for the study's own."""
     study = store.database.reading(running.study_of, version)[1]
-    file = study.file
-    paid = f"{file.pay.per_person:.2f} {file.pay.currency}" if file.pay.per_person else ""
-    minutes = announced_minutes(study)
+    file, said = study.file, study.translation(language)
     return ConsentScreen(
-        version, study.texts["consent"], file.consent.boxes, minutes, paid, file.help, file.instructions.links
+        version=version,
+        languages=file.languages,
+        text=study.text("consent", language),
+        boxes=said.boxes_of(file),
+        minutes=announced_minutes(study),
+        pay=f"{file.pay.per_person:.2f} {file.pay.currency}" if file.pay.per_person else "",
+        help=said.help or file.help,
+        links=file.instructions.links,
     )
 
 
-def screen(store: LabelStore, who: str) -> Screen:
-    """What this participant sees now. Raises StoreError for somebody who takes part in no study."""
+def screen(store: LabelStore, who: str, language: str | None = None) -> Screen:
+    """What this participant sees now. language: None for the study's own, in which is said what another does not have.
+
+    Raises StoreError for somebody who takes part in no study.
+    """
     visit = visits.where(store, who)
 
     def work(connection: sa.Connection) -> Screen:
         study = running.study_of(connection, visit.version)[1]
-        file, going_on = study.file, visit.status is None
+        file, said, going_on = study.file, study.translation(language), visit.status is None
         phase, done = visit.phase if going_on else "over", images_done(connection, who)
         asked = {"before": file.before, "after": file.after}.get(phase)
         due = sum(pay.due(study, visit.status, done, round(visit.minutes * 60_000)))
         warns = file.checks.then == "warn" and phase == "images"
         return Screen(
             visit=visit,
-            text=study.texts.get(phase, "") if going_on else study.texts["debriefing"],
-            instructions=study.texts["instructions"] if phase in ("practice", "images") else "",
+            languages=file.languages,
+            text=study.text(phase if going_on else "debriefing", language),
+            instructions=study.text("instructions", language) if phase in ("practice", "images") else "",
             links=file.instructions.links,
-            questions=() if asked is None else tuple(in_order(asked, who, file.seed)),
+            question=said.question or read_settings(connection).question,
+            labels=study.labels,
+            questions=() if asked is None else tuple(map(said.asked, in_order(asked, who, file.seed))),
             practice=visits.to_practise(connection, who, file) if phase == "practice" else {},
-            feedback=file.practice.feedback,
+            feedback=said.feedback or file.practice.feedback,
             done=done,
             warned=warns and failed_checks(connection, who) >= file.checks.failed,
             breaks=file.breaks,
-            help=file.help,
+            help=said.help or file.help,
             code=visits.earned(connection, who),
             due=f"{pay.amount(due)} {file.pay.currency}" if due else "",
             resume_code=keys.resume_code(connection, who),

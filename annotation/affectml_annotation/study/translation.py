@@ -1,0 +1,85 @@
+"""study.LANG.yaml: a study's short texts in another language than its own. What it leaves empty is said in that.
+
+Answers stay the study's own words: an option is stored as study.yaml has it, whatever language it was read in.
+"""
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from affectml_annotation.errors import BadStudy, did_you_mean
+from affectml_annotation.study.file import FILE, LabelWords, Part, Question, StudyFile, Words
+
+
+class Asked(Question):
+    """A question in the language in which somebody reads it.
+
+    options: in the study's own words, which are what is stored; shown: by option, the words that stand there for it.
+    """
+
+    shown: dict[str, str]
+
+
+class QuestionWords(Part):
+    """A question's words. options: by option of study.yaml, what stands there for it."""
+
+    text: str = Field(default="", max_length=2_000)
+    options: dict[str, Words] = Field(default={})
+
+
+class ReadBy(Part):
+    """Who has read the texts of this language, whose language it is, and when; empty for nobody."""
+
+    consent: str = Field(default="", description="who read the consent and its boxes, and when; no study runs without")
+    instructions: str = ""
+    debriefing: str = ""
+    study: str = Field(default="", description="this file")
+
+
+class Translation(Part):
+    """study.LANG.yaml."""
+
+    read_by: ReadBy = Field(default=ReadBy(), description="such as: Anna Muster, 2026-05-04; and who wrote it")
+    question: str = Field(default="", max_length=2_000, description="what people are asked of each image")
+    boxes: tuple[Words, ...] = Field(default=(), description="of the consent, each, in the order of study.yaml")
+    before: dict[str, QuestionWords] = Field(
+        default={}, description="questions by id: {age: {text: ..., options: {18-29: its words}}}"
+    )
+    after: dict[str, QuestionWords] = Field(default={}, description="in the same way")
+    feedback: str = Field(default="", max_length=2_000, description="shown after a miss at practice")
+    help: tuple[Words, ...] = Field(default=(), description="where to turn to, for who reads this language")
+    labels: dict[str, LabelWords] = Field(
+        default={}, description="words of your own for labels: {awe: {name: ..., definition: ...}}"
+    )
+
+    def check(self, file: StudyFile, where: str) -> None:
+        """Raises BadStudy for words of what the study does not have."""
+        for problem in self._problems(file):
+            raise BadStudy(f"{where}: {problem}")
+
+    def _problems(self, file: StudyFile) -> Iterator[str]:
+        if self.boxes and len(self.boxes) != len(file.consent.boxes):
+            count = len(file.consent.boxes)
+            yield f"boxes: {FILE} has {count}, and here are {len(self.boxes)}; write each, in that order"
+        for phase, asked, said in (("before", file.before, self.before), ("after", file.after, self.after)):
+            questions = {question.id: question for question in asked.questions}
+            for name, words in said.items():
+                if name not in questions:
+                    yield f"{phase}: no question {name!r} in {FILE}{did_you_mean(name, [*questions])}"
+                    continue
+                for option in words.options:
+                    if option not in questions[name].options:
+                        near = did_you_mean(option, questions[name].options)
+                        yield f"{phase}: {name}: no option {option!r} in {FILE}{near}"
+                if len(set(words.options.values())) < len(words.options):
+                    yield f"{phase}: {name}: two options have the same words"
+
+    def boxes_of(self, file: StudyFile) -> dict[str, str]:
+        """The consent's boxes in the study's own words, and what stands there for each."""
+        return dict(zip(file.consent.boxes, self.boxes or file.consent.boxes, strict=True))
+
+    def asked(self, question: Question) -> Asked:
+        """A question as somebody reads it."""
+        words = {**self.before, **self.after}.get(question.id, QuestionWords())
+        shown = {option: words.options.get(option, option) for option in question.options}
+        return Asked(**{**question.model_dump(), "text": words.text or question.text}, shown=shown)

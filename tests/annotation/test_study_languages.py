@@ -1,0 +1,149 @@
+"""A study in several languages: texts found beside, what is shown in which, and answers stored in the study's words."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from affectml_annotation.errors import BadStudy
+from affectml_annotation.study import door, running, visits
+from affectml_annotation.study.door import Ids, NotInStudy
+from affectml_annotation.study.file import parse
+from affectml_annotation.study.folder import FILE, Study, read_study, write_study
+from affectml_annotation.study.screen import consent_screen, offered, screen
+
+from .studies import FILE as STUDY
+from .studies import TEXTS, open_study
+
+GERMAN = {
+    "question": "Welche Gefühle?",
+    "boxes": ["Ich stimme zu."],
+    "before": {"age": {"text": "Wie alt sind Sie?", "options": {"30+": "30 und älter"}}},
+    "feedback": "Noch einmal.",
+    "help": ["Labor: 030 1"],
+    "labels": {"awe": {"name": "Ehrfurcht"}},
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_study(tmp_path / "photos", tmp_path / "study")
+    write(tmp_path / "study", languages=["en", "de"])
+    return tmp_path / "study"
+
+
+def write(folder: Path, **changes: object) -> None:
+    content = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
+    (folder / FILE).write_text(yaml.safe_dump({**content, **changes}), encoding="utf-8")
+
+
+def write_german(folder: Path, **content: object) -> None:
+    (folder / "study.de.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("languages", "says"),
+    [
+        (["en", "german"], "'german' is no language's code; write such as en, de, pt-BR or zh-Hant"),
+        ([], "languages: Tuple should have at least 1 item"),
+        (["de", "DE"], "languages: one stands twice in de, DE"),
+        (["en", False], "this is False; put it in quotes"),  # what YAML makes of Norwegian
+    ],
+)
+def test_languages_are_codes_each_once(languages, says):
+    with pytest.raises(BadStudy) as refused:
+        parse({"languages": languages}, "study.yaml")
+    assert says in str(refused.value)
+
+
+def test_a_text_in_another_language_lies_beside_the_studys_own_and_need_not_be_there(folder):
+    (folder / "texts").mkdir()
+    (folder / "consent.md").rename(folder / "texts" / "consent.md")
+    write(folder, consent={"text": "texts/consent.md"})
+    (folder / "texts" / "consent.de.md").write_text("Einwilligung", encoding="utf-8")
+    (folder / "consent.fr.md").write_text("nobody asked for it", encoding="utf-8")
+    study = read_study(folder)
+    assert set(study.texts) == {"consent", "instructions", "debriefing", "consent.de"} == set(study.hashes)
+    assert study.text("consent", "de") == "Einwilligung"
+    assert study.text("instructions", "de") == study.texts["instructions"] == study.text("instructions")
+
+
+def test_a_study_in_german_has_its_texts_without_de_in_their_names(folder):
+    write(folder, languages=["de", "en"])
+    (folder / "consent.de.md").write_text("not read", encoding="utf-8")
+    (folder / "consent.en.md").write_text("Consent", encoding="utf-8")
+    study = read_study(folder)
+    assert (study.text("consent", "de"), study.text("consent", "en")) == (study.texts["consent"], "Consent")
+
+
+AGE = {"id": "age", "text": "?", "kind": "choice", "options": ["18-29", "30+"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"quesion": "?"}, "study.de.yaml: no key 'quesion' here; did you mean 'question'?"),
+        ({"boxes": ["Ja."]}, "study.de.yaml: boxes: study.yaml has 2, and here are 1; write each, in that order"),
+        ({"before": {"aged": {}}}, "study.de.yaml: before: no question 'aged' in study.yaml; did you mean 'age'?"),
+        ({"after": {"age": {}}}, "study.de.yaml: after: no question 'age' in study.yaml"),
+        ({"before": {"age": {"options": {"18-30": "x"}}}}, "before: age: no option '18-30' in study.yaml; did you m"),
+        ({"before": {"age": {"options": {"30+": "x", "18-29": "x"}}}}, "before: age: two options have the same words"),
+        ({"read_by": {"consnt": "Anna"}}, "read_by: no key 'consnt' here; did you mean 'consent'?"),
+        ({"labels": {"awe": {"names": "x"}}}, "labels.awe: no key 'names' here; did you mean 'name'?"),
+    ],
+)
+def test_words_of_what_the_study_does_not_have_are_refused(folder, content, says):
+    write(folder, before={"questions": [AGE]})
+    write_german(folder, **content)
+    with pytest.raises(BadStudy) as refused:
+        read_study(folder)
+    assert says in str(refused.value)
+
+
+@pytest.fixture
+def bilingual(database_url):
+    """The small study in English and in German, without instructions in German."""
+    store = open_study(database_url)
+    texts = {**TEXTS, "consent.de": "Zustimmung.", "debriefing.de": "Danke.", "study.de": yaml.safe_dump(GERMAN)}
+    running.open_study(store, Study(parse({**STUDY, "languages": ["en", "de"], "help": ["Lab"]}, "x"), texts),
+                       affectml="0", by="lead")  # fmt: skip
+    yield store
+    store.close()
+
+
+def test_the_consent_is_read_in_either_language_and_its_boxes_are_the_studys_own(bilingual):
+    shown, german = consent_screen(bilingual, 2), consent_screen(bilingual, 2, "de")
+    assert (shown.text, shown.boxes, shown.help) == ("Words.", {"I agree.": "I agree."}, ("Lab",))
+    assert (german.text, german.boxes) == ("Zustimmung.", {"I agree.": "Ich stimme zu."})
+    assert (german.help, german.languages) == (("Labor: 030 1",), ("en", "de"))
+    with pytest.raises(NotInStudy, match=r"not ticked: Ich stimme zu\.$"):
+        door.agree(bilingual, Ids("P1"), 2, ["Ich stimme zu."], language="de")
+    assert door.agree(bilingual, Ids("P1"), 2, german.boxes, language="de").phase == "before"
+
+
+def test_each_phase_is_shown_in_the_language_asked_for_and_else_in_the_studys_own(bilingual):
+    who = door.agree(bilingual, Ids("P1"), 2, ["I agree."]).participant
+    german = screen(bilingual, who, "de")
+    (age,) = german.questions
+    assert (age.text, age.options) == ("Wie alt sind Sie?", ("18-29", "30+"))
+    assert age.shown == {"18-29": "18-29", "30+": "30 und älter"}
+    assert screen(bilingual, who).questions[0].shown == {"18-29": "18-29", "30+": "30+"}
+    assert (german.question, screen(bilingual, who).question) == ("Welche Gefühle?", "?")
+    assert german.labels["de"]["awe"].name == "Ehrfurcht"
+    visits.answer_questions(bilingual, who, "before", {"age": "30+"})
+    assert screen(bilingual, who, "de").text == "Words."
+    visits.go_on(bilingual, who, "instructions")
+    assert (screen(bilingual, who, "de").feedback, screen(bilingual, who).feedback[:4]) == ("Noch einmal.", "That")
+    visits.leave(bilingual, who)
+    assert (screen(bilingual, who, "de").text, screen(bilingual, who, "fr").text) == ("Danke.", "Words.")
+
+
+def test_a_language_that_is_added_is_offered_to_newcomers_alone(database_url):
+    with open_study(database_url) as store:
+        before = door.agree(store, Ids("P1"), 1, ["I agree."]).participant
+        more = Study(parse({**STUDY, "languages": ["en", "de"]}, "x"), {**TEXTS, "consent.de": "Zustimmung."})
+        assert running.open_study(store, more, affectml="0", by="lead") == 2
+        after = door.agree(store, Ids("P2"), 2, ["I agree."]).participant
+        assert (offered(store, who=before), offered(store, who=after)) == (("en",), ("en", "de"))
+        assert (offered(store, version=1), offered(store)) == (("en",), ("en", "de"))
+        assert screen(store, before).languages == ("en",)
