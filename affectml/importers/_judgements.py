@@ -16,7 +16,9 @@ from affectml.importers.read import Table, first_row
 
 _TAKEN = frozenset({"event_id", "image_id", "annotator_id", "round", "kind", "labels"})
 _WORDS = ("none", "unsure", "skip", "flag")
-_OF_A_JUDGEMENT = ("intensities", "valence", "arousal", "suggestions_visible", "seconds", "at", "note", "purpose")
+_OF_A_JUDGEMENT = (
+    "intensities", "valence", "arousal", "suggestions_visible", "seconds", "at", "note", "language", "purpose",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ def judge(shape: Shape, plan: LabelPlan, cells: Cells | None, words: dict[str, s
     carried = [c for c in _OF_A_JUDGEMENT if c in table.frame.columns and c not in columns.used()]
     for column in dict.fromkeys(c for c in [*carried, *own] if c not in _TAKEN):
         found[column] = tidy(table.frame[column])
+    if "language" in found:
+        _check_languages(table, found["language"])
     found, dropped = _one_each(table, found, shape.spec.duplicates)
     counted = count(found, plan.taxonomy.labels, str(table.path))
     return Judged(counted.rates, counted.one_choice, counted.unanswered, found, dropped)
@@ -126,6 +130,17 @@ def _given_kind(table: Table) -> NDArray[Any] | None:
     if "kind" not in table.frame.columns or not table.frame["kind"].isin(KINDS).all():
         return None
     return table.frame["kind"].to_numpy(dtype=object)
+
+
+def _check_languages(table: Table, codes: pd.Series) -> None:
+    from affectml_annotation.languages import is_language
+
+    strange = [code for code in codes.dropna().unique() if not is_language(str(code))]
+    if (row := first_row(codes.isin(strange))) is not None:
+        raise BadInput(
+            f"{table.where(row)}: column 'language': {codes.iloc[row]!r} is no language's code; write codes such as de "
+            "or pt-BR, or rename the column if it means something else"
+        )
 
 
 def _rounds(table: Table) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ Columns. Five are enough; the others are carried along where they exist.
     round                    whole number; 1 is the first look, later ones are repeats or second looks
     kind                     labels | none | unsure | skip | flag
     labels                   list: at least one label for `labels`, empty (or missing) for every other kind
-    event_id, intensities, valence, arousal, suggestions_visible, seconds, at, note, purpose   optional
+    event_id, intensities, valence, arousal, suggestions_visible, seconds, at, note, language, purpose   optional
 
 `labels` and `none` are answers: the empty set says that none of the labels applies, and it counts. Somebody
 who was unsure, skipped or flagged the image was asked but gave no answer, and leaves the number of people

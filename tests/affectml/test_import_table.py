@@ -251,6 +251,14 @@ def test_judgements_exported_come_back_the_same(load, tmp_path):
     assert again.judgements["event_id"].tolist() == [f"line-{line}" for line in range(2, 8)]
 
 
+def test_the_language_of_each_judgement_is_kept_and_a_name_that_is_no_code_is_named(load):
+    table = "file,annotator,label,language\n0.png,ann,joy,de\n0.png,bob,fear,\n1.png,ann,joy,{}\n"
+    _, dataset = load(table.format("pt-BR"))
+    assert dataset.judgements["language"].fillna("unsaid").tolist() == ["de", "unsaid", "pt-BR"]
+    with pytest.raises(BadInput, match=r"line 4: column 'language': 'German' is no language's code.*rename"):
+        load(table.format("German"))
+
+
 def test_one_choice_each_is_also_a_distribution(load):
     summary, dataset = load("file,annotator,emotion\n0.png,a,joy\n0.png,b,fear\n1.png,a,joy\n")
     assert summary.targets == {"rates": "rates", "distribution": "distribution"}

@@ -43,8 +43,9 @@ def full() -> pd.DataFrame:
         "seconds": [3.125, 2.0, np.nan, 1.0, 9.0],
         "at": pd.to_datetime(["2026-01-05T09:00:00.125Z"] * 5).astype("datetime64[ms, UTC]"),
         "note": [None, None, None, None, 'does "not" load, | at all'],
+        "language": ["de", "zh-Hant", None, "de", "pt-BR"],
         "purpose": ["task", "second", "task", "check", "task"],
-    }).astype({"note": "str"})  # fmt: skip
+    }).astype({"note": "str", "language": "str"})  # fmt: skip
 
 
 def plain(table: pd.DataFrame) -> list[dict]:
@@ -107,6 +108,25 @@ def test_label_studio_exports_of_others_are_read(tmp_path):
     with pytest.raises(BadImport, match=r"task 7.*several controls.*emotion, style"):
         read_judgements(path)
     assert read_label_studio(path, from_name="emotion")[0]["labels"].tolist()[0] == ["joy", "awe"]
+
+
+@pytest.mark.parametrize("name", ["j.parquet", "j.csv", "j.jsonl", "j.json", "hub"])
+def test_a_language_s_column_is_written_where_somebody_said_one_and_what_is_no_code_is_named(tmp_path, name):
+    """Files of tasks in which nobody did are byte for byte what they were without the column."""
+    format_ = "hugging-face" if name == "hub" else None
+    silent = full().drop(columns="language")
+    for where, table in (("old", silent), ("new", silent.assign(language=None)), ("bad", full())):
+        (tmp_path / where).mkdir()
+        written = table.assign(language=["de", "xx", None, "de", "German"]) if where == "bad" else table
+        write_judgements(written, tmp_path / where / name, format_, name="one")
+    old, new = (
+        {path.name: path.read_bytes() for path in (tmp_path / where).rglob("*") if path.is_file()}
+        for where in ("old", "new")
+    )
+    assert old == new
+    first = {"j.csv": "line 3", "j.jsonl": "line 2"}.get(name, "row 1")
+    with pytest.raises(BadImport, match=f"2 problems.*{first}: language 'xx' is no language's code.*'German'"):
+        read_judgements(tmp_path / "bad" / name)
 
 
 NAMES = st.text("xyz\"',;\n é", min_size=1, max_size=4)

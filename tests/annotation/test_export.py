@@ -178,10 +178,10 @@ def test_a_corrected_answer_is_a_conflict_that_is_named_and_replaced_when_asked(
 
 
 def test_one_event_id_with_other_content_is_a_conflict(judged, store):
-    event = answer(store, "i0.png", "joy", seconds=2.0)
+    event = answer(store, "i0.png", "joy", seconds=2.0, language="de")
     write_dataset_folder(judged, Collected.of(store), {})
     table = pq.read_table(judged / "annotations.parquet").to_pandas()
-    for change in ({"labels": ["awe"]}, {"seconds": 9.0}, {"valence": 0.5}):
+    for change in ({"labels": ["awe"]}, {"seconds": 9.0}, {"language": "fr"}, {"valence": 0.5}):
         changed = table.copy()
         for name, value in change.items():
             old = changed.get(name, [None] * len(changed))
@@ -199,6 +199,18 @@ def test_an_event_id_of_two_different_judgements_is_refused_even_with_replace(ju
     answer(store, "i5.png", "joy", event_id=event)
     with pytest.raises(BadExport, match="two judgements cannot have one id"):
         write_dataset_folder(judged, Collected.of(store), {}, replace=True)
+
+
+def test_languages_of_answers_join_judgements_without_any_and_come_back_into_another_task(judged, store, tmp_path):
+    answer(store, "i0.png", "joy", language="de")
+    answer(store, "i1.png", "joy")
+    write_dataset_folder(judged, Collected.of(store), {})
+    assert pq.read_table(judged / "annotations.parquet")["language"].to_pylist() == [None] * 60 + ["de", None]
+    with task(tmp_path / "again.db") as again:
+        again.import_file(judged, invite=True)
+        for found in (again.judgements(), again.events()):
+            assert found["language"].dropna().tolist() == ["de"]
+        assert write_dataset_folder(judged, Collected.of(again), {}).same == 62
 
 
 def test_columns_of_the_user_stay_as_they_are(judged, store):

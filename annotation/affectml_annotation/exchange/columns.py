@@ -9,13 +9,14 @@ import pandas as pd
 
 from affectml_annotation.errors import BadExport, BadImport
 from affectml_annotation.judgements import REQUIRED
+from affectml_annotation.languages import is_language
 
 # In the order in which files have them. A column is written where the table has it and any value is not missing.
 COLUMNS = (
     "event_id", "image_id", "annotator_id", "round", "kind", "labels", "intensities", "valence", "arousal",
-    "suggestions_visible", "seconds", "at", "note", "purpose", "order",
+    "suggestions_visible", "seconds", "at", "note", "language", "purpose", "order",
 )  # fmt: skip
-TEXT = ("event_id", "image_id", "annotator_id", "kind", "note", "purpose")
+TEXT = ("event_id", "image_id", "annotator_id", "kind", "note", "language", "purpose")
 NUMBERS = ("valence", "arousal", "seconds")
 EMPTY = "does no label apply (--empty none, empty='none'), or is there no answer (--empty skip, empty='skip')?"
 
@@ -100,6 +101,8 @@ def from_files(table: pd.DataFrame, where: str, empty: str | None = None) -> pd.
         table["at"] = times(table["at"], where)
     if "order" in table:
         table = _with_order(table)
+    if "language" in table:
+        _check_languages(table["language"], where)
     if "suggestions_visible" in table:
         table["suggestions_visible"] = truths(table["suggestions_visible"], where)
     return table[[name for name in COLUMNS if name in table.columns]]
@@ -110,6 +113,14 @@ def _with_order(table: pd.DataFrame) -> pd.DataFrame:
     places = pd.to_numeric(table["order"], errors="coerce")
     ours = (places.isna() == table["order"].isna()) & (places.isna() | ((places >= 1) & (places % 1 == 0)))
     return table.assign(order=places.astype("Int64")) if ours.all() else table.drop(columns="order")
+
+
+def _check_languages(column: "pd.Series[Any]", where: str) -> None:
+    strange = [code for code in column.dropna().unique() if not is_language(str(code))]
+    rows = np.flatnonzero(column.isin(strange))
+    if len(rows):
+        what = [f"row {row}: language {column.iloc[row]!r} is no language's code" for row in rows]
+        raise BadImport(where, what, "write codes such as de or pt-BR; a column of another meaning needs another name")
 
 
 def _cells(column: "pd.Series[Any]", read: Callable[[Any], Any], where: str) -> "pd.Series[Any]":

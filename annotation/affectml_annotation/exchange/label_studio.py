@@ -1,8 +1,8 @@
 """Label Studio's JSON: tasks with image-level choices, annotations and predictions, both ways.
 
 What it holds: labels, none (an annotation with an empty result), skip (was_cancelled), seconds (lead_time), times,
-annotators, and as further results of ours: unsure and flag, notes, valence, arousal, round. What it cannot hold:
-intensities, suggestions_visible, purpose and order; `write_label_studio` says so where they occur.
+annotators, and as further results of ours: unsure and flag, notes, language, valence, arousal, round. What it cannot
+hold: intensities, suggestions_visible, purpose and order; `write_label_studio` says so where they occur.
 """
 
 import json
@@ -32,7 +32,8 @@ def labelling_config(labels: Sequence[str]) -> str:
         f'  <Choices name="{KIND}" toName="{IMAGE}" choice="single">\n    <Choice value="unsure"/>\n'
         f'    <Choice value="flag"/>\n  </Choices>\n  <TextArea name="note" toName="{IMAGE}"/>\n'
         f'  <Number name="valence" toName="{IMAGE}"/>\n  <Number name="arousal" toName="{IMAGE}"/>\n'
-        f'  <Number name="round" toName="{IMAGE}"/>\n</View>\n'
+        f'  <Number name="round" toName="{IMAGE}"/>\n'
+        f'  <View style="display: none"><TextArea name="language" toName="{IMAGE}"/></View>\n</View>\n'
     )
 
 
@@ -78,8 +79,9 @@ def _annotation(row: Mapping[Any, Any]) -> dict[str, Any]:
     result = _choices(CHOICES, row["labels"])
     if row["kind"] in ("unsure", "flag"):
         result += _choices(KIND, [row["kind"]])
-    if _there(row, "note"):
-        result.append(_result("note", "textarea", {"text": [row["note"]]}))
+    for name in ("note", "language"):
+        if _there(row, name):
+            result.append(_result(name, "textarea", {"text": [row[name]]}))
     for name in ("valence", "arousal"):
         if _there(row, name):
             result.append(_result(name, "number", {"number": float(row[name])}))
@@ -186,8 +188,8 @@ def _read_results(results: Sequence[Mapping[str, Any]], from_name: str | None, w
             found["labels"] = [*found["labels"], *value["choices"]]
         elif name in ("valence", "arousal", "round") and "number" in value:
             found[name] = value["number"]
-        elif name == "note" and "text" in value:
-            found["note"] = " ".join(value["text"]) if isinstance(value["text"], list) else value["text"]
+        elif name in ("note", "language") and "text" in value:
+            found[name] = " ".join(value["text"]) if isinstance(value["text"], list) else value["text"]
     if len(controls) > 1:
         names = ", ".join(sorted(map(str, controls)))
         raise BadImport(where, [f"choices under several controls ({names}); name the one with the labels (from_name)"])

@@ -14,7 +14,7 @@ from affectml_annotation.exchange.columns import COLUMNS, as_list, as_numbers, f
 
 KEY = ["image_id", "annotator_id", "round"]
 SAID = ("kind", "labels", "intensities", "valence", "arousal", "note")
-CIRCUMSTANCES = ("suggestions_visible", "seconds", "at")
+CIRCUMSTANCES = ("suggestions_visible", "seconds", "at", "language")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +36,10 @@ def merge_judgements(there: pa.Table | None, fresh: pd.DataFrame, where: str) ->
     """Put `fresh` to the content of an annotations.parquet (None: there is none).
 
     A judgement is known by its event id, and by its image, person and round, of which there is one. It is the same
-    where what was said is the same (where the event ids are, its time, its seconds and whether suggestions were visible
-    too; a value that one side does not have says nothing); else it is a conflict. Rows stay in their order, with all
-    their columns; new ones follow. `where` names the file in errors. Raises BadExport for an event id that two
-    different judgements have.
+    where what was said is the same (where the event ids are, its time, its seconds, its language and whether
+    suggestions were visible too; a value that one side does not have says nothing); else it is a conflict. Rows stay in
+    their order, with all their columns; new ones follow. `where` names the file in errors. Raises BadExport for an
+    event id that two different judgements have.
     """
     fresh = from_files(for_files(fresh), where)
     if there is None:
