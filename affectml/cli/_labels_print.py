@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from affectml.cli._print import print_json, print_table
-from affectml.people.labelling import stopped_words
+from affectml.people.labelling import language_words, stopped_words
 from affectml_annotation import Aggregate, Progress
 from affectml_annotation.agreement.report import AgreementReport
 from affectml_annotation.study.overview import as_text
@@ -61,6 +61,10 @@ def show_status(where: str, progress: Progress, people: pd.DataFrame, json: bool
     )
     if progress.stopped is not None:
         print(stopped_words(progress.stopped))
+    if words := language_words(people):
+        print(words)
+    spoken = people["answered_in"].map(", ".join)
+    rows = rows.drop(columns=["language", "answered_in"]).assign(**({"languages": spoken} if spoken.any() else {}))
     rows = rows.assign(last_answer=[_cell(v) if pd.isna(v) else f"{v:%Y-%m-%d %H:%M}" for v in rows["last_answer"]])
     _table("Annotators", rows)
 

@@ -91,6 +91,7 @@ def run(
 def status(out: Folder, db: Db = None, json: Json = False) -> None:
     """Show how it goes: who came, how far they got, where they left, how people work, what still wants people."""
     from affectml.cli._labels_print import records, show_people
+    from affectml.people.labelling import language_words
     from affectml.people.studies import open_running
     from affectml_annotation.study import overview
     from affectml_annotation.study.erasing import erasures_asked
@@ -104,6 +105,8 @@ def status(out: Folder, db: Db = None, json: Json = False) -> None:
             print_json({"db": store.database.where, **asdict(overview.overview(store)), **more, "erasures": asked})
             return
         _show(store, json)
+        if words := language_words(store.annotators()):
+            typer.echo(words)
         show_people(people)
         if asked:
             typer.echo(f"to be erased, as they asked (`affectml labels erase`): {', '.join(asked)}")

@@ -1,6 +1,7 @@
 """A labelling task of a data set: the same one from the command line and from the page."""
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,19 @@ def stopped_words(stopped: Mapping[int, int]) -> str:
     """How many images are complete, at how many people each, where that depends on what the first said."""
     each = ", ".join(f"{images} at {people}" for people, images in sorted(stopped.items()))
     return f"complete: {sum(stopped.values())} images{f', by people: {each}' if each else ''}"
+
+
+def language_words(people: pd.DataFrame) -> str:
+    """How many answers were given in each language, and by how many people; empty for fewer than two languages.
+
+    people: as `LabelStore.annotators` gives them.
+    """
+    answers, speakers = Counter[str](), Counter[str]()
+    for counts in people["answered_in"][~people["withdrawn"]]:
+        answers.update(counts)
+        speakers.update(counts.keys())
+    each = [f"{code} {n:,} (people: {speakers[code]:,})" for code, n in answers.most_common()]
+    return f"answers by language: {', '.join(each)}" if len(each) > 1 else ""
 
 
 def make_task(

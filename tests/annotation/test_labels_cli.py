@@ -316,6 +316,26 @@ def test_an_import_says_nothing_of_the_pace(run, demo, tmp_path):
     assert (told["rate"], told["seconds_left"], told["answered"]) == (None, None, 200)
 
 
+def test_status_says_how_many_answered_in_which_language_where_there_are_two(run, demo, tmp_path):
+    db = tmp_path / "spoken.db"
+    run("labels", "init", demo.root, "--db", db, "--overlap", 9)
+    said = demo.judgements
+    people = said["annotator_id"].value_counts()
+    first, second = people.index[:2]
+    for name, languages in (("one", {first: "de"}), ("two", {second: "ar"})):
+        mine = said[said["annotator_id"].isin(languages)]
+        write_judgements(mine.assign(language=mine["annotator_id"].map(languages)), tmp_path / f"{name}.csv")
+        run("labels", "import", tmp_path / f"{name}.csv", "--db", db, "--invite")
+        printed = run("labels", "status", "--db", db)
+        assert "languages" in printed
+        both = f"answers by language: de {people[first]} (people: 1), ar {people[second]} (people: 1)"
+        assert (both in printed) == (name == "two")
+    told = json.loads(run("labels", "status", "--db", db, "--json"))["people"]
+    assert {person["annotator_id"]: person["answered_in"] for person in told} == {
+        first: {"de": people[first]}, second: {"ar": people[second]},
+    }  # fmt: skip
+
+
 def test_status_without_answers_has_no_rate(run, demo, tmp_path):
     db = tmp_path / "new.db"
     told = json.loads(run("labels", "init", demo.root, "--db", db, "--taxonomy", "ekman-6", "--json"))

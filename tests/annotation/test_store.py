@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings, UnknownLabel, annotator_report
+from affectml_annotation.languages import PSEUDO, spoken
 from affectml_annotation.store import schema, setup
 from affectml_annotation.store.reading import read_remarks
 
@@ -172,6 +173,15 @@ def test_one_image_takes_twenty_answers_of_one_person_and_no_more(store, correct
     assert answer(store, "u", other).status == "accepted"
 
 
+def test_a_refusal_that_a_page_can_meet_is_said_in_the_language_spoken(store):
+    claim = store.claim("u", 1)[0]
+    with spoken(PSEUDO):
+        receipts = [answer(store, "u", claim) for _ in range(21)][20:]
+        flag = Answer(claim.image_id, "u", "flag")
+        receipts += store.submit([flag, replace(flag, note="dark", event_id="ahead", at=time.time() + 3600)])
+    assert [receipt.error.count("[") for receipt in receipts] == [2, 2, 2]
+
+
 def test_a_correction_replaces_and_a_blind_one_is_kept_as_a_conflict(store):
     claim = store.claim("u", 1)[0]
     answer(store, "u", claim, ["awe"])
@@ -222,6 +232,16 @@ def test_a_person_s_language_is_theirs_until_they_take_it_back(store):
     assert store.annotators()["language"].fillna("none").tolist() == ["zh-Hant", "none", "none", "none"]
     store.speak("u", None)  # the page speaks on to somebody who withdrew
     assert store.annotators()["language"].isna().all()
+
+
+def test_languages_count_by_current_answers(store):
+    for who, languages in (("u", ("en", "de", "de")), ("v", ("de", None))):
+        for claim, language in zip(store.claim(who, len(languages)), languages, strict=True):
+            assert answer(store, who, claim, language=language).status == "accepted"
+    again = store.history("u").iloc[-1]  # in English
+    changed = Answer(again["image_id"], "u", "none", base_revision=1, language="fr")
+    assert store.submit([changed])[0].status == "accepted"
+    assert store.annotators()["answered_in"].tolist() == [{"de": 2, "fr": 1}, {"de": 1}, {}, {}]
 
 
 @pytest.mark.parametrize(

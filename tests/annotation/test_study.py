@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings
 from affectml_annotation.errors import UnknownLabel
+from affectml_annotation.languages import PSEUDO, _, spoken
 from affectml_annotation.store import erasing, schema
 from affectml_annotation.study import door, keys, pay, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
@@ -84,6 +85,25 @@ def test_no_image_is_given_and_no_answer_taken_before_the_practice_is_passed(ope
     (receipt,) = store.submit([Answer("i05", who, "labels", ("awe",))])
     assert (receipt.status, len(store.events())) == ("refused", 0)
     assert "have not begun for you" in receipt.error
+
+
+def test_why_there_is_no_image_and_no_answer_taken_is_said_in_the_language_spoken(opened):
+    store = opened()
+    early, gone, full = come(store, "P1"), to_images(store, "P2"), to_images(store, "P3")
+    store.withdraw(gone)
+    store.claim(full, 12)
+    given = [Answer(f"i{n:02d}", who, "none") for who in (early, gone, full) for n in range(2, 12)]
+    with spoken(PSEUDO):
+        receipts = store.submit(given)
+        with pytest.raises(StoreError, match=r"^\[.* ~\]$"):
+            store.claim(early, 1)
+        expected = {
+            _("the images of this study have not begun for you"),
+            _("annotator {name} has withdrawn from this task", name=repr(gone)),
+            _("you have had all the images of this study that are for you"),
+        }
+    said = {receipt.error.partition(": ")[2] for receipt in receipts if receipt.status == "refused"}
+    assert {error[: error.index("~]") + 2] for error in said} == expected
 
 
 def test_nobody_labels_more_images_than_the_file_says_and_what_is_over_stands(opened):

@@ -8,7 +8,7 @@ from affectml_annotation import Answer
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Ids
 from affectml_annotation.study.erasing import erase_people
-from affectml_annotation.study.overview import changes, funnel, overview, people, versions
+from affectml_annotation.study.overview import as_text, changes, funnel, overview, people, versions
 
 from .studies import come, complete, label, study_with, to_images
 
@@ -90,6 +90,18 @@ def test_of_whom_there_is_nothing_to_go_by_nothing_is_said(opened):
     assert sorted(rows["images"]) == [0, 3]
     missing = ["seconds", "speeder", "slower", "with_others", "low", "high", "no_more_than_chance"]
     assert rows[missing].isna().all().all()
+
+
+def test_people_go_by_the_languages_in_which_they_answered_where_there_are_any(opened):
+    store = opened(overlap=4)
+    silent = to_images(store, "P1")
+    label(store, silent, 2)
+    assert "languages" not in as_text(people(store))
+    who = to_images(store, "P2")
+    for claim, language in zip(store.claim(who, 3), ("en", "de", "de"), strict=True):
+        store.submit([Answer(claim.image_id, who, "none", language=language)])
+    told = as_text(people(store)).set_index("participant")["languages"]
+    assert told.to_dict() == {silent: "–", who: "de, en"}
 
 
 def test_who_changed_what_and_when_newest_first(opened):

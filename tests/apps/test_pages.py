@@ -147,6 +147,18 @@ def test_the_lead_takes_back_what_nobody_used_and_closes_the_entry_of_those_who_
     assert exchange(answered, "ann", {})["receipts"] == []
 
 
+def test_people_are_told_by_the_languages_of_their_answers_where_there_are_any(task):
+    task.store.invite(["ann", "bob", "eve"])
+    assert "languages" not in page_of("progress").run().table[0].value
+    for who, language in (("ann", "de"), ("bob", "ar")):
+        for claim in task.store.claim(who, 2):
+            task.store.submit([Answer(claim.image_id, who, "none", language=language)])
+    app = page_of("progress").run()
+    assert not app.exception
+    assert "Answers by language: de 2 (people: 1), ar 2 (people: 1)." in texts(app)
+    assert app.table[0].value["languages"].tolist() == ["de", "ar", ""]
+
+
 def test_a_message_stands_once_and_only_for_the_form_whose_button_was_pressed(task):
     app = page_of("setup").run()
     press(app, "Save the page")

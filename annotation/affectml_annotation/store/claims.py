@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
+from affectml_annotation.languages import _
 from affectml_annotation.stopping import Overlap
 from affectml_annotation.store import visits
 from affectml_annotation.store.schema import annotator, answer, assignment, check, image, now_ms, round_, slot
@@ -50,7 +51,7 @@ def lock_annotator(connection: sa.Connection, who: str) -> Any:
     if row is None:
         raise StoreError(f"nobody invited annotator {who!r}; `affectml labels assign --invite {who}` does")
     if row.withdrawn_at is not None:
-        raise StoreError(f"annotator {who!r} has withdrawn from this task")
+        raise StoreError(_("annotator {name} has withdrawn from this task", name=repr(who)))
     return row
 
 

@@ -185,7 +185,10 @@ def _rate(connection: sa.Connection, round_number: int) -> float:
 
 
 def annotators(connection: sa.Connection) -> pd.DataFrame:
-    """Everybody invited: answers so far, open claims, when they answered last, the language that they chose."""
+    """Everybody invited: answers so far, open claims, when they answered last, the language that they chose.
+
+    answered_in: how many of their answers were given in each language, the most used first.
+    """
     answered = (
         sa.select(
             answer.c.annotator_id, sa.func.count().label("answers"), sa.func.max(event.c.received_at).label("last")
@@ -207,6 +210,17 @@ def annotators(connection: sa.Connection) -> pd.DataFrame:
         .order_by(annotator.c.number)
     )
     rows = connection.execute(query).all()
+    count = sa.func.count()
+    in_languages = (
+        sa.select(answer.c.annotator_id, event.c.language, count)
+        .join(event, event.c.event_id == answer.c.event_id)
+        .where(event.c.language.is_not(None))
+        .group_by(answer.c.annotator_id, event.c.language)
+        .order_by(count.desc(), event.c.language)
+    )
+    answered_in: dict[str, dict[str, int]] = {}
+    for who, language, answers in connection.execute(in_languages):
+        answered_in.setdefault(who, {})[language] = answers
     return pd.DataFrame({
         "annotator_id": [row.annotator_id for row in rows],
         "answers": [row.answers or 0 for row in rows],
@@ -215,6 +229,7 @@ def annotators(connection: sa.Connection) -> pd.DataFrame:
         "consented": [row.consented_at is not None for row in rows],
         "withdrawn": [row.withdrawn_at is not None for row in rows],
         "language": pd.Series([row.language for row in rows], dtype="str"),
+        "answered_in": [answered_in.get(row.annotator_id, {}) for row in rows],
         "attributes": [row.attributes or {} for row in rows],
         "chip_order": [list(row.chip_order) for row in rows],
     })  # fmt: skip

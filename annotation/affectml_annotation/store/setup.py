@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError, check_labels, did_you_mean
 from affectml_annotation.judgements import UNSTORABLE, storable
+from affectml_annotation.languages import _
 from affectml_annotation.stopping import Overlap
 from affectml_annotation.store import asking, claims, visits
 from affectml_annotation.store.keys import was_erased
@@ -153,7 +154,9 @@ def invite(connection: sa.Connection, people: Sequence[str], attributes: Mapping
         if who in known:
             continue
         if was_erased(connection, who=who):
-            raise StoreError(f"annotator {who!r} was erased from this task because they asked for it; name another")
+            raise StoreError(
+                _("annotator {name} was erased from this task because they asked for it; name another", name=repr(who))
+            )
         order = list(settings.labels)
         if settings.chip_order == "random":
             np.random.default_rng(claims.number_of(settings.seed, who, "chips")).shuffle(order)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.judgements import UNSTORABLE, answer_problems, storable
-from affectml_annotation.languages import is_language
+from affectml_annotation.languages import _, is_language, ngettext
 from affectml_annotation.store import visits
 from affectml_annotation.store.claims import FREE, TAKE, lock_annotator, next_place, round_row
 from affectml_annotation.store.records import Answer, Receipt, Status
@@ -32,7 +32,7 @@ def problem(given: Answer, labels: Sequence[str], now: float) -> str | None:
     for what in answer_problems(given.kind, given.labels, labels):
         return what
     if given.kind == "flag" and not (given.note or "").strip():
-        return "a flag needs a note that says what is wrong with the image"
+        return _("a flag needs a note that says what is wrong with the image")
     if given.intensities is not None and len(given.intensities) != len(given.labels):
         return f"{len(given.labels)} labels but {len(given.intensities)} intensities; expected one for each"
     numbers = {"seconds": given.seconds, "valence": given.valence, "arousal": given.arousal, "at": given.at}
@@ -45,7 +45,8 @@ def problem(given: Answer, labels: Sequence[str], now: float) -> str | None:
     if given.language is not None and not is_language(given.language):
         return f"language: expected a code such as de or pt-BR, but received {given.language!r:.40}"
     if given.at is not None and given.at > now + FUTURE_SECONDS:
-        return f"at: {given.at:.0f} lies {given.at - now:.0f} s in the future; set the clock right"
+        ahead = f"{given.at - now:.0f}"
+        return _("at: {at} lies {ahead} s in the future; set the clock right", at=f"{given.at:.0f}", ahead=ahead)
     return None
 
 
@@ -102,7 +103,12 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
             given, f"base_revision {given.base_revision} was never given out; the answer here is {revision}"
         )
     if revision and revision + int(connection.scalar(_CONFLICTS, key) or 0) >= MOST_AT_ONE_IMAGE:
-        return _refused(given, f"there are {MOST_AT_ONE_IMAGE} answers of yours to this image; no more are taken")
+        enough = ngettext(
+            "there is {n} answer of yours to this image; no more are taken",
+            "there are {n} answers of yours to this image; no more are taken",
+            MOST_AT_ONE_IMAGE,
+        )
+        return _refused(given, enough)
     where = {"who": given.annotator_id, "number": given.round, "at_position": position}
     assigned = connection.execute(_ASSIGNED, where).one_or_none()
     visit = visits.visit_of(connection, given.annotator_id)
@@ -170,5 +176,6 @@ def _take_late(connection: sa.Connection, given: Answer, this: Any, position: in
 
 
 def _refused(given: Answer, why: str) -> Receipt:
-    where = f"answer {given.event_id} (image {given.image_id!r}, annotator {given.annotator_id!r})"
-    return Receipt(given.event_id, "refused", error=f"{where}: {why}")
+    named = {"id": given.event_id, "image": repr(given.image_id), "name": repr(given.annotator_id)}
+    error = _("answer {id} (image {image}, annotator {name}): {why}", **named, why=why)
+    return Receipt(given.event_id, "refused", error=error)

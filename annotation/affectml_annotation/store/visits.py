@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.judgements import ANSWERS
+from affectml_annotation.languages import _
 from affectml_annotation.store.schema import answer, assignment, check, event, image, visit
 
 PAUSE_MS = 5 * 60_000  # a longer silence is a break, and counts as so much
@@ -48,7 +49,7 @@ def claimable(connection: sa.Connection, who: str, now: int) -> int | None:
     if row is None:
         return None
     if not is_at_images(row, now):
-        raise StoreError("there are no images for you now: your visit of the study is elsewhere, or over")
+        raise StoreError(_("there are no images for you now: your visit of the study is elsewhere, or over"))
     seen(connection, row, now)
     return max(0, int(row.images) - int(connection.scalar(_TASKS, {"who": who}) or 0))
 
@@ -59,13 +60,13 @@ def refusal(connection: sa.Connection, row: Any, now: int, *, first: bool, given
     first: they have no answer there yet; given: the image is theirs. What was under way when a place went is taken.
     """
     if row.phase in BEFORE:
-        return "the images of this study have not begun for you"
+        return _("the images of this study have not begun for you")
     if not is_at_images(row, now):
         late = row.phase == "images" and row.status in (None, "left", "timed_out")
         if not first or not (late or given):
-            return "the images of this study are behind you; what you gave stands"
+            return _("the images of this study are behind you; what you gave stands")
     if first and not given and int(connection.scalar(_TASKS, {"who": row.annotator_id}) or 0) >= row.images:
-        return "you have had all the images of this study that are for you"
+        return _("you have had all the images of this study that are for you")
     return None
 
 

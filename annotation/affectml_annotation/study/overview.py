@@ -135,7 +135,8 @@ def people(store: LabelStore) -> pd.DataFrame:
     Returns:
         participant, status (going_on while it does), phase, version, minutes, images (answered, without checks);
         seconds, the median over their images; speeder; checks and checks_failed; slower, the median seconds of the
-        later half of their images over those of the earlier; with_others, its low and high, by_chance and
+        later half of their images over those of the earlier; languages, those in which they answered, the most used
+        first; with_others, its low and high, by_chance and
         shared_images, of `annotator_report` (95 % interval over images, checks left out); no_more_than_chance; late:
         where images stop early, who came to none among its first people, and is compared with others such. What
         there is nothing to go by for is missing, and so is all that rests on answers for who withdrew.
@@ -182,6 +183,8 @@ def people(store: LabelStore) -> pd.DataFrame:
     checks = annotator_report(said[checked], labels, checks=store.checks()).set_index("annotator_id")
     found = found.join(checks[["checks", "checks_failed"]], on="participant")
     found["slower"] = found["participant"].map(_slower(said[~checked]))
+    spoken = said.dropna(subset=["language"]).groupby("annotator_id")["language"]
+    found["languages"] = found["participant"].map(spoken.agg(lambda own: ", ".join(own.value_counts().index)))
     beside = found["seconds"].groupby(found["late"])
     others = beside.transform(lambda mine: [mine.drop(at).median() for at in mine.index]).astype("float64")
     fast = (found["seconds"] < SPEEDING * others).astype("boolean")
@@ -191,17 +194,19 @@ def people(store: LabelStore) -> pd.DataFrame:
     return found[[
         "participant", "status", "phase", "version", "minutes", "images", "seconds", "speeder", "checks",
         "checks_failed", "slower", "with_others", "low", "high", "by_chance", "shared_images", "no_more_than_chance",
-        "late",
+        "late", "languages",
     ]]  # fmt: skip
 
 
 def as_text(people: pd.DataFrame) -> pd.DataFrame:
     """The table of `people` as it is read: agreement with its interval in one column, what is marked in another."""
     rows = people.astype(object).where(people.notna(), None).to_dict("records")
+    spoken = {"languages": people["languages"].fillna("–")} if people["languages"].notna().any() else {}
     marks = {"speeder": "fast", "no_more_than_chance": "no more than chance", "late": "came late"}
     return people[["participant", "status"]].assign(
         status=people["status"].str.replace("_", " "),
         marked=[", ".join(said for name, said in marks.items() if row[name]) for row in rows],
+        **spoken,
         images=people["images"],
         minutes=people["minutes"],
         seconds=people["seconds"],

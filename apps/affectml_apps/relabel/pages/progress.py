@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from affectml.people.labelling import stopped_words
+from affectml.people.labelling import language_words, stopped_words
 from affectml_annotation import annotator_report
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import find
@@ -56,6 +56,10 @@ def _everybody(task: LabelTask) -> None:
     shown = people[["annotator_id", "answers", "claimed", "last_answer", "consented", "withdrawn"]].assign(
         closed=people["annotator_id"].isin(task.preferences.closed)
     )
+    if (spoken := people["answered_in"].map(", ".join)).any():
+        shown = shown.assign(languages=spoken)
+    if words := language_words(people):
+        st.text(f"{words[:1].upper()}{words[1:]}.")
     if len(shown) > MANY:
         wanted = st.text_input("Find people", placeholder="part of a name, accents or not")
         shown = shown[shown["annotator_id"].isin(find(wanted, shown["annotator_id"]))]

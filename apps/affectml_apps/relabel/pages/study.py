@@ -11,7 +11,7 @@ import streamlit as st
 
 from affectml.errors import AffectmlError
 from affectml.people.erasing import erase_people
-from affectml.people.labelling import stopped_words
+from affectml.people.labelling import language_words, stopped_words
 from affectml_annotation import DatabaseAway
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.place import default_database
@@ -158,6 +158,8 @@ def _people(task: LabelTask) -> None:
         st.info("Nobody has agreed yet.")
         return
     table(overview.as_text(people), "How people work")
+    if words := language_words(task.store.annotators()):
+        st.text(f"{words[:1].upper()}{words[1:]}.")
     st.write(
         "With others: mean similarity (1 - MASI distance) to the others' answers, checks left out. Marked “no more "
         f"than chance”: on {overview.FEWEST} shared images or more, it is not sure to be more than what the same "
