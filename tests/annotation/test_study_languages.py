@@ -5,15 +5,19 @@ from pathlib import Path
 import pytest
 import yaml
 
+from affectml_annotation import languages
 from affectml_annotation.errors import BadStudy
+from affectml_annotation.store import schema
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.file import parse
 from affectml_annotation.study.folder import FILE, Study, read_study, write_study
+from affectml_annotation.study.keys import BadLink
+from affectml_annotation.study.questions import read_answers
 from affectml_annotation.study.screen import consent_screen, offered, screen
 
 from .studies import FILE as STUDY
-from .studies import TEXTS, open_study
+from .studies import TEXTS, open_study, rows
 
 GERMAN = {
     "question": "Welche Gefühle?",
@@ -147,3 +151,23 @@ def test_a_language_that_is_added_is_offered_to_newcomers_alone(database_url):
         assert (offered(store, who=before), offered(store, who=after)) == (("en",), ("en", "de"))
         assert (offered(store, version=1), offered(store)) == (("en",), ("en", "de"))
         assert screen(store, before).languages == ("en",)
+
+
+def test_the_language_in_which_somebody_agreed_stays_whatever_they_choose_later(bilingual):
+    who = door.agree(bilingual, Ids("P1"), 2, ["I agree."], language="de").participant
+    bilingual.speak(who, "en")
+    (visit,) = rows(bilingual, schema.visit)
+    (person,) = rows(bilingual, schema.annotator)
+    assert (visit.language, person.language) == ("de", "en")
+
+
+def test_refusals_are_said_in_the_language_that_is_spoken(bilingual):
+    with languages.spoken(languages.PSEUDO):
+        with pytest.raises(NotInStudy, match="tö táké párt, tíçk évérý böx; ñöt tíçkéd: I agree"):
+            door.agree(bilingual, Ids("P1"), 2, [])
+        with pytest.raises(BadLink, match="thíš líñk wáš ñöt"):
+            door.ids_of_link(bilingual, "1.forged")
+        half = parse(
+            {"before": {"questions": [{"id": "q", "text": "?", "kind": "number", "low": 0.5, "high": 2000}]}}, "x"
+        )
+        assert "ñúmbér fröm 0.5 tö 2000" in read_answers(half.before, {"q": 0})[1]["q"]

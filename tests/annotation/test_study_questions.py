@@ -52,7 +52,7 @@ def test_what_can_be_is_kept_as_it_is(question, value, kept):
         ({"kind": "number", "low": 0}, -1, "outside the range"),
         ({"kind": "text"}, "x" * 10_000_000, "expected a text of 2,000 characters at most"),
         ({"kind": "text"}, {"a": 1}, "expected a text of 2,000 characters at most"),
-        ({"kind": "text"}, "nul\0", "holds a character that no database stores (half of a surrogate pair, or NUL)"),
+        ({"kind": "text"}, "nul\0", "holds a character that cannot be stored; take it out"),
     ],
 )
 def test_what_cannot_be_is_refused(question, value, says):

@@ -19,6 +19,7 @@ from babel import Locale, UnknownLocaleError, negotiate_locale
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
 
 ENGLISH = "en"
 LANGUAGES = (ENGLISH, "de", "es", "fr", "ja", "zh", "ar")  # those with texts of ours
@@ -65,6 +66,11 @@ def ngettext(one: str, several: str, n: int, **values: object) -> str:
     return _translations(current()).ngettext(one, several, n).format(n=n, **values)
 
 
+def number(value: float) -> str:
+    """A number as it is written in the language that is spoken now, for a sentence: 0,5 in German."""
+    return format_decimal(value, locale=_locale(current()), decimal_quantization=False, group_separator=False)
+
+
 def is_language(code: str) -> bool:
     """Whether this names a language, such as de, pt-BR or zh-Hant."""
     try:
@@ -77,6 +83,16 @@ def own_name(code: str) -> str:
     """What a language calls itself: Deutsch."""
     name = _locale(code).get_display_name() or code
     return "Pseudo" if code == PSEUDO else name[:1].upper() + name[1:]
+
+
+def english_name(code: str) -> str:
+    """What a language is called in English: German."""
+    return _locale(code).get_display_name(ENGLISH) or code
+
+
+def written(code: str) -> str | None:
+    """The language of our texts that somebody reads who reads this one, de for de-AT; None where we have none."""
+    return next((one for one in (code, code.partition("-")[0]) if one in LANGUAGES), None)
 
 
 def direction(code: str) -> Literal["ltr", "rtl"]:
@@ -151,11 +167,11 @@ def _counts(language: str) -> dict[str, int]:
 def _translations(language: str) -> gettext.NullTranslations:
     if language == PSEUDO:
         return _Pseudo()
-    written = next((code for code in (language, language.partition("-")[0]) if code in LANGUAGES), ENGLISH)
-    if written == ENGLISH:
+    ours = written(language)
+    if ours in (None, ENGLISH):
         return gettext.NullTranslations()
     compiled = BytesIO()
-    write_mo(compiled, catalogue(written))
+    write_mo(compiled, catalogue(str(ours)))
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
 

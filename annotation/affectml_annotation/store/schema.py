@@ -59,10 +59,11 @@ study_version = _table("study_version", "number", _json("content"), _json("texts
 content_warning = _table("content_warning", "position", "text")
 study_text = _table("study_text", "sha256", "content")
 study_tally = _table("study_tally", "name", "count")
-# status: none while it goes on; images: so many at most; failed_checks_end: so many end the images
+# status: none while it goes on; images: so many at most; failed_checks_end: so many end the images; language:
+# in which they read the consent
 visit = _table(
     "visit", "annotator_id", "version", "phase", "status", "entered_at", "seen_at", "place_until", "hold_ms",
-    "active_ms", "images", "failed_checks_end", "ended_at", "paid_at",
+    "active_ms", "images", "failed_checks_end", "ended_at", "paid_at", "language",
 )  # fmt: skip
 visit_step = _table("visit_step", "annotator_id", "phase", "at")
 panel = _table("panel", "annotator_id", "person", "session")

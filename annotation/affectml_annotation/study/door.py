@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.judgements import storable
+from affectml_annotation.languages import _
 from affectml_annotation.store import setup
 from affectml_annotation.store.keys import FORGOTTEN, forms_of, keyed, was_erased
 from affectml_annotation.store.label_store import LabelStore
@@ -56,14 +57,16 @@ def ids_from(file: StudyFile, address: Mapping[str, str]) -> Ids:
     """The panel's ids in an address. Raises NotInStudy where they are not there, or name another study."""
     names = file.recruit.names
     if "person" not in names:
-        raise NotInStudy("this study is open to people with a link of their own; open the link as it was sent to you")
+        raise NotInStudy(
+            _("this study is open to people with a link of their own; open the link as it was sent to you")
+        )
     given = {what: address.get(name, "") for what, name in names.items()}
     if file.recruit.study and given.get("study") != file.recruit.study:
-        raise NotInStudy("this address is not this study's; open it from the panel's own page")
+        raise NotInStudy(_("this address is not this study's; open it from the panel's own page"))
     person, session = given["person"], given.get("session") or None
     told = storable(person + (session or "")) and max(len(person), len(session or "")) <= MOST_ID
     if not person or person.startswith((LINK, FORGOTTEN)) or not told:
-        raise NotInStudy("the address does not say who you are at your panel; open it from the panel's own page")
+        raise NotInStudy(_("the address does not say who you are at your panel; open it from the panel's own page"))
     return Ids(person, session)
 
 
@@ -102,7 +105,7 @@ def enter(store: LabelStore, ids: Ids, own: str = "", *, again: bool = False) ->
             goes_on = ids.signed or _is_bound(connection, who, own)
             withdrawn = sa.select(annotator.c.withdrawn_at).where(annotator.c.annotator_id == who)
             if goes_on and connection.scalar(withdrawn) is not None:
-                raise NotInStudy("you have withdrawn from this study; nothing more is shown to you, or used of you")
+                raise NotInStudy(_("you have withdrawn from this study; nothing more is shown to you, or used of you"))
             return Entry("visit" if goes_on else "known", theirs.version, who if goes_on else None)
         if read_setting(connection, running.KEY)["state"] != "running":
             return Entry("closed", version)
@@ -123,7 +126,7 @@ def resume(store: LabelStore, ids: Ids, code: str, own: str = "") -> str:
     def work(connection: sa.Connection) -> str:
         who = _participant(connection, ids)
         if who is None or not keys.same_code(code, keys.resume_code(connection, who)):
-            raise NotInStudy("this code does not go with this address; your first device shows the right one")
+            raise NotInStudy(_("this code does not go with this address; your first device shows the right one"))
         _bind(connection, who, own)
         return who
 
@@ -153,7 +156,9 @@ def _participant(connection: sa.Connection, ids: Ids) -> str | None:
 
 def _refuse_erased(connection: sa.Connection, ids: Ids) -> None:
     if was_erased(connection, person=ids.person):
-        raise NotInStudy("what you gave to this study was erased because you asked for it; you cannot take part again")
+        raise NotInStudy(
+            _("what you gave to this study was erased because you asked for it; you cannot take part again")
+        )
 
 
 def decline(store: LabelStore) -> str:
@@ -172,8 +177,8 @@ def agree(
     """Somebody agrees to the version that was on their screen, and takes a place: their visit begins.
 
     Where no place is left by now, it ends as quota_full. ticked: boxes in the study's own words, whatever language they
-    were read in. own: as `enter` takes it. language: in which they read it. Raises NotInStudy without every box, or for
-    who is here.
+    were read in. own: as `enter` takes it. language: in which they read it, and go on. Raises NotInStudy without every
+    box, or for who is here.
     """
 
     def work(connection: sa.Connection) -> Visit:
@@ -183,21 +188,22 @@ def agree(
         study = running.study_of(connection, version)[1]
         file, boxes = study.file, study.translation(language).boxes_of(study.file)
         if open_boxes := [shown for box, shown in boxes.items() if box not in ticked]:
-            raise NotInStudy(f"to take part, tick every box; not ticked: {open_boxes[0]}")
+            raise NotInStudy(_("to take part, tick every box; not ticked: {box}", box=open_boxes[0]))
         if _participant(connection, ids) is not None:
-            raise NotInStudy("you take part already; go on where you began, or give the code that it shows there")
+            raise NotInStudy(_("you take part already; go on where you began, or give the code that it shows there"))
         if read_setting(connection, running.KEY)["state"] != "running":
-            raise NotInStudy("this study lets nobody in now")
+            raise NotInStudy(_("this study lets nobody in now"))
         full = running.is_full(connection, running.file_of(connection), now)
         who = f"p{token_hex(8)}"
         setup.invite(connection, [who], {})
-        connection.execute(annotator.update().where(annotator.c.annotator_id == who).values(consented_at=now))
+        mine = annotator.update().where(annotator.c.annotator_id == who)
+        connection.execute(mine.values(consented_at=now, language=language))
         hold = round(file.places.minutes * 60_000)
         connection.execute(visit.insert().values(
             annotator_id=who, version=version, phase=file.phases[0], entered_at=now, seen_at=now, active_ms=0,
             place_until=now + hold, hold_ms=hold, images=file.images_per_person,
             failed_checks_end=file.checks.failed if file.checks.then == "end" else None,
-            status="quota_full" if full else None, ended_at=now if full else None,
+            status="quota_full" if full else None, ended_at=now if full else None, language=language,
         ))  # fmt: skip
         connection.execute(visit_step.insert().values(annotator_id=who, phase=file.phases[0], at=now))
         connection.execute(panel.insert().values(annotator_id=who, person=ids.person, session=ids.session))

@@ -9,6 +9,7 @@ from base64 import b32encode
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
+from affectml_annotation.languages import _
 from affectml_annotation.store.claims import following
 from affectml_annotation.store.keys import keyed
 from affectml_annotation.store.label_store import LabelStore
@@ -70,16 +71,16 @@ def revoke_link(store: LabelStore, number: int) -> None:
 
 def read_link(connection: sa.Connection, token: str) -> int:
     """The number of the link that a token is. Raises BadLink for one forged, revoked, or past its end."""
-    number, _, signature = token.partition(".")
+    number, _dot, signature = token.partition(".")
     row = None
     if number.isascii() and number.isdecimal() and len(number) < 10:
         row = connection.execute(sa.select(study_link).where(study_link.c.number == int(number))).one_or_none()
     if row is None or not _same(signature, _signed(connection, row.number)):
-        raise BadLink("this link was not made by this study; open it as it was sent to you")
+        raise BadLink(_("this link was not made by this study; open it as it was sent to you"))
     if row.revoked_at is not None:
-        raise BadLink("this link was revoked; ask whoever sent it to you for another")
+        raise BadLink(_("this link was revoked; ask whoever sent it to you for another"))
     if row.ends_at < now_ms():
-        over = BadLink("this link's time is over; ask whoever sent it to you for another")
+        over = BadLink(_("this link's time is over; ask whoever sent it to you for another"))
         over.number = row.number
         raise over
     return int(row.number)

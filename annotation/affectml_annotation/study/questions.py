@@ -10,7 +10,8 @@ import numpy as np
 import sqlalchemy as sa
 
 from affectml_annotation.errors import did_you_mean
-from affectml_annotation.judgements import UNSTORABLE, storable
+from affectml_annotation.judgements import storable
+from affectml_annotation.languages import _, ngettext, number
 from affectml_annotation.store.claims import number_of
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import annotator, questionnaire, study_version
@@ -46,7 +47,7 @@ def read_answers(asked: Questions, given: Mapping[str, Any]) -> tuple[dict[str, 
             value = value.strip()
         if value is None or value in ("", [], ()):
             if question.required:
-                wrong[name] = "needs an answer"
+                wrong[name] = _("needs an answer")
         elif problem := _problem(question, value):
             wrong[name] = problem
         else:
@@ -58,19 +59,25 @@ def _problem(question: Question, value: Any) -> str | None:
     """What is wrong with an answer by itself; None for one that can be."""
     match question.kind:
         case "choice":
-            return None if value in question.options else "choose one of the options"
+            return None if value in question.options else _("choose one of the options")
         case "several":
             good = isinstance(value, list | tuple) and all(one in question.options for one in value)
-            return None if good and len(set(value)) == len(value) else "choose among the options, each once"
+            return None if good and len(set(value)) == len(value) else _("choose among the options, each once")
         case "text":
             if not isinstance(value, str) or len(value) > MOST_TEXT:
-                return f"expected a text of {MOST_TEXT:,} characters at most"
-            return None if storable(value) else UNSTORABLE
+                return ngettext(
+                    "expected a text of {n:,} character at most",
+                    "expected a text of {n:,} characters at most",
+                    MOST_TEXT,
+                )
+            return None if storable(value) else _("holds a character that cannot be stored; take it out")
     if isinstance(value, bool) or not isinstance(value, int | float) or not -MOST_NUMBER <= value <= MOST_NUMBER:
-        return "expected a number"
+        return _("expected a number")
     low, high = question.low, question.high
     if (low is not None and value < low) or (high is not None and value > high):
-        return f"expected a number from {low:g} to {high:g}" if None not in (low, high) else "outside the range"
+        if low is None or high is None:
+            return _("outside the range")
+        return _("expected a number from {low} to {high}", low=number(low), high=number(high))
     return None
 
 
