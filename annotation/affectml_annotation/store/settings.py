@@ -7,6 +7,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError, did_you_mean
+from affectml_annotation.languages import marked
 from affectml_annotation.stopping import Overlap
 from affectml_annotation.store.schema import setting
 
@@ -14,10 +15,10 @@ Strategy = Literal["random", "fill", "stratified", "priority", "queue"]
 STRATEGIES = ("random", "fill", "stratified", "priority", "queue")
 # What people are asked, by what the labels are about, unless a task says otherwise.
 QUESTIONS = {
-    "evoked": "Which of these feelings does this image evoke in you? Choose all that apply, or none.",
-    "expressed": "Which of these feelings does the person in this image show? Choose all that apply, or none.",
-    "intended": "Which of these feelings did the maker of this image intend? Choose all that apply, or none.",
-    "query": "Which of these words fit this image? Choose all that apply, or none.",
+    "evoked": marked("Which of these feelings does this image evoke in you? Choose all that apply, or none."),
+    "expressed": marked("Which of these feelings does the person in this image show? Choose all that apply, or none."),
+    "intended": marked("Which of these feelings did the maker of this image intend? Choose all that apply, or none."),
+    "query": marked("Which of these words fit this image? Choose all that apply, or none."),
 }
 CONSTRUCTS = tuple(QUESTIONS)
 

@@ -9,9 +9,10 @@ import streamlit as st
 
 from affectml.errors import UnknownLabel, UnknownTaxonomy
 from affectml.taxonomies import Taxonomy, ancestors
-from affectml_annotation.languages import _, current
+from affectml_annotation.languages import _, client_texts, current
 from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.preferences import Preferences
+from affectml_apps.relabel.speaking import choices, choose
 from affectml_apps.relabel.task import LabelTask
 from affectml_apps.serving import client_version, loader, prefixed
 
@@ -21,7 +22,7 @@ CLIENT = Path(__file__).parent / "client"
 def mount(task: LabelTask, who: str, round_number: int, *, base: str, study: Mapping[str, Any] | None = None) -> None:
     """Show the labelling component for this person and round. study: as `start_data` takes it.
 
-    The page is drawn anew where a participant's visit has moved on.
+    The page is drawn anew where a participant's visit has moved on, and where they choose another language.
     """
     css = (CLIENT / "relabel.css").read_text(encoding="utf-8")
     render = st.components.v2.component(
@@ -29,7 +30,12 @@ def mount(task: LabelTask, who: str, round_number: int, *, base: str, study: Map
     )
     place = f"relabel-{study['phase']}" if study else f"relabel-{round_number}"
     data = start_data(task, who, round_number, base=base, study=study)
-    render(key=place, data=data, on_moved_change=lambda: None)
+
+    def change_language() -> None:
+        if (code := st.session_state[place]["language"]) in task.offered(who):
+            choose(code)
+
+    render(key=place, data=data, on_moved_change=lambda: None, on_language_change=change_language)
 
 
 def start_data(
@@ -37,23 +43,25 @@ def start_data(
 ) -> dict[str, Any]:
     """All that the browser needs to begin: who, what is asked, the labels in this person's order. No image yet.
 
-    study: a participant's phase, instructions (HTML) and breaks (minutes).
+    study: a participant's phase, question, instructions (HTML) and breaks (minutes).
     """
     preferences = task.preferences
     practice = study is not None and study["phase"] == "practice"  # whose tries must not be sent as answers
-    order = task.store.chip_order(who)
+    order, offered = task.store.chip_order(who), task.offered(who)
     return {
         "base": prefixed(base),
         "identity": f"{task.secret[:8]}:{who}{':practice' if practice else ''}",
         "version": client_version(CLIENT),
         "token": make_token(task.secret, who),
         "round": round_number,
+        "spoken": client_texts(current()),
+        "languages": choices(offered),
         "labels": chips(
-            order, task.taxonomy, preferences, grouped=not task.verifying, language=current(), offered=[current()]
+            order, task.taxonomy, preferences, grouped=not task.verifying, language=current(), offered=offered
         ),
         "task": {
-            "question": task.settings.question,
-            "instructions": "" if study else preferences.instructions,
+            "question": (study or {}).get("question") or task.text("question"),
+            "instructions": "" if study else task.text("instructions"),
             "finished": "" if study else _("Nothing is left for you in this round. Thank you."),
         },
         "study": study,

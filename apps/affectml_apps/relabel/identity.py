@@ -7,13 +7,13 @@ import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Iterable
 
-from affectml_annotation.languages import _
+from affectml_annotation.languages import marked
 
 NAME = re.compile(r"[^\x00-\x1f\x7f<>]{1,80}")
 
 
 class BadToken(ValueError):
-    """A token that this task's server did not give out."""
+    """A token that this task's server did not give out; the message is `marked`, since nobody is known yet."""
 
 
 def clean_name(text: str) -> str | None:
@@ -51,9 +51,9 @@ def read_token(secret: str, token: str) -> str:
     try:
         who = urlsafe_b64decode(name.encode()).decode()
     except (ValueError, UnicodeDecodeError):
-        raise BadToken(_("this token cannot be read; open the page again")) from None
+        raise BadToken(marked("this token cannot be read; open the page again")) from None
     if not hmac.compare_digest(signature.encode(), _signature(secret, who).encode()):
-        raise BadToken(_("this token was not given out by this task's server; open the page again"))
+        raise BadToken(marked("this token was not given out by this task's server; open the page again"))
     return who
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from affectml_annotation import LabelStore, StoreError
-from affectml_annotation.languages import marked
+from affectml_annotation.languages import ENGLISH, is_language, marked
 from affectml_annotation.store.schema import setting
 from affectml_annotation.store.settings import check_names, read_setting, write_setting
 from affectml_annotation.store.setup import PREFERENCES as KEY
@@ -22,6 +22,10 @@ WARNING = marked(
 class Preferences:
     """How the labelling page looks and what it asks for, beside the labels themselves."""
 
+    # Those that people choose from, the task's own first; a running task changes nothing of what they see by itself.
+    languages: Sequence[str] = (ENGLISH,)
+    # language -> question, instructions, content_warning in it, for any but the task's own.
+    texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     # Shown with the key `?`, and before the first image.
     instructions: str = ""
     # label -> what is meant by it.
@@ -53,6 +57,8 @@ class Preferences:
         for name in ("min_view_seconds", "break_minutes"):
             if not 0 <= float(getattr(self, name)) < 86_400:
                 raise StoreError(f"{name}: expected 0 to 86400, but received {getattr(self, name)}")
+        if not self.languages or not all(map(is_language, self.languages)):
+            raise StoreError(f"languages: expected codes such as en or de, but received {list(self.languages)}")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preferences":

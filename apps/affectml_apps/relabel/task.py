@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -17,12 +17,13 @@ from affectml.errors import BadInput
 from affectml.people.labelling import make_task, open_photographs, taxonomy_of, with_files
 from affectml.people.studies import begin
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
-from affectml_annotation import LabelStore, Progress, StoreError, TaskSettings
+from affectml_annotation import LabelStore, Progress, StoreError, TaskSettings, languages
 from affectml_annotation.store.place import database_of
 from affectml_annotation.store.settings import read_setting
 from affectml_annotation.study import running
 from affectml_annotation.study.file import StudyFile
 from affectml_annotation.study.folder import read_study
+from affectml_annotation.study.screen import offered
 from affectml_apps.relabel import queries, verify
 from affectml_apps.relabel.options import DEMO, Options
 from affectml_apps.relabel.preferences import Preferences, read_preferences, read_secret
@@ -70,6 +71,15 @@ class LabelTask:
     def said(self, labels: Iterable[str]) -> str:
         """Labels as people read them, in one line."""
         return ", ".join(map(self.taxonomy.display, labels))
+
+    def offered(self, who: str | None = None) -> tuple[str, ...]:
+        """The languages that somebody may choose from, the task's own first: the study's, or those the lead chose."""
+        return tuple(self.preferences.languages) if self.study is None else offered(self.store, who=who)
+
+    def text(self, name: Literal["question", "instructions", "content_warning"]) -> str:
+        """What the lead wrote for people, in the language that is spoken if it is there; ours, from the catalogue."""
+        own = self.settings.question if name == "question" else str(getattr(self.preferences, name))
+        return self.preferences.texts.get(languages.current(), {}).get(name) or (own and languages._(own))
 
     @property
     def left_out(self) -> int:

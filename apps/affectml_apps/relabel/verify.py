@@ -11,8 +11,10 @@ import pandas as pd
 
 from affectml.data import Targets
 from affectml_annotation import TaskSettings
+from affectml_annotation.languages import marked
 
 TASK_NAME = "label-check"
+QUESTION = marked("Is this label reasonable for this image? It need not be the one you would choose.")
 REASONABLE = ("reasonable", "not reasonable")
 MARK = " :: "
 MAJORITY_CUT = 1 / 3
@@ -22,7 +24,7 @@ def settings(construct: str) -> TaskSettings:
     """The settings of such a task."""
     return TaskSettings(
         labels=REASONABLE,
-        question="Is this label reasonable for this image? It need not be the one you would choose.",
+        question=QUESTION,
         construct=construct,
         name=TASK_NAME,
         strategy="stratified",

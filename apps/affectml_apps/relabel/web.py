@@ -22,7 +22,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from affectml.errors import AffectmlError
-from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed
+from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed, languages
 from affectml_annotation.judgements import storable
 from affectml_apps import serving
 from affectml_apps.pictures import BadImage, for_browser
@@ -30,6 +30,7 @@ from affectml_apps.relabel import queries
 from affectml_apps.relabel.allowance import Allowance
 from affectml_apps.relabel.identity import BadToken, read_token
 from affectml_apps.relabel.messages import MAX_BODY, BadMessage, TooMuch, parse
+from affectml_apps.relabel.speaking import LANGUAGE, language_of
 from affectml_apps.relabel.study import exchange as study_exchange
 from affectml_apps.relabel.study.entrance import go_back
 from affectml_apps.relabel.sync import NotAllowed, check_person, exchange
@@ -134,11 +135,22 @@ async def sync(request: Request, *, allowance: Allowance) -> Response:
         message = await run_in_threadpool(parse, body)
         if wait := allowance.take(who, len(message.get("answers", [])) - 1):
             return _slower(wait)
+        languages.use(await run_in_threadpool(_language, request, task, who, message.get(LANGUAGE)))
         take = exchange if task.study is None else study_exchange.exchange
         reply = await run_in_threadpool(take, task, who, message)
-    except (BadToken, NotAllowed, BadMessage, AnnotationError) as error:
+    except BadToken as error:
+        languages.use(await run_in_threadpool(_language, request, task))
+        return _failed(BadToken(languages._(str(error))))
+    except (NotAllowed, BadMessage, AnnotationError) as error:
         return _failed(error)
     return JSONResponse(reply)
+
+
+def _language(request: Request, task: LabelTask, who: str | None = None, told: object = None) -> str:
+    """The language in which a browser is answered: that of its page, else as somebody who opens the page."""
+    person = None if who is None else queries.person(task.store, who)
+    own = (told, None if person is None else person.language)
+    return language_of(task.offered(who), own, request.headers.get("accept-language"))
 
 
 def _failed(error: Exception) -> JSONResponse:

@@ -11,6 +11,7 @@ from affectml_apps.choices import controlled
 from affectml_apps.relabel import component, queries
 from affectml_apps.relabel.pages.drawing import problem, reading_width
 from affectml_apps.relabel.pages.who import ask_who, offer_to_leave, who_is_there
+from affectml_apps.relabel.speaking import chooser
 from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.text import plain
 
@@ -60,6 +61,7 @@ def draw() -> None:
 def _outside(title: str) -> Iterator[None]:
     """The page of somebody who may not label; inside, why not."""
     reading_width()
+    chooser(current().offered())
     st.title(title)
     yield
     offer_to_leave()
@@ -67,16 +69,15 @@ def _outside(title: str) -> Iterator[None]:
 
 def _ask_consent(task: LabelTask, who: str) -> None:
     """What they will see and what is recorded, before the first image."""
-    preferences = task.preferences
     reading_width()
+    chooser(task.offered())
     st.title(_("Before the first image"))
     st.subheader(_("What you will be asked"))
-    st.text(task.settings.question)
-    if preferences.instructions:
-        st.text(preferences.instructions)
+    st.text(task.text("question"))
+    if instructions := task.text("instructions"):
+        st.text(instructions)
     st.subheader(_("What you may see"))
-    if preferences.content_warning:
-        st.text(_(preferences.content_warning))  # ours, where the lead wrote no other
+    st.text(task.text("content_warning"))
     st.subheader(_("What is recorded"))
     st.text(_(RECORDED))
     if st.button(_("I have read this and want to take part"), type="primary"):

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from affectml_annotation import DatabaseAway
-from affectml_annotation.languages import _
+from affectml_annotation.languages import ENGLISH, _, use
 from affectml_apps.relabel.component import CLIENT
 from affectml_apps.relabel.pages import (
     agreement,
@@ -25,7 +25,8 @@ from affectml_apps.relabel.pages import (
     study,
 )
 from affectml_apps.relabel.pages.drawing import section
-from affectml_apps.relabel.pages.who import may_see_lead_pages
+from affectml_apps.relabel.pages.who import may_see_lead_pages, who_is_there
+from affectml_apps.relabel.speaking import LANGUAGE, speak
 from affectml_apps.relabel.study import page as study_page
 from affectml_apps.relabel.study.entrance import visitor_of
 from affectml_apps.relabel.task import current
@@ -53,12 +54,14 @@ STUDY: tuple[tuple[str, str, Callable[[], None]], ...] = (  # the lead's too, wh
 
 def run() -> None:
     """Draw the page that was asked for."""
-    title = _("Labelling") if current().study is None else _("Study")
-    st.set_page_config(page_title=title, page_icon=ICON, layout="wide")
-    st.html(CLIENT / "page.css")
-    if st.session_state.pop("was away", False):
-        st.toast(_("The database was away for a moment. If you clicked something then, look whether it was done."))
+    use(st.session_state.get(LANGUAGE, ENGLISH))  # until the database says more
     try:
+        speak(current(), who_is_there() if current().study is None else None)
+        title = _("Labelling") if current().study is None else _("Study")
+        st.set_page_config(page_title=title, page_icon=ICON, layout="wide")
+        st.html(CLIENT / "page.css")
+        if st.session_state.pop("was away", False):
+            st.toast(_("The database was away for a moment. If you clicked something then, look whether it was done."))
         _run()
     except DatabaseAway as error:
         _wait(error)

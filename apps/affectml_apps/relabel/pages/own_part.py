@@ -6,6 +6,7 @@ from affectml_annotation.languages import _, marked, ngettext
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.pages.drawing import reading_width
 from affectml_apps.relabel.pages.who import ask_who, is_proven, offer_to_leave, who_is_there
+from affectml_apps.relabel.speaking import chooser
 from affectml_apps.relabel.task import current
 
 WITHDRAWING = marked(
@@ -26,6 +27,7 @@ def draw() -> None:
         return
     person = queries.person(task.store, who)
     reading_width()
+    chooser(task.offered())
     st.title(_("Your part"))
     if person is None:
         st.text(_("{name}: you have not begun yet. The page “Label” is where it starts.", name=who))
@@ -48,7 +50,7 @@ def draw() -> None:
     )
     st.subheader(_("Withdraw"))
     st.write(_(WITHDRAWING if is_proven() else WITHDRAWING_UNPROVEN))
-    sure = st.checkbox(_("Yes, I want to withdraw, with all my answers"))
+    sure = st.checkbox(_("Yes, I want to withdraw, with all my answers"), key="sure")
     if st.button(_("Withdraw"), disabled=not sure):
         task.store.withdraw(who, proven=is_proven())
         st.rerun()

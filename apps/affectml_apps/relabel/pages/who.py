@@ -8,6 +8,7 @@ from streamlit.errors import StreamlitSecretNotFoundError
 from affectml_annotation.languages import _, marked
 from affectml_apps.relabel import identity, queries
 from affectml_apps.relabel.pages.drawing import reading_width
+from affectml_apps.relabel.speaking import LANGUAGE, chooser
 from affectml_apps.relabel.task import current
 
 WHO = marked("Who is labelling?")
@@ -53,6 +54,7 @@ def who_is_there() -> str | None:
 def ask_who(title: str = WHO, why: str = SIGN_IN) -> None:
     """The door: sign in, and why, or give a name. Title and why are said in the language that is spoken."""
     reading_width()
+    chooser(current().offered())
     st.title(_(title))
     if sign_in_configured():
         st.write(_(why))
@@ -61,7 +63,7 @@ def ask_who(title: str = WHO, why: str = SIGN_IN) -> None:
             st.button(text, type="primary", on_click=st.login, args=(provider,), key=f"sign-in-{provider}")
         return
     with st.form("door"):
-        typed = st.text_input(_("Your name in this task"), max_chars=80)
+        typed = st.text_input(_("Your name in this task"), max_chars=80, key="name")
         if st.form_submit_button(_("Continue"), type="primary"):
             name = identity.clean_name(typed)
             if name is None:
@@ -99,6 +101,7 @@ def offer_to_leave() -> None:
     elif st.button(_("Another name")):
         st.session_state.pop("who", None)
         st.query_params.clear()
+        st.session_state.pop(LANGUAGE, None)
         st.session_state["another"] = True
         st.rerun()
 

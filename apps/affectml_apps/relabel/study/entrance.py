@@ -20,9 +20,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from affectml_annotation import AnnotationError
+from affectml_annotation.languages import is_language
 from affectml_annotation.study import door
 from affectml_annotation.study.door import Entry, Ids
 from affectml_annotation.study.screen import return_address, way_back
+from affectml_apps.relabel.speaking import LANGUAGE
 from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.serving import prefixed
 
@@ -106,7 +108,9 @@ class Entrance:
             visitor = Visitor(given, known.own)
         else:
             self._count(visitor)
-        response = RedirectResponse(f"{self.prefix}/", 303, {"cache-control": "no-store"})
+        language = dict(parse_qsl(scope["query_string"].decode("latin-1"), errors="replace")).get(LANGUAGE, "")
+        kept = f"?{LANGUAGE}={language}" if is_language(language) else ""
+        response = RedirectResponse(f"{self.prefix}/{kept}", 303, {"cache-control": "no-store"})
         response.set_cookie(
             cookie_name(self.task), _cookie_of(self.task, visitor), max_age=DAYS * 86_400, path=f"{self.prefix}/",
             secure=scope["scheme"] == "https", httponly=True, samesite="lax",

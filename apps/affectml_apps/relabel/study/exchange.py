@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from affectml_annotation import DatabaseFailed, Receipt, StoreError
-from affectml_annotation.languages import _
+from affectml_annotation.languages import _, current
 from affectml_annotation.store.visits import BEFORE
 from affectml_annotation.study import visits
 from affectml_annotation.study.screen import Screen, screen, warnings_of
@@ -43,7 +43,7 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
             over = not reply["items"] and "problem" not in reply and "leaving" not in message
             if over and (message.get("finish") is True or not reply["done"]):
                 visits.finish_images(task.store, who)
-        now = screen(task.store, who)
+        now = screen(task.store, who, current())
         if labels_now(now.visit):
             reply["items"] = reply["items"] or _to_practise(now)
         else:

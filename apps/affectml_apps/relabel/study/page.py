@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from affectml_annotation import languages
 from affectml_annotation.languages import _, marked, ngettext
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.erasing import ask_for_erasure, erasures_asked
@@ -18,6 +19,7 @@ from affectml_apps.relabel.pages.who import (
     sign_in_configured,
     who_is_there,
 )
+from affectml_apps.relabel.speaking import chooser, speak
 from affectml_apps.relabel.study import phases
 from affectml_apps.relabel.study.entrance import Visitor, enter, ids_of, visitor_of
 from affectml_apps.relabel.study.reading import text_of
@@ -73,22 +75,28 @@ def draw() -> None:
     task = current()
     visitor = visitor_of(task, st.context.cookies)
     if visitor is None:
+        chooser(task.offered())
         _no_way_in()
         return
     st.html(CLIENT / "study.css")
     code = st.session_state.get("declined")
     if code is not None:
+        chooser(task.offered())
         text = _("That is all right. Nothing is stored of you, and you can close this page.")
         _told(_("You do not take part"), text, code, back=bool(task.running.recruit.return_to))
         return
     try:
         entry = enter(task, visitor)
     except (door.NotInStudy, BadLink) as error:
+        chooser(task.offered())
         _told(_("You cannot take part"), sentence(error))
         return
     if entry.participant is not None:
+        speak(task, entry.participant)
         _visit(task, entry.participant)
-    elif entry.kind == "consent":
+        return
+    chooser(task.offered())
+    if entry.kind == "consent":
         _consent(task, visitor, entry.version)
     elif entry.kind == "known":
         _resume(task, visitor)
@@ -126,7 +134,7 @@ def _no_way_in() -> None:
 
 def _consent(task: LabelTask, visitor: Visitor, version: int) -> None:
     """All that they agree to. The version stays that of the first look, whatever begins to run in the meantime."""
-    shown = consent_screen(task.store, st.session_state.setdefault("version", version))
+    shown = consent_screen(task.store, st.session_state.setdefault("version", version), languages.current())
     reading_width()
     st.html(text_of(task, shown.text, shown.links))
     st.text(ngettext("It takes about {n} minute.", "It takes about {n} minutes.", shown.minutes))
@@ -134,11 +142,13 @@ def _consent(task: LabelTask, visitor: Visitor, version: int) -> None:
         st.text(_("Whoever completes it is paid {pay}.", pay=shown.pay))
     _help(shown.help)
     with st.form("consent", border=False):
-        ticked = [box for at, box in enumerate(shown.boxes) if st.checkbox(plain(box), key=f"box-{at}")]
+        boxes = enumerate(shown.boxes.items())
+        ticked = [box for at, (box, said) in boxes if st.checkbox(plain(said), key=f"box-{at}")]
         agreed = st.form_submit_button(_("I agree, and take part"), type="primary")
     if agreed:
         try:
-            door.agree(task.store, ids_of(task, visitor), shown.version, ticked, visitor.own)
+            ids = ids_of(task, visitor)
+            door.agree(task.store, ids, shown.version, ticked, visitor.own, language=languages.current())
             st.rerun()
         except (door.NotInStudy, BadLink) as error:
             problem(error)
@@ -166,7 +176,7 @@ def _resume(task: LabelTask, visitor: Visitor) -> None:
         _help(task.running.help)
     ids = ids_of(task, visitor)
     with st.form("resume", border=False):
-        code = st.text_input(_("Resume code"), max_chars=40)
+        code = st.text_input(_("Resume code"), max_chars=40, key="resume-code")
         if not st.form_submit_button(_("Go on"), type="primary"):
             return
         if wait := GUESSES.take(ids.person):
@@ -186,13 +196,15 @@ def _resume(task: LabelTask, visitor: Visitor) -> None:
 
 
 def _visit(task: LabelTask, who: str) -> None:
-    shown = screen(task.store, who)
+    shown = screen(task.store, who, languages.current())
     if shown.visit.status is not None:
         _over(task, who, shown)
         if shown.visit.phase == "images":
             phases.send_rest(task, who)
         return
     with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+        if shown.visit.phase in ("instructions", "debriefing"):  # the others have it beside what is given there
+            chooser(shown.languages)
         _your_part(task, who, shown)
         if shown.help:
             with st.popover(_("Contact")):
@@ -235,6 +247,7 @@ def _spaced(code: str) -> str:
 
 def _over(task: LabelTask, who: str, shown: Screen) -> None:
     """How it ended, for good: their code again on every later visit."""
+    chooser(shown.languages)
     title, text = map(_, ENDS[shown.visit.status or ""])
     due = _("For your part you are paid {due}: so it stands on the study's list of payments.", due=shown.due)
     _told(title, f"{text} {due}" if shown.due else text, shown.code, back=return_address(task.store, who) is not None)

@@ -7,11 +7,13 @@ from streamlit import config
 
 from affectml_annotation.languages import _
 from affectml_annotation.study import visits
-from affectml_annotation.study.file import Question, Questions
+from affectml_annotation.study.file import Questions
 from affectml_annotation.study.questions import read_answers
 from affectml_annotation.study.screen import Screen
+from affectml_annotation.study.translation import Asked
 from affectml_apps.relabel import component
 from affectml_apps.relabel.pages.drawing import reading_width
+from affectml_apps.relabel.speaking import chooser
 from affectml_apps.relabel.study.reading import text_of
 from affectml_apps.relabel.task import LabelTask
 from affectml_apps.text import plain, sentence
@@ -51,6 +53,7 @@ def _questions(task: LabelTask, who: str, screen: Screen) -> None:
     given: dict[str, Any] = {}
     below = {}
     with st.form(f"questions-{phase}", border=False, enter_to_submit=False):
+        chooser(screen.languages, st.form_submit_button)  # within the form, so that what is typed comes with it
         for one in screen.questions:
             with st.container(gap="xsmall"):
                 given[one.id] = _asked(one)
@@ -68,7 +71,7 @@ def _questions(task: LabelTask, who: str, screen: Screen) -> None:
         st.rerun()
 
 
-def _asked(one: Question) -> Any:
+def _asked(one: Asked) -> Any:
     """The field of a question, and what is in it."""
     text = plain(one.text)
     if not one.required:
@@ -76,11 +79,13 @@ def _asked(one: Question) -> Any:
     name: Any = {"label": text, "key": f"question-{one.id}"}
     match one.kind:
         case "choice":
-            return st.radio(options=one.options, index=None, format_func=plain, **name)
+            return st.radio(
+                options=one.options, index=None, format_func=lambda option: plain(one.shown[option]), **name
+            )
         case "several":
             st.markdown(text)
             boxes = enumerate(one.options)
-            return [each for at, each in boxes if st.checkbox(plain(each), key=f"question-{one.id}-{at}")]
+            return [each for at, each in boxes if st.checkbox(plain(one.shown[each]), key=f"question-{one.id}-{at}")]
         case "text":
             return st.text_area(**name)
     low, high = one.low, one.high
@@ -95,7 +100,8 @@ def _asked(one: Question) -> Any:
 def _images(task: LabelTask, who: str, screen: Screen) -> None:
     """The labelling page itself, to practise with and then to label."""
     st.html(WIDE)
-    _mount(task, who, screen.visit.phase, text_of(task, screen.instructions, screen.links), screen.breaks)
+    instructions = text_of(task, screen.instructions, screen.links)
+    _mount(task, who, screen.visit.phase, question=screen.question, instructions=instructions, breaks=screen.breaks)
 
 
 def send_rest(task: LabelTask, who: str) -> None:
@@ -103,6 +109,8 @@ def send_rest(task: LabelTask, who: str) -> None:
     _mount(task, who, "over")
 
 
-def _mount(task: LabelTask, who: str, phase: str, instructions: str = "", breaks: float = 0) -> None:
-    study = {"phase": phase, "instructions": instructions, "breaks": breaks}
+def _mount(
+    task: LabelTask, who: str, phase: str, *, question: str = "", instructions: str = "", breaks: float = 0
+) -> None:
+    study = {"phase": phase, "question": question, "instructions": instructions, "breaks": breaks}
     component.mount(task, who, 1, base=config.get_option("server.baseUrlPath"), study=study)

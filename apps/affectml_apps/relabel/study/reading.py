@@ -73,7 +73,7 @@ def as_html(text: str, links: Collection[str], picture: Callable[[str], str | No
 
 
 def text_of(task: LabelTask, text: str, links: Collection[str]) -> str:
-    """As `as_html`, with the images of the task's data set."""
+    """As `as_html`, with the images of the task's data set, in the direction in which the text is read."""
 
     def picture(image_id: str) -> str | None:
         file = queries.file_of(task.store, image_id)
@@ -82,4 +82,4 @@ def text_of(task: LabelTask, text: str, links: Collection[str]) -> str:
         except (AffectmlError, BadImage):
             return None
 
-    return as_html(text, links, picture)
+    return f'<div dir="auto">{as_html(text, links, picture)}</div>'

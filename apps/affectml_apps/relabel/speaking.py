@@ -1,0 +1,68 @@
+"""In which language somebody is spoken to: what they chose, what their browser wishes; and where they choose another.
+
+A choice stands in the page's address, so that it is there before anybody is known, and is kept for who is.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from affectml_annotation.languages import PSEUDO, chosen, current, direction, own_name, use, wishes
+from affectml_apps.relabel import queries
+from affectml_apps.relabel.task import LabelTask
+
+LANGUAGE = "language"  # in the address, in the session, and in a browser's message
+KEPT = "language is kept"  # for whom, and which
+# Screen readers and the browser's own bidirectional text go by the document.
+DOCUMENT = "<script>Object.assign(document.documentElement, {{lang: '{}', dir: '{}'}})</script>"
+
+
+def language_of(offered: Sequence[str], own: Iterable[object], header: str | None) -> str:
+    """The language for somebody. own: what they chose, the strongest first; header: Accept-Language."""
+    valid = (str(code) for code in own if code in offered or code == PSEUDO)
+    return chosen(offered, next(valid, None), wishes(header or ""))
+
+
+def speak(task: LabelTask, who: str | None = None) -> None:
+    """Speak to whoever sits before this page in their language from now on, and say so in the document.
+
+    What somebody known chose in this tab is kept for them.
+    """
+    offered = task.offered(who)
+    person = queries.person(task.store, who) if who is not None and len(offered) > 1 else None
+    told = (st.query_params.get(LANGUAGE), st.session_state.get(LANGUAGE))
+    code = language_of(offered, (*told, person and person.language), st.context.headers.get("accept-language"))
+    if person is not None and st.session_state.get(KEPT) != (who, code):
+        if code in told and code in offered and code != person.language:
+            task.store.speak(person.who, code)
+        st.session_state.update({LANGUAGE: code, KEPT: (who, code)})
+    use(code)
+    st.html(DOCUMENT.format(code, direction(code)), unsafe_allow_javascript=True)
+
+
+def choose(code: str) -> None:
+    """Have the page speak another language from its next run on, with all that was typed into it so far."""
+    st.query_params[LANGUAGE] = st.session_state[LANGUAGE] = code
+    for name, value in st.session_state.items():
+        if str(name).startswith("question-"):  # a browser holds a choice by its caption, and that is another one now
+            st.session_state[name] = value
+
+
+def choices(offered: Sequence[str]) -> list[dict[str, str]]:
+    """The languages to choose from, by what each calls itself; none where there is no choice."""
+    return [{"code": code, "name": own_name(code)} for code in offered] if len(offered) > 1 else []
+
+
+def chooser(offered: Sequence[str], button: Callable[..., Any] = st.button) -> None:
+    """The languages to choose from, if there are several. button: of a form, where it stands within one."""
+    if not (there := choices(offered)):
+        return
+    row = st.container(horizontal=True, horizontal_alignment="right", key="languages")
+    with row, st.popover(own_name(current()), key=f"languages-{current()}"):  # with another key it closes
+        for one in there:
+            kind = "primary" if one["code"] == current() else "secondary"
+            button(
+                one["name"], type=kind, width="stretch", key=f"language-{one['code']}", on_click=choose,
+                args=(one["code"],),
+            )  # fmt: skip
