@@ -1,13 +1,16 @@
 """affectml taxonomy: the built-in taxonomies, what is known of their labels, and where they map to."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from affectml._options import Argument, Help
 from affectml.cli._command import App, Json
 from affectml.cli._print import print_json, print_table
+
+if TYPE_CHECKING:
+    from affectml.taxonomies import Taxonomy
 
 app = App(
     no_args_is_help=True, help="List taxonomies, or show one: its labels, their parents and places, its mappings."
@@ -36,14 +39,25 @@ def show(
         Help("With --to: what an ambiguous label becomes; may be given several times.", metavar="LABEL=OPTION"),
     ] = None,
     drop_: Annotated[bool, Help("With --to: leave out labels that become none of the other's.")] = False,
+    language: Annotated[
+        str | None, Help("Show what the labels are called in this language (de, ja), and who says so.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Show a taxonomy; with --to, what each label becomes in another, why, and what else was possible."""
+    """Show a taxonomy; with --to, what each label becomes in another, why, and what else was possible.
+
+    With --language, what its labels are called there.
+    """
     from affectml.errors import BadInput
     from affectml.taxonomies import describe, get_taxonomy, mapping
 
     if to is None and (choose or drop_):
         raise BadInput(f"{'--choose' if choose else '--drop'} belongs to --to")
+    if language is not None:
+        if to is not None:
+            raise BadInput("--language and --to show different things: give one of them")
+        _show_names(get_taxonomy(name), language, json)
+        return
     if to is None:
         taxonomy = get_taxonomy(name)
         content = describe(taxonomy)
@@ -68,6 +82,30 @@ def show(
     print_table(f"{found.origin.name} -> {found.target.name}", ("label", "goes to", "why"), rows, numbers=False)
     for line in found.lines():
         typer.echo(line)
+
+
+def _show_names(taxonomy: "Taxonomy", language: str, json: bool) -> None:
+    from affectml.errors import BadInput
+    from affectml_annotation.languages import is_language
+
+    if not is_language(language):
+        raise BadInput(f"--language: {language!r} is no language's code (such as de or pt-BR)")
+    names = {label: taxonomy.translation(label, language) for label in taxonomy.labels}
+    if json:
+        print_json({label: None if found is None else found.to_dict() for label, found in names.items()})
+        return
+    columns = ("label", "name", "other words", "meaning", "source")
+    rows = [
+        (label, *(("-",) * 4 if name is None else (name.name, ", ".join(name.synonyms), name.definition, name.source)))
+        for label, name in names.items()
+    ]
+    print_table(f"{taxonomy.name} in {language}", columns, rows, numbers=False)
+    if without := [label for label, name in names.items() if name is None]:
+        typer.echo(f"without a name in {language}, so people read the label: {', '.join(without)}")
+    if unread := taxonomy.unread(language):
+        typer.echo(
+            f"{len(unread)} of {len(names)} names were chosen by a machine, and nobody is said to have read them"
+        )
 
 
 def _about(content: dict[str, Any]) -> list[tuple[str, str]]:

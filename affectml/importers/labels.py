@@ -34,9 +34,9 @@ class LabelPlan:
 
 def taxonomy_entry(taxonomy: Taxonomy) -> str | dict[str, Any]:
     """What dataset.json says: the name of a built-in taxonomy, else all of it."""
-    if taxonomy.name in builtin_names() and get_taxonomy(taxonomy.name) == taxonomy:
-        return taxonomy.name
-    return taxonomy.to_dict()
+    content = taxonomy.to_dict()  # with names and meanings of one's own, which make it no other taxonomy
+    builtin = taxonomy.name in builtin_names() and get_taxonomy(taxonomy.name).to_dict() == content
+    return taxonomy.name if builtin else content
 
 
 def plan_labels(

@@ -13,6 +13,7 @@ from affectml.data import Asked, Dataset, TargetMeta, was_asked
 from affectml.errors import BadDataset, BadInput, did_you_mean, few
 from affectml.importers import get_importer
 from affectml.importers.images import add_images
+from affectml.importers.labels import taxonomy_entry
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import TaskSettings
 from affectml_annotation.store.settings import QUESTIONS
@@ -175,13 +176,12 @@ def make_task(
         choices = ", ".join(QUESTIONS)
         raise BadInput(f"construct: no {construct!r}{did_you_mean(construct, QUESTIONS)} (choices: {choices})")
     about, own_question = asked_of(dataset, target, construct)
-    builtin = chosen.name in builtin_names() and taxonomy in (None, chosen.name)
     settings = TaskSettings(
         labels=chosen.labels,
         question=question or own_question,
         construct=about,
         name=dataset.name,
-        taxonomy=chosen.name if builtin else chosen.to_dict(),
+        taxonomy=taxonomy_entry(chosen),
         **options,
     )
     return settings, images[[name for name in ("image_id", "file", "stratum") if name in images]]

@@ -10,12 +10,14 @@ import yaml
 
 from affectml.errors import BadInput, did_you_mean
 
+OURS = "affectml"  # the source of the built-in names that a machine wrote
+
 
 @dataclass(frozen=True)
 class LabelName:
     """A label's name in another language, what it means there, other words for it, and who says so.
 
-    source: a publication, or "affectml" for the built-in names that a machine wrote.
+    source: who has this word for it, such as a publication; "affectml" for the built-in names that a machine wrote.
     """
 
     name: str
@@ -68,16 +70,20 @@ def builtin_label_names(taxonomy: str, language: str) -> Mapping[str, LabelName]
     """The names in a language of a built-in taxonomy's labels; none of another taxonomy, or where we have none."""
     from affectml.taxonomies._builtin import builtin_names  # which needs this module
 
-    content = language_file(language)
+    content = _language_file(language)
     if not content or taxonomy not in builtin_names():
         return {}
     entries = content["labels"] | content.get("taxonomies", {}).get(taxonomy, {})
     return {label: _name(entry, f"languages/{language}.yaml: {label}") for label, entry in entries.items()}
 
 
+def is_read(language: str) -> bool:
+    """Whether our names in a language were read by somebody who speaks it."""
+    return _language_file(language.partition("-")[0]).get("read_by", "nobody") != "nobody"
+
+
 @cache
-def language_file(language: str) -> Mapping[str, Any]:
-    """Our file of a language: labels, what differs in taxonomies, read_by; empty where there is none."""
+def _language_file(language: str) -> Mapping[str, Any]:
     file = files("affectml.taxonomies").joinpath("languages", f"{language}.yaml")
     found: Mapping[str, Any] = own_yaml(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return found

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from affectml.errors import BadInput, UnknownLabel
-from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
-from affectml.taxonomies.near import nearest
+from affectml.taxonomies import LabelName, Taxonomy, builtin_names, get_taxonomy
+from affectml.taxonomies.near import nearest, plain
+from affectml_annotation.languages import LANGUAGES
 
 SIZES = {
     "artemis-9": 9,
@@ -158,3 +159,47 @@ def test_did_you_mean_never_names_the_opposite(name, word, said):
         taxonomy.index(word)
     assert said in str(error.value)
     assert ("did you mean" in str(error.value)) == bool(said)
+
+
+OTHERS = [language for language in LANGUAGES if language != "en"]
+
+
+@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize("name", builtin_names())
+def test_every_label_is_called_something_of_its_own_in_every_language(name, language):
+    taxonomy = get_taxonomy(name)
+    names = {label: taxonomy.translation(label, language) for label in taxonomy.labels}
+    assert None not in names.values()
+    assert all(called.source and 1 <= len(called.synonyms) <= 4 for called in names.values())
+    label_of = {plain(called.name): label for label, called in names.items()}
+    assert len(label_of) == len(taxonomy)
+    for label, called in names.items():
+        assert {label_of.get(plain(word), label) for word in called.synonyms} == {label}
+        assert plain(called.name) not in map(plain, called.synonyms)
+        if language in ("ja", "zh", "ar"):
+            assert not [word for word in (called.name, *called.synonyms) if word.isascii()]
+
+
+def test_names_by_a_machine_that_nobody_read_are_told_from_published_ones():
+    mikels = get_taxonomy("mikels-8")
+    assert mikels.unread("es") == ("amusement", "awe", "contentment", "excitement")
+    assert mikels.translation("fear", "es").source == "Barbosa-De-la-Torre et al. 2019"
+    assert mikels.unread("de-CH") == mikels.unread("de")
+    assert mikels.unread("pt") == mikels.unread("en") == ()  # there are none
+    assert mikels.display("fear", "pt") == "fear"
+
+
+def test_a_word_may_be_a_name_in_one_taxonomy_and_another_word_for_a_label_in_the_next():
+    assert get_taxonomy("emotic-26").display("annoyance", "de") == "Ärger"
+    assert "Ärger" not in get_taxonomy("emotic-26").synonyms_in("anger", "de")
+    assert "Ärger" in get_taxonomy("mikels-8").synonyms_in("anger", "de")
+
+
+def test_a_taxonomy_s_own_names_go_before_the_built_in_ones_and_must_differ_from_them():
+    mikels = get_taxonomy("mikels-8")
+    own = replace(mikels, translations={"de": {"awe": LabelName("Staunen")}})
+    assert [own.display(label, "de") for label in ("awe", "fear")] == ["Staunen", "Angst"]
+    assert Taxonomy.from_dict(own.to_dict()).display("awe", "de") == "Staunen"
+    assert "in" not in mikels.to_dict()["labels"]["awe"]  # what is built in is written nowhere
+    with pytest.raises(BadInput, match="'awe' and 'fear' are both called 'Angst' in de"):
+        replace(mikels, translations={"de": {"awe": LabelName("Angst")}})

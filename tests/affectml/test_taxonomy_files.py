@@ -160,6 +160,23 @@ def test_show_a_file_and_a_mapping(tmp_path):
         run("show", "parrott-25", "--to", "parrott-6", "--choose", "confusion")
 
 
+def test_show_names_in_a_language(tmp_path):
+    text = run("show", "mikels-8", "--language", "es").stdout
+    assert "Barbosa-De-la-Torre" in text
+    assert "4 of 8 names were chosen by a machine, and nobody is said to have read them" in text
+    (tmp_path / "mine.yaml").write_text(NAMED)
+    text = run("show", tmp_path / "mine.yaml", "--language", "de").stdout
+    assert "Lachen ohne Grund" in text
+    assert "without a name in de, so people read the label: gloom" in text
+    assert json.loads(run("show", tmp_path / "mine.yaml", "--language", "pt-BR", "--json").stdout) == {
+        "glee": {"name": "euforia"}, "gloom": None,
+    }  # fmt: skip
+    with pytest.raises(BadInput, match="'deutsch' is no language's code"):
+        run("show", "mikels-8", "--language", "deutsch")
+    with pytest.raises(BadInput, match="--language and --to show different things"):
+        run("show", "mikels-8", "--language", "de", "--to", "polarity-2")
+
+
 def test_a_parent_in_a_file_travels_with_the_taxonomy(tmp_path):
     (tmp_path / "coarse.yaml").write_text("name: coarse\nlabels: [bad, good]\n")
     (tmp_path / "fine.yaml").write_text(
