@@ -79,7 +79,7 @@ def builtin_label_names(taxonomy: str, language: str) -> Mapping[str, LabelName]
 
 def is_read(language: str) -> bool:
     """Whether our names in a language were read by somebody who speaks it."""
-    return _language_file(language.partition("-")[0]).get("read_by", "nobody") != "nobody"
+    return str(_language_file(language.partition("-")[0]).get("read_by", "nobody")) != "nobody"
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from affectml.importers import import_embeddings, import_images, import_table
 from affectml.importers.images import add_images, name_images
 from affectml.importers.images import images as importer
 from affectml.people.labelling import asked_of, make_task, taxonomy_of
-from affectml.taxonomies import Taxonomy
+from affectml.taxonomies import LabelName, Taxonomy, get_taxonomy
 from affectml.training import TrainConfig, plan_run
+from affectml_annotation import LabelStore
 
 
 def picture(path: Path, shade: int = 30, width: int = 5) -> None:
@@ -196,6 +198,20 @@ def test_the_labels_and_the_question_are_kept_for_whoever_labels(photos, tmp_pat
     assert settings.labels == ("calm", "tense")
     assert settings.construct == "evoked"
     assert len(shown) == 4
+
+
+@pytest.mark.parametrize("called", ["mine", "mikels-8"])
+def test_names_and_meanings_of_one_s_own_are_kept_for_whoever_labels(photos, out, called):
+    mikels = replace(get_taxonomy("mikels-8"), name=called)
+    own = replace(
+        mikels, definitions={"awe": "wonder at something vast"}, translations={"de": {"awe": LabelName("Staunen")}}
+    )
+    settings, _ = make_task(import_images(photos, out, taxonomy=own))
+    with LabelStore("sqlite://") as store:
+        store.init_task(settings, pd.DataFrame({"image_id": ["lake"]}))
+        kept = Taxonomy.from_dict(store.settings.taxonomy)
+    assert (kept.definitions, kept.translations) == (own.definitions, own.translations)
+    assert kept.display("awe", "de") == "Staunen"
 
 
 @pytest.mark.parametrize(

@@ -102,14 +102,16 @@ def chips(
     found = []
     for label in shown:
         name, translation = taxonomy.display(label, language), taxonomy.translation(label, language)
+        known = label in taxonomy.labels  # else it says whether a label is reasonable, in our own words
         also = taxonomy.called(label, [language, *offered])
+        spoken = also.pop(name)
         meant = preferences.definitions.get(label)
         if language != offered[0] and translation and translation.definition:
             meant = translation.definition  # the lead says what is meant in the task's own language
         chip = {
             "label": label,
-            "name": name,
-            "language": also.pop(name),
+            "name": name if known else _(label),
+            "language": spoken if known else language,
             "group": group_of[label],
             "tone": _tone(taxonomy, label) if preferences.valence_colours else None,
             "meaning": meant

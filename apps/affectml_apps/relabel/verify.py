@@ -15,7 +15,8 @@ from affectml_annotation.languages import marked
 
 TASK_NAME = "label-check"
 QUESTION = marked("Is this label reasonable for this image? It need not be the one you would choose.")
-REASONABLE = ("reasonable", "not reasonable")
+# Translators: answers to "Is this label reasonable for this image?"
+REASONABLE = (marked("reasonable"), marked("not reasonable"))
 MARK = " :: "
 MAJORITY_CUT = 1 / 3
 
