@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from affectml.data import DatasetMeta, write_dataset
 from affectml.errors import AffectmlError, BadRun
 from affectml.taxonomies import LabelName, Taxonomy, get_taxonomy
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings
+from affectml_annotation.languages import _, spoken
 from affectml_apps.relabel import queries, verify
 from affectml_apps.relabel.component import chips, start_data
 from affectml_apps.relabel.options import Options, parse
@@ -197,8 +199,20 @@ def test_chips_are_named_in_a_language_and_search_knows_those_of_all_that_are_of
         ([("Frohsinn", "de"), ("glee", "en"), ("mirth", "en"), ("gaieté", "fr"), ("allégresse", "fr")],),
         ([],),
     ]
+    for gone in (None, "nowhere.yaml"):
+        alone = replace(moods, parent=gone)
+        groups = [each["group"] for each in chips(moods.labels, alone, lead, grouped=True, language="de")]
+        assert groups == ["dark", "light", "other"]
     # what the lead wrote is in the task's own language, here German
     assert shown("meaning", language="de", offered=["de"])[1] == ("laughing, whatever the reason",)
+
+
+def test_whether_a_label_is_reasonable_is_answered_in_a_person_s_language():
+    with spoken("en-XA"):
+        shown = chips(verify.REASONABLE, MIKELS, Preferences(), grouped=False, language="en-XA")
+        names = [_("reasonable"), _("not reasonable")]
+    assert [(each["label"], each["name"]) for each in shown] == list(zip(verify.REASONABLE, names, strict=True))
+    assert not set(names) & set(verify.REASONABLE)
 
 
 def test_preferences_live_in_the_database(task):

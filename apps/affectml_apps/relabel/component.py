@@ -130,7 +130,8 @@ def _group(taxonomy: Taxonomy, label: str, language: str) -> str:
         # Translators: the heading above labels (feelings) that belong to no group.
         return _("other")
     with suppress(UnknownTaxonomy, UnknownLabel):  # a parent that is not here still groups, under the name given
-        return ancestors(taxonomy)[0].display(parent, language)
+        for above in ancestors(taxonomy)[:1]:
+            return above.display(parent, language)
     return parent
 
 
