@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from annotated_types import Ge, Gt
 
-from affectml._options import Argument, Help
+from affectml._options import Argument, Help, parse_list
 from affectml.cli._command import App, Json
 from affectml.cli._print import print_json, print_table
 from affectml.cli.pages import Address, AllowHost, Labelling, Lead, Port, start_page
@@ -26,12 +26,18 @@ LEAD = "the command line"  # who changed something, where nobody signs in
 
 
 @app.command()
-def init(dataset: Annotated[Path, Argument("Data set folder whose images people are to label.")], out: Folder) -> None:
+def init(
+    dataset: Annotated[Path, Argument("Data set folder whose images people are to label.")],
+    out: Folder,
+    languages: Annotated[
+        str, Help("Languages that people may read it in, by their codes, as in en,de. The first is the study's own.")
+    ] = "en",
+) -> None:
     """Write study.yaml, with every key and its default, and the texts that people read."""
     from affectml.data import Dataset
     from affectml_annotation.study.folder import write_study
 
-    for path in write_study(Dataset.open(dataset).root, out):
+    for path in write_study(Dataset.open(dataset).root, out, parse_list(languages) or ()):
         typer.echo(f"wrote {path}")
     typer.echo(f"edit them; then `affectml study check {out}` says what is missing")
 
@@ -43,29 +49,34 @@ def check(
     json: Json = False,
 ) -> None:
     """Say what is missing, and what a person will see in which order."""
-    from affectml.people.studies import labels_of
-    from affectml_annotation.study import check as checking
+    from affectml.people import studies
+    from affectml_annotation.study.check import announced_minutes, hourly
     from affectml_annotation.study.folder import read_study
+    from affectml_annotation.study.summary import summary as summarized
 
     study = read_study(out)
     if summary:
-        typer.echo(checking.summary(study))
+        typer.echo(summarized(study))
         return
-    found = checking.check_study(out, labels_of(out, study.file))
-    minutes = checking.announced_minutes(study)
+    found, minutes = studies.check(out), announced_minutes(study)
     if json:
-        print_json({**asdict(found), "minutes": minutes, "per_hour": str(checking.hourly(study))})
-        return
+        print_json({**asdict(found), "minutes": minutes, "per_hour": str(hourly(study))})
+        raise typer.Exit(1 if found.refused else 0)
     rows = [(step.phase, step.what, f"{step.minutes:.1f}") for step in found.steps]
     print_table(
         f"{out}: what a person sees, about {minutes} minutes", ("phase", "what", "minutes"), rows, numbers=False
     )
     if found.people is not None:
         typer.echo(f"it takes {found.people} people; {found.each:.3g} answer an image, on average")
+    for sentence in found.warnings:
+        typer.echo(f"warning: {sentence}")
     for sentence in found.missing:
         typer.echo(f"- {sentence}")
-    if not found.missing:
+    for sentence in found.refused:
+        typer.echo(f"refused: {sentence}")
+    if not found.missing and not found.refused:
         typer.echo("nothing is missing")
+    raise typer.Exit(1 if found.refused else 0)
 
 
 @app.command()
@@ -78,12 +89,16 @@ def run(
     allow_host: AllowHost = (),
 ) -> None:
     """Start the study's page, or go on with it; what changed in its files is what newcomers see."""
-    from affectml.people.studies import labels_of
-    from affectml_annotation.study.check import check_study
-    from affectml_annotation.study.folder import read_study
+    from affectml.people import studies
+    from affectml_annotation.errors import BadStudy
 
-    for sentence in check_study(out, labels_of(out, read_study(out).file)).missing:
+    found = studies.check(out)
+    for sentence in found.warnings:
+        typer.echo(f"warning: {sentence}")
+    for sentence in found.missing:
         typer.echo(f"still missing: {sentence}")
+    if found.refused:
+        raise BadStudy(found.refused[0])
     start_page("relabel", Labelling(study=out, db=db, lead=lead, allow_host=allow_host), address=address, port=port)
 
 

@@ -1,19 +1,27 @@
 """A study and the task that it runs on: the same one from the command line and from the page."""
 
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from affectml._version import __version__
 from affectml.data import Dataset
-from affectml.errors import AffectmlError, BadInput
+from affectml.errors import AffectmlError, BadInput, few
 from affectml.people.labelling import make_task, with_files
+from affectml.taxonomies import LabelName, Taxonomy, get_taxonomy
+from affectml.taxonomies._names import language_file
 from affectml_annotation import LabelStore, StoreError, TaskSettings
+from affectml_annotation.languages import ENGLISH, _, english_name, spoken, written
 from affectml_annotation.store.place import default_database, shown
-from affectml_annotation.study.file import StudyFile
-from affectml_annotation.study.folder import inside, read_study
+from affectml_annotation.store.settings import QUESTIONS
+from affectml_annotation.study.check import Checked, check_study
+from affectml_annotation.study.file import FILE, LabelWords, StudyFile
+from affectml_annotation.study.folder import Study, inside, read_study
 from affectml_annotation.study.running import open_study, warn_of
+from affectml_annotation.study.unread import refuse_unread
 
 
 def make_study_task(folder: Path, study: StudyFile) -> tuple[Dataset, TaskSettings, pd.DataFrame]:
@@ -33,11 +41,64 @@ def make_study_task(folder: Path, study: StudyFile) -> tuple[Dataset, TaskSettin
     return dataset, settings, images
 
 
-def labels_of(folder: Path, study: StudyFile) -> tuple[str, ...] | None:
-    """The labels that people choose from; None where the data set is not there, or says none."""
-    with suppress(AffectmlError):
-        return make_study_task(folder, study)[1].labels if study.dataset else None
-    return None
+def with_words(taxonomy: Taxonomy, words: Mapping[str, Mapping[str, LabelWords]]) -> Taxonomy:
+    """A taxonomy with a study's own words for labels, by language (`Study.labels`), before those that it has.
+
+    Raises BadInput for words of what is no label, and for two labels that would have one name.
+    """
+    translations = {language: dict(names) for language, names in taxonomy.translations.items()}
+    for language, own in words.items():
+        for label, said in own.items():
+            there = taxonomy.translation(label, language) or LabelName(taxonomy.display(label, language))
+            name = LabelName(said.name or there.name, said.definition or there.definition, there.synonyms, "the study")
+            translations.setdefault(language, {})[label] = name
+    return replace(taxonomy, translations=translations)
+
+
+def check(folder: Path) -> Checked:
+    """As `check_study`; where the data set says what people choose from, with what is to be said of those words."""
+    study, settings = read_study(folder), None
+    if study.file.dataset:
+        with suppress(AffectmlError):  # which the check names
+            settings = make_study_task(folder, study.file)[1]
+    found = check_study(folder, None if settings is None else settings.labels)
+    if settings is None:
+        return found
+    taxonomy = _taxonomy(settings)
+    known = {
+        language: {label: said for label, said in words.items() if label in taxonomy.labels}
+        for language, words in study.labels.items()
+    }
+    try:
+        named = with_words(taxonomy, known)
+    except BadInput as error:
+        return replace(found, missing=[*found.missing, f"labels: {error}."])
+    return replace(found, warnings=[*found.warnings, *_words_of_the_task(study, named, settings.question)])
+
+
+def _words_of_the_task(study: Study, taxonomy: Taxonomy, question: str) -> Iterator[str]:
+    """What of question and labels a language does not have, and what of ours nobody is said to have read there."""
+    own, *_others = study.file.languages
+    for language in study.file.languages:
+        if written(language) == ENGLISH:
+            continue
+        reading, file = english_name(language), study.file.text_files(language).get(f"study.{language}", FILE)
+        with spoken(language):
+            unsaid = _(question) == question and not (study.translation(language).question or study.file.question)
+        if unsaid and (language != own or question in QUESTIONS.values()):
+            yield f"{file} leaves out the question, and people who read {reading} are asked: {question}"
+        names = {label: taxonomy.translation(label, language) for label in taxonomy.labels}
+        if without := [label for label, name in names.items() if name is None]:
+            yield f"labels without a name in {reading}: {few(without, 5)}; {file} takes names for them, at labels."
+        ours = [f"{name.name} ({label})" for label, name in names.items() if name and name.source == "affectml"]
+        if ours and language_file(written(language) or "").get("read_by") in (None, "", "nobody"):
+            yield f"names in {reading} that a machine chose: {few(ours, 5)}; nobody is said to have read them."
+
+
+def _taxonomy(settings: TaskSettings) -> Taxonomy:
+    """The taxonomy that a task was set up with."""
+    own = settings.taxonomy
+    return Taxonomy.from_dict(dict(own), "the task's taxonomy") if isinstance(own, Mapping) else get_taxonomy(str(own))
 
 
 def open_running(folder: Path, db: str | None = None) -> LabelStore:
@@ -65,10 +126,12 @@ def begin(folder: Path, db: str | None = None, *, by: str) -> LabelStore:
     """Let the study run, or go on with it: its task is set up where there is none, and what changed is a new version.
 
     Images are covered by what their `content_warning` says now. by: who does. Raises BadInput where the database holds
-    a task with other labels.
+    a task with other labels, and BadStudy for a consent in another language that nobody is said to have read.
     """
     study = read_study(folder)
+    refuse_unread(study)
     dataset, settings, images = make_study_task(folder, study.file)
+    with_words(_taxonomy(settings), study.labels)  # which refuses words that the page could not show
     store = LabelStore(db or default_database(dataset.root))
     try:
         if not store.has_task:

@@ -9,12 +9,16 @@ from unittest.mock import Mock
 import pytest
 import yaml
 
+from affectml.cli import main
 from affectml.errors import BadInput
 from affectml.people import studies
+from affectml.taxonomies import get_taxonomy
 from affectml_annotation import DatabaseAway, LabelStore, StoreError, TaskSettings
+from affectml_annotation.errors import BadStudy
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.study import door, erasing, keys, overview, running, visits
+from affectml_annotation.study.file import LabelWords
 from affectml_annotation.study.folder import FILE, read_study, write_study
 from affectml_annotation.study.screen import warnings_of
 
@@ -87,6 +91,69 @@ def test_a_study_that_begins_says_what_is_still_missing(run, tmp_path, demo_set,
     said = run("study", "run", tmp_path / "study")
     assert "still missing: consent.md has places to fill in: [" in said
     assert "still missing: pay.per_person is 0: nobody is paid." in said
+
+
+def test_a_study_in_two_languages_does_not_begin_until_somebody_has_read_its_consent(
+    run, tmp_path, demo_set, monkeypatch, capsys
+):
+    server = types.SimpleNamespace(main=lambda arguments: sys.exit(0))
+    monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
+    study = tmp_path / "study"
+
+    def refused(*more: str) -> str:
+        monkeypatch.setattr("sys.argv", ["affectml", "study", "check", str(study), *more])
+        with pytest.raises(SystemExit, match="1"):
+            main()
+        return capsys.readouterr().out
+
+    data = demo_set(images=20).root
+    assert "study.de.yaml" in run("study", "init", data, study, "--languages", "en, de")
+    assert "'german' is no language's code" in run(
+        "study", "init", data, tmp_path / "other", "--languages", "en,german", fails=True
+    )
+    said = refused()
+    assert "\nrefused: consent.de.md: nobody is said to have read it." in said
+    assert "\nwarning: instructions.de.md: nobody is said to have read it" in said
+    assert json.loads(refused("--json"))["refused"][0].startswith("consent.de.md: ")
+    assert "BadStudy: consent.de.md: nobody is said to have read it" in run("study", "run", study, fails=True)
+    with pytest.raises(BadStudy, match="nobody is said to have read it"):
+        studies.begin(study, by="lead")
+    german = (study / "study.de.yaml").read_text(encoding="utf-8")
+    read = german.replace("consent: ''", "consent: Anna Muster")
+    (study / "study.de.yaml").write_text(read, encoding="utf-8")
+    assert "refused" not in run("study", "check", study)
+    assert "still missing: consent.de.md has places to fill in" in run("study", "run", study)
+    agreed = run("study", "check", study, "--summary")
+    assert (
+        f"consent.de.md, sha256 {read_study(study).hashes['consent.de']}, read by Anna Muster; ticked: I am" in agreed
+    )
+    assert "and when, and in which of the languages en, de; what images evoke" in agreed
+    studies.begin(study, by="lead").close()
+
+
+def test_a_studys_own_words_for_labels_go_before_the_taxonomys():
+    mikels = get_taxonomy("mikels-8")
+    own = {"en": {"awe": LabelWords(definition="wonder and fear")}, "de": {"awe": LabelWords(name="Staunen")}}
+    named = studies.with_words(mikels, own)
+    assert (named.display("awe"), named.definition("awe")) == ("awe", "wonder and fear")
+    assert (named.display("awe", "de"), named.display("fear", "de")) == ("Staunen", mikels.display("fear", "de"))
+    assert mikels.display("awe", "de") != "Staunen"
+    with pytest.raises(BadInput, match="are both called 'Angst' in de"):
+        studies.with_words(mikels, {"de": {"awe": LabelWords(name="Angst"), "fear": LabelWords(name="Angst")}})
+
+
+def test_words_for_what_is_no_label_are_missed_and_do_not_begin(run, tmp_path, demo_set):
+    study = tmp_path / "study"
+    run("study", "init", demo_set(images=20).root, study)
+    write(study, languages=["en", "de"])
+    (study / "study.de.yaml").write_text("labels: {aw: {name: Ehrfurcht}}", encoding="utf-8")
+    assert "- study.de.yaml has words for 'aw', which is no label there; did you mean 'awe'?" in run(
+        "study", "check", study
+    )
+    with pytest.raises(BadInput, match="names 'aw', which is not a label"):
+        studies.begin(study, by="lead")
+    (study / "study.de.yaml").write_text("labels: {awe: {name: Wut}, anger: {name: Wut}}", encoding="utf-8")
+    assert "are both called 'Wut' in de" in run("study", "check", study)
 
 
 def test_the_summary_answers_what_an_ethics_board_asks(run, tmp_path, demo_set):

@@ -12,10 +12,11 @@ import yaml
 from affectml.people import studies
 from affectml_annotation.store.schema import image, slot
 from affectml_annotation.study import door, visits
-from affectml_annotation.study.file import parse
+from affectml_annotation.study.file import parse, parse_as
 from affectml_annotation.study.folder import read_study
 from affectml_annotation.study.pay import pay_rows
 from affectml_annotation.study.screen import screen
+from affectml_annotation.study.translation import Translation
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "study"
@@ -58,7 +59,10 @@ def test_the_example_runs_from_the_check_to_the_pay(run, example, take_part):
 
 def test_the_files_for_panels_in_the_docs_are_ones_and_say_where_people_return_to():
     page = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
-    files = [parse(yaml.safe_load(block), "docs") for block in re.findall(r"^```yaml\n(.*?)^```", page, re.M | re.S)]
+    blocks = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", page, re.M | re.S)]
+    german = parse_as(Translation, blocks.pop(1), "docs")
+    files = [parse(block, "docs") for block in blocks]
+    german.check(files[0], "docs")
     assert files.pop(0).before.questions  # how questions are written
     assert [file.recruit.panel for file in files] == ["prolific", "mturk", "sona"]
     assert ["{code}" in files[0].recruit.return_to, "{person}" in files[2].recruit.return_to] == [True, True]

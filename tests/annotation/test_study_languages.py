@@ -8,13 +8,15 @@ import yaml
 from affectml_annotation import languages
 from affectml_annotation.errors import BadStudy
 from affectml_annotation.store import schema
-from affectml_annotation.study import door, running, visits
+from affectml_annotation.study import check, door, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.file import parse
 from affectml_annotation.study.folder import FILE, Study, read_study, write_study
 from affectml_annotation.study.keys import BadLink
 from affectml_annotation.study.questions import read_answers
 from affectml_annotation.study.screen import consent_screen, offered, screen
+from affectml_annotation.study.translation import Translation
+from affectml_annotation.study.unread import refuse_unread
 
 from .studies import FILE as STUDY
 from .studies import TEXTS, open_study, rows
@@ -104,6 +106,102 @@ def test_words_of_what_the_study_does_not_have_are_refused(folder, content, says
     assert says in str(refused.value)
 
 
+def said_of(folder: Path) -> list[str]:
+    return check.check_study(folder).warnings
+
+
+def test_a_consent_that_nobody_is_said_to_have_read_is_refused(folder):
+    assert check.check_study(folder).refused == []  # in German there is none yet, and the English one is shown
+    (folder / "consent.de.md").write_text("Einwilligung", encoding="utf-8")
+    (refused,) = check.check_study(folder).refused
+    assert refused.startswith("consent.de.md: nobody is said to have read it. Let somebody whose language is German")
+    with pytest.raises(BadStudy, match="write who and when into study.de.yaml, at read_by: consent; or take de out of"):
+        refuse_unread(read_study(folder))
+    write_german(folder, read_by={"consent": " "})
+    assert check.check_study(folder).refused == [refused]
+    write_german(folder, read_by={"consent": "Anna Muster, 2026-05-04"})
+    assert check.check_study(folder).refused == []
+    refuse_unread(read_study(folder))
+
+
+def test_boxes_are_part_of_the_consent_that_somebody_has_to_read(folder):
+    write_german(folder, boxes=["Ich bin volljährig.", "Ich stimme zu."])
+    assert len(check.check_study(folder).refused) == 1
+    write_german(folder, feedback="Noch einmal.")
+    assert check.check_study(folder).refused == []
+
+
+def test_texts_that_nobody_read_or_that_are_not_there_are_warned_of(folder):
+    write(folder, question="Which feelings?", help=["Lab"], practice={"images": [{"image": "i1", "labels": []}]},
+          before={"questions": [AGE, {"id": "years", "text": "?", "kind": "number"}]})  # fmt: skip
+    not_there = "is not there: whoever reads German is shown"
+    page = "the texts of affectml's pages in German were written by a machine, and nobody is said to have read them"
+    assert said_of(folder) == [
+        f"consent.de.md {not_there} consent.md.", f"instructions.de.md {not_there} instructions.md.",
+        f"debriefing.de.md {not_there} debriefing.md.", f"study.de.yaml {not_there} study.yaml.",
+        f"{page} (X-Read-By in affectml_annotation/languages/de.po).",
+    ]  # fmt: skip
+    for name in ("consent", "instructions", "debriefing"):
+        (folder / f"{name}.de.md").write_text("Wörter", encoding="utf-8")
+    read_by = {"consent": "Anna", "debriefing": "Anna"}
+    write_german(folder, read_by=read_by, before={"age": {"text": "Wie alt?"}})
+    unread = "nobody is said to have read it"
+    assert said_of(folder)[:-1] == [
+        f"instructions.de.md: {unread} (read_by: instructions, in study.de.yaml).",
+        f"study.de.yaml: {unread} (read_by: study, in study.de.yaml).",
+        "study.de.yaml leaves out, and people read in English: question, boxes, feedback, help, question years.",
+    ]
+    write(folder, before={"questions": [{**AGE, "options": ["18-29", "30 or more"]}]})
+    assert "help, option '30 or more' of age." in said_of(folder)[2]
+
+
+def test_a_language_that_the_page_does_not_speak_is_named_also_as_the_studys_own(folder):
+    write(folder, languages=["nl"])
+    assert said_of(folder) == [
+        "affectml's pages have no texts in Dutch: they speak English around the study's own texts."
+    ]
+    write(folder, languages=["en-GB"])
+    assert said_of(folder) == []
+
+
+@pytest.mark.parametrize("language", languages.LANGUAGES)
+def test_each_language_has_texts_with_the_same_places_to_fill_in_and_is_refused_until_read(tmp_path, language):
+    other = "en" if language != "en" else "de"
+    written = write_study(tmp_path / "photos", tmp_path / "study", [other, language])
+    assert {path.name for path in written[4:]} == {
+        *(f"{name}.{language}.md" for name in ("consent", "instructions", "debriefing")), f"study.{language}.yaml"
+    }  # fmt: skip
+    study = read_study(tmp_path / "study")
+    for name, places in (("consent", 6), ("instructions", 0), ("debriefing", 2)):
+        text = study.text(name, language)
+        assert len(check.placeholders(text)) == len(check.placeholders(study.text(name))) == places
+        assert text.count("**") == study.text(name).count("**")
+        assert text != study.text(name)
+    assert len(check.check_study(tmp_path / "study").refused) == 1
+
+
+def test_the_files_of_a_language_have_every_key_with_a_comment(tmp_path):
+    write_study(tmp_path / "photos", tmp_path / "study", ["nl", "de"])
+    lines = (tmp_path / "study" / "study.de.yaml").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "# In German; what is left empty is shown in Dutch, as study.yaml has it."
+    assert [line for line in lines if "  # " not in line] == lines[:1]
+    assert {line.partition(":")[0].strip() for line in lines[1:]} >= {*Translation.model_fields, "debriefing"}
+    # of Dutch we have no texts: they are the English ones
+    assert "Taking part in this study" in read_study(tmp_path / "study").texts["consent"]
+
+
+def test_places_to_fill_in_are_found_in_every_script_and_links_are_none():
+    assert check.placeholders("[ÄRZTLICHE HILFE] [氏名、\n所属機関] [العنوان هنا] [NAME] [NAME]") == [
+        "[ÄRZTLICHE HILFE]", "[氏名、 所属機関]", "[العنوان هنا]", "[NAME]",
+    ]  # fmt: skip
+    assert check.placeholders("[Help](https://x.example) ![山水画](i1) [OECD](x) [Wort] [1] [12345] [ok]") == []
+
+
+def test_chinese_and_japanese_are_read_by_their_characters():
+    assert check.words_in("あなたの国はABC です。") == 9 / 2 + 1
+    assert check.words_in("one two,\nthree") == 3
+
+
 @pytest.fixture
 def bilingual(database_url):
     """The small study in English and in German, without instructions in German."""
@@ -132,7 +230,7 @@ def test_each_phase_is_shown_in_the_language_asked_for_and_else_in_the_studys_ow
     assert (age.text, age.options) == ("Wie alt sind Sie?", ("18-29", "30+"))
     assert age.shown == {"18-29": "18-29", "30+": "30 und älter"}
     assert screen(bilingual, who).questions[0].shown == {"18-29": "18-29", "30+": "30+"}
-    assert (german.question, screen(bilingual, who).question) == ("Welche Gefühle?", "?")
+    assert (german.question, screen(bilingual, who).question) == ("Welche Gefühle?", "")
     assert german.labels["de"]["awe"].name == "Ehrfurcht"
     visits.answer_questions(bilingual, who, "before", {"age": "30+"})
     assert screen(bilingual, who, "de").text == "Words."

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import ceil
 from pathlib import Path
@@ -10,12 +10,14 @@ from pathlib import Path
 from affectml_annotation.errors import AnnotationError, StoreError, did_you_mean
 from affectml_annotation.exchange.files import read_parquet
 from affectml_annotation.stopping import Overlap, whole_count
-from affectml_annotation.study.file import Dictated, StudyFile
-from affectml_annotation.study.folder import Study, read_study
+from affectml_annotation.study.file import FILE, Dictated, StudyFile
+from affectml_annotation.study.folder import Study, images_in, read_study
+from affectml_annotation.study.unread import unread_consents, warnings
 
 WORDS_A_MINUTE = 200
 MINUTES_A_QUESTION = 0.25
-PLACEHOLDER = re.compile(r"\[[A-Z][A-Z ,.'&-]{2,}\]")
+_IN_BRACKETS = re.compile(r"\[([^\[\]]{3,})\](?![(\[])")
+_IDEOGRAPH = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uff00-\uff65]")  # Chinese and Japanese have no spaces
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,13 @@ class Step:
 class Checked:
     """What `check_study` found: sentences of what is missing, and the steps of a person who completes it.
 
+    refused: that for which the study does not run. warnings: what people may read all the same.
     people: how many it takes; each: how many answer an image, on average; None where there are no images.
     """
 
+    refused: list[str]
     missing: list[str]
+    warnings: list[str]
     steps: list[Step]
     people: int | None = None
     each: float | None = None
@@ -48,25 +53,37 @@ class Checked:
 def steps(study: Study) -> list[Step]:
     """What a person who completes the study sees, in order."""
     file = study.file
-    read = {name: len(study.texts[name].split()) / WORDS_A_MINUTE for name in file.text_files()}
+    read = {name: words_in(study.texts[name]) / WORDS_A_MINUTE for name in file.text_files()}
     shown = file.images_per_person / (1 - file.checks.rate)
-    images, per_image = _so_many(file.images_per_person, "image"), file.minutes_per_image
+    images, per_image = so_many(file.images_per_person, "image"), file.minutes_per_image
     if file.checks.rate:
-        images += f", and about {_so_many(round(shown - file.images_per_person), 'attention check')} among them"
-    practice = f"{_so_many(len(file.practice.images), 'image')} to practise, {file.practice.needed} to be passed"
+        images += f", and about {so_many(round(shown - file.images_per_person), 'attention check')} among them"
+    practice = f"{so_many(len(file.practice.images), 'image')} to practise, {file.practice.needed} to be passed"
     known = {
-        "before": (_so_many(len(file.before.questions), "question"), len(file.before.questions) * MINUTES_A_QUESTION),
+        "before": (so_many(len(file.before.questions), "question"), len(file.before.questions) * MINUTES_A_QUESTION),
         "instructions": (file.instructions.text, read["instructions"]),
         "practice": (practice, len(file.practice.images) * per_image),
         "images": (images, shown * per_image),
-        "after": (_so_many(len(file.after.questions), "question"), len(file.after.questions) * MINUTES_A_QUESTION),
+        "after": (so_many(len(file.after.questions), "question"), len(file.after.questions) * MINUTES_A_QUESTION),
         "debriefing": (file.debriefing, read["debriefing"]),
     }
     consent = Step("consent", f"{file.consent.text}, boxes to tick: {len(file.consent.boxes)}", read["consent"])
     return [consent, *(Step(phase, *known[phase]) for phase in file.phases)]
 
 
-def _so_many(count: int, what: str) -> str:
+def words_in(text: str) -> float:
+    """How many words a text has; a character of Chinese or Japanese is half a word, 400 being read in a minute."""
+    return len(_IDEOGRAPH.sub(" ", text).split()) + len(_IDEOGRAPH.findall(text)) / 2
+
+
+def placeholders(text: str) -> list[str]:
+    """The places of a text that are to be filled in: in square brackets, without a small letter."""
+    found = (" ".join(inner.split()) for inner in _IN_BRACKETS.findall(text))
+    return list(dict.fromkeys(f"[{one}]" for one in found if one[0].isalpha() and one == one.upper()))
+
+
+def so_many(count: int, what: str) -> str:
+    """A count and its noun: 1 image, 2 images."""
     return f"{count} {what}{'s' * (count != 1)}"
 
 
@@ -84,19 +101,29 @@ def check_study(folder: str | Path, labels: Collection[str] | None = None) -> Ch
     study = read_study(folder)
     images, why = _images(study.file, folder)
     missing = [*_texts(study), *why, *_data(study, images, labels), *_recruiting(study.file)]
+    found = Checked(unread_consents(study), missing, [*warnings(study)], steps(study))
     if not images:
-        return Checked(missing, steps(study))
+        return found
     labelled = len(images - study.apart)
-    return Checked(missing, steps(study), people_needed(study.file, labelled), _each(study.file, labelled))
+    return replace(found, people=people_needed(study.file, labelled), each=_each(study.file, labelled))
+
+
+def _files(study: Study) -> dict[str, str]:
+    """The file of each text, in each language; the short ones in the study's own stand in study.yaml."""
+    own, *others = study.file.languages
+    files = {**study.file.text_files(), f"study.{own}": FILE}
+    for language in others:
+        files |= study.file.text_files(language)
+    return files
 
 
 def _texts(study: Study) -> Iterator[str]:
-    files = {name: file for language in study.file.languages for name, file in study.file.text_files(language).items()}
+    files = _files(study)
     for name, text in study.texts.items():
         where = files[name]
         if not text.strip():
             yield f"{where} is empty."
-        if open_ones := list(dict.fromkeys(PLACEHOLDER.findall(text))):
+        if open_ones := placeholders(text):
             yield f"{where} has places to fill in: {', '.join(open_ones)}."
 
 
@@ -128,17 +155,23 @@ def _data(study: Study, images: set[str] | None, labels: Collection[str] | None)
         )
     if images:
         yield from _spread(overlap, labelled)
-    examples = tuple(Dictated(image=name, labels=()) for name in study.examples)
-    for where, listed in (
-        ("practice", file.practice.images), ("checks", file.checks.images), (file.instructions.text, examples)
-    ):  # fmt: skip
-        for one in listed:
-            if images is not None and one.image not in images:
-                near = did_you_mean(one.image, [*images])
-                yield f"{where} names image {one.image!r}, which the data set has not{near or '.'}"
-            for label in one.labels:
-                if labels is not None and label not in labels:
-                    yield f"{where} asks for {label!r}, which is no label there{did_you_mean(label, [*labels]) or '.'}"
+    files = _files(study)
+    listed = [("practice", one) for one in file.practice.images] + [("checks", one) for one in file.checks.images]
+    for name, text in study.texts.items():
+        if name.partition(".")[0] == "instructions":
+            listed += [(files[name], Dictated(image=image, labels=())) for image in images_in(text)]
+    for where, one in listed:
+        if images is not None and one.image not in images:
+            near = did_you_mean(one.image, [*images])
+            yield f"{where} names image {one.image!r}, which the data set has not{near or '.'}"
+        for label in one.labels:
+            if labels is not None and label not in labels:
+                yield f"{where} asks for {label!r}, which is no label there{did_you_mean(label, [*labels]) or '.'}"
+    for language, words in study.labels.items():
+        for label in words:
+            if labels is not None and label not in labels:
+                near = did_you_mean(label, [*labels]) or "."
+                yield f"{files[f'study.{language}']} has words for {label!r}, which is no label there{near}"
 
 
 def _recruiting(file: StudyFile) -> Iterator[str]:
@@ -204,68 +237,3 @@ def _each(file: StudyFile, images: int) -> float:
 def hourly(study: Study) -> Decimal:
     """What a person who completes it in the announced time earns in an hour."""
     return round(study.file.pay.per_person * 60 / announced_minutes(study), 2)
-
-
-def _per_image(file: StudyFile) -> str:
-    overlap = file.overlap
-    if isinstance(overlap, int):
-        return f"{overlap} per image"
-    return f"{overlap.min} to {overlap.max} per image, by what the first ones say"
-
-
-def summary(study: Study) -> str:
-    """What an ethics board or a data protection officer asks of the study, from the file, as Markdown."""
-    file = study.file
-    pay, checks, recruit = file.pay, file.checks, file.recruit
-    asked = [*file.before.questions, *file.after.questions]
-    shared = [question.id for question in asked if question.share]
-    free = [question.id for question in asked if question.kind == "text"]
-    ids = "the number of their link" if recruit.panel == "links" else f"{recruit.panel}'s id of the person"
-    if "session" in recruit.names:
-        ids += ", and of this participation"
-    text = " ".join(filter(None, [file.consent.text, file.consent.version]))
-    unfinished = {"all": "all of it", "nothing": "nothing", "by_images": "the share that their images are"}
-    follows = {
-        "note": "it is noted, and nothing else",
-        "warn": "the person is warned",
-        "end": "the images end, with pay",
-    }
-    over = f", and {pay.per_minute_over:.2f} for each minute over, {pay.most_minutes_over} at most"
-    groups = ", ".join(f"{name}: {most}" for name, most in file.places.per_answer.items())
-    rows = {
-        "Before they agree": "nothing is stored but how many people opened the page, and how many declined; who does "
-        "not agree leaves at once, and nothing of them is kept",
-        "Agreed to": f"{text}, sha256 {study.hashes['consent']}; ticked: {' '.join(file.consent.boxes)}",
-        "Answers": f"the labels that each person chooses for {file.images_per_person} images, and when; what images "
-        "evoke in somebody may say something of their health, beliefs or sexual life",
-        "Questions about the person": "; ".join(f"{question.id}: {question.text}" for question in asked) or "none",
-        "Free text": f"{', '.join(free)}: people may write there who they are" if free else "none",
-        "Shared with the data set": ", ".join(["the answers, under a random name", *shared]),
-        "Identity": f"{ids}, in a table of its own, read for the payment alone",
-        "Where it lies": "in the study's database, on the lead's own machine or server; the page loads nothing from "
-        "elsewhere and sends nothing elsewhere; no internet address is stored, but a server in front may log it",
-        "In the browser": "one cookie (HttpOnly, 30 days): the ids as they came, and a random number of the browser, "
-        "so that the person can go on; one of Streamlit's against forged requests, a random number, until the browser "
-        "is closed; answers, until the server has them",
-        "Who sees it": "the leads, and who administers the machine; other participants see nothing"
-        + ("" if recruit.panel == "links" else f"; {recruit.panel} learns who took part, and how it ended"),
-        "How long": f"answers {file.keep_months} months; ids until the payment (`study pay --forget`), then a keyed "
-        "hash by which whoever comes back is known",
-        "Leaving": "at any moment, with one click and without a reason; what was given until then is kept",
-        "Erasing": "by a click on the page or by writing to the lead, who confirms: answers, questions, ids, in the "
-        "database and its files too; published data, backups and replicas cannot be reached",
-        "Payment": f"{pay.per_person:.2f} {pay.currency} for about {announced_minutes(study)} minutes ({hourly(study)} "
-        f"an hour){over if pay.per_minute_over else ''}; screened out or one too many: {pay.per_screen_out:.2f}; "
-        f"left or out of time: {unfinished[pay.unfinished]}; what anybody answers decides nothing about it",
-        "Practice": f"{_so_many(len(file.practice.images), 'image')} before the work, {file.practice.tries} tries "
-        "each; whether the instructions were understood, never what somebody feels",
-        "Attention checks": f"{checks.rate:.0%} of the images say in their own words what to choose; after "
-        f"{checks.failed} failed: {follows[checks.then]}"
-        if checks.rate
-        else "none",
-        "Protection": "an image with a content warning stays covered until the person uncovers it; any image can be "
-        f"left out; where to turn to: {' '.join(file.help) or 'not said'}",
-        "People": f"{file.places.people} at most{f', by group {groups}' if groups else ''}; {_per_image(file)}",
-    }
-    lines = [f"| {what} | {' '.join(how.replace('|', '/').split())} |" for what, how in rows.items()]
-    return "\n".join(["# Data protection summary", "", "| what | how |", "|---|---|", *lines])

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from affectml_annotation.errors import BadStudy, did_you_mean
-from affectml_annotation.languages import is_language
+from affectml_annotation.languages import is_language, marked
 from affectml_annotation.stopping import Overlap, Until
 
 FILE = "study.yaml"
@@ -35,6 +35,9 @@ IDS: dict[Panel, dict[str, str]] = {
     "sona": {"person": "survey_code"},
     "links": {},
 }
+# In other languages `study init` writes them as the catalogues have them.
+BOXES = (marked("I am at least 18 years old."), marked("I have read this, and I take part of my own free will."))
+FEEDBACK = marked("That is not what the instructions ask for here. Please read them again and try once more.")
 Money = Annotated[Decimal, Field(ge=0, decimal_places=2, max_digits=8)]
 Minutes = Annotated[float, Field(gt=0, le=60 * 24 * 14)]
 Count = Annotated[int, Field(ge=1)]
@@ -103,10 +106,7 @@ class Consent(Part):
 
     text: str = Field(default="consent.md", description="what people read and agree to; a file in this folder")
     version: str = Field(default="", description="what you or the ethics board call this version of it")
-    boxes: tuple[Words, ...] = Field(
-        default=("I am at least 18 years old.", "I have read this, and I take part of my own free will."),
-        description="each must be ticked",
-    )
+    boxes: tuple[Words, ...] = Field(default=BOXES, description="each must be ticked")
 
 
 class Instructions(Part):
@@ -134,10 +134,7 @@ class Practice(Part):
         default=(),
         description="a list of: image, labels that the image or the instructions dictate (choose fear and Save)",
     )
-    feedback: Words = Field(
-        default="That is not what the instructions ask for here. Please read them again and try once more.",
-        description="shown after a miss",
-    )
+    feedback: Words = Field(default=FEEDBACK, description="shown after a miss")
     tries: int = Field(default=2, ge=2, le=10, description="for each image; two at least")
     must_pass: Count | None = Field(
         default=None, alias="pass", description="how many of the images; empty: all of them"
@@ -249,8 +246,8 @@ class StudyFile(Part):
 
     schema_: Literal[1] = Field(default=1, alias="schema", description="of this file")
     languages: tuple[Annotated[str, AfterValidator(_language)], ...] = Field(
-        default=("en",), min_length=1, description="those that people choose from, such as [en, de]; the first is that "
-        "of this file and its texts, and study.de.yaml, consent.de.md ... have them in the others"
+        default=("en",), min_length=1, description="people choose among them; the first is this file's, and "
+        "study.de.yaml, consent.de.md ... have its texts in another"
     )  # fmt: skip
     dataset: str = Field(default="", description="the data set's folder, seen from this file's")
     target: str = Field(default="", description="the target whose labels people choose from; or name a taxonomy")

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -17,7 +17,17 @@ from pydantic import BaseModel
 from affectml_annotation.errors import BadStudy
 from affectml_annotation.exchange.files import replacing
 from affectml_annotation.judgements import UNSTORABLE, storable
-from affectml_annotation.study.file import FILE, LabelWords, StudyFile, parse, parse_as
+from affectml_annotation.languages import ENGLISH, _, english_name, spoken
+from affectml_annotation.languages import written as our_language
+from affectml_annotation.study.file import (
+    BOXES,
+    FEEDBACK,
+    FILE,
+    LabelWords,
+    StudyFile,
+    parse,
+    parse_as,
+)
 from affectml_annotation.study.translation import Translation
 
 MOST_TEXT = 200_000  # bytes of a text: more than anybody reads
@@ -59,7 +69,7 @@ class Study:
     def examples(self) -> list[str]:
         """The images that the instructions show, in any language."""
         shown = [text for name, text in self.texts.items() if name.partition(".")[0] == "instructions"]
-        return list(dict.fromkeys(IMAGE.findall("\n".join(shown))))
+        return images_in("\n".join(shown))
 
     @property
     def apart(self) -> set[str]:
@@ -67,12 +77,17 @@ class Study:
         return {*(one.image for one in (*self.file.practice.images, *self.file.checks.images)), *self.examples}
 
 
+def images_in(text: str) -> list[str]:
+    """The images that a text shows, each once."""
+    return list(dict.fromkeys(IMAGE.findall(text)))
+
+
 class _EachKeyOnce(yaml.SafeLoader):
     """YAML in which a key that stands twice is an error, since one of its values would count for nothing."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _value in node.value:
             if str(key.value) in seen:
                 raise yaml.YAMLError(
                     f"key {key.value!r} stands twice, the second time in line {key.start_mark.line + 1}"
@@ -140,16 +155,23 @@ def _read(folder: Path, name: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-def write_study(dataset: str | Path, out: str | Path) -> list[Path]:
+def write_study(dataset: str | Path, out: str | Path, languages: Sequence[str] = (ENGLISH,)) -> list[Path]:
     """Write study.yaml, with every key, its default and a comment, and the three texts into a folder; return them.
 
-    What is in the texts in square brackets is to be filled in. Raises BadStudy where one of them is there already.
+    languages: the study's own, and others, in which there are three texts each too, and study.LANG.yaml. Where we have
+    no texts in one, they are in English. What is in the texts in square brackets is to be filled in. Raises BadStudy
+    for what is no language's code, and where one of the files is there already.
     """
     out = Path(out)
-    file = StudyFile(dataset=Path(os.path.relpath(dataset, out)).as_posix())
+    content: dict[str, Any] = {"dataset": Path(os.path.relpath(dataset, out)).as_posix(), "languages": list(languages)}
+    own = parse(content, str(out / FILE)).languages[0]
+    boxes, feedback = _usual_words(own)
+    file = parse({**content, "consent": {"boxes": boxes}, "practice": {"feedback": feedback}}, FILE)
     written = {FILE: "\n".join(as_yaml(file)) + "\n"}
-    for name in file.text_files().values():
-        written[name] = files(__package__).joinpath("texts", name).read_text(encoding="utf-8")
+    for language in file.languages:
+        for name, where in file.text_files(language).items():
+            kind = name.partition(".")[0]
+            written[where] = _usual_text(kind, language) if kind != "study" else _short_texts(language, own)
     for name in written:
         if (out / name).exists():
             raise BadStudy(f"{out / name} is there already; name another folder, or edit it")
@@ -157,6 +179,23 @@ def write_study(dataset: str | Path, out: str | Path) -> list[Path]:
         with replacing(out / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return [out / name for name in written]
+
+
+def _usual_words(language: str) -> tuple[tuple[str, ...], str]:
+    with spoken(language):
+        return tuple(map(_, BOXES)), _(FEEDBACK)
+
+
+def _usual_text(kind: str, language: str) -> str:
+    ours = our_language(language) or ENGLISH
+    name = f"{kind}.md" if ours == ENGLISH else f"{kind}.{ours}.md"
+    return files(__package__).joinpath("texts", name).read_text(encoding="utf-8")
+
+
+def _short_texts(language: str, own: str) -> str:
+    boxes, feedback = _usual_words(language) if our_language(language) else ((), "")
+    head = f"# In {english_name(language)}; what is left empty is shown in {english_name(own)}, as {FILE} has it."
+    return "\n".join([head, *as_yaml(Translation(boxes=boxes, feedback=feedback))]) + "\n"
 
 
 def as_yaml(part: BaseModel, indent: str = "") -> Iterator[str]:

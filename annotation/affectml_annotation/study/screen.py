@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from affectml_annotation.store.keys import FORGOTTEN
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import content_warning, image, panel
-from affectml_annotation.store.settings import read_settings
 from affectml_annotation.store.visits import failed_checks, images_done, visit_of
 from affectml_annotation.study import keys, pay, running, visits
 from affectml_annotation.study.check import announced_minutes
@@ -43,9 +42,10 @@ class Screen:
     """What a participant is shown where they are.
 
     languages: they may choose from these. text: Markdown to read in this phase, and the debriefing for whoever is
-    through or left; instructions: always in reach from there on. question: what is asked of each image. labels: by
-    each of the languages the study's own words for labels, which go before the taxonomy's. questions: in this person's
-    order. practice: images with the tries that are left, in order; feedback: shown after a miss. done: images answered.
+    through or left; instructions: always in reach from there on. question: what is asked of each image; empty: the
+    task's. labels: by each of the languages the study's own words for labels, which go before the taxonomy's.
+    questions: in this person's order. practice: images with the tries that are left, in order; feedback: shown after a
+    miss. done: images answered.
     warned: they failed so many checks that the file says to warn.
     code: once it is earned. due: what they are to be paid, 3.50 EUR; empty for nothing, and while the visit goes on.
     resume_code: for another device; show it from the first moment.
@@ -116,7 +116,7 @@ def screen(store: LabelStore, who: str, language: str | None = None) -> Screen:
             text=study.text(phase if going_on else "debriefing", language),
             instructions=study.text("instructions", language) if phase in ("practice", "images") else "",
             links=file.instructions.links,
-            question=said.question or read_settings(connection).question,
+            question=said.question or file.question,
             labels=study.labels,
             questions=() if asked is None else tuple(map(said.asked, in_order(asked, who, file.seed))),
             practice=visits.to_practise(connection, who, file) if phase == "practice" else {},

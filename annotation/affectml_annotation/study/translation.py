@@ -31,9 +31,9 @@ class ReadBy(Part):
     """Who has read the texts of this language, whose language it is, and when; empty for nobody."""
 
     consent: str = Field(default="", description="who read the consent and its boxes, and when; no study runs without")
-    instructions: str = ""
-    debriefing: str = ""
-    study: str = Field(default="", description="this file")
+    instructions: str = Field(default="", description="the same of the instructions")
+    debriefing: str = Field(default="", description="of the debriefing")
+    study: str = Field(default="", description="and of this file")
 
 
 class Translation(Part):
