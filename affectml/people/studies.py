@@ -12,7 +12,7 @@ from affectml.data import Dataset
 from affectml.errors import AffectmlError, BadInput, few
 from affectml.people.labelling import make_task, with_files
 from affectml.taxonomies import LabelName, Taxonomy, get_taxonomy
-from affectml.taxonomies._names import language_file
+from affectml.taxonomies._names import is_read
 from affectml_annotation import LabelStore, StoreError, TaskSettings
 from affectml_annotation.languages import ENGLISH, _, english_name, spoken, written
 from affectml_annotation.store.place import default_database, shown
@@ -91,7 +91,7 @@ def _words_of_the_task(study: Study, taxonomy: Taxonomy, question: str) -> Itera
         if without := [label for label, name in names.items() if name is None]:
             yield f"labels without a name in {reading}: {few(without, 5)}; {file} takes names for them, at labels."
         ours = [f"{name.name} ({label})" for label, name in names.items() if name and name.source == "affectml"]
-        if ours and language_file(written(language) or "").get("read_by") in (None, "", "nobody"):
+        if ours and not is_read(language):
             yield f"names in {reading} that a machine chose: {few(ours, 5)}; nobody is said to have read them."
 
 

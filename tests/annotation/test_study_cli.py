@@ -114,6 +114,7 @@ def test_a_study_in_two_languages_does_not_begin_until_somebody_has_read_its_con
     said = refused()
     assert "\nrefused: consent.de.md: nobody is said to have read it." in said
     assert "\nwarning: instructions.de.md: nobody is said to have read it" in said
+    assert "\nwarning: names in German that a machine chose: Belustigung (amusement)" in said
     assert json.loads(refused("--json"))["refused"][0].startswith("consent.de.md: ")
     assert "BadStudy: consent.de.md: nobody is said to have read it" in run("study", "run", study, fails=True)
     with pytest.raises(BadStudy, match="nobody is said to have read it"):
