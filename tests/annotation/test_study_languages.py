@@ -94,6 +94,7 @@ AGE = {"id": "age", "text": "?", "kind": "choice", "options": ["18-29", "30+"]}
         ({"after": {"age": {}}}, "study.de.yaml: after: no question 'age' in study.yaml"),
         ({"before": {"age": {"options": {"18-30": "x"}}}}, "before: age: no option '18-30' in study.yaml; did you m"),
         ({"before": {"age": {"options": {"30+": "x", "18-29": "x"}}}}, "before: age: two options have the same words"),
+        ({"before": {"age": {"options": {"30+": "18-29"}}}}, "before: age: two options have the same words"),
         ({"read_by": {"consnt": "Anna"}}, "read_by: no key 'consnt' here; did you mean 'consent'?"),
         ({"labels": {"awe": {"names": "x"}}}, "labels.awe: no key 'names' here; did you mean 'name'?"),
     ],
@@ -117,8 +118,9 @@ def test_a_consent_that_nobody_is_said_to_have_read_is_refused(folder):
     assert refused.startswith("consent.de.md: nobody is said to have read it. Let somebody whose language is German")
     with pytest.raises(BadStudy, match="write who and when into study.de.yaml, at read_by: consent; or take de out of"):
         refuse_unread(read_study(folder))
-    write_german(folder, read_by={"consent": " "})
-    assert check.check_study(folder).refused == [refused]
+    for nobody in (" ", "Nobody"):
+        write_german(folder, read_by={"consent": nobody})
+        assert check.check_study(folder).refused == [refused]
     write_german(folder, read_by={"consent": "Anna Muster, 2026-05-04"})
     assert check.check_study(folder).refused == []
     refuse_unread(read_study(folder))

@@ -35,6 +35,10 @@ class ReadBy(Part):
     debriefing: str = Field(default="", description="of the debriefing")
     study: str = Field(default="", description="and of this file")
 
+    def says(self, name: str) -> bool:
+        """Whether somebody is said to have read this text."""
+        return getattr(self, name).strip().lower() not in ("", "nobody")
+
 
 class Translation(Part):
     """study.LANG.yaml."""
@@ -71,7 +75,8 @@ class Translation(Part):
                     if option not in questions[name].options:
                         near = did_you_mean(option, questions[name].options)
                         yield f"{phase}: {name}: no option {option!r} in {FILE}{near}"
-                if len(set(words.options.values())) < len(words.options):
+                shown = self.asked(questions[name]).shown
+                if len(set(shown.values())) < len(shown):
                     yield f"{phase}: {name}: two options have the same words"
 
     def boxes_of(self, file: StudyFile) -> dict[str, str]:

@@ -14,7 +14,7 @@ def unread_consents(study: Study) -> list[str]:
     for language in study.file.languages[1:]:
         said, files = study.translation(language), study.file.text_files(language)
         written = f"consent.{language}" in study.texts or said.boxes
-        if written and not said.read_by.consent.strip():
+        if written and not said.read_by.says("consent"):
             found.append(
                 f"{files[f'consent.{language}']}: nobody is said to have read it. Let somebody whose language is "
                 f"{languages.english_name(language)} read it and its boxes, and write who and when into "
@@ -52,7 +52,7 @@ def _texts(study: Study, language: str, own: str) -> Iterator[str]:
         file = files[f"{name}.{language}"]
         if f"{name}.{language}" not in study.texts:
             yield f"{file} is not there: whoever reads {reading} is shown {own_file}."
-        elif name != "consent" and not getattr(said.read_by, name).strip():
+        elif name != "consent" and not said.read_by.says(name):
             yield f"{file}: nobody is said to have read it (read_by: {name}, in {short})."
     if f"study.{language}" in study.texts and (empty := list(_empty(study, language))):
         yield f"{short} leaves out, and people read in {languages.english_name(own)}: {', '.join(empty)}."
@@ -61,16 +61,20 @@ def _texts(study: Study, language: str, own: str) -> Iterator[str]:
 def _empty(study: Study, language: str) -> Iterator[str]:
     """What the study says, and a language leaves empty."""
     file, said = study.file, study.translation(language)
-    yield from ["question"] * (bool(file.question) and not said.question)
-    yield from ["boxes"] * (bool(file.consent.boxes) and not said.boxes)
-    yield from ["feedback"] * (bool(file.practice.images) and not said.feedback)
-    yield from ["help"] * (bool(file.help) and not said.help)
+    left_out = {
+        "question": file.question and not said.question,
+        "boxes": file.consent.boxes and not said.boxes,
+        "feedback": file.practice.images and not said.feedback,
+        "help": file.help and not said.help,
+    }
+    yield from (what for what, is_so in left_out.items() if is_so)
     for one in (*file.before.questions, *file.after.questions):
         words = {**said.before, **said.after}.get(one.id)
         if words is None:
             yield f"question {one.id}"
             continue
-        yield from [f"text of {one.id}"] * (not words.text)
+        if not words.text:
+            yield f"text of {one.id}"
         for option in one.options:
             if option not in words.options and any(map(str.isalpha, option)):  # 18-29 is said alike
                 yield f"option {option!r} of {one.id}"
