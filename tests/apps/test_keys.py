@@ -3,6 +3,8 @@
 import pytest
 
 from affectml.taxonomies.near import rank
+from affectml_annotation import LabelStore
+from affectml_apps.relabel.preferences import change_preferences
 
 SHIFT = 8
 
@@ -203,6 +205,45 @@ def test_people_read_and_find_the_usual_spelling_and_the_source_s_is_stored(parr
     ann.press("Enter")
     ann.ready(after=image).settled()
     assert [set(labels) for _, _, labels in ann.stored] == [{"irritabilty", "cheerfullness"}]
+
+
+@pytest.fixture
+def in_languages(parrott):
+    """The server with 25 labels offers three languages, for one test."""
+
+    def offer(*languages):
+        with LabelStore(parrott.db) as store:
+            change_preferences(store, languages=languages)
+
+    offer("en", "de", "ja")
+    yield
+    offer("en")
+
+
+def test_people_read_labels_in_their_language_and_find_them_by_names_in_all_that_are_offered(
+    parrott, person, in_languages
+):
+    ann = person(parrott, "deutsch").enter()
+    with LabelStore(parrott.db) as store:
+        store.speak("deutsch", "de")
+    ann.open()
+    image = ann.image
+    assert {"Gereiztheit", "Neid", "Lebenslust"} <= set(ann.labels)
+    assert {"Freude", "Wut"} <= set(ann.page.locator(".heading").all_inner_texts())
+    marked = ann.page.locator(".chip[data-best] .name")
+    for typed, found in (
+        ("neid", "Neid"), ("envy", "Neid (envy)"), ("羨望", "Neid (羨望)"), ("Aerger", None),
+        ("MISSG", "Neid (Missgunst)"), ("gratitude", "Dankbarkeit (gratitude)"), ("stolz", "Stolz"),
+    ):  # fmt: skip
+        ann.press("/")
+        ann.page.keyboard.type(typed)
+        assert marked.all_inner_texts() == ([] if found is None else [found])
+        ann.press("Escape")
+    ann.press("/")
+    ann.page.keyboard.type("妬み")
+    ann.press("Enter", "Enter")
+    ann.ready(after=image).settled()
+    assert [set(labels) for _, _, labels in ann.stored] == [{"envy"}]
 
 
 def test_after_enter_on_an_empty_note_one_goes_on_typing_the_note(server, person):
