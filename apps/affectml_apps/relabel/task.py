@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from affectml.data import Dataset
 from affectml.errors import BadInput
 from affectml.people.labelling import make_task, open_photographs, taxonomy_of, with_files
-from affectml.people.studies import begin
+from affectml.people.studies import begin, with_words
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import LabelStore, Progress, StoreError, TaskSettings, languages
 from affectml_annotation.store.place import database_of
@@ -31,6 +31,7 @@ from affectml_apps.relabel.suggestions import read_suggestions
 
 K = TypeVar("K")
 T = TypeVar("T")
+Text = Literal["question", "instructions", "content_warning"]  # that the lead writes for people
 PROGRESS_SECONDS = 5.0
 PATIENCE = 4.0  # seconds that a page waits for the database before it says so: a slow disk is no outage
 
@@ -76,7 +77,7 @@ class LabelTask:
         """The languages that somebody may choose from, the task's own first: the study's, or those the lead chose."""
         return tuple(self.preferences.languages) if self.study is None else offered(self.store, who=who)
 
-    def text(self, name: Literal["question", "instructions", "content_warning"]) -> str:
+    def text(self, name: Text) -> str:
         """What the lead wrote for people, in the language that is spoken if it is there; ours, from the catalogue."""
         own = self.settings.question if name == "question" else str(getattr(self.preferences, name))
         return self.preferences.texts.get(languages.current(), {}).get(name) or (own and languages._(own))
@@ -177,15 +178,15 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
 
 
 def _open_study(options: Options, folder: Path, say: Callable[[str], None]) -> LabelTask:
-    file = read_study(folder).file
+    study = read_study(folder)
     store = begin(folder, options.db, by="the server")
     try:
-        dataset, settings = Dataset.open(folder / file.dataset), store.settings
+        dataset, settings = Dataset.open(folder / study.file.dataset), store.settings
         say(f"study in {store.database.where}: {len(settings.labels)} labels, {settings.question}")
         secret = read_secret(store)
         store.database.wait_at_most(PATIENCE)
-        taxonomy = _taxonomy(dataset, options, settings)
-        return LabelTask(dataset, store, settings, taxonomy, secret, leads=options.lead, study=file)
+        taxonomy = with_words(_taxonomy(dataset, options, settings), study.labels)
+        return LabelTask(dataset, store, settings, taxonomy, secret, leads=options.lead, study=study.file)
     except BaseException:
         store.close()
         raise

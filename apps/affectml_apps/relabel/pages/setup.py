@@ -3,13 +3,14 @@
 import streamlit as st
 
 from affectml.people.labelling import queued_words
+from affectml_annotation.languages import LANGUAGES, own_name, read_by, spoken
 from affectml_annotation.stopping import Overlap, Until
 from affectml_annotation.store.settings import STRATEGIES
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import resolve, searchable
 from affectml_apps.relabel.pages.drawing import attempt, form, reading_width, section, show_done
 from affectml_apps.relabel.preferences import change_preferences
-from affectml_apps.relabel.task import LabelTask, current
+from affectml_apps.relabel.task import LabelTask, Text, current
 
 STRATEGY_HELP = (
     "random: an order of each person's own. fill: finish images that somebody has begun. stratified: strata in turn. "
@@ -22,6 +23,9 @@ SHOWN = {
     "valence_colours": "Colours by valence (they prime people)",
     "invited_only": "Only people on the list below may label",
 }
+TEXTS: dict[Text, str] = {
+    "question": "The question", "instructions": "Instructions", "content_warning": "Content warning"
+}  # fmt: skip
 UNTIL: dict[Until, str] = {"F1": "its set of labels", "entropy": "how undecided people are"}
 ASKED = {"intensity": "Ask how strongly (the same key again)", "valence_arousal": "Ask for valence and arousal"}
 
@@ -39,7 +43,7 @@ def draw() -> None:
             "study.yaml and the data set say: overlap and checks are set to that whenever the page is started, and "
             "the others are not taken from this page. What else stands here holds for the study, too."
         )
-    for part in (_asked, _handing_out, _page, _invitations, _withdrawn, _checks, _queue):
+    for part in (_asked, _handing_out, _page, _languages, _invitations, _withdrawn, _checks, _queue):
         with section():
             part(task)
 
@@ -127,6 +131,39 @@ def _page(task: LabelTask) -> None:
                 )  # fmt: skip
 
             attempt(change, "Saved. People see it when they open the page again.", "page")
+
+
+def _languages(task: LabelTask) -> None:
+    """For a task without a study, whose own files say so else."""
+    if task.study is not None:
+        return
+    now = task.preferences
+    st.subheader("Languages")
+    with form("languages"):
+        chosen = st.multiselect(
+            "People choose from these; the first is that of the texts above",
+            list(dict.fromkeys((*LANGUAGES, *now.languages))), now.languages, format_func=own_name,
+        )  # fmt: skip
+        texts = {code: _texts_in(task, code) for code in now.languages[1:]}
+        st.write("Your texts in another language are asked for here once it is saved.")
+        if unread := [own_name(code) for code in now.languages if not read_by(code)]:
+            st.write(f"Nobody is said to have read the page's own texts in: {', '.join(unread)}.")
+        if st.form_submit_button("Save the languages"):
+            attempt(
+                lambda: change_preferences(task.store, languages=chosen, texts={**now.texts, **texts}),
+                "Saved.",
+                "languages",
+            )
+
+
+def _texts_in(task: LabelTask, code: str) -> dict[str, str]:
+    """The lead's texts in a language; what is left empty is said in ours where we have it, else as it stands above."""
+    there = task.preferences.texts.get(code, {})
+    with st.expander(own_name(code)), spoken(code):
+        return {
+            name: st.text_area(title, there.get(name, ""), key=f"{name}-{code}", placeholder=task.text(name))
+            for name, title in TEXTS.items()
+        }
 
 
 def _invitations(task: LabelTask) -> None:

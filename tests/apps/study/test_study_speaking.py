@@ -1,0 +1,193 @@
+"""In whose language a study speaks: the page without a browser, and the form that a browser holds."""
+
+import pytest
+import yaml
+
+from affectml_annotation import Answer
+from affectml_annotation.languages import PSEUDO, spoken
+from affectml_annotation.languages import _ as say
+from affectml_annotation.store import schema
+from affectml_annotation.study import door, running, visits
+from affectml_annotation.study.door import Ids
+from affectml_annotation.study.screen import screen
+from affectml_apps.relabel import component, queries
+from affectml_apps.relabel.pages import navigation
+from affectml_apps.relabel.study import page as study_page
+from affectml_apps.relabel.study.entrance import Visitor
+
+from ..reading import page, press, said, untranslated  # noqa: TID252
+from .conftest import AGE, LABELS, Participant, rows
+
+GERMAN = {
+    "boxes": ["Ich stimme zu."],
+    "before": {"age": {"text": "Wie alt sind Sie?", "options": {"18-29": "18 bis 29", "30+": "30 oder älter"}}},
+    "question": "Was fühlen Sie?",
+    "feedback": "Noch einmal.",
+    "help": ["Rufen Sie an."],
+    "labels": {"awe": {"name": "Staunen"}},
+    "read_by": {"consent": "somebody, today"},
+}
+TEXTS = {"consent": "Sie beschreiben Bilder.", "instructions": "Wählen Sie jedes Gefühl."}
+MOOD = {"id": "mood", "text": "How do you feel?", "kind": "text", "required": False}
+LANGS = {
+    "id": "langs",
+    "text": "What do you speak?",
+    "kind": "several",
+    "options": ["English", "German"],
+    "required": False,
+}
+BEFORE = {"questions": [AGE, MOOD, LANGS]}
+OWN = {"Call 116 123 at any time.", "I agree.", "How old are you?", "18-29", "30+", "German"}
+RECRUIT = {"panel": "prolific", "study": "s1", "codes": {"completed": "DONE", "no_consent": "NOPE", "quota_full": "F"}}
+
+
+@pytest.fixture
+def study_folder(study_folder):
+    """The same, offered in English and German, with what there is in German."""
+
+    def make(**changes):
+        folder = study_folder(languages=["en", "de"], before=BEFORE, recruit=RECRUIT, **changes)
+        (folder / "study.de.yaml").write_text(yaml.safe_dump(GERMAN, allow_unicode=True))
+        for name, text in TEXTS.items():
+            (folder / f"{name}.de.md").write_text(text)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def see(monkeypatch):
+    """`see("ann")`: the page as somebody with this id has it, at an address such as language="de"."""
+
+    def open_(person, own="laptop", **address):
+        visitor = None if person is None else Visitor({"PROLIFIC_PID": person, "STUDY_ID": "s1"}, own)
+        for module in (navigation, study_page):
+            monkeypatch.setattr(module, "visitor_of", lambda task, cookies: visitor)
+        return page(**address)
+
+    return open_
+
+
+def go_on(app):
+    return app.button[-1].click().run()
+
+
+def html(app):
+    return "\n".join(each.proto.body for each in app.get("html"))
+
+
+def unescaped(text):
+    return text.replace("\\", "")
+
+
+def begin(task, language=None):
+    """Somebody who agreed on their laptop."""
+    return door.agree(task.store, Ids("ann"), 1, ["I agree."], "laptop", language=language).participant
+
+
+def participant(task):
+    return rows(task, schema.panel)[0].annotator_id
+
+
+def test_somebody_agrees_in_german_and_goes_on_so_on_another_device(study, see):
+    task = study()
+    app = see("ann", language="de")
+    assert "Sie beschreiben Bilder." in html(app)
+    assert "Rufen Sie an." in said(app)
+    assert unescaped(app.checkbox[0].label) == "Ich stimme zu."
+    app.checkbox[0].check()
+    with spoken("de"):
+        press(app, say("I agree, and take part"))
+    assert queries.person(task.store, participant(task)).language == "de"
+    door.resume(task.store, Ids("ann"), screen(task.store, participant(task)).resume_code, "phone")
+    assert app.radio[0].label == see("ann", "phone").radio[0].label == "Wie alt sind Sie?"
+
+
+def test_a_box_not_ticked_is_named_as_it_stands_there(study, see):
+    study()
+    app = see("ann", language="de")
+    with spoken("de"):
+        press(app, say("I agree, and take part"))
+    assert "Ich stimme zu" in unescaped(app.error[0].value)
+
+
+def test_another_language_loses_nothing_that_was_typed_into_the_questions(study, see):
+    task = study()
+    who = begin(task, "de")
+    app = see("ann")
+    app.radio[0].set_value("30+")
+    app.text_area[0].set_value("Well.")
+    app.checkbox[1].check()
+    assert app.radio[0].options == ["18 bis 29", "30 oder älter"]
+    press(app, "language-en")
+    assert list(map(unescaped, app.radio[0].options)) == ["18-29", "30+"]
+    assert (app.radio[0].value, app.text_area[0].value) == ("30+", "Well.")
+    assert [box.value for box in app.checkbox] == [False, True]
+    press(app, "Go on")
+    answers = {row.question: row.value for row in rows(task, schema.questionnaire)}
+    assert answers == {"age": "30+", "mood": "Well.", "langs": ["German"]}
+    assert queries.person(task.store, who).language == "en"
+    assert "Choose <strong>every</strong> feeling." in html(app)
+    assert "Wählen Sie jedes Gefühl." in html(press(app, "language-de"))
+
+
+def test_the_labelling_page_has_question_labels_and_feedback_in_the_language_of_its_person(study):
+    task = study()
+    ann = Participant(task, "ann").to("practice")
+    asked = {"phase": "practice", "question": screen(task.store, ann.who, "de").question, "breaks": 0}
+    with spoken("de"):
+        data = component.start_data(task, ann.who, 1, base="", study=asked)
+    assert data["task"]["question"] == "Was fühlen Sie?"
+    assert data["spoken"]["language"] == "de"
+    assert data["languages"] == [{"code": "en", "name": "English"}, {"code": "de", "name": "Deutsch"}]
+    assert next(chip["name"] for chip in data["labels"] if chip["label"] == "awe") == "Staunen"
+    item = ann.say(phase="practice")["items"][0]
+    tried = ann.say(ann.answer(item, ["awe"]), phase="practice", language="de")["practised"]
+    assert tried["feedback"] == "Noch einmal."
+
+
+def test_every_text_of_a_study_is_said_in_a_language(study, see):
+    task = study(places={"people": 1, "minutes": 30})
+    task.leads = ("somebody else",)  # to whom the page says more
+    store = task.store
+
+    def look(person="ann", own="laptop"):
+        app = see(person, own, language=PSEUDO)
+        assert untranslated(app, OWN) == ""
+        return app
+
+    def then(app, text):
+        with spoken(PSEUDO):
+            assert untranslated(press(app, say(text)), OWN) == ""
+        return app
+
+    look(None)
+    then(look(), "I do not agree")
+    app = then(look(), "I agree, and take part")
+    assert app.error
+    who = begin(task)
+    look("bob")  # for whom it is full
+    other = look(own="phone")
+    other.text_input[0].input("wrong")
+    then(other, "Go on")
+    app = then(look(), "Go on")
+    assert len(app.error) == 2  # one question without an answer, and that nothing was sent
+    visits.answer_questions(store, who, "before", {"age": "30+"})
+    then(look(), "Ask to be erased")
+    visits.go_on(store, who, "instructions")
+    for image, labels in LABELS.items():
+        visits.practise(store, who, image, labels)
+    look()
+    while claims := store.claim(who, 1):
+        store.submit([Answer(claims[0].image_id, who, "none")])
+    visits.finish_images(store, who)
+    then(then(look(), "Go on"), "Finish")
+    assert visits.where(store, who).status == "completed"
+    for status in ("screened_out", "quota_full", "timed_out", "left"):
+        with store.database.write() as connection:
+            connection.execute(schema.visit.update().values(status=status))
+        look()
+    running.change_state(store, "paused", by="somebody else")
+    look("bob")
+    store.withdraw(who)
+    look()

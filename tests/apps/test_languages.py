@@ -1,0 +1,134 @@
+"""In whose language a page speaks: what somebody chose, what their browser wishes; without a browser."""
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from affectml_annotation.languages import PSEUDO, spoken
+from affectml_annotation.languages import _ as say
+from affectml_apps.relabel import queries
+from affectml_apps.relabel.identity import make_token
+from affectml_apps.relabel.pages.label import RECORDED
+from affectml_apps.relabel.preferences import WARNING, change_preferences
+from affectml_apps.relabel.speaking import language_of
+from affectml_apps.relabel.web import make_routes
+
+from .reading import page, press, said, untranslated
+
+
+@pytest.fixture
+def offering(task):
+    """The task, offered in English and German."""
+    change_preferences(task.store, languages=["en", "de"])
+    return task
+
+
+@pytest.mark.parametrize(
+    ("own", "header", "language"),
+    [
+        ([], "", "en"),
+        ([], "de-CH,de;q=0.9,fr;q=0.8", "de"),
+        ([], "it, fr-CA;q=0.3", "fr"),
+        ([], "it", "en"),
+        (["fr"], "de", "fr"),
+        ([None, "fr", "de"], "en", "fr"),
+        (["it", "de"], "fr", "de"),  # Italian is not offered
+        ([{"a": 1}, 3], "fr", "fr"),
+        ([PSEUDO], "de", PSEUDO),
+    ],
+)
+def test_a_choice_goes_before_a_wish_and_neither_beyond_what_is_offered(own, header, language):
+    assert language_of(("en", "de", "fr"), own, header) == language
+
+
+def test_a_task_that_offers_no_other_language_speaks_its_own_and_draws_no_choice(task):
+    app = page(language="de")
+    assert "Who is labelling?" in said(app)
+    assert not [button for button in app.button if str(button.key).startswith("language-")]
+
+
+def test_a_choice_at_the_door_is_kept_for_who_comes_in_and_holds_on_another_device(offering):
+    app = press(page(), "language-de")
+    assert app.query_params["language"] == "de"
+    app.text_input[0].input("ann")
+    press(app, "Weiter")
+    with spoken("de"):
+        assert say(RECORDED) in said(app)
+        app = press(app, say("I have read this and want to take part"))
+    assert queries.person(offering.store, "ann").language == "de"
+    offering.store.withdraw("ann")
+    with spoken("de"):
+        assert say("Withdrawn") in said(page(who="ann"))
+    app = press(page(who="ann"), "language-en")
+    assert "Withdrawn" in said(app)
+    assert queries.person(offering.store, "ann").language == "en"
+    assert "Withdrawn" in said(page(who="ann"))
+
+
+def test_what_the_lead_wrote_is_read_in_each_language_and_what_they_left_is_ours(offering):
+    question = "Was fühlen Sie?"
+    change_preferences(offering.store, instructions="Look twice.", texts={"de": {"question": question}})
+    english, german = said(page(who="ann")), said(page(who="ann", language="de"))
+    assert question in german
+    assert question not in english
+    assert "Look twice." in german  # nobody wrote it in German
+    assert "violence" not in german  # our own warning, which is there
+    with spoken("de"):
+        assert say(WARNING) in german
+    with spoken(PSEUDO):
+        assert offering.text("question") == say(offering.settings.question)
+
+
+def test_the_lead_says_on_the_page_which_languages_there_are(task):
+    app = page("affectml_apps.relabel.pages.setup")
+    field = next(each for each in app.multiselect if each.value == ["en"])
+    field.set_value(["en", "ar"])
+    press(app, "Save the languages")
+    assert task.offered() == ("en", "ar")
+    app.text_area(key="question-ar").set_value("بماذا تشعر؟")
+    press(app, "Save the languages")
+    with spoken("ar"):
+        assert task.text("question") == "بماذا تشعر؟"
+    field = next(each for each in app.multiselect if each.value == ["en", "ar"])
+    field.set_value([])
+    press(app, "Save the languages")
+    assert "languages: expected codes" in said(app).replace("\\", "")
+    assert task.offered() == ("en", "ar")
+
+
+def test_the_browser_is_answered_in_the_language_of_its_page_else_in_what_is_kept(offering):
+    offering.store.invite(["ann"])
+    client = TestClient(Starlette(routes=make_routes()), headers={"accept-language": "de"})
+    client.headers["x-relabel-token"] = make_token(offering.secret, "ann")
+    with spoken("de"):
+        wanted = say("read what this task shows and agree to it first")
+    assert "agree" not in wanted
+    assert client.post("/relabel/sync", json={}).json() == {"error": wanted}
+    assert "agree" in client.post("/relabel/sync", json={"language": "en"}).json()["error"]
+    assert client.post("/relabel/sync", json={"language": "fr"}).json() == {"error": wanted}  # which is not offered
+    offering.store.speak("ann", "en")
+    assert "agree" in client.post("/relabel/sync", json={}).json()["error"]
+    client.headers["x-relabel-token"] = "none"
+    with spoken("de"):
+        assert client.post("/relabel/sync", json={}).json() == {
+            "error": say("this token cannot be read; open the page again")
+        }
+
+
+def test_every_text_of_the_labelling_pages_is_said_in_a_language(offering):
+    change_preferences(offering.store, invited_only=True)
+    assert untranslated(page(language=PSEUDO)) == ""
+    assert untranslated(page(language=PSEUDO, who="eve")) == ""  # whom nobody invited
+    change_preferences(offering.store, invited_only=False, instructions="Look twice.")
+    assert untranslated(page(language=PSEUDO, who="ann")) == ""
+    offering.store.invite(["ann"])
+    own = "affectml_apps.relabel.pages.own_part"
+    assert untranslated(page(own, language=PSEUDO, who="bob")) == ""  # who has not begun
+    assert untranslated(page(own, language=PSEUDO, who="ann")) == ""
+    offering.store.withdraw("ann")
+    assert untranslated(page(own, language=PSEUDO, who="ann")) == ""
+    assert untranslated(page(language=PSEUDO, who="ann")) == ""
+    change_preferences(offering.store, closed=["cat"])
+    assert untranslated(page(language=PSEUDO, who="cat")) == ""
+    offering.only_here = False
+    assert untranslated(page(language=PSEUDO)) == ""
