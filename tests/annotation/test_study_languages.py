@@ -14,7 +14,7 @@ from affectml_annotation.study.file import parse
 from affectml_annotation.study.folder import FILE, Study, read_study, write_study
 from affectml_annotation.study.keys import BadLink
 from affectml_annotation.study.questions import read_answers
-from affectml_annotation.study.screen import consent_screen, offered, screen
+from affectml_annotation.study.screen import consent_screen, label_words, offered, screen
 from affectml_annotation.study.translation import Translation
 from affectml_annotation.study.unread import refuse_unread
 
@@ -233,7 +233,7 @@ def test_each_phase_is_shown_in_the_language_asked_for_and_else_in_the_studys_ow
     assert age.shown == {"18-29": "18-29", "30+": "30 und älter"}
     assert screen(bilingual, who).questions[0].shown == {"18-29": "18-29", "30+": "30+"}
     assert (german.question, screen(bilingual, who).question) == ("Welche Gefühle?", "")
-    assert german.labels["de"]["awe"].name == "Ehrfurcht"
+    assert label_words(bilingual, who)["de"]["awe"].name == "Ehrfurcht"
     visits.answer_questions(bilingual, who, "before", {"age": "30+"})
     assert screen(bilingual, who, "de").text == "Words."
     visits.go_on(bilingual, who, "instructions")
@@ -251,6 +251,7 @@ def test_a_language_that_is_added_is_offered_to_newcomers_alone(database_url):
         assert (offered(store, who=before), offered(store, who=after)) == (("en",), ("en", "de"))
         assert (offered(store, version=1), offered(store)) == (("en",), ("en", "de"))
         assert screen(store, before).languages == ("en",)
+        assert (label_words(store, before), label_words(store, after)) == ({"en": {}}, {"en": {}, "de": {}})
 
 
 def test_the_language_in_which_somebody_agreed_stays_whatever_they_choose_later(bilingual):
@@ -271,3 +272,11 @@ def test_refusals_are_said_in_the_language_that_is_spoken(bilingual):
             {"before": {"questions": [{"id": "q", "text": "?", "kind": "number", "low": 0.5, "high": 2000}]}}, "x"
         )
         assert "ñúmbér fröm 0.5 tö 2000" in read_answers(half.before, {"q": 0})[1]["q"]
+
+
+@pytest.mark.parametrize("language", languages.LANGUAGES)
+def test_the_instructions_name_the_button_as_it_is_called(tmp_path, language):
+    write_study(tmp_path / "photos", tmp_path / "study", [language])
+    with languages.spoken(language):
+        button = languages._("Unsure")
+    assert button.casefold() in read_study(tmp_path / "study").texts["instructions"].casefold()

@@ -43,9 +43,8 @@ class Screen:
 
     languages: they may choose from these. text: Markdown to read in this phase, and the debriefing for whoever is
     through or left; instructions: always in reach from there on. question: what is asked of each image; empty: the
-    task's. labels: by each of the languages the study's own words for labels, which go before the taxonomy's.
-    questions: in this person's order. practice: images with the tries that are left, in order; feedback: shown after a
-    miss. done: images answered.
+    task's. questions: in this person's order. practice: images with the tries that are left, in order; feedback: shown
+    after a miss. done: images answered.
     warned: they failed so many checks that the file says to warn.
     code: once it is earned. due: what they are to be paid, 3.50 EUR; empty for nothing, and while the visit goes on.
     resume_code: for another device; show it from the first moment.
@@ -57,7 +56,6 @@ class Screen:
     instructions: str
     links: tuple[str, ...]
     question: str
-    labels: dict[str, dict[str, LabelWords]]
     questions: tuple[Asked, ...]
     practice: dict[str, int]
     feedback: str
@@ -78,6 +76,12 @@ def offered(store: LabelStore, *, who: str | None = None, version: int | None = 
         return running.file_of(connection, version if row is None else row.version).languages
 
     return store.database.reading(work)
+
+
+def label_words(store: LabelStore, who: str) -> dict[str, dict[str, LabelWords]]:
+    """By language, what this participant's version of the study calls labels; it goes before the taxonomy's names."""
+    version = visits.where(store, who).version
+    return store.database.reading(running.study_of, version)[1].labels
 
 
 def consent_screen(store: LabelStore, version: int, language: str | None = None) -> ConsentScreen:
@@ -117,7 +121,6 @@ def screen(store: LabelStore, who: str, language: str | None = None) -> Screen:
             instructions=study.text("instructions", language) if phase in ("practice", "images") else "",
             links=file.instructions.links,
             question=said.question or file.question,
-            labels=study.labels,
             questions=() if asked is None else tuple(map(said.asked, in_order(asked, who, file.seed))),
             practice=visits.to_practise(connection, who, file) if phase == "practice" else {},
             feedback=said.feedback or file.practice.feedback,

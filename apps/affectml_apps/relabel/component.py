@@ -57,7 +57,7 @@ def start_data(
         "spoken": client_texts(current()),
         "languages": choices(offered),
         "labels": chips(
-            order, task.taxonomy, preferences, grouped=not task.verifying, language=current(), offered=offered
+            order, task.taxonomy_for(who), preferences, grouped=not task.verifying, language=current(), offered=offered
         ),
         "task": {
             "question": (study or {}).get("question") or task.text("question"),

@@ -23,7 +23,7 @@ from affectml_annotation.store.settings import read_setting
 from affectml_annotation.study import running
 from affectml_annotation.study.file import StudyFile
 from affectml_annotation.study.folder import read_study
-from affectml_annotation.study.screen import offered
+from affectml_annotation.study.screen import label_words, offered
 from affectml_apps.relabel import queries, verify
 from affectml_apps.relabel.options import DEMO, Options
 from affectml_apps.relabel.preferences import Preferences, read_preferences, read_secret
@@ -76,6 +76,10 @@ class LabelTask:
     def offered(self, who: str | None = None) -> tuple[str, ...]:
         """The languages that somebody may choose from, the task's own first: the study's, or those the lead chose."""
         return tuple(self.preferences.languages) if self.study is None else offered(self.store, who=who)
+
+    def taxonomy_for(self, who: str) -> Taxonomy:
+        """The labels as somebody reads them: with a study's own words, in the version that they agreed to."""
+        return self.taxonomy if self.study is None else with_words(self.taxonomy, label_words(self.store, who))
 
     def text(self, name: Text) -> str:
         """What the lead wrote for people, in the language that is spoken if it is there; ours, from the catalogue."""
@@ -178,15 +182,15 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
 
 
 def _open_study(options: Options, folder: Path, say: Callable[[str], None]) -> LabelTask:
-    study = read_study(folder)
+    file = read_study(folder).file
     store = begin(folder, options.db, by="the server")
     try:
-        dataset, settings = Dataset.open(folder / study.file.dataset), store.settings
+        dataset, settings = Dataset.open(folder / file.dataset), store.settings
         say(f"study in {store.database.where}: {len(settings.labels)} labels, {settings.question}")
         secret = read_secret(store)
         store.database.wait_at_most(PATIENCE)
-        taxonomy = with_words(_taxonomy(dataset, options, settings), study.labels)
-        return LabelTask(dataset, store, settings, taxonomy, secret, leads=options.lead, study=study.file)
+        taxonomy = _taxonomy(dataset, options, settings)
+        return LabelTask(dataset, store, settings, taxonomy, secret, leads=options.lead, study=file)
     except BaseException:
         store.close()
         raise
