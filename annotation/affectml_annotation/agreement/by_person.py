@@ -25,7 +25,8 @@ from affectml_annotation.stopped import late_comers
 TABLE_VALUES = 2000
 
 
-def _one_look(judgements: pd.DataFrame, labels: Sequence[str], rounds: Rounds) -> Panel:
+def one_look(judgements: pd.DataFrame, labels: Sequence[str], rounds: Rounds) -> Panel:
+    """The table as numbers, one judgement of each person and image at most; BadJudgement where rounds is "all"."""
     if rounds == "all":
         raise BadJudgement("rounds='all' would compare a person with themselves; choose a round, first or last")
     return encode(judgements, labels, rounds=rounds)
@@ -102,7 +103,7 @@ def annotator_report(
             for apart in (False, True)
         ]  # fmt: skip
         return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    panel = _one_look(judgements, labels, rounds)
+    panel = one_look(judgements, labels, rounds)
     answers = panel.answers()
     people = len(panel.annotator_ids)
     kind = pd.Index(KINDS).get_indexer(pd.Index(judgements["kind"].iloc[panel.row]))
@@ -228,7 +229,7 @@ def pairwise_agreement(
         BadJudgement: a row breaks the contract of judgement tables, or rounds is "all".
         UnknownLabel: a row has a label that is not in `labels`.
     """
-    answers = _one_look(judgements, labels, rounds).answers()
+    answers = one_look(judgements, labels, rounds).answers()
     people = len(answers.annotator_ids)
     total, count = np.zeros(people * people), np.zeros(people * people)
     for i, j, alike in _similar_pairs(answers, distance):
@@ -275,7 +276,7 @@ def group_agreement(
         BadJudgement: nobody has the attribute, a row breaks the contract, or rounds is "all".
         UnknownLabel: a row has a label that is not in `labels`.
     """
-    answers = _one_look(judgements, labels, rounds).answers()
+    answers = one_look(judgements, labels, rounds).answers()
     known = [str(attribute[a]) if attribute.get(a) is not None else None for a in answers.annotator_ids]
     names = sorted({name for name in known if name is not None})
     if not names:

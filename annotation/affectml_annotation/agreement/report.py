@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha
+from affectml_annotation.agreement.by_language import LanguageComparison, compare_languages
 from affectml_annotation.agreement.by_person import annotator_report, group_agreement, pairwise_agreement
 from affectml_annotation.agreement.nominal import label_agreement
 from affectml_annotation.judgements import Rounds
@@ -17,7 +18,8 @@ from affectml_annotation.stopped import first_answers
 class AgreementReport:
     """sets: alpha by distance (masi, jaccard); numbers: interval alpha of valence, arousal and intensities where
     there are any; labels, annotators, pairs: tables; groups, shares: by the attribute asked for, else None. minimum:
-    where images stop early, how many of the first answers to each were compared."""
+    where images stop early, how many of the first answers to each were compared. languages: where answers are of
+    several, what `compare_languages` says."""
 
     sets: dict[str, Alpha]
     labels: pd.DataFrame
@@ -27,6 +29,7 @@ class AgreementReport:
     groups: pd.DataFrame | None = None
     shares: pd.DataFrame | None = None
     minimum: int | None = None
+    languages: LanguageComparison | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; nan is None."""
@@ -38,6 +41,7 @@ class AgreementReport:
             "sets": {name: alpha.as_dict() for name, alpha in self.sets.items()},
             "numbers": {name: alpha.as_dict() for name, alpha in self.numbers.items()},
             **{name: rows(getattr(self, name)) for name in ("labels", "annotators", "groups", "shares")},
+            **({} if self.languages is None else {"languages": self.languages.to_dict()}),
             **({} if self.minimum is None else {"first_answers": self.minimum}),
         }
 
@@ -60,8 +64,8 @@ def agreement_report(
         judgements: a judgement table; numbers are compared where it has valence, arousal or intensities.
         labels: all labels in use.
         rounds: which looks count; see `encode`.
-        bootstrap: replicates over images for the intervals; 0 for none.
-        seed: of the replicates.
+        bootstrap: replicates for the intervals, over images (rates by language: people); 0 for none.
+        seed: of the replicates, and of the permutations of languages.
         checks: attention checks; see `annotator_report`.
         repeats: rounds that repeat others; see `annotator_report`.
         attribute: annotator id to group; see `group_agreement`.
@@ -101,5 +105,6 @@ def agreement_report(
         numbers=numbers,
         groups=groups,
         shares=shares,
+        languages=compare_languages(judgements, labels, **options),
         minimum=minimum,
     )
