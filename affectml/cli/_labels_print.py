@@ -87,6 +87,14 @@ def show_agreement(where: str, report: AgreementReport, json: bool) -> None:
         [(name, str(alpha), alpha.images, alpha.judgements) for name, alpha in alphas.items()],
     )
     _table("Each label", report.labels)
+    if report.languages is not None:
+        compared = report.languages
+        for line in compared.words():
+            print(line)
+        _table(f"Languages (alpha of answers in different ones: {compared.across})", compared.languages)
+        _table("Each label's rate by language, 95 % intervals over people", compared.rates)
+        differences = compared.differences.sort_values("p", kind="stable")
+        _table("Largest differences on the same images", differences.head(20))
     people = report.annotators
     _table("Each annotator", people[[name for name in people.columns if not name.startswith("use:")]])
     if report.groups is not None and report.shares is not None:

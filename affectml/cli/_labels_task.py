@@ -20,6 +20,7 @@ from affectml_annotation import (
     StoreError,
     aggregate,
     found_labels,
+    pooled_words,
     read_judgements,
     validate_judgements,
     write_judgements,
@@ -199,6 +200,8 @@ def export_store(
         make = partial(aggregate, labels=store.settings.labels, method=method, weights=weights, rounds=rounds)
         done = write_dataset_folder(to, collected, {target: make}, images_root=images, replace=replace)
         told |= {"rows": len(collected.judgements)} | asdict(done)
+        if words := pooled_words(read_judgements(to), to):
+            told["notes"] = [*told["notes"], words]
     else:
         judgements, settings, stopping = store.judgements(), store.settings, store.stopping()
         notes = write_judgements(

@@ -16,6 +16,7 @@ from affectml.cli._command import App, Json
 from affectml.cli._print import print_json
 
 if TYPE_CHECKING:
+    from affectml.cli._labels_task import Source as Given
     from affectml_annotation import LabelStore
 
 app = App(
@@ -141,6 +142,7 @@ def agreement(
     from affectml_annotation.agreement.report import agreement_report
 
     given = open_source(source, _one_of(source, db), empty)
+    _say_pooled(given)
     report = agreement_report(
         given.judgements, given.labels, rounds=_rounds(rounds), bootstrap=bootstrap, seed=seed,
         checks=given.checks, repeats=given.repeats, attribute=given.attribute(by), minimum=given.minimum,
@@ -191,6 +193,7 @@ def aggregate(
         aggregate_judgements, labels=labels, method=method, tau=tau, share=share, votes=votes,  # type: ignore[arg-type]
         minimum_people=minimum_people, weights="agreement" if method == "weighted" else None, rounds=_rounds(rounds),
     )  # fmt: skip
+    _say_pooled(given)
     made = make(given.judgements)
     if not len(made.image_id):
         raise BadInput(f"{given.where}: no answers to aggregate (rounds: {rounds})")
@@ -435,6 +438,13 @@ def _one_of(source: str | None, db: str | None) -> str | None:
     if source is not None and db is not None:
         raise typer.BadParameter(f"names {db}, and SOURCE names {source}; give one of them", param_hint="--db")
     return db
+
+
+def _say_pooled(given: "Given") -> None:
+    from affectml_annotation import pooled_words
+
+    if words := pooled_words(given.judgements, given.where):
+        typer.echo(words, err=True)
 
 
 def _rounds(text: str) -> Any:

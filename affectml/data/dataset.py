@@ -133,6 +133,19 @@ class Dataset:
         again = f"make it again: `{command}`" if command else "nobody's answers are left: remove it from dataset.json"
         return f"{self.root}: target {name} counts {what}; {again}"
 
+    def pooled(self, targets: Targets, where: object = "DATASET") -> str | None:
+        """What is to be said where a target is made of answers in several languages; None where it is not.
+
+        Args:
+            targets: one of its targets.
+            where: what the data set is called in the command that is named.
+        """
+        from affectml_annotation import pooled_words
+
+        if self.judgements is None or not _OF_JUDGEMENTS.match(targets.meta.made_by):
+            return None
+        return pooled_words(self.judgements, where)
+
     def need_targets(self) -> None:
         """Raise BadDataset, naming the ways to get one, where the data set has no target yet."""
         if self.meta.targets:

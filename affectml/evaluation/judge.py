@@ -95,6 +95,8 @@ def evaluate(
     if truth.stopping is not None:
         metrics["stopping"] = stopping(truth.stopping, truth, seed)
         rules["stopping"] = in_words(metrics["stopping"])
+    if truth.pooled is not None:
+        rules["languages"] = truth.pooled
     return Result(metrics, _by_tau(answers, truth))
 
 

@@ -48,6 +48,7 @@ class Truth:
     Where images stop early, shares, votes, people, chosen and asked are those of the answers that every image gets.
     Then sets and hits are made of all_votes of all_people, [N, C], entropy [N] is what these let expect of people's, in
     bits, and stopping is the data set, whose whole images show how well that does.
+    pooled: what is to be said where answers are in several languages.
     """
 
     kind: str
@@ -75,6 +76,7 @@ class Truth:
     all_people: Array | None = None
     entropy: Array | None = None
     stopping: Dataset | None = None
+    pooled: str | None = None
 
     @property
     def panels(self) -> tuple[Tensor, Tensor] | None:
@@ -182,6 +184,7 @@ def read_truth(
         all_votes=None if part.first is None else part.votes,
         all_people=None if part.first is None else part.people,
         entropy=part.entropy(),
+        pooled=dataset.pooled(part),
     )
 
 

@@ -62,6 +62,8 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
     plan = plan_for(dataset, targets, config, out=out)
     if why := dataset.outdated(targets.name):
         say(why)
+    if words := dataset.pooled(targets, dataset.root):
+        say(words)
     if plan.single_positive:
         say(
             "single labels are not negatives: an absent label is unknown. Training as single-positive multi-label "

@@ -22,7 +22,7 @@ from affectml._options import options_of
 from affectml.cli import app
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, command_line, option, spelled
-from affectml.evaluation import Answers, evaluate
+from affectml.evaluation import Answers, evaluate, fit_prior, read_truth
 from affectml.evaluation.judge import KNOWN
 from affectml.evaluation.run import evaluate_run
 from affectml.evaluation.subgroups import subgroups
@@ -61,6 +61,24 @@ def test_a_plan_embeds_nothing_and_leaves_nothing_behind(tmp_path, monkeypatch):
     plan = plan_run(replace(CONFIG, head="topk", k=2), out=tmp_path / "deep" / "run")
     assert (plan.head.name, plan.wanted.k, plan.targets.name, plan.config.head) == ("topk", 2, "emotions", "topk")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_that_languages_are_pooled_is_said_before_training_and_among_the_rules(demo_set):
+    dataset = demo_set(images=30)
+    config, before = replace(CONFIG, dataset=str(dataset.root)), []
+    plan_run(config, say=before.append)
+    spoken = np.where(np.arange(len(dataset.judgements)) < 20, "de", "en")
+    dataset.judgements.assign(language=spoken).to_parquet(dataset.root / "annotations.parquet")
+    said = []
+    plan = plan_run(config, say=said.append)
+    assert (len(before), len(said)) == (0, 1)
+    assert "are pooled" in said[0]
+    assert f"`affectml labels agreement {dataset.root}`" in said[0]
+    truth = read_truth(plan.dataset, plan.targets, plan.targets.image_id, beta=fit_prior(plan.targets))
+    rates = torch.from_numpy(truth.shares)
+    rule = evaluate({"copy": Answers(rates, rates, None)}, truth, split="all", seed=0).metrics["rules"]["languages"]
+    assert rule.startswith("Answers in 2 languages (de ")
+    assert "`affectml labels agreement DATASET` tests" in rule
 
 
 def test_numbers_of_numpy_are_options_like_any_and_are_written_as_python_s():

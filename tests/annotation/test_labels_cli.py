@@ -336,6 +336,38 @@ def test_status_says_how_many_answered_in_which_language_where_there_are_two(run
     }  # fmt: skip
 
 
+def test_languages_are_compared_and_pooling_them_is_said(run, demo, tmp_path, monkeypatch, capsys):
+    db, table = tmp_path / "spoken.db", tmp_path / "people.csv"
+    run("labels", "init", demo.root, "--db", db, "--overlap", 5)
+    odd = demo.judgements["annotator_id"].str[-1].isin(list("13579"))
+    write_judgements(demo.judgements.assign(language=np.where(odd, "de", "en")), table)
+    run("labels", "import", table, "--db", db, "--invite")
+    printed = run("labels", "agreement", db, "--bootstrap", 20)
+    assert "No label's rate is found to differ between languages beyond people (least p = ." in printed
+    for title in (
+        "Languages (alpha of answers in different ones: 0.",
+        "Each label's rate by language",
+        "Largest differences",
+    ):
+        assert title in printed
+    told = json.loads(run("labels", "agreement", db, "--bootstrap", 20, "--json"))["languages"]
+    assert [row["language"] for row in told["languages"]] == ["de", "en"]
+    assert {row["against"] for row in told["differences"]} == {"en"}
+    answers = {row["language"]: row["answers"] for row in told["languages"]}
+    pooled = f"Answers in 2 languages (de {answers['de']}, en {answers['en']}) are pooled: this takes"
+    exported = run("labels", "export", "--db", db, "--to", tmp_path / "set", "--images", demo.root)
+    assert (
+        f"{pooled} the labels' words to mean the same in each; `affectml labels agreement {tmp_path / 'set'}`"
+        in exported
+    )
+    assert pooled not in run("labels", "export", "--db", db, "--to", tmp_path / "all.csv")
+    for command in ("agreement", "aggregate"):
+        monkeypatch.setattr("sys.argv", ["affectml", "labels", command, str(table)])
+        with pytest.raises(SystemExit):
+            main()
+        assert capsys.readouterr().err.startswith(pooled)
+
+
 def test_status_without_answers_has_no_rate(run, demo, tmp_path):
     db = tmp_path / "new.db"
     told = json.loads(run("labels", "init", demo.root, "--db", db, "--taxonomy", "ekman-6", "--json"))

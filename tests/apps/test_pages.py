@@ -239,6 +239,23 @@ def test_who_was_withdrawn_under_their_name_comes_back_by_the_lead(answered, mon
     assert "Undo a withdrawal" not in [element.label for element in app.multiselect]
 
 
+def test_agreement_is_compared_between_languages_where_there_are_several(answered):
+    assert "By language" not in texts(page_of("agreement").run())
+    assert "are pooled" not in texts(page_of("export").run())
+    answered.store.update_settings(overlap=9)
+    for who in ("de1", "de2", "de3", "en1", "en2", "en3"):
+        answered.store.invite([who])
+        answered.store.submit([
+            Answer(claim.image_id, who, "labels", ("awe",), language=who[:2]) for claim in answered.store.claim(who, 20)
+        ])  # fmt: skip
+    app = page_of("agreement").run()
+    assert not app.exception
+    for words in ("By language", "Rates by language", "No label's rate is found to differ", "90 answers without"):
+        assert words in texts(app)
+    assert "Answers in 2 languages (de 60, en 60) are pooled" in texts(app)
+    assert "Answers in 2 languages (de 60, en 60) are pooled" in texts(page_of("export").run())
+
+
 @pytest.mark.parametrize("module", ["setup", "progress", "agreement", "disagreement", "export"])
 @pytest.mark.parametrize("state", ["task", "answered"])
 def test_every_lead_page_draws_with_and_without_answers(request, module, state):

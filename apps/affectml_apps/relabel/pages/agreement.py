@@ -1,8 +1,16 @@
 """Agreement with intervals, confusion between labels, and what suggestions did."""
 
+import pandas as pd
 import streamlit as st
 
-from affectml_annotation import AnnotationError, DatabaseFailed, krippendorff_alpha, label_agreement
+from affectml_annotation import (
+    AnnotationError,
+    DatabaseFailed,
+    compare_languages,
+    krippendorff_alpha,
+    label_agreement,
+    pooled_words,
+)
 from affectml_annotation.stopped import first_answers
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.pages.drawing import dots, estimate, section, table
@@ -43,12 +51,35 @@ def draw() -> None:
         dots(by_label, "label", {"alpha": "alpha", "ac1": "AC1"}, "Agreement by label, with 95 % intervals")
         st.write("Alpha falls on rare labels whatever people do: read it beside prevalence and Gwet's AC1.")
     with section():
+        _languages(judgements, labels)
+    with section():
         table(lead.label_confusion(judgements, labels).head(20), "Labels that stand against each other")
         st.write(
             "Share: of all pairs of answers to one image, one has the first label only, the other the second only."
         )
     with section():
         _anchoring(task)
+
+
+def _languages(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
+    with st.spinner("Comparing languages"):
+        found = compare_languages(judgements, labels, bootstrap=REPLICATES)
+    if found is None:
+        return
+    st.subheader("By language")
+    for line in (pooled_words(judgements), *found.words()):
+        st.write(plain(line))
+    table(lead.with_intervals(found.languages), "Agreement in each language")
+    st.text(f"Alpha of answers in different languages: {found.across}")
+    dots(
+        found.rates, "label", {name: name for name in found.languages["language"]}, "Rates by language, 95 % intervals"
+    )
+    table(lead.with_intervals(found.rates), "Each label's rate by language")
+    table(lead.with_intervals(found.differences.sort_values("p", kind="stable").head(20)), "Largest differences")
+    st.write(
+        "Alpha is Krippendorff's (MASI), with intervals over images; rates have intervals over people. A difference is "
+        "that on the same images, tested by permuting languages among people; p is corrected for all of them."
+    )
 
 
 def _anchoring(task: LabelTask) -> None:

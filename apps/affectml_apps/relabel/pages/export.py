@@ -5,6 +5,7 @@ import shlex
 import pandas as pd
 import streamlit as st
 
+from affectml_annotation import pooled_words
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.pages.drawing import reading_width, section
 from affectml_apps.relabel.task import LabelTask, current
@@ -45,6 +46,8 @@ def _answers(judgements: pd.DataFrame) -> None:
 
 def _votes(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
     content = lead.shares_csv(judgements, labels)
+    if words := pooled_words(judgements):
+        st.write(plain(words))
     st.download_button("Download votes per image (CSV)", content, "votes.csv", on_click="ignore")
 
 
