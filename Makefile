@@ -65,8 +65,8 @@ ARGS ?=
 DATA = $${AFFECTML_TEST_DATA:?names the folder of real test data, see CONTRIBUTING.md}
 MEASURE = OMP_NUM_THREADS=1 $(BIN)/python benchmarks
 PRINTED = $(MEASURE)/section.py
-TOPICS := annotation audit bias duplicates embedding emotion6 distributions explanation explore heads intervals memory \
-	kernel metrics people planning promises relabel scale shards stopping subgroups
+TOPICS := annotation audit bias duplicates embedding emotion6 distributions explanation explore heads intervals \
+	kernel languages memory metrics people planning promises relabel scale shards stopping subgroups
 BENCHES := $(TOPICS:%=bench-%)
 .PHONY: $(BENCHES) bench-look
 
@@ -101,6 +101,8 @@ bench-heads bench-intervals bench-metrics bench-promises bench-subgroups: bench-
 	$(MEASURE)/$*.py $(ARGS)
 bench-kernel:
 	$(MEASURE)/kernel.py $(ARGS)
+bench-languages:
+	$(PRINTED) languages.py $(ARGS)
 bench-memory:
 	$(PRINTED) memory.py $(ARGS)
 bench-people:
