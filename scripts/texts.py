@@ -27,7 +27,7 @@ KEYWORDS = {"_": None, "marked": None, "ngettext": (1, 2)}
 LEFT_OUT = tuple(
     f'"{key}' for key in ("POT-C", "PO-Rev", "Generated-By", "Project-Id", "Report-Msgid", "Last-Tr", "Language-Team")
 )
-HEADER = "# The texts of affectml's pages in {}. A machine wrote them; X-Read-By says who has read them."
+HEADER = "# The texts of affectml's pages in {}. A machine wrote them.\n# Read by: {}"
 
 
 def extracted() -> Catalog:
@@ -72,8 +72,8 @@ def problems(language: str, template: Catalog) -> Iterator[str]:
                 yield f"{language}: other placeholders ({', '.join(sorted(lost))}): {form!r}"
     for leftover in known:
         yield f"{language}: not in the code any more: {leftover!r}"
-    if not dict(there.mime_headers).get("X-Read-By"):
-        yield f"{language}: no X-Read-By in its header; nobody, or who has read it"
+    if "# Read by: " not in str(there.header_comment):
+        yield f"{language}: its head has no line '# Read by: nobody', or who has read it"
 
 
 def write(catalog: Catalog, path: Path) -> None:
@@ -90,16 +90,14 @@ def update(template: Catalog) -> None:
     for language in languages.LANGUAGES[1:]:
         path = FOLDER / f"{language}.po"
         new = Catalog(locale=language, charset="utf-8", fuzzy=False)
-        new.header_comment = HEADER.format(Locale.parse(language).english_name)
         there = languages.catalogue(language) if path.exists() else new
-        said = dict(there.mime_headers).get("X-Read-By", "nobody")
+        said = languages.read_by(language) if path.exists() else ""
+        new.header_comment = HEADER.format(Locale.parse(language).english_name, said or "nobody")
         for message in template:
             if message.id:
                 mine = there.get(message.id)
                 new.add(message.id, mine.string if mine else "", message.locations, auto_comments=message.auto_comments)
         write(new, path)
-        text = path.read_text(encoding="utf-8")
-        path.write_text(text.replace('"MIME-Version', f'"X-Read-By: {said}\\n"\n"MIME-Version', 1), encoding="utf-8")
 
 
 def main() -> None:

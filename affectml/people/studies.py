@@ -11,8 +11,7 @@ from affectml._version import __version__
 from affectml.data import Dataset
 from affectml.errors import AffectmlError, BadInput, few
 from affectml.people.labelling import make_task, with_files
-from affectml.taxonomies import LabelName, Taxonomy, get_taxonomy
-from affectml.taxonomies._names import is_read
+from affectml.taxonomies import LabelName, Taxonomy, get_taxonomy, is_read
 from affectml_annotation import LabelStore, StoreError, TaskSettings
 from affectml_annotation.languages import ENGLISH, _, english_name, spoken, written
 from affectml_annotation.store.place import default_database, shown

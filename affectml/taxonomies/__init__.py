@@ -7,7 +7,7 @@ from affectml.taxonomies._builtin import builtin_names, get_taxonomy, infer_taxo
 from affectml.taxonomies._decide import mapping
 from affectml.taxonomies._describe import describe
 from affectml.taxonomies._mapping import Choice, Mapping, wheel_choice
-from affectml.taxonomies._names import LabelName
+from affectml.taxonomies._names import LabelName, is_read
 from affectml.taxonomies._route import ancestors, polarity_of
 from affectml.taxonomies.taxonomy import Place, Taxonomy, Wheel
 
@@ -23,6 +23,7 @@ __all__ = [
     "describe",
     "get_taxonomy",
     "infer_taxonomy",
+    "is_read",
     "mapping",
     "polarity_of",
     "wheel_choice",

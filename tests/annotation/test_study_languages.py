@@ -141,7 +141,7 @@ def test_texts_that_nobody_read_or_that_are_not_there_are_warned_of(folder):
     assert said_of(folder) == [
         f"consent.de.md {not_there} consent.md.", f"instructions.de.md {not_there} instructions.md.",
         f"debriefing.de.md {not_there} debriefing.md.", f"study.de.yaml {not_there} study.yaml.",
-        f"{page} (X-Read-By in affectml_annotation/languages/de.po).",
+        f"{page} (Read by, in affectml_annotation/languages/de.po).",
     ]  # fmt: skip
     for name in ("consent", "instructions", "debriefing"):
         (folder / f"{name}.de.md").write_text("Wörter", encoding="utf-8")

@@ -128,10 +128,11 @@ def catalogue(language: str) -> Catalog:
 
 
 def read_by(language: str) -> str:
-    """Who has read a catalogue that a machine wrote; empty for nobody, and for a language without one."""
-    if language not in LANGUAGES or language == ENGLISH:
-        return "" if language != ENGLISH else "its authors"
-    return dict(catalogue(language).mime_headers).get("X-Read-By", "").replace("nobody", "")
+    """Who has read the texts in a language, as its catalogue's head says; empty for nobody, and without a catalogue."""
+    if language == ENGLISH or language not in LANGUAGES:
+        return "their authors" if language == ENGLISH else ""
+    said = re.search(r"^# Read by: (?!nobody)(.+)", str(catalogue(language).header_comment), re.MULTILINE)
+    return said[1].strip() if said else ""
 
 
 def client_texts(language: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def warnings(study: Study) -> Iterator[str]:
         elif not languages.read_by(ours):
             yield (
                 f"the texts of affectml's pages in {name} were written by a machine, and nobody is said to have read "
-                f"them (X-Read-By in affectml_annotation/languages/{ours}.po)."
+                f"them (Read by, in affectml_annotation/languages/{ours}.po)."
             )
 
 
