@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 from io import BytesIO
 from typing import Any, Literal
+from unicodedata import bidirectional
 
 from babel import Locale, UnknownLocaleError, negotiate_locale
 from babel.messages.catalog import Catalog
@@ -58,12 +59,24 @@ def marked(text: str) -> str:
 def _(text: str, **values: object) -> str:
     """A text in the language that is spoken now, with the values at their names in braces."""
     said = _translations(current()).gettext(text)
-    return said.format(**values) if values else said
+    return _filled(said, values) if values else said
 
 
 def ngettext(one: str, several: str, n: int, **values: object) -> str:
     """The form of a text that goes with `n`, by the language's own rule; {n} is filled in."""
-    return _translations(current()).ngettext(one, several, n).format(n=n, **values)
+    return _filled(_translations(current()).ngettext(one, several, n), {"n": n, **values})
+
+
+def _filled(text: str, values: Mapping[str, object]) -> str:
+    """A name in another script turns round neither what stands beside it nor the whole text, which it may begin."""
+    if direction(current()) == "ltr":
+        return text.format(**values)
+    return f"\u200f{text.format(**{name: _isolated(value) for name, value in values.items()})}"
+
+
+def _isolated(value: object) -> object:
+    scripts = {bidirectional(letter) for letter in value} if isinstance(value, str) else set()
+    return f"\u2068{value}\u2069" if "L" in scripts and not scripts & {"R", "AL"} else value
 
 
 def number(value: float) -> str:

@@ -3,19 +3,32 @@
 A choice stands in the page's address, so that it is there before anybody is known, and is kept for who is.
 """
 
+import json
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from affectml_annotation.languages import PSEUDO, chosen, current, direction, own_name, use, wishes
+from affectml_annotation.languages import ENGLISH, PSEUDO, _, chosen, current, direction, marked, own_name, use, wishes
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.task import LabelTask
 
 LANGUAGE = "language"  # in the address, in the session, and in a browser's message
-KEPT = "language is kept"  # for whom, and which
-# Screen readers and the browser's own bidirectional text go by the document.
-DOCUMENT = "<script>Object.assign(document.documentElement, {{lang: '{}', dir: '{}'}})</script>"
+KEPT = "language-kept"  # for whom, and which
+DOCUMENT = Path(__file__).parent / "client" / "document.js"
+# What Streamlit itself says in English.
+STREAMLIT = (
+    marked("Skip to main content"),
+    # Translators: the menu of the app's pages, what opens and closes it, and its list.
+    marked("Sidebar"),
+    marked("Expand sidebar"),
+    marked("Collapse sidebar"),
+    marked("App pages"),
+    # Translators: the buttons + and - beside a number.
+    marked("Increment"),
+    marked("Decrement"),
+)
 
 
 def language_of(offered: Sequence[str], own: Iterable[object], header: str | None) -> str:
@@ -38,7 +51,9 @@ def speak(task: LabelTask, who: str | None = None) -> None:
             task.store.speak(person.who, code)
         st.session_state.update({LANGUAGE: code, KEPT: (who, code)})
     use(code)
-    st.html(DOCUMENT.format(code, direction(code)), unsafe_allow_javascript=True)
+    said = {} if code == ENGLISH else {text: _(text) for text in STREAMLIT}
+    document = json.dumps({"lang": code, "dir": direction(code), "said": said}).replace("<", "\\u003c")
+    st.html(f"<script>({DOCUMENT.read_text(encoding='utf-8')})({document})</script>", unsafe_allow_javascript=True)
 
 
 def choose(code: str) -> None:

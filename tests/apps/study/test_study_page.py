@@ -130,7 +130,7 @@ def test_nobody_is_in_without_a_link_and_who_does_not_agree_is_a_count(server, s
     assert page.get_by_role("link", name="Set-up").count() == 0
     page.goto(f"{server.url}/lead")  # whoever runs the study on this machine
     page.get_by_role("heading", name="How people come").wait_for()
-    assert page.get_by_role("link", name="Set-up").count() == 1
+    page.get_by_role("link", name="Set-up").wait_for()
 
 
 def test_another_device_goes_on_by_the_resume_code_and_shows_nothing_without(store, profile, arrive, settle):

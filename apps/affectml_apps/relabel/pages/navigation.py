@@ -60,7 +60,7 @@ def run() -> None:
         title = _("Labelling") if current().study is None else _("Study")
         st.set_page_config(page_title=title, page_icon=ICON, layout="wide")
         st.html(CLIENT / "page.css")
-        if st.session_state.pop("was away", False):
+        if st.session_state.pop("was-away", False):
             st.toast(_("The database was away for a moment. If you clicked something then, look whether it was done."))
         _run()
     except DatabaseAway as error:
@@ -108,5 +108,5 @@ def _wait(error: DatabaseAway) -> None:
         with suppress(DatabaseAway):
             current().refresh()
             break
-    st.session_state["was away"] = True  # a message before this is one that a rerun drops
+    st.session_state["was-away"] = True  # a message before this is one that a rerun drops
     st.rerun()

@@ -63,6 +63,7 @@ LEAVING = marked(
     "You can leave at any moment. What you gave is kept, the images that you hold go to others, and you cannot come "
     "back in."
 )
+TO_LEADS = "You may lead this study: its pages are in the menu at the top. “Lead” says how people come here."
 UNSIGNED = (
     "Nobody signs these ids: whoever knows the address can make some up. So places are limited, the study's id has to "
     "be the one in study.yaml, where one stands there, and answers and code are shown on the device on which somebody "
@@ -129,7 +130,7 @@ def _no_way_in() -> None:
         ),
     )
     if may_see_lead_pages():
-        st.info("You may lead this study: its pages are in the menu at the top. “Lead” says how people come here.")
+        st.info(TO_LEADS)
 
 
 def _consent(task: LabelTask, visitor: Visitor, version: int) -> None:
@@ -202,8 +203,10 @@ def _visit(task: LabelTask, who: str) -> None:
         if shown.visit.phase == "images":
             phases.send_rest(task, who)
         return
-    with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
-        if shown.visit.phase in ("instructions", "debriefing"):  # the others have it beside what is given there
+    phase = shown.visit.phase
+    key = "beside" if phase in ("practice", "images") else None
+    with st.container(horizontal=True, horizontal_alignment="right", gap="small", key=key):
+        if phase in ("instructions", "debriefing"):  # the others have it beside what is given there
             chooser(shown.languages)
         _your_part(task, who, shown)
         if shown.help:
@@ -212,7 +215,7 @@ def _visit(task: LabelTask, who: str) -> None:
         with st.popover(_("Leave the study")):
             _leave(task, who, shown)
     phases.draw(task, who, shown)
-    if shown.visit.phase not in ("practice", "images"):
+    if key is None:
         code = _spaced(shown.resume_code)
         st.text(_("To go on on another device you need this code: {code}", code=code))
 

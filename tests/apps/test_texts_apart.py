@@ -1,0 +1,133 @@
+"""Texts stand apart from the code: whatever somebody who answers can read is said by the catalogues."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+APPS = Path(__file__).resolve().parents[2] / "apps" / "affectml_apps"
+PAGES = (
+    "text.py", "relabel/component.py", "relabel/identity.py", "relabel/speaking.py", "relabel/sync.py",
+    "relabel/pages/drawing.py", "relabel/pages/label.py", "relabel/pages/navigation.py", "relabel/pages/own_part.py",
+    "relabel/pages/who.py", "relabel/study/exchange.py", "relabel/study/page.py", "relabel/study/phases.py",
+)  # fmt: skip
+CLIENTS = sorted((*(APPS / "client").glob("*.js"), *(APPS / "relabel" / "client").glob("*.js")))
+# What the lead alone reads: by file, the functions and constants that it stands in.
+LEADS = {
+    "relabel/pages/drawing.py": {"NAMES", "attempt", "bars", "by_colour", "dots", "hours", "image", "picture", "table"},
+    "relabel/pages/navigation.py": {"LEAD", "STUDY", "ICON", "_first_of_study"},
+    "relabel/study/page.py": {"lead", "UNSIGNED", "TO_LEADS"},
+}
+SAY = {"_", "ngettext", "marked"}
+DRAW = re.compile(
+    r"st\.(title|header|subheader|text|write|markdown|caption|info|warning|error|success|toast|.*button|checkbox|radio|"
+    r"text_input|text_area|number_input|selectbox|multiselect|segmented_control|popover|expander)|_told|_outside|problem"
+)
+NAMED = {"title", "page_title", "label", "help", "placeholder", "text"}
+WORD, WORDS = re.compile(r"[^\W\d_]"), re.compile(r"[^\W\d_]\S* |  *\S*[^\W\d_]")
+CODE = re.compile(r"<(style|script|div)\b")
+
+
+def python_texts(tree: ast.AST, left: set[str]) -> Iterator[str]:
+    """What a module says by itself: any words, and any one word where something is drawn. left: names passed over."""
+    for part in ast.iter_child_nodes(tree):
+        names = {getattr(part, "name", "")} | {ast.unparse(one) for one in getattr(part, "targets", ())}
+        names |= {ast.unparse(part.target)} if isinstance(part, ast.AnnAssign) else set()
+        if names & left or (isinstance(part, ast.Call) and ast.unparse(part.func) in SAY):
+            continue
+        if isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant):
+            continue  # a docstring
+        if isinstance(part, ast.Call):
+            called = ast.unparse(part.func)
+            if called.startswith("logging."):
+                continue
+            drawn = part.args[: 2 if called == "_told" else 1] if DRAW.fullmatch(called) else []
+            drawn += [one.value for one in part.keywords if one.arg in NAMED]
+            yield from (text for one in drawn for text in _strings(one) if WORD.search(text))
+        if isinstance(part, ast.Constant | ast.JoinedStr):
+            yield from (text for text in _strings(part) if WORDS.search(text) and not CODE.match(text))
+        else:
+            yield from python_texts(part, left)
+
+
+def _strings(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.JoinedStr):
+        yield "".join(str(part.value) if isinstance(part, ast.Constant) else "0" for part in node.values)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_says_a_text_that_is_in_no_catalogue(name):
+    tree = ast.parse((APPS / name).read_text(encoding="utf-8"))
+    assert list(python_texts(tree, LEADS.get(name, set()))) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'st.button("Withdraw")', 'st.info(f"{who}, stop")', 'st.text("You are " + word)', 'WHY = "no way in"',
+        'raise NotAllowed("not for you")', 'st.Page(draw, title="Label")', 'problem(f"Nobody invited {who}")',
+    ],
+)  # fmt: skip
+def test_a_text_in_a_page_is_found(code):
+    assert list(python_texts(ast.parse(code), set()))
+    said = re.sub(r'f?(".*?")', r"_(\1)", code)
+    assert not list(python_texts(ast.parse(said), set()))
+
+
+TOKEN = re.compile(
+    r"""(?P<skip>//[^\n]*|/\*.*?\*/|(?<=[(,=:?&|!\[;])\s*/(?![/*])(?:[^/\\\n\[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/\w*)
+    |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`)
+    |(?P<open>[\w$.?]*\s*[(\[{])|(?P<close>[)\]}])""",
+    re.VERBOSE | re.DOTALL,
+)
+NO_TEXT = re.compile(
+    r"(Alt|AltGraph|Arrow\w+|Backspace|Control|Delete|End|Enter|Escape|Home|Meta|Page\w+|Shift|Tab|Space|Period|Comma|"
+    r"Slash|Numpad\w*|Digit\w*|Key\w*)|Connection error"  # keys; the title of Streamlit's own dialog, that is kept away
+)
+SHOWN = re.compile(r"""(aria-label|aria-description|placeholder|title|alt)["']?\s*:\s*$|textContent\s*=\s*$""")
+
+
+def client_texts(code: str) -> Iterator[str]:
+    """What a module says by itself: strings that begin as a sentence does, and words that an element is given."""
+    calls: list[str] = []
+    for token in TOKEN.finditer(code):
+        if token["open"]:
+            calls.append(token["open"][:-1].strip())
+        elif token["close"]:
+            calls.pop()
+        elif token["string"] and not (calls and calls[-1] in SAY):
+            text = re.sub(r"\$\{.*\}", "", token["string"][1:-1])
+            within = next((call for call in reversed(calls) if call), "")
+            given = within in ("make", "button", "append", "replaceChildren") and calls[-1] == within
+            begins = re.match(r"[A-Z][a-z]", text) and not NO_TEXT.fullmatch(text)
+            if begins or ((given or SHOWN.search(code[: token.start()])) and WORDS.search(text)):
+                yield text
+
+
+@pytest.mark.parametrize("path", CLIENTS, ids=lambda path: path.name)
+def test_no_module_of_the_browser_says_a_text_that_is_in_no_catalogue(path):
+    assert list(client_texts(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'make("p", {}, "nothing is left")', 'button(`${n} images left`, { class: "a b" })', 'say("Saved.")',
+        'make("div", { class: "a b", "aria-label": "other answers" })', 'this.says.textContent = "not found here";',
+        'const NOTICES = { first: "This is the first image." };',
+    ],
+)  # fmt: skip
+def test_a_text_in_a_module_is_found(code):
+    assert len(list(client_texts(code))) == 1
+
+
+def test_what_a_module_does_not_say_is_passed_over():
+    code = r"""// It's "Not a text"
+    import { make } from "./elements.js"; /* "Nor this" */
+    make("div", { class: "a b" }, _("This is a text"), key === "Enter", text.split(/"Not (either)/));
+    root.querySelector(".a .b").append(ngettext("{n} Image", "{n} Images", n), KINDS[0]);"""
+    assert list(client_texts(code)) == []
