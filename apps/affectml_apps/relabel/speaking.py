@@ -15,7 +15,8 @@ from affectml_apps.relabel import queries
 from affectml_apps.relabel.task import LabelTask
 
 LANGUAGE = "language"  # in the address, in the session, and in a browser's message
-KEPT = "language-kept"  # for whom, and which
+KEPT = "language-kept"  # in the session: for whom, and which
+SPOKEN = "language-spoken"  # in the session: the last one
 DOCUMENT = Path(__file__).parent / "client" / "document.js"
 # What Streamlit itself says in English.
 STREAMLIT = (
@@ -50,6 +51,7 @@ def speak(task: LabelTask, who: str | None = None) -> None:
         if code in told and code in offered and code != person.language:
             task.store.speak(person.who, code)
         st.session_state.update({LANGUAGE: code, KEPT: (who, code)})
+    st.session_state[SPOKEN] = code
     use(code)
     said = {} if code == ENGLISH else {text: _(text) for text in STREAMLIT}
     document = json.dumps({"lang": code, "dir": direction(code), "said": said}).replace("<", "\\u003c")

@@ -191,3 +191,31 @@ def test_every_text_of_a_study_is_said_in_a_language(study, see):
     look("bob")
     store.withdraw(who)
     look()
+
+
+@pytest.mark.slow
+def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, profile, study_folder, tmp_path, settle):
+    db = str(tmp_path / "study.db")
+    server = start("--study", str(study_folder()), "--db", db, dataset=None, db=db)
+    page = profile(locale="de-AT").new_page()
+
+    def speak(name):
+        page.locator("[class*=st-key-languages-] button").click()
+        page.get_by_role("button", name=name, exact=True).click()
+        page.locator("[class*=st-key-languages-] button", has_text=name).wait_for()
+        settle(page)
+
+    page.goto(f"{server.url}/?PROLIFIC_PID=ann&STUDY_ID=s1")
+    page.get_by_text("Ich stimme zu.").click()  # in which the browser wishes to be spoken to
+    assert page.locator("html").get_attribute("lang") == "de"
+    speak("English")
+    assert page.get_by_label("I agree.").is_checked()
+    page.get_by_role("button", name="I agree, and take part").click()
+    page.get_by_text("30+").click()
+    page.get_by_label("How do you feel?").fill("Well.")
+    speak("Deutsch")
+    assert page.get_by_label("30 oder älter").is_checked()
+    assert page.locator("textarea").input_value() == "Well."
+    page.goto(f"{server.url}/?PROLIFIC_PID=ann&STUDY_ID=s1&language=en")
+    page.get_by_text("How old are you?").wait_for()
+    assert page.url == f"{server.url}/?language=en"

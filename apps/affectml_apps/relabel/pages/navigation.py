@@ -26,7 +26,7 @@ from affectml_apps.relabel.pages import (
 )
 from affectml_apps.relabel.pages.drawing import section
 from affectml_apps.relabel.pages.who import may_see_lead_pages, who_is_there
-from affectml_apps.relabel.speaking import LANGUAGE, speak
+from affectml_apps.relabel.speaking import SPOKEN, speak
 from affectml_apps.relabel.study import page as study_page
 from affectml_apps.relabel.study.entrance import visitor_of
 from affectml_apps.relabel.task import current
@@ -54,17 +54,22 @@ STUDY: tuple[tuple[str, str, Callable[[], None]], ...] = (  # the lead's too, wh
 
 def run() -> None:
     """Draw the page that was asked for."""
-    use(st.session_state.get(LANGUAGE, ENGLISH))  # until the database says more
+    use(st.session_state.get(SPOKEN, ENGLISH))  # until the database says more
+    _configure()
+    st.html(CLIENT / "page.css")
     try:
         speak(current(), who_is_there() if current().study is None else None)
-        title = _("Labelling") if current().study is None else _("Study")
-        st.set_page_config(page_title=title, page_icon=ICON, layout="wide")
-        st.html(CLIENT / "page.css")
+        _configure()  # which has the title in their language now
         if st.session_state.pop("was-away", False):
             st.toast(_("The database was away for a moment. If you clicked something then, look whether it was done."))
         _run()
     except DatabaseAway as error:
         _wait(error)
+
+
+def _configure() -> None:
+    title = _("Labelling") if current().study is None else _("Study")
+    st.set_page_config(page_title=title, page_icon=ICON, layout="wide")
 
 
 def _run() -> None:
