@@ -86,7 +86,13 @@
     }
   });
 
-  for (const each of [document.scrollingElement, ...elements.filter((at) => at.matches("[data-testid=stMain], .labeller, .labeller .choices"))]) {
+  for (const [one, box] of lines) {
+    for (const [other, beneath] of targets) {
+      if (!within(one, other) && !within(other, one) && meet(box, beneath, 3)) found.push(`text over a button: ${said(one)} and ${said(other)}`);
+    }
+  }
+
+  for (const each of [document.scrollingElement, ...elements.filter((at) => at.matches("[data-testid=stMain], .labeller .choices"))]) {
     if (each.scrollWidth > each.clientWidth + 1) found.push(`scrolls sideways: ${each.tagName.toLowerCase()}.${each.className}`);
   }
   return [...new Set(found)];

@@ -5,7 +5,7 @@ import yaml
 
 SIZES = [(390, 844), (390, 664), (844, 390), (768, 1024), (1024, 768)]
 LONG = ["quiet anticipation of something good", "nostalgia for a place never seen", "homesickness", "awe"]
-TARGET = 44  # px, the least a finger needs (WCAG 2.5.5)
+TARGET = 48  # px, what a finger hits without looking
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +111,9 @@ def test_on_the_smallest_screens_flag_is_reached_and_what_is_chosen_stays_in_sig
 @pytest.fixture
 def right_to_left(touching):
     """The same page in a language that is written from right to left."""
-    touching.page.evaluate("document.documentElement.dir = 'rtl'")
+    touching.root.evaluate("root => { document.documentElement.dir = root.dir = 'rtl'; }")
     yield touching
-    touching.page.evaluate("document.documentElement.removeAttribute('dir')")
+    touching.root.evaluate("root => { root.dir = 'ltr'; document.documentElement.removeAttribute('dir'); }")
 
 
 def test_from_right_to_left_image_and_actions_share_the_screen_too(right_to_left):

@@ -4,7 +4,7 @@
 // place: the row of digits needs Shift on some keyboards (French, Czech), and others have no Latin letters. So what
 // is printed on the key as a second sign, and shown as a hint, works on all of them.
 
-import { marked } from "./texts.js";
+import { direction, marked } from "./texts.js";
 
 export const LABEL_KEYS = [..."123456789qwertyuiopasdfghjklzxcvbnm"];
 
@@ -29,6 +29,10 @@ const SIGNS = new Map([["\u061f", "?"], ["\u060c", ","], ["\u06d4", "."]]); // A
 const PLACES = new Map([["Period", "."], ["Comma", ","], ["Slash", "/"]]);
 
 const isDigit = (point) => /^\p{Nd}$/u.test(String.fromCodePoint(point));
+
+// The arrow that points where this one does in a language from left to right: forward is where one reads on.
+const MIRRORED = new Map([["ArrowLeft", "ArrowRight"], ["ArrowRight", "ArrowLeft"]]);
+export const mirrored = (key) => (direction() === "rtl" && MIRRORED.get(key)) || key;
 
 // Unicode's decimal digits come in runs of ten, each from 0 to 9.
 function digit(sign) {
@@ -87,7 +91,7 @@ export class Keyboard {
     const name = this.name(event);
     const label = labels.get(name);
     if (label !== undefined && (!event.shiftKey || /^\d$/.test(name))) return { label };
-    const command = BY_KEY.get(name);
+    const command = BY_KEY.get(mirrored(name));
     return command === undefined ? null : { command };
   }
 }

@@ -6,7 +6,8 @@ import { LABEL_KEYS, listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { Pictures } from "./pictures.js";
 import { Session } from "./session.js";
-import { speak } from "./texts.js";
+import { strokes } from "./strokes.js";
+import { language, speak } from "./texts.js";
 import { View } from "./view.js";
 
 const QUEUE = 5;
@@ -16,7 +17,8 @@ const ABSENT_MS = 300000; // without a sign of them for so long, nobody is there
 const SIGNS = ["keydown", "pointerdown", "pointermove", "wheel"];
 const mounted = new WeakMap(); // where we are mounted -> the labeller there
 
-// Streamlit calls this on every change of its data; only the first call for an element builds anything.
+// Streamlit calls this on every change of its data; only the first call for an element builds anything. A later one may
+// come in another language: then what is drawn is drawn anew, and all else stays.
 export function mount(parent, data, component) {
   if (data.study?.phase === "over") return sendRest(data, component);
   let labeller = mounted.get(parent);
@@ -25,6 +27,7 @@ export function mount(parent, data, component) {
     labeller = undefined;
   }
   labeller?.matchTheme();
+  if (labeller && data.spoken && data.spoken.language !== language()) labeller.translate(data);
   if (!labeller) {
     labeller = new Labeller(parent, data, component);
     mounted.set(parent, labeller);
@@ -56,8 +59,6 @@ function serverFor({ base, identity, token }) {
 
 class Labeller {
   constructor(parent, data, component) {
-    if (data.spoken) speak(data.spoken);
-    this.data = data;
     this.component = component;
     this.identity = data.identity;
     this.root = make("div", { class: "labeller", "data-state": "waiting" });
@@ -65,8 +66,6 @@ class Labeller {
     this.root.addEventListener("keydown", (event) => event.stopPropagation()); // Streamlit's r and c
     const { place, headers, address, send } = serverFor(data);
     this.lock = { held: false };
-    this.labels = data.labels.map((each, at) => ({ ...each, key: LABEL_KEYS[at] ?? null }));
-    this.keys = new Map(this.labels.filter((each) => each.key).map((each) => [each.key, each.label]));
     this.pictures = new Pictures({
       url: (image) => `${address("image")}?id=${encodeURIComponent(image)}`,
       headers, keep: QUEUE * 4, onReady: (item) => this.session.pictureReady(item),
@@ -91,17 +90,8 @@ class Labeller {
       pictures: this.pictures, outbox: this.outbox, settings: data.settings,
       memory: memoryUnder(place), changed: (what) => this.changed(what),
     });
-    this.view = new View(this.root, {
-      labels: this.labels, task: { ...data.task, ...data.settings, study: data.study },
-      on: {
-        label: (label) => this.session.click({ label }),
-        command: (command) => (command === "take" ? this.takeLock(true) : this.session.click({ command })),
-        understood: () => this.session.understood(),
-        note: (text) => this.session.setNote(text),
-        conflict: (entry, show) => this.session.meetConflict(entry, show),
-        feel: (axis, value) => this.session.ready && this.session.feel(axis, value),
-      },
-    });
+    this.makeView(data);
+    strokes(this.view.stage, (stroke, point) => this.stroke(stroke, point));
     this.eye = new IntersectionObserver((entries) => this.seen(entries.at(-1)), { threshold: IN_VIEW });
     this.changed("item");
     // Whoever only looked gives back at once what they hold; a page that goes cannot wait for a reply.
@@ -131,6 +121,46 @@ class Labeller {
       this.matchTheme();
       this.session.clock.beat();
     }, 1000);
+  }
+
+  // Make the page's elements, in the language that the data are in.
+  makeView(data) {
+    if (data.spoken) speak(data.spoken);
+    const labels = data.labels.map((each, at) => ({ ...each, key: LABEL_KEYS[at] ?? null }));
+    this.keys = new Map(labels.filter((each) => each.key).map((each) => [each.key, each.label]));
+    this.view = new View(this.root, {
+      labels, task: { ...data.task, ...data.settings, study: data.study }, languages: data.languages ?? [],
+      stage: this.view?.stage,
+      on: {
+        label: (label) => this.session.click({ label }),
+        command: (command) => (command === "take" ? this.takeLock(true) : this.session.click({ command })),
+        understood: () => this.session.understood(),
+        note: (text) => this.session.setNote(text),
+        conflict: (entry, show) => this.session.meetConflict(entry, show),
+        feel: (axis, value) => this.session.ready && this.session.feel(axis, value),
+        languages: {
+          look: () => this.outbox.kick(),
+          choose: (code) => this.component.setTriggerValue("language", code),
+        },
+      },
+    });
+  }
+
+  // The page in another language, at the place where it was: what is chosen, half typed or looked at stays.
+  translate(data) {
+    const { place } = this.view;
+    this.makeView(data);
+    this.view.drawAll(this.session, this.outbox, this.lock, place);
+    this.asked = false; // what the server says of images is in that language too
+    if (this.lock.held) this.outbox.kick();
+  }
+
+  // A stroke on the image: never an answer.
+  stroke(stroke, point) {
+    const { stage, zoom } = this.view;
+    if (!this.lock.held || stage.dataset.veiled === "true" || !stage.firstChild) return;
+    if (stroke === "back" || stroke === "forward") this.session.click({ command: stroke });
+    else if (stroke === "tap" || (stroke === "in") === (zoom === "fit")) this.view.toggleZoom(point);
   }
 
   // Streamlit changes its theme's variables in place and tells nobody.
@@ -198,6 +228,7 @@ class Labeller {
     const { session, view } = this;
     if (what === "item") {
       this.turnPage();
+      view.search.close();
       view.drawItem(session);
     }
     if (what === "picture") this.turnPage();
@@ -205,6 +236,7 @@ class Labeller {
     if (what === "finish") this.goOn();
     if (what === "help") view.toggleHelp();
     if (what === "search") view.search.open();
+    if (what === "told") view.drawItem(session);
     if (what === "item" || what === "selection" || what === "flag") view.drawSelection(session);
     if (what === "flag") view.note.focus();
     if (what === "notice") view.drawNotice(session);

@@ -62,7 +62,7 @@ export class Search {
     Object.assign(this, { labels, chips, choose, best: null });
     this.many = labels.length > 12;
     this.field = make("input", {
-      type: "search", class: "search", placeholder: _("Search labels ( / )"), "aria-label": _("Search labels"),
+      type: "search", class: "search", dir: "auto", placeholder: _("Search labels ( / )"), "aria-label": _("Search labels"),
       autocomplete: "off", spellcheck: "false",
       oninput: () => this.filter(), onkeydown: (event) => this.key(event),
     });

@@ -6,9 +6,12 @@ import { Clock } from "./clock.js";
 import { EarlyKeys } from "./early.js";
 import { newId } from "./outbox.js";
 import { keyOf } from "./pictures.js";
+import { language } from "./texts.js";
 
 const PACE_OVER = 30;
 const ANSWERING = ["save", "none", "unsure", "skip", "flag"];
+
+const TOLD = ["ask", "original", "suggestion", "warning"]; // what the server says of an image, in the language spoken
 
 const empty = () => ({ labels: new Map(), kind: null, note: "", valence: null, arousal: null });
 
@@ -63,6 +66,7 @@ export class Session {
     for (const receipt of reply.receipts) this.receipt(receipt);
     const taken = new Set(this.past.map((entry) => keyOf(entry.item)));
     const inSight = this.item && keyOf(this.item);
+    this.retell(reply);
     this.queue = reply.items.filter((item) => {
       const key = keyOf(item);
       return key !== inSight && !taken.has(key) && !this.outbox.has(item);
@@ -79,6 +83,16 @@ export class Session {
       .map(({ answer, revision, fixed, ...item }) => ({ item, answer, revision, fixed }));
     this.past = [...before, ...this.past];
     if (this.at !== null) this.at += before.length;
+  }
+
+  // The server may have said the same of an image in another language before.
+  retell({ items, past = [] }) {
+    const given = new Map([...past, ...items].map((item) => [keyOf(item), item]));
+    for (const item of [this.item, ...this.past.map((entry) => entry.item)]) {
+      const told = item && given.get(keyOf(item));
+      if (told) for (const name of TOLD) if (told[name] !== undefined) item[name] = told[name];
+    }
+    this.changed("told");
   }
 
   receipt(receipt) {
@@ -335,6 +349,7 @@ export class Session {
       at: this.outbox.now(),
       base_revision: entry.revision,
       input: this.input,
+      language: language(),
     };
     try {
       this.outbox.put(answer);

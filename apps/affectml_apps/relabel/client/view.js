@@ -1,11 +1,12 @@
 // Drawing: the page's elements are made once, and changed where something changed. All text goes in as text.
 
 import { button, make } from "./elements.js";
-import { COMMANDS } from "./keys.js";
+import { COMMANDS, mirrored } from "./keys.js";
+import { Languages } from "./languages.js";
 import { Pad } from "./pad.js";
 import { Search } from "./search.js";
 import { StudyPart } from "./study.js";
-import { _, list, marked, ngettext, number } from "./texts.js";
+import { _, direction, language, list, marked, ngettext, number } from "./texts.js";
 
 const NOTICES = {
   unseen: marked("Not counted: the image has to be in view first."),
@@ -41,22 +42,26 @@ const WAITING = {
 
 export class View {
   // labels: [{label, name, key, group, tone, meaning, also}], in the order shown; task: question, instructions, settings;
-  // on: what to do about clicks.
-  constructor(root, { labels, task, on }) {
+  // languages: [{code, name}] to choose from; on: what to do about clicks; stage: where an earlier view shows the image.
+  constructor(root, { labels, task, languages, on, stage }) {
     Object.assign(this, { labels, task, on });
     this.chips = new Map();
     this.zoom = "fit";
     this.root = root;
+    root.lang = language();
+    root.dir = direction();
     root.classList.toggle("strengths", Boolean(task.intensity));
     this.search = new Search(labels, this.chips, on.label);
     root.classList.toggle("many", this.search.many);
-    this.build();
+    this.languages = languages.length > 1 ? new Languages(languages, on.languages) : null;
+    this.build(stage);
   }
 
-  build() {
+  build(stage) {
     const { task, on } = this;
     this.study = task.study ? new StudyPart(task.study, on.understood) : null;
-    this.stage = make("div", { class: "stage", tabindex: "0", role: "group", "aria-label": _("Image") });
+    this.stage = stage ?? make("div", { class: "stage", tabindex: "0", role: "group" });
+    this.stage.setAttribute("aria-label", _("Image"));
     this.scale = make("span", { class: "scale" });
     this.waiting = make("p", { class: "waiting" });
     this.cover = button("", { class: "cover", "data-enter": "own", onclick: () => on.command(this.covered) });
@@ -80,7 +85,7 @@ export class View {
       this.kinds.append(chip);
     }
     this.note = make("input", {
-      type: "text", class: "note", maxlength: "2000", placeholder: _("What is wrong with the image?"),
+      type: "text", class: "note", dir: "auto", maxlength: "2000", placeholder: _("What is wrong with the image?"),
       "aria-label": _("Note"), oninput: () => on.note(this.note.value), onkeydown: (event) => this.noteKey(event),
     });
     this.note.hidden = true;
@@ -88,7 +93,8 @@ export class View {
     this.pad = task.valenceArousal ? new Pad(on.feel) : null;
     this.saveButton = button(_("Save"), { class: "save", "aria-keyshortcuts": "Enter", onclick: () => on.command("save") });
     this.backButton = button(_("Back"), { "aria-keyshortcuts": "Backspace", onclick: () => on.command("back") });
-    this.forwardButton = button(_("Forward"), { "aria-keyshortcuts": "ArrowRight", onclick: () => on.command("forward") });
+    this.forwardButton = button(_("Forward"), { "aria-keyshortcuts": mirrored("ArrowRight"), onclick: () => on.command("forward") });
+    this.choices = make("div", { class: "choices" }, this.groups, this.pad?.element);
     const actions = make("div", { class: "actions" }, this.backButton, this.forwardButton, this.saveButton);
     this.notice = make("p", { class: "notice", role: "status" });
     this.dropped = make("span", { role: "status" });
@@ -104,54 +110,98 @@ export class View {
     const tools = make("div", { class: "tools" }, this.study?.button, find,
       button(_("Zoom"), { "aria-keyshortcuts": "Space", onclick: () => on.command("look") }),
       button(_("Pause"), { "aria-keyshortcuts": "Escape", onclick: () => on.command("pause") }),
-      button(_("Help"), { "aria-keyshortcuts": "?", onclick: () => on.command("help") }));
+      button(_("Help"), { "aria-keyshortcuts": "?", onclick: () => on.command("help") }), this.languages?.button);
     this.help = this.buildHelp();
     this.root.replaceChildren(
       make("div", { class: "left" }, this.frame,
         make("div", { class: "under" },
           make("div", { class: "how" }, this.bar, this.progress, this.scale), tools)),
       make("div", { class: "right" }, this.asked, this.search.field, this.search.says,
-        make("div", { class: "choices" }, this.groups, this.pad?.element), this.kinds, this.note, this.chosen, actions,
+        this.choices, this.kinds, this.note, this.chosen, actions,
         make("div", { class: "says" }, this.notice, make("p", { class: "dropped" }, this.dropped, this.droppedButton),
           this.status, make("div", { class: "alerts" }, this.study?.warning, this.conflicts, this.refused)),
         this.study?.beside),
-      this.help, ...(this.study ? [this.study.dialog] : []));
+      this.help, ...[this.study, this.languages].filter(Boolean).map((each) => each.dialog));
   }
 
-  chip(text, key, act, meaning = null) {
+  // Where somebody is on this page. In another language the same things stand in the same order.
+  get place() {
+    const { activeElement } = this.root.getRootNode();
+    const { stage, choices, zoom, search } = this;
+    return {
+      open: this.dialogs.findIndex((each) => each.open),
+      focus: this.targets.indexOf(activeElement),
+      caret: [activeElement?.selectionStart, activeElement?.selectionEnd],
+      typed: search.field.value,
+      searching: search.field.dataset.open,
+      zoom,
+      scrolled: [stage.scrollLeft, stage.scrollTop, choices.scrollTop],
+    };
+  }
+
+  // Draw everything, at a place where somebody was.
+  drawAll(session, outbox, lock, { open, focus, caret, typed, searching, zoom, scrolled }) {
+    this.drawItem(session);
+    this.drawSelection(session);
+    this.drawNotice(session);
+    this.drawDropped(session);
+    this.drawConflicts(session);
+    this.drawState(session, lock);
+    this.drawProgress(session, outbox);
+    if (searching) this.search.open();
+    this.search.field.value = typed;
+    this.search.filter();
+    this.zoom = zoom;
+    this.fit();
+    [this.stage.scrollLeft, this.stage.scrollTop, this.choices.scrollTop] = scrolled;
+    this.dialogs[open]?.showModal();
+    const at = this.targets[focus];
+    at?.focus({ preventScroll: true });
+    if (at?.matches(".note, .search")) at.setSelectionRange(...caret);
+  }
+
+  get dialogs() {
+    return [...this.root.querySelectorAll("dialog")];
+  }
+
+  get targets() {
+    return [...this.root.querySelectorAll("button, input, [tabindex]")];
+  }
+
+  chip(text, key, act, { meaning = null, language: lang = null } = {}) {
     const cap = key ? make("kbd", { "aria-hidden": "true" }, key) : null;
     const strength = make("span", { class: "strength" });
     const chip = button("", {
       class: "chip", "aria-pressed": "false", "aria-keyshortcuts": key, title: meaning, onclick: act,
     });
     const mark = make("span", { class: "mark", "aria-hidden": "true" }, "✓");
-    chip.replaceChildren(...(cap ? [cap] : []), mark, make("span", { class: "name" }, text), strength);
+    chip.replaceChildren(...(cap ? [cap] : []), mark, make("span", { class: "name", dir: "auto", lang }, text), strength);
     return chip;
   }
 
   buildChips() {
     const groups = new Map();
     for (const each of this.labels) {
-      const place = groups.get(each.group) ?? make("div", { class: "group" });
+      const members = groups.get(each.group) ?? make("div", { class: "members" });
       if (!groups.has(each.group)) {
-        groups.set(each.group, place);
-        if (each.group) place.append(make("span", { class: "heading" }, each.group));
-        this.groups.append(place);
+        groups.set(each.group, members);
+        this.groups.append(make("div", { class: "group" }, each.group ? make("span", { class: "heading" }, each.group) : null, members));
       }
-      const chip = this.chip(each.name, each.key, () => this.on.label(each.label), each.meaning);
+      const chip = this.chip(each.name, each.key, () => this.on.label(each.label), each);
       if (each.tone) chip.dataset.tone = each.tone;
       this.chips.set(`label:${each.label}`, chip);
-      place.append(chip);
+      members.append(chip);
     }
   }
 
   buildHelp() {
     const { task } = this;
+    const keyName = (key) => _(KEY_NAMES[mirrored(key)] ?? key);
     const rows = COMMANDS.filter(([, command]) => !(command === "none" && task.single)).map(([key, , what]) =>
-      make("tr", {}, make("td", {}, make("kbd", {}, _(KEY_NAMES[key] ?? key))), make("td", {}, _(what))));
+      make("tr", {}, make("td", {}, make("kbd", {}, keyName(key))), make("td", {}, _(what))));
     const meanings = this.labels.map(({ name, key, meaning }) =>
-      make("tr", {}, make("td", {}, key ? make("kbd", {}, key) : ""), make("th", { scope: "row" }, name),
-        make("td", {}, meaning ?? "")));
+      make("tr", {}, make("td", {}, key ? make("kbd", {}, key) : ""), make("th", { scope: "row" }, make("bdi", {}, name)),
+        make("td", {}, make("bdi", {}, meaning ?? ""))));
     return make("dialog", { class: "help", "aria-labelledby": "help-title" },
       make("div", { class: "top" }, make("h2", { id: "help-title" }, _("Help")),
         button(_("Close"), { "data-enter": "own", onclick: () => this.help.close(), autofocus: true })),
@@ -159,6 +209,7 @@ export class View {
       make("div", { class: "columns", tabindex: "0", role: "group", "aria-label": _("Keys and labels") },
         make("table", {}, make("caption", {}, _("Keys")), make("tbody", {}, ...rows)),
         make("table", {}, make("caption", {}, _("Labels")), make("tbody", {}, ...meanings))),
+      make("p", { class: "strokes" }, _("By touch: stroke the image upwards or tap it twice to zoom, downwards to zoom back. Stroke it in the direction in which you read for the image before, against it to come back.")),
       task.intensity ? make("p", {}, _("The same key again says how strongly: a little, clearly, strongly.")) : null);
   }
 
@@ -167,7 +218,6 @@ export class View {
   showPicture(session, picture) {
     const element = session.item && picture ? picture.element : null;
     this.stage.replaceChildren(...(element ? [element] : []));
-    if (element) element.alt = _("The image to label");
     this.zoom = "fit";
     this.fit();
     this.drawWaiting(session);
@@ -190,7 +240,6 @@ export class View {
 
   drawItem(session) {
     const { item } = session;
-    this.search.close();
     const looks = { second: _("Second look."), again: _("Another round.") };
     this.ask.textContent = item?.ask ? `“${item.ask}”` : "";
     this.original.textContent = item?.original ? _("The collection's own label: {label}", { label: item.original }) : "";
@@ -296,6 +345,7 @@ export class View {
     this.status.dataset.trouble = String(Boolean(outbox.stopped) || !outbox.online);
     this.root.dataset.unsaved = String(unsaved);
     this.drawRefused(outbox);
+    this.languages?.draw(outbox.online);
   }
 
   drawRefused(outbox) {
@@ -328,25 +378,28 @@ export class View {
   // Zoom. Large images are shrunk to fit. Small photographs are enlarged smoothly, at most twice; drawings by a whole
   // number.
 
-  fit() {
+  // point: what to have in the middle where it is larger than its place, in parts of the image.
+  fit(point = [0.5, 0.5]) {
     this.asked.tabIndex = this.asked.scrollHeight > this.asked.clientHeight ? 0 : -1; // what scrolls is reached by keys
     const picture = this.stage.firstChild;
     this.scale.textContent = "";
     if (!picture) return;
+    picture.alt = _("The image to label");
     const room = Math.min(this.stage.clientWidth / picture.naturalWidth, this.stage.clientHeight / picture.naturalHeight);
     const fits = room < 1 ? room : picture.dataset.drawing === "true" ? Math.floor(room) : Math.min(room, 2);
     const scale = this.zoom === "fit" ? fits : Math.max(fits * 2, 1);
     picture.style.inlineSize = `${Math.max(Math.round(picture.naturalWidth * scale), 1)}px`;
     picture.style.imageRendering = scale >= 2 && picture.dataset.drawing === "true" ? "pixelated" : "auto";
     this.stage.dataset.zoom = this.zoom;
-    this.stage.scrollTo((this.stage.scrollWidth - this.stage.clientWidth) / 2, (this.stage.scrollHeight - this.stage.clientHeight) / 2);
+    const { scrollWidth, clientWidth, scrollHeight, clientHeight } = this.stage;
+    this.stage.scrollTo(scrollWidth * point[0] - clientWidth / 2, scrollHeight * point[1] - clientHeight / 2);
     this.scale.textContent = _("{width} × {height} pixels, shown at {percent} %",
       { width: picture.naturalWidth, height: picture.naturalHeight, percent: Math.round(scale * 100) });
   }
 
-  toggleZoom() {
+  toggleZoom(point) {
     this.zoom = this.zoom === "fit" ? "close" : "fit";
-    this.fit();
+    this.fit(point);
   }
 
   // The note, and help
