@@ -86,10 +86,12 @@ def show(
 
 def _show_names(taxonomy: "Taxonomy", language: str, json: bool) -> None:
     from affectml.errors import BadInput
-    from affectml_annotation.languages import is_language
+    from affectml_annotation.languages import as_code
 
-    if not is_language(language):
+    code = as_code(language)
+    if code is None:
         raise BadInput(f"--language: {language!r} is no language's code (such as de or pt-BR)")
+    language = code
     names = {label: taxonomy.translation(label, language) for label in taxonomy.labels}
     if json:
         print_json({label: None if found is None else found.to_dict() for label, found in names.items()})

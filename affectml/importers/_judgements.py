@@ -80,11 +80,12 @@ def judge(shape: Shape, plan: LabelPlan, cells: Cells | None, words: dict[str, s
     carried = [c for c in _OF_A_JUDGEMENT if c in table.frame.columns and c not in columns.used()]
     for column in dict.fromkeys(c for c in [*carried, *own] if c not in _TAKEN):
         found[column] = tidy(table.frame[column])
+    notes: list[str] = []
     if "language" in found:
-        _check_languages(table, found["language"])
+        found, notes = _with_language(found, table)
     found, dropped = _one_each(table, found, shape.spec.duplicates)
     counted = count(found, plan.taxonomy.labels, str(table.path))
-    return Judged(counted.rates, counted.one_choice, counted.unanswered, found, dropped)
+    return Judged(counted.rates, counted.one_choice, counted.unanswered, found, [*notes, *dropped])
 
 
 def count(judgements: pd.DataFrame, labels: Sequence[str], where: str) -> Counted:
@@ -132,15 +133,15 @@ def _given_kind(table: Table) -> NDArray[Any] | None:
     return table.frame["kind"].to_numpy(dtype=object)
 
 
-def _check_languages(table: Table, codes: pd.Series) -> None:
-    from affectml_annotation.languages import is_language
+def _with_language(found: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, list[str]]:
+    """`language` as codes; one that holds anything else is the user's own, and is left out of it with a note."""
+    from affectml_annotation.exchange.columns import own_language
+    from affectml_annotation.judgements import languages_in
 
-    strange = [code for code in codes.dropna().unique() if not is_language(str(code))]
-    if (row := first_row(codes.isin(strange))) is not None:
-        raise BadInput(
-            f"{table.where(row)}: column 'language': {codes.iloc[row]!r} is no language's code; write codes such as de "
-            "or pt-BR, or rename the column if it means something else"
-        )
+    codes, own = languages_in(found["language"])
+    if own is None:
+        return found.assign(language=codes), []
+    return found.drop(columns="language"), [own_language(table.where(own), found["language"].iloc[own])]
 
 
 def _rounds(table: Table) -> NDArray[np.int64]:

@@ -33,7 +33,7 @@ class LabelName:
 
 def read_names(content: Any, where: str) -> dict[str, LabelName]:
     """The names at the key `in` of a label, by language. Raises BadInput for what cannot be read."""
-    from affectml_annotation.languages import is_language  # loads pandas, which most taxonomies do without
+    from affectml_annotation.languages import as_code  # loads pandas, which most taxonomies do without
 
     if not isinstance(content, Mapping):
         raise BadInput(f"{where}: in: expected names by language, as in {{de: {{name: Freude}}}}, got {content!r}")
@@ -41,9 +41,12 @@ def read_names(content: Any, where: str) -> dict[str, LabelName]:
     for language, entry in content.items():
         if not isinstance(language, str):
             raise BadInput(f"{where}: in: language {language!r} is read as {type(language).__name__}; put it in quotes")
-        if not is_language(language):
+        code = as_code(language)
+        if code is None:
             raise BadInput(f"{where}: in: {language!r} is no language's code (such as de or pt-BR)")
-        found[language] = _name(entry, f"{where}: in {language}")
+        if code in found:
+            raise BadInput(f"{where}: in: {code} stands twice, once as {language!r}")
+        found[code] = _name(entry, f"{where}: in {language}")
     return found
 
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from affectml_annotation.errors import BadJudgement, UnknownLabel
+from affectml_annotation.languages import named_or_code
 
 KINDS = ("labels", "none", "unsure", "skip", "flag")
 ANSWERS = ("labels", "none")
@@ -93,6 +94,20 @@ class Votes:
         found.insert(0, "image_id", self.image_id)
         found.insert(1, "n", self.n)
         return found
+
+
+def languages_in(column: "pd.Series[Any]") -> tuple["pd.Series[Any]", int | None]:
+    """The codes of a column of languages, each in one form; and the first row whose value names no language.
+
+    A column with such a row is one of the user's own, of another meaning: none of its codes are there.
+    """
+    blank = column.isna() | column.isin(["", "und"])  # undetermined, as ISO 639 says it
+    codes = (
+        column.mask(blank).astype(object).map({value: named_or_code(str(value)) for value in column[~blank].unique()})
+    )
+    strange = (codes.isna() & ~blank).to_numpy(dtype=bool)
+    own = _first(strange) if strange.any() else None
+    return (codes if own is None else codes.mask(codes.notna())).astype("str"), own
 
 
 def _where(row: int, judgements: pd.DataFrame) -> str:

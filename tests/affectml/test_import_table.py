@@ -251,12 +251,16 @@ def test_judgements_exported_come_back_the_same(load, tmp_path):
     assert again.judgements["event_id"].tolist() == [f"line-{line}" for line in range(2, 8)]
 
 
-def test_the_language_of_each_judgement_is_kept_and_a_name_that_is_no_code_is_named(load):
-    table = "file,annotator,label,language\n0.png,ann,joy,de\n0.png,bob,fear,\n1.png,ann,joy,{}\n"
-    _, dataset = load(table.format("pt-BR"))
-    assert dataset.judgements["language"].fillna("unsaid").tolist() == ["de", "unsaid", "pt-BR"]
-    with pytest.raises(BadInput, match=r"line 4: column 'language': 'German' is no language's code.*rename"):
-        load(table.format("German"))
+def test_the_language_of_each_judgement_is_kept_in_one_form(load):
+    said = "0.png,ann,joy,DE\n0.png,bob,fear,\n1.png,ann,joy,pt_br\n1.png,bob,fear,German\n"
+    _, dataset = load(f"file,annotator,label,language\n{said}")
+    assert dataset.judgements["language"].fillna("unsaid").tolist() == ["de", "unsaid", "pt-BR", "de"]
+
+
+def test_a_column_language_of_another_meaning_stops_no_import_and_a_note_says_that_it_is_left_alone(load):
+    summary, dataset = load("file,annotator,label,language\n0.png,ann,joy,de\n0.png,bob,fear,formal\n")
+    assert "language" not in dataset.judgements
+    assert any("line 3: language 'formal' names no language" in note for note in summary.notes)
 
 
 def test_one_choice_each_is_also_a_distribution(load):

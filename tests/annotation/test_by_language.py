@@ -259,3 +259,13 @@ def test_what_is_said_before_languages_are_pooled():
     )
     assert pooled_words(said.assign(language="de")) is None
     assert pooled_words(said.drop(columns="language")) is None
+
+
+def test_a_language_counts_as_one_in_any_form_and_a_column_of_another_meaning_as_none():
+    said = joyful()
+    forms = said.assign(language=said["language"].str.upper().mask(said["annotator_id"] == "de1", "German"))
+    assert compare_languages(forms, ["joy"]).words() == compare_languages(said, ["joy"]).words()
+    assert pooled_words(forms) == pooled_words(said)
+    other = said.assign(language=said["language"].replace("en", "formal"))
+    assert compare_languages(other, ["joy"]) is None
+    assert pooled_words(other) is None

@@ -111,22 +111,25 @@ def test_label_studio_exports_of_others_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["j.parquet", "j.csv", "j.jsonl", "j.json", "hub"])
-def test_a_language_s_column_is_written_where_somebody_said_one_and_what_is_no_code_is_named(tmp_path, name):
+def test_languages_are_written_where_there_are_any_and_a_column_of_another_meaning_is_left_alone(tmp_path, name):
     """Files of tasks in which nobody did are byte for byte what they were without the column."""
     format_ = "hugging-face" if name == "hub" else None
     silent = full().drop(columns="language")
-    for where, table in (("old", silent), ("new", silent.assign(language=None)), ("bad", full())):
+    said = {"old": None, "new": [None] * 5, "words": ["DE", "German", None, "de", "pt_br"],
+            "own": ["de", "formal", None, "de", "German"]}  # fmt: skip
+    for where, languages in said.items():
         (tmp_path / where).mkdir()
-        written = table.assign(language=["de", "xx", None, "de", "German"]) if where == "bad" else table
-        write_judgements(written, tmp_path / where / name, format_, name="one")
+        table = silent if languages is None else silent.assign(language=languages)
+        write_judgements(table, tmp_path / where / name, format_, name="one")
     old, new = (
         {path.name: path.read_bytes() for path in (tmp_path / where).rglob("*") if path.is_file()}
         for where in ("old", "new")
     )
     assert old == new
-    first = {"j.csv": "line 3", "j.jsonl": "line 2"}.get(name, "row 1")
-    with pytest.raises(BadImport, match=f"2 problems.*{first}: language 'xx' is no language's code.*'German'"):
-        read_judgements(tmp_path / "bad" / name)
+    read = read_judgements(tmp_path / "words" / name)["language"]
+    assert read.fillna("unsaid").tolist() == ["de", "de", "unsaid", "de", "pt-BR"]
+    with pytest.warns(UserWarning, match="row 1: language 'formal' names no language.*only codes such as de"):
+        assert "language" not in read_judgements(tmp_path / "own" / name)
 
 
 NAMES = st.text("xyz\"',;\n é", min_size=1, max_size=4)

@@ -213,6 +213,24 @@ def test_languages_of_answers_join_judgements_without_any_and_come_back_into_ano
         assert write_dataset_folder(judged, Collected.of(again), {}).same == 62
 
 
+def test_languages_of_answers_are_not_put_into_a_column_language_of_the_user_s_own(judged, store):
+    path = judged / "annotations.parquet"
+    table = pq.read_table(path).append_column("language", pa.array(["formal"] * 60))
+    pq.write_table(table, path)
+    answer(store, "i0.png", "joy")
+    with pytest.warns(UserWarning, match="row 0: language 'formal' names no language"):
+        write_dataset_folder(judged, Collected.of(store), {})
+    assert pq.read_table(path)["language"].to_pylist() == ["formal"] * 60 + [None]
+    answer(store, "i1.png", "joy", language="de")
+    before = path.read_bytes()
+    with (
+        pytest.warns(UserWarning, match="names no language"),
+        pytest.raises(BadExport, match="its column language is one of your own.*give yours another name"),
+    ):
+        write_dataset_folder(judged, Collected.of(store), {})
+    assert path.read_bytes() == before
+
+
 def test_columns_of_the_user_stay_as_they_are(judged, store):
     path = judged / "annotations.parquet"
     table = pq.read_table(path)

@@ -33,6 +33,7 @@ def offering(task):
         (["fr"], "de", "fr"),
         ([None, "fr", "de"], "en", "fr"),
         (["it", "de"], "fr", "de"),  # Italian is not offered
+        (["DE"], "fr", "de"),  # as a link may write it
         ([{"a": 1}, 3], "fr", "fr"),
         ([PSEUDO], "de", PSEUDO),
     ],

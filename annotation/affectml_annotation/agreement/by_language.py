@@ -13,7 +13,7 @@ from affectml_annotation.agreement.by_person import one_look
 from affectml_annotation.agreement.group_test import LEAST, group_test
 from affectml_annotation.agreement.resampling import image_weights, interval
 from affectml_annotation.agreement.values import BoolArray, FloatArray, IntArray, divided, set_values
-from affectml_annotation.judgements import ANSWERS, Panel, Rounds, encode
+from affectml_annotation.judgements import ANSWERS, Panel, Rounds, encode, languages_in
 
 OTHERS = "the others"
 ENDS = ("difference_low", "difference_high")
@@ -74,7 +74,7 @@ def pooled_words(judgements: pd.DataFrame, where: object = "DATASET") -> str | N
     """
     if not {"kind", "language"} <= set(judgements.columns):
         return None
-    counts = judgements["language"][judgements["kind"].isin(ANSWERS)].value_counts().sort_index()
+    counts = languages_in(judgements["language"])[0][judgements["kind"].isin(ANSWERS)].value_counts().sort_index()
     if len(counts) < 2:
         return None
     each = ", ".join(f"{language} {count}" for language, count in counts.items())
@@ -136,6 +136,7 @@ def compare_languages(
     """
     if "language" not in judgements:
         return None
+    judgements = judgements.assign(language=languages_in(judgements["language"])[0])
     looks = one_look(judgements, labels, rounds).answers()
     said = judgements.iloc[looks.row].sort_values(["annotator_id", "image_id"], kind="stable")
     unknown = int(said["language"].isna().sum())

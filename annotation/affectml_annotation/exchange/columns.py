@@ -1,5 +1,6 @@
 """The columns of a judgement table in files, and how their values become plain ones and back."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -8,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from affectml_annotation.errors import BadExport, BadImport
-from affectml_annotation.judgements import REQUIRED
-from affectml_annotation.languages import is_language
+from affectml_annotation.judgements import REQUIRED, languages_in
 
 # In the order in which files have them. A column is written where the table has it and any value is not missing.
 COLUMNS = (
@@ -102,7 +102,7 @@ def from_files(table: pd.DataFrame, where: str, empty: str | None = None) -> pd.
     if "order" in table:
         table = _with_order(table)
     if "language" in table:
-        _check_languages(table["language"], where)
+        table = _with_language(table, where)
     if "suggestions_visible" in table:
         table["suggestions_visible"] = truths(table["suggestions_visible"], where)
     return table[[name for name in COLUMNS if name in table.columns]]
@@ -115,12 +115,22 @@ def _with_order(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(order=places.astype("Int64")) if ours.all() else table.drop(columns="order")
 
 
-def _check_languages(column: "pd.Series[Any]", where: str) -> None:
-    strange = [code for code in column.dropna().unique() if not is_language(str(code))]
-    rows = np.flatnonzero(column.isin(strange))
-    if len(rows):
-        what = [f"row {row}: language {column.iloc[row]!r} is no language's code" for row in rows]
-        raise BadImport(where, what, "write codes such as de or pt-BR; a column of another meaning needs another name")
+def _with_language(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """`language` as codes; a column of that name that holds anything else is somebody else's, and none of ours."""
+    codes, own = languages_in(table["language"])
+    if own is None:
+        return table.assign(language=codes)
+    warnings.warn(own_language(f"{where}: row {own}", table["language"].iloc[own]), stacklevel=2)
+    return table.drop(columns="language")
+
+
+def own_language(where: str, value: object) -> str:
+    """What is said of a column `language` that is left alone."""
+    return (
+        f"{where}: language {value!r:.40} names no language, so this column is taken for one of your own, and no "
+        "answer has a language; if it is to say in which one people answered, only codes such as de or pt-BR, names "
+        "such as German, and empty cells may stand in it"
+    )
 
 
 def _cells(column: "pd.Series[Any]", read: Callable[[Any], Any], where: str) -> "pd.Series[Any]":

@@ -66,6 +66,12 @@ def merge_judgements(there: pa.Table | None, fresh: pd.DataFrame, where: str) ->
     together = from_files(pd.concat([known, fresh], ignore_index=True).iloc[order], where)
     content = pa.Table.from_pandas(for_files(together), preserve_index=False)
     own = [name for name in there.column_names if name not in COLUMNS or name not in known]
+    if both := [name for name in own if name in content.column_names]:
+        raise BadExport(
+            where,
+            [f"its column {both[0]} is one of your own, and the new judgements have a {both[0]} each"],
+            "give yours another name, or export to a new folder",
+        )
     if own:
         rows = there.select(own).take(pa.array([at if at < len(known) else None for at in order], pa.int64()))
         for name in own:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from unicodedata import bidirectional
 
 from babel import Locale, UnknownLocaleError, negotiate_locale
+from babel.core import get_global
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -87,9 +88,31 @@ def number(value: float) -> str:
 def is_language(code: str) -> bool:
     """Whether this names a language, such as de, pt-BR or zh-Hant."""
     try:
-        return bool(re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", code) and _locale(code))
+        return bool(re.fullmatch(r"(?!und\b)[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", code) and _locale(code))
     except (UnknownLocaleError, ValueError):
         return False
+
+
+def as_code(said: str) -> str | None:
+    """A language's code in the one form in which it is kept: de for DE or deu, pt-BR for pt_br; None for no code."""
+    first, *others = said.strip().replace("_", "-").lower().split("-")
+    first = get_global("language_aliases").get(first, first)
+    cased = [
+        one.title() if len(one) == 4 and one.isalpha() else one.upper() if len(one) in (2, 3) else one for one in others
+    ]
+    code = "-".join([first, *cased])
+    return code if is_language(code) else None
+
+
+def named_or_code(said: str) -> str | None:
+    """As `as_code`, also for a language's name in English or, of ours, its own: German, Deutsch."""
+    return as_code(_named().get(said.strip().casefold(), said))
+
+
+@cache
+def _named() -> Mapping[str, str]:
+    english = {name.casefold(): code.replace("_", "-") for code, name in Locale(ENGLISH).languages.items()}
+    return english | {own_name(code).casefold(): code for code in LANGUAGES}
 
 
 def own_name(code: str) -> str:

@@ -13,7 +13,7 @@ from affectml_annotation.errors import BadImport, StoreError, check_labels
 from affectml_annotation.exchange.formats import read_judgements
 from affectml_annotation.exchange.tables import at_lines
 from affectml_annotation.judgements import UNSTORABLE, storable
-from affectml_annotation.languages import is_language
+from affectml_annotation.languages import as_code
 from affectml_annotation.store import asking, claims, reading, setup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.importing import import_judgements
@@ -365,11 +365,12 @@ class LabelStore:
 
         Raises StoreError for what is no language, and for somebody not invited.
         """
-        if language is not None and not is_language(language):
+        code = None if language is None else as_code(language)
+        if code is None and language is not None:
             raise StoreError(f"language: expected a code such as de or pt-BR, but received {language!r:.40}")
         with self.database.write() as connection:
             setup.check_invited(connection, [who])
-            connection.execute(annotator.update().where(annotator.c.annotator_id == who).values(language=language))
+            connection.execute(annotator.update().where(annotator.c.annotator_id == who).values(language=code))
 
     def withdraw(self, *annotator_ids: str, proven: bool = True) -> None:
         """Take people out, all or none: no more claims or answers, their answers no longer count.

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.judgements import UNSTORABLE, answer_problems, storable
-from affectml_annotation.languages import _, is_language, ngettext
+from affectml_annotation.languages import _, as_code, ngettext
 from affectml_annotation.store import visits
 from affectml_annotation.store.claims import FREE, TAKE, lock_annotator, next_place, round_row
 from affectml_annotation.store.records import Answer, Receipt, Status
@@ -42,7 +42,7 @@ def problem(given: Answer, labels: Sequence[str], now: float) -> str | None:
             return f"{name}: expected a finite number, but received {number}"
     if given.seconds is not None and given.seconds < 0:
         return f"seconds: expected zero or more, but received {given.seconds}"
-    if given.language is not None and not is_language(given.language):
+    if given.language is not None and as_code(given.language) is None:
         return f"language: expected a code such as de or pt-BR, but received {given.language!r:.40}"
     if given.at is not None and given.at > now + FUTURE_SECONDS:
         ahead = f"{given.at - now:.0f}"
@@ -132,6 +132,7 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
     row = {
         **vars(given),
         "labels": list(given.labels),
+        "language": as_code(given.language or ""),
         "suggestions_visible": visible,
         "at": now if given.at is None else round(given.at * 1000),
         "received_at": now,

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from affectml_annotation import LabelStore, StoreError
-from affectml_annotation.languages import ENGLISH, is_language, marked
+from affectml_annotation.languages import ENGLISH, as_code, marked
 from affectml_annotation.store.schema import setting
 from affectml_annotation.store.settings import check_names, read_setting, write_setting
 from affectml_annotation.store.setup import PREFERENCES as KEY
@@ -57,7 +57,7 @@ class Preferences:
         for name in ("min_view_seconds", "break_minutes"):
             if not 0 <= float(getattr(self, name)) < 86_400:
                 raise StoreError(f"{name}: expected 0 to 86400, but received {getattr(self, name)}")
-        if not self.languages or not all(map(is_language, self.languages)):
+        if not self.languages or [*map(as_code, self.languages)] != [*dict.fromkeys(self.languages)]:
             raise StoreError(f"languages: expected codes such as en or de, but received {list(self.languages)}")
 
     @classmethod

@@ -10,7 +10,19 @@ from typing import Any
 
 import streamlit as st
 
-from affectml_annotation.languages import ENGLISH, PSEUDO, _, chosen, current, direction, marked, own_name, use, wishes
+from affectml_annotation.languages import (
+    ENGLISH,
+    PSEUDO,
+    _,
+    as_code,
+    chosen,
+    current,
+    direction,
+    marked,
+    own_name,
+    use,
+    wishes,
+)
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.task import LabelTask
 
@@ -34,7 +46,7 @@ STREAMLIT = (
 
 def language_of(offered: Sequence[str], own: Iterable[object], header: str | None) -> str:
     """The language for somebody. own: what they chose, the strongest first; header: Accept-Language."""
-    valid = (str(code) for code in own if code in offered or code == PSEUDO)
+    valid = (code for said in own if (code := as_code(str(said or ""))) in offered or code == PSEUDO)
     return chosen(offered, next(valid, None), wishes(header or ""))
 
 
