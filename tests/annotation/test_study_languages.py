@@ -51,8 +51,10 @@ def write_german(folder: Path, **content: object) -> None:
     ("languages", "says"),
     [
         (["en", "german"], "'german' is no language's code; write such as en, de, pt-BR or zh-Hant"),
-        ([], "languages: Tuple should have at least 1 item"),
-        (["de", "DE"], "languages: one stands twice in de, DE"),
+        ([], "languages: expected a list with one thing in it at least, but it is empty"),
+        ("en", "languages: expected a list, such as [one, another]"),
+        (["en-XA"], "'en-XA' is no language's code"),  # which shows what is not translated, and is nobody's
+        (["de", "DE"], "languages: one stands twice in de, de"),
         (["en", False], "this is False; put it in quotes"),  # what YAML makes of Norwegian
     ],
 )
@@ -197,6 +199,19 @@ def test_places_to_fill_in_are_found_in_every_script_and_links_are_none():
         "[ÄRZTLICHE HILFE]", "[氏名、 所属機関]", "[العنوان هنا]", "[NAME]",
     ]  # fmt: skip
     assert check.placeholders("[Help](https://x.example) ![山水画](i1) [OECD](x) [Wort] [1] [12345] [ok]") == []
+
+
+def test_a_list_of_yaml_is_no_place_to_fill_in_and_one_within_a_short_text_is(folder):
+    """Letters of Arabic and Japanese are neither small nor capital, so such a list looks like one."""
+    (folder / "study.de.yaml").write_text("boxes: [قرأت هذا., أشارك بمحض إرادتي.]\n", encoding="utf-8")
+    assert not [line for line in check.check_study(folder).missing if "study.de.yaml" in line]
+    (folder / "study.de.yaml").write_text('help: ["Fragen: [ANSCHRIFT]"]\n', encoding="utf-8")
+    assert "study.de.yaml has places to fill in: [ANSCHRIFT]." in check.check_study(folder).missing
+
+
+def test_a_name_of_spaces_is_none(folder):
+    write_german(folder, labels={"awe": {"name": "   "}})
+    assert read_study(folder).labels["de"]["awe"].name == ""
 
 
 def test_chinese_and_japanese_are_read_by_their_characters():

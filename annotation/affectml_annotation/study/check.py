@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 from affectml_annotation.errors import AnnotationError, StoreError, did_you_mean
 from affectml_annotation.exchange.files import read_parquet
@@ -120,11 +121,22 @@ def _files(study: Study) -> dict[str, str]:
 def _texts(study: Study) -> Iterator[str]:
     files = _files(study)
     for name, text in study.texts.items():
-        where = files[name]
+        where, kind, language = files[name], *name.partition(".")[::2]
         if not text.strip():
             yield f"{where} is empty."
+        if kind == "study":  # as read: a list of YAML stands in brackets, too
+            text = "\n".join(_strings(study.translation(language).model_dump()))
         if open_ones := placeholders(text):
             yield f"{where} has places to fill in: {', '.join(open_ones)}."
+
+
+def _strings(said: Any) -> Iterator[str]:
+    """All texts within lists and dictionaries."""
+    if isinstance(said, dict | list | tuple):
+        for one in said.values() if isinstance(said, dict) else said:
+            yield from _strings(one)
+    else:
+        yield said
 
 
 def _images(file: StudyFile, folder: Path) -> tuple[set[str] | None, list[str]]:

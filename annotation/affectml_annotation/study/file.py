@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from affectml_annotation.errors import BadStudy, did_you_mean
-from affectml_annotation.languages import is_language, marked
+from affectml_annotation.languages import PSEUDO, as_code, marked
 from affectml_annotation.stopping import Overlap, Until
 
 FILE = "study.yaml"
@@ -44,9 +44,10 @@ Count = Annotated[int, Field(ge=1)]
 Words = Annotated[str, Field(min_length=1, max_length=2_000)]
 
 
-def _language(code: str) -> str:
-    if not is_language(code):
-        raise ValueError(f"{code!r} is no language's code; write such as en, de, pt-BR or zh-Hant")
+def _language(said: str) -> str:
+    code = as_code(said)
+    if code is None or code == PSEUDO:
+        raise ValueError(f"{said!r} is no language's code; write such as en, de, pt-BR or zh-Hant")
     return code
 
 
@@ -216,6 +217,8 @@ class Pay(Part):
 class LabelWords(Part):
     """What a label is called and what it means, in one language; empty: as the taxonomy has it."""
 
+    model_config = ConfigDict(str_strip_whitespace=True)
+
     name: str = Field(default="", max_length=200)
     definition: str = Field(default="", max_length=2_000)
 
@@ -284,7 +287,7 @@ class StudyFile(Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if len({code.lower() for code in self.languages}) < len(self.languages):
+        if len(set(self.languages)) < len(self.languages):
             raise ValueError(f"languages: one stands twice in {', '.join(self.languages)}")
         asked = [question.id for question in (*self.before.questions, *self.after.questions)]
         for name in asked:
@@ -345,6 +348,13 @@ def parse(content: Any, where: str) -> StudyFile:
     return parse_as(StudyFile, content, where)
 
 
+# What pydantic says in Python's words.
+_WANTED = {
+    "tuple_type": "expected a list, such as [one, another]",
+    "too_short": "expected a list with one thing in it at least, but it is empty",
+    "model_type": "expected keys with values, such as {key: value}",
+    "dict_type": "expected keys with values, such as {key: value}",
+}
 P = TypeVar("P", bound=Part)
 
 
@@ -360,4 +370,5 @@ def parse_as(kind: type[P], content: Any, where: str) -> P:
         place = "".join(f"{part}: " for part in [".".join(named)] if part)
         plain = first["type"] == "string_type" and not isinstance(first["input"], list | dict)  # which may be endless
         quoted = f", but this is {first['input']!s:.40}; put it in quotes" if plain else ""
-        raise BadStudy(f"{where}: {place}{first['msg'].removeprefix('Value error, ')}{quoted}") from None
+        said = _WANTED.get(first["type"], first["msg"].removeprefix("Value error, "))
+        raise BadStudy(f"{where}: {place}{said}{quoted}") from None
