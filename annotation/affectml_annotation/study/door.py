@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.judgements import storable
-from affectml_annotation.languages import _
+from affectml_annotation.languages import _, as_code
 from affectml_annotation.store import setup
 from affectml_annotation.store.keys import FORGOTTEN, forms_of, keyed, was_erased
 from affectml_annotation.store.label_store import LabelStore
@@ -180,6 +180,8 @@ def agree(
     were read in. own: as `enter` takes it. language: in which they read it, and go on. Raises NotInStudy without every
     box, or for who is here.
     """
+
+    language = as_code(language or "")
 
     def work(connection: sa.Connection) -> Visit:
         running.lock(connection)

@@ -58,7 +58,10 @@ class Preferences:
             if not 0 <= float(getattr(self, name)) < 86_400:
                 raise StoreError(f"{name}: expected 0 to 86400, but received {getattr(self, name)}")
         if not self.languages or [*map(as_code, self.languages)] != [*dict.fromkeys(self.languages)]:
-            raise StoreError(f"languages: expected codes such as en or de, but received {list(self.languages)}")
+            raise StoreError(
+                f"languages: expected codes such as en or pt-BR, one at least and each once, but received "
+                f"{list(self.languages)}"
+            )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preferences":
