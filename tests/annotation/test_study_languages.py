@@ -238,6 +238,7 @@ def test_the_consent_is_read_in_either_language_and_its_boxes_are_the_studys_own
     with pytest.raises(NotInStudy, match=r"not ticked: Ich stimme zu\.$"):
         door.agree(bilingual, Ids("P1"), 2, ["Ich stimme zu."], language="de")
     assert door.agree(bilingual, Ids("P1"), 2, german.boxes, language="DE").phase == "before"
+    assert [row.language for row in rows(bilingual, schema.visit)] == ["de"]
 
 
 def test_each_phase_is_shown_in_the_language_asked_for_and_else_in_the_studys_own(bilingual):

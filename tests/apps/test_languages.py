@@ -4,12 +4,13 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from affectml_annotation import StoreError
 from affectml_annotation.languages import PSEUDO, spoken
 from affectml_annotation.languages import _ as say
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.pages.label import RECORDED
-from affectml_apps.relabel.preferences import WARNING, change_preferences
+from affectml_apps.relabel.preferences import WARNING, change_preferences, read_preferences
 from affectml_apps.relabel.speaking import language_of
 from affectml_apps.relabel.web import make_routes
 
@@ -133,3 +134,10 @@ def test_every_text_of_the_labelling_pages_is_said_in_a_language(offering):
     assert untranslated(page(language=PSEUDO, who="cat")) == ""
     offering.only_here = False
     assert untranslated(page(language=PSEUDO)) == ""
+
+
+@pytest.mark.parametrize("offered", [[], ["de", "de"], ["DE"], ["xx"]])
+def test_languages_that_a_task_cannot_offer_are_refused_and_nothing_changes(task, offered):
+    with pytest.raises(StoreError, match="languages: expected codes such as en or pt-BR, one at least and each once"):
+        change_preferences(task.store, languages=offered)
+    assert list(read_preferences(task.store).languages) == ["en"]
