@@ -538,6 +538,33 @@ def test_failed_checks_end_the_images_with_pay_where_the_file_says_so(opened):
     assert row.images < 9
 
 
+def test_of_many_images_held_the_next_few_are_still_shown_after_failed_checks(opened):
+    checks = {"rate": 0.5, "then": "end", "failed": 1}
+    store = opened(checks=checks, images_per_person=9)
+    who = to_images(store, "P1")
+    held = store.claim(who, 30)
+    check = [claim.purpose for claim in held].index("check")
+    assert (len(held), check) == (9, 0)
+
+    def say(claims):
+        return [store.submit([Answer(claim.image_id, who, "labels", ("fear",))])[0].status for claim in claims]
+
+    say(held[:1])
+    assert [claim.image_id for claim in store.claim(who, 30)] == [claim.image_id for claim in held[1:6]]
+    assert say(held[1:8]) == ["accepted"] * 7  # two of them were under way
+    assert store.claim(who, 30) == []
+    assert visits.finish_images(store, who).phase == "after"
+
+
+def test_images_are_held_for_as_long_as_the_place(opened):
+    store = opened()
+    store.claim(to_images(store, "P1"), 5)
+    pass_time(store, 29)
+    assert store.release_expired() == 0
+    pass_time(store, 2)
+    assert store.release_expired() == 5
+
+
 def test_answers_decide_nothing_about_pay(opened):
     checks = {"rate": 0.5, "then": "note"}
     store = opened(checks=checks, images_per_person=9, places={"people": 4, "minutes": 30})

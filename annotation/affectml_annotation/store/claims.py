@@ -100,11 +100,11 @@ def candidates(connection: sa.Connection, who: str, round_number: int) -> list[i
     return list(connection.scalars(query.where(*where).order_by(*keys, order).limit(REFILL)))
 
 
-def open_claims(connection: sa.Connection, who: str, rounds: Sequence[int], count: int) -> list[Any]:
+def open_claims(connection: sa.Connection, who: str, rounds: Sequence[int]) -> list[Any]:
     """What this person holds and has not answered, in the order it was given."""
     mine = (assignment.c.annotator_id == who, assignment.c.round.in_(rounds), assignment.c.answered_at.is_(None))
     query = sa.select(assignment, image.c.image_id, image.c.file).where(*mine).order_by(assignment.c.place)
-    return list(connection.execute(query.join(image, image.c.position == assignment.c.position).limit(count)))
+    return list(connection.execute(query.join(image, image.c.position == assignment.c.position)))
 
 
 def following(connection: sa.Connection, column: sa.ColumnElement[int], *where: sa.ColumnElement[bool]) -> int:
@@ -118,10 +118,13 @@ def next_place(connection: sa.Connection, who: str) -> int:
     return following(connection, assignment.c.place, assignment.c.annotator_id == who)
 
 
-def claim(connection: sa.Connection, who: str, count: int, round_number: int, proposed: list[int]) -> list[Any]:
+def claim(
+    connection: sa.Connection, who: str, count: int, round_number: int, proposed: list[int], most: int | None = None
+) -> list[Any]:
     """Give this person `count` images: first those they hold already, then checks, repeats and new ones.
 
-    Takes what it tried off the front of `proposed`; fewer than `count` come back where that runs dry.
+    Takes what it tried off the front of `proposed`; fewer than `count` come back where that runs dry. Of what they hold
+    already, the last ones beyond `most` are given back.
     """
     settings = read_settings(connection)
     lock_annotator(connection, who)
@@ -131,10 +134,13 @@ def claim(connection: sa.Connection, who: str, count: int, round_number: int, pr
     now = now_ms()
     lease = now + round(settings.lease_seconds * 1000)
     allowed = visits.claimable(connection, who, now)
-    held = open_claims(connection, who, rounds, count)
+    held = open_claims(connection, who, rounds)
     if allowed is not None:
-        count = min(count, len(held) + allowed)
-    if held:
+        count = max(0, min(count, len(held) + allowed))
+        most = most if count else 0  # behind their last image nothing stays held
+    if most is not None and (beyond := [row.place for row in held[most:]]):
+        _release(connection, assignment.c.annotator_id == who, assignment.c.place.in_(beyond))
+    if held := held[:most][:count]:
         places = assignment.c.place.in_([row.place for row in held])
         mine = assignment.update().where(assignment.c.annotator_id == who, places, assignment.c.answered_at.is_(None))
         connection.execute(mine.values(lease_until=lease))
@@ -164,7 +170,7 @@ def claim(connection: sa.Connection, who: str, count: int, round_number: int, pr
         place += 1
     if fresh:
         connection.execute(assignment.insert(), fresh)
-    return open_claims(connection, who, rounds, count)
+    return open_claims(connection, who, rounds)[:count]
 
 
 def is_control(settings: TaskSettings, who: str, position: int) -> bool:

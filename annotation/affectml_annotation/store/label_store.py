@@ -247,17 +247,17 @@ class LabelStore:
 
     # One person's work
 
-    def claim(self, who: str, count: int = 5, *, round_number: int = MAIN) -> list[Claim]:
+    def claim(self, who: str, count: int = 5, *, round_number: int = MAIN, most: int | None = None) -> list[Claim]:
         """The next images for this person, at most `count`: what they hold already first, in its place.
 
-        So a client that was closed goes on where it was. Fewer come back where nothing is left to give. Raises
-        StoreError for somebody not invited or withdrawn.
+        So a client that was closed goes on where it was. Fewer come back where nothing is left to give. most: what they
+        hold beyond so many is given back. Raises StoreError for somebody not invited or withdrawn.
         """
         key = (who, round_number)
         rows: list[Any] = []
         for _ in range(3):
             proposed = self._proposed.get(key) or self._propose(key)
-            rows = self.database.retried(claims.claim, who, count, round_number, proposed)
+            rows = self.database.retried(claims.claim, who, count, round_number, proposed, most)
             if len(rows) >= count or proposed or not self._propose(key):  # a study's person may have had them all
                 break
         return self._claims(who, rows)

@@ -10,6 +10,7 @@ from affectml_annotation.languages import _
 from affectml_annotation.store.schema import answer, assignment, check, event, image, visit
 
 PAUSE_MS = 5 * 60_000  # a longer silence is a break, and counts as so much
+STILL = 5  # images that are shown yet where failed checks ended them: the page has them already
 BEFORE = ("before", "instructions", "practice")  # phases in which there are no images yet
 _VISIT = sa.select(visit).where(visit.c.annotator_id == sa.bindparam("who"))
 _TASKS = sa.select(sa.func.count()).where(
@@ -43,7 +44,8 @@ def end(connection: sa.Connection, who: str, status: str, at: int) -> None:
 def claimable(connection: sa.Connection, who: str, now: int) -> int | None:
     """How many images a participant may still be given; None for somebody who takes part in no study.
 
-    Raises StoreError while their visit is not at the images.
+    Below zero: so many that they hold are not to be shown any more. Raises StoreError while their visit is not at the
+    images.
     """
     row = visit_of(connection, who)
     if row is None:
@@ -51,7 +53,7 @@ def claimable(connection: sa.Connection, who: str, now: int) -> int | None:
     if not is_at_images(row, now):
         raise StoreError(_("there are no images for you now: your visit of the study is elsewhere, or over"))
     seen(connection, row, now)
-    return max(0, int(row.images) - int(connection.scalar(_TASKS, {"who": who}) or 0))
+    return int(row.images) - int(connection.scalar(_TASKS, {"who": who}) or 0)
 
 
 def refusal(connection: sa.Connection, row: Any, now: int, *, first: bool, given: bool) -> str | None:
@@ -71,12 +73,14 @@ def refusal(connection: sa.Connection, row: Any, now: int, *, first: bool, given
 
 
 def answered(connection: sa.Connection, row: Any, now: int, purpose: str | None) -> None:
-    """After an answer: it counts as activity, and failed checks may end the images; those that are open stay."""
+    """After an answer: it counts as activity, and failed checks may end the images, but for the next few."""
     if not is_at_images(row, now):
         return
     ends = purpose == "check" and row.failed_checks_end is not None
     if ends and failed_checks(connection, row.annotator_id) >= row.failed_checks_end:
-        seen(connection, row, now, images=int(connection.scalar(_TASKS, {"who": row.annotator_id}) or 0))
+        given = int(connection.scalar(_TASKS, {"who": row.annotator_id}) or 0)
+        few = images_done(connection, row.annotator_id) + STILL
+        seen(connection, row, now, images=min(row.images, given, few))
     else:
         seen(connection, row, now)
 

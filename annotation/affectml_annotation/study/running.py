@@ -98,10 +98,13 @@ def _set_apart(connection: sa.Connection, study: Study, before: Sequence[Dictate
 
 
 def _follow_places(connection: sa.Connection, file: StudyFile) -> None:
-    """As many people an image as the study says: on average by the places there are, where it names no mean."""
+    """As many people an image as the study says: on average by the places there are, where it names no mean.
+
+    Images are held for as long as places are.
+    """
     images = connection.scalar(sa.select(sa.func.count()).where(slot.c.round == 1, slot.c.wanted > 0))
     overlap = file.overlap_of(int(images or 0), read_setting(connection, KEY)["more"])
-    setup.update_settings(connection, {"overlap": overlap})
+    setup.update_settings(connection, {"overlap": overlap, "lease_seconds": file.places.minutes * 60})
 
 
 def warn_of(store: LabelStore, warnings: Mapping[str, str]) -> None:
