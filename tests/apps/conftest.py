@@ -32,7 +32,6 @@ RUN_INFO = ROOT / "tests" / "golden" / "0.1.0" / "runs" / "auto" / "run.json"
 RELABEL = ROOT / "apps" / "relabel.py"
 LAPTOP = {"width": 1280, "height": 720}
 PATIENCE = 300  # seconds until a wait is given up; waiting costs nothing, and a busy machine is slow
-QUEUE = 5  # images that the page fetches ahead of the one in sight, as client/main.js has it
 QUIET = (
     "--no-sandbox",
     "--disable-background-networking",
@@ -245,6 +244,13 @@ def page(request: pytest.FixtureRequest) -> Iterator[Page]:
 
 
 @pytest.fixture
+def saving(page: Page) -> Page:
+    """The page of a browser that is to save data: it holds six images."""
+    page.add_init_script("Object.defineProperty(navigator, 'connection', {value: {saveData: true}})")
+    return page
+
+
+@pytest.fixture
 def serve(tmp_path: Path, demo: Path) -> Iterator[Callable[..., LabelTask]]:
     """`serve(**options)`: a task in this process, for what needs no browser; pages and routes serve the last one."""
     with contextlib.ExitStack() as open_ones:
@@ -301,9 +307,9 @@ class Person:
         if urlsplit(url).path.endswith("/relabel/image"):
             self.fetched.update(parse_qs(urlsplit(url).query)["id"])
 
-    def stocked(self) -> "Person":
-        """Wait until the page has fetched all the images ahead that it wants: so many are there without a server."""
-        while len(self.fetched - self.seen) < QUEUE:
+    def stocked(self, ahead: int = 5) -> "Person":
+        """Wait until the page has fetched so many images ahead of the one in sight: they are there without a server."""
+        while len(self.fetched - self.seen) < ahead:
             self.page.wait_for_event("requestfinished")
         return self
 

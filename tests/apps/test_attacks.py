@@ -145,7 +145,7 @@ def test_an_id_of_the_wrong_form_is_refused_in_its_place(client, event):
 def test_a_wish_that_no_number_is_is_answered_in_words(client, want):
     reply = client.post("/relabel/sync", content=f'{{"want": {want}}}'.encode(), headers=JSON)
     assert reply.status_code == 400
-    assert "want: expected a whole number from 1 to 12, but received" in reply.text
+    assert "want: expected a whole number from 1 to 30, but received" in reply.text
     assert "Unreadable" not in reply.text
 
 

@@ -99,8 +99,8 @@ def test_a_server_that_asks_to_wait_is_asked_again_when_it_said_and_nothing_is_l
     assert [image for image, _, _ in ann.stored] == given
 
 
-def test_a_server_whose_database_is_away_is_waited_for_and_the_page_says_so(server, person):
-    """Five images are there without it, and what is answered then is stored as soon as it is back."""
+def test_a_server_whose_database_is_away_is_waited_for_and_the_page_says_so(server, saving, person):
+    """Five more images are there without it, and what is answered then is stored as soon as it is back."""
     ann = person(server, "away").enter().settled().stocked()
     away = {"status": 503, "headers": {"retry-after": "1"}, "json": {"error": "the database does not answer"}}
     ann.page.route("**/relabel/*", lambda route: route.fulfill(**away))

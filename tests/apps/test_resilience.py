@@ -48,7 +48,7 @@ def test_sigkill_and_restart_twice(start, person):
         if killed:
             ann.stocked()
             server.kill()
-        for _ in range(4):  # the queue holds five
+        for _ in range(4):  # five at least are there
             given.append(ann.image)
             ann.press(str(random.Random(len(given)).randint(1, 8)), "Enter")
             ann.ready(after=given[-1])
@@ -119,7 +119,7 @@ def test_a_note_is_typed_on_beneath_streamlit_s_connection_dialog(mortal, person
 
 
 @pytest.mark.slow
-def test_offline_for_ten_seconds_and_back(server, person, context):
+def test_offline_for_ten_seconds_and_back(server, saving, person, context):
     ann = person(server, "offline").enter()
     given = []
     ann.stocked()

@@ -63,7 +63,8 @@ def test_the_language_of_an_answer_is_kept_and_what_is_none_costs_no_answer(clie
 
 
 def test_a_page_that_goes_gives_back_all_that_came_with_the_reply_it_names(client, task):
-    reply = say(client, want=3)
+    reply = say(client, want=30)
+    assert len(reply["items"]) == 30
     say(client, leaving=reply["now"])
     assert task.store.annotators().set_index("annotator_id")["claimed"]["ann"] == 0
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.exc import DataError, IntegrityError
 
-from affectml_annotation import Answer, Claim, DatabaseFailed, Receipt, StoreError
+from affectml_annotation import Answer, Claim, DatabaseFailed, Receipt, StoreError, TaskSettings
 from affectml_annotation.languages import _
 from affectml_annotation.store.claims import round_of
 from affectml_apps.relabel import queries
@@ -19,7 +19,9 @@ from affectml_apps.relabel.items import item_of, past_items
 from affectml_apps.relabel.messages import BadMessage, answers_of, id_of, read_answer, whole
 from affectml_apps.relabel.task import LabelTask
 
-MAX_QUEUE = 12
+MAX_QUEUE = 30
+FEW = 6  # images that anybody may hold
+SHARE = 5  # beyond FEW, nobody holds more than one in so many of the images that could still come to them
 MAX_PAST = 500
 # What a database driver raises for a value it cannot hold, or for an id that somebody else used a moment ago.
 UNSTORABLE = (DataError, IntegrityError, OverflowError, UnicodeError)
@@ -32,7 +34,7 @@ class NotAllowed(Exception):
 def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str, Any]:
     """Take a browser's answers and give it receipts, its next images and how far it is.
 
-    message: answers (list), want (images to hold, 1 to 12), round, history (whether to send this person's own
+    message: answers (list), want (images to hold, 1 to 30), round, history (whether to send this person's own
     past answers), leaving (the `now` of the last reply: the page goes, and nothing was done on it). The receipts stand
     in the order of the answers; an answer that cannot be taken is refused in its receipt, and the others go on. Raises
     BadMessage for what is not such a message, NotAllowed for people who may not label. Where only the wish for images
@@ -63,9 +65,11 @@ def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | N
     if isinstance(leaving := message.get("leaving"), int | float):
         task.store.give_back(who, max(0, min(leaving, time.time())))
         return {"items": []}
-    want = whole(message, "want", 1, MAX_QUEUE, missing=6)
+    want = whole(message, "want", 1, MAX_QUEUE, missing=FEW)
     round_number = whole(message, "round", 1, 10_000, missing=1)
-    claims = task.store.claim(who, want, round_number=round_number)
+    left = task.left_for(who, round_number)
+    most = most_held(left, task.settings)
+    claims = task.store.claim(who, min(want, most), round_number=round_number, most=most)
     if second is not None and round_number == 1:
         claims = [*_second_looks(task, who, second), *claims]
     preferences = task.preferences
@@ -73,11 +77,21 @@ def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | N
         "items": [item_of(task, preferences, who, claim) for claim in claims],
         "done": queries.answered_count(task.store, who, _rounds(task, round_number)),
         "team": _team(task, round_number),
-        "left": task.left_for(who, round_number),
+        "left": left,
     }
     if message.get("history"):
         reply["past"] = past_items(task, who, MAX_PAST)
     return reply
+
+
+def most_held(left: int, settings: TaskSettings) -> int:
+    """How many images somebody may hold to whom `left` could still come: near a round's end nobody waits for them.
+
+    Beyond 6, nobody holds more than a fifth of what could still come to them; nor, with repeats, more than lie between
+    an image and its repeat: what can come again is what they have answered.
+    """
+    most = min(MAX_QUEUE, left // SHARE, settings.repeat_gap if settings.repeat_rate else MAX_QUEUE)
+    return max(FEW, most)
 
 
 def check_person(task: LabelTask, who: str) -> None:

@@ -152,10 +152,12 @@ def test_failed_checks_are_said_where_the_file_says_so_and_a_check_looks_like_an
 def test_an_image_comes_with_its_warning(study):
     task = study(images_per_person=18, checks={"rate": 0.0, "images": []})
     ann = Participant(task, "P1").to("images")
-    items = [item for _ in range(2) for item in ann.say(want=12)["items"]]
-    for item in items[:12]:
-        ann.say(ann.answer(item))
-    items += ann.say(want=12, history=True)["past"] + ann.say(want=12)["items"]
+    items, held = [], True
+    while held:
+        reply = ann.say(want=6, history=True)
+        held = reply["items"]
+        items += [*held, *reply["past"]]
+        ann.say(*map(ann.answer, held))
     said = {item["image"]: item["warning"] for item in items}
     assert {image for image, words in said.items() if words} == {WARNED}
     assert said[WARNED] == "Blood is to be seen."

@@ -10,7 +10,8 @@ import { strokes } from "./strokes.js";
 import { language, speak } from "./texts.js";
 import { View } from "./view.js";
 
-const QUEUE = 5;
+const MOST = 30; // images held, the one in sight among them
+const FEW = 6; // of those, how many may be on their way; all that are held where every byte counts
 const IN_VIEW = 0.6; // of the image's area: less than that was not seen
 const HEARTBEAT_MS = 60000; // keeps claims from running out while somebody thinks
 const ABSENT_MS = 300000; // without a sign of them for so long, nobody is there: in a study that keeps no place
@@ -68,18 +69,19 @@ class Labeller {
     this.lock = { held: false };
     this.pictures = new Pictures({
       url: (image) => `${address("image")}?id=${encodeURIComponent(image)}`,
-      headers, keep: QUEUE * 4, onReady: (item) => this.session.pictureReady(item),
+      headers, onReady: (item) => this.pictureReady(item), onStocked: () => this.askForMore(),
     });
     this.asked = false;
     this.outbox = new Outbox({
       place, post: send,
-      ask: () => ({ want: QUEUE + 1, round: data.round, history: !this.asked, phase: data.study?.phase, finish: this.finish }),
+      ask: () => ({ want: (this.wanted = this.wish), round: data.round, history: !this.asked, phase: data.study?.phase, finish: this.finish }),
       onReply: (reply) => {
         if (!this.lock.held) return;
         if (data.study && (reply.phase !== data.study.phase || reply.status !== null)) return void this.moveOn();
         this.finish = false;
         this.heldSince = reply.now;
         this.asked = true;
+        this.plenty = reply.items.length >= this.wanted;
         this.session.receive(reply);
       },
       onRefused: (id) => this.session.receipt({ id, status: "refused" }),
@@ -101,6 +103,9 @@ class Labeller {
       fetch(address("sync"), { method: "POST", keepalive: true, headers: { ...headers, "content-type": "application/json" }, body }).catch(() => {});
     };
     addEventListener("pagehide", this.leave);
+    // Without a connection the page would not come again.
+    this.stay = (event) => this.lock.held && !this.outbox.online && event.preventDefault();
+    addEventListener("beforeunload", this.stay);
     this.stopKeys = listen(this.root, () => this.keys, (meant, time) => this.press(meant, time));
     this.letDialogs = keepDialogAway(this.root, () => this.lock.held && this.outbox.kick());
     this.hidden = () => (document.hidden ? this.session.clock.stop() : this.woken());
@@ -247,6 +252,23 @@ class Labeller {
     if (what === "item" || what === "queue") this.drawProgress();
   }
 
+  // How many images to hold: those that are here and a few more, as far as there is room.
+  get wish() {
+    const { saveData, effectiveType = "" } = navigator.connection ?? {};
+    const most = saveData || effectiveType.endsWith("2g") ? FEW : Math.max(2, Math.min(MOST, Math.floor(this.pictures.room)));
+    return Math.min(MOST, Math.max(this.session.here, Math.min(most, this.session.here + FEW)));
+  }
+
+  // All that we hold is here, and there is more.
+  askForMore() {
+    if (this.lock.held && this.plenty && this.wish > this.wanted) this.outbox.kick();
+  }
+
+  pictureReady(item) {
+    this.session.pictureReady(item);
+    this.drawProgress();
+  }
+
   // The last image of a study is behind this person, who may mend it until they say so.
   goOn() {
     this.finish = true;
@@ -307,6 +329,7 @@ class Labeller {
     this.leave();
     this.closed = true;
     removeEventListener("pagehide", this.leave);
+    removeEventListener("beforeunload", this.stay);
     this.stopKeys();
     this.letDialogs();
     clearInterval(this.heart);

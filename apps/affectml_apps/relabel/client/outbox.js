@@ -44,7 +44,7 @@ export class Outbox {
     this.turn = 0; // grows when this tab gets or loses its turn: what was asked before is answered for nobody
     this.closed = false;
     this.wake = () => this.kick();
-    addEventListener("online", this.wake);
+    for (const each of ["online", "offline"]) addEventListener(each, this.wake); // and say so at once
   }
 
   // Read what an earlier page or another tab of this person left behind. From here on memory is what counts: what lies
@@ -208,6 +208,6 @@ export class Outbox {
   close() {
     this.closed = true;
     clearTimeout(this.timer);
-    removeEventListener("online", this.wake);
+    for (const each of ["online", "offline"]) removeEventListener(each, this.wake);
   }
 }

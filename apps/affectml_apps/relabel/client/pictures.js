@@ -1,75 +1,152 @@
-// Images fetched ahead (the token travels in a header, so an <img src> would not do) and decoded, ready to be shown.
+// Images fetched ahead (the token travels in a header, so an <img src> would not do). Files wait as they came; only the
+// next ones are decoded: thirty photographs of a phone would take more than a gigabyte.
 
 const RETRY_MS = 2000;
+const ROOM = 20e6; // bytes of files that lie ahead, the one in sight and the next at least
+const SOON = 3; // decoded: the one in sight and the next two, and as many of those before
+const PAST = 12; // files kept of those before
 const LOSSLESS = ["image/png", "image/gif", "image/bmp"]; // drawings; photographs come as JPEG, AVIF or WebP
 
 export const keyOf = (item) => `${item.round}|${item.image}`;
 
 export class Pictures {
-  constructor({ url, headers, keep, onReady }) {
-    Object.assign(this, { url, headers, keep, onReady });
-    this.entries = new Map(); // image id -> {state: "loading" | "ready" | "broken" | "failed", element}
+  // onReady(item): it can be shown, or cannot be had now; onStocked(): all that lies ahead is here, or cannot be had now.
+  constructor({ url, headers, onReady, onStocked }) {
+    Object.assign(this, { url, headers, onReady, onStocked });
+    // image id -> {state: "absent" | "loading" | "failed" (asked for again in a moment) | "kept" (its file) | "ready" | "broken", file, element}
+    this.entries = new Map();
+    this.ahead = []; // the item in sight and those to come, in their order
+    this.fetching = 0;
+    this.rests = false;
+    this.fetched = { files: 0, bytes: 0 };
   }
 
   get(item) {
     return this.entries.get(item.image);
   }
 
-  want(item) {
-    const known = this.entries.get(item.image);
-    if (known && known.state !== "failed") {
-      this.entries.delete(item.image); // the last asked for stays longest
-      this.entries.set(item.image, known);
-      return known;
-    }
-    const entry = { state: "loading", element: null };
+  // Whether an image can be shown without a connection.
+  has(item) {
+    const entry = this.get(item);
+    return Boolean(entry?.file) || entry?.state === "broken";
+  }
+
+  get meanSize() {
+    return this.fetched.bytes / this.fetched.files || 0;
+  }
+
+  // How many images find room, by the mean of those that came.
+  get room() {
+    return ROOM / this.meanSize;
+  }
+
+  entry(item) {
+    const entry = this.get(item) ?? { state: "absent", file: null, element: null };
+    this.entries.delete(item.image); // the last asked for stays longest
     this.entries.set(item.image, entry);
-    this.load(item.image, entry).then(() => {
-      if (entry.state === "failed") setTimeout(() => this.closed || this.onReady(item), RETRY_MS);
-      else this.onReady(item);
-    });
-    this.trim();
     return entry;
   }
 
-  async load(image, entry) {
-    let reply;
+  // For now: before all others.
+  want(item) {
+    const entry = this.entry(item);
+    entry.wanted = true;
+    if (entry.state === "absent") this.fetch(item, entry);
+    else if (entry.state === "kept") this.decode(item, entry);
+    return entry;
+  }
+
+  // What lies ahead comes in its order, one after the other, and not before what is wanted now.
+  stock(items) {
+    this.ahead = items;
+    this.tidy();
+    this.goOn();
+  }
+
+  goOn() {
+    if (this.closed) return;
+    for (const item of this.ahead.slice(0, SOON)) if (this.get(item)?.state === "kept") this.decode(item, this.get(item));
+    if (this.fetching > 0 || this.rests) return;
+    const missing = this.ahead.filter((item) => (this.get(item)?.state ?? "absent") === "absent");
+    const untried = missing.find((item) => !this.get(item)?.tried);
+    if (!untried) this.onStocked();
+    const next = untried ?? missing[0];
+    if (next && this.fits(next)) this.fetch(next, this.entry(next));
+  }
+
+  fits(item) {
+    if (this.ahead.indexOf(item) < 2) return true;
+    const held = this.ahead.reduce((sum, each) => sum + (this.get(each)?.file?.size ?? 0), 0);
+    return held + (this.get(item)?.size ?? this.meanSize) <= ROOM;
+  }
+
+  async fetch(item, entry) {
+    entry.state = "loading";
+    this.fetching += 1;
     try {
-      reply = await fetch(this.url(image), { headers: this.headers });
+      const reply = await fetch(this.url(item.image), { headers: this.headers });
+      if (reply.status >= 500 || reply.status === 401 || reply.status === 403) throw new Error("not now");
+      entry.size = Number(reply.headers.get("content-length"));
+      if (!reply.ok) entry.state = "broken";
+      else if (entry.wanted || this.fits(item)) {
+        entry.file = await reply.blob();
+        entry.state = "kept";
+        this.fetched.files += 1;
+        this.fetched.bytes += entry.file.size;
+      } else {
+        entry.state = "absent";
+        await reply.body.cancel();
+      }
     } catch {
-      entry.state = "failed"; // no connection: asked for again later
-      return;
+      Object.assign(entry, { state: "failed", tried: true });
+      this.rests = true; // where one does not come, the others may not either
+      setTimeout(() => this.retry(item, entry), RETRY_MS);
     }
-    if (reply.status >= 500 || reply.status === 401 || reply.status === 403) {
-      entry.state = "failed";
-      return;
-    }
+    this.fetching -= 1;
+    if (entry.state === "kept" && entry.wanted) await this.decode(item, entry);
+    else if (!this.closed) this.onReady(item);
+    this.goOn();
+  }
+
+  retry(item, entry) {
+    entry.state = "absent";
+    this.rests = false;
+    if (!this.closed && entry.wanted) this.onReady(item);
+    this.goOn();
+  }
+
+  async decode(item, entry) {
+    entry.state = "loading";
+    entry.address = URL.createObjectURL(entry.file);
+    const element = new Image();
+    element.draggable = false;
+    element.dataset.drawing = String(LOSSLESS.includes(entry.file.type));
+    element.decoding = "sync"; // in the same frame as the rest of the page
+    element.src = entry.address;
     try {
-      if (!reply.ok) throw new Error("not there");
-      const file = await reply.blob();
-      entry.address = URL.createObjectURL(file);
-      const element = new Image();
-      element.draggable = false;
-      element.dataset.drawing = String(LOSSLESS.includes(file.type));
-      element.decoding = "sync"; // in the same frame as the rest of the page
-      element.src = entry.address;
       await element.decode();
       entry.element = element;
       // An <img> shows a file that was cut off as far as it goes, and says nothing; a bitmap is made whole or not at all.
-      (await createImageBitmap(file)).close();
+      (await createImageBitmap(entry.file)).close();
       entry.state = "ready";
     } catch {
       entry.state = "broken"; // no image, or only a part of one: it can be skipped or flagged
     }
+    if (!this.closed) this.onReady(item);
   }
 
-  trim() {
+  // Files and decoded images of those that lie neither ahead nor shortly before go.
+  tidy() {
+    const ahead = this.ahead.map((item) => item.image);
+    const past = [...this.entries.keys()].filter((image) => !ahead.includes(image)).reverse();
+    const shown = [...ahead.slice(0, SOON), ...past.slice(0, SOON)];
     for (const [image, entry] of this.entries) {
-      if (this.entries.size <= this.keep) return;
-      if (entry.element && entry.element.isConnected) continue;
+      if (shown.includes(image) || entry.state === "loading" || entry.element?.isConnected) continue;
+      entry.wanted = false;
       if (entry.address) URL.revokeObjectURL(entry.address);
-      this.entries.delete(image);
+      Object.assign(entry, { address: null, element: null, state: entry.file ? "kept" : entry.state });
     }
+    for (const image of past.slice(PAST)) this.entries.delete(image);
   }
 
   close() {

@@ -71,8 +71,8 @@ export class Session {
       const key = keyOf(item);
       return key !== inSight && !taken.has(key) && !this.outbox.has(item);
     });
-    for (const item of this.queue) this.pictures.want(item);
     if (this.item === null && this.at === null) this.advance();
+    else this.stock();
     this.changed("queue");
   }
 
@@ -130,14 +130,28 @@ export class Session {
 
   advance() {
     this.at = null;
-    const next = this.queue[0];
-    const picture = next && this.pictures.want(next);
+    let next = this.queue[0];
+    let picture = next && this.pictures.want(next);
+    if (next && !this.pictures.has(next) && (picture.state === "failed" || !this.outbox.online)) {
+      next = this.queue.find((item) => this.pictures.has(item)) ?? next; // what is here goes on without a connection
+      picture = this.pictures.want(next);
+    }
     if (!next || picture.state === "loading" || picture.state === "failed" || this.paused) {
       this.show(null);
       return;
     }
-    this.queue.shift();
+    this.queue.splice(this.queue.indexOf(next), 1);
     this.show(next);
+  }
+
+  // Have what comes next fetched.
+  stock() {
+    this.pictures.stock(this.item === null ? this.queue : [this.item, ...this.queue]);
+  }
+
+  // How many images of the round are on this device, to be answered without a connection.
+  get here() {
+    return [this.at === null ? this.item : null, ...this.queue].filter((item) => item && this.pictures.has(item)).length;
   }
 
   show(item, answer = null) {
@@ -151,6 +165,7 @@ export class Session {
       const from = answer ?? this.draft(item) ?? item.before ?? null;
       if (from) this.select(from);
     }
+    if (item === null) this.stock();
     this.changed("item");
   }
 
@@ -158,6 +173,7 @@ export class Session {
   painted(time) {
     this.paintedAt = time;
     this.startClock();
+    this.stock(); // not a moment earlier: decoding the next one would keep this one from being painted
     this.changed("painted");
   }
 

@@ -1,0 +1,370 @@
+"""A train ride: images are fetched ahead and answered offline; overlap stays exact, and nothing is lost."""
+
+import os
+import random
+import time
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from affectml_annotation import Answer, LabelStore, TaskSettings
+from affectml_annotation.stopping import Overlap
+from affectml_annotation.store import schema
+from affectml_apps.relabel import task as task_module
+from affectml_apps.relabel.identity import make_token
+from affectml_apps.relabel.sync import most_held
+from affectml_apps.relabel.web import make_routes
+
+TASK = TaskSettings(labels=("awe", "fear"), question="What do you feel?", overlap=1, seed=3)
+MB = 1_000_000
+
+
+# What the server gives to hold
+
+
+@pytest.mark.parametrize(("left", "most"), [(1000, 30), (150, 30), (149, 29), (60, 12), (34, 6), (3, 6)])
+def test_beyond_six_nobody_holds_more_than_a_fifth_of_what_could_still_come_to_them(left, most):
+    assert most_held(left, TASK) == most
+
+
+@pytest.mark.parametrize(("gap", "most"), [(20, 20), (40, 30), (2, 6)])
+def test_where_images_come_again_nobody_holds_more_than_lie_between_the_two(gap, most):
+    assert most_held(1000, replace(TASK, repeat_rate=0.1, repeat_gap=gap)) == most
+    assert most_held(1000, replace(TASK, repeat_rate=0.0, repeat_gap=gap)) == 30
+
+
+def test_checks_and_repeats_come_in_the_same_places_however_many_are_held(tmp_path):
+    settings = replace(TASK, check_rate=0.2, repeat_rate=0.2, repeat_gap=20)
+    given = []
+    for held in (1, 6, most_held(1000, settings)):
+        with LabelStore(tmp_path / f"{held}.db") as store:
+            store.init_task(settings, [f"i{n}" for n in range(150)])
+            store.add_checks(store.images().head(5)[["image_id"]].assign(accepted=[["awe"]] * 5, forbidden=[[]] * 5))
+            store.invite(["ann"])
+            for _ in range(90):
+                claim = store.claim("ann", held)[0]
+                store.submit([Answer(claim.image_id, "ann", "none", round=claim.round)])
+            said = store.judgements()
+            given.append(said[["image_id", "purpose", "place"]].to_numpy().tolist())
+    assert given[0] == given[1] == given[2]
+    assert {"check", "repeat"} <= {purpose for _, purpose, _ in given[0]}
+
+
+@pytest.fixture
+def asking(task, monkeypatch):
+    """`asking(who, **message)`: what the server replies to somebody who takes part."""
+    monkeypatch.setattr(task_module, "PROGRESS_SECONDS", 0)  # every count is of now
+    clients = TestClient(Starlette(routes=make_routes()))
+
+    def ask(who, **message):
+        if who not in task.store.annotators()["annotator_id"].tolist():
+            task.store.invite([who])
+            task.store.consent(who)
+        reply = clients.post(
+            "/relabel/sync", json={"want": 30, **message}, headers={"x-relabel-token": make_token(task.secret, who)}
+        )
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+    return ask
+
+
+def images(reply):
+    return [item["image"] for item in reply["items"]]
+
+
+def work(store, who, count):
+    """Answer so many images, as many at once as there are."""
+    done = 0
+    while done < count and (claims := store.claim(who, min(30, count - done))):
+        store.submit([Answer(claim.image_id, who, "none") for claim in claims])
+        done += len(claims)
+    return done
+
+
+def held(store):
+    return store.annotators().set_index("annotator_id")["claimed"].to_dict()
+
+
+def test_near_the_end_of_a_round_what_somebody_holds_beyond_their_share_goes_to_others(task, asking):
+    """240 images with one person each: ann holds 30, bob answers 150, and 90 are left, a fifth of which is 18."""
+    task.store.update_settings(overlap=1)
+    first = images(asking("ann"))
+    assert len(first) == 30
+    task.store.invite(["bob"])
+    work(task.store, "bob", 150)
+    assert images(asking("ann")) == first[:18]
+    assert held(task.store) == {"ann": 18, "bob": 0}
+    work(task.store, "bob", 57)
+    assert images(asking("ann")) == first[:6]
+    assert work(task.store, "bob", 240) == 27  # all the others
+    assert images(asking("ann")) == first[:6]
+    given = sorted(task.store.judgements()["image_id"])
+    assert sorted(given + first[:6]) == sorted(task.store.images()["image_id"])
+
+
+def test_with_an_overlap_that_depends_people_hold_few_once_all_images_have_had_their_first(task, asking):
+    """50 images keep all their people; the other 190 are asked about again one by one, as answers come."""
+    task.store.update_settings(overlap=Overlap(1, 3, 1.5))
+    assert len(images(asking("ann"))) == 30
+    task.store.invite(["bob"])
+    work(task.store, "bob", 240)
+    reply = asking("ann")
+    assert (reply["left"] < 150, len(images(reply))) == (True, max(6, reply["left"] // 5))
+    assert held(task.store)["ann"] == len(images(reply))
+
+
+def test_what_was_answered_after_the_lease_ran_out_counts_where_others_did_not_come_first(task, asking):
+    task.store.update_settings(overlap=1)
+    items = asking("ann")["items"]
+    run_out(task.store)
+    task.store.invite(["bob"])
+    task.store.claim("bob", 150)
+    assert len(task.store.claim("bob", 240)) == 240
+    task.store.submit([Answer(item["image"], "bob", "none") for item in items[:10]])
+    task.store.give_back("bob", time.time())
+    given = [
+        {key: item[key] for key in ("image", "round", "ticket")} | {"id": f"e{at}", "kind": "none"}
+        for at, item in enumerate(items)
+    ]
+    receipts = asking("ann", answers=given)["receipts"]
+    assert [receipt["status"] for receipt in receipts] == ["surplus"] * 10 + ["accepted"] * 20
+    assert over_wanted(task.store) == []
+
+
+def run_out(store, minutes=16):
+    """All that is held has been held for so long without a sign."""
+    late = schema.assignment.update().values(lease_until=schema.assignment.c.lease_until - minutes * 60_000)
+    with store.database.write() as connection:
+        connection.execute(late)
+
+
+def over_wanted(store):
+    """Images that more people answer or hold than are wanted."""
+    with store.database.read() as connection:
+        return list(
+            connection.scalars(sa.select(schema.slot.c.position).where(schema.slot.c.taken > schema.slot.c.wanted))
+        )
+
+
+# What the page does with it
+
+
+@pytest.fixture
+def context(profile):
+    """A phone."""
+    return profile(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+
+
+def ride(ann, count):
+    """Answer so many images without a connection, in one go; which they were, in order."""
+    ann.page.context.set_offline(True)
+    given = []
+    for at in range(count):
+        given.append(ann.image)
+        ann.press("3", "Enter")
+        if at < count - 1:
+            ann.ready(after=given[-1])
+    ann.page.get_by_text("No connection. The next image comes").wait_for()
+    assert ann.root.get_attribute("data-unsaved") == str(count)
+    return given
+
+
+def arrive(ann, last):
+    """Come back to where there is a connection."""
+    ann.page.context.set_offline(False)
+    return ann.ready(after=last).settled()
+
+
+@pytest.mark.slow
+def test_thirty_images_answered_offline_are_stored_once_each_in_order_with_their_times(server, person):
+    ann = person(server, "rides").enter().settled().stocked(29)
+    left = time.time()
+    given = ride(ann, 30)
+    back = time.time()
+    arrive(ann, given[-1])
+    events = ann.events
+    assert events["image_id"].tolist() == given
+    assert len(set(given)) == 30
+    assert set(events["status"]) == {"accepted"}
+    assert events["labels"].tolist() == [[ann.labels[2]]] * 30
+    at = events["at"].astype("int64") / 1000
+    assert at.is_monotonic_increasing
+    assert at.between(left - 1, back + 1).all()
+    assert events["seconds"].between(0.001, back - left).all()
+    assert (events["received_at"].astype("int64") / 1000 > back - 1).all()
+
+
+@pytest.mark.slow
+def test_what_others_answered_meanwhile_is_surplus_and_no_image_has_one_too_many(server, person):
+    ann = person(server, "rides too long").enter().settled().stocked(29)
+    given = ride(ann, 30)
+    with LabelStore(server.db) as store:
+        run_out(store)
+        store.invite(others := ["quick", "quicker", "quickest"])
+        for who in others:
+            store.claim(who, 150)
+            assert {claim.image_id for claim in store.claim(who, 240)} >= set(given)
+            store.submit([Answer(image, who, "none") for image in given[5:15]])
+            store.give_back(who, time.time())
+        arrive(ann, given[-1])
+        assert ann.events["image_id"].tolist() == given
+        assert ann.events["status"].tolist() == ["accepted"] * 5 + ["surplus"] * 10 + ["accepted"] * 15
+        assert over_wanted(store) == []
+        counted = store.judgements()
+    assert counted[counted["image_id"].isin(given[5:15])]["image_id"].value_counts().tolist() == [3] * 10
+
+
+def test_offline_the_page_says_how_many_images_are_here_and_asks_before_a_reload_loses_it(server, saving, person):
+    ann = person(server, "told").enter().settled().stocked(5)
+    asked = []
+    ann.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    ann.press("3")
+    ann.page.reload()  # nothing is lost by it
+    ann.ready().stocked(5)
+    assert asked == []
+    assert "6 images on this device" in ann.page.locator(".progress").inner_text()
+    assert not ann.page.locator(".offline").is_visible()
+    ann.page.context.set_offline(True)
+    ann.page.get_by_text("6 images are on this device. Do not reload the page now").wait_for()
+    ann.press("Enter")
+    ann.page.get_by_text("5 images are on this device.").wait_for()
+    with ann.page.expect_event("dialog"):
+        ann.page.evaluate("setTimeout(() => location.reload())")
+    assert asked == ["beforeunload"]
+    ann.ready()
+    arrive(ann, None)
+    ann.page.locator(".offline").wait_for(state="hidden")
+    assert len(ann.stored) == 1
+
+
+@pytest.mark.slow
+def test_an_image_that_cannot_be_had_keeps_nobody_from_those_that_are_here(server, person):
+    ann, order = person(server, "misses one"), []
+
+    def lost(route):
+        if (url := route.request.url) not in order:
+            order.append(url)
+        route.abort() if order.index(url) == 2 else route.continue_()
+
+    ann.page.route("**/relabel/image*", lost)
+    ann.enter().stocked(15)
+    missing = order[2].partition("id=")[2]
+    ann.page.context.set_offline(True)
+    here = ann.page.get_by_text("images are on this device.").inner_text()
+    given = ride(ann, int(here.split()[0]))
+    assert missing not in given
+    ann.page.unroute("**/relabel/image*")
+    arrive(ann, given[-1])
+    while ann.image != missing:  # it comes as soon as it can be had
+        ann.answer("3")
+    ann.answer("3")
+    ann.settled()
+    assert ann.events["image_id"].tolist()[-1] == missing
+
+
+# Traffic and memory
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory, start_shared):
+    """A server with 160 photographs of a megabyte and more; it, and the bytes of each."""
+    folder = tmp_path_factory.mktemp("photographs")
+    noise = Image.frombytes("RGB", (1200, 900), random.Random(0).randbytes(1200 * 900 * 3))
+    noise.save(folder / "0.jpg", quality=90)
+    for at in range(1, 160):
+        os.link(folder / "0.jpg", folder / f"{at}.jpg")
+    db = str(tmp_path_factory.mktemp("labels") / "labels.db")
+    words = ("--images", str(folder), "--taxonomy", "mikels-8", "--db", db)
+    return start_shared(*words, dataset=None, db=db), (folder / "0.jpg").stat().st_size
+
+
+@pytest.fixture
+def traffic(page):
+    """The requests for images that were answered, and how many were on their way at once; the page counts `decoded`."""
+    page.add_init_script(
+        "globalThis.decoded = 0; const make = createImageBitmap; createImageBitmap = file => (decoded++, make(file))"
+    )
+    now, came = set(), {"answered": [], "at once": 0}
+
+    def begins(request):
+        if "/relabel/image" in request.url:
+            now.add(request)
+            came["at once"] = max(came["at once"], len(now))
+
+    def ends(request):
+        if request in now:
+            now.remove(request)
+            came["answered"].append(request)
+
+    page.on("request", begins)
+    page.on("requestfinished", ends)
+    return came
+
+
+@pytest.mark.slow
+def test_photographs_come_one_after_the_other_up_to_20_mb_and_the_next_few_are_decoded(photographs, person, traffic):
+    server, size = photographs
+    ann = person(server).enter()
+    fit = 20 * MB // size
+    assert 10 < fit < 25
+    ann.page.get_by_text(f"{fit} images on this device").wait_for()
+    ann.settled()
+    assert (len(ann.fetched), traffic["at once"]) == (fit, 1)
+    assert 20 * MB - size < sum(each.sizes()["responseBodySize"] for each in traffic["answered"]) <= 20 * MB
+    assert ann.page.evaluate("decoded") == 3
+    with LabelStore(server.db) as store:
+        assert fit <= held(store)["ann"] <= fit + 1
+    for at in range(3):
+        ann.answer("3")
+        ann.page.get_by_text(f"{fit} images on this device").wait_for()
+        assert len(ann.fetched) == fit + at + 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("connection", ["{saveData: true}", "{effectiveType: '2g'}", "{effectiveType: 'slow-2g'}"])
+def test_six_images_are_held_where_every_byte_counts(server, person, connection):
+    ann = person(server, connection.strip("{}").replace(": ", " "))
+    ann.page.add_init_script(f"Object.defineProperty(navigator, 'connection', {{value: {connection}}})")
+    ann.enter().settled().stocked(5)
+    for at in range(3):
+        assert len(ann.fetched) == 6 + at
+        ann.answer("3")
+        ann.settled().stocked(5)
+    with LabelStore(server.db) as store:
+        assert held(store)[ann.who] == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("connection", ["undefined", "{effectiveType: '4g', saveData: false}"])
+def test_thirty_images_are_held_where_nothing_speaks_against_it(server, person, connection):
+    ann = person(server, f"thirty {len(connection)}")
+    ann.page.add_init_script(f"Object.defineProperty(navigator, 'connection', {{value: {connection}}})")
+    ann.enter().settled().stocked(29)
+    ann.answer("3")
+    ann.settled().stocked(29)
+    assert len(ann.fetched) == 31
+
+
+@pytest.mark.slow
+def test_no_image_is_fetched_ahead_before_the_one_in_sight_is_there(server, person):
+    ann, waiting = person(server, "patient"), []
+    ann.page.route("**/relabel/image*", lambda route: waiting.append(route) if not waiting else route.continue_())
+    with LabelStore(server.db) as store:
+        store.invite([ann.who])
+        store.consent(ann.who)
+    ann.page.goto(f"{server.url}/?who={ann.who}")
+    with ann.page.expect_event("request", lambda request: "/relabel/sync" in request.url):
+        pass
+    ann.page.get_by_text("Loading the next image").wait_for()
+    while not waiting:
+        ann.page.wait_for_timeout(20)
+    ann.page.wait_for_timeout(500)  # and time to ask for others
+    assert (len(waiting), ann.fetched) == (1, set())
+    waiting[0].continue_()
+    ann.ready().stocked(5)
+    assert ann.fetched >= {ann.image}
