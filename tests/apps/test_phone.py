@@ -3,8 +3,17 @@
 import pytest
 import yaml
 
+from affectml_annotation import LabelStore
+from affectml_annotation.languages import PSEUDO, direction
+from affectml_apps.relabel.preferences import change_preferences
+
 SIZES = [(390, 844), (390, 664), (844, 390), (768, 1024), (1024, 768)]
 LONG = ["quiet anticipation of something good", "nostalgia for a place never seen", "homesickness", "awe"]
+NAMES = {
+    "de": ["Orientierungslosigkeit", "Sehnsucht nach einem nie gesehenen Ort", "Verantwortungsbewusstsein", "Wut"],
+    "ja": ["何か良いことへの静かな期待", "まだ見ぬ場所への懐かしさ", "劣等感", "愛"],
+    "ar": ["ترقب هادئ لشيء جميل", "حنين إلى مكان لم يُرَ قط", "شعور بالمسؤولية", "حب"],
+}
 TARGET = 48  # px, what a finger hits without looking
 
 
@@ -12,7 +21,11 @@ TARGET = 48  # px, what a finger hits without looking
 def forty(tmp_path_factory):
     """A taxonomy of 40 names, long and short."""
     path = tmp_path_factory.mktemp("names") / "forty.yaml"
-    path.write_text(yaml.safe_dump({"name": "forty", "labels": [f"{LONG[at % 4]} {at}" for at in range(40)]}))
+    entries = {
+        f"{LONG[at % 4]} {at}": {"in": {code: {"name": f"{names[at % 4]} {at}"} for code, names in NAMES.items()}}
+        for at in range(40)
+    }
+    path.write_text(yaml.safe_dump({"name": "forty", "labels": entries}))
     return str(path)
 
 
@@ -198,3 +211,101 @@ def test_an_image_of_which_less_than_60_percent_is_in_view_takes_no_answer(touch
     ann.ready().settled()
     label = (ann.labels[0],)
     assert ann.stored[before:] == [(first, "labels", label), (second, "labels", label)]
+
+
+@pytest.fixture(scope="module")
+def speaking(start_shared, phone, person_at, forty):
+    """`speaking("de")`: somebody with a phone in front of 40 labels, in a language."""
+    server = start_shared("--taxonomy", forty)
+    with LabelStore(server.db) as store:
+        change_preferences(store, languages=["en", *NAMES], intensity=True, valence_arousal=True)
+
+    def open_in(language):
+        ann = person_at(phone.new_page(), server, f"ann&language={language}")
+        with LabelStore(server.db) as store:
+            store.invite(["ann"])
+            store.consent("ann")
+        return ann.open()
+
+    return open_in
+
+
+@pytest.mark.parametrize(
+    "language", ["de", *(pytest.param(each, marks=pytest.mark.slow) for each in ("ar", "ja", PSEUDO))]
+)
+def test_of_forty_long_names_nothing_is_cut_and_nothing_overlaps(speaking, cut_or_overlapping, language):
+    ann = speaking(language)
+    ann.press("1", "2", "2", "3")
+    for size in [(360, 640), (390, 844), (768, 1024), (1280, 800)]:
+        turn(ann, size)
+        assert cut_or_overlapping(ann.page) == []
+        ann.page.locator(".groups .chip").last.scroll_into_view_if_needed()
+        assert cut_or_overlapping(ann.page) == []
+        ann.press("!")  # the note is there too
+        ann.page.locator(".note:visible").wait_for()
+        assert cut_or_overlapping(ann.page) == []
+        ann.press("Escape", "1", "2", "2", "3")
+        for name in ("?", "language"):
+            ann.press("?") if name == "?" else ann.page.locator("button.language").tap()
+            ann.page.wait_for_selector("dialog[open]")
+            assert cut_or_overlapping(ann.page) == []
+            ann.press("Escape")
+            ann.page.wait_for_selector("dialog:not([open])", state="attached")
+    ann.page.close()
+
+
+def stroke(ann, start, end):
+    """Move a finger over the image, between two points in parts of its place."""
+    box = ann.page.locator(".stage").bounding_box()
+    ways = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in (start, end)]
+    ways.insert(1, {axis: (ways[0][axis] + ways[1][axis]) / 2 for axis in "xy"})
+    finger = ann.page.context.new_cdp_session(ann.page)
+    for kind, points in zip(("touchStart", "touchMove", "touchMove"), ways, strict=True):
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [points]})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    finger.detach()
+
+
+TOP, MIDDLE, BOTTOM, LEFT, RIGHT = (0.5, 0.1), (0.5, 0.5), (0.5, 0.9), (0.1, 0.5), (0.9, 0.5)
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_strokes_zoom_and_go_back_in_the_direction_of_reading_and_never_answer(speaking, language):
+    ann = speaking(language)
+    before, after = (LEFT, RIGHT) if direction(language) == "ltr" else (RIGHT, LEFT)
+    zoomed = ann.page.locator(".stage[data-zoom=close]")
+    first = ann.answer("1")
+    second = ann.image
+    ann.press("2")
+    stroke(ann, MIDDLE, TOP)
+    assert zoomed.count() == 1
+    stroke(ann, before, after)  # moves the image in its place
+    assert (ann.image, zoomed.count()) == (second, 1)
+    ann.page.locator(".stage").evaluate("stage => stage.scrollTo(0, 0)")
+    stroke(ann, MIDDLE, BOTTOM)
+    assert zoomed.count() == 0
+    stroke(ann, before, after)
+    ann.ready(after=second)
+    assert ann.image == first
+    stroke(ann, after, before)
+    ann.ready(after=first)
+    assert (ann.image, ann.chosen) == (second, [ann.labels[1]])
+    stroke(ann, after, before)  # there is no image further on
+    stroke(ann, MIDDLE, BOTTOM)
+    assert (ann.image, zoomed.count()) == (second, 0)
+    for count in (1, 0):
+        for _ in range(2):
+            ann.page.locator(".stage").tap()
+        assert zoomed.count() == count
+    ann.settled()
+    assert [image for image, _, _ in ann.server.stored("ann")][-1] == first
+    ann.page.close()
+
+
+def test_a_covered_image_stays_covered_under_strokes(speaking):
+    ann = speaking("en")
+    ann.press("Escape")
+    ann.page.wait_for_selector(".labeller[data-state=paused]")
+    stroke(ann, MIDDLE, TOP)
+    assert ann.page.locator(".stage[data-zoom=close]").count() == 0
+    ann.page.close()
