@@ -98,7 +98,7 @@ def test_who_signs_in_labels_under_their_address_and_only_listed_people_lead(sta
         page.goto(f"{server.url}/agreement")
         page.get_by_text("Page not found").wait_for()
         page.goto(f"{server.url}/you")
-        page.get_by_text("ann@example.org: 1 answers").wait_for()
+        page.get_by_text("ann@example.org: 1 answer").wait_for()
         page.get_by_role("button", name="Sign out").click()
         page.get_by_role("button", name="Sign in").wait_for()
         provider.person = {"sub": "2", "email": "lead@example.org", "email_verified": True}
