@@ -3,8 +3,10 @@
 import pytest
 
 from affectml.taxonomies import get_taxonomy
+from affectml_annotation import LabelStore
 from affectml_annotation.languages import _ as say
 from affectml_annotation.languages import spoken
+from affectml_apps.relabel.preferences import change_preferences
 
 
 @pytest.fixture
@@ -14,8 +16,8 @@ def offered(prefer):
 
 
 @pytest.fixture
-def change(offered):
-    """`change(ann, "Deutsch", "de")`: somebody chooses a language by its own name, and has the page in it."""
+def change_language():
+    """`change_language(ann, "Deutsch", "de")`: somebody chooses one by its own name, and has the page in it."""
 
     def to(ann, name, code):
         ann.page.locator("button.language").click()
@@ -23,6 +25,12 @@ def change(offered):
         ann.page.wait_for_selector(f".labeller[lang={code}]")
 
     return to
+
+
+@pytest.fixture
+def change(offered, change_language):
+    """`change_language`, where these languages are offered."""
+    return change_language
 
 
 def test_what_is_chosen_and_felt_stays_chosen_and_each_answer_says_its_language(server, person, change):
@@ -81,6 +89,19 @@ def test_a_correction_that_is_not_saved_and_what_was_begun_after_it_both_stay(se
     assert (ann.image, ann.chosen) == (second, [ann.labels[1]])
     assert list(ann.events["language"]) == ["en", "de"]
     assert [len(labels) for _, _, labels in ann.stored] == [1, 2]
+
+
+@pytest.mark.slow
+def test_the_label_that_is_asked_about_is_called_in_the_new_language(start, person, change_language):
+    server = start("--check-labels", "emotions")
+    with LabelStore(server.db) as store:
+        change_preferences(store, languages=["en", "de"])
+    ann = person(server).enter()
+    asked, image = ann.page.locator(".ask"), ann.image
+    label = asked.inner_text()
+    change_language(ann, "Deutsch", "de")
+    asked.get_by_text(get_taxonomy("mikels-8").display(label, "de"), exact=True).wait_for()
+    assert ann.image == image
 
 
 def test_what_has_the_focus_keeps_it_and_what_is_open_stays_open(server, person, change):

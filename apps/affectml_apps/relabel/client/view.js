@@ -207,10 +207,10 @@ export class View {
       make("div", { class: "top" }, make("h2", { id: "help-title" }, _("Help")),
         button(_("Close"), { "data-enter": "own", onclick: () => this.help.close(), autofocus: true })),
       task.instructions ? make("p", { class: "instructions" }, task.instructions) : null,
+      make("p", { class: "strokes" }, _("By touch: stroke the image upwards or tap it twice to zoom, downwards to zoom back. Stroke it in the direction in which you read for the image before, against it to come back.")),
       make("div", { class: "columns", tabindex: "0", role: "group", "aria-label": _("Keys and labels") },
         make("table", {}, make("caption", {}, _("Keys")), make("tbody", {}, ...rows)),
         make("table", {}, make("caption", {}, _("Labels")), make("tbody", {}, ...meanings))),
-      make("p", { class: "strokes" }, _("By touch: stroke the image upwards or tap it twice to zoom, downwards to zoom back. Stroke it in the direction in which you read for the image before, against it to come back.")),
       make("p", {}, _("Images that are on this device can be answered without a connection; answers wait here until it is back. Do not reload the page meanwhile: it would be lost, though none of your answers.")),
       task.intensity ? make("p", {}, _("The same key again says how strongly: a little, clearly, strongly.")) : null);
   }
@@ -243,7 +243,7 @@ export class View {
   drawItem(session) {
     const { item } = session;
     const looks = { second: _("Second look."), again: _("Another round.") };
-    this.ask.textContent = item?.ask ? `“${item.ask}”` : "";
+    this.ask.replaceChildren(...(item?.ask ? [make("q", {}, item.ask)] : [])); // in the language's own quotation marks
     this.original.textContent = item?.original ? _("The collection's own label: {label}", { label: item.original }) : "";
     const lines = [looks[item?.look]];
     if (item?.suggestion) lines.push(_("A model suggests: {labels}.", { labels: list(item.suggestion) }));
