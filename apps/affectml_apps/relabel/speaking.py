@@ -87,8 +87,9 @@ def chooser(offered: Sequence[str], button: Callable[..., Any] = st.button) -> N
     """The languages to choose from, if there are several. button: of a form, where it stands within one."""
     if not (there := choices(offered)):
         return
+    name, key = own_name(current()), f"languages-{current()}"  # with another key it closes
     row = st.container(horizontal=True, horizontal_alignment="right", key="languages")
-    with row, st.popover(own_name(current()), key=f"languages-{current()}"):  # with another key it closes
+    with row, st.popover(name, help=_("Language"), key=key):
         for one in there:
             kind = "primary" if one["code"] == current() else "secondary"
             button(
