@@ -1,0 +1,186 @@
+"""Every page that people who answer see, in each language and size, light and dark: nothing cut, nothing in English.
+
+AFFECTML_SCREENSHOTS=FOLDER keeps a picture of each, to be looked at.
+"""
+
+import os
+import re
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from affectml_annotation import LabelStore
+from affectml_annotation.languages import ENGLISH, LANGUAGES, PSEUDO, _, catalogue, direction, spoken
+from affectml_annotation.study import visits
+from affectml_apps.relabel.preferences import change_preferences
+
+from .test_study_page import label_all, participant
+
+pytestmark = pytest.mark.slow
+SIZES = ((360, 640), (390, 844), (768, 1024), (1280, 800))
+THEMES = ("light", "dark")
+KEPT = os.environ.get("AFFECTML_SCREENSHOTS")
+OWN = Path(__file__).parents[3] / "annotation" / "affectml_annotation" / "study" / "texts"
+# Every text in sight: of elements, in fields' names, and in components' shadows.
+TEXTS = """() => {
+  const found = [];
+  const gather = (root) => {
+    for (const element of root.querySelectorAll('*')) {
+      if (element.shadowRoot) gather(element.shadowRoot);
+      if (!element.checkVisibility() || element.closest('[data-testid=stIconMaterial], style, script')) continue;
+      for (const name of ['aria-label', 'placeholder', 'title', 'alt']) found.push(element.getAttribute(name) ?? '');
+      for (const node of element.childNodes) if (node.nodeType === Node.TEXT_NODE) found.push(node.textContent);
+    }
+  };
+  gather(document.querySelector('[data-testid=stMain]'));
+  return [...new Set(found.map((text) => text.trim()).filter(Boolean))];
+}"""
+
+
+class Looked:
+    """What was seen of pages in one language: `at` looks at one in every size and theme."""
+
+    def __init__(self, page, language, settle, checks):
+        self.page, self.language, self.settle, self.checks = page, language, settle, checks
+        self.found = []
+
+    def at(self, name):
+        """Look at the page as it stands; what is wrong with it is kept for the end."""
+        page = self.page
+        for theme in THEMES:
+            page.emulate_media(color_scheme=theme)
+            for width, height in SIZES:
+                page.set_viewport_size({"width": width, "height": height})
+                self.settle(page)
+                place = f"{name} {width}x{height} {theme}"
+                if theme == "light":
+                    self.found += [f"{place}: {each}" for each in self.checks["cut_or_overlapping"](page)]
+                if KEPT:
+                    page.screenshot(path=f"{KEPT}/{name}-{self.language}-{width}x{height}-{theme}.png")
+            self.found += [f"{name} {theme}: {each}" for each in self.checks["axe"](page)]
+        self.found += [f"{name}: in English: {each}" for each in in_english(page.evaluate(TEXTS), self.language)]
+        shown = page.evaluate("[document.documentElement.lang, document.documentElement.dir]")
+        if shown != [self.language, direction(self.language)]:
+            self.found.append(f"{name}: the document is in {shown}")
+
+
+def in_english(texts, language):
+    """Those of the texts that are English ones of the catalogue, though they have a translation."""
+    if language == ENGLISH:
+        return []
+    english = [text for message in catalogue(ENGLISH) if message.id
+               for text in ([message.id] if isinstance(message.id, str) else message.id)]  # fmt: skip
+    with spoken(language):
+        # what is hardly more than placeholders fits anything
+        differs = [
+            text for text in english if _(text) != text and re.search(r"\w+ \w+|^\w+$", re.sub(r"\{.*?\}", "", text))
+        ]
+    known = [re.compile(re.sub(r"\\\{\w+\\\}", ".+", re.escape(text))) for text in differs]
+    return [text for text in texts if any(each.fullmatch(text) for each in known)]
+
+
+def in_language(page, role, text):
+    """Of a role, the one that is called so in English."""
+    return page.get_by_role(role, name=text, exact=True).first
+
+
+@pytest.fixture(scope="module")
+def study_server(start_shared, study_folder, tmp_path_factory):
+    """A study in all languages, with our own default texts."""
+    folder = study_folder(languages=[*LANGUAGES])
+    for name in ("consent", "instructions", "debriefing"):
+        for language in LANGUAGES[1:]:
+            (folder / f"{name}.{language}.md").write_text((OWN / f"{name}.{language}.md").read_text(encoding="utf-8"))
+    for language in LANGUAGES[1:]:
+        (folder / f"study.{language}.yaml").write_text("read_by: {consent: a test}\n")
+    db = str(tmp_path_factory.mktemp("study") / "study.db")
+    return start_shared("--study", str(folder), "--db", db, dataset=None, db=db)
+
+
+@pytest.fixture
+def look(profile, settle, axe, cut_or_overlapping):
+    """`look(language)`: looks at pages in this language."""
+
+    def begin(language):
+        page = profile(locale=language if language != PSEUDO else "en").new_page()
+        return Looked(page, language, settle, {"axe": axe, "cut_or_overlapping": cut_or_overlapping})
+
+    return begin
+
+
+@pytest.mark.parametrize("language", [*LANGUAGES, PSEUDO])
+def test_every_page_of_a_study_can_be_read_in(language, study_server, look):
+    seen, who_came = look(language), f"person-{language}"
+    page = seen.page
+    page.goto(f"{study_server.url}/?language={language}")
+    page.wait_for_selector("h1")
+    seen.at("no-way-in")
+    page.goto(f"{study_server.url}/?PROLIFIC_PID={who_came}&STUDY_ID=s1&SESSION_ID=x&language={language}")
+    page.wait_for_selector("[data-testid=stCheckbox]")
+    seen.at("consent")
+    with spoken(language), LabelStore(study_server.db) as store:
+        page.locator("[data-testid=stCheckbox] label").first.click()
+        in_language(page, "button", _("I agree, and take part")).click()
+        in_language(page, "button", _("Your part")).wait_for()
+        seen.at("questions")
+        in_language(page, "button", _("Your part")).click()
+        in_language(page, "button", _("Ask to be erased")).wait_for()
+        seen.at("your-part")
+        who = participant(store, who_came)
+        steps = {
+            "instructions": partial(visits.answer_questions, store, who, "before", {"age": "30+"}),
+            "practice": partial(visits.go_on, store, who, "instructions"),
+            "images": lambda: [
+                visits.practise(store, who, *each) for each in (("000000", ["fear"]), ("000001", ["awe"]))
+            ],
+            "after": partial(label_all, store, who),
+            "debriefing": partial(visits.answer_questions, store, who, "after", {}),
+            "end": partial(visits.go_on, store, who, "debriefing"),
+        }
+        for name, step in steps.items():
+            step()
+            page.reload()
+            if name in ("practice", "images"):
+                page.locator(".labeller .stage img").wait_for(state="attached")  # under a warning it is covered
+            elif name == "end":
+                page.get_by_text("DONE").wait_for()
+            else:
+                in_language(page, "button", _("Leave the study")).wait_for()
+            seen.at(name)
+            if name == "images":
+                in_language(page, "button", _("Help")).click()
+                page.wait_for_selector("dialog[open]")
+                seen.at("help")
+    assert "\n".join(seen.found) == ""
+
+
+@pytest.fixture(scope="module")
+def task_server(start_shared, tmp_path_factory):
+    """A task with 25 labels in groups, offered in all languages, with all that the page can ask for."""
+    db = str(tmp_path_factory.mktemp("task") / "labels.db")
+    server = start_shared("--taxonomy", "parrott-25", db=db)
+    with LabelStore(db) as store:
+        change_preferences(store, languages=LANGUAGES, intensity=True, valence_arousal=True, valence_colours=True)
+    return server
+
+
+@pytest.mark.parametrize("language", [*LANGUAGES, PSEUDO])
+def test_every_page_of_a_task_can_be_read_in(language, task_server, look):
+    seen = look(language)
+    page = seen.page
+    with spoken(language):
+        page.goto(f"{task_server.url}/?language={language}")
+        page.wait_for_selector("h1")
+        seen.at("door")
+        page.locator("[data-testid=stTextInput] input").fill(f"Ann {language}")
+        in_language(page, "button", _("Continue")).click()
+        in_language(page, "button", _("I have read this and want to take part")).wait_for()
+        seen.at("before-the-first")
+        in_language(page, "button", _("I have read this and want to take part")).click()
+        page.wait_for_selector(".labeller[data-state=ready]")
+        seen.at("label-25")
+        page.goto(f"{task_server.url}/you?who=Ann {language}&language={language}")
+        in_language(page, "button", _("Withdraw")).wait_for()
+        seen.at("your-answers")
+    assert "\n".join(seen.found) == ""
