@@ -89,7 +89,7 @@ def chooser(offered: Sequence[str], button: Callable[..., Any] = st.button) -> N
         return
     name, key = own_name(current()), f"languages-{current()}"  # with another key it closes
     row = st.container(horizontal=True, horizontal_alignment="right", key="languages")
-    with row, st.popover(name, help=_("Language"), key=key):
+    with row, st.popover(name, key=key):
         for one in there:
             kind = "primary" if one["code"] == current() else "secondary"
             button(

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 from streamlit import config
 
-from affectml_annotation.languages import _
+from affectml_annotation.languages import _, number
 from affectml_annotation.study import visits
 from affectml_annotation.study.file import Questions
 from affectml_annotation.study.questions import read_answers
@@ -93,7 +93,7 @@ def _asked(one: Asked) -> Any:
         points = range(int(low), int(high) + 1)
         if (points[0], points[-1]) == (low, high) and len(points) <= MOST_POINTS:
             return st.radio(options=points, index=None, horizontal=True, **name)
-        name["label"] = _("{question}: {low} to {high}", question=text, low=f"{low:g}", high=f"{high:g}")
+        name["label"] = _("{question}: {low} to {high}", question=text, low=number(low), high=number(high))
     return st.number_input(value=None, step=1.0, format="%.15g", **name)
 
 
