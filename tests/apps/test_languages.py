@@ -65,6 +65,8 @@ def test_a_choice_at_the_door_is_kept_for_who_comes_in_and_holds_on_another_devi
     assert "Withdrawn" in said(app)
     assert queries.person(offering.store, "ann").language == "en"
     assert "Withdrawn" in said(page(who="ann"))
+    page(who="ann", language="DE")
+    assert queries.person(offering.store, "ann").language == "de"
 
 
 def test_what_the_lead_wrote_is_read_in_each_language_and_what_they_left_is_ours(offering):

@@ -57,7 +57,7 @@ def speak(task: LabelTask, who: str | None = None) -> None:
     """
     offered = task.offered(who)
     person = queries.person(task.store, who) if who is not None and len(offered) > 1 else None
-    told = (st.query_params.get(LANGUAGE), st.session_state.get(LANGUAGE))
+    told = tuple(as_code(code) for code in (st.query_params.get(LANGUAGE), st.session_state.get(LANGUAGE)) if code)
     code = language_of(offered, (*told, person and person.language), st.context.headers.get("accept-language"))
     if person is not None and st.session_state.get(KEPT) != (who, code):
         if code in told and code in offered and code != person.language:
