@@ -74,7 +74,10 @@ class Labeller {
     this.asked = false;
     this.outbox = new Outbox({
       place, post: send,
-      ask: () => ({ want: (this.wanted = this.wish), round: data.round, history: !this.asked, phase: data.study?.phase, finish: this.finish }),
+      ask: () => ({
+        want: (this.wanted = this.wish), round: data.round, history: !this.asked, language: language(),
+        phase: data.study?.phase, finish: this.finish,
+      }),
       onReply: (reply) => {
         if (!this.lock.held) return;
         if (data.study && (reply.phase !== data.study.phase || reply.status !== null)) return void this.moveOn();

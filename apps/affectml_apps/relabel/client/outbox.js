@@ -168,6 +168,7 @@ export class Outbox {
       return;
     }
     if (error.final) {
+      this.online = true; // the server is back, and says no
       this.stopped = error.message;
       this.onStopped();
       return;

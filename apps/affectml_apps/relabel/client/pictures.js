@@ -74,8 +74,9 @@ export class Pictures {
     if (next && this.fits(next)) this.fetch(next, this.entry(next));
   }
 
+  // By the id: each reply has items of its own.
   fits(item) {
-    if (this.ahead.indexOf(item) < 2) return true;
+    if (this.ahead.findIndex(({ image }) => image === item.image) < 2) return true;
     const held = this.ahead.reduce((sum, each) => sum + (this.get(each)?.file?.size ?? 0), 0);
     return held + (this.get(item)?.size ?? this.meanSize) <= ROOM;
   }
@@ -111,11 +112,12 @@ export class Pictures {
   retry(item, entry) {
     entry.state = "absent";
     this.rests = false;
+    this.goOn(); // those never tried first: one that never comes must not keep the others away
     if (!this.closed && entry.wanted) this.onReady(item);
-    this.goOn();
   }
 
   async decode(item, entry) {
+    if (this.closed) return;
     entry.state = "loading";
     entry.address = URL.createObjectURL(entry.file);
     const element = new Image();
