@@ -12,15 +12,17 @@ const TWICE_MS = 350; // between two taps
 export function strokes(stage, stroke) {
   let from = null; // where the finger came down
   let tapped = null;
+  // Where the page itself is zoomed in, one finger moves it: the style has that from here.
+  const pinched = () => stage.toggleAttribute("data-pinched", (visualViewport?.scale ?? 1) >= 1.01);
   const at = ({ clientX, clientY }, event) => ({ x: clientX, y: clientY, time: event.timeStamp });
 
   stage.addEventListener("touchstart", (event) => {
-    const alone = event.touches.length === 1 && (visualViewport?.scale ?? 1) < 1.01;
+    const alone = event.touches.length === 1 && !pinched();
     from = alone ? { ...at(event.touches[0], event), top: stage.scrollTop <= 0 } : null;
   }, { passive: true });
 
   stage.addEventListener("touchend", (event) => {
-    if (from === null || event.touches.length > 0) return;
+    if (pinched() || from === null || event.touches.length > 0) return;
     const to = at(event.changedTouches[0], event);
     const [right, down] = [to.x - from.x, to.y - from.y];
     const far = Math.max(Math.abs(right), Math.abs(down));
@@ -40,6 +42,7 @@ export function strokes(stage, stroke) {
   }, { passive: true });
 
   stage.addEventListener("touchcancel", () => {
+    pinched();
     from = null;
   });
 }
