@@ -387,8 +387,8 @@ export class View {
   // Zoom. Large images are shrunk to fit. Small photographs are enlarged smoothly, at most twice; drawings by a whole
   // number.
 
-  // point: what to have in the middle where it is larger than its place, in parts of the image.
-  fit(point = [0.5, 0.5]) {
+  // point: what to have in the middle where it is larger than its place, in parts of the image; else what is there now.
+  fit(point = this.middle) {
     this.asked.tabIndex = this.asked.scrollHeight > this.asked.clientHeight ? 0 : -1; // what scrolls is reached by keys
     const picture = this.stage.firstChild;
     this.scale.textContent = "";
@@ -404,6 +404,11 @@ export class View {
     this.stage.scrollTo(scrollWidth * point[0] - clientWidth / 2, scrollHeight * point[1] - clientHeight / 2);
     this.scale.textContent = _("{width} × {height} pixels, shown at {percent} %",
       { width: picture.naturalWidth, height: picture.naturalHeight, percent: Math.round(scale * 100) });
+  }
+
+  get middle() {
+    const { scrollLeft, scrollWidth, clientWidth, scrollTop, scrollHeight, clientHeight } = this.stage;
+    return [(scrollLeft + clientWidth / 2) / scrollWidth, (scrollTop + clientHeight / 2) / scrollHeight];
   }
 
   toggleZoom(point) {
