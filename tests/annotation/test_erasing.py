@@ -104,9 +104,10 @@ def test_what_somebody_wrote_of_themselves_is_in_no_byte_and_an_export_is_as_wit
 
 def test_who_answered_too_late_takes_the_place_of_who_is_erased(opened):
     store = opened(images_per_person=10, places={"people": 9, "minutes": 60})
+    store.update_settings(lease_seconds=600)
     slow, erased = to_images(store, "P1"), to_images(store, "P2")
     (claim,) = store.claim(slow, 1)
-    pass_time(store, 20)  # the image goes to others
+    pass_time(store, 20)  # the image goes to others, and the place stays
     for who in (erased, to_images(store, "P3")):
         label(store, who)
     assert store.submit([Answer(claim.image_id, slow, "labels", ("joy",))])[0].status == "surplus"
