@@ -71,11 +71,11 @@ class Labeller {
       url: (image) => `${address("image")}?id=${encodeURIComponent(image)}`,
       headers, onReady: (item) => this.pictureReady(item), onStocked: () => this.askForMore(),
     });
-    this.asked = false;
+    this.asked = null; // in which language the server has told of what was answered before
     this.outbox = new Outbox({
       place, post: send,
       ask: () => ({
-        want: (this.wanted = this.wish), round: data.round, history: !this.asked, language: language(),
+        want: (this.wanted = this.wish), round: data.round, history: this.asked !== language(), language: (this.asking = language()),
         phase: data.study?.phase, finish: this.finish,
       }),
       onReply: (reply) => {
@@ -83,7 +83,7 @@ class Labeller {
         if (data.study && (reply.phase !== data.study.phase || reply.status !== null)) return void this.moveOn();
         this.finish = false;
         this.heldSince = reply.now;
-        this.asked = true;
+        this.asked = this.asking;
         this.plenty = reply.items.length >= this.wanted;
         this.session.receive(reply);
       },
@@ -159,8 +159,7 @@ class Labeller {
     const { place } = this.view;
     this.makeView(data);
     this.view.drawAll(this.session, this.outbox, this.lock, place);
-    this.asked = false; // what the server says of images is in that language too
-    if (this.lock.held) this.outbox.kick();
+    if (this.lock.held) this.outbox.kick(); // what the server says of images is in that language too
   }
 
   // A stroke on the image: never an answer.
@@ -210,7 +209,7 @@ class Labeller {
     this.lock.held = true;
     this.outbox.turn += 1;
     this.outbox.load();
-    this.asked = false;
+    this.asked = null;
     this.session.reset();
     this.outbox.kick();
     this.takeFocus();
