@@ -227,8 +227,7 @@ def test_offline_the_page_says_how_many_images_are_here_and_asks_before_a_reload
     ann.page.reload()  # nothing is lost by it
     ann.ready().stocked(5)
     assert asked == []
-    assert "6 images on this device" in ann.page.locator(".progress").inner_text()
-    assert not ann.page.locator(".offline").is_visible()
+    assert ann.page.locator(".stock").inner_text() == "6 images on this device"
     ann.page.context.set_offline(True)
     ann.page.get_by_text("6 images are on this device. Do not reload the page now").wait_for()
     ann.press("Enter")
@@ -238,7 +237,7 @@ def test_offline_the_page_says_how_many_images_are_here_and_asks_before_a_reload
     assert asked == ["beforeunload"]
     ann.ready()
     arrive(ann, None)
-    ann.page.locator(".offline").wait_for(state="hidden")
+    ann.page.get_by_text("6 images on this device").wait_for()
     assert len(ann.stored) == 1
 
 
@@ -321,6 +320,7 @@ def test_photographs_come_one_after_the_other_up_to_20_mb_and_the_next_few_are_d
         assert fit <= held(store)["ann"] <= fit + 1
     for at in range(3):
         ann.answer("3")
+        ann.stocked(fit - 1)
         ann.page.get_by_text(f"{fit} images on this device").wait_for()
         assert len(ann.fetched) == fit + at + 1
 

@@ -103,7 +103,7 @@ export class View {
     this.conflicts = make("div", { class: "refused conflicts" });
     this.status = make("p", { class: "status", role: "status" });
     this.progress = make("p", { class: "progress" });
-    this.offline = make("p", { class: "offline" });
+    this.stock = make("p", { class: "stock" });
     this.bar = make("progress", { max: "1", value: "0", "aria-label": this.study ? _("Progress") : _("Progress of the team") });
     this.refused = make("div", { class: "refused" });
     const find = button(_("Find"), { class: "find", "aria-keyshortcuts": "/", onclick: () => on.command("search") });
@@ -120,7 +120,7 @@ export class View {
       make("div", { class: "right" }, this.asked, this.search.field, this.search.says,
         this.choices, this.kinds, this.note, this.chosen, actions,
         make("div", { class: "says" }, this.notice, make("p", { class: "dropped" }, this.dropped, this.droppedButton),
-          this.status, this.offline, make("div", { class: "alerts" }, this.study?.warning, this.conflicts, this.refused)),
+          this.status, this.stock, make("div", { class: "alerts" }, this.study?.warning, this.conflicts, this.refused)),
         this.study?.beside),
       this.help, ...[this.study, this.languages].filter(Boolean).map((each) => each.dialog));
   }
@@ -335,13 +335,11 @@ export class View {
           left, { time: duration(left * secondsEach) }));
       }
     }
+    this.progress.textContent = parts.join(" · ");
+    if (this.study) [this.progress.textContent, this.bar.value] = this.study.progress(session);
     const { here } = session;
-    const [done, share] = this.study?.progress(session) ?? [parts.join(" · "), this.bar.value];
-    const stock = here > 0 && !this.study?.practice ? [ngettext("{n} image on this device", "{n} images on this device", here)] : [];
-    this.progress.textContent = [done, ...stock].join(" · ");
-    this.bar.value = share;
-    this.offline.hidden = outbox.online || Boolean(outbox.stopped);
-    this.offline.textContent = ngettext(
+    this.stock.hidden = Boolean(outbox.stopped) || (outbox.online && (here === 0 || Boolean(this.study?.practice)));
+    this.stock.textContent = outbox.online ? ngettext("{n} image on this device", "{n} images on this device", here) : ngettext(
       "{n} image is on this device. Do not reload the page now: it would be lost, though none of your answers.",
       "{n} images are on this device. Do not reload the page now: it would be lost, though none of your answers.", here);
     const unsaved = outbox.waiting.size;
