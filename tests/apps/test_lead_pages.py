@@ -105,7 +105,7 @@ def test_a_name_with_an_accent_is_found_without_it(lively, page, show):
 
 
 @pytest.mark.slow
-def test_whoever_only_looked_holds_no_image(lively, page, person, eventually):
+def test_whoever_only_looked_holds_no_image(lively, page, saving, person, eventually):
     def held():
         with LabelStore(lively.db) as store:
             return int(store.annotators().set_index("annotator_id")["claimed"]["looker"])
