@@ -12,6 +12,7 @@ import pytest
 
 from affectml_annotation import LabelStore
 from affectml_annotation.languages import ENGLISH, LANGUAGES, PSEUDO, _, catalogue, direction, spoken
+from affectml_annotation.store.settings import QUESTIONS
 from affectml_annotation.study import visits
 from affectml_apps.relabel.preferences import change_preferences
 
@@ -20,6 +21,7 @@ from .test_study_page import label_all, participant
 pytestmark = pytest.mark.slow
 SIZES = ((360, 640), (390, 844), (768, 1024), (1280, 800))
 THEMES = ("light", "dark")
+ASKED = QUESTIONS["evoked"]
 KEPT = os.environ.get("AFFECTML_SCREENSHOTS")
 OWN = Path(__file__).parents[3] / "annotation" / "affectml_annotation" / "study" / "texts"
 # Every text in sight: of elements, in fields' names, and in components' shadows.
@@ -184,3 +186,48 @@ def test_every_page_of_a_task_can_be_read_in(language, task_server, look):
         in_language(page, "button", _("Withdraw")).wait_for()
         seen.at("your-answers")
     assert "\n".join(seen.found) == ""
+
+
+FOCUS = """() => {
+  let at = document.activeElement;
+  while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+  return (at?.getAttribute('aria-label') ?? at?.innerText ?? '').trim();
+}"""
+
+
+@pytest.mark.parametrize("language", ["ar", "ja"])
+def test_keys_alone_lead_through_a_task_and_a_screen_reader_hears_it_in(language, task_server, profile, settle):
+    page = profile(locale=language).new_page()
+
+    def tab_to(text):
+        for _press in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate(FOCUS) == text:
+                return
+        raise AssertionError(f"Tab never comes to {text!r}; at last it was at {page.evaluate(FOCUS)!r}")
+
+    with spoken(language):
+        page.goto(task_server.url)  # in the browser's own language, as it wishes
+        page.get_by_role("heading", name=_("Who is labelling?")).wait_for()
+        settle(page)
+        tab_to(_("Your name in this task"))
+        page.keyboard.type(f"keys {language}")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name=_("I have read this and want to take part")).wait_for()
+        settle(page)
+        tab_to(_("I have read this and want to take part"))
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".labeller[data-state=ready]")
+        first = page.locator(".labeller").get_attribute("data-image")
+        page.keyboard.press("2")
+        heard = page.locator(".labeller").aria_snapshot()
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f".labeller[data-state=ready]:not([data-image='{first}'])")
+        assert f'heading "{_(ASKED)}"' in heard
+        assert heard.count("[pressed]") == 1
+        for name in ("None of these", "Unsure", "Skip", "Flag", "Save", "Zoom", "Pause", "Help"):
+            assert _(name) in heard
+    (stored,) = task_server.stored(f"keys {language}")
+    assert stored[:2] == (first, "labels")
+    events = task_server.events()
+    assert events[events["annotator_id"] == f"keys {language}"]["language"].tolist() == [language]
