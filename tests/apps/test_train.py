@@ -319,7 +319,8 @@ def test_photographs_come_one_after_the_other_up_to_20_mb_and_the_next_few_are_d
     with LabelStore(server.db) as store:
         assert fit <= held(store)["ann"] <= fit + 1
     for at in range(3):
-        ann.answer("3")
+        with ann.page.expect_response(lambda reply: "/relabel/image" in reply.url):
+            ann.answer("3")
         ann.stocked(fit - 1)
         ann.page.get_by_text(f"{fit} images on this device").wait_for()
         assert len(ann.fetched) == fit + at + 1
