@@ -52,7 +52,7 @@ class Looked:
         page = self.page
         for theme in THEMES:
             page.emulate_media(color_scheme=theme)
-            for width, height in SIZES:
+            for width, height in SIZES if theme == "light" or KEPT else SIZES[:1]:
                 page.set_viewport_size({"width": width, "height": height})
                 self.settle(page)
                 place = f"{name} {width}x{height} {theme}"
