@@ -8,7 +8,9 @@ import re
 from functools import partial
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from affectml_annotation import LabelStore
 from affectml_annotation.languages import ENGLISH, LANGUAGES, PSEUDO, _, catalogue, direction, spoken
@@ -96,6 +98,9 @@ def study_server(start_shared, study_folder, tmp_path_factory):
             (folder / f"{name}.{language}.md").write_text((OWN / f"{name}.{language}.md").read_text(encoding="utf-8"))
     for language in LANGUAGES[1:]:
         (folder / f"study.{language}.yaml").write_text("read_by: {consent: a test}\n")
+    table = Path(yaml.safe_load((folder / "study.yaml").read_text())["dataset"]) / "images.parquet"
+    images = pq.read_table(table).drop_columns("content_warning")
+    pq.write_table(images.append_column("content_warning", [["Blood is to be seen."] * len(images)]), table)
     db = str(tmp_path_factory.mktemp("study") / "study.db")
     return start_shared("--study", str(folder), "--db", db, dataset=None, db=db)
 
@@ -144,11 +149,15 @@ def test_every_page_of_a_study_can_be_read_in(language, study_server, look):
             step()
             page.reload()
             if name in ("practice", "images"):
-                page.locator(".labeller .stage img").wait_for(state="attached")  # under a warning it is covered
+                page.locator(".labeller .stage img").wait_for(state="attached")
             elif name == "end":
                 page.get_by_text("DONE").wait_for()
             else:
                 in_language(page, "button", _("Leave the study")).wait_for()
+            if name == "images":
+                seen.at("covered")
+                page.keyboard.press("Space")
+                page.wait_for_selector(".labeller[data-state=ready]")
             seen.at(name)
             if name == "images":
                 in_language(page, "button", _("Help")).click()
