@@ -358,13 +358,11 @@ def test_no_image_is_fetched_ahead_before_the_one_in_sight_is_there(server, pers
     with LabelStore(server.db) as store:
         store.invite([ann.who])
         store.consent(ann.who)
-    ann.page.goto(f"{server.url}/?who={ann.who}")
-    with ann.page.expect_event("request", lambda request: "/relabel/sync" in request.url):
-        pass
+    with ann.page.expect_request("**/relabel/image*"):
+        ann.page.goto(f"{server.url}/?who={ann.who}")
+    with ann.page.expect_response("**/relabel/sync"):  # which names the images again, and is cause to ask for others
+        ann.page.evaluate("dispatchEvent(new Event('online'))")
     ann.page.get_by_text("Loading the next image").wait_for()
-    while not waiting:
-        ann.page.wait_for_timeout(20)
-    ann.page.wait_for_timeout(500)  # and time to ask for others
     assert (len(waiting), ann.fetched) == (1, set())
     waiting[0].continue_()
     ann.ready().stocked(5)
