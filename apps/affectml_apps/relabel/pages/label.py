@@ -16,8 +16,8 @@ from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.text import plain
 
 RECORDED = marked(
-    "This task records your answers, when you gave them and how many seconds you took. Anything else about you is only "
-    "what you agreed to share. The lead of this task sees your answers; other annotators do not."
+    "This task records your answers, when and in which language you gave them and how many seconds you took. Anything "
+    "else about you is only what you agreed to share. The lead of this task sees your answers; other annotators do not."
 )
 
 

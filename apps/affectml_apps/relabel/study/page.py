@@ -52,8 +52,8 @@ IF_THEY_LEAVE = {
     "nothing": marked("You are not paid then."),
 }
 KEPT = marked(
-    "What you do here is kept under a random name, {name}: what you answer and when, and how long you take. How you "
-    "came here is kept apart from that, to know you again and to pay you."
+    "What you do here is kept under a random name, {name}: what you answer, when and in which language, and how long "
+    "you take. How you came here is kept apart from that, to know you again and to pay you."
 )
 ERASING = marked(
     "You can ask for all of it to be erased. Whoever leads the study does that; then it is gone for good, and you "
