@@ -139,7 +139,7 @@ def show_export(told: dict[str, Any], json: bool) -> None:
         print(f"  kept: {name}")
 
 
-def show_checks(where: str, report: pd.DataFrame, checks: pd.DataFrame | None, json: bool) -> None:
+def show_attention(where: str, report: pd.DataFrame, checks: pd.DataFrame | None, json: bool) -> None:
     """Checks and repeats, person by person."""
     columns = ["annotator_id", "judgements", "checks", "checks_failed", "repeats", "self_agreement"]
     rows = report[[name for name in columns if name in report]]

@@ -411,7 +411,7 @@ def assign(
 
 
 @app.command()
-def check(
+def attention(
     db: Db = None,
     add: Annotated[
         Path | None, Help("CSV of checks: image_id, accepted, forbidden (labels joined by |).", default="none")
@@ -419,7 +419,7 @@ def check(
     json: Json = False,
 ) -> None:
     """Show how people did on attention checks and repeats; --add makes images attention checks."""
-    from affectml.cli._labels_print import show_checks
+    from affectml.cli._labels_print import show_attention
     from affectml.cli._labels_task import named_database, open_source, open_task, read_checks
     from affectml_annotation import annotator_report
 
@@ -431,7 +431,7 @@ def check(
     report = annotator_report(
         given.judgements, given.labels, checks=given.checks, repeats=given.repeats, minimum=given.minimum
     )
-    show_checks(given.where, report, given.checks, json)
+    show_attention(given.where, report, given.checks, json)
 
 
 def _one_of(source: str | None, db: str | None) -> str | None:

@@ -279,16 +279,16 @@ def test_checks_are_added_and_reported(run, demo, tmp_path):
     db = tmp_path / "c.db"
     run("labels", "init", demo.root, "--db", db, "--check-rate", 0.5, "--invite", "u,v")
     (tmp_path / "checks.csv").write_text("image_id,accepted,forbidden\n000000,awe,fear|anger\n")
-    run("labels", "check", "--db", db, "--add", tmp_path / "checks.csv")
+    run("labels", "attention", "--db", db, "--add", tmp_path / "checks.csv")
     with LabelStore(db) as store:
         while (claim := store.claim("u", 1)[0]).purpose != "check":
             store.submit([Answer(claim.image_id, "u", "none")])
         store.submit([Answer("000000", "u", "labels", ("fear",))])
-    told = json.loads(run("labels", "check", "--db", db, "--json"))
+    told = json.loads(run("labels", "attention", "--db", db, "--json"))
     assert told["checks"] == 1
     assert told["annotators"][0]["checks_failed"] == 1
     (tmp_path / "checks.csv").write_text("image_id,accepted,forbidden\n000000,awesome,\n")
-    assert "no label 'awesome'" in run("labels", "check", "--db", db, "--add", tmp_path / "checks.csv", fails=True)
+    assert "no label 'awesome'" in run("labels", "attention", "--db", db, "--add", tmp_path / "checks.csv", fails=True)
 
 
 def test_errors_are_one_line_and_leave_nothing(run, demo, task, tmp_path):
@@ -408,7 +408,7 @@ def test_images_without_a_file_are_left_out_and_said(run, tmp_path, monkeypatch,
         (["init", "DEMO", "--db", "FOLDER/people.csv/x.db"], "people.csv: File exists; name another place"),
         (["import", "FOLDER/people.csv", "--db", "TASK", "--map", "foo"], "expected THEIRS=OURS"),
         (["import", "FOLDER/people.csv", "--db", "TASK", "--encoding", "klingon"], "no encoding 'klingon'"),
-        (["check", "--db", "TASK", "--add", "FOLDER/nowhere.csv"], "nowhere.csv: no such file"),
+        (["attention", "--db", "TASK", "--add", "FOLDER/nowhere.csv"], "nowhere.csv: no such file"),
         (["export", "--db", "TASK", "--to", "FOLDER/people.csv/new"], "people.csv/new: Not a directory; name another"),
         (["agreement", "TASK", "--rounds", "frist"], "rounds: expected first, last, all or a round's number"),
         (["aggregate", "TASK", "--rounds", "7"], "no answers to aggregate (rounds: 7)"),

@@ -14,6 +14,7 @@ from affectml_annotation.store import asking, setup
 from affectml_annotation.store.claims import given_to
 from affectml_annotation.store.schema import annotator, answer, assignment, event, image, imported, now_ms, round_, slot
 from affectml_annotation.store.settings import read_settings
+from affectml_annotation.store.submits import OF_ASSIGNMENT
 
 ROWS_AT_ONCE = 10_000
 
@@ -32,38 +33,42 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     if invite:
         setup.invite(connection, sorted(who for who in set(table["annotator_id"].dropna()) if who.strip()), {})
     people = set(connection.scalars(sa.select(annotator.c.annotator_id)))
+    gone = set(connection.scalars(sa.select(annotator.c.annotator_id).where(annotator.c.withdrawn_at.is_not(None))))
     problems = import_problems(table, settings.labels, images=position, annotators=people)
     problems += _clashes(connection, table)
     if problems:
         raise BadImport(name, problems, _way_out(table, settings.labels, position, people))
     now = now_ms()
     places = dict.fromkeys(people, 0)
-    held = set()
-    for given in connection.execute(sa.select(assignment)):
-        places[given.annotator_id] = max(places[given.annotator_id], given.place + 1)
-        held.add((given.annotator_id, given.round, given.position))
-    events, answers, assignments = [], [], []
+    held = {}
+    for had in connection.execute(sa.select(assignment)).mappings():
+        places[had["annotator_id"]] = max(places[had["annotator_id"]], had["place"] + 1)
+        held[had["annotator_id"], had["round"], had["position"]] = had
+    events, answers, assignments = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
     taken: dict[tuple[int, int], int] = {}
     for number, row in enumerate(table.astype(object).where(table.notna(), None).to_dict("records")):
         event_id = row.get("event_id") or str(uuid5(NAMESPACE_URL, f"{sha256}#{number}"))
         key = (row["annotator_id"], int(row["round"]), row["image_id"])
         at = position[row["image_id"]]
-        events.append(_event(row, event_id, key, now, name))
         answers.append(dict(zip(("annotator_id", "round", "image_id"), key, strict=True))
                        | {"event_id": event_id, "revision": 1, "surplus": False})  # fmt: skip
-        if (key[0], key[1], at) in held:
+        given: Mapping[Any, Any] | None = held.get((key[0], key[1], at))
+        if given is not None:
             held_one = assignment.update().where(*given_to(*key[:2]), assignment.c.position == at)
             connection.execute(held_one.values(answered_at=now))
-            continue
-        purpose = row.get("purpose") or "task"
-        counts = purpose in ("task", "discussion")
-        assignments.append({
-            "annotator_id": key[0], "round": key[1], "position": at, "place": places[key[0]],
-            "purpose": purpose, "suggestions_visible": bool(row.get("suggestions_visible")),
-            "holds_slot": counts, "claimed_at": now, "lease_until": now, "answered_at": now,
-        })  # fmt: skip
-        places[key[0]] += 1
-        taken[key[1], at] = taken.get((key[1], at), 0) + counts
+        else:
+            purpose = row.get("purpose") or "task"
+            counts = purpose in ("task", "discussion")
+            fresh = {
+                "annotator_id": key[0], "round": key[1], "position": at, "place": places[key[0]],
+                "purpose": purpose, "suggestions_visible": bool(row.get("suggestions_visible")),
+                "holds_slot": counts, "claimed_at": now, "lease_until": now, "answered_at": now,
+            }  # fmt: skip
+            assignments.append(fresh)
+            given = fresh
+            places[key[0]] += 1
+            taken[key[1], at] = taken.get((key[1], at), 0) + (counts and key[0] not in gone)
+        events.append(_event(row, event_id, key, now, name) | {column: given[column] for column in OF_ASSIGNMENT})
     for destination, rows in ((event, events), (answer, answers), (assignment, assignments)):
         for start in range(0, len(rows), ROWS_AT_ONCE):
             connection.execute(destination.insert(), rows[start : start + ROWS_AT_ONCE])

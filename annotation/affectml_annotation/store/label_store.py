@@ -34,7 +34,7 @@ from affectml_annotation.store.schema import (
     round_,
 )
 from affectml_annotation.store.settings import TaskSettings, read_setting, read_settings
-from affectml_annotation.store.submits import submit_one
+from affectml_annotation.store.submits import OF_ASSIGNMENT, submit_one
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -405,7 +405,7 @@ class LabelStore:
 
     def events(self) -> pd.DataFrame:
         """Everything anybody ever said, in the order it came."""
-        columns = [column for column in event.c if column.name != "number"]
+        columns = [column for column in event.c if column.name not in ("number", *OF_ASSIGNMENT)]
         return self.database.reading(reading.events_table, sa.select(*columns).order_by(event.c.number))
 
     def progress(self, *, round_number: int = MAIN) -> Progress:

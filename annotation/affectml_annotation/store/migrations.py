@@ -32,7 +32,7 @@ def _written(number: int) -> Migration:
     return run
 
 
-MIGRATIONS: tuple[Migration, ...] = (_written(1), _written(2), _written(3))
+MIGRATIONS: tuple[Migration, ...] = (_written(1), _written(2), _written(3), _written(4))
 
 
 def version_of(connection: sa.Connection) -> int:

@@ -37,11 +37,11 @@ assignment = _table(
     "assignment", "annotator_id", "round", "position", "place", "purpose", _flag("suggestions_visible", default=False),
     _flag("holds_slot"), "claimed_at", "lease_until", "answered_at",
 )  # fmt: skip
-# status: accepted, conflict, surplus
+# status: accepted, conflict, surplus; the last four: of the assignment that a first answer was given to
 event = _table(
     "event", "number", "event_id", "image_id", "annotator_id", "round", "kind", _json("labels"), _json("intensities"),
     "valence", "arousal", "note", _flag("suggestions_visible"), "seconds", "at", "received_at", "base_revision",
-    "status", "revision", _json("context"), "source", "language",
+    "status", "revision", _json("context"), "source", "language", "place", "purpose", _flag("holds_slot"), "claimed_at",
 )  # fmt: skip
 answer = _table(
     "answer", "annotator_id", "round", "image_id", "event_id", "revision", _flag("surplus", default=False)

@@ -18,6 +18,8 @@ from affectml_annotation.store.schema import answer, assignment, check, conflict
 FUTURE_SECONDS = 300
 # Answers that one person may leave at one image in one round, corrections and conflicts together.
 MOST_AT_ONE_IMAGE = 20
+# What the log keeps of an assignment with its first answer: see `rebuilding`.
+OF_ASSIGNMENT = ("place", "purpose", "holds_slot", "claimed_at")
 
 
 def problem(given: Answer, labels: Sequence[str], now: float) -> str | None:
@@ -117,10 +119,13 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
         if why is not None:
             return _refused(given, why)
     surplus = bool(current.surplus) if current is not None else False
+    first: dict[str, Any] = dict.fromkeys(OF_ASSIGNMENT)
     if current is None:
         if assigned is None:
-            surplus = not _take_late(connection, given, this, position, now)
+            first = _take_late(connection, given, this, position, now)
+            surplus = not first["holds_slot"] and first["purpose"] != "check"  # which takes no place, and is one still
         else:
+            first = {name: assigned._mapping[name] for name in OF_ASSIGNMENT}
             connection.execute(_DONE, {**where, "now": now})
     clash = given.base_revision != revision
     status: Status = "conflict" if clash and current is not None else "surplus" if surplus else "accepted"
@@ -131,6 +136,7 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
         visible = bool(assigned.suggestions_visible) if assigned is not None else False
     row = {
         **vars(given),
+        **{name: first[name] for name in OF_ASSIGNMENT},
         "labels": list(given.labels),
         "language": as_code(given.language or ""),
         "suggestions_visible": visible,
@@ -155,11 +161,8 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
     return Receipt(given.event_id, status, revision)
 
 
-def _take_late(connection: sa.Connection, given: Answer, this: Any, position: int, now: int) -> bool:
-    """An answer without a claim (the lease ran out): a place for it where the image still wants people.
-
-    A check takes none, and is one still; True for it too.
-    """
+def _take_late(connection: sa.Connection, given: Answer, this: Any, position: int, now: int) -> dict[str, Any]:
+    """An answer without a claim (the lease ran out): an assignment, with a place where the image still wants people."""
     checks = sa.select(check.c.position).where(check.c.position == position)
     is_check = this.purpose == "main" and connection.scalar(checks) is not None
     purpose = "check" if is_check else "task" if this.purpose == "main" else this.purpose
@@ -167,13 +170,14 @@ def _take_late(connection: sa.Connection, given: Answer, this: Any, position: in
     free = connection.execute(FREE.with_for_update(), where).first() is not None
     if free:
         connection.execute(TAKE, where)
-    connection.execute(assignment.insert().values(
-        annotator_id=given.annotator_id, round=given.round, position=position,
-        place=next_place(connection, given.annotator_id), purpose=purpose,
-        suggestions_visible=bool(given.suggestions_visible), holds_slot=free,
-        claimed_at=now, lease_until=now, answered_at=now,
-    ))  # fmt: skip
-    return free or is_check
+    late = {
+        "annotator_id": given.annotator_id, "round": given.round, "position": position,
+        "place": next_place(connection, given.annotator_id), "purpose": purpose,
+        "suggestions_visible": bool(given.suggestions_visible), "holds_slot": free,
+        "claimed_at": now, "lease_until": now, "answered_at": now,
+    }  # fmt: skip
+    connection.execute(assignment.insert().values(late))
+    return late
 
 
 def _refused(given: Answer, why: str) -> Receipt:
