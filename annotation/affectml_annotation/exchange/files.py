@@ -83,6 +83,19 @@ def new_folder(path: Path, taken: Callable[[], Path] | None = None) -> Iterator[
 
 
 @contextmanager
+def workplace(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path`, for what becomes `path`; only its owner sees into it, and it goes in the end.
+
+    So goes one that a killed command left of the same `path`.
+    """
+    with _beside(path) as temporary:
+        temporary.mkdir(0o700, parents=True)
+        with _alone(path, temporary):
+            yield temporary
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
 def _beside(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to.
 

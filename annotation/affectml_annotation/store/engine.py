@@ -171,6 +171,16 @@ class Database:
             raise failure(error, self.where, "read") from error
 
     @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """As `read`, of one moment however many statements it takes; whoever writes meanwhile waits for nothing."""
+        with self.read() as connection:
+            if self.dialect == "postgresql":
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            elif not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+
+    @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that writes: all of it or nothing. What cannot be stored raises the driver's own error."""
         try:

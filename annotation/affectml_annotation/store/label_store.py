@@ -18,7 +18,7 @@ from affectml_annotation.store import asking, claims, reading, setup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.importing import import_judgements
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
-from affectml_annotation.store.place import dataset_of, holds_store
+from affectml_annotation.store.place import backup_note, dataset_of, holds_store
 from affectml_annotation.store.records import Answer, Claim, Progress, Receipt
 from affectml_annotation.store.schema import (
     annotator,
@@ -46,8 +46,8 @@ class LabelStore:
 
     Many processes may use one database, each with a LabelStore of its own (make it after a fork). Every method is
     one transaction. must_exist: refuse a file that is not there, or holds no label store, instead of making one.
-    reads_only: change nothing, not even the schema. Raises StoreError for a database that cannot be opened or comes
-    from a newer version.
+    reads_only: change nothing, not even the schema; a backup is opened so alone. Raises StoreError for a database that
+    cannot be opened or comes from a newer version.
 
     >>> store = LabelStore("sqlite://")
     >>> store.init_task(TaskSettings(labels=("awe", "fear"), question="What do you feel?", overlap=1), ["a", "b"])
@@ -65,6 +65,10 @@ class LabelStore:
             if not there.exists() or (there.is_file() and not holds_store(there)):
                 what = "holds no label store" if there.exists() else "no such database"
                 raise StoreError(f"{url}: {what}; `affectml labels init DATASET --db {url}` makes one")
+        if not reads_only and "://" not in str(url) and Path(url).is_file() and backup_note(url) is not None:
+            raise StoreError(
+                f"{url} is a backup, which stays as it is; `affectml labels restore {url} DB` makes a database of it"
+            )
         self._proposed: dict[tuple[str, int], list[int]] = {}
         self._labels: tuple[str, ...] | None = None
         self.database = Database(url, reads_only=reads_only)

@@ -13,6 +13,7 @@ from affectml_annotation.errors import StoreError
 
 Kind = Literal["labels", "checks"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+BACKUP = "backup"  # the key of the setting by which a database is a backup
 OLD_NAME = "labels.db"  # what `affectml labels init` of 0.1.0 made in the current folder, for any data set
 
 
@@ -55,7 +56,11 @@ def find_database() -> Path:
     found = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
     if (folder / "dataset.json").is_file():
         found.append(default_database(folder))
-    tasks = [path for path in dict.fromkeys(path.resolve() for path in found) if holds_task(path)]
+    tasks = [
+        path
+        for path in dict.fromkeys(path.resolve() for path in found)
+        if holds_task(path) and backup_note(path) is None
+    ]
     if len(tasks) == 1:
         return tasks[0]
     if not tasks:
@@ -109,6 +114,16 @@ def holds_store(path: Path) -> bool:
             return "schema_version" in _tables(connection)
     except sqlite3.DatabaseError:
         return True  # whoever opens it says why it cannot be
+
+
+def backup_note(path: str | Path) -> str | None:
+    """What a backup says of itself, as JSON; None for a file that is no backup, or cannot be read."""
+    try:
+        with closing(connect_to_read(path)) as connection:
+            found = connection.execute(f"SELECT value FROM setting WHERE key = '{BACKUP}'").fetchone()
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        return None
+    return None if found is None else str(found[0])
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:

@@ -1,0 +1,254 @@
+"""Backups: one SQLite file of a whole label store, whatever engine it runs on, that says what it must hold.
+
+Under the key `backup` of its table `setting` stand the rows and a digest of every table, and a digest of the log. They
+are the same on both engines: a backup of a PostgreSQL database that was restored from a backup has the same ones.
+"""
+
+import json
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from affectml_annotation.errors import StoreError
+from affectml_annotation.exchange.files import make_way, workplace
+from affectml_annotation.store.engine import BUSY_SECONDS, failure, make_engine
+from affectml_annotation.store.label_store import LabelStore
+from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
+from affectml_annotation.store.place import BACKUP, backup_note, connect_to_read
+from affectml_annotation.store.schema import metadata, now_ms
+
+RESTORED = "restored"  # the key of the setting that says from what a database was restored
+LEFT_OUT = f"\"key\" NOT IN ('{BACKUP}', '{RESTORED}')"
+AT_ONCE = 2_000  # rows
+Row = Sequence[Any]
+Columns = Mapping[str, str | None]  # to the type that a column has in a backup, where it is another than in PostgreSQL
+_line = json.JSONEncoder(separators=(",", ":"), default=repr).encode
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A backup, as it says itself.
+
+    at: milliseconds since 1970. of: name of the database. counts: rows by table. digests: hex, by table, whatever the
+    order of its rows. log: hex, of all events in their order. affectml: the version that wrote it. bytes: its size.
+    """
+
+    file: Path
+    at: int
+    of: str
+    counts: dict[str, int]
+    digests: dict[str, str]
+    log: str
+    affectml: str
+    bytes: int
+
+
+def write_backup(store: LabelStore, out: str | Path, *, replace: bool = False) -> Backup:
+    """Write a backup of one moment, while others read and write; nobody waits for it.
+
+    out: a file, which only its owner may read. It is there once it is whole, on disk, read again and found to be right.
+    replace: write over another backup there, which is kept beside it.
+
+    Raises BadExport for a file that is there, without replace; StoreError for one that is no backup, or for a database
+    that is damaged; DatabaseAway where there is no room.
+    """
+    out = Path(out)
+    if replace and out.exists() and backup_note(out) is None:
+        raise StoreError(f"{out} is no backup, and is not written over; name another file")
+    make_way(out, replace=replace)
+    url = store.database.engine.url
+    of = str(url.database or "") if store.database.dialect == "postgresql" else Path(store.database.where).name
+    with workplace(out) as folder, writes(out):
+        at = now_ms()
+        copy = folder / "backup.db"
+        copy.touch(0o600)
+        with store.database.snapshot() as source:
+            tally = (_pages if store.database.dialect == "sqlite" else _rows_into)(source, copy)
+        seal(copy, of, at, tally)
+        read_backup(copy)
+        copy.replace(out)
+    return _said(out)
+
+
+def read_backup(file: str | Path) -> Backup:
+    """What a backup says of itself, once all that it says is found to be so: takes as long as reading all of it.
+
+    Raises StoreError for a file that is no backup, or a damaged one, naming the table and both figures.
+    """
+    said, file = _said(Path(file)), Path(file)
+    salvage = f"`affectml labels salvage {file} OUT` takes out what can be had"
+    try:
+        with reading(file) as connection:
+            (found,) = connection.exec_driver_sql("PRAGMA integrity_check(1)").one()
+            there = Tally.of(connection)
+    except StoreError as error:
+        raise StoreError(f"{error}; {salvage}") from None
+    problems = [] if found == "ok" else [f"SQLite finds {found}"]
+    problems += [f"{table} has {now} rows, and had {was}" for table, now, was in _unlike(there.counts, said.counts)]
+    now, was = ({**each.digests, "the log": each.log} for each in (there, said))
+    problems += [f"the digest of {of} is {now}, and was {was}" for of, now, was in _unlike(now, was)]
+    if problems:
+        raise StoreError(f"{file}: a damaged backup: {'; '.join(problems)}; {salvage}")
+    return said
+
+
+def _unlike(now: Mapping[str, Any], was: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    return [(key, now.get(key, 0), was.get(key, 0)) for key in sorted({*now, *was}) if now.get(key) != was.get(key)]
+
+
+def _said(file: Path) -> Backup:
+    if not file.is_file():
+        raise StoreError(f"{file}: no such backup")
+    note = backup_note(file)
+    if note is None:
+        raise StoreError(f"{file}: no backup, or a damaged one; `affectml labels backup DB {file}` makes one of DB")
+    try:
+        return Backup(file, bytes=file.stat().st_size, **json.loads(note))
+    except (TypeError, ValueError):
+        raise StoreError(f"{file}: what the backup says of itself cannot be read; `affectml labels salvage {file} OUT` "
+                         "takes out what can be had") from None  # fmt: skip
+
+
+class Tally:
+    """Rows and digests of tables whose rows pass through it. The keys `backup` and `restored` of `setting` never do."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.digests: dict[str, str] = {}
+        self.log = sha256().hexdigest()
+
+    @classmethod
+    def of(cls, connection: sa.Connection) -> "Tally":
+        """That of a whole database, one row at a time."""
+        tally = cls()
+        for table, columns in tables(connection).items():
+            deque(tally.through(connection, table, columns), maxlen=0)
+        return tally
+
+    def through(self, connection: sa.Connection, table: str, columns: Columns) -> Iterator[Row]:
+        """A table's rows, each counted; events in their order."""
+        texts = [at for at, kind in enumerate(columns.values()) if kind == "TEXT"]
+        count = total = 0
+        log = sha256()
+        for row in _rows(connection, table, columns):
+            values = [*row]
+            for at in texts:
+                value = values[at]
+                if value is not None and (not isinstance(value, str) or value[:1] in "-0123456789"):
+                    values[at] = _number(value)
+            line = _line(values).encode()
+            count += 1
+            if table == "event":
+                log.update(line + b"\n")
+            else:
+                total += int.from_bytes(sha256(line).digest())
+            yield row
+        self.counts[table] = count
+        if table == "event":
+            self.log = log.hexdigest()
+        else:
+            self.digests[table] = f"{total % 2**256:064x}"
+
+
+def _number(value: str | float) -> str:
+    """A JSON text that is a number: SQLite makes 3 of 3.0, and the nearest float of what has too many digits."""
+    number = float(value)
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
+def tables(connection: sa.Connection) -> dict[str, Columns]:
+    """The label store's tables, those first that others' keys name, and their columns by name.
+
+    JSON and flags have the types that they have in SQLite: a text, which stays as it is, and 0 or 1.
+    """
+    inspector = sa.inspect(connection)
+    schema = inspector.default_schema_name  # not the views by which an earlier version's columns are read
+    there = set(inspector.get_table_names(schema))
+    kinds = ((sa.JSON, "TEXT"), (sa.Boolean, "INTEGER"))
+    return {
+        table: {
+            column["name"]: next((to for kind, to in kinds if isinstance(column["type"], kind)), None)
+            for column in sorted(inspector.get_columns(table, schema), key=lambda column: column["name"])
+        }
+        for table in metadata.tables
+        if table in there
+    }
+
+
+def _rows(connection: sa.Connection, table: str, columns: Columns) -> Iterable[Row]:
+    casts = columns if connection.dialect.name == "postgresql" else {}
+    what = ", ".join(f'CAST("{name}" AS {kind})' if (kind := casts.get(name)) else f'"{name}"' for name in columns)
+    which = f" WHERE {LEFT_OUT}" if table == "setting" else ' ORDER BY "number"' if table == "event" else ""
+    schema = sa.inspect(connection).default_schema_name
+    few = {"stream_results": True, "yield_per": AT_ONCE}
+    return connection.exec_driver_sql(f'SELECT {what} FROM "{schema}"."{table}"{which}', execution_options=few)
+
+
+def _pages(source: sa.Connection, copy: Path) -> Tally:
+    """Copy SQLite's file and its log page by page, in one step; SQLite's own way."""
+    with closing(sqlite3.connect(copy)) as made:
+        source.connection.driver_connection.backup(made)  # type: ignore[union-attr]
+    return Tally.of(source)
+
+
+def _rows_into(source: sa.Connection, copy: Path) -> Tally:
+    """Copy a database row by row into a fresh file that has its schema."""
+    engine, tally = make_engine(copy), Tally()
+    migrate(engine.begin, MIGRATIONS[: version_of(source)])
+    engine.dispose()
+    with closing(sqlite3.connect(copy)) as made:
+        made.execute("PRAGMA synchronous=OFF")  # whoever calls writes the file to the disk
+        for table, columns in tables(source).items():
+            made.execute(f'DELETE FROM "{table}"')
+            names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
+            rows = tally.through(source, table, columns)
+            made.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', map(tuple, rows))
+        made.commit()
+    return tally
+
+
+def seal(copy: Path, of: str, at: int, tally: Tally) -> None:
+    """Make a backup of a database's file that nobody else has open: it says what it holds, and is on the disk."""
+    try:
+        by = version("affectml-annotation")
+    except PackageNotFoundError:  # the whole repository is installed as one
+        by = version("affectml")
+    note = {"at": at, "of": of, **vars(tally), "affectml": by}
+    with closing(sqlite3.connect(copy)) as made:
+        made.execute("PRAGMA journal_mode=DELETE")  # one file, with no log beside it
+        with made:
+            made.execute("DELETE FROM setting WHERE " + LEFT_OUT.replace("NOT IN", "IN"))
+            made.execute("INSERT INTO setting (key, value) VALUES (?, ?)", (BACKUP, json.dumps(note)))
+    with copy.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[sa.Connection]:
+    """A SQLite file as it is, of one moment; nothing is written."""
+    engine = sa.create_engine("sqlite://", creator=lambda: connect_to_read(file, BUSY_SECONDS), poolclass=sa.NullPool)
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            yield connection
+    except (DBAPIError, sqlite3.Error, UnicodeDecodeError) as error:
+        raise failure(error, str(file), "read") from error
+
+
+@contextmanager
+def writes(out: str | Path) -> Iterator[None]:
+    """Around the writing of a file by sqlite3 itself: what it raises, as ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise failure(error, str(out), "written") from error
