@@ -158,7 +158,7 @@ def claim(
             repeat_at = _unseen(connection, long_ago, who, again, settings.seed, twice)
             given = None if repeat_at is None else (repeat_at, again, "repeat", False)
         if given is None:
-            given = _task(connection, this, who, proposed)
+            given = _task(connection, this, who, proposed, fresh)
         if given is None:
             break
         position, in_round, purpose, holds = given
@@ -189,10 +189,13 @@ _SEEN = sa.select(assignment.c.place).where(
 )
 
 
-def _task(connection: sa.Connection, this: Any, who: str, proposed: list[int]) -> tuple[int, int, str, bool] | None:
+def _task(
+    connection: sa.Connection, this: Any, who: str, proposed: list[int], fresh: list[dict[str, Any]]
+) -> tuple[int, int, str, bool] | None:
+    just_now = {row["position"] for row in fresh if row["round"] == this.number}  # a check that people were queued for
     while proposed:
         where = {"number": this.number, "at_position": proposed.pop(0)}
-        if connection.execute(_LOCK_FREE, where).first() is None:
+        if where["at_position"] in just_now or connection.execute(_LOCK_FREE, where).first() is None:
             continue
         if connection.execute(_SEEN, {**where, "who": who}).first() is not None:
             continue
