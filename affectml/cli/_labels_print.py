@@ -9,8 +9,9 @@ import pandas as pd
 
 from affectml.cli._print import print_json, print_table
 from affectml.people.labelling import language_words, stopped_words
-from affectml_annotation import Aggregate, Progress
+from affectml_annotation import Aggregate, LabelStore
 from affectml_annotation.agreement.report import AgreementReport
+from affectml_annotation.store import keeping
 from affectml_annotation.study.overview import as_text
 
 
@@ -36,12 +37,13 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
-def show_status(where: str, progress: Progress, people: pd.DataFrame, json: bool) -> None:
-    """Progress of the task, and who did what."""
+def show_status(store: LabelStore, json: bool) -> None:
+    """Progress of the task, who did what, and its backups."""
+    where, progress, people = store.database.where, store.progress(), store.annotators()
     rows = people.drop(columns=["chip_order", "attributes"])
     if json:
         values = {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in asdict(progress).items()}
-        print_json({"db": where, **values, "people": records(rows)})
+        print_json({"db": where, **values, "people": records(rows), "backups": keeping.about(store)})
         return
     share = progress.answered / progress.wanted if progress.wanted else 1.0
     rate = "-" if np.isnan(progress.rate) else f"{progress.rate:.0f} answers an hour"
@@ -61,6 +63,7 @@ def show_status(where: str, progress: Progress, people: pd.DataFrame, json: bool
     )
     if progress.stopped is not None:
         print(stopped_words(progress.stopped))
+    print(keeping.said(store))
     if words := language_words(people):
         print(words)
     spoken = people["answered_in"].map(", ".join)

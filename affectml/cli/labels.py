@@ -61,6 +61,14 @@ Mean = Annotated[float | None, Help("With --most: how many people an image gets 
 Until = Annotated[
     str, Help("With --most: what an answer is to change, F1 (the set of labels) or entropy (how undecided people are).")
 ]
+BackupHours = Annotated[
+    float | None,
+    Ge(0),
+    Help("The page makes a backup so many hours after the one before; 0: none.", default="24, or unchanged"),
+]
+BackupsKept = Annotated[
+    int | None, Ge(1), Help("How many backups are kept; the oldest goes.", default="7, or unchanged")
+]
 Rounds = Annotated[str, Help("Which of a person's answers to an image counts: first, last, or a round's number.")]
 
 
@@ -90,6 +98,8 @@ def init(
     lease: Annotated[float, Help("Minutes after which an image that somebody holds goes to others.")] = 15.0,
     check_rate: Annotated[float, Help("Share of attention checks among what a person sees.")] = 0.0,
     repeat_rate: Annotated[float, Help("Share of images that a person sees a second time.")] = 0.0,
+    backup_hours: BackupHours = None,
+    backups_kept: BackupsKept = None,
     invite: Annotated[Sequence[str] | None, Help("Annotators to invite.")] = None,
     seed: Annotated[int, Ge(0), Help("Of every random choice; same seed, same order.", most=MOST_SEED)] = 0,
     json: Json = False,
@@ -106,6 +116,7 @@ def init(
         opened, taxonomy=taxonomy, target=target, construct=construct, question=question, stratum=stratum,
         overlap=overlap_of(overlap, most, mean, until), strategy=strategy, lease_seconds=lease * 60,
         check_rate=check_rate, repeat_rate=repeat_rate, seed=seed,
+        **_given(backup_hours=backup_hours, backups_kept=backups_kept),
     )  # fmt: skip
     images, said = to_show(opened, images)
     with LabelStore(where) as store:
@@ -376,10 +387,12 @@ def assign(
         bool, Help("With --more or --overlap: images that were to be answered by more people are not any longer.")
     ] = False,
     strategy: Annotated[str | None, Help("Order of images from now on.", default="unchanged")] = None,
+    backup_hours: BackupHours = None,
+    backups_kept: BackupsKept = None,
     release: Annotated[bool, Help("Take images back whose time is up, at once.")] = False,
     json: Json = False,
 ) -> None:
-    """Decide who sees what: invite people, queue images, change the overlap or the order."""
+    """Decide who sees what: invite people, queue images, change the overlap, the order or the backups."""
     from affectml.cli._labels_task import images_to_queue, open_task, overlap_of
     from affectml.errors import BadInput
     from affectml.people.labelling import queued_words
@@ -391,13 +404,13 @@ def assign(
             spread = None
         else:
             spread = overlap_of(overlap or store.settings.fewest, most, mean, until)
-        changes = {"overlap": spread, "strategy": strategy}
+        changes = _given(overlap=spread, strategy=strategy, backup_hours=backup_hours, backups_kept=backups_kept)
         people = None if more else overlap or store.settings.fewest
         asked = queue is not None or disagreement
         queued = images_to_queue(store, queue, top, people=people) if asked else []
         raised = store.steer(
             invite=invite or [],
-            settings={name: value for name, value in changes.items() if value is not None},
+            settings=changes,
             queue=queued,
             more=more,
             lower=lower,
@@ -440,6 +453,10 @@ def _one_of(source: str | None, db: str | None) -> str | None:
     return db
 
 
+def _given(**changes: Any) -> dict[str, Any]:
+    return {name: value for name, value in changes.items() if value is not None}
+
+
 def _say_pooled(given: "Given") -> None:
     from affectml_annotation import pooled_words
 
@@ -454,4 +471,4 @@ def _rounds(text: str) -> Any:
 def _show_status(store: "LabelStore", json: bool) -> None:
     from affectml.cli._labels_print import show_status
 
-    show_status(store.database.where, store.progress(), store.annotators(), json)
+    show_status(store, json)

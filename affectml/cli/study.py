@@ -108,6 +108,7 @@ def status(out: Folder, db: Db = None, json: Json = False) -> None:
     from affectml.cli._labels_print import records, show_people
     from affectml.people.labelling import language_words
     from affectml.people.studies import open_running
+    from affectml_annotation.store import keeping
     from affectml_annotation.study import overview
     from affectml_annotation.study.erasing import erasures_asked
     from affectml_annotation.study.running import images_wanting
@@ -117,12 +118,14 @@ def status(out: Folder, db: Db = None, json: Json = False) -> None:
         if json:
             tables = {"people": people, "images": images_wanting(store), "changes": overview.changes(store)}
             more = {name: records(table) for name, table in tables.items()}
-            print_json({"db": store.database.where, **asdict(overview.overview(store)), **more, "erasures": asked})
+            about = {"erasures": asked, "backups": keeping.about(store)}
+            print_json({"db": store.database.where, **asdict(overview.overview(store)), **more, **about})
             return
         _show(store, json)
         if words := language_words(store.annotators()):
             typer.echo(words)
         show_people(people)
+        typer.echo(keeping.said(store))
         if asked:
             typer.echo(f"to be erased, as they asked (`affectml labels erase`): {', '.join(asked)}")
 

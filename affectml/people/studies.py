@@ -35,7 +35,8 @@ def make_study_task(folder: Path, study: StudyFile) -> tuple[Dataset, TaskSettin
     settings, images = make_task(
         dataset, taxonomy=str(own) if study.taxonomy and is_file else study.taxonomy or None,
         target=study.target or None, question=study.question or None, overlap=study.overlap_of(labelled),
-        check_rate=study.checks.rate, seed=study.seed,
+        check_rate=study.checks.rate, seed=study.seed, backup_hours=study.backups.hours,
+        backups_kept=study.backups.keep,
     )  # fmt: skip
     return dataset, settings, images
 
@@ -140,7 +141,11 @@ def begin(folder: Path, db: str | None = None, *, by: str) -> LabelStore:
         else:
             if study.file.question and store.settings.question != study.file.question:
                 store.update_settings(question=study.file.question)
-            store.update_settings(check_rate=settings.check_rate)
+            store.update_settings(
+                check_rate=settings.check_rate,
+                backup_hours=settings.backup_hours,
+                backups_kept=settings.backups_kept,
+            )
         open_study(store, study, affectml=__version__, by=by)
         warn_of(store, warnings_in(dataset))
     except BaseException:

@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from affectml_annotation import Answer, DatabaseFailed, Overlap, StoreError
+from affectml_annotation.store import keeping
 from affectml_annotation.store import setup as store_setup
 from affectml_apps.relabel import lead, queries
 from affectml_apps.relabel.identity import may_lead
@@ -424,13 +425,27 @@ def test_a_label_that_holds_a_vertical_bar_is_exported(tmp_path, serve):
 
 def test_every_setting_that_a_task_can_have_is_shown(task):
     task.store.update_settings(
-        overlap=2000, check_rate=0.001, repeat_rate=0.99, repeat_gap=20_000, lease_seconds=1e6, control_share=1.0
-    )
+        overlap=2000, check_rate=0.001, repeat_rate=0.99, repeat_gap=20_000, lease_seconds=1e6, control_share=1.0,
+        backup_hours=1e4, backups_kept=5000,
+    )  # fmt: skip
     change_preferences(task.store, min_view_seconds=86_000, break_minutes=86_000)
     app = page_of("setup").run()
     assert not app.exception
     assert named(app.number_input, "Repeats, % of what a person sees").value == 99
     assert "Queue" in texts(app)
+
+
+def test_the_lead_sets_the_schedule_of_backups_and_is_warned_where_one_failed(task):
+    app = page_of("setup").run()
+    assert "No backup yet; the page makes one every 24 hours in " in texts(app)
+    named(app.number_input, "Hours from one backup to the next (0: none)").set_value(12.0)
+    named(app.number_input, "How many are kept").set_value(3)
+    press(app, "Save the schedule")
+    assert (task.store.settings.backup_hours, task.store.settings.backups_kept) == (12.0, 3)
+    keeping.note_failure(task.store, "too little room in *this* folder")
+    (warning,) = page_of("progress").run().warning
+    assert unescaped(warning.value).endswith("; the last try failed: too little room in *this* folder.")
+    assert "\\*this" in warning.value
 
 
 def test_whoever_finished_the_first_round_lands_on_the_second(answered):

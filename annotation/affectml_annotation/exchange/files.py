@@ -148,7 +148,7 @@ def writing_in_turn(folder: Path) -> Iterator[None]:
 
     What an export that was killed left half written is taken away first.
     """
-    with _turn(folder / LOCK):
+    with turn(folder / LOCK):
         for kind in ("json", "parquet"):
             for left in folder.glob(f".*.{kind}.????????.tmp"):
                 left.unlink()
@@ -156,7 +156,7 @@ def writing_in_turn(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _turn(file: Path) -> Iterator[None]:
+def turn(file: Path) -> Iterator[None]:
     """Wait for a lock, whose file goes with it."""
     if fcntl is None:
         from filelock import FileLock

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from math import isfinite
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -54,6 +55,10 @@ class TaskSettings:
     # random: an order of label chips per annotator, always the same for one person; taxonomy: the labels' order.
     chip_order: Literal["random", "taxonomy"] = "random"
     seed: int = 0
+    # A backup is made so many hours after the one before, once something has changed, and as many as this are kept: see
+    # `store.keeping`. 0 hours: none.
+    backup_hours: float = 24.0
+    backups_kept: int = 7
 
     def __post_init__(self) -> None:
         problems = {
@@ -68,6 +73,8 @@ class TaskSettings:
             "control_share": 0 <= self.control_share <= 1,
             "chip_order": self.chip_order in ("random", "taxonomy"),
             "question": bool(self.question.strip()),
+            "backup_hours": isfinite(self.backup_hours) and self.backup_hours >= 0,
+            "backups_kept": self.backups_kept >= 1,
         }
         for name, good in problems.items():
             if not good:

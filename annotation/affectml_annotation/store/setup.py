@@ -37,7 +37,10 @@ DATASET = "dataset"  # the folder of the data set that the task is about
 DAY_MS = 86_400_000
 UNDO_MS = 7 * DAY_MS  # for so long a withdrawal can be undone
 WITHDRAWAL = "withdrawal "  # begins the keys of the lines, only ever added, that say who withdrew or was taken back
-CHANGEABLE = ("overlap", "strategy", "lease_seconds", "check_rate", "repeat_rate", "repeat_gap", "control_share")
+CHANGEABLE = (
+    "overlap", "strategy", "lease_seconds", "check_rate", "repeat_rate", "repeat_gap", "control_share", "backup_hours",
+    "backups_kept",
+)  # fmt: skip
 
 
 def init_task(

@@ -214,6 +214,13 @@ class Pay(Part):
     )
 
 
+class Backups(Part):
+    """Copies of the database that the page's server makes and keeps beside it."""
+
+    hours: float = Field(default=24, ge=0, description="one is made so many hours after the one before; 0: none")
+    keep: Count = Field(default=7, description="so many are kept; the oldest goes")
+
+
 class LabelWords(Part):
     """What a label is called and what it means, in one language; empty: as the taxonomy has it."""
 
@@ -281,6 +288,7 @@ class StudyFile(Part):
     recruit: Recruit = Recruit()
     places: Places = Places()
     pay: Pay = Pay()
+    backups: Backups = Backups()
     keep_months: Count = Field(
         default=120, description="how long answers are kept; the panel's ids leave by `study pay OUT --forget`"
     )

@@ -49,7 +49,8 @@ def summary(study: Study) -> str:
         "Shared with the data set": ", ".join(["the answers, under a random name", *shared]),
         "Identity": f"{ids}, in a table of its own, read for the payment alone",
         "Where it lies": "in the study's database, on the lead's own machine or server; the page loads nothing from "
-        "elsewhere and sends nothing elsewhere; no internet address is stored, but a server in front may log it",
+        "elsewhere and sends nothing elsewhere; no internet address is stored, but a server in front may log it"
+        + (f"; the last {file.backups.keep} backups beside it" if file.backups.hours else ""),
         "In the browser": "one cookie (HttpOnly, 30 days): the ids as they came, and a random number of the browser, "
         "so that the person can go on; one of Streamlit's against forged requests, a random number, until the browser "
         "is closed; answers, until the server has them",
@@ -59,7 +60,7 @@ def summary(study: Study) -> str:
         "hash by which whoever comes back is known",
         "Leaving": "at any moment, with one click and without a reason; what was given until then is kept",
         "Erasing": "by a click on the page or by writing to the lead, who confirms: answers, questions, ids, in the "
-        "database and its files too; published data, backups and replicas cannot be reached",
+        "database, its files and the backups beside it; published data, other copies and replicas cannot be reached",
         "Payment": f"{pay.per_person:.2f} {pay.currency} for about {announced_minutes(study)} minutes ({hourly(study)} "
         f"an hour){over if pay.per_minute_over else ''}; screened out or one too many: {pay.per_screen_out:.2f}; "
         f"left or out of time: {unfinished[pay.unfinished]}; what anybody answers decides nothing about it",

@@ -9,6 +9,7 @@
     messages.py     what a browser sends: bytes in, plain values out, each answer judged by itself
     sync.py         one exchange with a browser: answers in, receipts and the next images out
     allowance.py    how much one person may send
+    backups.py      backups on the task's schedule
     finding.py      names as people type them: without accents, in any case
     suggestions.py  what a model suggests, computed once
     verify.py       "is this label reasonable for this image?" as a task of its own

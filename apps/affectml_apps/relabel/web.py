@@ -9,9 +9,10 @@ The browser names itself by a signed token in a header: no other site can set on
 never agree. `affectml_apps.serving` says who may call anything here.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from affectml_apps import serving
 from affectml_apps.pictures import BadImage, for_browser
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.allowance import Allowance
+from affectml_apps.relabel.backups import keep_backups
 from affectml_apps.relabel.identity import BadToken, read_token
 from affectml_apps.relabel.messages import MAX_BODY, BadMessage, TooMuch, parse
 from affectml_apps.relabel.speaking import LANGUAGE, language_of
@@ -55,14 +57,18 @@ def make_routes(base: str = "", allowance: Allowance | None = None) -> list[Base
 
 
 def make_lifespan(task: LabelTask) -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    """Serve this task while the server runs, and close its store after."""
+    """Serve this task while the server runs, keep backups of it, and close its store after."""
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
         use(task)
+        keeping = asyncio.create_task(keep_backups(task.store))
         try:
             yield
         finally:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping
             use(None)
             task.store.close()
 

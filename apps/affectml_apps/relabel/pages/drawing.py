@@ -10,12 +10,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from affectml.errors import AffectmlError
-from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed
+from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed, LabelStore
 from affectml_annotation.languages import _
+from affectml_annotation.store import keeping
 from affectml_apps.pictures import preview
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.task import LabelTask, current
-from affectml_apps.text import plain
+from affectml_apps.text import plain, sentence
 
 NAMES = {
     "annotator_id": "annotator",
@@ -65,6 +66,15 @@ def attempt(change: Callable[[], object], message: str, place: str) -> None:
         problem(error)
         return
     done(message.replace("{}", str(came)), place)
+
+
+def show_backups(store: LabelStore) -> None:
+    """What there is of the task's backups; a warning where the last try failed."""
+    said = sentence(keeping.said(store))
+    if keeping.about(store)["failed"]:
+        st.warning(plain(said))
+    else:
+        st.text(said)
 
 
 def table(content: pd.DataFrame, title: str) -> None:

@@ -7,7 +7,7 @@ from affectml.people.labelling import language_words, stopped_words
 from affectml_annotation import annotator_report
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import find
-from affectml_apps.relabel.pages.drawing import bars, dots, hours, line_chart, picture, section, table
+from affectml_apps.relabel.pages.drawing import bars, dots, hours, line_chart, picture, section, show_backups, table
 from affectml_apps.relabel.task import LabelTask, current
 
 BLOCK = 50
@@ -46,6 +46,7 @@ def _totals(task: LabelTask) -> None:
     columns[3].metric("Time left at this rate", hours(progress.seconds_left))
     if progress.stopped is not None:
         st.text(f"More people are asked where they would change something; {stopped_words(progress.stopped)}.")
+    show_backups(task.store)
 
 
 def _everybody(task: LabelTask) -> None:

@@ -8,7 +8,7 @@ from affectml_annotation.stopping import Overlap, Until
 from affectml_annotation.store.settings import STRATEGIES
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import resolve, searchable
-from affectml_apps.relabel.pages.drawing import attempt, form, reading_width, section, show_done
+from affectml_apps.relabel.pages.drawing import attempt, form, reading_width, section, show_backups, show_done
 from affectml_apps.relabel.preferences import change_preferences
 from affectml_apps.relabel.task import LabelTask, Text, current
 
@@ -39,11 +39,11 @@ def draw() -> None:
     st.write("Each part has a button of its own: what is typed in one part is not saved by the button of another.")
     if task.study is not None:
         st.info(
-            "A study runs here. Question, overlap, checks, instructions, warnings, breaks and who may come are what "
-            "study.yaml and the data set say: overlap and checks are set to that whenever the page is started, and "
-            "the others are not taken from this page. What else stands here holds for the study, too."
+            "A study runs here. Question, overlap, checks, instructions, warnings, breaks, backups and who may come "
+            "are what study.yaml and the data set say: overlap, checks and backups are set to that whenever the page "
+            "is started, and the others are not taken from this page. What else stands here holds for the study, too."
         )
-    for part in (_asked, _handing_out, _page, _languages, _invitations, _withdrawn, _checks, _queue):
+    for part in (_asked, _handing_out, _page, _languages, _invitations, _withdrawn, _checks, _queue, _backups):
         with section():
             part(task)
 
@@ -231,3 +231,18 @@ def _queue(task: LabelTask) -> None:
             names = resolve(lead.read_names(wanted), task.store.images()["image_id"])
             attempt(lambda: queued_words(len(names), task.store.enqueue(names, more=more or None), more or None),
                     "Queued: {}.", "queue")  # fmt: skip
+
+
+def _backups(task: LabelTask) -> None:
+    now = task.settings
+    st.subheader("Backups")
+    with form("backups"):
+        left, right = st.columns(2)
+        hours = left.number_input(
+            "Hours from one backup to the next (0: none)", 0.0, None, float(now.backup_hours), 1.0
+        )
+        kept = right.number_input("How many are kept", 1, None, now.backups_kept)
+        show_backups(task.store)
+        if st.form_submit_button("Save the schedule"):
+            attempt(lambda: task.store.update_settings(backup_hours=float(hours), backups_kept=int(kept)),
+                    "Saved.", "backups")  # fmt: skip

@@ -19,7 +19,17 @@ from affectml_annotation.study import overview, running
 from affectml_annotation.study.erasing import erase_people as erase_from_store
 from affectml_annotation.study.erasing import erasures_asked
 from affectml_apps.pictures import preview
-from affectml_apps.relabel.pages.drawing import attempt, by_colour, done, form, picture, section, show_done, table
+from affectml_apps.relabel.pages.drawing import (
+    attempt,
+    by_colour,
+    done,
+    form,
+    picture,
+    section,
+    show_backups,
+    show_done,
+    table,
+)
 from affectml_apps.relabel.pages.who import who_is_there
 from affectml_apps.relabel.task import PATIENCE, LabelTask, current
 
@@ -78,6 +88,7 @@ def _state(task: LabelTask, now: overview.Overview) -> None:
         f"Newcomers see version {now.version}, since {first['at']:%Y-%m-%d %H:%M} UTC (affectml {first['affectml']}); "
         f"{first['people']} came in it."
     )
+    show_backups(task.store)
 
 
 def _funnel(now: overview.Overview) -> None:
@@ -191,8 +202,8 @@ def _erasures(task: LabelTask) -> None:
         st.write(
             "**This cannot be undone.** Their answers, questionnaire, notes and id at the panel leave this database, "
             "the data set and what runs by person know of them; what they held wants people again. Whoever is not "
-            "paid yet stays on the pay table, by that id and the amount alone. Backups, copies and what was exported "
-            "or shared before are yours to delete."
+            "paid yet stays on the pay table, by that id and the amount alone. The task's own backups are gone "
+            "through, too; other copies, and what was exported or shared before, are yours to delete."
         )
         sure = st.checkbox("I have read this, and erase them for good", key="sure-" + "-".join(asked))
         if st.form_submit_button("Erase"):

@@ -1,0 +1,225 @@
+"""Backups on a task's schedule: where they lie, when one is due, which of them stay, and how people leave them.
+
+They lie beside the database: of `FILE.db` in `FILE-backups`, of a database NAME on a server in `DATASET-NAME-backups`
+beside the data set's folder. The page's server asks once a minute whether one is due.
+"""
+
+import json
+import re
+import shutil
+from collections import deque
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from affectml_annotation.errors import AnnotationError, DatabaseFailed, StoreError
+from affectml_annotation.exchange.files import turn, workplace
+from affectml_annotation.store import erasing
+from affectml_annotation.store.backup import Backup, Tally, read_backup, reading, seal, tables, write_backup
+from affectml_annotation.store.engine import Database
+from affectml_annotation.store.keys import ERASING, FORGOTTEN, was_erased
+from affectml_annotation.store.label_store import LabelStore
+from affectml_annotation.store.migrations import migrate
+from affectml_annotation.store.place import backup_note, shown
+from affectml_annotation.store.schema import annotator, event, metadata, now_ms, owed, panel, secret, setting
+from affectml_annotation.store.settings import read_setting, write_setting
+
+NAME = "%Y-%m-%dT%H%M%SZ.db"
+PATTERN = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z\.db")
+LOCK = ".lock"
+FAILED = "backup failed"  # the key of what the last try said, and when, until one ends well
+LARGE = ("image", "slot", "assignment", "event", "answer")  # tables that are not gone through once a minute
+HOUR_MS = 3_600_000  # after a try that failed, the next one is due then
+
+
+def folder(store: LabelStore) -> Path | None:
+    """Where a task's backups lie, whether there are any or not; None for a database that lies beside nothing."""
+    url = store.database.engine.url
+    if store.database.dialect == "sqlite":
+        file = Path(store.database.where).resolve()
+        return file.with_name(f"{file.name.removesuffix('.db')}-backups") if file.is_file() else None
+    dataset = store.dataset
+    return None if dataset is None else dataset.with_name(f"{dataset.name}-{url.database}-backups")
+
+
+def kept(store: LabelStore) -> list[Path]:
+    """The backups that are kept of a task, oldest first."""
+    place = folder(store)
+    there = place.iterdir() if place is not None and place.is_dir() else ()
+    return sorted(path for path in there if PATTERN.fullmatch(path.name))
+
+
+def due(store: LabelStore, now: int) -> bool:
+    """Whether it is time for a backup, at `now` (ms): something changed since the one before, which is old enough.
+
+    The first is due so long after the first answer. Raises StoreError where there is no task.
+    """
+    settings = store.settings
+    if not settings.backup_hours or folder(store) is None:
+        return False
+    with store.database.read() as connection:
+        failed = read_setting(connection, FAILED)
+        first = connection.scalar(sa.select(sa.func.min(event.c.received_at)))
+    last = [at for at in map(_made_at, kept(store)) if at <= now]  # a clock that was wrong stops nothing
+    since = max(last, default=first)
+    if since is None or now - since < settings.backup_hours * HOUR_MS or (failed and now - failed["at"] < HOUR_MS):
+        return False
+    return not last or _changed(store, kept(store)[len(last) - 1])
+
+
+def _changed(store: LabelStore, before: Path) -> bool:
+    """Whether anything but claims was written since a backup: by the time of the last answer, and by the other tables.
+
+    A backup that cannot be read is followed by another.
+    """
+    said = json.loads(backup_note(before) or '{"at": 0}')
+    tally = Tally()
+    with store.database.snapshot() as connection:
+        if (connection.scalar(sa.select(sa.func.max(event.c.received_at))) or 0) >= said["at"]:
+            return True
+        for table, columns in tables(connection).items():
+            if table not in LARGE:
+                deque(tally.through(connection, table, columns), maxlen=0)
+    return any(digest != said["digests"].get(table) for table, digest in tally.digests.items())
+
+
+def keep_backup(store: LabelStore, *, if_due: bool = False) -> Backup | None:
+    """Make a backup of a task now, in its folder, and remove the oldest beyond `backups_kept`; None if none is due.
+
+    Two at once go one after the other. Raises StoreError where the database lies beside nothing, for a disk with
+    less room than twice the database, and as `write_backup`; what it says is kept for the lead until one ends well.
+    """
+    place = folder(store)
+    if place is None:
+        raise StoreError(f"{store.database.where} lies beside no file and no data set: name the backup's own file")
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with turn(place / LOCK):
+            if if_due and not due(store, now_ms()):
+                return None
+            _tidy(place)
+            _check_room(store, place)
+            if store.database.reading(read_setting, FAILED):
+                store.database.writing(_forget_failure)
+            made = write_backup(store, _free_name(place))
+            others = [path for path in kept(store) if path != made.file]
+            for old in others[: max(0, len(others) + 1 - store.settings.backups_kept)]:
+                old.unlink()
+            return made
+    except (AnnotationError, OSError) as error:
+        public = not isinstance(error, DatabaseFailed)  # which names the database's place and user
+        note_failure(store, str(error) if public else "the database failed; the server's own output says how")
+        raise
+
+
+def note_failure(store: LabelStore, why: str) -> None:
+    """Keep why no backup could be made, for the lead."""
+    store.database.writing(write_setting, FAILED, {"at": now_ms(), "why": why})
+
+
+def _forget_failure(connection: sa.Connection) -> None:
+    connection.execute(setting.delete().where(setting.c.key == FAILED))
+
+
+def _made_at(path: Path) -> int:
+    return round(datetime.strptime(path.name, NAME).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def _free_name(place: Path) -> Path:
+    second = now_ms() // 1000
+    while (out := place / datetime.fromtimestamp(second, UTC).strftime(NAME)).exists():
+        second += 1
+    return out
+
+
+def _tidy(place: Path) -> None:
+    """Take away what a backup that was killed left half written; to be called in turn."""
+    for left in place.glob(".????-??-??T??????Z.db.????????.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _check_room(store: LabelStore, place: Path) -> None:
+    if store.database.dialect == "sqlite":
+        file = store.database.where
+        size = sum(path.stat().st_size for path in (Path(file), Path(f"{file}-wal")) if path.is_file())
+    else:
+        size = int(store.database.scalar(sa.select(sa.func.pg_database_size(sa.func.current_database()))))
+    if (free := shutil.disk_usage(place).free) < 2 * size:
+        raise StoreError(
+            f"{shown(place)}: too little room for a backup: {free / 1e6:,.1f} MB are free, and twice the database are "
+            f"{2 * size / 1e6:,.1f} MB; make room, or keep fewer (backups_kept)"
+        )
+
+
+def clean_backups(store: LabelStore) -> None:
+    """Take out of the backups that are kept who was erased from the task since, and ids at a panel that were forgotten.
+
+    What is owed to people who were erased is in such a backup as it is now. Called again after it was killed, it goes
+    on. Raises StoreError for a damaged backup.
+    """
+    place = folder(store)
+    if place is None or not place.is_dir():
+        return
+    with turn(place / LOCK), store.database.read() as now:  # in turn: a backup that began before ends before
+        _tidy(place)
+        no_id = panel.c.person.startswith(FORGOTTEN)
+        forgot = {row.annotator_id: row.person for row in now.execute(sa.select(panel).where(no_id))}
+        owing = [dict(row) for row in now.execute(sa.select(owed)).mappings()]
+        for file in kept(store):
+            with reading(file) as then:
+                names = then.scalars(sa.select(annotator.c.annotator_id)).all()
+                gone = [who for who in names if was_erased(now, who=who)]
+                ids = forgot.keys() & {*then.scalars(sa.select(panel.c.annotator_id).where(~no_id))}
+                paid = {*then.scalars(sa.select(owed.c.person))} - {row["person"] for row in owing}
+            if not (gone or ids or paid):
+                continue
+            with workplace(file) as work:
+                said, copy = read_backup(file), work / file.name
+                shutil.copy(file, copy)
+                with closing(Database(copy)) as task:
+                    migrate(task.write)
+                    with task.write() as then:
+                        key = now.scalar(sa.select(secret.c.value).where(secret.c.name == ERASING))
+                        then.execute(secret.delete().where(secret.c.name == ERASING))
+                        then.execute(secret.insert().values(name=ERASING, value=key))
+                        for who in gone:
+                            erasing.erase(then, who)
+                        for who in ids - {*gone}:
+                            mine = panel.update().where(panel.c.annotator_id == who)
+                            then.execute(mine.values(person=forgot[who], session=None))
+                        then.execute(owed.delete())
+                        if owing:
+                            then.execute(owed.insert(), owing)
+                        erasing.cleaned(then)
+                    task.rewrite([*metadata.tables])
+                with reading(copy) as connection:
+                    tally = Tally.of(connection)
+                seal(copy, said.of, said.at, tally)
+                copy.replace(file)
+
+
+def about(store: LabelStore) -> dict[str, Any]:
+    """What there is of a task's backups: folder, kept, last (UTC), failed (what the last try said); plain values."""
+    place, there = folder(store), kept(store)
+    failed = store.database.reading(read_setting, FAILED)
+    return {
+        "folder": None if place is None else shown(place),
+        "kept": len(there),
+        "last": f"{datetime.fromtimestamp(_made_at(there[-1]) / 1000, UTC):%Y-%m-%d %H:%M} UTC" if there else None,
+        "failed": failed and failed["why"],
+    }
+
+
+def said(store: LabelStore) -> str:
+    """The same in a sentence."""
+    now, hours = about(store), store.settings.backup_hours
+    if now["last"]:
+        text = f"last backup: {now['last']}, {now['kept']} kept in {now['folder']}"
+    elif now["folder"] is None or not hours:
+        text = "no backup is made; see docs/studies.md"
+    else:
+        text = f"no backup yet; the page makes one every {hours:g} hours in {now['folder']}"
+    return f"{text}; the last try failed: {now['failed']}" if now["failed"] else text

@@ -1,0 +1,76 @@
+"""The server makes backups that are due in a process of its own, and tells the lead why one could not be made."""
+
+import asyncio
+import json
+import os
+import sys
+
+import pytest
+
+from affectml_annotation import Answer
+from affectml_annotation.store import keeping
+from affectml_annotation.store.backup import read_backup
+from affectml_apps.relabel import backups, web
+
+
+@pytest.fixture
+def answered(task):
+    """A task with an answer, of which a backup is due at once."""
+    task.store.invite(["ann"])
+    (claim,) = task.store.claim("ann", 1)
+    task.store.submit([Answer(claim.image_id, "ann", "labels", (task.settings.labels[0],))])
+    task.store.update_settings(backup_hours=1e-6)
+    return task
+
+
+def serve_until(task, done):
+    """Serve the task as the server does, until `done`; other requests are answered meanwhile."""
+
+    async def serve():
+        async with web.make_lifespan(task)(None):
+            while not done():
+                await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(serve(), 120))
+
+
+def test_a_server_makes_the_backup_that_is_due_and_none_that_is_not(answered, monkeypatch):
+    monkeypatch.setattr(backups, "SECONDS", 0.01)
+    store = answered.store
+    serve_until(answered, lambda: keeping.kept(store))
+    (made,) = keeping.kept(store)
+    assert read_backup(made).counts["event"] == 1
+    serve_until(answered, iter([False] * 20 + [True]).__next__)
+    assert keeping.kept(store) == [made]
+
+
+def test_a_process_that_ends_without_a_word_is_told_to_the_lead(answered, monkeypatch, tmp_path):
+    killed = tmp_path / "killed"
+    killed.write_text("#!/bin/sh\nkill -9 $$\n")
+    killed.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(killed))
+    serve_until(answered, lambda: keeping.about(answered.store)["failed"])
+    assert keeping.about(answered.store)["failed"] == "the process that makes it ended with exit code -9"
+
+
+def test_a_server_that_ends_ends_the_process_that_makes_a_backup(answered, monkeypatch, tmp_path):
+    slow, number = tmp_path / "slow", tmp_path / "number"
+    slow.write_text(f"#!/bin/sh\necho $$ > {number}.new\nmv {number}.new {number}\nexec sleep 600\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(slow))
+    serve_until(answered, number.exists)
+    with pytest.raises(ProcessLookupError):
+        while True:
+            os.kill(int(number.read_text()), 0)
+
+
+def test_a_failure_is_said_by_status_until_a_backup_is_made(answered, monkeypatch, capsys):
+    from affectml.cli import main
+
+    store = answered.store
+    keeping.note_failure(store, "too little room")
+    monkeypatch.setattr(sys, "argv", ["affectml", "labels", "status", "--db", store.database.where, "--json"])
+    with pytest.raises(SystemExit):
+        main()
+    said = json.loads(capsys.readouterr().out)["backups"]
+    assert (said["kept"], said["last"], said["failed"]) == (0, None, "too little room")
