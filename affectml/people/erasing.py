@@ -16,6 +16,7 @@ from affectml.runs import RunFolder
 from affectml_annotation.exchange.erasing import erase_people as erase_from_data_set
 from affectml_annotation.exchange.erasing import note_export, noted, still_named
 from affectml_annotation.store import LabelStore
+from affectml_annotation.store.keeping import kept
 from affectml_annotation.store.place import KINDS, default_database, holds_task, shown
 from affectml_annotation.study.erasing import erase_people as erase_from_store
 from affectml_annotation.study.erasing import known_in
@@ -45,7 +46,7 @@ class ErasedPeople:
 
     targets: those that count somebody who was erased, by name, with the command that makes each anew; None where
     nobody's answers are left to make it of. named: exports and audits that still hold a name. databases: of each label
-    database that they were in, how many answers left it.
+    database that they were in, how many answers left it. backups: those kept beside them, which were gone through.
     """
 
     judgements: int
@@ -54,6 +55,7 @@ class ErasedPeople:
     targets: dict[str, str | None] = field(default_factory=dict)
     named: tuple[Path, ...] = ()
     databases: dict[str, int] = field(default_factory=dict)
+    backups: tuple[Path, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -61,8 +63,8 @@ class ErasedPeople:
             {**vars(one), "file": str(one.file), "run": None if one.run is None else str(one.run)}
             for one in self.learned
         ]
-        named = [str(path) for path in self.named]
-        return {**vars(self), "files": list(self.files), "learned": learned, "named": named}
+        named, backups = ([str(path) for path in paths] for paths in (self.named, self.backups))
+        return {**vars(self), "files": list(self.files), "learned": learned, "named": named, "backups": backups}
 
     def told(self, dataset: Path, people: Sequence[str]) -> list[str]:
         """What left, and what stays until a target is made and a run trained again, line by line."""
@@ -73,7 +75,10 @@ class ErasedPeople:
             again = f"make it again: {command}" if command else "nobody's answers are left: remove it from dataset.json"
             lines.append(f"  target {name} still counts them, without names; {again}")
         for where, answers in self.databases.items():
-            lines.append(f"  {answers} answers taken out of {where}, for good; its backups are yours to delete")
+            lines.append(f"  {answers} answers taken out of {where}, for good; copies elsewhere are yours to delete")
+        if self.backups:
+            folders = ", ".join(sorted({shown(path.parent) for path in self.backups}))
+            lines.append(f"  they are in none of the {len(self.backups)} backups in {folders} any more")
         if not self.databases:
             lines.append(
                 "  no label database was found that knows them; --db names one that lies elsewhere, of which the"
@@ -139,6 +144,7 @@ def erase_people(
     known = {who for one in found for who in one.ids}
     beside = [path for kind in KINDS if holds_task(path := default_database(opened.root, kind))]
     databases: dict[str, int] = {}
+    backups: list[Path] = []
     with ExitStack() as stack:
         stores = [stack.enter_context(LabelStore(place, must_exist=True)) for place in ([db] if db else beside)]
         if wait is not None:
@@ -157,8 +163,9 @@ def erase_people(
             answers = erase_from_store(store, there)
             if there:
                 databases[shown(store.database.where)] = answers
+                backups += kept(store)
     named = tuple(still_named(opened.root, people))
-    return ErasedPeople(done.judgements, done.files, tuple(learned), targets, named, databases)
+    return ErasedPeople(done.judgements, done.files, tuple(learned), targets, named, databases, tuple(backups))
 
 
 def _counting(left: Dataset, *, fewer: bool) -> dict[str, str | None]:

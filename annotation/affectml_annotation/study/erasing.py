@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.store import erasing, setup
+from affectml_annotation.store.keeping import clean_backups
 from affectml_annotation.store.keys import forms_of, was_erased
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import annotator, erasure_request, metadata, now_ms, panel
@@ -16,9 +17,9 @@ def erase_people(store: LabelStore, people: Sequence[str]) -> int:
     """Erase people, by annotator id, for good, all or none; returns how many answers they had given.
 
     Who is due something keeps a row of what is owed, by their panel's id alone. Then the database's files are written
-    anew. Called again after it was killed, it goes on; who was erased before is passed over. Raises StoreError for
-    whom there is not, and DatabaseAway while others read the database: the people are erased then, and the same call
-    cleans its files.
+    anew, and the backups that are kept. Called again after it was killed, it goes on; who was erased before is passed
+    over. Raises StoreError for whom there is not, or for a damaged backup, and DatabaseAway while others read the
+    database: in the last two the people are erased, and the same call cleans the files.
     """
 
     def work(connection: sa.Connection) -> int:
@@ -32,6 +33,7 @@ def erase_people(store: LabelStore, people: Sequence[str]) -> int:
     answers = store.database.retried(work)
     if store.database.reading(erasing.to_clean):
         store.database.rewrite([*metadata.tables])
+        clean_backups(store)
         store.database.retried(erasing.cleaned)
     return answers
 

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from affectml_annotation.exchange.files import spreadsheet_cell
+from affectml_annotation.store.keeping import clean_backups
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, make_key
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import annotator, now_ms, owed, panel, visit
@@ -184,7 +185,8 @@ def forget_ids(store: LabelStore, *, by: str) -> int:
     """Forget the ids at the panel of all who are paid, or are due nothing since a day; return how many are kept.
 
     What stays of an id is a keyed hash: who comes back is known, and can still be erased by the id that they know.
-    Then the database's files are written anew; raises DatabaseAway while others read it, and the same call goes on.
+    Then they leave the backups that are kept, and the database's files are written anew; raises DatabaseAway while
+    others read it, and the same call goes on.
     """
 
     def work(connection: sa.Connection) -> int:
@@ -206,6 +208,7 @@ def forget_ids(store: LabelStore, *, by: str) -> int:
         return len(rows) - done + owing
 
     kept = store.database.retried(work)
+    clean_backups(store)
     store.database.rewrite([panel.name, owed.name])
     return kept
 

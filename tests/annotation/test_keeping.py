@@ -1,0 +1,318 @@
+"""Backups on a schedule: when one is due, which stay, what a failure leaves, and that erasing goes through them."""
+
+import shutil
+from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+import sqlalchemy as sa
+
+from affectml_annotation import Answer, DatabaseAway, LabelStore, StoreError
+from affectml_annotation.exchange.files import turn
+from affectml_annotation.store import keeping, schema
+from affectml_annotation.store.backup import read_backup
+from affectml_annotation.store.engine import Database
+from affectml_annotation.store.erasing import to_clean
+from affectml_annotation.store.keeping import due, keep_backup, kept
+from affectml_annotation.store.settings import write_setting
+from affectml_annotation.store.setup import DATASET
+from affectml_annotation.study import pay, visits
+from affectml_annotation.study.erasing import erase_people
+
+from .studies import complete, label, rows, to_images
+
+HOUR = 3_600_000
+Disk = namedtuple("Disk", "total used free")
+
+
+@pytest.fixture
+def studied(opened, tmp_path):
+    """`studied()`: the study's store; its data set is in tmp_path/set."""
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "dataset.json").write_text("{}")
+
+    def open_(**changes):
+        store = opened(**changes)
+        store.database.writing(write_setting, DATASET, str(tmp_path / "set"))
+        return store
+
+    return open_
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """`clock(hours)`: for schedules it is so much later; what is stored has the time that it is."""
+    moved = 0.0
+
+    def move(hours):
+        nonlocal moved
+        moved += hours * HOUR
+
+    monkeypatch.setattr(keeping, "now_ms", lambda: schema.now_ms() + round(moved))
+    return move
+
+
+def is_due(store) -> bool:
+    return due(store, keeping.now_ms())
+
+
+def bytes_of(store) -> bytes:
+    return b"".join(path.read_bytes() for path in keeping.folder(store).rglob("*") if path.is_file())
+
+
+def test_the_first_backup_is_due_a_day_after_the_first_answer(studied, clock):
+    store = studied()
+    who = to_images(store, "P1")
+    clock(240)
+    assert not is_due(store)  # nobody answered
+    label(store, who, 1)
+    clock(-240)
+    assert not is_due(store)
+    clock(24.1)
+    assert is_due(store)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store: label(store, to_images(store, "P2"), 1),
+        lambda store: store.update_settings(strategy="fill"),
+        lambda store: store.invite(["ann"]),
+        lambda store: pay.mark_paid(store, ["P1"]),
+    ],
+)
+def test_the_next_is_due_a_day_later_if_something_changed(studied, clock, change):
+    store = studied()
+    complete(store, "P1")
+    keep_backup(store)
+    clock(25)
+    assert not is_due(store)
+    change(store)
+    assert is_due(store)
+    store.update_settings(backup_hours=48)
+    assert not is_due(store)
+    clock(24)
+    assert is_due(store)
+    store.update_settings(backup_hours=0)
+    assert not is_due(store)
+
+
+def test_a_clock_that_was_a_year_ahead_stops_no_backup(studied, clock):
+    store = studied()
+    clock(24 * 365)
+    who = to_images(store, "P1")
+    label(store, who, 1)
+    keep_backup(store)
+    ahead = kept(store)
+    clock(-24 * 365 + 25)
+    assert is_due(store)
+    store.update_settings(backups_kept=1)
+    assert [keep_backup(store).file] == kept(store) != ahead
+
+
+def test_the_oldest_goes_once_the_new_one_is_there_and_no_other_file_does(studied, clock):
+    store = studied()
+    label(store, to_images(store, "P1"), 1)
+    store.update_settings(backups_kept=3)
+    first, *others = [keep_backup(store).file for _ in range(4) if clock(24) is None]
+    assert kept(store) == others
+    mine = [keeping.folder(store) / name for name in ("mine.db", "2026-01-01.db", "notes.txt")]
+    for path in mine:
+        path.write_text("mine")
+    store.update_settings(backups_kept=1)
+    clock(24)
+    made = keep_backup(store).file
+    assert kept(store) == [made]
+    assert all(path.read_text() == "mine" for path in mine)
+    assert sorted(path.name for path in keeping.folder(store).iterdir()) == sorted(
+        [kept(store)[0].name, *(path.name for path in mine)]
+    )
+    assert not first.exists()
+
+
+def test_two_backups_of_one_second_have_two_names(studied, monkeypatch):
+    store = studied()
+    monkeypatch.setattr(keeping, "now_ms", lambda: 1_800_000_000_500)
+    names = [keep_backup(store).file.name for _ in range(2)]
+    assert names == ["2027-01-15T080000Z.db", "2027-01-15T080001Z.db"]
+
+
+def test_the_folder_lies_beside_the_file_or_the_data_set(studied, tmp_path):
+    store = studied()
+    url = store.database.engine.url
+    name = "labels-backups" if url.get_backend_name() == "sqlite" else f"set-{url.database}-backups"
+    assert keeping.folder(store) == tmp_path / name
+    with LabelStore("sqlite://") as nowhere:
+        assert (keeping.folder(nowhere), kept(nowhere)) == (None, [])
+        with pytest.raises(StoreError, match="lies beside no file and no data set: name the backup's own file"):
+            keep_backup(nowhere)
+
+
+def test_of_two_servers_at_once_one_makes_the_backup(studied, clock):
+    store = studied()
+    label(store, to_images(store, "P1"), 1)
+    clock(25)
+    at_once = Barrier(2, timeout=30)
+
+    def server(_number):
+        with LabelStore(store.database.engine.url.render_as_string(hide_password=False)) as own:
+            at_once.wait()
+            return keep_backup(own, if_due=True)
+
+    with ThreadPoolExecutor(2) as pool:
+        made = [*pool.map(server, range(2))]
+    assert [backup.file for backup in made if backup is not None] == kept(store)
+    assert len(kept(store)) == 1
+
+
+def test_with_too_little_room_there_is_no_backup_the_lead_is_told_and_people_go_on(studied, clock, monkeypatch):
+    store = studied()
+    who = to_images(store, "P1")
+    label(store, who, 1)
+    clock(25)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _place: Disk(1, 1, 0))
+        with pytest.raises(StoreError, match="too little room for a backup: 0.0 MB are free, and twice the database"):
+            keep_backup(store, if_due=True)
+    assert kept(store) == []
+    assert "; the last try failed: " in keeping.said(store)
+    assert "too little room for a backup" in keeping.about(store)["failed"]
+    assert label(store, who, 1)
+    assert not is_due(store)  # not every minute
+    clock(1.1)
+    backup = keep_backup(store, if_due=True)
+    assert keeping.about(store) == {
+        "folder": str(keeping.folder(store)),
+        "kept": 1,
+        "last": f"{backup.file.name[:10]} {backup.file.name[11:13]}:{backup.file.name[13:15]} UTC",
+        "failed": None,
+    }
+
+
+def test_a_failure_of_the_database_is_said_without_its_place(studied, monkeypatch):
+    store = studied()
+    elsewhere = Database("sqlite:////proc/none/labels.db")
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "snapshot", lambda _self: elsewhere.read())
+        with pytest.raises(DatabaseAway, match="/proc/none"):
+            keep_backup(store)
+    assert keeping.about(store)["failed"] == "the database failed; the server's own output says how"
+
+
+def test_who_is_erased_is_in_no_byte_of_the_backups_and_all_else_stays_in_them(studied, clock):
+    store = studied()
+    complete(store, "P1")
+    plain = keep_backup(store)
+    who = to_images(store, "SECRET-ID", "18-29")
+    label(store, who, 3)
+    (claim,) = store.claim(who, 1)
+    store.submit([Answer(claim.image_id, who, "flag", note="the sea at Travemuende")])
+    hidden = [who.encode(), b"SECRET-ID", b"the sea at Travem"]
+    clock(24)
+    before = keep_backup(store)
+    visits.leave(store, who)
+    pay.mark_paid(store, ["SECRET-ID"])
+    clock(24)
+    keep_backup(store)
+    assert [text for text in hidden if text in bytes_of(store)] == hidden
+    erase_people(store, [who])
+    assert [text for text in hidden if text in bytes_of(store)] == []
+    assert [read_backup(path).file for path in kept(store)] == kept(store)
+    assert read_backup(plain.file) == plain  # it had nothing of them
+    cleaned = read_backup(before.file)
+    assert (cleaned.at, cleaned.of, cleaned.counts["event"]) == (before.at, before.of, before.counts["event"] - 4)
+    with LabelStore(before.file, reads_only=True) as then:
+        assert not then.database.reading(to_clean)
+        assert then.judgements().equals(store.judgements())
+        assert [row.value for row in rows(then, schema.secret) if row.name == "erasing"] == [
+            row.value for row in rows(store, schema.secret) if row.name == "erasing"
+        ]
+
+
+def test_what_is_owed_to_who_is_erased_is_in_backups_as_it_is_now(studied, clock):
+    store = studied()
+    unpaid, paid = complete(store, "P1"), complete(store, "P2")
+    keep_backup(store)  # in which both are to be paid
+    pay.mark_paid(store, ["P2"])
+    erase_people(store, [unpaid, paid])
+    (backup,) = kept(store)
+    with LabelStore(backup, reads_only=True) as then:
+        assert [(row.person, row.amount) for row in rows(then, schema.owed)] == [("P1", 300)]
+    pay.mark_paid(store, ["P1"])
+    pay.forget_ids(store, by="lead")
+    assert b"P1" not in backup.read_bytes()
+
+
+def test_ids_that_are_forgotten_leave_the_backups_and_who_comes_back_is_known(studied):
+    store = studied()
+    who = complete(store, "SECRET-1")
+    complete(store, "SECRET-2")
+    keep_backup(store)
+    pay.mark_paid(store, ["SECRET-1"])
+    pay.forget_ids(store, by="lead")
+    assert [number for number in (1, 2) if f"SECRET-{number}".encode() in bytes_of(store)] == [2]
+    with LabelStore(kept(store)[0], reads_only=True) as then:
+        assert {row.annotator_id: row.person for row in rows(then, schema.panel)} == {
+            row.annotator_id: row.person for row in rows(store, schema.panel)
+        }
+        assert who in set(then.judgements()["annotator_id"])
+
+
+def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(studied, clock, monkeypatch):
+    store = studied()
+    who = complete(store, "SECRET-ID")
+    pay.mark_paid(store, ["SECRET-ID"])
+    for _ in range(3):
+        keep_backup(store)
+        clock(24)
+
+    def power_cut(copy, *given, real=keeping.seal):
+        if copy.name == kept(store)[1].name:
+            raise KeyboardInterrupt
+        real(copy, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeping, "seal", power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            erase_people(store, [who])
+    assert [b"SECRET-ID" in path.read_bytes() for path in kept(store)] == [False, True, True]
+    assert [row.cleaned_at for row in rows(store, schema.erasure)] == [None]
+    left = keeping.folder(store) / f".{kept(store)[0].name}.12345678.tmp"  # of one that was killed
+    left.mkdir()
+    shutil.copy(kept(store)[1], left / "copy.db")
+    assert erase_people(store, [who]) == 0
+    assert b"SECRET-ID" not in bytes_of(store)
+    assert [path.name for path in keeping.folder(store).iterdir() if path.suffix != ".db"] == []
+    assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
+
+
+def test_a_damaged_backup_is_named_and_the_erasure_goes_on_without_it(studied, clock):
+    store = studied()
+    who = complete(store, "SECRET-ID")
+    pay.mark_paid(store, ["SECRET-ID"])
+    damaged = keep_backup(store).file
+    with sa.create_engine(f"sqlite:///{damaged}").begin() as connection:
+        connection.exec_driver_sql("UPDATE annotator SET invited_at = 7")
+    with pytest.raises(StoreError, match="the digest of annotator") as refused:
+        erase_people(store, [who])
+    assert str(damaged) in str(refused.value)
+    damaged.unlink()
+    assert erase_people(store, [who]) == 0
+    assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
+
+
+def test_a_backup_that_is_being_made_while_somebody_is_erased_is_cleaned_once_it_is_whole(studied, tmp_path):
+    store = studied()
+    who = complete(store, "SECRET-ID")
+    pay.mark_paid(store, ["SECRET-ID"])
+    made = keep_backup(store).file
+    made.rename(tmp_path / "whole.db")
+    with ThreadPoolExecutor(1) as pool:
+        with turn(made.parent / keeping.LOCK):  # as whoever makes it holds it
+            erased = pool.submit(erase_people, store, [who])
+            while not rows(store, schema.erasure):
+                pass
+            (tmp_path / "whole.db").rename(made)
+        erased.result(timeout=60)
+    assert b"SECRET-ID" not in made.read_bytes()
