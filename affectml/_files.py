@@ -12,6 +12,7 @@ import pandas as pd
 
 from affectml.errors import AffectmlError, BadInput
 from affectml_annotation.exchange.files import new_folder as new_folder
+from affectml_annotation.exchange.files import read_frame as read_frame
 from affectml_annotation.exchange.files import replacing as replacing
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from affectml_annotation import (
 )
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.exchange.erasing import note_written
-from affectml_annotation.exchange.files import readable
+from affectml_annotation.exchange.files import read_frame, readable
 from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.stopping import Overlap, Until
 from affectml_annotation.store.label_store import is_database
@@ -36,7 +36,7 @@ from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
 PREDICTIONS: Mapping[str, Callable[[Path], pd.DataFrame]] = {
     ".csv": lambda path: pd.read_csv(path, dtype={"image": "str"}),
-    ".parquet": pd.read_parquet,
+    ".parquet": read_frame,
     ".jsonl": lambda path: pd.read_json(path, lines=True, dtype={"image": "str"}),
 }
 
@@ -102,7 +102,7 @@ def open_source(source: str | None, db: str | None = None, empty: str | None = N
     people, shared = pd.DataFrame(), path / "annotators.parquet"
     if shared.exists():
         with readable(shared):
-            people = pd.read_parquet(shared).set_index("annotator_id")
+            people = read_frame(shared).set_index("annotator_id")
     return Source(
         source,
         judgements,

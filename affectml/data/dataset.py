@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml._files import sha256, try_folder, write_json, write_parquet
+from affectml._files import read_frame, sha256, try_folder, write_json, write_parquet
 from affectml.data._fingerprint import fingerprint, images_digest, is_of
 from affectml.data.schema import Asked, DatasetMeta, Stopping, read_meta
 from affectml.data.targets import Targets, read_targets
@@ -335,7 +335,7 @@ def _asked(meta: DatasetMeta) -> Asked | None:
 def _read_parquet(path: Path, needed: str | None = None) -> pd.DataFrame:
     """A table of the folder; raises BadDataset where it cannot be read, or lacks the column that is needed."""
     try:
-        table = pd.read_parquet(path)
+        table = read_frame(path)
         for name in ("image_id", "file", "url", "group"):
             if name in table.columns and pd.api.types.infer_dtype(table[name], skipna=True) == "bytes":
                 table[name] = table[name].map(bytes.decode, na_action="ignore")

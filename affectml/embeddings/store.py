@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml._files import read_json, replacing, sha256, write_json
+from affectml._files import read_frame, read_json, replacing, sha256, write_json
 from affectml._rows import BIG, RowsOnDisk
 from affectml.encoders import TINY_SPEC, EncoderIdentity, Ran, local_weights
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
@@ -295,7 +295,7 @@ def ids_parts(folder: Path) -> list[Path]:
 def read_ids(path: Path) -> pd.DataFrame | None:
     """A file of ids, as it is but for other columns; None where there is none."""
     try:
-        table = pd.read_parquet(path)
+        table = read_frame(path)
         table = table[["image_id", "shard", "row", *(name for name in (DIGEST,) if name in table)]]
         table["image_id"] = table["image_id"].astype(str)
     except FileNotFoundError:

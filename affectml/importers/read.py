@@ -151,6 +151,8 @@ def _read_text(
         if separator != ("\t" if file.suffix.lower() in (".tsv", ".tab") else ","):
             notes.append(f"cells are separated by {_SEPARATORS.get(separator, 'spaces')}")
     rows, place = _cells(text, file, separator, "'" if header.lstrip().startswith("'") else '"')
+    if not rows:
+        raise BadInput(f"{file}: no header and no rows")
     if headless is not None and len(rows[0]) == len(headless) and all(map(_is_number, rows[0][1:])):
         rows.insert(0, list(headless))
         place.insert(0, 0)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from affectml._files import read_json, replacing, write_parquet
+from affectml._files import read_frame, read_json, replacing, write_parquet
 from affectml.errors import BadInput, BadRun, did_you_mean, option
 from affectml.runs.folder import RunFolder
 from affectml.runs.scores import Text
@@ -283,7 +283,7 @@ def read_image_effects(folder: Path, labels: Sequence[str]) -> KnownImages:
         nothing = np.empty((0, len(labels)))
         return KnownImages(np.empty(0, dtype=object), {}, nothing, nothing)
     try:
-        table = pd.read_parquet(file)
+        table = read_frame(file)
     except Exception as error:  # pyarrow raises many kinds for a damaged file
         raise BadRun(f"{file}: cannot be read ({error}): train again with {option('by_person', True)}") from None
     columns = _columns(labels)

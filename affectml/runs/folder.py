@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pydantic import ValidationError
 
-from affectml._files import read_json
+from affectml._files import read_frame, read_json
 from affectml.errors import BadRun
 from affectml.runs.schema import SCHEMA, RunInfo, versions_of
 from affectml.runs.scores import Metrics, Subgroups, of_form, problem
@@ -111,7 +111,7 @@ class RunFolder:
         """predictions.parquet; raises BadRun where it cannot be read."""
         file = self.folder / "predictions.parquet"
         try:
-            table = pd.read_parquet(file)
+            table = read_frame(file)
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadRun(f"{file}: cannot be read ({error})") from None
         for column in ("image_id", "split"):

@@ -358,6 +358,7 @@ BAD = {
     "excel": (b"PK\x03\x04\x14\0\x06\0", {}, r"an Excel or OpenDocument file, .*; save the table as CSV"),
     "old excel": (b"\xd0\xcf\x11\xe0\xa1\xb1", {}, r"an Excel file, not text; save the table as CSV"),
     "empty": (b"", {}, r"empty file"),
+    "quotes alone": (b"''", {}, r"no header and no rows"),
     "header only": (b"file,label\n", {}, r"a header and no rows"),
     "no header": (b"http://x/1.jpg,3\nhttp://x/2.jpg,4\n", {}, r"first line holds 'http://x/1.jpg'"),
     "ragged": (b"file,label\n0.png,joy\n1.png\n", {}, r"line 3: 1 cells, but the header has 2"),

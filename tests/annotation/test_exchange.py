@@ -5,6 +5,8 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -231,6 +233,7 @@ def test_a_row_of_more_cells_than_the_header_is_named_and_never_shifted(tmp_path
         ("x.csv", b"image_id,annotator_id,labels,suggestions_visible\na,u,awe,perhaps\n", "not true or false"),
         ("x.csv", b"image_id,annotator_id,labels,intensities\na,u,awe,strong\n", "line 2: intensities 'strong' are no"),
         ("x.jsonl", b'\n{"image_id": "a", "annotator_id": "u", "labels": 5}\n', "line 2: labels 5: expected a list"),
+        ("x.jsonl", b'{"image_id": "a", "annotator_id": "u", "labels": [["b"], ""]}\n', "labels .*: expected a list"),
         ("x.jsonl", b'{"image_id": "a"\n', "line 1: not JSON"),
         ("x.jsonl", b"[1]\n", "line 1: expected an object"),
         ("x.json", b"{}", "expected a list of tasks"),
@@ -244,6 +247,13 @@ def test_bad_files_are_refused(tmp_path, name, content, words):
     path.write_bytes(content)
     with pytest.raises(BadImport, match=words):
         read_judgements(path)
+
+
+def test_a_parquet_file_with_text_that_is_not_in_utf_8_is_refused(tmp_path):
+    table = pa.table({"image_id": pa.array([b"\xff"]).view(pa.string()), "annotator_id": ["u"], "labels": [["awe"]]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(BadImport, match="not readable .*UTF"):
+        read_judgements(tmp_path / "x.parquet")
 
 
 def test_labels_of_a_table_may_be_json_lists(tmp_path):

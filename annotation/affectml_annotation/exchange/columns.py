@@ -72,7 +72,7 @@ def from_files(table: pd.DataFrame, where: str, empty: str | None = None) -> pd.
             what = f"no column {name} (columns: {', '.join(map(str, table.columns))})"
             raise BadImport(where, [what], f"--map THEIRS={name} (rename={{'THEIRS': {name!r}}}) names another")
     table = table[[name for name in COLUMNS if name in table.columns]].reset_index(drop=True)
-    silent = [np.ndim(cell) == 0 and bool(pd.isna(cell)) for cell in table["labels"]]
+    silent = [pd.api.types.is_scalar(cell) and bool(pd.isna(cell)) for cell in table["labels"]]
     if "kind" in table:
         silent = [nothing and bool(unsaid) for nothing, unsaid in zip(silent, table["kind"].isna(), strict=True)]
     if any(silent) and empty is None:

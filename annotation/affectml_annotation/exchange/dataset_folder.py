@@ -22,6 +22,7 @@ from affectml_annotation.exchange.files import (
     WAY_OUT,
     keep,
     new_folder,
+    read_frame,
     read_parquet,
     readable,
     write_json,
@@ -325,5 +326,5 @@ def read_dataset_judgements(folder: str | Path, empty: str | None = None) -> pd.
         what = "no annotations.parquet: this data set holds no judgements; `affectml labels export` adds a task's"
         raise BadImport(str(folder), [what])
     with readable(path):
-        table = pd.read_parquet(path)
+        table = read_frame(path)
     return from_files(table, str(path), empty)

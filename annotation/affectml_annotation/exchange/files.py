@@ -198,6 +198,14 @@ def keep(path: Path) -> Path:
     raise AssertionError("unreachable: some number is free")
 
 
+def read_frame(path: Path) -> pd.DataFrame:
+    """A Parquet file as pandas reads it; text that is not in UTF-8 raises here, not where it is first looked at."""
+    table = pd.read_parquet(path)
+    for text in map(table.get, table.select_dtypes("string").columns):
+        pa.array(text).validate(full=True)
+    return table
+
+
 def read_parquet(path: Path) -> pa.Table | None:
     """A table of a data set, None where there is none; BadExport where it is damaged."""
     if not path.is_file():

@@ -6,7 +6,7 @@ import pandas as pd
 
 from affectml_annotation.errors import BadExport, BadImport
 from affectml_annotation.exchange.columns import for_files, from_files
-from affectml_annotation.exchange.files import new_folder, readable, write_parquet, write_text
+from affectml_annotation.exchange.files import new_folder, read_frame, readable, write_parquet, write_text
 
 CARD = """---
 pretty_name: {name}
@@ -54,7 +54,7 @@ def read_hugging_face(folder: str | Path, empty: str | None = None) -> pd.DataFr
     tables = []
     for file in files:
         with readable(file):
-            tables.append(pd.read_parquet(file))
+            tables.append(read_frame(file))
     with readable(folder):
         table = pd.concat(tables, ignore_index=True)
     return from_files(table, str(folder), empty)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from affectml_annotation.errors import BadExport, BadImport
 from affectml_annotation.exchange.columns import for_files, from_files, of_rows, time_text
-from affectml_annotation.exchange.files import readable, replacing, write_parquet, write_text
+from affectml_annotation.exchange.files import read_frame, readable, replacing, write_parquet, write_text
 
 DELIMITER = "|"
 _CSV = (".csv", ".tsv")
@@ -75,7 +75,7 @@ def read_table(
     with readable(path):
         try:
             if path.suffix == ".parquet":
-                table = pd.read_parquet(path).reset_index(drop=True)
+                table = read_frame(path).reset_index(drop=True)
             elif path.suffix in _CSV:
                 table = _csv(path, encoding)
             elif path.suffix == ".jsonl":
@@ -175,7 +175,7 @@ def _labels(cell: Any, row: int, delimiter: str = DELIMITER) -> list[str] | None
         return [label.strip() for label in cell.split(delimiter) if label.strip()] or None
     if isinstance(cell, list | tuple | np.ndarray) and all(isinstance(label, str) for label in cell):
         return list(cell)
-    if np.ndim(cell) == 0 and pd.isna(cell):
+    if pd.api.types.is_scalar(cell) and pd.isna(cell):
         return None
     raise BadImport("", [f"row {row}: labels {cell!r}: expected a list of names, or names joined by {delimiter!r}"])
 
