@@ -1,7 +1,9 @@
 """The three wheels: what is in each and what each asks for, as a release has them and as a clone does."""
 
 import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -23,14 +25,28 @@ HOMES = {
 PARTS = [name for name in HOMES if name != "affectml"]
 
 
+def build(root, out):
+    """The three sdists and wheels, as a release is built."""
+    commands = [
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, root / home] for home, _ in HOMES.values()
+    ]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for command in commands]
+    for each in running:
+        said, _ = each.communicate()
+        assert each.returncode == 0, said.decode()
+    return out
+
+
 @pytest.fixture(scope="module")
-def released(tmp_path_factory):
+def dist(tmp_path_factory):
+    return build(ROOT, tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="module")
+def released(dist):
     """By wheel, the files of its sdist and of the wheel built from that, and the metadata of both."""
-    out = tmp_path_factory.mktemp("dist")
-    found = {}
-    for name, (folder, _) in HOMES.items():
-        command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, ROOT / folder]
-        subprocess.run(command, check=True, capture_output=True)
+    out, found = dist, {}
+    for name in HOMES:
         stem = f"{name.replace('-', '_')}-{__version__}"
         with tarfile.open(out / f"{stem}.tar.gz") as source:
             sources = {member.name.removeprefix(f"{stem}/") for member in source.getmembers()}
@@ -69,6 +85,31 @@ def test_every_file_of_the_packages_is_in_one_wheel(released):
             if file.is_file() and "__pycache__" not in file.parts
         }
         assert released[name][1] == files, name  # whose first folders differ
+
+
+def test_a_build_elsewhere_of_files_of_another_time_and_mode_gives_the_same_bytes(dist, tmp_path):
+    (tmp_path / "clone").mkdir()
+    tops = [
+        "affectml",
+        "apps",
+        "annotation",
+        "metrics",
+        "scripts",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "LICENSE",
+        "README.md",
+    ]
+    for name in [*tops, "pyproject.toml", ".gitignore"]:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        copy(ROOT / name, tmp_path / "clone" / name)
+    for path in (tmp_path / "clone").rglob("*"):
+        os.utime(path, (2e9, 2e9))
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    again = build(tmp_path / "clone", tmp_path / "again")
+    made = {path.name: path.read_bytes() for path in dist.iterdir()}
+    assert len(made) == 2 * len(HOMES)
+    assert {path.name: path.read_bytes() for path in again.iterdir()} == made
 
 
 def test_what_is_released_is_of_one_version_and_names_no_path(released):
