@@ -1,4 +1,4 @@
-"""What people and other systems said, damaged: answers, judgements, counts, label databases, queues, taxonomies."""
+"""What people and other systems said, damaged: answers, judgements, counts, databases, queues, taxonomies, studies."""
 
 import json
 import shutil
@@ -9,6 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from affectml.answers._names import custom_id
 from affectml.taxonomies import Taxonomy
@@ -55,6 +57,47 @@ def taxonomy(path: Path) -> None:
     assert found.to_dict()
 
 
+STUDY = """languages: [en, de]
+dataset: data
+overlap: {min: 2, max: 4, until: F1}
+images_per_person: 5
+consent: {version: v1, boxes: [I agree]}
+before:
+  questions:
+    - {id: age, text: "How old?", kind: number, low: 18}
+    - {id: home, text: "Where?", kind: choice, options: [here, there], share: true}
+practice: {images: [{image: 1.jpg, labels: [joy]}], pass: 1}
+checks: {rate: 0.1, images: [{image: 2.jpg, labels: [awe]}], then: warn}
+places: {people: 9, minutes: 30, per_answer: {home: {here: 4}}}
+recruit: {panel: prolific, study: s1, codes: {completed: C1}, return_to: "https://panel.example/{code}"}
+pay: {per_person: 3.50, paid_by_panel: [completed]}
+labels: {joy: {name: Delight}}
+help: ["lab@example.org"]
+"""
+
+
+def as_study(folder: Path) -> None:
+    text(folder / "study.yaml", STUDY)
+    text(folder / "study.de.yaml", "boxes: [Ja]", "before: {home: {text: 'Wo?', options: {here: hier, there: dort}}}")
+    for name in ("consent", "instructions", "debriefing"):
+        text(folder / f"{name}.md", "# Hello", "![one](3.jpg) [us](https://lab.example)")
+        text(folder / f"{name}.de.md", "Hallo")
+
+
+def study(folder: Path) -> None:
+    from affectml.people.studies import check, make_study_task
+    from affectml_annotation.study.folder import read_study
+    from affectml_annotation.study.summary import summary
+
+    check(folder)
+    found = read_study(folder)
+    assert summary(found)
+    make_study_task(folder, found.file)
+
+
+READERS["study"] = Reader(part(*TABLES, also=as_study), lambda folder, out: study(folder))
+
+
 # Answers of other systems.
 
 ANSWERS: dict[str, Callable[[Path], object]] = {
@@ -82,6 +125,24 @@ ANSWERS: dict[str, Callable[[Path], object]] = {
         ),
     ),
 }  # fmt: skip
+
+
+def read_replies(path: Path) -> None:
+    """Each line is a reply of its own; whatever stands there is labels or a reason."""
+    from affectml.answers._reply import REASONS, parse_reply
+    from affectml.answers._words import Words
+
+    words = Words(Taxonomy("own", LABELS))
+    for said in path.read_bytes().decode(errors="surrogateescape").split("\n\n"):
+        reply = parse_reply(said, words)
+        assert (reply.labels is None) == (reply.problem in REASONS)
+
+
+READERS["replies"] = Reader(
+    written(("replies.txt", '```json\n{"labels": ["joy", "Awe"]}\n```\n', "Joy; fear\n", '{"joy": true}\n',
+             'I see {"emotion": "fear"} or [{"label": "awe"}].\n', "I cannot answer that.\n", '{"labels": [')),
+    lambda folder, out: read_replies(folder / "replies.txt"),
+)  # fmt: skip
 
 
 def read_answers(path: Path) -> None:
@@ -168,6 +229,49 @@ def database(folder: Path) -> None:
     (folder / "t.db-queue").unlink(missing_ok=True)
 
 
+SAID = {
+    "id": "e1", "image": "1.jpg", "round": 1, "kind": "labels", "labels": ["joy"], "intensities": [2], "seconds": 1.5,
+    "at": 1.8e9, "valence": 0.5, "arousal": -0.5, "note": "a note", "language": "en", "base_revision": 0, "seq": 1,
+}  # fmt: skip
+
+
+def as_message(folder: Path) -> None:
+    """What the page sends: answers to two images, one of them corrected, and the wish for more."""
+    from affectml_apps.relabel.items import ticket
+
+    changes = [{}, {"id": "e2", "base_revision": 1, "kind": "none", "labels": [], "intensities": None}]
+    changes += [{"id": "e3", "image": "2.jpg", "kind": "skip", "labels": [], "intensities": None}]
+    answers = [SAID | change for change in changes]
+    answers = [answer | {"ticket": ticket("secret", "ann", answer["image"], 1)} for answer in answers]
+    message = {"answers": answers, "want": 3, "round": 1, "history": True, "language": "de"}
+    text(folder / "message.json", json.dumps(message))
+
+
+def receive(folder: Path) -> None:
+    """A body of any kind is taken or refused by the page's route, never a failure of the server."""
+    from affectml_annotation import LabelStore
+    from affectml_annotation.store.settings import TaskSettings
+    from affectml_apps.relabel import task as tasks
+    from affectml_apps.relabel.identity import make_token
+    from affectml_apps.relabel.web import make_routes
+
+    with LabelStore("sqlite://") as store:
+        store.init_task(TaskSettings(LABELS, "What do you feel?"), [f"{image}.jpg" for image in range(9)])
+        store.invite(["ann"])
+        store.consent("ann")
+        store.claim("ann", 3)
+        tasks.use(tasks.LabelTask(None, store, store.settings, Taxonomy("own", LABELS), "secret"))
+        client = TestClient(Starlette(routes=make_routes()))
+        headers = {"x-relabel-token": make_token("secret", "ann"), "content-type": "application/json"}
+        reply = client.post("/relabel/sync", content=(folder / "message.json").read_bytes(), headers=headers)
+        tasks.use(None)
+        assert reply.status_code in (200, 400, 413), reply.text
+        if reply.status_code == 200:
+            stored = [receipt for receipt in reply.json()["receipts"] if receipt["status"] == "accepted"]
+            assert set(store.events()["event_id"]) >= {receipt["id"] for receipt in stored}
+
+
+READERS["message of the page"] = Reader(as_message, lambda folder, out: receive(folder))
 EXPORT: dict[str, Any] = {
     "kind": None, "target": "labels", "method": "votes", "rounds": "first", "images": None, "replace": True
 }  # fmt: skip
