@@ -3,9 +3,9 @@
 #   alone        affectml-annotation, then affectml-metrics, each with its tests and nothing but its own dependencies
 #   newest       all three, with the newest versions of everything, on the Python of $PYTHON
 #   lowest       the lowest versions that pyproject.toml declares, on the lowest Python it declares
-#   python3.13   the newest versions on the newest Python supported
+#   python3.N    the newest versions on that Python, such as the newest supported
 # One argument or more names which; without one, all. A Python that the machine lacks is skipped, and that is said.
-# The last two install PyPI's build of torch: some 3 GB each, which go away with the environment.
+# The last ones install PyPI's build of torch: some 3 GB each, which go away with the environment.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 BIN=$(realpath "${BIN:-.venv/bin}")
@@ -84,13 +84,13 @@ for folder in metrics annotation .; do
         { cat "$elsewhere/build.log"; exit 1; }
 done
 ls -l "$elsewhere/dist"
-[ $# -gt 0 ] || set -- alone newest lowest python3.13
+[ $# -gt 0 ] || set -- alone newest lowest python3.13 python3.14
 for kind in "$@"; do
     echo "-- $kind"
     case $kind in
     alone | newest) $kind ;;
     lowest) with_uv 3.11 --resolution lowest-direct ;;
-    python3.13) with_uv 3.13 ;;
-    *) echo "no such kind: $kind (alone, newest, lowest, python3.13)" >&2; exit 2 ;;
+    python3.*) with_uv "${kind#python}" ;;
+    *) echo "no such kind: $kind (alone, newest, lowest, python3.N)" >&2; exit 2 ;;
     esac
 done
