@@ -179,8 +179,8 @@ def _of_answers(
 ) -> list[checks.Row]:
     """People, answers, images and labels. Whoever is listed does not tell what to expect of the others."""
     expected = expecting(said)
-    who = _tested(checks.people(said, expected))
-    odd = [row["annotator_id"] for row in who if row["listed"]]
+    who = checks.people(said, expected)
+    odd = [row["annotator_id"] for row, p in zip(who, _adjusted(who), strict=True) if not p > LEVEL]
     if odd:
         left = said.without(np.flatnonzero(np.isin(said.people.astype(str), odd)))
         notes.append(
@@ -236,16 +236,13 @@ def _groups(dataset: Dataset, said: Said, duplicates: Duplicates) -> NDArray[Any
     return np.arange(len(said.image_id)).astype(str) if own is None else own
 
 
-def _tested(rows: list[checks.Row]) -> list[checks.Row]:
-    """Rows of one check with p_adjusted (Benjamini & Hochberg 1995) and listed; facts are listed."""
+def _adjusted(rows: list[checks.Row]) -> NDArray[np.float64]:
+    """p_adjusted of the rows of one check (Benjamini & Hochberg 1995); nan for facts."""
     p = np.array([row["p"] for row in rows], dtype=float)
     adjusted = np.full(len(p), np.nan)
     if np.isfinite(p).any():
         adjusted[np.isfinite(p)] = false_discovery_control(p[np.isfinite(p)])
-    return [
-        row | {"p_adjusted": q, "listed": bool(not np.isfinite(q) or q <= LEVEL)}
-        for row, q in zip(rows, adjusted, strict=True)
-    ]
+    return adjusted
 
 
 def _ranked(
@@ -254,11 +251,14 @@ def _ranked(
     """Listed rows first, check by check in the order of CHECKS; within a check the most surprising first."""
     kept, tested = [], {}
     for place, check in enumerate(CHECKS):
-        mine = _tested([row for row in rows if row["check"] == check])
-        if any(np.isfinite(row["p"]) for row in mine):
+        mine = [row for row in rows if row["check"] == check]
+        adjusted = _adjusted(mine)
+        listed = ~(adjusted > LEVEL)  # facts are
+        if np.isfinite(adjusted).any():
             tested[check] = len(mine)
-        mine.sort(key=lambda row: (not row["listed"], np.nan_to_num(row["p"]), -abs(np.nan_to_num(row["figure"]))))
-        kept += [row | {"place": place} for at, row in enumerate(mine) if row["listed"] or at < top]
+        p, figure = (np.nan_to_num([row[name] for row in mine]) for name in ("p", "figure"))
+        order = np.lexsort((-abs(figure), p, ~listed))[: max(top, listed.sum())]
+        kept += [{**mine[at], "p_adjusted": adjusted[at], "listed": bool(listed[at]), "place": place} for at in order]
     for each in kept:
         each["evidence"] = each["evidence"]() if callable(each["evidence"]) else each["evidence"]
     kept.sort(key=lambda row: (not row["listed"], row["place"]))  # stable: the order within a check stays

@@ -234,7 +234,8 @@ def _two_things(said: Said, features: NDArray[Any]) -> list[Row]:
     share = said.votes[asked] / np.maximum(said.n[asked], 1)
     centred = np.asarray(features[asked], dtype=np.float64)
     centred = centred - centred.mean(axis=0)
-    place = centred @ np.linalg.svd(centred, full_matrices=False)[2][:3].T
+    tall = len(centred) > 2 * centred.shape[1]  # then the axes are those of a square, which takes no memory
+    place = centred @ np.linalg.svd(np.linalg.qr(centred, mode="r") if tall else centred, full_matrices=False)[2][:3].T
     found = []
     for label in range(len(said.labels)):
         carries = share[:, label] >= min(0.5, 2 * share[:, label].mean())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, gammaln, logit, logsumexp, xlogy
 
 from affectml.auditing._said import Said
-from affectml.auditing._surprise import beta_binomial
+from affectml.auditing._surprise import votes_chance
 from affectml.heads import Head
 
 Floats = NDArray[np.float64]
@@ -110,12 +110,23 @@ def nearest(features: NDArray[Any], groups: NDArray[Any], count: int = NEAREST) 
     code = np.unique(groups, return_inverse=True)[1]
     found, there = np.zeros((len(rows), count), dtype=np.int64), np.zeros((len(rows), count))
     for start in range(0, len(rows), 1024):
-        alike = rows[start : start + 1024] @ rows.T
-        alike[code[start : start + 1024, None] == code[None, :]] = -np.inf
-        best = np.argsort(-alike, axis=1, kind="stable")[:, :count]
-        found[start : start + 1024] = best
-        there[start : start + 1024] = np.isfinite(np.take_along_axis(alike, best, axis=1))
+        block = rows[start : start + 1024] @ rows.T
+        for at in np.split(np.arange(len(block)), range(64, len(block), 64)):  # whose copies are small
+            alike, these = block[at], start + at
+            alike[code[these, None] == code[None, :]] = -np.inf
+            found[these] = _largest(alike, count)
+            there[these] = np.isfinite(np.take_along_axis(alike, found[these], axis=1))
     return found, there
+
+
+def _largest(values: NDArray[Any], count: int) -> NDArray[np.int64]:
+    """The columns of the `count` largest values of each row, in their order; of equal values the first."""
+    width = min(64, values.shape[1] // count)
+    highest = values[:, : values.shape[1] // width * width].reshape(len(values), -1, width).max(axis=2)
+    enough = np.partition(highest, -count, axis=1)[:, -count]  # so many values are no smaller, and few more
+    row, column = np.nonzero(values >= enough[:, None])
+    order = np.lexsort((-values[row, column], row))
+    return np.asarray(column[order][np.searchsorted(row, np.arange(len(values)))[:, None] + np.arange(count)])
 
 
 def _neighbours(said: Said, features: NDArray[Any], groups: NDArray[Any], share: Floats) -> Floats:
@@ -270,10 +281,7 @@ def _strengths(said: Said, rate: Floats) -> Floats:
         if rows.sum() < LEAST:
             continue
         n, votes = said.n[rows, label], said.votes[rows, label]
-        at = [
-            np.log(np.take_along_axis(beta_binomial(n, rate[rows, label], np.array(s)), votes[:, None], axis=1)).sum()
-            for s in STRENGTHS
-        ]
+        at = [np.log(votes_chance(votes, n, rate[rows, label], strength)).sum() for strength in STRENGTHS]
         found[label] = STRENGTHS[int(np.argmax(at))]
     return found
 

@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 Floats = NDArray[np.float64]
 STEPS = 512  # of the grid on which a row's log losses are added
-CELLS = 4_000_000  # of one block of rows
+ROWS = 64  # of one block, which a processor's own memory holds
 UPPER = 0.8  # the quantile of scores by which their spread is compared with chance
 
 
@@ -32,9 +32,8 @@ def surprise(chances: NDArray[Any], outcome: NDArray[Any], rival: NDArray[Any] |
     [0.05, 0.55, 0.5]
     """
     found = np.ones(len(chances))
-    block = max(1, CELLS // STEPS)
-    for start in range(0, len(chances), block):
-        here = slice(start, start + block)
+    for start in range(0, len(chances), ROWS):
+        here = slice(start, start + ROWS)
         found[here] = _block(chances[here], outcome[here], None if rival is None else rival[here])
     return found
 
@@ -50,19 +49,18 @@ def _block(chances: NDArray[Any], outcome: NDArray[Any], rival: NDArray[Any] | N
     widest = above.max(axis=2).sum(axis=1)
     step = np.where(widest > 1e-12, widest / (STEPS - 1 - variables), 1.0)
     steps = np.rint(above / step[:, None, None]).astype(np.int64)
-    spread = np.zeros((rows, STEPS))
-    spread[:, 0] = 1.0
+    spread = np.zeros((rows, 2 * STEPS))  # with nothing before its first step, from where steps bring nothing
+    spread[:, STEPS] = 1.0
     grid = np.arange(STEPS)
+    place = grid + STEPS * (1 + 2 * np.arange(rows))[:, None]
     for variable in range(variables):
         new = np.zeros_like(spread)
         for kind in range(kinds):
             chance = chances[:, variable, kind]
-            if not chance.any():
-                continue
-            source = grid - steps[:, variable, kind][:, None]
-            moved = np.take_along_axis(spread, np.maximum(source, 0), axis=1)
-            new += chance[:, None] * np.where(source >= 0, moved, 0.0)
+            if chance.any():
+                new[:, STEPS:] += chance[:, None] * spread.take(place - steps[:, variable, kind][:, None])
         spread = new
+    spread = spread[:, STEPS:]
     seen = np.take_along_axis(steps, outcome[:, :, None], axis=2)[:, :, 0].sum(axis=1)
     more = np.where(grid > seen[:, None], spread, 0.0).sum(axis=1)
     same = np.take_along_axis(spread, seen[:, None], axis=1)[:, 0]
@@ -89,9 +87,12 @@ def beta_binomial(n: NDArray[Any], rate: Floats, strength: Floats) -> Floats:
     Source: Skellam 1948. n, rate and strength broadcast; a large strength is the binomial.
     """
     n, rate, strength = np.broadcast_arrays(n, rate, strength)
-    k = np.arange(int(n.max(initial=0)) + 1)
-    n, a, b = (each[..., None] for each in (n, strength * rate, strength * (1 - rate)))
-    left = np.maximum(n - k, 0)
+    return votes_chance(np.arange(int(n.max(initial=0)) + 1), *(each[..., None] for each in (n, rate, strength)))
+
+
+def votes_chance(k: NDArray[Any], n: NDArray[Any], rate: Floats, strength: Floats | float) -> Floats:
+    """The chance of k votes of n people, as `beta_binomial` has it; all broadcast."""
+    a, b, left = strength * rate, strength * (1 - rate), np.maximum(n - k, 0)
     log = gammaln(n + 1) - gammaln(k + 1) - gammaln(left + 1) + betaln(k + a, left + b) - betaln(a, b)
     return np.asarray(np.where(k <= n, np.exp(log), 0.0))
 

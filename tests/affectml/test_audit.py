@@ -228,6 +228,15 @@ def test_images_of_a_group_are_not_each_others_neighbours():
     assert there.tolist() == [[0], [0]]
 
 
+def test_neighbours_are_those_of_a_whole_sort_and_of_equally_near_ones_the_first():
+    features = np.random.default_rng(0).choice([-1, 1, 2, 3], (1100, 3)).astype(np.float32)  # many are alike
+    groups = np.arange(1100) // 2
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    alike = np.concatenate([unit[:1024] @ unit.T, unit[1024:] @ unit.T])
+    alike[groups[:, None] == groups] = -np.inf
+    assert (nearest(features, groups)[0] == np.argsort(-alike, axis=1, kind="stable")[:, :20]).all()
+
+
 def test_files_that_are_missing_cut_short_blank_blurred_dark_or_odd(tmp_path):
     (tmp_path / "images").mkdir()
     draw = np.random.default_rng(0)
