@@ -40,7 +40,7 @@ alone() {
     prepared
     local part
     for part in annotation metrics; do # in this order: the first comes without torch
-        "$elsewhere/newest/bin/python" -m pip install --quiet "$elsewhere"/dist/affectml_$part-*.whl \
+        "$elsewhere/newest/bin/python" -m pip install --quiet --no-compile "$elsewhere"/dist/affectml_$part-*.whl \
             --group "$part/pyproject.toml:test"
         # its tests that ask affectml or PostgreSQL are skipped here, which CI else takes for failures
         (
@@ -57,7 +57,7 @@ alone() {
 
 newest() {
     prepared
-    "$elsewhere/newest/bin/python" -m pip install --quiet "$elsewhere"/dist/*.whl
+    "$elsewhere/newest/bin/python" -m pip install --quiet --no-compile "$elsewhere"/dist/*.whl
     works "$elsewhere/newest"
 }
 
