@@ -12,6 +12,8 @@ from affectml.people.labelling import language_words, stopped_words
 from affectml_annotation import Aggregate, LabelStore
 from affectml_annotation.agreement.report import AgreementReport
 from affectml_annotation.store import keeping
+from affectml_annotation.store.backup import Backup
+from affectml_annotation.store.restoring import Restored
 from affectml_annotation.study.overview import as_text
 
 
@@ -140,6 +142,31 @@ def show_export(told: dict[str, Any], json: bool) -> None:
         print(f"  {note}")
     for name in told.get("kept", ()):
         print(f"  kept: {name}")
+
+
+def show_backup(made: Backup, json: bool) -> None:
+    """What a backup holds."""
+    if json:
+        print_json(asdict(made))
+        return
+    counts = made.counts
+    print(f"{made.file}: all of {made.of}, {counts['event']} answers of {counts['annotator']} people to "
+          f"{counts['image']} images, {made.bytes / 1e6:,.1f} MB, read again and found to be right")  # fmt: skip
+    print(f"  log {made.log}")
+
+
+def show_restored(done: Restored, json: bool) -> None:
+    """What a database holds once a backup is in place."""
+    if json:
+        print_json(asdict(done))
+        return
+    print(f"{done.to}: {done.counts['event']} answers of {done.counts['annotator']} people, as in {done.backup.file}")
+    print(f"  log {done.log}")
+    if done.erased:
+        print(f"  {done.erased} people were erased since it was made, and are not in it; the backup has them still, "
+              "and is yours to delete")  # fmt: skip
+    if done.kept is not None:
+        print(f"  kept: {done.kept}")
 
 
 def show_attention(where: str, report: pd.DataFrame, checks: pd.DataFrame | None, json: bool) -> None:

@@ -447,6 +447,55 @@ def attention(
     show_attention(given.where, report, given.checks, json)
 
 
+@app.command()
+def backup(
+    db: Annotated[str, Argument(DB_HELP)],
+    out: Annotated[
+        Path | None, Argument("The backup's file.", default="one more in the folder of the task's schedule")
+    ] = None,
+    replace: Replace = False,
+    json: Json = False,
+) -> None:
+    """Write all of a task to one file while people label; it is read again before it is there, and nobody waits.
+
+    A copy of the database's file is none: what came last stands in another file beside it.
+    """
+    from affectml.cli._labels_print import show_backup
+    from affectml.cli._labels_task import open_task
+    from affectml_annotation.store.backup import write_backup
+    from affectml_annotation.store.keeping import keep_backup
+
+    with open_task(db, to_read=True) as store:
+        made = keep_backup(store) if out is None else write_backup(store, out, replace=replace)
+    if made is not None:
+        show_backup(made, json)
+
+
+@app.command()
+def restore(
+    backup: Annotated[Path, Argument("A file that `labels backup` wrote.")],
+    db: Annotated[str, Argument("A file that nobody has open, or postgresql://USER@HOST/NAME without a task.")],
+    erased: Annotated[
+        tuple[str, ...],
+        Help(
+            "Another database or backup of the task, which knows who was erased since; may be given several times.",
+            default="what is replaced, and the backups beside it",
+            metavar="DB",
+        ),
+    ] = (),
+    replace: Annotated[bool, Help("Put it in the place of a file, which is kept beside it.")] = False,
+    json: Json = False,
+) -> None:
+    """Make a database of a backup: of SQLite or of PostgreSQL, whichever it came from.
+
+    Whoever was erased since the backup was made is not in it.
+    """
+    from affectml.cli._labels_print import show_restored
+    from affectml_annotation.store.restoring import restore as restore_backup
+
+    show_restored(restore_backup(backup, db, erased=erased, replace=replace), json)
+
+
 def _one_of(source: str | None, db: str | None) -> str | None:
     if source is not None and db is not None:
         raise typer.BadParameter(f"names {db}, and SOURCE names {source}; give one of them", param_hint="--db")

@@ -1,17 +1,28 @@
 """A backup holds all of one moment, says so, and comes back on either engine."""
 
+import json
+import resource
+import shutil
 import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
+from threading import Event
 
 import pandas as pd
 import pytest
 
-from affectml_annotation import Answer, BadExport, LabelStore, StoreError
-from affectml_annotation.store import schema
+from affectml_annotation import Answer, BadExport, DatabaseAway, LabelStore, StoreError
+from affectml_annotation.store import backup, schema
 from affectml_annotation.store.backup import read_backup, write_backup
+from affectml_annotation.store.place import holds_task
+from affectml_annotation.store.restoring import restore
+from affectml_annotation.study import door, pay, visits
+from affectml_annotation.study.door import Ids, NotInStudy
+from affectml_annotation.study.erasing import erase_people
 
-from .studies import complete, label, open_study, to_images
+from .studies import complete, label, open_study, rows, to_images
 
 
 @pytest.fixture
@@ -45,14 +56,14 @@ def small(tmp_path):
 
 
 def test_a_backup_is_one_file_that_every_command_reads_and_nobody_else_may(used, tmp_path):
-    backup = write_backup(used, tmp_path / "kept" / "out.db")
+    made = write_backup(used, tmp_path / "kept" / "out.db")
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["out.db"]
-    assert stat.S_IMODE(backup.file.stat().st_mode) == 0o600
-    assert read_backup(backup.file) == backup
-    assert backup.counts["event"] == len(used.events()) == 9
-    with LabelStore(backup.file, must_exist=True, reads_only=True) as kept:
+    assert stat.S_IMODE(made.file.stat().st_mode) == 0o600
+    assert read_backup(made.file) == made
+    assert made.counts["event"] == len(used.events()) == 9
+    with LabelStore(made.file, must_exist=True, reads_only=True) as kept:
         pd.testing.assert_frame_equal(kept.judgements(), used.judgements())
-        assert write_backup(kept, tmp_path / "again.db").digests == backup.digests
+        assert write_backup(kept, tmp_path / "again.db").digests == made.digests
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["out.db"]
 
 
@@ -70,10 +81,10 @@ def test_a_backup_that_is_there_is_kept_and_nothing_else_is_written_over(used, t
 
 
 def test_nobody_writes_into_a_backup(used, tmp_path):
-    backup = write_backup(used, tmp_path / "out.db")
+    made = write_backup(used, tmp_path / "out.db")
     with pytest.raises(StoreError, match="is a backup, which stays as it is; `affectml labels restore"):
-        LabelStore(backup.file)
-    assert read_backup(backup.file) == backup
+        LabelStore(made.file)
+    assert read_backup(made.file) == made
 
 
 @pytest.mark.parametrize(
@@ -88,9 +99,252 @@ def test_nobody_writes_into_a_backup(used, tmp_path):
     ],
 )
 def test_a_backup_that_was_changed_is_refused_by_the_table_and_both_figures(small, tmp_path, change, said):
-    backup = write_backup(small, tmp_path / "out.db")
-    with closing(sqlite3.connect(backup.file)) as raw, raw:
+    made = write_backup(small, tmp_path / "out.db")
+    with closing(sqlite3.connect(made.file)) as raw, raw:
         raw.execute("DROP TRIGGER event_no_update")
         raw.execute(change)
     with pytest.raises(StoreError, match=said):
-        read_backup(backup.file)
+        read_backup(made.file)
+
+
+def test_it_goes_from_sqlite_to_postgresql_and_back_with_the_same_digests(used, postgres_url, tmp_path):
+    first = write_backup(used, tmp_path / "1.db")
+    places = [postgres_url, tmp_path / "again.db"]
+    if used.database.dialect == "postgresql":
+        places = [tmp_path / "again.db"]
+    last = first
+    for number, place in enumerate(places, start=2):
+        done = restore(last.file, place)
+        assert (done.counts, done.log) == (first.counts, first.log)
+        with LabelStore(place, must_exist=True) as store:
+            last = write_backup(store, tmp_path / f"{number}.db")
+            assert (last.counts, last.digests, last.log) == (first.counts, first.digests, first.log)
+            for told in (LabelStore.events, LabelStore.judgements, LabelStore.annotators, LabelStore.decisions):
+                pd.testing.assert_frame_equal(told(store), told(used))
+            assert store.settings == used.settings
+
+
+def test_work_goes_on_in_what_was_restored(used, postgres_url, tmp_path):
+    made = write_backup(used, tmp_path / "out.db")
+    place = tmp_path / "new.db" if used.database.dialect == "postgresql" else postgres_url
+    restore(made.file, place)
+    with LabelStore(place, must_exist=True) as store:
+        complete(store, "P9")
+        store.decide("i03", ["joy"], by="lead")
+        erase_people(store, ["ann"])
+        assert store.events()["annotator_id"].nunique() == 3
+        with pytest.raises(Exception, match="append-only"), store.database.write() as connection:
+            connection.execute(schema.event.delete())
+
+
+GOLDEN = sorted((Path(__file__).resolve().parents[1] / "golden").glob("*/labels/labels.db"))
+
+
+@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.parts[-3])
+def test_a_backup_of_an_earlier_version_is_restored_with_the_newest_schema(file, postgres_url, tmp_path):
+    with LabelStore(shutil.copy(file, tmp_path / "labels.db"), must_exist=True, reads_only=True) as old:
+        made = write_backup(old, tmp_path / "out.db")
+        events = old.events()
+    with closing(sqlite3.connect(made.file)) as raw:
+        assert "language" not in [name for _, name, *_ in raw.execute("PRAGMA table_info(event)")]
+    for place in (tmp_path / "new.db", postgres_url):
+        restore(made.file, place)
+        with LabelStore(place, must_exist=True) as store:
+            pd.testing.assert_frame_equal(store.events(), events)
+
+
+# Beside those who answer
+
+
+def test_what_stands_in_the_log_beside_the_file_is_in_a_backup_and_not_in_a_copy(small, tmp_path):
+    shutil.copy(small.database.where, tmp_path / "copy.db")
+    assert not holds_task(tmp_path / "copy.db")
+    assert write_backup(small, tmp_path / "out.db").counts["event"] == len(small.events()) == 7
+
+
+def test_who_answers_while_a_backup_is_made_waits_for_nothing_and_is_not_in_it(used, opened, tmp_path, monkeypatch):
+    other, seen = opened(), len(used.events())
+    other.database.wait_at_most(1)
+    read = backup.tables
+
+    def answered(connection):
+        if len(other.events()) == seen:  # the source is being read: once
+            assert other.submit([Answer("i05", "ann", "labels", ("joy",))])[0].status == "accepted"
+        return read(connection)
+
+    claimed = used.claim("ann", 20)
+    assert "i05" in [claim.image_id for claim in claimed]
+    monkeypatch.setattr(backup, "tables", answered)
+    made = write_backup(used, tmp_path / "out.db")
+    assert (made.counts["event"], len(used.events())) == (seen, seen + 1)
+
+
+def test_backups_made_while_several_answer_are_each_of_one_moment(opened, tmp_path):
+    opened(images=60, overlap=4, images_per_person=40)
+    done = Event()
+
+    def answers(person):
+        store = opened()
+        who = to_images(store, person)
+        while not done.is_set() and label(store, who, 1):
+            pass
+
+    with ThreadPoolExecutor(4) as pool:
+        busy = [pool.submit(answers, f"P{n}") for n in range(4)]
+        try:
+            made = [write_backup(opened(), tmp_path / f"{number}.db") for number in range(6)]
+        finally:
+            done.set()
+        for each in busy:
+            each.result()
+    counts = [each.counts for each in made]
+    assert [count["event"] for count in counts] == sorted(count["event"] for count in counts)
+    for each in made:
+        with LabelStore(each.file, reads_only=True) as store:
+            held = [row for row in rows(store, schema.assignment) if row.holds_slot]
+            taken = sum(row.taken for row in rows(store, schema.slot))
+            assert taken == len(held)
+            assert each.counts["answer"] == each.counts["event"] == len([row for row in held if row.answered_at])
+
+
+# Places that are taken, and disks that are full
+
+
+def test_a_database_is_replaced_where_it_is_said_and_nobody_has_it_open(small, tmp_path):
+    made = write_backup(small, tmp_path / "out.db")
+    where = Path(small.database.where)
+    complete(small, "P3")
+    with pytest.raises(StoreError, match="small.db exists already; --replace"):
+        restore(made.file, where)
+    with pytest.raises(StoreError, match="cannot be replaced .database is locked.: end the programs that have it open"):
+        restore(made.file, where, replace=True)
+    assert len(small.events()) == 12
+    small.close()
+    done = restore(made.file, where, replace=True)
+    assert done.log == made.log
+    with LabelStore(done.kept) as kept, LabelStore(where) as now:
+        assert (len(kept.events()), len(now.events())) == (12, 7)
+
+
+def test_a_log_without_its_database_is_not_mixed_into_another(small, tmp_path):
+    made = write_backup(small, tmp_path / "out.db")
+    shutil.copy(f"{small.database.where}-wal", tmp_path / "gone.db-wal")
+    with pytest.raises(StoreError, match="holds answers of a database that is not here any more"):
+        restore(made.file, tmp_path / "gone.db")
+
+
+def test_a_server_whose_database_has_a_task_is_left_alone(small, opened, tmp_path):
+    made = write_backup(small, tmp_path / "out.db")
+    store = opened()
+    with pytest.raises(StoreError, match="holds a task already|exists already"):
+        restore(made.file, store.database.engine.url.render_as_string(False).removeprefix("sqlite:///"))
+    assert len(store.events()) == 0
+
+
+def test_a_database_on_a_server_is_whole_or_untouched(small, postgres_url, tmp_path, monkeypatch):
+    made = write_backup(small, tmp_path / "out.db")
+    with monkeypatch.context() as patch:
+        patch.setattr("affectml_annotation.store.restoring.write_setting", None)  # all is written but this
+        with pytest.raises(TypeError):
+            restore(made.file, postgres_url)
+    with LabelStore(postgres_url) as store:
+        assert not store.has_task
+        assert rows(store, schema.event) == rows(store, schema.image) == []
+    assert restore(made.file, postgres_url).log == made.log
+
+
+def test_a_full_disk_leaves_what_was_there(used, tmp_path):
+    made = write_backup(used, tmp_path / "out.db")
+    before = sorted(tmp_path.rglob("*"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+        with pytest.raises(DatabaseAway, match="more.db.*: the database cannot be written"):
+            write_backup(used, tmp_path / "more.db")
+        with pytest.raises(OSError, match="File too large"):
+            restore(made.file, tmp_path / "new.db")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+# People who were erased since
+
+HIDDEN = [b"SECRET-1", b"SECRET-2", b"SECRET-3", b"the sea at Travem"]
+
+
+@pytest.fixture
+def task(tmp_path):
+    """A task of which out.db is a backup, and what came after it.
+
+    SECRET-1, ann and SECRET-3, who came later, were erased; SECRET-2 is paid, and their id forgotten.
+    """
+    with open_study(str(tmp_path / "task.db"), overlap=4) as store:
+        first, left = complete(store, "SECRET-1"), to_images(store, "SECRET-2")
+        store.invite(["ann"])
+        (claim,) = store.claim("ann", 1)
+        store.submit([Answer(claim.image_id, "ann", "flag", note="the sea at Travem\u00fcnde")])
+        visits.leave(store, left)
+        made = write_backup(store, tmp_path / "out.db")
+        assert [name in made.file.read_bytes() for name in HIDDEN] == [True, True, False, True]
+        later = complete(store, "SECRET-3")
+        pay.mark_paid(store, ["SECRET-2", "SECRET-3"])
+        erase_people(store, [first, "ann", later])
+        pay.forget_ids(store, by="lead")
+        yield store
+
+
+@pytest.mark.parametrize("to", ["itself", "beside its backups", "a server"])
+def test_who_was_erased_since_a_backup_is_not_in_what_is_restored(task, to, tmp_path, request):
+    where, others = Path(task.database.where), []
+    if to == "beside its backups":
+        (tmp_path / "new-backups").mkdir()
+        write_backup(task, tmp_path / "new-backups" / "2026-01-02T030405Z.db")
+        where = tmp_path / "new.db"
+    elif to == "a server":
+        where, others = request.getfixturevalue("postgres_url"), [where]
+    task.close()
+    done = restore(tmp_path / "out.db", where, erased=others, replace=True)
+    assert (done.erased, done.counts["event"]) == (2, 0)
+    if to != "a server":
+        held = Path(where).read_bytes()
+        assert [name in held for name in HIDDEN] == [True, False, False, False]  # due something, as before
+    with LabelStore(where) as store:
+        for person in ("SECRET-1", "SECRET-3"):
+            with pytest.raises(NotInStudy, match="erased because you asked"):
+                door.enter(store, Ids(person))
+        assert door.enter(store, Ids("SECRET-2")).kind == "known"
+        with pytest.raises(StoreError, match="was erased from this task"):
+            store.invite(["ann"])
+        assert [row.cleaned_at is not None for row in rows(store, schema.erasure)] == [True] * 3
+        assert [row.person for row in pay.pay_rows(store) if row.person] == ["SECRET-1"]
+
+
+def test_erasures_under_another_key_or_that_cannot_be_read_are_not_passed_over(task, tmp_path):
+    made = tmp_path / "out.db"
+    with open_study(str(tmp_path / "other.db")) as other:
+        erase_people(other, [complete(other, "X")])
+    with pytest.raises(StoreError, match="other.db knows its people by another key"):
+        restore(made, tmp_path / "new.db", erased=[task.database.where, tmp_path / "other.db"])
+    (tmp_path / "torn.db").write_bytes(made.read_bytes()[:5000])
+    with pytest.raises(StoreError, match="torn.db: .*it may know who was erased"):
+        restore(made, tmp_path / "new.db", erased=[tmp_path / "torn.db"])
+    with pytest.raises(StoreError, match="nowhere.db: no such database or backup"):
+        restore(made, tmp_path / "new.db", erased=[tmp_path / "nowhere.db"])
+    assert not (tmp_path / "new.db").exists()
+
+
+# From the command line
+
+
+def test_the_commands_say_what_there_is(small, run, tmp_path):
+    out, new = tmp_path / "out.db", tmp_path / "new.db"
+    told = run("labels", "backup", small.database.where, out)
+    assert "all of small.db, 7 answers of 2 people to 12 images" in told
+    assert json.loads(run("labels", "backup", out, tmp_path / "2.db", "--json"))["log"] in told
+    assert f"new.db: 7 answers of 2 people, as in {out}" in run("labels", "restore", out, new)
+    assert "new.db exists already; --replace" in run("labels", "restore", out, new, fails=True)
+    assert "kept: " in run("labels", "restore", out, new, "--replace")
+    assert f"{tmp_path / 'new-backups'}/2" in run("labels", "backup", new)
+    assert "database" in run("labels", "status", "--db", out)
+    assert "is a backup, which stays as it is" in run("labels", "assign", "--db", out, "--invite", "x", fails=True)

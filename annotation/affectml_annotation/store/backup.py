@@ -204,7 +204,8 @@ def _pages(source: sa.Connection, copy: Path) -> Tally:
 def _rows_into(source: sa.Connection, copy: Path) -> Tally:
     """Copy a database row by row into a fresh file that has its schema."""
     engine, tally = make_engine(copy), Tally()
-    migrate(engine.begin, MIGRATIONS[: version_of(source)])
+    with writes(copy):
+        migrate(engine.begin, MIGRATIONS[: version_of(source)])
     engine.dispose()
     with closing(sqlite3.connect(copy)) as made:
         made.execute("PRAGMA synchronous=OFF")  # whoever calls writes the file to the disk
@@ -247,8 +248,8 @@ def reading(file: Path) -> Iterator[sa.Connection]:
 
 @contextmanager
 def writes(out: str | Path) -> Iterator[None]:
-    """Around the writing of a file by sqlite3 itself: what it raises, as ours."""
+    """Around the writing of a file outside a Database: what SQLite raises, as ours."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (DBAPIError, sqlite3.Error) as error:
         raise failure(error, str(out), "written") from error

@@ -1,0 +1,233 @@
+"""Putting a backup in place, on either engine, without those who were erased since it was made."""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copyfile, copymode
+from tempfile import gettempdir
+from typing import Any
+
+import sqlalchemy as sa
+
+from affectml_annotation.errors import StoreError
+from affectml_annotation.exchange.files import keep, workplace
+from affectml_annotation.store import erasing
+from affectml_annotation.store.backup import RESTORED, Backup, Tally, read_backup, reading, tables, writes
+from affectml_annotation.store.engine import Database, failure
+from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, keyed
+from affectml_annotation.store.label_store import LabelStore
+from affectml_annotation.store.migrations import migrate
+from affectml_annotation.store.place import BACKUP
+from affectml_annotation.store.schema import annotator, erasure, metadata, now_ms, owed, panel, secret
+from affectml_annotation.store.settings import read_setting, write_setting
+
+PATIENCE = 5  # seconds for other programs to close a database that is to be replaced
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a database holds once a backup was put in place there.
+
+    counts: rows by table. log: hex, the digest of all events. erased: how many people of the backup had been erased
+    since, and were again. kept: the database that was replaced; None where there was none.
+    """
+
+    to: str
+    backup: Backup
+    counts: dict[str, int]
+    log: str
+    erased: int
+    kept: Path | None
+
+
+def restore(
+    backup: str | Path, to: str | Path, *, erased: Sequence[str | Path] = (), replace: bool = False
+) -> Restored:
+    """Make a database of a backup, of either engine, with the newest schema. Killed, it leaves what was there.
+
+    Whoever was erased since the backup was made is erased in it too, before it is in place: as the database that is
+    replaced, the scheduled backups beside it and those in `erased` say.
+
+    to: a SQLite file, or the URL of a PostgreSQL database without a task. erased: further databases and backups of the
+    task. replace: put it in place of a file, which nobody may have open, and which is kept beside it.
+
+    Raises StoreError for a damaged backup, for a place that is taken, and for erasures that cannot be read.
+    """
+    to = str(to).removeprefix("sqlite:///")
+    file = None if "://" in to else Path(to)
+    near: list[str | Path] = []
+    if file is not None:
+        _check_place(file, replace)
+        backups = file.with_name(f"{file.name.removesuffix('.db')}-backups")
+        near = [path for path in (file, *backups.glob("*.db")) if path.exists()]
+    said = read_backup(backup)
+    with workplace(file or Path(gettempdir(), "affectml-restored")) as folder, writes(to):
+        work = folder / "restored.db"
+        work.touch(0o600)
+        copyfile(backup, work)
+        with closing(sqlite3.connect(work)) as copy, copy:
+            copy.execute("DELETE FROM setting WHERE key = ?", (BACKUP,))
+        note = {"at": now_ms(), "backup": said.at, "log": said.log}
+        with LabelStore(work) as store:
+            gone = _erase_again(store, [*near, *erased])
+            store.database.writing(write_setting, RESTORED, note)
+        with reading(work) as source:
+            tally = Tally.of(source) if file else _copy_rows(source, to, note)
+        kept = _put_file(work, file, replace) if file else None
+    where = to if file else sa.make_url(to).render_as_string(hide_password=True)
+    return Restored(where, said, tally.counts, tally.log, gone, kept)
+
+
+def _check_place(file: Path, replace: bool) -> None:
+    """Raise StoreError where no file can be put, or not without `replace`."""
+    log = Path(f"{file}-wal")
+    if file.exists():
+        if not replace or not file.is_file():
+            raise StoreError(f"{file} exists already; --replace (replace=True) keeps it beside the restored one")
+        _alone(file).close()
+    elif log.exists() and log.stat().st_size:
+        raise StoreError(f"{log} holds answers of a database that is not here any more; move it to where that is")
+
+
+def _alone(file: Path) -> sqlite3.Connection:
+    """A connection to a database that has taken in its log, and that nobody else may read or write meanwhile."""
+    connection = sqlite3.connect(file, timeout=PATIENCE, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.Error as error:
+        connection.close()
+        raise StoreError(
+            f"{file} cannot be replaced ({error}): end the programs that have it open; a damaged one, move away, and "
+            f"{file}-wal with it (`affectml labels salvage` takes out what can be had)"
+        ) from None
+    return connection
+
+
+def _put_file(work: Path, file: Path, replace: bool) -> Path | None:
+    """Put a database in the place of another, which is whole in one file then."""
+    with closing(_alone(work)), work.open("rb") as handle:  # one file, without a log
+        os.fsync(handle.fileno())
+    _check_place(file, replace)
+    if not file.exists():
+        work.replace(file)
+        return None
+    with closing(_alone(file)):
+        copymode(file, work)
+        kept = keep(file)
+        work.replace(file)
+    return kept
+
+
+@dataclass(frozen=True)
+class _Since:
+    """What a database knows of people who were erased, or whose ids at a panel were forgotten."""
+
+    key: str | None
+    erasures: Sequence[sa.RowMapping]
+    owed: Sequence[sa.RowMapping]
+    forgotten: frozenset[str]
+
+    @classmethod
+    def of(cls, connection: sa.Connection) -> "_Since":
+        if not sa.inspect(connection).has_table("erasure"):  # an earlier version's
+            return cls(None, (), (), frozenset())
+        no_ids = connection.scalars(sa.select(panel.c.person).where(panel.c.person.startswith(FORGOTTEN)))
+        return cls(
+            connection.scalar(sa.select(secret.c.value).where(secret.c.name == ERASING)),
+            connection.execute(sa.select(erasure).order_by(erasure.c.number)).mappings().all(),
+            connection.execute(sa.select(owed).order_by(owed.c.number)).mappings().all(),
+            frozenset(no_ids),
+        )
+
+
+def _read_since(source: str | Path) -> _Since:
+    if "://" in str(source):
+        with closing(Database(source)) as database:
+            return database.reading(_Since.of)
+    if not Path(source).is_file():
+        raise StoreError(f"{source}: no such database or backup, so that nobody knows who was erased from it")
+    try:
+        with reading(Path(source)) as connection:
+            return _Since.of(connection)
+    except StoreError as error:
+        raise StoreError(f"{error}; it may know who was erased: move it away, and name by --erased what "
+                         f"`affectml labels salvage {source} OUT` took out") from None  # fmt: skip
+
+
+def _erase_again(store: LabelStore, sources: Iterable[str | Path]) -> int:
+    """Erase who was erased by what these databases say; how many. What they say of others is noted too."""
+    with store.database.write() as connection:
+        key = connection.scalar(sa.select(secret.c.value).where(secret.c.name == ERASING))
+        gone, found = 0, erasing.to_clean(connection)
+        for source in sources:
+            since = _read_since(source)
+            if not since.erasures and not since.forgotten:
+                continue
+            if key is None:
+                key = since.key
+                connection.execute(secret.insert().values(name=ERASING, value=key))
+            elif key != since.key:
+                raise StoreError(f"{source} knows its people by another key than the backup, as another task does; "
+                                 "leave it out, or move it away")  # fmt: skip
+            gone, found = gone + _erase_as(connection, since), True
+    if found:
+        store.database.rewrite([*metadata.tables])
+        store.database.retried(erasing.cleaned)
+    return gone
+
+
+def _erase_as(connection: sa.Connection, since: _Since) -> int:
+    names, persons = ({each[column] for each in since.erasures} for column in ("annotator", "person"))
+    people = annotator.outerjoin(panel, panel.c.annotator_id == annotator.c.annotator_id)
+    here = sa.select(annotator.c.annotator_id, panel.c.person).select_from(people).order_by(annotator.c.number)
+    gone = []
+    for who, person in connection.execute(here).all():
+        mark = person if person is None or person.startswith(FORGOTTEN) else forgotten(connection, person)
+        if keyed(connection, ERASING, "who", who).hex() in names or (mark or "").removeprefix(FORGOTTEN) in persons:
+            erasing.erase(connection, who)
+            gone.append(person)
+        elif mark in since.forgotten:
+            connection.execute(panel.update().where(panel.c.annotator_id == who).values(person=mark, session=None))
+    owing = [line for line in since.owed if line["person"] in gone]
+    for table, column, lines in ((owed, "person", owing), (erasure, "annotator", since.erasures)):
+        there = {*connection.scalars(sa.select(table.c[column]))}
+        for line in lines:
+            if line[column] not in there:
+                new = {name: value for name, value in line.items() if name != "number"}
+                connection.execute(table.insert().values(new))
+    return len(gone)
+
+
+def _copy_rows(source: sa.Connection, to: str, note: Mapping[str, Any]) -> Tally:
+    """Copy a database into one on a server, all or nothing, and compare what is there then."""
+    from psycopg import Error
+
+    tally = Tally()
+    with closing(Database(to)) as database:
+        try:
+            with database.write() as connection:
+                migrate(lambda: nullcontext(connection))
+                connection.exec_driver_sql("LOCK TABLE setting IN ACCESS EXCLUSIVE MODE")
+                if read_setting(connection, "task") is not None:
+                    raise StoreError(f"{database.where} holds a task already; make a new database, as by `createdb`")
+                for table in reversed(metadata.tables.values()):
+                    connection.execute(table.delete())
+                cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
+                for name, columns in tables(source).items():
+                    into = ", ".join(f'"{column}"' for column in columns)
+                    with cursor.copy(f'COPY "{name}" ({into}) FROM STDIN') as copy:
+                        for row in tally.through(source, name, columns):
+                            copy.write_row(row)
+                    for column in columns.keys() & {"number", "version"}:  # where it numbers its rows itself
+                        number = f"pg_get_serial_sequence('\"{name}\"', '{column}'), max(\"{column}\")"
+                        connection.exec_driver_sql(f'SELECT setval({number}) FROM "{name}"')
+                write_setting(connection, RESTORED, note)
+                if vars(Tally.of(connection)) != vars(tally):
+                    raise StoreError(f"{database.where}: what was written there is not what the backup holds")
+        except Error as error:
+            raise failure(error, database.where, "written") from error
+    return tally
