@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 
 from affectml.cli._print import print_json, print_table
+from affectml.errors import few
 from affectml.people.labelling import language_words, stopped_words
 from affectml_annotation import Aggregate, LabelStore
 from affectml_annotation.agreement.report import AgreementReport
 from affectml_annotation.store import keeping
 from affectml_annotation.store.backup import Backup
 from affectml_annotation.store.restoring import Restored
+from affectml_annotation.store.salvage import Salvaged
 from affectml_annotation.study.overview import as_text
 
 
@@ -178,6 +180,25 @@ def show_attention(where: str, report: pd.DataFrame, checks: pd.DataFrame | None
     else:
         print(f"judgements of {where}")
         _table(f"Attention checks ({0 if checks is None else len(checks)}) and repeats", rows)
+
+
+def show_salvaged(where: str, had: Salvaged, json: bool) -> None:
+    """What was had of a torn database."""
+    if json:
+        print_json({"of": where, **asdict(had)})
+        return
+    unread = f"{had.unread:,} of {had.pages:,} pages ({had.unread * had.page_size:,} bytes) could not be read"
+    print(f"{had.out} has what could be had of {where}: {unread}")
+    rows = [(name, many, had.refused.get(name, 0)) for name, many in had.rows.items()]
+    print_table("Rows", ("table", "had", "refused"), [row for row in rows if any(row[1:])])
+    gaps = [f"{first} to {last}" for first, last in had.gaps]
+    for what, which in (
+        (f"answers that are missing at least: {had.lost:,}", [""] if had.lost else []),
+        ("gaps in the numbers of the log, which who was erased leaves, too: ", gaps),
+        ("only their answers were left, so that they are invited anew; withdraw again who had withdrawn: ", had.people),
+        ("only their names were left, so that they are shown to nobody: images ", had.images),
+    ):
+        print(*([what + few(which, 20)] if which else []), sep="\n", end="\n" if which else "")
 
 
 def show_people(people: pd.DataFrame) -> None:

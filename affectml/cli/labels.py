@@ -496,6 +496,26 @@ def restore(
     show_restored(restore_backup(backup, db, erased=erased, replace=replace), json)
 
 
+@app.command()
+def salvage(
+    broken: Annotated[Path, Argument("A torn SQLite database or backup; it is not written to.")],
+    out: Annotated[Path, Argument("The database to make of it; must not exist.")],
+    settings: Annotated[
+        Path | None,
+        Help("A backup or database of the same task: gives settings, images and rounds that are lost.", default="none"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Take what can be had out of a torn SQLite database, by its whole pages, into a new one.
+
+    Every answer of a whole page comes back as it was; nothing is guessed.
+    """
+    from affectml.cli._labels_print import show_salvaged
+    from affectml_annotation.store.salvage import salvage as take_out
+
+    show_salvaged(str(broken), take_out(broken, out, settings=settings), json)
+
+
 def _one_of(source: str | None, db: str | None) -> str | None:
     if source is not None and db is not None:
         raise typer.BadParameter(f"names {db}, and SOURCE names {source}; give one of them", param_hint="--db")
