@@ -1,11 +1,13 @@
 """How `affectml labels` prints: tables for people, JSON for programs."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import typer
 
 from affectml.cli._print import print_json, print_table
 from affectml.errors import few
@@ -14,6 +16,8 @@ from affectml_annotation import Aggregate, LabelStore
 from affectml_annotation.agreement.report import AgreementReport
 from affectml_annotation.store import keeping
 from affectml_annotation.store.backup import Backup
+from affectml_annotation.store.checking import INVARIANTS, Broken
+from affectml_annotation.store.rebuilding import KINDS, Rebuilt
 from affectml_annotation.store.restoring import Restored
 from affectml_annotation.store.salvage import Salvaged
 from affectml_annotation.study.overview import as_text
@@ -199,6 +203,37 @@ def show_salvaged(where: str, had: Salvaged, json: bool) -> None:
         ("only their names were left, so that they are shown to nobody: images ", had.images),
     ):
         print(*([what + few(which, 20)] if which else []), sep="\n", end="\n" if which else "")
+
+
+def show_check(where: str, broken: Sequence[Broken], mended: tuple[Backup, Rebuilt] | None, json: bool) -> None:
+    """What does not hold, the first rows of each, and what a rebuild changed."""
+    if json:
+        told = {} if mended is None else {"backup": str(mended[0].file), "rebuilt": asdict(mended[1])}
+        print_json({"db": where, "checked": [*INVARIANTS], "broken": [asdict(one) for one in broken], **told})
+        return
+    if mended is not None:
+        backup, rebuilt = mended
+        rows = [(table, *(counts[kind] for kind in KINDS)) for table, counts in rebuilt.rows.items()]
+        print_table(f"Rebuilt {where}", ("rows of", *KINDS), rows)
+        for row in rebuilt.examples:
+            typer.echo(f"  {row.table}: was {_line(row.there)}, is {_line(row.made)}")
+        typer.echo(f"  as they were: {rebuilt.claims} open claims, and how many people each image wants")
+        typer.echo(f"the database as it was: {backup.file}")
+    for one in broken:
+        more = f" (the first {len(one.rows)} of {one.count})" if one.count > len(one.rows) else ""
+        typer.echo(f"{one.invariant}: does not hold: {one.says}{more}")
+        for offender in one.rows:
+            typer.echo(f"  {_line(offender)}")
+    if any(one.invariant == "file" for one in broken):
+        typer.echo(f"`affectml labels salvage {where} OUT` takes out what can be had")
+    elif any(one.by_rebuild for one in broken):
+        typer.echo(f"`affectml labels check {where} --rebuild` mends answer, assignment and slot")
+    if not broken:
+        typer.echo(f"{where}: all {len(INVARIANTS)} invariants hold")
+
+
+def _line(row: Mapping[str, Any] | None) -> str:
+    return "missing" if row is None else " ".join(f"{name}={_cell(value)}" for name, value in row.items())
 
 
 def show_people(people: pd.DataFrame) -> None:

@@ -516,6 +516,34 @@ def salvage(
     show_salvaged(str(broken), take_out(broken, out, settings=settings), json)
 
 
+@app.command()
+def check(
+    database: Annotated[str | None, Argument(DB_HELP, default=ONLY, env="AFFECTML_LABELS", metavar="DB")] = None,
+    rebuild: Annotated[
+        bool, Help("Make answer, assignment and slot anew from the log, after a backup beside the database.")
+    ] = False,
+    add: Annotated[Path | None, Help("Is an option of `labels attention` now.", hidden=True)] = None,
+    json: Json = False,
+) -> None:
+    """Check that everything holds which must hold in a label database, while people label or not; exit code 1 if not.
+
+    A backup can be checked as well. Nothing is written without --rebuild.
+    """
+    from affectml.cli._labels_print import show_check
+    from affectml.cli._labels_task import named_database
+    from affectml.errors import BadInput
+    from affectml_annotation import LabelStore
+    from affectml_annotation.store.checking import check_store, mend
+
+    if add is not None:
+        raise BadInput(f"attention checks are added by another command now: affectml labels attention --add {add}")
+    with LabelStore(named_database(database), must_exist=True, reads_only=not rebuild) as store:
+        mended = mend(store) if rebuild else None
+        broken = check_store(store)
+        show_check(store.database.where, broken, mended, json)
+    raise typer.Exit(1 if broken else 0)
+
+
 def _one_of(source: str | None, db: str | None) -> str | None:
     if source is not None and db is not None:
         raise typer.BadParameter(f"names {db}, and SOURCE names {source}; give one of them", param_hint="--db")

@@ -46,15 +46,18 @@ def opened(database_url):
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    """Runs the command line as a shell would; gives back what it printed, or the error line with exit code 2."""
+    """Runs the command line as a shell would; gives back what it printed, or the error line with exit code 2.
+
+    code: the exit code of a command that printed what it found.
+    """
     from affectml.cli import main
 
-    def run_(*arguments, fails=False):
+    def run_(*arguments, fails=False, code=0):
         monkeypatch.setattr("sys.argv", ["affectml", *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
             main()
         printed = capsys.readouterr()
-        assert stop.value.code == (2 if fails else 0), printed.err
+        assert stop.value.code == (2 if fails else code), printed.err
         return printed.err if fails else printed.out
 
     return run_

@@ -101,15 +101,16 @@ def read_only(url: str | Path) -> sa.Engine:
         return make_engine(url)
 
     def connect() -> sqlite3.Connection:
-        """With the columns that an earlier version had not, empty, in views that only this connection has."""
+        """Tables and columns that an earlier version had not are empty views that only this connection has."""
         connection = connect_to_read(url, BUSY_SECONDS)
         connection.execute("PRAGMA temp_store=MEMORY")
-        for table in metadata.tables.values():
-            there = {name for _, name, *_ in connection.execute(f'PRAGMA table_info("{table.name}")')}
-            later = [f', NULL AS "{column.name}"' for column in table.c if column.name not in there]
-            if there and later:
-                view = f'CREATE TEMP VIEW "{table.name}" AS SELECT *{"".join(later)} FROM main."{table.name}"'
-                connection.execute(view)
+        has = {t: {c for _, c, *_ in connection.execute(f'PRAGMA table_info("{t}")')} for t in metadata.tables}
+        for table in metadata.tables.values() if has["schema_version"] else ():
+            there = has[table.name]
+            later = ", ".join(f'NULL AS "{column.name}"' for column in table.c if column.name not in there)
+            if later:
+                what = f'SELECT *, {later} FROM main."{table.name}"' if there else f"SELECT {later} WHERE 0"
+                connection.execute(f'CREATE TEMP VIEW "{table.name}" AS {what}')
         return connection
 
     return sa.create_engine(sa.URL.create("sqlite", database=str(url)), creator=connect)

@@ -25,7 +25,6 @@ from affectml_annotation.store.schema import (
     metadata,
     now_ms,
     panel,
-    setting,
 )
 
 
@@ -59,9 +58,7 @@ def erase(connection: sa.Connection, who: str) -> int:
     connection.execute(annotator.delete().where(annotator.c.annotator_id == who))
     for table, column in ((decision, "decided_by"), (conflict, "resolved_by"), (lead_change, "by")):
         connection.execute(table.update().where(table.c[column] == who).values({column: ""}))
-    for key, value in connection.execute(sa.select(setting.c.key, setting.c.value)).all():
-        if key.startswith(setup.WITHDRAWAL) and value["annotator_id"] == who:
-            connection.execute(setting.delete().where(setting.c.key == key))
+    setup.forget_withdrawals(connection, who)
     setup.reopen(connection, [who])  # off the list of closed entries
     connection.execute(erasure.insert().values(
         at=now_ms(), answers=answers, annotator=keyed(connection, ERASING, "who", who).hex(),

@@ -34,6 +34,7 @@ KEYS = {
     slot: ("round", "position"),
 }
 HOLDING = ("task", "discussion")  # purposes of which each holds a place; of a check or second look some do
+KINDS = ("added", "changed", "removed")
 EXAMPLES = 5
 _SAID = (
     "number", "event_id", "annotator_id", "round", "image_id", "received_at", "suggestions_visible", "status",
@@ -78,7 +79,7 @@ class Rebuilt:
     examples: the first differences of each table.
     """
 
-    rows: dict[str, Counter[str]]
+    rows: dict[str, dict[str, int]]
     examples: list[Difference]
     claims: int
 
@@ -91,12 +92,13 @@ def rebuild(connection: sa.Connection) -> Rebuilt:
     if connection.dialect.name == "postgresql":  # annotator first: so does everybody who claims or answers
         connection.exec_driver_sql("LOCK TABLE annotator IN EXCLUSIVE MODE")
         connection.exec_driver_sql("LOCK TABLE event, conflict, answer, assignment, slot IN SHARE ROW EXCLUSIVE MODE")
-    rows: dict[str, Counter[str]] = {table.name: Counter() for table in KEYS}
+    rows = {table.name: dict.fromkeys(KINDS, 0) for table in KEYS}
     examples: list[Difference] = []
     for found in differences(connection):
         for table, key in KEYS.items():
             here = [one for one in found if one.table == table.name]
-            rows[table.name].update(one.kind for one in here)
+            for one in here:
+                rows[table.name][one.kind] += 1
             examples += here[: max(0, EXAMPLES - sum(one.table == table.name for one in examples))]
             # Removed before any is added: a place may go from one row to another.
             if gone := [{f"at_{name}": one.there[name] for name in key} for one in here if one.there is not None]:

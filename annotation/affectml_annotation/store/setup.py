@@ -219,6 +219,7 @@ def _remove(connection: sa.Connection, who: str) -> bool:
     for claim in assignments(connection, who):
         claims.give_back(connection, claim)
     connection.execute(draft.delete().where(draft.c.annotator_id == who))
+    forget_withdrawals(connection, who)
     connection.execute(annotator.delete().where(annotator.c.annotator_id == who))
     return True
 
@@ -367,6 +368,13 @@ def _mark_withdrawn(connection: sa.Connection, who: str, at: int | None, *, prov
     connection.execute(annotator.update().where(annotator.c.annotator_id == who).values(withdrawn_at=at))
     line = {"annotator_id": who, "withdrawn": at is not None, "at": at or now_ms(), "proven": proven}
     connection.execute(setting.insert().values(key=f"{WITHDRAWAL}{uuid4()}", value=line))
+
+
+def forget_withdrawals(connection: sa.Connection, who: str) -> None:
+    """Take the lines out that say when somebody withdrew, who leaves the task altogether."""
+    for key, value in connection.execute(sa.select(setting.c.key, setting.c.value)).all():
+        if key.startswith(WITHDRAWAL) and value["annotator_id"] == who:
+            connection.execute(setting.delete().where(setting.c.key == key))
 
 
 def assignments(connection: sa.Connection, who: str, *which: sa.ColumnElement[bool]) -> Sequence[Any]:

@@ -1,0 +1,298 @@
+"""What must hold in a label database: it does, whatever people do; each invariant, broken by hand, is named alone."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from affectml_annotation import LabelStore, StoreError, TaskSettings
+from affectml_annotation.store import erasing, schema
+from affectml_annotation.store.checking import INVARIANTS, check_store, mend
+from affectml_annotation.store.rebuilding import KEYS, rebuild
+
+from .anything import Anything
+
+GOLDEN = sorted((Path(__file__).resolve().parents[1] / "golden").glob("*/labels/labels.db"))
+
+
+def broken(store) -> dict[str, list]:
+    return {one.invariant: one.rows for one in check_store(store)}
+
+
+def tables(store) -> dict[str, dict]:
+    with store.database.read() as connection:
+        found = {table: connection.execute(sa.select(table)).mappings().all() for table in KEYS}
+    return {t.name: {tuple(row[name] for name in KEYS[t]): dict(row) for row in rows} for t, rows in found.items()}
+
+
+def from_the_log_alone(store) -> dict[str, set]:
+    """The columns that come back otherwise, by table, where nothing but open claims is left beside the log."""
+    before = tables(store)
+    answered = schema.assignment.c.answered_at.is_not(None)
+    with store.database.write() as connection:
+        connection.execute(schema.answer.delete())
+        connection.execute(schema.assignment.delete().where(answered))
+        connection.execute(schema.slot.update().values(taken=0))
+        rebuild(connection)
+    after = tables(store)
+    assert {name: set(rows) for name, rows in before.items()} == {name: set(rows) for name, rows in after.items()}
+    cells = ((name, key, column) for name in before for key in before[name] for column in before[name][key])
+    otherwise = {name: set() for name in before}
+    for name, key, column in cells:
+        if before[name][key][column] != after[name][key][column]:
+            otherwise[name].add(column)
+    return otherwise
+
+
+def nothing_is_broken(anything, deeds, at_once):
+    for _ in range(deeds // at_once):
+        anything.do(at_once)
+        assert broken(anything.store) == {}
+    before = tables(anything.store)
+    assert not any(any(counts.values()) for counts in anything.store.database.retried(rebuild).rows.values())
+    assert tables(anything.store) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_people_do_nothing_is_broken_and_the_log_alone_says_the_same(seed, monkeypatch, tmp_path):
+    anything = Anything("sqlite://", seed, monkeypatch, tmp_path)
+    nothing_is_broken(anything, 1000, 250)
+    assert min(anything.done[name] for name in ("conflict", "surplus", "erase", "undo", "take_in", "second_look")) > 0
+    otherwise = from_the_log_alone(anything.store)
+    # An erasure's gift to an answer that came too late is not in the log, nor a lease that is over, nor whether a
+    # suggestion was meant to be shown where a client says that it was not.
+    assert otherwise["answer"] <= {"surplus"}
+    assert otherwise["assignment"] <= {"holds_slot", "lease_until", "suggestions_visible"}
+    assert otherwise["slot"] <= {"taken"}
+    assert broken(anything.store) == {}
+
+
+@pytest.mark.slow
+def test_whatever_people_do_nothing_is_broken_on_postgresql(postgres_url, monkeypatch, tmp_path):
+    anything = Anything(postgres_url, 0, monkeypatch, tmp_path)
+    nothing_is_broken(anything, 300, 150)
+    with anything.store.database.write() as connection:
+        connection.exec_driver_sql("SELECT setval('event_number_seq', 1)")
+        connection.exec_driver_sql("ALTER TABLE event DISABLE TRIGGER event_append_only")
+    assert set(broken(anything.store)) == {"schema", "sequences"}
+    anything.store.close()
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory):
+    """A database in which something of everything was done, and one person was erased whose name was gone."""
+    folder = tmp_path_factory.mktemp("used")
+    with pytest.MonkeyPatch.context() as patch:
+        anything = Anything("sqlite://", 5, patch, folder)
+        anything.store.invite(["gone"])
+        anything.store.database.retried(erasing.erase, "gone")
+        anything.store.database.retried(erasing.cleaned)
+        anything.do(350)
+        with anything.store.database.read() as connection, closing(sqlite3.connect(folder / "used.db")) as file:
+            connection.connection.driver_connection.backup(file)
+    return folder / "used.db"
+
+
+@pytest.fixture
+def store(used, tmp_path):
+    shutil.copy(used, tmp_path / "labels.db")
+    with LabelStore(tmp_path / "labels.db") as opened:
+        yield opened
+
+
+def by_hand(store, *statements):
+    """What the store itself would not let anybody do."""
+    with closing(sqlite3.connect(store.database.where)) as connection:
+        guards = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE type = 'trigger'")]
+        connection.executescript("DROP TRIGGER event_no_update; DROP TRIGGER event_no_delete")
+        for statement in statements:
+            assert connection.execute(statement).rowcount == 1, statement
+        connection.executescript(";".join(guards))
+
+
+# The first answer, in time, that somebody who is there never changed; and an image that they have not seen.
+FIRST = (
+    "(SELECT min(number) FROM event e WHERE status = 'accepted' AND purpose = 'task' AND kind = 'labels' "
+    "AND NOT suggestions_visible AND 1 = (SELECT count(*) FROM event WHERE (annotator_id, round, image_id) = "
+    "(e.annotator_id, e.round, e.image_id)) "
+    "AND annotator_id IN (SELECT annotator_id FROM annotator WHERE withdrawn_at IS NULL))"
+)
+ANSWER = f"event_id = (SELECT event_id FROM event WHERE number = {FIRST})"
+ASSIGNMENT = (
+    "(annotator_id, round, position) = (SELECT annotator_id, round, position FROM event JOIN image USING (image_id) "
+    f"WHERE number = {FIRST})"
+)
+WHO = f"(SELECT annotator_id FROM event WHERE number = {FIRST})"
+NEW = f"(SELECT max(image_id) FROM image WHERE image_id NOT IN (SELECT image_id FROM event WHERE annotator_id = {WHO}))"
+SAID = "annotator_id, round, kind, labels, suggestions_visible, at, received_at, base_revision, status, revision"
+BY_HAND = {
+    "keys": ["INSERT INTO attention_check VALUES (9999, '[]', '[]')"],
+    "json": ["UPDATE draft SET content = '{' WHERE rowid = (SELECT min(rowid) FROM draft)"],
+    "settings": ["UPDATE annotator SET chip_order = '[\"awe\"]' WHERE number = (SELECT max(number) FROM annotator)"],
+    "positions": ["INSERT INTO round VALUES (99, 'second', 1, 0)"],
+    "people": ["INSERT INTO draft VALUES ('nobody', 1, 'i02', '{}', 1)"],
+    "images": [f"INSERT INTO draft VALUES ({WHO}, 1, 'nowhere', '{{}}', 1)"],
+    "event.names": [
+        f"INSERT INTO event (event_id, image_id, {SAID}) SELECT 'new', 'nowhere', {SAID} FROM event "
+        f"WHERE number = {FIRST}",
+        f"INSERT INTO answer VALUES ({WHO}, 1, 'nowhere', 'new', 1, 0)",
+    ],
+    "event.labels": [f"UPDATE event SET labels = '[\"joyfull\"]' WHERE number = {FIRST}"],
+    "event.status": [f"UPDATE event SET base_revision = 1 WHERE number = {FIRST}"],
+    "event.revision": [
+        f"UPDATE answer SET revision = 3 WHERE {ANSWER}",
+        f"UPDATE event SET revision = 3, base_revision = 2 WHERE number = {FIRST}",
+    ],
+    "conflict": ["DELETE FROM conflict WHERE event_id = (SELECT min(event_id) FROM conflict WHERE kept IS NOT 1)"],
+    "visit": ["UPDATE visit SET ended_at = NULL WHERE rowid = (SELECT min(rowid) FROM visit WHERE status <> '')"],
+    "erased": [
+        "INSERT INTO annotator SELECT 'gone', 9999, 1, NULL, chip_order, NULL, NULL, NULL FROM annotator LIMIT 1"
+    ],
+    "erasing": [f"INSERT INTO erasing VALUES ({WHO})"],
+    "times": ["UPDATE round SET opened_at = -5 WHERE number = 1"],
+    "answer.missing": [f"DELETE FROM answer WHERE {ANSWER}"],
+    "answer.extra": [f"INSERT INTO answer SELECT {WHO}, 1, {NEW}, event_id, 1, 0 FROM event WHERE number = {FIRST}"],
+    "answer.event_id": [
+        "UPDATE answer SET event_id = (SELECT event_id FROM event e WHERE (annotator_id, round, image_id) = "
+        "(answer.annotator_id, answer.round, answer.image_id) AND e.revision = 1) "
+        "WHERE rowid = (SELECT min(rowid) FROM answer WHERE revision = 2)"
+    ],
+    "answer.revision": [f"UPDATE answer SET revision = 2 WHERE {ANSWER}"],
+    "answer.surplus": [f"UPDATE answer SET surplus = 1 WHERE {ANSWER}"],
+    "assignment.missing": [f"DELETE FROM assignment WHERE {ASSIGNMENT}"],
+    "assignment.extra": [
+        f"INSERT INTO assignment SELECT {WHO}, 1, position, 999, 'repeat', 0, 0, 1, 1, 1 FROM image "
+        f"WHERE image_id = {NEW}"
+    ],
+    "assignment.place": [f"UPDATE assignment SET place = 999 WHERE {ASSIGNMENT}"],
+    "assignment.purpose": [f"UPDATE assignment SET purpose = 'discussion' WHERE {ASSIGNMENT}"],
+    "assignment.claimed_at": [f"UPDATE assignment SET claimed_at = 1 WHERE {ASSIGNMENT}"],
+    "assignment.answered_at": [f"UPDATE assignment SET answered_at = 1 WHERE {ASSIGNMENT}"],
+    "assignment.holds_slot": [f"UPDATE assignment SET holds_slot = 0 WHERE {ASSIGNMENT}"],
+    "slot.missing": ["DELETE FROM slot WHERE round = 1 AND position = 2"],
+    "slot.taken": ["UPDATE slot SET taken = taken + 1 WHERE round = 1 AND position = 2"],
+    "slot.wanted": ["UPDATE slot SET wanted = -1 WHERE round = 1 AND position = 2"],
+}  # fmt: skip
+
+
+def test_every_invariant_is_broken_once(store):
+    assert broken(store) == {}
+    assert {*BY_HAND, "file", "schema", "sequences"} == {*INVARIANTS}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_what_is_broken_is_named_alone_and_mended_where_the_log_says_how(store, name):
+    before = tables(store)
+    by_hand(store, *BY_HAND[name])
+    [found] = check_store(store)
+    assert (found.invariant, found.count) == (name, 1)
+    assert found.by_rebuild == (name.split(".")[0] in before)
+    if found.by_rebuild:
+        store.database.retried(rebuild)
+        assert broken(store) == {}
+        after = tables(store)
+        for rows in (*before.values(), *after.values()):  # but for what nothing says any more
+            for row in rows.values():
+                row.pop("wanted", row.pop("lease_until", None))
+        assert after == before
+
+
+@pytest.mark.parametrize("what", ["INDEX answer_by_event", "TRIGGER event_no_update"])
+def test_an_index_or_the_guard_of_the_log_that_is_gone_is_named(store, what):
+    with closing(sqlite3.connect(store.database.where)) as connection:
+        connection.execute(f"DROP {what}")
+    kind, name = what.split()
+    [row] = broken(store)["schema"]
+    assert row[kind.lower()] == name
+
+
+def test_a_damaged_file_is_named_alone_and_never_rebuilt(store):
+    store.close()
+    with closing(sqlite3.connect(store.database.where)) as connection:
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'assignment_by_image'").fetchone()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with Path(store.database.where).open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes(size))
+    assert list(broken(store)) == ["file"]
+    with pytest.raises(StoreError, match="salvage"):
+        mend(store)
+
+
+@pytest.mark.parametrize("file", GOLDEN, ids=lambda path: path.parents[1].name)
+def test_what_earlier_versions_wrote_is_sound_and_not_changed(file, tmp_path):
+    shutil.copy(file, tmp_path / "labels.db")
+    with LabelStore(tmp_path / "labels.db", must_exist=True, reads_only=True) as opened:
+        assert broken(opened) == {}
+    assert (tmp_path / "labels.db").read_bytes() == file.read_bytes()
+    with LabelStore(tmp_path / "labels.db") as opened:
+        assert broken(opened) == {}
+        assert not any(any(counts.values()) for counts in opened.database.retried(rebuild).rows.values())
+
+
+def test_people_label_while_it_looks(store, used):
+    with LabelStore(store.database.where, reads_only=True) as other, store.database.write() as connection:
+        connection.execute(schema.slot.update().values(taken=schema.slot.c.taken + 1))
+        assert broken(other) == {}  # not what is not done yet
+        connection.rollback()
+
+
+def test_the_command_says_what_it_found_and_mends_it(store, run, tmp_path):
+    place = store.database.where
+    assert f"all {len(INVARIANTS)} invariants hold" in run("labels", "check", place)
+    by_hand(store, *BY_HAND["slot.taken"], *BY_HAND["answer.missing"])
+    assert "slot.taken: does not hold" in run("labels", "check", place, code=1)
+    told = json.loads(run("labels", "check", place, "--json", code=1))
+    assert [one["invariant"] for one in told["broken"]] == ["answer.missing", "slot.taken"]
+    told = json.loads(run("labels", "check", place, "--rebuild", "--json"))
+    assert told["rebuilt"]["rows"] == {
+        "answer": {"added": 1, "changed": 0, "removed": 0},
+        "assignment": {"added": 0, "changed": 0, "removed": 0},
+        "slot": {"added": 0, "changed": 1, "removed": 0},
+    }
+    assert "slot.taken" in run("labels", "check", told["backup"], code=1)  # the database as it was
+    assert "labels attention --add x.csv" in run("labels", "check", place, "--add", "x.csv", fails=True)
+
+
+# What the deeds drawn at random had found, once each.
+
+
+@pytest.fixture
+def task(tmp_path):
+    with LabelStore("sqlite://") as opened:
+        settings = TaskSettings(labels=("awe", "fear"), question="?", overlap=2, check_rate=0.5)
+        opened.init_task(settings, [f"i{n}" for n in range(9)])
+        opened.invite(["ann"])
+        yield opened
+
+
+def test_a_check_that_people_are_queued_for_is_given_to_each_once(task):
+    task.add_checks(pd.DataFrame({"image_id": ["i3"], "accepted": [["awe"]], "forbidden": [[]]}))
+    task.enqueue(["i3"], more=2)
+    given = [claim.image_id for claim in task.claim("ann", 9)]
+    assert sorted(given) == [f"i{n}" for n in range(9)]
+
+
+def test_an_imported_answer_of_somebody_who_withdrew_takes_no_place(task, tmp_path):
+    task.withdraw("ann")
+    (tmp_path / "more.csv").write_text("image_id,annotator_id,round,kind,labels\ni1,ann,1,labels,awe\n")
+    task.import_file(tmp_path / "more.csv")
+    assert task.progress().answered == 0
+    assert broken(task) == {}
+    task.undo_withdrawal("ann")
+    assert task.progress().answered == 1
+
+
+def test_the_name_of_somebody_who_withdrew_goes_with_their_invitation(task):
+    task.withdraw("ann")
+    task.uninvite(["ann"])
+    assert broken(task) == {}
+    with task.database.read() as connection:
+        assert "ann" not in str(connection.execute(sa.select(schema.setting.c.value)).all())
