@@ -11,6 +11,7 @@ from affectml.cli._command import App
 from affectml.cli.ablate import app as ablate_app
 from affectml.cli.answers import ask, judge
 from affectml.cli.audit import audit
+from affectml.cli.check import check
 from affectml.cli.compare import compare
 from affectml.cli.crosseval import crosseval
 from affectml.cli.doctor import doctor
@@ -73,7 +74,7 @@ app = App(
 )
 for command in (
     train, predict, evaluate, runs, explain, explore, demo_data, embed, fetch, duplicates, audit, relabel, plan,
-    crosseval, compare, report, ask, judge, export, doctor,
+    crosseval, compare, report, ask, judge, export, check, doctor,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(ablate_app, name="ablate")

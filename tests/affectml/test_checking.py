@@ -1,0 +1,181 @@
+"""What the files of a data set, a run and a store promise is so when they are written, and told when it is not."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from affectml.checking import check
+from affectml.demo_set import write_demo
+from affectml.embeddings import embed_dataset
+from affectml.errors import BadInput
+from affectml.training import TrainConfig, train_run
+
+SLOW = {"trained"}  # a fixture, and so all that asks for it
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A folder with a data set, embedded; read only."""
+    root = tmp_path_factory.mktemp("written")
+    embed_dataset(write_demo(root / "demo", images=40, seed=3).root, "affect-tiny")
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(written):
+    """The same, with a run trained on it."""
+    config = TrainConfig(dataset=str(written / "demo"), multilabel=True, threads=1)
+    return train_run(config, out=written / "run").folder.parent
+
+
+@pytest.fixture
+def place(written, tmp_path):
+    """A copy of it, to break."""
+    shutil.copytree(written, tmp_path / "place")
+    return tmp_path / "place"
+
+
+def wrong(folder: Path, **options: bool) -> dict[str, str]:
+    """What is wrong, by promise."""
+    return {each.promise: "\n".join(each.wrong) for each in check(folder, **options) if each.wrong}
+
+
+def edit(file: Path, change) -> None:
+    """Write a table anew, changed."""
+    table = pd.read_parquet(file)
+    change(table).to_parquet(file)
+
+
+def edit_json(file: Path, **changes: object) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def first_twice(table):
+    return pd.concat([table, table.iloc[:1]])
+
+
+def shard_of(place: Path) -> Path:
+    return next(place.glob("demo/embeddings/*/shard-00000.npy"))
+
+
+def broken_shard(place: Path) -> None:
+    shard = np.load(shard_of(place))
+    shard[3] = np.nan
+    np.save(shard_of(place), shard)
+
+
+# What is done to the copy, and the promise with the words that say so.
+FAULTS = {
+    "no json": (lambda p: (p / "demo/dataset.json").write_text("{"), "dataset.json describes", "not valid JSON"),
+    "no images": (lambda p: (p / "demo/images.parquet").write_bytes(b"PAR1"), "images.parquet", "Parquet"),
+    "an image twice": (
+        lambda p: edit(p / "demo/images.parquet", first_twice), "images.parquet names each", "two rows",
+    ),
+    "no image file": (
+        lambda p: next(p.glob("demo/images/*")).unlink(), "every image file is there", "no such file",
+    ),
+    "more votes than people": (
+        lambda p: edit(p / "demo/targets-emotions.parquet", lambda t: t.assign(n=1)),
+        "targets-emotions.parquet holds target", "more votes than people",
+    ),
+    "a vote nobody gave": (
+        lambda p: edit(p / "demo/annotations.parquet", lambda t: t.iloc[200:]),
+        "target emotions counts answers that are there", "make it again",
+    ),
+    "an answer twice": (
+        lambda p: edit(p / "demo/annotations.parquet", first_twice), "annotations.parquet", "same person, image",
+    ),
+    "a person twice": (
+        lambda p: edit(p / "demo/annotators.parquet", first_twice), "annotators.parquet", "two rows",
+    ),
+    "no selection": (
+        lambda p: edit_json(p / "demo/dataset.json", selections={"few": {"file": "few.parquet"}}),
+        "few.parquet holds selection few", "cannot be read",
+    ),
+    "not finite": (broken_shard, "the shards have a finite", "is not finite"),
+    "a short shard": (
+        lambda p: np.save(shard_of(p), np.load(shard_of(p))[:7]), "the shards have a finite", "at least 40 rows",
+    ),
+}  # fmt: skip
+FAULTS_OF_A_RUN = {
+    "no run": (lambda p: edit_json(p / "run/run.json", data={}), "run.json says", "train again"),
+    "another head": (lambda p: (p / "run/head.safetensors").write_bytes(b"x" * 99), "the head loads", "head"),
+    "no scores": (lambda p: edit_json(p / "run/metrics.json", systems={}), "metrics.json", "no scores"),
+    "no subgroups": (lambda p: (p / "run/subgroups.json").write_text("[]"), "subgroups.json", "an object"),
+    "a label without scores": (
+        lambda p: edit(p / "run/predictions.parquet", lambda t: t.assign(awe=np.nan)),
+        "predictions.parquet has a finite", "no finite score of 'awe'",
+    ),
+}  # fmt: skip
+
+
+def keeps_all(folder: Path) -> None:
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    assert len(check(folder)) >= 5
+    assert wrong(folder, images=True) == {}
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+def test_what_was_just_written_keeps_every_promise(written):
+    keeps_all(written / "demo")
+    keeps_all(shard_of(written).parent)
+
+
+def test_a_run_that_was_just_trained_keeps_every_promise(trained):
+    keeps_all(trained / "run")
+
+
+def told_of(folder: Path, fault) -> None:
+    do, promise, words = fault
+    do(folder.parent)
+    told = [said for name, said in wrong(folder).items() if promise in name]
+    assert len(told) == 1
+    assert words in told[0]
+    assert str(folder) in told[0]
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_broken_promise_is_told_by_name_with_the_file(place, fault):
+    told_of(place / "demo", fault)
+
+
+@pytest.mark.parametrize("fault", FAULTS_OF_A_RUN.values(), ids=FAULTS_OF_A_RUN)
+def test_a_broken_promise_of_a_run_is_told_by_name_with_the_file(trained, place, fault):
+    told_of(place / "run", fault)
+
+
+def test_an_image_cut_short_is_told_where_images_are_read(place):
+    image = next(place.glob("demo/images/*"))
+    image.write_bytes(image.read_bytes()[:200])
+    assert wrong(place / "demo") == {}
+    assert str(image) in wrong(place / "demo", images=True)["every image file is readable"]
+
+
+def test_a_run_is_told_that_its_data_set_has_changed(trained, place):
+    config = json.loads((place / "run" / "run.json").read_text())["config"]
+    edit_json(place / "run" / "run.json", config=config | {"dataset": str(place / "demo")})
+    assert wrong(place / "run") == {}
+    edit(place / "demo" / "targets-emotions.parquet", lambda table: table.iloc[1:])
+    assert "train again" in wrong(place / "run")[f"{place / 'demo'} is as the run learned from it"]
+
+
+def test_what_is_none_of_these_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"name a folder with dataset.json"):
+        check(tmp_path)
+
+
+def test_the_command_ends_with_1_where_a_promise_is_broken(place, command):
+    code, out, _ = command("check", place / "demo")
+    assert code == 0
+    assert "promises are kept" in out
+    next(place.glob("demo/images/*")).unlink()
+    code, out, _ = command("check", place / "demo")
+    assert code == 1
+    assert "WRONG  every image file is there" in out
+    code, out, _ = command("check", place / "demo", "--json")
+    assert [each["promise"] for each in json.loads(out)["promises"] if each["wrong"]] == ["every image file is there"]
+    assert command("check", place)[0] == 2
