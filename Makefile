@@ -69,7 +69,7 @@ DATA = $${AFFECTML_TEST_DATA:?names the folder of real test data, see CONTRIBUTI
 MEASURE = OMP_NUM_THREADS=1 $(BIN)/python benchmarks
 PRINTED = $(MEASURE)/section.py
 TOPICS := annotation audit bias duplicates embedding emotion6 distributions explanation explore heads intervals \
-	kernel languages memory metrics people planning promises relabel scale shards stopping subgroups
+	kernel languages load memory metrics month people planning promises relabel scale shards stopping subgroups
 BENCHES := $(TOPICS:%=bench-%)
 .PHONY: $(BENCHES) bench-look
 
@@ -106,6 +106,9 @@ bench-kernel:
 	$(MEASURE)/kernel.py $(ARGS)
 bench-languages:
 	$(PRINTED) languages.py $(ARGS)
+bench-load bench-month: bench-%:
+	$(PRINTED) $*.py sqlite $(ARGS)
+	$(PRINTED) $*.py postgresql $(ARGS)
 bench-memory:
 	$(PRINTED) memory.py $(ARGS)
 bench-people:

@@ -23,9 +23,9 @@ import sqlite3
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ class Trial:
     typed: dict[str, list[tuple[str, tuple[str, ...]]]]
     replies: Counter[int] = field(default_factory=Counter)
     told: set[str] = field(default_factory=set)
+    took: list[float] = field(default_factory=list)  # milliseconds of the clients' exchanges
     went_on: dict[str, float] = field(default_factory=dict)  # who -> seconds after the outage
     began: float = float("inf")
     ended: float = float("inf")
@@ -78,7 +79,7 @@ async def client(trial: Trial, who: str, token: str, labels: tuple[str, ...]) ->
     unacknowledged: list[dict[str, Any]] = []
     items: list[dict[str, Any]] = []
     typed = trial.typed[who]
-    wait, due, seq = 0.0, 0.0, 0
+    wait, due, seq = 0.0, time.monotonic() + pick.uniform(0, trial.pace), 0
     async with httpx.AsyncClient(base_url=trial.server.url, headers=headers, timeout=15) as http:
         while not trial.over or (unacknowledged and time.monotonic() - trial.began < APPS["PATIENCE"]):
             await asyncio.sleep(max(0.02, min(wait, due) - time.monotonic()))
@@ -92,8 +93,10 @@ async def client(trial: Trial, who: str, token: str, labels: tuple[str, ...]) ->
                 })  # fmt: skip
             if time.monotonic() < wait:
                 continue
+            asked = time.monotonic()
             try:
                 reply = await http.post("/relabel/sync", json={"want": 6, "answers": unacknowledged})
+                trial.took.append((time.monotonic() - asked) * 1000)
                 picture = await http.get("/relabel/image", params={"id": typed[-1][0]}) if typed else reply
             except httpx.TransportError:
                 wait = time.monotonic() + 1
@@ -109,7 +112,7 @@ async def client(trial: Trial, who: str, token: str, labels: tuple[str, ...]) ->
                 known = {image for image, _ in typed}
                 items = [item for item in reply.json()["items"] if item["image"] not in known]
                 trial.goes_on(who)
-                wait = due
+                wait = due if items else max(due, asked + 1)
             else:
                 wait = time.monotonic() + float(reply.headers["retry-after"])
 
@@ -122,22 +125,31 @@ STATE = """({ dataset, innerText }) =>
   [dataset.state, dataset.image, dataset.unsaved, `${innerText} ${document.body.innerText}`]"""
 
 
+def look_and_press(trial: Trial, person: Any, due: dict[Any, float], labels: tuple[str, ...]) -> None:
+    """Note what somebody in a browser is told, and have them answer where their time has come and an image is there."""
+    state, image, unsaved, text = person.root.evaluate(STATE)
+    trial.told.add(text)
+    if state == "ready" and unsaved == "0":
+        trial.goes_on(person.who)
+    if state == "ready" and time.monotonic() >= due[person]:
+        due[person] = time.monotonic() + trial.pace
+        at = len(trial.typed[person.who]) % 8
+        person.press(str(at + 1), "Enter")
+        trial.typed[person.who].append((image, (labels[at],)))
+
+
+def raise_what_went_wrong(beside: list[Future[None]]) -> None:
+    for done in filter(Future.done, beside):
+        done.result()
+
+
 def press_keys(trial: Trial, people: list[Any], beside: list[Future[None]]) -> None:
     """Everybody in a browser, in turn; ends when all have gone on, and labelled a while more."""
     due, labels = dict.fromkeys(people, 0.0), {each.who: each.labels for each in people}
     while len(trial.went_on) < len(trial.typed) or time.monotonic() < trial.on + trial.around:
-        for done in filter(Future.done, beside):
-            done.result()  # raises what went wrong there
+        raise_what_went_wrong(beside)
         for each in people:
-            state, image, unsaved, text = each.root.evaluate(STATE)
-            trial.told.add(text)
-            if state == "ready" and unsaved == "0":
-                trial.goes_on(each.who)
-            if state == "ready" and time.monotonic() >= due[each]:
-                due[each] = time.monotonic() + trial.pace
-                at = len(trial.typed[each.who]) % 8
-                each.press(str(at + 1), "Enter")
-                trial.typed[each.who].append((image, (labels[each.who][at],)))
+            look_and_press(trial, each, due, labels[each.who])
         time.sleep(0.02)
     for each in people:
         each.settled()
@@ -165,11 +177,13 @@ def strike(trial: Trial, what: str, seconds: float, postgres: Any) -> None:
 def wrong_with(trial: Trial) -> list[str]:
     """What was lost, doubled or changed, and what nobody should have been told."""
     events = trial.server.events()
+    stored: dict[str, list[tuple[str, tuple[str, ...]]]] = {who: [] for who in trial.typed}
+    for who, image, labels in zip(events["annotator_id"], events["image_id"], events["labels"], strict=True):
+        stored[who].append((image, tuple(labels)))
     wrong = [f"{status} events" for status in set(events["status"]) - {"accepted"}]
     for who, typed in trial.typed.items():
-        stored = trial.server.stored(who)
-        if sorted((image, labels) for image, _, labels in stored) != sorted(typed):
-            wrong.append(f"{who}: {len(typed)} typed, {len(stored)} stored, or others")
+        if sorted(stored[who]) != sorted(typed):
+            wrong.append(f"{who}: {len(typed)} typed, {len(stored[who])} stored, or others")
     places = ("postgres", "psycopg", "labels.db", "sqlite", "localhost:", "127.0.0.1", "Traceback", "not accepted",
               "Not stored", str(Path(trial.server.db).parent))  # fmt: skip
     return wrong + [text for text in trial.told if any(place in text for place in places)]
@@ -217,6 +231,22 @@ def run(fault: str, folder: Path, demo: Path, new_page: Callable[[], Page], give
     return f"| {fault} | {away:.1f} | {typed} | {stored} | {trial.replies[503]} | {' | '.join(slowest)} |"
 
 
+@contextmanager
+def pages() -> Iterator[Callable[[], Page]]:
+    """A function that opens a page of a Chromium of our own, each in a profile of its own."""
+    with sync_playwright() as playwright:
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(APPS["QUIET"]))
+
+        def new_page() -> Page:
+            page = browser.new_page(viewport=APPS["LAPTOP"])
+            page.set_default_timeout(APPS["PATIENCE"] * 1000)
+            return page
+
+        yield new_page
+        browser.close()
+
+
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -233,21 +263,12 @@ def main() -> None:
     given = parser.parse_args()
     print("| fault | away, s | typed | stored | replies 503 | pages go on after, s | clients |")
     print("|---|--:|--:|--:|--:|--:|--:|", flush=True)
-    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as name, pages() as new_page:
         demo = write_demo(Path(name) / "demo", images=IMAGES, seed=1).root
-        chromium = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(APPS["QUIET"]))
-
-        def new_page() -> Page:
-            page = browser.new_page(viewport=APPS["LAPTOP"])
-            page.set_default_timeout(APPS["PATIENCE"] * 1000)
-            return page
-
         for fault in given.faults:
             folder = Path(name) / fault
             folder.mkdir()
             print(run(fault, folder, demo, new_page, given), flush=True)
-        browser.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What benchmarks share: the machine in words, and their place in benchmarks/README.md.
+"""What benchmarks share: the machine in words, and their place in benchmarks/README.md or docs/reliability.md.
 
     python benchmarks/section.py annotation.py agreement
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from affectml.plots._canvas import FONT, SMALL, Canvas, room
 
 README = Path(__file__).with_name("README.md")
+PAGES = (README, README.parents[1] / "docs" / "reliability.md")  # a section stands where its markers are
 SIZES = ("rows", "images")  # what the first column of a table is called where it is drawn
 KINDS = {"seconds": r"\bs$|^seconds$", "MiB": r"\bMiB$"}  # of the other columns, by their names
 LOOKS = (("people", "o"), ("model", "D"), ("other", "^"), ("ink", "s"), ("soft", "o"))
@@ -43,14 +44,15 @@ def write(name: str, title: str, command: str, text: str) -> None:
             text = f"{text}\n\n![{title}: time and memory by {header[0]}]({file.name})"
             break
     start, end = f"<!-- {name}: written by {command.split()[0]} -->", f"<!-- {name}: end -->"
-    old = README.read_text(encoding="utf-8")
+    page = next((page for page in PAGES if start in page.read_text(encoding="utf-8")), README)
+    old = page.read_text(encoding="utf-8")
     if start not in old:
         old = f"{old.rstrip()}\n\n## {title}\n\n`python benchmarks/{command}` writes this section.\n\n{start}\n{end}\n"
     before, rest = old.split(start, 1)
     after = rest.split(end, 1)[1]
-    new = README.with_suffix(f".{name.split()[0]}.tmp")
+    new = page.with_suffix(f".{name.split()[0]}.tmp")
     new.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
-    new.replace(README)
+    new.replace(page)
 
 
 def tables(text: str) -> Iterator[tuple[list[str], list[list[str]]]]:
