@@ -14,6 +14,7 @@ the log beside the database or the memory grows, or more backups are there than 
 import argparse
 import asyncio
 import json
+import math
 import os
 import random
 import re
@@ -218,13 +219,15 @@ def run(folder: Path, new_page: Callable[[], Page], given: argparse.Namespace) -
             store.consent(who)
         before = set(folder.rglob("*"))
         month.empty = month.empty or size_of(store)
-        labels, quota = store.settings.labels, given.answers // (given.days * HOURS * given.people) + 1
+        labels = store.settings.labels
         for day in range(len(month.days), min(given.until or given.days, given.days)):
             calls.write_text("")
             log = 0
             look(month, new_page(), server)
             for at in range(HOURS if day + 1 < given.days else 10 * HOURS):
                 moved_clock.move(day + at / 24)
+                due = images * overlap * (day * HOURS + at + 1) / (given.days * HOURS) - month.typed.total()
+                quota = math.ceil(due / given.people) if day + 1 < given.days else given.answers
                 beside.submit(asyncio.run, hour(month, server.url, tokens, labels, quota)).result()
                 log = max(log, *(path.stat().st_size for path in folder.glob("labels.db-wal")), 0)
                 if (progress := store.progress()).answered == progress.wanted:
