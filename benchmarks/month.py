@@ -8,7 +8,7 @@ away, and every tenth alone; one in a hundred is corrected. After each of a day'
 so that what was held unanswered goes to others. Each day one person labels in Chromium, and the lead looks at the
 progress. The server is restarted at days' ends, every third time by SIGKILL. Prints a Markdown table. Ends with an
 error if an answer is lost, doubled or changed, an image has not exactly its people, a file is there that nobody named,
-the log beside the database or the memory grows, or more backups are there than are to be kept.
+the log beside the database or the memory grows, or other backups are there than one a day, the last seven.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import random
 import re
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,9 @@ from playwright.sync_api import Page
 
 from affectml.demo_set import write_demo
 from affectml_annotation import LabelStore
+from affectml_annotation.store import keeping
+from affectml_annotation.store.backup import read_backup
+from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.claims import number_of
 from affectml_annotation.store.schema import event
 from affectml_apps.relabel.identity import make_token
@@ -161,10 +165,14 @@ def measured(month: Month, server: Any, store: LabelStore, calls: Path, log: int
     process = Path(f"/proc/{server.process.pid}")
     peak = re.search(r"VmHWM:\s+(\d+)", (process / "status").read_text())
     answers, size = month.typed.total(), size_of(store)
-    backups = sorted(server.log.parent.glob("*-backups/*.db"))
+    deadline = time.monotonic() + APPS["PATIENCE"]
+    while len(backups := keeping.kept(store)) != min(len(month.days), store.settings.backups_kept):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{len(backups)} backups on day {len(month.days) + 1}; {keeping.said(store)}")
+        time.sleep(0.1)
     took = read_calls(calls)["POST /relabel/sync"]
-    if log > MOST_LOG or len(backups) > getattr(store.settings, "backups_kept", 0):
-        raise SystemExit(f"the log beside the database has {log:,} bytes; {len(backups)} backups are there")
+    if log > MOST_LOG:
+        raise SystemExit(f"the log beside the database has {log:,} bytes")
     figures = (
         answers, resident(server.process), int(peak[1]) / 1024 if peak else 0, len([*(process / "fd").iterdir()]),
         len([*(process / "task").iterdir()]), size / 1e6, (size - month.empty) / answers, log / 1e6, len(backups),
@@ -178,6 +186,9 @@ def wrong_with(month: Month, store: LabelStore, labels: tuple[str, ...], overlap
     there = store.judgements()
     wrong = [f"{len(rows)} of {month.typed[who]} answers of {who}" for who, rows in there.groupby("annotator_id")
              if len(rows) != month.typed[who]]  # fmt: skip
+    wrong += map(str, check_store(store))
+    if backups := keeping.kept(store):
+        read_backup(backups[-1])  # raises an error where it is damaged
     wrong += [f"none of {who}" for who in set(month.typed) - set(there["annotator_id"])]
     for who, image, given in zip(there["annotator_id"], there["image_id"], there["labels"], strict=True):
         if who != "page" and list(given) != [said(who, image, labels, corrected=corrects(who, image))]:

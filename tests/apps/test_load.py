@@ -36,4 +36,5 @@ def test_people_at_once_lose_and_double_nothing_through_a_restart_and_each_image
 def test_days_of_labelling_and_restarts_leave_the_answers_and_nothing_else():
     [days] = tables_of("month.py", "sqlite", "--answers", "240", "--days", "2", "--restarts", "2", "--people", "6")
     assert [each["day"] for each in days] == ["1", "2"]
+    assert [each["backups"] for each in days] == ["0", "1"]
     assert days[-1]["answers"] == "240"
