@@ -95,6 +95,8 @@ def test_nobody_writes_into_a_backup(used, tmp_path):
         ("UPDATE secret SET value = 'ab'", "the digest of secret is"),
         ("UPDATE setting SET value = '{}' WHERE key = 'backup'", "what the backup says of itself cannot be read"),
         ("DELETE FROM setting WHERE key = 'backup'", "no backup, or a damaged one"),
+        ("UPDATE annotator SET attributes = ''", "the digest of annotator is"),
+        ("UPDATE annotator SET attributes = x'ff'", "the digest of annotator is"),
         ("DROP TABLE panel", "panel has 0 rows, and had 2"),
     ],
 )

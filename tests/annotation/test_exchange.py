@@ -237,6 +237,12 @@ def test_a_row_of_more_cells_than_the_header_is_named_and_never_shifted(tmp_path
         ("x.jsonl", b'{"image_id": "a"\n', "line 1: not JSON"),
         ("x.jsonl", b"[1]\n", "line 1: expected an object"),
         ("x.json", b"{}", "expected a list of tasks"),
+        (
+            "x.json",
+            b'[{"data": {"image": "a"}, "annotations": [{"completed_by": 1, "result": [{"from_name": "labels", "type": '
+            b'"choices", "value": {"choices": [null]}}]}]}]',
+            "cannot be read as a list",
+        ),
         ("x.json", b'[{"data": {"text": "hi"}}]', "data has no image_id or image"),
         ("x.parquet", b"PAR1", "not readable"),
         ("x.txt", b"", "cannot tell the format"),
@@ -253,6 +259,13 @@ def test_a_parquet_file_with_text_that_is_not_in_utf_8_is_refused(tmp_path):
     table = pa.table({"image_id": pa.array([b"\xff"]).view(pa.string()), "annotator_id": ["u"], "labels": [["awe"]]})
     pq.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(BadImport, match="not readable .*UTF"):
+        read_judgements(tmp_path / "x.parquet")
+
+
+def test_a_column_of_times_without_rows_may_not_be_flags(tmp_path):
+    table = pa.table({name: pa.array([], pa.string()) for name in ("image_id", "annotator_id", "labels")})
+    pq.write_table(table.append_column("at", pa.array([], pa.bool_())), tmp_path / "x.parquet")
+    with pytest.raises(BadImport, match="column at: not times"):
         read_judgements(tmp_path / "x.parquet")
 
 

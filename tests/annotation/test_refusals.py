@@ -118,3 +118,23 @@ def test_no_text_with_a_zero_byte_comes_in_by_any_door(database_url, tmp_path):
         assert store.events().empty
         assert store.decisions().empty
         assert store.annotators()["annotator_id"].tolist() == ["ann"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("labels", "[null]"),
+        ("labels", "5"),
+        ("intensities", "[[1]]"),
+        ("valence", "high"),
+        ("round", ""),
+        ("at", 2**62),
+    ],
+)
+def test_a_damaged_cell_is_said_by_the_name_of_the_database(task, column, value):
+    with sqlite3.connect(task) as connection:
+        connection.execute("DROP TRIGGER event_no_update")
+        connection.execute(f"UPDATE event SET {column} = ?", (value,))
+    connection.close()
+    with LabelStore(task) as store, pytest.raises(StoreError, match=r"mine\.db: the database cannot be read"):
+        store.judgements()

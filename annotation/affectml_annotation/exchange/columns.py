@@ -149,7 +149,10 @@ def _cells(column: "pd.Series[Any]", read: Callable[[Any], Any], where: str) -> 
 def _labels(value: Any) -> list[Any]:
     if isinstance(value, str | bytes):
         raise TypeError("a text is no list of labels")
-    return as_list(value)
+    labels = as_list(value)
+    if not all(isinstance(label, str) for label in labels):
+        raise TypeError("labels are names")
+    return labels
 
 
 def _texts(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
@@ -168,8 +171,11 @@ def numbers(column: "pd.Series[Any]", name: str, where: str) -> "pd.Series[Any]"
 def times(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
     """A column as UTC times; without a zone it is UTC."""
     form = None if column.dtype.kind == "M" else "ISO8601"
-    read = partial(pd.to_datetime, utc=True, errors="coerce", format=form)
-    return _converted(column, "at", "time", where, read).astype("datetime64[ms, UTC]")
+
+    def read(cells: "pd.Series[Any]") -> "pd.Series[Any]":
+        return pd.to_datetime(cells, utc=True, errors="coerce", format=form).astype("datetime64[ms, UTC]")
+
+    return _converted(column, "at", "time", where, read)
 
 
 def _converted(

@@ -160,9 +160,15 @@ class Tally:
             self.digests[table] = f"{total % 2**256:064x}"
 
 
-def _number(value: str | float) -> str:
-    """A JSON text that is a number: SQLite makes 3 of 3.0, and the nearest float of what has too many digits."""
-    number = float(value)
+def _number(value: Any) -> Any:
+    """A JSON text that is a number: SQLite makes 3 of 3.0, and the nearest float of what has too many digits.
+
+    What a damaged cell holds in its place stays as it is.
+    """
+    try:
+        number = float(value)
+    except ValueError:
+        return value
     return str(int(number)) if number.is_integer() else repr(number)
 
 

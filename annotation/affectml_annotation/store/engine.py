@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -14,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.pool import StaticPool
 
-from affectml_annotation.errors import DatabaseAway, DatabaseFailed, MissingExtra, StoreError
+from affectml_annotation.errors import AnnotationError, DatabaseAway, DatabaseFailed, MissingExtra, StoreError
 from affectml_annotation.store.place import connect_to_read
 from affectml_annotation.store.schema import metadata
 
@@ -168,7 +167,9 @@ class Database:
         try:
             with self.engine.connect() as connection, connection.begin():
                 yield connection
-        except (DBAPIError, sa.exc.TimeoutError, JSONDecodeError, UnicodeDecodeError) as error:
+        except AnnotationError:
+            raise
+        except (DBAPIError, sa.exc.TimeoutError, ValueError, TypeError) as error:  # of cells that hold what they cannot
             raise failure(error, self.where, "read") from error
 
     @contextmanager

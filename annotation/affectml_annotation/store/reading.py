@@ -1,6 +1,7 @@
 """What the store knows, as tables: current judgements, progress, conflicts, one person's history."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
+from affectml_annotation.exchange.columns import as_numbers
 from affectml_annotation.stopping import Overlap
 from affectml_annotation.store import asking
 from affectml_annotation.store.claims import round_row
@@ -107,6 +109,10 @@ def events_table(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFra
     for name in ("image_id", "annotator_id", "event_id", "kind", "note", "purpose", "language"):
         if name in table:
             table[name] = table[name].astype("str")
+    if {*map(type, chain.from_iterable(table["labels"]))} - {str}:
+        raise TypeError("labels that are no texts")
+    for cell in table["intensities"].dropna():
+        as_numbers(cell)  # raises for what a damaged file holds in its place
     for name in ("valence", "arousal", "seconds"):
         table[name] = table[name].astype("float64")
     for name in ("at", "received_at"):
@@ -230,7 +236,7 @@ def annotators(connection: sa.Connection) -> pd.DataFrame:
         "withdrawn": [row.withdrawn_at is not None for row in rows],
         "language": pd.Series([row.language for row in rows], dtype="str"),
         "answered_in": [answered_in.get(row.annotator_id, {}) for row in rows],
-        "attributes": [row.attributes or {} for row in rows],
+        "attributes": [dict(row.attributes or {}) for row in rows],
         "chip_order": [list(row.chip_order) for row in rows],
     })  # fmt: skip
 

@@ -232,6 +232,9 @@ def in_database(content: bytes, draw: random.Random) -> bytes:
             table = draw.choice(sorted(tables))
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info('{table}')")]
             odd = draw.choice([None, -1, 2**62, "", "x", b"\xff", "{", "[]", '{"a": NaN}', "2026-99-01"])
+            guards = list(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
+            for name, _ in guards:
+                connection.execute(f"DROP TRIGGER {name}")
             with suppress(sqlite3.Error):
                 if draw.randrange(4):
                     connection.execute(f"UPDATE {table} SET {draw.choice(columns)} = ?", (odd,))
@@ -239,6 +242,9 @@ def in_database(content: bytes, draw: random.Random) -> bytes:
                     connection.execute(f"DELETE FROM {table}")
                 else:
                     connection.execute(f"DROP TABLE {table}")
+            for _, guard in guards:
+                with suppress(sqlite3.Error):
+                    connection.execute(guard)
             connection.commit()
         connection.close()
         return path.read_bytes()

@@ -272,6 +272,27 @@ def receive(folder: Path) -> None:
 
 
 READERS["message of the page"] = Reader(as_message, lambda folder, out: receive(folder))
+
+
+def as_backup(folder: Path) -> None:
+    from affectml_annotation import LabelStore
+    from affectml_annotation.store.backup import write_backup
+
+    database(folder)
+    (folder / "t.db").rename(folder / "of.db")
+    with LabelStore(folder / "of.db") as store:
+        write_backup(store, folder / "t.db")
+    for path in folder.glob("of.db*"):
+        path.unlink()
+
+
+def read_back(folder: Path, out: Path) -> None:
+    from affectml_annotation.store.backup import read_backup
+
+    assert read_backup(folder / "t.db").counts["event"] == 3
+
+
+READERS["backup"] = Reader(as_backup, read_back)
 EXPORT: dict[str, Any] = {
     "kind": None, "target": "labels", "method": "votes", "rounds": "first", "images": None, "replace": True
 }  # fmt: skip
