@@ -152,8 +152,8 @@ def _tables(pages: Pages, forms: dict[str, Form]) -> dict[str, list[int]]:
     (leaves, whole), leafy = pages.leaves(1), [at for at in range(1, pages.last + 1) if pages.kind(at) == LEAF]
     for number in leaves if whole else (*leaves, *leafy):
         for _, values in read(number):
-            if len(values) == 5 and values[0] == "table" and str(values[4]).startswith("CREATE TABLE"):
-                roots.setdefault(str(values[1]), int(str(values[3])))
+            if len(values) == 5 and values[0] == "table" and isinstance(root := values[3], int):
+                roots.setdefault(str(values[1]), root)
                 taken.add(number)
     for name, root in roots.items():
         numbers, whole = pages.leaves(root)
@@ -186,7 +186,7 @@ def _values(form: Form, row: Row) -> tuple[Any, ...] | None:
         elif isinstance(value, str):
             try:
                 json.loads(value) if kind == "JSON" else None
-            except ValueError:
+            except (ValueError, RecursionError):
                 return None
             if "\0" in value:
                 return None
@@ -197,7 +197,9 @@ def _wrong(form: Form, values: tuple[Any, ...], labels: list[str]) -> Iterable[s
     """What is wrong with an event that is well-formed."""
     said = dict(zip((column.name for column in form), values, strict=True))
     chosen = json.loads(str(said["labels"]))
-    return answer_problems(said["kind"], chosen, labels) if isinstance(chosen, list) else ["no list of labels"]
+    if not isinstance(chosen, list) or not all(isinstance(label, str) for label in chosen):
+        return ["labels are no list of texts"]
+    return answer_problems(said["kind"], chosen, labels)
 
 
 def _take_set_up(connection: sa.Connection, source: str | Path) -> None:
