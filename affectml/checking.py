@@ -59,7 +59,7 @@ def check(place: str | Path, *, images: bool = False) -> list[Checked]:
     looks = next((looks for name, looks in kinds.items() if (folder / name).exists()), None)
     if looks is None:
         raise BadInput(
-            f"{place}: nothing to check there; name a folder with dataset.json (a data set), "
+            f"{place}: nothing to check there; name a label database, or a folder with dataset.json (a data set), "
             "run.json (a run) or encoder.json (a store of embeddings)"
         )
     found = []

@@ -1,4 +1,4 @@
-"""check: the command around `affectml.checking.check`."""
+"""check: the command around `affectml.checking.check`, and around `labels check` for a label database."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from affectml._options import Argument, Help
+from affectml.cli import labels
 from affectml.cli._command import Json
 from affectml.cli._print import print_json
 
 
 def check(
-    place: Annotated[str, Argument("Folder of a data set, a run or a store of embeddings.")],
+    place: Annotated[str, Argument("A data set, a run, a store of embeddings, a label database or a backup.")],
     images: Annotated[bool, Help("Of a data set, read every image file, besides looking whether it is there.")] = False,
     json: Json = False,
 ) -> None:
@@ -20,7 +21,10 @@ def check(
     Nothing is written.
     """
     from affectml.checking import check as look
+    from affectml_annotation.store.label_store import is_database
 
+    if is_database(place):
+        labels.check(place, json=json)
     found = look(place, images=images)
     wrong = [each for each in found if each.wrong]
     if json:

@@ -13,6 +13,7 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.errors import BadInput
 from affectml.training import TrainConfig, train_run
+from affectml_annotation import LabelStore, TaskSettings
 
 SLOW = {"trained"}  # a fixture, and so all that asks for it
 
@@ -164,7 +165,7 @@ def test_a_run_is_told_that_its_data_set_has_changed(trained, place):
 
 
 def test_what_is_none_of_these_is_refused(tmp_path):
-    with pytest.raises(BadInput, match=r"name a folder with dataset.json"):
+    with pytest.raises(BadInput, match=r"name a label database, or a folder with dataset.json"):
         check(tmp_path)
 
 
@@ -179,3 +180,14 @@ def test_the_command_ends_with_1_where_a_promise_is_broken(place, command):
     code, out, _ = command("check", place / "demo", "--json")
     assert [each["promise"] for each in json.loads(out)["promises"] if each["wrong"]] == ["every image file is there"]
     assert command("check", place)[0] == 2
+
+
+def test_the_command_checks_a_label_database_as_labels_check_does(tmp_path, command):
+    with LabelStore(tmp_path / "labels.db") as store:
+        store.init_task(TaskSettings(("awe", "fear"), "What do you feel?"), ["a", "b"])
+        whole = command("check", tmp_path / "labels.db")
+        assert whole == command("labels", "check", tmp_path / "labels.db")
+        assert whole[0] == 0
+        with store.database.write() as connection:
+            connection.exec_driver_sql("UPDATE slot SET taken = 2")
+        assert command("check", tmp_path / "labels.db", "--json")[0] == 1

@@ -14,6 +14,7 @@ import pytest
 
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings
 from affectml_annotation.store.backup import write_backup
+from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.erasing import erase
 from affectml_annotation.store.rebuilding import KEYS
 from affectml_annotation.store.salvage import salvage
@@ -106,6 +107,8 @@ def had_of(whole: Path, torn: Path, how: str, seed: int) -> tuple[int, int, int]
     assert sound <= notes, (how, seed)
     assert made.rows["event"] == len(after["event"])
     assert made.unread or not hurt or how == "headless"
+    with LabelStore(out) as store:
+        assert check_store(store) == [], (how, seed)
     out.unlink()
     return len(before["event"]), len(sound), len(notes)
 
