@@ -16,7 +16,9 @@ from affectml.auditing import audit_dataset
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.people.labelling import make_task
-from affectml_annotation import LabelStore, write_judgements
+from affectml_annotation import Answer, LabelStore, TaskSettings, write_judgements
+from affectml_annotation.store.backup import write_backup
+from affectml_annotation.study.erasing import erase_people
 
 SLOW = {"killed"}  # fixtures, and so all that asks for them
 FILES = ("os.rename", "os.link", "os.remove")
@@ -154,6 +156,30 @@ def test_who_is_erased_is_gone_after_the_same_command_again(world, killed):
             assert who not in store.events()["annotator_id"].tolist()
             assert len(store.events()) == left
         assert litter(folder) == []
+
+
+def test_a_restore_is_the_old_database_or_the_new_one_without_whom_was_erased(killed, tmp_path):
+    (template := tmp_path / "world").mkdir()
+    with LabelStore(template / "labels.db") as store:
+        store.init_task(TaskSettings(("awe", "fear"), "?", overlap=1), ["a", "b"])
+        store.invite(["ann", "ben"])
+        for who in ("ann", "ben"):
+            (claim,) = store.claim(who, 1)
+            store.submit([Answer(claim.image_id, who, "labels", ("awe",))])
+        write_backup(store, template / "kept.db")
+        erase_people(store, ["ann"])
+        store.invite(["late"])
+    states = set()
+    deed = command("labels", "restore", "HERE/kept.db", "HERE/labels.db", "--replace")
+    for step, (folder, again) in enumerate(killed(template, deed)):
+        for whole in (False,) if step % 4 else (False, True):
+            assert not whole or again() == 0
+            with LabelStore(folder / "labels.db", must_exist=True) as store:
+                assert store.events()["annotator_id"].tolist() == ["ben"]
+                new = "late" not in store.annotators()["annotator_id"].tolist()
+            states.add((whole, new))
+            assert not whole or litter(folder) == []
+    assert states - {(False, True)} == {(False, False), (True, True)}
 
 
 QUEUE = """
