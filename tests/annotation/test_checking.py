@@ -261,7 +261,7 @@ def test_the_command_says_what_it_found_and_mends_it(store, run, tmp_path):
     assert "labels attention --add x.csv" in run("labels", "check", place, "--add", "x.csv", fails=True)
 
 
-# What the deeds drawn at random had found, once each.
+# What the deeds drawn at random, and a look at the code for them, had found; once each.
 
 
 @pytest.fixture

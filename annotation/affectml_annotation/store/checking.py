@@ -12,28 +12,14 @@ from sqlalchemy.exc import DBAPIError
 
 from affectml_annotation.errors import AnnotationError, DatabaseAway, DatabaseFailed, StoreError
 from affectml_annotation.judgements import answer_problems
-from affectml_annotation.store import setup
+from affectml_annotation.store import schema, setup
 from affectml_annotation.store.backup import Backup, write_backup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, keyed
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
 from affectml_annotation.store.rebuilding import KEYS, Rebuilt, differences, rebuild
-from affectml_annotation.store.schema import (
-    annotator,
-    conflict,
-    decision,
-    erasure,
-    event,
-    lead_change,
-    metadata,
-    now_ms,
-    panel,
-    setting,
-)
-from affectml_annotation.store.schema import (
-    check as attention_check,
-)
+from affectml_annotation.store.schema import annotator, erasure, event, metadata, now_ms, panel, setting
 from affectml_annotation.store.settings import read_settings
 from affectml_annotation.store.submits import FUTURE_SECONDS
 
@@ -132,10 +118,10 @@ def _schema(connection: sa.Connection) -> Iterator[Row]:
 
 def _parts(connection: sa.Connection) -> set[tuple[str, str, str, str]]:
     inspector = sa.inspect(connection)
-    schema = inspector.default_schema_name  # not the views by which an earlier version's columns are read
-    tables = inspector.get_table_names(schema)
-    parts = {("column", t, str(each["name"]), "") for t in tables for each in inspector.get_columns(t, schema)}
-    parts |= {("index", t, str(each["name"]), "") for t in tables for each in inspector.get_indexes(t, schema)}
+    own = inspector.default_schema_name  # not the views by which an earlier version's columns are read
+    tables = inspector.get_table_names(own)
+    parts = {("column", t, str(each["name"]), "") for t in tables for each in inspector.get_columns(t, own)}
+    parts |= {("index", t, str(each["name"]), "") for t in tables for each in inspector.get_indexes(t, own)}
     if connection.dialect.name == "sqlite":
         triggers = "SELECT 'trigger', tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger'"
     else:
@@ -164,7 +150,7 @@ def _json(connection: sa.Connection) -> Iterator[Row]:
 
 def _settings(connection: sa.Connection) -> Iterator[Row]:
     labels = read_settings(connection).labels
-    for position, accepted, forbidden in connection.execute(sa.select(attention_check)):
+    for position, accepted, forbidden in connection.execute(sa.select(schema.check)):
         if strange := {*accepted, *forbidden} - {*labels}:
             yield {"attention_check": position, "labels": sorted(strange)}
     people = set()
@@ -210,7 +196,7 @@ def _erased(connection: sa.Connection) -> Iterator[Row]:
     if not gone:
         return
     columns = [table.c.annotator_id for table in metadata.tables.values() if "annotator_id" in table.c]
-    columns += [decision.c.decided_by, conflict.c.resolved_by, lead_change.c.by]
+    columns += [schema.decision.c.decided_by, schema.conflict.c.resolved_by, schema.lead_change.c.by]
     named: dict[str, set[str]] = {}
     for column in columns:
         for who in connection.scalars(sa.select(column).where(column.is_not(None)).distinct()):
