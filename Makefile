@@ -82,6 +82,7 @@ bench-annotation:
 	$(PRINTED) annotation.py store $(ARGS)
 bench-audit:
 	$(PRINTED) audit.py --second-round $(ARGS)
+	$(PRINTED) audit.py growth
 	$(PRINTED) audit_real.py votes "$(DATA)"
 	for topic in oasis files top; do $(MEASURE)/audit_real.py $$topic "$(DATA)" || exit 1; done
 bench-bias:
@@ -104,6 +105,7 @@ bench-heads bench-intervals bench-metrics bench-promises bench-subgroups: bench-
 	$(MEASURE)/$*.py $(ARGS)
 bench-kernel:
 	$(MEASURE)/kernel.py $(ARGS)
+	$(PRINTED) kernel.py growth
 bench-languages:
 	$(PRINTED) languages.py $(ARGS)
 bench-load bench-month: bench-%:

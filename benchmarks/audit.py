@@ -2,6 +2,7 @@
 
     python benchmarks/audit.py [--seeds 10] [--images 400]
     python benchmarks/audit.py --second-round       # what it is worth to ask about the audit's first tenth again
+    python benchmarks/audit.py growth [--images 1000 10000 100000]      # CPU seconds and memory, by images
 
 Prints two tables: planted faults (faults.py) beside other ways of ranking answers, and clean demo sets.
 The other ways have out-of-fold rates of the same head, and are told who is careless: the plain log loss of an answer,
@@ -9,6 +10,9 @@ cleanlab's multilabel filter (where it is installed), and a random order.
 """
 
 import argparse
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,18 +24,22 @@ import pandas as pd
 import torch
 from faults import _panel, plant_faults
 from numpy.typing import NDArray
+from scale import FEATURES, drawn
 
+from affectml._files import new_folder
 from affectml.auditing import CHECKS, Audit, audit_dataset, queue_audit
 from affectml.auditing._again import compared, of_queue
 from affectml.auditing._expect import EDGE, expect, log_loss
 from affectml.auditing._queue import ASKED
 from affectml.auditing._said import Said, read_said
-from affectml.data import Dataset
+from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
 from affectml.demo_set.annotators import choice_chances
-from affectml.embeddings import ensure_embeddings
+from affectml.embeddings import StoreWriter, ensure_embeddings
+from affectml.encoders import EncoderIdentity
 from affectml.heads import SigmoidHead
 from affectml.people.labelling import make_task
+from affectml.taxonomies import get_taxonomy
 from affectml_annotation import LabelStore
 
 Truth = tuple[NDArray[Any], NDArray[np.float64]]
@@ -239,6 +247,48 @@ def second_round(seeds: int, images: int, more: int, draws: int) -> None:
             print(f"| {name}: {words} | {one.mean():.3f} | {other.mean():.3f} | {mean_and_error(one - other, 3)} |")
 
 
+def write_large(folder: Path, count: int, *, embedded: bool) -> None:
+    """So many images without files, on each of which 5 of 300 people chose among 8 labels; with or without features."""
+    names, labels = [f"{at:09d}" for at in range(count)], get_taxonomy("mikels-8").labels
+    fixed, draw = np.random.default_rng(1), np.random.default_rng(7)
+    X, _ = drawn(count, 0)
+    rate = 1 / (1 + np.exp(1 - 3 * X.astype(np.float32) @ fixed.normal(size=(FEATURES, len(labels)))))
+    chosen = draw.random((count, 5, len(labels))) < rate[:, None, :]
+    people = [f"p{who:03d}" for _ in names for who in draw.choice(300, 5, replace=False)]
+    said = [[labels[at] for at in np.flatnonzero(row)] for row in chosen.reshape(-1, len(labels))]
+    kinds = ["labels" if row else "none" for row in said]
+    answers = {"image_id": np.repeat(names, 5), "annotator_id": people, "round": 1, "kind": kinds, "labels": said}
+    votes = pd.DataFrame(chosen.sum(axis=1), columns=list(labels))
+    votes.insert(0, "n", 5)
+    votes.insert(0, "image_id", names)
+    identity = EncoderIdentity("imported-drawn", None, None, {}, "float16", True, FEATURES, False, "0" * 64)
+    meta = TargetMeta("rates", "evoked", "mikels-8", "votes", "targets-rates.parquet")
+    with new_folder(folder) as temporary:
+        if embedded:
+            with StoreWriter(temporary, identity) as store:
+                store.add(names, X)
+        images = pd.DataFrame({"image_id": names})
+        write_dataset(temporary, DatasetMeta("drawn", {"rates": meta}), images, {"rates": votes}, pd.DataFrame(answers))
+
+
+def growth(counts: Sequence[int]) -> None:
+    """What `affectml audit` takes for so many images, in a process of its own."""
+    print("8 labels, 5 of 300 people an image, no files of pictures; 512 features, a sigmoid head. One thread.\n")
+    print("| images | embeddings | CPU, s | peak, MiB |\n|--:|---|--:|--:|")
+    for count in counts:
+        for embedded in (False, True):
+            with tempfile.TemporaryDirectory() as temporary:
+                write_large(Path(temporary) / "set", count, embedded=embedded)
+                words = ("audit", Path(temporary) / "set", "--out", Path(temporary) / "audit")
+                process = subprocess.Popen([sys.executable, "-m", "affectml", *words], stdout=subprocess.DEVNULL)
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                if process.returncode:
+                    raise SystemExit(f"affectml audit: exit code {process.returncode}")
+                cost = f"{usage.ru_utime + usage.ru_stime:.1f} | {usage.ru_maxrss / 1024:.0f}"
+                print(f"| {count:,} | {'with' if embedded else 'without'} | {cost} |", flush=True)
+
+
 def mean_and_error(values: "pd.Series[float]", digits: int = 2) -> str:
     """Mean and standard error over seeds."""
     return f"{values.mean():.{digits}f} ± {values.std(ddof=1) / np.sqrt(len(values)):.{digits}f}"
@@ -247,18 +297,23 @@ def mean_and_error(values: "pd.Series[float]", digits: int = 2) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("topic", nargs="?", choices=["growth"], help="otherwise, what the audit finds")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--images", type=int, nargs="+", help="400; of growth 1000 10000 100000")
     parser.add_argument("--clean", type=int, default=0, help="so many further sets, seeds 100 on, with nothing planted")
     parser.add_argument("--second-round", action="store_true", help="measure what asking again is worth, too")
     parser.add_argument("--more", type=int, default=3, help="with --second-round: new answers per image")
     parser.add_argument("--draws", type=int, default=3, help="with --second-round: draws per seed")
     args = parser.parse_args()
+    if args.topic == "growth":
+        growth(args.images or [1000, 10_000, 100_000])
+        return
+    [images] = args.images or [400]
     torch.set_num_threads(1)
     planted, clean = [], []
     for seed in range(args.seeds):
         with tempfile.TemporaryDirectory() as temporary:
-            demo = write_demo(Path(temporary) / "demo", images=args.images, seed=seed)
+            demo = write_demo(Path(temporary) / "demo", images=images, seed=seed)
             faulty = plant_faults(demo, Path(temporary) / "faulty", seed=seed)
             for dataset in (demo, faulty):
                 ensure_embeddings(dataset, "affect-tiny", threads=1, say=lambda line: None)
@@ -273,12 +328,12 @@ def main() -> None:
                 order = np.argsort(-values, kind="stable")
                 row[f"answers: {name}"] = at_the_planted_number(who.iloc[order], pairs)
             planted.append(row)
-    print(f"{args.seeds} demo sets of {args.images} paintings each, `affect-tiny`, a sigmoid head. Planted: 3 % of the")
+    print(f"{args.seeds} demo sets of {images} paintings each, `affect-tiny`, a sigmoid head. Planted: 3 % of the")
     print("answers change places, 20 copies across the split, two careless people, one label said for two. Answers:")
     print("precision, which is recall too, among as many as were planted.\n")
     for seed in range(100, 100 + args.clean):
         with tempfile.TemporaryDirectory() as temporary:
-            demo = write_demo(Path(temporary) / "demo", images=args.images, seed=seed)
+            demo = write_demo(Path(temporary) / "demo", images=images, seed=seed)
             ensure_embeddings(demo, "affect-tiny", threads=1, say=lambda line: None)
             found = audit_dataset(demo, seed=seed).listed["check"]
             clean.append({check: float((found == check).any()) for check in CHECKS})
@@ -292,7 +347,7 @@ def main() -> None:
         print(f"| {name} | {share:.2f} |")
     if args.second_round:
         print()
-        second_round(args.seeds, args.images, args.more, args.draws)
+        second_round(args.seeds, images, args.more, args.draws)
 
 
 if __name__ == "__main__":

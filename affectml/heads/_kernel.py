@@ -154,6 +154,7 @@ class KernelSpace:
             count = min(config.landmarks, len(rows))
             self.landmarks = rows[torch.randperm(len(rows), generator=generator)[:count].sort().values]
         self._last: KernelMap | None = None
+        self._phi: tuple[KernelMap, Tensor] | None = None
 
     @cached_property
     def squared(self) -> Tensor:
@@ -167,8 +168,12 @@ class KernelSpace:
         return self._last
 
     def table(self, kernel_map: KernelMap) -> Tensor:
-        """phi of the training rows, float32."""
-        return kernel_map.table.float() if self.exact else kernel_map.features(self.rows)
+        """phi of the training rows, float32; that of the map that `map` keeps is kept."""
+        if self._phi is not None and self._phi[0] is kernel_map:
+            return self._phi[1]
+        phi = kernel_map.table.float() if self.exact else kernel_map.features(self.rows)
+        self._phi = (kernel_map, phi) if kernel_map is self._last else None
+        return phi
 
     def path(self, features: Tensor, objective: Objective) -> L2Path:
         """A walk along L2 for the loss asked for."""
