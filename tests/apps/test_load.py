@@ -22,10 +22,9 @@ def tables_of(script: str, *arguments: str) -> list[list[dict[str, str]]]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("chromium")
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_people_at_once_lose_and_double_nothing_through_a_restart_and_each_image_has_its_people(database):
+def test_people_at_once_lose_and_double_nothing_through_a_restart_and_each_image_has_its_people():
     asked = ("--seconds", "8", "--people", "8", "--browsers", "1", "--pace", "1")
-    [people], routes = tables_of("load.py", database, *asked)
+    [people], routes = tables_of("load.py", "postgresql", *asked)
     assert people["typed"] == people["stored"]
     assert int(people["stored"]) == 3 * int(people["images with exactly all people"]) > 0
     assert {"GET /relabel/image", "POST /relabel/sync"} <= {each["route"] for each in routes}
