@@ -146,6 +146,7 @@ def begin(folder: Path, db: str | None = None, *, by: str) -> LabelStore:
                 backup_hours=settings.backup_hours,
                 backups_kept=settings.backups_kept,
             )
+        store.note_dataset(dataset.root)
         open_study(store, study, affectml=__version__, by=by)
         warn_of(store, warnings_in(dataset))
     except BaseException:

@@ -149,6 +149,17 @@ def test_the_folder_lies_beside_the_file_or_the_data_set(studied, tmp_path):
             keep_backup(nowhere)
 
 
+def test_a_task_from_another_machine_keeps_its_backups_beside_the_data_set_here(studied, tmp_path):
+    store = studied()
+    (tmp_path / "set").rename(tmp_path / "here")
+    assert store.dataset is None
+    store.note_dataset(tmp_path / "here")
+    assert store.dataset == tmp_path / "here"
+    store.note_dataset(tmp_path)  # it is known
+    assert store.dataset == tmp_path / "here"
+    assert keeping.folder(store).parent == tmp_path
+
+
 def test_of_two_servers_at_once_one_makes_the_backup(studied, clock):
     store = studied()
     label(store, to_images(store, "P1"), 1)

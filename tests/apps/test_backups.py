@@ -10,6 +10,8 @@ import pytest
 from affectml_annotation import Answer
 from affectml_annotation.store import keeping
 from affectml_annotation.store.backup import read_backup
+from affectml_annotation.store.settings import write_setting
+from affectml_annotation.store.setup import DATASET
 from affectml_apps.relabel import backups, web
 
 
@@ -74,3 +76,10 @@ def test_a_failure_is_said_by_status_until_a_backup_is_made(answered, monkeypatc
         main()
     said = json.loads(capsys.readouterr().out)["backups"]
     assert (said["kept"], said["last"], said["failed"]) == (0, None, "too little room")
+
+
+def test_a_page_notes_where_the_data_set_of_a_moved_task_is(serve, tmp_path, demo):
+    elsewhere = str(tmp_path / "moved.db")
+    before = serve(db=elsewhere).store
+    before.database.writing(write_setting, DATASET, "/of/another/machine")
+    assert (before.dataset, serve(db=elsewhere).store.dataset) == (None, demo.resolve())

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ from affectml_annotation.judgements import answer_problems
 from affectml_annotation.store import schema, setup
 from affectml_annotation.store.backup import Backup, write_backup
 from affectml_annotation.store.engine import Database
+from affectml_annotation.store.keeping import folder, keep_backup
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, keyed
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
@@ -84,11 +84,14 @@ def _offenders(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
 
 
 def mend(store: LabelStore) -> tuple[Backup, Rebuilt]:
-    """`rebuild`, after a backup was written beside the database (of PostgreSQL: into the current folder)."""
-    where = Path(store.database.engine.url.database or "labels")
-    stamp = time.strftime("%Y-%m-%dT%H%M%SZ", time.gmtime(now_ms() / 1000))
-    folder = where.parent if store.database.dialect == "sqlite" else Path()
-    backup = write_backup(store, folder / f"{where.stem}-before-rebuild-{stamp}.db")
+    """`rebuild`, after a backup was made: one more of those that are kept, through which an erasure goes.
+
+    Of a database that has no folder for them it is written into the current one.
+    """
+    backup = keep_backup(store) if folder(store) else None
+    if backup is None:
+        stamp = time.strftime("%Y-%m-%dT%H%M%SZ", time.gmtime(now_ms() / 1000))
+        backup = write_backup(store, f"{store.database.engine.url.database or 'labels'}-before-rebuild-{stamp}.db")
     return backup, store.database.retried(rebuild)
 
 

@@ -1,13 +1,10 @@
 """The database connection: SQLite made safe for several writers, PostgreSQL by URL."""
 
-import gc
-import json
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -39,19 +36,6 @@ PASSING_STATES = ("08", "40", "53", "55", "57", "58", "25006")
 ASKED_FOR = (DataError, IntegrityError, InternalError, ProgrammingError)  # no fault of the database
 
 
-@lru_cache(maxsize=4096)
-def _words(text: str | bytes) -> tuple[str, ...] | None:
-    """A JSON list of texts; None for any other JSON."""
-    found = json.loads(text)
-    return tuple(found) if isinstance(found, list) and all(isinstance(each, str) for each in found) else None
-
-
-def _read_json(text: str | bytes) -> Any:
-    """What a column of JSON says. The same few sets of labels come again and again: each is read once."""
-    words = _words(text) if text[:2] in ('["', b'["') else None
-    return json.loads(text) if words is None else [*words]
-
-
 def make_engine(url: str | Path, patience: float = BUSY_SECONDS) -> sa.Engine:
     """An engine for a path, `sqlite:///FILE`, `sqlite://` (in memory), or `postgresql://USER@HOST/NAME`.
 
@@ -79,18 +63,14 @@ def make_engine(url: str | Path, patience: float = BUSY_SECONDS) -> sa.Engine:
             # A server's machine that is gone answers nothing, and the system alone would wait for it for minutes.
             soon = {"connect_timeout": max(2, round(patience)), "tcp_user_timeout": max(2000, round(patience * 1000))}
             ours = {name: value for name, value in soon.items() if name not in parsed.query}
-            options = {"pool_pre_ping": True, "pool_timeout": patience, "connect_args": ours}
-            return sa.create_engine(parsed, json_deserializer=_read_json, **options)
+            return sa.create_engine(parsed, pool_pre_ping=True, pool_timeout=patience, connect_args=ours)
         except ModuleNotFoundError:
             raise MissingExtra("PostgreSQL needs psycopg: pip install 'affectml-annotation[postgres]'") from None
     raise StoreError(f"{backend} is not supported; use SQLite (a file's path) or PostgreSQL")
 
 
 def _sqlite(url: sa.URL, patience: float) -> sa.Engine:
-    arguments: dict[str, Any] = {
-        "json_deserializer": _read_json,
-        "connect_args": {"timeout": patience, "check_same_thread": False},
-    }
+    arguments: dict[str, Any] = {"connect_args": {"timeout": patience, "check_same_thread": False}}
     if url.database in (None, "", ":memory:"):
         arguments["poolclass"] = StaticPool
     engine = sa.create_engine(url, **arguments)
@@ -132,7 +112,7 @@ def read_only(url: str | Path) -> sa.Engine:
                 connection.execute(f'CREATE TEMP VIEW "{table.name}" AS {what}')
         return connection
 
-    return sa.create_engine(sa.URL.create("sqlite", database=str(url)), creator=connect, json_deserializer=_read_json)
+    return sa.create_engine(sa.URL.create("sqlite", database=str(url)), creator=connect)
 
 
 def failure(error: Exception, where: str, done: str) -> DatabaseFailed:
@@ -151,14 +131,8 @@ def failure(error: Exception, where: str, done: str) -> DatabaseFailed:
 
 def table_of(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
     """All that a query finds, one column for each that it selects."""
-    collects = gc.isenabled()
-    gc.disable()  # it would look again and again through rows and lists of labels, none of which is garbage
-    try:
-        found = connection.execute(query)
-        return pd.DataFrame.from_records([tuple(row) for row in found], columns=list(found.keys()))
-    finally:
-        if collects:
-            gc.enable()
+    found = connection.execute(query)
+    return pd.DataFrame.from_records([tuple(row) for row in found], columns=list(found.keys()))
 
 
 class Database:

@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 from collections import deque
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ from affectml_annotation.exchange.files import turn, workplace
 from affectml_annotation.store import erasing
 from affectml_annotation.store.backup import Backup, Tally, read_backup, reading, seal, tables, write_backup
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.keys import ERASING, FORGOTTEN, was_erased
+from affectml_annotation.store.keys import FORGOTTEN, was_erased
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import migrate
 from affectml_annotation.store.place import backup_note, shown
-from affectml_annotation.store.schema import annotator, event, metadata, now_ms, owed, panel, secret, setting
+from affectml_annotation.store.restoring import Since, erase_as
+from affectml_annotation.store.schema import annotator, event, metadata, now_ms, owed, panel, setting
 from affectml_annotation.store.settings import read_setting, write_setting
 
 NAME = "%Y-%m-%dT%H%M%SZ.db"
@@ -111,7 +112,8 @@ def keep_backup(store: LabelStore, *, if_due: bool = False) -> Backup | None:
             return made
     except (AnnotationError, OSError) as error:
         public = not isinstance(error, DatabaseFailed)  # which names the database's place and user
-        note_failure(store, str(error) if public else "the database failed; the server's own output says how")
+        with suppress(AnnotationError):  # which would hide the first
+            note_failure(store, str(error) if public else "the database failed; the server's own output says how")
         raise
 
 
@@ -165,15 +167,14 @@ def clean_backups(store: LabelStore) -> None:
         return
     with turn(place / LOCK), store.database.read() as now:  # in turn: a backup that began before ends before
         _tidy(place)
-        no_id = panel.c.person.startswith(FORGOTTEN)
-        forgot = {row.annotator_id: row.person for row in now.execute(sa.select(panel).where(no_id))}
-        owing = [dict(row) for row in now.execute(sa.select(owed)).mappings()]
+        since, no_id = Since.of(now), panel.c.person.startswith(FORGOTTEN)
+        forgot = {*now.scalars(sa.select(panel.c.annotator_id).where(no_id))}
         for file in kept(store):
             with reading(file) as then:
                 names = then.scalars(sa.select(annotator.c.annotator_id)).all()
-                gone = [who for who in names if was_erased(now, who=who)]
-                ids = forgot.keys() & {*then.scalars(sa.select(panel.c.annotator_id).where(~no_id))}
-                paid = {*then.scalars(sa.select(owed.c.person))} - {row["person"] for row in owing}
+                gone = any(was_erased(now, who=who) for who in names)
+                ids = forgot.intersection(then.scalars(sa.select(panel.c.annotator_id).where(~no_id)))
+                paid = {*then.scalars(sa.select(owed.c.person))} - {row["person"] for row in since.owed}
             if not (gone or ids or paid):
                 continue
             with workplace(file) as work:
@@ -182,17 +183,8 @@ def clean_backups(store: LabelStore) -> None:
                 with closing(Database(copy)) as task:
                     migrate(task.write)
                     with task.write() as then:
-                        key = now.scalar(sa.select(secret.c.value).where(secret.c.name == ERASING))
-                        then.execute(secret.delete().where(secret.c.name == ERASING))
-                        then.execute(secret.insert().values(name=ERASING, value=key))
-                        for who in gone:
-                            erasing.erase(then, who)
-                        for who in ids - {*gone}:
-                            mine = panel.update().where(panel.c.annotator_id == who)
-                            then.execute(mine.values(person=forgot[who], session=None))
-                        then.execute(owed.delete())
-                        if owing:
-                            then.execute(owed.insert(), owing)
+                        erase_as(then, since, store.database.where)
+                        then.execute(owed.delete().where(owed.c.person.in_(paid)))
                         erasing.cleaned(then)
                     task.rewrite([*metadata.tables])
                 with reading(copy) as connection:

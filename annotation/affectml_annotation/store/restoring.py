@@ -123,7 +123,7 @@ def _put_file(work: Path, file: Path, replace: bool) -> Path | None:
 
 
 @dataclass(frozen=True)
-class _Since:
+class Since:
     """What a database knows of people who were erased, or whose ids at a panel were forgotten."""
 
     key: str | None
@@ -132,7 +132,8 @@ class _Since:
     forgotten: frozenset[str]
 
     @classmethod
-    def of(cls, connection: sa.Connection) -> "_Since":
+    def of(cls, connection: sa.Connection) -> "Since":
+        """All that a database knows of it now."""
         if not sa.inspect(connection).has_table("erasure"):  # an earlier version's
             return cls(None, (), (), frozenset())
         no_ids = connection.scalars(sa.select(panel.c.person).where(panel.c.person.startswith(FORGOTTEN)))
@@ -144,15 +145,15 @@ class _Since:
         )
 
 
-def _read_since(source: str | Path) -> _Since:
+def _read_since(source: str | Path) -> Since:
     if "://" in str(source):
         with closing(Database(source)) as database:
-            return database.reading(_Since.of)
+            return database.reading(Since.of)
     if not Path(source).is_file():
         raise StoreError(f"{source}: no such database or backup, so that nobody knows who was erased from it")
     try:
         with reading(Path(source)) as connection:
-            return _Since.of(connection)
+            return Since.of(connection)
     except StoreError as error:
         raise StoreError(f"{error}; it may know who was erased: move it away, and name by --erased what "
                          f"`affectml labels salvage {source} OUT` took out") from None  # fmt: skip
@@ -161,26 +162,29 @@ def _read_since(source: str | Path) -> _Since:
 def _erase_again(store: LabelStore, sources: Iterable[str | Path]) -> int:
     """Erase who was erased by what these databases say; how many. What they say of others is noted too."""
     with store.database.write() as connection:
-        key = connection.scalar(sa.select(secret.c.value).where(secret.c.name == ERASING))
         gone, found = 0, erasing.to_clean(connection)
         for source in sources:
             since = _read_since(source)
-            if not since.erasures and not since.forgotten:
-                continue
-            if key is None:
-                key = since.key
-                connection.execute(secret.insert().values(name=ERASING, value=key))
-            elif key != since.key:
-                raise StoreError(f"{source} knows its people by another key than the backup, as another task does; "
-                                 "leave it out, or move it away")  # fmt: skip
-            gone, found = gone + _erase_as(connection, since), True
+            if since.erasures or since.forgotten:
+                gone, found = gone + erase_as(connection, since, source), True
     if found:
         store.database.rewrite([*metadata.tables])
         store.database.retried(erasing.cleaned)
     return gone
 
 
-def _erase_as(connection: sa.Connection, since: _Since) -> int:
+def erase_as(connection: sa.Connection, since: Since, source: str | Path) -> int:
+    """Erase whom another database of the task, `source`, erased, and forget ids that it forgot; how many were erased.
+
+    What is owed to them is kept as it stands there, and who else was erased there is known. Raises StoreError for
+    another task's, which has another key.
+    """
+    key = connection.scalar(sa.select(secret.c.value).where(secret.c.name == ERASING))
+    if key is None:
+        connection.execute(secret.insert().values(name=ERASING, value=since.key))
+    elif key != since.key:
+        raise StoreError(f"{source} knows its people by another key than the backup, as another task does; "
+                         "leave it out, or move it away")  # fmt: skip
     names, persons = ({each[column] for each in since.erasures} for column in ("annotator", "person"))
     people = annotator.outerjoin(panel, panel.c.annotator_id == annotator.c.annotator_id)
     here = sa.select(annotator.c.annotator_id, panel.c.person).select_from(people).order_by(annotator.c.number)

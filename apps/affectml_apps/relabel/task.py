@@ -170,6 +170,8 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
                 f"{options.store_url} holds a task with the labels {', '.join(settings.labels)}, not those of "
                 f"{taxonomy.name}; name another --db, or the task's own --taxonomy"
             )
+        if not verifying:
+            store.note_dataset(dataset.root)
         originals, secret = _originals(dataset, options.target), read_secret(store)
         store.database.wait_at_most(PATIENCE)
         dataset = Dataset.open(dataset.root)  # afresh: tables that were read for the set-up are not kept
