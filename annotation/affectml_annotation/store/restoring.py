@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import copyfile, copymode
+from shutil import copyfileobj, copymode
 from tempfile import gettempdir
 from typing import Any
 
@@ -67,7 +67,8 @@ def restore(
     with workplace(file or Path(gettempdir(), "affectml-restored")) as folder, writes(to):
         work = folder / "restored.db"
         work.touch(0o600)
-        copyfile(backup, work)
+        with Path(backup).open("rb") as there, work.open("wb") as here:
+            copyfileobj(there, here)  # copyfile would say of a full disk that the backup's is
         with closing(sqlite3.connect(work)) as copy, copy:
             copy.execute("DELETE FROM setting WHERE key = ?", (BACKUP,))
         note = {"at": now_ms(), "backup": said.at, "log": said.log}
