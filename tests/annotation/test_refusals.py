@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from affectml_annotation import Answer, BadImport, LabelStore, StoreError, TaskSettings
+from affectml_annotation.store.salvage import salvage
 
 TASK = TaskSettings(labels=("awe", "fear"), question="What do you feel?", name="mine")
 NUL = "no database stores"
@@ -118,6 +119,19 @@ def test_no_text_with_a_zero_byte_comes_in_by_any_door(database_url, tmp_path):
         assert store.events().empty
         assert store.decisions().empty
         assert store.annotators()["annotator_id"].tolist() == ["ann"]
+
+
+@pytest.mark.parametrize("value", ["5", "[]", "{}", '{"labels": 3}'])
+def test_damaged_settings_are_said_to_be_and_come_from_another_database(task, tmp_path, value):
+    whole, made = shutil.copyfile(task, tmp_path / "whole.db"), tmp_path / "made.db"
+    with sqlite3.connect(task) as connection:
+        connection.execute("UPDATE setting SET value = ? WHERE key = 'task'", (value,))
+    connection.close()
+    with LabelStore(task) as store, pytest.raises(StoreError, match="settings are damaged .* salvage --settings"):
+        assert store.settings
+    with pytest.raises(StoreError, match="settings, images or rounds are lost"):
+        salvage(task, made)
+    assert salvage(task, made, settings=whole).rows["answer"] == 4
 
 
 @pytest.mark.parametrize(

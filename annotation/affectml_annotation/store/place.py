@@ -91,6 +91,9 @@ def connect_to_read(path: str | Path, seconds: float = 5) -> sqlite3.Connection:
         except sqlite3.Error:
             connection.close()
             raise
+        except UnicodeDecodeError:  # of what SQLite says of a damaged schema
+            connection.close()
+            raise sqlite3.DatabaseError("database disk image is malformed") from None
         return connection
 
     try:

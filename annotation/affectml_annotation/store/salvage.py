@@ -99,6 +99,10 @@ def _fill(connection: sa.Connection, broken: Path, pages: Pages, source: str | P
 
     for name in SET_UP:
         put(name, map(pages.rows, where[name]))
+    try:
+        read_settings(connection)
+    except StoreError:  # not there, or damaged
+        connection.execute(setting.delete().where(setting.c.key == "task"))
     if source is not None:
         _take_set_up(connection, source)
     connection.execute(setting.delete().where(setting.c.key == BACKUP))

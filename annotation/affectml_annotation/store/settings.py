@@ -131,4 +131,9 @@ def read_settings(connection: sa.Connection) -> TaskSettings:
     value = read_setting(connection, "task")
     if value is None:
         raise StoreError("this database holds no task yet; `affectml labels init DATASET --db URL` makes one")
-    return TaskSettings.from_dict(value)
+    try:
+        return TaskSettings.from_dict(value)
+    except (TypeError, AttributeError, LookupError) as error:
+        raise StoreError(
+            f"the task's settings are damaged ({error!r:.200}); `affectml labels salvage --settings` helps"
+        ) from None

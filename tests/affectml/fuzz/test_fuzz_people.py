@@ -287,12 +287,31 @@ def as_backup(folder: Path) -> None:
 
 
 def read_back(folder: Path, out: Path) -> None:
-    from affectml_annotation.store.backup import read_backup
+    from affectml_annotation.store.restoring import restore
 
-    assert read_backup(folder / "t.db").counts["event"] == 3
+    assert restore(folder / "t.db", out.with_suffix(".db")).counts["event"] == 3
+
+
+def checked(file: Path) -> list[Any]:
+    from affectml_annotation import LabelStore
+    from affectml_annotation.store.checking import check_store
+
+    with LabelStore(file, must_exist=True, reads_only=True) as store:
+        return check_store(store)
+
+
+def salvaged(folder: Path, out: Path) -> None:
+    """What is had of any file is a database that can be checked, though what is lost may show."""
+    from affectml_annotation.store.salvage import salvage
+
+    out = out.with_suffix(".db")
+    salvage(folder / "t.db", out)
+    checked(out)
 
 
 READERS["backup"] = Reader(as_backup, read_back)
+READERS["database that is checked"] = Reader(database, lambda folder, out: checked(folder / "t.db"))
+READERS["database that is salvaged"] = Reader(database, salvaged)
 EXPORT: dict[str, Any] = {
     "kind": None, "target": "labels", "method": "votes", "rounds": "first", "images": None, "replace": True
 }  # fmt: skip
