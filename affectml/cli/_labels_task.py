@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 import pandas as pd
 
+from affectml._progress import Progress
 from affectml.data import Dataset
 from affectml.data.matching import image_finder
 from affectml.errors import BadDataset, BadInput, did_you_mean
@@ -30,6 +31,7 @@ from affectml_annotation.exchange.erasing import note_written
 from affectml_annotation.exchange.files import read_frame, readable
 from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.stopping import Overlap, Until
+from affectml_annotation.store.engine import WATCH
 from affectml_annotation.store.label_store import is_database
 from affectml_annotation.store.place import database_of, dataset_of, find_database, holds_task, shown
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
@@ -39,6 +41,17 @@ PREDICTIONS: Mapping[str, Callable[[Path], pd.DataFrame]] = {
     ".parquet": read_frame,
     ".jsonl": lambda path: pd.read_json(path, lines=True, dtype={"image": "str"}),
 }
+
+
+@contextmanager
+def watching(what: str) -> Iterator[None]:
+    """A progress bar over what goes through many rows of a store."""
+    with Progress(what, None, "rows") as bar:
+        before = WATCH.set(bar.advance)
+        try:
+            yield
+        finally:
+            WATCH.reset(before)
 
 
 def overlap_of(fewest: int, most: int | None, mean: float | None, until: str) -> int | Overlap:

@@ -461,11 +461,11 @@ def backup(
     A copy of the database's file is none: what came last stands in another file beside it.
     """
     from affectml.cli._labels_print import show_backup
-    from affectml.cli._labels_task import open_task
+    from affectml.cli._labels_task import open_task, watching
     from affectml_annotation.store.backup import write_backup
     from affectml_annotation.store.keeping import keep_backup
 
-    with open_task(db, to_read=True) as store:
+    with open_task(db, to_read=True) as store, watching("backing up"):
         made = keep_backup(store) if out is None else write_backup(store, out, replace=replace)
     if made is not None:
         show_backup(made, json)
@@ -491,9 +491,12 @@ def restore(
     Whoever was erased since the backup was made is not in it.
     """
     from affectml.cli._labels_print import show_restored
+    from affectml.cli._labels_task import watching
     from affectml_annotation.store.restoring import restore as restore_backup
 
-    show_restored(restore_backup(backup, db, erased=erased, replace=replace), json)
+    with watching("restoring"):
+        restored = restore_backup(backup, db, erased=erased, replace=replace)
+    show_restored(restored, json)
 
 
 @app.command()
@@ -511,9 +514,12 @@ def salvage(
     Every answer of a whole page comes back as it was; nothing is guessed.
     """
     from affectml.cli._labels_print import show_salvaged
+    from affectml.cli._labels_task import watching
     from affectml_annotation.store.salvage import salvage as take_out
 
-    show_salvaged(str(broken), take_out(broken, out, settings=settings), json)
+    with watching("salvaging"):
+        salvaged = take_out(broken, out, settings=settings)
+    show_salvaged(str(broken), salvaged, json)
 
 
 @app.command()
@@ -530,7 +536,7 @@ def check(
     A backup can be checked as well. Nothing is written without --rebuild.
     """
     from affectml.cli._labels_print import show_check
-    from affectml.cli._labels_task import named_database
+    from affectml.cli._labels_task import named_database, watching
     from affectml.errors import BadInput
     from affectml_annotation import LabelStore
     from affectml_annotation.store.checking import check_store, mend
@@ -538,8 +544,9 @@ def check(
     if add is not None:
         raise BadInput(f"attention checks are added by another command now: affectml labels attention --add {add}")
     with LabelStore(named_database(database), must_exist=True, reads_only=not rebuild) as store:
-        mended = mend(store) if rebuild else None
-        broken = check_store(store)
+        with watching("checking"):
+            mended = mend(store) if rebuild else None
+            broken = check_store(store)
         show_check(store.database.where, broken, mended, json)
     raise typer.Exit(1 if broken else 0)
 

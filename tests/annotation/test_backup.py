@@ -13,9 +13,11 @@ from threading import Event
 import pandas as pd
 import pytest
 
-from affectml_annotation import Answer, BadExport, DatabaseAway, LabelStore, StoreError
+from affectml_annotation import Answer, BadExport, DatabaseAway, LabelStore, StoreError, TaskSettings
 from affectml_annotation.store import backup, schema
 from affectml_annotation.store.backup import read_backup, write_backup
+from affectml_annotation.store.checking import check_store
+from affectml_annotation.store.engine import WATCH
 from affectml_annotation.store.place import holds_task
 from affectml_annotation.store.restoring import restore
 from affectml_annotation.study import door, pay, visits
@@ -350,3 +352,24 @@ def test_the_commands_say_what_there_is(small, run, tmp_path):
     assert f"{tmp_path / 'new-backups'}/2" in run("labels", "backup", new)
     assert "database" in run("labels", "status", "--db", out)
     assert "is a backup, which stays as it is" in run("labels", "assign", "--db", out, "--invite", "x", fails=True)
+
+
+def test_who_watches_is_told_of_the_rows_that_a_backup_and_a_check_go_through(tmp_path):
+    seen = []
+    with LabelStore(tmp_path / "a.db") as store:
+        store.init_task(TaskSettings(("awe",), "What?", overlap=1), [str(n) for n in range(1500)])
+        store.invite(["ann"])
+        with store.database.write() as connection:
+            about = {"event_id": "e", "image_id": "0", "annotator_id": "ann", "round": 1, "kind": "none", "labels": []}
+            row = {**about, "suggestions_visible": False, "at": 1, "received_at": 1, "base_revision": 0}
+            many = [{**row, "event_id": f"e{n}", "status": "accepted", "revision": n} for n in range(1, 1002)]
+            connection.execute(schema.event.insert(), many)
+        before = WATCH.set(seen.append)
+        try:
+            write_backup(store, tmp_path / "out.db")
+            at_backup = sum(seen)
+            check_store(store)
+        finally:
+            WATCH.reset(before)
+    assert at_backup == 2 * (1000 + 1000 + 1000)  # of images, slots and events, as they are copied and read again
+    assert sum(seen) == at_backup + 1000  # of the log

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.exchange.files import make_way, workplace
-from affectml_annotation.store.engine import BUSY_SECONDS, failure, make_engine
+from affectml_annotation.store.engine import BUSY_SECONDS, failure, make_engine, watched
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
 from affectml_annotation.store.place import BACKUP, backup_note, connect_to_read
@@ -140,7 +140,7 @@ class Tally:
         texts = [at for at, kind in enumerate(columns.values()) if kind == "TEXT"]
         count = total = 0
         log = sha256()
-        for row in _rows(connection, table, columns):
+        for row in watched(_rows(connection, table, columns)):
             values = [*row]
             for at in texts:
                 value = values[at]

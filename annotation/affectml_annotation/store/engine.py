@@ -3,8 +3,9 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -25,6 +26,8 @@ except ImportError:  # Windows
 P = ParamSpec("P")
 T = TypeVar("T")
 BUSY_SECONDS = 60
+# Called with how many more rows a long work has gone through; whoever draws a progress bar sets it.
+WATCH: ContextVar[Callable[[int], object]] = ContextVar("watch", default=lambda _rows: None)
 TRIES = 5
 # What passes by itself, or once somebody has made room. SQLite's primary codes; PostgreSQL's classes of SQLSTATE:
 # connection, transaction rolled back, out of resources, locked by others, stopping or starting, disk; on a standby.
@@ -34,6 +37,15 @@ PASSING = {
 }  # fmt: skip
 PASSING_STATES = ("08", "40", "53", "55", "57", "58", "25006")
 ASKED_FOR = (DataError, IntegrityError, InternalError, ProgrammingError)  # no fault of the database
+
+
+def watched(rows: Iterable[T], at_once: int = 1_000) -> Iterator[T]:
+    """The rows, while `WATCH` is told of those that have passed."""
+    see = WATCH.get()
+    for number, row in enumerate(rows, 1):
+        yield row
+        if not number % at_once:
+            see(at_once)
 
 
 def make_engine(url: str | Path, patience: float = BUSY_SECONDS) -> sa.Engine:

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from affectml_annotation.store import asking
+from affectml_annotation.store.engine import watched
 from affectml_annotation.store.schema import (
     annotator,
     answer,
@@ -120,7 +121,7 @@ def differences(connection: sa.Connection) -> Iterator[list[Difference]]:
         return task.of_person(who, said, answers, given)
 
     silent = {*connection.scalars(sa.union(*(sa.select(table.c.annotator_id) for table in (answer, assignment))))}
-    for who, said in groupby(connection.execute(_LOG), attrgetter("annotator_id")):
+    for who, said in groupby(watched(connection.execute(_LOG)), attrgetter("annotator_id")):
         silent.discard(who)
         yield of(who, list(said))
     for who in sorted(silent):

@@ -14,6 +14,7 @@ from affectml_annotation.errors import StoreError
 from affectml_annotation.exchange.files import workplace
 from affectml_annotation.judgements import answer_problems
 from affectml_annotation.store import claims, setup
+from affectml_annotation.store.engine import WATCH
 from affectml_annotation.store.keys import ERASING, was_erased
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.pages import LEAF, Pages, Row, Torn
@@ -94,6 +95,7 @@ def _fill(connection: sa.Connection, broken: Path, pages: Pages, source: str | P
             if name == "event":
                 fitting = [values for values in fitting if not any(_wrong(forms[name], values, labels))]
             refused[name] += len(rows) - len(fitting)
+            WATCH.get()(len(rows))
             if fitting:
                 connection.exec_driver_sql(f'INSERT OR IGNORE INTO "{name}" VALUES ({marks})', fitting)
 
