@@ -127,6 +127,12 @@ def read_only(url: str | Path) -> sa.Engine:
     return sa.create_engine(sa.URL.create("sqlite", database=str(url)), creator=connect)
 
 
+def without_password(url: sa.URL) -> str:
+    """A URL as it may be printed: a password may stand in its query, too."""
+    place = {name: value for name, value in url.query.items() if name in ("host", "port")}
+    return url.set(query=place).render_as_string(hide_password=True)
+
+
 def failure(error: Exception, where: str, done: str) -> DatabaseFailed:
     """What a driver raised while something was to be `done` ("read"), as ours: DatabaseAway if it passes."""
     cause = getattr(error, "orig", error)
@@ -171,7 +177,7 @@ class Database:
     def where(self) -> str:
         """The database as people know it: a file's path, or a URL without its password."""
         url = self.engine.url
-        return str(url.database or "memory") if self.dialect == "sqlite" else url.render_as_string(hide_password=True)
+        return str(url.database or "memory") if self.dialect == "sqlite" else without_password(url)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
