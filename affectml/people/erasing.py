@@ -15,6 +15,7 @@ from affectml.people.known import ENDING, People, head_of, open_people, save_peo
 from affectml.runs import RunFolder
 from affectml_annotation.exchange.erasing import erase_people as erase_from_data_set
 from affectml_annotation.exchange.erasing import note_export, noted, still_named
+from affectml_annotation.exchange.files import kept_of
 from affectml_annotation.store import LabelStore
 from affectml_annotation.store.keeping import kept
 from affectml_annotation.store.place import KINDS, default_database, holds_task, shown
@@ -76,6 +77,7 @@ class ErasedPeople:
             lines.append(f"  target {name} still counts them, without names; {again}")
         for where, answers in self.databases.items():
             lines.append(f"  {answers} answers taken out of {where}, for good; copies elsewhere are yours to delete")
+            lines += [f"  {shown(old)}, which was replaced, is yours to delete, too" for old in kept_of(Path(where))]
         if self.backups:
             folders = ", ".join(sorted({shown(path.parent) for path in self.backups}))
             lines.append(f"  they are in none of the {len(self.backups)} backups in {folders} any more")

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from affectml_annotation import Answer, BadExport, DatabaseAway, LabelStore, StoreError, TaskSettings
+from affectml_annotation.exchange.files import kept_of
 from affectml_annotation.store import backup, schema
 from affectml_annotation.store.backup import read_backup, write_backup
 from affectml_annotation.store.checking import check_store
@@ -128,6 +129,16 @@ def test_it_goes_from_sqlite_to_postgresql_and_back_with_the_same_digests(used, 
             assert store.settings == used.settings
 
 
+def test_no_password_is_said_wherever_it_stands_in_the_address(small, postgres_url, tmp_path, run):
+    made = write_backup(small, tmp_path / "out.db")
+    address = f"{postgres_url.replace('//postgres@', '//postgres:pwone@')}&password=pwtwo"
+    said = run("labels", "restore", made.file, address, "--json") + run("labels", "status", "--db", address, "--json")
+    said += run("labels", "restore", made.file, address, fails=True)
+    assert "postgres:***@" in said
+    assert "pwone" not in said
+    assert "pwtwo" not in said
+
+
 def test_work_goes_on_in_what_was_restored(used, postgres_url, tmp_path):
     made = write_backup(used, tmp_path / "out.db")
     place = tmp_path / "new.db" if used.database.dialect == "postgresql" else postgres_url
@@ -228,6 +239,16 @@ def test_a_database_is_replaced_where_it_is_said_and_nobody_has_it_open(small, t
     assert done.log == made.log
     with LabelStore(done.kept) as kept, LabelStore(where) as now:
         assert (len(kept.events()), len(now.events())) == (12, 7)
+
+
+def test_only_a_label_database_is_replaced(small, tmp_path):
+    made = write_backup(small, tmp_path / "out.db")
+    with closing(sqlite3.connect(tmp_path / "theirs.db")) as theirs:
+        theirs.execute("CREATE TABLE theirs (x)")
+    for name in ("theirs.db", "."):
+        with pytest.raises(StoreError, match="is no label database, and is not replaced"):
+            restore(made.file, tmp_path / name, replace=True)
+    assert {path.name for path in tmp_path.glob("*.db")} == {"small.db", "out.db", "theirs.db"}
 
 
 def test_a_log_without_its_database_is_not_mixed_into_another(small, tmp_path):
@@ -349,6 +370,10 @@ def test_the_commands_say_what_there_is(small, run, tmp_path):
     assert f"new.db: 7 answers of 2 people, as in {out}" in run("labels", "restore", out, new)
     assert "new.db exists already; --replace" in run("labels", "restore", out, new, fails=True)
     assert "kept: " in run("labels", "restore", out, new, "--replace")
+    from affectml.people.erasing import ErasedPeople
+
+    told = ErasedPeople(0, (), (), {}, databases={str(new): 1}).told(tmp_path, ["x"])
+    assert f"{kept_of(new)[0]}, which was replaced, is yours to delete, too" in "\n".join(told)
     assert f"{tmp_path / 'new-backups'}/2" in run("labels", "backup", new)
     assert "database" in run("labels", "status", "--db", out)
     assert "is a backup, which stays as it is" in run("labels", "assign", "--db", out, "--invite", "x", fails=True)

@@ -1,6 +1,7 @@
 """Backups on a schedule: when one is due, which stay, what a failure leaves, and that erasing goes through them."""
 
 import shutil
+import sqlite3
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -9,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from affectml_annotation import Answer, DatabaseAway, LabelStore, StoreError
-from affectml_annotation.exchange.files import turn
+from affectml_annotation.exchange.files import turn, workplace
 from affectml_annotation.store import keeping, schema
 from affectml_annotation.store.backup import read_backup
 from affectml_annotation.store.engine import Database
@@ -109,6 +110,28 @@ def test_a_clock_that_was_a_year_ahead_stops_no_backup(studied, clock):
     assert is_due(store)
     store.update_settings(backups_kept=1)
     assert [keep_backup(store).file] == kept(store) != ahead
+
+
+def test_a_failure_that_lies_ahead_by_a_clock_that_was_wrong_stops_no_backup(studied, clock):
+    store = studied()
+    label(store, to_images(store, "P1"), 1)
+    clock(8760)
+    keeping.note_failure(store, "no room")
+    assert not is_due(store)
+    clock(25 - 8760)
+    assert is_due(store)
+
+
+def test_a_backup_that_says_nothing_readable_is_followed_by_another(studied, clock):
+    store = studied()
+    label(store, to_images(store, "P1"), 1)
+    made = keep_backup(store)
+    clock(25)
+    assert not is_due(store)
+    with sqlite3.connect(made.file) as broken:
+        broken.execute("UPDATE setting SET value = '[]' WHERE key = 'backup'")
+    broken.close()
+    assert is_due(store)
 
 
 def test_the_oldest_goes_once_the_new_one_is_there_and_no_other_file_does(studied, clock):
@@ -268,6 +291,19 @@ def test_ids_that_are_forgotten_leave_the_backups_and_who_comes_back_is_known(st
             row.annotator_id: row.person for row in rows(store, schema.panel)
         }
         assert who in set(then.judgements()["annotator_id"])
+
+
+def test_what_a_killed_backup_or_restore_left_beside_the_database_goes_with_an_erasure(studied):
+    store = studied()
+    who = complete(store, "P1")
+    place = keeping.folder(store)
+    for left in (".kept.db.0123abcd.tmp", ".other.db.0123abcd.tmp"):
+        (place.parent / left).mkdir()
+        (place.parent / left / "backup.db").write_text(who)
+    with workplace(place.parent / "mine.db") as held:  # of a command that runs
+        erase_people(store, [who])
+        assert held.is_dir()
+    assert not [*place.parent.glob(".*.tmp")]
 
 
 def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(studied, clock, monkeypatch):

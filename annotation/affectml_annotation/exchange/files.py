@@ -123,10 +123,15 @@ def _alone(path: Path, temporary: Path) -> Iterator[None]:
     with ExitStack() as held:
         with suppress(OSError):  # a disk that has no locks
             held.enter_context(_locked(temporary))
-            for left in path.parent.glob(f".{escape(path.name)}.????????.tmp"):
-                with suppress(OSError), _locked(left):
-                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+            take_left(path.parent, escape(path.name))
         yield
+
+
+def take_left(folder: Path, of: str = "*") -> None:
+    """Take away what killed commands left half written in a folder, of names like `of`: nobody holds that."""
+    for left in folder.glob(f".{of}.????????.tmp"):
+        with suppress(OSError), _locked(left):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 @contextmanager
@@ -218,7 +223,7 @@ def read_parquet(path: Path) -> pa.Table | None:
 
 def kept_of(path: Path) -> list[Path]:
     """Earlier contents of a file, as `keep` named them, oldest first."""
-    return sorted(path.parent.glob(f"{path.stem}.replaced-*{path.suffix}"))
+    return sorted(path.parent.glob(f"{escape(path.stem)}.replaced-*{escape(path.suffix)}"))
 
 
 def make_way(path: Path, *, replace: bool) -> None:

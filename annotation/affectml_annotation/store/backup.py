@@ -77,7 +77,7 @@ def write_backup(store: LabelStore, out: str | Path, *, replace: bool = False) -
         seal(copy, of, at, tally)
         read_backup(copy)
         copy.replace(out)
-    return _said(out)
+    return noted(out)
 
 
 def read_backup(file: str | Path) -> Backup:
@@ -85,7 +85,7 @@ def read_backup(file: str | Path) -> Backup:
 
     Raises StoreError for a file that is no backup, or a damaged one, naming the table and both figures.
     """
-    said, file = _said(Path(file)), Path(file)
+    said, file = noted(Path(file)), Path(file)
     salvage = f"`affectml labels salvage {file} OUT` takes out what can be had"
     try:
         with reading(file) as connection:
@@ -106,12 +106,13 @@ def _unlike(now: Mapping[str, Any], was: Mapping[str, Any]) -> list[tuple[str, A
     return [(key, now.get(key, 0), was.get(key, 0)) for key in sorted({*now, *was}) if now.get(key) != was.get(key)]
 
 
-def _said(file: Path) -> Backup:
+def noted(file: Path) -> Backup:
+    """What a backup says of itself, believed; StoreError for a file that says nothing."""
     if not file.is_file():
         raise StoreError(f"{file}: no such backup")
     note = backup_note(file)
     if note is None:
-        raise StoreError(f"{file}: no backup, or a damaged one; `affectml labels backup DB {file}` makes one of DB")
+        raise StoreError(f"{file}: no backup, or a damaged one; `affectml labels backup DB OUT` makes one")
     try:
         return Backup(file, bytes=file.stat().st_size, **json.loads(note))
     except (TypeError, ValueError):

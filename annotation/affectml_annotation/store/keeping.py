@@ -4,7 +4,6 @@ They lie beside the database: of `FILE.db` in `FILE-backups`, of a database NAME
 beside the data set's folder. The page's server asks once a minute whether one is due.
 """
 
-import json
 import re
 import shutil
 from collections import deque
@@ -16,14 +15,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from affectml_annotation.errors import AnnotationError, DatabaseFailed, StoreError
-from affectml_annotation.exchange.files import turn, workplace
+from affectml_annotation.exchange.files import take_left, turn, workplace
 from affectml_annotation.store import erasing
-from affectml_annotation.store.backup import Backup, Tally, read_backup, reading, seal, tables, write_backup
+from affectml_annotation.store.backup import Backup, Tally, noted, read_backup, reading, seal, tables, write_backup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.keys import FORGOTTEN, was_erased
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import migrate
-from affectml_annotation.store.place import backup_note, shown
+from affectml_annotation.store.place import shown
 from affectml_annotation.store.restoring import Since, erase_as
 from affectml_annotation.store.schema import annotator, event, metadata, now_ms, owed, panel, setting
 from affectml_annotation.store.settings import read_setting, write_setting
@@ -66,7 +65,9 @@ def due(store: LabelStore, now: int) -> bool:
         first = connection.scalar(sa.select(sa.func.min(event.c.received_at)))
     last = [at for at in map(_made_at, kept(store)) if at <= now]  # a clock that was wrong stops nothing
     since = max(last, default=first)
-    if since is None or now - since < settings.backup_hours * HOUR_MS or (failed and now - failed["at"] < HOUR_MS):
+    if failed and 0 <= now - failed["at"] < HOUR_MS:
+        return False
+    if since is None or now - since < settings.backup_hours * HOUR_MS:
         return False
     return not last or _changed(store, kept(store)[len(last) - 1])
 
@@ -76,15 +77,18 @@ def _changed(store: LabelStore, before: Path) -> bool:
 
     A backup that cannot be read is followed by another.
     """
-    said = json.loads(backup_note(before) or '{"at": 0}')
+    try:
+        said = noted(before)
+    except StoreError:
+        return True
     tally = Tally()
     with store.database.snapshot() as connection:
-        if (connection.scalar(sa.select(sa.func.max(event.c.received_at))) or 0) >= said["at"]:
+        if (connection.scalar(sa.select(sa.func.max(event.c.received_at))) or 0) >= said.at:
             return True
         for table, columns in tables(connection).items():
             if table not in LARGE:
                 deque(tally.through(connection, table, columns), maxlen=0)
-    return any(digest != said["digests"].get(table) for table, digest in tally.digests.items())
+    return any(digest != said.digests.get(table) for table, digest in tally.digests.items())
 
 
 def keep_backup(store: LabelStore, *, if_due: bool = False) -> Backup | None:
@@ -101,7 +105,7 @@ def keep_backup(store: LabelStore, *, if_due: bool = False) -> Backup | None:
         with turn(place / LOCK):
             if if_due and not due(store, now_ms()):
                 return None
-            _tidy(place)
+            take_left(place)
             _check_room(store, place)
             if store.database.reading(read_setting, FAILED):
                 store.database.writing(_forget_failure)
@@ -137,12 +141,6 @@ def _free_name(place: Path) -> Path:
     return out
 
 
-def _tidy(place: Path) -> None:
-    """Take away what a backup that was killed left half written; to be called in turn."""
-    for left in place.glob(".????-??-??T??????Z.db.????????.tmp"):
-        shutil.rmtree(left, ignore_errors=True)
-
-
 def _check_room(store: LabelStore, place: Path) -> None:
     if store.database.dialect == "sqlite":
         file = store.database.where
@@ -163,10 +161,13 @@ def clean_backups(store: LabelStore) -> None:
     on. Raises StoreError for a damaged backup.
     """
     place = folder(store)
-    if place is None or not place.is_dir():
+    if place is None:
+        return
+    take_left(place.parent)  # a backup into another file, or a restore, that was killed
+    if not place.is_dir():
         return
     with turn(place / LOCK), store.database.read() as now:  # in turn: a backup that began before ends before
-        _tidy(place)
+        take_left(place)
         since, no_id = Since.of(now), panel.c.person.startswith(FORGOTTEN)
         forgot = {*now.scalars(sa.select(panel.c.annotator_id).where(no_id))}
         for file in kept(store):

@@ -16,11 +16,11 @@ from affectml_annotation.errors import StoreError
 from affectml_annotation.exchange.files import keep, workplace
 from affectml_annotation.store import erasing
 from affectml_annotation.store.backup import RESTORED, Backup, Tally, read_backup, reading, tables, writes
-from affectml_annotation.store.engine import Database, failure
+from affectml_annotation.store.engine import Database, failure, without_password
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, keyed
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import migrate
-from affectml_annotation.store.place import BACKUP
+from affectml_annotation.store.place import BACKUP, holds_store
 from affectml_annotation.store.schema import annotator, erasure, metadata, now_ms, owed, panel, secret
 from affectml_annotation.store.settings import read_setting, write_setting
 
@@ -78,7 +78,7 @@ def restore(
         with reading(work) as source:
             tally = Tally.of(source) if file else _copy_rows(source, to, note)
         kept = _put_file(work, file, replace) if file else None
-    where = to if file else sa.make_url(to).render_as_string(hide_password=True)
+    where = to if file else without_password(sa.make_url(to))
     return Restored(where, said, tally.counts, tally.log, gone, kept)
 
 
@@ -86,7 +86,9 @@ def _check_place(file: Path, replace: bool) -> None:
     """Raise StoreError where no file can be put, or not without `replace`."""
     log = Path(f"{file}-wal")
     if file.exists():
-        if not replace or not file.is_file():
+        if not file.is_file() or not holds_store(file):
+            raise StoreError(f"{file} is no label database, and is not replaced; name another file")
+        if not replace:
             raise StoreError(f"{file} exists already; --replace (replace=True) keeps it beside the restored one")
         _alone(file).close()
     elif log.exists() and log.stat().st_size:
