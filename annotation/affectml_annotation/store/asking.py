@@ -43,7 +43,12 @@ _COMPLETE_THERE = _COMPLETE.where(slot.c.position.in_(_there))
 _NAMED = sa.select(image.c.position).where(image.c.image_id.in_(_ids))
 _ALL_SLOTS = _LABELLED.order_by(slot.c.position).with_for_update(skip_locked=True)
 _SLOTS = _LABELLED.where(slot.c.position.in_(_NAMED)).order_by(slot.c.position).with_for_update()
-_WANTING = sa.select(slot.c.position).where(_IS_MAIN, sa.or_(slot.c.taken < slot.c.wanted, _OUT)).limit(1)
+_WANTING = sa.union_all(
+    sa.select(slot.c.position).where(_IS_MAIN, slot.c.taken < slot.c.wanted),
+    sa.select(assignment.c.position).where(
+        assignment.c.round == MAIN, assignment.c.holds_slot, assignment.c.answered_at.is_(None)
+    ),
+).limit(1)
 _SAID = (  # by way of the assignments, which can be found by image
     sa.select(assignment.c.position, event.c.kind, event.c.labels)
     .select_from(assignment)

@@ -1,11 +1,14 @@
 """The database connection: SQLite made safe for several writers, PostgreSQL by URL."""
 
+import gc
+import json
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -48,6 +51,19 @@ def watched(rows: Iterable[T], at_once: int = 1_000) -> Iterator[T]:
             see(at_once)
 
 
+@lru_cache(maxsize=4096)
+def _words(text: str | bytes) -> tuple[str, ...] | None:
+    """A JSON list of texts; None for any other JSON."""
+    found = json.loads(text)
+    return tuple(found) if isinstance(found, list) and all(isinstance(each, str) for each in found) else None
+
+
+def _read_json(text: str | bytes) -> Any:
+    """What a column of JSON says. The same few sets of labels come again and again: each is read once."""
+    words = _words(text) if text[:2] in ('["', b'["') else None
+    return json.loads(text) if words is None else [*words]
+
+
 def make_engine(url: str | Path, patience: float = BUSY_SECONDS) -> sa.Engine:
     """An engine for a path, `sqlite:///FILE`, `sqlite://` (in memory), or `postgresql://USER@HOST/NAME`.
 
@@ -75,14 +91,18 @@ def make_engine(url: str | Path, patience: float = BUSY_SECONDS) -> sa.Engine:
             # A server's machine that is gone answers nothing, and the system alone would wait for it for minutes.
             soon = {"connect_timeout": max(2, round(patience)), "tcp_user_timeout": max(2000, round(patience * 1000))}
             ours = {name: value for name, value in soon.items() if name not in parsed.query}
-            return sa.create_engine(parsed, pool_pre_ping=True, pool_timeout=patience, connect_args=ours)
+            options = {"pool_pre_ping": True, "pool_timeout": patience, "connect_args": ours}
+            return sa.create_engine(parsed, json_deserializer=_read_json, **options)
         except ModuleNotFoundError:
             raise MissingExtra("PostgreSQL needs psycopg: pip install 'affectml-annotation[postgres]'") from None
     raise StoreError(f"{backend} is not supported; use SQLite (a file's path) or PostgreSQL")
 
 
 def _sqlite(url: sa.URL, patience: float) -> sa.Engine:
-    arguments: dict[str, Any] = {"connect_args": {"timeout": patience, "check_same_thread": False}}
+    arguments: dict[str, Any] = {
+        "json_deserializer": _read_json,
+        "connect_args": {"timeout": patience, "check_same_thread": False},
+    }
     if url.database in (None, "", ":memory:"):
         arguments["poolclass"] = StaticPool
     engine = sa.create_engine(url, **arguments)
@@ -124,7 +144,7 @@ def read_only(url: str | Path) -> sa.Engine:
                 connection.execute(f'CREATE TEMP VIEW "{table.name}" AS {what}')
         return connection
 
-    return sa.create_engine(sa.URL.create("sqlite", database=str(url)), creator=connect)
+    return sa.create_engine(sa.URL.create("sqlite", database=str(url)), creator=connect, json_deserializer=_read_json)
 
 
 def without_password(url: sa.URL) -> str:
@@ -149,8 +169,14 @@ def failure(error: Exception, where: str, done: str) -> DatabaseFailed:
 
 def table_of(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
     """All that a query finds, one column for each that it selects."""
-    found = connection.execute(query)
-    return pd.DataFrame.from_records([tuple(row) for row in found], columns=list(found.keys()))
+    collects = gc.isenabled()
+    gc.disable()  # it would look again and again through rows and lists of labels, none of which is garbage
+    try:
+        found = connection.execute(query)
+        return pd.DataFrame.from_records([tuple(row) for row in found], columns=list(found.keys()))
+    finally:
+        if collects:
+            gc.enable()
 
 
 class Database:

@@ -1,5 +1,6 @@
 """What the store knows, as tables: current judgements, progress, conflicts, one person's history."""
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -43,12 +44,11 @@ def judgements(
             *(SAID_AT if name == "at" else event.c[name] for name in EVENT_COLUMNS),
             event.c.revision,
             event.c.received_at,
-            sa.func.coalesce(assignment.c.purpose, "task").label("purpose"),
-            assignment.c.place,
+            sa.func.coalesce(event.c.purpose, assignment.c.purpose, "task").label("purpose"),
+            sa.func.coalesce(event.c.place, assignment.c.place).label("place"),
         )
-        .join(answer, answer.c.event_id == event.c.event_id)
-        .join(image, image.c.image_id == event.c.image_id)
-        .join(annotator, annotator.c.annotator_id == event.c.annotator_id)
+        # Only corrections, and answers from before the log had it, are looked up: a text's place takes its time.
+        .outerjoin(image, image.c.image_id == sa.case((event.c.place.is_(None), event.c.image_id)))
         .outerjoin(
             assignment,
             sa.and_(
@@ -57,6 +57,7 @@ def judgements(
                 assignment.c.position == image.c.position,
             ),
         )
+        .where(_is_current(*() if surplus else (~answer.c.surplus,)))
         .order_by(event.c.number)
     )
     if asking.rule(connection) is not None:
@@ -65,11 +66,20 @@ def judgements(
         query = query.join(placed, on).add_columns(placed.c.order)
     if rounds is not None:
         query = query.where(event.c.round.in_(rounds))
-    if not surplus:
-        query = query.where(~answer.c.surplus)
     if not withdrawn:
-        query = query.where(annotator.c.withdrawn_at.is_(None))
+        gone = sa.select(annotator.c.annotator_id).where(annotator.c.withdrawn_at.is_not(None))
+        query = query.where(event.c.annotator_id.not_in(gone))
     return events_table(connection, query)
+
+
+def _is_current(*which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Whether an event is the current one of such an answer, asked by the answer's key.
+
+    As a join, SQLite would go through the answers, and sort what it finds by the events' numbers.
+    """
+    return sa.exists().where(
+        *(answer.c[name] == event.c[name] for name in ("annotator_id", "round", "image_id", "event_id")), *which
+    )
 
 
 def _in_order(*which: sa.ColumnElement[bool]) -> sa.Subquery:
@@ -138,21 +148,24 @@ def progress(connection: sa.Connection, round_number: int) -> Progress:
             sa.func.count(),
         ).where(slot.c.round == round_number, slot.c.wanted > 0)
     ).one()
-    holding = (assignment.c.round == round_number, assignment.c.holds_slot)
-    out = _count(connection, sa.select(sa.func.count()).where(*holding, assignment.c.answered_at.is_(None)))
-    done = (
-        sa.select(assignment.c.position, sa.func.count().label("there"))
-        .join(annotator, annotator.c.annotator_id == assignment.c.annotator_id)
-        .where(*holding, assignment.c.answered_at.is_not(None), annotator.c.withdrawn_at.is_(None))
+    held = (
+        sa.select(assignment.c.position, sa.func.count().label("people"))
+        .where(assignment.c.answered_at.is_(None), assignment.c.round == round_number, assignment.c.holds_slot)
         .group_by(assignment.c.position)
         .subquery()
     )
+    out = _count(connection, sa.select(sa.func.sum(held.c.people)))
     complete = (
         sa.select(sa.func.count())
-        .select_from(slot.join(done, done.c.position == slot.c.position))
-        .where(slot.c.round == round_number, slot.c.wanted > 0, done.c.there >= slot.c.wanted)
+        .select_from(slot.outerjoin(held, held.c.position == slot.c.position))
+        .where(
+            slot.c.round == round_number,
+            slot.c.wanted > 0,
+            slot.c.taken - sa.func.coalesce(held.c.people, 0) >= slot.c.wanted,
+        )
     )
-    people = sa.select(sa.func.count(sa.distinct(answer.c.annotator_id))).where(answer.c.round == round_number)
+    given = sa.exists().where(answer.c.annotator_id == annotator.c.annotator_id, answer.c.round == round_number)
+    people = sa.select(sa.func.count()).select_from(annotator).where(given)
     rate = _rate(connection, round_number)
     answered = int(taken) - out
     wanted, stopped, overlap = int(wanted), None, read_settings(connection).overlap
@@ -195,47 +208,34 @@ def annotators(connection: sa.Connection) -> pd.DataFrame:
 
     answered_in: how many of their answers were given in each language, the most used first.
     """
-    answered = (
-        sa.select(
-            answer.c.annotator_id, sa.func.count().label("answers"), sa.func.max(event.c.received_at).label("last")
-        )
-        .join(event, event.c.event_id == answer.c.event_id)
-        .group_by(answer.c.annotator_id)
-        .subquery()
+    # Grouped by the language first: by the person first, SQLite would jump through the events person by person.
+    said = (
+        sa.select(event.c.annotator_id, event.c.language, sa.func.count(), sa.func.max(event.c.received_at))
+        .where(_is_current())
+        .group_by(event.c.language, event.c.annotator_id)
     )
-    held = (
-        sa.select(assignment.c.annotator_id, sa.func.count().label("claims"))
-        .where(assignment.c.answered_at.is_(None))
-        .group_by(assignment.c.annotator_id)
-        .subquery()
-    )
-    query = (
-        sa.select(annotator, answered.c.answers, answered.c.last, held.c.claims)
-        .outerjoin(answered, answered.c.annotator_id == annotator.c.annotator_id)
-        .outerjoin(held, held.c.annotator_id == annotator.c.annotator_id)
-        .order_by(annotator.c.number)
-    )
-    rows = connection.execute(query).all()
-    count = sa.func.count()
-    in_languages = (
-        sa.select(answer.c.annotator_id, event.c.language, count)
-        .join(event, event.c.event_id == answer.c.event_id)
-        .where(event.c.language.is_not(None))
-        .group_by(answer.c.annotator_id, event.c.language)
-        .order_by(count.desc(), event.c.language)
-    )
-    answered_in: dict[str, dict[str, int]] = {}
-    for who, language, answers in connection.execute(in_languages):
-        answered_in.setdefault(who, {})[language] = answers
+    answers, last = Counter[str](), dict[str, int]()
+    in_languages: dict[str, Counter[str]] = defaultdict(Counter)
+    for who, language, count, latest in connection.execute(said):
+        answers[who] += count
+        last[who] = max(latest, last.get(who, latest))
+        if language is not None:
+            in_languages[who][language] = count
+    held = Counter(connection.scalars(sa.select(assignment.c.annotator_id).where(assignment.c.answered_at.is_(None))))
+    rows = connection.execute(sa.select(annotator).order_by(annotator.c.number)).all()
     return pd.DataFrame({
         "annotator_id": [row.annotator_id for row in rows],
-        "answers": [row.answers or 0 for row in rows],
-        "claimed": [row.claims or 0 for row in rows],
-        "last_answer": pd.to_datetime(pd.Series([row.last for row in rows], dtype="Int64"), unit="ms", utc=True),
+        "answers": [answers[row.annotator_id] for row in rows],
+        "claimed": [held[row.annotator_id] for row in rows],
+        "last_answer": pd.to_datetime(
+            pd.Series([last.get(row.annotator_id) for row in rows], dtype="Int64"), unit="ms", utc=True
+        ),
         "consented": [row.consented_at is not None for row in rows],
         "withdrawn": [row.withdrawn_at is not None for row in rows],
         "language": pd.Series([row.language for row in rows], dtype="str"),
-        "answered_in": [answered_in.get(row.annotator_id, {}) for row in rows],
+        "answered_in": [
+            dict(sorted(in_languages[row.annotator_id].items(), key=lambda one: (-one[1], one[0]))) for row in rows
+        ],
         "attributes": [dict(row.attributes or {}) for row in rows],
         "chip_order": [list(row.chip_order) for row in rows],
     })  # fmt: skip

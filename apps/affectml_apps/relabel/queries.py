@@ -67,19 +67,15 @@ def answered_count(store: LabelStore, who: str, rounds: list[int]) -> int:
 
 def left_for(store: LabelStore, who: str, round_number: int) -> int:
     """How many images of this round this person could still be given: unanswered by them, with a place left or held."""
-    mine = assignment.alias()
-    theirs = sa.and_(mine.c.annotator_id == who, mine.c.round == slot.c.round, mine.c.position == slot.c.position)
-    query = (
-        sa.select(sa.func.count())
-        .select_from(slot)
-        .outerjoin(mine, theirs)
-        .where(
-            slot.c.round == round_number,
-            mine.c.answered_at.is_(None),
-            sa.or_(slot.c.taken < slot.c.wanted, mine.c.holds_slot),
-        )
-    )
-    return int(store.database.scalar(query))
+    wants = slot.c.taken < slot.c.wanted
+    theirs = sa.select(
+        sa.func.count().filter(wants, assignment.c.answered_at.is_not(None)),
+        sa.func.count().filter(~wants, assignment.c.answered_at.is_(None), assignment.c.holds_slot),
+    ).join(slot, sa.and_(slot.c.round == assignment.c.round, slot.c.position == assignment.c.position))
+    with store.database.read() as connection:
+        open_ones = connection.scalar(sa.select(sa.func.count()).where(slot.c.round == round_number, wants))
+        done, held = connection.execute(theirs.where(*given_to(who, round_number))).one()
+    return int(open_ones or 0) - int(done) + int(held)
 
 
 def own_answer(store: LabelStore, who: str, image_id: str, round_number: int) -> tuple[str, list[str]] | None:

@@ -15,6 +15,9 @@ CREATE INDEX answer_by_event ON answer (event_id);
 
 CREATE INDEX conflict_by_other ON "conflict" (against);
 
+-- The images of a round that somebody holds.
+CREATE INDEX assignment_held ON assignment (round, position) WHERE answered_at IS NULL;
+
 -- The pace of a round, in which imports do not count; images that still want people, few as a round ends.
 CREATE INDEX event_by_pace ON event (round, received_at) WHERE source IS NULL;
 
