@@ -73,9 +73,7 @@ class Collected:
         """The current answers in a store, of people who did not withdraw."""
         people, judgements = store.annotators(), store.judgements()
         answered = people[people["annotator_id"].isin(judgements["annotator_id"])]
-        gone = set(people["annotator_id"][people["withdrawn"]])
-        events = store.events() if gone else pd.DataFrame({"event_id": [], "annotator_id": []})
-        events = events[events["annotator_id"].isin(gone)]
+        events = store.events(people=list(people["annotator_id"][people["withdrawn"]]))
         pairs = zip(answered["annotator_id"], answered["attributes"], strict=True)
         shared = tuple({"annotator_id": who, **attributes} for who, attributes in pairs)
         withdrawn = dict(zip(events["event_id"], events["annotator_id"], strict=True))

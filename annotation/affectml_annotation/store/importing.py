@@ -1,6 +1,7 @@
 """Taking a whole file of judgements into the store: all of it or nothing, and never twice."""
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -10,13 +11,16 @@ import sqlalchemy as sa
 from affectml_annotation.errors import BadImport, StoreError
 from affectml_annotation.exchange.checking import import_problems
 from affectml_annotation.exchange.tables import DELIMITER
+from affectml_annotation.judgements import storable
 from affectml_annotation.store import asking, setup
 from affectml_annotation.store.claims import given_to
+from affectml_annotation.store.engine import uncollected
 from affectml_annotation.store.schema import annotator, answer, assignment, event, image, imported, now_ms, round_, slot
 from affectml_annotation.store.settings import read_settings
 from affectml_annotation.store.submits import OF_ASSIGNMENT
 
 ROWS_AT_ONCE = 10_000
+ASKED_AT_ONCE = 500
 
 
 def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: str, sha256: str, invite: bool) -> int:
@@ -35,43 +39,49 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     people = set(connection.scalars(sa.select(annotator.c.annotator_id)))
     gone = set(connection.scalars(sa.select(annotator.c.annotator_id).where(annotator.c.withdrawn_at.is_not(None))))
     problems = import_problems(table, settings.labels, images=position, annotators=people)
-    problems += _clashes(connection, table)
+    problems += _clashes(connection, table, people)
     if problems:
         raise BadImport(name, problems, _way_out(table, settings.labels, position, people))
     now = now_ms()
     places = dict.fromkeys(people, 0)
     held = {}
-    for had in connection.execute(sa.select(assignment)).mappings():
+    named = people & set(table["annotator_id"])
+    for had in _among(connection, sa.select(assignment), assignment.c.annotator_id, named):
         places[had["annotator_id"]] = max(places[had["annotator_id"]], had["place"] + 1)
         held[had["annotator_id"], had["round"], had["position"]] = had
-    events, answers, assignments = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
     taken: dict[tuple[int, int], int] = {}
-    for number, row in enumerate(table.astype(object).where(table.notna(), None).to_dict("records")):
-        event_id = row.get("event_id") or str(uuid5(NAMESPACE_URL, f"{sha256}#{number}"))
-        key = (row["annotator_id"], int(row["round"]), row["image_id"])
-        at = position[row["image_id"]]
-        answers.append(dict(zip(("annotator_id", "round", "image_id"), key, strict=True))
-                       | {"event_id": event_id, "revision": 1, "surplus": False})  # fmt: skip
-        given: Mapping[Any, Any] | None = held.get((key[0], key[1], at))
-        if given is not None:
-            held_one = assignment.update().where(*given_to(*key[:2]), assignment.c.position == at)
-            connection.execute(held_one.values(answered_at=now))
-        else:
-            purpose = row.get("purpose") or "task"
-            counts = purpose in ("task", "discussion")
-            fresh = {
-                "annotator_id": key[0], "round": key[1], "position": at, "place": places[key[0]],
-                "purpose": purpose, "suggestions_visible": bool(row.get("suggestions_visible")),
-                "holds_slot": counts, "claimed_at": now, "lease_until": now, "answered_at": now,
-            }  # fmt: skip
-            assignments.append(fresh)
-            given = fresh
-            places[key[0]] += 1
-            taken[key[1], at] = taken.get((key[1], at), 0) + (counts and key[0] not in gone)
-        events.append(_event(row, event_id, key, now, name) | {column: given[column] for column in OF_ASSIGNMENT})
-    for destination, rows in ((event, events), (answer, answers), (assignment, assignments)):
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            connection.execute(destination.insert(), rows[start : start + ROWS_AT_ONCE])
+    if connection.dialect.name == "sqlite":  # whose usual 2 MB would write and read each page of an index many times
+        connection.exec_driver_sql("PRAGMA cache_size = -200000")
+    with uncollected():
+        for start in range(0, len(table), ROWS_AT_ONCE):
+            part = table.iloc[start : start + ROWS_AT_ONCE]
+            events, answers, assignments = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
+            for number, row in enumerate(part.astype(object).where(part.notna(), None).to_dict("records"), start):
+                event_id = row.get("event_id") or str(uuid5(NAMESPACE_URL, f"{sha256}#{number}"))
+                key = (row["annotator_id"], int(row["round"]), row["image_id"])
+                at = position[row["image_id"]]
+                answers.append(dict(zip(("annotator_id", "round", "image_id"), key, strict=True))
+                               | {"event_id": event_id, "revision": 1, "surplus": False})  # fmt: skip
+                given: Mapping[Any, Any] | None = held.get((key[0], key[1], at))
+                if given is not None:
+                    held_one = assignment.update().where(*given_to(*key[:2]), assignment.c.position == at)
+                    connection.execute(held_one.values(answered_at=now))
+                else:
+                    purpose = row.get("purpose") or "task"
+                    counts = purpose in ("task", "discussion")
+                    fresh = {
+                        "annotator_id": key[0], "round": key[1], "position": at, "place": places[key[0]],
+                        "purpose": purpose, "suggestions_visible": bool(row.get("suggestions_visible")),
+                        "holds_slot": counts, "claimed_at": now, "lease_until": now, "answered_at": now,
+                    }  # fmt: skip
+                    assignments.append(fresh)
+                    given = fresh
+                    places[key[0]] += 1
+                    taken[key[1], at] = taken.get((key[1], at), 0) + (counts and key[0] not in gone)
+                ours = {column: given[column] for column in OF_ASSIGNMENT}
+                events.append(_event(row, event_id, key, now, name) | ours)
+            for destination, rows in ((event, events), (answer, answers), (assignment, assignments)):
+                _insert(connection, destination, rows)
     if taken:
         connection.execute(
             slot.update()
@@ -79,9 +89,19 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
             .values(taken=slot.c.taken + sa.bindparam("more")),
             [{"r": r, "p": p, "more": more} for (r, p), more in sorted(taken.items())],
         )
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA cache_size = -2000")
     connection.execute(imported.insert().values(sha256=sha256, name=name, rows=len(table), at=now))
     asking.ask_on(connection)
     return len(table)
+
+
+def _insert(connection: sa.Connection, destination: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows as the driver takes them: SQLAlchemy would look at each value of a million."""
+    if rows:
+        made = destination.insert().compile(dialect=connection.dialect, column_keys=[*rows[0]])
+        names = made.positiontup
+        connection.exec_driver_sql(str(made), [tuple(row[name] for name in names) if names else row for row in rows])
 
 
 def _way_out(table: pd.DataFrame, labels: Sequence[str], images: Collection[str], people: Collection[str]) -> str:
@@ -99,15 +119,24 @@ def _way_out(table: pd.DataFrame, labels: Sequence[str], images: Collection[str]
     return "; ".join(found)
 
 
-def _clashes(connection: sa.Connection, table: pd.DataFrame) -> list[str]:
+def _among(
+    connection: sa.Connection, query: sa.Select[Any], column: sa.Column[Any], values: Iterable[str]
+) -> Iterator[sa.RowMapping]:
+    """What a query finds where a column has one of these values: a small file does not read a large table."""
+    wanted = [*values]
+    for start in range(0, len(wanted), ASKED_AT_ONCE):
+        yield from connection.execute(query.where(column.in_(wanted[start : start + ASKED_AT_ONCE]))).mappings()
+
+
+def _clashes(connection: sa.Connection, table: pd.DataFrame, people: Set[str]) -> list[str]:
     """Rows whose round there is not, or that the store has an answer or an event for."""
     rounds = set(connection.scalars(sa.select(round_.c.number)))
-    there = {
-        (row.annotator_id, row.round, row.image_id)
-        for row in connection.execute(sa.select(answer.c.annotator_id, answer.c.round, answer.c.image_id))
-    }
-    known = set(connection.scalars(sa.select(event.c.event_id)))
-    ids = table["event_id"] if "event_id" in table else [None] * len(table)
+    answered = sa.select(answer.c.annotator_id, answer.c.round, answer.c.image_id)
+    named = people & set(table["annotator_id"])
+    there = {tuple(row.values()) for row in _among(connection, answered, answer.c.annotator_id, named)}
+    ids = table["event_id"].tolist() if "event_id" in table else [None] * len(table)
+    asked = {each for each in ids if isinstance(each, str) and storable(each)}
+    known = {row["event_id"] for row in _among(connection, sa.select(event.c.event_id), event.c.event_id, asked)}
     found = []
     keys = zip(table["annotator_id"], table["round"], table["image_id"], ids, strict=True)
     for row, (who, number, image_id, event_id) in enumerate(keys):
@@ -125,7 +154,8 @@ def _event(row: Mapping[Any, Any], event_id: str, key: tuple[str, int, str], now
     at = row.get("at")
     return {
         "event_id": event_id, "annotator_id": key[0], "round": key[1], "image_id": key[2], "kind": row["kind"],
-        "labels": list(row["labels"]), "intensities": None if strengths is None else list(strengths),
+        "labels": json.dumps(list(row["labels"])),
+        "intensities": None if strengths is None else json.dumps(list(strengths)),
         "valence": row.get("valence"), "arousal": row.get("arousal"), "note": row.get("note"),
         "suggestions_visible": bool(row.get("suggestions_visible")), "seconds": row.get("seconds"),
         "at": now if at is None else at.value // 1_000_000, "received_at": now, "base_revision": 0,

@@ -412,10 +412,13 @@ class LabelStore:
         """
         return self.database.reading(reading.judgements, rounds=rounds, surplus=surplus, withdrawn=withdrawn)
 
-    def events(self) -> pd.DataFrame:
-        """Everything anybody ever said, in the order it came."""
+    def events(self, *, people: Sequence[str] | None = None) -> pd.DataFrame:
+        """Everything anybody ever said, in the order it came. people: these only."""
         columns = [column for column in event.c if column.name not in ("number", *OF_ASSIGNMENT)]
-        return self.database.reading(reading.events_table, sa.select(*columns).order_by(event.c.number))
+        query = sa.select(*columns).order_by(event.c.number)
+        if people is not None:
+            query = query.where(event.c.annotator_id.in_(people))
+        return self.database.reading(reading.events_table, query)
 
     def progress(self, *, round_number: int = MAIN) -> Progress:
         """How far a round is, how fast, and how long it will take."""

@@ -252,8 +252,8 @@ CONFLICTS = (
         _other.c.kind.label("against_kind"),
         *(conflict.c[name] for name in ("resolved_at", "resolved_by", "kept")),
     )
-    .join(_one, _one.c.event_id == conflict.c.event_id)
-    .join(_other, _other.c.event_id == conflict.c.against)
+    .outerjoin(_one, _one.c.event_id == conflict.c.event_id)  # both are there: so that SQLite begins with the conflicts
+    .outerjoin(_other, _other.c.event_id == conflict.c.against)
     .order_by(conflict.c.resolved_at.is_not(None), _one.c.number)
 )
 

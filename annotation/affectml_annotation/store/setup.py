@@ -234,7 +234,13 @@ def add_checks(connection: sa.Connection, checks: pd.DataFrame) -> None:
             raise StoreError("a check needs accepted or forbidden labels")
         connection.execute(check.delete().where(check.c.position == position))
         connection.execute(check.insert().values(position=position, accepted=list(accepted), forbidden=list(forbidden)))
-        connection.execute(slot.update().where(slot.c.position == position).values(wanted=0))
+        set_apart(connection, position)
+
+
+def set_apart(connection: sa.Connection, position: int) -> None:
+    """Want nobody for an image, in any round."""
+    here = (slot.c.round.in_(sa.select(round_.c.number)), slot.c.position == position)
+    connection.execute(slot.update().where(*here).values(wanted=0))
 
 
 def set_priority(connection: sa.Connection, priority: Mapping[str, float]) -> None:

@@ -93,8 +93,7 @@ def _set_apart(connection: sa.Connection, study: Study, before: Sequence[Dictate
     for one in study.file.practice.images:
         check_labels(one.labels, labels, f"practice on image {one.image}")
     for name in (*(one.image for one in study.file.practice.images), *study.examples):
-        at = setup.position_of(connection, name)
-        connection.execute(slot.update().where(slot.c.position == at).values(wanted=0))
+        setup.set_apart(connection, setup.position_of(connection, name))
 
 
 def _follow_places(connection: sa.Connection, file: StudyFile) -> None:

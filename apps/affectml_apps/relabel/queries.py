@@ -124,24 +124,26 @@ def further_rounds(store: LabelStore, who: str, *, inline_second: bool) -> list[
 
     A round of second looks that comes inline, right after each first answer, is left out.
     """
-    first, again = answer.alias(), answer.alias()
-
-    def looked_at(look: sa.FromClause, number: sa.Column[Any]) -> sa.ColumnElement[bool]:
-        return sa.and_(look.c.annotator_id == who, look.c.round == number, look.c.image_id == image.c.image_id)
-
-    query = (
-        sa.select(round_.c.number, round_.c.purpose, sa.func.count())
-        .select_from(round_)
-        .join(slot, sa.and_(slot.c.round == round_.c.number, slot.c.wanted > 0))
-        .join(image, image.c.position == slot.c.position)
-        .join(first, looked_at(first, round_.c.of))
-        .outerjoin(again, looked_at(again, round_.c.number))
-        .where(
-            round_.c.purpose.in_(["discussion"] if inline_second else ["discussion", "second"]),
-            again.c.image_id.is_(None),
-        )
-        .group_by(round_.c.number, round_.c.purpose)
-        .order_by(round_.c.number)
-    )
+    purposes = ["discussion"] if inline_second else ["discussion", "second"]
+    rounds = sa.select(round_.c.number, round_.c.purpose, round_.c.of).where(round_.c.purpose.in_(purposes))
     with store.database.read() as connection:
-        return [(int(number), str(purpose), int(left)) for number, purpose, left in connection.execute(query)]
+        found = [
+            (int(row.number), str(row.purpose), int(connection.scalar(_again(who, row.number, row.of)) or 0))
+            for row in connection.execute(rounds.order_by(round_.c.number)).all()
+        ]
+    return [each for each in found if each[2]]
+
+
+def _again(who: str, number: int, of: int) -> sa.Select[Any]:
+    """How many images of a round this person answered in another, and not yet in this one."""
+    again = answer.alias()
+    twice = sa.exists().where(
+        again.c.annotator_id == who, again.c.round == number, again.c.image_id == answer.c.image_id
+    )
+    return (
+        sa.select(sa.func.count())
+        .select_from(answer)
+        .join(image, image.c.image_id == answer.c.image_id)
+        .join(slot, sa.and_(slot.c.round == number, slot.c.position == image.c.position, slot.c.wanted > 0))
+        .where(answer.c.annotator_id == who, answer.c.round == of, ~twice)
+    )

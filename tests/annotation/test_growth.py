@@ -1,0 +1,138 @@
+"""What the page and the commands ask a task's large tables they find by an index, where they do not read all of it."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+import affectml
+import affectml_annotation
+import affectml_apps
+from affectml_annotation import LabelStore
+from affectml_annotation.study import overview
+from affectml_apps.relabel import queries
+
+from .anything import Anything
+
+LARGE = ("event", "answer", "assignment", "slot")  # they grow with people's work
+PARTIAL = ("assignment_open", "assignment_held", "event_by_pace", "slot_open")  # hold just what is asked for
+OURS = [Path(package.__file__).parent for package in (affectml, affectml_annotation, affectml_apps)]
+READS_ALL = {  # or, of the slots, all of a round, of which there is one for each image
+    "reading.events_table": "every current answer is the result, or every event",
+    "reading.annotators": "every answer is counted for its person",
+    "overview.people": "so is it for a participant",
+    "reading.progress": "the images of a round are counted",
+    "reading._count": "so are those which are complete",
+    "asking._names": "every image is the result",
+    "running._follow_places": "images are counted as a study is opened or steered",
+    "setup.update_settings": "every image gets the new overlap",
+    "setup.enqueue": "once for all images that are queued",
+}
+
+
+class Asked:
+    """Every statement by what asks it, with the values that it was asked with first."""
+
+    def __init__(self):
+        self.by = {}
+
+    def note(self, _connection, _cursor, statement, parameters, _context, many):
+        if statement not in self.by and re.match("SELECT|UPDATE|DELETE|WITH", statement) and (who := asker()):
+            self.by[statement] = who, parameters[0] if many else parameters
+
+    def read_whole(self, database) -> dict[str, list[str]]:
+        """What reads a large table, by who asks it. A search by a round alone is one: most of the work is in one."""
+        found = {}
+        with database.read() as connection:
+            cursor = connection.connection.cursor()
+            if database.dialect == "postgresql":
+                for way in ("hashjoin", "mergejoin", "bitmapscan"):  # which it takes for tables as small as these
+                    cursor.execute(f"SET LOCAL enable_{way} = off")
+                cursor.execute("UPDATE pg_class SET reltuples = 1e6, relpages = 1 WHERE relname = ANY(%s)", [[*LARGE]])
+            explain = of_sqlite if database.dialect == "sqlite" else of_postgres
+            for statement, (who, parameters) in self.by.items():
+                for table, how in explain(cursor, statement, parameters):
+                    if table in LARGE:
+                        found.setdefault(who, []).append(f"{how}: {' '.join(statement.split())}")
+        return found
+
+
+def asker() -> str | None:
+    """The function of ours that asks; None where a test does."""
+    frame = sys._getframe(2)
+    while frame is not None and Path(__file__).parent not in Path(frame.f_code.co_filename).parents:
+        file = Path(frame.f_code.co_filename)
+        if file.name != "engine.py" and any(folder in file.parents for folder in OURS):
+            return f"{file.stem}.{frame.f_code.co_qualname.split('.<locals>')[0]}"
+        frame = frame.f_back
+    return None
+
+
+def of_sqlite(cursor, statement, parameters):
+    names = {alias: table for table, alias in re.findall(r"(\w+) AS (\w+)", statement)}
+    for *_, how in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall():
+        found = re.match(r"(SCAN|SEARCH) (\w+)(?: USING (?:COVERING )?INDEX (\w+))?(?: \((.*)\))?", how)
+        if found and found[3] not in PARTIAL and (found[1] == "SCAN" or found[4] == "round=?"):
+            yield names.get(found[2], found[2]), how
+
+
+def of_postgres(cursor, statement, parameters):
+    cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
+    todo = [plan["Plan"] for plan in cursor.fetchone()[0]]
+    while todo:
+        plan = todo.pop()
+        todo += plan.get("Plans", ())
+        how = f"{plan['Node Type']} {plan.get('Index Name', '')} {plan.get('Index Cond', '')}"
+        by_round = re.search(r"Scan \w* (\(round = [^)]*\))?$", how)
+        if "Relation Name" in plan and by_round and plan.get("Index Name") not in PARTIAL:
+            yield plan["Relation Name"], how
+
+
+@pytest.fixture
+def asked():
+    found = Asked()
+    sa.event.listen(sa.Engine, "before_cursor_execute", found.note)
+    yield found
+    sa.event.remove(sa.Engine, "before_cursor_execute", found.note)
+
+
+@pytest.mark.slow
+def test_nothing_but_what_is_named_reads_a_large_table_from_end_to_end(database_url, asked, monkeypatch, tmp_path, run):
+    anything = Anything(database_url, 5, monkeypatch, tmp_path)
+    anything.do(600)
+    with anything.store as store:
+        for who in store.annotators()["annotator_id"].head(3):
+            queries.person(store, who)
+            store.history(who)
+            queries.answered_count(store, who, [1, 2])
+            queries.left_for(store, who, 1)
+            queries.further_rounds(store, who, inline_second=False)
+            queries.awaiting_second_look(store, who, 1, 3, 50)
+            queries.assigned_file(store, who, "i03")
+            queries.is_assigned(store, who, "i03", 1)
+            queries.own_answer(store, who, "i03", 1)
+        for ask in (overview.overview, overview.people, LabelStore.conflicts, LabelStore.undoable_withdrawals):
+            ask(store)
+        for words in (
+            ["status"], ["agreement", "--bootstrap", "0"], ["attention"], ["aggregate"],
+            ["assign", "--invite", "zoe", "--top", "5", "--more", "1"], ["assign", "--overlap", "4"],
+            ["export", "--to", tmp_path / "all.csv"], ["export", "--to", tmp_path / "data"],
+        ):  # fmt: skip
+            run("labels", *words, "--db", database_url.removeprefix("sqlite:///"))
+        found = asked.read_whole(store.database)
+    assert {who: how for who, how in found.items() if who not in READS_ALL} == {}
+    assert store.database.dialect == "postgresql" or set(found) == set(READS_ALL)
+
+
+def test_what_refers_to_an_event_has_an_index_or_each_that_leaves_would_be_looked_for_in_all_of_it(database_url):
+    with LabelStore(database_url) as store, store.database.read() as connection:
+        inspector = sa.inspect(connection)
+        for table in inspector.get_table_names():
+            keys = [inspector.get_pk_constraint(table)["constrained_columns"]]
+            keys += [index["column_names"] for index in inspector.get_indexes(table)]
+            for reference in inspector.get_foreign_keys(table):
+                if reference["referred_table"] == "event":
+                    columns = reference["constrained_columns"]
+                    assert any(key[: len(columns)] == columns for key in keys), (table, columns)
