@@ -25,6 +25,7 @@ from affectml_annotation.judgements import found_labels
 # A promise, and what looks at it: a reader that raises for a damaged file, or one that yields each thing that is wrong.
 Look = tuple[str, Callable[[], Any]]
 EXAMPLES = 20
+SHARDS = "shard-*.npy"
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,16 @@ def _of_dataset(folder: Path, read: bool) -> Iterator[Look]:
         for name, entry in data.meta.targets.items():
             yield f"{entry.file} holds target {name}", partial(data.target, name)
             yield f"target {name} counts answers that are there", partial(_counts, data, name)
-        yield "annotations.parquet has a person's answer to an image in a round once", partial(_judgements, data)
-        yield "annotators.parquet names each person once", partial(_people, data)
+        if (folder / "annotations.parquet").exists():
+            yield "annotations.parquet has a person's answer to an image in a round once", partial(_judgements, data)
+        if (folder / "annotators.parquet").exists():
+            yield "annotators.parquet names each person once", partial(_people, data)
         for name, chosen in data.meta.selections.items():
             yield f"{chosen.file} holds selection {name}", partial(_selection, data, chosen.file)
-    for encoder in sorted(folder.glob(f"{FOLDER}/*/encoder.json")):
-        yield from ((f"{encoder.parent.name}: {promise}", look) for promise, look in _of_store(encoder.parent))
+    for store in sorted(
+        {path.parent for name in ("encoder.json", SHARDS) for path in folder.glob(f"{FOLDER}/*/{name}")}
+    ):
+        yield from ((f"{store.name}: {promise}", look) for promise, look in _of_store(store))
 
 
 def _files(data: Dataset, read: bool) -> Iterator[str]:
@@ -142,6 +147,8 @@ def _of_store(folder: Path) -> Iterator[Look]:
 
 
 def _shards(store: EmbeddingStore) -> Iterator[str]:
+    if store.table.empty and any(store.folder.glob(SHARDS)):
+        yield f"{store.folder / 'ids.parquet'}: names no image, so that nobody knows whose the embeddings are; {AGAIN}"
     for number, rows in store.table.groupby("shard"):
         path = shard_path(store.folder, int(str(number)))
         try:

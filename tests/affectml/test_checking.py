@@ -97,6 +97,12 @@ FAULTS = {
         lambda p: edit_json(p / "demo/dataset.json", selections={"few": {"file": "few.parquet"}}),
         "few.parquet holds selection few", "cannot be read",
     ),
+    "no ids": (
+        lambda p: shard_of(p).with_name("ids.parquet").unlink(), "the shards have a finite", "names no image",
+    ),
+    "no encoder": (
+        lambda p: shard_of(p).with_name("encoder.json").unlink(), "encoder.json says", "no encoder.json there",
+    ),
     "not finite": (broken_shard, "the shards have a finite", "is not finite"),
     "a short shard": (
         lambda p: np.save(shard_of(p), np.load(shard_of(p))[:7]), "the shards have a finite", "at least 40 rows",
@@ -124,6 +130,12 @@ def keeps_all(folder: Path) -> None:
 def test_what_was_just_written_keeps_every_promise(written):
     keeps_all(written / "demo")
     keeps_all(shard_of(written).parent)
+
+
+def test_nothing_is_said_of_files_that_a_data_set_has_not(place):
+    for name in ("annotations", "annotators"):
+        (place / f"demo/{name}.parquet").unlink()
+        assert not any(each.promise.startswith(name) for each in check(place / "demo"))
 
 
 def test_a_run_that_was_just_trained_keeps_every_promise(trained):

@@ -291,7 +291,7 @@ _SAID: dict[str, tuple[str, str | Callable[[sa.Connection], Iterable[Row]]]] = {
     ),
     "erased": ("Nobody who was erased stands anywhere.", _erased),
     "erasing": (
-        "No erasure is half done.",
+        "No erasure is half done; the command that began it ends it, given again.",
         "SELECT 'erasing' AS what, annotator_id AS row FROM erasing UNION "
         "SELECT 'erasure', CAST(number AS VARCHAR) FROM erasure WHERE cleaned_at IS NULL",
     ),
