@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -12,10 +13,11 @@ import sqlalchemy as sa
 from affectml_annotation import Answer, DatabaseAway, LabelStore, StoreError
 from affectml_annotation.exchange.files import turn, workplace
 from affectml_annotation.store import keeping, schema
-from affectml_annotation.store.backup import read_backup
+from affectml_annotation.store.backup import read_backup, write_backup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import due, keep_backup, kept
+from affectml_annotation.store.restoring import restore
 from affectml_annotation.store.settings import write_setting
 from affectml_annotation.store.setup import DATASET
 from affectml_annotation.study import pay, visits
@@ -291,6 +293,24 @@ def test_ids_that_are_forgotten_leave_the_backups_and_who_comes_back_is_known(st
             row.annotator_id: row.person for row in rows(store, schema.panel)
         }
         assert who in set(then.judgements()["annotator_id"])
+
+
+def test_a_server_that_was_lost_is_restored_without_those_whom_the_backups_of_it_know_as_erased(studied, tmp_path):
+    store = studied()
+    who = complete(store, "P1")
+    before = write_backup(store, tmp_path / "before.db")
+    keep_backup(store)
+    erase_people(store, [who])
+    if store.database.dialect == "sqlite":
+        store.close()
+        where = Path(store.database.where)
+        where.unlink()
+    else:
+        where = store.database.engine.url.render_as_string(hide_password=False)
+        with store.database.write() as connection:
+            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+            connection.exec_driver_sql("CREATE SCHEMA public")
+    assert restore(before.file, where).erased == 1
 
 
 def test_what_a_killed_backup_or_restore_left_beside_the_database_goes_with_an_erasure(studied):

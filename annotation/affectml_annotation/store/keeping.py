@@ -22,7 +22,7 @@ from affectml_annotation.store.engine import Database
 from affectml_annotation.store.keys import FORGOTTEN, was_erased
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import migrate
-from affectml_annotation.store.place import shown
+from affectml_annotation.store.place import backups_of, shown
 from affectml_annotation.store.restoring import Since, erase_as
 from affectml_annotation.store.schema import annotator, event, metadata, now_ms, owed, panel, setting
 from affectml_annotation.store.settings import read_setting, write_setting
@@ -40,9 +40,9 @@ def folder(store: LabelStore) -> Path | None:
     url = store.database.engine.url
     if store.database.dialect == "sqlite":
         file = Path(store.database.where).resolve()
-        return file.with_name(f"{file.name.removesuffix('.db')}-backups") if file.is_file() else None
+        return backups_of(file) if file.is_file() else None
     dataset = store.dataset
-    return None if dataset is None else dataset.with_name(f"{dataset.name}-{url.database}-backups")
+    return None if dataset is None else backups_of(dataset.with_name(f"{dataset.name}-{url.database}"))
 
 
 def kept(store: LabelStore) -> list[Path]:

@@ -23,6 +23,11 @@ def default_database(dataset: str | Path, kind: Kind = "labels") -> Path:
     return folder.parent / f"{folder.name}-{kind}.db"
 
 
+def backups_of(file: Path) -> Path:
+    """The folder of a database's backups; of one on a server called NAME, `file` is DATASET-NAME."""
+    return file.with_name(f"{file.name.removesuffix('.db')}-backups")
+
+
 def dataset_of(database: str) -> Path | None:
     """The data set's folder that a database lies beside under its default name; None where there is no such folder."""
     path = Path(database)

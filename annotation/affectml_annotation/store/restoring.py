@@ -20,7 +20,7 @@ from affectml_annotation.store.engine import Database, failure, without_password
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, keyed
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import migrate
-from affectml_annotation.store.place import BACKUP, holds_store
+from affectml_annotation.store.place import BACKUP, backups_of, holds_store
 from affectml_annotation.store.schema import annotator, erasure, metadata, now_ms, owed, panel, secret
 from affectml_annotation.store.settings import read_setting, write_setting
 
@@ -49,7 +49,7 @@ def restore(
     """Make a database of a backup, of either engine, with the newest schema. Killed, it leaves what was there.
 
     Whoever was erased since the backup was made is erased in it too, before it is in place: as the database that is
-    replaced, the scheduled backups beside it and those in `erased` say.
+    replaced, the scheduled backups of one in that place and those in `erased` say.
 
     to: a SQLite file, or the URL of a PostgreSQL database without a task. erased: further databases and backups of the
     task. replace: put it in place of a file, which nobody may have open, and which is kept beside it.
@@ -61,8 +61,7 @@ def restore(
     near: list[str | Path] = []
     if file is not None:
         _check_place(file, replace)
-        backups = file.with_name(f"{file.name.removesuffix('.db')}-backups")
-        near = [path for path in (file, *backups.glob("*.db")) if path.exists()]
+        near = [path for path in (file, *backups_of(file).glob("*.db")) if path.exists()]
     said = read_backup(backup)
     with workplace(file or Path(gettempdir(), "affectml-restored")) as folder, writes(to):
         work = folder / "restored.db"
@@ -73,6 +72,8 @@ def restore(
             copy.execute("DELETE FROM setting WHERE key = ?", (BACKUP,))
         note = {"at": now_ms(), "backup": said.at, "log": said.log}
         with LabelStore(work) as store:
+            if file is None and (dataset := store.dataset) is not None:
+                near += backups_of(dataset.with_name(f"{dataset.name}-{sa.make_url(to).database}")).glob("*.db")
             gone = _erase_again(store, [*near, *erased])
             store.database.writing(write_setting, RESTORED, note)
         with reading(work) as source:
