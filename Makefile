@@ -68,7 +68,7 @@ ARGS ?=
 DATA = $${AFFECTML_TEST_DATA:?names the folder of real test data, see CONTRIBUTING.md}
 MEASURE = OMP_NUM_THREADS=1 $(BIN)/python benchmarks
 PRINTED = $(MEASURE)/section.py
-TOPICS := annotation audit bias duplicates embedding emotion6 distributions explanation explore heads intervals \
+TOPICS := annotation audit bias duplicates embedding emotion6 distributions explanation explore growth heads intervals \
 	kernel languages load memory metrics month people planning promises relabel scale shards stopping subgroups
 BENCHES := $(TOPICS:%=bench-%)
 .PHONY: $(BENCHES) bench-look
@@ -101,6 +101,8 @@ bench-explanation:
 bench-explore:
 	$(PRINTED) explore.py --map $(ARGS)
 	$(PRINTED) explore_page.py $(ARGS)
+bench-growth:
+	for engine in sqlite postgresql; do $(PRINTED) growth.py $$engine $(ARGS) || exit 1; done
 bench-heads bench-intervals bench-metrics bench-promises bench-subgroups: bench-%:
 	$(MEASURE)/$*.py $(ARGS)
 bench-kernel:
