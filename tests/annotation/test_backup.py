@@ -110,6 +110,8 @@ def test_a_backup_that_was_changed_is_refused_by_the_table_and_both_figures(smal
         raw.execute(change)
     with pytest.raises(StoreError, match=said):
         read_backup(made.file)
+    with LabelStore(made.file, reads_only=True) as store:
+        assert "backup" in {one.invariant for one in check_store(store)}
 
 
 def test_it_goes_from_sqlite_to_postgresql_and_back_with_the_same_digests(used, postgres_url, tmp_path):

@@ -94,16 +94,22 @@ def read_backup(file: str | Path) -> Backup:
     except StoreError as error:
         raise StoreError(f"{error}; {salvage}") from None
     problems = [] if found == "ok" else [f"SQLite finds {found}"]
-    problems += [f"{table} has {now} rows, and had {was}" for table, now, was in _unlike(there.counts, said.counts)]
-    now, was = ({**each.digests, "the log": each.log} for each in (there, said))
-    problems += [f"the digest of {of} is {now}, and was {was}" for of, now, was in _unlike(now, was)]
+    problems += unlike(there, said)
     if problems:
         raise StoreError(f"{file}: a damaged backup: {'; '.join(problems)}; {salvage}")
     return said
 
 
-def _unlike(now: Mapping[str, Any], was: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    return [(key, now.get(key, 0), was.get(key, 0)) for key in sorted({*now, *was}) if now.get(key) != was.get(key)]
+def unlike(there: "Tally", said: Backup) -> list[str]:
+    """What is not as it was, with both figures."""
+
+    def pairs(now: Mapping[str, Any], was: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+        return [(key, now.get(key, 0), was.get(key, 0)) for key in sorted({*now, *was}) if now.get(key) != was.get(key)]
+
+    now, was = ({**each.digests, "the log": each.log} for each in (there, said))
+    return [f"{table} has {many} rows, and had {had}" for table, many, had in pairs(there.counts, said.counts)] + [
+        f"the digest of {of} is {one}, and was {other}" for of, one, other in pairs(now, was)
+    ]
 
 
 def noted(file: Path) -> Backup:

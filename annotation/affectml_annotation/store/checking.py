@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,15 +13,16 @@ from sqlalchemy.exc import DBAPIError
 from affectml_annotation.errors import AnnotationError, DatabaseAway, DatabaseFailed, StoreError
 from affectml_annotation.judgements import answer_problems
 from affectml_annotation.store import schema, setup
-from affectml_annotation.store.backup import Backup, write_backup
+from affectml_annotation.store.backup import Backup, Tally, unlike, write_backup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.keeping import folder, keep_backup
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, keyed
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
+from affectml_annotation.store.place import BACKUP
 from affectml_annotation.store.rebuilding import KEYS, Rebuilt, differences, rebuild
 from affectml_annotation.store.schema import annotator, erasure, event, metadata, now_ms, panel, setting
-from affectml_annotation.store.settings import read_settings
+from affectml_annotation.store.settings import read_setting, read_settings
 from affectml_annotation.store.submits import FUTURE_SECONDS
 
 Row = dict[str, Any]
@@ -104,6 +106,17 @@ def _file(connection: sa.Connection) -> Iterator[Row]:
         for (said,) in connection.exec_driver_sql(f"PRAGMA integrity_check({SHOWN})"):
             if said != "ok":
                 yield {"error": said}
+
+
+def _backup(connection: sa.Connection) -> Iterator[Row]:
+    """Of a SQLite file alone: a restored database says nothing of itself."""
+    if (note := read_setting(connection, BACKUP)) is not None:
+        try:
+            said = Backup(Path(), bytes=0, **note)
+        except TypeError:
+            yield {"error": "what it says of itself cannot be read"}
+        else:
+            yield from ({"error": problem} for problem in unlike(Tally.of(connection), said))
 
 
 def _schema(connection: sa.Connection) -> Iterator[Row]:
@@ -242,6 +255,7 @@ def _sequences(connection: sa.Connection) -> Iterator[Row]:
 _KEYS = {table.name: key for table, key in KEYS.items()}
 _SAID: dict[str, tuple[str, str | Callable[[sa.Connection], Iterable[Row]]]] = {
     "file": ("SQLite finds its file whole.", _file),
+    "backup": ("A backup has the rows and digests that it says.", _backup),
     "schema": ("All columns, indexes and triggers are there, those that keep the log append-only too.", _schema),
     "keys": ("Every row that another names is there.", _keys),
     "json": ("What is stored as JSON is JSON.", _json),
