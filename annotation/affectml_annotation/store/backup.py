@@ -118,7 +118,8 @@ def noted(file: Path) -> Backup:
         raise StoreError(f"{file}: no such backup")
     note = backup_note(file)
     if note is None:
-        raise StoreError(f"{file}: no backup, or a damaged one; `affectml labels backup DB OUT` makes one")
+        raise StoreError(f"{file}: no backup, or a damaged one; `affectml labels backup DB OUT` makes one, and "
+                         f"`affectml labels salvage {file} OUT` takes out what a damaged one has")  # fmt: skip
     try:
         return Backup(file, bytes=file.stat().st_size, **json.loads(note))
     except (TypeError, ValueError):
