@@ -7,7 +7,7 @@ every language in all, and keeps a picture of each, to be looked at.
 
 import os
 import re
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -86,8 +86,12 @@ class Looked:
 
 def in_english(texts, language):
     """Those of the texts that are English ones of the catalogue, though they have a translation."""
-    if language == ENGLISH:
-        return []
+    return [text for text in texts if any(each.fullmatch(text) for each in translated(language))]
+
+
+@cache
+def translated(language):
+    """Of each English text of the catalogue that reads otherwise in a language, what it can be filled in to."""
     english = [text for message in catalogue(ENGLISH) if message.id
                for text in ([message.id] if isinstance(message.id, str) else message.id)]  # fmt: skip
     with spoken(language):
@@ -95,8 +99,7 @@ def in_english(texts, language):
         differs = [
             text for text in english if _(text) != text and re.search(r"\w+ \w+|^\w+$", re.sub(r"\{.*?\}", "", text))
         ]
-    known = [re.compile(re.sub(r"\\\{\w+\\\}", ".+", re.escape(text))) for text in differs]
-    return [text for text in texts if any(each.fullmatch(text) for each in known)]
+    return [re.compile(re.sub(r"\\\{\w+\\\}", ".+", re.escape(text))) for text in differs]
 
 
 def in_language(page, role, text):
