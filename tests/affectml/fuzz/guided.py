@@ -2,7 +2,7 @@
 
     python -m fuzz.guided --seconds 3600            TARGETS, one after the other
     python -m fuzz.guided --seconds 60 coco webemo  any readers of this folder by name
-    python -m fuzz.guided --keep                    what reaches most of what was found goes to corpus/
+    python -m fuzz.guided --keep                    of what was found, an input of each outcome goes to corpus/
 
 An input is what of a reader's files is damaged. One that is neither read nor refused as `check` asks is written, with
 what was raised, into build/fuzz/READER/found, each fault once; timeout-, oom- and crash- lie beside that folder.
@@ -13,11 +13,9 @@ import base64
 import functools
 import itertools
 import json
-import math
 import os
 import random
 import re
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -131,8 +129,7 @@ def fuzz(name: str, seconds: float, options: list[str]) -> None:
                 (build / "found" / f"{fault}.json").write_bytes(data)
                 (build / "found" / f"{fault}.txt").write_text(traceback.format_exc())
 
-    again = shlex.join([sys.executable, "-m", "fuzz.guided", "--within", name, str(seconds)])  # as -merge starts others
-    atheris.Setup([again, *options], one, custom_mutator=mutate)
+    atheris.Setup([sys.argv[0], *options], one, custom_mutator=mutate)
     atheris.Fuzz()
 
 
@@ -151,14 +148,12 @@ def main() -> int:
     given = parser.parse_args()
     found = 0
     for name in given.readers:
-        inputs, merged = BUILD / name / "inputs", BUILD / name / "merged"
+        inputs = BUILD / name / "inputs"
         inputs.mkdir(parents=True, exist_ok=True)
         for number, data in enumerate([b"{}", *corpus(name)]):
             (inputs / f"kept-{number}").write_bytes(data)
         if given.keep:
-            merged.mkdir(exist_ok=True)
-            child(name, math.inf, "-merge=1", str(merged), str(inputs))
-            keep(name, [path.read_bytes() for path in merged.iterdir()])
+            keep(name, [path.read_bytes() for path in inputs.iterdir()])
             continue
         limits = ["-timeout=300", "-rss_limit_mb=6000", "-max_len=4000000", "-len_control=0"]
         places = [str(inputs), f"-artifact_prefix={inputs.parent}/"]
@@ -171,8 +166,15 @@ def main() -> int:
 
 
 def keep(name: str, inputs: list[bytes]) -> None:
-    """The smallest of the inputs that reach more than others, and what was kept before."""
-    lines = list(dict.fromkeys(corpus(name) + sorted(inputs, key=len)))
+    """Besides what is kept already, the smallest input of each different error, and the smallest that are read."""
+    kept: dict[str | bytes, bytes] = {}
+    for data in [*corpus(name), *sorted(inputs, key=len)]:
+        try:
+            said = read(name, data)
+        except Exception as error:
+            said = repr(error)
+        kept.setdefault(data if said is None else re.sub(r"/\S*/|'[^']*'|\W|\d", "", said)[:60], data)
+    lines = [*kept.values()]
     while len(lines) > 3 and sum(map(len, lines)) > KEPT:
         lines.pop()
     CORPUS.mkdir(exist_ok=True)
