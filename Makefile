@@ -16,7 +16,7 @@ PROJECTS := pyproject.toml metrics/pyproject.toml annotation/pyproject.toml
 # tests start hundreds of processes, and each would compile all of ours again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-all check api format docs pictures bench fuzz wheel-test alone-test clean
+.PHONY: demo test test-slow check api format docs pictures bench fuzz wheel-test alone-test clean
 
 demo: $(VENV)/.installed
 	$(BIN)/affectml train --multilabel
@@ -33,9 +33,6 @@ test: $(VENV)/.installed-$(EXTRA)
 # pytest ends with 5 where it finds none
 test-slow: $(VENV)/.installed-$(EXTRA)
 	$(PYTEST) -m slow || [ $$? -eq 5 ]
-
-test-all: $(VENV)/.installed-$(EXTRA)
-	$(PYTEST)
 
 check: $(VENV)/.installed-$(EXTRA)
 	$(BIN)/ruff check .
