@@ -194,7 +194,9 @@ def measure(where: str, deed: str) -> None:
                     DEEDS[deed](store, Path(folder))
                     took.append(time.perf_counter() - start)
                 cpu = (time.process_time() - used) / len(took)
-    peak = next(line.split()[1] for line in Path("/proc/self/status").open() if line.startswith("VmHWM"))
+    peak = next(
+        line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
+    )
     print(json.dumps([took, cpu, int(peak) / 1024]))  # ru_maxrss would be its parent's, which loaded the task
 
 
