@@ -21,6 +21,7 @@ PARTIAL = ("assignment_open", "assignment_held", "event_by_pace", "slot_open")  
 OURS = [Path(package.__file__).parent for package in (affectml, affectml_annotation, affectml_apps)]
 READS_ALL = {  # or, of the slots, all of a round, of which there is one for each image
     "reading.events_table": "every current answer is the result, or every event",
+    "reading.judgements": "and counted, so that none is lost without a word",
     "reading.annotators": "every answer is counted for its person",
     "overview.people": "so is it for a participant",
     "reading.progress": "the images of a round are counted",

@@ -141,7 +141,6 @@ def test_damaged_settings_are_said_to_be_and_come_from_another_database(task, tm
         ("labels", "5"),
         ("intensities", "[[1]]"),
         ("valence", "high"),
-        ("round", ""),
         ("at", 2**62),
     ],
 )
@@ -151,4 +150,14 @@ def test_a_damaged_cell_is_said_by_the_name_of_the_database(task, column, value)
         connection.execute(f"UPDATE event SET {column} = ?", (value,))
     connection.close()
     with LabelStore(task) as store, pytest.raises(StoreError, match=r"mine\.db: the database cannot be read"):
+        store.judgements()
+
+
+@pytest.mark.parametrize(("column", "value"), [("round", ""), ("image_id", "x"), ("annotator_id", "x")])
+def test_an_answer_whose_event_is_another_is_never_left_out_without_a_word(task, column, value):
+    with sqlite3.connect(task) as connection:
+        connection.execute("DROP TRIGGER event_no_update")
+        connection.execute(f"UPDATE event SET {column} = ? WHERE number = 2", (value,))
+    connection.close()
+    with LabelStore(task) as store, pytest.raises(StoreError, match="1 answers name no event of theirs"):
         store.judgements()
