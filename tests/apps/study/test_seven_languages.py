@@ -249,7 +249,7 @@ def test_keys_alone_lead_through_a_task_and_a_screen_reader_hears_it_in(language
         page.keyboard.press("2")
         heard = page.locator(".labeller").aria_snapshot()
         page.keyboard.press("Enter")
-        page.wait_for_selector(f".labeller[data-state=ready]:not([data-image='{first}'])")
+        page.wait_for_selector(f".labeller[data-state=ready][data-unsaved='0']:not([data-image='{first}'])")
         assert f'heading "{_(ASKED)}"' in heard
         assert heard.count("[pressed]") == 1
         for name in ("None of these", "Unsure", "Skip", "Flag", "Save", "Zoom", "Pause", "Help"):

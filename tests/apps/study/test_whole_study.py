@@ -100,9 +100,9 @@ def play(crowd, profile, postgres):
     crowd.open()
     for one in (phone, laptop):
         one.finish()
-    with laptop.context.expect_page() as panel:
+    with laptop.context.expect_event("request", lambda sent: "panel.example" in sent.url) as panel:
         laptop.page.get_by_role("link", name="Return with this code").click()
-    panel.value.wait_for_url(f"https://panel.example/?cc=CODE-completed&p={laptop.person}")
+    assert panel.value.url == f"https://panel.example/?cc=CODE-completed&p={laptop.person}"
     for one in callers:
         one.finish()
 
