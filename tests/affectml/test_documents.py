@@ -53,6 +53,10 @@ NOT_RUN = {
         "they install packages from the network, and start these tests",
     ],
     "CONTRIBUTING.md": ["they install packages from the network, and start these tests"],
+    "annotation.md": [
+        "it needs a server's database; docs/studies.md backs a study up and restores it",
+        "it needs a torn database",
+    ],
     "data.md": [
         *["other people's data, which tests/affectml/test_import_*.py have"] * 2,
         "it downloads other people's photographs; tests/affectml/test_fetch.py has a server for that",

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -33,7 +34,8 @@ def serve_until(task, done):
             while not done():
                 await asyncio.sleep(0.01)
 
-    asyncio.run(asyncio.wait_for(serve(), 120))
+    with ThreadPoolExecutor(1) as thread:  # this one may have the loop of a browser
+        thread.submit(asyncio.run, asyncio.wait_for(serve(), 120)).result()
 
 
 def test_a_server_makes_the_backup_that_is_due_and_none_that_is_not(answered, monkeypatch):

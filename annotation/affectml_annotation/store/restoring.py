@@ -212,10 +212,9 @@ def erase_as(connection: sa.Connection, since: Since, source: str | Path) -> int
 
 def _copy_rows(source: sa.Connection, to: str, note: Mapping[str, Any]) -> Tally:
     """Copy a database into one on a server, all or nothing, and compare what is there then."""
-    from psycopg import Error
-
     tally = Tally()
     with closing(Database(to)) as database:
+        driver: Any = database.engine.dialect.dbapi
         try:
             with database.write() as connection:
                 migrate(lambda: nullcontext(connection))
@@ -236,6 +235,6 @@ def _copy_rows(source: sa.Connection, to: str, note: Mapping[str, Any]) -> Tally
                 write_setting(connection, RESTORED, note)
                 if vars(Tally.of(connection)) != vars(tally):
                     raise StoreError(f"{database.where}: what was written there is not what the backup holds")
-        except Error as error:
+        except driver.Error as error:
             raise failure(error, database.where, "written") from error
     return tally
