@@ -1,8 +1,10 @@
-"""Which image an answer is about: custom_ids of requests, and image names in files."""
+"""Which image and question an answer is about: custom_ids of requests, and image names in files."""
 
 import base64
 import hashlib
 import re
+from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
@@ -11,8 +13,20 @@ from affectml.errors import BadInput
 
 LONGEST = 64  # signs of a custom_id: Anthropic's and Azure's servers take no more, and [A-Za-z0-9_-] alone
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
-_OURS = re.compile(r"s(\d{1,6})-(.+)", re.DOTALL)
+_OURS = re.compile(r"s(\d{1,6})(?:w(\d{1,6}))?([hr]?)-(.+)", re.DOTALL)
 _ROOM = LONGEST - len("s000000-x-")
+Answer = Literal["sets", "shares", "ranking"]
+_LETTERS: dict[str, Answer] = {"": "sets", "h": "shares", "r": "ranking"}
+
+
+@dataclass(frozen=True)
+class Requested:
+    """What a request was: of which image, which of its samples and wordings, from 1, and the form of answer."""
+
+    image: str
+    sample: int
+    wording: int
+    answer: Answer
 
 
 def key_of(image_id: str) -> str:
@@ -27,12 +41,22 @@ def key_of(image_id: str) -> str:
     text = base64.urlsafe_b64encode(raw).decode().rstrip("=")
     if len(text) <= _ROOM:
         return f"b-{text}"
-    return f"h-{hashlib.sha256(raw).hexdigest()[:40]}"
+    return _hash_of(image_id)
 
 
-def custom_id(image_id: str, sample: int) -> str:
-    """The custom_id of one request: which image, and which of its samples, from 1."""
-    return f"s{sample}-{key_of(image_id)}"
+def _hash_of(image_id: str) -> str:
+    return f"h-{hashlib.sha256(image_id.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"
+
+
+def custom_id(image_id: str, sample: int, *, wording: int = 1, answer: Answer = "sets") -> str:
+    """The custom_id of one request: which image, which of its samples and wordings, from 1, and the form of answer.
+
+    Of the first wording and sets it is s1-KEY, else such as s1w2-KEY, s1h-KEY (shares) or s1w2r-KEY (a ranking).
+    """
+    letter = next(letter for letter, name in _LETTERS.items() if name == answer)
+    given = f"s{sample}{'' if wording == 1 else f'w{wording}'}{letter}-"
+    key = key_of(image_id)
+    return given + (key if len(given) + len(key) <= LONGEST else _hash_of(image_id))
 
 
 class Names:
@@ -40,14 +64,17 @@ class Names:
 
     def __init__(self, images: pd.DataFrame) -> None:
         self._ids = [str(image) for image in images["image_id"]]
-        self._by_key = {key_of(image): image for image in self._ids}
+        self._by_key = {key(image): image for image in self._ids for key in (key_of, _hash_of)}
         self._find = image_finder(images, "answers")
         self._found: dict[str, str | None] = {}
 
-    def of_custom_id(self, given: str) -> str | None:
-        """The image of a request's custom_id; None for one that no request of this data set has."""
+    def of_custom_id(self, given: str) -> Requested | None:
+        """What the request of a custom_id was; None for one that no request of this data set has."""
         match = _OURS.fullmatch(given)
-        return None if match is None else self._by_key.get(match[2])
+        image = None if match is None else self._by_key.get(match[4])
+        if match is None or image is None:
+            return None
+        return Requested(image, int(match[1]), int(match[2] or 1), _LETTERS[match[3]])
 
     def find(self, name: str) -> str | None:
         """The image of that name; None where there is none, or several."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affectml.answers._names import Names
+from affectml.answers._names import Answer, Names
 from affectml.answers._reply import LABEL_KEYS, Why, labels_in, parse_reply
 from affectml.answers._words import Words, folded, shown
 from affectml.errors import BadInput, option
@@ -29,6 +29,7 @@ class Row:
 
     place: where it stands. image: the data set's image, None where there is none of that name. labels: as spelt;
     ranked: best first. numbers: by label as spelt. problem: why it cannot be used, "" where it can; detail: more of it.
+    sample, wording: of the request, from 1. asked: the form of answer that it asked for, None where nothing says.
     """
 
     place: str
@@ -38,6 +39,9 @@ class Row:
     numbers: Mapping[str, float] | None = None
     problem: str = ""
     detail: str = ""
+    sample: int = 1
+    wording: int = 1
+    asked: Answer | None = None
 
 
 @dataclass(frozen=True)
@@ -125,9 +129,14 @@ def _object(raw: bytes) -> dict[str, Any] | None:
 def _response(content: dict[str, Any], place: str, reading: Reading) -> list[Row]:
     """A line of a batch's output or error file: a row for each choice, which is one for most requests."""
     given = content["custom_id"]
-    image = reading.names.of_custom_id(given) if isinstance(given, str) else None
-    if image is None:
+    asked = reading.names.of_custom_id(given) if isinstance(given, str) else None
+    if asked is None:
         return [Row(place, None, problem=Why.UNKNOWN_IMAGE, detail=f"custom_id {shown(str(given))}")]
+    rows = _choices(content, place, asked.image, reading)
+    return [replace(row, sample=asked.sample, wording=asked.wording, asked=asked.answer) for row in rows]
+
+
+def _choices(content: dict[str, Any], place: str, image: str, reading: Reading) -> list[Row]:
     response, error = content.get("response"), content.get("error")
     status = response.get("status_code", 200) if isinstance(response, dict) else None
     if error or str(status) != "200":

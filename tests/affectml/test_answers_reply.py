@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affectml.answers import REASONS, Words, parse_reply
-from affectml.answers._names import Names, custom_id
+from affectml.answers._names import Names, Requested, custom_id
 from affectml.answers._reply import Why
 from affectml.answers._rows import Reading, read_rows
 from affectml.answers._said import gather
@@ -173,7 +173,9 @@ def test_of_several_responses_to_a_request_the_first_that_can_be_used_counts(fil
 
 
 def test_each_choice_of_a_response_is_an_answer(file, reading):
-    rows = read_rows(responses(file, (custom_id("a b", 1), "both"), (custom_id("1", 1), "awe")), reading).rows
+    asked = custom_id("a b", 4, wording=2, answer="shares")
+    rows = read_rows(responses(file, (asked, "both"), (custom_id("1", 1), "awe")), reading).rows
+    assert [(row.sample, row.wording, row.asked) for row in rows] == [(4, 2, "shares")] * 2 + [(1, 1, "sets")]
     assert [(row.image, row.labels, row.problem) for row in rows] == [
         ("a b", ("awe",), ""),
         ("a b", None, Why.NO_JSON),
@@ -197,14 +199,27 @@ IDS = st.text(min_size=1, max_size=90)
 
 
 @given(st.lists(IDS, unique=True, min_size=1))
-def test_a_custom_id_of_any_image_finds_it_again(ids):
+def test_a_custom_id_of_any_request_finds_it_again(ids):
     names = Names(pd.DataFrame({"image_id": ids}))
-    given_ids = [custom_id(image, sample) for image in ids for sample in (1, 12)]
-    assert len(set(given_ids)) == 2 * len(ids)
+    asked = [
+        Requested(image, *which)
+        for image in ids
+        for which in ((1, 1, "sets"), (12, 1, "ranking"), (1, 2, "shares"), (999_999, 999, "shares"))
+    ]
+    given_ids = [custom_id(one.image, one.sample, wording=one.wording, answer=one.answer) for one in asked]
+    assert len(set(given_ids)) == 4 * len(ids)
     assert all(
         len(one) <= 64 and one.isascii() and one.replace("-", "").replace("_", "").isalnum() for one in given_ids
     )
-    assert [names.of_custom_id(one) for one in given_ids] == [image for image in ids for _ in (1, 12)]
+    assert [names.of_custom_id(one) for one in given_ids] == asked
+    assert names.of_custom_id(f"s1x-{given_ids[0][3:]}") is None
+
+
+def test_the_custom_id_says_sample_wording_and_form_of_answer():
+    assert custom_id("cat", 3) == "s3-p-cat"
+    assert custom_id("cat", 3, wording=2) == "s3w2-p-cat"
+    assert custom_id("cat", 3, answer="shares") == "s3h-p-cat"
+    assert custom_id("cat", 3, wording=2, answer="ranking") == "s3w2r-p-cat"
 
 
 @pytest.mark.parametrize("name", ["3", "images/cat.png", "cat.png", "cat", "/home/me/images/cat.png", "data\\cat.png"])
