@@ -66,6 +66,9 @@ def demo_data(
             "as the literature does)."
         ),
     ] = "local",
+    models: Annotated[
+        bool, Help("Also write what three simulated models answer into OUT/answers, for `affectml judge`.")
+    ] = False,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -82,6 +85,7 @@ def demo_data(
             look=look,
             answers=answers,
             panel=panel,
+            models=models,
             progress=bar.advance,
         )
     judgements = dataset.judgements

@@ -6,6 +6,7 @@
     painting.py    from a feeling to a look (light, colour, shapes, clutter), from a look to pixels
     annotators.py  twelve simulated people with biases of their own, whose mean is the truth
     captions.py    what people might write under a painting
+    models.py      what three simulated models answer
     write.py       all of it as an ordinary data set folder
 
 It is a test of machinery, not a benchmark: no figure measured on it says anything about people.

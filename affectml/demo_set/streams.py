@@ -28,6 +28,7 @@ class Purpose(IntEnum):
     CAPTION = 2  # an image's captions
     PANEL = 3  # a further panel of people, by its number
     FAULT = 4  # mistakes planted for a tool to find
+    MODELS = 5  # what simulated models see and answer
 
 
 def demo_stream(seed: int, purpose: Purpose, *place: int) -> np.random.Generator:

@@ -14,6 +14,7 @@ from affectml.data import Dataset, DatasetMeta, TargetMeta, check_new, write_dat
 from affectml.demo_set.annotators import ANSWERS, Annotators, habits, judge, single_choices
 from affectml.demo_set.captions import captions
 from affectml.demo_set.feelings import AXES, FloatArray, Words, draw_feeling, true_rates
+from affectml.demo_set.models import write_answers
 from affectml.demo_set.painting import SCHOOLS, Look, look_of, of_school, paint
 from affectml.demo_set.panels import NOTES, words_of
 from affectml.demo_set.streams import Purpose, demo_stream
@@ -37,6 +38,7 @@ def write_demo(
     look: str = "plain",
     answers: str = "sets",
     panel: str = "local",
+    models: bool = False,
     progress: Progress | None = None,
 ) -> Dataset:
     """Write a demo set of paintings into a new folder, and open it.
@@ -58,6 +60,8 @@ def write_demo(
             most (a one_choice distribution).
         panel: who judges, see `affectml.demo_set.panels`. "local" feels otherwise than the textbook, and the images
             have captions; "textbook" is what affectml 0.1.0 drew.
+        models: whether to write what three simulated models answer into `out`/answers, see
+            `affectml.demo_set.models`. What they see of an image goes by all others.
         progress: called with 1 after each painting.
 
     Raises:
@@ -71,7 +75,7 @@ def write_demo(
         if value not in known:
             raise BadInput(f"no {name} {value!r}{did_you_mean(value, known)} (choose from: {', '.join(known)})")
     chosen = get_taxonomy(taxonomy)
-    demo = _Demo(images, seed, chosen, look, answers, panel, words_of(chosen, panel))
+    demo = _Demo(images, seed, chosen, look, answers, panel, words_of(chosen, panel), models)
     with new_folder(out) as folder:
         demo.write(folder, progress)
     return Dataset.open(out)
@@ -97,6 +101,7 @@ class _Demo:
     answers: str
     panel: str
     words: Words
+    models: bool = False
 
     def write(self, folder: Path, progress: Progress | None) -> None:
         """Paint, let the panel judge, and write it all into an empty folder."""
@@ -110,6 +115,9 @@ class _Demo:
         felt, shown = pd.DataFrame(feelings, columns=list(AXES)), pd.DataFrame(shares, columns=list(labels))
         write_parquet(folder / "truth.parquet", pd.concat([table[["image_id"]], felt, shown], axis=1))
         write_parquet(folder / "truth-annotators.parquet", habits(annotators, labels))
+        if self.models:
+            seen = demo_stream(self.seed, Purpose.MODELS)
+            write_answers(folder / "answers", shares, labels, image_ids, seen)
         if self.panel != "textbook":
             write_parquet(folder / "truth-words.parquet", self._words_table())
             table["caption"] = [self._captions(*row) for row in zip(range(self.images), looks, rates, strict=True)]

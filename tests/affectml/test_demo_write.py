@@ -1,5 +1,6 @@
 """The demo set as a folder: an ordinary data set, the same on every run, all or nothing."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -160,3 +161,49 @@ def mean_brightness(dataset) -> float:
         with Image.open(dataset.image_path(file)) as picture:
             total += sum(value * count for value, count in enumerate(picture.convert("L").histogram())) / 96**2
     return total / IMAGES
+
+
+@pytest.fixture(scope="module", params=["sets", "one"])
+def answered(request, demo_set):
+    """truth [N, C], and by model a row of answers per image and label: stated rates, or shares of named sets."""
+    demo = demo_set(images=400, seed=5, answers=request.param, models=True)
+    truth = demo.truth.set_index("image_id")[list(demo.target("emotions").taxonomy.labels)]
+    found = {}
+    for file in (demo.root / "answers").glob("*.jsonl"):
+        lines = pd.read_json(file, lines=True, dtype={"image": str})
+        if "rates" in lines:
+            table = pd.DataFrame(lines["rates"].tolist(), index=lines["image"])
+        else:
+            table = pd.DataFrame([{c: float(c in s) for c in truth.columns} for s in lines["labels"]])
+            table = table.groupby(lines["image"].to_numpy()).mean()
+        found[file.stem] = table.reindex(truth.index)[truth.columns]
+    return truth, found
+
+
+def test_the_calibrated_model_means_what_it_states(answered):
+    truth, found = answered
+    said = found["calibrated"].to_numpy().ravel()
+    assert np.polyfit(said, truth.to_numpy().ravel(), 1)[0] == pytest.approx(1, abs=0.1)
+    assert 0.01 < np.abs(said - truth.to_numpy().ravel()).mean() < 0.2  # and does not know the truth
+
+
+def test_the_overconfident_model_states_too_much_of_the_same(answered):
+    truth, found = answered
+    said = found["overconfident"].to_numpy().ravel()
+    assert np.polyfit(said, truth.to_numpy().ravel(), 1)[0] < 0.93
+    assert (np.argmax(found["overconfident"], axis=1) == np.argmax(found["calibrated"], axis=1)).mean() > 0.98
+
+
+def test_the_model_that_knows_words_does_not_look(answered):
+    truth, found = answered
+    assert found["words-only"].mean().to_numpy() == pytest.approx(truth.mean().to_numpy(), abs=0.05)
+    centred = [(table - table.mean()).to_numpy().ravel() for table in (found["words-only"], truth)]
+    assert abs(np.corrcoef(*centred)[0, 1]) < 0.1
+
+
+def test_simulated_models_leave_the_rest_as_it_is(demo_set):
+    plain, more = demo_set(images=20, seed=7), demo_set(images=20, seed=7, models=True)
+    for file in plain.root.rglob("*"):
+        if file.is_file():
+            assert (more.root / file.relative_to(plain.root)).read_bytes() == file.read_bytes()
+    assert not (plain.root / "answers").exists()
