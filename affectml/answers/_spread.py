@@ -1,0 +1,266 @@
+"""How far a system's score moves with wordings and draws, and whether it prefers labels for where they are shown."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectml.answers._rows import Row
+from affectml.answers._said import Said
+from affectml.errors import BadInput, option
+from affectml.evaluation import Answers, Truth
+from affectml.evaluation.bias import LEVEL, corrected_for_all
+from affectml.evaluation.scoring import in_range, row_scores
+from affectml.evaluation.truth import part_of
+from affectml.report.tables import Table, arrow, cell, number, p_value
+from affectml_metrics import FEW
+from affectml_metrics.table import better, shown
+
+Over = Literal["wordings", "draws"]
+Which = tuple[str, int, int, str]  # image, wording, sample and form of answer of a request
+Orders = Mapping[Which, NDArray[np.int64]]
+Only = Callable[[Row], bool]
+ROUGH = 5  # wordings or draws: from fewer, Student's t makes an interval that says little
+_NUMBER: dict[Over, Callable[[Row], int]] = {"wordings": attrgetter("wording"), "draws": attrgetter("sample")}
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A system's score by wording, all draws of it together, or by the number of the draw, all wordings together.
+
+    values: one for each, on the same images. value: their mean; low, high: its 95 % interval by Student's t, for other
+    wordings or draws of that kind about the same images. Draws differ in the order of the labels and by sampling.
+    """
+
+    metric: str
+    over: Over
+    values: tuple[float, ...]
+    value: float
+    low: float
+    high: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; rough: whether there are fewer than 5."""
+        return {**asdict(self), "values": list(self.values), "rough": len(self.values) < ROUGH}
+
+
+def spreads(
+    rows: Sequence[Row], answers_of: Callable[[Only], tuple[NDArray[np.bool_], Answers] | None], truth: Truth
+) -> list[Spread]:
+    """The spread of each metric by rows of the brief tables, over wordings and over draws, where there are two.
+
+    Args:
+        rows: all of a system's.
+        answers_of: what those rows that a test chooses say of the N images, and which of these they answer [N]; None
+            where none can be used.
+        truth: of these N images. All wordings, or draws, are scored on the images that each of them answers.
+    """
+    found = []
+    for over in get_args(Over):
+        numbers = sorted({_NUMBER[over](row) for row in rows if not row.problem})
+        parts = [given for n in numbers if (given := answers_of(_is(over, n))) is not None] if len(numbers) > 1 else []
+        at = np.flatnonzero(np.logical_and.reduce([answered for answered, _ in parts])) if len(parts) > 1 else ()
+        if len(at):
+            here = part_of(truth, np.asarray(at))
+            found += _spreads(over, [row_scores(given.rows(np.asarray(at)), here) for _, given in parts])
+    return found
+
+
+def _is(over: Over, wanted: int) -> Only:
+    return lambda row: _NUMBER[over](row) == wanted
+
+
+def _spreads(over: Over, scores: Sequence[Mapping[str, Any]]) -> list[Spread]:
+    from scipy.special import stdtrit  # scipy.stats takes half a second to load
+
+    found, n = [], len(scores)
+    for metric in shown([m for m in scores[0] if better(m) and all(m in each for each in scores)], "brief"):
+        values = np.array([float(each[metric].double().nanmean()) for each in scores])
+        if np.isfinite(values).all():
+            half = float(stdtrit(n - 1, 1 - LEVEL / 2) * values.std(ddof=1) / np.sqrt(n))
+            middle = float(values.mean())
+            score = in_range(metric, {"value": middle, "low": middle - half, "high": middle + half})
+            found.append(Spread(metric, over, tuple(values.tolist()), **score))
+    return found
+
+
+def spread_table(found: Mapping[str, Sequence[Spread]], scores: Mapping[str, Mapping[str, Any]]) -> Table | None:
+    """By system, what it scores over wordings and draws beside its score over images; None without any spread.
+
+    scores: {SYSTEM: {METRIC: score}} of all answers together, as in metrics.json.
+    """
+    rows = tuple(
+        (name, f"{len(each.values)} {each.over}{' (rough)' if len(each.values) < ROUGH else ''}", arrow(each.metric),
+         f"{number(each.value)} ±{number((each.high - each.low) / 2)}", number(min(each.values)),
+         number(max(each.values)), cell(scores.get(name, {}).get(each.metric)))
+        for name, spread in found.items()
+        for each in spread
+    )  # fmt: skip
+    note = (
+        "mean of the scores that each wording, or draw, has alone, ± half the width of its 95 % interval over wordings "
+        "or draws (Student's t; rough below 5); beside it all answers together, with the interval over images. A "
+        "wording's draws are pooled; a draw is one sample of every wording. Draws differ in the order of the labels "
+        "and by sampling, both at once"
+    )
+    columns = ("system", "over", "metric", "mean", "lowest", "highest", "all together, over images")
+    return Table("Spread over wordings and draws", columns, rows, note) if rows else None
+
+
+@dataclass(frozen=True)
+class PlaceBias:
+    """How much more a system gives to labels in the first half of the places of a request than to those in the second.
+
+    difference: mean over requests, in shares of answers to a label; low, high: its 95 % interval. p: of no difference,
+    None below 30 images or groups; p_holm: corrected for the number of systems.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float | None
+    p_holm: float | None
+    requests: int
+
+    @property
+    def found(self) -> bool:
+        """Whether it is beyond chance at 5 %, all systems together."""
+        return self.p_holm is not None and self.p_holm < LEVEL
+
+    def in_words(self, name: str) -> str:
+        """The finding as a sentence."""
+        where = "first" if self.difference > 0 else "second"
+        span = f"{self.difference:+.1%}, {self.low:+.1%} to {self.high:+.1%}"
+        return f"{name} prefers labels that stand in the {where} half of the list it is shown ({span})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "found": self.found}
+
+
+def place_bias(
+    given: NDArray[np.float64], places: NDArray[np.int64], images: NDArray[Any], groups: NDArray[Any] | None = None
+) -> PlaceBias | None:
+    """The liking for places of R requests; None where fewer than two images or groups have one.
+
+    What a request gives its labels is taken against what can be expected of the image without it: the mean of the
+    image's other requests and, as one more of them, of all other requests. As orders are drawn at random, the mean
+    difference of a system that does not look at places is 0 whatever is expected.
+
+    Args:
+        given: whether each label is named, or its share [R, C].
+        places: where each label stood, from 0 [R, C]. Of an odd number the middle place counts for neither half.
+        images: which image each request is about [R].
+        groups: images that are no independent evidence [R]; None: each image is its own. The interval is Student's t
+            over them.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    n, labels = given.shape
+    units = np.unique(images if groups is None else groups, return_inverse=True)[1]
+    count = int(units.max(initial=-1)) + 1
+    if count < 2:
+        return None
+    image = np.unique(images, return_inverse=True)[1]
+    sums, sizes = np.zeros((int(image.max()) + 1, labels)), np.bincount(image)
+    np.add.at(sums, image, given)
+    rest = (given.sum(axis=0) - given) / (n - 1)
+    over = given - (sums[image] - given + rest) / sizes[image][:, None]
+    half = labels // 2
+    sign = np.where(places < half, 1, np.where(places >= labels - half, -1, 0))
+    each = (over * sign).sum(axis=1) / max(half, 1)
+    middle = float(each.mean())
+    apart = np.bincount(units, each - middle, minlength=count)
+    error = float(np.sqrt(count / (count - 1) * (apart**2).sum()) / n)
+    margin = float(stdtrit(count - 1, 1 - LEVEL / 2)) * error
+    t = 0.0 if abs(middle) < 1e-12 else abs(middle) / max(error, 1e-12)
+    p = None if count < FEW else float(2 * stdtr(count - 1, -t))
+    return PlaceBias(middle, middle - margin, middle + margin, p, p, n)
+
+
+def place_bias_of(
+    rows: Sequence[Row],
+    said_of: Callable[[Only], Said | None],
+    orders: Orders,
+    groups_of: Callable[[NDArray[Any]], NDArray[Any] | None],
+) -> PlaceBias | None:
+    """The liking for places of a system's rows, as far as `orders` has the requests; None where it has none of them.
+
+    said_of: what the rows that a test chooses say; None where none can be used. groups_of: the groups of images, as
+    `Dataset.groups`.
+    """
+    given, places, images = [], [], []
+    for request in sorted({(row.wording, row.sample, row.asked or "") for row in rows if not row.problem}):
+        said = said_of(_of_request(request))
+        for image, often in () if said is None else zip(said.image_id, said.often, strict=True):
+            order = orders.get((str(image), *request))
+            if order is not None:
+                given.append(often)
+                places.append(order)
+                images.append(image)
+    if not given:
+        return None
+    names = np.array(images, dtype=object)
+    return place_bias(np.stack(given), np.stack(places), names, groups_of(names))
+
+
+def _of_request(request: tuple[int, int, str]) -> Only:
+    return lambda row: (row.wording, row.sample, row.asked or "") == request
+
+
+def corrected(found: Mapping[str, PlaceBias]) -> dict[str, PlaceBias]:
+    """The same, p values corrected for the number of systems (Holm 1979)."""
+    p = corrected_for_all([each.p for each in found.values()])
+    return {name: replace(each, p_holm=p_holm) for (name, each), p_holm in zip(found.items(), p, strict=True)}
+
+
+def place_table(found: Mapping[str, PlaceBias]) -> Table | None:
+    """A row per system; None without any."""
+    rows = tuple(
+        (name, str(b.requests), f"{b.difference:+.3f} ±{number((b.high - b.low) / 2)}", p_value(b.p_holm),
+         "yes" if b.found else "")
+        for name, b in found.items()
+    )  # fmt: skip
+    note = (
+        "what labels get in the first half of the list that is shown, less what they get in the second: how often they "
+        "are named (first, in a ranking), or their stated share; ± is half the width of the 95 % interval over images"
+    )
+    columns = ("system", "requests", "first half − second half", "p (Holm)", "beyond chance")
+    return Table("Liking for places", columns, rows, note) if rows else None
+
+
+def read_orders(paths: Sequence[str | Path], labels: Sequence[str]) -> dict[Which, NDArray[np.int64]]:
+    """Where each label [C] stood in each request, from 0, as the indexes that `ask` wrote have it.
+
+    Raises:
+        BadInput: for a file that is no index of these labels, and for two orders of one request.
+    """
+    at = {label: c for c, label in enumerate(labels)}
+    found: dict[Which, NDArray[np.int64]] = {}
+    for path in map(Path, paths):
+        if not path.is_file():
+            raise BadInput(f"{option('index', str(path))}: no such file; `ask` writes it beside the requests")
+        for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            try:
+                entry = json.loads(text)
+                numbers = int(entry.get("wording", 1)), int(entry["sample"])
+                which = (str(entry["image_id"]), *numbers, str(entry.get("answer", "sets")))
+                order = [at[label] for label in entry["labels"]]
+            except (ValueError, TypeError, KeyError, AttributeError):
+                order = []
+            if sorted(order) != list(range(len(labels))):
+                raise BadInput(
+                    f"{path}, line {line}: expected an entry of an index that `ask` wrote, with the labels "
+                    f"{', '.join(labels)} in some order"
+                )
+            places = np.argsort(order)
+            if not np.array_equal(found.setdefault(which, places), places):
+                raise BadInput(
+                    f"{path}, line {line}: another order of labels than before for sample {which[2]} of image "
+                    f"{which[0]!r}; judge systems that were asked in other orders each with its own index"
+                )
+    return found

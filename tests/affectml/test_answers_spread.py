@@ -1,0 +1,198 @@
+"""Spread over wordings and draws, and a liking for places: by hand, planted, and absent where nothing is planted."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binom
+
+from affectml.answers._names import custom_id
+from affectml.answers._rows import Row
+from affectml.answers._said import Received, Said
+from affectml.answers._spread import (
+    corrected,
+    place_bias,
+    place_bias_of,
+    place_table,
+    read_orders,
+    spread_table,
+    spreads,
+)
+from affectml.errors import BadInput
+from affectml.evaluation import Answers, Truth
+
+LABELS = ("awe", "fear", "joy", "anger")
+
+
+def truth_of(sets):
+    """Images whose people chose these sets."""
+    sets = np.array(sets)
+    unknown = dict.fromkeys(("vote_rule", "votes", "people", "chosen", "asked", "oracle", "groups", "beta"))
+    return Truth(
+        kind="sets", labels=LABELS, image_id=np.array([str(n) for n in range(len(sets))], dtype=object),
+        shares=sets.astype(float), hits=sets, hit_rule="", sets=sets, no_sets="", tau=0.5, no_judgements="", **unknown,
+    )  # fmt: skip
+
+
+def asked(*which):
+    return [Row("line", "0", ("awe",), wording=w, sample=s, asked="sets") for w, s in which]
+
+
+def answering(parts, images=2):
+    """answers_of: of wording or draw n the n-th of parts, {image: set}."""
+
+    def of(only):
+        chosen = next(part for n, part in parts.items() if only(Row("", "0", wording=n, sample=n)))
+        if not chosen:
+            return None
+        sets = torch.tensor([chosen.get(n, (0,) * 4) for n in range(images)])
+        return np.array([n in chosen for n in range(images)]), Answers(sets.double(), None, sets)
+
+    return of
+
+
+AWE, FEAR, BOTH = (1, 0, 0, 0), (0, 1, 0, 0), (1, 1, 0, 0)
+
+
+def test_the_spread_over_wordings_is_students_interval_of_their_scores():
+    """set_f1 of the wordings is 1, 2/3 and 0 on two images of awe: mean 5/9, sd .509, t of 2 degrees 4.303."""
+    parts = {1: {0: AWE, 1: AWE}, 2: {0: BOTH, 1: BOTH}, 3: {0: FEAR, 1: FEAR}}
+    found = spreads(asked((1, 1), (2, 1), (3, 1)), answering(parts), truth_of([AWE, AWE]))
+    f1 = next(each for each in found if each.metric == "set_f1")
+    assert (f1.over, f1.values) == ("wordings", pytest.approx((1, 2 / 3, 0)))
+    assert (f1.value, f1.low, f1.high) == pytest.approx((5 / 9, 0, 1))  # ± 1.265 ends where the score does
+    assert f1.to_json()["rough"]
+    assert {each.over for each in found} == {"wordings"}  # one draw has no spread
+    near = {n: {0: AWE, 1: AWE if n < 3 else BOTH} for n in range(1, 6)}  # 1, 1, 5/6, 5/6, 5/6
+    found = spreads(asked(*((1, n) for n in range(1, 6))), answering(near), truth_of([AWE, AWE]))
+    f1 = next(each for each in found if each.metric == "set_f1")
+    assert f1.over == "draws"
+    assert (f1.value, f1.value - f1.low) == pytest.approx(
+        (0.9, 2.7764451 * np.std([0, 0, 1, 1, 1], ddof=1) / 6 / 5**0.5)
+    )
+    assert not f1.to_json()["rough"]
+
+
+def test_wordings_are_compared_on_the_images_that_each_of_them_answers():
+    parts = {1: {0: AWE, 1: FEAR}, 2: {0: AWE}, 3: {}}
+    found = spreads(asked((1, 1), (2, 1), (3, 1)), answering(parts), truth_of([AWE, AWE]))
+    assert next(each for each in found if each.metric == "set_f1").values == (1, 1)
+    apart = {1: {0: AWE}, 2: {1: AWE}}
+    assert spreads(asked((1, 1), (2, 1)), answering(apart), truth_of([AWE, AWE])) == []
+    unread = [*asked((1, 1)), Row("line", "0", problem="refused", wording=2)]
+    assert spreads(unread, answering(parts), truth_of([AWE, AWE])) == []
+
+
+def test_the_table_says_each_interval_beside_the_other():
+    parts = {1: {0: AWE, 1: AWE}, 2: {0: AWE, 1: BOTH}}
+    found = spreads(asked((1, 1), (2, 1)), answering(parts), truth_of([AWE, AWE]))
+    table = spread_table({"vlm": found}, {"vlm": {"set_f1": {"value": 0.9, "low": 0.8, "high": 1.0}}})
+    row = next(row for row in table.rows if row[2] == "set_f1 ↑")
+    assert row == ("vlm", "2 wordings (rough)", "set_f1 ↑", ".917 ±.500", ".833", "1.000", ".900 ±.100")
+    assert spread_table({"vlm": []}, {}) is None
+
+
+def test_a_liking_for_the_first_half_is_measured_against_the_images_other_requests():
+    """Each of 2 images is asked twice, in an order and its reverse; the first half's label 0 or 3 is always named.
+
+    By image 0 label 0 and label 3 are named once each: its other request and the mean of the three others (label 0: 1/3
+    where it named it itself, 2/3 where not) say (0 + 1/3) / 2 = 1/6 of a label that is named, (1 + 2/3) / 2 = 5/6 of
+    one that is not. So it is 5/6 over in the first half and 5/6 under in the second, which over two places is 5/6.
+    """
+    given = np.array([[1, 0, 0, 0], [0, 0, 0, 1]] * 2, dtype=float)
+    places = np.array([[0, 1, 2, 3], [3, 2, 1, 0]] * 2)
+    found = place_bias(given, places, np.array(["a", "a", "b", "b"]))
+    assert (found.difference, found.low, found.high, found.p, found.requests) == pytest.approx(
+        (5 / 6, 5 / 6, 5 / 6, None, 4)
+    )
+    swapped = place_bias(given, 3 - places, np.array(["a", "a", "b", "b"]))
+    assert swapped.difference == pytest.approx(-5 / 6)
+    assert place_bias(given, places, np.array(["a"] * 4)) is None
+    assert place_bias(given, places, np.array(["a", "a", "b", "b"]), np.array(["one"] * 4)) is None
+
+
+def test_who_always_says_the_same_prefers_no_place():
+    places = np.argsort(np.random.default_rng(0).random((40, 5)), axis=1)
+    found = place_bias(np.tile([1.0, 1, 0, 0, 0], (40, 1)), places, np.arange(40))
+    assert (found.difference, found.p, found.found) == (pytest.approx(0), 1, False)
+
+
+def simulated(runs, liking, *, draws, images=60, labels=8, several=True):
+    """P values of systems that know something of each image, draw their answers, and add `liking` in the first half."""
+    rng, found = np.random.default_rng(7), []
+    for _ in range(runs):
+        knows = rng.beta(0.5, 1.5, (images, labels))
+        image = np.repeat(np.arange(images), draws)
+        places = np.argsort(rng.random((len(image), labels)), axis=1)
+        rates = knows[image] + liking * (places < labels // 2)
+        if several:
+            given = (rng.random(rates.shape) < rates).astype(float)
+        else:
+            given = (rates / rates.sum(axis=1, keepdims=True)).cumsum(axis=1) > rng.random((len(image), 1))
+            given = np.diff(given.astype(float), axis=1, prepend=0)
+        found.append(place_bias(given, places, image, image // 2).p)
+    return np.array(found)
+
+
+@pytest.mark.parametrize(("draws", "several", "liking"), [(1, True, 0.15), (3, True, 0.08), (3, False, 0.2)])
+def test_a_planted_liking_is_found_and_none_where_none_is_planted(draws, several, liking):
+    assert (simulated(100, liking, draws=draws, several=several) < 0.05).sum() >= 90
+    false = (simulated(400, 0.0, draws=draws, several=several) < 0.05).sum()
+    assert false <= binom.ppf(0.999, 400, 0.05)
+
+
+def test_the_number_of_systems_counts_against_each_of_them():
+    places = np.argsort(np.random.default_rng(1).random((60, 4)), axis=1)
+    one = place_bias((places < 2).astype(float), places, np.arange(60))
+    none = place_bias(np.random.default_rng(2).random((60, 4)), places, np.arange(60))
+    both = corrected({"one": one, "none": none})
+    assert [each.p_holm for each in both.values()] == pytest.approx([2 * one.p, none.p])
+    assert [row[-1] for row in place_table(both).rows] == ["yes", ""]
+    assert both["one"].in_words("vlm").startswith("vlm prefers labels that stand in the first half of the list")
+
+
+def index(path, *entries):
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    return path
+
+
+def entry(image, sample, labels, **more):
+    return {"custom_id": custom_id(image, sample), "image_id": image, "sample": sample, "labels": labels, **more}
+
+
+def test_requests_are_found_in_the_index_by_image_wording_sample_and_form(tmp_path):
+    """Image 1's second wording is asked in the reverse order; image 2 is in no index."""
+    file = index(tmp_path / "i", entry("0", 1, LABELS), entry("1", 1, LABELS[::-1], wording=2, answer="shares"))
+    orders = read_orders([file, file], LABELS)
+    assert {which: places.tolist() for which, places in orders.items()} == {
+        ("0", 1, 1, "sets"): [0, 1, 2, 3],
+        ("1", 2, 1, "shares"): [3, 2, 1, 0],
+    }
+    rows = [Row("", "0", asked="sets"), Row("", "1", wording=2, asked="shares"), Row("", "2"), Row("", "1")]
+    images = {(1, "sets"): ["0"], (2, "shares"): ["1"], (1, None): ["1", "2"]}
+
+    def said_of(only):
+        here = np.array(next(ids for (w, form), ids in images.items() if only(Row("", "", wording=w, asked=form))))
+        often = np.tile([1.0, 0, 0, 0], (len(here), 1))
+        return Said("sets", here.astype(object), often, None, None, often, Received())
+
+    found = place_bias_of(rows, said_of, orders, lambda ids: None)
+    assert (found.requests, found.difference) == (2, 0)
+    assert place_bias_of(rows[2:], said_of, orders, lambda ids: None) is None
+
+
+@pytest.mark.parametrize("line", ["[]", "{", '{"image_id": "1", "sample": 1, "labels": ["awe", "fear", "joy"]}'])
+def test_what_is_no_index_of_these_labels_is_refused_with_its_line(tmp_path, line):
+    file = index(tmp_path / "i", entry("0", 1, LABELS))
+    file.write_text(file.read_text() + line)
+    with pytest.raises(BadInput, match="i, line 2: expected an entry of an index .* labels awe, fear, joy, anger"):
+        read_orders([file], LABELS)
+    with pytest.raises(BadInput, match="no such file; `ask` writes it"):
+        read_orders([tmp_path / "none"], LABELS)
+
+
+def test_two_orders_of_one_request_are_refused(tmp_path):
+    one, two = index(tmp_path / "a", entry("0", 1, LABELS)), index(tmp_path / "b", entry("0", 1, LABELS[::-1]))
+    with pytest.raises(BadInput, match="b, line 1: another order of labels than before for sample 1 of image '0'"):
+        read_orders([one, two], LABELS)
