@@ -6,7 +6,7 @@ label was asked for, its share of C labels is (k + 1/2) / (n + C/2) (Krichevsky 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -31,7 +31,8 @@ class Received:
     """What a file held. rows: all; used: answers that count; samples: the most answers of one image.
 
     problems: reason -> places, with what else is known of each, in the order of REASONS. unknown_labels: how many
-    answers named each; dropped from the answer, which stands. renamed: as spelt -> label.
+    answers named each; dropped from the answer, which stands. renamed: as spelt -> label. ways: how many answers were
+    read in which way, such as "percentages".
     """
 
     rows: int = 0
@@ -42,6 +43,7 @@ class Received:
     problems: dict[str, list[str]] = field(default_factory=dict)
     unknown_labels: Counter[str] = field(default_factory=Counter)
     renamed: dict[str, str] = field(default_factory=dict)
+    ways: Counter[str] = field(default_factory=Counter)
     unknown_images: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -71,7 +73,15 @@ class _Read:
     values: Floats | None
 
 
-def gather(found: Rows, words: Words, *, one_label: bool, shape: str | None, k: int | None) -> Said:
+def gather(
+    found: Rows,
+    words: Words,
+    *,
+    one_label: bool,
+    shape: str | None,
+    k: int | None,
+    only: Callable[[Row], bool] | None = None,
+) -> Said:
     """Bring the rows of each image together.
 
     Args:
@@ -80,14 +90,16 @@ def gather(found: Rows, words: Words, *, one_label: bool, shape: str | None, k: 
         one_label: whether people were asked for one label, so that answers make a distribution.
         shape: what answers are; None takes what they look like.
         k: of ranked lists the first k labels are the set; None leaves them without sets.
+        only: which rows count, such as those of one wording; None takes all.
 
     Raises:
         BadInput: where no answer can be used; the reasons are named.
     """
-    received = Received(rows=len(found.rows), what=found.what, notes=list(found.notes))
+    chosen = [row for row in found.rows if only is None or only(row)]
+    received = Received(rows=len(chosen), what=found.what, notes=list(found.notes))
     by_image: dict[str, list[_Read]] = {}
     ranked = False
-    for row in found.rows:
+    for row in chosen:
         read = row.problem or _read(row, words, received)
         if isinstance(read, str):
             _note(received, read, row)
