@@ -1,0 +1,80 @@
+"""Figures that need only sums over images, with intervals and p values.
+
+Both are Student's with the jackknife's standard error over images or groups (MacKinnon, Nielsen & Webb 2023). There is
+no p value below 30 of them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectml.evaluation.bias import LEVEL, corrected_for_all
+from affectml.report.tables import number
+from affectml_metrics import FEW
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % interval. p: of its null value, None where that is not tested; p_holm: for all systems."""
+
+    value: float
+    low: float
+    high: float
+    p: float | None = None
+    p_holm: float | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether it differs from its null value beyond chance."""
+        return self.p_holm is not None and self.p_holm < LEVEL
+
+    def __str__(self) -> str:
+        return f"{number(self.value)} ±{number((self.high - self.low) / 2)}"
+
+
+def slope_of(sums: Floats) -> Floats:
+    """[B, 1] from sums of 1, x, y, x² and xy of one or more strata, [B, 5 S], each stratum about its own means."""
+    n, x, y, xx, xy = np.split(sums, 5, axis=1)
+    below = (xx - x * x / n).sum(axis=1, keepdims=True)
+    flat = below <= 1e-9 * xx.sum(axis=1, keepdims=True)
+    return np.asarray(np.where(flat, np.nan, (xy - x * y / n).sum(axis=1, keepdims=True) / np.where(flat, 1, below)))
+
+
+def jackknifed(
+    columns: Floats, statistic: Callable[[Floats], Floats], groups: NDArray[Any] | None, null: float | None = None
+) -> list[Estimate | None]:
+    """A statistic [B, K] of sums [B, M] of the columns [N, M], each with its interval; None where it is not defined.
+
+    null: the value to test, None for no test.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    unit = np.arange(len(columns)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    sums = np.zeros((int(unit.max()) + 1, columns.shape[1]))
+    np.add.at(sums, unit, columns)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = statistic(sums.sum(axis=0, keepdims=True))[0]
+        apart = statistic(sums.sum(axis=0) - sums) - value
+        units = len(sums)
+        error = np.sqrt((units - 1) / units * np.nansum(apart**2, axis=0))
+        half = stdtrit(max(units - 1, 1), 1 - LEVEL / 2) * error
+        p = 2 * stdtr(max(units - 1, 1), -np.abs(value - (null or 0.0)) / error)
+    tested = null is not None and units >= FEW
+    return [
+        Estimate(float(v), float(v - h), float(v + h), float(q) if tested and np.isfinite(q) else None)
+        if np.isfinite(v)
+        else None
+        for v, h, q in zip(value, half, p, strict=True)
+    ]
+
+
+def for_all(found: Mapping[str, Estimate | None]) -> dict[str, Estimate]:
+    """The same with p values corrected for all systems, without those that are not defined."""
+    known = {name: each for name, each in found.items() if each is not None}
+    corrected = corrected_for_all([each.p for each in known.values()])
+    return {name: replace(each, p_holm=p) for (name, each), p in zip(known.items(), corrected, strict=True)}

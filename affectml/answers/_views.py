@@ -1,0 +1,300 @@
+"""Where systems and people part: by how far people disagree, in stated shares, and where all systems stand alone."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from affectml.answers._estimates import Estimate, for_all, jackknifed, slope_of
+from affectml.answers._left_out import halves, persons
+from affectml.evaluation import Answers, Truth
+from affectml.evaluation.bias import firsts
+from affectml.plots import intervals, reliability
+from affectml.report.numbers import Bin, bins
+from affectml.report.section import Drawing, drawing
+from affectml.report.tables import Table, number, p_value
+from affectml_metrics import bootstrap_table
+from affectml_metrics.functional.calibration import debiased_calibration
+
+Floats = NDArray[np.float64]
+THIRDS = ("people agree", "in between", "people disagree")
+BINS = 5
+LISTED = 20  # rows of a table; JSON has all
+
+
+@dataclass(frozen=True)
+class ByDisagreement:
+    """Scores on images by how far people disagree.
+
+    human: whether one person is compared with too; else the score is a squared error, lower is better. scores: by
+    system, and human, for each of `THIRDS`. slopes: by system, how much its score, less one person's, changes from the
+    image on which people agree most to the one on which they agree least.
+    """
+
+    human: bool
+    scores: dict[str, tuple[Estimate | None, ...]]
+    slopes: dict[str, Estimate]
+
+    @property
+    def measure(self) -> str:
+        """What the scores are."""
+        if self.human:
+            return "agreement with one person (set F1)"
+        return "squared error of rates, less what chance in the votes adds"
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """In words, a sentence a system."""
+        return tuple(self._in_words(name, slope) for name, slope in self.slopes.items())
+
+    def _in_words(self, name: str, slope: Estimate) -> str:
+        beside = ", beside one person," if self.human else ""
+        if not slope.found:
+            return (
+                f"{name}{beside} does about alike where people agree and where they disagree, as far as chance lets see"
+            )
+        worse = "disagree" if (slope.value < 0) == self.human else "agree"
+        return (
+            f"{name}{beside} fails more where people {worse} (change {number(slope.value)}, "
+            f"{number(slope.low)} to {number(slope.high)})"
+        )
+
+    def table(self) -> Table:
+        """A row a system."""
+        rows = []
+        for name, thirds in self.scores.items():
+            cells = ("–" if third is None else str(third) for third in thirds)
+            rows.append((name, *cells, *_with_p(self.slopes.get(name))))
+        note = (
+            f"{self.measure}; change: from where people agree most to where they agree least"
+            f"{', of the difference to one person' if self.human else ''}; how far people disagree is told by answers "
+            "that are not scored here; ± is half the width of the 95 % interval"
+        )
+        columns = ("system", *THIRDS, "change", "p (Holm)")
+        return Table("By disagreement of people", columns, tuple(rows), note)
+
+    def drawing(self) -> Drawing:
+        """The change by system, beside none."""
+        title = "Change from where people agree to where they disagree"
+        shown = [(name, asdict(each)) for name, each in self.slopes.items()]
+        alt = f"{title}: " + "; ".join(f"{name} {each}" for name, each in self.slopes.items())
+        return drawing(title, intervals(shown, alt, zero=True), f"Of {self.measure}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"measure": self.measure, "thirds": list(THIRDS), **asdict(self), "findings": list(self.findings)}
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What one system's shares are worth.
+
+    error: squared calibration error, mean over labels, without the bias of few images. slope: how much higher people's
+    share is where the stated one is 1 higher, within labels; None where a system states the same of every image. bins:
+    of all labels together.
+    """
+
+    error: Estimate
+    slope: Estimate | None
+    bins: tuple[Bin, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class StatedCalibration:
+    """Stated shares against people's, by system."""
+
+    systems: dict[str, Stated]
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """In words: the systems that are overconfident or underconfident, beyond chance."""
+        return tuple(
+            f"{name} is {'over' if each.slope.value < 1 else 'under'}confident: where it states .10 more for a label, "
+            f"people's share is {number(each.slope.value / 10)} higher "
+            f"(95 % interval {number(each.slope.low / 10)} to {number(each.slope.high / 10)})"
+            for name, each in self.systems.items()
+            if each.slope is not None and each.slope.found
+        )
+
+    def table(self) -> Table:
+        """A row a system."""
+        rows = tuple((name, *_with_p(each.slope), str(each.error)) for name, each in self.systems.items())
+        note = (
+            "slope: 1 where shares mean what they say, lower for overconfident ones, within labels, so that naming a "
+            "label too often does not count; p: of a slope of 1; calibration error: squared, mean over labels, without "
+            "the bias of few images; ± is half the width of the 95 % interval"
+        )
+        return Table("Stated shares against people's", ("system", "slope", "p (Holm)", "calibration error"), rows, note)
+
+    def drawing(self) -> Drawing:
+        """A panel a system: what was stated across, what people said up."""
+        panels = [(name, [(b.said, b.seen, b.low, b.high) for b in each.bins]) for name, each in self.systems.items()]
+        alt = "People's share against the stated one: " + "; ".join(
+            f"{name} " + ", ".join(f"{number(said)} is {number(seen)}" for said, seen, *_ in each)
+            for name, each in panels
+        )
+        picture = reliability(panels, alt, axis=("stated share", "people's share"))
+        return drawing(
+            "Do stated shares mean what they say?", picture, "On the dashed line they do. All labels together."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"systems": {name: asdict(each) for name, each in self.systems.items()}, "findings": list(self.findings)}
+
+
+@dataclass(frozen=True)
+class Alone:
+    """An image on which every system says a label that people do not.
+
+    people: their share. said: all labels, by system.
+    """
+
+    image_id: str
+    label: str
+    people: float
+    said: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class AgreedAlone:
+    """Those images, the ones on which fewest people say the label first. of: how many images there are."""
+
+    images: tuple[Alone, ...]
+    of: int
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """On how many of the images."""
+        count = len({each.image_id for each in self.images})
+        return (
+            f"on {count or 'none'} of {self.of} images every system says a label that people's answers do not support",
+        )
+
+    def table(self) -> Table:
+        """A row an image and label, the first ones."""
+        systems = self.images[0].said if self.images else {}
+        rows = tuple(
+            (each.image_id, each.label, number(each.people), *(", ".join(each.said[name]) for name in systems))
+            for each in self.images[:LISTED]
+        )
+        more = f"the first {LISTED} of {len(self.images)}" if len(self.images) > LISTED else ""
+        return Table("Images where all systems stand alone", ("image", "label", "people", *systems), rows, more)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "findings": list(self.findings)}
+
+
+def by_disagreement(systems: Mapping[str, Answers], truth: Truth, *, seed: int = 0) -> ByDisagreement | None:
+    """Do systems fail where people agree, or where they do not?
+
+    Where single judgements are known, one person of an image is the target of the system and of another person, and all
+    the others say how far people disagree, by the expected entropy of their rates or shares given their votes. Answers
+    that said both would make people look good where they happen to agree. Where votes alone are known, one half of them
+    is the target of stated rates, and the other half says how far people disagree.
+
+    Args:
+        systems: their answers; one without what is compared (sets, or rates) is left out.
+        truth: what people said of the same images.
+        seed: of who is compared with whom.
+
+    Returns:
+        None where votes are not known, fewer than three people answered any image, or no system can be compared.
+    """
+    rng = np.random.default_rng(seed)
+    panels = truth.panels
+    found = persons(systems, truth, rng) if panels is not None else halves(systems, truth, rng)
+    if found is None or not set(found[2]) - {"human"}:
+        return None
+    image, disagreement, rows = found
+    images, image = np.unique(image, return_inverse=True)
+    groups = None if truth.groups is None else truth.groups[images]
+    _, place, count = np.unique(disagreement, return_inverse=True, return_counts=True)
+    rank = ((count.cumsum() - (count - 1) / 2 - 0.5) / len(place))[place]
+    third = np.minimum((3 * rank).astype(int), 2)
+    each = 1 / np.bincount(image)[image]  # an image counts one
+
+    def by_image(*values: Floats) -> Floats:
+        return np.stack([np.bincount(image, each * v) for v in values], axis=1)
+
+    inside = [(third == t).astype(np.float64) for t in range(3)]
+    scores: dict[str, tuple[Estimate | None, ...]] = {}
+    slopes: dict[str, Estimate | None] = {}
+    for name, row in rows.items():
+        columns = by_image(*inside, *(row * at for at in inside))
+        scores[name] = tuple(jackknifed(columns, lambda sums: sums[:, 3:] / sums[:, :3], groups))
+        if name != "human":
+            gap = row - rows.get("human", 0.0)
+            sums = by_image(np.ones_like(gap), rank, gap, rank**2, rank * gap)
+            slopes[name] = jackknifed(sums, slope_of, groups, null=0.0)[0]
+    return ByDisagreement("human" in rows, scores, for_all(slopes))
+
+
+def stated_calibration(systems: Mapping[str, Answers], truth: Truth, *, seed: int = 0) -> StatedCalibration | None:
+    """Do stated shares mean what they say?
+
+    Args:
+        systems: their answers; one without shares is left out.
+        truth: what people said of the same images, as rates or a distribution.
+        seed: of the calibration error's interval.
+
+    Returns:
+        None where people's shares are not known, or no system states any.
+    """
+    stated = {name: given.shares.double().numpy() for name, given in systems.items() if given.shares is not None}
+    if not stated or truth.kind not in ("rates", "distribution"):
+        return None
+    seen, labels = np.asarray(truth.shares, dtype=np.float64), len(truth.labels)
+    people = truth.people
+    if people is None and truth.votes is not None:
+        people = np.repeat(truth.votes.sum(axis=1, keepdims=True), labels, axis=1)
+    units = np.arange(len(seen)) if truth.groups is None else np.unique(truth.groups, return_inverse=True)[1]
+    found = {}
+    for name, said in stated.items():
+        error = bootstrap_table(
+            debiased_calibration(said, seen, bins=BINS), len(seen), groups=truth.groups, replicates=300,
+            generator=torch.Generator().manual_seed(seed),
+        )  # fmt: skip
+        sums = np.stack([np.ones_like(said), said, seen, said**2, said * seen], axis=1).reshape(len(seen), -1)
+        slope = jackknifed(sums, slope_of, truth.groups, null=1.0)[0]
+        flat = None if people is None else people.ravel()
+        every = bins(said.ravel(), seen.ravel(), flat, groups=np.repeat(units, labels), most=BINS)
+        found[name] = Stated(Estimate(*(float(part) for part in error[:3])), slope, tuple(every))
+    slopes = for_all({name: each.slope for name, each in found.items()})
+    return StatedCalibration({name: replace(each, slope=slopes.get(name)) for name, each in found.items()})
+
+
+def agreed_alone(systems: Mapping[str, Answers], truth: Truth) -> AgreedAlone:
+    """The images on which every system says a label that is not in people's set.
+
+    A system says the labels of its set, or without sets its first label. People's set is the data set's own, or, where
+    there is none, the labels with a share of at least tau. How many such images chance would make is not claimed.
+
+    Args:
+        systems: their answers.
+        truth: what people said of the same images.
+    """
+    said = {
+        name: (firsts(given.scores.double().numpy()) if given.sets is None else given.sets.numpy()) > 0
+        for name, given in systems.items()
+    }
+    theirs = truth.shares >= truth.tau if truth.sets is None else truth.sets.astype(bool)
+    image, label = np.nonzero(np.logical_and.reduce([*said.values(), ~theirs]))
+    order = np.argsort(truth.shares[image, label], kind="stable")
+    named = np.array(truth.labels, dtype=object)
+    images = tuple(
+        Alone(
+            str(truth.image_id[i]), truth.labels[c], float(truth.shares[i, c]),
+            {name: tuple(named[row[i]]) for name, row in said.items()},
+        )
+        for i, c in zip(image[order].tolist(), label[order].tolist(), strict=True)
+    )  # fmt: skip
+    return AgreedAlone(images, len(truth.image_id))
+
+
+def _with_p(slope: Estimate | None) -> tuple[str, str]:
+    return ("–", "–") if slope is None else (str(slope), p_value(slope.p_holm))
