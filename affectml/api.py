@@ -289,16 +289,22 @@ def compare(
 
 
 def judge(
-    dataset: str | Path | Dataset, answers: str | Path, *, name: str, say: Say = print, **options: Any
+    dataset: str | Path | Dataset,
+    answers: str | Path | Sequence[str | Path] | Mapping[str, str | Path],
+    *,
+    name: str | Sequence[str] = (),
+    say: Say = print,
+    **options: Any,
 ) -> "JudgedAnswers":
-    """Judge any system's answers beside the prior, zero-shot, runs and people, as `affectml judge` does.
+    """Judge any systems' answers beside the prior, zero-shot, runs and people, as `affectml judge` does.
 
     Args:
         dataset: the data set or its folder.
-        answers: CSV, TSV, Parquet, JSON lines, or responses to what `ask` wrote.
-        name: what the system is called.
+        answers: a file of answers, several, or several by the names of their systems: CSV, TSV, Parquet, JSON lines, or
+            responses to what `ask` wrote.
+        name: what the system is called, or each of several in the order of their files; the files' names without.
         say: called with what one should know meanwhile.
-        options: of JudgeConfig (target, runs, shape, k, mapping, split, ...), and `out`, a JSON file to write.
+        options: of JudgeConfig (target, run, by, shape, k, mapping, split, ...), and `out`, a file to write or several.
 
     Returns:
         JudgedAnswers: `scores`, `differences` and `label_bias` as DataFrames, and what could not be used.
@@ -306,15 +312,20 @@ def judge(
     Raises:
         AffectmlError: one of its subclasses, for what can be mended.
     """
-    from affectml.answers import JudgeConfig, judge_answers
+    from affectml.answers import JudgeConfig, judge_answers, named
 
-    out = options.pop("out", None)
+    out = options.pop("out", ())
     _check("judge", options, [each.name for each in fields(JudgeConfig) if each.name != "name"])
-    if "runs" in options:
-        _several(options["runs"], "runs")
-        options["runs"] = tuple(str(_run(run).folder) for run in options["runs"])
-    file = None if out is None else Path(out)
-    return judge_answers(str(_folder(dataset)), answers, JudgeConfig(name=name, **options), out=file, say=say)
+    if "run" in options:
+        _several(options["run"], "run")
+        options["run"] = tuple(str(_run(run).folder) for run in options["run"])
+    if isinstance(answers, Mapping):
+        name, answers = list(answers), list(answers.values())
+    files, names, written = ([x] if isinstance(x, str | Path) else x for x in (answers, name, out))
+    config = JudgeConfig(name=tuple(map(str, names)), **options)
+    return judge_answers(
+        str(_folder(dataset)), named(files, config.name), config, out=[Path(each) for each in written], say=say
+    )
 
 
 def audit(

@@ -7,9 +7,10 @@ from affectml._lazy import lazily
 if TYPE_CHECKING:
     from affectml.answers._ask import Asked, ask
     from affectml.answers._config import AskConfig, JudgeConfig
-    from affectml.answers._judge import judge_answers
+    from affectml.answers._gaps import Gap
+    from affectml.answers._judge import judge_answers, named
     from affectml.answers._reply import REASONS, Reply, parse_reply
-    from affectml.answers._result import AsEmpty, Gap, JudgedAnswers
+    from affectml.answers._result import AsEmpty, JudgedAnswers, JudgedSystem
     from affectml.answers._words import Words
     from affectml.evaluation.bias import LabelBias, holm, label_bias
 
@@ -21,6 +22,7 @@ __all__ = [
     "Gap",
     "JudgeConfig",
     "JudgedAnswers",
+    "JudgedSystem",
     "LabelBias",
     "Reply",
     "Words",
@@ -28,6 +30,7 @@ __all__ = [
     "holm",
     "judge_answers",
     "label_bias",
+    "named",
     "parse_reply",
 ]
 __getattr__ = lazily(__name__)

@@ -33,11 +33,16 @@ class AskConfig:
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """What `affectml judge` was asked for."""
+    """What `affectml judge` was asked for. by: a metric that every system has, whose direction is known."""
 
-    name: Annotated[str, Help("What the system is called.")]
+    name: Annotated[
+        tuple[str, ...],
+        Help("What a file's system is called, in the order of the files; may be given several times.",
+             default="the files' names"),
+    ] = ()  # fmt: skip
     target: Annotated[str | None, Help("Target of the data set to judge by.")] = None
-    runs: Annotated[tuple[str, ...], Help("Run folder to stand beside it; may be given several times.", path=True)] = ()
+    run: Annotated[tuple[str, ...], Help("Run folder to stand beside; may be given several times.", path=True)] = ()
+    by: Annotated[str | None, Help("Metric that systems are sorted by.", default="the main one")] = None
     shape: Annotated[str | None, Help("sets, ranked, rates or distribution.", default="what the answers look like")] = (
         None
     )

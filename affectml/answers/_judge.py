@@ -1,5 +1,6 @@
 """Judging the answers of any system beside the prior, zero-shot, runs and people, on the same images."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,43 +9,37 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from affectml._files import try_file, write_json
 from affectml._progress import Say
+from affectml.answers._answered import bias_of, has_ties, judged_as
 from affectml.answers._beside import beside
 from affectml.answers._config import JudgeConfig
+from affectml.answers._gaps import best_first, compared, gaps_of, sorting
 from affectml.answers._names import Names
 from affectml.answers._parts import Parts, parts_of, store_of, target_of
-from affectml.answers._result import AsEmpty, Gap, JudgedAnswers, received_json
+from affectml.answers._result import AsEmpty, JudgedAnswers, JudgedSystem, received_json
 from affectml.answers._rows import Reading, read_rows
 from affectml.answers._said import Said, gather
 from affectml.answers._words import Words
 from affectml.data import Dataset, Targets
-from affectml.data.choose import SEVERAL
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.encoders.threads import set_threads
 from affectml.errors import BadInput, option
 from affectml.evaluation import Answers, Truth, evaluate, fit_prior, read_truth
-from affectml.evaluation.bias import LabelBias, corrected_for_all, firsts, label_bias
-from affectml.evaluation.human_reference import consensus_rows, people_rows
-from affectml.evaluation.judge import KNOWN
+from affectml.evaluation.bias import LabelBias, holm
+from affectml.evaluation.judge import KNOWN, in_order
 from affectml.evaluation.run import answers_on
-from affectml.evaluation.scoring import as_scores, intervals, row_scores, unsure
+from affectml.evaluation.scoring import intervals, row_scores
 from affectml.evaluation.truth import part_of
-from affectml.heads import apply_thresholds, choose_thresholds
 from affectml.importers import get_importer
 from affectml.importers.registry import PUBLISHED
 from affectml.runs import RunFolder
-from affectml_metrics import paired_difference
-from affectml_metrics.table import find
-
-FEWEST_VAL = 20  # validation images with an answer, from which thresholds are chosen
 
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """Everything the answers are judged by. said: None until they are read; runs: by name, on their own images.
+    """Everything the answers are judged by. runs: by name, on their own images.
 
     promises: by name, what the sets of a run are cut to promise.
     """
@@ -59,33 +54,61 @@ class _Case:
 
 
 def judge_answers(
-    dataset: str | Path, answers: str | Path, config: JudgeConfig, *, out: Path | None = None, say: Say = print
+    dataset: str | Path,
+    answers: Mapping[str, str | Path],
+    config: JudgeConfig,
+    *,
+    out: Sequence[Path] = (),
+    say: Say = print,
 ) -> JudgedAnswers:
-    """Judge a file of answers; see JudgeConfig.
+    """Judge the answers of one system or several; see JudgeConfig.
 
     Args:
         dataset: the data set's folder.
-        answers: a table, JSON lines, or responses to the requests of `ask`.
+        answers: by the name of each system its file: a table, JSON lines, or responses to the requests of `ask`; see
+            `named`.
         config: how.
-        out: a JSON file to write with everything; it must not exist yet.
+        out: files to write, which must not exist yet: everything as JSON (.json).
         say: called with what one should know meanwhile.
 
     Raises:
-        BadInput: for a file or an option that cannot be used, and where no answer is about a judged image.
+        BadInput: for a file or an option that cannot be used, and where no judged image has an answer of every system.
         BadDataset: for a data set without a fitting target.
         BadRun: for a run that is none.
     """
-    if out is not None:
-        try_file(out)
-    case = _open(dataset, config, say)
-    said = _read(case, Path(answers))
+    for file in out:
+        try_file(file)
+    case = _open(dataset, list(answers), config, say)
+    said = {name: _read(case, Path(file)) for name, file in answers.items()}
     source = published_source(case.dataset.meta.source)
     result = _judged(case, said, source)
     if source:
         say(result.warning)
-    if out is not None:
-        write_json(out, result.to_json())
+    for file in out:
+        write_json(file, result.to_json())
     return result
+
+
+def named(files: Sequence[str | Path], names: Sequence[str]) -> dict[str, Path]:
+    """Each file by its system's name: the names in their order, or without any the files' own.
+
+    Raises:
+        BadInput: for no file, two of one name, another number of names, and names of what stands beside systems.
+
+    >>> sorted(named(["gpt.jsonl", "old/qwen.csv"], []))
+    ['gpt', 'qwen']
+    """
+    if not files:
+        raise BadInput("judge: expected at least one file of answers")
+    if names and len(names) != len(files):
+        raise BadInput(f"{option('name')}: {len(names)} names for {len(files)} files; expected one for each, or none")
+    given = list(names) or [Path(file).stem for file in files]
+    for name, count in Counter(given).items():
+        if count > 1:
+            raise BadInput(f"{count} files are called {name!r}; tell them apart: {option('name')}, once for each file")
+        if name in KNOWN or name.endswith("_loo") or not name.strip():
+            raise BadInput(f"{option('name', name)}: that is the name of another system; choose another")
+    return dict(zip(given, map(Path, files), strict=True))
 
 
 def published_source(source: str) -> str | None:
@@ -96,18 +119,18 @@ def published_source(source: str) -> str | None:
     return None
 
 
-def _open(folder: str | Path, config: JudgeConfig, say: Say) -> _Case:
+def _open(folder: str | Path, systems: Sequence[str], config: JudgeConfig, say: Say) -> _Case:
     _check(config)
     data = Dataset.open(folder)
     targets = target_of(data, config.target)
     threads = set_threads(config.threads)
     store = ensure_embeddings(data, config.encoder, threads=threads, say=say) if config.encoder else store_of(data)
     promises: dict[str, str] = {}
-    parts = None if config.runs else parts_of(data, targets, config.split, config.seed, store)
+    parts = None if config.run else parts_of(data, targets, config.split, config.seed, store)
     runs: dict[str, tuple[np.ndarray[Any, Any], Answers]] = {}
-    for path in config.runs:
+    for path in config.run:
         run = RunFolder.open(path)
-        name = _free(run.folder.resolve().name, [*runs, config.name])
+        name = _free(run.folder.resolve().name, [*runs, *systems])
         ids, given, split = answers_on(run, data, targets.name, threads=threads, say=say)
         runs[name] = (ids, given)
         if run.head.promise_ is not None:
@@ -115,21 +138,19 @@ def _open(folder: str | Path, config: JudgeConfig, say: Say) -> _Case:
         parts = _with_run(parts, run, targets, ids, split)
     assert parts is not None
     if not len(parts.judged):
-        raise BadInput(f"{option('runs')}: no image of {data.root} is in the test split of every run")
+        raise BadInput(f"{option('run')}: no image of {data.root} is in the test split of every run")
     return _Case(config, data, targets, parts, store, runs, promises)
 
 
 def _check(config: JudgeConfig) -> None:
-    if config.name in KNOWN or config.name.endswith("_loo") or not config.name.strip():
-        raise BadInput(f"{option('name', config.name)}: that is the name of another system; choose another")
     if not 0 < config.tau < 1:
         raise BadInput(f"{option('tau', config.tau)}: expected a rate between 0 and 1")
     if config.k is not None and config.k < 1:
         raise BadInput(f"{option('k', config.k)}: expected a number of labels, at least 1")
     if config.empty not in (None, "none", "skip"):
         raise BadInput(f"{option('empty', config.empty)}: expected none (no label applies) or skip (no answer)")
-    if config.runs and config.split != "test":
-        raise BadInput(f"{option('split', config.split)}: with {option('runs')} the runs' own test images are judged")
+    if config.run and config.split != "test":
+        raise BadInput(f"{option('split', config.split)}: with {option('run')} the runs' own test images are judged")
 
 
 def _free(name: str, taken: Sequence[str]) -> str:
@@ -165,32 +186,29 @@ def _read(case: _Case, path: Path) -> Said:
         raise error if str(path) in str(error) else BadInput(f"{path}: {error}") from None
 
 
-def _judged(case: _Case, said: Said, source: str | None) -> JudgedAnswers:
+def _judged(case: _Case, said: Mapping[str, Said], source: str | None) -> JudgedAnswers:
     config, parts, targets = case.config, case.parts, case.targets
-    rows = pd.Index(said.image_id).get_indexer(pd.Index(parts.judged))
-    answered = rows >= 0
-    if not answered.any():
-        raise BadInput(
-            f"none of the {len(said.image_id)} images with an answer is among the {len(parts.judged)} of the "
-            f"{parts.split} split; {option('split', 'all')} judges all images"
-        )
+    rows = {name: pd.Index(each.image_id).get_indexer(pd.Index(parts.judged)) for name, each in said.items()}
+    at = _answered_by_all(said, rows, parts)
     beta = fit_prior(targets.take(parts.train))
     everything = read_truth(case.dataset, targets, parts.judged, beta=beta, tau=config.tau)
     val = read_truth(case.dataset, targets, parts.val, beta=beta, tau=config.tau) if len(parts.val) else None
-    systems, why = beside(targets, parts, everything, val, case.store)
+    others, why = beside(targets, parts, everything, val, case.store)
     for name, (ids, given) in case.runs.items():
-        systems[name] = given.rows(pd.Index(ids).get_indexer(pd.Index(parts.judged)))
-    mine, rule = _answers(said, rows, everything, val, config.tau)
-    at = np.flatnonzero(answered)
+        others[name] = given.rows(pd.Index(ids).get_indexer(pd.Index(parts.judged)))
+    mine, rules = {}, {}
+    for name, each in said.items():
+        mine[name], rules[f"answers of {name}"] = judged_as(each, rows[name], everything, val, config.tau)
     truth = part_of(everything, at)
-    here = {config.name: mine.rows(at), **{name: given.rows(at) for name, given in systems.items()}}
-    result = evaluate(here, truth, split=parts.split, seed=config.seed, why_not=why, consensus=True)
-    metrics = result.metrics
-    if truth.kind == "single" and _ties(here[config.name].scores):
-        metrics["systems"][config.name].pop("label_f1_macro", None)
-        for scores in metrics["per_label"].values():
-            scores.pop("label_f1", None)
-    metrics["rules"] |= {f"answers of {config.name}": rule}
+    here = {name: given.rows(at) for name, given in {**mine, **others}.items()}
+    metrics = evaluate(here, truth, split=parts.split, seed=config.seed, why_not=why, consensus=True).metrics
+    scores = metrics["systems"]
+    if truth.kind == "single" and (tied := [name for name in mine if has_ties(here[name].scores)]):
+        for name in tied:
+            scores[name].pop("label_f1_macro", None)
+        for of_label in metrics["per_label"].values() if next(iter(mine)) in tied else ():
+            of_label.pop("label_f1", None)
+    metrics["rules"] |= rules
     if val is None:
         cut = f"labels with a rate of at least tau ({config.tau:.3g})"
         metrics["rules"]["predicted_sets"] = f"where a system gives none: {cut}"
@@ -199,134 +217,71 @@ def _judged(case: _Case, said: Said, source: str | None) -> JudgedAnswers:
         metrics["rules"]["predicted_sets"] = f"{metrics['rules'].get('predicted_sets', 'as given')}; {kept}"
     if parts.split == "all":
         metrics["rules"]["split"] = "all: the prior, and the Beta prior of label sets, know the judged images"
-    bias, first = _bias(said, rows[at], truth)
+    by = sorting(scores, list(said), config.by)
+    ranked = best_first(scores, by)
+    metrics["systems"] = {name: scores[name] for name in in_order(dict.fromkeys([*ranked, *scores]))}
+    names = [name for name in ranked if name in said]
+    bias = _biases({name: bias_of(said[name], rows[name][at], truth) for name in names})
+    every = all((found >= 0).all() for found in rows.values())
     return JudgedAnswers(
-        name=config.name,
         dataset=case.dataset.name,
         target=targets.name,
         metrics=metrics,
-        received=received_json(said.received, parts.judged, answered, said.image_id),
-        gaps=tuple(_gaps(here, truth, config)),
-        bias=tuple(bias),
-        first=first,
-        as_empty=None if answered.all() else _as_empty(mine, answered, systems, everything, config),
+        by=by,
+        systems={
+            name: JudgedSystem(
+                received_json(said[name].received, parts.judged, rows[name] >= 0, said[name].image_id), *bias[name]
+            )
+            for name in names
+        },
+        gaps=tuple(gaps_of(here, names, truth, config.seed)),
+        as_empty=None if every else _as_empty(mine, rows, others, everything, config),
         source=source,
     )
 
 
-def _answers(
-    said: Said, rows: np.ndarray[Any, Any], truth: Truth, val: Truth | None, tau: float
-) -> tuple[Answers, str]:
-    """What the system answers on the judged images, zeros where it says nothing, and by which rules, in words."""
-    fits = said.shape == ("rates" if truth.kind in SEVERAL else "distribution")
-    asked = rows >= 0
-
-    def placed(values: np.ndarray[Any, Any]) -> Tensor:
-        out = np.zeros((len(rows), values.shape[1]), dtype=values.dtype)
-        out[asked] = values[rows[asked]]
-        return torch.from_numpy(out)
-
-    scores = placed(said.scores)
-    shares = unsure(placed(said.shares), rates=truth.kind in SEVERAL) if fits and said.shares is not None else None
-    said_how = _how(said, fits, truth)
-    if truth.sets is None or (said.shape == "ranked" and said.sets is None):
-        return Answers(scores, shares), said_how
-    if said.sets is not None:
-        return Answers(scores, shares, placed(said.sets)), f"{said_how}; sets as it gives them"
-    at = np.zeros(0, dtype=int) if val is None else pd.Index(said.image_id).get_indexer(pd.Index(val.image_id))
-    have = np.flatnonzero(at >= 0)
-    if val is not None and val.sets is not None and len(have) >= FEWEST_VAL:
-        cuts = choose_thresholds(said.scores[at[have]], val.sets[have].astype(np.int64))
-        how = f"thresholds chosen on its answers to {len(have)} validation images"
-        sets = apply_thresholds(scores, cuts) * torch.from_numpy(asked)[:, None]
-        return Answers(scores, shares, sets), f"{said_how}; {how}"
-    if not fits:
-        return Answers(scores, shares), f"{said_how}; no sets: too few validation images ({len(have)}) have an answer"
-    how = (
-        f"its sets are the labels with a rate of at least tau ({tau:.3g}): {len(have)} validation images have an answer"
-    )
-    return Answers(scores, shares, (scores >= tau - 1e-9).long()), f"{said_how}; {how}"
+def _answered_by_all(
+    said: Mapping[str, Said], rows: Mapping[str, np.ndarray[Any, Any]], parts: Parts
+) -> np.ndarray[Any, Any]:
+    """Which of the judged images have an answer of every system."""
+    for name, found in rows.items():
+        if not (found >= 0).any():
+            raise BadInput(
+                f"{name}: none of the {len(said[name].image_id)} images with an answer is among the "
+                f"{len(parts.judged)} of the {parts.split} split; {option('split', 'all')} judges all images"
+            )
+    at = np.flatnonzero(np.all([found >= 0 for found in rows.values()], axis=0))
+    if not len(at):
+        counts = ", ".join(f"{name} {int((found >= 0).sum())}" for name, found in rows.items())
+        raise BadInput(
+            f"no image of the {parts.split} split has an answer of every system (images with one: {counts}); judge "
+            "them one by one"
+        )
+    return at
 
 
-def _how(said: Said, fits: bool, truth: Truth) -> str:
-    """What the answers are, in words."""
-    received = said.received
-    if received.shape == "sets" and said.shape != "sets":
-        rule = "(k + 1/2) / (n + 1)" if said.shape == "rates" else f"(k + 1/2) / (n + {len(truth.labels)}/2)"
-        return f"k of n answers to an image name a label: {said.shape} {rule}, Jeffreys' rule"
-    told = {"sets": "a set has no rates, so no cross-entropy", "ranked": "a ranking has no rates, so no cross-entropy"}
-    if said.shape in told:
-        return told[said.shape]
-    several = ", the mean of several answers to an image" if received.samples > 1 else ""
-    if fits:
-        return f"{said.shape}{several}"
-    return f"{said.shape}{several}; people's answers are {truth.kind}, so it is judged by its ranking"
-
-
-def _ties(scores: Tensor) -> bool:
-    """Whether some image has no single first label."""
-    return bool(((scores == scores.amax(dim=1, keepdim=True)).sum(dim=1) > 1).any())
-
-
-def _bias(said: Said, rows: np.ndarray[Any, Any], truth: Truth) -> tuple[list[LabelBias], bool]:
-    """How often each label is named, by the system and by people; or named first, where that alone can be compared."""
-    several = truth.kind in SEVERAL
-    first = said.shape == "ranked" or said.shape == ("distribution" if several else "rates")
-    often, people = said.often[rows], truth.shares
-    if first:
-        often, people = firsts(often if said.shape == "ranked" else said.scores[rows]), firsts(truth.shares)
-    return label_bias(often, people, truth.labels, truth.groups), first
-
-
-def _gaps(answers: Mapping[str, Answers], truth: Truth, config: JudgeConfig) -> list[Gap]:
-    """The system less each other one, on the same images: metrics by rows, with people on the leave-one-out targets."""
-    rows = {name: row_scores(given, truth) for name, given in answers.items()}
-    mine = rows.pop(config.name)
-    pairs = [
-        (other, metric, mine[metric], values[metric])
-        for other, values in rows.items()
-        for metric in values
-        if metric in mine
-    ]
-    beside = {config.name: answers[config.name]}
-    loo = f"{config.name}_loo"
-    for rows_of, person in (
-        (people_rows(truth, beside, torch.Generator().manual_seed(config.seed)), "human"),
-        (consensus_rows(truth, beside), "consensus"),
-    ):
-        ours = {name: mine[name] for name in ("set_f1_judgements",) if name in mine} | rows_of.get(loo, {})
-        pairs += [(person, m, ours[m], values) for m, values in rows_of.get(person, {}).items() if m in ours]
-    kept = [pair for pair in pairs if _compared(pair[1])]
-    if not kept:
-        return []
-    one = torch.stack([ours.double() for _, _, ours, _ in kept], dim=1)
-    two = torch.stack([theirs.double() for _, _, _, theirs in kept], dim=1)
-    generator = torch.Generator().manual_seed(config.seed)
-    found = paired_difference(one, two, groups=truth.groups, generator=generator)
-    gaps = [
-        Gap(other, metric, score, None if np.isnan(p) else p)
-        for (other, metric, *_), score, p in zip(kept, as_scores(found), found.p.tolist(), strict=True)
-        if np.isfinite(score["value"])
-    ]
-    corrected = corrected_for_all([gap.p for gap in gaps])
-    return [replace(gap, p_holm=p) for gap, p in zip(gaps, corrected, strict=True)]
-
-
-def _compared(metric: str) -> bool:
-    """Whether systems are compared by it: it is shown in brief tables, and says which value is better."""
-    spec = find(metric)
-    return spec is not None and spec.better != "" and "brief" in spec.shown
+def _biases(found: Mapping[str, tuple[list[LabelBias], bool]]) -> dict[str, tuple[tuple[LabelBias, ...], bool]]:
+    """The same with p values corrected for the labels of all systems together."""
+    corrected = iter(holm([each.p for of_system, _ in found.values() for each in of_system]).tolist())
+    return {
+        name: (tuple(replace(each, p_holm=next(corrected)) for each in of_system), first)
+        for name, (of_system, first) in found.items()
+    }
 
 
 def _as_empty(
-    mine: Answers, answered: np.ndarray[Any, Any], systems: Mapping[str, Answers], truth: Truth, config: JudgeConfig
+    mine: Mapping[str, Answers],
+    rows: Mapping[str, np.ndarray[Any, Any]],
+    others: Mapping[str, Answers],
+    truth: Truth,
+    config: JudgeConfig,
 ) -> AsEmpty:
     """Sets and rankings on all judged images, an image without an answer counted as the empty set."""
-    every = {config.name: mine, **systems}
-    rows = {name: row_scores(replace(given, shares=None), truth) for name, given in every.items()}
-    wanted = [metric for metric in rows[config.name] if _compared(metric)]
+    found = {name: row_scores(replace(given, shares=None), truth) for name, given in {**mine, **others}.items()}
+    wanted = {metric for name in mine for metric in found[name] if compared(metric)}
     scores = {}
-    for name, found in rows.items():
-        kept = {metric: found[metric] for metric in wanted if metric in found}
+    for name, of_system in found.items():
+        kept = {metric: values for metric, values in of_system.items() if metric in wanted}
         scores[name] = intervals(kept, truth, torch.Generator().manual_seed(config.seed))
-    return AsEmpty(images=len(answered), unanswered=int((~answered).sum()), systems=scores)
+    unanswered = {name: int((each < 0).sum()) for name, each in rows.items()}
+    return AsEmpty(images=len(truth.image_id), unanswered=unanswered, systems=scores)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affectml.answers._gaps import Gap, best_first, standing
 from affectml.answers._said import Received
 from affectml.answers._words import shown
 from affectml.errors import few, option
@@ -23,6 +24,7 @@ from affectml.report.tables import (
     order,
     p_value,
     people_table,
+    shown_systems,
     starred,
 )
 from affectml.runs.scores import score_table
@@ -31,50 +33,50 @@ LISTED = 5  # of each reason, in words; JSON has all
 
 
 @dataclass(frozen=True)
-class Gap:
-    """The system less another one, on the same images. p: of equal means, None below 30 images or groups; p_holm:
-    corrected for all gaps.
+class AsEmpty:
+    """Scores on all judged images, those without an answer counted as the empty set: {SYSTEM: {METRIC: score}}.
+
+    unanswered: how many those are, by system.
     """
 
-    other: str
-    metric: str
-    score: dict[str, float]
-    p: float | None
-    p_holm: float | None = None
-
-    @property
-    def found(self) -> bool:
-        """Whether it is beyond chance."""
-        return self.p_holm is not None and self.p_holm < LEVEL
+    images: int
+    unanswered: dict[str, int]
+    systems: dict[str, dict[str, dict[str, float]]]
 
 
 @dataclass(frozen=True)
-class AsEmpty:
-    """Scores on all judged images, those without an answer counted as the empty set: {SYSTEM: {METRIC: score}}."""
+class JudgedSystem:
+    """What one system's file held, and how often it names each label beside people.
 
-    images: int
-    unanswered: int
-    systems: dict[str, dict[str, dict[str, float]]]
+    received: what was read, and what could not be used. first: whether bias is of how often it names a label first.
+    """
+
+    received: dict[str, Any]
+    bias: tuple[LabelBias, ...]
+    first: bool
+
+    @property
+    def does(self) -> str:
+        """What is counted of it, as a verb."""
+        return "names first" if self.first else "says"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class JudgedAnswers:
-    """A system's answers, judged.
+    """Systems' answers, judged.
 
-    metrics: as metrics.json, on the images with an answer. received: what the file held, and what could not be used.
-    gaps: differences to each other system. bias: how often it names each label, beside people; first: whether that is
-    how often it names it first. as_empty: None where every judged image has an answer. source: the published set that
-    the images are from, else None.
+    metrics: as metrics.json, on the images that every system answered. by: the metric that systems are sorted by;
+    systems: the judged ones by name, best first. gaps: each system less each other one and less all that stands beside
+    them. as_empty: None where every judged image has an answer of every system. source: the published set that the
+    images are from, else None.
     """
 
-    name: str
     dataset: str
     target: str
     metrics: dict[str, Any]
-    received: dict[str, Any]
+    by: str
+    systems: dict[str, JudgedSystem]
     gaps: tuple[Gap, ...]
-    bias: tuple[LabelBias, ...]
-    first: bool
     as_empty: AsEmpty | None
     source: str | None
 
@@ -85,14 +87,32 @@ class JudgedAnswers:
 
     @property
     def differences(self) -> pd.DataFrame:
-        """The system less each other one: other, metric, value, low, high, p and p_holm."""
-        rows = [{"other": g.other, "metric": g.metric, **g.score, "p": g.p, "p_holm": g.p_holm} for g in self.gaps]
-        return pd.DataFrame(rows)
+        """Each system less each other one: system, other, metric, value, low, high, p and p_holm."""
+        return pd.DataFrame(
+            [
+                {
+                    "system": gap.system,
+                    "other": gap.other,
+                    "metric": gap.metric,
+                    **gap.score,
+                    "p": gap.p,
+                    "p_holm": gap.p_holm,
+                }
+                for gap in self.gaps
+            ]
+        )
 
     @property
     def label_bias(self) -> pd.DataFrame:
-        """A row per label, see `LabelBias`."""
-        return pd.DataFrame([asdict(each) for each in self.bias]).set_index("label")
+        """A row per judged system and label, see `LabelBias`."""
+        rows = [{"name": name, **asdict(each)} for name, system in self.systems.items() for each in system.bias]
+        return pd.DataFrame(rows).set_index(["name", "label"])
+
+    @property
+    def standing(self) -> dict[str, str]:
+        """Everyone who has the metric that is sorted by, best first: best, tied with it, behind it, or not compared."""
+        scores = {name: self.metrics["systems"][name] for name in listed(self.metrics["systems"])}
+        return standing(best_first(scores, self.by), self.by, self.gaps)
 
     @property
     def warning(self) -> str:
@@ -100,39 +120,47 @@ class JudgedAnswers:
         if not self.source:
             return ""
         return (
-            f"{self.source} is a published set: {self.name} may have been trained on its images or labels, and a high "
-            "score may be memory; ask its makers, or judge it on images that nobody published"
+            f"{self.source} is a published set: {' and '.join(self.systems)} may have been trained on its images or "
+            "labels, and a high score may be memory; ask the makers, or judge on images that nobody published"
         )
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """In words: the labels that it names more or less often than people, beyond chance; or that there are none."""
-        what = "names first" if self.first else "says"
-        found = [each.in_words(self.name, what) for each in sorted(self.bias, key=lambda b: b.p) if each.found]
-        none = f"{self.name} {what} no label more or less often than people, beyond chance ({LEVEL:.0%}, Holm)"
-        return tuple(found) or (none,)
+        """In words: the labels that a system names more or less often than people, beyond chance; or that none is."""
+        found: list[str] = []
+        for name, system in self.systems.items():
+            told = [each.in_words(name, system.does) for each in sorted(system.bias, key=lambda b: b.p) if each.found]
+            found += told or [
+                f"{name} {system.does} no label more or less often than people, beyond chance ({LEVEL:.0%}, Holm)"
+            ]
+        return tuple(found)
 
     def __repr__(self) -> str:
-        answered = f"{self.received['answered']} of {self.received['judged']} images"
-        return f"<JudgedAnswers of {self.name} on {self.dataset}, target {self.target}: {answered}>"
+        judged = next(iter(self.systems.values())).received["judged"]
+        images = f"{self.metrics['n']} of {judged} images"
+        return f"<JudgedAnswers of {', '.join(self.systems)} on {self.dataset}, target {self.target}: {images}>"
 
     def _repr_html_(self) -> str:
         """For notebooks: what was read, scores, and differences."""
-        tables = [main_table(self.metrics, brief=True), self._differences()]
-        lines = [f"<p>{escape(self.name)} on {escape(self.dataset)}, target {escape(self.target)}</p>"]
-        lines += [as_html(shown) for shown in tables if shown is not None]
+        names = ", ".join(self.systems)
+        lines = [f"<p>{escape(names)} on {escape(self.dataset)}, target {escape(self.target)}</p>"]
+        lines += [as_html(shown) for shown in (main_table(self.metrics, brief=True), *self.differences_tables())]
         return "".join([*lines, *(f"<p>{escape(line)}</p>" for line in self.findings)])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
             **self.metrics,
-            "name": self.name,
             "dataset": self.dataset,
             "target": self.target,
-            "answers": self.received,
+            "by": self.by,
+            "standing": self.standing,
+            "answers": {name: system.received for name, system in self.systems.items()},
             "differences": [asdict(gap) for gap in self.gaps],
-            "bias": {"first": self.first, "labels": [{**asdict(b), "found": b.found} for b in self.bias]},
+            "bias": {
+                name: {"first": system.first, "labels": [{**asdict(b), "found": b.found} for b in system.bias]}
+                for name, system in self.systems.items()
+            },
             "findings": list(self.findings),
             "unanswered_as_empty": None if self.as_empty is None else asdict(self.as_empty),
             "published": self.source,
@@ -141,78 +169,120 @@ class JudgedAnswers:
 
     def tables(self) -> list[Table]:
         """What could not be used, scores, people, differences, unanswered images as empty sets, and bias."""
-        scores = (main_table(self.metrics, brief=True), people_table(self.metrics))
-        made = (self._problems(), *scores, self._differences(), self._as_empty(), self._bias())
+        scores = [main_table(self.metrics, brief=True), people_table(self.metrics)]
+        made = [
+            *self.problems_tables(),
+            *scores,
+            *self.differences_tables(),
+            self.as_empty_table(),
+            *self.bias_tables(),
+        ]
         return [table for table in made if table is not None]
 
-    def _problems(self) -> Table | None:
-        problems = self.received["problems"]
-        if not problems:
-            return None
-        rows = tuple((reason, str(len(places)), _some(places)) for reason, places in problems.items())
-        return Table("What could not be used", ("reason", "number", "where"), rows)
+    def _of(self, name: str) -> str:
+        """Whose a table is, where there are several systems."""
+        return f": {name}" if len(self.systems) > 1 else ""
 
-    def _differences(self) -> Table | None:
-        if not self.gaps:
-            return None
-        others = list(dict.fromkeys(gap.other for gap in self.gaps))
-        by_metric: dict[str, dict[str, Gap]] = {}
-        for gap in self.gaps:
-            by_metric.setdefault(gap.metric, {})[gap.other] = gap
-        names = order({"": by_metric}, brief=True)
-        rows, best = [], set()
-        for at, metric in enumerate(names):
-            found = by_metric[metric]
-            rows.append((arrow(metric), *(_signed(found[o].score) if o in found else "–" for o in others)))
-            best |= {(at, c + 1) for c, o in enumerate(others) if o in found and found[o].found}
-        note = (
-            f"{self.name} minus each other system, on the same images; ± is half the width of the 95 % interval; "
-            f"bold: beyond chance ({LEVEL:.0%}, studentised bootstrap, Holm over this table)"
-        )
-        if {"human", "consensus"} & set(others):
-            note += "; against people: on the leave-one-out targets"
-        return starred(Table(f"{self.name} minus ...", ("metric", *others), tuple(rows), note, frozenset(best)))
+    def problems_tables(self) -> list[Table]:
+        """What could not be used of each system's file, by reason."""
+        made = []
+        for name, system in self.systems.items():
+            rows = tuple((why, str(len(at)), _some(at)) for why, at in system.received["problems"].items())
+            made += [Table(f"What could not be used{self._of(name)}", ("reason", "number", "where"), rows)] * bool(rows)
+        return made
 
-    def _as_empty(self) -> Table | None:
+    def differences_tables(self) -> list[Table]:
+        """Each system less all that come after it, metrics down."""
+        made = []
+        for name in dict.fromkeys(gap.system for gap in self.gaps):
+            gaps = [gap for gap in self.gaps if gap.system == name]
+            others = list(dict.fromkeys(gap.other for gap in gaps))
+            cells = {(gap.metric, gap.other): gap for gap in gaps}
+            metrics = order({"": {gap.metric: None for gap in gaps}}, brief=True)
+            rows, bold = [], set()
+            for at, metric in enumerate(metrics):
+                found = [cells.get((metric, other)) for other in others]
+                rows.append((arrow(metric), *("–" if gap is None else _signed(gap.score) for gap in found)))
+                bold |= {(at, column) for column, gap in enumerate(found, 1) if gap is not None and gap.found}
+            over = "this table" if len(self.systems) == 1 else "all of these tables"
+            note = (
+                f"{name} minus each other system, on the same images; ± is half the width of the 95 % interval; "
+                f"bold: beyond chance ({LEVEL:.0%}, studentised bootstrap, Holm over {over})"
+            )
+            if {"human", "consensus"} & set(others):
+                note += "; against people: on the leave-one-out targets"
+            made.append(starred(Table(f"{name} minus ...", ("metric", *others), tuple(rows), note, frozenset(bold))))
+        return made
+
+    def as_empty_table(self) -> Table | None:
+        """Scores with unanswered images as empty sets; None where there are none."""
         if self.as_empty is None:
             return None
         systems = self.as_empty.systems
         rows = tuple((arrow(m), *(cell(systems[s].get(m)) for s in systems)) for m in order(systems, brief=True))
-        title = f"All {self.as_empty.images} images, {self.as_empty.unanswered} without an answer as empty sets"
+        missing = [
+            f"{count}{f' of {name}' * (len(self.systems) > 1)} without an answer"
+            for name, count in self.as_empty.unanswered.items()
+        ]
+        title = f"All {self.as_empty.images} images, {', '.join(missing)} as empty sets"
         note = "an empty set ranks no label before another; a rate or a distribution has no such stand-in"
         return starred(Table(title, ("metric", *systems), rows, note)) if rows else None
 
-    def _bias(self) -> Table:
-        rows = tuple(
-            (b.label, number(b.system), number(b.people), f"{_sign(b.difference)} ±{number((b.high - b.low) / 2)}",
-             p_value(b.p_holm), "yes" if b.found else "")
-            for b in self.bias
-        )  # fmt: skip
-        what = "is named first" if self.first else "is said"
-        note = "share of images; of people, and of several answers, the mean; ± is half the width of the 95 % interval"
-        columns = ("label", self.name, "people", "difference", "p (Holm)", "beyond chance")
-        return Table(f"How often each label {what}", columns, rows, note)
+    def bias_tables(self) -> list[Table]:
+        """How often each label is named by a system, and by people."""
+        made = []
+        for name, system in self.systems.items():
+            rows = tuple(
+                (b.label, number(b.system), number(b.people), f"{_sign(b.difference)} ±{number((b.high - b.low) / 2)}",
+                 p_value(b.p_holm), "yes" if b.found else "")
+                for b in system.bias
+            )  # fmt: skip
+            note = (
+                "share of images; of people, and of several answers, the mean; ± is half the width of the 95 % interval"
+            )
+            if len(self.systems) > 1:
+                note += "; Holm over the labels of all systems"
+            title = f"How often each label is {'named first' if system.first else 'said'}{self._of(name)}"
+            made.append(Table(title, ("label", name, "people", "difference", "p (Holm)", "beyond chance"), rows, note))
+        return made
 
     def summary(self) -> list[str]:
         """What was read, in lines."""
-        r = self.received
-        several = f", up to {r['samples']} answers an image" if r["samples"] > 1 else ""
-        lines = [
-            f"{r['rows']} {r['what']} read as {r['shape']}{several}; {r['used']} count",
-            f"{r['answered']} of {r['judged']} {self.metrics['split']} images have an answer "
-            f"({r['answered'] / r['judged']:.0%}); all systems are scored on these",
-        ]
-        if r["without_an_answer"]:
-            lines.append(f"images without an answer: {_some(r['without_an_answer'])}")
-        if r["unknown_labels"]:
-            named = ", ".join(f"{label} ({count})" for label, count in list(r["unknown_labels"].items())[:12])
-            more = f" and {len(r['unknown_labels']) - 12} more" if len(r["unknown_labels"]) > 12 else ""
-            ways = f"{option('mapping', {next(iter(r['unknown_labels'])): 'LABEL'})} says what a word stands for"
-            lines.append(f"unknown labels, left out of answers that name others: {named}{more}; {ways}")
-        if r["renamed"]:
-            pairs = [f"{spelt} -> {label}" for spelt, label in r["renamed"].items()]
-            lines.append(f"labels renamed: {few(pairs, 8)}")
-        return [*lines, *r["notes"]]
+        several = len(self.systems) > 1
+        lines = []
+        for name, system in self.systems.items():
+            lines += [
+                f"{name}: {line}" if several else line
+                for line in _read_in_words(system.received, self.metrics["split"])
+            ]
+        of = "of every system" if several else ""
+        return [*lines, f"everyone is scored on the {self.metrics['n']} images that have an answer {of}".rstrip()]
+
+
+def listed(systems: Mapping[str, Any]) -> list[str]:
+    """Who stands in a table of systems: all but those on leave-one-out targets of their own; people among them."""
+    return [*shown_systems(systems), *(["consensus"] if "consensus" in systems else [])]
+
+
+def _read_in_words(received: Mapping[str, Any], split: str) -> list[str]:
+    """What one file held."""
+    r = received
+    answers = f", up to {r['samples']} answers an image" if r["samples"] > 1 else ""
+    lines = [
+        f"{r['rows']} {r['what']} read as {r['shape']}{answers}; {r['used']} count",
+        f"{r['answered']} of {r['judged']} {split} images have an answer ({r['answered'] / r['judged']:.0%})",
+    ]
+    if r["without_an_answer"]:
+        lines.append(f"images without an answer: {_some(r['without_an_answer'])}")
+    if r["unknown_labels"]:
+        named = ", ".join(f"{label} ({count})" for label, count in list(r["unknown_labels"].items())[:12])
+        more = f" and {len(r['unknown_labels']) - 12} more" if len(r["unknown_labels"]) > 12 else ""
+        ways = f"{option('mapping', {next(iter(r['unknown_labels'])): 'LABEL'})} says what a word stands for"
+        lines.append(f"unknown labels, left out of answers that name others: {named}{more}; {ways}")
+    if r["renamed"]:
+        pairs = [f"{spelt} -> {label}" for spelt, label in r["renamed"].items()]
+        lines.append(f"labels renamed: {few(pairs, 8)}")
+    return [*lines, *r["notes"]]
 
 
 def received_json(

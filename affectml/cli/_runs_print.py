@@ -68,7 +68,7 @@ def print_judged(result: "JudgedAnswers") -> None:
     """What was read, every system's scores, differences, and how often each label is said."""
     from affectml.report.tables import notes
 
-    print(f"\n{result.name} on {result.dataset}, target {result.target}")
+    print(f"\n{', '.join(result.systems)} on {result.dataset}, target {result.target}")
     for line in result.summary():
         print(f"  {line}")
     print()

@@ -31,14 +31,17 @@ def ask(
 
 def judge(
     dataset: Annotated[Path, Argument("Data set folder.")],
-    answers: Annotated[Path, Argument("The answers: CSV, TSV, Parquet, JSON lines, or responses to what `ask` wrote.")],
+    answers: Annotated[
+        tuple[Path, ...],
+        Argument("Each system's answers: CSV, TSV, Parquet, JSON lines, or responses to what `ask` wrote."),
+    ],
     config: JudgeConfig,
-    out: Annotated[Path | None, Help("JSON file to write with everything.")] = None,
+    out: Annotated[tuple[Path, ...], Help("File to write with everything: .json; may be given several times.")] = (),
     json: Json = False,
 ) -> None:
-    """Judge any system's answers beside the prior, zero-shot, runs and people, and find its bias by label."""
-    there(datasets=[dataset], runs=config.runs)
-    from affectml.answers import judge_answers
+    """Judge any systems' answers beside the prior, zero-shot, runs and people, and find their bias by label."""
+    there(datasets=[dataset], runs=config.run)
+    from affectml.answers import judge_answers, named
 
-    result = judge_answers(dataset, answers, config, out=out, say=say)
+    result = judge_answers(dataset, named(answers, config.name), config, out=out, say=say)
     print_json(result.to_json()) if json else print_judged(result)

@@ -289,6 +289,14 @@ def headline(systems: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return shown([metric for scores in systems.values() for metric in scores], "headline")
 
 
+def chosen(systems: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The same, those first that a page begins with: sets against one person's, first labels, and shares."""
+    names = headline(systems)
+    first = [name for name in ("set_f1_judgements", "top_1_accuracy") if name in names]
+    shares = [name for name in names if better(name) == "lower"][:1]
+    return list(dict.fromkeys([*first, *shares, *names]))
+
+
 def cell(score: Mapping[str, float] | None) -> str:
     """`.623 ±.018`, or a dash for a score that a system cannot have; a star where few images or groups carry it."""
     if score is None:

@@ -75,8 +75,26 @@ def judge(demo, tmp_path, run):
     return call
 
 
+@pytest.fixture
+def judge_all(demo, tmp_path):
+    """`judge_all({name: table}, **options)`: each table as CSV, judged side by side."""
+
+    def call(tables, **options):
+        files = {name: tmp_path / f"{name}.csv" for name in tables}
+        for name, file in files.items():
+            tables[name].to_csv(file, index=False)
+        options = {"threads": 1, "say": quiet} | options
+        return affectml.judge(demo, options.pop("answers", files), **options)
+
+    return call
+
+
 def system(result, name="vlm"):
     return {metric: score["value"] for metric, score in result.metrics["systems"][name].items()}
+
+
+def received(result, name="vlm"):
+    return result.systems[name].received
 
 
 def sets_of(truth, cut=0.4):
@@ -86,11 +104,11 @@ def sets_of(truth, cut=0.4):
 
 def test_the_true_rates_score_what_the_oracle_scores(judge, truth, parts):
     result = judge(truth[truth["image_id"].isin(parts["test"])])
-    assert result.received["shape"] == "rates"
+    assert received(result)["shape"] == "rates"
     assert system(result) == pytest.approx(system(result, "oracle"))
     assert {"prior", "zero_shot", "human", "vlm_loo", "half_panel", "consensus"} <= set(result.metrics["systems"])
     assert result.metrics["sampling_floor"]
-    assert not any(bias.found for bias in result.bias)
+    assert not result.label_bias["p_holm"].lt(0.05).any()
 
 
 def test_a_notebook_shows_scores_and_differences_in_short_tables(judge, truth):
@@ -106,7 +124,7 @@ def test_thresholds_come_from_validation_where_it_is_answered(judge, truth, part
     result = judge(known)
     rule = result.metrics["rules"]["answers of vlm"]
     assert f"thresholds chosen on its answers to {len(parts['val'])} validation images" in rule
-    assert f"{len(parts['val'])} answered images are not among those judged" in result.received["notes"]
+    assert f"{len(parts['val'])} answered images are not among those judged" in received(result)["notes"]
     shrunk = known.copy()
     shrunk[shrunk.columns[1:]] *= 0.3
     assert system(judge(shrunk))["set_f1"] > 0.7  # at tau nothing would be left
@@ -125,7 +143,7 @@ def test_every_way_to_write_sets_scores_the_same(judge, demo, truth):
     bracketed = pd.DataFrame({"image": ids, "labels": [str(s) for s in sets]})
     results = [judge(table) for table in (indicator, delimited, replies, bracketed)]
     results += [judge(lists, "parquet"), judge(lines, "jsonl"), judge(named, "jsonl")]
-    assert {result.received["shape"] for result in results} == {"sets"}
+    assert {received(result)["shape"] for result in results} == {"sets"}
     assert all(system(result) == system(results[0]) for result in results)
     assert "rate_cross_entropy" not in system(results[0])
     assert {"set_f1", "set_f1_judgements", "top_1_accuracy"} <= set(system(results[0]))
@@ -133,14 +151,14 @@ def test_every_way_to_write_sets_scores_the_same(judge, demo, truth):
 
 def test_an_empty_cell_is_no_answer_unless_it_is_said_to_be_the_empty_set(judge, truth, parts):
     table = pd.DataFrame({"image_id": parts["test"], "labels": ["awe"] * 25 + [None] * (len(parts["test"]) - 25)})
-    assert judge(table).received["problems"] == {"empty": [f"line {line}" for line in range(27, len(table) + 2)]}
-    assert judge(table, empty="none").received["answered"] == len(parts["test"])
+    assert received(judge(table))["problems"] == {"empty": [f"line {line}" for line in range(27, len(table) + 2)]}
+    assert received(judge(table, empty="none"))["answered"] == len(parts["test"])
 
 
 def test_a_runs_own_predictions_score_what_the_run_scores(judge, run, truth, parts):
     table = run.predictions
     mine = table[table["split"] == "test"][["image_id", *truth.columns[1:], "set"]]
-    result = judge(mine, "parquet", runs=[run.folder])
+    result = judge(mine, "parquet", run=[run.folder])
     assert system(result) == pytest.approx(system(result, "linear"))
     for metric, score in run.metrics["systems"]["model"].items():
         assert system(result)[metric] == pytest.approx(score["value"])
@@ -161,6 +179,66 @@ def test_a_difference_is_that_of_the_scores(judge, truth, parts):
     assert set(result.differences["other"]) == {"prior", "zero_shot", "human", "consensus"}
 
 
+def test_a_system_scores_the_same_alone_and_beside_others(judge, judge_all, truth, parts):
+    here = truth[truth["image_id"].isin(parts["test"])]
+    labels = list(truth.columns[1:])
+    pale = here.assign(**here[labels] * 0.5 + 0.1)
+    one, both = judge_all({"exact": here}), judge_all({"pale": pale, "exact": here}, by="rate_cross_entropy")
+    assert list(both.systems) == ["exact", "pale"]  # best first
+    assert one.metrics["systems"]["exact"] == both.metrics["systems"]["exact"]
+    alone, beside = (r.differences.set_index(["system", "other", "metric"]).sort_index() for r in (one, both))
+    shown = ["value", "low", "high", "p"]
+    np.testing.assert_allclose(beside.loc[alone.index, shown], alone[shown], rtol=1e-9, atol=1e-12)
+    more = beside.loc[alone.index, "p_holm"].dropna()  # there are more differences to correct for
+    assert (more >= alone["p_holm"].dropna() - 1e-12).all()
+    assert beside.loc[("exact", "pale", "rate_cross_entropy"), "value"] == pytest.approx(
+        system(both, "exact")["rate_cross_entropy"] - system(both, "pale")["rate_cross_entropy"]
+    )
+    assert len(beside) == 2 * len(alone) + len(beside.loc[("exact", "pale")])
+    standing = both.standing
+    assert list(standing).index("exact") < list(standing).index("pale")
+    assert (standing["oracle"], standing["exact"], standing["pale"]) == ("–", "best", "behind")
+
+
+def test_systems_are_scored_on_the_images_that_all_of_them_answered(judge_all, truth, parts):
+    test = parts["test"]
+    tables = {name: truth[truth["image_id"].isin(ids)] for name, ids in {"a": test[:20], "b": test[8:]}.items()}
+    result = judge_all(tables)
+    assert result.metrics["n"] == 12
+    assert {name: received(result, name)["answered"] for name in "ab"} == {"a": 20, "b": len(test) - 8}
+    assert result.as_empty.unanswered == {"a": len(test) - 20, "b": 8}
+    assert result.summary()[-1] == "everyone is scored on the 12 images that have an answer of every system"
+    with pytest.raises(BadInput, match=r"no answer of every system|has an answer of every system .*: a 8, b 20"):
+        judge_all({"a": truth[truth["image_id"].isin(test[:8])], "b": truth[truth["image_id"].isin(test[8:28])]})
+
+
+def test_bias_is_corrected_for_the_labels_of_all_systems(judge_all, truth):
+    sets = pd.DataFrame({"image_id": truth["image_id"], "labels": ["awe"] * len(truth)})
+    both = judge_all({"one": sets, "two": sets}).label_bias
+    alone = judge_all({"one": sets}).label_bias
+    least = alone["p"].idxmin()
+    assert both.loc[least, "p_holm"] == pytest.approx(min(1, 16 * alone.loc[least, "p"]))
+    assert alone.loc[least, "p_holm"] == pytest.approx(min(1, 8 * alone.loc[least, "p"]))
+
+
+def test_files_give_systems_their_names_and_two_of_one_name_are_told_apart(judge_all, truth, tmp_path):
+    assert list(judge_all({"vlm": truth}, answers=tmp_path / "vlm.csv").systems) == ["vlm"]
+    assert set(judge_all({"a": truth, "b": truth}, answers=[tmp_path / "a.csv", tmp_path / "b.csv"]).systems) == {
+        "a",
+        "b",
+    }
+    (tmp_path / "old").mkdir()
+    shutil.copy(tmp_path / "a.csv", tmp_path / "old")
+    two = [tmp_path / "a.csv", tmp_path / "old" / "a.csv"]
+    with pytest.raises(BadInput, match="2 files are called 'a'; tell them apart: name, once for each file"):
+        judge_all({}, answers=two)
+    assert set(judge_all({}, answers=two, name=["new", "old"]).systems) == {"new", "old"}
+    with pytest.raises(BadInput, match="name: 1 names for 2 files; expected one for each, or none"):
+        judge_all({}, answers=two, name="new")
+    with pytest.raises(BadInput, match="at least one file"):
+        judge_all({}, answers=[])
+
+
 def test_rankings_have_no_sets_unless_a_length_is_given(judge, truth):
     labels = np.array(truth.columns[1:])
     order = [labels[np.argsort(-row)].tolist() for row in truth[labels].to_numpy()]
@@ -171,10 +249,10 @@ def test_rankings_have_no_sets_unless_a_length_is_given(judge, truth):
     found = [judge(whole, "jsonl"), judge(first, "jsonl"), judge(columns), judge(arrows)]
     top = system(judge(truth))["top_1_accuracy"]
     for result in found:
-        assert result.received["shape"] == "ranked"
+        assert received(result)["shape"] == "ranked"
         assert system(result)["top_1_accuracy"] == pytest.approx(top)
         assert "set_f1" not in system(result)
-        assert result.first
+        assert result.systems["vlm"].first
     assert "set_f1" in system(judge(first, "jsonl", k=2))
     sized = judge(first, "jsonl", k=2).metrics["systems"]["vlm"]["set_f1"]["value"]
     pairs = [{"image": i, "labels": o[:2]} for i, o in zip(truth["image_id"], order, strict=True)]
@@ -186,8 +264,11 @@ def test_an_unanswered_image_counts_as_the_empty_set_beside(judge, people, truth
     sets = dict(zip(truth["image_id"], sets_of(truth), strict=True))
     result = judge([{"image": i, "labels": sets[i]} for i in answered], "jsonl")
     assert result.metrics["n"] == 20
-    assert (result.as_empty.images, result.as_empty.unanswered) == (len(parts["test"]), len(parts["test"]) - 20)
-    assert result.received["without_an_answer"] == [i for i in parts["test"] if i not in answered]
+    assert (result.as_empty.images, result.as_empty.unanswered) == (
+        len(parts["test"]),
+        {"vlm": len(parts["test"]) - 20},
+    )
+    assert received(result)["without_an_answer"] == [i for i in parts["test"] if i not in answered]
     said, _ = people
     mine = np.array([[label in (sets[i] if i in answered else ()) for label in said.labels] for i in parts["test"]])
     by_hand = F.set_f1(torch.from_numpy(mine), torch.from_numpy(said.sets))
@@ -200,9 +281,9 @@ def test_several_answers_are_smoothed_by_jeffreys_rule(judge, parts):
     first, second = parts["test"][:2]
     rows = [(first, "awe"), (first, "awe;fear"), (first, "none"), (second, "fear")]
     result = judge(pd.DataFrame(rows, columns=["image_id", "labels"]))
-    assert (result.received["samples"], result.received["shape"]) == (3, "sets")
+    assert (received(result)["samples"], received(result)["shape"]) == (3, "sets")
     assert "rates (k + 1/2) / (n + 1), Jeffreys' rule" in result.metrics["rules"]["answers of vlm"]
-    often = result.label_bias["system"]
+    often = result.label_bias.loc["vlm"]["system"]
     assert often["awe"] == pytest.approx((2 / 3 + 0) / 2)
     assert often["fear"] == pytest.approx((1 / 3 + 1) / 2)
 
@@ -227,8 +308,8 @@ def test_consensus_is_the_rest_of_the_panel_against_the_person_left_out(judge, p
 def test_unknown_labels_are_named_and_the_users_words_are_taken(judge, parts):
     lines = [{"image": i, "labels": ["awe", "nostalgia", "chill"]} for i in parts["test"]]
     result = judge(lines, "jsonl", mapping={"chill": "contentment"})
-    assert result.received["unknown_labels"] == {"nostalgia": len(lines)}
-    assert result.received["renamed"] == {"chill": "contentment"}
+    assert received(result)["unknown_labels"] == {"nostalgia": len(lines)}
+    assert received(result)["renamed"] == {"chill": "contentment"}
     (line,) = (line for line in result.summary() if "unknown labels" in line)
     assert f"nostalgia ({len(lines)}); mapping={{'nostalgia': 'LABEL'}} says what a word stands for" in line
     with pytest.raises(
@@ -242,15 +323,15 @@ def test_numbers_that_are_no_rates_are_counted(judge, truth, parts):
     table["nostalgia"], table["note"] = 0.1, "x"
     table.loc[0, "awe"], table.loc[1, "fear"] = 7, None
     result = judge(table)
-    assert result.received["problems"] == {"no number for some label": ["line 3"], "number outside 0 to 1": ["line 2"]}
-    assert "columns that are not used: nostalgia, note" in result.received["notes"]
+    assert received(result)["problems"] == {"no number for some label": ["line 3"], "number outside 0 to 1": ["line 2"]}
+    assert "columns that are not used: nostalgia, note" in received(result)["notes"]
 
 
 def test_a_distribution_is_judged_by_its_ranking_where_people_chose_several(judge, truth):
     labels = list(truth.columns[1:])
     shares = truth.assign(**truth[labels].div(truth[labels].sum(axis=1), axis=0))
     result = judge(shares)
-    assert result.received["shape"] == "distribution"
+    assert received(result)["shape"] == "distribution"
     assert system(result)["top_1_accuracy"] == system(judge(truth))["top_1_accuracy"]
     assert "rate_cross_entropy" not in system(result)
     assert "so it is judged by its ranking" in result.metrics["rules"]["answers of vlm"]
@@ -271,7 +352,7 @@ def test_answers_of_one_label_make_a_distribution_where_people_named_one(judge, 
     drawn = judge(rows, "jsonl", dataset=demo)
     assert "distribution (k + 1/2) / (n + 8/2)" in drawn.metrics["rules"]["answers of vlm"]
     assert system(exact)["kl_divergence"] < system(drawn)["kl_divergence"] < system(drawn, "prior")["kl_divergence"]
-    assert not any(bias.found for bias in drawn.bias)
+    assert not drawn.label_bias["p_holm"].lt(0.05).any()
 
 
 def test_single_labels_are_judged_too_and_a_set_of_two_has_no_f1(judge, tmp_path, truth, demo):
@@ -327,8 +408,11 @@ def test_small_data_sets_are_judged_whole_and_images_elsewhere_are_refused(judge
         ({"split": "train"}, "split='train': expected test, val, all"),
         ({"k": 0}, "k=0: expected a number of labels"),
         ({"image_column": "pic"}, "image_column: no column 'pic'"),
-        ({"runs": "runs/a"}, r"runs: expected a list"),
+        ({"run": "runs/a"}, r"run: expected a list"),
+        ({"runs": ["runs/a"]}, "no option 'runs'; did you mean 'run'"),
         ({"mapping": {"x": "aw"}}, "no label 'aw' in taxonomy mikels-8; did you mean 'awe'"),
+        ({"by": "set_f2"}, "by='set_f2': not every system has that metric, or .*; did you mean 'set_f1'"),
+        ({"by": "sampling_floor"}, "by='sampling_floor': not every system has that metric"),
         ({"trget": "emotions"}, "no option 'trget'; did you mean 'target'"),
     ],
 )
@@ -340,13 +424,15 @@ def test_options_that_cannot_be_used_are_named(judge, truth, options, says):
 def test_the_command_prints_tables_and_writes_everything(command, demo, truth, run, tmp_path):
     truth.assign(awe=1.0).to_csv(tmp_path / "answers.csv", index=False)
     words = ["judge", str(demo.root), str(tmp_path / "answers.csv"), "--name", "vlm", "--threads", "1"]
-    code, printed, _ = command(*words, "--runs", run.folder, "--out", tmp_path / "all.json")
+    code, printed, _ = command(*words, "--run", run.folder, "--out", tmp_path / "all.json")
     assert code == 0
     assert "vlm says awe more often than people: on 100.0% of the images" in printed
     assert "vlm minus ..." in printed
     written = json.loads((tmp_path / "all.json").read_text())
-    assert {bias["label"] for bias in written["bias"]["labels"] if bias["found"]} == {"awe"}
+    assert {bias["label"] for bias in written["bias"]["vlm"]["labels"] if bias["found"]} == {"awe"}
     assert list(written["systems"])[:2] == ["prior", "zero_shot"]
     code, _, said = command(*words, "--out", tmp_path / "all.json")
     assert code == 2
     assert "exists" in said
+    code, _, said = command(*words, "--runs", run.folder)
+    assert (code, "--run" in said.replace("--runs", "")) == (2, True)

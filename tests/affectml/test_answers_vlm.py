@@ -150,25 +150,25 @@ def broken(demo, rates, asked, tmp_path_factory):
 
 def test_what_could_not_be_used_is_counted_by_reason_exactly(broken):
     model, result = broken
-    counts = {reason: len(places) for reason, places in result.received["problems"].items()}
+    counts = {reason: len(places) for reason, places in result.systems["vlm"].received["problems"].items()}
     assert counts == model.counts()
     assert len(counts) == len(BREAKS) + 3
-    assert result.received["used"] == sum(model.answered.values())
-    assert result.received["unknown_labels"] == dict.fromkeys(
+    assert result.systems["vlm"].received["used"] == sum(model.answered.values())
+    assert result.systems["vlm"].received["unknown_labels"] == dict.fromkeys(
         ("nostalgia", "ennui"), model.expected["only unknown labels"]
     )
 
 
 def test_images_with_an_answer_are_those_that_the_model_answered(broken, demo):
     model, result = broken
-    assert result.received["answered"] == len(model.answered)
+    assert result.systems["vlm"].received["answered"] == len(model.answered)
     silent = set(demo.target("emotions").image_id) - set(model.answered)
-    assert set(result.received["without_an_answer"]) == silent
+    assert set(result.systems["vlm"].received["without_an_answer"]) == silent
 
 
 def test_the_planted_bias_is_named_and_no_other(broken):
     _, result = broken
-    assert {each.label for each in result.bias if each.found} == {"awe", "disgust"}
+    assert {each.label for each in result.systems["vlm"].bias if each.found} == {"awe", "disgust"}
     assert any("says awe more often than people" in line for line in result.findings)
     assert any("says disgust less often than people: never" in line for line in result.findings)
     assert len(result.findings) == 2
@@ -178,7 +178,7 @@ def test_the_planted_bias_is_named_and_no_other(broken):
 def test_without_a_planted_bias_none_is_named(demo, rates, asked, tmp_path, seed):
     model = SimulatedVLM(rates, seed)
     result = judged(demo, model.answer(asked.index, tmp_path / "responses.jsonl"))
-    assert [each.label for each in result.bias if each.found] == []
+    assert [each.label for each in result.systems["vlm"].bias if each.found] == []
     assert "no label more or less often" in result.findings[0]
 
 

@@ -502,8 +502,8 @@ def test_judging_beside_a_run_says_what_its_sets_are_cut_for(run, demo, tmp_path
     table = run.predictions
     answers = table.loc[table["split"] == "test", ["image_id", *run.taxonomy.labels]]
     answers.to_csv(tmp_path / "answers.csv", index=False)
-    config = JudgeConfig(name="other", runs=(str(run.folder),), threads=1)
-    judged = judge_answers(demo, tmp_path / "answers.csv", config, say=lambda line: None)
+    config = JudgeConfig(run=(str(run.folder),), threads=1)
+    judged = judge_answers(demo, {"other": tmp_path / "answers.csv"}, config, say=lambda line: None)
     assert judged.metrics["rules"]["predicted_sets"].endswith("those of run are cut for its promise (recall=0.7)")
     own, beside = run.metrics["systems"]["model"], judged.metrics["systems"]["run"]
     assert beside["set_recall"]["value"] == own["set_recall"]["value"]

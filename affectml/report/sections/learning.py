@@ -5,8 +5,7 @@ from typing import Any
 from affectml.plots import curves
 from affectml.report.data import ReportData
 from affectml.report.section import Section, drawing
-from affectml.report.sections.overview import chosen
-from affectml.report.tables import Table, arrow, cell, number, order, starred
+from affectml.report.tables import Table, arrow, cell, chosen, number, order, starred
 from affectml_metrics.table import better
 
 PLOTS = 3
@@ -17,7 +16,7 @@ def learning(data: ReportData) -> Section | None:
     points = data.info.learning_curve
     if len(points) < 2:
         return None
-    shared = [m for m in chosen(data) if all(m in point["scores"] for point in points)][:PLOTS]
+    shared = [m for m in chosen(data.systems) if all(m in point["scores"] for point in points)][:PLOTS]
     images = [point["images"] for point in points]
     drawn = []
     for metric in shared:

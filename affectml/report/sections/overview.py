@@ -17,7 +17,7 @@ from affectml.report.data import ReportData
 from affectml.report.section import Card, Cards, Drawing, Section, drawing
 from affectml.report.sections.galleries import differences
 from affectml.report.sections.per_label import by_votes
-from affectml.report.tables import arrow, headline, number, percent, shown_systems
+from affectml.report.tables import arrow, chosen, headline, number, percent, shown_systems
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference, paired_difference
 from affectml_metrics.table import better
@@ -39,16 +39,8 @@ MEASURES = {"kl_divergence": "KL divergence", "rate_cross_entropy": "cross-entro
 
 def overview(data: ReportData) -> Section:
     """The sentence, the intervals of the main metrics, and three images."""
-    drawn = tuple(plots(data, chosen(data)[:PLOTS]))
+    drawn = tuple(plots(data, chosen(data.systems)[:PLOTS]))
     return Section("overview", "At a glance", sentence(data), drawn, tuple(three(data)))
-
-
-def chosen(data: ReportData) -> list[str]:
-    """The main metrics, those that the sentence is about first."""
-    names = headline(data.systems)
-    first = [name for name in ("set_f1_judgements", "top_1_accuracy") if name in names]
-    shares = [name for name in names if better(name) == "lower"][:1]
-    return list(dict.fromkeys([*first, *shares, *names]))
 
 
 def plots(data: ReportData, metrics: list[str]) -> list[Drawing]:
