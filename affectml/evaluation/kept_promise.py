@@ -7,11 +7,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affectml.data.levels import levels_of
 from affectml.evaluation.scoring import REPLICATES, Answers, Score, as_scores, clipped
 from affectml.evaluation.subgroups import MIN_IMAGES, columns_of
 from affectml.evaluation.truth import Truth
 from affectml.heads import Head, Promise
 from affectml.heads.promise import losses, unit_means
+from affectml.heads.shift import UNKNOWN, find_shift
 from affectml_metrics import bootstrap
 
 Array = NDArray[Any]
@@ -30,9 +32,21 @@ def held(risk: str, *, people: bool) -> str:
 
 
 def add_promise(
-    metrics: dict[str, Any], head: Head, answers: Answers, truth: Truth, images: pd.DataFrame, seed: int, *, own: bool
+    metrics: dict[str, Any],
+    head: Head,
+    answers: Answers,
+    truth: Truth,
+    images: pd.DataFrame,
+    seed: int,
+    *,
+    own: bool,
+    kind: str,
 ) -> None:
-    """Add `promise` to metrics.json's content where the head promises something, and say whose sets keep it."""
+    """Add `promise` to metrics.json's content where the head promises something, and say whose sets keep it.
+
+    `shift` in it says whether its ground has shifted; what people chose counts there where `truth` is of the `kind`
+    that the promise was made on.
+    """
     promise = head.promise_
     if promise is None:
         return
@@ -41,7 +55,17 @@ def add_promise(
         f"the model's {'keep' if own else 'are cut for'} its promise ({promise.asked}); the others' by thresholds "
         "chosen on validation, the oracle's from tau"
     )
-    metrics["promise"] = promised(promise, answers.sets, truth, images, seed, own=own)
+    made = promised(promise, answers.sets, truth, images, seed, own=own)
+    if head.ground_ is None:
+        shift: dict[str, Any] = {"found": None, "words": UNKNOWN}
+    else:
+        choices = (truth.shares if truth.votes is None else truth.votes) if truth.kind == kind else None
+        levels = levels_of(images, promise.column, truth.image_id)
+        found = find_shift(
+            promise, head.ground_, truth.labels, answers.scores, choices=choices, groups=truth.groups, levels=levels
+        )
+        shift = found.to_json()
+    metrics["promise"] = {"shift": shift, **made}
 
 
 def promised(

@@ -13,6 +13,7 @@ from affectml._files import read_json, replacing, sha256, write_json
 from affectml.errors import BadRun, did_you_mean
 
 SCHEMA = 1
+GROUND = "promise_ground"  # the tensor of `Head.ground_`, which every head may have
 _KEYS = {"schema": int, "head": str, "config": dict, "report": dict, "tensors_sha256": str}
 
 

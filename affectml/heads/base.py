@@ -18,7 +18,7 @@ from affectml._rows import BIG
 from affectml.errors import BadInput, did_you_mean
 from affectml.heads._blocks import Blocks
 from affectml.heads._material import Material
-from affectml.heads._saving import write_head
+from affectml.heads._saving import GROUND, write_head
 from affectml.heads._threads import one_thread_if_small
 from affectml.heads._thresholds import apply_thresholds, choose_thresholds
 from affectml.heads.config import MULTILABEL, TASKS, TRAIN_OPTIONS, HeadConfig, Task, TrainOption, Wanted, defaults_of
@@ -35,6 +35,7 @@ from affectml.heads.inputs import (
 )
 from affectml.heads.kinds import SCORE_KINDS, ScoreKind, logits_of, masses, refuse_distributions
 from affectml.heads.promise import Array, Asked, Family, Promise, family_scores, make_promise
+from affectml.heads.shift import make_ground
 
 HEADS: dict[str, type["Head"]] = {}  # every head that has been imported, by name
 
@@ -44,7 +45,7 @@ class Head(ABC):
 
     report_: plain values on the last fit: what was chosen (l2, epochs, ...), the loss on rows kept out, and
     each label's `prevalence`. thresholds_: [C] float64 after `tune_thresholds`, else None. promise_: after
-    `keep_promise`, else None.
+    `keep_promise`, else None. ground_: what `affectml.heads.shift` knows of its calibration images, else None.
 
     A subclass with a name registers itself, and `load_head` and `train --head NAME` know it once it is imported:
 
@@ -68,6 +69,7 @@ class Head(ABC):
     says: ClassVar[str] = ""  # what it does, after "a NAME head": why it cannot learn a task that is not its own
     refusals: ClassVar[Mapping[Task, str]] = {}  # the same for single tasks
     config_class: ClassVar[type[HeadConfig]] = HeadConfig
+    ground_: Tensor | None = None
 
     def __init_subclass__(
         cls,
@@ -275,6 +277,7 @@ class Head(ABC):
         """
         self.thresholds_ = choose_thresholds(self._set_scores(X), sets)
         self.report_.pop("promise", None)
+        self.ground_ = None
         return self
 
     def keep_promise(
@@ -310,6 +313,7 @@ class Head(ABC):
         scores = self._set_scores(X)
         made = make_promise(asked, scores, choices, family=family, groups=groups, column=column, levels=levels)
         self.report_["promise"] = made.to_json()
+        self.ground_ = make_ground(made, self.scores(X), choices, groups=groups, levels=levels)
         return self
 
     @property
@@ -348,6 +352,8 @@ class Head(ABC):
         tensors = self._saved()
         if self.thresholds_ is not None:
             tensors["thresholds"] = self.thresholds_
+        if self.ground_ is not None:
+            tensors[GROUND] = self.ground_
         write_head(Path(folder), self.name, dataclasses.asdict(self.config), self.report_, tensors)
 
     @classmethod
@@ -489,7 +495,7 @@ class Head(ABC):
         return self._state
 
     def _forget(self) -> None:
-        self.report_, self.thresholds_, self._state = {}, None, {}
+        self.report_, self.thresholds_, self.ground_, self._state = {}, None, None, {}
 
 
 def sets_of(head: Head, X: Features, levels: Array | None) -> Tensor:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from affectml._own import import_module, plugin, plugin_names
 from affectml.errors import AffectmlError, BadInput, BadRun, did_you_mean, option
-from affectml.heads._saving import read_head
+from affectml.heads._saving import GROUND, read_head
 from affectml.heads.base import HEADS, Head
 
 OWN = "package.module:Class"
@@ -96,7 +96,10 @@ def load_head(folder: Path | str) -> Head:
     if not isinstance(shares, list) or not all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares):
         raise BadRun(f"{folder / 'head.json'}: report.prevalence: expected a list of shares, got {str(shares)[:80]}")
     try:
-        return cls.from_saved(content["config"], content["report"], tensors)
+        ground = tensors.pop(GROUND, None)
+        head = cls.from_saved(content["config"], content["report"], tensors)
+        head.ground_ = ground
+        return head
     except KeyError as error:
         raise BadRun(f"{folder / 'head.safetensors'}: no tensor {error}, which a {name} head needs") from None
     except (AffectmlError, TypeError, ValueError, RuntimeError) as error:  # torch's, of tensors that do not fit

@@ -263,9 +263,10 @@ def promise_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table |
             rows += [_promise_row(f"{column}: {level} ({entry['n']})", entry, shown) for level, entry in levels.items()]
     name, level = made["promise"].split("=")
     sign = "at least" if name == "recall" else "at most"
+    shift = f"{made['shift']['words']}. " if "shift" in made else ""
     note = (
-        f"promised: {made['words']}. Made on {made['made_on']}. ± is half the width of the 95 % interval over these "
-        f"images with the sets as they are; other calibration images would move the {shown} by "
+        f"{shift}promised: {made['words']}. Made on {made['made_on']}. ± is half the width of the 95 % interval over "
+        f"these images with the sets as they are; other calibration images would move the {shown} by "
         f"{number(made['spread'])} (one SD)"
     )
     if made["without_choices"]:

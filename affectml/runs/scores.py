@@ -88,7 +88,13 @@ class _Level(_Kept):
     n: Count
 
 
+class _Shift(TypedDict):
+    found: Flag | None
+    words: Text
+
+
 class _Promise(_Kept):
+    shift: NotRequired[_Shift]
     promise: Annotated[str, Field(strict=True, pattern=r"^(recall|extra)=\d*\.?\d+(e-\d+)?$")]
     unit: Text
     words: Text

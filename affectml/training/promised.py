@@ -79,7 +79,8 @@ class Promise(Step):
         """See `add_promise`."""
         plan, model, truth = judged.prepared.plan, judged.systems.model, judged.prepared.test
         images, seed = plan.dataset.images, plan.config.seed
-        add_promise(judged.result.metrics, model, judged.answers["model"], truth, images, seed, own=True)
+        answers = judged.answers["model"]
+        add_promise(judged.result.metrics, model, answers, truth, images, seed, own=True, kind=truth.kind)
 
 
 def _check_column(column: str, dataset: Dataset, targets: Targets) -> None:

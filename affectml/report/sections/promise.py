@@ -39,9 +39,12 @@ def in_words(made: Mapping[str, Any], column: str | None = None, *, people: bool
         verdict = "the choice of test images alone does not explain the difference"
     within = "" if column is None else f" within each level of {column}"
     worse = f"; {', '.join(against)}, taken alone, did worse than promised" if against else ""
+    shift = made.get("shift", {})
+    warned = "" if shift.get("found") is not True else f"{shift['words'][:1].upper()}{shift['words'][1:]}. "
     return (
-        f"On these test images the sets hold {number(found['value'])} {what} (95 % interval {number(found['low'])} to "
-        f"{number(found['high'])}). Promised was {sign} {float(level):g} on average{within}: {verdict}{worse}."
+        f"{warned}On these test images the sets hold {number(found['value'])} {what} (95 % interval "
+        f"{number(found['low'])} to {number(found['high'])}). Promised was {sign} {float(level):g} on average{within}: "
+        f"{verdict}{worse}."
     )
 
 

@@ -1,0 +1,182 @@
+"""Whether images are like those that a promise was made on: a conformal test martingale (Vovk et al. 2005).
+
+A promise holds for images that are exchangeable with the calibration images. Those come first, then the new ones,
+shuffled. Each new one has a p value, its rank among those before it with ties at random; while all are exchangeable,
+p values are independent and uniform. Who bets against that with a stake of 1 has 1/a at any time with a probability of
+at most a (Ville 1939). One such bet runs on each label's scores, and one on what people chose where that is known; they
+share a. Within each level of a column that has cuts of its own, images are ranked by themselves.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from affectml.heads.inputs import ArrayLike
+from affectml.heads.promise import Array, Promise
+
+ALPHA = 0.01  # in how many sets of exchangeable images a shift is called, at most: a warning must be worth reading
+KEPT, SEEN = 500, 1000  # calibration and new images that are looked at; more show no shift that would matter
+LEAST = 20  # new images below which no bet can win much
+UNKNOWN = (
+    "whether the promise's ground has shifted cannot be seen: this head has no calibration scores with it, as those of "
+    "affectml before 0.3; train again to see it"
+)
+_BETS = np.array([-0.9, -0.4, 0.4, 0.9])[:, None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shift:
+    """What a martingale found. calibration, images: how many (of each group one). people: whether what people chose was
+    seen too. evidence: its highest value over the number of martingales, at most 1e12. where: whose scores gave it.
+    """
+
+    calibration: int
+    images: int
+    people: bool
+    evidence: float
+    where: str
+
+    @property
+    def found(self) -> bool:
+        """Whether the images are not exchangeable with the calibration images, at `ALPHA`."""
+        return self.evidence >= 1 / ALPHA
+
+    def words(self) -> str:
+        """What was found, in a sentence."""
+        seen = f"{self.images:,} images beside {self.calibration:,} calibration images"
+        alone = "" if self.people else "; only scores were seen, and what people choose may differ all the same"
+        if self.found:
+            return (
+                f"the promise's ground has shifted: do not rely on it here. By {self.where}, {seen} are not alike "
+                f"(in {100 * ALPHA:g} of 100 data sets at most is that chance){alone}"
+            )
+        few = f" (fewer than {LEAST} show none)" if self.images < LEAST else ""
+        return f"no shift of the promise's ground seen in {seen}{few}{alone}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for metrics.json."""
+        return {"found": self.found, "words": self.words(), **dataclasses.asdict(self)}
+
+
+def make_ground(
+    promise: Promise, scores: Tensor, choices: ArrayLike, *, groups: Array | None = None, levels: Array | None = None
+) -> Tensor:
+    """What a head keeps of its calibration images, float32 [U, 2 + C]: level, what was chosen, scores by label.
+
+    Of each group one image; at most `KEPT`. Each column is sorted by itself within a level: no row is an image.
+
+    Args:
+        promise: that was made on them.
+        scores: [N, C].
+        choices: votes, shares or 0/1 [N, C].
+        groups: [N], or None.
+        levels: [N] in the promise's column, or None.
+    """
+    table = _table(promise, scores, choices, levels)
+    table = table[_units(table, groups, KEPT)]
+    for column in range(1, table.shape[1]):
+        table[:, column] = table[np.lexsort((table[:, column], table[:, 0])), column]
+    table[:, 0].sort()
+    return torch.from_numpy(table)
+
+
+def find_shift(
+    promise: Promise,
+    ground: Tensor,
+    labels: Sequence[str],
+    scores: ArrayLike,
+    *,
+    choices: ArrayLike | None = None,
+    groups: Array | None = None,
+    levels: Array | None = None,
+) -> Shift:
+    """Whether images are exchangeable with a promise's calibration images.
+
+    Args:
+        promise: a head's.
+        ground: what `make_ground` kept.
+        labels: C names.
+        scores: the head's scores [N, C].
+        choices: what people chose of them [N, C], as the promise has it; None where it is not known.
+        groups: [N]; of each group one image is looked at. None where each image is one.
+        levels: [N] in the promise's column; images of another level are left out, as nothing is promised of them.
+    """
+    before, table = ground.numpy(), _table(promise, scores, choices, levels)
+    table = table[_units(table, groups, SEEN)]
+    names = ["what people chose", *(f"the scores of {label}" for label in labels)]
+    generator = np.random.default_rng(0)
+    found = {}
+    for column, name in enumerate(names, 1):
+        if column > 1 or choices is not None:
+            one, other = (rows[~np.isnan(rows[:, column])] for rows in (before, table))
+            ranks = np.zeros(len(other))
+            for level in np.unique(other[:, 0]):
+                here = other[:, 0] == level
+                ranks[here] = p_values(one[one[:, 0] == level, column], other[here, column], generator)
+            found[name] = log_martingale(ranks)
+    where = max(found, key=lambda name: found[name])
+    evidence = math.exp(min(found[where] - math.log(len(found)), math.log(1e12)))
+    return Shift(len(before), len(table), choices is not None, evidence, where)
+
+
+def p_values(before: Array, after: Array, generator: np.random.Generator) -> Array:
+    """The conformal p value of each of `after`: its rank among `before`, those of `after` up to it and itself."""
+    known, earlier = np.sort(before), np.tri(len(after), k=-1, dtype=bool)
+    below = np.searchsorted(known, after) + (earlier & (after < after[:, None])).sum(axis=1)
+    ties = np.searchsorted(known, after, "right") - np.searchsorted(known, after)
+    ties += (earlier & (after == after[:, None])).sum(axis=1) + 1
+    count = len(known) + 1 + np.arange(len(after))
+    return np.asarray((below + generator.uniform(size=len(after)) * ties) / count)
+
+
+def log_martingale(ranks: Array) -> float:
+    """The logarithm of the most that a stake of 1 became at any time, at least 0.
+
+    Equal parts of it bet on high, on low, on outer and on inner p values: 1 + e (2 p - 1), and the same of |2 p - 1|.
+    """
+    if not len(ranks):
+        return 0.0
+    sides = 2 * ranks - 1
+    bets = np.concatenate([1 + _BETS * sides, 1 + _BETS * (2 * np.abs(sides) - 1)])
+    return max(0.0, float((np.logaddexp.reduce(np.log(bets).cumsum(axis=1)) - math.log(len(bets))).max()))
+
+
+def _table(promise: Promise, scores: ArrayLike, choices: ArrayLike | None, levels: Array | None) -> Array:
+    """Columns as `make_ground` has them, [N, 2 + C]; a level that the promise does not know is nan.
+
+    What was chosen: for recall the mean score of the choices, nan without one; else the highest score of a label that
+    nobody chose, nan where there is none.
+    """
+    known = torch.as_tensor(scores).numpy().astype(np.float32)
+    chosen = np.full(len(known), np.nan)
+    if choices is not None:
+        given = np.asarray(choices, dtype=np.float64)
+        total = given.sum(axis=1)
+        if promise.asked.risk == "recall":
+            np.divide((given * known).sum(axis=1), total, out=chosen, where=total > 0)
+        else:
+            others = np.where(given > 0, -np.inf, known).max(axis=1)
+            chosen = np.where(np.isinf(others), np.nan, others)
+    level = np.zeros(len(known))
+    if promise.levels:
+        code = {name: float(at) for at, name in enumerate(sorted(promise.levels))}
+        given_levels = [None] * len(known) if levels is None else levels
+        level = np.array([code.get(str(each), np.nan) for each in given_levels])
+    return np.column_stack([level, chosen, known]).astype(np.float32)
+
+
+def _units(table: Array, groups: Array | None, most: int) -> Array:
+    """Rows of known level in an order drawn at random, of each group the first, at most so many."""
+    order = np.random.default_rng(0).permutation(np.flatnonzero(~np.isnan(table[:, 0])))
+    if groups is not None:
+        _, first = np.unique(np.asarray(groups)[order].astype(str), return_index=True)
+        order = order[np.sort(first)]
+    return np.asarray(order[:most])
+
+
+__all__ = ["Shift", "find_shift", "make_ground"]

@@ -1,0 +1,129 @@
+"""Shifts of a promise's ground: p values and a martingale by hand, false alarms, what is found, and through a run."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from affectml.heads import SigmoidHead, load_head
+from affectml.heads.promise import Asked, make_promise
+from affectml.heads.shift import find_shift, log_martingale, make_ground, p_values
+
+LABELS = ("awe", "joy", "fear")
+
+
+class Half:
+    """A generator that draws .5."""
+
+    def uniform(self, size):
+        return np.full(size, 0.5)
+
+
+def test_p_values_are_ranks_among_all_before_and_ties_count_in_part():
+    # .3 lies above .1 and ties with .3 and itself: (1 + .5 * 2) / 4; then .0 below four; then .3 ties with three
+    found = p_values(np.array([0.1, 0.3, 0.9]), np.array([0.3, 0.0, 0.3]), Half())
+    assert found.tolist() == pytest.approx([2 / 4, 0.5 / 5, (2 + 0.5 * 3) / 6])
+
+
+def test_a_martingale_by_hand():
+    """p = 1: bets on high values pay 1.9 and 1.4, on outer ones the same, on low and inner ones .1 and .6."""
+    assert log_martingale(np.array([1.0])) == pytest.approx(0.0)  # their mean is the stake
+    twice = 2 * (0.1**2 + 0.6**2 + 1.4**2 + 1.9**2) / 8
+    assert log_martingale(np.array([1.0, 1.0])) == pytest.approx(math.log(twice))
+    assert log_martingale(np.array([1.0, 1.0, 0.3])) == pytest.approx(math.log(twice))  # what was won stays won
+    assert log_martingale(np.empty(0)) == 0.0
+
+
+def draw(rng, rows, shift=0.0, spread=1.0):
+    """Scores [rows, 3] and votes of five people, of whom more choose what has a higher score."""
+    z = rng.normal(size=(rows, 3)) * spread + shift
+    rates = 1 / (1 + np.exp(-z))
+    return torch.from_numpy(rates), rng.binomial(5, rates).astype(float)
+
+
+def shift_of(rng, text="recall=.8", calibration=100, images=100, people=True, **how):
+    scores, votes = draw(rng, calibration)
+    promise = make_promise(Asked.parse(text), scores, votes)
+    new, chosen = draw(rng, images, **how)
+    ground = make_ground(promise, scores, votes)
+    return find_shift(promise, ground, LABELS, new, choices=chosen if people else None)
+
+
+@pytest.mark.parametrize("text", ["recall=.8", "extra=.9"])
+def test_of_1000_exchangeable_pairs_at_most_one_in_a_hundred_is_called_shifted(text):
+    rng = np.random.default_rng(0)
+    alarms = sum(shift_of(rng, text, 40, 60).found for _ in range(500))
+    assert alarms <= 10  # half of the pairs for each promise; more than 10 of 500 at 1 % has a chance of 1.3 %
+
+
+@pytest.mark.parametrize("how", [{"shift": 1.0}, {"shift": -1.0}, {"spread": 0.4}, {"spread": 2.5}], ids=str)
+def test_scores_that_moved_drew_together_or_spread_are_found(how):
+    rng = np.random.default_rng(1)
+    assert sum(shift_of(rng, people=False, **how).found for _ in range(20)) >= 19
+
+
+def test_people_who_choose_otherwise_are_found_by_their_choices_alone():
+    rng = np.random.default_rng(2)
+    scores, votes = draw(rng, 200)
+    for text in ("recall=.8", "extra=.9"):
+        promise = make_promise(Asked.parse(text), scores, votes)
+        new, chosen = draw(rng, 200)
+        found = find_shift(promise, make_ground(promise, scores, votes), LABELS, new, choices=chosen[:, ::-1].copy())
+        assert (found.found, found.where) == (True, "what people chose")
+        alone = find_shift(promise, make_ground(promise, scores, votes), LABELS, new)
+        assert not alone.found
+        assert alone.words().endswith("only scores were seen, and what people choose may differ all the same")
+
+
+def test_of_a_group_one_image_is_looked_at():
+    """Copies of one image would look like a shift."""
+    rng = np.random.default_rng(3)
+    scores, votes = draw(rng, 60)
+    promise = make_promise(Asked.parse("recall=.8"), scores, votes)
+    ground = make_ground(promise, scores, votes)
+    new = draw(rng, 5)[0].repeat(40, 1)
+    groups = np.tile(np.arange(5).astype(str), 40).astype(object)
+    assert find_shift(promise, ground, LABELS, new).found
+    grouped = find_shift(promise, ground, LABELS, new, groups=groups)
+    assert (grouped.images, grouped.found) == (5, False)
+    assert "(fewer than 20 show none)" in grouped.words()
+    of_groups = make_ground(promise, scores, votes, groups=np.repeat(np.arange(12), 5).astype(str).astype(object))
+    assert len(of_groups) == 12
+
+
+def test_another_mixture_of_levels_is_no_shift_where_each_level_has_its_cut():
+    rng = np.random.default_rng(4)
+
+    def some(bright, dark):
+        (high, votes), (low, others) = draw(rng, bright, shift=2), draw(rng, dark, shift=-2)
+        levels = np.array(["bright"] * bright + ["dark"] * dark, dtype=object)
+        return torch.cat([high, low]), np.vstack([votes, others]), levels
+
+    scores, votes, levels = some(80, 80)
+    new, chosen, now = some(150, 15)
+    asked = Asked.parse("extra=1.5")
+    each = make_promise(asked, scores, votes, column="light", levels=levels)
+    ground = make_ground(each, scores, votes, levels=levels)
+    assert not find_shift(each, ground, LABELS, new, choices=chosen, levels=now).found
+    swapped = np.where(now == "dark", "bright", "dark").astype(object)
+    assert find_shift(each, ground, LABELS, new, levels=swapped).found
+    unknown = np.where(now == "dark", "grey", now).astype(object)
+    assert find_shift(each, ground, LABELS, new, levels=unknown).images == 150
+    one = make_promise(asked, scores, votes)
+    assert find_shift(one, make_ground(one, scores, votes), LABELS, new).found
+
+
+def test_a_saved_head_keeps_the_ground_and_no_row_of_it_is_an_image(tmp_path):
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(80, 4)).astype(np.float32)
+    votes = rng.binomial(5, 1 / (1 + np.exp(-X[:, :3]))).astype(float)
+    head = SigmoidHead(l2=0.1).fit(X, votes / 5).keep_promise("recall=.8", X, votes)
+    head.save(tmp_path)
+    ground = load_head(tmp_path).ground_
+    assert torch.equal(ground, head.ground_)
+    assert ground.shape == (80, 5)
+    assert torch.equal(ground[:, 2:], head.scores(X).float().sort(dim=0).values)
+    assert head.tune_thresholds(X, (votes > 2).astype(int)).ground_ is None
+    head.keep_promise("recall=.8", X, votes)
+    assert head.fit(X, votes / 5).ground_ is None
