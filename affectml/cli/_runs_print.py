@@ -119,8 +119,8 @@ def print_written(made: "PredictionFile", *, as_json: bool) -> None:
         print_json(made.to_json())
         return
     print(f"{made.images:,} images{f' of shard {made.shard}' if made.shard else ''}: {made.file}")
-    if made.alike:
-        print(f"  {made.alike}")
+    for words in filter(None, (made.alike, made.shift)):
+        print(f"  {words}")
     if made.kept is not None:
         print(f"  the file that was there is {made.kept}")
     say_unreadable(made.bad, made.listed)

@@ -15,6 +15,7 @@ from affectml._version import __version__
 from affectml.encoders import Encoder
 from affectml.errors import BadInput, option
 from affectml.pictures import Bad, ImageLike, Picture, pictures
+from affectml.predicting._shift import Ground
 from affectml.predicting.features import unreadable
 from affectml.predicting.parts import DELIMITER, Parts, PredictionFile, shards_of
 from affectml.predicting.predictions import score_columns
@@ -121,7 +122,7 @@ def predict_to_file(
                 features.path.unlink(missing_ok=True)
         if shard is not None:
             return PredictionFile(parts.folder, parts.images, None, bad + parts.bad(), shard)
-        kept = parts.join(bad)
+        kept = parts.join(bad, Ground(predictor, found))
         return parts.finish(bad, kept)
 
 

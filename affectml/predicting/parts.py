@@ -20,6 +20,7 @@ from affectml._files import KEEP_EVERY, replacing, sha256, write_json
 from affectml._progress import Say
 from affectml.errors import BadInput
 from affectml.pictures import Bad
+from affectml.predicting._shift import Ground
 from affectml.predicting.alike import Alike
 from affectml.predicting.features import unreadable
 from affectml.predicting.predictions import COLUMNS, score_columns
@@ -49,7 +50,8 @@ class PredictionFile:
     file: what was written; of a shard the folder of its parts. images: its rows. kept: the file that was there before,
     where one was. bad: name and reason of each image that could not be read; `listed` is the file that has them, None
     where all could, and of a shard. shard: whose part of the images this is; None for all of them. alike: that nearly
-    all images got the same answer, or an empty set, and what would help; "" where they did not.
+    all images got the same answer, or an empty set, and what would help; "" where they did not. shift: whether the
+    promise's ground has shifted, as far as scores show it; "" without a promise, and for a few images.
     """
 
     file: Path
@@ -58,6 +60,7 @@ class PredictionFile:
     bad: Bad = field(default_factory=list)
     shard: Shard | None = None
     alike: str = ""
+    shift: str = ""
 
     @property
     def listed(self) -> Path | None:
@@ -72,6 +75,7 @@ class PredictionFile:
             "images": self.images,
             "kept": None if self.kept is None else str(self.kept),
             "alike": self.alike,
+            "shift": self.shift,
             "unreadable": [{"image": image, "reason": reason} for image, reason in self.bad],
         }
 
@@ -89,7 +93,7 @@ class Parts:
             raise BadInput(f"{file} is a folder; name a file")
         self.file = file
         self.folder = file.with_name(f"{file.name}.parts") if shard is None else shards_of(file) / shard.folder
-        self._ended, self._alike = False, ""
+        self._ended, self._alike, self._shift = False, "", ""
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -207,15 +211,15 @@ class Parts:
         ways = [pq.read_schema(path).metadata[WAY].decode() for path in self._paths()]
         return next(filter(None, ways), None)
 
-    def join(self, bad: Bad) -> Path | None:
-        """Write the file from the parts; returns what the file that was there before is called now."""
+    def join(self, bad: Bad, ground: Ground) -> Path | None:
+        """Write the file from the parts, whose scores `ground` sees; returns what the file before it is called now."""
         from affectml_annotation.exchange.files import keep, kept_of
 
         if not self.images:
             self._ended = True
             raise unreadable(bad + self.bad())
         with replacing(self.file) as temporary:
-            WRITERS[self.file.suffix](temporary, self._tables())
+            WRITERS[self.file.suffix](temporary, self._tables(ground))
             write_json(self.folder / "manifest.json", {**self._manifest, "sha256": sha256(temporary)})
             kept = None
             if self.file.exists():  # a command that was killed here has kept it already
@@ -224,7 +228,7 @@ class Parts:
 
     def finish(self, bad: Bad, kept: Path | None = None) -> PredictionFile:
         """List what could not be read beside the file, which is whole."""
-        made = PredictionFile(self.file, self.images, kept, bad + self.bad(), alike=self._alike)
+        made = PredictionFile(self.file, self.images, kept, bad + self.bad(), alike=self._alike, shift=self._shift)
         place = _unreadable_file(self.file)
         if made.bad:
             with replacing(place) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
@@ -237,7 +241,7 @@ class Parts:
     def _paths(self, ending: str = ".parquet") -> list[Path]:
         return sorted(self.folder.glob(f"part-*{ending}"))
 
-    def _tables(self) -> Iterator[pa.Table]:
+    def _tables(self, ground: Ground) -> Iterator[pa.Table]:
         """The parts with rows, one in memory at a time."""
         answers = None
         for path in self._paths():
@@ -246,9 +250,12 @@ class Parts:
                 scores = table.drop_columns([name for name in COLUMNS if name in table.column_names])
                 answers = answers or Alike(scores.column_names)
                 sets = table["set"].to_pylist() if "set" in table.column_names else None
-                answers.add(np.column_stack([column.to_numpy() for column in scores.columns]), sets)
+                rows = np.column_stack([column.to_numpy() for column in scores.columns])
+                answers.add(rows, sets)
+                ground.add(table["image"].to_pylist(), rows)
                 yield table
         self._alike = "" if answers is None else answers.words
+        self._shift = ground.words
 
     def bad(self) -> Bad:
         """Name and reason of each image that could not be read."""

@@ -142,6 +142,7 @@ class Predictor:
             self._asked = run.taxonomy  # weights that came without texts: the encoder is asked
         self.labels = (self._asked or run.taxonomy).labels
         self.predicts_sets = person is not None or (self._asked is None and run.head.predicts_sets)
+        self.promises = person is None and self._asked is None  # so that sets are the head's own
         self._given_threads, self._device, self._told = threads, device, False
         self.way: str | None = None
         self.threads = set_threads(threads)
@@ -202,7 +203,7 @@ class Predictor:
         else:
             scores = head.scores(features)
             if head.predicts_sets:
-                sets = sets_of(head, features, np.array(self._levels(found, images), dtype=object))
+                sets = sets_of(head, features, np.array(self.levels(found, images), dtype=object))
         votes = head.certainty(features)
         return Predicted(
             images,
@@ -234,7 +235,7 @@ class Predictor:
             rows += [X] if names else []
         return images, torch.from_numpy(np.concatenate(rows)) if rows else torch.empty(0, 0), bad
 
-    def _levels(self, found: Sequence[Picture], names: list[str]) -> list[str | None]:
+    def levels(self, found: Sequence[Picture], names: list[str]) -> list[str | None]:
         """The level of each image in the column of the run's promise; None where it is of no data set that has it."""
         column = self.run.info.config.promise_group
         level: dict[str, str | None] = {}
@@ -326,6 +327,8 @@ def predict_images(
         BadRun: for image files and a run on embeddings made elsewhere, whose encoder is not known.
         EncoderUnavailable: where the encoder is not the one that the run was trained with.
     """
+    from affectml.predicting._shift import Ground
+
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
     predictor = Predictor(
         opened, labels=labels, threads=threads, device=device, encoder_factory=encoder_factory, person=person, say=say
@@ -334,6 +337,7 @@ def predict_images(
     found = pictures(images, bad=bad)
     predictor.prepare(found)
     out: list[Prediction] = []
+    ground = Ground(predictor, found)
     start, most = 0, len(found) if at_most is None else at_most
     with bar or Progress("", 0, "") as counted:
         while start < len(found) and len(out) < most:
@@ -343,9 +347,12 @@ def predict_images(
             if bad is None and part.bad:
                 raise unreadable(part.bad[:1])
             listed += part.bad
+            ground.add(part.images, part.scores)
             out += part.each()
     if not out:
         raise unreadable(listed)
+    if words := ground.words:
+        say(words)
     return out
 
 

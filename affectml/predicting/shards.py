@@ -13,6 +13,7 @@ from affectml._files import replacing, try_folder
 from affectml._progress import Progress, Say
 from affectml.errors import BadInput, option
 from affectml.pictures import Bad, ImageLike, Picture, pictures
+from affectml.predicting._shift import Ground
 from affectml.predicting.features import unreadable
 from affectml.predicting.files import check_labels, contents, in_parts, refuse_existing, rows_of, shard_asked
 from affectml.predicting.parts import CONTENTS, OTHER, WAY, Parts, PredictionFile, is_whole, shards_of
@@ -82,7 +83,7 @@ def merge_predictions(
             for number, (_, path) in enumerate(chosen):
                 _link(path, parts.path(number))
             refuse_existing(parts.file, replace)
-            kept = parts.join(bad)
+            kept = parts.join(bad, Ground(predictor, found))
         else:  # killed after the file was whole
             kept = None
         made_of = parts.finish(bad, kept)

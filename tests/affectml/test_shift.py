@@ -1,14 +1,21 @@
 """Shifts of a promise's ground: p values and a martingale by hand, false alarms, what is found, and through a run."""
 
 import math
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
+from affectml.evaluation.run import evaluate_run
 from affectml.heads import SigmoidHead, load_head
 from affectml.heads.promise import Asked, make_promise
 from affectml.heads.shift import find_shift, log_martingale, make_ground, p_values
+from affectml.importers.embeddings import import_embeddings
+from affectml.predicting import predict_images, predict_to_file
+from affectml.report.sections.promise import in_words
+from affectml.report.tables import promise_table
+from affectml.training import TrainConfig, train_run
 
 LABELS = ("awe", "joy", "fear")
 
@@ -127,3 +134,64 @@ def test_a_saved_head_keeps_the_ground_and_no_row_of_it_is_an_image(tmp_path):
     assert head.tune_thresholds(X, (votes > 2).astype(int)).ground_ is None
     head.keep_promise("recall=.8", X, votes)
     assert head.fit(X, votes / 5).ground_ is None
+
+
+def data_set(folder, seed, *, rows=200, shift=0.0, flip=1):
+    """Embeddings of four numbers, and five people who choose a label the more the higher its number is."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(rows, 4)) + shift
+    votes = rng.binomial(5, 1 / (1 + np.exp(-2 * X[:, :3][:, ::flip] + 1)))
+    arrays = {"image": [f"{seed}/{i}.jpg" for i in range(rows)], "embedding": X.astype(np.float32), "votes": votes}
+    np.savez(folder / f"{seed}.npz", n=np.full(rows, 5), labels=list(LABELS), **arrays)
+    return import_embeddings(folder / f"{seed}.npz", folder / str(seed), name="four-numbers").root
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """A run and data sets: its own, one like it, one of other images, and one whose people choose otherwise."""
+    folder = tmp_path_factory.mktemp("shift")
+    own = data_set(folder, 1, rows=600)
+    config = TrainConfig(str(own), multilabel=True, threads=1, promise="recall=.8")
+    return {
+        "run": train_run(config, out=folder / "run"), "own": own, "like": data_set(folder, 2),
+        "other": data_set(folder, 3, shift=0.8), "people": data_set(folder, 4, flip=-1),
+    }  # fmt: skip
+
+
+def test_evaluate_says_so_before_the_promise_and_predict_by_scores_alone(places):
+    run = places["run"]
+    assert run.metrics["promise"]["shift"]["found"] is False
+    assert promise_table(run.metrics).note.startswith("no shift of the promise's ground seen in 90 images")
+    seen = {}
+    for name in ("like", "other", "people"):
+        metrics, _ = evaluate_run(run.folder, places[name], threads=1)
+        written = predict_to_file(run, places[name], places[name].parent / f"{name}.csv", threads=1, say=lambda _: None)
+        seen[name] = (
+            metrics["promise"]["shift"]["found"],
+            written.shift.startswith("the promise's ground has shifted"),
+        )
+        assert "only scores were seen" in written.shift
+    assert seen == {"like": (False, False), "other": (True, True), "people": (True, False)}
+    assert "what people chose, 200 images" in metrics["promise"]["shift"]["words"]
+    assert in_words(metrics["promise"]).startswith("The promise's ground has shifted: do not rely on it here. ")
+
+
+def test_what_a_run_learned_from_is_no_shift_and_a_few_images_show_none(places):
+    """Scores of images that a head was fitted on differ from those of others."""
+    run, said = places["run"], []
+    predict_images(run, places["own"], threads=1, say=said.append)
+    assert "no shift of the promise's ground seen in 90 images" in said[-1]  # those of the test part alone
+    predict_images(run, places["other"], threads=1, at_most=19, say=(few := []).append)
+    assert not [line for line in few if "ground" in line]
+
+
+def test_a_run_without_its_ground_says_that_nothing_can_be_seen(places, tmp_path):
+    folder = shutil.copytree(places["run"].folder, tmp_path / "run")
+    head = load_head(folder)
+    head.ground_ = None
+    head.save(folder)
+    metrics, _ = evaluate_run(folder, places["like"], threads=1)
+    assert metrics["promise"]["shift"]["found"] is None
+    assert promise_table(metrics).note.startswith("whether the promise's ground has shifted cannot be seen")
+    predict_images(folder, places["like"], threads=1, say=(said := []).append)
+    assert said[-1] == metrics["promise"]["shift"]["words"]

@@ -1,0 +1,72 @@
+"""Whether the ground of a run's promise holds for the images that it predicts, seen by their scores alone."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml.heads.shift import LEAST, UNKNOWN, find_shift
+from affectml.pictures import Picture
+from affectml.predicting.predictor import Predictor
+
+_HELD = 5000  # images drawn at random of all: what the run learned from and other images of a group fall out of them
+
+
+class Ground:
+    """Takes answers as they come; memory does not grow with them.
+
+    Args:
+        predictor: of a run.
+        found: the images that are predicted.
+    """
+
+    def __init__(self, predictor: Predictor, found: Sequence[Picture]) -> None:
+        self._predictor, self._found = predictor, found
+        self._draw = np.random.default_rng(0)
+        self._keys, self._names = np.empty(0), np.empty(0, dtype=object)
+        self._scores = np.empty((0, len(predictor.labels)))
+
+    def add(self, names: Sequence[str], scores: NDArray[Any]) -> None:
+        """Some more images: names of N, and scores [N, C]."""
+        keys = np.append(self._keys, self._draw.uniform(size=len(names)))
+        held = np.argsort(keys)[:_HELD]
+        self._keys, self._names = keys[held], np.append(self._names, np.array(names, dtype=object))[held]
+        self._scores = np.vstack([self._scores, scores])[held]
+
+    @property
+    def words(self) -> str:
+        """What was seen; "" where the run promises nothing of these answers, and for a few images.
+
+        Images that the run learned from, calibration images among them, do not count.
+        """
+        from affectml.evaluation.run import learned_from
+
+        run = self._predictor.run
+        promise, ground = run.head.promise_, run.head.ground_
+        if promise is None or not self._predictor.promises:
+            return ""
+        if ground is None:
+            return UNKNOWN
+        held = set(self._names)
+        pictures = {picture.name: picture for picture in self._found if picture.name in held}
+        of_data: dict[Any, list[int]] = defaultdict(list)
+        for row, name in enumerate(self._names):
+            if pictures[name].dataset is not None:
+                of_data[pictures[name].dataset.root].append(row)
+        groups, new = self._names.copy(), np.ones(len(self._names), dtype=bool)
+        for rows in of_data.values():
+            data = pictures[self._names[rows[0]]].dataset
+            assert data is not None
+            ids = [pictures[name].image_id for name in self._names[rows]]
+            if (own := data.groups(ids)) is not None:
+                groups[rows] = [f"{data.root} {group}" for group in own]
+            if (run.folder / "predictions.parquet").exists():
+                scores = pd.DataFrame(self._scores[rows], index=ids, columns=list(run.taxonomy.labels))
+                learned = learned_from(run, scores)
+                new[rows] = [image_id not in learned for image_id in ids]
+        levels = np.array(self._predictor.levels(list(pictures.values()), list(self._names[new])), dtype=object)
+        shift = find_shift(promise, ground, run.taxonomy.labels, self._scores[new], groups=groups[new], levels=levels)
+        return "" if shift.images < LEAST else shift.words()
