@@ -1,6 +1,5 @@
 """Whether the ground of a run's promise holds for the images that it predicts, seen by their scores alone."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.heads.shift import LEAST, UNKNOWN, find_shift
+from affectml.heads._shift import LEAST, UNKNOWN, find_shift
 from affectml.pictures import Picture
 from affectml.predicting.predictor import Predictor
 
@@ -52,20 +51,16 @@ class Ground:
             return UNKNOWN
         held = set(self._names)
         pictures = {picture.name: picture for picture in self._found if picture.name in held}
-        of_data: dict[Any, list[int]] = defaultdict(list)
-        for row, name in enumerate(self._names):
-            if pictures[name].dataset is not None:
-                of_data[pictures[name].dataset.root].append(row)
+        of = [pictures[name].dataset for name in self._names]
         groups, new = self._names.copy(), np.ones(len(self._names), dtype=bool)
-        for rows in of_data.values():
-            data = pictures[self._names[rows[0]]].dataset
-            assert data is not None
+        for data in {data.root: data for data in of if data is not None}.values():
+            rows = [row for row, other in enumerate(of) if other is not None and other.root == data.root]
             ids = [pictures[name].image_id for name in self._names[rows]]
             if (own := data.groups(ids)) is not None:
                 groups[rows] = [f"{data.root} {group}" for group in own]
             if (run.folder / "predictions.parquet").exists():
                 scores = pd.DataFrame(self._scores[rows], index=ids, columns=list(run.taxonomy.labels))
-                learned = learned_from(run, scores)
+                learned = learned_from(run, scores[~scores.index.duplicated()])
                 new[rows] = [image_id not in learned for image_id in ids]
         levels = np.array(self._predictor.levels(list(pictures.values()), list(self._names[new])), dtype=object)
         shift = find_shift(promise, ground, run.taxonomy.labels, self._scores[new], groups=groups[new], levels=levels)

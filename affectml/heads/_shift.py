@@ -177,6 +177,3 @@ def _units(table: Array, groups: Array | None, most: int) -> Array:
         _, first = np.unique(np.asarray(groups)[order].astype(str), return_index=True)
         order = order[np.sort(first)]
     return np.asarray(order[:most])
-
-
-__all__ = ["Shift", "find_shift", "make_ground"]
