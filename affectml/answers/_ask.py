@@ -1,4 +1,4 @@
-"""The question that people were asked, for a model: one batch request per image and sample. No network is used.
+"""The question that people were asked, for a model: a batch request per image, wording and sample. No network is used.
 
 Lines are those of OpenAI's Batch API (https://platform.openai.com/docs/api-reference/batch/request-input), which vLLM's
 `run-batch`, Azure, Together and others take as well. A file holds at most 50,000 requests and 200 MB, OpenAI's limits.
@@ -9,36 +9,33 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_args
+from urllib.parse import quote
 
 import pandas as pd
 
 from affectml._files import replacing, try_file
 from affectml._html import data_uri
-from affectml._options import check_range
+from affectml._options import check_choice, check_range
 from affectml._progress import Progress, Say
 from affectml.answers._config import AskConfig
-from affectml.answers._names import custom_id
+from affectml.answers._names import Answer, custom_id
 from affectml.answers._parts import PARTS, parts_of, store_of, target_of
+from affectml.answers._wording import QUESTIONS, Form, read_wordings
 from affectml.data import Asked as Put
 from affectml.data import Dataset, was_asked
 from affectml.encoders import read_image
 from affectml.errors import AffectmlError, BadInput, option
 
-QUESTIONS = {
-    "evoked": "What does this image make you feel?",
-    "expressed": "What do the people in this image seem to feel?",
-    "intended": "What did the maker of this image want people to feel?",
-    "query": "Which of these words describes the feeling of this image?",
-}
-
 
 @dataclass(frozen=True)
 class Asked:
-    """What was written. files: of requests, then index: custom_id, image_id, sample and labels in the order shown.
+    """What was written. files: of requests, then index: custom_id, image_id, sample, wording, answer, labels as shown.
 
-    left_out: image_id -> why it is not asked about. prompt: the words, with the labels in their own order.
+    left_out: image_id -> why it is not asked about. prompt: the words, with the labels in their own order; of several
+    wordings apart by a line of ---.
     """
 
     files: tuple[Path, ...]
@@ -56,8 +53,8 @@ class Asked:
 def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) -> Asked:
     """Write batch requests to `out`, one image after the other, all of them or, after an error, none.
 
-    The order of the labels is another for each request, drawn from the seed, the image and the sample, so that a
-    liking for the first label evens out; the index beside the requests keeps it.
+    The order of the labels is another for each request, drawn from the seed, the image, the sample and the wording, so
+    that a liking for the first label evens out; the index beside the requests keeps it.
 
     Args:
         dataset: the data set's folder.
@@ -70,13 +67,16 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
         BadDataset: for a data set without a fitting target or a taxonomy of its own.
     """
     _check(config)
+    wordings = None if config.wording is None else read_wordings(Path(config.wording))
     index = out.with_name(f"{out.stem}-index.jsonl")
     for file in (out, index, *sorted(out.parent.glob(f"{out.stem}-[0-9][0-9][0-9]{out.suffix}"))):
         try_file(file)
     data = Dataset.open(dataset)
     asking = _asking(data, config, say)
     images = asking.images
-    requests = _Requests(data, asking, config, _question(asking, config, say))
+    form = Form(config.answer, asking.one)
+    wordings = wordings or [form.wording(_question(asking, config, say))]
+    requests = _Requests(data, asking.labels, config, form, wordings)
     with ExitStack() as stack, Progress("writing requests", len(images), "images") as bar:
         parts = _Files(stack, out, config)
         order = stack.enter_context(stack.enter_context(replacing(index)).open("w", encoding="utf-8"))
@@ -92,7 +92,7 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
     if left:
         some = "; ".join(f"{image}: {why}" for image, why in list(left.items())[:5])
         say(f"{len(left)} images are left out: {some}{' ...' if len(left) > 5 else ''}")
-    prompt = requests.prompt(asking.labels)
+    prompt = "\n---\n".join(form.prompt(wording, asking.labels) for wording in wordings)
     return Asked(parts.paths, index, parts.requests, len(images) - len(left), prompt, left)
 
 
@@ -102,6 +102,20 @@ def _check(config: AskConfig) -> None:
         raise BadInput(f"{option('max_megabytes', config.max_megabytes)}: expected at least 0.001")
     if not config.model.strip():
         raise BadInput(f"{option('model', config.model)}: expected the name that the server knows the model by")
+    check_choice(option("answer"), config.answer, get_args(Answer))
+    if config.question and config.wording:
+        raise BadInput(f"{option('question')} and {option('wording')} both say what to ask; leave one out")
+    if own := config.body.keys() & {"model", "messages", "temperature"}:
+        other = "the question and the image" if "messages" in own else option(min(own))
+        raise BadInput(f"{option('body')}: not for {min(own)}, which {other} sets")
+    try:
+        json.dumps(dict(config.body), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{option('body')}: expected values that JSON can hold ({error})") from None
+    if config.image_base and not config.image_base.startswith(("http://", "https://")):
+        raise BadInput(f"{option('image_base', config.image_base)}: expected an address, such as https://example.org/")
+    if config.image_base and config.image_urls:
+        raise BadInput(f"{option('image_base')} and {option('image_urls', True)} both say addresses; leave one out")
 
 
 @dataclass(frozen=True)
@@ -158,9 +172,10 @@ def _question(asking: _Asking, config: AskConfig, say: Say) -> str:
 class _Requests:
     """Makes the requests of one image after the other. left_out: image_id -> why."""
 
-    def __init__(self, data: Dataset, asking: _Asking, config: AskConfig, question: str) -> None:
-        self._data, self._config, self._question = data, config, question
-        self._labels, self._one = asking.labels, asking.one
+    def __init__(
+        self, data: Dataset, labels: Sequence[str], config: AskConfig, form: Form, wordings: Sequence[str]
+    ) -> None:
+        self._data, self._labels, self._config, self._form, self._wordings = data, labels, config, form, wordings
         self._images = data.images.set_index("image_id")
         self.left_out: dict[str, str] = {}
 
@@ -171,44 +186,32 @@ class _Requests:
         except AffectmlError as error:
             self.left_out[image_id] = str(error)
             return
-        for sample in range(1, self._config.samples + 1):
-            labels = shuffled(self._labels, self._config.seed, image_id, sample)
-            given = custom_id(image_id, sample)
+        answer = self._config.answer
+        for (number, wording), sample in product(enumerate(self._wordings, 1), range(1, self._config.samples + 1)):
+            labels = shuffled(self._labels, self._config.seed, image_id, sample, number)
+            given = custom_id(image_id, sample, wording=number, answer=answer)
             line = {
                 "custom_id": given,
                 "method": "POST",
                 "url": "/v1/chat/completions",
-                "body": self._body(url, labels),
+                "body": self._body(url, wording, labels),
             }
-            entry = {"custom_id": given, "image_id": image_id, "sample": sample, "labels": list(labels)}
-            yield json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n", entry
+            which = {"custom_id": given, "image_id": image_id, "sample": sample, "wording": number, "answer": answer}
+            yield json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n", which | {"labels": labels}
 
-    def prompt(self, labels: Sequence[str]) -> str:
-        """The words of a request."""
-        choose, several = (
-            ("Choose the one label that fits best", "one label")
-            if self._one
-            else ("Choose every label that applies; several may, or none", "labels, or [] if none applies")
-        )
-        return (
-            f"{self._question}\n{choose}.\nLabels: {', '.join(labels)}\n"
-            f'Answer with JSON only: {{"labels": [...]}}, with the {several}.'
-        )
-
-    def _body(self, url: str, labels: Sequence[str]) -> dict[str, Any]:
-        content = [{"type": "text", "text": self.prompt(labels)}, {"type": "image_url", "image_url": {"url": url}}]
+    def _body(self, url: str, wording: str, labels: Sequence[str]) -> dict[str, Any]:
+        text = {"type": "text", "text": self._form.prompt(wording, labels)}
+        content = [text, {"type": "image_url", "image_url": {"url": url}}]
         body: dict[str, Any] = {"model": self._config.model, "messages": [{"role": "user", "content": content}]}
         if self._config.temperature is not None:
             body["temperature"] = self._config.temperature
         if self._config.json_schema:
-            items = {"type": "array", "items": {"type": "string", "enum": list(labels)}}
-            schema = {"type": "object", "properties": {"labels": items}, "required": ["labels"]}
-            named = {"name": "answer", "strict": True, "schema": {**schema, "additionalProperties": False}}
+            named = {"name": "answer", "strict": True, "schema": self._form.schema(labels)}
             body["response_format"] = {"type": "json_schema", "json_schema": named}
-        return body
+        return body | dict(self._config.body)
 
     def _url(self, image_id: str) -> str:
-        """The image as a data URL, upright and small, or its own url."""
+        """The image as a data URL, upright and small, or its address."""
         row = self._images.loc[image_id]
         if self._config.image_urls:
             url = row.get("url")
@@ -218,6 +221,8 @@ class _Requests:
         file = row.get("file")
         if pd.isna(file) or not file:
             raise BadInput(f"it has no file ({option('image_urls', True)} sends urls)")
+        if self._config.image_base:
+            return f"{self._config.image_base.rstrip('/')}/{quote(str(file))}"
         return data_uri(read_image(self._data.image_path(str(file))), self._config.side)
 
 
@@ -260,8 +265,9 @@ class _Files:
         self._lines = self._size = 0
 
 
-def shuffled(labels: Sequence[str], seed: int, image_id: str, sample: int) -> tuple[str, ...]:
-    """The order in which a request shows the labels: the same for the same seed, image and sample."""
+def shuffled(labels: Sequence[str], seed: int, image_id: str, sample: int, wording: int = 1) -> tuple[str, ...]:
+    """The order in which a request shows the labels: the same for the same seed, image, sample and wording."""
     order = list(labels)
-    random.Random(f"{seed}\0{sample}\0{image_id}").shuffle(order)
+    again = "" if wording == 1 else f"\0{wording}"
+    random.Random(f"{seed}\0{sample}\0{image_id}{again}").shuffle(order)
     return tuple(order)

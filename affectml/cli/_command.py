@@ -112,6 +112,8 @@ def parameter_of(option: Option) -> inspect.Parameter:
     elif number := kinds & {bool, int, float}:
         kind = number.pop() | None if type(None) in kinds else number.pop()
         settings.update({key: most for key, most in (("min", option.least), ("max", said.most)) if most is not None})
+        if type(None) in kinds and isinstance(default, float):
+            settings |= {"parser": _number_or_none, "metavar": "NUMBER|none"}  # the config checks its range
     elif said.path or Path in kinds:
         kind = Path | None
     elif default is not None:
@@ -132,6 +134,10 @@ def value_of(option: Option, given: Any) -> Any:
     if tuple in kinds:
         return tuple(_text(option, each) for each in given) if given else option.default
     return parse_list(given) if Sequence in kinds else _text(option, given)
+
+
+def _number_or_none(given: str) -> float | None:
+    return None if given == "none" else float(given)
 
 
 def _text(option: Option, given: Any) -> Any:

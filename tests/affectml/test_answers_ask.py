@@ -11,6 +11,7 @@ from PIL import Image
 
 import affectml
 from affectml.answers import AskConfig, ask
+from affectml.answers._names import custom_id
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
 
@@ -93,6 +94,7 @@ def test_the_order_of_labels_is_another_each_time_kept_in_the_index_and_the_same
         index = lines(asked.index)
         for request, entry in zip(lines(tmp_path / name), index, strict=True):
             assert request["custom_id"] == entry["custom_id"]
+            assert (entry["wording"], entry["answer"]) == (1, "sets")
             assert f"Labels: {', '.join(entry['labels'])}\n" in words(request)
         orders.append([tuple(entry["labels"]) for entry in index])
     assert orders[0] == orders[1] != orders[2]
@@ -147,9 +149,91 @@ def test_urls_are_sent_instead_where_asked_for(photos, tmp_path):
     assert list(asked.left_out.values()) == ["it has no url"]
 
 
+def test_an_address_of_ones_own_stands_before_the_files(photos, tmp_path):
+    table = photos.images.assign(file=["images/a b.jpg", *photos.images["file"][1:5], None])
+    table.to_parquet(photos.root / "images.parquet")
+    config = AskConfig("m", split="all", image_base="https://example.org/set/")
+    asked = ask(photos.root, config, tmp_path / "r.jsonl", say=quiet)
+    url = lines(tmp_path / "r.jsonl")[0]["body"]["messages"][0]["content"][1]["image_url"]["url"]
+    assert (url, asked.images) == ("https://example.org/set/images/a%20b.jpg", 5)
+
+
+def one_label(folder):
+    """A data set of people who chose one label each."""
+    return affectml.demo(folder, images=40, answers="one", say=quiet)
+
+
+def test_shares_are_asked_as_numbers_of_20_people(photos, tmp_path):
+    config = AskConfig("m", answer="shares", split="all", json_schema=True, side=16)
+    asked = ask(photos.root, config, tmp_path / "r.jsonl", say=quiet)
+    request, entry = lines(tmp_path / "r.jsonl")[0], lines(asked.index)[0]
+    question, task, shown, form = words(request).split("\n")
+    assert question == "People are asked: What do you feel?"
+    assert task.startswith("Of 20 people who look at this image, how many would choose each label?")
+    assert task.endswith("Each may choose several, or none.")
+    assert shown == f"Labels: {', '.join(entry['labels'])}"
+    assert form.startswith('Answer with JSON only: {"LABEL": NUMBER, ...}, with every label')
+    assert entry["answer"] == "shares"
+    assert request["custom_id"] == custom_id(entry["image_id"], 1, answer="shares")
+    schema = request["body"]["response_format"]["json_schema"]["schema"]
+    assert list(schema["properties"]) == schema["required"] == entry["labels"]
+    assert schema["properties"]["awe"] == {"type": "integer", "minimum": 0, "maximum": 20}
+    demo = one_label(tmp_path / "one")
+    asked = ask(demo.root, AskConfig("m", answer="shares", split="all", side=16), tmp_path / "o.jsonl", say=quiet)
+    assert "Each chooses one, so the numbers sum to 20.\n" in asked.prompt
+
+
+def test_a_ranking_is_asked_of_all_labels(photos, tmp_path):
+    config = AskConfig("m", answer="ranking", split="all", json_schema=True, side=16)
+    asked = ask(photos.root, config, tmp_path / "r.jsonl", say=quiet)
+    first = lines(tmp_path / "r.jsonl")[0]
+    assert words(first).splitlines()[1] == "Rank all labels."
+    assert '{"ranking": [...]}, with all labels, from the most to the least fitting.' in asked.prompt
+    ranking = first["body"]["response_format"]["json_schema"]["schema"]["properties"]["ranking"]
+    assert (ranking["minItems"], ranking["maxItems"]) == (8, 8)
+
+
+WORDINGS = ["What is felt here?\nChoose any.", "Of {labels}, which are felt here?"]
+
+
+@pytest.mark.parametrize("text", [f"{WORDINGS[0]}\n---\n\n{WORDINGS[1]}\n", json.dumps(WORDINGS)])
+def test_each_wording_is_asked_as_often_as_there_are_samples(photos, tmp_path, text):
+    (tmp_path / "wordings.txt").write_text(text)
+    config = AskConfig("m", wording=str(tmp_path / "wordings.txt"), samples=2, split="all", side=16)
+    asked = ask(photos.root, config, tmp_path / "r.jsonl", say=quiet)
+    assert asked.requests == 24
+    found, index = lines(tmp_path / "r.jsonl")[:4], lines(asked.index)[:4]
+    assert [(entry["wording"], entry["sample"]) for entry in index] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert [request["custom_id"] for request in found] == [
+        custom_id(entry["image_id"], entry["sample"], wording=entry["wording"]) for entry in index
+    ]
+    end = '\nAnswer with JSON only: {"labels": [...]}, with the labels, or [] if none applies.'
+    shown = [", ".join(entry["labels"]) for entry in index]
+    assert words(found[1]) == f"{WORDINGS[0]}\nLabels: {shown[1]}{end}"
+    assert words(found[2]) == f"Of {shown[2]}, which are felt here?{end}"
+    assert len(set(shown)) == 4
+    assert asked.prompt.count("\n---\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "expected wordings apart by lines of ---"),
+        ("one\n---\n\n---\ntwo", "none of them empty"),
+        ('["one", 2]', "or a JSON list of texts"),
+        ('{"one": "two"}', "or a JSON list of texts"),
+        ("one\n---\none\n", "a wording is there twice: 'one'"),
+    ],
+)
+def test_wordings_that_cannot_be_asked_are_refused(photos, tmp_path, text, says):
+    (tmp_path / "wordings.txt").write_text(text)
+    with pytest.raises(BadInput, match=says):
+        affectml.ask(photos, tmp_path / "r.jsonl", model="m", wording=str(tmp_path / "wordings.txt"), say=quiet)
+
+
 def test_people_who_named_one_label_are_asked_for_one_and_a_question_nobody_wrote_down_is_said(tmp_path):
     said = []
-    demo = affectml.demo(tmp_path / "one", images=40, answers="one", say=quiet)
+    demo = one_label(tmp_path / "one")
     meta = json.loads((demo.root / "dataset.json").read_text())
     meta["targets"]["emotions"]["question"] = "In our words: whatever"
     (demo.root / "dataset.json").write_text(json.dumps(meta))
@@ -170,6 +254,14 @@ def test_people_who_named_one_label_are_asked_for_one_and_a_question_nobody_wrot
         ({"samples": 0}, "samples=0: expected at least 1"),
         ({"temperature": 3}, "temperature=3: expected 0 to 2"),
         ({"split": "train"}, "split='train': expected test, val, all"),
+        ({"answer": "share"}, "answer: no 'share'; did you mean 'shares'"),
+        ({"wording": "nowhere.txt"}, "wording='nowhere.txt': cannot be read"),
+        ({"wording": "w.txt", "question": "What?"}, "question and wording both say what to ask"),
+        ({"body": {"model": "other"}}, "body: not for model, which model sets"),
+        ({"body": {"messages": []}}, "body: not for messages, which the question and the image sets"),
+        ({"body": {"top_p": float("nan")}}, "body: expected values that JSON can hold"),
+        ({"image_base": "/images"}, "image_base='/images': expected an address"),
+        ({"image_base": "https://a.org", "image_urls": True}, "both say addresses"),
         ({"smaples": 2}, "no option 'smaples'; did you mean 'samples'"),
     ],
 )
@@ -196,6 +288,28 @@ def test_memory_does_not_grow_with_the_requests(tmp_path, photos):
 
 def test_the_command(command, photos, tmp_path):
     words = ["--model", "m", "--split", "all", "--samples", "2", "--out", tmp_path / "r.jsonl"]
-    code, printed, _ = command("ask", photos.root, *words)
+    more = ["--temperature", "none", "--body", "reasoning.effort=low", "--body", "top_p=0.9"]
+    code, printed, _ = command("ask", photos.root, *words, *more)
     assert code == 0
     assert "12 requests about 6 images" in printed
+    body = lines(tmp_path / "r.jsonl")[0]["body"]
+    assert (body.pop("messages") is not None, body) == (
+        True,
+        {"model": "m", "reasoning": {"effort": "low"}, "top_p": 0.9},
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--temperature", "hot"], "--temperature"),
+        (["--temperature", "2.5"], "--temperature 2.5: expected 0 to 2"),
+        (["--body", "low"], "--body low: expected KEY=VALUE, e.g. --body reasoning_effort=low"),
+        (["--body", "a.=1"], "--body a.=1: expected KEY=VALUE"),
+        (["--body", "a=1", "--body", "a.b=1"], "--body a.b=1: a.b is set twice"),
+        (["--body", "a.b=1", "--body", "a=1"], "--body a=1: a is set twice"),
+    ],
+)
+def test_what_the_command_cannot_take_is_said_with_the_way_out(command, photos, tmp_path, words, says):
+    code, _, said = command("ask", photos.root, "--model", "m", "--out", tmp_path / "r.jsonl", *words)
+    assert (code, says in said) == (2, True), said
