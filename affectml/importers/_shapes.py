@@ -1,6 +1,6 @@
 """The shapes of a table, each turned into targets: judgements, a label column, one column per label."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,10 @@ def from_label_column(shape: Shape) -> Shaped:
 def from_label_columns(shape: Shape) -> Shaped:
     """One column per label: 0/1, votes or shares; `measure` decides which."""
     table, ids, columns, spec = shape.table, shape.ids, shape.columns, shape.spec
+    if spec.empty == "none":
+        cells = table.frame[list(columns.labels)]
+        zeros = cells.mask(cells.isna() | (cells == ""), 0)
+        table = replace(table, frame=table.frame.assign(**{name: zeros[name] for name in columns.labels}))
     plan, _, _ = _plan(shape, judged=False)
     measured = measure(table, columns.labels, plan, columns.n, spec.kind, spec.vote_rule)
     shaped = _shaped(np.flatnonzero(measured.keep), shape.own, plan, None)

@@ -24,7 +24,8 @@ class TableSpec:
     images_root: what file names are relative to; the table's folder unless given. *_column: the column of that role.
     label_column: one label in each row, or several; label_columns: a column per label, of 0/1, votes or shares.
     delimiter: what separates labels in a cell; "" for one label a cell, whatever marks it holds. annotator_column: who
-    judged, so that each row is one judgement; anonymous: each row is a judgement by a person without a name. mapping:
+    judged, so that each row is one judgement; anonymous: each row is a judgement by a person without a name. n: the
+    people asked about every image, where no column says it. mapping:
     label as spelt -> label. kind, vote_rule: of the target, as in dataset.json. empty: what an empty label cell is,
     "none" (no label applies) or "skip" (not known). duplicates: what a second row of an image is, "error", "first"
     (keep the first) or "union" (join the labels). encoding, separator: of a text file. Raises BadInput for a word that
@@ -42,6 +43,7 @@ class TableSpec:
     annotator_column: Annotated[str | None, Help("Column with the person: each row is one judgement.")] = None
     anonymous: Annotated[bool, Help("Each row is one judgement by a person without a name.")] = False
     n_column: Annotated[str | None, Help("Column with the number of people asked.")] = None
+    n: Annotated[int | None, Help("Number of people asked about every image, where no column says it.")] = None
     split_column: Annotated[str | None, Help("Column with train, val or test.")] = None
     group_column: Annotated[str | None, Help("Column that names images a split must not part.")] = None
     taxonomy: SomeTaxonomy = None

@@ -52,7 +52,7 @@ def measure(
     `kind` overrides where the numbers allow it; are_votes: they are known to be votes. Raises BadInput naming row and
     column.
     """
-    cells = numbers(table, raw)
+    cells = numbers(table, raw, f", or say {option('empty', 'none')} where it means that nobody chose it")
     table.refuse(cells < 0, raw, cells, "a value cannot be negative")
     people = _people(table, raw, n_column)
     values, kind_found, rule, note = _decide(table, raw, cells, people, kind, vote_rule, are_votes)
@@ -88,7 +88,8 @@ def _decide(
         all_chose = people is not None and bool((sums == people[:, 0]).all()) and np.ptp(people, axis=1).max() == 0
         if people is None and kind == "rates":
             raise BadInput(
-                f"{table.path}: rates from votes need the number of people asked: {option('n_column')}; "
+                f"{table.path}: rates from votes need the number of people asked: {option('n_column')} or "
+                f"{option('n', 20)}; "
                 "without it the votes are a distribution"
             )
         if kind == "rates" or (kind is None and people is not None and not all_chose):

@@ -110,6 +110,9 @@ def find_columns(table: Table, spec: TableSpec) -> tuple[Columns, list[str]]:
     n = pick(table, spec.n_column, ("n",), "n_column")
     if spec.label_column is not None or spec.label_columns is not None:
         label, labels = _given_labels(table, spec)
+    elif len(table.labels) > 1:
+        label, labels = None, table.labels
+        notes.append(f"labels taken from {', '.join(labels)}")
     else:
         taken = {c for c in (file, url, image_id, split, group, annotator, n) if c is not None}
         label, labels = _find_labels(table, taken, spec.given, spec.renamed)
@@ -131,8 +134,11 @@ def _given_labels(table: Table, spec: TableSpec) -> tuple[str | None, tuple[str,
     return None, tuple(spec.label_columns)
 
 
-def numbers(table: Table, columns: Sequence[str]) -> NDArray[np.float64]:
-    """Cells as float64 [N, columns]; raises BadInput naming the row of the first that is no number."""
+def numbers(table: Table, columns: Sequence[str], gap: str = "") -> NDArray[np.float64]:
+    """Cells as float64 [N, columns]; raises BadInput naming the row of the first that is no number.
+
+    gap: a further way out where there is nothing.
+    """
     out = np.empty((len(table.frame), len(columns)))
     for at, column in enumerate(columns):
         cells = table.frame[column]
@@ -140,7 +146,7 @@ def numbers(table: Table, columns: Sequence[str]) -> NDArray[np.float64]:
         if (row := first_row(~(np.abs(values) <= WHOLE))) is not None:
             raise BadInput(
                 f"{table.where(row)}: column {column!r}: expected a number, but received {cells.tolist()[row]!r}; "
-                "fill it in or take the row out"
+                f"fill it in or take the row out{gap if cells.tolist()[row] in ('', None) else ''}"
             )
         out[:, at] = values
     return out

@@ -1,4 +1,4 @@
-"""Reading a user's table: CSV or TSV as text with the line of every row, or Parquet."""
+"""Reading a user's table: CSV or TSV as text with the line of every row, JSON, or Parquet."""
 
 import csv
 import io
@@ -30,7 +30,8 @@ class Table:
     """A file's rows: cells are stripped text (CSV, TSV) or what Parquet holds; place [N] numbers the rows.
 
     A row's place is the line of the file it begins on (CSV, TSV; the header is line 1), or its number from 1.
-    options: whether it was read by `import table`, whose options errors may name.
+    options: whether it was read by `import table`, whose options errors may name. labels: the columns that are labels,
+    where the file says so, as JSON may.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Table:
     unit: str
     notes: tuple[str, ...] = ()
     options: bool = False
+    labels: tuple[str, ...] = ()
 
     def way_out(self, asked: str, otherwise: str) -> str:
         """The end of an error message: an option of `import table`, or what to do with the file."""
@@ -80,7 +82,7 @@ def read_table(
     headless: Sequence[str] | None = None,
     options: bool = False,
 ) -> Table:
-    """Read a CSV, TSV or Parquet file; the content decides which, not the suffix.
+    """Read a CSV, TSV, JSON or Parquet file; the content decides which, not the suffix.
 
     encoding: of a text file; a UTF-8 byte-order mark is taken off. separator: one character; found from the
     header unless given. Headers lose spaces, brackets and quotes around them; a column without a name (a written index)
@@ -137,7 +139,13 @@ def _decode(file: Path, encoding: str, options: bool) -> str:
 def _read_text(
     file: Path, encoding: str, separator: str | None, first: str | None, headless: Sequence[str] | None, options: bool
 ) -> Table:
+    from affectml.importers._json import json_rows
+
     text = _decode(file, encoding, options).replace("\r\n", "\n").replace("\r", "\n")
+    if text.lstrip()[:1] in ("[", "{") and (found := json_rows(file, text)) is not None:
+        frame, labels, said = found
+        frame.columns = _headers([str(column) for column in frame.columns], file)
+        return Table(file, frame, np.arange(1, len(frame) + 1, dtype=np.int64), "row", said, labels=labels)
     header = next((line for line in text.split("\n") if line.strip()), "")
     if not header:
         raise BadInput(f"{file}: empty file")

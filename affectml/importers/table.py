@@ -1,5 +1,6 @@
-"""CSV, TSV and Parquet tables of any of the shapes that affect data come in."""
+"""CSV, TSV, JSON and Parquet tables of any of the shapes that affect data come in."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from affectml.errors import BadInput, option
 from affectml.importers._images import file_in_dataset, inside_name, is_usual
 from affectml.importers._shapes import Shaped, from_judgements, from_label_column, from_label_columns
 from affectml.importers._spec import TableSpec
-from affectml.importers.columns import SPLIT_OF, Columns, Shape, find_columns, tidy
+from affectml.importers.columns import SPLIT_OF, Columns, Shape, find_columns, pick, tidy
 from affectml.importers.draft import About, Draft, Source
 from affectml.importers.find import images_folder, is_url
 from affectml.importers.read import Table, first_row, read_table
@@ -21,8 +22,8 @@ _RESERVED = ("image_id", "file", "url", "split", "group")
 
 
 @importer("table", About(construct="evoked"), folder=False, joins=True)
-def table(source: Annotated[Source, Help("CSV, TSV or Parquet file.")], spec: TableSpec) -> Draft:
-    """A CSV, TSV or Parquet file that names an image in each row; what is not said is found in it and noted.
+def table(source: Annotated[Source, Help("CSV, TSV, JSON or Parquet file.")], spec: TableSpec) -> Draft:
+    """A CSV, TSV, JSON or Parquet file that names an image in each row; what is not said is found in it and noted.
 
     Shapes: one label in each row (target `single`); a list of labels (`sets`); a column per label, of 0/1 (`sets`, or
     `single` where every row has one), of votes with or without the number of people asked (`rates` or
@@ -36,6 +37,11 @@ def table(source: Annotated[Source, Help("CSV, TSV or Parquet file.")], spec: Ta
 
 def draft_of_table(content: Table, spec: TableSpec, source: Source, root: Path) -> Draft:
     """The data set that a table makes; `root` holds the images that it names."""
+    if spec.n is not None:
+        if (there := pick(content, spec.n_column, ("n",), "n_column")) is not None:
+            given = option("n", spec.n)
+            raise BadInput(f"{content.path}: column {there!r} says how many were asked; leave {given} out")
+        content = replace(content, frame=content.frame.assign(n=spec.n))
     columns, notes = find_columns(content, spec)
     identity = _identify(content, columns, root, source)
     own = [c for c in content.frame.columns if c not in columns.used() and not c.startswith("n:")]

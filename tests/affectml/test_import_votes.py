@@ -1,0 +1,117 @@
+"""Votes with the number of people asked, from JSON and CSV: every shape, and what is refused."""
+
+import json
+
+import pytest
+
+from affectml.data import Dataset
+from affectml.errors import BadInput
+from affectml.importers import import_table
+
+ROWS = [{"image": "a.jpg", "joy": 12, "awe": 3, "n": 20}, {"image": "b.jpg", "joy": 0, "awe": 17, "n": 18}]
+SHAPES = {
+    "a list of objects": ROWS,
+    "a list of objects in objects": [
+        {"id": row["image"], "n": row["n"], "votes": {"joy": row["joy"], "awe": row["awe"]}} for row in ROWS
+    ],
+    "by image, n among the votes": {row["image"]: {k: v for k, v in row.items() if k != "image"} for row in ROWS},
+    "by image, n beside the votes": {
+        row["image"]: {"n": row["n"], "counts": {"awe": row["awe"], "joy": row["joy"]}} for row in ROWS
+    },
+    "images under a key": {"name": "x", "images": ROWS},
+    "numbers as text": [{key: str(value) for key, value in row.items()} for row in ROWS],
+}
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Import this as JSON without pictures; text as it is."""
+
+    def run(content, name="votes.json", **options):
+        text = content if isinstance(content, str) else json.dumps(content)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        summary = import_table(tmp_path / name, tmp_path / "out", images="none", **options)
+        return summary, Dataset.open(tmp_path / "out")
+
+    return run
+
+
+@pytest.mark.parametrize("content", SHAPES.values(), ids=SHAPES)
+def test_votes_in_any_shape_of_json_are_rates_of_the_people_asked(load, content):
+    _, dataset = load(content)
+    target = dataset.target("rates")
+    assert target.taxonomy.labels == ("awe", "joy")
+    assert target.image_id.tolist() == ["a.jpg", "b.jpg"]
+    assert target.votes.tolist() == [[3, 12], [17, 0]]
+    assert target.n.ravel().tolist() == [20, 18]
+
+
+def test_json_lines_are_rows_too(load):
+    _, dataset = load("\n".join(map(json.dumps, ROWS)), name="votes.jsonl")
+    assert dataset.target("rates").votes.tolist() == [[3, 12], [17, 0]]
+
+
+@pytest.mark.parametrize("name", ["votes.json", "votes.csv"])
+def test_one_n_for_all_is_an_option_or_stands_once_in_the_file(load, name):
+    votes = {"a.jpg": {"joy": 12, "awe": 3}, "b.jpg": {"joy": 0, "awe": 17}}
+    text = "image,joy,awe\na.jpg,12,3\nb.jpg,0,17\n"
+    _, dataset = load(votes if name.endswith("json") else text, name, n=20)
+    assert dataset.target("rates").n.ravel().tolist() == [20, 20]
+
+
+def test_n_beside_the_list_of_images_is_that_of_all_who_have_none(load):
+    first = {key: value for key, value in ROWS[0].items() if key != "n"}
+    summary, dataset = load({"n": 25, "version": 2, "images": [first, ROWS[1]]})
+    assert dataset.target("rates").n.ravel().tolist() == [25, 18]
+    assert "left out beside 'images': version" in summary.notes
+
+
+def test_labels_that_are_no_words_of_emotions_are_known_by_where_they_stand(load):
+    content = {"a.jpg": {"tender": 3, "cosy": 4, "age": 40}, "b.jpg": {"tender": 0, "cosy": 5, "age": 9}}
+    summary, dataset = load(content, n=5)
+    assert dataset.target("rates").taxonomy.labels == ("cosy", "tender")
+    assert dataset.images["age"].tolist() == [40, 9]
+    assert "labels taken from tender, cosy" in summary.notes
+
+
+def test_a_label_that_is_left_out_is_not_known_until_one_says_that_nobody_chose_it(load, tmp_path):
+    content = {"a.jpg": {"joy": 12, "awe": 3}, "b.jpg": {"awe": 17}}
+    with pytest.raises(BadInput, match=r"row 2: column 'joy': expected a number, but received ''.*empty='none' where"):
+        load(content, n=20)
+    _, dataset = load(content, n=20, empty="none")
+    assert dataset.target("rates").votes.tolist() == [[3, 12], [17, 0]]
+
+
+REFUSED = {
+    "more votes than people": ([ROWS[0], {**ROWS[1], "awe": 19}], {}, r"row 2: column 'awe': more votes than people"),
+    "no n in one row": ([ROWS[0], {"image": "b.jpg", "joy": 1, "awe": 2}], {}, r"row 2: column 'n': expected a number"),
+    "a vote that is true": (
+        [{"id": "a", "n": 2, "votes": {"joy": True, "awe": 1}}],
+        {},
+        r"row 1: column 'joy': expected a num.* 'True'",
+    ),
+    "half a vote": ([{**ROWS[0], "joy": 1.5}, ROWS[1]], {}, r"row 1: column 'joy': shares lie in"),
+    "rates without n": ({"a": {"joy": 3, "awe": 2}}, {"kind": "rates"}, r"need the number of people asked: .*n=20"),
+    "n twice": (ROWS, {"n": 20}, r"column 'n' says how many were asked; leave n=20 out"),
+    "an image twice": ('{"a": {"joy": 1, "awe": 2}, "a": {"joy": 0, "awe": 1}}', {"n": 5}, r"'a' stands twice"),
+    "a row that is no object": ([ROWS[0], 5], {}, r"row 2: expected an object, but received '5'"),
+    "two objects in a row": ([{"id": "a", "votes": {"joy": 1}, "meta": {"by": "me"}}], {}, r"'votes' and 'meta' are"),
+    "a label beside and in it": ([{"id": "a", "joy": 1, "votes": {"joy": 1}}], {}, r"'joy' stands beside 'votes' and"),
+    "COCO": ({"images": [], "annotations": [], "categories": []}, {}, r"COCO's form: `affectml import coco`"),
+    "another shape": ({"a": 1, "b": [1], "c": [2]}, {}, r'expected \[\{"image"'),
+    "a number alone": ("[5", {}, r"broken JSON"),
+    "nothing": ([], {}, r"no rows"),
+    "half a character": ('[{"image": "\\ud800", "joy": 1, "awe": 2, "n": 3}]', {}, r"broken JSON"),
+    "too deep": ("[" * 100_000, {}, r"broken JSON"),
+}
+
+
+@pytest.mark.parametrize(("content", "options", "says"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_is_refused_by_row_and_label(load, content, options, says):
+    with pytest.raises(BadInput, match=says):
+        load(content, **options)
+
+
+def test_a_table_whose_header_begins_with_a_bracket_is_no_json(load):
+    _, dataset = load("[image],[joy],[awe],[n]\na.jpg,12,3,20\nb.jpg,0,17,18\n", name="votes.csv")
+    assert dataset.target("rates").votes.tolist() == [[3, 12], [17, 0]]
