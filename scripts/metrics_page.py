@@ -48,7 +48,7 @@ EXAMPLES: Mapping[Kind, Example] = {
         {"votes": [[1, 2], [0, 4], [2, 1], [4, 3]], "n": [4, 4, 4, 4]},
     ),
     "perspectives": Example(
-        [[0, 2, 1], [3, 0, 0]], [[0, 1, 3], [1, 0, 2]], {"asked": [[1, 1, 1], [1, 1, 0]], "scale": 3}
+        [[0, 2, 2], [3, 0, 0]], [[0, 1, 0], [1, 0, 2]], {"asked": [[1, 1, 1], [1, 1, 0]], "scale": 3}
     ),
 }
 """What `worked` of a row of the table works with."""

@@ -34,12 +34,13 @@ OF_METRICS = {  # by module: what selects its cases among the facts of all metri
     "calibration": ("calibration", "by_hand against_others"),
     "disagreement": ("entropy or rank_cs", "by_hand against_others"),
     "distribution": ("distribution", "by_hand against_others"),
-    "label_variation": ("po_jsd or manhattan or perspectives", "label_variation"),
+    "information": ("icm", "information"),
+    "label_variation": ("po_jsd or manhattan or perspectives", "label_variation information"),
     "labels": ("label_", "labels by_hand"),
     "ranking": ("ranking", "by_hand against_others invariants"),
     "rates": ("rates", "by_hand against_others"),
     "sets": ("sets", "by_hand against_others options bad_input"),
-    "soft_ranking": ("ndcg or human_mass or kendall", "by_hand against_others precision"),
+    "soft_ranking": ("ndcg or human_mass", "by_hand against_others precision"),
     "transport": ("earth_movers", "by_hand against_others invariants precision"),
 }
 FAMILIES: dict[str, tuple[str, list[list[str]]]] = {

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from affectml_metrics.functional.calibration import debiased_calibration
     from affectml_metrics.spec import MetricSpec, Sums
     from affectml_metrics.streaming.distribution import *
+    from affectml_metrics.streaming.information import *
     from affectml_metrics.streaming.label_variation import *
     from affectml_metrics.streaming.labels import *
     from affectml_metrics.streaming.ranking import *
@@ -50,21 +51,20 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
-    "FEW", "NDCG", "POJSD", "STUDENT_BELOW", "ArgumentError", "BinomialLogLikelihood", "BrierScore", "CanberraDistance",
-    "ChebyshevDistance", "ChiSquaredDistance", "ClarkDistance", "CosineSimilarity", "CoverageError", "CrossEntropy",
-    "Debiased", "Difference", "DomainError", "EarthMoversDistance", "EntropyCorrelation", "EntropyError",
-    "EntropySimilarity", "ErrorRate", "ExactMatch", "HammingLoss", "HellingerDistance", "HumanMassAtK",
-    "HumanReference", "Intersection", "Interval", "JSDivergence", "KLDivergence", "KendallTauB", "LabelAUROC",
-    "LabelCalibrationError", "LabelF1", "LabelMCC", "LabelPrecision", "LabelRankingAveragePrecision", "LabelRecall",
-    "LabelSpecificity", "ManhattanDistance", "MeanAveragePrecision", "MetricInputError", "MetricSpec",
-    "NormalisedAbsoluteDistance", "OneError", "RankCS", "RankingLoss", "RateBrierScore", "RateCrossEntropy",
-    "RateEntropyCorrelation", "RateEntropyError", "RateJSDivergence", "RateKLDivergence", "RateManhattan", "RatePOJSD",
-    "RateTotalVariation", "Registration", "SemanticSetF1", "SetF1", "SetJaccard", "SetPrecision", "SetRecall",
-    "SetSize", "ShapeError", "SoftF1", "SquaredCalibrationError", "Sums", "TopKAccuracy", "TopKChance", "TopKPrecision",
-    "TopKRecall", "TotalVariation", "TwoWayInterval", "TwoWayVariances", "WeightedKendallTau", "bootstrap",
-    "bootstrap_sums", "bootstrap_table", "debiased_calibration", "difference", "functional", "human_reference",
-    "judgements_from_counts", "paired_difference", "register_metric", "sampling_floor", "score", "student_interval",
-    "two_way_interval", "two_way_variances", "unchecked",
+    "FEW", "ICM", "NDCG", "POJSD", "STUDENT_BELOW", "AgreementCorrelation", "ArgumentError", "BinomialLogLikelihood",
+    "BrierScore", "CanberraDistance", "ChebyshevDistance", "ChiSquaredDistance", "ClarkDistance", "CosineSimilarity",
+    "CoverageError", "CrossEntropy", "Debiased", "Difference", "DomainError", "EarthMoversDistance",
+    "EntropyCorrelation", "EntropyError", "EntropySimilarity", "ErrorRate", "ExactMatch", "HammingLoss",
+    "HellingerDistance", "HumanMassAtK", "HumanReference", "ICMSoft", "Intersection", "Interval", "JSDivergence",
+    "KLDivergence", "LabelAUROC", "LabelCalibrationError", "LabelF1", "LabelMCC", "LabelPrecision",
+    "LabelRankingAveragePrecision", "LabelRecall", "LabelSpecificity", "ManhattanDistance", "MeanAveragePrecision",
+    "MetricInputError", "MetricSpec", "NormalisedAbsoluteDistance", "OneError", "RankCS", "RankingLoss",
+    "RateBrierScore", "RateCrossEntropy", "RateJSDivergence", "RateManhattan", "RatePOJSD", "Registration",
+    "SemanticSetF1", "SetF1", "SetJaccard", "SetPrecision", "SetRecall", "SetSize", "ShapeError", "SoftF1",
+    "SquaredCalibrationError", "Sums", "TopKAccuracy", "TopKChance", "TopKPrecision", "TopKRecall", "TotalVariation",
+    "TwoWayInterval", "TwoWayVariances", "bootstrap", "bootstrap_sums", "bootstrap_table", "debiased_calibration",
+    "difference", "functional", "human_reference", "judgements_from_counts", "paired_difference", "register_metric",
+    "sampling_floor", "score", "student_interval", "two_way_interval", "two_way_variances", "unchecked",
 ]  # fmt: skip
 
 

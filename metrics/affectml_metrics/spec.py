@@ -60,8 +60,9 @@ class MetricSpec:
     prepared: faster ways to the same figure for many row weights; prepared takes (preds, target) and returns a function
     of weights. cls: its class in `affectml_metrics`. formula, range, source: for the page. worked: its value on
     the example of its first kind (scripts/metrics_page.py), by hand: arithmetic with the functions of `math`. H(...) is
-    the entropy of shares, J(p, q) the Jensen-Shannon divergence of (p, 1 - p) and (q, 1 - q), x and y are the entropies
-    of the rows of preds and of target.
+    the entropy of shares, J(p, q) the Jensen-Shannon divergence of (p, 1 - p) and (q, 1 - q), I(v, m, d) the bits in a
+    chance to pass v under a normal distribution of mean m and deviation d, x and y are the entropies of the rows of
+    preds and of target.
     """
 
     name: str

@@ -22,7 +22,8 @@ from affectml_metrics._errors import ArgumentError, MetricInputError
 from affectml_metrics._inputs import wide
 from affectml_metrics.functional.average_precision import prepared_label_auroc, prepared_mean_average_precision
 from affectml_metrics.functional.calibration import debiased_calibration
-from affectml_metrics.functional.disagreement import prepared_correlation, prepared_rate_correlation
+from affectml_metrics.functional.disagreement import prepared_correlation
+from affectml_metrics.functional.information import icm_from_counts
 from affectml_metrics.functional.labels import Ratio, averaged, f1, mcc, precision, recall, specificity
 from affectml_metrics.functional.rates import soft_f1_from_counts
 from affectml_metrics.plugins import load_plugin, plugins
@@ -57,6 +58,7 @@ def _entropy_products(p: Tensor, t: Tensor) -> Tensor:
 
 _SIMILARITY = Sums(_entropy_products, lambda s: (s[:, 0] / (s[:, 1] * s[:, 2]).sqrt()).clamp(max=1))
 _LABEL_F1 = _label_sums(f1)
+_CONTRAST = Sums(_tallied, lambda sums, **options: icm_from_counts(*sums.chunk(4, dim=1), **options))
 _SOFT_F1 = Sums(_shared, lambda sums, **options: soft_f1_from_counts(*sums.chunk(3, dim=1), **options))
 
 _SCORE: tuple[Place, ...] = ("score",)
@@ -75,12 +77,14 @@ _label_f1 = partial(
 _label = partial(
     MetricSpec, kinds=("sets",), better="higher", over="table", shown=_SCORE, options={"average": "macro"}, range="0..1"
 )
+_contrast = partial(
+    MetricSpec, better="higher", over="table", shown=_SCORE, range="−∞..∞", source="Amigó & Delgado 2022"
+)
 _top = partial(
     MetricSpec, kinds=("ranking",), better="higher", options={"ties": "expected"}, needs=("k",), shown=_SCORE,
     range="0..1",
 )  # fmt: skip
 _ranking = partial(MetricSpec, kinds=("ranking",), better="higher", shown=_SCORE, range="0..1")
-_soft_ranking = partial(_ranking, needs=("shares",), targets=("rates", "distribution"), range="−1..1")
 _shares = partial(MetricSpec, kinds=("distribution",), better="lower", shown=_SCORE)
 _rates = partial(MetricSpec, kinds=("rates",), better="lower")
 _people = partial(MetricSpec, kinds=("perspectives",), better="lower", shown=_SCORE)
@@ -137,6 +141,12 @@ ROWS = (
            formula="correlation of predicted and right, a label; the mean over labels", source="Matthews 1975",
            worked="((5*2 - 3*2) / sqrt(3*2 * 2*3) + (5*1 - 2*3) / sqrt(2*3 * 3*2) + (5*1 - 2*2) / sqrt(2*3 * 2*3)) / "
            "3"),
+    _contrast("icm", F.icm, kinds=("sets",), sums=_CONTRAST, cls="ICM",
+              formula="Σ over labels of −log₂(share of rows with it in Y)·(hits − misses − false), a row, in bits",
+              worked="(1*log2(5/2) - 2*log2(5/3) - 1*log2(5/2)) / 5"),
+    _contrast("icm_norm", F.icm, kinds=("sets",), options={"normalised": True}, sums=_CONTRAST, cls="ICM",
+              formula="(`icm` + best) / (2·best), at least 0; best: that of Y itself", range="0..1",
+              worked="(1 - 2*log2(5/3) / (4*log2(5/2) + 3*log2(5/3))) / 2"),
     _ranking("set_size", F.set_size, better="", of_target=True, cls="SetSize", formula="|Y|", range="0..C",
              worked="(2 + 1 + 3 + 0) / 4"),
     _ranking("label_ranking_average_precision", F.label_ranking_average_precision, options={"ties": "expected"},
@@ -159,13 +169,6 @@ ROWS = (
     _ranking("human_mass_at_{k}", F.human_mass_at_k, options={"ties": "expected"}, needs=("k", "shares"),
              cls="HumanMassAtK", formula="people's share on the top k; target soft", range="0..1, 1 at k = C",
              worked="((1 + 5) / 10 + (1 + (1 + 3) / 2) / 5 + (3 + 5) / 10) / 3"),
-    _soft_ranking("kendall_tau_b", F.kendall_tau_b, shown=_REPORT, cls="KendallTauB",
-                  formula="(pairs in one order − in opposite ones) / √(untied pairs of preds · of people); target soft",
-                  source="Kendall 1945", worked="(-1/sqrt(6*5) + 2/sqrt(5*5) + 1) / 3"),
-    _soft_ranking("weighted_kendall_tau", F.weighted_kendall_tau, cls="WeightedKendallTau",
-                  formula="the same, a pair weighing 1/place + 1/place; the mean of places by preds and by people",
-                  source="Vigna 2015",
-                  worked="((-21/sqrt(75*59) - 2/sqrt(75*68)) / 2 + 13/sqrt(65*59) + 1) / 3"),
     _ranking("mean_average_precision", F.mean_average_precision, over="table", cls="MeanAveragePrecision",
              prepared=prepared_mean_average_precision,
              formula="per label Σ (recall step)·precision over rows, mean over labels; too high of few positives",
@@ -185,23 +188,6 @@ ROWS = (
     _rates("rate_manhattan", F.rate_manhattan, shown=(*_REPORT, "people"), cls="RateManhattan",
            formula="mean of 2·|p−q|, the distance of the (yes, no) pairs", range="0..2",
            source="Leonardelli et al. 2025", worked="2 * (.05 + .2 + .1 + .4 + 0 + .1 + .25 + .15) / 8"),
-    _rates("rate_total_variation", F.rate_total_variation, shown=_SCORE, cls="RateTotalVariation",
-           formula="mean of |p−q|, half of `rate_manhattan`", range="0..1", source="Baan et al. 2022",
-           worked="(.05 + .2 + .1 + .4 + 0 + .1 + .25 + .15) / 8"),
-    _rates("rate_kl_divergence", F.rate_kl_divergence, options=_EXACT, shown=_SCORE, cls="RateKLDivergence",
-           formula="mean KL(p‖q) of the (yes, no) pairs", range="0..∞", source="Kullback & Leibler 1951",
-           worked="(.25*log(.25/.2) + .75*log(.75/.8) + log(1/.8) + .5*log(.5/.6) + .5*log(.5/.4) + log(1/.6) + "
-           "log(1/.9) + .25*log(.25/.5) + .75*log(.75/.5) + .75*log(.75/.9) + .25*log(.25/.1)) / 8"),
-    _rates("rate_entropy_error", F.rate_entropy_error, shown=_REPORT, cls="RateEntropyError",
-           formula="mean of |H(q, 1−q) − H(p, 1−p)|", range="0..log 2", source="Baan et al. 2022",
-           worked="(H(.25, .75) - H(.2, .8) + H(.2, .8) + H(.5, .5) - H(.6, .4) + H(.6, .4) + 0 + H(.9, .1) + "
-           "H(.5, .5) - H(.25, .75) + H(.75, .25) - H(.9, .1)) / 8"),
-    _rates("rate_entropy_correlation", F.rate_entropy_correlation, better="higher", over="table",
-           options={"method": "pearson", "average": "macro"}, shown=_SCORE, prepared=prepared_rate_correlation,
-           cls="RateEntropyCorrelation", range="−1..1", source="Kurniawan et al. 2025",
-           formula="by label Pearson's r over rows of H(q, 1−q) and H(p, 1−p); the mean over labels",
-           worked="(correlation([H(.2, .8), H(.2, .8), H(.6, .4), H(.6, .4)], [H(.25, .75), 0, H(.5, .5), 0]) + "
-           "correlation([H(.5, .5), H(.9, .1), H(.5, .5), H(.9, .1)], [H(.5, .5), 0, H(.25, .75), H(.75, .25)])) / 2"),
     _rates("rate_js_divergence", F.rate_js_divergence, shown=_SCORE, cls="RateJSDivergence",
            formula="mean JSD of the (yes, no) pairs", range="0..log 2", source="Lin 1991",
            worked="(J(.2, .25) + J(.2, 0) + J(.6, .5) + J(.6, 1) + J(.5, .5) + J(.9, 1) + J(.5, .25) + J(.9, .75)) / "
@@ -219,6 +205,18 @@ ROWS = (
     _rates("soft_f1_macro", F.soft_f1, better="higher", over="table", options={"average": "macro"}, shown=_SCORE,
            sums=_SOFT_F1, cls="SoftF1", formula="the same by label, and the mean over labels", range="0..1",
            source="Harju & Mesaros 2023", worked="(2*1.3 / (1.6 + 1.75) + 2*2.4 / (2.8 + 2.5)) / 2"),
+    _contrast("icm_soft", F.icm_soft, kinds=("rates", "distribution"), cls="ICMSoft",
+              formula="2·IC(q) + 2·IC(p) − 3·IC(max(q, p)), IC the sum over labels of −log₂ P(share ≥ v), normal by "
+              "label", worked="(I(.2, .4375, .3125) - I(.25, .4375, .3125) + 2*I(.5, .4375, .3125) + "
+              "I(.6, .4375, .3125) - I(1, .4375, .3125) + 2*I(.25, .625, .25) + 2*I(.75, .625, .25) + "
+              "I(.9, .625, .25) - I(1, .625, .25)) / 4"),
+    _contrast("icm_soft_norm", F.icm_soft, kinds=("rates", "distribution"), options={"normalised": True},
+              cls="ICMSoft", formula="(`icm_soft` + best) / (2·best), at least 0; best: that of p itself",
+              range="0..1, but in far tails",
+              worked="(1 + (I(.2, .4375, .3125) - I(.25, .4375, .3125) + 2*I(.5, .4375, .3125) + "
+              "I(.6, .4375, .3125) - I(1, .4375, .3125) + 2*I(.25, .625, .25) + 2*I(.75, .625, .25) + "
+              "I(.9, .625, .25) - I(1, .625, .25)) / (I(.25, .4375, .3125) + I(.5, .4375, .3125) + "
+              "I(1, .4375, .3125) + I(.25, .625, .25) + I(.5, .625, .25) + I(.75, .625, .25) + I(1, .625, .25))) / 2"),
     _shares("kl_divergence", F.kl_divergence, options=_EXACT, shown=_HEADLINE, cls="KLDivergence",
             formula="KL(p‖q) = Σ p·log(p/q)", range="0..∞", source="Kullback & Leibler 1951",
             worked="(.25*log(.25/.5) + .75*log(.75/.25) + .2*log(.2/.1) + .2*log(.2/.3) + log(.5/.25)) / 3"),
@@ -290,6 +288,10 @@ ROWS = (
     _people("normalised_absolute_distance", F.normalised_absolute_distance, needs=("scale",),
             cls="NormalisedAbsoluteDistance", formula="mean of |p−q| / scale over the people asked", range="0..∞",
             source="Leonardelli et al. 2025", worked="((0 + 1 + 2) / 3 / 3 + (2 + 0) / 2 / 3) / 2"),
+    _people("agreement_correlation", F.agreement_correlation, better="higher", over="table",
+            cls="AgreementCorrelation", range="−1..1", worked="correlation([0, 0, 1], [0, 1, 0])",
+            formula="Pearson's r over pairs of people of the shares of rows on which the two said the same, predicted "
+            "and real"),
 )  # fmt: skip
 
 _table: dict[str, MetricSpec] = {spec.name: spec for spec in ROWS}

@@ -113,7 +113,7 @@ def test_score_and_the_class_give_one_figure(by_score, kind, figure):
 def test_without_any_option_the_class_keeps_the_conventions_of_the_table(kind, figure):
     plain = getattr(am, figure.spec.cls)(**needed(figure.spec)).config
     for option, value in figure.spec.options.items():
-        assert option in ("average", "match") or plain[option] == value
+        assert option in ("average", "match", "normalised") or plain[option] == value
 
 
 @pytest.mark.parametrize("target", TRUTHS)

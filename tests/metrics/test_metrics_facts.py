@@ -1,5 +1,6 @@
 """What holds for every metric of the table: `row` is each of them, `case` each with each option (conftest.py)."""
 
+import inspect
 import math
 import runpy
 from dataclasses import replace
@@ -28,11 +29,15 @@ def js_of_pairs(p, q):
     return entropy((p + q) / 2, 1 - (p + q) / 2) - (entropy(p, 1 - p) + entropy(q, 1 - q)) / 2
 
 
+def bits_above(value, mean, deviation):
+    return -math.log2(math.erfc((value - mean) / deviation / math.sqrt(2)) / 2)
+
+
 @pytest.mark.parametrize("spec", list(specs()), ids=lambda spec: spec.name)
 def test_its_value_is_the_one_worked_by_hand(spec):
     soft = PAGE["EXAMPLES"]["distribution"]
     x, y = ([entropy(*shares) for shares in rows] for rows in (soft.preds, soft.target))
-    names = {**vars(math), "correlation": correlation, "H": entropy, "J": js_of_pairs, "x": x, "y": y}
+    names = {**vars(math), "correlation": correlation, "H": entropy, "J": js_of_pairs, "I": bits_above, "x": x, "y": y}
     assert float(PAGE["on_example"](spec)) == pytest.approx(eval(spec.worked, names), abs=1e-12)
 
 
@@ -66,7 +71,8 @@ def test_right_predictions_are_the_best_and_the_fewer_of_them_the_worse(row):
 
 def test_values_lie_in_the_range_of_the_table(case):
     low, high = case.spec.bounds()
-    if "signed" in case.config or case.config.get("unit") == "bits":
+    other_scale = case.spec.options.get("normalised") and not case.config["normalised"]
+    if "signed" in case.config or case.config.get("unit") == "bits" or other_scale:
         return
     values = case.function(*case.tables)
     values = values[~values.isnan()]
@@ -137,7 +143,7 @@ def test_over_the_table_a_cell_that_was_not_asked_does_not_count(table_of_asked)
         for i, there in enumerate(asked.T)
     ])  # fmt: skip
     same(by_label.function(preds, target), each)
-    average = case.config.get("average", "macro")
+    average = case.config.get("average", inspect.signature(case.spec.function).parameters["average"].default)
     if average == "macro":
         same(found, each.nanmean())
     if average == "micro":
@@ -145,13 +151,15 @@ def test_over_the_table_a_cell_that_was_not_asked_does_not_count(table_of_asked)
     if average == "weighted":
         right = target.clamp(min=0).sum(0)
         same(found, (each * right).sum() / right.sum())
+    if average == "sum" and not case.config.get("normalised"):
+        same(found, each.nansum())
 
 
 def test_what_stands_in_the_cells_of_people_who_were_not_asked_is_not_looked_at(of_people):
     preds, target, asked = of_people.tables
     found = of_people.function(preds.masked_fill(~asked, torch.nan), target.masked_fill(~asked, torch.nan), asked)
     same(found, of_people.function(*of_people.tables))
-    assert found[2].isnan()  # nobody was
+    assert of_people.spec.over == "table" or found[2].isnan()  # nobody was
 
 
 def test_a_row_of_weight_two_counts_as_two_rows(case):

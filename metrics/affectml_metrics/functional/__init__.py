@@ -2,7 +2,7 @@
 
 Tensors, numpy arrays, nested lists and pandas frames are taken, tensors come back, float64 is kept. Names tell the
 direction: `_error`, `_loss`, `_distance` and `_divergence` shrink as predictions improve, and so do `cross_entropy`,
-`total_variation`, `brier_score`, `rate_manhattan` and `rate_total_variation`; the others grow.
+`total_variation`, `brier_score` and `rate_manhattan`; the others grow.
 """
 
 from affectml_metrics.functional import (
@@ -10,6 +10,7 @@ from affectml_metrics.functional import (
     calibration,
     disagreement,
     distribution,
+    information,
     label_variation,
     labels,
     logs,
@@ -23,6 +24,7 @@ from affectml_metrics.functional.average_precision import *
 from affectml_metrics.functional.calibration import *
 from affectml_metrics.functional.disagreement import *
 from affectml_metrics.functional.distribution import *
+from affectml_metrics.functional.information import *
 from affectml_metrics.functional.label_variation import *
 from affectml_metrics.functional.labels import *
 from affectml_metrics.functional.logs import *
@@ -38,6 +40,7 @@ __all__ += average_precision.__all__
 __all__ += calibration.__all__
 __all__ += disagreement.__all__
 __all__ += distribution.__all__
+__all__ += information.__all__
 __all__ += label_variation.__all__
 __all__ += labels.__all__
 __all__ += ranking.__all__

@@ -66,8 +66,8 @@ def label_calibration_error(
     """
     one_of("norm", norm, ("l1", "l2", "max"))
     one_of("average", average, ("macro", "none"))
-    one_of("activation", activation, ("sigmoid", "softmax"))
-    p, t, w, asked = _rates(preds, target, activation if from_logits else None, weights, bins)
+    whole_number("bins", bins, 1)
+    p, t, w, asked = rates_asked(preds, target, from_logits, activation, weights)
     w = torch.ones_like(p[:, 0]) if w is None else w
     there = [slice(None)] * p.shape[1] if asked is None else asked.T
     columns = zip(p.T.contiguous(), t.T.contiguous(), there, strict=True)
@@ -104,8 +104,8 @@ def squared_calibration_error(
     tensor(-0.0600, dtype=torch.float64)
     """
     one_of("average", average, ("macro", "none"))
-    one_of("activation", activation, ("sigmoid", "softmax"))
-    p, t, w, asked = _rates(preds, target, activation if from_logits else None, weights, bins)
+    whole_number("bins", bins, 1)
+    p, t, w, asked = rates_asked(preds, target, from_logits, activation, weights)
     ones = torch.ones_like(p[:, 0]) if w is None else w
     errors = _Binned.of(p, bins, asked).squared(p - t, ones)
     return _mean(errors, asked) if average == "macro" else errors
@@ -129,7 +129,8 @@ def debiased_calibration(
     True
     """
     one_of("average", average, ("macro", "none"))
-    p, t, _, asked = _rates(preds, target, None, None, bins)
+    whole_number("bins", bins, 1)
+    p, t, _, asked = rates_asked(preds, target)
     binned, rest, ones = _Binned.of(p, bins, asked), p - t, torch.ones_like(p[:, 0])
 
     def error(gaps: Tensor) -> Batched:
@@ -263,18 +264,19 @@ def _without_chance(size: Tensor, gap: Tensor, about: Tensor) -> Tensor:
     return (share * (gap.square() - chance)).sum(1) / share.sum(1)
 
 
-def _rates(
-    preds: ArrayLike, target: ArrayLike, activation: Activation | None, weights: ArrayLike | None, bins: int
+def rates_asked(
+    preds: ArrayLike,
+    target: ArrayLike,
+    from_logits: bool = False,
+    activation: Activation = "sigmoid",
+    weights: ArrayLike | None = None,
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Rates of preds and target and row weights, wide, and which cells were asked, None for all.
-
-    activation: what makes rates of logits, None for rates.
-    """
-    whole_number("bins", bins, 1)
-    p, t, asked = pair_asked(preds, target, DOMAINS[activation], "rates")
+    """Rates of preds and target and row weights, wide, and which cells were asked, None for all."""
+    one_of("activation", activation, ("sigmoid", "softmax"))
+    p, t, asked = pair_asked(preds, target, DOMAINS[activation if from_logits else None], "rates")
     dtype = wide(p.device)
     p, t = p.to(dtype), t.to(dtype)
-    if activation is not None:
+    if from_logits:
         p = p.softmax(-1) if activation == "softmax" else p.sigmoid()
     return p, t, row_weights(weights, p), asked
 

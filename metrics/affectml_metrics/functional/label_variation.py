@@ -2,7 +2,8 @@
 
 Populations: how far the predicted shares are from people's (`manhattan_distance`, `po_jsd`, `rate_po_jsd`). Single
 people, the perspectivist task: how far what was predicted for each person is from what that person said (`error_rate`,
-`normalised_absolute_distance`); people who were not asked do not count.
+`normalised_absolute_distance`), and whether the predicted people agree with each other as the real ones do
+(`agreement_correlation`); people who were not asked do not count.
 """
 
 from __future__ import annotations
@@ -13,13 +14,21 @@ from torch import Tensor
 from affectml_metrics._arguments import real_number
 from affectml_metrics._asked import on_asked_labels
 from affectml_metrics._errors import DomainError, ShapeError
-from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, same, wide
+from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, row_weights, same, wide
+from affectml_metrics.functional.disagreement import correlation
 from affectml_metrics.functional.distribution import total_variation
 from affectml_metrics.functional.logs import js_terms, per
 from affectml_metrics.functional.rates import js_pairs, row_mean
 from affectml_metrics.functional.rows import row_sum, soft_rows
 
-__all__ = ["error_rate", "manhattan_distance", "normalised_absolute_distance", "po_jsd", "rate_po_jsd"]
+__all__ = [
+    "agreement_correlation",
+    "error_rate",
+    "manhattan_distance",
+    "normalised_absolute_distance",
+    "po_jsd",
+    "rate_po_jsd",
+]
 
 
 def manhattan_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -75,7 +84,7 @@ def error_rate(preds: ArrayLike, target: ArrayLike, asked: ArrayLike | None = No
     >>> error_rate([[1, 0, 1], [1, 1, 0]], [[1, 1, 1], [0, 1, 0]], [[1, 1, 1], [1, 1, 0]])
     tensor([0.3333, 0.5000], dtype=torch.float64)
     """
-    p, t, there = _answers(preds, target, asked)
+    p, t, there = answers_of_people(preds, target, asked)
     return _mean_over_people((p != t).to(wide(p.device)), there)
 
 
@@ -94,11 +103,40 @@ def normalised_absolute_distance(
     tensor([0.1000], dtype=torch.float64)
     """
     real_number("scale", scale, 0, ends=False)
-    p, t, there = _answers(preds, target, asked)
+    p, t, there = answers_of_people(preds, target, asked)
     return _mean_over_people((p - t).abs() / scale, there)
 
 
-def _answers(preds: ArrayLike, target: ArrayLike, asked: ArrayLike | None) -> tuple[Tensor, Tensor, Tensor]:
+def agreement_correlation(
+    preds: ArrayLike, target: ArrayLike, asked: ArrayLike | None = None, *, weights: ArrayLike | None = None
+) -> Tensor:
+    """Correlation over pairs of people between how often the predicted two agree and how often the real two do.
+
+    preds, target: one answer each, [N, A], compared for equality; asked: as in `error_rate`; weights: [N], how often
+    each row counts. Two people agree on the share of the rows that both were asked about on which they said the same;
+    a pair without such a row is left out. Returns a 0-dim float64 tensor in [-1, 1] (Pearson's r over pairs), nan with
+    fewer than two pairs or where agreement never varies. Who agrees with whom is all it sees: a model may agree far too
+    much throughout, or answer everything wrongly, and have 1. Raises MetricInputError.
+
+    >>> said = [[1, 1, 0], [0, 0, 0], [1, 1, 1], [0, 1, 1]]
+    >>> agreement_correlation(said, said)
+    tensor(1., dtype=torch.float64)
+    """
+    p, t, there = (x[..., 0] for x in answers_of_people(preds, target, asked))
+    w = row_weights(weights, p)
+    w = torch.ones_like(p[:, 0]) if w is None else w
+    sums = []
+    for person in range(p.shape[1] - 1):
+        both = there[:, person, None] & there[:, person + 1 :]
+        alike = (both & (x[:, person, None] == x[:, person + 1 :]) for x in (p, t))
+        sums.append(torch.stack([w @ x.to(w.dtype) for x in (both, *alike)]))
+    together, predicted, real = torch.cat(sums, dim=1) if sums else p.new_empty(3, 0)
+    met = together > 0
+    predicted, real = (x[met] / together[met] for x in (predicted, real))
+    return correlation(predicted, real, "pearson")
+
+
+def answers_of_people(preds: ArrayLike, target: ArrayLike, asked: ArrayLike | None) -> tuple[Tensor, Tensor, Tensor]:
     """Answers as wide floats [N, A, C], and who was asked, bool [N, A, 1]."""
     p, t = as_tensor(preds, "preds"), as_tensor(target, "target")
     if p.ndim not in (2, 3) or 0 in p.shape[1:]:

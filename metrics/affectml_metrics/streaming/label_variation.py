@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from affectml_metrics._inputs import ArrayLike
-from affectml_metrics.streaming._base import MetricOptions, RowMetric, SoftMetric
+import torch
+from torch import Tensor
 
-__all__ = ["POJSD", "ErrorRate", "ManhattanDistance", "NormalisedAbsoluteDistance", "RatePOJSD"]
+from affectml_metrics._inputs import ArrayLike
+from affectml_metrics.functional.label_variation import agreement_correlation, answers_of_people
+from affectml_metrics.streaming._base import MetricOptions, PairMetric, RowMetric, SoftMetric
+
+__all__ = ["POJSD", "AgreementCorrelation", "ErrorRate", "ManhattanDistance", "NormalisedAbsoluteDistance", "RatePOJSD"]
 
 
 class ManhattanDistance(SoftMetric):
@@ -52,3 +56,34 @@ class NormalisedAbsoluteDistance(_OfPeople):
     def __init__(self, scale: float, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"scale": scale}, options)
         self.scale = scale
+
+
+class AgreementCorrelation(PairMetric):
+    """Whether the predicted people agree with each other as the real ones do; see `functional.agreement_correlation`.
+
+    Keeps all rows.
+
+    >>> from affectml_metrics import AgreementCorrelation
+    >>> metric = AgreementCorrelation()
+    >>> metric.update([[1, 1, 0], [0, 0, 0]], [[1, 1, 0], [0, 0, 0]])
+    >>> metric.compute()
+    tensor(1., dtype=torch.float64)
+    """
+
+    def __init__(self, **options: Unpack[MetricOptions]) -> None:
+        super().__init__({}, options)
+
+    def update(  # type: ignore[override]
+        self, preds: ArrayLike, target: ArrayLike, asked: ArrayLike | None = None, weights: ArrayLike | None = None
+    ) -> None:
+        """Add a batch: answers [N, A], who was asked [N, A], weights of rows [N]. Raises MetricInputError."""
+        p, t, there = (x[..., 0] for x in answers_of_people(preds, target, asked))
+        super().update(p, t.masked_fill(~there, torch.nan), weights)
+
+    def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
+        assert isinstance(preds, Tensor)
+        assert isinstance(target, Tensor)
+        return preds, target
+
+    def _figure(self, preds: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+        return agreement_correlation(preds, target, ~target.isnan(), weights=weights)

@@ -10,10 +10,8 @@ from affectml_metrics._asked import marked, pair_asked
 from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional import rates as F
 from affectml_metrics.functional.calibration import DOMAINS, Activation, Norm
-from affectml_metrics.functional.disagreement import Correlation
 from affectml_metrics.streaming._base import (
     CrossEntropyMetric,
-    EntropyErrorMetric,
     JensenShannonMetric,
     LabelSums,
     MetricOptions,
@@ -27,12 +25,8 @@ __all__ = [
     "LabelCalibrationError",
     "RateBrierScore",
     "RateCrossEntropy",
-    "RateEntropyCorrelation",
-    "RateEntropyError",
     "RateJSDivergence",
-    "RateKLDivergence",
     "RateManhattan",
-    "RateTotalVariation",
     "SoftF1",
     "SquaredCalibrationError",
 ]
@@ -50,10 +44,6 @@ class RateCrossEntropy(CrossEntropyMetric):
     """
 
 
-class RateKLDivergence(CrossEntropyMetric):
-    """Mean KL divergence of (yes, no) pairs; see `functional.rate_kl_divergence`."""
-
-
 class RateBrierScore(SoftMetric):
     """Mean squared difference of rates; see `functional.rate_brier_score`."""
 
@@ -62,43 +52,8 @@ class RateManhattan(SoftMetric):
     """Mean Manhattan distance of (yes, no) pairs; see `functional.rate_manhattan`."""
 
 
-class RateTotalVariation(SoftMetric):
-    """Mean total variation of (yes, no) pairs; see `functional.rate_total_variation`."""
-
-
 class RateJSDivergence(JensenShannonMetric):
     """Mean Jensen-Shannon divergence of (yes, no) pairs; see `functional.rate_js_divergence`."""
-
-
-class RateEntropyError(EntropyErrorMetric):
-    """Mean difference of the entropies of (yes, no) pairs; see `functional.rate_entropy_error`."""
-
-
-class RateEntropyCorrelation(PairMetric):
-    """Correlation of each label's entropies, and its mean; see `functional.rate_entropy_correlation`. Keeps all rows.
-
-    >>> from affectml_metrics import RateEntropyCorrelation
-    >>> metric = RateEntropyCorrelation()
-    >>> metric.update([[0.0, 0.8], [0.5, 0.5], [0.2, 0.1]], [[1.0, 0.2], [0.5, 0.5], [0.8, 0.9]])
-    >>> metric.compute().round(decimals=4)
-    tensor(1., dtype=torch.float64)
-    """
-
-    _depends_on = ("from_logits",)
-
-    def __init__(
-        self,
-        *,
-        method: Correlation = "pearson",
-        average: Literal["macro", "none"] = "macro",
-        from_logits: bool = False,
-        **options: Unpack[MetricOptions],
-    ) -> None:
-        super().__init__({"method": method, "average": average, "from_logits": from_logits}, options)
-
-    def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
-        p, t, asked = pair_asked(preds, target, "scores" if self.config["from_logits"] else "rates", "rates")
-        return p, marked(t, asked)
 
 
 class BinomialLogLikelihood(RowMetric):
@@ -167,10 +122,10 @@ class SoftF1(LabelSums):
         return F.soft_f1_from_counts(*self._added(), average=self.average, zero_division=self.zero_division)
 
 
-class _CalibrationError(PairMetric):
-    """Keeps raw predictions, so the states of both errors depend only on what makes rates of them."""
+class RatePairs(PairMetric):
+    """Keeps raw predictions, so that the states depend only on what makes rates of them, whatever the figure."""
 
-    _family = "calibration"
+    _family = "rate_pairs"
     _depends_on = ("from_logits", "activation")
 
     def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
@@ -179,7 +134,7 @@ class _CalibrationError(PairMetric):
         return p, marked(t, asked)
 
 
-class LabelCalibrationError(_CalibrationError):
+class LabelCalibrationError(RatePairs):
     """Calibration error of each label in adaptive bins; see `functional.label_calibration_error`. Keeps all rows."""
 
     def __init__(
@@ -196,7 +151,7 @@ class LabelCalibrationError(_CalibrationError):
         super().__init__(config, options)
 
 
-class SquaredCalibrationError(_CalibrationError):
+class SquaredCalibrationError(RatePairs):
     """Squared calibration error without the bias of few rows; see `functional.squared_calibration_error`.
 
     Keeps all rows.
