@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -22,7 +23,7 @@ from affectml_metrics import FEW
 from affectml_metrics.table import better, shown
 
 Over = Literal["wordings", "draws"]
-Which = tuple[str, int, int, str]  # image, wording, sample and form of answer of a request
+Which = tuple[str, ...]  # image, wording, sample and form of answer of a request
 Orders = Mapping[Which, NDArray[np.int64]]
 Only = Callable[[Row], bool]
 ROUGH = 5  # wordings or draws: from fewer, Student's t makes an interval that says little
@@ -63,16 +64,17 @@ def spreads(
     found = []
     for over in get_args(Over):
         numbers = sorted({_NUMBER[over](row) for row in rows if not row.problem})
-        parts = [given for n in numbers if (given := answers_of(_is(over, n))) is not None] if len(numbers) > 1 else []
-        at = np.flatnonzero(np.logical_and.reduce([answered for answered, _ in parts])) if len(parts) > 1 else ()
-        if len(at):
-            here = part_of(truth, np.asarray(at))
-            found += _spreads(over, [row_scores(given.rows(np.asarray(at)), here) for _, given in parts])
+        given = [answers_of(partial(_is, _NUMBER[over], n)) for n in numbers] if len(numbers) > 1 else []
+        parts = [part for part in given if part is not None]
+        at = np.flatnonzero(np.logical_and.reduce([answered for answered, _ in parts]))
+        if len(parts) > 1 and len(at):
+            here = part_of(truth, at)
+            found += _spreads(over, [row_scores(answers.rows(at), here) for _, answers in parts])
     return found
 
 
-def _is(over: Over, wanted: int) -> Only:
-    return lambda row: _NUMBER[over](row) == wanted
+def _is(of: Callable[[Row], object], wanted: object, row: Row) -> bool:
+    return of(row) == wanted
 
 
 def _spreads(over: Over, scores: Sequence[Mapping[str, Any]]) -> list[Spread]:
@@ -194,8 +196,8 @@ def place_bias_of(
     `Dataset.groups`.
     """
     given, places, images = [], [], []
-    for request in sorted({(row.wording, row.sample, row.asked or "") for row in rows if not row.problem}):
-        said = said_of(_of_request(request))
+    for request in sorted({_request(row) for row in rows if not row.problem}):
+        said = said_of(partial(_is, _request, request))
         for image, often in () if said is None else zip(said.image_id, said.often, strict=True):
             order = orders.get((str(image), *request))
             if order is not None:
@@ -208,8 +210,8 @@ def place_bias_of(
     return place_bias(np.stack(given), np.stack(places), names, groups_of(names))
 
 
-def _of_request(request: tuple[int, int, str]) -> Only:
-    return lambda row: (row.wording, row.sample, row.asked or "") == request
+def _request(row: Row) -> tuple[str, str, str]:
+    return str(row.wording), str(row.sample), str(row.asked)
 
 
 def corrected(found: Mapping[str, PlaceBias]) -> dict[str, PlaceBias]:
@@ -244,13 +246,12 @@ def read_orders(paths: Sequence[str | Path], labels: Sequence[str]) -> dict[Whic
     for path in map(Path, paths):
         if not path.is_file():
             raise BadInput(f"{option('index', str(path))}: no such file; `ask` writes it beside the requests")
-        for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for line, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
             try:
-                entry = json.loads(text)
-                numbers = int(entry.get("wording", 1)), int(entry["sample"])
-                which = (str(entry["image_id"]), *numbers, str(entry.get("answer", "sets")))
+                entry = {"wording": 1, "answer": "sets", **json.loads(text)}
+                which = tuple(str(entry[key]) for key in ("image_id", "wording", "sample", "answer"))
                 order = [at[label] for label in entry["labels"]]
-            except (ValueError, TypeError, KeyError, AttributeError):
+            except (ValueError, TypeError, KeyError, RecursionError):
                 order = []
             if sorted(order) != list(range(len(labels))):
                 raise BadInput(

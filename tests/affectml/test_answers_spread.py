@@ -166,8 +166,8 @@ def test_requests_are_found_in_the_index_by_image_wording_sample_and_form(tmp_pa
     file = index(tmp_path / "i", entry("0", 1, LABELS), entry("1", 1, LABELS[::-1], wording=2, answer="shares"))
     orders = read_orders([file, file], LABELS)
     assert {which: places.tolist() for which, places in orders.items()} == {
-        ("0", 1, 1, "sets"): [0, 1, 2, 3],
-        ("1", 2, 1, "shares"): [3, 2, 1, 0],
+        ("0", "1", "1", "sets"): [0, 1, 2, 3],
+        ("1", "2", "1", "shares"): [3, 2, 1, 0],
     }
     rows = [Row("", "0", asked="sets"), Row("", "1", wording=2, asked="shares"), Row("", "2"), Row("", "1")]
     images = {(1, "sets"): ["0"], (2, "shares"): ["1"], (1, None): ["1", "2"]}
@@ -182,10 +182,14 @@ def test_requests_are_found_in_the_index_by_image_wording_sample_and_form(tmp_pa
     assert place_bias_of(rows[2:], said_of, orders, lambda ids: None) is None
 
 
-@pytest.mark.parametrize("line", ["[]", "{", '{"image_id": "1", "sample": 1, "labels": ["awe", "fear", "joy"]}'])
+FEWER = '{"image_id": "1", "sample": 1, "labels": ["awe", "fear", "joy"]}'
+ODD = '{"image_id": [], "sample": 1, "labels": [[]]}'
+
+
+@pytest.mark.parametrize("line", ["[]", "{", "\xff", FEWER, ODD, pytest.param("[" * 9999, id="deep")])
 def test_what_is_no_index_of_these_labels_is_refused_with_its_line(tmp_path, line):
     file = index(tmp_path / "i", entry("0", 1, LABELS))
-    file.write_text(file.read_text() + line)
+    file.write_bytes(file.read_bytes() + line.encode("latin-1"))
     with pytest.raises(BadInput, match="i, line 2: expected an entry of an index .* labels awe, fear, joy, anger"):
         read_orders([file], LABELS)
     with pytest.raises(BadInput, match="no such file; `ask` writes it"):
