@@ -206,12 +206,13 @@ ROWS = (
            sums=_SOFT_F1, cls="SoftF1", formula="the same by label, and the mean over labels", range="0..1",
            source="Harju & Mesaros 2023", worked="(2*1.3 / (1.6 + 1.75) + 2*2.4 / (2.8 + 2.5)) / 2"),
     _contrast("icm_soft", F.icm_soft, kinds=("rates", "distribution"), cls="ICMSoft",
+              shown=(),  # each replicate is a pass of logarithms, and would take forty times all the others
               formula="2·IC(q) + 2·IC(p) − 3·IC(max(q, p)), IC the sum over labels of −log₂ P(share ≥ v), normal by "
               "label", worked="(I(.2, .4375, .3125) - I(.25, .4375, .3125) + 2*I(.5, .4375, .3125) + "
               "I(.6, .4375, .3125) - I(1, .4375, .3125) + 2*I(.25, .625, .25) + 2*I(.75, .625, .25) + "
               "I(.9, .625, .25) - I(1, .625, .25)) / 4"),
     _contrast("icm_soft_norm", F.icm_soft, kinds=("rates", "distribution"), options={"normalised": True},
-              cls="ICMSoft", formula="(`icm_soft` + best) / (2·best), at least 0; best: that of p itself",
+              cls="ICMSoft", shown=(), formula="(`icm_soft` + best) / (2·best), at least 0; best: that of p itself",
               range="0..1, but in far tails",
               worked="(1 + (I(.2, .4375, .3125) - I(.25, .4375, .3125) + 2*I(.5, .4375, .3125) + "
               "I(.6, .4375, .3125) - I(1, .4375, .3125) + 2*I(.25, .625, .25) + 2*I(.75, .625, .25) + "
@@ -289,6 +290,7 @@ ROWS = (
             cls="NormalisedAbsoluteDistance", formula="mean of |p−q| / scale over the people asked", range="0..∞",
             source="Leonardelli et al. 2025", worked="((0 + 1 + 2) / 3 / 3 + (2 + 0) / 2 / 3) / 2"),
     _people("agreement_correlation", F.agreement_correlation, better="higher", over="table",
+            shown=(),  # people are in many pairs, so an interval over rows would be too narrow
             cls="AgreementCorrelation", range="−1..1", worked="correlation([0, 0, 1], [0, 1, 0])",
             formula="Pearson's r over pairs of people of the shares of rows on which the two said the same, predicted "
             "and real"),
