@@ -13,7 +13,7 @@ from affectml.answers._left_out import halves, persons
 from affectml.evaluation import Answers, Truth
 from affectml.evaluation.bias import firsts
 from affectml.plots import intervals, reliability
-from affectml.report.numbers import Bin, bins
+from affectml.report.numbers import REPLICATES, Bin, bins
 from affectml.report.section import Drawing, drawing
 from affectml.report.tables import Table, number, p_value
 from affectml_metrics import bootstrap_table
@@ -213,7 +213,7 @@ def by_disagreement(systems: Mapping[str, Answers], truth: Truth, *, seed: int =
     image, disagreement, rows = found
     images, image = np.unique(image, return_inverse=True)
     groups = None if truth.groups is None else truth.groups[images]
-    _, place, count = np.unique(disagreement, return_inverse=True, return_counts=True)
+    _, place, count = np.unique(disagreement.round(9), return_inverse=True, return_counts=True)
     rank = ((count.cumsum() - (count - 1) / 2 - 0.5) / len(place))[place]
     third = np.minimum((3 * rank).astype(int), 2)
     each = 1 / np.bincount(image)[image]  # an image counts one
@@ -256,7 +256,7 @@ def stated_calibration(systems: Mapping[str, Answers], truth: Truth, *, seed: in
     found = {}
     for name, said in stated.items():
         error = bootstrap_table(
-            debiased_calibration(said, seen, bins=BINS), len(seen), groups=truth.groups, replicates=300,
+            debiased_calibration(said, seen, bins=BINS), len(seen), groups=truth.groups, replicates=REPLICATES,
             generator=torch.Generator().manual_seed(seed),
         )  # fmt: skip
         sums = np.stack([np.ones_like(said), said, seen, said**2, said * seen], axis=1).reshape(len(seen), -1)
