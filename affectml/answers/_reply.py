@@ -1,77 +1,81 @@
-"""What a language model's reply says: JSON alone, in a code fence or in prose, or labels by themselves.
+"""What a language model's reply says: JSON alone, in a code fence or in prose, or an answer in words.
 
 Nothing is ever executed: `json` reads, and what it cannot read is counted under a reason.
 """
 
-import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from affectml.answers._json import Found, json_values
+from affectml.answers._numbers import flag, marked, stated, whole_of
+from affectml.answers._pairs import (
+    ALONE,
+    CONFIDENT,
+    LABELS,
+    NO_LABEL,
+    REASONS,
+    Reply,
+    Why,
+    in_order,
+    known_key,
+    of_pairs,
+)
+from affectml.answers._prose import NEGATIVE, answer_in_words, pair_of, pairs_in
 from affectml.answers._words import Words
 
-
-class Why:
-    """Why a reply cannot be used. The order is that of tables."""
-
-    NOT_JSON = "line that is no JSON object"
-    NO_IMAGE = "no image named"
-    UNKNOWN_IMAGE = "image that the data set does not have"
-    TWICE = "answered before"
-    FAILED = "request failed"
-    REFUSED = "refused"
-    FILTERED = "stopped by a content filter"
-    CUT_OFF = "cut off (finish_reason length)"
-    EMPTY = "empty"
-    NO_JSON = "no JSON in the reply"
-    BROKEN = "broken JSON"
-    NO_LABELS = "JSON without labels"
-    UNKNOWN_ONLY = "only unknown labels"
-    NO_RATE = "no number for some label"
-    OUTSIDE = "number outside 0 to 1"
-    NO_MASS = "no label at all, which a distribution cannot say"
-
-
-REASONS = tuple(text for name, text in vars(Why).items() if name.isupper())
+__all__ = ["LABEL_KEYS", "RANKED", "REASONS", "Reply", "Why", "answer_in", "parse_reply"]
 LABEL_KEYS = ("labels", "label", "emotions", "emotion", "feelings", "feeling", "set", "answer", "answers")
+RANKED = ("ranking", "ranked", "ranks", "rankedlabels")
+_RANK = ("rank", "position", "place")
+_ONE = ("label", "emotion", "feeling", "name")
+_SURE = ("confidence", "confidences", "probability", "probabilities", "certainty", "likelihood", "score", "scores")
+_PERCENT = ("percent", "percentage", "percentages", "pct")
+NUMBER_KEYS = ("rates", "rate", "shares", "share", *_PERCENT, "proportion", "proportions", "fraction", "distribution",
+               "counts", "count", "votes", *_SURE)  # fmt: skip
+OF = ("n", "total", "outof", "people", "numberofpeople", "npeople")
+_CHOSEN = ("present", "selected", "applies", "chosen", "answer", "value")
 _REFUSAL = re.compile(
     r"\b(?:i['’]?m sorry|i am sorry|i apologi[sz]e|sorry, (?:but )?i|as an ai\b|"
     r"i (?:can['’]?t|cannot|can not|won['’]?t|will not|am unable to|['’]?m unable to|am not able to)|"
     r"i['’]m (?:unable|not able) to|unable to (?:help|assist|comply|determine|identify|analy[sz]e))",
     re.IGNORECASE,
 )
-_TRIES = 200  # opening brackets of a reply that are tried: a reply of brackets alone must not take long
-
-
-@dataclass(frozen=True)
-class Reply:
-    """labels: as the reply spells them, () for the empty set; or why there are none."""
-
-    labels: tuple[str, ...] | None = None
-    problem: str = ""
+_OR = re.compile(r"[\s`*,.;:]*(?:\w+\s+){0,2}(?:or|alternatively|option \w+)\b[^.]{0,30}", re.IGNORECASE)
+_BESIDE = re.compile(r"[\s,;*•-]*")  # between JSON values that stand side by side
 
 
 def parse_reply(text: str, words: Words) -> Reply:
     """Read a reply.
 
-    The last JSON value that names labels counts: {"labels": [...]}, {"joy": true, ...} or a plain list. Without one,
-    a reply that consists of labels alone is taken as it stands. A list inside an object that is broken does not count.
+    The last JSON value that answers counts: {"labels": [...]}, {"joy": 0.6, ...}, {"joy": true, ...}, a plain list and
+    others. Without one, labels by themselves, lines such as "joy: 60 %", or what follows "Answer:". What a model thinks
+    between <think> and </think> does not count, nor does a list inside an object that is broken.
     """
+    text = text.rpartition("</think>")[2].partition("<think>")[0]
     if not text.strip():
         return Reply(problem=Why.EMPTY)
-    found: tuple[str, ...] | None = None
+    found: Reply | None = None
     seen = broken = False
-    for value, whole in _json_values(text):
-        broken |= not whole
-        if whole and isinstance(value, dict | list):
-            labels = labels_in(value, words) if isinstance(value, dict) or not broken else None
-            seen |= isinstance(value, dict) or labels is not None
-            found = labels if labels is not None else found
+    end, sound = 0, len(text)
+    for value, whole, start, stop in _together(text, words):
+        if not whole:
+            broken, sound = True, min(start, sound)
+        if not whole or (broken and isinstance(value, list)):
+            continue
+        try:
+            answer = answer_in(value, words)
+        except RecursionError:
+            broken = True
+            continue
+        seen |= isinstance(value, dict) or answer is not None
+        if answer is not None:
+            either = found is not None and found != answer and _OR.fullmatch(text[end:start])
+            found, end = Reply(problem=Why.CONTRADICTS) if either else answer, stop
+    found = found or answer_in_words(text[:sound], words)
     if found is not None:
-        return Reply(found)
-    if words.known(alone := words.split(text)):
-        return Reply(alone)
+        return found
     if seen:
         return Reply(problem=Why.NO_LABELS)
     if _REFUSAL.search(text):
@@ -79,47 +83,167 @@ def parse_reply(text: str, words: Words) -> Reply:
     return Reply(problem=Why.BROKEN if broken else Why.NO_JSON)
 
 
-def labels_in(value: Any, words: Words) -> tuple[str, ...] | None:
-    """The labels that a JSON value names, as it spells them; None where it names none."""
+def _together(text: str, words: Words) -> Iterator[Found]:
+    """The JSON values of a text; objects of one label each that stand side by side are one list."""
+    run: list[Found] = []
+    for each in [*json_values(text), None]:
+        pair = _one_label(each.value, words) if each and isinstance(each.value, dict) else None
+        alone = pair is not None and words.known(pair[:1])
+        if run and not (each and alone and _BESIDE.fullmatch(text[run[-1].end : each.start])):
+            yield run[0] if len(run) == 1 else Found([one.value for one in run], True, run[0].start, run[-1].end)
+            run = []
+        if each and alone:
+            run.append(each)
+        elif each:
+            yield each
+
+
+def answer_in(value: Any, words: Words, of: float | None = None) -> Reply | None:
+    """What a JSON value answers; None where it names no label. of: what numbers are parts of that do not say it."""
     if isinstance(value, str):
-        return words.split(value)
+        if value.lstrip()[:1] in ("{", "["):
+            return parse_reply(value, words)
+        pairs = pairs_in(value, words)
+        return of_pairs(pairs, words, of) if pairs else Reply(words.split(value), ranked=">" in value, how=LABELS)
     if isinstance(value, list):
-        return _of_list(value)
-    if not isinstance(value, dict):
-        return None
-    by_key = {str(key).strip().casefold(): inner for key, inner in value.items()}
-    for key in LABEL_KEYS:
-        if key in by_key and words.find(key) is None:
-            return labels_in(by_key[key], words)
-    if value and all(isinstance(inner, bool) for inner in value.values()) and words.known(tuple(map(str, value))):
-        return tuple(str(key) for key, inner in value.items() if inner)
-    return None
+        return _of_list(value, words, of)
+    return _of_object(value, words, of) if isinstance(value, dict) else None
 
 
-def _of_list(values: list[Any]) -> tuple[str, ...] | None:
-    """Texts, or objects that name one label each."""
-    found: list[str] = []
+def _of_list(values: Sequence[Any], words: Words, of: float | None) -> Reply | None:
+    """Texts, objects that name one label each, or pairs of a label and a number."""
+    if len(values) == 1 and isinstance(values[0], dict) and _one_label(values[0], words) is None:
+        return answer_in(values[0], words, of)
+    pairs: list[tuple[str, Any]] = []
     for value in values:
-        if isinstance(value, dict):
-            value = next((value[key] for key in ("label", "emotion", "name") if key in value), None)
-        if not isinstance(value, str):
+        pair: Any = value
+        if isinstance(value, str):
+            pair = pair_of(value, words) or (re.sub(r"^\s*(?:\d+[.)]|[-*•])\s+", "", value), ALONE)
+        elif isinstance(value, dict):
+            pair = _one_label(value, words)
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
             return None
-        found.append(value)
-    return tuple(found)
+        pairs.append((pair[0], pair[1]))
+    reply = of_pairs(pairs, words, of)
+    objects = [{known_key(key): inner for key, inner in value.items()} for value in values if isinstance(value, dict)]
+    ranks = [next((one[key] for key in _RANK if key in one), None) for one in objects]
+    if objects and sorted(map(str, ranks)) == sorted(map(str, range(1, len(values) + 1))):
+        order = sorted(range(len(values)), key=lambda at: int(str(ranks[at])))
+        return replace(in_order(replace(reply, labels=tuple(pairs[at][0] for at in order))), numbers=reply.numbers)
+    sure = objects and all(any(key in one for key in _SURE) for one in objects)
+    return _sure(reply, tuple(label for label, _ in pairs)) if sure else reply
 
 
-def _json_values(text: str) -> Iterator[tuple[Any, bool]]:
-    """Each JSON object or list in a text and True; for a brace from which none can be read, (None, False)."""
-    decoder = json.JSONDecoder()
-    at, tries = 0, 0
-    opening = re.compile(r"[{\[]")
-    while (match := opening.search(text, at)) is not None and tries < _TRIES:
-        tries += 1
-        try:
-            value, at = decoder.raw_decode(text, match.start())
-        except (ValueError, RecursionError):
-            at = match.end()
-            if match.group() == "{" or text[match.end() : match.end() + 20].lstrip().startswith('"'):
-                yield None, False
-        else:
-            yield value, True
+def _sure(reply: Reply, labels: tuple[str, ...]) -> Reply:
+    """The labels too, where what stands beside each is that it rather holds."""
+    rather = reply.numbers and all(number.value / (number.of or 1) >= 0.5 for number in reply.numbers.values())
+    return replace(reply, labels=labels, how=CONFIDENT) if rather else reply
+
+
+def _one_label(content: Mapping[str, Any], words: Words) -> tuple[str, Any] | None:
+    """The one label that an object names, and what it says of it; None for another object."""
+    by_key = {known_key(key): inner for key, inner in content.items()}
+    name = next((key for key in _ONE if isinstance(by_key.get(key), str)), None)
+    if name is not None:
+        beside = _beside({key: inner for key, inner in by_key.items() if key != name})
+        return by_key[name], beside
+    own = [key for key in content if words.find(key)]
+    others = [key for key in content if key not in own and (stated(content[key]) and known_key(key) not in NO_LABEL)]
+    if len(own) != 1 or others or any(key in by_key for key in (*LABEL_KEYS, *RANKED)):
+        return None
+    return own[0], _inner(content[own[0]])
+
+
+def _beside(fields: Mapping[str, Any], without: Any = ALONE) -> Any:
+    """The share, or the yes or no, in what an object says of one label; `without` where it says neither."""
+    for key in (*NUMBER_KEYS, "n"):
+        if fields.get(key) is not None:
+            number = stated(fields[key])
+            parts = [whole_of(one, fields[one]) for one in OF if one != key and one in fields]
+            of = 100 if key in _PERCENT else parts[0] if parts else None
+            scaled = marked({key: number}, of) if number else None
+            return scaled[key] if scaled else ""
+    for key in _CHOSEN:
+        if (yes := flag(fields.get(key))) is not None:
+            return yes
+    others = [inner for key, inner in fields.items() if key not in _RANK and key not in ("id", "index")]
+    return "" if any(isinstance(inner, int | float) for inner in others) else without
+
+
+def _of_object(content: Mapping[str, Any], words: Words, of: float | None) -> Reply | None:
+    by_key = {known_key(key): inner for key, inner in content.items()}
+
+    def first(keys: Sequence[str]) -> str | None:
+        return next((key for key in keys if by_key.get(key) is not None and words.find(key) is None), None)
+
+    if total := first(OF):
+        of = whole_of(total, by_key[total])
+    if ranking := first(RANKED):
+        return in_order(answer_in(by_key[ranking], words))
+    alone = _one_label(content, words)
+    if alone and isinstance(alone[1], bool):
+        return of_pairs([alone], words)
+    listed, numeric = first(LABEL_KEYS), first(NUMBER_KEYS)
+    found = answer_in(by_key[listed], words, of) if listed else None
+    own = [key for key in content if words.known((str(key),))]
+    if own:
+        extra = [key for key in content if key not in own and stated(content[key]) and known_key(key) not in NO_LABEL]
+        shares = of_pairs([(str(key), _inner(content[key])) for key in (*own, *extra)], words, of)
+        return shares if found is None or found.labels is None else _both(found, shares)
+    if numeric:
+        beside, of = by_key[numeric], 100 if numeric in _PERCENT else of
+        names = found.labels if found else None
+        if isinstance(beside, dict) or (isinstance(beside, list) and not all(stated(one) for one in beside)):
+            shares_in = answer_in(beside, words, of)
+            return found if shares_in is None else _both(found, shares_in) if found else shares_in
+        if names is not None:
+            return _along(names, beside, numeric, words, of) or found
+    if found is not None:
+        return found
+    if (
+        content
+        and all(str(key).strip().isdecimal() for key in content)
+        and words.known(tuple(map(str, by_key.values())))
+    ):
+        order = sorted(content, key=int)
+        return in_order(Reply(tuple(str(content[key]) for key in order)))
+    return _inside(content, words, of)
+
+
+def _inner(beside: Any) -> Any:
+    """What stands beside a label that is a key: itself, or the share in the object that stands there."""
+    return _beside({known_key(k): v for k, v in beside.items()}, "") if isinstance(beside, dict) else beside
+
+
+def _both(found: Reply, shares: Reply) -> Reply:
+    """The labels of one part of an answer and the numbers of another."""
+    return shares if shares.numbers is None else replace(found, numbers=shares.numbers)
+
+
+def _along(names: tuple[str, ...], beside: Any, key: str, words: Words, of: float | None) -> Reply | None:
+    """Labels with the numbers of a list beside theirs; None where a single number says how sure the whole answer is."""
+    numbers = beside if isinstance(beside, list) else [beside]
+    if len(numbers) != len(names) or not all(stated(one) for one in numbers):
+        return None if key in _SURE and not isinstance(beside, list) else Reply(problem=Why.BESIDE)
+    reply = of_pairs(list(zip(names, numbers, strict=True)), words, of)
+    if key in _SURE and len(names) == 1 and reply.numbers:
+        return replace(reply, labels=names, how=CONFIDENT)
+    return _sure(reply, names) if key in _SURE else reply
+
+
+def _inside(content: Mapping[str, Any], words: Words, of: float | None) -> Reply | None:
+    """The answer inside an object that says nothing else; several that differ contradict each other.
+
+    So do labels beside it under keys such as "primary": nobody knows whether they are part of the answer.
+    """
+    answers = []
+    for key, inner in content.items():
+        if isinstance(inner, dict | list) and not NEGATIVE.search(re.sub(r"[_-]|(?<=[a-z])(?=[A-Z])", " ", str(key))):
+            answer = answer_in(inner, words, of)
+            if answer and (answer.problem or words.known(tuple(answer.labels or answer.numbers or ()))):
+                answers.append(answer)
+    usable = [answer for answer in answers if not answer.problem] or answers
+    others = [inner for inner in content.values() if isinstance(inner, str) and words.known(words.split(inner))]
+    if any(answer != usable[0] for answer in usable) or (usable and others):
+        return Reply(problem=Why.CONTRADICTS)
+    return usable[0] if usable else None

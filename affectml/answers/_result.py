@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.answers._gaps import Gap, best_first, standing
-from affectml.answers._said import Received
+from affectml.answers._usable import Received
 from affectml.answers._words import shown
 from affectml.errors import few, option
 from affectml.evaluation.bias import LEVEL, LabelBias
@@ -302,6 +302,7 @@ def received_json(
         "judged": len(judged),
         "answered": int(answered.sum()),
         "without_an_answer": [shown(str(image)) for image in judged[~answered]],
+        "ways": dict(received.ways.most_common()),
         "problems": received.problems,
         "unknown_labels": dict(received.unknown_labels.most_common()),
         "unknown_images": received.unknown_images,

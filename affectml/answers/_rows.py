@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from affectml.answers._names import Answer, Names
-from affectml.answers._reply import LABEL_KEYS, Why, labels_in, parse_reply
+from affectml.answers._numbers import Stated, flag, marked, stated, whole_of
+from affectml.answers._pairs import LABELS, NUMBERS, RANKING, Reply, Why, known_key
+from affectml.answers._reply import LABEL_KEYS, NUMBER_KEYS, OF, RANKED, answer_in, parse_reply
 from affectml.answers._words import Words, folded, shown
 from affectml.errors import BadInput, option
 from affectml.importers.columns import FILE, LABEL, URL, pick, plain
@@ -18,8 +20,6 @@ from affectml.importers.labels import emotion_words
 from affectml.importers.read import Table, read_table
 
 IMAGE_KEYS = ("image_id", "image", "file", "filename", "path", "url", "id")
-NUMBER_KEYS = ("rates", "shares", "probabilities", "distribution", "scores")
-RANKED = ("ranking", "ranked", "ranks", "rankedlabels")
 REPLY_KEYS = ("reply", "response", "content", "output", "completion", "text")
 
 
@@ -29,6 +29,7 @@ class Row:
 
     place: where it stands. image: the data set's image, None where there is none of that name. labels: as spelt;
     ranked: best first. numbers: by label as spelt. problem: why it cannot be used, "" where it can; detail: more of it.
+    how: the form in which it is said, one of those in `affectml.answers._pairs`.
     sample, wording: of the request, from 1. asked: the form of answer that it asked for, None where nothing says.
     """
 
@@ -36,12 +37,13 @@ class Row:
     image: str | None
     labels: tuple[str, ...] | None = None
     ranked: bool = False
-    numbers: Mapping[str, float] | None = None
+    numbers: Mapping[str, Stated] | None = None
     problem: str = ""
     detail: str = ""
     sample: int = 1
     wording: int = 1
     asked: Answer | None = None
+    how: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def _choice(choice: Any, place: str, image: str, reading: Reading) -> Row:
     problem = {"content_filter": Why.FILTERED, "length": Why.CUT_OFF}.get(str(choice.get("finish_reason")))
     if problem:
         return Row(place, image, problem=problem)
-    return _of_reply(_text(message.get("content")), place, image, reading)
+    return _row(parse_reply(_text(message.get("content")), reading.words), place, image)
 
 
 def _failure(error: Any, response: Any, status: Any) -> str:
@@ -175,9 +177,8 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _of_reply(text: str, place: str, image: str, reading: Reading) -> Row:
-    reply = parse_reply(text, reading.words)
-    return Row(place, image, reply.labels, problem=reply.problem)
+def _row(reply: Reply, place: str, image: str) -> Row:
+    return Row(place, image, reply.labels, reply.ranked, reply.numbers, reply.problem, how=reply.how)
 
 
 def _plain_line(content: dict[str, Any], place: str, reading: Reading) -> Row:
@@ -192,31 +193,18 @@ def _plain_line(content: dict[str, Any], place: str, reading: Reading) -> Row:
         if content.get(key):
             said = content[key]
             return Row(place, image, problem=problem, detail=shown(said) if isinstance(said, str) else "")
-    by_key = {plain(str(key)): value for key, value in content.items()}
-    ranked = next((by_key[key] for key in RANKED if key in by_key), None)
-    if ranked is not None:
-        labels = labels_in(ranked, reading.words)
-        return Row(place, image, labels, ranked=True, problem="" if labels is not None else Why.NO_LABELS)
-    numbers = _numbers(content, reading.words)
-    spelt = next((key for key in LABEL_KEYS if key in by_key), None)
-    labels = None if spelt is None else labels_in(by_key[spelt], reading.words)
-    if numbers is None and labels is None:
+    said = {key: value for key, value in content.items() if _answers(key, value, reading.words)}
+    answer = answer_in(said, reading.words)
+    if answer is None or answer.problem == Why.NO_LABELS:
         reply = next((content[key] for key in REPLY_KEYS if isinstance(content.get(key), str)), None)
-        return Row(place, image, problem=Why.NO_LABELS) if reply is None else _of_reply(reply, place, image, reading)
-    return Row(place, image, labels, numbers=numbers)
+        answer = Reply(problem=Why.NO_LABELS) if reply is None else parse_reply(reply, reading.words)
+    return _row(answer, place, image)
 
 
-def _numbers(content: dict[str, Any], words: Words) -> dict[str, float] | None:
-    """Numbers by label: under a key of their own, or the line's own keys that are labels."""
-    inner = next((content[key] for key in NUMBER_KEYS if isinstance(content.get(key), dict)), None)
-    given = inner if inner is not None else {k: v for k, v in content.items() if words.find(k) is not None}
-    return {str(key): _number(value) for key, value in given.items()} or None
-
-
-def _number(value: Any) -> float:
-    """A number as it is; nan for what is none, or out of all bounds."""
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6
-    return float(value) if fits else float("nan")
+def _answers(key: str, value: Any, words: Words) -> bool:
+    """Whether a part of a line can be part of its answer: of other numbers, such as seconds, nothing is a label."""
+    named = known_key(key) in (*LABEL_KEYS, *NUMBER_KEYS, *RANKED, *OF)
+    return words.find(key) is not None or (key not in IMAGE_KEYS and (named or isinstance(value, dict | list)))
 
 
 def _table(path: Path, reading: Reading) -> Rows:
@@ -231,13 +219,15 @@ def _table(path: Path, reading: Reading) -> Rows:
     places = _places(frame, ranked)
     listing = [*places] or [c for c in (ranked or column or reply,) if c]
     numeric = [c for c in frame.columns if c not in (image, *listing) and reading.words.find(c)]
+    total = pick(table, None, OF) if numeric and not listing else None
     if not (listing or numeric):
         raise BadInput(
             f"{path}: no column of answers: expected labels ({option('label_column')}), ranking, or a column for each "
             f"label ({', '.join(reading.words.taxonomy.labels)}), but it has {', '.join(frame.columns)}"
         )
-    notes = [*table.notes, *_unused(frame, {image, *listing, *numeric})]
-    values = frame[numeric].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    notes = [*table.notes, *_unused(frame, {image, *listing, *numeric, total})]
+    values = frame[numeric].to_numpy(dtype=object)
+    whole = pd.to_numeric(frame[total], errors="coerce").tolist() if total else [None] * len(frame)
     cells = frame[listing].to_numpy(dtype=object)
     rows = []
     for at, name in enumerate(frame[image].astype(object)):
@@ -248,13 +238,22 @@ def _table(path: Path, reading: Reading) -> Rows:
             rows.append(Row(place, None, problem=problem, detail="" if _gap(name) else shown(str(name))))
         elif reply is not None and not numeric:
             text = "" if _gap(cells[at][0]) else str(cells[at][0])
-            rows.append(_of_reply(text, place, found, reading))
+            rows.append(_row(parse_reply(text, reading.words), place, found))
         else:
             listed = _listed(cells[at], reading)
-            numbers = dict(zip(numeric, values[at].tolist(), strict=True)) if numeric else None
-            empty = listed is None and (numbers is None or np.isnan(values[at]).all())
-            rows.append(Row(place, found, listed, bool(ranked or places), numbers, Why.EMPTY if empty else ""))
+            given = {label: number for label, cell in zip(numeric, values[at], strict=True) if (number := _cell(cell))}
+            numbers = marked(given, whole_of(plain(total or ""), whole[at]))
+            problem = "" if given or listed is not None else Why.EMPTY
+            how = NUMBERS if numeric else RANKING if ranked or places else LABELS
+            row = Row(place, found, listed, bool(ranked or places), numbers if numeric else None, problem, how=how)
+            rows.append(replace(row, problem=Why.NO_SCALE) if numbers is None else row)
     return Rows(rows, "rows", tuple(notes))
+
+
+def _cell(cell: Any) -> Stated | None:
+    """The number in a cell of a label's column, where 1 may be written as yes."""
+    yes = flag(bool(cell) if isinstance(cell, np.bool_) else cell)
+    return Stated(float(yes)) if yes is not None else stated(cell.item() if isinstance(cell, np.generic) else cell)
 
 
 def _image_column(table: Table, given: str | None) -> str:

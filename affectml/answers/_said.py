@@ -7,45 +7,21 @@ label was asked for, its share of C labels is (k + 1/2) / (n + C/2) (Krichevsky 
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.answers._reply import REASONS, Why
+from affectml.answers._pairs import REASONS, Why
 from affectml.answers._rows import Row, Rows
+from affectml.answers._usable import Floats, Read, Received, Shape, Usable
 from affectml.answers._words import Words, shown
-from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
 from affectml.evaluation.bias import firsts
 
-Shape = Literal["sets", "ranked", "rates", "distribution"]
-SHAPES: tuple[str, ...] = get_args(Shape)
 HALF = 0.5
-Floats = NDArray[np.float64]
-
-
-@dataclass
-class Received:
-    """What a file held. rows: all; used: answers that count; samples: the most answers of one image.
-
-    problems: reason -> places, with what else is known of each, in the order of REASONS. unknown_labels: how many
-    answers named each; dropped from the answer, which stands. renamed: as spelt -> label. ways: how many answers were
-    read in which way, such as "percentages".
-    """
-
-    rows: int = 0
-    used: int = 0
-    samples: int = 0
-    what: str = ""
-    shape: str = ""
-    problems: dict[str, list[str]] = field(default_factory=dict)
-    unknown_labels: Counter[str] = field(default_factory=Counter)
-    renamed: dict[str, str] = field(default_factory=dict)
-    ways: Counter[str] = field(default_factory=Counter)
-    unknown_images: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+_FORMS = {Why.LABELS, Why.NUMBERS, Why.UNRANKED, Why.NO_SUM}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +39,6 @@ class Said:
     sets: NDArray[np.int64] | None
     often: Floats
     received: Received
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A usable row in the target's labels: columns listed, or values [C]."""
-
-    listed: tuple[int, ...] | None
-    values: Floats | None
 
 
 def gather(
@@ -95,24 +63,25 @@ def gather(
     Raises:
         BadInput: where no answer can be used; the reasons are named.
     """
+    usable = Usable(found.rows, words, shape, one_label=one_label)
     chosen = [row for row in found.rows if only is None or only(row)]
     received = Received(rows=len(chosen), what=found.what, notes=list(found.notes))
-    by_image: dict[str, list[_Read]] = {}
-    ranked = False
+    by_image: dict[str, list[Read]] = {}
     for row in chosen:
-        read = row.problem or _read(row, words, received)
+        read = row.problem or usable.read(row, received)
         if isinstance(read, str):
             _note(received, read, row)
         elif row.image is not None:
             by_image.setdefault(row.image, []).append(read)
-            ranked |= row.ranked
-    rows = [read for reads in by_image.values() for read in reads]
-    if not rows:
-        _none_usable(received)
-    kind = _shape(rows, ranked, len(words.taxonomy), shape)
+    kind = usable.shape([read for reads in by_image.values() for read in reads], received)
+    if kind == "distribution" and one_label and shape is None:
+        by_image = usable.to_one(by_image, received)
+    if not by_image:
+        _none_usable(received, shape)
     received.shape, received.samples = kind, max(map(len, by_image.values()))
     made = _made(by_image, kind, len(words.taxonomy), one_label=one_label, k=k, received=received)
-    received.used = sum(len(by_image[image]) for image in made.image_id)
+    used = [read for image in made.image_id for read in by_image[image]]
+    received.used, received.ways = len(used), Counter(read.how for read in used)
     received.problems = {reason: received.problems[reason] for reason in REASONS if reason in received.problems}
     return made
 
@@ -124,78 +93,20 @@ def _note(received: Received, problem: str, row: Row) -> None:
         received.unknown_images.append(row.detail)
 
 
-def _none_usable(received: Received) -> None:
+def _none_usable(received: Received, shape: str | None) -> NoReturn:
+    if shape is not None and _FORMS & received.problems.keys():
+        has = "lists of labels" if Why.LABELS in received.problems else "numbers by label"
+        raise BadInput(f"{option('shape', shape)} does not fit: the answers are {has}")
     reasons = "; ".join(f"{reason}: {len(places)}" for reason, places in received.problems.items()) or "no rows"
     unknown = ", ".join(shown(label) for label, _ in received.unknown_labels.most_common(8))
     more = f" (unknown labels: {unknown}; {option('mapping', {'WORD': 'LABEL'})} names them)" if unknown else ""
+    if _FORMS & received.problems.keys():
+        more += f"; {option('shape')} says what they are"
     raise BadInput(f"no answer can be used of {received.rows}: {reasons}{more}")
 
 
-def _read(row: Row, words: Words, received: Received) -> _Read | str:
-    """A row in the target's labels, or why it says nothing of them."""
-    listed = values = None
-    if row.labels is not None:
-        listed = _columns(row.labels, words, received)
-        if listed is None:
-            return Why.UNKNOWN_ONLY
-    if row.numbers is not None:
-        values = np.full(len(words.taxonomy), np.nan)
-        for spelt, number in row.numbers.items():
-            label = _label(spelt, words, received)
-            if label is not None and not np.isnan(number):
-                at = words.taxonomy.index(label)
-                values[at] = np.nan_to_num(values[at]) + number
-        if np.isnan(values).all():
-            return Why.UNKNOWN_ONLY if row.numbers else Why.NO_RATE
-        if (values < 0).any() or (values > 1 + SUM_TOLERANCE).any():
-            return Why.OUTSIDE
-        if np.isnan(values).any() and abs(np.nansum(values) - 1) > SUM_TOLERANCE:
-            return Why.NO_RATE  # of a distribution, what is not named has no share
-        values = np.nan_to_num(values).clip(0, 1)
-    return _Read(listed, values)
-
-
-def _columns(spelt: Sequence[str], words: Words, received: Received) -> tuple[int, ...] | None:
-    """The columns of labels, each once, in their order; None where there are only unknown ones."""
-    named = [word for word in spelt if not words.says_none(word)]
-    labels = [_label(word, words, received) for word in dict.fromkeys(named)]
-    known = [words.taxonomy.index(label) for label in labels if label is not None]
-    return None if named and not known else tuple(dict.fromkeys(known))
-
-
-def _label(spelt: str, words: Words, received: Received) -> str | None:
-    label = words.find(spelt)
-    if label is None:
-        received.unknown_labels[shown(spelt)] += 1
-    elif label != spelt:
-        received.renamed[shown(spelt)] = label
-    return label
-
-
-def _shape(rows: Sequence[_Read], ranked: bool, labels: int, asked: str | None) -> Shape:
-    """What the answers are: as asked, else as they look."""
-    numbers = all(read.values is not None for read in rows)
-    lists = all(read.listed is not None for read in rows)
-    if asked is not None:
-        if asked not in SHAPES:
-            raise BadInput(f"{option('shape', asked)}: expected one of {', '.join(SHAPES)}")
-        if not (numbers if asked in ("rates", "distribution") else lists):
-            has = "numbers by label" if numbers else "lists of labels"
-            raise BadInput(f"{option('shape', asked)} does not fit: the answers are {has}")
-        return asked  # type: ignore[return-value]
-    if numbers:
-        table = np.stack([read.values for read in rows if read.values is not None])
-        if np.isin(table, (0, 1)).all():
-            return "sets"
-        return "distribution" if (np.abs(table.sum(axis=1) - 1) <= SUM_TOLERANCE).all() else "rates"
-    if not lists:
-        raise BadInput("some answers are numbers by label and some are lists of labels; judge them one by one")
-    every = all(len(read.listed or ()) == labels for read in rows)
-    return "ranked" if ranked or every else "sets"
-
-
 def _made(
-    by_image: dict[str, list[_Read]], kind: Shape, labels: int, *, one_label: bool, k: int | None, received: Received
+    by_image: dict[str, list[Read]], kind: Shape, labels: int, *, one_label: bool, k: int | None, received: Received
 ) -> Said:
     """Arrays of all images, several answers smoothed."""
     samples = received.samples > 1
@@ -222,7 +133,7 @@ def _made(
         given.append(_given(reads, table, labels, kind, k))
     told = kind in ("rates", "distribution") or (kind == "sets" and samples)
     if not kept:
-        _none_usable(received)
+        _none_usable(received, None)
     made = np.stack(shares)
     if kind == "distribution":
         made = made / made.sum(axis=1, keepdims=True)
@@ -241,7 +152,7 @@ def _made(
     )
 
 
-def _indicator(read: _Read, labels: int, *, ordered: bool) -> Floats:
+def _indicator(read: Read, labels: int, *, ordered: bool) -> Floats:
     """Which labels are listed, 0/1; ordered: falling from 1, labels that are not listed at 0."""
     if read.listed is None:
         assert read.values is not None
@@ -252,7 +163,7 @@ def _indicator(read: _Read, labels: int, *, ordered: bool) -> Floats:
     return row
 
 
-def _given(reads: Sequence[_Read], table: Floats, labels: int, kind: Shape, k: int | None) -> Floats:
+def _given(reads: Sequence[Read], table: Floats, labels: int, kind: Shape, k: int | None) -> Floats:
     """The set that the system itself gives, nan where it gives none."""
     if kind == "ranked":
         if k is None:

@@ -246,7 +246,7 @@ def test_rankings_have_no_sets_unless_a_length_is_given(judge, truth):
     first = [{"image": i, "ranking": o[:3]} for i, o in zip(truth["image_id"], order, strict=True)]
     columns = pd.DataFrame({"image": truth["image_id"], **{f"top_{k + 1}": [o[k] for o in order] for k in range(3)}})
     arrows = pd.DataFrame({"image": truth["image_id"], "ranking": [" > ".join(o[:3]) for o in order]})
-    found = [judge(whole, "jsonl"), judge(first, "jsonl"), judge(columns), judge(arrows)]
+    found = [judge(whole, "jsonl", shape="ranked"), judge(first, "jsonl"), judge(columns), judge(arrows)]
     top = system(judge(truth))["top_1_accuracy"]
     for result in found:
         assert received(result)["shape"] == "ranked"

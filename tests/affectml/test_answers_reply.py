@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 from affectml.answers import REASONS, Words, parse_reply
 from affectml.answers._names import Names, Requested, custom_id
 from affectml.answers._reply import Why
-from affectml.answers._rows import Reading, read_rows
+from affectml.answers._rows import Reading, Row, Rows, read_rows
 from affectml.answers._said import gather
 from affectml.errors import AffectmlError, BadInput
 from affectml.taxonomies import Taxonomy, get_taxonomy
+
+from . import replies
 
 WORDS = Words(get_taxonomy("mikels-8"))
 
@@ -51,7 +54,7 @@ def test_labels_are_read_as_they_are_spelt(text, labels):
         ("A landscape with a lake.", Why.NO_JSON),
         ('{"labels": ["awe"', Why.BROKEN),
         ('{"other": ["awe"], "labels": ["fear"', Why.BROKEN),
-        ("{'labels': ['awe']}", Why.BROKEN),
+        ("{'labels': 'awe'", Why.BROKEN),
         ('{"mood": "awe"}', Why.NO_LABELS),
         ('{"labels": null}', Why.NO_LABELS),
         ('{"labels": [1, 2]}', Why.NO_LABELS),
@@ -83,7 +86,7 @@ def test_a_synonym_of_two_labels_stands_for_neither_and_a_label_comes_before_syn
 @given(st.text())
 def test_no_reply_breaks_the_parser(text):
     reply = parse_reply(text, WORDS)
-    assert (reply.labels is None) == (reply.problem in REASONS)
+    assert (reply.labels is None and reply.numbers is None) == (reply.problem in REASONS)
 
 
 JSON = st.recursive(
@@ -100,7 +103,7 @@ JSON = st.recursive(
 @given(JSON)
 def test_any_json_in_a_reply_is_read_or_has_a_reason(value):
     reply = parse_reply(f"So: {json.dumps(value)}", WORDS)
-    assert (reply.labels is None) == (reply.problem in REASONS)
+    assert (reply.labels is None and reply.numbers is None) == (reply.problem in REASONS)
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +231,158 @@ def test_an_image_is_found_by_id_file_or_name(name):
     assert names.find(name) == "3"
     assert names.find("dog.png") is None
     assert names.find("a/dog.png") == "4"
+
+
+FOUR = Words(Taxonomy("four", replies.LABELS, synonyms=replies.SYNONYMS))
+
+
+def rows_of(texts, asked=None):
+    read = [parse_reply(text, FOUR) for text in texts]
+    return [
+        Row(f"line {at}", f"image {at}", r.labels, r.ranked, r.numbers, r.problem, asked=asked, how=r.how)
+        for at, r in enumerate(read, start=1)
+    ]
+
+
+def gathered(texts, asked=None, *, one_label=False, shape=None):
+    return gather(Rows(rows_of(texts, asked), "replies"), FOUR, one_label=one_label, shape=shape, k=None)
+
+
+def read_alone(text, asked, one_label):
+    """What a file of one reply says: a set, a ranking, or shares of the four labels; None where it has a reason."""
+    try:
+        said = gathered([text], asked, one_label=one_label)
+    except BadInput as error:
+        return None if any(reason in str(error) for reason in REASONS) else str(error)
+    assert said.received.ways.total() == 1
+    if asked == "shares":
+        return tuple(said.shares[0].round(6))
+    order = np.argsort(-said.scores[0], kind="stable")[: np.count_nonzero(said.scores[0])]
+    return [replies.LABELS[at] for at in (order if asked == "ranking" else np.sort(order))]
+
+
+def test_replies_are_read_as_a_person_reads_them_or_have_a_reason():
+    corpus = [("sets", False, text, sorted(wanted.split(), key=replies.LABELS.index)) for text, wanted in replies.SETS]
+    corpus += [("ranking", False, text, wanted.split()) for text, wanted in replies.RANKINGS]
+    for one_label, some in ((False, replies.SHARES), (True, replies.ONE)):
+        corpus += [("shares", one_label, text, tuple(np.round(wanted, 6))) for text, wanted in some]
+    unreadable = [(asked, False, text, None) for asked, texts in replies.NONE.items() for text in texts]
+    unreadable += [("shares", True, text, None) for text in replies.NONE_OF_ONE]
+    read = [(text, wanted, read_alone(text, asked, one)) for asked, one, text, wanted in corpus + unreadable]
+    assert [(text, got) for text, wanted, got in read if got not in (wanted, None)] == []
+    refused = [text for text, wanted, got in read if wanted is not None and got is None]
+    assert len(corpus) >= 200
+    assert len(unreadable) >= 60
+    assert len(refused) <= 0.05 * len(corpus), refused
+
+
+SHARES = '{{"joy": {}, "awe": {}, "fear": {}, "anger": {}}}'
+
+
+def test_numbers_without_a_unit_are_on_the_scale_of_most_answers_of_their_file():
+    counts = [SHARES.format(12, 5, 0, 1), SHARES.format(20, 3, 3, 3), SHARES.format(8, 8, 2, 0)]
+    said = gathered([*counts, SHARES.format(60, 25, 0, 5), SHARES.format(0.6, 0.25, 0, 0.05)], "shares")
+    assert said.shares[0] == pytest.approx([0.6, 0.25, 0, 0.05])
+    assert said.received.problems == {Why.OTHER_SCALE: ["line 4", "line 5"]}
+    assert said.received.ways == {"counts of 20": 3}
+    assert "numbers without a unit are taken as counts of 20" in said.received.notes[0]
+    percent = [SHARES.format(60, 25, 0, 5), SHARES.format(90, 10, 15, 0), SHARES.format(12, 5, 10, 15)]
+    said = gathered([*percent, SHARES.format(0.6, 0.25, 0, 0.05)], "shares")
+    assert said.shares[2] == pytest.approx([0.12, 0.05, 0.1, 0.15])
+    assert said.received.problems == {Why.OTHER_SCALE: ["line 4"]}
+    assert said.received.ways == {"percentages": 3}
+    said = gathered([SHARES.format(0.6, 0.2, 0, 0), SHARES.format(1, 0, 0, 0), SHARES.format(60, 25, 0, 5)], "shares")
+    assert said.shares[1] == pytest.approx([1, 0, 0, 0])
+    assert said.received.problems == {Why.OUTSIDE: ["line 3"]}
+
+
+def test_marked_numbers_speak_for_themselves_in_any_file():
+    texts = [
+        SHARES.format(12, 5, 0, 1),
+        SHARES.format('"60%"', '"25%"', 0, '"5%"'),
+        '{"n": 40, "joy": 24, "others": 0}',
+    ]
+    said = gathered(texts, "shares")
+    assert said.shares[:, 0] == pytest.approx([0.6, 0.6, 0.6])
+    assert said.received.ways == {"counts of 20": 1, "percentages": 1, "counts of n": 1}
+
+
+def test_numbers_of_which_nobody_knows_the_scale_are_not_read():
+    for numbers in ((5, 1, 4, 2), (3, 0, 0, 1), (7.5, 2, 3, 1), (12, 5, 0, 1)):
+        with pytest.raises(BadInput, match=r"no answer can be used of 1: numbers of no known scale: 1"):
+            gathered([SHARES.format(*numbers)])
+    assert gathered([SHARES.format(60, 25, 0, 5)]).shares[0] == pytest.approx([0.6, 0.25, 0, 0.05])
+
+
+def test_a_list_is_a_ranking_only_where_one_was_asked():
+    texts = ['["joy", "awe", "fear", "anger"]', '{"labels": ["awe", "fear", "anger", "joy"]}']
+    said = gathered(texts)
+    assert (said.shape, said.sets.tolist()) == ("sets", [[1, 1, 1, 1]] * 2)
+    assert "2 lists name all labels: sets of all, or rankings with shape='ranked'" in said.received.notes
+    for ranked in (gathered(texts, "ranking"), gathered(texts, shape="ranked")):
+        assert ranked.scores.argmax(axis=1).tolist() == [0, 1]
+        assert ranked.received.ways == {"ranking": 2}
+
+
+def test_numbers_beside_labels_are_never_ignored():
+    shares = [{"label": "joy", "share": 0}, {"label": "awe", "share": 0}, {"label": "fear", "share": 0.1}]
+    text = json.dumps({"labels": [*shares, {"label": "anger", "share": 1}]})
+    said = gathered([text])
+    assert (said.shape, said.shares.tolist()) == ("rates", [[0, 0, 0.1, 1]])
+    with pytest.raises(BadInput, match=r"numbers where labels were asked: 1; shape says what they are"):
+        gathered([text], "sets")
+    assert gathered([text], "sets", shape="rates").shares.tolist() == said.shares.tolist()
+
+
+def test_answers_in_another_form_than_was_asked_have_a_reason():
+    texts = [SHARES.format(12, 5, 0, 1), '{"labels": ["joy"]}', "joy > awe"]
+    assert gathered(texts, "shares").received.problems == {Why.LABELS: ["line 2", "line 3"]}
+    assert gathered(texts, "sets").received.problems == {Why.NUMBERS: ["line 1"], Why.RANKED: ["line 3"]}
+    assert gathered(texts, "ranking").received.problems == {Why.UNRANKED: ["line 1"]}
+
+
+def test_where_nothing_was_asked_answers_of_several_forms_are_an_error_with_the_way_out():
+    texts = ['{"labels": ["joy"]}', '{"labels": ["awe"]}', SHARES.format(0.6, 0, 0, 0.1)]
+    found = r"\(2 are lists of labels, 1 are numbers by label\); judge them one by one, or say which form counts: shape"
+    with pytest.raises(BadInput, match=found):
+        gathered(texts)
+    assert gathered(texts, shape="sets").received.problems == {Why.NUMBERS: ["line 3"]}
+    mixed = [*rows_of(texts[:2], "sets"), *rows_of(texts[2:], "shares")]
+    with pytest.raises(BadInput, match=r"several forms of answer \(2 for sets, 1 for shares\); judge them one by one"):
+        gather(Rows(mixed, "replies"), FOUR, one_label=False, shape=None, k=None)
+
+
+def test_shares_of_one_label_each_sum_to_one_but_for_rounding():
+    texts = [
+        "joy: 33%\nawe: 33%\nfear: 33%\nanger: 0%",
+        "joy: 75%\nawe: 25%",
+        "joy: 90%\nawe: 50%\nfear: 0%\nanger: 0%",
+    ]
+    said = gathered(texts, "shares", one_label=True)
+    assert said.shares == pytest.approx(np.array([[1 / 3, 1 / 3, 1 / 3, 0], [0.75, 0.25, 0, 0]]))
+    assert said.received.problems == {Why.NO_SUM: ["line 3"]}
+    assert "1 answers sum to one but for rounding, and are divided by their sum" in said.received.notes
+
+
+def test_stated_shares_of_several_draws_are_averaged_and_one_draw_can_be_gathered_alone():
+    rows = rows_of([SHARES.format(12, 5, 0, 1), SHARES.format(16, 5, 0, 1)], "shares")
+    rows = Rows([replace(row, image="a", sample=at) for at, row in enumerate(rows, start=1)], "replies")
+    both, second = (
+        gather(rows, FOUR, one_label=False, shape=None, k=None, only=only)
+        for only in (None, lambda row: row.sample == 2)
+    )
+    assert both.shares.tolist() == [[0.7, 0.25, 0, 0.05]]
+    assert (second.shares.tolist(), second.received.rows) == ([[0.8, 0.25, 0, 0.05]], 1)
+
+
+def test_a_table_may_hold_percentages_or_counts_beside_n(file, reading):
+    four = replace(reading, words=FOUR)
+    tables = (
+        "image,joy,awe,fear,anger,n\n1,12,5,0,1,20\na b,24,10,0,2,40",
+        "image,joy,awe,fear,anger\n1,60%,25%,0%,5%",
+    )
+    for table, how in zip(tables, ({"counts of 20": 1, "counts of n": 1}, {"percentages": 1}), strict=True):
+        file.write_text(table)
+        said = gather(read_rows(file, four), FOUR, one_label=False, shape=None, k=None)
+        assert said.shares == pytest.approx(np.array([[0.6, 0.25, 0, 0.05]] * len(said.shares)))
+        assert said.received.ways == how

@@ -49,7 +49,7 @@ BREAKS = {
     "no JSON in the reply": [lambda labels: ok(message("The picture has many colours."))],
     "broken JSON": [
         lambda labels: ok(message('{"labels": ["awe", "joy"')),
-        lambda labels: ok(message("{'labels': ['awe']}")),
+        lambda labels: ok(message("{'labels': 'awe'")),
     ],
     "JSON without labels": [lambda labels: ok(message('{"mood": 3}'))],
     "only unknown labels": [lambda labels: ok(message('{"labels": ["nostalgia", "ennui"]}'))],

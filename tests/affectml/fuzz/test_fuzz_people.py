@@ -135,7 +135,7 @@ def read_replies(path: Path) -> None:
     words = Words(Taxonomy("own", LABELS))
     for said in path.read_bytes().decode(errors="surrogateescape").split("\n\n"):
         reply = parse_reply(said, words)
-        assert (reply.labels is None) == (reply.problem in REASONS)
+        assert (reply.labels is None and reply.numbers is None) == (reply.problem in REASONS)
 
 
 READERS["replies"] = Reader(

@@ -1,0 +1,111 @@
+"""What an answer says once it is labels, each with what stands beside it; and why it cannot be used."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from affectml.answers._numbers import Stated, flag, marked, stated
+from affectml.answers._words import Words, folded
+from affectml.importers.columns import plain
+
+
+class Why:
+    """Why a reply cannot be used. The order is that of tables."""
+
+    NOT_JSON = "line that is no JSON object"
+    NO_IMAGE = "no image named"
+    UNKNOWN_IMAGE = "image that the data set does not have"
+    TWICE = "answered before"
+    FAILED = "request failed"
+    REFUSED = "refused"
+    FILTERED = "stopped by a content filter"
+    CUT_OFF = "cut off (finish_reason length)"
+    EMPTY = "empty"
+    NO_JSON = "no JSON in the reply"
+    BROKEN = "broken JSON"
+    NO_LABELS = "JSON without labels"
+    CONTRADICTS = "answers that contradict each other"
+    UNKNOWN_ONLY = "only unknown labels"
+    LABELS = "labels where shares were asked"
+    NUMBERS = "numbers where labels were asked"
+    RANKED = "a ranking where labels were asked"
+    UNRANKED = "numbers where a ranking was asked"
+    BESIDE = "beside labels stands what is no share"
+    NO_SCALE = "numbers of no known scale"
+    OTHER_SCALE = "numbers of another scale than the file's"
+    NO_RATE = "no number for some label"
+    OUTSIDE = "number outside 0 to 1"
+    NO_SUM = "shares that do not sum to one"
+    NO_MASS = "no label at all, which neither a distribution nor a ranking can say"
+
+
+REASONS = tuple(text for name, text in vars(Why).items() if name.isupper())
+LABELS, IN_PROSE, YES_NO, CONFIDENT = "labels", "labels in prose", "yes/no by label", "labels with confidence"
+RANKING, NUMBERS, IN_LINES = "ranking", "numbers", "numbers in lines"
+ALONE: Final = object()  # beside a label stands nothing
+OTHERS = frozenset({"others", "other", "all others", "all other labels", "other labels", "the rest", "rest"})
+# Numbers in an answer that belong to no label.
+NO_LABEL = frozenset({"n", "total", "sum", "people", "valence", "arousal", "dominance", "id", "image", "imageid",
+                      "rank", "sample", "seed", "age", "confidence", "intensity", "outof", "seconds"})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reply:
+    """labels: as the reply spells them, () for the empty set, best first where `ranked`; numbers: by label as spelt.
+
+    None of what it does not say; where it says neither, problem is the reason. how: the form in which it says it.
+    """
+
+    labels: tuple[str, ...] | None = None
+    problem: str = ""
+    numbers: Mapping[str, Stated] | None = None
+    ranked: bool = False
+    how: str = ""
+
+
+def of_pairs(pairs: Sequence[tuple[str, Any]], words: Words, of: float | None = None) -> Reply:
+    """Labels alone, labels with yes or no, or labels with numbers; of: what numbers are parts of that do not say it."""
+    pairs = [(label, beside) for label, beside in pairs if beside is not None]
+    if all(beside is ALONE for _, beside in pairs):
+        return Reply(tuple(label for label, _ in pairs), how=LABELS)
+    chosen = [flag(beside) for _, beside in pairs]
+    numbers: dict[str, Stated] = {}
+    seen: dict[str, Any] = {}
+    for (label, beside), yes in zip(pairs, chosen, strict=True):
+        number = stated(beside)
+        if (number if None in chosen else yes) is None:
+            return Reply(problem=Why.BESIDE)
+        said = seen.setdefault(folded(label), number or yes)
+        if said != (number or yes):
+            return Reply(problem=Why.CONTRADICTS)
+        if number is not None:
+            numbers[label] = number
+    if None not in chosen:
+        return Reply(tuple(label for (label, _), yes in zip(pairs, chosen, strict=True) if yes), how=YES_NO)
+    rest = [label for label in numbers if folded(label) in OTHERS and not words.find(label)]
+    if rest and numbers[rest[0]].value == 0:
+        named = {words.find(label) for label in numbers}
+        numbers |= {label: Stated(0) for label in words.taxonomy.labels if label not in named}
+        del numbers[rest[0]]
+    scaled = marked(numbers, of)
+    return Reply(problem=Why.NO_SCALE) if scaled is None else Reply(numbers=scaled, how=NUMBERS)
+
+
+def in_order(reply: Reply | None) -> Reply:
+    """A reply as a ranking: the labels in their order, or by the ranks that stand beside them."""
+    if reply is None or reply.problem:
+        return reply or Reply(problem=Why.NO_LABELS)
+    labels = reply.labels if reply.labels is not None else by_rank(reply.numbers or {})
+    return Reply(problem=Why.BESIDE) if labels is None else replace(reply, labels=labels, ranked=True, how=RANKING)
+
+
+def by_rank(numbers: Mapping[str, Stated]) -> tuple[str, ...] | None:
+    """Labels by the numbers beside them, where those are the ranks 1, 2, 3 ...; None where they are not."""
+    order = sorted(numbers, key=lambda label: numbers[label].value)
+    ranks = [(rank, None) for rank in range(1, len(order) + 1)]
+    return tuple(order) if len(order) > 1 and [numbers[label] for label in order] == ranks else None
+
+
+def known_key(key: Any) -> str:
+    """A key of an object without capitals, spaces and marks."""
+    return plain(str(key)).strip("?!:.*")
