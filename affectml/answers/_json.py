@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 _OPENING = re.compile(r"[{\[](?![ xX✓✔]\])")  # but for a box to tick
 _TRIES = 200  # opening brackets of a reply that are tried: a reply of brackets alone must not take long
-_LONGEST = 20_000  # signs of what is mended
+_MENDED, _LONGEST = 20, 10_000  # how often, and how many signs, are mended at most
 _TOKEN = re.compile(r"\"(?:[^\"\\]|\\.)*\"|[^\s\"{}\[\]:,][^\"{}\[\]:,\n]*")
 _WORD = re.compile(r"[\w +%/~≈.-]*\w[\w +%/~≈.-]*")
 _LITERALS = {"true": "true", "false": "false", "none": "null", "null": "null"}
@@ -25,20 +25,21 @@ class Found(NamedTuple):
 def json_values(text: str) -> Iterator[Found]:
     """Each JSON object or list in a text, from left to right."""
     decoder = json.JSONDecoder(object_pairs_hook=_once)
-    at, tries = 0, 0
+    at = tries = failed = 0
     while (match := _OPENING.search(text, at)) is not None and tries < _TRIES:
         tries += 1
         start, at = match.start(), match.end()
         try:
             value, at = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
-            end = _closing(text, start)
+            end = _closing(text, start) if failed < _MENDED else 0
             near = end and (match.group() == "{" or re.search("[{\"'“]", text[start:end]))
             try:
                 value = decoder.decode(_mended(text[start:end])) if near else None
             except (ValueError, RecursionError):
                 value = None
             if value is None:
+                failed += 1
                 if match.group() == "{" or text[at : at + 20].lstrip().startswith('"'):
                     yield Found(None, False, start, at)
                 continue

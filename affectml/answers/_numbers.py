@@ -15,8 +15,8 @@ _WHO = r"(?:people|persons?|viewers?|participants|annotators|respondents|raters|
 _PART = re.compile(
     r"(?:~|≈|about|approx(?:imately|\.)?|around)?\s*"
     r"(?P<value>[+-]?(?:\d+(?:\.\d+|,\d{1,2}(?!\d))?|\.\d+)(?:e[+-]?\d+)?)\s*"
-    rf"(?:(?P<percent>%|percent\b|per cent\b|pct\b)|(?P<who>{_WHO}\b)?\s*(?:/|(?:out )?of(?: the)?)\s*(?P<of>\d+)"
-    rf"(?:\s*(?P<whom>{_WHO})\b)?)?\s*(?:{_WHO}\b|of (?:the )?{_WHO}\b)?\s*",
+    rf"(?:(?P<percent>%|percent\b|per cent\b|pct\b)|(?P<who>{_WHO}\b)?\s*(?:/|\(?(?:out )?of(?: the)?)\s*(?P<of>\d+)"
+    rf"(?:\s*(?P<whom>{_WHO})\b)?\)?)?\s*(?:{_WHO}\b|of (?:the )?{_WHO}\b)?\s*",
     re.IGNORECASE,
 )
 _AFTER = re.compile(r"[-–—,;:|(.*_`]|$")  # what may stand between a number and words about it
@@ -42,7 +42,7 @@ def stated(said: Any) -> Stated | None:
         return None
     rest = match.string[match.end() :]
     if re.search(r"\d", rest):
-        again = stated(rest.strip("()| ")) if rest[0] in "(|" else None
+        again = stated(rest.strip("()|= ")) if rest[0] in "(|=" else None
         first = stated(match.group())
         return max(first, again, key=lambda one: one.of or 0) if first and again and _same(first, again) else None
     if not _AFTER.match(rest):

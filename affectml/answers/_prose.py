@@ -18,32 +18,36 @@ _LEAD = re.compile(r"^[\s>*•·–—+#|_`-]*(?:\d{1,2}\s*[.)|]\s+)?[*_`\s]*")
 _BETWEEN = re.compile(r"[\s*_`]*(?:->|=>|→|[:=|,(]|(?<=\s)[-–—]+(?=\s)|\s)[\s*_`]*")
 _BOX = re.compile(r"^\s*(?:[-*]\s*)?\[([ xX✓✔])\]\s*(.+)$")
 _ANSWER = re.compile(
-    r"^[\s*#_>]*(?:(?:my|the|so|final|chosen|selected|predicted)\s+)*(?:answer|label|emotion|feeling)s?"
+    r"^[ \t*#_>]*(?:(?:my|the|so|final|chosen|selected|predicted) )*(?:answer|label|emotion|feeling|ranking)s?"
     r"[\s*_]*(?::|=|\bis\b:?|\bare\b:?)[*_ \t]*(.*)$",
     re.IGNORECASE | re.MULTILINE,
 )
+_LABEL = 80  # signs of a label, or of a number before one, at most
+_LONG = 2000  # signs of a line: beyond it is prose
 _OF = re.compile(r"\b(?:of|n\s*=)\s*(\d+)\b|(%|\bpercent(?:age)?s?\b)", re.IGNORECASE)
 
 
 def answer_in_words(text: str, words: Words) -> Reply | None:
     """What a text without JSON answers; None where it answers nothing."""
+    items = [int(number) for number in re.findall(r"^[ \t*]*(\d{1,2})[.)]\s", text, re.MULTILINE)]
+    if items != sorted(items):
+        return None  # it may count down to the first
     for said in (text, _listed(text)):
         if words.known(alone := words.split(said)):
             return Reply(alone, how=IN_PROSE, ranked=">" in said)
     pairs = list(pairs_in(text, words))
     found = of_pairs(pairs, words, _of(text, words)) if pairs else None
     if found is None or found.problem:
-        answers = {words.split(rest) for rest in _after(text) if words.known(words.split(rest))}
-        if len(answers) > 1:
-            return Reply(problem=Why.CONTRADICTS)
+        after = (Reply(words.split(rest), how=IN_PROSE, ranked=">" in rest) for rest in _after(text))
+        answers = {answer for answer in after if words.known(answer.labels or ())}
         if answers:
-            return Reply(answers.pop(), how=IN_PROSE)
+            return answers.pop() if len(answers) == 1 else Reply(problem=Why.CONTRADICTS)
     return replace(found, how=IN_LINES) if found and found.how == NUMBERS else found
 
 
 def pairs_in(text: str, words: Words) -> list[tuple[str, Any]]:
     """Each label of a text beside which a number stands, or yes or no, in lines or in one line with commas."""
-    found = [pair for line in text.splitlines() for pair in _pairs_of_line(line, words)]
+    found = [pair for line in text.splitlines() if len(line) < _LONG for pair in _pairs_of_line(line, words)]
     return found if any(words.find(label) for label, _ in found) else []
 
 
@@ -55,8 +59,8 @@ def pair_of(text: str, words: Words) -> tuple[str, Any] | None:
     text = _LEAD.sub("", text)
     for between in _BETWEEN.finditer(text):
         head, tail = text[: between.start()], text[between.end() :]
-        if re.search(r"[{}\[\]\"]", head):
-            return None  # of JSON, which is read as such
+        if len(head) > _LABEL or re.search(r"[{}\[\]\"]", head):
+            return None  # prose, or JSON, which is read as such
         if "(" in between.group():
             tail = tail.replace(")", "", 1)
         if words.find(head) and (re.search(r"\d", tail) or flag(tail) is not None):
@@ -77,7 +81,7 @@ def _pairs_of_line(line: str, words: Words) -> Iterator[tuple[str, Any]]:
 
 def _of(text: str, words: Words) -> float | None:
     """What the numbers are parts of by a line that is not one of theirs, such as "Of 20 people:"; None where unsaid."""
-    heads = [line for line in text.splitlines() if not list(_pairs_of_line(line, words))]
+    heads = [line for line in text.splitlines() if len(line) < _LONG and not list(_pairs_of_line(line, words))]
     said = {float(match[1]) if match[1] else 100.0 for line in heads for match in _OF.finditer(line)}
     return said.pop() if len(said) == 1 else None
 

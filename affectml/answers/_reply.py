@@ -75,7 +75,7 @@ def parse_reply(text: str, words: Words) -> Reply:
             found, end = Reply(problem=Why.CONTRADICTS) if either else answer, stop
     found = found or answer_in_words(text[:sound], words)
     if found is not None:
-        return found
+        return Reply(problem=Why.REFUSED) if found.labels == () and _REFUSAL.search(text) else found
     if seen:
         return Reply(problem=Why.NO_LABELS)
     if _REFUSAL.search(text):
