@@ -7,9 +7,10 @@ import pytest
 import torch
 from scipy.stats import binom
 
-from affectml.answers._names import custom_id
-from affectml.answers._rows import Row
-from affectml.answers._said import Received, Said
+from affectml.answers import AskConfig, ask
+from affectml.answers._names import Names, custom_id
+from affectml.answers._rows import Reading, Row, read_rows
+from affectml.answers._said import Received, Said, gather
 from affectml.answers._spread import (
     corrected,
     place_bias,
@@ -19,6 +20,7 @@ from affectml.answers._spread import (
     spread_table,
     spreads,
 )
+from affectml.answers._words import Words
 from affectml.errors import BadInput
 from affectml.evaluation import Answers, Truth
 
@@ -200,3 +202,31 @@ def test_two_orders_of_one_request_are_refused(tmp_path):
     one, two = index(tmp_path / "a", entry("0", 1, LABELS)), index(tmp_path / "b", entry("0", 1, LABELS[::-1]))
     with pytest.raises(BadInput, match="b, line 1: another order of labels than before for sample 1 of image '0'"):
         read_orders([one, two], LABELS)
+
+
+@pytest.mark.parametrize(("answer", "liked"), [("sets", True), ("shares", True), ("ranking", True), ("shares", False)])
+def test_from_request_to_finding_a_model_that_takes_what_it_sees_first_is_found(demo_set, tmp_path, answer, liked):
+    """It gives its all to the first label of the request, or always to the same one."""
+    data = demo_set(images=60, seed=31)
+    asked = ask(data.root, AskConfig("m", answer=answer, samples=2, split="all", side=16), tmp_path / "r", say=print)
+    labels = data.target("emotions").taxonomy.labels
+    with (tmp_path / "responses").open("w") as file:
+        for entry in map(json.loads, asked.index.read_text().splitlines()):
+            first = entry["labels"][0] if liked else labels[0]
+            rest = [label for label in entry["labels"] if label != first]
+            said = {
+                "sets": {"labels": [first]},
+                "shares": {first: 20, **dict.fromkeys(rest, 0)},
+                "ranking": {"ranking": [first, *rest]},
+            }[answer]
+            message = {"choices": [{"message": {"content": json.dumps(said)}}]}
+            file.write(json.dumps({"custom_id": entry["custom_id"], "response": message}) + "\n")
+    words = Words(data.target("emotions").taxonomy, {})
+    found = read_rows(tmp_path / "responses", Reading(words, Names(data.images)))
+
+    def said_of(only):
+        return gather(found, words, one_label=False, shape=None, k=None, only=only)
+
+    liking = place_bias_of(found.rows, said_of, read_orders([asked.index], labels), data.groups)
+    assert (liking.requests, liking.p < 0.001) == (120, liked)
+    assert liking.difference == pytest.approx(1 / 4 if liked else 0, abs=0.01)  # one of the four first of eight
