@@ -1,5 +1,7 @@
-"""From what a system said to answers that can be judged: scores, shares and sets of each judged image, and its bias."""
+"""From a file to answers that can be judged: scores, shares and sets of each image, and how often labels are said."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,14 +9,61 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from affectml.answers._said import Said
+from affectml.answers._config import JudgeConfig
+from affectml.answers._names import Names
+from affectml.answers._rows import Reading, Rows, read_rows
+from affectml.answers._said import Said, gather
+from affectml.answers._spread import Only
+from affectml.answers._words import Words
+from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
+from affectml.errors import BadInput
 from affectml.evaluation import Answers, Truth
 from affectml.evaluation.bias import LabelBias, firsts, label_bias
 from affectml.evaluation.scoring import unsure
 from affectml.heads import apply_thresholds, choose_thresholds
 
 FEWEST_VAL = 20  # validation images with an answer, from which thresholds are chosen
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerFile:
+    """A file of answers, read; one_label: whether people were asked for one label."""
+
+    path: Path
+    rows: Rows
+    words: Words
+    one_label: bool
+    config: JudgeConfig
+
+    def said(self, only: Only | None = None) -> Said:
+        """The answers in the target's labels; only: of the rows that it chooses. Raises BadInput where none is left."""
+        config = self.config
+        try:
+            return gather(self.rows, self.words, one_label=self.one_label, shape=config.shape, k=config.k, only=only)
+        except BadInput as error:
+            raise _placed(error, self.path) from None
+
+    def part(self, only: Only) -> Said | None:
+        """The same, None where none of these rows can be used."""
+        try:
+            return self.said(only)
+        except BadInput:
+            return None
+
+
+def _placed(error: BadInput, path: Path) -> BadInput:
+    return error if str(path) in str(error) else BadInput(f"{path}: {error}")
+
+
+def read_file(path: Path, dataset: Dataset, targets: Targets, config: JudgeConfig) -> AnswerFile:
+    """Read a file of answers to a target; raises BadInput for one that cannot be read."""
+    words = Words(targets.taxonomy, config.mapping)
+    reading = Reading(words, Names(dataset.images), config.image_column, config.label_column, config.empty)
+    try:
+        return AnswerFile(path, read_rows(path, reading), words, targets.kind in ("single", "distribution"), config)
+    except BadInput as error:
+        raise _placed(error, path) from None
 
 
 def judged_as(

@@ -93,6 +93,10 @@ class JudgeConfig:
     ] = ()  # fmt: skip
     target: Annotated[str | None, Help("Target of the data set to judge by.")] = None
     run: Annotated[tuple[str, ...], Help("Run folder to stand beside; may be given several times.", path=True)] = ()
+    index: Annotated[
+        tuple[str, ...],
+        Help("Index that `ask` wrote, to find a liking for places; may be given several times.", path=True),
+    ] = ()
     by: Annotated[str | None, Help("Metric that systems are sorted by.", default="the main one")] = None
     shape: Annotated[str | None, Help("sets, ranked, rates or distribution.", default="what the answers look like")] = (
         None

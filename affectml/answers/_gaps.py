@@ -1,6 +1,6 @@
 """How far systems are apart on the same images, which of them leads, and who cannot be told from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,9 @@ from affectml.report.tables import chosen
 from affectml_metrics import paired_difference
 from affectml_metrics.table import better, find
 
-PEOPLE = ("human", "half_panel", "consensus", "oracle")  # compared with, on targets of their own: none of them leads
+REPLICATES = 1000
+FEW_GAPS = 45  # differences, up to which the least p value of 1,000 replicates is still found beyond chance
+PER_DRAW = 15  # of more: differences for each 1,000 replicates
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ def gaps_of(given: Mapping[str, Answers], systems: Sequence[str], truth: Truth, 
         return []
     one = torch.stack([ours for *_, ours, _ in kept], dim=1)
     two = torch.stack([values for *_, values in kept], dim=1)
-    found = paired_difference(one, two, groups=truth.groups, generator=torch.Generator().manual_seed(seed))
+    replicates = REPLICATES * (1 if len(kept) <= FEW_GAPS else -(-len(kept) // PER_DRAW))
+    generator = torch.Generator().manual_seed(seed)
+    found = paired_difference(one, two, groups=truth.groups, replicates=replicates, generator=generator)
     gaps = [
         Gap(name, other, metric, score, None if np.isnan(p) else p)
         for (name, other, metric, *_), score, p in zip(kept, as_scores(found), found.p.tolist(), strict=True)
@@ -106,15 +110,22 @@ def best_first(scores: Mapping[str, Mapping[str, Any]], metric: str) -> list[str
     return sorted(have, key=lambda name: scores[name][metric]["value"], reverse=better(metric) == "higher")
 
 
-def standing(ranked: Sequence[str], metric: str, gaps: Sequence[Gap]) -> dict[str, str]:
-    """Of each who is ranked: best, tied with the best (no difference beyond chance), behind it, or "–" where the two
-    were not compared: people, or none of the two is a judged system. "not known": too few images for a p value.
+def standing(ranked: Sequence[str], systems: Collection[str], metric: str, gaps: Sequence[Gap]) -> dict[str, str]:
+    """Everyone who is ranked beside the first of the judged systems, which is "best".
+
+    "tied": no difference beyond chance; "ahead" or "behind": one that is; "not known": too few images for a p value;
+    "–": not compared, as all are by a metric over the table. People are compared on the leave-one-out targets.
     """
+    first = next(name for name in ranked if name in systems)
     apart = {frozenset((gap.system, gap.other)): gap for gap in gaps if gap.metric == metric}
-    rivals = [name for name in ranked if name not in PEOPLE]
-    found = dict.fromkeys(ranked, "–")
-    for name in rivals:
-        gap = apart.get(frozenset((rivals[0], name)))
-        if gap is not None:
-            found[name] = "not known" if gap.p_holm is None else "behind" if gap.found else "tied"
-    return found | dict.fromkeys(rivals[:1], "best")
+    found = {}
+    for name in ranked:
+        gap = apart.get(frozenset((first, name)))
+        if gap is None:
+            found[name] = "best" if name == first else "–"
+        elif not gap.found:
+            found[name] = "not known" if gap.p is None else "tied"
+        else:
+            higher = gap.system if gap.score["value"] > 0 else gap.other
+            found[name] = "ahead" if (higher == name) == (better(metric) == "higher") else "behind"
+    return found

@@ -3,25 +3,26 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
-from affectml._files import try_file, write_json
 from affectml._progress import Say
-from affectml.answers._answered import bias_of, has_ties, judged_as
+from affectml.answers._answered import AnswerFile, bias_of, has_ties, judged_as, read_file
 from affectml.answers._beside import beside
 from affectml.answers._config import JudgeConfig
 from affectml.answers._gaps import best_first, compared, gaps_of, sorting
-from affectml.answers._names import Names
+from affectml.answers._page import WRITERS, try_out
 from affectml.answers._parts import Parts, parts_of, store_of, target_of
 from affectml.answers._result import AsEmpty, JudgedAnswers, JudgedSystem, received_json
-from affectml.answers._rows import Reading, read_rows
-from affectml.answers._said import Said, gather
-from affectml.answers._words import Words
+from affectml.answers._said import Said
+from affectml.answers._spread import Only, corrected, place_bias_of, read_orders, spreads
+from affectml.answers._views import agreed_alone, by_disagreement, stated_calibration
 from affectml.data import Dataset, Targets
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.encoders.threads import set_threads
@@ -30,11 +31,12 @@ from affectml.evaluation import Answers, Truth, evaluate, fit_prior, read_truth
 from affectml.evaluation.bias import LabelBias, holm
 from affectml.evaluation.judge import KNOWN, in_order
 from affectml.evaluation.run import answers_on
-from affectml.evaluation.scoring import intervals, row_scores
+from affectml.evaluation.scoring import intervals, per_label, row_scores
 from affectml.evaluation.truth import part_of
 from affectml.importers import get_importer
 from affectml.importers.registry import PUBLISHED
 from affectml.runs import RunFolder
+from affectml_metrics.draws import shared_counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,7 @@ def judge_answers(
         answers: by the name of each system its file: a table, JSON lines, or responses to the requests of `ask`; see
             `named`.
         config: how.
-        out: files to write, which must not exist yet: everything as JSON (.json).
+        out: files to write, which must not exist yet; see `affectml.answers._page.WRITERS`.
         say: called with what one should know meanwhile.
 
     Raises:
@@ -77,15 +79,15 @@ def judge_answers(
         BadRun: for a run that is none.
     """
     for file in out:
-        try_file(file)
+        try_out(file)
     case = _open(dataset, list(answers), config, say)
-    said = {name: _read(case, Path(file)) for name, file in answers.items()}
+    files = {name: read_file(Path(file), case.dataset, case.targets, config) for name, file in answers.items()}
     source = published_source(case.dataset.meta.source)
-    result = _judged(case, said, source)
+    result = _judged(case, files, source)
     if source:
         say(result.warning)
     for file in out:
-        write_json(file, result.to_json())
+        WRITERS[file.suffix.lower()](result, file)
     return result
 
 
@@ -174,20 +176,10 @@ def _with_run(parts: Parts | None, run: RunFolder, targets: Targets, ids: np.nda
     return Parts(ids, known[:0], others if len(others) else known, split)
 
 
-def _read(case: _Case, path: Path) -> Said:
-    """The answers, in the target's labels."""
-    config = case.config
-    words = Words(case.targets.taxonomy, config.mapping)
-    reading = Reading(words, Names(case.dataset.images), config.image_column, config.label_column, config.empty)
-    one_label = case.targets.kind in ("single", "distribution")
-    try:
-        return gather(read_rows(path, reading), words, one_label=one_label, shape=config.shape, k=config.k)
-    except BadInput as error:
-        raise error if str(path) in str(error) else BadInput(f"{path}: {error}") from None
-
-
-def _judged(case: _Case, said: Mapping[str, Said], source: str | None) -> JudgedAnswers:
+@shared_counts()
+def _judged(case: _Case, files: Mapping[str, AnswerFile], source: str | None) -> JudgedAnswers:
     config, parts, targets = case.config, case.parts, case.targets
+    said = {name: file.said() for name, file in files.items()}
     rows = {name: pd.Index(each.image_id).get_indexer(pd.Index(parts.judged)) for name, each in said.items()}
     at = _answered_by_all(said, rows, parts)
     beta = fit_prior(targets.take(parts.train))
@@ -223,18 +215,43 @@ def _judged(case: _Case, said: Mapping[str, Said], source: str | None) -> Judged
     names = [name for name in ranked if name in said]
     bias = _biases({name: bias_of(said[name], rows[name][at], truth) for name in names})
     every = all((found >= 0).all() for found in rows.values())
+
+    def part_of_file(file: AnswerFile, only: Only) -> tuple[NDArray[np.bool_], Answers] | None:
+        chosen = file.part(only)
+        if chosen is None:
+            return None
+        place = pd.Index(chosen.image_id).get_indexer(pd.Index(parts.judged))
+        return place[at] >= 0, judged_as(chosen, place, everything, val, config.tau)[0].rows(at)
+
+    orders = read_orders(config.index, truth.labels)
+    places = {
+        name: place_bias_of(file.rows.rows, file.part, orders, case.dataset.groups)
+        for name, file in (files.items() if orders else ())
+    }
+    liking = corrected({name: each for name, each in places.items() if each is not None})
+    answering = {name: here[name] for name in [*names, *case.runs]}
+    systems = {
+        name: JudgedSystem(
+            received_json(said[name].received, parts.judged, rows[name] >= 0, said[name].image_id),
+            *bias[name],
+            per_label=per_label(here[name], truth, torch.Generator().manual_seed(config.seed)),
+            spread=tuple(spreads(files[name].rows.rows, partial(part_of_file, files[name]), truth)),
+            places=liking.get(name),
+        )
+        for name in names
+    }
     return JudgedAnswers(
         dataset=case.dataset.name,
+        folder=case.dataset.root,
         target=targets.name,
         metrics=metrics,
         by=by,
-        systems={
-            name: JudgedSystem(
-                received_json(said[name].received, parts.judged, rows[name] >= 0, said[name].image_id), *bias[name]
-            )
-            for name in names
-        },
+        systems=systems,
+        runs=tuple(case.runs),
         gaps=tuple(gaps_of(here, names, truth, config.seed)),
+        disagreement=by_disagreement(answering, truth, seed=config.seed),
+        stated=stated_calibration(answering, truth, seed=config.seed),
+        alone=agreed_alone({name: here[name] for name in names}, truth) if len(names) > 1 else None,
         as_empty=None if every else _as_empty(mine, rows, others, everything, config),
         source=source,
     )

@@ -3,33 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.answers._gaps import Gap, best_first, standing
+from affectml.answers import _tables as tables
+from affectml.answers._gaps import Gap
+from affectml.answers._spread import PlaceBias, Spread
 from affectml.answers._usable import Received
+from affectml.answers._views import AgreedAlone, ByDisagreement, StatedCalibration
 from affectml.answers._words import shown
 from affectml.errors import few, option
 from affectml.evaluation.bias import LEVEL, LabelBias
-from affectml.report.tables import (
-    Table,
-    arrow,
-    as_html,
-    cell,
-    main_table,
-    number,
-    order,
-    p_value,
-    people_table,
-    shown_systems,
-    starred,
-)
+from affectml.report.tables import Table, as_html, main_table, people_table
 from affectml.runs.scores import score_table
-
-LISTED = 5  # of each reason, in words; JSON has all
 
 
 @dataclass(frozen=True)
@@ -46,14 +36,19 @@ class AsEmpty:
 
 @dataclass(frozen=True)
 class JudgedSystem:
-    """What one system's file held, and how often it names each label beside people.
+    """What one system's file held, and what was found of it beside its scores.
 
-    received: what was read, and what could not be used. first: whether bias is of how often it names a label first.
+    received: what was read, and what could not be used. bias: how often it names each label beside people; first:
+    whether that is how often it names it first. per_label: scores by label, as in metrics.json. spread: over wordings
+    and draws, where there are several. places: its liking for places, None without an index that has its requests.
     """
 
     received: dict[str, Any]
     bias: tuple[LabelBias, ...]
     first: bool
+    per_label: dict[str, dict[str, Any]]
+    spread: tuple[Spread, ...]
+    places: PlaceBias | None
 
     @property
     def does(self) -> str:
@@ -66,17 +61,23 @@ class JudgedAnswers:
     """Systems' answers, judged.
 
     metrics: as metrics.json, on the images that every system answered. by: the metric that systems are sorted by;
-    systems: the judged ones by name, best first. gaps: each system less each other one and less all that stands beside
-    them. as_empty: None where every judged image has an answer of every system. source: the published set that the
-    images are from, else None.
+    systems: the judged ones by name, best first. runs: names of runs beside them. gaps: each system less each other one
+    and less all that stands beside them. disagreement, stated, alone: where systems and people part, None where that
+    cannot be known (`alone`: of one system). as_empty: None where every judged image has an answer of every system.
+    source: the published set that the images are from, else None.
     """
 
     dataset: str
+    folder: Path
     target: str
     metrics: dict[str, Any]
     by: str
     systems: dict[str, JudgedSystem]
+    runs: tuple[str, ...]
     gaps: tuple[Gap, ...]
+    disagreement: ByDisagreement | None
+    stated: StatedCalibration | None
+    alone: AgreedAlone | None
     as_empty: AsEmpty | None
     source: str | None
 
@@ -111,8 +112,7 @@ class JudgedAnswers:
     @property
     def standing(self) -> dict[str, str]:
         """Everyone who has the metric that is sorted by, best first: best, tied with it, behind it, or not compared."""
-        scores = {name: self.metrics["systems"][name] for name in listed(self.metrics["systems"])}
-        return standing(best_first(scores, self.by), self.by, self.gaps)
+        return tables.places(self, self.by)
 
     @property
     def warning(self) -> str:
@@ -126,14 +126,31 @@ class JudgedAnswers:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """In words: the labels that a system names more or less often than people, beyond chance; or that none is."""
-        found: list[str] = []
-        for name, system in self.systems.items():
-            told = [each.in_words(name, system.does) for each in sorted(system.bias, key=lambda b: b.p) if each.found]
-            found += told or [
-                f"{name} {system.does} no label more or less often than people, beyond chance ({LEVEL:.0%}, Holm)"
-            ]
-        return tuple(found)
+        """In words: labels that a system names more or less often than people, beyond chance, or that none is; what it
+        likes for its place; and where systems and people part.
+        """
+        found = self.bias_in_words()
+        found += [s.places.in_words(name) for name, s in self.systems.items() if s.places and s.places.found]
+        views = (self.stated, self.disagreement, self.alone)
+        return (*found, *(line for view in views if view is not None for line in view.findings))
+
+    def bias_in_words(self) -> list[str]:
+        """The labels that each system names more or less often than people, the surest first; and who names none so."""
+        found = [
+            each.in_words(name, system.does)
+            for name, system in self.systems.items()
+            for each in sorted(system.bias, key=lambda b: b.p)
+            if each.found
+        ]
+        for does in dict.fromkeys(system.does for system in self.systems.values()):
+            none = [n for n, s in self.systems.items() if s.does == does and not any(each.found for each in s.bias)]
+            said = does if len(none) == 1 else does.replace("says", "say").replace("names", "name")
+            if none:
+                names = f"{', '.join(none[:-1])} and {none[-1]}" if len(none) > 1 else none[0]
+                found.append(
+                    f"{names} {said} no label more or less often than people, beyond chance ({LEVEL:.0%}, Holm)"
+                )
+        return found
 
     def __repr__(self) -> str:
         judged = next(iter(self.systems.values())).received["judged"]
@@ -144,7 +161,7 @@ class JudgedAnswers:
         """For notebooks: what was read, scores, and differences."""
         names = ", ".join(self.systems)
         lines = [f"<p>{escape(names)} on {escape(self.dataset)}, target {escape(self.target)}</p>"]
-        lines += [as_html(shown) for shown in (main_table(self.metrics, brief=True), *self.differences_tables())]
+        lines += [as_html(each) for each in (main_table(self.metrics, brief=True), *tables.differences(self))]
         return "".join([*lines, *(f"<p>{escape(line)}</p>" for line in self.findings)])
 
     def to_json(self) -> dict[str, Any]:
@@ -161,6 +178,12 @@ class JudgedAnswers:
                 name: {"first": system.first, "labels": [{**asdict(b), "found": b.found} for b in system.bias]}
                 for name, system in self.systems.items()
             },
+            "labels": {name: system.per_label for name, system in self.systems.items()},
+            "spread": {name: [each.to_json() for each in s.spread] for name, s in self.systems.items()},
+            "places": {name: s.places.to_json() for name, s in self.systems.items() if s.places is not None},
+            "by_disagreement": None if self.disagreement is None else self.disagreement.to_json(),
+            "stated_shares": None if self.stated is None else self.stated.to_json(),
+            "alone": None if self.alone is None else self.alone.to_json(),
             "findings": list(self.findings),
             "unanswered_as_empty": None if self.as_empty is None else asdict(self.as_empty),
             "published": self.source,
@@ -168,83 +191,16 @@ class JudgedAnswers:
         }
 
     def tables(self) -> list[Table]:
-        """What could not be used, scores, people, differences, unanswered images as empty sets, and bias."""
-        scores = [main_table(self.metrics, brief=True), people_table(self.metrics)]
-        made = [
-            *self.problems_tables(),
-            *scores,
-            *self.differences_tables(),
-            self.as_empty_table(),
-            *self.bias_tables(),
-        ]
-        return [table for table in made if table is not None]
-
-    def _of(self, name: str) -> str:
-        """Whose a table is, where there are several systems."""
-        return f": {name}" if len(self.systems) > 1 else ""
-
-    def problems_tables(self) -> list[Table]:
-        """What could not be used of each system's file, by reason."""
-        made = []
-        for name, system in self.systems.items():
-            rows = tuple((why, str(len(at)), _some(at)) for why, at in system.received["problems"].items())
-            made += [Table(f"What could not be used{self._of(name)}", ("reason", "number", "where"), rows)] * bool(rows)
-        return made
-
-    def differences_tables(self) -> list[Table]:
-        """Each system less all that come after it, metrics down."""
-        made = []
-        for name in dict.fromkeys(gap.system for gap in self.gaps):
-            gaps = [gap for gap in self.gaps if gap.system == name]
-            others = list(dict.fromkeys(gap.other for gap in gaps))
-            cells = {(gap.metric, gap.other): gap for gap in gaps}
-            metrics = order({"": {gap.metric: None for gap in gaps}}, brief=True)
-            rows, bold = [], set()
-            for at, metric in enumerate(metrics):
-                found = [cells.get((metric, other)) for other in others]
-                rows.append((arrow(metric), *("–" if gap is None else _signed(gap.score) for gap in found)))
-                bold |= {(at, column) for column, gap in enumerate(found, 1) if gap is not None and gap.found}
-            over = "this table" if len(self.systems) == 1 else "all of these tables"
-            note = (
-                f"{name} minus each other system, on the same images; ± is half the width of the 95 % interval; "
-                f"bold: beyond chance ({LEVEL:.0%}, studentised bootstrap, Holm over {over})"
-            )
-            if {"human", "consensus"} & set(others):
-                note += "; against people: on the leave-one-out targets"
-            made.append(starred(Table(f"{name} minus ...", ("metric", *others), tuple(rows), note, frozenset(bold))))
-        return made
-
-    def as_empty_table(self) -> Table | None:
-        """Scores with unanswered images as empty sets; None where there are none."""
-        if self.as_empty is None:
-            return None
-        systems = self.as_empty.systems
-        rows = tuple((arrow(m), *(cell(systems[s].get(m)) for s in systems)) for m in order(systems, brief=True))
-        missing = [
-            f"{count}{f' of {name}' * (len(self.systems) > 1)} without an answer"
-            for name, count in self.as_empty.unanswered.items()
-        ]
-        title = f"All {self.as_empty.images} images, {', '.join(missing)} as empty sets"
-        note = "an empty set ranks no label before another; a rate or a distribution has no such stand-in"
-        return starred(Table(title, ("metric", *systems), rows, note)) if rows else None
-
-    def bias_tables(self) -> list[Table]:
-        """How often each label is named by a system, and by people."""
-        made = []
-        for name, system in self.systems.items():
-            rows = tuple(
-                (b.label, number(b.system), number(b.people), f"{_sign(b.difference)} ±{number((b.high - b.low) / 2)}",
-                 p_value(b.p_holm), "yes" if b.found else "")
-                for b in system.bias
-            )  # fmt: skip
-            note = (
-                "share of images; of people, and of several answers, the mean; ± is half the width of the 95 % interval"
-            )
-            if len(self.systems) > 1:
-                note += "; Holm over the labels of all systems"
-            title = f"How often each label is {'named first' if system.first else 'said'}{self._of(name)}"
-            made.append(Table(title, ("label", name, "people", "difference", "p (Holm)", "beyond chance"), rows, note))
-        return made
+        """What a terminal shows: how answers were read and what could not be used; of several systems who leads, of one
+        all scores, differences, and how often it says each label; and unanswered images as empty sets.
+        """
+        found = [tables.ways(self), *tables.problems(self)]
+        if len(self.systems) > 1:
+            found.append(tables.ranking(self))
+        else:
+            found += [main_table(self.metrics, brief=True), people_table(self.metrics), *tables.differences(self)]
+            found += tables.bias(self)
+        return [table for table in (*found, tables.as_empty(self)) if table is not None]
 
     def summary(self) -> list[str]:
         """What was read, in lines."""
@@ -259,11 +215,6 @@ class JudgedAnswers:
         return [*lines, f"everyone is scored on the {self.metrics['n']} images that have an answer {of}".rstrip()]
 
 
-def listed(systems: Mapping[str, Any]) -> list[str]:
-    """Who stands in a table of systems: all but those on leave-one-out targets of their own; people among them."""
-    return [*shown_systems(systems), *(["consensus"] if "consensus" in systems else [])]
-
-
 def _read_in_words(received: Mapping[str, Any], split: str) -> list[str]:
     """What one file held."""
     r = received
@@ -273,7 +224,7 @@ def _read_in_words(received: Mapping[str, Any], split: str) -> list[str]:
         f"{r['answered']} of {r['judged']} {split} images have an answer ({r['answered'] / r['judged']:.0%})",
     ]
     if r["without_an_answer"]:
-        lines.append(f"images without an answer: {_some(r['without_an_answer'])}")
+        lines.append(f"images without an answer: {tables.some(r['without_an_answer'])}")
     if r["unknown_labels"]:
         named = ", ".join(f"{label} ({count})" for label, count in list(r["unknown_labels"].items())[:12])
         more = f" and {len(r['unknown_labels']) - 12} more" if len(r["unknown_labels"]) > 12 else ""
@@ -299,28 +250,13 @@ def received_json(
         "shape": received.shape,
         "samples": received.samples,
         "used": received.used,
+        "ways": dict(received.ways.most_common()),
         "judged": len(judged),
         "answered": int(answered.sum()),
         "without_an_answer": [shown(str(image)) for image in judged[~answered]],
-        "ways": dict(received.ways.most_common()),
         "problems": received.problems,
         "unknown_labels": dict(received.unknown_labels.most_common()),
         "unknown_images": received.unknown_images,
         "renamed": received.renamed,
         "notes": notes,
     }
-
-
-def _some(names: list[str]) -> str:
-    more = f", and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more
-
-
-def _sign(value: float) -> str:
-    rounded = round(value, 3) + 0.0  # no -.000
-    return f"{'+' if rounded > 0 else ''}{number(rounded)}"
-
-
-def _signed(score: Mapping[str, float]) -> str:
-    text = cell(score)
-    return f"+{text}" if score["value"] > 0 else text

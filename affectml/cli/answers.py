@@ -36,7 +36,13 @@ def judge(
         Argument("Each system's answers: CSV, TSV, Parquet, JSON lines, or responses to what `ask` wrote."),
     ],
     config: JudgeConfig,
-    out: Annotated[tuple[Path, ...], Help("File to write with everything: .json; may be given several times.")] = (),
+    out: Annotated[
+        tuple[Path, ...],
+        Help(
+            "File to write: .html (the page), .json (everything), .parquet or .csv (scores), .tex or .md (a table for "
+            "a paper); may be given several times."
+        ),
+    ] = (),
     json: Json = False,
 ) -> None:
     """Judge any systems' answers beside the prior, zero-shot, runs and people, and find their bias by label."""

@@ -166,7 +166,7 @@ def compare_runs(
     images = []
     for row in np.lexsort((np.arange(len(ids)), -distance)):
         readings = tuple(Reading(each.name, _best(each.run.taxonomy.labels, each.scores[row], k)) for each in read)
-        images.append(Seen(str(ids[row]), float(distance[row]), readings, _said(people, str(ids[row]), k)))
+        images.append(Seen(str(ids[row]), float(distance[row]), readings, said_by(people, str(ids[row]), k)))
     gains = _gains(read, ids, people, data)
     return Comparison(data, tuple(names), split, tuple(images), tuple(pairs), tuple(notes), tuple(gains))
 
@@ -280,7 +280,8 @@ def _people(run: RunFolder, data: Dataset) -> Targets | None:
     return data.target(names[0]) if len(names) == 1 else None
 
 
-def _said(people: Targets | None, image_id: str, k: int) -> Reading | None:
+def said_by(people: Targets | None, image_id: str, k: int) -> Reading | None:
+    """People's k best labels of an image; None where nobody was asked about it."""
     if people is None:
         return None
     row = np.flatnonzero(people.image_id == image_id)

@@ -134,7 +134,7 @@ def report_runs(
             f"target: {data[0].info.data.target}",
             *(f"{name}: {run.info.command}" for name, run in zip(names, opened, strict=True)),
         ],
-        caveats=_of_demo(data[0].dataset),
+        caveats=of_demo(data[0].dataset),
     )
     if tables is not None:
         write_tables(found, Path(tables))
@@ -198,12 +198,12 @@ def _differences(gains: Sequence[Gain], images: int) -> Section:
     )
     columns = ("runs", "metric", "difference", "p", "p (Holm)", "beyond chance", "images")
     table = starred(Table("Differences on the same test images", columns, rows, note, name="pairs"))
-    drawn = _pictures(main, [(gain.metric, gain.runs, gain.score) for gain in gains])
+    drawn = pictures(main, [(gain.metric, gain.runs, gain.score) for gain in gains])
     said = in_words(gains, main, images)
     return Section("differences", "Differences between these fits", said, drawn, (), (table,), open=True)
 
 
-def _pictures(
+def pictures(
     metrics: Sequence[str], differences: Sequence[tuple[str, tuple[str, str], Score | None]], over: str = ""
 ) -> tuple[Drawing, ...]:
     """A picture of each metric's differences, as far as they have an interval: metric, the two names, and the score.
@@ -226,7 +226,7 @@ def in_words(gains: Sequence[Gain], metrics: Sequence[str], images: int) -> str:
     """Which differences on the main metrics are beyond chance among the test images, and which are not."""
     main = [gain for gain in gains if gain.metric in metrics]
     others = [gain for gain in gains if gain.metric not in metrics]
-    sure = [_better(gain.runs, "is", gain.metric, gain.score["value"]) for gain in main if gain.found]
+    sure = [who_is_better(gain.runs, "is", gain.metric, gain.score["value"]) for gain in main if gain.found]
     of = f"{images} test image{'s' if images > 1 else ''}"
     named = ", ".join(metrics)
     beyond = sum(gain.found for gain in others)
@@ -245,7 +245,7 @@ def in_words(gains: Sequence[Gain], metrics: Sequence[str], images: int) -> str:
     return f"Beyond what chance among the {of} would make, {'; '.join(sure)}.{more}{below}"
 
 
-def _better(names: Sequence[str], verb: str, metric: str, value: float) -> str:
+def who_is_better(names: Sequence[str], verb: str, metric: str, value: float) -> str:
     """Which of two is better in a metric, and by how much. value: that of the first less that of the second."""
     one, other = names if (value > 0) == (better(metric) == "higher") else reversed(names)
     return f"{one} {verb} better than {other} in {metric} by {number(abs(value))}"
@@ -286,7 +286,7 @@ def _seeds(groups: Mapping[str, Sequence[RunFolder]], gaps: Sequence[SeedGap], m
         how = (f"{g.seeds[0]} and {g.seeds[1]}", "seed by seed" if g.paired else "two means", _verdict(g))
         cells.append((" − ".join(g.names), arrow(g.metric), *told, *how))
     table = Table("Differences between ways of training", columns, tuple(cells), note, name="gaps")
-    drawn = _pictures(metrics, [(gap.metric, gap.names, gap.score) for gap in gaps], ", over seeds")
+    drawn = pictures(metrics, [(gap.metric, gap.names, gap.score) for gap in gaps], ", over seeds")
     return Section("seeds", "Differences over seeds", seeds_in_words(gaps), drawn, (), (means, table), open=True)
 
 
@@ -300,7 +300,7 @@ def seeds_in_words(gaps: Sequence[SeedGap]) -> str:
             (unknown if gap.score is None else unsure).setdefault((gap.names, gap.seeds), []).append(gap.metric)
         else:
             like = [f"runs like {name}" for name in gap.names]
-            sure.append(f"{_better(like, 'are', gap.metric, gap.value)} ({_count(gap.seeds)})")
+            sure.append(f"{who_is_better(like, 'are', gap.metric, gap.value)} ({_count(gap.seeds)})")
     parts = [f"Beyond the seeds' own spread, {'; '.join(sure)}."] if sure else []
     parts += [
         f"{_count(seeds)} do not tell runs like {one} from runs like {other} in {', '.join(metrics)}."
@@ -346,11 +346,11 @@ def write_gallery(comparison: Comparison, out: Path, *, count: int = IMAGES) -> 
         [pairs, replace(disputed(comparison, count), tables=())],
         title=f"{comparison.dataset.name} – readings compared",
         heading=f"{comparison.dataset.name}: where {', '.join(comparison.runs)} disagree",
-        caveats=[CAVEAT, *_of_demo(comparison.dataset)],
+        caveats=[CAVEAT, *of_demo(comparison.dataset)],
     )
 
 
-def _of_demo(dataset: Dataset) -> list[str]:
+def of_demo(dataset: Dataset) -> list[str]:
     if dataset.truth is None:
         return []
     return [

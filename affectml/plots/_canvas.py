@@ -6,6 +6,7 @@ Written as text, mark by mark: fifteen pictures of a report take a hundredth of 
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import cycle
 from typing import Literal
 
 # What a picture is drawn in: the name of the page's CSS variable, and the colour in a light page. Blue and orange are
@@ -53,6 +54,25 @@ Anchor = Literal["start", "middle", "end"]
 def mark(system: str, sign: str = "o") -> tuple[str, str]:
     """A system's sign, and the name of its colour; `sign` for one that has none of its own."""
     return MARKS.get(system, (sign, "other"))
+
+
+def marks(systems: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """The same of several that stand in one picture, where those without a mark of their own are told apart."""
+    others = cycle((("D", "model"), ("s", "other"), ("o", "people"), ("^", "ink"), ("x", "soft"), ("*", "model")))
+    return {name: MARKS[name] if name in MARKS else next(others) for name in systems}
+
+
+def in_lines(names: Sequence[str], width: float) -> list[Spot]:
+    """Where each entry of a legend begins, in pixels: beside the one before it, or where there is no room below."""
+    found: list[Spot] = []
+    x, y = 8.0, 11.0
+    for name in names:
+        needed = 24 + 6.6 * len(name)
+        if found and x + needed > width:
+            x, y = 8.0, y + 14
+        found.append((x, y))
+        x += needed
+    return found
 
 
 class Canvas:
@@ -202,9 +222,9 @@ class Canvas:
             self.text_at(11, (self.top + self.bottom) / 2, beside, "soft", anchor="middle", turned=True)
 
     def legend(self, entries: Sequence[tuple[str, str, str]]) -> None:
-        """Name, sign and colour of each system in a line above the area; "--" is a dashed line, "ring" a ring."""
-        x, y = 8.0, 11.0
-        for name, sign, colour in entries:
+        """Name, sign and colour of each system in lines above the area; "--" is a dashed line, "ring" a ring."""
+        places = in_lines([name for name, *_ in entries], self.width)
+        for (name, sign, colour), (x, y) in zip(entries, places, strict=True):
             if sign == "--":
                 self.line_at([(x - 2, y), (x + 12, y)], colour, 1.5, "5.5 4")
             elif sign == "ring":
@@ -213,7 +233,6 @@ class Canvas:
             else:
                 self.signs_at([(x + 5, y)], sign, colour, 6)
             self.text_at(x + 15, y, name)
-            x += 24 + 6.6 * len(name)
 
     def svg(self, alt: str) -> str:
         """The picture as an <svg> to stand inside a page. alt: what it shows, in words, for whoever does not see it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from affectml.plots._canvas import Canvas, around, fitted, mark, room, short
+from affectml.plots._canvas import WIDTH, Canvas, around, fitted, in_lines, mark, marks, room, short
 
 Point = tuple[float, float, float]  # value, low, high
 
@@ -51,20 +51,24 @@ def dots(
     high = around([end for point in known for end in point], 0.05)[1]
     least = min([0.0, *(point[1] for point in known)])
     across = (least, max(high, least + 1e-9))
+    called = [(named or {}).get(name, name) for name in series]
+    top = 13 + in_lines(called, WIDTH)[-1][1]
     drawn = Canvas(
-        height=step * len(rows) + 60, left=room(rows), right=12, top=24, bottom=36, x=across, y=(len(rows) - 0.5, -0.5)
-    )
+        height=step * len(rows) + top + 36, left=room(rows), right=12, top=top, bottom=36, x=across,
+        y=(len(rows) - 0.5, -0.5),
+    )  # fmt: skip
     drawn.numbers()
     drawn.lines((((across[0], at - 0.5), (across[1], at - 0.5)) for at in range(1, len(rows))), "line", 0.5)
     drawn.names(rows)
+    signs = marks(series)
     for number, (name, points) in enumerate(series.items()):
         shift = (number - (count - 1) / 2) * 9 / step
         shown = [(at + shift, point) for at, point in enumerate(points) if point is not None]
-        sign, ink = mark(name)
+        sign, ink = signs[name]
         drawn.lines((((p[1], at), (p[2], at)) for at, p in shown if p[1] < p[2]), ink, 1.3)
         drawn.signs([(p[0], at) for at, p in shown], sign, ink, 5)
     drawn.words(axis)
-    drawn.legend([((named or {}).get(name, name), *mark(name)) for name in series])
+    drawn.legend([(words, *signs[name]) for words, name in zip(called, series, strict=True)])
     return drawn.svg(alt)
 
 

@@ -24,7 +24,8 @@ STAR = (
 class Table:
     """A title, column names, rows of text, and a line to read under it. best: (row, column) of cells to print bold.
 
-    name: what its file is called; "" is made from the title.
+    name: what its file is called; "" is made from the title. bold: what a page says of those cells; "" where the note
+    does.
     """
 
     title: str
@@ -33,6 +34,16 @@ class Table:
     note: str = ""
     best: frozenset[tuple[int, int]] = frozenset()
     name: str = ""
+    bold: str = "bold: the best of the systems, and those whose interval overlaps with its interval"
+
+    def to_markdown(self) -> str:
+        """Columns and rows alone, bold cells bold."""
+        lines = ["| " + " | ".join(self.columns) + " |", "|" + "---|" * len(self.columns)]
+        for row, cells in enumerate(self.rows):
+            found = [cell.replace("|", "\\|") for cell in cells]
+            bold = (f"**{cell}**" if (row, at) in self.best else cell for at, cell in enumerate(found))
+            lines.append("| " + " | ".join(bold) + " |")
+        return "\n".join(lines)
 
     def to_csv(self) -> str:
         """Columns and cells, no notes: `.623 ±.018` becomes two columns of numbers, a dash an empty cell."""

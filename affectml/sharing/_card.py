@@ -76,14 +76,18 @@ def card_text(info: RunInfo, metrics: Mapping[str, Any] | None, promise: "Promis
         parts += ["## What its sets promise", _promise(promise, metrics, people=from_people(data.kind))]
     parts += ["## Data", _data(info)]
     if metrics is not None:
-        from affectml.report.tables import STAR, main_table  # loads torch, which the cards of data sets do without
+        from affectml.report.tables import (  # loads torch, which the cards of data sets do without
+            STAR,
+            Table,
+            main_table,
+        )
 
         table = main_table(metrics)
         parts += [
             "## Scores",
             f"{table.title}. Value and half the width of its 95 % interval; arrows say what is better."
             + (f" {plain(STAR)}." if STAR in table.note else ""),
-            _markdown(table.columns, table.rows),
+            Table("", table.columns, table.rows).to_markdown(),
             _rules(metrics),
         ]
     parts += [
@@ -166,8 +170,3 @@ def _data(info: RunInfo) -> str:
 def _rules(metrics: Mapping[str, Any]) -> str:
     kept = ("hit", "label_set", "predicted_sets", "human", "zero_shot", "sampling_floor", "interval")
     return "\n".join(f"- {name}: {metrics['rules'][name]}" for name in kept if name in metrics["rules"])
-
-
-def _markdown(columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> str:
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])

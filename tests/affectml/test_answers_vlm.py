@@ -171,7 +171,7 @@ def test_the_planted_bias_is_named_and_no_other(broken):
     assert {each.label for each in result.systems["vlm"].bias if each.found} == {"awe", "disgust"}
     assert any("says awe more often than people" in line for line in result.findings)
     assert any("says disgust less often than people: never" in line for line in result.findings)
-    assert len(result.findings) == 2
+    assert sum("often than people" in line for line in result.findings) == 2
 
 
 @pytest.mark.parametrize("seed", range(1, 6))

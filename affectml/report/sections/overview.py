@@ -1,6 +1,6 @@
 """What a reader sees first: one sentence, every system on the main metrics, and three images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,16 +51,25 @@ def plots(data: ReportData, metrics: list[str]) -> list[Drawing]:
         if metric == "set_f1_judgements" and (agreed := consensus(data)) is not None:
             at = next((i for i, (name, _) in enumerate(scores) if name == "oracle"), len(scores))
             scores.insert(at, ("consensus", agreed))
-        lines = "; ".join(
-            f"{name} {number(s['value'])}, 95 % interval {number(s['low'])} to {number(s['high'])}"
-            for name, s in scores
-        )
-        words = WORDS.get(metric, "").replace("people's", data.theirs)
-        words = words.replace("the panel's", "the image's") if data.truth.kind == "sets" else words
-        title = f"{words}: {arrow(metric)}" if words else arrow(metric)
-        note = _who([name for name, _ in scores], metric)
-        found.append(drawing(title, plot(scores, f"{metric} of each system: {lines}"), note))
+        panel = "the image's" if data.truth.kind == "sets" else "the panel's"
+        found.append(picture(metric, scores, data.theirs, panel))
     return found
+
+
+def picture(
+    metric: str, scores: Sequence[tuple[str, Score]], theirs: str = "people's", panel: str = "the panel's"
+) -> Drawing:
+    """One metric of several systems as values with intervals, and who the people among them are.
+
+    theirs, panel: whose shares and whose sets the systems are compared with.
+    """
+    lines = "; ".join(
+        f"{name} {number(s['value'])}, 95 % interval {number(s['low'])} to {number(s['high'])}" for name, s in scores
+    )
+    words = WORDS.get(metric, "").replace("people's", theirs).replace("the panel's", panel)
+    title = f"{words}: {arrow(metric)}" if words else arrow(metric)
+    note = _who([name for name, _ in scores], metric)
+    return drawing(title, plot(scores, f"{metric} of each system: {lines}"), note)
 
 
 def _who(names: list[str], metric: str) -> str:
