@@ -40,7 +40,7 @@ OF_METRICS = {  # by module: what selects its cases among the facts of all metri
     "ranking": ("ranking", "by_hand against_others invariants"),
     "rates": ("rates", "by_hand against_others"),
     "sets": ("sets", "by_hand against_others options bad_input"),
-    "soft_ranking": ("ndcg or human_mass", "by_hand against_others precision"),
+    "soft_ranking": ("ndcg or human_mass or kendall", "by_hand against_others precision"),
     "transport": ("earth_movers", "by_hand against_others invariants precision"),
 }
 FAMILIES: dict[str, tuple[str, list[list[str]]]] = {

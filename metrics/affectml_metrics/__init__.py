@@ -56,15 +56,16 @@ __all__ = [
     "CoverageError", "CrossEntropy", "Debiased", "Difference", "DomainError", "EarthMoversDistance",
     "EntropyCorrelation", "EntropyError", "EntropySimilarity", "ErrorRate", "ExactMatch", "HammingLoss",
     "HellingerDistance", "HumanMassAtK", "HumanReference", "ICMSoft", "Intersection", "Interval", "JSDivergence",
-    "KLDivergence", "LabelAUROC", "LabelCalibrationError", "LabelF1", "LabelMCC", "LabelPrecision",
+    "KLDivergence", "KendallTauB", "LabelAUROC", "LabelCalibrationError", "LabelF1", "LabelMCC", "LabelPrecision",
     "LabelRankingAveragePrecision", "LabelRecall", "LabelSpecificity", "ManhattanDistance", "MeanAveragePrecision",
     "MetricInputError", "MetricSpec", "NormalisedAbsoluteDistance", "OneError", "RankCS", "RankingLoss",
-    "RateBrierScore", "RateCrossEntropy", "RateJSDivergence", "RateManhattan", "RatePOJSD", "Registration",
-    "SemanticSetF1", "SetF1", "SetJaccard", "SetPrecision", "SetRecall", "SetSize", "ShapeError", "SoftF1",
-    "SquaredCalibrationError", "Sums", "TopKAccuracy", "TopKChance", "TopKPrecision", "TopKRecall", "TotalVariation",
-    "TwoWayInterval", "TwoWayVariances", "bootstrap", "bootstrap_sums", "bootstrap_table", "debiased_calibration",
-    "difference", "functional", "human_reference", "judgements_from_counts", "paired_difference", "register_metric",
-    "sampling_floor", "score", "student_interval", "two_way_interval", "two_way_variances", "unchecked",
+    "RateBrierScore", "RateCrossEntropy", "RateEntropyCorrelation", "RateEntropyError", "RateJSDivergence",
+    "RateKLDivergence", "RateManhattan", "RatePOJSD", "RateTotalVariation", "Registration", "SemanticSetF1", "SetF1",
+    "SetJaccard", "SetPrecision", "SetRecall", "SetSize", "ShapeError", "SoftF1", "SquaredCalibrationError", "Sums",
+    "TopKAccuracy", "TopKChance", "TopKPrecision", "TopKRecall", "TotalVariation", "TwoWayInterval", "TwoWayVariances",
+    "WeightedKendallTau", "bootstrap", "bootstrap_sums", "bootstrap_table", "debiased_calibration", "difference",
+    "functional", "human_reference", "judgements_from_counts", "paired_difference", "register_metric", "sampling_floor",
+    "score", "student_interval", "two_way_interval", "two_way_variances", "unchecked",
 ]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from affectml_metrics._errors import ArgumentError, MetricInputError
 from affectml_metrics._inputs import wide
 from affectml_metrics.functional.average_precision import prepared_label_auroc, prepared_mean_average_precision
 from affectml_metrics.functional.calibration import debiased_calibration
-from affectml_metrics.functional.disagreement import prepared_correlation
+from affectml_metrics.functional.disagreement import prepared_correlation, prepared_rate_correlation
 from affectml_metrics.functional.information import icm_from_counts
 from affectml_metrics.functional.labels import Ratio, averaged, f1, mcc, precision, recall, specificity
 from affectml_metrics.functional.rates import soft_f1_from_counts
@@ -85,6 +85,7 @@ _top = partial(
     range="0..1",
 )  # fmt: skip
 _ranking = partial(MetricSpec, kinds=("ranking",), better="higher", shown=_SCORE, range="0..1")
+_soft_ranking = partial(_ranking, needs=("shares",), targets=("rates", "distribution"), range="−1..1")
 _shares = partial(MetricSpec, kinds=("distribution",), better="lower", shown=_SCORE)
 _rates = partial(MetricSpec, kinds=("rates",), better="lower")
 _people = partial(MetricSpec, kinds=("perspectives",), better="lower", shown=_SCORE)
@@ -169,6 +170,13 @@ ROWS = (
     _ranking("human_mass_at_{k}", F.human_mass_at_k, options={"ties": "expected"}, needs=("k", "shares"),
              cls="HumanMassAtK", formula="people's share on the top k; target soft", range="0..1, 1 at k = C",
              worked="((1 + 5) / 10 + (1 + (1 + 3) / 2) / 5 + (3 + 5) / 10) / 3"),
+    _soft_ranking("kendall_tau_b", F.kendall_tau_b, shown=_REPORT, cls="KendallTauB",
+                  formula="(pairs in one order − in opposite ones) / √(untied pairs of preds · of people); target soft",
+                  source="Kendall 1945", worked="(-1/sqrt(6*5) + 2/sqrt(5*5) + 1) / 3"),
+    _soft_ranking("weighted_kendall_tau", F.weighted_kendall_tau, cls="WeightedKendallTau",
+                  formula="the same, a pair weighing 1/place + 1/place; the mean of places by preds and by people",
+                  source="Vigna 2015",
+                  worked="((-21/sqrt(75*59) - 2/sqrt(75*68)) / 2 + 13/sqrt(65*59) + 1) / 3"),
     _ranking("mean_average_precision", F.mean_average_precision, over="table", cls="MeanAveragePrecision",
              prepared=prepared_mean_average_precision,
              formula="per label Σ (recall step)·precision over rows, mean over labels; too high of few positives",
@@ -188,6 +196,23 @@ ROWS = (
     _rates("rate_manhattan", F.rate_manhattan, shown=(*_REPORT, "people"), cls="RateManhattan",
            formula="mean of 2·|p−q|, the distance of the (yes, no) pairs", range="0..2",
            source="Leonardelli et al. 2025", worked="2 * (.05 + .2 + .1 + .4 + 0 + .1 + .25 + .15) / 8"),
+    _rates("rate_total_variation", F.rate_total_variation, shown=_SCORE, cls="RateTotalVariation",
+           formula="mean of |p−q|, half of `rate_manhattan`", range="0..1", source="Baan et al. 2022",
+           worked="(.05 + .2 + .1 + .4 + 0 + .1 + .25 + .15) / 8"),
+    _rates("rate_kl_divergence", F.rate_kl_divergence, options=_EXACT, shown=_SCORE, cls="RateKLDivergence",
+           formula="mean KL(p‖q) of the (yes, no) pairs", range="0..∞", source="Kullback & Leibler 1951",
+           worked="(.25*log(.25/.2) + .75*log(.75/.8) + log(1/.8) + .5*log(.5/.6) + .5*log(.5/.4) + log(1/.6) + "
+           "log(1/.9) + .25*log(.25/.5) + .75*log(.75/.5) + .75*log(.75/.9) + .25*log(.25/.1)) / 8"),
+    _rates("rate_entropy_error", F.rate_entropy_error, shown=_REPORT, cls="RateEntropyError",
+           formula="mean of |H(q, 1−q) − H(p, 1−p)|", range="0..log 2", source="Baan et al. 2022",
+           worked="(H(.25, .75) - H(.2, .8) + H(.2, .8) + H(.5, .5) - H(.6, .4) + H(.6, .4) + 0 + H(.9, .1) + "
+           "H(.5, .5) - H(.25, .75) + H(.75, .25) - H(.9, .1)) / 8"),
+    _rates("rate_entropy_correlation", F.rate_entropy_correlation, better="higher", over="table",
+           options={"method": "pearson", "average": "macro"}, shown=_SCORE, prepared=prepared_rate_correlation,
+           cls="RateEntropyCorrelation", range="−1..1", source="Kurniawan et al. 2025",
+           formula="by label Pearson's r over rows of H(q, 1−q) and H(p, 1−p); the mean over labels",
+           worked="(correlation([H(.2, .8), H(.2, .8), H(.6, .4), H(.6, .4)], [H(.25, .75), 0, H(.5, .5), 0]) + "
+           "correlation([H(.5, .5), H(.9, .1), H(.5, .5), H(.9, .1)], [H(.5, .5), 0, H(.25, .75), H(.75, .25)])) / 2"),
     _rates("rate_js_divergence", F.rate_js_divergence, shown=_SCORE, cls="RateJSDivergence",
            formula="mean JSD of the (yes, no) pairs", range="0..log 2", source="Lin 1991",
            worked="(J(.2, .25) + J(.2, 0) + J(.6, .5) + J(.6, 1) + J(.5, .5) + J(.9, 1) + J(.5, .25) + J(.9, .75)) / "

@@ -52,6 +52,24 @@ def test_ranking_metrics_against_scikit_learn(table):
     agree(F.ranking_loss(s, t, tie_cost=1, no_labels=0).mean(), sk.label_ranking_loss(t, s))
 
 
+@pytest.mark.parametrize("rows", [400, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("metric", "theirs"),
+    [(F.kendall_tau_b, scipy.stats.kendalltau), (F.weighted_kendall_tau, scipy.stats.weightedtau)],
+    ids=["tau_b", "weighted"],
+)
+def test_ranking_agreement_against_scipy(metric, theirs, rows):
+    """Rates of 8 people, so with ties, which every precision holds exactly; every hundredth row has no order."""
+    g = torch.Generator().manual_seed(31)
+    p, t = (torch.randint(0, 9, (rows, 6), generator=g).double() / 8 for _ in range(2))
+    p[::200], t[100::200] = 0.5, 0.0
+    expected = [theirs(x, y).statistic for x, y in zip(p.numpy(), t.numpy(), strict=True)]
+    assert np.isnan(expected).sum() == rows // 100
+    agree(metric(p, t), expected, 1e-12)
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        torch.testing.assert_close(metric(p.to(dtype), t.to(dtype)), metric(p, t), rtol=0, atol=0, equal_nan=True)
+
+
 @pytest.mark.parametrize("average", ["macro", "micro", "weighted", None])
 def test_average_precision_against_scikit_learn(table, average):
     ours = F.mean_average_precision(table.scores, table.chosen, average=average or "none")

@@ -1,13 +1,15 @@
 """The metrics of label variation against their published definitions, written out again with loops over lists.
 
 Oracles: the scorer of LeWiDi 2025 (its average Manhattan distance, error rate and mean absolute distance, which leave
-absent annotators out of their lists) and the authors' code beside Kurniawan et al. 2025 (PO-JSD, soft micro F1).
+absent annotators out of their lists) and the authors' code beside Kurniawan et al. 2025 (PO-JSD, soft micro F1, the
+correlation of entropies).
 """
 
 import math
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 import affectml_metrics as am
@@ -51,6 +53,23 @@ def published_soft_micro_f1(people, model):
     return 2 * np.minimum(people, model).sum() / (people + model).sum()
 
 
+def entropy_of_pairs(rates):
+    return scipy.stats.entropy(np.stack([rates, 1 - rates]), axis=0)
+
+
+def published_entropy_correlation(people, model):
+    x, y = entropy_of_pairs(people) / math.log(2), entropy_of_pairs(model) / math.log(2)
+    return np.mean([scipy.stats.pearsonr(x[:, label], y[:, label]).statistic for label in range(people.shape[1])])
+
+
+@pytest.fixture(scope="module")
+def votes():
+    """10,000 rows of rates that every precision holds: a model's, which is never quite sure, and those of 16 people."""
+    g = torch.Generator().manual_seed(31)
+    model = torch.randint(1, 16, (10_000, 8), generator=g)
+    return model / 16, torch.randint(0, 17, (10_000, 8), generator=g) / 16
+
+
 @pytest.fixture(scope="module")
 def answers():
     g = torch.Generator().manual_seed(7)
@@ -86,6 +105,37 @@ def test_rates_against_the_published_code(table):
         lewidi_manhattan(np.stack([1 - p, p], 1), np.stack([1 - q, q], 1)) for p, q in zip(people, model, strict=True)
     ]
     assert float(F.rate_manhattan(table.rates, table.shares).mean()) == pytest.approx(np.mean(pairs), abs=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_ten_thousand_rows_of_rates_in_every_precision(votes, dtype):
+    model, people = (rates.double().numpy() for rates in votes)
+    q, p = (rates.to(dtype) for rates in votes)
+    h_model, h_people = entropy_of_pairs(model), entropy_of_pairs(people)
+    for metric, expected in (
+        (F.rate_entropy_error, abs(h_model - h_people)),
+        (F.rate_total_variation, abs(model - people)),
+        (F.rate_kl_divergence, scipy.special.rel_entr(people, model) + scipy.special.rel_entr(1 - people, 1 - model)),
+        (F.rate_js_divergence, entropy_of_pairs((model + people) / 2) - (h_model + h_people) / 2),
+    ):
+        digits = 1e-14 if dtype == torch.float64 else 6e-8
+        np.testing.assert_allclose(metric(q, p), expected.mean(1), rtol=digits, atol=1e-14)
+    expected = published_entropy_correlation(people, model)
+    assert float(F.rate_entropy_correlation(q, p)) == pytest.approx(expected, abs=1e-12)
+    assert float(F.rate_entropy_correlation(p, p)) == pytest.approx(1, abs=1e-12)
+
+
+def test_a_label_that_never_varies_has_no_correlation_and_is_left_out_of_the_mean():
+    model, people = [[0.5, 0.1], [0.2, 0.6], [0.4, 0.5]], [[1.0, 0.3], [1.0, 0.5], [1.0, 0.4]]
+    by_label = F.rate_entropy_correlation(model, people, average="none")
+    assert by_label.isnan().tolist() == [True, False]
+    assert F.rate_entropy_correlation(model, people) == by_label[1]
+
+
+def test_sure_of_the_wrong_label_is_as_sure_as_people_are():
+    people = torch.tensor([[0.9, 0.2], [0.5, 0.3]])
+    assert F.rate_entropy_error(1 - people, people).tolist() == pytest.approx([0, 0], abs=1e-7)
+    assert F.rate_entropy_error([[0.5, 1.0]], [[1.0, 0.5]], signed=True).tolist() == [0]  # labels cancel
 
 
 def test_people_against_the_shared_tasks_scorer(answers):

@@ -83,7 +83,7 @@ def test_logits_are_taken_when_said(kind):
 def test_options_bring_in_their_metrics_and_only_they():
     for kind, names in {
         "sets": {"semantic_set_f1"},
-        "ranking": {"human_mass_at_1", "human_mass_at_2", "human_mass_at_3"},
+        "ranking": {"human_mass_at_1", "human_mass_at_2", "human_mass_at_3", "kendall_tau_b", "weighted_kendall_tau"},
         "distribution": {"earth_movers_distance"},
         "rates": {"binomial_log_likelihood"},
     }.items():

@@ -2,7 +2,7 @@
 
 Tensors, numpy arrays, nested lists and pandas frames are taken, tensors come back, float64 is kept. Names tell the
 direction: `_error`, `_loss`, `_distance` and `_divergence` shrink as predictions improve, and so do `cross_entropy`,
-`total_variation`, `brier_score` and `rate_manhattan`; the others grow.
+`total_variation`, `brier_score`, `rate_manhattan` and `rate_total_variation`; the others grow.
 """
 
 from affectml_metrics.functional import (

@@ -1,4 +1,8 @@
-"""Does the model know how much, and in what order, people disagree? Entropies and rankings of shares."""
+"""Does the model know how much, and in what order, people disagree? Entropies and rankings of shares.
+
+A distribution has one entropy. Rates, where each label is a yes/no question of its own, have one for each label: that
+of its (yes, no) pair.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,22 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._arguments import one_of
+from affectml_metrics._asked import on_asked_labels, pair_asked
 from affectml_metrics._inputs import ArrayLike, row_weights, wide
 from affectml_metrics._intervals import Batched
-from affectml_metrics.functional.logs import Unit, distributions, per, row_entropy
+from affectml_metrics.functional.logs import Unit, distributions, pair_entropy, per, row_entropy
 from affectml_metrics.functional.order import descending
+from affectml_metrics.functional.rates import row_mean
 from affectml_metrics.functional.rows import soft_rows
 
-__all__ = ["entropy_correlation", "entropy_error", "entropy_similarity", "rank_cs"]
+__all__ = [
+    "entropy_correlation",
+    "entropy_error",
+    "entropy_similarity",
+    "rank_cs",
+    "rate_entropy_correlation",
+    "rate_entropy_error",
+]
 
 RankTies = Literal["free", "first"]
 Correlation = Literal["pearson", "spearman"]
@@ -39,6 +52,28 @@ def entropy_error(
         return surplus if signed else surplus.abs()
 
     return soft_rows(error, preds, target, "distribution", from_logits)
+
+
+@on_asked_labels
+def rate_entropy_error(
+    preds: ArrayLike, target: ArrayLike, *, signed: bool = False, unit: Unit = "nats", from_logits: bool = False
+) -> Tensor:
+    """How far the model's uncertainty of each label is from people's: `entropy_error` of its (yes, no) pair.
+
+    preds, target: rates [N, C]. Returns the mean over labels, [N] in 0..log 2. signed=True keeps each label's sign:
+    above 0 the model is less sure than people are divided, and labels may cancel. A rate of .2 for .8 costs nothing.
+    The entropy of few votes is biased low. Source: Baan et al. 2022, label by label. Raises MetricInputError.
+
+    >>> rate_entropy_error(torch.tensor([[0.5, 0.2]]), torch.tensor([[1.0, 0.8]]), unit="bits")
+    tensor([0.5000])
+    """
+    scale = per(unit)
+
+    def error(p: Tensor, t: Tensor) -> Tensor:
+        surplus = (pair_entropy(p) - pair_entropy(t)) * scale
+        return row_mean(surplus if signed else surplus.abs())
+
+    return soft_rows(error, preds, target, "rates", from_logits)
 
 
 def rank_cs(preds: ArrayLike, target: ArrayLike, *, ties: RankTies = "free", from_logits: bool = False) -> Tensor:
@@ -104,6 +139,55 @@ def entropy_correlation(
     return correlation(row_entropy(p.to(dtype)), row_entropy(t.to(dtype)), method, w)
 
 
+def rate_entropy_correlation(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    method: Correlation = "pearson",
+    average: Literal["macro", "none"] = "macro",
+    from_logits: bool = False,
+    weights: ArrayLike | None = None,
+) -> Tensor:
+    """Correlation over rows between the model's entropy of a label and people's, and its mean over labels.
+
+    preds, target: rates [N, C]; weights: [N], how often each row counts. Returns a 0-dim float64 tensor in [-1, 1]
+    ("macro"), or [C] ("none"). A label is nan with fewer than two rows or where one side never varies, and left out of
+    the mean. method: as in `entropy_correlation`. Needs all rows at once. Source: Kurniawan et al. 2025, the multilabel
+    form, whose code is nan where one label is. Raises MetricInputError.
+
+    >>> people = torch.tensor([[1.0, 0.2], [0.5, 0.5], [0.8, 0.9]])
+    >>> rate_entropy_correlation(1 - people, people).round(decimals=4)
+    tensor(1., dtype=torch.float64)
+    """
+    one_of("average", average, ("macro", "none"))
+    p, t, asked = pair_asked(preds, target, "scores" if from_logits else "rates", "rates")
+    p = p.to(wide(p.device))
+    w = row_weights(weights, p)
+    by_label = _by_label(p.sigmoid() if from_logits else p, t, asked, method)
+    found = by_label(torch.ones_like(p[:, 0]) if w is None else w)
+    return found.nanmean() if average == "macro" else found
+
+
+def prepared_rate_correlation(preds: Tensor, target: Tensor) -> Batched:
+    """`rate_entropy_correlation` of rates for many weights, [B, N] to [B]."""
+    by_label = _by_label(*pair_asked(preds, target, "rates", "rates"), "pearson")
+    return Batched(lambda weights: by_label.of(weights).nanmean(1), by_label.at_once)
+
+
+def _by_label(p: Tensor, t: Tensor, asked: Tensor | None, method: Correlation) -> Batched:
+    """Each label's correlation of entropies over the rows that were asked about it: weights [B, N] to [B, C]."""
+    x, y = (pair_entropy(rates.to(wide(rates.device))) for rates in (p, t))
+    everywhere = torch.ones_like(x, dtype=torch.bool) if asked is None else asked
+    there = [column.nonzero()[:, 0] for column in everywhere.T]
+    each = [prepared_correlation(x[rows, label], y[rows, label], method) for label, rows in enumerate(there)]
+
+    def of(weights: Tensor) -> Tensor:
+        w = weights.to(x.device, x.dtype)
+        return torch.stack([label.of(w[:, rows]) for label, rows in zip(each, there, strict=True)], dim=1)
+
+    return Batched(of, each[0].at_once)
+
+
 def entropy_similarity(
     preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False, weights: ArrayLike | None = None
 ) -> Tensor:
@@ -146,8 +230,8 @@ def prepared_correlation(x: Tensor, y: Tensor, method: Correlation) -> Batched:
         w = weights.to(x.device, x.dtype)
         (one, two, squares, two_squares, both), n = (w @ products).unbind(1), w.sum(1)
         spread, two_spread = squares - one * one / n, two_squares - two * two / n
-        r = ((both - one * two / n) / (spread * two_spread).sqrt()).clamp(-1, 1)
         cancels = ~((spread > 0.01 * squares + least * n) & (two_spread > 0.01 * two_squares + two_least * n))
+        r = ((both - one * two / n) / (spread * two_spread).masked_fill(cancels, 1.0).sqrt()).clamp(-1, 1)
         if bool(cancels.any()):
             r[cancels] = of(w[cancels])
         return r
@@ -156,8 +240,9 @@ def prepared_correlation(x: Tensor, y: Tensor, method: Correlation) -> Batched:
         w = weights.to(x.device, x.dtype)
         one, two = (_mean_ranks(*places, w) for places in ranked) if ranked else (x[None], y[None])
         (one, spread, varies), (two, two_spread, two_varies) = _centred(one, w), _centred(two, w)
-        r = (w * one * two).sum(1) / (spread * two_spread).sqrt()
-        return torch.where(varies & two_varies, r.clamp(-1, 1), torch.full_like(r, torch.nan))
+        defined = varies & two_varies
+        r = (w * one * two).sum(1) / (spread * two_spread).masked_fill(~defined, 1.0).sqrt()  # no slope of a root of 0
+        return torch.where(defined, r.clamp(-1, 1), torch.full_like(r, torch.nan))
 
     return Batched(of) if ranked else Batched(by_sums, 32)
 

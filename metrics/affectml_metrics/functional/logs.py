@@ -85,6 +85,12 @@ def row_entropy(p: Tensor) -> Tensor:
     return -row_sum(negative_entropy(p))
 
 
+def pair_entropy(p: Tensor) -> Tensor:
+    """Entropy of each rate's (yes, no) pair in nats, of any shape."""
+    p = p.clamp(max=1)
+    return -(negative_entropy(p) + negative_entropy(1 - p))
+
+
 def js_terms(p: Tensor, t: Tensor) -> Tensor:
     """Each label's part of the Jensen-Shannon divergence in nats, of any shape, to the last digits also where p ~ t.
 

@@ -13,10 +13,10 @@ from affectml_metrics._arguments import one_of, real_number, share, whole_number
 from affectml_metrics._asked import on_asked_labels
 from affectml_metrics._errors import ArgumentError
 from affectml_metrics._inputs import ArrayLike, as_float, matrix, pair, wide
-from affectml_metrics.functional.order import Ties, descending, inclusion, places
+from affectml_metrics.functional.order import Ties, agreement, descending, inclusion, places
 from affectml_metrics.functional.rows import by_rows, row_sum
 
-__all__ = ["human_mass_at_k", "modes", "ndcg"]
+__all__ = ["human_mass_at_k", "kendall_tau_b", "modes", "ndcg", "weighted_kendall_tau"]
 
 ModeTies = Literal["all", "first", "random"]
 Gain = Literal["linear", "exponential"]
@@ -119,6 +119,49 @@ def human_mass_at_k(
     mass = t.sum(-1)
     shared = by_rows(lambda p, t: (inclusion(p, k, ties) * t).sum(-1), p, t)
     return (shared / mass).masked_fill(mass == 0, no_labels)
+
+
+@on_asked_labels
+def kendall_tau_b(preds: ArrayLike, target: ArrayLike) -> Tensor:
+    """Kendall's tau-b of the model's ranking and people's, per row: do pairs of labels stand in one order?
+
+    (pairs in one order - pairs in opposite orders) / sqrt(pairs untied in preds * pairs untied in target)
+
+    preds: scores [N, C]; target: shares, rates or counts >= 0 [N, C]. Returns float64 [N] in [-1, 1]; nan where one
+    side has all labels tied. The same as scipy's kendalltau. All pairs count alike, the many at the bottom too: see
+    `weighted_kendall_tau`. Source: Kendall 1945. Raises MetricInputError.
+
+    >>> kendall_tau_b([[0.6, 0.3, 0.1]], [[0.5, 0.2, 0.3]])
+    tensor([0.3333], dtype=torch.float64)
+    """
+
+    def tau(p: Tensor, t: Tensor) -> Tensor:
+        both, ours, theirs, *_ = agreement(p, t).sum(-1).unbind()
+        return both / (ours * theirs).sqrt()
+
+    return by_rows(tau, *_scores_and_mass(preds, target))
+
+
+@on_asked_labels
+def weighted_kendall_tau(preds: ArrayLike, target: ArrayLike) -> Tensor:
+    """`kendall_tau_b` in which a pair weighs 1 / place + 1 / place of its labels, so the top counts most, per row.
+
+    Places go by one side, ties there by the other, and the value is the mean of both ways.
+
+    preds: scores [N, C]; target: shares, rates or counts >= 0 [N, C]. Returns float64 [N] in [-1, 1]; nan where one
+    side has all labels tied. The same as scipy's weightedtau. Source: Vigna 2015, additive hyperbolic. Raises
+    MetricInputError.
+
+    >>> weighted_kendall_tau([[0.6, 0.3, 0.1]], [[0.5, 0.2, 0.3]])
+    tensor([0.5455], dtype=torch.float64)
+    """
+
+    def tau(p: Tensor, t: Tensor) -> Tensor:
+        found = agreement(p, t)
+        both, ours, theirs = (found[:3, None] / found[3:]).sum(-1).unbind()  # [2, N] each, by either side's places
+        return (both / (ours * theirs).sqrt()).clamp(-1, 1).mean(0)
+
+    return by_rows(tau, *_scores_and_mass(preds, target))
 
 
 def _ascending(x: Tensor) -> Tensor:

@@ -225,6 +225,15 @@ class JensenShannonMetric(RowMetric):
         super().__init__({"unit": unit, "square_root": square_root, "from_logits": from_logits}, options)
 
 
+class EntropyErrorMetric(RowMetric):
+    """A row metric of how far entropies are apart."""
+
+    def __init__(
+        self, *, signed: bool = False, unit: Unit = "nats", from_logits: bool = False, **options: Unpack[MetricOptions]
+    ) -> None:
+        super().__init__({"signed": signed, "unit": unit, "from_logits": from_logits}, options)
+
+
 class PairMetric(AffectMetric):
     """A metric that needs the ranking of all rows: keeps preds and target, so memory grows with the rows."""
 

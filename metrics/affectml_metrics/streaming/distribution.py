@@ -14,6 +14,7 @@ from affectml_metrics.functional.logs import Unit, distributions, row_entropy
 from affectml_metrics.functional.transport import Ground
 from affectml_metrics.streaming._base import (
     CrossEntropyMetric,
+    EntropyErrorMetric,
     JensenShannonMetric,
     MetricOptions,
     PairMetric,
@@ -130,13 +131,8 @@ class EarthMoversDistance(RowMetric):
         )
 
 
-class EntropyError(RowMetric):
+class EntropyError(EntropyErrorMetric):
     """Mean difference of entropies; see `functional.entropy_error`."""
-
-    def __init__(
-        self, *, signed: bool = False, unit: Unit = "nats", from_logits: bool = False, **options: Unpack[MetricOptions]
-    ) -> None:
-        super().__init__({"signed": signed, "unit": unit, "from_logits": from_logits}, options)
 
 
 class RankCS(RowMetric):

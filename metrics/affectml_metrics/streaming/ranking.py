@@ -1,4 +1,5 @@
-"""Streaming metrics on rankings: preds are scores [N, C], target is 0/1 (shares for `NDCG` and `HumanMassAtK`)."""
+"""Streaming metrics on rankings: preds are scores [N, C], target is 0/1 (shares for `NDCG`, `HumanMassAtK`
+and both of Kendall's)."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ __all__ = [
     "NDCG",
     "CoverageError",
     "HumanMassAtK",
+    "KendallTauB",
     "LabelAUROC",
     "LabelRankingAveragePrecision",
     "MeanAveragePrecision",
@@ -29,6 +31,7 @@ __all__ = [
     "TopKChance",
     "TopKPrecision",
     "TopKRecall",
+    "WeightedKendallTau",
 ]
 
 
@@ -123,6 +126,20 @@ class NDCG(RowMetric):
 
 class HumanMassAtK(_TopKMetric):
     """Mean share of people's answers on the k best labels; see `functional.human_mass_at_k`."""
+
+
+class KendallTauB(RowMetric):
+    """Mean tau-b of the model's ranking and people's; see `functional.kendall_tau_b`."""
+
+    def __init__(self, **options: Unpack[MetricOptions]) -> None:
+        super().__init__({}, options)
+
+
+class WeightedKendallTau(RowMetric):
+    """Mean top-weighted tau of the model's ranking and people's; see `functional.weighted_kendall_tau`."""
+
+    def __init__(self, **options: Unpack[MetricOptions]) -> None:
+        super().__init__({}, options)
 
 
 class SetSize(RowMetric):

@@ -10,8 +10,10 @@ from affectml_metrics._asked import marked, pair_asked
 from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional import rates as F
 from affectml_metrics.functional.calibration import DOMAINS, Activation, Norm
+from affectml_metrics.functional.disagreement import Correlation
 from affectml_metrics.streaming._base import (
     CrossEntropyMetric,
+    EntropyErrorMetric,
     JensenShannonMetric,
     LabelSums,
     MetricOptions,
@@ -25,8 +27,12 @@ __all__ = [
     "LabelCalibrationError",
     "RateBrierScore",
     "RateCrossEntropy",
+    "RateEntropyCorrelation",
+    "RateEntropyError",
     "RateJSDivergence",
+    "RateKLDivergence",
     "RateManhattan",
+    "RateTotalVariation",
     "SoftF1",
     "SquaredCalibrationError",
 ]
@@ -44,6 +50,10 @@ class RateCrossEntropy(CrossEntropyMetric):
     """
 
 
+class RateKLDivergence(CrossEntropyMetric):
+    """Mean KL divergence of (yes, no) pairs; see `functional.rate_kl_divergence`."""
+
+
 class RateBrierScore(SoftMetric):
     """Mean squared difference of rates; see `functional.rate_brier_score`."""
 
@@ -52,8 +62,43 @@ class RateManhattan(SoftMetric):
     """Mean Manhattan distance of (yes, no) pairs; see `functional.rate_manhattan`."""
 
 
+class RateTotalVariation(SoftMetric):
+    """Mean total variation of (yes, no) pairs; see `functional.rate_total_variation`."""
+
+
 class RateJSDivergence(JensenShannonMetric):
     """Mean Jensen-Shannon divergence of (yes, no) pairs; see `functional.rate_js_divergence`."""
+
+
+class RateEntropyError(EntropyErrorMetric):
+    """Mean difference of the entropies of (yes, no) pairs; see `functional.rate_entropy_error`."""
+
+
+class RateEntropyCorrelation(PairMetric):
+    """Correlation of each label's entropies, and its mean; see `functional.rate_entropy_correlation`. Keeps all rows.
+
+    >>> from affectml_metrics import RateEntropyCorrelation
+    >>> metric = RateEntropyCorrelation()
+    >>> metric.update([[0.0, 0.8], [0.5, 0.5], [0.2, 0.1]], [[1.0, 0.2], [0.5, 0.5], [0.8, 0.9]])
+    >>> metric.compute().round(decimals=4)
+    tensor(1., dtype=torch.float64)
+    """
+
+    _depends_on = ("from_logits",)
+
+    def __init__(
+        self,
+        *,
+        method: Correlation = "pearson",
+        average: Literal["macro", "none"] = "macro",
+        from_logits: bool = False,
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        super().__init__({"method": method, "average": average, "from_logits": from_logits}, options)
+
+    def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
+        p, t, asked = pair_asked(preds, target, "scores" if self.config["from_logits"] else "rates", "rates")
+        return p, marked(t, asked)
 
 
 class BinomialLogLikelihood(RowMetric):
