@@ -15,6 +15,7 @@ import pytest
 
 import affectml_metrics
 from affectml_metrics import functional, streaming
+from affectml_metrics.table import specs
 
 PACKAGE = Path(affectml_metrics.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,6 +99,14 @@ def test_the_page_has_an_entry_for_every_function_and_class():
     named = set(re.findall(r"`(\w+)", text))
     assert set(functional.__all__) - named == set()
     assert set(affectml_metrics.__all__) - named == set()
+
+
+def test_the_page_says_of_every_metric_what_it_cannot_see():
+    section = PAGE.read_text(encoding="utf-8").partition("## Which metric for which question")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("| ")][1:]
+    assert all(cell.strip() for row in rows for cell in row)
+    asked = {name for _, take, _, beside in rows for name in re.findall(r"`(\w+)", take + beside)}
+    assert {spec.function.__name__ for spec in specs()} - asked == set()
 
 
 def test_the_tables_of_the_page_are_the_table_of_metrics():
