@@ -31,7 +31,7 @@ class Form:
         if self.answer == "ranking":
             return f"{question}\nRank all labels."
         if self.answer == "shares":
-            rule = f"chooses one, so the numbers sum to {PEOPLE}" if self.one else "may choose several, or none"
+            rule = "chooses one" if self.one else "may choose several, or none"
             people = f"Of {PEOPLE} people who look at this image, how many would choose each label?"
             return f"People are asked: {question}\n{people} Each {rule}."
         fits = "the one label that fits best" if self.one else "every label that applies; several may, or none"
@@ -41,9 +41,10 @@ class Form:
         """The words of a request: the wording with the labels in or below it, and what the answer's JSON holds."""
         listed = ", ".join(labels)
         asked = wording.replace("{labels}", listed) if "{labels}" in wording else f"{wording}\nLabels: {listed}"
+        of = f"of {PEOPLE} people would choose it{f', {PEOPLE} in all' if self.one else ''}"
         form = {
             "sets": f'{{"labels": [...]}}, with the {"one label" if self.one else "labels, or [] if none applies"}',
-            "shares": f'{{"LABEL": NUMBER, ...}}, with every label and how many of {PEOPLE} people would choose it',
+            "shares": f'{{"LABEL": NUMBER, ...}}, with every label and how many {of}',
             "ranking": '{"ranking": [...]}, with all labels, from the most to the least fitting',
         }
         return f"{asked}\nAnswer with JSON only: {form[self.answer]}."

@@ -180,7 +180,8 @@ def test_shares_are_asked_as_numbers_of_20_people(photos, tmp_path):
     assert schema["properties"]["awe"] == {"type": "integer", "minimum": 0, "maximum": 20}
     demo = one_label(tmp_path / "one")
     asked = ask(demo.root, AskConfig("m", answer="shares", split="all", side=16), tmp_path / "o.jsonl", say=quiet)
-    assert "Each chooses one, so the numbers sum to 20.\n" in asked.prompt
+    assert "Each chooses one.\n" in asked.prompt
+    assert asked.prompt.endswith("how many of 20 people would choose it, 20 in all.")
 
 
 def test_a_ranking_is_asked_of_all_labels(photos, tmp_path):
