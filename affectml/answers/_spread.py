@@ -223,8 +223,9 @@ def corrected(found: Mapping[str, PlaceBias]) -> dict[str, PlaceBias]:
 def place_table(found: Mapping[str, PlaceBias]) -> Table | None:
     """A row per system; None without any."""
     rows = tuple(
-        (name, str(b.requests), f"{b.difference:+.3f} ±{number((b.high - b.low) / 2)}", p_value(b.p_holm),
-         "yes" if b.found else "")
+        (name, str(b.requests),
+         f"{'+' * (b.difference > 0)}{number(b.difference)} ±{number((b.high - b.low) / 2)}",
+         p_value(b.p_holm), "yes" if b.found else "")
         for name, b in found.items()
     )  # fmt: skip
     note = (

@@ -151,6 +151,7 @@ def test_the_number_of_systems_counts_against_each_of_them():
     both = corrected({"one": one, "none": none})
     assert [each.p_holm for each in both.values()] == pytest.approx([2 * one.p, none.p])
     assert [row[-1] for row in place_table(both).rows] == ["yes", ""]
+    assert place_table(both).rows[0][2] == "+1.002 ±.020"  # each is measured against the mean of the others
     assert both["one"].in_words("vlm").startswith("vlm prefers labels that stand in the first half of the list")
 
 
