@@ -123,7 +123,9 @@ def test_a_run_is_judged_by_the_figures_of_score(target):
     rows, scores = row_scores(answers, of), score(answers, of, generator())
     sets = SETS if of.sets is not None else _first(SCORES)
     tables = {
-        "ranking": am.score(SCORES, _right(of, "ranking"), "ranking", generator=generator(), replicates=1),
+        "ranking": am.score(
+            SCORES, _right(of, "ranking"), "ranking", generator=generator(), replicates=1, shares=of.shares
+        ),
         "sets": am.score(sets, _right(of, "sets"), "sets", generator=generator(), replicates=1),
         kind: am.score(
             PAIRS[kind][0], _right(of, kind), kind, generator=generator(), replicates=1,
