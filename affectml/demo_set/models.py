@@ -42,16 +42,20 @@ def write_answers(
     expected = np.stack([_expected(*columns) for columns in zip(seen.T, true.T, strict=True)], axis=1)
     folder.mkdir()
     for name, said in (("calibrated", expected), ("overconfident", expit(TOO_SURE * logit(expected)))):
-        stated = (said / said.sum(axis=1, keepdims=True) if one else said).round(4).tolist()
-        rates = [dict(zip(labels, row, strict=True)) for row in stated]
-        _write(folder / f"{name}.jsonl", [{"image": i, "rates": r} for i, r in zip(image_ids, rates, strict=True)])
+        stated = (said / said.sum(axis=1, keepdims=True) if one else said).round(2).tolist()
+        shares_of = [dict(zip(labels, row, strict=True)) for row in stated]
+        _write(
+            folder / f"{name}.jsonl",
+            [(f"s1h-p-{i}", _worded(r, name)) for i, r in zip(image_ids, shares_of, strict=True)],
+        )
     often = shares.mean(axis=0)
     size = (SAMPLES, len(labels))
-    lines: list[dict[str, object]] = []
+    replies = []
     for image in image_ids:
         drawn = rng.multinomial(1, often / often.sum(), SAMPLES) if one else rng.random(size) < often
-        lines += [{"image": image, "labels": [labels[at] for at in np.flatnonzero(row)]} for row in drawn]
-    _write(folder / "words-only.jsonl", lines)
+        sets = [[labels[at] for at in np.flatnonzero(row)] for row in drawn]
+        replies += [(f"s{k}-p-{image}", json.dumps({"labels": each})) for k, each in enumerate(sets, start=1)]
+    _write(folder / "words-only.jsonl", replies)
 
 
 def _expected(seen: FloatArray, true: FloatArray) -> FloatArray:
@@ -61,5 +65,17 @@ def _expected(seen: FloatArray, true: FloatArray) -> FloatArray:
     return np.asarray(likely @ rates / likely.sum(axis=1))
 
 
-def _write(path: Path, lines: list[dict[str, object]]) -> None:
-    path.write_text("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines), encoding="utf-8")
+def _worded(shares: dict[str, float], name: str) -> str:
+    """One model answers in JSON, the other in lines."""
+    if name == "calibrated":
+        return f"```json\n{json.dumps(shares)}\n```"
+    return "\n".join(f"{label}: {share:.0%}" for label, share in shares.items())
+
+
+def _write(path: Path, replies: list[tuple[str, str]]) -> None:
+    """Responses to batch requests, from the custom_id of each and what it answers; see `affectml ask`."""
+    with path.open("w", encoding="utf-8") as file:
+        for request, reply in replies:
+            choice = {"message": {"role": "assistant", "content": reply}, "finish_reason": "stop"}
+            answer = {"custom_id": request, "response": {"status_code": 200, "body": {"choices": [choice]}}}
+            file.write(json.dumps(answer) + "\n")

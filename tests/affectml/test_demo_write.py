@@ -5,6 +5,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from affectml.answers._names import Names
+from affectml.answers._rows import Reading, read_rows
+from affectml.answers._said import gather
+from affectml.answers._words import Words
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput
@@ -165,18 +169,19 @@ def mean_brightness(dataset) -> float:
 
 @pytest.fixture(scope="module", params=["sets", "one"])
 def answered(request, demo_set):
-    """truth [N, C], and by model a row of answers per image and label: stated rates, or shares of named sets."""
+    """truth [N, C], and by model a row of answers per image and label: stated shares, or shares of named sets."""
     demo = demo_set(images=400, seed=5, answers=request.param, models=True)
-    truth = demo.truth.set_index("image_id")[list(demo.target("emotions").taxonomy.labels)]
+    words = Words(demo.target("emotions").taxonomy)
+    truth = demo.truth.set_index("image_id")[list(words.taxonomy.labels)]
     found = {}
     for file in (demo.root / "answers").glob("*.jsonl"):
-        lines = pd.read_json(file, lines=True, dtype={"image": str})
-        if "rates" in lines:
-            table = pd.DataFrame(lines["rates"].tolist(), index=lines["image"])
-        else:
-            table = pd.DataFrame([{c: float(c in s) for c in truth.columns} for s in lines["labels"]])
-            table = table.groupby(lines["image"].to_numpy()).mean()
-        found[file.stem] = table.reindex(truth.index)[truth.columns]
+        rows = read_rows(file, Reading(words, Names(demo.images)))
+        said = gather(rows, words, one_label=request.param == "one", shape=None, k=None)
+        assert said.received.used == len(rows.rows) == 400 * (5 if file.stem == "words-only" else 1)
+        assert said.image_id.tolist() == truth.index.tolist()
+        shares = said.often if said.shares is None or file.stem == "words-only" else said.shares
+        found[file.stem] = pd.DataFrame(shares, index=truth.index, columns=truth.columns)
+    assert len(found) == 3
     return truth, found
 
 
@@ -191,7 +196,8 @@ def test_the_overconfident_model_states_too_much_of_the_same(answered):
     truth, found = answered
     said = found["overconfident"].to_numpy().ravel()
     assert np.polyfit(said, truth.to_numpy().ravel(), 1)[0] < 0.93
-    assert (np.argmax(found["overconfident"], axis=1) == np.argmax(found["calibrated"], axis=1)).mean() > 0.98
+    firsts = [np.argmax(found[name], axis=1) for name in ("overconfident", "calibrated")]
+    assert (firsts[0] == firsts[1]).mean() > 0.95  # but for ties by rounding
 
 
 def test_the_model_that_knows_words_does_not_look(answered):
