@@ -1,12 +1,15 @@
-"""Votes with the number of people asked, from JSON and CSV: every shape, and what is refused."""
+"""Votes with the number of people asked, from JSON and CSV: every shape, what is refused, and the way to a page."""
 
 import json
 
+import numpy as np
 import pytest
 
+import affectml
 from affectml.data import Dataset
 from affectml.errors import BadInput
 from affectml.importers import import_table
+from affectml.taxonomies import get_taxonomy
 
 ROWS = [{"image": "a.jpg", "joy": 12, "awe": 3, "n": 20}, {"image": "b.jpg", "joy": 0, "awe": 17, "n": 18}]
 SHAPES = {
@@ -115,3 +118,29 @@ def test_what_cannot_be_is_refused_by_row_and_label(load, content, options, says
 def test_a_table_whose_header_begins_with_a_bracket_is_no_json(load):
     _, dataset = load("[image],[joy],[awe],[n]\na.jpg,12,3,20\nb.jpg,0,17,18\n", name="votes.csv")
     assert dataset.target("rates").votes.tolist() == [[3, 12], [17, 0]]
+
+
+def test_from_a_table_of_twenty_peoples_votes_to_a_page_of_two_systems(load, tmp_path):
+    """MultiEmo-Bench's shape: Mikels' eight, twenty people an image who choose all they feel, nobody named."""
+    draw, labels = np.random.default_rng(0), get_taxonomy("mikels-8").labels
+    rates = draw.beta(0.4, 1.2, size=(60, 8))
+    counts = [dict(zip(labels, map(int, row), strict=True)) for row in draw.binomial(20, rates)]
+    images = [{"id": f"{at:03}", "file": f"{at:03}.jpg", "votes": row} for at, row in enumerate(counts)]
+    _, dataset = load({"n": 20, "images": images})
+    assert dataset.target("rates").taxonomy.name == "mikels-8"
+    for name, said in (("near", rates), ("words", np.tile(rates.mean(axis=0), (60, 1)))):
+        rows = [
+            {"image": image["id"], "rates": dict(zip(labels, row.tolist(), strict=True))}
+            for image, row in zip(images, said, strict=True)
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    answers = [tmp_path / "words.jsonl", tmp_path / "near.jsonl"]
+    page = tmp_path / "judged.html"
+    result = affectml.judge(dataset, answers, split="all", by="rate_cross_entropy", out=page, say=lambda line: None)
+    assert list(result.systems) == ["near", "words"]
+    gaps = result.differences.set_index(["system", "other", "metric"])
+    assert gaps.loc[("near", "words", "rate_cross_entropy")]["high"] < 0
+    assert gaps.loc[("near", "words", "top_1_accuracy")]["p_holm"] < 0.05
+    assert {"near", "words", "prior"} <= set(result.metrics["systems"])
+    assert "human" not in result.metrics["systems"]
+    assert "words" in page.read_text(encoding="utf-8")
