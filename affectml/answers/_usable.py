@@ -83,7 +83,7 @@ class Usable:
     """What can be used of the rows of one file.
 
     Args:
-        rows: all rows of the file, which decide what numbers are parts of that do not say it.
+        rows: all rows of the file; those of each wording decide what its numbers are parts of that do not say it.
         words: the target's labels.
         shape: as the user says; None takes what was asked, or what they look like.
         one_label: whether answers make a distribution.
@@ -95,8 +95,11 @@ class Usable:
     def __init__(self, rows: Sequence[Row], words: Words, shape: str | None, *, one_label: bool) -> None:
         self._words, self._shape, self._one = words, shape, one_label
         self._asked = form_asked(rows, shape)
-        told = [] if self._asked in ("sets", "ranking") else [_bare(row) for row in rows if not row.problem]
-        self._scale = scale_of(filter(None, told), asked=any(row.asked == "shares" for row in rows))
+        self._scale: dict[int, float | None] = {}
+        for wording in {row.wording for row in rows}:
+            told = [row for row in rows if row.wording == wording and not row.problem and _bare(row)]
+            told = [] if self._asked in ("sets", "ranking") else told
+            self._scale[wording] = scale_of(map(_bare, told), asked=any(row.asked == "shares" for row in told))
         self._slack = _ROUNDED * len(words.taxonomy)
 
     def read(self, row: Row, received: Received) -> Read | str:
@@ -110,11 +113,12 @@ class Usable:
             return listed
         if row.ranked and not listed:
             return Why.NO_MASS
-        values = None if row.numbers is None else self._values(row.numbers, received)
+        scale = self._scale[row.wording]
+        values = None if row.numbers is None else self._values(row.numbers, scale, received)
         if isinstance(values, str):
             return values
         if row.numbers is not None:
-            how = how.replace(NUMBERS, self._unit(row.numbers))
+            how = how.replace(NUMBERS, _unit(row.numbers, scale))
         return Read(listed, values, row.ranked, how, row.place)
 
     def _as_asked(self, row: Row) -> Row:
@@ -138,21 +142,21 @@ class Usable:
             return replace(row, labels=None, how=NUMBERS) if asked == "shares" else replace(row, numbers=None)
         return replace(row, numbers=None) if row.asked == "sets" and asked == "sets" else row
 
-    def _values(self, numbers: Mapping[str, Stated], received: Received) -> Floats | str:
+    def _values(self, numbers: Mapping[str, Stated], scale: float | None, received: Received) -> Floats | str:
         """Shares of all labels [C], or why there are none."""
         bare = [number.value for number in numbers.values() if number.of is None]
         if any(bare):
-            if self._scale is None or len(bare) < len(numbers):
+            if scale is None or len(bare) < len(numbers):
                 return Why.NO_SCALE
-            if not fits(bare, self._scale):
-                return Why.OUTSIDE if self._scale == 1 else Why.OTHER_SCALE
+            if not fits(bare, scale):
+                return Why.OUTSIDE if scale == 1 else Why.OTHER_SCALE
         labels = self._words.taxonomy
         values = np.full(len(labels), np.nan)
         for spelt, number in numbers.items():
             label = self._label(spelt, received)
             if label is not None:
                 at = labels.index(label)
-                values[at] = np.nan_to_num(values[at]) + number.value / (number.of or self._scale or 1)
+                values[at] = np.nan_to_num(values[at]) + number.value / (number.of or scale or 1)
         if np.isnan(values).all():
             return Why.UNKNOWN_ONLY if numbers else Why.NO_RATE
         if (values < 0).any() or (values > 1 + SUM_TOLERANCE).any():
@@ -161,10 +165,6 @@ class Usable:
         if np.isnan(values).any() and off > (self._slack if self._one else SUM_TOLERANCE):
             return Why.NO_RATE  # of a distribution, what is not named has no share
         return np.asarray(np.nan_to_num(values).clip(0, 1))
-
-    def _unit(self, numbers: Mapping[str, Stated]) -> str:
-        parts = {number.of or self._scale for number in numbers.values() if number.value}
-        return _SCALES[1] if not parts else _SCALES.get((len(parts) == 1 and parts.pop()) or 0, "counts of n")
 
     def _columns(self, spelt: Sequence[str], received: Received) -> tuple[int, ...] | str:
         """The columns of labels, each once, in their order; why there are none."""
@@ -187,9 +187,10 @@ class Usable:
         """What the answers are: as asked, else as they look; what was taken for granted is noted."""
         every = sum(len(read.listed or ()) == len(self._words.taxonomy) for read in reads)
         table = np.array([read.values for read in reads if read.values is not None])
-        if len(table) and self._scale in (PEOPLE, 100):
-            unit = _SCALES[self._scale]
-            received.notes.append(f"numbers without a unit are taken as {unit}, as most answers of the file show")
+        units = {_SCALES[scale] for scale in self._scale.values() if scale and scale != 1}
+        if units:
+            taken = " or, by wording, ".join(sorted(units))
+            received.notes.append(f"numbers without a unit are taken as {taken}, as most answers of the file show")
         if self._shape is not None:
             return self._shape  # type: ignore[return-value]
         if self._asked == "shares":
@@ -232,6 +233,12 @@ class Usable:
         if rounded:
             received.notes.append(f"{rounded} answers sum to one but for rounding, and are divided by their sum")
         return kept
+
+
+def _unit(numbers: Mapping[str, Stated], scale: float | None) -> str:
+    """What numbers are: of zeros alone, what the others of their file are."""
+    parts = {number.of or scale or 1 for number in numbers.values() if number.value} or {scale or 1}
+    return _SCALES.get(parts.pop() if len(parts) == 1 else 0, "counts of n")
 
 
 def _bare(row: Row) -> list[float]:

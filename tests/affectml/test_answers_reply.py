@@ -296,6 +296,14 @@ def test_numbers_without_a_unit_are_on_the_scale_of_most_answers_of_their_file()
     assert said.received.problems == {Why.OUTSIDE: ["line 3"]}
 
 
+def test_each_wording_has_a_scale_of_its_own():
+    rows = rows_of([SHARES.format(12, 5, 0, 1), SHARES.format(60, 25, 0, 5)], "shares")
+    rows = Rows([replace(row, wording=at) for at, row in enumerate(rows, start=1)], "replies")
+    said = gather(rows, FOUR, one_label=False, shape=None, k=None)
+    assert said.shares == pytest.approx(np.array([[0.6, 0.25, 0, 0.05]] * 2))
+    assert "taken as counts of 20 or, by wording, percentages" in said.received.notes[0]
+
+
 def test_marked_numbers_speak_for_themselves_in_any_file():
     texts = [
         SHARES.format(12, 5, 0, 1),
