@@ -230,6 +230,7 @@ def _judged(case: _Case, files: Mapping[str, AnswerFile], source: str | None) ->
     }
     liking = corrected({name: each for name, each in places.items() if each is not None})
     answering = {name: here[name] for name in [*names, *case.runs]}
+    stating = {n: each for n, each in answering.items() if n not in said or said[n].received.shape != "sets"}
     systems = {
         name: JudgedSystem(
             received_json(said[name].received, parts.judged, rows[name] >= 0, said[name].image_id),
@@ -250,7 +251,7 @@ def _judged(case: _Case, files: Mapping[str, AnswerFile], source: str | None) ->
         runs=tuple(case.runs),
         gaps=tuple(gaps_of(here, names, truth, config.seed)),
         disagreement=by_disagreement(answering, truth, seed=config.seed),
-        stated=stated_calibration(answering, truth, seed=config.seed),
+        stated=stated_calibration(stating, truth, seed=config.seed),
         alone=agreed_alone({name: here[name] for name in names}, truth) if len(names) > 1 else None,
         as_empty=None if every else _as_empty(mine, rows, others, everything, config),
         source=source,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from affectml.answers._estimates import Estimate, for_all, jackknifed, slope_of
 from affectml.answers._left_out import halves, persons
+from affectml.errors import few
 from affectml.evaluation import Answers, Truth
 from affectml.evaluation.bias import firsts
 from affectml.plots import intervals, reliability
@@ -21,7 +22,7 @@ from affectml_metrics.functional.calibration import debiased_calibration
 
 Floats = NDArray[np.float64]
 THIRDS = ("people agree", "in between", "people disagree")
-BINS = 5
+BINS, DRAWN = 5, 10  # of the calibration error, label by label, and of a picture of all labels together
 LISTED = 20  # rows of a table; JSON has all
 
 
@@ -47,20 +48,17 @@ class ByDisagreement:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """In words, a sentence a system."""
-        return tuple(self._in_words(name, slope) for name, slope in self.slopes.items())
-
-    def _in_words(self, name: str, slope: Estimate) -> str:
-        beside = ", beside one person," if self.human else ""
-        if not slope.found:
-            return (
-                f"{name}{beside} does about alike where people agree and where they disagree, as far as chance lets see"
-            )
-        worse = "disagree" if (slope.value < 0) == self.human else "agree"
-        return (
-            f"{name}{beside} fails more where people {worse} (change {number(slope.value)}, "
-            f"{number(slope.low)} to {number(slope.high)})"
-        )
+        """In words: each system that fails more where people agree, or disagree; and the others."""
+        beside = ", beside one person" if self.human else ""
+        found = [
+            f"{name} fails more where people {'disagree' if (slope.value < 0) == self.human else 'agree'}{beside} "
+            f"(change {number(slope.value)}, {number(slope.low)} to {number(slope.high)})"
+            for name, slope in self.slopes.items()
+            if slope.found
+        ]
+        rest = few([name for name, slope in self.slopes.items() if not slope.found], 8)
+        alike = f"No change beyond chance from where people agree to where they do not{beside}: {rest}"
+        return (*found, alike) if rest else tuple(found)
 
     def table(self) -> Table:
         """A row a system."""
@@ -262,7 +260,7 @@ def stated_calibration(systems: Mapping[str, Answers], truth: Truth, *, seed: in
         sums = np.stack([np.ones_like(said), said, seen, said**2, said * seen], axis=1).reshape(len(seen), -1)
         slope = jackknifed(sums, slope_of, truth.groups, null=1.0)[0]
         flat = None if people is None else people.ravel()
-        every = bins(said.ravel(), seen.ravel(), flat, groups=np.repeat(units, labels), most=BINS)
+        every = bins(said.ravel(), seen.ravel(), flat, groups=np.repeat(units, labels), most=DRAWN)
         found[name] = Stated(Estimate(*(float(part) for part in error[:3])), slope, tuple(every))
     slopes = for_all({name: each.slope for name, each in found.items()})
     return StatedCalibration({name: replace(each, slope=slopes.get(name)) for name, each in found.items()})

@@ -82,7 +82,7 @@ class TestByDisagreement:
         found = by_disagreement({"it": self.IT}, truth)
         # 0 at rank 1/4, where people agree, and .25 at rank 3/4
         assert found.slopes["it"].value == pytest.approx(0.5)
-        assert found.findings == ("it, beside one person, fails more where people agree (change .500, .500 to .500)",)
+        assert found.findings == ("it fails more where people agree, beside one person (change .500, .500 to .500)",)
 
     def test_where_all_images_are_alike_there_is_no_change(self, truth):
         alike = replace(truth, chosen=np.tile(truth.chosen[:1], (self.IMAGES, 1, 1)))
