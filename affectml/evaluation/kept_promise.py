@@ -12,7 +12,7 @@ from affectml.evaluation.scoring import REPLICATES, Answers, Score, as_scores, c
 from affectml.evaluation.subgroups import MIN_IMAGES, columns_of
 from affectml.evaluation.truth import Truth
 from affectml.heads import Head, Promise
-from affectml.heads._shift import UNKNOWN, find_shift
+from affectml.heads._shift import find_shift
 from affectml.heads.promise import losses, unit_means
 from affectml_metrics import bootstrap
 
@@ -55,17 +55,13 @@ def add_promise(
         f"the model's {'keep' if own else 'are cut for'} its promise ({promise.asked}); the others' by thresholds "
         "chosen on validation, the oracle's from tau"
     )
+    choices = (truth.shares if truth.votes is None else truth.votes) if truth.kind == kind else None
+    levels = levels_of(images, promise.column, truth.image_id)
+    shift = find_shift(
+        promise, head.ground_, truth.labels, answers.scores, choices=choices, groups=truth.groups, levels=levels
+    )
     made = promised(promise, answers.sets, truth, images, seed, own=own)
-    if head.ground_ is None:
-        shift: dict[str, Any] = {"found": None, "words": UNKNOWN}
-    else:
-        choices = (truth.shares if truth.votes is None else truth.votes) if truth.kind == kind else None
-        levels = levels_of(images, promise.column, truth.image_id)
-        found = find_shift(
-            promise, head.ground_, truth.labels, answers.scores, choices=choices, groups=truth.groups, levels=levels
-        )
-        shift = found.to_json()
-    metrics["promise"] = {"shift": shift, **made}
+    metrics["promise"] = {"shift": shift.to_json(), **made}
 
 
 def promised(

@@ -22,10 +22,6 @@ from affectml.heads.promise import Array, Promise
 ALPHA = 0.01  # in how many sets of exchangeable images a shift is called, at most: a warning must be worth reading
 KEPT, SEEN = 500, 1000  # calibration and new images that are looked at; more show no shift that would matter
 LEAST = 20  # new images below which no bet can win much
-UNKNOWN = (
-    "whether the promise's ground has shifted cannot be seen: this head has no calibration scores with it, as those of "
-    "affectml before 0.3; train again to see it"
-)
 _BETS = np.array([-0.9, -0.4, 0.4, 0.9])[:, None]
 
 
@@ -33,6 +29,7 @@ _BETS = np.array([-0.9, -0.4, 0.4, 0.9])[:, None]
 class Shift:
     """What a martingale found. calibration, images: how many (of each group one). people: whether what people chose was
     seen too. evidence: its highest value over the number of martingales, at most 1e12. where: whose scores gave it.
+    Without calibration scores nothing can be found.
     """
 
     calibration: int
@@ -42,21 +39,27 @@ class Shift:
     where: str
 
     @property
-    def found(self) -> bool:
-        """Whether the images are not exchangeable with the calibration images, at `ALPHA`."""
-        return self.evidence >= 1 / ALPHA
+    def found(self) -> bool | None:
+        """Whether the images are not exchangeable with the calibration images, at `ALPHA`; None: not known."""
+        return self.evidence >= 1 / ALPHA if self.calibration else None
 
     def words(self) -> str:
         """What was found, in a sentence."""
-        seen = f"{self.images:,} images beside {self.calibration:,} calibration images"
+        if self.found is None:
+            return (
+                "whether the promise's ground has shifted cannot be seen: this head has no calibration scores with it, "
+                "as those of affectml before 0.3; train again to see it"
+            )
         alone = "" if self.people else "; only scores were seen, and what people choose may differ all the same"
         if self.found:
             return (
-                f"the promise's ground has shifted: do not rely on it here. By {self.where}, {seen} are not alike "
-                f"(in {100 * ALPHA:g} of 100 data sets at most is that chance){alone}"
+                f"the promise's ground has shifted: do not rely on it here. By {self.where}, these {self.images:,} "
+                f"images are not like the {self.calibration:,} calibration images (by chance, at most {100 * ALPHA:g} "
+                f"data set in 100 would look so){alone}"
             )
         few = f" (fewer than {LEAST} show none)" if self.images < LEAST else ""
-        return f"no shift of the promise's ground seen in {seen}{few}{alone}"
+        beside = f"{self.images:,} images beside {self.calibration:,} calibration images"
+        return f"no shift of the promise's ground seen in {beside}{few}{alone}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for metrics.json."""
@@ -87,7 +90,7 @@ def make_ground(
 
 def find_shift(
     promise: Promise,
-    ground: Tensor,
+    ground: Tensor | None,
     labels: Sequence[str],
     scores: ArrayLike,
     *,
@@ -99,13 +102,15 @@ def find_shift(
 
     Args:
         promise: a head's.
-        ground: what `make_ground` kept.
+        ground: what `make_ground` kept; None of a head that kept nothing.
         labels: C names.
         scores: the head's scores [N, C].
         choices: what people chose of them [N, C], as the promise has it; None where it is not known.
         groups: [N]; of each group one image is looked at. None where each image is one.
         levels: [N] in the promise's column; images of another level are left out, as nothing is promised of them.
     """
+    if ground is None:
+        return Shift(0, len(scores), False, 0.0, "")
     before, table = ground.numpy(), _table(promise, scores, choices, levels)
     table = table[_units(table, groups, SEEN)]
     names = ["what people chose", *(f"the scores of {label}" for label in labels)]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.heads._shift import LEAST, UNKNOWN, find_shift
+from affectml.heads._shift import LEAST, find_shift
 from affectml.pictures import Picture
 from affectml.predicting.predictor import Predictor
 
@@ -44,11 +44,9 @@ class Ground:
         from affectml.evaluation.run import learned_from
 
         run = self._predictor.run
-        promise, ground = run.head.promise_, run.head.ground_
+        promise = run.head.promise_
         if promise is None or not self._predictor.promises:
             return ""
-        if ground is None:
-            return UNKNOWN
         held = set(self._names)
         pictures = {picture.name: picture for picture in self._found if picture.name in held}
         of = [pictures[name].dataset for name in self._names]
@@ -63,5 +61,7 @@ class Ground:
                 learned = learned_from(run, scores[~scores.index.duplicated()])
                 new[rows] = [image_id not in learned for image_id in ids]
         levels = np.array(self._predictor.levels(list(pictures.values()), list(self._names[new])), dtype=object)
-        shift = find_shift(promise, ground, run.taxonomy.labels, self._scores[new], groups=groups[new], levels=levels)
+        shift = find_shift(
+            promise, run.head.ground_, run.taxonomy.labels, self._scores[new], groups=groups[new], levels=levels
+        )
         return "" if shift.images < LEAST else shift.words()

@@ -172,7 +172,7 @@ def test_evaluate_says_so_before_the_promise_and_predict_by_scores_alone(places)
         )
         assert "only scores were seen" in written.shift
     assert seen == {"like": (False, False), "other": (True, True), "people": (True, False)}
-    assert "what people chose, 200 images" in metrics["promise"]["shift"]["words"]
+    assert "what people chose, these 200 images" in metrics["promise"]["shift"]["words"]
     assert in_words(metrics["promise"]).startswith("The promise's ground has shifted: do not rely on it here. ")
 
 
