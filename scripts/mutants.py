@@ -62,6 +62,10 @@ FAMILIES: dict[str, tuple[str, list[list[str]]]] = {
 """By module its file, and the runs of tests that see its mutants."""
 EQUAL = {
     "labels: _without: rest <= 1e-12 * rows -> rest < 1e-12 * rows": "they differ at 0 rows, whose rest is 0",
+    "information: icm_soft.bits: above > _STILL -> above >= _STILL": "no share is that far above exactly",
+    "information: icm_soft.bits: chance < _LOST -> chance <= _LOST": "no chance is that exactly",
+    "information: icm_soft.bits: 1.0 -> 2.0": "what equal shares say is not read from it",
+    "information: icm_soft: p > t -> p >= t": "equal shares say the same",
     "logs: js_terms: 1.0 -> 2.0": "0 over any number is 0, and that cell is set to 1 after it",
     "alpha: _by_table: v <= EXACT_VALUES -> v < EXACT_VALUES": "two ways to one value, of which one is quicker",
     "nominal: label_agreement: 1 -> 2": "the first of two equal replicates is taken",

@@ -56,6 +56,14 @@ def test_a_label_that_nobody_chose_counts_as_if_one_had():
     assert float(F.icm_soft(shares, shares * torch.tensor([1, 0]), average="none")[1]) == pytest.approx(-2 * 2 / 4)
 
 
+def test_a_label_nobody_was_asked_about_has_no_say():
+    assert float(F.icm([[1, 1], [0, 1]], [[1, -1], [0, -1]])) == 1 / 2
+    assert F.icm([[1, 1], [0, 1]], [[1, -1], [0, -1]], average="none")[1].isnan()
+    shares = torch.tensor([[0.5], [0.1]])
+    beside = torch.cat([shares, -torch.ones(2, 1)], dim=1)
+    assert F.icm_soft(torch.ones(2, 2) / 2, beside) == F.icm_soft(torch.ones(2, 1) / 2, shares)
+
+
 def test_where_no_answer_says_anything_there_is_no_normalised_figure():
     for target in ([[1, 0], [1, 0]], [[0, 0], [0, 0]]):
         assert F.icm([[1, 1], [0, 0]], target, normalised=True).isnan()
