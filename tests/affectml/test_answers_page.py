@@ -70,14 +70,15 @@ def test_the_page_has_all_that_was_found_and_loads_nothing(written):
     folder, result = written
     page = Page((folder / "judged.html").read_text())
     assert list(page.sections)[1:] == [
-        "overview", "differences", "disagreement", "stated", "alone", "labels", "read", "systems",
+        "overview", "differences", "disagreement", "stated", "alone", "labels", "orders", "read", "systems",
     ]  # fmt: skip
     assert (page.elsewhere, "b" in page.tags) == ([], True)  # card's own <b>
     assert "<b>calm</b>" in page.sections["overview"]  # as text
     assert page.tags.count("article") == page.tags.count("img") > 0
     assert "overconfident is overconfident" in page.sections["stated"]
+    assert "words-only" not in page.sections["stated"]  # what samples of sets make is not stated
     assert f"{sum(g.found for g in result.gaps)} of {len(result.gaps)} differences" in page.sections["differences"]
-    assert "words-only: 1500 of 1500 JSON lines count, on 45 of 45 images" in page.sections["read"]
+    assert "words-only: 1500 of 1500 batch responses count, on 45 of 45 images" in page.sections["read"]
     assert page.sections[None].count("<b>calm</b> has the best rate_cross_entropy") == 1
 
 
@@ -87,7 +88,7 @@ def test_everyone_stands_in_the_order_of_the_metric_that_was_asked_for(written):
     order = list(result.standing)
     assert order == sorted(order, key=lambda name: values[name]["value"])
     assert list(result.systems) == ["<b>calm</b>", "overconfident", "words-only"]
-    assert {result.standing[name] for name in ("overconfident", "words-only", "prior")} == {"behind"}
+    assert {result.standing[name] for name in ("words-only", "prior")} == {"behind"}
     assert len(result.gaps) > 50  # of which 1,000 replicates alone would find none: no p value is below .001
 
 
