@@ -24,11 +24,13 @@ def from_people(kind: str) -> bool:
     return kind in ("rates", "distribution")
 
 
-def held(risk: str, *, people: bool) -> str:
-    """What sets hold, after the figure: so much of the choices, or so many labels too many."""
+def held(risk: str, figure: str, *, people: bool) -> str:
+    """What sets hold, with the figure: so much of the choices, so many labels too many, or what share of right ones."""
     if risk == "recall":
-        return "of the choices" if people else "of the images' labels"
-    return "labels that nobody chose" if people else "labels that the image does not have"
+        return f"{figure} of the choices" if people else f"{figure} of the images' labels"
+    if risk == "precision":
+        return f"labels of which {figure} {'are chosen by somebody' if people else 'are labels of the image'}"
+    return f"{figure} labels that {'nobody chose' if people else 'the image does not have'}"
 
 
 def add_promise(
@@ -70,8 +72,9 @@ def promised(
     """The entry `promise` of metrics.json.
 
     risk: the mean loss over images, or over groups where the promise is about groups, with a 95 % interval over these
-    images at the cuts as they are; beside it recall (its complement) or extra, and the mean size of the sets. spread:
-    one SD of the expected loss between draws of the calibration images, which that interval does not hold.
+    images at the cuts as they are; beside it recall or precision (its complement) or extra, and the mean size of the
+    sets; with a precision also the share of images whose set is empty. spread: one SD of the expected loss between
+    draws of the calibration images, which that interval does not hold.
 
     Args:
         promise: the head's.
@@ -82,7 +85,8 @@ def promised(
         own: whether these images and what people said of them come from the data that the promise was made on.
     """
     choices = truth.votes if truth.votes is not None else truth.shares
-    rows = losses(promise.asked.risk, sets, choices)
+    asked = promise.asked
+    rows = losses(asked.risk, sets, choices)
     size = sets.sum(dim=1).double().numpy()
     groups = truth.groups if promise.unit == "groups" else None
     table = images.set_index("image_id").reindex(truth.image_id)
@@ -101,6 +105,7 @@ def promised(
         "promise": str(promise.asked),
         "words": promise.words(people=from_people(truth.kind)),
         "made_on": "images of this data set" if own else elsewhere,
+        **({"probability": asked.probability} if asked.risk == "precision" else {}),
         "family": promise.family,
         "unit": promise.unit,
         "calibration": promise.cut.units,
@@ -114,17 +119,24 @@ def promised(
 def _figures(
     promise: Promise, rows: Array, size: Array, groups: Array | None, seed: int, *, labels: int
 ) -> dict[str, Any]:
-    """units, risk, recall or extra, and size; {} where no unit counts."""
+    """units, risk, recall, extra or precision with empty, and size; no more than units where none counts."""
     lost = unit_means(rows, groups)
     if not len(lost):
         return {"units": 0}
     risk = _interval(lost, seed, most=promise.asked.bound(labels))
     large = _interval(unit_means(size, groups), seed, most=labels)
     out: dict[str, Any] = {"units": len(lost), "risk": risk}
-    if promise.asked.risk == "recall":
-        out["recall"] = {**risk, "value": 1 - risk["value"], "low": 1 - risk["high"], "high": 1 - risk["low"]}
-    else:
+    if promise.asked.risk == "extra":
         out["extra"] = risk
+    else:
+        out[promise.asked.risk] = {
+            **risk,
+            "value": 1 - risk["value"],
+            "low": 1 - risk["high"],
+            "high": 1 - risk["low"],
+        }
+    if promise.asked.risk == "precision":
+        out["empty"] = _interval(unit_means((size == 0).astype(float), groups), seed, most=1)
     return {**out, "size": large}
 
 

@@ -290,18 +290,23 @@ class Head(ABC):
         groups: Array | None = None,
         column: str | None = None,
         levels: Array | None = None,
+        start: Features | None = None,
+        start_levels: Array | None = None,
     ) -> Self:
-        """Cut sets so that they keep a promise, by conformal risk control; see `affectml.heads.Promise`.
+        """Cut sets so that they keep a promise; see `affectml.heads.Promise`.
 
         Args:
-            promise: "recall=.8", "extra=.5".
+            promise: "recall=.8", "extra=.5", "precision=.8"; or an `Asked`, which says how surely a precision is kept.
             X: features of calibration rows, [N, D]: rows that nothing else of the head has touched.
             choices: what people chose of them: votes, shares or 0/1, [N, C].
             family: which score is cut: "rates", or "shares", each rate over its row's sum. None takes what makes the
-                smaller sets: shares for recall, rates for extra.
+                smaller sets: shares for recall, else rates.
             groups: the group of each row, [N]: then a group is one unit, and the promise is about groups.
             column: a name for what `levels` are.
             levels: the level of each row in a column, [N], or None: each level gets a cut of its own.
+            start: for a precision, features of other rows [M, D], such as validation rows: where its tests begin is
+                read off their scores; see `affectml.heads.promise.find_cut`.
+            start_levels: their levels, [M].
 
         Returns:
             The head itself; `predict_sets` gives the sets, and `promise_` says what holds.
@@ -311,7 +316,17 @@ class Head(ABC):
         """
         asked = promise if isinstance(promise, Asked) else Asked.parse(promise)
         scores = self._set_scores(X)
-        made = make_promise(asked, scores, choices, family=family, groups=groups, column=column, levels=levels)
+        made = make_promise(
+            asked,
+            scores,
+            choices,
+            family=family,
+            groups=groups,
+            column=column,
+            levels=levels,
+            start=None if start is None else self._set_scores(start),
+            start_levels=start_levels,
+        )
         self.report_["promise"] = made.to_json()
         self.ground_ = make_ground(made, self.scores(X), choices, groups=groups, levels=levels)
         return self

@@ -1,12 +1,14 @@
 """Sets with a promise: conformal risk control on what people chose (Angelopoulos, Bates, Fisch, Lei & Schuster 2022).
 
-    recall=.8   on average the set holds at least 80 % of the choices that a panel makes of an image
-    extra=.5    on average the set holds at most half a label that nobody of the panel chose
+    recall=.8      on average the set holds at least 80 % of the choices that a panel makes of an image
+    extra=.5       on average the set holds at most half a label that nobody of the panel chose
+    precision=.8   with high probability, on average at least 80 % of a set's labels are chosen by somebody of the panel
 
 The unit is the image, or its group where images come in groups; every unit weighs the same. As its sets grow, what is
 lost on a unit never grows (recall) or never shrinks (extra), and it lies between 0 and `bound`. Sets are cut where the
 mean loss over n calibration units has n / (n + 1) * mean + bound / (n + 1) <= alpha. The expected loss of another unit
 is then at most alpha, whatever the head is worth, as long as that unit is exchangeable with the calibration units.
+A set's precision may rise and fall as it grows, so it takes another method, see `affectml.heads._precision`.
 """
 
 import dataclasses
@@ -20,97 +22,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.errors import BadInput, did_you_mean, option
+from affectml.heads._asked import EXACT, Asked, Risk
+from affectml.heads._precision import cuts_to_test, lowest_cut
 from affectml.heads.inputs import ArrayLike, as_matrix
 
-Risk: TypeAlias = Literal["recall", "extra"]
 Family: TypeAlias = Literal["rates", "shares"]
-RISKS: tuple[Risk, ...] = get_args(Risk)
 FAMILIES: tuple[Family, ...] = get_args(Family)
 # What makes small sets: a missed label costs its share of the choices, an extra one the same whatever else is chosen.
-OF_RISK: Mapping[Risk, Family] = {"recall": "shares", "extra": "rates"}
+OF_RISK: Mapping[Risk, Family] = {"recall": "shares", "extra": "rates", "precision": "rates"}
 Array: TypeAlias = NDArray[Any]
 
-_EXACT = 1e-9  # 1 - .8 is a little less than .2
 _LAST_DIGITS = 1e-6  # of a score: what rounding may change
 _ALL = -1e6  # a cut that every label reaches, in any family
-_SHARES_OF_FALSE = ("precision", "false", "fdr", "fdp", "false_discovery", "false_share", "accuracy", "f1")
-
-
-@dataclasses.dataclass(frozen=True)
-class Asked:
-    """What is promised: `risk` and its `level`, as "recall=.8" says it."""
-
-    risk: Risk
-    level: float
-
-    @classmethod
-    def parse(cls, text: str) -> "Asked":
-        """Read "recall=.8" or "extra=.5".
-
-        Raises:
-            BadInput: for anything else; for a share of false labels, with the reason and the method that could.
-        """
-        name, equals, value = (part.strip() for part in str(text).partition("="))
-        given = option("promise", text)
-        if name.lower() in _SHARES_OF_FALSE:
-            raise BadInput(
-                f"{given}: a share of false labels can rise and fall as sets grow, so conformal risk control promises "
-                "nothing of it; Learn-then-Test (Angelopoulos et al. 2021) could, and is not here: take extra=X, the "
-                "number of labels that nobody chose, or recall=X"
-            )
-        if not equals or name not in RISKS:
-            near = "" if name in RISKS else did_you_mean(name, RISKS)
-            raise BadInput(f"{given}: expected recall=X (0 < X < 1) or extra=X (labels, X > 0){near}, e.g. recall=.8")
-        try:
-            level = float(value)
-        except ValueError:
-            raise BadInput(f"{given}: {value!r} is no number; expected e.g. {name}=.8") from None
-        if name == "recall" and not 0 < level < 1:
-            way = "; every choice of every image is in the set of all labels alone" if level == 1 else ""
-            raise BadInput(f"{given}: expected a share above 0 and below 1, as in recall=.8{way}")
-        if name == "extra" and not (level > 0 and math.isfinite(level)):
-            raise BadInput(f"{given}: expected a number of labels above 0, as in extra=.5")
-        return cls("recall" if name == "recall" else "extra", level)
-
-    def __str__(self) -> str:
-        return f"{self.risk}={self.level:g}"
-
-    @property
-    def alpha(self) -> float:
-        """The largest expected loss: 1 - recall, or extra labels."""
-        return 1 - self.level if self.risk == "recall" else self.level
-
-    def bound(self, labels: int) -> int:
-        """The largest loss there can be: all choices missed, or every label extra."""
-        return 1 if self.risk == "recall" else labels
-
-    def least_alpha(self, units: int, labels: int) -> float:
-        """The smallest alpha that so many calibration units can promise; one needs bound / alpha - 1 units."""
-        return self.bound(labels) / (units + 1)
-
-    def check_units(self, units: int, labels: int, what: str = "images", where: str = "") -> None:
-        """Raises BadInput where so few calibration units can promise nothing of this kind, saying what they can.
-
-        Args:
-            units: how many there are.
-            labels: how many labels there are to choose among.
-            what: images or groups.
-            where: which of them, where a level of a column is meant.
-        """
-        least = self.least_alpha(units, labels)
-        if least <= self.alpha + _EXACT:
-            return
-        needed = math.ceil(self.bound(labels) / self.alpha - 1 - _EXACT)
-        can = "nothing" if least >= self.bound(labels) or units == 0 else f"{self.risk}={_cautious(self.risk, least)}"
-        raise BadInput(
-            f"{option('promise', str(self))}: {units} calibration {what}{where} are too few: {can} is the most that "
-            f"they can promise, and this takes {needed}; promise less, or collect more images"
-        )
-
-
-def _cautious(risk: Risk, alpha: float) -> str:
-    """A level that this alpha allows, rounded to the safe side."""
-    return f"{math.floor((1 - alpha) * 1000) / 1000:g}" if risk == "recall" else f"{math.ceil(alpha * 1000) / 1000:g}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,13 +41,15 @@ class Cut:
     """Where sets are cut: labels whose score in the family is at least `value`.
 
     units: calibration images or groups that count. mean: their mean loss at this cut. spread: by how much (one SD) the
-    expected loss moves from one draw of so many calibration units to another.
+    expected loss moves from one draw of so many calibration units to another. empty: of a precision, the share of the
+    calibration images whose set is empty; these count among the units and not in the mean.
     """
 
     value: float
     units: int
     mean: float
     spread: float
+    empty: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,18 +83,31 @@ class Promise:
         """
         level = self.asked.level
         over = "images like these" if self.unit == "images" else "groups of images like these"
+        within = f"within each level of {self.column}, " if self.column else ""
+        not_said = f"each {'other ' if self.column else ''}subgroup"
         if self.asked.risk == "recall":
             of = "the choices that a panel like this one makes of an image" if people else "an image's labels"
             what = f"holds at least {100 * level:g} % of {of}"
             over += " that somebody chooses a label for," if people else " that have a label,"
+        elif self.asked.risk == "precision":
+            return self._precision_words(people, within, over, not_said)
         else:
             whose = "nobody in a panel like this one chooses" if people else "an image does not have"
             what = f"holds at most {level:g} labels that {whose}"
-        within = f"within each level of {self.column}, " if self.column else ""
-        not_said = f"each {'other ' if self.column else ''}subgroup"
         return (
             f"{within}on average over {over} and over draws of {self.cut.units} calibration {self.unit}, the set "
             f"{what}; it is not said for each image nor for {not_said}"
+        )
+
+    def _precision_words(self, people: bool, within: str, over: str, not_said: str) -> str:
+        chosen = "that somebody in a panel like this one chooses" if people else "that an image has"
+        shares = {name: cut.empty for name, cut in (self.levels or {"": self.cut}).items()}
+        empty = ", ".join(f"{100 * (share or 0):.0f} %{f' of {name}' * bool(name)}" for name, share in shares.items())
+        return (
+            f"{within}with a probability of {100 * self.asked.probability:g} % over draws of {self.cut.units} "
+            f"calibration {self.unit}, at least {100 * self.asked.level:g} % of a set's labels are labels {chosen}, on "
+            f"average over {over} whose set is not empty (of the calibration images, {empty} have an empty one); it is "
+            f"not said for each image nor for {not_said}"
         )
 
     def where_levels_are_unknown(self) -> str:
@@ -177,6 +115,7 @@ class Promise:
         if not self.levels:
             return ""
         way = "larger, and miss less" if self.asked.risk == "recall" else "smaller, and hold less that nobody chose"
+        way = "smaller, and more of them empty," if self.asked.risk == "precision" else way
         return (
             f"without the level of {self.column} an image gets the most cautious cut of all: its sets are {way} "
             f"than those of images whose level is known; for a level that calibration did not see nothing is promised"
@@ -200,14 +139,17 @@ class Promise:
     def to_json(self) -> dict[str, Any]:
         """Plain values, for head.json."""
         plain = dataclasses.asdict(self)
-        return {"promise": str(self.asked), **{key: value for key, value in plain.items() if key != "asked"}}
+        asked = plain.pop("asked")
+        more = {key: asked[key] for key in ("probability", "empty") if self.asked.risk == "precision"}
+        return {"promise": str(self.asked), **more, **plain}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Promise":
         """What `to_json` gave."""
-        values = {key: value for key, value in plain.items() if key != "promise"}
+        values = dict(plain)
+        more = {key: values.pop(key) for key in ("probability", "empty") if key in values}
         levels = {name: Cut(**cut) for name, cut in values.pop("levels").items()}
-        return cls(Asked.parse(plain["promise"]), cut=Cut(**values.pop("cut")), levels=levels, **values)
+        return cls(Asked.parse(values.pop("promise"), **more), cut=Cut(**values.pop("cut")), levels=levels, **values)
 
 
 def family_scores(family: Family, scores: Tensor) -> Tensor:
@@ -225,19 +167,21 @@ def family_scores(family: Family, scores: Tensor) -> Tensor:
 def losses(risk: Risk, sets: ArrayLike, choices: ArrayLike) -> Array:
     """What each row's set loses, [N]: the share of its choices that it misses, or its labels that nobody chose.
 
-    An image without a choice has nothing to miss: nan for recall; for extra all labels of its set count.
+    An image without a choice has nothing to miss: nan for recall; for extra all labels of its set count. Of a precision
+    it is the share of the set's labels that nobody chose, and nan for an empty set.
 
     Args:
-        risk: recall or extra.
+        risk: recall, extra or precision.
         sets: 0/1 [N, C].
         choices: votes, shares or 0/1 [N, C].
     """
     chosen, inside = _table(choices, "choices"), _table(sets, "sets") > 0
+    lost, total = (inside & (chosen <= 0)).sum(axis=1).astype(np.float64), inside.sum(axis=1)
     if risk == "extra":
-        return np.asarray((inside & (chosen <= 0)).sum(axis=1), dtype=np.float64)
-    total = chosen.sum(axis=1)
-    missed = np.where(inside, 0.0, chosen).sum(axis=1)
-    return np.asarray(np.divide(missed, total, out=np.full(len(total), np.nan), where=total > 0))
+        return np.asarray(lost)
+    if risk == "recall":
+        lost, total = np.where(inside, 0.0, chosen).sum(axis=1), chosen.sum(axis=1)
+    return np.asarray(np.divide(lost, total, out=np.full(len(total), np.nan), where=total > 0))
 
 
 def unit_means(rows: Array, groups: Array | None) -> Array:
@@ -255,9 +199,15 @@ def unit_means(rows: Array, groups: Array | None) -> Array:
 
 
 def find_cut(
-    asked: Asked, scores: ArrayLike, choices: ArrayLike, *, groups: Array | None = None, where: str = ""
+    asked: Asked,
+    scores: ArrayLike,
+    choices: ArrayLike,
+    *,
+    groups: Array | None = None,
+    where: str = "",
+    start: ArrayLike | None = None,
 ) -> Cut:
-    """The cut that keeps a promise with the smallest sets (recall) or the largest (extra).
+    """The cut that keeps a promise with the smallest sets (recall) or the largest (extra, precision).
 
     Sources: Angelopoulos et al. 2022, theorem 1 and eq. 4, with the loss's bound B = 1, or the number of labels.
 
@@ -267,12 +217,16 @@ def find_cut(
         choices: votes, shares or 0/1 [N, C]. For recall, rows without a choice do not count.
         groups: [N]; rows of one group are one unit, and rows of a group weigh the same in it.
         where: for the message, which rows these are.
+        start: of a precision, scores of other rows [M, C]: cuts between these are tested, from the most cautious that
+            leaves at most the share `asked.empty` of their sets empty. None, or no row, takes the calibration rows:
+            then the cuts are not fixed beforehand, and that the probability holds is simulated and not proven.
 
     Returns:
         The cut.
 
     Raises:
-        BadInput: for too few units, saying what they could promise; for shapes that differ.
+        BadInput: for too few units, saying what they could promise; for shapes that differ; for a precision that cannot
+            be had from these rows, or with more empty sets only.
     """
     table, chosen = _table(scores, "scores"), _table(choices, "choices")
     if table.shape != chosen.shape:
@@ -287,6 +241,9 @@ def find_cut(
     of_unit = np.bincount(unit[counts], minlength=int(unit.max(initial=-1)) + 1)
     units = int((of_unit > 0).sum())
     asked.check_units(units, table.shape[1], "images" if groups is None else "groups", where)
+    if asked.risk == "precision":
+        others = table if start is None else _table(start, "start")
+        return _precision_cut(asked, table, chosen, groups, others if len(others) else table, where)
     each = np.divide(1.0, of_unit[unit] * units, out=np.zeros(len(table)), where=counts)  # weights of rows, sum one
     cells: Array = (chosen <= 0) * each[:, None]
     if asked.risk == "recall":
@@ -297,9 +254,35 @@ def find_cut(
     return Cut(value, units, float(found.mean()), spread if math.isfinite(spread) else 0.0)
 
 
+def _precision_cut(asked: Asked, table: Array, chosen: Array, groups: Array | None, start: Array, where: str) -> Cut:
+    def lost_at(cut: float) -> Array:
+        return unit_means(losses(asked.risk, table >= cut, chosen), groups)
+
+    cuts = cuts_to_test(start, asked.empty)
+    value = lowest_cut(cuts, lost_at, asked.alpha, asked.probability)
+    tried = max(float(cuts[0]) if value is None else value, _ALL)
+    found, bare = lost_at(tried), unit_means((table < tried).all(axis=1).astype(float), groups)
+    given, what = option("promise", str(asked)), "images" if groups is None else "groups"
+    if value is None:
+        of = f"; {100 * (1 - found.mean()):.0f} % of their labels are chosen" if len(found) else ""
+        raise BadInput(
+            f"{given}: cut so that at most {100 * asked.empty:g} % of the sets are empty, {len(found)} calibration "
+            f"{what}{where} have one that is not{of}: too little to say it with a probability of "
+            f"{100 * asked.probability:g} %; promise less, allow more empty sets ({option('promise_empty')}), or "
+            "collect more images"
+        )
+    if bare.mean() > asked.empty + EXACT:
+        raise BadInput(
+            f"{given}: {100 * bare.mean():.0f} % of the calibration images{where} would have an empty set, more than "
+            f"{option('promise_empty', asked.empty)} allows; allow more, or promise less"
+        )
+    spread = float(found.std(ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else 0.0
+    return Cut(tried, len(bare), float(found.mean()), spread, float(bare.mean()))
+
+
 def _kept(asked: Asked, mean: Array, units: int, labels: int) -> Array:
     """Whether a mean loss over `units`, with room for one more unit at its worst, is at most alpha."""
-    return np.asarray((units * mean + asked.bound(labels)) / (units + 1) <= asked.alpha + _EXACT)
+    return np.asarray((units * mean + asked.bound(labels)) / (units + 1) <= asked.alpha + EXACT)
 
 
 def _largest(scores: Array, cells: Array, asked: Asked, units: int) -> float:
@@ -336,6 +319,8 @@ def make_promise(
     groups: Array | None = None,
     column: str | None = None,
     levels: Array | None = None,
+    start: Tensor | None = None,
+    start_levels: Array | None = None,
 ) -> Promise:
     """The promise with its cut, or with one for each level of a column; see `find_cut`.
 
@@ -343,10 +328,11 @@ def make_promise(
         asked: what is promised.
         scores: a head's scores [N, C] of the calibration rows.
         choices: [N, C].
-        family: see `family_scores`; None takes shares for recall and rates for extra, which make small sets.
+        family: see `family_scores`; None takes shares for recall, which make small sets, and else rates.
         groups: [N], or None.
         column: whose levels have a cut each.
         levels: the level of each row, [N]; a row at None belongs to none.
+        start, start_levels: of a precision, scores and levels of other rows, see `find_cut`.
 
     Raises:
         BadInput: for too few calibration units, of a level too.
@@ -355,24 +341,30 @@ def make_promise(
     if family not in FAMILIES:
         raise BadInput(f"family: no {family!r}{did_you_mean(family, FAMILIES)} (choices: {', '.join(FAMILIES)})")
     table = family_scores(family, scores).numpy()
+    others = None if start is None else family_scores(family, start).numpy()
     chosen = _table(choices, "choices")
     unit = "images" if groups is None else "groups"
     left_out = int((chosen.sum(axis=1) <= 0).sum()) if asked.risk == "recall" else 0
     if column is None or levels is None:
-        return Promise(asked, family, find_cut(asked, table, chosen, groups=groups), unit, left_out)
+        return Promise(asked, family, find_cut(asked, table, chosen, groups=groups, start=others), unit, left_out)
     names = sorted({str(level) for level in levels if level is not None})
     cuts: dict[str, Cut] = {}
     for name in names:
-        rows = np.array([level is not None and str(level) == name for level in levels])
+        rows = _at(levels, name)
         own = None if groups is None else np.asarray(groups)[rows]
         where = f" with {column} {name!r}"
-        cuts[name] = find_cut(asked, table[rows], chosen[rows], groups=own, where=where)
+        begin = None if others is None or start_levels is None else others[_at(start_levels, name)]
+        cuts[name] = find_cut(asked, table[rows], chosen[rows], groups=own, where=where, start=begin)
     if not cuts:
         raise BadInput(f"{option('promise_group', column)}: no calibration image has a value there")
     pick = min if asked.risk == "recall" else max
     careful = pick(cuts.values(), key=lambda cut: cut.value)
     careful = dataclasses.replace(careful, units=sum(cut.units for cut in cuts.values()))
     return Promise(asked, family, careful, unit, left_out, column, cuts)
+
+
+def _at(levels: Array, name: str) -> Array:
+    return np.array([level is not None and str(level) == name for level in levels], dtype=bool)
 
 
 def _table(values: ArrayLike, name: str) -> Array:

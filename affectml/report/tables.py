@@ -266,14 +266,14 @@ def promise_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table |
     made = metrics.get("promise")
     if made is None:
         return None
-    shown = "recall" if "recall" in made else "extra"
-    head = ("images", made["unit"] if made["unit"] != "images" else "counted", shown, "labels per set")
-    rows = [_promise_row(f"all {metrics['n']} of the {metrics['split']} split", made, shown)]
+    shown, _, level = made["promise"].partition("=")
+    counted, empty = made["unit"] if made["unit"] != "images" else "counted", ["empty"] * ("probability" in made)
+    head = ("images", counted, shown, "labels per set", *empty)
+    rows = [_promise_row(f"all {metrics['n']} of the {metrics['split']} split", made, head)]
     if not brief:
         for column, levels in made["by_subgroup"].items():
-            rows += [_promise_row(f"{column}: {level} ({entry['n']})", entry, shown) for level, entry in levels.items()]
-    name, level = made["promise"].split("=")
-    sign = "at least" if name == "recall" else "at most"
+            rows += [_promise_row(f"{column}: {level} ({entry['n']})", entry, head) for level, entry in levels.items()]
+    sign = "at most" if shown == "extra" else "at least"
     shift = f"{made['shift']['words']}. " if "shift" in made else ""
     note = (
         f"{shift}promised: {made['words']}. Made on {made['made_on']}. ± is half the width of the 95 % interval over "
@@ -282,11 +282,12 @@ def promise_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table |
     )
     if made["without_choices"]:
         note += f"; {made['without_choices']} calibration images without a choice did not count"
-    return starred(Table(f"Promise: {name} {sign} {level}", head, tuple(rows), note))
+    return starred(Table(f"Promise: {shown} {sign} {level}", head, tuple(rows), note))
 
 
-def _promise_row(name: str, entry: Mapping[str, Any], shown: str) -> tuple[str, ...]:
-    return (name, str(entry.get("units", "–")), cell(entry.get(shown)), cell(entry.get("size")))
+def _promise_row(name: str, entry: Mapping[str, Any], head: tuple[str, ...]) -> tuple[str, ...]:
+    shown = (head[2], "size", *head[4:])
+    return (name, str(entry.get("units", "–")), *(cell(entry.get(each)) for each in shown))
 
 
 def order(systems: Mapping[str, Mapping[str, Any]], *, brief: bool = False) -> list[str]:

@@ -72,15 +72,22 @@ class TrainConfig:
     promise: Annotated[
         str | None,
         Help(
-            "Cut sets so that on average they hold at least the share X of people's choices (recall=.8), or at most X "
-            "labels that nobody chose (extra=.5); a fifth of the training images is kept apart for it.",
+            "Cut sets so that on average they hold at least the share X of people's choices (recall=.8), at most X "
+            "labels that nobody chose (extra=.5), or that at least the share X of their labels was chosen by somebody "
+            "(precision=.8); a fifth of the training images is kept apart for it.",
             default="none",
-            metavar="recall=X|extra=X",
+            metavar="recall=X|extra=X|precision=X",
         ),
     ] = None
     promise_group: Annotated[
         str | None, Help("Column of images.parquet: keep the promise within each of its levels.", default="none")
     ] = None
+    promise_level: Annotated[
+        float, Help("Probability over draws of calibration images with which a precision is promised.")
+    ] = 0.9
+    promise_empty: Annotated[
+        float, Help("Largest share of empty sets with which a precision may be promised; an empty set has none.")
+    ] = 0.5
     prompts: Prompts = "sentiment"
     templates: Templates = ()
     encoder: Annotated[

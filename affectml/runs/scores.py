@@ -81,6 +81,8 @@ class _Kept(TypedDict):
     units: NotRequired[Count]
     recall: NotRequired[Interval]
     extra: NotRequired[Interval]
+    precision: NotRequired[Interval]
+    empty: NotRequired[Interval]
     size: NotRequired[Interval]
 
 
@@ -95,8 +97,9 @@ class _Shift(TypedDict):
 
 class _Promise(_Kept):
     shift: NotRequired[_Shift]
-    promise: Annotated[str, Field(strict=True, pattern=r"^(recall|extra)=\d*\.?\d+(e-\d+)?$")]
+    promise: Annotated[str, Field(strict=True, pattern=r"^(recall|extra|precision)=\d*\.?\d+(e-\d+)?$")]
     unit: Text
+    probability: NotRequired[Number]
     words: Text
     made_on: Text
     spread: Number | None

@@ -147,10 +147,11 @@ def _promise(promise: "Promise", metrics: Mapping[str, Any] | None, *, people: b
     made = (metrics or {}).get("promise", {})
     found = made.get(promise.asked.risk)
     if found is not None:
-        what = held(promise.asked.risk, people=people)
+        what = held(promise.asked.risk, number(found["value"]), people=people)
+        empty = f"; {number(made['empty']['value'])} of them were empty" if "empty" in made else ""
         lines.append(
-            f"On the test images they held {number(found['value'])} {what} (95 % interval {number(found['low'])} to "
-            f"{number(found['high'])}), with {number(made['size']['value'])} labels in a set."
+            f"On the test images they held {what} (95 % interval {number(found['low'])} to {number(found['high'])}), "
+            f"with {number(made['size']['value'])} labels in a set{empty}."
         )
     unknown = promise.where_levels_are_unknown()
     lines += [f"{plain(unknown[:1].upper() + unknown[1:])}."] if unknown else []

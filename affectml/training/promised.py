@@ -10,6 +10,7 @@ from affectml.evaluation.kept_promise import add_promise, from_people
 from affectml.evaluation.subgroups import MAX_LEVELS, OURS
 from affectml.heads import Head
 from affectml.heads.build import heads_that
+from affectml.heads.promise import Asked
 from affectml.runs import TrainConfig
 from affectml.training.steps import Judged, Plan, Prepared, Step
 
@@ -18,14 +19,15 @@ class Promise(Step):
     """A promise, kept by cuts that are made on the calibration part, and what came of it on the test images."""
 
     def asked(self, config: TrainConfig) -> bool:
-        """With `promise`."""
-        return config.promise is not None or config.promise_group is not None
+        """With `promise`, or what belongs to one."""
+        return config.promise is not None or bool(_belonging(config))
 
     def check(self, plan: Plan) -> None:
         """Raise BadInput for a promise that this head or data set does not allow, with the way out."""
         config, head, targets, dataset = plan.config, plan.head, plan.targets, plan.dataset
         if config.promise is None:
-            raise BadInput(f"{option('promise_group')} belongs to a promise: add {option('promise', 'recall=.8')}")
+            way = option("promise", "recall=.8" if config.promise_group is not None else "precision=.8")
+            raise BadInput(f"{option(_belonging(config)[0])} belongs to a promise: add {way}")
         asked, given = plan.promise, option("promise", config.promise)
         if head.scores_of == "sets":
             way = heads_that(lambda other: other.scores_of != "sets" and targets.kind in other.learns)
@@ -35,7 +37,7 @@ class Promise(Step):
                 f"{given}: target {targets.name} has rates made from means and SDs, which nobody chose; take a target "
                 " of votes, sets or single labels"
             )
-        if asked.risk == "extra" and targets.kind == "single":
+        if asked.risk != "recall" and targets.kind == "single":
             raise BadInput(
                 f"{given}: target {targets.name} has one label per image, and a label that is absent is not one "
                 f"that nobody would choose; take {option('promise', 'recall=.8')}"
@@ -68,6 +70,8 @@ class Promise(Step):
             groups=plan.dataset.groups(part.image_id),
             column=plan.config.promise_group,
             levels=plan.levels(part.image_id),
+            start=prepared.store.features(prepared.val.image_id),
+            start_levels=plan.levels(prepared.val.image_id),
         )
         promise = head.promise_
         assert promise is not None
@@ -81,6 +85,12 @@ class Promise(Step):
         images, seed = plan.dataset.images, plan.config.seed
         answers = judged.answers["model"]
         add_promise(judged.result.metrics, model, answers, truth, images, seed, own=True, kind=truth.kind)
+
+
+def _belonging(config: TrainConfig) -> list[str]:
+    """The options that are given and mean nothing without a promise."""
+    without = {"promise_group": None, "promise_level": Asked.probability, "promise_empty": Asked.empty}
+    return [name for name, value in without.items() if getattr(config, name) != value]
 
 
 def _check_column(column: str, dataset: Dataset, targets: Targets) -> None:

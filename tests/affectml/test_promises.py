@@ -213,9 +213,10 @@ def test_on_sets_it_agrees_with_mapie():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("precision=.9", "Learn-then-Test"),
+        ("fdr=.2", "a precision of at least 1 - X; take .*precision=.8"),
+        ("precision=1", r"above 0 and below 1, as in precision=.8$"),
         ("recal=.8", "did you mean 'recall'"),
-        ("recall", r"expected recall=X .*X > 0\), e\.g\. recall=\.8"),
+        ("recall", r"expected recall=X or precision=X .*X > 0\), e\.g\. recall=\.8"),
         ("recall=most", "no number"),
         ("recall=1", "the set of all labels alone"),
         ("recall=80", "above 0 and below 1"),
@@ -552,7 +553,8 @@ def test_a_run_read_back_and_a_graph_keep_the_promise(demo, run, tmp_path):
         ({"promise_group": "halv"}, "no such column .*did you mean 'half'"),
         ({"promise_group": "many"}, "levels; expected 2 to 12"),
         ({"promise": "extra=8"}, "only 8 labels"),
-        ({"promise": "precision=.5"}, "Learn-then-Test"),
+        ({"promise_level": 0.95}, "belong to .*precision=.8., not to recall"),
+        ({"promise": None, "promise_empty": 0.2}, r"promise.empty belongs to a promise: add .*precision=.8"),
         ({"promise": 0.8}, "promise=0.8: expected"),
     ],
 )

@@ -109,9 +109,10 @@ def _promised(data: ReportData) -> str:
         return ""
     risk, _, level = made["promise"].partition("=")
     people = from_people(data.truth.kind)
-    what = f"at most {level} {held(risk, people=people)}"
+    figure = f"at most {level}" if risk == "extra" else f"at least {100 * float(level):g} %"
+    what = held(risk, figure, people=people)
     if risk == "recall":
-        what = f"at least {100 * float(level):g} % of {'a panel' if people else 'an image'}'s "
+        what = f"{figure} of {'a panel' if people else 'an image'}'s "
         what += "choices" if people else "labels"
     return f" Its sets are cut to hold {what} on average (“The promise”), not for the best score."
 

@@ -30,24 +30,27 @@ def in_words(made: Mapping[str, Any], column: str | None = None, *, people: bool
     found = made.get(risk)
     if found is None:
         return "No test image counts for the promise."
-    what = held(risk, people=people)
-    sign = "at least" if risk == "recall" else "at most"
+    sign = "at most" if risk == "extra" else "at least"
     levels = made["by_subgroup"].get(column, {}) if column is not None else {}
     against = [name for name, entry in levels.items() if risk in entry and _misses(entry[risk], risk, float(level))]
     verdict = "these images do not speak against it"
     if _misses(found, risk, float(level)):
         verdict = "the choice of test images alone does not explain the difference"
+        if "probability" in made:
+            verdict += f"; of the draws of calibration images, {100 * (1 - made['probability']):g} % may come out so"
+    surely = f" with a probability of {100 * made['probability']:g} %" if "probability" in made else ""
+    empty = f"{number(made['empty']['value'])} of the sets are empty. " if "empty" in made else ""
     within = "" if column is None else f" within each level of {column}"
     worse = f"; {', '.join(against)}, taken alone, did worse than promised" if against else ""
     shift = made.get("shift", {})
     warned = "" if shift.get("found") is not True else f"{shift['words'][:1].upper()}{shift['words'][1:]}. "
     return (
-        f"{warned}On these test images the sets hold {number(found['value'])} {what} (95 % interval "
-        f"{number(found['low'])} to {number(found['high'])}). Promised was {sign} {float(level):g} on average{within}: "
-        f"{verdict}{worse}."
+        f"{warned}On these test images the sets hold {held(risk, number(found['value']), people=people)} "
+        f"(95 % interval {number(found['low'])} to {number(found['high'])}). {empty}Promised was {sign} "
+        f"{float(level):g} on average{surely}{within}: {verdict}{worse}."
     )
 
 
 def _misses(score: Mapping[str, float], risk: str, level: float) -> bool:
     """Whether the whole interval lies on the wrong side of what was promised."""
-    return score["high"] < level if risk == "recall" else score["low"] > level
+    return score["low"] > level if risk == "extra" else score["high"] < level
