@@ -93,4 +93,5 @@ def demo_data(
     if json:
         print_json(summary)
     else:
-        typer.echo(f"{images} paintings, {summary['judgements']} judgements: {out}")
+        also = ", answers of three simulated models" if models else ""
+        typer.echo(f"{images} paintings, {summary['judgements']} judgements{also}: {out}")

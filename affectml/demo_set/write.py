@@ -87,7 +87,8 @@ def holds_demo(dataset: Dataset, **options: Any) -> bool:
     chosen = get_taxonomy(own["taxonomy"])
     words = words_of(chosen, own["panel"])
     meta = _Demo(own["images"], own["seed"], chosen, own["look"], own["answers"], own["panel"], words).meta()
-    return (dataset.meta.name, dataset.meta.source) == (meta.name, meta.source)
+    answered = not own["models"] or (dataset.root / "answers").is_dir()
+    return answered and (dataset.meta.name, dataset.meta.source) == (meta.name, meta.source)
 
 
 @dataclass(frozen=True, eq=False)

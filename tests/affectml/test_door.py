@@ -284,6 +284,8 @@ def test_the_demo_set_is_opened_again_by_the_options_that_drew_it(tmp_path):
     )
     with pytest.raises(BadInput, match="not drawn with these options: leave out images, look to open it"):
         affectml.demo(tmp_path / "a", images=20, look="dark")
+    with pytest.raises(BadInput, match="leave out images, seed, look, models"):  # it has no answers of models
+        affectml.demo(tmp_path / "a", images=20, seed=4, look="dark", models=True)
     with pytest.raises(BadInput, match="no option 'image'; did you mean 'images'"):
         affectml.demo(tmp_path / "a", image=20)
 
