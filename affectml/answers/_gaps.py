@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,9 @@ from affectml.report.tables import chosen
 from affectml_metrics import paired_difference
 from affectml_metrics.table import better, find
 
-REPLICATES = 1000
 FEW_GAPS = 45  # differences, up to which the least p value of 1,000 replicates is still found beyond chance
-PER_DRAW = 15  # of more: differences for each 1,000 replicates
+PER_DRAW = 15  # of more: differences for each 1,000 replicates, from which small p values are had
+SMALL = 0.01
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,12 @@ def gaps_of(given: Mapping[str, Answers], systems: Sequence[str], truth: Truth, 
         return []
     one = torch.stack([ours for *_, ours, _ in kept], dim=1)
     two = torch.stack([values for *_, values in kept], dim=1)
-    replicates = REPLICATES * (1 if len(kept) <= FEW_GAPS else -(-len(kept) // PER_DRAW))
-    generator = torch.Generator().manual_seed(seed)
-    found = paired_difference(one, two, groups=truth.groups, replicates=replicates, generator=generator)
+    compare = partial(paired_difference, groups=truth.groups)
+    found = compare(one, two, generator=torch.Generator().manual_seed(seed))
+    small = found.p <= SMALL
+    if len(kept) > FEW_GAPS and small.any():
+        replicates, generator = 1000 * -(-len(kept) // PER_DRAW), torch.Generator().manual_seed(seed)
+        found.p[small] = compare(one[:, small], two[:, small], replicates=replicates, generator=generator).p
     gaps = [
         Gap(name, other, metric, score, None if np.isnan(p) else p)
         for (name, other, metric, *_), score, p in zip(kept, as_scores(found), found.p.tolist(), strict=True)

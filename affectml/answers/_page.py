@@ -81,7 +81,8 @@ def _differences(judged: JudgedAnswers) -> Section | None:
     sure = [_better(gap) for gap in gaps if gap.metric == judged.by and gap.found]
     found = sum(gap.found for gap in judged.gaps)
     said = f"{found} of {len(judged.gaps)} differences are beyond chance, corrected for all of them together."
-    said += f" In {judged.by}: {few(sure, NAMED, '; ')}." if sure else f" In {judged.by} none is."
+    more = f"; and {len(sure) - NAMED} more" if len(sure) > NAMED else ""
+    said += f" In {judged.by}: {'; '.join(sure[:NAMED])}{more}." if sure else f" In {judged.by} none is."
     if all(gap.p is None for gap in gaps):
         said = "The images are too few for p values (below 30): read the intervals."
     return Section("differences", "Differences on the same images", said, drawn, (), tuple(tables.differences(judged)))
@@ -187,7 +188,9 @@ def _read(judged: JudgedAnswers) -> Section:
     ]
     made = [table for table in (tables.ways(judged), *tables.problems(judged), tables.as_empty(judged)) if table]
     notes_ = tuple(judged.summary())
-    return Section("read", "How answers were read", f"{'; '.join(counts)}.", tables=tuple(made), notes=notes_)
+    return Section(
+        "read", "How answers were read", f"{'; '.join(counts)}.", tables=tuple(made), notes=notes_, open=True
+    )
 
 
 def _scores(judged: JudgedAnswers) -> Section:

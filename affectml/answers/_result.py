@@ -161,7 +161,8 @@ class JudgedAnswers:
         """For notebooks: what was read, scores, and differences."""
         names = ", ".join(self.systems)
         lines = [f"<p>{escape(names)} on {escape(self.dataset)}, target {escape(self.target)}</p>"]
-        lines += [as_html(each) for each in (main_table(self.metrics, brief=True), *tables.differences(self))]
+        first = tables.ranking(self) if len(self.systems) > 1 else main_table(self.metrics, brief=True)
+        lines += [as_html(each) for each in (first, *tables.differences(self))]
         return "".join([*lines, *(f"<p>{escape(line)}</p>" for line in self.findings)])
 
     def to_json(self) -> dict[str, Any]:
