@@ -8,7 +8,7 @@ from affectml.answers import _tables as tables
 from affectml.answers._gaps import Gap
 from affectml.answers._result import JudgedAnswers
 from affectml.answers._spread import place_table, spread_table
-from affectml.answers._views import Alone
+from affectml.answers._views import Alone, ByDisagreement, StatedCalibration
 from affectml.comparison._compare import said_by, words
 from affectml.comparison._page import pictures, who_is_better
 from affectml.data import Dataset, was_asked
@@ -32,9 +32,12 @@ def sections(judged: JudgedAnswers, dataset: Dataset) -> list[Section]:
 
     dataset: where the images are.
     """
+    sure = "No system that states shares is over- or underconfident, beyond chance"
     made = (
-        _overview(judged), _differences(judged), _disagreement(judged), _stated(judged), _alone(judged, dataset),
-        _labels(judged), _orders(judged), _read(judged), _scores(judged),
+        _overview(judged), _differences(judged),
+        _view("disagreement", "Where people agree, and where they do not", judged.disagreement),
+        _view("stated", "What stated shares are worth", judged.stated, sure),
+        _alone(judged, dataset), _labels(judged), _orders(judged), _read(judged), _scores(judged),
     )  # fmt: skip
     return [section for section in made if section is not None]
 
@@ -92,30 +95,12 @@ def _better(gap: Gap) -> str:
     return who_is_better((gap.system, gap.other), "is", gap.metric, gap.score["value"]).replace(f" in {gap.metric}", "")
 
 
-def _disagreement(judged: JudgedAnswers) -> Section | None:
-    view = judged.disagreement
+def _view(name: str, heading: str, view: ByDisagreement | StatedCalibration | None, none: str = "") -> Section | None:
+    """A view with its picture and its table; none: what is said where it found nothing."""
     if view is None:
         return None
-    said = f"{'. '.join(view.findings)}."
-    return Section(
-        "disagreement",
-        "Where people agree, and where they do not",
-        said,
-        (view.drawing(),),
-        (),
-        (view.table(),),
-        open=True,
-    )
-
-
-def _stated(judged: JudgedAnswers) -> Section | None:
-    view = judged.stated
-    if view is None:
-        return None
-    said = ". ".join(view.findings) or "No system that states shares is over- or underconfident, beyond chance"
-    return Section(
-        "stated", "What stated shares are worth", f"{said}.", (view.drawing(),), (), (view.table(),), open=True
-    )
+    said = f"{'. '.join(view.findings) or none}."
+    return Section(name, heading, said, (view.drawing(),), (), (view.table(),), open=True)
 
 
 def _alone(judged: JudgedAnswers, dataset: Dataset) -> Section | None:
@@ -175,22 +160,21 @@ def _orders(judged: JudgedAnswers) -> Section | None:
     made = tuple(table for table in (spread, place_table(liking)) if table is not None)
     if not made:
         return None
-    said = ". ".join(each.in_words(name) for name, each in liking.items() if each.found)
-    none = "No system prefers labels for where they stand in the list that it is shown, beyond chance" if liking else ""
-    told = f"{said or none}." if liking else ""
+    none = "No system prefers labels for where they stand in the list that it is shown, beyond chance"
+    said = ". ".join(each.in_words(name) for name, each in liking.items() if each.found) or none
+    told = f"{said}." if liking else ""
     return Section("orders", "Wordings, draws, and the order of labels", told, tables=made, open=True)
 
 
 def _read(judged: JudgedAnswers) -> Section:
+    read = {name: system.received for name, system in judged.systems.items()}
     counts = [
         f"{name}: {r['used']} of {r['rows']} {r['what']} count, on {r['answered']} of {r['judged']} images"
-        for name, r in ((name, system.received) for name, system in judged.systems.items())
+        for name, r in read.items()
     ]
-    made = [table for table in (tables.ways(judged), *tables.problems(judged), tables.as_empty(judged)) if table]
-    notes_ = tuple(judged.summary())
-    return Section(
-        "read", "How answers were read", f"{'; '.join(counts)}.", tables=tuple(made), notes=notes_, open=True
-    )
+    made = tuple(t for t in (tables.ways(judged), *tables.problems(judged), tables.as_empty(judged)) if t)
+    said, more = f"{'; '.join(counts)}.", tuple(judged.summary())
+    return Section("read", "How answers were read", said, tables=made, notes=more, open=True)
 
 
 def _scores(judged: JudgedAnswers) -> Section:
