@@ -148,10 +148,14 @@ def _one_label(content: Mapping[str, Any], words: Words) -> tuple[str, Any] | No
         beside = _beside({key: inner for key, inner in by_key.items() if key != name})
         return by_key[name], beside
     own = [key for key in content if words.find(key)]
-    others = [key for key in content if key not in own and (stated(content[key]) and known_key(key) not in NO_LABEL)]
-    if len(own) != 1 or others or any(key in by_key for key in (*LABEL_KEYS, *RANKED)):
+    if len(own) != 1 or _others(content, own) or any(key in by_key for key in (*LABEL_KEYS, *RANKED)):
         return None
     return own[0], _inner(content[own[0]])
+
+
+def _others(content: Mapping[str, Any], own: Sequence[str]) -> list[str]:
+    """Words that a number stands beside, as it does beside the labels of an object, and that are no labels."""
+    return [key for key in content if key not in own and stated(content[key]) and known_key(key) not in NO_LABEL]
 
 
 def _beside(fields: Mapping[str, Any], without: Any = ALONE) -> Any:
@@ -185,10 +189,9 @@ def _of_object(content: Mapping[str, Any], words: Words, of: float | None) -> Re
         return of_pairs([alone], words)
     listed, numeric = first(LABEL_KEYS), first(NUMBER_KEYS)
     found = answer_in(by_key[listed], words, of) if listed else None
-    own = [key for key in content if words.known((str(key),))]
+    own = [key for key in content if words.known((key,))]
     if own:
-        extra = [key for key in content if key not in own and stated(content[key]) and known_key(key) not in NO_LABEL]
-        shares = of_pairs([(str(key), _inner(content[key])) for key in (*own, *extra)], words, of)
+        shares = of_pairs([(key, _inner(content[key])) for key in (*own, *_others(content, own))], words, of)
         return shares if found is None or found.labels is None else _both(found, shares)
     if numeric:
         beside, of = by_key[numeric], 100 if numeric in _PERCENT else of
@@ -200,13 +203,8 @@ def _of_object(content: Mapping[str, Any], words: Words, of: float | None) -> Re
             return _along(names, beside, numeric, words, of) or found
     if found is not None:
         return found
-    if (
-        content
-        and all(str(key).strip().isdecimal() for key in content)
-        and words.known(tuple(map(str, by_key.values())))
-    ):
-        order = sorted(content, key=int)
-        return in_order(Reply(tuple(str(content[key]) for key in order)))
+    if all(key.strip().isdecimal() for key in content) and words.known(tuple(map(str, content.values()))):
+        return in_order(Reply(tuple(str(content[key]) for key in sorted(content, key=int))))
     return _inside(content, words, of)
 
 
@@ -238,7 +236,7 @@ def _inside(content: Mapping[str, Any], words: Words, of: float | None) -> Reply
     """
     answers = []
     for key, inner in content.items():
-        if isinstance(inner, dict | list) and not NEGATIVE.search(re.sub(r"[_-]|(?<=[a-z])(?=[A-Z])", " ", str(key))):
+        if isinstance(inner, dict | list) and not NEGATIVE.search(re.sub(r"[_-]|(?<=[a-z])(?=[A-Z])", " ", key)):
             answer = answer_in(inner, words, of)
             if answer and (answer.problem or words.known(tuple(answer.labels or answer.numbers or ()))):
                 answers.append(answer)

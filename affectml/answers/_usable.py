@@ -118,7 +118,7 @@ class Usable:
         if isinstance(values, str):
             return values
         if row.numbers is not None:
-            how = how.replace(NUMBERS, _unit(row.numbers, scale))
+            how = (row.how if NUMBERS in row.how else NUMBERS).replace(NUMBERS, _unit(row.numbers, scale))
         return Read(listed, values, row.ranked, how, row.place)
 
     def _as_asked(self, row: Row) -> Row:
@@ -136,11 +136,13 @@ class Usable:
             return replace(row, problem=Why.LABELS)
         if asked == "ranking":
             return replace(row, ranked=True, numbers=None)
+        if row.asked == asked == "shares":  # labels beside them, such as the first of them, are no set
+            return replace(row, labels=None, ranked=False)
         if asked == "sets" and row.ranked and self._shape is None:
             return replace(row, problem=Why.RANKED)
-        if row.how == CONFIDENT:
-            return replace(row, labels=None, how=NUMBERS) if asked == "shares" else replace(row, numbers=None)
-        return replace(row, numbers=None) if row.asked == "sets" and asked == "sets" else row
+        if row.how == CONFIDENT and asked == "shares":
+            return replace(row, labels=None)
+        return replace(row, numbers=None) if row.how == CONFIDENT or row.asked == asked == "sets" else row
 
     def _values(self, numbers: Mapping[str, Stated], scale: float | None, received: Received) -> Floats | str:
         """Shares of all labels [C], or why there are none."""

@@ -174,6 +174,8 @@ SHARES = [
     ('{"joy": 12, "awe": 5, "fear": 0, "anger": 1, "total": 18}', (0.6, 0.25, 0, 0.05)),
     ('{"joy": 12, "awe": 5, "fear": 0, "anger": 1, "reason": "2 dogs"}', (0.6, 0.25, 0, 0.05)),
     ('{"joy": 12, "awe": 5, "fear": 0, "anger": 1, "confidence": 0.7}', (0.6, 0.25, 0, 0.05)),
+    ('{"answer": "Joy leads.", "joy": 12, "awe": 5, "fear": 0, "anger": 1}', (0.6, 0.25, 0, 0.05)),
+    ('{"emotion": "joy", "joy": 12, "awe": 5, "fear": 0, "anger": 1}', (0.6, 0.25, 0, 0.05)),
     ('{"joy": 20, "awe": 20, "fear": 20, "anger": 20}', (1, 1, 1, 1)),
     ('{"joy": 0, "awe": 0, "fear": 0, "anger": 0}', (0, 0, 0, 0)),
     ('{"joy": 0.0, "awe": 1.0, "fear": 0.0, "anger": 0.0}', (0, 1, 0, 0)),
