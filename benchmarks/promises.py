@@ -1,6 +1,6 @@
 """Promises on demo sets: what comes out over many calibration draws.
 
-    python benchmarks/promises.py      200 draws a line; it draws 16,000 paintings first, 8 minutes in all
+    python benchmarks/promises.py      200 draws a line; it draws 16,000 paintings first, 12 minutes in all
     python benchmarks/promises.py --images 3000 --draws 20 --sizes 200 1000 --dry-run
     python benchmarks/promises.py --precision   the part on precision alone, on simulated panels: two minutes
 

@@ -30,8 +30,10 @@ class Asked:
     def __post_init__(self) -> None:
         """Raises BadInput for a probability or share that cannot be, or that this promise does not have."""
         given = option("promise_level", self.probability), option("promise_empty", self.empty)
-        if self.risk != "precision" and (self.probability, self.empty) != (0.9, 0.5):
-            raise BadInput(f"{' and '.join(given)} belong to {option('promise', 'precision=.8')}, not to {self.risk}")
+        if self.risk != "precision":
+            for said, value, usual in zip(given, (self.probability, self.empty), (0.9, 0.5), strict=True):
+                if value != usual:
+                    raise BadInput(f"{said} belongs to {option('promise', 'precision=.8')}, not to {self.risk}")
         if not 0.5 <= self.probability < 1:
             raise BadInput(f"{given[0]}: expected a probability of at least .5 and below 1, as in .9")
         if not 0 <= self.empty < 1:

@@ -553,7 +553,7 @@ def test_a_run_read_back_and_a_graph_keep_the_promise(demo, run, tmp_path):
         ({"promise_group": "halv"}, "no such column .*did you mean 'half'"),
         ({"promise_group": "many"}, "levels; expected 2 to 12"),
         ({"promise": "extra=8"}, "only 8 labels"),
-        ({"promise_level": 0.95}, "belong to .*precision=.8., not to recall"),
+        ({"promise_level": 0.95}, "^promise_level=0.95 belongs to .*precision=.8., not to recall"),
         ({"promise": None, "promise_empty": 0.2}, r"promise.empty belongs to a promise: add .*precision=.8"),
         ({"promise": 0.8}, "promise=0.8: expected"),
     ],
