@@ -151,15 +151,11 @@ READERS["replies"] = Reader(
 
 def read_answers(path: Path) -> None:
     from affectml.answers import JudgeConfig
-    from affectml.answers._judge import _read as read
+    from affectml.answers._answered import read_file
 
-    images = pd.DataFrame({"image_id": [f"{image}.jpg" for image in range(9)]})
-    case = SimpleNamespace(
-        config=JudgeConfig(name="x"),
-        targets=SimpleNamespace(taxonomy=Taxonomy("own", LABELS), kind="rates"),
-        dataset=SimpleNamespace(images=images),
-    )
-    read(case, path)
+    dataset = SimpleNamespace(images=pd.DataFrame({"image_id": [f"{image}.jpg" for image in range(9)]}))
+    targets = SimpleNamespace(taxonomy=Taxonomy("own", LABELS), kind="rates")
+    read_file(path, dataset, targets, JudgeConfig()).said()
 
 
 for file, write in ANSWERS.items():
