@@ -65,9 +65,9 @@ def in_words(judged: JudgedAnswers) -> str:
 
 
 def _overview(judged: JudgedAnswers) -> Section:
-    standing, scores = judged.standing, judged.metrics["systems"]
+    who, scores = tables.everyone(judged), judged.metrics["systems"]
     drawn = [
-        picture(metric, [(name, scores[name][metric]) for name in standing if metric in scores[name]])
+        picture(metric, [(name, scores[name][metric]) for name in who if metric in scores[name]])
         for metric in tables.main(judged)[:PICTURES]
     ]
     table = tables.ranking(judged)

@@ -27,6 +27,11 @@ def places(judged: "JudgedAnswers", metric: str) -> dict[str, str]:
     return standing(best_first(scores, metric), judged.systems, metric, judged.gaps)
 
 
+def everyone(judged: "JudgedAnswers") -> list[str]:
+    """The same names, best first by the metric that they are sorted by, then those that have it not."""
+    return list(dict.fromkeys([*judged.standing, *listed(judged)]))
+
+
 def main(judged: "JudgedAnswers") -> list[str]:
     """The main metrics, the one that systems are sorted by first."""
     return list(dict.fromkeys([judged.by, *chosen(judged.metrics["systems"])]))
@@ -37,8 +42,7 @@ def ranking(judged: "JudgedAnswers") -> Table:
     scores, metrics = judged.metrics["systems"], main(judged)
     have = [metric for metric in metrics if any(metric in scores[name] for name in judged.systems)]
     standings = {metric: places(judged, metric) for metric in have}
-    first = standings[judged.by]
-    who = [*first, *(name for name in listed(judged) if name not in first)]
+    first, who = standings[judged.by], everyone(judged)
     rows = tuple((name, first.get(name, "–"), *(cell(scores[name].get(m)) for m in have)) for name in who)
     bold = {
         (row, column)

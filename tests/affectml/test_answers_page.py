@@ -74,6 +74,7 @@ def test_the_page_has_all_that_was_found_and_loads_nothing(written):
     ]  # fmt: skip
     assert (page.elsewhere, "b" in page.tags) == ([], True)  # card's own <b>
     assert "<b>calm</b>" in page.sections["overview"]  # as text
+    assert "human: one person against another" in page.sections["overview"]  # who has not what all are sorted by
     assert page.tags.count("article") == page.tags.count("img") > 0
     assert "overconfident is overconfident" in page.sections["stated"]
     assert "words-only" not in page.sections["stated"]  # what samples of sets make is not stated
