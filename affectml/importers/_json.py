@@ -40,13 +40,14 @@ def json_rows(file: Path, text: str) -> tuple[pd.DataFrame, tuple[str, ...], tup
         if len(inner) > 1:
             named = " and ".join(map(repr, inner))
             raise BadInput(f"{file}, row {number}: {named} are objects; leave the one that holds the votes")
-        row = {key: value for key, value in entry.items() if key not in inner}
-        for key, value in (entry[inner[0]] if inner else {}).items():
-            if key in row:
-                raise BadInput(f"{file}, row {number}: {key!r} stands beside {inner[0]!r} and in it; leave one out")
-            row[key] = value
-            if plain(key) not in NOT_LABELS:
-                labels[key] = None
+        votes = entry[inner[0]] if inner else {}
+        row: dict[str, Any] = {}
+        for key, value in [*((key, value) for key, value in entry.items() if key not in inner), *votes.items()]:
+            name = key.strip()
+            if not name or name in row:
+                raise BadInput(f"{file}, row {number}: {key!r} stands twice, or is no name; leave it out or rename it")
+            row[name] = value
+        labels |= dict.fromkeys(name for name in map(str.strip, votes) if plain(name) not in NOT_LABELS)
         rows.append(row)
     if not rows:
         raise BadInput(f"{file}: no rows")
@@ -57,9 +58,11 @@ def json_rows(file: Path, text: str) -> tuple[pd.DataFrame, tuple[str, ...], tup
     return frame, tuple(labels), notes
 
 
-def _cell(value: Any) -> Any:
-    """As a CSV file has it: text, empty where there is nothing; a list as it is."""
-    return value if isinstance(value, list) else "" if value is None else str(value).strip()
+def _cell(value: Any) -> str:
+    """As a CSV file has it: text, empty where there is nothing; lists spelt as in JSON."""
+    if value is None:
+        return ""
+    return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _parsed(file: Path, text: str) -> Any:

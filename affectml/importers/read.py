@@ -144,7 +144,6 @@ def _read_text(
     text = _decode(file, encoding, options).replace("\r\n", "\n").replace("\r", "\n")
     if text.lstrip()[:1] in ("[", "{") and (found := json_rows(file, text)) is not None:
         frame, labels, said = found
-        frame.columns = _headers([str(column) for column in frame.columns], file)
         return Table(file, frame, np.arange(1, len(frame) + 1, dtype=np.int64), "row", said, labels=labels)
     header = next((line for line in text.split("\n") if line.strip()), "")
     if not header:

@@ -54,6 +54,13 @@ def test_json_lines_are_rows_too(load):
     assert dataset.target("rates").votes.tolist() == [[3, 12], [17, 0]]
 
 
+def test_lists_of_labels_in_json_are_sets_and_other_lists_stay_text(load):
+    rows = [{"image": "a", "labels": ["joy", "awe"], "by": [1]}, {"image": "b", "labels": [], "by": "me"}]
+    _, dataset = load(rows)
+    assert dataset.target("sets").table.tolist() == [[1, 1], [0, 0]]
+    assert dataset.images["by"].tolist() == ["[1]", "me"]
+
+
 @pytest.mark.parametrize("name", ["votes.json", "votes.csv"])
 def test_one_n_for_all_is_an_option_or_stands_once_in_the_file(load, name):
     votes = {"a.jpg": {"joy": 12, "awe": 3}, "b.jpg": {"joy": 0, "awe": 17}}
@@ -91,7 +98,7 @@ REFUSED = {
     "a vote that is true": (
         [{"id": "a", "n": 2, "votes": {"joy": True, "awe": 1}}],
         {},
-        r"row 1: column 'joy': expected a num.* 'True'",
+        r"row 1: column 'joy': expected a num.* 'true'",
     ),
     "half a vote": ([{**ROWS[0], "joy": 1.5}, ROWS[1]], {}, r"row 1: column 'joy': shares lie in"),
     "rates without n": ({"a": {"joy": 3, "awe": 2}}, {"kind": "rates"}, r"need the number of people asked: .*n=20"),
@@ -99,7 +106,7 @@ REFUSED = {
     "an image twice": ('{"a": {"joy": 1, "awe": 2}, "a": {"joy": 0, "awe": 1}}', {"n": 5}, r"'a' stands twice"),
     "a row that is no object": ([ROWS[0], 5], {}, r"row 2: expected an object, but received '5'"),
     "two objects in a row": ([{"id": "a", "votes": {"joy": 1}, "meta": {"by": "me"}}], {}, r"'votes' and 'meta' are"),
-    "a label beside and in it": ([{"id": "a", "joy": 1, "votes": {"joy": 1}}], {}, r"'joy' stands beside 'votes' and"),
+    "a label beside and in it": ([{"id": "a", "joy": 1, "votes": {"joy": 1}}], {}, r"row 1: 'joy' stands twice"),
     "COCO": ({"images": [], "annotations": [], "categories": []}, {}, r"COCO's form: `affectml import coco`"),
     "another shape": ({"a": 1, "b": [1], "c": [2]}, {}, r'expected \[\{"image"'),
     "a number alone": ("[5", {}, r"broken JSON"),

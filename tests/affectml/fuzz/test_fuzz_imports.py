@@ -34,6 +34,8 @@ READERS["table of votes"] = Reader(
     written(("t.csv", "file,joy,awe,n,width", "0.jpg,3,1,4,1990", "1.jpg,0,2,5,", "2.jpg,1,1,4,2001")),
     imports("table", "t.csv", images="none"),
 )
+VOTES = {"n": 5, "images": [{"id": f"{at}.jpg", "votes": {"joy": 3 - at, "awe": at}, "by": [at]} for at in range(3)]}
+READERS["votes in JSON"] = Reader(written(("t.json", json.dumps(VOTES))), imports("table", "t.json", images="none"))
 READERS["table of judgements"] = Reader(
     written(("t.csv", "file,annotator,label,seconds", "0.jpg,ann,joy,1", "0.jpg,bob,none,2.5", "1.jpg,ann,awe;joy,")),
     imports("table", "t.csv", images="none"),
