@@ -226,6 +226,17 @@ def test_a_damaged_file_is_named_alone_and_never_rebuilt(store):
         mend(store)
 
 
+@pytest.mark.parametrize(("at", "what"), [(0, "not a database"), (100, "malformed")])
+def test_whoever_reads_a_file_that_sqlite_cannot_is_told_how_it_is_salvaged(store, at, what):
+    file = Path(store.database.where)
+    store.close()
+    with file.open("r+b") as damaged:
+        damaged.seek(at)
+        damaged.write(bytes(500))
+    with pytest.raises(StoreError, match=f"{what}.*labels salvage {file} OUT"):
+        LabelStore(file, must_exist=True, reads_only=True)
+
+
 @pytest.mark.parametrize("file", GOLDEN, ids=lambda path: path.parents[1].name)
 def test_what_earlier_versions_wrote_is_sound_and_not_changed(file, tmp_path):
     shutil.copy(file, tmp_path / "labels.db")

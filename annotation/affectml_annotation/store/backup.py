@@ -86,17 +86,14 @@ def read_backup(file: str | Path) -> Backup:
     Raises StoreError for a file that is no backup, or a damaged one, naming the table and both figures.
     """
     said, file = noted(Path(file)), Path(file)
-    salvage = f"`affectml labels salvage {file} OUT` takes out what can be had"
-    try:
-        with reading(file) as connection:
-            (found,) = connection.exec_driver_sql("PRAGMA integrity_check(1)").one()
-            there = Tally.of(connection)
-    except StoreError as error:
-        raise StoreError(f"{error}; {salvage}") from None
+    with reading(file) as connection:
+        (found,) = connection.exec_driver_sql("PRAGMA integrity_check(1)").one()
+        there = Tally.of(connection)
     problems = [] if found == "ok" else [f"SQLite finds {found}"]
     problems += unlike(there, said)
     if problems:
-        raise StoreError(f"{file}: a damaged backup: {'; '.join(problems)}; {salvage}")
+        raise StoreError(f"{file}: a damaged backup: {'; '.join(problems)}; `affectml labels salvage {file} OUT` takes "
+                         "out what can be had")  # fmt: skip
     return said
 
 

@@ -38,6 +38,7 @@ PASSING = {
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_PROTOCOL,
 }  # fmt: skip
+DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 PASSING_STATES = ("08", "40", "53", "55", "57", "58", "25006")
 ASKED_FOR = (DataError, IntegrityError, InternalError, ProgrammingError)  # no fault of the database
 
@@ -158,8 +159,11 @@ def failure(error: Exception, where: str, done: str) -> DatabaseFailed:
     cause = getattr(error, "orig", error)
     message = f"{where}: the database cannot be {done} ({' '.join(str(cause).split())})"
     state = getattr(cause, "sqlstate", None)
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if code in DAMAGED or isinstance(error, UnicodeDecodeError):
+        message += f"; of a damaged one, `affectml labels salvage {where} OUT` takes out what can be had"
     if isinstance(cause, sqlite3.Error):
-        passes = getattr(cause, "sqlite_errorcode", 0) & 0xFF in PASSING
+        passes = code in PASSING
     elif isinstance(error, DBAPIError) and state is None:  # no server said anything
         passes = error.connection_invalidated or isinstance(error, OperationalError)
     else:

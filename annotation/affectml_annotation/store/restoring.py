@@ -159,8 +159,8 @@ def _read_since(source: str | Path) -> Since:
         with reading(Path(source)) as connection:
             return Since.of(connection)
     except StoreError as error:
-        raise StoreError(f"{error}; it may know who was erased: move it away, and name by --erased what "
-                         f"`affectml labels salvage {source} OUT` took out") from None  # fmt: skip
+        raise StoreError(f"{error}; it may know who was erased: move it away, and name by --erased what could be had "
+                         "of it") from None  # fmt: skip
 
 
 def _erase_again(store: LabelStore, sources: Iterable[str | Path]) -> int:
