@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from mapie.exchangeability_testing import OnlineMartingaleTest
 
-from affectml.heads._shift import ALPHA, find_shift, make_ground, p_values
 from affectml.heads.promise import Array, Asked, losses, make_promise
+from affectml.heads.shift import ALPHA, find_shift, make_ground, p_values
 
 ASKED, LABELS = Asked.parse("recall=.8"), list("abcdefgh")
 SHIFTS = ("none", "one label half an SD up", "one label an SD up", "all half an SD up", "scores .6 as spread", "people")

@@ -20,8 +20,8 @@ from affectml._files import replacing, try_file
 from affectml._html import data_uri
 from affectml._options import check_choice, check_range
 from affectml._progress import Progress, Say
-from affectml.answers._config import AskConfig
-from affectml.answers._names import Answer, custom_id
+from affectml.answers._config import Answer, AskConfig
+from affectml.answers._names import custom_id
 from affectml.answers._parts import PARTS, parts_of, store_of, target_of
 from affectml.answers._wording import QUESTIONS, Form, read_wordings
 from affectml.data import Asked as Put

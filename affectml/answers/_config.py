@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 
 from affectml._options import Help, Seed, Tau, Threads
-from affectml.answers._names import Answer
 from affectml.errors import BadInput
+
+Answer = Literal["sets", "shares", "ranking"]
 
 
 def parse_body(words: Iterable[str], *, option: str = "--body") -> dict[str, Any]:

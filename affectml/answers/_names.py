@@ -4,10 +4,10 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 
+from affectml.answers._config import Answer
 from affectml.data.matching import image_finder
 from affectml.errors import BadInput
 
@@ -15,7 +15,6 @@ LONGEST = 64  # signs of a custom_id: Anthropic's and Azure's servers take no mo
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _OURS = re.compile(r"s(\d{1,6})(?:w(\d{1,6}))?([hr]?)-(.+)", re.DOTALL)
 _ROOM = LONGEST - len("s000000-x-")
-Answer = Literal["sets", "shares", "ranking"]
 _LETTERS: dict[str, Answer] = {"": "sets", "h": "shares", "r": "ranking"}
 
 

@@ -9,8 +9,8 @@ from affectml.answers._gaps import Gap
 from affectml.answers._result import JudgedAnswers
 from affectml.answers._spread import place_table, spread_table
 from affectml.answers._views import Alone, ByDisagreement, StatedCalibration
-from affectml.comparison._compare import said_by, words
-from affectml.comparison._page import pictures, who_is_better
+from affectml.comparison.page import pictures, who_is_better
+from affectml.comparison.readings import said_by, words
 from affectml.data import Dataset, was_asked
 from affectml.errors import BadInput, few, option
 from affectml.plots import dots
@@ -50,7 +50,8 @@ def in_words(judged: JudgedAnswers) -> str:
     best, by = next(iter(judged.systems)), judged.by
     value = f"{by} ({number(judged.metrics['systems'][best][by]['value'])})"
     leads = f"{best} has the best {value} of the judged systems" if len(judged.systems) > 1 else f"{best} has a {value}"
-    parts = [f"On {judged.metrics['n']} {judged.metrics['split']} images, {leads}."]
+    n, split = judged.metrics["n"], judged.metrics["split"]
+    parts = [f"On {f'all {n}' if split == 'all' else f'{n} {split}'} images, {leads}."]
     for place, what in (
         ("ahead", "Ahead of it beyond chance"),
         ("tied", "Not told apart from it"),

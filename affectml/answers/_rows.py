@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affectml.answers._names import Answer, Names
+from affectml.answers._config import Answer
+from affectml.answers._names import Names
 from affectml.answers._numbers import Stated, flag, marked, stated, whole_of
 from affectml.answers._pairs import LABELS, NUMBERS, RANKING, Reply, Why, known_key
 from affectml.answers._reply import LABEL_KEYS, NUMBER_KEYS, OF, RANKED, answer_in, parse_reply

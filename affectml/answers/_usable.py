@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.answers._names import Answer
+from affectml.answers._config import Answer
 from affectml.answers._numbers import Stated, fits, scale_of
 from affectml.answers._pairs import CONFIDENT, NUMBERS, RANKING, YES_NO, Why, by_rank
 from affectml.answers._rows import Row

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from affectml.answers._names import Answer
+from affectml.answers._config import Answer
 from affectml.errors import BadInput, option
 
 QUESTIONS = {

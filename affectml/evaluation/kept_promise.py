@@ -12,8 +12,8 @@ from affectml.evaluation.scoring import REPLICATES, Answers, Score, as_scores, c
 from affectml.evaluation.subgroups import MIN_IMAGES, columns_of
 from affectml.evaluation.truth import Truth
 from affectml.heads import Head, Promise
-from affectml.heads._shift import find_shift
 from affectml.heads.promise import losses, unit_means
+from affectml.heads.shift import find_shift
 from affectml_metrics import bootstrap
 
 Array = NDArray[Any]

@@ -19,7 +19,6 @@ from affectml.errors import BadInput, did_you_mean
 from affectml.heads._blocks import Blocks
 from affectml.heads._material import Material
 from affectml.heads._saving import GROUND, write_head
-from affectml.heads._shift import make_ground
 from affectml.heads._threads import one_thread_if_small
 from affectml.heads._thresholds import apply_thresholds, choose_thresholds
 from affectml.heads.config import MULTILABEL, TASKS, TRAIN_OPTIONS, HeadConfig, Task, TrainOption, Wanted, defaults_of
@@ -36,6 +35,7 @@ from affectml.heads.inputs import (
 )
 from affectml.heads.kinds import SCORE_KINDS, ScoreKind, logits_of, masses, refuse_distributions
 from affectml.heads.promise import Array, Asked, Family, Promise, family_scores, make_promise
+from affectml.heads.shift import make_ground
 
 HEADS: dict[str, type["Head"]] = {}  # every head that has been imported, by name
 

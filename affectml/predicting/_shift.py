@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.heads._shift import LEAST, find_shift
+from affectml.heads.shift import LEAST, find_shift
 from affectml.pictures import Picture
 from affectml.predicting.predictor import Predictor
 

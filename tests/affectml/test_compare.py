@@ -8,7 +8,7 @@ import pytest
 
 from affectml.answers import holm
 from affectml.comparison import compare_runs, write_gallery
-from affectml.comparison._compare import _carried
+from affectml.comparison.readings import _carried
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
 from affectml.report.tables import p_value

@@ -10,7 +10,7 @@ import torch
 
 from affectml.comparison import report_runs
 from affectml.comparison._differences import Gain, SeedGap, _gap, by_seed, gains_of
-from affectml.comparison._page import in_words, seeds_in_words
+from affectml.comparison.page import in_words, seeds_in_words
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
 from affectml.report.tables import p_value

@@ -9,8 +9,8 @@ import torch
 
 from affectml.evaluation.run import evaluate_run
 from affectml.heads import SigmoidHead, load_head
-from affectml.heads._shift import find_shift, log_martingale, make_ground, p_values
 from affectml.heads.promise import Asked, make_promise
+from affectml.heads.shift import find_shift, log_martingale, make_ground, p_values
 from affectml.importers.embeddings import import_embeddings
 from affectml.predicting import predict_images, predict_to_file
 from affectml.report.sections.promise import in_words

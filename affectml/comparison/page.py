@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from affectml._files import try_file, try_folder, try_page
 from affectml._progress import Say
-from affectml.comparison._compare import Comparison, compare_runs, names_of, words
 from affectml.comparison._differences import Gain, SeedGap, by_seed, gains_of, seed_gaps
+from affectml.comparison.readings import Comparison, compare_runs, names_of, words
 from affectml.data import Dataset
 from affectml.encoders import TINY_SPEC
 from affectml.errors import BadInput, option
@@ -351,6 +351,7 @@ def write_gallery(comparison: Comparison, out: Path, *, count: int = IMAGES) -> 
 
 
 def of_demo(dataset: Dataset) -> list[str]:
+    """What is to be said of a demo set, as no page may be taken for one about people; nothing of others."""
     if dataset.truth is None:
         return []
     return [
