@@ -6,7 +6,7 @@ no p value below 30 of them.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from affectml.report.tables import number
 from affectml_metrics import FEW
 
 Floats = NDArray[np.float64]
+Found = TypeVar("Found", bound="Estimate")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ class Estimate:
 
     def __str__(self) -> str:
         return f"{number(self.value)} ±{number((self.high - self.low) / 2)}"
+
+
+def mean_of(values: Floats, groups: NDArray[Any] | None = None, null: float | None = None) -> Estimate | None:
+    """The mean of values [N]; see `jackknifed`. Without groups its interval is Student's usual one."""
+    columns = np.stack([values, np.ones_like(values)], axis=1)
+    return jackknifed(columns, lambda sums: sums[:, :1] / sums[:, 1:], groups, null)[0]
 
 
 def slope_of(sums: Floats) -> Floats:
@@ -63,7 +70,7 @@ def jackknifed(
         units = len(sums)
         error = np.sqrt((units - 1) / units * np.nansum(apart**2, axis=0))
         half = stdtrit(max(units - 1, 1), 1 - LEVEL / 2) * error
-        p = 2 * stdtr(max(units - 1, 1), -np.abs(value - (null or 0.0)) / error)
+        p = np.where(value == null, 1.0, 2 * stdtr(max(units - 1, 1), -np.abs(value - (null or 0.0)) / error))
     tested = null is not None and units >= FEW
     return [
         Estimate(float(v), float(v - h), float(v + h), float(q) if tested and np.isfinite(q) else None)
@@ -73,7 +80,7 @@ def jackknifed(
     ]
 
 
-def for_all(found: Mapping[str, Estimate | None]) -> dict[str, Estimate]:
+def for_all(found: Mapping[str, Found | None]) -> dict[str, Found]:
     """The same with p values corrected for all systems, without those that are not defined."""
     known = {name: each for name, each in found.items() if each is not None}
     corrected = corrected_for_all([each.p for each in known.values()])

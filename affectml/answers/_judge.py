@@ -16,12 +16,13 @@ from affectml._progress import Say
 from affectml.answers._answered import AnswerFile, bias_of, has_ties, judged_as, read_file
 from affectml.answers._beside import beside
 from affectml.answers._config import JudgeConfig
+from affectml.answers._estimates import for_all
 from affectml.answers._gaps import best_first, compared, gaps_of, sorting
 from affectml.answers._page import WRITERS, try_out
 from affectml.answers._parts import Parts, parts_of, store_of, target_of
 from affectml.answers._result import AsEmpty, JudgedAnswers, JudgedSystem, received_json
 from affectml.answers._said import Said
-from affectml.answers._spread import Only, corrected, place_bias_of, read_orders, spreads
+from affectml.answers._spread import Only, place_bias_of, read_orders, spreads
 from affectml.answers._views import agreed_alone, by_disagreement, stated_calibration
 from affectml.data import Dataset, Targets
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
@@ -224,11 +225,9 @@ def _judged(case: _Case, files: Mapping[str, AnswerFile], source: str | None) ->
         return place[at] >= 0, judged_as(chosen, place, everything, val, config.tau)[0].rows(at)
 
     orders = read_orders(config.index, truth.labels)
-    places = {
-        name: place_bias_of(file.rows.rows, file.part, orders, case.dataset.groups)
-        for name, file in (files.items() if orders else ())
-    }
-    liking = corrected({name: each for name, each in places.items() if each is not None})
+    liking = for_all(
+        {n: place_bias_of(file.rows.rows, file.part, orders, case.dataset.groups) for n, file in files.items()}
+    )
     answering = {name: here[name] for name in [*names, *case.runs]}
     stating = {n: each for n, each in answering.items() if n not in said or said[n].received.shape != "sets"}
     systems = {

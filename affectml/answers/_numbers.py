@@ -71,9 +71,10 @@ def flag(said: Any) -> bool | None:
 
 def whole_of(key: str, value: Any) -> float | None:
     """What numbers are parts of by a field such as "n": 20; nan for a "total" that may be their sum instead."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+    number = stated(value)
+    if number is None or number.of or not number.value > 0:
         return None
-    return float("nan") if key == "total" and value not in (PEOPLE, 100) else float(value)
+    return float("nan") if key == "total" and number.value not in (PEOPLE, 100) else number.value
 
 
 def marked(numbers: dict[str, Stated], of: float | None) -> dict[str, Stated] | None:

@@ -89,19 +89,8 @@ class JudgedAnswers:
     @property
     def differences(self) -> pd.DataFrame:
         """Each system less each other one: system, other, metric, value, low, high, p and p_holm."""
-        return pd.DataFrame(
-            [
-                {
-                    "system": gap.system,
-                    "other": gap.other,
-                    "metric": gap.metric,
-                    **gap.score,
-                    "p": gap.p,
-                    "p_holm": gap.p_holm,
-                }
-                for gap in self.gaps
-            ]
-        )
+        rows = [{**asdict(gap), **gap.score, "p": gap.p, "p_holm": gap.p_holm} for gap in self.gaps]
+        return pd.DataFrame(rows).drop(columns="score")
 
     @property
     def label_bias(self) -> pd.DataFrame:
@@ -180,8 +169,10 @@ class JudgedAnswers:
                 for name, system in self.systems.items()
             },
             "labels": {name: system.per_label for name, system in self.systems.items()},
-            "spread": {name: [each.to_json() for each in s.spread] for name, s in self.systems.items()},
-            "places": {name: s.places.to_json() for name, s in self.systems.items() if s.places is not None},
+            "spread": {
+                name: [{**asdict(each), "rough": each.rough} for each in s.spread] for name, s in self.systems.items()
+            },
+            "places": {n: {**asdict(s.places), "found": s.places.found} for n, s in self.systems.items() if s.places},
             "by_disagreement": None if self.disagreement is None else self.disagreement.to_json(),
             "stated_shares": None if self.stated is None else self.stated.to_json(),
             "alone": None if self.alone is None else self.alone.to_json(),
@@ -246,18 +237,11 @@ def received_json(
     if elsewhere:
         notes.append(f"{elsewhere} answered images are not among those judged")
     return {
-        "rows": received.rows,
-        "what": received.what,
-        "shape": received.shape,
-        "samples": received.samples,
-        "used": received.used,
+        **vars(received),
         "ways": dict(received.ways.most_common()),
         "judged": len(judged),
         "answered": int(answered.sum()),
         "without_an_answer": [shown(str(image)) for image in judged[~answered]],
-        "problems": received.problems,
         "unknown_labels": dict(received.unknown_labels.most_common()),
-        "unknown_images": received.unknown_images,
-        "renamed": received.renamed,
         "notes": notes,
     }

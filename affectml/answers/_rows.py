@@ -11,8 +11,8 @@ import pandas as pd
 
 from affectml.answers._config import Answer
 from affectml.answers._names import Names
-from affectml.answers._numbers import Stated, flag, marked, stated, whole_of
-from affectml.answers._pairs import LABELS, NUMBERS, RANKING, Reply, Why, known_key
+from affectml.answers._numbers import Stated
+from affectml.answers._pairs import Reply, Why, known_key
 from affectml.answers._reply import LABEL_KEYS, NUMBER_KEYS, OF, RANKED, answer_in, parse_reply
 from affectml.answers._words import Words, folded, shown
 from affectml.errors import BadInput, option
@@ -178,28 +178,31 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _row(reply: Reply, place: str, image: str) -> Row:
-    return Row(place, image, reply.labels, reply.ranked, reply.numbers, reply.problem, how=reply.how)
+def _row(reply: Reply, place: str, image: str, detail: str = "") -> Row:
+    return Row(place, image, reply.labels, reply.ranked, reply.numbers, reply.problem, detail, how=reply.how)
 
 
 def _plain_line(content: dict[str, Any], place: str, reading: Reading) -> Row:
     """A JSON line of any system: an image, and labels, a ranking, numbers by label, or a reply to be read."""
     name = next((content[key] for key in IMAGE_KEYS if content.get(key) is not None), None)
-    if isinstance(name, bool) or not isinstance(name, str | int):
+    for key, problem in (("error", Why.FAILED), ("refusal", Why.REFUSED)):
+        if said := content.get(key):
+            return _about(name, Reply(problem=problem), place, reading, shown(said) if isinstance(said, str) else "")
+    answer = answer_in({k: value for k, value in content.items() if _answers(k, value, reading.words)}, reading.words)
+    if answer is None or answer.problem == Why.NO_LABELS:
+        reply = next((content[key] for key in REPLY_KEYS if isinstance(content.get(key), str)), None)
+        answer = Reply(problem=Why.NO_LABELS) if reply is None else parse_reply(reply, reading.words)
+    return _about(name, answer, place, reading)
+
+
+def _about(name: Any, reply: Reply, place: str, reading: Reading, detail: str = "") -> Row:
+    """A row about the image of a name."""
+    if name is None or not isinstance(name, str | int | float) or isinstance(name, bool):
         return Row(place, None, problem=Why.NO_IMAGE)
     image = reading.names.find(str(name))
     if image is None:
         return Row(place, None, problem=Why.UNKNOWN_IMAGE, detail=shown(str(name)))
-    for key, problem in (("error", Why.FAILED), ("refusal", Why.REFUSED)):
-        if content.get(key):
-            said = content[key]
-            return Row(place, image, problem=problem, detail=shown(said) if isinstance(said, str) else "")
-    said = {key: value for key, value in content.items() if _answers(key, value, reading.words)}
-    answer = answer_in(said, reading.words)
-    if answer is None or answer.problem == Why.NO_LABELS:
-        reply = next((content[key] for key in REPLY_KEYS if isinstance(content.get(key), str)), None)
-        answer = Reply(problem=Why.NO_LABELS) if reply is None else parse_reply(reply, reading.words)
-    return _row(answer, place, image)
+    return _row(reply, place, image, detail)
 
 
 def _answers(key: str, value: Any, words: Words) -> bool:
@@ -220,41 +223,31 @@ def _table(path: Path, reading: Reading) -> Rows:
     places = _places(frame, ranked)
     listing = [*places] or [c for c in (ranked or column or reply,) if c]
     numeric = [c for c in frame.columns if c not in (image, *listing) and reading.words.find(c)]
-    total = pick(table, None, OF) if numeric and not listing else None
+    total = [c for c in (pick(table, None, OF),) if c and numeric and not listing]
     if not (listing or numeric):
         raise BadInput(
             f"{path}: no column of answers: expected labels ({option('label_column')}), ranking, or a column for each "
             f"label ({', '.join(reading.words.taxonomy.labels)}), but it has {', '.join(frame.columns)}"
         )
-    notes = [*table.notes, *_unused(frame, {image, *listing, *numeric, total})]
-    values = frame[numeric].to_numpy(dtype=object)
-    whole = pd.to_numeric(frame[total], errors="coerce").tolist() if total else [None] * len(frame)
-    cells = frame[listing].to_numpy(dtype=object)
+    key = RANKED[0] if ranked or places else LABEL_KEYS[0]
     rows = []
-    for at, name in enumerate(frame[image].astype(object)):
-        place = f"{table.unit} {table.place[at]}"
-        found = None if _gap(name) else reading.names.find(str(name))
-        if found is None:
-            problem = Why.NO_IMAGE if _gap(name) else Why.UNKNOWN_IMAGE
-            rows.append(Row(place, None, problem=problem, detail="" if _gap(name) else shown(str(name))))
-        elif reply is not None and not numeric:
-            text = "" if _gap(cells[at][0]) else str(cells[at][0])
-            rows.append(_row(parse_reply(text, reading.words), place, found))
+    for at, cells in enumerate(map(_filled, frame.astype(object).to_dict("records"))):
+        listed = [cells[c] for c in listing if c in cells]
+        if reply and listed and not numeric:
+            answer = parse_reply(str(listed[0]), reading.words)
         else:
-            listed = _listed(cells[at], reading)
-            given = {label: number for label, cell in zip(numeric, values[at], strict=True) if (number := _cell(cell))}
-            numbers = marked(given, whole_of(plain(total or ""), whole[at]))
-            problem = "" if given or listed is not None else Why.EMPTY
-            how = NUMBERS if numeric else RANKING if ranked or places else LABELS
-            row = Row(place, found, listed, bool(ranked or places), numbers if numeric else None, problem, how=how)
-            rows.append(replace(row, problem=Why.NO_SCALE) if numbers is None else row)
-    return Rows(rows, "rows", tuple(notes))
+            said = {key: listed if places else listed[0]} if listed else {}
+            said = {key: []} if listing and not listed and reading.empty == "none" else said
+            said |= {c: cells[c] for c in (*numeric, *total) if c in cells}
+            answer = (answer_in(said, reading.words) if said else None) or Reply(problem=Why.EMPTY)
+        rows.append(_about(cells.get(image), answer, f"{table.unit} {table.place[at]}", reading))
+    return Rows(rows, "rows", (*table.notes, *_unused(frame, {image, *listing, *numeric, *total})))
 
 
-def _cell(cell: Any) -> Stated | None:
-    """The number in a cell of a label's column, where 1 may be written as yes."""
-    yes = flag(bool(cell) if isinstance(cell, np.bool_) else cell)
-    return Stated(float(yes)) if yes is not None else stated(cell.item() if isinstance(cell, np.generic) else cell)
+def _filled(row: dict[Any, Any]) -> dict[str, Any]:
+    """The cells of a row in which something stands, as Python's own values."""
+    plainly = {key: cell.tolist() if isinstance(cell, np.ndarray | np.generic) else cell for key, cell in row.items()}
+    return {key: cell for key, cell in plainly.items() if not _gap(cell)}
 
 
 def _image_column(table: Table, given: str | None) -> str:
@@ -277,26 +270,13 @@ def _places(frame: pd.DataFrame, ranked: str | None) -> list[str]:
     return []
 
 
-def _unused(frame: pd.DataFrame, used: set[str | None]) -> list[str]:
+def _unused(frame: pd.DataFrame, used: set[str]) -> list[str]:
     """A note for columns that nothing was taken from; emotions that are no labels of the target are told apart."""
     rest = [column for column in frame.columns if column not in used]
     emotions = [column for column in rest if folded(column) in emotion_words()]
     others = [shown(column) for column in rest if column not in emotions]
     notes = [f"columns of emotions that are no labels of the target: {', '.join(emotions)}"] if emotions else []
     return [*notes, *([f"columns that are not used: {', '.join(others)}"] if others else [])]
-
-
-def _listed(cells: Any, reading: Reading) -> tuple[str, ...] | None:
-    """The labels that the cells of a row list, as spelt: a list, a text that separates them, or one label each."""
-    filled = [cell for cell in cells if not _gap(cell)]
-    if not filled:
-        return () if len(cells) and reading.empty == "none" else None
-    if len(cells) > 1:
-        return tuple(str(cell) for cell in filled)
-    if isinstance(filled[0], list | tuple | np.ndarray):
-        return tuple(str(part) for part in filled[0])
-    text = str(filled[0])
-    return reading.words.split(text.strip()[1:-1] if text.strip()[:1] == "[" else text)
 
 
 def _gap(cell: Any) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -11,15 +11,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from affectml.answers._estimates import Estimate, mean_of
 from affectml.answers._rows import Row
 from affectml.answers._said import Said
 from affectml.errors import BadInput, option
 from affectml.evaluation import Answers, Truth
-from affectml.evaluation.bias import LEVEL, corrected_for_all
 from affectml.evaluation.scoring import in_range, row_scores
 from affectml.evaluation.truth import part_of
 from affectml.report.tables import Table, arrow, cell, number, p_value
-from affectml_metrics import FEW
 from affectml_metrics.table import better, shown
 
 Over = Literal["wordings", "draws"]
@@ -45,9 +44,10 @@ class Spread:
     low: float
     high: float
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; rough: whether there are fewer than 5."""
-        return {**asdict(self), "values": list(self.values), "rough": len(self.values) < ROUGH}
+    @property
+    def rough(self) -> bool:
+        """Whether there are too few wordings or draws for Student's t to say much."""
+        return len(self.values) < ROUGH
 
 
 def spreads(
@@ -78,15 +78,11 @@ def _is(of: Callable[[Row], object], wanted: object, row: Row) -> bool:
 
 
 def _spreads(over: Over, scores: Sequence[Mapping[str, Any]]) -> list[Spread]:
-    from scipy.special import stdtrit  # scipy.stats takes half a second to load
-
-    found, n = [], len(scores)
+    found = []
     for metric in shown([m for m in scores[0] if better(m) and all(m in each for each in scores)], "brief"):
         values = np.array([float(each[metric].double().nanmean()) for each in scores])
-        if np.isfinite(values).all():
-            half = float(stdtrit(n - 1, 1 - LEVEL / 2) * values.std(ddof=1) / np.sqrt(n))
-            middle = float(values.mean())
-            score = in_range(metric, {"value": middle, "low": middle - half, "high": middle + half})
+        if mean := mean_of(values):
+            score = in_range(metric, {"value": mean.value, "low": mean.low, "high": mean.high})
             found.append(Spread(metric, over, tuple(values.tolist()), **score))
     return found
 
@@ -97,7 +93,7 @@ def spread_table(found: Mapping[str, Sequence[Spread]], scores: Mapping[str, Map
     scores: {SYSTEM: {METRIC: score}} of all answers together, as in metrics.json.
     """
     rows = tuple(
-        (name, f"{len(each.values)} {each.over}{' (rough)' if len(each.values) < ROUGH else ''}", arrow(each.metric),
+        (name, f"{len(each.values)} {each.over}{' (rough)' * each.rough}", arrow(each.metric),
          f"{number(each.value)} ±{number((each.high - each.low) / 2)}", number(min(each.values)),
          number(max(each.values)), cell(scores.get(name, {}).get(each.metric)))
         for name, spread in found.items()
@@ -114,34 +110,19 @@ def spread_table(found: Mapping[str, Sequence[Spread]], scores: Mapping[str, Map
 
 
 @dataclass(frozen=True)
-class PlaceBias:
+class PlaceBias(Estimate):
     """How much more a system gives to labels in the first half of the places of a request than to those in the second.
 
-    difference: mean over requests, in shares of answers to a label; low, high: its 95 % interval. p: of no difference,
-    None below 30 images or groups; p_holm: corrected for the number of systems.
+    value: mean over requests, in shares of answers to a label. p: of no difference.
     """
 
-    difference: float
-    low: float
-    high: float
-    p: float | None
-    p_holm: float | None
-    requests: int
-
-    @property
-    def found(self) -> bool:
-        """Whether it is beyond chance at 5 %, all systems together."""
-        return self.p_holm is not None and self.p_holm < LEVEL
+    requests: int = 0
 
     def in_words(self, name: str) -> str:
         """The finding as a sentence."""
-        where = "first" if self.difference > 0 else "second"
-        span = f"{self.difference:+.1%}, {self.low:+.1%} to {self.high:+.1%}"
+        where = "first" if self.value > 0 else "second"
+        span = f"{self.value:+.1%}, {self.low:+.1%} to {self.high:+.1%}"
         return f"{name} prefers labels that stand in the {where} half of the list it is shown ({span})"
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {**asdict(self), "found": self.found}
 
 
 def place_bias(
@@ -160,12 +141,9 @@ def place_bias(
         groups: images that are no independent evidence [R]; None: each image is its own. The interval is Student's t
             over them.
     """
-    from scipy.special import stdtr, stdtrit
-
     n, labels = given.shape
-    units = np.unique(images if groups is None else groups, return_inverse=True)[1]
-    count = int(units.max(initial=-1)) + 1
-    if count < 2:
+    units = images if groups is None else groups
+    if len(np.unique(units)) < 2:
         return None
     image = np.unique(images, return_inverse=True)[1]
     sums, sizes = np.zeros((int(image.max()) + 1, labels)), np.bincount(image)
@@ -174,14 +152,8 @@ def place_bias(
     over = given - (sums[image] - given + rest) / sizes[image][:, None]
     half = labels // 2
     sign = np.where(places < half, 1, np.where(places >= labels - half, -1, 0))
-    each = (over * sign).sum(axis=1) / max(half, 1)
-    middle = float(each.mean())
-    apart = np.bincount(units, each - middle, minlength=count)
-    error = float(np.sqrt(count / (count - 1) * (apart**2).sum()) / n)
-    margin = float(stdtrit(count - 1, 1 - LEVEL / 2)) * error
-    t = 0.0 if abs(middle) < 1e-12 else abs(middle) / max(error, 1e-12)
-    p = None if count < FEW else float(2 * stdtr(count - 1, -t))
-    return PlaceBias(middle, middle - margin, middle + margin, p, p, n)
+    mean = mean_of(((over * sign).sum(axis=1) / max(half, 1)).round(12), units, null=0.0)
+    return None if mean is None else PlaceBias(**vars(mean), requests=n)
 
 
 def place_bias_of(
@@ -196,7 +168,8 @@ def place_bias_of(
     `Dataset.groups`.
     """
     given, places, images = [], [], []
-    for request in sorted({_request(row) for row in rows if not row.problem}):
+    known = {which[1:] for which in orders}
+    for request in sorted({_request(row) for row in rows if not row.problem} & known):
         said = said_of(partial(_is, _request, request))
         for image, often in () if said is None else zip(said.image_id, said.often, strict=True):
             order = orders.get((str(image), *request))
@@ -210,24 +183,16 @@ def place_bias_of(
     return place_bias(np.stack(given), np.stack(places), names, groups_of(names))
 
 
-def _request(row: Row) -> tuple[str, str, str]:
+def _request(row: Row) -> Which:
     return str(row.wording), str(row.sample), str(row.asked)
-
-
-def corrected(found: Mapping[str, PlaceBias]) -> dict[str, PlaceBias]:
-    """The same, p values corrected for the number of systems (Holm 1979)."""
-    p = corrected_for_all([each.p for each in found.values()])
-    return {name: replace(each, p_holm=p_holm) for (name, each), p_holm in zip(found.items(), p, strict=True)}
 
 
 def place_table(found: Mapping[str, PlaceBias]) -> Table | None:
     """A row per system; None without any."""
     rows = tuple(
-        (name, str(b.requests),
-         f"{'+' * (b.difference > 0)}{number(b.difference)} ±{number((b.high - b.low) / 2)}",
-         p_value(b.p_holm), "yes" if b.found else "")
+        (name, str(b.requests), f"{'+' * (b.value > 0)}{b}", p_value(b.p_holm), "yes" if b.found else "")
         for name, b in found.items()
-    )  # fmt: skip
+    )
     note = (
         "what labels get in the first half of the list that is shown, less what they get in the second: how often they "
         "are named (first, in a ranking), or their stated share; ± is half the width of the 95 % interval over images"

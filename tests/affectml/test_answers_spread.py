@@ -8,11 +8,11 @@ import torch
 from scipy.stats import binom
 
 from affectml.answers import AskConfig, ask
+from affectml.answers._estimates import for_all
 from affectml.answers._names import Names, custom_id
 from affectml.answers._rows import Reading, Row, read_rows
 from affectml.answers._said import Received, Said, gather
 from affectml.answers._spread import (
-    corrected,
     place_bias,
     place_bias_of,
     place_table,
@@ -64,7 +64,7 @@ def test_the_spread_over_wordings_is_students_interval_of_their_scores():
     f1 = next(each for each in found if each.metric == "set_f1")
     assert (f1.over, f1.values) == ("wordings", pytest.approx((1, 2 / 3, 0)))
     assert (f1.value, f1.low, f1.high) == pytest.approx((5 / 9, 0, 1))  # ± 1.265 ends where the score does
-    assert f1.to_json()["rough"]
+    assert f1.rough
     assert {each.over for each in found} == {"wordings"}  # one draw has no spread
     near = {n: {0: AWE, 1: AWE if n < 3 else BOTH} for n in range(1, 6)}  # 1, 1, 5/6, 5/6, 5/6
     found = spreads(asked(*((1, n) for n in range(1, 6))), answering(near), truth_of([AWE, AWE]))
@@ -73,7 +73,7 @@ def test_the_spread_over_wordings_is_students_interval_of_their_scores():
     assert (f1.value, f1.value - f1.low) == pytest.approx(
         (0.9, 2.7764451 * np.std([0, 0, 1, 1, 1], ddof=1) / 6 / 5**0.5)
     )
-    assert not f1.to_json()["rough"]
+    assert not f1.rough
 
 
 def test_wordings_are_compared_on_the_images_that_each_of_them_answers():
@@ -105,11 +105,11 @@ def test_a_liking_for_the_first_half_is_measured_against_the_images_other_reques
     given = np.array([[1, 0, 0, 0], [0, 0, 0, 1]] * 2, dtype=float)
     places = np.array([[0, 1, 2, 3], [3, 2, 1, 0]] * 2)
     found = place_bias(given, places, np.array(["a", "a", "b", "b"]))
-    assert (found.difference, found.low, found.high, found.p, found.requests) == pytest.approx(
+    assert (found.value, found.low, found.high, found.p, found.requests) == pytest.approx(
         (5 / 6, 5 / 6, 5 / 6, None, 4)
     )
     swapped = place_bias(given, 3 - places, np.array(["a", "a", "b", "b"]))
-    assert swapped.difference == pytest.approx(-5 / 6)
+    assert swapped.value == pytest.approx(-5 / 6)
     assert place_bias(given, places, np.array(["a"] * 4)) is None
     assert place_bias(given, places, np.array(["a", "a", "b", "b"]), np.array(["one"] * 4)) is None
 
@@ -117,7 +117,7 @@ def test_a_liking_for_the_first_half_is_measured_against_the_images_other_reques
 def test_who_always_says_the_same_prefers_no_place():
     places = np.argsort(np.random.default_rng(0).random((40, 5)), axis=1)
     found = place_bias(np.tile([1.0, 1, 0, 0, 0], (40, 1)), places, np.arange(40))
-    assert (found.difference, found.p, found.found) == (pytest.approx(0), 1, False)
+    assert (found.value, found.p, found.found) == (0, 1, False)
 
 
 def simulated(runs, liking, *, draws, images=60, labels=8, several=True):
@@ -148,7 +148,7 @@ def test_the_number_of_systems_counts_against_each_of_them():
     places = np.argsort(np.random.default_rng(1).random((60, 4)), axis=1)
     one = place_bias((places < 2).astype(float), places, np.arange(60))
     none = place_bias(np.random.default_rng(2).random((60, 4)), places, np.arange(60))
-    both = corrected({"one": one, "none": none})
+    both = for_all({"one": one, "none": none})
     assert [each.p_holm for each in both.values()] == pytest.approx([2 * one.p, none.p])
     assert [row[-1] for row in place_table(both).rows] == ["yes", ""]
     assert place_table(both).rows[0][2] == "+1.002 ±.020"  # each is measured against the mean of the others
@@ -181,7 +181,7 @@ def test_requests_are_found_in_the_index_by_image_wording_sample_and_form(tmp_pa
         return Said("sets", here.astype(object), often, None, None, often, Received())
 
     found = place_bias_of(rows, said_of, orders, lambda ids: None)
-    assert (found.requests, found.difference) == (2, 0)
+    assert (found.requests, found.value) == (2, 0)
     assert place_bias_of(rows[2:], said_of, orders, lambda ids: None) is None
 
 
@@ -230,4 +230,4 @@ def test_from_request_to_finding_a_model_that_takes_what_it_sees_first_is_found(
 
     liking = place_bias_of(found.rows, said_of, read_orders([asked.index], labels), data.groups)
     assert (liking.requests, liking.p < 0.001) == (120, liked)
-    assert liking.difference == pytest.approx(1 / 4 if liked else 0, abs=0.01)  # one of the four first of eight
+    assert liking.value == pytest.approx(1 / 4 if liked else 0, abs=0.01)  # one of the four first of eight
