@@ -1,7 +1,7 @@
 """What an answer says once it is labels, each with what stands beside it; and why it cannot be used."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from affectml.answers._numbers import Stated, flag, marked, stated
@@ -26,6 +26,8 @@ class Why:
     NO_LABELS = "JSON without labels"
     CONTRADICTS = "answers that contradict each other"
     UNKNOWN_ONLY = "only unknown labels"
+    QUALIFIED = "a label with other words beside it"
+    BACKWARDS = "a list from the least to the most fitting"
     LABELS = "labels where shares were asked"
     NUMBERS = "numbers where labels were asked"
     RANKED = "a ranking where labels were asked"
@@ -43,7 +45,6 @@ REASONS = tuple(text for name, text in vars(Why).items() if name.isupper())
 LABELS, IN_PROSE, YES_NO, CONFIDENT = "labels", "labels in prose", "yes/no by label", "labels with confidence"
 RANKING, NUMBERS, IN_LINES = "ranking", "numbers", "numbers in lines"
 ALONE: Final = object()  # beside a label stands nothing
-OTHERS = frozenset({"others", "other", "all others", "all other labels", "other labels", "the rest", "rest"})
 # Numbers in an answer that belong to no label.
 NO_LABEL = frozenset({"n", "total", "sum", "people", "valence", "arousal", "dominance", "id", "image", "imageid",
                       "rank", "sample", "seed", "age", "confidence", "intensity", "outof", "seconds"})  # fmt: skip
@@ -70,23 +71,18 @@ def of_pairs(pairs: Sequence[tuple[str, Any]], words: Words, of: float | None = 
         return Reply(tuple(label for label, _ in pairs), how=LABELS)
     chosen = [flag(beside) for _, beside in pairs]
     numbers: dict[str, Stated] = {}
-    seen: dict[str, Any] = {}
+    seen: dict[str, tuple[str, Any]] = {}
     for (label, beside), yes in zip(pairs, chosen, strict=True):
         number = stated(beside)
         if (number if None in chosen else yes) is None:
             return Reply(problem=Why.BESIDE)
-        said = seen.setdefault(folded(label), number or yes)
-        if said != (number or yes):
-            return Reply(problem=Why.CONTRADICTS)
-        if number is not None:
+        said = folded(label), number or yes
+        if (before := seen.setdefault(words.find(label) or said[0], said)) is said and number:
             numbers[label] = number
+        if before != said:
+            return Reply(problem=Why.CONTRADICTS)
     if None not in chosen:
         return Reply(tuple(label for (label, _), yes in zip(pairs, chosen, strict=True) if yes), how=YES_NO)
-    rest = [label for label in numbers if folded(label) in OTHERS and not words.find(label)]
-    if rest and numbers[rest[0]].value == 0:
-        named = {words.find(label) for label in numbers}
-        numbers |= {label: Stated(0) for label in words.taxonomy.labels if label not in named}
-        del numbers[rest[0]]
     scaled = marked(numbers, of)
     return Reply(problem=Why.NO_SCALE) if scaled is None else Reply(numbers=scaled, how=NUMBERS)
 
@@ -96,7 +92,7 @@ def in_order(reply: Reply | None) -> Reply:
     if reply is None or reply.problem:
         return reply or Reply(problem=Why.NO_LABELS)
     labels = reply.labels if reply.labels is not None else by_rank(reply.numbers or {})
-    return Reply(problem=Why.BESIDE) if labels is None else replace(reply, labels=labels, ranked=True, how=RANKING)
+    return Reply(problem=Why.BESIDE) if labels is None else Reply(labels, ranked=True, how=RANKING)
 
 
 def by_rank(numbers: Mapping[str, Stated]) -> tuple[str, ...] | None:

@@ -4,12 +4,12 @@ Nothing is ever executed: `json` reads, and what it cannot read is counted under
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from affectml.answers._json import Found, json_values
-from affectml.answers._numbers import flag, marked, stated, whole_of
+from affectml.answers._json import json_values
+from affectml.answers._numbers import Stated, flag, marked, stated, whole_of
 from affectml.answers._pairs import (
     ALONE,
     CONFIDENT,
@@ -22,7 +22,7 @@ from affectml.answers._pairs import (
     known_key,
     of_pairs,
 )
-from affectml.answers._prose import NEGATIVE, answer_in_words, pair_of, pairs_in
+from affectml.answers._prose import answer_in_words, pair_of, pairs_in
 from affectml.answers._words import Words
 
 __all__ = ["LABEL_KEYS", "RANKED", "REASONS", "Reply", "Why", "answer_in", "parse_reply"]
@@ -35,67 +35,84 @@ _PERCENT = ("percent", "percentage", "percentages", "pct")
 NUMBER_KEYS = ("rates", "rate", "shares", "share", *_PERCENT, "proportion", "proportions", "fraction", "distribution",
                "counts", "count", "votes", *_SURE)  # fmt: skip
 OF = ("n", "total", "outof", "people", "numberofpeople", "npeople")
-_CHOSEN = ("present", "selected", "applies", "chosen", "answer", "value")
+_REMARKS = ("reason", "reasons", "reasoning", "explanation", "rationale", "why", "evidence", "description", "comment",
+            "note", "justification", "id", "index")  # fmt: skip
+_HOLDS = ("response", "result", "output", "prediction", "predictions", "selected", "chosen", "applicable", "present")
+_THOUGHT_ENDS = re.compile(r"</(?:think|thinking|thoughts?|reasoning|analysis)>|◁/think▷|<\|message\|>", re.IGNORECASE)
+_THOUGHT = re.compile(r"<(?:think|thinking|thoughts?|reasoning|analysis)>|◁think▷", re.IGNORECASE)
 _REFUSAL = re.compile(
     r"\b(?:i['’]?m sorry|i am sorry|i apologi[sz]e|sorry, (?:but )?i|as an ai\b|"
     r"i (?:can['’]?t|cannot|can not|won['’]?t|will not|am unable to|['’]?m unable to|am not able to)|"
     r"i['’]m (?:unable|not able) to|unable to (?:help|assist|comply|determine|identify|analy[sz]e))",
     re.IGNORECASE,
 )
-_OR = re.compile(r"[\s`*,.;:]*(?:\w+\s+){0,2}(?:or|alternatively|option \w+)\b[^.]{0,30}", re.IGNORECASE)
-_BESIDE = re.compile(r"[\s,;*•-]*")  # between JSON values that stand side by side
+# What is said beside such words is no answer, but an example or a guess.
+_BLIND = re.compile(
+    r"\b(?:sorry|(?:an|made-up) example|if i could|no image|(?:can(?:['’]?t|not| not)|(?:un|not )able to) "
+    r"(?:see|view|access|open|analy[sz]e) (?:\w+ )?(?:image|picture|photo))",
+    re.IGNORECASE,
+)
+_CHANGED = re.compile(r"\b(?:actually|correction|on reflection|second look|now|should be)\b", re.IGNORECASE)
+_DENIED = re.compile(r"(?:\bnot|n['’]t) (?:\w+ )?(?:apply|fit|present|felt)", re.IGNORECASE)
+_BACKWARDS = re.compile(r"\bleast[\s_-]*(?:\w+\s+)?to[\s_-]*(?:the\s+)?most\b", re.IGNORECASE)
 
 
 def parse_reply(text: str, words: Words) -> Reply:
     """Read a reply.
 
-    The last JSON value that answers counts: {"labels": [...]}, {"joy": 0.6, ...}, {"joy": true, ...}, a plain list and
-    others. Without one, labels by themselves, lines such as "joy: 60 %", or what follows "Answer:". What a model thinks
-    between <think> and </think> does not count, nor does a list inside an object that is broken.
+    A JSON value that answers counts: {"labels": [...]}, {"joy": 0.6, ...}, {"joy": true, ...}, a plain list and others.
+    Without one, labels by themselves, lines such as "joy: 60 %", or what follows "Answer:". Several answers that differ
+    contradict each other, unless words such as "now" stand between. What a model thinks between <think> and </think>
+    does not count.
     """
-    text = text.rpartition("</think>")[2].partition("<think>")[0]
+    text = _THOUGHT.split(_THOUGHT_ENDS.split(text)[-1])[0]
     if not text.strip():
         return Reply(problem=Why.EMPTY)
-    found: Reply | None = None
-    seen = broken = False
-    end, sound = 0, len(text)
-    for value, whole, start, stop in _together(text, words):
-        if not whole:
-            broken, sound = True, min(start, sound)
-        if not whole or (broken and isinstance(value, list)):
-            continue
+    try:
+        answers, outside, after = _answers_in(text, words)
+    except ValueError:
+        return Reply(problem=Why.REFUSED if _REFUSAL.search(text) else Why.BROKEN)
+    usable = [answer for answer in answers if not answer.problem] or answers
+    found = usable[0] if usable else None
+    if found is None:
+        return Reply(
+            problem=Why.REFUSED if _REFUSAL.search(text) else Why.NO_LABELS if outside != text else Why.NO_JSON
+        )
+    nothing = not any(found.labels or ()) and not any(number.value for number in (found.numbers or {}).values())
+    if _BLIND.search(outside) or (nothing and _REFUSAL.search(outside)):
+        return Reply(problem=Why.REFUSED)
+    if _CHANGED.search(after) or any(_meant(answer, words) != _meant(found, words) for answer in usable):
+        return Reply(problem=Why.CONTRADICTS)
+    return Reply(problem=Why.BACKWARDS) if found.labels and _BACKWARDS.search(text) else found
+
+
+def _answers_in(text: str, words: Words) -> tuple[list[Reply], str, str]:
+    """What the JSON values of a text and its other words answer, and those words: all of them, and the last ones."""
+    found = json_values(text)
+    if found is None:
+        raise ValueError("broken JSON")
+    values, around = found
+    outside = "\n".join(around) if values else text
+    values = [value for at, value in enumerate(values) if value not in values[:at]]
+    if len(values) > 1 and not re.search(r"\w", outside):
+        values = [values]  # objects of one label each
+    answers: list[Reply] = []
+    for value, before in zip(values, around, strict=False):
         try:
             answer = answer_in(value, words)
         except RecursionError:
-            broken = True
+            raise ValueError("nested too deep") from None
+        if answer is None or (isinstance(value, list) and not words.stands(answer.labels or (), outside)):
             continue
-        seen |= isinstance(value, dict) or answer is not None
-        if answer is not None:
-            either = found is not None and found != answer and _OR.fullmatch(text[end:start])
-            found, end = Reply(problem=Why.CONTRADICTS) if either else answer, stop
-    found = found or answer_in_words(text[:sound], words)
-    if found is not None:
-        return Reply(problem=Why.REFUSED) if found.labels == () and _REFUSAL.search(text) else found
-    if seen:
-        return Reply(problem=Why.NO_LABELS)
-    if _REFUSAL.search(text):
-        return Reply(problem=Why.REFUSED)
-    return Reply(problem=Why.BROKEN if broken else Why.NO_JSON)
+        answers = [answer] if _CHANGED.search(before) else [*answers, answer]
+    told = answer_in_words(outside, words)
+    return [*answers, told] if told and not (answers and told.problem) else answers, outside, around[-1]
 
 
-def _together(text: str, words: Words) -> Iterator[Found]:
-    """The JSON values of a text; objects of one label each that stand side by side are one list."""
-    run: list[Found] = []
-    for each in [*json_values(text), None]:
-        pair = _one_label(each.value, words) if each and isinstance(each.value, dict) else None
-        alone = pair is not None and words.known(pair[:1])
-        if run and not (each and alone and _BESIDE.fullmatch(text[run[-1].end : each.start])):
-            yield run[0] if len(run) == 1 else Found([one.value for one in run], True, run[0].start, run[-1].end)
-            run = []
-        if each and alone:
-            run.append(each)
-        elif each:
-            yield each
+def _meant(reply: Reply, words: Words) -> tuple[Any, ...]:
+    """What two replies say alike, however they spell it."""
+    numbers = {words.find(label): number for label, number in (reply.numbers or {}).items()}
+    return reply.problem, [*map(words.find, reply.labels or ())], numbers
 
 
 def answer_in(value: Any, words: Words, of: float | None = None) -> Reply | None:
@@ -118,20 +135,20 @@ def _of_list(values: Sequence[Any], words: Words, of: float | None) -> Reply | N
     for value in values:
         pair: Any = value
         if isinstance(value, str):
-            pair = pair_of(value, words) or (re.sub(r"^\s*(?:\d+[.)]|[-*•])\s+", "", value), ALONE)
+            pair = pair_of(value, words) or (value, ALONE)
         elif isinstance(value, dict):
             pair = _one_label(value, words)
         if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
             return None
         pairs.append((pair[0], pair[1]))
-    reply = of_pairs(pairs, words, of)
+    reply, labels = of_pairs(pairs, words, of), tuple(label for label, _ in pairs)
     objects = [{known_key(key): inner for key, inner in value.items()} for value in values if isinstance(value, dict)]
     ranks = [next((one[key] for key in _RANK if key in one), None) for one in objects]
-    if objects and sorted(map(str, ranks)) == sorted(map(str, range(1, len(values) + 1))):
-        order = sorted(range(len(values)), key=lambda at: int(str(ranks[at])))
-        return replace(in_order(replace(reply, labels=tuple(pairs[at][0] for at in order))), numbers=reply.numbers)
+    if any(ranks) and reply.labels is not None:
+        numbers = {label: stated(rank) or Stated(0) for label, rank in zip(labels, ranks, strict=False)}
+        return in_order(Reply(numbers=numbers))
     sure = objects and all(any(key in one for key in _SURE) for one in objects)
-    return _sure(reply, tuple(label for label, _ in pairs)) if sure else reply
+    return _sure(reply, labels) if sure else reply
 
 
 def _sure(reply: Reply, labels: tuple[str, ...]) -> Reply:
@@ -167,11 +184,11 @@ def _beside(fields: Mapping[str, Any], without: Any = ALONE) -> Any:
             of = 100 if key in _PERCENT else parts[0] if parts else None
             scaled = marked({key: number}, of) if number else None
             return scaled[key] if scaled else ""
-    for key in _CHOSEN:
-        if (yes := flag(fields.get(key))) is not None:
-            return yes
-    others = [inner for key, inner in fields.items() if key not in _RANK and key not in ("id", "index")]
-    return "" if any(isinstance(inner, int | float) for inner in others) else without
+    others = [inner for key, inner in fields.items() if key not in (*_RANK, *_REMARKS)]
+    if not others:
+        return "" if any(_DENIED.search(str(inner)) for inner in fields.values()) else without
+    yes = flag(others[0]) if len(others) == 1 else None
+    return "" if yes is None else yes
 
 
 def _of_object(content: Mapping[str, Any], words: Words, of: float | None) -> Reply | None:
@@ -232,16 +249,16 @@ def _along(names: tuple[str, ...], beside: Any, key: str, words: Words, of: floa
 def _inside(content: Mapping[str, Any], words: Words, of: float | None) -> Reply | None:
     """The answer inside an object that says nothing else; several that differ contradict each other.
 
-    So do labels beside it under keys such as "primary": nobody knows whether they are part of the answer.
+    Of a list of labels its key must tell that they are the answer, and not those that were ruled out.
     """
     answers = []
     for key, inner in content.items():
-        if isinstance(inner, dict | list) and not NEGATIVE.search(re.sub(r"[_-]|(?<=[a-z])(?=[A-Z])", " ", key)):
-            answer = answer_in(inner, words, of)
-            if answer and (answer.problem or words.known(tuple(answer.labels or answer.numbers or ()))):
-                answers.append(answer)
+        answer = answer_in(inner, words, of) if isinstance(inner, dict | list) else None
+        if answer is None or (isinstance(inner, list) and answer.how == LABELS and known_key(key) not in _HOLDS):
+            continue
+        if answer.problem or answer.labels == () or words.known(tuple(answer.labels or answer.numbers or ())):
+            answers.append(answer)
     usable = [answer for answer in answers if not answer.problem] or answers
-    others = [inner for inner in content.values() if isinstance(inner, str) and words.known(words.split(inner))]
-    if any(answer != usable[0] for answer in usable) or (usable and others):
+    if any(answer != usable[0] for answer in usable):
         return Reply(problem=Why.CONTRADICTS)
     return usable[0] if usable else None

@@ -135,7 +135,7 @@ class Usable:
         if numbers is None and asked == "shares":
             return replace(row, problem=Why.LABELS)
         if asked == "ranking":
-            return replace(row, ranked=True, numbers=None)
+            return replace(row, problem=Why.UNRANKED) if numbers else replace(row, ranked=True)
         if row.asked == asked == "shares":  # labels beside them, such as the first of them, are no set
             return replace(row, labels=None, ranked=False)
         if asked == "sets" and row.ranked and self._shape is None:
@@ -158,7 +158,7 @@ class Usable:
             label = self._label(spelt, received)
             if label is not None:
                 at = labels.index(label)
-                values[at] = np.nan_to_num(values[at]) + number.value / (number.of or scale or 1)
+                values[at] = number.value / (number.of or scale or 1)
         if np.isnan(values).all():
             return Why.UNKNOWN_ONLY if numbers else Why.NO_RATE
         if (values < 0).any() or (values > 1 + SUM_TOLERANCE).any():
@@ -171,6 +171,8 @@ class Usable:
     def _columns(self, spelt: Sequence[str], received: Received) -> tuple[int, ...] | str:
         """The columns of labels, each once, in their order; why there are none."""
         named = [word for word in spelt if not self._words.says_none(word)]
+        if any(self._words.named(word) for word in named if not self._words.find(word)):
+            return Why.QUALIFIED
         labels = [self._label(word, received) for word in dict.fromkeys(named)]
         known = [self._words.taxonomy.index(label) for label in labels if label is not None]
         if named and not known:

@@ -308,7 +308,7 @@ def test_marked_numbers_speak_for_themselves_in_any_file():
     texts = [
         SHARES.format(12, 5, 0, 1),
         SHARES.format('"60%"', '"25%"', 0, '"5%"'),
-        '{"n": 40, "joy": 24, "others": 0}',
+        '{"n": 40, "joy": 24, "awe": 10, "fear": 0, "anger": 0}',
     ]
     said = gathered(texts, "shares")
     assert said.shares[:, 0] == pytest.approx([0.6, 0.6, 0.6])
