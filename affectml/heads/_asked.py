@@ -1,11 +1,14 @@
 """What a promise asks for: which risk, how little of it, and whether so few images can have it."""
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+import numpy as np
+
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.heads._precision import STAKE
+from affectml.heads._precision import rejected
 
 Risk: TypeAlias = Literal["recall", "extra", "precision"]
 RISKS: tuple[Risk, ...] = get_args(Risk)
@@ -83,16 +86,6 @@ class Asked:
         """The largest loss there can be: all choices missed, no label right, or every label extra."""
         return labels if self.risk == "extra" else 1
 
-    def least_alpha(self, units: int, labels: int) -> float:
-        """The smallest alpha that so many calibration units can promise; one needs bound / alpha - 1 units.
-
-        Of a precision, units that lose nothing have p = 1 / (1 + STAKE * alpha / (1 - alpha))^units at the least.
-        """
-        if self.risk == "precision":
-            odds = math.expm1(-math.log(1 - self.probability) / units) / STAKE if units else math.inf
-            return 1 - 1 / (1 + odds)
-        return self.bound(labels) / (units + 1)
-
     def check_units(self, units: int, labels: int, what: str = "images", where: str = "") -> None:
         """Raises BadInput where so few calibration units can promise nothing of this kind, saying what they can.
 
@@ -102,19 +95,28 @@ class Asked:
             what: images or groups.
             where: which of them, where a level of a column is meant.
         """
-        least = self.least_alpha(units, labels)
-        if least <= self.alpha + EXACT:
-            return
-        needed = math.ceil(self.bound(labels) / self.alpha - 1 - EXACT)
         if self.risk == "precision":
-            needed = math.ceil(-math.log(1 - self.probability) / math.log1p(STAKE * self.alpha / self.level) - EXACT)
+            if self._had(units, self.alpha):
+                return
+            needed = bisect_left(range(10**6), True, key=lambda count: self._had(count, self.alpha))
+            least = next((1 - level / 1000 for level in range(999, 0, -1) if self._had(units, 1 - level / 1000)), 1.0)
+        else:
+            needed = math.ceil(self.bound(labels) / self.alpha - 1 - EXACT)
+            least = self.bound(labels) / (units + 1)
+            if units >= needed:
+                return
         can = "nothing" if least >= self.bound(labels) or units == 0 else f"{self.risk}={_cautious(self.risk, least)}"
         raise BadInput(
             f"{option('promise', str(self))}: {units} calibration {what}{where} are too few: {can} is the most that "
             f"they can promise, and this takes {needed}; promise less, or collect more images"
         )
 
+    def _had(self, units: int, alpha: float) -> bool:
+        """Whether so many units can promise a precision of 1 - alpha at all: where none loses anything."""
+        return rejected(np.zeros(units), alpha, self.probability)
+
 
 def _cautious(risk: Risk, alpha: float) -> str:
     """A level that this alpha allows, rounded to the safe side."""
-    return f"{math.ceil(alpha * 1000) / 1000:g}" if risk == "extra" else f"{math.floor((1 - alpha) * 1000) / 1000:g}"
+    thousandths = math.ceil(alpha * 1000) if risk == "extra" else math.floor((1 - alpha) * 1000 + EXACT)
+    return f"{thousandths / 1000:g}"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-STAKE = 0.75  # of what a bet may lose at most, as Waudby-Smith & Ramdas advise
+_STAKE = 0.75  # of what a bet may lose at most, as Waudby-Smith & Ramdas advise
 _TESTS = 1000  # cuts that are tested at most; a finer grid moves no set that matters
 
 
@@ -41,8 +41,13 @@ def p_value(lost: Array, alpha: float, probability: float) -> float:
     mean = (0.5 + lost.cumsum()) / seen
     variance = (0.25 + ((lost - mean) ** 2).cumsum()) / seen
     before = np.append(0.25, variance[:-1])
-    bets = np.minimum(np.sqrt(-2 * math.log(1 - probability) / (count * before)), STAKE / (1 - alpha))
+    bets = np.minimum(np.sqrt(-2 * math.log(1 - probability) / (count * before)), _STAKE / (1 - alpha))
     return math.exp(-max(0.0, float(np.log1p(bets * (alpha - lost)).cumsum().max())))
+
+
+def rejected(lost: Array, alpha: float, probability: float) -> bool:
+    """Whether losses speak so much against "the expected loss is above alpha" that the opposite may be promised."""
+    return p_value(lost, alpha, probability) <= 1 - probability + 1e-12
 
 
 def cuts_to_test(scores: Array, empty: float) -> Array:
@@ -64,7 +69,7 @@ def lowest_cut(cuts: Array, lost_at: Callable[[float], Array], alpha: float, pro
     """
     kept = None
     for cut in cuts.tolist():
-        if p_value(lost_at(cut), alpha, probability) > 1 - probability + 1e-12:
+        if not rejected(lost_at(cut), alpha, probability):
             break
         kept = cut
     return kept

@@ -132,8 +132,11 @@ class Promise:
     def careful(self, cut: Cut) -> float:
         """Where sets are cut: a millionth to the side that keeps the promise, since some image's score lies on `cut`.
 
-        There the last digit would decide, which differs between machines, batches and graphs.
+        There the last digit would decide, which differs between machines, batches and graphs. A precision has no such
+        side, and its cut lies between scores: it is the one that was tested.
         """
+        if self.asked.risk == "precision":
+            return cut.value
         return cut.value * (1 - _LAST_DIGITS if self.asked.risk == "recall" else 1 + _LAST_DIGITS)
 
     def to_json(self) -> dict[str, Any]:
@@ -332,7 +335,8 @@ def make_promise(
         groups: [N], or None.
         column: whose levels have a cut each.
         levels: the level of each row, [N]; a row at None belongs to none.
-        start, start_levels: of a precision, scores and levels of other rows, see `find_cut`.
+        start, start_levels: of a precision, scores and levels of other rows, see `find_cut`; a level that none of them
+            has takes them all.
 
     Raises:
         BadInput: for too few calibration units, of a level too.
@@ -353,7 +357,9 @@ def make_promise(
         rows = _at(levels, name)
         own = None if groups is None else np.asarray(groups)[rows]
         where = f" with {column} {name!r}"
-        begin = None if others is None or start_levels is None else others[_at(start_levels, name)]
+        begin = others
+        if others is not None and start_levels is not None and (at := _at(start_levels, name)).any():
+            begin = others[at]
         cuts[name] = find_cut(asked, table[rows], chosen[rows], groups=own, where=where, start=begin)
     if not cuts:
         raise BadInput(f"{option('promise_group', column)}: no calibration image has a value there")

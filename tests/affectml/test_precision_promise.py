@@ -190,11 +190,32 @@ def test_each_level_has_tests_of_its_own_and_an_unknown_one_the_highest_cut():
         make_promise(Asked.parse("precision=.95"), scores, votes, column="look", levels=levels)
 
 
+def test_a_level_without_other_rows_takes_those_of_all_levels():
+    scores, votes = torch.tensor([[0.9, 0.3], [0.6, 0.1]]).repeat(20, 1), np.tile([[1.0, 0.0]], (40, 1))
+    levels, start = np.array(["light", "dark"] * 20, dtype=object), torch.tensor([[0.8, 0.4]])
+    promise = make_promise(
+        HALF, scores, votes, column="look", levels=levels, start=start, start_levels=np.array(["light"], dtype=object)
+    )
+    assert {name: cut.value for name, cut in promise.levels.items()} == pytest.approx({"light": 0.6, "dark": 0.6})
+
+
+def test_sets_are_cut_where_it_was_tested_in_saturated_scores_too():
+    scores = np.column_stack([np.repeat([1.0, 1 - 1e-7], 50), np.full(100, 1 - 2e-7)])
+    votes = np.column_stack([np.repeat([1.0, 0.0], 50), np.zeros(100)])
+    promise = make_promise(Asked.parse("precision=.8"), torch.from_numpy(scores), votes)
+    assert promise.cut.empty == 0.5
+    assert (scores >= promise.cuts(None, 100)).sum() == 50
+
+
 def test_what_so_few_or_such_images_cannot_promise_is_refused_with_what_was_found():
     good, right = np.full((10, 1), 0.5), np.ones((10, 1))
     with pytest.raises(BadInput, match=r"10 calibration images are too few: precision=0\.743 is the most.*takes 14"):
         find_cut(Asked.parse("precision=.8"), good, right)
     assert find_cut(Asked.parse("precision=.743"), good, right).mean == 0
+    with pytest.raises(BadInput, match=r"precision=0\.743 is the most.*takes 154"):
+        find_cut(Asked.parse("precision=.98"), good, right)
+    for units, enough in ((153, False), (154, True)):  # where bets are below their most at first
+        assert (p_value(np.zeros(units), Asked.parse("precision=.98").alpha, 0.9) <= 0.1) == enough
     wrong = np.array([[1.0]] * 8 + [[0.0]] * 8)
     with pytest.raises(BadInput, match=r"16 calibration images have one that is not; 50 % of their labels are chosen"):
         find_cut(Asked.parse("precision=.8"), np.full((16, 1), 0.5), wrong)
