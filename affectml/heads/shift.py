@@ -28,8 +28,8 @@ _BETS = np.array([-0.9, -0.4, 0.4, 0.9])[:, None]
 @dataclasses.dataclass(frozen=True)
 class Shift:
     """What a martingale found. calibration, images: how many (of each group one). people: whether what people chose was
-    seen too. evidence: its highest value over the number of martingales, at most 1e12. where: whose scores gave it.
-    Without calibration scores nothing can be found.
+    seen too. evidence: its highest value over the number of martingales, at most 1e12. where: whose scores gave it; why
+    nothing can be found, without calibration images beside which to look.
     """
 
     calibration: int
@@ -46,10 +46,7 @@ class Shift:
     def words(self) -> str:
         """What was found, in a sentence."""
         if self.found is None:
-            return (
-                "whether the promise's ground has shifted cannot be seen: this head has no calibration scores with it, "
-                "as those of affectml before 0.3; train again to see it"
-            )
+            return f"whether the promise's ground has shifted cannot be seen: {self.where}"
         alone = "" if self.people else "; only scores were seen, and what people choose may differ all the same"
         if self.found:
             return (
@@ -109,10 +106,14 @@ def find_shift(
         groups: [N]; of each group one image is looked at. None where each image is one.
         levels: [N] in the promise's column; images of another level are left out, as nothing is promised of them.
     """
-    if ground is None:
-        return Shift(0, len(scores), False, 0.0, "")
-    before, table = ground.numpy(), _table(promise, scores, choices, levels)
+    table = _table(promise, scores, choices, levels)
     table = table[_units(table, groups, SEEN)]
+    why = "" if len(table) else promise.where_levels_are_unknown()
+    if ground is None:
+        why = "this head has no calibration scores with it, as those of affectml before 0.3; train again to see it"
+    if ground is None or why:
+        return Shift(0, len(scores), False, 0.0, why)
+    before = ground.numpy()
     names = ["what people chose", *(f"the scores of {label}" for label in labels)]
     generator = np.random.default_rng(0)
     found = {}

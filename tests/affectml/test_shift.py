@@ -117,6 +117,11 @@ def test_another_mixture_of_levels_is_no_shift_where_each_level_has_its_cut():
     assert find_shift(each, ground, LABELS, new, levels=swapped).found
     unknown = np.where(now == "dark", "grey", now).astype(object)
     assert find_shift(each, ground, LABELS, new, levels=unknown).images == 150
+    nowhere = find_shift(each, ground, LABELS, new)
+    assert nowhere.found is None
+    assert nowhere.words() == (
+        f"whether the promise's ground has shifted cannot be seen: {each.where_levels_are_unknown()}"
+    )
     one = make_promise(asked, scores, votes)
     assert find_shift(one, make_ground(one, scores, votes), LABELS, new).found
 
