@@ -75,7 +75,7 @@ class Option:
     type: Any
     default: Any
     help: Help
-    least: int | None = None
+    least: float | None = None
 
 
 def option_of(name: str, hint: Any, default: Any) -> Option:

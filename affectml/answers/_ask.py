@@ -6,7 +6,7 @@ Lines are those of OpenAI's Batch API (https://platform.openai.com/docs/api-refe
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -72,34 +72,39 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
     for file in (out, index, *sorted(out.parent.glob(f"{out.stem}-[0-9][0-9][0-9]{out.suffix}"))):
         try_file(file)
     data = Dataset.open(dataset)
-    asking = _asking(data, config, say)
-    images = asking.images
-    form = Form(config.answer, asking.one)
-    wordings = wordings or [form.wording(_question(asking, config, say))]
-    requests = _Requests(data, asking.labels, config, form, wordings)
+    images, labels, one, question = _asking(data, config, say)
+    form, table = Form(config.answer, one), data.images.set_index("image_id")
+    wordings = wordings or [form.wording(question)]
+    left: dict[str, str] = {}
     with ExitStack() as stack, Progress("writing requests", len(images), "images") as bar:
         parts = _Files(stack, out, config)
         order = stack.enter_context(stack.enter_context(replacing(index)).open("w", encoding="utf-8"))
         for image in images:
-            for line, entry in requests.of(str(image)):
-                parts.write(line)
-                order.write(json.dumps(entry) + "\n")
             bar.advance()
+            try:
+                url = _url(data, table.loc[image], config)
+            except AffectmlError as error:
+                left[image] = str(error)
+                continue
+            for (number, wording), sample in product(enumerate(wordings, 1), range(1, config.samples + 1)):
+                shown = shuffled(labels, config.seed, image, sample, number)
+                given = custom_id(image, sample, wording=number, answer=config.answer)
+                body = _body(url, form.prompt(wording, shown), form.schema(shown), config)
+                parts.write({"custom_id": given, "method": "POST", "url": "/v1/chat/completions", "body": body})
+                entry = {"custom_id": given, "image_id": image, "sample": sample, "wording": number}
+                order.write(json.dumps({**entry, "answer": config.answer, "labels": shown}) + "\n")
         if not parts.requests:
-            first = next(iter(requests.left_out.items()), ("", "no image in this part"))
+            first = next(iter(left.items()), ("", "no image in this part"))
             raise BadInput(f"{data.root}: no image can be sent; the first, {first[0]!r}: {first[1]}")
-    left = requests.left_out
     if left:
         some = "; ".join(f"{image}: {why}" for image, why in list(left.items())[:5])
         say(f"{len(left)} images are left out: {some}{' ...' if len(left) > 5 else ''}")
-    prompt = "\n---\n".join(form.prompt(wording, asking.labels) for wording in wordings)
-    return Asked(parts.paths, index, parts.requests, len(images) - len(left), prompt, left)
+    prompt = "\n---\n".join(form.prompt(wording, labels) for wording in wordings)
+    return Asked(tuple(parts.paths), index, parts.requests, len(images) - len(left), prompt, left)
 
 
 def _check(config: AskConfig) -> None:
     check_range(config)
-    if config.max_megabytes < 0.001:
-        raise BadInput(f"{option('max_megabytes', config.max_megabytes)}: expected at least 0.001")
     if not config.model.strip():
         raise BadInput(f"{option('model', config.model)}: expected the name that the server knows the model by")
     check_choice(option("answer"), config.answer, get_args(Answer))
@@ -118,28 +123,28 @@ def _check(config: AskConfig) -> None:
         raise BadInput(f"{option('image_base')} and {option('image_urls', True)} both say addresses; leave one out")
 
 
-@dataclass(frozen=True)
-class _Asking:
-    """What is asked about which images. one: whether one label is chosen; put: as people are asked; by: whose it is."""
+def _asking(data: Dataset, config: AskConfig, say: Say) -> tuple[list[str], tuple[str, ...], bool, str]:
+    """About which images and labels is asked, whether one label is chosen, and the question that people were asked.
 
-    images: Sequence[str]
-    labels: tuple[str, ...]
-    one: bool
-    put: Put
-    by: str
-
-
-def _asking(data: Dataset, config: AskConfig, say: Say) -> _Asking:
-    """What a target's people were asked; without a target, what people are to be asked, who may choose several."""
+    Without a target, what people are to be asked, who may choose several. Where nobody wrote a question down, it is one
+    of our own about the same construct.
+    """
     own = data.meta.resolve_taxonomy()
     if config.target is None and not data.meta.targets and own is not None:
-        put = data.meta.judgements or Put("evoked")
-        return _Asking(_images_of(data, config.split, say), own.labels, False, put, str(data.root))
-    targets = target_of(data, config.target)
-    images = parts_of(data, targets, config.split, config.seed, store_of(data)).judged
-    put = Put(targets.meta.construct, targets.meta.question)
-    one = targets.kind in ("single", "distribution")
-    return _Asking([str(image) for image in images], targets.taxonomy.labels, one, put, f"target {targets.name}")
+        put, by = data.meta.judgements or Put("evoked"), str(data.root)
+        images, labels, one = _images_of(data, config.split, say), own.labels, False
+    else:
+        targets = target_of(data, config.target)
+        put, by = Put(targets.meta.construct, targets.meta.question), f"target {targets.name}"
+        images = [str(image) for image in parts_of(data, targets, config.split, config.seed, store_of(data)).judged]
+        labels, one = targets.taxonomy.labels, targets.kind in ("single", "distribution")
+    question = config.question or (put.question if was_asked(put.question) else QUESTIONS[put.construct])
+    if not (config.question or config.wording or was_asked(put.question)):
+        say(
+            f"{by} does not have the words that people were asked: asking {question!r} "
+            f"({option('question')} asks another)"
+        )
+    return images, labels, one, question
 
 
 def _images_of(data: Dataset, split: str, say: Say) -> list[str]:
@@ -155,114 +160,65 @@ def _images_of(data: Dataset, split: str, say: Say) -> list[str]:
     return table["image_id"][table["split"] == split].tolist()
 
 
-def _question(asking: _Asking, config: AskConfig, say: Say) -> str:
-    """What people were asked; where nobody wrote that down, a question of our own about the same construct."""
-    if config.question:
-        return config.question
-    if was_asked(asking.put.question):
-        return asking.put.question
-    own = QUESTIONS[asking.put.construct]
-    say(
-        f"{asking.by} does not have the words that people were asked: asking {own!r} "
-        f"({option('question')} asks another)"
-    )
-    return own
+def _body(url: str, prompt: str, schema: dict[str, Any], config: AskConfig) -> dict[str, Any]:
+    content = [{"type": "text", "text": prompt}, {"type": "image_url", "image_url": {"url": url}}]
+    body: dict[str, Any] = {"model": config.model, "messages": [{"role": "user", "content": content}]}
+    if config.temperature is not None:
+        body["temperature"] = config.temperature
+    if config.json_schema:
+        named = {"name": "answer", "strict": True, "schema": schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": named}
+    return body | dict(config.body)
 
 
-class _Requests:
-    """Makes the requests of one image after the other. left_out: image_id -> why."""
-
-    def __init__(
-        self, data: Dataset, labels: Sequence[str], config: AskConfig, form: Form, wordings: Sequence[str]
-    ) -> None:
-        self._data, self._labels, self._config, self._form, self._wordings = data, labels, config, form, wordings
-        self._images = data.images.set_index("image_id")
-        self.left_out: dict[str, str] = {}
-
-    def of(self, image_id: str) -> Iterator[tuple[bytes, dict[str, Any]]]:
-        """The lines of an image, each with its entry of the index; none where it cannot be sent."""
-        try:
-            url = self._url(image_id)
-        except AffectmlError as error:
-            self.left_out[image_id] = str(error)
-            return
-        answer = self._config.answer
-        for (number, wording), sample in product(enumerate(self._wordings, 1), range(1, self._config.samples + 1)):
-            labels = shuffled(self._labels, self._config.seed, image_id, sample, number)
-            given = custom_id(image_id, sample, wording=number, answer=answer)
-            line = {
-                "custom_id": given,
-                "method": "POST",
-                "url": "/v1/chat/completions",
-                "body": self._body(url, wording, labels),
-            }
-            which = {"custom_id": given, "image_id": image_id, "sample": sample, "wording": number, "answer": answer}
-            yield json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n", which | {"labels": labels}
-
-    def _body(self, url: str, wording: str, labels: Sequence[str]) -> dict[str, Any]:
-        text = {"type": "text", "text": self._form.prompt(wording, labels)}
-        content = [text, {"type": "image_url", "image_url": {"url": url}}]
-        body: dict[str, Any] = {"model": self._config.model, "messages": [{"role": "user", "content": content}]}
-        if self._config.temperature is not None:
-            body["temperature"] = self._config.temperature
-        if self._config.json_schema:
-            named = {"name": "answer", "strict": True, "schema": self._form.schema(labels)}
-            body["response_format"] = {"type": "json_schema", "json_schema": named}
-        return body | dict(self._config.body)
-
-    def _url(self, image_id: str) -> str:
-        """The image as a data URL, upright and small, or its address."""
-        row = self._images.loc[image_id]
-        if self._config.image_urls:
-            url = row.get("url")
-            if not isinstance(url, str) or not url:
-                raise BadInput("it has no url")
-            return url
-        file = row.get("file")
-        if pd.isna(file) or not file:
-            raise BadInput(f"it has no file ({option('image_urls', True)} sends urls)")
-        if self._config.image_base:
-            return f"{self._config.image_base.rstrip('/')}/{quote(str(file))}"
-        return data_uri(read_image(self._data.image_path(str(file))), self._config.side)
+def _url(data: Dataset, row: Any, config: AskConfig) -> str:
+    """The image as a data URL, upright and small, or its address."""
+    url, file = row.get("url"), row.get("file")
+    if config.image_urls:
+        if not isinstance(url, str) or not url:
+            raise BadInput("it has no url")
+        return url
+    if pd.isna(file) or not file:
+        raise BadInput(f"it has no file ({option('image_urls', True)} sends urls)")
+    if config.image_base:
+        return f"{config.image_base.rstrip('/')}/{quote(str(file))}"
+    return data_uri(read_image(data.image_path(str(file))), config.side)
 
 
 class _Files:
-    """Request files under temporary names, a new one where a limit is reached; all are named once the last is whole."""
+    """Request files under temporary names, a new one where a limit is reached; all are named once the last is whole.
+
+    paths: the names that they will have.
+    """
 
     def __init__(self, stack: ExitStack, out: Path, config: AskConfig) -> None:
         self._stack, self._out = stack, out
         self._most, self._bytes = config.max_requests, int(config.max_megabytes * 1_000_000)
         self._handle: BinaryIO | None = None
         self._lines = self._size = self.requests = 0
-        self._paths: list[Path] = []
+        self.paths: list[Path] = []
 
-    def write(self, line: bytes) -> None:
+    def write(self, request: dict[str, Any]) -> None:
         """Add a request; raises BadInput for one that no file can hold."""
+        line = json.dumps(request, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         if len(line) > self._bytes:
             size = option("max_megabytes", self._bytes / 1_000_000)
             raise BadInput(
                 f"{self._out}: a request of {len(line):,} bytes is more than {size}; take a smaller {option('side')}"
             )
         if self._handle is None or self._lines >= self._most or self._size + len(line) > self._bytes:
-            self._next()
-        assert self._handle is not None
+            self._handle = self._next()
         self._handle.write(line)
         self._lines, self._size, self.requests = self._lines + 1, self._size + len(line), self.requests + 1
 
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """The files, under the names that they will have."""
-        return tuple(self._paths)
-
-    def _next(self) -> None:
+    def _next(self) -> BinaryIO:
         if self._handle is not None:
             self._handle.close()
-        number = len(self._paths) + 1
+        number = len(self.paths) + 1
         path = self._out.with_name(f"{self._out.stem}-{number:03d}{self._out.suffix}") if number > 1 else self._out
-        temporary = self._stack.enter_context(replacing(path))
-        self._handle = self._stack.enter_context(temporary.open("wb"))
-        self._paths.append(path)
+        self.paths.append(path)
         self._lines = self._size = 0
+        return self._stack.enter_context(self._stack.enter_context(replacing(path)).open("wb"))
 
 
 def shuffled(labels: Sequence[str], seed: int, image_id: str, sample: int, wording: int = 1) -> tuple[str, ...]:

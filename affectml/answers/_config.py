@@ -57,7 +57,7 @@ class AskConfig:
     wording: Annotated[
         str | None,
         Help(
-            "File of several wordings to ask in place of the question: texts apart by a line of ---, or a JSON list; "
+            "File of several wordings to ask in place of the question: texts apart by a line of ---; "
             "{labels} in a text is where the labels go.",
             default="one",
             path=True,
@@ -79,7 +79,7 @@ class AskConfig:
     side: Annotated[int, Ge(16), Help("Longer side of a picture, in pixels.")] = 768
     json_schema: Annotated[bool, Help("Have the server enforce the answer's form; not every server can.")] = False
     max_requests: Annotated[int, Ge(1), Help("Requests in one file.")] = 50_000
-    max_megabytes: Annotated[float, Help("Megabytes of one file.")] = 200
+    max_megabytes: Annotated[float, Ge(0.001), Help("Megabytes of one file.")] = 200
     seed: Seed = 0
 
 

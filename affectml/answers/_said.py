@@ -109,69 +109,44 @@ def _made(
     by_image: dict[str, list[Read]], kind: Shape, labels: int, *, one_label: bool, k: int | None, received: Received
 ) -> Said:
     """Arrays of all images, several answers smoothed."""
-    samples = received.samples > 1
-    kept, often, scores, shares = [], [], [], []
-    given: list[Floats] = []
+    several, one_of = received.samples > 1, kind == "sets" and one_label
+    kept, votes, counts, first, own = [], [], [], [], []
     for image, reads in by_image.items():
-        if kind in ("sets", "ranked"):
-            table = np.stack([_indicator(read, labels, ordered=kind == "ranked") for read in reads])
-        else:
-            table = np.stack([read.values for read in reads if read.values is not None])
+        table = np.stack([read.values for read in reads])
         named = table[table.any(axis=1)]
-        if not len(named) and (kind == "distribution" or (kind == "sets" and one_label)):
+        if not len(named) and (one_of or kind == "distribution"):
             received.problems.setdefault(Why.NO_MASS, []).append(f"image {shown(image)}")
             continue
-        if kind == "sets" and one_label:
-            votes, n = (named / named.sum(axis=1, keepdims=True)).sum(axis=0), len(named)
-            shares.append((votes + HALF) / (n + HALF * labels))
-        else:
-            votes, n = table.sum(axis=0), len(table)
-            shares.append((votes + HALF) / (n + 1) if kind == "sets" else votes / n)
+        table = named / named.sum(axis=1, keepdims=True) if one_of else table
         kept.append(image)
-        often.append(votes / n if kind != "ranked" else firsts(table).mean(axis=0))
-        scores.append(votes / n)
-        given.append(_given(reads, table, labels, kind, k))
-    told = kind in ("rates", "distribution") or (kind == "sets" and samples)
+        votes.append(table.sum(axis=0))
+        counts.append([len(table)])
+        first.append(firsts(table).mean(axis=0))
+        own.append(_own(reads, kind, k))
     if not kept:
         _none_usable(received, None)
-    made = np.stack(shares)
-    if kind == "distribution":
-        made = made / made.sum(axis=1, keepdims=True)
-    sets = None if np.isnan(given).any() or (samples and kind != "ranked") else np.stack(given).astype(np.int64)
-    shape: Shape = kind
-    if kind == "sets" and samples:
-        shape = "distribution" if one_label else "rates"
+    scores = np.stack(votes) / np.array(counts)
+    smooth = kind == "sets" and several
+    if smooth:
+        shares = (np.stack(votes) + HALF) / (np.array(counts) + (HALF * labels if one_label else 1))
+    else:
+        shares = scores / scores.sum(axis=1, keepdims=True) if kind == "distribution" else scores
+    told = smooth or kind in ("rates", "distribution")
+    sets = [each for each in own if each is not None] if kind == "ranked" or not several else []
     return Said(
-        shape=shape,
+        shape=("distribution" if one_label else "rates") if smooth else kind,
         image_id=np.array(kept, dtype=object),
-        scores=made if told else np.stack(scores),
-        shares=made if told else None,
-        sets=sets,
-        often=np.stack(often),
+        scores=shares if told else scores,
+        shares=shares if told else None,
+        sets=np.stack(sets).astype(np.int64) if len(sets) == len(kept) else None,
+        often=np.stack(first) if kind == "ranked" else scores,
         received=received,
     )
 
 
-def _indicator(read: Read, labels: int, *, ordered: bool) -> Floats:
-    """Which labels are listed, 0/1; ordered: falling from 1, labels that are not listed at 0."""
-    if read.listed is None:
-        assert read.values is not None
-        return read.values
-    row = np.zeros(labels)
-    for place, at in enumerate(read.listed):
-        row[at] = 1 - place / labels if ordered else 1.0
-    return row
-
-
-def _given(reads: Sequence[Read], table: Floats, labels: int, kind: Shape, k: int | None) -> Floats:
-    """The set that the system itself gives, nan where it gives none."""
-    if kind == "ranked":
-        if k is None:
-            return np.full(labels, np.nan)
-        order = np.argsort(-table.mean(axis=0), kind="stable")[:k]
-        row = np.zeros(labels)
-        row[[at for at in order if table[:, at].any()]] = 1
-        return row
-    if kind == "sets":
-        return np.asarray(table[0])
-    return _indicator(reads[0], labels, ordered=False) if reads[0].listed is not None else np.full(labels, np.nan)
+def _own(reads: Sequence[Read], kind: Shape, k: int | None) -> Floats | None:
+    """The set that the system itself gives; None where it gives none."""
+    if kind != "ranked":
+        return reads[0].values if kind == "sets" else reads[0].own
+    mean = np.mean([read.values for read in reads], axis=0)
+    return None if k is None else ((-mean).argsort(kind="stable").argsort() < k) * (mean > 0.0)

@@ -22,6 +22,7 @@ SHAPES: tuple[str, ...] = get_args(Shape)
 Floats = NDArray[np.float64]
 _ASKED: dict[str, Answer] = {"sets": "sets", "ranked": "ranking", "rates": "shares", "distribution": "shares"}
 _SCALES: dict[float, str] = {1: "shares 0 to 1", PEOPLE: f"counts of {PEOPLE}", 100: "percentages"}
+_FORMS = ("lists of labels", "rankings", "numbers by label")
 _ROUNDED = 0.005  # a percentage without decimals is off by as much, and so a sum of C of them by C times that
 
 
@@ -49,30 +50,17 @@ class Received:
 
 @dataclass(frozen=True)
 class Read:
-    """A usable row in the target's labels: columns listed, or values [C] from 0 to 1; how it was read, and where."""
+    """A usable row in the target's labels.
 
-    listed: tuple[int, ...] | None
-    values: Floats | None
-    ranked: bool
+    values [C]: 1 for labels that are listed, falling from 1 in a ranking, or shares. own [C]: the set it gives, None
+    where it gives none. form: one of `_FORMS`; how it was read, and where it stands.
+    """
+
+    values: Floats
+    own: Floats | None
+    form: str
     how: str
     place: str
-
-
-def form_asked(rows: Sequence[Row], shape: str | None) -> Answer | None:
-    """The form in which a file's answers count: as `shape` says, else as their requests asked; None where neither says.
-
-    Raises:
-        BadInput: for another shape, and where some requests asked for one form and some for another.
-    """
-    if shape is not None:
-        if shape not in SHAPES:
-            raise BadInput(f"{option('shape', shape)}: expected one of {', '.join(SHAPES)}")
-        return _ASKED[shape]
-    asked = Counter(row.asked for row in rows if row.asked)
-    if len(asked) > 1:
-        counts = ", ".join(f"{count} for {form}" for form, count in asked.most_common())
-        raise BadInput(f"the requests asked for several forms of answer ({counts}); {_ways_out()}")
-    return next(iter(asked), None)
 
 
 def _ways_out() -> str:
@@ -89,12 +77,18 @@ class Usable:
         one_label: whether answers make a distribution.
 
     Raises:
-        BadInput: see `form_asked`.
+        BadInput: for another shape, and where some requests asked for one form and some for another.
     """
 
     def __init__(self, rows: Sequence[Row], words: Words, shape: str | None, *, one_label: bool) -> None:
+        if shape is not None and shape not in SHAPES:
+            raise BadInput(f"{option('shape', shape)}: expected one of {', '.join(SHAPES)}")
+        forms = Counter(row.asked for row in rows if row.asked)
+        if shape is None and len(forms) > 1:
+            counts = ", ".join(f"{count} for {form}" for form, count in forms.most_common())
+            raise BadInput(f"the requests asked for several forms of answer ({counts}); {_ways_out()}")
         self._words, self._shape, self._one = words, shape, one_label
-        self._asked = form_asked(rows, shape)
+        self._asked = _ASKED[shape] if shape else next(iter(forms), None)
         self._scale: dict[int, float | None] = {}
         for wording in {row.wording for row in rows}:
             told = [row for row in rows if row.wording == wording and not row.problem and _bare(row)]
@@ -107,19 +101,22 @@ class Usable:
         row = self._as_asked(row)
         if row.problem:
             return row.problem
-        how = RANKING if row.ranked else row.how
         listed = None if row.labels is None else self._columns(row.labels, received)
         if isinstance(listed, str):
             return listed
-        if row.ranked and not listed:
-            return Why.NO_MASS
-        scale = self._scale[row.wording]
-        values = None if row.numbers is None else self._values(row.numbers, scale, received)
+        own = None if listed is None else np.zeros(len(self._words.taxonomy))
+        if own is not None and listed:
+            own[list(listed)] = 1 - np.arange(len(listed)) / len(own) if row.ranked else 1.0
+        if row.numbers is None:
+            if own is None or (row.ranked and not listed):
+                return Why.NO_MASS
+            how = RANKING if row.ranked else row.how
+            return Read(own, own, _FORMS[1] if row.ranked else _FORMS[0], how, row.place)
+        values = self._values(row.numbers, self._scale[row.wording], received)
         if isinstance(values, str):
             return values
-        if row.numbers is not None:
-            how = (row.how if NUMBERS in row.how else NUMBERS).replace(NUMBERS, _unit(row.numbers, scale))
-        return Read(listed, values, row.ranked, how, row.place)
+        how = (row.how if NUMBERS in row.how else NUMBERS).replace(NUMBERS, self._unit(row))
+        return Read(values, own, _FORMS[2], how, row.place)
 
     def _as_asked(self, row: Row) -> Row:
         """A row with what counts of it; with a problem where it says nothing in the form that counts."""
@@ -142,7 +139,9 @@ class Usable:
             return replace(row, problem=Why.RANKED)
         if row.how == CONFIDENT and asked == "shares":
             return replace(row, labels=None)
-        return replace(row, numbers=None) if row.how == CONFIDENT or row.asked == asked == "sets" else row
+        return (
+            replace(row, numbers=None) if row.labels is not None and (row.how == CONFIDENT or asked == "sets") else row
+        )
 
     def _values(self, numbers: Mapping[str, Stated], scale: float | None, received: Received) -> Floats | str:
         """Shares of all labels [C], or why there are none."""
@@ -189,37 +188,36 @@ class Usable:
 
     def shape(self, reads: Sequence[Read], received: Received) -> Shape:
         """What the answers are: as asked, else as they look; what was taken for granted is noted."""
-        every = sum(len(read.listed or ()) == len(self._words.taxonomy) for read in reads)
-        table = np.array([read.values for read in reads if read.values is not None])
         units = {_SCALES[scale] for scale in self._scale.values() if scale and scale != 1}
         if units:
             taken = " or, by wording, ".join(sorted(units))
             received.notes.append(f"numbers without a unit are taken as {taken}, as most answers of the file show")
-        if self._shape is not None:
-            return self._shape  # type: ignore[return-value]
-        if self._asked == "shares":
-            return "distribution" if self._one else "rates"
-        if self._asked == "ranking":
-            return "ranked"
-        if 0 < len(table) == len(reads):
-            if np.isin(table, (0, 1)).all():
-                return "sets"
-            off = np.abs(table.sum(axis=1) - 1)
-            sums = (off <= self._slack).mean() > 0.5 if self._one else (off <= SUM_TOLERANCE).all()
-            return "distribution" if sums else "rates"
-        forms = Counter(
-            "rankings" if read.ranked else "lists of labels" if read.listed is not None else "numbers by label"
-            for read in reads
+        forms = Counter(read.form for read in reads)
+        asked = self._shape or {"shares": "distribution" if self._one else "rates", "ranking": "ranked"}.get(
+            self._asked or ""
         )
+        if asked is not None:
+            return asked  # type: ignore[return-value]
         if len(forms) > 1:
             counts = ", ".join(f"{count} are {form}" for form, count in forms.most_common())
             raise BadInput(f"some answers are of one form and some of another ({counts}); {_ways_out()}")
-        if "rankings" in forms:
+        if _FORMS[1] in forms:
             return "ranked"
-        if every and self._asked is None:
+        table = np.array([read.values for read in reads])
+        if _FORMS[2] in forms and not np.isin(table, (0, 1)).all():
+            off = np.abs(table.sum(axis=1) - 1)
+            sums = (off <= self._slack).mean() > 0.5 if self._one else (off <= SUM_TOLERANCE).all()
+            return "distribution" if sums else "rates"
+        if _FORMS[0] in forms and self._asked is None and (every := int(table.all(axis=1).sum())):
             how = option("shape", "ranked")
             received.notes.append(f"{every} lists name all labels: sets of all, or rankings with {how}")
         return "sets"
+
+    def _unit(self, row: Row) -> str:
+        """What numbers are: of zeros alone, what the others of their file are."""
+        scale = self._scale[row.wording] or 1
+        parts = {number.of or scale for number in (row.numbers or {}).values() if number.value} or {scale}
+        return _SCALES.get(parts.pop() if len(parts) == 1 else 0, "counts of n")
 
     def to_one(self, by_image: Mapping[str, Sequence[Read]], received: Received) -> dict[str, list[Read]]:
         """Distributions that sum to one; those that do so but for rounding are counted, others have a reason."""
@@ -227,7 +225,6 @@ class Usable:
         rounded = 0
         for image, reads in by_image.items():
             for read in reads:
-                assert read.values is not None
                 total = read.values.sum()
                 if abs(total - 1) > self._slack:
                     received.problems.setdefault(Why.NO_SUM, []).append(read.place)
@@ -237,12 +234,6 @@ class Usable:
         if rounded:
             received.notes.append(f"{rounded} answers sum to one but for rounding, and are divided by their sum")
         return kept
-
-
-def _unit(numbers: Mapping[str, Stated], scale: float | None) -> str:
-    """What numbers are: of zeros alone, what the others of their file are."""
-    parts = {number.of or scale or 1 for number in numbers.values() if number.value} or {scale or 1}
-    return _SCALES.get(parts.pop() if len(parts) == 1 else 0, "counts of n")
 
 
 def _bare(row: Row) -> list[float]:

@@ -1,6 +1,5 @@
 """The words of a request: what is asked, in which wordings, and in which form to answer."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,22 +63,18 @@ class Form:
 
 
 def read_wordings(path: Path) -> list[str]:
-    """The wordings of a file: a JSON list of texts, or texts apart by lines of three dashes.
+    """The wordings of a file: texts apart by lines of three dashes.
 
     Raises:
-        BadInput: for a file that cannot be read, without a wording, or with an empty or a repeated one.
+        BadInput: for a file that cannot be read, and for an empty or a repeated wording.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{option('wording', str(path))}: cannot be read as UTF-8 text ({error})") from None
-    try:
-        listed = json.loads(text)
-    except (ValueError, RecursionError):
-        listed = re.split(r"^---[ \t]*$", text, flags=re.MULTILINE)
-    found = [each.strip() for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
-    if not found or len(found) < len(listed) or not all(found):
-        raise BadInput(f"{path}: expected wordings apart by lines of ---, or a JSON list of texts, none of them empty")
+    found = [each.strip() for each in re.split(r"^---[ \t]*$", text, flags=re.MULTILINE)]
+    if not all(found):
+        raise BadInput(f"{path}: expected wordings apart by lines of ---, none of them empty")
     if twice := next((each for each in found if found.count(each) > 1), None):
         raise BadInput(f"{path}: a wording is there twice: {twice[:60]!r}")
     return found

@@ -197,9 +197,8 @@ def test_a_ranking_is_asked_of_all_labels(photos, tmp_path):
 WORDINGS = ["What is felt here?\nChoose any.", "Of {labels}, which are felt here?"]
 
 
-@pytest.mark.parametrize("text", [f"{WORDINGS[0]}\n---\n\n{WORDINGS[1]}\n", json.dumps(WORDINGS)])
-def test_each_wording_is_asked_as_often_as_there_are_samples(photos, tmp_path, text):
-    (tmp_path / "wordings.txt").write_text(text)
+def test_each_wording_is_asked_as_often_as_there_are_samples(photos, tmp_path):
+    (tmp_path / "wordings.txt").write_text(f"{WORDINGS[0]}\n---\n\n{WORDINGS[1]}\n")
     config = AskConfig("m", wording=str(tmp_path / "wordings.txt"), samples=2, split="all", side=16)
     asked = ask(photos.root, config, tmp_path / "r.jsonl", say=quiet)
     assert asked.requests == 24
@@ -221,8 +220,6 @@ def test_each_wording_is_asked_as_often_as_there_are_samples(photos, tmp_path, t
     [
         ("", "expected wordings apart by lines of ---"),
         ("one\n---\n\n---\ntwo", "none of them empty"),
-        ('["one", 2]', "or a JSON list of texts"),
-        ('{"one": "two"}', "or a JSON list of texts"),
         ("one\n---\none\n", "a wording is there twice: 'one'"),
     ],
 )
