@@ -15,6 +15,7 @@ from affectml.evaluation.bias import LEVEL, corrected_for_all
 from affectml.report.tables import number
 from affectml_metrics import FEW
 
+FEW_IMAGES = f"The images are too few for p values (below {FEW}): read the intervals"
 Floats = NDArray[np.float64]
 Found = TypeVar("Found", bound="Estimate")
 
@@ -33,6 +34,11 @@ class Estimate:
     def found(self) -> bool:
         """Whether it differs from its null value beyond chance."""
         return self.p_holm is not None and self.p_holm < LEVEL
+
+    @property
+    def tested(self) -> bool:
+        """Whether there is a p value."""
+        return self.p is not None
 
     def __str__(self) -> str:
         return f"{number(self.value)} ±{number((self.high - self.low) / 2)}"

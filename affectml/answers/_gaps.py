@@ -41,10 +41,11 @@ class Gap:
         return self.p_holm is not None and self.p_holm < LEVEL
 
 
-def gaps_of(given: Mapping[str, Answers], systems: Sequence[str], truth: Truth, seed: int) -> list[Gap]:
+def gaps_of(given: Mapping[str, Answers], systems: Sequence[str], truth: Truth, by: str, seed: int) -> list[Gap]:
     """Each of the systems less each that comes after it, and less everything else; p values corrected for all of these.
 
-    Metrics by rows; with people on the leave-one-out targets.
+    Metrics by rows: those of brief tables, and the one that systems are sorted by; with people on the leave-one-out
+    targets.
     """
     rows = {name: row_scores(answers, truth) for name, answers in given.items()}
     pairs = [
@@ -64,7 +65,7 @@ def gaps_of(given: Mapping[str, Answers], systems: Sequence[str], truth: Truth, 
         (one, other, metric, ours[metric].double(), values.double())
         for one, other, ours, theirs in pairs
         for metric, values in theirs.items()
-        if metric in ours and compared(metric)
+        if metric in ours and (metric == by or compared(metric))
     ]
     if not kept:
         return []

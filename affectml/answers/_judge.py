@@ -153,7 +153,9 @@ def _check(config: JudgeConfig) -> None:
     if config.empty not in (None, "none", "skip"):
         raise BadInput(f"{option('empty', config.empty)}: expected none (no label applies) or skip (no answer)")
     if config.run and config.split != "test":
-        raise BadInput(f"{option('split', config.split)}: with {option('run')} the runs' own test images are judged")
+        raise BadInput(
+            f"{option('split', config.split)}: with {option('run')} the runs' own test images are judged; leave one out"
+        )
 
 
 def _free(name: str, taken: Sequence[str]) -> str:
@@ -202,14 +204,15 @@ def _judged(case: _Case, files: Mapping[str, AnswerFile], source: str | None) ->
         for of_label in metrics["per_label"].values() if next(iter(mine)) in tied else ():
             of_label.pop("label_f1", None)
     metrics["rules"] |= rules
-    if val is None:
+    if val is None and truth.sets is not None:
         cut = f"labels with a rate of at least tau ({config.tau:.3g})"
         metrics["rules"]["predicted_sets"] = f"where a system gives none: {cut}"
     if case.promises and truth.sets is not None:
         kept = ", ".join(f"those of {name} are cut for its promise ({asked})" for name, asked in case.promises.items())
         metrics["rules"]["predicted_sets"] = f"{metrics['rules'].get('predicted_sets', 'as given')}; {kept}"
     if parts.split == "all":
-        metrics["rules"]["split"] = "all: the prior, and the Beta prior of label sets, know the judged images"
+        knowing = "the prior knows" if truth.sets is None else "the prior, and the Beta prior of label sets, know"
+        metrics["rules"]["split"] = f"all: {knowing} the judged images"
     by = sorting(scores, list(said), config.by)
     ranked = best_first(scores, by)
     metrics["systems"] = {name: scores[name] for name in in_order(dict.fromkeys([*ranked, *scores]))}
@@ -228,6 +231,9 @@ def _judged(case: _Case, files: Mapping[str, AnswerFile], source: str | None) ->
     liking = for_all(
         {n: place_bias_of(file.rows.rows, file.part, orders, case.dataset.groups) for n, file in files.items()}
     )
+    for name in said if orders else ():
+        if name not in liking:
+            said[name].received.notes.append(f"{option('index')} has too few of its requests: no word of places")
     answering = {name: here[name] for name in [*names, *case.runs]}
     stating = {n: each for n, each in answering.items() if n not in said or said[n].received.shape != "sets"}
     systems = {
@@ -248,7 +254,7 @@ def _judged(case: _Case, files: Mapping[str, AnswerFile], source: str | None) ->
         by=by,
         systems=systems,
         runs=tuple(case.runs),
-        gaps=tuple(gaps_of(here, names, truth, config.seed)),
+        gaps=tuple(gaps_of(here, names, truth, by, config.seed)),
         disagreement=by_disagreement(answering, truth, seed=config.seed),
         stated=stated_calibration(stating, truth, seed=config.seed),
         alone=agreed_alone({name: here[name] for name in names}, truth) if len(names) > 1 else None,
@@ -269,11 +275,9 @@ def _answered_by_all(
             )
     at = np.flatnonzero(np.all([found >= 0 for found in rows.values()], axis=0))
     if not len(at):
+        of = "" if parts.split == "all" else f" of the {parts.split} split"
         counts = ", ".join(f"{name} {int((found >= 0).sum())}" for name, found in rows.items())
-        raise BadInput(
-            f"no image of the {parts.split} split has an answer of every system (images with one: {counts}); judge "
-            "them one by one"
-        )
+        raise BadInput(f"no image{of} has an answer of every system (images with one: {counts}); judge them one by one")
     return at
 
 

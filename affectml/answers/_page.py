@@ -5,6 +5,7 @@ from pathlib import Path
 
 from affectml._files import replacing, try_file, write_json, write_parquet
 from affectml.answers import _tables as tables
+from affectml.answers._estimates import FEW_IMAGES
 from affectml.answers._gaps import Gap
 from affectml.answers._result import JudgedAnswers
 from affectml.answers._spread import place_table, spread_table
@@ -32,7 +33,9 @@ def sections(judged: JudgedAnswers, dataset: Dataset) -> list[Section]:
 
     dataset: where the images are.
     """
+    slopes = [] if judged.stated is None else [each.slope for each in judged.stated.systems.values() if each.slope]
     sure = "No system that states shares is over- or underconfident, beyond chance"
+    sure = sure if all(slope.tested for slope in slopes) else FEW_IMAGES
     made = (
         _overview(judged), _differences(judged),
         _view("disagreement", "Where people agree, and where they do not", judged.disagreement),
@@ -50,8 +53,7 @@ def in_words(judged: JudgedAnswers) -> str:
     best, by = next(iter(judged.systems)), judged.by
     value = f"{by} ({number(judged.metrics['systems'][best][by]['value'])})"
     leads = f"{best} has the best {value} of the judged systems" if len(judged.systems) > 1 else f"{best} has a {value}"
-    n, split = judged.metrics["n"], judged.metrics["split"]
-    parts = [f"On {f'all {n}' if split == 'all' else f'{n} {split}'} images, {leads}."]
+    parts = [f"On {_images(judged)}, {leads}."]
     for place, what in (
         ("ahead", "Ahead of it beyond chance"),
         ("tied", "Not told apart from it"),
@@ -63,6 +65,11 @@ def in_words(judged: JudgedAnswers) -> str:
     biased = {name: sum(each.found for each in system.bias) for name, system in judged.systems.items()}
     told = [f"{name} {count} of {len(judged.systems[name].bias)}" for name, count in biased.items() if count]
     return f"{' '.join(parts)} Labels said more or less often than people say them: {', '.join(told) or 'none'}."
+
+
+def _images(judged: JudgedAnswers) -> str:
+    n, split = judged.metrics["n"], judged.metrics["split"]
+    return f"all {n} images" if split == "all" else f"{n} {split} images"
 
 
 def _overview(judged: JudgedAnswers) -> Section:
@@ -86,9 +93,12 @@ def _differences(judged: JudgedAnswers) -> Section | None:
     found = sum(gap.found for gap in judged.gaps)
     said = f"{found} of {len(judged.gaps)} differences are beyond chance, corrected for all of them together."
     more = f"; and {len(sure) - NAMED} more" if len(sure) > NAMED else ""
-    said += f" In {judged.by}: {'; '.join(sure[:NAMED])}{more}." if sure else f" In {judged.by} none is."
+    if not tables.compared_by(judged):
+        said += f" Nobody is compared by {judged.by}, which is no mean over images."
+    else:
+        said += f" In {judged.by}: {'; '.join(sure[:NAMED])}{more}." if sure else f" In {judged.by} none is."
     if all(gap.p is None for gap in gaps):
-        said = "The images are too few for p values (below 30): read the intervals."
+        said = f"{FEW_IMAGES}."
     return Section("differences", "Differences on the same images", said, drawn, (), tuple(tables.differences(judged)))
 
 
@@ -162,6 +172,7 @@ def _orders(judged: JudgedAnswers) -> Section | None:
     if not made:
         return None
     none = "No system prefers labels for where they stand in the list that it is shown, beyond chance"
+    none = none if all(each.tested for each in liking.values()) else FEW_IMAGES
     said = ". ".join(each.in_words(name) for name, each in liking.items() if each.found) or none
     told = f"{said}." if liking else ""
     return Section("orders", "Wordings, draws, and the order of labels", told, tables=made, open=True)
@@ -193,7 +204,7 @@ def _page(judged: JudgedAnswers, file: Path) -> None:
         sections(judged, dataset),
         title=f"{judged.dataset} – systems judged",
         heading=f"{judged.dataset}, target {judged.target}: {few(list(judged.systems), 6)} judged beside people",
-        about=[f"{judged.metrics['n']} {judged.metrics['split']} images", *asked],
+        about=[_images(judged), *asked],
         caveats=[*([judged.warning] if judged.warning else []), *(demo if dataset.truth is not None else [])],
     )
 

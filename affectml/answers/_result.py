@@ -209,11 +209,11 @@ class JudgedAnswers:
 
 def _read_in_words(received: Mapping[str, Any], split: str) -> list[str]:
     """What one file held."""
-    r = received
+    r, of = received, "" if split == "all" else f"{split} "
     answers = f", up to {r['samples']} answers an image" if r["samples"] > 1 else ""
     lines = [
         f"{r['rows']} {r['what']} read as {r['shape']}{answers}; {r['used']} count",
-        f"{r['answered']} of {r['judged']} {split} images have an answer ({r['answered'] / r['judged']:.0%})",
+        f"{r['answered']} of {r['judged']} {of}images have an answer ({r['answered'] / r['judged']:.0%})",
     ]
     if r["without_an_answer"]:
         lines.append(f"images without an answer: {tables.some(r['without_an_answer'])}")

@@ -122,7 +122,7 @@ class PlaceBias(Estimate):
         """The finding as a sentence."""
         where = "first" if self.value > 0 else "second"
         span = f"{self.value:+.1%}, {self.low:+.1%} to {self.high:+.1%}"
-        return f"{name} prefers labels that stand in the {where} half of the list it is shown ({span})"
+        return f"{name} prefers labels that stand in the {where} half of the list it is shown (difference {span})"
 
 
 def place_bias(

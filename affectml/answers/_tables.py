@@ -6,7 +6,18 @@ import pandas as pd
 
 from affectml.answers._gaps import Gap, best_first, standing
 from affectml.evaluation.bias import LEVEL
-from affectml.report.tables import Table, arrow, cell, chosen, number, order, p_value, shown_systems, starred
+from affectml.report.tables import (
+    Table,
+    arrow,
+    cell,
+    chosen,
+    number,
+    order,
+    p_value,
+    shown_systems,
+    starred,
+    which_images,
+)
 from affectml_metrics.table import better
 
 if TYPE_CHECKING:
@@ -37,6 +48,11 @@ def main(judged: "JudgedAnswers") -> list[str]:
     return list(dict.fromkeys([judged.by, *chosen(judged.metrics["systems"])]))
 
 
+def compared_by(judged: "JudgedAnswers") -> bool:
+    """Whether anyone is compared by the metric that systems are sorted by: not where it is one over the whole table."""
+    return any(gap.metric == judged.by for gap in judged.gaps)
+
+
 def ranking(judged: "JudgedAnswers") -> Table:
     """Systems down, best first, main metrics across: the table for a paper."""
     scores, metrics = judged.metrics["systems"], main(judged)
@@ -52,14 +68,17 @@ def ranking(judged: "JudgedAnswers") -> Table:
         and {"tied", "ahead", "behind"} & {*standings[metric].values()}
     }
     best = next(iter(judged.systems))
+    against = f"in which all are set against {best}" if compared_by(judged) else "which is no mean over images"
     note = (
-        f"sorted by {judged.by}, in which all are set against {best}; ± is half the width of the 95 % interval; bold: "
+        f"sorted by {judged.by}, {against}; ± is half the width of the 95 % interval; bold: "
         f"the best of the judged systems, and who is not behind it beyond chance ({LEVEL:.0%}, Holm over all "
         "differences), in metrics that are means over images; –: not compared"
     )
+    if "not known" in first.values():
+        note += "; not known: too few images for a p value (below 30)"
     if "human" in scores:
         note += "; people are scored on, and compared on, the rest of their panels"
-    title = f"{judged.metrics['split']} split, {judged.metrics['n']} images of {judged.dataset}"
+    title = f"{which_images(judged.metrics)} of {judged.dataset}"
     columns = ("system", f"beside {best}", *map(arrow, have))
     return starred(Table(title, columns, rows, note, frozenset(bold), "ranking", bold=""))
 
@@ -110,7 +129,7 @@ def differences(judged: "JudgedAnswers") -> list[Table]:
         gaps = [gap for gap in judged.gaps if gap.system == name]
         others = list(dict.fromkeys(gap.other for gap in gaps))
         cells = {(gap.metric, gap.other): gap for gap in gaps}
-        metrics = order({"": {gap.metric: None for gap in gaps}}, brief=True)
+        metrics = order({"": {gap.metric: None for gap in gaps}})
         found = [[cells.get((metric, other)) for other in others] for metric in metrics]
         rows = tuple((arrow(m), *map(_signed, row)) for m, row in zip(metrics, found, strict=True))
         bold = frozenset((at, c) for at, row in enumerate(found) for c, gap in enumerate(row, 1) if gap and gap.found)

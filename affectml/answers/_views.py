@@ -17,7 +17,7 @@ from affectml.plots import intervals, reliability
 from affectml.report.numbers import REPLICATES, Bin, bins
 from affectml.report.section import Drawing, drawing
 from affectml.report.tables import Table, number, p_value
-from affectml_metrics import bootstrap_table
+from affectml_metrics import FEW, bootstrap_table
 from affectml_metrics.functional.calibration import debiased_calibration
 
 Floats = NDArray[np.float64]
@@ -49,15 +49,17 @@ class ByDisagreement:
     @property
     def findings(self) -> tuple[str, ...]:
         """In words: each system that fails more where people agree, or disagree; and the others."""
-        beside = ", beside one person" if self.human else ""
+        beside, what = (", beside one person", "set F1") if self.human else ("", "squared error")
         found = [
             f"{name} fails more where people {'disagree' if (slope.value < 0) == self.human else 'agree'}{beside} "
-            f"(change {number(slope.value)}, {number(slope.low)} to {number(slope.high)})"
+            f"({what}: change {number(slope.value)}, {number(slope.low)} to {number(slope.high)})"
             for name, slope in self.slopes.items()
             if slope.found
         ]
         rest = few([name for name, slope in self.slopes.items() if not slope.found], 8)
-        alike = f"No change beyond chance from where people agree to where they do not{beside}: {rest}"
+        tested = all(slope.tested for slope in self.slopes.values())
+        no = "No change beyond chance" if tested else f"Too few images (below {FEW}) to test the change"
+        alike = f"{no} from where people agree to where they do not{beside}: {rest}"
         return (*found, alike) if rest else tuple(found)
 
     def table(self) -> Table:
@@ -167,10 +169,9 @@ class AgreedAlone:
     @property
     def findings(self) -> tuple[str, ...]:
         """On how many of the images."""
-        count = len({each.image_id for each in self.images})
-        return (
-            f"on {count or 'none'} of {self.of} images every system says a label that people's answers do not support",
-        )
+        count = len({each.image_id for each in self.images}) or "none"
+        said = "all systems say the same label, which people's answers do not support"
+        return (f"{said}: on {count} of {self.of} images",)
 
     def table(self) -> Table:
         """A row an image and label, the first ones."""

@@ -96,7 +96,11 @@ def _decide(
             return "votes", "rates", None, "whole numbers with people asked (n): votes, kind rates"
         equal = all_chose or len(np.unique(sums)) == 1
         rule = said or ("one_choice" if equal else "unknown")
-        why = "equally many votes in every row" if equal else "no column n, unequal votes per row"
+        why = (
+            "equally many votes in every row"
+            if equal
+            else f"no column n, unequal votes per row; {option('n', 20)} where 20 were asked, who might choose several"
+        )
         return "votes", "distribution", rule, f"votes, kind distribution, vote rule {rule} ({why})"
     if whole and kind in (None, "single", "sets"):
         if kind == "single" or (kind is None and (sums == 1).all()):
@@ -106,7 +110,8 @@ def _decide(
     if kind in ("single", "sets"):
         table.refuse(cells != np.round(cells), raw, cells, f"kind {kind} needs 0 or 1")
     expected = "shares lie in [0, 1] and votes are whole numbers (percentages: divide by 100)"
-    table.refuse(cells > 1 + SUM_TOLERANCE, raw, cells, expected)
+    above = cells > 1 + SUM_TOLERANCE
+    table.refuse(cells != np.round(cells) if people is not None and above.any() else above, raw, cells, expected)
     ones = np.abs(sums - 1) <= SUM_TOLERANCE
     if kind == "rates":
         return "shares", "rates", said, "shares, kind rates as asked"

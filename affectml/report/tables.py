@@ -124,8 +124,13 @@ def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
         note += "; human: one person against the rest of the panel"
         note += ", half_panel: half against half" if "half_panel" in systems else ""
         note += " (the same targets for all: next table)"
-    title = f"{metrics['split']} split, {metrics['n']} images"
-    return starred(Table(title, columns, rows, note, best_cells(systems, names, shown), "systems"))
+    return starred(Table(which_images(metrics), columns, rows, note, best_cells(systems, names, shown), "systems"))
+
+
+def which_images(metrics: Mapping[str, Any]) -> str:
+    """`test split, 45 images`, or where there is no split `all 300 images`."""
+    split, n = metrics["split"], metrics["n"]
+    return f"all {n} images" if split == "all" else f"{split} split, {n} images"
 
 
 def people_table(metrics: Mapping[str, Any]) -> Table | None:

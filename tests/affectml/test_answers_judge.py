@@ -164,6 +164,8 @@ def test_a_runs_own_predictions_score_what_the_run_scores(judge, run, truth, par
         assert system(result)[metric] == pytest.approx(score["value"])
     gaps = result.differences.set_index(["other", "metric"])
     assert tuple(gaps.loc[("linear", "set_f1"), ["value", "p", "p_holm"]]) == (0, 1, 1)
+    with pytest.raises(BadInput, match="with run the runs' own test images are judged; leave one out"):
+        judge(truth, run=[str(run.folder)], split="all")
 
 
 def test_a_difference_is_that_of_the_scores(judge, truth, parts):
@@ -196,6 +198,17 @@ def test_a_system_scores_the_same_alone_and_beside_others(judge, judge_all, trut
     standing = both.standing
     assert list(standing).index("exact") < list(standing).index("pale")
     assert (standing["oracle"], standing["exact"], standing["pale"]) == ("–", "best", "behind")
+
+
+def test_systems_are_compared_by_whatever_mean_over_images_they_are_sorted_by(judge_all, truth):
+    pale = truth.assign(**truth[list(truth.columns[1:])] * 0.5 + 0.1)
+    given = {"pale": pale, "exact": truth}
+    extra, over_all = (judge_all(dict(given), by=by) for by in ("rate_brier_score", "label_f1_macro"))
+    row = extra.differences.set_index(["system", "other", "metric"]).loc[("exact", "pale", "rate_brier_score")]
+    apart = system(extra, "exact")["rate_brier_score"] - system(extra, "pale")["rate_brier_score"]
+    assert (row["value"], extra.standing["pale"]) == (pytest.approx(apart), "behind")
+    assert set(over_all.standing.values()) == {"best", "–"}
+    assert "label_f1_macro, which is no mean over images" in over_all.tables()[-1].note
 
 
 def test_systems_are_scored_on_the_images_that_all_of_them_answered(judge_all, truth, parts):
@@ -365,6 +378,8 @@ def test_single_labels_are_judged_too_and_a_set_of_two_has_no_f1(judge, tmp_path
     result = judge(right, "jsonl", dataset=single)
     assert (system(result)["top_1_accuracy"], system(result)["label_f1_macro"]) == (1, 1)
     two = judge([{**line, "label": ["awe", "fear"]} for line in right], "jsonl", dataset=single)
+    rules = judge(right, "jsonl", dataset=single, split="all").metrics["rules"]
+    assert ("predicted_sets" in rules, rules["split"]) == (False, "all: the prior knows the judged images")
     assert "label_f1_macro" not in system(two)
 
 

@@ -156,6 +156,25 @@ def test_wordings_and_places_are_on_the_page_of_what_was_asked(demo, tmp_path):
     assert "first-two prefers labels that stand in the first half of the list" in words["orders"]
     assert any("prefers labels that stand" in line for line in result.findings)
     assert "alone" not in words  # one system alone is no agreement
+    asked.index.write_text(asked.index.read_text().replace('"answer": "sets"', '"answer": "shares"'))
+    other = affectml.judge(demo, tmp_path / "first-two.jsonl", index=(str(asked.index),), threads=1, say=quiet)
+    assert other.systems["first-two"].places is None
+    assert "index has too few of its requests: no word of places" in other.summary()
+
+
+def test_of_few_images_nothing_is_called_chance(demo, tmp_path):
+    file, images = tmp_path / "sure.csv", demo.images["image_id"][:20]
+    truth = pd.read_parquet(demo.root / "truth.parquet").set_index("image_id").loc[images]
+    labels = list(demo.target("emotions").taxonomy.labels)
+    truth[labels].round().to_csv(file)
+    out = tmp_path / "few.html"
+    result = affectml.judge(demo, file, shape="rates", split="all", threads=1, say=quiet, out=out)
+    assert "beyond chance" not in " ".join(result.findings).replace("people, beyond chance (5%, Holm)", "")
+    words = Page(out.read_text()).sections
+    assert "too few for p values (below 30)" in words["stated"]
+    assert "Too few images (below 30) to test the change" in words["disagreement"]
+    assert words["overview"].count("not known: too few images for a p value (below 30)") == 1
+    assert "all 20 images" in words["overview"]
 
 
 def test_a_file_of_another_kind_is_refused_before_anything_is_read(demo, tmp_path):

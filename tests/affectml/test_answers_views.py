@@ -82,7 +82,9 @@ class TestByDisagreement:
         found = by_disagreement({"it": self.IT}, truth)
         # 0 at rank 1/4, where people agree, and .25 at rank 3/4
         assert found.slopes["it"].value == pytest.approx(0.5)
-        assert found.findings == ("it fails more where people agree, beside one person (change .500, .500 to .500)",)
+        assert found.findings == (
+            "it fails more where people agree, beside one person (set F1: change .500, .500 to .500)",
+        )
 
     def test_where_all_images_are_alike_there_is_no_change(self, truth):
         alike = replace(truth, chosen=np.tile(truth.chosen[:1], (self.IMAGES, 1, 1)))
@@ -161,7 +163,9 @@ class TestAgreedAlone:
         assert [(each.image_id, each.label, each.people) for each in found.images] == [("0", "b", 0), ("1", "b", 0.1)]
         assert found.images[0].said == {"sets": ("b",), "rates": ("b",)}
         assert found.table().rows[1] == ("1", "b", ".100", "b", "b")
-        assert found.findings == ("on 2 of 2 images every system says a label that people's answers do not support",)
+        assert found.findings == (
+            "all systems say the same label, which people's answers do not support: on 2 of 2 images",
+        )
 
     def test_one_system_that_does_not_say_it_is_enough(self):
         assert agreed_alone({"one": says(1, 2), "other": says(2, 2)}, self.TRUTH).images == ()

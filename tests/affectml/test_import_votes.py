@@ -76,6 +76,11 @@ def test_n_beside_the_list_of_images_is_that_of_all_who_have_none(load):
     assert "left out beside 'images': version" in summary.notes
 
 
+def test_votes_of_nobody_knows_how_many_people_say_how_to_make_them_rates(load):
+    summary, _ = load([{key: value for key, value in row.items() if key != "n"} for row in ROWS])
+    assert any("no column n, unequal votes per row; n=20 where 20 were asked" in note for note in summary.notes)
+
+
 def test_labels_that_are_no_words_of_emotions_are_known_by_where_they_stand(load):
     content = {"a.jpg": {"tender": 3, "cosy": 4, "age": 40}, "b.jpg": {"tender": 0, "cosy": 5, "age": 9}}
     summary, dataset = load(content, n=5)
@@ -100,7 +105,7 @@ REFUSED = {
         {},
         r"row 1: column 'joy': expected a num.* 'true'",
     ),
-    "half a vote": ([{**ROWS[0], "joy": 1.5}, ROWS[1]], {}, r"row 1: column 'joy': shares lie in"),
+    "half a vote": ([ROWS[0], {**ROWS[1], "awe": 1.5}], {}, r"row 2: column 'awe': .*votes are whole .*1.5"),
     "rates without n": ({"a": {"joy": 3, "awe": 2}}, {"kind": "rates"}, r"need the number of people asked: .*n=20"),
     "n twice": (ROWS, {"n": 20}, r"column 'n' says how many were asked; leave n=20 out"),
     "an image twice": ('{"a": {"joy": 1, "awe": 2}, "a": {"joy": 0, "awe": 1}}', {"n": 5}, r"'a' stands twice"),
