@@ -128,10 +128,11 @@ def _alone(judged: JudgedAnswers, dataset: Dataset) -> Section | None:
         theirs = ("people", words(said_by(people, image, 3), ", "))
         line = f"{image} · all say {each.label}, {percent(each.people)} of people do"
         cards.append(Card(image, thumbnail(dataset, images, image), line, said=(theirs, *said)))
-    note = "The labels that fewest people say come first."
+    more = f", {IMAGES} of {len(first)}" if len(first) > IMAGES else ""
+    note = f"The labels that fewest people say come first{more}."
     return Section(
         "alone", "Images where all systems stand alone", f"{view.findings[0].capitalize()}.",
-        galleries=(Cards("", tuple(cards), note),) if cards else (), tables=(view.table(),) if cards else (),
+        galleries=(Cards("", tuple(cards), note),) if cards else (),
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Answers in words: labels by themselves, lines such as "joy: 60 %", and what follows "Answer:"."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -92,4 +92,10 @@ def _after(text: str, words: Words) -> Iterator[Reply]:
         labels = words.split(said or _listed(below))
         if words.known(labels):
             answer = Reply(labels, how=IN_PROSE, ranked=">" in (said or below))
-            yield answer if words.stands(labels, below if said else "") else Reply(problem=Why.CONTRADICTS)
+            yield answer if stands(labels, below if said else "", words) else Reply(problem=Why.CONTRADICTS)
+
+
+def stands(labels: Sequence[str], beside: str, words: Words) -> bool:
+    """Whether a list of labels is the answer of the text around it: that names no other label, nor some of all."""
+    mine, named = {words.find(label) for label in labels}, words.named(beside)
+    return not named or (named <= mine and not mine >= set(words.taxonomy.labels))

@@ -22,7 +22,7 @@ from affectml.answers._pairs import (
     known_key,
     of_pairs,
 )
-from affectml.answers._prose import answer_in_words, pair_of, pairs_in
+from affectml.answers._prose import answer_in_words, pair_of, pairs_in, stands
 from affectml.answers._words import Words
 
 __all__ = ["LABEL_KEYS", "RANKED", "REASONS", "Reply", "Why", "answer_in", "parse_reply"]
@@ -102,7 +102,7 @@ def _answers_in(text: str, words: Words) -> tuple[list[Reply], str, str]:
             answer = answer_in(value, words)
         except RecursionError:
             raise ValueError("nested too deep") from None
-        if answer is None or (isinstance(value, list) and not words.stands(answer.labels or (), outside)):
+        if answer is None or (isinstance(value, list) and not stands(answer.labels or (), outside, words)):
             continue
         answers = [answer] if _CHANGED.search(before) else [*answers, answer]
     told = answer_in_words(outside, words)
@@ -207,19 +207,18 @@ def _of_object(content: Mapping[str, Any], words: Words, of: float | None) -> Re
     listed, numeric = first(LABEL_KEYS), first(NUMBER_KEYS)
     found = answer_in(by_key[listed], words, of) if listed else None
     own = [key for key in content if words.known((key,))]
+    beside, of = by_key[numeric] if numeric else None, 100 if numeric in _PERCENT and not own else of
+    shares = None
     if own:
         shares = of_pairs([(key, _inner(content[key])) for key in (*own, *_others(content, own))], words, of)
-        return shares if found is None or found.labels is None else _both(found, shares)
-    if numeric:
-        beside, of = by_key[numeric], 100 if numeric in _PERCENT else of
-        names = found.labels if found else None
-        if isinstance(beside, dict) or (isinstance(beside, list) and not all(stated(one) for one in beside)):
-            shares_in = answer_in(beside, words, of)
-            return found if shares_in is None else _both(found, shares_in) if found else shares_in
-        if names is not None:
-            return _along(names, beside, numeric, words, of) or found
-    if found is not None:
-        return found
+    elif isinstance(beside, dict) or (isinstance(beside, list) and not all(map(stated, beside))):
+        shares = answer_in(beside, words, of)
+    elif numeric and found and found.labels is not None:
+        return _along(found.labels, beside, numeric, words, of) or found
+    if shares and shares.numbers and found and found.labels is not None:
+        return replace(found, numbers=shares.numbers)
+    if shares or found:
+        return shares or found
     if all(key.strip().isdecimal() for key in content) and words.known(tuple(map(str, content.values()))):
         return in_order(Reply(tuple(str(content[key]) for key in sorted(content, key=int))))
     return _inside(content, words, of)
@@ -228,11 +227,6 @@ def _of_object(content: Mapping[str, Any], words: Words, of: float | None) -> Re
 def _inner(beside: Any) -> Any:
     """What stands beside a label that is a key: itself, or the share in the object that stands there."""
     return _beside({known_key(k): v for k, v in beside.items()}, "") if isinstance(beside, dict) else beside
-
-
-def _both(found: Reply, shares: Reply) -> Reply:
-    """The labels of one part of an answer and the numbers of another."""
-    return shares if shares.numbers is None else replace(found, numbers=shares.numbers)
 
 
 def _along(names: tuple[str, ...], beside: Any, key: str, words: Words, of: float | None) -> Reply | None:

@@ -21,6 +21,7 @@ from affectml.importers.labels import emotion_words
 from affectml.importers.read import Table, read_table
 
 IMAGE_KEYS = ("image_id", "image", "file", "filename", "path", "url", "id")
+_NOTHING, _NO_MESSAGE = Reply(problem=Why.FAILED), "no message in the response"
 REPLY_KEYS = ("reply", "response", "content", "output", "completion", "text")
 
 
@@ -135,32 +136,26 @@ def _response(content: dict[str, Any], place: str, reading: Reading) -> list[Row
     asked = reading.names.of_custom_id(given) if isinstance(given, str) else None
     if asked is None:
         return [Row(place, None, problem=Why.UNKNOWN_IMAGE, detail=f"custom_id {shown(str(given))}")]
-    rows = _choices(content, place, asked.image, reading)
+    response, error = content.get("response"), content.get("error")
+    status = response.get("status_code", 200) if isinstance(response, dict) else None
+    body = response.get("body", response) if isinstance(response, dict) else None
+    choices = body.get("choices") if isinstance(body, dict) else None
+    if error or str(status) != "200":
+        rows = [Row(place, asked.image, problem=Why.FAILED, detail=_failure(error, response, status))]
+    else:
+        replies = [_choice(each, reading) for each in choices] if isinstance(choices, list) and choices else [_NOTHING]
+        rows = [_row(reply, place, asked.image, _NO_MESSAGE * (reply is _NOTHING)) for reply in replies]
     return [replace(row, sample=asked.sample, wording=asked.wording, asked=asked.answer) for row in rows]
 
 
-def _choices(content: dict[str, Any], place: str, image: str, reading: Reading) -> list[Row]:
-    response, error = content.get("response"), content.get("error")
-    status = response.get("status_code", 200) if isinstance(response, dict) else None
-    if error or str(status) != "200":
-        return [Row(place, image, problem=Why.FAILED, detail=_failure(error, response, status))]
-    body = response.get("body", response) if isinstance(response, dict) else None
-    choices = body.get("choices") if isinstance(body, dict) else None
-    if not isinstance(choices, list) or not choices:
-        return [Row(place, image, problem=Why.FAILED, detail="no message in the response")]
-    return [_choice(choice, place, image, reading) for choice in choices]
-
-
-def _choice(choice: Any, place: str, image: str, reading: Reading) -> Row:
+def _choice(choice: Any, reading: Reading) -> Reply:
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
-        return Row(place, image, problem=Why.FAILED, detail="no message in the response")
+        return _NOTHING
     if message.get("refusal"):
-        return Row(place, image, problem=Why.REFUSED)
+        return Reply(problem=Why.REFUSED)
     problem = {"content_filter": Why.FILTERED, "length": Why.CUT_OFF}.get(str(choice.get("finish_reason")))
-    if problem:
-        return Row(place, image, problem=problem)
-    return _row(parse_reply(_text(message.get("content")), reading.words), place, image)
+    return Reply(problem=problem) if problem else parse_reply(_text(message.get("content")), reading.words)
 
 
 def _failure(error: Any, response: Any, status: Any) -> str:

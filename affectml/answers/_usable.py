@@ -120,28 +120,24 @@ class Usable:
 
     def _as_asked(self, row: Row) -> Row:
         """A row with what counts of it; with a problem where it says nothing in the form that counts."""
-        asked, numbers = self._asked, row.numbers
-        bare = _bare(row)
-        if numbers and row.labels is None and asked == "sets" and len(bare) == len(numbers) and {*bare} <= {0, 1}:
+        asked, numbers, bare = self._asked, row.numbers, _bare(row)
+        if asked == "shares":
+            if numbers is None:
+                return replace(row, problem=Why.LABELS)
+            set_too = row.asked is None and row.how != CONFIDENT  # else labels, such as the first of them, are no set
+            return row if set_too else replace(row, labels=None, ranked=False)
+        if asked == "ranking":
+            if row.labels is None and (ranks := by_rank(numbers or {})):
+                return replace(row, labels=ranks, ranked=True, numbers=None)
+            return replace(row, problem=Why.UNRANKED) if numbers else replace(row, ranked=True)
+        if asked == "sets" and row.labels is None and numbers:
+            if len(bare) < len(numbers) or not {*bare} <= {0, 1}:
+                return replace(row, problem=Why.NUMBERS)
             chosen = tuple(label for label, number in numbers.items() if number.value)
             return replace(row, labels=chosen, numbers=None, how=YES_NO)
-        if numbers and row.labels is None and asked == "ranking" and (ranks := by_rank(numbers)):
-            return replace(row, labels=ranks, ranked=True, numbers=None)
-        if row.labels is None and asked in ("sets", "ranking"):
-            return replace(row, problem=Why.NUMBERS if asked == "sets" else Why.UNRANKED)
-        if numbers is None and asked == "shares":
-            return replace(row, problem=Why.LABELS)
-        if asked == "ranking":
-            return replace(row, problem=Why.UNRANKED) if numbers else replace(row, ranked=True)
-        if row.asked == asked == "shares":  # labels beside them, such as the first of them, are no set
-            return replace(row, labels=None, ranked=False)
         if asked == "sets" and row.ranked and self._shape is None:
             return replace(row, problem=Why.RANKED)
-        if row.how == CONFIDENT and asked == "shares":
-            return replace(row, labels=None)
-        return (
-            replace(row, numbers=None) if row.labels is not None and (row.how == CONFIDENT or asked == "sets") else row
-        )
+        return replace(row, numbers=None) if asked == "sets" or row.how == CONFIDENT else row
 
     def _values(self, numbers: Mapping[str, Stated], scale: float | None, received: Received) -> Floats | str:
         """Shares of all labels [C], or why there are none."""

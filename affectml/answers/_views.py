@@ -23,7 +23,6 @@ from affectml_metrics.functional.calibration import debiased_calibration
 Floats = NDArray[np.float64]
 THIRDS = ("people agree", "in between", "people disagree")
 BINS, DRAWN = 5, 10  # of the calibration error, label by label, and of a picture of all labels together
-LISTED = 20  # rows of a table; JSON has all
 
 
 @dataclass(frozen=True)
@@ -172,16 +171,6 @@ class AgreedAlone:
         count = len({each.image_id for each in self.images}) or "none"
         said = "all systems say the same label, which people's answers do not support"
         return (f"{said}: on {count} of {self.of} images",)
-
-    def table(self) -> Table:
-        """A row an image and label, the first ones."""
-        systems = self.images[0].said if self.images else {}
-        rows = tuple(
-            (each.image_id, each.label, number(each.people), *(", ".join(each.said[name]) for name in systems))
-            for each in self.images[:LISTED]
-        )
-        more = f"the first {LISTED} of {len(self.images)}" if len(self.images) > LISTED else ""
-        return Table("Images where all systems stand alone", ("image", "label", "people", *systems), rows, more)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.taxonomies import Taxonomy
@@ -53,11 +53,6 @@ class Words:
     def named(self, text: str) -> set[str]:
         """The labels that are named anywhere in a text."""
         return {self._label_of[word] for word in self._within.findall(folded(text))}
-
-    def stands(self, labels: Sequence[str], beside: str) -> bool:
-        """Whether a list of labels is the answer of the text around it: that names no other label, nor some of all."""
-        mine, named = {self.find(label) for label in labels}, self.named(beside)
-        return not named or (named <= mine and not mine >= set(self.taxonomy.labels))
 
     def says_none(self, word: str) -> bool:
         """Whether a word says that no label applies, and is no label itself."""
