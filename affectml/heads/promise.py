@@ -41,8 +41,8 @@ class Cut:
     """Where sets are cut: labels whose score in the family is at least `value`.
 
     units: calibration images or groups that count. mean: their mean loss at this cut. spread: by how much (one SD) the
-    expected loss moves from one draw of so many calibration units to another. empty: of a precision, the share of the
-    calibration images whose set is empty; these count among the units and not in the mean.
+    expected loss moves from one draw of so many calibration units to another. empty: of a precision, the share of a
+    unit's images whose set is empty, the mean over units; these count among the units and not in the mean.
     """
 
     value: float
@@ -103,11 +103,12 @@ class Promise:
         chosen = "that somebody in a panel like this one chooses" if people else "that an image has"
         shares = {name: cut.empty for name, cut in (self.levels or {"": self.cut}).items()}
         empty = ", ".join(f"{100 * (share or 0):.0f} %{f' of {name}' * bool(name)}" for name, share in shares.items())
+        of = "the calibration images" if self.unit == "images" else "a calibration group's images on average"
         return (
             f"{within}with a probability of {100 * self.asked.probability:g} % over draws of {self.cut.units} "
             f"calibration {self.unit}, at least {100 * self.asked.level:g} % of a set's labels are labels {chosen}, on "
-            f"average over {over} whose set is not empty (of the calibration images, {empty} have an empty one); it is "
-            f"not said for each image nor for {not_said}"
+            f"average over {over} whose set is not empty (of {of}, {empty} have an empty one); it is not said for "
+            f"each image nor for {not_said}"
         )
 
     def where_levels_are_unknown(self) -> str:
@@ -276,8 +277,8 @@ def _precision_cut(asked: Asked, table: Array, chosen: Array, groups: Array | No
         )
     if bare.mean() > asked.empty + EXACT:
         raise BadInput(
-            f"{given}: {100 * bare.mean():.0f} % of the calibration images{where} would have an empty set, more than "
-            f"{option('promise_empty', asked.empty)} allows; allow more, or promise less"
+            f"{given}: on average over calibration {what}{where} {100 * bare.mean():.0f} % of the sets would be empty, "
+            f"more than {option('promise_empty', asked.empty)} allows; allow more, or promise less"
         )
     spread = float(found.std(ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else 0.0
     return Cut(tried, len(bare), float(found.mean()), spread, float(bare.mean()))

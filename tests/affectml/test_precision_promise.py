@@ -207,6 +207,16 @@ def test_sets_are_cut_where_it_was_tested_in_saturated_scores_too():
     assert (scores >= promise.cuts(None, 100)).sum() == 50
 
 
+def test_of_groups_the_share_of_empty_sets_is_said_as_the_mean_over_groups():
+    """Half of the groups have three images with empty sets: three quarters of the images, half a group's on average."""
+    groups = np.array([f"g{i}" for i in range(20) for _ in range(1 + 2 * (i < 10))])
+    full = np.isin(groups, [f"g{i}" for i in range(10, 20)])
+    scores = torch.from_numpy(np.where(full, 0.9, 0.1))[:, None]
+    promise = make_promise(HALF, scores, full[:, None].astype(float), groups=groups, start=torch.tensor([[0.9], [0.1]]))
+    assert promise.cut.empty == 0.5
+    assert "(of a calibration group's images on average, 50 % have an empty one)" in promise.words()
+
+
 def test_what_so_few_or_such_images_cannot_promise_is_refused_with_what_was_found():
     good, right = np.full((10, 1), 0.5), np.ones((10, 1))
     with pytest.raises(BadInput, match=r"10 calibration images are too few: precision=0\.743 is the most.*takes 14"):
@@ -221,7 +231,7 @@ def test_what_so_few_or_such_images_cannot_promise_is_refused_with_what_was_foun
         find_cut(Asked.parse("precision=.8"), np.full((16, 1), 0.5), wrong)
     scores = np.array([[0.9]] * 20 + [[0.1]] * 20)
     votes, start = (scores > 0.5).astype(float), np.array([[0.9, 0.3], [0.8, 0.2]])
-    with pytest.raises(BadInput, match=r"50 % of the calibration images would have an empty set, more than .*0\.2"):
+    with pytest.raises(BadInput, match=r"calibration images 50 % of the sets would be empty, more than .*0\.2"):
         find_cut(Asked.parse("precision=.8", empty=0.2), scores, votes, start=start)
     for more, words in ({"probability": 1.0}, "probability of at least .5"), ({"empty": 1.0}, "share of the images"):
         with pytest.raises(BadInput, match=words):
