@@ -241,7 +241,7 @@ def _judged(case: _Case, files: Mapping[str, AnswerFile], source: str | None) ->
             received_json(said[name].received, parts.judged, rows[name] >= 0, said[name].image_id),
             *bias[name],
             per_label=per_label(here[name], truth, torch.Generator().manual_seed(config.seed)),
-            spread=tuple(spreads(files[name].rows.rows, partial(part_of_file, files[name]), truth)),
+            spread=tuple(spreads(files[name].rows.rows, partial(part_of_file, files[name]), truth, by)),
             places=liking.get(name),
         )
         for name in names

@@ -51,8 +51,9 @@ def in_words(judged: JudgedAnswers) -> str:
     for name, place in judged.standing.items():
         said.setdefault(place, []).append("one person" if name == "human" else name)
     best, by = next(iter(judged.systems)), judged.by
-    value = f"{by} ({number(judged.metrics['systems'][best][by]['value'])})"
-    leads = f"{best} has the best {value} of the judged systems" if len(judged.systems) > 1 else f"{best} has a {value}"
+    value = number(judged.metrics["systems"][best][by]["value"])
+    one = len(judged.systems) == 1
+    leads = f"{best} has {by} {value}" if one else f"{best} has the best {by} ({value}) of the judged systems"
     parts = [f"On {_images(judged)}, {leads}."]
     for place, what in (
         ("ahead", "Ahead of it beyond chance"),

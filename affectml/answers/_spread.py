@@ -51,9 +51,13 @@ class Spread:
 
 
 def spreads(
-    rows: Sequence[Row], answers_of: Callable[[Only], tuple[NDArray[np.bool_], Answers] | None], truth: Truth
+    rows: Sequence[Row],
+    answers_of: Callable[[Only], tuple[NDArray[np.bool_], Answers] | None],
+    truth: Truth,
+    by: str = "",
 ) -> list[Spread]:
-    """The spread of each metric by rows of the brief tables, over wordings and over draws, where there are two.
+    """The spread of each metric by rows of the brief tables, and of `by`, over wordings and over draws, where there are
+    two.
 
     Args:
         rows: all of a system's.
@@ -69,7 +73,7 @@ def spreads(
         at = np.flatnonzero(np.logical_and.reduce([answered for answered, _ in parts]))
         if len(parts) > 1 and len(at):
             here = part_of(truth, at)
-            found += _spreads(over, [row_scores(answers.rows(at), here) for _, answers in parts])
+            found += _spreads(over, [row_scores(answers.rows(at), here) for _, answers in parts], by)
     return found
 
 
@@ -77,9 +81,9 @@ def _is(of: Callable[[Row], object], wanted: object, row: Row) -> bool:
     return of(row) == wanted
 
 
-def _spreads(over: Over, scores: Sequence[Mapping[str, Any]]) -> list[Spread]:
-    found = []
-    for metric in shown([m for m in scores[0] if better(m) and all(m in each for each in scores)], "brief"):
+def _spreads(over: Over, scores: Sequence[Mapping[str, Any]], by: str) -> list[Spread]:
+    known, found = [m for m in scores[0] if better(m) and all(m in each for each in scores)], []
+    for metric in dict.fromkeys([*shown(known, "brief"), *(m for m in known if m == by)]):
         values = np.array([float(each[metric].double().nanmean()) for each in scores])
         if mean := mean_of(values):
             score = in_range(metric, {"value": mean.value, "low": mean.low, "high": mean.high})
@@ -195,7 +199,8 @@ def place_table(found: Mapping[str, PlaceBias]) -> Table | None:
     )
     note = (
         "what labels get in the first half of the list that is shown, less what they get in the second: how often they "
-        "are named (first, in a ranking), or their stated share; ± is half the width of the 95 % interval over images"
+        "are named (first, in a ranking), or their stated share; ± is half the width of the 95 % interval over images, "
+        "judged here or not"
     )
     columns = ("system", "requests", "first half − second half", "p (Holm)", "beyond chance")
     return Table("Liking for places", columns, rows, note) if rows else None

@@ -29,12 +29,13 @@ BINS, DRAWN = 5, 10  # of the calibration error, label by label, and of a pictur
 class ByDisagreement:
     """Scores on images by how far people disagree.
 
-    human: whether one person is compared with too; else the score is a squared error, lower is better. scores: by
-    system, and human, for each of `THIRDS`. slopes: by system, how much its score, less one person's, changes from the
-    image on which people agree most to the one on which they agree least.
+    human: whether one person is compared with too; else the score is a squared error, lower is better. score: what it
+    is. scores: by system, and human, for each of `THIRDS`. slopes: by system, how much its score, less one person's,
+    changes from the image on which people agree most to the one on which they agree least.
     """
 
     human: bool
+    score: str
     scores: dict[str, tuple[Estimate | None, ...]]
     slopes: dict[str, Estimate]
 
@@ -42,16 +43,16 @@ class ByDisagreement:
     def measure(self) -> str:
         """What the scores are."""
         if self.human:
-            return "agreement with one person (set F1)"
-        return "squared error of rates, less what chance in the votes adds"
+            return f"agreement with one person ({self.score})"
+        return f"{self.score} of rates, less what chance in the votes adds"
 
     @property
     def findings(self) -> tuple[str, ...]:
         """In words: each system that fails more where people agree, or disagree; and the others."""
-        beside, what = (", beside one person", "set F1") if self.human else ("", "squared error")
+        beside = ", beside one person" if self.human else ""
         found = [
             f"{name} fails more where people {'disagree' if (slope.value < 0) == self.human else 'agree'}{beside} "
-            f"({what}: change {number(slope.value)}, {number(slope.low)} to {number(slope.high)})"
+            f"({self.score}: change {number(slope.value)}, {number(slope.low)} to {number(slope.high)})"
             for name, slope in self.slopes.items()
             if slope.found
         ]
@@ -219,7 +220,8 @@ def by_disagreement(systems: Mapping[str, Answers], truth: Truth, *, seed: int =
             gap = row - rows.get("human", 0.0)
             sums = by_image(np.ones_like(gap), rank, gap, rank**2, rank * gap)
             slopes[name] = jackknifed(sums, slope_of, groups, null=0.0)[0]
-    return ByDisagreement("human" in rows, scores, for_all(slopes))
+    score = "squared error" if panels is None else "first label right" if truth.sets is None else "set F1"
+    return ByDisagreement("human" in rows, score, scores, for_all(slopes))
 
 
 def stated_calibration(systems: Mapping[str, Answers], truth: Truth, *, seed: int = 0) -> StatedCalibration | None:
@@ -260,7 +262,8 @@ def agreed_alone(systems: Mapping[str, Answers], truth: Truth) -> AgreedAlone:
     """The images on which every system says a label that is not in people's set.
 
     A system says the labels of its set, or without sets its first label. People's set is the data set's own, or, where
-    there is none, the labels with a share of at least tau. How many such images chance would make is not claimed.
+    there is none, the label that most of them chose, and those with a share of at least tau. How many such images
+    chance would make is not claimed.
 
     Args:
         systems: their answers.
@@ -270,7 +273,7 @@ def agreed_alone(systems: Mapping[str, Answers], truth: Truth) -> AgreedAlone:
         name: (firsts(given.scores.double().numpy()) if given.sets is None else given.sets.numpy()) > 0
         for name, given in systems.items()
     }
-    theirs = truth.shares >= truth.tau if truth.sets is None else truth.sets.astype(bool)
+    theirs = (truth.shares >= truth.tau) | (truth.hits > 0) if truth.sets is None else truth.sets.astype(bool)
     image, label = np.nonzero(np.logical_and.reduce([*said.values(), ~theirs]))
     order = np.argsort(truth.shares[image, label], kind="stable")
     named = np.array(truth.labels, dtype=object)

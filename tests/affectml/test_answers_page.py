@@ -147,11 +147,12 @@ def test_wordings_and_places_are_on_the_page_of_what_was_asked(demo, tmp_path):
         response = {"status_code": 200, "body": {"choices": [reply]}}
         lines.append(json.dumps({"custom_id": entry["custom_id"], "response": response, "error": None}))
     (tmp_path / "first-two.jsonl").write_text("\n".join(lines))
-    result = affectml.judge(
-        demo, tmp_path / "first-two.jsonl", index=(str(asked.index),), threads=1, say=quiet, out=tmp_path / "page.html"
-    )
+    out, index = tmp_path / "page.html", (str(asked.index),)
+    file = tmp_path / "first-two.jsonl"
+    result = affectml.judge(demo, file, index=index, by="set_jaccard", threads=1, say=quiet, out=out)
     assert result.systems["first-two"].places.found
     assert {each.over for each in result.systems["first-two"].spread} == {"draws"}
+    assert "set_jaccard" in {each.metric for each in result.systems["first-two"].spread}
     words = Page((tmp_path / "page.html").read_text()).sections
     assert "first-two prefers labels that stand in the first half of the list" in words["orders"]
     assert any("prefers labels that stand" in line for line in result.findings)

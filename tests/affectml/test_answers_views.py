@@ -82,8 +82,9 @@ class TestByDisagreement:
         found = by_disagreement({"it": self.IT}, truth)
         # 0 at rank 1/4, where people agree, and .25 at rank 3/4
         assert found.slopes["it"].value == pytest.approx(0.5)
+        score = "set F1" if truth.kind == "rates" else "first label right"
         assert found.findings == (
-            "it fails more where people agree, beside one person (set F1: change .500, .500 to .500)",
+            f"it fails more where people agree, beside one person ({score}: change .500, .500 to .500)",
         )
 
     def test_where_all_images_are_alike_there_is_no_change(self, truth):
@@ -168,6 +169,12 @@ class TestAgreedAlone:
 
     def test_one_system_that_does_not_say_it_is_enough(self):
         assert agreed_alone({"one": says(1, 2), "other": says(2, 2)}, self.TRUTH).images == ()
+
+    def test_the_label_that_most_people_chose_is_supported_however_few_they_are(self):
+        spread = truth_of([[one_hot(label)[0] for label in (0, 0, 0, 1, 1, 2, 2, 3, 3, 3)]] * 2, kind="distribution")
+        least = replace(spread, tau=0.4)
+        assert agreed_alone({"one": says(0, 2), "other": says(0, 2)}, least).images == ()
+        assert len(agreed_alone({"one": says(1, 2), "other": says(1, 2)}, least).images) == 2
 
     def test_what_people_say_too_does_not_count(self):
         assert agreed_alone({"one": says(0, 2), "other": says(0, 2)}, self.TRUTH).images == ()
