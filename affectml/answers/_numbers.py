@@ -110,8 +110,8 @@ def scale_of(rows: Iterable[Sequence[float]], *, asked: bool) -> float | None:
         beyond |= top > 1
         if top <= 1 + SUM_TOLERANCE:
             votes[1] += not _whole(row)
-        elif asked and _whole(row) and top <= PEOPLE and total != 100:
-            votes[PEOPLE] += 1
+        elif asked and _whole(row) and top <= PEOPLE:
+            votes[PEOPLE] += total != 100
         elif top <= 100:
             votes[100] += abs(total - 100) <= 0.5 * len(row) or top > (PEOPLE if asked else SURELY_PERCENT)
     if votes.total():

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from affectml.answers._numbers import Stated, flag, marked, stated
 from affectml.answers._words import Words, folded
@@ -25,9 +25,8 @@ class Why:
     BROKEN = "broken JSON"
     NO_LABELS = "JSON without labels"
     CONTRADICTS = "answers that contradict each other"
+    UNSURE = "words that may turn the answer"
     UNKNOWN_ONLY = "only unknown labels"
-    QUALIFIED = "a label with other words beside it"
-    BACKWARDS = "a list from the least to the most fitting"
     LABELS = "labels where shares were asked"
     NUMBERS = "numbers where labels were asked"
     RANKED = "a ranking where labels were asked"
@@ -42,12 +41,21 @@ class Why:
 
 
 REASONS = tuple(text for name, text in vars(Why).items() if name.isupper())
-LABELS, IN_PROSE, YES_NO, CONFIDENT = "labels", "labels in prose", "yes/no by label", "labels with confidence"
+LABELS, IN_PROSE, YES_NO = "labels", "labels in prose", "yes/no by label"
 RANKING, NUMBERS, IN_LINES = "ranking", "numbers", "numbers in lines"
 ALONE: Final = object()  # beside a label stands nothing
+OTHERS = frozenset({"others", "other", "all others", "all other labels", "other labels", "the rest", "rest"})
 # Numbers in an answer that belong to no label.
 NO_LABEL = frozenset({"n", "total", "sum", "people", "valence", "arousal", "dominance", "id", "image", "imageid",
                       "rank", "sample", "seed", "age", "confidence", "intensity", "outof", "seconds"})  # fmt: skip
+
+
+class Item(NamedTuple):
+    """A label as spelt, what stands beside it, and the place in an order that a number before it says."""
+
+    label: str
+    beside: Any = ALONE
+    place: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,25 +72,37 @@ class Reply:
     how: str = ""
 
 
-def of_pairs(pairs: Sequence[tuple[str, Any]], words: Words, of: float | None = None) -> Reply:
+def of_items(items: Sequence[Item], words: Words, of: float | None = None) -> Reply:
     """Labels alone, labels with yes or no, or labels with numbers; of: what numbers are parts of that do not say it."""
-    pairs = [(label, beside) for label, beside in pairs if beside is not None]
-    if all(beside is ALONE for _, beside in pairs):
-        return Reply(tuple(label for label, _ in pairs), how=LABELS)
-    chosen = [flag(beside) for _, beside in pairs]
+    items = [item for item in items if item.beside is not None]
+    if all(item.beside is ALONE for item in items):
+        places = [item.place for item in items]
+        if any(places):
+            if sorted(place or 0 for place in places) != list(range(1, len(items) + 1)):
+                return Reply(problem=Why.CONTRADICTS)
+            items = sorted(items, key=lambda item: item.place or 0)
+        return Reply(tuple(item.label for item in items), how=LABELS)
+    flags = [flag(item.beside) for item in items]
     numbers: dict[str, Stated] = {}
     seen: dict[str, tuple[str, Any]] = {}
-    for (label, beside), yes in zip(pairs, chosen, strict=True):
+    for (label, beside, _), yes in zip(items, flags, strict=True):
         number = stated(beside)
-        if (number if None in chosen else yes) is None:
+        said = number if None in flags else yes
+        if said is None:
             return Reply(problem=Why.BESIDE)
-        said = folded(label), number or yes
-        if (before := seen.setdefault(words.find(label) or said[0], said)) is said and number:
-            numbers[label] = number
-        if before != said:
+        here = (folded(label) if number else "", said)
+        before = seen.setdefault(words.find(label) or folded(label), here)
+        if before != here:
             return Reply(problem=Why.CONTRADICTS)
-    if None not in chosen:
-        return Reply(tuple(label for (label, _), yes in zip(pairs, chosen, strict=True) if yes), how=YES_NO)
+        if number is not None and before is here:
+            numbers[label] = number
+    if None not in flags:
+        return Reply(tuple(item.label for item, yes in zip(items, flags, strict=True) if yes), how=YES_NO)
+    rest = [label for label in numbers if folded(label) in OTHERS and not words.find(label)]
+    if rest and numbers[rest[0]].value == 0:
+        named = {words.find(label) for label in numbers}
+        numbers |= {label: Stated(0) for label in words.taxonomy.labels if label not in named}
+        del numbers[rest[0]]
     scaled = marked(numbers, of)
     return Reply(problem=Why.NO_SCALE) if scaled is None else Reply(numbers=scaled, how=NUMBERS)
 

@@ -1,118 +1,141 @@
 """What a language model's reply says: JSON alone, in a code fence or in prose, or an answer in words.
 
-Nothing is ever executed: `json` reads, and what it cannot read is counted under a reason.
+A reply has one place where it answers. It is read there by a closed list of forms, and whatever a person would have to
+weigh (other labels, corrections, negations, unknown keys) refuses it with a reason: a refusal costs one row and is
+counted, a misreading costs the finding. Nothing is ever executed: `json` reads.
 """
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from affectml.answers._json import json_values
-from affectml.answers._numbers import Stated, flag, marked, stated, whole_of
+from affectml.answers._json import Found, json_values
+from affectml.answers._numbers import flag, marked, stated, whole_of
 from affectml.answers._pairs import (
     ALONE,
-    CONFIDENT,
     LABELS,
     NO_LABEL,
     REASONS,
+    Item,
     Reply,
     Why,
     in_order,
     known_key,
-    of_pairs,
+    of_items,
 )
-from affectml.answers._prose import answer_in_words, pair_of, pairs_in, stands
+from affectml.answers._prose import (
+    CUE,
+    TURNED,
+    InWords,
+    answer_in_words,
+    item_of,
+    lead_of,
+    plain_head,
+    stripped,
+    turned,
+)
 from affectml.answers._words import Words
 
 __all__ = ["LABEL_KEYS", "RANKED", "REASONS", "Reply", "Why", "answer_in", "parse_reply"]
 LABEL_KEYS = ("labels", "label", "emotions", "emotion", "feelings", "feeling", "set", "answer", "answers")
 RANKED = ("ranking", "ranked", "ranks", "rankedlabels")
-_RANK = ("rank", "position", "place")
+_RANK = {"rank", "position", "place"}
 _ONE = ("label", "emotion", "feeling", "name")
-_SURE = ("confidence", "confidences", "probability", "probabilities", "certainty", "likelihood", "score", "scores")
+_SURE = ("confidence", "confidences", "certainty")
 _PERCENT = ("percent", "percentage", "percentages", "pct")
 NUMBER_KEYS = ("rates", "rate", "shares", "share", *_PERCENT, "proportion", "proportions", "fraction", "distribution",
-               "counts", "count", "votes", *_SURE)  # fmt: skip
+               "counts", "count", "votes", "probability", "probabilities", "likelihood", "score", "scores")  # fmt: skip
 OF = ("n", "total", "outof", "people", "numberofpeople", "npeople")
-_REMARKS = ("reason", "reasons", "reasoning", "explanation", "rationale", "why", "evidence", "description", "comment",
-            "note", "justification", "id", "index")  # fmt: skip
-_HOLDS = ("response", "result", "output", "prediction", "predictions", "selected", "chosen", "applicable", "present")
-_THOUGHT_ENDS = re.compile(r"</(?:think|thinking|thoughts?|reasoning|analysis)>|◁/think▷|<\|message\|>", re.IGNORECASE)
-_THOUGHT = re.compile(r"<(?:think|thinking|thoughts?|reasoning|analysis)>|◁think▷", re.IGNORECASE)
+_CHOSEN = ("present", "selected", "applies", "applicable", "chosen", "answer", "value")
+_AROUND = ("response", "result", "results", "output", "selected", "chosen", "applicable", "present", "data")
+_REMARKS = ("reason", "reasons", "reasoning", "why", "explanation", "rationale", "justification", "comment", "note",
+            "evidence", "description", "caption", "analysis", "thoughts")  # fmt: skip
+_ABOUT = ("image", "imageid", "id", "index", "file", "filename", "path", "url", "question", "model", "task")
 _REFUSAL = re.compile(
-    r"\b(?:i['’]?m sorry|i am sorry|i apologi[sz]e|sorry, (?:but )?i|as an ai\b|"
-    r"i (?:can['’]?t|cannot|can not|won['’]?t|will not|am unable to|['’]?m unable to|am not able to)|"
-    r"i['’]m (?:unable|not able) to|unable to (?:help|assist|comply|determine|identify|analy[sz]e))",
+    r"\b(?:i['’]?m sorry|i am sorry|i apologi[sz]e|sorry, (?:but )?i|as an ai\b|no image|if i could|"
+    r"i (?:can['’]?t|cannot|can not|could ?n['’]t|could not|won['’]?t|will not)|"
+    r"i(?:['’]| a)m (?:unable|not able) to|unable to (?:help|assist|comply|determine|identify|analy[sz]e|see|view))",
     re.IGNORECASE,
 )
-# What is said beside such words is no answer, but an example or a guess.
-_BLIND = re.compile(
-    r"\b(?:sorry|(?:an|made-up) example|if i could|no image|(?:can(?:['’]?t|not| not)|(?:un|not )able to) "
-    r"(?:see|view|access|open|analy[sz]e) (?:\w+ )?(?:image|picture|photo))",
-    re.IGNORECASE,
-)
-_CHANGED = re.compile(r"\b(?:actually|correction|on reflection|second look|now|should be)\b", re.IGNORECASE)
-_DENIED = re.compile(r"(?:\bnot|n['’]t) (?:\w+ )?(?:apply|fit|present|felt)", re.IGNORECASE)
-_BACKWARDS = re.compile(r"\bleast[\s_-]*(?:\w+\s+)?to[\s_-]*(?:the\s+)?most\b", re.IGNORECASE)
+_THINK = r"(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad)"
+_THOUGHT = re.compile(rf"</{_THINK}>|◁/think▷|<\|channel\|>final<\|message\|>", re.IGNORECASE)
+_THINKS = re.compile(rf"<{_THINK}>|◁think▷|<\|channel\|>(?:analysis|commentary)", re.IGNORECASE)
+_TAG = re.compile(r"</?(?:answer|final|response|output|result)>|<\|\w+\|>", re.IGNORECASE)
+_BESIDE = re.compile(r"[\s,;*•-]*")  # between JSON values that stand side by side
 
 
 def parse_reply(text: str, words: Words) -> Reply:
     """Read a reply.
 
-    A JSON value that answers counts: {"labels": [...]}, {"joy": 0.6, ...}, {"joy": true, ...}, a plain list and others.
-    Without one, labels by themselves, lines such as "joy: 60 %", or what follows "Answer:". Several answers that differ
-    contradict each other, unless words such as "now" stand between. What a model thinks between <think> and </think>
-    does not count.
+    Without what the model thinks (<think>, <reasoning> and the like, to the end where it is not closed) there is one
+    answer: JSON that names labels, all of it alike; else lines such as "joy: 60 %", what follows "Answer:", or labels
+    and nothing else. The rest of the text may not turn it.
     """
-    text = _THOUGHT.split(_THOUGHT_ENDS.split(text)[-1])[0]
+    text = _TAG.sub(" ", _THINKS.split(_THOUGHT.split(text)[-1])[0])
     if not text.strip():
         return Reply(problem=Why.EMPTY)
-    try:
-        answers, outside, after = _answers_in(text, words)
-    except ValueError:
-        return Reply(problem=Why.REFUSED if _REFUSAL.search(text) else Why.BROKEN)
-    usable = [answer for answer in answers if not answer.problem] or answers
-    found = usable[0] if usable else None
-    if found is None:
-        return Reply(
-            problem=Why.REFUSED if _REFUSAL.search(text) else Why.NO_LABELS if outside != text else Why.NO_JSON
-        )
-    nothing = not any(found.labels or ()) and not any(number.value for number in (found.numbers or {}).values())
-    if _BLIND.search(outside) or (nothing and _REFUSAL.search(outside)):
+    if _REFUSAL.search(text):
         return Reply(problem=Why.REFUSED)
-    if _CHANGED.search(after) or any(_meant(answer, words) != _meant(found, words) for answer in usable):
-        return Reply(problem=Why.CONTRADICTS)
-    return Reply(problem=Why.BACKWARDS) if found.labels and _BACKWARDS.search(text) else found
-
-
-def _answers_in(text: str, words: Words) -> tuple[list[Reply], str, str]:
-    """What the JSON values of a text and its other words answer, and those words: all of them, and the last ones."""
-    found = json_values(text)
-    if found is None:
-        raise ValueError("broken JSON")
-    values, around = found
-    outside = "\n".join(around) if values else text
-    values = [value for at, value in enumerate(values) if value not in values[:at]]
-    if len(values) > 1 and not re.search(r"\w", outside):
-        values = [values]  # objects of one label each
-    answers: list[Reply] = []
-    for value, before in zip(values, around, strict=False):
+    answers: list[tuple[Reply, Found]] = []
+    broken: list[int] = []
+    seen = False
+    for found in _together(text, words):
         try:
-            answer = answer_in(value, words)
+            answer = answer_in(found.value, words) if found.whole else None
         except RecursionError:
-            raise ValueError("nested too deep") from None
-        if answer is None or (isinstance(value, list) and not stands(answer.labels or (), outside, words)):
-            continue
-        answers = [answer] if _CHANGED.search(before) else [*answers, answer]
-    told = answer_in_words(outside, words)
-    return [*answers, told] if told and not (answers and told.problem) else answers, outside, around[-1]
+            answer, found = None, found._replace(whole=False)
+        if not found.whole:
+            broken.append(len(text) if words.named(text[found.start : found.end]) else found.start)
+        seen |= isinstance(found.value, dict)
+        if answer is not None:
+            answers.append((answer, found))
+    if broken and not (answers and max(broken) < answers[0][1].start):
+        return Reply(problem=Why.CONTRADICTS if answers else Why.BROKEN)
+    if not answers:
+        said = None if seen else answer_in_words(text, words)
+        if said is None:
+            return Reply(problem=Why.NO_LABELS if seen else Why.NO_JSON)
+        return said.reply if said.reply.problem else _unless(turned(said, words), said.reply)
+    reply, first = answers[0]
+    if reply.problem or any(other != reply for other, _ in answers):
+        return reply if reply.problem else Reply(problem=Why.CONTRADICTS)
+    before, after = text[: first.start], text[first.end :]
+    for _, found in answers[:0:-1]:
+        after = text[: found.start][first.end :] + text[found.end :]
+    listed = isinstance(first.value, list) and not isinstance((first.value or [""])[0], dict | list)
+    if listed and not plain_head(lead_of(before)):
+        return Reply(problem=Why.UNSURE)
+    said = answer_in_words(before, words)
+    if said and not said.reply.problem and _labels(said.reply, words) != _labels(reply, words):
+        return Reply(problem=Why.CONTRADICTS)
+    return _unless(turned(InWords(reply, before, after), words), reply)
 
 
-def _meant(reply: Reply, words: Words) -> tuple[Any, ...]:
-    """What two replies say alike, however they spell it."""
-    numbers = {words.find(label): number for label, number in (reply.numbers or {}).items()}
-    return reply.problem, [*map(words.find, reply.labels or ())], numbers
+def _unless(problem: str, reply: Reply) -> Reply:
+    return Reply(problem=problem) if problem else reply
+
+
+def _labels(reply: Reply, words: Words) -> set[tuple[str | None, Any]]:
+    if reply.numbers is not None:
+        return {(words.find(label), number.value) for label, number in reply.numbers.items()}
+    return {(words.find(label), None) for label in reply.labels or ()}
+
+
+def _together(text: str, words: Words) -> Iterator[Found]:
+    """The JSON values of a text; objects of one label each that stand side by side are one list."""
+    run: list[Found] = []
+    for each in [*json_values(text), None]:
+        item = _one_label(each.value, words) if each and isinstance(each.value, dict) else None
+        alone = item is not None and words.known((item.label,))
+        if run and not (each and alone and _BESIDE.fullmatch(text[run[-1].end : each.start])):
+            yield run[0] if len(run) == 1 else Found([one.value for one in run], True, run[0].start, run[-1].end)
+            run = []
+        if each and alone:
+            run.append(each)
+        elif each:
+            yield each
 
 
 def answer_in(value: Any, words: Words, of: float | None = None) -> Reply | None:
@@ -120,8 +143,8 @@ def answer_in(value: Any, words: Words, of: float | None = None) -> Reply | None
     if isinstance(value, str):
         if value.lstrip()[:1] in ("{", "["):
             return parse_reply(value, words)
-        pairs = pairs_in(value, words)
-        return of_pairs(pairs, words, of) if pairs else Reply(words.split(value), ranked=">" in value, how=LABELS)
+        item = None if "|" in value else item_of(value, words)
+        return of_items([item], words, of) if item else Reply(words.split(value), ranked=">" in value, how=LABELS)
     if isinstance(value, list):
         return _of_list(value, words, of)
     return _of_object(value, words, of) if isinstance(value, dict) else None
@@ -131,52 +154,40 @@ def _of_list(values: Sequence[Any], words: Words, of: float | None) -> Reply | N
     """Texts, objects that name one label each, or pairs of a label and a number."""
     if len(values) == 1 and isinstance(values[0], dict) and _one_label(values[0], words) is None:
         return answer_in(values[0], words, of)
-    pairs: list[tuple[str, Any]] = []
+    items: list[Item] = []
     for value in values:
-        pair: Any = value
+        item: Item | None = None
         if isinstance(value, str):
-            pair = pair_of(value, words) or (value, ALONE)
+            item = item_of(value, words) or Item(stripped(value)[2], place=stripped(value)[1])
         elif isinstance(value, dict):
-            pair = _one_label(value, words)
-        if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
+            item = _one_label(value, words)
+        elif isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
+            item = Item(*value)
+        if item is None:
             return None
-        pairs.append((pair[0], pair[1]))
-    reply, labels = of_pairs(pairs, words, of), tuple(label for label, _ in pairs)
-    objects = [{known_key(key): inner for key, inner in value.items()} for value in values if isinstance(value, dict)]
-    ranks = [next((one[key] for key in _RANK if key in one), None) for one in objects]
-    if any(ranks) and reply.labels is not None:
-        numbers = {label: stated(rank) or Stated(0) for label, rank in zip(labels, ranks, strict=False)}
-        return in_order(Reply(numbers=numbers))
-    sure = objects and all(any(key in one for key in _SURE) for one in objects)
-    return _sure(reply, labels) if sure else reply
+        items.append(item)
+    reply = of_items(items, words, of)
+    ranked = [not _RANK.isdisjoint(map(known_key, value)) for value in values if isinstance(value, dict)]
+    return in_order(reply) if ranked and all(ranked) and reply.labels is not None else reply
 
 
-def _sure(reply: Reply, labels: tuple[str, ...]) -> Reply:
-    """The labels too, where what stands beside each is that it rather holds."""
-    rather = reply.numbers and all(number.value / (number.of or 1) >= 0.5 for number in reply.numbers.values())
-    return replace(reply, labels=labels, how=CONFIDENT) if rather else reply
-
-
-def _one_label(content: Mapping[str, Any], words: Words) -> tuple[str, Any] | None:
+def _one_label(content: Mapping[str, Any], words: Words) -> Item | None:
     """The one label that an object names, and what it says of it; None for another object."""
-    by_key = {known_key(key): inner for key, inner in content.items()}
-    name = next((key for key in _ONE if isinstance(by_key.get(key), str)), None)
+    fields = {known_key(key): inner for key, inner in content.items()}
+    name = next((key for key in _ONE if isinstance(fields.get(key), str)), None)
     if name is not None:
-        beside = _beside({key: inner for key, inner in by_key.items() if key != name})
-        return by_key[name], beside
+        label = fields.pop(name)
+        place = next((fields[key] for key in _RANK if fields.get(key) is not None), None)
+        number = re.fullmatch(r"#?(\d{1,2})(?:\.|st|nd|rd|th)?", str(place).strip())
+        return Item(label, _beside(fields), int(number[1]) if number else None if place is None else 0)
     own = [key for key in content if words.find(key)]
-    if len(own) != 1 or _others(content, own) or any(key in by_key for key in (*LABEL_KEYS, *RANKED)):
+    if len(own) != len(content) or len(own) != 1:
         return None
-    return own[0], _inner(content[own[0]])
-
-
-def _others(content: Mapping[str, Any], own: Sequence[str]) -> list[str]:
-    """Words that a number stands beside, as it does beside the labels of an object, and that are no labels."""
-    return [key for key in content if key not in own and stated(content[key]) and known_key(key) not in NO_LABEL]
+    return Item(own[0], _inner(content[own[0]]))
 
 
 def _beside(fields: Mapping[str, Any], without: Any = ALONE) -> Any:
-    """The share, or the yes or no, in what an object says of one label; `without` where it says neither."""
+    """The share, or the yes or no, that an object says of one label; `without` where neither, "" for anything else."""
     for key in (*NUMBER_KEYS, "n"):
         if fields.get(key) is not None:
             number = stated(fields[key])
@@ -184,44 +195,19 @@ def _beside(fields: Mapping[str, Any], without: Any = ALONE) -> Any:
             of = 100 if key in _PERCENT else parts[0] if parts else None
             scaled = marked({key: number}, of) if number else None
             return scaled[key] if scaled else ""
-    others = [inner for key, inner in fields.items() if key not in (*_RANK, *_REMARKS)]
-    if not others:
-        return "" if any(_DENIED.search(str(inner)) for inner in fields.values()) else without
-    yes = flag(others[0]) if len(others) == 1 else None
-    return "" if yes is None else yes
+    for key in _CHOSEN:
+        if (yes := flag(fields.get(key))) is not None:
+            return yes
+    others = {key: inner for key, inner in fields.items() if inner not in (None, "") and not _sure(key, inner)}
+    denied = any(CUE.search(str(inner)) for inner in others.values())
+    return "" if denied or not {*_REMARKS, *_RANK, "id", "index"}.issuperset(others) else without
 
 
-def _of_object(content: Mapping[str, Any], words: Words, of: float | None) -> Reply | None:
-    by_key = {known_key(key): inner for key, inner in content.items()}
-
-    def first(keys: Sequence[str]) -> str | None:
-        return next((key for key in keys if by_key.get(key) is not None and words.find(key) is None), None)
-
-    if total := first(OF):
-        of = whole_of(total, by_key[total])
-    if ranking := first(RANKED):
-        return in_order(answer_in(by_key[ranking], words))
-    alone = _one_label(content, words)
-    if alone and isinstance(alone[1], bool):
-        return of_pairs([alone], words)
-    listed, numeric = first(LABEL_KEYS), first(NUMBER_KEYS)
-    found = answer_in(by_key[listed], words, of) if listed else None
-    own = [key for key in content if words.known((key,))]
-    beside, of = by_key[numeric] if numeric else None, 100 if numeric in _PERCENT and not own else of
-    shares = None
-    if own:
-        shares = of_pairs([(key, _inner(content[key])) for key in (*own, *_others(content, own))], words, of)
-    elif isinstance(beside, dict) or (isinstance(beside, list) and not all(map(stated, beside))):
-        shares = answer_in(beside, words, of)
-    elif numeric and found and found.labels is not None:
-        return _along(found.labels, beside, numeric, words, of) or found
-    if shares and shares.numbers and found and found.labels is not None:
-        return replace(found, numbers=shares.numbers)
-    if shares or found:
-        return shares or found
-    if all(key.strip().isdecimal() for key in content) and words.known(tuple(map(str, content.values()))):
-        return in_order(Reply(tuple(str(content[key]) for key in sorted(content, key=int))))
-    return _inside(content, words, of)
+def _sure(key: str, value: Any) -> bool:
+    """Whether a field says that its answer rather holds."""
+    number = stated(value)
+    share = number.value / (number.of or (100 if number.value >= 50 else 1)) if number else 0
+    return key in _SURE and (value in ("high", "very high", "medium", "moderate") or 0.5 <= share <= 1)
 
 
 def _inner(beside: Any) -> Any:
@@ -229,30 +215,88 @@ def _inner(beside: Any) -> Any:
     return _beside({known_key(k): v for k, v in beside.items()}, "") if isinstance(beside, dict) else beside
 
 
-def _along(names: tuple[str, ...], beside: Any, key: str, words: Words, of: float | None) -> Reply | None:
-    """Labels with the numbers of a list beside theirs; None where a single number says how sure the whole answer is."""
+def _of_object(content: Mapping[str, Any], words: Words, of: float | None) -> Reply | None:
+    own = [key for key in content if words.find(key)]
+    fields = {known_key(key): inner for key, inner in content.items() if key not in own and inner is not None}
+    listed = [key for key in LABEL_KEYS if key in fields]
+    ranked = [key for key in RANKED if key in fields]
+    numeric = [key for key in NUMBER_KEYS if key in fields]
+    total = next((key for key in OF if key in fields), None)
+    of = whole_of(total, fields[total]) if total else of
+    if not own and len(listed) == 1 and listed[0] in _ONE and words.find(str(fields[listed[0]])):
+        return _of_list([content], words, of)
+    if len(listed) + len(ranked) + len(numeric) + bool(own) == 0:
+        return _inside(content, words, of)
+    used = {*listed[:1], *ranked[:1], *numeric[:1], *OF, *_REMARKS, *_ABOUT, *NO_LABEL} - {*_SURE}
+    rest = {key: inner for key, inner in fields.items() if key not in used and not _sure(key, inner)}
+    more = [Item(key, fields[known_key(key)]) for key in content if known_key(key) in rest and stated(content[key])]
+    if own:
+        rest = {key: inner for key, inner in rest.items() if not stated(inner)}
+    at = list(fields)
+    late = [
+        fields[key]
+        for key in at
+        if key in _REMARKS and at.index(key) > min(map(at.index, used & {*at} - {*_REMARKS}), default=0)
+    ]
+    if any(_may_turn(inner, words) for inner in rest.values()) or any(TURNED.search(str(said)) for said in late):
+        return Reply(problem=Why.UNSURE)
+    if own:
+        shares = of_items([*(Item(key, _inner(content[key])) for key in own), *more], words, of)
+    found = answer_in(fields[listed[0]], words, of) if listed else None
+    if own:
+        return _both(found, shares)
+    if ranked:
+        return in_order(answer_in(fields[ranked[0]], words))
+    return _with_numbers(found, numeric[0], fields[numeric[0]], words, of) if numeric else found
+
+
+def _may_turn(value: Any, words: Words) -> bool:
+    """Whether what stands under an unknown key beside an answer may say something else of it."""
+    if isinstance(value, dict | list):
+        said = json.dumps(value, ensure_ascii=False)
+        return bool(words.named(said)) or "true" in said or "false" in said
+    return bool(value != "")
+
+
+def _both(found: Reply | None, shares: Reply) -> Reply:
+    """The labels of one part of an answer and the numbers of another."""
+    if found is None or found.labels is None or shares.problem:
+        return shares
+    return Reply(problem=Why.CONTRADICTS) if shares.numbers is None else replace(found, numbers=shares.numbers)
+
+
+def _with_numbers(found: Reply | None, key: str, beside: Any, words: Words, of: float | None) -> Reply | None:
+    """Labels with the numbers by label, or with the list of numbers beside theirs."""
+    of = 100 if key in _PERCENT else of
+    if isinstance(beside, dict) or (isinstance(beside, list) and not all(stated(one) for one in beside)):
+        shares = answer_in(beside, words, of)
+        return _both(found, shares) if shares else found
+    names = found.labels or () if found else ()
     numbers = beside if isinstance(beside, list) else [beside]
     if len(numbers) != len(names) or not all(stated(one) for one in numbers):
-        return None if key in _SURE and not isinstance(beside, list) else Reply(problem=Why.BESIDE)
-    reply = of_pairs(list(zip(names, numbers, strict=True)), words, of)
-    if key in _SURE and len(names) == 1 and reply.numbers:
-        return replace(reply, labels=names, how=CONFIDENT)
-    return _sure(reply, names) if key in _SURE else reply
+        return Reply(problem=Why.BESIDE)
+    return of_items(list(map(Item, names, numbers)), words, of)
 
 
 def _inside(content: Mapping[str, Any], words: Words, of: float | None) -> Reply | None:
-    """The answer inside an object that says nothing else; several that differ contradict each other.
-
-    Of a list of labels its key must tell that they are the answer, and not those that were ruled out.
-    """
-    answers = []
+    """The answer inside an object that says nothing else, or by place; several that differ contradict each other."""
+    places = [Item(str(inner), place=int(key)) for key, inner in content.items() if key.strip().isdecimal()]
+    if places and len(places) == len(content) and words.known(tuple(item.label for item in places)):
+        return in_order(of_items(places, words))
+    answers, rest = [], []
     for key, inner in content.items():
-        answer = answer_in(inner, words, of) if isinstance(inner, dict | list) else None
-        if answer is None or (isinstance(inner, list) and answer.how == LABELS and known_key(key) not in _HOLDS):
-            continue
-        if answer.problem or answer.labels == () or words.known(tuple(answer.labels or answer.numbers or ())):
-            answers.append(answer)
-    usable = [answer for answer in answers if not answer.problem] or answers
-    if any(answer != usable[0] for answer in usable):
+        spelt = re.sub(r"[_-]|(?<=[a-z])(?=[A-Z])", " ", key)
+        if (isinstance(inner, dict) and not CUE.search(spelt)) or (
+            isinstance(inner, list) and known_key(key) in _AROUND
+        ):
+            answer = answer_in(inner, words, of)
+            if answer and (answer.problem or words.known(tuple(answer.labels or answer.numbers or ())) or inner == []):
+                answers.append(answer)
+                continue
+        if known_key(key) not in (*_REMARKS, *_ABOUT, *OF, *NO_LABEL):
+            rest.append(inner)
+    if any(answer != answers[0] for answer in answers):
         return Reply(problem=Why.CONTRADICTS)
-    return usable[0] if usable else None
+    if answers and any(_may_turn(inner, words) for inner in rest):
+        return Reply(problem=Why.UNSURE)
+    return answers[0] if answers else None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from affectml.answers._config import Answer
 from affectml.answers._numbers import Stated, fits, scale_of
-from affectml.answers._pairs import CONFIDENT, NUMBERS, RANKING, YES_NO, Why, by_rank
+from affectml.answers._pairs import NUMBERS, RANKING, YES_NO, Why, by_rank
 from affectml.answers._rows import Row
 from affectml.answers._wording import PEOPLE
 from affectml.answers._words import Words, shown
@@ -101,7 +101,7 @@ class Usable:
         row = self._as_asked(row)
         if row.problem:
             return row.problem
-        listed = None if row.labels is None else self._columns(row.labels, received)
+        listed = None if row.labels is None else self._columns(row.labels, row.ranked, received)
         if isinstance(listed, str):
             return listed
         own = None if listed is None else np.zeros(len(self._words.taxonomy))
@@ -124,8 +124,8 @@ class Usable:
         if asked == "shares":
             if numbers is None:
                 return replace(row, problem=Why.LABELS)
-            set_too = row.asked is None and row.how != CONFIDENT  # else labels, such as the first of them, are no set
-            return row if set_too else replace(row, labels=None, ranked=False)
+            # Labels beside the shares that were asked for, such as the first of them, are no set.
+            return row if row.asked is None else replace(row, labels=None, ranked=False)
         if asked == "ranking":
             if row.labels is None and (ranks := by_rank(numbers or {})):
                 return replace(row, labels=ranks, ranked=True, numbers=None)
@@ -137,7 +137,7 @@ class Usable:
             return replace(row, labels=chosen, numbers=None, how=YES_NO)
         if asked == "sets" and row.ranked and self._shape is None:
             return replace(row, problem=Why.RANKED)
-        return replace(row, numbers=None) if asked == "sets" or row.how == CONFIDENT else row
+        return replace(row, numbers=None) if asked == "sets" else row
 
     def _values(self, numbers: Mapping[str, Stated], scale: float | None, received: Received) -> Floats | str:
         """Shares of all labels [C], or why there are none."""
@@ -147,6 +147,8 @@ class Usable:
                 return Why.NO_SCALE
             if not fits(bare, scale):
                 return Why.OUTSIDE if scale == 1 else Why.OTHER_SCALE
+        if any(map(self._words.unsure, numbers)):
+            return Why.UNSURE
         labels = self._words.taxonomy
         values = np.full(len(labels), np.nan)
         for spelt, number in numbers.items():
@@ -163,16 +165,17 @@ class Usable:
             return Why.NO_RATE  # of a distribution, what is not named has no share
         return np.asarray(np.nan_to_num(values).clip(0, 1))
 
-    def _columns(self, spelt: Sequence[str], received: Received) -> tuple[int, ...] | str:
+    def _columns(self, spelt: Sequence[str], ranked: bool, received: Received) -> tuple[int, ...] | str:
         """The columns of labels, each once, in their order; why there are none."""
+        if any(map(self._words.unsure, spelt)):
+            return Why.UNSURE
         named = [word for word in spelt if not self._words.says_none(word)]
-        if any(self._words.named(word) for word in named if not self._words.find(word)):
-            return Why.QUALIFIED
         labels = [self._label(word, received) for word in dict.fromkeys(named)]
         known = [self._words.taxonomy.index(label) for label in labels if label is not None]
         if named and not known:
             return Why.UNKNOWN_ONLY
-        return Why.CONTRADICTS if known and len(named) < len(spelt) else tuple(dict.fromkeys(known))
+        twice = ranked and len({*known}) < len(known)
+        return Why.CONTRADICTS if twice or (known and len(named) < len(spelt)) else tuple(dict.fromkeys(known))
 
     def _label(self, spelt: str, received: Received) -> str | None:
         label = self._words.find(spelt)

@@ -11,6 +11,7 @@ _NONE = frozenset({"none", "none of these", "none of them", "none of the above",
 _MARKS = " .,:;!?\"'`*()[]{}<>“”‘’"
 _APART, _LOOSER = re.compile(r"[,;|>\n]"), re.compile(r"/|\band\b|&")
 _QUOTES = " '\"`“”"
+_DENIES = re.compile(r"\b(?:not?|nor|neither|without|except|nobody)\b", re.IGNORECASE)
 SHOWN = 60  # signs of a name that no label is called by
 
 
@@ -43,16 +44,20 @@ class Words:
                     f"{did_you_mean(label, taxonomy.labels)} (labels: {', '.join(taxonomy.labels)})"
                 )
             self._label_of[folded(word)] = label
-        longest_first = sorted(filter(None, self._label_of), key=len, reverse=True)
-        self._within = re.compile(rf"\b(?:{'|'.join(map(re.escape, longest_first))})\b")
+        names = sorted(filter(None, self._label_of), key=len, reverse=True)
+        self._names = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, names)) or '(?!)'})(?!\w)")
 
     def find(self, word: str) -> str | None:
         """The label that a word stands for; None for a word that stands for no label."""
         return self._label_of.get(folded(word))
 
     def named(self, text: str) -> set[str]:
-        """The labels that are named anywhere in a text."""
-        return {self._label_of[word] for word in self._within.findall(folded(text))}
+        """The labels that a text names, whatever it says of them."""
+        return {self._label_of[name] for name in self._names.findall(folded(text))}
+
+    def unsure(self, word: str) -> bool:
+        """Whether a word that is no label names one, as "not fear" and "awe/joy" do, or denies something."""
+        return not self._one(word) and (bool(self.named(word)) or _DENIES.search(word) is not None)
 
     def says_none(self, word: str) -> bool:
         """Whether a word says that no label applies, and is no label itself."""

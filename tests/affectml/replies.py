@@ -3,7 +3,8 @@
 Four labels: joy (also happiness), awe, fear and anger (also rage). SETS: replies where labels were asked, each with
 its set. SHARES: where of 20 people those were asked who would choose each label, several perhaps, each with the shares
 of the four in that order. ONE: the same where people choose one label. RANKINGS: best first. NONE: what no person could
-use with confidence, by what was asked.
+use with confidence, by what was asked. TRAPS: what is easily read as something else, each with what was asked (one:
+shares where people choose one label) and a person's reading, None where nobody could tell; to refuse them is right too.
 """
 
 LABELS = ("joy", "awe", "fear", "anger")
@@ -31,7 +32,6 @@ SETS = [
     (f'{FENCE}json\n{{"labels": ["joy"]}}\n{FENCE}', "joy"),
     (f'Here it is:\n{FENCE}\n{{"labels": ["joy"]}}\n{FENCE}\nI hope that helps!', "joy"),
     ('The scene {warm colours} is bright. {"labels": ["joy"]}', "joy"),
-    ('First I thought {"labels": ["fear"]}, but on a second look {"labels": ["awe"]}', "awe"),
     ('<think>{"labels": ["fear"]}? No.</think>\n{"labels": ["joy"]}', "joy"),
     ('Fear, or is it? joy: 80%\n</think>\n{"labels": ["awe"]}', "awe"),
     ('{"reasoning": "The dog plays.", "labels": ["joy"]}', "joy"),
@@ -47,7 +47,6 @@ SETS = [
     ('{"result": {"emotions": ["joy", "fear"]}}', "joy fear"),
     ('{"response": ["joy", "fear"]}', "joy fear"),
     ('{"image": "7.jpg", "labels": ["awe"]}', "awe"),
-    ('{"not_present": ["fear"], "labels": ["awe"]}', "awe"),
     ('{"joy": true, "awe": false, "fear": false, "anger": true}', "joy anger"),
     ('{"joy": "yes", "awe": "no", "fear": "no", "anger": "no"}', "joy"),
     ('{"joy": 1, "awe": 0, "fear": 0, "anger": 1}', "joy anger"),
@@ -85,8 +84,6 @@ SETS = [
     ("- [x] joy\n- [ ] awe\n- [ ] fear\n- [x] anger", "joy anger"),
     ("| label | applies |\n|---|---|\n| joy | yes |\n| awe | no |\n| fear | no |\n| anger | no |", "joy"),
     ('{"labels": ["joy", "nostalgia"]}', "joy"),
-    ('{"labels": ["joy", "not fear"]}', "joy"),
-    ('{"labels": ["joy"]}\n\nNote that fear: 0 fits less.', "joy"),
     ('{"answer": "{\\"labels\\": [\\"joy\\"]}"}', "joy"),
     ('I would say [{"label": "joy"}, {"label": "awe"}]', "joy awe"),
     ('json\n{\n  // two fit\n  "labels": ["joy", "awe"]\n}', "joy awe"),
@@ -200,8 +197,6 @@ SHARES = [
     (f'{FENCE}json\n{{"joy": 12, "awe": 5, "fear": 0, "anger": 1}}\n{FENCE}', (0.6, 0.25, 0, 0.05)),
     ('Of 20 people:\n\n{"joy": 12, "awe": 5, "fear": 0, "anger": 1}\n\nThese are guesses.', (0.6, 0.25, 0, 0.05)),
     ('<think>joy maybe 15</think>{"joy": 12, "awe": 5, "fear": 0, "anger": 1}', (0.6, 0.25, 0, 0.05)),
-    ('{"joy": 2, "awe": 2, "fear": 2, "anger": 2} at first; now {"joy": 12, "awe": 5, "fear": 0, "anger": 1}',
-     (0.6, 0.25, 0, 0.05)),
     ("joy: 12\nawe: 5\nfear: 0\nanger: 1", (0.6, 0.25, 0, 0.05)),
     ("joy: 60 %\nawe: 25 %\nfear: 0 %\nanger: 5 %", (0.6, 0.25, 0, 0.05)),
     ("- joy – 0.6\n- awe – 0.25\n- fear – 0\n- anger – 0.05", (0.6, 0.25, 0, 0.05)),
@@ -285,6 +280,10 @@ RANKINGS = [
 NONE = {
     "sets": [
         "",
+        'First I thought {"labels": ["fear"]}, but on a second look {"labels": ["awe"]}',
+        '{"not_present": ["fear"], "labels": ["awe"]}',
+        '{"labels": ["joy", "not fear"]}',
+        '{"labels": ["joy"]}\n\nNote that fear: 0 fits less.',
         "I'm sorry, but I can't help with identifying feelings.",
         "As an AI, I do not feel anything.",
         "A lake below mountains.",
@@ -345,6 +344,7 @@ NONE = {
         "| 12 | awe |\n| 3 | fear |",
     ],
     "shares": [
+        '{"joy": 2, "awe": 2, "fear": 2, "anger": 2} at first; now {"joy": 12, "awe": 5, "fear": 0, "anger": 1}',
         "I cannot say how people would feel.",
         '{"labels": ["joy", "awe"]}',
         '["joy", "awe", "fear", "anger"]',
@@ -393,10 +393,6 @@ NONE = {
         '{"joy": 1, "awe": 1, "fear": 2, "anger": 3}',
         "From least to most fitting:\nanger\nfear\nawe\njoy",
         '{"order": "least to most", "ranking": ["anger", "fear", "awe", "joy"]}',
-        "### 4. anger\n### 3. fear\n### 2. awe\n### 1. joy",
-        "| 4 | anger |\n| 3 | fear |\n| 2 | awe |\n| 1 | joy |",
-        '{"ranking": ["4. anger", "3. fear", "2. awe", "1. joy"]}',
-        '{"ranking": [{"label": "anger", "rank": "#2"}, {"label": "joy", "rank": "#1"}]}',
         '[{"label": "fear", "score": 0.55}, {"label": "awe", "score": 0.9}]',
         '{"ranking": ["awe", "joy/fear", "anger"]}',
     ],
@@ -407,3 +403,129 @@ NONE_OF_ONE = [
     '{"joy": 0, "awe": 0, "fear": 0, "anger": 0}',
     '{"joy": "40%", "awe": "20%"}',
 ]
+
+_LINES = "joy: 12\nawe: 5\nfear: 0\nanger: 1"
+_JSON = '{"joy": 12, "awe": 5, "fear": 0, "anger": 1}'
+_SAID = (0.6, 0.25, 0, 0.05)
+_DOWN = ("anger", "fear", "awe", "joy")  # joy comes first
+
+TRAPS = [
+    # Numbers in prose are no scale.
+    *(("shares", f"{before}\n{_LINES}{after}", _SAID) for before, after in (
+        ("A crowd of 50 people fills the square.", ""),
+        ("Painted in 1789, in the style of 1650.", ""),
+        ("About 40% of the frame is water.", ""),
+        ("I am 95 percent certain of this.", ""),
+        ("One of 7 photographs of a series.", ""),
+        ("Of 30 dancers, most smile.", ""),
+        ("Of 30 dancers:", ""),
+        ("", "\nConfidence: 90%"),
+        ("", "\nI am 70% confident."),
+        ("", "\n(this is 1 of 3 tries)"),
+    )),
+    ("shares", f"Thirty of 40 soldiers stand in a row. {_JSON}", _SAID),
+    # A label twice.
+    ("shares", '{"joy": 12, "awe": 5, "fear": 0, "anger": 1, "Joy": 12}', _SAID),
+    ("shares", '{"joy": 12, "awe": 5, "fear": 0, "anger": 1, "JOY": 6}', None),
+    ("shares", '{"joy": 6, "happiness": 6, "awe": 5, "fear": 0, "anger": 1}', None),
+    ("shares", f"- **Joy**: 12 people\n- **Awe**: 5 people\n\nSummary:\n{_LINES}", _SAID),
+    ("sets", '{"anger": true, "rage": false, "joy": true}', None),
+    ("ranking", '["joy", "awe", "happiness", "fear"]', None),
+    # Echoes of the labels or of the form, and an answer in other words.
+    ("sets", "Labels: joy, awe, fear, anger\nI would take awe.", ["awe"]),
+    ("sets", "The emotions are: joy, awe, fear, anger.\n\nWhat I see is a calm lake.", None),
+    ("sets", 'Labels: joy, awe, fear, anger\nAnswer with {"labels": [...]}, or [] if none applies.\nawe', ["awe"]),
+    ("sets", 'Out of ["joy", "awe", "fear", "anger"] it is awe that I feel.', ["awe"]),
+    ("sets", 'The options were ["joy", "awe", "fear", "anger"]:\n\n**Joy**', ["joy"]),
+    ("sets", '["joy", "awe", "fear", "anger"]\n{"labels": ["aw', None),
+    ("sets", 'The format is {"labels": ["joy", "fear"]}.\nMine: {"labels": ["awe"', None),
+    ("sets", "[] would be right for a blank page, but I feel awe.", ["awe"]),
+    ("sets", "joy ([] if you count faces only)", ["joy"]),
+    ("sets", 'Schema: {"labels": []}\n\nI feel joy and awe.', ["joy", "awe"]),
+    ("shares", '{"joy": 0, "awe": 0, "fear": 0, "anger": 0} filled in:\n' + _LINES, _SAID),
+    ("shares", '{"joy": 0, "awe": 0, "fear": 0, "anger": 0}\n\nNow with numbers: {"joy": 12, "awe": ', None),
+    # Thoughts.
+    ("sets", '<thinking>["fear"]?</thinking>\nAwe', ["awe"]),
+    ("sets", '<reasoning>{"labels": ["fear"]} at first</reasoning><answer>awe</answer>', ["awe"]),
+    ("sets", '◁think▷{"labels": ["fear"]}◁/think▷joy, awe', ["joy", "awe"]),
+    ("sets", '<|channel|>analysis<|message|>{"labels": ["fear"]}<|end|><|channel|>final<|message|>joy', ["joy"]),
+    ("sets", '<scratchpad>{"labels": ["fear"]}', None),
+    ("sets", '<analysis>joy?\n{"labels": ["fear"]}\n</analysis>\n{"labels": ["joy"]}', ["joy"]),
+    # What is not chosen, and what others would choose.
+    ("sets", '{"labels": ["joy"]}\nLeft out: ["fear", "anger"]', ["joy"]),
+    ("sets", '{"labels": ["joy"]} and not {"labels": ["fear"]}', ["joy"]),
+    ("sets", '{"labels": ["joy"]}\n{"labels": ["awe"]}', None),
+    ("sets", 'First person: {"labels": ["joy"]}\nSecond person: {"labels": ["fear"]}', None),
+    ("sets", '{"labels": ["awe"]} Who fears heights might say ["fear"].', ["awe"]),
+    ("sets", 'Antwort: {"labels": ["joy"]}, nicht ["fear"].', ["joy"]),
+    ("ranking", '{"ranking": ["joy", "awe"]}\nUnfitting: ["fear", "anger"]', ["joy", "awe"]),
+    ("ranking", 'Warm: {"ranking": ["joy", "awe"]}\nCold: {"ranking": ["fear", "anger"]}', None),
+    ("sets", 'These do not fit: {"labels": ["fear", "anger"]}', None),
+    ("sets", 'Here is an example. {"labels": ["fear", "anger"]}', None),
+    # Refusals.
+    ("sets", 'I\'m sorry, I can\'t see images. It would look like {"labels": ["awe"]}.', None),
+    ("sets", 'I am unable to view the picture. {"labels": ["joy"]}', None),
+    ("shares", 'I cannot see the image. {"joy": 0, "awe": 0, "fear": 0, "anger": 0}', None),
+    ("shares", "I can't open it, so with invented numbers:\n" + _LINES, None),
+    ("sets", 'There is no image. {"labels": []}', None),
+    ("sets", '{"labels": [], "reason": "I cannot view the image"}', None),
+    # The best comes last.
+    *(("ranking", text, list(reversed(_DOWN))) for text in (
+        "Least fitting first:\nanger\nfear\nawe\njoy",
+        "From the least to the most fitting: anger, fear, awe, joy",
+        "Ranking (worst to best):\n- anger\n- fear\n- awe\n- joy",
+        "anger, fear, awe, joy (in ascending order)",
+        '{"worst_to_best": ["anger", "fear", "awe", "joy"]}',
+        'Going from least to most fitting: {"ranking": ["anger", "fear", "awe", "joy"]}',
+        '{"ranking": ["anger", "fear", "awe", "joy"]} (least fitting first)',
+        '{"order": "ascending", "ranking": ["anger", "fear", "awe", "joy"]}',
+        *("\n".join(form.format(4 - at, label) for at, label in enumerate(_DOWN)) for form in (
+            "{}. {}", "- {}. {}", "### {}. {}", "> {}. {}", "| {} | {} |", "#{} {}", "{}) **{}**", "{}th: {}")),
+        '{"ranking": ["4. anger", "3. fear", "2. awe", "1. joy"]}',
+        *('{"ranking": [' + ", ".join(f'{{"label": "{label}", "{key}": {form.format(4 - at)}}}'
+                                      for at, label in enumerate(_DOWN)) + "]}"
+          for key, form in (("rank", "{}"), ("rank", '"#{}"'), ("place", '"{}."'), ("position", '"{}th"'))),
+    )),
+    ("ranking", '{"ranking": "joy > awe = fear > anger"}', None),
+    ("ranking", '{"ranking": ["joy", "awe/fear", "anger"]}', None),
+    ("ranking", '{"ranking": ["joy", "awe (tied)", "fear"]}', ["joy", "awe", "fear"]),
+    ("ranking", '[{"label": "fear", "score": 0.5}, {"label": "awe", "score": 0.9}]', None),
+    ("ranking", "fear < awe < joy", ["joy", "awe", "fear"]),
+    # Heads and keys that deny.
+    *(("sets", f"{head}:\n- fear\n- anger", None) for head in (
+        "Ruled out", "Nobody would feel", "Least likely", "Missing here", "I excluded", "These fail to apply", "Hardly",
+        "Emotions that people wouldn't have", "Far from")),
+    ("sets", '{"chosen": ["joy"], "dropped": ["fear"]}', ["joy"]),
+    ("sets", '{"selected": [], "unselected": ["fear"]}', []),
+    ("sets", '{"inapplicable": ["fear"]}', None),
+    ("sets", '{"labels": "not fear, anger or awe"}', None),
+    ("sets", '{"labels": "without any fear, anger"}', None),
+    ("sets", '{"answer": "neither fear nor joy, anger"}', None),
+    ("sets", "+ joy\n- fear", ["joy"]),
+    # What stands beside a label in an object.
+    *(("sets", f'[{{"label": "joy", {yes}}}, {{"label": "fear", {no}}}]', ["joy"]) for yes, no in (
+        ('"fits": "yes"', '"fits": "no"'), ('"applicable": "yes"', '"applicable": "no"'),
+        ('"fits": true', '"fits": false'),
+        ('"status": "kept"', '"status": "dropped"'), ('"strength": "high"', '"strength": "none"'),
+        ('"reason": "smiles"', '"reason": "not seen here"'), ('"level": 3', '"level": 0'))),
+    ("sets", '{"labels": ["fear"], "verdict": "rejected"}', None),
+    # Labels among other words.
+    *(("sets", f'{{"labels": ["{word}", "awe"]}}', wanted) for word, wanted in (
+        ("joy (strong)", ["joy", "awe"]), ("joy/fear", None), ("joy and fear", ["joy", "awe", "fear"]),
+        ("joy - a dog plays", ["joy", "awe"]), ("#joy", ["joy", "awe"]), ("a hint of joy", ["joy", "awe"]),
+        ("joy, fear", ["joy", "awe", "fear"]), ("maybe fear", None), ("no fear", ["awe"]))),
+    ("sets", '{"labels": "mostly joy, awe"}', ["joy", "awe"]),
+    ("one", "joy: 12\nno fear: 0\nawe: 8", (0.6, 0.4, 0, 0)),
+    ("one", '{"joy": 12, "awe/fear": 8}', None),
+    # Answers taken back.
+    *(("sets", f'{{"labels": ["joy"]}}\n{after}', wanted) for after, wanted in (
+        ("Actually, I mean fear.", ["fear"]), ("Correction: it is awe.", ["awe"]), ("Final answer: awe", ["awe"]),
+        ("On second thought, nothing.", None), ("Joy does not apply, though.", None))),
+    ("sets", "Answer: fear\nOn reflection, awe.", ["awe"]),
+    ("shares", f"{_JSON}\nActually, joy should be 10.", (0.5, 0.25, 0, 0.05)),
+    ("shares", f"{_JSON}\nfear: 4", (0.6, 0.25, 0.2, 0.05)),
+    ("one", "Draft: joy: 12, awe: 8\nFinal: joy: 12, fear: 8", (0.6, 0, 0.4, 0)),
+    # Numbers beside labels.
+    ("sets", "| 12 | joy |\n| 3 | fear |", None),
+    ("shares", '{"joy": 20, "awe": 20, "fear": 20, "anger": 20, "grief": 20}', (1, 1, 1, 1)),
+]  # fmt: skip

@@ -29,7 +29,6 @@ WORDS = Words(get_taxonomy("mikels-8"))
         ('{"labels": ["awe", "fear"]}', ("awe", "fear")),
         ('```json\n{"labels": ["awe"]}\n```', ("awe",)),
         ('The sky {deep blue} is vast.\n{"labels": ["awe"]} is my answer.', ("awe",)),
-        ('First {"labels": ["fear"]}, but on a second look {"labels": ["awe"]}', ("awe",)),
         ('<think>maybe [fear]</think>{"labels": []}', ()),
         ('{"Emotions": "awe, fear and sorrow"}', ("awe", "fear", "sorrow")),
         ('{"labels": {"awe": true, "fear": false}}', ("awe",)),
@@ -59,6 +58,7 @@ def test_labels_are_read_as_they_are_spelt(text, labels):
         ('{"labels": null}', Why.NO_LABELS),
         ('{"labels": [1, 2]}', Why.NO_LABELS),
         ('{"labels": ' + "[" * 5000, Why.BROKEN),
+        ('First {"labels": ["fear"]}, but on a second look {"labels": ["awe"]}', Why.CONTRADICTS),
         ("__import__('os').system('true')", Why.NO_JSON),
     ],
 )
@@ -274,6 +274,16 @@ def test_replies_are_read_as_a_person_reads_them_or_have_a_reason():
     assert len(corpus) >= 200
     assert len(unreadable) >= 60
     assert len(refused) <= 0.05 * len(corpus), refused
+
+
+def test_what_is_easily_misread_is_read_as_a_person_reads_it_or_refused():
+    read = [
+        (text, None if wanted is None else type(wanted)(np.round(wanted, 6) if asked in ("shares", "one") else wanted),
+         read_alone(text, "shares" if asked == "one" else asked, asked == "one"))
+        for asked, text, wanted in replies.TRAPS
+    ]  # fmt: skip
+    assert [(text, got) for text, wanted, got in read if got not in (wanted, None)] == []
+    assert len(read) >= 100
 
 
 SHARES = '{{"joy": {}, "awe": {}, "fear": {}, "anger": {}}}'
