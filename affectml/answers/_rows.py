@@ -1,7 +1,6 @@
 """Reading a system's answers from a file, a row at a time: batch responses, JSON lines, or a table."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import pandas as pd
 
 from affectml.answers._config import Answer
 from affectml.answers._names import Names
-from affectml.answers._numbers import Stated
 from affectml.answers._pairs import Reply, Why, known_key
 from affectml.answers._reply import LABEL_KEYS, NUMBER_KEYS, OF, RANKED, answer_in, parse_reply
 from affectml.answers._words import Words, folded, shown
@@ -21,31 +19,24 @@ from affectml.importers.labels import emotion_words
 from affectml.importers.read import Table, read_table
 
 IMAGE_KEYS = ("image_id", "image", "file", "filename", "path", "url", "id")
-_NOTHING, _NO_MESSAGE = Reply(problem=Why.FAILED), "no message in the response"
 REPLY_KEYS = ("reply", "response", "content", "output", "completion", "text")
 
 
-@dataclass(frozen=True)
-class Row:
+@dataclass(frozen=True, kw_only=True)
+class Row(Reply):
     """One answer as the file has it.
 
-    place: where it stands. image: the data set's image, None where there is none of that name. labels: as spelt;
-    ranked: best first. numbers: by label as spelt. problem: why it cannot be used, "" where it can; detail: more of it.
-    how: the form in which it is said, one of those in `affectml.answers._pairs`.
-    sample, wording: of the request, from 1. asked: the form of answer that it asked for, None where nothing says.
+    place: where it stands. image: the data set's image, None where there is none of that name. detail: more of the
+    problem. sample, wording: of the request, from 1. asked: the form of answer that it asked for, None where nothing
+    says.
     """
 
     place: str
-    image: str | None
-    labels: tuple[str, ...] | None = None
-    ranked: bool = False
-    numbers: Mapping[str, Stated] | None = None
-    problem: str = ""
+    image: str | None = None
     detail: str = ""
     sample: int = 1
     wording: int = 1
     asked: Answer | None = None
-    how: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +86,7 @@ def _json_lines(path: Path, reading: Reading) -> Rows:
                 continue
             place, content = f"line {number}", _object(raw)
             if content is None:
-                rows.append(Row(place, None, problem=Why.NOT_JSON))
+                rows.append(Row(place=place, problem=Why.NOT_JSON))
             elif "custom_id" in content:
                 if "response" not in content and {"method", "body"} <= content.keys():
                     raise BadInput(f"{path}, {place}: a request, not a response; judge the file that the server writes")
@@ -135,35 +126,32 @@ def _response(content: dict[str, Any], place: str, reading: Reading) -> list[Row
     given = content["custom_id"]
     asked = reading.names.of_custom_id(given) if isinstance(given, str) else None
     if asked is None:
-        return [Row(place, None, problem=Why.UNKNOWN_IMAGE, detail=f"custom_id {shown(str(given))}")]
+        return [Row(place=place, problem=Why.UNKNOWN_IMAGE, detail=f"custom_id {shown(str(given))}")]
+    row = Row(place=place, image=asked.image, sample=asked.sample, wording=asked.wording, asked=asked.answer)
     response, error = content.get("response"), content.get("error")
     status = response.get("status_code", 200) if isinstance(response, dict) else None
     body = response.get("body", response) if isinstance(response, dict) else None
     choices = body.get("choices") if isinstance(body, dict) else None
-    if error or str(status) != "200":
-        rows = [Row(place, asked.image, problem=Why.FAILED, detail=_failure(error, response, status))]
-    else:
-        replies = [_choice(each, reading) for each in choices] if isinstance(choices, list) and choices else [_NOTHING]
-        rows = [_row(reply, place, asked.image, _NO_MESSAGE * (reply is _NOTHING)) for reply in replies]
-    return [replace(row, sample=asked.sample, wording=asked.wording, asked=asked.answer) for row in rows]
+    if error or str(status) != "200" or not isinstance(choices, list) or not choices:
+        return [replace(row, problem=Why.FAILED, detail=_failure(error, body, status))]
+    return [replace(row, **vars(_choice(choice, reading))) for choice in choices]
 
 
 def _choice(choice: Any, reading: Reading) -> Reply:
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
-        return _NOTHING
+        return Reply(problem=Why.FAILED)
     if message.get("refusal"):
         return Reply(problem=Why.REFUSED)
     problem = {"content_filter": Why.FILTERED, "length": Why.CUT_OFF}.get(str(choice.get("finish_reason")))
     return Reply(problem=problem) if problem else parse_reply(_text(message.get("content")), reading.words)
 
 
-def _failure(error: Any, response: Any, status: Any) -> str:
-    body = response.get("body") if isinstance(response, dict) else None
+def _failure(error: Any, body: Any, status: Any) -> str:
     inner = error if isinstance(error, dict) else body.get("error") if isinstance(body, dict) else None
     said = next((inner[key] for key in ("code", "type", "message") if inner.get(key)), "") if inner else ""
     parts = [f"HTTP {shown(str(status))}" if status not in (None, 200) else "", shown(str(said or error or ""))]
-    return " ".join(part for part in parts if part) or "no response"
+    return " ".join(part for part in parts if part) or "no message in the response"
 
 
 def _text(content: Any) -> str:
@@ -171,10 +159,6 @@ def _text(content: Any) -> str:
     if isinstance(content, list):
         return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""
-
-
-def _row(reply: Reply, place: str, image: str, detail: str = "") -> Row:
-    return Row(place, image, reply.labels, reply.ranked, reply.numbers, reply.problem, detail, how=reply.how)
 
 
 def _plain_line(content: dict[str, Any], place: str, reading: Reading) -> Row:
@@ -193,11 +177,11 @@ def _plain_line(content: dict[str, Any], place: str, reading: Reading) -> Row:
 def _about(name: Any, reply: Reply, place: str, reading: Reading, detail: str = "") -> Row:
     """A row about the image of a name."""
     if name is None or not isinstance(name, str | int | float) or isinstance(name, bool):
-        return Row(place, None, problem=Why.NO_IMAGE)
+        return Row(place=place, problem=Why.NO_IMAGE)
     image = reading.names.find(str(name))
     if image is None:
-        return Row(place, None, problem=Why.UNKNOWN_IMAGE, detail=shown(str(name)))
-    return _row(reply, place, image, detail)
+        return Row(place=place, problem=Why.UNKNOWN_IMAGE, detail=shown(str(name)))
+    return Row(**vars(reply), place=place, image=image, detail=detail)
 
 
 def _answers(key: str, value: Any, words: Words) -> bool:

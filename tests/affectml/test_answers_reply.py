@@ -239,8 +239,8 @@ FOUR = Words(Taxonomy("four", replies.LABELS, synonyms=replies.SYNONYMS))
 def rows_of(texts, asked=None):
     read = [parse_reply(text, FOUR) for text in texts]
     return [
-        Row(f"line {at}", f"image {at}", r.labels, r.ranked, r.numbers, r.problem, asked=asked, how=r.how)
-        for at, r in enumerate(read, start=1)
+        Row(**vars(reply), place=f"line {at}", image=f"image {at}", asked=asked)
+        for at, reply in enumerate(read, start=1)
     ]
 
 

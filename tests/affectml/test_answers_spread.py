@@ -38,14 +38,14 @@ def truth_of(sets):
 
 
 def asked(*which):
-    return [Row("line", "0", ("awe",), wording=w, sample=s, asked="sets") for w, s in which]
+    return [Row(("awe",), place="line", image="0", wording=w, sample=s, asked="sets") for w, s in which]
 
 
 def answering(parts, images=2):
     """answers_of: of wording or draw n the n-th of parts, {image: set}."""
 
     def of(only):
-        chosen = next(part for n, part in parts.items() if only(Row("", "0", wording=n, sample=n)))
+        chosen = next(part for n, part in parts.items() if only(Row(place="", wording=n, sample=n)))
         if not chosen:
             return None
         sets = torch.tensor([chosen.get(n, (0,) * 4) for n in range(images)])
@@ -82,7 +82,7 @@ def test_wordings_are_compared_on_the_images_that_each_of_them_answers():
     assert next(each for each in found if each.metric == "set_f1").values == (1, 1)
     apart = {1: {0: AWE}, 2: {1: AWE}}
     assert spreads(asked((1, 1), (2, 1)), answering(apart), truth_of([AWE, AWE])) == []
-    unread = [*asked((1, 1)), Row("line", "0", problem="refused", wording=2)]
+    unread = [*asked((1, 1)), Row(place="line", image="0", problem="refused", wording=2)]
     assert spreads(unread, answering(parts), truth_of([AWE, AWE])) == []
 
 
@@ -172,11 +172,11 @@ def test_requests_are_found_in_the_index_by_image_wording_sample_and_form(tmp_pa
         ("0", "1", "1", "sets"): [0, 1, 2, 3],
         ("1", "2", "1", "shares"): [3, 2, 1, 0],
     }
-    rows = [Row("", "0", asked="sets"), Row("", "1", wording=2, asked="shares"), Row("", "2"), Row("", "1")]
+    rows = [Row(place="", asked="sets"), Row(place="", wording=2, asked="shares"), Row(place=""), Row(place="")]
     images = {(1, "sets"): ["0"], (2, "shares"): ["1"], (1, None): ["1", "2"]}
 
     def said_of(only):
-        here = np.array(next(ids for (w, form), ids in images.items() if only(Row("", "", wording=w, asked=form))))
+        here = np.array(next(ids for (w, form), ids in images.items() if only(Row(place="", wording=w, asked=form))))
         often = np.tile([1.0, 0, 0, 0], (len(here), 1))
         return Said("sets", here.astype(object), often, None, None, often, Received())
 
