@@ -38,7 +38,7 @@ from affectml_annotation.store.backup import write_backup
 from affectml_annotation.uncertainty import disagreement
 
 LABELS = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
-BEGIN = 1_760_000_000_000  # ms since 1970; an answer every 30 s of all together
+BEGIN = 1_600_000_000_000  # ms since 1970; an answer every 30 s of all together, two million of them by 2022
 EVERY = 30_000
 ENOUGH = 5.0  # seconds that a deed is repeated for
 EVENT = (
