@@ -2,50 +2,40 @@
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 _OPENING = re.compile(r"[{\[](?![ xX✓✔]\])")  # but for a box to tick
-_TRIES = 200  # opening brackets of a reply that are tried: a reply of brackets alone must not take long
-_MENDED, _LONGEST = 20, 10_000  # how often, and how many signs, are mended at most
+_MEANT = re.compile(r"\{[^{}]*:|[{\[]\s*[\"'“]")  # what begins so is meant as JSON, unlike {warm colours}
+_TRIES, _LONGEST = 200, 10_000  # opening brackets that are tried, and signs that are mended, at most
 _TOKEN = re.compile(r"\"(?:[^\"\\]|\\.)*\"|[^\s\"{}\[\]:,][^\"{}\[\]:,\n]*")
 _WORD = re.compile(r"[\w +%/~≈.-]*\w[\w +%/~≈.-]*")
 _LITERALS = {"true": "true", "false": "false", "none": "null", "null": "null"}
 
 
-class Found(NamedTuple):
-    """A value and where it stands; whole: False for brackets from which none can be read, and all that is in them."""
-
-    value: Any
-    whole: bool
-    start: int
-    end: int
-
-
-def json_values(text: str) -> Iterator[Found]:
-    """Each JSON object or list in a text, from left to right."""
+def json_values(text: str) -> tuple[list[Any], list[str]] | None:
+    """The JSON objects and lists in a text, and the text before each and after the last; None where one is broken."""
     decoder = json.JSONDecoder(object_pairs_hook=_once)
-    at = tries = failed = 0
-    while (match := _OPENING.search(text, at)) is not None and tries < _TRIES:
-        tries += 1
+    values, around = [], []
+    done = at = 0
+    for _ in range(_TRIES):
+        match = _OPENING.search(text, at)
+        if match is None:
+            break
         start, at = match.start(), match.end()
         try:
             value, at = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
-            end = _closing(text, start) if failed < _MENDED else 0
-            near = end and (match.group() == "{" or re.search("[{\"'“]", text[start:end]))
-            try:
-                value = decoder.decode(_mended(text[start:end])) if near else None
-            except (ValueError, RecursionError):
-                value = None
-            if value is None:
-                failed += 1
-                if match.group() == "{" or text[at : at + 20].lstrip().startswith('"'):
-                    yield Found(None, False, start, end or len(text))
-                    at = end or len(text)
+            if not _MEANT.match(text, start):
                 continue
-            at = end
-        yield Found(value, True, start, at)
+            at = _closing(text, start)
+            try:
+                value = decoder.decode(_mended(text[start:at]))
+            except (ValueError, RecursionError):
+                return None
+        values.append(value)
+        around.append(text[done:start])
+        done = at
+    return values, [*around, text[done:]]
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

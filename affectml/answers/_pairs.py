@@ -44,7 +44,6 @@ REASONS = tuple(text for name, text in vars(Why).items() if name.isupper())
 LABELS, IN_PROSE, YES_NO = "labels", "labels in prose", "yes/no by label"
 RANKING, NUMBERS, IN_LINES = "ranking", "numbers", "numbers in lines"
 ALONE: Final = object()  # beside a label stands nothing
-OTHERS = frozenset({"others", "other", "all others", "all other labels", "other labels", "the rest", "rest"})
 # Numbers in an answer that belong to no label.
 NO_LABEL = frozenset({"n", "total", "sum", "people", "valence", "arousal", "dominance", "id", "image", "imageid",
                       "rank", "sample", "seed", "age", "confidence", "intensity", "outof", "seconds"})  # fmt: skip
@@ -98,11 +97,6 @@ def of_items(items: Sequence[Item], words: Words, of: float | None = None) -> Re
             numbers[label] = number
     if None not in flags:
         return Reply(tuple(item.label for item, yes in zip(items, flags, strict=True) if yes), how=YES_NO)
-    rest = [label for label in numbers if folded(label) in OTHERS and not words.find(label)]
-    if rest and numbers[rest[0]].value == 0:
-        named = {words.find(label) for label in numbers}
-        numbers |= {label: Stated(0) for label in words.taxonomy.labels if label not in named}
-        del numbers[rest[0]]
     scaled = marked(numbers, of)
     return Reply(problem=Why.NO_SCALE) if scaled is None else Reply(numbers=scaled, how=NUMBERS)
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from affectml.answers._numbers import flag, stated
 from affectml.answers._pairs import IN_LINES, IN_PROSE, NO_LABEL, NUMBERS, Item, Reply, Why, known_key, of_items
+from affectml.answers._wording import PEOPLE
 from affectml.answers._words import Words
 
 # Before an answer, or in a key above one: it may be an example, or what is not meant.
@@ -15,7 +16,8 @@ CUE = re.compile(
     r"|weakest|lowest|irrelevant|in(?:applicable|appropriate|correct)|un\w*(?:selected|fitting|suitable)|wrong"
     r"|consider\w*|candidates?|possible|might|could|maybe|perhaps|others?|options?|choices|examples?|e\.?g|instance"
     r"|format\w*|schema|template|sample|hypothe\w*|made[- ]up|available|all|(?:you|was|were) (?:gave|given|asked)"
-    r"|initial\w*|draft|alternative\w*|opposite|contrary|contrast)\b|n['’]t\b",
+    r"|initial\w*|draft|hardly|barely|anything but|avoid\w*|doubt\w*|far from|invers\w*|lacks?|alternative\w*"
+    r"|opposite|contrary|contrast)\b|n['’]t\b",
     re.IGNORECASE,
 )
 TURNED = re.compile(  # after an answer: it may be taken back
@@ -26,7 +28,8 @@ TURNED = re.compile(  # after an answer: it may be taken back
 )
 _REVERSED = re.compile(
     r"\b(?:ascending|revers\w*|backwards?|(?:least|worst|weakest|lowest|bottom|last)\b[\w ,-]{0,30}"
-    r"\b(?:to|first|most|best|top|strongest|highest))\b",
+    r"\b(?:to|first|most|best|top|strongest|highest)"
+    r"|(?:most|best|strongest|highest)\b[\w ,-]{0,30}\b(?:last|bottom))\b",
     re.IGNORECASE,
 )
 _BEST_FIRST = re.compile(
@@ -55,6 +58,7 @@ _HEADED = re.compile(r"([^:\n]{1,80}:|[^:\n]{1,80}?\b(?:is|are)\b)[\s*_]*(.+)", 
 _WHOLE = re.compile(
     r"(?:out )?of (?:the )?(\d+)(?: (?:people|persons|viewers|votes))?|(?:in )?(?:%|percent(?:age)?s?)", re.I
 )
+_SCALE = re.compile(rf"\bscale\b|\bout of (?!{PEOPLE}\b)\d", re.IGNORECASE)
 _LABEL = 80  # signs of a label, or of a number before one, at most
 _LONG = 2000  # signs of a line: beyond it is prose
 
@@ -89,7 +93,7 @@ def answer_in_words(text: str, words: Words) -> InWords | None:
 
 def _list(text: str, words: Words) -> Reply | None:
     """Labels and nothing else, but for a head of common words."""
-    text = text.strip()
+    text = text.strip() if "?" not in text else ""
     if (headed := _HEADED.fullmatch(text)) and plain_head(headed[1]):
         text = headed[2]
     items, marks = [], set()
@@ -123,6 +127,7 @@ def _lines(text: str, words: Words) -> InWords | None:
     head = next((line for line in reversed(before) if re.search(r"\w|%", line)), "")
     cells = head.split("|") if "|" in head else [head, *re.findall(r"\(([^)]*)\)", head)]
     wholes = [float(whole[1] or 100) for cell in cells if (whole := _WHOLE.fullmatch(cell.strip(" *_#:")))]
+    before = [line for line in before if not (wholes and line == head)]
     reply = of_items(found, words, wholes[0] if wholes else None)
     reply = replace(reply, how=IN_LINES) if reply.how == NUMBERS else reply
     return InWords(reply if len(wholes) < 2 else Reply(problem=Why.NO_SCALE), "\n".join(before), "\n".join(after))
@@ -180,16 +185,20 @@ def _answered(text: str, words: Words) -> InWords | None:
     return found[-1] if found else None
 
 
-def turned(answer: InWords, words: Words) -> str:
-    """Why what stands around an answer may turn it; "" where it does not."""
+def turned(answer: InWords, words: Words) -> Reply:
+    """An answer, or the problem where what stands around it may turn it."""
     reply, before, after = answer
-    if CUE.search(lead_of(before)) or _REVERSED.search(_BEST_FIRST.sub(" ", f"{before}\n{after}")):
-        return Why.UNSURE
+    if reply.problem:
+        return reply
+    lead, sentences = lead_of(before), re.split(r"(?<=[.!?;])\s+|\n", after)
+    if CUE.search(lead + sentences[0]) or _REVERSED.search(_BEST_FIRST.sub(" ", f"{before}\n{after}")):
+        return Reply(problem=Why.UNSURE)
+    if reply.numbers and any(map(_SCALE.search, (lead, *sentences))):
+        return Reply(problem=Why.NO_SCALE)
     own = {words.find(label) for label in (*(reply.labels or ()), *(reply.numbers or ()))}
-    for sentence in re.split(r"(?<=[.!?;])\s+|\n", after):
+    for sentence in sentences:
         named = words.named(sentence)
-        if TURNED.search(sentence) or (named and CUE.search(sentence)):
-            return Why.CONTRADICTS
-        if named and (re.search(r"\d", sentence) if reply.labels is None else not named <= own):
-            return Why.CONTRADICTS
-    return ""
+        other = re.search(r"\d", sentence) if reply.labels is None else not named <= own
+        if TURNED.search(sentence) or (named and (other or CUE.search(sentence))):
+            return Reply(problem=Why.CONTRADICTS)
+    return reply

@@ -7,24 +7,13 @@ counted, a misreading costs the finding. Nothing is ever executed: `json` reads.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from affectml.answers._json import Found, json_values
+from affectml.answers._json import json_values
 from affectml.answers._numbers import flag, marked, stated, whole_of
-from affectml.answers._pairs import (
-    ALONE,
-    LABELS,
-    NO_LABEL,
-    REASONS,
-    Item,
-    Reply,
-    Why,
-    in_order,
-    known_key,
-    of_items,
-)
+from affectml.answers._pairs import ALONE, LABELS, NO_LABEL, REASONS, Item, Reply, Why, in_order, known_key, of_items
 from affectml.answers._prose import (
     CUE,
     TURNED,
@@ -78,64 +67,34 @@ def parse_reply(text: str, words: Words) -> Reply:
         return Reply(problem=Why.EMPTY)
     if _REFUSAL.search(text):
         return Reply(problem=Why.REFUSED)
-    answers: list[tuple[Reply, Found]] = []
-    broken: list[int] = []
-    seen = False
-    for found in _together(text, words):
-        try:
-            answer = answer_in(found.value, words) if found.whole else None
-        except RecursionError:
-            answer, found = None, found._replace(whole=False)
-        if not found.whole:
-            broken.append(len(text) if words.named(text[found.start : found.end]) else found.start)
-        seen |= isinstance(found.value, dict)
-        if answer is not None:
-            answers.append((answer, found))
-    if broken and not (answers and max(broken) < answers[0][1].start):
-        return Reply(problem=Why.CONTRADICTS if answers else Why.BROKEN)
-    if not answers:
+    found = json_values(text)
+    if found is None:
+        return Reply(problem=Why.BROKEN)
+    values, around = found
+    if len(values) > 1 and not re.search(r"\w", "".join(around[1:-1])) and answer_in(values, words):
+        values, around = [values], [around[0], around[-1]]  # objects of one label each, side by side
+    try:
+        answers = [answer_in(value, words) for value in values]
+    except RecursionError:
+        return Reply(problem=Why.BROKEN)
+    at = next((at for at, answer in enumerate(answers) if answer), None)
+    if at is None:
+        seen = any(isinstance(value, dict) for value in values)
         said = None if seen else answer_in_words(text, words)
-        if said is None:
-            return Reply(problem=Why.NO_LABELS if seen else Why.NO_JSON)
-        return said.reply if said.reply.problem else _unless(turned(said, words), said.reply)
-    reply, first = answers[0]
-    if reply.problem or any(other != reply for other, _ in answers):
-        return reply if reply.problem else Reply(problem=Why.CONTRADICTS)
-    before, after = text[: first.start], text[first.end :]
-    for _, found in answers[:0:-1]:
-        after = text[: found.start][first.end :] + text[found.end :]
-    listed = isinstance(first.value, list) and not isinstance((first.value or [""])[0], dict | list)
-    if listed and not plain_head(lead_of(before)):
+        return turned(said, words) if said else Reply(problem=Why.NO_LABELS if seen else Why.NO_JSON)
+    answer = InWords(answers[at] or Reply(), "\n".join(around[: at + 1]), "\n".join(around[at + 1 :]))
+    if answer.reply.how == LABELS and isinstance(values[at], list) and not plain_head(lead_of(answer.before)):
         return Reply(problem=Why.UNSURE)
-    said = answer_in_words(before, words)
-    if said and not said.reply.problem and _labels(said.reply, words) != _labels(reply, words):
-        return Reply(problem=Why.CONTRADICTS)
-    return _unless(turned(InWords(reply, before, after), words), reply)
+    said = answer_in_words(answer.before, words)
+    told = [*filter(None, answers), *([said.reply] if said and not said.reply.problem else [])]
+    differ = any(_meant(other, words) != _meant(answer.reply, words) for other in told)
+    return Reply(problem=Why.CONTRADICTS) if differ else turned(answer, words)
 
 
-def _unless(problem: str, reply: Reply) -> Reply:
-    return Reply(problem=problem) if problem else reply
-
-
-def _labels(reply: Reply, words: Words) -> set[tuple[str | None, Any]]:
-    if reply.numbers is not None:
-        return {(words.find(label), number.value) for label, number in reply.numbers.items()}
-    return {(words.find(label), None) for label in reply.labels or ()}
-
-
-def _together(text: str, words: Words) -> Iterator[Found]:
-    """The JSON values of a text; objects of one label each that stand side by side are one list."""
-    run: list[Found] = []
-    for each in [*json_values(text), None]:
-        item = _one_label(each.value, words) if each and isinstance(each.value, dict) else None
-        alone = item is not None and words.known((item.label,))
-        if run and not (each and alone and _BESIDE.fullmatch(text[run[-1].end : each.start])):
-            yield run[0] if len(run) == 1 else Found([one.value for one in run], True, run[0].start, run[-1].end)
-            run = []
-        if each and alone:
-            run.append(each)
-        elif each:
-            yield each
+def _meant(reply: Reply, words: Words) -> tuple[Any, ...]:
+    """What two replies say alike, however they spell it."""
+    numbers = {words.find(label): number for label, number in (reply.numbers or {}).items()}
+    return reply.problem, [*map(words.find, reply.labels or ())], numbers
 
 
 def answer_in(value: Any, words: Words, of: float | None = None) -> Reply | None:
@@ -232,19 +191,12 @@ def _of_object(content: Mapping[str, Any], words: Words, of: float | None) -> Re
     more = [Item(key, fields[known_key(key)]) for key in content if known_key(key) in rest and stated(content[key])]
     if own:
         rest = {key: inner for key, inner in rest.items() if not stated(inner)}
-    at = list(fields)
-    late = [
-        fields[key]
-        for key in at
-        if key in _REMARKS and at.index(key) > min(map(at.index, used & {*at} - {*_REMARKS}), default=0)
-    ]
-    if any(_may_turn(inner, words) for inner in rest.values()) or any(TURNED.search(str(said)) for said in late):
+    taken_back = any(TURNED.search(str(fields.get(key))) for key in ("note", "comment"))
+    if taken_back or any(_may_turn(inner, words) for inner in rest.values()):
         return Reply(problem=Why.UNSURE)
-    if own:
-        shares = of_items([*(Item(key, _inner(content[key])) for key in own), *more], words, of)
     found = answer_in(fields[listed[0]], words, of) if listed else None
     if own:
-        return _both(found, shares)
+        return _both(found, of_items([*(Item(key, _inner(content[key])) for key in own), *more], words, of))
     if ranked:
         return in_order(answer_in(fields[ranked[0]], words))
     return _with_numbers(found, numeric[0], fields[numeric[0]], words, of) if numeric else found

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from affectml.answers._config import Answer
 from affectml.answers._numbers import Stated, fits, scale_of
-from affectml.answers._pairs import NUMBERS, RANKING, YES_NO, Why, by_rank
+from affectml.answers._pairs import NUMBERS, RANKING, YES_NO, Why
 from affectml.answers._rows import Row
 from affectml.answers._wording import PEOPLE
 from affectml.answers._words import Words, shown
@@ -127,8 +127,6 @@ class Usable:
             # Labels beside the shares that were asked for, such as the first of them, are no set.
             return row if row.asked is None else replace(row, labels=None, ranked=False)
         if asked == "ranking":
-            if row.labels is None and (ranks := by_rank(numbers or {})):
-                return replace(row, labels=ranks, ranked=True, numbers=None)
             return replace(row, problem=Why.UNRANKED) if numbers else replace(row, ranked=True)
         if asked == "sets" and row.labels is None and numbers:
             if len(bare) < len(numbers) or not {*bare} <= {0, 1}:

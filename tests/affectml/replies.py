@@ -267,14 +267,12 @@ RANKINGS = [
     ("joy, awe, fear, anger", "joy awe fear anger"),
     ("1. joy\n2. awe\n3. fear\n4. anger", "joy awe fear anger"),
     ('{"1": "joy", "2": "awe", "3": "fear", "4": "anger"}', "joy awe fear anger"),
-    ('{"joy": 2, "awe": 1, "fear": 4, "anger": 3}', "awe joy anger fear"),
     ('[{"rank": 2, "label": "joy"}, {"rank": 1, "label": "awe"}, {"rank": 3, "label": "fear"}]', "awe joy fear"),
     ('{"ranking": "joy > awe > anger > fear"}', "joy awe anger fear"),
     ('{"ranked": ["joy", "awe"]}', "joy awe"),
     ("Answer: joy > fear > awe > anger", "joy fear awe anger"),
     (f'{FENCE}json\n{{"ranking": ["Joy", "Rage"]}}\n{FENCE}', "joy anger"),
     ('{"ranking": {"joy": 1, "awe": 2, "fear": 3, "anger": 4}}', "joy awe fear anger"),
-    ("joy: 1\nawe: 3\nfear: 2\nanger: 4", "joy fear awe anger"),
 ]
 
 NONE = {
@@ -491,6 +489,9 @@ TRAPS = [
     ("ranking", '{"ranking": ["joy", "awe (tied)", "fear"]}', ["joy", "awe", "fear"]),
     ("ranking", '[{"label": "fear", "score": 0.5}, {"label": "awe", "score": 0.9}]', None),
     ("ranking", "fear < awe < joy", ["joy", "awe", "fear"]),
+    ("ranking", '{"joy": 2, "awe": 1, "fear": 4, "anger": 3}', ["awe", "joy", "anger", "fear"]),  # or points
+    ("ranking", '{"scores": {"joy": 3, "awe": 2, "fear": 1}}', ["joy", "awe", "fear"]),
+    ("ranking", 'The strongest comes last: {"ranking": ["fear", "awe"]}', ["awe", "fear"]),
     # Heads and keys that deny.
     *(("sets", f"{head}:\n- fear\n- anger", None) for head in (
         "Ruled out", "Nobody would feel", "Least likely", "Missing here", "I excluded", "These fail to apply", "Hardly",
@@ -525,6 +526,12 @@ TRAPS = [
     ("shares", f"{_JSON}\nActually, joy should be 10.", (0.5, 0.25, 0, 0.05)),
     ("shares", f"{_JSON}\nfear: 4", (0.6, 0.25, 0.2, 0.05)),
     ("one", "Draft: joy: 12, awe: 8\nFinal: joy: 12, fear: 8", (0.6, 0, 0.4, 0)),
+    ("sets", "Answer: fear?", None),
+    ("sets", 'Anything but: {"labels": ["fear"]}', None),
+    ("sets", '{"labels": ["fear"]} is what I would avoid.', None),
+    ("shares", f"On a scale of 0 to 10:\n{_LINES}", None),
+    ("shares", f"{_JSON} (out of 40 votes)", (0.3, 0.125, 0, 0.025)),
+    ("shares", f"Inverse counts\n{_JSON}", None),
     # Numbers beside labels.
     ("sets", "| 12 | joy |\n| 3 | fear |", None),
     ("shares", '{"joy": 20, "awe": 20, "fear": 20, "anger": 20, "grief": 20}', (1, 1, 1, 1)),
