@@ -221,7 +221,7 @@ def _read_in_words(received: Mapping[str, Any], split: str) -> list[str]:
         named = ", ".join(f"{label} ({count})" for label, count in list(r["unknown_labels"].items())[:12])
         more = f" and {len(r['unknown_labels']) - 12} more" if len(r["unknown_labels"]) > 12 else ""
         ways = f"{option('mapping', {next(iter(r['unknown_labels'])): 'LABEL'})} says what a word stands for"
-        lines.append(f"unknown labels: {named}{more}; {ways}")
+        lines.append(f"unknown labels: {named}{more}; {r['shortened']} answers count without them; {ways}")
     if r["renamed"]:
         pairs = [f"{spelt} -> {label}" for spelt, label in r["renamed"].items()]
         lines.append(f"labels renamed: {few(pairs, 8)}")

@@ -68,10 +68,12 @@ def gather(
     received = Received(rows=len(chosen), what=found.what, notes=list(found.notes))
     by_image: dict[str, list[Read]] = {}
     for row in chosen:
+        unknown = received.unknown_labels.total()
         read = row.problem or usable.read(row, received)
         if isinstance(read, str):
             _note(received, read, row)
         elif row.image is not None:
+            received.shortened += received.unknown_labels.total() > unknown
             by_image.setdefault(row.image, []).append(read)
     kind = usable.shape([read for reads in by_image.values() for read in reads], received)
     if kind == "distribution" and one_label and shape is None:

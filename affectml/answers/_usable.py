@@ -31,13 +31,14 @@ class Received:
     """What a file held. rows: all; used: answers that count; samples: the most answers of one image.
 
     problems: reason -> places, with what else is known of each, in the order of REASONS. unknown_labels: how many
-    answers named each; dropped from the answer, which stands. renamed: as spelt -> label. ways: how many answers were
-    read in which way, such as "percentages".
+    answers named each; shortened: how many answers count without theirs. renamed: as spelt -> label. ways: how many
+    answers were read in which way, such as "percentages".
     """
 
     rows: int = 0
     used: int = 0
     samples: int = 0
+    shortened: int = 0
     what: str = ""
     shape: str = ""
     problems: dict[str, list[str]] = field(default_factory=dict)

@@ -322,7 +322,8 @@ def test_unknown_labels_are_named_and_the_users_words_are_taken(judge, parts):
     assert received(result)["unknown_labels"] == {"nostalgia": len(lines)}
     assert received(result)["renamed"] == {"chill": "contentment"}
     (line,) = (line for line in result.summary() if "unknown labels" in line)
-    assert f"nostalgia ({len(lines)}); mapping={{'nostalgia': 'LABEL'}} says what a word stands for" in line
+    assert f"nostalgia ({len(lines)}); {len(lines)} answers count without them; " in line
+    assert "mapping={'nostalgia': 'LABEL'} says what a word stands for" in line
     with pytest.raises(
         BadInput, match=r"no answer can be used of \d+: only unknown labels: \d+ \(unknown labels: bliss"
     ):
