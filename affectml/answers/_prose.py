@@ -96,15 +96,17 @@ def _list(text: str, words: Words) -> Reply | None:
     text = text.strip() if "?" not in text else ""
     if (headed := _HEADED.fullmatch(text)) and plain_head(headed[1]):
         text = headed[2]
-    items, marks = [], set()
+    items: list[Item] = []
+    marks, indents = set(), set()
     for line in filter(str.strip, text.splitlines()):
         mark, place, label = stripped(line)
         marks.add(mark)
+        indents.add(len(line) - len(line.lstrip()) if mark and items else None)
         items.append(Item(label, place=place))
     if not words.known(words.split("\n".join(item.label for item in items))):
         return None
     in_order = of_items(items, words)
-    if in_order.problem or len(marks) > 1:
+    if in_order.problem or len(marks) > 1 or len(indents) > 2:
         return Reply(problem=Why.CONTRADICTS)
     said = "\n".join(in_order.labels or ())
     return Reply(words.split(said), how=IN_PROSE, ranked=">" in said)

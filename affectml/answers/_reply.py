@@ -71,9 +71,9 @@ def parse_reply(text: str, words: Words) -> Reply:
     if found is None:
         return Reply(problem=Why.BROKEN)
     values, around = found
-    if len(values) > 1 and not re.search(r"\w", "".join(around[1:-1])) and answer_in(values, words):
-        values, around = [values], [around[0], around[-1]]  # objects of one label each, side by side
     try:
+        if len(values) > 1 and not re.search(r"\w", "".join(around[1:-1])) and answer_in(values, words):
+            values, around = [values], [around[0], around[-1]]  # objects of one label each, side by side
         answers = [answer_in(value, words) for value in values]
     except RecursionError:
         return Reply(problem=Why.BROKEN)
@@ -154,12 +154,11 @@ def _beside(fields: Mapping[str, Any], without: Any = ALONE) -> Any:
             of = 100 if key in _PERCENT else parts[0] if parts else None
             scaled = marked({key: number}, of) if number else None
             return scaled[key] if scaled else ""
-    for key in _CHOSEN:
-        if (yes := flag(fields.get(key))) is not None:
-            return yes
-    others = {key: inner for key, inner in fields.items() if inner not in (None, "") and not _sure(key, inner)}
-    denied = any(CUE.search(str(inner)) for inner in others.values())
-    return "" if denied or not {*_REMARKS, *_RANK, "id", "index"}.issuperset(others) else without
+    flags = {flag(fields[key]) for key in _CHOSEN if key in fields} or {without}
+    beside = {key: inner for key, inner in fields.items() if inner not in (None, "") and not _sure(key, inner)}
+    denied = flags == {without} and any(CUE.search(str(inner)) for inner in beside.values())
+    closed = {*_CHOSEN, *_REMARKS, *_RANK, "id", "index"}.issuperset(beside)
+    return flags.pop() if closed and not denied and len(flags) == 1 and None not in flags else ""
 
 
 def _sure(key: str, value: Any) -> bool:
@@ -188,9 +187,7 @@ def _of_object(content: Mapping[str, Any], words: Words, of: float | None) -> Re
         return _inside(content, words, of)
     used = {*listed[:1], *ranked[:1], *numeric[:1], *OF, *_REMARKS, *_ABOUT, *NO_LABEL} - {*_SURE}
     rest = {key: inner for key, inner in fields.items() if key not in used and not _sure(key, inner)}
-    more = [Item(key, fields[known_key(key)]) for key in content if known_key(key) in rest and stated(content[key])]
-    if own:
-        rest = {key: inner for key, inner in rest.items() if not stated(inner)}
+    more = [Item(key, rest.pop(known_key(key))) for key in content if own and stated(rest.get(known_key(key)))]
     taken_back = any(TURNED.search(str(fields.get(key))) for key in ("note", "comment"))
     if taken_back or any(_may_turn(inner, words) for inner in rest.values()):
         return Reply(problem=Why.UNSURE)
