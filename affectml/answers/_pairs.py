@@ -102,18 +102,14 @@ def of_items(items: Sequence[Item], words: Words, of: float | None = None) -> Re
 
 
 def in_order(reply: Reply | None) -> Reply:
-    """A reply as a ranking: the labels in their order, or by the ranks that stand beside them."""
+    """A reply as a ranking: the labels in their order, or by the ranks 1, 2, 3 ... that stand beside them."""
     if reply is None or reply.problem:
         return reply or Reply(problem=Why.NO_LABELS)
-    labels = reply.labels if reply.labels is not None else by_rank(reply.numbers or {})
-    return Reply(problem=Why.BESIDE) if labels is None else Reply(labels, ranked=True, how=RANKING)
-
-
-def by_rank(numbers: Mapping[str, Stated]) -> tuple[str, ...] | None:
-    """Labels by the numbers beside them, where those are the ranks 1, 2, 3 ...; None where they are not."""
+    numbers = reply.numbers or {}
     order = sorted(numbers, key=lambda label: numbers[label].value)
-    ranks = [(rank, None) for rank in range(1, len(order) + 1)]
-    return tuple(order) if len(order) > 1 and [numbers[label] for label in order] == ranks else None
+    if reply.labels is None and [numbers[label] for label in order] != [(at + 1, None) for at in range(len(order))]:
+        return Reply(problem=Why.BESIDE)
+    return Reply(tuple(order) if reply.labels is None else reply.labels, ranked=True, how=RANKING)
 
 
 def known_key(key: Any) -> str:

@@ -140,9 +140,7 @@ def _one_label(content: Mapping[str, Any], words: Words) -> Item | None:
         number = re.fullmatch(r"#?(\d{1,2})(?:\.|st|nd|rd|th)?", str(place).strip())
         return Item(label, _beside(fields), int(number[1]) if number else None if place is None else 0)
     own = [key for key in content if words.find(key)]
-    if len(own) != len(content) or len(own) != 1:
-        return None
-    return Item(own[0], _inner(content[own[0]]))
+    return Item(own[0], _inner(content[own[0]])) if len(own) == len(content) == 1 else None
 
 
 def _beside(fields: Mapping[str, Any], without: Any = ALONE) -> Any:
