@@ -212,9 +212,9 @@ class Usable:
         return "sets"
 
     def _unit(self, row: Row) -> str:
-        """What numbers are: of zeros alone, what the others of their file are."""
-        scale = self._scale[row.wording] or 1
-        parts = {number.of or scale for number in (row.numbers or {}).values() if number.value} or {scale}
+        """What numbers are: of bare zeros alone, what the others of their file are."""
+        scale, numbers = self._scale[row.wording] or 1, (row.numbers or {}).values()
+        parts = {each.of or scale for each in numbers if each.value} or {each.of or scale for each in numbers}
         return _SCALES.get(parts.pop() if len(parts) == 1 else 0, "counts of n")
 
     def to_one(self, by_image: Mapping[str, Sequence[Read]], received: Received) -> dict[str, list[Read]]:

@@ -319,10 +319,11 @@ def test_marked_numbers_speak_for_themselves_in_any_file():
         SHARES.format(12, 5, 0, 1),
         SHARES.format('"60%"', '"25%"', 0, '"5%"'),
         '{"n": 40, "joy": 24, "awe": 10, "fear": 0, "anger": 0}',
+        SHARES.format(*['"0%"'] * 4),
     ]
     said = gathered(texts, "shares")
-    assert said.shares[:, 0] == pytest.approx([0.6, 0.6, 0.6])
-    assert said.received.ways == {"counts of 20": 1, "percentages": 1, "counts of n": 1}
+    assert said.shares[:, 0] == pytest.approx([0.6, 0.6, 0.6, 0])
+    assert said.received.ways == {"counts of 20": 1, "percentages": 2, "counts of n": 1}
 
 
 def test_numbers_of_which_nobody_knows_the_scale_are_not_read():
