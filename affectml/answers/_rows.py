@@ -165,9 +165,13 @@ def _plain_line(content: dict[str, Any], place: str, reading: Reading) -> Row:
     """A JSON line of any system: an image, and labels, a ranking, numbers by label, or a reply to be read."""
     name = next((content[key] for key in IMAGE_KEYS if content.get(key) is not None), None)
     for key, problem in (("error", Why.FAILED), ("refusal", Why.REFUSED)):
-        if said := content.get(key):
-            return _about(name, Reply(problem=problem), place, reading, shown(said) if isinstance(said, str) else "")
-    answer = answer_in({k: value for k, value in content.items() if _answers(k, value, reading.words)}, reading.words)
+        if why := content.get(key):
+            return _about(name, Reply(problem=problem), place, reading, shown(why) if isinstance(why, str) else "")
+    said = {key: value for key, value in content.items() if _answers(key, value, reading.words)}
+    try:
+        answer = answer_in(said, reading.words)
+    except RecursionError:
+        answer = Reply(problem=Why.BROKEN)
     if answer is None or answer.problem == Why.NO_LABELS:
         reply = next((content[key] for key in REPLY_KEYS if isinstance(content.get(key), str)), None)
         answer = Reply(problem=Why.NO_LABELS) if reply is None else parse_reply(reply, reading.words)

@@ -192,6 +192,13 @@ def test_responses_and_other_lines_in_one_file_are_refused(file, reading):
         read_rows(file, reading)
 
 
+def test_a_line_that_is_nested_too_deeply_is_broken_and_the_others_count(file, reading):
+    deep = '{"image": "1", "labels": ' + '[{"labels": ' * 450 + '["joy"]' + "}]" * 450 + "}"
+    file.write_text(deep + '\n{"image": "1", "labels": ["joy"]}\n')
+    rows = read_rows(file, reading).rows
+    assert [(row.problem, row.labels) for row in rows] == [(Why.BROKEN, None), ("", ("joy",))]
+
+
 def test_requests_in_the_place_of_responses_are_refused(file, reading):
     file.write_text(json.dumps({"custom_id": custom_id("1", 1), "method": "POST", "url": "/", "body": {}}))
     with pytest.raises(BadInput, match=r"line 1: a request, not a response; judge the file that the server writes"):
