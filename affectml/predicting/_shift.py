@@ -24,12 +24,15 @@ class Ground:
 
     def __init__(self, predictor: Predictor, found: Sequence[Picture]) -> None:
         self._predictor, self._found = predictor, found
+        self._promise = predictor.run.head.promise_ if predictor.promises else None
         self._draw = np.random.default_rng(0)
         self._keys, self._names = np.empty(0), np.empty(0, dtype=object)
         self._scores = np.empty((0, len(predictor.labels)))
 
     def add(self, names: Sequence[str], scores: NDArray[Any]) -> None:
-        """Some more images: names of N, and scores [N, C]."""
+        """Some more images: names of N, and scores [N, C]; nothing is kept where nothing is promised of them."""
+        if self._promise is None:
+            return
         keys = np.append(self._keys, self._draw.uniform(size=len(names)))
         held = np.argsort(keys)[:_HELD]
         self._keys, self._names = keys[held], np.append(self._names, np.array(names, dtype=object))[held]
@@ -44,8 +47,7 @@ class Ground:
         from affectml.evaluation.run import learned_from
 
         run = self._predictor.run
-        promise = run.head.promise_
-        if promise is None or not self._predictor.promises:
+        if self._promise is None:
             return ""
         held = set(self._names)
         pictures = {picture.name: picture for picture in self._found if picture.name in held}
@@ -62,6 +64,6 @@ class Ground:
                 new[rows] = [image_id not in learned for image_id in ids]
         levels = np.array(self._predictor.levels(list(pictures.values()), list(self._names[new])), dtype=object)
         shift = find_shift(
-            promise, run.head.ground_, run.taxonomy.labels, self._scores[new], groups=groups[new], levels=levels
+            self._promise, run.head.ground_, run.taxonomy.labels, self._scores[new], groups=groups[new], levels=levels
         )
         return "" if shift.images < LEAST else shift.words()
