@@ -1,6 +1,7 @@
-"""What people said of images, made of single judgements."""
+"""What people said of images: made of single judgements, or any votes."""
 
 import numpy as np
+from hypothesis import strategies as st
 
 from affectml.evaluation import Truth
 from affectml.evaluation.truth import hits_of
@@ -21,3 +22,13 @@ def truth_of(chosen, *, kind="rates", groups=None):
         chosen=chosen, asked=np.ones((images, people), dtype=bool), no_judgements="", oracle=None, groups=groups,
         beta=prior,
     )  # fmt: skip
+
+
+@st.composite
+def samples(draw):
+    """scores and votes [n, c] with many ties, and groups [n] or None."""
+    n, c = draw(st.integers(1, 14)), draw(st.integers(1, 4))
+    cells = st.lists(st.integers(0, 5), min_size=n * c, max_size=n * c)
+    scores = np.array(draw(cells)).reshape(n, c) / 5
+    votes = np.array(draw(cells)).reshape(n, c).astype(float)
+    return scores, votes, draw(st.none() | st.lists(st.sampled_from("abcde"), min_size=n, max_size=n).map(np.array))

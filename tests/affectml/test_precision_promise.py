@@ -22,6 +22,8 @@ from affectml.runs import TrainConfig
 from affectml.sharing._card import card_text
 from affectml.training import plan_run, prepare, train_run
 
+from .panels import samples
+
 SLOW = {"demo"}  # fixtures, and so all that asks for them
 
 HALF = Asked.parse("precision=.5")
@@ -73,16 +75,6 @@ def test_the_tests_end_at_the_first_cut_that_fails_though_lower_ones_would_pass(
     asked = Asked.parse("precision=.6")
     assert p_value(losses("precision", scores > 0, votes), asked.alpha, 0.9) < 0.1
     assert find_cut(asked, scores, votes).value == pytest.approx(0.85)
-
-
-@st.composite
-def samples(draw):
-    """scores and votes [n, c] with many ties, and groups [n] or None."""
-    n, c = draw(st.integers(1, 14)), draw(st.integers(1, 4))
-    cells = st.lists(st.integers(0, 5), min_size=n * c, max_size=n * c)
-    scores = np.array(draw(cells)).reshape(n, c) / 5
-    votes = np.array(draw(cells)).reshape(n, c).astype(float)
-    return scores, votes, draw(st.none() | st.lists(st.sampled_from("abcde"), min_size=n, max_size=n).map(np.array))
 
 
 @given(samples(), st.floats(0.05, 0.9), st.sampled_from([0.0, 0.3, 0.5]))

@@ -34,6 +34,8 @@ from affectml.training import TrainConfig, fit, plan_run, prepare, train_run
 from affectml.training.curve import _answers, _part
 from affectml.training.fit import fit_model
 
+from .panels import samples
+
 SLOW = {"demo"}  # fixtures, and so all that asks for them
 
 RECALL = Asked.parse("recall=.5")
@@ -92,17 +94,6 @@ def test_a_group_is_one_unit_however_many_images_it_has():
     assert find_cut(Asked.parse("recall=.26"), scores, votes, groups=groups).value == 0.2
     rows = np.array([0.0, 0.0, 1.0, 1.0, np.nan])
     assert unit_means(rows, groups).tolist() == pytest.approx([1 / 3, 1])
-
-
-@st.composite
-def samples(draw):
-    """scores and votes [n, c] with many ties, and groups [n] or None."""
-    n, c = draw(st.integers(1, 12)), draw(st.integers(1, 4))
-    cells = st.lists(st.integers(0, 5), min_size=n * c, max_size=n * c)
-    scores = np.array(draw(cells)).reshape(n, c) / 5
-    votes = np.array(draw(cells)).reshape(n, c).astype(float)
-    groups = draw(st.none() | st.lists(st.sampled_from("ab"), min_size=n, max_size=n).map(np.array))
-    return scores, votes, groups
 
 
 @given(samples(), st.sampled_from(["recall", "extra"]), st.floats(0.02, 0.98))
