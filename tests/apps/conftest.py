@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from affectml.data import Dataset
 from affectml.taxonomies import Taxonomy
@@ -32,6 +32,7 @@ RUN_INFO = ROOT / "tests" / "golden" / "0.1.0" / "runs" / "auto" / "run.json"
 RELABEL = ROOT / "apps" / "relabel.py"
 LAPTOP = {"width": 1280, "height": 720}
 PATIENCE = 300  # seconds until a wait is given up; waiting costs nothing, and a busy machine is slow
+expect.set_options(timeout=PATIENCE * 1000)  # its own five seconds have not been enough on one
 QUIET = (
     "--no-sandbox",
     "--disable-background-networking",

@@ -342,9 +342,6 @@ def test_words_that_order_nothing_and_the_notes_on_the_data_are_on_the_page(expl
     page.get_by_text("run: trained on").wait_for()
 
 
-LONG = 300_000  # ms; playwright's own five seconds are few on a busy machine
-
-
 def test_leave_to_replace_is_for_one_selection_and_one_saving(explorer, page):
     save = page.get_by_role("button", name="Save these images")
     again = page.get_by_text("replace the one of this name (60 images)")
@@ -354,16 +351,16 @@ def test_leave_to_replace_is_for_one_selection_and_one_saving(explorer, page):
         explorer.enter("Name", text)
         save.click()
         page.get_by_text(f"saved 60 images as {text}").wait_for()
-    expect(again).to_have_count(1, timeout=LONG)
+    expect(again).to_have_count(1)
     again.click()
-    expect(save).to_be_enabled(timeout=LONG)
+    expect(save).to_be_enabled()
     explorer.enter("Name", "first")
-    expect(save).to_be_disabled(timeout=LONG)
-    expect(again).to_have_count(1, timeout=LONG)  # while it is drawn anew, the one before may stand beside it
+    expect(save).to_be_disabled()
+    expect(again).to_have_count(1)  # while it is drawn anew, the one before may stand beside it
     again.click()
     save.click()
     page.get_by_text("saved 60 images as first").wait_for()
-    expect(save).to_be_disabled(timeout=LONG)
+    expect(save).to_be_disabled()
 
 
 def test_a_rectangle_is_drawn_by_keys_and_let_go(explorer, page):
