@@ -21,6 +21,7 @@ from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.engine import WATCH
 from affectml_annotation.store.place import holds_task
 from affectml_annotation.store.restoring import restore
+from affectml_annotation.store.settings import write_setting
 from affectml_annotation.study import door, pay, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.erasing import erase_people
@@ -274,10 +275,19 @@ def test_a_server_whose_database_has_a_task_is_left_alone(small, opened, tmp_pat
 
 def test_a_database_on_a_server_is_whole_or_untouched(small, postgres_url, tmp_path, monkeypatch):
     made = write_backup(small, tmp_path / "out.db")
+    copies = []
+
+    def cut_short(connection, *given):
+        if connection.dialect.name == "sqlite":
+            return write_setting(connection, *given)
+        copies.extend(tmp_path.glob(".out.db.????????.tmp/restored.db"))
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr("affectml_annotation.store.restoring.write_setting", None)  # all is written but this
-        with pytest.raises(TypeError):
+        patch.setattr("affectml_annotation.store.restoring.write_setting", cut_short)  # all is written but this
+        with pytest.raises(KeyboardInterrupt):
             restore(made.file, postgres_url)
+    assert [copy.exists() for copy in copies] == [False]  # it lay beside the backup
     with LabelStore(postgres_url) as store:
         assert not store.has_task
         assert rows(store, schema.event) == rows(store, schema.image) == []
@@ -381,7 +391,10 @@ def test_the_commands_say_what_there_is(small, run, tmp_path):
     told = ErasedPeople(0, (), (), {}, databases={str(new): 1}).told(tmp_path, ["x"])
     assert f"{kept_of(new)[0]}, which was replaced, is yours to delete, too" in "\n".join(told)
     assert f"{tmp_path / 'new-backups'}/2" in run("labels", "backup", new)
-    assert "database" in run("labels", "status", "--db", out)
+    assert "this is a backup of small.db, made 20" in run("labels", "status", "--db", out)
+    about = json.loads(run("labels", "status", "--db", out, "--json"))["backups"]
+    assert about == {"folder": None, "kept": 0, "last": None, "failed": None}
+    assert "name the backup's own file" in run("labels", "backup", out, fails=True)
     assert "is a backup, which stays as it is" in run("labels", "assign", "--db", out, "--invite", "x", fails=True)
 
 

@@ -22,7 +22,7 @@ from affectml_annotation.store.engine import Database
 from affectml_annotation.store.keys import FORGOTTEN, was_erased
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import migrate
-from affectml_annotation.store.place import backups_of, shown
+from affectml_annotation.store.place import BACKUP, backups_of, shown
 from affectml_annotation.store.restoring import Since, erase_as
 from affectml_annotation.store.schema import annotator, event, metadata, now_ms, owed, panel, setting
 from affectml_annotation.store.settings import read_setting, write_setting
@@ -36,7 +36,9 @@ HOUR_MS = 3_600_000  # after a try that failed, the next one is due then
 
 
 def folder(store: LabelStore) -> Path | None:
-    """Where a task's backups lie, whether there are any or not; None for a database that lies beside nothing."""
+    """Where a task's backups lie, whether there are any or not; None for a backup and what lies beside nothing."""
+    if _is_backup(store):
+        return None
     url = store.database.engine.url
     if store.database.dialect == "sqlite":
         file = Path(store.database.where).resolve()
@@ -194,6 +196,14 @@ def clean_backups(store: LabelStore) -> None:
                 copy.replace(file)
 
 
+def _is_backup(store: LabelStore) -> bool:
+    return store.database.reading(read_setting, BACKUP) is not None
+
+
+def _shown_at(at: int) -> str:
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def about(store: LabelStore) -> dict[str, Any]:
     """What there is of a task's backups: folder, kept, last (UTC), failed (what the last try said); plain values."""
     place, there = folder(store), kept(store)
@@ -201,13 +211,16 @@ def about(store: LabelStore) -> dict[str, Any]:
     return {
         "folder": None if place is None else shown(place),
         "kept": len(there),
-        "last": f"{datetime.fromtimestamp(_made_at(there[-1]) / 1000, UTC):%Y-%m-%d %H:%M} UTC" if there else None,
+        "last": _shown_at(_made_at(there[-1])) if there else None,
         "failed": failed and failed["why"],
     }
 
 
 def said(store: LabelStore) -> str:
-    """The same in a sentence."""
+    """The same in a sentence; of a backup, what it is."""
+    if _is_backup(store):
+        note = noted(Path(store.database.where))
+        return f"this is a backup of {note.of}, made {_shown_at(note.at)}"
     now, hours = about(store), store.settings.backup_hours
     if now["last"]:
         text = f"last backup: {now['last']}, {now['kept']} kept in {now['folder']}"

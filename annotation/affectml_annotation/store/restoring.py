@@ -63,7 +63,9 @@ def restore(
         _check_place(file, replace)
         near = [path for path in (file, *backups_of(file).glob("*.db")) if path.exists()]
     said = read_backup(backup)
-    with workplace(file or Path(gettempdir(), "affectml-restored")) as folder, writes(to):
+    near_backup = os.access(Path(backup).parent, os.W_OK)  # where the next backup or erasure takes away what was left
+    beside = file or (Path(backup) if near_backup else Path(gettempdir(), "affectml-restored"))
+    with workplace(beside) as folder, writes(to):
         work = folder / "restored.db"
         work.touch(0o600)
         with Path(backup).open("rb") as there, work.open("wb") as here:
