@@ -21,7 +21,7 @@ from affectml._html import data_uri
 from affectml._options import check_choice, check_range
 from affectml._progress import Progress, Say
 from affectml.answers._config import Answer, AskConfig
-from affectml.answers._names import custom_id
+from affectml.answers._names import custom_id, shuffle_of
 from affectml.answers._parts import PARTS, parts_of, store_of, target_of
 from affectml.answers._wording import QUESTIONS, Form, read_wordings
 from affectml.data import Asked as Put
@@ -32,7 +32,8 @@ from affectml.errors import AffectmlError, BadInput, option
 
 @dataclass(frozen=True)
 class Asked:
-    """What was written. files: of requests, then index: custom_id, image_id, sample, wording, answer, labels as shown.
+    """What was written. files: of requests, then index: custom_id, image_id, sample, wording, answer, shuffle, labels
+    as shown.
 
     left_out: image_id -> why it is not asked about. prompt: the words, with the labels in their own order; of several
     wordings apart by a line of ---.
@@ -74,7 +75,7 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
     data = Dataset.open(dataset)
     images, labels, one, question = _asking(data, config, say)
     form, table = Form(config.answer, one), data.images.set_index("image_id")
-    wordings = wordings or [form.wording(question)]
+    wordings, shuffle = wordings or [form.wording(question)], shuffle_of(labels, config.seed)
     left: dict[str, str] = {}
     with ExitStack() as stack, Progress("writing requests", len(images), "images") as bar:
         parts = _Files(stack, out, config)
@@ -88,11 +89,12 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
                 continue
             for (number, wording), sample in product(enumerate(wordings, 1), range(1, config.samples + 1)):
                 shown = shuffled(labels, config.seed, image, sample, number)
-                given = custom_id(image, sample, wording=number, answer=config.answer)
+                given = custom_id(image, sample, wording=number, answer=config.answer, shuffle=shuffle)
                 body = _body(url, form.prompt(wording, shown), form.schema(shown), config)
                 parts.write({"custom_id": given, "method": "POST", "url": "/v1/chat/completions", "body": body})
                 entry = {"custom_id": given, "image_id": image, "sample": sample, "wording": number}
-                order.write(json.dumps({**entry, "answer": config.answer, "labels": shown}) + "\n")
+                more = {"answer": config.answer, "shuffle": shuffle, "labels": shown}
+                order.write(json.dumps(entry | more) + "\n")
         if not parts.requests:
             first = next(iter(left.items()), ("", "no image in this part"))
             raise BadInput(f"{data.root}: no image can be sent; the first, {first[0]!r}: {first[1]}")

@@ -22,7 +22,7 @@ from affectml.answers._page import WRITERS, try_out
 from affectml.answers._parts import Parts, parts_of, store_of, target_of
 from affectml.answers._result import AsEmpty, JudgedAnswers, JudgedSystem, received_json
 from affectml.answers._said import Said
-from affectml.answers._spread import Only, place_bias_of, read_orders, spreads
+from affectml.answers._spread import Only, of_others, place_bias_of, read_orders, spreads
 from affectml.answers._views import agreed_alone, by_disagreement, stated_calibration
 from affectml.data import Dataset, Targets
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
@@ -182,6 +182,14 @@ def _with_run(parts: Parts | None, run: RunFolder, targets: Targets, ids: np.nda
 @shared_counts()
 def _judged(case: _Case, files: Mapping[str, AnswerFile], source: str | None) -> JudgedAnswers:
     config, parts, targets = case.config, case.parts, case.targets
+    orders = read_orders(config.index, targets.taxonomy.labels)
+    for file in files.values():
+        if of_others(file.rows.rows, orders):
+            raise BadInput(
+                f"{option('index', ', '.join(map(str, config.index)))}: written with other requests than {file.path} "
+                "answers, so that labels stood in other orders (another seed, or other labels); give the index that "
+                "`ask` wrote with those, or leave it out"
+            )
     said = {name: file.said() for name, file in files.items()}
     rows = {name: pd.Index(each.image_id).get_indexer(pd.Index(parts.judged)) for name, each in said.items()}
     at = _answered_by_all(said, rows, parts)
@@ -227,7 +235,6 @@ def _judged(case: _Case, files: Mapping[str, AnswerFile], source: str | None) ->
         place = pd.Index(chosen.image_id).get_indexer(pd.Index(parts.judged))
         return place[at] >= 0, judged_as(chosen, place, everything, val, config.tau)[0].rows(at)
 
-    orders = read_orders(config.index, truth.labels)
     liking = for_all(
         {n: place_bias_of(file.rows.rows, file.part, orders, case.dataset.groups) for n, file in files.items()}
     )

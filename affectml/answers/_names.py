@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,19 +14,23 @@ from affectml.errors import BadInput
 
 LONGEST = 64  # signs of a custom_id: Anthropic's and Azure's servers take no more, and [A-Za-z0-9_-] alone
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
-_OURS = re.compile(r"s(\d{1,6})(?:w(\d{1,6}))?([hr]?)-(.+)", re.DOTALL)
+_OURS = re.compile(r"s(\d{1,6})(?:w(\d{1,6}))?([hr]?)(?:x([0-9a-f]{4}))?-(.+)", re.DOTALL)
 _ROOM = LONGEST - len("s000000-x-")
 _LETTERS: dict[str, Answer] = {"": "sets", "h": "shares", "r": "ranking"}
 
 
 @dataclass(frozen=True)
 class Requested:
-    """What a request was: of which image, which of its samples and wordings, from 1, and the form of answer."""
+    """What a request was: of which image, which of its samples and wordings, from 1, and the form of answer.
+
+    shuffle: which seed and labels its order of labels is drawn from, see `shuffle_of`; "" where its id does not say.
+    """
 
     image: str
     sample: int
     wording: int
     answer: Answer
+    shuffle: str = ""
 
 
 def key_of(image_id: str) -> str:
@@ -47,13 +52,19 @@ def _hash_of(image_id: str) -> str:
     return f"h-{hashlib.sha256(image_id.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"
 
 
-def custom_id(image_id: str, sample: int, *, wording: int = 1, answer: Answer = "sets") -> str:
-    """The custom_id of one request: which image, which of its samples and wordings, from 1, and the form of answer.
+def shuffle_of(labels: Sequence[str], seed: int) -> str:
+    """Four hexadecimal digits of what orders of labels are drawn from, so that no index is taken for another's."""
+    return hashlib.sha256("\0".join([str(seed), *labels]).encode("utf-8", "surrogatepass")).hexdigest()[:4]
 
-    Of the first wording and sets it is s1-KEY, else such as s1w2-KEY, s1h-KEY (shares) or s1w2r-KEY (a ranking).
+
+def custom_id(image_id: str, sample: int, *, wording: int = 1, answer: Answer = "sets", shuffle: str = "") -> str:
+    """The custom_id of one request, see `Requested`.
+
+    Of the first wording and sets it is s1-KEY, else such as s1w2-KEY, s1h-KEY (shares) or s1w2r-KEY (a ranking); with a
+    shuffle s1x0a1b-KEY.
     """
     letter = next(letter for letter, name in _LETTERS.items() if name == answer)
-    given = f"s{sample}{'' if wording == 1 else f'w{wording}'}{letter}-"
+    given = f"s{sample}{'' if wording == 1 else f'w{wording}'}{letter}{shuffle and f'x{shuffle}'}-"
     key = key_of(image_id)
     return given + (key if len(given) + len(key) <= LONGEST else _hash_of(image_id))
 
@@ -70,10 +81,10 @@ class Names:
     def of_custom_id(self, given: str) -> Requested | None:
         """What the request of a custom_id was; None for one that no request of this data set has."""
         match = _OURS.fullmatch(given)
-        image = None if match is None else self._by_key.get(match[4])
+        image = None if match is None else self._by_key.get(match[5])
         if match is None or image is None:
             return None
-        return Requested(image, int(match[1]), int(match[2] or 1), _LETTERS[match[3]])
+        return Requested(image, int(match[1]), int(match[2] or 1), _LETTERS[match[3]], match[4] or "")
 
     def find(self, name: str) -> str | None:
         """The image of that name; None where there is none, or several."""

@@ -28,7 +28,7 @@ class Row(Reply):
 
     place: where it stands. image: the data set's image, None where there is none of that name. detail: more of the
     problem. sample, wording: of the request, from 1. asked: the form of answer that it asked for, None where nothing
-    says.
+    says. shuffle: as in `Requested`.
     """
 
     place: str
@@ -37,6 +37,7 @@ class Row(Reply):
     sample: int = 1
     wording: int = 1
     asked: Answer | None = None
+    shuffle: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,10 @@ def _response(content: dict[str, Any], place: str, reading: Reading) -> list[Row
     asked = reading.names.of_custom_id(given) if isinstance(given, str) else None
     if asked is None:
         return [Row(place=place, problem=Why.UNKNOWN_IMAGE, detail=f"custom_id {shown(str(given))}")]
-    row = Row(place=place, image=asked.image, sample=asked.sample, wording=asked.wording, asked=asked.answer)
+    row = Row(
+        place=place, image=asked.image, sample=asked.sample, wording=asked.wording, asked=asked.answer,
+        shuffle=asked.shuffle,
+    )  # fmt: skip
     response, error = content.get("response"), content.get("error")
     status = response.get("status_code", 200) if isinstance(response, dict) else None
     body = response.get("body", response) if isinstance(response, dict) else None

@@ -22,7 +22,7 @@ from affectml.report.tables import Table, arrow, cell, number, p_value
 from affectml_metrics.table import better, shown
 
 Over = Literal["wordings", "draws"]
-Which = tuple[str, ...]  # image, wording, sample and form of answer of a request
+Which = tuple[str, ...]  # image, wording, sample, form of answer and shuffle of a request
 Orders = Mapping[Which, NDArray[np.int64]]
 Only = Callable[[Row], bool]
 ROUGH = 5  # wordings or draws: from fewer, Student's t makes an interval that says little
@@ -188,7 +188,7 @@ def place_bias_of(
 
 
 def _request(row: Row) -> Which:
-    return str(row.wording), str(row.sample), str(row.asked)
+    return str(row.wording), str(row.sample), str(row.asked), row.shuffle
 
 
 def place_table(found: Mapping[str, PlaceBias]) -> Table | None:
@@ -206,6 +206,13 @@ def place_table(found: Mapping[str, PlaceBias]) -> Table | None:
     return Table("Liking for places", columns, rows, note) if rows else None
 
 
+def of_others(rows: Sequence[Row], orders: Orders) -> bool:
+    """Whether `orders` has such requests, but drawn from another seed or other labels than those that rows answer."""
+    known = {which[1:] for which in orders}
+    strange = {_request(row) for row in rows} - known
+    return not {request[:-1] for request in strange}.isdisjoint(request[:-1] for request in known)
+
+
 def read_orders(paths: Sequence[str | Path], labels: Sequence[str]) -> dict[Which, NDArray[np.int64]]:
     """Where each label [C] stood in each request, from 0, as the indexes that `ask` wrote have it.
 
@@ -219,8 +226,8 @@ def read_orders(paths: Sequence[str | Path], labels: Sequence[str]) -> dict[Whic
             raise BadInput(f"{option('index', str(path))}: no such file; `ask` writes it beside the requests")
         for line, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
             try:
-                entry = {"wording": 1, "answer": "sets", **json.loads(text)}
-                which = tuple(str(entry[key]) for key in ("image_id", "wording", "sample", "answer"))
+                entry = {"wording": 1, "answer": "sets", "shuffle": "", **json.loads(text)}
+                which = tuple(str(entry[key]) for key in ("image_id", "wording", "sample", "answer", "shuffle"))
                 order = [at[label] for label in entry["labels"]]
             except (ValueError, TypeError, KeyError, RecursionError):
                 order = []

@@ -174,7 +174,7 @@ def test_shares_are_asked_as_numbers_of_20_people(photos, tmp_path):
     assert shown == f"Labels: {', '.join(entry['labels'])}"
     assert form.startswith('Answer with JSON only: {"LABEL": NUMBER, ...}, with every label')
     assert entry["answer"] == "shares"
-    assert request["custom_id"] == custom_id(entry["image_id"], 1, answer="shares")
+    assert request["custom_id"] == custom_id(entry["image_id"], 1, answer="shares", shuffle=entry["shuffle"])
     schema = request["body"]["response_format"]["json_schema"]["schema"]
     assert list(schema["properties"]) == schema["required"] == entry["labels"]
     assert schema["properties"]["awe"] == {"type": "integer", "minimum": 0, "maximum": 20}
@@ -205,7 +205,8 @@ def test_each_wording_is_asked_as_often_as_there_are_samples(photos, tmp_path):
     found, index = lines(tmp_path / "r.jsonl")[:4], lines(asked.index)[:4]
     assert [(entry["wording"], entry["sample"]) for entry in index] == [(1, 1), (1, 2), (2, 1), (2, 2)]
     assert [request["custom_id"] for request in found] == [
-        custom_id(entry["image_id"], entry["sample"], wording=entry["wording"]) for entry in index
+        custom_id(entry["image_id"], entry["sample"], wording=entry["wording"], shuffle=entry["shuffle"])
+        for entry in index
     ]
     end = '\nAnswer with JSON only: {"labels": [...]}, with the labels, or [] if none applies.'
     shown = [", ".join(entry["labels"]) for entry in index]

@@ -230,6 +230,7 @@ def test_the_custom_id_says_sample_wording_and_form_of_answer():
     assert custom_id("cat", 3, wording=2) == "s3w2-p-cat"
     assert custom_id("cat", 3, answer="shares") == "s3h-p-cat"
     assert custom_id("cat", 3, wording=2, answer="ranking") == "s3w2r-p-cat"
+    assert custom_id("cat", 3, wording=2, answer="ranking", shuffle="0a1b") == "s3w2rx0a1b-p-cat"
 
 
 @pytest.mark.parametrize("name", ["3", "images/cat.png", "cat.png", "cat", "/home/me/images/cat.png", "data\\cat.png"])

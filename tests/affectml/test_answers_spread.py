@@ -169,8 +169,8 @@ def test_requests_are_found_in_the_index_by_image_wording_sample_and_form(tmp_pa
     file = index(tmp_path / "i", entry("0", 1, LABELS), entry("1", 1, LABELS[::-1], wording=2, answer="shares"))
     orders = read_orders([file, file], LABELS)
     assert {which: places.tolist() for which, places in orders.items()} == {
-        ("0", "1", "1", "sets"): [0, 1, 2, 3],
-        ("1", "2", "1", "shares"): [3, 2, 1, 0],
+        ("0", "1", "1", "sets", ""): [0, 1, 2, 3],
+        ("1", "2", "1", "shares", ""): [3, 2, 1, 0],
     }
     rows = [Row(place="", asked="sets"), Row(place="", wording=2, asked="shares"), Row(place=""), Row(place="")]
     images = {(1, "sets"): ["0"], (2, "shares"): ["1"], (1, None): ["1", "2"]}

@@ -14,6 +14,7 @@ import torch
 
 import affectml
 from affectml.answers import REASONS, label_bias
+from affectml.errors import BadInput
 from affectml_metrics import functional as F
 
 SYNONYMS = {"fear": "dread", "sadness": "sorrow", "anger": "outrage", "awe": "wonder"}
@@ -226,3 +227,25 @@ def test_copies_in_one_group_make_no_difference_surer():
     copied = label_bias(np.repeat(system, 4, axis=0), np.repeat(people, 4, axis=0), "a", groups)[0]
     assert copied.difference == once.difference
     assert copied.high - copied.low == pytest.approx(once.high - once.low, rel=0.05)
+
+
+def test_an_index_that_was_written_with_other_requests_is_refused(demo, rates, asked, tmp_path):
+    answers = SimulatedVLM(rates, 0).answer(asked.index, tmp_path / "responses.jsonl")
+    other = affectml.ask(
+        demo, tmp_path / "other.jsonl", model="vlm", samples=3, split="all", side=16, seed=1, say=print
+    )
+    with pytest.raises(BadInput, match=r"other-index.jsonl'?: written with other requests than .*responses.jsonl ans"):
+        judged(demo, answers, index=(str(other.index),))
+
+
+def test_requests_and_an_index_of_before_such_ids_still_belong_together(demo, rates, asked, tmp_path):
+    """Neither their custom_ids nor the index said which shuffle an order was drawn from."""
+    entries = [json.loads(line) for line in asked.index.read_text().splitlines()]
+    old = tmp_path / "old-index.jsonl"
+    for entry in entries:
+        entry["custom_id"] = entry["custom_id"].replace(f"x{entry.pop('shuffle')}-", "-")
+    old.write_text("\n".join(map(json.dumps, entries)))
+    answers = SimulatedVLM(rates, 0).answer(old, tmp_path / "responses.jsonl")
+    assert judged(demo, answers, index=(str(old),)).systems["vlm"].places.requests == len(entries)
+    with pytest.raises(BadInput, match="written with other requests"):
+        judged(demo, answers, index=(str(asked.index),))
