@@ -29,9 +29,10 @@ BINS, DRAWN = 5, 10  # of the calibration error, label by label, and of a pictur
 class ByDisagreement:
     """Scores on images by how far people disagree.
 
-    human: whether one person is compared with too; else the score is a squared error, lower is better. score: what it
-    is. scores: by system, and human, for each of `THIRDS`. slopes: by system, how much its score, less one person's,
-    changes from the image on which people agree most to the one on which they agree least.
+    human: whether one person is compared with too; else the score is a squared error, and no change of it is tested, as
+    it is larger where rates are near a half, whoever states them. score: what it is. scores: by system, and human, for
+    each of `THIRDS`. slopes: by system, how much its score, less one person's, changes from the image on which people
+    agree most to the one on which they agree least.
     """
 
     human: bool
@@ -49,9 +50,13 @@ class ByDisagreement:
     @property
     def findings(self) -> tuple[str, ...]:
         """In words: each system that fails more where people agree, or disagree; and the others."""
-        beside = ", beside one person" if self.human else ""
+        if not self.human:
+            return (
+                "By votes alone nobody can say where systems fail more: a squared error is larger where rates are near "
+                "a half, and so where people disagree",
+            )
         found = [
-            f"{name} fails more where people {'disagree' if (slope.value < 0) == self.human else 'agree'}{beside} "
+            f"{name} fails more where people {'disagree' if slope.value < 0 else 'agree'}, beside one person "
             f"({self.score}: change {number(slope.value)}, {number(slope.low)} to {number(slope.high)})"
             for name, slope in self.slopes.items()
             if slope.found
@@ -59,7 +64,7 @@ class ByDisagreement:
         rest = few([name for name, slope in self.slopes.items() if not slope.found], 8)
         tested = all(slope.tested for slope in self.slopes.values())
         no = "No change beyond chance" if tested else f"Too few images (below {FEW}) to test the change"
-        alike = f"{no} from where people agree to where they do not{beside}: {rest}"
+        alike = f"{no} from where people agree to where they do not, beside one person: {rest}"
         return (*found, alike) if rest else tuple(found)
 
     def table(self) -> Table:
@@ -184,7 +189,7 @@ def by_disagreement(systems: Mapping[str, Answers], truth: Truth, *, seed: int =
     Where single judgements are known, one person of an image is the target of the system and of another person, and all
     the others say how far people disagree, by the expected entropy of their rates or shares given their votes. Answers
     that said both would make people look good where they happen to agree. Where votes alone are known, one half of them
-    is the target of stated rates, and the other half says how far people disagree.
+    is the target of stated rates, and the other half says how far people disagree; no change is tested then.
 
     Args:
         systems: their answers; one without what is compared (sets, or rates) is left out.
@@ -219,7 +224,7 @@ def by_disagreement(systems: Mapping[str, Answers], truth: Truth, *, seed: int =
         if name != "human":
             gap = row - rows.get("human", 0.0)
             sums = by_image(np.ones_like(gap), rank, gap, rank**2, rank * gap)
-            slopes[name] = jackknifed(sums, slope_of, groups, null=0.0)[0]
+            slopes[name] = jackknifed(sums, slope_of, groups, null=0.0 if "human" in rows else None)[0]
     score = "squared error" if panels is None else "first label right" if truth.sets is None else "set F1"
     return ByDisagreement("human" in rows, score, scores, for_all(slopes))
 

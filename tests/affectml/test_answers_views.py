@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import special, stats
 
 from affectml.answers._estimates import jackknifed, slope_of
 from affectml.answers._views import agreed_alone, by_disagreement, stated_calibration
@@ -118,6 +118,20 @@ def test_of_votes_alone_the_truth_is_off_by_nothing_wherever_people_disagree():
     assert all(each.low < 0 < each.high for each in found.scores["truth"])
     assert all(each.low < 0.01 < each.high for each in found.scores["off"])
     assert (found.human, [each.found for each in found.slopes.values()]) == (False, [False, False])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_votes_alone_nobody_is_said_to_fail_more_for_an_error_that_grows_towards_a_half(seed):
+    """It states what can be expected of rates that it knows through the same noise in log-odds everywhere."""
+    rng = np.random.default_rng(seed)
+    seen = rng.normal(-1.5, 2, size=(500, LABELS))
+    rates = special.expit(seen + rng.normal(0, 1, size=seen.shape))
+    truth = replace(truth_of(rng.random((500, 20, LABELS)) < rates[:, None]), chosen=None, asked=None)
+    noise = np.sqrt(2) * special.erfinv(np.linspace(-0.99, 0.99, 99))
+    found = by_disagreement({"it": states(special.expit(seen[..., None] + noise).mean(axis=-1))}, truth)
+    assert found.slopes["it"].low > 0  # the error grows, and by far more than chance
+    assert (found.slopes["it"].p, found.slopes["it"].found) == (None, False)
+    assert not any("fails" in line or "chance" in line for line in found.findings)
 
 
 class TestStatedCalibration:
