@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,16 +9,12 @@ import torch
 
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.evaluation import Answers, Truth
-from affectml.evaluation.bias import LEVEL, corrected_for_all
+from affectml.evaluation.bias import LEVEL, corrected_for_all, fine_p
 from affectml.evaluation.human_reference import consensus_rows, people_rows
 from affectml.evaluation.scoring import as_scores, row_scores
 from affectml.report.tables import chosen
 from affectml_metrics import paired_difference
 from affectml_metrics.table import better, find
-
-FEW_GAPS = 45  # differences, up to which the least p value of 1,000 replicates is still found beyond chance
-PER_DRAW = 15  # of more: differences for each 1,000 replicates, from which small p values are had
-SMALL = 0.01
 
 
 @dataclass(frozen=True)
@@ -71,15 +66,11 @@ def gaps_of(given: Mapping[str, Answers], systems: Sequence[str], truth: Truth, 
         return []
     one = torch.stack([ours for *_, ours, _ in kept], dim=1)
     two = torch.stack([values for *_, values in kept], dim=1)
-    compare = partial(paired_difference, groups=truth.groups)
-    found = compare(one, two, generator=torch.Generator().manual_seed(seed))
-    small = found.p <= SMALL
-    if len(kept) > FEW_GAPS and small.any():
-        replicates, generator = 1000 * -(-len(kept) // PER_DRAW), torch.Generator().manual_seed(seed)
-        found.p[small] = compare(one[:, small], two[:, small], replicates=replicates, generator=generator).p
+    found = paired_difference(one, two, groups=truth.groups, generator=torch.Generator().manual_seed(seed))
+    fine = fine_p(found.p, one, two, truth.groups, seed).tolist()
     gaps = [
         Gap(name, other, metric, score, None if np.isnan(p) else p)
-        for (name, other, metric, *_), score, p in zip(kept, as_scores(found), found.p.tolist(), strict=True)
+        for (name, other, metric, *_), score, p in zip(kept, as_scores(found), fine, strict=True)
         if np.isfinite(score["value"])
     ]
     corrected = corrected_for_all([gap.p for gap in gaps])

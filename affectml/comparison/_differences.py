@@ -52,9 +52,10 @@ def gains_of(
 
     rows: for each run {metric: [N]} of the same images. groups: [N], whom the intervals keep together.
     """
-    from affectml.evaluation.bias import corrected_for_all
+    from affectml.evaluation.bias import corrected_for_all, fine_p
 
     found: list[Gain] = []
+    compared: list[tuple[Tensor, Tensor]] = []
     for metric in (name for name in rows[0] if all(name in each for each in rows)):
         for a, b in combinations(range(len(names)), 2):
             one = paired_difference(
@@ -63,12 +64,16 @@ def gains_of(
             if not bool(one.value.isnan()):
                 p = None if bool(one.p.isnan()) else float(one.p)
                 found.append(Gain((names[a], names[b]), as_scores(one)[0], p, int(one.rows), metric))
+                compared.append((rows[a][metric].double(), rows[b][metric].double()))
     main = headline({"": {gain.metric: None for gain in found}})
-    corrected: dict[int, float | None] = {}
     for family in (True, False):
-        at = [i for i, gain in enumerate(found) if (gain.metric in main) == family]
-        corrected |= dict(zip(at, corrected_for_all([found[i].p for i in at]), strict=True))
-    return [replace(gain, p_holm=corrected[i]) for i, gain in enumerate(found)]
+        if at := [i for i, gain in enumerate(found) if (gain.metric in main) == family]:
+            first, second = (torch.stack(side, dim=1) for side in zip(*(compared[i] for i in at), strict=True))
+            coarse = torch.tensor([math.nan if found[i].p is None else found[i].p for i in at], dtype=torch.float64)
+            fine = [None if math.isnan(p) else p for p in fine_p(coarse, first, second, groups, seed).tolist()]
+            for i, p, p_holm in zip(at, fine, corrected_for_all(fine), strict=True):
+                found[i] = replace(found[i], p=p, p_holm=p_holm)
+    return found
 
 
 @dataclass(frozen=True)

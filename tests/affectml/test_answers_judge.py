@@ -17,15 +17,11 @@ from affectml.training import TrainConfig, train_run
 from affectml_annotation import label_sets
 from affectml_metrics import functional as F
 
+pytestmark = pytest.mark.usefixtures("few_replicates")
+
 
 def quiet(line):
     pass
-
-
-@pytest.fixture(autouse=True)
-def few_replicates(monkeypatch):
-    """What is asked here are values, not intervals."""
-    monkeypatch.setattr("affectml.evaluation.scoring.REPLICATES", 50)
 
 
 @pytest.fixture(scope="module")

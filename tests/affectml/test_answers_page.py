@@ -13,16 +13,11 @@ from affectml.answers._gaps import standing
 from affectml.errors import BadInput
 from affectml.training import TrainConfig, train_run
 
+pytestmark = pytest.mark.usefixtures("few_replicates")
+
 
 def quiet(line):
     pass
-
-
-@pytest.fixture(autouse=True, scope="module")
-def few_replicates():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("affectml.evaluation.scoring.REPLICATES", 50)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from affectml.answers import REASONS, label_bias
 from affectml.errors import BadInput
 from affectml_metrics import functional as F
 
+pytestmark = pytest.mark.usefixtures("few_replicates")
 SYNONYMS = {"fear": "dread", "sadness": "sorrow", "anger": "outrage", "awe": "wonder"}
 FORMS = (
     lambda text: text,
@@ -112,13 +113,6 @@ class SimulatedVLM:
     def counts(self):
         """As `judge` says them."""
         return {reason: self.expected[reason] for reason in REASONS if self.expected[reason]}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def few_replicates():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("affectml.evaluation.scoring.REPLICATES", 50)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from affectml.answers import holm
 from affectml.comparison import compare_runs, write_gallery
+from affectml.comparison._differences import gains_of
 from affectml.comparison.readings import _carried
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
@@ -138,3 +140,11 @@ def test_the_command(command, runs, tmp_path):
     assert code == 0
     assert json.loads(printed)["runs"] == ["rates", "words"]
     assert out.is_file()
+
+
+def test_a_clear_difference_is_found_among_many_pairs():
+    noise = torch.rand(11, 60, generator=torch.Generator().manual_seed(0)).double()
+    rows = [{"top_1_accuracy": row + (1 if run == 0 else 0)} for run, row in enumerate(noise)]
+    gains = gains_of([f"run {run}" for run in range(11)], rows, None)
+    assert len(gains) == 55  # of 1,000 replicates no p value is below 1 / 1,001, and 55 / 1,001 is above .05
+    assert [gain.found for gain in gains if gain.runs[0] == "run 0"] == [True] * 10
