@@ -113,7 +113,7 @@ def test_threads_end_with_the_stream(encoder):
     assert threads
     stream.close()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=300)
     assert not any(thread.is_alive() for thread in threads)
 
 

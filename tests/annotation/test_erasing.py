@@ -266,7 +266,7 @@ def test_nobody_is_erased_where_one_of_them_is_not_there(opened):
 
 
 def test_a_key_is_made_once_by_whoever_asks_at_once(postgres_url):
-    at_once = Barrier(8, timeout=30)
+    at_once = Barrier(8, timeout=300)
 
     def made(_turn: int) -> bytes:
         with store.database.write() as connection:

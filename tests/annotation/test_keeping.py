@@ -189,7 +189,7 @@ def test_of_two_servers_at_once_one_makes_the_backup(studied, clock):
     store = studied()
     label(store, to_images(store, "P1"), 1)
     clock(25)
-    at_once = Barrier(2, timeout=30)
+    at_once = Barrier(2, timeout=300)
 
     def server(_number):
         with LabelStore(store.database.engine.url.render_as_string(hide_password=False)) as own:
@@ -381,5 +381,5 @@ def test_a_backup_that_is_being_made_while_somebody_is_erased_is_cleaned_once_it
             while not rows(store, schema.erasure):
                 pass
             (tmp_path / "whole.db").rename(made)
-        erased.result(timeout=60)
+        erased.result(timeout=300)
     assert b"SECRET-ID" not in made.read_bytes()

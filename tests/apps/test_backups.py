@@ -35,7 +35,7 @@ def serve_until(task, done):
                 await asyncio.sleep(0.01)
 
     with ThreadPoolExecutor(1) as thread:  # this one may have the loop of a browser
-        thread.submit(asyncio.run, asyncio.wait_for(serve(), 120)).result()
+        thread.submit(asyncio.run, asyncio.wait_for(serve(), 300)).result()
 
 
 def test_a_server_makes_the_backup_that_is_due_and_none_that_is_not(answered, monkeypatch):

@@ -33,7 +33,7 @@ def change(offered, change_language):
     return change_language
 
 
-def test_what_is_chosen_and_felt_stays_chosen_and_each_answer_says_its_language(server, person, change):
+def test_what_is_chosen_and_felt_stays_chosen_and_each_answer_says_its_language(server, person, change, eventually):
     ann = person(server, "chooses").enter()
     first = ann.answer("1")
     second, chosen = ann.image, ann.labels[1]
@@ -45,7 +45,7 @@ def test_what_is_chosen_and_felt_stays_chosen_and_each_answer_says_its_language(
     change(ann, "Deutsch", "de")
     german = get_taxonomy("mikels-8").display(chosen, "de")
     assert (ann.image, ann.chosen) == (second, [german])
-    assert ann.page.locator(".stage img").bounding_box() == zoomed
+    eventually(lambda: ann.page.locator(".stage img").bounding_box() == zoomed)  # the page is laid out anew
     with spoken("de"):
         assert ann.page.locator(".chip[aria-pressed=true]").inner_text().split("\n")[-1] == say("clearly")
         assert ann.page.locator(".save").inner_text() == say("Save")

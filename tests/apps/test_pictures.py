@@ -156,6 +156,6 @@ def test_the_lead_sees_a_tile_that_says_why_an_image_is_not_shown(task):
     with task.store.database.write() as connection:
         connection.exec_driver_sql("update image set file = 'images.parquet' where position = 0")
     script = "from affectml_apps.relabel.pages import disagreement\ndisagreement.draw()\n"
-    app = AppTest.from_string(script, default_timeout=30).run()
+    app = AppTest.from_string(script, default_timeout=300).run()
     assert not app.exception
     assert "no image that can be shown" in " ".join(element.value for element in app.text)

@@ -81,7 +81,7 @@ def mortal(start_shared):
 @pytest.mark.slow
 def test_labelling_goes_on_beneath_streamlit_s_connection_dialog(mortal, person, dialogs):
     """Keys are pressed until it comes and some more: not one goes elsewhere, and nothing covers the page."""
-    server, ann = mortal, person(mortal, "presses").enter()
+    server, ann = mortal, person(mortal, "presses").enter().stocked()
     given = [ann.image]
     server.kill()
     pressed = 0
@@ -130,10 +130,9 @@ def test_offline_for_ten_seconds_and_back(server, saving, person, context):
         ann.press("3", "Enter")
         if len(given) < 6:
             ann.ready(after=given[-1])
-    ann.page.wait_for_selector(".labeller[data-state=waiting]")
-    assert "No connection" in ann.page.locator(".waiting").inner_text()
+    ann.page.locator(".labeller[data-state=waiting] .waiting", has_text="No connection").wait_for()
     ann.press("1", "Enter")  # nothing in sight: dropped
-    assert "6 unsaved" in ann.page.locator(".status").inner_text()
+    ann.page.locator(".status", has_text="6 unsaved").wait_for()
     time.sleep(max(0, 10 - (time.monotonic() - went)))
     context.set_offline(False)
     ann.ready(after=given[-1]).settled()
@@ -196,8 +195,8 @@ def test_a_reply_that_comes_after_the_turn_was_lost_shows_nothing(server, person
     other.settled()
     one.page.wait_for_selector(".labeller[data-state=elsewhere]")
     holding.clear()
-    for route, reply in held:
-        with one.page.expect_event("requestfinished"):
+    with one.page.expect_event("requestfinished", lambda asked: asked.url.endswith("/relabel/sync")):
+        for route, reply in held:  # but the last, the page has given up those by now
             route.fulfill(response=reply)
     one.page.wait_for_timeout(300)  # and time to do wrong with it
     other.page.close()

@@ -70,8 +70,9 @@ class Clicker:
     def act(self, path):
         """Use one of the page's widgets, any of them."""
         found = self.page.locator(WIDGETS)
-        found.first.wait_for()
-        widget = found.nth(self.chance.randrange(found.count())).element_handle()  # and no other
+        while not (there := found.element_handles()):
+            found.first.wait_for()
+        widget = self.chance.choice(there)
         kind, name = widget.evaluate(
             "e => [e.role || e.type || e.localName, e.ariaLabel || e.innerText || e.closest('label')?.innerText || '']"
         )

@@ -168,9 +168,9 @@ def test_the_address_holds_the_view(explorer):
     explorer.shows(len(expected))
     for _ in range(2):
         explorer.page.wait_for_selector("dialog[open][data-of='000007']")
-        assert explorer.page.locator("#colour").input_value() == "run.rate.awe"
-        assert explorer.page.locator("#order").input_value() == "people.entropy"
-        assert explorer.page.get_by_role("slider").count() == 2
+        expect(explorer.page.locator("#colour")).to_have_value("run.rate.awe")
+        expect(explorer.page.locator("#order")).to_have_value("people.entropy")
+        expect(explorer.page.get_by_role("slider")).to_have_count(2)
         assert explorer.names == expected[: len(explorer.names)]
         explorer.page.reload()
         explorer.shows(len(expected))
@@ -314,7 +314,7 @@ def test_an_image_opens_and_turns_by_keys_and_escape_closes(explorer, page):
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
     page.wait_for_selector("dialog[open][data-of='000000']")
-    assert page.get_by_role("columnheader").all_inner_texts() == ["people", "run"]
+    expect(page.get_by_role("columnheader")).to_have_text(["people", "run"])
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog:not([open])", state="attached")
     explorer.address(image=None)

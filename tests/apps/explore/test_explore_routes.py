@@ -249,13 +249,13 @@ def test_what_two_ask_for_at_once_is_found_once_and_an_error_is_not_kept(client,
     def slowly(view):
         asked.append(view)
         begun.set()
-        go.wait(30)
+        go.wait()
         return find(view)
 
     monkeypatch.setattr(explorer.found, "shown", slowly)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(explorer.shown, View(order="people.asked"))
-        begun.wait(30)
+        begun.wait()
         second = pool.submit(explorer.shown, View(order="people.asked"))
         go.set()
         assert first.result() is second.result()
@@ -273,7 +273,7 @@ def test_options_are_read_and_wrong_ones_end_with_a_line(tmp_path):
     assert [str(run) for run in made.run] == ["a", "b"]
     assert (str(made.dataset), made.target, made.allow_host) == ("set", "t", ("h",))
     code = "from affectml_apps.explore.launch import app_parts; app_parts(['nowhere'])"
-    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 1
     assert ended.stderr.strip().splitlines()[-1].startswith("BadDataset: nowhere")
     assert "Traceback" not in ended.stderr

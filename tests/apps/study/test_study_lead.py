@@ -139,6 +139,7 @@ def test_the_lead_sees_how_it_goes_steers_it_erases_and_pays(led, page, settle, 
     page.get_by_text("I have downloaded what I need").click()
     page.get_by_role("button", name="Forget these ids").click()
     page.get_by_text("They are forgotten; 0 are kept.").wait_for()
+    settle(page)
     assert HOSTILE not in page.content()
     with LabelStore(led.db) as store:
         assert [row.paid for row in pay.pay_rows(store)] == [True, True]  # what was owed to who was erased is gone

@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from playwright.sync_api import expect
 
 from affectml_annotation import Answer
 from affectml_annotation.languages import PSEUDO, spoken
@@ -207,15 +208,15 @@ def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, pro
 
     page.goto(f"{server.url}/?PROLIFIC_PID=ann&STUDY_ID=s1")
     page.get_by_text("Ich stimme zu.").click()  # in which the browser wishes to be spoken to
-    assert page.locator("html").get_attribute("lang") == "de"
+    expect(page.locator("html")).to_have_attribute("lang", "de")
     speak("English")
-    assert page.get_by_label("I agree.").is_checked()
+    expect(page.get_by_label("I agree.")).to_be_checked()
     page.get_by_role("button", name="I agree, and take part").click()
     page.get_by_text("30+").click()
     page.get_by_label("How do you feel?").fill("Well.")
     speak("Deutsch")
-    assert page.get_by_label("30 oder älter").is_checked()
-    assert page.locator("textarea").input_value() == "Well."
+    expect(page.get_by_label("30 oder älter")).to_be_checked()
+    expect(page.locator("textarea")).to_have_value("Well.")
     page.goto(f"{server.url}/?PROLIFIC_PID=ann&STUDY_ID=s1&language=en")
     page.get_by_text("How old are you?").wait_for()
-    assert page.url == f"{server.url}/?language=en"
+    page.wait_for_url(f"{server.url}/?language=en")
