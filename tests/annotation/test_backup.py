@@ -98,6 +98,10 @@ def test_nobody_writes_into_a_backup(used, tmp_path):
         ("DELETE FROM image WHERE position = 11", "image has 11 rows, and had 12; the digest of image is"),
         ("UPDATE secret SET value = 'ab'", "the digest of secret is"),
         ("UPDATE setting SET value = '{}' WHERE key = 'backup'", "what the backup says of itself cannot be read"),
+        (
+            "UPDATE setting SET value = replace(hex(zeroblob(9999)), '00', '[')",
+            "what the backup says of itself cannot be",
+        ),
         ("DELETE FROM setting WHERE key = 'backup'", "no backup, or a damaged one"),
         ("UPDATE annotator SET attributes = ''", "the digest of annotator is"),
         ("UPDATE annotator SET attributes = x'ff'", "the digest of annotator is"),
@@ -115,6 +119,22 @@ def test_a_backup_that_was_changed_is_refused_by_the_table_and_both_figures(smal
         assert ("backup" in {one.invariant for one in check_store(store)}) is not change.startswith(
             "DELETE FROM setting"
         )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("CREATE TRIGGER theirs AFTER DELETE ON setting BEGIN DELETE FROM answer; END", r"setting theirs\)"),
+        ("DROP TRIGGER event_no_delete", r"event event_no_delete\)"),
+    ],
+)
+def test_a_backup_with_other_triggers_than_ours_is_never_restored(small, tmp_path, change, said):
+    made = write_backup(small, tmp_path / "out.db")
+    with closing(sqlite3.connect(made.file)) as raw, raw:
+        raw.execute(change)
+    with pytest.raises(StoreError, match=said):
+        restore(made.file, tmp_path / "new.db")
+    assert [path.name for path in tmp_path.glob("*new*")] == []
 
 
 def test_it_goes_from_sqlite_to_postgresql_and_back_with_the_same_digests(used, postgres_url, tmp_path):

@@ -212,6 +212,12 @@ def test_an_index_or_the_guard_of_the_log_that_is_gone_is_named(store, what):
     assert row[kind.lower()] == name
 
 
+def test_a_trigger_that_no_migration_makes_is_named(store):
+    with closing(sqlite3.connect(store.database.where)) as connection:
+        connection.execute("CREATE TRIGGER theirs AFTER INSERT ON event BEGIN DELETE FROM conflict; END")
+    assert broken(store) == {"schema": [{"table": "event", "trigger of somebody else": "theirs"}]}
+
+
 def test_a_damaged_file_is_named_alone_and_never_rebuilt(store):
     store.close()
     with closing(sqlite3.connect(store.database.where)) as connection:

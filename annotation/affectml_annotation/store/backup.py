@@ -112,14 +112,14 @@ def unlike(there: "Tally", said: Backup) -> list[str]:
 def noted(file: Path) -> Backup:
     """What a backup says of itself, believed; StoreError for a file that says nothing."""
     if not file.is_file():
-        raise StoreError(f"{file}: no such backup")
+        raise StoreError(f"{file}: no such file; name one that `labels backup` wrote")
     note = backup_note(file)
     if note is None:
         raise StoreError(f"{file}: no backup, or a damaged one; `affectml labels backup DB OUT` makes one, and "
                          f"`affectml labels salvage {file} OUT` takes out what a damaged one has")  # fmt: skip
     try:
         return Backup(file, bytes=file.stat().st_size, **json.loads(note))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         raise StoreError(f"{file}: what the backup says of itself cannot be read; `affectml labels salvage {file} OUT` "
                          "takes out what can be had") from None  # fmt: skip
 

@@ -5,13 +5,14 @@ it says in SQL of its own what it makes, sql/n.sql for both engines and sql/n-EN
 line between statements. A change of the tables is a new entry that alters them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from importlib.resources import files
 
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
+from affectml_annotation.store.engine import Database
 from affectml_annotation.store.schema import now_ms, schema_version
 
 Migration = Callable[[sa.Connection], None]
@@ -64,3 +65,36 @@ def migrate(
                 return version
             migrations[version](connection)
             connection.execute(schema_version.insert().values(version=version + 1, applied_at=now_ms()))
+
+
+def schema_faults(connection: sa.Connection) -> Iterator[dict[str, str]]:
+    """What the migrations make that is not there: tables, columns, indexes, triggers; and triggers of a SQLite file
+    that they do not make, which write what nobody said."""
+    fresh = Database("sqlite://")
+    migrate(fresh.write, MIGRATIONS[: version_of(connection)])
+    with fresh.read() as made:
+        expected = _parts(made)
+    there, triggers = _parts(connection), {part for part in expected if part[0] == "trigger"}
+    if connection.dialect.name == "postgresql":
+        expected = expected - triggers | {("trigger", "event", "event_append_only", "")}
+    for what, table, name, _ in sorted(expected - there):
+        yield {"table": table, what: name}
+    for what, table, name, _ in sorted(there - expected):
+        if what == "trigger" and connection.dialect.name == "sqlite":
+            yield {"table": table, "trigger of somebody else": name}
+
+
+def _parts(connection: sa.Connection) -> set[tuple[str, str, str, str]]:
+    inspector = sa.inspect(connection)
+    own = inspector.default_schema_name  # not the views by which an earlier version's columns are read
+    tables = inspector.get_table_names(own)
+    parts = {("column", t, str(each["name"]), "") for t in tables for each in inspector.get_columns(t, own)}
+    parts |= {("index", t, str(each["name"]), "") for t in tables for each in inspector.get_indexes(t, own)}
+    if connection.dialect.name == "sqlite":
+        triggers = "SELECT 'trigger', tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger'"
+    else:
+        triggers = (
+            "SELECT 'trigger', 'event', tgname, '' FROM pg_trigger WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') "
+            "AND tgrelid = 'event'::regclass"
+        )
+    return parts | {(a, b, c, d) for a, b, c, d in connection.exec_driver_sql(triggers)}

@@ -19,7 +19,7 @@ from affectml_annotation.store.backup import RESTORED, Backup, Tally, read_backu
 from affectml_annotation.store.engine import Database, failure, without_password
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, keyed
 from affectml_annotation.store.label_store import LabelStore
-from affectml_annotation.store.migrations import migrate
+from affectml_annotation.store.migrations import migrate, schema_faults
 from affectml_annotation.store.place import BACKUP, backups_of, holds_store
 from affectml_annotation.store.schema import annotator, erasure, metadata, now_ms, owed, panel, secret
 from affectml_annotation.store.settings import read_setting, write_setting
@@ -70,6 +70,11 @@ def restore(
         work.touch(0o600)
         with Path(backup).open("rb") as there, work.open("wb") as here:
             copyfileobj(there, here)  # copyfile would say of a full disk that the backup's is
+        with reading(work) as source:  # a trigger in it would act on what follows
+            strange = "; ".join(" ".join(row.values()) for row in schema_faults(source))
+        if strange:
+            raise StoreError(f"{backup}: columns, indexes or triggers are not those of a label database ({strange}); "
+                             f"`affectml labels salvage {backup} OUT` takes the rows alone")  # fmt: skip
         with closing(sqlite3.connect(work)) as copy, copy:
             copy.execute("DELETE FROM setting WHERE key = ?", (BACKUP,))
         note = {"at": now_ms(), "backup": said.at, "log": said.log}
