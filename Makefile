@@ -21,14 +21,15 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/.installed
 	$(BIN)/affectml train --multilabel
 
-# One process more than cores, since tests in a browser wait for it a third of their time; in the order of the files:
-# by number of tests, as xdist has it, the few that take longest would come last. A worker that a hung test ended is not
-# replaced: the next one would begin the same file again, hang in the same test, and so on four times as often as workers.
+# One process more than cores, which a browser and a server beside most tests of the pages keep busy; in the order of
+# the files: by number of tests, as xdist has it, the few that take longest would come last. A worker that a hung test
+# ended is not replaced: the next one would begin the same file again, hang in the same test, and so on four times as
+# often as workers.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(8, (os.cpu_count() or 1) + 1))')
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 test: $(VENV)/.installed-$(EXTRA)
-	$(PYTEST) -m 'not slow'
+	$(PYTEST) -m 'not slow' $(ARGS)
 
 # pytest ends with 5 where it finds none
 test-slow: $(VENV)/.installed-$(EXTRA)
