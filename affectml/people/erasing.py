@@ -95,7 +95,8 @@ class ErasedPeople:
                 way_out = "yours to delete, or to write again"
             lines.append(f"  {shown(place)} still names them: {way_out}")
         if not self.learned:
-            return [*lines, "  no run by person was found that knows them; --runs FOLDER looks in other places"]
+            command = shlex.join(["affectml", "labels", "erase", shown(dataset), *people, "--runs"])
+            return [*lines, f"  no run by person was found that knows them; `{command} FOLDER` looks in other places"]
         lines.append("thresholds and tastes taken out of what runs know of people, for good:")
         lines += [f"  {one.file}: {one.people} of its people" for one in self.learned]
         lines.append(

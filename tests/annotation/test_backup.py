@@ -82,6 +82,8 @@ def test_a_backup_that_is_there_is_kept_and_nothing_else_is_written_over(used, t
     assert read_backup(kept).log == first.log
     with closing(LabelStore(tmp_path / "other.db")) as other, pytest.raises(StoreError, match="is no backup"):
         write_backup(used, other.database.where, replace=True)
+    with pytest.raises(StoreError, match="is no backup, and is not written over; name another file"):
+        write_backup(used, tmp_path)
 
 
 def test_nobody_writes_into_a_backup(used, tmp_path):
@@ -322,11 +324,20 @@ def test_a_full_disk_leaves_what_was_there(used, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
         with pytest.raises(DatabaseAway, match="more.db.*: the database cannot be written"):
             write_backup(used, tmp_path / "more.db")
+        with pytest.raises(DatabaseAway, match="out.db.*: the database cannot be written"):
+            write_backup(used, made.file, replace=True)
         with pytest.raises(OSError, match="File too large: .*new.db"):
             restore(made.file, tmp_path / "new.db")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_text_that_no_program_reads_names_the_way_to_the_rest(small, tmp_path):
+    with closing(sqlite3.connect(small.database.where)) as raw, raw:
+        raw.execute("UPDATE image SET file = CAST(x'ff' AS TEXT) WHERE position = 1")
+    with pytest.raises(StoreError, match="decode to UTF-8.*labels salvage .*small.db OUT"):
+        write_backup(small, tmp_path / "out.db")
 
 
 # People who were erased since

@@ -63,9 +63,10 @@ def write_backup(store: LabelStore, out: str | Path, *, replace: bool = False) -
     that is damaged; DatabaseAway where there is no room.
     """
     out = Path(out)
-    if replace and out.exists() and backup_note(out) is None:
+    if out.is_dir() or (replace and out.exists() and backup_note(out) is None):
         raise StoreError(f"{out} is no backup, and is not written over; name another file")
-    make_way(out, replace=replace)
+    if not replace:
+        make_way(out, replace=False)
     url = store.database.engine.url
     of = str(url.database or "") if store.database.dialect == "postgresql" else Path(store.database.where).name
     with workplace(out) as folder, writes(out):
@@ -76,6 +77,7 @@ def write_backup(store: LabelStore, out: str | Path, *, replace: bool = False) -
             tally = (_pages if store.database.dialect == "sqlite" else _rows_into)(source, copy)
         seal(copy, of, at, tally)
         read_backup(copy)
+        make_way(out, replace=replace)  # only now: a try that fails keeps no second name of the old one
         copy.replace(out)
     return noted(out)
 

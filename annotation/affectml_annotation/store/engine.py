@@ -160,7 +160,7 @@ def failure(error: Exception, where: str, done: str) -> DatabaseFailed:
     message = f"{where}: the database cannot be {done} ({' '.join(str(cause).split())})"
     state = getattr(cause, "sqlstate", None)
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-    if code in DAMAGED or isinstance(error, UnicodeDecodeError):
+    if code in DAMAGED or isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in message:
         message += f"; of a damaged one, `affectml labels salvage {where} OUT` takes out what can be had"
     if isinstance(cause, sqlite3.Error):
         passes = code in PASSING
