@@ -171,18 +171,17 @@ def place_bias_of(
     said_of: what the rows that a test chooses say; None where none can be used. groups_of: the groups of images, as
     `Dataset.groups`.
     """
-    given, places, images = [], [], []
     known = {which[1:] for which in orders}
-    for request in sorted({_request(row) for row in rows if not row.problem} & known):
-        said = said_of(partial(_is, _request, request))
-        for image, often in () if said is None else zip(said.image_id, said.often, strict=True):
-            order = orders.get((str(image), *request))
-            if order is not None:
-                given.append(often)
-                places.append(order)
-                images.append(image)
-    if not given:
+    found = [
+        (often, order, image)
+        for request in sorted({_request(row) for row in rows if not row.problem} & known)
+        if (said := said_of(partial(_is, _request, request))) is not None
+        for image, often in zip(said.image_id, said.often, strict=True)
+        if (order := orders.get((str(image), *request))) is not None
+    ]
+    if not found:
         return None
+    given, places, images = zip(*found, strict=True)
     names = np.array(images, dtype=object)
     return place_bias(np.stack(given), np.stack(places), names, groups_of(names))
 

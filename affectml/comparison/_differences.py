@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 from torch import Tensor
 
+from affectml.evaluation.bias import LEVEL, corrected_for_all, fine_p
 from affectml.evaluation.scoring import Score, as_scores
 from affectml.report.tables import headline
 from affectml.runs import RunFolder
 from affectml_metrics import paired_difference
-
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,6 @@ def gains_of(
 
     rows: for each run {metric: [N]} of the same images. groups: [N], whom the intervals keep together.
     """
-    from affectml.evaluation.bias import corrected_for_all, fine_p
-
     found: list[Gain] = []
     compared: list[tuple[Tensor, Tensor]] = []
     for metric in (name for name in rows[0] if all(name in each for each in rows)):
@@ -132,11 +129,8 @@ def seed_gaps(groups: Mapping[str, Sequence[RunFolder]], metrics: Sequence[str])
             one, two = (_values(groups[name], metric) for name in (a, b))
             if one is not None and two is not None:
                 found.append(_gap((a, b), metric, one, two))
-    from affectml.answers import holm
-
-    known = [gap for gap in found if gap.score is not None]
-    corrected = dict(zip(map(id, known), holm([gap.p for gap in known]), strict=True))
-    return [replace(gap, p_holm=float(corrected.get(id(gap), 1.0))) for gap in found]
+    corrected = corrected_for_all([None if gap.score is None else gap.p for gap in found])
+    return [replace(gap, p_holm=1.0 if p is None else p) for gap, p in zip(found, corrected, strict=True)]
 
 
 def _values(runs: Sequence[RunFolder], metric: str) -> dict[int, float] | None:
