@@ -270,6 +270,18 @@ def test_a_database_is_replaced_where_it_is_said_and_nobody_has_it_open(small, t
         assert (len(kept.events()), len(now.events())) == (12, 7)
 
 
+def test_what_a_link_leads_to_is_replaced_and_the_link_stays(small, tmp_path):
+    made = write_backup(small, tmp_path / "out.db")
+    (link := tmp_path / "link.db").symlink_to("small.db")
+    complete(small, "P3")
+    small.close()
+    kept = restore(made.file, link, replace=True).kept
+    assert link.is_symlink()
+    assert [path.name for path in tmp_path.glob("*.replaced-*")] == [kept.name]
+    with LabelStore(tmp_path / "small.db") as there:
+        assert len(there.events()) == made.counts["event"]
+
+
 def test_only_a_label_database_is_replaced(small, tmp_path):
     made = write_backup(small, tmp_path / "out.db")
     with closing(sqlite3.connect(tmp_path / "theirs.db")) as theirs:

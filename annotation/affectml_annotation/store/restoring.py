@@ -57,7 +57,7 @@ def restore(
     Raises StoreError for a damaged backup, for a place that is taken, and for erasures that cannot be read.
     """
     to = str(to).removeprefix("sqlite:///")
-    file = None if "://" in to else Path(to)
+    file = None if "://" in to else Path(os.path.realpath(to) if Path(to).is_symlink() else to)
     near: list[str | Path] = []
     if file is not None:
         _check_place(file, replace)
