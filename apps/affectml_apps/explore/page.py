@@ -74,9 +74,14 @@ def change(**parts: object) -> None:
         st.query_params.from_dict(view.to_query())
 
 
+def stay() -> None:
+    """Keep the session's view: what somebody did came with an address, which may be older."""
+    st.session_state["changed"] = True
+
+
 def told(make: Callable[[], View]) -> View | None:
     """A view that somebody asks for; None where there is none such, and the problem is shown."""
-    st.session_state["changed"] = True
+    stay()
     try:
         return make()
     except BadInput as error:
@@ -123,14 +128,18 @@ def draw_filters(explorer: Explorer, view: View) -> None:
     used = {each.column for each in view.filters}
     free = [name for name in columns if name not in used]
 
-    def add(name: str) -> None:
-        change(filters=(*st.session_state["view"].filters, Filter(name)))
+    def add() -> None:
+        name = st.session_state["add"]
+        # here and not in every run: a browser that is sent a value drops what somebody chooses at that moment
+        st.session_state["add"] = None
+        if name in free:
+            change(filters=(*st.session_state["view"].filters, Filter(name)))
 
     def title(name: str) -> str:
         return title_of(columns[name])
 
-    added = controlled("add", None, add, free)
-    st.selectbox("Add a filter", free, format_func=title, placeholder="Choose what to filter by", **added)
+    placeholder = "Choose what to filter by"
+    st.selectbox("Add a filter", free, None, title, key="add", on_change=add, placeholder=placeholder)
     for place, each in enumerate(view.filters):
         column = columns.get(each.column)
         name = each.column if column is None else title_of(column)
@@ -238,14 +247,15 @@ def draw_selections(explorer: Explorer, view: View) -> None:
         return
     st.text(f"{len(shown):,} shown")
     with st.expander("Keep, download or ask people"), st.container():
-        name = st.text_input("Name", key="name", placeholder="storms", max_chars=100)
+        name = st.text_input("Name", key="name", placeholder="storms", max_chars=100, on_change=stay)
         there = name.strip() in saved
         # a tick is for one name and one saving
         again = there and st.checkbox(
             f"replace the one of this name ({saved[name.strip()]:,} images)",
             key=f"again {name} {st.session_state.get('kept', 0)}",
+            on_change=stay,
         )
-        if st.button("Save these images", disabled=not name.strip() or (there and not again)):
+        if st.button("Save these images", on_click=stay, disabled=not name.strip() or (there and not again)):
             attempt(lambda: save(explorer, shown, view, name.strip(), replace=again))
         st.download_button(
             "Download as CSV",
@@ -255,8 +265,8 @@ def draw_selections(explorer: Explorer, view: View) -> None:
             on_click="ignore",
         )
         if explorer.found.has_queue:
-            more = st.number_input("More people for each", 1, 100, 1, key="more")
-            if st.button("Send to the labelling queue", disabled=len(shown) == 0):
+            more = st.number_input("More people for each", 1, 100, 1, key="more", on_change=stay)
+            if st.button("Send to the labelling queue", on_click=stay, disabled=len(shown) == 0):
                 attempt(lambda: queue(explorer, shown, int(more)))
         else:
             st.text("No labelling task to send them to; `affectml labels init` makes one.")
@@ -285,7 +295,7 @@ def attempt(act: Callable[[], str]) -> None:
     except (AffectmlError, AnnotationError) as error:
         st.error(plain(error))
         return
-    st.session_state["changed"] = True
+    stay()
     st.rerun()
 
 
@@ -296,7 +306,11 @@ def draw_upload(explorer: Explorer) -> dict[str, Any] | None:
     """Take an image that is not in the data set; its token, its name as text, and how often it was asked for again."""
     st.subheader("An image of your own")
     given = st.file_uploader(
-        "An image of your own", type=UPLOADS, max_upload_size=MAX_UPLOAD, label_visibility="collapsed"
+        "An image of your own",
+        type=UPLOADS,
+        max_upload_size=MAX_UPLOAD,
+        label_visibility="collapsed",
+        on_change=stay,
     )
     if given is None:
         st.session_state.pop("own", None)
@@ -309,7 +323,7 @@ def draw_upload(explorer: Explorer) -> dict[str, Any] | None:
             st.error(plain(error))
             return None
         kept = st.session_state["own"] = {"file": given.file_id, "token": token, "name": given.name, "turn": 0}
-    if st.button("Show it again"):
+    if st.button("Show it again", on_click=stay):
         kept["turn"] += 1
     return {key: kept[key] for key in ("token", "name", "turn")}
 
