@@ -97,7 +97,7 @@ def marked(numbers: dict[str, Stated], of: float | None) -> dict[str, Stated] | 
 def scale_of(rows: Iterable[Sequence[float]], *, asked: bool) -> float | None:
     """What the unmarked numbers of a file are parts of: 1, PEOPLE or 100; None where nothing tells.
 
-    Most of the rows that tell decide; those of other scales are then found by `fits`.
+    Most of the rows that tell decide; those of other scales are then found by `fits`. Votes may sum to 100 by chance.
 
     Args:
         rows: the unmarked numbers of each answer.
@@ -105,6 +105,7 @@ def scale_of(rows: Iterable[Sequence[float]], *, asked: bool) -> float | None:
     """
     votes: Counter[float] = Counter()
     beyond = False
+    sums: list[bool] = []  # of rows that alone may be votes of any panel: whether they are 100 together
     for row in rows:
         top, total = max(row), sum(row)
         beyond |= top > 1
@@ -112,8 +113,12 @@ def scale_of(rows: Iterable[Sequence[float]], *, asked: bool) -> float | None:
             votes[1] += not _whole(row)
         elif asked and _whole(row) and top <= PEOPLE:
             votes[PEOPLE] += total != 100
-        elif top <= 100:
-            votes[100] += abs(total - 100) <= 0.5 * len(row) or top > (PEOPLE if asked else SURELY_PERCENT)
+        elif top > (PEOPLE if asked else SURELY_PERCENT):
+            votes[100] += top <= 100
+        else:
+            sums.append(abs(total - 100) <= 0.5 * len(row))
+    if 2 * sum(sums) > len(sums):
+        votes[100] += sum(sums)
     if votes.total():
         return votes.most_common(1)[0][0]
     return None if beyond else 1

@@ -42,7 +42,7 @@ class Why:
 
 REASONS = tuple(text for name, text in vars(Why).items() if name.isupper())
 LABELS, IN_PROSE, YES_NO = "labels", "labels in prose", "yes/no by label"
-RANKING, NUMBERS, IN_LINES = "ranking", "numbers", "numbers in lines"
+RANKING, NUMBERS, IN_LINES, SHARES = "ranking", "numbers", "numbers in lines", "shares 0 to 1"
 ALONE: Final = object()  # beside a label stands nothing
 # Numbers in an answer that belong to no label.
 NO_LABEL = frozenset({"n", "total", "sum", "people", "valence", "arousal", "dominance", "id", "image", "imageid",

@@ -13,7 +13,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.answers._pairs import REASONS, Why
+from affectml.answers._pairs import REASONS, SHARES, YES_NO, Why
 from affectml.answers._rows import Row, Rows
 from affectml.answers._usable import Floats, Read, Received, Shape, Usable
 from affectml.answers._words import Words, shown
@@ -83,7 +83,8 @@ def gather(
     received.shape, received.samples = kind, max(map(len, by_image.values()))
     made = _made(by_image, kind, len(words.taxonomy), one_label=one_label, k=k, received=received)
     used = [read for image in made.image_id for read in by_image[image]]
-    received.used, received.ways = len(used), Counter(read.how for read in used)
+    named = {SHARES: YES_NO} if kind == "sets" else {}  # of numbers that are all 0 and 1
+    received.used, received.ways = len(used), Counter(named.get(read.how, read.how) for read in used)
     received.problems = {reason: received.problems[reason] for reason in REASONS if reason in received.problems}
     return made
 

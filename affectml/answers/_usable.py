@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from affectml.answers._config import Answer
 from affectml.answers._numbers import Stated, fits, scale_of
-from affectml.answers._pairs import NUMBERS, RANKING, YES_NO, Why
+from affectml.answers._pairs import NUMBERS, RANKING, SHARES, YES_NO, Why
 from affectml.answers._rows import Row
 from affectml.answers._wording import PEOPLE
 from affectml.answers._words import Words, shown
@@ -21,7 +21,7 @@ Shape = Literal["sets", "ranked", "rates", "distribution"]
 SHAPES: tuple[str, ...] = get_args(Shape)
 Floats = NDArray[np.float64]
 _ASKED: dict[str, Answer] = {"sets": "sets", "ranked": "ranking", "rates": "shares", "distribution": "shares"}
-_SCALES: dict[float, str] = {1: "shares 0 to 1", PEOPLE: f"counts of {PEOPLE}", 100: "percentages"}
+_SCALES: dict[float, str] = {1: SHARES, PEOPLE: f"counts of {PEOPLE}", 100: "percentages"}
 _FORMS = ("lists of labels", "rankings", "numbers by label")
 _ROUNDED = 0.005  # a percentage without decimals is off by as much, and so a sum of C of them by C times that
 

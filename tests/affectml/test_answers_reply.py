@@ -341,6 +341,20 @@ def test_numbers_of_which_nobody_knows_the_scale_are_not_read():
     assert gathered([SHARES.format(60, 25, 0, 5)]).shares[0] == pytest.approx([0.6, 0.25, 0, 0.05])
 
 
+def test_votes_of_which_a_few_sum_to_100_by_chance_are_no_percentages():
+    by_chance, others = SHARES.format(45, 40, 5, 10), [SHARES.format(48, 20, 0, 5), SHARES.format(40, 40, 30, 9)]
+    with pytest.raises(BadInput, match=r"no answer can be used of 3: numbers of no known scale: 3"):
+        gathered([by_chance, *others])
+    said = gathered([by_chance, by_chance, others[0]])
+    assert said.shares[0] == pytest.approx([0.45, 0.4, 0.05, 0.1])
+
+
+def test_zeros_and_ones_are_read_as_yes_and_no():
+    said = gathered([SHARES.format(1, 0, 0, 1), SHARES.format(1, 0, 0, 0)])
+    assert (said.shape, said.received.ways) == ("sets", {"yes/no by label": 2})
+    assert gathered([SHARES.format(1, 0, 0, 1)], "shares").received.ways == {"shares 0 to 1": 1}
+
+
 def test_a_list_is_a_ranking_only_where_one_was_asked():
     texts = ['["joy", "awe", "fear", "anger"]', '{"labels": ["awe", "fear", "anger", "joy"]}']
     said = gathered(texts)
