@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -44,6 +45,15 @@ def bar(share: float) -> str:
     ground = "display:inline-block;width:5em;height:.6em;background:rgba(128,128,128,.25)"
     filled = f"display:block;width:{width:.0f}%;height:.6em;background:#b5541c"
     return f'<span style="{ground}"><span style="{filled}"></span></span> {share:.2f}'
+
+
+def plain(text: str) -> str:
+    """A user's words as words in Markdown: no sign in them is Markdown or HTML, and they stay on their line.
+
+    An underscore inside a word is no sign.
+    """
+    escaped = re.sub(r"[\\`*\[\]#|~$]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", " ".join(text.split()))
+    return escape(escaped, quote=False)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -187,7 +187,7 @@ class Canvas:
 
     def numbers(self, *, most: int | None = None, lines: bool = True) -> None:
         """Round numbers under the area, with lines upwards; `most` of them at most."""
-        room = most or min(max(int((self.right - self.left) / (4 * SMALL)), 1), 9)
+        room = min(max(int((self.right - self.left) / (4 * SMALL)), 1), most or 9)
         self.named_numbers(_ticks(*self.x, room), lines=lines)
 
     def named_numbers(self, ticks: dict[float, str], *, lines: bool = True) -> None:

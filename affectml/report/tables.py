@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, TypeVar
 
-from affectml._html import table
+from affectml._html import plain, table
 from affectml_metrics.table import better, find, shown
 
 Name = TypeVar("Name")
@@ -38,9 +38,9 @@ class Table:
 
     def to_markdown(self) -> str:
         """Columns and rows alone, bold cells bold."""
-        lines = ["| " + " | ".join(self.columns) + " |", "|" + "---|" * len(self.columns)]
+        lines = ["| " + " | ".join(map(plain, self.columns)) + " |", "|" + "---|" * len(self.columns)]
         for row, cells in enumerate(self.rows):
-            found = [cell.replace("|", "\\|") for cell in cells]
+            found = [plain(cell) for cell in cells]
             bold = (f"**{cell}**" if (row, at) in self.best else cell for at, cell in enumerate(found))
             lines.append("| " + " | ".join(bold) + " |")
         return "\n".join(lines)
@@ -274,7 +274,8 @@ def promise_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table |
     shown, _, level = made["promise"].partition("=")
     counted, empty = made["unit"] if made["unit"] != "images" else "counted", ["empty"] * ("probability" in made)
     head = ("images", counted, shown, "labels per set", *empty)
-    rows = [_promise_row(f"all {metrics['n']} of the {metrics['split']} split", made, head)]
+    where = "images" if metrics["split"] == "all" else f"of the {metrics['split']} split"
+    rows = [_promise_row(f"all {metrics['n']} {where}", made, head)]
     if not brief:
         for column, levels in made["by_subgroup"].items():
             rows += [_promise_row(f"{column}: {level} ({entry['n']})", entry, head) for level, entry in levels.items()]
@@ -369,7 +370,7 @@ def notes(metrics: Mapping[str, Any]) -> Sequence[str]:
 
 _TEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", ">": "$>$", "<": "$<$", "±": r"$\pm$",
-        "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--"}  # fmt: skip
+        "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "[": "{[}", "|": r"\textbar{}"}  # fmt: skip
 
 
 def escape_tex(text: str) -> str:

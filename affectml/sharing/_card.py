@@ -1,12 +1,11 @@
 """The model card: what a stranger must know before using a head that says something about feelings."""
 
-import html
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from affectml._html import plain
 from affectml.data import was_asked
 from affectml.encoders import TINY_SPEC
 from affectml.runs import RunInfo
@@ -108,12 +107,6 @@ def about(construct: str, question: str) -> list[str]:
     meaning = "words that people said fit the image" if construct == "query" and asked else CONSTRUCTS[construct]
     words = plain(question)
     return [f"Construct: **{construct}**, {meaning}.", f"People were asked: “{words}”" if asked else words]
-
-
-def plain(text: str) -> str:
-    """A user's words as words: nothing in them is HTML or Markdown, and they stay on their line."""
-    escaped = re.sub(r"([\\`*_\[\]#|~])", r"\\\1", " ".join(text.split()))
-    return html.escape(escaped, quote=False)
 
 
 def _what(kind: str) -> str:

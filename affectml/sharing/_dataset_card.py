@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from affectml._html import plain
 from affectml.data import Dataset, TargetMeta, was_asked
 from affectml.data.targets import Targets
 from affectml.importers.draft import NOT_STATED
-from affectml.sharing._card import about, plain
+from affectml.sharing._card import about
 from affectml_annotation.exchange.hugging_face import STOPPED
 from affectml_annotation.stopped import first_answers
 

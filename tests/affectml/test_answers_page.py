@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -11,6 +12,7 @@ import affectml
 from affectml.answers import Gap
 from affectml.answers._gaps import standing
 from affectml.errors import BadInput
+from affectml.report import Table
 from affectml.training import TrainConfig, train_run
 
 pytestmark = pytest.mark.usefixtures("few_replicates")
@@ -105,11 +107,18 @@ def test_files_hold_the_same_scores(written):
     assert list(everything["labels"]) == list(everything["bias"]) == list(result.systems)
 
 
+def test_markdown_shows_words_as_they_are():
+    assert Table("", ("set_f1", "_x_ **y**"), (("[a](b)", "`c` | <i>"),)).to_markdown().splitlines()[::2] == [
+        r"| set_f1 | \_x\_ \*\*y\*\* |",
+        r"| \[a\](b) | \`c\` \| &lt;i&gt; |",
+    ]
+
+
 def test_a_paper_gets_a_row_for_everyone_with_those_bold_that_are_not_behind(written):
     folder, result = written
     rows = [line.split(" | ") for line in (folder / "judged.md").read_text().splitlines()]
-    assert rows[0][:3] == ["| system", "beside <b>calm</b>", "rate_cross_entropy ↓"]
-    told = {row[0].removeprefix("| "): row[2] for row in rows[2:]}
+    assert rows[0][:3] == ["| system", "beside &lt;b&gt;calm&lt;/b&gt;", "rate_cross_entropy ↓"]
+    told = {unescape(row[0]).removeprefix("| "): row[2] for row in rows[2:]}
     bold = {name for name, cell in told.items() if cell.startswith("**")}
     assert bold == {name for name, place in result.standing.items() if place in ("best", "tied", "ahead")}
     assert (folder / "judged.tex").read_text().count(r"\textbf") == sum(r.count("**") for row in rows for r in row) / 2

@@ -121,6 +121,7 @@ def test_tables_name_the_reasons_and_latex_is_escaped(result):
     assert tex.count("--") >= 3
     assert "zero\\_shot" in tex
     assert escape_tex("50 % & a_b > c") == r"50 \% \& a\_b $>$ c"
+    assert escape_tex("[0] a|b") == r"{[}0] a\textbar{}b"  # after \\ a bracket would be the height of a line
 
 
 def scored(value, spread=0.01):

@@ -344,6 +344,7 @@ def test_a_run_says_what_it_promised_and_what_came_out(run):
 def test_the_promise_is_a_table(run):
     table = promise_table(run.metrics)
     assert table.rows[0][0] == f"all {run.metrics['n']} of the test split"
+    assert promise_table({**run.metrics, "split": "all"}).rows[0][0] == f"all {run.metrics['n']} images"
     assert [row[0].split(" (")[0] for row in table.rows if row[0].startswith("half")] == ["half: a", "half: b"]
     assert len(promise_table(run.metrics, brief=True).rows) == 1
     assert "one SD" in table.note

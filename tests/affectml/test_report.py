@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import itertools
 import json
 import operator
 import re
@@ -99,6 +100,13 @@ def test_the_page_is_one_file_without_scripts_that_loads_nothing(run):
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
     assert not re.findall(r"url\((?!#)|@import|https?://", page)
     assert len(page) < 2_000_000
+
+
+def test_numbers_under_a_picture_do_not_run_into_each_other_beside_a_long_name():
+    drawn = intervals([("Qwen2.5-VL-72B-Instruct, 2", {"value": -0.06, "low": -0.19, "high": 0.04})], "x", zero=True)
+    places = [float(x) for x in re.findall(r'<text x="([\d.]+)"[^>]*text-anchor: middle', drawn)]
+    assert places
+    assert all(b - a >= 36 for a, b in itertools.pairwise(places))
 
 
 def test_pictures_take_the_pages_colours(run):
