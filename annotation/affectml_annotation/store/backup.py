@@ -21,10 +21,10 @@ from sqlalchemy.exc import DBAPIError
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.exchange.files import make_way, workplace
-from affectml_annotation.store.engine import BUSY_SECONDS, failure, make_engine, watched
+from affectml_annotation.store.engine import Database, failure, make_engine, watched
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
-from affectml_annotation.store.place import BACKUP, backup_note, connect_to_read
+from affectml_annotation.store.place import BACKUP, backup_note
 from affectml_annotation.store.schema import metadata, now_ms
 
 RESTORED = "restored"  # the key of the setting that says from what a database was restored
@@ -217,7 +217,7 @@ def _pages(source: sa.Connection, copy: Path) -> Tally:
 def _rows_into(source: sa.Connection, copy: Path) -> Tally:
     """Copy a database row by row into a fresh file that has its schema."""
     engine, tally = make_engine(copy), Tally()
-    with writes(copy):
+    with writes(copy):  # what fails is not the database that is read
         migrate(engine.begin, MIGRATIONS[: version_of(source)])
     engine.dispose()
     with closing(sqlite3.connect(copy)) as made:
@@ -250,13 +250,8 @@ def seal(copy: Path, of: str, at: int, tally: Tally) -> None:
 @contextmanager
 def reading(file: Path) -> Iterator[sa.Connection]:
     """A SQLite file as it is, of one moment; nothing is written."""
-    engine = sa.create_engine("sqlite://", creator=lambda: connect_to_read(file, BUSY_SECONDS), poolclass=sa.NullPool)
-    try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN")
-            yield connection
-    except (DBAPIError, sqlite3.Error, UnicodeDecodeError) as error:
-        raise failure(error, str(file), "read") from error
+    with closing(Database(file, reads_only=True)) as database, database.snapshot() as connection:
+        yield connection
 
 
 @contextmanager

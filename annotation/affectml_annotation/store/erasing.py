@@ -39,7 +39,6 @@ def erase(connection: sa.Connection, who: str) -> int:
     if row is None:
         raise StoreError(f"nobody called {who!r} in this task")
     make_key(connection, ERASING)
-    connection.execute(erasing.insert().values(annotator_id=who))
     for given in setup.assignments(connection, who):
         if row.withdrawn_at is None:  # a withdrawal has freed the places
             claims.give_back(connection, given)
@@ -51,11 +50,7 @@ def erase(connection: sa.Connection, who: str) -> int:
     person = connection.scalar(sa.select(panel.c.person).where(panel.c.annotator_id == who))
     if person is not None and not person.startswith(FORGOTTEN):
         person = forgotten(connection, person)
-    for table in reversed([*metadata.tables.values()]):
-        if "annotator_id" in table.c and table not in (event, annotator, erasing):
-            connection.execute(table.delete().where(table.c.annotator_id == who))
-    connection.execute(event.delete().where(event.c.annotator_id == who))
-    connection.execute(annotator.delete().where(annotator.c.annotator_id == who))
+    take_out(connection, who)
     for table, column in ((decision, "decided_by"), (conflict, "resolved_by"), (lead_change, "by")):
         connection.execute(table.update().where(table.c[column] == who).values({column: ""}))
     setup.forget_withdrawals(connection, who)
@@ -64,9 +59,17 @@ def erase(connection: sa.Connection, who: str) -> int:
         at=now_ms(), answers=answers, annotator=keyed(connection, ERASING, "who", who).hex(),
         person=None if person is None else person.removeprefix(FORGOTTEN),
     ))  # fmt: skip
-    connection.execute(erasing.delete())
     asking.ask_on(connection)
     return answers
+
+
+def take_out(connection: sa.Connection, who: str) -> None:
+    """Delete a person's own rows, without a trace."""
+    connection.execute(erasing.insert().values(annotator_id=who))  # for whom the log lets events go
+    for table in reversed([*metadata.tables.values()]):
+        if "annotator_id" in table.c and table is not erasing:
+            connection.execute(table.delete().where(table.c.annotator_id == who))
+    connection.execute(erasing.delete())
 
 
 def _fill(connection: sa.Connection, left: Any) -> None:

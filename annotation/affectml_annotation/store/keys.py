@@ -7,7 +7,7 @@ from hashlib import sha256
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
-from affectml_annotation.store.schema import erasure, secret
+from affectml_annotation.store.schema import erasure, panel, secret
 
 ERASING = "erasing"
 FORGOTTEN = "forgotten "  # begins what stands in place of a panel's id that nobody needs any more
@@ -32,10 +32,12 @@ def forgotten(connection: sa.Connection, person: str) -> str:
     return FORGOTTEN + keyed(connection, ERASING, "person", person).hex()
 
 
-def forms_of(connection: sa.Connection, person: str) -> list[str]:
-    """An id at a panel as the database may have it: as it came, or forgotten."""
+def participant(connection: sa.Connection, person: str) -> str | None:
+    """Who has this id at a panel, which may be forgotten; None for nobody."""
     key = connection.scalar(sa.select(secret.c.name).where(secret.c.name == ERASING))
-    return [person] if key is None else [person, forgotten(connection, person)]
+    forms = [person] if key is None else [person, forgotten(connection, person)]
+    who: str | None = connection.scalar(sa.select(panel.c.annotator_id).where(panel.c.person.in_(forms)))
+    return who
 
 
 def was_erased(connection: sa.Connection, *, who: str | None = None, person: str | None = None) -> bool:

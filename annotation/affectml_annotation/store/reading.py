@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from affectml_annotation.exchange.columns import as_numbers
 from affectml_annotation.stopping import Overlap
 from affectml_annotation.store import asking
 from affectml_annotation.store.claims import round_row
-from affectml_annotation.store.engine import read_only, table_of
+from affectml_annotation.store.engine import Database, table_of
 from affectml_annotation.store.records import Progress
 from affectml_annotation.store.schema import annotator, answer, assignment, conflict, event, image, slot
 from affectml_annotation.store.settings import read_settings
@@ -40,6 +41,7 @@ def judgements(
     came; people who withdrew keep theirs. Raises StoreError for answers of which a damaged file has no event.
     """
     which = [] if surplus else [~answer.c.surplus]
+    same = (assignment.c[name] == event.c[name] for name in ("annotator_id", "round"))
     query = (
         sa.select(
             *(SAID_AT if name == "at" else event.c[name] for name in EVENT_COLUMNS),
@@ -50,14 +52,7 @@ def judgements(
         )
         # Only corrections, and answers from before the log had it, are looked up: a text's place takes its time.
         .outerjoin(image, image.c.image_id == sa.case((event.c.place.is_(None), event.c.image_id)))
-        .outerjoin(
-            assignment,
-            sa.and_(
-                assignment.c.annotator_id == event.c.annotator_id,
-                assignment.c.round == event.c.round,
-                assignment.c.position == image.c.position,
-            ),
-        )
+        .outerjoin(assignment, sa.and_(*same, assignment.c.position == image.c.position))
         .where(_is_current(*which))
         .order_by(event.c.number)
     )
@@ -112,14 +107,8 @@ def read_remarks(database: str | Path) -> pd.DataFrame:
         .where(annotator.c.withdrawn_at.is_(None), sa.or_(event.c.kind == "flag", event.c.note.is_not(None)))
         .order_by(event.c.number)
     )
-    engine = read_only(database)
-    try:
-        with engine.connect() as connection:
-            return table_of(connection, query)
-    except sa.exc.DBAPIError as error:
-        raise StoreError(f"{database}: cannot be read ({error.orig})") from None
-    finally:
-        engine.dispose()
+    with closing(Database(database, reads_only=True)) as there:
+        return there.table(query)
 
 
 def events_table(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
@@ -149,14 +138,10 @@ def events_table(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFra
 def progress(connection: sa.Connection, round_number: int) -> Progress:
     """How far a round is."""
     round_row(connection, round_number)
-    wanted, taken, short, images = connection.execute(
-        sa.select(
-            sa.func.coalesce(sa.func.sum(slot.c.wanted), 0),
-            sa.func.coalesce(sa.func.sum(slot.c.taken), 0),
-            sa.func.count().filter(slot.c.taken < slot.c.wanted),
-            sa.func.count(),
-        ).where(slot.c.round == round_number, slot.c.wanted > 0)
-    ).one()
+    labelled = (slot.c.round == round_number, slot.c.wanted > 0)
+    asked, given = (sa.func.coalesce(sa.func.sum(column), 0) for column in (slot.c.wanted, slot.c.taken))
+    counts = sa.select(asked, given, sa.func.count().filter(slot.c.taken < slot.c.wanted), sa.func.count())
+    wanted, taken, short, images = connection.execute(counts.where(*labelled)).one()
     held = (
         sa.select(assignment.c.position, sa.func.count().label("people"))
         .where(assignment.c.answered_at.is_(None), assignment.c.round == round_number, assignment.c.holds_slot)
@@ -164,17 +149,11 @@ def progress(connection: sa.Connection, round_number: int) -> Progress:
         .subquery()
     )
     out = _count(connection, sa.select(sa.func.sum(held.c.people)))
-    complete = (
-        sa.select(sa.func.count())
-        .select_from(slot.outerjoin(held, held.c.position == slot.c.position))
-        .where(
-            slot.c.round == round_number,
-            slot.c.wanted > 0,
-            slot.c.taken - sa.func.coalesce(held.c.people, 0) >= slot.c.wanted,
-        )
-    )
-    given = sa.exists().where(answer.c.annotator_id == annotator.c.annotator_id, answer.c.round == round_number)
-    people = sa.select(sa.func.count()).select_from(annotator).where(given)
+    with_held = slot.outerjoin(held, held.c.position == slot.c.position)
+    enough = slot.c.taken - sa.func.coalesce(held.c.people, 0) >= slot.c.wanted
+    complete = sa.select(sa.func.count()).select_from(with_held).where(*labelled, enough)
+    said = sa.exists().where(answer.c.annotator_id == annotator.c.annotator_id, answer.c.round == round_number)
+    people = sa.select(sa.func.count()).select_from(annotator).where(said)
     rate = _rate(connection, round_number)
     answered = int(taken) - out
     wanted, stopped, overlap = int(wanted), None, read_settings(connection).overlap
@@ -183,18 +162,11 @@ def progress(connection: sa.Connection, round_number: int) -> Progress:
         wanted = max(wanted, round(overlap.mean * images)) if short or out else answered
     left = max(wanted - answered, 0)
     return Progress(
-        round=round_number,
-        images=int(images),
-        wanted=wanted,
-        answered=answered,
-        claimed=out,
-        complete=_count(connection, complete),
+        round=round_number, images=int(images), wanted=wanted, answered=answered, claimed=out,
+        complete=_count(connection, complete), annotators=_count(connection, people),
         conflicts=_count(connection, sa.select(sa.func.count()).where(conflict.c.resolved_at.is_(None))),
-        annotators=_count(connection, people),
-        rate=rate,
-        seconds_left=0.0 if not left else left / rate * 3600,
-        stopped=stopped,
-    )
+        rate=rate, seconds_left=0.0 if not left else left / rate * 3600, stopped=stopped,
+    )  # fmt: skip
 
 
 def _count(connection: sa.Connection, query: sa.Select[Any]) -> int:

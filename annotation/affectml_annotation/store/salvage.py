@@ -13,14 +13,14 @@ from sqlalchemy.dialects.sqlite import insert
 from affectml_annotation.errors import StoreError
 from affectml_annotation.exchange.files import workplace
 from affectml_annotation.judgements import answer_problems
-from affectml_annotation.store import claims, setup
+from affectml_annotation.store import claims, erasing, setup
 from affectml_annotation.store.engine import WATCH
 from affectml_annotation.store.keys import ERASING, was_erased
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.pages import LEAF, Pages, Row, Torn
 from affectml_annotation.store.place import BACKUP
 from affectml_annotation.store.rebuilding import KEYS, rebuild
-from affectml_annotation.store.schema import annotator, answer, erasing, event, image, metadata, round_, secret, setting
+from affectml_annotation.store.schema import annotator, answer, event, image, metadata, round_, secret, setting
 from affectml_annotation.store.settings import read_setting, read_settings
 
 # What was set up, and who was erased: another database of the same task can give what is lost of it.
@@ -226,11 +226,7 @@ def _forget(connection: sa.Connection) -> None:
     people = sa.union(sa.select(annotator.c.annotator_id), sa.select(event.c.annotator_id))
     for who in connection.scalars(people).all():
         if was_erased(connection, who=who):
-            connection.execute(erasing.insert().values(annotator_id=who))
-            for table in metadata.tables.values():
-                if "annotator_id" in table.c and table is not erasing:
-                    connection.execute(table.delete().where(table.c.annotator_id == who))
-            connection.execute(erasing.delete())
+            erasing.take_out(connection, who)
 
 
 def _make_anew(connection: sa.Connection) -> tuple[list[str], list[str]]:

@@ -14,7 +14,7 @@ from affectml_annotation.errors import StoreError
 from affectml_annotation.judgements import storable
 from affectml_annotation.languages import _, as_code
 from affectml_annotation.store import setup
-from affectml_annotation.store.keys import FORGOTTEN, forms_of, keyed, was_erased
+from affectml_annotation.store.keys import FORGOTTEN, keyed, participant, was_erased
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import annotator, device, now_ms, panel, visit, visit_step
 from affectml_annotation.store.settings import read_setting
@@ -81,7 +81,7 @@ def ids_of_link(store: LabelStore, token: str) -> Ids:
             return Ids(f"{LINK}{keys.read_link(connection, token)}", signed=True)
         except keys.BadLink as error:
             ids = Ids(f"{LINK}{error.number}")
-            if error.number is None or _participant(connection, ids) is None:
+            if error.number is None or participant(connection, ids.person) is None:
                 raise
             return ids
 
@@ -99,7 +99,7 @@ def enter(store: LabelStore, ids: Ids, own: str = "", *, again: bool = False) ->
     def work(connection: sa.Connection) -> Entry:
         _refuse_erased(connection, ids)
         version, study = running.study_of(connection)
-        who = _participant(connection, ids)
+        who = participant(connection, ids.person)
         if who is not None:
             theirs = visit_of(connection, who)
             goes_on = ids.signed or _is_bound(connection, who, own)
@@ -124,7 +124,7 @@ def resume(store: LabelStore, ids: Ids, code: str, own: str = "") -> str:
     """
 
     def work(connection: sa.Connection) -> str:
-        who = _participant(connection, ids)
+        who = participant(connection, ids.person)
         if who is None or not keys.same_code(code, keys.resume_code(connection, who)):
             raise NotInStudy(_("this code does not go with this address; your first device shows the right one"))
         _bind(connection, who, own)
@@ -145,13 +145,6 @@ def _is_bound(connection: sa.Connection, who: str, own: str) -> bool:
 
 def _digest(connection: sa.Connection, own: str) -> str:
     return keyed(connection, keys.SIGNING, "device", own).hex()
-
-
-def _participant(connection: sa.Connection, ids: Ids) -> str | None:
-    who: str | None = connection.scalar(
-        sa.select(panel.c.annotator_id).where(panel.c.person.in_(forms_of(connection, ids.person)))
-    )
-    return who
 
 
 def _refuse_erased(connection: sa.Connection, ids: Ids) -> None:
@@ -191,7 +184,7 @@ def agree(
         file, boxes = study.file, study.translation(language).boxes_of(study.file)
         if open_boxes := [shown for box, shown in boxes.items() if box not in ticked]:
             raise NotInStudy(_("to take part, tick every box; not ticked: {box}", box=open_boxes[0]))
-        if _participant(connection, ids) is not None:
+        if participant(connection, ids.person) is not None:
             raise NotInStudy(_("you take part already; go on where you began, or give the code that it shows there"))
         if read_setting(connection, running.KEY)["state"] != "running":
             raise NotInStudy(_("this study lets nobody in now"))

@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from affectml_annotation.errors import StoreError
 from affectml_annotation.store import erasing, setup
 from affectml_annotation.store.keeping import clean_backups
-from affectml_annotation.store.keys import forms_of, was_erased
+from affectml_annotation.store.keys import participant, was_erased
 from affectml_annotation.store.label_store import LabelStore
-from affectml_annotation.store.schema import annotator, erasure_request, metadata, now_ms, panel
+from affectml_annotation.store.schema import annotator, erasure_request, metadata, now_ms
 from affectml_annotation.study.pay import keep_owed
 
 
@@ -53,9 +53,8 @@ def named_by(store: LabelStore, persons: Sequence[str]) -> list[str]:
     found = []
     with store.database.read() as connection:
         for person in persons:
-            theirs = sa.select(panel.c.annotator_id).where(panel.c.person.in_(forms_of(connection, person)))
-            if (who := connection.scalar(theirs)) is not None:
-                found.append(str(who))
+            if (who := participant(connection, person)) is not None:
+                found.append(who)
             elif not was_erased(connection, person=person):
                 raise StoreError(f"nobody with the id {person!r} takes part in this study")
     return found
