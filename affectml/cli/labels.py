@@ -400,21 +400,13 @@ def assign(
     with open_task(db) as store:
         if lower and overlap is None and more is None:
             raise BadInput("--lower says how --more or --overlap is meant: give one of them too")
-        if overlap is None and (most, mean) == (None, None):
-            spread = None
-        else:
-            spread = overlap_of(overlap or store.settings.fewest, most, mean, until)
+        spreads = (overlap, most, mean) != (None, None, None)
+        spread = overlap_of(overlap or store.settings.fewest, most, mean, until) if spreads else None
         changes = _given(overlap=spread, strategy=strategy, backup_hours=backup_hours, backups_kept=backups_kept)
         people = None if more else overlap or store.settings.fewest
         asked = queue is not None or disagreement
         queued = images_to_queue(store, queue, top, people=people) if asked else []
-        raised = store.steer(
-            invite=invite or [],
-            settings=changes,
-            queue=queued,
-            more=more,
-            lower=lower,
-        )
+        raised = store.steer(invite=invite or [], settings=changes, queue=queued, more=more, lower=lower)
         if asked:
             said = queued_words(len(queued), raised, None if lower else more)
             typer.echo(f"queued, to be shown first: {said}", err=True)

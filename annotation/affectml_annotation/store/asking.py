@@ -28,12 +28,8 @@ _IS_MAIN = slot.c.round == MAIN
 _LABELLED = sa.select(slot.c.position).where(_IS_MAIN, slot.c.wanted > 0)
 _KEPT = sa.select(setting.c.value).where(setting.c.key == FIT)
 _EVENTS = sa.select(sa.func.coalesce(sa.func.max(event.c.number), 0))
-_OUT = sa.exists().where(
-    assignment.c.round == MAIN,
-    assignment.c.position == slot.c.position,
-    assignment.c.holds_slot,
-    assignment.c.answered_at.is_(None),
-)
+_IS_OUT = (assignment.c.round == MAIN, assignment.c.holds_slot, assignment.c.answered_at.is_(None))
+_OUT = sa.exists().where(*_IS_OUT, assignment.c.position == slot.c.position)
 _IS_COMPLETE = (_IS_MAIN, slot.c.wanted <= slot.c.taken, ~_OUT)
 # Built once, for every answer: of these images, and of these positions.
 _COMPLETE = sa.select(slot.c.position, slot.c.taken).where(*_IS_COMPLETE)
@@ -45,9 +41,7 @@ _ALL_SLOTS = _LABELLED.order_by(slot.c.position).with_for_update(skip_locked=Tru
 _SLOTS = _LABELLED.where(slot.c.position.in_(_NAMED)).order_by(slot.c.position).with_for_update()
 _WANTING = sa.union_all(
     sa.select(slot.c.position).where(_IS_MAIN, slot.c.taken < slot.c.wanted),
-    sa.select(assignment.c.position).where(
-        assignment.c.round == MAIN, assignment.c.holds_slot, assignment.c.answered_at.is_(None)
-    ),
+    sa.select(assignment.c.position).where(*_IS_OUT),
 ).limit(1)
 _SAID = (  # by way of the assignments, which can be found by image
     sa.select(assignment.c.position, event.c.kind, event.c.labels)

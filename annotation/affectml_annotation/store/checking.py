@@ -1,9 +1,9 @@
 """What must hold in a label store's database, by name: looked for in one snapshot, without changing anything."""
 
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from affectml_annotation.errors import AnnotationError, DatabaseAway, DatabaseFa
 from affectml_annotation.judgements import answer_problems
 from affectml_annotation.store import schema, setup
 from affectml_annotation.store.backup import Backup, Tally, unlike, write_backup
-from affectml_annotation.store.keeping import folder, keep_backup
+from affectml_annotation.store.keeping import NAME, folder, keep_backup
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, keyed
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, schema_faults, version_of
@@ -65,7 +65,7 @@ def check_store(store: LabelStore) -> list[Broken]:
 def _offenders(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
     """The name of what is broken with each row that shows it, but for what a damage before makes pointless to ask."""
     before = set()
-    for name, find in _FOUND.items():
+    for name, (_, find) in _SAID.items():
         try:
             with connection.begin_nested():  # PostgreSQL does nothing more after an error, but behind a savepoint
                 for row in _asked(connection, find) if isinstance(find, str) else find(connection):
@@ -91,8 +91,8 @@ def mend(store: LabelStore) -> tuple[Backup, Rebuilt]:
     """
     backup = keep_backup(store) if folder(store) else None
     if backup is None:
-        stamp = time.strftime("%Y-%m-%dT%H%M%SZ", time.gmtime(now_ms() / 1000))
-        backup = write_backup(store, f"{store.database.engine.url.database or 'labels'}-before-rebuild-{stamp}.db")
+        name = store.database.engine.url.database or "labels"
+        backup = write_backup(store, f"{name}-before-rebuild-{datetime.now(UTC).strftime(NAME)}")
     return backup, store.database.retried(rebuild)
 
 
@@ -285,7 +285,6 @@ _SAID: dict[str, tuple[str, str | Callable[[sa.Connection], Iterable[Row]]]] = {
     "times": ("No time is before 1970 or after tomorrow; people's clocks are five minutes ahead at most.", _times),
     "sequences": ("The next number of each sequence is beyond the largest there is (PostgreSQL).", _sequences),
 }
-_FOUND = {name: find for name, (_, find) in _SAID.items()}
 INVARIANTS = {name: says for name, (says, _) in _SAID.items()} | {
     "answer.missing": "Whatever anybody answered has its row in answer.",
     "answer.extra": "Nothing stands in answer that the log does not have.",

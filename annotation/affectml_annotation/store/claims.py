@@ -41,6 +41,7 @@ def own_order(who: str, round_number: int, seed: int) -> sa.ColumnElement[int]:
     return (wide * sa.literal(a, sa.BigInteger) + sa.literal(b, sa.BigInteger)) % sa.literal(PRIME, sa.BigInteger)
 
 
+GIVEN = sa.select(assignment, image.c.image_id, image.c.file).join(image, image.c.position == assignment.c.position)
 _ANNOTATOR = sa.select(annotator).where(annotator.c.annotator_id == sa.bindparam("who")).with_for_update()
 _ROUND = sa.select(round_).where(round_.c.number == sa.bindparam("number"))
 
@@ -103,8 +104,7 @@ def candidates(connection: sa.Connection, who: str, round_number: int) -> list[i
 def open_claims(connection: sa.Connection, who: str, rounds: Sequence[int]) -> list[Any]:
     """What this person holds and has not answered, in the order it was given."""
     mine = (assignment.c.annotator_id == who, assignment.c.round.in_(rounds), assignment.c.answered_at.is_(None))
-    query = sa.select(assignment, image.c.image_id, image.c.file).where(*mine).order_by(assignment.c.place)
-    return list(connection.execute(query.join(image, image.c.position == assignment.c.position)))
+    return list(connection.execute(GIVEN.where(*mine).order_by(assignment.c.place)))
 
 
 def following(connection: sa.Connection, column: sa.ColumnElement[int], *where: sa.ColumnElement[bool]) -> int:

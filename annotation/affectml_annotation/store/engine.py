@@ -43,13 +43,13 @@ PASSING_STATES = ("08", "40", "53", "55", "57", "58", "25006")
 ASKED_FOR = (DataError, IntegrityError, InternalError, ProgrammingError)  # no fault of the database
 
 
-def watched(rows: Iterable[T], at_once: int = 1_000) -> Iterator[T]:
+def watched(rows: Iterable[T]) -> Iterator[T]:
     """The rows, while `WATCH` is told of those that have passed."""
     see = WATCH.get()
     for number, row in enumerate(rows, 1):
         yield row
-        if not number % at_once:
-            see(at_once)
+        if not number % 1_000:
+            see(1_000)
 
 
 @lru_cache(maxsize=4096)

@@ -83,12 +83,9 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
             for destination, rows in ((event, events), (answer, answers), (assignment, assignments)):
                 _insert(connection, destination, rows)
     if taken:
-        connection.execute(
-            slot.update()
-            .where(slot.c.round == sa.bindparam("r"), slot.c.position == sa.bindparam("p"))
-            .values(taken=slot.c.taken + sa.bindparam("more")),
-            [{"r": r, "p": p, "more": more} for (r, p), more in sorted(taken.items())],
-        )
+        there = slot.update().where(slot.c.round == sa.bindparam("r"), slot.c.position == sa.bindparam("p"))
+        rows = [{"r": r, "p": p, "more": more} for (r, p), more in sorted(taken.items())]
+        connection.execute(there.values(taken=slot.c.taken + sa.bindparam("more")), rows)
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA cache_size = -2000")
     connection.execute(imported.insert().values(sha256=sha256, name=name, rows=len(table), at=now))

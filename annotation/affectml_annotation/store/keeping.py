@@ -110,7 +110,8 @@ def keep_backup(store: LabelStore, *, if_due: bool = False) -> Backup | None:
             take_left(place)
             _check_room(store, place)
             if store.database.reading(read_setting, FAILED):
-                store.database.writing(_forget_failure)
+                with store.database.write() as connection:
+                    connection.execute(setting.delete().where(setting.c.key == FAILED))
             made = write_backup(store, _free_name(place))
             others = [path for path in kept(store) if path != made.file]
             for old in others[: max(0, len(others) + 1 - store.settings.backups_kept)]:
@@ -126,10 +127,6 @@ def keep_backup(store: LabelStore, *, if_due: bool = False) -> Backup | None:
 def note_failure(store: LabelStore, why: str) -> None:
     """Keep why no backup could be made, for the lead."""
     store.database.writing(write_setting, FAILED, {"at": now_ms(), "why": why})
-
-
-def _forget_failure(connection: sa.Connection) -> None:
-    connection.execute(setting.delete().where(setting.c.key == FAILED))
 
 
 def _made_at(path: Path) -> int:

@@ -197,7 +197,7 @@ class LabelStore:
             setup.invite(connection, invite, {})
             if settings:
                 setup.update_settings(connection, settings, lower=lower)
-            return setup.enqueue(connection, queue, more, MAIN, lower=lower)
+            return setup.enqueue(connection, queue, more, lower=lower)
 
         return self._steered(work)
 

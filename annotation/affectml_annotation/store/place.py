@@ -61,11 +61,8 @@ def find_database() -> Path:
     found = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
     if (folder / "dataset.json").is_file():
         found.append(default_database(folder))
-    tasks = [
-        path
-        for path in dict.fromkeys(path.resolve() for path in found)
-        if holds_task(path) and backup_note(path) is None
-    ]
+    places = dict.fromkeys(path.resolve() for path in found)
+    tasks = [path for path in places if holds_task(path) and backup_note(path) is None]
     if len(tasks) == 1:
         return tasks[0]
     if not tasks:
@@ -93,24 +90,19 @@ def connect_to_read(path: str | Path, seconds: float = 5) -> sqlite3.Connection:
         connection = sqlite3.connect(address, uri=True, timeout=seconds, check_same_thread=False)
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             connection.close()
-            raise
-        except UnicodeDecodeError:  # of what SQLite says of a damaged schema
-            connection.close()
-            raise sqlite3.DatabaseError("database disk image is malformed") from None
+            if isinstance(error, sqlite3.Error):
+                raise
+            raise sqlite3.DatabaseError("database disk image is malformed") from None  # its schema's text is none
         return connection
 
     try:
         return connect("mode=ro")
     except sqlite3.OperationalError as error:
         log = Path(f"{path}-wal")
-        refused = error.sqlite_errorcode & 0xFF in (
-            sqlite3.SQLITE_CANTOPEN,
-            sqlite3.SQLITE_IOERR,
-            sqlite3.SQLITE_READONLY,
-        )
-        if not refused or (log.exists() and log.stat().st_size):
+        codes = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
+        if error.sqlite_errorcode & 0xFF not in codes or (log.exists() and log.stat().st_size):
             raise
         return connect("mode=ro&immutable=1")
 

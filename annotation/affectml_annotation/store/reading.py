@@ -162,11 +162,18 @@ def progress(connection: sa.Connection, round_number: int) -> Progress:
         wanted = max(wanted, round(overlap.mean * images)) if short or out else answered
     left = max(wanted - answered, 0)
     return Progress(
-        round=round_number, images=int(images), wanted=wanted, answered=answered, claimed=out,
-        complete=_count(connection, complete), annotators=_count(connection, people),
+        round=round_number,
+        images=int(images),
+        wanted=wanted,
+        answered=answered,
+        claimed=out,
+        complete=_count(connection, complete),
         conflicts=_count(connection, sa.select(sa.func.count()).where(conflict.c.resolved_at.is_(None))),
-        rate=rate, seconds_left=0.0 if not left else left / rate * 3600, stopped=stopped,
-    )  # fmt: skip
+        annotators=_count(connection, people),
+        rate=rate,
+        seconds_left=0.0 if not left else left / rate * 3600,
+        stopped=stopped,
+    )
 
 
 def _count(connection: sa.Connection, query: sa.Select[Any]) -> int:

@@ -243,19 +243,18 @@ def set_apart(connection: sa.Connection, position: int) -> None:
     connection.execute(slot.update().where(*here).values(wanted=0))
 
 
+_IMAGE = image.update().where(image.c.position == sa.bindparam("at"))
+
+
 def set_priority(connection: sa.Connection, priority: Mapping[str, float]) -> None:
     """Set some images' priority."""
     positions = _positions(connection, list(priority))
     if positions:
-        connection.execute(
-            image.update().where(image.c.position == sa.bindparam("at")).values(priority=sa.bindparam("value")),
-            [{"at": at, "value": float(v)} for at, v in zip(positions, priority.values(), strict=True)],
-        )
+        rows = [{"at": at, "value": float(v)} for at, v in zip(positions, priority.values(), strict=True)]
+        connection.execute(_IMAGE.values(priority=sa.bindparam("value")), rows)
 
 
-def enqueue(
-    connection: sa.Connection, image_ids: Sequence[str], more: int | None, round_number: int, *, lower: bool = False
-) -> int:
+def enqueue(connection: sa.Connection, image_ids: Sequence[str], more: int | None, *, lower: bool = False) -> int:
     """Append images to the queue, and ask for more people where said; return how many wait for more than before.
 
     An image that waits for as many or more keeps them, unless `lower`.
@@ -264,21 +263,14 @@ def enqueue(
     if not positions:
         return 0
     start = claims.following(connection, image.c.queue_rank)
-    connection.execute(
-        image.update().where(image.c.position == sa.bindparam("at")).values(queue_rank=sa.bindparam("rank")),
-        [{"at": at, "rank": start + n} for n, at in enumerate(positions)],
-    )
+    ranks = [{"at": at, "rank": rank} for rank, at in enumerate(positions, start)]
+    connection.execute(_IMAGE.values(queue_rank=sa.bindparam("rank")), ranks)
     if more is None:
         return 0
-    fewer = sa.select(slot.c.position).where(slot.c.round == round_number, slot.c.wanted < slot.c.taken + more)
-    raised = set(connection.scalars(fewer)) & set(positions)
-    keep_more = sa.true() if lower else slot.c.wanted < slot.c.taken + more
-    connection.execute(
-        slot.update()
-        .where(slot.c.round == round_number, slot.c.position == sa.bindparam("at"), keep_more)
-        .values(wanted=slot.c.taken + more),
-        [{"at": at} for at in positions],
-    )
+    in_round, fewer = slot.c.round == asking.MAIN, slot.c.wanted < slot.c.taken + more
+    raised = set(connection.scalars(sa.select(slot.c.position).where(in_round, fewer))) & set(positions)
+    asked = slot.update().where(in_round, slot.c.position == sa.bindparam("at"), sa.true() if lower else fewer)
+    connection.execute(asked.values(wanted=slot.c.taken + more), [{"at": at} for at in positions])
     return len(raised)
 
 
@@ -306,11 +298,7 @@ def second_look(connection: sa.Connection, who: str, image_id: str, of: int) -> 
     number = claims.round_of(connection, "second", of)
     if number is None:
         raise StoreError("no round of second looks is open; open_round('second') opens one")
-    mine = (
-        sa.select(assignment, image.c.image_id, image.c.file)
-        .join(image, image.c.position == assignment.c.position)
-        .where(assignment.c.annotator_id == who, assignment.c.round == number, assignment.c.position == position)
-    )
+    mine = claims.GIVEN.where(*claims.given_to(who, number), assignment.c.position == position)
     if connection.execute(mine).one_or_none() is None:
         now = now_ms()
         connection.execute(assignment.insert().values(

@@ -5,16 +5,7 @@ from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from affectml_annotation.errors import BadStudy, did_you_mean
 from affectml_annotation.languages import PSEUDO, as_code, marked
@@ -27,7 +18,6 @@ PANELS = get_args(Panel)
 Ending = Literal["completed", "screened_out", "timed_out", "quota_full", "no_consent"]
 PHASES = ("before", "instructions", "practice", "images", "after", "debriefing")  # once somebody has agreed
 Status = Literal["completed", "screened_out", "timed_out", "quota_full", "left"]
-STATUSES: tuple[Status, ...] = get_args(Status)
 # What a panel calls its ids in the address: a person's, the study's, and that of this one participation.
 IDS: dict[Panel, dict[str, str]] = {
     "prolific": {"person": "PROLIFIC_PID", "study": "STUDY_ID", "session": "SESSION_ID"},
@@ -336,7 +326,8 @@ class StudyFile(Part):
         own = {"consent": self.consent.text, "instructions": self.instructions.text, "debriefing": self.debriefing}
         if language in (None, self.languages[0]):
             return own
-        return {f"{name}.{language}": _beside(file, str(language)) for name, file in {**own, "study": FILE}.items()}
+        paths = {name: PurePosixPath(file) for name, file in {**own, "study": FILE}.items()}
+        return {f"{name}.{language}": str(at.with_suffix(f".{language}{at.suffix}")) for name, at in paths.items()}
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -344,11 +335,6 @@ class StudyFile(Part):
         empty = {"before": not self.before.questions, "practice": not self.practice.images,
                  "after": not self.after.questions}  # fmt: skip
         return tuple(phase for phase in PHASES if not empty.get(phase))
-
-
-def _beside(file: str, language: str) -> str:
-    path = PurePosixPath(file)
-    return str(path.with_name(f"{path.stem}.{language}{path.suffix}"))
 
 
 def parse(content: Any, where: str) -> StudyFile:

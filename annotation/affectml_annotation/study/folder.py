@@ -19,15 +19,7 @@ from affectml_annotation.exchange.files import replacing
 from affectml_annotation.judgements import UNSTORABLE, storable
 from affectml_annotation.languages import ENGLISH, _, english_name, spoken
 from affectml_annotation.languages import written as our_language
-from affectml_annotation.study.file import (
-    BOXES,
-    FEEDBACK,
-    FILE,
-    LabelWords,
-    StudyFile,
-    parse,
-    parse_as,
-)
+from affectml_annotation.study.file import BOXES, FEEDBACK, FILE, LabelWords, StudyFile, parse, parse_as
 from affectml_annotation.study.translation import Translation
 
 MOST_TEXT = 200_000  # bytes of a text: more than anybody reads

@@ -45,31 +45,29 @@ class PayRow:
     paid: bool
 
 
+_VISITS = sa.select(visit, panel.c.person, panel.c.session).join(panel, panel.c.annotator_id == visit.c.annotator_id)
+
+
 def pay_rows(store: LabelStore) -> list[PayRow]:
     """A row per visit, in the order they came, and per person who was erased before they were paid."""
     visits.give_back_places(store)
     with store.database.read() as connection:
-        studies: dict[int, Study] = {}
-        theirs = sa.select(visit, panel.c.person, panel.c.session).join(
-            panel, panel.c.annotator_id == visit.c.annotator_id
-        )
-        rows = []
-        for row in connection.execute(theirs.order_by(visit.c.entered_at, visit.c.annotator_id)):
-            if row.version not in studies:
-                studies[row.version] = running.study_of(connection, row.version)[1]
-            rows.append(_row(connection, studies[row.version], row))
-        return rows + [
+        rows = connection.execute(_VISITS.order_by(visit.c.entered_at, visit.c.annotator_id)).all()
+        studies = _studies(connection, rows)
+        return [_row(connection, studies[row.version], row) for row in rows] + [
             PayRow(row.person, row.session, row.status, 0.0, 0, 0, row.currency, row.amount, row.by_panel, None, False)
             for row in connection.execute(sa.select(owed).order_by(owed.c.number))
         ]
 
 
+def _studies(connection: sa.Connection, rows: Sequence[Any]) -> dict[int, Study]:
+    return {number: running.study_of(connection, number)[1] for number in {row.version for row in rows}}
+
+
 def _row(connection: sa.Connection, study: Study, row: Any) -> PayRow:
-    pay, images = study.file.pay, images_done(connection, row.annotator_id)
+    images = images_done(connection, row.annotator_id)
     fixed, over = due(study, row.status, images, row.active_ms)
-    code = None
-    if row.status not in (None, "left"):
-        code = visits.code_for(connection, study.file, row.status, row.annotator_id)
+    earned = row.status not in (None, "left")
     return PayRow(
         person="" if row.person.startswith(FORGOTTEN) else row.person,
         session=row.session,
@@ -77,10 +75,10 @@ def _row(connection: sa.Connection, study: Study, row: Any) -> PayRow:
         minutes=row.active_ms / 60_000,
         images=images,
         failed_checks=failed_checks(connection, row.annotator_id),
-        currency=pay.currency,
+        currency=study.file.pay.currency,
         due=fixed + over,
         by_panel=_by_panel(study, row.status, fixed),
-        code=code,
+        code=visits.code_for(connection, study.file, row.status, row.annotator_id) if earned else None,
         paid=row.paid_at is not None,
     )
 
@@ -191,9 +189,8 @@ def forget_ids(store: LabelStore, *, by: str) -> int:
 
     def work(connection: sa.Connection) -> int:
         make_key(connection, ERASING)
-        theirs = sa.select(visit, panel.c.person).join(panel, panel.c.annotator_id == visit.c.annotator_id)
-        rows = [row for row in connection.execute(theirs) if not row.person.startswith(FORGOTTEN)]
-        studies = {number: running.study_of(connection, number)[1] for number in {row.version for row in rows}}
+        rows = [row for row in connection.execute(_VISITS) if not row.person.startswith(FORGOTTEN)]
+        studies = _studies(connection, rows)
         done = 0
         for row in rows:
             images, long_ago = images_done(connection, row.annotator_id), now_ms() - DAY_MS

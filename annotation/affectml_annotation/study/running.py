@@ -1,6 +1,6 @@
 """The study that a store runs: its versions, whether people are let in, and how many places there are."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import pandas as pd
@@ -66,9 +66,8 @@ def open_study(store: LabelStore, study: Study, *, affectml: str, by: str) -> in
                 connection.execute(study_text.insert().values(sha256=digest, content=study.texts[name]))
                 known.add(digest)
         number = max(1, following(connection, study_version.c.number))
-        connection.execute(
-            study_version.insert().values(number=number, content=content, texts=texts, affectml=affectml, at=now_ms())
-        )
+        row = {"number": number, "content": content, "texts": texts, "affectml": affectml, "at": now_ms()}
+        connection.execute(study_version.insert().values(row))
         _set_apart(connection, study, () if last is None else _file(last).checks.images)
         if last is None:
             write_setting(connection, KEY, {"state": "running", "more": 0})
@@ -153,22 +152,21 @@ def change_state(store: LabelStore, state: str, *, by: str) -> None:
     """
     if state not in STATES:
         raise StoreError(f"state: expected {', '.join(STATES)}, but received {state!r}{did_you_mean(state, STATES)}")
-    _steer(store, by, {"state": state}, lambda now: {**now, "state": state})
+    _steer(store, by, {"state": state})
 
 
 def more_places(store: LabelStore, people: int, *, by: str) -> None:
     """Open places for so many more people; they are given the images that still want somebody."""
     if people < 1:
         raise StoreError(f"people: expected one at least, but received {people}")
-    _steer(store, by, {"more": people}, lambda now: {**now, "more": now["more"] + people})
+    _steer(store, by, {"more": people})
 
 
-def _steer(
-    store: LabelStore, by: str, what: dict[str, Any], change: Callable[[dict[str, Any]], dict[str, Any]]
-) -> None:
+def _steer(store: LabelStore, by: str, what: dict[str, Any]) -> None:
     def work(connection: sa.Connection) -> None:
         lock(connection)
-        write_setting(connection, KEY, change(read_setting(connection, KEY)))
+        now = read_setting(connection, KEY)
+        write_setting(connection, KEY, {**now, **what, "more": now["more"] + what.get("more", 0)})
         if "more" in what and isinstance((file := file_of(connection)).overlap, Adaptive):
             _follow_places(connection, file)
         note_change(connection, by, what)

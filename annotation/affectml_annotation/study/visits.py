@@ -13,15 +13,7 @@ import sqlalchemy as sa
 from affectml_annotation.errors import StoreError
 from affectml_annotation.store import claims
 from affectml_annotation.store.label_store import LabelStore
-from affectml_annotation.store.schema import (
-    annotator,
-    assignment,
-    now_ms,
-    practice,
-    questionnaire,
-    visit,
-    visit_step,
-)
+from affectml_annotation.store.schema import annotator, assignment, now_ms, practice, questionnaire, visit, visit_step
 from affectml_annotation.store.settings import read_settings
 from affectml_annotation.store.visits import end, seen, visit_of
 from affectml_annotation.study import keys, running
@@ -125,9 +117,8 @@ def practise(
             return Practised(None, left[image_id], as_visit(row))
         right = labels is not None and set(labels) == dictated[image_id]
         chosen = [label for label in read_settings(connection).labels if label in (labels or ())]
-        connection.execute(
-            practice.insert().values(annotator_id=who, image_id=image_id, labels=chosen, passed=right, at=now)
-        )
+        tried = {"annotator_id": who, "image_id": image_id, "labels": chosen, "passed": right, "at": now}
+        connection.execute(practice.insert().values(tried))
         seen(connection, row, now)
         left[image_id] = 0 if right else left[image_id] - 1
         mine = (practice.c.annotator_id == who, practice.c.passed)
