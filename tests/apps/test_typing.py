@@ -7,6 +7,8 @@ from itertools import combinations, islice
 import pytest
 from playwright.async_api import async_playwright
 
+from affectml_annotation import LabelStore
+
 SLOW = {"server"}  # fixtures, and so all that asks for them
 
 SETS = list(islice((set_ for size in (1, 2, 3) for set_ in combinations(range(8), size)), 30))  # 30 different ones
@@ -37,7 +39,6 @@ async def type_sets(browser, server, who, gap, waiting):
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     await page.goto(f"{server.url}/?who={who}")
-    await page.get_by_role("button", name="I have read this").click()
     await page.wait_for_selector(".labeller[data-state=ready]")
     order = await page.locator(".groups .chip span:nth-last-child(2)").all_inner_texts()
     seen = []
@@ -59,12 +60,16 @@ async def type_sets(browser, server, who, gap, waiting):
 def typed(server, chromium):
     """Ten people at once, one for each gap, waiting and not; (gap, waiting) -> labels in key order, images seen."""
     found = {}
+    grid = {(gap, waiting): f"types-{gap}-{waiting}" for gap in GAPS for waiting in (True, False)}
+    with LabelStore(server.db) as store:
+        store.invite([*grid.values()])
+        for who in grid.values():
+            store.consent(who)
 
     async def all_at_once():
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(**chromium)
-            grid = [(gap, waiting) for gap in GAPS for waiting in (True, False)]
-            people = [type_sets(browser, server, f"types-{gap}-{waiting}", gap, waiting) for gap, waiting in grid]
+            people = [type_sets(browser, server, who, *how) for how, who in grid.items()]
             found.update(zip(grid, await asyncio.gather(*people), strict=True))
             await browser.close()
 
