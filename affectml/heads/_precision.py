@@ -7,6 +7,7 @@ cautious one downwards, each at the whole 1 - probability, until the first that 
 
 import math
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -67,9 +68,5 @@ def lowest_cut(cuts: Array, lost_at: Callable[[float], Array], alpha: float, pro
 
     lost_at: the losses of the units that have one at a cut.
     """
-    kept = None
-    for cut in cuts.tolist():
-        if not rejected(lost_at(cut), alpha, probability):
-            break
-        kept = cut
-    return kept
+    kept = list(takewhile(lambda cut: rejected(lost_at(cut), alpha, probability), cuts.tolist()))
+    return kept[-1] if kept else None

@@ -207,7 +207,7 @@ def _of_table(table: pa.Table, file: Path) -> Content:
         kind = column.type
         if pa.types.is_dictionary(kind):
             column, kind = column.cast(kind.value_type), kind.value_type
-        if _is_list(kind) and _is_number(kind.value_type):
+        if isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType) and _is_number(kind.value_type):
             arrays[name] = _matrix(column, f"{file}: column {name!r}")
         elif pa.types.is_struct(kind) and "path" in kind.names:
             arrays[name] = _objects([None if cell is None else cell["path"] for cell in column.to_pylist()])
@@ -221,10 +221,6 @@ def _of_table(table: pa.Table, file: Path) -> Content:
             arrays[name] = _objects(column.to_pylist())
     _name_embedding(arrays, [name for name in arrays if arrays[name].dtype.kind == "f"])
     return Content(file, arrays, None, names)
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -266,15 +266,12 @@ def _uniform(cells: list[Any]) -> pd.Series | None:
         return None
     lists = [[cell] if isinstance(cell, str) else cell for cell in cells]
     inner = {type(one) for cell in lists if cell is not None for one in cell}
-    if inner <= {str} or (inner <= {int, float} and all(_is_small(one) for cell in lists for one in cell or ())):
+    small = all(abs(one) < 2**63 for cell in lists for one in cell or () if isinstance(one, int))
+    if inner <= {str} or (inner <= {int, float} and small):
         return pd.Series(lists, dtype=object)
     if inner & {list, dict, bytes, bytearray}:
         return None
     return pd.Series([None if cell is None else [str(one) for one in cell if one is not None] for cell in lists])
-
-
-def _is_small(number: Any) -> bool:
-    return isinstance(number, float) or abs(number) < 2**63
 
 
 def is_vector(cells: pd.Series) -> bool:

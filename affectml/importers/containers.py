@@ -67,8 +67,9 @@ def containers(
             result = shared_draft(container, source, own, place, revision)
         else:
             taken = _chosen(container, splits)
-            judged, root = _is_judged(container, spec), spec.images_root
-            gathered = gather(container, taken, image_column, place, judged=judged, root=root)
+            named = {plain(c) for features in (container.features or {}).values() for c in features}
+            judged = spec.anonymous or spec.annotator_column is not None or not named.isdisjoint(ANNOTATOR)
+            gathered = gather(container, taken, image_column, place, judged=judged, root=spec.images_root)
             result = _draft(container, gathered, spec, source, unlabelled=unlabelled)
             result.about = replace(result.about, licence=source.about.licence or _licence(container))
     except BaseException:
@@ -100,11 +101,6 @@ def _chosen(container: Container, asked: list[str] | None) -> list[str]:
             near = f"{did_you_mean(name, have)} (it has: {', '.join(have)})"
             raise BadInput(f"{container.address}: {option('splits', [name])}: no split of that name{near}")
     return asked or have
-
-
-def _is_judged(container: Container, spec: TableSpec) -> bool:
-    named = {plain(c) for features in (container.features or {}).values() for c in features}
-    return spec.anonymous or spec.annotator_column is not None or not named.isdisjoint(ANNOTATOR)
 
 
 def _draft(container: Container, gathered: Gathered, spec: ContainerSpec, source: Source, *, unlabelled: bool) -> Draft:

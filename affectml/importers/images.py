@@ -110,7 +110,7 @@ def find_images(root: Path) -> Found:
     for path in files_in(root, any_name=True):
         name = path.relative_to(root).as_posix()
         suffix = path.suffix.lower()
-        if not _is_text(name):
+        if name.encode(errors="ignore").decode() != name:
             found.skipped["files: the name is not UTF-8"].append(os.fsencode(name).decode("utf-8", "replace"))
         elif suffix not in SUFFIXES and suffix != ".txt":
             found.skipped["files that are not images by their suffix"].append(str(path))
@@ -127,10 +127,6 @@ def find_images(root: Path) -> Found:
             f"{', '.join(sorted(SUFFIXES))}"
         )
     return found
-
-
-def _is_text(name: str) -> bool:
-    return name.encode(errors="ignore").decode() == name
 
 
 def _linked_folders(root: Path) -> list[str]:

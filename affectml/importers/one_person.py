@@ -59,12 +59,9 @@ def _from_table(table: Table, taxonomy: Taxonomy) -> Said:
     """The answers of a table; rows that say unsure, skip or flag are none."""
     image = pick(table, None, ("imageid",)) or pick(table, None, FILE)
     column = pick(table, None, LABEL)
-    for name, what in ((image, "image (or image_id)"), (column, "labels")):
-        if name is None:
-            have = ", ".join(table.frame.columns)
-            raise BadInput(f"{table.path}: no column {what}, which answers of a person need (columns: {have})")
-    assert image is not None
-    assert column is not None
+    if image is None or column is None:
+        what, have = "image (or image_id)" if image is None else "labels", ", ".join(table.frame.columns)
+        raise BadInput(f"{table.path}: no column {what}, which answers of a person need (columns: {have})")
     who = pick(table, None, ANNOTATOR)
     people = set() if who is None else set(table.frame[who].dropna())
     if len(people) > 1:

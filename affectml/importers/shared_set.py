@@ -60,9 +60,10 @@ def shared_draft(
     for column in frame.columns:
         if column not in used and column != "image_id":
             images[column] = tidy(frame[column]).to_numpy()
+    derived = source.path.resolve().name if source.path.is_dir() else source.path.stem
     about = replace(
         source.about,
-        name=meta.name if source.about.name == _derived(source) else source.about.name,
+        name=meta.name if source.about.name == derived else source.about.name,
         source=source.about.source or meta.source,
         licence=source.about.licence or meta.licence,
         notes=(*meta.notes, "read back from a shared copy"),
@@ -82,10 +83,6 @@ def shared_draft(
         result.annotations = _judgements(source.address, revision)
         result.asked, result.stopping = meta.judgements, meta.stopping
     return result
-
-
-def _derived(source: Source) -> str:
-    return source.path.resolve().name if source.path.is_dir() else source.path.stem
 
 
 def _said(content: bytes, where: str) -> tuple[DatasetMeta, dict[str, str | None], dict[str, str], bool]:

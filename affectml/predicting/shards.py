@@ -73,7 +73,8 @@ def merge_predictions(
     for shard, made in shards.items():
         _agrees(shard, made, asked)
     with parts.held():
-        if not parts.finished:
+        kept = None
+        if not parts.finished:  # else killed after the file was whole
             chosen = _each_part(found, shards)
             if check_images:
                 _same_images(predictor, found, chosen, say)
@@ -84,8 +85,6 @@ def merge_predictions(
                 _link(path, parts.path(number))
             refuse_existing(parts.file, replace)
             kept = parts.join(bad, Ground(predictor, found))
-        else:  # killed after the file was whole
-            kept = None
         made_of = parts.finish(bad, kept)
         shutil.rmtree(shards_of(parts.file), ignore_errors=True)
         return made_of

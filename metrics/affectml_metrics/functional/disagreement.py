@@ -4,8 +4,6 @@ A distribution has one entropy. Rates, where each label is a yes/no question of 
 of its (yes, no) pair.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch
@@ -96,15 +94,13 @@ def rank_cs(preds: ArrayLike, target: ArrayLike, *, ties: RankTies = "free", fro
         left = (~wrong.any(-1)).nonzero()[:, 0]
         result = torch.zeros(len(p), dtype=p.dtype, device=p.device)
         if len(left):
-            result[left] = (_ranked if free else _sorted_alike)(p[left], t[left]).to(p.dtype)
+            p, t = p[left], t[left]
+            alike = _ranked(p, t) if free else (descending(p) == descending(t)).all(-1)
+            result[left] = alike.to(p.dtype)
         return result
 
     rows = soft_rows(same, preds, target, "distribution", from_logits)
     return rows.to(wide(rows.device))
-
-
-def _sorted_alike(p: Tensor, t: Tensor) -> Tensor:
-    return (descending(p) == descending(t)).all(-1)
 
 
 def _ranked(p: Tensor, t: Tensor) -> Tensor:

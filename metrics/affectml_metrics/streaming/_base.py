@@ -8,8 +8,6 @@ top-1 and top-3 one value. By default that is the class and its whole configurat
 whatever they make of them name a common family, and the options that do change the states.
 """
 
-from __future__ import annotations
-
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -76,9 +74,6 @@ class AffectMetric(Metric):
 
     def _add_sum(self, name: str, *shape: int) -> None:
         self.add_state(self._name(name), torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
-
-    def _add_rows(self, name: str) -> None:
-        self.add_state(self._name(name), [], dist_reduce_fx="cat")
 
     def _name(self, name: str) -> str:
         return f"{name}_{self._tag}"
@@ -240,7 +235,7 @@ class PairMetric(AffectMetric):
     def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
         super().__init__(config, options)
         for name in ("preds", "target", "weights"):
-            self._add_rows(name)
+            self.add_state(self._name(name), [], dist_reduce_fx="cat")
         self.add_state(self._name("labels"), torch.zeros((), dtype=torch.int64), dist_reduce_fx="max")
 
     def update(self, preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> None:
