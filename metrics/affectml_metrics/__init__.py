@@ -5,8 +5,6 @@ the other names give intervals and say what a score can be compared with. Import
 name loads on first use (torchmetrics takes seconds, the functions do without it).
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING
 

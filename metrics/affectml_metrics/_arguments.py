@@ -1,7 +1,5 @@
 """Options are checked where they come in: a wrong one is an ArgumentError that says what would do."""
 
-from __future__ import annotations
-
 import math
 import operator
 from collections.abc import Iterable

@@ -6,8 +6,6 @@ AUROC, calibration): the cell does not count for its label. A distribution has n
 with all labels on offer, so -1 is refused.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable

@@ -5,8 +5,6 @@ are one product counts @ rows, exact and without a Poisson approximation. Source
 drawn is said in `_draws`, and what becomes of them in `_intervals`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from hashlib import blake2b

@@ -1,7 +1,5 @@
 """Two systems on the same images: how far apart they are, how sure that is, and whether chance would do as much."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

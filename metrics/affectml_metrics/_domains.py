@@ -10,8 +10,6 @@ rates           each cell in [0, 1]
 distribution    rates whose rows sum to 1 (within 1e-4; within 1e-2 for half precision)
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar

@@ -7,8 +7,6 @@ ValueError
     └── ArgumentError     an option outside its choices or range
 """
 
-from __future__ import annotations
-
 __all__ = ["ArgumentError", "DomainError", "MetricInputError", "ShapeError"]
 
 

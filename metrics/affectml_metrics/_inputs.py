@@ -1,7 +1,5 @@
 """The boundary: whatever a caller holds becomes a tensor of a known shape, dtype and domain, or a clear error."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence, Sized
 from typing import Any, TypeAlias
 
@@ -13,7 +11,7 @@ from affectml_metrics._arguments import real_number
 from affectml_metrics._domains import Domain, labels, trusted, watch
 from affectml_metrics._errors import DomainError, ShapeError
 
-ArrayLike: TypeAlias = "Tensor | np.ndarray[Any, Any] | Sequence[Any]"
+ArrayLike: TypeAlias = Tensor | np.ndarray[Any, Any] | Sequence[Any]
 """Tensors, numpy arrays, nested lists and pandas frames are taken; tensors come back."""
 
 

@@ -11,8 +11,6 @@ Which rule serves which figure was chosen by simulated coverage; `benchmarks/int
   so few units make too few different replicates.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Judgements of a panel, and how the answers of some of its people become a target."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -38,7 +36,7 @@ class Panel:
         base: ArrayLike | None = None,
         smoothing: float = 1.0,
         tau: float = 1 / 3,
-    ) -> Panel:
+    ) -> "Panel":
         """A checked panel; `base` defaults to the average of all judgements but the predicted. Raises
         MetricInputError."""
         answers = as_tensor(judgements, "judgements")

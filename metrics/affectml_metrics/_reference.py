@@ -1,7 +1,5 @@
 """People as the reference: what a person, or half a panel, would score where the model is scored."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias

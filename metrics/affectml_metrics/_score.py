@@ -1,7 +1,5 @@
 """Every metric of a kind in one call, as a tidy table with intervals."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -65,7 +63,7 @@ def score(
     ground: Ground | ArrayLike | None = None,
     scale: float | None = None,
     threshold: float | None = None,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Every metric of `kind` over preds and target [N, C], with bootstrap intervals, as a table.
 
     Returns one row a metric with the columns metric (its name in reports, k spelled in: top_3_accuracy), value, low,
@@ -239,7 +237,7 @@ def _split(chosen: Sequence[Figure], interval: Interval) -> Iterator[tuple[str, 
         yield figure.name, Interval(*(field[i] for field in interval))
 
 
-def _table(intervals: Iterator[tuple[str, Interval]]) -> pd.DataFrame:
+def _table(intervals: Iterator[tuple[str, Interval]]) -> "pd.DataFrame":
     import pandas as pd  # here, because it is slow to load and only this function needs it
 
     rows = [

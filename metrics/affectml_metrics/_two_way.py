@@ -8,8 +8,6 @@ Student's t has as many degrees of freedom as Satterthwaite (1946) counts: few w
 do not. `benchmarks/intervals.py` measures how often such intervals hold the truth.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -163,7 +161,7 @@ def _by_column(
     people: ArrayLike,
     images: ArrayLike,
     weights: ArrayLike | None,
-    of: Callable[[Tensor, _Answers, _Design], list[Tensor]],
+    of: "Callable[[Tensor, _Answers, _Design], list[Tensor]]",
 ) -> list[Tensor]:
     """The fields that `of` finds of each column; 0-dim where values are [A]."""
     table, flat = columns_of(values, "values", "A")
@@ -190,7 +188,7 @@ class _Answers:
     cell_image: Tensor
 
     @classmethod
-    def of(cls, people: ArrayLike, images: ArrayLike, n: int) -> _Answers:
+    def of(cls, people: ArrayLike, images: ArrayLike, n: int) -> "_Answers":
         person, _ = group_index(people, n, "people")
         image, count = group_index(images, n, "images")
         code = (person * count + image).numpy()
@@ -226,7 +224,7 @@ class _Design:
     images: int
 
     @classmethod
-    def of(cls, answers: _Answers, weight: Tensor) -> _Design:
+    def of(cls, answers: _Answers, weight: Tensor) -> "_Design":
         share = weight / weight.sum()
         if not bool(share.sum() > 0):
             none = torch.full((3, 3), torch.nan, dtype=torch.float64)

@@ -3,8 +3,6 @@
 Inside `shared_counts` they are drawn once for all figures. From `QUICK_FROM` units on they are drawn the quick way.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

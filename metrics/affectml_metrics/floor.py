@@ -1,7 +1,5 @@
 """The sampling floor: the truth seen through a few votes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """From rows of the table to figures that can be computed: each need bound, k spelled in, logits taken where said."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby

@@ -1,7 +1,5 @@
 """What a row of the table of metrics says, and how conventions read in words."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable, Mapping

@@ -4,8 +4,6 @@
 it. `python scripts/metrics_page.py docs/metrics.md` writes those tables between their markers.
 """
 
-from __future__ import annotations
-
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator

@@ -84,11 +84,9 @@ class Case:
     def options(self) -> dict[str, list[Any]]:
         """By name what each option of the function may be besides what it is, and last what it may not."""
         found: dict[str, list[Any]] = {}
-        names = inspect.unwrap(self.spec.function).__globals__
         for name, parameter in inspect.signature(self.spec.function).parameters.items():
             now = self.config.get(name, parameter.default)
-            hint = None if "|" in parameter.annotation else eval(parameter.annotation, names)
-            if get_origin(hint) is Literal:
+            if get_origin(hint := parameter.annotation) is Literal:
                 some = [choice for choice in get_args(hint) if choice != now and name != "activation"]  # of logits
                 found[name] = [*some, "no such choice"]
             elif isinstance(now, bool):

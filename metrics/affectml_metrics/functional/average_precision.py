@@ -1,7 +1,5 @@
 """Over the table, for each label: are the rows people gave it to ranked before the others?"""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,7 +87,7 @@ def label_auroc(
 
 
 def _prepared(
-    preds: Tensor, target: Tensor, metric: Callable[[_Ranked, Tensor], Tensor], mean: bool = False
+    preds: Tensor, target: Tensor, metric: "Callable[[_Ranked, Tensor], Tensor]", mean: bool = False
 ) -> Batched:
     labels = [_Ranked.of(p, t) for p, t in zip(preds.T, target.T, strict=True)]
 
@@ -109,7 +107,7 @@ class _Rows:
     firsts: Tensor
 
     @staticmethod
-    def of(rows: Tensor, sizes: Tensor) -> _Rows:
+    def of(rows: Tensor, sizes: Tensor) -> "_Rows":
         return _Rows(rows.int(), (sizes.cumsum(0) - sizes).int())
 
     def sums(self, table: Tensor) -> Tensor:
@@ -131,7 +129,7 @@ class _Ranked:
     beside: _Rows
 
     @staticmethod
-    def of(scores: Tensor, target: Tensor) -> _Ranked:
+    def of(scores: Tensor, target: Tensor) -> "_Ranked":
         asked = (target >= 0).nonzero()[:, 0]
         ordered, order = scores[asked].sort(descending=True)
         rows = asked[order]

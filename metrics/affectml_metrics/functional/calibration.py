@@ -1,7 +1,5 @@
 """Calibration against soft labels: among images where the model says .3, do three in ten people choose the label?"""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -168,7 +166,7 @@ class _Binned:
     asked: Tensor | None
 
     @staticmethod
-    def of(p: Tensor, bins: int, asked: Tensor | None) -> _Binned:
+    def of(p: Tensor, bins: int, asked: Tensor | None) -> "_Binned":
         places = torch.zeros_like(p, dtype=torch.int64)
         for label, column in enumerate(p.T.contiguous() if len(p) else ()):
             if asked is None:
@@ -191,7 +189,7 @@ class _Binned:
         about = added(each * (rest.flatten() - mean[flat]).square())
         return size.view(labels, -1), mean.view(labels, -1), about.view(labels, -1)
 
-    def ready(self, rest: Tensor) -> list[_Block]:
+    def ready(self, rest: Tensor) -> "list[_Block]":
         """The cells in the order of their bins, for many weights."""
         bins = rest.shape[1] * self.count
         blocks = []

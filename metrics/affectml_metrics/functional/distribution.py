@@ -7,8 +7,6 @@ have no distribution and are refused. Gradients are right at shares of 0 too; wh
 `affectml_metrics.functional.logs`.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

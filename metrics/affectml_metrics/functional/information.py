@@ -6,8 +6,6 @@ has counts once against it, and what everybody says counts little. Labels are fl
 All is over the table, label by label: the mean over the rows asked about a label, then the sum over labels.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

@@ -6,8 +6,6 @@ people, the perspectivist task: how far what was predicted for each person is fr
 (`agreement_correlation`); people who were not asked do not count.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -7,8 +7,6 @@ predicted and right (hits), predicted (chosen), right, and rows. Their averages:
 without any row (nobody was asked about it, or every row weighs 0) has no figure: it is nan, and no average counts it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Literal
 

@@ -5,8 +5,6 @@ infinite while the value is not (an entropy at a share of 0), the gradient is th
 and of the right sign. Where the value is infinite too, a cell that makes it so has gradient 0.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

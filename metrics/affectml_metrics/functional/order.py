@@ -4,8 +4,6 @@ Comparing all pairs of labels costs C^2 a row, but in plain vectorised compares:
 sort, and ties are seen for what they are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Literal
 

@@ -8,8 +8,6 @@ Ties. `ties="first"` gives the lower index the better place, always the same; `t
 ways to break them, which is what a person's 0/1 answer needs, since the order of the labels says nothing about it.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

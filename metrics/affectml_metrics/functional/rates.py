@@ -6,8 +6,6 @@ and passes them through the sigmoid. A row metric is computed in float64 and ret
 mean over the C labels.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

@@ -4,8 +4,6 @@ A float32 table gives the float64 value of its numbers, rounded once at the end:
 would lose half their digits otherwise.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Literal
 

@@ -5,8 +5,6 @@ target may be [N], the index of the one right label of each row; -1 in it is a l
 left out for that row. A row metric returns float64 [N].
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

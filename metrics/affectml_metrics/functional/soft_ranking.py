@@ -1,7 +1,5 @@
 """Rankings against soft labels: shares of people rather than a set."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

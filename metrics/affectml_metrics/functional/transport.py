@@ -1,7 +1,5 @@
 """Earth mover's distance: how far answers would have to travel, when some labels lie closer together than others."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -1,7 +1,5 @@
 """Streaming metrics on distributions: preds and target are [N, C] with rows that sum to 1."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Unpack
 

@@ -1,7 +1,5 @@
 """Streaming forms of the information contrast model."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Streaming metrics that the study of human label variation uses, under the names it uses."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 import torch

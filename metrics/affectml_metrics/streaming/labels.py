@@ -3,8 +3,6 @@
 All of one `num_labels` keep the same sums, so in a `MetricCollection` they count once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import ClassVar, Unpack
 

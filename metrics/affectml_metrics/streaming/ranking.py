@@ -1,8 +1,6 @@
 """Streaming metrics on rankings: preds are scores [N, C], target is 0/1 (shares for `NDCG`, `HumanMassAtK`
 and both of Kendall's)."""
 
-from __future__ import annotations
-
 import math
 from typing import Unpack
 

@@ -1,7 +1,5 @@
 """Streaming metrics on rates: preds and target are [N, C] in [0, 1], each label a question of its own."""
 
-from __future__ import annotations
-
 from typing import Literal, Unpack
 
 from torch import Tensor

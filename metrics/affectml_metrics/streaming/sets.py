@@ -1,7 +1,5 @@
 """Streaming metrics on sets: preds and target are 0/1 [N, C]."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 from affectml_metrics._inputs import ArrayLike, as_tensor
