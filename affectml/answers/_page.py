@@ -36,9 +36,10 @@ def sections(judged: JudgedAnswers, dataset: Dataset) -> list[Section]:
     slopes = [] if judged.stated is None else [each.slope for each in judged.stated.systems.values() if each.slope]
     sure = "No system that states shares is over- or underconfident, beyond chance"
     sure = sure if all(slope.tested for slope in slopes) else FEW_IMAGES
+    alike = "People disagree on all images alike"
     made = (
         _overview(judged), _differences(judged),
-        _view("disagreement", "Where people agree, and where they do not", judged.disagreement),
+        _view("disagreement", "Where people agree, and where they do not", judged.disagreement, alike),
         _view("stated", "What stated shares are worth", judged.stated, sure),
         _alone(judged, dataset), _labels(judged), _orders(judged), _read(judged), _scores(judged),
     )  # fmt: skip
@@ -112,7 +113,8 @@ def _view(name: str, heading: str, view: ByDisagreement | StatedCalibration | No
     if view is None:
         return None
     said = f"{'. '.join(view.findings) or none}."
-    return Section(name, heading, said, (view.drawing(),), (), (view.table(),), open=True)
+    drawn = view.drawing()
+    return Section(name, heading, said, (drawn,) if drawn else (), (), (view.table(),), open=True)
 
 
 def _alone(judged: JudgedAnswers, dataset: Dataset) -> Section | None:

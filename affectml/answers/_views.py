@@ -81,8 +81,10 @@ class ByDisagreement:
         columns = ("system", *THIRDS, "change", "p (Holm)")
         return Table("By disagreement of people", columns, tuple(rows), note)
 
-    def drawing(self) -> Drawing:
-        """The change by system, beside none."""
+    def drawing(self) -> Drawing | None:
+        """The change by system, beside none; None where people disagree on all images alike, and nothing can change."""
+        if not self.slopes:
+            return None
         title = "Change from where people agree to where they disagree"
         shown = [(name, asdict(each)) for name, each in self.slopes.items()]
         alt = f"{title}: " + "; ".join(f"{name} {each}" for name, each in self.slopes.items())

@@ -9,6 +9,7 @@ import torch
 from scipy import special, stats
 
 from affectml.answers._estimates import jackknifed, slope_of
+from affectml.answers._page import _view
 from affectml.answers._views import agreed_alone, by_disagreement, stated_calibration
 from affectml.evaluation import Answers
 
@@ -91,6 +92,8 @@ class TestByDisagreement:
         alike = replace(truth, chosen=np.tile(truth.chosen[:1], (self.IMAGES, 1, 1)))
         found = by_disagreement({"it": self.IT}, alike)
         assert (found.slopes, found.findings, found.table().rows[0][4:]) == ({}, (), ("–", "–"))
+        section = _view("disagreement", "Where people agree", found, "People disagree on all images alike")
+        assert (section.sentence, section.drawings) == ("People disagree on all images alike.", ())
 
     def test_two_people_cannot_say_how_far_others_disagree(self, truth):
         two = replace(truth, asked=np.arange(4)[None] < np.full((self.IMAGES, 1), 2))
