@@ -195,6 +195,8 @@ def _of_shares(
 def _interval_rule(truth: Truth) -> str:
     units = len(truth.image_id) if truth.groups is None else len(np.unique(truth.groups))
     over = f"{units} images" if truth.groups is None else f"{units} groups"
+    if units == 1:
+        return f"none: {over.removesuffix('s')} says nothing of others"
     if units < STUDENT_BELOW:
         return f"95 %, Student's t with the jackknife's standard error over {over}: so few make it rough"
     how = f"95 %, bootstrap with {REPLICATES} replicates over {over}"

@@ -320,6 +320,8 @@ def cell(score: Mapping[str, float] | None) -> str:
     """`.623 ±.018`, or a dash for a score that a system cannot have; a star where few images or groups carry it."""
     if score is None:
         return "–"
+    if score.get("few") == 1 and score["low"] == score["high"]:
+        return f"{number(score['value'])}*"  # of one image nobody knows how far others are from it
     return f"{number(score['value'])} ±{number((score['high'] - score['low']) / 2)}{'*' if 'few' in score else ''}"
 
 

@@ -13,6 +13,7 @@ from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset, BadInput
 from affectml.evaluation import fit_prior, read_truth
+from affectml.report.tables import main_table
 from affectml.training import TrainConfig, train_run
 from affectml_annotation import label_sets
 from affectml_metrics import functional as F
@@ -175,6 +176,12 @@ def test_a_difference_is_that_of_the_scores(judge, truth, parts):
             ours, theirs = (system(result, name)[gap["metric"]] for name in ("vlm_loo", "human"))
             assert gap["value"] == pytest.approx(ours - theirs)
     assert set(result.differences["other"]) == {"prior", "zero_shot", "human", "consensus"}
+
+
+def test_of_one_image_no_interval_is_shown(judge, truth, parts):
+    result = judge(truth[truth["image_id"] == parts["test"][0]])
+    assert result.metrics["rules"]["interval"] == "none: 1 image says nothing of others"
+    assert not any("±" in cell for row in main_table(result.metrics).rows for cell in row)
 
 
 def test_a_system_scores_the_same_alone_and_beside_others(judge, judge_all, truth, parts):
