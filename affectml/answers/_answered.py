@@ -106,13 +106,11 @@ def _how(said: Said, fits: bool, truth: Truth) -> str:
     if received.shape == "sets" and said.shape != "sets":
         rule = "(k + 1/2) / (n + 1)" if said.shape == "rates" else f"(k + 1/2) / (n + {len(truth.labels)}/2)"
         return f"k of n answers to an image name a label: {said.shape} {rule}, Jeffreys' rule"
-    told = {"sets": "a set has no rates, so no cross-entropy", "ranked": "a ranking has no rates, so no cross-entropy"}
-    if said.shape in told:
-        return told[said.shape]
+    if said.shape in ("sets", "ranked"):
+        return f"a {'set' if said.shape == 'sets' else 'ranking'} has no rates, so no cross-entropy"
     several = ", the mean of several answers to an image" if received.samples > 1 else ""
-    if fits:
-        return f"{said.shape}{several}"
-    return f"{said.shape}{several}; people's answers are {truth.kind}, so it is judged by its ranking"
+    ranked = "" if fits else f"; people's answers are {truth.kind}, so it is judged by its ranking"
+    return f"{said.shape}{several}{ranked}"
 
 
 def has_ties(scores: Tensor) -> bool:

@@ -22,7 +22,7 @@ from affectml._options import check_choice, check_range
 from affectml._progress import Progress, Say
 from affectml.answers._config import Answer, AskConfig
 from affectml.answers._names import custom_id, shuffle_of
-from affectml.answers._parts import PARTS, parts_of, store_of, target_of
+from affectml.answers._parts import check_part, parts_of, store_of, target_of
 from affectml.answers._wording import QUESTIONS, Form, read_wordings
 from affectml.data import Asked as Put
 from affectml.data import Dataset, was_asked
@@ -151,15 +151,12 @@ def _asking(data: Dataset, config: AskConfig, say: Say) -> tuple[list[str], tupl
 
 def _images_of(data: Dataset, split: str, say: Say) -> list[str]:
     """The images of a part of a data set without a target; all of them where it has no split."""
-    if split not in PARTS:
-        raise BadInput(f"{option('split', split)}: expected {', '.join(PARTS)}")
-    table = data.images
-    if split == "all":
-        return table["image_id"].tolist()
-    if "split" not in table.columns or table["split"].isna().all():
+    check_part(split)
+    table, known = data.images, data.images.get("split")
+    if split != "all" and (known is None or known.isna().all()):
         say(f"{data.root} has neither a target nor a split: asking about all of its images")
-        return table["image_id"].tolist()
-    return table["image_id"][table["split"] == split].tolist()
+        split = "all"
+    return (table if split == "all" else table[known == split])["image_id"].tolist()
 
 
 def _body(url: str, prompt: str, schema: dict[str, Any], config: AskConfig) -> dict[str, Any]:

@@ -40,8 +40,7 @@ def parts_of(dataset: Dataset, targets: Targets, split: str, seed: int, store: E
         BadDataset: where the data set cannot be split.
         BadInput: for another part.
     """
-    if split not in PARTS:
-        raise BadInput(f"{option('split', split)}: expected {', '.join(PARTS)}")
+    check_part(split)
     ids = targets.image_id
     if split == "all":
         return Parts(ids, ids[:0], ids, split)
@@ -52,6 +51,12 @@ def parts_of(dataset: Dataset, targets: Targets, split: str, seed: int, store: E
         raise BadDataset(f"{error}; or take all images: {option('split', 'all')}") from None
     val = found.ids("val") if split == "test" else ids[:0]
     return Parts(found.ids(split), val, found.ids("train"), split)
+
+
+def check_part(split: str) -> None:
+    """Raises BadInput for a part that images cannot be judged or asked by."""
+    if split not in PARTS:
+        raise BadInput(f"{option('split', split)}: expected {', '.join(PARTS)}")
 
 
 def target_of(dataset: Dataset, name: str | None) -> Targets:

@@ -89,7 +89,7 @@ class JudgedAnswers:
     @property
     def differences(self) -> pd.DataFrame:
         """Each system less each other one: system, other, metric, value, low, high, p and p_holm."""
-        rows = [{**asdict(gap), **gap.score, "p": gap.p, "p_holm": gap.p_holm} for gap in self.gaps]
+        rows = [{**asdict(gap), **gap.score} for gap in self.gaps]
         return pd.DataFrame(rows).drop(columns="score")
 
     @property
@@ -173,9 +173,9 @@ class JudgedAnswers:
                 name: [{**asdict(each), "rough": each.rough} for each in s.spread] for name, s in self.systems.items()
             },
             "places": {n: {**asdict(s.places), "found": s.places.found} for n, s in self.systems.items() if s.places},
-            "by_disagreement": None if self.disagreement is None else self.disagreement.to_json(),
-            "stated_shares": None if self.stated is None else self.stated.to_json(),
-            "alone": None if self.alone is None else self.alone.to_json(),
+            "by_disagreement": self.disagreement and self.disagreement.to_json(),
+            "stated_shares": self.stated and self.stated.to_json(),
+            "alone": self.alone and self.alone.to_json(),
             "findings": list(self.findings),
             "unanswered_as_empty": None if self.as_empty is None else asdict(self.as_empty),
             "published": self.source,
@@ -199,10 +199,8 @@ class JudgedAnswers:
         several = len(self.systems) > 1
         lines = []
         for name, system in self.systems.items():
-            lines += [
-                f"{name}: {line}" if several else line
-                for line in _read_in_words(system.received, self.metrics["split"])
-            ]
+            said = _read_in_words(system.received, self.metrics["split"])
+            lines += [f"{name}: {line}" for line in said] if several else said
         of = "of every system" if several else ""
         return [*lines, f"everyone is scored on the {self.metrics['n']} images that have an answer {of}".rstrip()]
 
@@ -232,10 +230,8 @@ def received_json(
     received: Received, judged: NDArray[np.object_], answered: NDArray[np.bool_], images: NDArray[np.object_]
 ) -> dict[str, Any]:
     """What a file held, as plain values; images: those with an answer, judged or not."""
-    notes = list(received.notes)
     elsewhere = int((~np.isin(images, judged)).sum())
-    if elsewhere:
-        notes.append(f"{elsewhere} answered images are not among those judged")
+    notes = [f"{elsewhere} answered images are not among those judged"] if elsewhere else []
     return {
         **vars(received),
         "ways": dict(received.ways.most_common()),
@@ -243,5 +239,5 @@ def received_json(
         "answered": int(answered.sum()),
         "without_an_answer": [shown(str(image)) for image in judged[~answered]],
         "unknown_labels": dict(received.unknown_labels.most_common()),
-        "notes": notes,
+        "notes": [*received.notes, *notes],
     }

@@ -1,7 +1,7 @@
 """Reading a system's answers from a file, a row at a time: batch responses, JSON lines, or a table."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def read_rows(path: Path, reading: Reading) -> Rows:
 
 def _json_lines(path: Path, reading: Reading) -> Rows:
     rows: list[Row] = []
-    responses = plain_lines = 0
+    kinds: set[str] = set()
     counts: dict[str, range] = {}  # custom_id to the rows that count
     with path.open("rb") as handle:
         for number, raw in enumerate(handle, start=1):
@@ -91,14 +91,14 @@ def _json_lines(path: Path, reading: Reading) -> Rows:
             elif "custom_id" in content:
                 if "response" not in content and {"method", "body"} <= content.keys():
                     raise BadInput(f"{path}, {place}: a request, not a response; judge the file that the server writes")
-                responses += 1
+                kinds.add("batch responses")
                 _add(rows, _response(content, place, reading), counts, str(content["custom_id"]))
             else:
-                plain_lines += 1
+                kinds.add("JSON lines")
                 rows.append(_plain_line(content, place, reading))
-    if responses and plain_lines:
+    if len(kinds) > 1:
         raise BadInput(f"{path}: some lines are batch responses (custom_id) and some are not; judge them one by one")
-    return Rows(rows, "batch responses" if responses else "JSON lines")
+    return Rows(rows, next(iter(kinds), "JSON lines"))
 
 
 def _add(rows: list[Row], fresh: list[Row], counts: dict[str, range], given: str) -> None:
@@ -128,10 +128,8 @@ def _response(content: dict[str, Any], place: str, reading: Reading) -> list[Row
     asked = reading.names.of_custom_id(given) if isinstance(given, str) else None
     if asked is None:
         return [Row(place=place, problem=Why.UNKNOWN_IMAGE, detail=f"custom_id {shown(str(given))}")]
-    row = Row(
-        place=place, image=asked.image, sample=asked.sample, wording=asked.wording, asked=asked.answer,
-        shuffle=asked.shuffle,
-    )  # fmt: skip
+    about = asdict(asked)
+    row = Row(place=place, asked=about.pop("answer"), **about)
     response, error = content.get("response"), content.get("error")
     status = response.get("status_code", 200) if isinstance(response, dict) else None
     body = response.get("body", response) if isinstance(response, dict) else None
@@ -147,8 +145,12 @@ def _choice(choice: Any, reading: Reading) -> Reply:
         return Reply(problem=Why.FAILED)
     if message.get("refusal"):
         return Reply(problem=Why.REFUSED)
-    problem = {"content_filter": Why.FILTERED, "length": Why.CUT_OFF}.get(str(choice.get("finish_reason")))
-    return Reply(problem=problem) if problem else parse_reply(_text(message.get("content")), reading.words)
+    if problem := {"content_filter": Why.FILTERED, "length": Why.CUT_OFF}.get(str(choice.get("finish_reason"))):
+        return Reply(problem=problem)
+    content = message.get("content")
+    if isinstance(content, list):  # it may come in parts
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return parse_reply(content if isinstance(content, str) else "", reading.words)
 
 
 def _failure(error: Any, body: Any, status: Any) -> str:
@@ -156,13 +158,6 @@ def _failure(error: Any, body: Any, status: Any) -> str:
     said = next((inner[key] for key in ("code", "type", "message") if inner.get(key)), "") if inner else ""
     parts = [f"HTTP {shown(str(status))}" if status not in (None, 200) else "", shown(str(said or error or ""))]
     return " ".join(part for part in parts if part) or "no message in the response"
-
-
-def _text(content: Any) -> str:
-    """The text of a message's content, which may come in parts."""
-    if isinstance(content, list):
-        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
-    return content if isinstance(content, str) else ""
 
 
 def _plain_line(content: dict[str, Any], place: str, reading: Reading) -> Row:
@@ -238,10 +233,9 @@ def _filled(row: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _image_column(table: Table, given: str | None) -> str:
-    for names in (("imageid",), FILE, URL, ("id",)):
-        found = pick(table, given, names, "image_column")
-        if found is not None:
-            return found
+    found = (pick(table, given, names, "image_column") for names in (("imageid",), FILE, URL, ("id",)))
+    if image := next(filter(None, found), None):
+        return image
     raise BadInput(
         f"{table.path}: no column names images; say which does: {option('image_column')} "
         f"(columns: {', '.join(table.frame.columns)})"

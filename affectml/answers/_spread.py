@@ -98,7 +98,7 @@ def spread_table(found: Mapping[str, Sequence[Spread]], scores: Mapping[str, Map
     """
     rows = tuple(
         (name, f"{len(each.values)} {each.over}{' (rough)' * each.rough}", arrow(each.metric),
-         f"{number(each.value)} ±{number((each.high - each.low) / 2)}", number(min(each.values)),
+         cell(vars(each)), number(min(each.values)),
          number(max(each.values)), cell(scores.get(name, {}).get(each.metric)))
         for name, spread in found.items()
         for each in spread

@@ -90,11 +90,11 @@ class Usable:
             raise BadInput(f"the requests asked for several forms of answer ({counts}); {_ways_out()}")
         self._words, self._shape, self._one = words, shape, one_label
         self._asked = _ASKED[shape] if shape else next(iter(forms), None)
+        told = [row for row in rows if not row.problem and _bare(row) and self._asked not in ("sets", "ranking")]
         self._scale: dict[int, float | None] = {}
         for wording in {row.wording for row in rows}:
-            told = [row for row in rows if row.wording == wording and not row.problem and _bare(row)]
-            told = [] if self._asked in ("sets", "ranking") else told
-            self._scale[wording] = scale_of(map(_bare, told), asked=any(row.asked == "shares" for row in told))
+            here = [row for row in told if row.wording == wording]
+            self._scale[wording] = scale_of(map(_bare, here), asked=any(row.asked == "shares" for row in here))
         self._slack = _ROUNDED * len(words.taxonomy)
 
     def read(self, row: Row, received: Received) -> Read | str:
