@@ -509,7 +509,7 @@ class TestErase:
         shutil.move("runs/mydata-001-people.safetensors", "far/deep/old-people.safetensors")
         code, out, _ = command("labels", "erase", "mydata", who)
         assert code == 0
-        assert "no run by person was found that knows them; --runs FOLDER" in out
+        assert f"no run by person was found that knows them; `affectml labels erase mydata {who} --runs FOLDER`" in out
         assert "nobody called" in command("labels", "erase", "mydata", who)[2]
         done = json.loads(command("labels", "erase", "mydata", who, "--runs", "far", "--json")[1])
         assert done["judgements"] == 0
