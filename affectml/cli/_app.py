@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 from affectml._progress import QUIET
 from affectml._version import __version__
 from affectml.cli._command import App
+from affectml.cli._left import UsageError, successor
 from affectml.cli.ablate import app as ablate_app
 from affectml.cli.answers import ask, judge
 from affectml.cli.audit import audit
@@ -55,6 +56,10 @@ class Commands(TyperGroup):
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except UsageError as error:
+            if now := successor(error):
+                error.message, error.possibilities = f"{error.message.split('. ')[0].rstrip('.')}: use {now}", None
+            raise
         except KeyboardInterrupt as stop:
             there, kept = THERE.get(ctx.invoked_subcommand), getattr(stop, "__notes__", [])
             way = "goes on from there" if kept or ctx.invoked_subcommand == "fetch" else "starts again"

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from make_heads import make_heads, write_expected
 from make_labels import make_labels
+from make_study import make_study
 
 import affectml
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
@@ -248,6 +249,7 @@ def main() -> None:
     make_reading()
     make_demos()
     make_labels(Path("labels"))
+    make_study(Path("study"))
     Path("made_by.json").write_text(json.dumps({"commit": commit, **surroundings()}, indent=1))
     files = sorted(path for path in Path().rglob("*") if path.is_file())
     lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.as_posix()}\n" for path in files]
