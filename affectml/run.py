@@ -112,8 +112,8 @@ class Run:
             threads: torch's; None is one less than the cores.
 
         Returns:
-            Predictions: a DataFrame with `image` (the path, or the image_id in a data set), a column per label, `set`
-            where the run predicts sets, and `certainty` where the head says how sure it is.
+            Predictions: a DataFrame with `image` (the path, or the image_id in a data set), a column per label, and
+            `set` where the run predicts sets.
 
         Raises:
             BadInput: for the first image that cannot be read, or where none can; for `labels` with another head.

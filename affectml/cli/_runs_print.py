@@ -101,12 +101,10 @@ def print_predictions(predictions: "list[Prediction]", images: int, *, as_json: 
             p.image,
             ", ".join(p.labels) if p.labels is not None else p.best[0][0],
             "  ".join(f"{label} {value:.2f}" for label, value in p.best[:4]),
-            *([] if p.certainty is None else [f"as after {p.certainty:.0f} votes"]),
         )
         for p in predictions
     ]
-    sure = ("how sure",) if predictions and predictions[0].certainty is not None else ()
-    print_table("", ("image", "labels", "scores", *sure), rows, numbers=False)
+    print_table("", ("image", "labels", "scores"), rows, numbers=False)
     if images > SHOWN:
         print(
             f"  {len(rows)} of {images:,} images; --out answers.csv predicts and writes them all (.parquet, .jsonl too)"

@@ -7,7 +7,6 @@ head.predict_rates(X_new); head.predict_sets(X_new); head.save(folder); load_hea
 from affectml.heads._auto import AutoConfig, AutoHead
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
 from affectml.heads._contrastive import ContrastiveConfig, ContrastiveHead
-from affectml.heads._dirichlet import DirichletConfig, DirichletHead
 from affectml.heads._kernel import KernelConfig, KernelHead
 from affectml.heads._material import Material
 from affectml.heads._pairs import contrastive_loss
@@ -36,8 +35,6 @@ __all__ = [
     "ByPersonHead",
     "ContrastiveConfig",
     "ContrastiveHead",
-    "DirichletConfig",
-    "DirichletHead",
     "EnsembleConfig",
     "EnsembleHead",
     "Head",

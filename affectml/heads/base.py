@@ -258,10 +258,6 @@ class Head(ABC):
             raise BadInput(f"a {self.name} head predicts rates, no distribution: call predict_rates")
         return self.scores(X)
 
-    def certainty(self, X: Features) -> Tensor | None:
-        """How many people's votes each prediction is worth, [N]; None for a head that does not know."""
-        return None
-
     def tune_thresholds(self, X: Features, sets: ArrayLike) -> Self:
         """Choose `thresholds_`, by which `predict_sets` cuts; see choose_thresholds.
 

@@ -40,7 +40,7 @@ def predict_to_file(
     person: Somebody | None = None,
     say: Say = print,
 ) -> PredictionFile:
-    """Write what a run says of images: image, a score per label in single precision, set, certainty.
+    """Write what a run says of images: image, a score per label in single precision, set.
 
     Memory does not grow with the number of images. Stopped at any moment, the same call goes on: until OUT is whole,
     OUT.parts keeps what was done, but for the batches in hand and, where it was killed, the last ten seconds. An image

@@ -200,8 +200,6 @@ class Parts:
             table[columns[label]] = pa.array(made.scores[:, at].astype(np.float32))
         if made.sets is not None:
             table["set"] = pa.array(map(made.chosen, range(len(made.images))), pa.list_(pa.string()))
-        if made.certainty is not None:
-            table["certainty"] = pa.array(made.certainty.astype(np.float32))
         with replacing(self.path(number)) as temporary:
             said = {BAD: json.dumps(made.bad), WAY: way or "", CONTENTS: json.dumps(dict(read or {}))}
             pq.write_table(pa.table(table).replace_schema_metadata(said), temporary)

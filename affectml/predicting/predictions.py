@@ -18,11 +18,11 @@ from affectml.runs import RunFolder
 
 SHOWN = 10  # rows with pictures
 LABELS = 4  # the first labels of each
-COLUMNS = ("image", "set", "certainty")  # beside the scores
+COLUMNS = ("image", "set")  # beside the scores
 
 
 class Predictions(pd.DataFrame):
-    """A DataFrame: `image`, a score per label, `set` and `certainty` where the head has them.
+    """A DataFrame: `image`, a score per label, and `set` where the head predicts sets.
 
     bad: name and reason of each image that could not be read, and has no row.
     """
@@ -48,8 +48,6 @@ class Predictions(pd.DataFrame):
             row: dict[str, Any] = {"image": one.image, **{columns[label]: scores[label] for label in labels}}
             if one.labels is not None:
                 row["set"] = one.labels
-            if one.certainty is not None:
-                row["certainty"] = one.certainty
             rows.append(row)
         made = cls(rows)
         made._columns = columns

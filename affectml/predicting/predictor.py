@@ -31,36 +31,30 @@ PART = 1024  # images whose features are in memory at once
 
 @dataclass(frozen=True)
 class Prediction:
-    """One image's labels. best: (label, score), highest first; labels: the predicted set, None without sets.
-
-    certainty: how many people's votes the distribution is worth, of a dirichlet head; None of any other.
-    """
+    """One image's labels. best: (label, score), highest first; labels: the predicted set, None without sets."""
 
     image: str
     best: list[tuple[str, float]]
     labels: list[str] | None
-    certainty: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: image, scores by label, labels and certainty (absent where the head has none)."""
+        """Plain values: image, scores by label, and labels (absent without sets)."""
         out: dict[str, Any] = {"image": self.image, "scores": dict(self.best)}
-        more = {"labels": self.labels, "certainty": self.certainty}
-        return out | {name: value for name, value in more.items() if value is not None}
+        return out if self.labels is None else out | {"labels": self.labels}
 
 
 @dataclass(frozen=True)
 class Predicted:
     """What a run says of N images that could be read, and which could not.
 
-    labels: C of them. scores: [N, C] float64. sets: bool [N, C], None where the run predicts none. certainty: [N], None
-    where the head does not know. bad: name and reason of each image that could not be read.
+    labels: C of them. scores: [N, C] float64. sets: bool [N, C], None where the run predicts none. bad: name and
+    reason of each image that could not be read.
     """
 
     images: list[str]
     labels: tuple[str, ...]
     scores: Array
     sets: Array | None
-    certainty: Array | None
     bad: Bad
 
     def each(self) -> list[Prediction]:
@@ -68,8 +62,7 @@ class Predicted:
         out = []
         for row, image in enumerate(self.images):
             ranked = sorted(zip(self.labels, self.scores[row].tolist(), strict=True), key=lambda pair: -pair[1])
-            sure = None if self.certainty is None else float(self.certainty[row])
-            out.append(Prediction(image, ranked, None if self.sets is None else self.chosen(row), sure))
+            out.append(Prediction(image, ranked, None if self.sets is None else self.chosen(row)))
         return out
 
     def chosen(self, row: int) -> list[str]:
@@ -193,7 +186,7 @@ class Predictor:
         """
         images, features, bad = self.features(found, bar, made)
         if not images:
-            return Predicted([], self.labels, np.empty((0, len(self.labels))), None, None, bad)
+            return Predicted([], self.labels, np.empty((0, len(self.labels))), None, bad)
         head, sets = self.run.head, None
         if self.person is not None:
             scores = self.person._rates(features)
@@ -204,15 +197,8 @@ class Predictor:
             scores = head.scores(features)
             if head.predicts_sets:
                 sets = sets_of(head, features, np.array(self.levels(found, images), dtype=object))
-        votes = head.certainty(features)
-        return Predicted(
-            images,
-            self.labels,
-            scores.double().numpy(),
-            None if sets is None else sets.bool().numpy(),
-            None if votes is None else votes.numpy(),
-            bad,
-        )
+        chosen = None if sets is None else sets.bool().numpy()
+        return Predicted(images, self.labels, scores.double().numpy(), chosen, bad)
 
     def features(
         self, found: Sequence[Picture], bar: Progress, made: Features | None = None

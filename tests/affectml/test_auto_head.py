@@ -7,7 +7,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.preprocessing import KernelCenterer
 
 from affectml.errors import BadInput
-from affectml.heads import AutoHead, DirichletHead, EnsembleHead, KernelHead, SigmoidHead, SoftmaxHead, TopKHead
+from affectml.heads import AutoHead, EnsembleHead, KernelHead, SigmoidHead, SoftmaxHead, TopKHead
 
 
 def curved(rows=240, seed=0):
@@ -140,7 +140,6 @@ def sets():
         (lambda: KernelHead(kind="rates"), "distribution", r"AutoHead\(kind=\"distribution\"\)"),
         (lambda: AutoHead(kind="rates"), "distribution", r"AutoHead\(kind=\"distribution\"\)"),
         (SoftmaxHead, "sets", r"row \d+ sums to [23], not to 1.*for sets or rates take SigmoidHead"),
-        (DirichletHead, "sets", "not to 1.*for sets or rates take SigmoidHead"),
         (KernelHead, "sets", "not to 1.*for sets or rates take"),
         (AutoHead, "sets", "not to 1.*for sets or rates take"),
         (lambda: EnsembleHead(kind="rates", head="sigmoid"), "distribution", "these are distrib"),

@@ -19,7 +19,6 @@ from affectml.errors import BadInput
 from affectml.heads import (
     AutoHead,
     ContrastiveHead,
-    DirichletHead,
     EnsembleHead,
     KernelHead,
     PriorHead,
@@ -36,7 +35,6 @@ WRITTEN = {
     "SigmoidHead(hidden=64, l2=0.1)": lambda: SigmoidHead(l2=0.1, hidden=64),
     "SoftmaxHead()": lambda: SoftmaxHead(l2=None),
     "TopKHead(k=2)": lambda: TopKHead(k=2),
-    "DirichletHead(votes=5.0)": lambda: DirichletHead(votes=5.0),
     "KernelHead(kind='rates', gamma=0.2)": lambda: KernelHead(kind="rates", gamma=0.2),
     "AutoHead(kind='rates', families=('linear',))": lambda: AutoHead(kind="rates", families=("linear",)),
     "EnsembleHead(options={'l2': 0.1})": lambda: EnsembleHead(options={"l2": 0.1}),
@@ -198,10 +196,6 @@ class Softmax(OneHot, SoftmaxHead):
     pass
 
 
-class Dirichlet(OneHot, DirichletHead):
-    pass
-
-
 class Kernel(OneHot, KernelHead):
     pass
 
@@ -231,7 +225,6 @@ EXPECTED = {
         Prior(),
         Sigmoid(l2=0.1),
         Softmax(l2=0.1),
-        Dirichlet(l2=0.1),
         Kernel(gamma=1.0, l2=0.1),
         Ensemble(count=2, options={"l2": 0.1}),
     ],

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import beta
 from sklearn.linear_model import LogisticRegression
 
 from affectml.errors import BadInput
@@ -15,7 +14,6 @@ from affectml.heads import (
     AutoHead,
     ByPersonHead,
     ContrastiveHead,
-    DirichletHead,
     EnsembleHead,
     KernelHead,
     Material,
@@ -188,20 +186,6 @@ def test_noise_is_penalised_more_than_signal():
     noise = rng.random((150, 4))
     truth = 1 / (1 + np.exp(-logits))
     assert SigmoidHead().fit(X, noise).report_["l2"] > SigmoidHead().fit(X, truth).report_["l2"]
-
-
-def test_an_interval_of_shares_holds_the_mass_asked_for_around_the_prediction():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(60, 3))
-    votes = np.stack([rng.multinomial(10, row) for row in rng.dirichlet(np.ones(4), 60)])
-    head = DirichletHead(l2=0.1).fit(X, votes / 10, weights=np.full(60, 10.0))
-    low, high = head.predict_interval(X, mass=0.8)
-    mean, certainty = head.scores(X), head.certainty(X)[:, None]
-    chance = beta(mean * certainty, (1 - mean) * certainty)
-    np.testing.assert_allclose(chance.cdf(high) - chance.cdf(low), 0.8, atol=1e-6)
-    assert ((low < mean) & (mean < high)).all()
-    with pytest.raises(BadInput, match="mass: expected a probability between 0 and 1, got 90"):
-        head.predict_interval(X, mass=90)
 
 
 def test_zero_shot_scores_by_hand():
@@ -461,7 +445,6 @@ def material(kind="rates", **more):
         (SigmoidHead(rho=0.1), "rates", False, True),
         (EnsembleHead(kind="rates", head="sigmoid", options={"rho": 0.1}), "rates", False, True),
         (KernelHead(kind="rates"), "rates", True, False),
-        (DirichletHead(), "distribution", False, True),
     ],
     ids=repr,
 )

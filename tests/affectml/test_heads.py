@@ -15,7 +15,6 @@ import torch
 from affectml.errors import BadInput
 from affectml.heads import (
     AutoHead,
-    DirichletHead,
     EnsembleHead,
     Head,
     KernelHead,
@@ -71,7 +70,6 @@ HEADS: dict[str, Maker] = {
     "sigmoid hidden": Maker("rates", lambda: SigmoidHead(**QUICK)),
     "sigmoid adjusted": Maker("rates", lambda: SigmoidHead(logit_adjustment=1.0, l2=0.01)),
     "topk": Maker("rates", lambda: TopKHead(l2=0.1)),
-    "dirichlet": Maker("distribution", lambda: DirichletHead(l2=0.1)),
     "kernel softmax": Maker("distribution", lambda: KernelHead(l2=0.01)),
     "kernel sigmoid": Maker("rates", lambda: KernelHead(kind="rates", kernel="rbf", gamma=0.2, l2=0.01)),
     "kernel ridge": Maker("distribution", lambda: KernelHead(loss="ridge")),

@@ -13,11 +13,9 @@ import pytest
 from affectml.data import Dataset
 from affectml.data.splits import split_dataset
 from affectml.errors import BadRun
-from affectml.heads import DirichletHead, load_head
 from affectml.heads.base import HEADS
 from affectml.heads.build import heads_that
 from affectml.heads.by_person import cuts_rates
-from affectml.predicting import predict_images
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, choose_target, train_run
 
@@ -86,21 +84,6 @@ def test_auto_says_why_and_counts_its_fits(demo, spec, tmp_path):
     assert 5 < report["fits"] <= 250
     assert report["why"][-1].startswith("kept ")
     assert set(report["why"]) <= set(said)
-
-
-def test_a_dirichlet_run_says_how_sure_it_is(one_answer, spec, tmp_path):
-    said: list[str] = []
-    run = train_run(config(one_answer, spec, multilabel=False, head="dirichlet"), out=tmp_path / "run", say=said.append)
-    assert any(line.startswith("how sure: on the median image as after ") for line in said)
-    sure = run.info.head.report["certainty"]
-    assert 0 < sure["p05"] <= sure["median"] <= sure["p95"]
-    # people behind each image are votes: 5 asked, less those who were unsure
-    assert 4 < run.info.head.report["mean_votes"] <= 5
-    head = load_head(run.folder)
-    assert isinstance(head, DirichletHead)
-    image = one_answer / "images" / "000003.png"
-    [predicted] = predict_images(run.folder, [image], threads=1)
-    assert predicted.to_json()["certainty"] == predicted.certainty > 0
 
 
 @pytest.mark.slow
@@ -197,7 +180,7 @@ def without(data, out, *, column=None):
         ("demo", ["--multilabel", "--head", "topk", "--k", "9"], "--k 9: expected 1 to 8"),
         ("demo", ["--multilabel", "--head", "sigmoid", "--k", "2"], "add --head topk"),
         ("demo", ["--head", "auto"], "learned with --multilabel"),
-        ("demo", ["--multilabel", "--head", "dirichlet"], "take --head sigmoid"),
+        ("demo", ["--multilabel", "--head", "softmax"], "take --head sigmoid"),
         ("demo", ["--multilabel", "--head", "topk", "--judgements", "weighted"], f"--head {heads_that(cuts_rates)}"),
         ("demo", ["--multilabel", "--set", "ballance=1"], "no option 'ballance'; did you mean 'balance'"),
         ("demo", ["--multilabel", "--set", "l2"], "expected OPTION=VALUE"),
@@ -211,7 +194,6 @@ def without(data, out, *, column=None):
         ("one_answer", ["--judgements", "weighted"], "leave it out"),
         ("single", ["--multilabel", "--head", "topk"], "take --head sigmoid"),
         ("single", ["--multilabel", "--head", "auto"], "leave out --multilabel"),
-        ("single", ["--head", "dirichlet"], "take --head softmax"),
         ("bare", ["--multilabel", "--judgements", "votes"], "no annotations.parquet"),
         ("nameless", ["--multilabel", "--judgements", "weighted"], "learn from plain rates"),
     ],

@@ -44,7 +44,6 @@ RUNS = {
         "multilabel": True, "target": "emotions", "head": "contrastive", "hidden": 6,
         "prompts": "sentiment+synonyms+captions",
     },
-    "dirichlet": {"target": "one", "head": "dirichlet"},
     "kernel-rates": {"multilabel": True, "target": "emotions", "head": "kernel"},
     "promise": {"multilabel": True, "target": "emotions", "promise": "recall=.7"},
     "promise-group": {"multilabel": True, "target": "emotions", "promise": "extra=2", "promise_group": "light"},

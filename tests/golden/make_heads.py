@@ -14,8 +14,6 @@ from affectml.heads import (
     ByPersonHead,
     ContrastiveConfig,
     ContrastiveHead,
-    DirichletConfig,
-    DirichletHead,
     EnsembleConfig,
     EnsembleHead,
     Head,
@@ -51,8 +49,6 @@ def write_expected(folder: Path, X: np.ndarray) -> None:
                 said[method] = getattr(head, method)(X).numpy()
             except BadInput:
                 continue
-    if isinstance(head, DirichletHead):
-        said["certainty"] = head.certainty(X).numpy()
     if isinstance(head, ByPersonHead):
         said["chosen"] = np.eye(len(head.scores(X)[0]), dtype=np.int64)[:4]  # of somebody new, of the first images
         person = head.person(X[:4], said["chosen"])
@@ -101,8 +97,6 @@ def make_heads(answered: int) -> None:
         "softmax-balance": softmax(balance=1.0, logit_adjustment=0.5).fit(Z, P, weights=voters),
         "topk-three": TopKHead(TopKConfig(k=3, l2=0.01)).fit(X, R),
         "topk": TopKHead().fit(X, S),
-        "dirichlet-votes": DirichletHead(DirichletConfig(votes=5.0)).fit(Z, P),
-        "dirichlet-weights": DirichletHead(DirichletConfig(l2=0.01)).fit(Z, P, weights=voters),
         **{
             f"kernel-{kind}-{name}-{loss}": kernel(kind=kind, kernel=name, loss=loss).fit(A, T)
             for kind, A, T in (("distribution", Z, P), ("rates", X, R))
