@@ -1,6 +1,5 @@
 """affectml: several emotions per image, from several people; trained, judged and compared as such."""
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from affectml._lazy import lazily
@@ -48,17 +47,6 @@ __all__ = [
     "predict",
     "train",
 ]
-
-# 0.1.0 was one wheel. pip removes it after it has installed the two that were parted from it, and their files with it.
-_parts = [find_spec(part) for part in ("affectml_annotation", "affectml_metrics")]
-if not all(part and part.origin for part in _parts):
-    _why = ", of which pip's upgrade from 0.1.0 took files" if all(_parts) else ""
-    raise ImportError(
-        f"affectml needs affectml-annotation and affectml-metrics{_why}: pip install "
-        f"{'--force-reinstall --no-deps ' if _why else ''}"
-        f"affectml-annotation=={__version__} affectml-metrics=={__version__}"
-    )
-
 
 __getattr__ = lazily(__name__)
 

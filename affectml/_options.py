@@ -20,7 +20,7 @@ class Help:
     default: what holds without the option, where its value does not say so. metavar: what its value looks like. most:
     the largest number allowed; the smallest is the type's own (annotated_types.Ge). read: makes the value of the words
     of an option that may be given several times. path: whether a text names a file or folder, which shells complete.
-    env: an environment variable that says it too. hidden: whether it is listed nowhere, as an earlier name.
+    env: an environment variable that says it too.
     """
 
     text: str
@@ -30,7 +30,6 @@ class Help:
     read: Callable[..., Any] | None = None
     path: bool = False
     env: str | None = None
-    hidden: bool = False
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def main() -> None:
     if changes:
         print("\n".join(changes))
         print(
-            f"The public interface is not what {given.file.name} says. What it had (-) must go on working for "
+            f"The public interface is not what {given.file.name} says. What a release had (-) must go on working for "
             "one minor release, with a warning (docs/policy.md). Where the change is meant, run `make api`.",
             file=sys.stderr,
         )

@@ -187,17 +187,3 @@ def test_the_size_that_a_readme_tells_is_that_of_the_wheel(part, released):
     told = re.search(r"(\d+) kB of files", (ROOT / folder / "README.md").read_text(encoding="utf-8"))[1]
     size = sum((ROOT / package).parent.joinpath(name).stat().st_size for name in released[part][1]) / 1000
     assert size == pytest.approx(int(told), rel=0.1)
-
-
-@pytest.mark.parametrize("pieces", [True, False])
-def test_parts_that_an_upgrade_left_in_pieces_or_that_are_not_there_are_named_with_the_way_out(tmp_path, pieces):
-    """0.1.0 was one wheel; pip removes its files after it has installed those of the parts."""
-    (tmp_path / "affectml").symlink_to(ROOT / "affectml")
-    for package in ("affectml_annotation", "affectml_metrics") if pieces else ():
-        (tmp_path / package).mkdir()
-        (tmp_path / package / "table.py").touch()
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import affectml"
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
-    options = "--force-reinstall --no-deps " if pieces else ""
-    way_out = f"pip install {options}affectml-annotation=={__version__} affectml-metrics=={__version__}"
-    assert done.stderr.splitlines()[-1].endswith(way_out)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from affectml.answers._reply import REASONS, Reply, parse_reply
     from affectml.answers._result import AsEmpty, JudgedAnswers, JudgedSystem
     from affectml.answers._words import Words
-    from affectml.evaluation.bias import LabelBias, holm, label_bias
+    from affectml.evaluation.bias import LabelBias
 
 __all__ = [
     "REASONS",
@@ -27,9 +27,7 @@ __all__ = [
     "Reply",
     "Words",
     "ask",
-    "holm",
     "judge_answers",
-    "label_bias",
     "named",
     "parse_reply",
 ]

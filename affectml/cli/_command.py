@@ -101,7 +101,7 @@ def sign(function: Any, parameters: Sequence[inspect.Parameter]) -> None:
 def parameter_of(option: Option) -> inspect.Parameter:
     """What Typer is told of an option or an argument."""
     kinds, said, default = _kinds(option), option.help, option.default
-    settings: dict[str, Any] = {"help": said.text, "show_default": said.default or True, "hidden": said.hidden}
+    settings: dict[str, Any] = {"help": said.text, "show_default": said.default or True}
     kind: Any = str | None
     if several := kinds & {Mapping, tuple}:
         each = Path if said.path or Path in kinds else str

@@ -33,7 +33,7 @@ from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.stopping import Overlap, Until
 from affectml_annotation.store.engine import WATCH
 from affectml_annotation.store.label_store import is_database
-from affectml_annotation.store.place import database_of, dataset_of, find_database, holds_task, shown
+from affectml_annotation.store.place import dataset_of, default_database, find_database, holds_task, shown
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
 PREDICTIONS: Mapping[str, Callable[[Path], pd.DataFrame]] = {
@@ -138,7 +138,7 @@ def new_database(db: str | None, dataset: Dataset) -> str:
     """Where a new task's answers go: what was named, else the data set's default, unless a task lies there."""
     if db is not None:
         return db
-    path = database_of(dataset.root, lambda: dataset.images["image_id"])
+    path = default_database(dataset.root)
     if holds_task(path):
         raise BadInput(
             f"{dataset.root} has a task already, in {shown(path)}: `affectml relabel {dataset.root}` opens it, "
@@ -166,7 +166,7 @@ def named_database(db: str | None) -> str:
     if db is None:
         return shown(find_database())
     if not is_database(db) and (Path(db) / "dataset.json").is_file():
-        return shown(database_of(db, lambda: Dataset.open(db).images["image_id"]))
+        return shown(default_database(db))
     return db
 
 

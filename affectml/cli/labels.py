@@ -520,7 +520,6 @@ def check(
     rebuild: Annotated[
         bool, Help("Make answer, assignment and slot anew from the log, after a backup beside the database.")
     ] = False,
-    add: Annotated[Path | None, Help("Is an option of `labels attention` now.", hidden=True)] = None,
     json: Json = False,
 ) -> None:
     """Check that everything holds which must hold in a label database, while people label or not; exit code 1 if not.
@@ -529,12 +528,9 @@ def check(
     """
     from affectml.cli._labels_print import show_check
     from affectml.cli._labels_task import named_database, watching
-    from affectml.errors import BadInput
     from affectml_annotation import LabelStore
     from affectml_annotation.store.checking import check_store, mend
 
-    if add is not None:
-        raise BadInput(f"attention checks are added by another command now: affectml labels attention --add {add}")
     with LabelStore(named_database(database), must_exist=True, reads_only=not rebuild) as store:
         with watching("checking"):
             mended = mend(store) if rebuild else None

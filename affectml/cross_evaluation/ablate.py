@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from affectml._progress import Say
 from affectml.cross_evaluation.config import SEEDS, AblateConfig
 from affectml.data import Dataset, Targets
-from affectml.data.choose import SEVERAL
+from affectml.data.choose import SEVERAL, choose_target
 from affectml.errors import BadInput
 from affectml.evaluation import Systems
 from affectml.evaluation.scoring import Score, row_scores
@@ -19,7 +19,7 @@ from affectml.evaluation.systems import answers_of
 from affectml.heads import Head
 from affectml.prompts import CAPTION, Prompts
 from affectml.report.tables import Table, arrow, cell, headline
-from affectml.training import Prepared, TrainConfig, choose_target, fit, plan_for, prepare
+from affectml.training import Prepared, TrainConfig, fit, plan_for, prepare
 
 
 @dataclass(frozen=True)

@@ -236,14 +236,10 @@ class Dataset:
     def has_fingerprint(self, recorded: Mapping[str, str], target: str | None) -> bool:
         """Whether `recorded` is a fingerprint of this target.
 
-        `images` counts only where both have it. Runs of 0.1 recorded the sha256 of each file: theirs is the same where
-        images.parquet and the target's file are.
+        `images` counts only where both have it.
         """
         if target is None or target not in self.meta.targets:
             return False
-        if "images.parquet" in recorded:
-            files = {name: self.root / name for name in ("images.parquet", self.meta.targets[target].file)}
-            return all(path.is_file() and recorded.get(name) == sha256(path) for name, path in files.items())
         return is_of(recorded, self.fingerprint(target))
 
     def images_digest(self, image_ids: Iterable[str]) -> str | None:

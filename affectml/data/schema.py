@@ -2,7 +2,7 @@
 
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
@@ -16,7 +16,7 @@ Kind = Literal["single", "sets", "rates", "distribution"]
 VoteRule = Literal["one_choice", "set_split", "normalised", "moments", "unknown"]
 Values = Literal["votes", "shares", "indicator"]
 
-SCHEMAS = (1, 2)
+SCHEMA: Final = 2
 # How our importers begin a `question` that nobody was asked in these words.
 _REMARKS = ("In our words:", "Nobody was asked:")
 _STRICT = ConfigDict(extra="forbid")
@@ -117,7 +117,7 @@ class DatasetMeta:
     taxonomy: str | dict[str, Any] | None = None
     selections: dict[str, Selection] = field(default_factory=dict)
     stopping: Stopping | None = None
-    schema: Literal[2] = 2
+    schema: Literal[2] = SCHEMA
 
     @property
     def constructs(self) -> tuple[Construct, ...]:
@@ -143,10 +143,7 @@ _ADAPTER = TypeAdapter(DatasetMeta)
 
 
 def read_meta(path: Path) -> DatasetMeta:
-    """Read and check dataset.json; raises BadDataset with the first problem and where it is.
-
-    Schema 1, which had one construct and question for all targets, is read as schema 2. The file stays as it is.
-    """
+    """Read and check dataset.json; raises BadDataset with the first problem and where it is."""
     try:
         content = read_json(path, BadDataset)
     except (FileNotFoundError, NotADirectoryError):
@@ -155,15 +152,11 @@ def read_meta(path: Path) -> DatasetMeta:
             "`affectml import --help` turns folders and tables into one, and `affectml relabel --images PHOTOS` shows "
             "photographs without labels to label"
         ) from None
-    if isinstance(content, dict):
-        if content.get("schema", 1) not in SCHEMAS:
-            raise BadDataset(
-                f"{path}: schema {content['schema']!r}, but this affectml reads {' and '.join(map(str, SCHEMAS))}: "
-                "use the version that wrote it, or a newer one"
-            )
-        from affectml_annotation.exchange.migration import as_schema_2
-
-        content = as_schema_2(content, judged=(path.parent / "annotations.parquet").exists())
+    if isinstance(content, dict) and (schema := content.get("schema", SCHEMA)) != SCHEMA:
+        raise BadDataset(
+            f"{path}: schema {schema!r}, but this affectml reads {SCHEMA}: use the version that wrote it, or import "
+            "the data set again"
+        )
     try:
         meta = _ADAPTER.validate_python(content)
     except ValidationError as error:

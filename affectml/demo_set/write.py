@@ -59,7 +59,7 @@ def write_demo(
         answers: "sets", people choose all labels that apply (the target is rates), or "one", the one that applies
             most (a one_choice distribution).
         panel: who judges, see `affectml.demo_set.panels`. "local" feels otherwise than the textbook, and the images
-            have captions; "textbook" is what affectml 0.1.0 drew.
+            have captions; "textbook" has every word at its published place.
         models: whether to write what three simulated models answer into `out`/answers, see
             `affectml.demo_set.models`. What they see of an image goes by all others.
         progress: called with 1 after each painting.

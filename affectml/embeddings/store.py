@@ -132,7 +132,7 @@ class EmbeddingStore:
 
     @property
     def provenance(self) -> list[tuple[Ran, range]]:
-        """What computed which shards, in the order of writing; nothing of those that affectml 0.1 or others made."""
+        """What computed which shards, in the order of writing; nothing of imported ones."""
         path = self.folder / PROVENANCE
         try:
             entries = read_json(path, BadDataset, "remove it")

@@ -88,10 +88,9 @@ class Ran:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Ran":
-        """Read one back; raises KeyError or TypeError where it is none. How many threads there were says nothing."""
-        kept = {name: value for name, value in content.items() if name != "threads"}
+        """Read one back; raises KeyError or TypeError where it is none."""
         probe = content.get("probe")
-        return cls(**{**kept, "probe": None if probe is None else Probe(**probe)})
+        return cls(**{**content, "probe": None if probe is None else Probe(**probe)})
 
 
 def processor() -> str:

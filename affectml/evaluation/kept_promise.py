@@ -53,6 +53,7 @@ def add_promise(
     if promise is None:
         return
     assert answers.sets is not None
+    assert head.ground_ is not None
     metrics["rules"]["predicted_sets"] = (
         f"the model's {'keep' if own else 'are cut for'} its promise ({promise.asked}); the others' by thresholds "
         "chosen on validation, the oracle's from tau"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 _OFF = 1e-3  # how far a row of shares may be from a sum of one: rounding is far below
-_SETS = ["set.list.element", "set.list.item"]
+_SETS = ["set.list.element"]
 _PARTS = ("train", "calibration", "val", "test", "unused")
 
 

@@ -43,18 +43,15 @@ def read_head(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     content = read_json(described, BadRun)
     if not isinstance(content, dict):
         raise BadRun(f"{described}: expected a JSON object, got {type(content).__name__}")
-    if isinstance(content.get("schema"), int) and content["schema"] > SCHEMA:
-        raise BadRun(
-            f"{described}: schema {content['schema']} is newer than this affectml reads ({SCHEMA}); upgrade affectml"
-        )
+    if (schema := content.get("schema")) != SCHEMA:
+        way = "use the version that wrote it, or train again"
+        raise BadRun(f"{described}: schema {schema!r}, but this affectml reads {SCHEMA}: {way}")
     for key in content:
         if key not in _KEYS:
             raise BadRun(f"{described}: unknown key {key!r}{did_you_mean(key, _KEYS)}")
     for key, wanted in _KEYS.items():
         if not isinstance(content.get(key), wanted):
             raise BadRun(f"{described}: key {key!r} is missing or not of type {wanted.__name__}")
-    if content["schema"] != SCHEMA:
-        raise BadRun(f"{described}: schema {content['schema']} is unknown; this affectml reads {SCHEMA}")
     if sha256(path) != content["tensors_sha256"]:
         raise BadRun(f"{path}: not the file that {described.name} was written with; train again")
     try:

@@ -1,8 +1,7 @@
 """Sigmoid head: for each label on its own, the share of people who would choose it."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -30,11 +29,6 @@ class SigmoidConfig(NeuralConfig):
     they are. Worth it when people per image differ much.
     """
 
-    retired: ClassVar[Mapping[str, str]] = {
-        "coupling": "labels fitted apart measured better where the truth was not planted to suit it, excess "
-        "cross-entropy .0359 against .0374 (benchmarks/README.md); leave it out",
-        "asymmetric": "rare labels do better with balance=0.5, macro F1 .756 against .727 (benchmarks/README.md)",
-    }
     assumed_negatives: Annotated[float, Field(ge=0, lt=1)] | None = None
     rho: Annotated[float, Field(ge=0, le=1)] | Literal["fit"] | None = None
 

@@ -25,10 +25,6 @@ class TopKConfig(HeadConfig):
     l2: None chooses it on rows kept out.
     """
 
-    retired: ClassVar[Mapping[str, str]] = {
-        "loss": "of five losses the one that is left measured best, the likelihood of the set under a cardinality "
-        "potential: set F1 .885 against .856 to .862 (benchmarks/README.md); leave it out"
-    }
     k: PositiveInt | None = None
     l2: NonNegativeFloat | None = None
 
@@ -102,16 +98,6 @@ class TopKHead(SetHead, name="topk", learns=("rates", "sets"), takes=("k",)):
             **chosen,
         }
 
-    @classmethod
-    def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
-        """The head that `save` wrote; see Head.from_saved.
-
-        `report_["loss"]` says so where it was fitted with a loss that has been removed since, whose size logits are
-        the sizes' own and not potentials.
-        """
-        loss = config.get("loss", "cardinality")
-        return super().from_saved(config, report | ({} if loss == "cardinality" else {"loss": loss}), tensors)
-
     def scores(self, X: Features) -> Tensor:
         """Each label's chance to be in the image's set, [N, C] float64: rates of images, not of people."""
         return joint(*self._logits(X)).sum(dim=2).clamp(0, 1)
@@ -138,9 +124,7 @@ class TopKHead(SetHead, name="topk", learns=("rates", "sets"), takes=("k",)):
         both = torch.addmm(state["bias"], features, state["weight"])
         labels = int(state["labels"])
         logits, sizes = both[:, :labels], both[:, labels:]
-        if "loss" not in self.report_:
-            sizes = sizes + log_symmetric(logits, sizes.shape[1] - 1)
-        return logits, sizes
+        return logits, sizes + log_symmetric(logits, sizes.shape[1] - 1)
 
     def _checked(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
         """Sets or rates; BadInput where every row has exactly one label, as there are no set sizes to learn then."""

@@ -5,7 +5,7 @@ import math
 import types
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Self, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -34,10 +34,8 @@ class HeadConfig:
     """Choices that belong to a head and are saved with it; heads with choices extend this.
 
     A field's type says which values are possible, `l2: NonNegativeFloat | None` for instance. Values are stored as
-    they come; `check` looks at them, and `fit` calls it. retired: options that there were once, and why they went.
+    they come; `check` looks at them, and `fit` calls it.
     """
-
-    retired: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -49,24 +47,22 @@ class HeadConfig:
         """Build from plain values, which `check` has still to look at.
 
         Raises:
-            BadInput: for an option that there is not, naming the nearest one, or that was removed, saying why.
+            BadInput: for an option that there is not, naming the nearest one.
         """
         known = [field.name for field in dataclasses.fields(cls)]
         for key in values:
-            if key in cls.retired:
-                raise BadInput(f"{cls.__name__}: the option {key} was removed: {cls.retired[key]}")
             if key not in known:
                 raise BadInput(f"{cls.__name__}: no option {key!r}{did_you_mean(key, known)}")
         return cls(**values)
 
     @classmethod
     def from_saved(cls, values: Mapping[str, Any]) -> Self:
-        """The config that an earlier version may have saved: retired options are left out, since they steer the fit.
+        """The config of a saved head.
 
         Raises:
-            BadInput: for an option that there never was, or a value that is not possible.
+            BadInput: for an option that there is not, or a value that is not possible.
         """
-        config = cls.from_dict({key: value for key, value in values.items() if key not in cls.retired})
+        config = cls.from_dict(values)
         config.check_types()
         return config
 

@@ -13,8 +13,6 @@ from affectml_annotation import aggregate
 
 By: TypeAlias = Literal["votes", "weighted"]
 BYS: tuple[By, ...] = get_args(By)
-# What 0.1 offered too, with the excess cross-entropy of heads that learned from it; see benchmarks/README.md.
-LEFT = {"model": ".0445", "both": ".0239"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +61,7 @@ def judged_targets(
 
 
 def check_by(by: str, name: str) -> None:
-    """Raises BadInput for a way to trust that there is not, or is no longer; name: of the option that gave it."""
-    if by in LEFT:
-        raise BadInput(
-            f"{option(name, by)} is no longer learned from: a model of annotators takes people's disagreement for "
-            f"errors (excess cross-entropy {LEFT[by]}, weighted .0193), and is no surer help where people are "
-            f"careless; take {option(name, 'weighted')}"
-        )
+    """Raises BadInput for a way to trust that there is not; name: of the option that gave it."""
     if by not in BYS:
         raise BadInput(f"{option(name)}: no {by!r}{did_you_mean(str(by), BYS)} (choices: {', '.join(BYS)})")
 

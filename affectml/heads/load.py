@@ -77,7 +77,7 @@ def load_head(folder: Path | str) -> Head:
     brings a head of this name: a head of your own is known once its module is imported.
 
     Raises:
-        BadRun: for files that are missing, of a newer version, of an unknown head or option, or that do not belong
+        BadRun: for files that are missing, of another schema, of an unknown head or option, or that do not belong
             together.
     """
     folder = Path(folder)
@@ -96,7 +96,7 @@ def load_head(folder: Path | str) -> Head:
     if not isinstance(shares, list) or not all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares):
         raise BadRun(f"{folder / 'head.json'}: report.prevalence: expected a list of shares, got {str(shares)[:80]}")
     try:
-        ground = tensors.pop(GROUND, None)
+        ground = tensors.pop(GROUND) if "promise" in content["report"] else None
         head = cls.from_saved(content["config"], content["report"], tensors)
         head.ground_ = ground
         return head

@@ -27,8 +27,6 @@ def typed_options(cls: type[Head], given: Mapping[str, Any]) -> dict[str, Any]:
         here = option(name, value, of_head=True)
         if name in set(hints) - set(free):
             raise BadInput(f"{here}: this is what {option(_FOLLOWS[name])} says; leave it out")
-        if name in cls.config_class.retired:
-            raise BadInput(f"{here}: this option was removed: {cls.config_class.retired[name]}")
         if name not in free:
             choices = f"options: {', '.join(free)}" if free else "it has none"
             raise BadInput(f"{here}: {cls.described()} has no option {name!r}{did_you_mean(name, free)} ({choices})")

@@ -29,7 +29,7 @@ _BETS = np.array([-0.9, -0.4, 0.4, 0.9])[:, None]
 class Shift:
     """What a martingale found. calibration, images: how many (of each group one). people: whether what people chose was
     seen too. evidence: its highest value over the number of martingales, at most 1e12. where: whose scores gave it; why
-    nothing can be found, without calibration images beside which to look.
+    nothing can be found, where no image has a level that the promise knows.
     """
 
     calibration: int
@@ -87,7 +87,7 @@ def make_ground(
 
 def find_shift(
     promise: Promise,
-    ground: Tensor | None,
+    ground: Tensor,
     labels: Sequence[str],
     scores: ArrayLike,
     *,
@@ -99,7 +99,7 @@ def find_shift(
 
     Args:
         promise: a head's.
-        ground: what `make_ground` kept; None of a head that kept nothing.
+        ground: what `make_ground` kept.
         labels: C names.
         scores: the head's scores [N, C].
         choices: what people chose of them [N, C], as the promise has it; None where it is not known.
@@ -108,10 +108,7 @@ def find_shift(
     """
     table = _table(promise, scores, choices, levels)
     table = table[_units(table, groups, SEEN)]
-    why = "" if len(table) else promise.where_levels_are_unknown()
-    if ground is None:
-        why = "this head has no calibration scores with it, as those of affectml before 0.3; train again to see it"
-    if ground is None or why:
+    if not len(table) and (why := promise.where_levels_are_unknown()):
         return Shift(0, len(scores), False, 0.0, why)
     before = ground.numpy()
     names = ["what people chose", *(f"the scores of {label}" for label in labels)]

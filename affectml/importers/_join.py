@@ -11,6 +11,7 @@ import pandas as pd
 from affectml._files import read_json, write_json, write_parquet
 from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta
 from affectml.data.matching import match_images
+from affectml.data.schema import SCHEMA
 from affectml.data.targets import read_targets
 from affectml.errors import BadInput, option
 from affectml.importers._judgements import apart, count
@@ -254,16 +255,7 @@ def _write(addition: Addition, draft: Draft, dataset: Dataset) -> None:
         terms = [f"licence: {draft.about.licence}"] if draft.about.licence else []
         about = f"joined from {Path(draft.where).name}"
         described["notes"] = [*described.get("notes", ()), *(f"{about}: {note}" for note in [*terms, *draft.notes])]
-        _describe(root, described)
-
-
-def _describe(root: Path, described: dict[str, Any]) -> None:
-    """Write dataset.json; one of an older schema is kept beside it."""
-    from affectml_annotation.exchange.files import keep
-
-    if read_json(root / "dataset.json").get("schema") != described["schema"]:
-        keep(root / "dataset.json")
-    write_json(root / "dataset.json", described)
+        write_json(root / "dataset.json", described)
 
 
 def _write_judgements(addition: Addition, asked: Asked, root: Path, described: dict[str, Any]) -> None:
@@ -273,16 +265,13 @@ def _write_judgements(addition: Addition, asked: Asked, root: Path, described: d
     said = {"construct": asked.construct, "question": asked.question}
     if described.get("judgements") != said:
         described["judgements"] = said
-        _describe(root, described)
+        write_json(root / "dataset.json", described)
     if addition.annotations is not None:
         write_arrow(root / "annotations.parquet", addition.annotations)
 
 
 def _described(dataset: Dataset) -> dict[str, Any]:
-    """dataset.json as it stands, in the present schema."""
-    from affectml_annotation.exchange.migration import as_schema_2
-
-    judged = (dataset.root / "annotations.parquet").exists()
-    described = as_schema_2(read_json(dataset.root / "dataset.json"), judged=judged)
+    """dataset.json as it stands."""
+    described: dict[str, Any] = {"schema": SCHEMA, **read_json(dataset.root / "dataset.json")}
     described.setdefault("targets", {})
-    return {"schema": 2, **described}
+    return described

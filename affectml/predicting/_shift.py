@@ -47,7 +47,8 @@ class Ground:
         from affectml.evaluation.run import learned_from
 
         run = self._predictor.run
-        if self._promise is None:
+        ground = run.head.ground_
+        if self._promise is None or ground is None:
             return ""
         held = set(self._names)
         pictures = {picture.name: picture for picture in self._found if picture.name in held}
@@ -64,6 +65,6 @@ class Ground:
                 new[rows] = [image_id not in learned for image_id in ids]
         levels = np.array(self._predictor.levels(list(pictures.values()), list(self._names[new])), dtype=object)
         shift = find_shift(
-            self._promise, run.head.ground_, run.taxonomy.labels, self._scores[new], groups=groups[new], levels=levels
+            self._promise, ground, run.taxonomy.labels, self._scores[new], groups=groups[new], levels=levels
         )
         return "" if shift.images < LEAST else shift.words()

@@ -17,7 +17,7 @@ from affectml.errors import BadInput, BadRun, EncoderUnavailable, option
 from affectml.evaluation.judge import Result
 from affectml.report.data import ReportData
 from affectml.report.page import sections, write_report, write_tables
-from affectml.runs import RunFolder, TrainConfig
+from affectml.runs import RunFolder
 from affectml.training import DEMO, Judged, Writers, prepare_split
 from affectml.training.fit import fit_beside
 
@@ -63,7 +63,7 @@ def read_again(
     split = Split(ids, table["split"].to_numpy(dtype=object), tuple(info.split.notes))
     try:
         store = ensure_embeddings(data, info.config.encoder, threads=info.threads, say=say)
-        prepared = prepare_split(data, targets.take(np.asarray(ids)), store, split, _config(opened))
+        prepared = prepare_split(data, targets.take(np.asarray(ids)), store, split, replace(info.config, device=None))
     except (BadInput, EncoderUnavailable) as error:  # what the run says was asked for is nothing, or was taken away
         kind = BadRun if isinstance(error, BadInput) else EncoderUnavailable
         raise kind(f"{opened.folder / 'run.json'}: {error}") from None
@@ -86,13 +86,6 @@ def _where(run: RunFolder, dataset: str | Path | None) -> Path:
     if not (folder / "dataset.json").is_file():
         raise BadRun(f"{run.folder}: its data set {folder} is not there: say where it is now with {option('dataset')}")
     return folder
-
-
-def _config(run: RunFolder) -> TrainConfig:
-    """What was asked for, on any device, of a head that is there; version 0.1 named an ensemble there, and not the head
-    that it averages, and learned from judgements in ways that are refused now."""
-    averaged = getattr(run.head.config, "head", None)
-    return replace(run.info.config, device=None, judgements=None, head=averaged or run.info.config.head)
 
 
 def report_run(

@@ -280,11 +280,10 @@ def promise_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table |
         for column, levels in made["by_subgroup"].items():
             rows += [_promise_row(f"{column}: {level} ({entry['n']})", entry, head) for level, entry in levels.items()]
     sign = "at most" if shown == "extra" else "at least"
-    shift = f"{made['shift']['words']}. " if "shift" in made else ""
     note = (
-        f"{shift}promised: {made['words']}. Made on {made['made_on']}. ± is half the width of the 95 % interval over "
-        f"these images with the sets as they are; other calibration images would move the {shown} by "
-        f"{number(made['spread'])} (one SD)"
+        f"{made['shift']['words']}. promised: {made['words']}. Made on {made['made_on']}. ± is half the width of the "
+        f"95 % interval over these images with the sets as they are; other calibration images would move the {shown} "
+        f"by {number(made['spread'])} (one SD)"
     )
     if made["without_choices"]:
         note += f"; {made['without_choices']} calibration images without a choice did not count"

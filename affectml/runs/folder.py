@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from affectml._files import read_frame, read_json
 from affectml.errors import BadRun
-from affectml.runs.schema import SCHEMA, RunInfo, versions_of
+from affectml.runs.schema import SCHEMA, RunInfo
 from affectml.runs.scores import Metrics, Subgroups, of_form, problem
 from affectml.taxonomies import Taxonomy
 
@@ -32,7 +32,7 @@ class RunFolder:
         """Open a run folder, or that of a run.
 
         Raises:
-            BadRun: if it is not one, is damaged, or is of a version that this affectml does not read.
+            BadRun: if it is not one, is damaged, or is of another schema.
         """
         folder = Path(path)
         file = folder / "run.json"
@@ -41,11 +41,10 @@ class RunFolder:
         except (FileNotFoundError, NotADirectoryError):
             raise BadRun(f"{folder}: no run.json there, so it is not a run; `affectml train` writes one") from None
         schema = content.get("schema") if isinstance(content, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise BadRun(f"{folder}: schema {schema} is newer than this affectml reads ({SCHEMA}): upgrade affectml")
         if schema != SCHEMA:
-            raise BadRun(
-                f"{file}: schema {schema!r}, but this affectml reads schema {SCHEMA}: "
-                f"use the version that wrote it ({versions_of(content)}), or train again"
-            )
+            raise BadRun(f"{folder}: made before 0.3.0: train it again")
         try:
             return cls(folder, RunInfo.from_json(content))
         except ValidationError as error:
@@ -83,7 +82,7 @@ class RunFolder:
 
     @cached_property
     def subgroups(self) -> dict[str, Any] | None:
-        """subgroups.json; None where the run has none, as those of 0.1; raises BadRun where it cannot be read."""
+        """subgroups.json; None for a shared run, which has none; raises BadRun where it cannot be read."""
         if not (self.folder / "subgroups.json").exists():
             return None
         return self._checked("subgroups.json", Subgroups, self._object("subgroups.json"))

@@ -1,16 +1,12 @@
-"""run.json as a pydantic model: what a run says of itself, with each field documented.
-
-Everything of an older version is read: a key that it did not write has a default, and one that is no longer written is
-passed over.
-"""
+"""run.json as a pydantic model: what a run says of itself, with each field documented."""
 
 import os
 import platform
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from affectml._version import __version__
@@ -24,9 +20,6 @@ SCHEMA: Final = 1
 PACKAGES = ("numpy", "open_clip_torch", "pandas", "scikit-learn", "torch", "torchmetrics")
 
 
-_PASSING = ConfigDict(extra="ignore")
-
-
 def _identity(content: dict[str, Any]) -> dict[str, Any]:
     """As it is; raises ValueError where it is no EncoderIdentity."""
     try:
@@ -36,7 +29,7 @@ def _identity(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-@dataclass(frozen=True, kw_only=True, config=_PASSING)
+@dataclass(frozen=True, kw_only=True)
 class DataInfo:
     """The data set that a run learned from."""
 
@@ -51,11 +44,11 @@ class DataInfo:
         default_factory=dict,
         description="What `evaluate` and `compare` know the run's own data by: sha256 of contents, of the images that "
         "have the target. target: kind, labels, numbers, people asked; split: the split column; images: sizes of the "
-        "image files in bytes, absent where one is missing. Runs of 0.1 have the sha256 of each file by its name.",
+        "image files in bytes, absent where one is missing.",
     )
 
 
-@dataclass(frozen=True, kw_only=True, config=_PASSING)
+@dataclass(frozen=True, kw_only=True)
 class EncoderInfo:
     """The encoder behind the features."""
 
@@ -69,7 +62,7 @@ class EncoderInfo:
     )
 
 
-@dataclass(frozen=True, kw_only=True, config=_PASSING)
+@dataclass(frozen=True, kw_only=True)
 class SplitInfo:
     """How the images were parted."""
 
@@ -79,7 +72,7 @@ class SplitInfo:
     )
 
 
-@dataclass(frozen=True, kw_only=True, config=_PASSING)
+@dataclass(frozen=True, kw_only=True)
 class HeadInfo:
     """What was trained."""
 
@@ -87,7 +80,7 @@ class HeadInfo:
     report: dict[str, Any] = Field(default_factory=dict, description="What its fit chose and measured.")
 
 
-@dataclass(frozen=True, kw_only=True, config=_PASSING)
+@dataclass(frozen=True, kw_only=True)
 class PromptsInfo:
     """The texts of heads that compare images with texts."""
 
@@ -97,7 +90,7 @@ class PromptsInfo:
     templates: list[str] = Field(default_factory=list, description="What labels are put into; none: the taxonomy's.")
 
 
-@dataclass(frozen=True, kw_only=True, config=_PASSING)
+@dataclass(frozen=True, kw_only=True)
 class PriorInfo:
     """What the prior says of every image."""
 
@@ -105,7 +98,7 @@ class PriorInfo:
     set: list[int] | None = Field(default=None, description="Its label set as 0/1; null where it has none.")
 
 
-@dataclass(frozen=True, kw_only=True, config=_PASSING)
+@dataclass(frozen=True, kw_only=True)
 class BetaInfo:
     """The Beta prior of each label's rate, fitted on the training images, by which votes become sets."""
 
@@ -113,7 +106,7 @@ class BetaInfo:
     beta: list[float] = Field(description="Of each label.")
 
 
-@dataclass(frozen=True, kw_only=True, config=_PASSING)
+@dataclass(frozen=True, kw_only=True)
 class HardwareInfo:
     """The machine."""
 
@@ -122,7 +115,7 @@ class HardwareInfo:
     cores: int | None = Field(default=None, description="How many processors it has.")
 
 
-@dataclass(frozen=True, kw_only=True, config=_PASSING)
+@dataclass(frozen=True, kw_only=True)
 class RunInfo:
     """run.json."""
 
@@ -158,7 +151,7 @@ class RunInfo:
     parameters: Annotated[dict[str, Any], like(Parameters)] | None = Field(
         default=None,
         description="trained: numbers that the head keeps from training; frozen: those of the encoder's image tower, "
-        "null where not known; share: the first over both. Null in runs of 0.1.",
+        "null where not known; share: the first over both. Null for weights from elsewhere.",
     )
     versions: dict[str, str] = Field(default_factory=dict, description="Of Python, affectml and what it stands on.")
     hardware: HardwareInfo = Field(default_factory=HardwareInfo, description="The machine.")
@@ -175,7 +168,7 @@ class RunInfo:
 
     @classmethod
     def from_json(cls, content: Any) -> "RunInfo":
-        """What `to_json` gave, of this version or an older one; raises pydantic's ValidationError."""
+        """What `to_json` gave; raises pydantic's ValidationError."""
         return _ADAPTER.validate_python(content)
 
 
@@ -192,10 +185,3 @@ def surroundings() -> dict[str, Any]:
         },
         "hardware": {"machine": platform.machine(), "processor": processor(), "cores": os.cpu_count()},
     }
-
-
-def versions_of(content: object) -> str:
-    """Which affectml wrote this content of a run.json, in words."""
-    versions = content.get("versions") if isinstance(content, Mapping) else None
-    written = versions.get("affectml") if isinstance(versions, Mapping) else None
-    return f"affectml {written}" if written else "unknown"

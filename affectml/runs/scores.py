@@ -96,7 +96,7 @@ class _Shift(TypedDict):
 
 
 class _Promise(_Kept):
-    shift: NotRequired[_Shift]
+    shift: _Shift
     promise: Annotated[str, Field(strict=True, pattern=r"^(recall|extra|precision)=\d*\.?\d+(e-\d+)?$")]
     unit: Text
     probability: NotRequired[Number]

@@ -15,8 +15,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 from affectml._progress import Say, Watch
-from affectml.data.choose import choose_target
-from affectml.encoders.threads import set_threads
 from affectml.evaluation import Systems
 from affectml.footprint import Footprint
 from affectml.runs import RunFolder, TrainConfig
@@ -78,7 +76,6 @@ __all__ = [
     "TrainConfig",
     "Watch",
     "Writers",
-    "choose_target",
     "fit",
     "judge",
     "open_or_draw",
@@ -86,7 +83,6 @@ __all__ = [
     "plan_run",
     "prepare",
     "prepare_split",
-    "set_threads",
     "text_encoder",
     "train_run",
     "write",

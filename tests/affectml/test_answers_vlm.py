@@ -13,8 +13,9 @@ import pytest
 import torch
 
 import affectml
-from affectml.answers import REASONS, label_bias
+from affectml.answers import REASONS
 from affectml.errors import BadInput
+from affectml.evaluation.bias import label_bias
 from affectml_metrics import functional as F
 
 pytestmark = pytest.mark.usefixtures("few_replicates")

@@ -1,7 +1,6 @@
-"""dataset.json: each target says what it is about; schema 1 is read, and becomes schema 2 when something is added."""
+"""dataset.json: each target says what it is about, and answers about different things never mix."""
 
 import json
-import re
 import shutil
 from functools import partial
 from pathlib import Path
@@ -21,19 +20,18 @@ from affectml.training import TrainConfig, train_run
 from affectml_annotation import Answer, BadExport, LabelStore, TaskSettings, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "0.1.0" / "data"
 LABELS = ("negative", "positive")
+PLAIN = {"kind": "single", "taxonomy": "polarity-2", "values": "indicator", "file": "targets-single.parquet"}
 QUESTION = "How does this make you feel?"
 
 
-def schema_1(folder: Path, **content: object) -> Path:
-    """A data set as 0.1.0 wrote it: one image, one single label, one construct for all."""
+def found(folder: Path, **content: object) -> Path:
+    """A data set of one image, found by a search word; content: what dataset.json says instead."""
     entry = TargetMeta("single", "query", "polarity-2", "indicator", "targets-single.parquet")
     table = pd.DataFrame({"image_id": ["a"], "negative": [1], "positive": [0]})
-    write_dataset(folder, DatasetMeta("old", {"single": entry}), table[["image_id"]], {"single": table})
-    plain = {"kind": "single", "taxonomy": "polarity-2", "values": "indicator", "file": "targets-single.parquet"}
-    meta = {"schema": 1, "name": "old", "construct": "query", "question": "", "targets": {"single": plain}}
-    (folder / "dataset.json").write_text(json.dumps(meta | content))
+    meta = DatasetMeta("found", {"single": entry})
+    write_dataset(folder, meta, table[["image_id"]], {"single": table})
+    (folder / "dataset.json").write_text(json.dumps(meta.to_json() | content))
     return folder
 
 
@@ -43,24 +41,6 @@ def answered(*people: str, construct: str = "evoked", question: str = QUESTION) 
         store.invite(list(people))
         store.submit([Answer("a", who, "labels", ("positive",)) for who in people])
         return Collected.of(store)
-
-
-def test_schema_1_is_read_as_one_construct_and_question_a_target_and_stays_as_it_is():
-    before = (GOLDEN / "dataset.json").read_bytes()
-    old, meta = json.loads(before), Dataset.open(GOLDEN).meta
-    assert {(entry.construct, entry.question) for entry in meta.targets.values()} == {("evoked", old["question"])}
-    assert meta.judgements == Asked("evoked", old["question"])
-    assert meta.constructs == ("evoked",)
-    assert (GOLDEN / "dataset.json").read_bytes() == before
-
-
-def test_the_question_of_an_export_by_0_1_0_is_found_in_its_words(tmp_path):
-    folder = schema_1(tmp_path, question="Nobody was asked: search words.")
-    meta = json.loads((folder / "dataset.json").read_text())
-    meta["targets"]["people"] = meta["targets"]["single"] | {"made_by": "votes: counted; asked: Which; and why?"}
-    (folder / "dataset.json").write_text(json.dumps(meta))
-    people = read_meta(folder / "dataset.json").targets["people"]
-    assert (people.made_by, people.question) == ("votes: counted", "Which; and why?")
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -77,26 +57,24 @@ def test_what_is_written_is_read_back(tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"schema": 3}, "schema 3, but this affectml reads 1 and 2"),
-        ({"construct": "felt"}, r"targets\.single\.construct: Input should be 'evoked'"),
-        ({"schema": 2}, r"targets\.single\.construct: Field required"),
+        ({"schema": 1}, "schema 1, but this affectml reads 2: .*or import the data set again"),
+        ({"schema": 3}, "schema 3, but this affectml reads 2: use the version that wrote it"),
+        ({"construct": "evoked"}, "construct: Unexpected keyword argument"),
+        ({"targets": {"single": {**PLAIN, "construct": "felt"}}}, r"single\.construct: Input should be 'evoked'"),
+        ({"targets": {"single": PLAIN}}, r"targets\.single\.construct: Field required"),
         ({"targets": [1]}, "targets: Input should be a valid dictionary"),
     ],
 )
 def test_what_no_schema_allows_is_refused(tmp_path, change, says):
     with pytest.raises(BadDataset, match=says):
-        Dataset.open(schema_1(tmp_path, **change))
+        Dataset.open(found(tmp_path, **change))
 
 
-def test_an_export_writes_schema_2_and_keeps_the_old_file(tmp_path):
-    folder = schema_1(tmp_path)
-    before = (folder / "dataset.json").read_bytes()
+def test_an_export_says_what_its_people_were_asked_and_leaves_the_others_as_they_are(tmp_path):
+    folder = found(tmp_path)
     make = {"people": partial(aggregate, labels=LABELS)}
     done = write_dataset_folder(folder, answered("ann", "ben"), make)
-    assert [re.sub(r"\d{8}T\d{6}Z", "WHEN", name) for name in done.kept] == ["dataset.replaced-WHEN.json"]
-    assert (folder / done.kept[0]).read_bytes() == before
-    assert "schema 2 now" in done.notes[0]
-    assert json.loads((folder / "dataset.json").read_text())["schema"] == 2
+    assert (done.new, done.kept) == (2, ())
     meta = Dataset.open(folder).meta
     assert (meta.targets["single"].construct, meta.targets["single"].question) == ("query", "")
     assert (meta.targets["people"].construct, meta.targets["people"].question) == ("evoked", QUESTION)
@@ -105,7 +83,7 @@ def test_an_export_writes_schema_2_and_keeps_the_old_file(tmp_path):
 
 
 def test_answers_about_something_else_never_mix(tmp_path):
-    folder = schema_1(tmp_path)
+    folder = found(tmp_path)
     make = {"people": partial(aggregate, labels=LABELS)}
     write_dataset_folder(folder, answered("ann"), make)
     with pytest.raises(BadExport, match="judgements of what is evoked, the task asked for what is expressed"):
@@ -115,7 +93,7 @@ def test_answers_about_something_else_never_mix(tmp_path):
 
 
 def test_a_target_that_answers_another_question_is_not_taken_for_the_same(tmp_path):
-    folder = schema_1(tmp_path)
+    folder = found(tmp_path)
     make = {"people": partial(aggregate, labels=LABELS)}
     write_dataset_folder(folder, answered("ann"), make)
     (folder / "annotations.parquet").unlink()

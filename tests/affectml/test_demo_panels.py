@@ -1,6 +1,5 @@
 """The demo's panels of people: the textbook's, and the local one, which has its words elsewhere; and its captions."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +10,6 @@ import pytest
 
 import affectml
 from affectml.data import Dataset
-from affectml.demo_set import write_demo
 from affectml.demo_set.captions import NOTHING, TEMPLATES, captions
 from affectml.demo_set.feelings import Words, draw_feeling, squared_distances, true_rates
 from affectml.demo_set.painting import Look, look_of
@@ -20,7 +18,6 @@ from affectml.demo_set.streams import Purpose, demo_stream
 from affectml.report.page import _caveats
 from affectml.taxonomies import builtin_names, get_taxonomy
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0" / "demo" / "plain"
 MIKELS = get_taxonomy("mikels-8")
 IMAGES = 40
 
@@ -91,17 +88,6 @@ def test_all_demo_sets_are_judged_by_one_local_group(local, demo_set):
         MIKELS.labels, words[0][["valence", "arousal", "dominance"]].to_numpy(), words[0]["lift"].to_numpy()
     )
     assert local.truth[list(MIKELS.labels)].to_numpy() == pytest.approx(true_rates(feelings, planted))
-
-
-def test_the_textbook_panel_writes_what_0_1_0_wrote(tmp_path):
-    options = json.loads((GOLDEN / "made_with.json").read_text(encoding="utf-8"))["options"]
-    demo = write_demo(tmp_path / "set", **options, panel="textbook")
-    tables = sorted(file.name for file in GOLDEN.glob("*.parquet"))
-    assert sorted(file.name for file in demo.root.glob("*.parquet")) == tables
-    for name in tables:
-        pd.testing.assert_frame_equal(pd.read_parquet(demo.root / name), pd.read_parquet(GOLDEN / name))
-    before = json.loads((GOLDEN / "dataset.json").read_text(encoding="utf-8"))
-    assert (demo.meta.source, demo.meta.notes) == (before["source"], [])
 
 
 def test_the_data_set_and_the_report_say_that_the_difference_is_planted(local, textbook):

@@ -21,7 +21,7 @@ from affectml.training import TrainConfig, train_run
 from affectml_annotation import Answer, LabelStore, TaskSettings, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "0.1.0"
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "0.3.0.dev0"
 ENTRY = TargetMeta("rates", "evoked", "polarity-2", "votes", "targets-t.parquet", "How does it make you feel?")
 IMAGES = pd.DataFrame(
     {
@@ -119,7 +119,7 @@ def join(folder: Path) -> None:
 
 
 def export(folder: Path) -> None:
-    """What `affectml labels export` calls: answers and a target made of them, and dataset.json as schema 2."""
+    """What `affectml labels export` calls: answers and a target made of them."""
     data = Dataset.open(folder)
     (target,) = (name for name in ("emotions", "t") if name in data.meta.targets)
     entry = data.meta.targets[target]
@@ -130,7 +130,6 @@ def export(folder: Path) -> None:
         store.submit([Answer(image, "someone new", "labels", labels[:1])])
         done = write_dataset_folder(folder, Collected.of(store), {"people": partial(aggregate, labels=labels)})
     assert done.new == 1
-    assert json.loads((folder / "dataset.json").read_text())["schema"] == 2
 
 
 def change_a_vote(folder: Path) -> None:
@@ -146,23 +145,6 @@ def test_what_is_added_to_a_data_set_leaves_its_fingerprint(tmp_path, change):
     before = data.fingerprint("t")
     change(data.root)
     assert known(before, Dataset.open(data.root))
-
-
-@pytest.mark.parametrize("change", [join, export])
-@pytest.mark.parametrize("name", ["sigmoid", "kernel-rates"])
-def test_a_run_of_0_1_knows_its_data_before_and_after(tmp_path, name, change):
-    """Its fingerprint is of files; the data set has schema 1, and schema 2 after the export."""
-    folder = tmp_path / "data"
-    shutil.copytree(GOLDEN / "data", folder)
-    info = RunFolder.open(GOLDEN / "runs" / name).info
-    assert "images.parquet" in info.data.fingerprint
-    assert Dataset.open(folder).has_fingerprint(info.data.fingerprint, info.data.target)
-    change(folder)
-    assert Dataset.open(folder).has_fingerprint(info.data.fingerprint, info.data.target)
-    change_a_vote(folder)
-    assert not Dataset.open(folder).has_fingerprint(info.data.fingerprint, info.data.target)
-    (folder / "targets-emotions.parquet").unlink()
-    assert not Dataset.open(folder).has_fingerprint(info.data.fingerprint, info.data.target)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What released versions wrote is read by this one and says the same; see "Golden files" in docs/architecture.md."""
+"""What was written before is read and says the same; see "Golden files" in docs/architecture.md."""
 
 import hashlib
 import json
@@ -108,7 +108,7 @@ def test_data_sets_and_their_embeddings_are_read_as_before(version):
 
 def test_every_kind_of_head_is_among_the_golden_ones():
     names = {json.loads((folder / "head.json").read_text(encoding="utf-8"))["head"] for folder in [*RUNS, *SAVED]}
-    assert names == set(HEADS)  # a release that has a new one adds its golden files
+    assert names == set(HEADS)
 
 
 @pytest.mark.parametrize("folder", SAVED, ids=named)
@@ -136,19 +136,19 @@ def test_evaluate_gives_a_run_the_scores_it_was_trained_with(folder, monkeypatch
     monkeypatch.chdir(folder.parents[1])
     before = RunFolder.open(folder).metrics
     now, _ = evaluate_run(folder, dataset_of(folder), target=target_of(folder), threads=1)
-    scores_as_before(now, before, folder)
+    scores_as_before(now, before)
 
 
 def test_evaluate_says_so_on_the_command_line_too(monkeypatch, capsys, tmp_path):
-    version = VERSIONS[0]
-    shutil.copytree(version / "data", tmp_path / "data")
-    run, written = version / "runs" / "sigmoid", tmp_path / "metrics.json"
+    [run] = found("runs/sigmoid")
+    shutil.copytree(run.parents[1] / "data", tmp_path / "data")
+    written = tmp_path / "metrics.json"
     command = ["affectml", "evaluate", run, tmp_path / "data", "--target", "emotions", "--threads", 1, "--out", written]
     monkeypatch.setattr("sys.argv", [*map(str, command), "--json"])
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 0, capsys.readouterr().err
-    scores_as_before(json.loads(written.read_text(encoding="utf-8")), RunFolder.open(run).metrics, run)
+    scores_as_before(json.loads(written.read_text(encoding="utf-8")), RunFolder.open(run).metrics)
 
 
 @pytest.mark.parametrize("told", found("people.json"), ids=named)
@@ -187,34 +187,12 @@ def target_of(run: Path) -> str:
     return json.loads((run / "run.json").read_text(encoding="utf-8"))["data"]["target"]
 
 
-# Values of 0.1.0 that moved on purpose since, by system, and why. Everything else stays as it was.
-MOVED = {
-    # equal scores took their lowest place, and people's the mean over 16 random orders; now the exact mean over orders
-    **{name: {"label_ranking_average_precision"} for name in ("prior", "prior_loo", "human")},
-    # those random orders came before the halves in one stream of random numbers, so that other halves are drawn
-    "half_panel": {"set_f1", "rate_cross_entropy", "rate_brier_score", "rate_manhattan"},
-}
-# Heads of 0.1.0 that are all but certain: shares are kept from 0 and 1 once, for every metric, and no longer by some of
-# them. That moves these in the sixth digit.
-KEPT_FROM_CERTAINTY = {
-    "softmax-single": {"cross_entropy", "brier_score"},
-    "zero-shot-template": {
-        "kl_divergence", "cross_entropy", "entropy_error", "earth_movers_distance", "rate_cross_entropy",
-    },
-}  # fmt: skip
-
-
-def scores_as_before(now: dict, before: dict, run: Path) -> None:
-    """Every value there was, of every system but zero-shot, which only `train` scores. Further scores may come.
-
-    Values only: intervals (low, high) of 0.1.0 were percentiles, too narrow for few images, and moved on purpose.
-    """
+def scores_as_before(now: dict, before: dict) -> None:
+    """Every value there was, of every system but zero-shot, which only `train` scores. Further scores may come."""
     assert (now["schema"], now["split"], now["n"]) == (before["schema"], before["split"], before["n"])
-    first = run.parents[1].name == "0.1.0"
-    kept = KEPT_FROM_CERTAINTY.get(run.name, set()) if first else set()
 
     def close(scores: dict) -> dict:
-        return {key: pytest.approx(x, rel=1e-6, abs=1e-5 if key in kept else 1e-6) for key, x in scores.items()}
+        return {key: pytest.approx(x, rel=1e-6, abs=1e-6) for key, x in scores.items()}
 
     floor = before["sampling_floor"]
     assert {key: now["sampling_floor"].get(key) for key in floor} == pytest.approx(floor, rel=1e-6, abs=1e-6)
@@ -224,8 +202,7 @@ def scores_as_before(now: dict, before: dict, run: Path) -> None:
     for name, scores in systems.items():
         flat, again = values(scores), values(now["systems"][name])
         assert not set(flat) - set(again), name
-        stayed = set(flat) - (MOVED.get(name, set()) if first else set())
-        assert {key: again[key] for key in stayed} == close({key: flat[key] for key in stayed}), name
+        assert {key: again[key] for key in flat} == close(flat), name
     for label, scores in before["per_label"].items():
         flat, again = values(scores), values(now["per_label"][label])
         assert {key: again.get(key) for key in flat} == close(flat), label
@@ -238,7 +215,7 @@ def values(scores: dict) -> dict:
 @pytest.mark.parametrize("folder", DEMOS, ids=named)
 def test_demo_data_still_paints_and_judges_what_it_did(folder, tmp_path):
     made = json.loads((folder / "made_with.json").read_text(encoding="utf-8"))
-    demo = write_demo(tmp_path / "set", **{"panel": "textbook", **made["options"]})  # 0.1.0 had no other panel
+    demo = write_demo(tmp_path / "set", **made["options"])
     pixels = {}
     for file in made["pixels_sha256"]:
         with Image.open(demo.root / file) as picture:
@@ -248,7 +225,4 @@ def test_demo_data_still_paints_and_judges_what_it_did(folder, tmp_path):
         before, now = pd.read_parquet(file), pd.read_parquet(demo.root / file.name)
         assert not set(before.columns) - set(now.columns), file.name
         pd.testing.assert_frame_equal(now[before.columns], before, rtol=1e-12, atol=1e-12)
-    meta, now = Dataset.open(folder).meta, demo.meta  # the construct and question of schema 1 are the targets' own
-    assert (now.name, now.licence) == (meta.name, meta.licence)
-    for key, entry in meta.to_json()["targets"].items():
-        assert entry.items() <= now.to_json()["targets"][key].items()
+    assert json.loads((folder / "dataset.json").read_text(encoding="utf-8")).items() <= demo.meta.to_json().items()

@@ -242,20 +242,6 @@ def test_people_without_names_of_two_files_are_different_people(tmp_path):
     assert Dataset.open(mydata).target("both-distribution").votes.tolist() == [[2, 2]]
 
 
-def test_a_data_set_of_schema_1_becomes_schema_2_and_the_old_is_kept(tmp_path):
-    mydata = dataset(tmp_path)
-    content = json.loads((mydata / "dataset.json").read_text())
-    entry = content["targets"]["single"]
-    old = {**content, "construct": entry.pop("construct"), "question": entry.pop("question")}
-    del old["schema"]
-    (mydata / "dataset.json").write_text(json.dumps(old))
-    bytes_before = (mydata / "dataset.json").read_bytes()
-    import_table(csv(tmp_path, "image,joy,awe,n\njoy/8.jpg,4,2,5\n"), mydata)
-    assert json.loads((mydata / "dataset.json").read_text())["schema"] == 2
-    assert [path.read_bytes() for path in mydata.glob("dataset.replaced-*.json")] == [bytes_before]
-    assert Dataset.open(mydata).target("single").meta.construct == "evoked"
-
-
 def test_stopped_before_any_step_the_old_state_stays_and_the_next_try_ends_well(tmp_path, monkeypatch):
     """Every file takes its place by one rename: the join is stopped before the first, the second, and so on."""
     template = dataset(tmp_path)

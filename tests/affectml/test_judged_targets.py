@@ -57,8 +57,6 @@ def test_other_images_move_nothing(table, by):
 def test_what_cannot_be_weighed_says_the_way_out(table):
     with pytest.raises(BadInput, match=r"by: no 'weigthed'.*'weighted'"):
         judged_targets(table, ["awe"], by="weigthed")
-    with pytest.raises(BadInput, match="by='model' is no longer learned from.*take by='weighted'"):
-        judged_targets(table, ["awe"], by="model")
     nameless = table.drop(columns="annotator_id"), table.assign(annotator_id=None), table[table["annotator_id"] == "u"]
     for spoilt in nameless:
         with pytest.raises(BadInput, match=r"'weighted' weighs people.*annotator_id.*learn from plain rates"):

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectml.errors import BadInput
-from affectml.heads import SigmoidHead, TopKHead, load_head, vote_correlation, vote_weights
+from affectml.heads import SigmoidHead, TopKHead, vote_correlation, vote_weights
 from affectml.heads._set_model import SetObjective, best_sets, joint, log_symmetric, size_distribution
 
 LOG2, LOG3 = math.log(2), math.log(3)
@@ -190,21 +189,3 @@ def test_votes_need_the_people_asked():
         SigmoidHead(rho=0.5).fit(X, shares)
     with pytest.raises(BadInput, match="rho must be a number, at least 0 and at most 1, or fit, or None, got 2.0"):
         SigmoidHead(rho=2.0).fit(X, shares, weights=np.ones(40))
-
-
-def test_a_head_of_a_removed_loss_predicts_as_before_and_says_so_also_when_saved_again(tmp_path):
-    golden = Path(__file__).parents[1] / "golden" / "0.1.0" / "heads" / "topk-bce"
-    head = load_head(golden)
-    assert head.report_["loss"] == "bce"
-    X = np.random.default_rng(0).normal(size=(5, 10))
-    before = head.scores(X)
-    # sizes are what their own logits say, whatever the labels' logits are
-    state = head._fitted()
-    own = (torch.from_numpy(X) @ state["weight"] + state["bias"])[:, int(state["labels"]) :]
-    torch.testing.assert_close(head._logits(X)[1].softmax(dim=1), own.softmax(dim=1))
-    head.save(tmp_path)
-    again = load_head(tmp_path)
-    assert torch.equal(again.scores(X), before)
-    assert "loss" not in TopKHead().get_params()
-    with pytest.raises(BadInput, match=r"the option loss was removed: of five losses .*set F1 \.885"):
-        TopKHead(loss="bce")

@@ -23,7 +23,7 @@ from affectml.runs import RunFolder, TrainConfig
 from affectml.training import train_run
 from affectml_annotation import fit_beta_prior
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0"
+GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0.dev0"
 MEANS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5])
 LABELS = tuple("abcdef")
 
@@ -243,9 +243,10 @@ def test_a_column_that_is_not_there_or_splits_nothing_is_refused(data, tmp_path)
     assert not (tmp_path / "run").exists()
 
 
-def test_runs_of_the_first_version_have_no_subgroups_and_damaged_ones_say_so(tmp_path):
-    assert RunFolder.open(GOLDEN / "runs" / "sigmoid").subgroups is None
+def test_a_shared_run_has_no_subgroups_and_damaged_ones_say_so(tmp_path):
     shutil.copytree(GOLDEN / "runs" / "sigmoid", tmp_path / "run")
+    (tmp_path / "run" / "subgroups.json").unlink()
+    assert RunFolder.open(tmp_path / "run").subgroups is None
     (tmp_path / "run" / "subgroups.json").write_text("{", encoding="utf-8")
     with pytest.raises(BadRun, match="subgroups.json"):
         _ = RunFolder.open(tmp_path / "run").subgroups

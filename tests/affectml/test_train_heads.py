@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 
 from affectml.data import Dataset
+from affectml.data.choose import choose_target
 from affectml.data.splits import split_dataset
 from affectml.errors import BadRun
 from affectml.heads.base import HEADS
 from affectml.heads.build import heads_that
 from affectml.heads.by_person import cuts_rates
 from affectml.runs import RunFolder
-from affectml.training import TrainConfig, choose_target, train_run
+from affectml.training import TrainConfig, train_run
 
 
 @pytest.fixture(scope="module")
@@ -186,8 +187,6 @@ def without(data, out, *, column=None):
         ("demo", ["--multilabel", "--set", "l2"], "expected OPTION=VALUE"),
         ("demo", ["--multilabel", "--set", "l2=1", "--set", "l2=2"], "l2 is set twice"),
         ("demo", ["--multilabel", "--judgements", "nobody"], "choices: votes, weighted"),
-        ("demo", ["--multilabel", "--judgements", "model"], ".0445, weighted .0193"),
-        ("demo", ["--multilabel", "--judgements", "both"], "take --judgements weighted"),
         ("one_answer", ["--multilabel", "--head", "sigmoid"], "leave it out"),
         ("one_answer", ["--head", "sigmoid"], "take --head softmax"),
         ("one_answer", ["--head", "topk"], "take --head softmax"),

@@ -179,12 +179,11 @@ def test_work_goes_on_in_what_was_restored(used, postgres_url, tmp_path):
             connection.execute(schema.event.delete())
 
 
-GOLDEN = sorted((Path(__file__).resolve().parents[1] / "golden").glob("*/labels/labels.db"))
+OLD = Path(__file__).resolve().parents[1] / "golden" / "0.2.0" / "labels" / "labels.db"
 
 
-@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.parts[-3])
-def test_a_backup_of_an_earlier_version_is_restored_with_the_newest_schema(file, postgres_url, tmp_path):
-    with LabelStore(shutil.copy(file, tmp_path / "labels.db"), must_exist=True, reads_only=True) as old:
+def test_a_backup_of_an_earlier_version_is_restored_with_the_newest_schema(postgres_url, tmp_path):
+    with LabelStore(shutil.copy(OLD, tmp_path / "labels.db"), must_exist=True, reads_only=True) as old:
         made = write_backup(old, tmp_path / "out.db")
         events = old.events()
     with LabelStore(made.file, reads_only=True) as kept:

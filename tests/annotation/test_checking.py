@@ -275,7 +275,6 @@ def test_the_command_says_what_it_found_and_mends_it(store, run, tmp_path):
         "slot": {"added": 0, "changed": 1, "removed": 0},
     }
     assert "slot.taken" in run("labels", "check", told["backup"], code=1)  # the database as it was
-    assert "labels attention --add x.csv" in run("labels", "check", place, "--add", "x.csv", fails=True)
 
 
 # What the deeds drawn at random, and a look at the code for them, had found; once each.

@@ -477,7 +477,8 @@ def test_who_is_erased_leaves_the_label_database_too_and_is_in_no_next_export(ru
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"schema": 3}, "schema 3, but this affectml writes 2; use the version that wrote it"),
+        ({"schema": 1}, "schema 1, but this affectml writes 2; use the version that wrote it, or a new folder"),
+        ({"schema": 3}, "schema 3, but this affectml writes 2; use the version that wrote it, or a new folder"),
         ({"targets": []}, "is not a data set's description"),
         ({"targets": {"rates": None}}, "is not a data set's description"),
         ({"targets": {"rates": {"kind": "rates"}}}, "is not a data set's description"),

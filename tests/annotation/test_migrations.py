@@ -1,4 +1,4 @@
-"""What the migrations make is what the tables say, on both engines, from a fresh database and from one of 0.1.0."""
+"""What the migrations make is what the tables say, on both engines, from a fresh database and from one of 0.2.0."""
 
 import shutil
 import sqlite3
@@ -11,7 +11,7 @@ from affectml_annotation import LabelStore
 from affectml_annotation.store import migrations, schema
 from affectml_annotation.store.engine import Database
 
-RELEASED = Path(__file__).resolve().parents[1] / "golden" / "0.1.0" / "labels" / "labels.db"
+OLD = Path(__file__).resolve().parents[1] / "golden" / "0.2.0" / "labels" / "labels.db"
 
 
 @pytest.fixture
@@ -85,12 +85,12 @@ def test_events_are_guarded_by_triggers_and_nothing_else_is(database):
         assert set(triggers(connection)) == guards[database.dialect]
 
 
-def test_schema_1_is_what_0_1_0_wrote():
+def test_schema_1_is_what_0_2_0_wrote():
     made = Database("sqlite://")
     migrations.migrate(made.write, migrations.MIGRATIONS[:1])
-    with made.read() as connection, sa.create_engine(f"sqlite:///{RELEASED}").connect() as released:
-        assert told(connection) == told(released)
-        assert triggers(connection) == triggers(released)
+    with made.read() as connection, sa.create_engine(f"sqlite:///{OLD}").connect() as old:
+        assert told(connection) == told(old)
+        assert triggers(connection) == triggers(old)
 
 
 @pytest.fixture
@@ -113,9 +113,9 @@ def test_the_next_migration_works_on_a_database_of_each_version_before(database)
 
 
 @pytest.mark.usefixtures("with_a_mood")
-def test_the_next_migration_works_on_a_database_that_0_1_0_wrote_and_keeps_its_answers(tmp_path):
-    shutil.copy(RELEASED, tmp_path / "labels.db")
-    (before,) = sqlite3.connect(RELEASED).execute("SELECT count(*) FROM event").fetchone()
+def test_the_next_migration_works_on_a_database_that_0_2_0_wrote_and_keeps_its_answers(tmp_path):
+    shutil.copy(OLD, tmp_path / "labels.db")
+    (before,) = sqlite3.connect(OLD).execute("SELECT count(*) FROM event").fetchone()
     with LabelStore(tmp_path / "labels.db") as store:
         assert len(store.events()) == before > 0
         with store.database.read() as connection:

@@ -8,8 +8,8 @@ import pytest
 
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
-from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings
-from affectml_annotation.store.place import default_database, find_database, shown, task_images
+from affectml_annotation import Answer, LabelStore, TaskSettings
+from affectml_annotation.store.place import default_database, find_database, shown
 from affectml_annotation.store.settings import QUESTIONS
 from affectml_apps.relabel.options import Options, parse
 from affectml_apps.relabel.task import open_task
@@ -22,12 +22,6 @@ def here(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AFFECTML_LABELS", raising=False)
     return tmp_path
-
-
-def old_task(path: Path, images=("000000", "000001")) -> None:
-    """What `affectml labels init` of 0.1.0 left."""
-    with LabelStore(path) as store:
-        store.init_task(TaskSettings(("awe", "fear"), "q", name="demo"), list(images))
 
 
 def test_a_place_is_printed_as_seen_from_here_and_a_server_s_address_as_it_is(here):
@@ -110,36 +104,11 @@ def test_inside_the_data_set_s_folder_its_database_is_found(run, here):
     assert find_database() == here / "mydata-labels.db"
 
 
-@pytest.mark.parametrize("place", ["labels.db", "mydata/labels.db"])
-def test_a_database_of_the_first_version_is_found_or_named_and_never_shadowed(run, here, place):
-    old_task(here / place)
-    assert json.loads(run("labels", "status", "--json"))["db"] == place
-    error = run("labels", "init", "mydata", fails=True)
-    assert f"{place} holds a task on images of these names" in error
-    assert "mydata-labels.db" in error
-    with pytest.raises(StoreError, match=f"--db {place}"):
-        open_task(Options(dataset=Path("mydata")))
-    assert not (here / "mydata-labels.db").exists()
-    os.rename(here / place, here / "mydata-labels.db")  # noqa: PTH104
-    assert open_again(Options(dataset=Path("mydata"))).question == "q"
-
-
-def test_two_databases_of_the_first_version_for_one_task_are_both_named(run, here):
-    old_task(here / "labels.db")
-    old_task(here / "mydata-labels.db")
-    assert "several labelling tasks here: mydata-labels.db, labels.db" in run("labels", "status", fails=True)
-    with pytest.raises(StoreError, match=r"labels.db holds a task.*mydata-labels.db is there too"):
-        open_task(Options(dataset=Path("mydata")))
-
-
-def test_a_labels_db_of_something_else_is_left_alone(run, here):
-    old_task(here / "labels.db", images=["another.png"])
+def test_a_file_of_something_else_is_no_task(run, here):
+    (here / "other-labels.db").write_bytes(b"no database at all" * 100)
     run("labels", "init", "mydata")
-    (here / "mydata-labels.db").unlink()
-    (here / "labels.db").write_bytes(b"no database at all" * 100)
-    assert task_images(here / "labels.db") is None
-    run("labels", "init", "mydata")
-    assert (here / "labels.db").read_bytes() == b"no database at all" * 100
+    assert find_database() == here / "mydata-labels.db"
+    assert (here / "other-labels.db").read_bytes() == b"no database at all" * 100
 
 
 def test_the_question_is_that_of_the_target_or_of_its_construct_unless_told(run, here):

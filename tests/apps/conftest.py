@@ -28,7 +28,7 @@ from affectml_apps.relabel.preferences import Preferences, change_preferences
 from affectml_apps.relabel.task import LabelTask, open_task, use
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN_INFO = ROOT / "tests" / "golden" / "0.1.0" / "runs" / "auto" / "run.json"
+RUN_INFO = ROOT / "tests" / "golden" / "0.3.0.dev0" / "runs" / "auto" / "run.json"
 RELABEL = ROOT / "apps" / "relabel.py"
 LAPTOP = {"width": 1280, "height": 720}
 PATIENCE = 300  # seconds until a wait is given up; waiting costs nothing, and a busy machine is slow

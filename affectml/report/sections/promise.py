@@ -42,8 +42,8 @@ def in_words(made: Mapping[str, Any], column: str | None = None, *, people: bool
     empty = f"{number(made['empty']['value'])} of the sets are empty. " if "empty" in made else ""
     within = "" if column is None else f" within each level of {column}"
     worse = f"; {', '.join(against)}, taken alone, did worse than promised" if against else ""
-    shift = made.get("shift", {})
-    warned = "" if shift.get("found") is not True else f"{shift['words'][:1].upper()}{shift['words'][1:]}. "
+    shift = made["shift"]
+    warned = f"{shift['words'][:1].upper()}{shift['words'][1:]}. " if shift["found"] else ""
     return (
         f"{warned}On these test images the sets hold {held(risk, number(found['value']), people=people)} "
         f"(95 % interval {number(found['low'])} to {number(found['high'])}). {empty}Promised was {sign} "

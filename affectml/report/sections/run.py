@@ -43,11 +43,10 @@ def footprint(data: ReportData) -> Section | None:
 def in_words(info: RunInfo) -> str:
     """What it took, and whether that was measured; what was trained."""
     assert info.energy is not None
+    assert info.parameters is not None
     about = "" if info.energy["measured"] else "an estimated "
     said = f"Training and judging took {about}{watt_hours(info.energy['kwh'])}; writing this report is not counted."
     trained = info.parameters
-    if trained is None:
-        return said
     said += f" The head keeps {trained['trained']:,} numbers from training"
     if trained["share"] is None:
         return f"{said}; the encoder was not trained."

@@ -30,7 +30,6 @@ from affectml_annotation.exchange.files import (
     writing_in_turn,
 )
 from affectml_annotation.exchange.merging import Merged, MergedPeople, merge_judgements, merge_people, people_table
-from affectml_annotation.exchange.migration import as_schema_2
 from affectml_annotation.exchange.targets import (
     META,
     MakeTarget,
@@ -51,6 +50,7 @@ if TYPE_CHECKING:  # the store imports the exchange
 NAME = re.compile(r"\w[\w .+-]{0,99}")
 NO_IMAGES = "no image files were copied: name their folder (--images) when you make the data set"
 ANNOTATIONS, ANNOTATORS = "annotations.parquet", "annotators.parquet"
+SCHEMA = 2  # of dataset.json
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +141,7 @@ def _make(
     merged = merge_judgements(None, collected.judgements, str(folder))
     made = aggregates(folder, targets, merged.judgements)
     meta: dict[str, Any] = {
-        "schema": 2,
+        "schema": SCHEMA,
         "name": settings.name,
         "source": "labelled with affectml",
         "targets": {name: entry_of(name, one, settings) for name, one in made.items()},
@@ -172,7 +172,7 @@ def _make(
 
 def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget], replace: bool) -> Exported:
     there = read_parquet(folder / ANNOTATIONS)
-    stored, meta = _read_meta(folder, judged=there is not None)
+    meta = _read_meta(folder)
     merged = merge_judgements(there, collected.judgements, str(folder / ANNOTATIONS))
     _check(folder, meta, collected, there, merged)
     people = merge_people(read_parquet(folder / ANNOTATORS), collected.annotators)
@@ -192,11 +192,8 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
     unsaid = [name for name in made if state[name] == "same" and not meta["targets"][name].get("question")]
     stopping = _stopping(folder, meta, collected, there)
     said = meta.get("judgements") == asked and not unsaid and meta.get("stopping") == stopping
-    if not said or "new" in state.values() or "other" in state.values():
-        if stored.get("schema") != meta["schema"]:
-            notes.append(f"{META} is of schema {meta['schema']} now, and the old one is kept")
-        if notes or "other" in state.values():
-            kept.append(keep(folder / META))
+    if "other" in state.values():
+        kept.append(keep(folder / META))
     if not said:  # before the judgements: what is written of them is never missing
         meta["judgements"] = asked
         if stopping is not None:
@@ -285,7 +282,7 @@ def make_target_again(folder: str | Path, name: str, make: MakeTarget) -> tuple[
     """
     folder = Path(folder)
     with writing_in_turn(folder):
-        _, meta = _read_meta(folder, judged=True)
+        meta = _read_meta(folder)
         if name not in meta["targets"]:
             have = ", ".join(meta["targets"]) or "none"
             raise BadExport(str(folder), [f"has no target {name!r} to make again (it has: {have})"])
@@ -296,25 +293,24 @@ def make_target_again(folder: str | Path, name: str, make: MakeTarget) -> tuple[
         return tuple(path.name for path in kept + put_target(folder, meta, name, made, fresh))
 
 
-def _read_meta(folder: Path, *, judged: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """dataset.json as it is and in schema 2; BadExport for what no version of affectml that we know has written."""
+def _read_meta(folder: Path) -> dict[str, Any]:
+    """dataset.json; BadExport for one of another schema, and for what is no data set's description."""
     try:
         stored = json.loads((folder / META).read_text(encoding="utf-8"))
         json.dumps(stored, ensure_ascii=False, allow_nan=False).encode()  # it is written again
     except (ValueError, RecursionError) as error:
         raise BadExport(str(folder / META), [f"not valid JSON ({error})"]) from None
-    schema = stored.get("schema", 1) if isinstance(stored, dict) else None
-    if isinstance(stored, dict) and schema not in (1, 2):
-        newer = "use the version that wrote it, or a newer one"
-        raise BadExport(str(folder / META), [f"schema {schema!r}, but this affectml writes 2"], newer)
-    meta = {"schema": 2, "targets": {}, **(as_schema_2(stored, judged=judged) if schema else {})}
-    targets = meta["targets"]
+    if isinstance(stored, dict) and (schema := stored.get("schema", SCHEMA)) != SCHEMA:
+        what = f"schema {schema!r}, but this affectml writes {SCHEMA}"
+        raise BadExport(str(folder / META), [what], "use the version that wrote it, or a new folder")
+    meta = {"schema": SCHEMA, "targets": {}, **stored} if isinstance(stored, dict) else {}
+    targets = meta.get("targets")
     whole = isinstance(targets, dict) and all(
         isinstance(entry, dict) and {"kind", "construct", "values", "file"} <= set(entry) for entry in targets.values()
     )
-    if not schema or not whole or not isinstance(meta.get("judgements") or {}, dict):
+    if not whole or not isinstance(meta.get("judgements") or {}, dict):
         raise BadExport(str(folder / META), ["is not a data set's description"], "Dataset.open says what is wrong")
-    return stored, meta
+    return meta
 
 
 def read_dataset_judgements(folder: str | Path, empty: str | None = None) -> pd.DataFrame:

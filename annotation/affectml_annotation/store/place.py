@@ -4,7 +4,6 @@ The database of a data set is the file `NAME-labels.db` beside its folder, unles
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Literal, get_args
@@ -14,7 +13,6 @@ from affectml_annotation.errors import StoreError
 Kind = Literal["labels", "checks"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 BACKUP = "backup"  # the key of the setting by which a database is a backup
-OLD_NAME = "labels.db"  # what `affectml labels init` of 0.1.0 made in the current folder, for any data set
 
 
 def default_database(dataset: str | Path, kind: Kind = "labels") -> Path:
@@ -35,30 +33,10 @@ def dataset_of(database: str) -> Path | None:
     return folder if folder != path and (folder / "dataset.json").is_file() else None
 
 
-def database_of(dataset: str | Path, image_ids: Callable[[], Iterable[str]]) -> Path:
-    """The default database of a data set, whether it is there or not. image_ids: reads them, where they are needed.
-
-    Raises StoreError where a `labels.db` of version 0.1.0 may hold the data set's task (it has images of the same
-    names): whether it is that task, only a person can say.
-    """
-    default = default_database(dataset)
-    for path in dict.fromkeys(folder.resolve() / OLD_NAME for folder in (Path(), default.parent, Path(dataset))):
-        images = task_images(path)
-        if images and images <= set(image_ids()):
-            also = f", and {shown(default)} is there too" if holds_task(default) else ""
-            raise StoreError(
-                f"{shown(path)} holds a task on images of these names{also}; where it is the task of {dataset}, rename "
-                f"it to {shown(default)} (nobody must have it open) or name it: --db {shown(path)}; where it is not, "
-                f"name the other: --db {shown(default)}"
-            )
-    return default
-
-
 def find_database() -> Path:
     """The database of the only task here or one folder below; StoreError for none, or naming them where several are."""
     folder = Path()
-    patterns = ("*-labels.db", OLD_NAME, "*/*-labels.db", f"*/{OLD_NAME}")
-    found = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    found = [path for pattern in ("*-labels.db", "*/*-labels.db") for path in sorted(folder.glob(pattern))]
     if (folder / "dataset.json").is_file():
         found.append(default_database(folder))
     places = dict.fromkeys(path.resolve() for path in found)
@@ -74,8 +52,18 @@ def find_database() -> Path:
 
 
 def holds_task(path: Path) -> bool:
-    """Whether a SQLite file is a label store with a task in it."""
-    return task_images(path) is not None
+    """Whether a SQLite file is a label store with a task in it; False where there is none. Changes nothing."""
+    if not path.is_file():
+        return False
+    try:
+        with closing(connect_to_read(path)) as connection:
+            if not {"schema_version", "setting", "image", "event"} <= _tables(connection):
+                return False
+            return connection.execute("SELECT 1 FROM setting WHERE key = 'task'").fetchone() is not None
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise StoreError(f"{path}: cannot be read ({error}); name the database with --db") from None
+        return False  # no SQLite file
 
 
 def connect_to_read(path: str | Path, seconds: float = 5) -> sqlite3.Connection:
@@ -128,23 +116,6 @@ def backup_note(path: str | Path) -> str | None:
 
 def _tables(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-
-
-def task_images(path: Path) -> set[str] | None:
-    """The images of the task in a SQLite file; None where there is no such file, or none of ours. Changes nothing."""
-    if not path.is_file():
-        return None
-    try:
-        with closing(connect_to_read(path)) as connection:
-            if not {"schema_version", "setting", "image", "event"} <= _tables(connection):
-                return None
-            if connection.execute("SELECT 1 FROM setting WHERE key = 'task'").fetchone() is None:
-                return None
-            return {name for (name,) in connection.execute("SELECT image_id FROM image")}
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise StoreError(f"{path}: cannot be read ({error}); name the database with --db") from None
-        return None  # no SQLite file
 
 
 def shown(path: str | Path) -> str:

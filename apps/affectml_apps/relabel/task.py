@@ -18,7 +18,6 @@ from affectml.people.labelling import make_task, open_photographs, taxonomy_of, 
 from affectml.people.studies import begin, with_words
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import LabelStore, Progress, StoreError, TaskSettings, languages
-from affectml_annotation.store.place import database_of
 from affectml_annotation.store.settings import read_setting
 from affectml_annotation.study import running
 from affectml_annotation.study.file import StudyFile
@@ -139,9 +138,6 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
     if options.study is not None:
         return _open_study(options, options.study, say)
     dataset = _open_dataset(options, say)
-    if options.db is None and not options.check_labels:
-        # refuses what may be this task in a database of an older name
-        database_of(dataset.root, lambda: dataset.images["image_id"].astype(str))
     store = LabelStore(options.store_url)
     try:
         there = store.settings if store.has_task else None

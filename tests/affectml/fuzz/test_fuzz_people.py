@@ -319,9 +319,9 @@ EXPORT: dict[str, Any] = {
 
 def labelled(folder: Path, out: Path) -> None:
     from affectml.cli._labels_task import export_store, open_source, open_task
-    from affectml_annotation.store.place import task_images
+    from affectml_annotation.store.place import holds_task
 
-    task_images(folder / "t.db")
+    holds_task(folder / "t.db")
     with open_task(str(folder / "t.db")) as store:
         store.progress()
         store.history("ann")
