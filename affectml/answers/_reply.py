@@ -208,58 +208,62 @@ def _said(value: Any) -> Stated | bool:
     raise Unread(Why.BESIDE)
 
 
-def _of_object(content: Mapping[str, Any], words: Words, name: str = "") -> list[Item]:
-    """Labels with what stands beside each, or what stands under a key that means an answer; remarks may be beside.
-
-    name: the label that all of the object is about.
-    """
+def _of_object(content: Mapping[str, Any], words: Words) -> list[Item]:
+    """Labels that are keys, with what stands beside each, and what stands under keys that mean an answer."""
     own = [key for key in content if words.find(key) or words.unsure(key)]
     if own:  # what else has a number is a label that is not known
         own += [key for key in content if key not in own and stated(content[key]) and known_key(key) not in _KNOWN]
-    fields = {known_key(key): inner for key, inner in content.items() if key not in own}
-    if len(fields) + len(own) < len(content) or (name and own):
-        raise Unread(Why.CONTRADICTS)
-    kept = {key: inner for key, inner in fields.items() if not _is_about(key, inner)}
-    numeric, ranked, places = ([key for key in kept if key in keys] for keys in (NUMBER_KEYS, RANKED, _PLACES))
-    flags = [key for key in kept if key in _CHOSEN and flag(kept[key]) is not None]
-    listed = [key for key in kept if key in (*LABEL_KEYS, "name") and key not in flags]
-    listed = listed or [key for key in kept if key in _AROUND and isinstance(kept[key], dict | list)]
-    if kept.keys() - {*_NAMES} == {"n"} and (listed or name):
-        numeric = ["n"]
-    beside = [*numeric, *flags, *places]
-    if not (own or ranked or listed or numeric or name):
-        return _by_place(content, words)
-    several = len(listed) + bool(name) > 1 or len(beside) + bool(own) > 1
-    if several or kept.keys() - {*ranked, *listed, *beside, *OF} or (ranked and len(kept) + len(own) > 1):
-        raise Unread(Why.MORE)
-    items = [Item(name)] if name else _items(kept[listed[0]], words) if listed else []
-    if listed and own and not items:
-        items = [NOTHING]
-    if (own or beside) and any(item.beside is not ALONE for item in items):
-        raise Unread(Why.CONTRADICTS)
-    if ranked:
-        items = _ranking(kept[ranked[0]], words)
-    if beside:
-        items = _with(items, beside[0], kept[beside[0]], words)
+    fields = _fields({key: inner for key, inner in content.items() if key not in own})
+    items = []
     for key in own:
-        inner = content[key]
-        if isinstance(inner, dict):
-            items += _described(_of_object(inner, words, key))
-        elif inner is not None:
-            items.append(Item(key, _said(inner)))
-    if own and not items:
-        raise Unread(Why.NO_LABELS)
-    items = _scaled(items, _whole(kept, numeric))
+        if isinstance(content[key], dict):
+            items += _described(_under_keys(_fields(content[key]), words, [Item(key)]))
+        elif content[key] is not None:
+            items.append(Item(key, _said(content[key])))
+    items = _under_keys(fields, words, items)
     if any(isinstance(fields.get(key), str) for key in _REMARKS) and not any(_names(item, words) for item in items):
         raise Unread(Why.MORE)  # who saw no image says so in a remark, beside no label
     return items
 
 
-def _is_about(key: str, value: Any) -> bool:
-    """Whether a field is a remark, about the image, or empty."""
-    return (key in (*_ABOUT, *_REMARKS) and not isinstance(value, dict | list)) or (
-        value is None and key not in _CHOSEN
-    )
+def _fields(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What an object holds, by its known keys."""
+    fields = {known_key(key): inner for key, inner in content.items()}
+    if len(fields) < len(content):
+        raise Unread(Why.CONTRADICTS)
+    return fields
+
+
+def _under_keys(fields: Mapping[str, Any], words: Words, own: list[Item]) -> list[Item]:
+    """A ranking, or labels, numbers by label, or labels and what stands beside them; with those that are keys.
+
+    Remarks and what is about the image may stand beside, nothing else.
+    """
+    about = [key for key in (*_ABOUT, *_REMARKS) if not isinstance(fields.get(key), dict | list)]
+    kept = {k: inner for k, inner in fields.items() if k not in about and (inner is not None or k in _CHOSEN)}
+    numeric, ranked, places = ([key for key in kept if key in keys] for keys in (NUMBER_KEYS, RANKED, _PLACES))
+    flags = [key for key in kept if key in _CHOSEN and flag(kept[key]) is not None]
+    listed = [key for key in kept if key in (*LABEL_KEYS, "name") and key not in flags]
+    listed = listed or [key for key in kept if key in _AROUND and isinstance(kept[key], dict | list)]
+    if kept.keys() - {*_NAMES} == {"n"} and (listed or any(item.beside is ALONE for item in own)):
+        numeric = ["n"]
+    beside = [*numeric, *flags, *places]
+    if not (own or ranked or listed or numeric):
+        return _by_place(kept, words)
+    several = max(len(listed), len(beside)) > 1 or (ranked and len(kept) + len(own) > 1)
+    if several or kept.keys() - {*ranked, *listed, *beside, *OF}:
+        raise Unread(Why.MORE)
+    if ranked:
+        return _ranking(kept[ranked[0]], words)
+    items = _items(kept[listed[0]], words) if listed else []
+    if own and listed:
+        items = items or [NOTHING]
+        if beside or any(item.beside is not ALONE for item in items):
+            raise Unread(Why.CONTRADICTS)
+    items = own + items
+    if beside:
+        items = _with(items, beside[0], kept[beside[0]], words)
+    return _scaled(items, _whole(kept, numeric))
 
 
 def _names(item: Item, words: Words) -> bool:
@@ -296,21 +300,20 @@ def _scaled(items: list[Item], of: float | None) -> list[Item]:
     return [item._replace(beside=scaled.get(item.label, item.beside)) for item in items]
 
 
-def _by_place(content: Mapping[str, Any], words: Words) -> list[Item]:
+def _by_place(fields: Mapping[str, Any], words: Words) -> list[Item]:
     """A ranking such as {"1": "joy", "2": "awe"}."""
-    places = {key.strip(): str(label) for key, label in content.items()}
-    if not places or not all(key.isdecimal() and words.find(label) for key, label in places.items()):
+    if not fields or not all(key.isdecimal() and words.find(str(label)) for key, label in fields.items()):
         raise Unread(Why.NO_LABELS)
-    return [Item(label, place=int(key)) for key, label in places.items()]
+    return [Item(str(label), place=int(key)) for key, label in fields.items()]
 
 
 def _ranking(value: Any, words: Words) -> list[Item]:
     """A list in its order, or labels by their places."""
-    items = [Item(key, place=_place(place)) for key, place in value.items()] if isinstance(value, dict) else None
-    items = _in_order(_items(value, words)) if items is None else items
-    if not items:
+    if not value:
         raise Unread(Why.NO_MASS)
-    return items
+    if isinstance(value, dict):
+        return [Item(key, place=_place(place)) for key, place in value.items()]
+    return _in_order(_items(value, words))
 
 
 def _place(value: Any) -> int:
@@ -321,6 +324,8 @@ def _place(value: Any) -> int:
 
 def _with(items: list[Item], key: str, value: Any, words: Words) -> list[Item]:
     """Labels with the numbers, the yes or no, or the places beside them: by label, or in the order of the labels."""
+    if any(item.beside is not ALONE for item in items):
+        raise Unread(Why.CONTRADICTS)
     if isinstance(value, dict) or (isinstance(value, list) and not all(map(stated, value))):
         return items + _described(_items(value, words))
     values = value if isinstance(value, list) else [value]

@@ -92,8 +92,6 @@ def gather(
 def _note(received: Received, problem: str, row: Row) -> None:
     place = f"{row.place} ({row.detail})" if row.detail else row.place
     received.problems.setdefault(problem, []).append(place)
-    if row.detail and row.image is None:
-        received.unknown_images.append(row.detail)
 
 
 def _way_out(received: Received) -> str:

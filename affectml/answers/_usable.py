@@ -43,7 +43,6 @@ class Received:
     problems: dict[str, list[str]] = field(default_factory=dict)
     unknown_labels: Counter[str] = field(default_factory=Counter)
     renamed: dict[str, str] = field(default_factory=dict)
-    unknown_images: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 

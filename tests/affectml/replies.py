@@ -565,7 +565,7 @@ TRAPS = [
     ("sets", '[["joy", "awe"]]', None, BESIDE),
     ("sets", '{"labels": ["joy"], "shares": {"awe": 0.9}}', None, NUMBERS),
     ("shares", '{"joy": 1e999, "awe": 0, "fear": 0, "anger": 0}', None, BESIDE),
-    ("shares", '{"joy": {"label": "fear", "share": 1}, "awe": 0, "fear": 0, "anger": 0}', None, MORE),
+    ("shares", '{"joy": {"label": "fear", "share": 1}, "awe": 0, "fear": 0, "anger": 0}', None, CONTRADICTS),
     ("ranking", '{"ranking": ["joy", "awe"], "scores": [0.1, 0.9]}', None, MORE),
     ("ranking", '{"ranking": {"joy": 1, "awe": 1}}', None, BESIDE),
     ("ranking", '[{"rank": 1, "label": "joy"}, {"label": "awe"}]', None, BESIDE),

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectml.answers import REASONS, Words, parse_reply
 from affectml.answers._names import Names, Requested, custom_id
-from affectml.answers._reply import Why
+from affectml.answers._reply import REASONS, Why, parse_reply
 from affectml.answers._rows import Reading, Row, Rows, read_rows
 from affectml.answers._said import gather
 from affectml.answers._wording import PEOPLE, Form
+from affectml.answers._words import Words
 from affectml.errors import AffectmlError, BadInput
 from affectml.taxonomies import Taxonomy, get_taxonomy
 

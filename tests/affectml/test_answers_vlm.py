@@ -13,7 +13,8 @@ import pytest
 import torch
 
 import affectml
-from affectml.answers import REASONS, label_bias
+from affectml.answers import label_bias
+from affectml.answers._reply import REASONS
 from affectml.errors import BadInput
 from affectml_metrics import functional as F
 
