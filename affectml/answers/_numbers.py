@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from math import isnan
 from typing import Any, NamedTuple
 
 from affectml.answers._wording import PEOPLE
@@ -58,7 +59,8 @@ def marked(numbers: Mapping[str, Stated], of: float | None) -> dict[str, Stated]
         return dict(numbers)
     if max(bare) <= 1:
         return dict(numbers) if of != 100 and not _whole(bare) else None
-    return {label: number if number.of else Stated(number.value, of) for label, number in numbers.items()}
+    scaled = {label: number if number.of else Stated(number.value, of) for label, number in numbers.items()}
+    return None if isnan(of) else scaled
 
 
 def scale_of(rows: Iterable[Sequence[float]], *, asked: bool) -> float | None:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Any, Final, NamedTuple
 
 from affectml.answers._numbers import Stated, flag, marked, stated
@@ -21,7 +22,7 @@ RANKED = ("ranking", "ranked", "ranks", "rankedlabels")
 _PERCENT = ("percent", "percentage", "percentages", "pct")
 NUMBER_KEYS = ("rates", "rate", "shares", "share", *_PERCENT, "proportion", "proportions", "fraction", "distribution",
                "counts", "count", "votes", "probability", "probabilities", "likelihood", "score", "scores")  # fmt: skip
-OF = ("n", "total", "sum", "outof", "people", "numberofpeople", "npeople")
+OF = ("n", "total", "outof", "people", "numberofpeople", "npeople")
 _CHOSEN = ("present", "selected", "applies", "applicable", "chosen", "answer", "value")
 _PLACES = ("rank", "position", "place")
 _AROUND = ("response", "result", "results", "output", "selected", "chosen", "applicable", "present", "data", "image1")
@@ -29,7 +30,8 @@ _REMARKS = ("reason", "reasons", "reasoning", "why", "explanation", "rationale",
             "description", "caption", "analysis", "thoughts")  # fmt: skip
 _ABOUT = ("image", "imageid", "id", "index", "file", "filename", "path", "url", "question", "model", "task")
 _NAMES = (*_ONE, "name")
-_KNOWN = {*LABEL_KEYS, *RANKED, *NUMBER_KEYS, *OF, *_PLACES, *_ABOUT}
+_WHOLES = (*OF, "sum")
+_KNOWN = {*LABEL_KEYS, *RANKED, *NUMBER_KEYS, *_WHOLES, *_PLACES, *_ABOUT}
 _FENCE = re.compile(r"```\w*\s(.*)```", re.DOTALL)
 _LIST = re.compile(r"\[([^\[\]{}\d]*)\]")  # a list as Python or a person writes it in a text, of words alone
 ALONE: Final = object()  # beside a label stands nothing
@@ -122,6 +124,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+def is_answer(key: str, words: Words) -> bool:
+    """Whether a field of a line is part of its answer: of whatever else, such as seconds, nothing is a label."""
+    return words.find(key) is not None or known_key(key) in (*LABEL_KEYS, *NUMBER_KEYS, *RANKED, *OF)
+
+
 def known_key(key: Any) -> str:
     """A key of an object without capitals, spaces and marks."""
     return plain(str(key)).strip("?!:.*")
@@ -173,7 +180,7 @@ def _items(value: Any, words: Words) -> list[Item]:
             return _items(read_json(value), words)
         except ValueError:
             raise Unread(Why.BROKEN) from None
-    items = [Item(word) for word in words.split(listed[1] if listed else value)]
+    items = [Item(word) for word in words.split(listed[1].strip(" '\"") if listed else value)]
     return _in_order(items) if ">" in value else items
 
 
@@ -251,15 +258,15 @@ def _under_keys(fields: Mapping[str, Any], words: Words, own: list[Item]) -> lis
     if not (own or ranked or listed or numeric):
         return _by_place(kept, words)
     several = max(len(listed), len(beside)) > 1 or (ranked and len(kept) + len(own) > 1)
-    if several or kept.keys() - {*ranked, *listed, *beside, *OF}:
+    if several or kept.keys() - {*ranked, *listed, *beside, *_WHOLES}:
         raise Unread(Why.MORE)
     if ranked:
         return _ranking(kept[ranked[0]], words)
     items = _items(kept[listed[0]], words) if listed else []
-    if own and listed:
+    if listed and (own or numeric):
         items = items or [NOTHING]
-        if beside or any(item.beside is not ALONE for item in items):
-            raise Unread(Why.CONTRADICTS)
+    if own and listed and (beside or any(item.beside is not ALONE for item in items)):
+        raise Unread(Why.CONTRADICTS)
     items = own + items
     if beside:
         items = _with(items, beside[0], kept[beside[0]], words)
@@ -275,29 +282,26 @@ def _names(item: Item, words: Words) -> bool:
 def _whole(fields: Mapping[str, Any], numeric: Sequence[str]) -> float | None:
     """What the numbers of an object are parts of: 100 of percentages, else the field that says it, if there is one.
 
-    A "total" may be the sum of the numbers instead.
+    nan where nobody can tell, as of a "total" that may be the sum of the numbers instead.
     """
     if not {*numeric}.isdisjoint(_PERCENT):
         return 100
-    wholes = [key for key in fields if key in OF and key not in numeric]
+    wholes = [key for key in fields if key in _WHOLES and key not in numeric]
     if not wholes:
         return None
     said = stated(fields[wholes[0]])
-    unsure = wholes[0] in ("total", "sum") and said not in (Stated(PEOPLE), Stated(100))
-    if len(wholes) > 1 or unsure or said is None or said.of or said.value <= 0:
-        raise Unread(Why.NO_SCALE)
-    return said.value
+    if said is None or said.of or said.value <= 0:
+        return None
+    unsure = wholes[0] in ("total", "sum") and said.value not in (PEOPLE, 100)
+    return nan if unsure or len(wholes) > 1 else said.value
 
 
 def _scaled(items: list[Item], of: float | None) -> list[Item]:
     """The same with numbers that are parts of what stands elsewhere in the answer."""
-    if of is None:
-        return items
-    numbers = {item.label: item.beside for item in items if isinstance(item.beside, Stated)}
-    scaled = marked(numbers, of)
-    if not numbers or scaled is None:
+    scaled = marked({item.label: item.beside for item in items if isinstance(item.beside, Stated)}, of)
+    if scaled is None:
         raise Unread(Why.NO_SCALE)
-    return [item._replace(beside=scaled.get(item.label, item.beside)) for item in items]
+    return [item._replace(beside=scaled[item.label]) if isinstance(item.beside, Stated) else item for item in items]
 
 
 def _by_place(fields: Mapping[str, Any], words: Words) -> list[Item]:
@@ -309,11 +313,13 @@ def _by_place(fields: Mapping[str, Any], words: Words) -> list[Item]:
 
 def _ranking(value: Any, words: Words) -> list[Item]:
     """A list in its order, or labels by their places."""
-    if not value:
-        raise Unread(Why.NO_MASS)
     if isinstance(value, dict):
-        return [Item(key, place=_place(place)) for key, place in value.items()]
-    return _in_order(_items(value, words))
+        items = [Item(key, place=_place(place)) for key, place in value.items()]
+    else:
+        items = _in_order(_items(value, words))
+    if not items:
+        raise Unread(Why.NO_MASS)
+    return items
 
 
 def _place(value: Any) -> int:

@@ -10,18 +10,7 @@ import pandas as pd
 
 from affectml.answers._config import Answer
 from affectml.answers._names import Names
-from affectml.answers._reply import (
-    LABEL_KEYS,
-    NUMBER_KEYS,
-    OF,
-    RANKED,
-    Reply,
-    Why,
-    answer_in,
-    known_key,
-    parse_reply,
-    read_json,
-)
+from affectml.answers._reply import OF, RANKED, Reply, Why, answer_in, is_answer, parse_reply, read_json
 from affectml.answers._words import Words, folded, shown
 from affectml.errors import BadInput, option
 from affectml.importers.columns import FILE, LABEL, URL, pick, plain
@@ -176,17 +165,17 @@ def _failed(row: Row, error: Any, body: Any, status: Any) -> Row:
 
 
 def _plain_line(content: dict[str, Any], place: str, reading: Reading) -> Row:
-    """A JSON line of any system: an image, and labels, a ranking, numbers by label, or a reply to be read."""
+    """A line or a row of any system: an image, and labels, a ranking, numbers by label, or a reply to be read."""
     name = next((content[key] for key in IMAGE_KEYS if content.get(key) is not None), None)
     for key, problem in (("error", Why.FAILED), ("refusal", Why.REFUSED)):
         if why := content.get(key):
             return _about(name, Reply(problem=problem), place, reading, shown(why) if isinstance(why, str) else "")
-    said = {key: value for key, value in content.items() if _answers(key, reading.words)}
-    answer = answer_in(said, reading.words)
+    said = {key: value for key, value in content.items() if is_answer(key, reading.words)}
     reply = next((content[key] for key in REPLY_KEYS if content.get(key) is not None), None)
+    answer = answer_in(said, reading.words)
     if answer.problem == Why.NO_LABELS and reply is not None:
         answer = parse_reply(reply, reading.words) if isinstance(reply, str) else answer_in(reply, reading.words)
-    return _about(name, answer, place, reading)
+    return _about(name, answer if content.keys() - {*IMAGE_KEYS} else Reply(problem=Why.EMPTY), place, reading)
 
 
 def _about(name: Any, reply: Reply, place: str, reading: Reading, detail: str = "") -> Row:
@@ -199,11 +188,6 @@ def _about(name: Any, reply: Reply, place: str, reading: Reading, detail: str = 
     return Row(**vars(reply), place=place, image=image, detail=detail)
 
 
-def _answers(key: str, words: Words) -> bool:
-    """Whether a part of a line is part of its answer: of whatever else, such as seconds, nothing is a label."""
-    return words.find(key) is not None or known_key(key) in (*LABEL_KEYS, *NUMBER_KEYS, *RANKED, *OF)
-
-
 def _table(path: Path, reading: Reading) -> Rows:
     """A table: an image in each row, and a list of labels, a ranking or a column per label beside it."""
     table = read_table(path)
@@ -212,28 +196,27 @@ def _table(path: Path, reading: Reading) -> Rows:
     ranked = pick(table, None, RANKED)
     column = reading.label_column and pick(table, reading.label_column, (), "label_column")
     column = column or pick(table, None, (*LABEL, "set", "answer", "answers"))
-    reply = None if ranked or column else pick(table, None, REPLY_KEYS)
     places = _places(frame, ranked)
-    listing = [*places] or [c for c in (ranked or column or reply,) if c]
+    listing = [*places] or [c for c in (ranked or column,) if c]
     numeric = [c for c in frame.columns if c not in (image, *listing) and reading.words.find(c)]
+    reply = None if listing or numeric else pick(table, None, REPLY_KEYS)
+    listing += [reply] if reply else []
     total = [c for c in (pick(table, None, OF),) if c and numeric and not listing]
     if not (listing or numeric):
         raise BadInput(
             f"{path}: no column of answers: expected labels ({option('label_column')}), ranking, or a column for each "
             f"label ({', '.join(reading.words.taxonomy.labels)}), but it has {', '.join(frame.columns)}"
         )
-    key = RANKED[0] if ranked or places else LABEL_KEYS[0]
+    key = "ranking" if ranked or places else "reply" if reply else "labels"
     rows = []
     for at, cells in enumerate(map(_filled, frame.astype(object).to_dict("records"))):
-        listed = [cells[c] for c in listing if c in cells]
-        if reply and listed and not numeric:
-            answer = parse_reply(str(listed[0]), reading.words)
-        else:
-            said = {key: listed if places else listed[0]} if listed else {}
-            said = {key: []} if listing and not listed and reading.empty == "none" else said
-            said |= {c: cells[c] for c in (*numeric, *total) if c in cells}
-            answer = answer_in(said, reading.words) if said else Reply(problem=Why.EMPTY)
-        rows.append(_about(cells.get(image), answer, f"{table.unit} {table.place[at]}", reading))
+        content = {column: cells[column] for column in (*numeric, *total) if column in cells}
+        listed = [cells[column] for column in listing if column in cells]
+        if listed or (listing and reading.empty == "none"):
+            content[key] = listed if places or not listed else listed[0]
+        if image in cells:
+            content["image_id"] = cells[image]
+        rows.append(_plain_line(content, f"{table.unit} {table.place[at]}", reading))
     return Rows(rows, "rows", (*table.notes, *_unused(frame, {image, *listing, *numeric, *total})))
 
 

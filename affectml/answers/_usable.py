@@ -21,6 +21,7 @@ Shape = Literal["sets", "ranked", "rates", "distribution"]
 SHAPES: tuple[str, ...] = get_args(Shape)
 Floats = NDArray[np.float64]
 _ASKED: dict[str, Answer] = {"sets": "sets", "ranked": "ranking", "rates": "shares", "distribution": "shares"}
+_SHAPE: dict[Answer, Shape] = {"sets": "sets", "ranking": "ranked", "shares": "rates"}
 _SCALES: dict[float, str] = {PEOPLE: f"counts of {PEOPLE}", 100: "percentages"}
 _LISTS, _RANKINGS, _BY_LABEL = "lists of labels", "rankings", "numbers by label"
 _ROUNDED = 0.005  # a percentage without decimals is off by as much, and so a sum of C of them by C times that

@@ -556,7 +556,7 @@ TRAPS = [
     ("sets", "| 12 | joy |\n| 3 | fear |", None),
     ("shares", '{"joy": 20, "awe": 20, "fear": 20, "anger": 20, "grief": 20}', (1, 1, 1, 1)),
     ("sets", '{"label": "joy", "n": 12}', None, NUMBERS),
-    ("sets", '{"labels": ["joy"], "n": 12}', None, NO_SCALE),
+    ("sets", '{"labels": ["joy"], "n": 12}', ["joy"]),
     ("sets", '[["joy", 0.9], ["awe", 0.1]]', None, NUMBERS),
     ("sets", '{"labels": "[[\\"joy\\", 0.9], [\\"awe\\", 0.1]]"}', None, NUMBERS),
     ("sets", '["joy", ["awe", 0.1]]', None, BESIDE),
