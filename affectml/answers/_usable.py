@@ -113,25 +113,23 @@ class Usable:
 
     def _as_asked(self, row: Row) -> Row:
         """A row with what counts of it; raises Unread where it says nothing in the form that counts."""
-        asked, numbers = self._asked, row.numbers
-        if asked == "shares":
+        numbers, said = row.numbers, self._shape is not None
+        if self._asked == "shares":
             if numbers is None:
                 raise Unread(Why.LABELS)
             # Labels beside the shares that were asked for, such as the first of them, are no set.
             return row if row.asked is None else replace(row, labels=None, ranked=False)
-        if asked == "ranking":
+        if self._asked == "ranking":
             if numbers:
                 raise Unread(Why.UNRANKED)
             return replace(row, ranked=True)
-        if asked == "sets" and row.labels is None and {*(numbers or {}).values()} <= {Stated(0), Stated(1)}:
-            return replace(
-                row, labels=tuple(label for label, one in (numbers or {}).items() if one.value), numbers=None
-            )
-        if asked == "sets" and numbers and (row.labels is None or self._shape is None):
-            raise Unread(Why.NUMBERS)
-        if asked == "sets" and row.ranked and self._shape is None:
-            raise Unread(Why.RANKED)
-        return replace(row, numbers=None) if asked == "sets" else row
+        if self._asked == "sets":
+            if numbers and row.labels is None and {*numbers.values()} <= {Stated(0), Stated(1)}:
+                return replace(row, labels=tuple(one for one in numbers if numbers[one].value), numbers=None)
+            if (numbers and not (said and row.labels is not None)) or (row.ranked and not said):
+                raise Unread(Why.NUMBERS if numbers else Why.RANKED)
+            return replace(row, numbers=None)
+        return row
 
     def _values(self, row: Row, received: Received) -> Floats:
         """Shares of all labels [C]."""
@@ -187,11 +185,9 @@ class Usable:
             taken = " or, by wording, ".join(sorted(units))
             received.notes.append(f"numbers without a unit are taken as {taken}, as most answers of the file show")
         forms = Counter(read.form for read in reads)
-        asked = self._shape or {"shares": "distribution" if self._one else "rates", "ranking": "ranked"}.get(
-            self._asked or ""
-        )
-        if asked is not None:
-            return asked  # type: ignore[return-value]
+        if self._shape or self._asked:
+            asked = _SHAPE[self._asked or "sets"]
+            return self._shape or ("distribution" if self._one and asked == "rates" else asked)  # type: ignore[return-value]
         if len(forms) > 1:
             counts = ", ".join(f"{count} are {form}" for form, count in forms.most_common())
             raise BadInput(f"some answers are of one form and some of another ({counts}); {_ways_out()}")
@@ -202,7 +198,7 @@ class Usable:
             off = np.abs(table.sum(axis=1) - 1)
             sums = (off <= self._slack).mean() > 0.5 if self._one else (off <= SUM_TOLERANCE).all()
             return "distribution" if sums else "rates"
-        if _LISTS in forms and self._asked is None and (every := int(table.all(axis=1).sum())):
+        if _LISTS in forms and (every := int(table.all(axis=1).sum())):
             how = option("shape", "ranked")
             received.notes.append(f"{every} lists name all labels: sets of all, or rankings with {how}")
         return "sets"
