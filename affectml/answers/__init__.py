@@ -9,13 +9,10 @@ if TYPE_CHECKING:
     from affectml.answers._config import AskConfig, JudgeConfig
     from affectml.answers._gaps import Gap
     from affectml.answers._judge import judge_answers, named
-    from affectml.answers._reply import REASONS, Reply, parse_reply
     from affectml.answers._result import AsEmpty, JudgedAnswers, JudgedSystem
-    from affectml.answers._words import Words
     from affectml.evaluation.bias import LabelBias
 
 __all__ = [
-    "REASONS",
     "AsEmpty",
     "AskConfig",
     "Asked",
@@ -24,11 +21,8 @@ __all__ = [
     "JudgedAnswers",
     "JudgedSystem",
     "LabelBias",
-    "Reply",
-    "Words",
     "ask",
     "judge_answers",
     "named",
-    "parse_reply",
 ]
 __getattr__ = lazily(__name__)
