@@ -209,7 +209,7 @@ def study(request, tmp_path, monkeypatch):
 
 def in_file(query: str) -> list[tuple]:
     """What the file holds as it was written."""
-    with closing(sqlite3.connect(f"file:{STUDY / 'labels.db'}?mode=ro", uri=True)) as raw:
+    with closing(sqlite3.connect(f"file:{STUDY / 'labels.db'}?immutable=1", uri=True)) as raw:
         return raw.execute(query).fetchall()
 
 
