@@ -67,7 +67,7 @@ DATA = $${AFFECTML_TEST_DATA:?names the folder of real test data, see CONTRIBUTI
 MEASURE = OMP_NUM_THREADS=1 $(BIN)/python benchmarks
 PRINTED = $(MEASURE)/section.py
 TOPICS := annotation audit bias duplicates embedding emotion6 distributions explanation explore growth heads intervals \
-	kernel languages load memory metrics month people planning promises relabel scale shards stopping subgroups
+	kernel languages load memory metrics month people planning promises relabel scale shards subgroups
 BENCHES := $(TOPICS:%=bench-%)
 .PHONY: $(BENCHES) bench-look
 
@@ -124,8 +124,6 @@ bench-scale:
 	for topic in mlp linear search million; do $(BIN)/python benchmarks/scale.py $$topic $(ARGS) || exit 1; done
 bench-shards:
 	$(PRINTED) shards.py $(ARGS)
-bench-stopping:
-	for topic in bias saved; do $(PRINTED) stopping.py $$topic $(ARGS) || exit 1; done
 
 # one short look at several, in about four minutes on two cores: does a change cost time or quality?
 bench-look:

@@ -113,7 +113,7 @@ def _counts(data: Dataset, name: str) -> Iterator[str]:
 
 
 def _judgements(data: Dataset) -> Iterator[str]:
-    if data.first_judgements is not None:
+    if data.judgements is not None:
         table = read_judgements(data.root)
         for problem in import_problems(table, found_labels(table), images=data.images["image_id"]):
             yield f"{data.root / 'annotations.parquet'}: {problem}; mend it, or take it out"

@@ -26,12 +26,14 @@ import torch
 from PIL import Image
 from scipy import stats
 from scipy.special import expit, logit
-from stopping import demo_rates, ferplus, seats
 
 from affectml.demo_set.annotators import Annotators, choice_chances
+from affectml.demo_set.feelings import Words, draw_feeling, true_rates
+from affectml.demo_set.panels import words_of
 from affectml.planning import Design, Figures, Pilot, Predicted, figures_of, stand_ins
 from affectml.planning._alpha import alpha_influence
 from affectml.plots import draw_widths
+from affectml.taxonomies import get_taxonomy
 from affectml_metrics import two_way_interval
 
 TAU = 1 / 3
@@ -55,6 +57,14 @@ def share(x: float) -> str:
 
 
 # (a) simulated studies
+
+
+def demo_rates(panel: str, images: int, random: np.random.Generator) -> np.ndarray:
+    """True rates [N, 8] of paintings before one of the demo's panels."""
+    taxonomy = get_taxonomy("mikels-8")
+    words = Words.of(taxonomy)
+    feelings = np.stack([draw_feeling(words.places[words.placed], random) for _ in range(images)])
+    return true_rates(feelings, words_of(taxonomy, panel))
 
 
 @dataclass(frozen=True)
@@ -259,6 +269,19 @@ def nominal_alpha(chosen: np.ndarray) -> float:
 
 
 # (c) anonymous votes
+
+
+def ferplus(folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """Labels and vote counts [N, C] of the faces of FER+ that ten people voted on; what is no emotion is one label."""
+    table = pd.read_csv(folder / "ferplus" / "fer2013new.csv").iloc[:, 2:]
+    table["unknown"] += table.pop("NF")
+    return tuple(table.columns), table[table.sum(axis=1) == 10].to_numpy()
+
+
+def seats(votes: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """One-choice votes [N, C], as many of each image, as answers in a random order, bool [N, A, C]."""
+    labels = np.repeat(np.tile(np.arange(votes.shape[1]), len(votes)), votes.ravel()).reshape(len(votes), -1)
+    return np.asarray(random.permuted(labels, axis=1)[..., None] == np.arange(votes.shape[1]))
 
 
 def of_votes(options: argparse.Namespace) -> Iterator[str]:

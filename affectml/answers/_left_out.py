@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from affectml.data.choose import SEVERAL
 from affectml.evaluation import Answers, Truth
 from affectml.evaluation.bias import firsts
-from affectml_annotation import fit_beta_prior, fit_dirichlet_prior
-from affectml_annotation.stopping import posterior_entropy
+from affectml_annotation import fit_beta_prior, fit_dirichlet_prior, posterior_entropy
 from affectml_metrics import functional as F
 
 Floats = NDArray[np.float64]

@@ -11,7 +11,7 @@ import typer
 
 from affectml.cli._print import print_json, print_table
 from affectml.errors import few
-from affectml.people.labelling import language_words, stopped_words
+from affectml.people.labelling import language_words
 from affectml_annotation import Aggregate, LabelStore
 from affectml_annotation.agreement.report import AgreementReport
 from affectml_annotation.store import keeping
@@ -69,8 +69,6 @@ def show_status(store: LabelStore, json: bool) -> None:
         ],
         numbers=False,
     )
-    if progress.stopped is not None:
-        print(stopped_words(progress.stopped))
     print(keeping.said(store))
     if words := language_words(people):
         print(words)
@@ -86,11 +84,6 @@ def show_agreement(where: str, report: AgreementReport, json: bool) -> None:
         print_json({"of": where, **report.to_dict()})
         return
     print(f"judgements of {where}")
-    if report.minimum is not None:
-        print(
-            f"  the first {report.minimum} answers to each image: images stop early, and how far people who were asked"
-        )
-        print("  later are apart says little of the rest; each annotator: all their answers")
     alphas = {**{f"sets, {name}": a for name, a in report.sets.items()}, **report.numbers}
     print_table(
         "Krippendorff's alpha",

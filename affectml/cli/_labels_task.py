@@ -5,12 +5,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import pandas as pd
 
 from affectml._progress import Progress
 from affectml.data import Dataset
+from affectml.data.dataset import STOPPED
 from affectml.data.matching import image_finder
 from affectml.errors import BadDataset, BadInput, did_you_mean
 from affectml.importers.find import read_lines
@@ -30,7 +31,6 @@ from affectml_annotation.exchange.dataset_folder import Collected, write_dataset
 from affectml_annotation.exchange.erasing import note_written
 from affectml_annotation.exchange.files import read_frame, readable
 from affectml_annotation.exchange.formats import format_to_write, guess_format
-from affectml_annotation.stopping import Overlap, Until
 from affectml_annotation.store.engine import WATCH
 from affectml_annotation.store.label_store import is_database
 from affectml_annotation.store.place import dataset_of, default_database, find_database, holds_task, shown
@@ -54,17 +54,9 @@ def watching(what: str) -> Iterator[None]:
             WATCH.reset(before)
 
 
-def overlap_of(fewest: int, most: int | None, mean: float | None, until: str) -> int | Overlap:
-    """How many people answer an image, as the options say it. Raises BadInput where one needs the other."""
-    if (most is None) != (mean is None):
-        raise BadInput("--most and --mean go together: 3 people for all images, but 12 at most and 5 on average, are "
-                       "--overlap 3 --most 12 --mean 5")  # fmt: skip
-    return fewest if most is None or mean is None else Overlap(fewest, most, mean, cast(Until, until))
-
-
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Judgements and what goes with them, wherever they lie."""
+    """Judgements and what goes with them, wherever they lie. stopped: what is to be said where images stopped early."""
 
     where: str
     judgements: pd.DataFrame
@@ -72,7 +64,7 @@ class Source:
     checks: pd.DataFrame | None = None
     repeats: pd.DataFrame | None = None
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    minimum: int | None = None  # people every image has, where some stop early
+    stopped: str | None = None
 
     def attribute(self, name: str | None) -> dict[str, object] | None:
         """Annotator to their value of an attribute; None where none was asked for."""
@@ -89,7 +81,6 @@ def open_source(source: str | None, db: str | None = None, empty: str | None = N
     if source is None or is_database(source):
         with open_task(db if source is None else source, to_read=True) as store:
             rounds, checks, people = store.rounds(), store.checks(), store.annotators()
-            stopping = store.stopping()
             return Source(
                 where=store.database.where,
                 judgements=store.judgements(),
@@ -97,7 +88,6 @@ def open_source(source: str | None, db: str | None = None, empty: str | None = N
                 checks=checks if len(checks) else None,
                 repeats=rounds[rounds["purpose"] == "repeat"],
                 attributes=dict(zip(people["annotator_id"], people["attributes"], strict=True)),
-                minimum=None if stopping is None else stopping["min"],
             )
     path = Path(source)
     if not path.exists():
@@ -121,7 +111,7 @@ def open_source(source: str | None, db: str | None = None, empty: str | None = N
         judgements,
         labels,
         attributes={str(who): {str(k): v for k, v in row.dropna().items()} for who, row in people.iterrows()},
-        minimum=None if dataset.stopping is None else dataset.stopping.min,
+        stopped=None if dataset.meta.stopping is None else STOPPED,
     )
 
 
@@ -216,10 +206,9 @@ def export_store(
         if words := pooled_words(read_judgements(to), to):
             told["notes"] = [*told["notes"], words]
     else:
-        judgements, settings, stopping = store.judgements(), store.settings, store.stopping()
+        judgements, settings = store.judgements(), store.settings
         notes = write_judgements(
             judgements, to, kind, name=settings.name, question=settings.question, replace=replace,  # type: ignore[arg-type]
-            minimum=None if stopping is None else stopping["min"],
         )  # fmt: skip
         told |= {"rows": len(judgements), "notes": notes}
     own = store.dataset

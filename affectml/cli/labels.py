@@ -50,17 +50,6 @@ Empty = Annotated[
     ),
 ]
 Replace = Annotated[bool, Help("Write over what is there; the old file is kept beside the new one.")]
-Most = Annotated[
-    int | None,
-    Help(
-        "So many people at most for an image in which one more answer would change something; --overlap is for all.",
-        default="all images get the same number",
-    ),
-]
-Mean = Annotated[float | None, Help("With --most: how many people an image gets on average.")]
-Until = Annotated[
-    str, Help("With --most: what an answer is to change, F1 (the set of labels) or entropy (how undecided people are).")
-]
 BackupHours = Annotated[
     float | None,
     Ge(0),
@@ -88,9 +77,6 @@ def init(
         str | None, Help("What people are asked, word for word.", default="the target's, or by the construct")
     ] = None,
     overlap: Annotated[int, Ge(1), Help("How many people answer each image.")] = 3,
-    most: Most = None,
-    mean: Mean = None,
-    until: Until = "F1",
     strategy: Annotated[str, Help("Order of images: random, fill, stratified, priority or queue.")] = "random",
     stratum: Annotated[
         str | None, Help("With the order stratified: the column of images.parquet to go by.", default="none")
@@ -105,7 +91,7 @@ def init(
     json: Json = False,
 ) -> None:
     """Set up a task in which people label a data set's images."""
-    from affectml.cli._labels_task import new_database, overlap_of, to_show
+    from affectml.cli._labels_task import new_database, to_show
     from affectml.data import Dataset
     from affectml.people.labelling import make_task
     from affectml_annotation import LabelStore
@@ -114,7 +100,7 @@ def init(
     where = new_database(db, opened)
     settings, images = make_task(
         opened, taxonomy=taxonomy, target=target, construct=construct, question=question, stratum=stratum,
-        overlap=overlap_of(overlap, most, mean, until), strategy=strategy, lease_seconds=lease * 60,
+        overlap=overlap, strategy=strategy, lease_seconds=lease * 60,
         check_rate=check_rate, repeat_rate=repeat_rate, seed=seed,
         **_given(backup_hours=backup_hours, backups_kept=backups_kept),
     )  # fmt: skip
@@ -153,10 +139,10 @@ def agreement(
     from affectml_annotation.agreement.report import agreement_report
 
     given = open_source(source, _one_of(source, db), empty)
-    _say_pooled(given)
+    _say_first(given)
     report = agreement_report(
         given.judgements, given.labels, rounds=_rounds(rounds), bootstrap=bootstrap, seed=seed,
-        checks=given.checks, repeats=given.repeats, attribute=given.attribute(by), minimum=given.minimum,
+        checks=given.checks, repeats=given.repeats, attribute=given.attribute(by),
     )  # fmt: skip
     show_agreement(given.where, report, json)
 
@@ -204,14 +190,10 @@ def aggregate(
         aggregate_judgements, labels=labels, method=method, tau=tau, share=share, votes=votes,  # type: ignore[arg-type]
         minimum_people=minimum_people, weights="agreement" if method == "weighted" else None, rounds=_rounds(rounds),
     )  # fmt: skip
-    _say_pooled(given)
+    _say_first(given)
     made = make(given.judgements)
     if not len(made.image_id):
         raise BadInput(f"{given.where}: no answers to aggregate (rounds: {rounds})")
-    if given.minimum is not None and method in ("votes", "shares"):
-        typer.echo(
-            "images stop early, so shares of all answers are off: --method smoothed makes rates that are not", err=True
-        )
     if out is not None:
         write_target(out, made, replace=replace)
     if target is not None:
@@ -380,9 +362,6 @@ def assign(
     overlap: Annotated[
         int | None, Ge(1), Help("How many people answer each image from now on.", default="unchanged")
     ] = None,
-    most: Most = None,
-    mean: Mean = None,
-    until: Until = "F1",
     lower: Annotated[
         bool, Help("With --more or --overlap: images that were to be answered by more people are not any longer.")
     ] = False,
@@ -393,17 +372,15 @@ def assign(
     json: Json = False,
 ) -> None:
     """Decide who sees what: invite people, queue images, change the overlap, the order or the backups."""
-    from affectml.cli._labels_task import images_to_queue, open_task, overlap_of
+    from affectml.cli._labels_task import images_to_queue, open_task
     from affectml.errors import BadInput
     from affectml.people.labelling import queued_words
 
     with open_task(db) as store:
         if lower and overlap is None and more is None:
             raise BadInput("--lower says how --more or --overlap is meant: give one of them too")
-        spreads = (overlap, most, mean) != (None, None, None)
-        spread = overlap_of(overlap or store.settings.fewest, most, mean, until) if spreads else None
-        changes = _given(overlap=spread, strategy=strategy, backup_hours=backup_hours, backups_kept=backups_kept)
-        people = None if more else overlap or store.settings.fewest
+        changes = _given(overlap=overlap, strategy=strategy, backup_hours=backup_hours, backups_kept=backups_kept)
+        people = None if more else overlap or store.settings.overlap
         asked = queue is not None or disagreement
         queued = images_to_queue(store, queue, top, people=people) if asked else []
         raised = store.steer(invite=invite or [], settings=changes, queue=queued, more=more, lower=lower)
@@ -433,9 +410,7 @@ def attention(
         with open_task(where) as store:
             store.add_checks(read_checks(add))
     given = open_source(None, where)
-    report = annotator_report(
-        given.judgements, given.labels, checks=given.checks, repeats=given.repeats, minimum=given.minimum
-    )
+    report = annotator_report(given.judgements, given.labels, checks=given.checks, repeats=given.repeats)
     show_attention(given.where, report, given.checks, json)
 
 
@@ -549,11 +524,13 @@ def _given(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in changes.items() if value is not None}
 
 
-def _say_pooled(given: "Given") -> None:
+def _say_first(given: "Given") -> None:
+    """What whoever reads rates and agreement of these judgements has to know."""
     from affectml_annotation import pooled_words
 
-    if words := pooled_words(given.judgements, given.where):
-        typer.echo(words, err=True)
+    for words in (given.stopped, pooled_words(given.judgements, given.where)):
+        if words:
+            typer.echo(words, err=True)
 
 
 def _rounds(text: str) -> Any:

@@ -67,7 +67,7 @@ def check(
         f"{out}: what a person sees, about {minutes} minutes", ("phase", "what", "minutes"), rows, numbers=False
     )
     if found.people is not None:
-        typer.echo(f"it takes {found.people} people; {found.each:.3g} answer an image, on average")
+        typer.echo(f"it takes {found.people} people")
     for sentence in found.warnings:
         typer.echo(f"warning: {sentence}")
     for sentence in found.missing:
@@ -264,7 +264,6 @@ def erase(
 
 
 def _show(store: Any, json: bool) -> None:
-    from affectml.people.labelling import stopped_words
     from affectml_annotation.study.overview import overview
 
     now = overview(store)
@@ -281,5 +280,3 @@ def _show(store: Any, json: bool) -> None:
     if now.minutes is not None:
         typer.echo(f"median of who completed it: {now.minutes:.1f} minutes")
     typer.echo(f"{now.wanting} images want people, {now.answers} answers in all; {now.places} places")
-    if now.stopped is not None:
-        typer.echo(stopped_words(now.stopped))

@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 
 from affectml._files import read_frame, sha256, try_folder, write_json, write_parquet
 from affectml.data._fingerprint import fingerprint, images_digest, is_of
-from affectml.data.schema import Asked, DatasetMeta, Stopping, read_meta
+from affectml.data.schema import Asked, DatasetMeta, read_meta
 from affectml.data.targets import Targets, read_targets
 from affectml.errors import BadDataset, BadInput, did_you_mean
 
 SPLITS = ("train", "val", "test")
+STOPPED = (
+    "images stopped early: how many people answered one depended on what the first of them said. All answers are "
+    "counted, so rates, people's entropy and agreement are biased"
+)
 # How `made_by` begins where a target counts the judgements beside it: by the method's name, or in an importer's words.
 _OF_JUDGEMENTS = re.compile(r"(?P<method>[a-z_]+): |votes (of the (judgements|annotators) in|in annotations\.parquet)")
 
@@ -94,25 +98,7 @@ class Dataset:
         unknown = known.get_indexer(pd.Index(targets.image_id, dtype=object)) < 0
         if unknown.any():
             raise BadDataset(f"{path}: image {targets.image_id[unknown][0]!r} is not in images.parquet")
-        return targets if self.stopping is None else self._stopped(targets)
-
-    def _stopped(self, targets: Targets) -> Targets:
-        """With what makes up for stopping, where the target holds votes of the judgements here."""
-        from affectml_annotation import UnknownLabel, count_votes, fit_beta_prior, fit_dirichlet_prior
-
-        votes, first = targets.votes, self.first_judgements
-        if first is None or votes is None or not _OF_JUDGEMENTS.match(targets.meta.made_by):
-            return targets
-        try:
-            early = count_votes(first, targets.taxonomy.labels, list(targets.image_id))
-        except UnknownLabel:
-            return targets
-        rates = targets.kind == "rates"
-        there = early.n > 0 if rates else early.votes.sum(axis=1) > 0  # of the others the first have all withdrawn
-        n = targets.n if targets.n is None else np.where(there, early.n, targets.n)
-        table = np.where(there[:, None], early.votes, targets.table).astype(np.float64)
-        prior = fit_beta_prior(votes, np.asarray(targets.n)) if rates else fit_dirichlet_prior(votes)
-        return replace(targets, prior=prior, first=replace(targets, table=table, n=n))
+        return targets
 
     def outdated(self, name: str) -> str | None:
         """Why a target no longer fits the data set's judgements, in one line with the way out; None where it does.
@@ -146,6 +132,10 @@ class Dataset:
             return None
         return pooled_words(self.judgements, where)
 
+    def stopped(self, targets: Targets) -> str | None:
+        """What is to be said where a target is made of answers to images that stopped early; None where it is not."""
+        return STOPPED if self.meta.stopping is not None and _OF_JUDGEMENTS.match(targets.meta.made_by) else None
+
     def need_targets(self) -> None:
         """Raise BadDataset, naming the ways to get one, where the data set has no target yet."""
         if self.meta.targets:
@@ -166,24 +156,6 @@ class Dataset:
             return None
         table = _read_parquet(path, "image_id")
         return table.assign(image_id=table["image_id"].astype(str))
-
-    @property
-    def stopping(self) -> Stopping | None:
-        """How images of the judgements stop early, or None where none does."""
-        return self.meta.stopping
-
-    @cached_property
-    def first_judgements(self) -> pd.DataFrame | None:
-        """The judgements that every image gets, by which figures over people go: all of them where no image stops."""
-        from affectml_annotation.stopped import first_answers
-
-        if self.judgements is None or self.stopping is None:
-            return self.judgements
-        try:
-            return first_answers(self.judgements, self.stopping.min)
-        except (KeyError, TypeError, ValueError) as error:  # an edited table
-            what = f"expected whole numbers in the columns round and order, as its images stop early ({error})"
-            raise BadDataset(f"{self.root / 'annotations.parquet'}: {what}") from None
 
     @cached_property
     def annotators(self) -> pd.DataFrame | None:

@@ -85,27 +85,12 @@ class Selection:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Stopping:
-    """How many people an image of the judgements has, where that depends on what the first ones said.
-
-    min, max: at least and at most. mean: over all images, as it was meant to be. until: what further answers were to
-    change. whole: the images that keep max, whatever was said.
-    """
-
-    min: int
-    max: int
-    mean: float
-    until: Literal["F1", "entropy"]
-    whole: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, config=_STRICT)
 class DatasetMeta:
     """dataset.json. What labels are about is said by each target.
 
     judgements: what the people in annotations.parquet were asked, or are to be asked where there is none yet.
     taxonomy: the labels that people are to choose among, else those of the targets: a built-in name or the content of a
-    taxonomy file. stopping: where images of the judgements stop early.
+    taxonomy file. stopping: how images of the judgements stopped early, in a folder from when they could.
     """
 
     name: str
@@ -116,7 +101,7 @@ class DatasetMeta:
     judgements: Asked | None = None
     taxonomy: str | dict[str, Any] | None = None
     selections: dict[str, Selection] = field(default_factory=dict)
-    stopping: Stopping | None = None
+    stopping: dict[str, Any] | None = None
     schema: Literal[2] = SCHEMA
 
     @property

@@ -13,7 +13,6 @@ from affectml.taxonomies import Taxonomy
 
 if TYPE_CHECKING:
     from affectml.data.schema import TargetMeta
-    from affectml_annotation import BetaPrior, DirichletPrior
 
 SUM_TOLERANCE = 1e-3  # published shares are rounded to three or four digits
 
@@ -24,8 +23,7 @@ class Targets:
 
     table: float64 [N, C], one column per label of `taxonomy`, in its order: 0/1 (values "indicator"), vote
     counts ("votes") or shares ("shares"). n: people asked, int64 [N], or [N, C] where it differs by label, or
-    None where unknown. Rows are images, named by image_id [N]. Where images stop early, `first` counts only the answers
-    that every image gets, and `prior`, fitted on all images, makes shares of all answers.
+    None where unknown. Rows are images, named by image_id [N].
     """
 
     name: str
@@ -34,8 +32,6 @@ class Targets:
     image_id: NDArray[Any]
     table: NDArray[Any]
     n: NDArray[Any] | None
-    prior: "BetaPrior | DirichletPrior | None" = None
-    first: "Targets | None" = None
 
     @property
     def kind(self) -> str:
@@ -55,16 +51,7 @@ class Targets:
         return self.n if self.n.ndim == 2 else np.repeat(self.n[:, None], len(self.taxonomy), axis=1)
 
     def shares(self) -> NDArray[Any]:
-        """The table on [0, 1]: votes over people asked (rates), or over the row's votes (distribution).
-
-        Where images stop early it is posterior means: votes as they are say too little of what few people choose.
-        """
-        if self.prior is not None:
-            from affectml_annotation import BetaPrior, smoothed_rates, smoothed_shares
-
-            if isinstance(self.prior, BetaPrior):
-                return smoothed_rates(self.table, np.asarray(self.n), self.prior)
-            return smoothed_shares(self.table, self.prior)
+        """The table on [0, 1]: votes over people asked (rates), or over the row's votes (distribution)."""
         if self.meta.values != "votes":
             return self.table
         whole = self.people if self.kind == "rates" else self.table.sum(axis=1, keepdims=True)
@@ -77,24 +64,7 @@ class Targets:
             missing = np.asarray(image_ids)[rows < 0][0]
             raise BadDataset(f"target {self.name}: no row for image {missing!r}")
         n = None if self.n is None else self.n[rows]
-        first = None if self.first is None else self.first.take(image_ids)
-        return replace(self, image_id=self.image_id[rows], table=self.table[rows], n=n, first=first)
-
-    def entropy(self) -> NDArray[Any] | None:
-        """What all votes let expect of the entropy of people's rates, [N] in bits, where images stop early; else None.
-
-        That of shares is lower the fewer people there are, and much lower for images that stopped as they agreed.
-        """
-        from affectml_annotation import BetaPrior
-        from affectml_annotation.stopping import posterior_entropy
-
-        if not isinstance(self.prior, BetaPrior):
-            return None
-        return posterior_entropy(self.table, np.asarray(self.n), self.prior)
-
-    def counted(self) -> "Targets":
-        """The same by the votes as they are, whether images stop early or not."""
-        return replace(self, prior=None, first=None)
+        return replace(self, image_id=self.image_id[rows], table=self.table[rows], n=n)
 
 
 def read_targets(table: pd.DataFrame, name: str, meta: "TargetMeta", where: str) -> Targets:

@@ -34,7 +34,7 @@ class Answerers:
 def answerers(dataset: Dataset, truth: Truth) -> Answerers | None:
     """Who answered the images of `truth`; None where annotators shared nothing, or single answers are not known."""
     shared = dataset.annotators
-    said = dataset.first_judgements
+    said = dataset.judgements
     if shared is None or said is None or truth.kind not in ("rates", "sets", "distribution"):
         return None
     here = said[said["image_id"].isin(truth.image_id)]

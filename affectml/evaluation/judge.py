@@ -10,7 +10,6 @@ import torch
 from affectml.errors import BadInput
 from affectml.evaluation.human_reference import consensus_rows, people
 from affectml.evaluation.scoring import REPLICATES, SURE, Answers, Score, intervals, per_label, score, share_metrics
-from affectml.evaluation.stopping import in_words, stopping
 from affectml.evaluation.truth import TAUS, Truth
 from affectml_metrics import FEW, STUDENT_BELOW
 from affectml_metrics import functional as F
@@ -92,9 +91,8 @@ def evaluate(
         "sampling_floor": floor,
         "per_label": per_label(answers[first], truth, torch.Generator().manual_seed(seed)),
     }
-    if truth.stopping is not None:
-        metrics["stopping"] = stopping(truth.stopping, truth, seed)
-        rules["stopping"] = in_words(metrics["stopping"])
+    if truth.stopped is not None:
+        rules["stopping"] = truth.stopped
     if truth.pooled is not None:
         rules["languages"] = truth.pooled
     return Result(metrics, _by_tau(answers, truth))

@@ -31,7 +31,6 @@ Array = NDArray[Any]
 # Fields of `Truth` with a row per image.
 BY_IMAGE = (
     "image_id", "shares", "hits", "sets", "votes", "people", "chosen", "asked", "oracle", "groups",
-    "all_votes", "all_people", "entropy",
 )  # fmt: skip
 
 
@@ -45,10 +44,7 @@ class Truth:
     rates, on demo sets only. votes, people [N, C]: counts where known. groups [N]: whom the bootstrap keeps
     together. prior: fitted on training images, used wherever votes become sets. wheel: the columns in the order of the
     taxonomy's circle, () where it has none; wheel_rule says which order that is, and what others there are.
-    Where images stop early, shares, votes, people, chosen and asked are those of the answers that every image gets.
-    Then sets and hits are made of all_votes of all_people, [N, C], entropy [N] is what these let expect of people's, in
-    bits, and stopping is the data set, whose whole images show how well that does.
-    pooled: what is to be said where answers are in several languages.
+    pooled, stopped: what is to be said where answers are in several languages, and where images stopped early.
     """
 
     kind: str
@@ -72,11 +68,8 @@ class Truth:
     single_positive: bool = False
     wheel: tuple[int, ...] = ()
     wheel_rule: str = ""
-    all_votes: Array | None = None
-    all_people: Array | None = None
-    entropy: Array | None = None
-    stopping: Dataset | None = None
     pooled: str | None = None
+    stopped: str | None = None
 
     @property
     def panels(self) -> tuple[Tensor, Tensor] | None:
@@ -87,8 +80,7 @@ class Truth:
 
     def sets_at(self, tau: float) -> Array | None:
         """The label sets another cut would give."""
-        votes, people = (self.votes, self.people) if self.all_votes is None else (self.all_votes, self.all_people)
-        return None if self.sets is None else cut_sets(self.kind, self.shares, votes, people, self.beta, tau)
+        return None if self.sets is None else cut_sets(self.kind, self.shares, self.votes, self.people, self.beta, tau)
 
     def plausible(self, generator: np.random.Generator) -> Array | None:
         """One draw of what the unknown truth may be, [N, C]: from each image's posterior, given its votes.
@@ -143,7 +135,7 @@ def read_truth(
 ) -> Truth:
     """Gather what the data set knows of these images under one target."""
     part = targets.take(image_ids)
-    said, shares = part.first or part, part.counted().shares()
+    shares = part.shares()
     sets, no_sets = None, ""
     if part.kind in ("single", "distribution"):
         no_sets = (
@@ -155,22 +147,22 @@ def read_truth(
         no_sets = "rates made from a mean and an SD are marginals only"
     else:
         sets = cut_sets(part.kind, shares, part.votes, part.people, beta, tau)
-    chosen, asked, no_judgements = _judgements(dataset, said)
+    chosen, asked, no_judgements = _judgements(dataset, part)
     hits, rule = hits_of(part.kind, shares)
     wheel = part.taxonomy.wheel
     return Truth(
         kind=part.kind,
         labels=part.taxonomy.labels,
         image_id=part.image_id,
-        shares=said.shares(),
+        shares=shares,
         hits=hits,
         hit_rule=rule,
         sets=sets,
         no_sets=no_sets,
         tau=tau,
         vote_rule=part.meta.vote_rule,
-        votes=said.votes,
-        people=said.people,
+        votes=part.votes,
+        people=part.people,
         chosen=chosen,
         asked=asked,
         no_judgements=no_judgements,
@@ -180,11 +172,8 @@ def read_truth(
         single_positive=single_positive,
         wheel=tuple(map(part.taxonomy.index, wheel)),
         wheel_rule=f"along the wheel: {wheel_choice(part.taxonomy) or ', '.join(wheel)}" if wheel else "",
-        stopping=None if dataset.stopping is None or (part.first is None and chosen is None) else dataset,
-        all_votes=None if part.first is None else part.votes,
-        all_people=None if part.first is None else part.people,
-        entropy=part.entropy(),
         pooled=dataset.pooled(part),
+        stopped=dataset.stopped(part),
     )
 
 
@@ -206,9 +195,9 @@ def _judgements(dataset: Dataset, part: Targets) -> tuple[Array | None, Array | 
     if part.meta.vote_rule == "moments":
         return None, None, "only means and SDs of people's ratings are known"
     if part.kind == "rates" or (part.kind == "sets" and dataset.judgements is not None):
-        if dataset.first_judgements is None:
+        if dataset.judgements is None:
             return None, None, "no single judgements (annotations.parquet) in the data set"
-        here = dataset.first_judgements[dataset.first_judgements["image_id"].isin(part.image_id)]
+        here = dataset.judgements[dataset.judgements["image_id"].isin(part.image_id)]
         try:
             chosen, asked = _seated(here, part)
         except UnknownLabel:

@@ -82,7 +82,7 @@ def people_columns(targets: Targets, at: Array, beside: Beside) -> list[Column]:
     found = [column(f"rate.{label}", show(label), partial(np.asarray, shares[:, c])) for c, label in enumerate(labels)]
     found.append(column("mode", "most chosen label", lambda: modes(shares), (*labels, TIED)))
     if targets.kind not in ("single", "sets"):
-        found.append(column("entropy", "entropy", partial(_undecided, of, targets, several), measure="entropy"))
+        found.append(column("entropy", "entropy", partial(_entropy, shares, several), measure="entropy"))
     if targets.n is not None:
         asked = targets.n if targets.n.ndim == 1 else targets.n.max(axis=1)
         found.append(column("asked", "people asked", partial(of, asked)))
@@ -118,12 +118,6 @@ def _entropy(shares: Array, several: bool) -> Array:
     return over(known(shares), lambda rows: entropies(shares[rows], rates=several))
 
 
-def _undecided(of: Callable[[Array], Array], targets: Targets, several: bool) -> Array:
-    """People's entropy, expected of their votes where images stop early."""
-    expected = targets.entropy()
-    return of(_entropy(targets.shares(), several) if expected is None else expected)
-
-
 def _beside(name: str, run: KnownRun, targets: Targets, at: Array, columns: list[int]) -> Array:
     """A measure of the run's rates or shares against people's, image by image."""
     import torch
@@ -131,7 +125,7 @@ def _beside(name: str, run: KnownRun, targets: Targets, at: Array, columns: list
     from affectml.evaluation.scoring import unsure
 
     several = run.kind in SEVERAL
-    shares, row = (targets.first or targets).shares(), np.full(len(run.rates), -1)  # as runs are judged
+    shares, row = targets.shares(), np.full(len(run.rates), -1)
     row[at] = np.arange(len(at))
 
     def measured(rows: Array) -> Array:

@@ -14,7 +14,7 @@ import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from affectml._options import Help
-from affectml.data.schema import Asked, Construct, Stopping
+from affectml.data.schema import Asked, Construct
 from affectml.importers._images import Box, file_in_dataset
 from affectml.importers.labels import taxonomy_entry
 from affectml.taxonomies import Taxonomy
@@ -140,7 +140,7 @@ class Draft(Labels):
     the source. way_out: what to do if none of the images can be used. taxonomy: the labels to choose among where
     there is no target to name them. spool: a folder of images that had no file of their own; they are linked into the
     data set, and it goes once that is written. asked: what those who judged were asked, where targets do not say it.
-    stopping: where images of the judgements stop early.
+    stopping: as of `DatasetMeta`.
     """
 
     about: About = field(kw_only=True)
@@ -155,7 +155,7 @@ class Draft(Labels):
     taxonomy: Taxonomy | None = None
     spool: "TemporaryDirectory[str] | None" = None
     asked: Asked | None = None
-    stopping: Stopping | None = None
+    stopping: dict[str, Any] | None = None
 
 
 def draft(source: Source, images: pd.DataFrame, sources: Sequence[Path | None], where: Path | None = None) -> Draft:

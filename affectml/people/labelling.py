@@ -131,12 +131,6 @@ def queued_words(images: int, raised: int, more: int | None) -> str:
     return f"{queued}, for at least {people} each: {some} waited for as many or more already, which stays"
 
 
-def stopped_words(stopped: Mapping[int, int]) -> str:
-    """How many images are complete, at how many people each, where that depends on what the first said."""
-    each = ", ".join(f"{images} at {people}" for people, images in sorted(stopped.items()))
-    return f"complete: {sum(stopped.values())} images{f', by people: {each}' if each else ''}"
-
-
 def language_words(people: pd.DataFrame) -> str:
     """How many answers were given in each language, and by how many people; empty for fewer than two languages.
 

@@ -30,11 +30,10 @@ def make_study_task(folder: Path, study: StudyFile) -> tuple[Dataset, TaskSettin
     """
     dataset = Dataset.open(folder / study.dataset)
     own = inside(folder, study.taxonomy)
-    labelled = len(set(dataset.images["image_id"].astype(str)))
     is_file = own.suffix in (".yaml", ".yml") or own.is_file()
     settings, images = make_task(
         dataset, taxonomy=str(own) if study.taxonomy and is_file else study.taxonomy or None,
-        target=study.target or None, question=study.question or None, overlap=study.overlap_of(labelled),
+        target=study.target or None, question=study.question or None, overlap=study.overlap,
         check_rate=study.checks.rate, seed=study.seed, backup_hours=study.backups.hours,
         backups_kept=study.backups.keep,
     )  # fmt: skip

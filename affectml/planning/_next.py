@@ -9,8 +9,8 @@ from affectml._options import check_choice
 from affectml.data import Dataset
 from affectml.errors import BadInput, option
 from affectml.planning._pilot import read_pilot
-from affectml_annotation import fit_beta_prior
-from affectml_annotation.stopping import Until, expected_change
+from affectml_annotation import expected_change, fit_beta_prior
+from affectml_annotation.smoothing import Until
 
 
 def next_images(
@@ -18,15 +18,15 @@ def next_images(
 ) -> pd.DataFrame:
     """The images that the next answers should go to, one each: `image_id`, `people` so far, `change` expected of one.
 
-    By the rule of adaptive overlap (`affectml_annotation.stopping.expected_change`), from counts alone: the largest
-    change first, equal ones in the data set's order, images that nobody has answered among them.
+    By `affectml_annotation.expected_change`, from counts alone: the largest change first, equal ones in the data set's
+    order, images that nobody has answered among them.
 
     Raises:
         BadDataset: where there are no answers to go by.
         BadInput: for more images than there are.
     """
     check_choice(option("until"), until, get_args(Until))
-    pilot = read_pilot(dataset, target, every=True)
+    pilot = read_pilot(dataset, target)
     names = dataset.images["image_id"].to_numpy(dtype=object)
     if not 1 <= count <= len(names):
         raise BadInput(f"{option('next', count)}: expected 1 to {len(names):,}, the images of {dataset.root}")

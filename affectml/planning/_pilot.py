@@ -112,13 +112,12 @@ class Pilot:
         return cls(names, what, who, chosen.reshape(len(who), -1).astype(np.float64), assumed=True)
 
 
-def read_pilot(dataset: Dataset, target: str | None = None, *, every: bool = False) -> Pilot:
+def read_pilot(dataset: Dataset, target: str | None = None) -> Pilot:
     """The pilot in a data set: its judgements, else the votes of a target.
 
-    Where images stop early, the first answers to each stand for what people say, and `every` one only for counts.
     Raises BadDataset where it has neither, and where there is too little to plan from.
     """
-    table = dataset.judgements if every else dataset.first_judgements
+    table = dataset.judgements
     chosen: Targets | None = None
     if target is not None or (dataset.meta.targets and table is None):
         several = target is None and any(entry.kind in SEVERAL for entry in dataset.meta.targets.values())

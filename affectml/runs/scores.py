@@ -107,21 +107,6 @@ class _Promise(_Kept):
     by_subgroup: dict[str, dict[str, _Level]]
 
 
-class _Stopping(TypedDict):
-    """How images stop early, and what that would do to some that did not."""
-
-    min: Count
-    max: Count
-    mean: Number
-    until: Text
-    whole: Count
-    people: NotRequired[Number]
-    rates: NotRequired[Interval]
-    raw_rates: NotRequired[Interval]
-    entropy: NotRequired[Interval]
-    raw_entropy: NotRequired[Interval]
-
-
 class _Known(TypedDict):
     people: Count
 
@@ -137,7 +122,6 @@ class Metrics(TypedDict):
     sampling_floor: dict[str, Number | None]
     per_label: dict[str, dict[str, Interval | Number | None]]
     promise: NotRequired[_Promise]
-    stopping: NotRequired[_Stopping]
     by_person: NotRequired[dict[str, dict[str, Scores]]]
     by_person_differences: NotRequired[dict[str, dict[str, Scores]]]
     by_person_sizes: NotRequired[dict[str, _Known]]

@@ -186,8 +186,7 @@ def _judgements(data: Dataset, keep: Sequence[str], ids: bool, facts: SetFacts) 
                 f"{data.root}: {option('keep', [column])}: no column {column!r} in its judgements"
                 f"{did_you_mean(column, table.columns)} (it has: {', '.join(table.columns)})"
             )
-    of_us = ANSWERS if data.stopping is None else (*ANSWERS, "order")
-    shared = [column for column in table.columns if column in (*of_us, *keep) and table[column].notna().any()]
+    shared = [column for column in table.columns if column in (*ANSWERS, *keep) and table[column].notna().any()]
     gone = [c for c in table.columns if c not in shared and c != "event_id" and table[c].notna().any()]
     if gone:
         facts.left_out.append(f"columns of judgements that are not shared: {', '.join(gone)}")

@@ -11,11 +11,10 @@ import yaml
 
 from affectml._html import plain
 from affectml.data import Dataset, TargetMeta, was_asked
+from affectml.data.dataset import STOPPED
 from affectml.data.targets import Targets
 from affectml.importers.draft import NOT_STATED
 from affectml.sharing._card import about
-from affectml_annotation.exchange.hugging_face import STOPPED
-from affectml_annotation.stopped import first_answers
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LICENCES = {
@@ -145,15 +144,13 @@ def _judgements(data: Dataset, judgements: pd.DataFrame, facts: SetFacts) -> str
     assert data.judgements is not None
     nameless = data.judgements["annotator_id"].astype(str).str.startswith("anonymous-").all()
     by = "people who are not told apart" if nameless else f"{ids.nunique():,} people"
-    least = None if data.stopping is None else data.stopping.min
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in judgements["kind"].value_counts().items())
     lines = [
         f"{len(judgements):,} judgements by {by} ({kinds}). `none` is an answer: no label applies. `unsure`, `skip` "
         "and `flag` are not.",
         *([f"People asked: {_asked(data)}"] if _asked(data) else []),
         *(["People were numbered anew for this copy."] if facts.renumbered and not nameless else []),
-        *([] if least is None else [" ".join(STOPPED.format(minimum=least).split())]),
-        *_agreement(first_answers(judgements, least)),
+        *_agreement(judgements),
     ]
     return "\n".join(f"- {line}" for line in lines)
 
@@ -211,6 +208,8 @@ def _limits(data: Dataset, facts: SetFacts) -> str:
         lines.append("Paintings drawn by code, judged by simulated people: nothing in it is about people.")
     if (data.images.get("split") is None) or data.images["split"].isna().all():
         lines.append("It has no split: `train` is the name that the format wants, and holds every image.")
+    if data.meta.stopping is not None:
+        lines.append(f"{STOPPED[0].upper()}{STOPPED[1:]}.")
     if facts.missing:
         lines.append(f"{len(facts.missing):,} image files were not there and are empty cells.")
     lines += [plain(note[0].upper() + note[1:]) + "." for note in facts.left_out]

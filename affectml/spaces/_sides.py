@@ -105,8 +105,8 @@ def people_in(
 def _mapped(
     dataset: Dataset, part: Targets, to: Mapping
 ) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None, Floats, list[str]]:
-    """Votes and people where counted, shares [N, T], notes; of the first answers where images stop early."""
-    part, judgements = part.first or part, dataset.first_judgements
+    """Votes and people where counted, shares [N, T], notes."""
+    judgements = dataset.judgements
     plain = to.origin is to.target
     if part.kind != "rates":
         if part.kind in ("single", "sets"):

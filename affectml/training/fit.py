@@ -91,7 +91,7 @@ def material_of(prepared: Prepared) -> Material:
     return Material(
         train.kind,
         store.features(train.image_id),
-        train.counted().shares(),  # where images stop early, too: the likelihood of votes does not ask why they are few
+        train.shares(),
         (store.features(val.image_id), val.shares),
         val_sets=None if val.sets is None else val.sets.astype(np.int64),
         votes=people_behind(train),

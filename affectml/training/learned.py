@@ -24,7 +24,7 @@ def uneven(targets: Targets) -> bool:
     """Whether people per image differ so much that a share of few must count less than a share of many."""
     if targets.kind != "rates" or targets.people is None:
         return False
-    return targets.prior is not None or uneven_panels(targets.people)  # stopping early is never by chance
+    return uneven_panels(targets.people)
 
 
 def uneven_panels(people: NDArray[Any]) -> bool:

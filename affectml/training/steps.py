@@ -101,9 +101,8 @@ class Prepared:
 
     @cached_property
     def calibration(self) -> Targets:
-        """What people said of the images that a promise is made on, the first of them where images stop early."""
-        part = self.targets.take(self.split.ids(CALIBRATION))
-        return part.first or part
+        """What people said of the images that a promise is made on."""
+        return self.targets.take(self.split.ids(CALIBRATION))
 
     @cached_property
     def beta(self) -> BetaPrior | None:
@@ -245,7 +244,6 @@ def _read_judges(prepared: Prepared) -> Judges:
     """Every answer about the images of the split; raises BadInput for judgements in other labels than the target's."""
     dataset, split = prepared.plan.dataset, prepared.split
     assert dataset.judgements is not None  # see ByPerson.check
-    assert dataset.first_judgements is not None
     labels = prepared.targets.taxonomy.labels
     ids = {part: [str(image) for image in split.ids(part)] for part in PARTS}
     every = [image for part in PARTS for image in ids[part]]
@@ -257,11 +255,10 @@ def _read_judges(prepared: Prepared) -> Judges:
             f"{option('by_person', True)}: the judgements are in other labels than target {prepared.targets.name} "
             f"({error}); take a target in the judgements' own labels"
         ) from None
-    first = torch.from_numpy(here.index[panel.row].isin(dataset.first_judgements.index))
     image, person, chosen = (torch.from_numpy(np.asarray(a)) for a in (panel.image, panel.annotator, panel.chosen))
     parts, start = {}, 0
     for part in PARTS:
-        at = (image >= start) & (image < start + len(ids[part])) & (first | (part == "train"))
+        at = (image >= start) & (image < start + len(ids[part]))
         parts[part] = PersonAnswers(image[at] - start, person[at], chosen[at], len(panel.annotator_ids))
         start += len(ids[part])
     return Judges(tuple(map(str, panel.annotator_ids)), parts)

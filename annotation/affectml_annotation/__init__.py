@@ -51,14 +51,15 @@ from affectml_annotation.judgements import (
 from affectml_annotation.smoothing import (
     BetaPrior,
     DirichletPrior,
+    expected_change,
     fit_beta_prior,
     fit_dirichlet_prior,
     label_sets,
     label_sets_from_shares,
+    posterior_entropy,
     smoothed_rates,
     smoothed_shares,
 )
-from affectml_annotation.stopping import Overlap, expected_change, posterior_entropy
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
 if TYPE_CHECKING:
@@ -97,7 +98,6 @@ __all__ = [
     "LanguageComparison",
     "MissingExtra",
     "NominalAgreement",
-    "Overlap",
     "Panel",
     "Progress",
     "Receipt",

@@ -9,7 +9,6 @@ import pandas as pd
 import sqlalchemy as sa
 
 from affectml_annotation import AnnotationError, Answer
-from affectml_annotation.stopping import Overlap
 from affectml_annotation.store import erasing, schema
 from affectml_annotation.study import door, visits
 
@@ -161,7 +160,7 @@ class Anything:
         self.store.steer(queue=images, more=self.draw.choice([None, 1, 2]), lower=self.draw.random() < 0.3)
 
     def steer(self):
-        overlap = self.draw.choice([2, 3, 4, Overlap(2, 5, 3.5), Overlap(2, 6, 3, "entropy")])
+        overlap = self.draw.choice([2, 3, 4])
         strategy = self.draw.choice(["random", "fill", "stratified", "priority"])
         self.store.steer(settings={"overlap": overlap, "strategy": strategy}, lower=self.draw.random() < 0.3)
 

@@ -41,7 +41,7 @@ def open_study(database_url: str, images: int = 12, **changes) -> LabelStore:
     if not store.has_task:
         study = study_with(**changes)
         file = study.file
-        settings = TaskSettings(LABELS, "?", overlap=file.overlap_of(images), check_rate=file.checks.rate, seed=3)
+        settings = TaskSettings(LABELS, "?", overlap=file.overlap, check_rate=file.checks.rate, seed=3)
         store.init_task(settings, [f"i{n:02d}" for n in range(images)])
         running.open_study(store, study, affectml="0", by="lead")
     return store

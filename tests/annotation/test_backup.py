@@ -19,6 +19,7 @@ from affectml_annotation.store import backup, schema
 from affectml_annotation.store.backup import read_backup, write_backup
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.engine import WATCH
+from affectml_annotation.store.migrations import MIGRATIONS
 from affectml_annotation.store.place import holds_task
 from affectml_annotation.store.restoring import restore
 from affectml_annotation.store.settings import write_setting
@@ -179,17 +180,18 @@ def test_work_goes_on_in_what_was_restored(used, postgres_url, tmp_path):
             connection.execute(schema.event.delete())
 
 
-OLD = Path(__file__).resolve().parents[1] / "golden" / "0.2.0" / "labels" / "labels.db"
+GOLDEN = sorted((Path(__file__).resolve().parents[1] / "golden").glob("*/*/labels.db"))
 
 
-def test_a_backup_of_an_earlier_version_is_restored_with_the_newest_schema(postgres_url, tmp_path):
-    with LabelStore(shutil.copy(OLD, tmp_path / "labels.db"), must_exist=True, reads_only=True) as old:
+@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: "-".join(file.parts[-3:-1]))
+def test_a_backup_of_an_earlier_version_is_restored_with_the_newest_schema(file, postgres_url, tmp_path):
+    with LabelStore(shutil.copy(file, tmp_path / "labels.db"), must_exist=True, reads_only=True) as old:
         made = write_backup(old, tmp_path / "out.db")
         events = old.events()
     with LabelStore(made.file, reads_only=True) as kept:
         assert not check_store(kept)
     with closing(sqlite3.connect(made.file)) as raw:
-        assert "language" not in [name for _, name, *_ in raw.execute("PRAGMA table_info(event)")]
+        assert raw.execute("SELECT max(version) FROM schema_version").fetchone()[0] < len(MIGRATIONS)
     for place in (tmp_path / "new.db", postgres_url):
         restore(made.file, place)
         with LabelStore(place, must_exist=True) as store:

@@ -209,13 +209,6 @@ def test_answers_without_a_language_are_left_out():
     assert found.notes == ("2 answers without a language are left out.",)
 
 
-def test_where_images_stop_early_first_answers_are_compared():
-    said = joyful({**JOY, "en4": "xx", "en5": "xx"})
-    said["order"] = said.groupby("image_id").cumcount() + 1
-    found = agreement_report(said, ["joy"], bootstrap=0, minimum=6).languages
-    pd.testing.assert_frame_equal(found.differences, compare_languages(joyful(), ["joy"], bootstrap=0).differences)
-
-
 def test_alpha_across_languages_worked_by_hand():
     # each image has de and en, who always say the opposite: Do 1, De 1/2; who say the same: Do 0
     one = [("a", "u", {"joy"}, "de"), ("b", "u", {"fear"}, "de")]

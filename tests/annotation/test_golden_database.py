@@ -1,12 +1,16 @@
 """A label database that was written before opens, tells the same and works on; see docs/architecture.md."""
 
 import json
+import secrets
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from affectml_annotation import (
     Answer,
@@ -20,9 +24,19 @@ from affectml_annotation import (
     write_judgements,
 )
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
+from affectml_annotation.store import schema
+from affectml_annotation.store.backup import write_backup
+from affectml_annotation.store.checking import check_store
+from affectml_annotation.store.restoring import restore
+from affectml_annotation.store.settings import read_setting
+from affectml_annotation.study import door, running, visits
+from affectml_annotation.study.folder import Study
+from affectml_annotation.study.overview import overview
+from affectml_annotation.study.questions import answers_to_questions
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 FOLDERS = sorted(GOLDEN.glob("*/labels"))
+STUDY = GOLDEN / "0.3.0.dev0" / "study"  # whose images stopped early: 2 people of each, of some up to 4
 TOLD = {"rel": 1e-6, "abs": 1e-9}
 
 
@@ -172,3 +186,143 @@ def test_it_is_read_as_it_is_where_nothing_can_be_written(store, folder, tmp_pat
         for ask in (LabelStore.judgements, LabelStore.images, LabelStore.annotators, LabelStore.checks):
             pd.testing.assert_frame_equal(ask(kept), ask(store))
     assert (tmp_path / "kept.db").read_bytes() == before
+
+
+# A study whose images stopped early
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def study(request, tmp_path, monkeypatch):
+    """The study's database, migrated: a copy of the file, and its backup restored on a server."""
+    monkeypatch.setattr(door, "token_hex", secrets.token_hex)  # newcomers get other ids than the file has
+    place = tmp_path / "study.db"
+    shutil.copy(STUDY / "labels.db", place)
+    if request.param == "postgresql":
+        with LabelStore(place, must_exist=True, reads_only=True) as old:
+            made = write_backup(old, tmp_path / "backup.db")
+        place = request.getfixturevalue("postgres_url")
+        restore(made.file, place)
+    with LabelStore(place, must_exist=True) as opened:
+        yield opened
+
+
+def in_file(query: str) -> list[tuple]:
+    """What the file holds as it was written."""
+    with closing(sqlite3.connect(f"file:{STUDY / 'labels.db'}?immutable=1", uri=True)) as raw:
+        return raw.execute(query).fetchall()
+
+
+def slots(store: LabelStore) -> list[tuple]:
+    there = schema.slot.c
+    query = sa.select(there.round, there.position, there.wanted, there.taken).order_by(there.round, there.position)
+    return [*store.database.table(query).itertuples(index=False, name=None)]
+
+
+def newcomer(store: LabelStore) -> str:
+    """Somebody who came after the upgrade and is at their images."""
+    ids = door.Ids("somebody new")
+    who = door.agree(store, ids, door.enter(store, ids).version, ["I agree."]).participant
+    visits.answer_questions(store, who, "before", {"age": "30+"})
+    visits.go_on(store, who, "instructions")
+    visits.practise(store, who, "i000", ["fear"])
+    return who
+
+
+def without_order(rows: list[dict]) -> list[dict]:
+    """As they were, but for the place of an answer among those of its image, which only stopping early asked for."""
+    return [{name: value for name, value in row.items() if name != "order"} for row in rows]
+
+
+def test_a_study_whose_images_stopped_early_tells_the_same(study):
+    tables = {
+        "judgements": study.judgements(),
+        "events": study.events(),
+        "images": study.images(),
+        "annotators": study.annotators(),
+        "rounds": study.rounds(),
+        "checks": study.checks(),
+    }
+    assert {path.stem for path in (STUDY / "tables").iterdir()} == set(tables)
+    for name, table in tables.items():
+        before = json.loads((STUDY / "tables" / f"{name}.json").read_text(encoding="utf-8"))
+        assert before, name
+        same_rows(plain(table), without_order(before))
+    assert not check_store(study)
+
+
+def test_a_study_whose_images_stopped_early_asks_as_many_of_each_image_as_it_wanted(study):
+    said = json.loads((STUDY / "said.json").read_text(encoding="utf-8"))
+    assert said["settings"]["overlap"] == {"min": 2, "max": 4, "mean": 3.6, "until": "F1"}
+    assert study.settings.to_dict() == said["settings"] | {"overlap": 2}
+    assert slots(study) == in_file("SELECT round, position, wanted, taken FROM slot ORDER BY round, position")
+    assert len({wanted for _, _, wanted, _ in slots(study)} - {0}) > 1
+    for key in ("stopping", "whole", "stopped"):
+        assert study.database.reading(read_setting, key) is None
+    now = vars(study.progress())
+    assert now["wanted"] == sum(wanted for _, _, wanted, _ in slots(study))
+    assert {name: now[name] for name in said["progress"] if name != "wanted"} == {
+        name: value for name, value in said["progress"].items() if name != "wanted"
+    }
+
+
+def test_a_study_whose_images_stopped_early_goes_on(study):
+    before, wanting = slots(study), len(running.images_wanting(study))
+    assert study.database.reading(running.file_of).overlap == 2
+    assert overview(study).wanting == wanting > 0
+    assert [(one.question.id, one.people) for one in answers_to_questions(study)] == [("age", 14), ("why", 12)]
+    running.more_places(study, 1, by="lead")
+    who = newcomer(study)
+    while claims := study.claim(who, 1):
+        [receipt] = study.submit([Answer(claims[0].image_id, who, "none")])
+        assert receipt.status == "accepted"
+    assert len(running.images_wanting(study)) < wanting
+    number, found = study.database.reading(running.study_of)
+    changed = Study(found.file.model_copy(update={"images_per_person": 20}), found.texts)
+    assert running.open_study(study, changed, affectml="0", by="lead") == number + 1
+    assert [wanted for _, _, wanted, _ in slots(study)] == [wanted for _, _, wanted, _ in before]
+    study.add_images(pd.DataFrame({"image_id": ["new"]}))
+    assert slots(study)[len(before)][2:] == (2, 0)
+    study.update_settings(overlap=3)
+    wanted = [(row[2], now[2]) for row, now in zip(before, slots(study), strict=False)]
+    assert {now for was, now in wanted if was == 2} == {3}
+    assert all(was == now for was, now in wanted if was != 2)
+
+
+def test_a_study_whose_images_stopped_early_exports_the_same_data_set(study, tmp_path):
+    votes = {"labels": lambda judgements: aggregate(judgements, study.settings.labels, "votes")}
+    write_dataset_folder(tmp_path / "export", Collected.of(study), votes)
+    for file in ("annotations.parquet", "annotators.parquet", "images.parquet", "targets-labels.parquet"):
+        before, now = pd.read_parquet(STUDY / "export" / file), pd.read_parquet(tmp_path / "export" / file)
+        pd.testing.assert_frame_equal(now, before.drop(columns="order", errors="ignore"))
+    before = json.loads((STUDY / "export" / "dataset.json").read_text(encoding="utf-8"))
+    now = json.loads((tmp_path / "export" / "dataset.json").read_text(encoding="utf-8"))
+    assert now == {key: value for key, value in before.items() if key != "stopping"}
+    kept = read_judgements(STUDY / "judgements.csv")
+    write_judgements(study.judgements(), tmp_path / "judgements.csv", name="study", question="What do you feel?")
+    pd.testing.assert_frame_equal(read_judgements(tmp_path / "judgements.csv"), kept)
+
+
+def test_an_export_into_the_folder_from_before_keeps_what_it_says(study, tmp_path):
+    shutil.copytree(STUDY / "export", tmp_path / "export")
+    before = pd.read_parquet(tmp_path / "export" / "annotations.parquet")
+    who = newcomer(study)
+    study.submit([Answer(study.claim(who, 1)[0].image_id, who, "labels", ("joy",))])
+    votes = {"labels": lambda judgements: aggregate(judgements, study.settings.labels, "votes")}
+    write_dataset_folder(tmp_path / "export", Collected.of(study), votes, replace=True)
+    now = pd.read_parquet(tmp_path / "export" / "annotations.parquet")
+    pd.testing.assert_frame_equal(now.iloc[:-1][before.columns], before, check_dtype=False)
+    assert (now["annotator_id"].iloc[-1], now["order"].isna().iloc[-1]) == (who, True)
+    old, meta = (json.loads((root / "export" / "dataset.json").read_text("utf-8")) for root in (STUDY, tmp_path))
+    assert meta["stopping"] == old["stopping"]
+
+
+def test_a_study_whose_images_stopped_early_is_read_where_nothing_can_be_written(tmp_path):
+    shutil.copy(STUDY / "labels.db", tmp_path / "kept.db")
+    with LabelStore(tmp_path / "kept.db", must_exist=True, reads_only=True) as kept:
+        assert kept.settings.overlap == 2
+        assert kept.database.reading(running.file_of).overlap == 2
+        assert kept.progress().answered == 239
+        assert slots(kept) == in_file("SELECT round, position, wanted, taken FROM slot ORDER BY round, position")
+        before = json.loads((STUDY / "tables" / "judgements.json").read_text(encoding="utf-8"))
+        same_rows(plain(kept.judgements()), without_order(before))
+    assert (tmp_path / "kept.db").read_bytes() == (STUDY / "labels.db").read_bytes()

@@ -26,8 +26,6 @@ READS_ALL = {  # or, of the slots, all of a round, of which there is one for eac
     "overview.people": "so is it for a participant",
     "reading.progress": "the images of a round are counted",
     "reading._count": "so are those which are complete",
-    "asking._names": "every image is the result",
-    "running._follow_places": "images are counted as a study is opened or steered",
     "setup.update_settings": "every image gets the new overlap",
     "setup.enqueue": "once for all images that are queued",
 }

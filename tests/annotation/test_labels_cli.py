@@ -194,30 +194,6 @@ def test_only_lower_takes_planned_people_off_an_image(run, demo, tmp_path):
     assert queued_words(1, 1, 4) == "1 image, for 4 more people each"
 
 
-def test_more_people_are_asked_where_they_would_change_something(run, demo_set, tmp_path):
-    data = demo_set(images=240)
-    db = tmp_path / "asked.db"
-    init = ("labels", "init", data.root, "--db", db, "--overlap", 2, "--most", 8)
-    assert "--most and --mean go together" in run(*init, fails=True)
-    assert "did you mean 'entropy'?" in run(*init, "--mean", 4, "--until", "entrophy", fails=True)
-    assert "complete: 0 images" in run(*init, "--mean", 4)
-    people = data.judgements.groupby("image_id").head(4)
-    write_judgements(people, tmp_path / "people.parquet")
-    run("labels", "import", tmp_path / "people.parquet", "--db", db, "--invite")
-
-    def status():
-        return json.loads(run("labels", "status", "--db", db, "--json"))
-
-    # four answers each are all that four on average pay for, but for the 50 images that keep eight
-    assert (status()["answered"], status()["stopped"]) == (960, {"4": 190})
-    assert run("labels", "assign", "--db", db, "--most", 8, "--mean", 5).count("complete: ") == 1
-    asked_on = 190 - status()["stopped"]["4"]
-    assert 0 < asked_on < 190
-    assert status()["wanted"] == 5 * 240
-    run("labels", "assign", "--db", db, "--overlap", 3)
-    assert status()["stopped"] is None
-
-
 def test_the_lead_withdraws_who_asked_for_it(run, demo, task, tmp_path):
     who = demo.judgements["annotator_id"].iloc[0]
     theirs = int((demo.judgements["annotator_id"] == who).sum())

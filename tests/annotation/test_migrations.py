@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from affectml_annotation import LabelStore
+from affectml_annotation import LabelStore, StoreError
 from affectml_annotation.store import migrations, schema
 from affectml_annotation.store.engine import Database
 
@@ -134,3 +134,37 @@ def test_a_migration_that_fails_leaves_the_old_version(database):
     assert not sa.inspect(database.engine).has_table("half_done")
     following = (*migrations.MIGRATIONS, lambda _connection: None)
     assert migrations.migrate(database.write, following) == newest + 1
+
+
+def test_where_images_stopped_early_there_is_one_number_of_people_and_no_rule_any_more(database):
+    migrations.migrate(database.write, migrations.MIGRATIONS[:4])
+    task = {"labels": ["awe", "joy"], "question": "?", "overlap": {"min": 2, "max": 4, "mean": 3.6, "until": "F1"}}
+    there = {
+        "task": task,
+        "stopping": {"events": 3},
+        "whole": ["a"],
+        "stopped": {"events": 1},
+        "relabel": {"blur": True},
+    }
+    with database.write() as connection:
+        rows = [{"key": key, "value": value} for key, value in there.items()]
+        connection.execute(schema.setting.insert(), rows)
+        connection.execute(schema.image.insert().values(position=0, image_id="a", queue_rank=1))
+        connection.execute(schema.round_.insert().values(number=1, purpose="main", opened_at=0))
+        connection.execute(schema.slot.insert().values(round=1, position=0, wanted=4, taken=0))
+    migrations.migrate(database.write)
+    with database.read() as connection:
+        kept = dict(connection.execute(sa.select(schema.setting.c.key, schema.setting.c.value)).all())
+        assert kept == {"task": task | {"overlap": 2}, "relabel": {"blur": True}}
+        assert connection.scalar(sa.select(schema.slot.c.wanted)) == 4
+        assert connection.scalar(sa.select(schema.image.c.queue_rank)) == 1
+
+
+def test_a_task_that_is_damaged_is_migrated_and_left_to_whoever_reads_it(tmp_path):
+    database = Database(tmp_path / "labels.db")
+    migrations.migrate(database.write, migrations.MIGRATIONS[:4])
+    with database.write() as connection:
+        connection.exec_driver_sql("INSERT INTO setting (key, value) VALUES ('task', '{\"overlap\": {')")
+    assert migrations.migrate(database.write) == len(migrations.MIGRATIONS)
+    with LabelStore(tmp_path / "labels.db") as store, pytest.raises(StoreError, match="cannot be read"):
+        _ = store.settings

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from affectml_annotation import Answer, DatabaseFailed, Overlap, StoreError
+from affectml_annotation import Answer, DatabaseFailed, StoreError
 from affectml_annotation.store import keeping
 from affectml_annotation.store import setup as store_setup
 from affectml_apps.relabel import lead, queries
@@ -266,19 +266,6 @@ def test_every_lead_page_draws_with_and_without_answers(request, module, state):
     assert app.title[0].value
 
 
-def test_agreement_is_of_first_answers_where_images_stop_early(answered):
-    assert "Images stop early" not in texts(page_of("agreement").run())
-    before = float(page_of("agreement").run().metric[2].value)
-    answered.store.update_settings(overlap=Overlap(1, 4, 2.0))
-    app = page_of("agreement").run()
-    assert not app.exception
-    assert "no image has two answers yet" in texts(app).lower()  # of one each nobody can agree
-    answered.store.update_settings(overlap=Overlap(2, 4, 3.0))
-    app = page_of("agreement").run()
-    assert "this page compares the first 2 answers to each" in texts(app)
-    assert float(app.metric[2].value) <= before
-
-
 def test_set_up_changes_what_is_handed_out_and_what_the_page_shows(task):
     app = page_of("setup").run()
     named(app.number_input, "People per image (overlap)").set_value(5)
@@ -294,23 +281,6 @@ def test_set_up_changes_what_is_handed_out_and_what_the_page_shows(task):
     named(app.text_area, meanings).input("aww: cute")
     press(app, "Save the page")
     assert "did you mean 'awe'?" in texts(app)
-
-
-def test_set_up_asks_more_people_where_they_would_change_something(task):
-    app = page_of("setup").run()
-    named(app.number_input, "People per image (overlap)").set_value(2)
-    named(app.number_input, "At most (as above: the same for all)").set_value(6)
-    named(app.number_input, "On average").set_value(2.5)
-    press(app, "Save")
-    assert "240 images need 2.83 people each at least" in texts(app)
-    named(app.number_input, "On average").set_value(4.0)
-    named(app.selectbox, "One more answer changes").set_value("entropy")
-    press(app, "Save")
-    assert task.store.settings.overlap == Overlap(2, 6, 4, "entropy")
-    assert named(page_of("setup").run().number_input, "On average").value == 4
-    named(app.number_input, "People per image (overlap)").set_value(6)
-    press(app, "Save")
-    assert task.store.settings.overlap == 6
 
 
 def test_the_question_changes_until_the_first_image_is_given_out(task):

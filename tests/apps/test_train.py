@@ -13,7 +13,6 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from affectml_annotation import Answer, LabelStore, TaskSettings
-from affectml_annotation.stopping import Overlap
 from affectml_annotation.store import schema
 from affectml_apps.relabel import task as task_module
 from affectml_apps.relabel.identity import make_token
@@ -106,17 +105,6 @@ def test_near_the_end_of_a_round_what_somebody_holds_beyond_their_share_goes_to_
     assert images(asking("ann")) == first[:6]
     given = sorted(task.store.judgements()["image_id"])
     assert sorted(given + first[:6]) == sorted(task.store.images()["image_id"])
-
-
-def test_with_an_overlap_that_depends_people_hold_few_once_all_images_have_had_their_first(task, asking):
-    """50 images keep all their people; the other 190 are asked about again one by one, as answers come."""
-    task.store.update_settings(overlap=Overlap(1, 3, 1.5))
-    assert len(images(asking("ann"))) == 30
-    task.store.invite(["bob"])
-    work(task.store, "bob", 240)
-    reply = asking("ann")
-    assert (reply["left"] < 150, len(images(reply))) == (True, max(6, reply["left"] // 5))
-    assert held(task.store)["ann"] == len(images(reply))
 
 
 def test_what_was_answered_after_the_lease_ran_out_counts_where_others_did_not_come_first(task, asking):

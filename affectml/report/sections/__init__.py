@@ -17,7 +17,6 @@ from affectml.report.sections.reliability import reliability
 from affectml.report.sections.run import footprint, run
 from affectml.report.sections.sets import co_occurrence, confusion
 from affectml.report.sections.split import split
-from affectml.report.sections.stopping import stopping
 from affectml.report.sections.subgroups import subgroups
 from affectml.report.sections.systems import levels, systems
 from affectml.report.sections.thresholds import thresholds
@@ -39,7 +38,6 @@ SECTIONS: tuple[Part, ...] = (
     systems,
     levels,
     subgroups,
-    stopping,
     split,
     footprint,
     run,

@@ -31,7 +31,6 @@ def entropy(data: ReportData) -> Section | None:
         return None
     rates = truth.kind == "rates"
     theirs, its = entropies(truth.shares, rates=rates), entropies(said.numpy(), rates=rates)
-    theirs = theirs if truth.entropy is None else truth.entropy
     if theirs.std() == 0 or its.std() == 0:
         return None
     rank = prepared_correlation(torch.from_numpy(its), torch.from_numpy(theirs), "spearman")
@@ -45,7 +44,7 @@ def entropy(data: ReportData) -> Section | None:
         f"Undecided people, undecided model? {of}",
         scatter(theirs[shown], its[shown], alt, axis=(f"people's entropy ({measure})", "the model's entropy")),
         "Few people's votes look more decided than people are: that alone puts dots above the line."
-        if truth.votes is not None and truth.entropy is None and float(np.median(people_of(truth))) <= MANY
+        if truth.votes is not None and float(np.median(people_of(truth))) <= MANY
         else "",
     )
     strength = "whether it is more undecided where people are, these images cannot tell"

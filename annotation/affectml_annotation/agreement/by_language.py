@@ -106,8 +106,7 @@ def compare_languages(
     languages are one comparison; of more, each is compared with all others together.
 
     Args:
-        judgements: a judgement table with the column `language`; answers without one are left out. Where images stop
-            early, `first_answers`.
+        judgements: a judgement table with the column `language`; answers without one are left out.
         labels: the C labels in order.
         rounds: which looks count; see `encode`. "all" is refused.
         permutations: of languages among people; p is no less than 1 / (permutations + 1).

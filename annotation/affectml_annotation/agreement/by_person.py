@@ -20,7 +20,6 @@ from affectml_annotation.agreement.values import (
 )
 from affectml_annotation.errors import BadJudgement
 from affectml_annotation.judgements import KINDS, Panel, Rounds, encode
-from affectml_annotation.stopped import late_comers
 
 TABLE_VALUES = 2000
 
@@ -62,7 +61,6 @@ def annotator_report(
     bootstrap: int = 0,
     seed: int = 0,
     level: float = 0.95,
-    minimum: int | None = None,
 ) -> pd.DataFrame:
     """What each annotator did, and how it fits with the others.
 
@@ -77,11 +75,9 @@ def annotator_report(
         bootstrap: replicates over each person's images for the intervals; 0 for none.
         seed: of the replicates.
         level: of the intervals.
-        minimum: where images stop early, how many people each has at least. Who came to none of them among its first
-            so many saw but images on which those were undecided, and is compared with others of whom that is so.
 
     Returns:
-        One row per annotator, in order of appearance, late ones last: annotator_id; judgements, and how many of each
+        One row per annotator, in order of appearance: annotator_id; judgements, and how many of each
         kind (none, unsure, skip, flag); labels_per_answer; with_others, the mean over their images of 1 - distance to
         each other person's answer; shared_images, on how many that rests; expected_by_chance, the same against answers
         to other images drawn at random (somebody who always says the common thing agrees a lot by chance); seconds, the
@@ -89,20 +85,12 @@ def annotator_report(
         repeats and self_agreement. With `bootstrap` also with_others_low and _high, and above_chance with its _low and
         _high: over shared images, the mean of what the answer agrees with the others there less what the same answer
         agrees with answers of others at random, image by image, so that always saying the common thing gains nothing.
-        late, with `minimum`: whether they are of those. A figure is nan where there is nothing to go by.
+        A figure is nan where there is nothing to go by.
 
     Raises:
         BadJudgement: a row breaks the contract of judgement tables, or rounds is "all".
         UnknownLabel: a row has a label that is not in `labels`.
     """
-    if minimum is not None:
-        late = judgements["annotator_id"].isin(late_comers(judgements, minimum))
-        parts = [
-            annotator_report(judgements[late == apart], labels, distance=distance, rounds=rounds, checks=checks,
-                             repeats=repeats, bootstrap=bootstrap, seed=seed, level=level).assign(late=apart)
-            for apart in (False, True)
-        ]  # fmt: skip
-        return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     panel = one_look(judgements, labels, rounds)
     answers = panel.answers()
     people = len(panel.annotator_ids)

@@ -11,15 +11,13 @@ from affectml_annotation.agreement.by_language import LanguageComparison, compar
 from affectml_annotation.agreement.by_person import annotator_report, group_agreement, pairwise_agreement
 from affectml_annotation.agreement.nominal import label_agreement
 from affectml_annotation.judgements import Rounds
-from affectml_annotation.stopped import first_answers
 
 
 @dataclass(frozen=True, eq=False)
 class AgreementReport:
     """sets: alpha by distance (masi, jaccard); numbers: interval alpha of valence, arousal and intensities where
-    there are any; labels, annotators, pairs: tables; groups, shares: by the attribute asked for, else None. minimum:
-    where images stop early, how many of the first answers to each were compared. languages: where answers are of
-    several, what `compare_languages` says."""
+    there are any; labels, annotators, pairs: tables; groups, shares: by the attribute asked for, else None. languages:
+    where answers are of several, what `compare_languages` says."""
 
     sets: dict[str, Alpha]
     labels: pd.DataFrame
@@ -28,7 +26,6 @@ class AgreementReport:
     numbers: dict[str, Alpha] = field(default_factory=dict)
     groups: pd.DataFrame | None = None
     shares: pd.DataFrame | None = None
-    minimum: int | None = None
     languages: LanguageComparison | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -42,7 +39,6 @@ class AgreementReport:
             "numbers": {name: alpha.as_dict() for name, alpha in self.numbers.items()},
             **{name: rows(getattr(self, name)) for name in ("labels", "annotators", "groups", "shares")},
             **({} if self.languages is None else {"languages": self.languages.to_dict()}),
-            **({} if self.minimum is None else {"first_answers": self.minimum}),
         }
 
 
@@ -56,7 +52,6 @@ def agreement_report(
     checks: pd.DataFrame | None = None,
     repeats: pd.DataFrame | None = None,
     attribute: Mapping[str, object] | None = None,
-    minimum: int | None = None,
 ) -> AgreementReport:
     """Compute everything about agreement.
 
@@ -69,8 +64,6 @@ def agreement_report(
         checks: attention checks; see `annotator_report`.
         repeats: rounds that repeat others; see `annotator_report`.
         attribute: annotator id to group; see `group_agreement`.
-        minimum: where images stop early, how many people each has at least: only the first so many are compared. What
-            each annotator did is said of all their answers.
 
     Returns:
         The report.
@@ -79,8 +72,6 @@ def agreement_report(
         BadJudgement: a row breaks the contract of judgement tables, or nobody has the attribute.
         UnknownLabel: a row has a label that is not in `labels`.
     """
-    minimum = minimum if "order" in judgements else None  # without places nobody knows which were first
-    everything, judgements = judgements, first_answers(judgements, minimum)
     options: dict[str, Any] = {"rounds": rounds, "bootstrap": bootstrap, "seed": seed}
     numbers = {
         name: krippendorff_alpha(judgements, "interval", labels=labels, value=name, **options)
@@ -100,11 +91,10 @@ def agreement_report(
             "jaccard": krippendorff_alpha(judgements, "jaccard", labels=labels, **options),
         },
         labels=label_agreement(judgements, labels, **options),
-        annotators=annotator_report(everything, labels, rounds=rounds, checks=checks, repeats=repeats, minimum=minimum),
+        annotators=annotator_report(judgements, labels, rounds=rounds, checks=checks, repeats=repeats),
         pairs=pairwise_agreement(judgements, labels, rounds=rounds),
         numbers=numbers,
         groups=groups,
         shares=shares,
         languages=compare_languages(judgements, labels, **options),
-        minimum=minimum,
     )

@@ -14,7 +14,7 @@ from affectml_annotation.judgements import REQUIRED, languages_in
 # In the order in which files have them. A column is written where the table has it and any value is not missing.
 COLUMNS = (
     "event_id", "image_id", "annotator_id", "round", "kind", "labels", "intensities", "valence", "arousal",
-    "suggestions_visible", "seconds", "at", "note", "language", "purpose", "order",
+    "suggestions_visible", "seconds", "at", "note", "language", "purpose",
 )  # fmt: skip
 TEXT = ("event_id", "image_id", "annotator_id", "kind", "note", "language", "purpose")
 NUMBERS = ("valence", "arousal", "seconds")
@@ -99,20 +99,11 @@ def from_files(table: pd.DataFrame, where: str, empty: str | None = None) -> pd.
     table["round"] = rounds.astype("int64") if whole else rounds
     if "at" in table:
         table["at"] = times(table["at"], where)
-    if "order" in table:
-        table = _with_order(table)
     if "language" in table:
         table = _with_language(table, where)
     if "suggestions_visible" in table:
         table["suggestions_visible"] = truths(table["suggestions_visible"], where)
     return table[[name for name in COLUMNS if name in table.columns]]
-
-
-def _with_order(table: pd.DataFrame) -> pd.DataFrame:
-    """`order` as whole numbers; a column of that name that holds others is somebody else's, and none of ours."""
-    places = pd.to_numeric(table["order"], errors="coerce")
-    ours = (places.isna() == table["order"].isna()) & (places.isna() | ((places >= 1) & (places % 1 == 0)))
-    return table.assign(order=places.astype("Int64")) if ours.all() else table.drop(columns="order")
 
 
 def _with_language(table: pd.DataFrame, where: str) -> pd.DataFrame:

@@ -57,8 +57,7 @@ SCHEMA = 2  # of dataset.json
 class Collected:
     """What a task has collected. images: image_id and file. annotators: annotator_id and the attributes they share.
 
-    withdrawn: the event ids of people who withdrew since, and who they are. stopping: where images stop early, what
-    dataset.json says of it: min, max, mean, until, and `whole`, the images that keep max.
+    withdrawn: the event ids of people who withdrew since, and who they are.
     """
 
     settings: "TaskSettings"
@@ -66,7 +65,6 @@ class Collected:
     judgements: pd.DataFrame
     annotators: tuple[Mapping[str, Any], ...] = ()
     withdrawn: Mapping[str, str] = field(default_factory=dict)
-    stopping: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, store: "LabelStore") -> "Collected":
@@ -77,7 +75,7 @@ class Collected:
         pairs = zip(answered["annotator_id"], answered["attributes"], strict=True)
         shared = tuple({"annotator_id": who, **attributes} for who, attributes in pairs)
         withdrawn = dict(zip(events["event_id"], events["annotator_id"], strict=True))
-        return cls(store.settings, store.images(), judgements, shared, withdrawn, store.stopping())
+        return cls(store.settings, store.images(), judgements, shared, withdrawn)
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,6 @@ def _make(
         "source": "labelled with affectml",
         "targets": {name: entry_of(name, one, settings) for name, one in made.items()},
         "judgements": asked_of(settings),
-        **({} if collected.stopping is None else {"stopping": dict(collected.stopping)}),
     }
     table = pd.DataFrame({"image_id": collected.images["image_id"].astype("str")})
     if "file" in collected.images and images_root is not None:
@@ -190,14 +187,11 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
         raise BadExport(str(folder), problems, WAY_OUT)
     kept, notes, asked = [], [], asked_of(collected.settings)
     unsaid = [name for name in made if state[name] == "same" and not meta["targets"][name].get("question")]
-    stopping = _stopping(folder, meta, collected, there)
-    said = meta.get("judgements") == asked and not unsaid and meta.get("stopping") == stopping
+    said = meta.get("judgements") == asked and not unsaid
     if "other" in state.values():
         kept.append(keep(folder / META))
     if not said:  # before the judgements: what is written of them is never missing
         meta["judgements"] = asked
-        if stopping is not None:
-            meta["stopping"] = stopping
         for name in unsaid:
             meta["targets"][name] |= asked
         write_json(folder / META, meta)
@@ -242,23 +236,6 @@ def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: p
             names = ", ".join(sorted(set(gone)))
             what = f"holds {len(gone)} judgements of people who withdrew since ({names})"
             raise BadExport(str(folder), [what], f"`affectml labels erase {folder} NAME ...` takes them out")
-
-
-def _stopping(
-    folder: Path, meta: Mapping[str, Any], collected: Collected, there: pa.Table | None
-) -> dict[str, Any] | None:
-    """What dataset.json is to say of images that stop early; BadExport where two ways to stop would stand in one."""
-    old, new = meta.get("stopping"), collected.stopping
-    if new is None or old is None:
-        if new is not None and there is not None and "order" in there.column_names:
-            what = "its judgements have a column order that is none of a task whose images stop early"
-            raise BadExport(str(folder / ANNOTATIONS), [what], "export to a new folder")
-        return old if new is None else dict(new)
-    if any(old[name] != new[name] for name in ("min", "max", "until")):
-        ways = ["{min} to {max} people ({until})".format(**way) for way in (old, new)]
-        what = f"its images have {ways[0]}, the task's {ways[1]}: they stop early in two ways"
-        raise BadExport(str(folder), [what], "export to a new folder")
-    return {**new, "whole": sorted({*old.get("whole", ()), *new["whole"]})}
 
 
 def _write_judgements(folder: Path, merged: Merged, people: MergedPeople) -> list[Path]:

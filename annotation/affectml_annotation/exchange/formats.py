@@ -87,7 +87,6 @@ def write_judgements(
     question: str = "",
     urls: Mapping[str, str] | None = None,
     replace: bool = False,
-    minimum: int | None = None,
 ) -> list[str]:
     """Write judgements to a file or a folder. Data sets hold targets too: `write_dataset_folder` writes them.
 
@@ -99,7 +98,6 @@ def write_judgements(
         question: what people were asked, for a Hugging Face folder.
         urls: image id to URL, for Label Studio.
         replace: write over a file that is there, and keep the old one beside it.
-        minimum: how many people each image has at least, where images stop early, for a Hugging Face folder.
 
     Returns:
         What the format could not hold, one line each.
@@ -120,6 +118,6 @@ def write_judgements(
     if kind == "label-studio":
         return write_label_studio(judgements, path, urls=urls)
     if kind == "hugging-face":
-        write_hugging_face(judgements, path, name=name, question=question, minimum=minimum)
+        write_hugging_face(judgements, path, name=name, question=question)
         return []
     raise BadExport(str(path), ["a data set holds targets too: write_dataset_folder writes it"])

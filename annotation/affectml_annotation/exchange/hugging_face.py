@@ -26,23 +26,14 @@ format wants; it holds every judgement.
 """
 
 
-STOPPED = """
-Images stop early: one on which the first {minimum} people agree gets few more. `order` is each judgement's place among
-those of its image and round; agreement and shares of all judgements are off, those of order <= {minimum} are not.
-"""
-
-
-def write_hugging_face(
-    judgements: pd.DataFrame, folder: str | Path, *, name: str, question: str, minimum: int | None = None
-) -> None:
+def write_hugging_face(judgements: pd.DataFrame, folder: str | Path, *, name: str, question: str) -> None:
     """Write a new folder for `datasets.load_dataset(FOLDER)`; it holds every column. Raises BadExport if taken."""
     folder = Path(folder)
     if folder.exists() and (folder.is_file() or any(folder.iterdir())):
         raise BadExport(str(folder), ["exists already"], "name a new folder")
     with new_folder(folder) as fresh:
         write_parquet(fresh / "data" / "judgements-00000-of-00001.parquet", for_files(judgements))
-        more = "" if minimum is None else STOPPED.format(minimum=minimum)
-        write_text(fresh / "README.md", CARD.format(name=name, question=question) + more)
+        write_text(fresh / "README.md", CARD.format(name=name, question=question))
 
 
 def read_hugging_face(folder: str | Path, empty: str | None = None) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 What it holds: labels, none (an annotation with an empty result), skip (was_cancelled), seconds (lead_time), times,
 annotators, and as further results of ours: unsure and flag, notes, language, valence, arousal, round. What it cannot
-hold: intensities, suggestions_visible, purpose and order; `write_label_studio` says so where they occur.
+hold: intensities, suggestions_visible and purpose; `write_label_studio` says so where they occur.
 """
 
 import json
@@ -20,7 +20,7 @@ from affectml_annotation.exchange.files import write_json
 CHOICES, KIND, IMAGE = "labels", "answer", "image"
 PREDICTION_COLUMNS = ("image_id", "model", "score", "labels")
 THEIR_NAMES = {"event_id": "unique_id", "seconds": "lead_time", "at": "created_at"}
-CANNOT_HOLD = ("intensities", "suggestions_visible", "purpose", "order")
+CANNOT_HOLD = ("intensities", "suggestions_visible", "purpose")
 
 
 def labelling_config(labels: Sequence[str]) -> str:

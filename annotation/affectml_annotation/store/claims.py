@@ -13,7 +13,6 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.languages import _
-from affectml_annotation.stopping import Overlap
 from affectml_annotation.store import visits
 from affectml_annotation.store.schema import annotator, answer, assignment, check, image, now_ms, round_, slot
 from affectml_annotation.store.settings import TaskSettings, read_settings
@@ -87,8 +86,6 @@ def candidates(connection: sa.Connection, who: str, round_number: int) -> list[i
         before = (answer.c.annotator_id == who, answer.c.round == this.of, answer.c.image_id == image.c.image_id)
         where.append(sa.exists().where(*before))
     keys: list[sa.ColumnElement[Any]] = [image.c.queue_rank.is_(None), image.c.queue_rank]
-    if isinstance(settings.overlap, Overlap):  # what the others are to get is known once all have their first
-        keys.append(slot.c.taken >= settings.fewest)
     if settings.strategy == "fill":
         keys.append(slot.c.taken.desc())
     elif settings.strategy == "priority":

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
-from affectml_annotation.store import asking, claims, setup
+from affectml_annotation.store import claims, setup
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, keyed, make_key
 from affectml_annotation.store.schema import (
     annotator,
@@ -59,7 +59,6 @@ def erase(connection: sa.Connection, who: str) -> int:
         at=now_ms(), answers=answers, annotator=keyed(connection, ERASING, "who", who).hex(),
         person=None if person is None else person.removeprefix(FORGOTTEN),
     ))  # fmt: skip
-    asking.ask_on(connection)
     return answers
 
 

@@ -12,7 +12,7 @@ from affectml_annotation.errors import BadImport, StoreError
 from affectml_annotation.exchange.checking import import_problems
 from affectml_annotation.exchange.tables import DELIMITER
 from affectml_annotation.judgements import storable
-from affectml_annotation.store import asking, setup
+from affectml_annotation.store import setup
 from affectml_annotation.store.claims import given_to
 from affectml_annotation.store.engine import uncollected
 from affectml_annotation.store.schema import annotator, answer, assignment, event, image, imported, now_ms, round_, slot
@@ -89,7 +89,6 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA cache_size = -2000")
     connection.execute(imported.insert().values(sha256=sha256, name=name, rows=len(table), at=now))
-    asking.ask_on(connection)
     return len(table)
 
 

@@ -14,13 +14,14 @@ from affectml_annotation.exchange.formats import read_judgements
 from affectml_annotation.exchange.tables import at_lines
 from affectml_annotation.judgements import UNSTORABLE, storable
 from affectml_annotation.languages import as_code
-from affectml_annotation.store import asking, claims, reading, setup
+from affectml_annotation.store import claims, reading, setup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.importing import import_judgements
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
 from affectml_annotation.store.place import backup_note, dataset_of, holds_store
 from affectml_annotation.store.records import Answer, Claim, Progress, Receipt
 from affectml_annotation.store.schema import (
+    MAIN,
     annotator,
     answer,
     assignment,
@@ -38,7 +39,6 @@ from affectml_annotation.store.submits import OF_ASSIGNMENT, submit_one
 
 P = ParamSpec("P")
 T = TypeVar("T")
-MAIN = 1
 
 
 class LabelStore:
@@ -137,14 +137,6 @@ class LabelStore:
         The question can change until the first image was given to somebody. Raises StoreError for what cannot.
         """
         return self._steered(setup.update_settings, changes)
-
-    def stopping(self) -> dict[str, Any] | None:
-        """Where people an image depend on what the first said: min, max, mean, until; None where they do not.
-
-        So also where they did, for as long as answers from then are there. whole: the ids of the images that all `max`
-        people are asked about, whatever the first say.
-        """
-        return self.database.reading(asking.stopping)
 
     def images(self) -> pd.DataFrame:
         """All images: position, image_id, file, stratum, priority, queue_rank."""
@@ -329,9 +321,6 @@ class LabelStore:
             # In the order of the keys, so that two batches never wait for each other.
             order = sorted(range(len(answers)), key=lambda at: answers[at].annotator_id)
             receipts = {at: submit_one(connection, answers[at], labels) for at in order}
-            taken = {given.image_id for at, given in enumerate(answers) if receipts[at].status != "refused"}
-            if taken:
-                asking.ask_on(connection, taken)
             return [receipts[at] for at in range(len(answers))]
 
         return self.database.retried(work)

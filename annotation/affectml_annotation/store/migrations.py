@@ -2,12 +2,14 @@
 
 Number n is the n-th entry of `MIGRATIONS`. A released entry never changes, whatever becomes of the tables in `schema`:
 it says in SQL of its own what it makes, sql/n.sql for both engines and sql/n-ENGINE.sql, if any, for one, with an empty
-line between statements. A change of the tables is a new entry that alters them.
+line between statements; only what lies within a setting is changed in Python. A change of the tables is a new entry
+that alters them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from importlib.resources import files
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -33,7 +35,28 @@ def _written(number: int) -> Migration:
     return run
 
 
-MIGRATIONS: tuple[Migration, ...] = (_written(1), _written(2), _written(3), _written(4))
+def one_overlap(kept: Any) -> Any:
+    """A task's settings, or a study's file, with one number of people for every image; all else as it is kept.
+
+    Until schema 5 images could stop early: {min, max, mean, until}. New ones get `min`; those that are there keep what
+    their slots want.
+    """
+    overlap = kept.get("overlap") if isinstance(kept, Mapping) else None
+    return {**kept, "overlap": overlap["min"]} if isinstance(overlap, Mapping) and "min" in overlap else kept
+
+
+def _without_stopping(connection: sa.Connection) -> None:
+    """Migration 5: images no longer stop early."""
+    setting = sa.table("setting", sa.column("key"), sa.column("value", sa.JSON))
+    connection.execute(setting.delete().where(setting.c.key.in_(("stopping", "whole", "stopped"))))
+    is_task = setting.c.key == "task"
+    with suppress(ValueError):  # whoever reads it says that it is damaged
+        task = connection.scalar(sa.select(setting.c.value).where(is_task))
+        if (fresh := one_overlap(task)) is not task:
+            connection.execute(setting.update().where(is_task).values(value=fresh))
+
+
+MIGRATIONS: tuple[Migration, ...] = (_written(1), _written(2), _written(3), _written(4), _without_stopping)
 
 
 def version_of(connection: sa.Connection) -> int:

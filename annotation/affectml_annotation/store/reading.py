@@ -12,20 +12,16 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.exchange.columns import as_numbers
-from affectml_annotation.stopping import Overlap
-from affectml_annotation.store import asking
 from affectml_annotation.store.claims import round_row
 from affectml_annotation.store.engine import Database, table_of
 from affectml_annotation.store.records import Progress
 from affectml_annotation.store.schema import annotator, answer, assignment, conflict, event, image, slot
-from affectml_annotation.store.settings import read_settings
 
 HOUR_MS = 3_600_000
 # A file without times says nothing of when its judgements were made: the log has the moment of the import for them.
 SAID_AT = sa.case(
     (sa.and_(event.c.source.is_not(None), event.c.at == event.c.received_at), None), else_=event.c.at
 ).label("at")
-KEY = ("annotator_id", "image_id", "round")
 EVENT_COLUMNS = (
     "event_id", "image_id", "annotator_id", "round", "kind", "labels", "intensities", "valence", "arousal", "note",
     "suggestions_visible", "seconds", "at", "language",
@@ -37,8 +33,7 @@ def judgements(
 ) -> pd.DataFrame:
     """Current judgements as the long table, with their purpose and place; `at` is missing where nobody said it.
 
-    Where images stop early, `order` is the place of each among those of its image and round, by when its first revision
-    came; people who withdrew keep theirs. Raises StoreError for answers of which a damaged file has no event.
+    Raises StoreError for answers of which a damaged file has no event.
     """
     which = [] if surplus else [~answer.c.surplus]
     same = (assignment.c[name] == event.c[name] for name in ("annotator_id", "round"))
@@ -56,10 +51,6 @@ def judgements(
         .where(_is_current(*which))
         .order_by(event.c.number)
     )
-    if asking.rule(connection) is not None:
-        placed = _in_order(*which)
-        on = sa.and_(*(placed.c[name] == event.c[name] for name in KEY))
-        query = query.join(placed, on).add_columns(placed.c.order)
     if rounds is not None:
         query = query.where(event.c.round.in_(rounds))
         which.append(answer.c.round.in_(rounds))
@@ -84,15 +75,6 @@ def _is_current(*which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     return sa.exists().where(
         *(answer.c[name] == event.c[name] for name in ("annotator_id", "round", "image_id", "event_id")), *which
     )
-
-
-def _in_order(*which: sa.ColumnElement[bool]) -> sa.Subquery:
-    """Such answers with their `order` among those of their image and round."""
-    key = [event.c[name] for name in KEY]
-    came = sa.select(*key, sa.func.min(event.c.number).label("number")).group_by(*key).subquery()
-    there = came.join(answer, sa.and_(*(came.c[name] == answer.c[name] for name in KEY)))
-    order = sa.func.row_number().over(partition_by=(came.c.image_id, came.c.round), order_by=came.c.number)
-    return sa.select(*(came.c[name] for name in KEY), order.label("order")).select_from(there).where(*which).subquery()
 
 
 def read_remarks(database: str | Path) -> pd.DataFrame:
@@ -129,9 +111,8 @@ def events_table(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFra
             table[name] = times.astype("datetime64[ms, UTC]")
     table["round"] = table["round"].astype("int64")
     table["suggestions_visible"] = table["suggestions_visible"].astype("bool")
-    for name in ("place", "order"):
-        if name in table:
-            table[name] = table[name].astype("Int64")
+    if "place" in table:
+        table["place"] = table["place"].astype("Int64")
     return table
 
 
@@ -140,8 +121,7 @@ def progress(connection: sa.Connection, round_number: int) -> Progress:
     round_row(connection, round_number)
     labelled = (slot.c.round == round_number, slot.c.wanted > 0)
     asked, given = (sa.func.coalesce(sa.func.sum(column), 0) for column in (slot.c.wanted, slot.c.taken))
-    counts = sa.select(asked, given, sa.func.count().filter(slot.c.taken < slot.c.wanted), sa.func.count())
-    wanted, taken, short, images = connection.execute(counts.where(*labelled)).one()
+    wanted, taken, images = connection.execute(sa.select(asked, given, sa.func.count()).where(*labelled)).one()
     held = (
         sa.select(assignment.c.position, sa.func.count().label("people"))
         .where(assignment.c.answered_at.is_(None), assignment.c.round == round_number, assignment.c.holds_slot)
@@ -156,15 +136,11 @@ def progress(connection: sa.Connection, round_number: int) -> Progress:
     people = sa.select(sa.func.count()).select_from(annotator).where(said)
     rate = _rate(connection, round_number)
     answered = int(taken) - out
-    wanted, stopped, overlap = int(wanted), None, read_settings(connection).overlap
-    if isinstance(overlap, Overlap) and round_number == asking.MAIN:
-        stopped = asking.stopped(connection)
-        wanted = max(wanted, round(overlap.mean * images)) if short or out else answered
-    left = max(wanted - answered, 0)
+    left = max(int(wanted) - answered, 0)
     return Progress(
         round=round_number,
         images=int(images),
-        wanted=wanted,
+        wanted=int(wanted),
         answered=answered,
         claimed=out,
         complete=_count(connection, complete),
@@ -172,7 +148,6 @@ def progress(connection: sa.Connection, round_number: int) -> Progress:
         annotators=_count(connection, people),
         rate=rate,
         seconds_left=0.0 if not left else left / rate * 3600,
-        stopped=stopped,
     )
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from affectml_annotation.store import asking
 from affectml_annotation.store.engine import watched
 from affectml_annotation.store.schema import (
+    MAIN,
     annotator,
     answer,
     assignment,
@@ -27,7 +27,7 @@ from affectml_annotation.store.schema import (
     round_,
     slot,
 )
-from affectml_annotation.store.settings import read_setting, read_settings
+from affectml_annotation.store.settings import read_settings
 
 KEYS = {
     answer: ("annotator_id", "round", "image_id"),
@@ -215,13 +215,11 @@ class _Task:
         """Slots that count other people than hold a place there, and images without one in the main round."""
         there = {(row["round"], row["position"]): dict(row) for row in connection.execute(sa.select(slot)).mappings()}
         made = {at: {**row, "taken": self.held[at]} for at, row in there.items()}
-        for at in ((asking.MAIN, position) for position in self.positions.values()):
+        for at in ((MAIN, position) for position in self.positions.values()):
             made.setdefault(at, {"round": at[0], "position": at[1], "wanted": -1, "taken": self.held[at]})
         if odd := [row for row in made.values() if row["wanted"] < 0]:
-            settings, whole = read_settings(connection), set(read_setting(connection, asking.WHOLE) or ())
-            names = {position: name for name, position in self.positions.items()}
+            usual = read_settings(connection).overlap
             for row in odd:
-                usual = settings.most if names[row["position"]] in whole else settings.fewest
                 row["wanted"] = 0 if row["position"] in self.checks else usual
         return _compared(slot, there, made)
 

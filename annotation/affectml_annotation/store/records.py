@@ -76,9 +76,7 @@ class Progress:
     """How far a round is. Times in seconds; rate in answers per hour over the last hour of work, nan before any.
 
     wanted: answers needed in all; answered: those there (surplus ones not counted); claimed: images out now;
-    complete: images with all the answers wanted; seconds_left: at the present rate, nan without one. Where people an
-    image depend on what the first said, `wanted` is what is expected while any image wants somebody, and `stopped` says
-    how many images are complete by the number of their people.
+    complete: images with all the answers wanted; seconds_left: at the present rate, nan without one.
     """
 
     round: int
@@ -91,4 +89,3 @@ class Progress:
     annotators: int
     rate: float
     seconds_left: float
-    stopped: dict[int, int] | None = None

@@ -22,6 +22,8 @@ def _table(name: str, *columns: str | sa.Column[Any]) -> sa.Table:
     return sa.Table(name, metadata, *(sa.Column(each) if isinstance(each, str) else each for each in columns))
 
 
+MAIN = 1  # the number of the first round
+
 schema_version = _table("schema_version", "version", "applied_at")
 setting = _table("setting", "key", _json("value"))
 image = _table("image", "position", "image_id", "file", "stratum", "priority", "queue_rank")

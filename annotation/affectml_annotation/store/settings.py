@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError, did_you_mean
 from affectml_annotation.languages import marked
-from affectml_annotation.stopping import Overlap
+from affectml_annotation.store.migrations import one_overlap
 from affectml_annotation.store.schema import setting
 
 Strategy = Literal["random", "fill", "stratified", "priority", "queue"]
@@ -37,9 +37,8 @@ class TaskSettings:
     construct: str = "evoked"
     name: str = "labels"
     taxonomy: str | Mapping[str, Any] | None = None
-    # How many different people answer each image. More people show more of the spread; 5 is common. An Overlap asks
-    # more of them where one more answer would change something.
-    overlap: int | Overlap = 3
+    # How many different people answer each image. More people show more of the spread; 5 is common.
+    overlap: int = 3
     # random; fill: finish started images first; stratified: strata in turn; priority: highest first (a model's
     # uncertainty, people's disagreement); queue: only images put in the queue. Queued images always come first.
     strategy: Strategy = "random"
@@ -65,7 +64,7 @@ class TaskSettings:
             "labels": bool(self.labels) and len(set(self.labels)) == len(self.labels),
             "construct": self.construct in CONSTRUCTS,
             "strategy": self.strategy in STRATEGIES,
-            "overlap": self.fewest >= 1,
+            "overlap": self.overlap >= 1,
             "lease_seconds": self.lease_seconds > 0,
             "check_rate": 0 <= self.check_rate < 1,
             "repeat_rate": 0 <= self.repeat_rate < 1 and self.check_rate + self.repeat_rate < 1,
@@ -82,16 +81,6 @@ class TaskSettings:
                 expected = f"expected one of {', '.join(choices)}" if choices else "see TaskSettings"
                 raise StoreError(f"task setting {name}: {getattr(self, name)!r} cannot be; {expected}")
 
-    @property
-    def fewest(self) -> int:
-        """How many people each image gets at least."""
-        return self.overlap.min if isinstance(self.overlap, Overlap) else self.overlap
-
-    @property
-    def most(self) -> int:
-        """How many people an image gets at most, unless the lead asks for more."""
-        return self.overlap.max if isinstance(self.overlap, Overlap) else self.overlap
-
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self) | {"labels": list(self.labels)}
@@ -100,11 +89,7 @@ class TaskSettings:
     def from_dict(cls, values: Mapping[str, Any]) -> "TaskSettings":
         """Read what `to_dict` gave; an unknown name is an error that names the nearest one."""
         check_names(values, cls, "task setting")
-        overlap = values.get("overlap", cls.overlap)
-        if isinstance(overlap, Mapping):
-            check_names(overlap, Overlap, "overlap")
-        several = Overlap(**overlap) if isinstance(overlap, Mapping) else overlap
-        return cls(**{**values, "labels": tuple(values["labels"]), "overlap": several})
+        return cls(**{**values, "labels": tuple(values["labels"])})
 
 
 def check_names(values: Mapping[str, Any], known: type, what: str) -> None:
@@ -132,7 +117,7 @@ def read_settings(connection: sa.Connection) -> TaskSettings:
     if value is None:
         raise StoreError("this database holds no task yet; `affectml labels init DATASET --db URL` makes one")
     try:
-        return TaskSettings.from_dict(value)
+        return TaskSettings.from_dict(one_overlap(value))  # in a file that cannot be written, an earlier version's
     except (TypeError, AttributeError, LookupError) as error:
         raise StoreError(
             f"the task's settings are damaged ({error!r:.200}); `affectml labels salvage --settings` helps"

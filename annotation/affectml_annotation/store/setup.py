@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from affectml_annotation.errors import StoreError, check_labels, did_you_mean
 from affectml_annotation.judgements import UNSTORABLE, storable
 from affectml_annotation.languages import _
-from affectml_annotation.stopping import Overlap
-from affectml_annotation.store import asking, claims, visits
+from affectml_annotation.store import claims, visits
 from affectml_annotation.store.keys import was_erased
 from affectml_annotation.store.schema import (
+    MAIN,
     annotator,
     answer,
     assignment,
@@ -53,13 +53,11 @@ def init_task(
     twice = table["image_id"].astype(str).duplicated()
     if twice.any():
         raise StoreError(f"image {str(table['image_id'][twice].iloc[0])!r} stands in two rows")
-    if isinstance(settings.overlap, Overlap):
-        settings.overlap.check(len(table))
     connection.execute(setting.insert().values(key="task", value=settings.to_dict()))
     if dataset is not None:
         write_setting(connection, DATASET, str(dataset.resolve()))
     new_round(connection, 1, "main", None)
-    _insert_images(connection, table, 0, settings)
+    _insert_images(connection, table, 0, settings.overlap)
     new_round(connection, 2, "repeat", 1)
 
 
@@ -68,12 +66,11 @@ def add_images(connection: sa.Connection, table: pd.DataFrame) -> int:
     known = set(connection.scalars(sa.select(image.c.image_id)))
     new = table[~table["image_id"].astype(str).isin(known)]
     start = claims.following(connection, image.c.position)
-    _insert_images(connection, new, start, read_settings(connection))
+    _insert_images(connection, new, start, read_settings(connection).overlap)
     return len(new)
 
 
-def _insert_images(connection: sa.Connection, table: pd.DataFrame, start: int, settings: TaskSettings) -> None:
-    wanted = asking.wanted_of(connection, settings, [str(name) for name in table["image_id"]])
+def _insert_images(connection: sa.Connection, table: pd.DataFrame, start: int, wanted: int) -> None:
     for at in range(0, len(table), INSERTED_AT_ONCE):
         part = table.iloc[at : at + INSERTED_AT_ONCE]
         names = zip(part["image_id"], _text(part, "file"), _text(part, "stratum"), strict=True)
@@ -82,7 +79,7 @@ def _insert_images(connection: sa.Connection, table: pd.DataFrame, start: int, s
             for position, (name, file, stratum) in enumerate(names, start + at)
         ]
         connection.execute(image.insert(), rows)
-        slots = [{"round": 1, "position": row["position"], "wanted": wanted[str(row["image_id"])]} for row in rows]
+        slots = [{"round": MAIN, "position": row["position"], "wanted": wanted} for row in rows]
         connection.execute(slot.insert(), slots)
 
 
@@ -118,11 +115,10 @@ def update_settings(connection: sa.Connection, changes: Mapping[str, Any], *, lo
         apart = sa.or_(slot.c.wanted == 0, slot.c.position.in_(sa.select(check.c.position)))  # of a study, too
         follow = [slot.c.round == 1, ~apart]
         if not lower:
-            follow.append(sa.or_(slot.c.wanted == before.fewest, slot.c.wanted < fresh.fewest))
+            follow.append(sa.or_(slot.c.wanted == before.overlap, slot.c.wanted < fresh.overlap))
         in_order = sa.select(slot.c.position).where(slot.c.round == 1).order_by(slot.c.position)
-        connection.execute(in_order.with_for_update()).all()  # as answers lock them, or two might wait for each other
-        connection.execute(slot.update().where(*follow).values(wanted=fresh.fewest))
-        asking.follow(connection, before, fresh)
+        connection.execute(in_order.with_for_update()).all()  # as everybody does, or two might wait for each other
+        connection.execute(slot.update().where(*follow).values(wanted=fresh.overlap))
     return fresh
 
 
@@ -267,7 +263,7 @@ def enqueue(connection: sa.Connection, image_ids: Sequence[str], more: int | Non
     connection.execute(_IMAGE.values(queue_rank=sa.bindparam("rank")), ranks)
     if more is None:
         return 0
-    in_round, fewer = slot.c.round == asking.MAIN, slot.c.wanted < slot.c.taken + more
+    in_round, fewer = slot.c.round == MAIN, slot.c.wanted < slot.c.taken + more
     raised = set(connection.scalars(sa.select(slot.c.position).where(in_round, fewer))) & set(positions)
     asked = slot.update().where(in_round, slot.c.position == sa.bindparam("at"), sa.true() if lower else fewer)
     connection.execute(asked.values(wanted=slot.c.taken + more), [{"at": at} for at in positions])
@@ -281,7 +277,7 @@ def open_round(
     claims.round_row(connection, of)
     number = claims.following(connection, round_.c.number)
     new_round(connection, number, purpose, of)
-    wanted = overlap or read_settings(connection).most
+    wanted = overlap or read_settings(connection).overlap
     if positions := _positions(connection, image_ids):
         connection.execute(slot.insert(), [{"round": number, "position": at, "wanted": wanted} for at in positions])
     return number
@@ -354,7 +350,6 @@ def undo_withdrawal(connection: sa.Connection, people: Sequence[str]) -> None:
         _mark_withdrawn(connection, who, None)
         for place in assignments(connection, who, assignment.c.holds_slot):
             connection.execute(claims.slot_of(place).values(taken=slot.c.taken + 1, wanted=more))
-    asking.ask_on(connection)
 
 
 def _mark_withdrawn(connection: sa.Connection, who: str, at: int | None, *, proven: bool = True) -> None:

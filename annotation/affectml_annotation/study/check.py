@@ -2,15 +2,14 @@
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
 from pathlib import Path
 from typing import Any
 
-from affectml_annotation.errors import AnnotationError, StoreError, did_you_mean
+from affectml_annotation.errors import AnnotationError, did_you_mean
 from affectml_annotation.exchange.files import read_parquet
-from affectml_annotation.stopping import Overlap, whole_count
 from affectml_annotation.study.file import FILE, Dictated, StudyFile
 from affectml_annotation.study.folder import Study, images_in, read_study
 from affectml_annotation.study.unread import unread_consents, warnings
@@ -35,7 +34,7 @@ class Checked:
     """What `check_study` found: sentences of what is missing, and the steps of a person who completes it.
 
     refused: that for which the study does not run. warnings: what people may read all the same.
-    people: how many it takes; each: how many answer an image, on average; None where there are no images.
+    people: how many it takes, None where there are no images.
     """
 
     refused: list[str]
@@ -43,7 +42,6 @@ class Checked:
     warnings: list[str]
     steps: list[Step]
     people: int | None = None
-    each: float | None = None
 
     @property
     def minutes(self) -> float:
@@ -102,11 +100,8 @@ def check_study(folder: str | Path, labels: Collection[str] | None = None) -> Ch
     study = read_study(folder)
     images, why = _images(study.file, folder)
     missing = [*_texts(study), *why, *_data(study, images, labels), *_recruiting(study.file)]
-    found = Checked(unread_consents(study), missing, [*warnings(study)], steps(study))
-    if not images:
-        return found
-    labelled = len(images - study.apart)
-    return replace(found, people=people_needed(study.file, labelled), each=_each(study.file, labelled))
+    people = people_needed(study.file, len(images - study.apart)) if images else None
+    return Checked(unread_consents(study), missing, [*warnings(study)], steps(study), people)
 
 
 def _files(study: Study) -> dict[str, str]:
@@ -158,15 +153,11 @@ def _data(study: Study, images: set[str] | None, labels: Collection[str] | None)
     if images and file.images_per_person > labelled:
         yield f"images_per_person is {file.images_per_person}, and the data set has {labelled} images."
     yield from _groups(file)
-    overlap = file.overlap_of(labelled) if images else 1
     if images and (need := people_needed(file, labelled)) > file.places.people:
-        many = "" if isinstance(overlap, int) else f" ({whole_count(labelled)} of them with all {overlap.max})"
         yield (
-            f"places.people is {file.places.people}: for {labelled} images with {_each(file, labelled):.3g} people "
-            f"each{many} it takes {need} who label {file.images_per_person}."
+            f"places.people is {file.places.people}: for {labelled} images with {file.overlap} people each it takes "
+            f"{need} who label {file.images_per_person}."
         )
-    if images:
-        yield from _spread(overlap, labelled)
     files = _files(study)
     listed = [("practice", one) for one in file.practice.images] + [("checks", one) for one in file.checks.images]
     for name, text in study.texts.items():
@@ -228,22 +219,9 @@ def _groups(file: StudyFile) -> Iterator[str]:
             )
 
 
-def _spread(overlap: int | Overlap, images: int) -> Iterator[str]:
-    try:
-        if isinstance(overlap, Overlap):
-            overlap.check(images)
-    except StoreError as error:
-        yield f"overlap: {error}."
-
-
 def people_needed(file: StudyFile, images: int) -> int:
     """How many people it takes until so many images have the people they want, when all complete it."""
-    return ceil(round(images * _each(file, images) / file.images_per_person, 6))
-
-
-def _each(file: StudyFile, images: int) -> float:
-    overlap = file.overlap_of(images)
-    return overlap if isinstance(overlap, int) else overlap.mean
+    return ceil(images * file.overlap / file.images_per_person)
 
 
 def hourly(study: Study) -> Decimal:

@@ -1,15 +1,13 @@
 """study.yaml: what a study is. An unknown key is an error that names the nearest one."""
 
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from affectml_annotation.errors import BadStudy, did_you_mean
 from affectml_annotation.languages import PSEUDO, as_code, marked
-from affectml_annotation.stopping import Overlap, Until
 
 FILE = "study.yaml"
 
@@ -220,27 +218,6 @@ class LabelWords(Part):
     definition: str = Field(default="", max_length=2_000)
 
 
-class Adaptive(Part):
-    """How many people answer an image, where that depends on what the first ones say."""
-
-    min: Count
-    max: Count
-    until: Until = "F1"
-    mean: float | None = None  # by the places, where it is left out
-
-    @model_validator(mode="after")
-    def _orderly(self) -> Self:
-        Overlap(self.min, self.max, self.min if self.mean is None else self.mean, self.until)
-        return self
-
-
-_FORMS = ("people", "adaptive")  # of `overlap`; what pydantic calls them in the place of an error
-Overlaps = Annotated[
-    Annotated[Count, Tag(_FORMS[0])] | Annotated[Adaptive, Tag(_FORMS[1])],
-    Discriminator(lambda value: _FORMS[isinstance(value, dict | Adaptive)]),
-]
-
-
 class StudyFile(Part):
     """study.yaml."""
 
@@ -253,9 +230,7 @@ class StudyFile(Part):
     target: str = Field(default="", description="the target whose labels people choose from; or name a taxonomy")
     taxonomy: str = Field(default="", description="a built-in taxonomy, or a YAML file in this folder")
     question: str = Field(default="", description="what people are asked of each image; empty: the data set's own")
-    overlap: Overlaps = Field(
-        default=3, description="how many people answer each image; or {min: 3, max: 12, until: F1}: see docs/studies.md"
-    )
+    overlap: Count = Field(default=3, description="how many people answer each image")
     labels: dict[str, LabelWords] = Field(
         default={}, description="words of your own for labels, such as {awe: {name: awe, definition: wonder and fear}}"
     )
@@ -308,19 +283,6 @@ class StudyFile(Part):
             raise ValueError("checks: rate needs images whose own text dictates the answer")
         return self
 
-    def overlap_of(self, images: int, more: int = 0) -> int | Overlap:
-        """How many people answer each of so many images; on average as many as the places allow, unless said.
-
-        more: places that were added.
-        """
-        if isinstance(self.overlap, int):
-            return self.overlap
-        several = Overlap(self.overlap.min, self.overlap.max, self.overlap.mean or self.overlap.max, self.overlap.until)
-        if self.overlap.mean is not None:
-            return several
-        given = (self.places.people + more) * self.images_per_person / max(images, 1)
-        return replace(several, mean=min(max(given, several.least(images)), several.max))
-
     def text_files(self, language: str | None = None) -> dict[str, str]:
         """What each text is called, and its file; in a language that is not the study's own those beside them."""
         own = {"consent": self.consent.text, "instructions": self.instructions.text, "debriefing": self.debriefing}
@@ -348,6 +310,7 @@ _WANTED = {
     "too_short": "expected a list with one thing in it at least, but it is empty",
     "model_type": "expected keys with values, such as {key: value}",
     "dict_type": "expected keys with values, such as {key: value}",
+    "int_type": "expected a whole number, such as 3",
 }
 P = TypeVar("P", bound=Part)
 
@@ -360,8 +323,7 @@ def parse_as(kind: type[P], content: Any, where: str) -> P:
         return kind.model_validate(content or {})
     except ValidationError as error:
         first = error.errors()[0]
-        named = [str(part) for part in first["loc"] if part not in _FORMS]
-        place = "".join(f"{part}: " for part in [".".join(named)] if part)
+        place = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
         plain = first["type"] == "string_type" and not isinstance(first["input"], list | dict)  # which may be endless
         quoted = f", but this is {first['input']!s:.40}; put it in quotes" if plain else ""
         said = _WANTED.get(first["type"], first["msg"].removeprefix("Value error, "))

@@ -14,8 +14,6 @@ import pandas as pd
 import sqlalchemy as sa
 
 from affectml_annotation.agreement.by_person import annotator_report
-from affectml_annotation.stopped import late_comers
-from affectml_annotation.store import asking
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import (
     assignment,
@@ -48,7 +46,6 @@ class Overview:
     first of which is everybody who agreed; ended: people by status; at: where those are who did not complete it, by
     phase and status, going_on for who is there now. erased: people who are in no other of these counts any more.
     minutes: the median of who completed it. wanting: images that still want people, and answers: how many those want.
-    stopped: as of `Progress`.
     """
 
     version: int
@@ -65,7 +62,6 @@ class Overview:
     minutes: float | None
     wanting: int
     answers: int
-    stopped: dict[int, int] | None
 
 
 def overview(store: LabelStore) -> Overview:
@@ -95,7 +91,6 @@ def overview(store: LabelStore) -> Overview:
             minutes=median(done) if done else None,
             wanting=int(images),
             answers=int(answers),
-            stopped=asking.stopped(connection),
         )
 
     return store.database.reading(work)
@@ -135,8 +130,7 @@ def people(store: LabelStore) -> pd.DataFrame:
         seconds, the median over their images; speeder; checks and checks_failed; slower, the median seconds of the
         later half of their images over those of the earlier; languages, those in which they answered, the most used
         first; with_others, its low and high, by_chance and
-        shared_images, of `annotator_report` (95 % interval over images, checks left out); no_more_than_chance; late:
-        where images stop early, who came to none among its first people, and is compared with others such. What
+        shared_images, of `annotator_report` (95 % interval over images, checks left out); no_more_than_chance. What
         there is nothing to go by for is missing, and so is all that rests on answers for who withdrew.
 
         speeder: whether their median is below half of the median of the other people's. Half the typical time is where
@@ -173,26 +167,23 @@ def people(store: LabelStore) -> pd.DataFrame:
     labels, said = store.settings.labels, store.judgements(rounds=[1])
     said = said[said["annotator_id"].isin(found["participant"])]
     checked = said["purpose"] == "check"
-    stopping = store.stopping()
-    minimum = None if stopping is None else int(stopping["min"])
-    report = annotator_report(said[~checked], labels, bootstrap=REPLICATES, minimum=minimum).set_index("annotator_id")
+    report = annotator_report(said[~checked], labels, bootstrap=REPLICATES).set_index("annotator_id")
     found = found.join(report[list(_REPORTED)].rename(columns=_REPORTED), on="participant")
-    found["late"] = found["participant"].isin(late_comers(said, minimum))
     checks = annotator_report(said[checked], labels, checks=store.checks()).set_index("annotator_id")
     found = found.join(checks[["checks", "checks_failed"]], on="participant")
     found["slower"] = found["participant"].map(_slower(said[~checked]))
     spoken = said.dropna(subset=["language"]).groupby("annotator_id")["language"]
     found["languages"] = found["participant"].map(spoken.agg(lambda own: ", ".join(own.value_counts().index)))
-    beside = found["seconds"].groupby(found["late"])
-    others = beside.transform(lambda mine: [mine.drop(at).median() for at in mine.index]).astype("float64")
-    fast = (found["seconds"] < SPEEDING * others).astype("boolean")
-    found["speeder"] = fast.where(others.notna() & found["seconds"].notna())
+    seconds = found["seconds"]
+    others = pd.Series([seconds.drop(at).median() for at in seconds.index], dtype="float64")
+    fast = (seconds < SPEEDING * others).astype("boolean")
+    found["speeder"] = fast.where(others.notna() & seconds.notna())
     chance = (found["above_chance_low"] <= 0).astype("boolean")
     found["no_more_than_chance"] = chance.where(found["shared_images"] >= FEWEST)
     return found[[
         "participant", "status", "phase", "version", "minutes", "images", "seconds", "speeder", "checks",
         "checks_failed", "slower", "with_others", "low", "high", "by_chance", "shared_images", "no_more_than_chance",
-        "late", "languages",
+        "languages",
     ]]  # fmt: skip
 
 
@@ -200,7 +191,7 @@ def as_text(people: pd.DataFrame) -> pd.DataFrame:
     """The table of `people` as it is read: agreement with its interval in one column, what is marked in another."""
     rows = people.astype(object).where(people.notna(), None).to_dict("records")
     spoken = {"languages": people["languages"].fillna("–")} if people["languages"].notna().any() else {}
-    marks = {"speeder": "fast", "no_more_than_chance": "no more than chance", "late": "came late"}
+    marks = {"speeder": "fast", "no_more_than_chance": "no more than chance"}
     return people[["participant", "status"]].assign(
         status=people["status"].str.replace("_", " "),
         marked=[", ".join(said for name, said in marks.items() if row[name]) for row in rows],

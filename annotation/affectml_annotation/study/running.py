@@ -11,6 +11,7 @@ from affectml_annotation.store import setup
 from affectml_annotation.store.claims import following
 from affectml_annotation.store.keys import make_key
 from affectml_annotation.store.label_store import LabelStore
+from affectml_annotation.store.migrations import one_overlap
 from affectml_annotation.store.schema import (
     check,
     content_warning,
@@ -26,7 +27,7 @@ from affectml_annotation.store.schema import (
     visit,
 )
 from affectml_annotation.store.settings import read_setting, read_settings, write_setting
-from affectml_annotation.study.file import Adaptive, Dictated, StudyFile, parse
+from affectml_annotation.study.file import Dictated, StudyFile, parse
 from affectml_annotation.study.folder import Study
 from affectml_annotation.study.keys import SIGNING
 
@@ -51,9 +52,9 @@ def open_study(store: LabelStore, study: Study, *, affectml: str, by: str) -> in
         newest_first = sa.select(study_version).order_by(study_version.c.number.desc())
         last = connection.execute(newest_first.limit(1)).one_or_none()
         if last is not None and (last.content, last.texts, last.affectml) == (content, texts, affectml):
-            _follow_places(connection, study.file)
+            _follow(connection, study.file)
             return int(last.number)
-        promised = study.file.pay.currency if last is None else _file(last).pay.currency
+        promised = study.file.pay.currency if last is None else file_in(last).pay.currency
         if study.file.pay.currency != promised and connection.scalar(sa.select(visit.c.version).limit(1)) is not None:
             raise StoreError(
                 f"pay.currency: people came for {promised}, and a panel's list of amounts has one currency; leave it, "
@@ -68,11 +69,11 @@ def open_study(store: LabelStore, study: Study, *, affectml: str, by: str) -> in
         number = max(1, following(connection, study_version.c.number))
         row = {"number": number, "content": content, "texts": texts, "affectml": affectml, "at": now_ms()}
         connection.execute(study_version.insert().values(row))
-        _set_apart(connection, study, () if last is None else _file(last).checks.images)
+        _set_apart(connection, study, () if last is None else file_in(last).checks.images)
         if last is None:
             write_setting(connection, KEY, {"state": "running", "more": 0})
             connection.execute(study_tally.insert(), [{"name": name, "count": 0} for name in TALLIES])
-        _follow_places(connection, study.file)
+        _follow(connection, study.file)
         note_change(connection, by, {"version": number})
         return number
 
@@ -95,14 +96,9 @@ def _set_apart(connection: sa.Connection, study: Study, before: Sequence[Dictate
         setup.set_apart(connection, setup.position_of(connection, name))
 
 
-def _follow_places(connection: sa.Connection, file: StudyFile) -> None:
-    """As many people an image as the study says: on average by the places there are, where it names no mean.
-
-    Images are held for as long as places are.
-    """
-    images = connection.scalar(sa.select(sa.func.count()).where(slot.c.round == 1, slot.c.wanted > 0))
-    overlap = file.overlap_of(int(images or 0), read_setting(connection, KEY)["more"])
-    setup.update_settings(connection, {"overlap": overlap, "lease_seconds": file.places.minutes * 60})
+def _follow(connection: sa.Connection, file: StudyFile) -> None:
+    """As many people an image as the study says, and images are held for as long as places are."""
+    setup.update_settings(connection, {"overlap": file.overlap, "lease_seconds": file.places.minutes * 60})
 
 
 def warn_of(store: LabelStore, warnings: Mapping[str, str]) -> None:
@@ -123,12 +119,12 @@ def study_of(connection: sa.Connection, version: int | None = None) -> tuple[int
     row = _version(connection, version)
     there = sa.select(study_text).where(study_text.c.sha256.in_(row.texts.values()))
     texts = {text.sha256: text.content for text in connection.execute(there)}
-    return int(row.number), Study(_file(row), {name: texts[digest] for name, digest in row.texts.items()})
+    return int(row.number), Study(file_in(row), {name: texts[digest] for name, digest in row.texts.items()})
 
 
 def file_of(connection: sa.Connection, version: int | None = None) -> StudyFile:
     """As `study_of`, the file alone."""
-    return _file(_version(connection, version))
+    return file_in(_version(connection, version))
 
 
 def _version(connection: sa.Connection, version: int | None) -> Any:
@@ -141,8 +137,9 @@ def _version(connection: sa.Connection, version: int | None) -> Any:
     return row
 
 
-def _file(row: Any) -> StudyFile:
-    return parse(row.content, f"version {row.number} of the study")
+def file_in(row: Any) -> StudyFile:
+    """The file of a row of `study_version`."""
+    return parse(one_overlap(row.content), f"version {row.number} of the study")
 
 
 def change_state(store: LabelStore, state: str, *, by: str) -> None:
@@ -167,8 +164,6 @@ def _steer(store: LabelStore, by: str, what: dict[str, Any]) -> None:
         lock(connection)
         now = read_setting(connection, KEY)
         write_setting(connection, KEY, {**now, **what, "more": now["more"] + what.get("more", 0)})
-        if "more" in what and isinstance((file := file_of(connection)).overlap, Adaptive):
-            _follow_places(connection, file)
         note_change(connection, by, what)
 
     store.database.retried(work)

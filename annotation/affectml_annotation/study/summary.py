@@ -1,15 +1,7 @@
 """What an ethics board or a data protection officer asks of a study."""
 
 from affectml_annotation.study.check import announced_minutes, hourly, so_many
-from affectml_annotation.study.file import StudyFile
 from affectml_annotation.study.folder import Study
-
-
-def _per_image(file: StudyFile) -> str:
-    overlap = file.overlap
-    if isinstance(overlap, int):
-        return f"{overlap} per image"
-    return f"{overlap.min} to {overlap.max} per image, by what the first ones say"
 
 
 def summary(study: Study) -> str:
@@ -72,7 +64,7 @@ def summary(study: Study) -> str:
         else "none",
         "Protection": "an image with a content warning stays covered until the person uncovers it; any image can be "
         f"left out; where to turn to: {' '.join(file.help) or 'not said'}",
-        "People": f"{file.places.people} at most{f', by group {groups}' if groups else ''}; {_per_image(file)}",
+        "People": f"{file.places.people} at most{f', by group {groups}' if groups else ''}; {file.overlap} per image",
     }
     lines = [f"| {what} | {' '.join(how.replace('|', '/').split())} |" for what, how in rows.items()]
     return "\n".join(["# Data protection summary", "", "| what | how |", "|---|---|", *lines])

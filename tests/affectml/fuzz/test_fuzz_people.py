@@ -59,7 +59,7 @@ def taxonomy(path: Path) -> None:
 
 STUDY = """languages: [en, de]
 dataset: data
-overlap: {min: 2, max: 4, until: F1}
+overlap: 2
 images_per_person: 5
 consent: {version: v1, boxes: [I agree]}
 before:

@@ -13,8 +13,7 @@ import affectml
 from affectml.data import Dataset, TargetMeta
 from affectml.errors import BadDataset, BadInput
 from affectml.planning import Design, PlanConfig, next_images, plan_study
-from affectml_annotation import count_votes, fit_beta_prior
-from affectml_annotation.stopping import expected_change
+from affectml_annotation import count_votes, expected_change, fit_beta_prior
 
 MONEY = {"per_hour": 12.0, "minutes_before": 5.0, "each": 20}
 

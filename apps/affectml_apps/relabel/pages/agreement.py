@@ -11,7 +11,6 @@ from affectml_annotation import (
     label_agreement,
     pooled_words,
 )
-from affectml_annotation.stopped import first_answers
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.pages.drawing import dots, estimate, section, table
 from affectml_apps.relabel.task import LabelTask, current
@@ -24,8 +23,7 @@ def draw() -> None:
     """Draw it."""
     task = current()
     st.title("Agreement")
-    labels, stopping = task.settings.labels, task.store.stopping()
-    judgements = first_answers(task.store.judgements(), None if stopping is None else stopping["min"])
+    labels, judgements = task.settings.labels, task.store.judgements()
     answered = judgements[judgements["kind"].isin(["labels", "none"]) & (judgements["round"] == 1)]
     if not answered["image_id"].duplicated().any():
         st.info("No image has two answers yet: agreement needs two people on one image.")
@@ -42,8 +40,6 @@ def draw() -> None:
             "1 is agreement, 0 what chance gives; 95 % intervals over images. People who feel differently do not make "
             "mistakes: low agreement can be the finding."
         )
-        if stopping is not None:
-            st.write(f"Images stop early: this page compares the first {stopping['min']} answers to each.")
     with section():
         with st.spinner("Computing intervals"):
             by_label = label_agreement(judgements, labels, bootstrap=REPLICATES)

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from affectml.people.labelling import language_words, stopped_words
+from affectml.people.labelling import language_words
 from affectml_annotation import annotator_report
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import find
@@ -14,7 +14,6 @@ BLOCK = 50
 MANY = 10
 REPLICATES = 1000
 LINES = 8  # more cannot be told apart
-LATE = "Late: who came to no image among its first people saw but disputed ones, and is compared with others late. "
 LABELS = 30  # nor more labels side by side
 
 
@@ -44,8 +43,6 @@ def _totals(task: LabelTask) -> None:
     columns[1].metric("Images complete", f"{progress.complete} of {progress.images}")
     columns[2].metric("Answers an hour", "–" if progress.rate != progress.rate else f"{progress.rate:.0f}")
     columns[3].metric("Time left at this rate", hours(progress.seconds_left))
-    if progress.stopped is not None:
-        st.text(f"More people are asked where they would change something; {stopped_words(progress.stopped)}.")
     show_backups(task.store)
 
 
@@ -78,11 +75,10 @@ def _pace(judgements: pd.DataFrame) -> None:
 
 
 def _reports(task: LabelTask, judgements: pd.DataFrame) -> None:
-    rounds, checks, stopping = task.store.rounds(), task.store.checks(), task.store.stopping()
+    rounds, checks = task.store.rounds(), task.store.checks()
     report = annotator_report(
         judgements, task.settings.labels, checks=checks if len(checks) else None,
         repeats=rounds[rounds["purpose"] == "repeat"], bootstrap=REPLICATES,
-        minimum=None if stopping is None else stopping["min"],
     )  # fmt: skip
     use = [name for name in report.columns if name.startswith("use:")]
     table(lead.with_intervals(report.drop(columns=use)), "Agreement with the others, checks and repeats")
@@ -91,7 +87,7 @@ def _reports(task: LabelTask, judgements: pd.DataFrame) -> None:
     st.write(
         "With others: mean similarity (1 - MASI distance) to the others' answers, with 95 % intervals over images; "
         "expected by chance: the same against answers to other images; above chance: the difference, image by image. "
-        f"{LATE if stopping else ''}A check has no right answer, and disagreeing is no mistake: look before you judge."
+        "A check has no right answer, and disagreeing is no mistake: look before you judge."
     )
     table(report[["annotator_id", *use]].rename(columns=lambda name: name.removeprefix("use:")), "Label use (shares)")
     _label_use(lead.label_use(report, LABELS))

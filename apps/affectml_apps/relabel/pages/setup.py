@@ -4,7 +4,6 @@ import streamlit as st
 
 from affectml.people.labelling import queued_words
 from affectml_annotation.languages import LANGUAGES, own_name, read_by, spoken
-from affectml_annotation.stopping import Overlap, Until
 from affectml_annotation.store.settings import STRATEGIES
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import resolve, searchable
@@ -26,7 +25,6 @@ SHOWN = {
 TEXTS: dict[Text, str] = {
     "question": "The question", "instructions": "Instructions", "content_warning": "Content warning"
 }  # fmt: skip
-UNTIL: dict[Until, str] = {"F1": "its set of labels", "entropy": "how undecided people are"}
 ASKED = {"intensity": "Ask how strongly (the same key again)", "valence_arousal": "Ask for valence and arousal"}
 
 
@@ -69,7 +67,7 @@ def _handing_out(task: LabelTask) -> None:
     st.subheader("How images are handed out")
     with form("handing-out"):
         left, right = st.columns(2)
-        fewest = left.number_input("People per image (overlap)", 1, None, now.fewest)
+        overlap = left.number_input("People per image (overlap)", 1, None, now.overlap)
         strategy = right.selectbox("Order", STRATEGIES, STRATEGIES.index(now.strategy), help=STRATEGY_HELP)
         checks = left.number_input("Attention checks, % of what a person sees", 0, 99, round(now.check_rate * 100))
         repeats = right.number_input("Repeats, % of what a person sees", 0, 99, round(now.repeat_rate * 100))
@@ -77,24 +75,10 @@ def _handing_out(task: LabelTask) -> None:
         minutes = right.number_input("Minutes until an image goes to somebody else", 1, None,
                                      max(round(now.lease_seconds / 60), 1))  # fmt: skip
         control = left.number_input("Second looks without a suggestion, %", 0, 100, round(now.control_share * 100))
-        several = now.overlap if isinstance(now.overlap, Overlap) else None
-        with st.expander("More people where one more answer would change something", expanded=several is not None):
-            st.write(
-                "Every image gets the number above; the others go where the next answer is likely to change what is "
-                "said of an image. A tenth of the images, at least 50, get the most whatever the first say: they show "
-                "what stopping does."
-            )
-            left, middle, right = st.columns(3)
-            most = left.number_input("At most (as above: the same for all)", 1, None, now.most)
-            mean = middle.number_input("On average", 1.0, None, several.mean if several else float(now.most), 0.5)
-            at = [*UNTIL].index(several.until) if several else 0
-            until = right.selectbox("One more answer changes", [*UNTIL], at, format_func=UNTIL.__getitem__)
         if st.form_submit_button("Save", type="primary"):
-            fixed = most <= fewest
             attempt(
                 lambda: task.store.update_settings(
-                    overlap=int(fewest) if fixed else Overlap(int(fewest), int(most), float(mean), until),
-                    strategy=strategy, lease_seconds=float(minutes * 60),
+                    overlap=int(overlap), strategy=strategy, lease_seconds=float(minutes * 60),
                     check_rate=checks / 100, repeat_rate=repeats / 100, repeat_gap=int(gap),
                     control_share=control / 100,
                 ),

@@ -11,7 +11,7 @@ import streamlit as st
 
 from affectml.errors import AffectmlError
 from affectml.people.erasing import erase_people
-from affectml.people.labelling import language_words, stopped_words
+from affectml.people.labelling import language_words
 from affectml_annotation import DatabaseAway
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.place import default_database
@@ -130,8 +130,6 @@ def _wanting(task: LabelTask, now: overview.Overview) -> None:
     per_person = task.store.database.reading(running.file_of).images_per_person
     free = max(0, now.places - now.going_on - now.ended.get("completed", 0))
     st.text(f"{now.answers} answers in all; a person gives {per_person} at most. Places that are free: {free}.")
-    if now.stopped is not None:
-        st.text(stopped_words(now.stopped))
     with form("more"):
         people = st.number_input(
             "Places for so many more people, who are given just these images", 1, None,

@@ -1,4 +1,4 @@
-"""When to stop asking: the rule against enumeration, and what a budget buys against what happens."""
+"""What one more answer is expected to change, and the entropy that votes let expect, against enumeration."""
 
 from itertools import product
 
@@ -8,16 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from affectml_annotation import (
-    BadCounts,
-    BetaPrior,
-    Overlap,
-    StoreError,
-    expected_change,
-    label_sets,
-    posterior_entropy,
-)
-from affectml_annotation.stopping import threshold, whole
+from affectml_annotation import BadCounts, BetaPrior, expected_change, label_sets, posterior_entropy
 
 
 def prior(*pairs: tuple[float, float]) -> BetaPrior:
@@ -133,63 +124,6 @@ def test_the_expected_entropy_is_the_integral_over_the_posterior(image):
     assert posterior_entropy([votes], [n], beta)[0] == pytest.approx(np.mean(expected), abs=1e-5)
 
 
-def panel(images=800, labels=4, seed=0):
-    random = np.random.default_rng(seed)
-    beta = prior(*[(0.5, 1.5)] * labels)
-    rates = random.beta(0.5, 1.5, size=(images, labels))
-    return beta, rates, random.binomial(3, rates), random
-
-
-def ask_on(votes, rates, beta, overlap, limit, random):
-    """What people are asked by a threshold; how many answered each image, from three each."""
-    n = np.full(len(votes), overlap.min)
-    while True:
-        able = n < overlap.max
-        change = np.zeros(len(n))
-        change[able] = expected_change(votes[able], n[able], beta, overlap.until)
-        more = able & (change > limit)
-        if not more.any():
-            return n
-        votes[more] += random.random((more.sum(), votes.shape[1])) < rates[more]
-        n[more] += 1
-
-
-@pytest.mark.parametrize("until", ["F1", "entropy"])
-def test_a_threshold_spends_the_budget(until):
-    beta, rates, votes, random = panel()
-    overlap = Overlap(min=3, max=12, mean=6, until=until)
-    limit = threshold(votes, np.full(len(votes), 3), beta, overlap, 6 * len(votes))
-    n = ask_on(votes, rates, beta, overlap, limit, random)
-    assert n.mean() == pytest.approx(6, abs=0.3)
-    assert n.std() > 0.5
-
-
-def test_more_money_asks_on_for_less_and_none_asks_no_one():
-    beta, _, votes, _ = panel(100)
-    overlap = Overlap(min=3, max=8, mean=5)
-    limits = [threshold(votes, np.full(100, 3), beta, overlap, answers) for answers in (250, 300, 400, 600, 800)]
-    assert limits == sorted(limits, reverse=True)
-    three = np.full(100, 3)
-    assert (expected_change(votes, three, beta) <= limits[0]).all()
-    assert limits[-1] == 0
-    assert limits == [threshold(votes, three, beta, overlap, answers) for answers in (250, 300, 400, 600, 800)]
-    assert threshold(votes[:0], three[:0], beta, overlap, 0) == 0
-
-
-def test_a_tenth_keeps_all_people_and_it_is_the_same_in_any_order():
-    ids = [f"img_{i}" for i in range(800)]
-    assert whole(ids, 1) == whole(ids[::-1], 1)
-    assert whole(ids, 1) != whole(ids, 2)
-    assert [len(whole(ids[:count], 1)) for count in (800, 120, 20)] == [80, 50, 20]
-    assert Overlap(min=3, max=12, mean=5).least(100) == 7.5
-
-
 def test_what_cannot_be_says_so():
-    with pytest.raises(StoreError, match="expected 1 <= min < max people an image, but received min 4 and max 4"):
-        Overlap(min=4, max=4, mean=4)
-    with pytest.raises(StoreError, match="mean: expected 3 to 12 people an image, but received 2"):
-        Overlap(min=3, max=12, mean=2)
-    with pytest.raises(StoreError, match="received 'entropie'; did you mean 'entropy'"):
-        Overlap(min=3, max=12, mean=5, until="entropie")  # type: ignore[arg-type]
     with pytest.raises(BadCounts, match="4 votes of 3 people"):
         expected_change([[4]], [3], prior((1, 1)))

@@ -1,0 +1,103 @@
+"""A data set folder whose images stopped early: it is read, used with all its answers, and said once to be biased."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from affectml.data import Dataset
+from affectml.data.dataset import STOPPED
+from affectml.evaluation import fit_prior, read_truth
+from affectml.importers import get_importer
+from affectml.planning._pilot import read_pilot
+from affectml.sharing import share_dataset
+from affectml_annotation import agreement_report, read_judgements
+
+EXPORT = Path(__file__).resolve().parents[1] / "golden" / "0.3.0.dev0" / "study" / "export"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The export with a picture for each image, and a split."""
+    root = tmp_path_factory.mktemp("early") / "study"
+    shutil.copytree(EXPORT, root)
+    images = pd.read_parquet(root / "images.parquet")
+    images["file"] = "images/" + images["image_id"] + ".png"
+    images["split"] = np.array(["train", "train", "val", "test"])[np.arange(len(images)) % 4]
+    (root / "images").mkdir()
+    for at, file in enumerate(images["file"]):
+        Image.new("RGB", (32, 32), (3 * at, 255 - 3 * at, 90)).save(root / file)
+    images.to_parquet(root / "images.parquet")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(folder, tiny_clip):
+    """What a training prints, and its folder."""
+    from affectml.report import WRITERS
+    from affectml.training import TrainConfig, train_run
+
+    said = []
+    asked = TrainConfig(dataset=str(folder), multilabel=True, encoder=f"local-dir:{tiny_clip}", threads=1)
+    return train_run(asked, out=folder.parent / "run", say=said.append, writers=WRITERS), said
+
+
+def test_rates_and_people_are_those_of_all_answers(folder):
+    dataset = Dataset.open(folder)
+    targets, said = dataset.target("labels"), dataset.judgements
+    assert targets.shares().tolist() == (targets.table / targets.n[:, None]).tolist()
+    truth = read_truth(dataset, targets, targets.image_id, beta=fit_prior(targets))
+    answers = said[said["kind"].isin(["labels", "none"])].groupby("image_id").size().reindex(targets.image_id)
+    assert truth.asked.sum(axis=1).tolist() == truth.people[:, 0].tolist() == answers.tolist()
+    assert len(set(answers)) > 1
+    assert len(read_pilot(dataset).image) == answers.sum()
+
+
+def test_a_training_says_it_once_and_so_does_its_report(run, command):
+    trained, said = run
+    assert said.count(STOPPED) == 0  # the rules under its scores say it
+    assert trained.metrics["rules"]["stopping"] == STOPPED
+    assert (trained.folder / "report.html").read_text(encoding="utf-8").count("images stopped early") == 1
+    code, *_ = command("report", trained.folder, "--out", trained.folder.parent / "again.html")
+    assert code == 0
+    assert (trained.folder.parent / "again.html").read_text(encoding="utf-8").count("images stopped early") == 1
+
+
+def test_an_evaluation_says_it_once(run, folder, command):
+    code, out, err = command("evaluate", run[0].folder, folder)
+    assert code == 0
+    assert " ".join(f"{out} {err}".split()).count(STOPPED) == 1
+
+
+@pytest.mark.parametrize("words", [("agreement", "--bootstrap", 0), ("aggregate",)], ids=lambda words: words[0])
+def test_agreement_and_rates_say_it_once_and_count_all_answers(folder, command, words):
+    code, out, err = command("labels", words[0], folder, *words[1:], "--json")
+    assert code == 0
+    assert err.count(STOPPED) == 1
+    found = json.loads(out)
+    if words[0] == "agreement":
+        said = read_judgements(folder)
+        assert (
+            found["annotators"] == agreement_report(said, ["awe", "fear", "joy"], bootstrap=0).to_dict()["annotators"]
+        )
+
+
+def test_a_target_that_is_not_of_the_answers_is_no_worse_for_them(folder):
+    dataset = Dataset.open(folder)
+    targets = dataset.target("labels")
+    assert dataset.stopped(targets) == STOPPED
+    assert dataset.stopped(replace(targets, meta=replace(targets.meta, made_by="published counts"))) is None
+
+
+def test_a_shared_copy_says_it_once_and_is_read_back_with_it(folder, tmp_path):
+    copy = share_dataset(Dataset.open(folder), tmp_path / "copy", images=False)
+    assert (copy.path / "README.md").read_text(encoding="utf-8").count(f"I{STOPPED[1:]}") == 1
+    get_importer("datasets")(str(copy.path), tmp_path / "back")
+    back = Dataset.open(tmp_path / "back")
+    assert back.meta.stopping == Dataset.open(folder).meta.stopping
+    assert back.stopped(back.target("labels")) == STOPPED
