@@ -2,7 +2,8 @@
 
 Number n is the n-th entry of `MIGRATIONS`. A released entry never changes, whatever becomes of the tables in `schema`:
 it says in SQL of its own what it makes, sql/n.sql for both engines and sql/n-ENGINE.sql, if any, for one, with an empty
-line between statements. A change of the tables is a new entry that alters them.
+line between statements. A change of the tables is a new entry that alters them; one that keeps the task's settings as
+this version does goes by `earlier`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,8 +13,10 @@ from importlib.resources import files
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
+from affectml_annotation.store.earlier import as_now
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.schema import now_ms, schema_version
+from affectml_annotation.store.settings import read_setting, write_setting
 
 Migration = Callable[[sa.Connection], None]
 
@@ -33,7 +36,17 @@ def _written(number: int) -> Migration:
     return run
 
 
-MIGRATIONS: tuple[Migration, ...] = (_written(1), _written(2), _written(3), _written(4))
+def _settings(connection: sa.Connection) -> None:
+    """Keep the task's settings as this version does."""
+    try:
+        before = read_setting(connection, "task")
+    except (TypeError, ValueError, RecursionError):
+        return  # damaged, as whoever reads them says
+    if (now := as_now(before)) != before:
+        write_setting(connection, "task", now)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_written(1), _written(2), _written(3), _written(4), _settings)
 
 
 def version_of(connection: sa.Connection) -> int:
