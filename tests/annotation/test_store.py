@@ -495,7 +495,7 @@ def test_opening_again_changes_nothing_and_a_newer_database_is_refused(store, op
     assert open_store().settings == store.settings
     with store.database.write() as connection:
         connection.execute(schema.schema_version.insert().values(version=99, applied_at=0))
-    with pytest.raises(StoreError, match=r"schema 99, newer than the 4.*upgrade"):
+    with pytest.raises(StoreError, match=r"schema 99, newer than the 5.*upgrade"):
         open_store()
 
 

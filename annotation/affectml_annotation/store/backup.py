@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
@@ -72,12 +73,12 @@ def write_backup(store: LabelStore, out: str | Path, *, replace: bool = False) -
     url = store.database.engine.url
     of = str(url.database or "") if store.database.dialect == "postgresql" else Path(store.database.where).name
     with workplace(out) as folder, writes(out):
-        at = now_ms()
+        at, begun = now_ms(), monotonic()  # a clock that is set meanwhile is no long time
         copy = folder / "backup.db"
         copy.touch(0o600)
         with store.database.snapshot() as source:
             tally = (_pages if store.database.dialect == "sqlite" else _rows_into)(source, copy)
-        seal(copy, of, at, tally, (now_ms() - at) / 1000)
+        seal(copy, of, at, tally, round(monotonic() - begun, 3))
         read_backup(copy)
         make_way(out, replace=replace)  # only now: a try that fails keeps no second name of the old one
         copy.replace(out)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from affectml_annotation.errors import StoreError
 from affectml_annotation.store import asking, claims, setup
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, keyed, make_key
+from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, hashed, keyed, make_key
 from affectml_annotation.store.schema import (
     annotator,
     answer,
@@ -132,19 +132,21 @@ class Gone:
             frozenset(no_ids),
         )
 
-    def among(self, people: sa.Connection, keys: sa.Connection) -> Iterator[tuple[str, str | None, str | None]]:
+    def among(self, people: sa.Connection) -> Iterator[tuple[str, str | None, str | None]]:
         """Who of another database was erased, and their id at a panel; or who had it forgotten, and what stands for it.
 
-        keys: a database that has the key by which they are known.
+        The other one need not have the key by which they are known.
         """
-        if not (self.erasures or self.forgotten):
+        if self.key is None or not (self.erasures or self.forgotten):
             return
         names, persons = ({each[column] for each in self.erasures} for column in ("annotator", "person"))
         table = annotator.outerjoin(panel, panel.c.annotator_id == annotator.c.annotator_id)
         everybody = sa.select(annotator.c.annotator_id, panel.c.person).select_from(table).order_by(annotator.c.number)
         for who, person in people.execute(everybody).all():
-            mark = person if person is None or person.startswith(FORGOTTEN) else forgotten(keys, person)
-            if keyed(keys, ERASING, "who", who).hex() in names or (mark or "").removeprefix(FORGOTTEN) in persons:
+            mark = person
+            if person is not None and not person.startswith(FORGOTTEN):
+                mark = FORGOTTEN + hashed(self.key, "person", person).hex()
+            if hashed(self.key, "who", who).hex() in names or (mark or "").removeprefix(FORGOTTEN) in persons:
                 yield who, person, None
             elif mark in self.forgotten and mark != person:
                 yield who, person, mark
@@ -176,7 +178,7 @@ def _erase_as(connection: sa.Connection, gone: Gone) -> int:
         raise StoreError(f"{gone.source} knows its people by another key than the backup, as another task does; "
                          "leave it out, or move it away")  # fmt: skip
     left = []
-    for who, person, mark in gone.among(connection, connection):
+    for who, person, mark in gone.among(connection):
         if mark is None:
             erase(connection, who)
             left.append(person)

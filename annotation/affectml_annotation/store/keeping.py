@@ -170,12 +170,12 @@ def clean_backups(store: LabelStore) -> None:
     if not place.is_dir():
         return
     failed: dict[Path, str] = {}
-    with turn(place / LOCK), store.database.read() as now:  # in turn: a backup that began before ends before
+    with turn(place / LOCK):  # in turn: a backup that began before ends before
         take_left(place)
-        gone = Gone.of(now, store.database.where)
+        gone = store.database.reading(Gone.of, store.database.where)
         for file in kept(store):
             try:
-                _clean(file, gone, now)
+                _clean(file, gone)
             except (AnnotationError, OSError) as error:
                 failed[file] = str(error)
     if failed:
@@ -185,10 +185,10 @@ def clean_backups(store: LabelStore) -> None:
         )
 
 
-def _clean(file: Path, gone: Gone, now: sa.Connection) -> None:
+def _clean(file: Path, gone: Gone) -> None:
     with reading(file) as then:
         paid = {*then.scalars(sa.select(owed.c.person))} - {row["person"] for row in gone.owed}
-        if not paid and next(gone.among(then, keys=now), None) is None:
+        if not paid and next(gone.among(then), None) is None:
             return
     with workplace(file) as work:
         said, copy = read_backup(file), work / file.name

@@ -31,8 +31,8 @@ def backups_of(file: Path) -> Path:
 
 
 def kept_in(folder: Path) -> list[Path]:
-    """The backups that are kept in a folder, oldest first by their names."""
-    return sorted(path for path in folder.iterdir() if KEPT.fullmatch(path.name)) if folder.is_dir() else []
+    """The backups that are kept in a folder, oldest first by their names; none of one that is not there."""
+    return sorted(path for path in folder.glob("*.db") if KEPT.fullmatch(path.name))
 
 
 def way_back(damaged: str | Path) -> str:
