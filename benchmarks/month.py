@@ -8,7 +8,8 @@ away, and every tenth alone; one in a hundred is corrected. After each of a day'
 so that what was held unanswered goes to others. Each day one person labels in Chromium, and the lead looks at the
 progress. The server is restarted at days' ends, every third time by SIGKILL. Prints a Markdown table. Ends with an
 error if an answer is lost, doubled or changed, an image has not exactly its people, a file is there that nobody named,
-the log beside the database or the memory grows, or other backups are there than one a day, the last seven.
+the log beside the database or the memory grows, or other backups are there than one a day, the last seven, for which
+the task is set.
 """
 
 import argparse
@@ -235,7 +236,7 @@ def run(folder: Path, new_page: Callable[[], Page], given: argparse.Namespace) -
         os.environ |= {"AFFECTML_CALLS": str(calls), "TMPDIR": str(folder / "tmp")}
         stack.callback(server.start().stop)
         store = stack.enter_context(LabelStore(server.db))
-        store.update_settings(overlap=overlap)
+        store.update_settings(overlap=overlap, backup_hours=24, backups_kept=7, backup_days=0)
         names = [f"person{at}" for at in range(given.people)]
         tokens = {who: make_token(read_secret(store), who) for who in names}
         for who in store.invite(names):

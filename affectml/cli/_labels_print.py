@@ -1,6 +1,6 @@
 """How `affectml labels` prints: tables for people, JSON for programs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,14 @@ import pandas as pd
 import typer
 
 from affectml.cli._print import print_json, print_table
-from affectml.errors import few
 from affectml.people.labelling import language_words
 from affectml_annotation import Aggregate, LabelStore
 from affectml_annotation.agreement.report import AgreementReport
 from affectml_annotation.store import keeping
 from affectml_annotation.store.backup import Backup
 from affectml_annotation.store.checking import INVARIANTS, Broken
-from affectml_annotation.store.rebuilding import KINDS, Rebuilt
+from affectml_annotation.store.place import way_back
 from affectml_annotation.store.restoring import Restored
-from affectml_annotation.store.salvage import Salvaged
 from affectml_annotation.study.overview import as_text
 
 
@@ -179,54 +177,17 @@ def show_attention(where: str, report: pd.DataFrame, checks: pd.DataFrame | None
         _table(f"Attention checks ({0 if checks is None else len(checks)}) and repeats", rows)
 
 
-def show_salvaged(where: str, had: Salvaged, json: bool) -> None:
-    """What was had of a torn database."""
+def show_check(where: str, broken: Sequence[Broken], json: bool) -> None:
+    """What does not hold, and the first rows of each."""
     if json:
-        print_json({"of": where, **asdict(had)})
+        print_json({"db": where, "checked": [*INVARIANTS], "broken": [asdict(one) for one in broken]})
         return
-    unread = f"{had.unread:,} of {had.pages:,} pages ({had.unread * had.page_size:,} bytes) could not be read"
-    print(f"{had.out} has what could be had of {where}: {unread}")
-    rows = [(name, many, had.refused.get(name, 0)) for name, many in had.rows.items()]
-    print_table("Rows", ("table", "had", "refused"), [row for row in rows if any(row[1:])])
-    gaps = [f"{first} to {last}" for first, last in had.gaps]
-    for what, which in (
-        (f"answers that are missing at least: {had.lost:,}", [""] if had.lost else []),
-        ("gaps in the numbers of the log, which who was erased leaves, too: ", gaps),
-        ("only their answers were left, so that they are invited anew; withdraw again who had withdrawn: ", had.people),
-        ("only their names were left, so that they are shown to nobody: images ", had.images),
-    ):
-        print(*([what + few(which, 20)] if which else []), sep="\n", end="\n" if which else "")
-
-
-def show_check(where: str, broken: Sequence[Broken], mended: tuple[Backup, Rebuilt] | None, json: bool) -> None:
-    """What does not hold, the first rows of each, and what a rebuild changed."""
-    if json:
-        told = {} if mended is None else {"backup": str(mended[0].file), "rebuilt": asdict(mended[1])}
-        print_json({"db": where, "checked": [*INVARIANTS], "broken": [asdict(one) for one in broken], **told})
-        return
-    if mended is not None:
-        backup, rebuilt = mended
-        rows = [(table, *(counts[kind] for kind in KINDS)) for table, counts in rebuilt.rows.items()]
-        print_table(f"Rebuilt {where}", ("rows of", *KINDS), rows)
-        for row in rebuilt.examples:
-            typer.echo(f"  {row.table}: was {_line(row.there)}, is {_line(row.made)}")
-        typer.echo(f"  as they were: {rebuilt.claims} open claims, and how many people each image wants")
-        typer.echo(f"the database as it was: {backup.file}")
     for one in broken:
         more = f" (the first {len(one.rows)} of {one.count})" if one.count > len(one.rows) else ""
         typer.echo(f"{one.invariant}: does not hold: {one.says}{more}")
         for offender in one.rows:
-            typer.echo(f"  {_line(offender)}")
-    if any(one.invariant == "file" for one in broken):
-        typer.echo(f"`affectml labels salvage {where} OUT` takes out what can be had")
-    elif any(one.by_rebuild for one in broken):
-        typer.echo(f"`affectml labels check {where} --rebuild` mends answer, assignment and slot")
-    if not broken:
-        typer.echo(f"{where}: all {len(INVARIANTS)} invariants hold")
-
-
-def _line(row: Mapping[str, Any] | None) -> str:
-    return "missing" if row is None else " ".join(f"{name}={_cell(value)}" for name, value in row.items())
+            typer.echo(f"  {' '.join(f'{name}={_cell(value)}' for name, value in offender.items())}")
+    typer.echo(way_back(where) if broken else f"{where}: all {len(INVARIANTS)} invariants hold")
 
 
 def show_people(people: pd.DataFrame) -> None:

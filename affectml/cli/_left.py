@@ -15,6 +15,8 @@ LEFT: Final[Mapping[str, str]] = {
         f"labels assign {name}": "plan DATASET --next N --out FILE, then labels assign --queue FILE --more 1"
         for name in _BY_ANSWERS
     },
+    "labels check --rebuild": "labels restore BACKUP DB",
+    "labels salvage": "labels restore BACKUP DB",
 }
 
 

@@ -53,10 +53,11 @@ Replace = Annotated[bool, Help("Write over what is there; the old file is kept b
 BackupHours = Annotated[
     float | None,
     Ge(0),
-    Help("The page makes a backup so many hours after the one before; 0: none.", default="24, or unchanged"),
+    Help("The page makes a backup so many hours after the one before; 0: none.", default="1, or unchanged"),
 ]
-BackupsKept = Annotated[
-    int | None, Ge(1), Help("How many backups are kept; the oldest goes.", default="7, or unchanged")
+BackupsKept = Annotated[int | None, Ge(1), Help("How many of the newest backups are kept.", default="24, or unchanged")]
+BackupDays = Annotated[
+    int | None, Ge(0), Help("Of older backups the newest of each of so many days is kept.", default="7, or unchanged")
 ]
 Rounds = Annotated[str, Help("Which of a person's answers to an image counts: first, last, or a round's number.")]
 
@@ -86,6 +87,7 @@ def init(
     repeat_rate: Annotated[float, Help("Share of images that a person sees a second time.")] = 0.0,
     backup_hours: BackupHours = None,
     backups_kept: BackupsKept = None,
+    backup_days: BackupDays = None,
     invite: Annotated[Sequence[str] | None, Help("Annotators to invite.")] = None,
     seed: Annotated[int, Ge(0), Help("Of every random choice; same seed, same order.", most=MOST_SEED)] = 0,
     json: Json = False,
@@ -102,7 +104,7 @@ def init(
         opened, taxonomy=taxonomy, target=target, construct=construct, question=question, stratum=stratum,
         overlap=overlap, strategy=strategy, lease_seconds=lease * 60,
         check_rate=check_rate, repeat_rate=repeat_rate, seed=seed,
-        **_given(backup_hours=backup_hours, backups_kept=backups_kept),
+        **_given(backup_hours=backup_hours, backups_kept=backups_kept, backup_days=backup_days),
     )  # fmt: skip
     images, said = to_show(opened, images)
     with LabelStore(where) as store:
@@ -368,6 +370,7 @@ def assign(
     strategy: Annotated[str | None, Help("Order of images from now on.", default="unchanged")] = None,
     backup_hours: BackupHours = None,
     backups_kept: BackupsKept = None,
+    backup_days: BackupDays = None,
     release: Annotated[bool, Help("Take images back whose time is up, at once.")] = False,
     json: Json = False,
 ) -> None:
@@ -379,7 +382,10 @@ def assign(
     with open_task(db) as store:
         if lower and overlap is None and more is None:
             raise BadInput("--lower says how --more or --overlap is meant: give one of them too")
-        changes = _given(overlap=overlap, strategy=strategy, backup_hours=backup_hours, backups_kept=backups_kept)
+        changes = _given(
+            overlap=overlap, strategy=strategy, backup_hours=backup_hours, backups_kept=backups_kept,
+            backup_days=backup_days,
+        )  # fmt: skip
         people = None if more else overlap or store.settings.overlap
         asked = queue is not None or disagreement
         queued = images_to_queue(store, queue, top, people=people) if asked else []
@@ -467,50 +473,23 @@ def restore(
 
 
 @app.command()
-def salvage(
-    broken: Annotated[Path, Argument("A torn SQLite database or backup; it is not written to.")],
-    out: Annotated[Path, Argument("The database to make of it; must not exist.")],
-    settings: Annotated[
-        Path | None,
-        Help("A backup or database of the same task: gives settings, images and rounds that are lost.", default="none"),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Take what can be had out of a torn SQLite database, by its whole pages, into a new one.
-
-    Every answer of a whole page comes back as it was; nothing is guessed.
-    """
-    from affectml.cli._labels_print import show_salvaged
-    from affectml.cli._labels_task import watching
-    from affectml_annotation.store.salvage import salvage as take_out
-
-    with watching("salvaging"):
-        salvaged = take_out(broken, out, settings=settings)
-    show_salvaged(str(broken), salvaged, json)
-
-
-@app.command()
 def check(
     database: Annotated[str | None, Argument(DB_HELP, default=ONLY, env="AFFECTML_LABELS", metavar="DB")] = None,
-    rebuild: Annotated[
-        bool, Help("Make answer, assignment and slot anew from the log, after a backup beside the database.")
-    ] = False,
     json: Json = False,
 ) -> None:
     """Check that everything holds which must hold in a label database, while people label or not; exit code 1 if not.
 
-    A backup can be checked as well. Nothing is written without --rebuild.
+    A backup can be checked as well. Nothing is written.
     """
     from affectml.cli._labels_print import show_check
     from affectml.cli._labels_task import named_database, watching
     from affectml_annotation import LabelStore
-    from affectml_annotation.store.checking import check_store, mend
+    from affectml_annotation.store.checking import check_store
 
-    with LabelStore(named_database(database), must_exist=True, reads_only=not rebuild) as store:
+    with LabelStore(named_database(database), must_exist=True, reads_only=True) as store:
         with watching("checking"):
-            mended = mend(store) if rebuild else None
             broken = check_store(store)
-        show_check(store.database.where, broken, mended, json)
+        show_check(store.database.where, broken, json)
     raise typer.Exit(1 if broken else 0)
 
 

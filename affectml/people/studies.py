@@ -35,7 +35,7 @@ def make_study_task(folder: Path, study: StudyFile) -> tuple[Dataset, TaskSettin
         dataset, taxonomy=str(own) if study.taxonomy and is_file else study.taxonomy or None,
         target=study.target or None, question=study.question or None, overlap=study.overlap,
         check_rate=study.checks.rate, seed=study.seed, backup_hours=study.backups.hours,
-        backups_kept=study.backups.keep,
+        backups_kept=study.backups.keep, backup_days=study.backups.days,
     )  # fmt: skip
     return dataset, settings, images
 
@@ -144,6 +144,7 @@ def begin(folder: Path, db: str | None = None, *, by: str) -> LabelStore:
                 check_rate=settings.check_rate,
                 backup_hours=settings.backup_hours,
                 backups_kept=settings.backups_kept,
+                backup_days=settings.backup_days,
             )
         store.note_dataset(dataset.root)
         open_study(store, study, affectml=__version__, by=by)

@@ -18,11 +18,13 @@ from affectml_annotation.exchange.files import kept_of
 from affectml_annotation.store import backup, schema
 from affectml_annotation.store.backup import read_backup, write_backup
 from affectml_annotation.store.checking import check_store
+from affectml_annotation.store.earlier import as_now
 from affectml_annotation.store.engine import WATCH
-from affectml_annotation.store.migrations import MIGRATIONS
+from affectml_annotation.store.keeping import keep_backup
+from affectml_annotation.store.migrations import MIGRATIONS, version_of
 from affectml_annotation.store.place import holds_task
 from affectml_annotation.store.restoring import restore
-from affectml_annotation.store.settings import write_setting
+from affectml_annotation.store.settings import read_setting, write_setting
 from affectml_annotation.study import door, pay, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.erasing import erase_people
@@ -187,15 +189,20 @@ GOLDEN = sorted((Path(__file__).resolve().parents[1] / "golden").glob("*/*/label
 def test_a_backup_of_an_earlier_version_is_restored_with_the_newest_schema(file, postgres_url, tmp_path):
     with LabelStore(shutil.copy(file, tmp_path / "labels.db"), must_exist=True, reads_only=True) as old:
         made = write_backup(old, tmp_path / "out.db")
-        events = old.events()
+        events, settings = old.events(), old.settings
     with LabelStore(made.file, reads_only=True) as kept:
         assert not check_store(kept)
-    with closing(sqlite3.connect(made.file)) as raw:
+    with closing(sqlite3.connect(made.file)) as raw, closing(sqlite3.connect(file)) as before:
         assert raw.execute("SELECT max(version) FROM schema_version").fetchone()[0] < len(MIGRATIONS)
+        assert [*raw.execute("PRAGMA table_info(event)")] == [*before.execute("PRAGMA table_info(event)")]
     for place in (tmp_path / "new.db", postgres_url):
         restore(made.file, place)
         with LabelStore(place, must_exist=True) as store:
             pd.testing.assert_frame_equal(store.events(), events)
+            assert store.settings == settings
+            with store.database.read() as connection:
+                assert version_of(connection) == len(MIGRATIONS)
+                assert read_setting(connection, "task") == as_now(read_setting(connection, "task"))
 
 
 # Beside those who answer
@@ -346,11 +353,20 @@ def test_a_full_disk_leaves_what_was_there(used, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_text_that_no_program_reads_names_the_way_to_the_rest(small, tmp_path):
+def test_text_that_no_program_reads_names_the_way_back(small, tmp_path):
+    kept = keep_backup(small).file
     with closing(sqlite3.connect(small.database.where)) as raw, raw:
         raw.execute("UPDATE image SET file = CAST(x'ff' AS TEXT) WHERE position = 1")
-    with pytest.raises(StoreError, match="decode to UTF-8.*labels salvage .*small.db OUT"):
+    with pytest.raises(StoreError, match=f"decode to UTF-8.*the newest backup is {kept}: move .*small.db away"):
         write_backup(small, tmp_path / "out.db")
+
+
+def test_of_a_damaged_backup_the_newest_other_is_named(small):
+    backups = [keep_backup(small).file for _ in range(3)]
+    with closing(sqlite3.connect(backups[2])) as raw, raw:
+        raw.execute("UPDATE secret SET value = 'ab'")
+    with pytest.raises(StoreError, match=f"the digest of secret is .*; the newest other backup is {backups[1]}$"):
+        read_backup(backups[2])
 
 
 # People who were erased since

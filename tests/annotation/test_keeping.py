@@ -4,11 +4,15 @@ import shutil
 import sqlite3
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from affectml_annotation import Answer, DatabaseAway, LabelStore, StoreError
 from affectml_annotation.exchange.files import turn, workplace
@@ -16,7 +20,7 @@ from affectml_annotation.store import keeping, schema
 from affectml_annotation.store.backup import read_backup, write_backup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.erasing import to_clean
-from affectml_annotation.store.keeping import due, keep_backup, kept
+from affectml_annotation.store.keeping import beyond, due, keep_backup, kept
 from affectml_annotation.store.restoring import restore
 from affectml_annotation.store.settings import write_setting
 from affectml_annotation.store.setup import DATASET
@@ -64,7 +68,7 @@ def bytes_of(store) -> bytes:
     return b"".join(path.read_bytes() for path in keeping.folder(store).rglob("*") if path.is_file())
 
 
-def test_the_first_backup_is_due_a_day_after_the_first_answer(studied, clock):
+def test_the_first_backup_is_due_an_hour_after_the_first_answer(studied, clock):
     store = studied()
     who = to_images(store, "P1")
     clock(240)
@@ -72,7 +76,7 @@ def test_the_first_backup_is_due_a_day_after_the_first_answer(studied, clock):
     label(store, who, 1)
     clock(-240)
     assert not is_due(store)
-    clock(24.1)
+    clock(1.1)
     assert is_due(store)
 
 
@@ -85,20 +89,53 @@ def test_the_first_backup_is_due_a_day_after_the_first_answer(studied, clock):
         lambda store: pay.mark_paid(store, ["P1"]),
     ],
 )
-def test_the_next_is_due_a_day_later_if_something_changed(studied, clock, change):
+def test_the_next_is_due_an_hour_later_if_something_changed(studied, clock, change):
     store = studied()
     complete(store, "P1")
     keep_backup(store)
-    clock(25)
+    clock(1.1)
     assert not is_due(store)
     change(store)
     assert is_due(store)
     store.update_settings(backup_hours=48)
     assert not is_due(store)
-    clock(24)
+    clock(47)
     assert is_due(store)
     store.update_settings(backup_hours=0)
     assert not is_due(store)
+
+
+@pytest.mark.parametrize(("seconds", "hours"), [(1, 1), (60, 1), (150, 2.5), (3600, 60)])
+def test_of_backups_that_take_over_a_minute_each_is_as_many_times_later(studied, clock, seconds, hours):
+    store = studied()
+    label(store, to_images(store, "P1"), 1)
+    made = keep_backup(store).file
+    with closing(sqlite3.connect(made)) as raw, raw:
+        raw.execute("UPDATE setting SET value = json_set(value, '$.seconds', ?) WHERE key = 'backup'", (seconds,))
+    assert read_backup(made).seconds == seconds
+    label(store, to_images(store, "P2"), 1)
+    clock(hours - 0.1)
+    assert not is_due(store)
+    clock(0.2)
+    assert is_due(store)
+
+
+def test_a_backup_says_how_long_it_took(studied, monkeypatch):
+    store = studied()
+    times = iter([1000.0, 1090.5])
+    monkeypatch.setattr("affectml_annotation.store.backup.monotonic", lambda: next(times))
+    assert keep_backup(store).seconds == 90.5
+
+
+def test_a_backup_of_before_that_says_no_time_is_followed_after_an_hour(studied, clock):
+    store = studied()
+    label(store, to_images(store, "P1"), 1)
+    made = keep_backup(store).file
+    with closing(sqlite3.connect(made)) as raw, raw:
+        raw.execute("UPDATE setting SET value = json_remove(value, '$.seconds') WHERE key = 'backup'")
+    label(store, to_images(store, "P2"), 1)
+    clock(1.1)
+    assert is_due(store)
 
 
 def test_a_clock_that_was_a_year_ahead_stops_no_backup(studied, clock):
@@ -108,9 +145,9 @@ def test_a_clock_that_was_a_year_ahead_stops_no_backup(studied, clock):
     label(store, who, 1)
     keep_backup(store)
     ahead = kept(store)
-    clock(-24 * 365 + 25)
+    clock(-24 * 365 + 1.1)
     assert is_due(store)
-    store.update_settings(backups_kept=1)
+    store.update_settings(backups_kept=1, backup_days=0)
     assert [keep_backup(store).file] == kept(store) != ahead
 
 
@@ -120,7 +157,7 @@ def test_a_failure_that_lies_ahead_by_a_clock_that_was_wrong_stops_no_backup(stu
     clock(8760)
     keeping.note_failure(store, "no room")
     assert not is_due(store)
-    clock(25 - 8760)
+    clock(1.1 - 8760)
     assert is_due(store)
 
 
@@ -128,7 +165,7 @@ def test_a_backup_that_says_nothing_readable_is_followed_by_another(studied, clo
     store = studied()
     label(store, to_images(store, "P1"), 1)
     made = keep_backup(store)
-    clock(25)
+    clock(1.1)
     assert not is_due(store)
     with sqlite3.connect(made.file) as broken:
         broken.execute("UPDATE setting SET value = '[]' WHERE key = 'backup'")
@@ -139,14 +176,14 @@ def test_a_backup_that_says_nothing_readable_is_followed_by_another(studied, clo
 def test_the_oldest_goes_once_the_new_one_is_there_and_no_other_file_does(studied, clock):
     store = studied()
     label(store, to_images(store, "P1"), 1)
-    store.update_settings(backups_kept=3)
-    first, *others = [keep_backup(store).file for _ in range(4) if clock(24) is None]
+    store.update_settings(backups_kept=3, backup_days=0)
+    first, *others = [keep_backup(store).file for _ in range(4) if clock(1) is None]
     assert kept(store) == others
     mine = [keeping.folder(store) / name for name in ("mine.db", "2026-01-01.db", "notes.txt")]
     for path in mine:
         path.write_text("mine")
     store.update_settings(backups_kept=1)
-    clock(24)
+    clock(1)
     made = keep_backup(store).file
     assert kept(store) == [made]
     assert all(path.read_text() == "mine" for path in mine)
@@ -154,6 +191,55 @@ def test_the_oldest_goes_once_the_new_one_is_there_and_no_other_file_does(studie
         [kept(store)[0].name, *(path.name for path in mine)]
     )
     assert not first.exists()
+
+
+def kept_of(times, newest=24, days=7):
+    """What is there in the end if a backup is made at each of these times, one after the other."""
+    there = []
+    for time in times:
+        made = Path(f"{time:%Y-%m-%dT%H%M%SZ}.db")
+        there = sorted({*there, made})
+        for old in beyond(there, made, newest, days):
+            there.remove(old)
+        assert made in there
+        assert len(there) <= newest + days
+    return [path.name[:13] for path in there]
+
+
+def hourly(first, hours):
+    return [datetime.fromisoformat(first) + timedelta(hours=hour) for hour in range(hours)]
+
+
+def test_of_a_month_of_hours_the_last_24_stay_and_before_them_the_last_of_each_of_seven_days():
+    there = kept_of(hourly("2026-03-01T00:30", 24 * 30 + 10))
+    assert there[:7] == [*(f"2026-03-{day}T23" for day in range(24, 30)), "2026-03-30T09"]
+    assert there[7:] == [f"{time:%Y-%m-%dT%H}" for time in hourly("2026-03-30T10:30", 24)]
+
+
+def test_days_without_a_backup_take_no_place():
+    times = [datetime(2026, 3, day, 12) + timedelta(minutes=minute) for day in (1, 8, 15, 22) for minute in range(2)]
+    assert kept_of(times, newest=2, days=2) == ["2026-03-08T12", "2026-03-15T12", "2026-03-22T12", "2026-03-22T12"]
+
+
+@given(st.lists(st.integers(0, 24 * 400), min_size=1, max_size=60, unique=True), st.integers(1, 4), st.integers(0, 3))
+def test_whatever_the_clock_does_no_more_stay_than_are_to_and_the_newest_are_among_them(hours, newest, days):
+    times = [datetime(2026, 1, 1) + timedelta(hours=hour) for hour in hours]
+    kept_of(times, newest, days)
+    in_order = sorted(times)
+    assert kept_of(in_order, newest, days)[-newest:] == [f"{time:%Y-%m-%dT%H}" for time in in_order[-newest:]]
+
+
+@pytest.mark.parametrize("off", [-24 * 3650, 24 * 365])
+def test_a_clock_that_was_wrong_for_hours_takes_no_good_ones_along_and_leaves_nothing_behind(off):
+    right, away = hourly("2026-03-01T00:30", 24 * 9), hourly("2026-03-10T00:30", 5)
+    wrong = [time + timedelta(hours=off) for time in away]
+    during = kept_of([*right, *wrong])
+    as_ever = kept_of([*right, *away])
+    assert [name for name in during if name < "2026-03-10" and name > "2026-03-01"] == as_ever[:-5]
+    assert len(during) == len(as_ever)
+    for hours in (5, 24, 100):
+        again = hourly("2026-03-10T05:30", hours)
+        assert kept_of([*right, *wrong, *again]) == kept_of([*right, *again])
 
 
 def test_two_backups_of_one_second_have_two_names(studied, monkeypatch):
@@ -354,17 +440,25 @@ def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(studied, clock,
     assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
 
 
-def test_a_damaged_backup_is_named_and_the_erasure_goes_on_without_it(studied, clock):
+def test_backups_that_cannot_be_changed_are_named_once_all_others_are_and_the_erasure_goes_on_without_them(
+    studied, clock
+):
     store = studied()
     who = complete(store, "SECRET-ID")
     pay.mark_paid(store, ["SECRET-ID"])
-    damaged = keep_backup(store).file
-    with sa.create_engine(f"sqlite:///{damaged}").begin() as connection:
+    changed, cut_off, *others = [keep_backup(store).file for _ in range(4) if clock(1) is None]
+    with sa.create_engine(f"sqlite:///{changed}").begin() as connection:
         connection.exec_driver_sql("UPDATE annotator SET invited_at = 7")
+    cut_off.write_bytes(cut_off.read_bytes()[:20_000])
     with pytest.raises(StoreError, match="the digest of annotator") as refused:
         erase_people(store, [who])
-    assert str(damaged) in str(refused.value)
-    damaged.unlink()
+    assert f"what was erased may still be in {changed}, {cut_off}, and is nowhere else" in str(refused.value)
+    assert not [path for path in others if b"SECRET-ID" in path.read_bytes()]
+    assert [read_backup(path).file for path in others] == others
+    assert who not in set(store.annotators()["annotator_id"])
+    assert [row.cleaned_at for row in rows(store, schema.erasure)] == [None]
+    for path in (changed, cut_off):
+        path.unlink()
     assert erase_people(store, [who]) == 0
     assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
 

@@ -180,6 +180,19 @@ def test_the_lead_takes_people_off_the_list(run, demo, task):
         assert list(read_preferences(store).closed) == []
 
 
+def test_the_schedule_of_backups_is_set_from_the_command_line(run, demo, tmp_path):
+    def schedule():
+        with LabelStore(tmp_path / "own.db") as store:
+            return store.settings.backup_hours, store.settings.backups_kept, store.settings.backup_days
+
+    run("labels", "init", demo.root, "--db", tmp_path / "own.db", "--backup-days", 30)
+    assert schedule() == (1, 24, 30)
+    one_a_day = ("--backup-hours", 24, "--backups-kept", 7, "--backup-days", 0)
+    run("labels", "assign", "--db", tmp_path / "own.db", *one_a_day)
+    assert schedule() == (24, 7, 0)
+    assert "--backup-days" in run("labels", "assign", "--db", tmp_path / "own.db", "--backup-days", -1, fails=True)
+
+
 def test_only_lower_takes_planned_people_off_an_image(run, demo, tmp_path):
     db = tmp_path / "planned.db"
     run("labels", "init", demo.root, "--db", db, "--overlap", 3)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from affectml_annotation import Answer, BadImport, LabelStore, StoreError, TaskSettings
-from affectml_annotation.store.salvage import salvage
+from affectml_annotation.store.keeping import keep_backup
 
 TASK = TaskSettings(labels=("awe", "fear"), question="What do you feel?", name="mine")
 NUL = "no database stores"
@@ -122,16 +122,15 @@ def test_no_text_with_a_zero_byte_comes_in_by_any_door(database_url, tmp_path):
 
 
 @pytest.mark.parametrize("value", ["5", "[]", "{}", '{"labels": 3}'])
-def test_damaged_settings_are_said_to_be_and_come_from_another_database(task, tmp_path, value):
-    whole, made = shutil.copyfile(task, tmp_path / "whole.db"), tmp_path / "made.db"
+def test_damaged_settings_are_said_to_be_with_the_newest_backup(task, value):
+    with LabelStore(task) as store:
+        backup = keep_backup(store).file
     with sqlite3.connect(task) as connection:
         connection.execute("UPDATE setting SET value = ? WHERE key = 'task'", (value,))
     connection.close()
-    with LabelStore(task) as store, pytest.raises(StoreError, match="settings are damaged .* salvage --settings"):
+    damaged = f"{task}: the task's settings are damaged .*; the newest backup is {backup}: move {task} away"
+    with LabelStore(task) as store, pytest.raises(StoreError, match=damaged):
         assert store.settings
-    with pytest.raises(StoreError, match="settings, images or rounds are lost"):
-        salvage(task, made)
-    assert salvage(task, made, settings=whole).rows["answer"] == 4
 
 
 @pytest.mark.parametrize(

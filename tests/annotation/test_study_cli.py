@@ -17,6 +17,7 @@ from affectml_annotation import DatabaseAway, LabelStore, StoreError, TaskSettin
 from affectml_annotation.errors import BadStudy
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.erasing import to_clean
+from affectml_annotation.store.keeping import keep_backup
 from affectml_annotation.study import door, erasing, keys, overview, running, visits
 from affectml_annotation.study.file import LabelWords
 from affectml_annotation.study.folder import FILE, read_study, write_study
@@ -218,6 +219,42 @@ def test_the_lead_steers_from_the_command_line(run, tmp_path, demo_set):
     assert "0 answers taken out of" in run("study", "erase", tmp_path / "study", "link 1")
     assert run("study", "pay", tmp_path / "study").count("\n") == 1
     assert "did you mean 'paused'" in run("study", "steer", tmp_path / "study", "pausd", fails=True)
+
+
+def test_the_schedule_of_backups_is_the_files_whenever_the_study_begins(run, tmp_path, demo_set):
+    run("study", "init", demo_set(images=20).root, tmp_path / "study")
+
+    def schedule():
+        with studies.begin(tmp_path / "study", by="lead") as store:
+            return store.settings.backup_hours, store.settings.backups_kept, store.settings.backup_days
+
+    assert schedule() == (1, 24, 7)
+    file = tmp_path / "study" / FILE
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert content["backups"] == {"hours": 1.0, "keep": 24, "days": 7}
+    for backups, now in (({"hours": 6, "keep": 4, "days": 0}, (6, 4, 0)), ({"hours": 24, "keep": 7}, (24, 7, 7))):
+        file.write_text(yaml.safe_dump(content | {"backups": backups}), encoding="utf-8")
+        assert schedule() == now
+
+
+def test_an_erasure_says_how_many_backups_it_went_through_and_names_those_that_it_could_not_change(
+    run, tmp_path, demo_set
+):
+    run("study", "init", demo_set(images=20).root, tmp_path / "study")
+    with studies.begin(tmp_path / "study", by="lead") as store:
+        run("study", "links", tmp_path / "study", "--people", 2)
+        for number in (1, 2):
+            door.agree(store, door.Ids(f"link {number}"), 1, store_boxes(store))
+        backups = [keep_backup(store).file for _ in range(3)]
+    said = run("study", "erase", tmp_path / "study", "link 1")
+    assert f"they are in none of the 3 backups in {backups[0].parent} any more" in said
+    backups[1].write_bytes(backups[1].read_bytes()[:5000])
+    said = run("study", "erase", tmp_path / "study", "link 2", fails=True)
+    assert said.count("\n") == 1
+    assert f"what was erased may still be in {backups[1]}, and is nowhere else: delete or mend that, and give" in said
+    assert f"({backups[1]}: the database cannot be read (database disk image is malformed)" in said
+    backups[1].unlink()
+    assert run("study", "erase", tmp_path / "study", "link 2") == "erased before; the database's files are clean\n"
 
 
 def test_an_erasure_by_the_panels_id_goes_on_where_another_program_stood_in_its_way(

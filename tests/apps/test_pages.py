@@ -396,7 +396,7 @@ def test_a_label_that_holds_a_vertical_bar_is_exported(tmp_path, serve):
 def test_every_setting_that_a_task_can_have_is_shown(task):
     task.store.update_settings(
         overlap=2000, check_rate=0.001, repeat_rate=0.99, repeat_gap=20_000, lease_seconds=1e6, control_share=1.0,
-        backup_hours=1e4, backups_kept=5000,
+        backup_hours=1e4, backups_kept=5000, backup_days=5000,
     )  # fmt: skip
     change_preferences(task.store, min_view_seconds=86_000, break_minutes=86_000)
     app = page_of("setup").run()
@@ -407,11 +407,13 @@ def test_every_setting_that_a_task_can_have_is_shown(task):
 
 def test_the_lead_sets_the_schedule_of_backups_and_is_warned_where_one_failed(task):
     app = page_of("setup").run()
-    assert "No backup yet; the page makes one every 24 hours in " in texts(app)
+    assert "No backup yet; the page makes one every hour in " in texts(app)
     named(app.number_input, "Hours from one backup to the next (0: none)").set_value(12.0)
-    named(app.number_input, "How many are kept").set_value(3)
+    named(app.number_input, "How many of the newest are kept").set_value(3)
+    named(app.number_input, "Days before them of which one is kept").set_value(30)
     press(app, "Save the schedule")
-    assert (task.store.settings.backup_hours, task.store.settings.backups_kept) == (12.0, 3)
+    settings = task.store.settings
+    assert (settings.backup_hours, settings.backups_kept, settings.backup_days) == (12.0, 3, 30)
     keeping.note_failure(task.store, "too little room in *this* folder")
     (warning,) = page_of("progress").run().warning
     assert unescaped(warning.value).endswith("; the last try failed: too little room in *this* folder.")

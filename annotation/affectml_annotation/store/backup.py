@@ -8,12 +8,13 @@ import json
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,7 +25,7 @@ from affectml_annotation.exchange.files import make_way, workplace
 from affectml_annotation.store.engine import Database, failure, make_engine, watched
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
-from affectml_annotation.store.place import BACKUP, backup_note
+from affectml_annotation.store.place import BACKUP, backup_note, way_back
 from affectml_annotation.store.schema import metadata, now_ms
 
 RESTORED = "restored"  # the key of the setting that says from what a database was restored
@@ -41,6 +42,7 @@ class Backup:
 
     at: milliseconds since 1970. of: name of the database. counts: rows by table. digests: hex, by table, whatever the
     order of its rows. log: hex, of all events in their order. affectml: the version that wrote it. bytes: its size.
+    seconds: how long it took to write.
     """
 
     file: Path
@@ -51,6 +53,7 @@ class Backup:
     log: str
     affectml: str
     bytes: int
+    seconds: float = 0.0
 
 
 def write_backup(store: LabelStore, out: str | Path, *, replace: bool = False) -> Backup:
@@ -70,12 +73,12 @@ def write_backup(store: LabelStore, out: str | Path, *, replace: bool = False) -
     url = store.database.engine.url
     of = str(url.database or "") if store.database.dialect == "postgresql" else Path(store.database.where).name
     with workplace(out) as folder, writes(out):
-        at = now_ms()
+        at, begun = now_ms(), monotonic()  # a clock that is set meanwhile is no long time
         copy = folder / "backup.db"
         copy.touch(0o600)
         with store.database.snapshot() as source:
             tally = (_pages if store.database.dialect == "sqlite" else _rows_into)(source, copy)
-        seal(copy, of, at, tally)
+        seal(copy, of, at, tally, round(monotonic() - begun, 3))
         read_backup(copy)
         make_way(out, replace=replace)  # only now: a try that fails keeps no second name of the old one
         copy.replace(out)
@@ -87,27 +90,28 @@ def read_backup(file: str | Path) -> Backup:
 
     Raises StoreError for a file that is no backup, or a damaged one, naming the table and both figures.
     """
-    said, file = noted(Path(file)), Path(file)
-    with reading(file) as connection:
+    said = noted(Path(file))
+    with reading(said.file) as connection:
         (found,) = connection.exec_driver_sql("PRAGMA integrity_check(1)").one()
         there = Tally.of(connection)
-    problems = [] if found == "ok" else [f"SQLite finds {found}"]
-    problems += unlike(there, said)
+    problems = ([] if found == "ok" else [f"SQLite finds {found}"]) + unlike(there, said)
     if problems:
-        raise StoreError(f"{file}: a damaged backup: {'; '.join(problems)}; `affectml labels salvage {file} OUT` takes "
-                         "out what can be had")  # fmt: skip
+        raise StoreError(f"{file}: a damaged backup: {'; '.join(problems)}; {way_back(file)}")
     return said
 
 
 def unlike(there: "Tally", said: Backup) -> list[str]:
     """What is not as it was, with both figures."""
-
-    def pairs(now: Mapping[str, Any], was: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-        return [(key, now.get(key, 0), was.get(key, 0)) for key in sorted({*now, *was}) if now.get(key) != was.get(key)]
-
-    now, was = ({**each.digests, "the log": each.log} for each in (there, said))
-    return [f"{table} has {many} rows, and had {had}" for table, many, had in pairs(there.counts, said.counts)] + [
-        f"the digest of {of} is {one}, and was {other}" for of, one, other in pairs(now, was)
+    now_digests, were = ({**each.digests, "the log": each.log} for each in (there, said))
+    compared: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
+        ("{} has {} rows, and had {}", there.counts, said.counts),
+        ("the digest of {} is {}, and was {}", now_digests, were),
+    ]
+    return [
+        words.format(name, now.get(name, 0), was.get(name, 0))
+        for words, now, was in compared
+        for name in sorted({*now, *was})
+        if now.get(name) != was.get(name)
     ]
 
 
@@ -115,15 +119,12 @@ def noted(file: Path) -> Backup:
     """What a backup says of itself, believed; StoreError for a file that says nothing."""
     if not file.is_file():
         raise StoreError(f"{file}: no such file; name one that `labels backup` wrote")
-    note = backup_note(file)
-    if note is None:
-        raise StoreError(f"{file}: no backup, or a damaged one; `affectml labels backup DB OUT` makes one, and "
-                         f"`affectml labels salvage {file} OUT` takes out what a damaged one has")  # fmt: skip
+    if (note := backup_note(file)) is None:
+        raise StoreError(f"{file}: no backup, or a damaged one; `affectml labels backup DB OUT` makes one")
     try:
         return Backup(file, bytes=file.stat().st_size, **json.loads(note))
     except (TypeError, ValueError, RecursionError):
-        raise StoreError(f"{file}: what the backup says of itself cannot be read; `affectml labels salvage {file} OUT` "
-                         "takes out what can be had") from None  # fmt: skip
+        raise StoreError(f"{file}: what the backup says of itself cannot be read; {way_back(file)}") from None
 
 
 class Tally:
@@ -135,11 +136,12 @@ class Tally:
         self.log = sha256().hexdigest()
 
     @classmethod
-    def of(cls, connection: sa.Connection) -> "Tally":
-        """That of a whole database, one row at a time."""
+    def of(cls, connection: sa.Connection, but: Collection[str] = ()) -> "Tally":
+        """That of a whole database, but for some tables, one row at a time."""
         tally = cls()
         for table, columns in tables(connection).items():
-            deque(tally.through(connection, table, columns), maxlen=0)
+            if table not in but:
+                deque(tally.through(connection, table, columns), maxlen=0)
         return tally
 
     def through(self, connection: sa.Connection, table: str, columns: Columns) -> Iterator[Row]:
@@ -231,13 +233,13 @@ def _rows_into(source: sa.Connection, copy: Path) -> Tally:
     return tally
 
 
-def seal(copy: Path, of: str, at: int, tally: Tally) -> None:
+def seal(copy: Path, of: str, at: int, tally: Tally, seconds: float) -> None:
     """Make a backup of a database's file that nobody else has open: it says what it holds, and is on the disk."""
     try:
         by = version("affectml-annotation")
     except PackageNotFoundError:  # the whole repository is installed as one
         by = version("affectml")
-    note = {"at": at, "of": of, **vars(tally), "affectml": by}
+    note = {"at": at, "of": of, **vars(tally), "affectml": by, "seconds": seconds}
     with closing(sqlite3.connect(copy)) as made:
         made.execute("PRAGMA journal_mode=DELETE")  # one file, with no log beside it
         with made:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InternalError,
 from sqlalchemy.pool import StaticPool
 
 from affectml_annotation.errors import AnnotationError, DatabaseAway, DatabaseFailed, MissingExtra, StoreError
-from affectml_annotation.store.place import connect_to_read
+from affectml_annotation.store.place import connect_to_read, way_back
 from affectml_annotation.store.schema import metadata
 
 try:
@@ -154,6 +154,11 @@ def without_password(url: sa.URL) -> str:
     return url.set(query=place).render_as_string(hide_password=True)
 
 
+def where_of(url: sa.URL) -> str:
+    """A database as people know it: a file's path, or a URL without its password."""
+    return str(url.database or "memory") if url.get_backend_name() == "sqlite" else without_password(url)
+
+
 def failure(error: Exception, where: str, done: str) -> DatabaseFailed:
     """What a driver raised while something was to be `done` ("read"), as ours: DatabaseAway if it passes."""
     cause = getattr(error, "orig", error)
@@ -161,7 +166,7 @@ def failure(error: Exception, where: str, done: str) -> DatabaseFailed:
     state = getattr(cause, "sqlstate", None)
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
     if code in DAMAGED or isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in message:
-        message += f"; of a damaged one, `affectml labels salvage {where} OUT` takes out what can be had"
+        message += f"; it is damaged: {way_back(where)}"
     if isinstance(cause, sqlite3.Error):
         passes = code in PASSING
     elif isinstance(error, DBAPIError) and state is None:  # no server said anything
@@ -212,9 +217,8 @@ class Database:
 
     @property
     def where(self) -> str:
-        """The database as people know it: a file's path, or a URL without its password."""
-        url = self.engine.url
-        return str(url.database or "memory") if self.dialect == "sqlite" else without_password(url)
+        """As `where_of`."""
+        return where_of(self.engine.url)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -1,16 +1,19 @@
-"""Taking a person out of a task's database, for good: the one way in which events leave. Within a transaction.
+"""Taking a person out of a task's database, for good: the one way in which events leave.
 
 What stays is a row in `erasure`: when, how many answers, and keyed hashes that recognise who comes back, but tell
 nobody who it was. The keys lie in the table `secret`, which a dump can leave out.
 """
 
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.store import claims, setup
-from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, keyed, make_key
+from affectml_annotation.store.engine import Database
+from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, hashed, keyed, make_key
 from affectml_annotation.store.schema import (
     annotator,
     answer,
@@ -24,7 +27,9 @@ from affectml_annotation.store.schema import (
     lead_change,
     metadata,
     now_ms,
+    owed,
     panel,
+    secret,
 )
 
 
@@ -50,7 +55,11 @@ def erase(connection: sa.Connection, who: str) -> int:
     person = connection.scalar(sa.select(panel.c.person).where(panel.c.annotator_id == who))
     if person is not None and not person.startswith(FORGOTTEN):
         person = forgotten(connection, person)
-    take_out(connection, who)
+    connection.execute(erasing.insert().values(annotator_id=who))  # for whom the log lets events go
+    for table in reversed([*metadata.tables.values()]):
+        if "annotator_id" in table.c and table is not erasing:
+            connection.execute(table.delete().where(table.c.annotator_id == who))
+    connection.execute(erasing.delete())
     for table, column in ((decision, "decided_by"), (conflict, "resolved_by"), (lead_change, "by")):
         connection.execute(table.update().where(table.c[column] == who).values({column: ""}))
     setup.forget_withdrawals(connection, who)
@@ -60,15 +69,6 @@ def erase(connection: sa.Connection, who: str) -> int:
         person=None if person is None else person.removeprefix(FORGOTTEN),
     ))  # fmt: skip
     return answers
-
-
-def take_out(connection: sa.Connection, who: str) -> None:
-    """Delete a person's own rows, without a trace."""
-    connection.execute(erasing.insert().values(annotator_id=who))  # for whom the log lets events go
-    for table in reversed([*metadata.tables.values()]):
-        if "annotator_id" in table.c and table is not erasing:
-            connection.execute(table.delete().where(table.c.annotator_id == who))
-    connection.execute(erasing.delete())
 
 
 def _fill(connection: sa.Connection, left: Any) -> None:
@@ -105,3 +105,89 @@ def to_clean(connection: sa.Connection) -> bool:
 def cleaned(connection: sa.Connection) -> None:
     """Its files were written anew since the last erasure."""
     connection.execute(erasure.update().where(erasure.c.cleaned_at.is_(None)).values(cleaned_at=now_ms()))
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What a database of a task, `source`, knows of people who were erased, or whose ids at a panel were forgotten."""
+
+    source: str
+    key: str | None
+    erasures: Sequence[sa.RowMapping]
+    owed: Sequence[sa.RowMapping]
+    forgotten: frozenset[str]
+
+    @classmethod
+    def of(cls, connection: sa.Connection, source: str) -> "Gone":
+        """All that a database knows of it now."""
+        if not sa.inspect(connection).has_table("erasure"):  # an earlier version's
+            return cls(source, None, (), (), frozenset())
+        no_ids = connection.scalars(sa.select(panel.c.person).where(panel.c.person.startswith(FORGOTTEN)))
+        return cls(
+            source,
+            connection.scalar(sa.select(secret.c.value).where(secret.c.name == ERASING)),
+            connection.execute(sa.select(erasure).order_by(erasure.c.number)).mappings().all(),
+            connection.execute(sa.select(owed).order_by(owed.c.number)).mappings().all(),
+            frozenset(no_ids),
+        )
+
+    def among(self, people: sa.Connection) -> Iterator[tuple[str, str | None, str | None]]:
+        """Who of another database was erased, and their id at a panel; or who had it forgotten, and what stands for it.
+
+        The other one need not have the key by which they are known.
+        """
+        if self.key is None or not (self.erasures or self.forgotten):
+            return
+        names, persons = ({each[column] for each in self.erasures} for column in ("annotator", "person"))
+        table = annotator.outerjoin(panel, panel.c.annotator_id == annotator.c.annotator_id)
+        everybody = sa.select(annotator.c.annotator_id, panel.c.person).select_from(table).order_by(annotator.c.number)
+        for who, person in people.execute(everybody).all():
+            mark = person
+            if person is not None and not person.startswith(FORGOTTEN):
+                mark = FORGOTTEN + hashed(self.key, "person", person).hex()
+            if hashed(self.key, "who", who).hex() in names or (mark or "").removeprefix(FORGOTTEN) in persons:
+                yield who, person, None
+            elif mark in self.forgotten and mark != person:
+                yield who, person, mark
+
+
+def erase_again(database: Database, others: Iterable[Gone], *, paid: Collection[str] = ()) -> int:
+    """Erase from a copy of a task who others know as erased, and what its files still hold of them; how many were.
+
+    Ids that they forgot are forgotten, what they owe is kept as it stands there, and who else was erased is known.
+    paid: ids at a panel to which nothing is owed any more. Raises StoreError for another task's, which has another key.
+    """
+    with database.write() as connection:
+        count, changed = 0, bool(paid) or to_clean(connection)
+        connection.execute(owed.delete().where(owed.c.person.in_(paid)))
+        for gone in others:
+            if gone.erasures or gone.forgotten:
+                count, changed = count + _erase_as(connection, gone), True
+    if changed:
+        database.rewrite([*metadata.tables])
+        database.writing(cleaned)
+    return count
+
+
+def _erase_as(connection: sa.Connection, gone: Gone) -> int:
+    key = connection.scalar(sa.select(secret.c.value).where(secret.c.name == ERASING))
+    if key is None:
+        connection.execute(secret.insert().values(name=ERASING, value=gone.key))
+    elif key != gone.key:
+        raise StoreError(f"{gone.source} knows its people by another key than the backup, as another task does; "
+                         "leave it out, or move it away")  # fmt: skip
+    left = []
+    for who, person, mark in gone.among(connection):
+        if mark is None:
+            erase(connection, who)
+            left.append(person)
+        else:
+            connection.execute(panel.update().where(panel.c.annotator_id == who).values(person=mark, session=None))
+    owing = [line for line in gone.owed if line["person"] in left]
+    for table, column, lines in ((owed, "person", owing), (erasure, "annotator", gone.erasures)):
+        there = {*connection.scalars(sa.select(table.c[column]))}
+        for line in lines:
+            if line[column] not in there:
+                new = {name: value for name, value in line.items() if name != "number"}
+                connection.execute(table.insert().values(new))
+    return len(left)

@@ -4,9 +4,8 @@ They lie beside the database: of `FILE.db` in `FILE-backups`, of a database NAME
 beside the data set's folder. The page's server asks once a minute whether one is due.
 """
 
-import re
 import shutil
-from collections import deque
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,19 +15,16 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import AnnotationError, DatabaseFailed, StoreError
 from affectml_annotation.exchange.files import take_left, turn, workplace
-from affectml_annotation.store import erasing
-from affectml_annotation.store.backup import Backup, Tally, noted, read_backup, reading, seal, tables, write_backup
+from affectml_annotation.store.backup import Backup, Tally, noted, read_backup, reading, seal, write_backup
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.keys import FORGOTTEN, was_erased
+from affectml_annotation.store.erasing import Gone, erase_again
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import migrate
-from affectml_annotation.store.place import BACKUP, backups_of, shown
-from affectml_annotation.store.restoring import Since, erase_as
-from affectml_annotation.store.schema import annotator, event, metadata, now_ms, owed, panel, setting
+from affectml_annotation.store.place import BACKUP, backups_of, kept_in, shown
+from affectml_annotation.store.schema import event, now_ms, owed, setting
 from affectml_annotation.store.settings import read_setting, write_setting
 
-NAME = "%Y-%m-%dT%H%M%SZ.db"
-PATTERN = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z\.db")
+NAME = "%Y-%m-%dT%H%M%SZ.db"  # as `place.KEPT` has it
 LOCK = ".lock"
 FAILED = "backup failed"  # the key of what the last try said, and when, until one ends well
 LARGE = ("image", "slot", "assignment", "event", "answer")  # tables that are not gone through once a minute
@@ -50,14 +46,14 @@ def folder(store: LabelStore) -> Path | None:
 def kept(store: LabelStore) -> list[Path]:
     """The backups that are kept of a task, oldest first."""
     place = folder(store)
-    there = place.iterdir() if place is not None and place.is_dir() else ()
-    return sorted(path for path in there if PATTERN.fullmatch(path.name))
+    return [] if place is None else kept_in(place)
 
 
 def due(store: LabelStore, now: int) -> bool:
     """Whether it is time for a backup, at `now` (ms): something changed since the one before, which is old enough.
 
-    The first is due so long after the first answer. Raises StoreError where there is no task.
+    That is `backup_hours` old, or as many times longer as it took more than a minute to write. The first is due so long
+    after the first answer. Raises StoreError where there is no task.
     """
     settings = store.settings
     if not settings.backup_hours or folder(store) is None:
@@ -65,36 +61,31 @@ def due(store: LabelStore, now: int) -> bool:
     with store.database.read() as connection:
         failed = read_setting(connection, FAILED)
         first = connection.scalar(sa.select(sa.func.min(event.c.received_at)))
-    last = [at for at in map(_made_at, kept(store)) if at <= now]  # a clock that was wrong stops nothing
-    since = max(last, default=first)
+    before = [path for path in kept(store) if _made_at(path) <= now]  # a clock that was wrong stops nothing
+    since = _made_at(before[-1]) if before else first
     if failed and 0 <= now - failed["at"] < HOUR_MS:
         return False
     if since is None or now - since < settings.backup_hours * HOUR_MS:
         return False
-    return not last or _changed(store, kept(store)[len(last) - 1])
-
-
-def _changed(store: LabelStore, before: Path) -> bool:
-    """Whether anything but claims was written since a backup: by the time of the last answer, and by the other tables.
-
-    A backup that cannot be read is followed by another.
-    """
-    try:
-        said = noted(before)
-    except StoreError:
+    last = None
+    with suppress(StoreError):  # one that cannot be read is followed by another
+        last = noted(before[-1]) if before else None
+    if last is None:
         return True
-    tally = Tally()
+    return now - since >= settings.backup_hours * HOUR_MS * max(1, last.seconds / 60) and _changed(store, last)
+
+
+def _changed(store: LabelStore, last: Backup) -> bool:
+    """Whether anything but claims was written since a backup: by the time of the last answer, and by small tables."""
     with store.database.snapshot() as connection:
-        if (connection.scalar(sa.select(sa.func.max(event.c.received_at))) or 0) >= said.at:
+        if (connection.scalar(sa.select(sa.func.max(event.c.received_at))) or 0) >= last.at:
             return True
-        for table, columns in tables(connection).items():
-            if table not in LARGE:
-                deque(tally.through(connection, table, columns), maxlen=0)
-    return any(digest != said.digests.get(table) for table, digest in tally.digests.items())
+        tally = Tally.of(connection, but=LARGE)
+    return any(digest != last.digests.get(table) for table, digest in tally.digests.items())
 
 
 def keep_backup(store: LabelStore, *, if_due: bool = False) -> Backup | None:
-    """Make a backup of a task now, in its folder, and remove the oldest beyond `backups_kept`; None if none is due.
+    """Make a backup of a task now, in its folder, and remove those that need not stay; None if none is due.
 
     Two at once go one after the other. Raises StoreError where the database lies beside nothing, for a disk with
     less room than twice the database, and as `write_backup`; what it says is kept for the lead until one ends well.
@@ -113,8 +104,7 @@ def keep_backup(store: LabelStore, *, if_due: bool = False) -> Backup | None:
                 with store.database.write() as connection:
                     connection.execute(setting.delete().where(setting.c.key == FAILED))
             made = write_backup(store, _free_name(place))
-            others = [path for path in kept(store) if path != made.file]
-            for old in others[: max(0, len(others) + 1 - store.settings.backups_kept)]:
+            for old in beyond(kept(store), made.file, store.settings.backups_kept, store.settings.backup_days):
                 old.unlink()
             return made
     except (AnnotationError, OSError) as error:
@@ -122,6 +112,20 @@ def keep_backup(store: LabelStore, *, if_due: bool = False) -> Backup | None:
         with suppress(AnnotationError):  # which would hide the first
             note_failure(store, str(error) if public else "the database failed; the server's own output says how")
         raise
+
+
+def beyond(there: Sequence[Path], made: Path, newest: int, days: int) -> list[Path]:
+    """The backups that need not stay: beyond the newest, and of older ones the newest of each of the last days.
+
+    made: the one that was made last. What is dated after it was made before it, by a clock that was wrong, and counts
+    as older than all that is dated before. Days are those of which there are backups, by their names.
+    """
+    order = sorted(sorted(there, reverse=True), key=lambda path: path.name > made.name)
+    of_days: dict[str, Path] = {}
+    for path in order[newest:]:
+        of_days.setdefault(path.name[:10], path)
+    stay = [*order[:newest], *[*of_days.values()][:days]]
+    return [path for path in order if path not in stay]
 
 
 def note_failure(store: LabelStore, why: str) -> None:
@@ -149,7 +153,7 @@ def _check_room(store: LabelStore, place: Path) -> None:
     if (free := shutil.disk_usage(place).free) < 2 * size:
         raise StoreError(
             f"{shown(place)}: too little room for a backup: {free / 1e6:,.1f} MB are free, and twice the database are "
-            f"{2 * size / 1e6:,.1f} MB; make room, or keep fewer (backups_kept)"
+            f"{2 * size / 1e6:,.1f} MB; make room, or keep fewer (backups_kept, backup_days)"
         )
 
 
@@ -157,7 +161,7 @@ def clean_backups(store: LabelStore) -> None:
     """Take out of the backups that are kept who was erased from the task since, and ids at a panel that were forgotten.
 
     What is owed to people who were erased is in such a backup as it is now. Called again after it was killed, it goes
-    on. Raises StoreError for a damaged backup.
+    on. Raises StoreError, once it was through all of them, that names each it could not change.
     """
     place = folder(store)
     if place is None:
@@ -165,32 +169,37 @@ def clean_backups(store: LabelStore) -> None:
     take_left(place.parent)  # a backup into another file, or a restore, that was killed
     if not place.is_dir():
         return
-    with turn(place / LOCK), store.database.read() as now:  # in turn: a backup that began before ends before
+    failed: dict[Path, str] = {}
+    with turn(place / LOCK):  # in turn: a backup that began before ends before
         take_left(place)
-        since, no_id = Since.of(now), panel.c.person.startswith(FORGOTTEN)
-        forgot = {*now.scalars(sa.select(panel.c.annotator_id).where(no_id))}
+        gone = store.database.reading(Gone.of, store.database.where)
         for file in kept(store):
-            with reading(file) as then:
-                names = then.scalars(sa.select(annotator.c.annotator_id)).all()
-                gone = any(was_erased(now, who=who) for who in names)
-                ids = forgot.intersection(then.scalars(sa.select(panel.c.annotator_id).where(~no_id)))
-                paid = {*then.scalars(sa.select(owed.c.person))} - {row["person"] for row in since.owed}
-            if not (gone or ids or paid):
-                continue
-            with workplace(file) as work:
-                said, copy = read_backup(file), work / file.name
-                shutil.copy(file, copy)
-                with closing(Database(copy)) as task:
-                    migrate(task.write)
-                    with task.write() as then:
-                        erase_as(then, since, store.database.where)
-                        then.execute(owed.delete().where(owed.c.person.in_(paid)))
-                        erasing.cleaned(then)
-                    task.rewrite([*metadata.tables])
-                with reading(copy) as connection:
-                    tally = Tally.of(connection)
-                seal(copy, said.of, said.at, tally)
-                copy.replace(file)
+            try:
+                _clean(file, gone)
+            except (AnnotationError, OSError) as error:
+                failed[file] = str(error)
+    if failed:
+        raise StoreError(
+            f"what was erased may still be in {', '.join(map(shown, failed))}, and is nowhere else: delete or mend "
+            f"that, and give the same command again ({'; '.join(failed.values())})"
+        )
+
+
+def _clean(file: Path, gone: Gone) -> None:
+    with reading(file) as then:
+        paid = {*then.scalars(sa.select(owed.c.person))} - {row["person"] for row in gone.owed}
+        if not paid and next(gone.among(then), None) is None:
+            return
+    with workplace(file) as work:
+        said, copy = read_backup(file), work / file.name
+        shutil.copy(file, copy)
+        with closing(Database(copy)) as task:
+            migrate(task.write)
+            erase_again(task, [gone], paid=paid)
+        with reading(copy) as connection:
+            tally = Tally.of(connection)
+        seal(copy, said.of, said.at, tally, said.seconds)
+        copy.replace(file)
 
 
 def _is_backup(store: LabelStore) -> bool:
@@ -224,5 +233,6 @@ def said(store: LabelStore) -> str:
     elif now["folder"] is None or not hours:
         text = "no backup is made; see docs/studies.md"
     else:
-        text = f"no backup yet; the page makes one every {hours:g} hours in {now['folder']}"
+        every = "hour" if hours == 1 else f"{hours:g} hours"
+        text = f"no backup yet; the page makes one every {every} in {now['folder']}"
     return f"{text}; the last try failed: {now['failed']}" if now["failed"] else text

@@ -18,7 +18,12 @@ def keyed(connection: sa.Connection, key: str, *parts: object) -> bytes:
     value = connection.scalar(sa.select(secret.c.value).where(secret.c.name == key))
     if value is None:
         raise StoreError(f"this database has no key for {key} yet; `affectml study run OUT` makes it")
-    return hmac.new(bytes.fromhex(value), "\0".join(map(str, parts)).encode(), sha256).digest()
+    return hashed(value, *parts)
+
+
+def hashed(key: str, *parts: object) -> bytes:
+    """A keyed hash of some values, by the key itself."""
+    return hmac.new(bytes.fromhex(key), "\0".join(map(str, parts)).encode(), sha256).digest()
 
 
 def make_key(connection: sa.Connection, key: str) -> None:

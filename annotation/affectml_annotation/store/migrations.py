@@ -2,20 +2,21 @@
 
 Number n is the n-th entry of `MIGRATIONS`. A released entry never changes, whatever becomes of the tables in `schema`:
 it says in SQL of its own what it makes, sql/n.sql for both engines and sql/n-ENGINE.sql, if any, for one, with an empty
-line between statements; only what lies within a setting is changed in Python. A change of the tables is a new entry
-that alters them.
+line between statements; what lies within a setting is changed in Python, by `earlier`. A change of the tables is a new
+entry that alters them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from importlib.resources import files
-from typing import Any
 
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
+from affectml_annotation.store.earlier import as_now
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.schema import now_ms, schema_version
+from affectml_annotation.store.schema import now_ms, schema_version, setting
+from affectml_annotation.store.settings import read_setting, write_setting
 
 Migration = Callable[[sa.Connection], None]
 
@@ -35,28 +36,18 @@ def _written(number: int) -> Migration:
     return run
 
 
-def one_overlap(kept: Any) -> Any:
-    """A task's settings, or a study's file, with one number of people for every image; all else as it is kept.
-
-    Until schema 5 images could stop early: {min, max, mean, until}. New ones get `min`; those that are there keep what
-    their slots want.
-    """
-    overlap = kept.get("overlap") if isinstance(kept, Mapping) else None
-    return {**kept, "overlap": overlap["min"]} if isinstance(overlap, Mapping) and "min" in overlap else kept
-
-
-def _without_stopping(connection: sa.Connection) -> None:
-    """Migration 5: images no longer stop early."""
-    setting = sa.table("setting", sa.column("key"), sa.column("value", sa.JSON))
+def _settings(connection: sa.Connection) -> None:
+    """Migration 5: the task's settings as this version keeps them, and none of images that stop early."""
     connection.execute(setting.delete().where(setting.c.key.in_(("stopping", "whole", "stopped"))))
-    is_task = setting.c.key == "task"
-    with suppress(ValueError):  # whoever reads it says that it is damaged
-        task = connection.scalar(sa.select(setting.c.value).where(is_task))
-        if (fresh := one_overlap(task)) is not task:
-            connection.execute(setting.update().where(is_task).values(value=fresh))
+    try:
+        before = read_setting(connection, "task")
+    except (TypeError, ValueError, RecursionError):
+        return  # damaged, as whoever reads them says
+    if (now := as_now(before)) != before:
+        write_setting(connection, "task", now)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_written(1), _written(2), _written(3), _written(4), _without_stopping)
+MIGRATIONS: tuple[Migration, ...] = (_written(1), _written(2), _written(3), _written(4), _settings)
 
 
 def version_of(connection: sa.Connection) -> int:

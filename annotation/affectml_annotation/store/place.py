@@ -3,6 +3,7 @@
 The database of a data set is the file `NAME-labels.db` beside its folder, unless somebody names another.
 """
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +14,7 @@ from affectml_annotation.errors import StoreError
 Kind = Literal["labels", "checks"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 BACKUP = "backup"  # the key of the setting by which a database is a backup
+KEPT = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z\.db")  # what backups are called that are kept of a task
 
 
 def default_database(dataset: str | Path, kind: Kind = "labels") -> Path:
@@ -24,6 +26,28 @@ def default_database(dataset: str | Path, kind: Kind = "labels") -> Path:
 def backups_of(file: Path) -> Path:
     """The folder of a database's backups; of one on a server called NAME, `file` is DATASET-NAME."""
     return file.with_name(f"{file.name.removesuffix('.db')}-backups")
+
+
+def kept_in(folder: Path) -> list[Path]:
+    """The backups that are kept in a folder, oldest first by their names; none of one that is not there."""
+    return sorted(path for path in folder.glob("*.db") if KEPT.fullmatch(path.name))
+
+
+def way_back(damaged: str | Path) -> str:
+    """What there is in place of a damaged database, or a damaged backup, by the newest other backup beside it."""
+    if "://" in str(damaged):
+        return "`affectml labels restore` makes a database of a backup"
+    file = Path(damaged)
+    others = [path for path in (*kept_in(backups_of(file)), *kept_in(file.parent)) if path != file]
+    if not others:
+        return f"no backup lies beside it; `sqlite3 {file} .recover` may have some of it (docs/annotation.md)"
+    newest = max(others, key=lambda path: path.name)
+    if newest.parent == file.parent:
+        return f"the newest other backup is {shown(newest)}"
+    return (
+        f"the newest backup is {shown(newest)}: move {file} away, and {file}-wal with it, then "
+        f"`affectml labels restore {shown(newest)} {file}`"
+    )
 
 
 def dataset_of(database: str) -> Path | None:

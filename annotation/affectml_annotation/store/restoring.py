@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,10 @@ from affectml_annotation.exchange.files import keep, workplace
 from affectml_annotation.store import erasing
 from affectml_annotation.store.backup import RESTORED, Backup, Tally, read_backup, reading, tables, writes
 from affectml_annotation.store.engine import Database, failure, without_password
-from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, keyed
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import migrate, schema_faults
-from affectml_annotation.store.place import BACKUP, backups_of, holds_store
-from affectml_annotation.store.schema import annotator, erasure, metadata, now_ms, owed, panel, secret
+from affectml_annotation.store.place import BACKUP, backups_of, holds_store, way_back
+from affectml_annotation.store.schema import metadata, now_ms
 from affectml_annotation.store.settings import read_setting, write_setting
 
 PATIENCE = 5  # seconds for other programs to close a database that is to be replaced
@@ -74,14 +73,14 @@ def restore(
             strange = "; ".join(" ".join(row.values()) for row in schema_faults(source))
         if strange:
             raise StoreError(f"{backup}: columns, indexes or triggers are not those of a label database ({strange}); "
-                             f"`affectml labels salvage {backup} OUT` takes the rows alone")  # fmt: skip
+                             f"{way_back(backup)}")  # fmt: skip
         with closing(sqlite3.connect(work)) as copy, copy:
             copy.execute("DELETE FROM setting WHERE key = ?", (BACKUP,))
         note = {"at": now_ms(), "backup": said.at, "log": said.log}
         with LabelStore(work) as store:
             if file is None and (dataset := store.dataset) is not None:
                 near += backups_of(dataset.with_name(f"{dataset.name}-{sa.make_url(to).database}")).glob("*.db")
-            gone = _erase_again(store, [*near, *erased])
+            gone = erasing.erase_again(store.database, map(_gone, [*near, *erased]))
             store.database.writing(write_setting, RESTORED, note)
         with reading(work) as source:
             tally = Tally.of(source) if file else _copy_rows(source, to, note)
@@ -113,7 +112,7 @@ def _alone(file: Path) -> sqlite3.Connection:
         connection.close()
         raise StoreError(
             f"{file} cannot be replaced ({error}): end the programs that have it open; a damaged one, move away, and "
-            f"{file}-wal with it (`affectml labels salvage` takes out what can be had)"
+            f"{file}-wal with it"
         ) from None
     return connection
 
@@ -133,88 +132,15 @@ def _put_file(work: Path, file: Path, replace: bool) -> Path | None:
     return kept
 
 
-@dataclass(frozen=True)
-class Since:
-    """What a database knows of people who were erased, or whose ids at a panel were forgotten."""
-
-    key: str | None
-    erasures: Sequence[sa.RowMapping]
-    owed: Sequence[sa.RowMapping]
-    forgotten: frozenset[str]
-
-    @classmethod
-    def of(cls, connection: sa.Connection) -> "Since":
-        """All that a database knows of it now."""
-        if not sa.inspect(connection).has_table("erasure"):  # an earlier version's
-            return cls(None, (), (), frozenset())
-        no_ids = connection.scalars(sa.select(panel.c.person).where(panel.c.person.startswith(FORGOTTEN)))
-        return cls(
-            connection.scalar(sa.select(secret.c.value).where(secret.c.name == ERASING)),
-            connection.execute(sa.select(erasure).order_by(erasure.c.number)).mappings().all(),
-            connection.execute(sa.select(owed).order_by(owed.c.number)).mappings().all(),
-            frozenset(no_ids),
-        )
-
-
-def _read_since(source: str | Path) -> Since:
-    if "://" in str(source):
-        with closing(Database(source)) as database:
-            return database.reading(Since.of)
-    if not Path(source).is_file():
+def _gone(source: str | Path) -> erasing.Gone:
+    """Who another database or backup knows as erased."""
+    if "://" not in str(source) and not Path(source).is_file():
         raise StoreError(f"{source}: no such database or backup, so that nobody knows who was erased from it")
     try:
-        with reading(Path(source)) as connection:
-            return Since.of(connection)
+        with closing(Database(source, reads_only=True)) as database:
+            return database.reading(erasing.Gone.of, str(source))
     except StoreError as error:
-        raise StoreError(f"{error}; it may know who was erased: move it away, and name by --erased what could be had "
-                         "of it") from None  # fmt: skip
-
-
-def _erase_again(store: LabelStore, sources: Iterable[str | Path]) -> int:
-    """Erase who was erased by what these databases say; how many. What they say of others is noted too."""
-    with store.database.write() as connection:
-        gone, found = 0, erasing.to_clean(connection)
-        for source in sources:
-            since = _read_since(source)
-            if since.erasures or since.forgotten:
-                gone, found = gone + erase_as(connection, since, source), True
-    if found:
-        store.database.rewrite([*metadata.tables])
-        store.database.retried(erasing.cleaned)
-    return gone
-
-
-def erase_as(connection: sa.Connection, since: Since, source: str | Path) -> int:
-    """Erase whom another database of the task, `source`, erased, and forget ids that it forgot; how many were erased.
-
-    What is owed to them is kept as it stands there, and who else was erased there is known. Raises StoreError for
-    another task's, which has another key.
-    """
-    key = connection.scalar(sa.select(secret.c.value).where(secret.c.name == ERASING))
-    if key is None:
-        connection.execute(secret.insert().values(name=ERASING, value=since.key))
-    elif key != since.key:
-        raise StoreError(f"{source} knows its people by another key than the backup, as another task does; "
-                         "leave it out, or move it away")  # fmt: skip
-    names, persons = ({each[column] for each in since.erasures} for column in ("annotator", "person"))
-    people = annotator.outerjoin(panel, panel.c.annotator_id == annotator.c.annotator_id)
-    here = sa.select(annotator.c.annotator_id, panel.c.person).select_from(people).order_by(annotator.c.number)
-    gone = []
-    for who, person in connection.execute(here).all():
-        mark = person if person is None or person.startswith(FORGOTTEN) else forgotten(connection, person)
-        if keyed(connection, ERASING, "who", who).hex() in names or (mark or "").removeprefix(FORGOTTEN) in persons:
-            erasing.erase(connection, who)
-            gone.append(person)
-        elif mark in since.forgotten:
-            connection.execute(panel.update().where(panel.c.annotator_id == who).values(person=mark, session=None))
-    owing = [line for line in since.owed if line["person"] in gone]
-    for table, column, lines in ((owed, "person", owing), (erasure, "annotator", since.erasures)):
-        there = {*connection.scalars(sa.select(table.c[column]))}
-        for line in lines:
-            if line[column] not in there:
-                new = {name: value for name, value in line.items() if name != "number"}
-                connection.execute(table.insert().values(new))
-    return len(gone)
+        raise StoreError(f"{error}; it may know who was erased: move it away, and erase those people again") from None
 
 
 def _copy_rows(source: sa.Connection, to: str, note: Mapping[str, Any]) -> Tally:

@@ -9,7 +9,9 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError, did_you_mean
 from affectml_annotation.languages import marked
-from affectml_annotation.store.migrations import one_overlap
+from affectml_annotation.store.earlier import as_now
+from affectml_annotation.store.engine import where_of
+from affectml_annotation.store.place import way_back
 from affectml_annotation.store.schema import setting
 
 Strategy = Literal["random", "fill", "stratified", "priority", "queue"]
@@ -54,10 +56,11 @@ class TaskSettings:
     # random: an order of label chips per annotator, always the same for one person; taxonomy: the labels' order.
     chip_order: Literal["random", "taxonomy"] = "random"
     seed: int = 0
-    # A backup is made so many hours after the one before, once something has changed, and as many as this are kept: see
-    # `store.keeping`. 0 hours: none.
-    backup_hours: float = 24.0
-    backups_kept: int = 7
+    # A backup is made so many hours after the one before, once something has changed; 0: none. So many of the newest
+    # are kept, and of older ones the newest of each of so many days: see `store.keeping`.
+    backup_hours: float = 1.0
+    backups_kept: int = 24
+    backup_days: int = 7
 
     def __post_init__(self) -> None:
         problems = {
@@ -74,6 +77,7 @@ class TaskSettings:
             "question": bool(self.question.strip()),
             "backup_hours": isfinite(self.backup_hours) and self.backup_hours >= 0,
             "backups_kept": self.backups_kept >= 1,
+            "backup_days": self.backup_days >= 0,
         }
         for name, good in problems.items():
             if not good:
@@ -117,8 +121,7 @@ def read_settings(connection: sa.Connection) -> TaskSettings:
     if value is None:
         raise StoreError("this database holds no task yet; `affectml labels init DATASET --db URL` makes one")
     try:
-        return TaskSettings.from_dict(one_overlap(value))  # in a file that cannot be written, an earlier version's
+        return TaskSettings.from_dict(as_now(value))  # a database that is only read may be an earlier version's
     except (TypeError, AttributeError, LookupError) as error:
-        raise StoreError(
-            f"the task's settings are damaged ({error!r:.200}); `affectml labels salvage --settings` helps"
-        ) from None
+        where = where_of(connection.engine.url)
+        raise StoreError(f"{where}: the task's settings are damaged ({error!r:.200}); {way_back(where)}") from None

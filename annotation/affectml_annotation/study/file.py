@@ -205,8 +205,9 @@ class Pay(Part):
 class Backups(Part):
     """Copies of the database that the page's server makes and keeps beside it."""
 
-    hours: float = Field(default=24, ge=0, description="one is made so many hours after the one before; 0: none")
-    keep: Count = Field(default=7, description="so many are kept; the oldest goes")
+    hours: float = Field(default=1, ge=0, description="one is made so many hours after the one before; 0: none")
+    keep: Count = Field(default=24, description="so many of the newest are kept")
+    days: int = Field(default=7, ge=0, description="of older ones the newest of each of so many days is kept")
 
 
 class LabelWords(Part):

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from affectml_annotation.errors import StoreError, check_labels, did_you_mean
 from affectml_annotation.store import setup
 from affectml_annotation.store.claims import following
+from affectml_annotation.store.earlier import one_overlap
 from affectml_annotation.store.keys import make_key
 from affectml_annotation.store.label_store import LabelStore
-from affectml_annotation.store.migrations import one_overlap
 from affectml_annotation.store.schema import (
     check,
     content_warning,

@@ -7,7 +7,7 @@ from affectml_annotation.study.folder import Study
 def summary(study: Study) -> str:
     """Their questions and what the file answers, as a Markdown table."""
     file = study.file
-    pay, checks, recruit = file.pay, file.checks, file.recruit
+    pay, checks, recruit, backups = file.pay, file.checks, file.recruit, file.backups
     asked = [*file.before.questions, *file.after.questions]
     shared = [question.id for question in asked if question.share]
     free = [question.id for question in asked if question.kind == "text"]
@@ -42,7 +42,11 @@ def summary(study: Study) -> str:
         "Identity": f"{ids}, in a table of its own, read for the payment alone",
         "Where it lies": "in the study's database, on the lead's own machine or server; the page loads nothing from "
         "elsewhere and sends nothing elsewhere; no internet address is stored, but a server in front may log it"
-        + (f"; the last {file.backups.keep} backups beside it" if file.backups.hours else ""),
+        + (
+            f"; the last {backups.keep} backups beside it, and one of each of {backups.days} days before them"
+            if backups.hours
+            else ""
+        ),
         "In the browser": "one cookie (HttpOnly, 30 days): the ids as they came, and a random number of the browser, "
         "so that the person can go on; one of Streamlit's against forged requests, a random number, until the browser "
         "is closed; answers, until the server has them",

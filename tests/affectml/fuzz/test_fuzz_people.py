@@ -302,18 +302,8 @@ def checked(file: Path) -> list[Any]:
         return check_store(store)
 
 
-def salvaged(folder: Path, out: Path) -> None:
-    """What is had of any file is a database that can be checked, though what is lost may show."""
-    from affectml_annotation.store.salvage import salvage
-
-    out = out.with_suffix(".db")
-    salvage(folder / "t.db", out)
-    checked(out)
-
-
 READERS["backup"] = Reader(as_backup, read_back)
 READERS["database that is checked"] = Reader(database, lambda folder, out: checked(folder / "t.db"))
-READERS["database that is salvaged"] = Reader(database, salvaged)
 EXPORT: dict[str, Any] = {
     "kind": None, "target": "labels", "method": "votes", "rounds": "first", "images": None, "replace": True
 }  # fmt: skip

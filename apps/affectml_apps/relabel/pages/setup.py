@@ -221,12 +221,17 @@ def _backups(task: LabelTask) -> None:
     now = task.settings
     st.subheader("Backups")
     with form("backups"):
-        left, right = st.columns(2)
+        left, middle, right = st.columns(3)
         hours = left.number_input(
             "Hours from one backup to the next (0: none)", 0.0, None, float(now.backup_hours), 1.0
         )
-        kept = right.number_input("How many are kept", 1, None, now.backups_kept)
+        kept = middle.number_input("How many of the newest are kept", 1, None, now.backups_kept)
+        days = right.number_input("Days before them of which one is kept", 0, None, now.backup_days)
         show_backups(task.store)
         if st.form_submit_button("Save the schedule"):
-            attempt(lambda: task.store.update_settings(backup_hours=float(hours), backups_kept=int(kept)),
-                    "Saved.", "backups")  # fmt: skip
+            attempt(
+                lambda: task.store.update_settings(
+                    backup_hours=float(hours), backups_kept=int(kept), backup_days=int(days)
+                ),
+                "Saved.", "backups",
+            )  # fmt: skip
