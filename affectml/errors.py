@@ -107,8 +107,8 @@ def option(name: str, value: object = _ABSENT, *, of_head: bool = False) -> str:
 
     Args:
         name: as Python has it.
-        value: what to give; without one, the option alone. On the command line True is a switch, a list A,B,C and a
-            mapping FROM=TO.
+        value: what to give; without one, the option alone. On the command line True is a switch, False the switch that
+            takes it back, a list A,B,C and a mapping FROM=TO.
         of_head: one of the head's own, which the command line takes by `--set`.
 
     >>> option("head", "topk"), option("multilabel", True), option("target"), option("l2", 0.1, of_head=True)
@@ -119,13 +119,16 @@ def option(name: str, value: object = _ABSENT, *, of_head: bool = False) -> str:
     >>> with command_line():
     ...     option("mapping", {"happpy": "happy"}), option("label_columns", ["joy", "awe"])
     ('--map happpy=happy', '--label-columns joy,awe')
+    >>> with command_line():
+    ...     option("json_schema", False)
+    '--no-json-schema'
     """
     if not _ON_THE_COMMAND_LINE.get():
         return name if value is _ABSENT else f"{name}={value!r}"
     if of_head:
         return f"--set {name}" if value is _ABSENT else f"--set {shlex.quote(f'{name}={value}')}"
-    words = spelled(name)
-    if value is _ABSENT or value is True:
+    words = spelled(name if value is not False else f"no_{name}")
+    if value is False or value is _ABSENT or value is True:
         return words
     if isinstance(value, Mapping):
         value = " ".join(f"{before}={after}" for before, after in value.items())

@@ -77,7 +77,9 @@ class AskConfig:
         str | None, Help("Send this address with the image's file behind it, not pictures.", metavar="URL")
     ] = None
     side: Annotated[int, Ge(16), Help("Longer side of a picture, in pixels.")] = 768
-    json_schema: Annotated[bool, Help("Have the server enforce the answer's form; not every server can.")] = False
+    json_schema: Annotated[
+        bool, Help("Send the answer's JSON schema as response_format; for servers that refuse it, --no-json-schema.")
+    ] = True
     max_requests: Annotated[int, Ge(1), Help("Requests in one file.")] = 50_000
     max_megabytes: Annotated[float, Ge(0.001), Help("Megabytes of one file.")] = 200
     seed: Seed = 0

@@ -49,14 +49,14 @@ class Form:
         return f"{asked}\nAnswer with JSON only: {form[self.answer]}."
 
     def schema(self, labels: Sequence[str]) -> dict[str, Any]:
-        """The JSON schema of an answer."""
+        """The JSON schema of an answer: closed, all of it required, and without limits of numbers and lengths, for
+        which Azure, Anthropic and Groq refuse a request.
+        """
         items = {"type": "array", "items": {"type": "string", "enum": list(labels)}}
-        whole = {**items, "minItems": len(labels), "maxItems": len(labels)}
-        number = {"type": "integer", "minimum": 0, "maximum": PEOPLE}
         fields: dict[str, dict[str, Any]] = {
             "sets": {"labels": items},
-            "shares": dict.fromkeys(labels, number),
-            "ranking": {"ranking": whole},
+            "shares": {label: {"type": "integer"} for label in labels},
+            "ranking": {"ranking": items},
         }
         held = fields[self.answer]
         return {"type": "object", "properties": held, "required": list(held), "additionalProperties": False}
