@@ -44,10 +44,8 @@ def write_answers(
     for name, said in (("calibrated", expected), ("overconfident", expit(TOO_SURE * logit(expected)))):
         stated = (said / said.sum(axis=1, keepdims=True) if one else said).round(2).tolist()
         shares_of = [dict(zip(labels, row, strict=True)) for row in stated]
-        _write(
-            folder / f"{name}.jsonl",
-            [(f"s1h-p-{i}", _worded(r, name)) for i, r in zip(image_ids, shares_of, strict=True)],
-        )
+        replies = [(f"s1h-p-{image}", json.dumps(each)) for image, each in zip(image_ids, shares_of, strict=True)]
+        _write(folder / f"{name}.jsonl", replies)
     often = shares.mean(axis=0)
     size = (SAMPLES, len(labels))
     replies = []
@@ -63,13 +61,6 @@ def _expected(seen: FloatArray, true: FloatArray) -> FloatArray:
     rates = np.quantile(true, (np.arange(GRID) + 0.5) / GRID)
     likely = np.exp(-0.5 * ((seen[:, None] - logit(rates)) / NOISE) ** 2)
     return np.asarray(likely @ rates / likely.sum(axis=1))
-
-
-def _worded(shares: dict[str, float], name: str) -> str:
-    """One model answers in JSON, the other in lines."""
-    if name == "calibrated":
-        return f"```json\n{json.dumps(shares)}\n```"
-    return "\n".join(f"{label}: {share:.0%}" for label, share in shares.items())
 
 
 def _write(path: Path, replies: list[tuple[str, str]]) -> None:
