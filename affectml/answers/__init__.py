@@ -9,13 +9,10 @@ if TYPE_CHECKING:
     from affectml.answers._config import AskConfig, JudgeConfig
     from affectml.answers._gaps import Gap
     from affectml.answers._judge import judge_answers, named
-    from affectml.answers._reply import REASONS, Reply, parse_reply
     from affectml.answers._result import AsEmpty, JudgedAnswers, JudgedSystem
-    from affectml.answers._words import Words
     from affectml.evaluation.bias import LabelBias, holm, label_bias
 
 __all__ = [
-    "REASONS",
     "AsEmpty",
     "AskConfig",
     "Asked",
@@ -24,13 +21,10 @@ __all__ = [
     "JudgedAnswers",
     "JudgedSystem",
     "LabelBias",
-    "Reply",
-    "Words",
     "ask",
     "holm",
     "judge_answers",
     "label_bias",
     "named",
-    "parse_reply",
 ]
 __getattr__ = lazily(__name__)

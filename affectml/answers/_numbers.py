@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isnan
 from typing import Any, NamedTuple
 
@@ -11,15 +11,11 @@ from affectml.data.targets import SUM_TOLERANCE
 
 SURELY_PERCENT = 50  # unmarked numbers beyond it are no scale from 1 to 10, and no votes of a panel of usual size
 FEWEST = 12  # of "4 of 5" and "7/10" nobody knows whether they are people or points; of 12 and more they are people
-_WHO = r"(?:people|persons?|viewers?|participants|annotators|respondents|raters|votes?)"
-_PART = re.compile(
-    r"(?:~|≈|about|approx(?:imately|\.)?|around)?\s*"
-    r"(?P<value>[+-]?(?:\d+(?:\.\d+|,\d{1,2}(?!\d))?|\.\d+)(?:e[+-]?\d+)?)\s*"
-    rf"(?:(?P<percent>%|percent\b|per cent\b|pct\b)|(?P<who>{_WHO}\b)?\s*(?:/|\(?(?:out )?of(?: the)?)\s*(?P<of>\d+)"
-    rf"(?:\s*(?P<whom>{_WHO})\b)?\)?)?\s*(?:{_WHO}\b|of (?:the )?{_WHO}\b)?\s*",
+_NUMBER = re.compile(
+    r"(?:[~≈]|about )?\s*(?P<value>[+-]?(?:\d+(?:\.\d+|,\d{1,2})?|\.\d+)(?:e[+-]?\d+)?)\s*"
+    r"(?:(?P<percent>%|per ?cent)|(?:/|(?:out )?of)\s*(?P<of>\d+))?\s*(?:people|persons?|votes?)?",
     re.IGNORECASE,
 )
-_AFTER = re.compile(r"[-–—,;:|(.*_`]|$")  # what may stand between a number and words about it
 _YES = frozenset({"yes", "true", "present", "✓", "✔", "✅"})
 _NO = frozenset({"no", "false", "absent", "not present", "✗", "✘", "❌"})
 
@@ -32,66 +28,39 @@ class Stated(NamedTuple):
 
 
 def stated(said: Any) -> Stated | None:
-    """The number that a value or a text is, with a remark after it at most; None for what is none, or is a range."""
+    """The number that a value or a text is; None for whatever else, a range among it."""
     if isinstance(said, Stated):
         return said
     if isinstance(said, int | float) and not isinstance(said, bool):
         return Stated(float(said)) if abs(said) < 1e6 else None
-    match = _PART.match(said.strip(" *_`|\t")) if isinstance(said, str) and len(said) < 1000 else None
-    if match is None:
+    found = _NUMBER.fullmatch(said.strip()) if isinstance(said, str) and len(said) < 100 else None
+    of = 100 if found and found["percent"] else int(found["of"]) if found and found["of"] else None
+    if found is None or (of is not None and of < FEWEST):
         return None
-    rest = match.string[match.end() :]
-    if re.search(r"\d", rest):
-        again = stated(rest.strip("()|= ")) if rest[0] in "(|=" else None
-        first = stated(match.group())
-        return max(first, again, key=lambda one: one.of or 0) if first and again and _same(first, again) else None
-    if not _AFTER.match(rest):
-        return None
-    value = float(match["value"].replace(",", "."))
-    if match["percent"]:
-        return Stated(value, 100)
-    if match["of"] is None:
-        return Stated(value)
-    of = int(match["of"])
-    return Stated(value, of) if of >= FEWEST or (of and (match["who"] or match["whom"])) else None
-
-
-def _same(one: Stated, two: Stated) -> bool:
-    """Whether two numbers say the same but for rounding, such as "12 (60 %)": people, and a share of them."""
-    return one == two or abs(one.value / (one.of or PEOPLE) - two.value / (two.of or PEOPLE)) <= 0.005
+    value = float(found["value"].replace(",", "."))
+    return Stated(value, of) if abs(value) < 1e6 else None
 
 
 def flag(said: Any) -> bool | None:
     """Whether a value or a text says yes or no; None where it says neither."""
     if isinstance(said, bool):
         return said
-    word = said.strip(" .*_`|").casefold() if isinstance(said, str) else ""
+    word = said.strip(" .").casefold() if isinstance(said, str) else ""
     return True if word in _YES else False if word in _NO else None
 
 
-def whole_of(key: str, value: Any) -> float | None:
-    """What numbers are parts of by a field such as "n": 20; nan for a "total" that may be their sum instead."""
-    number = stated(value)
-    if number is None or number.of or not number.value > 0:
-        return None
-    return float("nan") if key == "total" and number.value not in (PEOPLE, 100) else number.value
-
-
-def marked(numbers: dict[str, Stated], of: float | None) -> dict[str, Stated] | None:
+def marked(numbers: Mapping[str, Stated], of: float | None) -> dict[str, Stated] | None:
     """Numbers that are parts of `of`, which stands elsewhere in the answer; None where they hardly can be.
 
     Shares beside "n": 20 stay shares. Whole numbers of which none is above 1 may be both, and so may percentages.
     """
     bare = [number.value for number in numbers.values() if number.of is None]
-    if of is None or not bare or max(bare) <= 0:
-        return numbers
+    if of is None or not any(bare):
+        return dict(numbers)
     if max(bare) <= 1:
-        return numbers if of != 100 and not _whole(bare) else None
-    return (
-        None
-        if isnan(of)
-        else {label: number if number.of else Stated(number.value, of) for label, number in numbers.items()}
-    )
+        return dict(numbers) if of != 100 and not _whole(bare) else None
+    scaled = {label: number if number.of else Stated(number.value, of) for label, number in numbers.items()}
+    return None if isnan(of) else scaled
 
 
 def scale_of(rows: Iterable[Sequence[float]], *, asked: bool) -> float | None:

@@ -188,7 +188,7 @@ def _read(judged: JudgedAnswers) -> Section:
         f"{name}: {r['used']} of {r['rows']} {r['what']} count, on {r['answered']} of {r['judged']} images"
         for name, r in read.items()
     ]
-    made = tuple(t for t in (tables.ways(judged), *tables.problems(judged), tables.as_empty(judged)) if t)
+    made = tuple(t for t in (*tables.problems(judged), tables.as_empty(judged)) if t)
     said, more = f"{'; '.join(counts)}.", tuple(judged.summary())
     return Section("read", "How answers were read", said, tables=made, notes=more, open=True)
 

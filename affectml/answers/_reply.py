@@ -1,249 +1,352 @@
-"""What a language model's reply says: JSON alone, in a code fence or in prose, or an answer in words.
+"""What a reply says: JSON alone, bare or in one code fence, read by a closed list of forms.
 
-A reply has one place where it answers. It is read there by a closed list of forms, and whatever a person would have to
-weigh (other labels, corrections, negations, unknown keys) refuses it with a reason: a refusal costs one row and is
-counted, a misreading costs the finding. Nothing is ever executed: `json` reads.
+Whatever a person would have to weigh refuses a reply with a reason: text around the JSON, a label among other words,
+fields that may say something else, a label twice. A refusal costs one row and is counted, a misreading the finding.
 """
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass
+from math import nan
+from typing import Any, Final, NamedTuple
 
-from affectml.answers._json import json_values
-from affectml.answers._numbers import flag, marked, stated, whole_of
-from affectml.answers._pairs import ALONE, LABELS, NO_LABEL, REASONS, Item, Reply, Why, in_order, known_key, of_items
-from affectml.answers._prose import (
-    CUE,
-    TURNED,
-    InWords,
-    answer_in_words,
-    item_of,
-    lead_of,
-    plain_head,
-    stripped,
-    turned,
-)
-from affectml.answers._words import Words
+from affectml.answers._numbers import Stated, flag, marked, stated
+from affectml.answers._wording import PEOPLE
+from affectml.answers._words import Words, folded
+from affectml.importers.columns import plain
 
-__all__ = ["LABEL_KEYS", "RANKED", "REASONS", "Reply", "Why", "answer_in", "parse_reply"]
-LABEL_KEYS = ("labels", "label", "emotions", "emotion", "feelings", "feeling", "set", "answer", "answers")
+_ONE = ("label", "emotion", "feeling")
+LABEL_KEYS = (*_ONE, "labels", "emotions", "feelings", "set", "answer", "answers")
 RANKED = ("ranking", "ranked", "ranks", "rankedlabels")
-_RANK = {"rank", "position", "place"}
-_ONE = ("label", "emotion", "feeling", "name")
-_SURE = ("confidence", "confidences", "certainty")
 _PERCENT = ("percent", "percentage", "percentages", "pct")
 NUMBER_KEYS = ("rates", "rate", "shares", "share", *_PERCENT, "proportion", "proportions", "fraction", "distribution",
                "counts", "count", "votes", "probability", "probabilities", "likelihood", "score", "scores")  # fmt: skip
 OF = ("n", "total", "outof", "people", "numberofpeople", "npeople")
 _CHOSEN = ("present", "selected", "applies", "applicable", "chosen", "answer", "value")
-_AROUND = ("response", "result", "results", "output", "selected", "chosen", "applicable", "present", "data")
-_REMARKS = ("reason", "reasons", "reasoning", "why", "explanation", "rationale", "justification", "comment", "note",
-            "evidence", "description", "caption", "analysis", "thoughts")  # fmt: skip
+_PLACES = ("rank", "position", "place")
+_AROUND = ("response", "result", "results", "output", "selected", "chosen", "applicable", "present", "data", "image1")
+_REMARKS = ("reason", "reasons", "reasoning", "why", "explanation", "rationale", "justification", "evidence",
+            "description", "caption", "analysis", "thoughts")  # fmt: skip
 _ABOUT = ("image", "imageid", "id", "index", "file", "filename", "path", "url", "question", "model", "task")
-_REFUSAL = re.compile(
-    r"\b(?:i['’]?m sorry|i am sorry|i apologi[sz]e|sorry, (?:but )?i|as an ai\b|no image|if i could|"
-    r"i (?:can['’]?t|cannot|can not|could ?n['’]t|could not|won['’]?t|will not)|"
-    r"i(?:['’]| a)m (?:unable|not able) to|unable to (?:help|assist|comply|determine|identify|analy[sz]e|see|view))",
-    re.IGNORECASE,
-)
-_THINK = r"(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad)"
-_THOUGHT = re.compile(rf"</{_THINK}>|◁/think▷|<\|channel\|>final<\|message\|>", re.IGNORECASE)
-_THINKS = re.compile(rf"<{_THINK}>|◁think▷|<\|channel\|>(?:analysis|commentary)", re.IGNORECASE)
-_TAG = re.compile(r"</?(?:answer|final|response|output|result)>|<\|\w+\|>", re.IGNORECASE)
-_BESIDE = re.compile(r"[\s,;*•-]*")  # between JSON values that stand side by side
+# numbers that belong to no label
+_NO_LABEL = {"valence", "arousal", "dominance", "age", "confidence", "intensity", "sample", "seed", "seconds"}
+_WHOLES = (*OF, "sum")
+_KNOWN = {*LABEL_KEYS, *RANKED, *NUMBER_KEYS, *_WHOLES, *_PLACES, *_ABOUT, *_NO_LABEL}
+_FENCE = re.compile(r"```\w*\s(.*)```", re.DOTALL)
+_LIST = re.compile(r"\[([^\[\]{}\d]*)\]")  # a list as Python or a person writes it in a text, of words alone
+ALONE: Final = object()  # beside a label stands nothing
+
+
+class Why:
+    """Why a reply cannot be used. The order is that of tables."""
+
+    NOT_JSON = "line that is no JSON object"
+    NO_IMAGE = "no image named"
+    UNKNOWN_IMAGE = "image that the data set does not have"
+    TWICE = "answered before"
+    NO_SCHEMA = "request failed for its JSON schema"
+    FAILED = "request failed"
+    REFUSED = "refused"
+    FILTERED = "stopped by a content filter"
+    CUT_OFF = "cut off (finish_reason length)"
+    EMPTY = "empty"
+    NO_JSON = "no JSON in the reply"
+    BROKEN = "broken JSON, or text around it"
+    NO_LABELS = "JSON without labels"
+    MORE = "fields that may say something else"
+    AMONG = "a label among other words"
+    CONTRADICTS = "answers that contradict each other"
+    UNKNOWN_ONLY = "only unknown labels"
+    LABELS = "labels where shares were asked"
+    NUMBERS = "numbers where labels were asked"
+    RANKED = "a ranking where labels were asked"
+    UNRANKED = "numbers where a ranking was asked"
+    BESIDE = "beside labels stands what is no share"
+    NO_SCALE = "numbers of no known scale"
+    OTHER_SCALE = "numbers of another scale than the file's"
+    NO_RATE = "no number for some label"
+    OUTSIDE = "number outside 0 to 1"
+    NO_SUM = "shares that do not sum to one"
+    NO_MASS = "no label at all, which neither a distribution nor a ranking can say"
+
+
+REASONS = tuple(text for name, text in vars(Why).items() if name.isupper())
+
+
+class Unread(Exception):
+    """An answer that cannot be used, with the reason."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """labels: as the reply spells them, () for the empty set, best first where `ranked`; numbers: by label as spelt.
+
+    None of what it does not say; where it says neither, problem is the reason.
+    """
+
+    labels: tuple[str, ...] | None = None
+    problem: str = ""
+    numbers: Mapping[str, Stated] | None = None
+    ranked: bool = False
+
+
+class Item(NamedTuple):
+    """A label as spelt, what stands beside it (a number, or yes or no), and its place in a ranking, from 1."""
+
+    label: str
+    beside: Stated | bool | object = ALONE
+    place: int | None = None
+
+
+NOTHING: Final = Item("")  # the empty set beside numbers
 
 
 def parse_reply(text: str, words: Words) -> Reply:
-    """Read a reply.
-
-    Without what the model thinks (<think>, <reasoning> and the like, to the end where it is not closed) there is one
-    answer: JSON that names labels, all of it alike; else lines such as "joy: 60 %", what follows "Answer:", or labels
-    and nothing else. The rest of the text may not turn it.
-    """
-    text = _TAG.sub(" ", _THINKS.split(_THOUGHT.split(text)[-1])[0])
+    """Read a reply: JSON alone, bare or in one code fence; anything else has a reason."""
     if not text.strip():
         return Reply(problem=Why.EMPTY)
-    if _REFUSAL.search(text):
-        return Reply(problem=Why.REFUSED)
-    found = json_values(text)
-    if found is None:
-        return Reply(problem=Why.BROKEN)
-    values, around = found
+    fence = _FENCE.fullmatch(text.strip())
     try:
-        if len(values) > 1 and not re.search(r"\w", "".join(around[1:-1])) and answer_in(values, words):
-            values, around = [values], [around[0], around[-1]]  # objects of one label each, side by side
-        answers = [answer_in(value, words) for value in values]
+        value = read_json(fence[1] if fence else text)
+    except (ValueError, RecursionError):
+        return Reply(problem=Why.BROKEN if re.search(r"[{\[]", text) else Why.NO_JSON)
+    if not isinstance(value, dict | list):
+        return Reply(problem=Why.NO_JSON)
+    return answer_in(value, words, whole=True)
+
+
+def read_json(text: str) -> Any:
+    """A JSON value; raises ValueError for anything else, and for a key that stands twice."""
+    return json.loads(text, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key twice: nobody knows which of them holds")
+    return dict(pairs)
+
+
+def is_answer(key: str, words: Words) -> bool:
+    """Whether a field of a line is part of its answer: of whatever else, such as seconds, nothing is a label."""
+    return words.find(key) is not None or known_key(key) in (*LABEL_KEYS, *NUMBER_KEYS, *RANKED, *OF)
+
+
+def known_key(key: Any) -> str:
+    """A key of an object without capitals, spaces and marks."""
+    return plain(str(key)).strip("?!:.*")
+
+
+def answer_in(value: Any, words: Words, *, whole: bool = False) -> Reply:
+    """What a JSON value answers, or the reason why it answers nothing.
+
+    whole: whether only a no to all labels makes the empty set, as of a reply; a table may have columns of some alone.
+    """
+    try:
+        items = _items(value, words)
+        reply = _reply_of(items, words)
+        denied = whole and reply.labels == () and 0 < len(items) < len(words.taxonomy)
+        return Reply(problem=Why.NO_LABELS) if denied else reply
+    except Unread as unread:
+        return Reply(problem=str(unread))
     except RecursionError:
         return Reply(problem=Why.BROKEN)
-    at = next((at for at, answer in enumerate(answers) if answer), None)
-    if at is None:
-        seen = any(isinstance(value, dict) for value in values)
-        said = None if seen else answer_in_words(text, words)
-        return turned(said, words) if said else Reply(problem=Why.NO_LABELS if seen else Why.NO_JSON)
-    answer = InWords(answers[at] or Reply(), "\n".join(around[: at + 1]), "\n".join(around[at + 1 :]))
-    if answer.reply.how == LABELS and isinstance(values[at], list) and not plain_head(lead_of(answer.before)):
-        return Reply(problem=Why.UNSURE)
-    said = answer_in_words(answer.before, words)
-    told = [*filter(None, answers), *([said.reply] if said and not said.reply.problem else [])]
-    differ = any(_meant(other, words) != _meant(answer.reply, words) for other in told)
-    return Reply(problem=Why.CONTRADICTS) if differ else turned(answer, words)
 
 
-def _meant(reply: Reply, words: Words) -> tuple[Any, ...]:
-    """What two replies say alike, however they spell it."""
-    numbers = {words.find(label): number for label, number in (reply.numbers or {}).items()}
-    return reply.problem, [*map(words.find, reply.labels or ())], numbers
+def _reply_of(items: Sequence[Item], words: Words) -> Reply:
+    """A set, a ranking, labels with yes or no, labels with numbers, or a set and numbers."""
+    alone = [item for item in items if item.beside is ALONE]
+    beside = [item for item in items if item.beside is not ALONE]
+    numbers = {item.label: item.beside for item in beside if isinstance(item.beside, Stated)}
+    if len({words.find(item.label) or folded(item.label) for item in beside}) < len(beside):
+        raise Unread(Why.CONTRADICTS)
+    if numbers and len(numbers) < len(beside):
+        raise Unread(Why.BESIDE)
+    if any(item.place for item in items):
+        if beside or sorted(item.place or 0 for item in items) != list(range(1, len(items) + 1)):
+            raise Unread(Why.BESIDE)
+        return Reply(tuple(item.label for item in sorted(alone, key=lambda item: item.place or 0)), ranked=True)
+    if beside and alone and not numbers:
+        raise Unread(Why.CONTRADICTS)
+    chosen = tuple(item.label for item in items if item.beside in (ALONE, True) and item != NOTHING)
+    return Reply(None if numbers and not alone else chosen, numbers=numbers or None)
 
 
-def answer_in(value: Any, words: Words, of: float | None = None) -> Reply | None:
-    """What a JSON value answers; None where it names no label. of: what numbers are parts of that do not say it."""
-    if isinstance(value, str):
-        if value.lstrip()[:1] in ("{", "["):
-            return parse_reply(value, words)
-        item = None if "|" in value else item_of(value, words)
-        return of_items([item], words, of) if item else Reply(words.split(value), ranked=">" in value, how=LABELS)
+def _items(value: Any, words: Words) -> list[Item]:
+    """The labels that a JSON value names, with what it says of them; raises Unread."""
+    if isinstance(value, dict):
+        return _of_object(value, words)
     if isinstance(value, list):
-        return _of_list(value, words, of)
-    return _of_object(value, words, of) if isinstance(value, dict) else None
+        items = [item for entry in value for item in _entry(entry, words)]
+        if len({item.beside is ALONE for item in items}) > 1:
+            raise Unread(Why.BESIDE)
+        return items
+    if not isinstance(value, str):
+        raise Unread(Why.NO_LABELS)
+    listed = _LIST.fullmatch(value.strip())
+    if not listed and value.lstrip()[:1] in ("{", "["):
+        try:
+            return _items(read_json(value), words)
+        except ValueError:
+            raise Unread(Why.BROKEN) from None
+    items = [Item(word) for word in words.split(listed[1].strip(" '\"") if listed else value)]
+    return _in_order(items) if ">" in value else items
 
 
-def _of_list(values: Sequence[Any], words: Words, of: float | None) -> Reply | None:
-    """Texts, objects that name one label each, or pairs of a label and a number."""
-    if len(values) == 1 and isinstance(values[0], dict) and _one_label(values[0], words) is None:
-        return answer_in(values[0], words, of)
-    items: list[Item] = []
-    for value in values:
-        item: Item | None = None
-        if isinstance(value, str):
-            item = item_of(value, words) or Item(stripped(value)[2], place=stripped(value)[1])
-        elif isinstance(value, dict):
-            item = _one_label(value, words)
-        elif isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
-            item = Item(*value)
-        if item is None:
-            return None
-        items.append(item)
-    reply = of_items(items, words, of)
-    ranked = [not _RANK.isdisjoint(map(known_key, value)) for value in values if isinstance(value, dict)]
-    return in_order(reply) if ranked and all(ranked) and reply.labels is not None else reply
+def _in_order(items: Sequence[Item]) -> list[Item]:
+    """The same as a ranking, best first where they do not say their places."""
+    return [item._replace(place=item.place or place) for place, item in enumerate(items, start=1)]
 
 
-def _one_label(content: Mapping[str, Any], words: Words) -> Item | None:
-    """The one label that an object names, and what it says of it; None for another object."""
+def _entry(value: Any, words: Words) -> list[Item]:
+    """The labels of one entry of a list: a text, a pair of a label and a number, or an object."""
+    if isinstance(value, str):
+        return [Item(value)]
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
+        return [Item(value[0], _said(value[1]))]
+    if not isinstance(value, dict) or not any(known_key(key) in (*_ONE, "name") or words.find(key) for key in value):
+        raise Unread(Why.NO_LABELS)
+    items = _of_object({"label" if known_key(key) == "name" else key: inner for key, inner in value.items()}, words)
+    if not items:
+        raise Unread(Why.NO_LABELS)
+    return _described(items) if len(value) > 1 else items
+
+
+def _described(items: list[Item]) -> list[Item]:
+    """The same; raises Unread where an object says of its label what is no number, place, or yes or no."""
+    if any(item.beside is ALONE and not item.place for item in items):
+        raise Unread(Why.BESIDE)
+    return items
+
+
+def _said(value: Any) -> Stated | bool:
+    """The number, or the yes or no, that stands beside a label."""
+    for said in (flag(value), stated(value)):
+        if said is not None:
+            return said
+    raise Unread(Why.BESIDE)
+
+
+def _of_object(content: Mapping[str, Any], words: Words) -> list[Item]:
+    """Labels that are keys, with what stands beside each, and what stands under keys that mean an answer."""
+    own = [key for key in content if words.find(key) or words.unsure(key)]
+    if own:  # what else has a number is a label that is not known
+        own += [key for key in content if key not in own and stated(content[key]) and known_key(key) not in _KNOWN]
+    fields = _fields({key: inner for key, inner in content.items() if key not in own})
+    fields = {key: inner for key, inner in fields.items() if not (own and key in _NO_LABEL and stated(inner))}
+    items = []
+    for key in own:
+        if isinstance(content[key], dict):
+            items += _described(_under_keys(_fields(content[key]), words, [Item(key)]))
+        elif content[key] is not None:
+            items.append(Item(key, _said(content[key])))
+    items = _under_keys(fields, words, items)
+    if any(isinstance(fields.get(key), str) for key in _REMARKS) and not any(_names(item, words) for item in items):
+        raise Unread(Why.MORE)  # who saw no image says so in a remark, beside no label
+    return items
+
+
+def _fields(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What an object holds, by its known keys."""
     fields = {known_key(key): inner for key, inner in content.items()}
-    name = next((key for key in _ONE if isinstance(fields.get(key), str)), None)
-    if name is not None:
-        label = fields.pop(name)
-        place = next((fields[key] for key in _RANK if fields.get(key) is not None), None)
-        number = re.fullmatch(r"#?(\d{1,2})(?:\.|st|nd|rd|th)?", str(place).strip())
-        return Item(label, _beside(fields), int(number[1]) if number else None if place is None else 0)
-    own = [key for key in content if words.find(key)]
-    return Item(own[0], _inner(content[own[0]])) if len(own) == len(content) == 1 else None
+    if len(fields) < len(content):
+        raise Unread(Why.CONTRADICTS)
+    return fields
 
 
-def _beside(fields: Mapping[str, Any], without: Any = ALONE) -> Any:
-    """The share, or the yes or no, that an object says of one label; `without` where neither, "" for anything else."""
-    for key in (*NUMBER_KEYS, "n"):
-        if fields.get(key) is not None:
-            number = stated(fields[key])
-            parts = [whole_of(one, fields[one]) for one in OF if one != key and one in fields]
-            of = 100 if key in _PERCENT else parts[0] if parts else None
-            scaled = marked({key: number}, of) if number else None
-            return scaled[key] if scaled else ""
-    flags = {flag(fields[key]) for key in _CHOSEN if key in fields} or {without}
-    beside = {key: inner for key, inner in fields.items() if inner not in (None, "") and not _sure(key, inner)}
-    denied = flags == {without} and any(CUE.search(str(inner)) for inner in beside.values())
-    closed = {*_CHOSEN, *_REMARKS, *_RANK, "id", "index"}.issuperset(beside)
-    return flags.pop() if closed and not denied and len(flags) == 1 and None not in flags else ""
+def _under_keys(fields: Mapping[str, Any], words: Words, own: list[Item]) -> list[Item]:
+    """A ranking, or labels, numbers by label, or labels and what stands beside them; with those that are keys.
 
-
-def _sure(key: str, value: Any) -> bool:
-    """Whether a field says that its answer rather holds."""
-    number = stated(value)
-    share = number.value / (number.of or (100 if number.value >= 50 else 1)) if number else 0
-    return key in _SURE and (value in ("high", "very high", "medium", "moderate") or 0.5 <= share <= 1)
-
-
-def _inner(beside: Any) -> Any:
-    """What stands beside a label that is a key: itself, or the share in the object that stands there."""
-    return _beside({known_key(k): v for k, v in beside.items()}, "") if isinstance(beside, dict) else beside
-
-
-def _of_object(content: Mapping[str, Any], words: Words, of: float | None) -> Reply | None:
-    own = [key for key in content if words.find(key)]
-    fields = {known_key(key): inner for key, inner in content.items() if key not in own and inner is not None}
-    listed = [key for key in LABEL_KEYS if key in fields]
-    ranked = [key for key in RANKED if key in fields]
-    numeric = [key for key in NUMBER_KEYS if key in fields]
-    total = next((key for key in OF if key in fields), None)
-    of = whole_of(total, fields[total]) if total else of
-    if not own and len(listed) == 1 and listed[0] in _ONE and words.find(str(fields[listed[0]])):
-        return _of_list([content], words, of)
-    if len(listed) + len(ranked) + len(numeric) + bool(own) == 0:
-        return _inside(content, words, of)
-    used = {*listed[:1], *ranked[:1], *numeric[:1], *OF, *_REMARKS, *_ABOUT, *NO_LABEL} - {*_SURE}
-    rest = {key: inner for key, inner in fields.items() if key not in used and not _sure(key, inner)}
-    more = [Item(key, rest.pop(known_key(key))) for key in content if own and stated(rest.get(known_key(key)))]
-    taken_back = any(TURNED.search(str(fields.get(key))) for key in ("note", "comment"))
-    if taken_back or any(_may_turn(inner, words) for inner in rest.values()):
-        return Reply(problem=Why.UNSURE)
-    found = answer_in(fields[listed[0]], words, of) if listed else None
-    if own:
-        return _both(found, of_items([*(Item(key, _inner(content[key])) for key in own), *more], words, of))
+    Remarks and what is about the image may stand beside, nothing else.
+    """
+    about = [key for key in (*_ABOUT, *_REMARKS) if not isinstance(fields.get(key), dict | list)]
+    kept = {k: inner for k, inner in fields.items() if k not in about and (inner is not None or k in _CHOSEN)}
+    numeric, ranked, places = ([key for key in kept if key in keys] for keys in (NUMBER_KEYS, RANKED, _PLACES))
+    flags = [key for key in kept if key in _CHOSEN and flag(kept[key]) is not None]
+    listed = [key for key in kept if key in LABEL_KEYS and key not in flags]
+    listed = listed or [key for key in kept if key in _AROUND and isinstance(kept[key], dict | list)]
+    if kept.keys() - {*_ONE} == {"n"} and (listed or any(item.beside is ALONE for item in own)):
+        numeric = ["n"]
+    beside = [*numeric, *flags, *places]
+    if not (own or ranked or listed or numeric):
+        return _by_place(kept, words)
+    several = max(len(listed), len(beside)) > 1 or (ranked and len(kept) + len(own) > 1)
+    wholes = [key for key in kept if key in _WHOLES and stated(kept[key])]
+    if several or kept.keys() - {*ranked, *listed, *beside, *wholes}:
+        raise Unread(Why.MORE)
     if ranked:
-        return in_order(answer_in(fields[ranked[0]], words))
-    return _with_numbers(found, numeric[0], fields[numeric[0]], words, of) if numeric else found
+        return _ranking(kept[ranked[0]], words)
+    items = _items(kept[listed[0]], words) if listed else []
+    if listed and (own or numeric):
+        items = items or [NOTHING]
+    if own and listed and (beside or any(item.beside is not ALONE for item in items)):
+        raise Unread(Why.CONTRADICTS)
+    items = own + items
+    if beside:
+        items = _with(items, beside[0], kept[beside[0]], words)
+    return _scaled(items, 100 if {*numeric} & {*_PERCENT} else _whole([k for k in wholes if k not in numeric], kept))
 
 
-def _may_turn(value: Any, words: Words) -> bool:
-    """Whether what stands under an unknown key beside an answer may say something else of it."""
-    if isinstance(value, dict | list):
-        said = json.dumps(value, ensure_ascii=False)
-        return bool(words.named(said)) or "true" in said or "false" in said
-    return bool(value != "")
+def _names(item: Item, words: Words) -> bool:
+    """Whether a label is named, and not with a no or a zero."""
+    beside = item.beside.value if isinstance(item.beside, Stated) else item.beside
+    return bool(beside and item.label) and not words.says_none(item.label)
 
 
-def _both(found: Reply | None, shares: Reply) -> Reply:
-    """The labels of one part of an answer and the numbers of another."""
-    if found is None or found.labels is None or shares.problem:
-        return shares
-    return Reply(problem=Why.CONTRADICTS) if shares.numbers is None else replace(found, numbers=shares.numbers)
+def _whole(keys: Sequence[str], fields: Mapping[str, Any]) -> float | None:
+    """What the numbers of an object are parts of by the fields that say it; None of none.
+
+    nan where nobody can tell, as of a "total" that may be the sum of the numbers instead.
+    """
+    said = [stated(fields[key]) for key in keys]
+    if not said or said[0] is None or said[0].of or said[0].value <= 0:
+        return None
+    unsure = keys[0] in ("total", "sum") and said[0].value not in (PEOPLE, 100)
+    return nan if unsure or len(said) > 1 else said[0].value
 
 
-def _with_numbers(found: Reply | None, key: str, beside: Any, words: Words, of: float | None) -> Reply | None:
-    """Labels with the numbers by label, or with the list of numbers beside theirs."""
-    of = 100 if key in _PERCENT else of
-    if isinstance(beside, dict) or (isinstance(beside, list) and not all(stated(one) for one in beside)):
-        shares = answer_in(beside, words, of)
-        return _both(found, shares) if shares else found
-    names = found.labels or () if found else ()
-    numbers = beside if isinstance(beside, list) else [beside]
-    if len(numbers) != len(names) or not all(stated(one) for one in numbers):
-        return Reply(problem=Why.BESIDE)
-    return of_items(list(map(Item, names, numbers)), words, of)
+def _scaled(items: list[Item], of: float | None) -> list[Item]:
+    """The same with numbers that are parts of what stands elsewhere in the answer."""
+    scaled = marked({item.label: item.beside for item in items if isinstance(item.beside, Stated)}, of)
+    if scaled is None:
+        raise Unread(Why.NO_SCALE)
+    return [item._replace(beside=scaled[item.label]) if isinstance(item.beside, Stated) else item for item in items]
 
 
-def _inside(content: Mapping[str, Any], words: Words, of: float | None) -> Reply | None:
-    """The answer inside an object that says nothing else, or by place; several that differ contradict each other."""
-    places = [Item(str(inner), place=int(key)) for key, inner in content.items() if key.strip().isdecimal()]
-    if places and len(places) == len(content) and words.known(tuple(item.label for item in places)):
-        return in_order(of_items(places, words))
-    answers, rest = [], []
-    for key, inner in content.items():
-        spelt = re.sub(r"[_-]|(?<=[a-z])(?=[A-Z])", " ", key)
-        if (isinstance(inner, dict) and not CUE.search(spelt)) or (
-            isinstance(inner, list) and known_key(key) in _AROUND
-        ):
-            answer = answer_in(inner, words, of)
-            if answer and (answer.problem or words.known(tuple(answer.labels or answer.numbers or ())) or inner == []):
-                answers.append(answer)
-                continue
-        if known_key(key) not in (*_REMARKS, *_ABOUT, *OF, *NO_LABEL):
-            rest.append(inner)
-    if any(answer != answers[0] for answer in answers):
-        return Reply(problem=Why.CONTRADICTS)
-    if answers and any(_may_turn(inner, words) for inner in rest):
-        return Reply(problem=Why.UNSURE)
-    return answers[0] if answers else None
+def _by_place(fields: Mapping[str, Any], words: Words) -> list[Item]:
+    """A ranking such as {"1": "joy", "2": "awe"}."""
+    if not fields or not all(key.isdecimal() and words.find(str(label)) for key, label in fields.items()):
+        raise Unread(Why.NO_LABELS)
+    return [Item(str(label), place=int(key)) for key, label in fields.items()]
+
+
+def _ranking(value: Any, words: Words) -> list[Item]:
+    """A list in its order, or labels by their places."""
+    if isinstance(value, dict):
+        items = [Item(key, place=_place(place)) for key, place in value.items()]
+    else:
+        items = _in_order(_items(value, words))
+    if not items:
+        raise Unread(Why.NO_MASS)
+    return items
+
+
+def _place(value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise Unread(Why.BESIDE)
+    return value
+
+
+def _with(items: list[Item], key: str, value: Any, words: Words) -> list[Item]:
+    """Labels with the numbers, the yes or no, or the places beside them: by label, or in the order of the labels."""
+    if any(item.beside is not ALONE for item in items):
+        raise Unread(Why.CONTRADICTS)
+    values = value if isinstance(value, list) else [value]
+    numeric = key not in (*_PLACES, *_CHOSEN)
+    if numeric and (isinstance(value, dict) or not all(map(stated, values))):
+        return items + _described(_items(value, words))
+    if not items or len(values) != len(items):
+        raise Unread(Why.BESIDE)
+    if key in _PLACES:
+        return [item._replace(place=_place(one)) for item, one in zip(items, values, strict=True)]
+    return [item._replace(beside=_said(one)) for item, one in zip(items, values, strict=True)]

@@ -183,10 +183,10 @@ class JudgedAnswers:
         }
 
     def tables(self) -> list[Table]:
-        """What a terminal shows: how answers were read and what could not be used; of several systems who leads, of one
+        """What a terminal shows: what could not be used of the answers; of several systems who leads, of one
         all scores, differences, and how often it says each label; and unanswered images as empty sets.
         """
-        found = [tables.ways(self), *tables.problems(self)]
+        found: list[Table | None] = [*tables.problems(self)]
         if len(self.systems) > 1:
             found.append(tables.ranking(self))
         else:
@@ -234,7 +234,6 @@ def received_json(
     notes = [f"{elsewhere} answered images are not among those judged"] if elsewhere else []
     return {
         **vars(received),
-        "ways": dict(received.ways.most_common()),
         "judged": len(judged),
         "answered": int(answered.sum()),
         "without_an_answer": [shown(str(image)) for image in judged[~answered]],

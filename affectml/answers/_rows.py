@@ -1,6 +1,6 @@
 """Reading a system's answers from a file, a row at a time: batch responses, JSON lines, or a table."""
 
-import json
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,7 @@ import pandas as pd
 
 from affectml.answers._config import Answer
 from affectml.answers._names import Names
-from affectml.answers._pairs import Reply, Why, known_key
-from affectml.answers._reply import LABEL_KEYS, NUMBER_KEYS, OF, RANKED, answer_in, parse_reply
+from affectml.answers._reply import OF, RANKED, Reply, Why, answer_in, is_answer, parse_reply, read_json
 from affectml.answers._words import Words, folded, shown
 from affectml.errors import BadInput, option
 from affectml.importers.columns import FILE, LABEL, URL, pick, plain
@@ -20,6 +19,7 @@ from affectml.importers.read import Table, read_table
 
 IMAGE_KEYS = ("image_id", "image", "file", "filename", "path", "url", "id")
 REPLY_KEYS = ("reply", "response", "content", "output", "completion", "text")
+_SCHEMA = re.compile(r"response.?format|schema|grammar", re.IGNORECASE)  # in what a server says that takes none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ def _add(rows: list[Row], fresh: list[Row], counts: dict[str, range], given: str
 
 def _object(raw: bytes) -> dict[str, Any] | None:
     try:
-        content = json.loads(raw.decode("utf-8-sig"))
+        content = read_json(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
@@ -135,7 +135,7 @@ def _response(content: dict[str, Any], place: str, reading: Reading) -> list[Row
     body = response.get("body", response) if isinstance(response, dict) else None
     choices = body.get("choices") if isinstance(body, dict) else None
     if error or str(status) != "200" or not isinstance(choices, list) or not choices:
-        return [replace(row, problem=Why.FAILED, detail=_failure(error, body, status))]
+        return [_failed(row, error, body, status)]
     return [replace(row, **vars(_choice(choice, reading))) for choice in choices]
 
 
@@ -153,28 +153,29 @@ def _choice(choice: Any, reading: Reading) -> Reply:
     return parse_reply(content if isinstance(content, str) else "", reading.words)
 
 
-def _failure(error: Any, body: Any, status: Any) -> str:
-    inner = error if isinstance(error, dict) else body.get("error") if isinstance(body, dict) else None
-    said = next((inner[key] for key in ("code", "type", "message") if inner.get(key)), "") if inner else ""
-    parts = [f"HTTP {shown(str(status))}" if status not in (None, 200) else "", shown(str(said or error or ""))]
-    return " ".join(part for part in parts if part) or "no message in the response"
+def _failed(row: Row, error: Any, body: Any, status: Any) -> Row:
+    """The row of a request without an answer, with what the server says of it."""
+    told = error or (body.get("error") or body if isinstance(body, dict) else body)
+    said = told
+    if isinstance(told, dict):
+        said = next((told[key] for key in ("code", "type", "message") if told.get(key)), error)
+    parts = [f"HTTP {shown(str(status))}" if status not in (None, 200) else "", shown(str(said or ""))]
+    detail = " ".join(part for part in parts if part) or "no message in the response"
+    return replace(row, problem=Why.NO_SCHEMA if _SCHEMA.search(str(told)) else Why.FAILED, detail=detail)
 
 
 def _plain_line(content: dict[str, Any], place: str, reading: Reading) -> Row:
-    """A JSON line of any system: an image, and labels, a ranking, numbers by label, or a reply to be read."""
+    """A line or a row of any system: an image, and labels, a ranking, numbers by label, or a reply to be read."""
     name = next((content[key] for key in IMAGE_KEYS if content.get(key) is not None), None)
     for key, problem in (("error", Why.FAILED), ("refusal", Why.REFUSED)):
         if why := content.get(key):
             return _about(name, Reply(problem=problem), place, reading, shown(why) if isinstance(why, str) else "")
-    said = {key: value for key, value in content.items() if _answers(key, value, reading.words)}
-    try:
-        answer = answer_in(said, reading.words)
-    except RecursionError:
-        answer = Reply(problem=Why.BROKEN)
-    if answer is None or answer.problem == Why.NO_LABELS:
-        reply = next((content[key] for key in REPLY_KEYS if isinstance(content.get(key), str)), None)
-        answer = Reply(problem=Why.NO_LABELS) if reply is None else parse_reply(reply, reading.words)
-    return _about(name, answer, place, reading)
+    said = {key: value for key, value in content.items() if is_answer(key, reading.words)}
+    reply = next((content[key] for key in REPLY_KEYS if content.get(key) is not None), None)
+    answer = answer_in(said, reading.words)
+    if answer.problem == Why.NO_LABELS and reply is not None:
+        answer = parse_reply(reply, reading.words) if isinstance(reply, str) else answer_in(reply, reading.words)
+    return _about(name, answer if content.keys() - {*IMAGE_KEYS} else Reply(problem=Why.EMPTY), place, reading)
 
 
 def _about(name: Any, reply: Reply, place: str, reading: Reading, detail: str = "") -> Row:
@@ -187,12 +188,6 @@ def _about(name: Any, reply: Reply, place: str, reading: Reading, detail: str = 
     return Row(**vars(reply), place=place, image=image, detail=detail)
 
 
-def _answers(key: str, value: Any, words: Words) -> bool:
-    """Whether a part of a line can be part of its answer: of other numbers, such as seconds, nothing is a label."""
-    named = known_key(key) in (*LABEL_KEYS, *NUMBER_KEYS, *RANKED, *OF)
-    return words.find(key) is not None or (key not in IMAGE_KEYS and (named or isinstance(value, dict | list)))
-
-
 def _table(path: Path, reading: Reading) -> Rows:
     """A table: an image in each row, and a list of labels, a ranking or a column per label beside it."""
     table = read_table(path)
@@ -201,28 +196,27 @@ def _table(path: Path, reading: Reading) -> Rows:
     ranked = pick(table, None, RANKED)
     column = reading.label_column and pick(table, reading.label_column, (), "label_column")
     column = column or pick(table, None, (*LABEL, "set", "answer", "answers"))
-    reply = None if ranked or column else pick(table, None, REPLY_KEYS)
     places = _places(frame, ranked)
-    listing = [*places] or [c for c in (ranked or column or reply,) if c]
+    listing = [*places] or [c for c in (ranked or column,) if c]
     numeric = [c for c in frame.columns if c not in (image, *listing) and reading.words.find(c)]
+    reply = None if listing or numeric else pick(table, None, REPLY_KEYS)
+    listing += [reply] if reply else []
     total = [c for c in (pick(table, None, OF),) if c and numeric and not listing]
     if not (listing or numeric):
         raise BadInput(
             f"{path}: no column of answers: expected labels ({option('label_column')}), ranking, or a column for each "
             f"label ({', '.join(reading.words.taxonomy.labels)}), but it has {', '.join(frame.columns)}"
         )
-    key = RANKED[0] if ranked or places else LABEL_KEYS[0]
+    key = "ranking" if ranked or places else "reply" if reply else "labels"
     rows = []
     for at, cells in enumerate(map(_filled, frame.astype(object).to_dict("records"))):
-        listed = [cells[c] for c in listing if c in cells]
-        if reply and listed and not numeric:
-            answer = parse_reply(str(listed[0]), reading.words)
-        else:
-            said = {key: listed if places else listed[0]} if listed else {}
-            said = {key: []} if listing and not listed and reading.empty == "none" else said
-            said |= {c: cells[c] for c in (*numeric, *total) if c in cells}
-            answer = (answer_in(said, reading.words) if said else None) or Reply(problem=Why.EMPTY)
-        rows.append(_about(cells.get(image), answer, f"{table.unit} {table.place[at]}", reading))
+        content = {column: cells[column] for column in (*numeric, *total) if column in cells}
+        listed = [cells[column] for column in listing if column in cells]
+        if listed or (listing and reading.empty == "none"):
+            content[key] = listed if places or not listed else listed[0]
+        if image in cells:
+            content["image_id"] = cells[image]
+        rows.append(_plain_line(content, f"{table.unit} {table.place[at]}", reading))
     return Rows(rows, "rows", (*table.notes, *_unused(frame, {image, *listing, *numeric, *total})))
 
 

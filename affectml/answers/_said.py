@@ -5,7 +5,6 @@ is (k + 1/2) / (n + 1), the posterior mean under Jeffreys' prior (Jeffreys 1946;
 label was asked for, its share of C labels is (k + 1/2) / (n + C/2) (Krichevsky & Trofimov 1981).
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -13,7 +12,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.answers._pairs import REASONS, SHARES, YES_NO, Why
+from affectml.answers._reply import REASONS, Unread, Why
 from affectml.answers._rows import Row, Rows
 from affectml.answers._usable import Floats, Read, Received, Shape, Usable
 from affectml.answers._words import Words, shown
@@ -69,12 +68,15 @@ def gather(
     by_image: dict[str, list[Read]] = {}
     for row in chosen:
         unknown = received.unknown_labels.total()
-        read = row.problem or usable.read(row, received)
-        if isinstance(read, str):
-            _note(received, read, row)
-        elif row.image is not None:
+        try:
+            read = usable.read(row, received)
+        except Unread as unread:
+            _note(received, str(unread), row)
+        else:
             received.shortened += received.unknown_labels.total() > unknown
-            by_image.setdefault(row.image, []).append(read)
+            by_image.setdefault(str(row.image), []).append(read)
+    if note := _way_out(received):
+        received.notes.append(note)
     kind = usable.shape([read for reads in by_image.values() for read in reads], received)
     if kind == "distribution" and one_label and shape is None:
         by_image = usable.to_one(by_image, received)
@@ -82,9 +84,7 @@ def gather(
         _none_usable(received, shape)
     received.shape, received.samples = kind, max(map(len, by_image.values()))
     made = _made(by_image, kind, len(words.taxonomy), one_label=one_label, k=k, received=received)
-    used = [read for image in made.image_id for read in by_image[image]]
-    named = {SHARES: YES_NO} if kind == "sets" else {}  # of numbers that are all 0 and 1
-    received.used, received.ways = len(used), Counter(named.get(read.how, read.how) for read in used)
+    received.used = sum(len(by_image[image]) for image in made.image_id)
     received.problems = {reason: received.problems[reason] for reason in REASONS if reason in received.problems}
     return made
 
@@ -92,8 +92,13 @@ def gather(
 def _note(received: Received, problem: str, row: Row) -> None:
     place = f"{row.place} ({row.detail})" if row.detail else row.place
     received.problems.setdefault(problem, []).append(place)
-    if row.detail and row.image is None:
-        received.unknown_images.append(row.detail)
+
+
+def _way_out(received: Received) -> str:
+    """What to do where requests failed for their JSON schema; "" where none did."""
+    refused = len(received.problems.get(Why.NO_SCHEMA, ()))
+    how = option("json_schema", False)
+    return f"the server refused the JSON schema of {refused} requests; `ask` {how} sends none" if refused else ""
 
 
 def _none_usable(received: Received, shape: str | None) -> NoReturn:
@@ -105,6 +110,8 @@ def _none_usable(received: Received, shape: str | None) -> NoReturn:
     more = f" (unknown labels: {unknown}; {option('mapping', {'WORD': 'LABEL'})} names them)" if unknown else ""
     if _FORMS & received.problems.keys():
         more += f"; {option('shape')} says what they are"
+    if note := _way_out(received):
+        more += f"; {note}"
     raise BadInput(f"no answer can be used of {received.rows}: {reasons}{more}")
 
 

@@ -1,4 +1,4 @@
-"""The tables of judged answers: who leads, each difference, how answers were read, and how often labels are said."""
+"""The tables of judged answers: who leads, each difference, what was not read, and how often labels are said."""
 
 from typing import TYPE_CHECKING
 
@@ -97,19 +97,6 @@ def long(judged: "JudgedAnswers") -> pd.DataFrame:
         for name, scores in judged.metrics["systems"].items()
         for metric, score in scores.items()
     ).astype({"few": "Int64"})  # fmt: skip
-
-
-def ways(judged: "JudgedAnswers") -> Table | None:
-    """How many answers of each system were read in which way, and how many were not; None where that is not known."""
-    every = list(dict.fromkeys(way for system in judged.systems.values() for way in system.received["ways"]))
-    if not every:
-        return None
-    rows = []
-    for name, system in judged.systems.items():
-        unread = sum(map(len, system.received["problems"].values()))
-        counts = [str(system.received["ways"].get(way, "–")) for way in every]
-        rows.append((name, str(system.received["rows"]), *counts, str(unread)))
-    return Table("How answers were read", ("system", "rows", *every, "not used"), tuple(rows))
 
 
 def problems(judged: "JudgedAnswers") -> list[Table]:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.answers._config import Answer
-from affectml.answers._numbers import Stated, fits, scale_of
-from affectml.answers._pairs import NUMBERS, RANKING, SHARES, YES_NO, Why
+from affectml.answers._numbers import Stated, fits, scale_of, stated
+from affectml.answers._reply import Unread, Why
 from affectml.answers._rows import Row
 from affectml.answers._wording import PEOPLE
 from affectml.answers._words import Words, shown
@@ -21,8 +21,9 @@ Shape = Literal["sets", "ranked", "rates", "distribution"]
 SHAPES: tuple[str, ...] = get_args(Shape)
 Floats = NDArray[np.float64]
 _ASKED: dict[str, Answer] = {"sets": "sets", "ranked": "ranking", "rates": "shares", "distribution": "shares"}
-_SCALES: dict[float, str] = {1: SHARES, PEOPLE: f"counts of {PEOPLE}", 100: "percentages"}
-_FORMS = ("lists of labels", "rankings", "numbers by label")
+_SHAPE: dict[Answer, Shape] = {"sets": "sets", "ranking": "ranked", "shares": "rates"}
+_SCALES: dict[float, str] = {PEOPLE: f"counts of {PEOPLE}", 100: "percentages"}
+_LISTS, _RANKINGS, _BY_LABEL = "lists of labels", "rankings", "numbers by label"
 _ROUNDED = 0.005  # a percentage without decimals is off by as much, and so a sum of C of them by C times that
 
 
@@ -31,8 +32,7 @@ class Received:
     """What a file held. rows: all; used: answers that count; samples: the most answers of one image.
 
     problems: reason -> places, with what else is known of each, in the order of REASONS. unknown_labels: how many
-    answers named each; shortened: how many answers count without theirs. renamed: as spelt -> label. ways: how many
-    answers were read in which way, such as "percentages".
+    answers named each; shortened: how many answers count without theirs. renamed: as spelt -> label.
     """
 
     rows: int = 0
@@ -44,8 +44,6 @@ class Received:
     problems: dict[str, list[str]] = field(default_factory=dict)
     unknown_labels: Counter[str] = field(default_factory=Counter)
     renamed: dict[str, str] = field(default_factory=dict)
-    ways: Counter[str] = field(default_factory=Counter)
-    unknown_images: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -54,13 +52,12 @@ class Read:
     """A usable row in the target's labels.
 
     values [C]: 1 for labels that are listed, falling from 1 in a ranking, or shares. own [C]: the set it gives, None
-    where it gives none. form: one of `_FORMS`; how it was read, and where it stands.
+    where it gives none. form: lists of labels, rankings, or numbers by label; where it stands.
     """
 
     values: Floats
     own: Floats | None
     form: str
-    how: str
     place: str
 
 
@@ -90,91 +87,88 @@ class Usable:
             raise BadInput(f"the requests asked for several forms of answer ({counts}); {_ways_out()}")
         self._words, self._shape, self._one = words, shape, one_label
         self._asked = _ASKED[shape] if shape else next(iter(forms), None)
-        told = [row for row in rows if not row.problem and _bare(row) and self._asked not in ("sets", "ranking")]
-        self._scale: dict[int, float | None] = {}
-        for wording in {row.wording for row in rows}:
-            here = [row for row in told if row.wording == wording]
-            self._scale[wording] = scale_of(map(_bare, here), asked=any(row.asked == "shares" for row in here))
         self._slack = _ROUNDED * len(words.taxonomy)
+        self._scale: dict[int, float | None] = {}
+        told = [row for row in rows if not row.problem and self._asked not in ("sets", "ranking")]
+        for wording in {row.wording for row in rows}:
+            here = [row for row in told if row.wording == wording and _bare(row)]
+            self._scale[wording] = scale_of(map(_bare, here), asked=any(row.asked == "shares" for row in here))
 
-    def read(self, row: Row, received: Received) -> Read | str:
-        """A row in the target's labels, or why it says nothing of them."""
-        row = self._as_asked(row)
+    def read(self, row: Row, received: Received) -> Read:
+        """A row in the target's labels; raises Unread for one that says nothing of them."""
         if row.problem:
-            return row.problem
-        listed = None if row.labels is None else self._columns(row.labels, row.ranked, received)
-        if isinstance(listed, str):
-            return listed
-        own = None if listed is None else np.zeros(len(self._words.taxonomy))
-        if own is not None and listed:
-            own[list(listed)] = 1 - np.arange(len(listed)) / len(own) if row.ranked else 1.0
-        if row.numbers is None:
-            if own is None or (row.ranked and not listed):
-                return Why.NO_MASS
-            how = RANKING if row.ranked else row.how
-            return Read(own, own, _FORMS[1] if row.ranked else _FORMS[0], how, row.place)
-        values = self._values(row.numbers, self._scale[row.wording], received)
-        if isinstance(values, str):
-            return values
-        how = (row.how if NUMBERS in row.how else NUMBERS).replace(NUMBERS, self._unit(row))
-        return Read(values, own, _FORMS[2], how, row.place)
+            raise Unread(row.problem)
+        row = self._as_asked(row)
+        own = None if row.labels is None else self._listed(row.labels, row.ranked, received)
+        if row.numbers is not None:
+            return Read(self._values(row, received), own, _BY_LABEL, row.place)
+        if own is None or (row.ranked and not own.any()):
+            raise Unread(Why.NO_MASS)
+        return Read(own, own, _RANKINGS if row.ranked else _LISTS, row.place)
 
     def _as_asked(self, row: Row) -> Row:
-        """A row with what counts of it; with a problem where it says nothing in the form that counts."""
-        asked, numbers, bare = self._asked, row.numbers, _bare(row)
-        if asked == "shares":
+        """A row with what counts of it; raises Unread where it says nothing in the form that counts."""
+        numbers, said = row.numbers, self._shape is not None
+        if self._asked == "shares":
             if numbers is None:
-                return replace(row, problem=Why.LABELS)
+                raise Unread(Why.LABELS)
             # Labels beside the shares that were asked for, such as the first of them, are no set.
             return row if row.asked is None else replace(row, labels=None, ranked=False)
-        if asked == "ranking":
-            return replace(row, problem=Why.UNRANKED) if numbers else replace(row, ranked=True)
-        if asked == "sets" and row.labels is None and numbers:
-            if len(bare) < len(numbers) or not {*bare} <= {0, 1}:
-                return replace(row, problem=Why.NUMBERS)
-            chosen = tuple(label for label, number in numbers.items() if number.value)
-            return replace(row, labels=chosen, numbers=None, how=YES_NO)
-        if asked == "sets" and row.ranked and self._shape is None:
-            return replace(row, problem=Why.RANKED)
-        return replace(row, numbers=None) if asked == "sets" else row
+        if self._asked == "ranking":
+            if numbers:
+                raise Unread(Why.UNRANKED)
+            return replace(row, ranked=True)
+        if self._asked == "sets":
+            if numbers and row.labels is None and {*numbers.values()} <= {Stated(0), Stated(1)}:
+                chosen = tuple(label for label, one in numbers.items() if one.value)
+                if not chosen and len(numbers) < len(self._words.taxonomy):
+                    raise Unread(Why.NO_RATE)
+                return replace(row, labels=chosen, numbers=None)
+            if (numbers and not (said and row.labels is not None)) or (row.ranked and not said):
+                raise Unread(Why.NUMBERS if numbers else Why.RANKED)
+            return replace(row, numbers=None)
+        return row
 
-    def _values(self, numbers: Mapping[str, Stated], scale: float | None, received: Received) -> Floats | str:
-        """Shares of all labels [C], or why there are none."""
-        bare = [number.value for number in numbers.values() if number.of is None]
+    def _values(self, row: Row, received: Received) -> Floats:
+        """Shares of all labels [C]."""
+        scale, bare, numbers = self._scale[row.wording], _bare(row), row.numbers or {}
+        if any(map(self._words.unsure, numbers)):
+            raise Unread(Why.AMONG)
         if any(bare):
             if scale is None or len(bare) < len(numbers):
-                return Why.NO_SCALE
+                raise Unread(Why.NO_SCALE)
             if not fits(bare, scale):
-                return Why.OUTSIDE if scale == 1 else Why.OTHER_SCALE
-        if any(map(self._words.unsure, numbers)):
-            return Why.UNSURE
+                raise Unread(Why.OUTSIDE if scale == 1 else Why.OTHER_SCALE)
+        known = {label: number for spelt, number in numbers.items() if (label := self._label(spelt, received))}
+        if not known:
+            raise Unread(Why.UNKNOWN_ONLY if numbers else Why.NO_RATE)
         labels = self._words.taxonomy
         values = np.full(len(labels), np.nan)
-        for spelt, number in numbers.items():
-            label = self._label(spelt, received)
-            if label is not None:
-                at = labels.index(label)
-                values[at] = number.value / (number.of or scale or 1)
-        if np.isnan(values).all():
-            return Why.UNKNOWN_ONLY if numbers else Why.NO_RATE
+        for label, number in known.items():
+            values[labels.index(label)] = number.value / (number.of or scale or 1)
         if (values < 0).any() or (values > 1 + SUM_TOLERANCE).any():
-            return Why.OUTSIDE
+            raise Unread(Why.OUTSIDE)
         off = abs(np.nansum(values) - 1)
         if np.isnan(values).any() and off > (self._slack if self._one else SUM_TOLERANCE):
-            return Why.NO_RATE  # of a distribution, what is not named has no share
+            raise Unread(Why.NO_RATE)  # of a distribution, what is not named has no share
         return np.asarray(np.nan_to_num(values).clip(0, 1))
 
-    def _columns(self, spelt: Sequence[str], ranked: bool, received: Received) -> tuple[int, ...] | str:
-        """The columns of labels, each once, in their order; why there are none."""
+    def _listed(self, spelt: Sequence[str], ranked: bool, received: Received) -> Floats:
+        """1 for the labels that are listed, falling from 1 in a ranking [C]."""
         if any(map(self._words.unsure, spelt)):
-            return Why.UNSURE
+            raise Unread(Why.AMONG)
+        if any(stated(word) and self._words.find(word) is None for word in spelt):
+            raise Unread(Why.BESIDE)
         named = [word for word in spelt if not self._words.says_none(word)]
-        labels = [self._label(word, received) for word in dict.fromkeys(named)]
-        known = [self._words.taxonomy.index(label) for label in labels if label is not None]
+        known = [label for word in dict.fromkeys(named) if (label := self._label(word, received))]
         if named and not known:
-            return Why.UNKNOWN_ONLY
-        twice = ranked and len({*known}) < len(known)
-        return Why.CONTRADICTS if twice or (known and len(named) < len(spelt)) else tuple(dict.fromkeys(known))
+            raise Unread(Why.UNKNOWN_ONLY)
+        if (ranked and len({*known}) < len(known)) or (known and len(named) < len(spelt)):
+            raise Unread(Why.CONTRADICTS)
+        values = np.zeros(len(self._words.taxonomy))
+        for place, label in enumerate(dict.fromkeys(known)):
+            values[self._words.taxonomy.index(label)] = 1 - place / len(values) if ranked else 1
+        return values
 
     def _label(self, spelt: str, received: Received) -> str | None:
         label = self._words.find(spelt)
@@ -191,31 +185,23 @@ class Usable:
             taken = " or, by wording, ".join(sorted(units))
             received.notes.append(f"numbers without a unit are taken as {taken}, as most answers of the file show")
         forms = Counter(read.form for read in reads)
-        asked = self._shape or {"shares": "distribution" if self._one else "rates", "ranking": "ranked"}.get(
-            self._asked or ""
-        )
-        if asked is not None:
-            return asked  # type: ignore[return-value]
+        if self._shape or self._asked:
+            asked = _SHAPE[self._asked or "sets"]
+            return self._shape or ("distribution" if self._one and asked == "rates" else asked)  # type: ignore[return-value]
         if len(forms) > 1:
             counts = ", ".join(f"{count} are {form}" for form, count in forms.most_common())
             raise BadInput(f"some answers are of one form and some of another ({counts}); {_ways_out()}")
-        if _FORMS[1] in forms:
+        if _RANKINGS in forms:
             return "ranked"
         table = np.array([read.values for read in reads])
-        if _FORMS[2] in forms and not np.isin(table, (0, 1)).all():
+        if _BY_LABEL in forms and not np.isin(table, (0, 1)).all():
             off = np.abs(table.sum(axis=1) - 1)
             sums = (off <= self._slack).mean() > 0.5 if self._one else (off <= SUM_TOLERANCE).all()
             return "distribution" if sums else "rates"
-        if _FORMS[0] in forms and self._asked is None and (every := int(table.all(axis=1).sum())):
+        if _LISTS in forms and (every := int(table.all(axis=1).sum())):
             how = option("shape", "ranked")
             received.notes.append(f"{every} lists name all labels: sets of all, or rankings with {how}")
         return "sets"
-
-    def _unit(self, row: Row) -> str:
-        """What numbers are: of bare zeros alone, what the others of their file are."""
-        scale, numbers = self._scale[row.wording] or 1, (row.numbers or {}).values()
-        parts = {each.of or scale for each in numbers if each.value} or {each.of or scale for each in numbers}
-        return _SCALES.get(parts.pop() if len(parts) == 1 else 0, "counts of n")
 
     def to_one(self, by_image: Mapping[str, Sequence[Read]], received: Received) -> dict[str, list[Read]]:
         """Distributions that sum to one; those that do so but for rounding are counted, others have a reason."""

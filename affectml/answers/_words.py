@@ -11,7 +11,6 @@ _NONE = frozenset({"none", "none of these", "none of them", "none of the above",
 _MARKS = " .,:;!?\"'`*()[]{}<>“”‘’"
 _APART, _LOOSER = re.compile(r"[,;|>\n]"), re.compile(r"/|\band\b|&")
 _QUOTES = " '\"`“”"
-_DENIES = re.compile(r"\b(?:not?|nor|neither|without|except|nobody)\b", re.IGNORECASE)
 SHOWN = 60  # signs of a name that no label is called by
 
 
@@ -44,27 +43,23 @@ class Words:
                     f"{did_you_mean(label, taxonomy.labels)} (labels: {', '.join(taxonomy.labels)})"
                 )
             self._label_of[folded(word)] = label
-        names = sorted(filter(None, self._label_of), key=len, reverse=True)
-        self._names = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, names)) or '(?!)'})(?!\w)")
+        names = map(re.escape, filter(None, self._label_of))
+        self._names = re.compile(rf"(?<!\w)(?:{'|'.join(names) or '(?!)'})(?!\w)")
 
     def find(self, word: str) -> str | None:
         """The label that a word stands for; None for a word that stands for no label."""
         return self._label_of.get(folded(word))
 
-    def named(self, text: str) -> set[str]:
-        """The labels that a text names, whatever it says of them."""
-        return {self._label_of[name] for name in self._names.findall(folded(text))}
-
     def unsure(self, word: str) -> bool:
-        """Whether a word that is no label names one, as "not fear" and "awe/joy" do, or denies something."""
-        return not self._one(word) and (bool(self.named(word)) or _DENIES.search(word) is not None)
+        """Whether a word that is no label names one, as "not fear" and "awe/joy" do."""
+        return self._names.search(folded(word)) is not None and not self._one(word)
 
     def says_none(self, word: str) -> bool:
         """Whether a word says that no label applies, and is no label itself."""
         return self.find(word) is None and folded(word) in _NONE
 
     def split(self, text: str) -> tuple[str, ...]:
-        """The words of a list in prose, such as "joy, awe and fear"; a label of several words stays whole."""
+        """The words of a list such as "joy, awe and fear"; a label of several words stays whole."""
         if self._one(text):
             return (text.strip(),)
         found: list[str] = []
@@ -74,10 +69,6 @@ class Words:
 
     def _one(self, text: str) -> bool:
         return self.find(text) is not None or self.says_none(text)
-
-    def known(self, words: tuple[str, ...]) -> bool:
-        """Whether each of one or more words is a label, a synonym, or says that none applies."""
-        return bool(words) and all(map(self._one, words))
 
 
 def folded(word: str) -> str:

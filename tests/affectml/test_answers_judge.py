@@ -136,7 +136,7 @@ def test_every_way_to_write_sets_scores_the_same(judge, demo, truth):
     named = [{"file": files[i], "set": ", ".join(s) or "none"} for i, s in zip(ids, sets, strict=True)]
     delimited = pd.DataFrame({"file": [files[i] for i in ids], "labels": ["; ".join(s) or "none" for s in sets]})
     lists = pd.DataFrame({"image_id": ids, "emotions": sets})
-    replies = pd.DataFrame({"image": ids, "response": [f"I see: {json.dumps({'labels': s})}" for s in sets]})
+    replies = pd.DataFrame({"image": ids, "response": [f"```json\n{json.dumps({'labels': s})}\n```" for s in sets]})
     bracketed = pd.DataFrame({"image": ids, "labels": [str(s) for s in sets]})
     results = [judge(table) for table in (indicator, delimited, replies, bracketed)]
     results += [judge(lists, "parquet"), judge(lines, "jsonl"), judge(named, "jsonl")]

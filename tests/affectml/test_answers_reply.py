@@ -1,8 +1,9 @@
-"""What a model's reply says: JSON in fences and prose, synonyms, what cannot be used; no traceback on any bytes."""
+"""What a model's reply says: JSON alone, synonyms, what cannot be used; no traceback on any bytes."""
 
 import contextlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectml.answers import REASONS, Words, parse_reply
 from affectml.answers._names import Names, Requested, custom_id
-from affectml.answers._reply import Why
+from affectml.answers._reply import REASONS, Why, parse_reply
 from affectml.answers._rows import Reading, Row, Rows, read_rows
 from affectml.answers._said import gather
+from affectml.answers._wording import PEOPLE, Form
+from affectml.answers._words import Words
 from affectml.errors import AffectmlError, BadInput
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
@@ -27,16 +29,13 @@ WORDS = Words(get_taxonomy("mikels-8"))
     ("text", "labels"),
     [
         ('{"labels": ["awe", "fear"]}', ("awe", "fear")),
+        (' \n{"labels": ["awe"]}\n', ("awe",)),
         ('```json\n{"labels": ["awe"]}\n```', ("awe",)),
-        ('The sky {deep blue} is vast.\n{"labels": ["awe"]} is my answer.', ("awe",)),
-        ('<think>maybe [fear]</think>{"labels": []}', ()),
+        ('```\n["awe"]\n```\n', ("awe",)),
+        ('```JSON {"labels": []}```', ()),
         ('{"Emotions": "awe, fear and sorrow"}', ("awe", "fear", "sorrow")),
-        ('{"labels": {"awe": true, "fear": false}}', ("awe",)),
-        ('{"awe": true, "fear": false}', ("awe",)),
-        ('{"labels": [{"label": "awe", "confidence": 0.9}]}', ("awe",)),
-        ('["awe", "fear"]', ("awe", "fear")),
-        ("Awe, Fear.", ("Awe", "Fear.")),
-        ("none of these", ("none of these",)),
+        ('{"labels": ["Awe", "Fear."]}', ("Awe", "Fear.")),
+        ('{"labels": ["none of these"]}', ("none of these",)),
         ('{"labels": ["nostalgia"]}', ("nostalgia",)),
     ],
 )
@@ -48,17 +47,13 @@ def test_labels_are_read_as_they_are_spelt(text, labels):
     ("text", "problem"),
     [
         ("", Why.EMPTY),
-        ("I'm sorry, I can't help with that.", Why.REFUSED),
-        ("As an AI, I do not have feelings.", Why.REFUSED),
-        ("A landscape with a lake.", Why.NO_JSON),
+        ("Awe, Fear.", Why.NO_JSON),
         ('{"labels": ["awe"', Why.BROKEN),
-        ('{"other": ["awe"], "labels": ["fear"', Why.BROKEN),
-        ("{'labels': 'awe'", Why.BROKEN),
-        ('{"mood": "awe"}', Why.NO_LABELS),
-        ('{"labels": null}', Why.NO_LABELS),
-        ('{"labels": [1, 2]}', Why.NO_LABELS),
+        ('```json\n{"labels": ["awe"]}\n```\nI hope that helps.', Why.BROKEN),
+        ('<think>maybe fear</think>{"labels": []}', Why.BROKEN),
+        ('{"labels": ["awe"], "labels": ["awe"]}', Why.BROKEN),
         ('{"labels": ' + "[" * 5000, Why.BROKEN),
-        ('First {"labels": ["fear"]}, but on a second look {"labels": ["awe"]}', Why.CONTRADICTS),
+        ('{"labels": [1, 2]}', Why.NO_LABELS),
         ("__import__('os').system('true')", Why.NO_JSON),
     ],
 )
@@ -102,7 +97,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_json_in_a_reply_is_read_or_has_a_reason(value):
-    reply = parse_reply(f"So: {json.dumps(value)}", WORDS)
+    reply = parse_reply(json.dumps(value), WORDS)
     assert (reply.labels is None and reply.numbers is None) == (reply.problem in REASONS)
 
 
@@ -193,7 +188,7 @@ def test_responses_and_other_lines_in_one_file_are_refused(file, reading):
 
 
 def test_a_line_that_is_nested_too_deeply_is_broken_and_the_others_count(file, reading):
-    deep = '{"image": "1", "labels": ' + '[{"labels": ' * 450 + '["joy"]' + "}]" * 450 + "}"
+    deep = '{"image": "1", "labels": ' + '{"labels": ' * 600 + '["joy"]' + "}" * 600 + "}"
     file.write_text(deep + '\n{"image": "1", "labels": ["joy"]}\n')
     rows = read_rows(file, reading).rows
     assert [(row.problem, row.labels) for row in rows] == [(Why.BROKEN, None), ("", ("joy",))]
@@ -257,41 +252,89 @@ def gathered(texts, asked=None, *, one_label=False, shape=None):
 
 
 def read_alone(text, asked, one_label):
-    """What a file of one reply says: a set, a ranking, or shares of the four labels; None where it has a reason."""
+    """What a file of one reply says: a set, a ranking, or shares of the four labels; else the reason why not."""
     try:
         said = gathered([text], asked, one_label=one_label)
     except BadInput as error:
-        return None if any(reason in str(error) for reason in REASONS) else str(error)
-    assert said.received.ways.total() == 1
+        return next((reason for reason in REASONS if f"used of 1: {reason}: 1" in str(error)), str(error))
     if asked == "shares":
         return tuple(said.shares[0].round(6))
     order = np.argsort(-said.scores[0], kind="stable")[: np.count_nonzero(said.scores[0])]
     return [replies.LABELS[at] for at in (order if asked == "ranking" else np.sort(order))]
 
 
-def test_replies_are_read_as_a_person_reads_them_or_have_a_reason():
-    corpus = [("sets", False, text, sorted(wanted.split(), key=replies.LABELS.index)) for text, wanted in replies.SETS]
-    corpus += [("ranking", False, text, wanted.split()) for text, wanted in replies.RANKINGS]
-    for one_label, some in ((False, replies.SHARES), (True, replies.ONE)):
-        corpus += [("shares", one_label, text, tuple(np.round(wanted, 6))) for text, wanted in some]
-    unreadable = [(asked, False, text, None) for asked, texts in replies.NONE.items() for text in texts]
-    unreadable += [("shares", True, text, None) for text in replies.NONE_OF_ONE]
-    read = [(text, wanted, read_alone(text, asked, one)) for asked, one, text, wanted in corpus + unreadable]
-    assert [(text, got) for text, wanted, got in read if got not in (wanted, None)] == []
-    refused = [text for text, wanted, got in read if wanted is not None and got is None]
-    assert len(corpus) >= 200
-    assert len(unreadable) >= 60
-    assert len(refused) <= 0.05 * len(corpus), refused
+def is_json_alone(text):
+    fenced = text.strip().removeprefix(replies.FENCE).removeprefix("json").removesuffix(replies.FENCE)
+    try:
+        return isinstance(json.loads(fenced), dict | list)
+    except (ValueError, RecursionError):
+        return False
 
 
-def test_what_is_easily_misread_is_read_as_a_person_reads_it_or_refused():
-    read = [
-        (text, None if wanted is None else type(wanted)(np.round(wanted, 6) if asked in ("shares", "one") else wanted),
-         read_alone(text, "shares" if asked == "one" else asked, asked == "one"))
-        for asked, text, wanted in replies.TRAPS
-    ]  # fmt: skip
-    assert [(text, got) for text, wanted, got in read if got not in (wanted, None)] == []
-    assert len(read) >= 100
+PLAIN = [
+    *(("sets", text, sorted(wanted.split(), key=replies.LABELS.index), *why) for text, wanted, *why in replies.SETS),
+    *(("ranking", text, wanted.split()) for text, wanted in replies.RANKINGS),
+    *(("shares", *reply) for reply in replies.SHARES),
+    *(("one", *reply) for reply in replies.ONE),
+]
+NOBODY_COULD = [
+    (asked, *((reply, None) if isinstance(reply, str) else (reply[0], None, reply[1])))
+    for asked, some in {**replies.NONE, "one": replies.NONE_OF_ONE}.items()
+    for reply in some
+]
+
+
+@pytest.mark.parametrize("corpus", [PLAIN, NOBODY_COULD, replies.TRAPS], ids=["plain", "nobody could", "traps"])
+def test_json_alone_is_read_as_a_person_reads_it_or_refused_for_its_reason_and_all_else_is_refused(corpus):
+    wrong = []
+    for asked, text, wanted, *why in corpus:
+        got = read_alone(text, "shares" if asked == "one" else asked, asked == "one")
+        ends = why or [Why.EMPTY, Why.NO_JSON, Why.BROKEN]
+        if is_json_alone(text) and not why:
+            ends = [tuple(np.round(wanted, 6)) if isinstance(wanted, tuple) else wanted]
+        wrong += [(text, got)] if got not in ends else []
+    assert wrong == []
+
+
+def test_how_many_of_the_replies_are_read_is_what_the_documentation_says():
+    def read(corpus):
+        return sum(is_json_alone(text) and not why for _, text, _, *why in corpus)
+
+    alone, hard = sum(is_json_alone(text) for _, text, *_ in PLAIN), NOBODY_COULD + replies.TRAPS
+    said = (
+        f"has {len(PLAIN + hard)} replies written by hand, each with what a person reads in it and how it ends. Of "
+        f"{len(PLAIN)} plain ones {alone} are JSON alone, and {read(PLAIN)} of these are read as the person reads them",
+        f"Of {len(hard)} others, which nobody could use or which are easily misread, {read(hard)} are read so, ",
+    )
+    docs = " ".join((Path(__file__).parents[2] / "docs" / "answers.md").read_text(encoding="utf-8").split())
+    assert [line for line in said if line not in docs] == []
+
+
+@given(data=st.data(), taxonomy=st.sampled_from(["mikels-8", "ekman-7", "emotic-26", "parrott-25", "polarity-3"]))
+def test_whatever_the_schema_of_a_request_allows_is_read_as_it_stands(data, taxonomy):
+    words = Words(get_taxonomy(taxonomy))
+    labels = data.draw(st.permutations(words.taxonomy.labels))
+    some = data.draw(st.lists(st.sampled_from(labels), unique=True, min_size=1))
+    counts = data.draw(st.lists(st.integers(0, PEOPLE), min_size=len(labels), max_size=len(labels)))
+    counts = counts if max(counts) > 1 else [PEOPLE, *counts[1:]]  # of zeros and ones alone see the scales
+    answers = {
+        "sets": {"labels": some},
+        "ranking": {"ranking": labels},
+        "shares": dict(zip(labels, counts, strict=True)),
+    }
+    said = {}
+    for asked, answer in answers.items():
+        schema = Form(asked, one=False).schema(labels)
+        assert list(answer) == schema["required"] == list(schema["properties"])
+        text = data.draw(st.sampled_from(["{}", "```json\n{}\n```"])).replace("{}", json.dumps(answer))
+        row = Row(**vars(parse_reply(text, words)), place="line 1", image="a", asked=asked)
+        said[asked] = gather(Rows([row], "replies"), words, one_label=False, shape=None, k=None)
+    named = np.array(words.taxonomy.labels)
+    assert {*named[said["sets"].sets[0] > 0]} == {*some}
+    assert named[np.argsort(-said["ranking"].scores[0])].tolist() == list(labels)
+    assert dict(zip(named, said["shares"].shares[0], strict=True)) == {
+        label: pytest.approx(count / PEOPLE) for label, count in answers["shares"].items()
+    }
 
 
 SHARES = '{{"joy": {}, "awe": {}, "fear": {}, "anger": {}}}'
@@ -302,13 +345,11 @@ def test_numbers_without_a_unit_are_on_the_scale_of_most_answers_of_their_file()
     said = gathered([*counts, SHARES.format(60, 25, 0, 5), SHARES.format(0.6, 0.25, 0, 0.05)], "shares")
     assert said.shares[0] == pytest.approx([0.6, 0.25, 0, 0.05])
     assert said.received.problems == {Why.OTHER_SCALE: ["line 4", "line 5"]}
-    assert said.received.ways == {"counts of 20": 3}
     assert "numbers without a unit are taken as counts of 20" in said.received.notes[0]
     percent = [SHARES.format(60, 25, 0, 5), SHARES.format(90, 10, 15, 0), SHARES.format(12, 5, 10, 15)]
     said = gathered([*percent, SHARES.format(0.6, 0.25, 0, 0.05)], "shares")
     assert said.shares[2] == pytest.approx([0.12, 0.05, 0.1, 0.15])
     assert said.received.problems == {Why.OTHER_SCALE: ["line 4"]}
-    assert said.received.ways == {"percentages": 3}
     said = gathered([SHARES.format(0.6, 0.2, 0, 0), SHARES.format(1, 0, 0, 0), SHARES.format(60, 25, 0, 5)], "shares")
     assert said.shares[1] == pytest.approx([1, 0, 0, 0])
     assert said.received.problems == {Why.OUTSIDE: ["line 3"]}
@@ -331,7 +372,6 @@ def test_marked_numbers_speak_for_themselves_in_any_file():
     ]
     said = gathered(texts, "shares")
     assert said.shares[:, 0] == pytest.approx([0.6, 0.6, 0.6, 0])
-    assert said.received.ways == {"counts of 20": 1, "percentages": 2, "counts of n": 1}
 
 
 def test_numbers_of_which_nobody_knows_the_scale_are_not_read():
@@ -351,8 +391,8 @@ def test_votes_of_which_a_few_sum_to_100_by_chance_are_no_percentages():
 
 def test_zeros_and_ones_are_read_as_yes_and_no():
     said = gathered([SHARES.format(1, 0, 0, 1), SHARES.format(1, 0, 0, 0)])
-    assert (said.shape, said.received.ways) == ("sets", {"yes/no by label": 2})
-    assert gathered([SHARES.format(1, 0, 0, 1)], "shares").received.ways == {"shares 0 to 1": 1}
+    assert (said.shape, said.sets.tolist()) == ("sets", [[1, 0, 0, 1], [1, 0, 0, 0]])
+    assert gathered([SHARES.format(1, 0, 0, 1)], "shares").shares.tolist() == [[1, 0, 0, 1]]
 
 
 def test_a_list_is_a_ranking_only_where_one_was_asked():
@@ -362,7 +402,7 @@ def test_a_list_is_a_ranking_only_where_one_was_asked():
     assert "2 lists name all labels: sets of all, or rankings with shape='ranked'" in said.received.notes
     for ranked in (gathered(texts, "ranking"), gathered(texts, shape="ranked")):
         assert ranked.scores.argmax(axis=1).tolist() == [0, 1]
-        assert ranked.received.ways == {"ranking": 2}
+        assert ranked.shape == "ranked"
 
 
 def test_numbers_beside_labels_are_never_ignored():
@@ -376,7 +416,7 @@ def test_numbers_beside_labels_are_never_ignored():
 
 
 def test_answers_in_another_form_than_was_asked_have_a_reason():
-    texts = [SHARES.format(12, 5, 0, 1), '{"labels": ["joy"]}', "joy > awe"]
+    texts = [SHARES.format(12, 5, 0, 1), '{"labels": ["joy"]}', '{"ranking": ["joy", "awe"]}']
     assert gathered(texts, "shares").received.problems == {Why.LABELS: ["line 2", "line 3"]}
     assert gathered(texts, "sets").received.problems == {Why.NUMBERS: ["line 1"], Why.RANKED: ["line 3"]}
     assert gathered(texts, "ranking").received.problems == {Why.UNRANKED: ["line 1"]}
@@ -395,9 +435,9 @@ def test_where_nothing_was_asked_answers_of_several_forms_are_an_error_with_the_
 
 def test_shares_of_one_label_each_sum_to_one_but_for_rounding():
     texts = [
-        "joy: 33%\nawe: 33%\nfear: 33%\nanger: 0%",
-        "joy: 75%\nawe: 25%",
-        "joy: 90%\nawe: 50%\nfear: 0%\nanger: 0%",
+        SHARES.format('"33%"', '"33%"', '"33%"', '"0%"'),
+        '{"joy": "75%", "awe": "25%"}',
+        SHARES.format('"90%"', '"50%"', '"0%"', '"0%"'),
     ]
     said = gathered(texts, "shares", one_label=True)
     assert said.shares == pytest.approx(np.array([[1 / 3, 1 / 3, 1 / 3, 0], [0.75, 0.25, 0, 0]]))
@@ -422,8 +462,7 @@ def test_a_table_may_hold_percentages_or_counts_beside_n(file, reading):
         "image,joy,awe,fear,anger,n\n1,12,5,0,1,20\na b,24,10,0,2,40",
         "image,joy,awe,fear,anger\n1,60%,25%,0%,5%",
     )
-    for table, how in zip(tables, ({"counts of 20": 1, "counts of n": 1}, {"percentages": 1}), strict=True):
+    for table in tables:
         file.write_text(table)
         said = gather(read_rows(file, four), FOUR, one_label=False, shape=None, k=None)
         assert said.shares == pytest.approx(np.array([[0.6, 0.25, 0, 0.05]] * len(said.shares)))
-        assert said.received.ways == how

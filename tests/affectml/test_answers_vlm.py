@@ -1,7 +1,7 @@
 """A simulated vision-language model is asked and judged: what broke is counted exactly, its planted bias is found.
 
-The model answers the requests of `ask` from the demo set's true rates, in code fences, prose, synonyms and capitals,
-and breaks in known ways.
+The model answers the requests of `ask` from the demo set's true rates, in code fences, synonyms and capitals, and
+breaks in known ways.
 """
 
 import json
@@ -13,7 +13,8 @@ import pytest
 import torch
 
 import affectml
-from affectml.answers import REASONS, label_bias
+from affectml.answers import label_bias
+from affectml.answers._reply import REASONS
 from affectml.errors import BadInput
 from affectml_metrics import functional as F
 
@@ -22,7 +23,7 @@ SYNONYMS = {"fear": "dread", "sadness": "sorrow", "anger": "outrage", "awe": "wo
 FORMS = (
     lambda text: text,
     lambda text: f"```json\n{text}\n```",
-    lambda text: f"Looking at the colours {{which are warm}} I would say:\n\n{text}\n\nI hope that helps.",
+    lambda text: f"\n```\n{text}\n```\n",
     lambda text: text.replace('"labels"', '"Labels"'),
 )
 
@@ -36,10 +37,23 @@ def ok(body):
     return {"response": {"status_code": 200, "request_id": "r", "body": body}, "error": None}
 
 
+# as OpenAI, vLLM and LM Studio say it
+NOT_SUPPORTED = "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model."
+NO_FEATURE = "The provided JSON schema contains features not supported by xgrammar."
+
+
+def schema_refused(body):
+    return {"response": {"status_code": 400, "body": body}, "error": None}
+
+
 BREAKS = {
-    "refused": [
-        lambda labels: ok(message("I'm sorry, but I can't help with identifying feelings.")),
-        lambda labels: ok(message(None, refusal="I cannot do that.")),
+    "refused": [lambda labels: ok(message(None, refusal="I cannot do that."))],
+    "request failed for its JSON schema": [
+        lambda labels: schema_refused({"error": {"message": NOT_SUPPORTED, "param": "response_format", "code": None}}),
+        lambda labels: schema_refused(
+            {"object": "error", "message": NO_FEATURE, "type": "BadRequestError", "code": 400}
+        ),
+        lambda labels: schema_refused({"error": "'response_format.json_schema.schema' must be an object"}),
     ],
     "request failed": [
         lambda labels: {"response": {"status_code": 429, "body": {"error": {"code": "rate_limit"}}}, "error": None},
@@ -48,10 +62,16 @@ BREAKS = {
     "stopped by a content filter": [lambda labels: ok(message("", "content_filter"))],
     "cut off (finish_reason length)": [lambda labels: ok(message('{"labels": ["aw', "length"))],
     "empty": [lambda labels: ok(message("  \n"))],
-    "no JSON in the reply": [lambda labels: ok(message("The picture has many colours."))],
-    "broken JSON": [
+    "no JSON in the reply": [
+        lambda labels: ok(message("The picture has many colours.")),
+        lambda labels: ok(message("I'm sorry, but I can't help with identifying feelings.")),
+        lambda labels: ok(message(f"Answer: {', '.join(labels)}.")),
+    ],
+    "broken JSON, or text around it": [
         lambda labels: ok(message('{"labels": ["awe", "joy"')),
         lambda labels: ok(message("{'labels': 'awe'")),
+        lambda labels: ok(message(f"Looking at the colours I would say:\n\n{json.dumps({'labels': labels})}")),
+        lambda labels: ok(message(f"<think>Hmm.</think>{json.dumps({'labels': labels})}")),
     ],
     "JSON without labels": [lambda labels: ok(message('{"mood": 3}'))],
     "only unknown labels": [lambda labels: ok(message('{"labels": ["nostalgia", "ennui"]}'))],
@@ -152,6 +172,21 @@ def test_what_could_not_be_used_is_counted_by_reason_exactly(broken):
     assert result.systems["vlm"].received["unknown_labels"] == dict.fromkeys(
         ("nostalgia", "ennui"), model.expected["only unknown labels"]
     )
+
+
+def test_a_server_that_refuses_the_json_schema_is_reported_with_the_way_out(broken, demo, asked, tmp_path):
+    model, result = broken
+    refused = model.expected["request failed for its JSON schema"]
+    said = f"the server refused the JSON schema of {refused} requests; `ask` json_schema=False sends none"
+    assert said in result.summary()
+    lines = [{"custom_id": json.loads(line)["custom_id"], **schema_refused({"error": {"message": NO_FEATURE}})}
+             for line in asked.index.read_text().splitlines()]  # fmt: skip
+    (tmp_path / "refused.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    every = (
+        rf"request failed for its JSON schema: {len(lines)}; the server refused .* `ask` json_schema=False sends none"
+    )
+    with pytest.raises(BadInput, match=every):
+        judged(demo, tmp_path / "refused.jsonl")
 
 
 def test_images_with_an_answer_are_those_that_the_model_answered(broken, demo):

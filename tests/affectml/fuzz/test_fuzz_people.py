@@ -108,7 +108,7 @@ ANSWERS: dict[str, Callable[[Path], object]] = {
             "a.jsonl",
             json.dumps({"image_id": "1.jpg", "labels": ["joy"]}),
             json.dumps({"image": "2.jpg", "rates": {"joy": 0.5, "awe": 0.2}}),
-            json.dumps({"image": "3.jpg", "reply": 'It is {"labels": ["awe"]}.'}),
+            json.dumps({"image": "3.jpg", "reply": '{"labels": ["awe"]}'}),
             json.dumps({"image": "4.jpg", "label": "awe"}),
         )
     ),
@@ -141,9 +141,11 @@ def read_replies(path: Path) -> None:
 
 READERS["replies"] = Reader(
     written(("replies.txt", '```json\n{"labels": ["joy", "Awe"]}\n```\n', "Joy; fear\n", '{"joy": true}\n',
-             'I see {"emotion": "fear"} or [{"label": "awe"}].\n', "I cannot answer that.\n",
-             '{"joy": .6, "awe": "25 %", "n": 20}\n', '[{"label": "joy", "share": 1}, ["awe", "12 of 20"]]\n',
-             "| **Joy** | 12/20 (60 %) |\n- awe – 0.25\nfear: 5, anger: no\n", "Answer: joy > awe\n",
+             '[{"emotion": "fear", "present": "yes"}, {"label": "awe", "answer": false}]\n', "I cannot answer that.\n",
+             '{"joy": 0.6, "awe": "25 %", "n": 20}\n', '[{"label": "joy", "share": 1}, ["awe", "12 of 20"]]\n',
+             '{"joy": {"percent": 60, "reason": "smiles"}, "awe": {"count": 5, "n": 20}}\n',
+             '{"ranking": [{"label": "awe", "rank": 2}, {"rank": 1, "label": "joy"}]}\n',
+             '{"answer": {"labels": "joy > awe", "shares": [0.5, "12 of 20"]}, "reasoning": "A peak."}\n',
              '{"labels": [')),
     lambda folder, out: read_replies(folder / "replies.txt"),
 )  # fmt: skip
