@@ -29,9 +29,10 @@ _AROUND = ("response", "result", "results", "output", "selected", "chosen", "app
 _REMARKS = ("reason", "reasons", "reasoning", "why", "explanation", "rationale", "justification", "evidence",
             "description", "caption", "analysis", "thoughts")  # fmt: skip
 _ABOUT = ("image", "imageid", "id", "index", "file", "filename", "path", "url", "question", "model", "task")
-_NAMES = (*_ONE, "name")
+# numbers that belong to no label
+_NO_LABEL = {"valence", "arousal", "dominance", "age", "confidence", "intensity", "sample", "seed", "seconds"}
 _WHOLES = (*OF, "sum")
-_KNOWN = {*LABEL_KEYS, *RANKED, *NUMBER_KEYS, *_WHOLES, *_PLACES, *_ABOUT}
+_KNOWN = {*LABEL_KEYS, *RANKED, *NUMBER_KEYS, *_WHOLES, *_PLACES, *_ABOUT, *_NO_LABEL}
 _FENCE = re.compile(r"```\w*\s(.*)```", re.DOTALL)
 _LIST = re.compile(r"\[([^\[\]{}\d]*)\]")  # a list as Python or a person writes it in a text, of words alone
 ALONE: Final = object()  # beside a label stands nothing
@@ -110,7 +111,9 @@ def parse_reply(text: str, words: Words) -> Reply:
         value = read_json(fence[1] if fence else text)
     except (ValueError, RecursionError):
         return Reply(problem=Why.BROKEN if re.search(r"[{\[]", text) else Why.NO_JSON)
-    return answer_in(value, words) if isinstance(value, dict | list) else Reply(problem=Why.NO_JSON)
+    if not isinstance(value, dict | list):
+        return Reply(problem=Why.NO_JSON)
+    return answer_in(value, words, whole=True)
 
 
 def read_json(text: str) -> Any:
@@ -134,10 +137,16 @@ def known_key(key: Any) -> str:
     return plain(str(key)).strip("?!:.*")
 
 
-def answer_in(value: Any, words: Words) -> Reply:
-    """What a JSON value answers, or the reason why it answers nothing."""
+def answer_in(value: Any, words: Words, *, whole: bool = False) -> Reply:
+    """What a JSON value answers, or the reason why it answers nothing.
+
+    whole: whether only a no to all labels makes the empty set, as of a reply; a table may have columns of some alone.
+    """
     try:
-        return _reply_of(_items(value, words), words)
+        items = _items(value, words)
+        reply = _reply_of(items, words)
+        denied = whole and reply.labels == () and 0 < len(items) < len(words.taxonomy)
+        return Reply(problem=Why.NO_LABELS) if denied else reply
     except Unread as unread:
         return Reply(problem=str(unread))
     except RecursionError:
@@ -195,9 +204,12 @@ def _entry(value: Any, words: Words) -> list[Item]:
         return [Item(value)]
     if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
         return [Item(value[0], _said(value[1]))]
-    if not isinstance(value, dict) or not any(known_key(key) in _NAMES or words.find(key) for key in value):
+    if not isinstance(value, dict) or not any(known_key(key) in (*_ONE, "name") or words.find(key) for key in value):
         raise Unread(Why.NO_LABELS)
-    return _described(_of_object(value, words)) if len(value) > 1 else _of_object(value, words)
+    items = _of_object({"label" if known_key(key) == "name" else key: inner for key, inner in value.items()}, words)
+    if not items:
+        raise Unread(Why.NO_LABELS)
+    return _described(items) if len(value) > 1 else items
 
 
 def _described(items: list[Item]) -> list[Item]:
@@ -221,6 +233,7 @@ def _of_object(content: Mapping[str, Any], words: Words) -> list[Item]:
     if own:  # what else has a number is a label that is not known
         own += [key for key in content if key not in own and stated(content[key]) and known_key(key) not in _KNOWN]
     fields = _fields({key: inner for key, inner in content.items() if key not in own})
+    fields = {key: inner for key, inner in fields.items() if not (own and key in _NO_LABEL and stated(inner))}
     items = []
     for key in own:
         if isinstance(content[key], dict):
@@ -250,15 +263,16 @@ def _under_keys(fields: Mapping[str, Any], words: Words, own: list[Item]) -> lis
     kept = {k: inner for k, inner in fields.items() if k not in about and (inner is not None or k in _CHOSEN)}
     numeric, ranked, places = ([key for key in kept if key in keys] for keys in (NUMBER_KEYS, RANKED, _PLACES))
     flags = [key for key in kept if key in _CHOSEN and flag(kept[key]) is not None]
-    listed = [key for key in kept if key in (*LABEL_KEYS, "name") and key not in flags]
+    listed = [key for key in kept if key in LABEL_KEYS and key not in flags]
     listed = listed or [key for key in kept if key in _AROUND and isinstance(kept[key], dict | list)]
-    if kept.keys() - {*_NAMES} == {"n"} and (listed or any(item.beside is ALONE for item in own)):
+    if kept.keys() - {*_ONE} == {"n"} and (listed or any(item.beside is ALONE for item in own)):
         numeric = ["n"]
     beside = [*numeric, *flags, *places]
     if not (own or ranked or listed or numeric):
         return _by_place(kept, words)
     several = max(len(listed), len(beside)) > 1 or (ranked and len(kept) + len(own) > 1)
-    if several or kept.keys() - {*ranked, *listed, *beside, *_WHOLES}:
+    wholes = [key for key in kept if key in _WHOLES and stated(kept[key])]
+    if several or kept.keys() - {*ranked, *listed, *beside, *wholes}:
         raise Unread(Why.MORE)
     if ranked:
         return _ranking(kept[ranked[0]], words)
@@ -270,7 +284,7 @@ def _under_keys(fields: Mapping[str, Any], words: Words, own: list[Item]) -> lis
     items = own + items
     if beside:
         items = _with(items, beside[0], kept[beside[0]], words)
-    return _scaled(items, _whole(kept, numeric))
+    return _scaled(items, 100 if {*numeric} & {*_PERCENT} else _whole([k for k in wholes if k not in numeric], kept))
 
 
 def _names(item: Item, words: Words) -> bool:
@@ -279,21 +293,16 @@ def _names(item: Item, words: Words) -> bool:
     return bool(beside and item.label) and not words.says_none(item.label)
 
 
-def _whole(fields: Mapping[str, Any], numeric: Sequence[str]) -> float | None:
-    """What the numbers of an object are parts of: 100 of percentages, else the field that says it, if there is one.
+def _whole(keys: Sequence[str], fields: Mapping[str, Any]) -> float | None:
+    """What the numbers of an object are parts of by the fields that say it; None of none.
 
     nan where nobody can tell, as of a "total" that may be the sum of the numbers instead.
     """
-    if not {*numeric}.isdisjoint(_PERCENT):
-        return 100
-    wholes = [key for key in fields if key in _WHOLES and key not in numeric]
-    if not wholes:
+    said = [stated(fields[key]) for key in keys]
+    if not said or said[0] is None or said[0].of or said[0].value <= 0:
         return None
-    said = stated(fields[wholes[0]])
-    if said is None or said.of or said.value <= 0:
-        return None
-    unsure = wholes[0] in ("total", "sum") and said.value not in (PEOPLE, 100)
-    return nan if unsure or len(wholes) > 1 else said.value
+    unsure = keys[0] in ("total", "sum") and said[0].value not in (PEOPLE, 100)
+    return nan if unsure or len(said) > 1 else said[0].value
 
 
 def _scaled(items: list[Item], of: float | None) -> list[Item]:
@@ -332,9 +341,10 @@ def _with(items: list[Item], key: str, value: Any, words: Words) -> list[Item]:
     """Labels with the numbers, the yes or no, or the places beside them: by label, or in the order of the labels."""
     if any(item.beside is not ALONE for item in items):
         raise Unread(Why.CONTRADICTS)
-    if isinstance(value, dict) or (isinstance(value, list) and not all(map(stated, value))):
-        return items + _described(_items(value, words))
     values = value if isinstance(value, list) else [value]
+    numeric = key not in (*_PLACES, *_CHOSEN)
+    if numeric and (isinstance(value, dict) or not all(map(stated, values))):
+        return items + _described(_items(value, words))
     if not items or len(values) != len(items):
         raise Unread(Why.BESIDE)
     if key in _PLACES:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.answers._config import Answer
-from affectml.answers._numbers import Stated, fits, scale_of
+from affectml.answers._numbers import Stated, fits, scale_of, stated
 from affectml.answers._reply import Unread, Why
 from affectml.answers._rows import Row
 from affectml.answers._wording import PEOPLE
@@ -91,13 +91,8 @@ class Usable:
         self._scale: dict[int, float | None] = {}
         told = [row for row in rows if not row.problem and self._asked not in ("sets", "ranking")]
         for wording in {row.wording for row in rows}:
-            here = [row for row in told if row.wording == wording and self._bare(row)]
-            self._scale[wording] = scale_of(map(self._bare, here), asked=any(row.asked == "shares" for row in here))
-
-    def _bare(self, row: Row) -> list[float]:
-        """The numbers of a row that do not say what they are parts of, of labels that are known."""
-        numbers = (row.numbers or {}).items()
-        return [number.value for label, number in numbers if number.of is None and self._words.find(label)]
+            here = [row for row in told if row.wording == wording and _bare(row)]
+            self._scale[wording] = scale_of(map(_bare, here), asked=any(row.asked == "shares" for row in here))
 
     def read(self, row: Row, received: Received) -> Read:
         """A row in the target's labels; raises Unread for one that says nothing of them."""
@@ -125,7 +120,10 @@ class Usable:
             return replace(row, ranked=True)
         if self._asked == "sets":
             if numbers and row.labels is None and {*numbers.values()} <= {Stated(0), Stated(1)}:
-                return replace(row, labels=tuple(one for one in numbers if numbers[one].value), numbers=None)
+                chosen = tuple(label for label, one in numbers.items() if one.value)
+                if not chosen and len(numbers) < len(self._words.taxonomy):
+                    raise Unread(Why.NO_RATE)
+                return replace(row, labels=chosen, numbers=None)
             if (numbers and not (said and row.labels is not None)) or (row.ranked and not said):
                 raise Unread(Why.NUMBERS if numbers else Why.RANKED)
             return replace(row, numbers=None)
@@ -133,11 +131,11 @@ class Usable:
 
     def _values(self, row: Row, received: Received) -> Floats:
         """Shares of all labels [C]."""
-        scale, bare, numbers = self._scale[row.wording], self._bare(row), row.numbers or {}
+        scale, bare, numbers = self._scale[row.wording], _bare(row), row.numbers or {}
         if any(map(self._words.unsure, numbers)):
             raise Unread(Why.AMONG)
         if any(bare):
-            if scale is None or len(bare) < sum(self._words.find(label) is not None for label in numbers):
+            if scale is None or len(bare) < len(numbers):
                 raise Unread(Why.NO_SCALE)
             if not fits(bare, scale):
                 raise Unread(Why.OUTSIDE if scale == 1 else Why.OTHER_SCALE)
@@ -159,6 +157,8 @@ class Usable:
         """1 for the labels that are listed, falling from 1 in a ranking [C]."""
         if any(map(self._words.unsure, spelt)):
             raise Unread(Why.AMONG)
+        if any(stated(word) and self._words.find(word) is None for word in spelt):
+            raise Unread(Why.BESIDE)
         named = [word for word in spelt if not self._words.says_none(word)]
         known = [label for word in dict.fromkeys(named) if (label := self._label(word, received))]
         if named and not known:
@@ -218,3 +218,8 @@ class Usable:
         if rounded:
             received.notes.append(f"{rounded} answers sum to one but for rounding, and are divided by their sum")
         return kept
+
+
+def _bare(row: Row) -> list[float]:
+    """The numbers of a row that do not say what they are parts of."""
+    return [number.value for number in (row.numbers or {}).values() if number.of is None]
