@@ -8,7 +8,9 @@ import typer
 
 UsageError: Any = typer.BadParameter.__base__  # click's, which Typer brings along or asks for, by version
 # the command, and of an option the command with it, as somebody would type them -> what to type in their place
-LEFT: Final[Mapping[str, str]] = {}
+LEFT: Final[Mapping[str, str]] = {
+    "doctor --encoder": "embed DATASET --encoder SPEC, which says how many images a second it took",
+}
 
 
 def successor(error: Any) -> str:

@@ -135,7 +135,7 @@ def test_the_precision_of_a_store_is_kept(data, spec, tmp_path):
     file.write_bytes(b"no image")
     embed_dataset(Dataset.open(data), load_encoder(spec, precision="bf16"), progress=False)
     run = train_run(config(data, None), out=tmp_path / "run")
-    assert run.info.encoder.identity["precision"] == "bf16"
+    assert run.info.encoder.identity["precision"] == "pure_bf16"
     assert len(list((data / "embeddings").glob("*/encoder.json"))) == 1
 
 
