@@ -10,7 +10,7 @@ from affectml.cli._left import LEFT
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Words of features that left whole; benchmarks/README.md, "What left, and why", alone speaks of them.
-GONE: tuple[str, ...] = ("affectml[openvino]", "speed.json")
+GONE: tuple[str, ...] = ("affectml[openvino]", "speed.json", "compare_languages")
 
 
 @pytest.mark.parametrize(("words", "now"), LEFT.items(), ids=LEFT)
