@@ -383,6 +383,16 @@ def test_train_prints_a_table_and_json(command, demo, spec, tmp_path):
     assert json.loads(out)["systems"]["model"]["set_f1"].keys() == SCORE
 
 
+def test_how_figures_were_counted_is_told_where_it_is_asked_for(command, run, demo):
+    words = ["evaluate", run.folder, demo, "--threads", 1]
+    short, told = (command(*words, *more)[1] for more in ([], ["--verbose"]))
+    rules = [f"  {name}: " for name in run.metrics["rules"]]
+    assert [rule for rule in rules if rule in short] == []
+    assert [rule for rule in rules if rule not in told] == []
+    for title in ("People and systems on the same leave-one-out targets", "set_f1 by tau"):
+        assert (title in short, title in told) == (False, True)
+
+
 def test_demo_data_writes_a_data_set(command, tmp_path):
     code, out, _ = command("demo-data", tmp_path / "d", "--images", 20, "--seed", 1)
     assert (code, out) == (0, f"20 paintings, 100 judgements: {tmp_path / 'd'}\n")
