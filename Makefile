@@ -67,7 +67,7 @@ DATA = $${AFFECTML_TEST_DATA:?names the folder of real test data, see CONTRIBUTI
 MEASURE = OMP_NUM_THREADS=1 $(BIN)/python benchmarks
 PRINTED = $(MEASURE)/section.py
 TOPICS := annotation audit bias duplicates embedding emotion6 distributions explanation explore growth heads intervals \
-	kernel languages load memory metrics month people planning promises relabel scale shards subgroups
+	kernel load memory metrics month people planning promises relabel scale shards subgroups
 BENCHES := $(TOPICS:%=bench-%)
 .PHONY: $(BENCHES) bench-look
 
@@ -106,8 +106,6 @@ bench-heads bench-intervals bench-metrics bench-promises bench-subgroups: bench-
 bench-kernel:
 	$(MEASURE)/kernel.py $(ARGS)
 	$(PRINTED) kernel.py growth
-bench-languages:
-	$(PRINTED) languages.py $(ARGS)
 bench-load bench-month: bench-%:
 	$(PRINTED) $*.py sqlite $(ARGS)
 	$(PRINTED) $*.py postgresql $(ARGS)

@@ -428,20 +428,18 @@ def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say 
     return write(str(_folder(dataset)), AskConfig(model=model, **options), Path(out), say=say)
 
 
-def doctor(folder: str | Path = ".", *, encoder: str | None = None, say: Say = lambda line: None) -> "list[Finding]":
+def doctor(folder: str | Path = ".") -> "list[Finding]":
     """What this machine has for affectml, as `affectml doctor` says it.
 
     Args:
         folder: whose free space is told.
-        encoder: a spec, whose speed is measured unless it was on this machine: see `affectml.checkup.checkup`.
-        say: called before what takes long.
 
     Returns:
         A list of Finding, one a line: its name, words, and plain value.
     """
     from affectml.checkup import checkup
 
-    return checkup(folder, encoder=encoder, say=say)
+    return checkup(folder)
 
 
 def _several(given: Any, name: str) -> None:

@@ -4,28 +4,19 @@ import os
 import platform
 import re
 import shutil
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from affectml._files import read_json, write_json
-from affectml._progress import Say
 from affectml._version import __version__
-from affectml.encoders import TINY_SPEC, load_encoder
-from affectml.encoders.ran import cpuinfo, fast_bfloat16, processor
+from affectml.encoders.ran import cpuinfo, processor
 from affectml.encoders.threads import usable_cores
-from affectml.encoders.towers import faster_way
-from affectml.errors import AffectmlError, BadInput
-
-if TYPE_CHECKING:
-    from affectml.encoders import Encoder
+from affectml.encoders.towers import natural_precision
+from affectml.errors import BadInput
 
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
-BATCH, TIMES = 16, 2  # images of a batch, and how often it is embedded after a first time that does not count
 
 
 @dataclass(frozen=True)
@@ -37,19 +28,14 @@ class Finding:
     value: Any
 
 
-def checkup(folder: str | Path = ".", *, encoder: str | None = None, say: Say = lambda line: None) -> list[Finding]:
-    """Versions, extras, cores, instructions, GPU, what images are embedded in and how fast, and what tests need.
+def checkup(folder: str | Path = ".") -> list[Finding]:
+    """Versions, extras, cores, instructions, GPU, what images are embedded in, and what tests need.
 
     Args:
         folder: whose free space is told.
-        encoder: a spec for `load_encoder`, whose speed is measured unless it was on this machine: the CPU seconds that
-            an image takes in each precision it has, in batches of 16. None tells what was measured before. The
-            figures are kept in the user's cache, and decide nothing.
-        say: called before what takes long.
 
     Raises:
         BadInput: there is no such folder.
-        EncoderUnavailable: as `load_encoder`.
     """
     import torch
 
@@ -64,8 +50,7 @@ def checkup(folder: str | Path = ".", *, encoder: str | None = None, say: Say = 
             extras[extra[1]] = extras.get(extra[1], True) and _version(_named(each)) is not None
     there = [name for name in INSTRUCTIONS if name in cpuinfo("flags").split()]
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-    way = faster_way("cuda" if gpus else "cpu") or "fp32"
-    speeds = _speeds(encoder, say)
+    way = natural_precision("cuda" if gpus else "cpu")
     free = shutil.disk_usage(folder).free
     browser, programs = chromium(), postgres_programs()
     server = None if programs is None else str(programs)
@@ -78,8 +63,7 @@ def checkup(folder: str | Path = ".", *, encoder: str | None = None, say: Say = 
         Finding("cores", f"{usable_cores()} of {os.cpu_count()} may be used", usable_cores()),
         Finding("processor", f"{processor()}: {_list(there)}", {"name": processor(), "instructions": there}),
         Finding("GPU", _list(gpus), gpus),
-        Finding("embeds in", f"{way} by torch, unless told otherwise", way),
-        Finding("speed", "; ".join(map(_speed, speeds)) or "not measured: --encoder SPEC measures one", speeds),
+        Finding("embeds in", f"{way}, unless told otherwise", way),
         Finding("Chromium", browser or "none; tests of pages need it: apt-get install chromium", browser),
         Finding("PostgreSQL", server or "none; tests on it need initdb: apt-get install postgresql", server),
         Finding("free space", f"{free / 2**30:.1f} GiB in {Path(folder).resolve()}", free),
@@ -98,62 +82,6 @@ def postgres_programs() -> Path | None:
         return Path(found).resolve().parent
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return versions[-1].parent if versions else None
-
-
-def _speeds(spec: str | None, say: Say) -> list[dict[str, Any]]:
-    """What was measured on this machine, the encoder that `spec` names among it."""
-    file = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "affectml" / "speed.json"
-    kept: list[dict[str, Any]] = []
-    with suppress(OSError, AffectmlError):
-        kept = [each for each in read_json(file) if isinstance(each, dict)]
-    packages = {name: found for name in ("torch", "openvino") if (found := _version(name))}
-    machine = {"processor": processor(), "bf16": fast_bfloat16(), "versions": packages}
-    here = [each for each in kept if machine.items() <= each.items()]
-    if spec is None:
-        return here
-    encoder = load_encoder(spec, precision="fp32" if spec == TINY_SPEC else "auto", device="cpu", threads=1)
-    which = {"architecture": encoder.identity.architecture, "weights_sha256": encoder.identity.weights_sha256}
-    if not any(which.items() <= each.items() for each in here):
-        say(f"{spec}: measuring, once on this machine")
-        new = {**which, **machine, **_measured(encoder)}
-        here.append(new)
-        with suppress(OSError):  # a cache that cannot be written to keeps nothing
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(file, [*kept, new])
-    return here
-
-
-def _measured(encoder: "Encoder") -> dict[str, Any]:
-    """CPU seconds an image by precision, and those of converting for OpenVINO."""
-    import torch
-
-    pixels = torch.randn(BATCH, 3, *encoder.image_size, generator=torch.Generator().manual_seed(0))
-    ways = ["fp32", *(["pure_bf16"] if fast_bfloat16() else []), *(["openvino"] if find_spec("openvino") else [])]
-    an_image, converting = {}, None
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for way in ways:
-            start = time.process_time()
-            tower = encoder._tower_in(way)
-            converting = round(time.process_time() - start, 2) if way == "openvino" else None
-            seconds = []
-            with torch.inference_mode():
-                for _ in range(1 + TIMES):
-                    start = time.process_time()
-                    tower(pixels)
-                    seconds.append((time.process_time() - start) / BATCH)
-            an_image[way] = round(min(seconds[1:]), 4)
-    finally:
-        torch.set_num_threads(before)
-    return {"cpu_seconds_an_image": an_image, "cpu_seconds_converting": converting}
-
-
-def _speed(measured: dict[str, Any]) -> str:
-    ways = ", ".join(f"{way} {seconds:.4f}" for way, seconds in measured["cpu_seconds_an_image"].items())
-    converting = measured["cpu_seconds_converting"]
-    once = "" if converting is None else f" after {converting:.1f} of converting"
-    return f"{measured['architecture']} takes of CPU seconds an image: {ways}{once}"
 
 
 def _named(requirement: str) -> str:

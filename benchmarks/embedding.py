@@ -4,7 +4,8 @@
 
 ViT-B/32 (QuickGELU, as the default encoder is) with random weights from a seed, in every library; nothing is
 downloaded. One process; the systems take turns, and each turn embeds every photograph once, from the file to float16
-rows of norm 1: affectml's into a store, with its probe; a model is loaded before. The tower gets pixels that are ready.
+rows of norm 1: affectml's into a store, with its check against fp32; a model is loaded before. The tower gets pixels
+that are ready.
 Peers have as many torch threads as there are cores. The first 200 photographs are also embedded by whole commands, from
 the start of Python to the last row: `affectml embed`, and a script that does no more than open_clip's README.
 
@@ -43,7 +44,7 @@ from torch.nn.functional import normalize
 
 from affectml.embeddings import embed_dataset
 from affectml.encoders import Encoder, load_encoder
-from affectml.encoders.towers import faster_way
+from affectml.encoders.towers import natural_precision
 from affectml.importers.images import import_images
 
 Turn = Callable[[], Any]
@@ -274,7 +275,7 @@ def main() -> None:
         encoders: list[Encoder] = []
         turns = {
             OURS: ours(data, lambda: encoders.pop()),
-            TOWER: tower(weights, files, faster_way("cpu") or "fp32"),
+            TOWER: tower(weights, files, natural_precision("cpu")),
             PLAIN: plain(weights, files),
             **commands(weights, files[:WHOLE], Path(place)),
         }
@@ -303,7 +304,7 @@ def main() -> None:
                 ran |= {result} if name == OURS else set()
                 print(f"run {run + 1}: {name}: {seconds[name][-1][0]:.1f} s", file=sys.stderr)
     notes = [f"{versions}; load before {load:.1f}.", f"affectml's: {'; '.join(sorted(ran))}."]
-    text = report(seconds, given.images, given.runs, notes, bf16=faster_way("cpu") is not None)
+    text = report(seconds, given.images, given.runs, notes, bf16=natural_precision("cpu") == "bf16")
     print(text)
     if given.dry_run:
         return

@@ -470,7 +470,7 @@ def make_embedding(data: Path, encoder: Path) -> None:
         (data / "images" / f"{name}.png").write_text("no image")
     table = pd.DataFrame({"image_id": names, "file": [f"images/{name}.png" for name in names]})
     write_dataset(data, DatasetMeta("kills"), table, {})
-    torch.manual_seed(1)  # with which bf16 keeps the order of labels for every image, so that each probe agrees
+    torch.manual_seed(1)  # with which bf16 keeps the order of labels for every image, so that each check agrees
     weights = open_clip.CLIP(**TINY).state_dict()
     encoder.mkdir()
     save_file({key: value.contiguous() for key, value in weights.items()}, encoder / "open_clip_model.safetensors")

@@ -182,17 +182,18 @@ class JudgedAnswers:
             "warning": self.warning,
         }
 
-    def tables(self) -> list[Table]:
-        """What a terminal shows: what could not be used of the answers; of several systems who leads, of one
-        all scores, differences, and how often it says each label; and unanswered images as empty sets.
+    def tables(self, *, brief: bool = False) -> list[Table]:
+        """What a terminal shows: of several systems who leads, of one all scores, differences, and how often it says
+        each label; what could not be used of the answers; and unanswered images as empty sets.
+
+        brief: of all scores the main ones.
         """
-        found: list[Table | None] = [*tables.problems(self)]
-        if len(self.systems) > 1:
-            found.append(tables.ranking(self))
-        else:
-            found += [main_table(self.metrics, brief=True), people_table(self.metrics), *tables.differences(self)]
+        found: list[Table | None] = [tables.ranking(self)]
+        if len(self.systems) == 1:
+            found = [main_table(self.metrics, brief=brief), people_table(self.metrics), *tables.differences(self)]
             found += tables.bias(self)
-        return [table for table in (*found, tables.as_empty(self)) if table is not None]
+        found += [*tables.problems(self), tables.as_empty(self)]
+        return [table for table in found if table is not None]
 
     def summary(self) -> list[str]:
         """What was read, in lines."""

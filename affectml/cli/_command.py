@@ -14,6 +14,7 @@ from affectml.errors import spelled
 
 Function = Callable[..., Any]
 Json = Annotated[bool, Help("Print JSON for programs instead of tables.")]
+Verbose = Annotated[bool, Help("Print every table whole, and how each figure was counted.")]
 Shard = Annotated[
     str | None,
     Help(

@@ -20,6 +20,8 @@ from affectml_annotation.store.place import way_back
 from affectml_annotation.store.restoring import Restored
 from affectml_annotation.study.overview import as_text
 
+GROUP_ROWS = 8  # of the comparison of groups; --json has all
+
 
 def records(table: pd.DataFrame) -> list[dict[Any, Any]]:
     """Rows as plain values; nan is None."""
@@ -89,19 +91,13 @@ def show_agreement(where: str, report: AgreementReport, json: bool) -> None:
         [(name, str(alpha), alpha.images, alpha.judgements) for name, alpha in alphas.items()],
     )
     _table("Each label", report.labels)
-    if report.languages is not None:
-        compared = report.languages
-        for line in compared.words():
-            print(line)
-        _table(f"Languages (alpha of answers in different ones: {compared.across})", compared.languages)
-        _table("Each label's rate by language, 95 % intervals over people", compared.rates)
-        differences = compared.differences.sort_values("p", kind="stable")
-        _table("Largest differences on the same images", differences.head(20))
     people = report.annotators
     _table("Each annotator", people[[name for name in people.columns if not name.startswith("use:")]])
-    if report.groups is not None and report.shares is not None:
-        _table("Groups of annotators", report.groups)
-        _table("What each group says", report.shares)
+    if (compared := report.groups) is not None:
+        if len(compared.differences):
+            _table(f"Rates by {compared.by}, the largest differences first", compared.differences.head(GROUP_ROWS))
+        for line in compared.words():
+            print(line)
 
 
 def show_aggregate(where: str, made: Aggregate, out: Path | None, json: bool) -> None:

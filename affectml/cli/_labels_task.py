@@ -66,11 +66,22 @@ class Source:
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     stopped: str | None = None
 
-    def attribute(self, name: str | None) -> dict[str, object] | None:
-        """Annotator to their value of an attribute; None where none was asked for."""
-        if name is None:
-            return None
-        return {who: values[name] for who, values in self.attributes.items() if values.get(name) is not None}
+    def grouped(self, by: str) -> tuple[pd.DataFrame, str]:
+        """The judgements with a column to compare by, and its name: their language, or an attribute of who answered.
+
+        Raises BadInput where nothing of that name is known.
+        """
+        if by == "language" and by in self.judgements and self.judgements[by].notna().any():
+            return self.judgements, by
+        values = {who: mine[by] for who, mine in self.attributes.items() if mine.get(by) is not None}
+        if not values:
+            known = sorted({name for mine in self.attributes.values() for name in mine})
+            raise BadInput(
+                f"--by {by}: {self.where} knows that of nobody{did_you_mean(by, known)} (known of people: "
+                f"{', '.join(known) or 'nothing'}; of answers: language, where it was kept)"
+            )
+        column = f"{by} of who answered" if by in self.judgements else by
+        return self.judgements.assign(**{column: self.judgements["annotator_id"].map(values)}), column
 
 
 def open_source(source: str | None, db: str | None = None, empty: str | None = None) -> Source:

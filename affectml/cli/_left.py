@@ -17,6 +17,7 @@ LEFT: Final[Mapping[str, str]] = {
     },
     "labels check --rebuild": "labels restore BACKUP DB",
     "labels salvage": "labels restore BACKUP DB",
+    "doctor --encoder": "embed DATASET --encoder SPEC, which says how many images a second it took",
 }
 
 

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
 
 
 LOG_WIDTH = 140  # columns; prose in a cell wraps there
+LINES = 3  # about how to read a result
 
 
 def print_json(value: Any) -> None:
@@ -75,6 +78,51 @@ def show(table: "Shown", *, bold: bool = False, numbers: bool = True, keys: int 
     print_table(table.title, table.columns, table.rows, numbers=numbers, best=table.best if bold else (), keys=keys)
     if table.note:
         print(f"  {table.note}\n")
+
+
+def show_result(
+    main: "Shown",
+    others: "Iterable[Shown | None]" = (),
+    rules: Sequence[str] = (),
+    *,
+    verbose: bool,
+    bold: bool = False,
+    numbers: bool = True,
+) -> None:
+    """What a command found: its main table as far as a screen takes it, and at most three lines about how to read it.
+
+    others: further tables, those that there are. rules: how figures were counted. verbose: all tables whole, with their
+    notes, and the rules; else the last of the lines says what that would add.
+    """
+    from affectml.report.tables import ROWS
+
+    more = [table for table in others if table is not None and table.rows]
+    if verbose:
+        for table in (main, *more):
+            show(table, bold=bold, numbers=numbers)
+        print("".join(f"  {line}\n" for line in rules))
+        return
+    show(replace(main, rows=main.rows[:ROWS], note=""), bold=bold, numbers=numbers)
+    lines, whole = _reading(main.note)
+    counts = {"row": len(main.rows) - ROWS, "table": len(more)}
+    left = [f"{count} more {what}{'s' * (count > 1)}" for what, count in counts.items() if count > 0]
+    left += [] if whole and not rules else ["how each figure was counted"]
+    for line in (*lines, *([f"--verbose: {', '.join(left)}"] if left else [])):
+        print(f"  {line}")
+    print()
+
+
+def _reading(note: str) -> tuple[list[str], bool]:
+    """As much of a note as the lines hold, what a star means above all; and whether that is all of it."""
+    from rich.console import Console
+
+    console = Console()
+    width = (console.width if console.is_terminal else LOG_WIDTH) - 2
+    parts = [part for line in note.splitlines() for part in line.strip().split("; ")]
+    parts.sort(key=lambda part: not part.startswith("*"))
+    whole = [wrap("; ".join(parts[:count]), width) for count in range(len(parts) + 1)]
+    lines = [lines for lines in whole if len(lines) < LINES][-1]
+    return lines, lines == whole[-1]
 
 
 def _table(

@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
-from affectml.cli._print import print_json, print_table, show
+from affectml.cli._print import print_json, print_table, show_result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,14 +20,14 @@ SHOWN_BAD = 10
 FIRST = 3  # scores of a run in a list of them
 
 
-def print_trained(run: "RunFolder", *, as_json: bool) -> None:
+def print_trained(run: "RunFolder", *, as_json: bool, verbose: bool) -> None:
     """The table of a finished training and where the run is."""
     if as_json:
         print_json({"run": str(run.folder), **run.metrics, "subgroups": run.subgroups})
         return
     data = run.info.data
     print(f"\n{data.name} ({data.construct}), target {data.target}: {data.kind}; head {run.head.name}")
-    _print_metrics(run.metrics, run.info.set_f1_by_tau, run.info.levels, run.subgroups)
+    _print_metrics(run.metrics, run.info.set_f1_by_tau, run.info.levels, run.subgroups, verbose=verbose)
     print(f"run:    {run.folder}\nreport: {run.folder / 'report.html'}")
 
 
@@ -58,13 +58,18 @@ def print_runs(runs: "list[RunFolder]", bad: "list[BadRun]", *, as_json: bool) -
         print(f"cannot be read: {error}", file=sys.stderr)
 
 
-def print_metrics(result: "tuple[dict[str, Any], dict[str, dict[str, float]]]", *, as_json: bool) -> None:
+def print_metrics(
+    result: "tuple[dict[str, Any], dict[str, dict[str, float]]]", *, as_json: bool, verbose: bool
+) -> None:
     """The table of an evaluation."""
     metrics, by_tau = result
-    print_json(metrics) if as_json else _print_metrics(metrics, by_tau, subgroups=metrics["subgroups"])
+    if as_json:
+        print_json(metrics)
+    else:
+        _print_metrics(metrics, by_tau, {}, metrics["subgroups"], verbose=verbose)
 
 
-def print_judged(result: "JudgedAnswers") -> None:
+def print_judged(result: "JudgedAnswers", *, verbose: bool) -> None:
     """What was read, every system's scores, differences, and how often each label is said."""
     from affectml.report.tables import notes
 
@@ -72,13 +77,10 @@ def print_judged(result: "JudgedAnswers") -> None:
     for line in result.summary():
         print(f"  {line}")
     print()
-    for table in result.tables():
-        show(table, bold=True)
+    main, *others = result.tables(brief=not verbose)
+    show_result(main, others, notes(result.metrics), verbose=verbose, bold=True)
     for line in result.findings:
         print(line)
-    print()
-    for line in notes(result.metrics):
-        print(f"  {line}")
 
 
 def print_predictions(predictions: "list[Prediction]", images: int, *, as_json: bool) -> None:
@@ -137,27 +139,26 @@ def say_unreadable(bad: "Bad", listed: "Path | None" = None) -> None:
 def _print_metrics(
     metrics: dict[str, Any],
     by_tau: dict[str, dict[str, float]],
-    levels: dict[str, Any] | None = None,
-    subgroups: dict[str, Any] | None = None,
+    levels: dict[str, Any],
+    subgroups: dict[str, Any] | None,
+    *,
+    verbose: bool,
 ) -> None:
     from affectml.report import main_table, people_table, tau_table
+    from affectml.report.sections.by_person import in_words
     from affectml.report.sections.subgroups import subgroup_lines
-    from affectml.report.tables import by_person_tables, levels_table, notes, promise_table
+    from affectml.report.tables import by_person_tables, levels_table, notes, promise_lines, promise_table
 
-    # Results per label and per subgroup are in the report: here the figures have to fit a screen.
-    tables = [
-        main_table(metrics, brief=True),
-        promise_table(metrics, brief=True),
+    # Results per label and per subgroup are in the report.
+    others = [
+        promise_table(metrics),
         people_table(metrics),
-        levels_table(levels or {}),
+        levels_table(levels),
         tau_table(by_tau),
-        *by_person_tables(metrics, brief=True),
+        *by_person_tables(metrics),
     ]
-    for table in tables:
-        if table is not None:
-            show(table)
-    for line in notes(metrics):
-        print(f"  {line}")
-    for line in subgroup_lines(subgroups):
+    show_result(main_table(metrics, brief=not verbose), others, notes(metrics), verbose=verbose)
+    people = [in_words(metrics)] if metrics.get("by_person") else []
+    for line in (*promise_lines(metrics), *people, *subgroup_lines(subgroups)):
         print(f"  {line}")
     print()

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 from affectml._options import Help
-from affectml.cli._command import App, Json, say, there
-from affectml.cli._print import print_json, print_table
+from affectml.cli._command import App, Json, Verbose, say, there
+from affectml.cli._print import print_json, show_result
 from affectml.cross_evaluation.config import AblateConfig
 
 app = App(no_args_is_help=True, help="Measure what a choice is worth, over several seeds.")
@@ -20,6 +20,7 @@ def _main() -> None:
 def prompts(
     config: AblateConfig,
     out: Annotated[Path | None, Help("JSON file to write, with each seed's values.")] = None,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Train contrastive heads on each kind of prompt, and score them beside zero-shot with the same prompts."""
@@ -35,6 +36,4 @@ def prompts(
     if json:
         print_json(result.to_json())
         return
-    table = result.table()
-    print_table(table.title, table.columns, table.rows)
-    print(f"  {table.note}")
+    show_result(result.table(), verbose=verbose)

@@ -7,7 +7,7 @@ import typer
 
 from affectml._options import Argument, Help
 from affectml.answers import AskConfig, JudgeConfig
-from affectml.cli._command import Json, say, there
+from affectml.cli._command import Json, Verbose, say, there
 from affectml.cli._print import print_json
 from affectml.cli._runs_print import print_judged
 
@@ -43,6 +43,7 @@ def judge(
             "a paper); may be given several times."
         ),
     ] = (),
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Judge any systems' answers beside the prior, zero-shot, runs and people, and find their bias by label."""
@@ -50,4 +51,4 @@ def judge(
     from affectml.answers import judge_answers, named
 
     result = judge_answers(dataset, named(answers, config.name), config, out=out, say=say)
-    print_json(result.to_json()) if json else print_judged(result)
+    print_json(result.to_json()) if json else print_judged(result, verbose=verbose)

@@ -6,8 +6,8 @@ from typing import Annotated
 from annotated_types import Ge
 
 from affectml._options import Argument, Help, Threads
-from affectml.cli._command import Json, say, there
-from affectml.cli._print import print_json, show
+from affectml.cli._command import Json, Verbose, say, there
+from affectml.cli._print import print_json, show_result
 
 
 def compare(
@@ -18,6 +18,7 @@ def compare(
     count: Annotated[int, Ge(1), Help("How many images the page shows.")] = 24,
     k: Annotated[int, Ge(1), Help("How many labels of each run are shown.")] = 3,
     threads: Threads = None,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Compare runs on the same images: where they disagree, beside what people said."""
@@ -34,8 +35,7 @@ def compare(
     if json:
         print_json(result.to_json())
         return
-    for table in (result.pairs_table(), result.gains_table(), result.images_table(min(count, 10))):
-        if table is not None:
-            show(table, numbers=False)
+    others = (result.gains_table(), result.images_table(min(count, 10)))
+    show_result(result.pairs_table(), others, verbose=verbose, numbers=False)
     if gallery:
         print(f"gallery: {page}")

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 from affectml._options import Help
-from affectml.cli._command import Json, say, there
-from affectml.cli._print import print_json, show
+from affectml.cli._command import Json, Verbose, say, there
+from affectml.cli._print import print_json, show_result
 from affectml.cross_evaluation import CrossConfig
 
 
@@ -15,6 +15,7 @@ def crosseval(
         str | None, Help("Metric that the matrix shows; cells.csv has all.", default="top_1_accuracy")
     ] = None,
     out: Annotated[Path | None, Help("Folder to write.", default="runs/crosseval-NNN")] = None,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Train on some data sets and judge on others: a matrix with intervals, drops, zero-shot and priors."""
@@ -43,7 +44,5 @@ def crosseval(
     if json:
         print_json({"folder": str(folder), **result.to_json()})
         return
-    for table in (matrix_table(result, chosen), cells_table(result, chosen)):
-        if table.rows:
-            show(table, bold=True)
+    show_result(matrix_table(result, chosen), [cells_table(result, chosen)], verbose=verbose, bold=True)
     print(f"written: {folder}")

@@ -22,8 +22,8 @@ def embed(
     precision: Annotated[
         str | None,
         Help(
-            "auto: bf16 where the machine has it and it agrees with fp32 on these images, else fp32. Or fp32, "
-            "bf16, fp16, pure_bf16, pure_fp16, openvino.",
+            "auto: bf16 where the CPU or GPU has it and fp16 on other GPUs, if that agrees with fp32 on the first "
+            "images, else fp32. Or fp32, fp16, bf16.",
             default="auto; with --merge the one that has shards",
         ),
     ] = None,

@@ -129,7 +129,10 @@ def agreement(
     source: Source = None,
     db: SourceDb = None,
     rounds: Rounds = "first",
-    by: Annotated[str | None, Help("Attribute of the annotators; groups of it are compared.", default="none")] = None,
+    by: Annotated[
+        str | None,
+        Help("Compare groups of answers: by language, or by an attribute of the annotators.", default="none"),
+    ] = None,
     bootstrap: Annotated[int, Ge(0), Help("Replicates for the intervals; 0 for no intervals.")] = 1000,
     seed: Annotated[int, Ge(0), Help("Seed of the replicates.", most=MOST_SEED)] = 0,
     empty: Empty = None,
@@ -141,10 +144,11 @@ def agreement(
     from affectml_annotation.agreement.report import agreement_report
 
     given = open_source(source, _one_of(source, db), empty)
+    judgements, column = (given.judgements, None) if by is None else given.grouped(by)
     _say_first(given)
     report = agreement_report(
-        given.judgements, given.labels, rounds=_rounds(rounds), bootstrap=bootstrap, seed=seed,
-        checks=given.checks, repeats=given.repeats, attribute=given.attribute(by),
+        judgements, given.labels, rounds=_rounds(rounds), bootstrap=bootstrap, seed=seed,
+        checks=given.checks, repeats=given.repeats, by=column,
     )  # fmt: skip
     show_agreement(given.where, report, json)
 

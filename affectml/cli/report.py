@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from affectml._options import Argument, Help
-from affectml.cli._command import say, there
-from affectml.cli._print import print_table
+from affectml.cli._command import Verbose, say, there
+from affectml.cli._print import show_result
 
 
 def report(
@@ -19,6 +19,7 @@ def report(
     seeds: Annotated[bool, Help("Take runs that differ only in their seed as one way of training.")] = False,
     dataset: Annotated[Path | None, Help("Data set folder.", default="the run's")] = None,
     open_: Annotated[bool, Help("Show the page in the browser.")] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Make a run's report again, or compare several runs on the same images: what differs beyond chance?"""
     there(runs=runs)
@@ -34,9 +35,9 @@ def report(
 
         compared = report_runs(runs, out=out, tables=tables, dataset=dataset, seeds=seeds, say=say)
         page = compared.page
+        main, *others = (table for section in compared.first for table in section.tables)
+        show_result(main, others, verbose=verbose, numbers=False)
         for section in compared.sections:
-            for table in section.tables if section in compared.first else ():
-                print_table(table.title, table.columns, table.rows, numbers=False)
             if section.sentence:
                 print(f"  {section.sentence}\n")
     print(f"report: {page}")

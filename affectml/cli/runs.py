@@ -7,7 +7,7 @@ import typer
 from annotated_types import Ge
 
 from affectml._options import Argument, Groups, Help, Seed, Threads
-from affectml.cli._command import Json, device_there, say, there
+from affectml.cli._command import Json, Verbose, device_there, say, there
 from affectml.cli._print import print_json
 from affectml.cli._runs_print import print_metrics, print_runs, print_trained
 from affectml.runs import TrainConfig
@@ -16,6 +16,7 @@ from affectml.runs import TrainConfig
 def train(
     config: TrainConfig,
     out: Annotated[Path | None, Help("Run folder to write.", default="runs/NAME-NNN")] = None,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Train a head and judge it on the test split, beside the prior, zero-shot and people."""
@@ -24,7 +25,7 @@ def train(
     from affectml.report import WRITERS
     from affectml.training import train_run
 
-    print_trained(train_run(config, out=out, say=say, writers=WRITERS), as_json=json)
+    print_trained(train_run(config, out=out, say=say, writers=WRITERS), as_json=json, verbose=verbose)
 
 
 def runs(folder: Annotated[Path, Argument("Folder of runs.")] = Path("runs"), json: Json = False) -> None:
@@ -41,6 +42,7 @@ def evaluate(
     groups: Groups = (),
     out: Annotated[Path | None, Help("JSON file to write with the scores.")] = None,
     threads: Threads = None,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Judge a trained run on a data set: its test split, or all of it where it has none."""
@@ -48,7 +50,7 @@ def evaluate(
     from affectml.evaluation.run import evaluate_run
 
     judged = evaluate_run(run, dataset, target=target, groups=groups, out=out, threads=threads, say=say)
-    print_metrics(judged, as_json=json)
+    print_metrics(judged, as_json=json, verbose=verbose)
 
 
 def demo_data(

@@ -4,9 +4,10 @@ import numpy as np
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.embeddings.embed import embed_dataset
+from affectml.embeddings.embed import NOTHING_JOINS, embed_dataset
 from affectml.embeddings.store import EmbeddingStore
 from affectml.encoders import DEFAULT_SPEC, TINY_SPEC, load_encoder
+from affectml.encoders.identity import is_computed, spoken, to_load
 from affectml.errors import BadDataset, EncoderUnavailable, option
 
 
@@ -21,18 +22,23 @@ def ensure_embeddings(
 ) -> EmbeddingStore:
     """The store to use, with every image embedded that can be: what is there is not made again.
 
-    threads: None takes the cores that there are. device: see `load_encoder`. Loads no encoder where nothing is left to
-    embed. Where the encoder of a store with embeddings cannot be had, that is said, and what there is is used.
+    threads: None takes the cores that there are. device: see `load_encoder`. precision: as files call it. Loads no
+    encoder where nothing is left to embed. Where the encoder of a store with embeddings cannot be had, or its precision
+    is computed no more, that is said, and what there is is used.
     """
     store = existing_store(dataset, spec, precision)
     if store is not None:
         if not store.specs or not _embeddable(dataset, store):
             return store
         spec, precision = spec or store.specs[0], store.identity.precision
+        if not is_computed(precision):
+            anew = f"`affectml embed {dataset.root} --encoder {spec}` embeds all of them anew"
+            say(f"{store.folder}: {NOTHING_JOINS.format(spoken(precision))}; {anew}")
+            return store
     if spec is None:
         spec = TINY_SPEC if dataset.truth is not None else DEFAULT_SPEC  # a demo set has its truth beside it
     try:
-        encoder = load_encoder(spec, precision=precision or "auto", device=device, threads=threads)
+        encoder = load_encoder(spec, precision=to_load(precision or "auto"), device=device, threads=threads)
     except EncoderUnavailable as error:
         if store is None or not len(store.ids):
             raise

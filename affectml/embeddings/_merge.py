@@ -22,6 +22,7 @@ from affectml.embeddings._writer import Rows, StoreWriter
 from affectml.embeddings.embed import SHARD_SIZE, EmbedSummary, Named, named_in, shard_of
 from affectml.embeddings.store import DIGEST, FOLDER, SHARDS, EmbeddingStore, differences, matcher, unreadable_in
 from affectml.encoders import EncoderIdentity, Ran
+from affectml.encoders.identity import kept_as, spoken
 from affectml.errors import BadDataset, BadInput, option
 from affectml.shards import Shard, numbers, say_of_mixtures
 
@@ -50,14 +51,15 @@ def merge_shards(
     the image files that are here and compare them with those that were embedded. shard_size: as `embed_dataset` has it.
     say: called with what a user should know: a mixture of precisions, what could not be compared, what was left out.
 
-    Raises BadInput where there is no shard, or shards of several encoders. Raises BadDataset, and changes nothing,
-    where images are in no shard (the message names the shards), where shards are by encoders that differ, where two
-    embedded other files under one image_id, where a file here is another one, and where a process still writes.
+    Raises BadInput where there is no such precision, no shard, or shards of several encoders. Raises BadDataset, and
+    changes nothing, where images are in no shard (the message names the shards), where shards are by encoders that
+    differ, where two embedded other files under one image_id, where a file here is another one, and where a process
+    still writes.
     """
     start = time.perf_counter()
     data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     items, no_image, url_only = named_in(data)
-    parts = _chosen(data, encoder, precision)
+    parts = _chosen(data, encoder, None if precision is None else kept_as(precision))
     for part in parts:
         part.be_still()
     first = parts[0].store
@@ -278,7 +280,7 @@ def _say_of_mixtures(found: _Found, say: Say) -> None:
     versions: dict[str, list[Shard]] = defaultdict(list)
     for part in found.parts:
         for ran, _ in part.ran:
-            ways[f"{ran.precision} by {ran.backend}"].append(part.shard)
+            ways[f"{spoken(ran.precision)} by {ran.backend}"].append(part.shard)
             versions[", ".join(f"{name} {number}" for name, number in sorted(ran.versions.items()))].append(part.shard)
         bad = [row for row in unreadable_in(part.folder) if row[0] in failed]
         if bad and not len(part.store.ids):

@@ -3,11 +3,11 @@
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice, tee
 from operator import length_hint
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,8 @@ GPU_BATCH_SIZE = 64
 LAST_PARTS = 4  # of the last batch on a CPU, so that no thread waits long for another at the end
 LEAST = 4  # images at once on a CPU, whose last bits are then those of any more: MKL computes 1 to 3 rows another way
 LANES = 64  # batches that are encoded at once, at most; each by one thread on a CPU
-PROBED = (3, 64)  # images that a probe compares, at least and at most
-JOB_PER_PROBED = 100  # images of the job for each that a probe compares, so that it takes a small part of the time
+COMPARED = 3  # images of the first batch that a fast way and fp32 both embed, at least
+JOB_PER_COMPARED = 100  # images of the job for each of these, so that they take a small part of the time
 UNKNOWN = 1600  # images to come, where the caller does not know
 
 
@@ -59,6 +59,7 @@ class Batch(Generic[Item]):
 
 
 _Ahead = tuple[list[Item], list[tuple[Item, str]], list[Future[NDArray[np.float32]]]]  # items, unreadable, rows
+_Exact: TypeAlias = "tuple[list[int], Tensor, Tensor | None]"  # places in the batch, rows by fp32, those of the labels
 
 
 def embedded(
@@ -76,7 +77,7 @@ def embedded(
     """Embeddings of images, in their order; one that cannot be read stops nothing and changes no other's batch.
 
     `items` is taken from as the work proceeds, and the pixels of a few batches are in memory at once. An encoder of
-    precision auto is settled by the first images (`Encoder.try_faster`).
+    precision auto is settled by the first batch (`Encoder.try_faster`).
 
     Args:
         encoder: what embeds them.
@@ -88,7 +89,7 @@ def embedded(
         padded: encode the last images with copies of the last one: at least four on a CPU, a whole batch elsewhere.
             Then the last bits of a row do not depend on where a batch ends, as those of what is kept should not. A
             single image takes up to four times as long.
-        prefer: the way (`Ran.way`) that earlier images of the same job were embedded in.
+        prefer: the precision (`Ran.precision`) that earlier images of the same job were embedded in.
         bar: moved on as batches are done.
         say: called with what an encoder of precision auto was settled to.
 
@@ -99,32 +100,42 @@ def embedded(
         EncoderUnavailable: values that are not finite came out.
     """
     size = batch_size or (BATCH_SIZE if encoder.device == "cpu" else GPU_BATCH_SIZE)
-    waiting, trial = iter(items), None
-    if not encoder.is_settled(prefer):
-        probed = min(max(PROBED[0], length_hint(items, UNKNOWN) // JOB_PER_PROBED), PROBED[1])
-        if encoder.try_faster(prefer, say=say):
-            waiting = trial = _Trial(encoder, waiting, probed, say)
-    how = (size, decode_threads, normalised, padded, bar)
+    how = (size, decode_threads, normalised, padded, bar, say)
+    if encoder.is_settled(prefer) or not encoder.try_faster(prefer, say=say):
+        yield from _encoded(encoder, iter(items), 0, *how)
+        return
+    compared = max(COMPARED, length_hint(items, UNKNOWN) // JOB_PER_COMPARED)
+    waiting, again = tee(items)
+    stream = _encoded(encoder, waiting, compared, *how)
     try:
-        yield from _encoded(encoder, waiting, trial, *how)
-    except _NotKept:
-        yield from _encoded(encoder, waiting, None, *how)
-    finally:
-        if trial is not None and trial.open:
+        try:
+            first = list(islice(stream, 1))
+        except _NotKept:
             encoder.withdraw()
+            first, stream = [], _encoded(encoder, again, 0, *how)
+        del waiting, again  # else all items stay in memory
+        with closing(stream):
+            yield from first
+            yield from stream
+    finally:
+        encoder.withdraw()
 
 
 def _encoded(
     encoder: Encoder,
     waiting: Iterator[Item],
-    trial: "_Trial[Item] | None",
+    compared: int,
     size: int,
     decode_threads: int | None,
     normalised: bool,
     padded: bool,
     bar: Counted | None,
+    say: Say,
 ) -> Generator[Batch[Item], None, None]:
-    """As `embedded`, by what the encoder is set to. Raises _NotKept, before it yields, where a trial ends so."""
+    """As `embedded`, by what the encoder is set to, which is on trial where images are to be compared with fp32.
+
+    compared: so many of the first batch. Raises _NotKept, before it yields, where they do not agree.
+    """
     import torch
 
     threads = encoder.stream_threads
@@ -133,14 +144,23 @@ def _encoded(
     decoders = decode_threads or max(2, threads)
     before = torch.get_num_threads()
     ahead: deque[_Ahead[Item]] = deque()
+    exact: Future[_Exact] | None = None
+
+    def oldest() -> Batch[Item]:
+        nonlocal exact
+        if exact is not None:
+            _conclude(encoder, ahead[0], exact.result(), say)
+            exact = None
+        return _done(encoder, ahead.popleft(), bar)
+
     try:
         with (
             _pool(decoders, "decode", 1) as decode,
             _pool(lanes, "encode", 1 if encoder.device == "cpu" else before) as encode,
         ):
             for batch, pixels, bad, last in _batches(encoder, waiting, size, decode, size + 2 * decoders):
-                if trial is not None:
-                    trial.compare(batch, encode)
+                if compared and batch:
+                    exact, compared = encode.submit(_exact_rows, encoder, batch[:compared]), 0
                 part = max(1, size // LAST_PARTS) if last and encoder.device == "cpu" else size
                 starts = range(0, len(pixels), part)
                 rows = [
@@ -148,86 +168,16 @@ def _encoded(
                 ]
                 del pixels
                 ahead.append((batch, bad, rows))
-                if len(ahead) > lanes and trial is not None and trial.full:
-                    trial.concluded(ahead)
-                    trial = None
-                while len(ahead) > lanes and trial is None:
-                    yield _done(encoder, ahead.popleft(), bar)
-            if trial is not None:
-                trial.concluded(ahead)
+                while len(ahead) > lanes:
+                    yield oldest()
             while ahead:
-                yield _done(encoder, ahead.popleft(), bar)
+                yield oldest()
     finally:
         torch.set_num_threads(before)  # the pools' threads have set what new threads start with
 
 
 class _NotKept(Exception):
     """What was on trial was not kept: the images have to be embedded anew."""
-
-
-class _Trial(Generic[Item]):
-    """The items of a job, the first of which are embedded in fp32 as well: does the way on trial agree with it?
-
-    An iterator. Once the answer is no, it gives all the items again. The rows of a way that is kept are those of any
-    other job: it is compared on batches as they come.
-    """
-
-    def __init__(self, encoder: Encoder, items: Iterator[Item], wanted: int, say: Say) -> None:
-        self.open = True
-        self._encoder, self._items, self._wanted, self._say = encoder, items, wanted, say
-        self._taken: list[Item] = []
-        self._compared = 0
-        self._exact: list[Future[tuple[list[int], Tensor | None]]] = []
-        self._labels: Future[Tensor | None] | None = None
-
-    def __iter__(self) -> "Iterator[Item]":
-        return self
-
-    def __next__(self) -> Item:
-        item = next(self._items)
-        if self.open:
-            self._taken.append(item)
-        return item
-
-    @property
-    def full(self) -> bool:
-        """Whether as many images as are wanted are compared."""
-        return self._compared == self._wanted
-
-    def compare(self, batch: list[Item], pool: ThreadPoolExecutor) -> None:
-        """Embed the first of a batch in fp32, as far as they are wanted."""
-        some = batch[: self._wanted - self._compared]
-        self._compared += len(some)
-        if some:
-            self._exact.append(pool.submit(_exact_rows, self._encoder, some))
-            self._labels = self._labels or pool.submit(self._encoder.label_rows)
-
-    def concluded(self, batches: "Iterable[_Ahead[Item]]") -> None:
-        """Compare; raises _NotKept where the way on trial is not kept. batches: those compared come first."""
-        import torch
-
-        fast, exact = [], []
-        for (batch, _, parts), future in zip((each for each in batches if each[0]), self._exact, strict=False):
-            places, true = future.result()
-            if true is None:
-                continue
-            try:
-                rows = torch.cat([torch.from_numpy(part.result()) for part in parts])
-            except EncoderUnavailable:  # values that are not finite
-                rows = torch.full((len(batch), self._encoder.dim), torch.nan)
-            fast.append(rows[places])
-            exact.append(true)
-        self.open = False
-        if exact and self._labels is not None:
-            labels = self._labels.result()
-            kept = self._encoder.conclude(torch.cat(fast), torch.cat(exact), labels, say=self._say)
-        else:
-            self._encoder.withdraw()
-            kept = not self._compared  # where nothing can be read, there is nothing to embed anew
-        if not kept:
-            self._items = chain(self._taken, self._items)
-            raise _NotKept
-        self._taken.clear()
 
 
 @contextmanager
@@ -268,14 +218,28 @@ def _batches(
         yield batch, pixels, bad, not read_on()
 
 
-def _exact_rows(encoder: Encoder, items: Sequence[Readable]) -> "tuple[list[int], Tensor | None]":
-    """Which of the items can be read whole, and their rows by fp32; None for no item."""
+def _exact_rows(encoder: Encoder, items: Sequence[Readable]) -> "_Exact":
+    """Which of the items can be read again, their rows by fp32, and those of the labels; no place without a row."""
     import torch
 
     found = [(place, _pixels(encoder, item, False, torch.float32)) for place, item in enumerate(items)]
     whole = [(place, pixels) for place, pixels in found if not isinstance(pixels, str)]
-    rows = encoder.exact(torch.stack([pixels for _, pixels in whole])) if whole else None
-    return [place for place, _ in whole], rows
+    if not whole:
+        return [], torch.empty(0, encoder.dim), None
+    return [place for place, _ in whole], encoder.exact(torch.stack([p for _, p in whole])), encoder.label_rows()
+
+
+def _conclude(encoder: Encoder, first: "_Ahead[Item]", exact: "_Exact", say: Say) -> None:
+    """Raises _NotKept unless what is on trial gave the first batch rows that agree with fp32's."""
+    import torch
+
+    places, rows, labels = exact
+    try:
+        fast = torch.cat([torch.from_numpy(part.result()) for part in first[2]])[places]
+    except EncoderUnavailable:  # values that are not finite
+        fast = torch.full_like(rows, torch.nan)
+    if not places or not encoder.conclude(fast, rows, labels, say=say):
+        raise _NotKept
 
 
 def _pixels(encoder: Encoder, item: Readable, reduced: bool, digits: "torch.dtype") -> "Tensor | str":

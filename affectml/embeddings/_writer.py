@@ -4,7 +4,7 @@ import csv
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -239,9 +239,9 @@ class StoreWriter:
             part.unlink()
 
     def _note(self, shard: int, ran: Ran) -> None:
-        """One entry for neighbouring shards that the same computed, wholly or in part; it keeps the first's probe."""
+        """One entry for neighbouring shards that the same computed, wholly or in part."""
         for at, (before, shards) in enumerate(self._ran):
-            if shards.stop >= shard and replace(ran, probe=before.probe) == before:
+            if shards.stop >= shard and ran == before:
                 self._ran[at] = (before, range(shards.start, shard + 1))
                 return
         self._ran.append((ran, range(shard, shard + 1)))

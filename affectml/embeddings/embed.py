@@ -16,11 +16,13 @@ from affectml.embeddings._stream import BATCH_SIZE, GPU_BATCH_SIZE, embedded
 from affectml.embeddings._writer import UNREADABLE, Rows, StoreWriter
 from affectml.embeddings.store import FOLDER, SHARDS, EmbeddingStore
 from affectml.encoders import Encoder, load_encoder, read_image
+from affectml.encoders.identity import is_computed, spoken, to_load
 from affectml.errors import BadDataset, BadInput, option
 from affectml.shards import Shard
 
 SHARD_SIZE = 1024  # images of a file of embeddings
 SHOWN = 3
+NOTHING_JOINS = "these embeddings are in {}, which is computed no more, so new images cannot join them"
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,10 @@ class EmbedSummary:
         if self.merged is not None:
             embedded = ("merged", f"{self.done:,} images of {self.merged:,} shards in {self.seconds:,.1f} s")
         out = [("shard", str(self.shard))] if self.shard else []
+        precision = spoken(identity.precision)
         out += [
             ("store", str(self.store.folder)),
-            ("encoder", f"{identity.architecture}, {identity.activation}, {identity.precision}, {identity.dim} values"),
+            ("encoder", f"{identity.architecture}, {identity.activation}, {precision}, {identity.dim} values"),
             embedded,
             ("already there", f"{self.skipped_existing:,}"),
         ]
@@ -141,7 +144,8 @@ def embed_dataset(
     run goes on in the same precision; the result is then bit for bit that of an uninterrupted run on one machine at one
     batch size. Images that cannot be read whole are listed and never stop the run.
 
-    With precision auto, a data set that has one store by the same encoder in a precision of its own goes on with that.
+    With precision auto, a data set that has one store by the same encoder in a precision of its own goes on with that,
+    if it can still be computed: what OpenVINO made, and open_clip's mixed bf16 and fp16, stays beside the new store.
     An image file that changes under its image_id keeps its old embedding: remove the store to renew it.
 
     With shard, `3/16` say, only that part of its images is embedded, into DATASET/embeddings/SLUG/shards/3-of-16, with
@@ -189,7 +193,7 @@ def embed_dataset(
         with bar as shown:
             stream = embedded(
                 encoder, new, batch_size=size, decode_threads=decode_threads, padded=True,
-                prefer=ran[-1][0].way if ran else None, bar=shown, say=say,
+                prefer=ran[-1][0].precision if ran else None, bar=shown, say=say,
             )  # fmt: skip
             with closing(stream), writer.growing(shard_size // size * size) as add:
                 for batch in stream:
@@ -224,17 +228,21 @@ def shard_of(named: list[Named], shard: Shard) -> list[Named]:
 
 
 def _as_before(data: Dataset, encoder: Encoder, say: Say) -> Encoder:
-    """The encoder; for precision auto, in that of the only store of the same encoder that there is."""
+    """The encoder; for precision auto, in that of the only store of the same encoder that can be added to."""
     root = data.root / FOLDER
     if encoder.identity.precision != "auto" or (root / encoder.identity.slug / "encoder.json").exists():
         return encoder
     stores = [EmbeddingStore.open(path.parent) for path in sorted(root.glob("*/encoder.json"))]
     same = [s for s in stores if replace(s.identity, precision="auto") == encoder.identity]
+    for store in same:
+        if not is_computed(store.identity.precision):
+            say(f"{store.folder}: {NOTHING_JOINS.format(spoken(store.identity.precision))}: embedding all images anew")
+    same = [store for store in same if is_computed(store.identity.precision)]
     if len(same) != 1:
         return encoder
     precision = same[0].identity.precision
-    say(f"{same[0].folder} is by the same encoder in {precision}: going on with that")
-    return load_encoder(encoder.spec, precision=precision, device=encoder.device, threads=encoder.threads)
+    say(f"{same[0].folder} is by the same encoder in {spoken(precision)}: going on with that")
+    return load_encoder(encoder.spec, precision=to_load(precision), device=encoder.device, threads=encoder.threads)
 
 
 def named_in(data: Dataset) -> tuple[list[Named], list[str], list[str]]:

@@ -80,7 +80,8 @@ class EmbeddingStore:
         """The data set's store for an encoder spec (or a store's folder name), or the only one there is.
 
         Needs no encoder. A spec that names a file is matched by the weights' sha256, so that changed weights
-        do not pass for the old ones; a tag by the spec recorded in the store. precision narrows further.
+        do not pass for the old ones; a tag by the spec recorded in the store. precision, as encoder.json has it,
+        narrows further.
 
         Raises BadDataset if there is none, or if several would do: the message names them.
         """
@@ -253,7 +254,7 @@ class EmbeddingStore:
         if encoder_factory is None:
             raise EncoderUnavailable(f"{self.folder}: these {len(texts)} texts are not cached, and no encoder is given")
         encoder = encoder_factory()
-        if not encoder.identity.may_use(self.identity):
+        if not encoder.identity.same_texts(self.identity):
             raise EncoderUnavailable(
                 f"{self.folder}: encoder {encoder.spec!r} is not the one that made these embeddings "
                 f"({differences(encoder.identity, self.identity)})"

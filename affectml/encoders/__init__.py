@@ -4,11 +4,11 @@ A spec is `affect-tiny`, `ARCH:TAG`, `ARCH:/path/to/weights`, `local-dir:FOLDER`
 Importing this package loads neither torch nor open_clip; `load_encoder` does.
 """
 
-from affectml.encoders._encoder import PRECISIONS, Encoder, load_encoder
+from affectml.encoders._encoder import Encoder, load_encoder
 from affectml.encoders._spec import DEFAULT_SPEC, TINY_SPEC, local_weights
-from affectml.encoders.identity import EncoderIdentity
+from affectml.encoders.identity import PRECISIONS, EncoderIdentity
 from affectml.encoders.images import read_image
-from affectml.encoders.ran import Probe, Ran
+from affectml.encoders.ran import Ran
 
 __all__ = [
     "DEFAULT_SPEC",
@@ -16,7 +16,6 @@ __all__ = [
     "TINY_SPEC",
     "Encoder",
     "EncoderIdentity",
-    "Probe",
     "Ran",
     "load_encoder",
     "local_weights",

@@ -1,21 +1,19 @@
 """The encoder: images and texts in, L2-normalised float32 rows out."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from affectml._progress import Say
 from affectml.encoders._pixels import Prepare
 from affectml.encoders._spec import TINY_SPEC, Source, find
-from affectml.encoders.identity import EncoderIdentity
-from affectml.encoders.ran import Probe, Ran, processor
+from affectml.encoders.identity import PRECISIONS, EncoderIdentity, kept_as, spoken
+from affectml.encoders.ran import Agreement, Ran, processor
 from affectml.encoders.threads import usable_cores, usable_device
-from affectml.encoders.towers import OpenVinoTower, TorchTower, faster_way, mapped_model, without_padding
-from affectml.errors import BadInput, EncoderUnavailable, MissingExtra
+from affectml.encoders.towers import TorchTower, mapped_model, natural_precision, without_padding
+from affectml.errors import BadInput, EncoderUnavailable
 
 if TYPE_CHECKING:
     import torch
@@ -23,10 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _TEXTS = 256  # texts encoded at a time, so that a data set's captions fit into memory
-# auto: bf16 or fp16 where the machine has instructions for it and it agrees with fp32 on the images at hand, else fp32.
-# The middle ones are open_clip's names. openvino: by that library, in what it takes the processor for.
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "pure_bf16", "pure_fp16", "openvino")
-# What a probe asks a model's text tower for: Mikels' eight emotions.
+# Whose order by a fast way and by fp32 is compared: Mikels' eight emotions.
 _LABELS = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
 
 
@@ -62,16 +57,12 @@ class Encoder:
         self._source = source
         self._tokenizer: Any = None
         self._fp32 = TorchTower(model, _torch_precision(identity.precision), device)
-        self._towers: dict[str, TorchTower | OpenVinoTower] = {identity.precision: self._fp32, "fp32": self._fp32}
-        if identity.precision == "openvino":
-            self._towers["openvino"] = OpenVinoTower(model, self.image_size, self.stream_threads)
-        self._tower = self._towers[identity.precision]
+        self._tower, self._fast = self._fp32, dict[str, TorchTower]()
         self._settled = identity.precision != "auto"
-        self._probe: Probe | None = None
         self.reduces_jpeg = False
 
     def __repr__(self) -> str:
-        return f"Encoder({self.spec!r}, dim={self.dim}, {self.identity.activation}, {self.identity.precision})"
+        return f"Encoder({self.spec!r}, dim={self.dim}, {self.identity.activation}, {spoken(self.identity.precision)})"
 
     @property
     def image_tower(self) -> Any:
@@ -94,15 +85,13 @@ class Encoder:
     @property
     def ran(self) -> Ran:
         """What computes its embeddings of images at present."""
-        packages = {"torch": "torch", "pillow": "pillow", self._tower.package: self._tower.package}
         return Ran(
             precision=self._tower.precision,
-            backend=self._tower.backend,
-            device=self.device if self._tower.backend == "torch" else "cpu",
+            backend="torch",
+            device=self.device,
             processor=self._processor,
             reduced_jpeg=self.reduces_jpeg,
-            versions={name: version(package) for name, package in packages.items()},
-            probe=self._probe,
+            versions={name: version(name) for name in ("torch", "pillow")},
             parameters=self._parameters,
         )
 
@@ -122,7 +111,7 @@ class Encoder:
     def is_settled(self, prefer: str | None = None) -> bool:
         """Whether it is known what images are embedded in; with `prefer`, whether that is it."""
         fixed = self.identity.precision != "auto"
-        return fixed or (self._settled and prefer in (None, self.ran.way))
+        return fixed or (self._settled and prefer in (None, self._tower.precision))
 
     @property
     def pixel_type(self) -> "torch.dtype":
@@ -132,19 +121,23 @@ class Encoder:
     def try_faster(self, prefer: str | None = None, *, say: Say = lambda line: None) -> bool:
         """Embed in this machine's fast way on trial, from now until `conclude`; for precision auto.
 
-        The machine decides, see `faster_way`. False where there is nothing to try: then images are embedded in fp32.
+        The machine decides, see `natural_precision`. False where there is nothing to try: then images are embedded in
+        fp32.
 
         Args:
-            prefer: the way that the images before these were embedded in, which stays where this machine has it.
+            prefer: the precision, as `Ran` has it, that the images before these were embedded in; fp32 stays.
             say: called with what was chosen, and why, where nothing is tried.
         """
-        way = faster_way(self.device, prefer)
-        self._probe, self.reduces_jpeg, self._settled = None, way is not None, way is None
-        self._tower = self._fp32 if way is None else self._tower_in(way)
-        if way is None:
+        way = PRECISIONS["fp32" if prefer == "fp32" else natural_precision(self.device)]
+        self._settled = way == "fp32"
+        self.reduces_jpeg = not self._settled
+        if self._settled:
+            self._tower = self._fp32
             why = "as the images before" if prefer == "fp32" else "this machine has nothing faster that agrees with it"
             say(f"{self.spec}: embedding in fp32, {why}")
-        return way is not None
+        else:
+            self._tower = self._fast.get(way) or self._fast.setdefault(way, self._fp32.converted(way))
+        return not self._settled
 
     def exact(self, pixels: "Tensor") -> "Tensor":
         """Rows of norm 1 by fp32, whatever is tried; pixels of images decoded in full. Safe to call from threads."""
@@ -167,29 +160,23 @@ class Encoder:
         """
         from torch.nn.functional import normalize
 
-        tower, probe = self._tower, Probe.of(normalize(rows, dim=-1), exact, labels)
-        self._settled = True
-        if probe.agrees:
-            self._probe = probe
-            say(f"{self.spec}: embedding in {tower.precision} by {tower.backend}, which agrees with fp32 ({probe})")
+        way, found = spoken(self._tower.precision), Agreement.of(normalize(rows, dim=-1), exact, labels)
+        if found.agrees:
+            self._settled = True
+            say(f"{self.spec}: embedding in {way}, which agrees with fp32 ({found})")
         else:
-            self._tower, self.reduces_jpeg = self._fp32, False
-            way = "openvino" if tower.backend == "openvino" else tower.precision
-            say(f"{self.spec}: embedding in fp32, since {way} does not agree with it here ({probe})")
-        return probe.agrees
+            self.withdraw()
+            self._settled = True
+            say(f"{self.spec}: embedding in fp32, since {way} does not agree with it here ({found})")
+        return found.agrees
 
     def withdraw(self) -> None:
-        """End what is on trial without a choice: fp32, and nothing settled."""
-        self._tower, self.reduces_jpeg = self._fp32, False
-
-    def _tower_in(self, way: str) -> TorchTower | OpenVinoTower:
-        if way not in self._towers:
-            made = OpenVinoTower(self._model, self.image_size, self.stream_threads) if way == "openvino" else None
-            self._towers[way] = made or self._fp32.converted(way)
-        return self._towers[way]
+        """End what is on trial, if anything is, without a choice: fp32, and nothing settled."""
+        if not self._settled:
+            self._tower, self.reduces_jpeg = self._fp32, False
 
     def label_rows(self) -> "Tensor | None":
-        """Rows of the probe's labels; None without a text tower that can be used."""
+        """Rows of the labels whose order is compared; None without a text tower that can be used."""
         import torch
 
         if not self.identity.has_text:
@@ -313,7 +300,7 @@ class Encoder:
         if not torch.isfinite(rows).all():
             raise EncoderUnavailable(
                 f"encoder {self.spec!r}: it gave values that are not finite in precision "
-                f"{self._tower.precision}; use fp32"
+                f"{spoken(self._tower.precision)}; use fp32"
             )
         return rows
 
@@ -360,31 +347,25 @@ def load_encoder(
             tried and what would do), random, not finite, or not readable without running code; an activation that is
             not the one the weights were trained with.
         BadInput: an unknown precision, a device that is not there, or fewer than one thread.
-        MissingExtra: precision openvino without that library.
     """
-    if precision not in PRECISIONS:
-        near = difflib.get_close_matches(precision.lower(), PRECISIONS, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise BadInput(f"no precision {precision!r}{hint} (one of {', '.join(PRECISIONS)})")
+    kept = kept_as(precision)
     if threads is not None and threads < 1:
         raise BadInput(f"expected at least one thread, got {threads}")
     import torch
 
     if device is None:
-        device = "cuda" if torch.cuda.is_available() and precision != "openvino" else "cpu"
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     usable_device(device)
-    if precision == "openvino" and find_spec("openvino") is None:
-        raise MissingExtra("openvino", "openvino", "precision openvino")
     source = find(spec)
-    if precision == "auto" and source.architecture == TINY_SPEC:
-        precision = "fp32"
-    model, preprocess, dim = _load(spec, source, _torch_precision(precision), device, mapped)
+    if kept == "auto" and source.architecture == TINY_SPEC:
+        kept = "fp32"
+    model, preprocess, dim = _load(spec, source, _torch_precision(kept), device, mapped)
     identity = EncoderIdentity(
         architecture=source.architecture,
         weights_sha256=source.sha256,
         activation="quickgelu" if _runs_quickgelu(model) else "gelu",
         preprocessing=_plain_preprocessing(model.visual.preprocess_cfg),
-        precision=precision,
+        precision=kept,
         normalised=True,
         dim=dim,
         has_text=hasattr(model, "encode_text"),
@@ -458,7 +439,7 @@ def _image_size(model: Any) -> tuple[int, int]:
 
 def _torch_precision(precision: str) -> str:
     """What open_clip loads the model in."""
-    return "fp32" if precision in ("auto", "openvino") else precision
+    return "fp32" if precision == "auto" else precision
 
 
 def _runs_quickgelu(model: Any) -> bool:

@@ -5,11 +5,16 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, PositiveInt, TypeAdapter, ValidationError
 
-from affectml.errors import BadInput
+from affectml.errors import BadInput, did_you_mean
+
+# What `--precision` takes -> what files call it: open_clip's names. Stores of before hold open_clip's own bf16 and
+# fp16, which round in other places, under these names, and OpenVINO's rows under openvino.
+PRECISIONS: Final[Mapping[str, str]] = {"auto": "auto", "fp32": "fp32", "bf16": "pure_bf16", "fp16": "pure_fp16"}
+_SPOKEN: Final = {"pure_bf16": "bf16", "pure_fp16": "fp16", "bf16": "mixed bf16", "fp16": "mixed fp16"}
 
 Activation = Literal["quickgelu", "gelu"]
 
@@ -20,8 +25,9 @@ class EncoderIdentity:
 
     architecture: open_clip's name, `affect-tiny`, or `custom-HASH` of a model configuration without a name.
     weights_sha256: of the weights file. activation: what the loaded model runs, not what its name says.
-    preprocessing: size, mean, std, interpolation, resize mode. precision: one of `PRECISIONS`; auto is whatever
-    agreed with fp32 on the machine at hand, and what that was is provenance (`Ran`): it differs between equal ones.
+    preprocessing: size, mean, std, interpolation, resize mode. precision: as files call one of `PRECISIONS`, or one
+    that is computed no more; auto is whatever agreed with fp32 on the machine at hand, and what that was is provenance
+    (`Ran`): it differs between equal ones.
     normalised: rows have L2 norm 1. dim: columns. has_text: texts can be encoded too.
 
     Imported embeddings have `source_sha256` (of the file they came from) instead of weights: their
@@ -53,8 +59,16 @@ class EncoderIdentity:
         return f"{_plain(self.architecture)}-{_plain(self.precision)}-{self.fingerprint[:10]}"
 
     def may_use(self, other: "EncoderIdentity") -> bool:
-        """Whether embeddings by `other` serve where this one's are asked for: its own, and fp32's for auto."""
-        return self == other or (self.precision == "auto" and replace(self, precision="fp32") == other)
+        """Whether embeddings by `other` serve where this one's are asked for.
+
+        Its own do, and fp32's for auto and for a precision that is computed no more.
+        """
+        by_fp32 = self.precision == "auto" or not is_computed(self.precision)
+        return self == other or (by_fp32 and replace(self, precision="fp32") == other)
+
+    def same_texts(self, other: "EncoderIdentity") -> bool:
+        """Whether both make the same of texts, which are in fp32 where images are so in either, see `may_use`."""
+        return self.may_use(other) or other.may_use(self)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` reads them back."""
@@ -80,6 +94,29 @@ class EncoderIdentity:
 
 
 _ADAPTER = TypeAdapter(EncoderIdentity)
+
+
+def kept_as(precision: str) -> str:
+    """What files call a precision that somebody asks for; raises BadInput for one that there is not."""
+    if precision not in PRECISIONS:
+        hint = did_you_mean(precision, PRECISIONS)
+        raise BadInput(f"no precision {precision!r}{hint} (one of {', '.join(PRECISIONS)})")
+    return PRECISIONS[precision]
+
+
+def is_computed(kept: str) -> bool:
+    """Whether a precision, as files call it, can still be computed: OpenVINO's and open_clip's mixed ones cannot."""
+    return kept in PRECISIONS.values()
+
+
+def to_load(kept: str) -> str:
+    """What `load_encoder` takes for a precision as files call it; fp32 for one that is computed no more."""
+    return next((name for name, file in PRECISIONS.items() if file == kept), "fp32")
+
+
+def spoken(kept: str) -> str:
+    """How messages call a precision of a file."""
+    return _SPOKEN.get(kept, kept)
 
 
 def _plain(name: str) -> str:

@@ -8,16 +8,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from affectml.encoders.identity import spoken
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-COSINE, ORDER = 0.999, 0.99  # what a probe must reach
+COSINE, ORDER = 0.999, 0.99  # what a fast way must reach
 TIE = 1e-3  # cosines of two labels that are closer than this have no order
 _WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")  # oneDNN's names
 
 
 @dataclass(frozen=True)
-class Probe:
+class Agreement:
     """How embeddings made a fast way compare with fp32's of the same images, decoded in full.
 
     images: how many. cosine: the least of theirs. order: the share of images whose zero-shot order of labels is the
@@ -29,7 +31,7 @@ class Probe:
     order: float | None
 
     @classmethod
-    def of(cls, rows: "Tensor", exact: "Tensor", texts: "Tensor | None") -> "Probe":
+    def of(cls, rows: "Tensor", exact: "Tensor", texts: "Tensor | None") -> "Agreement":
         """Compare rows of norm 1, [N, D], on texts' rows [T, D]."""
         cosine = float((rows.double() * exact.double()).sum(dim=1).min())
         order = None
@@ -57,11 +59,10 @@ class Probe:
 class Ran:
     """What computed an embedding.
 
-    precision: one of `PRECISIONS`, or what OpenVINO computes in. backend: torch or openvino. device: torch's name.
-    processor: its name. reduced_jpeg: whether large JPEG files were decoded at a reduced scale, see `read_image`.
-    versions: of the libraries whose arithmetic it is. probe: what chose it; None where a user did, and where there was
-    nothing to choose. parameters: numbers in the image tower; None where not counted. Threads are not among these: they
-    change no bit.
+    precision: as files call it, see `EncoderIdentity`. backend: torch, and openvino of what was made before 0.3.
+    device: torch's name. processor: its name. reduced_jpeg: whether large JPEG files were decoded at a reduced scale,
+    see `read_image`. versions: of the libraries whose arithmetic it is. parameters: numbers in the image tower; None
+    where not counted. Threads are not among these: they change no bit.
     """
 
     precision: str
@@ -70,17 +71,10 @@ class Ran:
     processor: str
     reduced_jpeg: bool
     versions: Mapping[str, str]
-    probe: Probe | None = None
     parameters: int | None = None
 
-    @property
-    def way(self) -> str:
-        """The precision by which `load_encoder` gives the same."""
-        return "openvino" if self.backend == "openvino" else self.precision
-
     def __str__(self) -> str:
-        probe = f" (probe on {self.probe})" if self.probe else ""
-        return f"{self.precision} by {self.backend} on {self.device}{probe}"
+        return f"{spoken(self.precision)} by {self.backend} on {self.device}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` reads them back."""
@@ -88,9 +82,8 @@ class Ran:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Ran":
-        """Read one back; raises KeyError or TypeError where it is none."""
-        probe = content.get("probe")
-        return cls(**{**content, "probe": None if probe is None else Probe(**probe)})
+        """Read one back; raises TypeError where it is none. How a way was chosen, in files of before, says nothing."""
+        return cls(**{name: value for name, value in content.items() if name != "probe"})
 
 
 def processor() -> str:

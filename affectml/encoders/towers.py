@@ -1,28 +1,20 @@
-"""Image towers: one model's, in the precisions and by the libraries that can run it."""
+"""Image towers: one model's, in the precisions that can run it."""
 
 import copy
-import sys
-import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from affectml.encoders.ran import fast_bfloat16
-from affectml.errors import MissingExtra
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-PURE = {"pure_bf16": "bfloat16", "pure_fp16": "float16"}
-
 
 class TorchTower:
     """open_clip's model in the precision that it was loaded in; in fp32 without what no image's features need."""
-
-    backend, package = "torch", "torch"
 
     def __init__(self, model: Any, precision: str, device: str) -> None:
         import open_clip
@@ -39,60 +31,16 @@ class TorchTower:
         return features
 
     def converted(self, precision: str) -> "TorchTower":
-        """The same model with its image tower in a pure precision, as open_clip would have loaded it."""
+        """The same model with its image tower in pure_bf16 or pure_fp16, as open_clip would have loaded it."""
+        import open_clip
         import torch
 
-        visual, dtype = self._model.visual, getattr(torch, PURE[precision])
+        visual, dtype = self._model.visual, open_clip.get_input_dtype(precision)
         parts = {id(part): torch.nn.Parameter(part.to(dtype), requires_grad=False) for part in visual.parameters()}
         twin = copy.copy(self._model)
         twin._modules = dict(self._model._modules)
         twin._modules["visual"] = copy.deepcopy(visual, parts).to(dtype)  # no weights are copied in fp32
         return TorchTower(twin, precision, self._device)
-
-
-class OpenVinoTower:
-    """The model's image tower converted for OpenVINO, on the CPU; bf16 where the processor has instructions for it."""
-
-    backend, package = "openvino", "openvino"
-
-    def __init__(self, model: Any, size: tuple[int, int], threads: int) -> None:
-        openvino = silent_openvino()
-        import torch
-
-        class Images(torch.nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.model = model
-
-            def forward(self, pixels: "Tensor") -> Any:
-                return self.model.encode_image(pixels)
-
-        before = torch.backends.mha.get_fastpath_enabled()
-        torch.backends.mha.set_fastpath_enabled(False)  # the converter does not know fused attention
-        try:
-            with warnings.catch_warnings():  # the converter traces, which torch calls deprecated
-                warnings.simplefilter("ignore")
-                example = torch.zeros(2, 3, *size)
-                graph = openvino.convert_model(Images().eval(), example_input=example, input=[-1, 3, *size])
-        finally:
-            torch.backends.mha.set_fastpath_enabled(before)
-        settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
-        if not fast_bfloat16():  # OpenVINO asks the processor alone, not what is kept from oneDNN
-            settings["INFERENCE_PRECISION_HINT"] = "f32"
-        self._compiled = openvino.Core().compile_model(graph, "CPU", settings)
-        self._local = threading.local()
-        arithmetic = str(self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
-        self.pixel_type = torch.float32
-        self.precision = {"f32": "fp32", "f16": "fp16"}.get(arithmetic, arithmetic)
-
-    def __call__(self, pixels: "Tensor") -> "Tensor":
-        """Features [N, D] of preprocessed pixels."""
-        import torch
-
-        if not hasattr(self._local, "request"):  # of which each thread has its own
-            self._local.request = self._compiled.create_infer_request()
-        found = self._local.request.infer([pixels.float().cpu().contiguous().numpy()])
-        return torch.from_numpy(found[0].copy())
 
 
 def spared(model: Any) -> Any:
@@ -137,21 +85,6 @@ def spared(model: Any) -> Any:
             block.mlp.gelu = InPlace()
     blocks[-1] = FirstToken(blocks[-1])
     return twin
-
-
-def silent_openvino() -> Any:
-    """The module openvino, whose converter tells Google Analytics of each use if it finds what it does that by."""
-    telemetry = "openvino_telemetry"
-    held, sys.modules[telemetry] = sys.modules.get(telemetry), cast(Any, None)  # importing it fails
-    try:
-        import openvino
-    except ImportError:
-        raise MissingExtra("openvino", "openvino", "precision openvino") from None
-    finally:
-        sys.modules.pop(telemetry)
-        if held is not None:
-            sys.modules[telemetry] = held
-    return openvino
 
 
 def mapped_model(create: "Callable[[str], tuple[Any, Any, int]]", weights: Path) -> "tuple[Any, Any, int] | None":
@@ -201,23 +134,14 @@ def without_padding(model: Any, tokens: "Tensor") -> "tuple[Any, Tensor]":
     return twin, tokens[:, :length]
 
 
-def faster_way(device: str, prefer: str | None = None) -> str | None:
-    """The precision that images are embedded in unless told otherwise; None where it is fp32.
+def natural_precision(device: str) -> str:
+    """What images are embedded in unless told otherwise: bf16 where there are instructions for it, fp16 on other GPUs.
 
-    What the machine is decides, and neither a time nor how busy it is, so that it is the same on any day. OpenVINO's is
-    taken where the images before were embedded so, and where it is installed: what it gains differs from one processor
-    to the next, and converting a model for it takes as long as some hundred images.
-
-    prefer: the way that the images before these were embedded in.
+    What the machine is decides, and neither a time nor how busy it is, so that it is the same on any day. fp32 else,
+    and on Apple's GPUs.
     """
     import torch
 
-    if prefer == "fp32":
-        return None
     if device.startswith("cuda"):
-        return "pure_bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "pure_fp16"
-    if device != "cpu":
-        return None
-    if prefer == "openvino" and find_spec("openvino") is not None:
-        return prefer
-    return "pure_bf16" if fast_bfloat16() else None
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if device == "cpu" and fast_bfloat16() else "fp32"

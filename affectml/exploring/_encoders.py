@@ -34,15 +34,16 @@ class Encoders:
             EncoderUnavailable: where its weights cannot be had, are others by now, or nobody knows them.
         """
         from affectml.encoders import load_encoder
+        from affectml.encoders.identity import to_load
 
         if not store.specs:
             raise EncoderUnavailable(f"{store.folder}: imported embeddings come without an encoder")
         key = store.specs[0], store.identity.precision
         with self._lock:
             if key not in self._loaded:
-                self._loaded[key] = load_encoder(key[0], precision=key[1], mapped=True)
+                self._loaded[key] = load_encoder(key[0], precision=to_load(key[1]), mapped=True)
             found = self._loaded[key]
-        if not found.identity.may_use(store.identity):
+        if not found.identity.same_texts(store.identity):
             raise EncoderUnavailable(
                 f"{store.folder}: encoder {key[0]!r} is not the one that made these embeddings "
                 f"({differences(found.identity, store.identity)})"

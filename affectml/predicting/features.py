@@ -10,6 +10,7 @@ from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddings, existing_store
 from affectml.encoders import Encoder, EncoderIdentity, Ran, load_encoder
+from affectml.encoders.identity import spoken, to_load
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, EncoderUnavailable, few
 from affectml.pictures import Bad, Picture
 from affectml.runs import RunFolder
@@ -19,6 +20,8 @@ Array = np.ndarray[Any, Any]
 
 def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False, device: str | None = None) -> Encoder:
     """The encoder that a run was trained with, loaded and compared with what run.json says of it.
+
+    It is in fp32 where the run's precision is computed no more (OpenVINO's, open_clip's mixed ones).
 
     Args:
         run: the run.
@@ -37,7 +40,8 @@ def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False, de
             f"{run.folder}: trained on embeddings made elsewhere ({identity.architecture}), so no encoder for image "
             "files is known: embed the images the same way, `affectml import embeddings`, then `affectml evaluate`"
         )
-    encoder = load_encoder(specs[0], precision=identity.precision, device=device, threads=threads, mapped=mapped)
+    way = to_load(identity.precision)
+    encoder = load_encoder(specs[0], precision=way, device=device, threads=threads, mapped=mapped)
     if not _same_encoder(encoder.identity, identity):
         both = zip(encoder.identity.to_json().items(), identity.to_json().values(), strict=True)
         other = next((f"{name} {here}, not {then}" for (name, here), then in both if here != then), "in what it is")
@@ -48,7 +52,7 @@ def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False, de
 def _same_encoder(loaded: EncoderIdentity, recorded: EncoderIdentity) -> bool:
     """Whether it is the run's encoder; weights that came from elsewhere name an architecture only."""
     if recorded.weights_sha256 is not None or recorded.source_sha256 is not None:
-        return loaded == recorded
+        return recorded.may_use(loaded)
     names = ("architecture", "activation", "dim")
     return all(getattr(loaded, name) == getattr(recorded, name) for name in names)
 
@@ -58,8 +62,8 @@ def say_of_precision(run: RunFolder, here: Sequence[Ran], say: Say) -> None:
     learned, now = {str(each["precision"]) for each in run.info.encoder.ran}, {each.precision for each in here}
     if learned and now - learned:
         say(
-            f"the run learned from embeddings in {' and '.join(sorted(learned))}, and these are in "
-            f"{' and '.join(sorted(now))}: scores may differ in the third digit"
+            f"the run learned from embeddings in {' and '.join(sorted(map(spoken, learned)))}, and these are in "
+            f"{' and '.join(sorted(map(spoken, now)))}: scores may differ in the third digit"
         )
 
 

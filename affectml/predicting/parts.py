@@ -29,8 +29,8 @@ from affectml.shards import Shard
 
 ENDINGS = (".csv", ".parquet", ".jsonl")
 DELIMITER = "|"  # between the labels of a set in CSV, as in files of judgements
-# in a part's metadata: the images that could not be read, what image files were embedded in (`Ran.way`), and, in a
-# shard's, what was read of each image (`contents`)
+# in a part's metadata: the images that could not be read, what image files were embedded in (`Ran.precision`), and, in
+# a shard's, what was read of each image (`contents`)
 BAD, WAY, CONTENTS = b"affectml.bad", b"affectml.way", b"affectml.contents"
 OTHER = {  # what manifest.json says was asked for, in words
     "run": "another run",

@@ -96,8 +96,8 @@ class Somebody(Protocol):
 class Predictor:
     """A run that is asked about images, some at a time.
 
-    labels: what it chooses among. way: what image files are embedded in (`Ran.way`), None before the first are; set it
-    beforehand to go on as earlier images were embedded.
+    labels: what it chooses among. way: what image files are embedded in (`Ran.precision`), None before the first are;
+    set it beforehand to go on as earlier images were embedded.
 
     Args:
         run: the run.
@@ -256,7 +256,7 @@ class Predictor:
                 made.rows |= zip(names, batch.rows.astype(np.float16), strict=True)
                 made.bad |= dict(as_bad(picture, why) for picture, why in batch.bad)
                 if names:
-                    self.way = self.encoder.ran.way
+                    self.way = self.encoder.ran.precision
                 made.keep(self.way)
         if left and not self._told:
             self._told = True

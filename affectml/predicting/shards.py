@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from affectml._files import replacing, try_folder
 from affectml._progress import Progress, Say
+from affectml.encoders.identity import spoken
 from affectml.errors import BadInput, option
 from affectml.pictures import Bad, ImageLike, Picture, pictures
 from affectml.predicting._shift import Ground
@@ -168,7 +169,7 @@ def _say_of_mixtures(shards: dict[Shard, Parts], chosen: list[tuple[Shard, Path]
     ways: dict[str, list[Shard]] = defaultdict(list)
     for shard, path in chosen:
         if way := pq.read_schema(path).metadata[WAY].decode():
-            ways[way].append(shard)
+            ways[spoken(way)].append(shard)
     several = {"embedded in several precisions": ways}
     for key, what in (("threads", "several numbers of threads"), ("versions", "several versions")):
         by: dict[str, list[Shard]] = defaultdict(list)

@@ -14,9 +14,10 @@ from affectml_metrics.table import better, find, shown
 Name = TypeVar("Name")
 SYSTEMS = ("model", "zero_shot", "prior", "human", "half_panel", "oracle")  # the model where a phone shows it
 LONG = 40  # characters of a cell that is a sentence
+ROWS = 8  # of the one table that a terminal shows
 STAR = (
-    "* rests on fewer than 30 images or groups (mean average precision: images that have a label, with so few of which "
-    "it reads too high): its interval is rough, and cut where the score's range ends"
+    "* rests on fewer than 30 images or groups: its interval is rough, and cut where the score's range ends; mean "
+    "average precision counts images that have a label, with so few of which it reads too high"
 )
 
 
@@ -109,11 +110,17 @@ def arrow(metric: str) -> str:
 
 
 def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
-    """Metrics down, systems across: value and half the width of its 95 % interval; the floor where there is one."""
+    """Metrics down, systems across: value and half the width of its 95 % interval; the floor where there is one.
+
+    brief: at most eight metrics, the headlines among them.
+    """
     systems = metrics["systems"]
     shown = shown_systems(systems)
     floor = metrics["sampling_floor"]
     names = order(systems, brief=brief)
+    if brief:
+        kept = list(dict.fromkeys([*headline(systems), *names]))[:ROWS]
+        names = [name for name in names if name in kept]
     columns: tuple[str, ...] = ("metric", *shown)
     rows = _scores(systems, names, shown)
     if floor:
@@ -123,7 +130,7 @@ def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
     if "human" in systems:
         note += "; human: one person against the rest of the panel"
         note += ", half_panel: half against half" if "half_panel" in systems else ""
-        note += " (the same targets for all: next table)"
+        note += ", on targets of their own" if brief else " (the same targets for all: next table)"
     return starred(Table(which_images(metrics), columns, rows, note, best_cells(systems, names, shown), "systems"))
 
 
@@ -234,17 +241,14 @@ def levels_table(levels: Mapping[str, Mapping[str, Any]]) -> Table | None:
     return starred(Table("At coarser levels", ("level", "metric", *shown), tuple(rows), "\n  ".join([note, *lines])))
 
 
-def by_person_tables(metrics: Mapping[str, Any], *, brief: bool = False) -> tuple[Table, ...]:
-    """A table a metric: who answers about what, with how many answers known, down; systems across; none without any.
-
-    brief: the first metric, and of the differences what knowing the person is worth.
-    """
+def by_person_tables(metrics: Mapping[str, Any]) -> tuple[Table, ...]:
+    """A table a metric: who answers about what, with how many answers known, down; systems across; none without any."""
     cells, apart = metrics.get("by_person") or {}, metrics.get("by_person_differences") or {}
     systems = list(dict.fromkeys(system for scores in cells.values() for system in scores))
     names = list(dict.fromkeys(m for scores in cells.values() for found in scores.values() for m in found))
-    others = ["anybody"] if brief else [system for system in systems if system != "model"]
+    others = [system for system in systems if system != "model"]
     out = []
-    for metric in names[:1] if brief else names:
+    for metric in names:
         rows = tuple(
             (
                 cell_name.replace("_", " "),
@@ -263,11 +267,8 @@ def by_person_tables(metrics: Mapping[str, Any], *, brief: bool = False) -> tupl
     return tuple(out)
 
 
-def promise_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table | None:
-    """What was promised and what came of it, a row for all images and one per level of each column; None without one.
-
-    brief: without the levels.
-    """
+def promise_table(metrics: Mapping[str, Any]) -> Table | None:
+    """What was promised and what came of it, a row for all images and one per level of a column; None without one."""
     made = metrics.get("promise")
     if made is None:
         return None
@@ -276,9 +277,8 @@ def promise_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table |
     head = ("images", counted, shown, "labels per set", *empty)
     where = "images" if metrics["split"] == "all" else f"of the {metrics['split']} split"
     rows = [_promise_row(f"all {metrics['n']} {where}", made, head)]
-    if not brief:
-        for column, levels in made["by_subgroup"].items():
-            rows += [_promise_row(f"{column}: {level} ({entry['n']})", entry, head) for level, entry in levels.items()]
+    for column, levels in made["by_subgroup"].items():
+        rows += [_promise_row(f"{column}: {level} ({entry['n']})", entry, head) for level, entry in levels.items()]
     sign = "at most" if shown == "extra" else "at least"
     note = (
         f"{made['shift']['words']}. promised: {made['words']}. Made on {made['made_on']}. ± is half the width of the "
@@ -288,6 +288,17 @@ def promise_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table |
     if made["without_choices"]:
         note += f"; {made['without_choices']} calibration images without a choice did not count"
     return starred(Table(f"Promise: {shown} {sign} {level}", head, tuple(rows), note))
+
+
+def promise_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """What was promised, and what came of it on all images; none without a promise."""
+    table = promise_table(metrics)
+    if table is None:
+        return []
+    made, figures = metrics["promise"], zip(table.columns[1:], table.rows[0][1:], strict=True)
+    shift = [made["shift"]["words"]] if "shift" in made else []
+    came = f"{table.title}: {table.rows[0][0]}: {', '.join(f'{name} {figure}' for name, figure in figures)}"
+    return [*shift, f"promised: {made['words']}", came]
 
 
 def _promise_row(name: str, entry: Mapping[str, Any], head: tuple[str, ...]) -> tuple[str, ...]:

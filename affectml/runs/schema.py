@@ -58,7 +58,7 @@ class EncoderInfo:
     )
     ran: list[dict[str, Any]] = Field(
         default_factory=list,
-        description="What computed the features, where that is known: precision, backend, device, probe; see Ran.",
+        description="What computed the features, where that is known: precision, backend, device; see Ran.",
     )
 
 

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from affectml.encoders import Encoder
+from affectml.encoders.identity import spoken
 from affectml.errors import BadRun
 from affectml.heads import Head
 from affectml.heads.inputs import traced
@@ -41,7 +42,7 @@ class WholeModule(torch.nn.Module):
         if encoder.identity.precision not in ("auto", "fp32"):
             raise BadRun(
                 f"one graph of encoder and head needs fp32 embeddings, and this run's are "
-                f"{encoder.identity.precision}: export the head alone"
+                f"{spoken(encoder.identity.precision)}: export the head alone"
             )
         self._tower = encoder.image_tower
         self._head = head

@@ -17,6 +17,7 @@ from affectml.data.levels import levels_of
 from affectml.data.splits import CALIBRATION, Split
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders import load_encoder
+from affectml.encoders.identity import to_load
 from affectml.errors import BadInput, option
 from affectml.evaluation import Answers, Result, Systems, Truth, fit_prior, read_truth
 from affectml.evaluation.answerers import answerers
@@ -236,7 +237,8 @@ class Step:
 def text_encoder(store: EmbeddingStore, device: str | None = None) -> Encode:
     """Text features by the store's encoder, cached beside it; raises EncoderUnavailable when called without one."""
     spec = store.specs[0] if store.specs else None
-    factory = None if spec is None else (lambda: load_encoder(spec, precision=store.identity.precision, device=device))
+    way = to_load(store.identity.precision)
+    factory = None if spec is None else (lambda: load_encoder(spec, precision=way, device=device))
     return lambda texts: store.text_features(factory, texts)
 
 

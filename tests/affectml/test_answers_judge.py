@@ -211,7 +211,7 @@ def test_systems_are_compared_by_whatever_mean_over_images_they_are_sorted_by(ju
     apart = system(extra, "exact")["rate_brier_score"] - system(extra, "pale")["rate_brier_score"]
     assert (row["value"], extra.standing["pale"]) == (pytest.approx(apart), "behind")
     assert set(over_all.standing.values()) == {"best", "–"}
-    assert "label_f1_macro, which is no mean over images" in over_all.tables()[-1].note
+    assert "label_f1_macro, which is no mean over images" in over_all.tables()[0].note
 
 
 def test_systems_are_scored_on_the_images_that_all_of_them_answered(judge_all, truth, parts):
@@ -444,7 +444,10 @@ def test_the_command_prints_tables_and_writes_everything(command, demo, truth, r
     code, printed, _ = command(*words, "--run", run.folder, "--out", tmp_path / "all.json")
     assert code == 0
     assert "vlm says awe more often than people: on 100.0% of the images" in printed
-    assert "vlm minus ..." in printed
+    assert "vlm minus ..." not in printed
+    assert "  --verbose: " in printed
+    told = command(*words, "--run", run.folder, "--verbose")[1]
+    assert all(words in told for words in ("vlm minus ...", "How often each label is said", "  eps: ", "  ties: "))
     written = json.loads((tmp_path / "all.json").read_text())
     assert {bias["label"] for bias in written["bias"]["vlm"]["labels"] if bias["found"]} == {"awe"}
     assert list(written["systems"])[:2] == ["prior", "zero_shot"]

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -61,11 +62,14 @@ def test_a_shell_completes_commands():
 
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_a_quiet_command_prints_its_result_alone(command, demo, monkeypatch, at):
-    words = ["doctor", demo, "--encoder=affect-tiny"]
-    monkeypatch.setattr("affectml.checkup.checkup", lambda folder, *, encoder, say: say("measuring") or [])
-    assert command(*words) == (0, "", "measuring\n")
-    assert command(*words[:at], "--quiet", *words[at:]) == (0, "", "")
-    assert command(*words)[2] == "measuring\n"
+    words = ["embed", demo, "--encoder=affect-tiny"]
+    made = SimpleNamespace(rows=lambda: [("embedded", "4 images")])
+    monkeypatch.setattr("affectml.encoders.load_encoder", lambda *given, **options: None)
+    monkeypatch.setattr("affectml.embeddings.embed_dataset", lambda *given, say, **options: say("embedding") or made)
+    code, result, said = command(*words)
+    assert (code, "4 images" in result, said) == (0, True, "embedding\n")
+    assert command(*words[:at], "--quiet", *words[at:]) == (0, result, "")
+    assert command(*words)[2] == "embedding\n"
 
 
 @pytest.mark.parametrize("words", [["train", "nowhere"], ["embed", "nowhere"], ["predict", "nowhere", "image.png"]])

@@ -140,6 +140,9 @@ def test_the_command(command, runs, tmp_path):
     assert code == 0
     assert json.loads(printed)["runs"] == ["rates", "words"]
     assert out.is_file()
+    short, told = (command(*words[:3], "--threads", 1, *more)[1] for more in ([], ["--verbose"]))
+    assert ("same first label" in short, "Where they disagree most" in short) == (True, False)
+    assert "Where they disagree most" in told
 
 
 def test_a_clear_difference_is_found_among_many_pairs():

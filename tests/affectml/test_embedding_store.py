@@ -335,11 +335,11 @@ def test_which_store_a_spec_means(tmp_path, tiny_clip, encoder):
     spec = f"local-dir:{tiny_clip}"
     fp32 = embed_dataset(dataset, encoder).store.folder
     bf16 = embed_dataset(dataset, load_encoder(spec, precision="bf16")).store.folder
-    with pytest.raises(BadDataset, match=f"several embedding stores.*{bf16.name}, {fp32.name}"):
+    with pytest.raises(BadDataset, match=f"several embedding stores.*{fp32.name}, {bf16.name}"):
         EmbeddingStore.for_dataset(dataset)
     with pytest.raises(BadDataset, match="several embedding stores"):
         EmbeddingStore.for_dataset(dataset, spec)
-    assert EmbeddingStore.for_dataset(dataset, spec, precision="bf16").folder == bf16
+    assert EmbeddingStore.for_dataset(dataset, spec, precision="pure_bf16").folder == bf16
     assert EmbeddingStore.for_dataset(dataset, fp32.name).folder == fp32
     with pytest.raises(BadDataset, match=r"no embeddings of ViT-B-32-quickgelu:openai \(it has: .*--encoder"):
         EmbeddingStore.for_dataset(dataset, "ViT-B-32-quickgelu:openai")
@@ -378,7 +378,7 @@ def test_texts_are_encoded_once(tmp_path, tiny_clip, encoder):
     np.testing.assert_array_equal(store.text_features(factory, ["fear", "joy"]), first[::-1])
     assert len(asked) == 2
     other = load_encoder(f"local-dir:{tiny_clip}", precision="bf16")
-    with pytest.raises(EncoderUnavailable, match=r"not the one that made these.*precision: bf16, not fp32"):
+    with pytest.raises(EncoderUnavailable, match=r"not the one that made these.*precision: pure_bf16, not fp32"):
         store.text_features(lambda: other, ["sadness"])
 
 

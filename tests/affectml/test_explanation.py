@@ -136,7 +136,7 @@ def test_the_blob_is_highest_in_the_middle():
 
 def test_a_tower_in_half_precision_is_explained_in_fp32_and_left_as_it_is(tiny_clip):
     spec = f"local-dir:{tiny_clip}"
-    half, whole = load_encoder(spec, precision="pure_bf16", threads=1), load_encoder(spec, threads=1)
+    half, whole = load_encoder(spec, precision="bf16", threads=1), load_encoder(spec, threads=1)
     tower = Tower.of(half, normalised=True)
     pixels = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert {p.dtype for p in tower.visual.parameters()} == {torch.float32}

@@ -18,6 +18,9 @@ GONE: tuple[str, ...] = (
     "salvage",
     "DirichletHead",
     "--head dirichlet",
+    "affectml[openvino]",
+    "speed.json",
+    "compare_languages",
 )
 
 

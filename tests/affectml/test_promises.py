@@ -27,7 +27,7 @@ from affectml.predicting import predict_images
 from affectml.report import WRITERS, report_run, sections
 from affectml.report.again import read_again
 from affectml.report.sections.promise import in_words
-from affectml.report.tables import promise_table
+from affectml.report.tables import promise_lines, promise_table
 from affectml.runs import RunFolder, scores
 from affectml.sharing import export_onnx
 from affectml.training import TrainConfig, fit, plan_run, prepare, train_run
@@ -346,9 +346,13 @@ def test_the_promise_is_a_table(run):
     assert table.rows[0][0] == f"all {run.metrics['n']} of the test split"
     assert promise_table({**run.metrics, "split": "all"}).rows[0][0] == f"all {run.metrics['n']} images"
     assert [row[0].split(" (")[0] for row in table.rows if row[0].startswith("half")] == ["half: a", "half: b"]
-    assert len(promise_table(run.metrics, brief=True).rows) == 1
+    made, (name, counted, recall, *_) = run.metrics["promise"], table.rows[0]
+    shift, promised, came = promise_lines(run.metrics)
+    assert (shift, promised) == (made["shift"]["words"], f"promised: {made['words']}")
+    assert came.startswith(f"{table.title}: {name}: counted {counted}, recall {recall}, labels per set ")
     assert "one SD" in table.note
-    assert promise_table({key: value for key, value in run.metrics.items() if key != "promise"}) is None
+    without = {key: value for key, value in run.metrics.items() if key != "promise"}
+    assert (promise_table(without), promise_lines(without)) == (None, [])
 
 
 def test_the_calibration_part_is_cut_from_train_and_moves_nobody_else(demo, run):

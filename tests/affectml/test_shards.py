@@ -199,7 +199,7 @@ def test_shards_of_another_precision_are_not_mixed_in(data, encoder, tiny_clip):
     embed_shards(data, encoder, "1/2")
     embed_shards(data, load_encoder(f"local-dir:{tiny_clip}", precision="bf16", threads=1), "2/2")
     with pytest.raises(
-        BadInput, match=r"several encoders or precisions \(.*bf16.*: shard 2 of 2; .*fp32.*: shard 1 of 2\)"
+        BadInput, match=r"several encoders or precisions \(.*fp32.*: shard 1 of 2; .*bf16.*: shard 2 of 2\)"
     ):
         merge_shards(data)
     with pytest.raises(BadDataset, match="not there: shard 2 of 2"):
@@ -215,7 +215,7 @@ def test_a_mixture_of_ways_is_named_and_kept_in_provenance(data, encoder, tiny_c
         embed_dataset(data, made, shard=shard, shard_size=32)
     said = []
     store = merge_shards(data, shard_size=32, say=said.append).store
-    assert said == ["computed in several ways: fp32 by torch: shard 1 of 2; pure_bf16 by torch: shard 2 of 2"]
+    assert said == ["computed in several ways: fp32 by torch: shard 1 of 2; bf16 by torch: shard 2 of 2"]
     assert [(ran.precision, shards) for ran, shards in store.provenance] == [
         ("fp32", range(4)),
         ("pure_bf16", range(3, 7)),  # file 3 has rows of both

@@ -135,7 +135,7 @@ def test_the_precision_of_a_store_is_kept(data, spec, tmp_path):
     file.write_bytes(b"no image")
     embed_dataset(Dataset.open(data), load_encoder(spec, precision="bf16"), progress=False)
     run = train_run(config(data, None), out=tmp_path / "run")
-    assert run.info.encoder.identity["precision"] == "bf16"
+    assert run.info.encoder.identity["precision"] == "pure_bf16"
     assert len(list((data / "embeddings").glob("*/encoder.json"))) == 1
 
 
@@ -385,6 +385,16 @@ def test_train_prints_a_table_and_json(command, demo, spec, tmp_path):
     code, out, _ = command(*words, "--out", tmp_path / "b", "--json")
     assert code == 0
     assert json.loads(out)["systems"]["model"]["set_f1"].keys() == SCORE
+
+
+def test_how_figures_were_counted_is_told_where_it_is_asked_for(command, run, demo):
+    words = ["evaluate", run.folder, demo, "--threads", 1]
+    short, told = (command(*words, *more)[1] for more in ([], ["--verbose"]))
+    rules = [f"  {name}: " for name in run.metrics["rules"]]
+    assert [rule for rule in rules if rule in short] == []
+    assert [rule for rule in rules if rule not in told] == []
+    for title in ("People and systems on the same leave-one-out targets", "set_f1 by tau"):
+        assert (title in short, title in told) == (False, True)
 
 
 def test_demo_data_writes_a_data_set(command, tmp_path):

@@ -74,12 +74,12 @@ def test_that_languages_are_pooled_is_said_before_training_and_among_the_rules(d
     plan = plan_run(config, say=said.append)
     assert (len(before), len(said)) == (0, 1)
     assert "are pooled" in said[0]
-    assert f"`affectml labels agreement {dataset.root}`" in said[0]
+    assert f"`affectml labels agreement {dataset.root} --by language`" in said[0]
     truth = read_truth(plan.dataset, plan.targets, plan.targets.image_id, beta=fit_prior(plan.targets))
     rates = torch.from_numpy(truth.shares)
     rule = evaluate({"copy": Answers(rates, rates, None)}, truth, split="all", seed=0).metrics["rules"]["languages"]
     assert rule.startswith("Answers in 2 languages (de ")
-    assert "`affectml labels agreement DATASET` tests" in rule
+    assert "`affectml labels agreement DATASET --by language` tests" in rule
 
 
 def test_numbers_of_numpy_are_options_like_any_and_are_written_as_python_s():

@@ -341,11 +341,12 @@ def test_every_two_annotators_and_groups_of_them():
     assert pairs.loc["u", "v"] == pairs.loc["v", "u"] == 0.5
     assert pairs.loc["u", "w"] == 0
     assert np.isnan(pairs.loc["u", "u"])
-    within, shares = group_agreement(table, ["x", "y"], {"u": "old", "v": "old", "w": "young"}, bootstrap=50)
+    table["age"] = table["annotator_id"].map({"u": "old", "v": "old", "w": "young"})
+    within, shares = group_agreement(table, ["x", "y"], "age", bootstrap=50)
     assert within[["group", "other", "pairs"]].to_numpy().tolist() == [
         ["old", "old", 2], ["old", "young", 2], ["young", "young", 0],
     ]  # fmt: skip
     assert within["agreement"].tolist() == pytest.approx([0.5, 0.0, np.nan], nan_ok=True)
     assert shares["x"].tolist() == [0.75, 0.0]
     with pytest.raises(BadJudgement, match="nothing to compare"):
-        group_agreement(table, ["x", "y"], {})
+        group_agreement(table, ["x", "y"], "country")

@@ -261,7 +261,9 @@ def test_tables_for_people(run, demo, task):
     assert "contentment" in out
     assert "made_by" in run("labels", "aggregate", demo.root)
     out = run("labels", "agreement", demo.root, "--bootstrap", 0, "--by", "simulated")
-    assert "Groups of annotators" in out
+    assert "Whether rates differ by simulated cannot be tested." in out
+    said = run("labels", "agreement", demo.root, "--by", "simulatd", fails=True)
+    assert "knows that of nobody; did you mean 'simulated'? (known of people: simulated; of answers: language" in said
 
 
 def test_checks_are_added_and_reported(run, demo, tmp_path):
@@ -331,24 +333,18 @@ def test_languages_are_compared_and_pooling_them_is_said(run, demo, tmp_path, mo
     odd = demo.judgements["annotator_id"].str[-1].isin(list("13579"))
     write_judgements(demo.judgements.assign(language=np.where(odd, "de", "en")), table)
     run("labels", "import", table, "--db", db, "--invite")
-    printed = run("labels", "agreement", db, "--bootstrap", 20)
-    assert "No label's rate is found to differ between languages beyond people (least p = ." in printed
-    for title in (
-        "Languages (alpha of answers in different ones: 0.",
-        "Each label's rate by language",
-        "Largest differences",
-    ):
-        assert title in printed
-    told = json.loads(run("labels", "agreement", db, "--bootstrap", 20, "--json"))["languages"]
-    assert [row["language"] for row in told["languages"]] == ["de", "en"]
+    assert "Rates by" not in run("labels", "agreement", db, "--bootstrap", 0)
+    printed = run("labels", "agreement", db, "--bootstrap", 20, "--by", "language")
+    assert "No label's rate is found to differ by language beyond people (least p = ." in printed
+    assert "Rates by language, the largest differences first" in printed
+    told = json.loads(run("labels", "agreement", db, "--bootstrap", 20, "--by", "language", "--json"))
+    assert [(row["group"], row["other"]) for row in told["groups"]] == [("de", "de"), ("de", "en"), ("en", "en")]
     assert {row["against"] for row in told["differences"]} == {"en"}
-    answers = {row["language"]: row["answers"] for row in told["languages"]}
+    answers = {row["group"]: row["answers"] for row in told["shares"]}
     pooled = f"Answers in 2 languages (de {answers['de']}, en {answers['en']}) are pooled: this takes"
     exported = run("labels", "export", "--db", db, "--to", tmp_path / "set", "--images", demo.root)
-    assert (
-        f"{pooled} the labels' words to mean the same in each; `affectml labels agreement {tmp_path / 'set'}`"
-        in exported
-    )
+    way = f"`affectml labels agreement {tmp_path / 'set'} --by language`"
+    assert f"{pooled} the labels' words to mean the same in each; {way}" in exported
     assert pooled not in run("labels", "export", "--db", db, "--to", tmp_path / "all.csv")
     for command in ("agreement", "aggregate"):
         monkeypatch.setattr("sys.argv", ["affectml", "labels", command, str(table)])

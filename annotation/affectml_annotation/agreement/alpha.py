@@ -20,7 +20,6 @@ from affectml_annotation.agreement.values import (
     FloatArray,
     IntArray,
     Values,
-    divided,
     group_numbers,
     image_pairs,
     number_values,
@@ -258,40 +257,3 @@ def krippendorff_alpha(
     together = group_numbers(panel.image_ids, groups)
     together = None if together is None else np.unique(together[kept], return_inverse=True)[1]
     return _with_interval(partial(_alpha, evaluate, size), size, together, bootstrap, seed, level)
-
-
-def across_alpha(values: Values, part: IntArray, *, bootstrap: int = 0, seed: int = 0, level: float = 0.95) -> Alpha:
-    """Alpha (MASI) of pairs of answers of which each is of another part, as languages are.
-
-    Do is over such pairs of answers to one image, De over all such pairs of answers, of images that answers of two
-    parts lie at (cross-replication reliability: Wong, Paritosh & Aroyo 2021); an image counts with its answers, as
-    in alpha. The interval is over images.
-
-    Args:
-        values: the M answers.
-        part: [M], of which part each is.
-        bootstrap: replicates over images for the interval; 0 for none.
-        seed: of the replicates.
-        level: of the interval.
-    """
-    parts, images = int(part.max(initial=-1)) + 1, int(values.image.max(initial=-1)) + 1
-    held = np.bincount(values.image * parts + part, minlength=images * parts).reshape(images, parts)
-    kept = ((held > 0).sum(axis=1) > 1)[values.image]
-    if not kept.any():
-        return Alpha(float("nan"), undefined="no image has answers of two")
-    numbers, image = np.unique(values.image[kept], return_inverse=True)
-    held, value, part = held[numbers].astype(np.float64), values.value[kept], part[kept]
-    size = held.sum(axis=1)
-    each = size / (size**2 - (held**2).sum(axis=1))
-    two = np.full(len(size), 2.0)  # by which sums over pairs within an image stay sums
-    everybody = _scheme(Values(image, value, values.names), two, "masi")
-    within = [_scheme(Values(image[part == k], value[part == k], values.names), two, "masi") for k in np.unique(part)]
-
-    def alpha(weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        seen = everybody(weights * each)[0] - sum(one(weights * each)[0] for one in within)
-        met = everybody(weights)[1] - sum(one(weights)[1] for one in within)
-        n = weights @ held
-        observed, expected = seen / (weights @ size), met / (n.sum(axis=1) ** 2 - (n**2).sum(axis=1))
-        return np.where(expected > 1e-12, 1 - divided(observed, expected), np.nan), observed, expected
-
-    return _with_interval(alpha, size, None, bootstrap, seed, level)

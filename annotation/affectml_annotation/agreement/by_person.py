@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations_with_replacement
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from affectml_annotation.agreement.values import (
     set_codes,
 )
 from affectml_annotation.errors import BadJudgement
-from affectml_annotation.judgements import KINDS, Panel, Rounds, encode
+from affectml_annotation.judgements import KINDS, Panel, Rounds, encode, languages_in
 
 TABLE_VALUES = 2000
 
@@ -229,10 +230,23 @@ def pairwise_agreement(
     return pd.DataFrame(divided(total, count).reshape(people, people), index=ids, columns=ids)
 
 
+def groups_in(judgements: pd.DataFrame, by: str) -> "pd.Series[Any]":
+    """The group of each judgement by a column, as text; missing where it has none. Languages have one form each.
+
+    Raises BadJudgement where no judgement has one.
+    """
+    column = judgements.get(by)
+    if column is not None and by == "language":
+        column = languages_in(column)[0]
+    if column is None or column.isna().all():
+        raise BadJudgement(f"no judgement of this table has a {by}; nothing to compare")
+    return column.astype(object).map(str, na_action="ignore")
+
+
 def group_agreement(
     judgements: pd.DataFrame,
     labels: Sequence[str],
-    attribute: Mapping[str, object],
+    by: str,
     *,
     distance: SetDistance = "masi",
     rounds: Rounds = "first",
@@ -241,12 +255,13 @@ def group_agreement(
     level: float = 0.95,
     groups: Mapping[str, object] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Agreement within and between groups of annotators, and what each group says.
+    """Agreement within and between groups of answers, and what each group says.
 
     Args:
         judgements: a judgement table.
         labels: all labels in use.
-        attribute: annotator id to group, for those who agreed to share it; the others are left out.
+        by: the column with their group: an attribute that people agreed to share, or `language`. Answers without one
+            are left out.
         distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
         rounds: which looks count; see `encode`.
         bootstrap: replicates over images for the intervals; 0 for none.
@@ -261,16 +276,12 @@ def group_agreement(
         answers, and the share of its answers that hold each label.
 
     Raises:
-        BadJudgement: nobody has the attribute, a row breaks the contract, or rounds is "all".
+        BadJudgement: no judgement has a group, a row breaks the contract, or rounds is "all".
         UnknownLabel: a row has a label that is not in `labels`.
     """
-    answers = one_look(judgements, labels, rounds).answers()
-    known = [str(attribute[a]) if attribute.get(a) is not None else None for a in answers.annotator_ids]
-    names = sorted({name for name in known if name is not None})
-    if not names:
-        raise BadJudgement("no annotator of this table has the attribute; nothing to compare")
-    of_person = np.array([-1 if name is None else names.index(name) for name in known])
-    member = of_person[answers.annotator]
+    panel = one_look(judgements, labels, rounds)
+    code, names = pd.factorize(groups_in(judgements, by).iloc[panel.row], sort=True)
+    answers, member = panel.answers(), code[panel.answered]
     images, kinds = len(answers.image_ids), len(names)
     total = np.zeros((kinds, kinds, images))
     count = np.zeros((kinds, kinds, images))
@@ -280,7 +291,7 @@ def group_agreement(
         cell = (low * kinds + high) * images + answers.image[i[both]]
         total += np.bincount(cell, weights=alike[both], minlength=total.size).reshape(total.shape)
         count += np.bincount(cell, minlength=count.size).reshape(count.shape)
-    people = np.bincount(of_person[of_person >= 0], minlength=kinds)
+    people = np.bincount(np.unique(panel.annotator[code >= 0] * kinds + code[code >= 0]) % kinds, minlength=kinds)
     together = group_numbers(answers.image_ids, groups)
     rows = []
     for a, b in combinations_with_replacement(range(kinds), 2):
@@ -293,6 +304,6 @@ def group_agreement(
             span = interval(value, np.concatenate([divided(w @ t, w @ c) for w in weights]), level=level)
             row |= {"low": span.low, "high": span.high}
         rows.append(row)
-    shares = {"group": names, "people": people, "answers": np.bincount(member[member >= 0], minlength=kinds)}
+    shares = {"group": list(names), "people": people, "answers": np.bincount(member[member >= 0], minlength=kinds)}
     use = dict(zip(answers.labels, _label_use(answers, member, kinds).T, strict=True))
     return pd.DataFrame(rows), pd.DataFrame(shares | use)

@@ -1,13 +1,191 @@
 """Whether groups of people choose labels otherwise on the same images: a regression whose groups are permuted."""
 
-from typing import NamedTuple
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from affectml_annotation.agreement.values import BoolArray, FloatArray, IntArray
+from affectml_annotation.agreement.by_person import group_agreement, groups_in, one_look
+from affectml_annotation.agreement.values import BoolArray, FloatArray, IntArray, divided
+from affectml_annotation.judgements import ANSWERS, Panel, Rounds, encode, languages_in
 
 LEAST = 3  # people on either side; with fewer there is no test
+OTHERS = "the others"
+SHOWN = 8  # labels that a sentence names
 _NUMBERS = 4_000_000  # in one array of permutations
+
+
+@dataclass(frozen=True, eq=False)
+class GroupComparison:
+    """What groups of answers say, by a column of them.
+
+    by: the column. agreement, shares: as `group_agreement` has them. differences: group, against, label, difference (on
+    the same images) with difference_low and difference_high, t and p, which is corrected for all of them, and rate (the
+    share of the group's answers that hold the label); nan where nothing can be said; least p first. notes: what was
+    left out or not tested, and why.
+    """
+
+    by: str
+    agreement: pd.DataFrame
+    shares: pd.DataFrame
+    differences: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    def words(self) -> list[str]:
+        """What was found, in a sentence; how far groups agree, in another; the notes."""
+        tested = self.differences[self.differences["p"].notna()]
+        apart = tested[tested["p"] < 0.05]
+        if len(apart):
+            each = [
+                f"{row['label']} (p {_p(row['p'])}: {row['group']} {'more' if row['difference'] > 0 else 'less'} than "
+                f"{row['against']}, by {abs(row['difference']):.2f})"
+                for row in apart.head(SHOWN).to_dict("records")
+            ]
+            more = [f"and {len(apart) - SHOWN} more"] if len(apart) > SHOWN else []
+            said = f"On the same images rates differ by {self.by}, beyond people: {', '.join([*each, *more])}."
+        elif len(tested):
+            said = f"No label's rate is found to differ by {self.by} beyond people (least p {_p(tested['p'].iloc[0])})."
+        else:
+            said = f"Whether rates differ by {self.by} cannot be tested."
+        return [said, *self._alike(), *self.notes]
+
+    def _alike(self) -> list[str]:
+        same = self.agreement["group"] == self.agreement["other"]
+        within, between = (
+            float(divided((part["agreement"] * part["pairs"]).sum(), part["pairs"].sum()))
+            for part in (self.agreement[same], self.agreement[~same])
+        )
+        if np.isnan(within) or np.isnan(between):
+            return []
+        return [f"Two people of one group agree by {within:.2f} on an image, two of different groups by {between:.2f}."]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; nan is None."""
+        tables = {"groups": self.agreement, "shares": self.shares, "differences": self.differences}
+        rows = {k: t.astype(object).where(t.notna(), None).to_dict("records") for k, t in tables.items()}
+        return {**rows, "by": self.by, "words": self.words()}
+
+
+def _p(value: float) -> str:
+    return "< .001" if value < 0.001 else f"= {value:.3f}".replace("0.", ".", 1)
+
+
+def pooled_words(judgements: pd.DataFrame, where: object = "DATASET") -> str | None:
+    """What is said before answers in several languages are put together; None where fewer than two are known.
+
+    judgements: a judgement table. where: what `affectml labels agreement` is to be given.
+    """
+    if not {"kind", "language"} <= set(judgements.columns):
+        return None
+    counts = languages_in(judgements["language"])[0][judgements["kind"].isin(ANSWERS)].value_counts().sort_index()
+    if len(counts) < 2:
+        return None
+    each = ", ".join(f"{language} {count}" for language, count in counts.items())
+    return (
+        f"Answers in {len(counts)} languages ({each}) are pooled: this takes the labels' words to mean the same in "
+        f"each; `affectml labels agreement {shlex.quote(str(where))} --by language` tests whether rates differ."
+    )
+
+
+def compare_groups(
+    judgements: pd.DataFrame,
+    labels: Sequence[str],
+    by: str,
+    *,
+    rounds: Rounds = "first",
+    permutations: int = 999,
+    bootstrap: int = 0,
+    seed: int = 0,
+    level: float = 0.95,
+) -> GroupComparison:
+    """Rates and agreement by a column of the answers, and a test of whether rates differ beyond people.
+
+    Each label is compared on the images that people of two groups or more answered, so that which images somebody
+    saw does not matter: choosing it is regressed on being of the group, each image having a mean of its own. The
+    standard error is one over people, all that a person said going together (Liang & Zeger 1986), of each answer less
+    the share of all other people of the image who chose the label, with n / (n - 1) for the people on either side.
+    Where everybody sees every image, t is Welch's of people's rates times 1 - 1 / people. The p value permutes
+    groups among people, and is corrected for all labels and groups by the largest |t|, step by step (Westfall &
+    Young 1993). A person's group is that of most of their answers, as of languages; of several with as many, the first
+    by name. Two groups are one comparison; of more, each is compared with all others together.
+
+    Args:
+        judgements: a judgement table with the column `by`; answers without a value are left out. Where images stop
+            early, `first_answers`.
+        labels: the C labels in order.
+        by: the column: `language`, or an attribute of who answered. Codes of languages count in one form.
+        rounds: which looks count; see `encode`. "all" is refused.
+        permutations: of groups among people; p is no less than 1 / (permutations + 1).
+        bootstrap: replicates over images for the intervals of agreement; 0 for none.
+        seed: of permutations and replicates; the same one gives the same differences whatever the order of rows.
+        level: of the intervals.
+
+    Returns:
+        The comparison. There is no test of a group with fewer than three people who share images with people of
+        another, or with fewer than three of all others; the notes say so.
+
+    Raises:
+        BadJudgement: no answer has a value, a row breaks the contract of judgement tables, or rounds is "all".
+        UnknownLabel: a row has a label that is not in `labels`.
+
+    >>> said = {"de1": "xx", "de2": "xx", "de3": "x-", "en1": "-x", "en2": "--", "en3": "--"}
+    >>> rows = [(image, who, joy) for who, both in said.items() for image, joy in zip("ab", both)]
+    >>> table = pd.DataFrame(rows, columns=["image_id", "annotator_id", "joy"]).assign(round=1)
+    >>> table["kind"] = table["joy"].map({"x": "labels", "-": "none"})
+    >>> table["labels"] = table["joy"].map({"x": ["joy"], "-": []})
+    >>> table["language"] = table["annotator_id"].str[:2]
+    >>> found = compare_groups(table, ["joy"], "language").differences
+    >>> found[["group", "against", "rate", "difference", "t"]].round(3).values.tolist()
+    [['de', 'en', 0.833, 0.667, 2.357]]
+    """
+    agreement, shares = group_agreement(
+        judgements, labels, by, rounds=rounds, bootstrap=bootstrap, seed=seed, level=level
+    )
+    looks = one_look(judgements, labels, rounds).answers()
+    said = judgements.assign(**{by: groups_in(judgements, by)}).iloc[looks.row]
+    said = said.sort_values(["annotator_id", "image_id"], kind="stable")
+    unknown = int(said[by].isna().sum())
+    notes = [f"{unknown} answers without a {by} are left out."] if unknown else []
+    said = said[said[by].notna()]
+    code, names = pd.factorize(said[by].astype("str"), sort=True)
+    panel, groups = encode(said, labels), [str(name) for name in names]
+    use = np.bincount(panel.annotator * len(groups) + code, minlength=len(panel.annotator_ids) * len(groups))
+    use = use.reshape(-1, len(groups))
+    if several := int(((use > 0).sum(axis=1) > 1).sum()):
+        notes.append(f"People who answered in several ({several}) are tested as of the {by} of most of their answers.")
+    tested, why = _differences(panel, use.argmax(axis=1), groups, permutations, seed, level)
+    rates = shares.melt(["group"], list(panel.labels), "label", "rate")
+    tested = tested.merge(rates, how="left").sort_values("p", kind="stable", ignore_index=True)
+    return GroupComparison(by, agreement, shares, tested, (*notes, *why))
+
+
+def _differences(
+    panel: Panel, of: IntArray, names: Sequence[str], permutations: int, seed: int, level: float
+) -> tuple[pd.DataFrame, list[str]]:
+    """Every comparison as `GroupComparison.differences` has it, and what could not be tested. of [A]: groups."""
+    mixed = np.bincount(np.unique(panel.image * len(names) + of[panel.annotator]) // len(names)) > 1
+    shared = mixed[panel.image]
+    people, person = np.unique(panel.annotator[shared], return_inverse=True)
+    image = np.unique(panel.image[shared], return_inverse=True)[1]
+    test = group_test(
+        image, person, panel.chosen[shared], of[people], len(names), permutations=permutations, seed=seed, level=level
+    )
+    rows = [
+        (names[k], OTHERS if len(names) > 2 else names[1], label, *(part[k, at] for part in test))
+        for k in range({1: 0, 2: 1}.get(len(names), len(names)))
+        for at, label in enumerate(panel.labels)
+    ]
+    columns = ["group", "against", "label", "difference", "difference_low", "difference_high", "t", "p"]
+    found = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], np.float64))
+    if not len(people):
+        return found, ["Nobody shares an image with people of another group."]
+    sides = np.bincount(of[people], minlength=len(names))
+    few = [f"{name} ({count})" for name, count in zip(names, sides, strict=True) if count < LEAST]
+    why = f"Not tested, as fewer than {LEAST} people share images with other groups: {', '.join(few)}."
+    return found, [why] if few else []
 
 
 class GroupTest(NamedTuple):
@@ -34,7 +212,7 @@ def group_test(
     seed: int,
     level: float,
 ) -> GroupTest:
-    """The test of `compare_languages`.
+    """The test of `compare_groups`.
 
     image, person [M], chosen [M, C]: the answers, of images with several. group [P]: the group of each person, below
     `groups`. Of two groups the second is compared with nothing: the first says it all.

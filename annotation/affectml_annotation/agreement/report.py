@@ -1,14 +1,14 @@
 """Everything about agreement on one page: sets, labels, numbers, people and groups of people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha
-from affectml_annotation.agreement.by_language import LanguageComparison, compare_languages
-from affectml_annotation.agreement.by_person import annotator_report, group_agreement, pairwise_agreement
+from affectml_annotation.agreement.by_person import annotator_report, pairwise_agreement
+from affectml_annotation.agreement.group_test import GroupComparison, compare_groups
 from affectml_annotation.agreement.nominal import label_agreement
 from affectml_annotation.judgements import Rounds
 
@@ -16,29 +16,27 @@ from affectml_annotation.judgements import Rounds
 @dataclass(frozen=True, eq=False)
 class AgreementReport:
     """sets: alpha by distance (masi, jaccard); numbers: interval alpha of valence, arousal and intensities where
-    there are any; labels, annotators, pairs: tables; groups, shares: by the attribute asked for, else None. languages:
-    where answers are of several, what `compare_languages` says."""
+    there are any; labels, annotators, pairs: tables; groups: by the column asked for, else None."""
 
     sets: dict[str, Alpha]
     labels: pd.DataFrame
     annotators: pd.DataFrame
     pairs: pd.DataFrame
     numbers: dict[str, Alpha] = field(default_factory=dict)
-    groups: pd.DataFrame | None = None
-    shares: pd.DataFrame | None = None
-    languages: LanguageComparison | None = None
+    groups: GroupComparison | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; nan is None."""
 
-        def rows(table: pd.DataFrame | None) -> list[dict[Any, Any]] | None:
-            return None if table is None else table.astype(object).where(table.notna(), None).to_dict("records")
+        def rows(table: pd.DataFrame) -> list[dict[Any, Any]]:
+            return table.astype(object).where(table.notna(), None).to_dict("records")
 
         return {
             "sets": {name: alpha.as_dict() for name, alpha in self.sets.items()},
             "numbers": {name: alpha.as_dict() for name, alpha in self.numbers.items()},
-            **{name: rows(getattr(self, name)) for name in ("labels", "annotators", "groups", "shares")},
-            **({} if self.languages is None else {"languages": self.languages.to_dict()}),
+            "labels": rows(self.labels),
+            "annotators": rows(self.annotators),
+            **({"groups": None, "shares": None} if self.groups is None else self.groups.to_dict()),
         }
 
 
@@ -51,7 +49,7 @@ def agreement_report(
     seed: int = 0,
     checks: pd.DataFrame | None = None,
     repeats: pd.DataFrame | None = None,
-    attribute: Mapping[str, object] | None = None,
+    by: str | None = None,
 ) -> AgreementReport:
     """Compute everything about agreement.
 
@@ -59,17 +57,17 @@ def agreement_report(
         judgements: a judgement table; numbers are compared where it has valence, arousal or intensities.
         labels: all labels in use.
         rounds: which looks count; see `encode`.
-        bootstrap: replicates for the intervals, over images (rates by language: people); 0 for none.
-        seed: of the replicates, and of the permutations of languages.
+        bootstrap: replicates for the intervals, over images; 0 for none.
+        seed: of the replicates, and of the permutations of groups.
         checks: attention checks; see `annotator_report`.
         repeats: rounds that repeat others; see `annotator_report`.
-        attribute: annotator id to group; see `group_agreement`.
+        by: a column of the table whose groups are compared; see `compare_groups`.
 
     Returns:
         The report.
 
     Raises:
-        BadJudgement: a row breaks the contract of judgement tables, or nobody has the attribute.
+        BadJudgement: a row breaks the contract of judgement tables, or no judgement has a value in the column.
         UnknownLabel: a row has a label that is not in `labels`.
     """
     options: dict[str, Any] = {"rounds": rounds, "bootstrap": bootstrap, "seed": seed}
@@ -82,9 +80,6 @@ def agreement_report(
         for label in labels:
             value = f"intensities:{label}"
             numbers[value] = krippendorff_alpha(judgements, "interval", labels=labels, value=value, **options)
-    groups, shares = (None, None)
-    if attribute is not None:
-        groups, shares = group_agreement(judgements, labels, attribute, **options)
     return AgreementReport(
         sets={
             "masi": krippendorff_alpha(judgements, "masi", labels=labels, **options),
@@ -94,7 +89,5 @@ def agreement_report(
         annotators=annotator_report(judgements, labels, rounds=rounds, checks=checks, repeats=repeats),
         pairs=pairwise_agreement(judgements, labels, rounds=rounds),
         numbers=numbers,
-        groups=groups,
-        shares=shares,
-        languages=compare_languages(judgements, labels, **options),
+        groups=None if by is None else compare_groups(judgements, labels, by, **options),
     )

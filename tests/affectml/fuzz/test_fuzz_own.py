@@ -49,11 +49,11 @@ def read_store(folder: Path, out: Path) -> None:
 
 
 def more_of_the_store(folder: Path) -> None:
-    from affectml.encoders.ran import Probe, Ran
+    from affectml.encoders import Ran
 
     store = next((folder / "data" / "embeddings").iterdir())
     text(store / "unreadable.csv", "image_id,file,reason", "x,x.jpg,not an image")
-    ran = Ran("fp32", "torch", "cpu", "a processor", False, {"torch": "2"}, Probe(3, 0.99, None)).to_json()
+    ran = Ran("fp32", "torch", "cpu", "a processor", False, {"torch": "2"}).to_json()
     text(store / "provenance.json", json.dumps([{**ran, "shards": [0, 0]}]))
     key = hashlib.sha256(json.dumps(["joy", "awe"], ensure_ascii=False).encode()).hexdigest()[:16]
     np.save(store / f"texts-{key}.npy", np.zeros((2, 4), dtype=np.float32))

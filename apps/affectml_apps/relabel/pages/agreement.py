@@ -6,7 +6,7 @@ import streamlit as st
 from affectml_annotation import (
     AnnotationError,
     DatabaseFailed,
-    compare_languages,
+    compare_groups,
     krippendorff_alpha,
     label_agreement,
     pooled_words,
@@ -58,23 +58,16 @@ def draw() -> None:
 
 
 def _languages(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
-    with st.spinner("Comparing languages"):
-        found = compare_languages(judgements, labels, bootstrap=REPLICATES)
-    if found is None:
+    if (words := pooled_words(judgements)) is None:
         return
-    st.subheader("By language")
-    for line in (pooled_words(judgements), *found.words()):
+    with st.spinner("Comparing languages"):
+        found = compare_groups(judgements, labels, "language")
+    table(lead.with_intervals(found.differences.head(20)), "By language")
+    for line in (words, *found.words()):
         st.write(plain(line))
-    table(lead.with_intervals(found.languages), "Agreement in each language")
-    st.text(f"Alpha of answers in different languages: {found.across}")
-    dots(
-        found.rates, "label", {name: name for name in found.languages["language"]}, "Rates by language, 95 % intervals"
-    )
-    table(lead.with_intervals(found.rates), "Each label's rate by language")
-    table(lead.with_intervals(found.differences.sort_values("p", kind="stable").head(20)), "Largest differences")
     st.write(
-        "Alpha is Krippendorff's (MASI), with intervals over images; rates have intervals over people. A difference is "
-        "that on the same images, tested by permuting languages among people; p is corrected for all of them."
+        "Rate: the share of answers in the language that hold the label. A difference is that on the same images, "
+        "tested by permuting languages among people; p is corrected for all of them."
     )
 
 

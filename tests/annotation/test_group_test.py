@@ -1,4 +1,4 @@
-"""Comparing languages: worked by hand, against enumeration and brute force, and what must not change it."""
+"""Comparing groups of answers: worked by hand, against enumeration and brute force, and what must not change it."""
 
 from itertools import combinations, product
 
@@ -8,11 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affectml_annotation import agreement_report, compare_languages, pooled_words
-from affectml_annotation.agreement.alpha import across_alpha
-from affectml_annotation.agreement.distances import set_distances
-from affectml_annotation.agreement.values import set_values
-from affectml_annotation.judgements import encode
+from affectml_annotation import BadJudgement, agreement_report, compare_groups, group_agreement, pooled_words
 
 JOY = {"de1": "xx", "de2": "xx", "de3": "x-", "en1": "-x", "en2": "--", "en3": "--"}
 
@@ -29,6 +25,10 @@ def joyful(people: dict[str, str] = JOY) -> pd.DataFrame:
     """People whose names begin with their language; x: chose joy of this image, -: nothing, space: did not see it."""
     return table(*((f"i{at}", who, {"joy"} if sign == "x" else set(), who[:2])
                    for who, signs in people.items() for at, sign in enumerate(signs) if sign != " "))  # fmt: skip
+
+
+def by_language(judgements, labels=("joy",), **options):
+    return compare_groups(judgements, list(labels), "language", **options)
 
 
 def simulated(seed: int, people: int = 18, images: int = 30, each: int = 4, more: float = 0.0) -> pd.DataFrame:
@@ -58,13 +58,13 @@ def stepped(seen: np.ndarray, drawn: np.ndarray) -> np.ndarray:
 def test_a_table_worked_by_hand():
     # rates of people: 1, 1, 1/2 and 1/2, 0, 0: means 5/6 and 1/6, variances 1/12 each, so Welch's t is 2 sqrt 2. Of the
     # 20 ways to name three of six "de", those with both 1s and a half, or with both 0s and a half, are as far apart: 4.
-    found = compare_languages(joyful(), ["joy"], permutations=19_999).differences.iloc[0]
+    found = by_language(joyful(), ["joy"], permutations=19_999).differences.iloc[0]
     assert found["difference"] == pytest.approx(2 / 3, abs=1e-12)
     assert found["t"] == pytest.approx(2 * np.sqrt(2) * (1 - 1 / 6), abs=1e-12)
     half = 2.7764451 * np.sqrt(1 / 18) * 6 / 5  # Student's t of 4 degrees of freedom
     assert found[["difference_low", "difference_high"]].tolist() == pytest.approx([2 / 3 - half, 2 / 3 + half])
     assert found["p"] == pytest.approx(4 / 20, abs=0.01)
-    assert found[["language", "against", "label"]].tolist() == ["de", "en", "joy"]
+    assert found[["group", "against", "label"]].tolist() == ["de", "en", "joy"]
 
 
 def test_p_values_are_those_of_all_permutations():
@@ -81,17 +81,17 @@ def test_p_values_are_those_of_all_permutations():
         (one.mean(axis=0) - two.mean(axis=0)) / np.sqrt(one.var(axis=0, ddof=1) / 3 + two.var(axis=0, ddof=1) / 4)
         for one, two in sides
     ])  # fmt: skip
-    found = compare_languages(said, names, permutations=19_999, bootstrap=0).differences
-    assert np.abs(found["t"]).tolist() == pytest.approx((t[0] * 6 / 7).tolist())
+    found = by_language(said, names, permutations=19_999).differences
+    assert np.abs(found.set_index("label")["t"][names]).tolist() == pytest.approx((t[0] * 6 / 7).tolist())
+    assert found["p"].is_monotonic_increasing
+    found = found.set_index("label").loc[names]
     assert found["p"].tolist() == pytest.approx(stepped(t[0], t).tolist(), abs=0.012)
     assert len(set(found["p"])) == 3
 
 
 def test_a_difference_is_that_of_a_regression_with_a_mean_for_each_image_and_errors_over_people():
     said = simulated(0)
-    found = compare_languages(said, ["awe", "fear", "joy"], permutations=9, bootstrap=0).differences.set_index(
-        ["language", "label"]
-    )
+    found = by_language(said, ["awe", "fear", "joy"], permutations=9).differences.set_index(["group", "label"])
     fear = np.array(["fear" in labels for labels in said["labels"]], dtype=float)
     de = (said["language"] == "de").to_numpy(dtype=float)
     image, person = (pd.factorize(said[name])[0] for name in ("image_id", "annotator_id"))
@@ -117,21 +117,21 @@ def test_which_images_somebody_saw_does_not_matter():
     said = joyful(
         {"de1": "xxxx- -", "de2": "xxxx - ", "de3": "xxx   -", "en1": "x   ---", "en2": " x  ---", "en3": "  xx---"}
     )
-    found = compare_languages(said, ["joy"])
-    assert found.rates.loc[0, "de"] > found.rates.loc[0, "en"] + 0.3
+    found = by_language(said, ["joy"])
+    assert found.shares["joy"][0] > found.shares["joy"][1] + 0.3
     assert found.differences[["difference", "t", "p"]].iloc[0].tolist() == [0.0, 0.0, 1.0]
     assert "No label's rate is found to differ" in found.words()[0]
 
 
 def test_what_is_planted_is_found_and_said_in_words():
-    found = compare_languages(simulated(1, people=60, images=150, each=6, more=0.3), ["awe", "fear", "joy"])
-    first = found.words()[0]
-    assert first.startswith("On the same images fear is chosen more often in de than in the others, by 0.")
-    assert "beyond people: p = .001 (share of all answers: de 0." in first
+    found = by_language(simulated(1, people=60, images=150, each=6, more=0.3), ["awe", "fear", "joy"])
+    said = "On the same images rates differ by language, beyond people: fear (p = .001: de more than the others, by 0."
+    assert found.words()[0].startswith(said)
     assert found.differences.groupby("label")["p"].min()[["awe", "joy"]].min() > 0.05
-    less = compare_languages(joyful({who: "x-x-x-" if who[:2] == "de" else "xxxxx-" for who in
+    assert "Two people of one group agree by 0." in found.words()[1]
+    less = by_language(joyful({who: "x-x-x-" if who[:2] == "de" else "xxxxx-" for who in
                                      [f"{k}{n}" for k in ("de", "en") for n in range(8)]}), ["joy"])  # fmt: skip
-    assert "joy is chosen less often in de than in en, by 0.33 (0.33 to 0.33)" in less.words()[0]
+    assert less.words()[0].endswith("joy (p = .001: de less than en, by 0.33).")
 
 
 @settings(max_examples=10, deadline=None)
@@ -140,21 +140,15 @@ def test_names_of_languages_and_the_order_of_rows_change_nothing(seed, names):
     said, labels = simulated(seed, people=12, images=10), ["awe", "fear", "joy"]
     renamed = dict(zip(("de", "en", "fr"), names, strict=True))
     other = said.assign(language=said["language"].map(renamed)).sample(frac=1, random_state=seed)
-    one, two = (compare_languages(each, labels, permutations=50, bootstrap=20, seed=seed) for each in (said, other))
-    for name, keys in (("languages", ["language"]), ("differences", ["language", "label"])):
-        before, after = getattr(one, name), getattr(two, name)
-        before = before.assign(language=before["language"].map(renamed)).set_index(keys).sort_index()
-        pd.testing.assert_frame_equal(before, after.set_index(keys).sort_index(), rtol=1e-9)
-    for before, after in renamed.items():
-        for end in ("", "_low", "_high"):
-            assert one.rates[f"{before}{end}"].tolist() == pytest.approx(two.rates[f"{after}{end}"].tolist())
-    assert one.across.as_dict() == pytest.approx(two.across.as_dict())
-
-
-def test_a_rate_has_an_interval_over_people():
-    # one of two always says joy, the other never: of two people drawn none, one or both may be the first
-    found = compare_languages(joyful({"de1": "xxxxxx", "de2": "------", "en1": "x-x-x-"}), ["joy"]).rates
-    assert found[["de", "de_low", "de_high", "en", "en_low", "en_high"]].iloc[0].tolist() == [0.5, 0, 1, 0.5, 0.5, 0.5]
+    one, two = (by_language(each, labels, permutations=50, bootstrap=20, seed=seed) for each in (said, other))
+    for name, keys in (("agreement", ["group", "other"]), ("shares", ["group"]), ("differences", ["group", "label"])):
+        before, after = (getattr(each, name) for each in (one, two))
+        before = before.replace({"group": renamed, "other": renamed})
+        if name == "agreement":  # of two groups either may come first, and images are drawn in the order of rows
+            before, after = (each.drop(columns=["low", "high"]) for each in (before, after))
+            before[keys], after[keys] = (np.sort(each[keys].to_numpy(dtype=str)) for each in (before, after))
+        before, after = (each.set_index(keys).sort_index() for each in (before, after))
+        pd.testing.assert_frame_equal(before, after, rtol=1e-9)
 
 
 def test_an_answer_counts_in_its_own_language_and_a_person_is_tested_as_of_most_answers():
@@ -162,85 +156,64 @@ def test_an_answer_counts_in_its_own_language_and_a_person_is_tested_as_of_most_
     said.loc[said["annotator_id"].eq("de1") & said["image_id"].isin(["i0", "i1"]), "language"] = (
         "en"  # two of four: a tie
     )
-    found = compare_languages(said, ["joy"])
-    assert found.languages[["language", "people", "images", "answers"]].values.tolist() == [
-        ["de", 3, 4, 10],
-        ["en", 4, 4, 14],
-    ]
-    assert found.rates.loc[0, ["de", "en"]].tolist() == [3 / 10, 4 / 14]
-    assert found.differences["difference"].iloc[0] == pytest.approx(5 / 12 - 2 / 12)
-    assert found.notes == ("People who answered in several languages (1) are tested as of that of most answers.",)
+    found = by_language(said, ["joy"])
+    assert found.shares.values.tolist() == [["de", 3, 10, 3 / 10], ["en", 4, 14, 4 / 14]]
+    assert found.differences[["rate", "difference"]].iloc[0].tolist() == pytest.approx([3 / 10, 5 / 12 - 2 / 12])
+    assert found.notes == (
+        "People who answered in several (1) are tested as of the language of most of their answers.",
+    )
 
 
-def test_one_language_is_no_comparison():
-    assert compare_languages(joyful().drop(columns="language"), ["joy"]) is None
-    assert compare_languages(joyful().assign(language="de"), ["joy"]) is None
-    assert compare_languages(joyful().assign(language=None), ["joy"]) is None
-    assert agreement_report(joyful().assign(language="de"), ["joy"], bootstrap=0).languages is None
+def test_one_group_has_nothing_to_be_compared_with():
+    found = by_language(joyful().assign(language="de"))
+    assert found.shares.values.tolist() == [["de", 6, 12, 6 / 12]]
+    assert (len(found.differences), found.words()[0]) == (0, "Whether rates differ by language cannot be tested.")
+    for said in (joyful().drop(columns="language"), joyful().assign(language=None)):
+        with pytest.raises(BadJudgement, match="no judgement of this table has a language; nothing to compare"):
+            by_language(said)
+    assert agreement_report(joyful(), ["joy"], bootstrap=0).groups is None
+
+
+def test_an_attribute_of_people_is_compared_like_a_language():
+    said = joyful().assign(country=lambda table: table["annotator_id"].map(lambda who: {"de": 1, "en": 2}[who[:2]]))
+    found, spoken = compare_groups(said, ["joy"], "country"), by_language(said)
+    names = {"1": "de", "2": "en"}
+    for name in ("agreement", "shares", "differences"):
+        of = getattr(found, name).replace({"group": names, "other": names, "against": names})
+        pd.testing.assert_frame_equal(of, getattr(spoken, name))
+    assert found.words()[0] == "No label's rate is found to differ by country beyond people (least p = .204)."
+    within, _ = group_agreement(said, ["joy"], "country")
+    assert within["agreement"].tolist() == pytest.approx([4 / 6, 4 / 18, 4 / 6])
+    assert "Two people of one group agree by 0.67 on an image, two of different groups by 0.22." in found.words()
 
 
 def test_without_an_image_in_two_languages_nothing_is_compared():
-    found = compare_languages(
+    found = by_language(
         joyful({**{f"de{n}": "x-x   " for n in range(4)}, **{f"en{n}": "   ---" for n in range(4)}}), ["joy"]
     )
     assert found.differences["p"].isna().all()
     assert found.words() == [
-        "Whether rates differ between languages cannot be tested.",
-        "Nobody shares an image with people of another language.",
+        "Whether rates differ by language cannot be tested.",
+        "Nobody shares an image with people of another group.",
     ]
-    assert found.across.undefined == "no image has answers of two"
     assert found.to_dict()["differences"][0]["p"] is None
 
 
 def test_two_people_of_a_language_are_not_tested():
-    two = compare_languages(joyful({"de1": "xx", "de2": "xx", **{f"en{n}": "-x" for n in range(5)}}), ["joy"])
+    two = by_language(joyful({"de1": "xx", "de2": "xx", **{f"en{n}": "-x" for n in range(5)}}), ["joy"])
     assert two.differences["p"].isna().all()
-    assert two.notes == ("Not tested, as fewer than 3 people share images with other languages: de (2).",)
-    three = compare_languages(joyful({**JOY, "fr1": "x-", "fr2": "xx"}), ["joy"])
-    assert three.differences.set_index("language")["p"].isna().to_dict() == {"de": False, "en": False, "fr": True}
-    assert three.notes[-1].endswith("other languages: fr (2).")
+    assert two.notes == ("Not tested, as fewer than 3 people share images with other groups: de (2).",)
+    three = by_language(joyful({**JOY, "fr1": "x-", "fr2": "xx"}), ["joy"])
+    assert three.differences.set_index("group")["p"].isna().to_dict() == {"de": False, "en": False, "fr": True}
+    assert three.notes[-1].endswith("other groups: fr (2).")
 
 
 def test_answers_without_a_language_are_left_out():
     said = joyful({**JOY, "no1": "xx"})
     said.loc[said["annotator_id"] == "no1", "language"] = None
-    found, without = (compare_languages(each, ["joy"]) for each in (said, joyful()))
+    found, without = (by_language(each, ["joy"]) for each in (said, joyful()))
     pd.testing.assert_frame_equal(found.differences, without.differences)
     assert found.notes == ("2 answers without a language are left out.",)
-
-
-def test_alpha_across_languages_worked_by_hand():
-    # each image has de and en, who always say the opposite: Do 1, De 1/2; who say the same: Do 0
-    one = [("a", "u", {"joy"}, "de"), ("b", "u", {"fear"}, "de")]
-    against = compare_languages(
-        table(*one, ("a", "v", {"fear"}, "en"), ("b", "v", {"joy"}, "en")), ["joy", "fear"]
-    ).across
-    assert (against.observed, against.expected, against.value) == (1, 0.5, -1)
-    alike = compare_languages(
-        table(*one, ("a", "v", {"joy"}, "en"), ("b", "v", {"fear"}, "en")), ["joy", "fear"]
-    ).across
-    assert (alike.value, alike.images, alike.judgements) == (1, 2, 4)
-
-
-def test_alpha_across_languages_is_that_of_all_pairs_looked_at_one_by_one():
-    said = simulated(5)
-    panel = encode(said, ["awe", "fear", "joy"])
-    part = pd.factorize(said["language"])[0]
-    found = across_alpha(set_values(panel), part, bootstrap=200)
-    mixed = [image for image in np.unique(panel.image) if len(set(part[panel.image == image])) > 1]
-    seen, met, weights = [], [], []
-    for image in mixed:
-        here = np.flatnonzero(panel.image == image)
-        pairs = [(i, j) for i, j in combinations(here, 2) if part[i] != part[j]]
-        seen.append(np.mean([set_distances(panel.chosen[[i]], panel.chosen[[j]], "masi")[0] for i, j in pairs]))
-        weights.append(len(here))
-    those = np.flatnonzero(np.isin(panel.image, mixed))
-    for i, j in combinations(those, 2):
-        if part[i] != part[j]:
-            met.append(set_distances(panel.chosen[[i]], panel.chosen[[j]], "masi")[0])
-    assert found.observed == pytest.approx(np.average(seen, weights=weights))
-    assert found.expected == pytest.approx(np.mean(met))
-    assert found.low < found.value < found.high
 
 
 def test_what_is_said_before_languages_are_pooled():
@@ -248,7 +221,7 @@ def test_what_is_said_before_languages_are_pooled():
     said.loc[len(said)] = ["i9", "en1", 1, "skip", [], "en"]
     assert pooled_words(said, "my set") == (
         "Answers in 2 languages (de 2, en 3) are pooled: this takes the labels' words to mean the same in each; "
-        "`affectml labels agreement 'my set'` tests whether rates differ."
+        "`affectml labels agreement 'my set' --by language` tests whether rates differ."
     )
     assert pooled_words(said.assign(language="de")) is None
     assert pooled_words(said.drop(columns="language")) is None
@@ -257,8 +230,9 @@ def test_what_is_said_before_languages_are_pooled():
 def test_a_language_counts_as_one_in_any_form_and_a_column_of_another_meaning_as_none():
     said = joyful()
     forms = said.assign(language=said["language"].str.upper().mask(said["annotator_id"] == "de1", "German"))
-    assert compare_languages(forms, ["joy"]).words() == compare_languages(said, ["joy"]).words()
+    assert by_language(forms, ["joy"]).words() == by_language(said, ["joy"]).words()
     assert pooled_words(forms) == pooled_words(said)
     other = said.assign(language=said["language"].replace("en", "formal"))
-    assert compare_languages(other, ["joy"]) is None
+    with pytest.raises(BadJudgement, match="nothing to compare"):
+        by_language(other, ["joy"])
     assert pooled_words(other) is None

@@ -1,0 +1,63 @@
+"""What a command that judges shows on a terminal: one table, how to read it in three lines, and what --verbose adds."""
+
+import pytest
+
+from affectml.cli._print import LINES, LOG_WIDTH, show_result
+from affectml.report.tables import ROWS, STAR, Table, main_table
+
+NOTE = "± is half the width of the 95 % interval; ↑ higher is better; an empty answer ranks nothing and scores chance"
+
+
+def table(rows, note=NOTE):
+    return Table("Scores", ("metric", "model"), tuple((f"m{at}", f".{at:03}") for at in range(rows)), note)
+
+
+@pytest.fixture
+def printed(capsys):
+    """`printed(...)`: the names of the rows that `show_result` prints, and the lines below the table."""
+
+    def call(*given, **options):
+        show_result(*given, **{"verbose": False} | options)
+        lines = [line.rstrip() for line in capsys.readouterr().out.rstrip().splitlines()]
+        start = next(at for at, line in enumerate(lines) if "─" in line) + 1
+        end = lines.index("", start)
+        return [line.split()[0] for line in lines[start:end]], lines[end + 1 :]
+
+    return call
+
+
+def test_a_small_table_is_all_there_is(printed):
+    rows, below = printed(table(3, "one line; and another"))
+    assert (rows, below) == (["m0", "m1", "m2"], ["  one line; and another"])
+
+
+def test_a_large_one_has_eight_rows_and_what_is_left_is_counted(printed):
+    rows, below = printed(table(11), [table(2), None, table(0)], ["ties: the mean over their orders"])
+    assert rows == [f"m{at}" for at in range(ROWS)]
+    assert below == [f"  {NOTE}", "  --verbose: 3 more rows, 1 more table, how each figure was counted"]
+
+
+@pytest.mark.parametrize("times", [1, 4, 40])
+def test_however_much_there_is_to_say_it_is_three_lines_and_the_star_is_among_them(printed, times):
+    _, below = printed(table(2, "\n  ".join([NOTE] * times + [STAR])), rules=["eps: 0"])
+    assert len(below) == LINES
+    assert all(len(line) <= LOG_WIDTH for line in below)
+    assert below[0].startswith("  * rests on fewer than 30 images or groups: its interval is rough")
+    assert below[-1] == "  --verbose: how each figure was counted"
+
+
+def test_verbose_prints_everything(printed):
+    rows, below = printed(table(11), [table(9, "the second"), None], ["ties: the mean", "eps: 0"], verbose=True)
+    assert len(rows) == 11
+    assert below[0] == f"  {NOTE}"
+    assert [line.split()[0] for line in below if line.startswith(" m")][1:] == [f"m{at}" for at in range(9)]
+    assert below[-3:] == ["", "  ties: the mean", "  eps: 0"]
+
+
+def test_of_many_metrics_the_headlines_are_among_the_first_eight():
+    names = [*(f"top_{k}_accuracy" for k in range(1, 10)), "set_f1_judgements", "set_f1", "rate_cross_entropy"]
+    scores = {name: {"value": 0.5, "low": 0.4, "high": 0.6} for name in names}
+    metrics = {"split": "test", "n": 40, "systems": {"model": scores}, "sampling_floor": {}}
+    first = [row[0].split()[0] for row in main_table(metrics, brief=True).rows]
+    assert first == [*names[:5], *names[-3:]]
+    assert [row[0].split()[0] for row in main_table(metrics).rows] == names
