@@ -113,8 +113,7 @@ def compare_groups(
     by name. Two groups are one comparison; of more, each is compared with all others together.
 
     Args:
-        judgements: a judgement table with the column `by`; answers without a value are left out. Where images stop
-            early, `first_answers`.
+        judgements: a judgement table with the column `by`; answers without a value are left out.
         labels: the C labels in order.
         by: the column: `language`, or an attribute of who answered. Codes of languages count in one form.
         rounds: which looks count; see `encode`. "all" is refused.
