@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SHOWN = 50  # images of a table; --out has all
 SHOWN_BAD = 10
 FIRST = 3  # scores of a run in a list of them
+CAREFUL = ("stopping", "languages")  # rules that say to be careful of the scores, which stand below them in any case
 
 
 def print_trained(run: "RunFolder", *, as_json: bool, verbose: bool) -> None:
@@ -159,6 +160,7 @@ def _print_metrics(
     ]
     show_result(main_table(metrics, brief=not verbose), others, notes(metrics), verbose=verbose)
     people = [in_words(metrics)] if metrics.get("by_person") else []
-    for line in (*promise_lines(metrics), *people, *subgroup_lines(subgroups)):
+    careful = [] if verbose else [metrics["rules"][name] for name in CAREFUL if name in metrics["rules"]]
+    for line in (*careful, *promise_lines(metrics), *people, *subgroup_lines(subgroups)):
         print(f"  {line}")
     print()

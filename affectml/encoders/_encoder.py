@@ -357,7 +357,7 @@ def load_encoder(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     usable_device(device)
     source = find(spec)
-    if kept == "auto" and source.architecture == TINY_SPEC:
+    if precision == "auto" and source.architecture == TINY_SPEC:
         kept = "fp32"
     model, preprocess, dim = _load(spec, source, _torch_precision(kept), device, mapped)
     identity = EncoderIdentity(

@@ -82,8 +82,11 @@ class Ran:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Ran":
-        """Read one back; raises TypeError where it is none. How a way was chosen, in files of before, says nothing."""
-        return cls(**{name: value for name, value in content.items() if name != "probe"})
+        """Read one back; raises TypeError where it is none.
+
+        Files of before also have how many threads there were and how the way was chosen, which say nothing of the rows.
+        """
+        return cls(**{name: value for name, value in content.items() if name not in ("threads", "probe")})
 
 
 def processor() -> str:

@@ -275,7 +275,7 @@ def test_provenance_survives_the_way_to_disk(tmp_path, auto, with_bf16):
     (entry,) = store.provenance
     assert entry == (encoder.ran, range(3))
     assert Ran.from_json(json.loads(json.dumps(encoder.ran.to_json()))) == encoder.ran
-    before = {"probe": {"images": 3, "cosine": 1.0, "order": None}}
+    before = {"threads": 2, "probe": {"images": 3, "cosine": 1.0, "order": None}}
     assert Ran.from_json({**encoder.ran.to_json(), **before}) == encoder.ran
 
 
