@@ -8,7 +8,10 @@ import typer
 
 UsageError: Any = typer.BadParameter.__base__  # click's, which Typer brings along or asks for, by version
 # the command, and of an option the command with it, as somebody would type them -> what to type in their place
-LEFT: Final[Mapping[str, str]] = {}
+LEFT: Final[Mapping[str, str]] = {
+    "check": "audit PLACE --files",
+    "duplicates": "audit DATASET",
+}
 
 
 def successor(error: Any) -> str:
