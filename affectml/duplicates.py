@@ -1,8 +1,4 @@
-"""Duplicates: copies with equal pixels, and near ones, which embeddings propose and pixels confirm.
-
-Nothing is chained: every image of a group was compared with the group's first one. Two images that are both like a
-third are in one group only if that third one is the first.
-"""
+"""Duplicates: copies with equal pixels, and near ones, which embeddings propose and pixels confirm."""
 
 import hashlib
 import itertools
@@ -22,7 +18,7 @@ from affectml._files import replacing, with_column
 from affectml._progress import track
 from affectml._rows import PART, RowsOnDisk
 from affectml.data import Dataset
-from affectml.data.groups import names_of, stars
+from affectml.data.groups import names_of
 from affectml.errors import BadInput
 
 if TYPE_CHECKING:
@@ -45,22 +41,20 @@ MARGINS = (0.0, 0.025, 0.05, 0.075)  # what may be cut off at each side
 WHOLE = 128
 BLOCK = 100_000  # pairs
 
-DuplicateKind = Literal["exact", "near", "proposed"]
 Pair = tuple[str, str]
 Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class DuplicateGroup:
-    """Images that show one picture.
+class Copy:
+    """Two images that show one picture.
 
-    kind: exact (equal pixels), near (each confirmed by pixels against the first) or proposed (by embeddings alone,
-    without image files to confirm it). image_ids: sorted, but for the first of near and proposed ones. likeness: the
-    lowest of an image with the first: 1 (exact), a correlation of pixels (near), or a cosine (proposed).
+    kind: exact (equal pixels), near (pixels confirm what embeddings proposed) or alike (by embeddings alone, without
+    image files to confirm it: they may well be two pictures). likeness: 1, a correlation of pixels, or a cosine.
     """
 
-    kind: DuplicateKind
-    image_ids: tuple[str, ...]
+    kind: Literal["exact", "near", "alike"]
+    pair: Pair
     likeness: float
 
 
@@ -68,26 +62,21 @@ class DuplicateGroup:
 class Duplicates:
     """What `find_duplicates` found in a data set.
 
-    near: pairs of images that pixels confirm, each compared with the other. compared: how many pairs were compared so,
-    since their embeddings have a cosine of `lowest` or more. without_file: images without pixels to compare.
+    copies: of images with equal pixels, each beside the first of them that is in a part of the split. compared: how
+    many pairs were compared by their pixels, since their embeddings have a cosine of `lowest` or more. without_file:
+    images without pixels to compare.
     """
 
     dataset: Dataset
-    groups: tuple[DuplicateGroup, ...]
-    near: tuple[Pair, ...] = ()
+    copies: tuple[Copy, ...]
     compared: int = 0
     without_file: int = 0
     lowest: float = PROPOSE
 
-    def of(self, *kinds: str) -> list[DuplicateGroup]:
-        """The groups of these kinds."""
-        return [group for group in self.groups if group.kind in kinds]
-
-    def pairs(self) -> Iterator[tuple[str, str, str]]:
-        """Kind, image_id and image_id of all that pixels confirm."""
-        for group in self.of("exact"):
-            yield from (("exact", *pair) for pair in itertools.combinations(group.image_ids, 2))
-        yield from (("near", *pair) for pair in self.near)
+    @property
+    def confirmed(self) -> list[Pair]:
+        """The pairs that pixels confirm."""
+        return [copy.pair for copy in self.copies if copy.kind != "alike"]
 
     def notes(self) -> list[str]:
         """What was compared, in words; what was found, the rows of an audit say."""
@@ -105,7 +94,7 @@ class Duplicates:
     def write_groups(self) -> Path | None:
         """Set the `group` column of images.parquet, so that no later split parts what pixels confirm.
 
-        Groups that were there stay, and become one where duplicates join them. The old file stays beside the new.
+        Groups that were there stay, and become one where copies join them. The old file stays beside the new.
         Returns its path, or None where nothing had to be written.
         """
         from affectml_annotation.exchange.files import keep, writing_in_turn
@@ -116,7 +105,7 @@ class Duplicates:
             ids = [str(image) for image in table["image_id"].to_pylist()]
             before = table["group"].to_pylist() if "group" in table.column_names else [None] * len(ids)
             names = [None if pd.isna(name) else str(name) for name in before]
-            now = names_of(ids, names, [group.image_ids for group in self.of("exact", "near")])
+            now = names_of(ids, names, self.confirmed)
             if now == names:
                 return None
             kept = keep(path)
@@ -137,26 +126,17 @@ def find_duplicates(dataset: Dataset, store: "EmbeddingStore | None" = None) -> 
     known = ids if store is None else np.setdiff1d(ids, store.missing(ids))
     features = None if store is None else store.rows(known)
     # An image without an embedding may be a copy, too: then all pixels are read.
-    copies = same_pixels(dataset, ids, features if len(known) == len(ids) else None)
-    groups = [DuplicateGroup("exact", images, 1.0) for images in copies]
-    without_file = len(ids) - len(files)
-    if features is None:
-        return Duplicates(dataset, tuple(groups), without_file=without_file)
-    copies_of = {image: group for group in copies for image in group}
-    first = np.array([copies_of.get(image, (image,))[0] == image for image in known], dtype=bool)
-    found, lowest = proposals(known[first], features[first])
-    near, alone, compared = _near(found, files)
-    pairs = [
-        (min(pair), max(pair))
-        for one, other in near
-        for pair in itertools.product(copies_of.get(one, (one,)), copies_of.get(other, (other,)))
-    ]
-    kinds: dict[DuplicateKind, dict[Pair, float]] = {"near": near, "proposed": alone}
-    for kind, alike in kinds.items():
-        for star, likeness in stars(alike):
-            images = tuple(image for member in star for image in copies_of.get(member, (member,)))
-            groups.append(DuplicateGroup(kind, images, likeness))
-    return Duplicates(dataset, tuple(groups), tuple(sorted(pairs)), compared, without_file, lowest)
+    groups = same_pixels(dataset, ids, features if len(known) == len(ids) else None)
+    parts = set(dataset.images.dropna(subset="split")["image_id"]) if "split" in dataset.images.columns else set()
+    ordered = [sorted(group, key=lambda image: image not in parts) for group in groups]
+    copies = [Copy("exact", (first, other), 1.0) for first, *others in ordered for other in others]
+    compared, lowest = 0, PROPOSE
+    if features is not None:
+        once = ~np.isin(known, [copy.pair[1] for copy in copies])
+        found, lowest = proposals(known[once], features[once])
+        near, compared = _near(found, files)
+        copies += near
+    return Duplicates(dataset, tuple(copies), compared, len(ids) - len(files), lowest)
 
 
 def same_pixels(
@@ -213,33 +193,27 @@ def _of_one_size(files: Mapping[str, Path]) -> list[list[str]]:
     return [group for group in found.values() if len(group) > 1]
 
 
-def _near(
-    found: Sequence[tuple[str, str, float]], files: Mapping[str, Path]
-) -> tuple[dict[Pair, float], dict[Pair, float], int]:
-    """Likeness of pairs that pixels confirm, and of those that have none to confirm; how many pixels were asked of."""
+def _near(found: Sequence[tuple[str, str, float]], files: Mapping[str, Path]) -> tuple[list[Copy], int]:
+    """Pairs that pixels confirm, and alike ones that have none to confirm it; of how many pixels were compared."""
     seen = sorted({image for one, other, _ in found if one in files and other in files for image in (one, other)})
     pictures = {image: Picture(content) for image, content in _read(files, seen)}
     asked = [(one, other) for one, other, _ in found if one in pictures and other in pictures]
-    alike = zip(asked, likenesses(pictures, asked), strict=True)
+    alike = zip(asked, likenesses(pictures, asked).tolist(), strict=True)
+    near = [Copy("near", pair, value) for pair, value in alike if value >= LIKENESS]
     compared = set(asked)
-    alone = {(one, other): value for one, other, value in found if value >= ALONE and (one, other) not in compared}
-    return {pair: float(value) for pair, value in alike if value >= LIKENESS}, alone, len(asked)
+    rest = [Copy("alike", (a, b), value) for a, b, value in found if value >= ALONE and (a, b) not in compared]
+    return near + rest, len(asked)
 
 
 def twins(features: NDArray[Any] | RowsOnDisk) -> NDArray[np.bool_]:
     """Rows [N] that may have another at a cosine of COPY_COSINE or more: all of those, and few others.
 
-    Few rows are all compared. A projection on eight directions never makes a distance longer, and in so few dimensions
-    a tree finds neighbours of many.
+    A projection on eight directions never makes a distance longer, and in so few dimensions a tree finds neighbours of
+    many.
     """
-    if len(features) <= _BLOCK:
-        unit = _unit(features[:])
-        alike = unit @ unit.T
-        np.fill_diagonal(alike, 0)
-        return np.asarray((alike >= COPY_COSINE - 1e-6).any(axis=1))
     from scipy.spatial import cKDTree  # a quarter of a second to load
 
-    parts = [_projected(_unit(features[start : start + PART])) for start in range(0, len(features), PART)]
+    parts = [_projected(_unit(features[start : start + PART])) for start in range(0, max(len(features), 1), PART)]
     places, row, count = np.unique(np.concatenate(parts), axis=0, return_inverse=True, return_counts=True)
     distance, _ = cKDTree(places).query(places, k=2, distance_upper_bound=_REACH)
     twin: NDArray[np.bool_] = (count > 1) | np.isfinite(distance[:, 1])

@@ -164,7 +164,7 @@ def audit(
     else:
         if people is not None:
             notes.append(f"shares are read as those of {people:,} people an image, who are not known")
-        own = joined(dataset.groups(ids), ids, [group.image_ids for group in duplicates.groups])
+        own = joined(dataset.groups(ids), ids, duplicates.confirmed)
         groups = np.arange(len(ids)).astype(str) if own is None else own
         ground = Ground(None if store is None else store.rows(ids), groups, _head(opened, targets), seed)
         rows += _of_answers(said, ground, notes)

@@ -34,7 +34,7 @@ EMPTY = 1.0  # bits a pixel
 DARK, BRIGHT = 16, 48  # of 255, how far 99 % of the pixels are from black, and from white, at most
 SMALL, LONG = 32, 4  # pixels of the shorter side, and how many times longer the other one may be
 COPIES = {"exact": "the same pixels", "near": "the same picture, changed",
-          "proposed": "embeddings as alike as those of copies, without files to compare"}  # fmt: skip
+          "alike": "embeddings as alike as those of copies, without files to compare"}  # fmt: skip
 
 
 def row(
@@ -266,57 +266,52 @@ def _some(said: Said, rows: Iterable[int]) -> str:
 
 
 def copies(found: Duplicates) -> list[Row]:
-    """Images that show one picture, each pair once: those that the split parts, and of the others all of a group.
+    """Images that show one picture: all pairs that the split parts, and others until every copy is named.
 
-    Of images whose embeddings are as alike as those of copies, and that have no files to compare, nobody knows: they
-    may well be two pictures. So they are listed by themselves.
+    Of images whose embeddings are as alike as those of copies, and that have no files to compare, nobody knows. So they
+    are listed by themselves.
     """
     images = found.dataset.images
     parts = images.set_index("image_id")["split"].dropna().to_dict() if "split" in images.columns else {}
-
-    def where(one: str, other: str) -> str:
+    rows, named = list[Row](), set[str]()
+    for copy in sorted(found.copies, key=lambda copy: -copy.likeness):
+        one, other = copy.pair
         here, there = parts.get(one), parts.get(other)
-        kept = here == there or here is None or there is None
-        return "" if kept else f" in {here} and in {there}: what is learned there is judged here"
-
-    rows, told = [], set()
-    for kind, *pair in found.pairs():
-        if apart := where(*pair):
-            told.add(tuple(pair))
-            rows.append(row("split parts copies", COPIES[kind] + apart, image_id=pair[0], other_id=pair[1]))
-    for group in found.groups:
-        check, first = "alike embeddings" if group.kind == "proposed" else "copies", group.image_ids[0]
-        for other in group.image_ids[1:]:
-            if (ends := tuple(sorted((first, other)))) not in told:
-                told.add(ends)
-                words = COPIES[group.kind] + where(first, other)
-                rows.append(row(check, words, figure=group.likeness, image_id=first, other_id=other))
+        apart = here != there and here is not None and there is not None
+        check = "alike embeddings" if copy.kind == "alike" else "split parts copies" if apart else "copies"
+        if check == "split parts copies" or not named.issuperset(copy.pair):
+            named.update(copy.pair)
+            words = f" in {here} and in {there}: what is learned there is judged here" if apart else ""
+            rows.append(row(check, COPIES[copy.kind] + words, figure=copy.likeness, image_id=one, other_id=other))
     return rows
 
 
 def differing(found: Duplicates, said: Said) -> list[Row]:
     """Pairs that pixels confirm, and whose answers differ more than two panels of people would."""
     at = {str(image): number for number, image in enumerate(said.image_id)}
-    pairs = [pair for pair in found.pairs() if all(image in at and said.n[at[image]].any() for image in pair[1:])]
+    pairs = [
+        copy for copy in found.copies
+        if copy.kind != "alike" and all(image in at and said.n[at[image]].any() for image in copy.pair)
+    ]  # fmt: skip
     if not pairs:
         return []
-    one, other = (np.array([at[pair[side]] for pair in pairs]) for side in (1, 2))
-    votes, p = said.votes[one], np.full(len(pairs), np.nan)
+    a, b = np.array([[at[image] for image in copy.pair] for copy in pairs]).T
+    p = np.full((len(pairs)), np.nan)
     if said.known:
-        p = surprise(hypergeometric(said.n[one], said.n[other], votes + said.votes[other]), votes)
-    shares = [said.votes[side] / np.maximum(said.n[side], 1) for side in (one, other)]
-    label = np.abs(shares[0] - shares[1]).argmax(axis=1)
+        p = surprise(hypergeometric(said.n[a], said.n[b], said.votes[a] + said.votes[b]), said.votes[a])
+    share = said.votes / np.maximum(said.n, 1)
+    label = np.abs(share[a] - share[b]).argmax(axis=1)
     rows = []
-    for number, (kind, a, b) in enumerate(pairs):
-        worst = label[number]
-        if not said.known and not (votes[number] != said.votes[other[number]]).any():
-            continue
-        said_of = [f"{said.votes[at[i], worst]} of {said.n[at[i], worst]}" for i in (a, b)]
-        evidence = f"{COPIES[kind]}; {said.labels[worst]}: {said_of[0]} here, {said_of[1]} there"
-        figure = abs(shares[0][number, worst] - shares[1][number, worst])
-        rows.append(
-            row("copies differ", evidence, figure=figure, p=p[number], image_id=a, other_id=b, label=said.labels[worst])
-        )
+    for number, copy in enumerate(pairs):
+        here, there, worst = a[number], b[number], label[number]
+        if said.known or (said.votes[here] != said.votes[there]).any():
+            votes = [f"{said.votes[at, worst]} of {said.n[at, worst]}" for at in (here, there)]
+            evidence = f"{COPIES[copy.kind]}; {said.labels[worst]}: {votes[0]} here, {votes[1]} there"
+            figure, (one, other) = abs(share[here, worst] - share[there, worst]), copy.pair
+            rows.append(
+                row("copies differ", evidence, figure=figure, p=p[number], image_id=one, other_id=other,
+                    label=said.labels[worst])
+            )  # fmt: skip
     return rows
 
 

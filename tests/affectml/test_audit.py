@@ -29,7 +29,7 @@ from affectml.auditing._surprise import hypergeometric, surprise, widened
 from affectml.cli import app
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
-from affectml.duplicates import DuplicateGroup, Duplicates
+from affectml.duplicates import Copy, Duplicates
 from affectml.embeddings import ensure_embeddings
 from affectml.errors import BadDataset, BadInput
 from affectml.heads import SoftmaxHead
@@ -279,18 +279,15 @@ def two_images(folder, said, **columns):
 
 
 @pytest.mark.parametrize(
-    ("split", "near", "proposed"),
-    [(["train", "test"], "split parts copies", "alike embeddings"), (["train", "train"], "copies", "alike embeddings"),
-     (["train", None], "copies", "alike embeddings")],
-)  # fmt: skip
-def test_each_pair_is_listed_once_and_alike_embeddings_that_no_pixels_confirm_are_no_copies(
-    tmp_path, split, near, proposed
-):
+    ("split", "listed"),
+    [(["train", "test"], "split parts copies"), (["train", "train"], "copies"), (["train", None], "copies")],
+)
+def test_a_pair_is_listed_once_and_alike_embeddings_that_no_pixels_confirm_are_no_copies(tmp_path, split, listed):
     said, _ = panel(np.array([[[1, 0], [0, 1]]] * 6))
     made, pair = two_images(tmp_path, said, split=split)
-    for kind, listed, differ in (("near", [near], ["copies differ"]), ("proposed", [proposed], [])):
-        found = Duplicates(made, (DuplicateGroup(kind, pair, 0.99),), (pair,) if kind == "near" else ())
-        assert [row["check"] for row in checks.copies(found)] == listed
+    for kind, rows, differ in (("near", [listed], ["copies differ"]), ("alike", ["alike embeddings"], [])):
+        found = Duplicates(made, (Copy(kind, pair, 0.99),))
+        assert [row["check"] for row in checks.copies(found)] == rows
         assert [row["check"] for row in checks.differing(found, said)] == differ
 
 
@@ -311,7 +308,7 @@ def test_answers_to_copies_differ_where_agreed_ones_are_others_or_votes_more_tha
     said, _ = panel(np.zeros((1, 2, 2)))
     said = replace(said, votes=np.array(votes), n=np.full((2, 2), n), known=known)
     made, pair = two_images(tmp_path, said)
-    rows = checks.differing(Duplicates(made, (DuplicateGroup("exact", pair, 1.0),)), said)
+    rows = checks.differing(Duplicates(made, (Copy("exact", pair, 1.0),)), said)
     assert [row["check"] for row in rows if not row["p"] > 0.05] == ["copies differ"] * listed
 
 

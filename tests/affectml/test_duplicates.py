@@ -18,12 +18,13 @@ from PIL import Image, ImageEnhance
 from affectml._files import write_parquet
 from affectml.auditing import _checks as checks
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
-from affectml.data.groups import crossing_copies, joined, stars
+from affectml.data.groups import crossing_copies, joined, names_of
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
 from affectml.duplicates import (
     ALONE,
     LIKENESS,
+    Copy,
     Duplicates,
     Picture,
     copies_among,
@@ -164,32 +165,6 @@ def test_twins_are_all_rows_with_another_at_the_cosine_of_copies(count):
     assert twins(np.ones((1, 3), dtype=np.float32)).tolist() == [False]
 
 
-PAIRS = st.dictionaries(
-    st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("abcdefgh")).filter(lambda pair: pair[0] < pair[1]),
-    st.floats(0.93, 1),
-)
-
-
-def test_a_chain_is_not_a_group():
-    chain = {("a", "b"): 0.95, ("b", "c"): 0.97, ("c", "d"): 0.96, ("d", "e"): 0.99}
-    assert stars(chain) == [(("b", "a", "c"), 0.95), (("d", "e"), 0.99)]
-
-
-@given(PAIRS, st.randoms())
-def test_every_image_of_a_group_was_compared_with_its_first(pairs, random):
-    found = stars(pairs)
-    images = [image for group, _ in found for image in group]
-    assert len(images) == len(set(images))
-    for (first, *others), likeness in found:
-        values = [pairs[min(first, other), max(first, other)] for other in others]
-        assert min(values) == likeness
-    left = {image for pair in pairs for image in pair} - set(images)
-    assert not [pair for pair in pairs if set(pair) <= left]
-    shuffled = list(pairs.items())
-    random.shuffle(shuffled)
-    assert stars(dict(shuffled)) == found
-
-
 def edits(picture: Image.Image, root: Path) -> dict[str, Image.Image]:
     picture.save(root / "low.jpg", quality=50)
     width, height = picture.size
@@ -204,18 +179,18 @@ def edits(picture: Image.Image, root: Path) -> dict[str, Image.Image]:
 def test_near_duplicates_are_confirmed_by_pixels_though_embeddings_find_all_alike(tmp_path):
     pictures = {"original.png": scene(1), **edits(scene(1), tmp_path), **{f"{k}.png": scene(k) for k in range(2, 9)}}
     found = found_in(embedded(tmp_path / "set", pictures, alike(len(pictures))))
-    (group,) = found.groups
-    assert group.kind == "near"
-    assert sorted(group.image_ids) == ["bright.png", "cut.png", "half.png", "jpeg.png", "original.png"]
-    assert LIKENESS <= group.likeness < 1
+    assert {copy.kind for copy in found.copies} == {"near"}
+    same = ["bright.png", "cut.png", "half.png", "jpeg.png", "original.png"]
+    assert sorted({image for pair in found.confirmed for image in pair}) == same
+    assert all(LIKENESS <= copy.likeness < 1 for copy in found.copies)
     assert (found.compared, found.without_file) == (12 * 11 // 2, 0)
 
 
 def test_what_embeddings_do_not_propose_is_not_compared(tmp_path):
     pictures = {"a.png": scene(1), "b.png": edits(scene(1), tmp_path)["cut.png"]}
     data = embedded(tmp_path / "set", pictures, np.eye(2, 64))
-    assert found_in(data).groups == ()
-    assert len(found_in(embedded(tmp_path / "other", pictures, alike(2))).groups) == 1
+    assert found_in(data).copies == ()
+    assert len(found_in(embedded(tmp_path / "other", pictures, alike(2))).copies) == 1
 
 
 def test_likeness_is_symmetric_and_of_flat_pictures_0():
@@ -241,22 +216,29 @@ def test_likeness_is_symmetric_and_of_flat_pictures_0():
     assert likenesses({}, []).shape == (0,)
 
 
-def test_copies_of_near_duplicates_are_in_their_group(tmp_path):
-    pictures = {"a.png": scene(1), "a2.bmp": scene(1), "b.png": edits(scene(1), tmp_path)["half.png"]}
-    features = alike(3)
-    features[1] = features[0]
-    split = ["train", "test", "val"]
+def test_every_copy_is_found_once_beside_the_first_that_has_a_part(tmp_path):
+    one = scene(1)
+    pictures = {"a.png": one, "a1.png": one, "a2.bmp": one, "b.png": edits(one, tmp_path)["half.png"]}
+    features = alike(4)
+    features[2] = features[1] = features[0]
+    split = [None, "train", "test", "val"]
     found = found_in(embedded(tmp_path / "set", pictures, features, split=split))
-    assert [(group.kind, group.image_ids) for group in found.groups] == [
-        ("exact", ("a.png", "a2.bmp")),
-        ("near", ("a.png", "a2.bmp", "b.png")),
-    ]
-    assert list(found.pairs()) == [
-        ("exact", "a.png", "a2.bmp"), ("near", "a.png", "b.png"), ("near", "a2.bmp", "b.png"),
+    assert [(copy.kind, *copy.pair) for copy in found.copies] == [
+        ("exact", "a1.png", "a2.bmp"), ("exact", "a1.png", "a.png"), ("near", "a1.png", "b.png"),
     ]  # fmt: skip
-    assert apart(found) == [
-        ("a.png", "a2.bmp", "train", "test"), ("a.png", "b.png", "train", "val"), ("a2.bmp", "b.png", "test", "val"),
-    ]  # fmt: skip
+    assert apart(found) == [("a1.png", "a2.bmp", "train", "test"), ("a1.png", "b.png", "train", "val")]
+
+
+def test_a_copy_of_a_copy_is_in_its_group(tmp_path):
+    pictures = {f"{name}.png": scene(1) for name in "abcd"}
+    found = Duplicates(
+        folder(tmp_path / "set", pictures, split=["train", "train", "test", "test"]),
+        tuple(Copy("near", pair, 0.95) for pair in (("a.png", "b.png"), ("b.png", "c.png"), ("c.png", "d.png"))),
+    )
+    assert apart(found) == [("b.png", "c.png", "train", "test")]
+    found.write_groups()
+    now = pd.read_parquet(found.dataset.root / "images.parquet")["group"]
+    assert set(now) == {"duplicates of a.png"}
 
 
 def test_without_files_there_are_proposals_which_are_listed_by_themselves_and_not_written(tmp_path):
@@ -266,14 +248,14 @@ def test_without_files_there_are_proposals_which_are_listed_by_themselves_and_no
     np.savez(tmp_path / "f.npz", image=np.array(list("abcd")), embedding=features, label=np.array(["joy", "fear"] * 2))
     data = import_embeddings(tmp_path / "f.npz", tmp_path / "set")
     found = found_in(data)
-    assert [(group.kind, group.image_ids) for group in found.groups] == [("proposed", ("b", "a", "c"))]
-    assert (found.compared, found.near, found.without_file) == (0, (), 4)
+    assert [(copy.kind, copy.pair) for copy in found.copies] == [("alike", ("a", "b")), ("alike", ("b", "c"))]
+    assert (found.compared, found.confirmed, found.without_file) == (0, [], 4)
     assert found.notes() == ["4 images have no file, so their pixels cannot be compared"]
     assert [(row["check"], row["image_id"], row["other_id"]) for row in checks.copies(found)] == [
-        ("alike embeddings", "b", "a"), ("alike embeddings", "b", "c"),
+        ("alike embeddings", "b", "c"), ("alike embeddings", "a", "b"),
     ]  # fmt: skip
     assert found.write_groups() is None
-    assert find_duplicates(data).groups == ()
+    assert find_duplicates(data).copies == ()
 
 
 def test_writing_makes_duplicates_groups_and_keeps_the_old_file_and_every_other_cell(tmp_path):
@@ -352,7 +334,9 @@ def test_train_keeps_18_copies_in_one_part_of_a_new_split_and_says_so(eighteen, 
     sizes = before.value_counts().to_numpy()
     pairs = (19 * 19 - int((sizes**2).sum())) // 2
     assert f"18 images have the pixels of another, and {pairs} pairs of them lie in two parts" in " ".join(said)
-    assert len(apart(find_duplicates(Dataset.open(published)))) == pairs
+    listed = find_duplicates(Dataset.open(published))
+    assert sorted(copy.pair[1] for copy in listed.copies) == ids[1:]
+    assert {other for _, other, *_ in apart(listed)} == set(before.index[before != before["000000"]])
 
 
 def test_a_data_set_without_copies_is_split_as_ever_and_nothing_is_said(tmp_path):
@@ -398,8 +382,8 @@ def test_emotion6_has_26_pairs_at_95_between_train_and_test(tmp_path, real_data)
     assert (len(pairs), len(alone), len(across)) == (832, 54, 26)
     listed = {image for row in checks.copies(found_in(data)) for image in (row["image_id"], row["other_id"])}
     assert listed == {image for pair in alone for image in pair}
-    groups = stars({(one, other): cosine for one, other, cosine in pairs})
-    assert max(len(images) for images, _ in groups) == 30  # a chain would be 71 long
+    chained = pd.Series(names_of(ids.tolist(), [None] * len(ids), [pair for *pair, _ in pairs])).value_counts()
+    assert chained.max() == 71  # which is why nothing but pixels makes groups
 
 
 def test_digests_are_of_shape_and_pixels():
