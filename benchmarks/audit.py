@@ -185,7 +185,7 @@ def changes(audit: Audit, asked: Asked, dataset: Dataset, folder: Path, seed: in
     new, m = asked(pd.Index(asked.said.image_id).get_indexer(pd.Index(table["image_id"])))
     now = replace(asked.said, votes=asked.said.votes + new, n=asked.said.n + m)
     figures, _ = compared(of_queue(asked.said, asked.said, now, table), seed)
-    return {f"{what}: {role}": figures[what][role] for what in figures for role in ("listed", "control")}
+    return {role: figures[role] for role in ("listed", "control")}
 
 
 def second_round(seeds: int, images: int, more: int, draws: int) -> None:
@@ -235,14 +235,11 @@ def second_round(seeds: int, images: int, more: int, draws: int) -> None:
             one, other = 1000 * part[f"{way}: first"], 1000 * part[f"{way}: random"]
             print(f"| {way} | {other.mean():.2f} | {one.mean():.2f} | {mean_and_error(one - other)} |")
         print()
-    print("| images asked again | listed | controls | difference ± SE |\n|---|--:|--:|--:|")
+    print("| images asked again: new answers say otherwise of the odd label | listed | controls | difference ± SE |")
+    print("|---|--:|--:|--:|")
     for name, part in pd.DataFrame(pairs).groupby("set", sort=True):
-        for what, words in (
-            ("otherwise", "new answers say otherwise of the odd label"),
-            ("changed", "the labels that most chose are others"),
-        ):
-            one, other = part[f"{what}: listed"], part[f"{what}: control"]
-            print(f"| {name}: {words} | {one.mean():.3f} | {other.mean():.3f} | {mean_and_error(one - other, 3)} |")
+        one, other = part["listed"], part["control"]
+        print(f"| {name} | {one.mean():.3f} | {other.mean():.3f} | {mean_and_error(one - other, 3)} |")
 
 
 def write_large(folder: Path, count: int, *, embedded: bool) -> None:

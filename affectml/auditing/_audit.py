@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from scipy.stats import false_discovery_control
 
 from affectml._progress import Say
 from affectml.auditing import _checks as checks
-from affectml.auditing._expect import Ground, expect, refitted
+from affectml.auditing._expect import Ground, expect
 from affectml.auditing._queue import Again, asked_again, read_queues
 from affectml.auditing._said import Said, read_said
 from affectml.data import Dataset, Targets, was_asked
@@ -168,7 +167,7 @@ def audit(
         groups = np.arange(len(ids)).astype(str) if own is None else own
         ground = Ground(None if store is None else store.rows(ids), groups, _head(opened, targets), seed)
         rows += _of_answers(said, ground, notes)
-        again = asked_again(dataset, said, queued, groups, partial(refitted, said, ground), seed)
+        again = asked_again(dataset, said, queued, seed)
         rows += checks.differing(duplicates, said) + checks.groups(dataset, said)
         votes = votes.assign(n=said.n.max(axis=1)).join(pd.DataFrame(said.votes, columns=list(said.labels)))
     for line in notes:

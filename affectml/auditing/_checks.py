@@ -281,7 +281,7 @@ def copies(found: Duplicates) -> list[Row]:
         check = "alike embeddings" if copy.kind == "alike" else "split parts copies" if apart else "copies"
         if check == "split parts copies" or not named.issuperset(copy.pair):
             named.update(copy.pair)
-            words = f" in {here} and in {there}: what is learned there is judged here" if apart else ""
+            words = f", in {here} and in {there}: what is learned there is judged here" if apart else ""
             rows.append(row(check, COPIES[copy.kind] + words, figure=copy.likeness, image_id=one, other_id=other))
     return rows
 

@@ -12,7 +12,6 @@ from scipy.stats import betabinom
 
 from affectml.auditing._said import Said
 from affectml.heads import Head
-from affectml.training.learned import uneven_panels
 
 Floats = NDArray[np.float64]
 FOLDS = 5
@@ -99,7 +98,7 @@ def expect(said: Said, ground: Ground) -> Expected:
     near = head = None
     if ground.features is not None and answered.sum() >= LEAST:
         near = _neighbours(said, ground.features, ground.groups, share)
-        head = out_of_fold(said, ground, rate)
+        head = _out_of_fold(said, ground.features, ground, rate)
         rate = _mixed(said, near, head)
     if said.exclusive:
         rate = rate / rate.sum(axis=1, keepdims=True)
@@ -142,13 +141,9 @@ def _neighbours(said: Said, features: NDArray[Any], groups: NDArray[Any], share:
     return np.asarray((votes + TRUST * share) / (people + TRUST))
 
 
-def out_of_fold(said: Said, ground: Ground, rate: Floats, *, alike: bool = False) -> Floats:
-    """The head's rates of images that it was not fitted on, five folds; `rate` where nothing can be fitted.
-
-    alike: every image counts the same, as in training on panels of about one size; else as its people are many.
-    """
-    assert ground.features is not None
-    features, fold = ground.features, _folds(ground.groups, ground.seed)
+def _out_of_fold(said: Said, features: NDArray[Any], ground: Ground, rate: Floats) -> Floats:
+    """The head's rates of images that it was not fitted on, five folds; `rate` where nothing can be fitted."""
+    fold = _folds(ground.groups, ground.seed)
     target = said.votes / np.maximum(said.n, 1)
     found = rate.copy()
     answered = (said.n.sum(axis=1) > 0) & ((target.sum(axis=1) > 0) | (not said.exclusive))
@@ -158,22 +153,11 @@ def out_of_fold(said: Said, ground: Ground, rate: Floats, *, alike: bool = False
             continue
         people = said.n[train].max(axis=1) if said.exclusive else said.n[train]
         shares = target[train] / target[train].sum(axis=1, keepdims=True) if said.exclusive else target[train]
-        weights = None if alike else people.astype(float)
         made = torch.Generator().manual_seed(ground.seed)
-        head = ground.make().fit(features[train], shares, weights=weights, generator=made)
+        head = ground.make().fit(features[train], shares, weights=people.astype(float), generator=made)
         predict = head.predict_distribution if said.exclusive else head.predict_rates
         found[held] = predict(features[held]).numpy()
     return found
-
-
-def refitted(said: Said, ground: Ground, these: Said) -> Floats | None:
-    """Rates out of fold of what some of the people said; None for no embeddings, or too few images with answers.
-
-    Images count the same where they do in training on all that people said.
-    """
-    if ground.features is None or (said.n.sum(axis=1) > 0).sum() < LEAST:
-        return None
-    return out_of_fold(these, ground, np.full(these.votes.shape, 0.5), alike=not uneven_panels(said.n))
 
 
 def _folds(groups: NDArray[Any], seed: int) -> NDArray[np.int64]:

@@ -23,7 +23,7 @@ from affectml_annotation.exchange.checking import import_problems
 from affectml_annotation.exchange.formats import read_judgements
 from affectml_annotation.judgements import found_labels
 
-# A promise, and what looks at it: a reader that raises for a damaged file, or one that yields each thing that is wrong.
+# A promise, and what looks at it: a reader that raises for a damaged file, or what gives one or each thing that is wrong.
 Look = tuple[str, Callable[[], Any]]
 EXAMPLES = 20
 SHARDS = "shard-*.npy"
@@ -68,7 +68,7 @@ def looked_at(looks: Iterator[Look]) -> list[FilePromise]:
     for promise, look in looks:
         try:
             said = look()
-            wrong = tuple(islice(said, EXAMPLES)) if isinstance(said, Iterator) else ()
+            wrong = tuple(islice(said, EXAMPLES)) if isinstance(said, Iterator) else (said,) * isinstance(said, str)
         except (AffectmlError, AnnotationError, OSError) as error:
             wrong = (str(error),)
         found.append(FilePromise(promise, wrong))
@@ -85,7 +85,7 @@ def of_dataset(folder: Path, *, images: bool = True) -> Iterator[Look]:
             yield "every image file can be read", partial(_images, data)
         for name, entry in data.meta.targets.items():
             yield f"{entry.file} holds target {name}", partial(data.target, name)
-            yield f"target {name} counts answers that are there", partial(_counts, data, name)
+            yield f"target {name} counts answers that are there", partial(data.outdated, name)
         if (folder / "annotations.parquet").exists():
             yield "annotations.parquet has a person's answer to an image in a round once", partial(_judgements, data)
         if (folder / "annotators.parquet").exists():
@@ -107,11 +107,6 @@ def _images(data: Dataset) -> Iterator[str]:
             read_image(data.image_path(str(name)))
         except AffectmlError as error:
             yield f"{error}; put it there from a copy, or take its row out"
-
-
-def _counts(data: Dataset, name: str) -> Iterator[str]:
-    if outdated := data.outdated(name):
-        yield outdated
 
 
 def _judgements(data: Dataset) -> Iterator[str]:

@@ -94,13 +94,12 @@ def listed_tables(audit: Audit, columns: Sequence[str], most: int) -> Iterator[t
 
 def _again(again: Again) -> Section:
     """What people said when they were asked again, and a row per queued image."""
-    columns = ("queue", "image_id", "role", "match", "label", "said", "n", "new", "otherwise", "changed")
+    columns = ("queue", "image_id", "role", "match", "label", "said", "n", "new", "otherwise")
     rows = again.table.sort_values(["queue", "otherwise"], ascending=[True, False], kind="stable")
     note = (
         "label, said: what was odd, that the label was chosen (True) or that it was not; n: people before; otherwise: "
-        "share of the new answers that say otherwise of it; changed: whether the labels that most chose are others now"
+        "share of the new answers that say otherwise of it"
     )
-    rows["changed"] = rows["changed"].map({1: "yes", 0: "no"})
     table = _table("Images asked again", rows, columns, note)
     return Section(
         "asked-again", "Asked again", " ".join(again.lines), tables=(table,),

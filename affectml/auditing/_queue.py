@@ -1,6 +1,5 @@
 """The most surprising images back to people, asked blind among as many that look ordinary; and what they said then."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count as count_from
@@ -22,25 +21,16 @@ from affectml_metrics import paired_difference
 if TYPE_CHECKING:
     from affectml.auditing._audit import Audit
 
-Floats = NDArray[np.float64]
-Fit = Callable[[Said], Floats | None]
 ASKED = ("copies differ", "image", "answer")  # the checks that people can say more about
 COLUMNS = ("place", "image_id", "role", "match", "check", "rank", "p", "n", "rarity", "label", "said", "target",
            "seed", "at")  # fmt: skip
 NEEDED = ("image_id", "role", "match", "n", "label", "said", "at")
-EDGE = 1e-6
 SOME = 3  # images to name
-ROLES = {"listed": "the listed images", "control": "their controls"}
-PLURAL = {"listed": "listed images", "control": "controls"}
-TOLD = {
-    "otherwise": "of the label that was odd, new people say otherwise {}",
-    "changed": "the labels that most people chose are others now {}",
-}
+ROLES = {"listed": "listed images", "control": "controls"}
 PULLED = (
     "images are listed because what was said of them is odd, so others often say otherwise, whether somebody slipped "
     "or few feel so; what was said of the controls is about as rare, and less odd for its image"
 )
-UNTOLD = "What it is worth cannot be told:"
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +124,10 @@ class Again:
     """Images that were queued, and what was said of them since.
 
     table: a row per image and queue: queue, image_id, role, match, n people before, label and said (what was odd), new
-    answers, otherwise (the share of them that say otherwise of that label) and changed (whether the labels that most
-    chose are others with them). nan and no new answers where nothing can be said: left_out (the earlier answers are
-    not those that were queued) and gone (there are none, or there is no embedding) say why.
-    figures: per queue, and "head": value, low, high, p and rows of paired differences. lines: the same in words.
+    answers, and otherwise (the share of them that say otherwise of that label). nan and no new answers where nothing
+    can be said: left_out (the earlier answers are not those that were queued) and gone (there are none, or there is no
+    embedding) say why. figures: by queue, that share of the listed and of the controls, and value, low, high, p and
+    rows of the paired difference. lines: the same in words.
     """
 
     table: pd.DataFrame
@@ -188,8 +178,6 @@ def asked_again(
     dataset: Dataset,
     said: Said,
     queues: dict[str, pd.DataFrame],
-    groups: NDArray[Any],
-    fit: Fit,
     seed: int = 0,
 ) -> Again | None:
     """Compare what was said of queued images since with what was said before; None where nothing was queued.
@@ -201,8 +189,6 @@ def asked_again(
         dataset: with its judgements.
         said: what all people said, new answers included where single answers are known.
         queues: of `read_queues`.
-        groups: [N], which images are drawn together.
-        fit: gives rates [N, C] out of fold, or None where there are no embeddings.
         seed: of the intervals.
     """
     if not queues:
@@ -217,9 +203,6 @@ def asked_again(
     for name, rows in table.groupby("queue", sort=True):
         figures[str(name)], words = compared(rows, seed)
         lines += [f"{name}: {words}"]
-    if panel is not None and (table["new"] > 0).any():
-        figures["head"], words = worth(dataset, said, panel, queues, groups, fit, seed)
-        lines += [words] * bool(words)
     return Again(table, figures, tuple(lines))
 
 
@@ -240,7 +223,7 @@ def _late(dataset: Dataset, panel: Panel, when: pd.Timestamp) -> NDArray[np.bool
 
 
 def of_queue(said: Said, old: Said, now: Said, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one queue with new, left_out, otherwise and changed; see `Again`."""
+    """The rows of one queue with new, left_out, gone and otherwise; see `Again`."""
     rows = pd.Index(said.image_id).get_indexer(pd.Index(table["image_id"]))
     known = rows >= 0
     new = np.where(known, (now.n - old.n).max(axis=1)[rows], 0)
@@ -249,20 +232,12 @@ def of_queue(said: Said, old: Said, now: Said, table: pd.DataFrame) -> pd.DataFr
     label = pd.Index(said.labels).get_indexer(pd.Index(table["label"]))
     chosen = (now.votes - old.votes)[rows, label] / np.maximum(new, 1)
     otherwise = np.where(table["said"].astype(str) == "True", 1 - chosen, chosen)
-    changed = (_most(old, rows) != _most(now, rows)).any(axis=1)
     return table[["image_id", "role", "match", "n", "label", "said"]].assign(
         new=np.where(told, new, 0),
         left_out=~whole,
         gone=~known,
         otherwise=np.where(told & (label >= 0), otherwise, np.nan),
-        changed=np.where(told, changed, np.nan),
     )
-
-
-def _most(said: Said, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Labels that more than half chose; where people named one, those that most named."""
-    votes = said.votes[rows]
-    return np.asarray(votes == votes.max(axis=1, keepdims=True) if said.exclusive else 2 * votes > said.n[rows])
 
 
 def compared(rows: pd.DataFrame, seed: int) -> tuple[dict[str, Any], str]:
@@ -281,98 +256,27 @@ def compared(rows: pd.DataFrame, seed: int) -> tuple[dict[str, Any], str]:
     if not any(map(len, answered.values())):
         none = "no new answers in the data set yet; `affectml labels export` brings them in."
         return {}, f"{none}{out}" if not rows["left_out"].all() else out.strip()
-    there = " and ".join(f"{len(answered[role])} of {len(parts[role])} {PLURAL[role]}" for role in ROLES)
+    there = " and ".join(f"{len(answered[role])} of {len(parts[role])} {ROLES[role]}" for role in ROLES)
     mean = pd.concat(list(answered.values()))["new"].mean()
     words = f"{there} have new answers, {mean:.1f} on average.{out}"
-    listed = answered["listed"]
-    pairs = listed[listed["match"].isin(answered["control"].index)]
-    if len(pairs) < 2:
-        return {}, f"{words} Nothing can be compared before two pairs have some."
+    pairs = answered["listed"][answered["listed"]["match"].isin(answered["control"].index)]
     beside = answered["control"].loc[pairs["match"]]
-    figures: dict[str, Any] = {}
-    for name in TOLD:
-        one, other = (part[name].to_numpy(dtype=float) for part in (pairs, beside))
-        both = np.isfinite(one) & np.isfinite(other)
-        if both.sum() > 1:
-            figures[name] = {"listed": float(one[both].mean()), "control": float(other[both].mean())}
-            figures[name] |= _paired(one[both], other[both], seed)
-            figures[name] |= {"low": max(figures[name]["low"], -1.0), "high": min(figures[name]["high"], 1.0)}
-    found = "; ".join(TOLD[name].format(_share(figures[name])) for name in figures)
-    return figures, f"{words} Of {len(pairs)} pairs, {found}."
+    one, other = (part["otherwise"].to_numpy(dtype=float) for part in (pairs, beside))
+    both = np.isfinite(one) & np.isfinite(other)
+    if both.sum() < 2:
+        return {}, f"{words} Nothing can be compared before two pairs have some."
+    found = paired_difference(one[both], other[both], generator=torch.Generator().manual_seed(seed))
+    value, low, high = float(found.value), max(float(found.low), -1.0), min(float(found.high), 1.0)
+    figures = {"listed": float(one[both].mean()), "control": float(other[both].mean()), "value": value, "low": low,
+               "high": high, "p": float(found.p), "rows": int(found.rows)}  # fmt: skip
+    beyond = "" if low > 0 or high < 0 else ", nothing beyond chance"
+    return figures, (
+        f"{words} Of {both.sum()} pairs, of the label that was odd, new people say otherwise in "
+        f"{figures['listed']:.0%} of the listed and {figures['control']:.0%} of the controls, a difference of "
+        f"{100 * value:.0f} (95 %: {100 * low:.0f} to {100 * high:.0f}) points{beyond}."
+    )
 
 
 def _images(which: "pd.Series[bool]") -> str:
     count = int(which.sum())
     return f"{count:,} images are" if count != 1 else "1 image is"
-
-
-def worth(
-    dataset: Dataset, said: Said, panel: Panel, queues: dict[str, pd.DataFrame],
-    groups: NDArray[Any], fit: Fit, seed: int,
-) -> tuple[dict[str, Any], str]:  # fmt: skip
-    """How far the cross-entropy of images that were never queued falls with the new answers of either role.
-
-    A head is fitted in five folds without any answer to a queued image that came after its first queue, with those of
-    the listed images, and with those of the controls; all answers to the other images judge it, nats a label.
-    """
-    known = pd.concat([queue[["image_id", "role", "at"]] for queue in queues.values()])
-    first = known.sort_values("at", kind="stable").drop_duplicates("image_id").set_index("image_id")
-    late = np.zeros(len(panel.row), dtype=bool)
-    for when, queued in first.groupby("at"):
-        late |= _late(dataset, panel, when) & np.isin(said.image_id[panel.image], queued.index)  # type: ignore[arg-type]
-    others = ~np.isin(said.image_id, first.index) & (said.n.max(axis=1) > 0)
-    if not late.any():
-        return {}, ""
-    if others.sum() < 2:
-        return {}, f"{UNTOLD} nearly every image that has answers was asked again, so none is left to judge a head on."
-    base = said.before(panel, late) if len(said.image) else said
-    role = first["role"].reindex(said.image_id[panel.image]).to_numpy(dtype=object)
-    loss = {}
-    for name in ("before", *ROLES):
-        rate = fit(base.after(panel, late & (role == name)))
-        if rate is None:
-            return {}, f"{UNTOLD} there are no embeddings, or too few images, to fit a head."
-        loss[name] = _cross_entropy(rate, said)[others]
-    found: dict[str, Any] = {
-        name: {"answers": int((late & (role == name)).sum())}
-        | _paired(loss["before"], loss[name], seed, groups[others])
-        for name in ROLES
-    }
-    words = " and ".join(
-        f"by {_interval(found[name], 1, 5)} with {found[name]['answers']:,} new answers to {ROLES[name]}"
-        for name in ROLES
-    )
-    worth_it, unit = found["listed"]["low"] > 0, "an answer" if said.exclusive else "a label"
-    return found, (
-        f"What it is worth: a head fitted in five folds, judged on the {others.sum():,} images that were not asked "
-        f"again, loses {loss['before'].mean():.4f} nats {unit} without the new answers; that falls {words}: "
-        f"{'more than chance explains' if worth_it else 'nothing that can be told from chance'}."
-    )
-
-
-def _cross_entropy(rate: Floats, said: Said) -> Floats:
-    """Of each image's answers under the rates, nats a label (of one label each: nats an answer) [N]."""
-    share, rate = said.votes / np.maximum(said.n, 1), np.clip(rate, EDGE, 1 - EDGE)
-    if said.exclusive:
-        return np.asarray(-(share * np.log(rate)).sum(axis=1))
-    return np.asarray(-(share * np.log(rate) + (1 - share) * np.log1p(-rate)).mean(axis=1))
-
-
-def _paired(one: Floats, other: Floats, seed: int, groups: NDArray[Any] | None = None) -> dict[str, float]:
-    made = torch.Generator().manual_seed(seed)
-    units = None if groups is None else np.unique(groups, return_inverse=True)[1]
-    found = paired_difference(one, other, groups=units, generator=made)
-    return {name: float(getattr(found, name)) for name in ("value", "low", "high", "p")} | {"rows": int(found.rows)}
-
-
-def _share(of: dict[str, Any]) -> str:
-    beyond = "" if of["low"] > 0 or of["high"] < 0 else ", nothing beyond chance"
-    return (
-        f"in {of['listed']:.0%} of the listed and {of['control']:.0%} of the controls, a difference of "
-        f"{_interval(of, 100, 0)} points{beyond}"
-    )
-
-
-def _interval(of: dict[str, Any], times: float, digits: int) -> str:
-    value, low, high = (f"{times * of[name]:.{digits}f}" for name in ("value", "low", "high"))
-    return f"{value} (95 %: {low} to {high})"

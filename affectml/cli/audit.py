@@ -65,10 +65,11 @@ def audit(
         str,
         Argument("A data set; with --files also a run, a store of embeddings, a label database or a backup."),
     ],
-    look: Look,
     files: Annotated[
         bool, Help("Check only that files keep what they promise; exit code 1 where not, and nothing is written.")
     ] = False,
+    *,
+    look: Look,
     json: Json = False,
 ) -> None:
     """List what deserves a second look: copies, odd answers, people, labels, files and small groups."""
@@ -84,7 +85,7 @@ def _files(place: str, look: Look, json: bool) -> None:
 
     fixed = {each.name: (each.default, os.environ.get(each.help.env or "")) for each in options_of(Look)}
     if given := [spelled(name) for name, values in fixed.items() if getattr(look, name) not in values]:
-        raise BadInput(f"{', '.join(given)}: --files looks at files alone; leave out either")
+        raise BadInput(f"{', '.join(given)}: not with --files, which looks at files alone: leave one of them out")
     if is_database(place):
         labels.check(place, json=json)
     found = audit_files(place)

@@ -212,4 +212,4 @@ def test_options_of_a_whole_audit_are_refused_with_files_alone(written, command,
     assert command("audit", written / "demo", "--files")[0] == 0
     code, _, said = command("audit", written / "demo", "--files", "--seed", 1, "--write-groups")
     assert code == 2
-    assert "--write-groups, --seed: --files looks at files alone; leave out either" in said
+    assert "--write-groups, --seed: not with --files, which looks at files alone" in said
