@@ -17,13 +17,12 @@ from affectml._lazy import lazily
 if TYPE_CHECKING:
     from affectml.auditing._audit import CHECKS, LEVEL, Audit, audit
     from affectml.auditing._files import FilePromise, audit_files
-    from affectml.auditing._page import WHERE, listed_tables, write_audit
+    from affectml.auditing._page import listed_tables, write_audit
     from affectml.auditing._queue import Again, Queued, queue_audit
 
 __all__ = [
     "CHECKS",
     "LEVEL",
-    "WHERE",
     "Again",
     "Audit",
     "FilePromise",

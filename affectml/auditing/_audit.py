@@ -62,8 +62,7 @@ class Audit:
     or not. frame: who was asked what, and what that cannot show. notes: how it was made. votes: image_id, n and one
     column of votes per label. tested: how many things each check compared with chance. suspected: by image_id, the
     label of whatever is oddest there, listed or not, and said: whether it is that it was chosen, or that it was not.
-    duplicates: images that show one picture; its `write_groups` makes them groups, which no new split parts. again:
-    what people said of queued images since, if any.
+    duplicates: images that show one picture. again: what people said of queued images since, if any.
     """
 
     dataset: Dataset
@@ -90,6 +89,10 @@ class Audit:
         words = "; ".join(f"{CHECKS[check].lower()}: {counts[check]:,}" for check in CHECKS if check in counts.index)
         things = "1 thing deserves" if len(self.listed) == 1 else f"{len(self.listed):,} things deserve"
         return f"{things} a second look: {words}."
+
+    def write_groups(self) -> Path | None:
+        """Make copies groups in images.parquet, which no new split parts; returns the old file, None for no change."""
+        return self.duplicates.write_groups()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; None where a column does not apply."""

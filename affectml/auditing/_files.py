@@ -23,7 +23,7 @@ from affectml_annotation.exchange.checking import import_problems
 from affectml_annotation.exchange.formats import read_judgements
 from affectml_annotation.judgements import found_labels
 
-# A promise, and what looks at it: a reader that raises for a damaged file, or what gives one or each thing that is wrong.
+# A promise, and what looks at it: it raises for a damaged file, or gives what is wrong, one line or several.
 Look = tuple[str, Callable[[], Any]]
 EXAMPLES = 20
 SHARDS = "shard-*.npy"

@@ -66,7 +66,7 @@ def sections(audit: Audit) -> list[Section]:
     if audit.again is not None:
         found.append(_again(audit.again))
     named = audit.dataset.images.set_index("image_id")
-    for check, table in listed_tables(audit, (*WHERE, "figure", "p", "p_adjusted"), ROWS):
+    for check, table in listed_tables(audit, ROWS, figures=True):
         rows = audit.listed[audit.listed["check"] == check]
         cards = [
             Card(str(row["image_id"]), picture, _place(row), said=(("seen", str(row["evidence"])),))
@@ -79,11 +79,12 @@ def sections(audit: Audit) -> list[Section]:
     return found
 
 
-def listed_tables(audit: Audit, columns: Sequence[str], most: int) -> Iterator[tuple[str, Table]]:
-    """Each check that lists anything, with a table of the first `most` things: of the columns those that say anything.
+def listed_tables(audit: Audit, most: int, *, figures: bool = False) -> Iterator[tuple[str, Table]]:
+    """Each check that lists anything, with a table of the first `most` things, as the page and the terminal show it.
 
-    The page and the terminal show the same tables.
+    figures: beside where it is and the evidence in words.
     """
+    columns = (*WHERE, *(("figure", "p", "p_adjusted") if figures else ()))
     for check, title in CHECKS.items():
         rows = audit.listed[audit.listed["check"] == check]
         if len(rows):

@@ -103,7 +103,7 @@ def _audit(place: Path, look: Look, json: bool) -> None:
     there(datasets=[place], runs=[] if look.run is None else [look.run])
     import affectml
     from affectml._files import try_folder
-    from affectml.auditing import WHERE, listed_tables, queue_audit, write_audit
+    from affectml.auditing import listed_tables, queue_audit, write_audit
     from affectml.cli._labels_task import open_task
     from affectml.people.labelling import queued_words
 
@@ -120,12 +120,12 @@ def _audit(place: Path, look: Look, json: bool) -> None:
     if look.queue is not None:
         with open_task(look.db or str(place)) as store:
             queued = queue_audit(found, store, folder, count=look.queue, more=look.more, seed=look.seed)
-    kept = found.duplicates.write_groups() if look.write_groups else None
+    kept = found.write_groups() if look.write_groups else None
     if json:
         told = {"files": [str(file) for file in files]} | ({} if queued is None else {"queue": str(queued.file)})
         print_json(found.to_json() | told | ({"kept": kept and str(kept)} if look.write_groups else {}))
         return
-    for _, table in listed_tables(found, WHERE, SHOWN):
+    for _, table in listed_tables(found, SHOWN):
         show(table, numbers=False)
     print(found.summary())
     for line in () if found.again is None else found.again.lines:
