@@ -66,7 +66,7 @@ ARGS ?=
 DATA = $${AFFECTML_TEST_DATA:?names the folder of real test data, see CONTRIBUTING.md}
 MEASURE = OMP_NUM_THREADS=1 $(BIN)/python benchmarks
 PRINTED = $(MEASURE)/section.py
-TOPICS := annotation audit bias duplicates embedding emotion6 distributions explanation explore growth heads intervals \
+TOPICS := annotation audit bias embedding emotion6 distributions explanation explore growth heads intervals \
 	kernel load memory metrics month people planning promises relabel scale shards subgroups
 BENCHES := $(TOPICS:%=bench-%)
 .PHONY: $(BENCHES) bench-look
@@ -83,12 +83,11 @@ bench-audit:
 	$(PRINTED) audit.py growth
 	$(PRINTED) audit_real.py votes "$(DATA)"
 	for topic in oasis files top; do $(MEASURE)/audit_real.py $$topic "$(DATA)" || exit 1; done
+	$(MEASURE)/duplicates.py "$(DATA)/oasis/Images"
 bench-bias:
 	$(PRINTED) label_bias.py $(ARGS)
 bench-distributions:
 	$(MEASURE)/distributions.py "$(DATA)/emotion6/emotion6_features_distributions.mat" $(ARGS)
-bench-duplicates:
-	$(MEASURE)/duplicates.py "$(DATA)/oasis/Images" $(ARGS)
 bench-embedding:
 	env -u OMP_NUM_THREADS $(BIN)/python benchmarks/embedding.py "$(DATA)/oasis/Images" $(ARGS)
 bench-emotion6:

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from affectml import errors as errors  # to catch; the module, which `__all__` leaves out
     from affectml.api import (
         ask,
-        audit,
         compare,
         crosseval,
         demo,
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
         predict,
         train,
     )
+    from affectml.auditing import audit
     from affectml.data import Dataset
     from affectml.predicting import Person
     from affectml.run import Run

@@ -24,7 +24,6 @@ from affectml.training import open_or_draw, train_run
 
 if TYPE_CHECKING:
     from affectml.answers import Asked, JudgedAnswers
-    from affectml.auditing import Audit
     from affectml.checkup import Finding
     from affectml.comparison import Comparison
     from affectml.cross_evaluation import CrossResult
@@ -326,51 +325,6 @@ def judge(
     return judge_answers(
         str(_folder(dataset)), named(files, config.name), config, out=[Path(each) for each in written], say=say
     )
-
-
-def audit(
-    dataset: str | Path | Dataset,
-    run: str | Path | Run | None = None,
-    *,
-    target: str | None = None,
-    encoder: str | None = None,
-    people: int | None = None,
-    queues: str | Path | None = None,
-    top: int = 100,
-    seed: int = 0,
-    say: Say = print,
-) -> "Audit":
-    """What in a data set deserves a second look, as `affectml audit` finds it; nothing in it is changed.
-
-    Args:
-        dataset: the data set or its folder, embedded; without embeddings people are compared among each other alone,
-            and where nobody knows who they are, the votes of an image.
-        run: a run on its target, whose encoder and kind of head are taken; None takes the only embeddings, and a linear
-            head. The head is fitted anew in five folds: no image is judged by a head that saw it.
-        target: which of its targets to look at, where several are there.
-        encoder: whose embeddings, where there are several.
-        people: shares whose number of people is not known are read as those of so many an image.
-        queues: folder of an earlier audit, whose queue-NNN.csv files are compared with what people said since; the
-            command looks into its own folder.
-        top: of images and of answers, keep so many of the most surprising, beyond chance or not.
-        seed: of the folds.
-        say: called with how it was made, a line at a time.
-
-    Returns:
-        An Audit: a ranked table with the evidence of each row; `affectml.auditing` writes it as a page and queues
-        images.
-
-    Raises:
-        AffectmlError: one of its subclasses, for what can be mended.
-    """
-    from affectml.auditing import audit_dataset
-
-    folder = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    opened = None if run is None else RunFolder.open(_run(run).folder)
-    return audit_dataset(
-        folder, opened, target=target, encoder=encoder, people=people, queues=None if queues is None else Path(queues),
-        top=top, seed=seed, say=say,
-    )  # fmt: skip
 
 
 def plan(

@@ -26,11 +26,11 @@ from faults import _panel, plant_faults
 from numpy.typing import NDArray
 from scale import FEATURES, drawn
 
+import affectml
 from affectml._files import new_folder
-from affectml.auditing import CHECKS, Audit, audit_dataset, queue_audit
-from affectml.auditing._again import compared, of_queue
-from affectml.auditing._expect import EDGE, expect, log_loss
-from affectml.auditing._queue import ASKED
+from affectml.auditing import CHECKS, Audit, queue_audit
+from affectml.auditing._expect import EDGE, Ground, expect, log_loss
+from affectml.auditing._queue import ASKED, compared, of_queue
 from affectml.auditing._said import Said, read_said
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
@@ -53,7 +53,7 @@ def rivals(dataset: Dataset, careless: set[str], seed: int) -> tuple[pd.DataFram
     said = said.without(np.flatnonzero(np.isin(said.people.astype(str), list(careless))))
     features = ensure_embeddings(dataset, "affect-tiny", threads=1, say=lambda line: None).rows(said.image_id)
     alone = np.arange(len(said.image_id)).astype(str)
-    expected = expect(said, features, alone, SigmoidHead, seed)
+    expected = expect(said, Ground(features, alone, SigmoidHead, seed))
     assert expected.head is not None
     chance = np.clip(expected.head, EDGE, 1 - EDGE)[said.image]
     who = pd.DataFrame({"image_id": said.image_id[said.image], "annotator_id": said.people[said.person]})
@@ -185,7 +185,7 @@ def changes(audit: Audit, asked: Asked, dataset: Dataset, folder: Path, seed: in
     new, m = asked(pd.Index(asked.said.image_id).get_indexer(pd.Index(table["image_id"])))
     now = replace(asked.said, votes=asked.said.votes + new, n=asked.said.n + m)
     figures, _ = compared(of_queue(asked.said, asked.said, now, table), seed)
-    return {f"{what}: {role}": figures[what][role] for what in figures for role in ("listed", "control")}
+    return {role: figures[role] for role in ("listed", "control")}
 
 
 def second_round(seeds: int, images: int, more: int, draws: int) -> None:
@@ -202,10 +202,8 @@ def second_round(seeds: int, images: int, more: int, draws: int) -> None:
             faulty = plant_faults(demo, Path(temporary) / f"faulty{seed}", seed=seed, merged=False)
             for name, dataset in (("faults planted", faulty), ("nothing planted", demo)):
                 store = ensure_embeddings(dataset, "affect-tiny", **quiet)  # type: ignore[arg-type]
-                audit, said = (
-                    audit_dataset(dataset, seed=seed, top=10**6),
-                    read_said(dataset, dataset.target("emotions")),
-                )
+                audit = affectml.audit(dataset, seed=seed, top=10**6, say=lambda line: None)
+                said = read_said(dataset, dataset.target("emotions"))
                 assert said is not None
                 X, asked = store.rows(said.image_id), Asked(dataset, said, audit, more, seed)
                 told = changes(audit, asked, dataset, Path(temporary) / f"queue-{name}{seed}", seed)
@@ -237,14 +235,11 @@ def second_round(seeds: int, images: int, more: int, draws: int) -> None:
             one, other = 1000 * part[f"{way}: first"], 1000 * part[f"{way}: random"]
             print(f"| {way} | {other.mean():.2f} | {one.mean():.2f} | {mean_and_error(one - other)} |")
         print()
-    print("| images asked again | listed | controls | difference ± SE |\n|---|--:|--:|--:|")
+    print("| images asked again: new answers say otherwise of the odd label | listed | controls | difference ± SE |")
+    print("|---|--:|--:|--:|")
     for name, part in pd.DataFrame(pairs).groupby("set", sort=True):
-        for what, words in (
-            ("otherwise", "new answers say otherwise of the odd label"),
-            ("changed", "the labels that most chose are others"),
-        ):
-            one, other = part[f"{what}: listed"], part[f"{what}: control"]
-            print(f"| {name}: {words} | {one.mean():.3f} | {other.mean():.3f} | {mean_and_error(one - other, 3)} |")
+        one, other = part["listed"], part["control"]
+        print(f"| {name} | {one.mean():.3f} | {other.mean():.3f} | {mean_and_error(one - other, 3)} |")
 
 
 def write_large(folder: Path, count: int, *, embedded: bool) -> None:
@@ -317,10 +312,10 @@ def main() -> None:
             faulty = plant_faults(demo, Path(temporary) / "faulty", seed=seed)
             for dataset in (demo, faulty):
                 ensure_embeddings(dataset, "affect-tiny", threads=1, say=lambda line: None)
-            found = audit_dataset(demo, seed=seed).listed["check"]
+            found = affectml.audit(demo, seed=seed, say=lambda line: None).listed["check"]
             clean.append({check: float((found == check).any()) for check in CHECKS})
             faults = pd.read_parquet(faulty.root / "truth-faults.parquet")
-            row = judge(audit_dataset(faulty, seed=seed, top=10**6), faults)
+            row = judge(affectml.audit(faulty, seed=seed, top=10**6, say=lambda line: None), faults)
             swapped = faults[faults["fault"] == "answer"]
             pairs = set(zip(swapped["image_id"], swapped["annotator_id"], strict=True))
             who, scores = rivals(faulty, set(faults[faults["fault"] == "person"]["annotator_id"]), seed)
@@ -335,7 +330,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             demo = write_demo(Path(temporary) / "demo", images=images, seed=seed)
             ensure_embeddings(demo, "affect-tiny", threads=1, say=lambda line: None)
-            found = audit_dataset(demo, seed=seed).listed["check"]
+            found = affectml.audit(demo, seed=seed, say=lambda line: None).listed["check"]
             clean.append({check: float((found == check).any()) for check in CHECKS})
     table = pd.DataFrame(planted)
     print("| planted | mean | SE |\n|---|--:|--:|")

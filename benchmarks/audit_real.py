@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,16 +27,27 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy.stats import entropy
 
-from affectml.auditing import Audit, audit_dataset
+import affectml
+from affectml.auditing import LEVEL, Audit
 from affectml.auditing import _checks as checks
-from affectml.auditing._audit import _tested as tested
-from affectml.auditing._expect import EDGE, KINDS, Expected, _beside, _folds, _kinds, _odds, expect, log_loss
+from affectml.auditing._audit import _adjusted
+from affectml.auditing._expect import EDGE, KINDS, Expected, Ground, _beside, _folds, _kinds, _odds, expect, log_loss
 from affectml.auditing._said import Said, read_said
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.embeddings import EmbeddingStore
 from affectml.heads import SigmoidHead, SoftmaxHead
 from affectml.importers.embeddings import import_embeddings
 from affectml_annotation import count_votes
+
+
+def audited(dataset: Dataset, **options: Any) -> Audit:
+    """An audit that says nothing meanwhile."""
+    return affectml.audit(dataset, say=lambda line: None, **options)
+
+
+def tested(rows: list[checks.Row]) -> list[checks.Row]:
+    """The rows of one check, each with `listed`."""
+    return [{**row, "listed": not p > LEVEL} for row, p in zip(rows, _adjusted(rows), strict=True)]
 
 
 def spoiled(image: Image.Image, how: str, colour: tuple[int, int, int]) -> Image.Image:
@@ -81,7 +93,7 @@ def of_files(folder: Path, each: int = 10) -> None:
             ids = [file.name for file in files]
             images = pd.DataFrame({"image_id": ids, "file": [f"images/{name}" for name in ids]})
             start = time.process_time()
-            rows = checks.files(write_dataset(root, DatasetMeta("photographs"), images, {}))
+            rows = checks.pictures(write_dataset(root, DatasetMeta("photographs"), images, {}))
             ours, seconds = {row["image_id"] for row in rows}, time.process_time() - start
             start = time.process_time()
             theirs, said = cleanvision_lists(root / "images", [n for n, how in planted.items() if how == "cut short"])
@@ -126,7 +138,7 @@ def top_twenty(data: Path) -> None:
             dataset = make(data, Path(temporary) / name)
             target = next(iter(dataset.meta.targets)) if len(dataset.meta.targets) == 1 else "distribution"
             people = 15 if dataset.target(target).meta.values == "shares" else None
-            found = audit_dataset(dataset, target=target, people=people, top=10**6 if name == "FER+" else 100)
+            found = audited(dataset, target=target, people=people, top=10**6 if name == "FER+" else 100)
             print(f"\n{name}: {found.summary()}\n")
             for _, row in found.table[found.table["check"].isin(("image", "blurred file"))].head(20).iterrows():
                 print(f"{'' if row['listed'] else '(not listed) '}{row['image_id']}: {row['evidence']}")
@@ -159,7 +171,7 @@ def votes_beside(dataset: Dataset, found: Audit) -> None:
         print(f"Five for {one} and five for {other}: {len(p)} faces, p {p.min():.1g} to {p.max():.1g}.")
     tops = [set(rows.index[rows["check"] == "image"][:20])]
     for seed in range(1, 5):
-        other_table = audit_dataset(dataset, seed=seed).table
+        other_table = audited(dataset, seed=seed).table
         tops.append(set(other_table[other_table["check"] == "image"]["image_id"].head(20)))
     shared = [len(tops[0] & each) for each in tops[1:]]
     print(f"Of its first twenty, {shared} are among those of seeds 1 to 4, {len(set.intersection(*tops))} among all.")
@@ -173,7 +185,7 @@ def fits_valence(dataset: Dataset, found: Audit) -> NDArray[np.bool_]:
     said = read_said(dataset, dataset.target("distribution"), people=15)
     assert said is not None
     X = EmbeddingStore.for_dataset(dataset, None).rows(said.image_id)
-    rate = expect(said, X, said.image_id, SoftmaxHead, 0).rate
+    rate = expect(said, Ground(X, said.image_id, SoftmaxHead, 0)).rate
     shares = dataset.target("distribution").table
     felt = dataset.images.set_index("image_id").loc[said.image_id, "valence"].to_numpy(dtype=float)
     own, other = np.zeros(len(felt)), np.zeros(len(felt))
@@ -238,10 +250,10 @@ def of_oasis(folder: Path) -> None:
         np.add.at(votes, image, chosen.astype(np.int64))
         n = np.repeat(np.bincount(image, minlength=len(ids))[:, None], 2, axis=1)
         said = Said(("beautiful", "ugly"), ids, votes, n, image, person, chosen, np.asarray(people), False, True)
-        who = tested(checks.people(said, expect(said, features, themes, SigmoidHead, 0)))
+        who = tested(checks.people(said, expect(said, Ground(features, themes, SigmoidHead, 0))))
         odd = [row["annotator_id"] for row in who if row["listed"]]
         said = said.without(np.flatnonzero(np.isin(said.people.astype(str), odd)))
-        return said, expect(said, features, themes, SigmoidHead, 0), [row for row in who if row["listed"]]
+        return said, expect(said, Ground(features, themes, SigmoidHead, 0)), [row for row in who if row["listed"]]
 
     said, expected, known = look(chosen)
     answers, images = (tested(check(said, expected)[0]) for check in (checks.answers, checks.images))

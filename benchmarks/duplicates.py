@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from section import machine, write
 
-from affectml.duplicates.find import PROPOSE
-from affectml.duplicates.pixels import LIKENESS, Picture, likenesses
+from affectml.duplicates import LIKENESS, PROPOSE, Picture, likenesses
 from affectml.encoders import Encoder, load_encoder, read_image
 
 Edit = Callable[[Image.Image], Image.Image]

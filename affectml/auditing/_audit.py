@@ -1,8 +1,8 @@
 """An audit: all checks of one data set, put in order; nothing in the data set is changed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from scipy.stats import false_discovery_control
 
 from affectml._progress import Say
 from affectml.auditing import _checks as checks
-from affectml.auditing._again import Again, Fit, asked_again, read_queues
-from affectml.auditing._expect import LEAST, Expected, expect, out_of_fold
+from affectml.auditing._expect import Ground, expect
+from affectml.auditing._queue import Again, asked_again, read_queues
 from affectml.auditing._said import Said, read_said
 from affectml.data import Dataset, Targets, was_asked
 from affectml.data.choose import SEVERAL, choose_target
@@ -25,20 +25,21 @@ from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Head, SigmoidHead, SoftmaxHead, load_head
 from affectml.predicting.features import store_there
 from affectml.runs import RunFolder
-from affectml.training.learned import uneven_panels
 
 LEVEL = 0.05
 LONG = 40_000  # images times labels, from which on an audit says beforehand that it is long: 5,000 images, 8 labels
 MOST_PEOPLE = 10_000  # an image: the chance of each number of votes is kept
 # In the order of the table and the page. The first line of each says what is listed; "fact" has no chance to compare.
 CHECKS = {
-    "broken file": "Files that cannot be used",
+    "broken file": "Files that do not keep what they promise",
     "blank file": "Pictures with next to nothing in them",
     "dark or bright file": "Pictures too dark or too bright to see",
     "odd shape": "Pictures that are tiny, or far longer than wide",
     "blurred file": "Pictures far less sharp than the others",
     "split parts copies": "Copies that the split parts",
     "copies differ": "Copies with differing answers",
+    "copies": "Copies that no split parts",
+    "alike embeddings": "Embeddings as alike as those of copies, without files to compare",
     "person": "People whose answers carry no information",
     "image": "Images whose answers are unlike those of similar images",
     "answer": "Answers unlike what is expected of the image",
@@ -55,23 +56,24 @@ COLUMNS = ("rank", "check", "listed", "image_id", "other_id", "annotator_id", "l
 class Audit:
     """What deserves a second look, as `affectml.audit` found it. Nobody's answer is called an error.
 
-    table: a row per thing, ranked: rank, check (a key of `CHECKS`), listed (a fact, or beyond chance), image_id,
-    other_id, annotator_id, label and group as far as they apply, figure, p, p_adjusted (nan for facts) and evidence in
-    words. Of answers and images, the `top` most surprising are there, listed or not. frame: who was asked what, and
-    what that cannot show. notes: how it was made. votes: image_id, n and one column of votes per label.
-    tested: how many things each check compared with chance. suspected: by image_id, the label of whatever is oddest
-    there, listed or not, and said: whether it is that it was chosen, or that it was not. again: what people said of
-    queued images since, if any.
+    target: None where the data set has none. table: a row per thing, ranked: rank, check (a key of `CHECKS`), listed (a
+    fact, or beyond chance), image_id, other_id, annotator_id, label and group as far as they apply, figure, p,
+    p_adjusted (nan for facts) and evidence in words. Of answers and images, the `top` most surprising are there, listed
+    or not. frame: who was asked what, and what that cannot show. notes: how it was made. votes: image_id, n and one
+    column of votes per label. tested: how many things each check compared with chance. suspected: by image_id, the
+    label of whatever is oddest there, listed or not, and said: whether it is that it was chosen, or that it was not.
+    duplicates: images that show one picture. again: what people said of queued images since, if any.
     """
 
     dataset: Dataset
-    target: str
+    target: str | None
     table: pd.DataFrame
     frame: tuple[str, ...]
     notes: tuple[str, ...]
     votes: pd.DataFrame
     tested: Mapping[str, int]
     suspected: pd.DataFrame
+    duplicates: Duplicates
     again: Again | None = None
 
     @property
@@ -88,6 +90,10 @@ class Audit:
         things = "1 thing deserves" if len(self.listed) == 1 else f"{len(self.listed):,} things deserve"
         return f"{things} a second look: {words}."
 
+    def write_groups(self) -> Path | None:
+        """Make copies groups in images.parquet, which no new split parts; returns the old file, None for no change."""
+        return self.duplicates.write_groups()
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; None where a column does not apply."""
         rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
@@ -97,50 +103,62 @@ class Audit:
                 "again": again}  # fmt: skip
 
 
-def audit_dataset(
-    dataset: Dataset,
-    run: RunFolder | None = None,
+def audit(
+    dataset: str | Path | Dataset,
+    run: str | PathLike[str] | None = None,
     *,
     target: str | None = None,
     encoder: str | None = None,
     people: int | None = None,
-    queues: Path | None = None,
+    queues: str | Path | None = None,
     top: int = 100,
     seed: int = 0,
-    say: Say = lambda line: None,
+    say: Say = print,
 ) -> Audit:
-    """Run every check on a data set; see `affectml.audit`."""
+    """What in a data set deserves a second look, as `affectml audit` finds it; nothing in it is changed.
+
+    Args:
+        dataset: the data set or its folder, embedded; without embeddings people are compared among each other alone,
+            and where nobody knows who they are, the votes of an image. Without a target, files and copies are all.
+        run: a run on its target, whose encoder and kind of head are taken; None takes the only embeddings, and a linear
+            head. The head is fitted anew in five folds: no image is judged by a head that saw it.
+        target: which of its targets to look at, where several are there.
+        encoder: whose embeddings, where there are several.
+        people: shares whose number of people is not known are read as those of so many an image.
+        queues: folder of an earlier audit, whose queue-NNN.csv files are compared with what people said since; the
+            command looks into its own folder.
+        top: of images and of answers, keep so many of the most surprising, beyond chance or not.
+        seed: of the folds.
+        say: called with how it was made, a line at a time.
+
+    Returns:
+        An Audit: a ranked table with the evidence of each row; `affectml.auditing` writes it as a page and queues
+        images.
+
+    Raises:
+        AffectmlError: one of its subclasses, for what can be mended.
+    """
     if top < 1:
         raise BadInput(f"{option('top', top)}: expected at least 1")
     if run is not None and (target is not None or encoder is not None):
         raise BadInput("audit: a run names its target and its encoder: leave out target and encoder, or the run")
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    opened = None if run is None else RunFolder.open(run)
     notes: list[str] = []
-    queued = {} if queues is None else read_queues(queues)
-    targets = choose_target(dataset, multilabel=None, name=target if run is None else run.info.data.target)
-    if people is not None and (not 1 <= people <= MOST_PEOPLE or targets.meta.values != "shares"):
-        raise BadInput(
-            f"{option('people', people)}: expected 1 to {MOST_PEOPLE:,}, and a target of shares; {targets.name} has "
-            f"{targets.meta.values}"
-        )
-    store = _store(dataset, run, encoder, notes)
-    if store is not None:
-        ids = np.setdiff1d(targets.image_id, store.missing(targets.image_id))
-        if len(ids) < len(targets.image_id):
-            notes.append(
-                f"{len(targets.image_id) - len(ids):,} images have no embedding; their answers are not checked"
-            )
-        targets = targets.take(ids)
-        if targets.table.size >= LONG:
-            say(
-                f"audit: heads are fitted on {len(ids):,} images for {len(targets.taxonomy):,} labels in five folds, "
-                "and each image is compared with every other: half a minute of computing, or several"
-            )
-    duplicates = find_duplicates(dataset, near=store is not None, encoder=store.folder.name if store else None)
+    queued = {} if queues is None else read_queues(Path(queues))
+    targets = _targets(dataset, opened.info.data.target if opened else target, people)
+    store = _store(dataset, opened, encoder, notes)
+    if targets is not None and store is not None:
+        targets = _embedded(targets, store, notes, say)
+    duplicates = find_duplicates(dataset, store)
     notes += duplicates.notes()
-    said = read_said(dataset, targets, people)
-    rows, again = checks.files(dataset), None
-    votes = pd.DataFrame({"image_id": targets.image_id})
-    if said is None:
+    said = None if targets is None else read_said(dataset, targets, people)
+    rows, again = [*checks.promises(dataset), *checks.pictures(dataset), *checks.copies(duplicates)], None
+    ids = np.array([], dtype=object) if targets is None else targets.image_id
+    votes = pd.DataFrame({"image_id": ids})
+    if targets is None:
+        notes.append("the data set has no target yet, so there are no answers to check")
+    elif said is None:
         notes.append(
             "shares without the number of people asked: answers are not checked; where you know it, "
             f"{option('people', 15)} reads them as so many people's"
@@ -148,37 +166,50 @@ def audit_dataset(
     else:
         if people is not None:
             notes.append(f"shares are read as those of {people:,} people an image, who are not known")
-        features = None if store is None else store.rows(said.image_id)
-        groups, head = _groups(dataset, said, duplicates), _head(run, targets)
-        expecting = partial(expect, features=features, groups=groups, make=head, seed=seed)
-        rows += _of_answers(said, features, expecting, notes)
-        again = asked_again(dataset, said, queued, groups, _fitting(said, features, groups, head, seed), seed)
-        rows += checks.copies(duplicates, said) + checks.groups(dataset, said)
+        own = joined(dataset.groups(ids), ids, duplicates.confirmed)
+        groups = np.arange(len(ids)).astype(str) if own is None else own
+        ground = Ground(None if store is None else store.rows(ids), groups, _head(opened, targets), seed)
+        rows += _of_answers(said, ground, notes)
+        again = asked_again(dataset, said, queued, seed)
+        rows += checks.differing(duplicates, said) + checks.groups(dataset, said)
         votes = votes.assign(n=said.n.max(axis=1)).join(pd.DataFrame(said.votes, columns=list(said.labels)))
     for line in notes:
         say(line)
-    return replace(_ranked(dataset, targets, rows, notes, top, votes), again=again)
+    table, tested = _ranked(rows, top)
+    frame, name = _frame(dataset, targets, votes), None if targets is None else targets.name
+    return Audit(dataset, name, table, frame, tuple(notes), votes, tested, _suspected(rows), duplicates, again)
 
 
-def _fitting(
-    said: Said, features: NDArray[Any] | None, groups: NDArray[Any], head: Callable[[], Head], seed: int
-) -> Fit:
-    """Rates out of fold of what some of the people said; images count the same where they do in training."""
-    alike = not uneven_panels(said.n)
+def _targets(dataset: Dataset, name: str | None, people: int | None) -> Targets | None:
+    """The target to look at; None where the data set has none, and nothing was asked that needs one."""
+    if not dataset.meta.targets and name is None and people is None:
+        return None
+    targets = choose_target(dataset, multilabel=None, name=name)
+    if people is not None and (not 1 <= people <= MOST_PEOPLE or targets.meta.values != "shares"):
+        raise BadInput(
+            f"{option('people', people)}: expected 1 to {MOST_PEOPLE:,}, and a target of shares; {targets.name} has "
+            f"{targets.meta.values}"
+        )
+    return targets
 
-    def fit(these: Said) -> NDArray[Any] | None:
-        if features is None or (said.n.sum(axis=1) > 0).sum() < LEAST:
-            return None
-        return out_of_fold(these, features, groups, head, seed, np.full(these.votes.shape, 0.5), alike=alike)
 
-    return fit
+def _embedded(targets: Targets, store: EmbeddingStore, notes: list[str], say: Say) -> Targets:
+    """What is said of images that have an embedding; says beforehand where work on it will be long."""
+    ids = np.setdiff1d(targets.image_id, store.missing(targets.image_id))
+    if len(ids) < len(targets.image_id):
+        notes.append(f"{len(targets.image_id) - len(ids):,} images have no embedding; their answers are not checked")
+    targets = targets.take(ids)
+    if targets.table.size >= LONG:
+        say(
+            f"audit: heads are fitted on {len(ids):,} images for {len(targets.taxonomy):,} labels in five folds, "
+            "and each image is compared with every other: half a minute of computing, or several"
+        )
+    return targets
 
 
-def _of_answers(
-    said: Said, features: NDArray[Any] | None, expecting: Callable[[Said], Expected], notes: list[str]
-) -> list[checks.Row]:
+def _of_answers(said: Said, ground: Ground, notes: list[str]) -> list[checks.Row]:
     """People, answers, images and labels. Whoever is listed does not tell what to expect of the others."""
-    expected = expecting(said)
+    expected = expect(said, ground)
     who = checks.people(said, expected)
     odd = [row["annotator_id"] for row, p in zip(who, _adjusted(who), strict=True) if not p > LEVEL]
     if odd:
@@ -187,7 +218,7 @@ def _of_answers(
             f"expectations leave out the answers of {', '.join(odd)}, who are listed as people; their single answers "
             "are not listed again"
         )
-        said, expected = left, expecting(left)
+        said, expected = left, expect(left, ground)
     answers, sharp = checks.answers(said, expected)
     images, sharp_images = checks.images(said, expected)
     for what, factor in (("answers", sharp), ("images", sharp_images)):
@@ -203,7 +234,7 @@ def _of_answers(
         )
     elif expected.head is None:
         notes.append("no embeddings, or too few images: answers are compared among people alone")
-    return [*who, *answers, *images, *checks.labels(said, features)]
+    return [*who, *answers, *images, *checks.labels(said, ground.features)]
 
 
 def _store(dataset: Dataset, run: RunFolder | None, encoder: str | None, notes: list[str]) -> EmbeddingStore | None:
@@ -230,12 +261,6 @@ def _head(run: RunFolder | None, targets: Targets) -> Callable[[], Head]:
     return SigmoidHead if several else SoftmaxHead
 
 
-def _groups(dataset: Dataset, said: Said, duplicates: Duplicates) -> NDArray[Any]:
-    """What folds and neighbours keep together: the data set's groups, and copies."""
-    own = joined(dataset.groups(said.image_id), said.image_id, [group.image_ids for group in duplicates.groups])
-    return np.arange(len(said.image_id)).astype(str) if own is None else own
-
-
 def _adjusted(rows: list[checks.Row]) -> NDArray[np.float64]:
     """p_adjusted of the rows of one check (Benjamini & Hochberg 1995); nan for facts."""
     p = np.array([row["p"] for row in rows], dtype=float)
@@ -245,12 +270,10 @@ def _adjusted(rows: list[checks.Row]) -> NDArray[np.float64]:
     return adjusted
 
 
-def _ranked(
-    dataset: Dataset, targets: Targets, rows: list[checks.Row], notes: list[str], top: int, votes: pd.DataFrame
-) -> Audit:
-    """Listed rows first, check by check in the order of CHECKS; within a check the most surprising first."""
+def _ranked(rows: list[checks.Row], top: int) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Listed rows first, check by check in the order of CHECKS, the most surprising first; how many were tested."""
     kept, tested = [], {}
-    for place, check in enumerate(CHECKS):
+    for check in CHECKS:
         mine = [row for row in rows if row["check"] == check]
         adjusted = _adjusted(mine)
         listed = ~(adjusted > LEVEL)  # facts are
@@ -258,14 +281,12 @@ def _ranked(
             tested[check] = len(mine)
         p, figure = (np.nan_to_num([row[name] for row in mine]) for name in ("p", "figure"))
         order = np.lexsort((-abs(figure), p, ~listed))[: max(top, listed.sum())]
-        kept += [{**mine[at], "p_adjusted": adjusted[at], "listed": bool(listed[at]), "place": place} for at in order]
+        kept += [{**mine[at], "p_adjusted": adjusted[at], "listed": bool(listed[at])} for at in order]
     for each in kept:
         each["evidence"] = each["evidence"]() if callable(each["evidence"]) else each["evidence"]
-    kept.sort(key=lambda row: (not row["listed"], row["place"]))  # stable: the order within a check stays
+    kept.sort(key=lambda row: not row["listed"])  # stable: the order of checks, and within one, stays
     table = pd.DataFrame([{"rank": at + 1, **row} for at, row in enumerate(kept)], columns=list(COLUMNS))
-    table["listed"] = table["listed"].astype(bool)
-    frame = _frame(dataset, targets, votes)
-    return Audit(dataset, targets.name, table, frame, tuple(notes), votes, tested, _suspected(rows))
+    return table.astype({"listed": bool}), tested
 
 
 def _suspected(rows: list[checks.Row]) -> pd.DataFrame:
@@ -274,14 +295,15 @@ def _suspected(rows: list[checks.Row]) -> pd.DataFrame:
     return table.sort_values("p", kind="stable").drop_duplicates("image_id").set_index("image_id")[["label", "said"]]
 
 
-def _frame(dataset: Dataset, targets: Targets, votes: pd.DataFrame) -> tuple[str, ...]:
+def _frame(dataset: Dataset, targets: Targets | None, votes: pd.DataFrame) -> tuple[str, ...]:
     """Who was asked what, as far as the files say, and what that cannot show."""
-    meta = targets.meta
-    lines = [f"Construct: {meta.construct}."]
-    lines.append(
-        f"People were asked: “{meta.question}”" if was_asked(meta.question)
-        else "The files do not say what people were asked, word for word."
-    )  # fmt: skip
+    lines, asked = [], dataset.meta.judgements if targets is None else targets.meta
+    if asked is not None:
+        lines.append(f"Construct: {asked.construct}.")
+        lines.append(
+            f"People were asked: “{asked.question}”" if was_asked(asked.question)
+            else "The files do not say what people were asked, word for word."
+        )  # fmt: skip
     lines.append(f"Source: {dataset.meta.source or 'the files do not say'}.")
     lines += dataset.meta.notes
     if "n" in votes:

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import entropy, norm
+from scipy.stats import betabinom, entropy, norm
 
 from affectml._progress import track
 from affectml.auditing._expect import EDGE, Beside, Expected, log_loss
+from affectml.auditing._files import looked_at, of_dataset
 from affectml.auditing._said import Said
-from affectml.auditing._surprise import beta_binomial, hypergeometric, surprise, widened
+from affectml.auditing._surprise import hypergeometric, surprise, widened
 from affectml.data import Dataset
 from affectml.duplicates import Duplicates
 from affectml.errors import BadInput
@@ -32,6 +33,8 @@ SHARP_SIDE = 256  # pixels
 EMPTY = 1.0  # bits a pixel
 DARK, BRIGHT = 16, 48  # of 255, how far 99 % of the pixels are from black, and from white, at most
 SMALL, LONG = 32, 4  # pixels of the shorter side, and how many times longer the other one may be
+COPIES = {"exact": "the same pixels", "near": "the same picture, changed",
+          "alike": "embeddings as alike as those of copies, without files to compare"}  # fmt: skip
 
 
 def row(
@@ -105,7 +108,8 @@ def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
     if said.exclusive and (n == 1).all():
         chances, outcome = rate[:, None, :], votes.argmax(axis=1)[:, None]
     else:
-        chances, outcome = beta_binomial(n, rate, expected.strength), votes
+        counts, beta = n[..., None], [(expected.strength * each)[..., None] for each in (rate, 1 - rate)]
+        chances, outcome = betabinom.pmf(np.arange(n.max() + 1), counts, *beta), votes  # 0 above n (Skellam 1948)
     p, factor = widened(surprise(chances, outcome))
     spread = np.sqrt(rate * (1 - rate) * (expected.strength + n) / (expected.strength + 1) / n)
     label = np.abs((votes / np.maximum(n, 1) - rate) / spread).argmax(axis=1)
@@ -261,37 +265,53 @@ def _some(said: Said, rows: Iterable[int]) -> str:
     return ", ".join(str(said.image_id[at]) for at in itertools.islice(rows, 2))
 
 
-def copies(found: Duplicates, said: Said) -> list[Row]:
-    """Duplicates that the split parts, and duplicates whose answers differ more than two panels of people would.
+def copies(found: Duplicates) -> list[Row]:
+    """Images that show one picture: all pairs that the split parts, and others until every copy is named.
 
-    Of those that pixels confirm: alike embeddings alone may well be two pictures, which people answer differently.
+    Of images whose embeddings are as alike as those of copies, and that have no files to compare, nobody knows. So they
+    are listed by themselves.
     """
-    rows = []
-    words = {"exact": "the same pixels", "near": "the same picture, changed"}
-    for pair in (pair for pair in found.crossings() if pair.kind in words):
-        evidence = f"{words[pair.kind]} in {pair.part} and in {pair.other_part}: what is learned there is judged here"
-        rows.append(row("split parts copies", evidence, image_id=pair.image_id, other_id=pair.other_id))
+    images = found.dataset.images
+    parts = images.set_index("image_id")["split"].dropna().to_dict() if "split" in images.columns else {}
+    rows, named = list[Row](), set[str]()
+    for copy in sorted(found.copies, key=lambda copy: -copy.likeness):
+        one, other = copy.pair
+        here, there = parts.get(one), parts.get(other)
+        apart = here != there and here is not None and there is not None
+        check = "alike embeddings" if copy.kind == "alike" else "split parts copies" if apart else "copies"
+        if check == "split parts copies" or not named.issuperset(copy.pair):
+            named.update(copy.pair)
+            words = f", in {here} and in {there}: what is learned there is judged here" if apart else ""
+            rows.append(row(check, COPIES[copy.kind] + words, figure=copy.likeness, image_id=one, other_id=other))
+    return rows
+
+
+def differing(found: Duplicates, said: Said) -> list[Row]:
+    """Pairs that pixels confirm, and whose answers differ more than two panels of people would."""
     at = {str(image): number for number, image in enumerate(said.image_id)}
-    kinds = [(group.kind, pair) for group in found.of(*words) for pair in itertools.combinations(group.image_ids, 2)]
-    pairs = [(kind, *pair) for kind, pair in kinds if all(image in at and said.n[at[image]].any() for image in pair)]
+    pairs = [
+        copy for copy in found.copies
+        if copy.kind != "alike" and all(image in at and said.n[at[image]].any() for image in copy.pair)
+    ]  # fmt: skip
     if not pairs:
-        return rows
-    one, other = (np.array([at[pair[side]] for pair in pairs]) for side in (1, 2))
-    votes, p = said.votes[one], np.full(len(pairs), np.nan)
+        return []
+    a, b = np.array([[at[image] for image in copy.pair] for copy in pairs]).T
+    p = np.full((len(pairs)), np.nan)
     if said.known:
-        p = surprise(hypergeometric(said.n[one], said.n[other], votes + said.votes[other]), votes)
-    shares = [said.votes[side] / np.maximum(said.n[side], 1) for side in (one, other)]
-    label = np.abs(shares[0] - shares[1]).argmax(axis=1)
-    for number, (kind, a, b) in enumerate(pairs):
-        worst = label[number]
-        if not said.known and not (votes[number] != said.votes[other[number]]).any():
-            continue
-        said_of = [f"{said.votes[at[i], worst]} of {said.n[at[i], worst]}" for i in (a, b)]
-        evidence = f"{words[kind]}; {said.labels[worst]}: {said_of[0]} here, {said_of[1]} there"
-        figure = abs(shares[0][number, worst] - shares[1][number, worst])
-        rows.append(
-            row("copies differ", evidence, figure=figure, p=p[number], image_id=a, other_id=b, label=said.labels[worst])
-        )
+        p = surprise(hypergeometric(said.n[a], said.n[b], said.votes[a] + said.votes[b]), said.votes[a])
+    share = said.votes / np.maximum(said.n, 1)
+    label = np.abs(share[a] - share[b]).argmax(axis=1)
+    rows = []
+    for number, copy in enumerate(pairs):
+        here, there, worst = a[number], b[number], label[number]
+        if said.known or (said.votes[here] != said.votes[there]).any():
+            votes = [f"{said.votes[at, worst]} of {said.n[at, worst]}" for at in (here, there)]
+            evidence = f"{COPIES[copy.kind]}; {said.labels[worst]}: {votes[0]} here, {votes[1]} there"
+            figure, (one, other) = abs(share[here, worst] - share[there, worst]), copy.pair
+            rows.append(
+                row("copies differ", evidence, figure=figure, p=p[number], image_id=one, other_id=other,
+                    label=said.labels[worst])
+            )  # fmt: skip
     return rows
 
 
@@ -299,7 +319,8 @@ def groups(dataset: Dataset, said: Said) -> list[Row]:
     """Levels of the images' and the people's columns that few images, or few people, stand for."""
     judged = [(dataset.images.set_index("image_id").reindex(said.image_id), LEAST_IMAGES, "images")]
     if dataset.annotators is not None and len(said.people):
-        judged.append((dataset.annotators.set_index("annotator_id").reindex(said.people), LEAST_PEOPLE, "people"))
+        known = dataset.annotators.drop_duplicates("annotator_id").set_index("annotator_id")
+        judged.append((known.reindex(said.people), LEAST_PEOPLE, "people"))
     little = {
         "images": "{} images; below {} a figure of this group says little",
         "people": "{} people answered; below {} they speak for themselves, not for a group",
@@ -313,8 +334,14 @@ def groups(dataset: Dataset, said: Said) -> list[Row]:
     ]
 
 
-def files(dataset: Dataset) -> list[Row]:
-    """Files that are missing or cannot be read, are nearly empty, tiny, of odd shape, dark, bright or blurred.
+def promises(dataset: Dataset) -> list[Row]:
+    """Each thing that is wrong with a data set's files beside its images, which `pictures` looks at."""
+    found = looked_at(of_dataset(dataset.root, images=False))
+    return [row("broken file", line) for promise in found for line in promise.wrong]
+
+
+def pictures(dataset: Dataset) -> list[Row]:
+    """Pictures that are missing or cannot be read, are nearly empty, tiny, of odd shape, dark, bright or blurred.
 
     Where all are missing that is one row.
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit, gammaln, logit, logsumexp, xlogy
+from scipy.stats import betabinom
 
 from affectml.auditing._said import Said
-from affectml.auditing._surprise import votes_chance
 from affectml.heads import Head
 
 Floats = NDArray[np.float64]
@@ -26,6 +26,20 @@ OTHERS = 2  # answers beside an answer, at least, to judge it by them
 KINDS = 64  # of images, at most
 WORTH = 0.02  # nats an image that twice as many kinds must gain on images that they were not fitted to
 DRAWS = 20  # images without errors for each image
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What expectations rest on.
+
+    features: embeddings [N, D], None where there are none: then every image has the labels' shares. groups [N]: images
+    of a group are in one fold, and are not each other's neighbours. make: gives a head, not fitted. seed: of the folds.
+    """
+
+    features: NDArray[Any] | None
+    groups: NDArray[Any]
+    make: Callable[[], Head]
+    seed: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,30 +90,21 @@ class Expected:
         return np.asarray(rate / rate.sum(axis=1, keepdims=True)) if said.exclusive else np.asarray(rate)
 
 
-def expect(
-    said: Said, features: NDArray[Any] | None, groups: NDArray[Any], make: Callable[[], Head], seed: int
-) -> Expected:
-    """Expected rates of every image: five folds of a head and the nearest images' answers, mixed on log-odds.
-
-    Args:
-        said: what people said.
-        features: embeddings [N, D]; None where there are none: then every image has the labels' shares.
-        groups: [N]; images of a group are in one fold, and are not each other's neighbours.
-        make: gives the head, not fitted.
-        seed: of the folds.
-    """
+def expect(said: Said, ground: Ground) -> Expected:
+    """Expected rates of every image: five folds of a head and the nearest images' answers, mixed on log-odds."""
     share = (said.votes.sum(axis=0) + 0.5) / (said.n.sum(axis=0) + 1)
     answered = said.n.sum(axis=1) > 0
     rate = np.tile(np.clip(share, EDGE, 1 - EDGE), (len(said.n), 1))
     near = head = None
-    if features is not None and answered.sum() >= LEAST:
-        near = _neighbours(said, features, groups, share)
-        head = out_of_fold(said, features, groups, make, seed, rate)
+    if ground.features is not None and answered.sum() >= LEAST:
+        near = _neighbours(said, ground.features, ground.groups, share)
+        head = _out_of_fold(said, ground.features, ground, rate)
         rate = _mixed(said, near, head)
     if said.exclusive:
         rate = rate / rate.sum(axis=1, keepdims=True)
     counts = near is None and said.exclusive and said.known and not len(said.image)
-    return Expected(rate, near, head, _strengths(said, rate), _beside(said, groups, seed) if counts else None)
+    beside = _beside(said, ground.groups, ground.seed) if counts else None
+    return Expected(rate, near, head, _strengths(said, rate), beside)
 
 
 def nearest(features: NDArray[Any], groups: NDArray[Any], count: int = NEAREST) -> tuple[NDArray[np.int64], Floats]:
@@ -136,21 +141,9 @@ def _neighbours(said: Said, features: NDArray[Any], groups: NDArray[Any], share:
     return np.asarray((votes + TRUST * share) / (people + TRUST))
 
 
-def out_of_fold(
-    said: Said,
-    features: NDArray[Any],
-    groups: NDArray[Any],
-    make: Callable[[], Head],
-    seed: int,
-    rate: Floats,
-    *,
-    alike: bool = False,
-) -> Floats:
-    """The head's rates of images that it was not fitted on, five folds; `rate` where nothing can be fitted.
-
-    alike: every image counts the same, as in training on panels of about one size; else as its people are many.
-    """
-    fold = _folds(groups, seed)
+def _out_of_fold(said: Said, features: NDArray[Any], ground: Ground, rate: Floats) -> Floats:
+    """The head's rates of images that it was not fitted on, five folds; `rate` where nothing can be fitted."""
+    fold = _folds(ground.groups, ground.seed)
     target = said.votes / np.maximum(said.n, 1)
     found = rate.copy()
     answered = (said.n.sum(axis=1) > 0) & ((target.sum(axis=1) > 0) | (not said.exclusive))
@@ -160,8 +153,8 @@ def out_of_fold(
             continue
         people = said.n[train].max(axis=1) if said.exclusive else said.n[train]
         shares = target[train] / target[train].sum(axis=1, keepdims=True) if said.exclusive else target[train]
-        weights = None if alike else people.astype(float)
-        head = make().fit(features[train], shares, weights=weights, generator=torch.Generator().manual_seed(seed))
+        made = torch.Generator().manual_seed(ground.seed)
+        head = ground.make().fit(features[train], shares, weights=people.astype(float), generator=made)
         predict = head.predict_distribution if said.exclusive else head.predict_rates
         found[held] = predict(features[held]).numpy()
     return found
@@ -280,8 +273,8 @@ def _strengths(said: Said, rate: Floats) -> Floats:
         rows = said.n[:, label] > 1
         if rows.sum() < LEAST:
             continue
-        n, votes = said.n[rows, label], said.votes[rows, label]
-        at = [np.log(votes_chance(votes, n, rate[rows, label], strength)).sum() for strength in STRENGTHS]
+        n, votes, share = said.n[rows, label], said.votes[rows, label], rate[rows, label]
+        at = [betabinom.logpmf(votes, n, beta * share, beta * (1 - share)).sum() for beta in STRENGTHS]
         found[label] = STRENGTHS[int(np.argmax(at))]
     return found
 

@@ -1,13 +1,14 @@
 """The audit as a page, and its table as CSV and Parquet."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from affectml._files import replacing
-from affectml.auditing._again import PULLED, Again
 from affectml.auditing._audit import CHECKS, LEVEL, Audit
+from affectml.auditing._queue import PULLED, Again
 from affectml.report import Section, Table, write_page
 from affectml.report.data import thumbnail
 from affectml.report.section import Card, Cards
@@ -22,24 +23,24 @@ CAVEAT = (
     "any: what is compared is whether it is odder than answers of people who make no errors would be."
 )
 WHERE = ("image_id", "other_id", "annotator_id", "label", "group")
+WORDS = (*WHERE, "check", "evidence")
 
 
 def write_audit(audit: Audit, folder: Path) -> list[Path]:
     """Write audit.html, audit.csv and audit.parquet into a folder, over an earlier audit's; returns the files."""
     page, csv, parquet = (folder / f"audit.{ending}" for ending in ("html", "csv", "parquet"))
     table = audit.table.copy()
-    texts = [name for name in table.columns if table[name].dtype == object or name in (*WHERE, "check", "evidence")]
-    for name in texts:
+    for name in WORDS:
         table[name] = [spreadsheet_cell(str(cell)) if pd.notna(cell) else "" for cell in table[name]]
     with replacing(csv) as new_csv, replacing(parquet) as new_parquet:  # none takes its place before all are written
         table.to_csv(new_csv, index=False, lineterminator="\n")
-        audit.table.astype(dict.fromkeys((*WHERE, "check", "evidence"), "string")).to_parquet(new_parquet, index=False)
+        audit.table.astype(dict.fromkeys(WORDS, "string")).to_parquet(new_parquet, index=False)
         write_page(
             page,
             sections(audit),
             title=f"{audit.dataset.name} – affectml audit",
             heading=f"{audit.dataset.name}: what deserves a second look",
-            about=(f"target: {audit.target}",),
+            about=("no target" if audit.target is None else f"target: {audit.target}",),
             caveats=(CAVEAT, *(f"{line[0].upper()}{line[1:]}." for line in audit.notes)),
         )
     note_written(audit.dataset.root, folder)
@@ -65,10 +66,8 @@ def sections(audit: Audit) -> list[Section]:
     if audit.again is not None:
         found.append(_again(audit.again))
     named = audit.dataset.images.set_index("image_id")
-    for check, title in CHECKS.items():
+    for check, table in listed_tables(audit, ROWS, figures=True):
         rows = audit.listed[audit.listed["check"] == check]
-        if not len(rows):
-            continue
         cards = [
             Card(str(row["image_id"]), picture, _place(row), said=(("seen", str(row["evidence"])),))
             for _, row in rows.head(CARDS).iterrows()
@@ -76,38 +75,42 @@ def sections(audit: Audit) -> list[Section]:
         ]
         galleries = (Cards("", tuple(cards)),) if cards else ()
         name = check.replace(" ", "-")
-        found.append(Section(name, title, galleries=galleries, tables=(_table(title, rows),), open=True))
+        found.append(Section(name, table.title, galleries=galleries, tables=(table,), open=True))
     return found
+
+
+def listed_tables(audit: Audit, most: int, *, figures: bool = False) -> Iterator[tuple[str, Table]]:
+    """Each check that lists anything, with a table of the first `most` things, as the page and the terminal show it.
+
+    figures: beside where it is and the evidence in words.
+    """
+    columns = (*WHERE, *(("figure", "p", "p_adjusted") if figures else ()))
+    for check, title in CHECKS.items():
+        rows = audit.listed[audit.listed["check"] == check]
+        if len(rows):
+            shown = [name for name in columns if rows[name].notna().any()]
+            more = f"{most} of {len(rows):,}; audit.csv has all" if len(rows) > most else ""
+            yield check, _table(title, rows.head(most), ("rank", *shown, "evidence"), more)
 
 
 def _again(again: Again) -> Section:
     """What people said when they were asked again, and a row per queued image."""
-    columns = ("queue", "image_id", "role", "match", "label", "said", "n", "new", "otherwise", "changed")
+    columns = ("queue", "image_id", "role", "match", "label", "said", "n", "new", "otherwise")
     rows = again.table.sort_values(["queue", "otherwise"], ascending=[True, False], kind="stable")
-    cells = tuple(
-        (*map(str, row[:8]), _cell(row[8]), "–" if np.isnan(row[9]) else "yes" if row[9] else "no")
-        for row in rows[list(columns)].itertuples(index=False, name=None)
-    )
     note = (
         "label, said: what was odd, that the label was chosen (True) or that it was not; n: people before; otherwise: "
-        "share of the new answers that say otherwise of it; changed: whether the labels that most chose are others now"
+        "share of the new answers that say otherwise of it"
     )
-    table = Table("Images asked again", columns, cells, note)
+    table = _table("Images asked again", rows, columns, note)
     return Section(
         "asked-again", "Asked again", " ".join(again.lines), tables=(table,),
         notes=(f"{PULLED[0].upper()}{PULLED[1:]}.",),
     )  # fmt: skip
 
 
-def _table(title: str, rows: pd.DataFrame) -> Table:
-    """The listed rows of one check, with the columns that they have."""
-    shown = [name for name in (*WHERE, "figure", "p", "p_adjusted") if rows[name].notna().any()]
-    cells = tuple(
-        (str(row["rank"]), *(_cell(row[name]) for name in shown), str(row["evidence"]))
-        for _, row in rows.head(ROWS).iterrows()
-    )
-    more = f"{ROWS} of {len(rows):,}; audit.csv has all" if len(rows) > ROWS else ""
-    return Table(title, ("rank", *shown, "evidence"), cells, more)
+def _table(title: str, rows: pd.DataFrame, columns: Sequence[str], note: str) -> Table:
+    cells = rows[list(columns)].itertuples(index=False, name=None)
+    return Table(title, tuple(columns), tuple(tuple(map(_cell, row)) for row in cells), note)
 
 
 def _cell(value: object) -> str:

@@ -62,11 +62,7 @@ def single_answers(dataset: Dataset, labels: Sequence[str], ids: NDArray[Any], *
     except UnknownLabel:
         return None
     if exclusive:
-        keep = panel.chosen.sum(axis=1) == 1
-        panel = replace(
-            panel, image=panel.image[keep], annotator=panel.annotator[keep], chosen=panel.chosen[keep],
-            answered=panel.answered[keep], row=panel.row[keep],
-        )  # fmt: skip
+        panel = panel.where(panel.chosen.sum(axis=1) == 1)
     return panel if len(panel.image) else None
 
 

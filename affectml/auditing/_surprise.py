@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln, gammaln
 from scipy.stats import norm
 
 Floats = NDArray[np.float64]
@@ -79,22 +78,6 @@ def widened(p: Floats) -> tuple[Floats, float]:
     score = norm.isf(p)
     factor = max(1.0, float(np.quantile(score, UPPER) / norm.ppf(UPPER)))
     return np.asarray(norm.sf(score / factor)), factor
-
-
-def beta_binomial(n: NDArray[Any], rate: Floats, strength: Floats) -> Floats:
-    """Chances of 0..max(n) votes of n people [..., max(n) + 1]; 0 above n. Beta(strength rate, strength (1 - rate)).
-
-    Source: Skellam 1948. n, rate and strength broadcast; a large strength is the binomial.
-    """
-    n, rate, strength = np.broadcast_arrays(n, rate, strength)
-    return votes_chance(np.arange(int(n.max(initial=0)) + 1), *(each[..., None] for each in (n, rate, strength)))
-
-
-def votes_chance(k: NDArray[Any], n: NDArray[Any], rate: Floats, strength: Floats | float) -> Floats:
-    """The chance of k votes of n people, as `beta_binomial` has it; all broadcast."""
-    a, b, left = strength * rate, strength * (1 - rate), np.maximum(n - k, 0)
-    log = gammaln(n + 1) - gammaln(k + 1) - gammaln(left + 1) + betaln(k + a, left + b) - betaln(a, b)
-    return np.asarray(np.where(k <= n, np.exp(log), 0.0))
 
 
 def hypergeometric(one: NDArray[Any], other: NDArray[Any], total: NDArray[Any]) -> Floats:

@@ -12,11 +12,9 @@ from affectml.cli._left import UsageError, successor
 from affectml.cli.ablate import app as ablate_app
 from affectml.cli.answers import ask, judge
 from affectml.cli.audit import audit
-from affectml.cli.check import check
 from affectml.cli.compare import compare
 from affectml.cli.crosseval import crosseval
 from affectml.cli.doctor import doctor
-from affectml.cli.duplicates import duplicates
 from affectml.cli.embed import embed
 from affectml.cli.explain import explain
 from affectml.cli.export import export
@@ -78,8 +76,8 @@ app = App(
     pretty_exceptions_enable=False,
 )
 for command in (
-    train, predict, evaluate, runs, explain, explore, demo_data, embed, fetch, duplicates, audit, relabel, plan,
-    crosseval, compare, report, ask, judge, export, check, doctor,
+    train, predict, evaluate, runs, explain, explore, demo_data, embed, fetch, audit, relabel, plan,
+    crosseval, compare, report, ask, judge, export, doctor,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(ablate_app, name="ablate")

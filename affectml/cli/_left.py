@@ -10,6 +10,8 @@ UsageError: Any = typer.BadParameter.__base__  # click's, which Typer brings alo
 _BY_ANSWERS = ("--most", "--mean", "--until")
 # the command, and of an option the command with it, as somebody would type them -> what to type in their place
 LEFT: Final[Mapping[str, str]] = {
+    "check": "audit PLACE --files",
+    "duplicates": "audit DATASET",
     **{f"labels init {name}": "--overlap, one number of people for every image" for name in _BY_ANSWERS},
     **{
         f"labels assign {name}": "plan DATASET --next N --out FILE, then labels assign --queue FILE --more 1"

@@ -1,26 +1,33 @@
-"""audit: the command around `affectml.auditing`."""
+"""audit: the command around `affectml.audit`, and around `labels check` for a label database."""
 
+import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
+import typer
 from annotated_types import Ge
 
-from affectml._options import MOST_SEED, Argument, Help
+from affectml._options import MOST_SEED, Argument, Help, options_of
+from affectml.cli import labels
 from affectml.cli._command import Json, say, there
-from affectml.cli._print import print_json, print_table
+from affectml.cli._print import print_json, show
+from affectml.errors import BadInput, spelled
 
 SHOWN = 10  # rows of a check on the screen; the files have all
 
 
-def audit(
-    dataset: Annotated[Path, Argument("Data set folder.")],
+@dataclass(frozen=True)
+class Look:
+    """Options of a whole audit; `--files` takes none of them."""
+
     run: Annotated[
         Path | None, Help("Run folder whose target, encoder and kind of head are taken.", default="a linear head")
-    ] = None,
-    target: Annotated[str | None, Help("Target to look at.", default="the only one")] = None,
+    ] = None
+    target: Annotated[str | None, Help("Target to look at.", default="the only one")] = None
     encoder: Annotated[
         str | None, Help("Encoder whose embeddings are taken.", default="the one the data set is embedded with")
-    ] = None,
+    ] = None
     people: Annotated[
         int | None,
         Ge(1),
@@ -28,17 +35,20 @@ def audit(
             "Read shares as those of so many people an image.",
             default="shares without a number of people are not checked",
         ),
-    ] = None,
-    top: Annotated[int, Ge(1), Help("Images, and answers, to keep in the table, beyond chance or not.")] = 100,
+    ] = None
+    top: Annotated[int, Ge(1), Help("Images, and answers, to keep in the table, beyond chance or not.")] = 100
     out: Annotated[
         Path | None, Help("Folder for the page and the table.", default="DATASET-audit beside the data set")
-    ] = None,
+    ] = None
+    write_groups: Annotated[
+        bool, Help("Write copies as groups into images.parquet, which no new split parts; the old file is kept.")
+    ] = False
     queue: Annotated[
         int | None,
         Ge(1),
         Help("Queue so many images for people, with as many controls, in random order.", default="none"),
-    ] = None,
-    more: Annotated[int, Ge(1), Help("With --queue: at least so many more people answer each image.")] = 1,
+    ] = None
+    more: Annotated[int, Ge(1), Help("With --queue: at least so many more people answer each image.")] = 1
     db: Annotated[
         str | None,
         Help(
@@ -46,52 +56,91 @@ def audit(
             default="DATASET-labels.db beside the data set",
             env="AFFECTML_LABELS",
         ),
-    ] = None,
-    seed: Annotated[int, Ge(0), Help("Seed of the folds and of the queue's order.", most=MOST_SEED)] = 0,
+    ] = None
+    seed: Annotated[int, Ge(0), Help("Seed of the folds and of the queue's order.", most=MOST_SEED)] = 0
+
+
+def audit(
+    place: Annotated[
+        str,
+        Argument("A data set; with --files also a run, a store of embeddings, a label database or a backup."),
+    ],
+    files: Annotated[
+        bool, Help("Check only that files keep what they promise; exit code 1 where not, and nothing is written.")
+    ] = False,
+    *,
+    look: Look,
     json: Json = False,
 ) -> None:
     """List what deserves a second look: copies, odd answers, people, labels, files and small groups."""
-    there(datasets=[dataset], runs=[] if run is None else [run])
-    from affectml._files import try_folder
-    from affectml.auditing import CHECKS, audit_dataset, queue_audit, write_audit
-    from affectml.cli._labels_task import open_task
-    from affectml.data import Dataset
-    from affectml.people.labelling import queued_words
-    from affectml.runs import RunFolder
+    if files:
+        _files(place, look, json)
+    else:
+        _audit(Path(place), look, json)
 
-    folder = out if out is not None else dataset.resolve().with_name(f"{dataset.resolve().name}-audit")
+
+def _files(place: str, look: Look, json: bool) -> None:
+    from affectml.auditing import audit_files
+    from affectml_annotation.store.label_store import is_database
+
+    fixed = {each.name: (each.default, os.environ.get(each.help.env or "")) for each in options_of(Look)}
+    if given := [spelled(name) for name, values in fixed.items() if getattr(look, name) not in values]:
+        raise BadInput(f"{', '.join(given)}: not with --files, which looks at files alone: leave one of them out")
+    if is_database(place):
+        labels.check(place, json=json)
+    found = audit_files(place)
+    wrong = [each for each in found if each.wrong]
+    if json:
+        print_json({"place": place, "promises": [asdict(each) for each in found]})
+    else:
+        for each in found:
+            print(f"{'WRONG' if each.wrong else 'kept '}  {each.promise}", *each.wrong, sep="\n         ")
+        print(f"{place}: {len(found) - len(wrong)} of {len(found)} promises are kept")
+    raise typer.Exit(1 if wrong else 0)
+
+
+def _audit(place: Path, look: Look, json: bool) -> None:
+    there(datasets=[place], runs=[] if look.run is None else [look.run])
+    import affectml
+    from affectml._files import try_folder
+    from affectml.auditing import listed_tables, queue_audit, write_audit
+    from affectml.cli._labels_task import open_task
+    from affectml.people.labelling import queued_words
+
+    folder = look.out if look.out is not None else place.resolve().with_name(f"{place.resolve().name}-audit")
     try_folder(folder)
-    if queue is not None:
-        open_task(db or str(dataset)).close()  # before minutes of work, not after
-    found = audit_dataset(
-        Dataset.open(dataset), None if run is None else RunFolder.open(run), target=target, encoder=encoder,
-        people=people, queues=folder, top=top, seed=seed, say=say,
+    if look.queue is not None:
+        open_task(look.db or str(place)).close()  # before minutes of work, not after
+    found = affectml.audit(
+        place, look.run, target=look.target, encoder=look.encoder, people=look.people, queues=folder, top=look.top,
+        seed=look.seed, say=say,
     )  # fmt: skip
     files = write_audit(found, folder)
     queued = None
-    if queue is not None:
-        with open_task(db or str(dataset)) as store:
-            queued = queue_audit(found, store, folder, count=queue, more=more, seed=seed)
+    if look.queue is not None:
+        with open_task(look.db or str(place)) as store:
+            queued = queue_audit(found, store, folder, count=look.queue, more=look.more, seed=look.seed)
+    kept = found.write_groups() if look.write_groups else None
     if json:
         told = {"files": [str(file) for file in files]} | ({} if queued is None else {"queue": str(queued.file)})
-        print_json(found.to_json() | told)
+        print_json(found.to_json() | told | ({"kept": kept and str(kept)} if look.write_groups else {}))
         return
-    for check, title in CHECKS.items():
-        rows = found.listed[found.listed["check"] == check].astype(object)
-        rows = rows.where(rows.notna(), "")
-        named = [n for n in ("image_id", "other_id", "annotator_id", "label", "group") if (rows[n] != "").any()]
-        if len(rows):
-            shown = rows.head(SHOWN)[["rank", *named, "evidence"]].to_numpy()
-            print_table(f"{title} ({len(rows):,})", ("rank", *named, "evidence"), shown, numbers=False)
+    for _, table in listed_tables(found, SHOWN):
+        show(table, numbers=False)
     print(found.summary())
     for line in () if found.again is None else found.again.lines:
         print(f"asked again: {line}")
     print(f"page: {files[0]}")
     if queued is not None:
         listed = int((queued.table["role"] == "listed").sum())
-        asked = "" if listed == queue else f" ({queue:,} were asked for)"
+        asked = "" if listed == look.queue else f" ({look.queue:,} were asked for)"
         print(
             f"queued, to be shown first: the {listed:,} most surprising images{asked} and "
             f"{len(queued.table) - listed:,} controls; which is which is in {queued.file}"
         )
-        print(f"  {queued_words(len(queued.table), queued.raised, more)}")
+        print(f"  {queued_words(len(queued.table), queued.raised, look.more)}")
+    if look.write_groups:
+        words = (
+            "copies are in one group already" if kept is None else f"groups of copies written; the old file is {kept}"
+        )
+        print(f"{place / 'images.parquet'}: {words}")

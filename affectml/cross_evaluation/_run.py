@@ -14,8 +14,7 @@ from affectml.cross_evaluation.config import CrossConfig
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
 from affectml.data.splits import Split, split_dataset
-from affectml.duplicates import same_pixels
-from affectml.duplicates.alike import copies_among
+from affectml.duplicates import copies_among, same_pixels
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
 from affectml.encoders.threads import set_threads
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping, did_you_mean, option

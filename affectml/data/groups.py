@@ -1,36 +1,14 @@
-"""From pairs of images that are alike to groups, and groups that share an image made one."""
+"""Groups of images that belong together, and groups that share an image made one."""
 
 import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Copies = Sequence[Sequence[str]]
-
-
-def stars(pairs: Mapping[tuple[str, str], float]) -> list[tuple[tuple[str, ...], float]]:
-    """Groups of images, each compared with the first of its group, and the lowest likeness in it.
-
-    pairs: likeness by two image_ids. The image with most others becomes the first of a group with all of them, then
-    the next among the rest; of equals, the one that sorts first. An image is in one group at most.
-    """
-    beside: dict[str, dict[str, float]] = defaultdict(dict)
-    for (one, other), value in pairs.items():
-        beside[one][other] = beside[other][one] = value
-    found = []
-    while beside:
-        first = min(beside, key=lambda image: (-len(beside[image]), image))
-        others = beside[first]
-        found.append(((first, *sorted(others)), min(others.values())))
-        for image in (first, *others):
-            for other in beside.pop(image):
-                if other in beside:
-                    del beside[other][image]
-        beside = defaultdict(dict, {image: rest for image, rest in beside.items() if rest})
-    return found
 
 
 def joined(groups: NDArray[Any] | None, image_ids: Sequence[str] | NDArray[Any], copies: Copies) -> NDArray[Any] | None:

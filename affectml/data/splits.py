@@ -129,7 +129,7 @@ def _of_copies(ids: Parts, assignment: Parts, copies: Copies) -> tuple[str, ...]
         return (f"{more} images have the pixels of another; they are in one part with it",)
     return (
         f"{more} images have the pixels of another, and {crossing} pairs of them lie in two parts: scores on its test "
-        f"images are too good (`affectml duplicates` lists them)",
+        f"images are too good (`affectml audit` lists them)",
     )
 
 

@@ -11,8 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.data import Targets
-from affectml.duplicates.find import PROPOSE
-from affectml.duplicates.pixels import LIKENESS, Picture, digest, likenesses
+from affectml.duplicates import LIKENESS, PROPOSE, Picture, digest, likenesses
 from affectml.errors import AffectmlError, BadInput
 from affectml.exploring._beside import Beside
 from affectml.exploring._encoders import Encoders
@@ -204,7 +203,7 @@ class Details:
         return Near(index, str(self.image_id[index]), likeness, kind, _shares(self._people(index)))
 
     def _copies(self, own: "Image", nearest: Sequence[Near]) -> tuple[Near, ...]:
-        """Those of the nearest that show the same picture, as `affectml duplicates --near` compares them."""
+        """Those of the nearest that show the same picture, as an audit compares them."""
         others = {near.index: read for near in nearest if near.likeness >= PROPOSE and (read := self._read(near.index))}
         if not others:
             return ()

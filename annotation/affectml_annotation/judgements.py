@@ -75,8 +75,12 @@ class Panel:
 
     def answers(self) -> "Panel":
         """Only the judgements that are answers; images and annotators keep their positions."""
+        return self.where(self.answered)
+
+    def where(self, keep: BoolArray) -> "Panel":
+        """Some of the judgements, [M]; images and annotators keep their positions."""
         rows = ("image", "annotator", "chosen", "answered", "row")
-        return replace(self, **{name: getattr(self, name)[self.answered] for name in rows})
+        return replace(self, **{name: getattr(self, name)[keep] for name in rows})
 
 
 @dataclass(frozen=True, eq=False)

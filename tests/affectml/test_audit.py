@@ -20,16 +20,16 @@ from scipy.stats import hypergeom
 from typer.testing import CliRunner
 
 import affectml
-from affectml.auditing import CHECKS, _audit, audit_dataset, queue_audit, write_audit
+from affectml.auditing import CHECKS, _audit, queue_audit, write_audit
 from affectml.auditing import _checks as checks
-from affectml.auditing._again import asked_again, read_queues
-from affectml.auditing._expect import EDGE, Expected, expect, nearest
+from affectml.auditing._expect import EDGE, Expected, Ground, expect, nearest
+from affectml.auditing._queue import asked_again, read_queues
 from affectml.auditing._said import Said, read_said
-from affectml.auditing._surprise import beta_binomial, hypergeometric, surprise, widened
+from affectml.auditing._surprise import hypergeometric, surprise, widened
 from affectml.cli import app
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
-from affectml.duplicates import DuplicateGroup, Duplicates
+from affectml.duplicates import Copy, Duplicates
 from affectml.embeddings import ensure_embeddings
 from affectml.errors import BadDataset, BadInput
 from affectml.heads import SoftmaxHead
@@ -59,7 +59,7 @@ def faults(faulty):
 
 @pytest.fixture(scope="module")
 def audit(faulty):
-    return audit_dataset(faulty)
+    return affectml.audit(faulty)
 
 
 @pytest.fixture
@@ -127,14 +127,6 @@ def test_answers_without_errors_are_as_odd_as_chance_says(seed, labels):
     assert (p <= 0.02).mean() <= 0.035
 
 
-def test_chances_of_votes_sum_to_one_and_have_the_rate_as_their_mean():
-    chances = beta_binomial(np.array([[5, 3]]), np.array([[0.3, 0.7]]), np.array([4.0, 9.0]))
-    assert chances.shape == (1, 2, 6)
-    assert chances.sum(axis=2) == pytest.approx(np.ones((1, 2)))
-    assert (chances @ np.arange(6)) / [5, 3] == pytest.approx(np.array([[0.3, 0.7]]))
-    assert chances[0, 1, 4:].tolist() == [0, 0]
-
-
 def test_two_panels_of_one_picture_share_votes_as_an_urn_does():
     found = hypergeometric(np.array([3]), np.array([2]), np.array([4]))[0]
     assert found == pytest.approx(hypergeom.pmf(np.arange(4), 5, 4, 3))
@@ -156,10 +148,10 @@ def test_scores_that_spread_as_chance_does_stay_and_others_are_divided():
 # Checks by hand
 
 
-def again_of(made, queue, fit=lambda these: None):
-    """What people said of queued images since, each drawn by itself."""
+def again_of(made, queue):
+    """What people said of queued images since."""
     said = read_said(made, made.target("some"))
-    return asked_again(made, said, {} if queue is None else {"queue-001.csv": queue}, said.image_id, fit)
+    return asked_again(made, said, {} if queue is None else {"queue-001.csv": queue})
 
 
 def panel(chosen, rate=0.5, strength=10.0):
@@ -255,7 +247,7 @@ def test_files_that_are_missing_cut_short_blank_blurred_dark_or_odd(tmp_path):
     Image.fromarray(draw.integers(0, 256, (40, 200, 3), dtype=np.uint8)).save(tmp_path / "images" / "7.png")
     images = pd.DataFrame({"image_id": [str(at) for at in range(13)], "file": [f"images/{at}.png" for at in range(13)]})
     made = write_dataset(tmp_path, DatasetMeta("some"), images, {})
-    found = {row["image_id"]: row["check"] for row in checks.files(made)}
+    found = {row["image_id"]: row["check"] for row in checks.pictures(made)}
     assert found == {
         "1": "blank file", "2": "blurred file", "3": "broken file", "12": "broken file", "4": "dark or bright file",
         "5": "dark or bright file", "6": "blank file", "7": "odd shape",
@@ -270,25 +262,54 @@ def test_a_dark_picture_among_dark_ones_is_nothing_to_list(tmp_path):
         Image.fromarray(pixels).save(tmp_path / "images" / f"{at}.png")
     names = [f"{at}.png" for at in range(9)]
     images = pd.DataFrame({"image_id": names, "file": [f"images/{name}" for name in names]})
-    assert checks.files(write_dataset(tmp_path, DatasetMeta("night"), images, {})) == []
+    assert checks.pictures(write_dataset(tmp_path, DatasetMeta("night"), images, {})) == []
 
 
 def test_where_no_file_is_there_that_is_one_row(tmp_path):
     images = pd.DataFrame({"image_id": ["a", "b"], "file": ["images/a.png", "images/b.png"]})
-    (found,) = checks.files(write_dataset(tmp_path, DatasetMeta("some"), images, {}))
+    (found,) = checks.pictures(write_dataset(tmp_path, DatasetMeta("some"), images, {}))
     assert found["check"] == "broken file"
     assert found["evidence"].startswith("none of the 2 files is there (")
 
 
-def test_alike_embeddings_that_no_pixels_confirm_are_no_copies(tmp_path):
+def two_images(folder, said, **columns):
+    images = pd.DataFrame({"image_id": said.image_id, **columns})
+    made = write_dataset(folder, DatasetMeta("some"), images, {})
+    return made, tuple(map(str, said.image_id))
+
+
+@pytest.mark.parametrize(
+    ("split", "listed"),
+    [(["train", "test"], "split parts copies"), (["train", "train"], "copies"), (["train", None], "copies")],
+)
+def test_a_pair_is_listed_once_and_alike_embeddings_that_no_pixels_confirm_are_no_copies(tmp_path, split, listed):
     said, _ = panel(np.array([[[1, 0], [0, 1]]] * 6))
-    images = pd.DataFrame({"image_id": said.image_id, "split": ["train", "test"]})
-    made = write_dataset(tmp_path, DatasetMeta("some"), images, {})
-    pair = tuple(map(str, said.image_id))
-    for kind, listed in (("near", ["split parts copies", "copies differ"]), ("proposed", [])):
-        group = DuplicateGroup(kind, pair, 0.99)
-        found = Duplicates(made, (group,), ((kind, *pair),), 1, int(kind == "near"), 0)
-        assert [row["check"] for row in checks.copies(found, said)] == listed
+    made, pair = two_images(tmp_path, said, split=split)
+    for kind, rows, differ in (("near", [listed], ["copies differ"]), ("alike", ["alike embeddings"], [])):
+        found = Duplicates(made, (Copy(kind, pair, 0.99),))
+        assert [row["check"] for row in checks.copies(found)] == rows
+        assert [row["check"] for row in checks.differing(found, said)] == differ
+
+
+@pytest.mark.parametrize(
+    ("known", "votes", "n", "listed"),
+    [
+        (False, [[1, 0], [0, 1]], 1, True),
+        (False, [[1, 1], [0, 1]], 1, True),
+        (False, [[0, 0], [0, 0]], 1, False),
+        (True, [[3, 1], [2, 1]], 5, False),
+        (True, [[3, 1], [1, 2]], 5, False),  # as two panels of five may well differ
+        (True, [[29, 1], [10, 20]], 30, True),
+    ],
+)
+def test_answers_to_copies_differ_where_agreed_ones_are_others_or_votes_more_than_those_of_two_panels(
+    tmp_path, known, votes, n, listed
+):
+    said, _ = panel(np.zeros((1, 2, 2)))
+    said = replace(said, votes=np.array(votes), n=np.full((2, 2), n), known=known)
+    made, pair = two_images(tmp_path, said)
+    rows = checks.differing(Duplicates(made, (Copy("exact", pair, 1.0),)), said)
+    assert [row["check"] for row in rows if not row["p"] > 0.05] == ["copies differ"] * listed
 
 
 # Planted faults
@@ -338,7 +359,7 @@ def test_a_long_audit_is_announced_by_its_size_before_it_begins(faulty, monkeypa
     monkeypatch.setattr(_audit, "LONG", targets.table.size + more)
     monkeypatch.setattr(_audit, "find_duplicates", Mock(side_effect=InterruptedError))  # the first long work
     with pytest.raises(InterruptedError):
-        audit_dataset(faulty, say=said.append)
+        affectml.audit(faulty, say=said.append)
     line = f"audit: heads are fitted on {len(targets.image_id):,} images for {len(targets.taxonomy)} labels"
     assert [each.startswith(line) for each in said] == [True] * announced
 
@@ -362,7 +383,7 @@ def test_one_label_per_image_is_compared_with_alike_images(tmp_path):
     said = read_said(made, made.target("some"))
     assert said.exclusive
     assert not said.known
-    expected = expect(said, features, np.arange(120).astype(str), SoftmaxHead, 0)
+    expected = expect(said, Ground(features, np.arange(120).astype(str), SoftmaxHead, 0))
     assert expected.rate.sum(axis=1) == pytest.approx(np.ones(120))
     rows, _ = checks.images(said, expected)
     rows.sort(key=lambda row: row["p"])
@@ -375,7 +396,7 @@ def test_the_page_says_of_how_many_people_an_attribute_is_not_known(tmp_path):
     people = pd.DataFrame({"annotator_id": ["p", "q", "r"], "left_handed": [True, None, None]})
     table = {"image_id": ["a"], "n": 3, "negative": 0, "positive": 3}
     made = data_set(tmp_path, "rates", "votes", table, judged, people)
-    assert "Of 3 people, left_handed: not given 2, True 1." in audit_dataset(made).frame
+    assert "Of 3 people, left_handed: not given 2, True 1." in affectml.audit(made).frame
 
 
 def test_embeddings_that_are_all_the_same_part_no_label(recwarn):
@@ -386,9 +407,53 @@ def test_embeddings_that_are_all_the_same_part_no_label(recwarn):
 
 def test_shares_without_people_are_not_checked(tmp_path):
     table = {"image_id": ["a", "b"], "negative": [0.2, 0.4], "positive": [0.8, 0.1]}
-    found = audit_dataset(data_set(tmp_path, "rates", "shares", table))
+    found = affectml.audit(data_set(tmp_path, "rates", "shares", table))
     assert len(found.table) == 0
     assert "answers are not checked" in " ".join(found.notes)
+
+
+def photographs(folder):
+    """Four files of two scenes, each twice; of one pair the split parts the two."""
+    (folder / "images").mkdir(parents=True)
+    draw = np.random.default_rng(0)
+    scenes = [Image.fromarray(draw.integers(0, 256, (64, 64, 3), dtype=np.uint8)) for _ in range(2)]
+    names = [f"{at}.png" for at in range(4)]
+    for at, name in enumerate(names):
+        scenes[at // 2].save(folder / "images" / name)
+    files = [f"images/{name}" for name in names]
+    images = pd.DataFrame({"image_id": names, "file": files, "split": ["train", "test", "val", "val"]})
+    return write_dataset(folder, DatasetMeta("photographs"), images, {})
+
+
+def test_a_data_set_without_a_target_is_looked_through_for_copies_which_become_groups(tmp_path, command):
+    made = photographs(tmp_path / "set")
+    before = (made.root / "images.parquet").read_bytes()
+    code, out, said = command("audit", made.root)
+    words = " ".join(out.split())
+    assert code == 0
+    assert "no target yet, so there are no answers to check" in said
+    assert "0.png 1.png the same pixels, in train and in test: what is learned there is judged here" in words
+    assert "2.png 3.png the same pixels" in words
+    assert "copies that the split parts: 1; copies that no split parts: 1." in words
+    assert (made.root / "images.parquet").read_bytes() == before
+    code, out, _ = command("audit", made.root, "--write-groups", "--json")
+    told = json.loads(out)
+    assert (code, told["target"], Path(told["kept"]).read_bytes()) == (0, None, before)
+    now = pd.read_parquet(made.root / "images.parquet")
+    assert now["group"].tolist() == [f"duplicates of {name}" for name in ("0.png", "0.png", "2.png", "2.png")]
+    assert "copies are in one group already" in command("audit", made.root, "--write-groups")[1]
+    with pytest.raises(BadDataset, match="no target yet"):
+        affectml.audit(made, people=5)
+
+
+def test_what_files_do_not_keep_is_listed_beside_everything_else(demo, tmp_path):
+    shutil.copytree(demo.root, tmp_path / "set")
+    file = tmp_path / "set" / "annotators.parquet"
+    people = pd.read_parquet(file)
+    pd.concat([people, people.iloc[:1]]).to_parquet(file)
+    (row,) = affectml.audit(tmp_path / "set").listed.to_dict("records")
+    assert (row["check"], row["evidence"].startswith(f"{file}: ")) == ("broken file", True)
+    assert row["evidence"].endswith("has two rows; take one out")
 
 
 # The page, the files and the queue
@@ -491,8 +556,6 @@ def test_new_answers_are_set_beside_old_ones_by_hand(tmp_path):
     assert table["left_out"].tolist() == [False, False, True, False]  # nine had answered c, the queue says: one is here
     assert table["otherwise"].tolist()[:2] == [1.0, 0.5]  # nobody repeats a's negative, one of two b's positive
     assert table.loc["d", "otherwise"] == 1  # the odd thing about d was that negative was not chosen, and it is now
-    assert table["changed"].tolist()[:2] == [0, 0]  # positive still has most of a (4 of 5) and of b (3 of 4)
-    assert table.loc["d", "changed"] == 1  # negative: 2 of 3, and it was 1 of 2; positive: 1 of 3
     assert again.figures["queue-001.csv"] == {}
     assert "1 of 2 listed images and 2 of 2 controls have new answers, 1.7 on average" in again.lines[0]
     assert "1 image is left out" in again.lines[0]
@@ -504,32 +567,10 @@ def test_pairs_are_compared_and_an_undated_answer_is_no_new_one(tmp_path):
     again = again_of(asked_set(tmp_path, OLD + NEW + more), queue)
     assert not again.table["left_out"].any()
     found = again.figures["queue-001.csv"]
-    assert (found["otherwise"]["listed"], found["otherwise"]["control"]) == (1.0, 0.75)
-    assert found["otherwise"]["value"] == pytest.approx(0.25)
-    assert -1 <= found["otherwise"]["low"] <= found["otherwise"]["high"] <= 1
+    assert (found["listed"], found["control"], found["value"]) == (1.0, 0.75, pytest.approx(0.25))
+    assert -1 <= found["low"] <= found["high"] <= 1
     assert "new people say otherwise in 100% of the listed and 75% of the controls" in again.lines[0]
     assert "nothing beyond chance" in again.lines[0]
-
-
-def test_a_head_is_judged_on_images_that_nobody_was_asked_about_again(tmp_path):
-    rest = [(f"e{at}", who, ["positive"], 1) for at in range(6) for who in "pq"]
-    fitted = []
-
-    def fit(these):  # as if every image were like the mean of all
-        fitted.append(dict(zip(these.image_id, these.votes[:, 0], strict=True)))
-        return np.tile(these.votes.sum(axis=0) / these.n.sum(axis=0), (len(these.n), 1))
-
-    again = again_of(asked_set(tmp_path, OLD + NEW + rest), PAIRS, fit)
-    before, listed, controls = ({name: votes[name] for name in "abcd"} for votes in fitted)
-    assert before == {"a": 1, "b": 0, "c": 0, "d": 1}
-    assert listed == before | {"c": 1}
-    assert controls == before | {"b": 1, "d": 2}
-    head = again.figures["head"]
-    assert (head["listed"]["answers"], head["control"]["answers"], head["listed"]["rows"]) == (3, 3, 6)
-    # negative: 2 of 20 before, 3 of 23 with the listed; positive: 18 and 20; all six images say positive alone
-    gain = (np.log(20 / 23) - np.log(18 / 20) + np.log(20 / 23) - np.log(18 / 20)) / 2
-    assert head["listed"]["value"] == pytest.approx(gain)
-    assert again.lines[-1].endswith("nothing that can be told from chance.")
 
 
 def test_nothing_new_is_said_with_the_way_to_bring_it_in(tmp_path):
@@ -613,10 +654,10 @@ def test_shares_are_read_as_those_of_people_where_somebody_says_how_many(tmp_pat
     said = read_said(made, made.target("some"), people=5)
     assert said.votes.sum(axis=1).tolist() == [5, 5]
     assert said.votes[1].tolist() == [3, 1, 1]  # 2.5, 1.3 and 1.2: the largest remainder is rounded up
-    assert audit_dataset(made, people=5).votes["n"].tolist() == [5, 5]
+    assert affectml.audit(made, people=5).votes["n"].tolist() == [5, 5]
     for people in (0, 10_001, 10**23):
         with pytest.raises(BadInput, match=rf"{people}: expected 1 to 10,000, and a target of shares"):
-            audit_dataset(made, people=people)
+            affectml.audit(made, people=people)
 
 
 @pytest.mark.slow
@@ -655,7 +696,7 @@ def test_answers_come_back_through_the_task_and_are_compared(faulty, tmp_path):
     assert done.exit_code == 0, done.output
     again = json.loads(done.stdout)["again"]
     assert "3 of 3 listed images and 3 of 3 controls have new answers, 2.0 on average. Of 3 pairs" in again["lines"][0]
-    assert again["head"]["listed"]["answers"] == again["head"]["control"]["answers"] == 6
+    assert again["queue-001.csv"]["rows"] == 3
     assert "Images asked again" in (tmp_path / "set-audit" / "audit.html").read_text(encoding="utf-8")
 
 
@@ -681,7 +722,7 @@ def test_what_cannot_be_is_said(demo, tmp_path, monkeypatch, words, kind, match)
 
 def test_a_run_names_its_target_and_a_fault_needs_a_demo_set(demo, tmp_path):
     with pytest.raises(BadInput, match="at least 1"):
-        audit_dataset(demo, top=0)
+        affectml.audit(demo, top=0)
     images = pd.DataFrame({"image_id": ["a"]})
     plain = write_dataset(tmp_path / "plain", DatasetMeta("some"), images, {})
     with pytest.raises(BadDataset, match="demo-data"):

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import affectml
 from affectml.auditing import _checks as checks
-from affectml.auditing import audit_dataset
-from affectml.auditing._expect import Expected, _beside, _odds, expect
+from affectml.auditing._expect import Expected, Ground, _beside, _odds, expect
 from affectml.auditing._said import Said
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.heads import SoftmaxHead
@@ -54,7 +54,7 @@ def test_halves_that_rarely_meet_are_odd_and_halves_that_often_do_are_not(tmp_pa
     meta = TargetMeta("distribution", "expressed", {"name": "four", "labels": {each: {} for each in "abcd"}}, "votes",
                       "targets-four.parquet", vote_rule="one_choice")  # fmt: skip
     table = pd.concat([images.assign(n=votes.sum(axis=1)), pd.DataFrame(votes, columns=list("abcd"))], axis=1)
-    found = audit_dataset(
+    found = affectml.audit(
         write_dataset(tmp_path, DatasetMeta("some", {"four": meta}), images, {"four": table}), top=400
     )
     rows = found.table[found.table["check"] == "image"].set_index("image_id")
@@ -89,11 +89,11 @@ def test_votes_without_any_error_are_as_odd_as_chance_says():
 
 def test_only_votes_alone_are_judged_by_one_another():
     said, ids = counts(kinds_of_images(3)), np.arange(300).astype(str)
-    assert expect(said, None, ids, SoftmaxHead, 0).beside is not None
-    assert expect(said, said.votes[:, ::-1].astype(float), ids, SoftmaxHead, 0).beside is None  # embeddings
+    assert expect(said, Ground(None, ids, SoftmaxHead, 0)).beside is not None
+    assert expect(said, Ground(said.votes[:, ::-1].astype(float), ids, SoftmaxHead, 0)).beside is None  # embeddings
     few = counts(kinds_of_images(3, images=49))
-    assert expect(few, None, ids[:49], SoftmaxHead, 0).beside is None
+    assert expect(few, Ground(None, ids[:49], SoftmaxHead, 0)).beside is None
     agreed = counts(np.eye(4, dtype=np.int64)[np.arange(300) % 4])
-    assert expect(agreed, None, ids, SoftmaxHead, 0).beside is None  # nothing stands beside a single answer
+    assert expect(agreed, Ground(None, ids, SoftmaxHead, 0)).beside is None  # nothing stands beside a single answer
     several = replace(said, exclusive=False)
-    assert expect(several, None, ids, SoftmaxHead, 0).beside is None
+    assert expect(several, Ground(None, ids, SoftmaxHead, 0)).beside is None

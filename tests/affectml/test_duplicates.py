@@ -1,7 +1,7 @@
 """Images that a data set holds more than once: found by pixels, never chained, and never parted unnoticed."""
 
 import itertools
-import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,19 +14,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
-from typer.testing import CliRunner
 
 from affectml._files import write_parquet
-from affectml.cli import app
+from affectml.auditing import _checks as checks
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
-from affectml.data.groups import crossing_copies, joined, stars
+from affectml.data.groups import crossing_copies, joined, names_of
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
-from affectml.duplicates import Crossing, find_duplicates, same_pixels
-from affectml.duplicates.alike import copies_among, twins
-from affectml.duplicates.pixels import LIKENESS, Picture, digest, likenesses
+from affectml.duplicates import (
+    ALONE,
+    LIKENESS,
+    Copy,
+    Duplicates,
+    Picture,
+    copies_among,
+    digest,
+    find_duplicates,
+    likenesses,
+    proposals,
+    same_pixels,
+    twins,
+)
+from affectml.embeddings import EmbeddingStore
 from affectml.encoders import read_image
-from affectml.errors import BadDataset, BadInput
 from affectml.importers.embeddings import import_embeddings
 from affectml.training import TrainConfig, train_run
 
@@ -65,6 +75,20 @@ def embedded(root: Path, pictures: Mapping[str, Image.Image], features: np.ndarr
     images = pd.read_parquet(root / "images.parquet")
     write_parquet(root / "images.parquet", images.assign(file="images/" + images["image_id"], **columns))
     return Dataset.open(root)
+
+
+def found_in(data: Dataset) -> Duplicates:
+    """Copies and near ones, by the data set's embeddings."""
+    return find_duplicates(data, EmbeddingStore.for_dataset(data))
+
+
+def apart(found: Duplicates) -> list[tuple[str, str, str, str]]:
+    """Two images and their parts, of pairs that an audit lists as parted."""
+    rows = [row for row in checks.copies(found) if row["check"] == "split parts copies"]
+    parts = [
+        re.search(r" in (\w+) and in (\w+): what is learned there is judged here$", row["evidence"]) for row in rows
+    ]
+    return [(row["image_id"], row["other_id"], *part.groups()) for row, part in zip(rows, parts, strict=True)]
 
 
 def alike(n: int) -> np.ndarray:
@@ -141,32 +165,6 @@ def test_twins_are_all_rows_with_another_at_the_cosine_of_copies(count):
     assert twins(np.ones((1, 3), dtype=np.float32)).tolist() == [False]
 
 
-PAIRS = st.dictionaries(
-    st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("abcdefgh")).filter(lambda pair: pair[0] < pair[1]),
-    st.floats(0.93, 1),
-)
-
-
-def test_a_chain_is_not_a_group():
-    chain = {("a", "b"): 0.95, ("b", "c"): 0.97, ("c", "d"): 0.96, ("d", "e"): 0.99}
-    assert stars(chain) == [(("b", "a", "c"), 0.95), (("d", "e"), 0.99)]
-
-
-@given(PAIRS, st.randoms())
-def test_every_image_of_a_group_was_compared_with_its_first(pairs, random):
-    found = stars(pairs)
-    images = [image for group, _ in found for image in group]
-    assert len(images) == len(set(images))
-    for (first, *others), likeness in found:
-        values = [pairs[min(first, other), max(first, other)] for other in others]
-        assert min(values) == likeness
-    left = {image for pair in pairs for image in pair} - set(images)
-    assert not [pair for pair in pairs if set(pair) <= left]
-    shuffled = list(pairs.items())
-    random.shuffle(shuffled)
-    assert stars(dict(shuffled)) == found
-
-
 def edits(picture: Image.Image, root: Path) -> dict[str, Image.Image]:
     picture.save(root / "low.jpg", quality=50)
     width, height = picture.size
@@ -180,20 +178,19 @@ def edits(picture: Image.Image, root: Path) -> dict[str, Image.Image]:
 
 def test_near_duplicates_are_confirmed_by_pixels_though_embeddings_find_all_alike(tmp_path):
     pictures = {"original.png": scene(1), **edits(scene(1), tmp_path), **{f"{k}.png": scene(k) for k in range(2, 9)}}
-    found = find_duplicates(embedded(tmp_path / "set", pictures, alike(len(pictures))), near=True)
-    (group,) = found.groups
-    assert group.kind == "near"
-    assert sorted(group.image_ids) == ["bright.png", "cut.png", "half.png", "jpeg.png", "original.png"]
-    assert LIKENESS <= group.likeness < 1
-    assert (found.proposed, found.without_file) == (12 * 11 // 2, 0)
-    assert found.confirmed == len(found.pairs)
+    found = found_in(embedded(tmp_path / "set", pictures, alike(len(pictures))))
+    assert {copy.kind for copy in found.copies} == {"near"}
+    same = ["bright.png", "cut.png", "half.png", "jpeg.png", "original.png"]
+    assert sorted({image for pair in found.confirmed for image in pair}) == same
+    assert all(LIKENESS <= copy.likeness < 1 for copy in found.copies)
+    assert (found.compared, found.without_file) == (12 * 11 // 2, 0)
 
 
 def test_what_embeddings_do_not_propose_is_not_compared(tmp_path):
     pictures = {"a.png": scene(1), "b.png": edits(scene(1), tmp_path)["cut.png"]}
     data = embedded(tmp_path / "set", pictures, np.eye(2, 64))
-    assert find_duplicates(data, near=True).groups == ()
-    assert len(find_duplicates(embedded(tmp_path / "other", pictures, alike(2)), near=True).groups) == 1
+    assert found_in(data).copies == ()
+    assert len(found_in(embedded(tmp_path / "other", pictures, alike(2))).copies) == 1
 
 
 def test_likeness_is_symmetric_and_of_flat_pictures_0():
@@ -219,63 +216,46 @@ def test_likeness_is_symmetric_and_of_flat_pictures_0():
     assert likenesses({}, []).shape == (0,)
 
 
-def test_copies_of_near_duplicates_are_in_their_group(tmp_path):
-    pictures = {"a.png": scene(1), "a2.bmp": scene(1), "b.png": edits(scene(1), tmp_path)["half.png"]}
-    features = alike(3)
-    features[1] = features[0]
-    split = ["train", "test", "val"]
-    found = find_duplicates(embedded(tmp_path / "set", pictures, features, split=split), near=True)
-    assert [(group.kind, group.image_ids) for group in found.groups] == [
-        ("exact", ("a.png", "a2.bmp")),
-        ("near", ("a.png", "a2.bmp", "b.png")),
-    ]
-    assert found.crossings() == [
-        Crossing("exact", "a.png", "train", "a2.bmp", "test"),
-        Crossing("near", "a.png", "train", "b.png", "val"),
-        Crossing("near", "a2.bmp", "test", "b.png", "val"),
-    ]
+def test_every_copy_is_found_once_beside_the_first_that_has_a_part(tmp_path):
+    one = scene(1)
+    pictures = {"a.png": one, "a1.png": one, "a2.bmp": one, "b.png": edits(one, tmp_path)["half.png"]}
+    features = alike(4)
+    features[2] = features[1] = features[0]
+    split = [None, "train", "test", "val"]
+    found = found_in(embedded(tmp_path / "set", pictures, features, split=split))
+    assert [(copy.kind, *copy.pair) for copy in found.copies] == [
+        ("exact", "a1.png", "a2.bmp"), ("exact", "a1.png", "a.png"), ("near", "a1.png", "b.png"),
+    ]  # fmt: skip
+    assert apart(found) == [("a1.png", "a2.bmp", "train", "test"), ("a1.png", "b.png", "train", "val")]
 
 
-def test_without_files_there_are_proposals_and_they_are_not_written(tmp_path):
+def test_a_copy_of_a_copy_is_in_its_group(tmp_path):
+    pictures = {f"{name}.png": scene(1) for name in "abcd"}
+    found = Duplicates(
+        folder(tmp_path / "set", pictures, split=["train", "train", "test", "test"]),
+        tuple(Copy("near", pair, 0.95) for pair in (("a.png", "b.png"), ("b.png", "c.png"), ("c.png", "d.png"))),
+    )
+    assert apart(found) == [("b.png", "c.png", "train", "test")]
+    found.write_groups()
+    now = pd.read_parquet(found.dataset.root / "images.parquet")["group"]
+    assert set(now) == {"duplicates of a.png"}
+
+
+def test_without_files_there_are_proposals_which_are_listed_by_themselves_and_not_written(tmp_path):
     features = np.eye(4, 8, dtype=np.float32)
     features[1] = features[0] + features[3] * 0.2  # cosine .98
     features[2] = features[0] + features[3] * 0.4  # cosine .93 with the first, .98 with the second
     np.savez(tmp_path / "f.npz", image=np.array(list("abcd")), embedding=features, label=np.array(["joy", "fear"] * 2))
     data = import_embeddings(tmp_path / "f.npz", tmp_path / "set")
-    found = find_duplicates(data, near=True)
-    assert [(group.kind, group.image_ids) for group in found.groups] == [("proposed", ("b", "a", "c"))]
-    assert (found.proposed, found.confirmed, found.without_file) == (2, 0, 4)
-    assert "2 have no pixels to confirm them" in " ".join(found.notes())
-    assert found.write() is None
-    assert len(find_duplicates(data, near=True, cosine=0.9).pairs) == 3
-    assert find_duplicates(data).groups == ()
-
-
-@pytest.mark.parametrize(
-    ("kind", "values", "rows", "contradicts"),
-    [
-        ("single", "indicator", [[1, 0], [0, 1]], True),
-        ("sets", "indicator", [[1, 1], [0, 1]], True),
-        ("sets", "indicator", [[0, 0], [0, 0]], False),
-        ("rates", "votes", [[3, 1], [2, 1]], False),
-        ("rates", "votes", [[3, 3], [1, 2]], False),
-        ("rates", "votes", [[3, 1], [1, 2]], True),
-        ("rates", "votes", [[0, 0], [1, 2]], True),
-    ],
-)
-def test_labels_contradict_where_sets_differ_or_no_label_is_most_chosen_in_all(
-    tmp_path, kind, values, rows, contradicts
-):
-    ids = ["a.png", "b.png"]
-    entry = TargetMeta(kind, "evoked", "polarity-2", values, "t.parquet")
-    table = pd.DataFrame(rows, columns=["negative", "positive"]).assign(image_id=ids)
-    images = pd.DataFrame({"image_id": ids, "file": ids})
-    for name in ids:
-        scene(1).save(tmp_path / name)
-    more = {"n": 5} if values == "votes" else {}
-    data = write_dataset(tmp_path, DatasetMeta("two", {"t": entry}), images, {"t": table.assign(**more)})
-    said = find_duplicates(data).contradictions()
-    assert [(found.target, [image for image, _ in found.answers]) for found in said] == [("t", ids)] * contradicts
+    found = found_in(data)
+    assert [(copy.kind, copy.pair) for copy in found.copies] == [("alike", ("a", "b")), ("alike", ("b", "c"))]
+    assert (found.compared, found.confirmed, found.without_file) == (0, [], 4)
+    assert found.notes() == ["4 images have no file, so their pixels cannot be compared"]
+    assert [(row["check"], row["image_id"], row["other_id"]) for row in checks.copies(found)] == [
+        ("alike embeddings", "b", "c"), ("alike embeddings", "a", "b"),
+    ]  # fmt: skip
+    assert found.write_groups() is None
+    assert find_duplicates(data).copies == ()
 
 
 def test_writing_makes_duplicates_groups_and_keeps_the_old_file_and_every_other_cell(tmp_path):
@@ -283,13 +263,13 @@ def test_writing_makes_duplicates_groups_and_keeps_the_old_file_and_every_other_
     group = ["dogs", None, None, None, "cats", "dogs", "birds", None]
     data = folder(tmp_path / "set", pictures, group=group, brightness=np.arange(8) / 7, year=range(2000, 2008))
     before = (data.root / "images.parquet").read_bytes()
-    kept = find_duplicates(data).write()
+    kept = find_duplicates(data).write_groups()
     assert kept.read_bytes() == before
     now = pd.read_parquet(data.root / "images.parquet")
     groups = ["cats", "duplicates of 2.png", "cats", "birds"]
     assert now["group"].tolist() == [group for group in groups for _ in range(2)]
     pd.testing.assert_frame_equal(now.drop(columns="group"), pd.read_parquet(kept).drop(columns="group"))
-    assert find_duplicates(Dataset.open(data.root)).write() is None
+    assert find_duplicates(Dataset.open(data.root)).write_groups() is None
     assert len(list(data.root.glob("images.replaced-*.parquet"))) == 1
 
 
@@ -354,7 +334,9 @@ def test_train_keeps_18_copies_in_one_part_of_a_new_split_and_says_so(eighteen, 
     sizes = before.value_counts().to_numpy()
     pairs = (19 * 19 - int((sizes**2).sum())) // 2
     assert f"18 images have the pixels of another, and {pairs} pairs of them lie in two parts" in " ".join(said)
-    assert len(find_duplicates(Dataset.open(published)).crossings()) == pairs
+    listed = find_duplicates(Dataset.open(published))
+    assert sorted(copy.pair[1] for copy in listed.copies) == ids[1:]
+    assert {other for _, other, *_ in apart(listed)} == set(before.index[before != before["000000"]])
 
 
 def test_a_data_set_without_copies_is_split_as_ever_and_nothing_is_said(tmp_path):
@@ -365,53 +347,43 @@ def test_a_data_set_without_copies_is_split_as_ever_and_nothing_is_said(tmp_path
     assert not [line for line in said if "pixels" in line]
 
 
-def run(*words: object) -> str:
-    done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
-    assert done.exit_code == 0
-    return done.stdout
+def test_of_more_proposals_than_there_is_time_for_the_most_alike_are_compared(monkeypatch):
+    ids, features = np.array(list("abcdef"), dtype=object), alike(6)
+    every, lowest = proposals(ids, features)
+    assert (len(every), lowest) == (15, 0.9)
+    best = sorted(every, key=lambda pair: -pair[2])[:5]
+    monkeypatch.setattr("affectml.duplicates.MOST_PROPOSALS", 5)
+    for block in (2048, 2):
+        monkeypatch.setattr("affectml.duplicates._BLOCK", block)
+        some, lowest = proposals(ids, features)
+        assert {pair[:2] for pair in some} == {pair[:2] for pair in best}
+        assert 0.9 < lowest <= best[-1][2]
+    assert proposals(ids, np.ones((6, 4)))[0] == []  # all are as alike as the first one too many
 
 
-def test_the_command_shows_groups_crossings_and_contradictions_and_writes_when_told(tmp_path):
-    pictures = {f"{k}.png": scene(k // 2) for k in range(4)}
-    data = folder(tmp_path / "set", pictures, [0, 1, 1, 1], split=["train", "test", "val", "val"])
-    said = " ".join(run("duplicates", data.root).split())
-    assert "4 images: 2 have the pixels of another, in 2 groups" in said
-    assert "0.png (train) 1.png (test)" in said
-    assert "0.png: negative 1.png: positive" in said
-    assert "group" not in pd.read_parquet(data.root / "images.parquet").columns
-    found = json.loads(run("duplicates", data.root, "--json", "--write"))
-    assert [group["image_ids"] for group in found["groups"]] == [["0.png", "1.png"], ["2.png", "3.png"]]
-    assert [(pair["image_id"], pair["other_part"]) for pair in found["crossings"]] == [("0.png", "test")]
-    assert found["contradictions"][0]["answers"] == {"0.png": ["negative"], "1.png": ["positive"]}
-    assert Path(found["kept"]).is_file()
-    assert pd.read_parquet(data.root / "images.parquet")["group"].nunique() == 2
-
-
-def test_what_cannot_be_looked_for_is_refused(copies):
-    with pytest.raises(BadDataset, match="no embeddings yet; run `affectml embed"):
-        find_duplicates(copies, near=True)
-    with pytest.raises(BadInput, match="cosine=2: expected a cosine above 0"):
-        find_duplicates(copies, near=True, cosine=2)
-    with pytest.raises(BadInput, match="--cosine belongs to --near"):
-        run("duplicates", copies.root, "--cosine", 0.9)
-
-
-def test_so_many_proposals_that_the_cosine_is_too_low_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("affectml.duplicates.alike.MOST_PROPOSALS", 5)
-    data = embedded(tmp_path / "set", {f"{k}.png": scene(k) for k in range(4)}, alike(4))
-    with pytest.raises(BadInput, match=r"cosine=0\.9: more than 5 pairs of 4 images are as alike; name a higher one"):
-        find_duplicates(data, near=True)
+def test_how_many_pairs_are_not_compared_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("affectml.duplicates.MOST_PROPOSALS", 5)
+    found = found_in(embedded(tmp_path / "set", {f"{k}.png": scene(k) for k in range(4)}, alike(4)))
+    assert found.notes() == [
+        "5 pairs are compared by their pixels, since their embeddings are alike",
+        f"of more than 5 pairs, none with a cosine below {found.lowest:.4f} is compared",
+    ]
 
 
 @pytest.mark.real_data
 def test_emotion6_has_26_pairs_at_95_between_train_and_test(tmp_path, real_data):
     data = import_embeddings(real_data / "emotion6" / "emotion6_clip_vit_l_14.npz", tmp_path / "e6")
-    found = find_duplicates(data, near=True)
-    across = [pair for pair in found.crossings() if (pair.part == "test") != (pair.other_part == "test")]
-    assert (found.proposed, len(across)) == (54, 26)
-    lower = find_duplicates(data, near=True, cosine=0.9)
-    assert lower.proposed == 832
-    assert max(len(group.image_ids) for group in lower.groups) == 30  # a chain would be 71 long
+    store = EmbeddingStore.for_dataset(data)
+    ids = np.array(sorted(store.ids), dtype=object)
+    pairs = proposals(ids, store.rows(ids))[0]
+    part = data.images.set_index("image_id")["split"]
+    alone = [pair for *pair, cosine in pairs if cosine >= ALONE]
+    across = [pair for pair in alone if (part[pair] == "test").sum() == 1]
+    assert (len(pairs), len(alone), len(across)) == (832, 54, 26)
+    listed = {image for row in checks.copies(found_in(data)) for image in (row["image_id"], row["other_id"])}
+    assert listed == {image for pair in alone for image in pair}
+    chained = pd.Series(names_of(ids.tolist(), [None] * len(ids), [pair for *pair, _ in pairs])).value_counts()
+    assert chained.max() == 71  # which is why nothing but pixels makes groups
 
 
 def test_digests_are_of_shape_and_pixels():
@@ -431,7 +403,7 @@ def test_groups_are_written_and_every_other_column_stays_as_it_is(tmp_path):
     before = pq.read_table(path).append_column("seen", pa.array([None, 1, 2, 3, 2**62 + 1], pa.int64()))
     before = before.append_column("tags", pa.array([["x"], [], None, ["y", "z"], []]))
     pq.write_table(before, path)
-    find_duplicates(Dataset.open(data.root)).write()
+    find_duplicates(Dataset.open(data.root)).write_groups()
     after = pq.read_table(path)
     assert after.drop(["group"]).equals(before.drop(["group"]))
     assert after["group"].to_pylist() == ["duplicates of a.png", "duplicates of a.png", "7", "7", "7"]

@@ -133,14 +133,14 @@ def test_no_command_loads_torch_before_it_needs_it(tmp_path):
         Image.new("RGB", (8, 8), colour).save(tmp_path / name)
         Image.new("RGB", (8, 8), colour).save(tmp_path / "album" / name)
     done = ["taxonomy list", "taxonomy show mikels-8", "demo-data demo --images 40", "import table labels.csv mine",
-            "import images album photos", "duplicates demo", "ask demo --model m --out asked.jsonl",
+            "import images album photos", "audit demo --files", "ask demo --model m --out asked.jsonl",
             "export demo --hub shared", "labels init demo --overlap 2 --invite ann", "labels status",
             "labels attention", "labels agreement demo", "labels aggregate demo", "labels assign",
             "labels withdraw ann", "labels erase demo a03"]  # fmt: skip
     refused = ["train nowhere", "predict nowhere a.png", "evaluate nowhere demo", "explain nowhere a.png",
                "explore nowhere", "report nowhere", "compare nowhere nothing", "judge nowhere answers.csv --name me",
                "embed nowhere", "crosseval --train nowhere --test demo", "ablate prompts nowhere",
-               "export nowhere --onnx", "fetch nowhere", "duplicates nowhere", "train demo --nope"]  # fmt: skip
+               "export nowhere --onnx", "fetch nowhere", "audit nowhere", "train demo --nope"]  # fmt: skip
     code = f"""{ALL_IN_TURN}
 os.chdir({str(tmp_path)!r})
 for expected, commands in ((0, {done!r}), (2, {refused!r})):

@@ -12,8 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from affectml.auditing import audit_dataset
-from affectml.data import Dataset
+import affectml
 from affectml.demo_set import write_demo
 from affectml.people.labelling import make_task
 from affectml_annotation import Answer, LabelStore, TaskSettings, write_judgements
@@ -75,7 +74,8 @@ def killed(tmp_path_factory):
     """`killed(template, deed)`: for each step a copy of the template in which it was killed there, and `again`."""
     context = multiprocessing.get_context("forkserver")
     modules = (
-        "affectml.auditing",
+        "affectml.auditing._page",
+        "affectml.auditing._queue",
         "affectml.cli._labels_task",
         "affectml.cli._labels_print",
         "affectml.people.erasing",
@@ -196,7 +196,7 @@ with LabelStore(Path(HERE, "set-labels.db")) as store:
 
 def test_what_an_audit_queued_is_never_without_the_file_that_says_why(world, killed):
     """The audit itself is made once: it writes nothing."""
-    (world / "audit.pickle").write_bytes(pickle.dumps(audit_dataset(Dataset.open(world / "set"))))
+    (world / "audit.pickle").write_bytes(pickle.dumps(affectml.audit(world / "set")))
     for folder, again in killed(world, QUEUE):
         with LabelStore(folder / "set-labels.db") as store:
             queued = store.images().dropna(subset="queue_rank")["image_id"].tolist()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from affectml.auditing import audit_dataset, write_audit
+import affectml
+from affectml.auditing import write_audit
 from affectml.data import Dataset
 
 plant_faults = runpy.run_path(str(Path(__file__).resolve().parents[2] / "benchmarks" / "faults.py"))["plant_faults"]
@@ -17,7 +18,7 @@ def audit_page(demo, tmp_path_factory):
     faulty = plant_faults(Dataset.open(demo), folder / "set", copies=4)
     rows = "c00000,listed,c00001,5,awe,True,2026-01-01\nc00001,control,c00000,5,awe,True,2026-01-01\n"
     (folder / "queue-001.csv").write_text(f"image_id,role,match,n,label,said,at\n{rows}", encoding="utf-8")
-    return write_audit(audit_dataset(faulty, queues=folder), folder)[0].as_uri()
+    return write_audit(affectml.audit(faulty, queues=folder), folder)[0].as_uri()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affectml.checking import check
+from affectml.auditing import audit_files
 from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.errors import BadInput
@@ -40,9 +40,9 @@ def place(written, tmp_path):
     return tmp_path / "place"
 
 
-def wrong(folder: Path, **options: bool) -> dict[str, str]:
+def wrong(folder: Path) -> dict[str, str]:
     """What is wrong, by promise."""
-    return {each.promise: "\n".join(each.wrong) for each in check(folder, **options) if each.wrong}
+    return {each.promise: "\n".join(each.wrong) for each in audit_files(folder) if each.wrong}
 
 
 def edit(file: Path, change) -> None:
@@ -69,6 +69,11 @@ def broken_shard(place: Path) -> None:
     np.save(shard_of(place), shard)
 
 
+def half_an_image(place: Path) -> None:
+    image = next(place.glob("demo/images/*"))
+    image.write_bytes(image.read_bytes()[:200])
+
+
 # What is done to the copy, and the promise with the words that say so.
 FAULTS = {
     "no json": (lambda p: (p / "demo/dataset.json").write_text("{"), "dataset.json describes", "not valid JSON"),
@@ -77,8 +82,9 @@ FAULTS = {
         lambda p: edit(p / "demo/images.parquet", first_twice), "images.parquet names each", "two rows",
     ),
     "no image file": (
-        lambda p: next(p.glob("demo/images/*")).unlink(), "every image file is there", "no such file",
+        lambda p: next(p.glob("demo/images/*")).unlink(), "every image file can be read", "no such file",
     ),
+    "half an image": (half_an_image, "every image file can be read", "cannot be read whole"),
     "more votes than people": (
         lambda p: edit(p / "demo/targets-emotions.parquet", lambda t: t.assign(n=1)),
         "targets-emotions.parquet holds target", "more votes than people",
@@ -122,8 +128,8 @@ FAULTS_OF_A_RUN = {
 
 def keeps_all(folder: Path) -> None:
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-    assert len(check(folder)) >= 5
-    assert wrong(folder, images=True) == {}
+    assert len(audit_files(folder)) >= 5
+    assert wrong(folder) == {}
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
 
 
@@ -135,7 +141,7 @@ def test_what_was_just_written_keeps_every_promise(written):
 def test_nothing_is_said_of_files_that_a_data_set_has_not(place):
     for name in ("annotations", "annotators"):
         (place / f"demo/{name}.parquet").unlink()
-        assert not any(each.promise.startswith(name) for each in check(place / "demo"))
+        assert not any(each.promise.startswith(name) for each in audit_files(place / "demo"))
 
 
 def test_a_run_that_was_just_trained_keeps_every_promise(trained):
@@ -161,13 +167,6 @@ def test_a_broken_promise_of_a_run_is_told_by_name_with_the_file(trained, place,
     told_of(place / "run", fault)
 
 
-def test_an_image_cut_short_is_told_where_images_are_read(place):
-    image = next(place.glob("demo/images/*"))
-    image.write_bytes(image.read_bytes()[:200])
-    assert wrong(place / "demo") == {}
-    assert str(image) in wrong(place / "demo", images=True)["every image file is readable"]
-
-
 def test_a_run_is_told_that_its_data_set_has_changed(trained, place):
     config = json.loads((place / "run" / "run.json").read_text())["config"]
     edit_json(place / "run" / "run.json", config=config | {"dataset": str(place / "demo")})
@@ -178,28 +177,39 @@ def test_a_run_is_told_that_its_data_set_has_changed(trained, place):
 
 def test_what_is_none_of_these_is_refused(tmp_path):
     with pytest.raises(BadInput, match=r"name a label database, or a folder with dataset.json"):
-        check(tmp_path)
+        audit_files(tmp_path)
 
 
-def test_the_command_ends_with_1_where_a_promise_is_broken(place, command):
-    code, out, _ = command("check", place / "demo")
+def test_the_command_ends_with_1_where_a_promise_is_broken_and_writes_nothing(place, command):
+    before = sorted(place.rglob("*"))
+    code, out, _ = command("audit", place / "demo", "--files")
     assert code == 0
     assert "promises are kept" in out
+    assert sorted(place.rglob("*")) == before
     next(place.glob("demo/images/*")).unlink()
-    code, out, _ = command("check", place / "demo")
+    code, out, _ = command("audit", place / "demo", "--files")
     assert code == 1
-    assert "WRONG  every image file is there" in out
-    code, out, _ = command("check", place / "demo", "--json")
-    assert [each["promise"] for each in json.loads(out)["promises"] if each["wrong"]] == ["every image file is there"]
-    assert command("check", place)[0] == 2
+    assert "WRONG  every image file can be read" in out
+    code, out, _ = command("audit", place / "demo", "--files", "--json")
+    wrong = [each["promise"] for each in json.loads(out)["promises"] if each["wrong"]]
+    assert wrong == ["every image file can be read"]
+    assert command("audit", place, "--files")[0] == 2
 
 
 def test_the_command_checks_a_label_database_as_labels_check_does(tmp_path, command):
     with LabelStore(tmp_path / "labels.db") as store:
         store.init_task(TaskSettings(("awe", "fear"), "What do you feel?"), ["a", "b"])
-        whole = command("check", tmp_path / "labels.db")
+        whole = command("audit", tmp_path / "labels.db", "--files")
         assert whole == command("labels", "check", tmp_path / "labels.db")
         assert whole[0] == 0
         with store.database.write() as connection:
             connection.exec_driver_sql("UPDATE slot SET taken = 2")
-        assert command("check", tmp_path / "labels.db", "--json")[0] == 1
+        assert command("audit", tmp_path / "labels.db", "--files", "--json")[0] == 1
+
+
+def test_options_of_a_whole_audit_are_refused_with_files_alone(written, command, monkeypatch):
+    monkeypatch.setenv("AFFECTML_LABELS", "elsewhere.db")  # which says something of labels, and nothing of this
+    assert command("audit", written / "demo", "--files")[0] == 0
+    code, _, said = command("audit", written / "demo", "--files", "--seed", 1, "--write-groups")
+    assert code == 2
+    assert "--write-groups, --seed: not with --files, which looks at files alone" in said

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affectml._progress import track
 from affectml.data import Dataset
 from affectml.embeddings.store import AGAIN, FOLDER, EmbeddingStore, shard_path
 from affectml.encoders.images import read_image
@@ -22,27 +23,26 @@ from affectml_annotation.exchange.checking import import_problems
 from affectml_annotation.exchange.formats import read_judgements
 from affectml_annotation.judgements import found_labels
 
-# A promise, and what looks at it: a reader that raises for a damaged file, or one that yields each thing that is wrong.
+# A promise, and what looks at it: it raises for a damaged file, or gives what is wrong, one line or several.
 Look = tuple[str, Callable[[], Any]]
 EXAMPLES = 20
 SHARDS = "shard-*.npy"
 
 
 @dataclass(frozen=True)
-class Checked:
+class FilePromise:
     """A promise of the files at a place. wrong: in what it is not kept, each with the file and the way out."""
 
     promise: str
     wrong: tuple[str, ...]
 
 
-def check(place: str | Path, *, images: bool = False) -> list[Checked]:
+def audit_files(place: str | Path) -> list[FilePromise]:
     """Look at every promise of a data set's, a run's or a store's files; nothing is written.
 
     Args:
-        place: the folder. Of a data set the stores of embeddings are looked at, too; of a run its people file, and
-            whether its data set is as it was, where that is found.
-        images: read every image file, besides looking whether it is there.
+        place: the folder. Of a data set every image is read, and its stores of embeddings are looked at, too; of a run
+            its people file, and whether its data set is as it was, where that is found.
 
     Returns:
         The promises in order, with at most 20 lines each. What says what the others are (dataset.json, run.json,
@@ -52,37 +52,40 @@ def check(place: str | Path, *, images: bool = False) -> list[Checked]:
         BadInput: where the place is none of these.
     """
     folder = Path(place)
-    kinds: dict[str, Callable[[Path], Iterator[Look]]] = {
-        "dataset.json": partial(_of_dataset, read=images),
-        "run.json": _of_run,
-        "encoder.json": _of_store,
-    }
+    kinds = {"dataset.json": of_dataset, "run.json": _of_run, "encoder.json": _of_store}
     looks = next((looks for name, looks in kinds.items() if (folder / name).exists()), None)
     if looks is None:
         raise BadInput(
-            f"{place}: nothing to check there; name a label database, or a folder with dataset.json (a data set), "
+            f"{place}: no files of affectml there; name a label database, or a folder with dataset.json (a data set), "
             "run.json (a run) or encoder.json (a store of embeddings)"
         )
+    return looked_at(looks(folder))
+
+
+def looked_at(looks: Iterator[Look]) -> list[FilePromise]:
+    """The promises, each with what is wrong."""
     found = []
-    for promise, look in looks(folder):
+    for promise, look in looks:
         try:
             said = look()
-            wrong = tuple(islice(said, EXAMPLES)) if isinstance(said, Iterator) else ()
+            wrong = tuple(islice(said, EXAMPLES)) if isinstance(said, Iterator) else (said,) * isinstance(said, str)
         except (AffectmlError, AnnotationError, OSError) as error:
             wrong = (str(error),)
-        found.append(Checked(promise, wrong))
+        found.append(FilePromise(promise, wrong))
     return found
 
 
-def _of_dataset(folder: Path, read: bool) -> Iterator[Look]:
+def of_dataset(folder: Path, *, images: bool = True) -> Iterator[Look]:
+    """The promises of a data set and its stores. images: whether every image is read."""
     yield "dataset.json describes a data set", lambda: Dataset.open(folder).meta.resolve_taxonomy()
     with suppress(AffectmlError):
         data = Dataset.open(folder)
         yield "images.parquet names each image once", lambda: data.images
-        yield f"every image file is {'readable' if read else 'there'}", partial(_files, data, read)
+        if images:
+            yield "every image file can be read", partial(_images, data)
         for name, entry in data.meta.targets.items():
             yield f"{entry.file} holds target {name}", partial(data.target, name)
-            yield f"target {name} counts answers that are there", partial(_counts, data, name)
+            yield f"target {name} counts answers that are there", partial(data.outdated, name)
         if (folder / "annotations.parquet").exists():
             yield "annotations.parquet has a person's answer to an image in a round once", partial(_judgements, data)
         if (folder / "annotators.parquet").exists():
@@ -95,21 +98,15 @@ def _of_dataset(folder: Path, read: bool) -> Iterator[Look]:
         yield from ((f"{store.name}: {promise}", look) for promise, look in _of_store(store))
 
 
-def _files(data: Dataset, read: bool) -> Iterator[str]:
-    for name in data.images["file"].dropna() if "file" in data.images.columns else ():
+def _images(data: Dataset) -> Iterator[str]:
+    if "file" not in data.images.columns:
+        return
+    named = data.images["file"].dropna()
+    for name in track(named, "reading images", len(named), "images"):
         try:
-            path = data.image_path(str(name))
-            if not path.is_file():
-                raise BadInput(f"{path}: no such file, but images.parquet names it")
-            if read:
-                read_image(path)
+            read_image(data.image_path(str(name)))
         except AffectmlError as error:
             yield f"{error}; put it there from a copy, or take its row out"
-
-
-def _counts(data: Dataset, name: str) -> Iterator[str]:
-    if outdated := data.outdated(name):
-        yield outdated
 
 
 def _judgements(data: Dataset) -> Iterator[str]:

@@ -1,0 +1,318 @@
+"""Duplicates: copies with equal pixels, and near ones, which embeddings propose and pixels confirm."""
+
+import hashlib
+import itertools
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from affectml._files import replacing, with_column
+from affectml._progress import track
+from affectml._rows import PART, RowsOnDisk
+from affectml.data import Dataset
+from affectml.data.groups import names_of
+from affectml.errors import BadInput
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from affectml.embeddings import EmbeddingStore
+
+COPY_COSINE = 0.99999  # equal pixels have equal embeddings up to rounding: .9999998 was measured, in bf16 too
+PROPOSE = 0.90  # the cosine from which on pixels are compared
+ALONE = 0.95  # where there are no pixels to confirm anything
+MOST_PROPOSALS = 2_000_000
+_BLOCK = 2048
+_REACH = float(np.sqrt(2 - 2 * COPY_COSINE)) * 1.001  # of unit rows; float32 rounds
+
+# Chosen on 598 photographs and copies of them, with `python benchmarks/duplicates.py`; see docs/audit.md.
+LIKENESS = 0.93  # correlation from which on two pictures are the same
+COARSE_SIDE, COARSE = 8, 0.5  # pixels, and the correlation of them below which nothing more is asked
+SIDE = 24  # pixels of the grey pictures that are compared
+MARGINS = (0.0, 0.025, 0.05, 0.075)  # what may be cut off at each side
+WHOLE = 128
+BLOCK = 100_000  # pairs
+
+Pair = tuple[str, str]
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Two images that show one picture.
+
+    kind: exact (equal pixels), near (pixels confirm what embeddings proposed) or alike (by embeddings alone, without
+    image files to confirm it: they may well be two pictures). likeness: 1, a correlation of pixels, or a cosine.
+    """
+
+    kind: Literal["exact", "near", "alike"]
+    pair: Pair
+    likeness: float
+
+
+@dataclass(frozen=True, eq=False)
+class Duplicates:
+    """What `find_duplicates` found in a data set.
+
+    copies: of images with equal pixels, each beside the first of them that is in a part of the split. compared: how
+    many pairs were compared by their pixels, since their embeddings have a cosine of `lowest` or more. without_file:
+    images without pixels to compare.
+    """
+
+    dataset: Dataset
+    copies: tuple[Copy, ...]
+    compared: int = 0
+    without_file: int = 0
+    lowest: float = PROPOSE
+
+    @property
+    def confirmed(self) -> list[Pair]:
+        """The pairs that pixels confirm."""
+        return [copy.pair for copy in self.copies if copy.kind != "alike"]
+
+    def notes(self) -> list[str]:
+        """What was compared, in words; what was found, the rows of an audit say."""
+        lines = []
+        if self.without_file:
+            lines.append(f"{self.without_file:,} images have no file, so their pixels cannot be compared")
+        if self.compared:
+            lines.append(f"{self.compared:,} pairs are compared by their pixels, since their embeddings are alike")
+        if self.lowest > PROPOSE:
+            lines.append(
+                f"of more than {MOST_PROPOSALS:,} pairs, none with a cosine below {self.lowest:.4f} is compared"
+            )
+        return lines
+
+    def write_groups(self) -> Path | None:
+        """Set the `group` column of images.parquet, so that no later split parts what pixels confirm.
+
+        Groups that were there stay, and become one where copies join them. The old file stays beside the new.
+        Returns its path, or None where nothing had to be written.
+        """
+        from affectml_annotation.exchange.files import keep, writing_in_turn
+
+        path = self.dataset.root / "images.parquet"
+        with writing_in_turn(self.dataset.root):
+            table = pq.read_table(path)  # not as pandas reads it: integers with gaps would become fractions
+            ids = [str(image) for image in table["image_id"].to_pylist()]
+            before = table["group"].to_pylist() if "group" in table.column_names else [None] * len(ids)
+            names = [None if pd.isna(name) else str(name) for name in before]
+            now = names_of(ids, names, self.confirmed)
+            if now == names:
+                return None
+            kept = keep(path)
+            with replacing(path) as temporary:
+                pq.write_table(with_column(table, "group", now), temporary)
+        return kept
+
+
+def find_duplicates(dataset: Dataset, store: "EmbeddingStore | None" = None) -> Duplicates:
+    """Copies in a data set, and with embeddings also images that show one picture in another size, cut or compression.
+
+    Args:
+        dataset: it is read, and not written to; see `Duplicates.write_groups`.
+        store: embeddings of its images; without them, only copies with equal pixels are found.
+    """
+    ids = np.array(sorted(dataset.images["image_id"]), dtype=object)
+    files = _files(dataset, ids)
+    known = ids if store is None else np.setdiff1d(ids, store.missing(ids))
+    features = None if store is None else store.rows(known)
+    # An image without an embedding may be a copy, too: then all pixels are read.
+    groups = same_pixels(dataset, ids, features if len(known) == len(ids) else None)
+    parts = set(dataset.images.dropna(subset="split")["image_id"]) if "split" in dataset.images.columns else set()
+    ordered = [sorted(group, key=lambda image: image not in parts) for group in groups]
+    copies = [Copy("exact", (first, other), 1.0) for first, *others in ordered for other in others]
+    compared, lowest = 0, PROPOSE
+    if features is not None:
+        once = ~np.isin(known, [copy.pair[1] for copy in copies])
+        found, lowest = proposals(known[once], features[once])
+        near, compared = _near(found, files)
+        copies += near
+    return Duplicates(dataset, tuple(copies), compared, len(ids) - len(files), lowest)
+
+
+def same_pixels(
+    dataset: Dataset, image_ids: Collection[str], features: NDArray[Any] | RowsOnDisk | None = None
+) -> list[tuple[str, ...]]:
+    """Groups of images with equal pixels (upright, 8-bit RGB), each sorted; images without a readable file have none.
+
+    features: embeddings [N, D] of `image_ids`, in their order. Equal pixels have equal embeddings, so only the few
+    images are read that have a twin there; without embeddings, every image that shares its size with another.
+    """
+    if "file" not in dataset.images.columns:
+        return []
+    asked = list(image_ids if features is None else itertools.compress(image_ids, twins(features)))
+    files = _files(dataset, asked)
+    if features is None:
+        asked = [image for group in _of_one_size(files) for image in group]
+    found = defaultdict(list)
+    for image, content in _read(files, [image for image in asked if image in files]):
+        found[digest(content)].append(image)
+    return sorted(tuple(sorted(group)) for group in found.values() if len(group) > 1)
+
+
+def digest(image: "Image") -> str:
+    """sha256 of the size and the pixels of an RGB image."""
+    return hashlib.sha256(f"{image.width} {image.height} ".encode() + image.tobytes()).hexdigest()
+
+
+def _files(dataset: Dataset, image_ids: Iterable[str]) -> dict[str, Path]:
+    """The image files that are there, by image_id."""
+    if "file" not in dataset.images.columns:
+        return {}
+    names = dataset.images.set_index("image_id")["file"].dropna()
+    found = {image: dataset.image_path(str(names[image])) for image in image_ids if image in names.index}
+    return {image: path for image, path in found.items() if path.is_file()}
+
+
+def _read(files: Mapping[str, Path], asked: Sequence[str]) -> Iterator[tuple[str, "Image"]]:
+    """Each image that can be read whole."""
+    from affectml.encoders import read_image
+
+    for image in track(asked, "comparing images", len(asked), "images"):
+        with suppress(BadInput):
+            yield image, read_image(files[image])
+
+
+def _of_one_size(files: Mapping[str, Path]) -> list[list[str]]:
+    """Images that share width and height with another, turned or not; only the heads of the files are read."""
+    from PIL import Image
+
+    found = defaultdict(list)
+    for image, path in files.items():
+        with suppress(Exception), Image.open(path) as opened:  # as in read_image: decoders raise many kinds
+            found[tuple(sorted(opened.size))].append(image)
+    return [group for group in found.values() if len(group) > 1]
+
+
+def _near(found: Sequence[tuple[str, str, float]], files: Mapping[str, Path]) -> tuple[list[Copy], int]:
+    """Pairs that pixels confirm, and alike ones that have none to confirm it; of how many pixels were compared."""
+    seen = sorted({image for one, other, _ in found if one in files and other in files for image in (one, other)})
+    pictures = {image: Picture(content) for image, content in _read(files, seen)}
+    asked = [(one, other) for one, other, _ in found if one in pictures and other in pictures]
+    alike = zip(asked, likenesses(pictures, asked).tolist(), strict=True)
+    near = [Copy("near", pair, value) for pair, value in alike if value >= LIKENESS]
+    compared = set(asked)
+    rest = [Copy("alike", (a, b), value) for a, b, value in found if value >= ALONE and (a, b) not in compared]
+    return near + rest, len(asked)
+
+
+def twins(features: NDArray[Any] | RowsOnDisk) -> NDArray[np.bool_]:
+    """Rows [N] that may have another at a cosine of COPY_COSINE or more: all of those, and few others.
+
+    A projection on eight directions never makes a distance longer, and in so few dimensions a tree finds neighbours of
+    many.
+    """
+    from scipy.spatial import cKDTree  # a quarter of a second to load
+
+    parts = [_projected(_unit(features[start : start + PART])) for start in range(0, max(len(features), 1), PART)]
+    places, row, count = np.unique(np.concatenate(parts), axis=0, return_inverse=True, return_counts=True)
+    distance, _ = cKDTree(places).query(places, k=2, distance_upper_bound=_REACH)
+    twin: NDArray[np.bool_] = (count > 1) | np.isfinite(distance[:, 1])
+    return np.asarray(twin[row.ravel()])
+
+
+def copies_among(features: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+    """Rows [N] that `others` [M] hold too: at a cosine of COPY_COSINE or more."""
+    from scipy.spatial import cKDTree
+
+    mine, theirs = _unit(features), _unit(others)
+    distance, _ = cKDTree(_projected(theirs)).query(_projected(mine), distance_upper_bound=_REACH)
+    copied = np.isfinite(distance)
+    rows = np.flatnonzero(copied)
+    for start in range(0, len(rows), _BLOCK // 8):
+        part = rows[start : start + _BLOCK // 8]
+        copied[part] = (mine[part] @ theirs.T).max(axis=1) >= COPY_COSINE
+    return np.asarray(copied, dtype=bool)
+
+
+def proposals(ids: NDArray[Any], features: NDArray[Any]) -> tuple[list[tuple[str, str, float]], float]:
+    """Pairs of images with a cosine of PROPOSE or more, and that cosine, in the order of `ids`; and the lowest.
+
+    Of more than MOST_PROPOSALS pairs the most alike are taken: `lowest` rises until they are no more. Pairs that are
+    as alike as the first one too many are left out together.
+    """
+    unit, lowest = _unit(features), PROPOSE
+    found = np.empty((0, 3))
+    for start in range(0, len(ids), _BLOCK):
+        alike = unit[start : start + _BLOCK] @ unit[start:].T
+        rows, columns = np.nonzero(np.triu(alike >= lowest, 1))
+        found = np.concatenate([found, np.stack([start + rows, start + columns, alike[rows, columns]], axis=1)])
+        if len(found) > MOST_PROPOSALS:
+            one_too_many = np.float32(np.partition(found[:, 2], -MOST_PROPOSALS - 1)[-MOST_PROPOSALS - 1])
+            lowest = float(np.nextafter(one_too_many, np.float32(2)))
+            found = found[found[:, 2] >= lowest]
+    return [(str(ids[int(row)]), str(ids[int(column)]), value) for row, column, value in found.tolist()], lowest
+
+
+def _projected(unit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows on at most eight directions, the same ones each time."""
+    width = unit.shape[1]
+    directions = np.linalg.qr(np.random.default_rng(0).normal(size=(width, min(8, width))))[0]
+    return unit @ directions.astype(np.float32)
+
+
+def _unit(features: NDArray[Any]) -> NDArray[np.float32]:
+    norm = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.maximum(norm, 1e-12), dtype=np.float32)
+
+
+class Picture:
+    """A grey picture of an image, small enough to keep many: what is asked of it is worked out when asked for."""
+
+    def __init__(self, image: "Image") -> None:
+        from PIL import Image as images
+
+        self._grey = image.convert("L").resize((WHOLE, WHOLE), images.Resampling.BOX)
+
+    def parts(self, side: int, margins: tuple[float, ...]) -> Vector:
+        """The picture cut in every way that `margins` allow, each `side` x `side`: rows of mean 0 and norm 1.
+
+        The first row is the whole. A part without any contrast is a row of zeros, which correlates with nothing.
+        """
+        from PIL import Image as images
+
+        rows = []
+        for left, top, right, bottom in itertools.product(margins, repeat=4):
+            box = (left * WHOLE, top * WHOLE, (1 - right) * WHOLE, (1 - bottom) * WHOLE)
+            part = self._grey.resize((side, side), images.Resampling.BILINEAR, box=box)
+            rows.append(np.asarray(part, dtype=np.float32).ravel())
+        found = np.stack(rows)
+        found -= found.mean(axis=1, keepdims=True)
+        norm = np.linalg.norm(found, axis=1, keepdims=True)
+        return np.asarray(np.divide(found, norm, out=np.zeros_like(found), where=norm > 1e-3), dtype=np.float32)
+
+
+def likenesses(pictures: Mapping[str, Picture], pairs: Sequence[tuple[str, str]]) -> Vector:
+    """Likeness of each pair [P]: the highest correlation of one's whole picture with a part of the other's, either way.
+
+    0 where even the coarse pictures hardly correlate: those are not looked at closely.
+    """
+    found = np.zeros(len(pairs), dtype=np.float32)
+    if not len(pairs):
+        return found
+    keys = list(pictures)
+    row = {key: at for at, key in enumerate(keys)}
+    ends = np.array([(row[one], row[other]) for one, other in pairs])
+    coarse, whole = (np.stack([pictures[key].parts(side, (0.0,))[0] for key in keys]) for side in (COARSE_SIDE, SIDE))
+    blocks = np.split(ends, range(BLOCK, len(ends), BLOCK))
+    rough = np.concatenate([(coarse[block[:, 0]] * coarse[block[:, 1]]).sum(axis=1) for block in blocks])
+    close = np.flatnonzero(rough >= COARSE)
+    # Each close pair twice: the parts of every picture are made once, and asked of all that it is close to.
+    image, other = np.concatenate([ends[close], ends[close][:, ::-1]]).T
+    pair = np.tile(close, 2)
+    order = np.argsort(image, kind="stable")
+    starts = np.flatnonzero(np.diff(image[order], prepend=-1))
+    for here in np.split(order, starts[1:]) if len(order) else ():
+        parts = pictures[keys[image[here[0]]]].parts(SIDE, MARGINS)
+        alike = (whole[other[here]] @ parts.T).max(axis=1)
+        found[pair[here]] = np.maximum(found[pair[here]], alike)
+    return found
