@@ -34,7 +34,6 @@ from affectml.heads import (
     SigmoidHead,
     TopKHead,
     choose_thresholds,
-    expected_f1_thresholds,
     judged_targets,
 )
 from affectml.heads.judged import By
@@ -206,8 +205,6 @@ def rare(d: Demo) -> dict[str, Scores]:
         if name == "plain":
             own = choose_thresholds(p, sets[val], shrinkage=0)
             out["plain, raw search for each label"] = scored((new >= own).long())
-            rates = head.predict_rates(d.X[np.concatenate([d.train, d.val])])
-            out["plain, expected F1 thresholds"] = scored((new >= expected_f1_thresholds(rates)).long())
     return out
 
 

@@ -3,7 +3,6 @@
 Pure functions on arrays or tensors; mappings come from `affectml.taxonomies.mapping`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,22 +71,6 @@ def level_accuracy(preds: Any, target: Any, to: Mapping) -> Floats:
     hits: Floats = (guessed & right).sum(axis=1) / guessed.sum(axis=1)
     hits[truth.sum(axis=1) <= 0] = np.nan
     return hits
-
-
-def accuracy_by_level(preds: Any, target: Any, mappings: Sequence[Mapping]) -> dict[str, float]:
-    """Mean `level_accuracy` of the fine level itself and of each mapping's target, by taxonomy name.
-
-    Rows whose target has no place at a level are left out there; nan where none is left. Raises BadInput without a
-    mapping.
-    """
-    if not mappings:
-        raise BadInput("expected at least one mapping to a coarser level; a taxonomy without parents has none")
-    fine = mappings[0].origin
-    found = {}
-    for to in (mapping(fine, fine), *mappings):
-        rows = level_accuracy(preds, target, to)
-        found[to.target.name] = float(np.nanmean(rows)) if np.isfinite(rows).any() else float("nan")
-    return found
 
 
 def errors_inside_parent(preds: Any, target: Any, to: Mapping) -> ErrorsInside:

@@ -299,24 +299,9 @@ class Collection:
         return self._maps.make(method, say)
 
     @property
-    def map_method(self) -> _map.Method:
-        """How the map was made."""
-        return self._maps.method
-
-    @property
-    def map_file(self) -> Path:
-        """Where the map is kept."""
-        return self._maps.file
-
-    @property
     def map_words(self) -> str:
         """What the map shows, and how to get the one by UMAP."""
         return self._maps.words
-
-    @property
-    def map_version(self) -> str:
-        """Changes when the map does."""
-        return self._maps.version
 
     # What is kept
 

@@ -1,6 +1,5 @@
 """The map: embeddings as places on a plane, made once and kept in the data set."""
 
-import hashlib
 import json
 import shlex
 import warnings
@@ -70,11 +69,6 @@ class Maps:
         return out
 
     @property
-    def file(self) -> Path:
-        """Where it is kept."""
-        return file_of(self.root, self.store, self.method)
-
-    @property
     def words(self) -> str:
         """How it was made, and how to get the other one."""
         words = WORDS[self.method]
@@ -82,11 +76,6 @@ class Maps:
             return words
         install = "" if has_umap() else "pip install 'affectml[map]', then "
         return f"{words}. By UMAP: {install}`affectml explore {shlex.quote(str(self.root))} --map`"
-
-    @property
-    def version(self) -> str:
-        """Changes when the map does."""
-        return hashlib.sha256(self.places().tobytes()).hexdigest()[:16]
 
 
 def has_umap() -> bool:

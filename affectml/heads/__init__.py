@@ -14,7 +14,7 @@ from affectml.heads._prior import PriorHead
 from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
 from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
 from affectml.heads._texts import TextHead
-from affectml.heads._thresholds import apply_thresholds, choose_thresholds, expected_f1_thresholds
+from affectml.heads._thresholds import apply_thresholds, choose_thresholds
 from affectml.heads._topk import SetHead, TopKConfig, TopKHead
 from affectml.heads._votes import vote_correlation, vote_weights
 from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
@@ -66,7 +66,6 @@ __all__ = [
     "check_plain",
     "choose_thresholds",
     "contrastive_loss",
-    "expected_f1_thresholds",
     "head_class",
     "judged_targets",
     "load_head",

@@ -58,31 +58,6 @@ def choose_thresholds(scores: ArrayLike, sets: ArrayLike, *, shrinkage: float = 
     return torch.from_numpy(np.select(exact, [np.full_like(own, common), own], 1 / (1 + np.exp(-logits))))
 
 
-def expected_f1_thresholds(rates: ArrayLike) -> Tensor:
-    """For each label the threshold [C] with the best expected F1, from calibrated rates [N, C] alone.
-
-    Letting in the rows with rates >= t, F1 is about 2 * (their summed rates) / (all summed rates + their number);
-    the best t is half the F1 so reached (Lipton, Elkan & Narayanaswamy 2014). It needs no labelled rows, so a label
-    with three positives gets a threshold as steady as any, and rows without labels may help; it is as good as
-    the rates are calibrated. It aims at each label's own F1, not at the sets'.
-
-    Args:
-        rates: calibrated rates, [N, C].
-
-    Returns:
-        [C] float64; a label whose rates are all 0 gets a threshold above 1.
-
-    Raises:
-        BadInput: for values outside 0..1.
-    """
-    table = as_matrix(rates, "rates", torch.float64)
-    refuse_rows((table < 0) | (table > 1), "rates", _NO_PROBABILITY)
-    summed = table.sort(dim=0, descending=True).values.cumsum(dim=0)
-    let_in = torch.arange(1, len(table) + 1, dtype=torch.float64)[:, None]
-    best = (2 * summed / (summed[-1] + let_in)).max(dim=0).values
-    return torch.where(best > 0, best / 2, torch.full_like(best, float(np.nextafter(1.0, 2.0))))
-
-
 def apply_thresholds(scores: ArrayLike, thresholds: ArrayLike) -> Tensor:
     """Label sets: a label is in where its score reaches its threshold.
 

@@ -127,20 +127,6 @@ class Mapping:
             mapped = np.divide(mapped, whole, out=np.full_like(mapped, np.nan), where=whole > 0)
         return _like(mapped, distribution)
 
-    def kept_mass(self, distribution: Any) -> Any:
-        """The part of each row of shares that has a target.
-
-        Args:
-            distribution: [N, S].
-
-        Returns:
-            [N], an array or a tensor as it came.
-
-        Raises:
-            NoMapping: there is not a column per label.
-        """
-        return _like(self._columns(distribution, "shares") @ self.matrix.sum(axis=1), distribution)
-
     def map_sets(self, sets: Any) -> Any:
         """Sets of the origin's labels as sets of the target's: a label is in where any that leads to it is.
 

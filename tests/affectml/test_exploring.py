@@ -464,7 +464,7 @@ def test_a_map_by_umap_is_taken_before_one_by_main_axes(found, hand, monkeypatch
     found.make_map("umap")
     again = open_collection(hand)
     assert np.array_equal(again.map(), found.map(), equal_nan=True)
-    assert (again.map_method, again.map_version) == ("umap", found.map_version)
+    assert again.map_words == found.map_words == _map.WORDS["umap"]
 
 
 def test_without_umap_the_map_says_how_to_get_it(found, monkeypatch):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectml.errors import BadInput
-from affectml.heads import apply_thresholds, choose_thresholds, expected_f1_thresholds
+from affectml.heads import apply_thresholds, choose_thresholds
 
 
 def mean_set_f1(predicted, truth) -> float:
@@ -113,36 +113,3 @@ def test_bad_shrinkage_and_bad_number_of_thresholds():
         choose_thresholds(np.full((1, 1), 0.5), np.ones((1, 1)), shrinkage=-1)
     with pytest.raises(BadInput, match="thresholds: 3 for 2 labels"):
         apply_thresholds(np.full((1, 2), 0.5), np.full(3, 0.5))
-
-
-def expected_f1(rates, cut) -> float:
-    """Of one label, letting in what reaches the cut; written the slow way."""
-    let_in = [rate for rate in rates if rate >= cut]
-    return 2 * sum(let_in) / (sum(rates) + len(let_in))
-
-
-def test_expected_f1_by_hand():
-    # .8 alone: 1.6 / 2.3; with .4: 2.4 / 3.3; with .1 too: 2.6 / 4.3; the best is 8/11, its threshold half of that
-    rates = np.array([[0.4, 0.0], [0.8, 0.0], [0.1, 0.0]])
-    assert expected_f1_thresholds(rates)[0] == pytest.approx(4 / 11)
-    assert apply_thresholds(rates, expected_f1_thresholds(rates)).tolist() == [[1, 0], [1, 0], [0, 0]]
-
-
-@settings(max_examples=80, deadline=None)
-@given(st.integers(0, 2**31 - 1), st.integers(1, 30), st.booleans())
-def test_expected_f1_is_the_best_of_all_cuts(seed, rows, tied):
-    rng = np.random.default_rng(seed)
-    rates = rng.random((rows, 2)) ** 3
-    rates = rates.round(1) if tied else rates
-    for label, cut in enumerate(expected_f1_thresholds(rates).tolist()):
-        column = rates[:, label]
-        if column.any():
-            best = max(expected_f1(column, other) for other in np.unique(column))
-            assert expected_f1(column, cut) == pytest.approx(best)
-        else:
-            assert cut > 1
-
-
-def test_expected_f1_needs_probabilities():
-    with pytest.raises(BadInput, match="rates: row 1 .*outside 0..1"):
-        expected_f1_thresholds(np.array([[0.5], [1.5]]))
