@@ -6,6 +6,7 @@
     _points.py    images as points, curves, labels on a plane
     _matrix.py    rows by columns on many colours, as files: cross-evaluation's matrix
     _widths.py    how exact studies are by their size, as files
+    _paper.py     the file that a picture is drawn into, and how
 
 A module draws what it is given and computes nothing. The same figures give the same bytes.
 """
@@ -14,6 +15,7 @@ from affectml.plots._canvas import INKS, fitted
 from affectml.plots._dots import dots, intervals, reliability
 from affectml.plots._grid import grid
 from affectml.plots._matrix import Square, draw_matrix
+from affectml.plots._paper import paper, picture_path
 from affectml.plots._points import curves, plane, scatter
 from affectml.plots._widths import draw_widths
 
@@ -27,6 +29,8 @@ __all__ = [
     "fitted",
     "grid",
     "intervals",
+    "paper",
+    "picture_path",
     "plane",
     "reliability",
     "scatter",
