@@ -11,13 +11,11 @@ Sources: Zeiler & Fergus 2014 for the map, with cells that do not overlap; it ne
 image; here both are done with both fillings, since each has its own artefacts.
 """
 
-import copy
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,13 +26,12 @@ from torch.nn.functional import interpolate, normalize
 from affectml._progress import track
 from affectml.encoders import Encoder
 from affectml.encoders.threads import set_threads
+from affectml.encoders.towers import in_dtype
 from affectml.errors import BadInput, BadRun, option
-from affectml.heads import TextHead
 from affectml.pictures import ImageLike, pictures
-from affectml.plots import paper, picture_path
+from affectml.plots import draw_map, picture_path
 from affectml.predicting.features import run_encoder
-from affectml.predicting.predictor import prompts_of
-from affectml.prompts import label_features
+from affectml.predicting.predictor import scores_by
 from affectml.report.tables import Table, number
 from affectml.runs import RunFolder
 
@@ -45,7 +42,6 @@ BATCH = 64  # images that pass the tower at once
 COVERS = {"blur": "the blur", "mean": "the mean colour"}  # the fillings
 _CURVES = [(filling, kind) for filling in COVERS for kind in ("deletion", "insertion")]
 _FIGURES = ("deletion", "deletion_area", "insertion", "insertion_area")
-_STYLES = (("#0072b2", 1.8), ("#cc79a7", 1.0), ("#009e73", 1.8))  # of the map, the other's, centre: Okabe & Ito 2008
 _BETTER = "better than all controls"
 
 Floats = NDArray[np.float64]
@@ -172,7 +168,15 @@ class Explanation:
             BadInput: for another ending, and for a file that exists or cannot be written.
         """
         file = picture_path(Path(path), self.image, self.label)
-        _draw(self, file)
+        maps = {f"{len(self.random)} random maps": self.random} | {name: [by] for name, by in self.curves.items()}
+        squares = {
+            f"{kind}, {filling}": {
+                name: np.array([getattr(by[filling], kind) for by in several]).T for name, several in maps.items()
+            }
+            for filling, kind in _CURVES
+        }
+        title = f"{self.image}: {self.label} {number(self.rate)}\n{textwrap.fill(self.sentence(), 130)}"
+        draw_map(file, title, self.label, self.pixels, self.map, squares)
         return file
 
 
@@ -275,11 +279,10 @@ def explain_image(
 
 def rates_of(run: RunFolder, encoder: Encoder) -> Rates:
     """What a run's head says of preprocessed pixels: rates, or shares of a distribution."""
-    head, model, normalised = run.head, in_fp32(encoder.image_tower), run.info.encoder.identity["normalised"]
-    scores = head.predict_rates if run.info.data.kind in ("rates", "sets") else head.scores
-    if head.lacks_texts:  # weights that came without texts: the encoder is asked
-        texts = label_features(prompts_of(run), run.taxonomy, lambda rows: encoder.encode_texts(rows).numpy())
-        scores = partial(cast("TextHead", head).scores, texts=texts)
+    normalised = run.info.encoder.identity["normalised"]
+    model = in_dtype(encoder.image_tower, torch.float32)  # whatever it embeds in, so that small changes show
+    rated = run.info.data.kind in ("rates", "sets") and not run.head.lacks_texts
+    scores = run.head.predict_rates if rated else scores_by(run, lambda: encoder)
 
     def rates(pixels: Tensor) -> Tensor:
         with torch.inference_mode():
@@ -288,15 +291,6 @@ def rates_of(run: RunFolder, encoder: Encoder) -> Rates:
         return scores(features).double()
 
     return rates
-
-
-def in_fp32(model: Any) -> Any:
-    """open_clip's model, its image tower in fp32 so that small changes of an image show; `model` stays as it is."""
-    if all(parameter.dtype == torch.float32 for parameter in model.visual.parameters()):
-        return model
-    twin = copy.copy(model)
-    twin._modules = model._modules | {"visual": copy.deepcopy(model.visual).float()}
-    return twin
 
 
 def _seen(encoder: Encoder, pixels: Tensor) -> NDArray[np.uint8]:
@@ -428,37 +422,3 @@ def judge(own: Curves, *, centre: Curves, other: Curves, random: Sequence[Curves
 
 def _moved(fall: float, what: str) -> str:
     return f"{'lowers' if fall >= 0 else 'raises'} {what} by {number(abs(fall))}"
-
-
-def _draw(e: Explanation, path: Path) -> None:
-    """Image, map and curves; red speaks for the label, white for neither, and blue against it.
-
-    A map without values below 0 goes from white at its least to red.
-    """
-    with paper([path], (9.6, 6.4), dpi=150) as figure:
-        above, below = cast("Any", figure.subfigures(2, 1))
-        seen, mapped = above.subplots(1, 2)
-        seen.imshow(e.pixels)
-        mapped.imshow(e.pixels @ np.array([0.299, 0.587, 0.114]), cmap="gray", vmin=0, vmax=255)
-        low, high = float(e.map.min()), float(e.map.max())
-        most = max(high, -low)
-        ends = ("RdBu_r", -most, most) if low < 0 else ("Reds", low, high if high > low else low + 1)
-        shown = mapped.imshow(e.map, **dict(zip(("cmap", "vmin", "vmax"), ends, strict=True)), alpha=0.6)
-        for axes, title in ((seen, "what the encoder sees"), (mapped, "occlusion map")):
-            axes.axis("off")
-            axes.set_title(title)
-        above.colorbar(shown, ax=mapped, ticks=[], shrink=0.8).set_label(f"speaks for {e.label} →")
-        drawn = below.subplots(1, len(_CURVES), sharey=True)
-        for axes, (filling, kind) in zip(drawn, _CURVES, strict=True):
-            chance = np.array([getattr(by[filling], kind) for by in e.random]).T
-            across = np.linspace(0, 1, len(chance))
-            axes.plot(across, chance, color="0.8", linewidth=0.7)[0].set_label(f"{len(e.random)} random maps")
-            for (name, by), (colour, width) in zip(e.curves.items(), _STYLES, strict=True):
-                axes.plot(across, getattr(by[filling], kind), color=colour, linewidth=width, label=name)
-            axes.set(title=f"{kind}, {filling}", xlabel="covered" if kind == "deletion" else "uncovered", xlim=(0, 1))
-            axes.set_xticks([0, 0.5, 1], ["none", "half", "all"])
-        drawn[0].set_ylabel(f"rate of {e.label}")
-        entries = drawn[0].get_legend_handles_labels()
-        below.legend(*entries, loc="outside lower center", ncols=4, frameon=False, fontsize=7)
-        title = f"{e.image}: {e.label} {number(e.rate)}\n{textwrap.fill(e.sentence(), 130)}"
-        figure.suptitle(title, x=0.01, ha="left", fontsize=8.5)

@@ -14,6 +14,7 @@ from affectml.encoders.ran import fast_bfloat16
 from affectml.errors import MissingExtra
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 PURE = {"pure_bf16": "bfloat16", "pure_fp16": "float16"}
@@ -42,12 +43,17 @@ class TorchTower:
         """The same model with its image tower in a pure precision, as open_clip would have loaded it."""
         import torch
 
-        visual, dtype = self._model.visual, getattr(torch, PURE[precision])
-        parts = {id(part): torch.nn.Parameter(part.to(dtype), requires_grad=False) for part in visual.parameters()}
-        twin = copy.copy(self._model)
-        twin._modules = dict(self._model._modules)
-        twin._modules["visual"] = copy.deepcopy(visual, parts).to(dtype)  # no weights are copied in fp32
-        return TorchTower(twin, precision, self._device)
+        return TorchTower(in_dtype(self._model, getattr(torch, PURE[precision])), precision, self._device)
+
+
+def in_dtype(model: Any, dtype: "torch.dtype") -> Any:
+    """open_clip's model with its image tower in `dtype`; weights that are in it already are shared, not copied."""
+    import torch
+
+    parts = {id(part): torch.nn.Parameter(part.to(dtype), requires_grad=False) for part in model.visual.parameters()}
+    twin = copy.copy(model)
+    twin._modules = {**model._modules, "visual": copy.deepcopy(model.visual, parts).to(dtype)}
+    return twin
 
 
 class OpenVinoTower:

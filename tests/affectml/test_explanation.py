@@ -13,6 +13,7 @@ from PIL import Image
 import affectml
 from affectml.demo_set import write_demo
 from affectml.encoders import load_encoder
+from affectml.encoders.towers import in_dtype
 from affectml.errors import BadInput, BadRun, UnknownLabel
 from affectml.explanation import (
     Curve,
@@ -23,7 +24,6 @@ from affectml.explanation import (
     curves,
     explain_image,
     grid_of,
-    in_fp32,
     judge,
     occlusion,
     rates_of,
@@ -137,11 +137,13 @@ def test_the_blob_is_highest_in_the_middle():
 def test_a_tower_in_half_precision_is_explained_in_fp32_and_left_as_it_is(tiny_clip):
     spec = f"local-dir:{tiny_clip}"
     half, whole = load_encoder(spec, precision="pure_bf16", threads=1), load_encoder(spec, threads=1)
-    tower = in_fp32(half.image_tower)
+    tower = in_dtype(half.image_tower, torch.float32)
     pixels = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert {p.dtype for p in tower.visual.parameters()} == {torch.float32}
     assert {p.dtype for p in half.image_tower.visual.parameters()} == {torch.bfloat16}
-    assert in_fp32(whole.image_tower) is whole.image_tower
+    twin = in_dtype(whole.image_tower, torch.float32)
+    pairs = zip(twin.visual.parameters(), whole.image_tower.visual.parameters(), strict=True)
+    assert all(one.data_ptr() == other.data_ptr() for one, other in pairs)  # no weights are copied in fp32
     with torch.inference_mode():
         rows, exact = (model.encode_image(pixels) for model in (tower, whole.image_tower))
     assert torch.nn.functional.cosine_similarity(rows, exact).min() > 0.999
