@@ -10,8 +10,8 @@ features are judged on the curves of the trained head, where they should gain no
 """
 
 import argparse
-import copy
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,19 @@ from section import machine, write
 
 import affectml
 from affectml.data import Dataset
-from affectml.explanation import Curve
-from affectml.explanation._curves import curve, filled, spread
-from affectml.explanation._explain import Explainer
-from affectml.heads import Head
+from affectml.explanation import (
+    Curve,
+    Explanation,
+    Rates,
+    covers_of,
+    curves,
+    explain_image,
+    occlusion,
+    rates_of,
+    spread,
+)
 from affectml.pictures import Picture
+from affectml.predicting.features import run_encoder
 from affectml.runs import RunFolder
 
 STEPS, SHUFFLES = 16, 5
@@ -32,11 +40,11 @@ KINDS = ("deletion", "insertion", "gain")
 CONTROLS = ("random", "other label", "centre")
 
 
-def shuffled(head: Head, generator: torch.Generator) -> Head:
-    """The head with its weights dealt to other features."""
-    twin = copy.deepcopy(head)
-    weight = twin._state["weight"]
-    twin._state["weight"] = weight[torch.randperm(len(weight), generator=generator)]
+def shuffled(run: RunFolder, generator: torch.Generator) -> RunFolder:
+    """The run, the weights of its head dealt to other features."""
+    twin = RunFolder.open(run.folder)
+    weight = twin.head._state["weight"]
+    twin.head._state["weight"] = weight[torch.randperm(len(weight), generator=generator)]
     return twin
 
 
@@ -45,22 +53,24 @@ def areas(run: RunFolder, images: int) -> tuple[dict[tuple[str, str, str], np.nd
     data, table = Dataset.open(str(run.info.config.dataset)), run.predictions
     ids = table["image_id"][table["split"] == "test"].tolist()[:images]
     files = data.images.set_index("image_id")["file"]
-    explainer, generator = Explainer(run, threads=1), torch.Generator().manual_seed(0)
+    encoder, generator = run_encoder(run, 1), torch.Generator().manual_seed(0)
+    rates = rates_of(run, encoder)
     rows: list[dict[tuple[str, str, str], float]] = []
     verdicts: list[str] = []
     for seed, image_id in enumerate(ids):
         picture = Picture(image_id, str(data.image_path(files[image_id])))
-        found = explainer.explain(picture, steps=STEPS, seed=seed)
+        found = explain_image(run, picture, steps=STEPS, seed=seed, threads=1, encoder_factory=lambda: encoder)
+        pixels, column = encoder.preprocess(picture.read()), run.taxonomy.index(found.label)
         row: dict[tuple[str, str, str], float] = {}
-        for name, curves in found.curves.items():
-            add(row, name.replace(f" of {found.other}", ", other label"), curves)
+        for name, by in found.curves.items():
+            add(row, name.replace(f" of {found.other}", ", other label"), by)
         for filling in found.random[0]:
             for kind in KINDS:
                 row["random", filling, kind] = float(np.mean([area(by[filling], kind) for by in found.random]))
         dealt: list[dict[tuple[str, str, str], float]] = [{} for _ in range(SHUFFLES)]
         for one in dealt:
-            for name, curves in shuffled_curves(explainer, picture, found.label, generator).items():
-                add(one, name, curves)
+            wrong = rates_of(shuffled(run, generator), encoder)
+            add(one, "occlusion, shuffled head", curves_of_wrong(rates, wrong, pixels, found, column))
         row |= {key: float(np.mean([one[key] for one in dealt])) for key in dealt[0]}
         for filling, fall in found.judged.falls.items():
             row["fall", filling, ""] = fall
@@ -69,8 +79,8 @@ def areas(run: RunFolder, images: int) -> tuple[dict[tuple[str, str, str], np.nd
     return {key: np.array([row[key] for row in rows]) for key in rows[0]}, verdicts
 
 
-def add(row: dict[tuple[str, str, str], float], name: str, curves: dict[str, Curve]) -> None:
-    for filling, made in curves.items():
+def add(row: dict[tuple[str, str, str], float], name: str, by: Mapping[str, Curve]) -> None:
+    for filling, made in by.items():
         row |= {(name, filling, kind): area(made, kind) for kind in KINDS}
 
 
@@ -78,26 +88,15 @@ def area(made: Curve, kind: str) -> float:
     return made.gain if kind == "gain" else float(getattr(made, f"{kind}_area"))
 
 
-def shuffled_curves(
-    explainer: Explainer, picture: Picture, label: str, generator: torch.Generator
-) -> dict[str, dict[str, Curve]]:
-    """Maps of a head with shuffled weights, on the curves of the trained head."""
-    wrong = Explainer(
-        explainer.run,
-        encoder_factory=lambda: explainer.encoder,
-        head=shuffled(explainer.run.head, generator),
-        threads=1,
-    )
-    tower, rates, column = explainer.tower, explainer.rates, explainer.taxonomy.index(label)
-    pixels = explainer.encoder.preprocess(picture.read())
-    covers = filled(pixels)
-    ends = rates(tower.features(torch.stack([pixels, *covers.values()])))[:, column].tolist()
-    order = spread(wrong.occlusion(pixels)[column], (pixels.shape[1], pixels.shape[2]))
-    made = {
-        filling: curve(tower, rates, pixels, (filling, cover), order, column, (ends[0], end), STEPS)
-        for end, (filling, cover) in zip(ends[1:], covers.items(), strict=True)
-    }
-    return {"occlusion, shuffled head": made}
+def curves_of_wrong(
+    rates: Rates, wrong: Rates, pixels: torch.Tensor, found: Explanation, column: int
+) -> dict[str, Curve]:
+    """The map of a head with shuffled weights, on the curves of the trained head."""
+    covers = covers_of(pixels)
+    ends = rates(torch.stack([pixels, *covers.values()]))[:, column]
+    rows, columns = found.cells.shape
+    order = spread(occlusion(wrong, pixels, covers, (rows, columns))[column], pixels.shape[1:])
+    return curves(rates, pixels, covers, order, column, ends, STEPS)
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:

@@ -44,8 +44,8 @@ def plan(
     from affectml.cli._labels_task import PREDICTIONS
     from affectml.data import Dataset
     from affectml.errors import BadInput
-    from affectml.explanation.explanation import picture_path
     from affectml.planning import next_images, plan_study
+    from affectml.plots import picture_path
 
     opened = None if dataset is None else Dataset.open(dataset)
     if next_ is not None:

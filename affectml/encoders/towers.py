@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from affectml.encoders.ran import fast_bfloat16
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -33,14 +34,19 @@ class TorchTower:
     def converted(self, precision: str) -> "TorchTower":
         """The same model with its image tower in pure_bf16 or pure_fp16, as open_clip would have loaded it."""
         import open_clip
-        import torch
 
-        visual, dtype = self._model.visual, open_clip.get_input_dtype(precision)
-        parts = {id(part): torch.nn.Parameter(part.to(dtype), requires_grad=False) for part in visual.parameters()}
-        twin = copy.copy(self._model)
-        twin._modules = dict(self._model._modules)
-        twin._modules["visual"] = copy.deepcopy(visual, parts).to(dtype)  # no weights are copied in fp32
-        return TorchTower(twin, precision, self._device)
+        tower = in_dtype(self._model, open_clip.get_input_dtype(precision))
+        return TorchTower(tower, precision, self._device)
+
+
+def in_dtype(model: Any, dtype: "torch.dtype") -> Any:
+    """open_clip's model with its image tower in `dtype`; weights that are in it already are shared, not copied."""
+    import torch
+
+    parts = {id(part): torch.nn.Parameter(part.to(dtype), requires_grad=False) for part in model.visual.parameters()}
+    twin = copy.copy(model)
+    twin._modules = {**model._modules, "visual": copy.deepcopy(model.visual, parts).to(dtype)}
+    return twin
 
 
 def spared(model: Any) -> Any:

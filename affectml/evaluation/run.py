@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,10 +23,8 @@ from affectml.evaluation.kept_promise import add_promise
 from affectml.evaluation.scoring import unsure
 from affectml.evaluation.subgroups import check_groups, subgroups
 from affectml.evaluation.systems import answers_of
-from affectml.heads import TextHead
 from affectml.predicting.features import FromFiles, run_encoder, store_of
-from affectml.predicting.predictor import Array, prompts_of
-from affectml.prompts import label_features
+from affectml.predicting.predictor import Array, scores_by
 from affectml.runs import RunFolder
 from affectml.runs.schema import BetaInfo, PriorInfo
 from affectml_annotation import BetaPrior
@@ -129,12 +127,8 @@ def scores_of(
     ids = _embedded(store, data.images["image_id"].to_numpy(dtype=object))
     if not len(ids):
         raise BadDataset(f"{data.root}: no image has features that {run.folder} can read")
-    head, X = run.head, store.features(ids)
-    if head.lacks_texts:
-        encoder = run_encoder(run, count)
-        texts = label_features(prompts_of(run), run.taxonomy, lambda rows: encoder.encode_texts(rows).numpy())
-        return ids, cast("TextHead", head).scores(X, texts).double().numpy()
-    return ids, head.scores(X).double().numpy()
+    scores = scores_by(run, lambda: run_encoder(run, count))
+    return ids, scores(store.features(ids)).double().numpy()
 
 
 def answers_on(

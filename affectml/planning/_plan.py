@@ -124,8 +124,7 @@ class Plan:
 
         Raises BadInput for another ending, and for a file that is there or cannot be written.
         """
-        from affectml.explanation.explanation import picture_path
-        from affectml.plots import draw_widths
+        from affectml.plots import draw_widths, picture_path
 
         file, here = picture_path(Path(path), "plan", "widths"), self.place.design
         rows = [row.design for row in (self.place, *self.rows)]

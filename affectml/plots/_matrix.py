@@ -4,11 +4,10 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from affectml._files import replacing
+from affectml.plots._paper import paper
 
 
 @dataclass(frozen=True)
@@ -36,25 +35,20 @@ def draw_matrix(
     way. None is a cell without a value. below: lines under the picture.
     """
     import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     values = np.array([[np.nan if each is None else each.value for each in cells] for _, cells in rows])
     pale = np.array([[bool(each and each.pale) for each in cells] for _, cells in rows])
     colours = mpl.colormaps["cividis_r" if downwards else "cividis"]
     shades = colours(mpl.colors.Normalize()(np.ma.masked_invalid(values)))
     shades[pale] = 0.35 * shades[pale] + 0.65
-    style: Any = {"svg.hashsalt": "affectml", "svg.fonttype": "none", "font.size": 9}
-    with mpl.rc_context(style):
-        size = (2.4 + 1.1 * len(columns), 0.9 + 0.38 * len(rows) + 0.14 * len(below))
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
+    size = (2.4 + 1.1 * len(columns), 0.9 + 0.38 * len(rows) + 0.14 * len(below))
+    with paper(paths, size, dpi=200, style={"font.size": 9}) as figure:
         axes = figure.subplots()
         axes.imshow(np.where(np.isnan(values)[..., None], 1.0, shades), aspect="auto")
-        axes.set_xticks(range(len(columns)), [textwrap.fill(name, 13) for name in columns], parse_math=False)
-        axes.set_yticks(range(len(rows)), [name for name, _ in rows], parse_math=False)
+        axes.set_xticks(range(len(columns)), [textwrap.fill(name, 13) for name in columns])
+        axes.set_yticks(range(len(rows)), [name for name, _ in rows])
         axes.xaxis.tick_top()
-        axes.set_title(title, parse_math=False)
+        axes.set_title(title)
         for y, (_, cells) in enumerate(rows):
             for x, each in enumerate(cells):
                 if each is None:
@@ -65,9 +59,4 @@ def draw_matrix(
                 dark = shades[y, x, :3] @ (0.299, 0.587, 0.114) < 0.5
                 weight = "bold" if each.bold else "normal"
                 axes.text(x, y, each.text, ha="center", va="center", color="white" if dark else "black", weight=weight)
-        figure.supxlabel("\n".join(below), x=0.01, ha="left", fontsize=6.5, parse_math=False)
-        for path in paths:
-            kind = path.suffix[1:]
-            metadata = {"Date": None} if kind == "svg" else {"Software": None}
-            with replacing(path) as temporary:
-                figure.savefig(temporary, format=kind, dpi=200, metadata=metadata)
+        figure.supxlabel("\n".join(below), x=0.01, ha="left", fontsize=6.5)

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from affectml._files import replacing
+from affectml.plots._paper import paper
 
 Band = tuple[Sequence[float], Sequence[float], Sequence[float]]  # half widths, and the plan's own interval of them
 
@@ -23,16 +22,12 @@ def draw_widths(
     squares: title, then name of each curve, whose values stand over `across`; a band is drawn where it is known. place:
     by title, the spot that is marked with a cross, `named` in the legend.
     """
-    from matplotlib import rc_context, rcParams
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from matplotlib import rcParams
 
-    style: Any = {"svg.hashsalt": "affectml", "svg.fonttype": "none", "font.size": 8, "axes.spines.right": False}
     columns = min(3, len(squares))
     rows = -(-len(squares) // columns)
-    with rc_context(style | {"axes.spines.top": False}):
-        figure = Figure(figsize=(3.2 * columns, 2.5 * rows + 0.4), layout="constrained")
-        FigureCanvasAgg(figure)
+    size = (3.2 * columns, 2.5 * rows + 0.4)
+    with paper([path], size, dpi=160, style={"axes.spines.right": False, "axes.spines.top": False}) as figure:
         every = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, (title, curves) in zip(every, squares.items(), strict=False):
             for number, (name, (half, low, high)) in enumerate(curves.items()):
@@ -40,7 +35,7 @@ def draw_widths(
                 axes.plot(across, half, color=colour, marker="o", markersize=3, label=name)
                 axes.fill_between(across, low, high, color=colour, alpha=0.15, linewidth=0)
             axes.plot(*place[title], "x", color=rcParams["text.color"], markersize=8, markeredgewidth=2, label=named)
-            axes.set_title(f"{title}, ±", parse_math=False)
+            axes.set_title(f"{title}, ±")
             axes.set_xscale("log")
             axes.set_xticks(across, [str(x) for x in across])
             axes.minorticks_off()
@@ -49,6 +44,3 @@ def draw_widths(
             axes.remove()
         figure.supxlabel(axis)
         figure.legend(*every[0].get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False)
-        metadata = {"Date": None} if path.suffix.lower() == ".svg" else {"Software": None}
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=160, metadata=metadata)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -350,6 +350,14 @@ def _asked(run: RunFolder, labels: Sequence[str]) -> Taxonomy:
             f"for labels of your own train with {option('head', 'contrastive')} or {option('head', 'zero_shot')}"
         )
     return asked_labels(labels, run.taxonomy)
+
+
+def scores_by(run: RunFolder, encoder: Callable[[], Encoder]) -> Callable[..., Tensor]:
+    """What gives a head's scores [N, C] of features [N, D]; the encoder is asked for texts that the run lacks."""
+    if not run.head.lacks_texts:
+        return run.head.scores
+    texts = label_features(prompts_of(run), run.taxonomy, lambda rows: encoder().encode_texts(rows).numpy())
+    return partial(cast("TextHead", run.head).scores, texts=texts)
 
 
 def prompts_of(run: RunFolder) -> Prompts:

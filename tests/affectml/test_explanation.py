@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,42 +13,35 @@ from PIL import Image
 import affectml
 from affectml.demo_set import write_demo
 from affectml.encoders import load_encoder
+from affectml.encoders.towers import in_dtype
 from affectml.errors import BadInput, BadRun, UnknownLabel
-from affectml.explanation import Curve, explain_image
-from affectml.explanation._curves import area, centred, curve, filled, spread
-from affectml.explanation._explain import Explainer
-from affectml.explanation._occlusion import cells, grid_of, occlusion
-from affectml.explanation._tower import Tower
-from affectml.explanation._verdict import judge
+from affectml.explanation import (
+    Curve,
+    area,
+    cells_of,
+    centred,
+    covers_of,
+    curves,
+    explain_image,
+    grid_of,
+    judge,
+    occlusion,
+    rates_of,
+    spread,
+)
 from affectml.heads import PriorHead
 from affectml.runs import RunFolder
 
 SLOW = {"trained"}  # fixtures, and so all that asks for them
 
 
-class Patches(torch.nn.Module):
-    """A tower whose features are the mean of each quarter of the image; its own `visual`."""
-
-    def __init__(self):
-        super().__init__()
-        self.grid_size = (2, 2)
-
-    @property
-    def visual(self):
-        return self
-
-    def encode_image(self, pixels):
-        return torch.nn.functional.adaptive_avg_pool2d(pixels.mean(dim=1, keepdim=True), 2).flatten(1)
+HIGH, LOW = 1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))
 
 
-def one_patch(features):
-    """Rates of two labels: the first rests on the third quarter alone, the second on nothing."""
-    return torch.stack([torch.sigmoid(2 * features[:, 2] - 1), torch.full((len(features),), 0.3)], dim=1).double()
-
-
-@pytest.fixture
-def tower():
-    return Tower(Patches(), normalised=False)
+def one_patch(pixels):
+    """Rates of two labels: the first rests on the third quarter of the image alone, the second on nothing."""
+    third = torch.nn.functional.adaptive_avg_pool2d(pixels.mean(dim=1, keepdim=True), 2).flatten(1)[:, 2]
+    return torch.stack([torch.sigmoid(2 * third - 1), torch.full((len(pixels),), 0.3)], dim=1).double()
 
 
 @pytest.fixture
@@ -59,23 +53,21 @@ def pixels():
 # Occlusion
 
 
-def test_a_map_peaks_at_the_one_patch_that_the_rate_rests_on(tower, pixels):
-    found = occlusion(tower, one_patch, pixels, {"mean": torch.zeros_like(pixels)}, (2, 2))
-    assert found.tolist() == [[[0, 0], [1, 0]], [[0, 0], [0, 0]]]  # a fall of 2 in log-odds, the largest: 1
-
-
-def test_each_filling_has_the_same_say(tower, pixels):
-    half = {"mean": torch.zeros_like(pixels), "blur": pixels * 0.9}  # a tenth of the fall, in the same place
-    assert occlusion(tower, one_patch, pixels, half, (2, 2))[0].tolist() == [[0, 0], [pytest.approx(1), 0]]
-
-
-def test_a_patch_that_speaks_against_a_label_is_below_zero(tower, pixels):
-    bright = {"white": pixels * 3}
-    assert occlusion(tower, one_patch, pixels, bright, (2, 2))[0].tolist() == [[0, 0], [-1, 0]]
+@pytest.mark.parametrize(
+    ("lights", "peak"),
+    [
+        ((0.0,), 1),  # a fall of 2 in log-odds, the largest: 1
+        ((0.0, 0.9), pytest.approx(1)),  # each filling has the same say: a tenth of the fall, in the same place
+        ((3.0,), -1),  # the patch speaks against the label
+    ],
+)
+def test_a_map_peaks_at_the_one_patch_that_the_rate_rests_on(pixels, lights, peak):
+    found = occlusion(one_patch, pixels, {str(light): pixels * light for light in lights}, (2, 2))
+    assert found.tolist() == [[[0, 0], [peak, 0]], [[0, 0], [0, 0]]]
 
 
 def test_cells_cover_every_pixel_once_whatever_the_size():
-    masks = torch.stack(cells((10, 7), (4, 3)))
+    masks = cells_of((10, 7), (4, 3))
     assert len(masks) == 12
     assert (masks.sum(dim=0) == 1).all()
 
@@ -84,9 +76,7 @@ def test_cells_cover_every_pixel_once_whatever_the_size():
     ("patches", "side"), [((4, 4), 4), ((7, 7), 7), ((14, 14), 7), ((16, 16), 8), ((24, 24), 8), ((37, 16), 8)]
 )
 def test_the_grid_follows_the_towers_patches(patches, side):
-    tower = Tower(Patches(), normalised=False)
-    tower.visual.grid_size = patches
-    assert grid_of(tower, (224, 224))[0] == side
+    assert grid_of(SimpleNamespace(grid_size=patches), (224, 224))[0] == side
 
 
 # Curves
@@ -97,31 +87,41 @@ def test_areas_by_hand(rates, expected):
     assert area(rates) == pytest.approx(expected)
 
 
-def test_the_curves_of_a_rate_that_rests_on_one_patch(tower, pixels):
-    order = spread(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), (4, 4))
-    cover = torch.zeros_like(pixels)
-    high, low = 1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))
-    made = curve(tower, one_patch, pixels, ("mean", cover), order, 0, (high, low), 4)
-    assert made.deletion == pytest.approx([high, low, low, low, low])
-    assert made.insertion == pytest.approx([low, high, high, high, high])
-    assert made.deletion_area == pytest.approx(low + (high - low) / 8)
-    assert made.gain == pytest.approx((high - low) * 3 / 4)
+@pytest.mark.parametrize(
+    ("sign", "deletion", "insertion", "deleted", "gain"),
+    [
+        (1, [HIGH, LOW, LOW, LOW, LOW], [LOW, HIGH, HIGH, HIGH, HIGH], LOW + (HIGH - LOW) / 8, (HIGH - LOW) * 3 / 4),
+        (-1, [HIGH, HIGH, HIGH, HIGH, LOW], [LOW, LOW, LOW, LOW, HIGH], HIGH - (HIGH - LOW) / 8, (LOW - HIGH) * 3 / 4),
+    ],
+    ids=["best", "worst"],
+)
+def test_the_curves_of_an_order_where_the_rate_rests_on_one_patch(pixels, sign, deletion, insertion, deleted, gain):
+    order = sign * spread(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), (4, 4))
+    ends = torch.tensor([HIGH, LOW], dtype=torch.float64)
+    made = curves(one_patch, pixels, {"mean": torch.zeros_like(pixels)}, order, 0, ends, 4)["mean"]
+    assert made.deletion == pytest.approx(deletion)
+    assert made.insertion == pytest.approx(insertion)
+    assert made.deletion_area == pytest.approx(deleted)
+    assert made.gain == pytest.approx(gain)
 
 
-def test_the_worst_order_has_the_curves_the_other_way_round(tower, pixels):
-    order = -spread(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), (4, 4))
-    high, low = 1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))
-    made = curve(tower, one_patch, pixels, ("mean", torch.zeros_like(pixels)), order, 0, (high, low), 4)
-    assert made.deletion == pytest.approx([high, high, high, high, low])
-    assert made.gain == pytest.approx(-(high - low) * 3 / 4)
+def test_many_steps_give_the_curves_of_few_between_them(pixels):
+    """So many images pass the tower in several parts."""
+    order, ends = torch.rand(4, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([HIGH, LOW]).double()
+    few, many = (
+        curves(one_patch, pixels, {"mean": torch.zeros_like(pixels)}, order, 0, ends, steps)["mean"]
+        for steps in (4, 400)
+    )
+    assert many.deletion[::100] == pytest.approx(few.deletion)
+    assert many.insertion[::100] == pytest.approx(few.insertion)
 
 
 def test_fillings_keep_what_they_say(pixels):
-    found = filled(pixels * torch.tensor([0.5, -1.0, 2.0])[:, None, None])
+    found = covers_of(pixels * torch.tensor([0.5, -1.0, 2.0])[:, None, None])
     assert (found["mean"] == 0).all()
     assert torch.allclose(found["blur"][:, 0, 0], torch.tensor([0.5, -1.0, 2.0]))  # one colour has no shapes to lose
     board = (torch.arange(64)[:, None] + torch.arange(64)[None]) % 2 * 1.0
-    blurred = filled(board.expand(3, 64, 64))["blur"]
+    blurred = covers_of(board.expand(3, 64, 64))["blur"]
     assert blurred[:, 32, 32].tolist() == pytest.approx([0.5] * 3, abs=1e-3)
 
 
@@ -137,12 +137,16 @@ def test_the_blob_is_highest_in_the_middle():
 def test_a_tower_in_half_precision_is_explained_in_fp32_and_left_as_it_is(tiny_clip):
     spec = f"local-dir:{tiny_clip}"
     half, whole = load_encoder(spec, precision="bf16", threads=1), load_encoder(spec, threads=1)
-    tower = Tower.of(half, normalised=True)
+    tower = in_dtype(half.image_tower, torch.float32)
     pixels = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert {p.dtype for p in tower.visual.parameters()} == {torch.float32}
     assert {p.dtype for p in half.image_tower.visual.parameters()} == {torch.bfloat16}
-    exact = Tower.of(whole, normalised=True).features(pixels)
-    assert (tower.features(pixels) * exact).sum(dim=1).min() > 0.999
+    twin = in_dtype(whole.image_tower, torch.float32)
+    pairs = zip(twin.visual.parameters(), whole.image_tower.visual.parameters(), strict=True)
+    assert all(one.data_ptr() == other.data_ptr() for one, other in pairs)  # no weights are copied in fp32
+    with torch.inference_mode():
+        rows, exact = (model.encode_image(pixels) for model in (tower, whole.image_tower))
+    assert torch.nn.functional.cosine_similarity(rows, exact).min() > 0.999
 
 
 # Verdicts
@@ -153,7 +157,7 @@ def by(blur, mean, fall=0.5):
     made = {}
     for name, gain in (("blur", blur), ("mean", mean)):
         deletion = np.array([0.6, 0.3, 0.6 - fall])
-        made[name] = Curve(name, deletion, deletion + gain)
+        made[name] = Curve(deletion, deletion + gain)
     return made
 
 
@@ -195,7 +199,7 @@ def test_curves_that_hardly_fall_tell_nothing():
         "nothing can be told: covering the whole image does not lower the rate by .02 (the blur lowers it by .010, "
         "the mean colour lowers it by .010)"
     )
-    own = by(0.2, 0.3) | {"blur": Curve("blur", np.array([0.6, 0.3, 0.7]), np.array([0.7, 0.8, 0.6]))}
+    own = by(0.2, 0.3) | {"blur": Curve(np.array([0.6, 0.3, 0.7]), np.array([0.7, 0.8, 0.6]))}
     assert verdict(own).words == (
         "with the blur nothing can be told (it raises the rate by .100); with the mean colour better than all controls"
     )
@@ -222,6 +226,13 @@ def explained(trained, image):
     return trained.explain(image, label="amusement", steps=8, random=5, threads=1)
 
 
+def with_head(run, head):
+    """A run's folder, opened, with another head."""
+    opened = RunFolder.open(run.folder)
+    vars(opened)["head"] = head
+    return opened
+
+
 def test_an_explanation_holds_what_it_says(trained, image, explained):
     assert explained.rate == pytest.approx(trained.predict(image)["amusement"].item(), abs=2e-3)
     assert explained.other == trained.taxonomy.labels[np.argmin(trained.predict(image).loc[0, list(
@@ -230,8 +241,8 @@ def test_an_explanation_holds_what_it_says(trained, image, explained):
     assert explained.cells.shape == (4, 4)
     seen = np.asarray(Image.open(image).convert("RGB").resize((64, 64), Image.Resampling.BICUBIC))
     assert np.abs(seen.astype(int) - explained.pixels).max() <= 1
-    for curves in (*explained.curves.values(), *explained.random):
-        for filling, made in curves.items():
+    for each in (*explained.curves.values(), *explained.random):
+        for filling, made in each.items():
             whole, covered = made.deletion[0], made.deletion[-1]
             assert whole == pytest.approx(explained.rate, abs=1e-6)
             assert (made.insertion[0], made.insertion[-1]) == (covered, whole)
@@ -271,11 +282,9 @@ def test_pictures_go_into_a_folder_under_the_images_name(explained, tmp_path):
 
 def test_a_map_of_nothing_is_drawn_and_says_so(trained, image, tmp_path):
     """The prior's rate does not depend on the image."""
-    run, y = RunFolder.open(trained.folder), torch.rand(30, 8, generator=torch.Generator().manual_seed(0))
-    head = PriorHead().fit(torch.ones(30, 128), y)
-    from affectml.pictures import pictures
-
-    found = Explainer(run, head=head, threads=1).explain(pictures(image)[0], steps=2, random=1)
+    y = torch.rand(30, 8, generator=torch.Generator().manual_seed(0))
+    run = with_head(trained, PriorHead().fit(torch.ones(30, 128), y))
+    found = explain_image(run, image, steps=2, random=1, threads=1)
     assert not found.holds
     assert found.verdict.startswith("nothing can be told: covering the whole image does not lower the rate by .02")
     assert (found.map == 0).all()
@@ -350,15 +359,17 @@ def test_text_heads_and_distributions_are_explained_as_predict_scores_them(train
     one = write_demo(tmp_path / "one", images=80, answers="one", seed=1)
     shares = affectml.train(one, head="softmax", out=tmp_path / "shares", **options)
     for run, said in ((words, words.head.predict_rates), (shares, shares.head.scores)):
-        explainer = Explainer(RunFolder.open(run.folder), threads=1)
-        features = explainer.tower.features(explainer.encoder.preprocess(Image.open(image).convert("RGB"))[None])
-        assert torch.equal(explainer.rates(features), said(features).double())
+        encoder = run._encoder
+        pixels = encoder.preprocess(Image.open(image).convert("RGB"))[None]
+        with torch.inference_mode():
+            features = torch.nn.functional.normalize(encoder.image_tower.encode_image(pixels), dim=-1)
+        assert torch.equal(rates_of(RunFolder.open(run.folder), encoder)(pixels), said(features).double())
         found = run.explain(image, steps=2, random=1, threads=1)
         assert found.rate == pytest.approx(float(said(features).max()), abs=1e-6)
     bare = copy.copy(words.head)
     bare.texts = None  # as weights that come without texts: the encoder is asked for those of the run's labels
-    without = Explainer(RunFolder.open(words.folder), head=bare, threads=1)
-    assert torch.allclose(without.rates(features), words.head.scores(features).double(), atol=1e-3)
+    without = rates_of(with_head(words, bare), words._encoder)
+    assert torch.allclose(without(pixels), words.head.scores(features).double(), atol=1e-3)
 
 
 @pytest.mark.slow
@@ -393,7 +404,8 @@ def test_on_paintings_occlusion_beats_every_control_and_a_shuffled_head_beats_no
     ids = table["image_id"][table["split"] == "test"].tolist()[:40]
     assert len(ids) == 40
     generator = torch.Generator().manual_seed(0)
-    run, rows, wrong_rows = RunFolder.open(trained.folder), [], []
+    encoder, rows, wrong_rows = trained._encoder, [], []
+    right = rates_of(RunFolder.open(trained.folder), encoder)
     for seed, image_id in enumerate(ids):
         found = trained.explain(root / "images" / f"{image_id}.png", steps=8, random=5, seed=seed, threads=1)
         own = found.curves["occlusion"]["mean"]
@@ -405,14 +417,11 @@ def test_on_paintings_occlusion_beats_every_control_and_a_shuffled_head_beats_no
         head = copy.deepcopy(trained.head)
         weight = head._state["weight"]
         head._state["weight"] = weight[torch.randperm(len(weight), generator=generator)]
-        explainer = Explainer(run, encoder_factory=lambda: trained._encoder, head=head, threads=1)
-        pixels = trained._encoder.preprocess(Image.open(root / "images" / f"{image_id}.png").convert("RGB"))
-        right = Explainer(run, encoder_factory=lambda: trained._encoder, threads=1)
-        order = spread(explainer.occlusion(pixels)[trained.taxonomy.index(found.label)], (64, 64))
-        cover, ends = filled(pixels)["mean"], (own.deletion[0], own.deletion[-1])
-        made = curve(
-            right.tower, right.rates, pixels, ("mean", cover), order, trained.taxonomy.index(found.label), ends, 8
-        )
+        pixels = encoder.preprocess(Image.open(root / "images" / f"{image_id}.png").convert("RGB"))
+        covers, column = covers_of(pixels), trained.taxonomy.index(found.label)
+        wrong_map = occlusion(rates_of(with_head(trained, head), encoder), pixels, covers, found.cells.shape)[column]
+        mean, ends = {"mean": covers["mean"]}, torch.tensor([own.deletion[0], own.deletion[-1]])
+        made = curves(right, pixels, mean, spread(wrong_map, (64, 64)), column, ends, 8)["mean"]
         wrong_rows.append(np.array([made.deletion_area, made.insertion_area]) - random)
     apart, wrong = np.array(rows), np.array(wrong_rows)
     half, wrong_half = (2 * x.std(axis=0, ddof=1) / len(x) ** 0.5 for x in (apart, wrong))
