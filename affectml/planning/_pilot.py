@@ -108,12 +108,12 @@ def read_pilot(dataset: Dataset, target: str | None = None) -> Pilot:
 
     Raises BadDataset where it has neither, and where there is too little to plan from.
     """
-    targets = dataset.meta.targets
+    table, targets = dataset.judgements, dataset.meta.targets
     chosen: Targets | None = None
-    if target is not None or (targets and dataset.judgements is None):
+    if target is not None or (targets and table is None):
         several = target is None and any(entry.kind in SEVERAL for entry in targets.values())
         chosen = choose_target(dataset, multilabel=several or None, name=target)
-    pilot = _judged(dataset, chosen) if dataset.judgements is not None else _voted(dataset, chosen)
+    pilot = _voted(dataset, chosen) if table is None else _judged(dataset, table, chosen)
     for wrong, why in (
         (not len(pilot.image), "nobody answered yet"),
         (pilot.images < 2, "all answers are about one image, which says nothing of other images"),
@@ -126,10 +126,8 @@ def read_pilot(dataset: Dataset, target: str | None = None) -> Pilot:
     return pilot
 
 
-def _judged(dataset: Dataset, chosen: Targets | None) -> Pilot:
+def _judged(dataset: Dataset, table: pd.DataFrame, chosen: Targets | None) -> Pilot:
     """People's first answers, in the labels of a target: the chosen one, else the first that has all they chose."""
-    table = dataset.judgements
-    assert table is not None
     labels = found_labels(table) or ("none",) if chosen is None else chosen.taxonomy.labels
     if chosen is None:
         of_targets = (dataset.target(name).taxonomy.labels for name in dataset.meta.targets)
