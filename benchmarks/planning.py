@@ -31,7 +31,7 @@ from affectml.demo_set.annotators import Annotators, choice_chances
 from affectml.demo_set.feelings import Words, draw_feeling, true_rates
 from affectml.demo_set.panels import words_of
 from affectml.planning import Design, Figures, Pilot, Predicted, figures_of, stand_ins
-from affectml.planning._alpha import alpha_influence
+from affectml.planning._figures import alpha_influence
 from affectml.plots import draw_widths
 from affectml.taxonomies import get_taxonomy
 from affectml_metrics import two_way_interval
@@ -91,7 +91,7 @@ class World:
     def pilot(self, person: np.ndarray, image: np.ndarray, who: np.ndarray, what: np.ndarray) -> Told:
         pilot = Pilot(tuple("abcdefgh"), image, person, self.chosen[who[person], what[image]].astype(np.float64))
         rates = (model[what[image]] for model in self.models)
-        return pilot, tuple(Predicted("model", part, part >= TAU, image) for part in rates)
+        return pilot, tuple(Predicted(part, part >= TAU, image) for part in rates)
 
     def study(self, people: int, images: int, each: int, g: np.random.Generator) -> Told:
         """Answers of `each` of these many people to each of these many images; everybody has about as many."""
@@ -115,8 +115,8 @@ def columns(told: Told) -> np.ndarray:
 
 
 def alpha_of(pilot: Pilot) -> float:
-    found = alpha_influence(pilot)
-    return math.nan if found is None else float(np.nanmean(found.values))
+    values = alpha_influence(pilot).values
+    return math.nan if np.isnan(values).all() else float(np.nanmean(values))
 
 
 def by_figure(values: np.ndarray) -> np.ndarray:

@@ -44,9 +44,7 @@ class PlanConfig:
             read=partial(parse_settings, example="set_f1=0.02"),
         ),
     ] = field(default_factory=dict)
-    seconds: Annotated[
-        Annotated[float, Ge(0)] | None, Help("Seconds an answer takes.", default="the pilot's median, else 10")
-    ] = None
+    seconds: Annotated[Number | None, Help("Seconds an answer takes.", default="the pilot's median, else 10")] = None
     minutes_before: Annotated[Number, Help("Minutes of each person before the first image.")] = 0.0
     per_hour: Annotated[Number | None, Help("Pay of an hour.", default="no money is counted")] = None
     currency: Annotated[str, Help("What the money is called.")] = "pounds"

@@ -1,19 +1,29 @@
-"""The answers that a study is planned from: people's, anonymous votes, or drawn from assumptions."""
+"""The answers that a study is planned from, a model's score of each, and which images should get the next ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
+from affectml._options import check_choice
+from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL, choose_target
-from affectml.errors import BadDataset, UnknownLabel
+from affectml.errors import BadDataset, BadInput, UnknownLabel, option
+from affectml.planning._config import PlanConfig
 from affectml_annotation import BadJudgement, encode, found_labels
+from affectml_annotation.smoothing import Until, expected_change, fit_beta_prior, label_sets, smoothed_rates
+from affectml_metrics import functional as F
 
 Array = NDArray[Any]
+RATES = (0.3, 0.25, 0.2, 0.2, 0.15, 0.1, 0.1, 0.05)
+TAU = 1 / 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,30 +46,20 @@ class Pilot:
     seconds: float | None = None
     assumed: bool = False
 
-    @property
+    @cached_property
     def people(self) -> int:
         """How many people answered."""
         return len(np.unique(self.person))
 
-    @property
+    @cached_property
     def images(self) -> int:
         """How many images were answered."""
         return len(np.unique(self.image))
 
-    @property
-    def answers_an_image(self) -> float:
-        """Mean over images."""
-        return len(self.image) / self.images
-
-    @classmethod
-    def of_judgements(cls, judgements: pd.DataFrame, labels: Sequence[str]) -> "Pilot":
-        """People's first answers in a judgement table. Raises BadJudgement and UnknownLabel where it is none."""
-        panel = encode(judgements, labels).answers()
-        seconds = judgements["seconds"].iloc[panel.row] if "seconds" in judgements else pd.Series(dtype=float)
-        return cls(
-            panel.labels, panel.image, panel.annotator, panel.chosen.astype(np.float64), panel.image_ids,
-            seconds=float(seconds.median()) if seconds.notna().any() else None,
-        )  # fmt: skip
+    def places(self, ids: Array) -> Array:
+        """Where among these ids the image of each answer stands, [A]; -1 where it does not."""
+        assert self.image_ids is not None
+        return pd.Index(ids).get_indexer(pd.Index(self.image_ids))[self.image]
 
     @classmethod
     def of_counts(
@@ -80,31 +80,22 @@ class Pilot:
         return cls(tuple(labels), image, np.arange(len(image)), chosen, image_ids, anonymous=True, sets=one)
 
     @classmethod
-    def assumed_of(
-        cls,
-        rates: Sequence[float],
-        *,
-        images_sd: float = 1.5,
-        people_sd: float = 0.5,
-        talk_sd: float = 0.5,
-        people: int = 100,
-        images: int = 400,
-        seed: int = 0,
-    ) -> "Pilot":
+    def assumed_of(cls, config: PlanConfig, *, people: int = 100, images: int = 400) -> "Pilot":
         """Everybody's answers about every image, drawn from a mixed logit (McFadden & Train 2000).
 
         The log-odds of an answer are the label's, plus the image's (SD images_sd), plus what the person leans to this
         label (people_sd) and to labels at all (talk_sd), all normal and independent. rates: each label's, over people
         and images.
         """
-        generator = np.random.default_rng(seed)
-        shift = generator.normal(size=(images, len(rates))) * images_sd
-        habit = generator.normal(size=(people, len(rates))) * people_sd + generator.normal(size=(people, 1)) * talk_sd
-        odds = shift[None] + habit[:, None]
+        rates = np.asarray(RATES if config.rates is None else config.rates)
+        generator = np.random.default_rng(config.seed)
+        shift = generator.normal(size=(images, len(rates))) * config.images_sd
+        habit = generator.normal(size=(people, len(rates))) * config.people_sd
+        odds = shift[None] + (habit + generator.normal(size=(people, 1)) * config.talk_sd)[:, None]
         low, high = np.full(len(rates), -20.0), np.full(len(rates), 20.0)
         for _ in range(30):  # the offset at which the mean is the rate
             middle = (low + high) / 2
-            above = (1 / (1 + np.exp(-odds - middle))).mean(axis=(0, 1)) > np.asarray(rates)
+            above = (1 / (1 + np.exp(-odds - middle))).mean(axis=(0, 1)) > rates
             low, high = np.where(above, low, middle), np.where(above, middle, high)
         chosen = generator.random(odds.shape) < 1 / (1 + np.exp(-odds - middle))
         who, what = (each.ravel() for each in np.indices((people, images)))
@@ -117,25 +108,45 @@ def read_pilot(dataset: Dataset, target: str | None = None) -> Pilot:
 
     Raises BadDataset where it has neither, and where there is too little to plan from.
     """
-    table = dataset.judgements
+    table, targets = dataset.judgements, dataset.meta.targets
     chosen: Targets | None = None
-    if target is not None or (dataset.meta.targets and table is None):
-        several = target is None and any(entry.kind in SEVERAL for entry in dataset.meta.targets.values())
+    if target is not None or (targets and table is None):
+        several = target is None and any(entry.kind in SEVERAL for entry in targets.values())
         chosen = choose_target(dataset, multilabel=several or None, name=target)
-    if table is not None:
-        labels = found_labels(table) or ("none",) if chosen is None else chosen.taxonomy.labels
-        if chosen is None and dataset.meta.targets:
-            labels = next(
-                (of for name in dataset.meta.targets if set(labels) <= set(of := dataset.target(name).taxonomy.labels)),
-                labels,
-            )
-        try:
-            return checked(Pilot.of_judgements(table, labels), str(dataset.root))
-        except UnknownLabel as error:
-            raise BadDataset(f"{dataset.root}: target {target}: the judgements are in other labels ({error})") from None
-        except BadJudgement as error:
-            raise BadDataset(f"{dataset.root / 'annotations.parquet'}: {error}") from None
-    assert chosen is not None or not dataset.meta.targets
+    pilot = _voted(dataset, chosen) if table is None else _judged(dataset, table, chosen)
+    for wrong, why in (
+        (not len(pilot.image), "nobody answered yet"),
+        (pilot.images < 2, "all answers are about one image, which says nothing of other images"),
+        (pilot.people < 2, "all answers are one person's, which say nothing of other people"),
+        (len(pilot.image) == pilot.images, "no image has answers of two people, so that images and people look alike"),
+    ):
+        if wrong:
+            way = "collect more, or plan from assumptions: `affectml plan` without a data set"
+            raise BadDataset(f"{dataset.root}: {why}; {way}")
+    return pilot
+
+
+def _judged(dataset: Dataset, table: pd.DataFrame, chosen: Targets | None) -> Pilot:
+    """People's first answers, in the labels of a target: the chosen one, else the first that has all they chose."""
+    labels = found_labels(table) or ("none",) if chosen is None else chosen.taxonomy.labels
+    if chosen is None:
+        of_targets = (dataset.target(name).taxonomy.labels for name in dataset.meta.targets)
+        labels = next((of for of in of_targets if set(labels) <= set(of)), labels)
+    try:
+        panel = encode(table, labels).answers()
+    except UnknownLabel as error:
+        named = chosen and chosen.name
+        raise BadDataset(f"{dataset.root}: target {named}: the judgements are in other labels ({error})") from None
+    except BadJudgement as error:
+        raise BadDataset(f"{dataset.root / 'annotations.parquet'}: {error}") from None
+    seconds = table["seconds"].iloc[panel.row].median() if "seconds" in table else None
+    return Pilot(
+        panel.labels, panel.image, panel.annotator, panel.chosen.astype(np.float64), panel.image_ids,
+        seconds=None if pd.isna(seconds) else float(seconds),
+    )  # fmt: skip
+
+
+def _voted(dataset: Dataset, chosen: Targets | None) -> Pilot:
     if chosen is None or chosen.votes is None or (chosen.people is None and chosen.kind == "rates"):
         raise BadDataset(
             f"{dataset.root}: no judgements (annotations.parquet) and no counts of votes, so nothing to plan from: "
@@ -147,19 +158,97 @@ def read_pilot(dataset: Dataset, target: str | None = None) -> Pilot:
         raise BadDataset(f"{dataset.root}: target {chosen.name}: how many people voted is not known; plan from another")
     n = chosen.votes.sum(axis=1) if one else chosen.people
     assert n is not None
-    pilot = Pilot.of_counts(chosen.votes, n, chosen.taxonomy.labels, chosen.image_id, one=one)
-    return checked(pilot, str(dataset.root))
+    return Pilot.of_counts(chosen.votes, n, chosen.taxonomy.labels, chosen.image_id, one=one)
 
 
-def checked(pilot: Pilot, where: str) -> Pilot:
-    """The pilot; raises BadDataset where nothing can be planned from it."""
-    way = "collect more, or plan from assumptions: `affectml plan` without a data set"
-    if not len(pilot.image):
-        raise BadDataset(f"{where}: nobody answered yet; {way}")
-    if pilot.images < 2:
-        raise BadDataset(f"{where}: all answers are about one image, which says nothing of other images; {way}")
-    if pilot.people < 2:
-        raise BadDataset(f"{where}: all answers are one person's, which say nothing of other people; {way}")
-    if len(pilot.image) == pilot.images:
-        raise BadDataset(f"{where}: no image has answers of two people, so that images and people look alike; {way}")
-    return pilot
+def sums(values: Array, unit: Array, count: int = 0) -> Array:
+    """Sums of [A, M] by unit, whose numbers start at 0: [U, M], U at least `count`."""
+    return np.stack([np.bincount(unit, column, count) for column in values.T], axis=1)
+
+
+def next_images(
+    dataset: Dataset, count: int, *, until: Until = "F1", target: str | None = None, tau: float = TAU
+) -> pd.DataFrame:
+    """The images that the next answers should go to, one each: `image_id`, `people` so far, `change` expected of one.
+
+    By `affectml_annotation.expected_change`, from counts alone: the largest change first, equal ones in the data set's
+    order, images that nobody has answered among them.
+
+    Raises:
+        BadDataset: where there are no answers to go by.
+        BadInput: for more images than there are.
+    """
+    check_choice(option("until"), until, get_args(Until))
+    pilot = read_pilot(dataset, target)
+    names = dataset.images["image_id"].to_numpy(dtype=object)
+    if not 1 <= count <= len(names):
+        raise BadInput(f"{option('next', count)}: expected 1 to {len(names):,}, the images of {dataset.root}")
+    image = pilot.places(names)
+    votes = sums(np.nan_to_num(pilot.chosen[image >= 0]), image[image >= 0], len(names))
+    n = np.bincount(image[image >= 0], minlength=len(names))
+    change = expected_change(votes, n, fit_beta_prior(votes, n), until, tau=tau)
+    first = np.argsort(-change, kind="stable")[:count]
+    return pd.DataFrame({"image_id": names[first], "people": n[first], "change": change[first]})
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """What a model says of the image of each answer: rates and sets [A, C]; nan rates where it says nothing.
+
+    unit: [A], numbers of what one prediction was made for: images, or an image before one half of the people.
+    """
+
+    rates: Array
+    sets: Array
+    unit: Array
+
+    def scores(self, pilot: Pilot) -> dict[str, Array]:
+        """Each answer's set F1 and cross-entropy, [A]; nan where the model says nothing."""
+        rates, answer = torch.from_numpy(np.nan_to_num(self.rates, nan=0.5)), torch.from_numpy(pilot.chosen)
+        found = {
+            "set_f1": F.set_f1(torch.from_numpy(self.sets.astype(np.int64)), answer.long()),
+            "rate_cross_entropy": F.rate_cross_entropy(rates, answer),
+        }
+        known = np.isfinite(self.rates.sum(axis=1))
+        return {name: np.where(known, values.numpy(), np.nan) for name, values in found.items()}
+
+
+def of_run(run: Path, dataset: Dataset, target: str | None, pilot: Pilot, say: Say) -> Predicted:
+    """A run's rates and sets of the pilot's images by which it may be judged. Raises BadRun, BadDataset or BadInput."""
+    from affectml.evaluation.run import answers_on
+    from affectml.runs import RunFolder
+
+    opened = RunFolder.open(run)
+    name = target or next((n for n, entry in dataset.meta.targets.items() if entry.kind in SEVERAL), "")
+    ids, answers, _ = answers_on(opened, dataset, name, say=say)
+    if answers.shares is None or answers.sets is None or opened.taxonomy.labels != pilot.labels:
+        raise BadInput(f"{run}: expected a run that predicts rates and sets of the pilot's labels; leave it out")
+    at = pilot.places(ids)
+    rates = np.where((at < 0)[:, None], np.nan, answers.shares.double().numpy()[at])
+    return Predicted(rates, answers.sets.numpy()[at] > 0, pilot.image)
+
+
+def stand_ins(pilot: Pilot, *, tau: float = TAU, seed: int = 0) -> tuple[Predicted, Predicted]:
+    """A good model and a poor one, where no model is at hand, both made of the pilot; no answer is judged by itself.
+
+    The people are dealt into two halves. The good one gives each half what the other half said of the image: smoothed
+    rates, and the labels that `label_sets` takes at `tau`. The poor one gives every image the other half's mean rates,
+    and the labels of at least `tau`, or the most frequent one.
+    """
+    people, who = np.unique(pilot.person, return_inverse=True)
+    half = np.random.default_rng(seed).permutation(len(people))[who] % 2
+    if pilot.anonymous:  # then each image's answers are halved
+        half = np.arange(len(who)) % 2
+    images, unit = int(pilot.image.max()) + 1, pilot.image * 2 + half
+    good, poor = (Predicted(np.empty(pilot.chosen.shape), np.empty(pilot.chosen.shape, bool), unit) for _ in range(2))
+    for side in (0, 1):
+        theirs, mine = half != side, half == side
+        votes = sums(pilot.chosen[theirs], pilot.image[theirs], images)
+        n = np.bincount(pilot.image[theirs], minlength=images)
+        prior = fit_beta_prior(votes, n)
+        usual = prior.mean >= min(tau, prior.mean.max())
+        at = pilot.image[mine]
+        good.rates[mine], poor.rates[mine] = smoothed_rates(votes, n, prior)[at], prior.mean
+        good.sets[mine] = np.where((n > 0)[:, None], label_sets(votes, n, prior, tau), usual)[at]
+        poor.sets[mine] = usual
+    return good, poor

@@ -14,10 +14,11 @@ def pilot_of() -> Callable[..., Any]:
 
     import numpy as np
 
-    from affectml.planning import Pilot
+    from affectml.planning import Pilot, PlanConfig
 
     def drawn(people: int, images: int, n: int, seed: int = 0, **spread: Any) -> Any:
-        whole = Pilot.assumed_of((0.4, 0.2, 0.1), people=people, images=images, seed=seed, **spread)
+        assumed = PlanConfig(rates=(0.4, 0.2, 0.1), seed=seed, **spread)
+        whole = Pilot.assumed_of(assumed, people=people, images=images)
         random = np.random.default_rng(seed)
         who = random.random((images, people)).argsort(axis=1)[:, :n]
         rows = (who * images + np.arange(images)[:, None]).ravel()

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from affectml.planning import Costs, Design, Pilot, figures_of, stand_ins
-from affectml.planning._alpha import alpha_influence
+from affectml.planning import Costs, Design, Pilot, PlanConfig, figures_of, stand_ins
+from affectml.planning._figures import alpha_influence
 from affectml_annotation import krippendorff_alpha
 from affectml_metrics import two_way_interval
 
@@ -68,7 +68,7 @@ def test_alpha_varies_from_study_to_study_as_planned(large, pilot_of, n, people)
     seen = [float(np.nanmean(alpha_influence(pilot_of(people, 60, n, seed)).values)) for seed in range(1, 101)]
     at = large.names.index("alpha")
     of = large.variances
-    more = of.cells + 2 * large.pairs.nan_to_num() / (n - 1)
+    more = of.cells + 2 * large.pairs / (n - 1)
     error, _ = of._replace(cells=more).expected(people, 60, 60 * n)
     assert np.std(seen, ddof=1) == pytest.approx(float(error[at]), rel=0.2)
 
@@ -155,7 +155,7 @@ def test_anonymous_votes_are_planned_by_images_and_answers_alone(pilot_of):
 
 
 def test_assumed_answers_have_the_rates_that_were_assumed():
-    drawn = Pilot.assumed_of((0.5, 0.2, 0.05), people=40, images=200)
+    drawn = Pilot.assumed_of(PlanConfig(rates=(0.5, 0.2, 0.05)), people=40, images=200)
     assert drawn.chosen.mean(axis=0) == pytest.approx([0.5, 0.2, 0.05], abs=0.01)
     widths = figures_of(drawn, *stand_ins(drawn)).widths(Design(5, 100, 50))
     assert math.isnan(widths["alpha"].low)
