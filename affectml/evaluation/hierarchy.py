@@ -1,4 +1,4 @@
-"""A model of fine labels judged at its coarser levels: how often it is right there, and how far its errors go.
+"""A model of fine labels judged at its coarser levels: how far its errors go.
 
 Pure functions on arrays or tensors; mappings come from `affectml.taxonomies.mapping`.
 """
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.errors import BadInput, UnknownLabel
+from affectml.errors import BadInput
 from affectml.taxonomies import Mapping, Taxonomy, ancestors, mapping
 
 Floats = NDArray[np.float64]
@@ -32,45 +32,12 @@ class ErrorsInside:
     left_out: int
 
 
-def levels(taxonomy: Taxonomy, *, drop: bool = True, **choices: str) -> list[Mapping]:
+def levels(taxonomy: Taxonomy) -> list[Mapping]:
     """Mappings from a taxonomy to each coarser one above it, nearest first; empty where it has no parents.
 
-    drop and choices as in `mapping`; a choice holds at every level that has it, and raises where none has.
+    Labels that no coarser one covers are dropped.
     """
-    above = ancestors(taxonomy)
-    fits: list[dict[str, str]] = [{} for _ in above]
-    for name, option in choices.items():
-        refused: BadInput | UnknownLabel | None = None
-        for coarse, fit in zip(above, fits, strict=True):
-            try:
-                mapping(taxonomy, coarse, drop=True, **{name: option})
-            except (BadInput, UnknownLabel) as error:
-                refused = refused or error
-            else:
-                fit[name] = option
-        if refused is not None and not any(name in fit for fit in fits):
-            raise refused
-    return [mapping(taxonomy, coarse, drop=drop, **fit) for coarse, fit in zip(above, fits, strict=True)]
-
-
-def level_accuracy(preds: Any, target: Any, to: Mapping) -> Floats:
-    """Whether the most likely coarse label is a most chosen one, per row, after summing each parent's mass.
-
-    preds: a distribution [N, S]; target: shares, votes of one choice each, or one-hot labels [N, S], S labels of
-    `to.origin`. Returns [N] of 0 and 1; a tie among m predicted labels counts by the share of them that are right. A
-    row whose target mass is all dropped is nan. Summing first is what makes the coarse guess the best one: the
-    parent of the likeliest child need not be the likeliest parent.
-    """
-    both = (to.map_distribution(table) for table in _tables(preds, target, to))
-    mass, truth = (np.asarray(each, dtype=np.float64) for each in both)
-    asked = np.zeros(len(to.target), dtype=bool)
-    asked[[to.target.index(label) for label in to.merged]] = True
-    mass = np.where(asked, mass, -np.inf)
-    guessed = mass >= mass.max(axis=1, keepdims=True) - _TIE
-    right = (truth >= truth.max(axis=1, keepdims=True) - _TIE) & asked
-    hits: Floats = (guessed & right).sum(axis=1) / guessed.sum(axis=1)
-    hits[truth.sum(axis=1) <= 0] = np.nan
-    return hits
+    return [mapping(taxonomy, coarse, drop=True) for coarse in ancestors(taxonomy)]
 
 
 def errors_inside_parent(preds: Any, target: Any, to: Mapping) -> ErrorsInside:

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from affectml.errors import BadInput
-from affectml.evaluation.hierarchy import errors_inside_parent, level_accuracy, levels
+from affectml.evaluation.hierarchy import errors_inside_parent, levels
 from affectml.taxonomies import get_taxonomy, mapping
 
 PARROTT = get_taxonomy("parrott-25")
@@ -21,32 +20,6 @@ def rows(*labels):
 def test_levels_are_the_ancestors():
     assert [to.target.name for to in levels(PARROTT)] == ["parrott-6", "parrott-2"]
     assert levels(get_taxonomy("polarity-2")) == []
-    assert levels(PARROTT, confusion="sadness")[0].drops == ()
-    with pytest.raises(BadInput, match="choice confusion=nothing"):
-        levels(PARROTT, confusion="nothing")
-
-
-def test_mass_is_summed_before_the_guess():
-    # Three kinds of joy at .2 each beat one fear at .4: fear is the fine guess, joy the coarse one.
-    preds = 0.2 * (rows("zest") + rows("pride") + rows("relief")) + 0.4 * rows("horror")
-    assert level_accuracy(preds, rows("zest"), mapping("parrott-25", "parrott-25")).tolist() == [0]
-    assert level_accuracy(preds, rows("zest"), TO_6).tolist() == [1]
-    assert level_accuracy(preds, rows("horror"), TO_6).tolist() == [0]
-
-
-def test_accuracy_at_a_level_by_hand():
-    preds = rows("horror", "rage", "zest", "sadness")
-    target = rows("nervousness", "rage", "horror", "confusion")
-    # Fine: rage. Six: fear, anger, not fear, confusion left out. Two: negative, negative, wrong, negative.
-    found = [
-        np.nanmean(level_accuracy(torch.from_numpy(preds), torch.from_numpy(target), to)) for to in levels(PARROTT)
-    ]
-    assert found == [pytest.approx(2 / 3), 0.75]
-
-
-def test_a_tie_counts_by_its_right_share():
-    preds = 0.5 * (rows("horror") + rows("rage"))
-    assert level_accuracy(preds, rows("rage"), TO_6).tolist() == [0.5]
 
 
 def test_errors_inside_by_hand():
@@ -79,7 +52,7 @@ def test_even_guesses_land_inside_as_often_as_chance_says(seed):
 
 def test_wrong_shapes_and_shared_parents_are_named():
     with pytest.raises(BadInput, match=r"expected \[N, 25\]"):
-        level_accuracy(np.ones((2, 6)), np.ones((2, 6)), TO_6)
+        errors_inside_parent(np.ones((2, 6)), np.ones((2, 6)), TO_6)
     with pytest.raises(BadInput, match="preds has 2 rows, target 1"):
         errors_inside_parent(rows("zest", "rage"), rows("zest"), TO_6)
     shared = mapping("ekman-6", "mikels-8", joy="amusement+excitement", surprise="drop")
