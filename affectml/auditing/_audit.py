@@ -1,4 +1,4 @@
-"""An audit: all checks of one data set, put in order; nothing in the data set is changed."""
+"""An audit: all checks of one data set, put in order; no answer is changed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
