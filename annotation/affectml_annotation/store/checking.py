@@ -1,6 +1,6 @@
 """What must hold in a label store's database, by name: looked for in one snapshot, without changing anything.
 
-sql/invariants.sql has each name with a sentence, and the SQL that finds the rows that break it; of those without SQL,
+`invariants` has each name with a sentence, and the SQL that finds the rows that break it; of those without SQL,
 functions here find some, and `derived.differences` what is not as the log says.
 """
 
@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from affectml_annotation.judgements import answer_problems
 from affectml_annotation.store import schema, setup
 from affectml_annotation.store.backup import Backup, Tally, unlike
 from affectml_annotation.store.derived import Row, differences
+from affectml_annotation.store.invariants import INVARIANTS, QUERIES
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, keyed
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, schema_faults, version_of
@@ -30,12 +30,6 @@ from affectml_annotation.store.settings import read_setting, read_settings
 from affectml_annotation.store.submits import FUTURE_SECONDS
 
 SHOWN = 20
-INVARIANTS: dict[str, str] = {}  # what each says
-_QUERIES: dict[str, str] = {}
-for _part in files(__package__).joinpath("sql", "invariants.sql").read_text(encoding="utf-8").split("\n\n"):
-    _head, _, _query = _part.partition("\n")
-    _name, _, _says = _head.removeprefix("-- ").partition(": ")
-    INVARIANTS[_name], _QUERIES[_name] = _says, _query.strip().removesuffix(";")
 SOON = "ends_at", "lease_until", "place_until"  # times that lie ahead as they should
 # What the other engine sees to by itself.
 ONLY = {"file": "sqlite", "keys": "sqlite", "json": "sqlite", "sequences": "postgresql"}
@@ -76,8 +70,8 @@ def check_store(store: LabelStore) -> list[Broken]:
 def _offenders(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
     """The name of what is broken with each row that shows it, but for what a damage before makes pointless to ask."""
     before = set()
-    for name, query in _QUERIES.items():
-        find = partial(_asked, query=query) if query else _FOUND_BY.get(name)
+    for name in INVARIANTS:
+        find = partial(_asked, query=QUERIES[name]) if name in QUERIES else _FOUND_BY.get(name)
         if find is None or ONLY.get(name, connection.dialect.name) != connection.dialect.name:
             continue
         try:
