@@ -18,7 +18,7 @@ START = 1_767_600_000.0
 AGE = {"id": "age", "text": "How old are you?", "kind": "choice", "options": ["18-29", "30+"], "share": True}
 FILE = {
     "languages": ["en", "de"],
-    "overlap": 3,
+    "overlap": 4,
     "images_per_person": 18,
     "consent": {"boxes": ["I agree."]},
     "before": {"questions": [AGE]},
@@ -42,7 +42,7 @@ def make_study(folder: Path) -> None:
     study = Study(parse(FILE, "study.yaml"), TEXTS)
     tastes = rng.beta(1.5, 2.5, size=(IMAGES, len(LABELS)))
     with LabelStore(folder / "labels.db") as store:
-        settings = TaskSettings(LABELS, "What do you feel?", name="study", overlap=3, check_rate=0.05, seed=3)
+        settings = TaskSettings(LABELS, "What do you feel?", name="study", overlap=4, check_rate=0.05, seed=3)
         store.init_task(settings, [f"i{n:03d}" for n in range(IMAGES)])
         running.open_study(store, study, affectml="0.3.0.dev0", by="lead")
         for person in range(PEOPLE):
