@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from affectml.heads import Head
 
 
+def _made_before(content: dict[str, Any]) -> bool:
+    """Whether run.json was written by a version before 0.3.0, whose runs had the same schema number."""
+    versions = content.get("versions")
+    return isinstance(versions, dict) and str(versions.get("affectml", "")).startswith(("0.1.", "0.2."))
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """A run folder, opened. `info` is run.json."""
@@ -43,7 +49,7 @@ class RunFolder:
         schema = content.get("schema") if isinstance(content, dict) else None
         if isinstance(schema, int) and schema > SCHEMA:
             raise BadRun(f"{folder}: schema {schema} is newer than this affectml reads ({SCHEMA}): upgrade affectml")
-        if schema != SCHEMA:
+        if schema != SCHEMA or _made_before(content):
             raise BadRun(f"{folder}: made before 0.3.0: train it again")
         try:
             return cls(folder, RunInfo.from_json(content))

@@ -261,13 +261,18 @@ def test_runs_are_listed_with_data_head_and_first_scores(command, monkeypatch, r
     shutil.copytree(run.folder, tmp_path / "runs" / "whole")
     (tmp_path / "runs" / "broken").mkdir()
     (tmp_path / "runs" / "broken" / "run.json").write_text("{}")
+    earlier = json.loads((run.folder / "run.json").read_text())
+    earlier["versions"]["affectml"] = "0.2.0"  # whose schema had the same number
+    (tmp_path / "runs" / "earlier").mkdir()
+    (tmp_path / "runs" / "earlier" / "run.json").write_text(json.dumps(earlier))
     monkeypatch.chdir(tmp_path)
     code, out, err = command("runs")
     words = " ".join(out.split())
     score = run.metrics["systems"]["model"]["top_1_accuracy"]["value"]
     assert f"runs/whole demo, emotions sigmoid top_1_accuracy ↑ {score:.3f}".replace(" 0.", " .") in words
     assert "runs/shared demo, emotions sigmoid - " in words
-    assert (code, err.startswith("cannot be read: runs/broken: made before 0.3.0: train it again")) == (0, True)
+    before = [f"cannot be read: runs/{name}: made before 0.3.0: train it again" for name in ("broken", "earlier")]
+    assert (code, err.splitlines()) == (0, before)
     found = json.loads(command("runs", "--json")[1])
     assert [(each["run"], len(each["scores"])) for each in found] == [("runs/shared", 0), ("runs/whole", 3)]
     assert "no run in this folder" in command("runs", tmp_path)[2]
