@@ -99,6 +99,7 @@ def open_source(source: str | None, db: str | None = None, empty: str | None = N
                 checks=checks if len(checks) else None,
                 repeats=rounds[rounds["purpose"] == "repeat"],
                 attributes=dict(zip(people["annotator_id"], people["attributes"], strict=True)),
+                stopped=None if store.stopping is None else STOPPED,
             )
     path = Path(source)
     if not path.exists():

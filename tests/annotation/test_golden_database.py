@@ -298,7 +298,7 @@ def test_a_study_whose_images_stopped_early_exports_the_same_data_set(study, tmp
         pd.testing.assert_frame_equal(now, before.drop(columns="order", errors="ignore"))
     before = json.loads((STUDY / "export" / "dataset.json").read_text(encoding="utf-8"))
     now = json.loads((tmp_path / "export" / "dataset.json").read_text(encoding="utf-8"))
-    assert now == {key: value for key, value in before.items() if key != "stopping"}
+    assert now == before
     kept = read_judgements(STUDY / "judgements.csv")
     write_judgements(study.judgements(), tmp_path / "judgements.csv", name="study", question="What do you feel?")
     pd.testing.assert_frame_equal(read_judgements(tmp_path / "judgements.csv"), kept)

@@ -155,7 +155,8 @@ def test_where_images_stopped_early_there_is_one_number_of_people_and_no_rule_an
     migrations.migrate(database.write)
     with database.read() as connection:
         kept = dict(connection.execute(sa.select(schema.setting.c.key, schema.setting.c.value)).all())
-        assert kept == {"task": task | {"overlap": 2}, "relabel": {"blur": True}}
+        rule = task["overlap"] | {"whole": ["a"]}  # what exports of it say
+        assert kept == {"task": task | {"overlap": 2}, "relabel": {"blur": True}, "stopped_early": rule}
         assert connection.scalar(sa.select(schema.slot.c.wanted)) == 4
         assert connection.scalar(sa.select(schema.image.c.queue_rank)) == 1
 

@@ -57,7 +57,8 @@ SCHEMA = 2  # of dataset.json
 class Collected:
     """What a task has collected. images: image_id and file. annotators: annotator_id and the attributes they share.
 
-    withdrawn: the event ids of people who withdrew since, and who they are.
+    withdrawn: the event ids of people who withdrew since, and who they are. stopping: how images stopped early, in a
+    task from when they could.
     """
 
     settings: "TaskSettings"
@@ -65,6 +66,7 @@ class Collected:
     judgements: pd.DataFrame
     annotators: tuple[Mapping[str, Any], ...] = ()
     withdrawn: Mapping[str, str] = field(default_factory=dict)
+    stopping: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, store: "LabelStore") -> "Collected":
@@ -75,7 +77,7 @@ class Collected:
         pairs = zip(answered["annotator_id"], answered["attributes"], strict=True)
         shared = tuple({"annotator_id": who, **attributes} for who, attributes in pairs)
         withdrawn = dict(zip(events["event_id"], events["annotator_id"], strict=True))
-        return cls(store.settings, store.images(), judgements, shared, withdrawn)
+        return cls(store.settings, store.images(), judgements, shared, withdrawn, store.stopping)
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ def _make(
         "source": "labelled with affectml",
         "targets": {name: entry_of(name, one, settings) for name, one in made.items()},
         "judgements": asked_of(settings),
+        **({} if collected.stopping is None else {"stopping": dict(collected.stopping)}),
     }
     table = pd.DataFrame({"image_id": collected.images["image_id"].astype("str")})
     if "file" in collected.images and images_root is not None:
@@ -187,11 +190,13 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
         raise BadExport(str(folder), problems, WAY_OUT)
     kept, notes, asked = [], [], asked_of(collected.settings)
     unsaid = [name for name in made if state[name] == "same" and not meta["targets"][name].get("question")]
-    said = meta.get("judgements") == asked and not unsaid
+    said = meta.get("judgements") == asked and not unsaid and (collected.stopping is None or "stopping" in meta)
     if "other" in state.values():
         kept.append(keep(folder / META))
     if not said:  # before the judgements: what is written of them is never missing
         meta["judgements"] = asked
+        if collected.stopping is not None:
+            meta.setdefault("stopping", dict(collected.stopping))
         for name in unsaid:
             meta["targets"][name] |= asked
         write_json(folder / META, meta)

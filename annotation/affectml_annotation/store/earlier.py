@@ -8,19 +8,18 @@ Settings = dict[str, Any]
 
 def as_now(settings: Any) -> Any:
     """What is kept under the key `task` as this version keeps it; what is so already, or is damaged, stays as it is."""
-    if isinstance(settings, dict):
-        for change in CHANGES:
-            settings = change(settings)
+    for change in CHANGES:
+        settings = change(settings)
     return settings
 
 
-def _backups(settings: Settings) -> Settings:
+def backups(settings: Any) -> Any:
     """Of 0.3.0.dev0 until backups were made hourly: once a day, and the newest seven kept, unless somebody chose else.
 
     What was not chosen becomes what it is now. A schedule of which somebody chose a part goes on as it was.
     """
     before = {"backup_hours": 24.0, "backups_kept": 7}
-    if "backup_days" in settings or not before.keys() & settings.keys():
+    if not isinstance(settings, dict) or "backup_days" in settings or not before.keys() & settings.keys():
         return settings
     rest = {name: value for name, value in settings.items() if name not in before}
     chosen = before | {name: settings[name] for name in before if name in settings}
@@ -37,4 +36,16 @@ def one_overlap(kept: Any) -> Any:
     return {**kept, "overlap": overlap["min"]} if isinstance(overlap, Mapping) and "min" in overlap else kept
 
 
-CHANGES: tuple[Callable[[Settings], Settings], ...] = (_backups, one_overlap)
+def stopped_early(task: Any, former: Any, whole: Any) -> Settings | None:
+    """How a task's images stopped early, as dataset.json says it; None if they did not.
+
+    task: its settings as schema 4 kept them. former: the rule of before, if the lead left it. whole: images that keep
+    all people whatever the first ones say.
+    """
+    rule = task.get("overlap") if isinstance(task, Mapping) else None
+    if not isinstance(rule, Mapping):
+        rule = former.get("rule") if isinstance(former, Mapping) else None
+    return {**rule, "whole": list(whole or ())} if isinstance(rule, Mapping) else None
+
+
+CHANGES: tuple[Callable[[Any], Any], ...] = (backups, one_overlap)

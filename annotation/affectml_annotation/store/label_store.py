@@ -34,7 +34,7 @@ from affectml_annotation.store.schema import (
     now_ms,
     round_,
 )
-from affectml_annotation.store.settings import TaskSettings, read_setting, read_settings, write_setting
+from affectml_annotation.store.settings import TaskSettings, how_stopped, read_setting, read_settings, write_setting
 from affectml_annotation.store.submits import OF_ASSIGNMENT, submit_one
 
 P = ParamSpec("P")
@@ -114,6 +114,11 @@ class LabelStore:
         named = self.database.reading(read_setting, setup.DATASET)
         there = named is not None and (Path(named) / "dataset.json").is_file()
         return Path(named) if there else dataset_of(self.database.where)
+
+    @property
+    def stopping(self) -> Mapping[str, Any] | None:
+        """How images stopped early, in a task from when they could: min, max, mean, until, whole; else None."""
+        return self.database.reading(how_stopped)
 
     def note_dataset(self, folder: Path) -> None:
         """Note where the task's data set is, where nobody knows any more: on another machine than it was set up on."""

@@ -13,10 +13,10 @@ from importlib.resources import files
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
-from affectml_annotation.store.earlier import as_now
+from affectml_annotation.store.earlier import backups, one_overlap, stopped_early
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.schema import now_ms, schema_version, setting
-from affectml_annotation.store.settings import read_setting, write_setting
+from affectml_annotation.store.settings import STOPPED, read_setting, write_setting
 
 Migration = Callable[[sa.Connection], None]
 
@@ -37,13 +37,15 @@ def _written(number: int) -> Migration:
 
 
 def _settings(connection: sa.Connection) -> None:
-    """Migration 5: the task's settings as this version keeps them, and none of images that stop early."""
-    connection.execute(setting.delete().where(setting.c.key.in_(("stopping", "whole", "stopped"))))
+    """Migration 5: the task's settings as schema 5 keeps them; how images stopped early is kept to be told."""
     try:
-        before = read_setting(connection, "task")
+        before, *rest = (read_setting(connection, key) for key in ("task", "stopped", "whole"))
     except (TypeError, ValueError, RecursionError):
         return  # damaged, as whoever reads them says
-    if (now := as_now(before)) != before:
+    if (rule := stopped_early(before, *rest)) is not None:
+        write_setting(connection, STOPPED, rule)
+    connection.execute(setting.delete().where(setting.c.key.in_(("stopping", "whole", "stopped"))))
+    if (now := one_overlap(backups(before))) != before:
         write_setting(connection, "task", now)
 
 

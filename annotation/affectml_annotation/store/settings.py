@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError, did_you_mean
 from affectml_annotation.languages import marked
-from affectml_annotation.store.earlier import as_now
+from affectml_annotation.store.earlier import as_now, stopped_early
 from affectml_annotation.store.engine import where_of
 from affectml_annotation.store.place import way_back
 from affectml_annotation.store.schema import setting
@@ -24,6 +24,7 @@ QUESTIONS = {
     "query": marked("Which of these words fit this image? Choose all that apply, or none."),
 }
 CONSTRUCTS = tuple(QUESTIONS)
+STOPPED = "stopped_early"  # the key of how images stopped early, in a task from when they could
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,12 @@ def write_setting(connection: sa.Connection, key: str, value: Any) -> None:
     """Keep a value under a key, in place of what was there."""
     if not connection.execute(setting.update().where(setting.c.key == key).values(value=value)).rowcount:
         connection.execute(setting.insert().values(key=key, value=value))
+
+
+def how_stopped(connection: sa.Connection) -> Mapping[str, Any] | None:
+    """How images of this task stopped early, in one from when they could (min, max, mean, until, whole); else None."""
+    kept: Mapping[str, Any] | None = read_setting(connection, STOPPED)
+    return kept or stopped_early(*(read_setting(connection, key) for key in ("task", "stopped", "whole")))
 
 
 def read_settings(connection: sa.Connection) -> TaskSettings:
