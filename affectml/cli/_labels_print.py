@@ -23,6 +23,8 @@ from affectml_annotation.study.overview import as_text
 
 GROUP_ROWS = 8  # of the comparison of groups; --json has all
 
+TORN = {"file", "backup", "schema", "keys", "json"}  # invariants that a file breaks which is damaged or not ours
+
 
 def records(table: pd.DataFrame) -> list[dict[Any, Any]]:
     """Rows as plain values; nan is None."""
@@ -184,7 +186,12 @@ def show_check(where: str, broken: Sequence[Broken], json: bool) -> None:
         typer.echo(f"{one.invariant}: does not hold: {one.says}{more}")
         for offender in one.rows:
             typer.echo(f"  {' '.join(f'{name}={_cell(value)}' for name, value in offender.items())}")
-    typer.echo(way_back(where) if broken else f"{where}: all {len(INVARIANTS)} invariants hold")
+    if not broken:
+        typer.echo(f"{where}: all {len(INVARIANTS)} invariants hold")
+    elif TORN & {one.invariant for one in broken}:
+        typer.echo(way_back(where))
+    else:
+        typer.echo(f"{where}: the file and its log of answers are whole: keep it, no backup has more")
 
 
 def show_people(people: pd.DataFrame) -> None:

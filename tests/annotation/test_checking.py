@@ -232,7 +232,9 @@ def test_the_command_says_what_it_found(store, run):
     place = store.database.where
     assert f"all {len(INVARIANTS)} invariants hold" in run("labels", "check", place)
     by_hand(store, *BY_HAND["slot.taken"], *BY_HAND["answer.missing"])
-    assert "slot.taken: does not hold" in run("labels", "check", place, code=1)
+    wrong = run("labels", "check", place, code=1)
+    assert "slot.taken: does not hold" in wrong
+    assert wrong.endswith("the file and its log of answers are whole: keep it, no backup has more\n")
     told = json.loads(run("labels", "check", place, "--json", code=1))
     assert [one["invariant"] for one in told["broken"]] == ["answer.missing", "slot.taken"]
 

@@ -25,7 +25,7 @@ from affectml_annotation.exchange.files import make_way, workplace
 from affectml_annotation.store.engine import Database, failure, make_engine, watched
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
-from affectml_annotation.store.place import BACKUP, backup_note, way_back
+from affectml_annotation.store.place import BACKUP, KEPT, backup_note, way_back
 from affectml_annotation.store.schema import metadata, now_ms
 
 RESTORED = "restored"  # the key of the setting that says from what a database was restored
@@ -120,7 +120,8 @@ def noted(file: Path) -> Backup:
     if not file.is_file():
         raise StoreError(f"{file}: no such file; name one that `labels backup` wrote")
     if (note := backup_note(file)) is None:
-        raise StoreError(f"{file}: no backup, or a damaged one; `affectml labels backup DB OUT` makes one")
+        way = way_back(file) if KEPT.fullmatch(file.name) else "`affectml labels backup DB OUT` makes one"
+        raise StoreError(f"{file}: no backup, or a damaged one; {way}")
     try:
         return Backup(file, bytes=file.stat().st_size, **json.loads(note))
     except (TypeError, ValueError, RecursionError):
