@@ -17,6 +17,7 @@ LEFT: Final[Mapping[str, str]] = {
         f"labels assign {name}": "plan DATASET --next N --out FILE, then labels assign --queue FILE --more 1"
         for name in _BY_ANSWERS
     },
+    "labels check --add": "labels attention --add",
     "labels check --rebuild": "labels restore BACKUP DB",
     "labels salvage": "labels restore BACKUP DB",
     "doctor --encoder": "embed DATASET --encoder SPEC, which says how many images a second it took",

@@ -140,7 +140,7 @@ def _audit(place: Path, look: Look, json: bool) -> None:
         )
         print(f"  {queued_words(len(queued.table), queued.raised, look.more)}")
     if look.write_groups:
-        words = (
-            "copies are in one group already" if kept is None else f"groups of copies written; the old file is {kept}"
-        )
+        words = "no copies, or all in groups already"
+        if kept is not None:
+            words = f"groups of copies written; the old file is {kept}"
         print(f"{place / 'images.parquet'}: {words}")

@@ -234,14 +234,13 @@ def _as_before(data: Dataset, encoder: Encoder, say: Say) -> Encoder:
         return encoder
     stores = [EmbeddingStore.open(path.parent) for path in sorted(root.glob("*/encoder.json"))]
     same = [s for s in stores if replace(s.identity, precision="auto") == encoder.identity]
-    for store in same:
-        if not is_computed(store.identity.precision):
+    computed = [store for store in same if is_computed(store.identity.precision)]
+    if len(computed) != 1:
+        for store in (store for store in same if store not in computed):
             say(f"{store.folder}: {NOTHING_JOINS.format(spoken(store.identity.precision))}: embedding all images anew")
-    same = [store for store in same if is_computed(store.identity.precision)]
-    if len(same) != 1:
         return encoder
-    precision = same[0].identity.precision
-    say(f"{same[0].folder} is by the same encoder in {spoken(precision)}: going on with that")
+    precision = computed[0].identity.precision
+    say(f"{computed[0].folder} is by the same encoder in {spoken(precision)}: going on with that")
     return load_encoder(encoder.spec, precision=to_load(precision), device=encoder.device, threads=encoder.threads)
 
 

@@ -296,9 +296,8 @@ def promise_lines(metrics: Mapping[str, Any]) -> list[str]:
     if table is None:
         return []
     made, figures = metrics["promise"], zip(table.columns[1:], table.rows[0][1:], strict=True)
-    shift = [made["shift"]["words"]] if "shift" in made else []
     came = f"{table.title}: {table.rows[0][0]}: {', '.join(f'{name} {figure}' for name, figure in figures)}"
-    return [*shift, f"promised: {made['words']}", came]
+    return [made["shift"]["words"], f"promised: {made['words']}", came]
 
 
 def _promise_row(name: str, entry: Mapping[str, Any], head: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ import pytest
 from affectml.cli._left import LEFT
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+NAMED = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "annotation/README.md", "metrics/README.md")
+PAGES = [*(ROOT / name for name in NAMED), *sorted((ROOT / "docs").glob("*.md"))]
 # Words of features that left whole; benchmarks/README.md, "What left, and why", alone speaks of them.
 GONE: tuple[str, ...] = (
     "0.1.0",
@@ -31,7 +32,7 @@ def test_what_left_is_refused_with_what_is_there(words, now, command):
     assert f"use {now}" in " ".join(said.replace("│", " ").split())
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_page_speaks_of_what_left(page):
     text = page.read_text(encoding="utf-8")
     commands = [f"affectml {words}" for words in LEFT if "--" not in words]

@@ -236,3 +236,11 @@ def test_a_language_counts_as_one_in_any_form_and_a_column_of_another_meaning_as
     with pytest.raises(BadJudgement, match="nothing to compare"):
         by_language(other, ["joy"])
     assert pooled_words(other) is None
+
+
+def test_a_label_may_have_the_name_of_a_column():
+    said = joyful()
+    said["labels"] = [["rate" if label == "joy" else label for label in labels] for labels in said["labels"]]
+    found = compare_groups(said, ["rate"], "language", bootstrap=0).differences
+    expected = compare_groups(joyful(), ["joy"], "language", bootstrap=0).differences
+    pd.testing.assert_frame_equal(found.drop(columns="label"), expected.drop(columns="label"))

@@ -156,7 +156,11 @@ def compare_groups(
     if several := int(((use > 0).sum(axis=1) > 1).sum()):
         notes.append(f"People who answered in several ({several}) are tested as of the {by} of most of their answers.")
     tested, why = _differences(panel, use.argmax(axis=1), groups, permutations, seed, level)
-    rates = shares.melt(["group"], list(panel.labels), "label", "rate")
+    rates = pd.DataFrame({
+        "group": np.repeat(shares["group"].to_numpy(), len(panel.labels)),
+        "label": np.tile(np.array(panel.labels, dtype=object), len(shares)),
+        "rate": shares[list(panel.labels)].to_numpy().ravel(),
+    })  # fmt: skip
     tested = tested.merge(rates, how="left").sort_values("p", kind="stable", ignore_index=True)
     return GroupComparison(by, agreement, shares, tested, (*notes, *why))
 
