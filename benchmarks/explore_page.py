@@ -10,7 +10,6 @@ drop, and without.
 
 import argparse
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from affectml import checkup
 from explore import write_images, write_run
 from relabel import QUIET, ROOT, serving
 
@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--again", type=int, default=5)
     parser.add_argument("--data", type=Path)
     given = parser.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    chromium = checkup.chromium()
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
         folder = given.data or Path(temporary)
         data, runs = folder / "drawn", [folder / f"run-{number + 1:03d}" for number in range(given.runs)]

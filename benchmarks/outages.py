@@ -17,7 +17,6 @@ import argparse
 import asyncio
 import random
 import runpy
-import shutil
 import socket
 import sqlite3
 import tempfile
@@ -33,6 +32,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Page, sync_playwright
 
+from affectml import checkup
 from affectml.demo_set import write_demo
 from affectml_annotation import LabelStore
 from affectml_apps.relabel.identity import make_token
@@ -235,7 +235,7 @@ def run(fault: str, folder: Path, demo: Path, new_page: Callable[[], Page], give
 def pages() -> Iterator[Callable[[], Page]]:
     """A function that opens a page of a Chromium of our own, each in a profile of its own."""
     with sync_playwright() as playwright:
-        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        chromium = checkup.chromium()
         browser = playwright.chromium.launch(executable_path=chromium, args=list(APPS["QUIET"]))
 
         def new_page() -> Page:
