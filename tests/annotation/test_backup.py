@@ -16,7 +16,7 @@ import pytest
 from affectml_annotation import Answer, BadExport, DatabaseAway, LabelStore, StoreError, TaskSettings
 from affectml_annotation.exchange.files import kept_of
 from affectml_annotation.store import backup, schema
-from affectml_annotation.store.backup import read_backup, write_backup
+from affectml_annotation.store.backup import noted, read_backup, write_backup
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.earlier import as_now
 from affectml_annotation.store.engine import WATCH
@@ -477,3 +477,10 @@ def test_who_watches_is_told_of_the_rows_that_a_backup_and_a_check_go_through(tm
             WATCH.reset(before)
     assert at_backup == 2 * (1000 + 1000 + 1000)  # of images, slots and events, as they are copied and read again
     assert sum(seen) == at_backup + 1000  # of the log
+
+
+def test_a_damaged_backup_among_others_names_the_newest_of_them(tmp_path):
+    for day in (1, 2, 3):
+        (tmp_path / f"2026-01-0{day}T000000Z.db").write_bytes(b"no database")
+    with pytest.raises(StoreError, match=r"a damaged one; the newest other backup is .*2026-01-02T000000Z\.db$"):
+        noted(tmp_path / "2026-01-03T000000Z.db")
