@@ -219,10 +219,10 @@ def export_store(
             told["notes"] = [*told["notes"], words]
     else:
         judgements, settings = store.judgements(), store.settings
-        notes = write_judgements(
+        write_judgements(
             judgements, to, kind, name=settings.name, question=settings.question, replace=replace,  # type: ignore[arg-type]
         )  # fmt: skip
-        told |= {"rows": len(judgements), "notes": notes}
+        told |= {"rows": len(judgements), "notes": []}
     own = store.dataset
     if own is not None and own.resolve() != to.resolve() and not note_written(own, to):
         told["notes"] = [*told["notes"], f"no note of this export can be kept beside {own}"]

@@ -151,10 +151,12 @@ class Dataset:
     @cached_property
     def judgements(self) -> pd.DataFrame | None:
         """annotations.parquet, one row per judgement, or None where the data set has none."""
+        from affectml_annotation.judgements import of_now
+
         path = self.root / "annotations.parquet"
         if not path.exists():
             return None
-        table = _read_parquet(path, "image_id")
+        table = of_now(_read_parquet(path, "image_id"))
         return table.assign(image_id=table["image_id"].astype(str))
 
     @cached_property

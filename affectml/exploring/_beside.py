@@ -14,6 +14,7 @@ from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
 from affectml_annotation import AnnotationError
+from affectml_annotation.judgements import of_now
 from affectml_annotation.store.place import default_database
 from affectml_annotation.store.reading import read_remarks
 from affectml_annotation.uncertainty import disagreement
@@ -22,7 +23,7 @@ Array = NDArray[Any]
 PART = 5_000  # images whose judgements are Python's at a time: of 100,000 they would take 250 MB
 _JUDGED = ["image_id", "annotator_id", "round", "kind", "labels"]
 _WORDS = ["labels.list.element", "labels.list.item"]  # kept once each: of 500,000 answers they would take 26 MB
-_REMARKS = ["image_id", "annotator_id", "round", "kind", "note"]
+_REMARKS = ["image_id", "annotator_id", "round", "flag", "note"]
 
 
 class Beside:
@@ -109,9 +110,10 @@ class Beside:
         """Those of annotations.parquet, without its lists of labels, which 500,000 rows take 100 MB for."""
         import pyarrow.parquet as pq
 
-        there = [name for name in _REMARKS if name in pq.read_schema(self._judged).names]
-        table = pd.read_parquet(self._judged, columns=there).reindex(columns=_REMARKS)
-        return table[(table["kind"] == "flag") | table["note"].notna()]
+        there = [name for name in (*_REMARKS, "kind") if name in pq.read_schema(self._judged).names]
+        table = of_now(pd.read_parquet(self._judged, columns=there)).reindex(columns=_REMARKS)
+        table["flag"] = table["flag"].eq(True)
+        return table[table["flag"] | table["note"].notna()]
 
     def remarks_of(self, index: int) -> pd.DataFrame:
         """Flags and notes of an image."""

@@ -214,7 +214,7 @@ def remark_columns(beside: Beside) -> list[Column]:
 
     return [
         Column("flagged", "flagged by somebody", IMAGES, "category",
-               lambda: count(lambda table: table["kind"] == "flag") > 0, ("no", "yes")),
+               lambda: count(lambda table: table["flag"]) > 0, ("no", "yes")),
         Column("notes", "notes", IMAGES, "number", lambda: count(lambda table: table["note"].notna())),
     ]  # fmt: skip
 

@@ -13,12 +13,12 @@ from affectml.importers._cells import Cells
 from affectml.importers.columns import Columns, Shape, numbers, pick, tidy
 from affectml.importers.labels import LabelPlan
 from affectml.importers.read import Table, first_row
+from affectml_annotation.columns import COLUMNS
+from affectml_annotation.judgements import FLAG, KINDS, of_now
 
 _TAKEN = frozenset({"event_id", "image_id", "annotator_id", "round", "kind", "labels"})
-_WORDS = ("none", "unsure", "skip", "flag")
-_OF_A_JUDGEMENT = (
-    "intensities", "valence", "arousal", "suggestions_visible", "seconds", "at", "note", "language", "purpose",
-)  # fmt: skip
+_OF_A_JUDGEMENT = tuple(column.name for column in COLUMNS if column.name not in _TAKEN)
+_WORDS = (*KINDS[1:], FLAG)
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,17 @@ def judge(shape: Shape, plan: LabelPlan, cells: Cells | None, words: dict[str, s
     annotator = pd.Series([f"anonymous-{place}" for place in table.place])
     if columns.annotator is not None:
         annotator = _text(table, columns.annotator)
-    found = pd.DataFrame(
-        {
-            "event_id": _event_ids(table),
-            "image_id": shape.ids,
-            "annotator_id": annotator.to_numpy(),
-            "round": _rounds(table),
-            "kind": kind,
-            "labels": labels,
-        }
+    found = of_now(
+        pd.DataFrame(
+            {
+                "event_id": _event_ids(table),
+                "image_id": shape.ids,
+                "annotator_id": annotator.to_numpy(),
+                "round": _rounds(table),
+                "kind": kind,
+                "labels": labels,
+            }
+        )
     )
     carried = [c for c in _OF_A_JUDGEMENT if c in table.frame.columns and c not in columns.used()]
     for column in dict.fromkeys(c for c in [*carried, *own] if c not in _TAKEN):
@@ -126,9 +128,7 @@ def _event_ids(table: Table) -> list[str]:
 
 def _given_kind(table: Table) -> NDArray[Any] | None:
     """The column `kind`, where it is a judgement table's and not the user's own of that name."""
-    from affectml_annotation import KINDS
-
-    if "kind" not in table.frame.columns or not table.frame["kind"].isin(KINDS).all():
+    if "kind" not in table.frame.columns or not table.frame["kind"].isin((*KINDS, FLAG)).all():
         return None
     return table.frame["kind"].to_numpy(dtype=object)
 

@@ -20,13 +20,12 @@ from affectml.errors import BadInput, MissingExtra, did_you_mean, option
 from affectml.importers.shared_set import FORM, IMAGE, JUDGEMENTS, NAME, SPLIT_NAMES, UNASSIGNED, columns_of
 from affectml.people.erasing import refuse_outdated
 from affectml.sharing._dataset_card import SetFacts, licence_id, set_card
+from affectml_annotation.columns import COLUMNS
 from affectml_annotation.exchange.erasing import note_written
 
 SHARD_BYTES = 400 * 2**20  # of images in one Parquet file
 GROUP_ROWS = 100  # of a row group, which is what a reader has in memory at once
-# Columns of judgements that say nothing more of a person than their answers do.
-ANSWERS = ("image_id", "annotator_id", "round", "kind", "labels", "intensities", "valence", "arousal",
-           "suggestions_visible", "purpose")  # fmt: skip
+_IMPERSONAL = tuple(column.name for column in COLUMNS if not column.personal)
 _FORBIDS = re.compile(
     r"on request|redistribut|all rights reserved|not (?:to )?be (?:shared|published|passed on)|may not (?:be )?shar",
     re.IGNORECASE,
@@ -186,7 +185,7 @@ def _judgements(data: Dataset, keep: Sequence[str], ids: bool, facts: SetFacts) 
                 f"{data.root}: {option('keep', [column])}: no column {column!r} in its judgements"
                 f"{did_you_mean(column, table.columns)} (it has: {', '.join(table.columns)})"
             )
-    shared = [column for column in table.columns if column in (*ANSWERS, *keep) and table[column].notna().any()]
+    shared = [column for column in table.columns if column in (*_IMPERSONAL, *keep) and table[column].notna().any()]
     gone = [c for c in table.columns if c not in shared and c != "event_id" and table[c].notna().any()]
     if gone:
         facts.left_out.append(f"columns of judgements that are not shared: {', '.join(gone)}")

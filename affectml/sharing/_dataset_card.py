@@ -146,8 +146,8 @@ def _judgements(data: Dataset, judgements: pd.DataFrame, facts: SetFacts) -> str
     by = "people who are not told apart" if nameless else f"{ids.nunique():,} people"
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in judgements["kind"].value_counts().items())
     lines = [
-        f"{len(judgements):,} judgements by {by} ({kinds}). `none` is an answer: no label applies. `unsure`, `skip` "
-        "and `flag` are not.",
+        f"{len(judgements):,} judgements by {by} ({kinds}). `none` is an answer: no label applies. `unsure` and "
+        "`skip` are not.",
         *([f"People asked: {_asked(data)}"] if _asked(data) else []),
         *(["People were numbered anew for this copy."] if facts.renumbered and not nameless else []),
         *_agreement(judgements),

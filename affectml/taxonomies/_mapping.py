@@ -164,6 +164,8 @@ class Mapping:
         """
         import pandas as pd
 
+        from affectml_annotation.columns import COLUMNS
+
         self._refuse_split("judgements")
         if only_dropped not in ("none", "skip"):
             raise NoMapping(f"only_dropped: expected none or skip, but received {only_dropped!r}")
@@ -172,10 +174,11 @@ class Mapping:
             for label, row in zip(self.origin.labels, self.matrix, strict=True)
         }
         out = judgements.copy()
-        strengths = out["intensities"].tolist() if "intensities" in out.columns else [None] * len(out)
-        kinds, labels, kept = [], [], []
+        beside = [column.name for column in COLUMNS if column.type == "numbers" and column.name in out]
+        kinds, labels = [], []
+        kept: dict[str, list[Any]] = {name: [] for name in beside}
         seen: dict[tuple[str, ...], list[str]] = {}
-        for kind, chosen, strength in zip(out["kind"], out["labels"], strengths, strict=True):
+        for kind, chosen, *numbers in zip(out["kind"], out["labels"], *(out[name] for name in beside), strict=True):
             names = () if chosen is None or kind != "labels" else tuple(chosen)
             if names not in seen:
                 self.origin.check(names, where="judgements")
@@ -184,10 +187,11 @@ class Mapping:
             mapped_names = seen[names]
             kinds.append(only_dropped if kind == "labels" and not mapped_names else kind)
             labels.append(list(mapped_names))
-            kept.append(_largest(names, strength, to, mapped_names))
+            for name, strengths in zip(beside, numbers, strict=True):
+                kept[name].append(_largest(names, strengths, to, mapped_names))
         out["kind"], out["labels"] = kinds, labels
-        if "intensities" in out.columns:
-            out["intensities"] = pd.Series(kept, index=out.index, dtype=object)
+        for name, lists in kept.items():
+            out[name] = pd.Series(lists, index=out.index, dtype=object)
         return out
 
     def bound_rates(self, rates: Any) -> tuple[Any, Any]:

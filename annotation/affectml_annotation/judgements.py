@@ -1,16 +1,12 @@
 """The judgement table: what one person said of one image, one row each, and its numeric form.
 
-Columns. Five are enough; the others are carried along where they exist.
-
-    image_id, annotator_id   text, never empty
-    round                    whole number; 1 is the first look, later ones are repeats or second looks
-    kind                     labels | none | unsure | skip | flag
-    labels                   list: at least one label for `labels`, empty (or missing) for every other kind
-    event_id, intensities, valence, arousal, suggestions_visible, seconds, at, note, language, purpose   optional
+Five columns are enough: image_id and annotator_id (text, never empty), round (a whole number), kind (see `KINDS`), and
+labels (a list: at least one label for the kind `labels`, empty or missing for every other). `columns.COLUMNS` has all;
+the others are carried along where they exist.
 
 `labels` and `none` are answers: the empty set says that none of the labels applies, and it counts. Somebody
-who was unsure, skipped or flagged the image was asked but gave no answer, and leaves the number of people
-counted. One person judges one image at most once in a round.
+who was unsure or skipped the image was asked but gave no answer, and leaves the number of people counted. One person
+judges one image at most once in a round.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -25,7 +21,8 @@ import pandas as pd
 from affectml_annotation.errors import BadJudgement, UnknownLabel
 from affectml_annotation.languages import named_or_code
 
-KINDS = ("labels", "none", "unsure", "skip", "flag")
+KINDS = ("labels", "none", "unsure", "skip")
+FLAG = "flag"  # a kind of its own until 0.3.0: a skip, beside which the column `flag` is true
 ANSWERS = ("labels", "none")
 REQUIRED = ("image_id", "annotator_id", "round", "kind", "labels")
 UNSTORABLE = "holds a character that no database stores (half of a surrogate pair, or NUL)"
@@ -43,9 +40,17 @@ def storable(text: str) -> bool:
         return False
 
 
+def of_now(judgements: pd.DataFrame) -> pd.DataFrame:
+    """A table whose kinds may be those of before 0.3.0, with those of now."""
+    if "kind" not in judgements or not (flags := judgements["kind"] == FLAG).any():
+        return judgements
+    before = judgements["flag"].eq(True) if "flag" in judgements else False
+    return judgements.assign(kind=judgements["kind"].mask(flags, "skip"), flag=flags | before)
+
+
 def answer_problems(kind: object, chosen: Sequence[str], labels: Collection[str]) -> Iterator[str]:
     """What is wrong with the kind and the labels of one judgement."""
-    if kind not in KINDS:
+    if kind not in (*KINDS, FLAG):
         yield f"expected kind to be one of {', '.join(KINDS)}, but received {kind!r}"
     elif (kind == "labels") != bool(len(chosen)):
         yield f"kind {kind!r} with {len(chosen)} labels"
@@ -143,7 +148,7 @@ def _check_columns(judgements: pd.DataFrame) -> None:
 
 
 def _kinds(judgements: pd.DataFrame) -> IntArray:
-    codes = pd.Index(KINDS).get_indexer(pd.Index(judgements["kind"]))
+    codes = pd.Index(KINDS).get_indexer(pd.Index(of_now(judgements)["kind"]))
     if (codes < 0).any():
         row = _first(codes < 0)
         raise BadJudgement(
@@ -375,8 +380,8 @@ def judgement_tensor(
         rounds: which looks count; see `encode`. One judgement per person and image is needed, so "all" is refused.
 
     Returns:
-        chosen [N, A, C] uint8; asked [N, A], true where that person gave an answer (labels or none; unsure, skip and
-        flag are false); annotator_ids [A].
+        chosen [N, A, C] uint8; asked [N, A], true where that person gave an answer (labels or none; unsure and skip
+        are false); annotator_ids [A].
 
     Raises:
         BadJudgement: the first row that breaks the contract, or rounds is "all".

@@ -30,6 +30,7 @@ from affectml.importers import registry
 from affectml.people.labelling import taxonomy_of
 from affectml.people.studies import begin, open_running
 from affectml.training import TrainConfig, train_run
+from affectml_annotation.columns import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -333,6 +334,11 @@ def jobs_of_the_site():
         for job, pages in each.items()
         if job in JOBS
     }
+
+
+def test_every_column_of_a_judgement_is_explained():
+    rows = "".join(f"| `{column.name}` | {column.about} |\n" for column in COLUMNS)
+    assert f"|---|---|\n{rows}\n" in (ROOT / "docs" / "annotation.md").read_text(encoding="utf-8")
 
 
 def test_the_readme_ends_with_the_pages_of_the_site_job_by_job():

@@ -18,6 +18,7 @@ from affectml_annotation import (
     StoreError,
     TaskSettings,
     aggregate,
+    count_votes,
     import_problems,
     read_judgements,
     write_judgements,
@@ -36,11 +37,12 @@ def full() -> pd.DataFrame:
         "image_id": ["a", "a", "b", "b", "c"],
         "annotator_id": ["u", "v", "u", "v", "zoë"],
         "round": [1, 2, 1, 1, 1],
-        "kind": ["labels", "none", "unsure", "skip", "flag"],
+        "kind": ["labels", "none", "unsure", "skip", "skip"],
         "labels": [["awe", "joy"], [], [], [], []],
         "intensities": [[2.0, None], None, None, None, None],
         "valence": [0.25, np.nan, np.nan, np.nan, np.nan],
         "arousal": [-0.5, np.nan, np.nan, np.nan, np.nan],
+        "flag": [True, False, False, False, True],
         "suggestions_visible": [False, True, False, False, False],
         "seconds": [3.125, 2.0, np.nan, 1.0, 9.0],
         "at": pd.to_datetime(["2026-01-05T09:00:00.125Z"] * 5).astype("datetime64[ms, UTC]"),
@@ -55,23 +57,23 @@ def plain(table: pd.DataFrame) -> list[dict]:
     return clean.to_dict("records")
 
 
-@pytest.mark.parametrize("name", ["j.parquet", "j.csv", "j.jsonl", "hub"])
+@pytest.mark.parametrize("name", ["j.parquet", "j.csv", "j.jsonl", "j.json", "hub"])
 def test_a_round_trip_loses_nothing(tmp_path, name):
-    format_ = "hugging-face" if name == "hub" else None
-    assert write_judgements(full(), tmp_path / name, format_) == []
+    write_judgements(full(), tmp_path / name, "hugging-face" if name == "hub" else None)
     again = read_judgements(tmp_path / name)
     assert list(again.columns) == list(full().columns)
     assert plain(again) == plain(full())
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_label_studio_keeps_what_it_can_and_says_what_it_cannot(tmp_path):
-    lost = write_label_studio(full(), tmp_path / "ls.json", urls={"a": "https://example.org/a.jpg"})
-    assert [line.split(":")[0] for line in lost] == ["intensities", "suggestions_visible", "purpose"]
-    again, predictions = read_label_studio(tmp_path / "ls.json")
-    held = [c for c in full().columns if c not in ("intensities", "suggestions_visible", "purpose")]
-    assert plain(again[held]) == plain(full()[held])
-    assert predictions.empty
+@pytest.mark.parametrize("name", ["j.parquet", "j.csv", "j.jsonl"])
+def test_a_flag_of_before_is_a_skip_with_a_flag(tmp_path, name):
+    before = full().drop(columns="flag").assign(kind=["labels", "none", "unsure", "skip", "flag"])
+    write_judgements(before, tmp_path / name)
+    again = read_judgements(tmp_path / name)
+    assert again["kind"].tolist() == ["labels", "none", "unsure", "skip", "skip"]
+    assert again["flag"].tolist() == [False, False, False, False, True]
+    assert count_votes(before, LABELS).n.tolist() == count_votes(again, LABELS).n.tolist() == [2, 0, 0]
 
 
 def test_label_studio_predictions_go_both_ways(tmp_path):
@@ -161,7 +163,7 @@ def test_any_names_survive_csv_and_jsonl(tmp_path_factory, rows):
 @example("\0")
 def test_any_note_survives_every_format(tmp_path_factory, name, note):
     table = pd.DataFrame({
-        "image_id": ["a", "b"], "annotator_id": "u", "round": 1, "kind": ["flag", "none"], "labels": [[], []],
+        "image_id": ["a", "b"], "annotator_id": "u", "round": 1, "kind": ["skip", "none"], "labels": [[], []],
         "note": [note, None],
     })  # fmt: skip
     path = tmp_path_factory.mktemp("files") / name

@@ -268,7 +268,7 @@ def test_labels_are_kept_whatever_collection_holds_them(store, kind):
         ({"labels": ("jog",)}, "did you mean 'joy'"),
         ({"labels": ()}, "kind 'labels' with 0 labels"),
         ({"kind": "none"}, "kind 'none' with 1 labels"),
-        ({"kind": "flag", "labels": ()}, "a flag needs a note"),
+        ({"flag": True}, "a flag needs a note"),
         ({"labels": ("awe", "awe")}, "twice"),
         ({"kind": "maybe"}, "expected kind"),
         ({"annotator_id": "stranger"}, "nobody invited annotator 'stranger'"),
@@ -534,13 +534,13 @@ def test_flags_and_notes_are_read_without_those_of_people_who_withdrew(store, da
     first, second = store.claim("u", 2)
     (other,) = store.claim("v", 1)
     (gone,) = store.claim("w", 1)
-    store.submit([Answer(first.image_id, "u", "flag", note="a face"), Answer(second.image_id, "u", "none")])
+    store.submit([Answer(first.image_id, "u", "none", flag=True, note="a face"), Answer(second.image_id, "u", "none")])
     store.submit([Answer(other.image_id, "v", "labels", ("awe",), note="so large")])
     store.submit([Answer(gone.image_id, "w", "flag")])
     store.withdraw("w")
     assert read_remarks(database_url).to_numpy().tolist() == [
-        [first.image_id, "u", 1, "flag", "a face"],
-        [other.image_id, "v", 1, "labels", "so large"],
+        [first.image_id, "u", 1, "a face", True],
+        [other.image_id, "v", 1, "so large", False],
     ]
 
 

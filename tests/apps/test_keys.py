@@ -259,8 +259,24 @@ def test_after_enter_on_an_empty_note_one_goes_on_typing_the_note(server, person
     ann.ready(after=first).settled()
     ann.press("2")  # a command again
     assert ann.chosen == [ann.labels[1]]
-    assert ann.events["kind"].tolist() == ["flag"]
-    assert ann.events["note"].tolist() == ["  1, 0. blurred / c?"]
+    assert ann.events[["kind", "flag", "note"]].to_numpy().tolist() == [["skip", True, "  1, 0. blurred / c?"]]
+
+
+def test_a_flag_stands_beside_what_is_chosen_and_taking_it_away_leaves_that(server, person):
+    ann = person(server, "flags").enter()
+    first = ann.image
+    ann.press("1", "2", "!")
+    assert ann.chosen == [*ann.labels[:2], "Flag"]
+    ann.page.get_by_role("button", name="Flag").click()
+    assert ann.chosen == ann.labels[:2]
+    ann.press("!")
+    ann.page.keyboard.type("turned")
+    ann.press("Enter")
+    ann.ready(after=first).settled()
+    assert ann.events[["kind", "flag", "note"]].to_numpy().tolist() == [["labels", True, "turned"]]
+    assert set(ann.events["labels"][0]) == {label.casefold() for label in ann.labels[:2]}
+    ann.press("ArrowLeft")  # a correction begins with what was said
+    assert ann.chosen == [*ann.labels[:2], "Flag"]
 
 
 def test_leaving_an_empty_note_and_saving_leads_back_to_it(server, person):

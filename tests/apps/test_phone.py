@@ -115,11 +115,12 @@ def test_on_the_smallest_screens_flag_is_reached_and_what_is_chosen_stays_in_sig
         assert not outside(each.bounding_box(), size), each.inner_text()
     ann.page.get_by_role("button", name="Flag").click()
     ann.page.keyboard.type("upside down")
-    assert chosen.inner_text() == "chosen: Flag"
+    assert chosen.inner_text() == f"chosen: {ann.labels[0]}, {ann.labels[-1]}, Flag"
     image = ann.image
     ann.page.get_by_role("button", name="Save").click()
     ann.ready(after=image).settled()
-    assert ann.stored == [(image, "flag", ())]
+    assert ann.stored == [(image, "labels", (ann.labels[0], ann.labels[-1]))]
+    assert ann.events[["flag", "note"]].to_numpy().tolist() == [[True, "upside down"]]
     page.close()
 
 

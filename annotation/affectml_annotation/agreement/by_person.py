@@ -20,7 +20,7 @@ from affectml_annotation.agreement.values import (
     set_codes,
 )
 from affectml_annotation.errors import BadJudgement
-from affectml_annotation.judgements import KINDS, Panel, Rounds, encode, languages_in
+from affectml_annotation.judgements import KINDS, Panel, Rounds, encode, languages_in, of_now
 
 TABLE_VALUES = 2000
 
@@ -79,10 +79,11 @@ def annotator_report(
 
     Returns:
         One row per annotator, in order of appearance: annotator_id; judgements, and how many of each
-        kind (none, unsure, skip, flag); labels_per_answer; with_others, the mean over their images of 1 - distance to
-        each other person's answer; shared_images, on how many that rests; expected_by_chance, the same against answers
-        to other images drawn at random (somebody who always says the common thing agrees a lot by chance); seconds, the
-        median, where the table has it; use:LABEL, the share of their answers that hold it; checks and checks_failed;
+        kind (none, unsure, skip), and with a flag; labels_per_answer; with_others, the mean over their images of
+        1 - distance to each other person's answer; shared_images, on how many that rests; expected_by_chance, the same
+        against answers to other images drawn at random (somebody who always says the common thing agrees a lot by
+        chance); seconds, the median, where the table has it; use:LABEL, the share of their answers that hold it; checks
+        and checks_failed;
         repeats and self_agreement. With `bootstrap` also with_others_low and _high, and above_chance with its _low and
         _high: over shared images, the mean of what the answer agrees with the others there less what the same answer
         agrees with answers of others at random, image by image, so that always saying the common thing gains nothing.
@@ -95,7 +96,8 @@ def annotator_report(
     panel = one_look(judgements, labels, rounds)
     answers = panel.answers()
     people = len(panel.annotator_ids)
-    kind = pd.Index(KINDS).get_indexer(pd.Index(judgements["kind"].iloc[panel.row]))
+    said = of_now(judgements).iloc[panel.row]
+    kind = pd.Index(KINDS).get_indexer(pd.Index(said["kind"]))
     found = pd.DataFrame({
         "annotator_id": panel.annotator_ids,
         "judgements": np.bincount(panel.annotator, minlength=people),
@@ -103,6 +105,8 @@ def annotator_report(
     for at, name in enumerate(KINDS):
         if name != "labels":
             found[name] = np.bincount(panel.annotator[kind == at], minlength=people)
+    if "flag" in said:
+        found["flag"] = np.bincount(panel.annotator[said["flag"].eq(True)], minlength=people)
     given = np.bincount(answers.annotator, minlength=people)
     sizes = np.bincount(answers.annotator, weights=answers.chosen.sum(axis=1), minlength=people)
     found["labels_per_answer"] = divided(sizes, given)

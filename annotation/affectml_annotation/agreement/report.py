@@ -10,6 +10,7 @@ from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha
 from affectml_annotation.agreement.by_person import annotator_report, pairwise_agreement
 from affectml_annotation.agreement.group_test import GroupComparison, compare_groups
 from affectml_annotation.agreement.nominal import label_agreement
+from affectml_annotation.columns import COLUMNS
 from affectml_annotation.judgements import Rounds
 
 
@@ -71,15 +72,14 @@ def agreement_report(
         UnknownLabel: a row has a label that is not in `labels`.
     """
     options: dict[str, Any] = {"rounds": rounds, "bootstrap": bootstrap, "seed": seed}
+    said = [
+        one for one in COLUMNS if one.by == "person" and one.name in judgements and judgements[one.name].notna().any()
+    ]
+    values = [one.name for one in said if one.type == "number"]
+    values += [f"{one.name}:{label}" for one in said if one.type == "numbers" for label in labels]
     numbers = {
-        name: krippendorff_alpha(judgements, "interval", labels=labels, value=name, **options)
-        for name in ("valence", "arousal")
-        if name in judgements and judgements[name].notna().any()
+        value: krippendorff_alpha(judgements, "interval", labels=labels, value=value, **options) for value in values
     }
-    if "intensities" in judgements and judgements["intensities"].notna().any():
-        for label in labels:
-            value = f"intensities:{label}"
-            numbers[value] = krippendorff_alpha(judgements, "interval", labels=labels, value=value, **options)
     return AgreementReport(
         sets={
             "masi": krippendorff_alpha(judgements, "masi", labels=labels, **options),

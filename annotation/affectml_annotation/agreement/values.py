@@ -65,14 +65,14 @@ def set_values(panel: Panel) -> Values:
 def number_values(panel: Panel, judgements: pd.DataFrame, value: str | None) -> Values:
     """Every answer as a number.
 
-    value: a numeric column (valence, arousal); `intensities:LABEL`, the intensity beside that label; or None,
-    where each answer is one label and the labels are numbers. Missing numbers are left out.
+    value: a numeric column (valence, arousal); `intensities:LABEL`, the number beside that label in such a column; or
+    None, where each answer is one label and the labels are numbers. Missing numbers are left out.
     """
     answers = panel.answers()
     if value is None:
         numbers = _numbers_of_labels(answers)
-    elif value.startswith("intensities:"):
-        numbers = _intensities(answers, judgements, value.removeprefix("intensities:"))
+    elif ":" in value and value not in judgements.columns:
+        numbers = _beside(answers, judgements, *value.split(":", 1))
     elif value in judgements.columns:
         column = pd.to_numeric(judgements[value], errors="raise").to_numpy(dtype=float, na_value=np.nan)
         numbers = column[panel.row]
@@ -100,17 +100,17 @@ def _numbers_of_labels(answers: Panel) -> FloatArray:
     return found
 
 
-def _intensities(answers: Panel, judgements: pd.DataFrame, label: str) -> FloatArray:
-    if label not in answers.labels or "intensities" not in judgements.columns:
-        raise BadJudgement(f"value: no intensities of {label!r} in the table")
+def _beside(answers: Panel, judgements: pd.DataFrame, column: str, label: str) -> FloatArray:
+    if label not in answers.labels or column not in judgements.columns:
+        raise BadJudgement(f"value: no {column} of {label!r} in the table")
     numbers = np.full(len(answers.row), np.nan)
-    given = judgements[["labels", "intensities"]].iloc[answers.row]
-    for at, (names, strengths) in enumerate(zip(given["labels"], given["intensities"], strict=True)):
+    given = judgements[["labels", column]].iloc[answers.row]
+    for at, (names, strengths) in enumerate(zip(given["labels"], given[column], strict=True)):
         if names is None or strengths is None or np.ndim(names) == 0 or np.ndim(strengths) == 0:
             continue
         if len(names) != len(strengths):
             raise BadJudgement(
-                f"judgement row {answers.row[at]}: {len(names)} labels but {len(strengths)} intensities; "
+                f"judgement row {answers.row[at]}: {len(names)} labels but {len(strengths)} {column}; "
                 "expected one for each label, in their order"
             )
         for name, strength in zip(names, strengths, strict=True):

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
+from affectml_annotation.columns import COLUMNS
 from affectml_annotation.judgements import UNSTORABLE, answer_problems, storable
 
 FUTURE = pd.Timedelta(minutes=5)
@@ -42,10 +43,10 @@ def import_problems(
             strange = ~judgements[name].isin(list(task)).to_numpy() & ~empty
             what = "is no image of this task" if name == "image_id" else "was not invited"
             found += [(int(row), f"{judgements[name].iloc[row]!r} {what}") for row in np.flatnonzero(strange)]
-    for name in ("annotator_id", "event_id", "note", "purpose"):
-        texts = judgements[name].tolist() if name in judgements else []
+    for column in COLUMNS:
+        texts = judgements[column.name].tolist() if column.type == "text" and column.name in judgements else []
         bad = [row for row, text in enumerate(texts) if isinstance(text, str) and not storable(text)]
-        found += [(row, f"{name} {UNSTORABLE}") for row in bad]
+        found += [(row, f"{column.name} {UNSTORABLE}") for row in bad]
     numbers = judgements["round"].to_numpy(dtype=float)
     odd = ~(np.isfinite(numbers) & (numbers == np.floor(numbers)))
     found += [(int(row), f"round {numbers[row]} is no whole number") for row in np.flatnonzero(odd)]
@@ -55,12 +56,14 @@ def import_problems(
     if "event_id" in judgements:
         twice = (judgements["event_id"].duplicated() & judgements["event_id"].notna()).to_numpy()
         found += [(int(row), f"event_id {judgements['event_id'].iloc[row]!r} again") for row in np.flatnonzero(twice)]
-    if "at" in judgements:
-        latest = (now if now is not None else pd.Timestamp.now(tz="UTC")) + FUTURE
-        future = (judgements["at"] > latest).to_numpy()
-        found += [(int(row), f"at {judgements['at'].iloc[row]} lies in the future") for row in np.flatnonzero(future)]
-    if "intensities" in judgements:
-        for row, (chosen, strengths) in enumerate(zip(lists, judgements["intensities"], strict=True)):
-            if strengths is not None and not np.isscalar(strengths) and len(strengths) != len(chosen):
-                found.append((row, f"{len(chosen)} labels but {len(strengths)} intensities"))
+    latest = (now if now is not None else pd.Timestamp.now(tz="UTC")) + FUTURE
+    for name in (column.name for column in COLUMNS if column.type == "time" and column.name in judgements):
+        future = (judgements[name] > latest).to_numpy()
+        found += [
+            (int(row), f"{name} {judgements[name].iloc[row]} lies in the future") for row in np.flatnonzero(future)
+        ]
+    for name in (column.name for column in COLUMNS if column.type == "numbers" and column.name in judgements):
+        for row, (chosen, numbers) in enumerate(zip(lists, judgements[name], strict=True)):
+            if numbers is not None and not np.isscalar(numbers) and len(numbers) != len(chosen):
+                found.append((row, f"{len(chosen)} labels but {len(numbers)} {name}"))
     return [f"row {row}: {what}" for row, what in sorted(found, key=lambda one: one[0])]

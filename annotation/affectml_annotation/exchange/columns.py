@@ -8,16 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadExport, BadImport
-from affectml_annotation.judgements import REQUIRED, languages_in
+from affectml_annotation.judgements import REQUIRED, languages_in, of_now
 
-# In the order in which files have them. A column is written where the table has it and any value is not missing.
-COLUMNS = (
-    "event_id", "image_id", "annotator_id", "round", "kind", "labels", "intensities", "valence", "arousal",
-    "suggestions_visible", "seconds", "at", "note", "language", "purpose",
-)  # fmt: skip
-TEXT = ("event_id", "image_id", "annotator_id", "kind", "note", "language", "purpose")
-NUMBERS = ("valence", "arousal", "seconds")
 EMPTY = "does no label apply (--empty none, empty='none'), or is there no answer (--empty skip, empty='skip')?"
 
 
@@ -48,14 +42,12 @@ def for_files(judgements: pd.DataFrame) -> pd.DataFrame:
     missing = [name for name in REQUIRED if name not in judgements.columns]
     if missing:
         raise BadExport("judgements", [f"no column {missing[0]}"])
-    keep = [
-        name for name in COLUMNS if name in judgements.columns and (name in REQUIRED or judgements[name].notna().any())
-    ]
-    table = judgements[keep].reset_index(drop=True)
-    table["labels"] = pd.Series([as_list(value) for value in table["labels"]], dtype=object)
-    if "intensities" in table:
-        lists = [as_numbers(value) for value in table["intensities"]]
-        table["intensities"] = pd.Series(lists, dtype=object)
+    known = [column for column in COLUMNS if column.name in judgements.columns]
+    keep = [column for column in known if column.name in REQUIRED or judgements[column.name].notna().any()]
+    table = judgements[[column.name for column in keep]].reset_index(drop=True)
+    for column in keep:
+        if (read := _OF_LISTS.get(column.type)) is not None:
+            table[column.name] = pd.Series([read(value) for value in table[column.name]], dtype=object)
     return table
 
 
@@ -71,39 +63,28 @@ def from_files(table: pd.DataFrame, where: str, empty: str | None = None) -> pd.
         if name not in table.columns:
             what = f"no column {name} (columns: {', '.join(map(str, table.columns))})"
             raise BadImport(where, [what], f"--map THEIRS={name} (rename={{'THEIRS': {name!r}}}) names another")
-    table = table[[name for name in COLUMNS if name in table.columns]].reset_index(drop=True)
+    table = table[[column.name for column in COLUMNS if column.name in table.columns]].reset_index(drop=True)
     silent = [pd.api.types.is_scalar(cell) and bool(pd.isna(cell)) for cell in table["labels"]]
     if "kind" in table:
         silent = [nothing and bool(unsaid) for nothing, unsaid in zip(silent, table["kind"].isna(), strict=True)]
     if any(silent) and empty is None:
         what = "labels is empty, and no kind says what that is"
         raise BadImport(where, [f"row {row}: {what}" for row, nothing in enumerate(silent) if nothing], EMPTY)
-    for name, read in (("labels", _labels), ("intensities", as_numbers)):
-        if name in table:
-            table[name] = _cells(table[name], read, where)
-    if "round" not in table:
-        table["round"] = 1
+    table["labels"] = _cells(table["labels"], where, _names)
     said = pd.Series(
         [empty if nothing else "labels" if labels else "none"
          for labels, nothing in zip(table["labels"], silent, strict=True)], dtype="str",
     )  # fmt: skip
     table["kind"] = table["kind"].where(table["kind"].notna(), said) if "kind" in table else said
-    for name in TEXT:
-        if name in table:
-            table[name] = _texts(table[name], where)
-    for name in NUMBERS:
-        if name in table:
-            table[name] = numbers(table[name], name, where)
-    rounds = numbers(table["round"], "round", where)
-    whole = ((rounds == np.floor(rounds)) & (rounds.abs() < 2**31)).all()
-    table["round"] = rounds.astype("int64") if whole else rounds
-    if "at" in table:
-        table["at"] = times(table["at"], where)
+    if "round" not in table:
+        table["round"] = 1
+    table = of_now(table)
+    for column in COLUMNS:
+        if column.name in table and column.type != "labels":
+            table[column.name] = _READ[column.type](table[column.name], where)
     if "language" in table:
         table = _with_language(table, where)
-    if "suggestions_visible" in table:
-        table["suggestions_visible"] = truths(table["suggestions_visible"], where)
-    return table[[name for name in COLUMNS if name in table.columns]]
+    return table[[column.name for column in COLUMNS if column.name in table.columns]]
 
 
 def _with_language(table: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -124,7 +105,7 @@ def own_language(where: str, value: object) -> str:
     )
 
 
-def _cells(column: "pd.Series[Any]", read: Callable[[Any], Any], where: str) -> "pd.Series[Any]":
+def _cells(column: "pd.Series[Any]", where: str, read: Callable[[Any], Any]) -> "pd.Series[Any]":
     """A column of lists; cells that are none are named."""
     found, problems = [], []
     for row, value in enumerate(column):
@@ -137,7 +118,7 @@ def _cells(column: "pd.Series[Any]", read: Callable[[Any], Any], where: str) -> 
     return pd.Series(found, dtype=object)
 
 
-def _labels(value: Any) -> list[Any]:
+def _names(value: Any) -> list[Any]:
     if isinstance(value, str | bytes):
         raise TypeError("a text is no list of labels")
     labels = as_list(value)
@@ -154,9 +135,16 @@ def _texts(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
         raise BadImport(where, [f"column {column.name}: a cell cannot be read as text ({error})"]) from None
 
 
-def numbers(column: "pd.Series[Any]", name: str, where: str) -> "pd.Series[Any]":
+def numbers(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
     """A column as floats; a cell that is no number is named."""
-    return _converted(column, name, "number", where, partial(pd.to_numeric, errors="coerce")).astype("float64")
+    return _converted(column, "number", where, partial(pd.to_numeric, errors="coerce")).astype("float64")
+
+
+def _whole(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
+    """A column as whole numbers; as floats where one is none, for whoever checks the table to name."""
+    found = numbers(column, where)
+    whole = ((found == np.floor(found)) & (found.abs() < 2**31)).all()
+    return found.astype("int64") if whole else found
 
 
 def times(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
@@ -166,20 +154,20 @@ def times(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
     def read(cells: "pd.Series[Any]") -> "pd.Series[Any]":
         return pd.to_datetime(cells, utc=True, errors="coerce", format=form).astype("datetime64[ms, UTC]")
 
-    return _converted(column, "at", "time", where, read)
+    return _converted(column, "time", where, read)
 
 
-def _converted(
-    column: "pd.Series[Any]", name: str, kind: str, where: str, read: Callable[..., Any]
-) -> "pd.Series[Any]":
+def _converted(column: "pd.Series[Any]", kind: str, where: str, read: Callable[..., Any]) -> "pd.Series[Any]":
     """A column as `read` has it, which gives a missing value for a cell that it cannot read."""
     try:
         found: pd.Series[Any] = read(column)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadImport(where, [f"column {name}: not {kind}s ({error})"]) from None
+        raise BadImport(where, [f"column {column.name}: not {kind}s ({error})"]) from None
     bad = (found.isna() & column.notna()).to_numpy()
     if bad.any():
-        raise BadImport(where, [f"row {row}: {name} {column.iloc[row]!r} is no {kind}" for row in np.flatnonzero(bad)])
+        raise BadImport(
+            where, [f"row {at}: {column.name} {column.iloc[at]!r} is no {kind}" for at in np.flatnonzero(bad)]
+        )
     return found
 
 
@@ -189,10 +177,22 @@ def truths(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
     text = ["" if pd.isna(value) else str(value).lower() for value in column]
     bad = [row for row, word in enumerate(text) if word not in words]
     if bad:
-        raise BadImport(where, [f"row {row}: suggestions_visible {text[row]!r} is not true or false" for row in bad])
+        raise BadImport(where, [f"row {row}: {column.name} {text[row]!r} is not true or false" for row in bad])
     return pd.Series([words[word] for word in text], dtype="bool")
 
 
-def time_text(column: "pd.Series[Any]") -> Sequence[str | None]:
-    """Times as ISO 8601 with milliseconds and Z."""
-    return [None if pd.isna(at) else at.isoformat(timespec="milliseconds").replace("+00:00", "Z") for at in column]
+def with_time_texts(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with its times as ISO 8601 with milliseconds and Z."""
+    for column in COLUMNS:
+        if column.type == "time" and column.name in table:
+            texts = [at.isoformat(timespec="milliseconds").replace("+00:00", "Z") for at in table[column.name].dropna()]
+            table[column.name] = pd.Series(texts, table.index[table[column.name].notna()], dtype=object)
+    return table
+
+
+_OF_LISTS: Mapping[str, Callable[[Any], Any]] = {"labels": as_list, "numbers": as_numbers}
+# A column as it is in memory; a cell that cannot be read raises BadImport.
+_READ: Mapping[str, Callable[["pd.Series[Any]", str], "pd.Series[Any]"]] = {
+    "text": _texts, "language": _texts, "whole": _whole, "number": numbers, "truth": truths, "time": times,
+    "numbers": partial(_cells, read=as_numbers),
+}  # fmt: skip

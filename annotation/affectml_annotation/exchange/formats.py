@@ -87,7 +87,7 @@ def write_judgements(
     question: str = "",
     urls: Mapping[str, str] | None = None,
     replace: bool = False,
-) -> list[str]:
+) -> None:
     """Write judgements to a file or a folder. Data sets hold targets too: `write_dataset_folder` writes them.
 
     Args:
@@ -98,9 +98,6 @@ def write_judgements(
         question: what people were asked, for a Hugging Face folder.
         urls: image id to URL, for Label Studio.
         replace: write over a file that is there, and keep the old one beside it.
-
-    Returns:
-        What the format could not hold, one line each.
 
     Raises:
         BadExport: there is no judgement, the format cannot hold one, or a file is there and `replace` is not set.
@@ -114,10 +111,9 @@ def write_judgements(
         make_way(Path(path), replace=replace)
     if kind == "table":
         write_table(judgements, path)
-        return []
-    if kind == "label-studio":
-        return write_label_studio(judgements, path, urls=urls)
-    if kind == "hugging-face":
+    elif kind == "label-studio":
+        write_label_studio(judgements, path, urls=urls)
+    elif kind == "hugging-face":
         write_hugging_face(judgements, path, name=name, question=question)
-        return []
-    raise BadExport(str(path), ["a data set holds targets too: write_dataset_folder writes it"])
+    else:
+        raise BadExport(str(path), ["a data set holds targets too: write_dataset_folder writes it"])

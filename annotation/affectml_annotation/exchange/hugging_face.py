@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadExport, BadImport
 from affectml_annotation.exchange.columns import for_files, from_files
 from affectml_annotation.exchange.files import new_folder, read_frame, readable, write_parquet, write_text
@@ -21,8 +22,9 @@ configs:
 
 One row per judgement: what one person said of one image. Question: {question}
 
-`kind` is labels, none (none of the labels applies; an answer), unsure, skip or flag. `train` is the name that the
-format wants; it holds every judgement.
+{columns}
+
+`train` is the name that the format wants; it holds every judgement.
 """
 
 
@@ -32,8 +34,10 @@ def write_hugging_face(judgements: pd.DataFrame, folder: str | Path, *, name: st
     if folder.exists() and (folder.is_file() or any(folder.iterdir())):
         raise BadExport(str(folder), ["exists already"], "name a new folder")
     with new_folder(folder) as fresh:
-        write_parquet(fresh / "data" / "judgements-00000-of-00001.parquet", for_files(judgements))
-        write_text(fresh / "README.md", CARD.format(name=name, question=question))
+        table = for_files(judgements)
+        write_parquet(fresh / "data" / "judgements-00000-of-00001.parquet", table)
+        columns = "\n".join(f"- `{column.name}`: {column.about}" for column in COLUMNS if column.name in table)
+        write_text(fresh / "README.md", CARD.format(name=name, question=question, columns=columns))
 
 
 def read_hugging_face(folder: str | Path, empty: str | None = None) -> pd.DataFrame:

@@ -1,8 +1,7 @@
 """Label Studio's JSON: tasks with image-level choices, annotations and predictions, both ways.
 
-What it holds: labels, none (an annotation with an empty result), skip (was_cancelled), seconds (lead_time), times,
-annotators, and as further results of ours: unsure and flag, notes, language, valence, arousal, round. What it cannot
-hold: intensities, suggestions_visible and purpose; `write_label_studio` says so where they occur.
+Labels, none (an annotation with an empty result), skip (was_cancelled), seconds (lead_time), times and annotators have
+their places there; unsure and every other column are further results, each of a control of that name.
 """
 
 import json
@@ -13,14 +12,18 @@ from xml.sax.saxutils import quoteattr
 
 import pandas as pd
 
+from affectml_annotation.columns import COLUMNS, Column
 from affectml_annotation.errors import BadImport
-from affectml_annotation.exchange.columns import for_files, from_files, of_rows, time_text
+from affectml_annotation.exchange.columns import for_files, from_files, of_rows, with_time_texts
 from affectml_annotation.exchange.files import write_json
+from affectml_annotation.judgements import ANSWERS
 
 CHOICES, KIND, IMAGE = "labels", "answer", "image"
 PREDICTION_COLUMNS = ("image_id", "model", "score", "labels")
 THEIR_NAMES = {"event_id": "unique_id", "seconds": "lead_time", "at": "created_at"}
-CANNOT_HOLD = ("intensities", "suggestions_visible", "purpose")
+# The other columns that have no place of their own there.
+FURTHER = {column.name: column for column in COLUMNS
+           if column.name not in (*THEIR_NAMES, "image_id", "annotator_id", "kind", "labels")}  # fmt: skip
 
 
 def labelling_config(labels: Sequence[str]) -> str:
@@ -29,12 +32,19 @@ def labelling_config(labels: Sequence[str]) -> str:
     return (
         f'<View>\n  <Image name="{IMAGE}" value="$image"/>\n'
         f'  <Choices name="{CHOICES}" toName="{IMAGE}" choice="multiple">{choices}\n  </Choices>\n'
-        f'  <Choices name="{KIND}" toName="{IMAGE}" choice="single">\n    <Choice value="unsure"/>\n'
-        f'    <Choice value="flag"/>\n  </Choices>\n  <TextArea name="note" toName="{IMAGE}"/>\n'
-        f'  <Number name="valence" toName="{IMAGE}"/>\n  <Number name="arousal" toName="{IMAGE}"/>\n'
-        f'  <Number name="round" toName="{IMAGE}"/>\n'
-        f'  <View style="display: none"><TextArea name="language" toName="{IMAGE}"/></View>\n</View>\n'
+        f'  <Choices name="{KIND}" toName="{IMAGE}" choice="single">\n    <Choice value="unsure"/>\n  </Choices>\n'
+        + "".join(_control(column) for column in FURTHER.values() if column.by == "person")
+        + '  <View style="display: none">\n'
+        + "".join(_control(column) for column in FURTHER.values() if column.by != "person")
+        + "  </View>\n</View>\n"
     )
+
+
+def _control(column: Column) -> str:
+    if column.type == "truth":
+        return f'  <Choices name="{column.name}" toName="{IMAGE}">\n    <Choice value="{column.name}"/>\n  </Choices>\n'
+    control = "Number" if column.type in ("number", "whole") else "TextArea"
+    return f'  <{control} name="{column.name}" toName="{IMAGE}"/>\n'
 
 
 def write_label_studio(
@@ -43,19 +53,12 @@ def write_label_studio(
     *,
     urls: Mapping[str, str] | None = None,
     predictions: pd.DataFrame | None = None,
-) -> list[str]:
-    """Write tasks with their annotations and predictions; returns what could not be held, one line each.
+) -> None:
+    """Write tasks with their annotations and predictions.
 
     urls: image to what Label Studio shows (default: the image's id). predictions: image_id, model, score, labels.
     """
-    table = for_files(judgements)
-    lost = [
-        f"{name}: Label Studio has no place for it"
-        for name in CANNOT_HOLD
-        if name in table and (name != "suggestions_visible" or table[name].any())
-    ]
-    if "at" in table:
-        table["at"] = time_text(table["at"])
+    table = with_time_texts(for_files(judgements))
     tasks: dict[str, dict[str, Any]] = {}
 
     def task(image_id: str) -> dict[str, Any]:
@@ -72,34 +75,31 @@ def write_label_studio(
                 "result": _choices(CHOICES, list(row["labels"])),
             })  # fmt: skip
     write_json(Path(path), list(tasks.values()))
-    return lost
 
 
 def _annotation(row: Mapping[Any, Any]) -> dict[str, Any]:
     result = _choices(CHOICES, row["labels"])
-    if row["kind"] in ("unsure", "flag"):
-        result += _choices(KIND, [row["kind"]])
-    for name in ("note", "language"):
-        if _there(row, name):
-            result.append(_result(name, "textarea", {"text": [row[name]]}))
-    for name in ("valence", "arousal"):
-        if _there(row, name):
-            result.append(_result(name, "number", {"number": float(row[name])}))
-    if row["round"] != 1:
-        result.append(_result("round", "number", {"number": int(row["round"])}))
+    if row["kind"] == "unsure":
+        result += _choices(KIND, ["unsure"])
+    for name, column in FURTHER.items():
+        value = row.get(name)
+        if column.type == "numbers" and value is not None:
+            result.append(_result(name, "textarea", {"text": ["" if one is None else str(one) for one in value]}))
+        elif column.type == "truth":
+            result += _choices(name, [name] if value is True else [])
+        elif column.type in ("number", "whole") and not pd.isna(value):
+            result.append(_result(name, "number", {"number": value}))
+        elif not pd.isna(value):
+            result.append(_result(name, "textarea", {"text": [value]}))
     found: dict[str, Any] = {
         "completed_by": {"email": row["annotator_id"]},
         "was_cancelled": row["kind"] == "skip",
         "result": result,
     }
     for name, theirs in THEIR_NAMES.items():
-        if _there(row, name):
-            found[theirs] = row[name]
+        if not pd.isna(value := row.get(name)):
+            found[theirs] = value
     return found
-
-
-def _there(row: Mapping[Any, Any], name: str) -> bool:
-    return name in row and not pd.isna(row[name])
 
 
 def _result(name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
@@ -180,20 +180,25 @@ def _read_results(results: Sequence[Mapping[str, Any]], from_name: str | None, w
     found: dict[str, Any] = {"labels": [], "round": 1}
     controls = set()
     for result in results:
-        name, value = result.get("from_name"), result.get("value", {})
+        name, value = str(result.get("from_name")), result.get("value", {})
+        column = FURTHER.get(name) if name != from_name else None
         if "choices" in value and name == KIND and from_name != KIND:
             found["kind"] = value["choices"][0]
+        elif column is not None and column.type == "truth" and value.get("choices") == [name]:
+            found[name] = True
         elif "choices" in value and from_name in (None, name):
             controls.add(name)
             found["labels"] = [*found["labels"], *value["choices"]]
-        elif name in ("valence", "arousal", "round") and "number" in value:
+        elif column is not None and "number" in value:
             found[name] = value["number"]
-        elif name in ("note", "language") and "text" in value:
-            found[name] = " ".join(value["text"]) if isinstance(value["text"], list) else value["text"]
+        elif column is not None and "text" in value:
+            texts = value["text"] if isinstance(value["text"], list) else [value["text"]]
+            numbers = column.type == "numbers"
+            found[name] = [float(one) if one else None for one in texts] if numbers else " ".join(texts)
     if len(controls) > 1:
-        names = ", ".join(sorted(map(str, controls)))
+        names = ", ".join(sorted(controls))
         raise BadImport(where, [f"choices under several controls ({names}); name the one with the labels (from_name)"])
     found.setdefault("kind", "labels" if found["labels"] else "none")
-    if found["kind"] not in ("labels", "none"):
+    if found["kind"] not in ANSWERS:
         found["labels"] = []
     return found

@@ -9,12 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadExport
-from affectml_annotation.exchange.columns import COLUMNS, as_list, as_numbers, for_files, from_files
+from affectml_annotation.exchange.columns import as_list, as_numbers, for_files, from_files
 
 KEY = ["image_id", "annotator_id", "round"]
-SAID = ("kind", "labels", "intensities", "valence", "arousal", "note")
-CIRCUMSTANCES = ("suggestions_visible", "seconds", "at", "language")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +35,9 @@ def merge_judgements(there: pa.Table | None, fresh: pd.DataFrame, where: str) ->
     """Put `fresh` to the content of an annotations.parquet (None: there is none).
 
     A judgement is known by its event id, and by its image, person and round, of which there is one. It is the same
-    where what was said is the same (where the event ids are, its time, its seconds, its language and whether
-    suggestions were visible too; a value that one side does not have says nothing); else it is a conflict. Rows stay in
-    their order, with all their columns; new ones follow. `where` names the file in errors. Raises BadExport for an
-    event id that two different judgements have.
+    where what was said is the same (where the event ids are, its circumstances too; a value that one side does not have
+    says nothing); else it is a conflict. Rows stay in their order, with all their columns; new ones follow. `where`
+    names the file in errors. Raises BadExport for an event id that two different judgements have.
     """
     fresh = from_files(for_files(fresh), where)
     if there is None:
@@ -59,13 +57,14 @@ def merge_judgements(there: pa.Table | None, fresh: pd.DataFrame, where: str) ->
         )  # fmt: skip
     met = np.flatnonzero(by_key >= 0)
     one, other = known.iloc[by_key[met]], fresh.iloc[met]
-    same = _agree(one, other, SAID) & ((by_id[met] < 0) | _agree(one, other, CIRCUMSTANCES))
+    same = _agree(one, other, ["person"]) & ((by_id[met] < 0) | _agree(one, other, ["page", "task"]))
     lines = tuple(_line(known, by_key[row], fresh, row) for row in met[~same])
     order = np.concatenate([np.arange(len(known)), len(known) + np.flatnonzero(by_key < 0)])
     order[by_key[met[~same]]] = len(known) + met[~same]
     together = from_files(pd.concat([known, fresh], ignore_index=True).iloc[order], where)
     content = pa.Table.from_pandas(for_files(together), preserve_index=False)
-    own = [name for name in there.column_names if name not in COLUMNS or name not in known]
+    ours = {column.name for column in COLUMNS} & set(known.columns)
+    own = [name for name in there.column_names if name not in ours]
     if both := [name for name in own if name in content.column_names]:
         raise BadExport(
             where,
@@ -95,28 +94,25 @@ def _find(known: pd.DataFrame, fresh: pd.DataFrame, by: list[str], where: str) -
     return found
 
 
-def _agree(one: pd.DataFrame, other: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Row by row, whether both say the same in these columns."""
+def _agree(one: pd.DataFrame, other: pd.DataFrame, by: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Row by row, whether both say the same in the columns that are `by` one of these."""
     same = np.ones(len(one), dtype=bool)
-    for name in names:
-        if name not in one or name not in other or name == "intensities":
+    for name, type_ in ((column.name, column.type) for column in COLUMNS if column.by in by):
+        if name not in one or name not in other:
             continue
         a, b = one[name].reset_index(drop=True), other[name].reset_index(drop=True)
-        if name == "labels":
-            same &= np.array([_strengths(*pair) for pair in zip(a, _of(one), b, _of(other), strict=True)], dtype=bool)
+        if type_ == "labels":
+            same &= np.array([set(as_list(x)) == set(as_list(y)) for x, y in zip(a, b, strict=True)], dtype=bool)
+        elif type_ == "numbers":
+            rows = zip(one["labels"], a, other["labels"], b, strict=True)
+            same &= np.array([_as_strong(*row) for row in rows], dtype=bool)
         else:
             same &= ((a == b) | a.isna() | b.isna()).to_numpy(dtype=bool)
     return same
 
 
-def _of(table: pd.DataFrame) -> list[Any]:
-    return table["intensities"].tolist() if "intensities" in table else [None] * len(table)
-
-
-def _strengths(labels: Any, strong: Any, others: Any, as_strong: Any) -> bool:
-    """Whether two answers have the same labels and, where both say how strongly, each as strong."""
-    if set(as_list(labels)) != set(as_list(others)):
-        return False
+def _as_strong(labels: Any, strong: Any, others: Any, as_strong: Any) -> bool:
+    """Whether two answers have the same number beside each label; true where either has not one for each."""
     one, two = as_numbers(strong), as_numbers(as_strong)
     if one is None or two is None or len(one) != len(labels) or len(two) != len(others):
         return True
@@ -132,7 +128,8 @@ def _line(known: pd.DataFrame, old: int, fresh: pd.DataFrame, new: int) -> str:
     there, here = _answer(known, old), _answer(fresh, new)
     if there != here:
         return f"{_about(fresh, new)}: {there} there, {here} here"
-    names = [name for name in (*SAID, *CIRCUMSTANCES) if name in known and name in fresh and name != "labels"]
+    names = [one.name for one in COLUMNS if one.by != "key" and one.type != "labels"
+             and one.name in known and one.name in fresh]  # fmt: skip
     values = [(name, known[name].iloc[old], fresh[name].iloc[new]) for name in names]
     other = [f"{name} {one} there, {two} here" for name, one, two in values if str(one) != str(two)]
     return f"{_about(fresh, new)}: {here} with {'; '.join(other)}"

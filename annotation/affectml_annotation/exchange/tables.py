@@ -3,15 +3,16 @@
 import csv
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadExport, BadImport
-from affectml_annotation.exchange.columns import for_files, from_files, of_rows, time_text
+from affectml_annotation.exchange.columns import for_files, from_files, of_rows, with_time_texts
 from affectml_annotation.exchange.files import read_frame, readable, replacing, write_parquet, write_text
 
 DELIMITER = "|"
@@ -28,8 +29,8 @@ def write_table(judgements: pd.DataFrame, path: str | Path) -> None:
     """
     path = Path(path)
     table = for_files(judgements)
-    if "at" in table and path.suffix != ".parquet":
-        table["at"] = time_text(table["at"])
+    if path.suffix != ".parquet":
+        table = with_time_texts(table)
     if path.suffix == ".parquet":
         write_parquet(path, table)
     elif path.suffix == ".jsonl":
@@ -37,12 +38,9 @@ def write_table(judgements: pd.DataFrame, path: str | Path) -> None:
         rows = ({k: v for k, v in row.items() if v is not None} for row in plain.to_dict("records"))
         write_text(path, "".join(json.dumps(row, ensure_ascii=False, default=_plain) + "\n" for row in rows))
     elif path.suffix == ".csv":
-        table["labels"] = [_label_cell(labels) for labels in table["labels"]]
-        if "intensities" in table:
-            table["intensities"] = [
-                None if values is None else DELIMITER.join("" if v is None else repr(float(v)) for v in values)
-                for values in table["intensities"]
-            ]
+        for name, (write, _) in _LISTS.items():
+            if name in table:
+                table[name] = [write(cell) for cell in table[name]]
         with replacing(path) as temporary:
             # RFC 4180's line end: pandas quotes only cells that hold a character of it, and readers end a row at either
             table.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\r\n")
@@ -98,9 +96,9 @@ def read_table(
         twice = table.columns[table.columns.duplicated()][0]
         raise BadImport(str(path), [f"two columns are called {twice!r}; rename one"])
     try:
-        for name, read in (("labels", _labels), ("intensities", _intensities)):
+        for name, (_, read) in _LISTS.items():
             if name in table:
-                cells = [read(cell, row, delimiter) for row, cell in enumerate(table[name])]
+                cells = [read(cell, f"row {row}: {name}", delimiter) for row, cell in enumerate(table[name])]
                 table[name] = pd.Series(cells, dtype=object)
         return from_files(table, str(path), empty)
     except BadImport as error:
@@ -164,10 +162,10 @@ def _json_list(cell: str, kinds: type | tuple[type, ...]) -> list[Any] | None:
 
 def _label_cell(labels: list[str]) -> str:
     joined = DELIMITER.join(labels)
-    return joined if (_labels(joined, 0) or []) == labels else json.dumps(labels, ensure_ascii=False)
+    return joined if (_labels(joined, "") or []) == labels else json.dumps(labels, ensure_ascii=False)
 
 
-def _labels(cell: Any, row: int, delimiter: str = DELIMITER) -> list[str] | None:
+def _labels(cell: Any, where: str, delimiter: str = DELIMITER) -> list[str] | None:
     """The labels of a cell; None where it says nothing."""
     if isinstance(cell, str):
         if (listed := _json_list(cell, str)) is not None:
@@ -177,10 +175,14 @@ def _labels(cell: Any, row: int, delimiter: str = DELIMITER) -> list[str] | None
         return list(cell)
     if pd.api.types.is_scalar(cell) and pd.isna(cell):
         return None
-    raise BadImport("", [f"row {row}: labels {cell!r}: expected a list of names, or names joined by {delimiter!r}"])
+    raise BadImport("", [f"{where} {cell!r}: expected a list of names, or names joined by {delimiter!r}"])
 
 
-def _intensities(cell: Any, row: int, delimiter: str) -> Any:
+def _number_cell(values: list[float | None] | None) -> str | None:
+    return None if values is None else DELIMITER.join("" if value is None else repr(value) for value in values)
+
+
+def _numbers(cell: Any, where: str, delimiter: str) -> Any:
     if not isinstance(cell, str):
         return cell
     listed = _json_list(cell, (int, float, type(None)))
@@ -188,8 +190,16 @@ def _intensities(cell: Any, row: int, delimiter: str) -> Any:
         parts = cell.split(delimiter) if listed is None else listed
         return [None if part in ("", None) else float(part) for part in parts]
     except ValueError:
-        what = f"row {row}: intensities {cell!r} are no numbers joined by {delimiter!r}, and no JSON list of numbers"
+        what = f"{where} {cell!r} are no numbers joined by {delimiter!r}, and no JSON list of numbers"
         raise BadImport("", [what]) from None
+
+
+# How a cell of CSV has a list, and how it is read.
+_OF_TYPE: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any, str, str], Any]]] = {
+    "labels": (_label_cell, _labels),
+    "numbers": (_number_cell, _numbers),
+}
+_LISTS = {column.name: _OF_TYPE[column.type] for column in COLUMNS if column.type in _OF_TYPE}
 
 
 def _json_lines(path: Path, encoding: str) -> pd.DataFrame:

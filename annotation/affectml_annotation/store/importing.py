@@ -1,13 +1,14 @@
 """Taking a whole file of judgements into the store: all of it or nothing, and never twice."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import pandas as pd
 import sqlalchemy as sa
 
+from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadImport, StoreError
 from affectml_annotation.exchange.checking import import_problems
 from affectml_annotation.exchange.tables import DELIMITER
@@ -146,15 +147,23 @@ def _clashes(connection: sa.Connection, table: pd.DataFrame, people: Set[str]) -
 
 
 def _event(row: Mapping[Any, Any], event_id: str, key: tuple[str, int, str], now: int, source: str) -> dict[str, Any]:
-    strengths = row.get("intensities")
-    at = row.get("at")
-    return {
-        "event_id": event_id, "annotator_id": key[0], "round": key[1], "image_id": key[2], "kind": row["kind"],
-        "labels": json.dumps(list(row["labels"])),
-        "intensities": None if strengths is None else json.dumps(list(strengths)),
-        "valence": row.get("valence"), "arousal": row.get("arousal"), "note": row.get("note"),
-        "suggestions_visible": bool(row.get("suggestions_visible")), "seconds": row.get("seconds"),
-        "at": now if at is None else at.value // 1_000_000, "received_at": now, "base_revision": 0,
-        "status": "accepted", "revision": 1, "context": None, "source": source,
-        "language": row.get("language"),
+    said = {column.name: _STORED.get(column.type, _as_is)(row.get(column.name)) for column in COLUMNS}
+    return said | {
+        "event_id": event_id, "annotator_id": key[0], "round": key[1], "image_id": key[2], "at": said["at"] or now,
+        "received_at": now, "base_revision": 0, "status": "accepted", "revision": 1, "context": None, "source": source,
     }  # fmt: skip
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _json(values: Any) -> str | None:
+    return None if values is None else json.dumps(list(values))
+
+
+# What the driver takes for a value of a table.
+_STORED: Mapping[str, Callable[[Any], Any]] = {
+    "labels": _json, "numbers": _json, "truth": bool,
+    "time": lambda at: None if at is None else at.value // 1_000_000,
+}  # fmt: skip

@@ -3,7 +3,7 @@
 Number n is the n-th entry of `MIGRATIONS`. A released entry never changes, whatever becomes of the tables in `schema`:
 it says in SQL of its own what it makes, sql/n.sql for both engines and sql/n-ENGINE.sql, if any, for one, with an empty
 line between statements; what lies within a setting is changed in Python, by `earlier`. A change of the tables is a new
-entry that alters them.
+entry that alters them; since 5, columns of a judgement come by their row in `columns.COLUMNS`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +12,7 @@ from importlib.resources import files
 
 import sqlalchemy as sa
 
+from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import StoreError
 from affectml_annotation.store.earlier import backups, one_overlap, stopped_early
 from affectml_annotation.store.engine import Database
@@ -36,8 +37,23 @@ def _written(number: int) -> Migration:
     return run
 
 
-def _settings(connection: sa.Connection) -> None:
+def _columns(number: int) -> Migration:
+    """The migration that adds the columns of a judgement which a schema is the first to have."""
+    types = {"number": "FLOAT", "whole": "INTEGER", "truth": "BOOLEAN", "time": "BIGINT", "labels": "JSON"}
+    types |= {"numbers": "JSON"}
+
+    def run(connection: sa.Connection) -> None:
+        for column in COLUMNS:
+            if column.since == number:
+                sql_type = types.get(column.type, "VARCHAR")
+                connection.exec_driver_sql(f"ALTER TABLE event ADD COLUMN {column.name} {sql_type}")
+
+    return run
+
+
+def _fifth(connection: sa.Connection) -> None:
     """Migration 5: the task's settings as schema 5 keeps them; how images stopped early is kept to be told."""
+    _columns(5)(connection)
     try:
         before, *rest = (read_setting(connection, key) for key in ("task", "stopped", "whole"))
     except (TypeError, ValueError, RecursionError):
@@ -49,7 +65,8 @@ def _settings(connection: sa.Connection) -> None:
         write_setting(connection, "task", now)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_written(1), _written(2), _written(3), _written(4), _settings)
+_LATER = range(6, max(column.since for column in COLUMNS) + 1)
+MIGRATIONS: tuple[Migration, ...] = (*map(_written, range(1, 5)), _fifth, *map(_columns, _LATER))
 
 
 def version_of(connection: sa.Connection) -> int:

@@ -1,19 +1,23 @@
 """What the store knows, as tables: current judgements, progress, conflicts, one person's history."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
+from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import StoreError
 from affectml_annotation.exchange.columns import as_numbers
+from affectml_annotation.judgements import FLAG, of_now
 from affectml_annotation.store.claims import round_row
 from affectml_annotation.store.engine import Database, table_of
+from affectml_annotation.store.migrations import version_of
 from affectml_annotation.store.records import Progress
 from affectml_annotation.store.schema import annotator, answer, assignment, conflict, event, image, slot
 
@@ -22,10 +26,7 @@ HOUR_MS = 3_600_000
 SAID_AT = sa.case(
     (sa.and_(event.c.source.is_not(None), event.c.at == event.c.received_at), None), else_=event.c.at
 ).label("at")
-EVENT_COLUMNS = (
-    "event_id", "image_id", "annotator_id", "round", "kind", "labels", "intensities", "valence", "arousal", "note",
-    "suggestions_visible", "seconds", "at", "language",
-)  # fmt: skip
+SAID = [event.c[column.name] for column in COLUMNS if column.name != "purpose"]  # whose purpose may be an assignment's
 
 
 def judgements(
@@ -39,7 +40,7 @@ def judgements(
     same = (assignment.c[name] == event.c[name] for name in ("annotator_id", "round"))
     query = (
         sa.select(
-            *(SAID_AT if name == "at" else event.c[name] for name in EVENT_COLUMNS),
+            *(SAID_AT if column is event.c.at else column for column in SAID),
             event.c.revision,
             event.c.received_at,
             sa.func.coalesce(event.c.purpose, assignment.c.purpose, "task").label("purpose"),
@@ -78,42 +79,53 @@ def _is_current(*which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
 
 
 def read_remarks(database: str | Path) -> pd.DataFrame:
-    """Current flags and notes of a task: image_id, annotator_id, round, kind, note; nothing is written.
+    """Current flags and notes of a task: image_id, annotator_id, round, flag, note; nothing is written.
 
     Those of people who withdrew are not there. Raises StoreError for a database that cannot be read.
     """
-    query = (
-        sa.select(event.c.image_id, event.c.annotator_id, event.c.round, event.c.kind, event.c.note)
-        .join(answer, answer.c.event_id == event.c.event_id)
-        .join(annotator, annotator.c.annotator_id == event.c.annotator_id)
-        .where(annotator.c.withdrawn_at.is_(None), sa.or_(event.c.kind == "flag", event.c.note.is_not(None)))
-        .order_by(event.c.number)
-    )
-    with closing(Database(database, reads_only=True)) as there:
-        return there.table(query)
+    with closing(Database(database, reads_only=True)) as there, there.read() as connection:
+        flag = event.c.flag if version_of(connection) >= 5 else sa.false().label("flag")  # it is not migrated
+        flagged = sa.or_(event.c.kind == FLAG, flag, event.c.note.is_not(None))
+        query = (
+            sa.select(event.c.image_id, event.c.annotator_id, event.c.round, event.c.kind, event.c.note, flag)
+            .join(answer, answer.c.event_id == event.c.event_id)
+            .join(annotator, annotator.c.annotator_id == event.c.annotator_id)
+            .where(annotator.c.withdrawn_at.is_(None), flagged)
+            .order_by(event.c.number)
+        )
+        table = of_now(table_of(connection, query)).drop(columns="kind")
+        return table.assign(flag=table["flag"].eq(True))
 
 
 def events_table(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
     """Events as a table with proper types."""
-    table = table_of(connection, query)
-    for name in ("image_id", "annotator_id", "event_id", "kind", "note", "purpose", "language"):
-        if name in table:
-            table[name] = table[name].astype("str")
+    table = of_now(table_of(connection, query))
     if {*map(type, chain.from_iterable(table["labels"]))} - {str}:
         raise TypeError("labels that are no texts")
-    for cell in table["intensities"].dropna():
-        as_numbers(cell)  # raises for what a damaged file holds in its place
-    for name in ("valence", "arousal", "seconds"):
-        table[name] = table[name].astype("float64")
-    for name in ("at", "received_at"):
-        if name in table:
-            times = pd.to_datetime(table[name].astype("Int64"), unit="ms", utc=True)
-            table[name] = times.astype("datetime64[ms, UTC]")
-    table["round"] = table["round"].astype("int64")
-    table["suggestions_visible"] = table["suggestions_visible"].astype("bool")
+    for column in COLUMNS:
+        if column.name in table:
+            table[column.name] = _IN_MEMORY[column.type](table[column.name])
+    table["received_at"] = _times(table["received_at"])
     if "place" in table:
         table["place"] = table["place"].astype("Int64")
     return table
+
+
+def _times(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    return pd.to_datetime(column.astype("Int64"), unit="ms", utc=True).astype("datetime64[ms, UTC]")
+
+
+def _numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    for cell in column.dropna():
+        as_numbers(cell)  # raises for what a damaged file holds in its place
+    return column
+
+
+_IN_MEMORY: Mapping[str, Callable[["pd.Series[Any]"], "pd.Series[Any]"]] = {
+    **dict.fromkeys(("text", "language"), methodcaller("astype", "str")), "whole": methodcaller("astype", "int64"),
+    "number": methodcaller("astype", "float64"), "truth": lambda column: column.eq(True),
+    "time": _times, "numbers": _numbers, "labels": lambda column: column,
+}  # fmt: skip
 
 
 def progress(connection: sa.Connection, round_number: int) -> Progress:
@@ -224,7 +236,7 @@ CONFLICTS = (
 def history(connection: sa.Connection, who: str, limit: int) -> pd.DataFrame:
     """One person's current answers, newest first, with the revision a correction has to name."""
     query = (
-        sa.select(*(event.c[name] for name in EVENT_COLUMNS), answer.c.revision, event.c.received_at)
+        sa.select(*SAID, answer.c.revision, event.c.received_at)
         .join(answer, answer.c.event_id == event.c.event_id)
         .where(answer.c.annotator_id == who)
         .order_by(event.c.number.desc())

@@ -1,5 +1,6 @@
 """What goes in and out of the store, as plain records."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import uuid4
@@ -32,8 +33,9 @@ class Answer:
 
     event_id: made by the client once per answer, so that sending twice is harmless. base_revision: of the answer
     that the client saw there (0: none). at: seconds since 1970, when it was given. intensities: one number per
-    label, in the order of labels. context: what else is to be remembered (order of the chips, client). language: the
-    code of the one in which the page spoke.
+    label, in the order of labels. flag: something is wrong with the image, as the note says. language: the code of the
+    one in which the page spoke. more: values of further columns (see `columns.COLUMNS`). context: what else is to be
+    remembered (order of the chips, client).
     """
 
     image_id: str
@@ -48,10 +50,12 @@ class Answer:
     intensities: tuple[float | None, ...] | None = None
     valence: float | None = None
     arousal: float | None = None
+    flag: bool = False
     note: str | None = None
     suggestions_visible: bool | None = None
     context: dict[str, Any] | None = None
     language: str | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

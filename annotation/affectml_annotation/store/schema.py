@@ -12,6 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from affectml_annotation.columns import COLUMNS
+
 metadata = sa.MetaData()
 # Of the other columns, databases give what Python has for it.
 _json = partial(sa.Column[Any], type_=sa.JSON(none_as_null=True))
@@ -39,11 +41,11 @@ assignment = _table(
     "assignment", "annotator_id", "round", "position", "place", "purpose", _flag("suggestions_visible", default=False),
     _flag("holds_slot"), "claimed_at", "lease_until", "answered_at",
 )  # fmt: skip
-# status: accepted, conflict, surplus; the last four: of the assignment that a first answer was given to
+# status: accepted, conflict, surplus; purpose and the last three: of the assignment that a first answer was given to
+_OF_TYPE = {"labels": _json, "numbers": _json, "truth": _flag}
 event = _table(
-    "event", "number", "event_id", "image_id", "annotator_id", "round", "kind", _json("labels"), _json("intensities"),
-    "valence", "arousal", "note", _flag("suggestions_visible"), "seconds", "at", "received_at", "base_revision",
-    "status", "revision", _json("context"), "source", "language", "place", "purpose", _flag("holds_slot"), "claimed_at",
+    "event", "number", *(_OF_TYPE.get(column.type, sa.Column)(column.name) for column in COLUMNS), "received_at",
+    "base_revision", "status", "revision", _json("context"), "source", "place", _flag("holds_slot"), "claimed_at",
 )  # fmt: skip
 answer = _table(
     "answer", "annotator_id", "round", "image_id", "event_id", "revision", _flag("surplus", default=False)

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
+from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import StoreError
-from affectml_annotation.judgements import UNSTORABLE, answer_problems, storable
+from affectml_annotation.judgements import FLAG, UNSTORABLE, answer_problems, storable
 from affectml_annotation.languages import _, as_code, ngettext
 from affectml_annotation.store import visits
 from affectml_annotation.store.claims import FREE, TAKE, lock_annotator, next_place, round_row
@@ -26,22 +28,26 @@ def problem(given: Answer, labels: Sequence[str], now: float) -> str | None:
     """What is wrong with an answer by itself, or None. `now` is in seconds since 1970."""
     if not given.event_id:
         return "event_id is empty; the client makes one for each answer"
-    for name, text in (("event_id", given.event_id), ("image_id", given.image_id), ("note", given.note or "")):
-        if not storable(text):
-            return f"{name}: {UNSTORABLE}"
     if not isinstance(given.base_revision, int) or given.base_revision < 0:
         return f"base_revision: expected a whole number, zero or more, but received {given.base_revision!r:.40}"
     for what in answer_problems(given.kind, given.labels, labels):
         return what
-    if given.kind == "flag" and not (given.note or "").strip():
+    if given.flag and not (given.note or "").strip():
         return _("a flag needs a note that says what is wrong with the image")
-    if given.intensities is not None and len(given.intensities) != len(given.labels):
-        return f"{len(given.labels)} labels but {len(given.intensities)} intensities; expected one for each"
-    numbers = {"seconds": given.seconds, "valence": given.valence, "arousal": given.arousal, "at": given.at}
-    numbers |= {f"intensity of {k}": v for k, v in zip(given.labels, given.intensities or (), strict=False)}
-    for name, number in numbers.items():
-        if number is not None and not math.isfinite(number):
-            return f"{name}: expected a finite number, but received {number}"
+    said = {**vars(given), **given.more}
+    if strange := [name for name in given.more if name not in event.c]:
+        return f"no column {strange[0]!r}"
+    for column in COLUMNS:
+        value = said.get(column.name)
+        if value is None:
+            continue
+        if column.type == "text" and not storable(value):
+            return f"{column.name}: {UNSTORABLE}"
+        if column.type == "numbers" and len(value) != len(given.labels):
+            return f"{len(given.labels)} labels but {len(value)} {column.name}; expected one for each"
+        for number in value if column.type == "numbers" else [value] if column.type in ("number", "time") else []:
+            if number is not None and not math.isfinite(number):
+                return f"{column.name}: expected finite numbers, but received {number}"
     if given.seconds is not None and given.seconds < 0:
         return f"seconds: expected zero or more, but received {given.seconds}"
     if given.language is not None and as_code(given.language) is None:
@@ -80,6 +86,8 @@ _INSERT_EVENT, _INSERT_ANSWER, _INSERT_CONFLICT = event.insert(), answer.insert(
 def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) -> Receipt:
     """Store one answer within a transaction. What cannot be is refused in the receipt, and stores nothing."""
     now = now_ms()
+    if given.kind == FLAG:  # of a browser that has kept it since before 0.3.0
+        given = replace(given, kind="skip", flag=True)
     wrong = problem(given, labels, now / 1000)
     if wrong is not None:
         return _refused(given, wrong)
@@ -90,7 +98,8 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
         return _refused(given, str(error))
     before = connection.execute(_EVENT, {"id": given.event_id}).one_or_none()
     if before is not None:
-        same = (before.image_id, before.annotator_id, before.round, before.kind, list(before.labels))
+        kind = "skip" if before.kind == FLAG else before.kind
+        same = (before.image_id, before.annotator_id, before.round, kind, list(before.labels))
         if same != (given.image_id, given.annotator_id, given.round, given.kind, list(given.labels)):
             return _refused(given, f"event_id {given.event_id} was used for another answer; make a new one")
         return Receipt(given.event_id, before.status, before.revision, again=True)
@@ -136,6 +145,7 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
         visible = bool(assigned.suggestions_visible) if assigned is not None else False
     row = {
         **vars(given),
+        **given.more,
         **{name: first[name] for name in OF_ASSIGNMENT},
         "labels": list(given.labels),
         "language": as_code(given.language or ""),

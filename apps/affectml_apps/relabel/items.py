@@ -8,12 +8,16 @@ import hashlib
 import hmac
 from typing import Any
 
+import pandas as pd
+
 from affectml_annotation import Claim
+from affectml_annotation.columns import COLUMNS
 from affectml_annotation.languages import current
 from affectml_apps.relabel import queries, verify
 from affectml_apps.relabel.preferences import Preferences
 from affectml_apps.relabel.task import LabelTask
 
+_SAID = [column.name for column in COLUMNS if column.by == "person"]
 LOOKS = {"second": "second", "discussion": "again"}
 
 
@@ -62,12 +66,7 @@ def past_items(task: LabelTask, who: str, limit: int) -> list[dict[str, Any]]:
             "fixed": blind and row["round"] == 1,
             **({"ask": task.taxonomy.display(verify.label_of(row["image_id"]), current())} if task.verifying else {}),
             "answer": {
-                "kind": row["kind"],
-                "labels": row["labels"],
-                "intensities": row["intensities"],
-                "valence": row["valence"] if row["valence"] == row["valence"] else None,
-                "arousal": row["arousal"] if row["arousal"] == row["arousal"] else None,
-                "note": row["note"] if isinstance(row["note"], str) else None,
+                name: None if pd.api.types.is_scalar(value := row[name]) and pd.isna(value) else value for name in _SAID
             },
         }
         for row in history.to_dict("records")

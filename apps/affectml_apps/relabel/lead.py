@@ -124,8 +124,8 @@ def answers_to(
     }).reset_index(drop=True)  # fmt: skip
 
 
-def export_bytes(judgements: pd.DataFrame, kind: str, *, names: bool) -> tuple[bytes, list[str]]:
-    """A file of judgements, and what its format could not hold. Without `names`, people become a1, a2, ...
+def export_bytes(judgements: pd.DataFrame, kind: str, *, names: bool) -> bytes:
+    """A file of judgements. Without `names`, people become a1, a2, ...
 
     CSV is for people: see `for_spreadsheet`. The other formats hold every text exactly.
     """
@@ -137,8 +137,8 @@ def export_bytes(judgements: pd.DataFrame, kind: str, *, names: bool) -> tuple[b
         judgements = judgements.assign(**lines)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"judgements{SUFFIXES[kind]}"
-        lost = write_judgements(judgements, path)
-        return for_spreadsheet(path.read_bytes()) if kind == "CSV" else path.read_bytes(), lost
+        write_judgements(judgements, path)
+        return for_spreadsheet(path.read_bytes()) if kind == "CSV" else path.read_bytes()
 
 
 def _one_line_end(value: object) -> object:

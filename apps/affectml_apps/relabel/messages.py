@@ -9,11 +9,12 @@ import hmac
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from affectml_annotation import Answer
+from affectml_annotation.columns import COLUMNS, Column
 from affectml_annotation.judgements import ANSWERS, storable
 from affectml_annotation.languages import is_language
 from affectml_apps.relabel.items import ticket
@@ -23,9 +24,6 @@ MAX_BODY = 1_000_000
 MAX_ANSWERS = 500
 MAX_DEPTH = 8
 MAX_DIGITS = 25
-NOTE_LENGTH = 2000
-INTENSITIES = (1, 2, 3)
-EARLIEST = 1_577_836_800  # 2020: a clock that says earlier was never set
 EVENT_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 TOO_DEEP = "0E-0"  # stands in for what is nested too deeply until the numbers are read
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]', re.DOTALL)
@@ -99,6 +97,8 @@ def read_answer(task: LabelTask, who: str, raw: object) -> Answer:
     suggestion = task.suggestions.get(image)
     if suggestion is not None and round_number != 1:
         context["model_says"] = list(suggestion)  # kept for both arms; who saw it is in suggestions_visible
+    told = {column.name: _READ[column.type](raw, column) for column in COLUMNS if column.name in _TOLD}
+    own = {name: value for name, value in told.items() if name in Answer.__dataclass_fields__}
     return Answer(
         image_id=image,
         annotator_id=who,
@@ -107,14 +107,9 @@ def read_answer(task: LabelTask, who: str, raw: object) -> Answer:
         round=round_number,
         event_id=event_id,
         base_revision=whole(raw, "base_revision", 0, 2**31 - 1, missing=0),
-        seconds=_number(raw, "seconds", 0, 86_400 * 7),
-        at=_number(raw, "at", EARLIEST, 1e11),
-        intensities=_intensities(raw),
-        valence=_number(raw, "valence", -1, 1),
-        arousal=_number(raw, "arousal", -1, 1),
-        note=_note(raw),
+        **own,
         context=context,
-        language=_language(raw),
+        more={name: value for name, value in told.items() if name not in own and value is not None},
     )
 
 
@@ -218,12 +213,15 @@ def whole(raw: Mapping[str, Any], name: str, low: int, high: int, *, missing: in
     return value
 
 
-def _number(raw: Mapping[str, Any], name: str, low: float, high: float) -> float | None:
-    value = raw.get(name)
+def _number(raw: Mapping[str, Any], column: Column) -> float | None:
+    value = raw.get(column.name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise BadMessage(f"{name}: expected a number from {low:g} to {high:g}, but received {_short(raw, name)}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not column.low <= value <= column.high:
+        raise BadMessage(
+            f"{column.name}: expected a number from {column.low:g} to {column.high:g}, but received "
+            f"{_short(raw, column.name)}"
+        )
     return float(cast(float, value))
 
 
@@ -238,22 +236,39 @@ def _labels(raw: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def _intensities(raw: Mapping[str, Any]) -> tuple[float, ...] | None:
-    strengths = raw.get("intensities")
-    if strengths is None:
+def _numbers(raw: Mapping[str, Any], column: Column) -> tuple[float, ...] | None:
+    """Whole numbers in the column's range: what a key that is pressed again says."""
+    values = raw.get(column.name)
+    if values is None:
         return None
-    if not isinstance(strengths, list) or any(isinstance(s, bool) or s not in INTENSITIES for s in strengths):
-        raise BadMessage("intensities: expected a list of 1, 2 or 3, one for each label")
-    return tuple(float(strength) for strength in strengths)
+    known = range(int(column.low), int(column.high) + 1)
+    if not isinstance(values, list) or any(isinstance(value, bool) or value not in known for value in values):
+        raise BadMessage(f"{column.name}: expected a list of {', '.join(map(str, known))}, one for each label")
+    return tuple(float(value) for value in values)
 
 
-def _language(raw: Mapping[str, Any]) -> str | None:
-    code = raw.get("language")
+def _language(raw: Mapping[str, Any], column: Column) -> str | None:
+    code = raw.get(column.name)
     return code if isinstance(code, str) and len(code) <= 20 and is_language(code) else None
 
 
-def _note(raw: Mapping[str, Any]) -> str | None:
-    note = raw.get("note")
-    if note is not None and (not isinstance(note, str) or len(note) > NOTE_LENGTH):
-        raise BadMessage(f"note: expected text of at most {NOTE_LENGTH} characters")
-    return note or None
+def _truth(raw: Mapping[str, Any], column: Column) -> bool:
+    value = raw.get(column.name, False)
+    if not isinstance(value, bool):
+        raise BadMessage(f"{column.name}: expected true or false, but received {_short(raw, column.name)}")
+    return value
+
+
+def _free_text(raw: Mapping[str, Any], column: Column) -> str | None:
+    value = raw.get(column.name)
+    if value is not None and (not isinstance(value, str) or len(value) > column.high):
+        raise BadMessage(f"{column.name}: expected text of at most {column.high:g} characters")
+    return value or None
+
+
+# What a browser says in an answer beside its image, kind and labels.
+_TOLD = [column.name for column in COLUMNS if column.by in ("person", "page") and column.name not in ("kind", "labels")]
+_READ: Mapping[str, Callable[[Mapping[str, Any], Column], Any]] = {
+    "number": _number, "whole": _number, "time": _number, "numbers": _numbers, "language": _language, "truth": _truth,
+    "text": _free_text,
+}  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from affectml_annotation import LabelStore
+from affectml_annotation.judgements import ANSWERS, FLAG
 from affectml_annotation.store.claims import given_to, round_of
 from affectml_annotation.store.schema import annotator, answer, assignment, event, image, round_, slot
 
@@ -84,7 +85,7 @@ def own_answer(store: LabelStore, who: str, image_id: str, round_number: int) ->
     query = sa.select(event.c.kind, event.c.labels).join(answer, answer.c.event_id == event.c.event_id).where(*mine)
     with store.database.read() as connection:
         row = connection.execute(query).one_or_none()
-    return None if row is None else (row.kind, list(row.labels))
+    return None if row is None else ("skip" if row.kind == FLAG else row.kind, list(row.labels))
 
 
 def second_round(store: LabelStore, of: int) -> int | None:
@@ -108,7 +109,7 @@ def awaiting_second_look(store: LabelStore, who: str, of: int, second: int, limi
         .where(
             answer.c.annotator_id == who,
             answer.c.round == of,
-            event.c.kind.in_(("labels", "none")),
+            event.c.kind.in_(ANSWERS),
             event.c.received_at >= opened,
             assignment.c.purpose == "task",
             image.c.position.not_in(again),

@@ -13,7 +13,7 @@ const ANSWERING = ["save", "none", "unsure", "skip", "flag"];
 
 const TOLD = ["ask", "original", "suggestion", "warning"]; // what the server says of an image, in the language spoken
 
-const empty = () => ({ labels: new Map(), kind: null, note: "", valence: null, arousal: null });
+const empty = () => ({ labels: new Map(), kind: null, flag: false, note: "", valence: null, arousal: null });
 
 export class Session {
   // pictures, outbox; settings: what the lead chose; memory: sessionStorage under a prefix; changed(what) redraws.
@@ -219,6 +219,7 @@ export class Session {
   act({ label, command }) {
     if (label !== undefined) this.toggle(label);
     else if (command === "save") this.save();
+    else if (command === "flag") this.flag();
     else if (ANSWERING.includes(command)) this.choose(command);
     else if (command === "back") this.back();
     else if (command === "forward") this.forward();
@@ -286,7 +287,14 @@ export class Session {
     this.selection.labels.clear();
     this.selection.kind = this.selection.kind === kind ? null : kind;
     this.edited();
-    if (this.selection.kind === "flag") this.changed("flag");
+  }
+
+  // Beside whatever is chosen.
+  flag() {
+    if (!this.ready) return;
+    this.selection.flag = !this.selection.flag;
+    this.edited();
+    if (this.selection.flag) this.changed("flag");
   }
 
   feel(axis, value) {
@@ -320,21 +328,23 @@ export class Session {
   }
 
   plain() {
-    const { labels, kind, note, valence, arousal } = this.selection;
+    const { labels, kind, flag, note, valence, arousal } = this.selection;
     return {
-      kind: labels.size > 0 ? "labels" : kind,
+      kind: labels.size > 0 ? "labels" : (kind ?? (flag ? "skip" : null)),
       labels: [...labels.keys()],
       intensities: this.settings.intensity && labels.size > 0 ? [...labels.values()] : null,
-      note: kind === "flag" || note ? note : null,
+      flag,
+      note: flag || note ? note : null,
       valence,
       arousal,
     };
   }
 
-  select({ kind, labels = [], intensities = null, note = "", valence = null, arousal = null }) {
+  select({ kind, labels = [], intensities = null, flag = false, note = "", valence = null, arousal = null }) {
     this.selection = {
       labels: new Map(labels.map((label, n) => [label, intensities?.[n] ?? 1])),
-      kind: kind === "labels" ? null : (kind ?? null),
+      kind: kind === "labels" || (flag && kind === "skip") ? null : (kind ?? null),
+      flag,
       note: note ?? "",
       valence,
       arousal,
@@ -347,12 +357,12 @@ export class Session {
     if (!this.ready) return;
     const said = this.plain();
     if (said.kind === null) return this.say("nothing");
-    if (said.kind === "flag" && !said.note.trim()) {
+    if (said.flag && !said.note.trim()) {
       this.say("note");
       return this.changed("flag"); // on to the note: what is typed next belongs there
     }
     const { seconds } = this.clock;
-    if (seconds < this.settings.minView && said.kind !== "skip" && said.kind !== "flag") return this.say("look");
+    if (seconds < this.settings.minView && said.kind !== "skip") return this.say("look");
     const entry = this.at === null ? { item: this.item, revision: this.item.revision } : this.past[this.at];
     const answer = {
       ...said,

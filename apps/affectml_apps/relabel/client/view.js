@@ -256,20 +256,20 @@ export class View {
   }
 
   drawSelection(session) {
-    const { labels, kind, note, valence, arousal } = session.selection;
+    const { labels, kind, flag, note, valence, arousal } = session.selection;
     for (const [name, chip] of this.chips) {
       const [type, value] = [name.slice(0, name.indexOf(":")), name.slice(name.indexOf(":") + 1)];
       const strength = type === "label" ? labels.get(value) : undefined;
-      const on = type === "label" ? strength !== undefined : kind === value;
+      const on = type === "label" ? strength !== undefined : value === "flag" ? flag : kind === value;
       if ((chip.getAttribute("aria-pressed") === "true") !== on) chip.setAttribute("aria-pressed", String(on));
       const text = on && this.task.intensity && type === "label" ? _(STRENGTHS[strength]) : "";
       if (chip.lastChild.textContent !== text) chip.lastChild.textContent = text;
     }
-    const answer = labels.size || kind ? this.inWords({ kind, labels: [...labels.keys()] }) : null;
+    const answer = labels.size || kind || flag ? this.inWords({ kind, flag, labels: [...labels.keys()] }) : null;
     this.chosen.textContent = answer === null ? _("nothing chosen") : _("chosen: {answer}", { answer });
     // What is typed after the note was sent belongs to the next image, and not to a field that is gone.
-    if (kind !== "flag" && this.note.matches(":focus")) this.stage.focus({ preventScroll: true });
-    this.note.hidden = kind !== "flag";
+    if (!flag && this.note.matches(":focus")) this.stage.focus({ preventScroll: true });
+    this.note.hidden = !flag;
     if (this.note.value !== note) this.note.value = note;
     this.pad?.draw(valence, arousal);
   }
@@ -368,9 +368,11 @@ export class View {
   }
 
   // What a person answered, of whatever shape it came out of the browser's store.
-  inWords({ kind, labels }) {
-    if (Array.isArray(labels) && labels.length) return list(labels.map((label) => this.called(label)));
-    return _(KIND_NAMES.get(kind) ?? String(kind));
+  inWords({ kind, flag, labels }) {
+    const flagged = flag ? [_("Flag")] : [];
+    if (Array.isArray(labels) && labels.length) return list([...labels.map((label) => this.called(label)), ...flagged]);
+    if (flag && (kind ?? "skip") === "skip") return _("Flag");
+    return list([_(KIND_NAMES.get(kind) ?? String(kind)), ...flagged]);
   }
 
   // Answers to earlier images that met others: the notice names its image, and leads there.

@@ -36,12 +36,10 @@ def _answers(judgements: pd.DataFrame) -> None:
     st.text(f"{len(judgements)} current answers, of people who did not withdraw")
     names = st.checkbox("With people's names (otherwise a1, a2, ...)")
     kind = st.selectbox("Format", list(lead.SUFFIXES))
-    content, lost = lead.export_bytes(judgements, kind, names=names)
+    content = lead.export_bytes(judgements, kind, names=names)
     st.download_button(
         "Download the answers", content, f"judgements{lead.SUFFIXES[kind]}", type="primary", on_click="ignore"
     )
-    for line in lost:
-        st.warning(plain(line))
 
 
 def _votes(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:

@@ -1,0 +1,117 @@
+"""A new column of a judgement is one row of a table: the store, every format and the page hold it, there and back."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+# Names and values of columns that are not there, one of each type.
+NEW = {
+    "text": ("brisk", "=slow"),
+    "number": (0.25, 3.0),
+    "whole": (2, 0),
+    "truth": (True, False),
+    "numbers": ([1.0], [2.0]),
+    "time": ("2026-01-05T09:00:00.125Z", "2026-01-06T09:00:00Z"),
+}
+BEGIN = """
+import importlib.util, sys
+from pathlib import Path
+import pandas as pd
+
+spec = importlib.util.spec_from_file_location("affectml_annotation.columns", {columns!r})
+module = importlib.util.module_from_spec(spec)
+sys.modules[spec.name] = module
+spec.loader.exec_module(module)
+NEW, FOLDER, DATABASE, OLD = {new!r}, Path({folder!r}), {database!r}, {old!r}
+for kind in NEW:
+    column = module.Column(f"new_{{kind}}", kind, "person", "made up here", low=0, high=9, since=6)
+    module.COLUMNS = (*module.COLUMNS, column)
+"""
+FILES = """
+from affectml_annotation import read_judgements, write_judgements
+from affectml_annotation.exchange.columns import from_files
+from affectml_annotation.exchange.merging import merge_judgements
+
+table = from_files(pd.DataFrame({
+    "image_id": ["a", "b"], "annotator_id": "u", "round": 1, "kind": "labels", "labels": [["awe"], ["joy"]],
+    **{f"new_{kind}": pd.Series(values, dtype=object) for kind, values in NEW.items()},
+}), "here")
+for name in ("j.parquet", "j.csv", "j.jsonl", "j.json", "hub"):
+    write_judgements(table, FOLDER / name, "hugging-face" if name == "hub" else None)
+    again = read_judgements(FOLDER / name)
+    for kind in NEW:
+        assert again[f"new_{kind}"].tolist() == table[f"new_{kind}"].tolist(), (name, again[f"new_{kind}"])
+assert "`new_text`: made up here" in (FOLDER / "hub" / "README.md").read_text()
+merged = merge_judgements(merge_judgements(None, table, "here").content, table, "here")
+assert merged.same == 2
+for kind in NEW:
+    assert merged.judgements[f"new_{kind}"].tolist() == table[f"new_{kind}"].tolist()
+    other = table.assign(**{f"new_{kind}": table[f"new_{kind}"].iloc[::-1].tolist()})
+    assert len(merge_judgements(merged.content, other, "here").conflicts) == 2, kind
+"""
+STORE = """
+import shutil
+from types import SimpleNamespace
+from affectml.data import Dataset
+from affectml_annotation import LabelStore, TaskSettings, aggregate, write_judgements
+from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
+from affectml_annotation.store.checking import check_store
+from affectml_apps.relabel.items import ticket
+from affectml_apps.relabel.messages import read_answer
+
+if OLD:
+    shutil.copy(OLD, DATABASE)
+with LabelStore(DATABASE) as store:
+    if not OLD:
+        images = pd.DataFrame({"image_id": ["a", "b"]})
+        store.init_task(TaskSettings(labels=("awe", "joy"), question="What?", overlap=2), images)
+    labels = store.settings.labels
+    store.invite(["newcomer"])
+    before = store.judgements()
+    [claim] = store.claim("newcomer", 1)
+    told = {f"new_{kind}": NEW[kind][0] for kind in NEW}
+    given = ticket("secret", "newcomer", claim.image_id, 1)
+    raw = {"id": "new", "image": claim.image_id, "kind": "labels", "labels": [labels[0]], "ticket": given, **told}
+    task = SimpleNamespace(secret="secret", suggestions={})
+    [receipt] = store.submit([read_answer(task, "newcomer", raw | {"flag": True, "note": "cut off"})])
+    assert receipt.status == "accepted", receipt
+    now = store.judgements()
+    assert len(now) == len(before) + 1 and now["flag"].tolist()[-1] is True
+    for table in (now.tail(1), store.history("newcomer"), store.events().tail(1)):
+        assert table[list(told)].to_dict("records") == [told], table
+    assert not check_store(store)
+    votes = {"labels": lambda judgements: aggregate(judgements, labels, "votes")}
+    write_dataset_folder(FOLDER / "data", Collected.of(store), votes)
+    kept = Dataset.open(FOLDER / "data").judgements.query("annotator_id == 'newcomer'")
+    assert {name: getattr(kept[name].iloc[0], "tolist", lambda: kept[name].iloc[0])() for name in told} == told
+    write_judgements(now.tail(1), FOLDER / "said.csv")
+    images = store.images()[["image_id"]]
+with LabelStore(FOLDER / "other.db") as other:
+    other.init_task(TaskSettings(labels=labels, question="What?"), images)
+    other.import_file(FOLDER / "said.csv", invite=True)
+    assert other.judgements()[list(told)].to_dict("records") == [told]
+"""
+
+
+def run(code: str, folder: Path, new: dict, database: str = "", old: str = "") -> None:
+    columns = find_spec("affectml_annotation.columns").origin
+    begin = BEGIN.format(columns=columns, new=new, folder=str(folder), database=database, old=old)
+    done = subprocess.run([sys.executable, "-c", begin + code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_format_holds_it(tmp_path):
+    run(FILES, tmp_path, NEW)
+
+
+@pytest.mark.parametrize("of", ["sqlite", "postgresql", "0.2.0", "0.3.0.dev0"])
+def test_the_page_the_store_and_data_sets_hold_it(tmp_path, request, of):
+    """In a new database, and in one of an earlier version, which gets the column when it is opened."""
+    database = request.getfixturevalue("postgres_url") if of == "postgresql" else str(tmp_path / "labels.db")
+    old = str(GOLDEN / of / "labels" / "labels.db") if of[0].isdigit() else ""
+    said_by_pages = {kind: NEW[kind] for kind in ("text", "number", "truth", "numbers")}
+    run(STORE, tmp_path, said_by_pages, database, old)
