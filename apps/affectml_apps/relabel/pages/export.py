@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from affectml_annotation import pooled_words
+from affectml_annotation.judgements import are_data
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.pages.drawing import reading_width, section
 from affectml_apps.relabel.task import LabelTask, current
@@ -19,7 +20,7 @@ def draw() -> None:
     st.title("Export")
     st.text(f"Answers are kept in {task.store.database.where}")
     judgements = task.store.judgements()
-    if judgements.empty:
+    if not are_data(judgements).any():
         st.info("There is nothing to export yet.")
         return
     with section():
@@ -33,7 +34,7 @@ def draw() -> None:
 
 
 def _answers(judgements: pd.DataFrame) -> None:
-    st.text(f"{len(judgements)} current answers, of people who did not withdraw")
+    st.text(f"{are_data(judgements).sum()} current answers, of people who did not withdraw")
     names = st.checkbox("With people's names (otherwise a1, a2, ...)")
     kind = st.selectbox("Format", list(lead.SUFFIXES))
     content, lost = lead.export_bytes(judgements, kind, names=names)
