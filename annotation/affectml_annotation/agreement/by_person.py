@@ -78,15 +78,15 @@ def annotator_report(
         level: of the intervals.
 
     Returns:
-        One row per annotator, in order of appearance, whose figures are of data (see `are_data`) but for those of
-        checks and repeats: annotator_id; judgements, and how many of each kind (none, unsure, skip, flag);
-        labels_per_answer; with_others, the mean over their images of 1 - distance to each other person's answer;
-        shared_images, on how many that rests; expected_by_chance, the same against answers to other images drawn at
-        random (somebody who always says the common thing agrees a lot by chance); seconds, the median, where the table
-        has it; use:LABEL, the share of their answers that hold it; checks and checks_failed; repeats and
-        self_agreement. With `bootstrap` also with_others_low and _high, and above_chance with its _low and _high: over
-        shared images, the mean of what the answer agrees with the others there less what the same answer agrees with
-        answers of others at random, image by image, so that always saying the common thing gains nothing.
+        One row per annotator, in order of appearance: annotator_id; judgements, and how many of each
+        kind (none, unsure, skip, flag); labels_per_answer; with_others, the mean over their images of 1 - distance to
+        each other person's answer; shared_images, on how many that rests; expected_by_chance, the same against answers
+        to other images drawn at random (somebody who always says the common thing agrees a lot by chance); seconds, the
+        median, where the table has it; use:LABEL, the share of their answers that hold it; checks and checks_failed;
+        repeats and self_agreement. With `bootstrap` also with_others_low and _high, and above_chance with its _low and
+        _high: over shared images, the mean of what the answer agrees with the others there less what the same answer
+        agrees with answers of others at random, image by image, so that always saying the common thing gains nothing.
+        Figures are of data (see `are_data`), but for those of checks and repeats.
         A figure is nan where there is nothing to go by.
 
     Raises:
