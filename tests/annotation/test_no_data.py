@@ -1,6 +1,7 @@
 """Attention checks, practice and repeats are no data: not in targets, agreement, pace, nor in what leaves the task."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from affectml.auditing._said import read_said
 from affectml.data import Dataset
+from affectml.exploring._beside import Beside
 from affectml.planning import read_pilot
 from affectml_annotation import (
     Answer,
@@ -184,6 +186,24 @@ def test_the_images_of_a_study_that_dictate_an_answer_never_leave(exported):
     assert any("from all 5 judgements in the data set" in note for note in told["notes"])
 
 
+def test_explore_shows_no_check_and_counts_none(exported):
+    dataset, _ = exported
+    beside = Beside(dataset, pd.Index(["a", "b", "c", "d"]), None, say=print)
+    assert sorted(beside.judged(0, 4)["annotator_id"]) == ["ann", "ann", "bob", "bob", "cat"]
+    of_images = disagreement(of_data(dataset.judgements), LABELS).reindex(beside.index).to_numpy("float32")
+    np.testing.assert_array_equal(beside.disagreement(LABELS), of_images)
+
+
+def test_a_second_export_adds_to_the_own_data_set_and_keeps_a_picture_of_a_check_apart(exported, task, tmp_path, run):
+    dataset, _ = exported
+    images = pd.concat([dataset.images, pd.DataFrame({"image_id": ["check-1", "practice-1"]})], ignore_index=True)
+    images.to_parquet(dataset.root / "images.parquet")
+    export = ("labels", "export", "--db", tmp_path / "labels.db", "--to", dataset.root, "--target", "again", "--json")
+    told = json.loads(run(*export))
+    assert (told["new"], told["same"]) == (0, len(PHOTOGRAPHS))
+    assert by_hand(pd.read_parquet(dataset.root / "targets-again.parquet")) == BY_HAND
+
+
 def test_targets_and_what_is_learned_from_judgements_pass_over_checks(exported):
     dataset, _ = exported
     assert by_hand(pd.read_parquet(dataset.root / "targets-labels.parquet")) == BY_HAND
@@ -232,6 +252,16 @@ def test_the_golden_study_exports_no_image_of_a_check(golden, tmp_path, run):
     run("labels", "export", "--db", tmp_path / "golden.db", "--to", tmp_path / "set")
     for file in ("images", "annotations", "targets-labels"):
         assert not checks & set(pd.read_parquet(tmp_path / "set" / f"{file}.parquet")["image_id"])
+
+
+def test_a_target_that_counts_checks_is_told_with_the_way_out(tmp_path, run):
+    shutil.copytree(GOLDEN / "export", tmp_path / "before")
+    why = Dataset.open(tmp_path / "before").outdated("labels")
+    assert "target labels counts answers that the data set has no longer, or attention checks; make it again" in why
+    run(*shlex.split(why.split("`")[1])[1:])
+    dataset = Dataset.open(tmp_path / "before")
+    assert dataset.outdated("labels") is None
+    assert "i001" not in dataset.target("labels").image_id
 
 
 def test_two_pages_give_one_figure_for_one_person(golden):
