@@ -26,12 +26,14 @@ from affectml_annotation import (
     encode,
     read_judgements,
 )
+from affectml_annotation.exchange.dataset_folder import Collected
 from affectml_annotation.store import submits
+from affectml_annotation.store.visits import failed_checks
 from affectml_annotation.study import running
 from affectml_annotation.study.overview import people
 from affectml_apps.relabel import lead
 
-from .studies import LABELS, study_with
+from .studies import LABELS, label, open_study, study_with, to_images
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "0.3.0.dev0" / "study"
 # The study made check-1 and practice-1. c is a photograph that cat saw before it became a check.
@@ -262,6 +264,18 @@ def test_a_target_that_counts_checks_is_told_with_the_way_out(tmp_path, run):
     dataset = Dataset.open(tmp_path / "before")
     assert dataset.outdated("labels") is None
     assert "i001" not in dataset.target("labels").image_id
+
+
+def test_an_image_that_somebody_labelled_before_it_was_a_check_is_none_of_theirs(tmp_path):
+    with open_study(str(tmp_path / "study.db"), checks={"rate": 0.0}) as store:
+        who = to_images(store, "p1")
+        [seen] = label(store, who, 1)
+        later = study_with(checks={"images": [{"image": seen, "labels": ["joy"]}]})
+        running.open_study(store, later, affectml="0", by="lead")
+        assert people(store)["checks_failed"].isna().all()
+        with store.database.read() as connection:
+            assert failed_checks(connection, who) == 0
+        assert seen in Collected.of(store).images["image_id"].tolist()
 
 
 def test_two_pages_give_one_figure_for_one_person(golden):
