@@ -312,7 +312,8 @@ def test_an_export_into_the_folder_from_before_keeps_what_it_says(study, tmp_pat
     shutil.copytree(STUDY / "export", tmp_path / "export")
     before = pd.read_parquet(tmp_path / "export" / "annotations.parquet")
     who = newcomer(study)
-    study.submit([Answer(study.claim(who, 1)[0].image_id, who, "labels", ("joy",))])
+    claim = next(claim for claim in study.claim(who, 2) if claim.purpose == "task")  # there is one check
+    study.submit([Answer(claim.image_id, who, "labels", ("joy",))])
     votes = {"labels": lambda judgements: aggregate(judgements, study.settings.labels, "votes")}
     write_dataset_folder(tmp_path / "export", Collected.of(study), votes, replace=True)
     now = pd.read_parquet(tmp_path / "export" / "annotations.parquet")
