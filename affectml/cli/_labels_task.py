@@ -31,6 +31,7 @@ from affectml_annotation.exchange.dataset_folder import Collected, write_dataset
 from affectml_annotation.exchange.erasing import note_written
 from affectml_annotation.exchange.files import read_frame, readable
 from affectml_annotation.exchange.formats import format_to_write, guess_format
+from affectml_annotation.judgements import only_data
 from affectml_annotation.store.engine import WATCH
 from affectml_annotation.store.label_store import is_database
 from affectml_annotation.store.place import dataset_of, default_database, find_database, holds_task, shown
@@ -218,11 +219,12 @@ def export_store(
         if words := pooled_words(read_judgements(to), to):
             told["notes"] = [*told["notes"], words]
     else:
-        judgements, settings = store.judgements(), store.settings
+        seen, settings = "; `affectml labels attention` shows how people did on them", store.settings
+        judgements, apart = only_data(store.judgements(), seen)
         write_judgements(
             judgements, to, kind, name=settings.name, question=settings.question, replace=replace,  # type: ignore[arg-type]
         )  # fmt: skip
-        told |= {"rows": len(judgements), "notes": []}
+        told |= {"rows": len(judgements), "notes": apart}
     own = store.dataset
     if own is not None and own.resolve() != to.resolve() and not note_written(own, to):
         told["notes"] = [*told["notes"], f"no note of this export can be kept beside {own}"]

@@ -103,12 +103,12 @@ class Dataset:
     def outdated(self, name: str) -> str | None:
         """Why a target no longer fits the data set's judgements, in one line with the way out; None where it does.
 
-        It counts answers that are not there: of somebody who was erased, say. Only a target that was made of the
+        It counts answers that are not there, of somebody who was erased, say, or checks. Only a target made of the
         judgements here can be told so; of published counts, or shares without a number of people, nothing is known.
         """
         from affectml_annotation.exchange.erasing import noted
 
-        entry, what = self.meta.targets[name], "answers that the data set has no longer"
+        entry, what = self.meta.targets[name], "answers that the data set has no longer, or attention checks"
         marks = [line.get("outdated") for line in noted(self.root)]
         path = self.image_path(entry.file)
         if any(isinstance(mark, dict) and name in mark and mark[name] == sha256(path) for mark in marks):
@@ -223,15 +223,17 @@ class Dataset:
 
 
 def counts_more(dataset: Dataset, name: str, judgements: pd.DataFrame | None) -> bool:
-    """Whether a target made of judgements has more people for some image than answered it in these."""
+    """Whether a target made of judgements has more people for some image than answered it in these, checks left out."""
+    from affectml_annotation.judgements import are_data
+
     targets = dataset.target(name)
     if targets.n is None or not _OF_JUDGEMENTS.match(targets.meta.made_by):
         return False
     there = pd.Series(0, index=targets.image_id)
     if judgements is not None and "annotator_id" in judgements:
-        answers = judgements
-        if "kind" in judgements:
-            answers = judgements[judgements["kind"].isna() | judgements["kind"].isin(["labels", "none"])]
+        answers = judgements[are_data(judgements, rounds=1)]
+        if "kind" in answers:
+            answers = answers[answers["kind"].isna() | answers["kind"].isin(["labels", "none"])]
         people = answers[["image_id", "annotator_id"]].drop_duplicates()["image_id"].value_counts()
         there = people.reindex(targets.image_id, fill_value=0)
     return bool((targets.n.reshape(len(there), -1).max(axis=1) > there.to_numpy()).any())

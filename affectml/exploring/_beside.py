@@ -14,7 +14,7 @@ from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
 from affectml_annotation import AnnotationError
-from affectml_annotation.judgements import of_now
+from affectml_annotation.judgements import NOT_DATA, of_now
 from affectml_annotation.store.place import default_database
 from affectml_annotation.store.reading import read_remarks
 from affectml_annotation.uncertainty import disagreement
@@ -54,13 +54,20 @@ class Beside:
 
     @cached_property
     def _judgements(self) -> "tuple[pa.Table, Array, Array]":
-        """The judgements, compact as the file has them, their rows sorted by image, and the image of each of those."""
+        """The judgements, compact as the file has them, their rows sorted by image, and the image of each of those.
+
+        Checks and repeats, which are no data, are not among them.
+        """
+        import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
         try:
             table = pa.table({name: [] for name in _JUDGED})
             if self.has_judgements:
-                table = pq.read_table(self._judged, columns=_JUDGED, read_dictionary=_WORDS)
+                data = None
+                if "purpose" in pq.read_schema(self._judged).names:
+                    data = ~pc.field("purpose").cast("string").isin([*NOT_DATA])
+                table = pq.read_table(self._judged, columns=_JUDGED, read_dictionary=_WORDS, filters=data)
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadDataset(f"{self._judged}: not readable judgements ({error})") from None
         at = self.index.get_indexer(pd.Index(table["image_id"].to_pandas().astype(str)))

@@ -55,6 +55,8 @@ def judge(shape: Shape, plan: LabelPlan, cells: Cells | None, words: dict[str, s
     or "skip" (no answer). Two rows of one person, image and round are an error unless `spec.duplicates` says "first",
     or "union" (one label a row).
     """
+    from affectml_annotation.judgements import only_data
+
     table, columns = shape.table, shape.columns
     given_kind = _given_kind(table)
     if cells is None:
@@ -86,6 +88,7 @@ def judge(shape: Shape, plan: LabelPlan, cells: Cells | None, words: dict[str, s
     if "language" in found:
         found, notes = _with_language(found, table)
     found, dropped = _one_each(table, found, shape.spec.duplicates)
+    dropped += only_data(found)[1]
     counted = count(found, plan.taxonomy.labels, str(table.path))
     return Judged(counted.rates, counted.one_choice, counted.unanswered, found, [*notes, *dropped])
 
@@ -93,6 +96,7 @@ def judge(shape: Shape, plan: LabelPlan, cells: Cells | None, words: dict[str, s
 def count(judgements: pd.DataFrame, labels: Sequence[str], where: str) -> Counted:
     """Count the votes of judgements; raises BadInput for what cannot be counted."""
     from affectml_annotation import AnnotationError, count_votes
+    from affectml_annotation.judgements import are_data
 
     try:
         votes = count_votes(judgements, labels)
@@ -102,7 +106,7 @@ def count(judgements: pd.DataFrame, labels: Sequence[str], where: str) -> Counte
     rates = pd.DataFrame(votes.votes[answered], columns=list(labels))
     rates.insert(0, "n", votes.n[answered])
     rates.insert(0, "image_id", votes.image_id[answered])
-    answers = judgements["kind"].isin(("labels", "none"))
+    answers = judgements["kind"].isin(("labels", "none")) & are_data(judgements)
     one_choice = bool((judgements.loc[answers, "labels"].map(len) == 1).all())
     return Counted(rates, one_choice, [str(image) for image in votes.image_id[~answered]])
 

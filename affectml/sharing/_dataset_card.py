@@ -15,6 +15,7 @@ from affectml.data.dataset import STOPPED
 from affectml.data.targets import Targets
 from affectml.importers.draft import NOT_STATED
 from affectml.sharing._card import about
+from affectml_annotation.judgements import only_data
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LICENCES = {
@@ -150,6 +151,7 @@ def _judgements(data: Dataset, judgements: pd.DataFrame, facts: SetFacts) -> str
         "`skip` are not.",
         *([f"People asked: {_asked(data)}"] if _asked(data) else []),
         *(["People were numbered anew for this copy."] if facts.renumbered and not nameless else []),
+        *only_data(judgements, " (see `purpose`)")[1],
         *_agreement(judgements),
     ]
     return "\n".join(f"- {line}" for line in lines)

@@ -25,6 +25,7 @@ KINDS = ("labels", "none", "unsure", "skip")
 FLAG = "flag"  # a kind of its own until 0.3.0: a skip, beside which the column `flag` is true
 ANSWERS = ("labels", "none")
 REQUIRED = ("image_id", "annotator_id", "round", "kind", "labels")
+NOT_DATA = {"check": "answers to attention checks", "practice": "answers of practice", "repeat": "repeats"}  # purposes
 UNSTORABLE = "holds a character that no database stores (half of a surrogate pair, or NUL)"
 
 Rounds = Literal["first", "last", "all"] | int
@@ -241,32 +242,51 @@ def found_labels(judgements: pd.DataFrame) -> tuple[str, ...]:
     return tuple(sorted(set(chain.from_iterable(_label_lists(judgements)))))
 
 
-def _kept(rounds: Rounds, order: IntArray, same_pair: BoolArray, round_number: IntArray) -> IntArray:
-    """The rows that `rounds` keeps. order: rows by person and image, then round; same_pair: as the one before it."""
+def are_data(judgements: pd.DataFrame, rounds: Rounds = "first") -> BoolArray:
+    """Which rows are data, [M], by their `purpose`: all but checks, practice and, unless a round is named, repeats."""
+    if "purpose" not in judgements.columns:
+        return np.ones(len(judgements), dtype=bool)
+    apart = [purpose for purpose in NOT_DATA if isinstance(rounds, str) or purpose != "repeat"]
+    return ~judgements["purpose"].isin(apart).to_numpy(dtype=bool)
+
+
+def only_data(judgements: pd.DataFrame, more: str = "") -> tuple[pd.DataFrame, list[str]]:
+    """The rows of a table that are data, and a line about the others, if there are any, which ends in `more`."""
+    data = are_data(judgements)
+    if data.all():
+        return judgements, []
+    counts = judgements["purpose"][~data].value_counts().sort_index()
+    apart = " and ".join(f"{count} {NOT_DATA[str(purpose)]}" for purpose, count in counts.items())
+    return judgements[data], [f"passed over: {apart}, which are no data{more}"]
+
+
+def _kept(rounds: Rounds, order: IntArray, pair: IntArray, round_number: IntArray) -> IntArray:
+    """The rows that `rounds` keeps. order: rows by person and image, then round; pair [M]: of person and image."""
     edge = np.ones(min(len(order), 1), dtype=bool)
+    same_pair = pair[order][1:] == pair[order][:-1]
     if rounds == "first":
         return np.sort(order[np.concatenate([edge, ~same_pair])])
     if rounds == "last":
         return np.sort(order[np.concatenate([~same_pair, edge])])
     if rounds == "all":
-        return np.arange(len(order))
+        return np.sort(order)
     if isinstance(rounds, str):
         raise BadJudgement(f"rounds: expected first, last, all or a round's number, but received {rounds!r}")
-    return np.flatnonzero(round_number == rounds)
+    return np.sort(order[round_number[order] == rounds])
 
 
 def encode(
     judgements: pd.DataFrame, labels: Sequence[str], image_ids: Sequence[str] | None = None, *, rounds: Rounds = "first"
 ) -> Panel:
-    """Check the table against the contract and turn it into numbers.
+    """Check the table against the contract and turn what is data in it into numbers; see `are_data`.
 
     Args:
         judgements: a judgement table.
         labels: the C labels in order.
         image_ids: the N images wanted, in order. Judgements of other images are checked and left out, and images that
-            nobody judged stay in. Without it, the table's images in order of appearance.
+            nobody judged stay in. Without it, the images of the table's data in order of appearance.
         rounds: "first" or "last" keeps one judgement per person and image (a person who looks twice is still one
-            person), a number keeps that round, "all" keeps every row.
+            person), a number keeps that round, with its repeats, "all" keeps every row.
 
     Returns:
         The panel, one entry per judgement kept, in the order of the table.
@@ -283,18 +303,17 @@ def encode(
     image, images = pd.factorize(judgements["image_id"])
     pair = image.astype(np.int64) * max(len(people), 1) + person
     order = np.lexsort((round_number, pair))
-    same_pair = pair[order][1:] == pair[order][:-1]
-    same = same_pair & (round_number[order][1:] == round_number[order][:-1])
+    same = (pair[order][1:] == pair[order][:-1]) & (round_number[order][1:] == round_number[order][:-1])
     if same.any():
         first, second = sorted(order[_first(same) : _first(same) + 2].tolist())
         raise BadJudgement(
             f"{_where(second, judgements)}: a second judgement in round {round_number[second]} "
             f"(the other is row {first}); keep one, or give the second look a round of its own"
         )
-    keep = _kept(rounds, order, same_pair, round_number)
-    known = np.asarray(images, dtype=object)
-    if image_ids is not None:
-        known = np.asarray(image_ids, dtype=object)
+    data = are_data(judgements, rounds)
+    keep = _kept(rounds, order[data[order]], pair, round_number)
+    known = np.asarray(images[pd.unique(image[data])] if image_ids is None else image_ids, dtype=object)
+    if image_ids is not None or not data.all():
         wanted = pd.Index(known)
         if not wanted.is_unique:
             raise BadJudgement(f"image_ids: {wanted[wanted.duplicated()][0]!r} stands there twice")

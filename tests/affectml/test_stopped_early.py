@@ -16,7 +16,8 @@ from affectml.evaluation import fit_prior, read_truth
 from affectml.importers import get_importer
 from affectml.planning._pilot import read_pilot
 from affectml.sharing import share_dataset
-from affectml_annotation import agreement_report, read_judgements
+from affectml_annotation import aggregate, agreement_report, read_judgements
+from affectml_annotation.exchange.dataset_folder import make_target_again
 
 EXPORT = Path(__file__).resolve().parents[1] / "golden" / "0.3.0.dev0" / "study" / "export"
 
@@ -33,6 +34,7 @@ def folder(tmp_path_factory):
     for at, file in enumerate(images["file"]):
         Image.new("RGB", (32, 32), (3 * at, 255 - 3 * at, 90)).save(root / file)
     images.to_parquet(root / "images.parquet")
+    make_target_again(root, "labels", aggregate)  # it counted checks
     return root
 
 
@@ -52,7 +54,12 @@ def test_rates_and_people_are_those_of_all_answers(folder):
     targets, said = dataset.target("labels"), dataset.judgements
     assert targets.shares().tolist() == (targets.table / targets.n[:, None]).tolist()
     truth = read_truth(dataset, targets, targets.image_id, beta=fit_prior(targets))
-    answers = said[said["kind"].isin(["labels", "none"])].groupby("image_id").size().reindex(targets.image_id)
+    answers = (
+        said[said["kind"].isin(["labels", "none"]) & (said["purpose"] == "task")]
+        .groupby("image_id")
+        .size()
+        .reindex(targets.image_id)
+    )
     assert truth.asked.sum(axis=1).tolist() == truth.people[:, 0].tolist() == answers.tolist()
     assert len(set(answers)) > 1
     assert len(read_pilot(dataset).image) == answers.sum()

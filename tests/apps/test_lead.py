@@ -119,10 +119,10 @@ def test_no_cell_of_a_csv_for_people_is_a_formula(text):
 
 def test_the_downloads_are_neutral_and_parquet_is_exact():
     judgements = table(("1", "=cmd", ["awe"]), ("1", "b", ["fear"])).assign(note="@x\ry")
-    found = lead.export_bytes(judgements, "CSV", names=True)
+    found, _ = lead.export_bytes(judgements, "CSV", names=True)
     assert b"'=cmd" in found
     assert b"'@x\ny" in found
-    exact = pd.read_parquet(io.BytesIO(lead.export_bytes(judgements, "Parquet", names=True)))
+    exact = pd.read_parquet(io.BytesIO(lead.export_bytes(judgements, "Parquet", names=True)[0]))
     assert exact["annotator_id"].tolist() == ["=cmd", "b"]
     assert exact["note"].tolist() == ["@x\ry", "@x\ry"]
     assert b"\r\n'=1," in lead.shares_csv(table(("=1", "a", ["awe"])), LABELS)
@@ -131,7 +131,7 @@ def test_the_downloads_are_neutral_and_parquet_is_exact():
 def test_csv_for_people_says_that_it_is_utf_8_and_our_own_readers_take_it(tmp_path, demo):
     judgements = table(("1", "zoë", ["awe"]), ("1", "b", ["a|b", "joy"]))
     labels = (*LABELS, "a|b")
-    answers, votes = lead.export_bytes(judgements, "CSV", names=True), lead.shares_csv(judgements, labels)
+    answers, votes = lead.export_bytes(judgements, "CSV", names=True)[0], lead.shares_csv(judgements, labels)
     assert answers[:3] == votes[:3] == codecs.BOM_UTF8
     (tmp_path / "answers.csv").write_bytes(answers)
     (tmp_path / "votes.csv").write_bytes(votes)

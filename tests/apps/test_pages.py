@@ -471,8 +471,8 @@ def test_a_second_round_reaches_those_who_answered_before(answered):
 def test_exports_hide_names_unless_asked(answered):
     judgements = answered.store.judgements()
     for kind in lead.SUFFIXES:
-        hidden = lead.export_bytes(judgements, kind, names=False)
-        named = lead.export_bytes(judgements, kind, names=True)
+        hidden, _ = lead.export_bytes(judgements, kind, names=False)
+        named, _ = lead.export_bytes(judgements, kind, names=True)
         assert b"bob" not in hidden
         assert b"bob" in named
 

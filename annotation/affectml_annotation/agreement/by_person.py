@@ -10,7 +10,6 @@ import pandas as pd
 from affectml_annotation.agreement.distances import SetDistance, distance_table, set_distances
 from affectml_annotation.agreement.resampling import Interval, image_weights, interval
 from affectml_annotation.agreement.values import (
-    BoolArray,
     FloatArray,
     IntArray,
     both_looks,
@@ -72,6 +71,7 @@ def annotator_report(
         rounds: which looks count; see `encode`.
         checks: attention checks, if any: columns image_id, and accepted and forbidden (lists of labels). A check fails
             when the answer holds a forbidden label, or when there are accepted labels and the answer holds none.
+            Answers to them are those whose `purpose` is check; in a table without it, all to these images.
         repeats: rounds that repeat others, if any: columns round and of.
         bootstrap: replicates over each person's images for the intervals; 0 for none.
         seed: of the replicates.
@@ -87,6 +87,7 @@ def annotator_report(
         repeats and self_agreement. With `bootstrap` also with_others_low and _high, and above_chance with its _low and
         _high: over shared images, the mean of what the answer agrees with the others there less what the same answer
         agrees with answers of others at random, image by image, so that always saying the common thing gains nothing.
+        Figures are of data (see `are_data`), but for those of checks and repeats.
         A figure is nan where there is nothing to go by.
 
     Raises:
@@ -129,7 +130,7 @@ def annotator_report(
     for label, shares in zip(panel.labels, _label_use(answers, answers.annotator, people).T, strict=True):
         found[f"use:{label}"] = shares
     if checks is not None:
-        found["checks"], found["checks_failed"] = _checks(answers, people, checks)
+        found["checks"], found["checks_failed"] = _checks(judgements, panel, rounds, checks)
     if repeats is not None:
         found["repeats"], found["self_agreement"] = _self_agreement(judgements, panel, repeats, distance)
     return found
@@ -171,23 +172,18 @@ def _by_chance(answers: Panel, people: int, distance: SetDistance) -> FloatArray
     return divided(alike, others.sum(axis=1, keepdims=True))[answers.annotator, code]
 
 
-def _checks(answers: Panel, people: int, checks: pd.DataFrame) -> tuple[IntArray, IntArray]:
-    place = {label: at for at, label in enumerate(answers.labels)}
-    rule: dict[object, tuple[BoolArray, BoolArray]] = {}
-    for image, accepted, forbidden in zip(checks["image_id"], checks["accepted"], checks["forbidden"], strict=True):
-        masks = np.zeros((2, len(place)), dtype=bool)
-        for mask, names in zip(masks, (accepted, forbidden), strict=True):
-            mask[[place[name] for name in names if name in place]] = True
-        rule[image] = (masks[0], masks[1])
-    seen, failed = np.zeros(people, dtype=np.int64), np.zeros(people, dtype=np.int64)
-    of_check = np.flatnonzero(np.isin(answers.image, np.flatnonzero([i in rule for i in answers.image_ids])))
-    for at in of_check:
-        accepted, forbidden = rule[answers.image_ids[answers.image[at]]]
-        said = answers.chosen[at]
-        seen[answers.annotator[at]] += 1
-        bad = bool((said & forbidden).any()) or (bool(accepted.any()) and not (said & accepted).any())
-        failed[answers.annotator[at]] += bad
-    return seen, failed
+def _checks(judgements: pd.DataFrame, panel: Panel, rounds: Rounds, checks: pd.DataFrame) -> tuple[IntArray, IntArray]:
+    if "purpose" in judgements:
+        judgements = judgements[judgements["purpose"] == "check"].drop(columns="purpose")
+    checks, people = checks.drop_duplicates("image_id", keep="last"), len(panel.annotator_ids)
+    answers = encode(judgements, panel.labels, list(checks["image_id"]), rounds=rounds).answers()
+    rules = [*checks["accepted"], *checks["forbidden"]]
+    masks = np.array([[label in named for label in panel.labels] for named in rules], dtype=bool)
+    accepted, forbidden = masks.reshape(2, len(checks), len(panel.labels))[:, answers.image]
+    hit, bad = (answers.chosen & accepted).any(axis=1), (answers.chosen & forbidden).any(axis=1)
+    failed = bad | (accepted.any(axis=1) & ~hit)
+    person = pd.Index(panel.annotator_ids).get_indexer(pd.Index(answers.annotator_ids))[answers.annotator]
+    return np.bincount(person, minlength=people), np.bincount(person[failed], minlength=people)
 
 
 def _self_agreement(

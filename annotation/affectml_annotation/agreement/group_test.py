@@ -10,7 +10,7 @@ import pandas as pd
 
 from affectml_annotation.agreement.by_person import group_agreement, groups_in, one_look
 from affectml_annotation.agreement.values import BoolArray, FloatArray, IntArray, divided
-from affectml_annotation.judgements import ANSWERS, Panel, Rounds, encode, languages_in
+from affectml_annotation.judgements import ANSWERS, Panel, Rounds, are_data, encode, languages_in
 
 LEAST = 3  # people on either side; with fewer there is no test
 OTHERS = "the others"
@@ -80,7 +80,8 @@ def pooled_words(judgements: pd.DataFrame, where: object = "DATASET") -> str | N
     """
     if not {"kind", "language"} <= set(judgements.columns):
         return None
-    counts = languages_in(judgements["language"])[0][judgements["kind"].isin(ANSWERS)].value_counts().sort_index()
+    answers = judgements["kind"].isin(ANSWERS) & are_data(judgements)
+    counts = languages_in(judgements["language"])[0][answers].value_counts().sort_index()
     if len(counts) < 2:
         return None
     each = ", ".join(f"{language} {count}" for language, count in counts.items())

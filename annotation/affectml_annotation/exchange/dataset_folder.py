@@ -43,6 +43,7 @@ from affectml_annotation.exchange.targets import (
     said_of,
     state_of,
 )
+from affectml_annotation.judgements import are_data, only_data
 
 if TYPE_CHECKING:  # the store imports the exchange
     from affectml_annotation.store import LabelStore, TaskSettings
@@ -58,7 +59,7 @@ class Collected:
     """What a task has collected. images: image_id and file. annotators: annotator_id and the attributes they share.
 
     withdrawn: the event ids of people who withdrew since, and who they are. stopping: how images stopped early, in a
-    task from when they could.
+    task from when they could. notes: what is to be said of what was left out.
     """
 
     settings: "TaskSettings"
@@ -67,17 +68,28 @@ class Collected:
     annotators: tuple[Mapping[str, Any], ...] = ()
     withdrawn: Mapping[str, str] = field(default_factory=dict)
     stopping: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, store: "LabelStore") -> "Collected":
-        """The current answers in a store, of people who did not withdraw."""
-        people, judgements = store.annotators(), store.judgements()
+        """The current answers in a store, of people who did not withdraw.
+
+        Images that a study made for practice and checks, and what was said of them, are left out, unless people were
+        asked about them as about others. Checks and repeats on other images stay: their `purpose` says what they are.
+        """
+        people, images, every = store.annotators(), store.images(), store.judgements()
+        made = store.dictated() - set(every["image_id"][are_data(every)])
+        judgements = every[~every["image_id"].isin(made)]
+        left = len(every) - len(judgements)
+        words = f"left out: {left} answers to images that say what to choose; `affectml labels attention` judges them"
+        notes = only_data(judgements, "; annotations.parquet has them, with their `purpose`")[1] + [words] * (left > 0)
         answered = people[people["annotator_id"].isin(judgements["annotator_id"])]
         events = store.events(people=list(people["annotator_id"][people["withdrawn"]]))
         pairs = zip(answered["annotator_id"], answered["attributes"], strict=True)
         shared = tuple({"annotator_id": who, **attributes} for who, attributes in pairs)
         withdrawn = dict(zip(events["event_id"], events["annotator_id"], strict=True))
-        return cls(store.settings, store.images(), judgements, shared, withdrawn, store.stopping)
+        images = images[~images["image_id"].isin(made)]
+        return cls(store.settings, images, judgements, shared, withdrawn, store.stopping, tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -166,7 +178,8 @@ def _make(
         for name, one in made.items():
             write_parquet(fresh / file_of(name), one.table())
         write_json(fresh / META, meta)
-    notes += [said_of(name, one, len(merged.judgements)) for name, one in made.items()]
+    notes += collected.notes
+    notes += [said_of(name, one, are_data(merged.judgements).sum()) for name, one in made.items()]
     return Exported(merged.new, 0, notes=tuple(notes))
 
 
@@ -206,7 +219,8 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
             notes.append(f"target {name} is there already, with the same content")
             continue
         kept += put_target(folder, meta, name, one, entry_of(name, one, collected.settings))
-        notes.append(said_of(name, one, len(merged.judgements)))
+        notes.append(said_of(name, one, are_data(merged.judgements).sum()))
+    notes += collected.notes
     return Exported(merged.new, merged.same, len(merged.conflicts), tuple(path.name for path in kept), tuple(notes))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -33,6 +34,7 @@ from affectml_annotation.store.schema import (
     image,
     now_ms,
     round_,
+    study_version,
 )
 from affectml_annotation.store.settings import TaskSettings, how_stopped, read_setting, read_settings, write_setting
 from affectml_annotation.store.submits import OF_ASSIGNMENT, submit_one
@@ -218,6 +220,12 @@ class LabelStore:
         """The attention checks: image_id, accepted, forbidden."""
         columns = (image.c.image_id, check.c.accepted, check.c.forbidden)
         return self.database.table(sa.select(*columns).join(image, image.c.position == check.c.position))
+
+    def dictated(self) -> set[str]:
+        """The images that say by themselves what to choose: practice and checks of the study, in any version of it."""
+        versions = self.database.table(sa.select(study_version.c.content))["content"]
+        parts = (content[part]["images"] for content in versions for part in ("practice", "checks"))
+        return {str(one["image"]) for one in chain.from_iterable(parts)}
 
     def set_priority(self, priority: Mapping[str, float]) -> None:
         """Set images' priority (for the strategy `priority`): a model's uncertainty, or people's disagreement."""

@@ -169,7 +169,8 @@ def _count(connection: sa.Connection, query: sa.Select[Any]) -> int:
 
 def _rate(connection: sa.Connection, round_number: int) -> float:
     """Answers an hour in the last hour of work, however long ago: a team that went home has not become slow."""
-    given = (event.c.round == round_number, event.c.source.is_(None))  # an import comes all at once: it is no pace
+    # An import comes all at once, which is no pace; a check is no image of the task.
+    given = (event.c.round == round_number, event.c.source.is_(None), event.c.purpose.is_distinct_from("check"))
     last = connection.scalar(sa.select(sa.func.max(event.c.received_at)).where(*given))
     if last is None:
         return float("nan")

@@ -92,15 +92,16 @@ def images_done(connection: sa.Connection, who: str) -> int:
 
 def failed_checks(connection: sa.Connection, who: str) -> int:
     """How many attention checks this person has failed, by their current answers."""
+    given = (assignment.c[name] == answer.c[name] for name in ("annotator_id", "round"))
     query = sa.select(event.c.labels, check.c.accepted, check.c.forbidden).select_from(
         answer.join(event, event.c.event_id == answer.c.event_id)
         .join(image, image.c.image_id == answer.c.image_id)
         .join(check, check.c.position == image.c.position)
+        .join(assignment, sa.and_(*given, assignment.c.position == check.c.position))
     )
+    as_checks = (answer.c.annotator_id == who, event.c.kind.in_(ANSWERS), assignment.c.purpose == "check")
     failed = 0
-    for labels, accepted, forbidden in connection.execute(
-        query.where(answer.c.annotator_id == who, event.c.kind.in_(ANSWERS))
-    ):
+    for labels, accepted, forbidden in connection.execute(query.where(*as_checks)):
         wrong = set(labels) & set(forbidden) or (accepted and not set(labels) & set(accepted))
         failed += bool(wrong)
     return failed

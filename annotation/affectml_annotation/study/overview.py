@@ -14,6 +14,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from affectml_annotation.agreement.by_person import annotator_report
+from affectml_annotation.judgements import are_data
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import (
     assignment,
@@ -166,12 +167,11 @@ def people(store: LabelStore) -> pd.DataFrame:
     })  # fmt: skip
     labels, said = store.settings.labels, store.judgements(rounds=[1])
     said = said[said["annotator_id"].isin(found["participant"])]
-    checked = said["purpose"] == "check"
-    report = annotator_report(said[~checked], labels, bootstrap=REPLICATES).set_index("annotator_id")
-    found = found.join(report[list(_REPORTED)].rename(columns=_REPORTED), on="participant")
-    checks = annotator_report(said[checked], labels, checks=store.checks()).set_index("annotator_id")
-    found = found.join(checks[["checks", "checks_failed"]], on="participant")
-    found["slower"] = found["participant"].map(_slower(said[~checked]))
+    report = annotator_report(said, labels, checks=store.checks(), bootstrap=REPLICATES).set_index("annotator_id")
+    checks = ["checks", "checks_failed"]
+    report[checks] = report[checks].where(report["checks"] > 0)
+    found = found.join(report[[*_REPORTED, *checks]].rename(columns=_REPORTED), on="participant")
+    found["slower"] = found["participant"].map(_slower(said[are_data(said)]))
     spoken = said.dropna(subset=["language"]).groupby("annotator_id")["language"]
     found["languages"] = found["participant"].map(spoken.agg(lambda own: ", ".join(own.value_counts().index)))
     seconds = found["seconds"]

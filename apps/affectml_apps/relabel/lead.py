@@ -15,6 +15,7 @@ import pandas as pd
 from affectml_annotation import Anchoring, StoreError, aggregate, anchoring, encode, write_judgements
 from affectml_annotation.errors import check_labels
 from affectml_annotation.exchange.files import spreadsheet_cell
+from affectml_annotation.judgements import are_data, only_data
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.identity import clean_name, known_as
@@ -52,7 +53,8 @@ def drift(judgements: pd.DataFrame, labels: Sequence[str], *, block: int = 50) -
     Columns: annotator_id, block (from 1), answers, seconds (median), labels_per_answer, none (share of "none of
     these"), use:LABEL (share of answers that hold it). A last block of less than half the size joins the one before.
     """
-    answers = judgements[judgements["kind"].isin(["labels", "none"]) & (judgements["round"] == 1)]
+    first = are_data(judgements) & (judgements["round"] == 1)
+    answers = judgements[first & judgements["kind"].isin(["labels", "none"])]
     rows = []
     for who, mine in answers.sort_values("at", kind="stable").groupby("annotator_id", sort=True):
         count = max(1, (len(mine) + block // 2) // block)
@@ -69,9 +71,10 @@ def drift(judgements: pd.DataFrame, labels: Sequence[str], *, block: int = 50) -
 def pace(judgements: pd.DataFrame) -> pd.DataFrame:
     """How many answers came in each hour (UTC), or in each day where all of them span more than two days.
 
-    Columns: day or hour, its first moment; answers. Rows without any, and answers of no known time, are left out.
+    Columns: day or hour, its first moment; answers. Rows without any, and answers of no known time, are left out, and
+    so are checks and repeats.
     """
-    at = judgements["at"].dropna()
+    at = judgements["at"][are_data(judgements)].dropna()
     unit = "day" if at.max() - at.min() > pd.Timedelta(days=2) else "hour"
     counted = at.dt.floor({"day": "D", "hour": "h"}[unit]).value_counts().sort_index()
     return pd.DataFrame({unit: counted.index, "answers": counted.to_numpy()})
@@ -113,7 +116,8 @@ def answers_to(
     judgements: pd.DataFrame, image_id: str, *, names: bool, said: Callable[[Iterable[str]], str] = ", ".join
 ) -> pd.DataFrame:
     """Everyone's answers to an image, one row each; without `names`, people are numbered in an order of no meaning."""
-    mine = judgements[judgements["image_id"] == image_id].sort_values(["event_id"], kind="stable")
+    mine = judgements[(judgements["image_id"] == image_id) & are_data(judgements)]
+    mine = mine.sort_values(["event_id"], kind="stable")
     numbers = {who: f"person {at}" for at, who in enumerate(dict.fromkeys(mine["annotator_id"]), 1)}
     answers = [said(given) if len(given) else kind for given, kind in zip(mine["labels"], mine["kind"], strict=True)]
     return pd.DataFrame({
@@ -124,11 +128,12 @@ def answers_to(
     }).reset_index(drop=True)  # fmt: skip
 
 
-def export_bytes(judgements: pd.DataFrame, kind: str, *, names: bool) -> bytes:
-    """A file of judgements. Without `names`, people become a1, a2, ...
+def export_bytes(judgements: pd.DataFrame, kind: str, *, names: bool) -> tuple[bytes, list[str]]:
+    """A file of the judgements that are data, and what is not in it. Without `names`, people become a1, a2, ...
 
     CSV is for people: see `for_spreadsheet`. The other formats hold every text exactly.
     """
+    judgements, apart = only_data(judgements, "; the page “People and progress” shows how people did on them")
     if not names:
         known = {who: f"a{at}" for at, who in enumerate(sorted(set(judgements["annotator_id"])), 1)}
         judgements = judgements.assign(annotator_id=judgements["annotator_id"].map(known).astype("str"))
@@ -138,7 +143,7 @@ def export_bytes(judgements: pd.DataFrame, kind: str, *, names: bool) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"judgements{SUFFIXES[kind]}"
         write_judgements(judgements, path)
-        return for_spreadsheet(path.read_bytes()) if kind == "CSV" else path.read_bytes()
+        return for_spreadsheet(path.read_bytes()) if kind == "CSV" else path.read_bytes(), apart
 
 
 def _one_line_end(value: object) -> object:

@@ -11,6 +11,7 @@ from affectml_annotation import (
     label_agreement,
     pooled_words,
 )
+from affectml_annotation.judgements import are_data
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.pages.drawing import dots, estimate, section, table
 from affectml_apps.relabel.task import LabelTask, current
@@ -24,7 +25,8 @@ def draw() -> None:
     task = current()
     st.title("Agreement")
     labels, judgements = task.settings.labels, task.store.judgements()
-    answered = judgements[judgements["kind"].isin(["labels", "none"]) & (judgements["round"] == 1)]
+    first = are_data(judgements) & (judgements["round"] == 1)
+    answered = judgements[judgements["kind"].isin(["labels", "none"]) & first]
     if not answered["image_id"].duplicated().any():
         st.info("No image has two answers yet: agreement needs two people on one image.")
         return

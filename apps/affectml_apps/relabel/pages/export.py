@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from affectml_annotation import pooled_words
+from affectml_annotation.judgements import are_data
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.pages.drawing import reading_width, section
 from affectml_apps.relabel.task import LabelTask, current
@@ -19,7 +20,7 @@ def draw() -> None:
     st.title("Export")
     st.text(f"Answers are kept in {task.store.database.where}")
     judgements = task.store.judgements()
-    if judgements.empty:
+    if not are_data(judgements).any():
         st.info("There is nothing to export yet.")
         return
     with section():
@@ -33,13 +34,15 @@ def draw() -> None:
 
 
 def _answers(judgements: pd.DataFrame) -> None:
-    st.text(f"{len(judgements)} current answers, of people who did not withdraw")
+    st.text(f"{are_data(judgements).sum()} current answers, of people who did not withdraw")
     names = st.checkbox("With people's names (otherwise a1, a2, ...)")
     kind = st.selectbox("Format", list(lead.SUFFIXES))
-    content = lead.export_bytes(judgements, kind, names=names)
+    content, apart = lead.export_bytes(judgements, kind, names=names)
     st.download_button(
         "Download the answers", content, f"judgements{lead.SUFFIXES[kind]}", type="primary", on_click="ignore"
     )
+    for line in apart:
+        st.caption(plain(line))
 
 
 def _votes(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:

@@ -1,0 +1,289 @@
+"""Attention checks, practice and repeats are no data: not in targets, agreement, pace, nor in what leaves the task."""
+
+import json
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affectml.auditing._said import read_said
+from affectml.data import Dataset
+from affectml.exploring._beside import Beside
+from affectml.planning import read_pilot
+from affectml_annotation import (
+    Answer,
+    LabelStore,
+    TaskSettings,
+    agreement_report,
+    annotator_report,
+    count_votes,
+    disagreement,
+    encode,
+    read_judgements,
+)
+from affectml_annotation.exchange.dataset_folder import Collected
+from affectml_annotation.store import submits
+from affectml_annotation.store.visits import failed_checks
+from affectml_annotation.study import running
+from affectml_annotation.study.overview import people
+from affectml_apps.relabel import lead
+
+from .studies import LABELS, label, open_study, study_with, to_images
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "0.3.0.dev0" / "study"
+# The study made check-1 and practice-1. c is a photograph that cat saw before it became a check.
+SAID = """image_id,annotator_id,round,labels,seconds,purpose
+a,ann,1,awe,2,task
+check-1,ann,1,joy,40,check
+a,bob,1,awe|joy,4,task
+check-1,bob,1,fear,40,check
+b,ann,1,joy,2,task
+c,bob,1,fear,30,check
+b,bob,1,[],4,task
+c,cat,1,joy,3,task
+c,ann,1,awe,30,check
+check-1,cat,1,joy,40,check
+a,ann,2,joy,50,repeat
+b,bob,2,[],60,repeat
+"""
+BY_HAND = {"a": [2, 2, 0, 1], "b": [2, 0, 0, 1], "c": [1, 0, 0, 1]}  # n, awe, fear, joy
+PHOTOGRAPHS = [row for row in SAID.splitlines()[1:] if not row.startswith("check-1")]
+
+
+@pytest.fixture
+def said(tmp_path):
+    (tmp_path / "said.csv").write_text(SAID, encoding="utf-8")
+    return read_judgements(tmp_path / "said.csv")
+
+
+@pytest.fixture
+def task(tmp_path, said):
+    with LabelStore(tmp_path / "labels.db") as store:
+        store.init_task(TaskSettings(LABELS, "?", overlap=2, seed=3), ["a", "b", "c", "d", "check-1", "practice-1"])
+        dictated = {name: {"images": [{"image": f"{name}-1", "labels": ["joy"]}]} for name in ("check", "practice")}
+        study = study_with(practice=dictated["practice"], checks=dictated["check"])
+        running.open_study(store, study, affectml="0", by="lead")
+        store.import_file(tmp_path / "said.csv", invite=True)
+        store.add_checks(pd.DataFrame({"image_id": ["c"], "accepted": [["awe"]], "forbidden": [[]]}))
+        yield store
+
+
+@pytest.fixture
+def exported(task, tmp_path, run):
+    """The data set that `labels export` makes of the task, and what it said."""
+    told = run("labels", "export", "--db", tmp_path / "labels.db", "--to", tmp_path / "set", "--json")
+    return Dataset.open(tmp_path / "set"), json.loads(told)
+
+
+def of_data(said):
+    return said[said["purpose"] == "task"]
+
+
+def by_hand(table):
+    return {row[0]: list(map(int, row[1:])) for row in table[["image_id", "n", *LABELS]].itertuples(index=False)}
+
+
+def report(said, **options):
+    return json.dumps(agreement_report(said, LABELS, bootstrap=20, **options).to_dict())
+
+
+@pytest.mark.parametrize("rounds", ["first", "last", "all", 1])
+@given(order=st.permutations(range(SAID.count("\n") - 1)))
+def test_what_is_no_data_changes_nothing_wherever_it_stands(rounds, order):
+    rows = [row.split(",") for row in SAID.splitlines()]
+    said = pd.DataFrame(rows[1:], columns=rows[0]).iloc[order].reset_index(drop=True)
+    chosen = [[] if cell == "[]" else cell.split("|") for cell in said["labels"]]
+    said = said.assign(labels=chosen, round=said["round"].astype(int), kind=["labels" if x else "none" for x in chosen])
+    data_of = said[said["purpose"] != "check"] if rounds == 1 else of_data(said)
+    whole, data = (encode(table, LABELS, rounds=rounds) for table in (said, data_of))
+    assert whole.image_ids.tolist() == data.image_ids.tolist()
+    assert whole.annotator_ids[whole.annotator].tolist() == data.annotator_ids[data.annotator].tolist()
+    assert (whole.image == data.image).all()
+    assert (whole.chosen == data.chosen).all()
+    assert whole.row.tolist() == data_of.index[data.row].tolist()
+
+
+def test_a_bad_row_of_a_check_is_named_all_the_same(said):
+    said["labels"] = [*said["labels"][:5], ["anger"], *said["labels"][6:]]
+    with pytest.raises(ValueError, match="judgement row 5 .image 'c', annotator 'bob'.: no label 'anger'"):
+        encode(said, LABELS)
+
+
+def test_a_round_that_is_asked_for_has_its_repeats(said):
+    assert by_hand(count_votes(said, LABELS, ["a", "b"], rounds=2).table()) == {"a": [1, 0, 0, 1], "b": [1, 0, 0, 0]}
+
+
+def test_agreement_is_the_same_with_checks_and_without(task):
+    said = task.judgements()
+    assert report(said) == report(of_data(said))
+    assert disagreement(said, LABELS).to_dict() == disagreement(of_data(said), LABELS).to_dict()
+
+
+def test_how_people_did_on_checks_and_repeats_stands_beside_their_answers(task):
+    rounds, said = task.rounds(), task.judgements()
+    repeats = rounds[rounds["purpose"] == "repeat"]
+    found = annotator_report(said, LABELS, checks=task.checks(), repeats=repeats).set_index("annotator_id")
+    columns = ["judgements", "seconds", "checks", "checks_failed", "repeats", "self_agreement"]
+    assert found[columns].fillna(-1).to_dict("index") == {
+        "ann": dict(zip(columns, (2, 2.0, 2, 0, 1, 0.0), strict=True)),
+        "bob": dict(zip(columns, (2, 4.0, 2, 2, 1, 1.0), strict=True)),
+        "cat": dict(zip(columns, (1, 3.0, 1, 0, 0, -1.0), strict=True)),
+    }
+
+
+def test_who_answered_nothing_but_checks_is_in_the_report_of_them(said, task):
+    said = said[~((said["annotator_id"] == "cat") & (said["purpose"] == "task"))]
+    found = annotator_report(said, LABELS, checks=task.checks()).set_index("annotator_id")
+    assert found.loc["cat", ["judgements", "checks", "checks_failed"]].tolist() == [0, 1, 0]
+
+
+def test_where_a_table_says_no_purpose_every_answer_to_a_check_is_one(said, task):
+    said = said.drop(columns="purpose")
+    found = annotator_report(said, LABELS, checks=task.checks()).set_index("annotator_id")
+    assert found["checks"].to_dict() == {"ann": 2, "bob": 2, "cat": 2}
+
+
+def test_pace_and_drift_are_of_images_alone(task):
+    said = task.judgements().assign(at=pd.Timestamp("2026-01-05 08:00", tz="UTC"))
+    assert lead.pace(said)["answers"].tolist() == [5]
+    assert lead.drift(said, LABELS).set_index("annotator_id")["seconds"].to_dict() == {"ann": 2, "bob": 4, "cat": 3}
+
+
+def test_the_rate_of_a_task_is_that_of_its_images(tmp_path, monkeypatch):
+    with LabelStore(tmp_path / "rate.db") as store:
+        store.init_task(TaskSettings(LABELS, "?", overlap=1, check_rate=0.5, seed=3), [f"i{n}" for n in range(8)])
+        names = ["i6", "i7"]
+        store.add_checks(pd.DataFrame({"image_id": names, "accepted": [["awe"]] * 2, "forbidden": [[]] * 2}))
+        store.invite(["ann"])
+        minute, images, checks = 60_000, 0, 0
+        while claims := store.claim("ann", 1):
+            is_check = claims[0].purpose == "check"
+            # an image each five minutes, and a check a minute after
+            when = 10**12 + 5 * minute * images + minute * is_check
+            monkeypatch.setattr(submits, "now_ms", lambda when=when: when)
+            store.submit([Answer(claims[0].image_id, "ann", "none")])
+            images, checks = images + (not is_check), checks + is_check
+        assert (images, checks) == (6, 2)
+        assert store.progress().rate == pytest.approx(12)
+
+
+def test_disagreement_shows_no_answer_to_a_check_or_a_repeat(task):
+    shown = {name: set(lead.answers_to(task.judgements(), name, names=True)["who"]) for name in "abc"}
+    assert shown == {"a": {"ann", "bob"}, "b": {"ann", "bob"}, "c": {"cat"}}
+
+
+def test_the_images_of_a_study_that_dictate_an_answer_never_leave(exported):
+    dataset, told = exported
+    assert list(dataset.images["image_id"]) == ["a", "b", "c", "d"]
+    there = dataset.judgements[["image_id", "annotator_id", "purpose"]].itertuples(index=False)
+    of_photographs = (row.split(",") for row in PHOTOGRAPHS)
+    assert sorted(map(tuple, there)) == sorted((row[0], row[1], row[-1]) for row in of_photographs)
+    assert told["rows"] == len(PHOTOGRAPHS)
+    assert any(note.startswith("left out: 3 answers to images that say what to choose") for note in told["notes"])
+    assert any("from all 5 judgements in the data set" in note for note in told["notes"])
+
+
+def test_explore_shows_no_check_and_counts_none(exported):
+    dataset, _ = exported
+    beside = Beside(dataset, pd.Index(["a", "b", "c", "d"]), None, say=print)
+    assert sorted(beside.judged(0, 4)["annotator_id"]) == ["ann", "ann", "bob", "bob", "cat"]
+    of_images = disagreement(of_data(dataset.judgements), LABELS).reindex(beside.index).to_numpy("float32")
+    np.testing.assert_array_equal(beside.disagreement(LABELS), of_images)
+
+
+def test_a_second_export_adds_to_the_own_data_set_and_keeps_a_picture_of_a_check_apart(exported, task, tmp_path, run):
+    dataset, _ = exported
+    images = pd.concat([dataset.images, pd.DataFrame({"image_id": ["check-1", "practice-1"]})], ignore_index=True)
+    images.to_parquet(dataset.root / "images.parquet")
+    export = ("labels", "export", "--db", tmp_path / "labels.db", "--to", dataset.root, "--target", "again", "--json")
+    told = json.loads(run(*export))
+    assert (told["new"], told["same"]) == (0, len(PHOTOGRAPHS))
+    assert by_hand(pd.read_parquet(dataset.root / "targets-again.parquet")) == BY_HAND
+
+
+def test_targets_and_what_is_learned_from_judgements_pass_over_checks(exported):
+    dataset, _ = exported
+    assert by_hand(pd.read_parquet(dataset.root / "targets-labels.parquet")) == BY_HAND
+    pilot = read_pilot(dataset)
+    assert (len(pilot.image), pilot.images, pilot.seconds) == (5, 3, 3.0)
+    heard = read_said(dataset, dataset.target("labels"))
+    assert (heard.n.max(axis=1).tolist(), len(heard.image)) == ([2, 2, 1], 5)
+
+
+@pytest.mark.parametrize("to", ["said.parquet", "out.csv", "out.jsonl", "out.json", "folder"])
+def test_no_file_has_a_check_or_a_repeat(task, tmp_path, run, to):
+    kind = ["--format", "hugging-face"] if to == "folder" else []
+    told = json.loads(run("labels", "export", "--db", tmp_path / "labels.db", "--to", tmp_path / to, *kind, "--json"))
+    there = read_judgements(tmp_path / to)
+    assert by_hand(count_votes(there, LABELS).table()) == BY_HAND
+    assert (len(there), told["rows"]) == (5, 5)
+    assert told["notes"][0].startswith("passed over: 5 answers to attention checks and 2 repeats, which are no data")
+
+
+def test_the_leads_page_downloads_no_check(task):
+    for kind in lead.SUFFIXES:
+        content, said = lead.export_bytes(task.judgements(), kind, names=True)
+        assert (b"check-1" in content, said[0][:30]) == (False, "passed over: 5 answers to attention"[:30])
+
+
+def test_a_table_with_checks_is_imported_with_them_and_counts_without(tmp_path, said, run):
+    told = run("import", "table", tmp_path / "said.csv", tmp_path / "own", "--images", "none", "--delimiter", "|",
+               "--empty", "none")  # fmt: skip
+    dataset = Dataset.open(tmp_path / "own")
+    (entry,) = dataset.meta.targets.values()
+    counted = pd.read_parquet(dataset.root / entry.file).reindex(columns=["image_id", "n", *LABELS], fill_value=0)
+    assert by_hand(counted) == BY_HAND
+    assert len(dataset.judgements) == len(said)
+    assert "5 answers to attention checks and 2 repeats" in " ".join(told.split())
+
+
+@pytest.fixture
+def golden(tmp_path):
+    shutil.copy(GOLDEN / "labels.db", tmp_path / "golden.db")
+    with LabelStore(tmp_path / "golden.db") as store:
+        yield store
+
+
+def test_the_golden_study_exports_no_image_of_a_check(golden, tmp_path, run):
+    checks = set(golden.checks()["image_id"])
+    run("labels", "export", "--db", tmp_path / "golden.db", "--to", tmp_path / "set")
+    for file in ("images", "annotations", "targets-labels"):
+        assert not checks & set(pd.read_parquet(tmp_path / "set" / f"{file}.parquet")["image_id"])
+
+
+def test_a_target_that_counts_checks_is_told_with_the_way_out(tmp_path, run):
+    shutil.copytree(GOLDEN / "export", tmp_path / "before")
+    why = Dataset.open(tmp_path / "before").outdated("labels")
+    assert "target labels counts answers that the data set has no longer, or attention checks; make it again" in why
+    run(*shlex.split(why.split("`")[1])[1:])
+    dataset = Dataset.open(tmp_path / "before")
+    assert dataset.outdated("labels") is None
+    assert "i001" not in dataset.target("labels").image_id
+
+
+def test_an_image_that_somebody_labelled_before_it_was_a_check_is_none_of_theirs(tmp_path):
+    with open_study(str(tmp_path / "study.db"), checks={"rate": 0.0}) as store:
+        who = to_images(store, "p1")
+        [seen] = label(store, who, 1)
+        later = study_with(checks={"images": [{"image": seen, "labels": ["joy"]}]})
+        running.open_study(store, later, affectml="0", by="lead")
+        assert people(store)["checks_failed"].isna().all()
+        with store.database.read() as connection:
+            assert failed_checks(connection, who) == 0
+        assert seen in Collected.of(store).images["image_id"].tolist()
+
+
+def test_two_pages_give_one_figure_for_one_person(golden):
+    study = people(golden).set_index("participant")
+    page = annotator_report(golden.judgements(), LABELS, checks=golden.checks()).set_index("annotator_id")
+    page = page.loc[study.index[study["seconds"].notna()]]
+    assert len(page) == 14
+    for name in ("seconds", "with_others", "shared_images", "checks", "checks_failed"):
+        theirs = study.loc[page.index, name].fillna(0).astype(float)
+        np.testing.assert_array_equal(page[name].fillna(0).astype(float), theirs, err_msg=name)
+    assert page["judgements"].to_dict() == study.loc[page.index, "images"].to_dict()
