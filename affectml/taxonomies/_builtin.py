@@ -6,8 +6,6 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
-
 from affectml.errors import BadInput, UnknownTaxonomy, did_you_mean
 from affectml.taxonomies._names import own_yaml
 from affectml.taxonomies.taxonomy import Taxonomy
@@ -50,10 +48,12 @@ def get_taxonomy(name: str | Path) -> Taxonomy:
 
 
 def _from_file(path: Path, below: tuple[Path, ...] = ()) -> Taxonomy:
+    from affectml_annotation.yaml_files import load_yaml  # loads pandas, which the built-in taxonomies do without
+
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, OSError, ValueError, TypeError, RecursionError) as error:
-        raise BadInput(f"{path}: not a readable YAML file ({' '.join(str(error).split())})") from None
+        content = load_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: not a readable YAML file ({error})") from None
     taxonomy = Taxonomy.from_dict(content, where=str(path))
     if taxonomy.name in builtin_names() and taxonomy != _builtin(taxonomy.name):
         raise BadInput(f"{path}: the name {taxonomy.name} is taken by a built-in taxonomy; choose another")
