@@ -12,6 +12,7 @@ import pandas as pd
 
 from affectml.errors import AffectmlError, BadInput
 from affectml_annotation.exchange.files import new_folder as new_folder
+from affectml_annotation.exchange.files import no_file as no_file
 from affectml_annotation.exchange.files import read_frame as read_frame
 from affectml_annotation.exchange.files import replacing as replacing
 
@@ -54,6 +55,12 @@ def try_page(path: Path) -> None:
     try_folder(path.parent)
 
 
+def need_file(path: Path, way_out: str = "") -> None:
+    """Raise BadInput, which says what is there, unless there is a file to read; never waits for a pipe."""
+    if why := no_file(path):
+        raise BadInput(f"{path}: {why}{way_out}")
+
+
 def read_json(path: Path, kind: type[AffectmlError] = BadInput, way_out: str = "") -> Any:
     """The content of a JSON file.
 
@@ -62,6 +69,8 @@ def read_json(path: Path, kind: type[AffectmlError] = BadInput, way_out: str = "
     NotADirectoryError, of which each reader has more to say.
     """
     end = f"; {way_out}" if way_out else ""
+    if (why := no_file(path)) not in ("", "no such file"):
+        raise kind(f"{path}: {why}{end}")
     try:
         text = path.read_text(encoding="utf-8-sig")
         content = json.loads(text)
@@ -69,9 +78,7 @@ def read_json(path: Path, kind: type[AffectmlError] = BadInput, way_out: str = "
             json.dumps(content, ensure_ascii=False).encode()
     except (FileNotFoundError, NotADirectoryError):
         raise
-    except OSError as error:
-        raise kind(f"{path}: cannot be read ({error.strerror or error}){end}") from None
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise kind(f"{path}: not valid JSON ({error}){end}") from None
     return content
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from affectml._files import need_file
 from affectml._progress import Progress
 from affectml.data import Dataset
 from affectml.data.dataset import STOPPED
@@ -102,8 +103,8 @@ def open_source(source: str | None, db: str | None = None, empty: str | None = N
                 stopped=None if store.stopping is None else STOPPED,
             )
     path = Path(source)
-    if not path.exists():
-        raise BadInput(f"{source}: no such file or folder")
+    if not path.is_dir():
+        need_file(path)
     judgements = read_judgements(path, empty=empty)
     with _said_of(path):
         found = found_labels(judgements)
@@ -238,8 +239,8 @@ def images_to_queue(store: LabelStore, queue: Path | None, top: int, *, people: 
     labels = store.settings.labels
     if queue is None:
         return [str(i) for i in disagreement(store.judgements(), labels).index[:top]]
-    if not queue.exists():
-        raise BadInput(f"{queue}: no such file or run folder")
+    if not queue.is_dir():
+        need_file(queue)
     known = set(store.images()["image_id"])
     if queue.is_dir() or queue.suffix.lower() in PREDICTIONS:
         table = _predictions(queue)
@@ -279,8 +280,6 @@ def _predictions(path: Path) -> pd.DataFrame:
 
 def read_checks(path: Path) -> pd.DataFrame:
     """A CSV of attention checks."""
-    if not path.is_file():
-        raise BadInput(f"{path}: no such file")
     with readable(path):
         table = pd.read_csv(path, dtype="str", keep_default_na=False)
     missing = [name for name in ("image_id", "accepted", "forbidden") if name not in table]

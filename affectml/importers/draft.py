@@ -17,7 +17,7 @@ from affectml.data.schema import Asked, Construct
 from affectml.importers._images import Box, file_in_dataset
 from affectml.importers.labels import taxonomy_entry
 from affectml.taxonomies import Taxonomy
-from affectml.taxonomies._names import own_yaml
+from affectml_annotation.yaml_files import load_yaml
 
 if TYPE_CHECKING:
     from affectml.data import Dataset
@@ -53,7 +53,7 @@ class About:
 @cache
 def _published() -> dict[str, dict[str, Any]]:
     text = files(__package__).joinpath("published.yaml").read_text(encoding="utf-8")
-    found: dict[str, dict[str, Any]] = own_yaml(text)
+    found: dict[str, dict[str, Any]] = load_yaml(text)
     return found
 
 

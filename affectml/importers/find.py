@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from affectml._files import need_file
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._images import SUFFIXES, inside_name, is_usual
 from affectml.importers.read import first_row
@@ -42,22 +43,33 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.casefold() in _LEFT_BEHIND
 
 
-def files_in(folder: Path, *, any_name: bool = False) -> list[Path]:
-    """Every file in `folder` and below it that is not hidden; raises BadInput for a folder that cannot be read.
+def leaves(path: Path, root: Path) -> bool:
+    """Whether a path leads out of a folder, by a link."""
+    return not path.resolve().is_relative_to(root.resolve())
 
-    And, unless `any_name`, for a name that is no UTF-8, which no table can hold.
+
+def files_in(folder: Path, *, any_name: bool = False, inside: Path | None = None) -> list[Path]:
+    """Every file in `folder` and below it that is not hidden; linked folders below it are not looked into.
+
+    Raises BadInput for a folder that cannot be read; unless `any_name`, for a name that is no UTF-8, which no table can
+    hold; and for a link that leaves the folder `inside`.
     """
 
     def stop(error: OSError) -> None:
         raise BadInput(f"{error.filename}: cannot be read ({error.strerror}); allow it, or move the folder away")
 
     found: list[Path] = []
+    links = [folder]
     for top, folders, files in os.walk(folder, onerror=stop):
         folders[:] = [name for name in folders if not is_hidden(name)]
         found += [Path(top, name) for name in files if not is_hidden(name)]
+        links += [path for name in (*folders, *files) if (path := Path(top, name)).is_symlink()]
     for path in () if any_name else found:
         if any("\udc80" <= character <= "\udcff" for character in str(path)):
             raise BadInput(f"{str(path)!a}: the name is not UTF-8, so that no table can hold it; rename the file")
+    for path in links:
+        if inside is not None and leaves(path, inside):
+            raise BadInput(f"{path}: a link out of {inside}; put what it leads to in its place, or take it away")
     return sorted(found)
 
 
@@ -97,6 +109,7 @@ def images_folder(given: str | Path | None, default: Path) -> Path:
 
 def read_lines(file: Path) -> list[tuple[int, str]]:
     """(line number, text without spaces around it) of every line that holds something, whatever ends the lines."""
+    need_file(file)
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:

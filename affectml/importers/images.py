@@ -23,7 +23,7 @@ from affectml.errors import BadInput, option
 from affectml.importers._images import SUFFIXES, place_images
 from affectml.importers.columns import FILE, file_by_content, pick
 from affectml.importers.draft import About, Draft, Source, draft
-from affectml.importers.find import files_in, fold, is_hidden, need_folder, relative_names
+from affectml.importers.find import files_in, fold, is_hidden, leaves, need_folder, relative_names
 from affectml.importers.read import read_table
 from affectml.importers.registry import importer
 from affectml.prompts import CAPTION
@@ -105,7 +105,6 @@ def find_images(root: Path) -> Found:
 
     Links are not followed out of the folder, and linked folders not at all.
     """
-    inside = root.resolve()
     found = Found({}, {}, defaultdict(list))
     for path in files_in(root, any_name=True):
         name = path.relative_to(root).as_posix()
@@ -114,7 +113,7 @@ def find_images(root: Path) -> Found:
             found.skipped["files: the name is not UTF-8"].append(os.fsencode(name).decode("utf-8", "replace"))
         elif suffix not in SUFFIXES and suffix != ".txt":
             found.skipped["files that are not images by their suffix"].append(str(path))
-        elif path.is_symlink() and not path.resolve().is_relative_to(inside):
+        elif path.is_symlink() and leaves(path, root):
             found.skipped["links that leave the folder"].append(str(path))
         else:
             (found.images if suffix in SUFFIXES else found.texts)[name] = path

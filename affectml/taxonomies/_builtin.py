@@ -39,7 +39,7 @@ def get_taxonomy(name: str | Path) -> Taxonomy:
     if name in builtin_names():
         return _builtin(name)
     path = Path(name)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
+    if path.suffix in (".yaml", ".yml") and path.exists():
         return _from_file(path)
     raise UnknownTaxonomy(
         f"no taxonomy {name!r}{did_you_mean(name, builtin_names())} "
@@ -48,8 +48,10 @@ def get_taxonomy(name: str | Path) -> Taxonomy:
 
 
 def _from_file(path: Path, below: tuple[Path, ...] = ()) -> Taxonomy:
-    from affectml_annotation.yaml_files import load_yaml  # loads pandas, which the built-in taxonomies do without
+    from affectml._files import need_file  # loads pandas, which the built-in taxonomies do without
+    from affectml_annotation.yaml_files import load_yaml
 
+    need_file(path)
     try:
         content = load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -34,15 +35,17 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 def readable(path: str | Path) -> Iterator[None]:
     """Around the reading of a file in somebody else's form: what pandas, pyarrow and json say of it is a BadImport.
 
-    They raise many kinds for a damaged file.
+    They raise many kinds for a damaged file. So is what `no_file` says of it, where it is no folder.
     """
     try:
+        if not Path(path).is_dir() and (why := no_file(Path(path))):
+            raise BadImport(str(path), [why])
         yield
     except AnnotationError:
         raise
     except Exception as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise BadImport(str(path), [f"not readable ({str(why) or type(error).__name__})"]) from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise BadImport(str(path), [f"not readable ({str(reason) or type(error).__name__})"]) from None
 
 
 @contextmanager
@@ -255,9 +258,22 @@ def write_parquet(path: Path, table: pd.DataFrame | pa.Table) -> None:
             table.to_parquet(temporary, index=False)
 
 
-def is_pipe(path: Path) -> bool:
-    """Whether a pipe, socket or device stands there, which no reader may open: it would wait for a writer, for good."""
-    return path.exists() and not (path.is_file() or path.is_dir())
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe (FIFO)", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
+          stat.S_IFBLK: "a device"}  # fmt: skip
+
+
+def no_file(path: Path) -> str:
+    """Why nothing can be read at a path that somebody names, such as a pipe, which is not waited for; "" if it can."""
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+        if kind in _KINDS:
+            return f"{_KINDS[kind]}, not a file"
+        with path.open("rb") as file:
+            return "" if file.read(1) else "empty file"
+    except (FileNotFoundError, NotADirectoryError):
+        return "no such file"
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
 
 
 def spreadsheet_cell(text: str) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from affectml_annotation.errors import BadImport
 from affectml_annotation.exchange.columns import for_files, from_files, of_rows, time_text
-from affectml_annotation.exchange.files import write_json
+from affectml_annotation.exchange.files import no_file, write_json
 
 CHOICES, KIND, IMAGE = "labels", "answer", "image"
 PREDICTION_COLUMNS = ("image_id", "model", "score", "labels")
@@ -120,6 +120,8 @@ def read_label_studio(
     naming the task.
     """
     path = Path(path)
+    if why := no_file(path):
+        raise BadImport(str(path), [why])
     try:
         tasks = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:

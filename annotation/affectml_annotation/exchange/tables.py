@@ -70,8 +70,6 @@ def read_table(
     header counted) or the row of a Parquet file (from 0).
     """
     path = Path(path)
-    if not path.is_file():
-        raise BadImport(str(path), ["no such file"])
     with readable(path):
         try:
             if path.suffix == ".parquet":
