@@ -21,6 +21,7 @@ from affectml.report.page import write_page
 from affectml.report.section import Card, Cards, Drawing, Section, drawing
 from affectml.report.sections.overview import picture
 from affectml.report.tables import Table, arrow, main_table, notes, number, people_table, percent
+from affectml_annotation.exchange.files import table_csv
 
 PICTURES = 3  # main metrics that are drawn
 PAIRS = 16  # differences of a picture: of more, those of judged systems and one person
@@ -222,7 +223,7 @@ WRITERS: dict[str, Callable[[JudgedAnswers, Path], None]] = {
     ".html": _page,
     ".json": lambda judged, file: write_json(file, judged.to_json()),
     ".parquet": lambda judged, file: write_parquet(file, tables.long(judged)),
-    ".csv": lambda judged, file: _text(tables.long(judged).to_csv(index=False, lineterminator="\n"), file),
+    ".csv": lambda judged, file: _text(table_csv(tables.long(judged)), file),
     ".tex": lambda judged, file: _text(tables.ranking(judged).to_tex(), file),
     ".md": lambda judged, file: _text(f"{tables.ranking(judged).to_markdown()}\n", file),
 }

@@ -30,7 +30,7 @@ from affectml_annotation import (
 )
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.exchange.erasing import note_written
-from affectml_annotation.exchange.files import read_frame, readable
+from affectml_annotation.exchange.files import from_spreadsheet, read_frame, readable
 from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.store.engine import WATCH
 from affectml_annotation.store.label_store import is_database
@@ -38,7 +38,7 @@ from affectml_annotation.store.place import dataset_of, default_database, find_d
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
 PREDICTIONS: Mapping[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": lambda path: pd.read_csv(path, dtype={"image": "str"}),
+    ".csv": lambda path: from_spreadsheet(pd.read_csv(path, dtype={"image": "str"})),
     ".parquet": read_frame,
     ".jsonl": lambda path: pd.read_json(path, lines=True, dtype={"image": "str"}),
 }
@@ -281,7 +281,7 @@ def _predictions(path: Path) -> pd.DataFrame:
 def read_checks(path: Path) -> pd.DataFrame:
     """A CSV of attention checks."""
     with readable(path):
-        table = pd.read_csv(path, dtype="str", keep_default_na=False)
+        table = from_spreadsheet(pd.read_csv(path, dtype="str", keep_default_na=False))
     missing = [name for name in ("image_id", "accepted", "forbidden") if name not in table]
     if missing:
         raise BadInput(f"{path}: no column {missing[0]} (expected image_id, accepted, forbidden)")

@@ -17,6 +17,7 @@ from affectml._files import read_frame, read_json, replacing, sha256, write_json
 from affectml._rows import BIG, RowsOnDisk
 from affectml.encoders import TINY_SPEC, EncoderIdentity, Ran, local_weights
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
+from affectml_annotation.exchange.files import from_spreadsheet
 
 if TYPE_CHECKING:
     from affectml.data import Dataset
@@ -272,7 +273,7 @@ def unreadable_in(folder: Path) -> list[tuple[str, str, str]]:
     if not path.exists():
         return []
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = from_spreadsheet(pd.read_csv(path, dtype=str, keep_default_na=False))
         return list(zip(table["image_id"], table["file"], table["reason"], strict=True))
     except (OSError, ValueError, KeyError) as error:
         raise BadDataset(f"{path}: not a list of images and reasons ({error}); remove it") from None

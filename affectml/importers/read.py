@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from affectml._files import need_file
 from affectml.errors import BadInput, option
+from affectml_annotation.exchange.files import plain_text
 
 MOST_COLUMNS = 10_000
 _SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon"}
@@ -176,7 +177,7 @@ def _read_text(
             )
     if len(rows) == 1:
         raise BadInput(f"{file}: a header and no rows")
-    columns = [[cell.strip() for cell in column] for column in zip(*rows, strict=True)]
+    columns = [[plain_text(cell.strip()) for cell in column] for column in zip(*rows, strict=True)]
     names = _headers([column[0] for column in columns], file)
     names[0] = names[0] or first or ""
     frame = pd.DataFrame(

@@ -1,9 +1,8 @@
 """What the lead's pages compute: plain functions over judgement tables and over text that somebody typed."""
 
-import csv
-import io
 import re
 import tempfile
+from codecs import BOM_UTF8
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -14,7 +13,7 @@ import pandas as pd
 
 from affectml_annotation import Anchoring, StoreError, aggregate, anchoring, encode, write_judgements
 from affectml_annotation.errors import check_labels
-from affectml_annotation.exchange.files import spreadsheet_cell
+from affectml_annotation.exchange.files import table_csv
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.identity import clean_name, known_as
@@ -127,7 +126,7 @@ def answers_to(
 def export_bytes(judgements: pd.DataFrame, kind: str, *, names: bool) -> tuple[bytes, list[str]]:
     """A file of judgements, and what its format could not hold. Without `names`, people become a1, a2, ...
 
-    CSV is for people: see `for_spreadsheet`. The other formats hold every text exactly.
+    CSV is for people: see `as_csv`. The other formats hold every text exactly.
     """
     if not names:
         known = {who: f"a{at}" for at, who in enumerate(sorted(set(judgements["annotator_id"])), 1)}
@@ -138,7 +137,7 @@ def export_bytes(judgements: pd.DataFrame, kind: str, *, names: bool) -> tuple[b
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"judgements{SUFFIXES[kind]}"
         lost = write_judgements(judgements, path)
-        return for_spreadsheet(path.read_bytes()) if kind == "CSV" else path.read_bytes(), lost
+        return (BOM_UTF8 if kind == "CSV" else b"") + path.read_bytes(), lost
 
 
 def _one_line_end(value: object) -> object:
@@ -148,16 +147,12 @@ def _one_line_end(value: object) -> object:
 
 def shares_csv(judgements: pd.DataFrame, labels: Sequence[str]) -> bytes:
     """Votes and people asked per image, as CSV for a spreadsheet."""
-    return for_spreadsheet(aggregate(judgements, labels).table().to_csv(index=False, lineterminator="\r\n").encode())
+    return as_csv(aggregate(judgements, labels).table())
 
 
-def for_spreadsheet(content: bytes) -> bytes:
-    """A CSV file in which no cell is a formula (see `spreadsheet_cell`), and that begins as Excel knows UTF-8 by."""
-    made = io.StringIO(newline="")
-    writer = csv.writer(made, lineterminator="\r\n")  # as RFC 4180 has it; a line end within a cell is quoted
-    for row in csv.reader(io.StringIO(content.decode(), newline="")):
-        writer.writerow(map(spreadsheet_cell, row))
-    return made.getvalue().encode("utf-8-sig")
+def as_csv(table: pd.DataFrame) -> bytes:
+    """CSV in which no cell is a formula (see `spreadsheet_cell`), and that begins as Excel knows UTF-8 by."""
+    return table_csv(table).encode("utf-8-sig")
 
 
 def measure_anchoring(task: LabelTask, *, bootstrap: int = 1000) -> Anchoring | None:
