@@ -96,11 +96,12 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
         table.to_parquet(temporary, index=False)
 
 
-def with_column(table: "pa.Table", name: str, values: Sequence[str | None]) -> "pa.Table":
-    """A table with this column of texts; every other column as it is, and what pandas noted of it too."""
+def with_column(table: "pa.Table", name: str, values: "Sequence[str | None] | pa.Array") -> "pa.Table":
+    """A table with this column, of texts or as it is; every other as it is, and what pandas noted of it too."""
     import pyarrow as pa
 
-    column, at = pa.array(values, pa.string()), table.schema.get_field_index(name)
+    column = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, pa.string())
+    at = table.schema.get_field_index(name)
     table = table.append_column(name, column) if at < 0 else table.set_column(at, name, column)
     noted = dict(table.schema.metadata or {})
     if b"pandas" in noted:

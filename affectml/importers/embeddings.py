@@ -55,7 +55,7 @@ def embeddings(
     without n, whose columns the array labels (or label) names; others of one value a row are kept as columns. The
     embeddings are stored as they came, not normalised, in `embeddings/imported-NAME`; label becomes a target `single`.
     Splits are kept; where there is train but no val, 15 % of train (stratified by label, whole groups) becomes val, and
-    dataset.json says so. OUT may be a data set that exists: then embeddings and targets are joined to it.
+    dataset.json says so. OUT may be a data set that exists: then embeddings, targets and columns are joined to it.
     """
     file, name = source.path, source.about.name
     if vote_rule is not None:
@@ -82,7 +82,7 @@ def embeddings(
         made_by = f"the label in {arrays.labels_in.name}"
         result.add("single", "single", target, plan.taxonomy, values="indicator", made_by=made_by, **about("query"))
     if arrays.split is not None:
-        images["split"], said = _splits(arrays, columns, seed)
+        images["split"], said = _splits(arrays, columns, seed, cut=source.onto is None)
         result.notes.append(said)
     if arrays.group is not None:
         images["group"] = arrays.group
@@ -144,8 +144,10 @@ def _plan(arrays: Arrays, naming: Naming) -> LabelPlan:
     return naming.plan(found, str(arrays.content.path), Counter(arrays.label))
 
 
-def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int) -> tuple[NDArray[np.object_], str]:
-    """train, val, test or None for each row, and what was done."""
+def _splits(
+    arrays: Arrays, columns: NDArray[np.int64] | None, seed: int, *, cut: bool
+) -> tuple[NDArray[np.object_], str]:
+    """train, val, test or None for each row, and what was done. cut: whether train without a val gives one up."""
     given = np.full(len(arrays.ids), None, dtype=object)
     for row, spelt in enumerate(arrays.split or []):
         if spelt is None:
@@ -154,7 +156,7 @@ def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int) -> tup
             raise BadInput(f"{arrays.content.where(row)}: split {spelt!r}, expected train, val or test")
         given[row] = SPLIT_OF[spelt.lower()]
     train = np.flatnonzero(given == "train")
-    if (given == "val").any() or not len(train):
+    if not cut or (given == "val").any() or not len(train):
         return given, "splits kept as they came"
     labels = np.ones((len(train), 1), dtype=np.int64)
     if columns is not None:
