@@ -272,5 +272,5 @@ def _whole(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _versions(identity: EncoderIdentity) -> dict[str, str]:
     """For the reader of encoder.json; not part of the identity."""
-    packages = () if identity.source_sha256 else ("open_clip_torch", "torch", "pillow")
+    packages = () if identity.weights_sha256 is None else ("open_clip_torch", "torch", "pillow")
     return {"affectml": __version__, **{package: version(package) for package in packages}}

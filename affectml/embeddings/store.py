@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from affectml._files import read_frame, read_json, replacing, sha256, write_json
 from affectml._rows import BIG, RowsOnDisk
 from affectml.encoders import TINY_SPEC, EncoderIdentity, Ran, local_weights
+from affectml.encoders.identity import DECLARED
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 from affectml_annotation.exchange.files import from_spreadsheet
 
@@ -332,7 +333,7 @@ def matcher(spec: str) -> Callable[[EmbeddingStore], bool]:
     def fits(store: EmbeddingStore) -> bool:
         if store.folder.name == spec:
             return True
-        if digest is None:
+        if digest is None or store.identity.precision == DECLARED:
             return spec in store.specs
         same = architecture in ("local-dir", TINY_SPEC, store.identity.architecture)
         return same and store.identity.weights_sha256 == digest

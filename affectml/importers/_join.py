@@ -219,7 +219,7 @@ def _plan_store(
 ) -> None:
     ids = draft.images["image_id"].tolist()
     kept = [row for row, name in enumerate(ids) if name in image_of]
-    mine = Embedded(embedded.rows[kept], embedded.identity)
+    mine = replace(embedded, rows=embedded.rows[kept])
     names = [image_of[ids[row]] for row in kept]
     folder = dataset.root / "embeddings" / embedded.identity.slug
     if folder.exists():

@@ -150,7 +150,7 @@ def write_store(embedded: Embedded, ids: list[str], folder: Path) -> Path:
     """Write embeddings, a row for each of the ids, below a data set's folder; returns the store's."""
     from affectml.embeddings import StoreWriter
 
-    with StoreWriter(folder, embedded.identity) as writer:
+    with StoreWriter(folder, embedded.identity, specs=embedded.specs) as writer:
         for start in range(0, len(ids), SHARD_ROWS):
             part = slice(start, start + SHARD_ROWS)
             writer.add(ids[part], embedded.rows[part])

@@ -124,10 +124,14 @@ class Labels:
 
 @dataclass
 class Embedded:
-    """Embeddings that a source brings along: one row [D] for each row of the images, and what made them."""
+    """Embeddings that a source brings along: one row [D] for each row of the images, and what made them.
+
+    specs: names to load that by.
+    """
 
     rows: NDArray[Any]
     identity: "EncoderIdentity"
+    specs: tuple[str, ...] = ()
 
 
 @dataclass

@@ -10,7 +10,7 @@ from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddings, existing_store
 from affectml.encoders import Encoder, EncoderIdentity, Ran, load_encoder
-from affectml.encoders.identity import spoken, to_load
+from affectml.encoders.identity import DECLARED, spoken, to_load
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, EncoderUnavailable, few
 from affectml.pictures import Bad, Picture
 from affectml.runs import RunFolder
@@ -51,7 +51,7 @@ def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False, de
 
 def _same_encoder(loaded: EncoderIdentity, recorded: EncoderIdentity) -> bool:
     """Whether it is the run's encoder; weights that came from elsewhere name an architecture only."""
-    if recorded.weights_sha256 is not None or recorded.source_sha256 is not None:
+    if recorded.weights_sha256 or recorded.source_sha256 or recorded.precision == DECLARED:
         return recorded.may_use(loaded)
     names = ("architecture", "activation", "dim")
     return all(getattr(loaded, name) == getattr(recorded, name) for name in names)
@@ -72,7 +72,7 @@ def store_of(
 ) -> "EmbeddingStore | FromFiles":
     """Embeddings by the run's encoder: imported ones are compared by dimension only, and that is said."""
     identity, specs = run.info.encoder.identity, run.info.encoder.specs
-    if specs and not identity["normalised"]:
+    if specs and not identity["normalised"] and identity["precision"] != DECLARED:
         say("this head takes features before normalisation, which stores do not keep: embedding the images anew")
         return FromFiles(run, data, run_encoder(run, threads, device=device))
     if specs:
@@ -95,14 +95,15 @@ def store_there(run: RunFolder, data: Dataset, say: Say) -> EmbeddingStore | Non
     if not specs:
         made = store_of(run, data, None, say)
         return made if isinstance(made, EmbeddingStore) else None
-    store = existing_store(data, specs[0], identity["precision"]) if identity["normalised"] else None
+    kept = identity["normalised"] or identity["precision"] == DECLARED
+    store = existing_store(data, specs[0], identity["precision"]) if kept else None
     return None if store is None else _of_the_run(run, store, say)
 
 
 def _of_the_run(run: RunFolder, store: EmbeddingStore, say: Say) -> EmbeddingStore:
     """The store; raises BadDataset where it is by another encoder than the run's."""
     identity = EncoderIdentity.from_json(run.info.encoder.identity, str(run.folder / "run.json"))
-    if not identity.may_use(store.identity):
+    if not identity.may_use(store.identity) or identity.normalised != store.identity.normalised:
         raise BadDataset(f"{store.folder}: embeddings by another encoder than the run's ({run.info.encoder.specs[0]})")
     say_of_precision(run, [ran for ran, _ in store.provenance], say)
     return store

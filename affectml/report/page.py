@@ -32,7 +32,6 @@ def write_report(data: ReportData, out: Path | None = None, found: Sequence[Sect
         The file.
     """
     info = data.info
-    encoder = info.encoder.specs[0] if info.encoder.specs else info.encoder.identity["architecture"]
     asked = f"people were asked: “{info.data.question}”" if was_asked(info.data.question) else ""
     about = [f"{data.metrics['n']} {data.metrics['split']} images", f"construct: {info.data.construct}", asked]
     file = out if out is not None else data.run.folder / "report.html"
@@ -41,7 +40,7 @@ def write_report(data: ReportData, out: Path | None = None, found: Sequence[Sect
         sections(data) if found is None else found,
         title=f"{info.data.name} – affectml report",
         heading=f"{info.data.name}: {info.data.kind} of {data.run.taxonomy.name}, head {info.head.name}",
-        about=[*filter(None, about), f"encoder: {encoder}"],
+        about=[*filter(None, about), f"encoder: {info.encoder.name}"],
         command=info.command,
         caveats=_caveats(info, data.dataset),
     )
