@@ -8,13 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from affectml.errors import AffectmlError, BadInput
 from affectml_annotation.exchange.files import new_folder as new_folder
 from affectml_annotation.exchange.files import no_file as no_file
 from affectml_annotation.exchange.files import read_frame as read_frame
 from affectml_annotation.exchange.files import replacing as replacing
+from affectml_annotation.exchange.files import write_json as write_json
+from affectml_annotation.exchange.files import write_parquet as write_parquet
+from affectml_annotation.exchange.files import write_text as write_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,19 +82,6 @@ def read_json(path: Path, kind: type[AffectmlError] = BadInput, way_out: str = "
     except (OSError, ValueError, RecursionError) as error:
         raise kind(f"{path}: not valid JSON ({error}){end}") from None
     return content
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically; key order is kept, floats are shortest round-trip."""
-    with replacing(path) as temporary:
-        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def write_parquet(path: Path, table: pd.DataFrame) -> None:
-    """Write a table without its index, atomically."""
-    with replacing(path) as temporary:
-        table.to_parquet(temporary, index=False)
 
 
 def with_column(table: "pa.Table", name: str, values: "Sequence[str | None] | pa.Array") -> "pa.Table":

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from affectml._files import replacing, try_file, write_json, write_parquet
+from affectml._files import try_file, write_json, write_parquet, write_text
 from affectml.answers import _tables as tables
 from affectml.answers._estimates import FEW_IMAGES
 from affectml.answers._gaps import Gap
@@ -214,18 +214,13 @@ def _page(judged: JudgedAnswers, file: Path) -> None:
     )
 
 
-def _text(text: str, file: Path) -> None:
-    with replacing(file) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")
-
-
 WRITERS: dict[str, Callable[[JudgedAnswers, Path], None]] = {
     ".html": _page,
     ".json": lambda judged, file: write_json(file, judged.to_json()),
     ".parquet": lambda judged, file: write_parquet(file, tables.long(judged)),
-    ".csv": lambda judged, file: _text(table_csv(tables.long(judged)), file),
-    ".tex": lambda judged, file: _text(tables.ranking(judged).to_tex(), file),
-    ".md": lambda judged, file: _text(f"{tables.ranking(judged).to_markdown()}\n", file),
+    ".csv": lambda judged, file: write_text(file, table_csv(tables.long(judged))),
+    ".tex": lambda judged, file: write_text(file, tables.ranking(judged).to_tex()),
+    ".md": lambda judged, file: write_text(file, f"{tables.ranking(judged).to_markdown()}\n"),
 }
 """By a file's ending: the page, everything, the long table (two kinds), the table for a paper (two kinds)."""
 

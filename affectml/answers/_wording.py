@@ -8,7 +8,6 @@ from typing import Any
 
 from affectml.answers._config import Answer
 from affectml.errors import BadInput, option
-from affectml_annotation.exchange.files import no_file
 
 QUESTIONS = {
     "evoked": "What does this image make you feel?",
@@ -69,8 +68,6 @@ def read_wordings(path: Path) -> list[str]:
     Raises:
         BadInput: for a file that cannot be read, and for an empty or a repeated wording.
     """
-    if why := no_file(path):
-        raise BadInput(f"{option('wording', str(path))}: {why}")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

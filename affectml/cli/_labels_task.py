@@ -269,10 +269,8 @@ def _predictions(path: Path) -> pd.DataFrame:
         if not (path / "predictions.parquet").exists():
             raise BadInput(f"{path}: no predictions.parquet in it, so it is no run folder")
         path = path / "predictions.parquet"
-    try:
+    with readable(path):
         table = PREDICTIONS[path.suffix.lower()](path)
-    except Exception as error:  # pandas and pyarrow raise many kinds for a damaged file
-        raise BadInput(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
     if "image" not in table and "image_id" not in table:
         raise BadInput(f"{path}: no column image; expected the table that `affectml predict --out` writes")
     return table.rename(columns={"image": "image_id"})

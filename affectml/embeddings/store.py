@@ -234,6 +234,14 @@ class EmbeddingStore:
 
         return RowsOnDisk(self._shards, shard, row, self.dim, named)
 
+    def need_texts_of(self, encoder: "Encoder") -> None:
+        """Raise EncoderUnavailable, which says what differs, for another encoder than made the embeddings."""
+        if not encoder.identity.same_texts(self.identity):
+            raise EncoderUnavailable(
+                f"{self.folder}: encoder {encoder.spec!r} is not the one that made these embeddings "
+                f"({differences(encoder.identity, self.identity)})"
+            )
+
     def text_features(
         self, encoder_factory: "Callable[[], Encoder] | None", texts: Sequence[str]
     ) -> NDArray[np.float32]:
@@ -256,11 +264,7 @@ class EmbeddingStore:
         if encoder_factory is None:
             raise EncoderUnavailable(f"{self.folder}: these {len(texts)} texts are not cached, and no encoder is given")
         encoder = encoder_factory()
-        if not encoder.identity.same_texts(self.identity):
-            raise EncoderUnavailable(
-                f"{self.folder}: encoder {encoder.spec!r} is not the one that made these embeddings "
-                f"({differences(encoder.identity, self.identity)})"
-            )
+        self.need_texts_of(encoder)
         features: NDArray[np.float32] = encoder.encode_texts(texts).numpy()
         with suppress(OSError):  # a data set that cannot be written to can still be trained on
             write_json(self.folder / f"texts-{key}.json", texts)

@@ -70,11 +70,12 @@ class EncoderIdentity:
     def may_use(self, other: "EncoderIdentity") -> bool:
         """Whether embeddings by `other` serve where this one's are asked for.
 
-        Its own do, and fp32's for auto and for a precision that is computed no more. Of a declared one nothing but the
-        columns can be compared with what its spec loads.
+        Its own do, and fp32's for auto and for a precision that is computed no more. Where neither weights nor a source
+        are known, names are compared, and of a declared one, which its spec loads, the columns alone.
         """
-        if self.precision == DECLARED:
-            return self.dim == other.dim
+        if self.weights_sha256 is None and self.source_sha256 is None:
+            known = ("dim",) if self.precision == DECLARED else ("architecture", "activation", "dim")
+            return all(getattr(self, name) == getattr(other, name) for name in known)
         by_fp32 = self.precision == "auto" or not is_computed(self.precision)
         return self == other or (by_fp32 and replace(self, precision="fp32") == other)
 
@@ -84,10 +85,8 @@ class EncoderIdentity:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` reads them back."""
-        content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        if self.checked is None:
-            del content["checked"]
-        return content
+        content = {key: value for key, value in asdict(self).items() if key != "checked" or value is not None}
+        return json.loads(json.dumps(content))  # type: ignore[no-any-return]
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], where: str = "encoder.json") -> "EncoderIdentity":

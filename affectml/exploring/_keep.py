@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from affectml._files import read_json, replacing, try_file, write_json, write_parquet
+from affectml._files import read_json, try_file, write_json, write_parquet, write_text
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput, did_you_mean, option
 from affectml.exploring._view import View
@@ -116,8 +116,7 @@ def export(table: pd.DataFrame, path: Path) -> Path:
     if path.suffix.lower() == ".parquet":
         write_parquet(path, table)
     else:
-        with replacing(path) as temporary:
-            temporary.write_text(table_csv(table), encoding="utf-8-sig", newline="")  # Excel's mark of UTF-8
+        write_text(path, f"\ufeff{table_csv(table)}")  # Excel's mark of UTF-8
     return path
 
 

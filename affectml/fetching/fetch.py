@@ -19,7 +19,7 @@ from typing import Any, TextIO, TypeAlias
 import httpx
 import pyarrow.parquet as pq
 
-from affectml._files import replacing, with_column
+from affectml._files import with_column, write_parquet, write_text
 from affectml._progress import Progress
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
@@ -28,7 +28,7 @@ from affectml.fetching._config import FetchConfig
 from affectml.fetching._download import Downloader
 from affectml.fetching._guard import NO_PORT, NOT_PUBLIC, Failed, Retry, checked_url
 from affectml.fetching._summary import FAILURES, Failure, FetchSummary
-from affectml_annotation.exchange.files import csv_rows, csv_text, write_text
+from affectml_annotation.exchange.files import csv_rows, csv_text
 
 WORK = ".fetching"  # half-written files and the journal; gone when all is in images.parquet
 LOCK = ".fetch.lock"
@@ -249,8 +249,7 @@ def _write_images(root: Path, plan: _Plan) -> int:
             files[row], hashes[row] = got.file, got.sha256
         if new:
             table = with_column(with_column(table, "file", files), "sha256", hashes)
-            with replacing(path) as temporary:
-                pq.write_table(table, temporary)
+            write_parquet(path, table)
     return len(new)
 
 
@@ -278,11 +277,10 @@ def _write_failures(root: Path, plan: _Plan) -> list[Failure]:
 def _listed(path: Path) -> dict[str, Failure]:
     """The lines of fetch-failures.csv by image_id; raises BadInput for a file that is none of ours."""
     try:
-        with path.open(encoding="utf-8", newline="") as handle:
-            return {
-                image_id: Failure(image_id, url, reason, why, int(tries), when, again != "no")
-                for image_id, url, reason, why, tries, when, again in csv_rows(handle.read())[1:]
-            }
+        return {
+            image_id: Failure(image_id, url, reason, why, int(tries), when, again != "no")
+            for image_id, url, reason, why, tries, when, again in csv_rows(path.read_text(encoding="utf-8"))[1:]
+        }
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, csv.Error) as error:

@@ -13,7 +13,6 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from affectml._files import need_file
 from affectml.errors import BadInput, MissingExtra, option
 from affectml.importers.read import Table, read_table
 
@@ -48,8 +47,8 @@ def read_content(file: Path, csv: Path | None) -> Content:
     csv: the table that names the rows of an .npy or safetensors file; without it, a table of the file's name beside it.
     Raises BadInput naming what cannot be read, MissingExtra for a folder where `datasets` is not installed.
     """
-    if not file.is_dir():
-        need_file(file)
+    if not file.exists():
+        raise BadInput(f"{file}: no such file")
     read = _reader_of(file)
     if csv is not None and read in (_hugging_face, _arrow):
         raise BadInput(f"{file}: names its own rows; leave {option('csv')} out")

@@ -14,7 +14,6 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from affectml._files import need_file
 from affectml.errors import BadInput, MissingExtra, option
 from affectml.importers._images import SUFFIXES
 from affectml.importers._tar_samples import samples
@@ -138,8 +137,6 @@ def open_container(address: str, config: str | None = None, revision: str | None
             return _folder(address, path.resolve(), config)
         if "://" not in address and (path.is_file() or re.search(r"[*?\[]", address)):
             return _files(address, path)
-        if path.exists():
-            need_file(path)
         return _repository(address.removeprefix("hf://datasets/"), config, revision)
 
 

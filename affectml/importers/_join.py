@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from operator import ne
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -239,51 +240,37 @@ def _plan_store(
 
 def _plan_columns(draft: Draft, dataset: Dataset, image_of: dict[str, str], addition: Addition) -> None:
     """The columns that images.parquet lacks, and what its split and groups lack; BadInput where these differ."""
-    ids = dataset.images["image_id"].tolist()
     row_of = {image_of[name]: row for row, name in enumerate(draft.images["image_id"]) if name in image_of}
-    rows = pa.array([row_of.get(image) for image in ids], pa.int64())
+    rows = pa.array([row_of.get(image) for image in dataset.images["image_id"]], pa.int64())
     for name in draft.images.columns.difference(list(_NAMES), sort=False):
         column = pa.Array.from_pandas(draft.images[name]).take(rows)
         new = len(column) - column.null_count
-        if name == "content_warning" and column.to_pylist() != _texts(column):
-            raise BadInput(
-                f"{draft.where}: column content_warning: expected texts, got {column.type}; rename the column"
-            )
+        if name == "content_warning" and not set(map(type, column.to_pylist())) <= {str, type(None)}:
+            raise BadInput(f"{draft.where}: column {name}: expected texts, got {column.type}; rename the column")
         if name in dataset.images:
             if name not in _SHARED:
                 continue
-            had = _texts(pa.Array.from_pandas(dataset.images[name]))
-            agreed = _agreed(draft, dataset, name, list(zip(ids, had, _texts(column), strict=True)))
+            had = pa.Array.from_pandas(dataset.images[name]).cast(pa.string()).to_pylist()
+            agreed = _agreed(draft.where, dataset, name, had, column.cast(pa.string()).to_pylist())
             column, new = pa.array(agreed, pa.string()), sum(map(ne, agreed, had))
         if new:
             addition.columns[name] = column
             addition.said.append(f"column {name} of {new:,} images")
 
 
-def _texts(column: Any) -> list[str | None]:
-    return list(column.cast(pa.string()).to_pylist())
-
-
-def _agreed(draft: Draft, dataset: Dataset, name: str, said: list[tuple[str, str | None, str | None]]) -> list[Any]:
+def _agreed(where: str, dataset: Dataset, name: str, had: list[str | None], new: list[str | None]) -> list[Any]:
     """The split or group that both say of each image; a split without val agrees with one whose val was its train."""
-    _, *both = zip(*said, strict=True)
-    cut = name == "split" and not all("val" in parts for parts in both)
-    agreed, differ = [], []
-    for image, had, new in said:
-        parts = {part for part in (had, new) if part is not None}
-        if cut and parts == {"train", "val"}:
-            parts = {"val"}
-        agreed.append(min(parts, default=None))
-        if len(parts) > 1:
-            differ.append((image, had, new))
-    if differ:
-        image, had, new = differ[0]
+    cut = name == "split" and not ("val" in had and "val" in new)
+    parts = [sorted(filter(None, {one, other})) for one, other in zip(had, new, strict=True)]
+    parts = [["val"] if cut and each == ["train", "val"] else each for each in parts]
+    if differ := [row for row, each in enumerate(parts) if len(each) > 1]:
+        image = dataset.images["image_id"].iloc[differ[0]]
         raise BadInput(
-            f"{draft.where}: {name} of image {image!r} is {new!r}, and {had!r} in {dataset.root} ({len(differ):,} "
-            f"images differ), where all targets share one: import it to a new folder, or rename the column {name} "
-            "to keep the data set's"
+            f"{where}: {name} of image {image!r} is {new[differ[0]]!r}, and {had[differ[0]]!r} in {dataset.root} "
+            f"({len(differ):,} images differ), where all targets share one: import it to a new folder, or rename the "
+            f"column {name} to keep the data set's"
         )
-    return agreed
+    return [next(iter(each), None) for each in parts]
 
 
 def _write(addition: Addition, draft: Draft, dataset: Dataset) -> None:
@@ -297,13 +284,10 @@ def _write(addition: Addition, draft: Draft, dataset: Dataset) -> None:
             store = write_store(*addition.embedded, Path(scratch))
             (store / ".lock").unlink(missing_ok=True)
             (root / "embeddings").mkdir(exist_ok=True)
-        images = Path(scratch) / "images.parquet"
         if addition.columns:
-            table = pq.read_table(root / images.name)
-            for name, column in addition.columns.items():
-                table = with_column(table, name, column)
-            pq.write_table(table, images)
-            images.replace(root / images.name)
+            there = pq.read_table(root / "images.parquet")
+            there = reduce(lambda table, new: with_column(table, *new), addition.columns.items(), there)
+            write_parquet(root / "images.parquet", there)
         if addition.asked is not None:
             _write_judgements(addition, addition.asked, root, described)
         for meta, table in addition.targets.values():
@@ -324,14 +308,12 @@ def _write(addition: Addition, draft: Draft, dataset: Dataset) -> None:
 
 def _write_judgements(addition: Addition, asked: Asked, root: Path, described: dict[str, Any]) -> None:
     """Say in dataset.json what was asked, then write the judgements: what is written of them is never missing."""
-    from affectml_annotation.exchange.files import write_parquet as write_arrow
-
     said = {"construct": asked.construct, "question": asked.question}
     if described.get("judgements") != said:
         described["judgements"] = said
         write_json(root / "dataset.json", described)
     if addition.annotations is not None:
-        write_arrow(root / "annotations.parquet", addition.annotations)
+        write_parquet(root / "annotations.parquet", addition.annotations)
 
 
 def _described(dataset: Dataset) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import pandas as pd
 
 from affectml.errors import BadInput
 from affectml.importers.columns import NOT_LABELS, plain
-from affectml.importers.read import check_width
 
 _SHAPES = (
     'expected [{"image": "1.jpg", "joy": 3, "n": 20}, ...], {"1.jpg": {"joy": 3}, ...} or {"n": 20, "images": [{"id": '
@@ -53,7 +52,6 @@ def json_rows(file: Path, text: str) -> tuple[pd.DataFrame, tuple[str, ...], tup
     if not rows:
         raise BadInput(f"{file}: no rows")
     columns = dict.fromkeys(key for row in rows for key in row)
-    check_width(len(columns), file)
     frame = pd.DataFrame({key: [_cell(row.get(key)) for row in rows] for key in columns}, dtype=object)
     if "id" in frame and not any(plain(column) == "imageid" for column in columns):
         frame = frame.rename(columns={"id": "image_id"})

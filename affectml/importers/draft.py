@@ -124,10 +124,7 @@ class Labels:
 
 @dataclass
 class Embedded:
-    """Embeddings that a source brings along: one row [D] for each row of the images, and what made them.
-
-    specs: names to load that by.
-    """
+    """Embeddings that a source brings along: one row [D] for each row of the images, what made them, and its specs."""
 
     rows: NDArray[Any]
     identity: "EncoderIdentity"

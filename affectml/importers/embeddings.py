@@ -4,7 +4,6 @@ import hashlib
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -52,9 +51,7 @@ def embeddings(
     ] = None,
     taxonomy: SomeTaxonomy = None,
     mapping: Renaming = None,
-    encoder: Annotated[
-        str | None, Help("Spec of the encoder that made them, such as ViT-L-14:openai.", default="not known")
-    ] = None,
+    encoder: Annotated[str | None, Help("Spec of what made them, e.g. ViT-L-14:openai.", default="not known")] = None,
     seed: Annotated[int, Ge(0), Help("Seed for a validation split cut from train.")] = 0,
 ) -> Draft:
     """A file with the embedding of each image and, where known, its labels, people's answers and split.
@@ -92,20 +89,17 @@ def embeddings(
         made_by = f"the label in {arrays.labels_in.name}"
         result.add("single", "single", target, plan.taxonomy, values="indicator", made_by=made_by, **about("query"))
     if arrays.split is not None:
-        images["split"], said = _splits(arrays, columns, seed, cut=source.onto is None)
+        images["split"], said = _splits(arrays, columns, seed, source.onto is None)
         result.notes.append(said)
     if arrays.group is not None:
         images["group"] = arrays.group
     if arrays.label is None and not arrays.answers:
         result.notes += _perhaps_answers(arrays.extra, arrays.labels_in)
     result.images = pd.concat([images, arrays.extra.reset_index(drop=True)], axis=1)
-    identity = _identity(arrays.embedding, name, file)
-    if encoder is not None:
-        checked = _is_checked(encoder, arrays, source.onto)
-        identity = replace(identity, architecture=encoder, precision=DECLARED, source_sha256=None, checked=checked)
-        identity = replace(identity, has_text=True)
-        result.notes.append(f"encoder: {identity.name}")
-    result.embedded = Embedded(arrays.embedding, identity, () if encoder is None else (encoder,))
+    checked = None if encoder is None else _is_checked(encoder, arrays, source.onto)
+    identity = _identity(arrays.embedding, name, file, encoder, checked)
+    result.embedded = Embedded(arrays.embedding, identity, (encoder,) if encoder else ())
+    result.notes += [f"encoder: {identity.name}"] if encoder else []
     return result
 
 
@@ -160,9 +154,7 @@ def _plan(arrays: Arrays, naming: Naming) -> LabelPlan:
     return naming.plan(found, str(arrays.content.path), Counter(arrays.label))
 
 
-def _splits(
-    arrays: Arrays, columns: NDArray[np.int64] | None, seed: int, *, cut: bool
-) -> tuple[NDArray[np.object_], str]:
+def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int, cut: bool) -> tuple[NDArray[Any], str]:
     """train, val, test or None for each row, and what was done. cut: whether train without a val gives one up."""
     given = np.full(len(arrays.ids), None, dtype=object)
     for row, spelt in enumerate(arrays.split or []):
@@ -198,19 +190,20 @@ def _splits(
     )
 
 
-def _identity(embedding: NDArray[np.floating], name: str, file: Path) -> EncoderIdentity:
+def _identity(rows: NDArray[Any], name: str, file: Path, spec: str | None, checked: bool | None) -> EncoderIdentity:
     with np.errstate(over="ignore"):  # an infinite norm is not one either
-        norms = np.linalg.norm(embedding.astype(np.float32), axis=1)
+        norms = np.linalg.norm(rows.astype(np.float32), axis=1)
     return EncoderIdentity(
-        architecture=f"imported-{name}",
+        architecture=spec or f"imported-{name}",
         weights_sha256=None,
         activation=None,
         preprocessing={},
-        precision=str(embedding.dtype),
+        precision=DECLARED if spec else str(rows.dtype),
         normalised=bool((np.abs(norms - 1) < NORM_TOLERANCE).all()),
-        dim=int(embedding.shape[1]),
-        has_text=False,
-        source_sha256=_digest(file),
+        dim=int(rows.shape[1]),
+        has_text=bool(spec),
+        source_sha256=None if spec else _digest(file),
+        checked=checked,
     )
 
 
@@ -225,8 +218,7 @@ def _is_checked(spec: str, arrays: Arrays, onto: Dataset | None) -> bool:
     rows = match_images(onto.images, [[name] for name in arrays.ids], str(file))
     names = onto.images["file"].reindex(rows).reset_index(drop=True).dropna()
     some = names.iloc[np.linspace(0, len(names) - 1, min(PHOTOGRAPHS, len(names)), dtype=int)]
-    paths = {int(str(row)): onto.image_path(name) for row, name in some.items()}
-    paths = {row: path for row, path in paths.items() if problem_with(path) is None}
+    paths = {int(str(row)): path for row, name in some.items() if problem_with(path := onto.image_path(name)) is None}
     if not paths:
         return False
     try:
@@ -240,10 +232,8 @@ def _is_checked(spec: str, arrays: Arrays, onto: Dataset | None) -> bool:
         raise BadInput(f"{file}: {given.shape[1]} features an image, and {spec} makes {encoder.dim}; {way_out}")
     for path, cosine in zip(paths.values(), (given * made).sum(axis=1) / np.linalg.norm(given, axis=1), strict=True):
         if not cosine >= LEAST_COSINE:
-            raise BadInput(
-                f"{file}: the embedding of photograph {path} and that by {spec} have a cosine of {cosine:.3f}, "
-                f"expected at least {LEAST_COSINE}; {way_out}"
-            )
+            far = f"have a cosine of {cosine:.3f}, expected at least {LEAST_COSINE}"
+            raise BadInput(f"{file}: the embedding of photograph {path} and that by {spec} {far}; {way_out}")
     return True
 
 

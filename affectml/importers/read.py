@@ -149,6 +149,7 @@ def _read_text(
     text = _decode(file, encoding, options).replace("\r\n", "\n").replace("\r", "\n")
     if text.lstrip()[:1] in ("[", "{") and (found := json_rows(file, text)) is not None:
         frame, labels, said = found
+        check_width(frame.shape[1], file)
         return Table(file, frame, np.arange(1, len(frame) + 1, dtype=np.int64), "row", said, labels=labels)
     header = next((line for line in text.split("\n") if line.strip()), "")
     if not header:
@@ -229,10 +230,7 @@ def _find_separator(header: str, file: Path, options: bool) -> str:
 def check_width(columns: int, file: Path) -> None:
     """Raise BadInput for a table that is wider than any of labels, people's answers or an image's features."""
     if columns > MOST_COLUMNS:
-        raise BadInput(
-            f"{file}: {columns:,} columns, and at most {MOST_COLUMNS:,} are read; turn it round if its columns "
-            "are the images; `affectml import embeddings` takes features from .npz, .npy and .safetensors files"
-        )
+        raise BadInput(f"{file}: {columns:,} columns, and at most {MOST_COLUMNS:,} are read; are they its rows?")
 
 
 def _headers(names: list[str], file: Path) -> list[str]:

@@ -42,19 +42,11 @@ def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False, de
         )
     way = to_load(identity.precision)
     encoder = load_encoder(specs[0], precision=way, device=device, threads=threads, mapped=mapped)
-    if not _same_encoder(encoder.identity, identity):
+    if not identity.may_use(encoder.identity):
         both = zip(encoder.identity.to_json().items(), identity.to_json().values(), strict=True)
         other = next((f"{name} {here}, not {then}" for (name, here), then in both if here != then), "in what it is")
         raise EncoderUnavailable(f"{run.folder}: {specs[0]} is not the encoder this run was trained with ({other})")
     return encoder
-
-
-def _same_encoder(loaded: EncoderIdentity, recorded: EncoderIdentity) -> bool:
-    """Whether it is the run's encoder; weights that came from elsewhere name an architecture only."""
-    if recorded.weights_sha256 or recorded.source_sha256 or recorded.precision == DECLARED:
-        return recorded.may_use(loaded)
-    names = ("architecture", "activation", "dim")
-    return all(getattr(loaded, name) == getattr(recorded, name) for name in names)
 
 
 def say_of_precision(run: RunFolder, here: Sequence[Ran], say: Say) -> None:

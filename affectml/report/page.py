@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from affectml._files import replacing
+from affectml._files import write_text
 from affectml.data import was_asked
 from affectml.encoders import TINY_SPEC
 from affectml.report.data import ReportData
@@ -71,8 +71,7 @@ def write_page(
     page = template.render(
         title=title, heading=heading, about=about, command=command, caveats=caveats, sections=found, links=_links
     )
-    with replacing(file) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(file, page)
 
 
 def _links(section: Section, table: Table) -> list[tuple[str, str, str]]:
@@ -92,8 +91,7 @@ def write_tables(found: Sequence[Section], folder: Path) -> list[Path]:
         for table in section.tables:
             for ending, text in (("csv", table.to_csv()), ("tex", table.to_tex())):
                 made.append(folder / f"{section.name}-{table.file_name}.{ending}")
-                with replacing(made[-1]) as temporary:
-                    temporary.write_text(text, encoding="utf-8", newline="")
+                write_text(made[-1], text)
     return made
 
 

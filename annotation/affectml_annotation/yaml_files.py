@@ -7,7 +7,6 @@ import yaml
 MOST_CHARACTERS = 1_000_000
 MOST_VALUES = 100_000  # an alias (*name) counts as all that it stands for: ten of ten of ten ... fill any memory
 MOST_LEVELS = 50
-_TOO_DEEP = f"more than {MOST_LEVELS} levels in one another, or an alias of what it is in"
 
 
 class _Loader(yaml.SafeLoader):
@@ -19,24 +18,19 @@ class _Loader(yaml.SafeLoader):
             part, level = waiting.pop()
             values += 1
             if level > MOST_LEVELS:
-                raise yaml.YAMLError(_TOO_DEEP)
+                raise RecursionError
             if values > MOST_VALUES:
                 raise yaml.YAMLError(f"more than {MOST_VALUES:,} values, with each alias (*name) written out")
-            if isinstance(part, yaml.MappingNode):
-                _check_keys(part)
-                waiting += [(inner, level + 1) for pair in part.value for inner in pair]
-            elif isinstance(part, yaml.SequenceNode):
-                waiting += [(inner, level + 1) for inner in part.value]
+            inside, keys = part.value if isinstance(part, yaml.CollectionNode) else (), set[str]()
+            for each in inside:
+                key, *_ = both = each if isinstance(each, tuple) else (each,)
+                waiting += [(one, level + 1) for one in both]
+                if len(both) > 1 and isinstance(key, yaml.ScalarNode):
+                    if key.value in keys:
+                        at = f"the second time in line {key.start_mark.line + 1}"
+                        raise yaml.YAMLError(f"key {key.value!r} stands twice, {at}")
+                    keys.add(key.value)
         return super().construct_document(node)
-
-
-def _check_keys(node: yaml.MappingNode) -> None:
-    """Raise YAMLError for a key that stands twice, since one of its values would count for nothing."""
-    seen: set[str] = set()
-    for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-        if key.value in seen:
-            raise yaml.YAMLError(f"key {key.value!r} stands twice, the second time in line {key.start_mark.line + 1}")
-        seen.add(key.value)
 
 
 def load_yaml(text: str) -> Any:
@@ -55,6 +49,6 @@ def load_yaml(text: str) -> Any:
         at = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise ValueError(f"{at}{error.problem}; a text with ? : # or , in it goes in quotes") from None
     except RecursionError:
-        raise ValueError(_TOO_DEEP) from None
+        raise ValueError(f"more than {MOST_LEVELS} levels in one another, or an alias of what it is in") from None
     except (yaml.YAMLError, ValueError, TypeError) as error:  # a date that cannot be, say
         raise ValueError(" ".join(str(error).split())) from None

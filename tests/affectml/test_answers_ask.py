@@ -234,7 +234,7 @@ def test_each_wording_is_asked_as_often_as_there_are_samples(photos, tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "empty file"),
+        ("", "expected wordings apart by lines of ---"),
         ("one\n---\n\n---\ntwo", "none of them empty"),
         ("one\n---\none\n", "a wording is there twice: 'one'"),
     ],
@@ -268,7 +268,7 @@ def test_people_who_named_one_label_are_asked_for_one_and_a_question_nobody_wrot
         ({"temperature": 3}, "temperature=3: expected 0 to 2"),
         ({"split": "train"}, "split='train': expected test, val, all"),
         ({"answer": "share"}, "answer: no 'share'; did you mean 'shares'"),
-        ({"wording": "nowhere.txt"}, "wording='nowhere.txt': no such file"),
+        ({"wording": "nowhere.txt"}, "wording='nowhere.txt': cannot be read"),
         ({"wording": "w.txt", "question": "What?"}, "question and wording both say what to ask"),
         ({"body": {"model": "other"}}, "body: not for model, which model sets"),
         ({"body": {"messages": []}}, "body: not for messages, which the question and the image sets"),

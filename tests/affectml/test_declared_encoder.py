@@ -72,7 +72,9 @@ def test_a_run_trained_on_it_predicts_photographs_as_its_features(run, demos, de
     made = run.predict([demo.image_path(files[image]) for image in ids])
     np.testing.assert_allclose(made[list(run.taxonomy.labels)], run.head.scores(store.rows(ids)), atol=1e-4)
     known = run.predict(declared[1].root)  # without a photograph
-    np.testing.assert_allclose(known[list(run.taxonomy.labels)], run.head.scores(demos[1][1].rows(known["image"])), atol=1e-5)
+    np.testing.assert_allclose(
+        known[list(run.taxonomy.labels)], run.head.scores(demos[1][1].rows(known["image"])), atol=1e-5
+    )
 
 
 def test_a_text_head_learns_from_it(declared, tmp_path):

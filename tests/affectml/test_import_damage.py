@@ -132,4 +132,4 @@ def test_a_table_too_wide_for_labels_is_refused_before_it_is_read(tmp_path, refu
         file.write_text(json.dumps([dict.fromkeys(names, 1)]))
     else:
         pq.write_table(pa.table({name: [1] for name in names}), file)
-    refused(rf"t.{suffix}: 10,001 columns, and at most 10,000 are read; turn it round if", "table", file)
+    refused(rf"t.{suffix}: 10,001 columns, and at most 10,000 are read; are they its rows", "table", file)

@@ -153,8 +153,8 @@ def test_images_that_have_their_answers_take_no_place_among_those_shown_first(ru
     [
         ("a.csv", "file,awe\nx,1\n", "no column image; expected the table that `affectml predict --out` writes"),
         ("a.csv", "image,awe\nzzz,1\n", "no column for label"),
-        ("a.parquet", "no parquet", "cannot be read"),
-        ("a.jsonl", "{", "cannot be read"),
+        ("a.parquet", "no parquet", "not readable"),
+        ("a.jsonl", "{", "not readable"),
     ],
 )
 def test_what_is_no_table_of_predictions_is_said(run, task, tmp_path, name, content, why):

@@ -120,7 +120,7 @@ def test_the_downloads_are_neutral_and_parquet_is_exact():
     judgements = table(("1", "=cmd", ["awe"]), ("1", "b", ["fear"])).assign(note="@x\ry")
     found, _ = lead.export_bytes(judgements, "CSV", names=True)
     assert b"'=cmd" in found
-    assert b"'@x\ny" in found
+    assert b"'@x\ry" in found
     exact = pd.read_parquet(io.BytesIO(lead.export_bytes(judgements, "Parquet", names=True)[0]))
     assert exact["annotator_id"].tolist() == ["=cmd", "b"]
     assert exact["note"].tolist() == ["@x\ry", "@x\ry"]

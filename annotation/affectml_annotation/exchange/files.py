@@ -248,7 +248,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON, atomically."""
+    """Write indented JSON, atomically; key order is kept, floats are shortest round-trip."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -261,14 +261,13 @@ def write_parquet(path: Path, table: pd.DataFrame | pa.Table) -> None:
             table.to_parquet(temporary, index=False)
 
 
-_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe (FIFO)", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
-          stat.S_IFBLK: "a device"}  # fmt: skip
+_KINDS = {"d": "a folder", "p": "a pipe (FIFO)", "s": "a socket", "c": "a device", "b": "a device"}  # `filemode`'s
 
 
 def no_file(path: Path) -> str:
     """Why nothing can be read at a path that somebody names, such as a pipe, which is not waited for; "" if it can."""
     try:
-        kind = stat.S_IFMT(path.stat().st_mode)
+        kind = stat.filemode(path.stat().st_mode)[0]
         if kind in _KINDS:
             return f"{_KINDS[kind]}, not a file"
         with path.open("rb") as file:

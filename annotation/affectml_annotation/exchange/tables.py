@@ -12,14 +12,7 @@ import pandas as pd
 
 from affectml_annotation.errors import BadExport, BadImport
 from affectml_annotation.exchange.columns import for_files, from_files, of_rows, time_text
-from affectml_annotation.exchange.files import (
-    plain_text,
-    read_frame,
-    readable,
-    table_csv,
-    write_parquet,
-    write_text,
-)
+from affectml_annotation.exchange.files import plain_text, read_frame, readable, table_csv, write_parquet, write_text
 
 DELIMITER = "|"
 _CSV = (".csv", ".tsv")

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel
 
 from affectml_annotation.errors import BadStudy
-from affectml_annotation.exchange.files import replacing
+from affectml_annotation.exchange.files import write_text
 from affectml_annotation.judgements import UNSTORABLE, storable
 from affectml_annotation.languages import ENGLISH, _, english_name, spoken
 from affectml_annotation.languages import written as our_language
@@ -151,8 +151,7 @@ def write_study(dataset: str | Path, out: str | Path, languages: Sequence[str] =
         if (out / name).exists():
             raise BadStudy(f"{out / name} is there already; name another folder, or edit it")
     for name, text in written.items():
-        with replacing(out / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(out / name, text)
     return [out / name for name in written]
 
 

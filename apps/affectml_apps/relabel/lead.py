@@ -1,6 +1,5 @@
 """What the lead's pages compute: plain functions over judgement tables and over text that somebody typed."""
 
-import re
 import tempfile
 from codecs import BOM_UTF8
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -131,18 +130,10 @@ def export_bytes(judgements: pd.DataFrame, kind: str, *, names: bool) -> tuple[b
     if not names:
         known = {who: f"a{at}" for at, who in enumerate(sorted(set(judgements["annotator_id"])), 1)}
         judgements = judgements.assign(annotator_id=judgements["annotator_id"].map(known).astype("str"))
-    if kind == "CSV":
-        lines = {name: judgements[name].map(_one_line_end) for name in ("image_id", "annotator_id", "note")}
-        judgements = judgements.assign(**lines)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"judgements{SUFFIXES[kind]}"
         lost = write_judgements(judgements, path)
         return (BOM_UTF8 if kind == "CSV" else b"") + path.read_bytes(), lost
-
-
-def _one_line_end(value: object) -> object:
-    """A text with line feeds only: a lone carriage return would be written without quotes, and end the row."""
-    return re.sub("\r\n?", "\n", value) if isinstance(value, str) else value
 
 
 def shares_csv(judgements: pd.DataFrame, labels: Sequence[str]) -> bytes:
