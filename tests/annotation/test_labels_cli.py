@@ -416,7 +416,7 @@ def test_a_folder_that_nobody_may_write_into_ends_with_one_line(run, task, tmp_p
     def refuse(*_arguments, **_options):
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "all.csv"))
 
-    monkeypatch.setattr("affectml_annotation.exchange.tables.replacing", refuse)
+    monkeypatch.setattr("affectml_annotation.exchange.files.replacing", refuse)
     error = run("labels", "export", "--db", task, "--to", tmp_path / "all.csv", fails=True)
     assert error.endswith("all.csv: Permission denied; write elsewhere, or allow it there\n")
     assert error.count("\n") == 1
