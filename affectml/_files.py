@@ -8,12 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from affectml.errors import AffectmlError, BadInput
 from affectml_annotation.exchange.files import new_folder as new_folder
+from affectml_annotation.exchange.files import no_file as no_file
 from affectml_annotation.exchange.files import read_frame as read_frame
 from affectml_annotation.exchange.files import replacing as replacing
+from affectml_annotation.exchange.files import write_json as write_json
+from affectml_annotation.exchange.files import write_parquet as write_parquet
+from affectml_annotation.exchange.files import write_text as write_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,6 +56,12 @@ def try_page(path: Path) -> None:
     try_folder(path.parent)
 
 
+def need_file(path: Path, way_out: str = "") -> None:
+    """Raise BadInput, which says what is there, unless there is a file to read; never waits for a pipe."""
+    if why := no_file(path):
+        raise BadInput(f"{path}: {why}{way_out}")
+
+
 def read_json(path: Path, kind: type[AffectmlError] = BadInput, way_out: str = "") -> Any:
     """The content of a JSON file.
 
@@ -62,6 +70,8 @@ def read_json(path: Path, kind: type[AffectmlError] = BadInput, way_out: str = "
     NotADirectoryError, of which each reader has more to say.
     """
     end = f"; {way_out}" if way_out else ""
+    if (why := no_file(path)) not in ("", "no such file"):
+        raise kind(f"{path}: {why}{end}")
     try:
         text = path.read_text(encoding="utf-8-sig")
         content = json.loads(text)
@@ -69,31 +79,17 @@ def read_json(path: Path, kind: type[AffectmlError] = BadInput, way_out: str = "
             json.dumps(content, ensure_ascii=False).encode()
     except (FileNotFoundError, NotADirectoryError):
         raise
-    except OSError as error:
-        raise kind(f"{path}: cannot be read ({error.strerror or error}){end}") from None
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise kind(f"{path}: not valid JSON ({error}){end}") from None
     return content
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically; key order is kept, floats are shortest round-trip."""
-    with replacing(path) as temporary:
-        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def write_parquet(path: Path, table: pd.DataFrame) -> None:
-    """Write a table without its index, atomically."""
-    with replacing(path) as temporary:
-        table.to_parquet(temporary, index=False)
-
-
-def with_column(table: "pa.Table", name: str, values: Sequence[str | None]) -> "pa.Table":
-    """A table with this column of texts; every other column as it is, and what pandas noted of it too."""
+def with_column(table: "pa.Table", name: str, values: "Sequence[str | None] | pa.Array") -> "pa.Table":
+    """A table with this column, of texts or as it is; every other as it is, and what pandas noted of it too."""
     import pyarrow as pa
 
-    column, at = pa.array(values, pa.string()), table.schema.get_field_index(name)
+    column = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, pa.string())
+    at = table.schema.get_field_index(name)
     table = table.append_column(name, column) if at < 0 else table.set_column(at, name, column)
     noted = dict(table.schema.metadata or {})
     if b"pandas" in noted:

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from affectml._files import replacing, with_column
+from affectml._files import with_column, write_parquet
 from affectml._progress import track
 from affectml._rows import PART, RowsOnDisk
 from affectml.data import Dataset
@@ -109,8 +109,7 @@ class Duplicates:
             if now == names:
                 return None
             kept = keep(path)
-            with replacing(path) as temporary:
-                pq.write_table(with_column(table, "group", now), temporary)
+            write_parquet(path, with_column(table, "group", now))
         return kept
 
 

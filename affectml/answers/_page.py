@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from affectml._files import replacing, try_file, write_json, write_parquet
+from affectml._files import try_file, write_json, write_parquet, write_text
 from affectml.answers import _tables as tables
 from affectml.answers._estimates import FEW_IMAGES
 from affectml.answers._gaps import Gap
@@ -21,6 +21,7 @@ from affectml.report.page import write_page
 from affectml.report.section import Card, Cards, Drawing, Section, drawing
 from affectml.report.sections.overview import picture
 from affectml.report.tables import Table, arrow, main_table, notes, number, people_table, percent
+from affectml_annotation.exchange.files import table_csv
 
 PICTURES = 3  # main metrics that are drawn
 PAIRS = 16  # differences of a picture: of more, those of judged systems and one person
@@ -213,18 +214,13 @@ def _page(judged: JudgedAnswers, file: Path) -> None:
     )
 
 
-def _text(text: str, file: Path) -> None:
-    with replacing(file) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")
-
-
 WRITERS: dict[str, Callable[[JudgedAnswers, Path], None]] = {
     ".html": _page,
     ".json": lambda judged, file: write_json(file, judged.to_json()),
     ".parquet": lambda judged, file: write_parquet(file, tables.long(judged)),
-    ".csv": lambda judged, file: _text(tables.long(judged).to_csv(index=False, lineterminator="\n"), file),
-    ".tex": lambda judged, file: _text(tables.ranking(judged).to_tex(), file),
-    ".md": lambda judged, file: _text(f"{tables.ranking(judged).to_markdown()}\n", file),
+    ".csv": lambda judged, file: write_text(file, table_csv(tables.long(judged))),
+    ".tex": lambda judged, file: write_text(file, tables.ranking(judged).to_tex()),
+    ".md": lambda judged, file: write_text(file, f"{tables.ranking(judged).to_markdown()}\n"),
 }
 """By a file's ending: the page, everything, the long table (two kinds), the table for a paper (two kinds)."""
 

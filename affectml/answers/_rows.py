@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affectml._files import need_file
 from affectml.answers._config import Answer
 from affectml.answers._names import Names
 from affectml.answers._reply import OF, RANKED, Reply, Why, answer_in, is_answer, parse_reply, read_json
@@ -66,8 +67,7 @@ def read_rows(path: Path, reading: Reading) -> Rows:
     Raises:
         BadInput: for a file that cannot be read at all, or a table without a column of images or of answers.
     """
-    if not path.is_file():
-        raise BadInput(f"{path}: {'a folder, not a file of answers' if path.is_dir() else 'no such file'}")
+    need_file(path)
     with path.open("rb") as handle:
         first = handle.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
     if first.startswith(b"{"):

@@ -11,10 +11,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from affectml._files import need_file
 from affectml.answers._estimates import Estimate, mean_of
 from affectml.answers._rows import Row
 from affectml.answers._said import Said
-from affectml.errors import BadInput, option
+from affectml.errors import BadInput
 from affectml.evaluation import Answers, Truth
 from affectml.evaluation.scoring import in_range, row_scores
 from affectml.evaluation.truth import part_of
@@ -221,8 +222,7 @@ def read_orders(paths: Sequence[str | Path], labels: Sequence[str]) -> dict[Whic
     at = {label: c for c, label in enumerate(labels)}
     found: dict[Which, NDArray[np.int64]] = {}
     for path in map(Path, paths):
-        if not path.is_file():
-            raise BadInput(f"{option('index', str(path))}: no such file; `ask` writes it beside the requests")
+        need_file(path, "; `ask` writes it beside the requests")
         for line, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
             try:
                 entry = {"wording": 1, "answer": "sets", "shuffle": "", **json.loads(text)}

@@ -14,7 +14,7 @@ from affectml.report.data import thumbnail
 from affectml.report.section import Card, Cards
 from affectml.report.tables import number
 from affectml_annotation.exchange.erasing import note_written
-from affectml_annotation.exchange.files import spreadsheet_cell
+from affectml_annotation.exchange.files import table_csv
 
 CARDS = 12
 ROWS = 50  # of a table on the page; the files have all
@@ -29,11 +29,8 @@ WORDS = (*WHERE, "check", "evidence")
 def write_audit(audit: Audit, folder: Path) -> list[Path]:
     """Write audit.html, audit.csv and audit.parquet into a folder, over an earlier audit's; returns the files."""
     page, csv, parquet = (folder / f"audit.{ending}" for ending in ("html", "csv", "parquet"))
-    table = audit.table.copy()
-    for name in WORDS:
-        table[name] = [spreadsheet_cell(str(cell)) if pd.notna(cell) else "" for cell in table[name]]
     with replacing(csv) as new_csv, replacing(parquet) as new_parquet:  # none takes its place before all are written
-        table.to_csv(new_csv, index=False, lineterminator="\n")
+        new_csv.write_text(table_csv(audit.table), encoding="utf-8", newline="")
         audit.table.astype(dict.fromkeys(WORDS, "string")).to_parquet(new_parquet, index=False)
         write_page(
             page,

@@ -11,11 +11,11 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from affectml._files import replacing
 from affectml.auditing._said import Said, single_answers
 from affectml.data import Dataset
 from affectml.errors import BadInput, option
 from affectml_annotation import LabelStore, Panel
+from affectml_annotation.exchange.files import from_spreadsheet, table_csv, write_text
 from affectml_metrics import paired_difference
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ def queue_audit(audit: "Audit", store: LabelStore, folder: Path, *, count: int, 
     table = table.assign(place=range(1, len(table) + 1), target=audit.target, seed=seed)
     table["at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
     file = next(free for number in count_from(1) if not (free := folder / f"queue-{number:03d}.csv").exists())
-    with replacing(file) as temporary:
-        table[list(COLUMNS)].to_csv(temporary, index=False, lineterminator="\n")
+    write_text(file, table_csv(table[list(COLUMNS)]))
     try:
         raised = store.enqueue(list(table["image_id"]), more=more)
     except BaseException:
@@ -140,7 +139,8 @@ def read_queues(folder: Path) -> dict[str, pd.DataFrame]:
     found = {}
     for file in sorted(folder.glob("queue-*.csv")):
         try:
-            found[file.name] = _queue(pd.read_csv(file, dtype="str", keep_default_na=False, encoding="utf-8"))
+            table = pd.read_csv(file, dtype="str", keep_default_na=False, encoding="utf-8")
+            found[file.name] = _queue(from_spreadsheet(table))
         except (ValueError, OSError) as error:
             raise BadInput(
                 f"{file}: not as `affectml audit --queue` wrote it ({' '.join(str(error).split())}); "

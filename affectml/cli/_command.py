@@ -142,7 +142,11 @@ def _number_or_none(given: str) -> float | None:
 
 
 def _text(option: Option, given: Any) -> Any:
-    """A place as a text, where that is its type."""
+    """A place as a text, where that is its type. Raises BadInput for a pipe, a socket or a device."""
+    if isinstance(given, Path) and given.exists() and not (given.is_file() or given.is_dir()):
+        from affectml._files import need_file
+
+        need_file(given)
     return str(given) if isinstance(given, Path) and option.help.path else given
 
 

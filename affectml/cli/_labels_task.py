@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from affectml._files import need_file
 from affectml._progress import Progress
 from affectml.data import Dataset
 from affectml.data.dataset import STOPPED
@@ -29,7 +30,7 @@ from affectml_annotation import (
 )
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.exchange.erasing import note_written
-from affectml_annotation.exchange.files import read_frame, readable
+from affectml_annotation.exchange.files import from_spreadsheet, read_frame, readable
 from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.judgements import only_data
 from affectml_annotation.store.engine import WATCH
@@ -38,7 +39,7 @@ from affectml_annotation.store.place import dataset_of, default_database, find_d
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
 PREDICTIONS: Mapping[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": lambda path: pd.read_csv(path, dtype={"image": "str"}),
+    ".csv": lambda path: from_spreadsheet(pd.read_csv(path, dtype={"image": "str"})),
     ".parquet": read_frame,
     ".jsonl": lambda path: pd.read_json(path, lines=True, dtype={"image": "str"}),
 }
@@ -103,8 +104,8 @@ def open_source(source: str | None, db: str | None = None, empty: str | None = N
                 stopped=None if store.stopping is None else STOPPED,
             )
     path = Path(source)
-    if not path.exists():
-        raise BadInput(f"{source}: no such file or folder")
+    if not path.is_dir():
+        need_file(path)
     judgements = read_judgements(path, empty=empty)
     with _said_of(path):
         found = found_labels(judgements)
@@ -240,8 +241,8 @@ def images_to_queue(store: LabelStore, queue: Path | None, top: int, *, people: 
     labels = store.settings.labels
     if queue is None:
         return [str(i) for i in disagreement(store.judgements(), labels).index[:top]]
-    if not queue.exists():
-        raise BadInput(f"{queue}: no such file or run folder")
+    if not queue.is_dir():
+        need_file(queue)
     known = set(store.images()["image_id"])
     if queue.is_dir() or queue.suffix.lower() in PREDICTIONS:
         table = _predictions(queue)
@@ -270,10 +271,8 @@ def _predictions(path: Path) -> pd.DataFrame:
         if not (path / "predictions.parquet").exists():
             raise BadInput(f"{path}: no predictions.parquet in it, so it is no run folder")
         path = path / "predictions.parquet"
-    try:
+    with readable(path):
         table = PREDICTIONS[path.suffix.lower()](path)
-    except Exception as error:  # pandas and pyarrow raise many kinds for a damaged file
-        raise BadInput(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
     if "image" not in table and "image_id" not in table:
         raise BadInput(f"{path}: no column image; expected the table that `affectml predict --out` writes")
     return table.rename(columns={"image": "image_id"})
@@ -281,10 +280,8 @@ def _predictions(path: Path) -> pd.DataFrame:
 
 def read_checks(path: Path) -> pd.DataFrame:
     """A CSV of attention checks."""
-    if not path.is_file():
-        raise BadInput(f"{path}: no such file")
     with readable(path):
-        table = pd.read_csv(path, dtype="str", keep_default_na=False)
+        table = from_spreadsheet(pd.read_csv(path, dtype="str", keep_default_na=False))
     missing = [name for name in ("image_id", "accepted", "forbidden") if name not in table]
     if missing:
         raise BadInput(f"{path}: no column {missing[0]} (expected image_id, accepted, forbidden)")

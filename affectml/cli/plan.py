@@ -81,11 +81,10 @@ def plan(
 
 
 def _show_next(queue: "pd.DataFrame", out: Path | None, json: bool) -> None:
-    from affectml._files import replacing
+    from affectml._files import write_text
 
     if out is not None:
-        with replacing(out) as temporary:
-            temporary.write_text("".join(f"{image}\n" for image in queue["image_id"]), encoding="utf-8")
+        write_text(out, "".join(f"{image}\n" for image in queue["image_id"]))
     if json:
         print_json({"next": queue.to_dict("records"), "file": None if out is None else str(out)})
         return

@@ -11,7 +11,8 @@ from affectml.data import check_new
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.evaluation.scoring import Score
 from affectml.plots import Square, draw_matrix
-from affectml.report.tables import Table, arrow, booktabs, cell, csv_text, escape_tex, number, order, starred
+from affectml.report.tables import Table, arrow, booktabs, cell, escape_tex, number, order, starred
+from affectml_annotation.exchange.files import csv_text
 from affectml_metrics.table import better
 
 EMPTY = "–"

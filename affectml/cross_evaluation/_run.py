@@ -136,7 +136,7 @@ def crosseval(config: CrossConfig, *, say: Say = lambda line: None) -> CrossResu
     notes = _notes([sides[p] for p in config.train], [sides[p] for p in config.test])
     for note in notes:
         say(note)
-    encoder = ", ".join(dict.fromkeys(side.store.identity.architecture for side in sides.values()))
+    encoder = ", ".join(dict.fromkeys(side.store.identity.name for side in sides.values()))
     labels = {sides[path].name: sides[path].targets.taxonomy.labels for path in config.test}
     return CrossResult(config, encoder, tuple(cells), zero_shot, labels, notes)
 

@@ -1,6 +1,5 @@
 """Writing an embedding store so that whatever kills the process, what is on disk is whole."""
 
-import csv
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml._files import KEEP_EVERY, replacing, write_json, write_parquet
+from affectml._files import KEEP_EVERY, write_json, write_parquet
 from affectml._version import __version__
 from affectml.embeddings.store import (
     DIGEST,
@@ -33,6 +32,7 @@ from affectml.embeddings.store import (
 from affectml.encoders import EncoderIdentity, Ran
 from affectml.errors import BadDataset, BadInput
 from affectml.shards import Shard
+from affectml_annotation.exchange.files import csv_text, write_text
 
 UNREADABLE = ("image_id", "file", "reason")
 
@@ -252,10 +252,7 @@ class StoreWriter:
         if not listed:
             path.unlink(missing_ok=True)
             return
-        with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
-            writer = csv.writer(handle)
-            writer.writerow(UNREADABLE)
-            writer.writerows(listed)
+        write_text(path, csv_text([UNREADABLE, *listed]))
 
     def unreadable(self) -> list[tuple[str, str, str]]:
         """What unreadable.csv lists."""
@@ -275,5 +272,5 @@ def _whole(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _versions(identity: EncoderIdentity) -> dict[str, str]:
     """For the reader of encoder.json; not part of the identity."""
-    packages = () if identity.source_sha256 else ("open_clip_torch", "torch", "pillow")
+    packages = () if identity.weights_sha256 is None else ("open_clip_torch", "torch", "pillow")
     return {"affectml": __version__, **{package: version(package) for package in packages}}

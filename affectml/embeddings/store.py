@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from affectml._files import read_frame, read_json, replacing, sha256, write_json
 from affectml._rows import BIG, RowsOnDisk
 from affectml.encoders import TINY_SPEC, EncoderIdentity, Ran, local_weights
+from affectml.encoders.identity import DECLARED
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
+from affectml_annotation.exchange.files import from_spreadsheet
 
 if TYPE_CHECKING:
     from affectml.data import Dataset
@@ -232,6 +234,14 @@ class EmbeddingStore:
 
         return RowsOnDisk(self._shards, shard, row, self.dim, named)
 
+    def need_texts_of(self, encoder: "Encoder") -> None:
+        """Raise EncoderUnavailable, which says what differs, for another encoder than made the embeddings."""
+        if not encoder.identity.same_texts(self.identity):
+            raise EncoderUnavailable(
+                f"{self.folder}: encoder {encoder.spec!r} is not the one that made these embeddings "
+                f"({differences(encoder.identity, self.identity)})"
+            )
+
     def text_features(
         self, encoder_factory: "Callable[[], Encoder] | None", texts: Sequence[str]
     ) -> NDArray[np.float32]:
@@ -254,11 +264,7 @@ class EmbeddingStore:
         if encoder_factory is None:
             raise EncoderUnavailable(f"{self.folder}: these {len(texts)} texts are not cached, and no encoder is given")
         encoder = encoder_factory()
-        if not encoder.identity.same_texts(self.identity):
-            raise EncoderUnavailable(
-                f"{self.folder}: encoder {encoder.spec!r} is not the one that made these embeddings "
-                f"({differences(encoder.identity, self.identity)})"
-            )
+        self.need_texts_of(encoder)
         features: NDArray[np.float32] = encoder.encode_texts(texts).numpy()
         with suppress(OSError):  # a data set that cannot be written to can still be trained on
             write_json(self.folder / f"texts-{key}.json", texts)
@@ -272,7 +278,7 @@ def unreadable_in(folder: Path) -> list[tuple[str, str, str]]:
     if not path.exists():
         return []
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = from_spreadsheet(pd.read_csv(path, dtype=str, keep_default_na=False))
         return list(zip(table["image_id"], table["file"], table["reason"], strict=True))
     except (OSError, ValueError, KeyError) as error:
         raise BadDataset(f"{path}: not a list of images and reasons ({error}); remove it") from None
@@ -331,7 +337,7 @@ def matcher(spec: str) -> Callable[[EmbeddingStore], bool]:
     def fits(store: EmbeddingStore) -> bool:
         if store.folder.name == spec:
             return True
-        if digest is None:
+        if digest is None or store.identity.precision == DECLARED:
             return spec in store.specs
         same = architecture in ("local-dir", TINY_SPEC, store.identity.architecture)
         return same and store.identity.weights_sha256 == digest

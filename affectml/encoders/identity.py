@@ -16,6 +16,7 @@ from affectml.errors import BadInput, did_you_mean
 PRECISIONS: Final[Mapping[str, str]] = {"auto": "auto", "fp32": "fp32", "bf16": "pure_bf16", "fp16": "pure_fp16"}
 _SPOKEN: Final = {"pure_bf16": "bf16", "pure_fp16": "fp16", "bf16": "mixed bf16", "fp16": "mixed fp16"}
 
+DECLARED: Final = "declared"  # the precision of embeddings made elsewhere, by an encoder that their owner names
 Activation = Literal["quickgelu", "gelu"]
 
 
@@ -31,7 +32,8 @@ class EncoderIdentity:
     normalised: rows have L2 norm 1. dim: columns. has_text: texts can be encoded too.
 
     Imported embeddings have `source_sha256` (of the file they came from) instead of weights: their
-    architecture is `imported-NAME`, activation is None, precision the file's dtype.
+    architecture is `imported-NAME`, activation is None, precision the file's dtype. Where their owner says what made
+    them, its spec is the architecture, and all that is known; checked: whether photographs agree, which makes no other.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -44,11 +46,18 @@ class EncoderIdentity:
     dim: PositiveInt
     has_text: bool
     source_sha256: str | None = None
+    checked: bool | None = field(default=None, compare=False)
+
+    @property
+    def name(self) -> str:
+        """What pages and tables call it."""
+        said = f" (declared, {'' if self.checked else 'not '}checked)" if self.precision == DECLARED else ""
+        return f"{self.architecture}{said}"
 
     @property
     def fingerprint(self) -> str:
         """sha256 over all fields: equal for equal identities, on any machine."""
-        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        canonical = json.dumps(replace(self, checked=None).to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @property
@@ -61,8 +70,12 @@ class EncoderIdentity:
     def may_use(self, other: "EncoderIdentity") -> bool:
         """Whether embeddings by `other` serve where this one's are asked for.
 
-        Its own do, and fp32's for auto and for a precision that is computed no more.
+        Its own do, and fp32's for auto and for a precision that is computed no more. Where neither weights nor a source
+        are known, names are compared, and of a declared one, which its spec loads, the columns alone.
         """
+        if self.weights_sha256 is None and self.source_sha256 is None:
+            known = ("dim",) if self.precision == DECLARED else ("architecture", "activation", "dim")
+            return all(getattr(self, name) == getattr(other, name) for name in known)
         by_fp32 = self.precision == "auto" or not is_computed(self.precision)
         return self == other or (by_fp32 and replace(self, precision="fp32") == other)
 
@@ -72,7 +85,8 @@ class EncoderIdentity:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` reads them back."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+        content = {key: value for key, value in asdict(self).items() if key != "checked" or value is not None}
+        return json.loads(json.dumps(content))  # type: ignore[no-any-return]
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], where: str = "encoder.json") -> "EncoderIdentity":

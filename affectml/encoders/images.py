@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from affectml._files import need_file
 from affectml.errors import BadInput
-from affectml_annotation.exchange.files import is_pipe
 
 WHITE = (255, 255, 255)
 
@@ -31,9 +31,8 @@ def read_image(path: str | Path, at_least: int = 0) -> Image.Image:
     """
     path = Path(path)
     quiet_about_size()
+    need_file(path)
     try:
-        if is_pipe(path):
-            raise BadInput(f"{path}: a pipe or a device, not an image")
         with Image.open(path) as image:
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and image.width * image.height > limit:
@@ -44,10 +43,6 @@ def read_image(path: str | Path, at_least: int = 0) -> Image.Image:
             image.seek(0)
             image.load()
             return rgb_of(ImageOps.exif_transpose(image))
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise BadInput(f"{path}: a folder, not an image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadInput(f"{path}: more than the safe {Image.MAX_IMAGE_PIXELS:,} pixels; save it smaller") from None
     except UnidentifiedImageError:

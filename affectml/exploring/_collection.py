@@ -27,7 +27,7 @@ from affectml.exploring._columns import (
 from affectml.exploring._detail import Detail, Details
 from affectml.exploring._encoders import Encoders, Hearing
 from affectml.exploring._explained import Explained
-from affectml.exploring._keep import Selections, as_csv, export, queue
+from affectml.exploring._keep import Selections, export, queue
 from affectml.exploring._query import fit, folded, having, inside, parse_rates
 from affectml.exploring._runs import KnownRun
 from affectml.exploring._search import Searcher
@@ -35,6 +35,7 @@ from affectml.exploring._view import Filter, View
 from affectml.pictures import ImageLike
 from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy
+from affectml_annotation.exchange.files import table_csv
 
 if TYPE_CHECKING:
     from affectml.encoders import Encoder
@@ -349,7 +350,7 @@ class Collection:
 
     def csv(self, images: Sequence[int] | Array) -> str:
         """The same as CSV that a spreadsheet can open."""
-        return as_csv(self.table(images))
+        return table_csv(self.table(images))
 
     def export(self, images: Sequence[int] | Array, path: str | Path) -> Path:
         """Write `table` into a .csv or .parquet file; raises BadInput for one that exists or cannot be written."""

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.embeddings import EmbeddingStore
-from affectml.embeddings.store import differences
 from affectml.errors import EncoderUnavailable
 from affectml.predicting.features import run_encoder
 from affectml.prompts import ALIKE, MADE_UP
@@ -43,11 +42,7 @@ class Encoders:
             if key not in self._loaded:
                 self._loaded[key] = load_encoder(key[0], precision=to_load(key[1]), mapped=True)
             found = self._loaded[key]
-        if not found.identity.same_texts(store.identity):
-            raise EncoderUnavailable(
-                f"{store.folder}: encoder {key[0]!r} is not the one that made these embeddings "
-                f"({differences(found.identity, store.identity)})"
-            )
+        store.need_texts_of(found)
         return found
 
     def of_run(self, run: RunFolder) -> "Encoder":

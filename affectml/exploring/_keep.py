@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from affectml._files import read_json, replacing, try_file, write_json, write_parquet
+from affectml._files import read_json, try_file, write_json, write_parquet, write_text
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput, did_you_mean, option
 from affectml.exploring._view import View
 from affectml_annotation import LabelStore
-from affectml_annotation.exchange.files import keep, spreadsheet_cell, writing_in_turn
+from affectml_annotation.exchange.files import keep, table_csv, writing_in_turn
 
 FOLDER = Path("explore") / "selections"
 SCHEMA = 1
@@ -116,19 +116,8 @@ def export(table: pd.DataFrame, path: Path) -> Path:
     if path.suffix.lower() == ".parquet":
         write_parquet(path, table)
     else:
-        with replacing(path) as temporary:
-            temporary.write_text(as_csv(table), encoding="utf-8-sig", newline="")  # Excel's mark of UTF-8
+        write_text(path, f"\ufeff{table_csv(table)}")  # Excel's mark of UTF-8
     return path
-
-
-def as_csv(table: pd.DataFrame) -> str:
-    """CSV that a spreadsheet can open: texts that would be formulas begin with a '."""
-    table = table.copy()
-    for name in table.columns:
-        if not pd.api.types.is_numeric_dtype(table[name]):
-            table[name] = ["" if pd.isna(cell) else spreadsheet_cell(str(cell)) for cell in table[name]]
-    table.columns = pd.Index([spreadsheet_cell(str(name)) for name in table.columns])
-    return table.to_csv(index=False, lineterminator="\n")
 
 
 def queue(database: str | Path, image_ids: Sequence[str], *, more: int = 1) -> tuple[int, int]:

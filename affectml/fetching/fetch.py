@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
@@ -19,7 +19,7 @@ from typing import Any, TextIO, TypeAlias
 import httpx
 import pyarrow.parquet as pq
 
-from affectml._files import replacing, with_column
+from affectml._files import with_column, write_parquet, write_text
 from affectml._progress import Progress
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
@@ -28,7 +28,7 @@ from affectml.fetching._config import FetchConfig
 from affectml.fetching._download import Downloader
 from affectml.fetching._guard import NO_PORT, NOT_PUBLIC, Failed, Retry, checked_url
 from affectml.fetching._summary import FAILURES, Failure, FetchSummary
-from affectml_annotation.exchange.files import spreadsheet_cell
+from affectml_annotation.exchange.files import csv_rows, csv_text
 
 WORK = ".fetching"  # half-written files and the journal; gone when all is in images.parquet
 LOCK = ".fetch.lock"
@@ -170,8 +170,8 @@ def _plan(data: Dataset) -> _Plan:
             plan.rows.setdefault(url, []).append(image_id)
             if sha256:
                 plan.expected[url].add(sha256.lower())
-            past = listed.get(spreadsheet_cell(image_id))
-            if past is not None and past.url == spreadsheet_cell(shown(url)):
+            past = listed.get(image_id)
+            if past is not None and past.url == shown(url):
                 retry: Retry = "later" if past.again else "never"
                 plan.failed[url] = Failed(past.reason, past.why, retry, past.tries, past.when)
     keys = {_key(url): url for url in plan.rows}
@@ -249,8 +249,7 @@ def _write_images(root: Path, plan: _Plan) -> int:
             files[row], hashes[row] = got.file, got.sha256
         if new:
             table = with_column(with_column(table, "file", files), "sha256", hashes)
-            with replacing(path) as temporary:
-                pq.write_table(table, temporary)
+            write_parquet(path, table)
     return len(new)
 
 
@@ -270,23 +269,18 @@ def _write_failures(root: Path, plan: _Plan) -> list[Failure]:
     if not failures:
         path.unlink(missing_ok=True)
         return []
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.DictWriter(handle, [each.name for each in fields(Failure)])
-        writer.writeheader()
-        for failure in failures:
-            line = {**asdict(failure), "again": "yes" if failure.again else "no"}
-            writer.writerow({name: spreadsheet_cell(str(cell)) for name, cell in line.items()})
+    lines = [(*astuple(failure)[:-1], "yes" if failure.again else "no") for failure in failures]
+    write_text(path, csv_text([[each.name for each in fields(Failure)], *lines]))
     return failures
 
 
 def _listed(path: Path) -> dict[str, Failure]:
     """The lines of fetch-failures.csv by image_id; raises BadInput for a file that is none of ours."""
     try:
-        with path.open(encoding="utf-8", newline="") as handle:
-            return {
-                image_id: Failure(image_id, url, reason, why, int(tries), when, again != "no")
-                for image_id, url, reason, why, tries, when, again in list(csv.reader(handle))[1:]
-            }
+        return {
+            image_id: Failure(image_id, url, reason, why, int(tries), when, again != "no")
+            for image_id, url, reason, why, tries, when, again in csv_rows(path.read_text(encoding="utf-8"))[1:]
+        }
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, csv.Error) as error:

@@ -16,7 +16,7 @@ def read_class_folders(source: Source, taxonomy_name: str, *, partial: bool, sub
 
     The folders lie in the source or in the one folder of it that has them. subfolder: the column that keeps the folder
     between the label's and the image. partial: whether labels may be missing. Raises BadInput for a folder that is
-    no label's and for a label without images.
+    no label's, for a label without images, and for a link out of the source.
     """
     taxonomy = get_taxonomy(taxonomy_name)
     words = {label: label for label in taxonomy.labels}
@@ -28,7 +28,7 @@ def read_class_folders(source: Source, taxonomy_name: str, *, partial: bool, sub
             continue
         way_out = "rename it or move it away; `affectml import folder` takes any names"
         label = label_of(folder.name, words, f"folder {folder}", way_out)
-        for file in files_in(folder):
+        for file in files_in(folder, inside=source.path):
             if file.suffix.lower() not in SUFFIXES:
                 others.append(str(file))
                 continue

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from affectml._progress import track
 from affectml.errors import BadInput, option
-from affectml_annotation.exchange.files import is_pipe
+from affectml_annotation.exchange.files import no_file
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
@@ -26,18 +26,14 @@ def problem_with(path: Path) -> str | None:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        if is_pipe(path):
-            return "a pipe or a device, not an image"
+        if why := no_file(path):
+            return why
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a very large image is still an image
             with Image.open(path, formats=_FORMATS):
                 return None
-    except FileNotFoundError:
-        return "missing"
-    except IsADirectoryError:
-        return "a folder, not an image"
     except UnidentifiedImageError:
-        return "empty file" if path.stat().st_size == 0 else "not an image"
+        return "not an image"
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return f"not readable as an image ({type(error).__name__})"
 

@@ -2,13 +2,17 @@
 
 import shutil
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import ne
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from affectml._files import read_json, write_json, write_parquet
+from affectml._files import read_json, with_column, write_json, write_parquet
 from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta
 from affectml.data.matching import match_images
 from affectml.data.schema import SCHEMA
@@ -20,6 +24,8 @@ from affectml.importers._write import target_meta, write_store
 from affectml.importers.draft import Draft, Embedded
 
 _TEMPORARY = ".joining."
+_NAMES = ("image_id", "file", "url")
+_SHARED = ("split", "group")  # all targets of a data set have the same
 
 
 def call(draft: Draft, name: str | None) -> None:
@@ -45,12 +51,14 @@ class Addition:
 
     targets: what dataset.json will say of each, and its table. annotations: all judgements that the data set then has,
     None where none are added. asked: what the people in them were asked. embedded: with the image_id of each row.
+    columns: of images.parquet, whole.
     """
 
     targets: dict[str, tuple[TargetMeta, pd.DataFrame]] = field(default_factory=dict)
     annotations: Any = None
     asked: Asked | None = None
     embedded: tuple[Embedded, list[str]] | None = None
+    columns: dict[str, pa.Array] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
 
@@ -60,8 +68,8 @@ def join(draft: Draft, dataset: Dataset, target: str | None = None) -> ImportSum
     target: see `call`.
 
     dataset.json is written last: killed before, the data set is as it was, but for files that nothing names and, where
-    judgements or embeddings came in, for those. Raises BadInput, and then nothing was written: no image in common,
-    names that could mean two images, a target, a store or judgements in the way.
+    columns, judgements or embeddings came in, for those. Raises BadInput, and then nothing was written: no image in
+    common, names that could mean two images, a target, a store, judgements or another split in the way.
     """
     from affectml_annotation.exchange.files import writing_in_turn
 
@@ -82,15 +90,15 @@ def join(draft: Draft, dataset: Dataset, target: str | None = None) -> ImportSum
         skipped[f"images of {source} that {dataset.root.name} has not"] = strange
     if bare:
         skipped[f"images of {dataset.root.name} that {source} has not"] = bare
-    own = [name for name in draft.images.columns if name not in ("image_id", "file", "url")]
-    left = [f"columns left out, because images.parquet stays as it is: {', '.join(own)}"] if own else []
+    own = [str(name) for name in draft.images if name in dataset.images and name not in (*_NAMES, *_SHARED)]
+    left = [f"columns left out, because the data set has its own of that name: {', '.join(own)}"] if own else []
     summary = ImportSummary.of(Dataset.open(dataset.root), None, skipped, None, tuple(draft.warnings))
     return replace(summary, notes=(*left, *draft.notes), added=tuple(addition.said))
 
 
 def _image_of(draft: Draft, dataset: Dataset) -> dict[str, str]:
     """The data set's image_id of each of the draft's; those that it lacks are not there."""
-    columns = [draft.images[name] for name in ("image_id", "file", "url") if name in draft.images.columns]
+    columns = [draft.images[name] for name in _NAMES if name in draft.images.columns]
     names = [[str(cell) for cell in row if not pd.isna(cell)] for row in zip(*columns, strict=True)]
     at = match_images(dataset.images, names, draft.where)
     ids = dataset.images["image_id"].tolist()
@@ -128,6 +136,7 @@ def _plan(draft: Draft, dataset: Dataset, image_of: dict[str, str], target: str 
         addition.said.append(f"target {name} ({meta.kind}, {meta.construct}) of {len(mine):,} images")
     if draft.embedded is not None:
         _plan_store(draft.embedded, draft, dataset, image_of, addition)
+    _plan_columns(draft, dataset, image_of, addition)
     if not addition.said:
         raise BadInput(f"{draft.where}: nothing in it that {dataset.root} has not; nothing was written")
     return addition
@@ -211,7 +220,7 @@ def _plan_store(
 ) -> None:
     ids = draft.images["image_id"].tolist()
     kept = [row for row, name in enumerate(ids) if name in image_of]
-    mine = Embedded(embedded.rows[kept], embedded.identity)
+    mine = replace(embedded, rows=embedded.rows[kept])
     names = [image_of[ids[row]] for row in kept]
     folder = dataset.root / "embeddings" / embedded.identity.slug
     if folder.exists():
@@ -229,6 +238,41 @@ def _plan_store(
     addition.said.append(f"embeddings {folder.name}: {len(names):,} x {embedded.identity.dim}")
 
 
+def _plan_columns(draft: Draft, dataset: Dataset, image_of: dict[str, str], addition: Addition) -> None:
+    """The columns that images.parquet lacks, and what its split and groups lack; BadInput where these differ."""
+    row_of = {image_of[name]: row for row, name in enumerate(draft.images["image_id"]) if name in image_of}
+    rows = pa.array([row_of.get(image) for image in dataset.images["image_id"]], pa.int64())
+    for name in draft.images.columns.difference(list(_NAMES), sort=False):
+        column = pa.Array.from_pandas(draft.images[name]).take(rows)
+        new = len(column) - column.null_count
+        if name == "content_warning" and not set(map(type, column.to_pylist())) <= {str, type(None)}:
+            raise BadInput(f"{draft.where}: column {name}: expected texts, got {column.type}; rename the column")
+        if name in dataset.images:
+            if name not in _SHARED:
+                continue
+            had = pa.Array.from_pandas(dataset.images[name]).cast(pa.string()).to_pylist()
+            agreed = _agreed(draft.where, dataset, name, had, column.cast(pa.string()).to_pylist())
+            column, new = pa.array(agreed, pa.string()), sum(map(ne, agreed, had))
+        if new:
+            addition.columns[name] = column
+            addition.said.append(f"column {name} of {new:,} images")
+
+
+def _agreed(where: str, dataset: Dataset, name: str, had: list[str | None], new: list[str | None]) -> list[Any]:
+    """The split or group that both say of each image; a split without val agrees with one whose val was its train."""
+    cut = name == "split" and not ("val" in had and "val" in new)
+    parts = [sorted(filter(None, {one, other})) for one, other in zip(had, new, strict=True)]
+    parts = [["val"] if cut and each == ["train", "val"] else each for each in parts]
+    if differ := [row for row, each in enumerate(parts) if len(each) > 1]:
+        image = dataset.images["image_id"].iloc[differ[0]]
+        raise BadInput(
+            f"{where}: {name} of image {image!r} is {new[differ[0]]!r}, and {had[differ[0]]!r} in {dataset.root} "
+            f"({len(differ):,} images differ), where all targets share one: import it to a new folder, or rename the "
+            f"column {name} to keep the data set's"
+        )
+    return [next(iter(each), None) for each in parts]
+
+
 def _write(addition: Addition, draft: Draft, dataset: Dataset) -> None:
     """Write what was planned: all that takes long first, under names that nothing reads, dataset.json last."""
     from affectml_annotation.exchange.files import keep
@@ -240,6 +284,10 @@ def _write(addition: Addition, draft: Draft, dataset: Dataset) -> None:
             store = write_store(*addition.embedded, Path(scratch))
             (store / ".lock").unlink(missing_ok=True)
             (root / "embeddings").mkdir(exist_ok=True)
+        if addition.columns:
+            there = pq.read_table(root / "images.parquet")
+            there = reduce(lambda table, new: with_column(table, *new), addition.columns.items(), there)
+            write_parquet(root / "images.parquet", there)
         if addition.asked is not None:
             _write_judgements(addition, addition.asked, root, described)
         for meta, table in addition.targets.values():
@@ -260,14 +308,12 @@ def _write(addition: Addition, draft: Draft, dataset: Dataset) -> None:
 
 def _write_judgements(addition: Addition, asked: Asked, root: Path, described: dict[str, Any]) -> None:
     """Say in dataset.json what was asked, then write the judgements: what is written of them is never missing."""
-    from affectml_annotation.exchange.files import write_parquet as write_arrow
-
     said = {"construct": asked.construct, "question": asked.question}
     if described.get("judgements") != said:
         described["judgements"] = said
         write_json(root / "dataset.json", described)
     if addition.annotations is not None:
-        write_arrow(root / "annotations.parquet", addition.annotations)
+        write_parquet(root / "annotations.parquet", addition.annotations)
 
 
 def _described(dataset: Dataset) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from affectml._files import new_folder
+from affectml._files import need_file, new_folder
 from affectml._options import check_choice
 from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
 from affectml.data.schema import Construct
@@ -35,6 +35,8 @@ def open_source(address: str | Path, out: Path, about: About, images: str, impor
     onto = Dataset.open(out) if importer.joins and (out / "dataset.json").is_file() else None
     if onto is None:
         check_new(out)
+    if path.exists() and not path.is_dir():
+        need_file(path)
     if importer.folder:
         need_folder(path)
     if importer.folder and out.resolve().is_relative_to(path.resolve()):
@@ -150,7 +152,7 @@ def write_store(embedded: Embedded, ids: list[str], folder: Path) -> Path:
     """Write embeddings, a row for each of the ids, below a data set's folder; returns the store's."""
     from affectml.embeddings import StoreWriter
 
-    with StoreWriter(folder, embedded.identity) as writer:
+    with StoreWriter(folder, embedded.identity, specs=embedded.specs) as writer:
         for start in range(0, len(ids), SHARD_ROWS):
             part = slice(start, start + SHARD_ROWS)
             writer.add(ids[part], embedded.rows[part])

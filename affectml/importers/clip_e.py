@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml._files import new_folder, sha256, write_json
+from affectml._files import need_file, new_folder, sha256, write_json
 from affectml.data import check_new
 from affectml.errors import BadInput, few, option
 from affectml.runs import RunFolder, RunInfo, TrainConfig, surroundings
@@ -113,6 +113,7 @@ def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
 
     found: dict[str, dict[str, Floats]] = {}
     seen: list[str] = []
+    need_file(file)
     try:
         with h5py.File(file, "r") as handle:
 
@@ -138,8 +139,6 @@ def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
                 found[layer][part] = np.asarray(node, dtype=np.float32)
 
             handle.visititems(visit)
-    except FileNotFoundError:
-        raise BadInput(f"{file}: no such file") from None
     except BadInput:
         raise
     except Exception as error:  # h5py raises many kinds for a damaged file

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from affectml._options import Help
 from affectml.errors import BadInput, did_you_mean, option
@@ -25,6 +24,7 @@ from affectml.importers.shared_set import NAME as SHARED
 from affectml.importers.shared_set import shared_draft
 from affectml.importers.table import draft_of_table
 from affectml.taxonomies import infer_taxonomy
+from affectml_annotation.yaml_files import load_yaml
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def _licence(container: Container) -> str:
     card = (container.beside("README.md") or b"").decode("utf-8", errors="replace")
     header = re.match(r"---\r?\n(.*?)\n---", card, re.DOTALL)
     try:
-        said = yaml.safe_load(header[1]) if header else None
-    except yaml.YAMLError:
+        said = load_yaml(header[1]) if header else None
+    except ValueError:
         return ""
     found = [said.get("license"), said.get("license_name"), said.get("license_link")] if isinstance(said, dict) else []
     return ", ".join(str(part) for part in found if part and part != "unknown")

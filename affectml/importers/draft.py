@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from affectml._options import Help
@@ -18,6 +17,7 @@ from affectml.data.schema import Asked, Construct
 from affectml.importers._images import Box, file_in_dataset
 from affectml.importers.labels import taxonomy_entry
 from affectml.taxonomies import Taxonomy
+from affectml_annotation.yaml_files import load_yaml
 
 if TYPE_CHECKING:
     from affectml.data import Dataset
@@ -53,7 +53,7 @@ class About:
 @cache
 def _published() -> dict[str, dict[str, Any]]:
     text = files(__package__).joinpath("published.yaml").read_text(encoding="utf-8")
-    found: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    found: dict[str, dict[str, Any]] = load_yaml(text)
     return found
 
 
@@ -124,10 +124,11 @@ class Labels:
 
 @dataclass
 class Embedded:
-    """Embeddings that a source brings along: one row [D] for each row of the images, and what made them."""
+    """Embeddings that a source brings along: one row [D] for each row of the images, what made them, and its specs."""
 
     rows: NDArray[Any]
     identity: "EncoderIdentity"
+    specs: tuple[str, ...] = ()
 
 
 @dataclass

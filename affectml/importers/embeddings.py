@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from affectml._files import sha256
 from affectml._options import Help, check_choice
 from affectml.data import Dataset
+from affectml.data.matching import match_images
 from affectml.data.schema import Construct, VoteRule
 from affectml.data.splits import VAL_SHARE, pick
-from affectml.encoders import EncoderIdentity
-from affectml.errors import BadInput
+from affectml.encoders import EncoderIdentity, load_encoder, read_image
+from affectml.encoders.identity import DECLARED
+from affectml.errors import BadInput, EncoderUnavailable, option
 from affectml.importers._answers import Naming, people_said
 from affectml.importers._arrays import Arrays, read_arrays
+from affectml.importers._images import problem_with
 from affectml.importers._spec import Renaming, SomeTaxonomy
 from affectml.importers.columns import SPLIT_OF
 from affectml.importers.draft import About, Draft, Embedded, Source, draft, one_hot
@@ -30,6 +33,7 @@ from affectml.importers.registry import importer
 
 # Norms of unit rows after rounding to float16 stay well inside this.
 NORM_TOLERANCE = 2e-3
+PHOTOGRAPHS, LEAST_COSINE = 8, 0.99  # compared with what the encoder that is declared makes of them
 
 
 @importer("embeddings", About(construct=None), images=(), folder=False, joins=True)
@@ -47,6 +51,7 @@ def embeddings(
     ] = None,
     taxonomy: SomeTaxonomy = None,
     mapping: Renaming = None,
+    encoder: Annotated[str | None, Help("Spec of what made them, e.g. ViT-L-14:openai.", default="not known")] = None,
     seed: Annotated[int, Ge(0), Help("Seed for a validation split cut from train.")] = 0,
 ) -> Draft:
     """A file with the embedding of each image and, where known, its labels, people's answers and split.
@@ -55,7 +60,9 @@ def embeddings(
     without n, whose columns the array labels (or label) names; others of one value a row are kept as columns. The
     embeddings are stored as they came, not normalised, in `embeddings/imported-NAME`; label becomes a target `single`.
     Splits are kept; where there is train but no val, 15 % of train (stratified by label, whole groups) becomes val, and
-    dataset.json says so. OUT may be a data set that exists: then embeddings and targets are joined to it.
+    dataset.json says so. OUT may be a data set that exists: then embeddings, targets and columns are joined to it. Sets
+    whose encoder is named alike can be crossed, and it is loaded for texts and photographs; eight photographs that OUT
+    has are embedded by it and compared.
     """
     file, name = source.path, source.about.name
     if vote_rule is not None:
@@ -82,14 +89,17 @@ def embeddings(
         made_by = f"the label in {arrays.labels_in.name}"
         result.add("single", "single", target, plan.taxonomy, values="indicator", made_by=made_by, **about("query"))
     if arrays.split is not None:
-        images["split"], said = _splits(arrays, columns, seed)
+        images["split"], said = _splits(arrays, columns, seed, source.onto is None)
         result.notes.append(said)
     if arrays.group is not None:
         images["group"] = arrays.group
     if arrays.label is None and not arrays.answers:
         result.notes += _perhaps_answers(arrays.extra, arrays.labels_in)
     result.images = pd.concat([images, arrays.extra.reset_index(drop=True)], axis=1)
-    result.embedded = Embedded(arrays.embedding, _identity(arrays.embedding, name, file))
+    checked = None if encoder is None else _is_checked(encoder, arrays, source.onto)
+    identity = _identity(arrays.embedding, name, file, encoder, checked)
+    result.embedded = Embedded(arrays.embedding, identity, (encoder,) if encoder else ())
+    result.notes += [f"encoder: {identity.name}"] if encoder else []
     return result
 
 
@@ -144,8 +154,8 @@ def _plan(arrays: Arrays, naming: Naming) -> LabelPlan:
     return naming.plan(found, str(arrays.content.path), Counter(arrays.label))
 
 
-def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int) -> tuple[NDArray[np.object_], str]:
-    """train, val, test or None for each row, and what was done."""
+def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int, cut: bool) -> tuple[NDArray[Any], str]:
+    """train, val, test or None for each row, and what was done. cut: whether train without a val gives one up."""
     given = np.full(len(arrays.ids), None, dtype=object)
     for row, spelt in enumerate(arrays.split or []):
         if spelt is None:
@@ -154,7 +164,7 @@ def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int) -> tup
             raise BadInput(f"{arrays.content.where(row)}: split {spelt!r}, expected train, val or test")
         given[row] = SPLIT_OF[spelt.lower()]
     train = np.flatnonzero(given == "train")
-    if (given == "val").any() or not len(train):
+    if not cut or (given == "val").any() or not len(train):
         return given, "splits kept as they came"
     labels = np.ones((len(train), 1), dtype=np.int64)
     if columns is not None:
@@ -180,20 +190,51 @@ def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int) -> tup
     )
 
 
-def _identity(embedding: NDArray[np.floating], name: str, file: Path) -> EncoderIdentity:
+def _identity(rows: NDArray[Any], name: str, file: Path, spec: str | None, checked: bool | None) -> EncoderIdentity:
     with np.errstate(over="ignore"):  # an infinite norm is not one either
-        norms = np.linalg.norm(embedding.astype(np.float32), axis=1)
+        norms = np.linalg.norm(rows.astype(np.float32), axis=1)
     return EncoderIdentity(
-        architecture=f"imported-{name}",
+        architecture=spec or f"imported-{name}",
         weights_sha256=None,
         activation=None,
         preprocessing={},
-        precision=str(embedding.dtype),
+        precision=DECLARED if spec else str(rows.dtype),
         normalised=bool((np.abs(norms - 1) < NORM_TOLERANCE).all()),
-        dim=int(embedding.shape[1]),
-        has_text=False,
-        source_sha256=_digest(file),
+        dim=int(rows.shape[1]),
+        has_text=bool(spec),
+        source_sha256=None if spec else _digest(file),
+        checked=checked,
     )
+
+
+def _is_checked(spec: str, arrays: Arrays, onto: Dataset | None) -> bool:
+    """Whether eight photographs of a data set were embedded by `spec` and agree; BadInput for one that does not.
+
+    False where there is no photograph, or where the encoder cannot be loaded.
+    """
+    if onto is None or "file" not in onto.images:
+        return False
+    file = arrays.content.path
+    rows = match_images(onto.images, [[name] for name in arrays.ids], str(file))
+    names = onto.images["file"].reindex(rows).reset_index(drop=True).dropna()
+    some = names.iloc[np.linspace(0, len(names) - 1, min(PHOTOGRAPHS, len(names)), dtype=int)]
+    paths = {int(str(row)): path for row, name in some.items() if problem_with(path := onto.image_path(name)) is None}
+    if not paths:
+        return False
+    try:
+        encoder = load_encoder(spec)
+    except EncoderUnavailable:
+        return False
+    made = encoder.encode_images([read_image(path) for path in paths.values()]).numpy()
+    given = arrays.embedding[list(paths)].astype(np.float64)
+    way_out = f"name the encoder that made them, or leave {option('encoder', spec)} out"
+    if made.shape != given.shape:
+        raise BadInput(f"{file}: {given.shape[1]} features an image, and {spec} makes {encoder.dim}; {way_out}")
+    for path, cosine in zip(paths.values(), (given * made).sum(axis=1) / np.linalg.norm(given, axis=1), strict=True):
+        if not cosine >= LEAST_COSINE:
+            far = f"have a cosine of {cosine:.3f}, expected at least {LEAST_COSINE}"
+            raise BadInput(f"{file}: the embedding of photograph {path} and that by {spec} {far}; {way_out}")
+    return True
 
 
 def _digest(file: Path) -> str:

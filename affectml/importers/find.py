@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from affectml._files import need_file
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._images import SUFFIXES, inside_name, is_usual
 from affectml.importers.read import first_row
@@ -42,22 +43,37 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.casefold() in _LEFT_BEHIND
 
 
-def files_in(folder: Path, *, any_name: bool = False) -> list[Path]:
-    """Every file in `folder` and below it that is not hidden; raises BadInput for a folder that cannot be read.
+def leaves(path: Path, root: Path) -> bool:
+    """Whether a path leads out of a folder, by a link."""
+    return not path.resolve().is_relative_to(root.resolve())
 
-    And, unless `any_name`, for a name that is no UTF-8, which no table can hold.
+
+def files_in(
+    folder: Path, *, any_name: bool = False, inside: Path | None = None, links: list[Path] | None = None
+) -> list[Path]:
+    """Every file in `folder` and below it that is not hidden; linked folders below it are not looked into.
+
+    links: gets the links that there are.
+
+    Raises BadInput for a folder that cannot be read; unless `any_name`, for a name that is no UTF-8, which no table can
+    hold; and for a link that leaves the folder `inside`.
     """
 
     def stop(error: OSError) -> None:
         raise BadInput(f"{error.filename}: cannot be read ({error.strerror}); allow it, or move the folder away")
 
     found: list[Path] = []
+    links = [] if links is None else links
     for top, folders, files in os.walk(folder, onerror=stop):
         folders[:] = [name for name in folders if not is_hidden(name)]
         found += [Path(top, name) for name in files if not is_hidden(name)]
+        links += [path for name in (*folders, *files) if (path := Path(top, name)).is_symlink() and not is_hidden(name)]
     for path in () if any_name else found:
         if any("\udc80" <= character <= "\udcff" for character in str(path)):
             raise BadInput(f"{str(path)!a}: the name is not UTF-8, so that no table can hold it; rename the file")
+    for path in (folder, *links):
+        if inside is not None and leaves(path, inside):
+            raise BadInput(f"{path}: a link out of {inside}; put what it leads to in its place, or take it away")
     return sorted(found)
 
 
@@ -80,23 +96,23 @@ def need(root: Path, name: str, layout: str) -> Path:
     return found
 
 
-def need_folder(path: Path) -> None:
-    """Raise BadInput where no folder is."""
+def need_folder(path: Path, way_out: str = "") -> Path:
+    """The path; BadInput, which ends in the way out, where no folder is."""
     if not path.is_dir():
-        raise BadInput(f"{path}: {'is a file, not a folder; name the folder' if path.exists() else 'no such folder'}")
+        what = f"is a file, not a folder{'' if way_out else '; name the folder'}" if path.exists() else "no such folder"
+        raise BadInput(f"{path}: {what}{way_out}")
+    return path
 
 
 def images_folder(given: str | Path | None, default: Path) -> Path:
     """The folder that holds the images: the one given, else `default`; BadInput where there is no such folder."""
-    folder = default if given is None else Path(given)
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "no such folder"
-        raise BadInput(f"{folder}: {what}; name the folder that holds the images: {option('images_root')}")
-    return folder
+    way_out = f"; name the folder that holds the images: {option('images_root')}"
+    return need_folder(default if given is None else Path(given), way_out)
 
 
 def read_lines(file: Path) -> list[tuple[int, str]]:
     """(line number, text without spaces around it) of every line that holds something, whatever ends the lines."""
+    need_file(file)
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:

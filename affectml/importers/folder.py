@@ -34,7 +34,7 @@ def folder(
 
     Folders below a label's folder belong to it; files without an image's suffix are counted and left. Where the
     folders directly below PATH are all names of splits (train, val, test and their kin), each holds the labels'
-    folders and the split is kept. Two folders may become one label.
+    folders and the split is kept. Two folders may become one label. A link out of PATH is an error.
     """
     root = source.path
     found, splits, skipped = _walk(root)
@@ -73,7 +73,7 @@ def _walk(root: Path) -> tuple[list[Labelled], list[str], dict[str, list[str]]]:
         inner, stray = _visible(top) if has_splits else ([top], [])
         others += stray
         for holder in inner:
-            files = files_in(holder)
+            files = files_in(holder, inside=root)
             chosen = [file for file in files if file.suffix.lower() in SUFFIXES]
             others += [file for file in files if file.suffix.lower() not in SUFFIXES]
             if not chosen:

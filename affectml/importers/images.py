@@ -16,14 +16,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from affectml._files import replacing
+from affectml._files import write_parquet
 from affectml._options import Help, check_choice
 from affectml.data import Dataset
 from affectml.errors import BadInput, option
 from affectml.importers._images import SUFFIXES, place_images
 from affectml.importers.columns import FILE, file_by_content, pick
 from affectml.importers.draft import About, Draft, Source, draft
-from affectml.importers.find import files_in, fold, is_hidden, need_folder, relative_names
+from affectml.importers.find import files_in, fold, leaves, need_folder, relative_names
 from affectml.importers.read import read_table
 from affectml.importers.registry import importer
 from affectml.prompts import CAPTION
@@ -105,20 +105,20 @@ def find_images(root: Path) -> Found:
 
     Links are not followed out of the folder, and linked folders not at all.
     """
-    inside = root.resolve()
     found = Found({}, {}, defaultdict(list))
-    for path in files_in(root, any_name=True):
+    links: list[Path] = []
+    for path in files_in(root, any_name=True, links=links):
         name = path.relative_to(root).as_posix()
         suffix = path.suffix.lower()
         if name.encode(errors="ignore").decode() != name:
             found.skipped["files: the name is not UTF-8"].append(os.fsencode(name).decode("utf-8", "replace"))
         elif suffix not in SUFFIXES and suffix != ".txt":
             found.skipped["files that are not images by their suffix"].append(str(path))
-        elif path.is_symlink() and not path.resolve().is_relative_to(inside):
+        elif path.is_symlink() and leaves(path, root):
             found.skipped["links that leave the folder"].append(str(path))
         else:
             (found.images if suffix in SUFFIXES else found.texts)[name] = path
-    if linked := _linked_folders(root):
+    if linked := [os.fsencode(path).decode("utf-8", "replace") for path in links if path.is_dir()]:
         found.skipped["links to folders, which are not followed"] = linked
     if not found.images:
         others = sum(map(len, found.skipped.values())) + len(found.texts)
@@ -127,14 +127,6 @@ def find_images(root: Path) -> Found:
             f"{', '.join(sorted(SUFFIXES))}"
         )
     return found
-
-
-def _linked_folders(root: Path) -> list[str]:
-    found = []
-    for top, folders, _ in os.walk(root):
-        folders[:] = sorted(name for name in folders if not is_hidden(name))
-        found += [Path(top, name) for name in folders if Path(top, name).is_symlink()]
-    return [os.fsencode(path).decode("utf-8", "replace") for path in found]
 
 
 def name_images(files: Sequence[str], taken: Collection[str] = ()) -> list[str]:
@@ -345,8 +337,7 @@ def _append(path: Path, new: pd.DataFrame) -> None:
         for entry in said["columns"]:
             entry["numpy_type"] = _WITH_GAPS.get(entry["numpy_type"], entry["numpy_type"])
         noted[b"pandas"] = json.dumps(said).encode()
-    with replacing(path) as temporary:
-        pq.write_table(joined.replace_schema_metadata(noted or None), temporary)
+    write_parquet(path, joined.replace_schema_metadata(noted or None))
 
 
 def _same_size(one: Path, other: Path) -> bool:

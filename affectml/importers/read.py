@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +11,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from affectml._files import need_file
 from affectml.errors import BadInput, option
+from affectml_annotation.exchange.files import plain_text
 
+MOST_COLUMNS = 10_000
 _SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon"}
 _SHEETS = {b"PK\x03\x04": "an Excel or OpenDocument file, or another zip archive", b"\xd0\xcf\x11\xe0": "an Excel file"}
 _LOOKS_LIKE_DATA = re.compile(r"^https?://|\.(jpe?g|png|gif|bmp|webp|tiff?)$", re.IGNORECASE)
@@ -91,10 +96,9 @@ def read_table(
     encoding, a row with more or fewer cells than the header, a header given twice or absent.
     """
     file = Path(path)
-    if not file.exists():
-        raise BadInput(f"{file}: no such file")
     if file.is_dir():
         raise BadInput(f"{file} is a folder, not a table; `affectml import folder` takes a folder per label")
+    need_file(file)
     with file.open("rb") as handle:
         begins = handle.read(4)
     if begins in _SHEETS:
@@ -106,6 +110,7 @@ def read_table(
 
 def _read_parquet(file: Path) -> Table:
     try:
+        check_width(len(pq.read_schema(file)), file)
         frame = pd.read_parquet(file)
         frame.columns = _headers([str(column) for column in frame.columns], file)
         frame = frame.loc[:, [bool(column) for column in frame.columns]].reset_index(drop=True)
@@ -144,6 +149,7 @@ def _read_text(
     text = _decode(file, encoding, options).replace("\r\n", "\n").replace("\r", "\n")
     if text.lstrip()[:1] in ("[", "{") and (found := json_rows(file, text)) is not None:
         frame, labels, said = found
+        check_width(frame.shape[1], file)
         return Table(file, frame, np.arange(1, len(frame) + 1, dtype=np.int64), "row", said, labels=labels)
     header = next((line for line in text.split("\n") if line.strip()), "")
     if not header:
@@ -163,7 +169,7 @@ def _read_text(
     if headless is not None and len(rows[0]) == len(headless) and all(map(_is_number, rows[0][1:])):
         rows.insert(0, list(headless))
         place.insert(0, 0)
-    width = len(rows[0])
+    check_width(width := len(rows[0]), file)
     for cells, line in zip(rows, place, strict=True):
         if len(cells) != width:
             raise BadInput(
@@ -172,7 +178,7 @@ def _read_text(
             )
     if len(rows) == 1:
         raise BadInput(f"{file}: a header and no rows")
-    columns = [[cell.strip() for cell in column] for column in zip(*rows, strict=True)]
+    columns = [[plain_text(cell.strip()) for cell in column] for column in zip(*rows, strict=True)]
     names = _headers([column[0] for column in columns], file)
     names[0] = names[0] or first or ""
     frame = pd.DataFrame(
@@ -221,13 +227,19 @@ def _find_separator(header: str, file: Path, options: bool) -> str:
     return " " if " " in header.strip() and file.suffix.lower() != ".csv" else ","
 
 
+def check_width(columns: int, file: Path) -> None:
+    """Raise BadInput for a table that is wider than any of labels, people's answers or an image's features."""
+    if columns > MOST_COLUMNS:
+        raise BadInput(f"{file}: {columns:,} columns, and at most {MOST_COLUMNS:,} are read; are they its rows?")
+
+
 def _headers(names: list[str], file: Path) -> list[str]:
     stripped = [name.strip().strip("[]'\"").strip() for name in names]
     clean = ["" if name.startswith("Unnamed: ") else name for name in stripped]
     for name in clean:
         if _LOOKS_LIKE_DATA.search(name):
             raise BadInput(f"{file}: the first line holds {name!r}, not names of columns; add a header line")
-    twice = [name for at, name in enumerate(clean) if name and name in clean[:at]]
+    twice = [name for name, count in Counter(filter(None, clean)).items() if count > 1]
     if twice:
         raise BadInput(f"{file}: two columns are called {twice[0]!r}; rename one")
     return clean

@@ -29,7 +29,7 @@ def table(source: Annotated[Source, Help("CSV, TSV, JSON or Parquet file.")], sp
     `single` where every row has one), of votes with or without the number of people asked (`rates` or
     `distribution`), or of shares (`distribution` where rows sum to one, else `rates`); one row per judgement
     (annotations.parquet and `rates`; also `distribution` where everybody chose exactly one label). OUT may be a data
-    set that exists: then the targets are joined to it.
+    set that exists: then the targets and columns are joined to it.
     """
     content = read_table(source.path, encoding=spec.encoding, separator=spec.separator, options=True)
     return draft_of_table(content, spec, source, images_folder(spec.images_root, content.path.parent))

@@ -10,7 +10,7 @@ from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddings, existing_store
 from affectml.encoders import Encoder, EncoderIdentity, Ran, load_encoder
-from affectml.encoders.identity import spoken, to_load
+from affectml.encoders.identity import DECLARED, spoken, to_load
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, EncoderUnavailable, few
 from affectml.pictures import Bad, Picture
 from affectml.runs import RunFolder
@@ -42,19 +42,11 @@ def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False, de
         )
     way = to_load(identity.precision)
     encoder = load_encoder(specs[0], precision=way, device=device, threads=threads, mapped=mapped)
-    if not _same_encoder(encoder.identity, identity):
+    if not identity.may_use(encoder.identity):
         both = zip(encoder.identity.to_json().items(), identity.to_json().values(), strict=True)
         other = next((f"{name} {here}, not {then}" for (name, here), then in both if here != then), "in what it is")
         raise EncoderUnavailable(f"{run.folder}: {specs[0]} is not the encoder this run was trained with ({other})")
     return encoder
-
-
-def _same_encoder(loaded: EncoderIdentity, recorded: EncoderIdentity) -> bool:
-    """Whether it is the run's encoder; weights that came from elsewhere name an architecture only."""
-    if recorded.weights_sha256 is not None or recorded.source_sha256 is not None:
-        return recorded.may_use(loaded)
-    names = ("architecture", "activation", "dim")
-    return all(getattr(loaded, name) == getattr(recorded, name) for name in names)
 
 
 def say_of_precision(run: RunFolder, here: Sequence[Ran], say: Say) -> None:
@@ -72,7 +64,7 @@ def store_of(
 ) -> "EmbeddingStore | FromFiles":
     """Embeddings by the run's encoder: imported ones are compared by dimension only, and that is said."""
     identity, specs = run.info.encoder.identity, run.info.encoder.specs
-    if specs and not identity["normalised"]:
+    if specs and not identity["normalised"] and identity["precision"] != DECLARED:
         say("this head takes features before normalisation, which stores do not keep: embedding the images anew")
         return FromFiles(run, data, run_encoder(run, threads, device=device))
     if specs:
@@ -95,14 +87,15 @@ def store_there(run: RunFolder, data: Dataset, say: Say) -> EmbeddingStore | Non
     if not specs:
         made = store_of(run, data, None, say)
         return made if isinstance(made, EmbeddingStore) else None
-    store = existing_store(data, specs[0], identity["precision"]) if identity["normalised"] else None
+    kept = identity["normalised"] or identity["precision"] == DECLARED
+    store = existing_store(data, specs[0], identity["precision"]) if kept else None
     return None if store is None else _of_the_run(run, store, say)
 
 
 def _of_the_run(run: RunFolder, store: EmbeddingStore, say: Say) -> EmbeddingStore:
     """The store; raises BadDataset where it is by another encoder than the run's."""
     identity = EncoderIdentity.from_json(run.info.encoder.identity, str(run.folder / "run.json"))
-    if not identity.may_use(store.identity):
+    if not identity.may_use(store.identity) or identity.normalised != store.identity.normalised:
         raise BadDataset(f"{store.folder}: embeddings by another encoder than the run's ({run.info.encoder.specs[0]})")
     say_of_precision(run, [ran for ran, _ in store.provenance], say)
     return store

@@ -1,6 +1,5 @@
 """A file of predictions while it is not whole: its parts, kept so that a command that was killed goes on."""
 
-import csv
 import glob
 import json
 import shutil
@@ -26,6 +25,7 @@ from affectml.predicting.features import unreadable
 from affectml.predicting.predictions import COLUMNS, score_columns
 from affectml.predicting.predictor import Features, Predicted
 from affectml.shards import Shard
+from affectml_annotation.exchange.files import csv_text, table_csv, write_text
 
 ENDINGS = (".csv", ".parquet", ".jsonl")
 DELIMITER = "|"  # between the labels of a set in CSV, as in files of judgements
@@ -229,8 +229,7 @@ class Parts:
         made = PredictionFile(self.file, self.images, kept, bad + self.bad(), alike=self._alike, shift=self._shift)
         place = _unreadable_file(self.file)
         if made.bad:
-            with replacing(place) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
-                csv.writer(handle).writerows([("image", "reason"), *made.bad])
+            write_text(place, csv_text([("image", "reason"), *made.bad]))
         else:
             place.unlink(missing_ok=True)
         self._ended = True
@@ -315,7 +314,7 @@ def _write_csv(path: Path, tables: Iterator[pa.Table]) -> None:
             frame = table.to_pandas()
             if "set" in frame:
                 frame["set"] = frame["set"].map(DELIMITER.join)
-            frame.to_csv(handle, index=False, header=number == 0, lineterminator="\r\n")
+            handle.write(table_csv(frame, header=number == 0))
 
 
 def _write_jsonl(path: Path, tables: Iterator[pa.Table]) -> None:

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from affectml._files import replacing
+from affectml._files import write_text
 from affectml.data import was_asked
 from affectml.encoders import TINY_SPEC
 from affectml.report.data import ReportData
@@ -32,7 +32,6 @@ def write_report(data: ReportData, out: Path | None = None, found: Sequence[Sect
         The file.
     """
     info = data.info
-    encoder = info.encoder.specs[0] if info.encoder.specs else info.encoder.identity["architecture"]
     asked = f"people were asked: “{info.data.question}”" if was_asked(info.data.question) else ""
     about = [f"{data.metrics['n']} {data.metrics['split']} images", f"construct: {info.data.construct}", asked]
     file = out if out is not None else data.run.folder / "report.html"
@@ -41,7 +40,7 @@ def write_report(data: ReportData, out: Path | None = None, found: Sequence[Sect
         sections(data) if found is None else found,
         title=f"{info.data.name} – affectml report",
         heading=f"{info.data.name}: {info.data.kind} of {data.run.taxonomy.name}, head {info.head.name}",
-        about=[*filter(None, about), f"encoder: {encoder}"],
+        about=[*filter(None, about), f"encoder: {info.encoder.name}"],
         command=info.command,
         caveats=_caveats(info, data.dataset),
     )
@@ -72,8 +71,7 @@ def write_page(
     page = template.render(
         title=title, heading=heading, about=about, command=command, caveats=caveats, sections=found, links=_links
     )
-    with replacing(file) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(file, page)
 
 
 def _links(section: Section, table: Table) -> list[tuple[str, str, str]]:
@@ -93,8 +91,7 @@ def write_tables(found: Sequence[Section], folder: Path) -> list[Path]:
         for table in section.tables:
             for ending, text in (("csv", table.to_csv()), ("tex", table.to_tex())):
                 made.append(folder / f"{section.name}-{table.file_name}.{ending}")
-                with replacing(made[-1]) as temporary:
-                    temporary.write_text(text, encoding="utf-8", newline="")
+                write_text(made[-1], text)
     return made
 
 

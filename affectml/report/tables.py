@@ -1,14 +1,13 @@
 """The tables of a run, as plain cells: the terminal and the page print the same ones."""
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, TypeVar
 
 from affectml._html import plain, table
+from affectml_annotation.exchange.files import csv_text
 from affectml_metrics.table import better, find, shown
 
 Name = TypeVar("Name")
@@ -82,13 +81,6 @@ class Table:
         'model-by-group'
         """
         return re.sub(r"[^\w]+", "-", (self.name or self.title).lower()).strip("-_") or "table"
-
-
-def csv_text(rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as CSV."""
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
 
 
 def booktabs(lines: Sequence[str], *, columns: int, comments: Sequence[str] = (), below: Sequence[str] = ()) -> str:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from affectml._version import __version__
-from affectml.encoders.identity import EncoderIdentity
+from affectml.encoders.identity import DECLARED, EncoderIdentity
 from affectml.encoders.ran import processor
 from affectml.errors import BadInput
 from affectml.runs.config import TrainConfig
@@ -60,6 +60,12 @@ class EncoderInfo:
         default_factory=list,
         description="What computed the features, where that is known: precision, backend, device; see Ran.",
     )
+
+    @property
+    def name(self) -> str:
+        """What pages call it."""
+        identity = EncoderIdentity.from_json(self.identity, "the encoder")
+        return self.specs[0] if self.specs and identity.precision != DECLARED else identity.name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,10 +48,9 @@ def card_text(info: RunInfo, metrics: Mapping[str, Any] | None, promise: "Promis
     """The card in Markdown; promise: the head's, where its sets keep one."""
     data, taxonomy, encoder = info.data, info.taxonomy, info.encoder
     labels = list(taxonomy["labels"])
-    spec = encoder.specs[0] if encoder.specs else encoder.identity["architecture"]
     parts = [
         f"# {plain(data.name)}: {data.kind} of {plain(taxonomy['name'])}",
-        f"A {info.head.name} head on frozen image embeddings of `{spec}`, made with affectml "
+        f"A {info.head.name} head on frozen image embeddings of `{encoder.name}`, made with affectml "
         f"{info.versions['affectml']}. It predicts {_what(data.kind)} over {len(labels)} labels: "
         f"{', '.join(map(plain, labels))}.",
         "## What the labels are about",

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from affectml._files import replacing, try_file
+from affectml._files import try_file, write_text
 from affectml._options import check_choice
 from affectml._progress import Progress
 from affectml.data import Dataset
@@ -90,8 +90,7 @@ def write_tasks(
         "image_id": told, "model": name, "score": [known[i][1] for i in told], "labels": [known[i][0] for i in told]
     })  # fmt: skip
     nobody = pd.DataFrame({column: pd.Series(dtype=object) for column in REQUIRED})
-    with replacing(interface) as temporary:
-        temporary.write_text(labelling_config(opened.taxonomy.labels), encoding="utf-8")
+    write_text(interface, labelling_config(opened.taxonomy.labels))
     write_label_studio(nobody, path, urls={i: str(shown[i]) for i in told}, predictions=table)
     notes = [LEANING]
     notes += [f"left out: {': '.join(one)}" for one in bad]

@@ -6,8 +6,6 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
-
 from affectml.errors import BadInput, UnknownTaxonomy, did_you_mean
 from affectml.taxonomies._names import own_yaml
 from affectml.taxonomies.taxonomy import Taxonomy
@@ -41,7 +39,7 @@ def get_taxonomy(name: str | Path) -> Taxonomy:
     if name in builtin_names():
         return _builtin(name)
     path = Path(name)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
+    if path.suffix in (".yaml", ".yml") and path.exists():
         return _from_file(path)
     raise UnknownTaxonomy(
         f"no taxonomy {name!r}{did_you_mean(name, builtin_names())} "
@@ -50,10 +48,14 @@ def get_taxonomy(name: str | Path) -> Taxonomy:
 
 
 def _from_file(path: Path, below: tuple[Path, ...] = ()) -> Taxonomy:
+    from affectml._files import need_file  # loads pandas, which the built-in taxonomies do without
+    from affectml_annotation.yaml_files import load_yaml
+
+    need_file(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, OSError, ValueError, TypeError, RecursionError) as error:
-        raise BadInput(f"{path}: not a readable YAML file ({' '.join(str(error).split())})") from None
+        content = load_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: not a readable YAML file ({error})") from None
     taxonomy = Taxonomy.from_dict(content, where=str(path))
     if taxonomy.name in builtin_names() and taxonomy != _builtin(taxonomy.name):
         raise BadInput(f"{path}: the name {taxonomy.name} is taken by a built-in taxonomy; choose another")

@@ -64,8 +64,8 @@ def _name(content: Any, where: str) -> LabelName:
 
 
 def own_yaml(text: str) -> Any:
-    """What one of affectml's own YAML files holds; ten times faster where PyYAML has libyaml."""
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    """What a YAML file holds that comes with affectml; anybody else's are read by `load_yaml`, which has limits."""
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: TID251
 
 
 @cache

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from affectml_annotation.exchange.files import is_pipe
+from affectml_annotation.exchange.files import no_file
 
 # Decoded, 40 million pixels are 160 MB. Cameras beyond it write JPEG, which is decoded smaller.
 MAX_PIXELS = 40_000_000
@@ -118,18 +118,14 @@ def _open(path: Path | io.BytesIO) -> Image.Image:
     """The image's head; nothing is decoded yet."""
     Image.init()
     formats = [name for name in (*SHOWN, *CONVERTED) if name in Image.OPEN]  # no EPS: it would start a program
+    if isinstance(path, Path) and (why := no_file(path)):
+        raise BadImage(why)
     try:
-        if isinstance(path, Path) and is_pipe(path):
-            raise BadImage("a pipe or a device, not an image")
         return Image.open(path, formats=formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadImage(f"it has more pixels than can be shown; the limit is {MAX_PIXELS:,}") from None
     except UnidentifiedImageError:
         raise BadImage("no image that can be shown: damaged, or of another format") from None
-    except FileNotFoundError:
-        raise BadImage("the file is not there") from None
-    except BadImage:
-        raise
     except (OSError, ValueError, SyntaxError) as error:
         raise BadImage(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from None
 

@@ -113,7 +113,7 @@ def test_rows_without_a_file_are_named(tmp_path, encoder):
 def test_no_readable_image_at_all_is_an_error(tmp_path, encoder):
     dataset = noise_set(tmp_path / "d", 2)
     for i in range(2):
-        (dataset.root / f"images/{i}.png").write_bytes(b"")
+        (dataset.root / f"images/{i}.png").write_bytes(b"?")
     with pytest.raises(BadDataset, match="none of its 2 images could be read; the first: not an image"):
         embed_dataset(dataset, encoder)
     with pytest.raises(BadDataset, match="no embeddings yet; run `affectml embed"):

@@ -85,17 +85,19 @@ def test_an_image_cut_short_is_refused_not_filled_with_grey(tmp_path, suffix):
         read_image(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG hardly"])
-def test_a_file_that_is_no_image(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "says"), [(b"", "empty file"), (b"not an image", "not an image"), (b"\x89PNG hardly", "not an image")]
+)
+def test_a_file_that_is_no_image(tmp_path, content, says):
     (tmp_path / "a.jpg").write_bytes(content)
-    with pytest.raises(BadInput, match=r"a\.jpg: not an image"):
+    with pytest.raises(BadInput, match=rf"a\.jpg: {says}"):
         read_image(tmp_path / "a.jpg")
 
 
 def test_no_file_and_a_folder(tmp_path):
     with pytest.raises(BadInput, match="no such file"):
         read_image(tmp_path / "a.jpg")
-    with pytest.raises(BadInput, match="a folder, not an image"):
+    with pytest.raises(BadInput, match="a folder, not a file"):
         read_image(tmp_path)
 
 

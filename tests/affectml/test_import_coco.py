@@ -123,7 +123,7 @@ def test_missing_files_are_left_out_and_counted(load, tmp_path):
     (tmp_path / "a.jpg").unlink()
     summary, dataset = load()
     assert rows(dataset) == {"deep/b.jpg": [0, 1, 0]}
-    assert summary.skipped["images: missing"] == [str(tmp_path / "a.jpg")]
+    assert summary.skipped["images: no such file"] == [str(tmp_path / "a.jpg")]
 
 
 def test_images_lie_where_the_user_says(load, tmp_path):
@@ -164,5 +164,5 @@ def test_what_cannot_be_read_is_named_with_its_place(load, lists, says, tmp_path
 @pytest.mark.parametrize("text", ["[]", "{", "", '{"images": {"1": "a.jpg"}}', "\0"])
 def test_a_file_of_another_kind_is_refused(tmp_path, text):
     (tmp_path / "labels.json").write_text(text)
-    with pytest.raises(BadInput, match=r"labels\.json: (no list 'images'|not valid JSON)"):
+    with pytest.raises(BadInput, match=r"labels\.json: (no list 'images'|not valid JSON|empty file)"):
         import_coco(tmp_path / "labels.json", tmp_path / "out")

@@ -120,3 +120,16 @@ def test_a_name_that_is_no_utf_8_is_said(tmp_path, refused):
     refused(r"caf\\udce9\.png': the name is not UTF-8.*rename the file", "folder", tmp_path / "in")
     import_images(tmp_path / "in", tmp_path / "out", taxonomy="mikels-8")
     assert len(Dataset.open(tmp_path / "out").images) == 2
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "json"])
+def test_a_table_too_wide_for_labels_is_refused_before_it_is_read(tmp_path, refused, suffix):
+    names = ["file", *(f"c{at}" for at in range(10_000))]
+    file = tmp_path / f"t.{suffix}"
+    if suffix == "csv":
+        file.write_text(f"{','.join(names)}\n{','.join('1' for _ in names)}\n")
+    elif suffix == "json":
+        file.write_text(json.dumps([dict.fromkeys(names, 1)]))
+    else:
+        pq.write_table(pa.table({name: [1] for name in names}), file)
+    refused(rf"t.{suffix}: 10,001 columns, and at most 10,000 are read; are they its rows", "table", file)

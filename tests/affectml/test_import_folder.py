@@ -83,7 +83,7 @@ def test_a_file_that_is_no_image_is_left_out_and_named(classes, tmp_path, refuse
     assert summary.skipped == {
         "images: not an image": [str(classes / "joy" / "broken.jpg")],
         "images: empty file": [str(classes / "joy" / "empty.jpg")],
-        "images: a pipe or a device, not an image": [str(classes / "joy" / "pipe.jpg")],
+        "images: a pipe (FIFO), not a file": [str(classes / "joy" / "pipe.jpg")],
     }
     refused(r"3 of 6.*broken.jpg: not an image", "folder", classes, strict=True)
 
@@ -122,3 +122,27 @@ def test_bad_folders(classes, tmp_path, refused):
     with pytest.raises(BadInput, match="exists and is not empty"):
         import_folder(classes, tmp_path / "full")
     assert [p.name for p in (tmp_path / "full").iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("link", ["awe/linked.jpg", "awe/linked", "anger"])
+@pytest.mark.parametrize(("name", "options"), [("folder", {}), ("fi", {"partial": True})])
+def test_a_link_out_of_the_folder_is_refused_by_name(tmp_path, refused, name, options, link):
+    for image in ("in/awe/1.jpg", "in/fear/1.jpg", "elsewhere/1.jpg"):
+        picture(tmp_path / image)
+    (tmp_path / "in" / link).symlink_to(tmp_path / "elsewhere" / ("1.jpg" if link.endswith(".jpg") else ""))
+    says = rf"in/{link}: a link out of .*/in; put what it leads to in its place, or take it away"
+    refused(says, name, tmp_path / "in", **options)
+
+
+def test_a_link_of_a_split_out_of_the_folder_is_refused_by_name(tmp_path, refused):
+    for image in ("in/train/awe/1.jpg", "in/train/fear/1.jpg", "elsewhere/awe/1.jpg"):
+        picture(tmp_path / image)
+    (tmp_path / "in/test").symlink_to(tmp_path / "elsewhere")
+    refused(r"in/test/awe: a link out of .*/in", "folder", tmp_path / "in")
+
+
+def test_a_link_within_the_folder_is_followed(classes, tmp_path):
+    (classes / "fear" / "again.jpg").symlink_to(classes / "joy" / "1.jpg")
+    import_folder(classes, tmp_path / "out")
+    assert labels_of(tmp_path / "out")["fear/again.jpg"] == "fear"
+    assert not (tmp_path / "out/images/fear/again.jpg").is_symlink()

@@ -210,7 +210,7 @@ def test_artemis_gives_no_painting_the_file_of_another(tmp_path):
     # Only in accents do two paintings differ from cafe-1, so it is neither's.
     assert sorted(Dataset.open(tmp_path / "out").images["painting"]) == ["andr\u00e9", "lon_jardin", "t"]
     assert summary.skipped["images that no row names"] == [str(folder / "cafe-1.jpg"), str(folder / "x-1.jpg")]
-    missing = {Path(name).stem for name in summary.skipped["images: missing"]}
+    missing = {Path(name).stem for name in summary.skipped["images: no such file"]}
     assert missing == {"\u00e9t\u00e9", "x(1)", "caf\u00e9-1", "Caf\u00e9-1", "l\u00e9on_jardin"}
 
 

@@ -88,7 +88,7 @@ def test_emotion6_by_hand(tmp_path, bring, refused):
     assert images["image_id"].tolist() == ["disgust/1.jpg", "joy/2.jpg"]
     assert images["keyword"].tolist() == ["disgust", "joy"]
     assert images[["valence", "arousal"]].to_numpy().tolist() == [[2.5, 3.8], [7, 5]]
-    assert summary.skipped == {"images: missing": [str(tmp_path / "in" / "images" / "fear/3.jpg")]}
+    assert summary.skipped == {"images: no such file": [str(tmp_path / "in" / "images" / "fear/3.jpg")]}
     refused("1 of 3 images cannot be used", "emotion6", tmp_path / "in", strict=True)
 
 

@@ -311,7 +311,7 @@ def test_missing_and_broken_files_are_counted(load, tmp_path):
     summary, dataset = load("file,label\n0.png,joy\nbad.png,fear\n9.png,joy\n")
     assert summary.skipped == {
         "images: not an image": [str(tmp_path / "bad.png")],
-        "images: missing": [str(tmp_path / "9.png")],
+        "images: no such file": [str(tmp_path / "9.png")],
     }
     assert list(rows(dataset, "single")) == ["0.png"]
     assert dataset.images["image_id"].tolist() == ["0.png"]

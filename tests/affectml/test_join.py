@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,13 +156,16 @@ def test_embeddings_join_as_a_store_of_their_own(tmp_path):
     before = files(mydata)
     file = npz(tmp_path, ["x/joy/7.jpg", "x/awe/9.jpg", "x/sea.jpg"], valence=np.array([1.0, 2, 3]))
     summary = get_importer("embeddings")(file, mydata)
+    del before["images.parquet"]
     assert {name: content for name, content in files(mydata).items() if name in before} == before
+    valence = Dataset.open(mydata).images.set_index("image_id")["valence"]
+    assert valence.dropna().to_dict() == {"joy/7.jpg": 1.0, "awe/9.png": 2.0}
     store = EmbeddingStore.for_dataset(Dataset.open(mydata))
     assert store.folder.name == "imported-clip"
     assert store.ids.tolist() == ["joy/7.jpg", "awe/9.png"]
     assert store.rows(["awe/9.png"]).tolist() == [[3, 4, 5]]
     assert summary.skipped["images of clip.npz that mydata has not"] == ["x/sea.jpg"]
-    assert summary.notes[0] == "columns left out, because images.parquet stays as it is: valence"
+    assert "column valence of 2 images" in summary.added
     with pytest.raises(BadInput, match="has embeddings 'imported-clip' already, and they stay.*name='NAME'"):
         import_embeddings(file, mydata)
     import_embeddings(file, mydata, name="again")
@@ -302,12 +306,14 @@ def test_the_order_of_rows_does_not_matter(order):
 def test_peoples_shares_join_the_keywords_of_emotion6(tmp_path, real_data):
     folder = real_data / "emotion6"
     import_embeddings(folder / "emotion6_clip_vit_l_14.npz", tmp_path / "emotion6", name="clip")
-    before = files(tmp_path / "emotion6")
+    before, images = files(tmp_path / "emotion6"), Dataset.open(tmp_path / "emotion6").images
+    del before["images.parquet"]
     summary = get_importer("embeddings")(
         folder / "emotion6_clip_vit_l_14_people.npz", tmp_path / "emotion6", name="801"
     )
     assert unchanged(before, tmp_path / "emotion6")
     joined = Dataset.open(tmp_path / "emotion6")
+    pd.testing.assert_frame_equal(joined.images[list(images)], images)
     assert [entry.construct for entry in joined.meta.targets.values()] == ["query", "evoked"]
     people = joined.target("distribution")
     assert len(people.image_id) == 801
@@ -317,3 +323,71 @@ def test_peoples_shares_join_the_keywords_of_emotion6(tmp_path, real_data):
     one, other = (store.rows(people.image_id) for store in (ours, theirs))  # of one encoder, not of one run of it
     cosine = (one * other).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
     assert cosine.min() > 0.999
+
+
+SPLIT = {"anger/7.jpg": "train", "joy/7.jpg": "train", "joy/8.jpg": "train", "awe/9.png": "test"}
+ROWS = "image,joy,awe,n,split,group,age\n" + "".join(
+    f"{name},1,2,4,{split},{name[:3]},{at}\n" for at, (name, split) in enumerate(SPLIT.items())
+)
+
+
+def test_columns_and_the_split_come_in_whatever_is_imported_first(tmp_path):
+    """The features say no split, or the same, or one whose val is cut already: the test images are the table's."""
+    table, said = csv(tmp_path, ROWS), {}
+    alone = npz(tmp_path, NAMES)
+    for features in (alone, npz(tmp_path, NAMES, "same.npz", split=np.array(list(SPLIT.values())))):
+        for order in ("features first", "table first"):
+            mydata = tmp_path / f"{features.stem}, {order}"
+            steps = [lambda: import_embeddings(features, mydata), lambda: import_table(table, mydata, images="none")]  # noqa: B023
+            for step in steps if order == "features first" else steps[::-1]:
+                step()
+            joined = Dataset.open(mydata).images.set_index("image_id")
+            assert joined["age"].tolist() == [0, 1, 2, 3]
+            assert joined["group"].tolist() == ["ang", "joy", "joy", "awe"]
+            said[mydata.name] = joined["split"].replace("val", "train").to_dict()
+    assert all(split == SPLIT for split in said.values()), said
+
+
+def test_a_split_whose_val_is_cut_goes_on_from_one_without(tmp_path):
+    whole = {**SPLIT, "joy/8.jpg": "val"}
+    for first, second in ((SPLIT, whole), (whole, SPLIT)):
+        mydata = tmp_path / "-".join(first.values())
+        for number, split in enumerate((first, second)):
+            lines = "".join(f"{name},1,2,4,{part}\n" for name, part in split.items())
+            table = csv(tmp_path, f"image,joy,awe,n,split\n{lines}")
+            import_table(table, mydata, images="none", target=f"t{number}")
+        assert Dataset.open(mydata).images.set_index("image_id")["split"].to_dict() == whole
+
+
+@pytest.mark.parametrize("column", ["split", "group"])
+def test_two_splits_are_an_error_and_the_way_out_works(tmp_path, column):
+    mydata = tmp_path / "mydata"
+    import_table(csv(tmp_path, ROWS), mydata, images="none")
+    other = ROWS.replace("train,joy", "test,sea")
+    other = other if column == "split" else other.replace("test,sea", "train,sea")
+    says = (
+        rf"more.csv: {column} of image 'joy/7.jpg' is '(test|sea)', and '(train|joy)' in .*mydata \(2 images differ\), "
+        rf"where all targets share one: import it to a new folder, or rename the column {column} to keep"
+    )
+    refused(says, csv(tmp_path, other), mydata, target="again")
+    renamed = other.replace(",split,group", ",theirs,groups")
+    import_table(csv(tmp_path, renamed), mydata, target="again")
+    joined = Dataset.open(mydata)
+    assert joined.images["split"].tolist() == list(SPLIT.values())
+    assert list(joined.meta.targets) == ["rates", "again"]
+
+
+def test_gaps_of_a_split_are_filled_and_whole_numbers_stay_whole(tmp_path):
+    mydata = tmp_path / "mydata"
+    import_table(csv(tmp_path, "image,label,split\nanger/7.jpg,anger,train\njoy/7.jpg,joy,\n"), mydata, images="none")
+    summary = import_table(csv(tmp_path, "image,joy,awe,n,split,age\njoy/7.jpg,1,2,4,test,3\n"), mydata)
+    images = Dataset.open(mydata).images
+    assert images["split"].tolist() == ["train", "test"]
+    assert pq.read_schema(mydata / "images.parquet").field("age").type == "int64"
+    assert {"column split of 1 images", "column age of 1 images"} <= set(summary.added)
+
+
+def test_a_column_that_no_data_set_can_have_is_refused_before_anything_is_written(tmp_path):
+    text = "image,label,content_warning\njoy/7.jpg,joy,3\nawe/9.png,awe,4\n"
+    says = "column content_warning: expected texts, got int64; rename the column"
+    refused(says, csv(tmp_path, text), dataset(tmp_path), target="again")

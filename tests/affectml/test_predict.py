@@ -224,8 +224,8 @@ def test_a_pipe_among_the_images_is_named_and_never_waited_for(run, photos):
     os.mkfifo("photos/pipe.jpg")
     table = run.predict("photos", errors="skip")
     assert list(table["image"]) == EVERY
-    assert table.bad == [("photos/pipe.jpg", "a pipe or a device, not an image")]
-    with pytest.raises(BadInput, match=r"^photos/pipe\.jpg: a pipe or a device, not an image"):
+    assert table.bad == [("photos/pipe.jpg", "a pipe (FIFO), not a file")]
+    with pytest.raises(BadInput, match=r"^photos/pipe\.jpg: a pipe \(FIFO\), not a file"):
         run.predict("photos/pipe.jpg")
 
 

@@ -431,7 +431,7 @@ def test_no_two_signs_look_alike():
 
 def test_tables_are_numbers_for_programs_and_booktabs_for_papers():
     table = Table("T_1", ("label", "F1"), (("joy_a", ".623 ±.018*"), ("fear", "–")), "a note", frozenset({(0, 1)}))
-    assert table.to_csv() == "label,F1,F1 ±\njoy_a,0.623,0.018\nfear,,\n"
+    assert table.to_csv() == "label,F1,F1 ±\r\njoy_a,0.623,0.018\r\nfear,,\r\n"
     tex = table.to_tex()
     assert r"joy\_a & \textbf{.623 $\pm$.018*} \\" in tex
     assert tex.startswith("% T_1\n% a note\n\\begin{tabular}{lr}\n\\toprule\n")

@@ -205,7 +205,7 @@ def test_who_is_erased_before_they_are_paid_is_owed_and_nothing_ties_it_to_an_an
         ("P1", "left", 120, 0),
         ("P2-at-the-panel", "completed", 300, 300),
     }
-    assert pay.as_bulk(pay.pay_rows(store)) == "P1,1.20\n"
+    assert pay.as_bulk(pay.pay_rows(store)) == "P1,1.20\r\n"
     assert pay.forget_ids(store, by="lead") == 2  # are kept
     assert pay.mark_paid(store, ["P1", "P2-at-the-panel"]) == 2
     assert pay.pay_rows(store) == []

@@ -153,8 +153,8 @@ def test_images_that_have_their_answers_take_no_place_among_those_shown_first(ru
     [
         ("a.csv", "file,awe\nx,1\n", "no column image; expected the table that `affectml predict --out` writes"),
         ("a.csv", "image,awe\nzzz,1\n", "no column for label"),
-        ("a.parquet", "no parquet", "cannot be read"),
-        ("a.jsonl", "{", "cannot be read"),
+        ("a.parquet", "no parquet", "not readable"),
+        ("a.jsonl", "{", "not readable"),
     ],
 )
 def test_what_is_no_table_of_predictions_is_said(run, task, tmp_path, name, content, why):
@@ -416,7 +416,7 @@ def test_a_folder_that_nobody_may_write_into_ends_with_one_line(run, task, tmp_p
     def refuse(*_arguments, **_options):
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "all.csv"))
 
-    monkeypatch.setattr("affectml_annotation.exchange.tables.replacing", refuse)
+    monkeypatch.setattr("affectml_annotation.exchange.files.replacing", refuse)
     error = run("labels", "export", "--db", task, "--to", tmp_path / "all.csv", fails=True)
     assert error.endswith("all.csv: Permission denied; write elsewhere, or allow it there\n")
     assert error.count("\n") == 1

@@ -616,7 +616,7 @@ def test_the_pay_table_and_the_list_for_the_panel(opened):
     who = to_images(store, "=P2")
     label(store, who, 2)
     visits.leave(store, who)
-    assert pay.as_bulk(pay.pay_rows(store)) == "'=P2,1.20\n"  # the panel itself pays who completed it
+    assert pay.as_bulk(pay.pay_rows(store)) == "'=P2,1.20\r\n"  # the panel itself pays who completed it
     table = pay.as_csv(pay.pay_rows(store)).splitlines()
     assert table[0].startswith("person,session,status,minutes,images,failed_checks,code,currency,due,by_panel,paid")
     assert table[1].startswith("P1,,completed,")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from affectml_annotation.errors import BadCounts
-from affectml_annotation.exchange.files import read_frame, readable
+from affectml_annotation.exchange.files import from_spreadsheet, read_frame, readable
 from affectml_annotation.judgements import Votes
 
 
@@ -40,7 +40,7 @@ def read_counts(
     """
     path = Path(path)
     with readable(path):
-        table = read_frame(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        table = read_frame(path) if path.suffix == ".parquet" else from_spreadsheet(pd.read_csv(path))
     if image_column is None:
         image_column = "(row)"
         table[image_column] = [f"row-{number}" for number in range(len(table))]

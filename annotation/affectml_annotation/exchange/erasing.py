@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from affectml_annotation.errors import BadExport
 from affectml_annotation.exchange.dataset_folder import ANNOTATIONS, ANNOTATORS
-from affectml_annotation.exchange.files import kept_of, read_parquet, write_parquet, writing_in_turn
+from affectml_annotation.exchange.files import csv_rows, kept_of, read_parquet, write_parquet, writing_in_turn
 from affectml_annotation.exchange.targets import META
 
 
@@ -131,7 +131,7 @@ def _names(file: Path, people: Collection[str]) -> bool:
             return False
         content = file.read_text(encoding="utf-8-sig")
         if file.suffix == ".csv":
-            return any(cell in people for row in csv.reader(content.splitlines(keepends=True)) for cell in row)
+            return any(cell in people for row in csv_rows(content) for cell in row)
         if file.suffix == ".html":
             return any(escape(who) in content for who in people)
         return any(json.dumps(who, ensure_ascii=plain) in content for who in people for plain in (True, False))

@@ -1,10 +1,13 @@
 """Writing so that an interrupted export leaves the old file or the new one, and what is replaced stays beside it."""
 
+import csv
+import io
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from glob import escape
@@ -16,6 +19,7 @@ from uuid import uuid4
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pandas.api.types import is_numeric_dtype
 
 from affectml_annotation.errors import AnnotationError, BadExport, BadImport
 
@@ -27,22 +31,24 @@ except ImportError:  # Windows
 LOCK = ".export.lock"
 WAY_OUT = "--replace (replace=True) writes the new and keeps the old beside it"
 _FORMULA = re.compile("[=+@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}-]")
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @contextmanager
 def readable(path: str | Path) -> Iterator[None]:
     """Around the reading of a file in somebody else's form: what pandas, pyarrow and json say of it is a BadImport.
 
-    They raise many kinds for a damaged file.
+    They raise many kinds for a damaged file. So is what `no_file` says of it, where it is no folder.
     """
     try:
+        if not Path(path).is_dir() and (why := no_file(Path(path))):
+            raise BadImport(str(path), [why])
         yield
     except AnnotationError:
         raise
     except Exception as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise BadImport(str(path), [f"not readable ({str(why) or type(error).__name__})"]) from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise BadImport(str(path), [f"not readable ({str(reason) or type(error).__name__})"]) from None
 
 
 @contextmanager
@@ -242,7 +248,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON, atomically."""
+    """Write indented JSON, atomically; key order is kept, floats are shortest round-trip."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -255,17 +261,75 @@ def write_parquet(path: Path, table: pd.DataFrame | pa.Table) -> None:
             table.to_parquet(temporary, index=False)
 
 
-def is_pipe(path: Path) -> bool:
-    """Whether a pipe, socket or device stands there, which no reader may open: it would wait for a writer, for good."""
-    return path.exists() and not (path.is_file() or path.is_dir())
+_KINDS = {"d": "a folder", "p": "a pipe (FIFO)", "s": "a socket", "c": "a device", "b": "a device"}  # `filemode`'s
+
+
+def no_file(path: Path) -> str:
+    """Why nothing can be read at a path that somebody names, such as a pipe, which is not waited for; "" if it can."""
+    try:
+        kind = stat.filemode(path.stat().st_mode)[0]
+        if kind in _KINDS:
+            return f"{_KINDS[kind]}, not a file"
+        with path.open("rb") as file:
+            return "" if file.read(1) else "empty file"
+    except (FileNotFoundError, NotADirectoryError):
+        return "no such file"
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
 
 
 def spreadsheet_cell(text: str) -> str:
-    """A text for CSV that people open in a spreadsheet, which runs formulas whoever typed them (CWE-1236).
+    """A text for CSV that people open in a spreadsheet, which runs formulas whoever typed them (CWE-1236, OWASP).
 
-    One that begins with = + - @, a tab or a line end gets a ' before it; numbers stay numbers.
+    One that begins with = + - @, a tab or a line end gets a ' before it; numbers stay numbers. `plain_text` undoes it.
 
     >>> spreadsheet_cell("=1+2"), spreadsheet_cell("-1.5"), spreadsheet_cell("a=b")
     ("'=1+2", '-1.5', 'a=b')
     """
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+    return f"'{text}" if _is_formula(text) else text
+
+
+def plain_text(cell: str) -> str:
+    """The text of which `spreadsheet_cell` made a cell.
+
+    >>> plain_text("'=1+2"), plain_text("'tis"), plain_text(spreadsheet_cell("'=1+2"))
+    ('=1+2', "'tis", "'=1+2")
+    """
+    return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
+
+
+def _is_formula(text: str) -> bool:
+    """Whether a spreadsheet would run a text, or would but for the ' before it: no two texts have one cell."""
+    bare = text.lstrip("'")
+    return bool(_FORMULA.match(bare)) and not _NUMBER.fullmatch(bare)
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV, texts as `spreadsheet_cell` has them; lines end as in RFC 4180, or a lone CR would end one."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerows([spreadsheet_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    return out.getvalue()
+
+
+def csv_rows(text: str) -> list[list[str]]:
+    """The rows of which `csv_text` made a text, as texts."""
+    return [list(map(plain_text, row)) for row in csv.reader(io.StringIO(text, newline=""))]
+
+
+def table_csv(table: pd.DataFrame, *, header: bool = True) -> str:
+    """A table without its index as `csv_text` has it, the names of its columns too."""
+    return _with_texts(table, spreadsheet_cell).to_csv(index=False, header=header, lineterminator="\r\n")
+
+
+def from_spreadsheet(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as it was before `table_csv` wrote it and pandas read it."""
+    return _with_texts(table, plain_text)
+
+
+def _with_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    def changed(cell: Any) -> Any:
+        return change(cell) if isinstance(cell, str) else cell
+
+    columns = {str(name): column.map(changed) for name, column in table.items() if not is_numeric_dtype(column)}
+    return table.assign(**columns).rename(columns=changed)

@@ -15,7 +15,7 @@ import pandas as pd
 from affectml_annotation.columns import COLUMNS, Column
 from affectml_annotation.errors import BadImport
 from affectml_annotation.exchange.columns import for_files, from_files, of_rows, with_time_texts
-from affectml_annotation.exchange.files import write_json
+from affectml_annotation.exchange.files import readable, write_json
 from affectml_annotation.judgements import ANSWERS
 
 CHOICES, KIND, IMAGE = "labels", "answer", "image"
@@ -120,10 +120,8 @@ def read_label_studio(
     naming the task.
     """
     path = Path(path)
-    try:
+    with readable(path):
         tasks = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadImport(str(path), [f"not readable as Label Studio's JSON ({error})"]) from None
     if not isinstance(tasks, list) or not all(isinstance(task, dict) and "data" in task for task in tasks):
         raise BadImport(str(path), ["expected a list of tasks with `data`; export as JSON, not JSON_MIN or CSV"])
     rows: list[dict[str, Any]] = []

@@ -13,7 +13,7 @@ import pandas as pd
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadExport, BadImport
 from affectml_annotation.exchange.columns import for_files, from_files, of_rows, with_time_texts
-from affectml_annotation.exchange.files import read_frame, readable, replacing, write_parquet, write_text
+from affectml_annotation.exchange.files import plain_text, read_frame, readable, table_csv, write_parquet, write_text
 
 DELIMITER = "|"
 _CSV = (".csv", ".tsv")
@@ -24,7 +24,7 @@ def write_table(judgements: pd.DataFrame, path: str | Path) -> None:
     """Write judgements by the file's ending: .parquet, .csv or .jsonl. All three hold every column.
 
     CSV: labels and intensities are joined by `|`; labels that would be read otherwise, such as one that holds a `|`,
-    stand as a JSON list. Every text is written as it is, also one that a spreadsheet would take for a formula. Raises
+    stand as a JSON list; a text that a spreadsheet would run gets a ' before it, which `read_table` takes away. Raises
     BadExport.
     """
     path = Path(path)
@@ -41,9 +41,7 @@ def write_table(judgements: pd.DataFrame, path: str | Path) -> None:
         for name, (write, _) in _LISTS.items():
             if name in table:
                 table[name] = [write(cell) for cell in table[name]]
-        with replacing(path) as temporary:
-            # RFC 4180's line end: pandas quotes only cells that hold a character of it, and readers end a row at either
-            table.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\r\n")
+        write_text(path, table_csv(table))
     else:
         raise BadExport(str(path), ["expected a file ending in .parquet, .csv or .jsonl"])
 
@@ -68,8 +66,6 @@ def read_table(
     header counted) or the row of a Parquet file (from 0).
     """
     path = Path(path)
-    if not path.is_file():
-        raise BadImport(str(path), ["no such file"])
     with readable(path):
         try:
             if path.suffix == ".parquet":
@@ -138,7 +134,7 @@ def _csv_rows(path: Path, encoding: str) -> list[tuple[int, list[str]]]:
         reader, begin, rows = csv.reader(file, delimiter=separator), 1, []
         for cells in reader:
             if len(cells) > 1 or "".join(cells).strip():
-                rows.append((begin, cells))
+                rows.append((begin, list(map(plain_text, cells))))
             begin = reader.line_num + 1
         return rows
 

@@ -15,12 +15,13 @@ import yaml
 from pydantic import BaseModel
 
 from affectml_annotation.errors import BadStudy
-from affectml_annotation.exchange.files import replacing
+from affectml_annotation.exchange.files import write_text
 from affectml_annotation.judgements import UNSTORABLE, storable
 from affectml_annotation.languages import ENGLISH, _, english_name, spoken
 from affectml_annotation.languages import written as our_language
 from affectml_annotation.study.file import BOXES, FEEDBACK, FILE, LabelWords, StudyFile, parse, parse_as
 from affectml_annotation.study.translation import Translation
+from affectml_annotation.yaml_files import load_yaml
 
 MOST_TEXT = 200_000  # bytes of a text: more than anybody reads
 IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")  # ![what it shows](IMAGE_ID)
@@ -74,20 +75,6 @@ def images_in(text: str) -> list[str]:
     return list(dict.fromkeys(IMAGE.findall(text)))
 
 
-class _EachKeyOnce(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error, since one of its values would count for nothing."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _value in node.value:
-            if str(key.value) in seen:
-                raise yaml.YAMLError(
-                    f"key {key.value!r} stands twice, the second time in line {key.start_mark.line + 1}"
-                )
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
-
-
 def read_study(folder: str | Path) -> Study:
     """Read and check study.yaml and its texts, all from inside the folder. Raises BadStudy with the first problem."""
     folder = Path(folder)
@@ -111,12 +98,8 @@ def _translation(text: str, where: str) -> Translation:
 
 def _load(text: str, where: str) -> Any:
     try:
-        return yaml.load(text, _EachKeyOnce)
-    except (yaml.scanner.ScannerError, yaml.parser.ParserError) as error:
-        mark = error.problem_mark
-        at = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise BadStudy(f"{where}: no YAML: {at}{error.problem}; a text with ? : # or , in it goes in quotes") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date or a number that cannot be, or too deep
+        return load_yaml(text)
+    except ValueError as error:
         raise BadStudy(f"{where}: no YAML: {error}") from None
 
 
@@ -168,8 +151,7 @@ def write_study(dataset: str | Path, out: str | Path, languages: Sequence[str] =
         if (out / name).exists():
             raise BadStudy(f"{out / name} is there already; name another folder, or edit it")
     for name, text in written.items():
-        with replacing(out / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(out / name, text)
     return [out / name for name in written]
 
 

@@ -3,9 +3,7 @@
 Amounts are whole hundredths of the currency.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from math import ceil
@@ -13,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from affectml_annotation.exchange.files import spreadsheet_cell
+from affectml_annotation.exchange.files import csv_text
 from affectml_annotation.store.keeping import clean_backups
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, make_key
 from affectml_annotation.store.label_store import LabelStore
@@ -213,7 +211,7 @@ def forget_ids(store: LabelStore, *, by: str) -> int:
 def as_csv(rows: Sequence[PayRow]) -> str:
     """The whole table."""
     names = ("person", "session", "status", "minutes", "images", "failed_checks", "code", "currency", "due", "by_panel")
-    return _csv([
+    return csv_text([
         (*names, "paid"),
         *(
             (row.person, row.session or "", row.status or "going on", f"{row.minutes:.1f}", row.images,
@@ -230,10 +228,4 @@ def as_bulk(rows: Sequence[PayRow]) -> str:
     Nobody is in it whose id is forgotten.
     """
     open_ones = [row for row in rows if row.person and not row.paid and row.due > row.by_panel]
-    return _csv((row.person, amount(row.due - row.by_panel)) for row in open_ones)
-
-
-def _csv(rows: Iterable[Sequence[object]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([spreadsheet_cell(str(cell)) for cell in row] for row in rows)
-    return out.getvalue()
+    return csv_text((row.person, amount(row.due - row.by_panel)) for row in open_ones)

@@ -1,9 +1,7 @@
 """What the lead's pages compute: plain functions over judgement tables and over text that somebody typed."""
 
-import csv
-import io
-import re
 import tempfile
+from codecs import BOM_UTF8
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -14,7 +12,7 @@ import pandas as pd
 
 from affectml_annotation import Anchoring, StoreError, aggregate, anchoring, encode, write_judgements
 from affectml_annotation.errors import check_labels
-from affectml_annotation.exchange.files import spreadsheet_cell
+from affectml_annotation.exchange.files import table_csv
 from affectml_annotation.judgements import are_data, only_data
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import queries
@@ -131,38 +129,26 @@ def answers_to(
 def export_bytes(judgements: pd.DataFrame, kind: str, *, names: bool) -> tuple[bytes, list[str]]:
     """A file of the judgements that are data, and what is not in it. Without `names`, people become a1, a2, ...
 
-    CSV is for people: see `for_spreadsheet`. The other formats hold every text exactly.
+    CSV is for people: see `as_csv`. The other formats hold every text exactly.
     """
     judgements, apart = only_data(judgements, "; the page “People and progress” shows how people did on them")
     if not names:
         known = {who: f"a{at}" for at, who in enumerate(sorted(set(judgements["annotator_id"])), 1)}
         judgements = judgements.assign(annotator_id=judgements["annotator_id"].map(known).astype("str"))
-    if kind == "CSV":
-        lines = {name: judgements[name].map(_one_line_end) for name in ("image_id", "annotator_id", "note")}
-        judgements = judgements.assign(**lines)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"judgements{SUFFIXES[kind]}"
         write_judgements(judgements, path)
-        return for_spreadsheet(path.read_bytes()) if kind == "CSV" else path.read_bytes(), apart
-
-
-def _one_line_end(value: object) -> object:
-    """A text with line feeds only: a lone carriage return would be written without quotes, and end the row."""
-    return re.sub("\r\n?", "\n", value) if isinstance(value, str) else value
+        return (BOM_UTF8 if kind == "CSV" else b"") + path.read_bytes(), apart
 
 
 def shares_csv(judgements: pd.DataFrame, labels: Sequence[str]) -> bytes:
     """Votes and people asked per image, as CSV for a spreadsheet."""
-    return for_spreadsheet(aggregate(judgements, labels).table().to_csv(index=False, lineterminator="\r\n").encode())
+    return as_csv(aggregate(judgements, labels).table())
 
 
-def for_spreadsheet(content: bytes) -> bytes:
-    """A CSV file in which no cell is a formula (see `spreadsheet_cell`), and that begins as Excel knows UTF-8 by."""
-    made = io.StringIO(newline="")
-    writer = csv.writer(made, lineterminator="\r\n")  # as RFC 4180 has it; a line end within a cell is quoted
-    for row in csv.reader(io.StringIO(content.decode(), newline="")):
-        writer.writerow(map(spreadsheet_cell, row))
-    return made.getvalue().encode("utf-8-sig")
+def as_csv(table: pd.DataFrame) -> bytes:
+    """CSV in which no cell is a formula (see `spreadsheet_cell`), and that begins as Excel knows UTF-8 by."""
+    return table_csv(table).encode("utf-8-sig")
 
 
 def measure_anchoring(task: LabelTask, *, bootstrap: int = 1000) -> Anchoring | None:

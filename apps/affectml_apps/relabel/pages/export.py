@@ -56,7 +56,7 @@ def _decisions(task: LabelTask) -> None:
     decisions = task.store.decisions()
     if decisions.empty:
         return
-    content = lead.for_spreadsheet(decisions.to_csv(index=False, lineterminator="\r\n").encode())
+    content = lead.as_csv(decisions)
     st.download_button("Download the decisions (CSV)", content, "decisions.csv", on_click="ignore")
 
 

@@ -6,7 +6,6 @@ import pandas as pd
 import streamlit as st
 
 from affectml_annotation.study import pay
-from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import searchable
 from affectml_apps.relabel.pages.drawing import attempt, form, section, table
 from affectml_apps.relabel.pages.study import by
@@ -51,7 +50,7 @@ def _sums(rows: list[pay.PayRow]) -> None:
         "Download the list for the panel's bulk payment", pay.as_bulk(rows), "bulk.csv", "text/csv", on_click="ignore",
         disabled=not any(each.to_pay for each in sums), width="stretch",
     )  # fmt: skip
-    content = lead.for_spreadsheet(pay.as_csv(rows).encode())
+    content = pay.as_csv(rows).encode("utf-8-sig")
     right.download_button(
         "Download the whole table (CSV)", content, "pay.csv", "text/csv", on_click="ignore", width="stretch"
     )

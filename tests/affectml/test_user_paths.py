@@ -1,0 +1,106 @@
+"""What stands at a path that somebody names is said, whatever it is, and a pipe is never waited for."""
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from affectml._files import read_json
+from affectml.answers._rows import read_rows
+from affectml.answers._spread import read_orders
+from affectml.errors import BadInput
+from affectml.importers import get_importer
+from affectml.importers.clip_e import read_dense
+from affectml.importers.find import read_lines
+from affectml.importers.read import read_table
+from affectml.taxonomies import get_taxonomy
+from affectml_annotation.errors import BadImport
+from affectml_annotation.exchange import read_counts
+from affectml_annotation.exchange.files import no_file
+from affectml_annotation.exchange.label_studio import read_label_studio
+from affectml_annotation.exchange.tables import read_table as read_judgements
+
+
+@pytest.fixture(autouse=True)
+def no_waiting():
+    """A reader that waits for a pipe ends here, and not never."""
+
+    def stop(*_):
+        raise AssertionError("it waits for a pipe")
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("empty").touch()
+    Path("text").write_text("x")
+    os.mkfifo("pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket")
+        yield
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("text", ""),
+        ("empty", "empty file"),
+        ("folder", "a folder, not a file"),
+        ("pipe", "a pipe (FIFO), not a file"),
+        ("socket", "a socket, not a file"),
+        ("/dev/null", "a device, not a file"),
+        ("nowhere", "no such file"),
+        ("text/below", "no such file"),
+        ("x" * 5000, "cannot be read (File name too long)"),
+    ],
+)
+def test_what_stands_there_is_said(places, place, says):
+    assert no_file(Path(place)) == says
+
+
+READERS = {
+    "table.csv": read_table,
+    "rows.jsonl": lambda path: read_rows(path, None),
+    "index.jsonl": lambda path: read_orders([path], ["joy"]),
+    "lines.txt": read_lines,
+    "coco.json": read_json,
+    "weights.h5": lambda path: read_dense(path, ["dense"]),
+    "taxonomy.yaml": get_taxonomy,
+    "judgements.csv": read_judgements,
+    "tasks.json": read_label_studio,
+    "counts.csv": lambda path: read_counts(path, ["joy"]),
+    "embeddings.npz": lambda path: get_importer("embeddings")(path, "out"),
+    "photos.json": lambda path: get_importer("coco")(path, "out"),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_no_reader_waits_for_a_pipe(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(name)
+    with pytest.raises((BadInput, BadImport), match=rf"{name}: a pipe \(FIFO\), not a file"):
+        READERS[name](Path(name))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "import table pipe out", "import coco pipe out", "import embeddings pipe out", "import folder pipe out",
+        "import embeddings x.npz out --csv pipe", "import images folder out --captions pipe", "import webemo pipe out",
+        "import datasets pipe out", "import clip-e pipe out", "embed pipe", "train pipe",
+        "labels attention --db x.db --add pipe", "labels agreement pipe", "study pay folder --paid-list pipe",
+        "judge folder pipe",
+    ],
+)  # fmt: skip
+def test_no_command_waits_for_a_pipe_or_calls_it_missing(places, command, words):
+    code, _, said = command(*words.split())
+    assert code == 2
+    assert "pipe: a pipe (FIFO), not a file" in said

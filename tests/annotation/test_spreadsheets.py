@@ -1,0 +1,79 @@
+"""CSV that people open in a spreadsheet: no text of it is a formula, and our readers give every text back as it was."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affectml.cli._labels_task import PREDICTIONS
+from affectml.importers.read import read_table
+from affectml.predicting.parts import WRITERS
+from affectml.report.tables import Table
+from affectml_annotation.exchange import read_judgements, write_judgements
+from affectml_annotation.exchange.files import csv_rows, csv_text, from_spreadsheet, plain_text, spreadsheet_cell
+from affectml_annotation.exchange.files import table_csv as csv_of
+
+FORMULAS = ("=1+1", "+1|x", "-2+3", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1", '=HYPERLINK("x")', "--1", "-.5x")
+TEXTS = st.one_of(st.text(st.characters(exclude_categories=["Cs"])), st.from_regex("^'*[=+@\\-\t\r\n'0-9.e]*$"))
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_formula_gets_a_quote_before_it(text):
+    assert spreadsheet_cell(text) == f"'{text}"
+    assert spreadsheet_cell(f"'{text}") == f"''{text}"
+
+
+@pytest.mark.parametrize("text", ["-1.5", "+1e-9", "-.034", "7", "a=b", "'tis", "'-1.5", "", "'"])
+def test_numbers_and_other_texts_stay(text):
+    assert spreadsheet_cell(text) == plain_text(text) == text
+
+
+@given(TEXTS, TEXTS)
+def test_every_text_comes_back_and_no_two_have_one_cell(one, other):
+    assert plain_text(spreadsheet_cell(one)) == one
+    assert (spreadsheet_cell(one) == spreadsheet_cell(other)) == (one == other)
+
+
+@given(st.lists(st.lists(TEXTS, min_size=2, max_size=2), min_size=1))
+def test_rows_come_back(rows):
+    assert csv_rows(csv_text(rows)) == rows
+
+
+def test_numbers_are_never_escaped():
+    assert csv_text([["=a", -0.5, 3]]) == "'=a,-0.5,3\r\n"
+    assert csv_of(pd.DataFrame({"=a": [-0.5, np.nan], "b": ["-1", "=1"]})) == "'=a,b\r\n-0.5,-1\r\n,'=1\r\n"
+    assert Table("metrics", ("metric", "model"), (("joy", "-.034"), ("=awe", "-.5"))).to_csv().split() == [
+        "metric,model", "joy,-0.034", "'=awe,-0.5"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", [*FORMULAS, "'=1", "'tis"])
+def test_judgements_come_back_from_csv(tmp_path, text):
+    given = pd.DataFrame({"image_id": [text, "b"], "annotator_id": ["a", text], "labels": [["joy"], ["awe", "joy"]]})
+    given = given.assign(kind="labels", round=1, note=[text, None])
+    write_judgements(given, tmp_path / "answers.csv")
+    back = read_judgements(tmp_path / "answers.csv")
+    for name in given:
+        assert back[name].fillna("").tolist() == given[name].fillna("").tolist()
+
+
+@pytest.mark.parametrize("text", ["=1.png", "@x.png", "'=1.png", "-1.png"])
+def test_predictions_come_back_from_csv(tmp_path, text):
+    file = tmp_path / "answers.csv"
+    scores = np.array([0.25, 0.5], dtype=np.float32)
+    table = pa.table({"image": [text, "b.png"], "=awe": scores, "joy": scores, "set": [["=awe", "joy"], []]})
+    WRITERS[".csv"](file, iter([table]))
+    assert file.read_text().splitlines()[0] == "image,'=awe,joy,set"
+    assert file.read_text().splitlines()[1] == f"{spreadsheet_cell(text)},0.25,0.25,'=awe|joy"
+    for read in (lambda: read_table(file).frame, lambda: PREDICTIONS[".csv"](file)):
+        assert list(read().columns) == ["image", "=awe", "joy", "set"]
+        assert read()["image"].tolist() == [text, "b.png"]
+        assert read()["set"].fillna("").tolist() == ["=awe|joy", ""]
+
+
+def test_a_table_that_pandas_read_is_as_it_was(tmp_path):
+    given = pd.DataFrame({"=a": ["=1", "'=2", "x"], "n": [-1, 0, 1]})
+    (tmp_path / "t.csv").write_text(csv_of(given), newline="")
+    pd.testing.assert_frame_equal(from_spreadsheet(pd.read_csv(tmp_path / "t.csv")), given)
