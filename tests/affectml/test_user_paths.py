@@ -16,11 +16,12 @@ from affectml.importers.clip_e import read_dense
 from affectml.importers.find import read_lines
 from affectml.importers.read import read_table
 from affectml.taxonomies import get_taxonomy
-from affectml_annotation.errors import BadImport
+from affectml_annotation.errors import BadImport, BadStudy
 from affectml_annotation.exchange import read_counts
 from affectml_annotation.exchange.files import no_file
 from affectml_annotation.exchange.label_studio import read_label_studio
 from affectml_annotation.exchange.tables import read_table as read_judgements
+from affectml_annotation.study.folder import read_study
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +80,7 @@ READERS = {
     "counts.csv": lambda path: read_counts(path, ["joy"]),
     "embeddings.npz": lambda path: get_importer("embeddings")(path, "out"),
     "photos.json": lambda path: get_importer("coco")(path, "out"),
+    "study.yaml": lambda path: read_study(path.parent),
 }
 
 
@@ -86,7 +88,7 @@ READERS = {
 def test_no_reader_waits_for_a_pipe(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     os.mkfifo(name)
-    with pytest.raises((BadInput, BadImport), match=rf"{name}: a pipe \(FIFO\), not a file"):
+    with pytest.raises((BadInput, BadImport, BadStudy), match=rf"{name}: a pipe \(FIFO\), not a file"):
         READERS[name](Path(name))
 
 

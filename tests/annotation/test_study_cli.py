@@ -184,7 +184,7 @@ def test_the_lead_steers_from_the_command_line(run, tmp_path, demo_set):
     run("study", "init", data.root, tmp_path / "study")
     said = run("study", "status", tmp_path / "study", fails=True)
     assert f"no such database; `affectml study run {tmp_path / 'study'}` makes it" in said
-    no_file = f"BadStudy: {tmp_path / FILE}: cannot be read (No such file or directory); `affectml study init"
+    no_file = f"BadStudy: {tmp_path / FILE}: no such file; `affectml study init"
     assert run("study", "status", tmp_path, fails=True).startswith(no_file)
     with studies.begin(tmp_path / "study", by="lead") as store:
         assert store.has_task

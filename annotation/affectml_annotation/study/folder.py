@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel
 
 from affectml_annotation.errors import BadStudy
-from affectml_annotation.exchange.files import write_text
+from affectml_annotation.exchange.files import no_file, write_text
 from affectml_annotation.judgements import UNSTORABLE, storable
 from affectml_annotation.languages import ENGLISH, _, english_name, spoken
 from affectml_annotation.languages import written as our_language
@@ -113,12 +113,14 @@ def inside(folder: Path, name: str) -> Path:
 
 def _read(folder: Path, name: str) -> str:
     path = inside(folder, name)
+    if (why := no_file(path)) and not path.is_file():
+        way = "; `affectml study init DATASET OUT` writes one" if name == FILE else ""
+        raise BadStudy(f"{path}: {why}{way}")
     try:
         with path.open("rb") as handle:
             content = handle.read(MOST_TEXT + 1)
     except OSError as error:
-        way = "; `affectml study init DATASET OUT` writes one" if name == FILE else ""
-        raise BadStudy(f"{path}: cannot be read ({error.strerror or error}){way}") from None
+        raise BadStudy(f"{path}: cannot be read ({error.strerror or error})") from None
     if len(content) > MOST_TEXT:
         raise BadStudy(f"{path}: more than {MOST_TEXT:,} bytes, which nobody reads")
     try:
