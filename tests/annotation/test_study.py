@@ -601,6 +601,23 @@ def test_pay_is_right_to_the_penny():
     assert [pay.amount(cents) for cents in (0, 5, 150, 1234)] == ["0.00", "0.05", "1.50", "12.34"]
 
 
+@pytest.mark.parametrize(("currency", "unit"), [("EUR", 1), ("JPY", 100), ("KWD", 1)])  # in hundredths
+@pytest.mark.parametrize("whole", [1, 7, 99, 100, 300, 1000, 12_345, 999_999])
+def test_who_left_is_paid_the_least_amount_that_is_not_below_their_share(currency, unit, whole):
+    study = study_with(pay={"currency": currency, "per_person": f"{whole * unit // 100}.{whole * unit % 100:02d}"})
+    for images in range(1, 61):
+        file = study.file.model_copy(update={"images_per_person": images})
+        for done in range(images + 2):
+            (fixed, over), share = pay.due(Study(file, study.texts), "left", done, 0), min(done, images) * whole * unit
+            assert over == 0
+            assert fixed % unit == 0
+            assert share <= fixed * images < share + unit * images
+
+
+def test_a_share_that_comes_out_even_is_not_rounded_up():
+    assert pay.due(study_with(images_per_person=6), "left", 1, 0) == (50, 0)  # a sixth of 3.00
+
+
 def test_minutes_count_activity_and_a_night_in_between_as_a_break(opened):
     store = opened(places={"people": 4, "minutes": 60 * 24})
     who = come(store, "P1")

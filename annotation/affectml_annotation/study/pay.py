@@ -7,11 +7,12 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from math import ceil
 from typing import Any
 
 import sqlalchemy as sa
+from babel.numbers import get_currency_precision
 
 from affectml_annotation.exchange.files import spreadsheet_cell
 from affectml_annotation.store.keeping import clean_backups
@@ -107,7 +108,7 @@ def keep_owed(connection: sa.Connection, who: str) -> None:
 def due(study: Study, status: Status | None, images: int, active_ms: int) -> tuple[int, int]:
     """What the file says is due for such a visit, in hundredths: the fixed part, and that for minutes over.
 
-    images: how many were answered, whatever the answers are.
+    images: how many were answered, whatever the answers are. A share of it is rounded up to what the currency can pay.
     """
     pay, whole = study.file.pay, _hundredths(study.file.pay.per_person)
     if status == "completed":
@@ -119,8 +120,16 @@ def due(study: Study, status: Status | None, images: int, active_ms: int) -> tup
         return 0, 0
     if pay.unfinished == "all":
         return whole, 0
-    share = Decimal(min(images, study.file.images_per_person)) / study.file.images_per_person
-    return int((whole * share).to_integral_value(ROUND_CEILING)), 0
+    n, unit = study.file.images_per_person, smallest(pay.currency)
+    return min(whole, -(-whole * min(images, n) // (n * unit)) * unit), 0
+
+
+def smallest(currency: str) -> int:
+    """The smallest amount of a currency that this package pays, in hundredths: 100 where it has no smaller unit (JPY).
+
+    1 also for a currency with three decimals, such as KWD: a study's amounts have two. Decimals: Unicode's CLDR.
+    """
+    return int(10 ** max(0, 2 - get_currency_precision(currency)))
 
 
 def _by_panel(study: Study, status: Status | None, fixed: int) -> int:
