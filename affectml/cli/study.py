@@ -66,8 +66,10 @@ def check(
     print_table(
         f"{out}: what a person sees, about {minutes} minutes", ("phase", "what", "minutes"), rows, numbers=False
     )
-    if found.people is not None:
-        typer.echo(f"it takes {found.people} people")
+    if found.people is not None and found.most_people is not None:
+        pay = study.file.pay
+        few, many = (f"{n} people ({n * pay.per_person:.2f} {pay.currency})" for n in (found.people, found.most_people))
+        typer.echo(f"it takes {few}; if every image is skipped as often as `skips` counts, {many}")
     for sentence in found.warnings:
         typer.echo(f"warning: {sentence}")
     for sentence in found.missing:
@@ -106,7 +108,7 @@ def run(
 def status(out: Folder, db: Db = None, json: Json = False) -> None:
     """Show how it goes: who came, how far they got, where they left, how people work, what still wants people."""
     from affectml.cli._labels_print import records, show_people
-    from affectml.people.labelling import language_words
+    from affectml.people.labelling import task_words
     from affectml.people.studies import open_running
     from affectml_annotation.store import keeping
     from affectml_annotation.study import overview
@@ -118,11 +120,11 @@ def status(out: Folder, db: Db = None, json: Json = False) -> None:
         if json:
             tables = {"people": people, "images": images_wanting(store), "changes": overview.changes(store)}
             more = {name: records(table) for name, table in tables.items()}
-            about = {"erasures": asked, "backups": keeping.about(store)}
+            about = {"erasures": asked, "skipped": store.skipped_images(), "backups": keeping.about(store)}
             print_json({"db": store.database.where, **asdict(overview.overview(store)), **more, **about})
             return
         _show(store, json)
-        if words := language_words(store.annotators()):
+        for words in task_words(store, store.annotators()):
             typer.echo(words)
         show_people(people)
         typer.echo(keeping.said(store))

@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.exchange.columns import as_numbers
+from affectml_annotation.judgements import ANSWERS
 from affectml_annotation.store.claims import round_row
 from affectml_annotation.store.engine import Database, table_of
 from affectml_annotation.store.records import Progress
-from affectml_annotation.store.schema import annotator, answer, assignment, conflict, event, image, slot
+from affectml_annotation.store.schema import MAIN, annotator, answer, assignment, conflict, event, image, slot
 
 HOUR_MS = 3_600_000
 # A file without times says nothing of when its judgements were made: the log has the moment of the import for them.
@@ -149,6 +150,20 @@ def progress(connection: sa.Connection, round_number: int) -> Progress:
         rate=rate,
         seconds_left=0.0 if not left else left / rate * 3600,
     )
+
+
+def skipped_images(connection: sa.Connection) -> list[str]:
+    """The images of the main round at which somebody holds a place who gave no answer."""
+    same = (assignment.c.annotator_id == event.c.annotator_id, assignment.c.round == event.c.round)
+    query = (
+        sa.select(image.c.image_id)
+        .join(assignment, assignment.c.position == image.c.position)
+        .join(event, sa.and_(event.c.image_id == image.c.image_id, *same))
+        .join(annotator, annotator.c.annotator_id == event.c.annotator_id)
+        .where(event.c.kind.not_in(ANSWERS), event.c.round == MAIN, _is_current(~answer.c.surplus))
+        .where(assignment.c.holds_slot, annotator.c.withdrawn_at.is_(None))
+    )
+    return list(connection.scalars(query.distinct().order_by(image.c.image_id)))
 
 
 def _count(connection: sa.Connection, query: sa.Select[Any]) -> int:

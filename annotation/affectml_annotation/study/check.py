@@ -36,7 +36,7 @@ class Checked:
     """What `check_study` found: sentences of what is missing, and the steps of a person who completes it.
 
     refused: that for which the study does not run. warnings: what people may read all the same.
-    people: how many it takes, None where there are no images.
+    people: how many it takes; most_people: where every image is skipped as often as counts; None without images.
     """
 
     refused: list[str]
@@ -44,6 +44,7 @@ class Checked:
     warnings: list[str]
     steps: list[Step]
     people: int | None = None
+    most_people: int | None = None
 
     @property
     def minutes(self) -> float:
@@ -102,8 +103,8 @@ def check_study(folder: str | Path, labels: Collection[str] | None = None) -> Ch
     study = read_study(folder)
     images, why = _images(study.file, folder)
     missing = [*_texts(study), *why, *_data(study, images, labels), *_recruiting(study.file)]
-    people = people_needed(study.file, len(images - study.apart)) if images else None
-    return Checked(unread_consents(study), missing, [*warnings(study)], steps(study), people)
+    people = [people_needed(study.file, len(images - study.apart), skips=also) for also in (False, True) if images]
+    return Checked(unread_consents(study), missing, [*warnings(study)], steps(study), *people)
 
 
 def _files(study: Study) -> dict[str, str]:
@@ -225,9 +226,13 @@ def _groups(file: StudyFile) -> Iterator[str]:
             )
 
 
-def people_needed(file: StudyFile, images: int) -> int:
-    """How many people it takes until so many images have the people they want, when all complete it."""
-    return ceil(images * file.overlap / file.images_per_person)
+def people_needed(file: StudyFile, images: int, *, skips: bool = False) -> int:
+    """How many people it takes until so many images have the people they want, when all complete it.
+
+    skips: where each image is skipped as often as `skips` counts.
+    """
+    most = file.overlap if file.skips is None else file.skips
+    return ceil(images * (file.overlap + most * skips) / file.images_per_person)
 
 
 def hourly(study: Study) -> Decimal:
