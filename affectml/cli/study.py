@@ -213,13 +213,14 @@ def pay(
 ) -> None:
     """Print who is due what, as CSV: this alone joins people's ids at the panel with their visits."""
     import csv
+    import io
 
     from affectml.people.studies import open_running
     from affectml_annotation.study import pay as paying
 
     with open_running(out, db) as store:
         if paid_list is not None:
-            paid += tuple(row[0] for row in csv.reader(paid_list.read_text("utf-8-sig").splitlines()) if row)
+            paid += tuple(row[0] for row in csv.reader(io.StringIO(paid_list.read_text("utf-8-sig"))) if row)
         if paid or paid_list is not None:
             noted = paying.mark_paid(store, paid)
             print_json({"noted": noted}) if json else typer.echo(f"noted for {noted} of {len(set(paid))}")

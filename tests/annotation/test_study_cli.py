@@ -3,6 +3,8 @@
 import json
 import sys
 import types
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -18,6 +20,7 @@ from affectml_annotation.errors import BadStudy
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import keep_backup
+from affectml_annotation.store.visits import end
 from affectml_annotation.study import door, erasing, keys, overview, running, visits
 from affectml_annotation.study.file import LabelWords
 from affectml_annotation.study.folder import FILE, read_study, write_study
@@ -71,6 +74,26 @@ def test_how_many_people_it_takes_is_said_before_it_begins(run, tmp_path, demo_s
     )
     assert "places.people is 24: for 240 images with 5 people each it takes 30 who label 40." in said
     assert "5 per image" in run("study", "check", tmp_path / "study", "--summary")
+
+
+def test_a_list_of_who_was_paid_finds_everybody_whom_the_list_for_bulk_payment_named(run, tmp_path, demo_set):
+    """Of earlier versions, too, which took ids with line breaks."""
+    folder = tmp_path / "study"
+    run("study", "init", demo_set(images=20).root, folder)
+    study = read_study(folder)
+    people = ["plain", "two\nlines", "=formula", "UPPER", "'quoted"]
+    with LabelStore(tmp_path / "paid.db") as store:
+        store.init_task(TaskSettings(("awe",), "?"), ["a", "b"])
+        paying = study.file.model_copy(update={"pay": study.file.pay.model_copy(update={"per_screen_out": Decimal(1)})})
+        running.open_study(store, replace(study, file=paying), affectml="0", by="lead")
+        for person in people:
+            who = door.agree(store, door.Ids(person), 1, study.file.consent.boxes).participant
+            store.database.writing(end, who, "screened_out", 1)
+    listed = run("study", "pay", folder, "--db", tmp_path / "paid.db", "--bulk")
+    (tmp_path / "paid.csv").write_text(listed.replace("UPPER", "upper"), encoding="utf-8")
+    pay = ("study", "pay", folder, "--db", tmp_path / "paid.db")
+    assert run(*pay, "--paid-list", tmp_path / "paid.csv") == f"noted for {len(people)} of {len(people)}\n"
+    assert run(*pay, "--bulk") == ""
 
 
 def test_what_a_panel_needs_is_missed(run, tmp_path, demo_set):

@@ -154,16 +154,15 @@ def progress(connection: sa.Connection, round_number: int) -> Progress:
 
 def skipped_images(connection: sa.Connection) -> list[str]:
     """The images of the main round at which somebody holds a place who gave no answer."""
-    same = (assignment.c.annotator_id == event.c.annotator_id, assignment.c.round == event.c.round)
+    same = (assignment.c[name] == event.c[name] for name in ("annotator_id", "round"))
+    holds = sa.exists().where(*same, assignment.c.position == image.c.position, assignment.c.holds_slot)
+    gone = sa.select(annotator.c.annotator_id).where(annotator.c.withdrawn_at.is_not(None))
     query = (
-        sa.select(image.c.image_id)
-        .join(assignment, assignment.c.position == image.c.position)
-        .join(event, sa.and_(event.c.image_id == image.c.image_id, *same))
-        .join(annotator, annotator.c.annotator_id == event.c.annotator_id)
-        .where(event.c.kind.not_in(ANSWERS), event.c.round == MAIN, _is_current(~answer.c.surplus))
-        .where(assignment.c.holds_slot, annotator.c.withdrawn_at.is_(None))
+        sa.select(event.c.image_id)
+        .where(event.c.kind.not_in(ANSWERS), event.c.round == MAIN, event.c.annotator_id.not_in(gone))
+        .where(_is_current(~answer.c.surplus), holds.where(image.c.image_id == event.c.image_id))
     )
-    return list(connection.scalars(query.distinct().order_by(image.c.image_id)))
+    return sorted(set(connection.scalars(query)))
 
 
 def _count(connection: sa.Connection, query: sa.Select[Any]) -> int:

@@ -16,7 +16,7 @@ from babel.numbers import get_currency_precision
 
 from affectml_annotation.exchange.files import spreadsheet_cell
 from affectml_annotation.store.keeping import clean_backups
-from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, make_key
+from affectml_annotation.store.keys import ERASING, FORGOTTEN, forms, make_key, mark
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import annotator, now_ms, owed, panel, visit
 from affectml_annotation.store.setup import DAY_MS
@@ -177,10 +177,12 @@ def mark_paid(store: LabelStore, people: Sequence[str], *, by: str = "the comman
     """
 
     def work(connection: sa.Connection) -> int:
-        theirs = sa.select(panel.c.annotator_id).where(panel.c.person.in_(people))
+        named = forms(people)
+        theirs = sa.select(panel.c.annotator_id).where(sa.func.lower(panel.c.person).in_(named))
         open_ones = (visit.c.annotator_id.in_(theirs), visit.c.paid_at.is_(None), visit.c.status.is_not(None))
         marked = connection.execute(visit.update().where(*open_ones).values(paid_at=now_ms())).rowcount
-        count = int(marked) + int(connection.execute(owed.delete().where(owed.c.person.in_(people))).rowcount)
+        over = connection.execute(owed.delete().where(sa.func.lower(owed.c.person).in_(named))).rowcount
+        count = int(marked) + int(over)
         if count:
             running.note_change(connection, by, {"paid": count})
         return count
@@ -206,7 +208,7 @@ def forget_ids(store: LabelStore, *, by: str) -> int:
             nothing = not any(due(studies[row.version], row.status, images, row.active_ms))
             if row.paid_at is not None or (nothing and row.ended_at is not None and row.ended_at < long_ago):
                 mine = panel.update().where(panel.c.annotator_id == row.annotator_id)
-                connection.execute(mine.values(person=forgotten(connection, row.person), session=None))
+                connection.execute(mine.values(person=FORGOTTEN + mark(connection, row.person), session=None))
                 done += 1
         if done:
             running.note_change(connection, by, {"forgotten": done})

@@ -22,11 +22,11 @@ from affectml_apps.relabel.study.entrance import Entrance
 from affectml_apps.relabel.web import make_routes
 from affectml_apps.serving import Guard
 
-from .conftest import CHECK, PRACTISED, PRACTISED_TOO
+from .conftest import CHECK, PANEL, PRACTISED, PRACTISED_TOO
 
 IDS = {"PROLIFIC_PID": "SECRET-ID", "STUDY_ID": "s1", "SESSION_ID": "once"}
 RETURN = {
-    "panel": "prolific",
+    **PANEL,
     "study": "s1",
     "codes": {"completed": "DONE"},
     "return_to": "https://panel.example/{code}",

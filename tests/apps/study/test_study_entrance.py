@@ -20,6 +20,8 @@ from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.study.entrance import Entrance, cookie_name, enter, ids_of, visitor_of
 from affectml_apps.relabel.task import open_task
 
+from .conftest import PANEL
+
 ANN = "/?PROLIFIC_PID=ann-at-the-panel&STUDY_ID=s1&SESSION_ID=one"
 
 
@@ -99,7 +101,7 @@ def test_a_link_that_a_foreign_page_sends_somebody_to_takes_no_visit_away(study)
 
 
 def test_a_participant_goes_back_by_the_server_once_they_have_a_code(study):
-    task = study(recruit={"panel": "prolific", "study": "s1", "codes": {"screened_out": "OUT", "no_consent": "NO"},
+    task = study(recruit={**PANEL, "study": "s1", "codes": {"screened_out": "OUT", "no_consent": "NO"},
                           "return_to": "https://panel.example/?cc={code}&who={person}"})  # fmt: skip
     ann, nobody = browser(task), browser(task)
     ann.get(ANN)

@@ -12,9 +12,11 @@ from affectml_annotation.study import running, visits
 from affectml_annotation.study.overview import overview
 from affectml_annotation.study.screen import screen
 
+from .conftest import PANEL
+
 pytestmark = pytest.mark.slow
 PHONE = {"viewport": {"width": 390, "height": 740}, "has_touch": True, "is_mobile": True}
-RETURN = {"panel": "prolific", "study": "s1", "codes": {"completed": "DONE", "no_consent": "NOPE"},
+RETURN = {**PANEL, "study": "s1", "codes": {"completed": "DONE", "no_consent": "NOPE"},
           "return_to": "https://panel.example/?cc={code}"}  # fmt: skip
 
 

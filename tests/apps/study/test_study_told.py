@@ -11,10 +11,12 @@ from affectml_annotation.study.door import Ids
 from affectml_apps.relabel.pages import who
 from affectml_apps.relabel.study import entrance, page
 
-from .conftest import PRACTISED, PRACTISED_TOO
+from .conftest import PANEL, PRACTISED, PRACTISED_TOO
 
 CODES = {"completed": "DONE", "quota_full": "FULL", "timed_out": "LATE"}
-RECRUIT = {"panel": "prolific", "study": "s1", "codes": CODES}
+RECRUIT = {**PANEL, "study": "s1", "codes": CODES}
+PROLIFIC = RECRUIT | {"panel": "prolific", "ids": {}}
+RENAMED = PROLIFIC | {"ids": {"person": "who"}}
 
 
 @pytest.fixture
@@ -110,8 +112,8 @@ def test_wrong_codes_are_counted_where_they_come_from_and_lock_nobody_out(study,
 @pytest.mark.parametrize(
     ("recruit", "address"),
     [
-        (RECRUIT, "/?PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID=s1&SESSION_ID={{%SESSION_ID%}}"),
-        (RECRUIT | {"ids": {"person": "who"}}, "/?who={{%PROLIFIC_PID%}}&STUDY_ID=s1&SESSION_ID={{%SESSION_ID%}}"),
+        (PROLIFIC, "/?PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID=s1&SESSION_ID={{%SESSION_ID%}}"),
+        (RENAMED, "/?who={{%PROLIFIC_PID%}}&STUDY_ID=s1&SESSION_ID={{%SESSION_ID%}}"),
         ({"panel": "sona"}, "/?survey_code=%SURVEY_CODE%"),
     ],
 )

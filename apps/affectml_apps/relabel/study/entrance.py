@@ -34,8 +34,10 @@ DAYS = 30
 
 @dataclass(frozen=True)
 class Visitor:
-    """What a browser brings. given: the ids, or the link, as they stood in the address. own: a number of its own, which it
-    keeps whoever comes: an address that a foreign page made up takes no visit away."""
+    """What a browser brings. given: the ids, or the link, as they stood in the address. own: a number of its own.
+
+    The browser keeps that number whoever comes, so that an address which a foreign page made up takes no visit away.
+    """
 
     given: Mapping[str, str] = field(repr=False)
     own: str = field(repr=False)
