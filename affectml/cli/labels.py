@@ -463,7 +463,7 @@ def restore(
         tuple[str, ...],
         Help(
             "Another database or backup of the task, which knows who was erased since; may be given several times.",
-            default="what is replaced, and the backups beside it",
+            default="what is replaced or lies near, and their backups",
             metavar="DB",
         ),
     ] = (),

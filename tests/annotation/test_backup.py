@@ -421,6 +421,25 @@ def test_who_was_erased_since_a_backup_is_not_in_what_is_restored(task, to, tmp_
         assert [row.person for row in pay.pay_rows(store) if row.person] == ["SECRET-1"]
 
 
+@pytest.mark.parametrize("at", ["out.db", "by-hand/out.db", "task-backups/2026-01-02T030405Z.db", "far/away/out.db"])
+def test_without_a_word_nobody_comes_back_by_a_restore_into_a_new_place(task, at, tmp_path, run):
+    task.close()
+    made = tmp_path / at
+    made.parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "out.db").rename(made)
+    (tmp_path / "new").mkdir()
+    said = run("labels", "restore", made, tmp_path / "new" / "again.db")
+    with LabelStore(tmp_path / "new" / "again.db") as store:
+        there = {row.person for row in rows(store, schema.panel)}
+    if "far" in at:
+        assert {"SECRET-1", "SECRET-2"} <= there
+        assert "for no other database or backup of the task lies near" in said
+    else:
+        assert not {"SECRET-1", "SECRET-2"} & there
+        assert "2 people were erased since it was made" in said
+        assert "lies near" not in said
+
+
 def test_erasures_under_another_key_or_that_cannot_be_read_are_not_passed_over(task, tmp_path):
     made = tmp_path / "out.db"
     with open_study(str(tmp_path / "other.db")) as other:
