@@ -59,11 +59,7 @@ BackupsKept = Annotated[int | None, Ge(1), Help("How many of the newest backups 
 BackupDays = Annotated[
     int | None, Ge(0), Help("Of older backups the newest of each of so many days is kept.", default="7, or unchanged")
 ]
-Skips = Annotated[
-    int | None,
-    Ge(0),
-    Help("So many skips or unsures of an image let one more person each see it.", default="overlap, or unchanged"),
-]
+Skips = Annotated[int | None, Ge(0), Help("So many skips of an image let one more person see it.", default="overlap")]
 Rounds = Annotated[str, Help("Which of a person's answers to an image counts: first, last, or a round's number.")]
 
 

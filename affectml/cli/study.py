@@ -215,8 +215,12 @@ def pay(
     import csv
     import io
 
+    from affectml.people.erasing import files_near
     from affectml.people.studies import open_running
+    from affectml_annotation.exchange.erasing import still_named
+    from affectml_annotation.store.place import shown
     from affectml_annotation.study import pay as paying
+    from affectml_annotation.study.folder import read_study
 
     with open_running(out, db) as store:
         if paid_list is not None:
@@ -226,9 +230,11 @@ def pay(
             print_json({"noted": noted}) if json else typer.echo(f"noted for {noted} of {len(set(paid))}")
             return
         if forget:
-            kept = paying.forget_ids(store, by=LEAD)
-            said = f"forgotten; {kept} ids are kept, of people who are not through, or not paid"
-            print_json({"kept": kept}) if json else typer.echo(said)
+            kept, gone = paying.forget_ids(store, by=LEAD)
+            named = still_named(out / read_study(out).file.dataset, gone, files_near([store], out)) if gone else []
+            said = [f"forgotten; {kept} ids are kept, of people who are not through, or not paid"]
+            said += [f"  {shown(file)} still has some that are forgotten: yours to delete" for file in named]
+            print_json({"kept": kept, "named": [*map(str, named)]}) if json else typer.echo("\n".join(said))
             return
         rows = paying.pay_rows(store)
     if json:
@@ -258,7 +264,7 @@ def erase(
     with open_running(out, db) as store:
         names = named_by(store, people)
     dataset = out / read_study(out).file.dataset
-    done = erase_people(dataset, names, db=db)
+    done = erase_people(dataset, names, db=db, near=[out])
     if json:
         print_json({"dataset": str(dataset), **done.to_json()})
     else:

@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 
 from affectml_annotation import Answer, BadExport, DatabaseAway, LabelStore, StoreError, TaskSettings
-from affectml_annotation.exchange.files import kept_of
 from affectml_annotation.store import backup, schema
 from affectml_annotation.store.backup import noted, read_backup, write_backup
 from affectml_annotation.store.checking import check_store
@@ -465,10 +464,6 @@ def test_the_commands_say_what_there_is(small, run, tmp_path):
     assert f"new.db: 7 answers of 2 people, as in {out}" in run("labels", "restore", out, new)
     assert "new.db exists already; --replace" in run("labels", "restore", out, new, fails=True)
     assert "kept: " in run("labels", "restore", out, new, "--replace")
-    from affectml.people.erasing import ErasedPeople
-
-    told = ErasedPeople(0, (), (), {}, databases={str(new): 1}).told(tmp_path, ["x"])
-    assert f"{kept_of(new)[0]}, which was replaced, is yours to delete, too" in "\n".join(told)
     assert f"{tmp_path / 'new-backups'}/2" in run("labels", "backup", new)
     assert "this is a backup of small.db, made 20" in run("labels", "status", "--db", out)
     about = json.loads(run("labels", "status", "--db", out, "--json"))["backups"]

@@ -196,9 +196,8 @@ def _recruiting(file: StudyFile) -> Iterator[str]:
     if panel in ("prolific", "mturk") and file.pay.per_person and "completed" not in file.pay.paid_by_panel:
         yield f"pay.paid_by_panel has no completed: {panel} pays its reward itself, and the list would pay it again."
     for name in ("per_person", "per_screen_out", "per_minute_over"):
-        amount, currency = getattr(file.pay, name), file.pay.currency
-        if amount % 1 and not get_currency_precision(currency):
-            yield f"pay.{name} is {amount}: {currency} is paid in whole units; write such as 300."
+        if (amount := getattr(file.pay, name)) % 1 and not get_currency_precision(file.pay.currency):
+            yield f"pay.{name} is {amount}: {file.pay.currency} is paid in whole units; write such as 300."
     if panel != "sona" and not file.pay.per_person:
         yield "pay.per_person is 0: nobody is paid."
     if file.practice.images and file.pay.per_person and not file.pay.per_screen_out:

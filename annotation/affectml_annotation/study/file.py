@@ -233,9 +233,10 @@ class StudyFile(Part):
     question: str = Field(default="", description="what people are asked of each image; empty: the data set's own")
     overlap: Count = Field(default=3, description="how many people answer each image")
     skips: int | None = Field(
-        default=None, ge=0, description="so many skips and unsure answers at an image let one more person each see it; "
-        "empty: as many as overlap"
-    )  # fmt: skip
+        default=None,
+        ge=0,
+        description="so many skips of an image let one more person see it; empty: the overlap",
+    )
     labels: dict[str, LabelWords] = Field(
         default={}, description="words of your own for labels, such as {awe: {name: awe, definition: wonder and fear}}"
     )

@@ -190,35 +190,35 @@ def mark_paid(store: LabelStore, people: Sequence[str], *, by: str = "the comman
     return store.database.retried(work)
 
 
-def forget_ids(store: LabelStore, *, by: str) -> int:
-    """Forget the ids at the panel of all who are paid, or are due nothing since a day; return how many are kept.
+def forget_ids(store: LabelStore, *, by: str) -> tuple[int, list[str]]:
+    """Forget the ids at the panel of all who are paid, or are due nothing since a day; how many are kept, and those.
 
     What stays of an id is a keyed hash: who comes back is known, and can still be erased by the id that they know.
     Then they leave the backups that are kept, and the database's files are written anew; raises DatabaseAway while
     others read it, and the same call goes on.
     """
 
-    def work(connection: sa.Connection) -> int:
+    def work(connection: sa.Connection) -> tuple[int, list[str]]:
         make_key(connection, ERASING)
         rows = [row for row in connection.execute(_VISITS) if not row.person.startswith(FORGOTTEN)]
         studies = _studies(connection, rows)
-        done = 0
+        gone = []
         for row in rows:
             images, long_ago = images_done(connection, row.annotator_id), now_ms() - DAY_MS
             nothing = not any(due(studies[row.version], row.status, images, row.active_ms))
             if row.paid_at is not None or (nothing and row.ended_at is not None and row.ended_at < long_ago):
                 mine = panel.update().where(panel.c.annotator_id == row.annotator_id)
                 connection.execute(mine.values(person=FORGOTTEN + mark(connection, row.person), session=None))
-                done += 1
-        if done:
-            running.note_change(connection, by, {"forgotten": done})
+                gone.append(str(row.person))
+        if gone:
+            running.note_change(connection, by, {"forgotten": len(gone)})
         owing = connection.scalar(sa.select(sa.func.count()).select_from(owed)) or 0
-        return len(rows) - done + owing
+        return len(rows) - len(gone) + owing, gone
 
-    kept = store.database.retried(work)
+    done = store.database.retried(work)
     clean_backups(store)
     store.database.rewrite([panel.name, owed.name])
-    return kept
+    return done
 
 
 def as_csv(rows: Sequence[PayRow]) -> str:

@@ -108,7 +108,8 @@ class Entrance:
         known = visitor_of(self.task, Request(scope).cookies)
         visitor = Visitor(given, secrets.token_hex(16) if known is None else known.own)
         if known is None or not self._same(known, visitor):
-            self._count(visitor)
+            with suppress(AnnotationError):  # the page tells who may not come
+                enter(self.task, visitor, again=False)
         language = dict(parse_qsl(scope["query_string"].decode("latin-1"), errors="replace")).get(LANGUAGE, "")
         kept = f"?{LANGUAGE}={language}" if is_language(language) else ""
         response = RedirectResponse(f"{self.prefix}/{kept}", 303, {"cache-control": "no-store"})
@@ -131,11 +132,6 @@ class Entrance:
         """Whether two visitors are the same person, in what they say of themselves."""
         name = self.task.running.recruit.names.get("person", LINK)
         return all(one.given.get(key) == other.given.get(key) for key in (name, LINK))
-
-    def _count(self, visitor: Visitor) -> None:
-        """Who comes for the first time is counted, if it is somebody who may come."""
-        with suppress(AnnotationError):  # the page tells them
-            enter(self.task, visitor, again=False)
 
 
 def back_from(task: LabelTask, visitor: Visitor) -> str | None:
