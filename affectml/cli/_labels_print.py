@@ -161,8 +161,7 @@ def show_restored(done: Restored, json: bool) -> None:
         print(f"  {done.erased} people were erased since it was made, and are not in it; the backup has them still, "
               "and is yours to delete")  # fmt: skip
     if not done.asked:
-        print("  whoever was erased since it was made is in it again, for no other database or backup of the task lies "
-              "near: name one by --erased, or erase them again")  # fmt: skip
+        print("  nothing near knows who was erased since: name another database by --erased, or erase them again")
     if done.kept is not None:
         print(f"  kept: {done.kept}")
 

@@ -66,9 +66,8 @@ def check(
     print_table(
         f"{out}: what a person sees, about {minutes} minutes", ("phase", "what", "minutes"), rows, numbers=False
     )
-    if found.people is not None and found.most_people is not None:
-        pay = study.file.pay
-        few, many = (f"{n} people ({n * pay.per_person:.2f} {pay.currency})" for n in (found.people, found.most_people))
+    if found.people and found.most_people:
+        few, many = (f"{n} people ({n * study.file.pay.per_person:.2f})" for n in (found.people, found.most_people))
         typer.echo(f"it takes {few}; if every image is skipped as often as `skips` counts, {many}")
     for sentence in found.warnings:
         typer.echo(f"warning: {sentence}")
@@ -215,12 +214,9 @@ def pay(
     import csv
     import io
 
-    from affectml.people.erasing import files_near
+    from affectml.people.erasing import still_held
     from affectml.people.studies import open_running
-    from affectml_annotation.exchange.erasing import still_named
-    from affectml_annotation.store.place import shown
     from affectml_annotation.study import pay as paying
-    from affectml_annotation.study.folder import read_study
 
     with open_running(out, db) as store:
         if paid_list is not None:
@@ -231,9 +227,9 @@ def pay(
             return
         if forget:
             kept, gone = paying.forget_ids(store, by=LEAD)
-            named = still_named(out / read_study(out).file.dataset, gone, files_near([store], out)) if gone else []
+            named = still_held(store.dataset or out, [store], gone, out)
             said = [f"forgotten; {kept} ids are kept, of people who are not through, or not paid"]
-            said += [f"  {shown(file)} still has some that are forgotten: yours to delete" for file in named]
+            said += [f"  {file} still has some that are forgotten: yours to delete" for file in named]
             print_json({"kept": kept, "named": [*map(str, named)]}) if json else typer.echo("\n".join(said))
             return
         rows = paying.pay_rows(store)

@@ -1,7 +1,7 @@
 """Erasing a person: out of a data set, and out of every file in which a run keeps what it learned of people."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,15 +169,17 @@ def erase_people(
             if there:
                 databases[shown(store.database.where)] = answers
                 backups += kept(store)
-        named = tuple(still_named(opened.root, names, files_near(stores, opened.root.parent, *near)))
+        named = still_held(opened.root, stores, names, opened.root.parent, *near)
     return ErasedPeople(done.judgements, done.files, tuple(learned), targets, named, databases, tuple(backups))
 
 
-def files_near(stores: Sequence[LabelStore], *folders: Path) -> list[Path]:
-    """CSV files and databases in folders, and beside databases and their backups, which themselves are clean."""
+def still_held(root: Path, stores: Sequence[LabelStore], names: Collection[str], *folders: Path) -> tuple[Path, ...]:
+    """As `still_named`; and CSV files and databases in folders, beside databases and among their backups that hold one
+    of these names. The databases and the backups that they keep are clean themselves."""
     own = {Path(file).resolve() for store in stores for file in (store.database.where, *kept(store))}
     places = {Path.cwd(), *(folder.resolve() for folder in folders), *(file.parent for file in own)}
-    return sorted({file for place in places for file in place.glob("*.*") if file.suffix in (".csv", ".db")} - own)
+    near = sorted({file for place in places for file in place.glob("*.*") if file.suffix in (".csv", ".db")} - own)
+    return tuple(still_named(root, names, near)) if names else ()
 
 
 def _counting(left: Dataset, *, fewer: bool) -> dict[str, str | None]:

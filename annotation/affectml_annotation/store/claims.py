@@ -274,24 +274,19 @@ def settle(connection: sa.Connection, who: str, number: int, image_id: str, kind
     An answer holds one. A skip gives it up to somebody else, unless as many people as the task's `skips` did before. An
     answer in place of a skip takes one whether it is free or not. Not for an answer that came too late for a place.
     """
-    given = assignment.join(image, image.c.position == assignment.c.position)
-    here = (assignment.c.round == number, image.c.image_id == image_id)
-    mine = connection.execute(
-        sa.select(assignment, annotator.c.withdrawn_at)
-        .select_from(given.join(annotator, annotator.c.annotator_id == assignment.c.annotator_id))
-        .where(*here, assignment.c.annotator_id == who)
-    ).one()
+    mine = connection.execute(GIVEN.where(*given_to(who, number), image.c.image_id == image_id)).one()
     if mine.purpose not in HOLDING or (kind in ANSWERS) == mine.holds_slot:
         return bool(mine.holds_slot)
-    connection.execute(slot_of(mine).values(taken=slot.c.taken))  # so that of two skips each knows of the other
+    there = sa.exists().where(annotator.c.annotator_id == who, annotator.c.withdrawn_at.is_(None))
+    place = slot_of(mine).where(there)
+    connection.execute(place.values(taken=slot.c.taken))  # so that of two skips each knows of the other
     if kind not in ANSWERS:
         theirs = (answer.c[name] == assignment.c[name] for name in ("annotator_id", "round"))
         said = sa.exists().where(*theirs, answer.c.image_id == image_id, ~answer.c.surplus)
-        skipped = sa.select(sa.func.count()).select_from(given).where(*here, ~assignment.c.holds_slot, said)
-        if int(connection.scalar(skipped) or 0) >= read_settings(connection).most_skips:
+        here = (assignment.c.round == number, assignment.c.position == mine.position, ~assignment.c.holds_slot)
+        if connection.scalar(sa.select(sa.func.count()).where(*here, said)) >= read_settings(connection).most_skips:
             return True
     this = (*given_to(who, number), assignment.c.position == mine.position)
     connection.execute(assignment.update().where(*this).values(holds_slot=not mine.holds_slot))
-    if mine.withdrawn_at is None:
-        connection.execute(slot_of(mine).values(taken=slot.c.taken + (-1 if mine.holds_slot else 1)))
+    connection.execute(place.values(taken=slot.c.taken + (-1 if mine.holds_slot else 1)))
     return not mine.holds_slot

@@ -108,7 +108,9 @@ def keep_owed(connection: sa.Connection, who: str) -> None:
 def due(study: Study, status: Status | None, images: int, active_ms: int) -> tuple[int, int]:
     """What the file says is due for such a visit, in hundredths: the fixed part, and that for minutes over.
 
-    images: how many were answered, whatever the answers are. A share of it is rounded up to what the currency can pay.
+    images: how many were answered, whatever the answers are. A share is rounded up: to whole units of a currency that
+    has no smaller one (JPY), by the decimals of Unicode's CLDR; in all others to hundredths, also where there are three
+    decimals (KWD), since a study's amounts have two.
     """
     pay, whole = study.file.pay, _hundredths(study.file.pay.per_person)
     if status == "completed":
@@ -120,16 +122,9 @@ def due(study: Study, status: Status | None, images: int, active_ms: int) -> tup
         return 0, 0
     if pay.unfinished == "all":
         return whole, 0
-    n, unit = study.file.images_per_person, smallest(pay.currency)
+    n = study.file.images_per_person
+    unit = 10 ** max(0, 2 - get_currency_precision(pay.currency))
     return min(whole, -(-whole * min(images, n) // (n * unit)) * unit), 0
-
-
-def smallest(currency: str) -> int:
-    """The smallest amount of a currency that this package pays, in hundredths: 100 where it has no smaller unit (JPY).
-
-    1 also for a currency with three decimals, such as KWD: a study's amounts have two. Decimals: Unicode's CLDR.
-    """
-    return int(10 ** max(0, 2 - get_currency_precision(currency)))
 
 
 def _by_panel(study: Study, status: Status | None, fixed: int) -> int:
