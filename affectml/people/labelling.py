@@ -145,10 +145,8 @@ def task_words(store: LabelStore, people: pd.DataFrame) -> Iterator[str]:
     if len(each) > 1:
         yield f"answers by language: {', '.join(each)}"
     if skipped := store.skipped_images():
-        yield (
-            "fewer people than wanted answer these images, since too many others skipped them or were unsure "
-            f"(`affectml labels assign --queue FILE --more 1` asks one more person each): {few(skipped, 50)}"
-        )
+        more = "`affectml labels assign --queue FILE --more 1` asks one more person each"
+        yield f"too many skipped these, so that fewer than wanted answer them ({more}): {few(skipped, 50)}"
 
 
 def make_task(

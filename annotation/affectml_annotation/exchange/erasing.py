@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from affectml_annotation.errors import BadExport
 from affectml_annotation.exchange.dataset_folder import ANNOTATIONS, ANNOTATORS
-from affectml_annotation.exchange.files import kept_of, read_parquet, write_parquet, writing_in_turn
+from affectml_annotation.exchange.files import all_or_none, kept_of, read_parquet, write_parquet, writing_in_turn
 from affectml_annotation.exchange.targets import META
 
 
@@ -45,7 +45,7 @@ def erase_people(folder: str | Path, people: Sequence[str], elsewhere: Collectio
     folder = Path(folder)
     if not (folder / META).is_file():
         raise BadExport(str(folder), ["is no data set (no dataset.json)"])
-    with writing_in_turn(folder):
+    with writing_in_turn(folder), all_or_none(folder):
         current = [folder / ANNOTATIONS, folder / ANNOTATORS]
         files = [path for path in current if path.is_file()] + [kept for path in current for kept in kept_of(path)]
         tables = {path: table for path in files if (table := read_parquet(path)) is not None}

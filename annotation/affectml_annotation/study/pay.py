@@ -78,7 +78,7 @@ def _row(connection: sa.Connection, study: Study, row: Any) -> PayRow:
         failed_checks=failed_checks(connection, row.annotator_id),
         currency=study.file.pay.currency,
         due=fixed + over,
-        by_panel=_by_panel(study, row.status, fixed),
+        by_panel=fixed if row.status in study.file.pay.paid_by_panel else 0,
         code=visits.code_for(connection, study.file, row.status, row.annotator_id) if earned else None,
         paid=row.paid_at is not None,
     )
@@ -98,10 +98,11 @@ def keep_owed(connection: sa.Connection, who: str) -> None:
     study = running.study_of(connection, row.version)[1]
     fixed, over = due(study, row.status, images_done(connection, who), row.active_ms)
     theirs = connection.execute(sa.select(panel).where(panel.c.annotator_id == who)).one()
+    by_panel = fixed if row.status in study.file.pay.paid_by_panel else 0
     if fixed + over and not theirs.person.startswith(FORGOTTEN):
         connection.execute(owed.insert().values(
             person=theirs.person, session=theirs.session, status=row.status, amount=fixed + over,
-            by_panel=_by_panel(study, row.status, fixed), currency=study.file.pay.currency, at=now_ms(),
+            by_panel=by_panel, currency=study.file.pay.currency, at=now_ms(),
         ))  # fmt: skip
 
 
@@ -125,10 +126,6 @@ def due(study: Study, status: Status | None, images: int, active_ms: int) -> tup
     n = study.file.images_per_person
     unit = 10 ** max(0, 2 - get_currency_precision(pay.currency))
     return min(whole, -(-whole * min(images, n) // (n * unit)) * unit), 0
-
-
-def _by_panel(study: Study, status: Status | None, fixed: int) -> int:
-    return fixed if status in study.file.pay.paid_by_panel else 0
 
 
 def _hundredths(amount: Decimal) -> int:
