@@ -212,7 +212,6 @@ def pay(
 ) -> None:
     """Print who is due what, as CSV: this alone joins people's ids at the panel with their visits."""
     import csv
-    import io
 
     from affectml.people.erasing import still_held
     from affectml.people.studies import open_running
@@ -220,7 +219,7 @@ def pay(
 
     with open_running(out, db) as store:
         if paid_list is not None:
-            paid += tuple(row[0] for row in csv.reader(io.StringIO(paid_list.read_text("utf-8-sig"))) if row)
+            paid += tuple(row[0] for row in csv.reader(paid_list.read_text("utf-8-sig").splitlines(True)) if row)
         if paid or paid_list is not None:
             noted = paying.mark_paid(store, paid)
             print_json({"noted": noted}) if json else typer.echo(f"noted for {noted} of {len(set(paid))}")

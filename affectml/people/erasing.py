@@ -176,7 +176,7 @@ def erase_people(
 def still_held(root: Path, stores: Sequence[LabelStore], names: Collection[str], *folders: Path) -> tuple[Path, ...]:
     """As `still_named`; and CSV files and databases in folders, beside databases and among their backups that hold one
     of these names. The databases and the backups that they keep are clean themselves."""
-    own = {Path(file).resolve() for store in stores for file in (store.database.where, *kept(store))}
+    own = {file.resolve() for store in stores for file in (Path(store.database.where), *kept(store))}
     places = {Path.cwd(), *(folder.resolve() for folder in folders), *(file.parent for file in own)}
     near = sorted({file for place in places for file in place.glob("*.*") if file.suffix in (".csv", ".db")} - own)
     return tuple(still_named(root, names, near)) if names else ()

@@ -132,8 +132,8 @@ def _names(file: Path, people: Collection[str]) -> bool:
             wanted = pa.array(list(people), pa.string())
             return any(pc.any(pc.is_in(column.cast(pa.string()), wanted)).as_py() for column in columns)
         if file.suffix == ".db":
-            with file.open("rb") as held, mmap(held.fileno(), 0, access=ACCESS_READ) as content:
-                return any(content.find(who.encode()) >= 0 for who in people)
+            with file.open("rb") as held, mmap(held.fileno(), 0, access=ACCESS_READ) as pages:
+                return any(pages.find(who.encode()) >= 0 for who in people)
         if file.suffix not in (".csv", ".json", ".jsonl", ".html"):
             return False
         content = file.read_text(encoding="utf-8-sig")

@@ -284,7 +284,8 @@ def settle(connection: sa.Connection, who: str, number: int, image_id: str, kind
         theirs = (answer.c[name] == assignment.c[name] for name in ("annotator_id", "round"))
         said = sa.exists().where(*theirs, answer.c.image_id == image_id, ~answer.c.surplus)
         here = (assignment.c.round == number, assignment.c.position == mine.position, ~assignment.c.holds_slot)
-        if connection.scalar(sa.select(sa.func.count()).where(*here, said)) >= read_settings(connection).most_skips:
+        skipped = connection.scalar(sa.select(sa.func.count()).where(*here, said)) or 0
+        if skipped >= read_settings(connection).most_skips:
             return True
     this = (*given_to(who, number), assignment.c.position == mine.position)
     connection.execute(assignment.update().where(*this).values(holds_slot=not mine.holds_slot))

@@ -62,10 +62,10 @@ def restore(
     file = None if "://" in to else Path(os.path.realpath(to) if Path(to).is_symlink() else to)
     if file is not None:
         _check_place(file, replace)
-    said, here = read_backup(backup), Path(backup).resolve()
-    tasks = [*([file.absolute()] if file else []), *(folder / Path(said.of).name for folder in here.parents[:2])]
-    there = (path for task in tasks for path in (task, *backups_of(task).glob("*.db")))
-    near = {path for path in (*there, *kept_in(here.parent)) if path.is_file()} - {here}
+    said, lies = read_backup(backup), Path(backup).resolve()
+    tasks = [*([file.absolute()] if file else []), *(folder / Path(said.of).name for folder in lies.parents[:2])]
+    near_by = (path for task in tasks for path in (task, *backups_of(task).glob("*.db")))
+    near = {path for path in (*near_by, *kept_in(lies.parent)) if path.is_file()} - {lies}
     near_backup = os.access(Path(backup).parent, os.W_OK)  # where the next backup or erasure takes away what was left
     beside = file or (Path(backup) if near_backup else Path(gettempdir(), "affectml-restored"))
     with workplace(beside) as folder, writes(to):
