@@ -10,7 +10,7 @@ import pandas as pd
 import typer
 
 from affectml.cli._print import print_json, print_table
-from affectml.people.labelling import language_words
+from affectml.people.labelling import task_words
 from affectml_annotation import Aggregate, LabelStore
 from affectml_annotation.agreement.report import AgreementReport
 from affectml_annotation.store import keeping
@@ -54,7 +54,8 @@ def show_status(store: LabelStore, json: bool) -> None:
     rows = people.drop(columns=["chip_order", "attributes"])
     if json:
         values = {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in asdict(progress).items()}
-        print_json({"db": where, **values, "people": records(rows), "backups": keeping.about(store)})
+        values |= {"people": records(rows), "skipped": store.skipped_images(), "backups": keeping.about(store)}
+        print_json({"db": where, **values})
         return
     share = progress.answered / progress.wanted if progress.wanted else 1.0
     rate = "-" if np.isnan(progress.rate) else f"{progress.rate:.0f} answers an hour"
@@ -72,9 +73,7 @@ def show_status(store: LabelStore, json: bool) -> None:
         ],
         numbers=False,
     )
-    print(keeping.said(store))
-    if words := language_words(people):
-        print(words)
+    print("\n".join([keeping.said(store), *task_words(store, people)]))
     spoken = people["answered_in"].map(", ".join)
     rows = rows.drop(columns=["language", "answered_in"]).assign(**({"languages": spoken} if spoken.any() else {}))
     rows = rows.assign(last_answer=[_cell(v) if pd.isna(v) else f"{v:%Y-%m-%d %H:%M}" for v in rows["last_answer"]])
@@ -161,6 +160,8 @@ def show_restored(done: Restored, json: bool) -> None:
     if done.erased:
         print(f"  {done.erased} people were erased since it was made, and are not in it; the backup has them still, "
               "and is yours to delete")  # fmt: skip
+    if not done.asked:
+        print("  nothing near knows who was erased since: name another database by --erased, or erase them again")
     if done.kept is not None:
         print(f"  kept: {done.kept}")
 

@@ -59,6 +59,7 @@ BackupsKept = Annotated[int | None, Ge(1), Help("How many of the newest backups 
 BackupDays = Annotated[
     int | None, Ge(0), Help("Of older backups the newest of each of so many days is kept.", default="7, or unchanged")
 ]
+Skips = Annotated[int | None, Ge(0), Help("So many skips of an image let one more person see it.", default="overlap")]
 Rounds = Annotated[str, Help("Which of a person's answers to an image counts: first, last, or a round's number.")]
 
 
@@ -78,6 +79,7 @@ def init(
         str | None, Help("What people are asked, word for word.", default="the target's, or by the construct")
     ] = None,
     overlap: Annotated[int, Ge(1), Help("How many people answer each image.")] = 3,
+    skips: Skips = None,
     strategy: Annotated[str, Help("Order of images: random, fill, stratified, priority or queue.")] = "random",
     stratum: Annotated[
         str | None, Help("With the order stratified: the column of images.parquet to go by.", default="none")
@@ -102,7 +104,7 @@ def init(
     where = new_database(db, opened)
     settings, images = make_task(
         opened, taxonomy=taxonomy, target=target, construct=construct, question=question, stratum=stratum,
-        overlap=overlap, strategy=strategy, lease_seconds=lease * 60,
+        overlap=overlap, skips=skips, strategy=strategy, lease_seconds=lease * 60,
         check_rate=check_rate, repeat_rate=repeat_rate, seed=seed,
         **_given(backup_hours=backup_hours, backups_kept=backups_kept, backup_days=backup_days),
     )  # fmt: skip
@@ -368,6 +370,7 @@ def assign(
     overlap: Annotated[
         int | None, Ge(1), Help("How many people answer each image from now on.", default="unchanged")
     ] = None,
+    skips: Skips = None,
     lower: Annotated[
         bool, Help("With --more or --overlap: images that were to be answered by more people are not any longer.")
     ] = False,
@@ -387,7 +390,7 @@ def assign(
         if lower and overlap is None and more is None:
             raise BadInput("--lower says how --more or --overlap is meant: give one of them too")
         changes = _given(
-            overlap=overlap, strategy=strategy, backup_hours=backup_hours, backups_kept=backups_kept,
+            overlap=overlap, skips=skips, strategy=strategy, backup_hours=backup_hours, backups_kept=backups_kept,
             backup_days=backup_days,
         )  # fmt: skip
         people = None if more else overlap or store.settings.overlap
@@ -456,7 +459,7 @@ def restore(
         tuple[str, ...],
         Help(
             "Another database or backup of the task, which knows who was erased since; may be given several times.",
-            default="what is replaced, and the backups beside it",
+            default="what is replaced or lies near, and their backups",
             metavar="DB",
         ),
     ] = (),

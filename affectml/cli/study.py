@@ -66,8 +66,9 @@ def check(
     print_table(
         f"{out}: what a person sees, about {minutes} minutes", ("phase", "what", "minutes"), rows, numbers=False
     )
-    if found.people is not None:
-        typer.echo(f"it takes {found.people} people")
+    if found.people and found.most_people:
+        few, many = (f"{n} people ({n * study.file.pay.per_person:.2f})" for n in (found.people, found.most_people))
+        typer.echo(f"it takes {few}; if every image is skipped as often as `skips` counts, {many}")
     for sentence in found.warnings:
         typer.echo(f"warning: {sentence}")
     for sentence in found.missing:
@@ -106,7 +107,7 @@ def run(
 def status(out: Folder, db: Db = None, json: Json = False) -> None:
     """Show how it goes: who came, how far they got, where they left, how people work, what still wants people."""
     from affectml.cli._labels_print import records, show_people
-    from affectml.people.labelling import language_words
+    from affectml.people.labelling import task_words
     from affectml.people.studies import open_running
     from affectml_annotation.store import keeping
     from affectml_annotation.study import overview
@@ -118,11 +119,11 @@ def status(out: Folder, db: Db = None, json: Json = False) -> None:
         if json:
             tables = {"people": people, "images": images_wanting(store), "changes": overview.changes(store)}
             more = {name: records(table) for name, table in tables.items()}
-            about = {"erasures": asked, "backups": keeping.about(store)}
+            about = {"erasures": asked, "skipped": store.skipped_images(), "backups": keeping.about(store)}
             print_json({"db": store.database.where, **asdict(overview.overview(store)), **more, **about})
             return
         _show(store, json)
-        if words := language_words(store.annotators()):
+        for words in task_words(store, store.annotators()):
             typer.echo(words)
         show_people(people)
         typer.echo(keeping.said(store))
@@ -210,6 +211,7 @@ def pay(
     json: Json = False,
 ) -> None:
     """Print who is due what, as CSV: this alone joins people's ids at the panel with their visits."""
+    from affectml.people.erasing import still_held
     from affectml.people.studies import open_running
     from affectml_annotation.exchange.files import csv_rows
     from affectml_annotation.study import pay as paying
@@ -222,9 +224,11 @@ def pay(
             print_json({"noted": noted}) if json else typer.echo(f"noted for {noted} of {len(set(paid))}")
             return
         if forget:
-            kept = paying.forget_ids(store, by=LEAD)
-            said = f"forgotten; {kept} ids are kept, of people who are not through, or not paid"
-            print_json({"kept": kept}) if json else typer.echo(said)
+            kept, gone = paying.forget_ids(store, by=LEAD)
+            named = still_held(store.dataset or out, [store], gone, out)
+            said = [f"forgotten; {kept} ids are kept, of people who are not through, or not paid"]
+            said += [f"  {file} still has some that are forgotten: yours to delete" for file in named]
+            print_json({"kept": kept, "named": [*map(str, named)]}) if json else typer.echo("\n".join(said))
             return
         rows = paying.pay_rows(store)
     if json:
@@ -254,7 +258,7 @@ def erase(
     with open_running(out, db) as store:
         names = named_by(store, people)
     dataset = out / read_study(out).file.dataset
-    done = erase_people(dataset, names, db=db)
+    done = erase_people(dataset, names, db=db, near=[out])
     if json:
         print_json({"dataset": str(dataset), **done.to_json()})
     else:

@@ -1,7 +1,7 @@
 """Erasing a person: out of a data set, and out of every file in which a run keeps what it learned of people."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +15,11 @@ from affectml.people.known import ENDING, People, head_of, open_people, save_peo
 from affectml.runs import RunFolder
 from affectml_annotation.exchange.erasing import erase_people as erase_from_data_set
 from affectml_annotation.exchange.erasing import note_export, noted, still_named
-from affectml_annotation.exchange.files import kept_of
 from affectml_annotation.store import LabelStore
 from affectml_annotation.store.keeping import kept
 from affectml_annotation.store.place import KINDS, default_database, holds_task, shown
 from affectml_annotation.study.erasing import erase_people as erase_from_store
-from affectml_annotation.study.erasing import known_in
+from affectml_annotation.study.erasing import known_in, persons_of
 
 __all__ = ["ErasedPeople", "Learned", "erase_people"]
 
@@ -77,7 +76,6 @@ class ErasedPeople:
             lines.append(f"  target {name} still counts them, without names; {again}")
         for where, answers in self.databases.items():
             lines.append(f"  {answers} answers taken out of {where}, for good; copies elsewhere are yours to delete")
-            lines += [f"  {shown(old)}, which was replaced, is yours to delete, too" for old in kept_of(Path(where))]
         if self.backups:
             folders = ", ".join(sorted({shown(path.parent) for path in self.backups}))
             lines.append(f"  they are in none of the {len(self.backups)} backups in {folders} any more")
@@ -116,6 +114,7 @@ def erase_people(
     runs: Iterable[str | Path] = (),
     db: str | None = None,
     wait: float | None = None,
+    near: Sequence[Path] = (),
 ) -> ErasedPeople:
     """Take people out of a data set, of its label databases, and of what runs on it know of them.
 
@@ -129,6 +128,8 @@ def erase_people(
         people: who, by annotator id.
         runs: further folders to look for people files in, at any depth.
         db: the label database, where it is not `DATASET-labels.db` or `DATASET-checks.db` beside the folder.
+        near: further folders to look into for databases and CSV files that name them, beside the working folder and
+            those of the data set, its label databases and their backups.
         wait: seconds for others who use a database, if not its own minute; meanwhile nobody else writes there.
 
     Returns:
@@ -154,6 +155,7 @@ def erase_people(
             for store in stores:
                 store.database.wait_at_most(wait)
         inside = [known_in(store, people) for store in stores]
+        names = {*people, *(person for store in stores for person in persons_of(store, people))}
         done = erase_from_data_set(opened.root, people, known.union(*inside))
         targets = _counting(Dataset.open(dataset), fewer=done.judgements > 0)
         learned = []
@@ -167,8 +169,17 @@ def erase_people(
             if there:
                 databases[shown(store.database.where)] = answers
                 backups += kept(store)
-    named = tuple(still_named(opened.root, people))
+        named = still_held(opened.root, stores, names, opened.root.parent, *near)
     return ErasedPeople(done.judgements, done.files, tuple(learned), targets, named, databases, tuple(backups))
+
+
+def still_held(root: Path, stores: Sequence[LabelStore], names: Collection[str], *folders: Path) -> tuple[Path, ...]:
+    """As `still_named`; and CSV files and databases in folders, beside databases and among their backups that hold one
+    of these names. The databases and the backups that they keep are clean themselves."""
+    own = {file.resolve() for store in stores for file in (Path(store.database.where), *kept(store))}
+    places = {Path.cwd(), *(folder.resolve() for folder in folders), *(file.parent for file in own)}
+    near = sorted({file for place in places for file in place.glob("*.*") if file.suffix in (".csv", ".db")} - own)
+    return tuple(still_named(root, names, near)) if names else ()
 
 
 def _counting(left: Dataset, *, fewer: bool) -> dict[str, str | None]:

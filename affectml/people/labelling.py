@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from affectml.importers import get_importer
 from affectml.importers.images import add_images
 from affectml.importers.labels import taxonomy_entry
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
-from affectml_annotation import TaskSettings
+from affectml_annotation import LabelStore, TaskSettings
 from affectml_annotation.store.settings import QUESTIONS
 
 
@@ -131,8 +131,9 @@ def queued_words(images: int, raised: int, more: int | None) -> str:
     return f"{queued}, for at least {people} each: {some} waited for as many or more already, which stays"
 
 
-def language_words(people: pd.DataFrame) -> str:
-    """How many answers were given in each language, and by how many people; empty for fewer than two languages.
+def task_words(store: LabelStore, people: pd.DataFrame) -> Iterator[str]:
+    """What a lead should know of a task: how many answers were given in each language, and by how many people, where
+    there are two at least; and the images that too many people skipped.
 
     people: as `LabelStore.annotators` gives them.
     """
@@ -141,7 +142,11 @@ def language_words(people: pd.DataFrame) -> str:
         answers.update(counts)
         speakers.update(counts.keys())
     each = [f"{code} {n:,} (people: {speakers[code]:,})" for code, n in answers.most_common()]
-    return f"answers by language: {', '.join(each)}" if len(each) > 1 else ""
+    if len(each) > 1:
+        yield f"answers by language: {', '.join(each)}"
+    if skipped := store.skipped_images():
+        more = "`affectml labels assign --queue FILE --more 1` asks one more person each"
+        yield f"too many skipped these, so that fewer than wanted answer them ({more}): {few(skipped, 50)}"
 
 
 def make_task(

@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 
 from affectml_annotation import Answer, BadExport, DatabaseAway, LabelStore, StoreError, TaskSettings
-from affectml_annotation.exchange.files import kept_of
 from affectml_annotation.store import backup, schema
 from affectml_annotation.store.backup import noted, read_backup, write_backup
 from affectml_annotation.store.checking import check_store
@@ -421,6 +420,25 @@ def test_who_was_erased_since_a_backup_is_not_in_what_is_restored(task, to, tmp_
         assert [row.person for row in pay.pay_rows(store) if row.person] == ["SECRET-1"]
 
 
+@pytest.mark.parametrize("at", ["out.db", "by-hand/out.db", "task-backups/2026-01-02T030405Z.db", "far/away/out.db"])
+def test_without_a_word_nobody_comes_back_by_a_restore_into_a_new_place(task, at, tmp_path, run):
+    task.close()
+    made = tmp_path / at
+    made.parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "out.db").rename(made)
+    (tmp_path / "new").mkdir()
+    said = run("labels", "restore", made, tmp_path / "new" / "again.db")
+    with LabelStore(tmp_path / "new" / "again.db") as store:
+        there = {row.person for row in rows(store, schema.panel)}
+    if "far" in at:
+        assert {"SECRET-1", "SECRET-2"} <= there
+        assert "nothing near knows who was erased since" in said
+    else:
+        assert not {"SECRET-1", "SECRET-2"} & there
+        assert "2 people were erased since it was made" in said
+        assert "nothing near" not in said
+
+
 def test_erasures_under_another_key_or_that_cannot_be_read_are_not_passed_over(task, tmp_path):
     made = tmp_path / "out.db"
     with open_study(str(tmp_path / "other.db")) as other:
@@ -446,10 +464,6 @@ def test_the_commands_say_what_there_is(small, run, tmp_path):
     assert f"new.db: 7 answers of 2 people, as in {out}" in run("labels", "restore", out, new)
     assert "new.db exists already; --replace" in run("labels", "restore", out, new, fails=True)
     assert "kept: " in run("labels", "restore", out, new, "--replace")
-    from affectml.people.erasing import ErasedPeople
-
-    told = ErasedPeople(0, (), (), {}, databases={str(new): 1}).told(tmp_path, ["x"])
-    assert f"{kept_of(new)[0]}, which was replaced, is yours to delete, too" in "\n".join(told)
     assert f"{tmp_path / 'new-backups'}/2" in run("labels", "backup", new)
     assert "this is a backup of small.db, made 20" in run("labels", "status", "--db", out)
     about = json.loads(run("labels", "status", "--db", out, "--json"))["backups"]

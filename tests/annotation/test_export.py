@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from affectml_annotation import (
     write_judgements,
 )
 from affectml_annotation.exchange import dataset_folder
-from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
+from affectml_annotation.exchange.dataset_folder import Collected, make_target_again, write_dataset_folder
 from affectml_annotation.exchange.erasing import erase_people, still_named
 
 LABELS = ("awe", "fear", "joy")
@@ -361,6 +362,7 @@ def test_a_target_of_nobody_who_is_left_cannot_be_made_again_and_is_refused(run,
 
 @pytest.mark.parametrize("name", ["all.csv", "all.parquet", "all.jsonl", "all.json", "all", "new"])
 def test_where_exports_were_written_is_known_and_listed_as_long_as_they_name_who_is_erased(run, judged, name):
+    (judged.parent / "judge.csv").unlink()  # the table that it came from, which names them as well
     with task(judged.parent / f"{judged.name}-labels.db", "d\u00e9a") as store:
         answer(store, "i0.png", "joy", who="d\u00e9a")
     export = ("labels", "export", "--db", judged)
@@ -562,6 +564,7 @@ def test_a_disk_that_is_full_leaves_no_folder_and_the_place_is_named(judged, sto
 
 
 def test_a_damaged_note_of_exports_hides_nothing_of_what_is_left_of_it(run, judged):
+    (judged.parent / "judge.csv").unlink()  # the table that it came from, which names them as well
     told = judged.parent / f"{judged.name}-exports.jsonl"
     (judged.parent / "all.csv").write_text("annotator_id\nann\n")
     lines = [b"\xff\xfe", b"{", b"[1]", b'{"wrote": "a\\u0000b"}', b'{"wrote": 5}', b'{"outdated": 5}']
@@ -569,3 +572,53 @@ def test_a_damaged_note_of_exports_hides_nothing_of_what_is_left_of_it(run, judg
     done = json.loads(run("labels", "erase", judged, "ann", "--json"))
     assert done["named"] == [str((judged.parent / "all.csv").resolve())]
     assert list(done["targets"]) == ["rates", "distribution"]
+
+
+class Full:
+    """A disk that is full at its step of that number: one that makes a file durable, names it, or copies it."""
+
+    def __init__(self, monkeypatch, left):
+        self.left = left
+        for owner, name in ((os, "fsync"), (os, "link"), (Path, "replace"), (shutil, "copy2")):
+            monkeypatch.setattr(owner, name, self.counted(getattr(owner, name)))
+
+    def counted(self, step):
+        def once(*given, **more):
+            self.left -= 1
+            if self.left == 0:  # going back needs no room
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return step(*given, **more)
+
+        return once
+
+
+@pytest.mark.parametrize("deed", ["export", "erase", "aggregate"])
+def test_a_disk_that_fills_up_within_a_write_leaves_the_data_set_as_it_was(judged, store, monkeypatch, deed):
+    answer(store, "i0.png", "joy")
+    write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
+    answer(store, "i1.png", "fear")
+    targets = {**VOTES, "more": VOTES["rates"]}
+    do = {
+        "export": lambda: write_dataset_folder(judged, Collected.of(store), targets, replace=True),
+        "erase": lambda: erase_people(judged, ["dea"]),
+        "aggregate": lambda: make_target_again(judged, "rates", partial(aggregate, labels=LABELS, method="majority")),
+    }[deed]
+    before, failures = content(judged), 0
+    shutil.copytree(judged, judged.with_name("template"))
+    for step in range(1, 60):
+        shutil.rmtree(judged)
+        shutil.copytree(judged.with_name("template"), judged)
+        failed = None
+        with monkeypatch.context() as disk:
+            full = Full(disk, step)
+            try:
+                do()
+            except OSError as error:
+                failed = error.errno
+                failures += 1
+        assert failed in (None, errno.ENOSPC)
+        assert (content(judged) == before) == (failed is not None)  # a second name that cannot be made is a copy
+        if full.left > 0:
+            break
+    assert failures > 4
+    assert step < 59

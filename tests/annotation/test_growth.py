@@ -24,6 +24,7 @@ READS_ALL = {  # or, of the slots, all of a round, of which there is one for eac
     "reading.judgements": "and counted, so that none is lost without a word",
     "reading.annotators": "every answer is counted for its person",
     "overview.people": "so is it for a participant",
+    "reading.skipped_images": "so is it where it is none",
     "reading.progress": "the images of a round are counted",
     "reading._count": "so are those which are complete",
     "setup.update_settings": "every image gets the new overlap",

@@ -35,7 +35,7 @@ def task(run, demo, filled, tmp_path):
     """A task on the demo set, with the simulated judgements in it: the first of its kind, or a copy."""
     people, db = filled / "people.parquet", filled / "labels.db"
     if not people.exists():
-        run("labels", "init", demo.root, "--db", db, "--overlap", 5, "--seed", 1)
+        run("labels", "init", demo.root, "--db", db, "--overlap", 5, "--skips", 0, "--seed", 1)
         write_judgements(demo.judgements, people)
         out = run("labels", "import", people, "--db", db, "--invite")
         assert f"{len(demo.judgements)} judgements imported" in out
@@ -304,7 +304,7 @@ def test_an_import_says_nothing_of_the_pace(run, demo, tmp_path):
     write_judgements(demo.judgements, tmp_path / "people.parquet")
     run("labels", "import", tmp_path / "people.parquet", "--db", db, "--invite")
     told = json.loads(run("labels", "status", "--db", db, "--json"))
-    assert (told["rate"], told["seconds_left"], told["answered"]) == (None, None, 200)
+    assert (told["rate"], told["seconds_left"], told["answered"]) == (None, None, 196)  # four of the 200 skipped
 
 
 def test_status_says_how_many_answered_in_which_language_where_there_are_two(run, demo, tmp_path):
@@ -325,6 +325,22 @@ def test_status_says_how_many_answered_in_which_language_where_there_are_two(run
     assert {person["annotator_id"]: person["answered_in"] for person in told} == {
         first: {"de": people[first]}, second: {"ar": people[second]},
     }  # fmt: skip
+
+
+def test_images_that_too_many_people_skipped_are_listed_for_the_lead(run, demo, tmp_path):
+    db = tmp_path / "skipped.db"
+    run("labels", "init", demo.root, "--db", db, "--overlap", 1, "--skips", 1, "--invite", "ann,ben")
+    with LabelStore(db) as store:
+        for who in ("ann", "ben"):
+            store.submit([Answer(claim.image_id, who, "skip") for claim in store.claim(who, 999)])
+        images = sorted(store.images()["image_id"])
+    assert json.loads(run("labels", "status", "--db", db, "--json"))["skipped"] == images
+    told = run("labels", "status", "--db", db)
+    assert "too many skipped these, so that fewer than wanted answer them (`affectml labels assign --queue" in told
+    assert f" --more 1` asks one more person each): {images[0]}, {images[1]}, " in told
+    run("labels", "assign", "--db", db, "--skips", 2)
+    with LabelStore(db) as store:
+        assert store.settings.most_skips == 2
 
 
 def test_languages_are_compared_and_pooling_them_is_said(run, demo, tmp_path, monkeypatch, capsys):

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings, UnknownLabel, annotator_report
 from affectml_annotation.languages import PSEUDO, spoken
 from affectml_annotation.store import schema, setup
+from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.migrations import MIGRATIONS
 from affectml_annotation.store.reading import read_remarks
 
@@ -65,6 +66,97 @@ def test_overlap_counts_different_people_and_nobody_sees_an_image_twice(store):
     assert Counter(i for ids in seen.values() for i in ids) == dict.fromkeys(store.images()["image_id"], 2)
     progress = store.progress()
     assert (progress.answered, progress.wanted, progress.complete, progress.seconds_left) == (60, 60, 30, 0)
+
+
+def say(store, who, image_id, kind, revision=0):
+    labels = ("awe",) if kind == "labels" else ()
+    note = "upside down" if kind == "flag" else None
+    (receipt,) = store.submit([Answer(image_id, who, kind, labels, base_revision=revision, note=note)])
+    return receipt.status
+
+
+def slots(store):
+    """Wanted and taken of each image, by its id."""
+    with store.database.read() as connection:
+        query = sa.select(schema.image.c.image_id, schema.slot.c.wanted, schema.slot.c.taken)
+        rows = connection.execute(query.join(schema.slot, schema.slot.c.position == schema.image.c.position))
+        return {image: (wanted, taken) for image, wanted, taken in rows}
+
+
+@pytest.mark.parametrize("kind", ["skip", "unsure", "flag"])
+def test_overlap_counts_people_who_answered_until_too_many_did_not(open_store, kind):
+    store = make(open_store(), images=2, people="abcdefg", overlap=2, skips=3, strategy="fill")
+    kinds = {"i000": [kind, "labels", kind, "none"], "i001": [kind] * 7}
+    asked = Counter()
+    for who in "abcdefg":
+        for claim in store.claim(who, 2):
+            say(store, who, claim.image_id, kinds[claim.image_id][asked[claim.image_id]])
+            asked[claim.image_id] += 1
+    assert asked == {"i000": 4, "i001": 5}  # two answers and two skips; the fourth skip and the fifth take places
+    assert slots(store) == {"i000": (2, 2), "i001": (2, 2)}
+    assert store.skipped_images() == ["i001"]
+    assert check_store(store) == []
+
+
+def test_as_many_skips_as_people_open_a_place_unless_the_task_says_otherwise(open_store):
+    store = make(open_store(), images=2, people="abc", overlap=2)
+    for who in "ab":
+        for claim in store.claim(who, 2):
+            say(store, who, claim.image_id, "skip")
+    assert slots(store) == {"i000": (2, 0), "i001": (2, 0)}
+    store.claim("c", 2)
+    say(store, "c", "i000", "skip")
+    store.update_settings(skips=3)
+    say(store, "c", "i001", "skip")
+    assert slots(store) == {"i000": (2, 1), "i001": (2, 0)}
+    assert store.skipped_images() == ["i000"]
+    with pytest.raises(StoreError, match="skips: -1 cannot be"):
+        store.update_settings(skips=-1)
+
+
+def test_a_place_goes_with_what_a_person_says_now(open_store):
+    store = make(open_store(), images=2, people="abcd", overlap=1)
+    (claim,) = store.claim("a", 1)
+    image, held = claim.image_id, lambda: slots(store)[claim.image_id][1]
+    steps = [("skip", 0), ("unsure", 0), ("labels", 1), ("none", 1), ("skip", 0)]
+    for revision, (kind, taken) in enumerate(steps):
+        assert say(store, "a", image, kind, revision) == "accepted"
+        assert held() == taken
+        assert check_store(store) == []
+    assert image in {claim.image_id for claim in store.claim("b", 2)}  # who holds the place now
+    assert say(store, "a", image, "labels", len(steps)) == "accepted"
+    assert say(store, "b", image, "labels") == "accepted"
+    assert held() == 2  # somebody who thought again counts on top
+    say(store, "b", image, "skip", 0)
+    (met,) = store.conflicts()["event_id"]
+    store.resolve_conflict(met, keep=True, by="lead")
+    assert held() == 1
+    store.withdraw("a")
+    assert held() == 0
+    assert check_store(store) == []
+    store.undo_withdrawal("a")
+    assert held() == 1
+    assert check_store(store) == []
+
+
+def test_a_place_stays_right_where_the_lead_decides_about_somebody_who_withdrew(open_store):
+    store = make(open_store(), images=2, people="ab", overlap=1)
+    (claim,) = store.claim("a", 1)
+    say(store, "a", claim.image_id, "labels")
+    say(store, "a", claim.image_id, "skip")
+    store.withdraw("a")
+    store.resolve_conflict(store.conflicts()["event_id"][0], keep=True, by="lead")
+    assert slots(store)[claim.image_id] == (1, 0)
+    store.undo_withdrawal("a")
+    assert slots(store)[claim.image_id] == (1, 0)
+    assert check_store(store) == []
+
+
+def test_an_imported_skip_takes_no_place(store, tmp_path):
+    (tmp_path / "said.csv").write_text("image_id,annotator_id,kind,labels\ni000,u,skip,\ni000,v,labels,awe\n")
+    store.import_file(tmp_path / "said.csv")
+    assert slots(store)["i000"] == (2, 1)
+    assert check_store(store) == []
 
 
 def test_claims_are_resumed_at_the_same_place(store, open_store):

@@ -14,12 +14,17 @@ from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings
 from affectml_annotation.errors import UnknownLabel
 from affectml_annotation.languages import PSEUDO, _, spoken
 from affectml_annotation.store import erasing, schema
+from affectml_annotation.store.checking import check_store
+from affectml_annotation.store.keys import ERASING, FORGOTTEN, keyed, make_key
 from affectml_annotation.study import door, keys, pay, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
+from affectml_annotation.study.erasing import erase_people, named_by
 from affectml_annotation.study.folder import Study
 from affectml_annotation.study.screen import consent_screen, return_address, screen
 
 from .studies import FILE, LABELS, TEXTS, come, complete, label, pass_time, rows, study_with, to_images
+
+PID = "60a1f2e3d4c5b6a798012345"
 
 # The way through
 
@@ -181,11 +186,14 @@ def test_made_up_ids_show_nothing_of_a_visit_and_the_resume_code_does(opened):
     "address",
     [
         {},
-        {"PROLIFIC_PID": "P1", "STUDY_ID": "s2"},
-        {"PROLIFIC_PID": "P1"},
+        {"PROLIFIC_PID": PID, "STUDY_ID": "s2"},
+        {"PROLIFIC_PID": PID},
         {"PROLIFIC_PID": "", "STUDY_ID": "s1"},
-        {"PROLIFIC_PID": "x" * 201, "STUDY_ID": "s1"},
-        {"PROLIFIC_PID": "P\0", "STUDY_ID": "s1"},
+        {"PROLIFIC_PID": PID, "STUDY_ID": "s1", "SESSION_ID": "x" * 201},
+        *(
+            {"PROLIFIC_PID": person, "STUDY_ID": "s1"}
+            for person in ("P1", PID[:-1], f"{PID}0", f"{PID[:-1]}g", "{{%PID%}}")
+        ),
     ],
 )
 def test_an_address_without_a_person_or_of_another_study_opens_nothing(address):
@@ -193,14 +201,59 @@ def test_an_address_without_a_person_or_of_another_study_opens_nothing(address):
         door.ids_from(study_with().file, address)
 
 
+@pytest.mark.parametrize(
+    "person", ["x" * 201, "P\0", "P\n1", "P\r\n1", "P\u20281", "P\u200b1", "P\x1b1", "P\ud8001", " ", "Link 1"]
+)
+def test_an_id_of_another_panel_is_one_line_that_people_see(person):
+    mturk = study_with(recruit={"panel": "mturk"}).file
+    assert door.ids_from(mturk, {"workerId": "A1 é", "hitId": "s1"}) == Ids("A1 é")
+    with pytest.raises(NotInStudy, match="does not say who you are at your panel"):
+        door.ids_from(mturk, {"workerId": person, "hitId": "s1"})
+
+
 def test_ids_come_from_the_address_by_the_names_of_the_panel():
-    given = {"PROLIFIC_PID": "P1", "STUDY_ID": "s1", "SESSION_ID": "x"}
-    assert door.ids_from(study_with().file, given) == Ids("P1", "x")
-    assert "P1" not in repr(Ids("P1", "x"))
+    given = {"PROLIFIC_PID": f" {PID}\n", "STUDY_ID": "s1", "SESSION_ID": "\uff58\u00a0"}
+    assert door.ids_from(study_with().file, given) == Ids(PID, "x")
+    assert PID not in repr(Ids(PID, "x"))
     sona = study_with(recruit={"panel": "sona", "study": "", "ids": {"person": "code"}}).file
     assert door.ids_from(sona, {"code": "7"}) == Ids("7")
     with pytest.raises(NotInStudy, match="a link of their own"):
         door.ids_from(study_with(recruit={"panel": "links", "study": ""}).file, given)
+
+
+@pytest.mark.parametrize("again", ["A1é", "a1é", " A1é", "A1é\n", "A1e\u0301", "\uff21\uff11é"])
+def test_a_person_is_one_however_their_id_is_written(opened, again):
+    store = opened(recruit={"panel": "mturk"})
+    who = to_images(store, "A1é")
+    label(store, who, 1)
+    with pytest.raises(NotInStudy, match="take part already"):
+        door.agree(store, Ids(again), 1, ["I agree."])
+    address = {"workerId": again, "hitId": "s1"}
+    assert door.enter(store, door.ids_from(store.database.reading(running.file_of), address)).kind == "known"
+    assert named_by(store, [again]) == [who]
+    visits.leave(store, who)
+    assert pay.mark_paid(store, [again]) == 1
+    assert pay.forget_ids(store, by="lead")[0] == 0
+    assert door.enter(store, Ids(again)).kind == "known"
+    erase_people(store, named_by(store, [again]))
+    assert named_by(store, [again]) == []
+    with pytest.raises(NotInStudy, match="was erased"):
+        door.enter(store, Ids(again))
+    assert check_store(store) == []
+
+
+def test_ids_that_earlier_versions_kept_as_they_came_are_still_known(opened):
+    store = opened()
+    first, second = to_images(store, "Spaced "), to_images(store, "Gone ")
+    for who in (first, second):
+        label(store, who, 1)
+        visits.leave(store, who)
+    assert pay.mark_paid(store, ["spaced "]) == 1
+    with store.database.write() as connection:  # as they were forgotten before ids were made one form
+        make_key(connection, ERASING)
+        mark = FORGOTTEN + keyed(connection, ERASING, "person", "Gone ").hex()
+        connection.execute(schema.panel.update().where(schema.panel.c.annotator_id == second).values(person=mark))
+    assert named_by(store, ["Gone "]) == [second]
 
 
 def test_a_signed_link_is_one_persons_and_goes_on_on_any_device(opened):
@@ -599,6 +652,23 @@ def test_pay_is_right_to_the_penny():
     assert pay.due(study_with(pay={"unfinished": "all"}), "left", 0, 0) == (300, 0)
     assert pay.due(study_with(pay={"unfinished": "nothing"}), "left", 4, 0) == (0, 0)
     assert [pay.amount(cents) for cents in (0, 5, 150, 1234)] == ["0.00", "0.05", "1.50", "12.34"]
+
+
+@pytest.mark.parametrize(("currency", "unit"), [("EUR", 1), ("JPY", 100), ("KWD", 1)])  # in hundredths
+@pytest.mark.parametrize("whole", [1, 7, 99, 100, 300, 1000, 12_345, 999_999])
+def test_who_left_is_paid_the_least_amount_that_is_not_below_their_share(currency, unit, whole):
+    study = study_with(pay={"currency": currency, "per_person": f"{whole * unit // 100}.{whole * unit % 100:02d}"})
+    for images in range(1, 61):
+        file = study.file.model_copy(update={"images_per_person": images})
+        for done in range(images + 2):
+            (fixed, over), share = pay.due(Study(file, study.texts), "left", done, 0), min(done, images) * whole * unit
+            assert over == 0
+            assert fixed % unit == 0
+            assert share <= fixed * images < share + unit * images
+
+
+def test_a_share_that_comes_out_even_is_not_rounded_up():
+    assert pay.due(study_with(images_per_person=6), "left", 1, 0) == (50, 0)  # a sixth of 3.00
 
 
 def test_minutes_count_activity_and_a_night_in_between_as_a_break(opened):

@@ -1,8 +1,11 @@
 """`affectml study`: what is missing, the summary, links, steering, pay."""
 
 import json
+import shutil
 import sys
 import types
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -15,9 +18,12 @@ from affectml.people import studies
 from affectml.taxonomies import get_taxonomy
 from affectml_annotation import DatabaseAway, LabelStore, StoreError, TaskSettings
 from affectml_annotation.errors import BadStudy
+from affectml_annotation.store.backup import write_backup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import keep_backup
+from affectml_annotation.store.place import backups_of
+from affectml_annotation.store.visits import end
 from affectml_annotation.study import door, erasing, keys, overview, running, visits
 from affectml_annotation.study.file import LabelWords
 from affectml_annotation.study.folder import FILE, read_study, write_study
@@ -59,13 +65,69 @@ def test_how_many_people_it_takes_is_said_before_it_begins(run, tmp_path, demo_s
     run("study", "init", demo_set(images=240).root, tmp_path / "study")
     write(tmp_path / "study", overlap=4, images_per_person=40, places={"people": 24})
     said = run("study", "check", tmp_path / "study")
-    assert "it takes 24 people" in said
+    assert "it takes 24 people (0.00); if every image is skipped as often as `skips` counts, 48 people (0.00)" in said
     assert "- places.people" not in said
     assert json.loads(run("study", "check", tmp_path / "study", "--json"))["people"] == 24
-    write(tmp_path / "study", overlap=5)
+    write(tmp_path / "study", overlap=5, skips=2, pay={"per_person": "1.25"})
     said = run("study", "check", tmp_path / "study")
+    assert "it takes 30 people (37.50); if every image is skipped as often as `skips` counts, 42 people (52.50)" in said
     assert "places.people is 24: for 240 images with 5 people each it takes 30 who label 40." in said
     assert "5 per image" in run("study", "check", tmp_path / "study", "--summary")
+
+
+def test_a_list_of_who_was_paid_finds_everybody_whom_the_list_for_bulk_payment_named(run, tmp_path, demo_set):
+    """Of earlier versions, too, which took ids with line breaks."""
+    folder = tmp_path / "study"
+    run("study", "init", demo_set(images=20).root, folder)
+    study = read_study(folder)
+    people = ["plain", "two\nlines", "=formula", "UPPER", "'quoted"]
+    with LabelStore(tmp_path / "paid.db") as store:
+        store.init_task(TaskSettings(("awe",), "?"), ["a", "b"])
+        paying = study.file.model_copy(update={"pay": study.file.pay.model_copy(update={"per_screen_out": Decimal(1)})})
+        running.open_study(store, replace(study, file=paying), affectml="0", by="lead")
+        for person in people:
+            who = door.agree(store, door.Ids(person), 1, study.file.consent.boxes).participant
+            store.database.writing(end, who, "screened_out", 1)
+    listed = run("study", "pay", folder, "--db", tmp_path / "paid.db", "--bulk")
+    (tmp_path / "paid.csv").write_text(listed.replace("UPPER", "upper"), encoding="utf-8")
+    pay = ("study", "pay", folder, "--db", tmp_path / "paid.db")
+    assert run(*pay, "--paid-list", tmp_path / "paid.csv") == f"noted for {len(people)} of {len(people)}\n"
+    assert run(*pay, "--bulk") == ""
+
+
+@pytest.mark.parametrize("how", ["forget", "erase", "labels erase"])
+def test_every_file_that_still_holds_an_id_is_named(run, tmp_path, demo_set, how, monkeypatch):
+    folder, elsewhere = tmp_path / "study", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    run("study", "init", demo_set(images=20).root, folder)
+    data = (folder / read_study(folder).file.dataset).resolve()
+    with studies.begin(folder, by="lead") as store:
+        db = Path(store.database.where)
+        study = read_study(folder)
+        who = door.agree(store, door.Ids("SECRET-7"), 1, study.file.consent.boxes).participant
+        visits.leave(store, who)
+        keep_backup(store)  # is gone through by itself
+        write_backup(store, db.with_name("by-hand.db"))
+        write_backup(store, backups_of(db) / "own name.db")
+        shutil.copy(db.with_name("by-hand.db"), db.with_name(f"{db.stem}.replaced-2026-01-02.db"))
+        (folder / "other.csv").write_text("person,due\nSOMEBODY,1.00\n")
+        for name in (folder / "pay.csv", elsewhere / "bulk.csv"):
+            name.write_text(run("study", "pay", folder))
+    pay = ("study", "pay", folder)
+    if how == "forget":
+        run(*pay, "--paid", "SECRET-7")
+        said = json.loads(run(*pay, "--forget", "--json"))
+    elif how == "erase":
+        said = json.loads(run("study", "erase", folder, "SECRET-7", "--json"))
+    else:
+        said = json.loads(run("labels", "erase", data, who, "--json"))
+    held = {
+        *db.parent.glob("by-hand.db"), *db.parent.glob("*.replaced-*.db"), *db.parent.rglob("own name.db"),
+        elsewhere / "bulk.csv", *([folder / "pay.csv"] if how != "labels erase" else []),
+    }  # fmt: skip
+    assert {Path(name) for name in said["named"]} == held
+    assert len(held) == 5 - (how == "labels erase")
 
 
 def test_what_a_panel_needs_is_missed(run, tmp_path, demo_set):
@@ -211,7 +273,7 @@ def test_the_lead_steers_from_the_command_line(run, tmp_path, demo_set):
     assert run("study", "pay", tmp_path / "study").splitlines()[1].startswith("link 1,,left,")
     assert run("study", "pay", tmp_path / "study", "--paid", "link 1") == "noted for 1 of 1\n"
     assert json.loads(run("study", "pay", tmp_path / "study", "--paid", "link 1", "--json")) == {"noted": 0}
-    assert json.loads(run("study", "pay", tmp_path / "study", "--forget", "--json")) == {"kept": 0}
+    assert json.loads(run("study", "pay", tmp_path / "study", "--forget", "--json")) == {"kept": 0, "named": []}
     assert "&link=3." in run(
         "study", "links", tmp_path / "study", "--people", 1, "--address", "https://lab.example/?a=1"
     )

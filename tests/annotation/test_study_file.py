@@ -96,6 +96,15 @@ def test_money_is_exact():
     assert parse({"pay": {"per_person": 0.1, "per_screen_out": "0.30"}}, "x").pay.per_person == Decimal("0.1")
 
 
+@pytest.mark.parametrize(
+    ("currency", "amount", "whole"), [("JPY", "0.50", False), ("JPY", "50", True), ("EUR", ".5", True)]
+)
+def test_what_a_currency_cannot_pay_is_said(folder, currency, amount, whole):
+    write(folder, pay={"currency": currency, "per_minute_over": amount})
+    says = "pay.per_minute_over is 0.50: JPY is paid in whole units; write such as 300."
+    assert (says in check.check_study(folder).missing) != whole
+
+
 @pytest.mark.parametrize("place", ["../secret.md", "/etc/hostname", "a/../../secret.md", "linked.md", "nul\0.md"])
 def test_no_text_is_read_from_outside_the_folder(folder, place):
     (folder.parent / "secret.md").write_text("secret", encoding="utf-8")

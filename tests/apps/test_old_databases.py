@@ -71,7 +71,7 @@ def test_a_study_whose_images_stopped_early_lets_people_in_and_is_shown_to_its_l
     (folder / "study.yaml").write_text(yaml.safe_dump({**file, "overlap": 2, "dataset": "../data"}))
     (folder / "study.de.yaml").write_text("read_by: {consent: a native speaker}")
     server = start("--study", str(folder), "--db", str(db), dataset=None, db=str(db))
-    page.goto(f"{server.url}/?PROLIFIC_PID=somebody&STUDY_ID=s1&SESSION_ID=once")
+    page.goto(f"{server.url}/?PROLIFIC_PID=60a1f2e3d4c5b6a798012345&STUDY_ID=s1&SESSION_ID=once")
     page.get_by_text("Words.").wait_for()
     page.locator("[data-testid=stCheckbox] label").click()
     page.get_by_role("button", name="I agree, and take part").click()

@@ -20,6 +20,7 @@ from affectml_annotation.errors import BadExport, BadImport
 from affectml_annotation.exchange.columns import from_files
 from affectml_annotation.exchange.files import (
     WAY_OUT,
+    all_or_none,
     keep,
     new_folder,
     read_frame,
@@ -129,7 +130,7 @@ def write_dataset_folder(
             allowed = "use letters, digits, - and _, at most 100"
             raise BadExport(str(folder), [f"{name!r} is no name of a target"], allowed)
     if (folder / META).is_file():
-        with writing_in_turn(folder):
+        with writing_in_turn(folder), all_or_none(folder):
             done = _extend(folder, collected, targets, replace)
         if images_root is None:
             return done
@@ -277,7 +278,7 @@ def make_target_again(folder: str | Path, name: str, make: MakeTarget) -> tuple[
     would have no image, and BadImport where there are no judgements.
     """
     folder = Path(folder)
-    with writing_in_turn(folder):
+    with writing_in_turn(folder), all_or_none(folder):
         meta = _read_meta(folder)
         if name not in meta["targets"]:
             have = ", ".join(meta["targets"]) or "none"

@@ -7,11 +7,12 @@ was erased; no name is in it.
 import csv
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,14 @@ import pyarrow.parquet as pq
 
 from affectml_annotation.errors import BadExport
 from affectml_annotation.exchange.dataset_folder import ANNOTATIONS, ANNOTATORS
-from affectml_annotation.exchange.files import csv_rows, kept_of, read_parquet, write_parquet, writing_in_turn
+from affectml_annotation.exchange.files import (
+    all_or_none,
+    csv_rows,
+    kept_of,
+    read_parquet,
+    write_parquet,
+    writing_in_turn,
+)
 from affectml_annotation.exchange.targets import META
 
 
@@ -44,7 +52,7 @@ def erase_people(folder: str | Path, people: Sequence[str], elsewhere: Collectio
     folder = Path(folder)
     if not (folder / META).is_file():
         raise BadExport(str(folder), ["is no data set (no dataset.json)"])
-    with writing_in_turn(folder):
+    with writing_in_turn(folder), all_or_none(folder):
         current = [folder / ANNOTATIONS, folder / ANNOTATORS]
         files = [path for path in current if path.is_file()] + [kept for path in current for kept in kept_of(path)]
         tables = {path: table for path in files if (table := read_parquet(path)) is not None}
@@ -98,10 +106,13 @@ def noted(folder: str | Path) -> list[dict[str, Any]]:
     return [line for line in found if isinstance(line, dict)]
 
 
-def still_named(folder: str | Path, people: Collection[str]) -> list[Path]:
-    """Where exports and audits of a data set were written that hold the name of one of these people now."""
+def still_named(folder: str | Path, people: Collection[str], near: Iterable[Path] = ()) -> list[Path]:
+    """Where exports and audits of a data set were written that hold the name of one of these people now.
+
+    near: further files to look into.
+    """
     folder = Path(folder).resolve()
-    places = [folder.with_name(f"{folder.name}-audit")]
+    places = [folder.with_name(f"{folder.name}-audit"), *near]
     places += [folder.parent / line["wrote"] for line in noted(folder) if isinstance(line.get("wrote"), str)]
     found = []
     for place in dict.fromkeys(places):
@@ -118,7 +129,7 @@ def _notes_of(folder: str | Path) -> Path:
 
 
 def _names(file: Path, people: Collection[str]) -> bool:
-    """Whether a file that an export or an audit wrote names one of these people."""
+    """Whether a table, page or database names one of these people; in a database, also in what was deleted there."""
     try:
         if file.suffix == ".parquet":
             with pq.ParquetFile(file) as opened:
@@ -127,6 +138,9 @@ def _names(file: Path, people: Collection[str]) -> bool:
                 columns = opened.read(texts).columns
             wanted = pa.array(list(people), pa.string())
             return any(pc.any(pc.is_in(column.cast(pa.string()), wanted)).as_py() for column in columns)
+        if file.suffix == ".db":
+            with file.open("rb") as held, mmap(held.fileno(), 0, access=ACCESS_READ) as pages:
+                return any(pages.find(who.encode()) >= 0 for who in people)
         if file.suffix not in (".csv", ".json", ".jsonl", ".html"):
             return False
         content = file.read_text(encoding="utf-8-sig")

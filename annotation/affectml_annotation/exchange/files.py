@@ -160,10 +160,31 @@ def writing_in_turn(folder: Path) -> Iterator[None]:
     What an export that was killed left half written is taken away first.
     """
     with turn(folder / LOCK):
-        for kind in ("json", "parquet"):
-            for left in folder.glob(f".*.{kind}.????????.tmp"):
-                left.unlink()
+        take_left(folder)
         yield
+
+
+@contextmanager
+def all_or_none(folder: Path) -> Iterator[None]:
+    """Within, a data set's tables and dataset.json are changed; where that fails, all are as they were, none is new.
+
+    They are copied first: a disk without room for that has none for the change. Killed, it leaves what it had written,
+    which the same command goes on from.
+    """
+    with workplace(folder / "before") as old:
+        before = {path: Path(shutil.copy2(path, old)) for path in _parts(folder)}
+        try:
+            yield
+        except BaseException:
+            for new in _parts(folder) - before.keys():
+                new.unlink()
+            for path, copy in before.items():
+                shutil.move(copy, path)
+            raise
+
+
+def _parts(folder: Path) -> set[Path]:
+    return {path.resolve() for kind in ("*.parquet", "*.json") for path in folder.glob(kind) if path.is_file()}
 
 
 @contextmanager

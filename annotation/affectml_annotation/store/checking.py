@@ -21,7 +21,7 @@ from affectml_annotation.store import schema, setup
 from affectml_annotation.store.backup import Backup, Tally, unlike
 from affectml_annotation.store.derived import Row, differences
 from affectml_annotation.store.invariants import INVARIANTS, QUERIES
-from affectml_annotation.store.keys import ERASING, FORGOTTEN, keyed
+from affectml_annotation.store.keys import ERASING, keyed, mark
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, schema_faults, version_of
 from affectml_annotation.store.place import BACKUP
@@ -161,8 +161,7 @@ def _erased(connection: sa.Connection) -> Iterator[Row]:
         if keyed(connection, ERASING, "who", who).hex() in gone:
             yield {"annotator_id": who, "tables": sorted(tables)}
     for who, person in connection.execute(sa.select(panel.c.annotator_id, panel.c.person)):
-        known = person.removeprefix(FORGOTTEN)
-        if (known if known != person else keyed(connection, ERASING, "person", person).hex()) in persons:
+        if mark(connection, person) in persons:
             yield {"annotator_id": who, "tables": ["panel"]}
 
 

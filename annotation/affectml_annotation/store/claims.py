@@ -1,8 +1,9 @@
 """Handing out images: who may see what next, and for how long it is theirs.
 
 Overlap counts different people: `slot.taken` is how many have answered an image or hold it now, and never passes
-`slot.wanted`. Nobody gets an image twice in a round: (annotator, round, position) is a key. A claim not answered
-in time is given back. The order of images is a pseudo-random one of each annotator's own.
+`slot.wanted`, but for who answers after all what they skipped. Nobody gets an image twice in a round: (annotator,
+round, position) is a key. A claim not answered in time is given back. The order of images is a pseudo-random one of
+each annotator's own.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
+from affectml_annotation.judgements import ANSWERS
 from affectml_annotation.languages import _
 from affectml_annotation.store import visits
 from affectml_annotation.store.schema import annotator, answer, assignment, check, image, now_ms, round_, slot
@@ -20,6 +22,7 @@ from affectml_annotation.store.settings import TaskSettings, read_settings
 PRIME = 2**31 - 1
 REFILL = 64
 RELEASE_AT_ONCE = 500
+HOLDING = ("task", "discussion")  # purposes of which each answer holds a place; of a check or second look some do
 
 
 def number_of(*parts: object) -> int:
@@ -263,3 +266,28 @@ def give_back(connection: sa.Connection, row: Any) -> None:
 def slot_of(row: Any) -> sa.Update:
     """A change of the slot that an assignment holds."""
     return slot.update().where(slot.c.round == row.round, slot.c.position == row.position)
+
+
+def settle(connection: sa.Connection, who: str, number: int, image_id: str, kind: str) -> bool:
+    """Whether somebody holds a place at an image by what they say of it now; what was otherwise is changed.
+
+    An answer holds one. A skip gives it up to somebody else, unless as many people as the task's `skips` did before. An
+    answer in place of a skip takes one whether it is free or not. Not for an answer that came too late for a place.
+    """
+    mine = connection.execute(GIVEN.where(*given_to(who, number), image.c.image_id == image_id)).one()
+    if mine.purpose not in HOLDING or (kind in ANSWERS) == mine.holds_slot:
+        return bool(mine.holds_slot)
+    there = sa.exists().where(annotator.c.annotator_id == who, annotator.c.withdrawn_at.is_(None))
+    place = slot_of(mine).where(there)
+    connection.execute(place.values(taken=slot.c.taken))  # so that of two skips each knows of the other
+    if kind not in ANSWERS:
+        theirs = (answer.c[name] == assignment.c[name] for name in ("annotator_id", "round"))
+        said = sa.exists().where(*theirs, answer.c.image_id == image_id, ~answer.c.surplus)
+        here = (assignment.c.round == number, assignment.c.position == mine.position, ~assignment.c.holds_slot)
+        skipped = connection.scalar(sa.select(sa.func.count()).where(*here, said)) or 0
+        if skipped >= read_settings(connection).most_skips:
+            return True
+    this = (*given_to(who, number), assignment.c.position == mine.position)
+    connection.execute(assignment.update().where(*this).values(holds_slot=not mine.holds_slot))
+    connection.execute(place.values(taken=slot.c.taken + (-1 if mine.holds_slot else 1)))
+    return not mine.holds_slot

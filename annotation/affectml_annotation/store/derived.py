@@ -1,7 +1,8 @@
 """`answer`, `assignment` and `slot`, which are kept beside the log: where they are not what it says.
 
 What the log does not say is taken as it is: claims that nobody has answered, how many people a slot wants, that an
-erasure gave its place to an answer which had come too late, and what was given out before schema 4.
+erasure gave its place to an answer which had come too late, whether somebody who gave no answer holds a place, and what
+was given out before schema 4.
 """
 
 from collections import Counter
@@ -12,14 +13,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from affectml_annotation.judgements import ANSWERS
+from affectml_annotation.store.claims import HOLDING
 from affectml_annotation.store.engine import watched
 from affectml_annotation.store.submits import OF_ASSIGNMENT
 
 Row = dict[str, Any]
-HOLDING = ("task", "discussion")  # purposes of which each holds a place; of a check or second look some do
 # All events, beside what stands for each in the other tables: now_* of answer, had_* of assignment.
 _LOG = """
-    SELECT e.annotator_id, e.round, e.image_id, e.number, e.event_id, e.received_at, e.status, e.revision,
+    SELECT e.annotator_id, e.round, e.image_id, e.number, e.event_id, e.received_at, e.status, e.revision, e.kind,
         e.place, e.purpose, e.holds_slot, e.claimed_at, c.kept, c.resolved_at,
         a.event_id AS now_event_id, a.revision AS now_revision, a.surplus AS now_surplus,
         s.place AS had_place, s.purpose AS had_purpose, s.holds_slot AS had_holds_slot, s.claimed_at AS had_claimed_at,
@@ -68,6 +70,8 @@ def differences(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
         usual = first.of_round if first.of_round != "main" else "task" if first.is_check is None else "check"
         given = {"purpose": first.had_purpose or usual, "holds_slot": first.had_holds_slot, **known}
         holds = not surplus and bool(given["purpose"] in HOLDING or first.status == "surplus" or given["holds_slot"])
+        if last.kind not in ANSWERS:
+            holds = bool(first.had_holds_slot)
         if first.withdrawn_at is None:
             held[number, first.position] += holds
         elif first.had_purpose is not None:  # until schema 2, whoever withdrew held nothing more

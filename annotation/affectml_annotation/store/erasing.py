@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from affectml_annotation.errors import StoreError
 from affectml_annotation.store import claims, setup
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, hashed, keyed, make_key
+from affectml_annotation.store.keys import ERASING, FORGOTTEN, hashed, keyed, make_key, mark, marks
 from affectml_annotation.store.schema import (
     annotator,
     answer,
@@ -53,8 +53,6 @@ def erase(connection: sa.Connection, who: str) -> int:
     connection.execute(conflict.delete().where(conflict.c.event_id.in_(theirs)))
     answers = int(connection.scalar(sa.select(sa.func.count()).select_from(theirs.subquery())) or 0)
     person = connection.scalar(sa.select(panel.c.person).where(panel.c.annotator_id == who))
-    if person is not None and not person.startswith(FORGOTTEN):
-        person = forgotten(connection, person)
     connection.execute(erasing.insert().values(annotator_id=who))  # for whom the log lets events go
     for table in reversed([*metadata.tables.values()]):
         if "annotator_id" in table.c and table is not erasing:
@@ -66,7 +64,7 @@ def erase(connection: sa.Connection, who: str) -> int:
     setup.reopen(connection, [who])  # off the list of closed entries
     connection.execute(erasure.insert().values(
         at=now_ms(), answers=answers, annotator=keyed(connection, ERASING, "who", who).hex(),
-        person=None if person is None else person.removeprefix(FORGOTTEN),
+        person=None if person is None else mark(connection, person),
     ))  # fmt: skip
     return answers
 
@@ -142,13 +140,11 @@ class Gone:
         table = annotator.outerjoin(panel, panel.c.annotator_id == annotator.c.annotator_id)
         everybody = sa.select(annotator.c.annotator_id, panel.c.person).select_from(table).order_by(annotator.c.number)
         for who, person in people.execute(everybody).all():
-            mark = person
-            if person is not None and not person.startswith(FORGOTTEN):
-                mark = FORGOTTEN + hashed(self.key, "person", person).hex()
-            if hashed(self.key, "who", who).hex() in names or (mark or "").removeprefix(FORGOTTEN) in persons:
+            known = [] if person is None else marks(self.key, person)
+            if hashed(self.key, "who", who).hex() in names or persons.intersection(known):
                 yield who, person, None
-            elif mark in self.forgotten and mark != person:
-                yield who, person, mark
+            elif person not in self.forgotten and (there := self.forgotten & {FORGOTTEN + each for each in known}):
+                yield who, person, min(there)
 
 
 def erase_again(database: Database, others: Iterable[Gone], *, paid: Collection[str] = ()) -> int:
@@ -177,12 +173,12 @@ def _erase_as(connection: sa.Connection, gone: Gone) -> int:
         raise StoreError(f"{gone.source} knows its people by another key than the backup, as another task does; "
                          "leave it out, or move it away")  # fmt: skip
     left = []
-    for who, person, mark in gone.among(connection):
-        if mark is None:
+    for who, person, instead in gone.among(connection):
+        if instead is None:
             erase(connection, who)
             left.append(person)
         else:
-            connection.execute(panel.update().where(panel.c.annotator_id == who).values(person=mark, session=None))
+            connection.execute(panel.update().where(panel.c.annotator_id == who).values(person=instead, session=None))
     owing = [line for line in gone.owed if line["person"] in left]
     for table, column, lines in ((owed, "person", owing), (erasure, "annotator", gone.erasures)):
         there = {*connection.scalars(sa.select(table.c[column]))}

@@ -12,9 +12,9 @@ from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadImport, StoreError
 from affectml_annotation.exchange.checking import import_problems
 from affectml_annotation.exchange.tables import DELIMITER
-from affectml_annotation.judgements import storable
+from affectml_annotation.judgements import ANSWERS, storable
 from affectml_annotation.store import setup
-from affectml_annotation.store.claims import given_to
+from affectml_annotation.store.claims import HOLDING, given_to
 from affectml_annotation.store.engine import uncollected
 from affectml_annotation.store.schema import annotator, answer, assignment, event, image, imported, now_ms, round_, slot
 from affectml_annotation.store.settings import read_settings
@@ -69,7 +69,7 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
                     connection.execute(held_one.values(answered_at=now))
                 else:
                     purpose = row.get("purpose") or "task"
-                    counts = purpose in ("task", "discussion")
+                    counts = purpose in HOLDING and (row["kind"] in ANSWERS or not settings.most_skips)
                     fresh = {
                         "annotator_id": key[0], "round": key[1], "position": at, "place": places[key[0]],
                         "purpose": purpose, "suggestions_visible": bool(row.get("suggestions_visible")),

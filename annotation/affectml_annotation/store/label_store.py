@@ -426,6 +426,13 @@ class LabelStore:
         """How far a round is, how fast, and how long it will take."""
         return self.database.reading(reading.progress, round_number)
 
+    def skipped_images(self) -> list[str]:
+        """The images of the main round that have fewer answers than they were to have, since too many people skipped.
+
+        An unsure or a flag is a skip here. More people see such an image if `skips` or what it wants is raised.
+        """
+        return self.database.reading(reading.skipped_images)
+
     def annotators(self) -> pd.DataFrame:
         """Everybody invited, with what they did."""
         return self.database.reading(reading.annotators)
@@ -467,7 +474,7 @@ class LabelStore:
         """Settle a conflict: keep the later answer (it becomes current) or the one that stands. Both stay stored."""
         with self.database.write() as connection:
             row = connection.execute(
-                sa.select(conflict, event.c.annotator_id, event.c.round, event.c.image_id)
+                sa.select(conflict, event.c.annotator_id, event.c.round, event.c.image_id, event.c.kind)
                 .join(event, event.c.event_id == conflict.c.event_id)
                 .where(conflict.c.event_id == event_id)
             ).one_or_none()
@@ -475,8 +482,9 @@ class LabelStore:
                 raise StoreError(f"no open conflict about event {event_id!r}")
             if keep:
                 one = (answer.c.annotator_id == row.annotator_id, answer.c.round == row.round)
-                stands = answer.update().where(*one, answer.c.image_id == row.image_id)
-                connection.execute(stands.values(event_id=event_id, revision=answer.c.revision + 1))
+                stands = answer.update().where(*one, answer.c.image_id == row.image_id).returning(answer.c.surplus)
+                if not connection.scalar(stands.values(event_id=event_id, revision=answer.c.revision + 1)):
+                    claims.settle(connection, row.annotator_id, row.round, row.image_id, row.kind)
             settled = {"resolved_at": now_ms(), "resolved_by": by, "kept": keep}
             connection.execute(conflict.update().where(conflict.c.event_id == event_id).values(settled))
 

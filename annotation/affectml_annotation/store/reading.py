@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import StoreError
 from affectml_annotation.exchange.columns import as_numbers
-from affectml_annotation.judgements import FLAG, of_now
+from affectml_annotation.judgements import ANSWERS, FLAG, of_now
 from affectml_annotation.store.claims import round_row
 from affectml_annotation.store.engine import Database, table_of
 from affectml_annotation.store.migrations import version_of
 from affectml_annotation.store.records import Progress
-from affectml_annotation.store.schema import annotator, answer, assignment, conflict, event, image, slot
+from affectml_annotation.store.schema import MAIN, annotator, answer, assignment, conflict, event, image, slot
 
 HOUR_MS = 3_600_000
 # A file without times says nothing of when its judgements were made: the log has the moment of the import for them.
@@ -161,6 +161,19 @@ def progress(connection: sa.Connection, round_number: int) -> Progress:
         rate=rate,
         seconds_left=0.0 if not left else left / rate * 3600,
     )
+
+
+def skipped_images(connection: sa.Connection) -> list[str]:
+    """The images of the main round at which somebody holds a place who gave no answer."""
+    same = (assignment.c[name] == event.c[name] for name in ("annotator_id", "round"))
+    holds = sa.exists().where(*same, assignment.c.position == image.c.position, assignment.c.holds_slot)
+    gone = sa.select(annotator.c.annotator_id).where(annotator.c.withdrawn_at.is_not(None))
+    query = (
+        sa.select(event.c.image_id)
+        .where(event.c.kind.not_in(ANSWERS), event.c.round == MAIN, event.c.annotator_id.not_in(gone))
+        .where(_is_current(~answer.c.surplus), holds.where(image.c.image_id == event.c.image_id))
+    )
+    return sorted(set(connection.scalars(query)))
 
 
 def _count(connection: sa.Connection, query: sa.Select[Any]) -> int:

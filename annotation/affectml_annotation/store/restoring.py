@@ -19,7 +19,7 @@ from affectml_annotation.store.backup import RESTORED, Backup, Tally, read_backu
 from affectml_annotation.store.engine import Database, failure, without_password
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import migrate, schema_faults
-from affectml_annotation.store.place import BACKUP, backups_of, holds_store, way_back
+from affectml_annotation.store.place import BACKUP, backups_of, holds_store, kept_in, way_back
 from affectml_annotation.store.schema import metadata, now_ms
 from affectml_annotation.store.settings import read_setting, write_setting
 
@@ -31,7 +31,8 @@ class Restored:
     """What a database holds once a backup was put in place there.
 
     counts: rows by table. log: hex, the digest of all events. erased: how many people of the backup had been erased
-    since, and were again. kept: the database that was replaced; None where there was none.
+    since, and were again. kept: the database that was replaced; None where there was none. asked: how many databases
+    and backups were asked who was erased.
     """
 
     to: str
@@ -40,6 +41,7 @@ class Restored:
     log: str
     erased: int
     kept: Path | None
+    asked: int
 
 
 def restore(
@@ -48,7 +50,8 @@ def restore(
     """Make a database of a backup, of either engine, with the newest schema. Killed, it leaves what was there.
 
     Whoever was erased since the backup was made is erased in it too, before it is in place: as the database that is
-    replaced, the scheduled backups of one in that place and those in `erased` say.
+    replaced says, the one that it is of, where that lies in the backup's folder or the one above, the backups that are
+    kept of either, and those in `erased`.
 
     to: a SQLite file, or the URL of a PostgreSQL database without a task. erased: further databases and backups of the
     task. replace: put it in place of a file, which nobody may have open, and which is kept beside it.
@@ -57,11 +60,12 @@ def restore(
     """
     to = str(to).removeprefix("sqlite:///")
     file = None if "://" in to else Path(os.path.realpath(to) if Path(to).is_symlink() else to)
-    near: list[str | Path] = []
     if file is not None:
         _check_place(file, replace)
-        near = [path for path in (file, *backups_of(file).glob("*.db")) if path.exists()]
-    said = read_backup(backup)
+    said, lies = read_backup(backup), Path(backup).resolve()
+    tasks = [*([file.absolute()] if file else []), *(folder / Path(said.of).name for folder in lies.parents[:2])]
+    near_by = (path for task in tasks for path in (task, *backups_of(task).glob("*.db")))
+    near = {path for path in (*near_by, *kept_in(lies.parent)) if path.is_file()} - {lies}
     near_backup = os.access(Path(backup).parent, os.W_OK)  # where the next backup or erasure takes away what was left
     beside = file or (Path(backup) if near_backup else Path(gettempdir(), "affectml-restored"))
     with workplace(beside) as folder, writes(to):
@@ -79,14 +83,15 @@ def restore(
         note = {"at": now_ms(), "backup": said.at, "log": said.log}
         with LabelStore(work) as store:
             if file is None and (dataset := store.dataset) is not None:
-                near += backups_of(dataset.with_name(f"{dataset.name}-{sa.make_url(to).database}")).glob("*.db")
-            gone = erasing.erase_again(store.database, map(_gone, [*near, *erased]))
+                near |= {*backups_of(dataset.with_name(f"{dataset.name}-{sa.make_url(to).database}")).glob("*.db")}
+            others = [*sorted(near), *erased]
+            gone = erasing.erase_again(store.database, map(_gone, others))
             store.database.writing(write_setting, RESTORED, note)
         with reading(work) as source:
             tally = Tally.of(source) if file else _copy_rows(source, to, note)
         kept = _put_file(work, file, replace) if file else None
     where = to if file else without_password(sa.make_url(to))
-    return Restored(where, said, tally.counts, tally.log, gone, kept)
+    return Restored(where, said, tally.counts, tally.log, gone, kept, len(others))
 
 
 def _check_place(file: Path, replace: bool) -> None:

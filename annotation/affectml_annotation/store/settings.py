@@ -42,6 +42,9 @@ class TaskSettings:
     taxonomy: str | Mapping[str, Any] | None = None
     # How many different people answer each image. More people show more of the spread; 5 is common.
     overlap: int = 3
+    # So many skips at an image (and answers that somebody is unsure, and flags) let one more person see it; None: as
+    # many as `overlap`.
+    skips: int | None = None
     # random; fill: finish started images first; stratified: strata in turn; priority: highest first (a model's
     # uncertainty, people's disagreement); queue: only images put in the queue. Queued images always come first.
     strategy: Strategy = "random"
@@ -69,6 +72,7 @@ class TaskSettings:
             "construct": self.construct in CONSTRUCTS,
             "strategy": self.strategy in STRATEGIES,
             "overlap": self.overlap >= 1,
+            "skips": self.most_skips >= 0,
             "lease_seconds": self.lease_seconds > 0,
             "check_rate": 0 <= self.check_rate < 1,
             "repeat_rate": 0 <= self.repeat_rate < 1 and self.check_rate + self.repeat_rate < 1,
@@ -85,6 +89,11 @@ class TaskSettings:
                 choices = {"strategy": STRATEGIES, "construct": CONSTRUCTS}.get(name)
                 expected = f"expected one of {', '.join(choices)}" if choices else "see TaskSettings"
                 raise StoreError(f"task setting {name}: {getattr(self, name)!r} cannot be; {expected}")
+
+    @property
+    def most_skips(self) -> int:
+        """So many skips at an image let one more person see it."""
+        return self.overlap if self.skips is None else self.skips
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

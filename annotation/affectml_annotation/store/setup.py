@@ -38,8 +38,8 @@ DAY_MS = 86_400_000
 UNDO_MS = 7 * DAY_MS  # for so long a withdrawal can be undone
 WITHDRAWAL = "withdrawal "  # begins the keys of the lines, only ever added, that say who withdrew or was taken back
 CHANGEABLE = (
-    "overlap", "strategy", "lease_seconds", "check_rate", "repeat_rate", "repeat_gap", "control_share", "backup_hours",
-    "backups_kept", "backup_days",
+    "overlap", "skips", "strategy", "lease_seconds", "check_rate", "repeat_rate", "repeat_gap", "control_share",
+    "backup_hours", "backups_kept", "backup_days",
 )  # fmt: skip
 
 

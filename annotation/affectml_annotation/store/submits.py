@@ -12,7 +12,7 @@ from affectml_annotation.errors import StoreError
 from affectml_annotation.judgements import FLAG, UNSTORABLE, answer_problems, storable
 from affectml_annotation.languages import _, as_code, ngettext
 from affectml_annotation.store import visits
-from affectml_annotation.store.claims import FREE, TAKE, lock_annotator, next_place, round_row
+from affectml_annotation.store.claims import FREE, TAKE, lock_annotator, next_place, round_row, settle
 from affectml_annotation.store.records import Answer, Receipt, Status
 from affectml_annotation.store.schema import answer, assignment, check, conflict, draft, event, image, now_ms
 
@@ -140,6 +140,9 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
     status: Status = "conflict" if clash and current is not None else "surplus" if surplus else "accepted"
     if status != "conflict":
         revision += 1
+        if not surplus:
+            holds = settle(connection, given.annotator_id, given.round, given.image_id, given.kind)
+            first["holds_slot"] = holds if current is None else None
     visible = given.suggestions_visible
     if visible is None:
         visible = bool(assigned.suggestions_visible) if assigned is not None else False

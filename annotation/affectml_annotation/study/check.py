@@ -8,6 +8,8 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from babel.numbers import get_currency_precision
+
 from affectml_annotation.errors import AnnotationError, did_you_mean
 from affectml_annotation.exchange.files import read_parquet
 from affectml_annotation.study.file import FILE, Dictated, StudyFile
@@ -34,7 +36,7 @@ class Checked:
     """What `check_study` found: sentences of what is missing, and the steps of a person who completes it.
 
     refused: that for which the study does not run. warnings: what people may read all the same.
-    people: how many it takes, None where there are no images.
+    people: how many it takes; most_people: where every image is skipped as often as counts; None without images.
     """
 
     refused: list[str]
@@ -42,6 +44,7 @@ class Checked:
     warnings: list[str]
     steps: list[Step]
     people: int | None = None
+    most_people: int | None = None
 
     @property
     def minutes(self) -> float:
@@ -100,8 +103,8 @@ def check_study(folder: str | Path, labels: Collection[str] | None = None) -> Ch
     study = read_study(folder)
     images, why = _images(study.file, folder)
     missing = [*_texts(study), *why, *_data(study, images, labels), *_recruiting(study.file)]
-    people = people_needed(study.file, len(images - study.apart)) if images else None
-    return Checked(unread_consents(study), missing, [*warnings(study)], steps(study), people)
+    people = [people_needed(study.file, len(images - study.apart), skips=also) for also in (False, True) if images]
+    return Checked(unread_consents(study), missing, [*warnings(study)], steps(study), *people)
 
 
 def _files(study: Study) -> dict[str, str]:
@@ -192,6 +195,9 @@ def _recruiting(file: StudyFile) -> Iterator[str]:
         yield f"recruit.return_to has no {needed}: {panel} would not know who comes back."
     if panel in ("prolific", "mturk") and file.pay.per_person and "completed" not in file.pay.paid_by_panel:
         yield f"pay.paid_by_panel has no completed: {panel} pays its reward itself, and the list would pay it again."
+    for name in ("per_person", "per_screen_out", "per_minute_over"):
+        if (amount := getattr(file.pay, name)) % 1 and not get_currency_precision(file.pay.currency):
+            yield f"pay.{name} is {amount}: {file.pay.currency} is paid in whole units; write such as 300."
     if panel != "sona" and not file.pay.per_person:
         yield "pay.per_person is 0: nobody is paid."
     if file.practice.images and file.pay.per_person and not file.pay.per_screen_out:
@@ -219,9 +225,13 @@ def _groups(file: StudyFile) -> Iterator[str]:
             )
 
 
-def people_needed(file: StudyFile, images: int) -> int:
-    """How many people it takes until so many images have the people they want, when all complete it."""
-    return ceil(images * file.overlap / file.images_per_person)
+def people_needed(file: StudyFile, images: int, *, skips: bool = False) -> int:
+    """How many people it takes until so many images have the people they want, when all complete it.
+
+    skips: where each image is skipped as often as `skips` counts.
+    """
+    most = file.overlap if file.skips is None else file.skips
+    return ceil(images * (file.overlap + most * skips) / file.images_per_person)
 
 
 def hourly(study: Study) -> Decimal:

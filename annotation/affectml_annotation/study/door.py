@@ -3,6 +3,7 @@
 Nothing is stored of anybody before they agree. The panel's ids stay in the table `panel`, which `pay` reads.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from secrets import token_hex
@@ -11,10 +12,9 @@ from typing import Literal
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
-from affectml_annotation.judgements import storable
 from affectml_annotation.languages import _, as_code
 from affectml_annotation.store import setup
-from affectml_annotation.store.keys import FORGOTTEN, keyed, participant, was_erased
+from affectml_annotation.store.keys import FORGOTTEN, keyed, panel_id, participant, was_erased
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import annotator, device, now_ms, panel, visit, visit_step
 from affectml_annotation.store.settings import read_setting
@@ -25,6 +25,7 @@ from affectml_annotation.study.visits import Visit, as_visit, give_back_places
 
 LINK = "link "  # begins the ids of those whom a link brought; no panel's id does
 MOST_ID = 200  # characters of a panel's id
+_ID = {"prolific": "[0-9a-fA-F]{24}"}  # what a panel's own ids are like
 
 
 class NotInStudy(StoreError):
@@ -54,20 +55,24 @@ class Entry:
 
 
 def ids_from(file: StudyFile, address: Mapping[str, str]) -> Ids:
-    """The panel's ids in an address. Raises NotInStudy where they are not there, or name another study."""
+    """The panel's ids in an address, as they are kept: see `panel_id`.
+
+    Raises NotInStudy where they are not there, are not of the panel's own form, have a line break or another character
+    that nobody sees within, or name another study.
+    """
     names = file.recruit.names
     if "person" not in names:
         raise NotInStudy(
             _("this study is open to people with a link of their own; open the link as it was sent to you")
         )
-    given = {what: address.get(name, "") for what, name in names.items()}
+    given = {what: panel_id(address.get(name, "")) for what, name in names.items()}
     if file.recruit.study and given.get("study") != file.recruit.study:
         raise NotInStudy(_("this address is not this study's; open it from the panel's own page"))
-    person, session = given["person"], given.get("session") or None
-    told = storable(person + (session or "")) and max(len(person), len(session or "")) <= MOST_ID
-    if not person or person.startswith((LINK, FORGOTTEN)) or not told:
+    person, session = given["person"], given.get("session", "")
+    told = re.fullmatch(_ID.get(file.recruit.panel, ".+"), person) and max(len(person), len(session)) <= MOST_ID
+    if not told or not (person + session).isprintable() or person.lower().startswith((LINK, FORGOTTEN)):
         raise NotInStudy(_("the address does not say who you are at your panel; open it from the panel's own page"))
-    return Ids(person, session)
+    return Ids(person, session or None)
 
 
 def ids_of_link(store: LabelStore, token: str) -> Ids:

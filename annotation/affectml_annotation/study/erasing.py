@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from affectml_annotation.errors import StoreError
 from affectml_annotation.store import erasing, setup
 from affectml_annotation.store.keeping import clean_backups
-from affectml_annotation.store.keys import participant, was_erased
+from affectml_annotation.store.keys import FORGOTTEN, participant, was_erased
 from affectml_annotation.store.label_store import LabelStore
-from affectml_annotation.store.schema import annotator, erasure_request, metadata, now_ms
+from affectml_annotation.store.schema import annotator, erasure_request, metadata, now_ms, panel
 from affectml_annotation.study.pay import keep_owed
 
 
@@ -46,6 +46,12 @@ def known_in(store: LabelStore, people: Sequence[str]) -> list[str]:
         return [who for who in people if who in there or was_erased(connection, who=who)]
 
     return store.database.reading(work)
+
+
+def persons_of(store: LabelStore, people: Sequence[str]) -> list[str]:
+    """The ids at their panel of these people, as far as there are any, and they are not forgotten."""
+    theirs = sa.select(panel.c.person).where(panel.c.annotator_id.in_(people), ~panel.c.person.startswith(FORGOTTEN))
+    return [str(person) for person in store.database.table(theirs)["person"]]
 
 
 def named_by(store: LabelStore, persons: Sequence[str]) -> list[str]:

@@ -232,6 +232,7 @@ class StudyFile(Part):
     taxonomy: str = Field(default="", description="a built-in taxonomy, or a YAML file in this folder")
     question: str = Field(default="", description="what people are asked of each image; empty: the data set's own")
     overlap: Count = Field(default=3, description="how many people answer each image")
+    skips: int | None = Field(default=None, ge=0, description="so many skips let one more see an image; empty: overlap")
     labels: dict[str, LabelWords] = Field(
         default={}, description="words of your own for labels, such as {awe: {name: awe, definition: wonder and fear}}"
     )

@@ -5,15 +5,16 @@ Amounts are whole hundredths of the currency.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from math import ceil
 from typing import Any
 
 import sqlalchemy as sa
+from babel.numbers import get_currency_precision
 
 from affectml_annotation.exchange.files import csv_text
 from affectml_annotation.store.keeping import clean_backups
-from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, make_key
+from affectml_annotation.store.keys import ERASING, FORGOTTEN, forms, make_key, mark
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import annotator, now_ms, owed, panel, visit
 from affectml_annotation.store.setup import DAY_MS
@@ -75,7 +76,7 @@ def _row(connection: sa.Connection, study: Study, row: Any) -> PayRow:
         failed_checks=failed_checks(connection, row.annotator_id),
         currency=study.file.pay.currency,
         due=fixed + over,
-        by_panel=_by_panel(study, row.status, fixed),
+        by_panel=fixed if row.status in study.file.pay.paid_by_panel else 0,
         code=visits.code_for(connection, study.file, row.status, row.annotator_id) if earned else None,
         paid=row.paid_at is not None,
     )
@@ -95,17 +96,20 @@ def keep_owed(connection: sa.Connection, who: str) -> None:
     study = running.study_of(connection, row.version)[1]
     fixed, over = due(study, row.status, images_done(connection, who), row.active_ms)
     theirs = connection.execute(sa.select(panel).where(panel.c.annotator_id == who)).one()
+    by_panel = fixed if row.status in study.file.pay.paid_by_panel else 0
     if fixed + over and not theirs.person.startswith(FORGOTTEN):
         connection.execute(owed.insert().values(
             person=theirs.person, session=theirs.session, status=row.status, amount=fixed + over,
-            by_panel=_by_panel(study, row.status, fixed), currency=study.file.pay.currency, at=now_ms(),
+            by_panel=by_panel, currency=study.file.pay.currency, at=now_ms(),
         ))  # fmt: skip
 
 
 def due(study: Study, status: Status | None, images: int, active_ms: int) -> tuple[int, int]:
     """What the file says is due for such a visit, in hundredths: the fixed part, and that for minutes over.
 
-    images: how many were answered, whatever the answers are.
+    images: how many were answered, whatever the answers are. A share is rounded up: to whole units of a currency that
+    has no smaller one (JPY), by the decimals of Unicode's CLDR; in all others to hundredths, also where there are three
+    decimals (KWD), since a study's amounts have two.
     """
     pay, whole = study.file.pay, _hundredths(study.file.pay.per_person)
     if status == "completed":
@@ -117,12 +121,9 @@ def due(study: Study, status: Status | None, images: int, active_ms: int) -> tup
         return 0, 0
     if pay.unfinished == "all":
         return whole, 0
-    share = Decimal(min(images, study.file.images_per_person)) / study.file.images_per_person
-    return int((whole * share).to_integral_value(ROUND_CEILING)), 0
-
-
-def _by_panel(study: Study, status: Status | None, fixed: int) -> int:
-    return fixed if status in study.file.pay.paid_by_panel else 0
+    n = study.file.images_per_person
+    unit = 10 ** max(0, 2 - get_currency_precision(pay.currency))
+    return min(whole, -(-whole * min(images, n) // (n * unit)) * unit), 0
 
 
 def _hundredths(amount: Decimal) -> int:
@@ -166,10 +167,12 @@ def mark_paid(store: LabelStore, people: Sequence[str], *, by: str = "the comman
     """
 
     def work(connection: sa.Connection) -> int:
-        theirs = sa.select(panel.c.annotator_id).where(panel.c.person.in_(people))
+        named = forms(people)
+        theirs = sa.select(panel.c.annotator_id).where(sa.func.lower(panel.c.person).in_(named))
         open_ones = (visit.c.annotator_id.in_(theirs), visit.c.paid_at.is_(None), visit.c.status.is_not(None))
         marked = connection.execute(visit.update().where(*open_ones).values(paid_at=now_ms())).rowcount
-        count = int(marked) + int(connection.execute(owed.delete().where(owed.c.person.in_(people))).rowcount)
+        over = connection.execute(owed.delete().where(sa.func.lower(owed.c.person).in_(named))).rowcount
+        count = int(marked) + int(over)
         if count:
             running.note_change(connection, by, {"paid": count})
         return count
@@ -177,35 +180,35 @@ def mark_paid(store: LabelStore, people: Sequence[str], *, by: str = "the comman
     return store.database.retried(work)
 
 
-def forget_ids(store: LabelStore, *, by: str) -> int:
-    """Forget the ids at the panel of all who are paid, or are due nothing since a day; return how many are kept.
+def forget_ids(store: LabelStore, *, by: str) -> tuple[int, list[str]]:
+    """Forget the ids at the panel of all who are paid, or are due nothing since a day; how many are kept, and those.
 
     What stays of an id is a keyed hash: who comes back is known, and can still be erased by the id that they know.
     Then they leave the backups that are kept, and the database's files are written anew; raises DatabaseAway while
     others read it, and the same call goes on.
     """
 
-    def work(connection: sa.Connection) -> int:
+    def work(connection: sa.Connection) -> tuple[int, list[str]]:
         make_key(connection, ERASING)
         rows = [row for row in connection.execute(_VISITS) if not row.person.startswith(FORGOTTEN)]
         studies = _studies(connection, rows)
-        done = 0
+        gone = []
         for row in rows:
             images, long_ago = images_done(connection, row.annotator_id), now_ms() - DAY_MS
             nothing = not any(due(studies[row.version], row.status, images, row.active_ms))
             if row.paid_at is not None or (nothing and row.ended_at is not None and row.ended_at < long_ago):
                 mine = panel.update().where(panel.c.annotator_id == row.annotator_id)
-                connection.execute(mine.values(person=forgotten(connection, row.person), session=None))
-                done += 1
-        if done:
-            running.note_change(connection, by, {"forgotten": done})
+                connection.execute(mine.values(person=FORGOTTEN + mark(connection, row.person), session=None))
+                gone.append(str(row.person))
+        if gone:
+            running.note_change(connection, by, {"forgotten": len(gone)})
         owing = connection.scalar(sa.select(sa.func.count()).select_from(owed)) or 0
-        return len(rows) - done + owing
+        return len(rows) - len(gone) + owing, gone
 
-    kept = store.database.retried(work)
+    done = store.database.retried(work)
     clean_backups(store)
     store.database.rewrite([panel.name, owed.name])
-    return kept
+    return done
 
 
 def as_csv(rows: Sequence[PayRow]) -> str:

@@ -97,8 +97,9 @@ def _set_apart(connection: sa.Connection, study: Study, before: Sequence[Dictate
 
 
 def _follow(connection: sa.Connection, file: StudyFile) -> None:
-    """As many people an image as the study says, and images are held for as long as places are."""
-    setup.update_settings(connection, {"overlap": file.overlap, "lease_seconds": file.places.minutes * 60})
+    """As many people and skips an image as the study says, and images are held for as long as places are."""
+    lease = file.places.minutes * 60
+    setup.update_settings(connection, {"overlap": file.overlap, "skips": file.skips, "lease_seconds": lease})
 
 
 def warn_of(store: LabelStore, warnings: Mapping[str, str]) -> None:

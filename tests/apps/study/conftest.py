@@ -23,6 +23,8 @@ HEADER = "x-relabel-token"
 PRACTISED, PRACTISED_TOO, CHECK, WARNED = "000000", "000001", "000002", "000003"
 LABELS = {PRACTISED: ["fear"], PRACTISED_TOO: ["awe"]}
 AGE = {"id": "age", "text": "How old are you?", "kind": "choice", "options": ["18-29", "30+"]}
+# Prolific's address, for ids of any form: names that a test can look for, where Prolific's have 24 hex digits.
+PANEL = {"panel": "mturk", "ids": {"person": "PROLIFIC_PID", "study": "STUDY_ID", "session": "SESSION_ID"}}
 FILE = {
     "overlap": 2,
     "images_per_person": 3,
@@ -38,7 +40,7 @@ FILE = {
     "checks": {"rate": 0.1, "images": [{"image": CHECK, "labels": ["awe"]}]},
     "help": ["Call 116 123 at any time."],
     "places": {"people": 40, "minutes": 30},
-    "recruit": {"panel": "prolific", "study": "s1", "codes": {"completed": "DONE"}},
+    "recruit": {**PANEL, "study": "s1", "codes": {"completed": "DONE"}},
     "pay": {"per_person": "3.00", "per_screen_out": "0.50"},
 }
 TEXTS = {

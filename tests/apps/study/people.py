@@ -16,7 +16,7 @@ from affectml_annotation.study.screen import Screen, consent_screen, screen
 from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.preferences import read_secret
 
-from .conftest import AGE, CHECK, FILE, PRACTISED, PRACTISED_TOO
+from .conftest import AGE, CHECK, FILE, PANEL, PRACTISED, PRACTISED_TOO
 
 LABELS = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
 DICTATED = {PRACTISED: "fear", PRACTISED_TOO: "awe"}
@@ -41,7 +41,7 @@ CHANGES: dict[str, Any] = {
     "help": [f"Call 116 123. {SCRIPT}"],
     "places": {"people": 17, "minutes": 60 * 24},
     "recruit": {
-        "panel": "prolific",
+        **PANEL,
         "study": "s1",
         "codes": {name: f"CODE-{name}" for name in ("completed", "screened_out", "timed_out", "no_consent")},
         "return_to": "https://panel.example/?cc={code}&p={person}",

@@ -5,6 +5,7 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from affectml_annotation import Answer
 from affectml_annotation.study import door, visits
 from affectml_annotation.study.door import Ids
 from affectml_apps.text import plain
@@ -57,6 +58,18 @@ def test_the_set_up_says_that_a_study_is_set_up_by_its_file(study):
     app = page_of("setup")
     assert not app.exception
     assert [each.value.partition(".")[0] for each in app.info] == ["A study runs here"]
+
+
+def test_images_that_too_many_people_skipped_are_listed_for_the_lead(study):
+    task = study(overlap=1, skips=0, practice={"images": []}, before={"questions": []})
+    entry = door.enter(task.store, Ids("P1"))
+    who = door.agree(task.store, Ids("P1"), entry.version, ["I agree."]).participant
+    visits.go_on(task.store, who, "instructions")
+    (claim,) = task.store.claim(who, 1)
+    task.store.submit([Answer(claim.image_id, who, "unsure")])
+    for module in ("study", "progress"):
+        (said,) = [text for text in texts(page_of(module)) if "skipped" in text]
+        assert said.endswith(f"one more person each): {claim.image_id}.")
 
 
 def test_however_many_places_are_wanted_the_page_offers_to_open_them(study):

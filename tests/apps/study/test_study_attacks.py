@@ -22,11 +22,11 @@ from affectml_apps.relabel.study.entrance import Entrance
 from affectml_apps.relabel.web import make_routes
 from affectml_apps.serving import Guard
 
-from .conftest import CHECK, PRACTISED, PRACTISED_TOO
+from .conftest import CHECK, PANEL, PRACTISED, PRACTISED_TOO
 
 IDS = {"PROLIFIC_PID": "SECRET-ID", "STUDY_ID": "s1", "SESSION_ID": "once"}
 RETURN = {
-    "panel": "prolific",
+    **PANEL,
     "study": "s1",
     "codes": {"completed": "DONE"},
     "return_to": "https://panel.example/{code}",
@@ -142,7 +142,10 @@ def test_guessed_and_swapped_ids_show_neither_answers_nor_code(study):
     complete(task, victim.agree())
     assert victim.back() == "https://panel.example/DONE"
     own = Browser(task, **IDS | {"PROLIFIC_PID": "MINE"})
-    codes = ("", "DONE", screen(task.store, own.agree()).resume_code)
+    mine = own.agree()
+    codes = ("", "DONE", screen(task.store, mine).resume_code)
+    assert own.open(**IDS).found.participant == mine
+    visits.leave(task.store, mine)
     for thief in (Browser(task, **IDS), Browser(task, **IDS | {"SESSION_ID": "twice"}), own.open(**IDS)):
         assert (thief.found.kind, thief.found.participant, thief.back()) == ("known", None, "../")
         for code in codes:

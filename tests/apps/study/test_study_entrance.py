@@ -17,8 +17,10 @@ from affectml_annotation.study.screen import screen
 from affectml_apps.relabel import web
 from affectml_apps.relabel.launch import app_parts
 from affectml_apps.relabel.options import Options
-from affectml_apps.relabel.study.entrance import Entrance, cookie_name, enter, visitor_of
+from affectml_apps.relabel.study.entrance import Entrance, cookie_name, enter, ids_of, visitor_of
 from affectml_apps.relabel.task import open_task
+
+from .conftest import PANEL
 
 ANN = "/?PROLIFIC_PID=ann-at-the-panel&STUDY_ID=s1&SESSION_ID=one"
 
@@ -62,20 +64,44 @@ def test_a_cookie_that_somebody_made_up_is_nobodys(study):
         assert visitor_of(task, {name: forged}) is None
 
 
-def test_the_same_person_keeps_their_device_and_another_gets_one_of_their_own(study):
+def test_a_browser_stays_the_same_device_whoever_comes(study):
     task = study()
-    ann = browser(task)
+    ann, other = browser(task), browser(task)
     own = []
     for address in (ANN, ANN.replace("one", "two"), ANN.replace("ann", "bob"), ANN, "/?link=1.X"):
         ann.get(address)
         own.append(visitor_of(task, ann.cookies).own)
-    assert own[0] == own[1]
-    assert len(set(own)) == 4
-    assert overview(task.store).opened == 3  # a link that opens nothing is nobody
+    assert len(set(own)) == 1
+    other.get(ANN)
+    assert visitor_of(task, other.cookies).own != own[0]
+    assert overview(task.store).opened == 4  # a link that opens nothing is nobody
+
+
+def begin(task, client, address):
+    client.get(address)
+    visitor = visitor_of(task, client.cookies)
+    return door.agree(task.store, ids_of(task, visitor), 1, ["I agree."], visitor.own).participant
+
+
+def test_a_link_that_a_foreign_page_sends_somebody_to_takes_no_visit_away(study):
+    task = study()
+    ann, bob = browser(task), browser(task)
+    who, bobs = begin(task, ann, ANN), begin(task, bob, ANN.replace("ann", "bob"))
+    ann.get(ANN.replace("ann", "made-up"))  # nobody's visit yet: the page asks whoever it is to agree
+    assert enter(task, visitor_of(task, ann.cookies)).kind == "consent"
+    ann.get(ANN)  # and by their own address they go on without a code
+    assert enter(task, visitor_of(task, ann.cookies)).participant == who
+    reply = ann.get(ANN.replace("ann", "bob"))  # whose visit is elsewhere
+    assert (reply.status_code, "set-cookie" in reply.headers) == (303, False)
+    assert enter(task, visitor_of(task, ann.cookies)).participant == who
+    visits.leave(task.store, who)
+    ann.get(ANN.replace("ann", "bob"))  # once it is over, another may go on here, by their code
+    assert enter(task, visitor_of(task, ann.cookies)).kind == "known"
+    assert visits.where(task.store, bobs).status is None
 
 
 def test_a_participant_goes_back_by_the_server_once_they_have_a_code(study):
-    task = study(recruit={"panel": "prolific", "study": "s1", "codes": {"screened_out": "OUT", "no_consent": "NO"},
+    task = study(recruit={**PANEL, "study": "s1", "codes": {"screened_out": "OUT", "no_consent": "NO"},
                           "return_to": "https://panel.example/?cc={code}&who={person}"})  # fmt: skip
     ann, nobody = browser(task), browser(task)
     ann.get(ANN)

@@ -5,6 +5,8 @@ from functools import partial
 
 import pytest
 import sqlalchemy as sa
+from google.protobuf.json_format import ParseDict
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from affectml_annotation import Answer, LabelStore
 from affectml_annotation.store.schema import panel
@@ -12,9 +14,11 @@ from affectml_annotation.study import running, visits
 from affectml_annotation.study.overview import overview
 from affectml_annotation.study.screen import screen
 
+from .conftest import PANEL
+
 pytestmark = pytest.mark.slow
 PHONE = {"viewport": {"width": 390, "height": 740}, "has_touch": True, "is_mobile": True}
-RETURN = {"panel": "prolific", "study": "s1", "codes": {"completed": "DONE", "no_consent": "NOPE"},
+RETURN = {**PANEL, "study": "s1", "codes": {"completed": "DONE", "no_consent": "NOPE"},
           "return_to": "https://panel.example/?cc={code}"}  # fmt: skip
 
 
@@ -181,3 +185,40 @@ def test_a_study_that_is_paused_says_so_and_whoever_is_in_goes_on(store, profile
         page.get_by_text("How old are you?").wait_for()
     finally:
         running.change_state(store, "running", by="lead")
+
+
+@pytest.mark.parametrize(
+    "sent", [{"int_value": 3}, {"int_array_value": {"data": [3]}}, {"string_value": "forged"}, {"json_value": "{"}]
+)
+def test_a_radio_button_with_a_value_of_another_kind_is_refused_like_any_other(store, profile, arrive, sent):
+    page, seen, forged = profile().new_page(), [], []
+
+    def forge(frame):
+        message = BackMsg()
+        message.ParseFromString(frame)
+        for state in message.rerun_script.widget_states.widgets:
+            if "question-age" in state.id and state.WhichOneof("value") == "string_value":
+                state.ClearField("value")
+                ParseDict(sent, state)
+                forged.append(state)
+        return message.SerializeToString()
+
+    def between(browser):
+        server = browser.connect_to_server()
+        browser.on_message(lambda frame: server.send(forge(frame)))
+
+        def back(frame):
+            seen.append(bytes(frame) if isinstance(frame, bytes) else frame.encode())
+            browser.send(frame)
+
+        server.on_message(back)
+
+    page.route_web_socket("**/_stcore/stream", between)
+    arrive(page, f"forger-{next(iter(sent))}")
+    agree(page)
+    page.get_by_text("30+").click()
+    page.get_by_role("button", name="Go on").click()
+    page.locator("[data-testid=stException], [data-testid=stAlert]").first.wait_for(timeout=20_000)
+    assert forged
+    assert [frame for frame in seen if b'File "' in frame] == []
+    assert visits.where(store, participant(store, f"forger-{next(iter(sent))}")).phase == "before"

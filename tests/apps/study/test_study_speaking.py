@@ -17,7 +17,7 @@ from affectml_apps.relabel.study import page as study_page
 from affectml_apps.relabel.study.entrance import Visitor
 
 from ..reading import page, press, said, untranslated  # noqa: TID252
-from .conftest import AGE, LABELS, Participant, rows
+from .conftest import AGE, LABELS, PANEL, Participant, rows
 
 GERMAN = {
     "boxes": ["Ich stimme zu."],
@@ -39,7 +39,7 @@ LANGS = {
 }
 BEFORE = {"questions": [AGE, MOOD, LANGS]}
 OWN = {"Call 116 123 at any time.", "I agree.", "How old are you?", "18-29", "30+", "German"}
-RECRUIT = {"panel": "prolific", "study": "s1", "codes": {"completed": "DONE", "no_consent": "NOPE", "quota_full": "F"}}
+RECRUIT = {**PANEL, "study": "s1", "codes": {"completed": "DONE", "no_consent": "NOPE", "quota_full": "F"}}
 
 
 @pytest.fixture

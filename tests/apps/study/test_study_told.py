@@ -1,6 +1,7 @@
 """What a study's page tells somebody who cannot go on, or is through: honestly, and in their own words."""
 
 import pytest
+from streamlit.runtime.context import ContextProxy
 from streamlit.testing.v1 import AppTest
 
 from affectml_annotation import Answer
@@ -10,10 +11,12 @@ from affectml_annotation.study.door import Ids
 from affectml_apps.relabel.pages import who
 from affectml_apps.relabel.study import entrance, page
 
-from .conftest import PRACTISED, PRACTISED_TOO
+from .conftest import PANEL, PRACTISED, PRACTISED_TOO
 
 CODES = {"completed": "DONE", "quota_full": "FULL", "timed_out": "LATE"}
-RECRUIT = {"panel": "prolific", "study": "s1", "codes": CODES}
+RECRUIT = {**PANEL, "study": "s1", "codes": CODES}
+PROLIFIC = RECRUIT | {"panel": "prolific", "ids": {}}
+RENAMED = PROLIFIC | {"ids": {"person": "who"}}
 
 
 @pytest.fixture
@@ -79,28 +82,38 @@ def test_who_comes_to_another_study_is_told_so(study, see):
     assert "not this study's" in told(see("ann", STUDY_ID="s2"))
 
 
-def test_after_many_wrong_codes_even_the_right_one_has_to_wait(study, see, monkeypatch):
+def guess(app, code) -> str:
+    app.text_input[0].input(code)
+    app.button[0].click().run()
+    return told(app)
+
+
+@pytest.mark.parametrize("drops_cookies", [False, True])
+def test_wrong_codes_are_counted_where_they_come_from_and_lock_nobody_out(study, see, monkeypatch, drops_cookies):
     task = study()
     who = begin(task.store, "ann")
     monkeypatch.setattr(page, "GUESSES", page.Allowance(burst=3, per_second=1e-3))
-    app = see("ann", "phone")
+    address = {"at": "203.0.113.7"}
+    monkeypatch.setattr(ContextProxy, "ip_address", property(lambda context: address["at"]))
+    app = see("ann", "attacker")
     assert "Call 116 123 at any time." in told(app)  # who has lost device and code has somebody to turn to
-    for _ in range(3):
-        app.text_input[0].input("AAAAA-BBBBB")
-        app.button[0].click().run()
-        assert "This code does not go with" in told(app)
+    for n in range(4):
+        app = see("ann", f"attacker {n}") if drops_cookies else app
+        assert ("too many wrong codes" if n == 3 else "This code does not go with") in guess(app, "AAAAA-BBBBB")
+    address["at"] = "203.0.113.8"
+    assert "This code does not go with" in guess(see("ann", "phone"), "AAAAA-BBBBB")
     with task.store.database.read() as connection:
-        app.text_input[0].input(door.keys.resume_code(connection, who))
-    app.button[0].click().run()
-    assert "too many wrong codes" in told(app)
-    assert door.enter(task.store, Ids("ann"), "phone").kind == "known"
+        code = door.keys.resume_code(connection, who)
+    address["at"] = "203.0.113.7"
+    guess(see("ann", "tablet"), code)
+    assert door.enter(task.store, Ids("ann"), "tablet").kind == "visit"
 
 
 @pytest.mark.parametrize(
     ("recruit", "address"),
     [
-        (RECRUIT, "/?PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID=s1&SESSION_ID={{%SESSION_ID%}}"),
-        (RECRUIT | {"ids": {"person": "who"}}, "/?who={{%PROLIFIC_PID%}}&STUDY_ID=s1&SESSION_ID={{%SESSION_ID%}}"),
+        (PROLIFIC, "/?PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID=s1&SESSION_ID={{%SESSION_ID%}}"),
+        (RENAMED, "/?who={{%PROLIFIC_PID%}}&STUDY_ID=s1&SESSION_ID={{%SESSION_ID%}}"),
         ({"panel": "sona"}, "/?survey_code=%SURVEY_CODE%"),
     ],
 )

@@ -8,6 +8,7 @@ from typing import NoReturn
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.error_util import handle_uncaught_app_exception
 
 from affectml.errors import AffectmlError
 from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed, LabelStore
@@ -52,8 +53,7 @@ def section() -> Iterator[None]:
     except (AffectmlError, AnnotationError) as error:
         problem(error)
     except Exception as error:
-        logging.getLogger(__name__).exception("a part of a page was not drawn")
-        st.exception(error)  # of which a browser is told the type alone
+        handle_uncaught_app_exception(error)  # tells a browser the type alone; `st.exception` would show paths
 
 
 def attempt(change: Callable[[], object], message: str, place: str) -> None:

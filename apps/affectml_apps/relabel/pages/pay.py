@@ -78,11 +78,12 @@ def _forget(task: LabelTask) -> None:
     with form("forget"):
         st.write(
             "The ids at the panel of all who are paid, or are due nothing since a day, leave the database for good; "
-            "a keyed hash stays, so that who comes back is known, and can still be erased by their id."
+            "a keyed hash stays, so that who comes back is known, and can still be erased by their id. What you "
+            "downloaded, replaced databases and backups made by hand have them yet, and are yours to delete."
         )
         sure = st.checkbox("I have downloaded what I need, and forget them")
         if st.form_submit_button("Forget these ids"):
             if not sure:
                 st.error("Tick that you have what you need: this cannot be undone.")
             else:
-                attempt(lambda: pay.forget_ids(task.store, by=by()), "They are forgotten; {} are kept.", "forget")
+                attempt(lambda: pay.forget_ids(task.store, by=by())[0], "They are forgotten; {} are kept.", "forget")

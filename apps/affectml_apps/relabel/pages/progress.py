@@ -3,12 +3,13 @@
 import pandas as pd
 import streamlit as st
 
-from affectml.people.labelling import language_words
+from affectml.people.labelling import task_words
 from affectml_annotation import annotator_report
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import find
 from affectml_apps.relabel.pages.drawing import bars, dots, hours, line_chart, picture, section, show_backups, table
 from affectml_apps.relabel.task import LabelTask, current
+from affectml_apps.text import sentence
 
 BLOCK = 50
 MANY = 10
@@ -56,8 +57,8 @@ def _everybody(task: LabelTask) -> None:
     )
     if (spoken := people["answered_in"].map(", ".join)).any():
         shown = shown.assign(languages=spoken)
-    if words := language_words(people):
-        st.text(f"{words[:1].upper()}{words[1:]}.")
+    for words in task_words(task.store, people):
+        st.text(sentence(words))
     if len(shown) > MANY:
         wanted = st.text_input("Find people", placeholder="part of a name, accents or not")
         shown = shown[shown["annotator_id"].isin(find(wanted, shown["annotator_id"]))]

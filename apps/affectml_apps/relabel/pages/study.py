@@ -11,7 +11,7 @@ import streamlit as st
 
 from affectml.errors import AffectmlError
 from affectml.people.erasing import erase_people
-from affectml.people.labelling import language_words
+from affectml.people.labelling import task_words
 from affectml_annotation import DatabaseAway
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.place import default_database
@@ -32,6 +32,7 @@ from affectml_apps.relabel.pages.drawing import (
 )
 from affectml_apps.relabel.pages.who import who_is_there
 from affectml_apps.relabel.task import PATIENCE, LabelTask, current
+from affectml_apps.text import sentence
 
 SHOWN, SIDE = 60, 96  # images with a thumbnail, and its pixels
 STATES = {
@@ -167,8 +168,8 @@ def _people(task: LabelTask) -> None:
         st.info("Nobody has agreed yet.")
         return
     table(overview.as_text(people), "How people work")
-    if words := language_words(task.store.annotators()):
-        st.text(f"{words[:1].upper()}{words[1:]}.")
+    for words in task_words(task.store, task.store.annotators()):
+        st.text(sentence(words))
     st.write(
         "With others: mean similarity (1 - MASI distance) to the others' answers, checks left out. Marked “no more "
         f"than chance”: on {overview.FEWEST} shared images or more, it is not sure to be more than what the same "

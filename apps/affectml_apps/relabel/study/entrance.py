@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from affectml_annotation import AnnotationError
 from affectml_annotation.languages import is_language
-from affectml_annotation.study import door
+from affectml_annotation.study import door, visits
 from affectml_annotation.study.door import Entry, Ids
 from affectml_annotation.study.screen import return_address, way_back
 from affectml_apps.relabel.speaking import LANGUAGE
@@ -34,7 +34,10 @@ DAYS = 30
 
 @dataclass(frozen=True)
 class Visitor:
-    """What a browser brings. given: the ids, or the link, as they stood in the address. own: a number of its own."""
+    """What a browser brings. given: the ids, or the link, as they stood in the address. own: a number of its own.
+
+    The browser keeps that number whoever comes, so that an address which a foreign page made up takes no visit away.
+    """
 
     given: Mapping[str, str] = field(repr=False)
     own: str = field(repr=False)
@@ -103,29 +106,32 @@ class Entrance:
 
     def _take_in(self, scope: Scope, given: dict[str, str]) -> Response:
         known = visitor_of(self.task, Request(scope).cookies)
-        visitor = Visitor(given, secrets.token_hex(16))
-        if known is not None and self._same(known, visitor):
-            visitor = Visitor(given, known.own)
-        else:
-            self._count(visitor)
+        visitor = Visitor(given, secrets.token_hex(16) if known is None else known.own)
+        if known is None or not self._same(known, visitor):
+            with suppress(AnnotationError):  # the page tells who may not come
+                enter(self.task, visitor, again=False)
         language = dict(parse_qsl(scope["query_string"].decode("latin-1"), errors="replace")).get(LANGUAGE, "")
         kept = f"?{LANGUAGE}={language}" if is_language(language) else ""
         response = RedirectResponse(f"{self.prefix}/{kept}", 303, {"cache-control": "no-store"})
-        response.set_cookie(
-            cookie_name(self.task), _cookie_of(self.task, visitor), max_age=DAYS * 86_400, path=f"{self.prefix}/",
-            secure=scope["scheme"] == "https", httponly=True, samesite="lax",
-        )  # fmt: skip
+        if known is None or not self._stays(known, visitor):
+            response.set_cookie(
+                cookie_name(self.task), _cookie_of(self.task, visitor), max_age=DAYS * 86_400, path=f"{self.prefix}/",
+                secure=scope["scheme"] == "https", httponly=True, samesite="lax",
+            )  # fmt: skip
         return response
+
+    def _stays(self, known: Visitor, visitor: Visitor) -> bool:
+        """Whether a visit that goes on here stays: who comes began elsewhere, and any page may have sent them."""
+        with suppress(AnnotationError):
+            here = enter(self.task, known).participant
+            goes_on = here is not None and visits.where(self.task.store, here).status is None
+            return goes_on and enter(self.task, visitor).kind == "known"
+        return False
 
     def _same(self, one: Visitor, other: Visitor) -> bool:
         """Whether two visitors are the same person, in what they say of themselves."""
         name = self.task.running.recruit.names.get("person", LINK)
         return all(one.given.get(key) == other.given.get(key) for key in (name, LINK))
-
-    def _count(self, visitor: Visitor) -> None:
-        """Who comes for the first time is counted, if it is somebody who may come."""
-        with suppress(AnnotationError):  # the page tells them
-            enter(self.task, visitor, again=False)
 
 
 def back_from(task: LabelTask, visitor: Visitor) -> str | None:
