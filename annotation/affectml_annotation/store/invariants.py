@@ -36,7 +36,7 @@ INVARIANTS: dict[str, str] = {
     "assignment.purpose": "Assignments have the purposes that the log says.",
     "assignment.claimed_at": "Assignments were claimed when the log says.",
     "assignment.answered_at": "Assignments were answered when their first answer came.",
-    "assignment.holds_slot": "Whoever labels an image holds a place there, unless their answer is surplus.",
+    "assignment.holds_slot": "Whoever answers an image holds a place there, unless it is surplus; who skipped may.",
     "slot.missing": "Every image has a slot in the main round.",
     "slot.taken": "A slot counts the places that people hold there; who has withdrawn is not counted.",
     "slot.wanted": "No slot wants fewer than nobody.",
