@@ -26,9 +26,9 @@ from torch import Tensor
 
 from affectml_metrics import (
     Interval,
-    bootstrap,
-    bootstrap_sums,
-    bootstrap_table,
+    mean_interval,
+    sums_interval,
+    table_interval,
     debiased_calibration,
     paired_difference,
     two_way_interval,
@@ -88,7 +88,7 @@ def rows(n: int, draws: int) -> Case:
         counts = torch.zeros(1000, n, dtype=torch.float64)
         index = torch.randint(n, (1000, n), generator=g)
         counts.scatter_add_(1, index, torch.ones_like(index, dtype=torch.float64))
-        return bootstrap(table, generator=g), plain(counts @ table / n)
+        return mean_interval(table), plain(counts @ table / n)
 
     kinds = ("set F1", "0/1 accuracy of .9", "a cross-entropy (log-normal)")
     names = tuple(f"mean of {n} rows, {kind}" for kind in kinds)
@@ -104,7 +104,7 @@ def groups(count: int, draws: int) -> Case:
         sums = torch.zeros(count, 2, dtype=torch.float64).index_add_(0, ids, torch.stack([table, table * 0 + 1], 1))
         index = torch.randint(count, (1000, count), generator=g)
         drawn = sums[index].sum(1)
-        interval = bootstrap(table[:, None], groups=ids, generator=g)
+        interval = mean_interval(table[:, None], groups=ids)
         return interval, plain(drawn[:, :1] / drawn[:, 1:])
 
     return Case((f"mean, {count} groups of 4 to 15 rows",), torch.zeros(1, dtype=torch.float64), draws, draw)
@@ -128,7 +128,7 @@ def precision(n: int, prevalences: tuple[float, ...], draws: int) -> Case:
     def draw(g: torch.Generator) -> tuple[Interval, Ends]:
         scores, target = separated(n, prevalences, g)
         metric = Recorded(lambda weights: F.mean_average_precision(scores, target, weights=weights)[None])
-        interval = bootstrap_table(metric, n, replicates=FEWER, generator=g)
+        interval = table_interval(metric, n)
         return interval, plain(torch.stack(metric.kept[-FEWER:]))
 
     what = "of a 5 % label" if len(prevalences) == 1 else f"of labels of {', '.join(f'{p:.0%}' for p in prevalences)}"
@@ -145,7 +145,7 @@ def macro_f1(n: int, draws: int) -> Case:
         preds = torch.rand(n, len(RARE), generator=g, dtype=torch.float64) < said
         metric = Recorded(lambda sums: averaged(f1, *sums.chunk(4, dim=1))[:, None])
         table = torch.cat([preds & target, preds, target, torch.ones_like(preds)], dim=1)
-        interval = bootstrap_sums(table, metric, generator=g)
+        interval = sums_interval(table, metric)
         return interval, plain(torch.cat(metric.kept[2:]))
 
     return Case((f"macro F1, labels of 5 to 40 %, {n} rows",), true[None], draws, draw)
@@ -157,7 +157,7 @@ def calibration(n: int, wrong: float, votes: int, draws: int) -> Case:
         chance = (rates + wrong * (0.5 - rates)).expand(n, votes)
         target = torch.bernoulli(chance, generator=g).mean(1, keepdim=True)
         metric = debiased_calibration(rates, target)
-        interval = bootstrap_table(metric, n, replicates=FEWER, generator=g)
+        interval = table_interval(metric, n)
         index = torch.randint(n, (100, n), generator=g)
         again = [metric(torch.bincount(row, minlength=n).double())[None] for row in index]
         low, high = plain(torch.stack(again))
@@ -228,7 +228,7 @@ def paired_levels(draws: int) -> str:
                 )
                 / 1001
             )
-            ours = paired_difference(apart, torch.zeros_like(apart), generator=g).p
+            ours = paired_difference(apart, torch.zeros_like(apart)).p
             shares = (f"{100 * float((p <= bar).double().mean()):.1f}" for p in (ours, flipped) for bar in (0.05, 0.01))
             lines.append(f"| {name} | {n} | {' | '.join(shares)} |")
             print(lines[-1], flush=True)

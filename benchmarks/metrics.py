@@ -29,7 +29,7 @@ from pathlib import Path
 import torch
 from section import write
 
-from affectml_metrics import bootstrap, bootstrap_sums, bootstrap_table, unchecked
+from affectml_metrics import mean_interval, sums_interval, table_interval, unchecked
 from affectml_metrics import functional as F
 from affectml_metrics.draws import shared_counts
 from affectml_metrics.kinds import Figure, Given, figures
@@ -385,7 +385,7 @@ def intervals(t: Tables, runs: int) -> list[str]:
     measured(
         f"all {table.shape[1]} per-row metrics",
         lambda: per_row(t),
-        lambda: bootstrap(table, generator=g.manual_seed(0)),
+        lambda: mean_interval(table),
     )
     for kind, preds, target in _cases(t):
         for figure in figures(kind, Given(), LABELS):
@@ -394,9 +394,9 @@ def intervals(t: Tables, runs: int) -> list[str]:
 
             def drawn(figure: Figure = figure, preds: torch.Tensor = preds, target: torch.Tensor = target) -> object:
                 if figure.spec.sums is None:
-                    return bootstrap_table(figure.weighted(preds, target), len(preds), generator=g.manual_seed(0))
+                    return table_interval(figure.weighted(preds, target), len(preds))
                 columns = figure.added(preds, target)
-                return bootstrap_sums(columns, lambda s: figure.of_sums(s)[:, None], generator=g.manual_seed(0))
+                return sums_interval(columns, lambda s: figure.of_sums(s)[:, None])
 
             measured(f"`{figure.name}`", lambda f=figure, p=preds, q=target: f.of(p, q), drawn)  # type: ignore[misc]
     measured("scores of prior and model in metrics.json, that pass included", *_evaluation(t))

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from affectml.answers._estimates import Estimate, for_all, jackknifed, slope_of
@@ -14,10 +13,10 @@ from affectml.errors import few
 from affectml.evaluation import Answers, Truth
 from affectml.evaluation.bias import firsts
 from affectml.plots import intervals, reliability
-from affectml.report.numbers import REPLICATES, Bin, bins
+from affectml.report.numbers import Bin, bins
 from affectml.report.section import Drawing, drawing
 from affectml.report.tables import Table, number, p_value
-from affectml_metrics import FEW, bootstrap_table
+from affectml_metrics import FEW, table_interval
 from affectml_metrics.functional.calibration import debiased_calibration
 
 Floats = NDArray[np.float64]
@@ -231,13 +230,12 @@ def by_disagreement(systems: Mapping[str, Answers], truth: Truth, *, seed: int =
     return ByDisagreement("human" in rows, score, scores, for_all(slopes))
 
 
-def stated_calibration(systems: Mapping[str, Answers], truth: Truth, *, seed: int = 0) -> StatedCalibration | None:
+def stated_calibration(systems: Mapping[str, Answers], truth: Truth) -> StatedCalibration | None:
     """Do stated shares mean what they say?
 
     Args:
         systems: their answers; one without shares is left out.
         truth: what people said of the same images, as rates or a distribution.
-        seed: of the calibration error's interval.
 
     Returns:
         None where people's shares are not known, or no system states any.
@@ -252,10 +250,7 @@ def stated_calibration(systems: Mapping[str, Answers], truth: Truth, *, seed: in
     units = np.arange(len(seen)) if truth.groups is None else np.unique(truth.groups, return_inverse=True)[1]
     found = {}
     for name, said in stated.items():
-        error = bootstrap_table(
-            debiased_calibration(said, seen, bins=BINS), len(seen), groups=truth.groups, replicates=REPLICATES,
-            generator=torch.Generator().manual_seed(seed),
-        )  # fmt: skip
+        error = table_interval(debiased_calibration(said, seen, bins=BINS), len(seen), groups=truth.groups)
         sums = np.stack([np.ones_like(said), said, seen, said**2, said * seen], axis=1).reshape(len(seen), -1)
         slope = jackknifed(sums, slope_of, truth.groups, null=1.0)[0]
         flat = None if people is None else people.ravel()

@@ -97,7 +97,7 @@ class MetricSpec:
 
     def bounds(self) -> tuple[float | None, float | None]:
         """The lowest and the highest value, where the range names them as numbers."""
-        ends = [*self.range.split(",")[0].replace("−", "-").split(".."), ""][:2]
+        ends = [*re.split(r"\.\.| or ", self.range.split(",")[0].replace("−", "-")), ""][:2]
         low, high = (float(end) if re.fullmatch(r"-?\d+", end) else None for end in ends)
         return low, high
 
