@@ -135,7 +135,7 @@ def limits(bounds: Sequence[Bounds], figures: int) -> Tensor:
 def ends_of_alike(value: Tensor, units: Tensor, level: float, bounds: Sequence[Bounds]) -> tuple[Tensor, Tensor]:
     """Ends of figures [K] whose units are all alike; where no bound is known on a side, the value itself."""
     lowest, highest = limits(bounds, len(value))
-    hidden = 1 - ((1 - level) / 2) ** (1 / units)
+    hidden = 1 - ((1 - level) / 2) ** units.to(torch.float64).reciprocal()
     low = torch.where(lowest.isinf(), value, value - hidden * (value - lowest))
     return low, torch.where(highest.isinf(), value, value + hidden * (highest - value))
 
@@ -148,9 +148,10 @@ def _with_skew(t: Tensor, skew: Tensor) -> Tensor:
 
 def _without_skew(t: Tensor, skew: Tensor) -> Tensor:
     """The inverse of `_with_skew`."""
-    a = torch.where(skew.abs() < 1e-9, 1e-9, skew) / 3
-    cube = 1 + 3 * a * (t - skew / 6)
-    return (cube.sign() * cube.abs().pow(1 / 3) - 1) / a
+    cube = skew * (t - skew / 6)
+    whole = 1 + cube
+    root = torch.where(cube > -0.5, (cube.log1p() / 3).expm1(), whole.sign() * whole.abs().pow(1 / 3) - 1)
+    return torch.where(skew == 0, t, 3 * root / skew)
 
 
 def difference(first: Interval, second: Interval) -> Interval:

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -87,6 +88,15 @@ def at_least(now: object, before: object, where: str = "") -> None:
         assert now == before, where
 
 
+def without_ends(said: Any) -> Any:
+    """Without the ends of intervals, which were percentiles then; test_agreement.py checks today's on any table."""
+    if isinstance(said, list):
+        return [without_ends(each) for each in said]
+    if isinstance(said, dict):
+        return {key: without_ends(each) for key, each in said.items() if not key.endswith(("low", "high"))}
+    return said
+
+
 def test_there_is_a_golden_database():
     assert FOLDERS
 
@@ -134,7 +144,7 @@ def test_counts_and_agreement_are_the_same(store, said):
         )
         np.testing.assert_allclose(made.values, before["values"], rtol=1e-6, atol=1e-9, err_msg=method)
     assert count_votes(judgements, labels).votes.sum() == np.sum(said["counts"]["votes"]["values"])
-    at_least(agreement_report(judgements, labels, bootstrap=50, seed=1).to_dict(), said["agreement"])
+    at_least(agreement_report(judgements, labels).to_dict(), without_ends(said["agreement"]))
     rounds = store.rounds()
     people = annotator_report(judgements, labels, checks=store.checks(), repeats=rounds[rounds["purpose"] == "repeat"])
     at_least(plain(people), said["annotators"])

@@ -50,7 +50,7 @@ def test_ends_are_where_the_farther_of_students_and_halls_t_reaches_its_quantile
     found = mean_interval(rows)
     for end, outside in ((found.low, mean - 9 * error), (found.high, mean + 9 * error)):
         wanted = optimize.brentq(lambda at: p_value(at) - 0.05, *sorted((mean, outside)))
-        assert float(end) == pytest.approx(wanted, abs=1e-9)
+        assert float(end) == pytest.approx(wanted, abs=1e-11)
     at = mean - 2.2 * error
     assert float(paired_difference(rows, [at] * 40).p) == pytest.approx(p_value(at), rel=1e-9)
 
