@@ -105,10 +105,10 @@ def interval_of(
 
     freedom = (blocks - 1).clamp(min=1).numpy()
     t = torch.from_numpy(np.asarray(stdtrit(freedom, 0.5 + level / 2)))
-    low = value - error * torch.maximum(t, _without_skew(t, skew))
-    high = value + error * torch.maximum(t, -_without_skew(-t, skew))
+    low = value - error * torch.maximum(t, without_skew(t, skew))
+    high = value + error * torch.maximum(t, -without_skew(-t, skew))
     far = (value - null) / error
-    nearest = torch.minimum(far.abs(), _with_skew(far, skew).abs())
+    nearest = torch.minimum(far.abs(), with_skew(far, skew).abs())
     p = torch.from_numpy(np.asarray(2 * stdtr(freedom, -nearest.numpy())))
 
     alike = error <= ALIKE * value.abs()
@@ -140,14 +140,14 @@ def ends_of_alike(value: Tensor, units: Tensor, level: float, bounds: Sequence[B
     return low, torch.where(highest.isinf(), value, value + hidden * (highest - value))
 
 
-def _with_skew(t: Tensor, skew: Tensor) -> Tensor:
+def with_skew(t: Tensor, skew: Tensor) -> Tensor:
     """Hall's cubic of a studentised figure, which is Student's where its units have this skewness / sqrt(units)."""
     a = skew / 3
     return t + a * t.square() + a.square() * t.pow(3) / 3 + skew / 6
 
 
-def _without_skew(t: Tensor, skew: Tensor) -> Tensor:
-    """The inverse of `_with_skew`."""
+def without_skew(t: Tensor, skew: Tensor) -> Tensor:
+    """The inverse of `with_skew`."""
     cube = skew * (t - skew / 6)
     whole = 1 + cube
     root = torch.where(cube > -0.5, (cube.log1p() / 3).expm1(), whole.sign() * whole.abs().pow(1 / 3) - 1)
