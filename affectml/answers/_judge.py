@@ -261,7 +261,7 @@ def _judged(case: _Case, files: Mapping[str, AnswerFile], source: str | None) ->
         gaps=tuple(gaps_of(here, names, truth, by, config.seed)),
         disagreement=by_disagreement(answering, truth, seed=config.seed),
         stated=stated_calibration(stating, truth),
-        alone=agreed_alone({name: here[name] for name in names}, truth) if len(names) > 1 else None,
+        alone=agreed_alone({name: here[name] for name in names}, truth, seed=config.seed) if len(names) > 1 else None,
         as_empty=None if every else _as_empty(mine, rows, others, everything, config),
         source=source,
     )

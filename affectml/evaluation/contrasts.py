@@ -47,12 +47,13 @@ def contrasts(
 
     Membership is permuted among units, and what is compared is the difference over its own standard error (Welch's),
     so that a level whose rows merely vary more, or are fewer, is not accused (Janssen 1997; Chung & Romano 2013). Where
-    Student's t with Welch's degrees of freedom gives a larger p value, as for few units that vary much, or Hall's (1992)
-    without the skewness, as where only one side has a long tail, that is taken; from 1,000 units on either side these
-    are taken alone.
+    Student's t with Welch's degrees of freedom gives a larger p value, as for few units that vary much, or Hall's t
+    (1992), as where only one side has a long tail, that is taken; from 1,000 units on either side these are taken
+    alone.
 
     A unit is a row, or all rows of one group that have one level. Permuting stops where a p value is plainly large
-    (Besag & Clifford 1991). No test where a side has fewer than five units. The interval reaches as far as the more cautious of the two.
+    (Besag & Clifford 1991). No test where a side has fewer than five units. The interval reaches as far as the more
+    cautious of the two t.
 
     Args:
         rows: [N, M]; nan where a column is not defined for a row.
@@ -164,7 +165,8 @@ def _skew(sums: Floats, inside: NDArray[np.bool_], error: Floats) -> Floats:
             rest = s - m * (s.sum(axis=0) / m.sum(axis=0))
             third.append((rest**3).sum(axis=0) * k**2 / ((k - 1) * (k - 2)) / m.sum(axis=0) ** 3)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.nan_to_num((third[0] - third[1]) / error**3, posinf=0.0, neginf=0.0)
+        found = np.nan_to_num((third[0] - third[1]) / error**3, posinf=0.0, neginf=0.0)
+    return np.asarray(found)
 
 
 def _students(freedom: Floats, ratio: Floats, skew: Floats) -> tuple[Floats, Floats, Floats]:
@@ -178,8 +180,8 @@ def _students(freedom: Floats, ratio: Floats, skew: Floats) -> tuple[Floats, Flo
     half = torch.from_numpy(np.asarray(stdtrit(known, 0.975)))
     skewed, t = torch.from_numpy(skew), torch.from_numpy(ratio)
     nearest = torch.minimum(t.abs(), with_skew(t, skewed).abs())
-    ends = torch.maximum(half, without_skew(half, skewed)), torch.maximum(half, -without_skew(-half, skewed))
-    return np.asarray(2 * stdtr(known, -nearest.numpy())), *(end.numpy() for end in ends)
+    down, up = torch.maximum(half, without_skew(half, skewed)), torch.maximum(half, -without_skew(-half, skewed))
+    return np.asarray(2 * stdtr(known, -nearest.numpy())), down.numpy(), up.numpy()
 
 
 def _permuted(
