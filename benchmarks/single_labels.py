@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from section import machine, write
 
 from affectml.heads import AutoHead, SoftmaxHead
-from affectml_metrics import mean_interval
 from affectml_metrics import functional as F
+from affectml_metrics import mean_interval
 
 Array = NDArray[Any]
 

@@ -34,7 +34,7 @@ RULES: Mapping[str, Mapping[object, str]] = {
 
 @dataclass(frozen=True)
 class Sums:
-    """A metric over the table that needs only sums over rows, so that all bootstrap replicates are one product.
+    """A metric over the table that needs only sums over rows, so that its interval takes one pass.
 
     columns: (preds, target) to what each row adds, [N, M]. statistic: sums [B, M] and the row's options to [B].
     """
