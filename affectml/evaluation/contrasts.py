@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from affectml_metrics._intervals import with_skew, without_skew
+from affectml_metrics.intervals import with_skew, without_skew
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

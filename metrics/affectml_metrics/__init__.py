@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from affectml_metrics._difference import Difference, paired_difference
     from affectml_metrics._domains import unchecked
     from affectml_metrics._errors import ArgumentError, DomainError, MetricInputError, ShapeError
-    from affectml_metrics._intervals import FEW, STUDENT_BELOW, Interval, difference
     from affectml_metrics._jackknife import mean_interval, student_interval, sums_interval, table_interval
     from affectml_metrics._panel import judgements_from_counts
     from affectml_metrics._reference import HumanReference, human_reference
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from affectml_metrics._two_way import TwoWayInterval, TwoWayVariances, two_way_interval, two_way_variances
     from affectml_metrics.floor import sampling_floor
     from affectml_metrics.functional.calibration import debiased_calibration
+    from affectml_metrics.intervals import FEW, STUDENT_BELOW, Interval, difference
     from affectml_metrics.spec import MetricSpec, Sums
     from affectml_metrics.streaming.distribution import *
     from affectml_metrics.streaming.information import *
@@ -35,7 +35,7 @@ _HOME = {
     "_difference": ("Difference", "paired_difference"),
     "_errors": ("ArgumentError", "DomainError", "MetricInputError", "ShapeError"),
     "_domains": ("unchecked",),
-    "_intervals": ("FEW", "STUDENT_BELOW", "Interval", "difference"),
+    "intervals": ("FEW", "STUDENT_BELOW", "Interval", "difference"),
     "_jackknife": ("mean_interval", "student_interval", "sums_interval", "table_interval"),
     "floor": ("sampling_floor",),
     "_panel": ("judgements_from_counts",),

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from affectml_metrics._errors import ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor
-from affectml_metrics._intervals import FEW, Bounds
 from affectml_metrics._jackknife import mean_and_p
+from affectml_metrics.intervals import FEW, Bounds
 
 
 class Difference(NamedTuple):

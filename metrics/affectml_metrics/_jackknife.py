@@ -1,6 +1,6 @@
 """Intervals of means of rows, all columns at once, and of any metric over the table, by leaving out units in turn.
 
-What becomes of the values with one unit left out is said in `_intervals`.
+What becomes of the values with one unit left out is said in `intervals`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from affectml_metrics._arguments import real_number, whole_number
 from affectml_metrics._domains import unchecked
 from affectml_metrics._errors import ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor, columns_of
-from affectml_metrics._intervals import BLOCKS, FEW, Batched, Bounds, Interval, interval_of
+from affectml_metrics.intervals import BLOCKS, FEW, Batched, Bounds, Interval, interval_of
 
 _ROOM = 2**20  # values that are left out one by one at a time
 _PART = 2**16  # rows that are added up at a time

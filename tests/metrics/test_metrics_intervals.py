@@ -22,8 +22,8 @@ from affectml_metrics import (
     table_interval,
 )
 from affectml_metrics import functional as F
-from affectml_metrics._intervals import student_quantile
 from affectml_metrics.floor import sampling_floors
+from affectml_metrics.intervals import student_quantile
 from affectml_metrics.table import find
 
 

@@ -14,8 +14,8 @@ from affectml_metrics._arguments import one_of, whole_number
 from affectml_metrics._asked import pair_asked
 from affectml_metrics._domains import Domain
 from affectml_metrics._inputs import ArrayLike, row_weights, wide
-from affectml_metrics._intervals import Batched
 from affectml_metrics.functional.rows import run_sums, table_of
+from affectml_metrics.intervals import Batched
 
 __all__ = ["label_calibration_error", "squared_calibration_error"]
 
