@@ -18,6 +18,7 @@ from affectml_metrics.intervals import BLOCKS, FEW, Batched, Bounds, Interval, i
 
 _ROOM = 2**20  # values that are left out one by one at a time
 _PART = 2**16  # rows that are added up at a time
+_CELLS = 2**25  # bytes of weights at a time
 
 
 def mean_interval(
@@ -109,10 +110,14 @@ def table_interval(
 
 def values_without(metric: Callable[[Tensor], Tensor], block: Tensor, blocks: int) -> Tensor:
     """The metric [K] over the table without each block of rows in turn, [J, K]; block: [N], that of each row."""
-    kept = (block != torch.arange(blocks)[:, None]).to(torch.uint8)
-    if isinstance(metric, Batched):
-        return metric.many(kept).to("cpu", torch.float64).view(blocks, -1)
-    return torch.stack([metric(row.to(torch.float64)).detach().to("cpu", torch.float64).flatten() for row in kept])
+    found = []
+    for some in torch.split(torch.arange(blocks), max(1, _CELLS // len(block))):
+        kept = (block != some[:, None]).to(torch.uint8)
+        if isinstance(metric, Batched):
+            found.append(metric.many(kept).view(len(some), -1))
+        else:
+            found += [metric(row.to(torch.float64)).detach().view(1, -1) for row in kept]
+    return torch.cat(found).to("cpu", torch.float64)
 
 
 def sums_interval(

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from affectml_annotation.agreement.distances import distance_table, set_distances
-from affectml_annotation.agreement.intervals import Interval, interval, without_each
+from affectml_annotation.agreement.intervals import Interval, blocks_of, interval, without_each
 from affectml_annotation.agreement.values import (
     FloatArray,
     IntArray,
@@ -196,7 +196,7 @@ def _with_interval(
     found = Interval(value, undefined=undefined)
     if intervals and undefined is None:
         units = len(size) if together is None else int(together.max()) + 1
-        left_out = np.concatenate([alpha(row[None])[0] for row in without_each(len(size), together)])
+        left_out = np.concatenate([alpha(part)[0] for part in without_each(blocks_of(len(size), together))])
         found = interval(value, left_out, units=units, level=level, bounds=(1 - 1 / expected, 1.0))
     return Alpha(**vars(found), observed=observed, expected=expected, images=len(size), judgements=int(size.sum()))
 

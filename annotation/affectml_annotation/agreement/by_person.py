@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from affectml_annotation.agreement.distances import SetDistance, distance_table, set_distances
-from affectml_annotation.agreement.intervals import interval, without_each
+from affectml_annotation.agreement.intervals import blocks_of, interval
 from affectml_annotation.agreement.values import (
     BoolArray,
     FloatArray,
@@ -282,7 +282,7 @@ def group_agreement(
         total += np.bincount(cell, weights=alike[both], minlength=total.size).reshape(total.shape)
         count += np.bincount(cell, minlength=count.size).reshape(count.shape)
     people = np.bincount(np.unique(panel.annotator[code >= 0] * kinds + code[code >= 0]) % kinds, minlength=kinds)
-    kept = without_each(images, group_numbers(answers.image_ids, groups))
+    blocks = blocks_of(images, group_numbers(answers.image_ids, groups))
     rows = []
     for a, b in combinations_with_replacement(range(kinds), 2):
         t, c = total[a, b], count[a, b]
@@ -290,8 +290,9 @@ def group_agreement(
         who = {"group": names[a], "other": names[b], "people": int(people[a] + people[b] * (a != b))}
         row = {**who, "agreement": value, "pairs": int(c.sum()), "images": int((c > 0).sum())}
         if intervals:
-            left_out, holds = divided(kept @ t, kept @ c), (1 - kept) @ c > 0
-            span = interval(value, left_out[holds], level=level, bounds=(0.0, 1.0))
+            of_block, pairs = np.bincount(blocks, t), np.bincount(blocks, c)
+            left_out = divided(t.sum() - of_block, c.sum() - pairs)[pairs > 0]
+            span = interval(value, left_out, level=level, bounds=(0.0, 1.0))
             row |= {"low": span.low, "high": span.high}
         rows.append(row)
     shares = {"group": list(names), "people": people, "answers": np.bincount(member[member >= 0], minlength=kinds)}

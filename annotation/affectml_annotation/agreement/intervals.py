@@ -1,5 +1,6 @@
 """Intervals over images (or groups of images that belong together), from a figure without each of them in turn."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 BLOCKS = 200  # left out one by one at most: one image each, or where there are more, every 200th
+_CELLS = 2**22  # weights at once
 SKEWED_FROM = 15  # blocks; of fewer nobody knows the skewness
 
 
@@ -46,15 +48,21 @@ def with_interval(value: float | None, low: float | None, high: float | None) ->
     return f"{value:.2f}" if pd.isna(low) else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def without_each(units: int, groups: IntArray | None = None) -> FloatArray:
-    """Weights [J, images] of 0 and 1 that leave out one block in turn: an image, a group, or of many every 200th.
+def blocks_of(images: int, groups: IntArray | None = None) -> IntArray:
+    """Which images [N] are left out together: each by itself, or its group, or of many units every 200th.
 
-    units: the number of images. groups [images]: the number of each image's group.
+    groups: the number of each image's group.
     """
-    unit = np.arange(units) if groups is None else groups
-    blocks = min(int(unit.max(initial=-1)) + 1, BLOCKS)
-    kept: FloatArray = (unit % max(blocks, 1) != np.arange(blocks)[:, None]).astype(np.float64)
-    return kept
+    unit = np.arange(images) if groups is None else groups
+    return unit % max(1, min(int(unit.max(initial=-1)) + 1, BLOCKS))
+
+
+def without_each(blocks: IntArray) -> Iterator[FloatArray]:
+    """Weights [b, N] of 0 and 1 that leave out each block in turn, some blocks at a time."""
+    count = int(blocks.max(initial=-1)) + 1
+    step = max(1, _CELLS // max(1, len(blocks)))
+    for start in range(0, count, step):
+        yield (blocks != np.arange(start, min(start + step, count))[:, None]).astype(np.float64)
 
 
 def interval(

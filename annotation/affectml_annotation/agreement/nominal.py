@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.agreement.intervals import interval, without_each
+from affectml_annotation.agreement.intervals import blocks_of, interval, without_each
 from affectml_annotation.agreement.values import FloatArray, group_numbers, set_values
 from affectml_annotation.errors import BadJudgement
 from affectml_annotation.judgements import Rounds, Votes, count_votes, encode, found_labels
@@ -69,9 +69,10 @@ def label_agreement(
     })  # fmt: skip
     if intervals:
         together = group_numbers(counted.image_id, groups)
-        kept, paired = without_each(len(n), together), n >= 2
+        paired = n >= 2
         units = len(np.unique(np.arange(len(n))[paired] if together is None else together[paired]))
-        _, *left_out = _per_label(kept if units > 1 else kept[:0], votes, n)
+        parts = [_per_label(part, votes, n)[1:] for part in without_each(blocks_of(len(n), together))]
+        left_out = [np.concatenate(each)[: len(n) * (units > 1)] for each in zip(*parts, strict=True)]
         with np.errstate(divide="ignore"):
             lowest = {"alpha": 1 - 1 / (2 * share * (1 - share)), "ac1": np.full(len(share), -1.0)}
         for name, without in zip(lowest, left_out, strict=True):
