@@ -148,7 +148,14 @@ def sums_interval(
     for part, at in zip(torch.split(table, _PART), torch.split(index % blocks, _PART), strict=True):
         sums.index_add_(0, at, part.to(torch.float64))
     total = sums.sum(0, keepdim=True)
-    return _whole(statistic(total)[0], statistic(total - sums), n, units, level, bounds)
+    value, left_out = statistic(total)[0], statistic(total - sums)
+    counted = torch.full((len(value),), units)
+    if bool((alike := (left_out == value).all(0)).any()):  # then the units that a figure rests on say what it may hide
+        moves = torch.autograd.functional.jacobian(statistic, total)[0, :, 0].nan_to_num() != 0  # type: ignore[no-untyped-call]
+        needs = moves[alike].T.float()
+        rests = torch.cat([((part != 0).float() @ needs > 0).double() for part in torch.split(table, _PART)])
+        counted[alike] = (rests.new_zeros(units, rests.shape[1]).index_add_(0, index, rests) > 0).sum(0).clamp(min=1)
+    return _whole(value, left_out, n, units, level, bounds, counted)
 
 
 def student_interval(rows: ArrayLike, *, groups: ArrayLike | None = None, level: float = 0.95) -> Interval:
@@ -164,10 +171,20 @@ def student_interval(rows: ArrayLike, *, groups: ArrayLike | None = None, level:
     return mean_and_p(rows, "rows", groups, level, skewed=False)[0]
 
 
-def _whole(value: Tensor, left_out: Tensor, rows: int, units: int, level: float, bounds: Sequence[Bounds]) -> Interval:
-    """The interval of a metric that rests on all rows."""
+def _whole(
+    value: Tensor,
+    left_out: Tensor,
+    rows: int,
+    units: int,
+    level: float,
+    bounds: Sequence[Bounds],
+    counted: Tensor | None = None,
+) -> Interval:
+    """The interval of a metric that rests on all rows; counted: the units that each figure rests on, if fewer."""
     counts = [torch.full_like(value, x) for x in (rows, 0, units)]
-    low, high, _ = interval_of(value.flatten(), left_out, counts[2].flatten(), level, bounds)
+    low, high, _ = interval_of(
+        value.flatten(), left_out, counts[2].flatten() if counted is None else counted, level, bounds
+    )
     return Interval(value, low.reshape(value.shape), high.reshape(value.shape), *counts)
 
 

@@ -117,6 +117,22 @@ def test_rows_that_are_all_alike_have_the_exact_interval(rows, low, high):
     assert mean_interval([rows] * 40)[:3] == (rows, rows, rows)  # without bounds nothing is known of others
 
 
+def test_a_label_that_is_always_right_rests_on_the_rows_that_have_it():
+    target = torch.zeros(60, 2, dtype=torch.bool)
+    target[:3, 0], target[:40, 1] = True, True
+    f1 = find("label_f1_macro").sums
+    found = sums_interval(
+        f1.columns(target, target), lambda sums: f1.statistic(sums, average="none"), bounds=[(0, 1)] * 2
+    )
+    assert found.value.tolist() == found.high.tolist() == [1, 1]
+    assert found.low.tolist() == pytest.approx([0.025 ** (1 / 3), 0.025 ** (1 / 40)])
+    grouped = sums_interval(
+        f1.columns(target, target), lambda s: f1.statistic(s, average="none"), groups=torch.arange(60) // 2,
+        bounds=[(0, 1)] * 2,
+    )  # fmt: skip
+    assert grouped.low.tolist() == pytest.approx([0.025 ** (1 / 2), 0.025 ** (1 / 20)])
+
+
 def test_what_rests_on_one_unit_has_no_interval():
     for one in (mean_interval([0.3]), mean_interval([0.3, 0.4], groups=["a", "a"]), student_interval([0.3]),
                 mean_interval([0.3, math.nan], bounds=[(0, 1)]), table_interval(lambda w: w.sum(), 1),
