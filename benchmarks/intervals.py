@@ -1,6 +1,6 @@
 """How often a 95 % interval holds the truth, by simulation from distributions whose truth is known.
 
-    python benchmarks/intervals.py                 500 to 1,000 draws a line, about 12 minutes on one core
+    python benchmarks/intervals.py                 500 to 1,000 draws a line, some minutes on one core
     python benchmarks/intervals.py --draws 50 --dry-run
     python benchmarks/intervals.py --only two-way  people and images: 5 of these minutes
 
@@ -21,20 +21,21 @@ from pathlib import Path
 import numpy as np
 import section
 import torch
-from scipy.stats import norm, t
+from scipy.stats import norm, t, ttest_1samp
 from torch import Tensor
 
 from affectml_metrics import (
     Interval,
-    bootstrap,
-    bootstrap_sums,
-    bootstrap_table,
     debiased_calibration,
+    mean_interval,
     paired_difference,
+    sums_interval,
+    table_interval,
     two_way_interval,
 )
 from affectml_metrics import functional as F
 from affectml_metrics.functional.labels import averaged, f1
+from affectml_metrics.functional.labels import precision as precision_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
 SCORES = torch.tensor([0.0, 0.4, 0.5, 2 / 3, 0.8, 1.0], dtype=torch.float64)  # as set F1 has them
@@ -63,16 +64,10 @@ def plain(spread: Tensor) -> Ends:
     return low, high
 
 
-class Recorded:
-    """A metric that keeps what it returned, so that plain percentiles can be taken of the very same replicates."""
-
-    def __init__(self, metric: Callable[[Tensor], Tensor]) -> None:
-        self.metric, self.kept = metric, list[Tensor]()
-
-    def __call__(self, weights: Tensor) -> Tensor:
-        found = self.metric(weights)
-        self.kept.append(found)
-        return found
+def replicates(metric: Callable[[Tensor], Tensor], n: int, draws: int, g: torch.Generator) -> Tensor:
+    """A metric of row weights over draws with replacement of the n rows, [draws, K]."""
+    index = torch.randint(n, (draws, n), generator=g)
+    return torch.stack([metric(torch.bincount(row, minlength=n).double()).flatten() for row in index])
 
 
 def rows(n: int, draws: int) -> Case:
@@ -88,7 +83,7 @@ def rows(n: int, draws: int) -> Case:
         counts = torch.zeros(1000, n, dtype=torch.float64)
         index = torch.randint(n, (1000, n), generator=g)
         counts.scatter_add_(1, index, torch.ones_like(index, dtype=torch.float64))
-        return bootstrap(table, generator=g), plain(counts @ table / n)
+        return mean_interval(table, bounds=[(0, 1), (0, 1), (0, None)]), plain(counts @ table / n)
 
     kinds = ("set F1", "0/1 accuracy of .9", "a cross-entropy (log-normal)")
     names = tuple(f"mean of {n} rows, {kind}" for kind in kinds)
@@ -104,7 +99,7 @@ def groups(count: int, draws: int) -> Case:
         sums = torch.zeros(count, 2, dtype=torch.float64).index_add_(0, ids, torch.stack([table, table * 0 + 1], 1))
         index = torch.randint(count, (1000, count), generator=g)
         drawn = sums[index].sum(1)
-        interval = bootstrap(table[:, None], groups=ids, generator=g)
+        interval = mean_interval(table[:, None], groups=ids)
         return interval, plain(drawn[:, :1] / drawn[:, 1:])
 
     return Case((f"mean, {count} groups of 4 to 15 rows",), torch.zeros(1, dtype=torch.float64), draws, draw)
@@ -127,9 +122,12 @@ def precision(n: int, prevalences: tuple[float, ...], draws: int) -> Case:
 
     def draw(g: torch.Generator) -> tuple[Interval, Ends]:
         scores, target = separated(n, prevalences, g)
-        metric = Recorded(lambda weights: F.mean_average_precision(scores, target, weights=weights)[None])
-        interval = bootstrap_table(metric, n, replicates=FEWER, generator=g)
-        return interval, plain(torch.stack(metric.kept[-FEWER:]))
+
+        def metric(weights: Tensor) -> Tensor:
+            return F.mean_average_precision(scores, target, weights=weights)[None]
+
+        interval = table_interval(metric, n, bounds=[(0, 1)])
+        return interval, plain(replicates(metric, n, FEWER, g))
 
     what = "of a 5 % label" if len(prevalences) == 1 else f"of labels of {', '.join(f'{p:.0%}' for p in prevalences)}"
     return Case((f"mAP {what}, {n} rows",), torch.tensor([np.mean(true)]), draws, draw)
@@ -137,18 +135,25 @@ def precision(n: int, prevalences: tuple[float, ...], draws: int) -> Case:
 
 def macro_f1(n: int, draws: int) -> Case:
     share = torch.tensor(RARE, dtype=torch.float64)
-    true = (2 * share * HIT / (share + share * HIT + (1 - share) * FALSE_ALARM)).mean()
+    said = share * HIT + (1 - share) * FALSE_ALARM
+    true = (2 * share * HIT / (share + said)).mean()
 
     def draw(g: torch.Generator) -> tuple[Interval, Ends]:
         target = torch.rand(n, len(RARE), generator=g, dtype=torch.float64) < share
-        said = torch.where(target, HIT, FALSE_ALARM)
-        preds = torch.rand(n, len(RARE), generator=g, dtype=torch.float64) < said
-        metric = Recorded(lambda sums: averaged(f1, *sums.chunk(4, dim=1))[:, None])
+        preds = torch.rand(n, len(RARE), generator=g, dtype=torch.float64) < torch.where(target, HIT, FALSE_ALARM)
         table = torch.cat([preds & target, preds, target, torch.ones_like(preds)], dim=1)
-        interval = bootstrap_sums(table, metric, generator=g)
-        return interval, plain(torch.cat(metric.kept[2:]))
 
-    return Case((f"macro F1, labels of 5 to 40 %, {n} rows",), true[None], draws, draw)
+        def metric(sums: Tensor) -> Tensor:
+            return torch.stack([averaged(ratio, *sums.chunk(4, dim=1)) for ratio in (f1, precision_of)], dim=1)
+
+        interval = sums_interval(table, metric, bounds=[(0, 1)] * 2)
+        counts = torch.zeros(1000, n, dtype=torch.float64)
+        index = torch.randint(n, (1000, n), generator=g)
+        counts.scatter_add_(1, index, torch.ones_like(index, dtype=torch.float64))
+        return interval, plain(metric(counts @ table.double()))
+
+    names = tuple(f"macro {what}, labels of 5 to 40 %, {n} rows" for what in ("F1", "precision"))
+    return Case(names, torch.stack([true, (share * HIT / said).mean()]), draws, draw)
 
 
 def calibration(n: int, wrong: float, votes: int, draws: int) -> Case:
@@ -157,11 +162,8 @@ def calibration(n: int, wrong: float, votes: int, draws: int) -> Case:
         chance = (rates + wrong * (0.5 - rates)).expand(n, votes)
         target = torch.bernoulli(chance, generator=g).mean(1, keepdim=True)
         metric = debiased_calibration(rates, target)
-        interval = bootstrap_table(metric, n, replicates=FEWER, generator=g)
-        index = torch.randint(n, (100, n), generator=g)
-        again = [metric(torch.bincount(row, minlength=n).double())[None] for row in index]
-        low, high = plain(torch.stack(again))
-        return Interval(*(field[None] for field in interval)), (low, high)
+        interval = table_interval(metric, n)
+        return Interval(*(field[None] for field in interval)), plain(replicates(metric, n, 100, g))
 
     what = "calibrated" if not wrong else f"slope off by {wrong:g}"
     true = wrong**2 / 12 * (1 - 1 / 15**2)
@@ -197,22 +199,43 @@ DIFFERENCES: dict[str, Callable[[int, int, torch.Generator], Tensor]] = {
     "log-normal less its mean": lambda n, draws, g: (
         torch.randn(n, draws, generator=g, dtype=torch.float64).exp() - math.exp(0.5)
     ),
+    "log-normal, 1.5, less its mean": lambda n, draws, g: (
+        (1.5 * torch.randn(n, draws, generator=g, dtype=torch.float64)).exp() - math.exp(1.125)
+    ),
+    "of two log-normal, 1.5": lambda n, draws, g: (
+        (1.5 * torch.randn(2, n, draws, generator=g, dtype=torch.float64)).exp().diff(dim=0)[0]
+    ),
     "one large loss in 10": _loss(0.1),
     "one large loss in 20": _loss(0.05),
     "one large loss in 50": _loss(0.02),
 }
 
 
+def bootstrap_t(apart: Tensor, g: torch.Generator) -> Tensor:
+    """P values [M] of means of 0 by equal tails of 1,000 studentised replicates (Efron 1981; Hall 1988)."""
+    n = len(apart)
+    index = torch.randint(n, (1000, n), generator=g)
+    counts = torch.zeros(1000, n, dtype=torch.float64).scatter_add_(1, index, torch.ones(1000, n, dtype=torch.float64))
+    rest = apart - apart.mean(0)
+    moved = counts @ rest / n
+    drawn = torch.where(
+        moved.abs() < 1e-12, 0.0, moved / (counts @ rest.square() / n - moved.square()).clamp(min=0).sqrt()
+    )
+    own = apart.mean(0) / rest.square().mean(0).sqrt()
+    fewer = torch.minimum((drawn >= own).sum(0), (drawn <= own).sum(0))
+    return (2 * (fewer + 1) / 1001).clamp(max=1)
+
+
 def paired_levels(draws: int) -> str:
     """How often p values of paired differences are small where both means are equal."""
     lines = [
-        f"`python benchmarks/intervals.py --only paired`: {draws:,} simulated data sets a line, seed 0, 1,000 "
-        "replicates each. Share of them, in per cent, whose p value is at most .05 and at most .01 though both means "
-        "are equal: 5 and 1 are due. Beside them stand sign flips, whose null is that either system could have had the "
-        "other's score on each row.",
+        f"`python benchmarks/intervals.py --only paired`: {draws:,} simulated data sets a line, seed 0. Share of them, "
+        "in per cent, whose p value is at most .05 and at most .01 though both means are equal: 5 and 1 are due. At "
+        ".05 beside them: Student's t, bootstrap-t with equal tails (1,000 replicates), and sign flips, whose null is "
+        "that either system could have had the other's score on each row.",
         "",
-        "| differences | rows | .05 | .01 | flips .05 | flips .01 |",
-        "|---|--:|--:|--:|--:|--:|",
+        "| differences | rows | .05 | .01 | Student | bootstrap-t | flips |",
+        "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for name, draw in DIFFERENCES.items():
         for n in (30, 50, 300):
@@ -228,8 +251,10 @@ def paired_levels(draws: int) -> str:
                 )
                 / 1001
             )
-            ours = paired_difference(apart, torch.zeros_like(apart), generator=g).p
-            shares = (f"{100 * float((p <= bar).double().mean()):.1f}" for p in (ours, flipped) for bar in (0.05, 0.01))
+            ours = paired_difference(apart, torch.zeros_like(apart)).p
+            student = torch.from_numpy(ttest_1samp(apart.numpy(), 0).pvalue)
+            told = [(ours, 0.05), (ours, 0.01), *((p, 0.05) for p in (student, bootstrap_t(apart, g), flipped))]
+            shares = (f"{100 * float((p <= bar).double().mean()):.1f}" for p, bar in told)
             lines.append(f"| {name} | {n} | {' | '.join(shares)} |")
             print(lines[-1], flush=True)
     return "\n".join(lines)
@@ -429,7 +454,7 @@ def two_way_grid(draws: int) -> str:
 def report(draws: int, only: Sequence[str]) -> str:
     lines = [
         f"`python benchmarks/intervals.py`: {draws:,} simulated data sets a line ({2 * draws:,} for means, groups and "
-        f"F1), seed 0, 1,000 replicates each ({FEWER} for mAP and calibration). Share of them, in "
+        f"F1), seed 0; percentiles of 1,000 replicates each ({FEWER} for mAP, 100 for calibration). Share of them, in "
         "per cent, whose 95 % interval holds the truth; its standard error is about "
         f"{100 * math.sqrt(0.05 * 0.95 / draws):.1f}.",
         "",

@@ -29,9 +29,8 @@ from pathlib import Path
 import torch
 from section import write
 
-from affectml_metrics import bootstrap, bootstrap_sums, bootstrap_table, unchecked
 from affectml_metrics import functional as F
-from affectml_metrics.draws import shared_counts
+from affectml_metrics import mean_interval, sums_interval, table_interval, unchecked
 from affectml_metrics.kinds import Figure, Given, figures
 from affectml_metrics.spec import Kind
 
@@ -374,18 +373,18 @@ def per_row(t: Tables) -> torch.Tensor:
 
 
 def intervals(t: Tables, runs: int) -> list[str]:
-    """What 1,000 replicates cost beside one pass of the same figures without any."""
+    """What intervals cost beside one pass of the same figures without any."""
     found: dict[str, tuple[float, float]] = {}
 
-    def measured(what: str, plain: Call, replicates: Call) -> None:
-        found[what] = timed(plain, runs), timed(replicates, runs)
+    def measured(what: str, plain: Call, interval: Call) -> None:
+        found[what] = timed(plain, runs), timed(interval, runs)
         print(what, *(round(x, 2) for x in found[what]), flush=True)
 
-    table, g = per_row(t), torch.Generator()
+    table = per_row(t)
     measured(
         f"all {table.shape[1]} per-row metrics",
         lambda: per_row(t),
-        lambda: bootstrap(table, generator=g.manual_seed(0)),
+        lambda: mean_interval(table),
     )
     for kind, preds, target in _cases(t):
         for figure in figures(kind, Given(), LABELS):
@@ -394,16 +393,16 @@ def intervals(t: Tables, runs: int) -> list[str]:
 
             def drawn(figure: Figure = figure, preds: torch.Tensor = preds, target: torch.Tensor = target) -> object:
                 if figure.spec.sums is None:
-                    return bootstrap_table(figure.weighted(preds, target), len(preds), generator=g.manual_seed(0))
+                    return table_interval(figure.weighted(preds, target), len(preds))
                 columns = figure.added(preds, target)
-                return bootstrap_sums(columns, lambda s: figure.of_sums(s)[:, None], generator=g.manual_seed(0))
+                return sums_interval(columns, lambda s: figure.of_sums(s)[:, None])
 
             measured(f"`{figure.name}`", lambda f=figure, p=preds, q=target: f.of(p, q), drawn)  # type: ignore[misc]
     measured("scores of prior and model in metrics.json, that pass included", *_evaluation(t))
     return [
-        "Intervals: 1,000 replicates of the same figures beside one pass without any, CPU seconds.",
+        "Intervals of the same figures beside one pass without any, CPU seconds.",
         "",
-        "| what | one pass, s | its replicates, s | passes |",
+        "| what | one pass, s | its interval, s | passes |",
         "|---|--:|--:|--:|",
         *(f"| {what} | {a:.2f} | {b:.2f} | {b / a:.1f} |" for what, (a, b) in found.items()),
     ]
@@ -433,10 +432,9 @@ def _evaluation(t: Tables) -> tuple[Call, Call]:
         tables = [f for f in scoring._reported(truth) if f.spec.over == "table"]
         return [(scoring.row_scores(a, truth), [f.of(*scoring._pair(f, a, truth)) for f in tables]) for a in answers]
 
-    @shared_counts()
     def drawn() -> object:
-        found = [scoring.score(a, truth, torch.Generator().manual_seed(0)) for a in answers]
-        return found, scoring.per_label(answers[-1], truth, torch.Generator().manual_seed(0))
+        found = [scoring.score(a, truth) for a in answers]
+        return found, scoring.per_label(answers[-1], truth)
 
     return one_pass, drawn
 

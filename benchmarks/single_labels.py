@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from section import machine, write
 
 from affectml.heads import AutoHead, SoftmaxHead
-from affectml_metrics import bootstrap
 from affectml_metrics import functional as F
+from affectml_metrics import mean_interval
 
 Array = NDArray[Any]
 
@@ -102,7 +102,7 @@ def report(file: Path, repeats: int, cache: Path) -> str:
     note = cache / "own-split.json"
     if not note.exists():
         found = measured(auto(x[train], y[train], x[test]), y[test])
-        interval = bootstrap(torch.from_numpy(found), generator=torch.Generator().manual_seed(0))
+        interval = mean_interval(torch.from_numpy(found))
         note.write_text(json.dumps([interval.value.tolist(), interval.low.tolist(), interval.high.tolist()]))
     value, low, high = json.loads(note.read_text())
     own = ", ".join(f"{m} {v:.3f} [{a:.3f}, {b:.3f}]" for m, v, a, b in zip(METRICS, value, low, high, strict=True))

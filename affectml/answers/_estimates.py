@@ -1,7 +1,7 @@
 """Figures that need only sums over images, with intervals and p values.
 
-Both are Student's with the jackknife's standard error over images or groups (MacKinnon, Nielsen & Webb 2023). There is
-no p value below 30 of them.
+Both come from leaving out images or groups in turn, as all intervals do (`affectml_metrics.intervals`). There is no p
+value below 30 of them.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from affectml.evaluation.bias import LEVEL, corrected_for_all
 from affectml.report.tables import number
 from affectml_metrics import FEW
+from affectml_metrics.intervals import interval_of
 
 FEW_IMAGES = f"The images are too few for p values (below {FEW}): read the intervals"
 Floats = NDArray[np.float64]
@@ -45,7 +47,7 @@ class Estimate:
 
 
 def mean_of(values: Floats, groups: NDArray[Any] | None = None, null: float | None = None) -> Estimate | None:
-    """The mean of values [N]; see `jackknifed`. Without groups its interval is Student's usual one."""
+    """The mean of values [N]; see `jackknifed`."""
     columns = np.stack([values, np.ones_like(values)], axis=1)
     return jackknifed(columns, lambda sums: sums[:, :1] / sums[:, 1:], groups, null)[0]
 
@@ -65,24 +67,20 @@ def jackknifed(
 
     null: the value to test, None for no test.
     """
-    from scipy.special import stdtr, stdtrit
-
     unit = np.arange(len(columns)) if groups is None else np.unique(groups, return_inverse=True)[1]
     sums = np.zeros((int(unit.max()) + 1, columns.shape[1]))
     np.add.at(sums, unit, columns)
     with np.errstate(invalid="ignore", divide="ignore"):
-        value = statistic(sums.sum(axis=0, keepdims=True))[0]
-        apart = statistic(sums.sum(axis=0) - sums) - value
-        units = len(sums)
-        error = np.sqrt((units - 1) / units * np.nansum(apart**2, axis=0))
-        half = stdtrit(max(units - 1, 1), 1 - LEVEL / 2) * error
-        p = np.where(value == null, 1.0, 2 * stdtr(max(units - 1, 1), -np.abs(value - (null or 0.0)) / error))
-    tested = null is not None and units >= FEW
+        value, left_out = (
+            torch.from_numpy(statistic(part)) for part in (sums.sum(axis=0, keepdims=True), sums.sum(axis=0) - sums)
+        )
+    units = torch.full((value.shape[1],), len(sums))
+    low, high, p = interval_of(value[0], left_out, units, 1 - LEVEL, null=null or 0.0)
+    tested = null is not None and len(sums) >= FEW
+    ends = (torch.where(end.isnan(), value[0], end) for end in (low, high))  # of one unit nothing is known of others
     return [
-        Estimate(float(v), float(v - h), float(v + h), float(q) if tested and np.isfinite(q) else None)
-        if np.isfinite(v)
-        else None
-        for v, h, q in zip(value, half, p, strict=True)
+        Estimate(v, a, b, q if tested and np.isfinite(q) else None) if np.isfinite(v) else None
+        for v, a, b, q in zip(*(part.tolist() for part in (value[0], *ends, p)), strict=True)
     ]
 
 

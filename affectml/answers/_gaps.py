@@ -9,7 +9,7 @@ import torch
 
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.evaluation import Answers, Truth
-from affectml.evaluation.bias import LEVEL, corrected_for_all, fine_p
+from affectml.evaluation.bias import LEVEL, corrected_for_all
 from affectml.evaluation.human_reference import consensus_rows, people_rows
 from affectml.evaluation.scoring import as_scores, row_scores
 from affectml.report.tables import chosen
@@ -66,11 +66,10 @@ def gaps_of(given: Mapping[str, Answers], systems: Sequence[str], truth: Truth, 
         return []
     one = torch.stack([ours for *_, ours, _ in kept], dim=1)
     two = torch.stack([values for *_, values in kept], dim=1)
-    found = paired_difference(one, two, groups=truth.groups, generator=torch.Generator().manual_seed(seed))
-    fine = fine_p(found.p, one, two, truth.groups, seed).tolist()
+    found = paired_difference(one, two, groups=truth.groups)
     gaps = [
         Gap(name, other, metric, score, None if np.isnan(p) else p)
-        for (name, other, metric, *_), score, p in zip(kept, as_scores(found), fine, strict=True)
+        for (name, other, metric, *_), score, p in zip(kept, as_scores(found), found.p.tolist(), strict=True)
         if np.isfinite(score["value"])
     ]
     corrected = corrected_for_all([gap.p for gap in gaps])

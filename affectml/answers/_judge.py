@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from affectml._progress import Say
@@ -37,7 +36,6 @@ from affectml.evaluation.truth import part_of
 from affectml.importers import get_importer
 from affectml.importers.registry import PUBLISHED
 from affectml.runs import RunFolder
-from affectml_metrics.draws import shared_counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +177,6 @@ def _with_run(parts: Parts | None, run: RunFolder, targets: Targets, ids: np.nda
     return Parts(ids, known[:0], others if len(others) else known, split)
 
 
-@shared_counts()
 def _judged(case: _Case, files: Mapping[str, AnswerFile], source: str | None) -> JudgedAnswers:
     config, parts, targets = case.config, case.parts, case.targets
     orders = read_orders(config.index, targets.taxonomy.labels)
@@ -247,7 +244,7 @@ def _judged(case: _Case, files: Mapping[str, AnswerFile], source: str | None) ->
         name: JudgedSystem(
             received_json(said[name].received, parts.judged, rows[name] >= 0, said[name].image_id),
             *bias[name],
-            per_label=per_label(here[name], truth, torch.Generator().manual_seed(config.seed)),
+            per_label=per_label(here[name], truth),
             spread=tuple(spreads(files[name].rows.rows, partial(part_of_file, files[name]), truth, by)),
             places=liking.get(name),
         )
@@ -263,8 +260,8 @@ def _judged(case: _Case, files: Mapping[str, AnswerFile], source: str | None) ->
         runs=tuple(case.runs),
         gaps=tuple(gaps_of(here, names, truth, by, config.seed)),
         disagreement=by_disagreement(answering, truth, seed=config.seed),
-        stated=stated_calibration(stating, truth, seed=config.seed),
-        alone=agreed_alone({name: here[name] for name in names}, truth) if len(names) > 1 else None,
+        stated=stated_calibration(stating, truth),
+        alone=agreed_alone({name: here[name] for name in names}, truth, seed=config.seed) if len(names) > 1 else None,
         as_empty=None if every else _as_empty(mine, rows, others, everything, config),
         source=source,
     )
@@ -310,6 +307,6 @@ def _as_empty(
     scores = {}
     for name, of_system in found.items():
         kept = {metric: values for metric, values in of_system.items() if metric in wanted}
-        scores[name] = intervals(kept, truth, torch.Generator().manual_seed(config.seed))
+        scores[name] = intervals(kept, truth)
     unanswered = {name: int((each < 0).sum()) for name, each in rows.items()}
     return AsEmpty(images=len(truth.image_id), unanswered=unanswered, systems=scores)

@@ -123,7 +123,7 @@ def differences(judged: "JudgedAnswers") -> list[Table]:
         over = "this table" if len(judged.systems) == 1 else "all of these tables"
         note = (
             f"{name} minus each other system, on the same images; ± is half the width of the 95 % interval; "
-            f"bold: beyond chance ({LEVEL:.0%}, studentised bootstrap, Holm over {over})"
+            f"bold: beyond chance ({LEVEL:.0%}, Holm over {over})"
         )
         if {"human", "consensus"} & set(others):
             note += "; against people: on the leave-one-out targets"

@@ -12,17 +12,19 @@ from affectml.answers._estimates import Estimate, for_all, jackknifed, slope_of
 from affectml.answers._left_out import halves, persons
 from affectml.errors import few
 from affectml.evaluation import Answers, Truth
-from affectml.evaluation.bias import firsts
+from affectml.evaluation.bias import LEVEL, firsts
 from affectml.plots import intervals, reliability
-from affectml.report.numbers import REPLICATES, Bin, bins
+from affectml.report.numbers import Bin, bins
 from affectml.report.section import Drawing, drawing
 from affectml.report.tables import Table, number, p_value
-from affectml_metrics import FEW, bootstrap_table
+from affectml_metrics import FEW, table_interval
 from affectml_metrics.functional.calibration import debiased_calibration
 
 Floats = NDArray[np.float64]
 THIRDS = ("people agree", "in between", "people disagree")
 BINS, DRAWN = 5, 10  # of the calibration error, label by label, and of a picture of all labels together
+TRUE = "a system that states people's true rates"
+_CELLS = 2**25  # drawn to tell what chance makes of a count, in at least 39 and at most 199 draws
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,23 @@ class ByDisagreement:
     human: whether one person is compared with too; else the score is a squared error, and no change of it is tested, as
     it is larger where rates are near a half, whoever states them. score: what it is. scores: by system, and human, for
     each of `THIRDS`. slopes: by system, how much its score, less one person's, changes from the image on which people
-    agree most to the one on which they agree least.
+    agree most to the one on which they agree least. Its p value is the largest of three: that the change is none
+    beside one person, beside a system that states the true rates, and beside the system's own answers to other images,
+    which know nothing of this one. For the consensus of people beats one person where they disagree, and whoever knows
+    nothing loses most where they agree. true: whether people's true rates could be drawn.
     """
 
     human: bool
     score: str
     scores: dict[str, tuple[Estimate | None, ...]]
     slopes: dict[str, Estimate]
+    true: bool = False
+
+    @property
+    def beside(self) -> str:
+        """With what the change of a system is compared, all of it together."""
+        rates = ", the true rates" if self.true else ""
+        return f"one person{rates} and answers that know nothing of the image"
 
     @property
     def measure(self) -> str:
@@ -56,7 +68,7 @@ class ByDisagreement:
                 "a half, and so where people disagree",
             )
         found = [
-            f"{name} fails more where people {'disagree' if slope.value < 0 else 'agree'}, beside one person "
+            f"{name} fails more where people {'disagree' if slope.value < 0 else 'agree'}, beside {self.beside} "
             f"({self.score}: change {number(slope.value)}, {number(slope.low)} to {number(slope.high)})"
             for name, slope in self.slopes.items()
             if slope.found
@@ -64,7 +76,7 @@ class ByDisagreement:
         rest = few([name for name, slope in self.slopes.items() if not slope.found], 8)
         tested = all(slope.tested for slope in self.slopes.values())
         no = "No change beyond chance" if tested else f"Too few images (below {FEW}) to test the change"
-        alike = f"{no} from where people agree to where they do not, beside one person: {rest}"
+        alike = f"{no} from where people agree to where they do not, beside {self.beside}: {rest}"
         return (*found, alike) if rest else tuple(found)
 
     def table(self) -> Table:
@@ -73,10 +85,10 @@ class ByDisagreement:
         for name, thirds in self.scores.items():
             cells = ("–" if third is None else str(third) for third in thirds)
             rows.append((name, *cells, *_with_p(self.slopes.get(name))))
+        than = f", of the difference to one person; p: of none beside {self.beside}" if self.human else ""
         note = (
-            f"{self.measure}; change: from where people agree most to where they agree least"
-            f"{', of the difference to one person' if self.human else ''}; how far people disagree is told by answers "
-            "that are not scored here; ± is half the width of the 95 % interval"
+            f"{self.measure}; change: from where people agree most to where they agree least{than}; how far people "
+            "disagree is told by answers that are not scored here; ± is half the width of the 95 % interval"
         )
         columns = ("system", *THIRDS, "change", "p (Holm)")
         return Table("By disagreement of people", columns, tuple(rows), note)
@@ -168,17 +180,32 @@ class Alone:
 
 @dataclass(frozen=True)
 class AgreedAlone:
-    """Those images, the ones on which fewest people say the label first. of: how many images there are."""
+    """Those images, the ones on which fewest people say the label first. of: how many images there are.
+
+    chance: on how many there would be one on average, if systems stated people's true rates (None where those cannot be
+    drawn), and if each knew nothing of the image or of the others. p: how often chance makes as many, the larger of
+    both.
+    """
 
     images: tuple[Alone, ...]
     of: int
+    chance: tuple[float | None, float]
+    p: float
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """On how many of the images."""
-        count = len({each.image_id for each in self.images}) or "none"
-        said = "all systems say the same label, which people's answers do not support"
-        return (f"{said}: on {count} of {self.of} images",)
+        """On how many of the images, and whether that is more than chance makes."""
+        count = len({each.image_id for each in self.images})
+        said = (
+            f"on {count or 'none'} of {self.of} images all systems say the same label, which people's answers do not "
+        )
+        if not count:
+            return (f"{said}support",)
+        true, nothing = self.chance
+        rates = "" if true is None else f"systems that state people's true rates ({true:.1f} on average) and of "
+        more = "more" if self.p < LEVEL else "no more"
+        blind = f"systems that know nothing of the image or of each other ({nothing:.1f})"
+        return (f"{said}support, {more} than chance makes of {rates}{blind}",)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -203,8 +230,9 @@ def by_disagreement(systems: Mapping[str, Answers], truth: Truth, *, seed: int =
     """
     rng = np.random.default_rng(seed)
     panels = truth.panels
-    found = persons(systems, truth, rng) if panels is not None else halves(systems, truth, rng)
-    if found is None or not set(found[2]) - {"human"}:
+    nulls = {} if panels is None else _nulls(systems, truth, np.random.default_rng((seed, 1)))
+    found = persons({**systems, **nulls}, truth, rng) if panels is not None else halves(systems, truth, rng)
+    if found is None or not set(found[2]) - {"human", *nulls}:
         return None
     image, disagreement, rows = found
     images, image = np.unique(image, return_inverse=True)
@@ -220,24 +248,30 @@ def by_disagreement(systems: Mapping[str, Answers], truth: Truth, *, seed: int =
     inside = [(third == t).astype(np.float64) for t in range(3)]
     scores: dict[str, tuple[Estimate | None, ...]] = {}
     slopes: dict[str, Estimate | None] = {}
+
+    def slope(gap: Floats, null: float | None) -> Estimate | None:
+        return jackknifed(by_image(np.ones_like(gap), rank, gap, rank**2, rank * gap), slope_of, groups, null)[0]
+
     for name, row in rows.items():
+        if name in nulls:
+            continue
         columns = by_image(*inside, *(row * at for at in inside))
         scores[name] = tuple(jackknifed(columns, lambda sums: sums[:, 3:] / sums[:, :3], groups))
         if name != "human":
-            gap = row - rows.get("human", 0.0)
-            sums = by_image(np.ones_like(gap), rank, gap, rank**2, rank * gap)
-            slopes[name] = jackknifed(sums, slope_of, groups, null=0.0 if "human" in rows else None)[0]
+            slopes[name] = slope(row - rows.get("human", 0.0), 0.0 if "human" in rows else None)
+            beside = (slope(row - rows[null], 0.0) for null in (TRUE, _shuffled(name)) if null in rows)
+            for other in beside:
+                slopes[name] = _in_both(slopes[name], other)
     score = "squared error" if panels is None else "first label right" if truth.sets is None else "set F1"
-    return ByDisagreement("human" in rows, score, scores, for_all(slopes))
+    return ByDisagreement("human" in rows, score, scores, for_all(slopes), TRUE in rows)
 
 
-def stated_calibration(systems: Mapping[str, Answers], truth: Truth, *, seed: int = 0) -> StatedCalibration | None:
+def stated_calibration(systems: Mapping[str, Answers], truth: Truth) -> StatedCalibration | None:
     """Do stated shares mean what they say?
 
     Args:
         systems: their answers; one without shares is left out.
         truth: what people said of the same images, as rates or a distribution.
-        seed: of the calibration error's interval.
 
     Returns:
         None where people's shares are not known, or no system states any.
@@ -252,10 +286,7 @@ def stated_calibration(systems: Mapping[str, Answers], truth: Truth, *, seed: in
     units = np.arange(len(seen)) if truth.groups is None else np.unique(truth.groups, return_inverse=True)[1]
     found = {}
     for name, said in stated.items():
-        error = bootstrap_table(
-            debiased_calibration(said, seen, bins=BINS), len(seen), groups=truth.groups, replicates=REPLICATES,
-            generator=torch.Generator().manual_seed(seed),
-        )  # fmt: skip
+        error = table_interval(debiased_calibration(said, seen, bins=BINS), len(seen), groups=truth.groups)
         sums = np.stack([np.ones_like(said), said, seen, said**2, said * seen], axis=1).reshape(len(seen), -1)
         slope = jackknifed(sums, slope_of, truth.groups, null=1.0)[0]
         flat = None if people is None else people.ravel()
@@ -265,23 +296,62 @@ def stated_calibration(systems: Mapping[str, Answers], truth: Truth, *, seed: in
     return StatedCalibration({name: replace(each, slope=slopes.get(name)) for name, each in found.items()})
 
 
-def agreed_alone(systems: Mapping[str, Answers], truth: Truth) -> AgreedAlone:
+def _shuffled(name: str) -> str:
+    return f"{name}'s answers to other images"
+
+
+def _true_rates(truth: Truth, rng: np.random.Generator) -> Answers | None:
+    """What people's votes leave possible of their rates, as a system; None where that is not known."""
+    rates = truth.oracle if truth.oracle is not None else truth.plausible(rng)
+    if rates is None:
+        return None
+    table = torch.from_numpy(np.asarray(rates, dtype=np.float64))
+    return Answers(table, table, None if truth.sets is None else (table >= truth.tau - 1e-9).long())
+
+
+def _nulls(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generator) -> dict[str, Answers]:
+    """A system that states the true rates, where they can be drawn, and each system with its answers dealt out anew."""
+    true, images = _true_rates(truth, rng), len(truth.image_id)
+    shuffled = {_shuffled(name): given.rows(rng.permutation(images)) for name, given in systems.items()}
+    return shuffled if true is None else {TRUE: true, **shuffled}
+
+
+def _in_both(one: Estimate | None, other: Estimate | None) -> Estimate | None:
+    """The first, with the larger p value of the two, or 1 where they point to opposite sides."""
+    if one is None or other is None or one.p is None or other.p is None:
+        return one
+    return replace(one, p=max(one.p, other.p) if one.value * other.value > 0 else 1.0)
+
+
+def agreed_alone(systems: Mapping[str, Answers], truth: Truth, *, seed: int = 0) -> AgreedAlone:
     """The images on which every system says a label that is not in people's set.
 
     A system says the labels of its set, or without sets its first label. People's set is the data set's own, or, where
     there is none, the label that most of them chose, and those with a share of at least tau. How many such images
-    chance would make is not claimed.
+    chance makes is drawn: of systems that state people's true rates, as far as votes tell them, and so are right where
+    votes are not; and of systems that know nothing of the image, each with its own answers dealt out anew.
 
     Args:
         systems: their answers.
         truth: what people said of the same images.
+        seed: of these draws.
     """
-    said = {
-        name: (firsts(given.scores.double().numpy()) if given.sets is None else given.sets.numpy()) > 0
-        for name, given in systems.items()
-    }
+    said = {name: _said(given) for name, given in systems.items()}
     theirs = (truth.shares >= truth.tau) | (truth.hits > 0) if truth.sets is None else truth.sets.astype(bool)
     image, label = np.nonzero(np.logical_and.reduce([*said.values(), ~theirs]))
+    count, rng, unsupported = len(np.unique(image)), np.random.default_rng(seed), ~theirs
+    draws = int(np.clip(_CELLS // max(theirs.size * len(said), 1), 39, 199))
+    true, nothing = [], []
+    for _ in range(draws):
+        dealt = [rows[rng.permutation(len(rows))] for rows in said.values()]
+        nothing.append(int(np.logical_and.reduce([*dealt, unsupported]).any(axis=1).sum()))
+        if (rates := _true_rates(truth, rng)) is not None:
+            sets = [
+                _said(replace(rates, sets=rates.sets if given.sets is not None else None)) for given in systems.values()
+            ]
+            true.append(int(np.logical_and.reduce([*sets, unsupported]).any(axis=1).sum()))
+    p = max((1 + sum(made >= count for made in drawn)) / (1 + draws) for drawn in (true, nothing) if drawn)
+    chance = float(np.mean(true)) if true else None, float(np.mean(nothing))
     order = np.argsort(truth.shares[image, label], kind="stable")
     named = np.array(truth.labels, dtype=object)
     images = tuple(
@@ -291,7 +361,13 @@ def agreed_alone(systems: Mapping[str, Answers], truth: Truth) -> AgreedAlone:
         )
         for i, c in zip(image[order].tolist(), label[order].tolist(), strict=True)
     )  # fmt: skip
-    return AgreedAlone(images, len(truth.image_id))
+    return AgreedAlone(images, len(truth.image_id), chance, p)
+
+
+def _said(given: Answers) -> NDArray[np.bool_]:
+    """The labels that a system says, its set or without one its first label, [N, C]."""
+    rows = firsts(given.scores.double().numpy()) if given.sets is None else given.sets.numpy()
+    return np.asarray(rows > 0)
 
 
 def _with_p(slope: Estimate | None) -> tuple[str, str]:

@@ -170,7 +170,7 @@ def audit(
         groups = np.arange(len(ids)).astype(str) if own is None else own
         ground = Ground(None if store is None else store.rows(ids), groups, _head(opened, targets), seed)
         rows += _of_answers(said, ground, notes)
-        again = asked_again(dataset, said, queued, seed)
+        again = asked_again(dataset, said, queued)
         rows += checks.differing(duplicates, said) + checks.groups(dataset, said)
         votes = votes.assign(n=said.n.max(axis=1)).join(pd.DataFrame(said.votes, columns=list(said.labels)))
     for line in notes:

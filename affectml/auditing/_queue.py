@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from affectml.auditing._said import Said, single_answers
@@ -178,7 +177,6 @@ def asked_again(
     dataset: Dataset,
     said: Said,
     queues: dict[str, pd.DataFrame],
-    seed: int = 0,
 ) -> Again | None:
     """Compare what was said of queued images since with what was said before; None where nothing was queued.
 
@@ -189,7 +187,6 @@ def asked_again(
         dataset: with its judgements.
         said: what all people said, new answers included where single answers are known.
         queues: of `read_queues`.
-        seed: of the intervals.
     """
     if not queues:
         return None
@@ -201,7 +198,7 @@ def asked_again(
     figures: dict[str, dict[str, Any]] = {}
     lines: list[str] = []
     for name, rows in table.groupby("queue", sort=True):
-        figures[str(name)], words = compared(rows, seed)
+        figures[str(name)], words = compared(rows)
         lines += [f"{name}: {words}"]
     return Again(table, figures, tuple(lines))
 
@@ -240,7 +237,7 @@ def of_queue(said: Said, old: Said, now: Said, table: pd.DataFrame) -> pd.DataFr
     )
 
 
-def compared(rows: pd.DataFrame, seed: int) -> tuple[dict[str, Any], str]:
+def compared(rows: pd.DataFrame) -> tuple[dict[str, Any], str]:
     """Listed images less the controls that stand beside them, and the words for it."""
     by_image = rows.set_index("image_id")
     parts = {role: by_image[by_image["role"] == role] for role in ROLES}
@@ -265,8 +262,8 @@ def compared(rows: pd.DataFrame, seed: int) -> tuple[dict[str, Any], str]:
     both = np.isfinite(one) & np.isfinite(other)
     if both.sum() < 2:
         return {}, f"{words} Nothing can be compared before two pairs have some."
-    found = paired_difference(one[both], other[both], generator=torch.Generator().manual_seed(seed))
-    value, low, high = float(found.value), max(float(found.low), -1.0), min(float(found.high), 1.0)
+    found = paired_difference(one[both], other[both], bounds=[(-1, 1)])
+    value, low, high = (float(part) for part in found[:3])
     figures = {"listed": float(one[both].mean()), "control": float(other[both].mean()), "value": value, "low": low,
                "high": high, "p": float(found.p), "rows": int(found.rows)}  # fmt: skip
     beyond = "" if low > 0 or high < 0 else ", nothing beyond chance"

@@ -135,8 +135,7 @@ def agreement(
         str | None,
         Help("Compare groups of answers: by language, or by an attribute of the annotators.", default="none"),
     ] = None,
-    bootstrap: Annotated[int, Ge(0), Help("Replicates for the intervals; 0 for no intervals.")] = 1000,
-    seed: Annotated[int, Ge(0), Help("Seed of the replicates.", most=MOST_SEED)] = 0,
+    seed: Annotated[int, Ge(0), Help("Seed of the permutations of --by.", most=MOST_SEED)] = 0,
     empty: Empty = None,
     json: Json = False,
 ) -> None:
@@ -149,7 +148,7 @@ def agreement(
     judgements, column = (given.judgements, None) if by is None else given.grouped(by)
     _say_first(given)
     report = agreement_report(
-        judgements, given.labels, rounds=_rounds(rounds), bootstrap=bootstrap, seed=seed,
+        judgements, given.labels, rounds=_rounds(rounds), seed=seed,
         checks=given.checks, repeats=given.repeats, by=column,
     )  # fmt: skip
     show_agreement(given.where, report, json)

@@ -7,12 +7,11 @@ from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any
 
-import torch
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 from torch import Tensor
 
-from affectml.evaluation.bias import LEVEL, corrected_for_all, fine_p
+from affectml.evaluation.bias import LEVEL, corrected_for_all
 from affectml.evaluation.scoring import Score, as_scores
 from affectml.report.tables import headline
 from affectml.runs import RunFolder
@@ -41,9 +40,7 @@ class Gain:
         return self.p_holm is not None and self.p_holm < LEVEL
 
 
-def gains_of(
-    names: Sequence[str], rows: Sequence[Mapping[str, Tensor]], groups: NDArray[Any] | None, seed: int = 0
-) -> list[Gain]:
+def gains_of(names: Sequence[str], rows: Sequence[Mapping[str, Tensor]], groups: NDArray[Any] | None) -> list[Gain]:
     """Each pair of runs on each metric that all have, image by image; pairs without a defined image are left out.
 
     P values are corrected in two families, the pairs in all main metrics and those in all others: so a sentence about
@@ -52,24 +49,17 @@ def gains_of(
     rows: for each run {metric: [N]} of the same images. groups: [N], whom the intervals keep together.
     """
     found: list[Gain] = []
-    compared: list[tuple[Tensor, Tensor]] = []
     for metric in (name for name in rows[0] if all(name in each for each in rows)):
         for a, b in combinations(range(len(names)), 2):
-            one = paired_difference(
-                rows[a][metric], rows[b][metric], groups=groups, generator=torch.Generator().manual_seed(seed)
-            )
+            one = paired_difference(rows[a][metric], rows[b][metric], groups=groups)
             if not bool(one.value.isnan()):
                 p = None if bool(one.p.isnan()) else float(one.p)
                 found.append(Gain((names[a], names[b]), as_scores(one)[0], p, int(one.rows), metric))
-                compared.append((rows[a][metric].double(), rows[b][metric].double()))
     main = headline({"": {gain.metric: None for gain in found}})
     for family in (True, False):
-        if at := [i for i, gain in enumerate(found) if (gain.metric in main) == family]:
-            first, second = (torch.stack(side, dim=1) for side in zip(*(compared[i] for i in at), strict=True))
-            coarse = torch.tensor([math.nan if found[i].p is None else found[i].p for i in at], dtype=torch.float64)
-            fine = [None if math.isnan(p) else p for p in fine_p(coarse, first, second, groups, seed).tolist()]
-            for i, p, p_holm in zip(at, fine, corrected_for_all(fine), strict=True):
-                found[i] = replace(found[i], p=p, p_holm=p_holm)
+        at = [i for i, gain in enumerate(found) if (gain.metric in main) == family]
+        for i, p_holm in zip(at, corrected_for_all([found[i].p for i in at]), strict=True):
+            found[i] = replace(found[i], p_holm=p_holm)
     return found
 
 

@@ -179,7 +179,7 @@ def _gains(data: Sequence[ReportData], names: Sequence[str], ids: NDArray[np.obj
     rows = [row_scores(each.model.rows(index), truth) for each, index in zip(data, at, strict=True)]
     shown = order({"": dict.fromkeys(rows[0])})
     ordered = [{metric: each[metric] for metric in shown if metric in each} for each in rows]
-    return gains_of(names, ordered, truth.groups, data[0].info.config.seed)
+    return gains_of(names, ordered, truth.groups)
 
 
 def _differences(gains: Sequence[Gain], images: int) -> Section:

@@ -145,7 +145,7 @@ def latex(result: CrossResult, metric: str) -> str:
     """A booktabs table with what marks, stars and bold mean; reasons and mappings stand as comments above it."""
     grid = grid_of(result, metric)
     comments = [
-        f"{metric}; 95 % bootstrap intervals, half width; encoder {result.encoder}; seed {result.config.seed}",
+        f"{metric}; 95 % intervals, half width; encoder {result.encoder}; seed {result.config.seed}",
         *result.notes,
         *dict.fromkeys(f"{c.train} -> {c.test}: {line}" for c in result.cells for line in c.lines),
         *dict.fromkeys(f"empty: {c.train} -> {c.test}: {c.reason}" for c in result.cells if c.reason),

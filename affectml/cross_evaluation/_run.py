@@ -132,7 +132,7 @@ def crosseval(config: CrossConfig, *, say: Say = lambda line: None) -> CrossResu
         space = find_space(there.targets.taxonomy, there.targets.taxonomy, Choices({}))
         people = _people(there, space, config.tau, ours=True)
         texts = _texts(there, space, prompts)
-        zero_shot[there.name] = {} if texts is None else people.score(_zero_shot(texts, there, people), config.seed)
+        zero_shot[there.name] = {} if texts is None else people.score(_zero_shot(texts, there, people))
     notes = _notes([sides[p] for p in config.train], [sides[p] for p in config.test])
     for note in notes:
         say(note)
@@ -244,7 +244,7 @@ def _cell(
         system = systems.model if name == "model" else systems.prior
         answers = answers_of(system, side.store.rows(said.truth.image_id), systems.kind)
         as_rates = rates and not (name == "model" and system.scores_of == "texts")
-        return said.score(system_in(answers, space.of_model, space, rates=as_rates, kind=said.truth.kind), config.seed)
+        return said.score(system_in(answers, space.of_model, space, rates=as_rates, kind=said.truth.kind))
 
     return Cell(
         head,
@@ -259,7 +259,7 @@ def _cell(
         scores=judged(there, people, "model"),
         in_domain=judged(home, family, "model"),
         prior=judged(there, people, "prior"),
-        zero_shot={} if texts is None else people.score(_zero_shot(texts, there, people), config.seed),
+        zero_shot={} if texts is None else people.score(_zero_shot(texts, there, people)),
     )
 
 

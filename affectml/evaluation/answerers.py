@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from affectml.data import Dataset
 from affectml.errors import BadDataset
 from affectml.evaluation.contrasts import LEAST, Contrasts, contrasts
-from affectml.evaluation.scoring import Answers, as_scores, clipped
+from affectml.evaluation.scoring import Answers, as_scores
 from affectml.evaluation.truth import Truth
 from affectml_annotation import BadJudgement, UnknownLabel, encode
-from affectml_metrics import bootstrap
 from affectml_metrics import functional as F
+from affectml_metrics import mean_interval
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -78,7 +78,7 @@ class Agreement:
         level = np.where(sizes[:, 0] > 0, codes, -1)
         return contrasts(sums, level, None, generator, tests=tests, sizes=sizes)
 
-    def by_level(self, names: list[str], codes: Ints, seed: int) -> dict[str, dict[str, Any]]:
+    def by_level(self, names: list[str], codes: Ints) -> dict[str, dict[str, Any]]:
         """Of each level: people, answers, and with intervals over images the model's and other people's agreement."""
         out: dict[str, dict[str, Any]] = {}
         for k, name in enumerate(names):
@@ -95,9 +95,8 @@ class Agreement:
             rows = [np.bincount(at, values[mine]) / count for values in (self.model, self.others)]
             table = torch.from_numpy(np.stack([*rows, rows[0] - rows[1]], axis=1))
             groups = None if self.groups is None else self.groups[images]
-            found = bootstrap(table, groups=groups, generator=torch.Generator().manual_seed(seed))
-            ends = {"model": (0, 1), "others": (0, 1), "excess": (-1, 1)}
-            entry |= {name: clipped(s, *ends[name]) for name, s in zip(ends, as_scores(found), strict=True)}
+            found = mean_interval(table, groups=groups, bounds=[(0, 1), (0, 1), (-1, 1)])
+            entry |= dict(zip(("model", "others", "excess"), as_scores(found), strict=True))
         return out
 
 

@@ -4,16 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-
-from affectml_metrics import paired_difference
 
 LEVEL = 0.05
-FEW_GAPS = 45  # differences, up to which the least p value of 1,000 replicates is still found beyond chance
-PER_DRAW = 15  # of more: differences for each 1,000 replicates, from which small p values are had
-SMALL = 0.01
 Floats = NDArray[np.float64]
 
 
@@ -106,22 +99,6 @@ def corrected_for_all(p: Sequence[float | None]) -> list[float | None]:
     """The same where some differences have no p value: None stays None, and the others are corrected without it."""
     found = iter(holm([each for each in p if each is not None]).tolist())
     return [None if each is None else next(found) for each in p]
-
-
-def fine_p(p: Tensor, one: Tensor, two: Tensor, groups: NDArray[np.object_] | None, seed: int) -> Tensor:
-    """P values [M] of the differences of one and two [N, M], fine enough to be corrected for all M of them.
-
-    p: those of `paired_difference` by 1,000 replicates, none of which would be found beyond chance where M is large;
-    then small ones are drawn again with more.
-    """
-    small = p <= SMALL
-    if len(p) <= FEW_GAPS or not small.any():
-        return p
-    replicates, generator = 1000 * -(-len(p) // PER_DRAW), torch.Generator().manual_seed(seed)
-    again = paired_difference(one[:, small], two[:, small], groups=groups, replicates=replicates, generator=generator)
-    fine = p.clone()
-    fine[small] = again.p.to(p.dtype)
-    return fine
 
 
 def firsts(scores: Floats) -> Floats:

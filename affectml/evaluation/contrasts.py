@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from affectml_metrics.intervals import with_skew, without_skew
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -44,11 +47,13 @@ def contrasts(
 
     Membership is permuted among units, and what is compared is the difference over its own standard error (Welch's),
     so that a level whose rows merely vary more, or are fewer, is not accused (Janssen 1997; Chung & Romano 2013). Where
-    Student's t with Welch's degrees of freedom gives a larger p value, as for few units that vary much, that is taken;
-    from 1,000 units on either side it is taken alone.
+    Student's t with Welch's degrees of freedom gives a larger p value, as for few units that vary much, or Hall's t
+    (1992), as where only one side has a long tail, that is taken; from 1,000 units on either side these are taken
+    alone.
 
     A unit is a row, or all rows of one group that have one level. Permuting stops where a p value is plainly large
-    (Besag & Clifford 1991). No test where a side has fewer than five units. The interval is Student's as well.
+    (Besag & Clifford 1991). No test where a side has fewer than five units. The interval reaches as far as the more
+    cautious of the two t.
 
     Args:
         rows: [N, M]; nan where a column is not defined for a row.
@@ -86,10 +91,11 @@ def contrasts(
     for k in range(levels):
         inside = (codes == k)[None].astype(np.float64) @ columns
         value, error, freedom = (each[0] for each in _difference(inside, total, extra))
-        ratio = np.abs(_ratio(value, error))
-        half, least[k] = _student(freedom, ratio)
-        found[:3, k] = value, value - half * error, value + half * error
-        bars[k] = ratio * (1 - 1e-9)
+        ratio = _ratio(value, error)
+        skew = _skew(columns[:, : 2 * width], codes == k, error)
+        least[k], down, up = _students(freedom, ratio, skew)
+        found[:3, k] = value, value - down * error, value + up * error
+        bars[k] = np.abs(ratio) * (1 - 1e-9)
     pairs = tested[:1] if levels == 2 else tested  # of two levels, either both are tested or none
     for k in pairs:
         found[3, k] = np.where(np.isnan(bars[k]), np.nan, least[k])
@@ -149,12 +155,33 @@ def _ratio(value: Floats, error: Floats) -> Floats:
         return np.where(np.abs(value) < 1e-12, 0.0, value / error)
 
 
-def _student(freedom: Floats, ratio: Floats) -> tuple[Floats, Floats]:
-    """Half the width of a 95 % interval in standard errors, and the p value of a ratio, by Student's t."""
+def _skew(sums: Floats, inside: NDArray[np.bool_], error: Floats) -> Floats:
+    """Third cumulant of a difference of means over the cube of its error [M], from units' sums and sizes [U, 2M]."""
+    third = []
+    for side in (inside, ~inside):
+        s, m = np.split(sums[side], 2, axis=1)
+        k = np.maximum((m > 0).sum(axis=0), LEAST)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rest = s - m * (s.sum(axis=0) / m.sum(axis=0))
+            third.append((rest**3).sum(axis=0) * k**2 / ((k - 1) * (k - 2)) / m.sum(axis=0) ** 3)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.nan_to_num((third[0] - third[1]) / error**3, posinf=0.0, neginf=0.0)
+    return np.asarray(found)
+
+
+def _students(freedom: Floats, ratio: Floats, skew: Floats) -> tuple[Floats, Floats, Floats]:
+    """The p value of a ratio, and how far a 95 % interval reaches down and up in standard errors.
+
+    By the more cautious of Welch's t and of it with the skewness taken out (Hall 1992), see `affectml_metrics`.
+    """
     from scipy.special import stdtr, stdtrit  # scipy.stats takes half a second to load
 
     known = np.nan_to_num(freedom, nan=1.0).clip(min=1.0)
-    return np.asarray(stdtrit(known, 0.975)), np.asarray(2 * stdtr(known, -ratio))
+    half = torch.from_numpy(np.asarray(stdtrit(known, 0.975)))
+    skewed, t = torch.from_numpy(skew), torch.from_numpy(ratio)
+    nearest = torch.minimum(t.abs(), with_skew(t, skewed).abs())
+    down, up = torch.maximum(half, without_skew(half, skewed)), torch.maximum(half, -without_skew(-half, skewed))
+    return np.asarray(2 * stdtr(known, -nearest.numpy())), down.numpy(), up.numpy()
 
 
 def _permuted(

@@ -9,11 +9,10 @@ import torch
 
 from affectml.errors import BadInput
 from affectml.evaluation.human_reference import consensus_rows, people
-from affectml.evaluation.scoring import REPLICATES, SURE, Answers, Score, intervals, per_label, score, share_metrics
+from affectml.evaluation.scoring import SURE, Answers, Score, intervals, per_label, score, share_metrics
 from affectml.evaluation.truth import TAUS, Truth
 from affectml_metrics import FEW, STUDENT_BELOW
 from affectml_metrics import functional as F
-from affectml_metrics.draws import shared_counts
 from affectml_metrics.floor import sampling_floors
 from affectml_metrics.table import rules_of
 
@@ -34,7 +33,6 @@ MADE_HERE = ("human", "half_panel", "consensus", "oracle")
 _ALONE = ("zero_shot", "oracle")  # not compared with people on their leave-one-out targets
 
 
-@shared_counts()
 def evaluate(
     answers: Mapping[str, Answers],
     truth: Truth,
@@ -54,7 +52,7 @@ def evaluate(
             others after them in the order given.
         truth: what people said of the same images.
         split: the name of this part of the images, for metrics.json.
-        seed: of the intervals.
+        seed: of halves of panels and of the floor.
         why_not: by the name of a system that has no answers: why.
         consensus: whether to add what the rest of a panel says of the person left out.
 
@@ -70,13 +68,12 @@ def evaluate(
     first = "model" if "model" in answers else next(iter(answers))
     if truth.oracle is not None:
         answers["oracle"] = _oracle(truth)
-    # One generator per system, so that adding a system moves no other's interval.
-    systems = {name: score(given, truth, torch.Generator().manual_seed(seed)) for name, given in answers.items()}
+    systems = {name: score(given, truth) for name, given in answers.items()}
     beside = {name: given for name, given in answers.items() if name not in _ALONE}
     systems |= people(truth, beside, torch.Generator().manual_seed(seed))
     if consensus:
         for name, rows in consensus_rows(truth, beside).items():
-            found = intervals(rows, truth, torch.Generator().manual_seed(seed))
+            found = intervals(rows, truth)
             systems[name] = {**systems.get(name, {}), **found}
     floor, why_no_floor = _floor(truth, seed)
     conventions = rules_of(metric for scores in systems.values() for metric in scores)
@@ -89,7 +86,7 @@ def evaluate(
         "rules": rules,
         "systems": {name: systems[name] for name in in_order(systems)},
         "sampling_floor": floor,
-        "per_label": per_label(answers[first], truth, torch.Generator().manual_seed(seed)),
+        "per_label": per_label(answers[first], truth),
     }
     if truth.stopped is not None:
         rules["stopping"] = truth.stopped
@@ -197,7 +194,7 @@ def _interval_rule(truth: Truth) -> str:
         return f"none: {over.removesuffix('s')} says nothing of others"
     if units < STUDENT_BELOW:
         return f"95 %, Student's t with the jackknife's standard error over {over}: so few make it rough"
-    how = f"95 %, bootstrap with {REPLICATES} replicates over {over}"
+    how = f"95 %, Student's t and Hall's, which allows for skewness, with the jackknife's standard error over {over}"
     return f"{how}: fewer than {FEW} make it rough" if units < FEW else how
 
 

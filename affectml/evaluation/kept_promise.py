@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.data.levels import levels_of
-from affectml.evaluation.scoring import REPLICATES, Answers, Score, as_scores, clipped
+from affectml.evaluation.scoring import Answers, Score, as_scores
 from affectml.evaluation.subgroups import MIN_IMAGES, columns_of
 from affectml.evaluation.truth import Truth
 from affectml.heads import Head, Promise
 from affectml.heads.promise import losses, unit_means
 from affectml.heads.shift import find_shift
-from affectml_metrics import bootstrap
+from affectml_metrics import mean_interval
 
 Array = NDArray[Any]
 
@@ -39,7 +39,6 @@ def add_promise(
     answers: Answers,
     truth: Truth,
     images: pd.DataFrame,
-    seed: int,
     *,
     own: bool,
     kind: str,
@@ -63,13 +62,11 @@ def add_promise(
     shift = find_shift(
         promise, head.ground_, truth.labels, answers.scores, choices=choices, groups=truth.groups, levels=levels
     )
-    made = promised(promise, answers.sets, truth, images, seed, own=own)
+    made = promised(promise, answers.sets, truth, images, own=own)
     metrics["promise"] = {"shift": shift.to_json(), **made}
 
 
-def promised(
-    promise: Promise, sets: Tensor, truth: Truth, images: pd.DataFrame, seed: int, *, own: bool
-) -> dict[str, Any]:
+def promised(promise: Promise, sets: Tensor, truth: Truth, images: pd.DataFrame, *, own: bool) -> dict[str, Any]:
     """The entry `promise` of metrics.json.
 
     risk: the mean loss over images, or over groups where the promise is about groups, with a 95 % interval over these
@@ -82,7 +79,6 @@ def promised(
         sets: 0/1 [N, C] of the images of `truth`.
         truth: what people said of them.
         images: the data set's, for its subgroups.
-        seed: of the intervals.
         own: whether these images and what people said of them come from the data that the promise was made on.
     """
     choices = truth.votes if truth.votes is not None else truth.shares
@@ -99,7 +95,7 @@ def promised(
             own_groups = None if groups is None else groups[here]
             entry = {"n": int(here.sum())}
             if entry["n"] >= MIN_IMAGES:
-                entry |= _figures(promise, rows[here], size[here], own_groups, seed, labels=sets.shape[1])
+                entry |= _figures(promise, rows[here], size[here], own_groups, labels=sets.shape[1])
             by[column][str(level)] = entry
     elsewhere = "other data or another target: nothing is promised here, this is what came out"
     return {
@@ -112,20 +108,18 @@ def promised(
         "calibration": promise.cut.units,
         "without_choices": promise.left_out,
         "spread": promise.spread,
-        **_figures(promise, rows, size, groups, seed, labels=sets.shape[1]),
+        **_figures(promise, rows, size, groups, labels=sets.shape[1]),
         "by_subgroup": by,
     }
 
 
-def _figures(
-    promise: Promise, rows: Array, size: Array, groups: Array | None, seed: int, *, labels: int
-) -> dict[str, Any]:
+def _figures(promise: Promise, rows: Array, size: Array, groups: Array | None, *, labels: int) -> dict[str, Any]:
     """units, risk, recall, extra or precision with empty, and size; no more than units where none counts."""
     lost = unit_means(rows, groups)
     if not len(lost):
         return {"units": 0}
-    risk = _interval(lost, seed, most=promise.asked.bound(labels))
-    large = _interval(unit_means(size, groups), seed, most=labels)
+    risk = _interval(lost, most=promise.asked.bound(labels))
+    large = _interval(unit_means(size, groups), most=labels)
     out: dict[str, Any] = {"units": len(lost), "risk": risk}
     if promise.asked.risk == "extra":
         out["extra"] = risk
@@ -137,12 +131,10 @@ def _figures(
             "high": 1 - risk["low"],
         }
     if promise.asked.risk == "precision":
-        out["empty"] = _interval(unit_means((size == 0).astype(float), groups), seed, most=1)
+        out["empty"] = _interval(unit_means((size == 0).astype(float), groups), most=1)
     return {**out, "size": large}
 
 
-def _interval(values: Array, seed: int, *, most: float) -> Score:
+def _interval(values: Array, *, most: float) -> Score:
     """Their mean; the interval lies between 0 and the most that a unit can have."""
-    generator = torch.Generator().manual_seed(seed)
-    found = bootstrap(torch.from_numpy(values)[:, None], replicates=REPLICATES, generator=generator)
-    return clipped(as_scores(found)[0], 0, most)
+    return as_scores(mean_interval(torch.from_numpy(values)[:, None], bounds=[(0, most)]))[0]

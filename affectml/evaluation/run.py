@@ -84,9 +84,7 @@ def evaluate_run(
     why = {"zero_shot": "not scored here: `affectml train` on this data set shows it"}
     result: Result = evaluate(answers, truth, split=split, seed=info.config.seed, why_not=why)
     own = targets.name == info.data.target and data.has_fingerprint(info.data.fingerprint, info.data.target)
-    add_promise(
-        result.metrics, opened.head, answered, truth, data.images, info.config.seed, own=own, kind=info.data.kind
-    )
+    add_promise(result.metrics, opened.head, answered, truth, data.images, own=own, kind=info.data.kind)
     if targets.kind != info.data.kind:
         say(f"the run learned {info.data.kind} and is judged by {targets.kind} ({targets.name})")
     if targets.meta.construct != info.data.construct:

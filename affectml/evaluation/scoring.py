@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.evaluation.truth import Truth
-from affectml_metrics import FEW, Difference, Interval, bootstrap, bootstrap_sums, bootstrap_table, difference
+from affectml_metrics import FEW, Difference, Interval, difference, mean_interval, sums_interval, table_interval
 from affectml_metrics import functional as F
 from affectml_metrics.kinds import Figure, Given, figures
 from affectml_metrics.spec import Kind, Place
@@ -23,7 +23,6 @@ Array = NDArray[Any]
 Score = dict[str, float]
 RowMetric = Callable[[Tensor, Tensor], Tensor]
 
-REPLICATES = 1000
 TOP = (1, 2, 3)
 # A head's rate of exactly 0 or 1 is rounding, not knowledge; taken at its word it would cost infinity.
 SURE = 1e-6
@@ -88,19 +87,19 @@ def _reported(truth: Truth) -> list[Figure]:
     return [figure for kind in kinds for figure in figures_of(truth, kind)]
 
 
-def score(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[str, Score]:
+def score(answers: Answers, truth: Truth) -> dict[str, Score]:
     """Every metric that these answers and this truth allow, each with a 95 % interval.
 
     One that is infinite (a share of 0 that someone chose) has no place in metrics.json and is left out.
     """
-    out = intervals(row_scores(answers, truth), truth, generator)
+    out = intervals(row_scores(answers, truth), truth)
     for figure in _reported(truth):
         pair = _pair(figure, answers, truth)
         if figure.spec.over == "table" and pair is not None:
-            found = as_scores(_over_table(figure, pair, truth, generator))[0]
+            found = as_scores(_over_table(figure, pair, truth))[0]
             if figure.name == "mean_average_precision" and (positives := typical_positives(pair[1])) < FEW:
                 found["few"] = min(found.get("few", FEW), round(positives))
-            out[figure.name] = in_range(figure.name, found)
+            out[figure.name] = found
     return {name: given for name, given in out.items() if all(map(math.isfinite, given.values()))}
 
 
@@ -152,16 +151,12 @@ def _labels(table: Array) -> Tensor:
     return torch.from_numpy(table.astype(bool))
 
 
-def _over_table(figure: Figure, pair: tuple[Tensor, Tensor], truth: Truth, generator: torch.Generator) -> Interval:
-    """A figure over the table; one that needs only sums over images has all its replicates in one product."""
-    drawn = partial(_drawn, truth, generator)
+def _over_table(figure: Figure, pair: tuple[Tensor, Tensor], truth: Truth) -> Interval:
+    """A figure over the table; one that needs only sums over images takes one pass."""
+    how: dict[str, Any] = {"groups": truth.groups, "bounds": [figure.spec.bounds()]}
     if figure.spec.sums is None:
-        return drawn(bootstrap_table, figure.weighted(*pair), len(truth.image_id))
-    return drawn(bootstrap_sums, figure.added(*pair), lambda sums: figure.of_sums(sums)[:, None])
-
-
-def _drawn(truth: Truth, generator: torch.Generator, boot: Callable[..., Interval], *what: object) -> Interval:
-    return boot(*what, groups=truth.groups, replicates=REPLICATES, generator=generator)
+        return table_interval(figure.weighted(*pair), len(truth.image_id), **how)
+    return sums_interval(figure.added(*pair), lambda sums: figure.of_sums(sums)[:, None], **how)
 
 
 def mean_over_people(sets: Tensor, truth: Truth, metric: RowMetric = F.set_f1) -> Tensor:
@@ -178,14 +173,18 @@ def mean_over_people(sets: Tensor, truth: Truth, metric: RowMetric = F.set_f1) -
     return total / asked.sum(dim=1)
 
 
-def intervals(rows: Mapping[str, Tensor], truth: Truth, generator: torch.Generator) -> dict[str, Score]:
-    """Means of rows with 95 % intervals; groups are drawn whole. A metric without a defined row is left out."""
+def intervals(rows: Mapping[str, Tensor], truth: Truth) -> dict[str, Score]:
+    """Means of rows with 95 % intervals over images, or groups, that end where the metric does.
+
+    A name that is no metric's has no ends. A metric without a defined row is left out.
+    """
     names = [name for name, values in rows.items() if not values.isnan().all()]
     if not names:
         return {}
     table = torch.stack([rows[name].double() for name in names], dim=1)
-    interval = bootstrap(table, groups=truth.groups, replicates=REPLICATES, generator=generator)
-    return {name: in_range(name, found) for name, found in zip(names, as_scores(interval), strict=True)}
+    bounds = [(None, None) if (spec := find(name)) is None else spec.bounds() for name in names]
+    found = as_scores(mean_interval(table, groups=truth.groups, bounds=bounds))
+    return dict(zip(names, found, strict=True))
 
 
 def in_range(metric: str, score: Score) -> Score:
@@ -215,7 +214,7 @@ def apart(first: Score, second: Score) -> Score:
     return as_scores(difference(interval(first), interval(second)))[0]
 
 
-def per_label(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[str, dict[str, Any]]:
+def per_label(answers: Answers, truth: Truth) -> dict[str, dict[str, Any]]:
     """For each label its prevalence (mean share of people, or of images) and what the system scores on it."""
     out: dict[str, dict[str, Any]] = {
         label: {"prevalence": float(truth.shares[:, c].mean())} for c, label in enumerate(truth.labels)
@@ -226,23 +225,28 @@ def per_label(answers: Answers, truth: Truth, generator: torch.Generator) -> dic
         assert spec is not None
         assert spec.sums is not None
         each = partial(spec.sums.statistic, average="none")
-        f1 = _drawn(truth, generator, bootstrap_sums, spec.sums.columns(*pair), each)
+        bounds = [spec.bounds()] * len(truth.labels)
+        f1 = sums_interval(spec.sums.columns(*pair), each, groups=truth.groups, bounds=bounds)
         for label, found in zip(truth.labels, as_scores(f1), strict=True):
-            out[label]["label_f1"] = clipped(found, 0, 1)
+            out[label]["label_f1"] = found
     if answers.shares is not None and truth.kind != "single":
         cells = [x.T.reshape(-1, 1) for x in (answers.shares, torch.from_numpy(truth.shares))]  # label by label
         columns = F.rate_cross_entropy(*cells).view(len(truth.labels), -1)
-        for label, value in intervals(dict(zip(truth.labels, columns, strict=True)), truth, generator).items():
+        for label, value in intervals(dict(zip(truth.labels, columns, strict=True)), truth).items():
             out[label]["rate_cross_entropy"] = value
     return out
 
 
 def as_scores(interval: Interval | Difference) -> list[Score]:
-    """Values and their intervals as plain numbers; one that rests on few images or groups says on how many."""
+    """Values and their intervals as plain numbers; one that rests on few images or groups says on how many.
+
+    Of one image or group nothing is known of others: both ends are then the value, and `few` is 1.
+    """
     found: list[Score] = []
     for value, low, high, few, units in zip(
         *(x.flatten().tolist() for x in (interval.value, interval.low, interval.high, interval.few, interval.units)),
         strict=True,
     ):
+        low, high = (value, value) if units == 1 else (low, high)
         found.append({"value": value, "low": low, "high": high, **({"few": int(units)} if few else {})})
     return found

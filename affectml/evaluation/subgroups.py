@@ -20,7 +20,7 @@ from affectml.errors import BadInput, did_you_mean, option
 from affectml.evaluation.answerers import Answerers, agreement
 from affectml.evaluation.bias import LEVEL, firsts, holm, label_bias
 from affectml.evaluation.contrasts import LEAST, Contrasts, contrasts
-from affectml.evaluation.scoring import Answers, in_range, intervals, row_scores
+from affectml.evaluation.scoring import Answers, intervals, row_scores
 from affectml.evaluation.truth import Truth, part_of
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference
@@ -88,7 +88,7 @@ def subgroups(
         people: who answered, and what they shared of themselves; None where that is not known.
         columns: only these columns and attributes, see `check_groups`; none takes all that fit the rule.
         split: the name of this part of the images.
-        seed: of the intervals and permutations; the same one gives the same result.
+        seed: of the permutations; the same one gives the same result.
 
     Returns:
         {"schema", "split", "n", "rules", "tests", "images": {COLUMN: {LEVEL: {...}}}, "people": {ATTRIBUTE: {LEVEL:
@@ -116,8 +116,7 @@ def subgroups(
     for column, levels in split_by.items():
         names, codes = _coded(levels)
         found[column] = {
-            name: _level(np.flatnonzero(codes == k), rows, floors, said, chosen, truth, seed)
-            for k, name in enumerate(names)
+            name: _level(np.flatnonzero(codes == k), rows, floors, said, chosen, truth) for k, name in enumerate(names)
         }
         values = [values.numpy() for values in compared.values()]
         keys: list[tuple[str | None, str | None]] = [(metric, None) for metric in compared]
@@ -134,7 +133,7 @@ def subgroups(
     for attribute, levels in by_person.items():
         assert said_of_people is not None
         names, codes = _coded(levels)
-        whom[attribute] = said_of_people.by_level(names, codes, seed)
+        whom[attribute] = said_of_people.by_level(names, codes)
         test = said_of_people.contrasts(codes, np.random.default_rng(seed), tests)
         gaps += _gaps(attribute, names, [(AGREEMENT, None)], test)
     gaps = _corrected(gaps)
@@ -290,18 +289,16 @@ def _level(
     said: Floats | None,
     chosen: Floats,
     truth: Truth,
-    seed: int,
 ) -> dict[str, Any]:
     """One level of a column: its scores, excess over its floor, people's own scores, and bias."""
     entry: dict[str, Any] = {"n": len(index)}
     if len(index) < MIN_IMAGES:
         return {**entry, "small": True}
     part, at = part_of(truth, index), torch.from_numpy(index)
-    table = {f"{kind} {name}": values[at] for kind, each in rows.items() for name, values in each.items()}
-    found = intervals(table, part, torch.Generator().manual_seed(seed))
     for kind, each in rows.items():
-        known = {name: found[f"{kind} {name}"] for name in each if f"{kind} {name}" in found}
-        entry[kind] = known if kind == "excess" else {name: in_range(name, score) for name, score in known.items()}
+        over = "excess of " if kind == "excess" else ""  # which may lie below the metric's range
+        found = intervals({f"{over}{name}": values[at] for name, values in each.items()}, part)
+        entry[kind] = {name.removeprefix(over): score for name, score in found.items()}
     entry["floor"] = {name: float(values[at].nanmean()) for name, values in floors.items() if name in entry["excess"]}
     if said is not None:
         entry["bias"] = {

@@ -41,7 +41,7 @@ class Truth:
     shares [N, C]: rates, or a distribution, or 0/1. hits [N, C]: the labels that count as right for top-k, by
     `hit_rule`. sets [N, C]: the label set of each image at `tau`, None where there can be none (`no_sets` says
     why). chosen [N, A, C] and asked [N, A]: single judgements, None where unknown. oracle [N, C]: the true
-    rates, on demo sets only. votes, people [N, C]: counts where known. groups [N]: whom the bootstrap keeps
+    rates, on demo sets only. votes, people [N, C]: counts where known. groups [N]: whom intervals keep
     together. prior: fitted on training images, used wherever votes become sets. wheel: the columns in the order of the
     taxonomy's circle, () where it has none; wheel_rule says which order that is, and what others there are.
     pooled, stopped: what is to be said where answers are in several languages, and where images stopped early.

@@ -33,6 +33,8 @@ OF_RISK: Mapping[Risk, Family] = {"recall": "shares", "extra": "rates", "precisi
 Array: TypeAlias = NDArray[Any]
 
 _LAST_DIGITS = 1e-6  # of a score: what rounding may change
+_GRID = 125  # of the cuts of a precision, that many in each draw: finer ones move the spread by less than is known
+_DRAWS = 40  # of the calibration units, for the spread: it is known to a tenth then
 _ALL = -1e6  # a cut that every label reaches, in any family
 
 
@@ -41,8 +43,9 @@ class Cut:
     """Where sets are cut: labels whose score in the family is at least `value`.
 
     units: calibration images or groups that count. mean: their mean loss at this cut. spread: by how much (one SD) the
-    expected loss moves from one draw of so many calibration units to another. empty: of a precision, the share of a
-    unit's images whose set is empty, the mean over units; these count among the units and not in the mean.
+    expected loss moves from one draw of so many calibration units to another, each with the cut that it chooses. empty:
+    of a precision, the share of a unit's images whose set is empty, the mean over units; these count among the units
+    and not in the mean.
     """
 
     value: float
@@ -198,7 +201,8 @@ def unit_means(rows: Array, groups: Array | None) -> Array:
     kept = ~np.isnan(rows)
     if groups is None:
         return np.asarray(rows[kept])
-    _, place = np.unique(np.asarray(groups)[kept].astype(str), return_inverse=True)
+    named = np.asarray(groups)[kept]
+    _, place = np.unique(named.astype(str) if named.dtype == object else named, return_inverse=True)
     return np.asarray(np.bincount(place, weights=rows[kept]) / np.bincount(place))
 
 
@@ -237,36 +241,28 @@ def find_cut(
         raise BadInput(f"choices: expected one cell per score, shape {list(table.shape)}, got {list(chosen.shape)}")
     if groups is not None and len(groups) != len(table):
         raise BadInput(f"groups: {len(groups)} for {len(table)} rows")
-    total = chosen.sum(axis=1)
-    counts = total > 0 if asked.risk == "recall" else np.ones(len(total), dtype=bool)
-    unit = (
-        np.arange(len(table)) if groups is None else np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
-    )
-    of_unit = np.bincount(unit[counts], minlength=int(unit.max(initial=-1)) + 1)
-    units = int((of_unit > 0).sum())
-    asked.check_units(units, table.shape[1], "images" if groups is None else "groups", where)
+    counts = chosen.sum(axis=1) > 0 if asked.risk == "recall" else np.ones(len(table), dtype=bool)
+    unit = None if groups is None else np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
+    units = int(counts.sum()) if unit is None else len(np.unique(unit[counts]))
+    what = "images" if groups is None else "groups"
+    asked.check_units(units, table.shape[1], what, where)
+    table, chosen = table[counts], chosen[counts]
+    unit = None if unit is None else np.unique(unit[counts], return_inverse=True)[1]
+    cuts = np.zeros(0)
     if asked.risk == "precision":
         others = table if start is None else _table(start, "start")
-        return _precision_cut(asked, table, chosen, groups, others if len(others) else table, where)
-    each = np.divide(1.0, of_unit[unit] * units, out=np.zeros(len(table)), where=counts)  # weights of rows, sum one
-    cells: Array = (chosen <= 0) * each[:, None]
-    if asked.risk == "recall":
-        cells = chosen / np.where(counts, total, 1.0)[:, None] * each[:, None]
-    value = _largest(table, cells, asked, units) if asked.risk == "recall" else _least(table, cells, asked, units)
-    found = unit_means(losses(asked.risk, table >= value, chosen), groups)
-    spread = float(found.std(ddof=1)) / math.sqrt(units) if units > 1 else math.nan
-    return Cut(value, units, float(found.mean()), spread if math.isfinite(spread) else 0.0)
+        cuts = cuts_to_test(others if len(others) else table, asked.empty)
+    value = _cut_at(asked, table, chosen, unit, cuts)
 
-
-def _precision_cut(asked: Asked, table: Array, chosen: Array, groups: Array | None, start: Array, where: str) -> Cut:
     def lost_at(cut: float) -> Array:
-        return unit_means(losses(asked.risk, table >= cut, chosen), groups)
+        return unit_means(losses(asked.risk, table >= cut, chosen), unit)
 
-    cuts = cuts_to_test(start, asked.empty)
-    value = lowest_cut(cuts, lost_at, asked.alpha, asked.probability)
+    if asked.risk != "precision":
+        assert value is not None
+        return Cut(value, units, float(lost_at(value).mean()), _spread(asked, table, chosen, unit, cuts))
     tried = max(float(cuts[0]) if value is None else value, _ALL)
-    found, bare = lost_at(tried), unit_means((table < tried).all(axis=1).astype(float), groups)
-    given, what = option("promise", str(asked)), "images" if groups is None else "groups"
+    found, bare = lost_at(tried), unit_means((table < tried).all(axis=1).astype(float), unit)
+    given = option("promise", str(asked))
     if value is None:
         of = f"; {100 * (1 - found.mean()):.0f} % of their labels are chosen" if len(found) else ""
         raise BadInput(
@@ -280,8 +276,41 @@ def _precision_cut(asked: Asked, table: Array, chosen: Array, groups: Array | No
             f"{given}: on average over calibration {what}{where} {100 * bare.mean():.0f} % of the sets would be empty, "
             f"more than {option('promise_empty', asked.empty)} allows; allow more, or promise less"
         )
-    spread = float(found.std(ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else 0.0
-    return Cut(tried, len(bare), float(found.mean()), spread, float(bare.mean()))
+    return Cut(tried, len(bare), float(found.mean()), _spread(asked, table, chosen, unit, cuts), float(bare.mean()))
+
+
+def _cut_at(asked: Asked, table: Array, chosen: Array, unit: Array | None, cuts: Array) -> float | None:
+    """The cut from rows, where each `unit` [N], or row, weighs the same; None if no precision can be promised."""
+    if asked.risk == "precision":
+        return lowest_cut(
+            cuts, lambda cut: unit_means(losses(asked.risk, table >= cut, chosen), unit), asked.alpha, asked.probability
+        )
+    of_unit = np.ones(len(table)) if unit is None else np.bincount(unit)
+    each = 1 / (of_unit if unit is None else of_unit[unit])[:, None] / len(of_unit)  # weights of rows, sum one
+    if asked.risk == "recall":
+        return _largest(table, chosen / chosen.sum(axis=1, keepdims=True) * each, asked, len(of_unit))
+    return _least(table, (chosen <= 0) * each, asked, len(of_unit))
+
+
+def _spread(asked: Asked, table: Array, chosen: Array, unit: Array | None, cuts: Array) -> float:
+    """SD of the mean loss of these units over draws of as many of them, each of which chooses the cut (Efron 1979).
+
+    The error at the chosen cut alone would leave out that the cut itself moves, most for a precision.
+    """
+    generator = np.random.default_rng(0)
+    rows_of = np.split(np.argsort(unit, kind="stable"), np.bincount(unit).cumsum()[:-1]) if unit is not None else []
+    cuts = cuts[:: max(1, len(cuts) // _GRID)]
+    expected = []
+    for _ in range(_DRAWS):
+        count = len(rows_of) or len(table)
+        rows, again = generator.integers(count, size=count), None
+        if unit is not None:
+            drawn = [rows_of[each] for each in rows]
+            rows, again = np.concatenate(drawn), np.repeat(np.arange(count), [len(each) for each in drawn])
+        cut = _cut_at(asked, table[rows], chosen[rows], again, cuts)
+        lost = np.zeros(0) if cut is None else unit_means(losses(asked.risk, table >= cut, chosen), unit)
+        expected += [float(lost.mean())] if len(lost) else []
+    return float(np.std(expected)) if expected else 0.0
 
 
 def _kept(asked: Asked, mean: Array, units: int, labels: int) -> Array:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from affectml._html import thumbnail as made
@@ -86,10 +85,6 @@ class ReportData:
     def theirs(self) -> str:
         """The same as an owner: people's, the labels'."""
         return "people's" if self.them == "people" else "the labels'"
-
-    def generator(self) -> torch.Generator:
-        """A fresh generator with the run's seed: intervals of one section move no other's."""
-        return torch.Generator().manual_seed(self.info.config.seed)
 
     @cached_property
     def _named(self) -> pd.DataFrame:

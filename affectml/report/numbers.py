@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from scipy.special import entr
 from torch import Tensor
 
-from affectml_metrics import Interval, bootstrap_sums, bootstrap_table
+from affectml_metrics import Interval, mean_interval, sums_interval, table_interval
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
 Point = tuple[float, float, float]  # value, low, high
-REPLICATES = 300  # of intervals that are drawn; a table's metrics are computed anew for each
 
 
 def together(answers: Array) -> Floats:
@@ -136,9 +135,7 @@ def bins(
     return found
 
 
-def f1_by_label(
-    taken: Array, right: Array, expected: Array, groups: Array | None, generator: torch.Generator
-) -> list[Point | None]:
+def f1_by_label(taken: Array, right: Array, expected: Array, groups: Array | None) -> list[Point | None]:
     """F1 of each label over images, 2 TP / (taken + right), with its 95 % interval; None where a label has neither.
 
     taken [N, C]: how often each image's label was given, 0/1 for a set, a mean over people for people. right [N, C]:
@@ -150,19 +147,20 @@ def f1_by_label(
     def ratio(sums: Tensor) -> Tensor:
         return sums[:, :labels] / sums[:, labels:]
 
-    found = _points(bootstrap_sums(columns, ratio, groups=groups, generator=generator))
-    return [(v, max(0.0, low), min(1.0, high)) if np.isfinite([v, low, high]).all() else None for v, low, high in found]
+    return _points(sums_interval(columns, ratio, groups=groups, bounds=[(0, 1)] * labels))
 
 
-def _points(found: Interval) -> list[Point]:
-    return list(zip(found.value.tolist(), found.low.tolist(), found.high.tolist(), strict=True))
+def _points(found: Interval) -> list[Point | None]:
+    """None where there is no value; the value for ends that are not known."""
+    low, high = (torch.where(end.isnan(), found.value, end) for end in (found.low, found.high))
+    points = zip(found.value.tolist(), low.tolist(), high.tolist(), strict=True)
+    return [None if np.isnan(point[0]) else point for point in points]
 
 
 def over_table(
     metric: Callable[[Tensor], Tensor],
     count: int,
     groups: Array | None,
-    generator: torch.Generator,
     *,
     drawn: bool = True,
 ) -> list[Point | None]:
@@ -173,24 +171,25 @@ def over_table(
     if not drawn:
         values = metric(torch.ones(count, dtype=torch.float64)).tolist()
         return [None if np.isnan(v) else (v, v, v) for v in values]
-    found = bootstrap_table(metric, count, groups=groups, replicates=REPLICATES, generator=generator)
-    points: list[Point | None] = []
-    for value, low, high in _points(found):
-        known = np.isfinite([low, high]).all()
-        ends = (max(0.0, low), min(1.0, high)) if known else (value, value)
-        points.append(None if np.isnan(value) else (value, *ends))
-    return points
+    found = table_interval(metric, count, groups=groups)
+    return _points(found._replace(low=found.low.clamp(min=0.0), high=found.high.clamp(max=1.0)))
 
 
-def means(values: Array, groups: Array | None, generator: torch.Generator) -> list[Point]:
-    """The mean of each column of values [N, C] over images with its 95 % interval, groups [N] drawn whole."""
-    columns = torch.from_numpy(np.concatenate([values, np.ones((len(values), 1))], axis=1).astype(np.float64))
-    found = bootstrap_sums(columns, lambda sums: sums[:, :-1] / sums[:, -1:], groups=groups, generator=generator)
-    low, high = found.low.nan_to_num(0.0), found.high.nan_to_num(0.0)
-    known = found.low.isfinite() & found.high.isfinite()
-    low, high = torch.where(known, low, found.value), torch.where(known, high, found.value)
-    low = low.clamp(min=min(0.0, float(values.min(initial=0.0))))  # Student's t of few groups knows no end
-    return list(zip(found.value.tolist(), low.tolist(), high.tolist(), strict=True))
+def means(values: Array, groups: Array | None) -> list[Point]:
+    """The mean of each column of values [N, C] of 0..1 over images with its 95 % interval, or over groups [N]."""
+    found = _points(mean_interval(values, groups=groups, bounds=[(0, 1)] * values.shape[1]))
+    return [point for point in found if point is not None]
+
+
+def chance_of_order(positives: Array, images: int) -> Floats:
+    """The average precision to expect of a random order of `images`, of which `positives` [C] have the label; [C].
+
+    (n - 1) / (N - 1) * (N - H) / N + H / N, with H = 1 + 1/2 + ... + 1/N; nan for a label that none has.
+    Source: Bestgen 2015, "Exact expected average precision of the random baseline for system evaluation".
+    """
+    harmonic = (1 / np.arange(1, images + 1)).sum() / images
+    others = (positives - 1) / max(images - 1, 1)
+    return np.where(positives > 0, others * (1 - harmonic) + harmonic, np.nan)
 
 
 def one_against_another(votes: Array, people: Array) -> Floats:

@@ -13,7 +13,6 @@ from affectml.report.data import ReportData
 from affectml.report.section import Section
 from affectml.report.sections import SECTIONS
 from affectml.report.tables import Table
-from affectml_metrics.draws import shared_counts
 
 if TYPE_CHECKING:
     from affectml.data import Dataset
@@ -47,7 +46,6 @@ def write_report(data: ReportData, out: Path | None = None, found: Sequence[Sect
     return file
 
 
-@shared_counts()
 def sections(data: ReportData) -> list[Section]:
     """The sections that these data hold, in the page's order."""
     return [section for part in SECTIONS if (section := part(data)) is not None]

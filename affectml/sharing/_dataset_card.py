@@ -171,7 +171,7 @@ def _agreement(judgements: pd.DataFrame) -> list[str]:
     if len(labels) < 2:
         return []
     try:
-        alpha = krippendorff_alpha(judgements, "masi", labels=labels, bootstrap=200)
+        alpha = krippendorff_alpha(judgements, "masi", labels=labels, intervals=True)
     except AnnotationError:
         return []
     if np.isnan(alpha.value):

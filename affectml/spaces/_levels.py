@@ -23,7 +23,6 @@ def by_level(
     *,
     rates: Collection[str],
     tau: float,
-    seed: int,
 ) -> dict[str, dict[str, Any]]:
     """{taxonomy: {labels, images, mass, lines, systems: {SYSTEM: {METRIC: score}}, errors_inside}}, finest first.
 
@@ -44,7 +43,7 @@ def by_level(
         systems = {}
         for name, given in answers.items():
             mapped = system_in(given.rows(index), to, space, rates=name in rates, kind=people.truth.kind)
-            systems[name] = people.score(mapped, seed)
+            systems[name] = people.score(mapped)
         fine = targets.take(people.truth.image_id).shares()
         inside = errors_inside_parent(answers["model"].scores[torch.from_numpy(index)], fine, to)
         chance = {"share": inside.share, "chance": inside.chance, "errors": inside.errors}

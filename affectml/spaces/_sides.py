@@ -32,10 +32,10 @@ class People:
     notes: tuple[str, ...]
     bounded: bool = False
 
-    def score(self, answers: Answers, seed: int) -> dict[str, Score]:
+    def score(self, answers: Answers) -> dict[str, Score]:
         """Every metric that these answers and this truth allow; none of rates against rates that are only bounded."""
         given = replace(answers, shares=None) if self.bounded else answers
-        return score(given, self.truth, torch.Generator().manual_seed(seed))
+        return score(given, self.truth)
 
 
 def people_in(

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from affectml._progress import Say
@@ -45,12 +44,12 @@ def learning_curve(prepared: Prepared, model: Answers, say: Say = lambda line: N
             made.append((share, int(images.sum()), _answers(part)))
         except AffectmlError as error:
             say(f"learning curve: no point at {share:.0%} of the training images ({error})")
-    truth, seed = prepared.test, prepared.plan.config.seed
+    truth = prepared.test
     return [
         {
             "share": share,
             "images": images,
-            "scores": intervals(row_scores(answers, truth), truth, torch.Generator().manual_seed(seed)),
+            "scores": intervals(row_scores(answers, truth), truth),
         }
         for share, images, answers in [*made, (1.0, len(train), model)]
     ]

@@ -35,7 +35,6 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
         answers,
         rates=with_rates if plan.rates else [],
         tau=plan.config.tau,
-        seed=plan.config.seed,
     )
     judged = Judged(prepared, systems, answers, result, levels)
     for step in plan.steps:

@@ -82,9 +82,8 @@ class Promise(Step):
     def judge(self, judged: Judged, say: Say) -> None:
         """See `add_promise`."""
         plan, model, truth = judged.prepared.plan, judged.systems.model, judged.prepared.test
-        images, seed = plan.dataset.images, plan.config.seed
         answers = judged.answers["model"]
-        add_promise(judged.result.metrics, model, answers, truth, images, seed, own=True, kind=truth.kind)
+        add_promise(judged.result.metrics, model, answers, truth, plan.dataset.images, own=True, kind=truth.kind)
 
 
 def _belonging(config: TrainConfig) -> list[str]:

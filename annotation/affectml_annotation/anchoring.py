@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from affectml_annotation.agreement.distances import SetDistance, set_distances
-from affectml_annotation.agreement.resampling import Interval, image_weights, interval
+from affectml_annotation.agreement.intervals import Interval, interval
 from affectml_annotation.agreement.values import both_looks, divided
 from affectml_annotation.errors import BadJudgement, check_labels
 from affectml_annotation.judgements import encode
@@ -59,8 +59,6 @@ def anchoring(
     second: int = 2,
     distance: SetDistance = "jaccard",
     resample: Literal["annotator", "image"] = "annotator",
-    bootstrap: int = 1000,
-    seed: int = 0,
     level: float = 0.95,
 ) -> Anchoring:
     """Measure anchoring from first looks (blind) and second looks (column `suggestions_visible`).
@@ -75,9 +73,7 @@ def anchoring(
         first: the round of first looks.
         second: the round of second looks.
         distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
-        resample: what the intervals resample: annotators (each has a suggestibility of their own) or images.
-        bootstrap: replicates for the intervals; 0 for none.
-        seed: of the replicates.
+        resample: whom the intervals are over: other annotators (each has a suggestibility of their own) or images.
         level: of the intervals.
 
     Returns:
@@ -110,13 +106,13 @@ def anchoring(
     sums = np.stack([np.bincount(unit, weights=moved * arm, minlength=units) for arm in (shown, ~shown)])
     sizes = np.stack([np.bincount(unit, weights=arm, minlength=units) for arm in (shown, ~shown)])
     values = sums.sum(axis=1) / sizes.sum(axis=1)
-    weights = image_weights(units, bootstrap, np.random.default_rng(seed))
-    arms = np.concatenate([np.zeros((0, 2)), *(divided(w @ sums.T, w @ sizes.T) for w in weights)])
+    total, size = sums.sum(axis=1, keepdims=True), sizes.sum(axis=1, keepdims=True)
+    arms = divided(total - sums, size - sizes)
     changed = (before != after).any(axis=1)
     return Anchoring(
-        shown=interval(float(values[0]), arms[:, 0], level=level),
-        control=interval(float(values[1]), arms[:, 1], level=level),
-        effect=interval(float(values[0] - values[1]), arms[:, 0] - arms[:, 1], level=level),
+        shown=interval(float(values[0]), arms[0, sizes[0] > 0], level=level, bounds=(-1.0, 1.0)),
+        control=interval(float(values[1]), arms[1, sizes[1] > 0], level=level, bounds=(-1.0, 1.0)),
+        effect=interval(float(values[0] - values[1]), arms[0] - arms[1], level=level, bounds=(-2.0, 2.0)),
         changed_shown=float(changed[shown].mean()),
         changed_control=float(changed[~shown].mean()),
         looks_shown=int(shown.sum()),

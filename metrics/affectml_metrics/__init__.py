@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from affectml_metrics import functional
-    from affectml_metrics._bootstrap import bootstrap, bootstrap_sums, bootstrap_table, student_interval
     from affectml_metrics._difference import Difference, paired_difference
     from affectml_metrics._domains import unchecked
     from affectml_metrics._errors import ArgumentError, DomainError, MetricInputError, ShapeError
-    from affectml_metrics._intervals import FEW, STUDENT_BELOW, Debiased, Interval, difference
+    from affectml_metrics._jackknife import mean_interval, student_interval, sums_interval, table_interval
     from affectml_metrics._panel import judgements_from_counts
     from affectml_metrics._reference import HumanReference, human_reference
     from affectml_metrics._score import score
     from affectml_metrics._two_way import TwoWayInterval, TwoWayVariances, two_way_interval, two_way_variances
     from affectml_metrics.floor import sampling_floor
     from affectml_metrics.functional.calibration import debiased_calibration
+    from affectml_metrics.intervals import FEW, STUDENT_BELOW, Interval, difference
     from affectml_metrics.spec import MetricSpec, Sums
     from affectml_metrics.streaming.distribution import *
     from affectml_metrics.streaming.information import *
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from affectml_metrics.table import Registration, register_metric
 
 _HOME = {
-    "_bootstrap": ("bootstrap", "bootstrap_sums", "bootstrap_table", "student_interval"),
     "_difference": ("Difference", "paired_difference"),
     "_errors": ("ArgumentError", "DomainError", "MetricInputError", "ShapeError"),
     "_domains": ("unchecked",),
-    "_intervals": ("FEW", "STUDENT_BELOW", "Debiased", "Interval", "difference"),
+    "intervals": ("FEW", "STUDENT_BELOW", "Interval", "difference"),
+    "_jackknife": ("mean_interval", "student_interval", "sums_interval", "table_interval"),
     "floor": ("sampling_floor",),
     "_panel": ("judgements_from_counts",),
     "_reference": ("HumanReference", "human_reference"),
@@ -51,7 +51,7 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "FEW", "ICM", "NDCG", "POJSD", "STUDENT_BELOW", "AgreementCorrelation", "ArgumentError", "BinomialLogLikelihood",
     "BrierScore", "CanberraDistance", "ChebyshevDistance", "ChiSquaredDistance", "ClarkDistance", "CosineSimilarity",
-    "CoverageError", "CrossEntropy", "Debiased", "Difference", "DomainError", "EarthMoversDistance",
+    "CoverageError", "CrossEntropy", "Difference", "DomainError", "EarthMoversDistance",
     "EntropyCorrelation", "EntropyError", "EntropySimilarity", "ErrorRate", "ExactMatch", "HammingLoss",
     "HellingerDistance", "HumanMassAtK", "HumanReference", "ICMSoft", "Intersection", "Interval", "JSDivergence",
     "KLDivergence", "KendallTauB", "LabelAUROC", "LabelCalibrationError", "LabelF1", "LabelMCC", "LabelPrecision",
@@ -61,9 +61,10 @@ __all__ = [
     "RateKLDivergence", "RateManhattan", "RatePOJSD", "RateTotalVariation", "Registration", "SemanticSetF1", "SetF1",
     "SetJaccard", "SetPrecision", "SetRecall", "SetSize", "ShapeError", "SoftF1", "SquaredCalibrationError", "Sums",
     "TopKAccuracy", "TopKChance", "TopKPrecision", "TopKRecall", "TotalVariation", "TwoWayInterval", "TwoWayVariances",
-    "WeightedKendallTau", "bootstrap", "bootstrap_sums", "bootstrap_table", "debiased_calibration", "difference",
-    "functional", "human_reference", "judgements_from_counts", "paired_difference", "register_metric", "sampling_floor",
-    "score", "student_interval", "two_way_interval", "two_way_variances", "unchecked",
+    "WeightedKendallTau", "debiased_calibration", "difference",
+    "functional", "human_reference", "judgements_from_counts", "mean_interval", "paired_difference", "register_metric",
+    "sampling_floor", "score", "student_interval", "sums_interval", "table_interval", "two_way_interval",
+    "two_way_variances", "unchecked",
 ]  # fmt: skip
 
 

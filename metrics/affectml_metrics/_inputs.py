@@ -191,7 +191,7 @@ def square(value: ArrayLike, name: str, labels: int, like: Tensor) -> Tensor:
 
 
 def row_weights(weights: ArrayLike | None, like: Tensor) -> Tensor | None:
-    """Weights of the rows of `like` as a wide float [N], or None; a bootstrap replicate is such a vector of counts."""
+    """Weights of the rows of `like` as a wide float [N], or None; 0 leaves a row out."""
     if weights is None:
         return None
     tensor = as_tensor(weights, "weights").to(dtype=wide(like.device), device=like.device)

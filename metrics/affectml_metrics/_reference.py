@@ -18,7 +18,7 @@ RowMetric: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class HumanReference:
-    """Rows of people and of other systems on the same targets; pass them to `bootstrap` for values and intervals.
+    """Rows of people and of other systems on the same targets; pass them to mean_interval for values and intervals.
 
     rows: {"human" or "half_panel": [N], "<system>_loo" or "<system>_half": [N]}, one value an image, the mean over
     the people left out of it (or over the draws of a half); nan where too few were asked. images: how many have a

@@ -1,6 +1,6 @@
 """Every metric of a kind in one call, as a tidy table with intervals."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -11,13 +11,14 @@ from torch import Tensor
 
 from affectml_metrics._arguments import one_of, whole_number
 from affectml_metrics._asked import UNASKED, holds_unasked, marked, target_asked
-from affectml_metrics._bootstrap import bootstrap, bootstrap_sums, bootstrap_table
 from affectml_metrics._domains import Domain, unchecked
 from affectml_metrics._errors import ArgumentError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, at_least, matrix, same
-from affectml_metrics._intervals import Interval, recentred
+from affectml_metrics._jackknife import mean_interval, sums_interval, table_interval, values_without
 from affectml_metrics._panel import Against, Panel, TargetRule
+from affectml_metrics._two_way import two_way_interval
 from affectml_metrics.functional.transport import Ground
+from affectml_metrics.intervals import ALIKE, BLOCKS, Bounds, Interval, ends_of_alike, limits, student_quantile
 from affectml_metrics.kinds import Figure, Given, figures
 from affectml_metrics.spec import KINDS, Kind
 from affectml_metrics.table import better
@@ -45,13 +46,11 @@ def score(
     target: ArrayLike | None = None,
     kind: Kind = "sets",
     *,
-    generator: torch.Generator,
     judgements: ArrayLike | None = None,
     asked: ArrayLike | None = None,
     rule: TargetRule | None = None,
     tau: float = 1 / 3,
     groups: ArrayLike | None = None,
-    replicates: int = 1000,
     level: float = 0.95,
     from_logits: bool = False,
     eps: float | None = None,
@@ -64,12 +63,12 @@ def score(
     scale: float | None = None,
     threshold: float | None = None,
 ) -> "pd.DataFrame":
-    """Every metric of `kind` over preds and target [N, C], with bootstrap intervals, as a table.
+    """Every metric of `kind` over preds and target [N, C], with intervals, as a table.
 
     Returns one row a metric with the columns metric (its name in reports, k spelled in: top_3_accuracy), value, low,
-    high, rows (how many it rests on), skipped (on how many it is not defined), units (how many rows, groups or
-    people were drawn, whichever are fewer; fewer than 30 make a rough interval) and better ("higher", "lower" or "" for
-    figures to read the others by). The same generator in the same state gives the same table.
+    high, rows (how many it rests on), skipped (on how many it is not defined), units (how many rows, groups or people
+    it rests on, whichever are fewer; fewer than 30 make a rough interval) and better ("higher", "lower" or "" for
+    figures to read the others by).
 
     kind: "sets" (0/1 against 0/1), "ranking" (scores against 0/1), "distribution" or "rates" (from_logits for raw
     outputs of these two), or "perspectives": what was predicted for each person against what that person said, both
@@ -79,15 +78,16 @@ def score(
     With `threshold`, preds of "sets" are rates, and a label is in from that rate on. A target may be [N], the index of
     the one right label of each row (but for rates); -1 in a target of sets or rates is a label nobody was asked about.
 
-    Intervals resample rows, or whole `groups` ([N] ids; a row without one is a group of its own). With `judgements` 0/1
-    [N, A, C] and `asked` 0/1 [N, A] in place of a target, the target is made from them (sets: what at least `tau` of
-    the people chose; shares and rates: votes over their number; or `rule(votes, n)`), and the intervals resample people
-    (column a is one person throughout) and images together (Owen 2007), recentred on the value: people drawn twice make
-    every target noisier than the real one. They hold for other people and other images, and are too wide where people
-    do not differ. Images that nobody drawn was asked about drop out of that replicate. Every replicate is then a pass
-    of its own, so take fewer of them on large tables. Raises MetricInputError.
+    Intervals are for other rows, or whole `groups` ([N] ids; a row without one is a group of its own), see
+    `mean_interval`, and keep to the range of the metric. With `judgements` 0/1 [N, A, C] and `asked` 0/1 [N, A] in
+    place of a target, the target is made from them (sets: what at least `tau` of the people chose; shares and rates:
+    votes over their number; or `rule(votes, n)`), and the intervals are for other people (column a is one person
+    throughout) and other images: each answer has a pseudo-value, from the metric without it (Tukey 1958), and their
+    mean the interval of `two_way_interval`. This takes a pass for each person. Metrics over the table that are no
+    function of sums add the variances over people and over images, and are too wide by up to the root of 2 where people
+    do not differ. Raises MetricInputError.
 
-    >>> table = score([[1, 0], [0, 1]], [[1, 0], [1, 1]], "sets", generator=torch.Generator().manual_seed(0))
+    >>> table = score([[1, 0], [0, 1]], [[1, 0], [1, 1]], "sets")
     >>> table.set_index("metric").loc["set_f1", "value"].round(4)
     np.float64(0.8333)
     """
@@ -115,14 +115,13 @@ def score(
                 "the other three are made from"
             )
         panel = Panel.of(judgements, asked, tau=tau)
-        intervals = _over_people(kind, given, p, panel, rule or _RULES[kind], replicates, level, generator)
+        intervals = _over_people(kind, given, p, panel, rule or _RULES[kind], level)
     elif target is not None:
         t, cells = target_asked(target, p, _DOMAINS[kind][1])
         t = marked(t if t.dtype == torch.bool else as_float(t, p), cells)
         if not len(t):
             raise ShapeError("preds and target: expected at least one row, but received none")
-        drawing = {"groups": groups, "replicates": replicates, "level": level, "generator": generator}
-        intervals = _over_rows(figures(kind, given, p.shape[1]), p, t, **drawing)
+        intervals = _over_rows(figures(kind, given, p.shape[1]), p, t, groups=groups, level=level)
     return _table(intervals)
 
 
@@ -153,20 +152,25 @@ def _predicted(preds: ArrayLike, kind: Kind, from_logits: bool, threshold: float
     return p if kind == "sets" else as_float(p)
 
 
-def _over_rows(chosen: Sequence[Figure], p: Tensor, t: Tensor, **drawing: Any) -> Iterator[tuple[str, Interval]]:
-    """drawing: what the bootstraps take: groups, replicates, level and generator."""
+def _over_rows(chosen: Sequence[Figure], p: Tensor, t: Tensor, **how: Any) -> Iterator[tuple[str, Interval]]:
+    """how: groups and level."""
     rows, sums, whole = _parted(chosen)
     with unchecked():  # preds and target were checked once
         table = torch.stack([figure.of(p, t).double() for figure in rows], dim=1)
-    yield from _split(rows, bootstrap(table, **drawing))
+    yield from _split(rows, mean_interval(table, bounds=_bounds(rows), **how))
     for together in sums:
         with unchecked():
             added = together[0].added(p, t)
-        yield from _split(together, bootstrap_sums(added, partial(_statistics, together), **drawing))
+        found = sums_interval(added, partial(_statistics, together), bounds=_bounds(together), **how)
+        yield from _split(together, found)
     for figure in whole:
         with unchecked():
             weighted = figure.weighted(p, t)
-        yield figure.name, bootstrap_table(weighted, len(p), **drawing)
+        yield figure.name, table_interval(weighted, len(p), bounds=_bounds([figure]), **how)
+
+
+def _bounds(chosen: Sequence[Figure]) -> list[Bounds]:
+    return [figure.spec.bounds() for figure in chosen]
 
 
 def _parted(chosen: Sequence[Figure]) -> tuple[list[Figure], list[list[Figure]], list[Figure]]:
@@ -182,53 +186,92 @@ def _statistics(together: Sequence[Figure], sums: Tensor) -> Tensor:
 
 
 def _over_people(
-    kind: Kind,
-    given: Given,
-    p: Tensor,
-    panel: Panel,
-    rule: Against,
-    replicates: int,
-    level: float,
-    generator: torch.Generator,
+    kind: Kind, given: Given, p: Tensor, panel: Panel, rule: Against, level: float
 ) -> Iterator[tuple[str, Interval]]:
     if p.shape != (panel.answers.shape[0], panel.answers.shape[2]):
         raise ShapeError(
             f"preds and judgements: expected [N, C] and [N, A, C] of one N and C, but received {list(p.shape)} "
             f"and {list(panel.answers.shape)}"
         )
-    people = panel.answers.shape[1]
-    if people < 2:
-        raise ShapeError(f"judgements: expected at least 2 people to resample, but received {people}")
+    if (people := panel.asked.shape[1]) < 2:
+        raise ShapeError(f"judgements: expected at least 2 people to judge by, but received {people}")
+    by_row, sums, whole = _parted(figures(kind, replace(given, shares=p, votes=p, n=p), p.shape[1]))
 
-    def once(weights: Tensor, images: Tensor) -> Tensor:
-        """Values, rows used and rows skipped of every metric, [3, M], people and images counted so often."""
+    def judged(weights: Tensor) -> tuple[list[Tensor], list[Callable[[Tensor], Tensor]], Tensor]:
+        """Of these people: figures by rows [N, M] and what images add to sums [N, S], others by weights, and images.
+
+        An image of which these people make no target is nan.
+        """
         votes, n = panel.votes(weights)
         usable = panel.usable(votes, n, rule)
-        votes, n, q, w = votes[usable], n[usable], p[usable], images[usable]
+        votes, n, q = votes[usable], n[usable], p[usable]
         t = panel.target(votes, n, rule)
-        by_row, sums, whole = _parted(figures(kind, replace(given, shares=votes, votes=votes, n=n), p.shape[1]))
-        rows = torch.stack([figure.of(q, t).double() for figure in by_row], dim=1)
-        defined = ~rows.isnan()
-        counted = rows.masked_fill(~defined | (w == 0)[:, None], 0.0) * w[:, None]
-        values, used = list(counted.sum(0) / (w @ defined.double())), list(defined.sum(0).double())
-        for together in sums:
-            values += _statistics(together, (w @ together[0].added(q, t).double())[None])[0]
-        values += [figure.weighted(q, t)(w) for figure in whole]
-        used += [torch.tensor(len(q), dtype=torch.float64)] * (len(values) - len(used))
-        count = torch.stack(used)
-        return torch.stack([torch.stack(values), count, len(p) - count])
-
-    def drawn(size: int) -> Tensor:
-        return torch.randint(size, (size,), generator=generator).bincount(minlength=size).double()
+        rows, added, over = _parted(figures(kind, replace(given, shares=votes, votes=votes, n=n), p.shape[1]))
+        tables = [torch.stack([figure.of(q, t).double() for figure in rows], dim=1)]
+        tables += [together[0].added(q, t).double() for together in added]
+        filled = [table.new_full((len(p), table.shape[1]), torch.nan) for table in tables]
+        for every, table in zip(filled, tables, strict=True):
+            every[usable] = table
+        return filled, [figure.weighted(q, t) for figure in over], usable.nonzero()[:, 0]
 
     with unchecked():
-        value, rows, skipped = once(*(torch.ones(size, dtype=torch.float64) for size in (people, len(p))))
-        spread = torch.stack([once(drawn(people), drawn(len(p)))[0] for _ in range(replicates)])
-    units = min(people, len(p))
-    low, high = recentred(value, spread, units, level)
-    by_row, sums, whole = _parted(figures(kind, replace(given, shares=p, votes=p, n=p), p.shape[1]))
-    every = [*by_row, *(figure for together in sums for figure in together), *whole]
-    yield from _split(every, Interval(value, low, high, rows, skipped, torch.full_like(rows, units)))
+        (rows, *added), over, images = judged(torch.ones(people, dtype=torch.float64))
+        without = [judged(1 - one) for one in torch.eye(people, dtype=torch.float64)]  # each in turn
+        values, slopes = [rows.nanmean(0)], []
+        for together, table in zip(sums, added, strict=True):
+            of, total = partial(_statistics, together), table.nansum(0, keepdim=True)
+            values.append(of(total)[0])
+            slope = torch.autograd.functional.jacobian(of, total)  # type: ignore[no-untyped-call]
+            slopes.append(len(images) * slope[0, :, 0].nan_to_num().T)
+
+        def linear(tables: Sequence[Tensor]) -> Tensor:
+            """What each image makes of figures, [N, K], to first order where they are no means."""
+            return torch.cat([tables[0], *(x @ slope for x, slope in zip(tables[1:], slopes, strict=True))], dim=1)
+
+        every = linear([rows, *added])
+        moved = torch.stack([linear(tables) for tables, *_ in without], dim=1) - every[:, None]  # [N, A, K]
+        pseudo, image, person = _pseudo_values(every, moved, panel.asked)
+        found = two_way_interval(pseudo, person, image, weights=1 / panel.asked.sum(1)[image], level=level)
+        low, high = (torch.cat(values) + (end - found.value) for end in (found.low, found.high))
+        for at, figure in enumerate(over):
+            ones = [torch.ones(len(left), dtype=torch.float64) for left in (images, *(left for *_, left in without))]
+            values.append(figure(ones[0])[None])
+            blocks = min(len(images), BLOCKS)
+            of_images = values_without(figure, torch.arange(len(images)) % blocks, blocks)[:, 0]
+            of_people = torch.stack([each[at](one) for (_, each, _), one in zip(without, ones[1:], strict=True)])
+            half = _student_half([of_people, of_images], level)
+            low, high = torch.cat([low, values[-1] - half]), torch.cat([high, values[-1] + half])
+    value, units = torch.cat(values), min(people, len(p))
+    used = torch.cat([(~rows.isnan()).sum(0), torch.full((len(value) - len(by_row),), len(images))])
+    chosen = [*by_row, *(figure for together in sums for figure in together), *whole]
+    bounds = _bounds(chosen)
+    lowest, highest = limits(bounds, len(value))
+    alike = (high - low).abs() <= ALIKE * value.abs()
+    few = ends_of_alike(value, torch.full_like(value, units), level, bounds)
+    low, high = (torch.where(alike, *both) for both in zip(few, (low, high), strict=True))
+    low, high = torch.maximum(low, lowest), torch.minimum(high, highest)
+    counts = (used, len(p) - used, torch.full_like(used, units))
+    yield from _split(chosen, Interval(value, low, high, *counts))
+
+
+def _pseudo_values(every: Tensor, moved: Tensor, asked: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each answer [L, K], with its image and person; their mean over an image is its value in `every` [N, K].
+
+    moved: [N, A, K], by how much the value changes without a person; what all people's absence changes alike is bias.
+    """
+    image, person = asked.nonzero(as_tuple=True)
+    people = asked.sum(1)[image, None]
+    moved = moved.nan_to_num(0.0)[image, person]
+    even = torch.zeros_like(every).index_add_(0, image, moved)[image] / people
+    return every[image] - (people - 1) * (moved - even), image, person
+
+
+def _student_half(left_out: Sequence[Tensor], level: float) -> Tensor:
+    """Half the width of Student's interval of one figure from its values with each unit of each kind left out."""
+    parts = torch.stack([(x - x.nanmean()).square().nansum() * (len(x) - 1) / len(x) for x in left_out])
+    sizes = torch.tensor([len(x) for x in left_out])
+    freedom = parts.sum() ** 2 / (parts**2 / (sizes - 1)).sum()
+    return student_quantile(0.5 + level / 2, float(freedom.nan_to_num(1.0))) * parts.sum().sqrt()
 
 
 def _split(chosen: Sequence[Figure], interval: Interval) -> Iterator[tuple[str, Interval]]:

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._arguments import real_number
-from affectml_metrics._bootstrap import group_index
 from affectml_metrics._errors import DomainError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor, columns_of
-from affectml_metrics._intervals import FEW, student_quantile
+from affectml_metrics._jackknife import group_index
+from affectml_metrics.intervals import FEW, student_quantile
 
 
 class TwoWayInterval(NamedTuple):
@@ -313,7 +313,7 @@ def _squares(column: Tensor, answers: _Answers, design: _Design) -> tuple[Tensor
 def _variance(squares: Tensor, design: _Design) -> tuple[Tensor, Tensor]:
     """Variance of the mean and its degrees of freedom from squared sums of residuals [3]."""
     held = design.held
-    most = (squares[:, None] / held.clamp(min=1e-300)).amin(0)  # what one part alone could be
+    most = torch.where(held > 1e-12, squares[:, None] / held, torch.inf).amin(0)  # what one part alone could be
     people, images = torch.minimum((design.solved @ squares).clamp(min=0), most)[:2]
     rest = ((squares[2] - held[2, 0] * people - held[2, 1] * images) / held[2, 2]).clamp(min=0)
     variance = people + images + rest

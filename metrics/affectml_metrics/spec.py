@@ -34,7 +34,7 @@ RULES: Mapping[str, Mapping[object, str]] = {
 
 @dataclass(frozen=True)
 class Sums:
-    """A metric over the table that needs only sums over rows, so that all bootstrap replicates are one product.
+    """A metric over the table that needs only sums over rows, so that its interval takes one pass.
 
     columns: (preds, target) to what each row adds, [N, M]. statistic: sums [B, M] and the row's options to [B].
     """
@@ -97,7 +97,7 @@ class MetricSpec:
 
     def bounds(self) -> tuple[float | None, float | None]:
         """The lowest and the highest value, where the range names them as numbers."""
-        ends = [*self.range.split(",")[0].replace("−", "-").split(".."), ""][:2]
+        ends = [*re.split(r"\.\.| or ", self.range.split(",")[0].replace("−", "-")), ""][:2]
         low, high = (float(end) if re.fullmatch(r"-?\d+", end) else None for end in ends)
         return low, high
 

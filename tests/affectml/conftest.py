@@ -47,14 +47,6 @@ def encoder(tiny_clip: Path) -> Any:
     return load_encoder(f"local-dir:{tiny_clip}", threads=1)
 
 
-@pytest.fixture(scope="module")
-def few_replicates() -> Iterator[None]:
-    """What a test file that uses it asks for is values, not intervals."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("affectml.evaluation.scoring.REPLICATES", 50)
-        yield
-
-
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """`command(*words)`: exit code, standard output and standard error of `affectml WORDS`, run in this process."""

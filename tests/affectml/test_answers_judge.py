@@ -18,8 +18,6 @@ from affectml.training import TrainConfig, train_run
 from affectml_annotation import label_sets
 from affectml_metrics import functional as F
 
-pytestmark = pytest.mark.usefixtures("few_replicates")
-
 
 def quiet(line):
     pass

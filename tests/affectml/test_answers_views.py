@@ -34,7 +34,8 @@ def states(table):
 
 
 def test_the_jackknifed_mean_is_that_of_a_t_test():
-    rows = np.random.default_rng(0).normal(0.3, 1, size=(40, 1))
+    half = np.random.default_rng(0).normal(0.3, 1, size=(20, 1))
+    rows = np.concatenate([half, 0.6 - half])  # of no skewness
     columns = np.concatenate([rows, np.ones_like(rows)], axis=1)
     (found,) = jackknifed(columns, lambda sums: sums[:, :1] / sums[:, 1:], None, null=0.0)
     usual = stats.ttest_1samp(rows[:, 0], 0)
@@ -84,8 +85,11 @@ class TestByDisagreement:
         # 0 at rank 1/4, where people agree, and .25 at rank 3/4
         assert found.slopes["it"].value == pytest.approx(0.5)
         score = "set F1" if truth.kind == "rates" else "first label right"
+        assert found.score == score
+        # but so would a system be that knows people's rates, or nothing at all: beside one person alone it says little
+        beside = "one person, the true rates and answers that know nothing of the image"
         assert found.findings == (
-            f"it fails more where people agree, beside one person ({score}: change .500, .500 to .500)",
+            f"No change beyond chance from where people agree to where they do not, beside {beside}: it",
         )
 
     def test_where_all_images_are_alike_there_is_no_change(self, truth):
@@ -180,9 +184,12 @@ class TestAgreedAlone:
         found = agreed_alone({"sets": says(1, 2), "rates": rates}, self.TRUTH)
         assert [(each.image_id, each.label, each.people) for each in found.images] == [("0", "b", 0), ("1", "b", 0.1)]
         assert found.images[0].said == {"sets": ("b",), "rates": ("b",)}
-        assert found.findings == (
-            "all systems say the same label, which people's answers do not support: on 2 of 2 images",
+        (said,) = found.findings
+        assert said.startswith(
+            "on 2 of 2 images all systems say the same label, which people's answers do not support, "
         )
+        assert "no more than chance makes of systems that state people's true rates (0." in said
+        assert said.endswith("and of systems that know nothing of the image or of each other (2.0)")
 
     def test_one_system_that_does_not_say_it_is_enough(self):
         assert agreed_alone({"one": says(1, 2), "other": says(2, 2)}, self.TRUTH).images == ()

@@ -18,7 +18,6 @@ from affectml.errors import BadInput
 from affectml.evaluation.bias import label_bias
 from affectml_metrics import functional as F
 
-pytestmark = pytest.mark.usefixtures("few_replicates")
 SYNONYMS = {"fear": "dread", "sadness": "sorrow", "anger": "outrage", "awe": "wonder"}
 FORMS = (
     lambda text: text,

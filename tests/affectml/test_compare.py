@@ -149,5 +149,5 @@ def test_a_clear_difference_is_found_among_many_pairs():
     noise = torch.rand(11, 60, generator=torch.Generator().manual_seed(0)).double()
     rows = [{"top_1_accuracy": row + (1 if run == 0 else 0)} for run, row in enumerate(noise)]
     gains = gains_of([f"run {run}" for run in range(11)], rows, None)
-    assert len(gains) == 55  # of 1,000 replicates no p value is below 1 / 1,001, and 55 / 1,001 is above .05
+    assert len(gains) == 55
     assert [gain.found for gain in gains if gain.runs[0] == "run 0"] == [True] * 10

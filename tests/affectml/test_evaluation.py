@@ -276,7 +276,7 @@ def test_average_precision_rests_on_how_many_images_have_a_label():
 
 def test_an_interval_of_few_images_ends_where_the_score_does():
     rows = {"top_1_accuracy": torch.tensor([0.0, 1.0]), "kl_divergence": torch.tensor([0.0, 1.0])}
-    found = intervals(rows, SimpleNamespace(groups=None), torch.Generator().manual_seed(0))
+    found = intervals(rows, SimpleNamespace(groups=None))
     assert (found["top_1_accuracy"]["low"], found["top_1_accuracy"]["high"]) == (0, 1)
     # Student's t: .5 and 12.706 standard errors of .5; a divergence has no largest value
     assert found["kl_divergence"]["low"] == 0
@@ -287,8 +287,8 @@ def test_many_images_need_no_note():
     rows = {"set_f1": torch.rand(40, generator=torch.Generator().manual_seed(0))}
     truth = SimpleNamespace(groups=None)
     few = SimpleNamespace(groups=np.arange(40) // 8)
-    assert "few" not in intervals(rows, truth, torch.Generator().manual_seed(0))["set_f1"]
-    assert intervals(rows, few, torch.Generator().manual_seed(0))["set_f1"]["few"] == 5
+    assert "few" not in intervals(rows, truth)["set_f1"]
+    assert intervals(rows, few)["set_f1"]["few"] == 5
 
 
 def test_a_difference_over_other_images_adds_the_ends_in_quadrature():

@@ -20,7 +20,7 @@ def judged(demo, scores, **more):
     targets = demo.target("emotions")
     ids = targets.image_id
     answers = {"model": Answers(torch.from_numpy(scores), torch.from_numpy(scores))}
-    settings = {"rates": ("model",), "tau": 1 / 3, "seed": 0, **more}
+    settings = {"rates": ("model",), "tau": 1 / 3, **more}
     return by_level(demo, targets, ids, ids, answers, **settings)
 
 

@@ -66,15 +66,11 @@ TRUTHS = {
 }  # fmt: skip
 
 
-def generator():
-    return torch.Generator().manual_seed(0)
-
-
 @pytest.fixture(scope="module")
 def by_score():
     return {
         kind: am.score(
-            *PAIRS[kind], kind, generator=generator(), replicates=2, shares=SHARES if kind == "ranking" else None,
+            *PAIRS[kind], kind, shares=SHARES if kind == "ranking" else None,
             votes=VOTES if kind == "rates" else None, n=ASKED if kind == "rates" else None,
             similarity=NEAR if kind == "sets" else None, ground="circle" if kind == "distribution" else None,
             scale=3.0 if kind == "perspectives" else None,
@@ -120,15 +116,15 @@ def test_without_any_option_the_class_keeps_the_conventions_of_the_table(kind, f
 def test_a_run_is_judged_by_the_figures_of_score(target):
     of, kind = TRUTHS[target], "rates" if target in ("rates", "sets") else "distribution"
     answers = Answers(SCORES, PAIRS[kind][0], SETS if of.sets is not None else None)
-    rows, scores = row_scores(answers, of), score(answers, of, generator())
+    rows, scores = row_scores(answers, of), score(answers, of)
     sets = SETS if of.sets is not None else _first(SCORES)
     tables = {
         "ranking": am.score(
-            SCORES, _right(of, "ranking"), "ranking", generator=generator(), replicates=1, shares=of.shares
+            SCORES, _right(of, "ranking"), "ranking", shares=of.shares
         ),
-        "sets": am.score(sets, _right(of, "sets"), "sets", generator=generator(), replicates=1),
+        "sets": am.score(sets, _right(of, "sets"), "sets"),
         kind: am.score(
-            PAIRS[kind][0], _right(of, kind), kind, generator=generator(), replicates=1,
+            PAIRS[kind][0], _right(of, kind), kind,
             ground="circle" if kind == "distribution" else None,
         ),
     }  # fmt: skip
@@ -162,7 +158,7 @@ def test_every_metric_of_the_table_was_compared():
     for target, of in TRUTHS.items():
         shares = PREDS if target in ("distribution", "single", "single_positive") else RATES
         given = Answers(SCORES, shares, SETS if of.sets is not None else None)
-        names = row_scores(given, of).keys() | score(given, of, generator()).keys()
+        names = row_scores(given, of).keys() | score(given, of).keys()
         reported |= {find(name).name for name in names}
     people = truth("sets", chosen=CHOSEN[:, None].numpy(), asked=np.ones((N, 1), dtype=bool))
     alone = row_scores(answers, people)
@@ -200,13 +196,11 @@ def test_a_metric_from_outside_is_scored_evaluated_and_reported_until_it_is_remo
     whole = am.MetricSpec("mean_miss", mean_miss, kinds=("distribution",), better="lower", over="table")
     answers = {"model": Answers(SCORES, PREDS)}
     with am.register_metric(OURS), am.register_metric(whole):
-        table = am.score(*PAIRS["distribution"], "distribution", generator=generator(), replicates=5)
+        table = am.score(*PAIRS["distribution"], "distribution")
         table = table.set_index("metric")
         metrics = evaluate(answers, TRUTHS["distribution"], split="test", seed=0, why_not={}).metrics
         shown = [row[0] for row in main_table(metrics).rows]
-        by_logits = am.score(
-            PREDS.clamp(min=1e-9).log(), SHARES, "distribution", from_logits=True, generator=generator(), replicates=2
-        ).set_index("metric")
+        by_logits = am.score(PREDS.clamp(min=1e-9).log(), SHARES, "distribution", from_logits=True).set_index("metric")
     assert table.loc["worst_share", "better"] == table.loc["mean_miss", "better"] == "lower"
     by_hand = float(worst_share(PREDS, SHARES).mean())
     for found in (table, by_logits):
@@ -217,7 +211,7 @@ def test_a_metric_from_outside_is_scored_evaluated_and_reported_until_it_is_remo
     assert model["mean_miss"]["low"] < model["mean_miss"]["value"] < model["mean_miss"]["high"]
     assert {"worst_share ↓", "mean_miss ↓"} <= set(shown)
     assert find("worst_share") is None
-    assert "worst_share" not in am.score(*PAIRS["rates"], "rates", generator=generator(), replicates=1).to_string()
+    assert "worst_share" not in am.score(*PAIRS["rates"], "rates").to_string()
     assert [row[0] for row in main_table(metrics).rows if row[0].startswith("worst")] == ["worst_share"]
 
 

@@ -12,7 +12,7 @@ from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput
 from affectml.evaluation.run import evaluate_run
-from affectml.heads import SigmoidHead, load_head
+from affectml.heads import SigmoidHead, load_head, promise
 from affectml.heads._precision import cuts_to_test, p_value
 from affectml.heads.promise import Asked, Promise, find_cut, losses, make_promise, unit_means
 from affectml.report import WRITERS
@@ -49,6 +49,23 @@ def test_a_p_value_below_a_tenth_comes_in_at_most_a_tenth_of_samples_that_lose_a
     for n in (5, 20, 80):
         found = [p_value(np.where(rng.random(n) < chance, *values[::-1]), 0.2, 0.9) for _ in range(700)]
         assert np.mean(np.array(found) <= 0.1) <= 0.1 + 2 * 0.0113
+
+
+@pytest.mark.parametrize("text", ["recall=.8", "extra=.5", "precision=.6"])
+def test_the_spread_is_that_of_the_expected_loss_over_draws_of_calibration_images(text, monkeypatch):
+    """Each draw has the cut that it chooses; the error at one cut alone said two thirds of it for a precision."""
+    rng, asked = np.random.default_rng(0), Asked.parse(text)
+
+    def drawn(images):
+        rates = rng.beta(np.linspace(0.1, 1, 8), np.linspace(1.9, 1, 8), size=(images, 8))
+        return np.clip(rates + rng.normal(0, 0.25, rates.shape), 0, 1), rng.binomial(5, rates).astype(float)
+
+    scores, votes = drawn(20_000)
+    said = np.mean([find_cut(asked, *drawn(80)).spread for _ in range(6)])
+    monkeypatch.setattr(promise, "_DRAWS", 0)
+    cuts = [find_cut(asked, *drawn(80)).value for _ in range(60)]
+    happened = np.std([np.nanmean(losses(asked.risk, scores >= cut, votes)) for cut in cuts])
+    assert said == pytest.approx(happened, rel=0.3)
 
 
 def test_cuts_lie_between_the_scores_of_other_rows_from_the_first_that_leaves_few_enough_empty():

@@ -163,7 +163,7 @@ def test_rates_without_people_are_only_bounded_and_that_is_said(tmp_path, fine):
     assert found.truth.shares.tolist() == [[pytest.approx(0.2), pytest.approx((0.5 + 0.8) / 2)]]
     assert "rates of good are only bounded" in found.notes[0]
     answers = Answers(torch.tensor([[0.1, 0.9]]), torch.tensor([[0.1, 0.9]]))
-    assert set(found.score(answers, 0)) == {"top_1_accuracy"}
+    assert set(found.score(answers)) == {"top_1_accuracy"}
     assert found.truth.sets is None
 
 

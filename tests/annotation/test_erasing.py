@@ -42,7 +42,7 @@ def told(store) -> list[str]:
     """What a task says of its answers, as text."""
     judgements = store.judgements()
     progress = vars(store.progress()) | {"rate": None, "seconds_left": None}
-    alpha = krippendorff_alpha(judgements, "masi", bootstrap=0).value
+    alpha = krippendorff_alpha(judgements, "masi", intervals=False).value
     return [judgements.to_csv(), repr(alpha), repr(progress), running.images_wanting(store).to_csv()]
 
 

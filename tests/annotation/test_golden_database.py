@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -93,6 +94,15 @@ def at_least(now: object, before: object, where: str = "") -> None:
         assert now == before, where
 
 
+def without_ends(said: Any) -> Any:
+    """Without the ends of intervals, which were percentiles then; test_agreement.py checks today's on any table."""
+    if isinstance(said, list):
+        return [without_ends(each) for each in said]
+    if isinstance(said, dict):
+        return {key: without_ends(each) for key, each in said.items() if not key.endswith(("low", "high"))}
+    return said
+
+
 def test_there_is_a_golden_database():
     assert FOLDERS
 
@@ -143,7 +153,7 @@ def test_counts_and_agreement_are_the_same(store, said):
     for people in (said["annotators"], said["agreement"]["annotators"]):
         for row in people:
             row["skip"] += row["flag"]  # which was a kind of its own
-    at_least(agreement_report(judgements, labels, bootstrap=50, seed=1).to_dict(), said["agreement"])
+    at_least(agreement_report(judgements, labels).to_dict(), without_ends(said["agreement"]))
     rounds = store.rounds()
     people = annotator_report(judgements, labels, checks=store.checks(), repeats=rounds[rounds["purpose"] == "repeat"])
     at_least(plain(people), said["annotators"])

@@ -140,7 +140,7 @@ def test_names_of_languages_and_the_order_of_rows_change_nothing(seed, names):
     said, labels = simulated(seed, people=12, images=10), ["awe", "fear", "joy"]
     renamed = dict(zip(("de", "en", "fr"), names, strict=True))
     other = said.assign(language=said["language"].map(renamed)).sample(frac=1, random_state=seed)
-    one, two = (by_language(each, labels, permutations=50, bootstrap=20, seed=seed) for each in (said, other))
+    one, two = (by_language(each, labels, permutations=50, intervals=True, seed=seed) for each in (said, other))
     for name, keys in (("agreement", ["group", "other"]), ("shares", ["group"]), ("differences", ["group", "label"])):
         before, after = (getattr(each, name) for each in (one, two))
         before = before.replace({"group": renamed, "other": renamed})
@@ -171,7 +171,7 @@ def test_one_group_has_nothing_to_be_compared_with():
     for said in (joyful().drop(columns="language"), joyful().assign(language=None)):
         with pytest.raises(BadJudgement, match="no judgement of this table has a language; nothing to compare"):
             by_language(said)
-    assert agreement_report(joyful(), ["joy"], bootstrap=0).groups is None
+    assert agreement_report(joyful(), ["joy"], intervals=False).groups is None
 
 
 def test_an_attribute_of_people_is_compared_like_a_language():
@@ -241,6 +241,6 @@ def test_a_language_counts_as_one_in_any_form_and_a_column_of_another_meaning_as
 def test_a_label_may_have_the_name_of_a_column():
     said = joyful()
     said["labels"] = [["rate" if label == "joy" else label for label in labels] for labels in said["labels"]]
-    found = compare_groups(said, ["rate"], "language", bootstrap=0).differences
-    expected = compare_groups(joyful(), ["joy"], "language", bootstrap=0).differences
+    found = compare_groups(said, ["rate"], "language", intervals=False).differences
+    expected = compare_groups(joyful(), ["joy"], "language", intervals=False).differences
     pd.testing.assert_frame_equal(found.drop(columns="label"), expected.drop(columns="label"))

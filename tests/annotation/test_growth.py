@@ -116,7 +116,7 @@ def test_nothing_but_what_is_named_reads_a_large_table_from_end_to_end(database_
         for ask in (overview.overview, overview.people, LabelStore.conflicts, LabelStore.undoable_withdrawals):
             ask(store)
         for words in (
-            ["status"], ["agreement", "--bootstrap", "0"], ["attention"], ["aggregate"],
+            ["status"], ["agreement"], ["attention"], ["aggregate"],
             ["assign", "--invite", "zoe", "--top", "5", "--more", "1"], ["assign", "--overlap", "4"],
             ["export", "--to", tmp_path / "all.csv"], ["export", "--to", tmp_path / "data"],
         ):  # fmt: skip

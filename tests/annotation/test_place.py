@@ -44,7 +44,7 @@ def test_every_command_and_the_page_open_the_same_database(run, here):
     assert "into mydata-labels.db" in run("labels", "import", "people.csv")
     assert json.loads(run("labels", "status", "--json"))["db"] == "mydata-labels.db"
     assert "mydata-labels.db" in run("labels", "status")
-    assert json.loads(run("labels", "agreement", "--bootstrap", 0, "--json"))["of"] == "mydata-labels.db"
+    assert json.loads(run("labels", "agreement", "--json"))["of"] == "mydata-labels.db"
     assert "mydata-labels.db" in run("labels", "check")
     assert json.loads(run("labels", "aggregate", "--json"))["images"] == 2
     told = json.loads(run("labels", "assign", "--invite", "ben", "--db", "mydata", "--json"))

@@ -34,7 +34,7 @@ def full(task):
 
 
 @pytest.mark.parametrize(
-    "command", [["status"], ["agreement", "--bootstrap", "0"], ["aggregate"], ["attention"], ["export", "--to", "OUT"]]
+    "command", [["status"], ["agreement"], ["aggregate"], ["attention"], ["export", "--to", "OUT"]]
 )
 def test_a_disk_that_takes_nothing_bars_no_reading(run, full, tmp_path, command):
     before = full.read_bytes()

@@ -176,7 +176,7 @@ def _write_said(store: LabelStore, folder: Path) -> None:
                 aggregate(judgements, LABELS, method, weights="agreement" if method == "weighted" else None)
             ]
         },
-        "agreement": agreement_report(judgements, LABELS, bootstrap=50, seed=1).to_dict(),
+        "agreement": agreement_report(judgements, LABELS, seed=1).to_dict(),
         "annotators": json.loads(
             annotator_report(
                 judgements, LABELS, checks=store.checks(), repeats=rounds[rounds["purpose"] == "repeat"]

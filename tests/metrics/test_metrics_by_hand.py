@@ -6,7 +6,6 @@ import math
 import pytest
 import torch
 
-import affectml_metrics as am
 from affectml_metrics import functional as F
 
 NAN = math.nan
@@ -169,20 +168,6 @@ def test_binomial_likelihood_counts_what_was_asked():
 def test_bins_of_one_row_do_not_tell_chance():
     p, t = torch.tensor([[0.1], [0.3], [0.6], [0.8]]), torch.tensor([[0.0], [1.0], [1.0], [1.0]])
     assert F.squared_calibration_error(p, t, bins=4).isnan()
-
-
-def test_replicates_of_calibration_lose_what_the_value_lost_by_chance():
-    """Their targets are moved until the plain error is the value, and the chance in them is then taken off again."""
-    g = torch.Generator().manual_seed(3)
-    p = torch.rand(60, 3, generator=g, dtype=torch.float64)
-    t = torch.stack([p[:, 0], torch.bernoulli(p[:, 1], generator=g), 1 - p[:, 2]], dim=1)  # right, by chance, wrong
-    plain = F.label_calibration_error(p, t, bins=5, norm="l2", average="none") ** 2
-    value = F.squared_calibration_error(p, t, bins=5, average="none")
-    assert value[1] < 0 < value[2]
-    found = am.debiased_calibration(p, t, bins=5, average="none").replicate(torch.ones(60))
-    near(found, *(2 * value - plain).tolist())
-    p, t = [[0.1], [0.1], [0.5], [0.9]], [[0.6], [0.6], [0.5], [0.9]]  # bins of one row are in the plain error alone
-    near(am.debiased_calibration(p, t, bins=4).replicate(torch.ones(4))[None], 0.25)
 
 
 def test_norms_of_calibration_in_two_bins():

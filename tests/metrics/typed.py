@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from affectml_metrics import Interval, KLDivergence, LabelF1, SetF1, TopKAccuracy, bootstrap, score
+from affectml_metrics import Interval, KLDivergence, LabelF1, SetF1, TopKAccuracy, mean_interval, score
 from affectml_metrics import functional as F
 
 
@@ -14,8 +14,8 @@ def validate(scores: Tensor, target: Tensor) -> dict[str, float]:
     f1 = SetF1(both_empty=1.0, sync_on_compute=False)
     f1.update(scores > 0.5, target)
     kl: Tensor = KLDivergence(from_logits=True, eps=1e-6).compute()
-    interval: Interval = bootstrap(F.ranking_loss(scores, target), generator=torch.Generator())
-    table = score(scores > 0.5, target, "sets", generator=torch.Generator())
+    interval: Interval = mean_interval(F.ranking_loss(scores, target))
+    table = score(scores > 0.5, target, "sets")
     table["value"].mean()
     return {"f1": float(f1.compute()), "kl": float(kl), "low": float(interval.low)}
 

@@ -11,7 +11,7 @@ from affectml.report.data import ReportData
 from affectml.report.numbers import entropies, means
 from affectml.report.section import Section, drawing
 from affectml.report.tables import Table, number
-from affectml_metrics import bootstrap_table
+from affectml_metrics import table_interval
 from affectml_metrics.functional.disagreement import prepared_correlation
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def entropy(data: ReportData) -> Section | None:
     if theirs.std() == 0 or its.std() == 0:
         return None
     rank = prepared_correlation(torch.from_numpy(its), torch.from_numpy(theirs), "spearman")
-    found = bootstrap_table(rank, len(theirs), groups=truth.groups, replicates=300, generator=data.generator())
+    found = table_interval(rank, len(theirs), groups=truth.groups)
     value, low, high = (float(part) for part in found[:3])
     shown = np.unique(np.linspace(0, len(theirs) - 1, min(DOTS, len(theirs))).round().astype(int))
     of = f"{len(shown)} of {len(theirs)} images" if len(shown) < len(theirs) else f"{len(theirs)} images"
@@ -89,7 +89,8 @@ def asked(data: ReportData) -> Section | None:
     points, rows = [], []
     for name, inside in groups:
         units = None if truth.groups is None else truth.groups[inside]
-        ((mean, low, high),) = means(off[inside, None], units, data.generator())
+        (point,) = means(off[inside, None], units)
+        mean, low, high = point
         points.append((mean, low, high))
         rows.append((name, str(len(inside)), f"{number(mean)} ±{number((high - low) / 2)}"))
     names = [f"{name} people ({rows[i][1]} images)" for i, (name, _) in enumerate(groups)]

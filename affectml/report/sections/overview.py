@@ -93,7 +93,7 @@ def consensus(data: ReportData) -> Score | None:
     if "set_f1_judgements" not in data.systems.get("human", {}) or not has_panels(data.truth):
         return None
     rows = consensus_rows(data.truth, {})["consensus"]["set_f1_judgements"]
-    return intervals({"set_f1": rows}, data.truth, data.generator()).get("set_f1")
+    return intervals({"set_f1": rows}, data.truth).get("set_f1")
 
 
 def sentence(data: ReportData) -> str:
@@ -186,7 +186,7 @@ def _of_one(data: ReportData) -> str:
 
 def _versus(model: Tensor, other: Tensor, data: ReportData, what: str) -> str:
     """Whether the model agrees with a person more or less than `what`, as far as these test images can tell."""
-    found = paired_difference(model, other, groups=data.truth.groups, generator=data.generator())
+    found = paired_difference(model, other, groups=data.truth.groups)
     if bool(found.value.isnan()) or bool(found.p.isnan()):
         return ""
     if float(found.p) >= 0.05:
@@ -200,7 +200,7 @@ def _beyond(data: ReportData, metric: str) -> str:
     rows = {name: _rows(data, name, metric) for name in ("model", "prior")}
     if rows["model"] is None or rows["prior"] is None or not better(metric):
         return ""
-    found = paired_difference(rows["model"], rows["prior"], groups=data.truth.groups, generator=data.generator())
+    found = paired_difference(rows["model"], rows["prior"], groups=data.truth.groups)
     if bool(found.p.isnan()):
         return ""
     alone = "an answer that is the same for every image (the prior)"

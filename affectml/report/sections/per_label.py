@@ -7,7 +7,7 @@ import torch
 
 from affectml.plots import dots
 from affectml.report.data import ReportData
-from affectml.report.numbers import Point, f1_by_label, means, one_against_another, over_table
+from affectml.report.numbers import Point, chance_of_order, f1_by_label, means, one_against_another, over_table
 from affectml.report.section import Section, drawing
 from affectml.report.tables import Table, number, per_label_table
 from affectml_metrics.functional.average_precision import prepared_average_precision
@@ -27,8 +27,8 @@ def per_label(data: ReportData) -> Section:
     found = {"f1": f1(data), "ap": precision(data), "off": distances(data)}
     common = commonness(data)
     ranked = (
-        "Images are ranked by the label's score. The mark “prior” is what a random order would reach: the label's "
-        f"share of the images.{' Whiskers: 95 % interval.' if data.truth.shares.size <= CELLS else ''}"
+        "Images are ranked by the label's score. The mark “prior” is what a random order reaches on average: a little "
+        f"more than the label's share.{' Whiskers: 95 % interval.' if data.truth.shares.size <= CELLS else ''}"
     )
     alike = "The prior gives every image the same share. Whiskers: 95 % interval."
     how_common, share = "How common each label is", "share"
@@ -90,9 +90,9 @@ def f1(data: ReportData) -> dict[str, Points]:
         both = one_against_another(votes.astype(float), people.astype(float))
     else:
         right = truth.sets.astype(float)
-    found = {name: f1_by_label(s, right, s * right, groups, data.generator()) for name, s in given.items()}
+    found = {name: f1_by_label(s, right, s * right, groups) for name, s in given.items()}
     if both is not None:
-        found["people"] = f1_by_label(right, right, both, groups, data.generator())
+        found["people"] = f1_by_label(right, right, both, groups)
     return found
 
 
@@ -125,8 +125,9 @@ def precision(data: ReportData) -> dict[str, Points]:
     found: dict[str, Points] = {}
     for name, answers in _ranking(data).items():
         of = prepared_average_precision(answers.scores, target)
-        found[name] = over_table(of, len(target), truth.groups, data.generator(), drawn=target.numel() <= CELLS)
-    found["prior"] = [(v, v, v) if v > 0 else None for v in right.mean(axis=0).tolist()]
+        found[name] = over_table(of, len(target), truth.groups, drawn=target.numel() <= CELLS)
+    chance = chance_of_order(right.sum(axis=0), len(right)).tolist()
+    found["prior"] = [None if np.isnan(v) else (v, v, v) for v in chance]
     return found
 
 
@@ -140,7 +141,7 @@ def distances(data: ReportData) -> dict[str, Points]:
         answers = data.answers.get(name)
         if answers is not None and answers.shares is not None:
             off = np.abs(answers.shares.numpy() - truth.shares)
-            found[name] = [*means(off, truth.groups, data.generator())]
+            found[name] = [*means(off, truth.groups)]
     return found
 
 

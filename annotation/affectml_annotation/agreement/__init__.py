@@ -4,9 +4,9 @@ from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha
 from affectml_annotation.agreement.by_person import annotator_report, group_agreement, pairwise_agreement
 from affectml_annotation.agreement.distances import distance_table, set_distances
 from affectml_annotation.agreement.group_test import GroupComparison, compare_groups, pooled_words
+from affectml_annotation.agreement.intervals import Interval
 from affectml_annotation.agreement.nominal import NominalAgreement, label_agreement, nominal_agreement
 from affectml_annotation.agreement.report import AgreementReport, agreement_report
-from affectml_annotation.agreement.resampling import Interval
 
 __all__ = [
     "AgreementReport",

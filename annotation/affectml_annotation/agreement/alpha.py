@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 
 from affectml_annotation.agreement.distances import distance_table, set_distances
-from affectml_annotation.agreement.resampling import Interval, image_weights, interval
+from affectml_annotation.agreement.intervals import Interval, blocks_of, interval, without_each
 from affectml_annotation.agreement.values import (
     FloatArray,
     IntArray,
     Values,
+    divided,
     group_numbers,
     image_pairs,
     number_values,
@@ -31,7 +32,7 @@ from affectml_annotation.judgements import Panel, Rounds, encode, found_labels
 Distance = Literal["masi", "jaccard", "nominal", "ordinal", "interval", "ratio"]
 DISTANCES = ("masi", "jaccard", "nominal", "ordinal", "interval", "ratio")
 
-# Up to this many distinct values the bootstrap computes De exactly in every replicate. Above, it goes by the
+# Up to this many distinct values De is computed exactly without each block. Above, it goes by the
 # first-order change of De with the counts, whose error is of the order of 1 / images.
 EXACT_VALUES = 2000
 BLOCK = 512
@@ -176,7 +177,7 @@ def _alpha(evaluate: Evaluate, size: FloatArray, weights: FloatArray) -> tuple[F
     """Alpha, Do and De for each row of weights of images."""
     within, across = evaluate(weights)
     n = weights @ size
-    observed, expected = within / n, across / (n * (n - 1))
+    observed, expected = divided(within, n), divided(across, n * (n - 1))
     varied = expected > 1e-12  # less is the rounding of answers that do not differ
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(varied, 1 - observed / expected, np.nan), observed, expected
@@ -186,18 +187,17 @@ def _with_interval(
     alpha: Callable[[FloatArray], tuple[FloatArray, FloatArray, FloatArray]],
     size: FloatArray,
     together: IntArray | None,
-    bootstrap: int,
-    seed: int,
+    intervals: bool,
     level: float,
 ) -> Alpha:
-    """From alpha, Do and De for each row of weights of images; together: groups of images that a replicate keeps."""
+    """From alpha, Do and De for each row of weights of images; together: groups of images that are left out at once."""
     value, observed, expected = (float(part[0]) for part in alpha(np.ones((1, len(size)))))
     undefined = "everybody always gave the same answer" if np.isnan(value) else None
-    drawn: FloatArray = np.zeros(0)
-    if bootstrap and undefined is None:
-        for weights in image_weights(len(size), bootstrap, np.random.default_rng(seed), together):
-            drawn = np.append(drawn, alpha(weights)[0])
-    found = interval(value, drawn, level=level, undefined=undefined)
+    found = Interval(value, undefined=undefined)
+    if intervals and undefined is None:
+        units = len(size) if together is None else int(together.max()) + 1
+        left_out = np.concatenate([alpha(part)[0] for part in without_each(blocks_of(len(size), together))])
+        found = interval(value, left_out, units=units, level=level, bounds=(1 - 1 / expected, 1.0))
     return Alpha(**vars(found), observed=observed, expected=expected, images=len(size), judgements=int(size.sum()))
 
 
@@ -208,8 +208,7 @@ def krippendorff_alpha(
     labels: Sequence[str] | None = None,
     value: str | None = None,
     rounds: Rounds = "first",
-    bootstrap: int = 0,
-    seed: int = 0,
+    intervals: bool = False,
     level: float = 0.95,
     groups: Mapping[str, object] | None = None,
 ) -> Alpha:
@@ -223,10 +222,9 @@ def krippendorff_alpha(
         value: the column of numbers ("valence", or "intensities:LABEL"). Without it, the labels themselves are the
             numbers, where each answer is one label.
         rounds: which looks count; see `encode`. "all" is refused: it would pair a person with themselves.
-        bootstrap: replicates over images for the interval; 0 for none.
-        seed: of the replicates.
+        intervals: whether to have the interval, for other images.
         level: of the interval.
-        groups: image id to what a replicate must not part.
+        groups: image id to its group, where images are not independent.
 
     Returns:
         Alpha with its interval. Its value is nan, and `undefined` says why, where no image has two answers or where
@@ -256,4 +254,4 @@ def krippendorff_alpha(
     evaluate = _scheme(values, size, distance)
     together = group_numbers(panel.image_ids, groups)
     together = None if together is None else np.unique(together[kept], return_inverse=True)[1]
-    return _with_interval(partial(_alpha, evaluate, size), size, together, bootstrap, seed, level)
+    return _with_interval(partial(_alpha, evaluate, size), size, together, intervals, level)

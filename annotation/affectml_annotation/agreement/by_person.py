@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from affectml_annotation.agreement.distances import SetDistance, distance_table, set_distances
-from affectml_annotation.agreement.resampling import Interval, image_weights, interval
+from affectml_annotation.agreement.intervals import blocks_of, interval
 from affectml_annotation.agreement.values import (
     FloatArray,
     IntArray,
@@ -58,8 +58,7 @@ def annotator_report(
     rounds: Rounds = "first",
     checks: pd.DataFrame | None = None,
     repeats: pd.DataFrame | None = None,
-    bootstrap: int = 0,
-    seed: int = 0,
+    intervals: bool = False,
     level: float = 0.95,
 ) -> pd.DataFrame:
     """What each annotator did, and how it fits with the others.
@@ -73,8 +72,7 @@ def annotator_report(
             when the answer holds a forbidden label, or when there are accepted labels and the answer holds none.
             Answers to them are those whose `purpose` is check; in a table without it, all to these images.
         repeats: rounds that repeat others, if any: columns round and of.
-        bootstrap: replicates over each person's images for the intervals; 0 for none.
-        seed: of the replicates.
+        intervals: whether to have intervals, over each person's images.
         level: of the intervals.
 
     Returns:
@@ -83,10 +81,10 @@ def annotator_report(
         1 - distance to each other person's answer; shared_images, on how many that rests; expected_by_chance, the same
         against answers to other images drawn at random (somebody who always says the common thing agrees a lot by
         chance); seconds, the median, where the table has it; use:LABEL, the share of their answers that hold it; checks
-        and checks_failed;
-        repeats and self_agreement. With `bootstrap` also with_others_low and _high, and above_chance with its _low and
-        _high: over shared images, the mean of what the answer agrees with the others there less what the same answer
-        agrees with answers of others at random, image by image, so that always saying the common thing gains nothing.
+        and checks_failed; repeats and self_agreement. With `intervals` also with_others_low and _high, and above_chance
+        with its _low and _high: over shared images, the mean of what the answer agrees with the others there less what
+        the same answer agrees with answers of others at random, image by image, so that always saying the common thing
+        gains nothing.
         Figures are of data (see `are_data`), but for those of checks and repeats.
         A figure is nan where there is nothing to go by.
 
@@ -116,11 +114,14 @@ def annotator_report(
     found["shared_images"] = np.bincount(answers.annotator[shared], minlength=people)
     found["with_others"] = _means(alike[shared], answers.annotator[shared], people)
     found["expected_by_chance"] = _means(chance, answers.annotator, people)
-    if bootstrap:
+    if intervals:
         found["above_chance"] = _means((alike - chance)[shared], answers.annotator[shared], people)
-        for name, values in (("with_others", alike), ("above_chance", alike - chance)):
+        for name, values, least in (("with_others", alike, 0.0), ("above_chance", alike - chance, -1.0)):
             theirs = [values[shared & (answers.annotator == person)] for person in range(people)]
-            spans = _intervals(theirs, bootstrap, seed, level)
+            spans = [
+                interval(value, divided(mine.sum() - mine, len(mine) - 1), level=level, bounds=(least, 1.0))
+                for value, mine in zip(found[name], theirs, strict=True)
+            ]
             found[f"{name}_low"] = np.array([span.low for span in spans], dtype=np.float64)
             found[f"{name}_high"] = np.array([span.high for span in spans], dtype=np.float64)
     if "seconds" in judgements.columns:
@@ -138,15 +139,6 @@ def annotator_report(
 
 def _means(values: FloatArray, of: IntArray, people: int) -> FloatArray:
     return divided(np.bincount(of, weights=values, minlength=people), np.bincount(of, minlength=people))
-
-
-def _intervals(theirs: Sequence[FloatArray], bootstrap: int, seed: int, level: float) -> list[Interval]:
-    """Of each person's mean; people with as many images share what was drawn."""
-    drawn: dict[int, FloatArray] = {}
-    for images in {len(mine) for mine in theirs}:
-        weights = image_weights(images, bootstrap, np.random.default_rng(seed))
-        drawn[images] = divided(np.concatenate(list(weights)), images)
-    return [interval(float(divided(mine.sum(), len(mine))), drawn[len(mine)] @ mine, level=level) for mine in theirs]
 
 
 def _with_others(answers: Panel, distance: SetDistance) -> FloatArray:
@@ -250,8 +242,7 @@ def group_agreement(
     *,
     distance: SetDistance = "masi",
     rounds: Rounds = "first",
-    bootstrap: int = 0,
-    seed: int = 0,
+    intervals: bool = False,
     level: float = 0.95,
     groups: Mapping[str, object] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -264,16 +255,15 @@ def group_agreement(
             are left out.
         distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
         rounds: which looks count; see `encode`.
-        bootstrap: replicates over images for the intervals; 0 for none.
-        seed: of the replicates.
+        intervals: whether to have intervals, over images.
         level: of the intervals.
-        groups: image id to what a replicate must not part.
+        groups: image id to its group, where images are not independent.
 
     Returns:
         Two tables, agreement and shares. Agreement has one row per two groups (a group with itself is agreement
         within it): group, other, people, agreement (mean 1 - distance over pairs of answers to one image by different
-        people), pairs, images, and low and high with `bootstrap`. Shares has one row per group: group, people,
-        answers, and the share of its answers that hold each label.
+        people), pairs, images, and low and high with `intervals`, none where all pairs are of one image. Shares has one
+        row per group: group, people, answers, and the share of its answers that hold each label.
 
     Raises:
         BadJudgement: no judgement has a group, a row breaks the contract, or rounds is "all".
@@ -292,16 +282,17 @@ def group_agreement(
         total += np.bincount(cell, weights=alike[both], minlength=total.size).reshape(total.shape)
         count += np.bincount(cell, minlength=count.size).reshape(count.shape)
     people = np.bincount(np.unique(panel.annotator[code >= 0] * kinds + code[code >= 0]) % kinds, minlength=kinds)
-    together = group_numbers(answers.image_ids, groups)
+    blocks = blocks_of(images, group_numbers(answers.image_ids, groups))
     rows = []
     for a, b in combinations_with_replacement(range(kinds), 2):
         t, c = total[a, b], count[a, b]
         value = float(divided(t.sum(), c.sum()))
         who = {"group": names[a], "other": names[b], "people": int(people[a] + people[b] * (a != b))}
         row = {**who, "agreement": value, "pairs": int(c.sum()), "images": int((c > 0).sum())}
-        if bootstrap:
-            weights = image_weights(images, bootstrap, np.random.default_rng(seed), together)
-            span = interval(value, np.concatenate([divided(w @ t, w @ c) for w in weights]), level=level)
+        if intervals:
+            of_block, pairs = np.bincount(blocks, t), np.bincount(blocks, c)
+            left_out = divided(t.sum() - of_block, c.sum() - pairs)[pairs > 0]
+            span = interval(value, left_out, level=level, bounds=(0.0, 1.0))
             row |= {"low": span.low, "high": span.high}
         rows.append(row)
     shares = {"group": list(names), "people": people, "answers": np.bincount(member[member >= 0], minlength=kinds)}

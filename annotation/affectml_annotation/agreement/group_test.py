@@ -98,7 +98,7 @@ def compare_groups(
     *,
     rounds: Rounds = "first",
     permutations: int = 999,
-    bootstrap: int = 0,
+    intervals: bool = False,
     seed: int = 0,
     level: float = 0.95,
 ) -> GroupComparison:
@@ -119,8 +119,8 @@ def compare_groups(
         by: the column: `language`, or an attribute of who answered. Codes of languages count in one form.
         rounds: which looks count; see `encode`. "all" is refused.
         permutations: of groups among people; p is no less than 1 / (permutations + 1).
-        bootstrap: replicates over images for the intervals of agreement; 0 for none.
-        seed: of permutations and replicates; the same one gives the same differences whatever the order of rows.
+        intervals: whether agreement has intervals, over images.
+        seed: of the permutations; the same one gives the same differences whatever the order of rows.
         level: of the intervals.
 
     Returns:
@@ -141,9 +141,7 @@ def compare_groups(
     >>> found[["group", "against", "rate", "difference", "t"]].round(3).values.tolist()
     [['de', 'en', 0.833, 0.667, 2.357]]
     """
-    agreement, shares = group_agreement(
-        judgements, labels, by, rounds=rounds, bootstrap=bootstrap, seed=seed, level=level
-    )
+    agreement, shares = group_agreement(judgements, labels, by, rounds=rounds, intervals=intervals, level=level)
     looks = one_look(judgements, labels, rounds).answers()
     said = judgements.assign(**{by: groups_in(judgements, by)}).iloc[looks.row]
     said = said.sort_values(["annotator_id", "image_id"], kind="stable")

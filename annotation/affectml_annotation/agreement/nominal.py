@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.agreement.resampling import image_weights, interval
+from affectml_annotation.agreement.intervals import blocks_of, interval, without_each
 from affectml_annotation.agreement.values import FloatArray, group_numbers, set_values
 from affectml_annotation.errors import BadJudgement
 from affectml_annotation.judgements import Rounds, Votes, count_votes, encode, found_labels
@@ -41,16 +41,15 @@ def label_agreement(
     labels: Sequence[str] | None = None,
     *,
     rounds: Rounds = "first",
-    bootstrap: int = 0,
-    seed: int = 0,
+    intervals: bool = False,
     level: float = 0.95,
     groups: Mapping[str, object] | None = None,
 ) -> pd.DataFrame:
     """One row per label: how many answers hold it, and how well people agree on whether it applies.
 
     Columns: label, answers (that hold it), prevalence (mean share over images), alpha (nominal Krippendorff on
-    yes and no), ac1 (Gwet 2008), and alpha_low, alpha_high, ac1_low, ac1_high where `bootstrap` replicates over
-    images were asked for. alpha is nan (undefined) for a label that everybody or nobody chose; both are nan
+    yes and no), ac1 (Gwet 2008), and alpha_low, alpha_high, ac1_low, ac1_high where `intervals` over images
+    were asked for. alpha is nan (undefined) for a label that everybody or nobody chose; both are nan
     where no image has two answers. Vote counts will do, as this needs to know how many, not who. Arguments
     otherwise as for `krippendorff_alpha`.
     """
@@ -68,15 +67,19 @@ def label_agreement(
         "alpha": alpha,
         "ac1": ac1,
     })  # fmt: skip
-    if bootstrap:
+    if intervals:
         together = group_numbers(counted.image_id, groups)
-        drawn = [
-            _per_label(weights, votes, n)[1:]
-            for weights in image_weights(len(n), bootstrap, np.random.default_rng(seed), together)
-        ]
-        for which, name in enumerate(("alpha", "ac1")):
-            replicates = np.concatenate([part[which] for part in drawn])
-            spans = [interval(v, r, level=level) for v, r in zip(found[name], replicates.T, strict=True)]
+        paired = n >= 2
+        units = len(np.unique(np.arange(len(n))[paired] if together is None else together[paired]))
+        parts = [_per_label(part, votes, n)[1:] for part in without_each(blocks_of(len(n), together))]
+        left_out = [np.concatenate(each)[: len(n) * (units > 1)] for each in zip(*parts, strict=True)]
+        with np.errstate(divide="ignore"):
+            lowest = {"alpha": 1 - 1 / (2 * share * (1 - share)), "ac1": np.full(len(share), -1.0)}
+        for name, without in zip(lowest, left_out, strict=True):
+            spans = [
+                interval(value, each, units=units, level=level, bounds=(low, 1.0))
+                for value, each, low in zip(found[name], without.T, lowest[name], strict=True)
+            ]
             found[f"{name}_low"] = np.array([span.low for span in spans], dtype=np.float64)
             found[f"{name}_high"] = np.array([span.high for span in spans], dtype=np.float64)
     return found

@@ -46,7 +46,7 @@ def agreement_report(
     labels: Sequence[str],
     *,
     rounds: Rounds = "first",
-    bootstrap: int = 1000,
+    intervals: bool = True,
     seed: int = 0,
     checks: pd.DataFrame | None = None,
     repeats: pd.DataFrame | None = None,
@@ -58,8 +58,8 @@ def agreement_report(
         judgements: a judgement table; numbers are compared where it has valence, arousal or intensities.
         labels: all labels in use.
         rounds: which looks count; see `encode`.
-        bootstrap: replicates for the intervals, over images; 0 for none.
-        seed: of the replicates, and of the permutations of groups.
+        intervals: whether to have intervals, over images.
+        seed: of the permutations of groups.
         checks: attention checks; see `annotator_report`.
         repeats: rounds that repeat others; see `annotator_report`.
         by: a column of the table whose groups are compared; see `compare_groups`.
@@ -71,7 +71,7 @@ def agreement_report(
         BadJudgement: a row breaks the contract of judgement tables, or no judgement has a value in the column.
         UnknownLabel: a row has a label that is not in `labels`.
     """
-    options: dict[str, Any] = {"rounds": rounds, "bootstrap": bootstrap, "seed": seed}
+    options: dict[str, Any] = {"rounds": rounds, "intervals": intervals}
     said = [
         one for one in COLUMNS if one.by == "person" and one.name in judgements and judgements[one.name].notna().any()
     ]
@@ -89,5 +89,5 @@ def agreement_report(
         annotators=annotator_report(judgements, labels, rounds=rounds, checks=checks, repeats=repeats),
         pairs=pairwise_agreement(judgements, labels, rounds=rounds),
         numbers=numbers,
-        groups=None if by is None else compare_groups(judgements, labels, by, **options),
+        groups=None if by is None else compare_groups(judgements, labels, by, seed=seed, **options),
     )

@@ -14,6 +14,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from affectml_annotation.agreement.by_person import annotator_report
+from affectml_annotation.agreement.intervals import with_interval
 from affectml_annotation.judgements import are_data
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import (
@@ -32,7 +33,6 @@ from affectml_annotation.study.visits import give_back_places
 
 SPEEDING = 0.5  # of the others' median time
 FEWEST = 10  # images that a verdict rests on, at least
-REPLICATES = 1000
 _REPORTED = {
     "seconds": "seconds", "with_others": "with_others", "with_others_low": "low", "with_others_high": "high",
     "expected_by_chance": "by_chance", "above_chance_low": "above_chance_low", "shared_images": "shared_images",
@@ -167,7 +167,7 @@ def people(store: LabelStore) -> pd.DataFrame:
     })  # fmt: skip
     labels, said = store.settings.labels, store.judgements(rounds=[1])
     said = said[said["annotator_id"].isin(found["participant"])]
-    report = annotator_report(said, labels, checks=store.checks(), bootstrap=REPLICATES).set_index("annotator_id")
+    report = annotator_report(said, labels, checks=store.checks(), intervals=True).set_index("annotator_id")
     checks = ["checks", "checks_failed"]
     report[checks] = report[checks].where(report["checks"] > 0)
     found = found.join(report[[*_REPORTED, *checks]].rename(columns=_REPORTED), on="participant")
@@ -202,8 +202,7 @@ def as_text(people: pd.DataFrame) -> pd.DataFrame:
         failed_checks=["–" if row["checks"] is None else f"{row['checks_failed']:.0f} of {row['checks']:.0f}"
                        for row in rows],
         later_to_earlier=people["slower"],
-        with_others=["–" if row["low"] is None else f"{row['with_others']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
-                     for row in rows],
+        with_others=[with_interval(row["with_others"], row["low"], row["high"]) for row in rows],
         by_chance=people["by_chance"],
     )  # fmt: skip
 

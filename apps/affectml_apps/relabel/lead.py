@@ -2,15 +2,15 @@
 
 import tempfile
 from codecs import BOM_UTF8
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from affectml_annotation import Anchoring, StoreError, aggregate, anchoring, encode, write_judgements
+from affectml_annotation.agreement.intervals import with_interval
 from affectml_annotation.errors import check_labels
 from affectml_annotation.exchange.files import table_csv
 from affectml_annotation.judgements import are_data, only_data
@@ -95,14 +95,10 @@ def changed_most(changes: pd.DataFrame, people: int) -> pd.DataFrame:
 
 def with_intervals(content: pd.DataFrame) -> pd.DataFrame:
     """A table for reading: each figure NAME that has NAME_low and NAME_high with these in one column."""
-
-    def text(row: Mapping[Hashable, Any], name: str) -> str:
-        value = row[name]
-        return "–" if value != value else f"{value:.2f} [{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]"
-
     told = [name for name in content.columns if f"{name}_low" in content]
     shown = content.drop(columns=[f"{name}_{end}" for name in told for end in ("low", "high")])
-    return shown.assign(**{name: [text(row, name) for row in content.to_dict("records")] for name in told})
+    ends = {name: zip(content[name], content[f"{name}_low"], content[f"{name}_high"], strict=True) for name in told}
+    return shown.assign(**{name: [with_interval(*each) for each in rows] for name, rows in ends.items()})
 
 
 def most_disputed(judgements: pd.DataFrame, labels: Sequence[str], limit: int) -> pd.DataFrame:
@@ -151,13 +147,13 @@ def as_csv(table: pd.DataFrame) -> bytes:
     return table_csv(table).encode("utf-8-sig")
 
 
-def measure_anchoring(task: LabelTask, *, bootstrap: int = 1000) -> Anchoring | None:
+def measure_anchoring(task: LabelTask) -> Anchoring | None:
     """What suggestions did to second looks, or None where there is no round of them."""
     second = queries.second_round(task.store, 1)
     if second is None or not task.suggestions:
         return None
     said = task.store.judgements()
-    return anchoring(said, task.settings.labels, task.suggestions, second=second, bootstrap=bootstrap)
+    return anchoring(said, task.settings.labels, task.suggestions, second=second)
 
 
 def set_blind_first(task: LabelTask, on: bool) -> None:

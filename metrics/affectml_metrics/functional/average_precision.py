@@ -10,9 +10,9 @@ from torch import Tensor
 from affectml_metrics._arguments import one_of, share
 from affectml_metrics._asked import pair_asked
 from affectml_metrics._inputs import ArrayLike, row_weights, wide
-from affectml_metrics._intervals import Batched
 from affectml_metrics.functional.labels import AVERAGES, Average
 from affectml_metrics.functional.rows import run_sums, table_of
+from affectml_metrics.intervals import Batched
 
 __all__ = ["label_auroc", "mean_average_precision"]
 

@@ -14,8 +14,8 @@ from affectml_metrics._arguments import one_of, whole_number
 from affectml_metrics._asked import pair_asked
 from affectml_metrics._domains import Domain
 from affectml_metrics._inputs import ArrayLike, row_weights, wide
-from affectml_metrics._intervals import Batched, Debiased
 from affectml_metrics.functional.rows import run_sums, table_of
+from affectml_metrics.intervals import Batched
 
 __all__ = ["label_calibration_error", "squared_calibration_error"]
 
@@ -94,7 +94,7 @@ def squared_calibration_error(
     of a single row is left out; weights: [N], how often each row counts (not its share: the chance taken off depends on
     their sum); from_logits and activation as there. Returns a 0-dim float64 tensor, at most 1, or [C] with
     average="none"; nan without two rows in one bin. Needs all rows at once. For its
-    interval pass `debiased_calibration` to `bootstrap_table`. Source: Bröcker 2012; Kumar, Liang & Ma 2019. Raises
+    interval pass `debiased_calibration` to `table_interval`. Source: Bröcker 2012; Kumar, Liang & Ma 2019. Raises
     MetricInputError.
 
     >>> preds, target = torch.tensor([[0.2], [0.2], [0.8], [0.8]]), torch.tensor([[0.0], [1.0], [1.0], [1.0]])
@@ -111,47 +111,33 @@ def squared_calibration_error(
 
 def debiased_calibration(
     preds: ArrayLike, target: ArrayLike, *, bins: int = 15, average: Literal["macro", "none"] = "macro"
-) -> Debiased:
-    """`squared_calibration_error` of preds and target [N, C] as a function of row weights, for `bootstrap_table`.
+) -> Batched:
+    """`squared_calibration_error` of preds and target [N, C] as a function of row weights, for `table_interval`.
 
-    A replicate takes the chance in the gaps for the truth and adds chance of its own, so its squared error is too
-    large by as much as was taken off. Its targets are therefore moved, all rows of a bin alike, until their squared
-    error is the estimate (0 where that is negative), and replicates come without bias. Raises MetricInputError.
+    Raises MetricInputError.
 
-    >>> from affectml_metrics import bootstrap_table
+    >>> from affectml_metrics import table_interval
     >>> g = torch.Generator().manual_seed(0)
     >>> rates = torch.rand(500, 1, generator=g)
     >>> said = torch.bernoulli(rates, generator=g)  # calibrated
-    >>> found = bootstrap_table(debiased_calibration(rates, said), 500, replicates=200, generator=g)
+    >>> found = table_interval(debiased_calibration(rates, said), 500)
     >>> bool(found.low < 0 < found.high)
     True
     """
     one_of("average", average, ("macro", "none"))
     whole_number("bins", bins, 1)
     p, t, _, asked = rates_asked(preds, target)
-    binned, rest, ones = _Binned.of(p, bins, asked), p - t, torch.ones_like(p[:, 0])
+    gaps = p - t
+    ready = _Binned.of(p, bins, asked).ready(gaps)
 
-    def error(gaps: Tensor) -> Batched:
-        ready = binned.ready(gaps)
+    def of(weights: Tensor) -> Tensor:
+        table = table_of(weights, gaps.device)
+        size, total, squares = _added(block.sums(table) for block in ready).view(3, -1, bins, len(weights))
+        gap = total / size.masked_fill(size == 0, 1.0)
+        found = _without_chance(size, gap, (squares - total * gap).clamp(min=0)).T
+        return torch.stack([_mean(row, asked) for row in found]) if average == "macro" else found
 
-        def of(weights: Tensor) -> Tensor:
-            table = table_of(weights, gaps.device)
-            size, total, squares = _added(block.sums(table) for block in ready).view(3, -1, bins, len(weights))
-            gap = total / size.masked_fill(size == 0, 1.0)
-            found = _without_chance(size, gap, (squares - total * gap).clamp(min=0)).T
-            return torch.stack([_mean(row, asked) for row in found]) if average == "macro" else found
-
-        return Batched(of, _AT_ONCE)
-
-    plainly = error(rest)
-    value = plainly(ones)
-    size, gap, _ = binned.moments(rest, ones)
-    plain = (size * gap.square()).sum(1) / size.sum(1)
-    plain = _mean(plain, asked) if average == "macro" else plain
-    kept = (value.clamp(min=0) / plain.masked_fill(plain == 0, 1.0)).clamp(max=1).sqrt()
-    moved = rest - (1 - kept) * gap.flatten()[binned.where]
-    replicate = error(moved)
-    return Debiased(plainly, Batched(lambda weights: replicate.of(weights) + value.clamp(max=0), _AT_ONCE))
+    return Batched(of, _AT_ONCE)
 
 
 @dataclass(frozen=True)

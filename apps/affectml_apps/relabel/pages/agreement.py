@@ -17,8 +17,6 @@ from affectml_apps.relabel.pages.drawing import dots, estimate, section, table
 from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.text import plain
 
-REPLICATES = 1000
-
 
 def draw() -> None:
     """Draw it."""
@@ -32,8 +30,8 @@ def draw() -> None:
         return
     with section():
         with st.spinner("Computing intervals"):
-            masi = krippendorff_alpha(judgements, "masi", labels=labels, bootstrap=REPLICATES)
-            jaccard = krippendorff_alpha(judgements, "jaccard", labels=labels, bootstrap=REPLICATES)
+            masi = krippendorff_alpha(judgements, "masi", labels=labels, intervals=True)
+            jaccard = krippendorff_alpha(judgements, "jaccard", labels=labels, intervals=True)
         left, middle, right = st.columns(3)
         estimate(left, "Krippendorff's alpha, MASI", masi)
         estimate(middle, "Krippendorff's alpha, Jaccard", jaccard)
@@ -44,7 +42,7 @@ def draw() -> None:
         )
     with section():
         with st.spinner("Computing intervals"):
-            by_label = label_agreement(judgements, labels, bootstrap=REPLICATES)
+            by_label = label_agreement(judgements, labels, intervals=True)
         table(lead.with_intervals(by_label), "By label")
         dots(by_label, "label", {"alpha": "alpha", "ac1": "AC1"}, "Agreement by label, with 95 % intervals")
         st.write("Alpha falls on rare labels whatever people do: read it beside prevalence and Gwet's AC1.")
@@ -76,7 +74,7 @@ def _languages(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
 def _anchoring(task: LabelTask) -> None:
     st.subheader("What suggestions did")
     try:
-        found = lead.measure_anchoring(task, bootstrap=REPLICATES)
+        found = lead.measure_anchoring(task)
     except DatabaseFailed:
         raise
     except AnnotationError as error:

@@ -13,7 +13,6 @@ from affectml_apps.text import sentence
 
 BLOCK = 50
 MANY = 10
-REPLICATES = 1000
 LINES = 8  # more cannot be told apart
 LABELS = 30  # nor more labels side by side
 
@@ -79,7 +78,7 @@ def _reports(task: LabelTask, judgements: pd.DataFrame) -> None:
     rounds, checks = task.store.rounds(), task.store.checks()
     report = annotator_report(
         judgements, task.settings.labels, checks=checks if len(checks) else None,
-        repeats=rounds[rounds["purpose"] == "repeat"], bootstrap=REPLICATES,
+        repeats=rounds[rounds["purpose"] == "repeat"], intervals=True,
     )  # fmt: skip
     use = [name for name in report.columns if name.startswith("use:")]
     table(lead.with_intervals(report.drop(columns=use)), "Agreement with the others, checks and repeats")

@@ -1,0 +1,236 @@
+"""Intervals of means of rows, all columns at once, and of any metric over the table, by leaving out units in turn.
+
+What becomes of the values with one unit left out is said in `intervals`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from affectml_metrics._arguments import real_number, whole_number
+from affectml_metrics._domains import unchecked
+from affectml_metrics._errors import ShapeError
+from affectml_metrics._inputs import ArrayLike, as_tensor, columns_of
+from affectml_metrics.intervals import BLOCKS, FEW, Batched, Bounds, Interval, interval_of
+
+_ROOM = 2**20  # values that are left out one by one at a time
+_PART = 2**16  # rows that are added up at a time
+_CELLS = 2**25  # bytes of weights at a time
+
+
+def mean_interval(
+    rows: ArrayLike, *, groups: ArrayLike | None = None, level: float = 0.95, bounds: Sequence[Bounds] = ()
+) -> Interval:
+    """Mean of the rows of one or many metrics, with an interval that covers as often as `level` says.
+
+    rows: [N] or [N, M], one column per metric, for instance the result of a function of
+    `affectml_metrics.functional`; a nan is a row on which the metric is not defined: it is left out and counted.
+    groups: [N] ids (numbers or strings) of rows that are not independent (frames of one film), which are left out
+    together; a row without an id (nan, None) is a group of its own. bounds: of each column, the lowest and the highest
+    value that a row can have (None: no end), which ends keep to, and without which equal rows have an interval of no
+    width. For the difference of two systems on the same images take `paired_difference`. Works on the CPU, in float64.
+
+    How the ends are found, and how often they hold the truth, is in docs/metrics.md. `Interval.units` says how many
+    rows or groups there are: read fewer than 30 as rough. A single row or group says nothing of others: both ends are
+    nan, as where no row is defined. Of an infinite mean the interval is all that the bounds leave. Raises
+    MetricInputError.
+
+    >>> interval = mean_interval([0.0, 1.0, 1.0, 1.0] * 10, bounds=[(0, 1)])
+    >>> [round(float(x), 2) for x in (interval.value, interval.low, interval.high)]
+    [0.75, 0.58, 0.89]
+    """
+    return mean_and_p(rows, "rows", groups, level, bounds)[0]
+
+
+def mean_and_p(
+    rows: ArrayLike,
+    name: str,
+    groups: ArrayLike | None,
+    level: float,
+    bounds: Sequence[Bounds] = (),
+    *,
+    skewed: bool = True,
+) -> tuple[Interval, Tensor]:
+    """The interval of means, and the p values of means of 0, nan below 30 units."""
+    real_number("level", level, 0, 1, ends=False)
+    table, flat = columns_of(rows, name)
+    index, units = (None, len(table)) if groups is None else group_index(groups, len(table))
+    found = []
+    for start in range(0, table.shape[1], step := max(1, _ROOM // max(1, len(table)))):
+        columns = table[:, start : start + step]
+        defined = ~columns.isnan()
+        sums, sizes = columns.masked_fill(~defined, 0.0), defined.to(torch.float64)
+        if index is not None:
+            sums, sizes = (x.new_zeros(units, x.shape[1]).index_add_(0, index, x) for x in (sums, sizes))
+        total, size = sums.sum(0), sizes.sum(0)
+        value, used = total / size, (sizes > 0).sum(0)
+        left_out = ((total - sums) / (size - sizes)).masked_fill(sizes == 0, torch.nan)
+        low, high, p = interval_of(value, left_out, used, level, bounds[start : start + step], skewed=skewed)
+        counted = defined.sum(0)
+        found.append((value, low, high, counted, len(table) - counted, used, p.masked_fill(used < FEW, torch.nan)))
+    none = torch.zeros(0)
+    *fields, p = (torch.cat(each) for each in zip(*found, strict=True)) if found else [none] * 7
+    interval = Interval(*(field[0] for field in fields) if flat else fields)
+    return interval, p[0] if flat else p
+
+
+def table_interval(
+    metric: Callable[[Tensor], Tensor],
+    n: int,
+    *,
+    groups: ArrayLike | None = None,
+    level: float = 0.95,
+    bounds: Sequence[Bounds] = (),
+) -> Interval:
+    """A metric over the table (macro F1, mAP, a correlation) with its interval.
+
+    metric: takes row weights, float64 [N] (1, or 0 for a row that is left out), and returns a 0-dim tensor or [K];
+    every table metric of `affectml_metrics.functional` takes them as `weights=`. n: the number of rows. It is called
+    with ones, and once for each row or group left out, or of more than 200 for every 200th together, inside
+    `unchecked()` after the first. groups, level, bounds and the result as in `mean_interval`. Raises MetricInputError.
+
+    >>> from affectml_metrics.functional import label_f1
+    >>> preds, target = torch.tensor([[1, 0], [1, 1], [0, 1]]), torch.tensor([[1, 0], [0, 1], [0, 1]])
+    >>> interval = table_interval(lambda weights: label_f1(preds, target, weights=weights), len(preds))
+    >>> round(float(interval.value), 4)
+    0.8333
+    """
+    whole_number("n", n, 1)
+    real_number("level", level, 0, 1, ends=False)
+    index, units = (torch.arange(n), n) if groups is None else group_index(groups, n)
+    value = metric(torch.ones(n, dtype=torch.float64)).detach().to("cpu", torch.float64)
+    blocks = min(units, BLOCKS)
+    with unchecked():
+        left_out = values_without(metric, index % blocks, blocks)
+    return _whole(value, left_out, n, units, level, bounds)
+
+
+def values_without(metric: Callable[[Tensor], Tensor], block: Tensor, blocks: int) -> Tensor:
+    """The metric [K] over the table without each block of rows in turn, [J, K]; block: [N], that of each row."""
+    found = []
+    for some in torch.split(torch.arange(blocks), max(1, _CELLS // len(block))):
+        kept = (block != some[:, None]).to(torch.uint8)
+        if isinstance(metric, Batched):
+            found.append(metric.many(kept).view(len(some), -1))
+        else:
+            found += [metric(row.to(torch.float64)).detach().view(1, -1) for row in kept]
+    return torch.cat(found).to("cpu", torch.float64)
+
+
+def sums_interval(
+    columns: ArrayLike,
+    statistic: Callable[[Tensor], Tensor],
+    *,
+    groups: ArrayLike | None = None,
+    level: float = 0.95,
+    bounds: Sequence[Bounds] = (),
+) -> Interval:
+    """A metric that needs only sums over rows (F1 from counts, soft F1) with its interval, in one pass.
+
+    columns: [N, M], finite, what each row adds; statistic: takes sums [B, M] of B tables and returns [B, K]. Much
+    faster than `table_interval` where it fits. The rest as in `table_interval`. Raises MetricInputError.
+
+    >>> sums = sums_interval(torch.tensor([[1.0, 1.0], [0.0, 1.0]]), lambda total: total[:, :1] / total[:, 1:])
+    >>> float(sums.value)
+    0.5
+    """
+    table = as_tensor(columns, "columns").detach().to("cpu")
+    if table.ndim != 2:
+        raise ShapeError(f"columns: expected [N, M], but received shape {list(table.shape)}")
+    n = whole_number("rows", len(table), 1)
+    real_number("level", level, 0, 1, ends=False)
+    index, units = (torch.arange(n), n) if groups is None else group_index(groups, n)
+    blocks = min(units, BLOCKS)
+    sums = torch.zeros(blocks, table.shape[1], dtype=torch.float64)
+    for part, at in zip(torch.split(table, _PART), torch.split(index % blocks, _PART), strict=True):
+        sums.index_add_(0, at, part.to(torch.float64))
+    total = sums.sum(0, keepdim=True)
+    value, left_out = statistic(total)[0], statistic(total - sums)
+    counted = torch.full((len(value),), units)
+    if bool((alike := (left_out == value).all(0)).any()):  # then the units that a figure rests on say what it may hide
+        moves = torch.autograd.functional.jacobian(statistic, total)[0, :, 0].nan_to_num() != 0  # type: ignore[no-untyped-call]
+        needs = moves[alike].T.float()
+        rests = torch.cat([((part != 0).float() @ needs > 0).double() for part in torch.split(table, _PART)])
+        counted[alike] = (rests.new_zeros(units, rests.shape[1]).index_add_(0, index, rests) > 0).sum(0).clamp(min=1)
+    return _whole(value, left_out, n, units, level, bounds, counted)
+
+
+def student_interval(rows: ArrayLike, *, groups: ArrayLike | None = None, level: float = 0.95) -> Interval:
+    """Mean of independent rows or groups with Student's t interval: for repetitions, such as seeds, of which few exist.
+
+    rows, groups and the result as in `mean_interval`. The standard error is the jackknife's, which for rows is their
+    standard deviation over the root of their number. Raises MetricInputError.
+
+    >>> interval = student_interval([1.0, 2.0, 3.0])
+    >>> [round(float(x), 3) for x in (interval.value, interval.low, interval.high)]
+    [2.0, -0.484, 4.484]
+    """
+    return mean_and_p(rows, "rows", groups, level, skewed=False)[0]
+
+
+def _whole(
+    value: Tensor,
+    left_out: Tensor,
+    rows: int,
+    units: int,
+    level: float,
+    bounds: Sequence[Bounds],
+    counted: Tensor | None = None,
+) -> Interval:
+    """The interval of a metric that rests on all rows; counted: the units that each figure rests on, if fewer."""
+    counts = [torch.full_like(value, x) for x in (rows, 0, units)]
+    low, high, _ = interval_of(
+        value.flatten(), left_out, counts[2].flatten() if counted is None else counted, level, bounds
+    )
+    return Interval(value, low.reshape(value.shape), high.reshape(value.shape), *counts)
+
+
+def group_index(groups: ArrayLike, n: int, name: str = "groups") -> tuple[Tensor, int]:
+    """The number of each row's group [n], and how many groups there are; a row without an id is one of its own."""
+    ids = groups.cpu().numpy() if isinstance(groups, Tensor) else np.asarray(groups)
+    if ids.shape != (n,):
+        raise ShapeError(f"{name}: expected [{n}] (one id a row), but received shape {list(ids.shape)}")
+    if ids.dtype.kind == "U" and not isinstance(groups, np.ndarray):
+        ids = np.asarray(groups, dtype=object)  # numpy has made words of what is missing
+    missing = _missing(ids)
+    if not missing.any():
+        place, count = _numbered(ids)
+        return torch.from_numpy(place), count
+    place, count = _numbered(ids[~missing])
+    index = np.empty(n, dtype=np.int64)
+    index[~missing] = place
+    index[missing] = np.arange(count, count + missing.sum())
+    return torch.from_numpy(index), count + int(missing.sum())
+
+
+def _numbered(ids: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], int]:
+    """The place of each id among the different ones in order, and how many there are; mixed kinds by their text."""
+    if ids.dtype.kind in "iu" and len(ids):
+        low, span = int(ids.min()), int(ids.max()) - int(ids.min()) + 1
+        if span <= 4 * len(ids):  # a table of the numbers is a tenth of the time of sorting them
+            from_low = ((ids if ids.dtype.kind == "u" else ids.astype(np.int64)) - low).astype(np.int64, copy=False)
+            places = np.zeros(span, dtype=np.int64)
+            places[from_low] = 1
+            places = places.cumsum()
+            return (places - 1)[from_low], int(places[-1])
+    if ids.dtype == object:
+        import pandas as pd
+
+        if pd.api.types.infer_dtype(ids) == "string":  # a hash table of words, and only different ones are sorted
+            place, found = pd.factorize(ids, sort=True)
+            return place.astype(np.int64, copy=False), len(found)
+        ids = ids.astype(str)
+    found, place = np.unique(ids, return_inverse=True)
+    return place.astype(np.int64, copy=False), len(found)
+
+
+def _missing(ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Which rows have no id: nan, None, pandas' NA or NaT."""
+    if ids.dtype.kind not in "fOmM":
+        return np.zeros(len(ids), dtype=bool)
+    import pandas as pd  # here, because it is slow to load
+
+    return np.asarray(pd.isna(ids))
