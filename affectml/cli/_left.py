@@ -20,6 +20,7 @@ LEFT: Final[Mapping[str, str]] = {
     "labels check --add": "labels attention --add",
     "labels check --rebuild": "labels restore BACKUP DB",
     "labels salvage": "labels restore BACKUP DB",
+    "labels agreement --bootstrap": "labels agreement alone: it has intervals, for which nothing is drawn",
     "doctor --encoder": "embed DATASET --encoder SPEC, which says how many images a second it took",
 }
 

@@ -89,7 +89,7 @@ def table_interval(
 
     metric: takes row weights, float64 [N] (1, or 0 for a row that is left out), and returns a 0-dim tensor or [K];
     every table metric of `affectml_metrics.functional` takes them as `weights=`. n: the number of rows. It is called
-    with ones, and once for each row or group left out, or of more than 200 for every 200th together, inside
+    with ones, and once for each row or group left out, or of more than 200 for each of 200 random blocks, inside
     `unchecked()` after the first. groups, level, bounds and the result as in `mean_interval`. Raises MetricInputError.
 
     >>> from affectml_metrics.functional import label_f1
@@ -100,11 +100,10 @@ def table_interval(
     """
     whole_number("n", n, 1)
     real_number("level", level, 0, 1, ends=False)
-    index, units = (torch.arange(n), n) if groups is None else group_index(groups, n)
+    _, block, units = _units(n, groups)
     value = metric(torch.ones(n, dtype=torch.float64)).detach().to("cpu", torch.float64)
-    blocks = min(units, BLOCKS)
     with unchecked():
-        left_out = values_without(metric, index % blocks, blocks)
+        left_out = values_without(metric, block, min(units, BLOCKS))
     return _whole(value, left_out, n, units, level, bounds)
 
 
@@ -142,10 +141,9 @@ def sums_interval(
         raise ShapeError(f"columns: expected [N, M], but received shape {list(table.shape)}")
     n = whole_number("rows", len(table), 1)
     real_number("level", level, 0, 1, ends=False)
-    index, units = (torch.arange(n), n) if groups is None else group_index(groups, n)
-    blocks = min(units, BLOCKS)
-    sums = torch.zeros(blocks, table.shape[1], dtype=torch.float64)
-    for part, at in zip(torch.split(table, _PART), torch.split(index % blocks, _PART), strict=True):
+    unit, block, units = _units(n, groups)
+    sums = torch.zeros(min(units, BLOCKS), table.shape[1], dtype=torch.float64)
+    for part, at in zip(torch.split(table, _PART), torch.split(block, _PART), strict=True):
         sums.index_add_(0, at, part.to(torch.float64))
     total = sums.sum(0, keepdim=True)
     value, left_out = statistic(total)[0], statistic(total - sums)
@@ -154,8 +152,20 @@ def sums_interval(
         moves = torch.autograd.functional.jacobian(statistic, total)[0, :, 0].nan_to_num() != 0  # type: ignore[no-untyped-call]
         needs = moves[alike].T.float()
         rests = torch.cat([((part != 0).float() @ needs > 0).double() for part in torch.split(table, _PART)])
-        counted[alike] = (rests.new_zeros(units, rests.shape[1]).index_add_(0, index, rests) > 0).sum(0).clamp(min=1)
+        counted[alike] = (rests.new_zeros(units, rests.shape[1]).index_add_(0, unit, rests) > 0).sum(0).clamp(min=1)
     return _whole(value, left_out, n, units, level, bounds, counted)
+
+
+def _units(n: int, groups: ArrayLike | None) -> tuple[Tensor, Tensor, int]:
+    """The unit and the block of each row [n], and how many units there are: a block each, or of many some in each.
+
+    Which ones is drawn, always alike: rows stand in an order (by label, by day), and blocks that follow it are more
+    alike than chance, which makes an interval too narrow.
+    """
+    unit, units = (torch.arange(n), n) if groups is None else group_index(groups, n)
+    if units <= BLOCKS:
+        return unit, unit, units
+    return unit, torch.from_numpy(np.random.default_rng(0).permutation(units))[unit] % BLOCKS, units
 
 
 def student_interval(rows: ArrayLike, *, groups: ArrayLike | None = None, level: float = 0.95) -> Interval:

@@ -26,7 +26,7 @@ FEW = 30
 """A figure that rests on fewer images or groups than this deserves a note beside it."""
 STUDENT_BELOW = 15
 """Units, below which Student's t is taken alone: of so few nobody knows the skewness."""
-BLOCKS = 200  # left out one by one at most: one unit each, or where there are more, every 200th
+BLOCKS = 200  # left out one by one at most: one unit each, or where there are more, as many of them in each
 _CELLS = 2**18  # weights that a metric takes at once: they stay in the cache
 ALIKE = 1e-12  # of the value: an error as small is rounding
 

@@ -68,8 +68,8 @@ def test_all_migrations_together_make_the_columns_that_the_tables_name(database)
     with database.read() as connection:
         inspector = sa.inspect(connection)
         made = {table: inspector.get_columns(table) for table in inspector.get_table_names()}
-    assert {table: [each["name"] for each in columns] for table, columns in made.items()} == {
-        table.name: list(table.c.keys()) for table in schema.metadata.tables.values()
+    assert {table: {each["name"] for each in columns} for table, columns in made.items()} == {
+        table.name: set(table.c.keys()) for table in schema.metadata.tables.values()
     }
     for table, columns in made.items():
         for each in columns:

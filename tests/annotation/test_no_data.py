@@ -89,7 +89,7 @@ def by_hand(table):
 
 
 def report(said, **options):
-    return json.dumps(agreement_report(said, LABELS, bootstrap=20, **options).to_dict())
+    return json.dumps(agreement_report(said, LABELS, **options).to_dict())
 
 
 @pytest.mark.parametrize("rounds", ["first", "last", "all", 1])

@@ -449,3 +449,16 @@ def test_bytes_are_added_up_in_a_build_of_torch_without_the_operator_for_them(mo
     monkeypatch.setattr("affectml_metrics.functional.rows._BYTE_BAGS", None)
     for name in CELLWISE:
         test_many_weights_at_once_are_each_of_them_alone(name, 300, False)
+
+
+def test_blocks_of_a_large_table_do_not_follow_the_order_of_its_rows():
+    """Rows by their value, such as images by label: blocks of every 200th would be alike, and the interval a tenth."""
+    rows = torch.linspace(0, 1, 4000, dtype=torch.float64)
+    added = torch.stack([rows, torch.ones_like(rows)], dim=1)
+    by_rows = mean_interval(rows)
+    for found in (
+        table_interval(lambda weights: (weights @ rows) / weights.sum(), len(rows)),
+        sums_interval(added, lambda sums: sums[:, :1] / sums[:, 1:]),
+    ):
+        assert float(found.value) == pytest.approx(0.5)
+        assert float(found.high - found.low) == pytest.approx(float(by_rows.high - by_rows.low), rel=0.15)

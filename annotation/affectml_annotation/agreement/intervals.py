@@ -10,7 +10,7 @@ import pandas as pd
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-BLOCKS = 200  # left out one by one at most: one image each, or where there are more, every 200th
+BLOCKS = 200  # left out one by one at most: one image each, or where there are more, as many of them in each
 _CELLS = 2**22  # weights at once
 SKEWED_FROM = 15  # blocks; of fewer nobody knows the skewness
 
@@ -49,12 +49,14 @@ def with_interval(value: float | None, low: float | None, high: float | None) ->
 
 
 def blocks_of(images: int, groups: IntArray | None = None) -> IntArray:
-    """Which images [N] are left out together: each by itself, or its group, or of many units every 200th.
+    """Which images [N] are left out together: each by itself, or its group, or of many units those of a random block.
 
-    groups: the number of each image's group.
+    groups: the number of each image's group. Blocks are always drawn alike, and not by the images' order, which makes
+    blocks more alike than chance.
     """
     unit = np.arange(images) if groups is None else groups
-    return unit % max(1, min(int(unit.max(initial=-1)) + 1, BLOCKS))
+    units = int(unit.max(initial=-1)) + 1
+    return unit if units <= BLOCKS else np.random.default_rng(0).permutation(units)[unit] % BLOCKS
 
 
 def without_each(blocks: IntArray) -> Iterator[FloatArray]:
