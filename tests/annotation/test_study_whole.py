@@ -8,6 +8,7 @@ import pandas as pd
 
 from affectml_annotation import Answer, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
+from affectml_annotation.judgements import only_data
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.schema import now_ms
 from affectml_annotation.store.visits import seen, visit_of
@@ -125,7 +126,7 @@ def say_what_they_feel(store, who: str, most: int, kinds: Iterator[str]) -> tupl
     return sum(image != "i01" for image, _ in said), said
 
 
-def test_24_people_are_paid_to_the_penny_and_every_image_has_the_answers_it_wants(opened):
+def test_24_people_are_paid_to_the_penny_and_every_image_has_the_answers_it_wants(opened, tmp_path):
     store = opened(**CROWD)
     kinds = cycle(["labels", "none", "labels", "unsure", "labels", "none", "labels", "labels", "labels", "skip"])
     due, said, young = {}, [], 0
@@ -177,3 +178,11 @@ def test_24_people_are_paid_to_the_penny_and_every_image_has_the_answers_it_want
     assert running.images_wanting(store).empty
     assert door.enter(store, Ids("one more")).kind == "full"
     assert {one.invariant for one in check_store(store)} == {"assignment.claimed_at"}  # which `pass_time` moves
+    votes = {"labels": lambda table: aggregate(table, LABELS, "votes")}
+    write_dataset_folder(tmp_path / "export", Collected.of(store), votes)
+    for file in ("images", "annotations", "targets-labels"):  # neither the check nor the image to practise with
+        assert not {"i00", "i01"} & set(pd.read_parquet(tmp_path / "export" / f"{file}.parquet")["image_id"])
+    assert pd.read_parquet(tmp_path / "export" / "targets-labels.parquet")["n"].tolist() == [3] * 23
+    data, apart = only_data(store.judgements())
+    assert len(data) == sum(image not in ("i00", "i01") for image, _ in said)
+    assert "check" in apart[0]
