@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from affectml.evaluation.bias import LEVEL, corrected_for_all
 from affectml.report.tables import number
 from affectml_metrics import FEW
-from affectml_metrics.intervals import interval_of
+from affectml_metrics.intervals import Bounds, interval_of
 
 FEW_IMAGES = f"The images are too few for p values (below {FEW}): read the intervals"
 Floats = NDArray[np.float64]
@@ -46,10 +46,12 @@ class Estimate:
         return f"{number(self.value)} ±{number((self.high - self.low) / 2)}"
 
 
-def mean_of(values: Floats, groups: NDArray[Any] | None = None, null: float | None = None) -> Estimate | None:
+def mean_of(
+    values: Floats, bounds: Bounds, groups: NDArray[Any] | None = None, null: float | None = None
+) -> Estimate | None:
     """The mean of values [N]; see `jackknifed`."""
     columns = np.stack([values, np.ones_like(values)], axis=1)
-    return jackknifed(columns, lambda sums: sums[:, :1] / sums[:, 1:], groups, null)[0]
+    return jackknifed(columns, lambda sums: sums[:, :1] / sums[:, 1:], groups, null, bounds)[0]
 
 
 def slope_of(sums: Floats) -> Floats:
@@ -61,11 +63,15 @@ def slope_of(sums: Floats) -> Floats:
 
 
 def jackknifed(
-    columns: Floats, statistic: Callable[[Floats], Floats], groups: NDArray[Any] | None, null: float | None = None
+    columns: Floats,
+    statistic: Callable[[Floats], Floats],
+    groups: NDArray[Any] | None,
+    null: float | None = None,
+    bounds: Bounds = (None, None),
 ) -> list[Estimate | None]:
     """A statistic [B, K] of sums [B, M] of the columns [N, M], each with its interval; None where it is not defined.
 
-    null: the value to test, None for no test.
+    null: the value to test, None for no test. bounds: the lowest and the highest value; None: no end.
     """
     unit = np.arange(len(columns)) if groups is None else np.unique(groups, return_inverse=True)[1]
     sums = np.zeros((int(unit.max()) + 1, columns.shape[1]))
@@ -75,7 +81,7 @@ def jackknifed(
             torch.from_numpy(statistic(part)) for part in (sums.sum(axis=0, keepdims=True), sums.sum(axis=0) - sums)
         )
     units = torch.full((value.shape[1],), len(sums))
-    low, high, p = interval_of(value[0], left_out, units, 1 - LEVEL, null=null or 0.0)
+    low, high, p = interval_of(value[0], left_out, units, 1 - LEVEL, [bounds] * value.shape[1], null or 0.0)
     tested = null is not None and len(sums) >= FEW
     ends = (torch.where(end.isnan(), value[0], end) for end in (low, high))  # of one unit nothing is known of others
     return [

@@ -11,7 +11,7 @@ from affectml.errors import BadInput, did_you_mean, option
 from affectml.evaluation import Answers, Truth
 from affectml.evaluation.bias import LEVEL, corrected_for_all
 from affectml.evaluation.human_reference import consensus_rows, people_rows
-from affectml.evaluation.scoring import as_scores, row_scores
+from affectml.evaluation.scoring import apart_within, as_scores, row_scores
 from affectml.report.tables import chosen
 from affectml_metrics import paired_difference
 from affectml_metrics.table import better, find
@@ -66,7 +66,7 @@ def gaps_of(given: Mapping[str, Answers], systems: Sequence[str], truth: Truth, 
         return []
     one = torch.stack([ours for *_, ours, _ in kept], dim=1)
     two = torch.stack([values for *_, values in kept], dim=1)
-    found = paired_difference(one, two, groups=truth.groups)
+    found = paired_difference(one, two, groups=truth.groups, bounds=[apart_within(metric) for *_, metric, _, _ in kept])
     gaps = [
         Gap(name, other, metric, score, None if np.isnan(p) else p)
         for (name, other, metric, *_), score, p in zip(kept, as_scores(found), found.p.tolist(), strict=True)

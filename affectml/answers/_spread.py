@@ -17,10 +17,10 @@ from affectml.answers._rows import Row
 from affectml.answers._said import Said
 from affectml.errors import BadInput
 from affectml.evaluation import Answers, Truth
-from affectml.evaluation.scoring import in_range, row_scores
+from affectml.evaluation.scoring import row_scores
 from affectml.evaluation.truth import part_of
 from affectml.report.tables import Table, arrow, cell, number, p_value
-from affectml_metrics.table import better, shown
+from affectml_metrics.table import better, find, shown
 
 Over = Literal["wordings", "draws"]
 Which = tuple[str, ...]  # image, wording, sample, form of answer and shuffle of a request
@@ -86,9 +86,9 @@ def _spreads(over: Over, scores: Sequence[Mapping[str, Any]], by: str) -> list[S
     known, found = [m for m in scores[0] if better(m) and all(m in each for each in scores)], []
     for metric in dict.fromkeys([*shown(known, "brief"), *(m for m in known if m == by)]):
         values = np.array([float(each[metric].double().nanmean()) for each in scores])
-        if mean := mean_of(values):
-            score = in_range(metric, {"value": mean.value, "low": mean.low, "high": mean.high})
-            found.append(Spread(metric, over, tuple(values.tolist()), **score))
+        spec = find(metric)
+        if spec is not None and (mean := mean_of(values, spec.bounds())):
+            found.append(Spread(metric, over, tuple(values.tolist()), mean.value, mean.low, mean.high))
     return found
 
 
@@ -157,7 +157,7 @@ def place_bias(
     over = given - (sums[image] - given + rest) / sizes[image][:, None]
     half = labels // 2
     sign = np.where(places < half, 1, np.where(places >= labels - half, -1, 0))
-    mean = mean_of(((over * sign).sum(axis=1) / max(half, 1)).round(12), units, null=0.0)
+    mean = mean_of(((over * sign).sum(axis=1) / max(half, 1)).round(12), (None, None), units, null=0.0)
     return None if mean is None else PlaceBias(**vars(mean), requests=n)
 
 

@@ -19,6 +19,7 @@ from affectml.report.section import Drawing, drawing
 from affectml.report.tables import Table, number, p_value
 from affectml_metrics import FEW, table_interval
 from affectml_metrics.functional.calibration import debiased_calibration
+from affectml_metrics.intervals import Bounds
 
 Floats = NDArray[np.float64]
 THIRDS = ("people agree", "in between", "people disagree")
@@ -246,6 +247,9 @@ def by_disagreement(systems: Mapping[str, Answers], truth: Truth, *, seed: int =
         return np.stack([np.bincount(image, each * v) for v in values], axis=1)
 
     inside = [(third == t).astype(np.float64) for t in range(3)]
+    within: Bounds = (
+        (None, None) if panels is None else (0, 1)
+    )  # of votes an estimate of an error, which may be below 0
     scores: dict[str, tuple[Estimate | None, ...]] = {}
     slopes: dict[str, Estimate | None] = {}
 
@@ -256,7 +260,7 @@ def by_disagreement(systems: Mapping[str, Answers], truth: Truth, *, seed: int =
         if name in nulls:
             continue
         columns = by_image(*inside, *(row * at for at in inside))
-        scores[name] = tuple(jackknifed(columns, lambda sums: sums[:, 3:] / sums[:, :3], groups))
+        scores[name] = tuple(jackknifed(columns, lambda sums: sums[:, 3:] / sums[:, :3], groups, bounds=within))
         if name != "human":
             slopes[name] = slope(row - rows.get("human", 0.0), 0.0 if "human" in rows else None)
             beside = (slope(row - rows[null], 0.0) for null in (TRUE, _shuffled(name)) if null in rows)

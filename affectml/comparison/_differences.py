@@ -12,7 +12,7 @@ from scipy.special import stdtr, stdtrit
 from torch import Tensor
 
 from affectml.evaluation.bias import LEVEL, corrected_for_all
-from affectml.evaluation.scoring import Score, as_scores
+from affectml.evaluation.scoring import Score, apart_within, as_scores
 from affectml.report.tables import headline
 from affectml.runs import RunFolder
 from affectml_metrics import paired_difference
@@ -51,7 +51,8 @@ def gains_of(names: Sequence[str], rows: Sequence[Mapping[str, Tensor]], groups:
     found: list[Gain] = []
     for metric in (name for name in rows[0] if all(name in each for each in rows)):
         for a, b in combinations(range(len(names)), 2):
-            one = paired_difference(rows[a][metric], rows[b][metric], groups=groups)
+            within = [apart_within(metric)]
+            one = paired_difference(rows[a][metric], rows[b][metric], groups=groups, bounds=within)
             if not bool(one.value.isnan()):
                 p = None if bool(one.p.isnan()) else float(one.p)
                 found.append(Gain((names[a], names[b]), as_scores(one)[0], p, int(one.rows), metric))

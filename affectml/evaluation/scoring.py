@@ -14,6 +14,7 @@ from torch import Tensor
 from affectml.evaluation.truth import Truth
 from affectml_metrics import FEW, Difference, Interval, difference, mean_interval, sums_interval, table_interval
 from affectml_metrics import functional as F
+from affectml_metrics.intervals import Bounds
 from affectml_metrics.kinds import Figure, Given, figures
 from affectml_metrics.spec import Kind, Place
 from affectml_metrics.table import find, specs
@@ -155,7 +156,7 @@ def _over_table(figure: Figure, pair: tuple[Tensor, Tensor], truth: Truth) -> In
     """A figure over the table; one that needs only sums over images takes one pass."""
     how: dict[str, Any] = {"groups": truth.groups, "bounds": [figure.spec.bounds()]}
     if figure.spec.sums is None:
-        return table_interval(figure.weighted(*pair), len(truth.image_id), **how)
+        return table_interval(figure.weighted(*pair), len(truth.image_id), rests=figure.rests(pair[1]), **how)
     return sums_interval(figure.added(*pair), lambda sums: figure.of_sums(sums)[:, None], **how)
 
 
@@ -201,6 +202,12 @@ def clipped(score: Score, lowest: float | None, highest: float | None) -> Score:
     low = score["low"] if lowest is None else max(lowest, score["low"])
     high = score["high"] if highest is None else min(highest, score["high"])
     return {**score, "low": low, "high": high}
+
+
+def apart_within(metric: str) -> Bounds:
+    """The least and the most that two values of a metric are apart; no ends where it has none, or there is no such."""
+    low, high = (None, None) if (spec := find(metric)) is None else spec.bounds()
+    return (None, None) if low is None or high is None else (low - high, high - low)
 
 
 def apart(first: Score, second: Score) -> Score:

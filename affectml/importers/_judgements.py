@@ -14,6 +14,7 @@ from affectml.importers.columns import Columns, Shape, numbers, pick, tidy
 from affectml.importers.labels import LabelPlan
 from affectml.importers.read import Table, first_row
 from affectml_annotation.columns import COLUMNS
+from affectml_annotation.exchange.columns import first_untrue, own_flag, truths
 from affectml_annotation.judgements import FLAG, KINDS, of_now
 
 _TAKEN = frozenset({"event_id", "image_id", "annotator_id", "round", "kind", "labels"})
@@ -69,17 +70,15 @@ def judge(shape: Shape, plan: LabelPlan, cells: Cells | None, words: dict[str, s
     annotator = pd.Series([f"anonymous-{place}" for place in table.place])
     if columns.annotator is not None:
         annotator = _text(table, columns.annotator)
-    found = of_now(
-        pd.DataFrame(
-            {
-                "event_id": _event_ids(table),
-                "image_id": shape.ids,
-                "annotator_id": annotator.to_numpy(),
-                "round": _rounds(table),
-                "kind": kind,
-                "labels": labels,
-            }
-        )
+    found = pd.DataFrame(
+        {
+            "event_id": _event_ids(table),
+            "image_id": shape.ids,
+            "annotator_id": annotator.to_numpy(),
+            "round": _rounds(table),
+            "kind": kind,
+            "labels": labels,
+        }
     )
     carried = [c for c in _OF_A_JUDGEMENT if c in table.frame.columns and c not in columns.used()]
     for column in dict.fromkeys(c for c in [*carried, *own] if c not in _TAKEN):
@@ -87,6 +86,12 @@ def judge(shape: Shape, plan: LabelPlan, cells: Cells | None, words: dict[str, s
     notes: list[str] = []
     if "language" in found:
         found, notes = _with_language(found, table)
+    if "flag" in found and (row := first_untrue(found["flag"])) is not None:
+        notes.append(own_flag(table.where(row), found["flag"].iloc[row]))
+        found = found.drop(columns="flag")
+    elif "flag" in found:
+        found["flag"] = truths(found["flag"], str(table.path))
+    found = of_now(found)
     found, dropped = _one_each(table, found, shape.spec.duplicates)
     dropped += only_data(found)[1]
     counted = count(found, plan.taxonomy.labels, str(table.path))

@@ -161,18 +161,18 @@ def over_table(
     metric: Callable[[Tensor], Tensor],
     count: int,
     groups: Array | None,
+    rests: Array,
     *,
     drawn: bool = True,
 ) -> list[Point | None]:
     """A metric [C] in 0..1 over `count` images, by row weights, with its 95 % interval; None where it is nan.
 
-    drawn: whether intervals are drawn; else low and high are the value.
+    rests [C]: on how many images each figure rests. drawn: whether there are intervals; else both ends are the value.
     """
     if not drawn:
         values = metric(torch.ones(count, dtype=torch.float64)).tolist()
         return [None if np.isnan(v) else (v, v, v) for v in values]
-    found = table_interval(metric, count, groups=groups)
-    return _points(found._replace(low=found.low.clamp(min=0.0), high=found.high.clamp(max=1.0)))
+    return _points(table_interval(metric, count, groups=groups, bounds=[(0, 1)] * len(rests), rests=rests))
 
 
 def means(values: Array, groups: Array | None) -> list[Point]:

@@ -6,7 +6,7 @@ import yaml
 
 MOST_CHARACTERS = 1_000_000
 MOST_VALUES = 100_000  # an alias (*name) counts as all that it stands for: ten of ten of ten ... fill any memory
-MOST_LEVELS = 50
+MOST_LEVELS, MOST_DIGITS = 50, 100
 
 
 class _Loader(yaml.SafeLoader):
@@ -21,6 +21,8 @@ class _Loader(yaml.SafeLoader):
                 raise RecursionError
             if values > MOST_VALUES:
                 raise yaml.YAMLError(f"more than {MOST_VALUES:,} values, with each alias (*name) written out")
+            if part.tag == "tag:yaml.org,2002:int" and len(part.value) > MOST_DIGITS:  # 1:1:1 is to base 60, and slow
+                raise yaml.YAMLError(f"a number of {len(part.value):,} characters")
             inside, keys = part.value if isinstance(part, yaml.CollectionNode) else (), set[str]()
             for each in inside:
                 key, *_ = both = each if isinstance(each, tuple) else (each,)

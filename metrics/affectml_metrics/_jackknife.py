@@ -14,7 +14,7 @@ from affectml_metrics._arguments import real_number, whole_number
 from affectml_metrics._domains import unchecked
 from affectml_metrics._errors import ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor, columns_of
-from affectml_metrics.intervals import BLOCKS, FEW, Batched, Bounds, Interval, interval_of
+from affectml_metrics.intervals import ALIKE, BLOCKS, FEW, Batched, Bounds, Interval, interval_of, limits
 
 _ROOM = 2**20  # values that are left out one by one at a time
 _PART = 2**16  # rows that are added up at a time
@@ -84,13 +84,16 @@ def table_interval(
     groups: ArrayLike | None = None,
     level: float = 0.95,
     bounds: Sequence[Bounds] = (),
+    rests: ArrayLike | None = None,
 ) -> Interval:
     """A metric over the table (macro F1, mAP, a correlation) with its interval.
 
     metric: takes row weights, float64 [N] (1, or 0 for a row that is left out), and returns a 0-dim tensor or [K];
     every table metric of `affectml_metrics.functional` takes them as `weights=`. n: the number of rows. It is called
     with ones, and once for each row or group left out, or of more than 200 for each of 200 random blocks, inside
-    `unchecked()` after the first. groups, level, bounds and the result as in `mean_interval`. Raises MetricInputError.
+    `unchecked()` after the first. rests: how many rows or groups each figure rests on, if not on all (average precision
+    on those that have the label): that many alike say how far it may be off. groups, level, bounds and the result as in
+    `mean_interval`. Raises MetricInputError.
 
     >>> from affectml_metrics.functional import label_f1
     >>> preds, target = torch.tensor([[1, 0], [1, 1], [0, 1]]), torch.tensor([[1, 0], [0, 1], [0, 1]])
@@ -100,11 +103,12 @@ def table_interval(
     """
     whole_number("n", n, 1)
     real_number("level", level, 0, 1, ends=False)
-    _, block, units = _units(n, groups)
+    _, block, units = blocks_of(n, groups)
     value = metric(torch.ones(n, dtype=torch.float64)).detach().to("cpu", torch.float64)
     with unchecked():
         left_out = values_without(metric, block, min(units, BLOCKS))
-    return _whole(value, left_out, n, units, level, bounds)
+    counted = None if rests is None else as_tensor(rests, "rests").flatten().clamp(1, units)
+    return _whole(value, left_out, n, units, level, bounds, counted)
 
 
 def values_without(metric: Callable[[Tensor], Tensor], block: Tensor, blocks: int) -> Tensor:
@@ -141,22 +145,26 @@ def sums_interval(
         raise ShapeError(f"columns: expected [N, M], but received shape {list(table.shape)}")
     n = whole_number("rows", len(table), 1)
     real_number("level", level, 0, 1, ends=False)
-    unit, block, units = _units(n, groups)
+    unit, block, units = blocks_of(n, groups)
     sums = torch.zeros(min(units, BLOCKS), table.shape[1], dtype=torch.float64)
     for part, at in zip(torch.split(table, _PART), torch.split(block, _PART), strict=True):
         sums.index_add_(0, at, part.to(torch.float64))
     total = sums.sum(0, keepdim=True)
     value, left_out = statistic(total)[0], statistic(total - sums)
     counted = torch.full((len(value),), units)
-    if bool((alike := (left_out == value).all(0)).any()):  # then the units that a figure rests on say what it may hide
-        moves = torch.autograd.functional.jacobian(statistic, total)[0, :, 0].nan_to_num() != 0  # type: ignore[no-untyped-call]
-        needs = moves[alike].T.float()
+    alike = ((left_out - value).abs() <= ALIKE * value.abs()).all(0)
+    if bool(alike.any()):  # then the units that a figure rests on say what it may hide
+        beside = total + torch.linspace(1, 2, total.shape[1], dtype=total.dtype)  # at an extreme slopes are 0
+        moves = torch.autograd.functional.jacobian(statistic, beside)[0, :, 0].nan_to_num() != 0  # type: ignore[no-untyped-call]
+        signed = limits(bounds, len(value))[0] < 0  # a correlation rests on the rarer side, which not all rows have
+        needs = (moves & ~(signed[:, None] & (table == table[:1]).all(0)))[alike].T.float()
         rests = torch.cat([((part != 0).float() @ needs > 0).double() for part in torch.split(table, _PART)])
-        counted[alike] = (rests.new_zeros(units, rests.shape[1]).index_add_(0, unit, rests) > 0).sum(0).clamp(min=1)
+        have = (rests.new_zeros(units, rests.shape[1]).index_add_(0, unit, rests) > 0).sum(0)
+        counted[alike] = torch.where(signed[alike], torch.minimum(have, units - have), have).clamp(min=1)
     return _whole(value, left_out, n, units, level, bounds, counted)
 
 
-def _units(n: int, groups: ArrayLike | None) -> tuple[Tensor, Tensor, int]:
+def blocks_of(n: int, groups: ArrayLike | None = None) -> tuple[Tensor, Tensor, int]:
     """The unit and the block of each row [n], and how many units there are: a block each, or of many some in each.
 
     Which ones is drawn, always alike: rows stand in an order (by label, by day), and blocks that follow it are more

@@ -14,7 +14,7 @@ from affectml_metrics._asked import UNASKED, holds_unasked, marked, target_asked
 from affectml_metrics._domains import Domain, unchecked
 from affectml_metrics._errors import ArgumentError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, at_least, matrix, same
-from affectml_metrics._jackknife import mean_interval, sums_interval, table_interval, values_without
+from affectml_metrics._jackknife import blocks_of, mean_interval, sums_interval, table_interval, values_without
 from affectml_metrics._panel import Against, Panel, TargetRule
 from affectml_metrics._two_way import two_way_interval
 from affectml_metrics.functional.transport import Ground
@@ -111,8 +111,8 @@ def score(
     if judgements is not None and asked is not None:
         if any(given is not None for given in (groups, shares, votes, n)):
             raise ArgumentError(
-                "groups, shares, votes and n: expected none with judgements, whose intervals resample people and which "
-                "the other three are made from"
+                "groups, shares, votes and n: expected none with judgements, whose intervals are over people, and "
+                "which the other three are made from"
             )
         panel = Panel.of(judgements, asked, tau=tau)
         intervals = _over_people(kind, given, p, panel, rule or _RULES[kind], level)
@@ -166,7 +166,7 @@ def _over_rows(chosen: Sequence[Figure], p: Tensor, t: Tensor, **how: Any) -> It
     for figure in whole:
         with unchecked():
             weighted = figure.weighted(p, t)
-        yield figure.name, table_interval(weighted, len(p), bounds=_bounds([figure]), **how)
+        yield figure.name, table_interval(weighted, len(p), bounds=_bounds([figure]), rests=figure.rests(t), **how)
 
 
 def _bounds(chosen: Sequence[Figure]) -> list[Bounds]:
@@ -236,8 +236,7 @@ def _over_people(
         for at, figure in enumerate(over):
             ones = [torch.ones(len(left), dtype=torch.float64) for left in (images, *(left for *_, left in without))]
             values.append(figure(ones[0])[None])
-            blocks = min(len(images), BLOCKS)
-            of_images = values_without(figure, torch.arange(len(images)) % blocks, blocks)[:, 0]
+            of_images = values_without(figure, blocks_of(len(images))[1], min(len(images), BLOCKS))[:, 0]
             of_people = torch.stack([each[at](one) for (_, each, _), one in zip(without, ones[1:], strict=True)])
             half = _student_half([of_people, of_images], level)
             low, high = torch.cat([low, values[-1] - half]), torch.cat([high, values[-1] + half])

@@ -120,7 +120,7 @@ def interval_of(
     p = torch.where(alike, torch.where(value == null, 1.0, 2 * (1 - share) ** units), p).clamp(max=1.0)
 
     low, high = torch.where(value.isinf(), -torch.inf, low), torch.where(value.isinf(), torch.inf, high)
-    unknown = (blocks < 2) | value.isnan()
+    unknown = (blocks < 2) & ~value.isinf() | value.isnan()
     ends = (torch.maximum(low, lowest), torch.minimum(high, highest), p.masked_fill(value.isinf(), torch.nan))
     low, high, p = (each.masked_fill(unknown, torch.nan) for each in ends)
     return low, high, p

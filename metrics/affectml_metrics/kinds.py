@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+import torch
 from torch import Tensor
 
 from affectml_metrics._inputs import ArrayLike, wide
@@ -74,6 +75,12 @@ class Figure:
         if self.spec.prepared is not None:
             return self.spec.prepared(self._shares(p), t)
         return lambda weights: self.of(p, t, weights=weights)
+
+    def rests(self, t: Tensor) -> list[int] | None:
+        """On how many rows a ranking over the table rests: on those of a label's rarer side. None: on all."""
+        right = (t > 0).sum(0)
+        rarer = torch.minimum(right, len(t) - right)[right > 0]
+        return [int(rarer.min())] if self.kind == "ranking" and len(rarer) else None
 
     def added(self, p: Tensor, t: Tensor) -> Tensor:
         """What each row adds to the sums that the figure needs, [N, M]."""

@@ -263,6 +263,17 @@ def test_a_column_language_of_another_meaning_stops_no_import_and_a_note_says_th
     assert any("line 3: language 'formal' names no language" in note for note in summary.notes)
 
 
+def test_a_column_flag_is_carried(load):
+    _, dataset = load("file,annotator,label,flag\n0.png,ann,joy,1\n0.png,bob,fear,\n")
+    assert dataset.judgements["flag"].tolist() == [True, False]
+
+
+def test_a_column_flag_of_another_meaning_stops_no_import_and_a_note_says_that_it_is_left_alone(load):
+    summary, dataset = load("file,annotator,label,flag\n0.png,ann,joy,ok\n0.png,bob,fear,bad\n")
+    assert "flag" not in dataset.judgements
+    assert any("line 2: flag 'ok' is not true or false" in note for note in summary.notes)
+
+
 def test_one_choice_each_is_also_a_distribution(load):
     summary, dataset = load("file,annotator,emotion\n0.png,a,joy\n0.png,b,fear\n1.png,a,joy\n")
     assert summary.targets == {"rates": "rates", "distribution": "distribution"}

@@ -66,10 +66,10 @@ def test_average_precision_has_an_interval_and_is_that_of_the_library():
     for weights in (torch.ones(60), torch.randint(0, 3, (60,), generator=generator)):
         wanted = F.mean_average_precision(scores, right, average="none", weights=weights)
         np.testing.assert_allclose(of(weights.double()), wanted, rtol=1e-12)
-    first, second, nobody = over_table(of, 60, None)
+    first, second, nobody = over_table(of, 60, None, right.sum(0))
     assert nobody is None
     assert all(0 <= low < value < high <= 1 for value, low, high in (first, second))
-    value, low, high = over_table(of, 60, None, drawn=False)[0]
+    value, low, high = over_table(of, 60, None, right.sum(0), drawn=False)[0]
     assert value == low == high == first[0]
 
 

@@ -412,3 +412,9 @@ def test_a_failed_export_leaves_nothing_behind(tmp_path):
     with pytest.raises(BadExport, match="no such image file"):
         write_dataset_folder(tmp_path / "out", collected(full(), images), {}, images_root=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_column_flag_of_another_meaning_is_left_alone(tmp_path):
+    (tmp_path / "j.csv").write_text("image_id,annotator_id,labels,flag\na,u,awe,ok\na,v,joy,bad\n")
+    with pytest.warns(UserWarning, match="row 0: flag 'ok' is not true or false.*one of your own"):
+        assert "flag" not in read_judgements(tmp_path / "j.csv")

@@ -27,7 +27,8 @@ MERGED = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 
         ("!!python/object/apply:os.system [ls]", "could not determine a constructor"),
         ("{[1]: 2}", "found unhashable key"),
         ("2001-13-45", "month must be in 1..12"),
-        (f"a: {'9' * 5000}", "Exceeds the limit"),
+        (f"a: {'9' * 5000}", "a number of 5,000 characters"),
+        (f"a: 1{':1' * 240_000}", "a number of 480,001 characters"),  # to base 60, which takes minutes
         ("a: \x07", "special characters are not allowed"),
     ],
 )

@@ -17,6 +17,7 @@ from affectml_metrics import (
     mean_interval,
     paired_difference,
     sampling_floor,
+    score,
     student_interval,
     sums_interval,
     table_interval,
@@ -462,3 +463,50 @@ def test_blocks_of_a_large_table_do_not_follow_the_order_of_its_rows():
     ):
         assert float(found.value) == pytest.approx(0.5)
         assert float(found.high - found.low) == pytest.approx(float(by_rows.high - by_rows.low), rel=0.15)
+
+
+def alike(rows: int) -> float:
+    """How far from its end a figure may be that so many equal rows show (Clopper & Pearson 1934)."""
+    return 1 - 0.025 ** (1 / rows)
+
+
+@pytest.mark.parametrize(
+    ("metric", "predicted", "right", "value", "rests"),
+    [
+        ("label_f1_macro", 0, 400, 0, 400), ("label_recall_macro", 0, 400, 0, 400), ("label_f1_macro", 3, 3, 1, 3),
+        ("label_precision_macro", 0, 400, 0, 1), ("label_specificity_macro", 3, 3, 1, 1000),
+        ("label_mcc_macro", 3, 3, 1, 3), ("label_mcc_macro", 997, 997, 1, 3),
+    ],
+)  # fmt: skip
+def test_a_label_figure_at_its_end_rests_on_the_rows_that_could_show_another(metric, predicted, right, value, rests):
+    preds, target = ((torch.arange(1000) < count).long()[:, None] for count in (predicted, right))
+    found = score(preds, target, "sets").set_index("metric").loc[metric]
+    room = 2 if metric == "label_mcc_macro" else 1
+    assert found["value"] == value
+    assert abs(value - found["low" if value else "high"]) == pytest.approx(room * alike(rests))
+
+
+def test_a_ranking_of_few_right_rows_rests_on_those():
+    scores, target = torch.linspace(1, 0, 40)[:, None], (torch.arange(40) < 1).long()[:, None]
+    found = score(scores, target, "ranking").set_index("metric")
+    for metric in ("mean_average_precision", "label_auroc_macro"):
+        assert found.loc[metric, ["value", "low", "high"]].tolist() == pytest.approx([1, 0.025, 1])
+
+
+def test_people_and_images_are_left_out_alike_whatever_the_order_of_rows():
+    rows, people = 1200, 6
+    true = torch.rand(rows, 2, generator=gen(), dtype=torch.float64)
+    preds = (true + 0.3 * torch.rand(rows, 2, generator=gen(1), dtype=torch.float64)).clamp(0, 1)
+    said = (torch.rand(rows, people, 2, generator=gen(2), dtype=torch.float64) < true[:, None]).long()
+    asked = torch.ones(rows, people)
+    order = (said.sum(1)[:, 0] * 10 + preds[:, 0]).argsort()
+    widths = []
+    for at in (torch.arange(rows), order):
+        found = score(preds[at], kind="ranking", judgements=said[at], asked=asked[at]).set_index("metric")
+        widths.append(found["high"] - found["low"])
+    assert (widths[1] / widths[0]).between(0.8, 1.25).all()
+
+
+def test_an_infinite_mean_has_what_its_bounds_leave():
+    found = mean_interval([1.0, math.inf], bounds=[(0, None)])
+    assert [float(each) for each in found[:3]] == [math.inf, 0, math.inf]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from affectml.evaluation.human_reference import consensus_rows, has_panels
 from affectml.evaluation.kept_promise import from_people, held
-from affectml.evaluation.scoring import Score, intervals, mean_over_people, row_scores
+from affectml.evaluation.scoring import Score, apart_within, intervals, mean_over_people, row_scores
 from affectml.plots import intervals as plot
 from affectml.predicting.alike import Alike
 from affectml.report.data import ReportData
@@ -186,7 +186,7 @@ def _of_one(data: ReportData) -> str:
 
 def _versus(model: Tensor, other: Tensor, data: ReportData, what: str) -> str:
     """Whether the model agrees with a person more or less than `what`, as far as these test images can tell."""
-    found = paired_difference(model, other, groups=data.truth.groups)
+    found = paired_difference(model, other, groups=data.truth.groups, bounds=[(-1, 1)])  # shares of images
     if bool(found.value.isnan()) or bool(found.p.isnan()):
         return ""
     if float(found.p) >= 0.05:
@@ -200,7 +200,8 @@ def _beyond(data: ReportData, metric: str) -> str:
     rows = {name: _rows(data, name, metric) for name in ("model", "prior")}
     if rows["model"] is None or rows["prior"] is None or not better(metric):
         return ""
-    found = paired_difference(rows["model"], rows["prior"], groups=data.truth.groups)
+    within = [apart_within(metric)]
+    found = paired_difference(rows["model"], rows["prior"], groups=data.truth.groups, bounds=within)
     if bool(found.p.isnan()):
         return ""
     alone = "an answer that is the same for every image (the prior)"

@@ -125,7 +125,7 @@ def precision(data: ReportData) -> dict[str, Points]:
     found: dict[str, Points] = {}
     for name, answers in _ranking(data).items():
         of = prepared_average_precision(answers.scores, target)
-        found[name] = over_table(of, len(target), truth.groups, drawn=target.numel() <= CELLS)
+        found[name] = over_table(of, len(target), truth.groups, right.sum(axis=0), drawn=target.numel() <= CELLS)
     chance = chance_of_order(right.sum(axis=0), len(right)).tolist()
     found["prior"] = [None if np.isnan(v) else (v, v, v) for v in chance]
     return found

@@ -78,6 +78,9 @@ def from_files(table: pd.DataFrame, where: str, empty: str | None = None) -> pd.
     table["kind"] = table["kind"].where(table["kind"].notna(), said) if "kind" in table else said
     if "round" not in table:
         table["round"] = 1
+    if "flag" in table and (own := first_untrue(table["flag"])) is not None:
+        warnings.warn(own_flag(f"{where}: row {own}", table["flag"].iloc[own]), stacklevel=2)
+        table = table.drop(columns="flag")
     table = of_now(table)
     for column in COLUMNS:
         if column.name in table and column.type != "labels":
@@ -171,14 +174,29 @@ def _converted(column: "pd.Series[Any]", kind: str, where: str, read: Callable[.
     return found
 
 
+def own_flag(where: str, value: object) -> str:
+    """What is said of a column `flag` that is left alone."""
+    return f"{where}: flag {value!r:.40} is not true or false, so this column is taken for one of your own"
+
+
 def truths(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
     """A column as booleans; missing is false."""
-    words = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False, "": False}
-    text = ["" if pd.isna(value) else str(value).lower() for value in column]
-    bad = [row for row, word in enumerate(text) if word not in words]
+    bad = [row for row, word in enumerate(_words(column)) if word not in _TRUTHS]
     if bad:
-        raise BadImport(where, [f"row {row}: {column.name} {text[row]!r} is not true or false" for row in bad])
-    return pd.Series([words[word] for word in text], dtype="bool")
+        raise BadImport(where, [f"row {row}: {column.name} {column.iloc[row]!r} is not true or false" for row in bad])
+    return pd.Series([_TRUTHS[word] for word in _words(column)], dtype="bool")
+
+
+def first_untrue(column: "pd.Series[Any]") -> int | None:
+    """The first row of a column whose value is neither true nor false nor missing; None where there is none."""
+    return next((row for row, word in enumerate(_words(column)) if word not in _TRUTHS), None)
+
+
+def _words(column: "pd.Series[Any]") -> list[str]:
+    return ["" if pd.isna(value) else str(value).lower() for value in column]
+
+
+_TRUTHS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False, "": False}
 
 
 def with_time_texts(table: pd.DataFrame) -> pd.DataFrame:

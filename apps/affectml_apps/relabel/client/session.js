@@ -340,10 +340,11 @@ export class Session {
     };
   }
 
-  select({ kind, labels = [], intensities = null, flag = false, note = "", valence = null, arousal = null }) {
+  // kind "flag": of a draft from when a flag was a kind.
+  select({ kind, labels = [], intensities = null, flag = kind === "flag", note = "", valence = null, arousal = null }) {
     this.selection = {
       labels: new Map(labels.map((label, n) => [label, intensities?.[n] ?? 1])),
-      kind: kind === "labels" || (flag && kind === "skip") ? null : (kind ?? null),
+      kind: kind === "labels" || (flag && (kind === "skip" || kind === "flag")) ? null : (kind ?? null),
       flag,
       note: note ?? "",
       valence,
