@@ -3,7 +3,7 @@
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,19 @@ def is_hidden(name: str) -> bool:
 def leaves(path: Path, root: Path) -> bool:
     """Whether a path leads out of a folder, by a link."""
     return not path.resolve().is_relative_to(root.resolve())
+
+
+def refuse_leaving(names: Sequence[str | None], root: Path, where: Callable[[int], str], way_out: str) -> None:
+    """Raise BadInput for the first of some names below a folder that leads out of it, by a link; None is no name."""
+    inside: dict[str, bool] = {}
+    for row, name in enumerate(names):
+        if not name:
+            continue
+        folder = name.rpartition("/")[0]
+        if folder not in inside:
+            inside[folder] = not leaves(root / folder, root)
+        if not inside[folder] or ((root / name).is_symlink() and leaves(root / name, root)):
+            raise BadInput(f"{where(row)}: {name!r} leads out of {root} by a link; {way_out}")
 
 
 def files_in(
@@ -187,6 +200,7 @@ def locate(
             f"{', '.join(list(found)[:3]) or 'no images'}); {way_out}, or take the labels alone: "
             f"{option('images', 'none')}"
         )
+    refuse_leaving(taken, folder, where.__getitem__, way_out)
     first: dict[str, int] = {}
     for row, file in enumerate(taken):
         if file is not None and first.setdefault(file, row) != row:

@@ -14,7 +14,7 @@ from affectml.importers._shapes import Shaped, from_judgements, from_label_colum
 from affectml.importers._spec import TableSpec
 from affectml.importers.columns import SPLIT_OF, Columns, Shape, find_columns, pick, tidy
 from affectml.importers.draft import About, Draft, Source
-from affectml.importers.find import images_folder, is_url
+from affectml.importers.find import images_folder, is_url, refuse_leaving
 from affectml.importers.read import Table, first_row, read_table
 from affectml.importers.registry import importer
 
@@ -112,6 +112,8 @@ def _identify(table: Table, columns: Columns, root: Path, source: Source) -> pd.
     elif source.images == "none":
         out["source"] = None
     else:
+        way_out = f"name the folder that holds the images ({option('images_root')})"
+        refuse_leaving(names, root, table.where, way_out)
         out["source"] = pd.Series([root / name if name else None for name in names], dtype=object)
         if any(names):
             out["file"] = [file_in_dataset(name) if name else None for name in names]

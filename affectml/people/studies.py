@@ -1,7 +1,6 @@
 """A study and the task that it runs on: the same one from the command line and from the page."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,13 +55,15 @@ def with_words(taxonomy: Taxonomy, words: Mapping[str, Mapping[str, LabelWords]]
 
 def check(folder: Path) -> Checked:
     """As `check_study`; where the data set says what people choose from, with what is to be said of those words."""
-    study, settings = read_study(folder), None
-    if study.file.dataset:
-        with suppress(AffectmlError):  # which the check names
+    study, settings, why = read_study(folder), None, []
+    if (folder / study.file.dataset / "dataset.json").is_file():  # else the check says so
+        try:
             settings = make_study_task(folder, study.file)[1]
+        except AffectmlError as error:
+            why = [f"{error}."]
     found = check_study(folder, None if settings is None else settings.labels)
     if settings is None:
-        return found
+        return replace(found, refused=[*found.refused, *why])
     taxonomy = _taxonomy(settings)
     known = {
         language: {label: said for label, said in words.items() if label in taxonomy.labels}

@@ -141,6 +141,16 @@ def test_a_link_of_a_split_out_of_the_folder_is_refused_by_name(tmp_path, refuse
     refused(r"in/test/awe: a link out of .*/in", "folder", tmp_path / "in")
 
 
+@pytest.mark.parametrize("link", ["away", "1.jpg"])
+def test_a_table_whose_images_lie_behind_a_link_out_of_their_folder_is_refused(tmp_path, refused, link):
+    picture(tmp_path / "elsewhere/1.jpg")
+    picture(tmp_path / "in/2.jpg")
+    (tmp_path / "in" / link).symlink_to(tmp_path / "elsewhere" / ("1.jpg" if link == "1.jpg" else ""))
+    name = link if link == "1.jpg" else f"{link}/1.jpg"
+    (tmp_path / "in" / "table.csv").write_text(f"file,label\n{name},joy\n2.jpg,fear\n")
+    refused(rf"line 2: '{name}' leads out of .*/in by a link", "table", tmp_path / "in" / "table.csv")
+
+
 def test_a_link_within_the_folder_is_followed(classes, tmp_path):
     (classes / "fear" / "again.jpg").symlink_to(classes / "joy" / "1.jpg")
     import_folder(classes, tmp_path / "out")

@@ -451,6 +451,17 @@ def test_an_export_says_what_it_does_with_image_files_and_what_the_data_set_hold
     assert "0 new, 1 there already" in out
 
 
+def test_a_new_folder_from_a_data_set_has_its_split_and_its_warnings(judged, store, tmp_path):
+    own = pd.read_parquet(judged / "images.parquet").assign(split="test", content_warning="blood")
+    own.to_parquet(judged / "images.parquet", index=False)
+    answer(store, "i0.png", "joy")
+    write_dataset_folder(tmp_path / "new", Collected.of(store), {}, images_root=judged)
+    made = pd.read_parquet(tmp_path / "new" / "images.parquet")
+    assert made["image_id"].tolist() == store.images()["image_id"].tolist()
+    assert made["split"].eq("test").all()
+    assert made["content_warning"].eq("blood").all()
+
+
 def test_who_is_erased_without_having_withdrawn_would_come_again_and_erase_says_so(run, judged, store):
     answer(store, "i0.png", "joy")
     write_dataset_folder(judged, Collected.of(store), {})

@@ -61,6 +61,21 @@ def test_what_is_missing_is_said_in_sentences(run, tmp_path, demo_set):
     ]
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"taxonomy": "nosuch.yaml"}, "nosuch.yaml"), ({"taxonomy": "nosuch"}, "nosuch"),
+        ({"target": "nosuch"}, "nosuch"),
+    ],
+)  # fmt: skip
+def test_labels_that_a_study_cannot_have_are_said_by_the_check_and_not_first_by_the_run(
+    run, tmp_path, demo_set, change, says
+):
+    run("study", "init", demo_set(images=20).root, tmp_path / "study")
+    write(tmp_path / "study", **change)
+    assert says in studies.check(tmp_path / "study").refused[0]
+
+
 def test_how_many_people_it_takes_is_said_before_it_begins(run, tmp_path, demo_set):
     run("study", "init", demo_set(images=240).root, tmp_path / "study")
     write(tmp_path / "study", overlap=4, images_per_person=40, places={"people": 24})

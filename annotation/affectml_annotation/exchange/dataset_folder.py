@@ -162,11 +162,15 @@ def _make(
         **({} if collected.stopping is None else {"stopping": dict(collected.stopping)}),
     }
     table = pd.DataFrame({"image_id": collected.images["image_id"].astype("str")})
+    if images_root is not None and (own := read_parquet(Path(images_root) / "images.parquet")) is not None:
+        # of a data set its columns come along: its split, its groups, what to be warned of
+        theirs = own.to_pandas(ignore_metadata=True).drop(columns="file", errors="ignore")
+        table = table.merge(theirs.astype({"image_id": "str"}), on="image_id", how="left")
     if "file" in collected.images and images_root is not None:
-        table["file"] = collected.images["file"].astype("str")
+        table["file"] = collected.images["file"]
     notes = [] if "file" in table else [NO_IMAGES]
     with new_folder(folder) as fresh:
-        for file in table.get("file", []):
+        for file in table["file"].dropna() if "file" in table else []:
             source = Path(str(images_root)) / file
             if not source.is_file() or not source.resolve().is_relative_to(Path(str(images_root)).resolve()):
                 raise BadExport(str(source), ["no such image file under the images' folder"])

@@ -128,6 +128,11 @@ def _notes_of(folder: str | Path) -> Path:
     return folder.with_name(f"{folder.name}-exports.jsonl")
 
 
+def _holds(file: Path, people: Collection[str]) -> bool:
+    with file.open("rb") as held, mmap(held.fileno(), 0, access=ACCESS_READ) as pages:
+        return any(pages.find(who.encode()) >= 0 for who in people)
+
+
 def _names(file: Path, people: Collection[str]) -> bool:
     """Whether a table, page or database names one of these people; in a database, also in what was deleted there."""
     try:
@@ -139,8 +144,9 @@ def _names(file: Path, people: Collection[str]) -> bool:
             wanted = pa.array(list(people), pa.string())
             return any(pc.any(pc.is_in(column.cast(pa.string()), wanted)).as_py() for column in columns)
         if file.suffix == ".db":
-            with file.open("rb") as held, mmap(held.fileno(), 0, access=ACCESS_READ) as pages:
-                return any(pages.find(who.encode()) >= 0 for who in people)
+            log = Path(f"{file}-wal")  # which a copy of a database may have brought along
+            parts = [file, *([log] if log.is_file() and log.stat().st_size else [])]
+            return any(_holds(part, people) for part in parts)
         if file.suffix not in (".csv", ".json", ".jsonl", ".html"):
             return False
         content = file.read_text(encoding="utf-8-sig")
