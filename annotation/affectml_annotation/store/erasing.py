@@ -15,6 +15,7 @@ from affectml_annotation.store import claims, setup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, hashed, keyed, make_key, mark, marks
 from affectml_annotation.store.schema import (
+    MAIN,
     annotator,
     answer,
     assignment,
@@ -29,6 +30,7 @@ from affectml_annotation.store.schema import (
     now_ms,
     owed,
     panel,
+    round_,
     secret,
 )
 
@@ -105,11 +107,21 @@ def cleaned(connection: sa.Connection) -> None:
     connection.execute(erasure.update().where(erasure.c.cleaned_at.is_(None)).values(cleaned_at=now_ms()))
 
 
+def begun(connection: sa.Connection) -> int | None:
+    """When a task's first round was opened (ms); None where there is no task."""
+    at: int | None = connection.scalar(sa.select(round_.c.opened_at).where(round_.c.number == MAIN))
+    return at
+
+
 @dataclass(frozen=True)
 class Gone:
-    """What a database of a task, `source`, knows of people who were erased, or whose ids at a panel were forgotten."""
+    """What a database of a task, `source`, knows of people who were erased, or whose ids at a panel were forgotten.
+
+    begun: when the task's first round was opened, which stays the same in every copy; None of an earlier version.
+    """
 
     source: str
+    begun: int | None
     key: str | None
     erasures: Sequence[sa.RowMapping]
     owed: Sequence[sa.RowMapping]
@@ -119,10 +131,11 @@ class Gone:
     def of(cls, connection: sa.Connection, source: str) -> "Gone":
         """All that a database knows of it now."""
         if not sa.inspect(connection).has_table("erasure"):  # an earlier version's
-            return cls(source, None, (), (), frozenset())
+            return cls(source, None, None, (), (), frozenset())
         no_ids = connection.scalars(sa.select(panel.c.person).where(panel.c.person.startswith(FORGOTTEN)))
         return cls(
             source,
+            begun(connection),
             connection.scalar(sa.select(secret.c.value).where(secret.c.name == ERASING)),
             connection.execute(sa.select(erasure).order_by(erasure.c.number)).mappings().all(),
             connection.execute(sa.select(owed).order_by(owed.c.number)).mappings().all(),
