@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
+from affectml_annotation.judgements import ANSWERS
 from affectml_annotation.store import claims, setup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, hashed, keyed, make_key, mark, marks
@@ -82,8 +83,10 @@ def _fill(connection: sa.Connection, left: Any) -> None:
         .join(answer, sa.and_(answer.c.image_id == image.c.image_id, answer.c.round == assignment.c.round,
                               answer.c.annotator_id == assignment.c.annotator_id))
         .join(annotator, annotator.c.annotator_id == answer.c.annotator_id)
+        .join(event, event.c.event_id == answer.c.event_id)
         .where(assignment.c.round == left.round, assignment.c.position == left.position, answer.c.surplus,
-               assignment.c.annotator_id != left.annotator_id, annotator.c.withdrawn_at.is_(None))
+               assignment.c.annotator_id != left.annotator_id, annotator.c.withdrawn_at.is_(None),
+               event.c.kind.in_(ANSWERS))
         .order_by(assignment.c.answered_at, assignment.c.annotator_id)
         .limit(1)
     )  # fmt: skip
