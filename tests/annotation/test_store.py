@@ -2,6 +2,8 @@
 
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +13,7 @@ import sqlalchemy as sa
 
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings, UnknownLabel, annotator_report
 from affectml_annotation.languages import PSEUDO, spoken
-from affectml_annotation.store import schema, setup
+from affectml_annotation.store import claims, schema, setup
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.migrations import MIGRATIONS
 from affectml_annotation.store.reading import read_remarks
@@ -224,6 +226,25 @@ def test_a_late_answer_counts_where_the_image_still_wants_people(open_store):
     assert store.release_expired() == 1
     assert answer(store, "u", held).status == "accepted"
     assert [c.image_id for c in store.claim("v", 2)] == [i for i in ("i000", "i001") if i != held.image_id]
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_an_answer_that_meets_the_release_of_its_claim_is_one_too_late(postgres_url, eventually, filled):
+    waits = sa.text("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    with closing(LabelStore(postgres_url)) as store, ThreadPoolExecutor(1) as pool:
+        held = make(store, images=2, people="uv", overlap=1, lease_seconds=0.001).claim("u", 2)
+        store.update_settings(lease_seconds=900.0)
+        eventually(lambda: schema.now_ms() > 1 + int(store.database.scalar(sa.select(schema.assignment.c.lease_until))))
+        both = [Answer(claim.image_id, "u", "labels", ("awe",)) for claim in held]
+        with store.database.write() as connection:
+            assert claims.release_expired(connection) == 2
+            if filled:
+                setup.invite(connection, ["w"], {})
+                assert len(claims.claim(connection, "w", 2, 1, [0, 1])) == 2
+            sent = pool.submit(store.submit, both)
+            eventually(lambda: sent.done() or store.database.scalar(waits))
+        assert [receipt.status for receipt in sent.result()] == ["surplus" if filled else "accepted"] * 2
+        assert check_store(store) == []
 
 
 def test_sending_twice_is_harmless(store):
