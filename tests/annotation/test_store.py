@@ -154,10 +154,30 @@ def test_a_place_stays_right_where_the_lead_decides_about_somebody_who_withdrew(
     assert check_store(store) == []
 
 
-def test_an_imported_skip_takes_no_place(store, tmp_path):
-    (tmp_path / "said.csv").write_text("image_id,annotator_id,kind,labels\ni000,u,skip,\ni000,v,labels,awe\n")
-    store.import_file(tmp_path / "said.csv")
-    assert slots(store)["i000"] == (2, 1)
+@pytest.mark.parametrize("imported", [False, True])
+@pytest.mark.parametrize(
+    ("said", "held", "taken", "skipped"),
+    [
+        ({"u": "skip", "v": "labels"}, "", 1, False),
+        ({"u": "skip", "v": "labels"}, "u", 1, False),  # who held it gives the place up
+        ({"u": "skip", "v": "unsure"}, "uv", 1, True),
+        ({"u": "skip", "v": "skip", "w": "unsure", "x": "skip"}, "w", 3, True),
+        ({"u": "none", "v": "labels", "w": "labels"}, "u", 3, False),
+        ({"u": "skip", "v": "labels", "w": "skip"}, "x", 3, True),
+    ],
+)
+def test_who_imports_follows_the_rule_of_who_answers(open_store, tmp_path, said, held, taken, skipped, imported):
+    store = make(open_store(), images=2, overlap=4, skips=1, strategy="fill")
+    for who in held if imported else {*said, *held}:
+        store.claim(who, 2)
+    for who, kind in () if imported else said.items():
+        assert say(store, who, "i000", kind) == "accepted"
+    for half in ([*said.items()][:1], [*said.items()][1:]) if imported else ():
+        rows = [f"i000,{who},{kind},{'awe' * (kind == 'labels')}" for who, kind in half]
+        (tmp_path / "said.csv").write_text("\n".join(["image_id,annotator_id,kind,labels", *rows]))
+        store.import_file(tmp_path / "said.csv")
+    assert slots(store)["i000"] == (4, taken)
+    assert store.skipped_images() == ["i000"] * skipped
     assert check_store(store) == []
 
 

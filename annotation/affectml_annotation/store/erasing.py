@@ -110,12 +110,6 @@ def cleaned(connection: sa.Connection) -> None:
     connection.execute(erasure.update().where(erasure.c.cleaned_at.is_(None)).values(cleaned_at=now_ms()))
 
 
-def begun(connection: sa.Connection) -> int | None:
-    """When a task's first round was opened (ms); None where there is no task."""
-    at: int | None = connection.scalar(sa.select(round_.c.opened_at).where(round_.c.number == MAIN))
-    return at
-
-
 @dataclass(frozen=True)
 class Gone:
     """What a database of a task, `source`, knows of people who were erased, or whose ids at a panel were forgotten.
@@ -138,7 +132,7 @@ class Gone:
         no_ids = connection.scalars(sa.select(panel.c.person).where(panel.c.person.startswith(FORGOTTEN)))
         return cls(
             source,
-            begun(connection),
+            connection.scalar(sa.select(round_.c.opened_at).where(round_.c.number == MAIN)),
             connection.scalar(sa.select(secret.c.value).where(secret.c.name == ERASING)),
             connection.execute(sa.select(erasure).order_by(erasure.c.number)).mappings().all(),
             connection.execute(sa.select(owed).order_by(owed.c.number)).mappings().all(),

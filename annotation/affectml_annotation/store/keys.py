@@ -75,15 +75,16 @@ def mark(connection: sa.Connection, person: str) -> str:
 
 
 def participant(connection: sa.Connection, *written: str) -> str | None:
-    """Who has this id at a panel, which may be forgotten; None for nobody. written: the same id, the last as it came.
+    """Who has this id at a panel, which may be forgotten; None for nobody.
 
-    Of two whom earlier versions took for two, the one whose id is kept so.
+    written: the id, in the form in which it is kept now, and as it came. Of two whom earlier versions took for two
+    people, the one whose id is kept so.
     """
     known = [*written]
     if connection.scalar(sa.select(secret.c.name).where(secret.c.name == ERASING)) is not None:
         known += [FORGOTTEN + each for each in marks(_key(connection, ERASING), *written)]
     theirs = sa.select(panel.c.annotator_id).where(is_theirs(connection, panel.c.person, *known))
-    who: str | None = connection.scalar(theirs.order_by(panel.c.person != written[-1]))
+    who: str | None = connection.scalar(theirs.order_by(panel.c.person.not_in(written)))
     return who
 
 

@@ -85,7 +85,7 @@ def restore(
         with LabelStore(work) as store:
             if file is None and (dataset := store.dataset) is not None:
                 near |= {*backups_of(dataset.with_name(f"{dataset.name}-{sa.make_url(to).database}")).glob("*.db")}
-            task = (None, store.database.reading(erasing.begun))
+            task = (None, store.database.reading(erasing.Gone.of, str(work)).begun)
             others = [known for known in map(_gone, sorted(near)) if known.begun in task] + [*map(_gone, erased)]
             gone = erasing.erase_again(store.database, others)
             store.database.writing(write_setting, RESTORED, note)

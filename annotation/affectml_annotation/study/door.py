@@ -44,11 +44,6 @@ class Ids:
     signed: bool = False
     came: str = field(default="", repr=False, compare=False)
 
-    @property
-    def written(self) -> tuple[str, ...]:
-        """The person's id as it is kept, and as it came."""
-        return (self.person, self.came) if self.came else (self.person,)
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -95,7 +90,7 @@ def ids_of_link(store: LabelStore, token: str) -> Ids:
             return Ids(f"{LINK}{keys.read_link(connection, token)}", signed=True)
         except keys.BadLink as error:
             ids = Ids(f"{LINK}{error.number}")
-            if error.number is None or participant(connection, *ids.written) is None:
+            if error.number is None or participant(connection, ids.person, ids.came) is None:
                 raise
             return ids
 
@@ -113,7 +108,7 @@ def enter(store: LabelStore, ids: Ids, own: str = "", *, again: bool = False) ->
     def work(connection: sa.Connection) -> Entry:
         _refuse_erased(connection, ids)
         version, study = running.study_of(connection)
-        who = participant(connection, *ids.written)
+        who = participant(connection, ids.person, ids.came)
         if who is not None:
             theirs = visit_of(connection, who)
             goes_on = ids.signed or _is_bound(connection, who, own)
@@ -138,7 +133,7 @@ def resume(store: LabelStore, ids: Ids, code: str, own: str = "") -> str:
     """
 
     def work(connection: sa.Connection) -> str:
-        who = participant(connection, *ids.written)
+        who = participant(connection, ids.person, ids.came)
         if who is None or not keys.same_code(code, keys.resume_code(connection, who)):
             raise NotInStudy(_("this code does not go with this address; your first device shows the right one"))
         _bind(connection, who, own)
@@ -162,7 +157,7 @@ def _digest(connection: sa.Connection, own: str) -> str:
 
 
 def _refuse_erased(connection: sa.Connection, ids: Ids) -> None:
-    if was_erased(connection, *ids.written):
+    if was_erased(connection, ids.person, ids.came):
         raise NotInStudy(
             _("what you gave to this study was erased because you asked for it; you cannot take part again")
         )
@@ -198,7 +193,7 @@ def agree(
         file, boxes = study.file, study.translation(language).boxes_of(study.file)
         if open_boxes := [shown for box, shown in boxes.items() if box not in ticked]:
             raise NotInStudy(_("to take part, tick every box; not ticked: {box}", box=open_boxes[0]))
-        if participant(connection, *ids.written) is not None:
+        if participant(connection, ids.person, ids.came) is not None:
             raise NotInStudy(_("you take part already; go on where you began, or give the code that it shows there"))
         if read_setting(connection, running.KEY)["state"] != "running":
             raise NotInStudy(_("this study lets nobody in now"))
