@@ -100,8 +100,8 @@ def ids_of_link(store: LabelStore, token: str) -> Ids:
 def enter(store: LabelStore, ids: Ids, own: str = "", *, again: bool = False) -> Entry:
     """What somebody who comes is to see. Nothing is stored of them but that one more came.
 
-    own: a number that nobody but their browser has; one that agreed, or gave the resume code, goes on. again: they
-    came a moment ago, and are not counted once more.
+    own: a number that nobody but their browser has; one that agreed, or gave the resume code, goes on, until somebody
+    else does there. again: they came a moment ago, and are not counted once more.
     """
     give_back_places(store)
 
@@ -143,8 +143,11 @@ def resume(store: LabelStore, ids: Ids, code: str, own: str = "") -> str:
 
 
 def _bind(connection: sa.Connection, who: str, own: str) -> None:
-    if own and not _is_bound(connection, who, own):
-        connection.execute(device.insert().values(annotator_id=who, digest=_digest(connection, own)))
+    """Let a browser go on with this visit, and with no other: on a shared computer nobody opens the one before."""
+    if own:
+        mine = _digest(connection, own)
+        connection.execute(device.delete().where(device.c.digest == mine))
+        connection.execute(device.insert().values(annotator_id=who, digest=mine))
 
 
 def _is_bound(connection: sa.Connection, who: str, own: str) -> bool:
