@@ -38,16 +38,15 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     position = {row.image_id: row.position for row in connection.execute(sa.select(image.c.image_id, image.c.position))}
     if invite:
         setup.invite(connection, sorted(who for who in set(table["annotator_id"].dropna()) if who.strip()), {})
-    people = set(connection.scalars(sa.select(annotator.c.annotator_id)))
-    gone = set(connection.scalars(sa.select(annotator.c.annotator_id).where(annotator.c.withdrawn_at.is_not(None))))
+    people = dict(connection.execute(sa.select(annotator.c.annotator_id, annotator.c.withdrawn_at)).all())
     problems = import_problems(table, settings.labels, images=position, annotators=people)
-    problems += _clashes(connection, table, people)
+    problems += _clashes(connection, table, people.keys())
     if problems:
         raise BadImport(name, problems, _way_out(table, settings.labels, position, people))
     now = now_ms()
     places = dict.fromkeys(people, 0)
     held = {}
-    named = people & set(table["annotator_id"])
+    named = people.keys() & set(table["annotator_id"])
     for had in _among(connection, sa.select(assignment), assignment.c.annotator_id, named):
         places[had["annotator_id"]] = max(places[had["annotator_id"]], had["place"] + 1)
         held[had["annotator_id"], had["round"], had["position"]] = had
@@ -75,7 +74,7 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
                 if purpose in HOLDING and not holds:  # as `claims.settle` has it
                     holds = skips[key[1], at] >= settings.most_skips
                     skips[key[1], at] += not holds
-                taken[key[1], at] += (holds - held_it) * (key[0] not in gone)
+                taken[key[1], at] += (holds - held_it) * (people[key[0]] is None)
                 if claim is not None:
                     given = {**claim, "holds_slot": holds}
                     held_one = assignment.update().where(*given_to(*key[:2]), assignment.c.position == at)

@@ -175,7 +175,6 @@ def _resume(task: LabelTask, visitor: Visitor) -> None:
     if task.running.help:
         st.text(_("Without that device or its code you cannot go on. For questions, and for your payment:"))
         _help(task.running.help)
-    ids = ids_of(task, visitor)
     with st.form("resume", border=False):
         code = st.text_input(_("Resume code"), max_chars=40, key="resume-code")
         if not st.form_submit_button(_("Go on"), type="primary"):
@@ -183,7 +182,7 @@ def _resume(task: LabelTask, visitor: Visitor) -> None:
         wait, wrong = GUESSES.take(visitor.own), ""
         try:
             if not wait:
-                door.resume(task.store, ids, code, visitor.own)
+                door.resume(task.store, ids_of(task, visitor), code, visitor.own)
                 st.rerun()
         except door.NotInStudy as error:
             wrong = sentence(error)
