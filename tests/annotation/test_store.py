@@ -248,8 +248,10 @@ def test_a_late_answer_counts_where_the_image_still_wants_people(open_store):
     assert [c.image_id for c in store.claim("v", 2)] == [i for i in ("i000", "i001") if i != held.image_id]
 
 
-@pytest.mark.parametrize("filled", [False, True])
-def test_an_answer_that_meets_the_release_of_its_claim_is_one_too_late(postgres_url, eventually, filled):
+@pytest.mark.parametrize(("filled", "imported"), [(False, False), (True, False), (False, True)])
+def test_who_meets_the_release_of_their_claim_is_as_one_too_late(postgres_url, eventually, tmp_path, filled, imported):
+    said = tmp_path / "said.csv"
+    said.write_text("image_id,annotator_id,kind,labels\ni000,u,skip,\ni001,u,labels,awe\n")
     waits = sa.text("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
     with closing(LabelStore(postgres_url)) as store, ThreadPoolExecutor(1) as pool:
         held = make(store, images=2, people="uv", overlap=1, lease_seconds=0.001).claim("u", 2)
@@ -261,9 +263,13 @@ def test_an_answer_that_meets_the_release_of_its_claim_is_one_too_late(postgres_
             if filled:
                 setup.invite(connection, ["w"], {})
                 assert len(claims.claim(connection, "w", 2, 1, [0, 1])) == 2
-            sent = pool.submit(store.submit, both)
+            sent = pool.submit(store.import_file, said) if imported else pool.submit(store.submit, both)
             eventually(lambda: sent.done() or store.database.scalar(waits))
-        assert [receipt.status for receipt in sent.result()] == ["surplus" if filled else "accepted"] * 2
+        if not imported:
+            assert [receipt.status for receipt in sent.result()] == ["surplus" if filled else "accepted"] * 2
+        else:
+            assert sent.result() == 2
+            assert slots(store) == {"i000": (1, 0), "i001": (1, 1)}
         assert check_store(store) == []
 
 

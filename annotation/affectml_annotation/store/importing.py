@@ -47,7 +47,7 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     places = dict.fromkeys(people, 0)
     held = {}
     named = people.keys() & set(table["annotator_id"])
-    for had in _among(connection, sa.select(assignment), assignment.c.annotator_id, named):
+    for had in _among(connection, sa.select(assignment).with_for_update(), assignment.c.annotator_id, named):
         places[had["annotator_id"]] = max(places[had["annotator_id"]], had["place"] + 1)
         held[had["annotator_id"], had["round"], had["position"]] = had
     taken = Counter[tuple[int, int]]()
