@@ -453,6 +453,20 @@ def test_erasures_under_another_key_or_that_cannot_be_read_are_not_passed_over(t
     assert not (tmp_path / "new.db").exists()
 
 
+@pytest.mark.parametrize("beside", ["labels.db", "by-hand/labels.db", "by-hand/2026-01-02T030405Z.db"])
+def test_another_task_near_a_backup_erases_nobody_of_the_same_name_from_it(tmp_path, beside):
+    other, made = tmp_path / beside, tmp_path / "by-hand" / "out.db"
+    made.parent.mkdir()
+    for place in (tmp_path / "mine" / "labels.db", other):
+        with closing(LabelStore(place)) as store:
+            store.init_task(TaskSettings(("joy",), "?"), ["a"])
+            store.invite(["bob"])
+            write_backup(store, made) if place != other else erase_people(store, ["bob"])
+    done = restore(made, tmp_path / "new.db")
+    assert (done.erased, done.asked, done.counts["annotator"], done.counts["secret"]) == (0, 0, 1, 0)
+    assert restore(made, tmp_path / "said.db", erased=[other]).erased == 1
+
+
 # From the command line
 
 

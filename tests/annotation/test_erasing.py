@@ -12,6 +12,7 @@ from affectml_annotation import Answer, DatabaseAway, StoreError, aggregate, kri
 from affectml_annotation.errors import BadImport
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.store import schema
+from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.keys import ERASING, keyed, make_key
 from affectml_annotation.study import door, pay, running, visits
@@ -102,7 +103,8 @@ def test_what_somebody_wrote_of_themselves_is_in_no_byte_and_an_export_is_as_wit
     assert exported("after") == before
 
 
-def test_who_answered_too_late_takes_the_place_of_who_is_erased(opened):
+@pytest.mark.parametrize("kind", ["labels", "skip"])
+def test_who_answered_too_late_takes_the_place_of_who_is_erased_and_who_skipped_does_not(opened, kind):
     store = opened(images_per_person=10, places={"people": 9, "minutes": 60})
     store.update_settings(lease_seconds=600)
     slow, erased = to_images(store, "P1"), to_images(store, "P2")
@@ -110,13 +112,14 @@ def test_who_answered_too_late_takes_the_place_of_who_is_erased(opened):
     pass_time(store, 20)  # the image goes to others, and the place stays
     for who in (erased, to_images(store, "P3")):
         label(store, who)
-    assert store.submit([Answer(claim.image_id, slow, "labels", ("joy",))])[0].status == "surplus"
+    said = Answer(claim.image_id, slow, kind, ("joy",) if kind == "labels" else ())
+    assert store.submit([said])[0].status == "surplus"
     erase_people(store, [erased])
-    judgements = store.judgements()
-    assert judgements[judgements["image_id"] == claim.image_id]["annotator_id"].tolist()[-1] == slow
-    wanting = running.images_wanting(store)
-    assert claim.image_id not in wanting["image_id"].tolist()
-    assert (len(judgements), int((wanting["wanted"] - wanting["taken"]).sum())) == (11, 9)
+    taken, judgements, wanting = int(kind == "labels"), store.judgements(), running.images_wanting(store)
+    assert (slow in judgements[judgements["image_id"] == claim.image_id]["annotator_id"].tolist()) == taken
+    assert (claim.image_id not in wanting["image_id"].tolist()) == taken
+    assert (len(judgements), int((wanting["wanted"] - wanting["taken"]).sum())) == (10 + taken, 10 - taken)
+    assert check_store(store) == []
 
 
 def test_statistics_hold_nobody_who_is_erased_and_a_reader_is_waited_for_no_longer_than_said(postgres_url):

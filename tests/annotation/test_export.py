@@ -586,10 +586,15 @@ def test_a_damaged_note_of_exports_hides_nothing_of_what_is_left_of_it(run, judg
 
 
 class Full:
-    """A disk that is full at its step of that number: one that makes a file durable, names it, or copies it."""
+    """A disk that is full at its step of that number: one that makes a file durable, names it, or copies it.
 
-    def __init__(self, monkeypatch, left):
-        self.left = left
+    Just then another command has written into the folder.
+    """
+
+    OTHERS = ("notes.json", "mine.parquet")
+
+    def __init__(self, monkeypatch, left, folder):
+        self.left, self.folder = left, folder
         for owner, name in ((os, "fsync"), (os, "link"), (Path, "replace"), (shutil, "copy2")):
             monkeypatch.setattr(owner, name, self.counted(getattr(owner, name)))
 
@@ -597,6 +602,8 @@ class Full:
         def once(*given, **more):
             self.left -= 1
             if self.left == 0:  # going back needs no room
+                for name in self.OTHERS:
+                    (self.folder / name).write_text("new")
                 raise OSError(errno.ENOSPC, "No space left on device")
             return step(*given, **more)
 
@@ -615,20 +622,24 @@ def test_a_disk_that_fills_up_within_a_write_leaves_the_data_set_as_it_was(judge
         "aggregate": lambda: make_target_again(judged, "rates", partial(aggregate, labels=LABELS, method="majority")),
     }[deed]
     before, failures = content(judged), 0
+    (judged / "notes.json").write_text("old")
     shutil.copytree(judged, judged.with_name("template"))
     for step in range(1, 60):
         shutil.rmtree(judged)
         shutil.copytree(judged.with_name("template"), judged)
         failed = None
         with monkeypatch.context() as disk:
-            full = Full(disk, step)
+            full = Full(disk, step, judged)
             try:
                 do()
             except OSError as error:
                 failed = error.errno
                 failures += 1
         assert failed in (None, errno.ENOSPC)
-        assert (content(judged) == before) == (failed is not None)  # a second name that cannot be made is a copy
+        after = content(judged)
+        others = [after.pop(name, None) for name in Full.OTHERS]
+        assert (after == before) == (failed is not None)  # a second name that cannot be made is a copy
+        assert full.left > 0 or others == [b"new"] * 2
         if full.left > 0:
             break
     assert failures > 4

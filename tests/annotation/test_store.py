@@ -2,6 +2,8 @@
 
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +13,7 @@ import sqlalchemy as sa
 
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings, UnknownLabel, annotator_report
 from affectml_annotation.languages import PSEUDO, spoken
-from affectml_annotation.store import schema, setup
+from affectml_annotation.store import claims, schema, setup
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.migrations import MIGRATIONS
 from affectml_annotation.store.reading import read_remarks
@@ -152,10 +154,30 @@ def test_a_place_stays_right_where_the_lead_decides_about_somebody_who_withdrew(
     assert check_store(store) == []
 
 
-def test_an_imported_skip_takes_no_place(store, tmp_path):
-    (tmp_path / "said.csv").write_text("image_id,annotator_id,kind,labels\ni000,u,skip,\ni000,v,labels,awe\n")
-    store.import_file(tmp_path / "said.csv")
-    assert slots(store)["i000"] == (2, 1)
+@pytest.mark.parametrize("imported", [False, True])
+@pytest.mark.parametrize(
+    ("said", "held", "taken", "skipped"),
+    [
+        ({"u": "skip", "v": "labels"}, "", 1, False),
+        ({"u": "skip", "v": "labels"}, "u", 1, False),  # who held it gives the place up
+        ({"u": "skip", "v": "unsure"}, "uv", 1, True),
+        ({"u": "skip", "v": "skip", "w": "unsure", "x": "skip"}, "w", 3, True),
+        ({"u": "none", "v": "labels", "w": "labels"}, "u", 3, False),
+        ({"u": "skip", "v": "labels", "w": "skip"}, "x", 3, True),
+    ],
+)
+def test_who_imports_follows_the_rule_of_who_answers(open_store, tmp_path, said, held, taken, skipped, imported):
+    store = make(open_store(), images=2, overlap=4, skips=1, strategy="fill")
+    for who in held if imported else {*said, *held}:
+        store.claim(who, 2)
+    for who, kind in () if imported else said.items():
+        assert say(store, who, "i000", kind) == "accepted"
+    for half in ([*said.items()][:1], [*said.items()][1:]) if imported else ():
+        rows = [f"i000,{who},{kind},{'awe' * (kind == 'labels')}" for who, kind in half]
+        (tmp_path / "said.csv").write_text("\n".join(["image_id,annotator_id,kind,labels", *rows]))
+        store.import_file(tmp_path / "said.csv")
+    assert slots(store)["i000"] == (4, taken)
+    assert store.skipped_images() == ["i000"] * skipped
     assert check_store(store) == []
 
 
@@ -224,6 +246,31 @@ def test_a_late_answer_counts_where_the_image_still_wants_people(open_store):
     assert store.release_expired() == 1
     assert answer(store, "u", held).status == "accepted"
     assert [c.image_id for c in store.claim("v", 2)] == [i for i in ("i000", "i001") if i != held.image_id]
+
+
+@pytest.mark.parametrize(("filled", "imported"), [(False, False), (True, False), (False, True)])
+def test_who_meets_the_release_of_their_claim_is_as_one_too_late(postgres_url, eventually, tmp_path, filled, imported):
+    said = tmp_path / "said.csv"
+    said.write_text("image_id,annotator_id,kind,labels\ni000,u,skip,\ni001,u,labels,awe\n")
+    waits = sa.text("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    with closing(LabelStore(postgres_url)) as store, ThreadPoolExecutor(1) as pool:
+        held = make(store, images=2, people="uv", overlap=1, lease_seconds=0.001).claim("u", 2)
+        store.update_settings(lease_seconds=900.0)
+        eventually(lambda: schema.now_ms() > 1 + int(store.database.scalar(sa.select(schema.assignment.c.lease_until))))
+        both = [Answer(claim.image_id, "u", "labels", ("awe",)) for claim in held]
+        with store.database.write() as connection:
+            assert claims.release_expired(connection) == 2
+            if filled:
+                setup.invite(connection, ["w"], {})
+                assert len(claims.claim(connection, "w", 2, 1, [0, 1])) == 2
+            sent = pool.submit(store.import_file, said) if imported else pool.submit(store.submit, both)
+            eventually(lambda: sent.done() or store.database.scalar(waits))
+        if not imported:
+            assert [receipt.status for receipt in sent.result()] == ["surplus" if filled else "accepted"] * 2
+        else:
+            assert sent.result() == 2
+            assert slots(store) == {"i000": (1, 0), "i001": (1, 1)}
+        assert check_store(store) == []
 
 
 def test_sending_twice_is_harmless(store):

@@ -221,10 +221,18 @@ def test_ids_come_from_the_address_by_the_names_of_the_panel():
         door.ids_from(study_with(recruit={"panel": "links", "study": ""}).file, given)
 
 
-@pytest.mark.parametrize("again", ["A1é", "a1é", " A1é", "A1é\n", "A1e\u0301", "\uff21\uff11é"])
-def test_a_person_is_one_however_their_id_is_written(opened, again):
+@pytest.mark.parametrize(
+    ("kept", "again"),
+    [
+        *(("A1é", again) for again in ("A1é", "a1é", "A1É", " A1é", "A1é\n", "A1e\u0301", "\uff21\uff11é")),
+        *((kept, "A1é") for kept in ("A1é ", "\u00a0A1e\u0301", "\uff21\uff11É")),  # as earlier versions did
+        *(("JOSÉ-7", again) for again in ("JOSÉ-7", "josé-7", "José-7")),  # of which SQLite's lower() makes josÉ-7
+        ("Straße", "STRASSE"),
+    ],
+)
+def test_a_person_is_one_however_their_id_is_written(opened, kept, again):
     store = opened(recruit={"panel": "mturk"})
-    who = to_images(store, "A1é")
+    who = to_images(store, kept)
     label(store, who, 1)
     with pytest.raises(NotInStudy, match="take part already"):
         door.agree(store, Ids(again), 1, ["I agree."])
@@ -243,9 +251,9 @@ def test_a_person_is_one_however_their_id_is_written(opened, again):
 
 
 def test_ids_that_earlier_versions_kept_as_they_came_are_still_known(opened):
-    store = opened()
-    first, second = to_images(store, "Spaced "), to_images(store, "Gone ")
-    for who in (first, second):
+    store = opened(recruit={"panel": "mturk"})
+    first, second, third = (to_images(store, person) for person in ("Spaced ", "Gone ", "Erased "))
+    for who in (first, second, third):
         label(store, who, 1)
         visits.leave(store, who)
     assert pay.mark_paid(store, ["spaced "]) == 1
@@ -254,6 +262,24 @@ def test_ids_that_earlier_versions_kept_as_they_came_are_still_known(opened):
         mark = FORGOTTEN + keyed(connection, ERASING, "person", "Gone ").hex()
         connection.execute(schema.panel.update().where(schema.panel.c.annotator_id == second).values(person=mark))
     assert named_by(store, ["Gone "]) == [second]
+    erase_people(store, [third])
+    with store.database.write() as connection:
+        mark = keyed(connection, ERASING, "person", "Erased ").hex()
+        connection.execute(schema.erasure.update().values(person=mark))
+    file = store.database.reading(running.file_of)
+    came = [door.ids_from(file, {"workerId": person, "hitId": "s1"}) for person in ("Gone ", "Erased ")]
+    assert door.enter(store, came[0]).kind == "known"
+    with pytest.raises(NotInStudy, match="was erased"):
+        door.enter(store, came[1])
+
+
+def test_of_two_whom_earlier_versions_took_for_two_each_goes_on_by_their_own_id(opened):
+    store = opened()
+    first, second = (to_images(store, person) for person in ("Twice", "other"))
+    with store.database.write() as connection:
+        other = schema.panel.update().where(schema.panel.c.annotator_id == second)
+        connection.execute(other.values(person="twice"))
+    assert named_by(store, ["twice", "Twice"]) == [second, first]
 
 
 def test_a_signed_link_is_one_persons_and_goes_on_on_any_device(opened):

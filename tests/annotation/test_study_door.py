@@ -23,7 +23,11 @@ def test_the_device_on_which_somebody_agreed_goes_on_and_another_by_the_resume_c
     who = agree(store, ids, "laptop")
     assert door.enter(store, ids, "laptop").participant == who
     assert [door.enter(store, ids, own).kind for own in ("phone", "")] == ["known", "known"]
-    assert agree(store, Ids("P2"), "laptop") != who
+    other = agree(store, Ids("P2"), "laptop")  # on a computer that two share
+    assert other != who
+    assert [door.enter(store, Ids(person), "laptop").kind for person in ("P1", "P2")] == ["known", "visit"]
+    assert door.resume(store, ids, screen(store, who).resume_code, "laptop") == who
+    assert [door.enter(store, Ids(person), "laptop").kind for person in ("P1", "P2")] == ["visit", "known"]
     with pytest.raises(NotInStudy, match="code"):
         door.resume(store, ids, screen(store, agree(store, Ids("P3"), "tablet")).resume_code, "phone")
     assert door.enter(store, ids, "phone").kind == "known"

@@ -166,10 +166,11 @@ def writing_in_turn(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def all_or_none(folder: Path) -> Iterator[None]:
-    """Within, a data set's tables and dataset.json are changed; where that fails, all are as they were, none is new.
+    """Within, what a data set says of people's answers is changed: annotations, annotators, targets and dataset.json.
 
-    They are copied first: a disk without room for that has none for the change. Killed, it leaves what it had written,
-    which the same command goes on from.
+    Where that fails, these, and what is kept of them, are as they were, and none is new. They are copied first: a disk
+    without room for that has none for the change. Killed, it leaves what it had written, which the same command goes on
+    from.
     """
     with workplace(folder / "before") as old:
         before = {path: Path(shutil.copy2(path, old)) for path in _parts(folder)}
@@ -184,7 +185,8 @@ def all_or_none(folder: Path) -> Iterator[None]:
 
 
 def _parts(folder: Path) -> set[Path]:
-    return {path.resolve() for kind in ("*.parquet", "*.json") for path in folder.glob(kind) if path.is_file()}
+    kinds = ("annotations.*parquet", "annotators.*parquet", "targets-*.parquet", "dataset.*json")
+    return {path.resolve() for kind in kinds for path in folder.glob(kind) if path.is_file()}
 
 
 @contextmanager

@@ -268,6 +268,12 @@ def slot_of(row: Any) -> sa.Update:
     return slot.update().where(slot.c.round == row.round, slot.c.position == row.position)
 
 
+_THEIRS = [answer.c[name] == assignment.c[name] for name in ("annotator_id", "round")]
+_SAID = sa.exists().where(*_THEIRS, answer.c.image_id == image.c.image_id, ~answer.c.surplus)
+# Who holds no place at an image that they have an answer of, which came in time.
+GAVE_UP = GIVEN.where(~assignment.c.holds_slot, _SAID)
+
+
 def settle(connection: sa.Connection, who: str, number: int, image_id: str, kind: str) -> bool:
     """Whether somebody holds a place at an image by what they say of it now; what was otherwise is changed.
 
@@ -281,11 +287,8 @@ def settle(connection: sa.Connection, who: str, number: int, image_id: str, kind
     place = slot_of(mine).where(there)
     connection.execute(place.values(taken=slot.c.taken))  # so that of two skips each knows of the other
     if kind not in ANSWERS:
-        theirs = (answer.c[name] == assignment.c[name] for name in ("annotator_id", "round"))
-        said = sa.exists().where(*theirs, answer.c.image_id == image_id, ~answer.c.surplus)
-        here = (assignment.c.round == number, assignment.c.position == mine.position, ~assignment.c.holds_slot)
-        skipped = connection.scalar(sa.select(sa.func.count()).where(*here, said)) or 0
-        if skipped >= read_settings(connection).most_skips:
+        here = GAVE_UP.where(assignment.c.round == number, assignment.c.position == mine.position)
+        if len(connection.execute(here).all()) >= read_settings(connection).most_skips:
             return True
     this = (*given_to(who, number), assignment.c.position == mine.position)
     connection.execute(assignment.update().where(*this).values(holds_slot=not mine.holds_slot))

@@ -11,10 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
+from affectml_annotation.judgements import ANSWERS
 from affectml_annotation.store import claims, setup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, hashed, keyed, make_key, mark, marks
 from affectml_annotation.store.schema import (
+    MAIN,
     annotator,
     answer,
     assignment,
@@ -29,6 +31,7 @@ from affectml_annotation.store.schema import (
     now_ms,
     owed,
     panel,
+    round_,
     secret,
 )
 
@@ -80,8 +83,10 @@ def _fill(connection: sa.Connection, left: Any) -> None:
         .join(answer, sa.and_(answer.c.image_id == image.c.image_id, answer.c.round == assignment.c.round,
                               answer.c.annotator_id == assignment.c.annotator_id))
         .join(annotator, annotator.c.annotator_id == answer.c.annotator_id)
+        .join(event, event.c.event_id == answer.c.event_id)
         .where(assignment.c.round == left.round, assignment.c.position == left.position, answer.c.surplus,
-               assignment.c.annotator_id != left.annotator_id, annotator.c.withdrawn_at.is_(None))
+               assignment.c.annotator_id != left.annotator_id, annotator.c.withdrawn_at.is_(None),
+               event.c.kind.in_(ANSWERS))
         .order_by(assignment.c.answered_at, assignment.c.annotator_id)
         .limit(1)
     )  # fmt: skip
@@ -107,9 +112,13 @@ def cleaned(connection: sa.Connection) -> None:
 
 @dataclass(frozen=True)
 class Gone:
-    """What a database of a task, `source`, knows of people who were erased, or whose ids at a panel were forgotten."""
+    """What a database of a task, `source`, knows of people who were erased, or whose ids at a panel were forgotten.
+
+    begun: when the task's first round was opened, which stays the same in every copy; None of an earlier version.
+    """
 
     source: str
+    begun: int | None
     key: str | None
     erasures: Sequence[sa.RowMapping]
     owed: Sequence[sa.RowMapping]
@@ -119,10 +128,11 @@ class Gone:
     def of(cls, connection: sa.Connection, source: str) -> "Gone":
         """All that a database knows of it now."""
         if not sa.inspect(connection).has_table("erasure"):  # an earlier version's
-            return cls(source, None, (), (), frozenset())
+            return cls(source, None, None, (), (), frozenset())
         no_ids = connection.scalars(sa.select(panel.c.person).where(panel.c.person.startswith(FORGOTTEN)))
         return cls(
             source,
+            connection.scalar(sa.select(round_.c.opened_at).where(round_.c.number == MAIN)),
             connection.scalar(sa.select(secret.c.value).where(secret.c.name == ERASING)),
             connection.execute(sa.select(erasure).order_by(erasure.c.number)).mappings().all(),
             connection.execute(sa.select(owed).order_by(owed.c.number)).mappings().all(),

@@ -1,6 +1,7 @@
 """Taking a whole file of judgements into the store: all of it or nothing, and never twice."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -14,7 +15,7 @@ from affectml_annotation.exchange.checking import import_problems
 from affectml_annotation.exchange.tables import DELIMITER
 from affectml_annotation.judgements import ANSWERS, storable
 from affectml_annotation.store import setup
-from affectml_annotation.store.claims import HOLDING, given_to
+from affectml_annotation.store.claims import GAVE_UP, HOLDING, given_to
 from affectml_annotation.store.engine import uncollected
 from affectml_annotation.store.schema import annotator, answer, assignment, event, image, imported, now_ms, round_, slot
 from affectml_annotation.store.settings import read_settings
@@ -37,20 +38,23 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     position = {row.image_id: row.position for row in connection.execute(sa.select(image.c.image_id, image.c.position))}
     if invite:
         setup.invite(connection, sorted(who for who in set(table["annotator_id"].dropna()) if who.strip()), {})
-    people = set(connection.scalars(sa.select(annotator.c.annotator_id)))
-    gone = set(connection.scalars(sa.select(annotator.c.annotator_id).where(annotator.c.withdrawn_at.is_not(None))))
+    people = dict(connection.execute(sa.select(annotator.c.annotator_id, annotator.c.withdrawn_at)).all())
     problems = import_problems(table, settings.labels, images=position, annotators=people)
-    problems += _clashes(connection, table, people)
+    problems += _clashes(connection, table, people.keys())
     if problems:
         raise BadImport(name, problems, _way_out(table, settings.labels, position, people))
     now = now_ms()
     places = dict.fromkeys(people, 0)
     held = {}
-    named = people & set(table["annotator_id"])
-    for had in _among(connection, sa.select(assignment), assignment.c.annotator_id, named):
+    named = people.keys() & set(table["annotator_id"])
+    for had in _among(connection, sa.select(assignment).with_for_update(), assignment.c.annotator_id, named):
         places[had["annotator_id"]] = max(places[had["annotator_id"]], had["place"] + 1)
         held[had["annotator_id"], had["round"], had["position"]] = had
-    taken: dict[tuple[int, int], int] = {}
+    taken = Counter[tuple[int, int]]()
+    unsure = {position[name] for name in table["image_id"][~table["kind"].isin(ANSWERS)]}
+    in_rounds = GAVE_UP.where(assignment.c.round.in_([*map(int, table["round"].unique())]))
+    gave_up = _among(connection, in_rounds, assignment.c.position, unsure)
+    skips = Counter((each["round"], each["position"]) for each in gave_up)
     if connection.dialect.name == "sqlite":  # whose usual 2 MB would write and read each page of an index many times
         connection.exec_driver_sql("PRAGMA cache_size = -200000")
     with uncollected():
@@ -63,22 +67,26 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
                 at = position[row["image_id"]]
                 answers.append(dict(zip(("annotator_id", "round", "image_id"), key, strict=True))
                                | {"event_id": event_id, "revision": 1, "surplus": False})  # fmt: skip
-                given: Mapping[Any, Any] | None = held.get((key[0], key[1], at))
-                if given is not None:
+                claim: Mapping[Any, Any] | None = held.get((key[0], key[1], at))
+                purpose = (row.get("purpose") or "task") if claim is None else claim["purpose"]
+                held_it = claim is not None and bool(claim["holds_slot"])
+                holds: bool = held_it if purpose not in HOLDING else row["kind"] in ANSWERS
+                if purpose in HOLDING and not holds:  # as `claims.settle` has it
+                    holds = skips[key[1], at] >= settings.most_skips
+                    skips[key[1], at] += not holds
+                taken[key[1], at] += (holds - held_it) * (people[key[0]] is None)
+                if claim is not None:
+                    given = {**claim, "holds_slot": holds}
                     held_one = assignment.update().where(*given_to(*key[:2]), assignment.c.position == at)
-                    connection.execute(held_one.values(answered_at=now))
+                    connection.execute(held_one.values(answered_at=now, holds_slot=holds))
                 else:
-                    purpose = row.get("purpose") or "task"
-                    counts = purpose in HOLDING and (row["kind"] in ANSWERS or not settings.most_skips)
-                    fresh = {
+                    given = {
                         "annotator_id": key[0], "round": key[1], "position": at, "place": places[key[0]],
                         "purpose": purpose, "suggestions_visible": bool(row.get("suggestions_visible")),
-                        "holds_slot": counts, "claimed_at": now, "lease_until": now, "answered_at": now,
+                        "holds_slot": holds, "claimed_at": now, "lease_until": now, "answered_at": now,
                     }  # fmt: skip
-                    assignments.append(fresh)
-                    given = fresh
+                    assignments.append(given)
                     places[key[0]] += 1
-                    taken[key[1], at] = taken.get((key[1], at), 0) + (counts and key[0] not in gone)
                 ours = {column: given[column] for column in OF_ASSIGNMENT}
                 events.append(_event(row, event_id, key, now, name) | ours)
             for destination, rows in ((event, events), (answer, answers), (assignment, assignments)):
@@ -117,7 +125,7 @@ def _way_out(table: pd.DataFrame, labels: Sequence[str], images: Collection[str]
 
 
 def _among(
-    connection: sa.Connection, query: sa.Select[Any], column: sa.Column[Any], values: Iterable[str]
+    connection: sa.Connection, query: sa.Select[Any], column: sa.Column[Any], values: Iterable[str | int]
 ) -> Iterator[sa.RowMapping]:
     """What a query finds where a column has one of these values: a small file does not read a large table."""
     wanted = [*values]
@@ -147,15 +155,11 @@ def _clashes(connection: sa.Connection, table: pd.DataFrame, people: Set[str]) -
 
 
 def _event(row: Mapping[Any, Any], event_id: str, key: tuple[str, int, str], now: int, source: str) -> dict[str, Any]:
-    said = {column.name: _STORED.get(column.type, _as_is)(row.get(column.name)) for column in COLUMNS}
+    said = {column.name: _STORED.get(column.type, lambda value: value)(row.get(column.name)) for column in COLUMNS}
     return said | {
         "event_id": event_id, "annotator_id": key[0], "round": key[1], "image_id": key[2], "at": said["at"] or now,
         "received_at": now, "base_revision": 0, "status": "accepted", "revision": 1, "context": None, "source": source,
     }  # fmt: skip
-
-
-def _as_is(value: Any) -> Any:
-    return value
 
 
 def _json(values: Any) -> str | None:

@@ -2,8 +2,8 @@
 
 import hmac
 import secrets
-from collections.abc import Iterable
 from hashlib import sha256
+from typing import Any
 from unicodedata import normalize
 
 import sqlalchemy as sa
@@ -43,24 +43,30 @@ def panel_id(text: str) -> str:
     return normalize("NFKC", text).strip()
 
 
-def forms(persons: Iterable[str]) -> set[str]:
-    """Ids at a panel, as somebody gives them, in every form that the lower case of what is kept may have.
+def _form(text: str) -> str:
+    """An id at a panel as it is compared: those that differ by case alone are one person's (NFKC, case folded)."""
+    return normalize("NFKC", panel_id(text).casefold())
 
-    Ids that differ by case alone are one person's. Earlier versions kept ids as they came. A list for spreadsheets may
-    have a ' before one.
+
+def is_theirs(connection: sa.Connection, column: sa.Column[Any], *written: str) -> sa.ColumnElement[bool]:
+    """Whether a row has one of these ids at a panel, however they are written, and however it is kept there.
+
+    Python compares them, since what lower() does to letters depends on the engine and its locale; earlier versions kept
+    ids as they came. A list for spreadsheets may have a ' before one.
     """
-    given = {form for person in persons for form in (person, panel_id(person), panel_id(person).removeprefix("'"))}
-    return given | {form.lower() for form in given}
+    given = {form for person in written for form in (_form(person), _form(person).removeprefix("'"))}
+    return column.in_([person for person in connection.scalars(sa.select(column)) if _form(person) in given])
 
 
-def marks(key: str, person: str) -> list[str]:
-    """The hashes by which an id at a panel is known once it is gone: that which is kept, then that of earlier versions.
+def marks(key: str, *written: str) -> list[str]:
+    """The hashes by which an id at a panel is known once it is gone: that of its one form, then those of earlier
+    versions, of the id as it came.
 
     Of what stands in place of an id, the hash in it.
     """
-    if person.startswith(FORGOTTEN):
-        return [person.removeprefix(FORGOTTEN)]
-    return [hashed(key, "person", form).hex() for form in (panel_id(person).lower(), person)]
+    if written[0].startswith(FORGOTTEN):
+        return [written[0].removeprefix(FORGOTTEN)]
+    return [hashed(key, "person", form).hex() for form in (_form(written[0]), *written)]
 
 
 def mark(connection: sa.Connection, person: str) -> str:
@@ -68,20 +74,25 @@ def mark(connection: sa.Connection, person: str) -> str:
     return marks(_key(connection, ERASING), person)[0]
 
 
-def participant(connection: sa.Connection, person: str) -> str | None:
-    """Who has this id at a panel, which may be forgotten; None for nobody."""
-    known = forms([person])
+def participant(connection: sa.Connection, *written: str) -> str | None:
+    """Who has this id at a panel, which may be forgotten; None for nobody.
+
+    written: the id, in the form in which it is kept now, and as it came. Of two whom earlier versions took for two
+    people, the one whose id is kept so.
+    """
+    known = [*written]
     if connection.scalar(sa.select(secret.c.name).where(secret.c.name == ERASING)) is not None:
-        known |= {FORGOTTEN + each for each in marks(_key(connection, ERASING), person)}
-    who: str | None = connection.scalar(sa.select(panel.c.annotator_id).where(sa.func.lower(panel.c.person).in_(known)))
+        known += [FORGOTTEN + each for each in marks(_key(connection, ERASING), *written)]
+    theirs = sa.select(panel.c.annotator_id).where(is_theirs(connection, panel.c.person, *known))
+    who: str | None = connection.scalar(theirs.order_by(panel.c.person.not_in(written)))
     return who
 
 
-def was_erased(connection: sa.Connection, *, who: str | None = None, person: str | None = None) -> bool:
-    """Whether somebody of this name, or this id at a panel, was erased."""
+def was_erased(connection: sa.Connection, *written: str, who: str | None = None) -> bool:
+    """Whether somebody of this name, or this id at a panel, was erased. written: as `participant` takes it."""
     if connection.scalar(sa.select(erasure.c.number).limit(1)) is None:
         return False
     known = erasure.c.annotator == keyed(connection, ERASING, "who", who).hex()
-    if person is not None:
-        known = erasure.c.person.in_(marks(_key(connection, ERASING), person))
+    if written:
+        known = erasure.c.person.in_(marks(_key(connection, ERASING), *written))
     return connection.execute(sa.select(erasure.c.number).where(known)).first() is not None

@@ -459,7 +459,7 @@ class LabelStore:
             digest.update(file.read_bytes())
         named = {"name": path.name, "sha256": digest.hexdigest()}
         try:
-            return self.database.writing(import_judgements, table, **named, invite=invite)
+            return self.database.retried(import_judgements, table, **named, invite=invite)
         except BadImport as error:
             encoding = reading_options.get("encoding", "utf-8-sig")
             raise BadImport(path.name, at_lines(error.problems, path, encoding), error.way_out) from None

@@ -51,7 +51,8 @@ def restore(
 
     Whoever was erased since the backup was made is erased in it too, before it is in place: as the database that is
     replaced says, the one that it is of, where that lies in the backup's folder or the one above, the backups that are
-    kept of either, and those in `erased`.
+    kept of either, and those in `erased`. What lies there of another task, which began at another moment, is passed
+    over.
 
     to: a SQLite file, or the URL of a PostgreSQL database without a task. erased: further databases and backups of the
     task. replace: put it in place of a file, which nobody may have open, and which is kept beside it.
@@ -84,8 +85,9 @@ def restore(
         with LabelStore(work) as store:
             if file is None and (dataset := store.dataset) is not None:
                 near |= {*backups_of(dataset.with_name(f"{dataset.name}-{sa.make_url(to).database}")).glob("*.db")}
-            others = [*sorted(near), *erased]
-            gone = erasing.erase_again(store.database, map(_gone, others))
+            task = (None, store.database.reading(erasing.Gone.of, str(work)).begun)
+            others = [known for known in map(_gone, sorted(near)) if known.begun in task] + [*map(_gone, erased)]
+            gone = erasing.erase_again(store.database, others)
             store.database.writing(write_setting, RESTORED, note)
         with reading(work) as source:
             tally = Tally.of(source) if file else _copy_rows(source, to, note)

@@ -72,6 +72,7 @@ _IS_ASSIGNED = (
     assignment.c.position == sa.bindparam("at_position"),
 )
 _ASSIGNED = sa.select(assignment).where(*_IS_ASSIGNED)
+_CLAIMED = _ASSIGNED.with_for_update()  # what gives a claim back is waited for, and then it is gone
 _DONE = assignment.update().where(*_IS_ASSIGNED).values(answered_at=sa.bindparam("now"))
 _REPLACE = answer.update().where(*_IS_CURRENT).values(event_id=sa.bindparam("id"), revision=sa.bindparam("fresh"))
 _NO_DRAFT = draft.delete().where(draft.c.annotator_id == _who, draft.c.round == _round, draft.c.image_id == _image)
@@ -121,7 +122,7 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
         )
         return _refused(given, enough)
     where = {"who": given.annotator_id, "number": given.round, "at_position": position}
-    assigned = connection.execute(_ASSIGNED, where).one_or_none()
+    assigned = connection.execute(_CLAIMED if current is None else _ASSIGNED, where).one_or_none()
     visit = visits.visit_of(connection, given.annotator_id)
     if visit is not None:
         why = visits.refusal(connection, visit, now, first=current is None, given=assigned is not None)

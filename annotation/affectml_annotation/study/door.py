@@ -34,11 +34,15 @@ class NotInStudy(StoreError):
 
 @dataclass(frozen=True)
 class Ids:
-    """Who somebody is at their panel. signed: a link of ours proves it; else anybody could have made it up."""
+    """Who somebody is at their panel. signed: a link of ours proves it; else anybody could have made it up.
+
+    came: the person's id as it stood in the address, of which earlier versions may have kept a hash.
+    """
 
     person: str = field(repr=False)
     session: str | None = field(default=None, repr=False)
     signed: bool = False
+    came: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def ids_from(file: StudyFile, address: Mapping[str, str]) -> Ids:
     told = re.fullmatch(_ID.get(file.recruit.panel, ".+"), person) and max(len(person), len(session)) <= MOST_ID
     if not told or not (person + session).isprintable() or person.lower().startswith((LINK, FORGOTTEN)):
         raise NotInStudy(_("the address does not say who you are at your panel; open it from the panel's own page"))
-    return Ids(person, session or None)
+    return Ids(person, session or None, came=address[names["person"]])
 
 
 def ids_of_link(store: LabelStore, token: str) -> Ids:
@@ -86,7 +90,7 @@ def ids_of_link(store: LabelStore, token: str) -> Ids:
             return Ids(f"{LINK}{keys.read_link(connection, token)}", signed=True)
         except keys.BadLink as error:
             ids = Ids(f"{LINK}{error.number}")
-            if error.number is None or participant(connection, ids.person) is None:
+            if error.number is None or participant(connection, ids.person, ids.came) is None:
                 raise
             return ids
 
@@ -96,15 +100,15 @@ def ids_of_link(store: LabelStore, token: str) -> Ids:
 def enter(store: LabelStore, ids: Ids, own: str = "", *, again: bool = False) -> Entry:
     """What somebody who comes is to see. Nothing is stored of them but that one more came.
 
-    own: a number that nobody but their browser has; one that agreed, or gave the resume code, goes on. again: they
-    came a moment ago, and are not counted once more.
+    own: a number that nobody but their browser has; one that agreed, or gave the resume code, goes on, until somebody
+    else does there. again: they came a moment ago, and are not counted once more.
     """
     give_back_places(store)
 
     def work(connection: sa.Connection) -> Entry:
         _refuse_erased(connection, ids)
         version, study = running.study_of(connection)
-        who = participant(connection, ids.person)
+        who = participant(connection, ids.person, ids.came)
         if who is not None:
             theirs = visit_of(connection, who)
             goes_on = ids.signed or _is_bound(connection, who, own)
@@ -129,7 +133,7 @@ def resume(store: LabelStore, ids: Ids, code: str, own: str = "") -> str:
     """
 
     def work(connection: sa.Connection) -> str:
-        who = participant(connection, ids.person)
+        who = participant(connection, ids.person, ids.came)
         if who is None or not keys.same_code(code, keys.resume_code(connection, who)):
             raise NotInStudy(_("this code does not go with this address; your first device shows the right one"))
         _bind(connection, who, own)
@@ -139,8 +143,11 @@ def resume(store: LabelStore, ids: Ids, code: str, own: str = "") -> str:
 
 
 def _bind(connection: sa.Connection, who: str, own: str) -> None:
-    if own and not _is_bound(connection, who, own):
-        connection.execute(device.insert().values(annotator_id=who, digest=_digest(connection, own)))
+    """Let a browser go on with this visit, and with no other: on a shared computer nobody opens the one before."""
+    if own:
+        mine = _digest(connection, own)
+        connection.execute(device.delete().where(device.c.digest == mine))
+        connection.execute(device.insert().values(annotator_id=who, digest=mine))
 
 
 def _is_bound(connection: sa.Connection, who: str, own: str) -> bool:
@@ -153,7 +160,7 @@ def _digest(connection: sa.Connection, own: str) -> str:
 
 
 def _refuse_erased(connection: sa.Connection, ids: Ids) -> None:
-    if was_erased(connection, person=ids.person):
+    if was_erased(connection, ids.person, ids.came):
         raise NotInStudy(
             _("what you gave to this study was erased because you asked for it; you cannot take part again")
         )
@@ -189,7 +196,7 @@ def agree(
         file, boxes = study.file, study.translation(language).boxes_of(study.file)
         if open_boxes := [shown for box, shown in boxes.items() if box not in ticked]:
             raise NotInStudy(_("to take part, tick every box; not ticked: {box}", box=open_boxes[0]))
-        if participant(connection, ids.person) is not None:
+        if participant(connection, ids.person, ids.came) is not None:
             raise NotInStudy(_("you take part already; go on where you began, or give the code that it shows there"))
         if read_setting(connection, running.KEY)["state"] != "running":
             raise NotInStudy(_("this study lets nobody in now"))

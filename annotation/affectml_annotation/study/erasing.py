@@ -61,7 +61,7 @@ def named_by(store: LabelStore, persons: Sequence[str]) -> list[str]:
         for person in persons:
             if (who := participant(connection, person)) is not None:
                 found.append(who)
-            elif not was_erased(connection, person=person):
+            elif not was_erased(connection, person):
                 raise StoreError(f"nobody with the id {person!r} takes part in this study")
     return found
 

@@ -14,7 +14,7 @@ from babel.numbers import get_currency_precision
 
 from affectml_annotation.exchange.files import csv_text
 from affectml_annotation.store.keeping import clean_backups
-from affectml_annotation.store.keys import ERASING, FORGOTTEN, forms, make_key, mark
+from affectml_annotation.store.keys import ERASING, FORGOTTEN, is_theirs, make_key, mark
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import annotator, now_ms, owed, panel, visit
 from affectml_annotation.store.setup import DAY_MS
@@ -167,11 +167,10 @@ def mark_paid(store: LabelStore, people: Sequence[str], *, by: str = "the comman
     """
 
     def work(connection: sa.Connection) -> int:
-        named = forms(people)
-        theirs = sa.select(panel.c.annotator_id).where(sa.func.lower(panel.c.person).in_(named))
+        theirs = sa.select(panel.c.annotator_id).where(is_theirs(connection, panel.c.person, *people))
         open_ones = (visit.c.annotator_id.in_(theirs), visit.c.paid_at.is_(None), visit.c.status.is_not(None))
         marked = connection.execute(visit.update().where(*open_ones).values(paid_at=now_ms())).rowcount
-        over = connection.execute(owed.delete().where(sa.func.lower(owed.c.person).in_(named))).rowcount
+        over = connection.execute(owed.delete().where(is_theirs(connection, owed.c.person, *people))).rowcount
         count = int(marked) + int(over)
         if count:
             running.note_change(connection, by, {"paid": count})

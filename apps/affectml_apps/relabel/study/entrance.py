@@ -36,7 +36,8 @@ DAYS = 30
 class Visitor:
     """What a browser brings. given: the ids, or the link, as they stood in the address. own: a number of its own.
 
-    The browser keeps that number whoever comes, so that an address which a foreign page made up takes no visit away.
+    The browser keeps that number whoever comes, so that an address which a foreign page made up takes no visit away;
+    it opens the visit of who agreed or gave the code there last, and no other.
     """
 
     given: Mapping[str, str] = field(repr=False)

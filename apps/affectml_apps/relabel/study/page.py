@@ -26,7 +26,7 @@ from affectml_apps.relabel.study.reading import text_of
 from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.text import plain, sentence
 
-GUESSES = Allowance(burst=10, per_second=1 / 60)  # wrong resume codes of one browser, and of one address
+GUESSES = Allowance(burst=10, per_second=1 / 60)  # resume codes of one browser, and wrong ones of one address
 ENDS = {
     "completed": (marked("You are through"), marked("You have completed the study.")),
     "screened_out": (
@@ -175,22 +175,26 @@ def _resume(task: LabelTask, visitor: Visitor) -> None:
     if task.running.help:
         st.text(_("Without that device or its code you cannot go on. For questions, and for your payment:"))
         _help(task.running.help)
-    ids = ids_of(task, visitor)
     with st.form("resume", border=False):
         code = st.text_input(_("Resume code"), max_chars=40, key="resume-code")
         if not st.form_submit_button(_("Go on"), type="primary"):
             return
+        wait, wrong = GUESSES.take(visitor.own), ""
         try:
-            door.resume(task.store, ids, code, visitor.own)
-            st.rerun()
+            if not wait:
+                door.resume(task.store, ids_of(task, visitor), code, visitor.own)
+                st.rerun()
         except door.NotInStudy as error:
-            wait = max(map(GUESSES.take, (visitor.own, str(st.context.ip_address))))
-            many = ngettext(
-                "Those were too many wrong codes. Try again in {n} second.",
-                "Those were too many wrong codes. Try again in {n} seconds.",
-                wait,
-            )
-            problem(many if wait else sentence(error))
+            wrong = sentence(error)
+            if GUESSES.take(str(st.context.ip_address)):  # a browser that is new at this address has one guess
+                GUESSES.take(visitor.own, GUESSES.burst - 1)
+                wait = GUESSES.take(visitor.own)
+        many = ngettext(
+            "Those were too many wrong codes. Try again in {n} second.",
+            "Those were too many wrong codes. Try again in {n} seconds.",
+            wait,
+        )
+        problem(many if wait else wrong)
 
 
 def _visit(task: LabelTask, who: str) -> None:
