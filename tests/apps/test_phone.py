@@ -247,7 +247,7 @@ def test_of_forty_long_names_nothing_is_cut_and_nothing_overlaps(speaking, cut_o
         ann.press("!")  # the note is there too
         ann.page.locator(".note:visible").wait_for()
         assert cut_or_overlapping(ann.page) == []
-        ann.press("Escape", "1", "2", "2", "3")
+        ann.press("Escape", "!")  # the labels stay chosen
         for name in ("?", "language"):
             ann.press("?") if name == "?" else ann.page.locator("button.language").tap()
             ann.page.wait_for_selector("dialog[open]")
