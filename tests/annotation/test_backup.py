@@ -432,7 +432,7 @@ def test_without_a_word_nobody_comes_back_by_a_restore_into_a_new_place(task, at
         there = {row.person for row in rows(store, schema.panel)}
     if "far" in at:
         assert {"SECRET-1", "SECRET-2"} <= there
-        assert "nothing near knows who was erased since" in said
+        assert "nobody here knows who was erased since" in said
     else:
         assert not {"SECRET-1", "SECRET-2"} & there
         assert "2 people were erased since it was made" in said
@@ -465,6 +465,25 @@ def test_another_task_near_a_backup_erases_nobody_of_the_same_name_from_it(tmp_p
     done = restore(made, tmp_path / "new.db")
     assert (done.erased, done.asked, done.counts["annotator"], done.counts["secret"]) == (0, 0, 1, 0)
     assert restore(made, tmp_path / "said.db", erased=[other]).erased == 1
+
+
+def test_a_copy_from_before_the_backup_does_not_know_who_was_erased_since(tmp_path):
+    made = tmp_path / "by-hand" / "out.db"
+    made.parent.mkdir()
+    with closing(LabelStore(tmp_path / "labels.db")) as store:
+        store.init_task(TaskSettings(("joy",), "?"), ["a"])
+        store.invite(["bob"])
+        store.submit([Answer(store.claim("bob", 1)[0].image_id, "bob", "none")])
+        write_backup(store, made)
+        shutil.copy(made, tmp_path / "copy.db")  # as somebody keeps one, under the name of the task
+        erase_people(store, ["bob"])
+    assert restore(made, tmp_path / "new.db").asked == 1  # the database itself, in the folder above
+    (tmp_path / "labels.db").unlink()
+    shutil.move(tmp_path / "copy.db", tmp_path / "labels.db")
+    with closing(sqlite3.connect(tmp_path / "labels.db")) as copy, copy:
+        copy.execute("DELETE FROM setting WHERE key = 'backup'")
+    done = restore(made, tmp_path / "labels.db", replace=True)
+    assert (done.erased, done.asked, done.counts["annotator"]) == (0, 0, 1)
 
 
 # From the command line

@@ -32,7 +32,7 @@ class Restored:
 
     counts: rows by table. log: hex, the digest of all events. erased: how many people of the backup had been erased
     since, and were again. kept: the database that was replaced; None where there was none. asked: how many databases
-    and backups were asked who was erased.
+    and backups that were changed since were asked who was erased.
     """
 
     to: str
@@ -86,14 +86,15 @@ def restore(
             if file is None and (dataset := store.dataset) is not None:
                 near |= {*backups_of(dataset.with_name(f"{dataset.name}-{sa.make_url(to).database}")).glob("*.db")}
             task = (None, store.database.reading(erasing.Gone.of, str(work)).begun)
-            others = [known for known in map(_gone, sorted(near)) if known.begun in task] + [*map(_gone, erased)]
-            gone = erasing.erase_again(store.database, others)
+            others = [known for known in map(_gone, sorted(near)) if known.begun in task]
+            gone = erasing.erase_again(store.database, [*others, *map(_gone, erased)])
             store.database.writing(write_setting, RESTORED, note)
         with reading(work) as source:
             tally = Tally.of(source) if file else _copy_rows(source, to, note)
         kept = _put_file(work, file, replace) if file else None
     where = to if file else without_password(sa.make_url(to))
-    return Restored(where, said, tally.counts, tally.log, gone, kept, len(others))
+    asked = sum(known.changed > said.at for known in others)  # a copy from before knows of nobody erased since
+    return Restored(where, said, tally.counts, tally.log, gone, kept, asked + len(erased))
 
 
 def _check_place(file: Path, replace: bool) -> None:
