@@ -34,6 +34,8 @@ from affectml.training import train_run
 from affectml_annotation import Answer, LabelStore
 from affectml_annotation.uncertainty import disagreement
 
+from .answered import write_answered
+
 IDS = list("abcdef")
 LABELS = ("awe", "joy", "fear")
 FEELINGS = Taxonomy("feelings", LABELS, synonyms={"fear": ("sheer terror", "fright"), "joy": ("fear",)})
@@ -46,7 +48,7 @@ SAID = [("a", "ann", ["awe"]), ("a", "ben", ["awe", "fear"]), ("b", "ann", ["joy
         ("c", "ann", [])]  # fmt: skip
 
 
-def write_run(folder, ids, rates, **columns):
+def write_run(folder, ids, rates, *, shares=True, **columns):
     """A run folder with no more than exploring reads."""
     info = RunInfo(
         config=TrainConfig("hand"),
@@ -58,7 +60,7 @@ def write_run(folder, ids, rates, **columns):
     table = pd.DataFrame({"image_id": ids, "split": ["train", "val", "test", "train", "train", "train"][: len(ids)]})
     table[list(LABELS)] = np.array(rates, dtype=np.float32)
     write_json(folder / "run.json", info.to_json())
-    write_parquet(folder / "predictions.parquet", table.assign(**columns))
+    write_answered(folder, LABELS, table.assign(**columns), shares=shares)
     return folder
 
 
@@ -329,7 +331,7 @@ def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
         "other": ("data", "name", "other"),
     }
     for name, (part, key, value) in changes.items():
-        folder = write_run(tmp_path / name, IDS, np.full((6, 3), 1 / 3))
+        folder = write_run(tmp_path / name, IDS, np.full((6, 3), 1 / 3), shares=name != "topk")
         content = json.loads((folder / "run.json").read_text())
         content[part][key] = value
         write_json(folder / "run.json", content)
@@ -690,16 +692,9 @@ def test_opening_and_looking_write_nothing_but_the_map(hand):
 def test_what_cannot_be_opened_says_why(hand, tmp_path):
     with pytest.raises(BadDataset, match="no such folder"):
         open_collection(tmp_path / "nowhere")
-    (tmp_path / "whole" / "predictions.parquet").unlink()
-    with pytest.raises(BadRun, match="no predictions.parquet"):
+    (tmp_path / "whole" / "answers.parquet").unlink()
+    with pytest.raises(BadRun, match=r"no answers\.parquet, which a shared run and imported weights come without"):
         open_collection(hand, [tmp_path / "whole"])
-    table = pd.DataFrame({"image_id": IDS, "split": "train", "awe": 0.5})
-    write_parquet(tmp_path / "part" / "predictions.parquet", table)
-    with pytest.raises(BadRun, match="no column joy"):
-        open_collection(hand, [tmp_path / "part"])
-    write_parquet(tmp_path / "part" / "predictions.parquet", table.assign(joy="much", fear=0.5))
-    with pytest.raises(BadRun, match="column joy: expected numbers"):
-        open_collection(hand, [tmp_path / "part"])
 
 
 def test_a_data_set_with_images_alone_can_be_looked_at(tmp_path):
