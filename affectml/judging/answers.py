@@ -32,14 +32,15 @@ Array = NDArray[Any]
 Floats = NDArray[np.float32]
 FILE = "answers.parquet"
 KEYS = ("dataset", "image_id", "split", "system", "wording", "draw", "form")
+FORMS = ("score", "share", "set")  # of heads: they give no ranking
 LABEL = "label:"
-PART = 65_536  # how many images of one system are in memory, and in a part of the file that is read or passed over
+PART = 65_536  # how many images of a system are in memory at once, and in a part of the file
 
 
 def write_answers(
     file: Path, dataset: str, labels: Sequence[str], said: "Iterable[tuple[str, Array, Array, Answers | SystemAnswers]]"
 ) -> None:
-    """Write what systems say that were asked once; each entry of `said` becomes a part that can be read alone.
+    """Write what systems say that were asked once; each form of an entry of `said` is a part that can be read alone.
 
     Args:
         file: where to.
@@ -59,23 +60,20 @@ def write_answers(
         pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=texts) as writer,
     ):
         for system, image_id, split, answers in said:
-            forms = {"score": answers.scores, "share": answers.shares, "set": answers.sets}
-            parts = [
-                pd.DataFrame(np.asarray(values, dtype=np.float32), columns=names).assign(
-                    dataset=dataset, image_id=image_id, split=split, system=system, wording=None, draw=None, form=form
-                )
-                for form, values in forms.items()
-                if values is not None
-            ]
-            writer.write_table(pa.Table.from_pandas(pd.concat(parts), schema))
+            for form, values in zip(FORMS, (answers.scores, answers.shares, answers.sets), strict=True):
+                if values is not None:
+                    rows = pd.DataFrame(np.asarray(values, dtype=np.float32), columns=names)
+                    rows = rows.assign(dataset=dataset, image_id=image_id, split=split, system=system, form=form)
+                    writer.write_table(pa.Table.from_pandas(rows.assign(wording=None, draw=None), schema))
 
 
-def read_answers(source: str | os.PathLike[str], *, system: str | None = None) -> pd.DataFrame:
+def read_answers(source: str | os.PathLike[str], *, system: str | None = None, form: str | None = None) -> pd.DataFrame:
     """answers.parquet as it is.
 
     Args:
         source: a run's folder, or a file of this form.
         system: read that system's rows alone.
+        form: read the rows of that form alone.
 
     Raises:
         BadRun: without the file, for a damaged one, for a column that is missing or of a label and no numbers, and for
@@ -83,10 +81,10 @@ def read_answers(source: str | os.PathLike[str], *, system: str | None = None) -
     """
     import pyarrow.parquet as pq
 
-    file = Path(source) / FILE if Path(source).is_dir() else Path(source)
-    only = None if system is None else [("system", "=", system)]
+    file = _file(source)
+    only = [(name, "=", value) for name, value in (("system", system), ("form", form)) if value is not None]
     try:
-        rows = pq.read_table(file, filters=only, partitioning=None)
+        rows = pq.read_table(file, filters=only or None, partitioning=None)
         rows.validate(full=True)  # text that is not in UTF-8 raises here, not where it is first looked at
         table: pd.DataFrame = rows.to_pandas(split_blocks=True, self_destruct=True)
         bad = _problem(table)
@@ -98,8 +96,16 @@ def read_answers(source: str | os.PathLike[str], *, system: str | None = None) -
     except Exception as error:  # pyarrow raises many kinds for a damaged file
         raise BadRun(f"{file}: cannot be read ({error})") from None
     if bad is not None:
-        raise BadRun(f"{file}: {bad}: the run is damaged, train again")
+        raise _damaged(file, bad)
     return table
+
+
+def _file(source: str | os.PathLike[str]) -> Path:
+    return Path(source) / FILE if Path(source).is_dir() else Path(source)
+
+
+def _damaged(file: Path, why: str) -> BadRun:
+    return BadRun(f"{file}: {why}: the run is damaged, train again")
 
 
 def _problem(table: pd.DataFrame) -> str | None:
@@ -110,6 +116,8 @@ def _problem(table: pd.DataFrame) -> str | None:
     for name in labelled(table):
         if not pd.api.types.is_numeric_dtype(table[name]):
             return f"column {name}: expected numbers, got {table[name].dtype}"
+    if table["image_id"].is_unique:  # as of one system and form: known much sooner
+        return None
     for _, one in table[table.duplicated([name for name in KEYS if name != "split"])].iterrows():
         return f"image {one['image_id']!r} has two rows of system {one['system']}, form {one['form']}"
     return None
@@ -149,25 +157,23 @@ class SystemAnswers:
         Raises:
             BadRun: as `read_answers` does, and where a label has no column or the system no row.
         """
-        table = read_answers(source, system=system)
-        columns = labelled(table) if labels is None else [LABEL + label for label in labels]
-        images = table.drop_duplicates("image_id")
-        index = pd.Index(images["image_id"])
-
-        def those(form: str) -> Floats | None:
-            rows = table[table["form"] == form]
-            made = np.full((len(index), len(columns)), np.nan, dtype=np.float32)
-            made[index.get_indexer(rows["image_id"])] = rows[columns]
-            return made if len(rows) else None
-
-        bad = [f"no column {name}" for name in columns if name not in table]
-        score, share, chosen = map(those, ("score", "share", "set")) if not bad else (None, None, None)
-        scores = next((each for each in (score, share, chosen) if each is not None), None)
-        if scores is None:
-            bad.append(f"no answer of system {system}")
-            raise BadRun(f"{os.fspath(source)}: {FILE}: {bad[0]}: the run is damaged, train again")
-        ids, split = (images[name].to_numpy(dtype=object) for name in ("image_id", "split"))
-        return cls(tuple(name.removeprefix(LABEL) for name in columns), ids, split, scores, share, chosen)
+        frames = []
+        for form in FORMS:  # one at a time, for less memory
+            rows = read_answers(source, system=system, form=form).set_index("image_id")
+            columns = labelled(rows) if labels is None else [LABEL + label for label in labels]
+            bad = [f"no column {name}" for name in columns if name not in rows]
+            bad += [] if rows.index.is_unique else [f"system {system} answered one image more than once"]
+            if bad:
+                raise _damaged(_file(source), bad[0])
+            frames.append(rows[["split", *columns]])
+        split = pd.concat([rows["split"] for rows in frames])
+        split = split[~split.index.duplicated()]
+        if split.empty:
+            raise _damaged(_file(source), f"no answer of system {system}")
+        given = [rows[columns].reindex(split.index).to_numpy(np.float32) if len(rows) else None for rows in frames]
+        names, ids = tuple(name.removeprefix(LABEL) for name in columns), split.index.to_numpy(dtype=object)
+        scores = next(each for each in given if each is not None)
+        return cls(names, ids, split.to_numpy(dtype=object), scores, *given[1:])
 
     @property
     def frame(self) -> pd.DataFrame:

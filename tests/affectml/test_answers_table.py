@@ -38,9 +38,8 @@ def test_a_row_is_an_image_a_system_and_a_form(file):
     assert pq.read_schema(file).types == [pa.string()] * 5 + [pa.int32(), pa.string()] + [pa.float32()] * 4
     keys = table[["system", "image_id", "split", "form"]].agg(" ".join, axis=1).tolist()
     assert keys[:4] == ["prior x train score", "prior y test score", "prior x train share", "prior y test share"]
-    assert keys[4:10] == [
-        f"model {image} {form}" for form in ("score", "share", "set") for image in ("x train", "y test")
-    ]
+    assert keys[4:6] == ["model x train score", "model y test score"]
+    assert keys[-2:] == ["model x2 train set", "model y2 test set"]
     assert table[["wording", "draw"]].isna().all(axis=None)
     np.testing.assert_array_equal(table.loc[[0, 1, 8, 9], columns[7:]], np.vstack([SCORES, SETS]).astype(np.float32))
 
@@ -74,6 +73,7 @@ def test_a_system_need_not_answer_every_image_in_each_form(file):
         (lambda t: t.drop(columns="label:form"), "no column label:form"),
         (lambda t: t.assign(**{"label:form": "much"}), "column label:form: expected numbers"),
         (lambda t: pd.concat([t, t.iloc[[9]]]), "image 'y' has two rows of system model, form set"),
+        (lambda t: pd.concat([t, t.assign(draw=2)]), "system model answered one image more than once"),
         (lambda t: t[t["system"] == "prior"], "no answer of system model"),
         (lambda t: t[t["form"] == "set"].assign(form="guess"), "no answer of system model"),
     ],
