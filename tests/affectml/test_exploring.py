@@ -25,6 +25,7 @@ from affectml.encoders import EncoderIdentity
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, UnknownLabel
 from affectml.exploring import Filter, View, _map, open_collection
 from affectml.exploring._query import fit, inside, parse_rates
+from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.people.labelling import make_task
 from affectml.report.numbers import entropies
 from affectml.runs import RunInfo, TrainConfig
@@ -321,6 +322,16 @@ def test_a_run_that_lacks_images_says_nothing_of_them(found):
     assert [said.run for said in found.detail(4).runs] == ["whole"]
     assert "part says nothing of this image" in found.detail(4).notes
     assert (found.detail(2).runs[1].labels, found.detail(1).runs[1].labels) == (("awe", "joy"), ())
+
+
+def test_a_runs_rates_are_its_shares_and_not_what_ranks_labels(hand, tmp_path):
+    """Cosines of a text head rank labels; its calibrated rates are what people are compared with."""
+    folder, ids, split = write_run(tmp_path / "text", IDS, np.zeros((6, 3))), np.array(IDS), np.full(6, "test")
+    said = SystemAnswers(LABELS, ids, split, np.full((6, 3), 7.0), np.array(VOTES) / 10)
+    write_answers(folder / "answers.parquet", "hand", LABELS, [("model", ids, split, said)])
+    found = open_collection(hand, [folder])
+    assert found.detail(1).runs[0].rates == pytest.approx({"awe": 0.4, "joy": 0, "fear": 0.1})
+    assert found.column("text.rate_manhattan").values == pytest.approx(np.zeros(6), abs=1e-6)
 
 
 def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
