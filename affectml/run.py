@@ -1,4 +1,4 @@
-"""A run as one holds it in Python: its scores, its predictions, and its answers for new images."""
+"""A run as one holds it in Python: its scores, its answers, and its answers for new images."""
 
 import webbrowser
 from collections.abc import Iterable, Sequence
@@ -16,6 +16,7 @@ from affectml.encoders import Encoder
 from affectml.errors import BadRun
 from affectml.explanation import Explanation, explain_image
 from affectml.heads import Head
+from affectml.judging import read_answers
 from affectml.pictures import ImageLike
 from affectml.predicting.features import run_encoder
 from affectml.predicting.files import predict_to_file
@@ -77,9 +78,13 @@ class Run:
         return score_table(self.metrics)
 
     @property
-    def predictions(self) -> pd.DataFrame:
-        """What it says of each image of its data set: image_id, split, a score per label, the set where it has sets."""
-        return self._opened.predictions
+    def answers(self) -> pd.DataFrame:
+        """answers.parquet: what the systems prior, zero_shot and model say of each image of its data set.
+
+        A row per image, `system` and `form` (score, share or set), with a column `label:NAME` for each label; `split`
+        says which part of the data the image is in. Raises BadRun for a shared run, which comes without.
+        """
+        return read_answers(self.folder)
 
     @property
     def report(self) -> Path:

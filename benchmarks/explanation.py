@@ -50,8 +50,8 @@ def shuffled(run: RunFolder, generator: torch.Generator) -> RunFolder:
 
 def areas(run: RunFolder, images: int) -> tuple[dict[tuple[str, str, str], np.ndarray], list[str]]:
     """Areas [N] by map, filling and curve of the first test images, and the verdicts."""
-    data, table = Dataset.open(str(run.info.config.dataset)), run.predictions
-    ids = table["image_id"][table["split"] == "test"].tolist()[:images]
+    data, said = Dataset.open(str(run.info.config.dataset)), run.model_answers
+    ids = said.image_id[said.split == "test"].tolist()[:images]
     files = data.images.set_index("image_id")["file"]
     encoder, generator = run_encoder(run, 1), torch.Generator().manual_seed(0)
     rates = rates_of(run, encoder)

@@ -93,9 +93,10 @@ def write_images(folder: Path, count: int, small: bool = False) -> str:
 
 def write_run(folder: Path, data: Path, seed: int) -> None:
     """A run whose rates are people's with noise: no more of it than exploring reads."""
-    from affectml._files import write_json, write_parquet
+    from affectml._files import write_json
     from affectml.data import Dataset
     from affectml.embeddings import EmbeddingStore
+    from affectml.judging.answers import FILE, SystemAnswers, write_answers
     from affectml.runs import RunInfo, TrainConfig
     from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo
 
@@ -103,18 +104,15 @@ def write_run(folder: Path, data: Path, seed: int) -> None:
     targets, store = dataset.target("rates"), EmbeddingStore.for_dataset(dataset)
     rates = (targets.shares() * PEOPLE + draw.gamma(1, 0.5, targets.table.shape)) / (PEOPLE + 3)
     rates = rates.clip(0, 1)
-    labels = np.array(targets.taxonomy.labels, dtype=object)
-    table = pd.DataFrame(rates.astype(np.float32), columns=labels)
-    table.insert(0, "image_id", targets.image_id)
-    table.insert(1, "split", dataset.images["split"])
-    table["set"] = [list(labels[row]) for row in rates > 0.4]
+    labels, ids, split = targets.taxonomy.labels, targets.image_id, dataset.images["split"].to_numpy(dtype=object)
+    said = SystemAnswers(labels, ids, split, rates, rates, rates > 0.4)
     info = RunInfo(
         config=TrainConfig(str(data)), data=DataInfo(name="drawn", construct="evoked", target="rates", kind="rates"),
         taxonomy=targets.taxonomy.to_dict(), head=HeadInfo(name="sigmoid"),
         encoder=EncoderInfo(specs=list(store.specs), identity=store.identity.to_json()),
     )  # fmt: skip
     write_json(folder / "run.json", info.to_json())
-    write_parquet(folder / "predictions.parquet", table)
+    write_answers(folder / FILE, "drawn", labels, [("model", ids, split, said)])
 
 
 def measure(data: Path, runs: list[Path], again: int, by_umap: bool) -> list[tuple[str, float, float, float]]:

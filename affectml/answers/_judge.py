@@ -167,10 +167,10 @@ def _with_run(parts: Parts | None, run: RunFolder, targets: Targets, ids: np.nda
     if parts is not None:
         return replace(parts, judged=parts.judged[np.isin(parts.judged, ids)])
     known = targets.image_id
-    if split == "test" and (run.folder / "predictions.parquet").exists():
-        table = run.predictions
-        here = table[table["image_id"].isin(known)]
-        val, train = (here["image_id"][here["split"] == name].to_numpy(dtype=object) for name in ("val", "train"))
+    if split == "test" and run.has_answers:
+        said = run.model_answers
+        here = pd.Index(said.image_id).isin(known)
+        val, train = (said.image_id[here & (said.split == name)] for name in ("val", "train"))
         if len(train):
             return Parts(ids, val, train, split)
     others = known[~np.isin(known, ids)]

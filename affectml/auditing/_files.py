@@ -16,6 +16,7 @@ from affectml.data import Dataset
 from affectml.embeddings.store import AGAIN, FOLDER, EmbeddingStore, shard_path
 from affectml.encoders.images import read_image
 from affectml.errors import AffectmlError, BadDataset, BadInput
+from affectml.judging.answers import FILE as ANSWERS
 from affectml.people.known import people_file, read_people
 from affectml.runs import RunFolder
 from affectml_annotation.errors import AnnotationError
@@ -168,18 +169,17 @@ def _of_run(folder: Path) -> Iterator[Look]:
         if run.info.command is not None:  # a shared run and imported weights have no scores
             yield "metrics.json holds the scores", lambda: run.metrics
             yield "subgroups.json holds those of subgroups", lambda: run.subgroups
-            yield "predictions.parquet has a finite score of each label", partial(_predictions, run)
+            yield f"{ANSWERS} has a finite score of each label", partial(_answers, run)
         if people_file(folder).exists():
             yield f"{people_file(folder).name} is this head's", partial(read_people, run)
         if (dataset / "dataset.json").is_file():
             yield f"{dataset} is as the run learned from it", partial(_same_data, run, dataset)
 
 
-def _predictions(run: RunFolder) -> Iterator[str]:
-    table, file = run.predictions, run.folder / "predictions.parquet"
-    for label in run.taxonomy.labels:
-        if label not in table or not np.isfinite(pd.to_numeric(table[label], errors="coerce")).all():
-            yield f"{file}: no finite score of {label!r} for each image: train again"
+def _answers(run: RunFolder) -> Iterator[str]:
+    for label, scores in run.model_answers.frame.items():
+        if not np.isfinite(scores).all():
+            yield f"{run.folder / ANSWERS}: no finite score of {label!r} for each image: train again"
 
 
 def _same_data(run: RunFolder, dataset: Path) -> Iterator[str]:

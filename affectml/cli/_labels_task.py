@@ -16,6 +16,7 @@ from affectml.data.dataset import STOPPED
 from affectml.data.matching import image_finder
 from affectml.errors import BadDataset, BadInput, did_you_mean
 from affectml.importers.find import read_lines
+from affectml.judging import SystemAnswers
 from affectml.people.labelling import taxonomy_of, with_files
 from affectml_annotation import (
     AnnotationError,
@@ -268,9 +269,7 @@ def images_to_queue(store: LabelStore, queue: Path | None, top: int, *, people: 
 def _predictions(path: Path) -> pd.DataFrame:
     """The scores in a run's folder, or in a table of predictions, with the column image_id."""
     if path.is_dir():
-        if not (path / "predictions.parquet").exists():
-            raise BadInput(f"{path}: no predictions.parquet in it, so it is no run folder")
-        path = path / "predictions.parquet"
+        return SystemAnswers.read(path).frame.reset_index()
     with readable(path):
         table = PREDICTIONS[path.suffix.lower()](path)
     if "image" not in table and "image_id" not in table:

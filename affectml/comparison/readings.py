@@ -145,7 +145,7 @@ def compare_runs(
     """Compare at least two runs on the images that none of them was trained on.
 
     dataset: where the images and people's answers are; None is the data set of the first run. Scores come from the
-    runs' predictions, or are made anew where a run has none of these images (weights trained elsewhere, or on another
+    runs' answers, or are made anew where a run has none of these images (weights trained elsewhere, or on another
     data set, whose images are then all judged).
 
     Raises BadInput for fewer than two runs or where no image is left, BadRun for what is no run.
@@ -189,15 +189,14 @@ def _where(run: RunFolder) -> Path:
 
 def _scores(run: RunFolder, data: Dataset, threads: int | None, say: Say) -> pd.DataFrame:
     """Scores of every label by image_id: as predicted, else made from the data set's images."""
-    labels = list(run.taxonomy.labels)
     if _trained_on(run, data):
-        return run.predictions.set_index("image_id")[labels]
+        return run.model_answers.frame
     ids, scores = scores_of(run, data, threads=threads, say=say)
-    return pd.DataFrame(scores, index=pd.Index(ids), columns=labels)
+    return pd.DataFrame(scores, index=pd.Index(ids), columns=list(run.taxonomy.labels))
 
 
 def _trained_on(run: RunFolder, data: Dataset) -> bool:
-    """Whether the run's predictions are of these very data: equal names of images do not make equal images."""
+    """Whether the run's answers are of these very data: equal names of images do not make equal images."""
     return data.has_fingerprint(run.info.data.fingerprint, run.info.data.target)
 
 
@@ -208,10 +207,9 @@ def _common(runs: Sequence[RunFolder], tables: Sequence[pd.DataFrame], data: Dat
     for run, table in zip(runs, tables, strict=True):
         kept = kept[kept.isin(table.index)]
         if _trained_on(run, data):
-            parts = run.predictions.set_index("image_id")["split"]
-            kept = kept[kept.isin(parts.index[parts == "test"])]
+            kept = kept[kept.isin(run.model_answers.image_id[run.model_answers.split == "test"])]
             split = "test"
-        elif (run.folder / "predictions.parquet").exists():  # of data that were changed since, too
+        elif run.has_answers:  # of data that were changed since, too
             kept = kept[~kept.isin(list(learned_from(run, table)))]
     if not len(kept):
         raise BadInput(

@@ -197,22 +197,20 @@ def _judged(
     run: RunFolder, data: Dataset, targets: Targets, store: "EmbeddingStore | FromFiles", say: Say
 ) -> tuple[Array, str]:
     """Which images to judge, and the name of that part."""
-    known = (run.folder / "predictions.parquet").exists()  # a shared run and imported weights come without
     if data.has_fingerprint(run.info.data.fingerprint, run.info.data.target):
-        if not known:
+        if not run.has_answers:
             raise BadRun(
                 f"{run.folder}: a shared run does not say which images of {data.root} it learned from, so judging it "
                 "there would flatter it: evaluate the run that it was made of"
             )
-        table = run.predictions
-        test = table["image_id"][table["split"] == "test"]
-        return test[test.isin(targets.image_id)].to_numpy(dtype=object), "test"
+        test = run.model_answers.image_id[run.model_answers.split == "test"]
+        return test[pd.Index(test).isin(targets.image_id)], "test"
     images = data.images.set_index("image_id")
     parted = "split" in images.columns and bool(images["split"].isin(SPLITS).any())
     ids = targets.image_id
     if parted:
         ids = ids[images["split"].reindex(ids).to_numpy(dtype=object) == "test"]
-    learned = _learned_from(run, store, ids) if known else set()
+    learned = _learned_from(run, store, ids) if run.has_answers else set()
     if learned:
         say(f"{len(learned)} images that the run was trained or tuned on are left out; the rest is judged")
         ids = np.array([i for i in ids if i not in learned], dtype=object)
@@ -236,16 +234,16 @@ def learned_from(run: RunFolder, scores: pd.DataFrame) -> set[str]:
     Other collections may use the same ids; another image under a known id gets other scores.
 
     Args:
-        run: the run, with its predictions.
+        run: the run, with its answers.
         scores: the head's scores now, a column per label, by image_id.
 
     Returns:
         Their image_ids.
     """
-    table = run.predictions.set_index("image_id")
-    ids = table.index[table["split"].isin(("train", CALIBRATION, "val"))].intersection(scores.index)
-    labels = list(run.taxonomy.labels)
-    far = np.abs(scores.loc[ids, labels].to_numpy(np.float64) - table.loc[ids, labels].to_numpy(np.float64))
+    said = run.model_answers
+    table = said.frame[np.isin(said.split, ("train", CALIBRATION, "val"))]
+    ids = table.index.intersection(scores.index)
+    far = np.abs(scores.loc[ids, table.columns].to_numpy(np.float64) - table.loc[ids].to_numpy(np.float64))
     near = ANY_PRECISION if run.info.encoder.identity["precision"] == "auto" else ONE_PRECISION
     return set(ids[far.max(axis=1) < near]) if len(ids) else set()
 

@@ -1,9 +1,9 @@
-"""A run's predictions as arrays over all images of a data set."""
+"""A run's answers as arrays over all images of a data set."""
 
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,16 +12,12 @@ from numpy.typing import NDArray
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
 from affectml.errors import BadRun
-from affectml.heads.base import HEADS
+from affectml.judging import SystemAnswers
 from affectml.predicting.features import check_images
 from affectml.runs import RunFolder
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 Array = NDArray[Any]
 _OFF = 1e-3  # how far a row of shares may be from a sum of one: rounding is far below
-_SETS = ["set.list.element"]
 _PARTS = ("train", "calibration", "val", "test", "unused")
 
 
@@ -39,34 +35,29 @@ class KnownRun:
     own the data set does not have.
 
     Raises:
-        BadRun: without predictions, which a shared run and imported weights come without, with damaged ones, or on
-            other images than the data set's.
+        BadRun: without answers, which a shared run and imported weights come without, with damaged ones, or on other
+            images than the data set's.
     """
 
     def __init__(self, folder: RunFolder, name: str, dataset: Dataset, index: "pd.Index[Any]") -> None:
         self.folder, self.name, self.info = folder, name, folder.info
         self.labels, self.kind = folder.taxonomy.labels, folder.info.data.kind
-        table = self._read(["image_id", "split", *self.labels])
-        ids = table.column("image_id").to_pandas().astype(str)
-        if ids.duplicated().any():
-            image = ids[ids.duplicated()].iloc[0]
-            raise BadRun(f"{self._file}: image {image!r} has two rows: train again")
-        at = index.get_indexer(pd.Index(ids))
+        said = SystemAnswers.read(folder.folder, self.labels)  # not kept: scores, shares and sets are large
+        at = index.get_indexer(pd.Index(said.image_id))
         self.gone = int((at < 0).sum())
-        check_images(folder, dataset, ids)
+        check_images(folder, dataset, said.image_id)
         self._row = np.full(len(index), -1, dtype=np.int64)
         self._row[at[at >= 0]] = np.flatnonzero(at >= 0)
         self.unknown = int((self._row < 0).sum())
-        part = table.column("split").to_pandas().astype(str)
-        self.parts = in_order(part.unique())
-        self.part = self._spread(pd.Index(self.parts).get_indexer(pd.Index(part)), -1)
-        self.rates: NDArray[np.float32] = np.full((len(index), len(self.labels)), np.nan, dtype=np.float32)
-        for c, label in enumerate(self.labels):
-            try:
-                self.rates[:, c] = self._spread(table.column(label).to_numpy(), np.nan)
-            except (TypeError, ValueError):
-                raise BadRun(f"{self._file}: column {label}: expected numbers: train again") from None
-        self.shares = self._are_shares()
+        part = said.split.astype(str)
+        self.parts = in_order(np.unique(part))
+        self.part = np.where(self._row < 0, -1, pd.Index(self.parts).get_indexer(pd.Index(part))[self._row])
+        self._sets = None if said.sets is None else said.sets > 0
+        rates = said.scores if said.shares is None else said.shares
+        self.rates: NDArray[np.float32] = np.where(self._row[:, None] < 0, np.float32(np.nan), rates[self._row])
+        self.shares = said.shares is not None and (
+            self.kind in SEVERAL or bool((np.abs(rates.sum(axis=1) - 1) < _OFF).all())
+        )
 
     def compares(self, targets: Targets) -> bool:
         """Whether what it says can be set beside people's answers: shares of the same kind, of the same labels."""
@@ -90,57 +81,16 @@ class KnownRun:
             found.append(f"not compared with people's {targets.name}: {why}")
         return found
 
-    @property
-    def _file(self) -> str:
-        return str(self.folder.folder / "predictions.parquet")
-
-    def _read(self, columns: list[str]) -> "pa.Table":
-        """Some columns of predictions.parquet; its sets, of which 100,000 rows take 50 MB in pandas, each word once."""
-        import pyarrow.parquet as pq
-
-        try:
-            there = pq.read_schema(self._file).names
-            missing = [name for name in columns if name not in there]
-            if not missing:
-                return pq.read_table(self._file, columns=columns, read_dictionary=_SETS)
-        except FileNotFoundError:
-            raise BadRun(
-                f"{self.folder.folder}: no predictions.parquet, which a shared run and imported weights come without: "
-                "name a run that was trained on the data set"
-            ) from None
-        except Exception as error:  # pyarrow raises many kinds for a damaged file
-            raise BadRun(f"{self._file}: cannot be read ({error})") from None
-        raise BadRun(f"{self._file}: no column {missing[0]}: the run is damaged, train again")
-
-    def _spread(self, values: Any, nothing: float) -> Array:
-        """Values of the file's rows, at their images."""
-        return np.append(np.asarray(values), nothing)[self._row]  # -1 is the last
-
-    def _are_shares(self) -> bool:
-        """Whether its scores are shares of people: not of a head that says how likely a label is in the set."""
-        said = self.rates[self._row >= 0]
-        if len(said) and not (said.min() >= 0 and said.max() <= 1):
-            return False
-        if self.kind in SEVERAL:
-            head = HEADS.get(self.info.head.name)  # of one's own that nobody imported: taken to predict rates
-            return head is None or head.scores_of == "people"
-        return bool((np.abs(said.sum(axis=1) - 1) < _OFF).all())
-
     def rates_of(self, label: str) -> Array:
         """[N] of one label."""
         return self.rates[:, self.labels.index(label)]
 
-    @cached_property
-    def _sets(self) -> Any:
-        try:
-            return self._read(["set"]).column("set")
-        except BadRun:  # no sets
-            return None
-
     def set_of(self, index: int) -> tuple[str, ...] | None:
         """The set of an image; None where it predicts none, or says nothing of the image."""
         row = int(self._row[index])
-        return None if self._sets is None or row < 0 else tuple(self._sets[row].as_py() or ())
+        if self._sets is None or row < 0:
+            return None
+        return tuple(label for label, inside in zip(self.labels, self._sets[row], strict=True) if inside)
 
     @cached_property
     def promise(self) -> str:

@@ -59,7 +59,7 @@ class Ground:
             ids = [pictures[name].image_id for name in self._names[rows]]
             if (own := data.groups(ids)) is not None:
                 groups[rows] = [f"{data.root} {group}" for group in own]
-            if (run.folder / "predictions.parquet").exists():
+            if run.has_answers:
                 scores = pd.DataFrame(self._scores[rows], index=ids, columns=list(run.taxonomy.labels))
                 learned = learned_from(run, scores[~scores.index.duplicated()])
                 new[rows] = [image_id not in learned for image_id in ids]

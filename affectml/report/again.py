@@ -4,8 +4,6 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
-
 from affectml._files import try_folder, try_page
 from affectml._progress import Say
 from affectml.data import Dataset
@@ -30,8 +28,8 @@ def read_again(
 ) -> ReportData:
     """What the report of a run is made from, read back from its folder and its data set.
 
-    Scores are those of metrics.json. The split is that of predictions.parquet; the head answers the test images anew,
-    and the prior and zero-shot are fitted again as the training did.
+    Scores are those of metrics.json. The split is that of answers.parquet; the head answers the test images anew, and
+    the prior and zero-shot are fitted again as the training did: float32 would move figures in the seventh digit.
 
     Args:
         run: the run or its folder.
@@ -39,17 +37,13 @@ def read_again(
         say: called with what a user should know.
 
     Raises:
-        BadRun: for a run without scores or predictions (a shared one, imported weights), and where the data set is not
+        BadRun: for a run without scores or answers (a shared one, imported weights), and where the data set is not
             the one that it learned from, or has changed since.
     """
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
     info = opened.info
     data = Dataset.open(_where(opened, dataset))
-    if not (opened.folder / "predictions.parquet").exists():
-        raise BadRun(
-            f"{opened.folder}: no predictions.parquet, which a shared run and imported weights come without: judge it "
-            "with `affectml evaluate`"
-        )
+    said = opened.model_answers
     if not data.has_fingerprint(info.data.fingerprint, info.data.target):
         raise BadRun(
             f"{opened.folder}: {data.root} is not the data set that it learned from, or has changed since: name the "
@@ -57,13 +51,11 @@ def read_again(
         )
     assert info.data.target is not None
     targets = data.target(info.data.target)
-    table = opened.predictions
     set_threads(info.threads)
-    ids = table["image_id"].to_numpy(dtype=object)
-    split = Split(ids, table["split"].to_numpy(dtype=object), tuple(info.split.notes))
+    split = Split(said.image_id, said.split, tuple(info.split.notes))
     try:
         store = ensure_embeddings(data, info.config.encoder, threads=info.threads, say=say)
-        prepared = prepare_split(data, targets.take(np.asarray(ids)), store, split, replace(info.config, device=None))
+        prepared = prepare_split(data, targets.take(said.image_id), store, split, replace(info.config, device=None))
     except (BadInput, EncoderUnavailable) as error:  # what the run says was asked for is nothing, or was taken away
         kind = BadRun if isinstance(error, BadInput) else EncoderUnavailable
         raise kind(f"{opened.folder / 'run.json'}: {error}") from None

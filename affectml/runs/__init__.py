@@ -2,7 +2,7 @@
 
 run.json              `RunInfo`: command, config, data and encoder fingerprints, split, seed, threads, versions, seconds
 head.safetensors, head.json
-predictions.parquet   image_id, split, the model's score of every label, its set where it has sets
+answers.parquet       what prior, zero-shot and the head answer of every image: see `affectml.judging.answers`
 metrics.json          what the systems score on test: no times and no paths, so that equal runs are equal bytes
 report.html
 """

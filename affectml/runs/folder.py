@@ -7,23 +7,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from pydantic import ValidationError
 
-from affectml._files import read_frame, read_json
+from affectml._files import read_json
 from affectml.errors import BadRun
+from affectml.judging.answers import FILE, SystemAnswers
 from affectml.runs.schema import SCHEMA, RunInfo
 from affectml.runs.scores import Metrics, Subgroups, of_form, problem
 from affectml.taxonomies import Taxonomy
 
 if TYPE_CHECKING:
     from affectml.heads import Head
-
-
-def _made_before(content: dict[str, Any]) -> bool:
-    """Whether run.json was written by a version before 0.3.0, whose runs had the same schema number."""
-    versions = content.get("versions")
-    return isinstance(versions, dict) and str(versions.get("affectml", "")).startswith(("0.1.", "0.2."))
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,7 @@ class RunFolder:
         schema = content.get("schema") if isinstance(content, dict) else None
         if isinstance(schema, int) and schema > SCHEMA:
             raise BadRun(f"{folder}: schema {schema} is newer than this affectml reads ({SCHEMA}): upgrade affectml")
-        if schema != SCHEMA or _made_before(content):
+        if schema != SCHEMA:
             raise BadRun(f"{folder}: made before 0.3.0: train it again")
         try:
             return cls(folder, RunInfo.from_json(content))
@@ -111,22 +105,15 @@ class RunFolder:
             raise BadRun(f"{path}: expected an object, got {type(content).__name__}")
         return content
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether it says what was answered of each image: a shared run and imported weights do not."""
+        return (self.folder / FILE).exists()
+
     @cached_property
-    def predictions(self) -> pd.DataFrame:
-        """predictions.parquet; raises BadRun where it cannot be read."""
-        file = self.folder / "predictions.parquet"
-        try:
-            table = read_frame(file)
-        except Exception as error:  # pyarrow raises many kinds for a damaged file
-            raise BadRun(f"{file}: cannot be read ({error})") from None
-        for column in ("image_id", "split"):
-            if column not in table.columns:
-                raise BadRun(f"{file}: no column {column}: the run is damaged, train again")
-        twice = table["image_id"].duplicated()
-        if twice.any():
-            image = table["image_id"][twice].iloc[0]
-            raise BadRun(f"{file}: image {image!r} has two rows: train again")
-        return table
+    def model_answers(self) -> SystemAnswers:
+        """What the head answered of each image of its data set; raises BadRun where answers.parquet cannot be read."""
+        return SystemAnswers.read(self.folder, self.taxonomy.labels)
 
 
 def runs_in(parent: str | os.PathLike[str]) -> "tuple[list[RunFolder], list[BadRun]]":

@@ -16,7 +16,7 @@ from affectml.errors import BadInput
 from affectml.runs.config import TrainConfig
 from affectml.runs.scores import Energy, Level, Parameters, Point, like, same_columns
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 PACKAGES = ("numpy", "open_clip_torch", "pandas", "scikit-learn", "torch", "torchmetrics")
 
 
@@ -125,7 +125,7 @@ class HardwareInfo:
 class RunInfo:
     """run.json."""
 
-    schema: Literal[1] = Field(default=SCHEMA, description="The version of this file's form.")
+    schema: Literal[2] = Field(default=SCHEMA, description="The version of this file's form.")
     command: str | None = Field(default=None, description="What repeats the run; null in a shared run.")
     at: str | None = Field(default=None, description="When it was written, UTC; null in a shared run.")
     config: TrainConfig = Field(description="What was asked for, with every choice made: see TrainConfig.")

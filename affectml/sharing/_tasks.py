@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 
 from affectml._files import try_file, write_text
@@ -48,7 +49,7 @@ def write_tasks(
 
     A task has one prediction: the run's set of labels, or its first label where it predicts one; `score` is the highest
     of the labels' scores, `model_version` the run's name. An image that the run was trained or tested with keeps what
-    predictions.parquet says of it; any other is predicted now, from its file.
+    answers.parquet says of it; any other is predicted now, from its file.
 
     Args:
         run: the run's folder.
@@ -112,20 +113,16 @@ def _images(data: Dataset, split: str | None) -> pd.DataFrame:
 
 
 def _known(run: RunFolder, data: Dataset, images: pd.DataFrame) -> dict[Any, tuple[list[str], float]]:
-    """By image, the labels and the first score that the run's own predictions have, if they are of this data set."""
-    fits = (run.folder / "predictions.parquet").is_file() and data.has_fingerprint(
-        run.info.data.fingerprint, run.info.data.target
-    )
-    if not fits:
+    """By image, the labels and the first score that the run's own answers have, if they are of this data set."""
+    if not run.has_answers or not data.has_fingerprint(run.info.data.fingerprint, run.info.data.target):
         return {}
-    labels = list(run.taxonomy.labels)
-    table = run.predictions.set_index("image_id")
-    table = table[table.index.isin(images.index)]
-    first = table[labels].to_numpy()
-    sets = table["set"] if "set" in table.columns else [[labels[at]] for at in first.argmax(axis=1)]
+    said = run.model_answers
+    here = pd.Index(said.image_id).isin(images.index)
+    best = np.array(said.labels, dtype=object)[said.scores.argmax(axis=1)]
     return {
-        image: (list(chosen), float(score))
-        for image, chosen, score in zip(table.index, sets, first.max(axis=1), strict=True)
+        said.image_id[row]: (list(said.set_of(row) or ()) if said.sets is not None else [best[row]], float(score))
+        for row, score in enumerate(said.scores.max(axis=1))
+        if here[row]
     }
 
 

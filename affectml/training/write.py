@@ -9,13 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from affectml._files import new_folder, write_json, write_parquet
+from affectml._files import new_folder, write_json
 from affectml.data.splits import split_table
 from affectml.footprint import trained_share
-from affectml.heads import sets_of
+from affectml.judging.answers import FILE, PART, write_answers
 from affectml.runs import RunFolder, RunInfo, next_run_folder, surroundings
 from affectml.runs.config import command
 from affectml.runs.schema import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
@@ -28,7 +25,7 @@ def write(
     energy: Mapping[str, Any] | None = None,
     writers: Writers = MappingProxyType({}),
 ) -> RunFolder:
-    """Write the run: the head, run.json, predictions of every image, metrics.json and subgroups.json.
+    """Write the run: the head, run.json, every system's answers of every image, metrics.json and subgroups.json.
 
     Of a head that tells people apart also what it knows of images, and beside the folder what it knows of people.
 
@@ -145,23 +142,21 @@ def describe(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, 
     )
 
 
-def predictions(judged: Judged) -> pd.DataFrame:
-    """The head's scores of every image, in any split, and its sets where it has thresholds."""
-    prepared, head = judged.prepared, judged.systems.model
-    targets = prepared.targets
-    X = prepared.store.features(targets.image_id)
-    scores = head.scores(X).float().numpy()
-    table = pd.DataFrame({"image_id": targets.image_id, "split": prepared.split.assignment})
-    table = pd.concat([table, pd.DataFrame(scores, columns=list(targets.taxonomy.labels))], axis=1)
-    if head.predicts_sets:
-        labels = np.array(targets.taxonomy.labels, dtype=object)
-        sets = sets_of(head, X, prepared.plan.levels(targets.image_id))
-        table["set"] = [list(labels[row]) for row in sets.bool().numpy()]
-    return table
+def _write_answers(run: RunFolder, judged: Judged) -> None:
+    """What each system says of every image, in any split."""
+    prepared = judged.prepared
+    plan, split, targets = prepared.plan, prepared.split, prepared.targets
+    said = (
+        (system, ids, split.assignment[start : start + PART], answers)
+        for start in range(0, len(split.assignment), PART)
+        for ids in [targets.image_id[start : start + PART]]
+        for system, answers in judged.systems.answers(prepared.store.features(ids), plan.levels(ids)).items()
+    )
+    write_answers(run.folder / FILE, plan.dataset.name, targets.taxonomy.labels, said)
 
 
 _OURS: Writers = {
     "metrics.json": lambda run, judged: write_json(run.folder / "metrics.json", judged.result.metrics),
     "subgroups.json": lambda run, judged: write_json(run.folder / "subgroups.json", judged.subgroups),
-    "predictions.parquet": lambda run, judged: write_parquet(run.folder / "predictions.parquet", predictions(judged)),
+    FILE: _write_answers,
 }

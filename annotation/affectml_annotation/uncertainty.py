@@ -15,7 +15,7 @@ def model_uncertainty(predictions: pd.DataFrame, labels: Sequence[str]) -> "pd.S
     """Mean binary entropy (nats) of a model's rates over the labels, by image, highest first.
 
     Args:
-        predictions: image_id and one column of rates in [0, 1] per label, as in a run's predictions.parquet.
+        predictions: image_id and one column of rates in [0, 1] per label.
         labels: the labels to look at.
 
     Returns:

@@ -18,6 +18,8 @@ from affectml.training import TrainConfig, train_run
 from affectml_annotation import label_sets
 from affectml_metrics import functional as F
 
+from .answered import answered
+
 
 def quiet(line):
     pass
@@ -37,7 +39,7 @@ def run(demo):
 @pytest.fixture(scope="module")
 def parts(run):
     """image_ids by split, as the run has them."""
-    return run.predictions.groupby("split")["image_id"].apply(list)
+    return answered(run).groupby("split")["image_id"].apply(list)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +153,7 @@ def test_an_empty_cell_is_no_answer_unless_it_is_said_to_be_the_empty_set(judge,
 
 
 def test_a_runs_own_predictions_score_what_the_run_scores(judge, run, truth, parts):
-    table = run.predictions
+    table = answered(run)
     mine = table[table["split"] == "test"][["image_id", *truth.columns[1:], "set"]]
     result = judge(mine, "parquet", run=[run.folder])
     assert system(result) == pytest.approx(system(result, "linear"))

@@ -120,8 +120,8 @@ FAULTS_OF_A_RUN = {
     "no scores": (lambda p: edit_json(p / "run/metrics.json", systems={}), "metrics.json", "no scores"),
     "no subgroups": (lambda p: (p / "run/subgroups.json").write_text("[]"), "subgroups.json", "an object"),
     "a label without scores": (
-        lambda p: edit(p / "run/predictions.parquet", lambda t: t.assign(awe=np.nan)),
-        "predictions.parquet has a finite", "no finite score of 'awe'",
+        lambda p: edit(p / "run/answers.parquet", lambda t: t.assign(**{"label:awe": np.nan})),
+        "answers.parquet has a finite", "no finite score of 'awe'",
     ),
 }  # fmt: skip
 

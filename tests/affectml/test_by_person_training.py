@@ -16,6 +16,8 @@ from affectml.runs import TrainConfig
 from affectml.runs.config import command
 from affectml.training.crosswise import KNOWN, _rank, _sums
 
+from .answered import answered
+
 CELLS = [
     "seen_people_new_images",
     "seen_people_seen_images",
@@ -67,7 +69,7 @@ def test_an_answer_that_several_fits_judge_counts_once(run, demo):
     table = pd.read_parquet(demo / "annotations.parquet")
     sizes = run.metrics["by_person_sizes"]
     assert sizes["seen_people_new_images"] == sizes["unseen_people_new_images_k0"]
-    predicted = pd.read_parquet(run.folder / "predictions.parquet")
+    predicted = answered(run)
     test = table[table.image_id.isin(predicted.image_id[predicted.split == "test"])]
     assert sizes["seen_people_new_images"]["answers"] == test.kind.isin(["labels", "none"]).sum()
 

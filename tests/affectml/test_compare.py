@@ -18,6 +18,8 @@ from affectml.spaces import Choices, find_space
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.training import TrainConfig, train_run
 
+from .answered import answered
+
 SLOW = {"runs"}  # fixtures, and so all that asks for them
 
 
@@ -40,7 +42,7 @@ def result(runs):
 def test_only_images_that_no_run_was_trained_on_are_compared(result, runs):
     from affectml.runs import RunFolder
 
-    table = RunFolder.open(runs / "rates").predictions
+    table = answered(RunFolder.open(runs / "rates"))
     test = set(table["image_id"][table["split"] == "test"])
     assert {seen.image_id for seen in result.images} == test
     assert result.split == "test"

@@ -40,6 +40,8 @@ from affectml.encoders import read_image
 from affectml.importers.embeddings import import_embeddings
 from affectml.training import TrainConfig, train_run
 
+from .answered import answered
+
 SIZE = (120, 90)
 SETS = TargetMeta("sets", "evoked", "polarity-2", "indicator", "targets-sets.parquet")
 
@@ -309,7 +311,7 @@ def train(root: Path, out: Path) -> tuple[list[str], pd.Series]:
     config = TrainConfig(str(root), multilabel=True, encoder="affect-tiny", threads=1)
     run = train_run(config, out=out, say=said.append)
     assert set(run.info.split.notes) <= set(said)
-    return said, run.predictions.set_index("image_id")["split"]
+    return said, answered(run).set_index("image_id")["split"]
 
 
 @pytest.mark.slow

@@ -19,6 +19,8 @@ from affectml.errors import BadInput, BadRun, UnknownLabel
 from affectml.heads import PriorHead
 from affectml.runs import RunFolder
 
+from .answered import answered
+
 SLOW = {"trained"}  # fixtures, and so all that asks for them
 
 
@@ -366,7 +368,7 @@ def test_a_tower_that_is_no_vision_transformer_is_explained_too(tmp_path):
 @pytest.mark.slow
 def test_on_paintings_occlusion_beats_every_control_and_a_shuffled_head_beats_none(trained):
     """Paired over 40 paintings: areas under the trained head's curves when covered with the mean colour."""
-    table, root = trained.predictions, trained.folder.parent / "demo"
+    table, root = answered(trained), trained.folder.parent / "demo"
     ids = table["image_id"][table["split"] == "test"].tolist()[:40]
     assert len(ids) == 40
     generator = torch.Generator().manual_seed(0)

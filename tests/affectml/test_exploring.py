@@ -25,6 +25,7 @@ from affectml.encoders import EncoderIdentity
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, UnknownLabel
 from affectml.exploring import Filter, View, _map, open_collection
 from affectml.exploring._query import fit, inside, parse_rates
+from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.people.labelling import make_task
 from affectml.report.numbers import entropies
 from affectml.runs import RunInfo, TrainConfig
@@ -33,6 +34,8 @@ from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.training import train_run
 from affectml_annotation import Answer, LabelStore
 from affectml_annotation.uncertainty import disagreement
+
+from .answered import write_answered
 
 IDS = list("abcdef")
 LABELS = ("awe", "joy", "fear")
@@ -46,7 +49,7 @@ SAID = [("a", "ann", ["awe"]), ("a", "ben", ["awe", "fear"]), ("b", "ann", ["joy
         ("c", "ann", [])]  # fmt: skip
 
 
-def write_run(folder, ids, rates, **columns):
+def write_run(folder, ids, rates, *, shares=True, **columns):
     """A run folder with no more than exploring reads."""
     info = RunInfo(
         config=TrainConfig("hand"),
@@ -58,7 +61,7 @@ def write_run(folder, ids, rates, **columns):
     table = pd.DataFrame({"image_id": ids, "split": ["train", "val", "test", "train", "train", "train"][: len(ids)]})
     table[list(LABELS)] = np.array(rates, dtype=np.float32)
     write_json(folder / "run.json", info.to_json())
-    write_parquet(folder / "predictions.parquet", table.assign(**columns))
+    write_answered(folder, LABELS, table.assign(**columns), shares=shares)
     return folder
 
 
@@ -321,6 +324,16 @@ def test_a_run_that_lacks_images_says_nothing_of_them(found):
     assert (found.detail(2).runs[1].labels, found.detail(1).runs[1].labels) == (("awe", "joy"), ())
 
 
+def test_a_runs_rates_are_its_shares_and_not_what_ranks_labels(hand, tmp_path):
+    """Cosines of a text head rank labels; its calibrated rates are what people are compared with."""
+    folder, ids, split = write_run(tmp_path / "text", IDS, np.zeros((6, 3))), np.array(IDS), np.full(6, "test")
+    said = SystemAnswers(LABELS, ids, split, np.full((6, 3), 7.0), np.array(VOTES) / 10)
+    write_answers(folder / "answers.parquet", "hand", LABELS, [("model", ids, split, said)])
+    found = open_collection(hand, [folder])
+    assert found.detail(1).runs[0].rates == pytest.approx({"awe": 0.4, "joy": 0, "fear": 0.1})
+    assert found.column("text.rate_manhattan").values == pytest.approx(np.zeros(6), abs=1e-6)
+
+
 def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
     """A run of top-k, one of a distribution and one of another data set; only the last one's rates are people's."""
     changes = {
@@ -329,7 +342,7 @@ def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
         "other": ("data", "name", "other"),
     }
     for name, (part, key, value) in changes.items():
-        folder = write_run(tmp_path / name, IDS, np.full((6, 3), 1 / 3))
+        folder = write_run(tmp_path / name, IDS, np.full((6, 3), 1 / 3), shares=name != "topk")
         content = json.loads((folder / "run.json").read_text())
         content[part][key] = value
         write_json(folder / "run.json", content)
@@ -690,16 +703,9 @@ def test_opening_and_looking_write_nothing_but_the_map(hand):
 def test_what_cannot_be_opened_says_why(hand, tmp_path):
     with pytest.raises(BadDataset, match="no such folder"):
         open_collection(tmp_path / "nowhere")
-    (tmp_path / "whole" / "predictions.parquet").unlink()
-    with pytest.raises(BadRun, match="no predictions.parquet"):
+    (tmp_path / "whole" / "answers.parquet").unlink()
+    with pytest.raises(BadRun, match=r"no answers\.parquet, which a shared run and imported weights come without"):
         open_collection(hand, [tmp_path / "whole"])
-    table = pd.DataFrame({"image_id": IDS, "split": "train", "awe": 0.5})
-    write_parquet(tmp_path / "part" / "predictions.parquet", table)
-    with pytest.raises(BadRun, match="no column joy"):
-        open_collection(hand, [tmp_path / "part"])
-    write_parquet(tmp_path / "part" / "predictions.parquet", table.assign(joy="much", fear=0.5))
-    with pytest.raises(BadRun, match="column joy: expected numbers"):
-        open_collection(hand, [tmp_path / "part"])
 
 
 def test_a_data_set_with_images_alone_can_be_looked_at(tmp_path):

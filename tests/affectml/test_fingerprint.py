@@ -21,6 +21,8 @@ from affectml.training import TrainConfig, train_run
 from affectml_annotation import Answer, LabelStore, TaskSettings, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 
+from .answered import answered
+
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "0.3.0.dev0"
 ENTRY = TargetMeta("rates", "evoked", "polarity-2", "votes", "targets-t.parquet", "How does it make you feel?")
 IMAGES = pd.DataFrame(
@@ -172,7 +174,7 @@ def test_evaluate_judges_a_runs_own_test_images_whatever_was_added_to_the_data(o
 
 def test_evaluate_never_judges_what_a_run_has_learned_from(own, tmp_path):
     """Data that are no longer the run's own, with a split that has the run's training images as its test part."""
-    parts = RunFolder.open(own / "run").predictions.set_index("image_id")["split"]
+    parts = answered(RunFolder.open(own / "run")).set_index("image_id")["split"]
     for name, split, judged in [
         ("all of them", None, "unseen"),
         ("another split", parts.replace({"train": "test", "test": "train"}).where(parts != "val", "test"), "test"),
@@ -196,7 +198,7 @@ def test_compare_knows_a_runs_own_data_by_the_same_rule(own, tmp_path):
     shutil.copytree(own / "data", folder)
     join(folder)
     found = compare_runs([own / "run", own / "run"], dataset=folder, threads=1)
-    test = RunFolder.open(own / "run").predictions.query("split == 'test'")["image_id"]
+    test = answered(RunFolder.open(own / "run")).query("split == 'test'")["image_id"]
     assert (found.split, sorted(seen.image_id for seen in found.images)) == ("test", sorted(test))
 
 
@@ -206,5 +208,5 @@ def test_compare_never_shows_what_a_run_has_learned_from(own, tmp_path):
     shutil.copytree(own / "data", folder)
     change_a_vote(folder)
     found = compare_runs([own / "run", own / "run"], dataset=folder, threads=1)
-    test = RunFolder.open(own / "run").predictions.query("split == 'test'")["image_id"]
+    test = answered(RunFolder.open(own / "run")).query("split == 'test'")["image_id"]
     assert {seen.image_id for seen in found.images} == set(test)

@@ -24,6 +24,8 @@ from affectml.heads.load import HEADS
 from affectml.predicting.shards import merge_predictions
 from affectml.runs import RunFolder
 
+from .answered import answered
+
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 VERSIONS = sorted(path.parent for path in GOLDEN.glob("*/made_by.json"))
 HEAD_FEATURES = 10  # heads saved from Python know the first columns only
@@ -120,7 +122,7 @@ def test_a_head_saved_from_python_answers_as_before(folder):
 def test_a_run_answers_as_before(folder):
     says_as_before(folder, features(folder.parents[1], dataset_of(folder)))
     run = RunFolder.open(folder)
-    before = run.predictions
+    before = answered(run)
     data = Dataset.open(folder.parents[1] / dataset_of(folder))
     X, labels = EmbeddingStore.for_dataset(data).rows(before["image_id"]), list(run.taxonomy.labels)
     np.testing.assert_allclose(run.head.scores(X).numpy(), before[labels].to_numpy(), **TOLERANCE)

@@ -42,6 +42,8 @@ from affectml.people.known import (
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, plan_run
 
+from .answered import answered
+
 IMAGES = 160
 
 
@@ -93,7 +95,7 @@ def answers_of(who, count):
 
 def parts(run):
     """image_ids by their part of the split."""
-    table = run.predictions
+    table = answered(run)
     return {part: table["image_id"][table["split"] == part].tolist() for part in ("train", "val", "test")}
 
 

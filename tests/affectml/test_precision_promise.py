@@ -22,6 +22,7 @@ from affectml.runs import TrainConfig
 from affectml.sharing._card import card_text
 from affectml.training import plan_run, prepare, train_run
 
+from .answered import answered
 from .panels import samples
 
 SLOW = {"demo"}  # fixtures, and so all that asks for them
@@ -261,7 +262,7 @@ def test_a_run_says_what_precision_it_promised_and_what_came_out(demo, tmp_path)
     made, promise = run.metrics["promise"], run.head.promise_
     assert promise.cut.units == len(prepared.split.ids("calibration"))
     assert (made["promise"], made["probability"], made["words"]) == ("precision=0.6", 0.8, promise.words())
-    table = run.predictions[run.predictions["split"] == "test"]
+    table = answered(run)[answered(run)["split"] == "test"]
     sets = np.array([[label in chosen for label in run.taxonomy.labels] for chosen in table["set"]])
     votes = prepared.plan.targets.take(table["image_id"].to_numpy()).table
     assert 1 - np.nanmean(losses("precision", sets, votes)) == pytest.approx(made["precision"]["value"])

@@ -27,6 +27,8 @@ from affectml.predicting import predict_images
 from affectml.predicting.files import predict_to_file
 from affectml.predicting.predictions import score_columns
 
+from .answered import answered
+
 
 @pytest.fixture(scope="module")
 def demo(demo_set):
@@ -125,7 +127,7 @@ def test_a_data_set_names_its_images_by_their_ids_and_its_embeddings_are_used(ru
     table = run.predict(demo)
     assert list(table["image"]) == list(demo.images["image_id"])
     labels = list(run.taxonomy.labels)
-    before = run.predictions.set_index("image_id")
+    before = answered(run).set_index("image_id")
     np.testing.assert_allclose(table.set_index("image")[labels], before.loc[table["image"], labels], atol=1e-6)
     copy = shutil.copytree(demo.root, tmp_path / "copy")
     shutil.rmtree(copy / "images")  # the embeddings alone are left
@@ -160,7 +162,7 @@ def test_a_run_on_embeddings_made_elsewhere_predicts_data_sets_and_says_why_not_
     run = affectml.train(tmp_path / "features", out=tmp_path / "run", threads=1, say=quiet)
     found = run.predict(tmp_path / "features")
     np.testing.assert_allclose(
-        found[["joy"]], run.predictions.set_index("image_id").loc[found["image"], ["joy"]], atol=1e-6
+        found[["joy"]], answered(run).set_index("image_id").loc[found["image"], ["joy"]], atol=1e-6
     )
     with pytest.raises(BadRun, match="trained on embeddings made elsewhere"):
         run.predict(demo.root / "images" / "000000.png")

@@ -34,6 +34,7 @@ from affectml.training import TrainConfig, fit, plan_run, prepare, train_run
 from affectml.training.curve import _answers, _part
 from affectml.training.fit import fit_model
 
+from .answered import answered
 from .panels import samples
 
 SLOW = {"demo"}  # fixtures, and so all that asks for them
@@ -333,7 +334,7 @@ def test_a_run_says_what_it_promised_and_what_came_out(run):
     assert run.head.promise_.words() == made["words"]
     assert "holds at least 70 % of the choices" in (run.folder / "report.html").read_text()
     assert "--promise recall=.7" in run.info.command
-    table = run.predictions
+    table = answered(run)
     test = table[table["split"] == "test"]
     targets = Dataset.open(run.info.config.dataset).target("emotions").take(test["image_id"].to_numpy())
     sets = np.array([[label in chosen for label in run.taxonomy.labels] for chosen in test["set"]])
@@ -362,13 +363,13 @@ def test_the_calibration_part_is_cut_from_train_and_moves_nobody_else(demo, run)
         assert (plain.ids(part) == parted.ids(part)).all()
     assert set(parted.ids("train")) | set(parted.ids("calibration")) == set(plain.ids("train"))
     assert 0.15 < len(parted.ids("calibration")) / len(plain.ids("train")) < 0.25
-    assert set(run.predictions["split"]) == {"train", "calibration", "val", "test"}
+    assert set(answered(run)["split"]) == {"train", "calibration", "val", "test"}
     assert [row["split"] for row in run.info.split.table] == ["train", "calibration", "val", "test"]
 
 
 def test_calibration_labels_move_nothing_but_the_cut(demo, run, tmp_path):
     """Head, thresholds, priors and the sets people are said to have stay to the bit."""
-    parts = run.predictions.set_index("image_id")["split"]
+    parts = answered(run).set_index("image_id")["split"]
     clean, spoiled = tmp_path / "clean", tmp_path / "spoiled"
     for folder in (clean, spoiled):
         shutil.copytree(demo, folder)
@@ -416,10 +417,10 @@ def test_groups_stay_whole_and_are_the_unit(demo, tmp_path):
     images.to_parquet(data / "images.parquet")
     run = train_run(config(data), out=tmp_path / "run")
     group = dict(zip(images["image_id"], images["group"], strict=True))
-    parts = run.predictions.assign(group=run.predictions["image_id"].map(group)).groupby("group")["split"].nunique()
+    parts = answered(run).assign(group=answered(run)["image_id"].map(group)).groupby("group")["split"].nunique()
     assert (parts == 1).all()
     made, promise = run.metrics["promise"], run.head.promise_
-    calibration = run.predictions["image_id"][run.predictions["split"] == "calibration"]
+    calibration = answered(run)["image_id"][answered(run)["split"] == "calibration"]
     assert promise.unit == "groups"
     assert promise.cut.units <= len({group[image] for image in calibration}) < len(calibration)
     assert made["units"] < run.metrics["n"] / 2
@@ -431,7 +432,7 @@ def test_one_answer_per_person_is_promised_in_shares(tmp_path):
     data = write_demo(tmp_path / "one", images=120, seed=5, answers="one")
     asked = TrainConfig(str(data.root), multilabel=False, threads=1, encoder="affect-tiny", promise="recall=.7")
     run = train_run(asked, out=tmp_path / "run")
-    made, test = run.metrics["promise"], run.predictions[run.predictions["split"] == "test"]
+    made, test = run.metrics["promise"], answered(run)[answered(run)["split"] == "test"]
     shares = data.target("emotions").take(test["image_id"].to_numpy()).shares()
     sets = np.array([[label in chosen for label in run.taxonomy.labels] for chosen in test["set"]])
     assert (shares * sets).sum(axis=1).mean() == pytest.approx(made["recall"]["value"])
@@ -446,7 +447,7 @@ def test_levels_get_their_cuts_in_predictions_and_files_the_most_cautious(demo, 
     data = Dataset.open(demo)
     loose = max(promise.levels, key=lambda name: promise.levels[name].value)
     images = data.images[data.images["half"] == loose]
-    table = own.predictions.set_index("image_id")
+    table = answered(own).set_index("image_id")
     in_data = {each.image: each.labels for each in predict_images(own.folder, [data], threads=1)}
     assert all(list(table.loc[image, "set"]) == in_data[image] for image in table.index)
     files = predict_images(own.folder, [demo / file for file in images["file"]], threads=1)
@@ -455,7 +456,7 @@ def test_levels_get_their_cuts_in_predictions_and_files_the_most_cautious(demo, 
     assert promise.levels["a"].value == promise.levels["b"].value or any(alone > known for alone, known in sizes)
     metrics, _ = evaluate_run(own.folder, demo, threads=1)
     assert metrics["promise"] == own.metrics["promise"]
-    again, test = read_again(own.folder), own.predictions[own.predictions["split"] == "test"]
+    again, test = read_again(own.folder), answered(own)[answered(own)["split"] == "test"]
     named = np.array(own.taxonomy.labels)
     sets = [set(named[row > 0]) for row in again.answers["model"].sets.numpy()]
     assert sets == [set(chosen) for chosen in test["set"]]
@@ -496,7 +497,7 @@ def test_evaluate_repeats_the_promise_on_its_own_data_and_promises_nothing_on_ot
 
 
 def test_judging_beside_a_run_says_what_its_sets_are_cut_for(run, demo, tmp_path):
-    table = run.predictions
+    table = answered(run)
     answers = table.loc[table["split"] == "test", ["image_id", *run.taxonomy.labels]]
     answers.to_csv(tmp_path / "answers.csv", index=False)
     config = JudgeConfig(run=(str(run.folder),), threads=1)
@@ -534,11 +535,11 @@ def test_a_run_read_back_and_a_graph_keep_the_promise(demo, run, tmp_path):
     made = export_onnx(run.folder, tmp_path / "head.onnx")  # it compares sets with torch's before it writes
     assert made.outputs == ("scores", "sets")
     session = onnxruntime.InferenceSession(made.path, providers=["CPUExecutionProvider"])
-    ids = run.predictions["image_id"].to_numpy()
+    ids = answered(run)["image_id"].to_numpy()
     features = EmbeddingStore.for_dataset(Dataset.open(demo)).rows(ids).astype(np.float32)
     _, sets = session.run(None, {made.input: features})
     labels = np.array(run.taxonomy.labels)
-    assert [set(labels[row > 0]) for row in sets] == [set(chosen) for chosen in run.predictions["set"]]
+    assert [set(labels[row > 0]) for row in sets] == [set(chosen) for chosen in answered(run)["set"]]
 
 
 @pytest.mark.parametrize(

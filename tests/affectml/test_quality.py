@@ -13,6 +13,8 @@ from affectml.importers import import_oasis
 from affectml.importers.embeddings import import_embeddings
 from affectml.training import TrainConfig, train_run
 
+from .answered import answered
+
 SYSTEMS = {"prior": "prior", "zero_shot": "zero-shot", "model": "sigmoid head", "oracle": "the true rates"}
 SCORES = ("set_f1", "rate_cross_entropy", "top_1_accuracy")
 
@@ -96,6 +98,6 @@ def test_oasis_photographs_go_the_whole_path(real_data, tmp_path):
     assert set(metrics["systems"]) == {"prior", "zero_shot", "model"}
     assert not any(name.startswith("set_") for scores in metrics["systems"].values() for name in scores)
     groups = pd.read_parquet(tmp_path / "oasis" / "images.parquet").set_index("image_id")["group"]
-    parts = run.predictions.assign(group=run.predictions["image_id"].map(groups))
+    parts = answered(run).assign(group=answered(run)["image_id"].map(groups))
     assert parts.groupby("group")["split"].nunique().max() == 1
     assert "groups" in metrics["rules"]["interval"]

@@ -158,7 +158,7 @@ def test_another_data_set_is_refused(run, demo, tmp_path):
     gone = tmp_path / "run"
     gone.mkdir()
     (gone / "run.json").write_bytes((run.folder / "run.json").read_bytes())
-    with pytest.raises(BadRun, match=r"no predictions\.parquet"):
+    with pytest.raises(BadRun, match=r"no answers\.parquet"):
         report_run(gone)
 
 

@@ -101,9 +101,9 @@ def test_what_cannot_be_compared_is_refused(runs, tmp_path):
         report_runs([runs["a0"].folder, run.folder])
     with pytest.raises(BadInput, match="at least two"):
         report_runs([run.folder])
-    for name in ("predictions.parquet", "metrics.json"):
+    for name in ("answers.parquet", "metrics.json"):
         (run.folder / name).unlink()
-    with pytest.raises(BadRun, match="no predictions.parquet, which a shared run and imported weights come without"):
+    with pytest.raises(BadRun, match="no answers.parquet, which a shared run and imported weights come without"):
         report_runs([run.folder, run.folder])
 
 

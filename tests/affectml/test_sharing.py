@@ -23,6 +23,8 @@ from affectml.sharing import AffectModel, export_onnx, write_tasks
 from affectml.training import TrainConfig, train_run
 from affectml_annotation.exchange.label_studio import labelling_config, read_label_studio
 
+from .answered import answered
+
 TOPK = Path(__file__).parents[1] / "golden" / "0.3.0.dev0" / "runs" / "topk"  # fitting one takes longest of all heads
 HEADS = {
     "linear": ("sigmoid", 0),
@@ -275,7 +277,7 @@ def test_predictions_are_tasks_that_label_studio_reads(runs, tmp_path):
         write_tasks(run, tmp_path / "tasks.json", split="test")
     made = write_tasks(run, tmp_path / "tasks.json")
     tasks = {task["data"]["image_id"]: task for task in json.loads(made.path.read_text())}
-    known = run.predictions.set_index("image_id")
+    known = answered(run).set_index("image_id")
     assert set(tasks) == set(known.index)
     for image, task in tasks.items():
         (prediction,) = task["predictions"]
@@ -320,7 +322,7 @@ def test_what_the_run_knows_is_told_where_no_new_image_can_be_read(runs, tmp_pat
     broken = pd.DataFrame({"image_id": ["broken"], "file": ["images/broken.png"]})
     pd.concat([own.images, broken]).to_parquet(tmp_path / "copy" / "images.parquet")
     made = write_tasks(run, tmp_path / "tasks.json", dataset=tmp_path / "copy")
-    assert made.images == len(run.predictions)
+    assert made.images == len(answered(run))
     assert any("broken.png" in note for note in made.notes)
 
 

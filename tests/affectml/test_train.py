@@ -23,6 +23,8 @@ from affectml.runs import RunFolder, next_run_folder
 from affectml.training import TrainConfig, Watch, plan_run, train_run
 from affectml_metrics import MetricSpec, register_metric
 
+from .answered import answered
+
 SCORE = {"value", "low", "high"}
 
 
@@ -50,7 +52,7 @@ def run(demo, spec, tmp_path_factory):
 def test_a_run_holds_what_is_needed_to_repeat_and_to_judge_it(run):
     files = {path.name for path in run.folder.iterdir()}
     assert files == {
-        "run.json", "head.safetensors", "head.json", "predictions.parquet", "metrics.json", "subgroups.json",
+        "run.json", "head.safetensors", "head.json", "answers.parquet", "metrics.json", "subgroups.json",
         "report.html",
     }  # fmt: skip
     for key in ("command", "config", "data", "encoder", "split", "threads", "versions", "hardware", "seconds"):
@@ -145,15 +147,21 @@ def test_a_damaged_run_and_one_of_another_version_are_refused_in_one_line(run, t
     (copy / "run.json").write_text(json.dumps({**info, "schema": 99}))
     with pytest.raises(BadRun, match=r"run: schema 99 is newer than this affectml reads .*: upgrade affectml$"):
         RunFolder.open(copy)
-    for before in ({**info, "schema": 0}, {**info, "schema": "1"}, {"config": info["config"]}, []):
+    for before in (
+        {**info, "schema": 1},
+        {**info, "schema": 0},
+        {**info, "schema": "1"},
+        {"config": info["config"]},
+        [],
+    ):
         (copy / "run.json").write_text(json.dumps(before))
         with pytest.raises(BadRun, match=r"run: made before 0\.3\.0: train it again$"):
             RunFolder.open(copy)
     (copy / "run.json").write_text(json.dumps(info))
-    (copy / "predictions.parquet").unlink()
-    with pytest.raises(BadRun, match="predictions.parquet"):
-        _ = RunFolder.open(copy).predictions
-    (copy / "run.json").write_text('{"schema": 1}')
+    (copy / "answers.parquet").unlink()
+    with pytest.raises(BadRun, match="answers.parquet"):
+        _ = RunFolder.open(copy).model_answers
+    (copy / "run.json").write_text('{"schema": 2}')
     with pytest.raises(BadRun, match="damaged"):
         RunFolder.open(copy)
 
@@ -262,7 +270,7 @@ def test_runs_are_listed_with_data_head_and_first_scores(command, monkeypatch, r
     (tmp_path / "runs" / "broken").mkdir()
     (tmp_path / "runs" / "broken" / "run.json").write_text("{}")
     earlier = json.loads((run.folder / "run.json").read_text())
-    earlier["versions"]["affectml"] = "0.2.0"  # whose schema had the same number
+    earlier["schema"] = 1  # runs of 0.2.0
     (tmp_path / "runs" / "earlier").mkdir()
     (tmp_path / "runs" / "earlier" / "run.json").write_text(json.dumps(earlier))
     monkeypatch.chdir(tmp_path)
@@ -301,7 +309,7 @@ def test_an_image_that_cannot_be_read_is_said_and_left_out(data, spec, tmp_path)
     run = train_run(config(data, spec), out=tmp_path / "run", say=said.append)
     assert any(file.name in line for line in said)
     assert any(line.startswith("1 of ") for line in said)
-    assert victim not in set(run.predictions["image_id"])
+    assert victim not in set(answered(run)["image_id"])
 
 
 class Watching(Watch):
@@ -421,5 +429,5 @@ def test_with_no_data_set_it_is_the_demo_set_with_affect_tiny(command, monkeypat
 
 def test_the_seed_reaches_the_split(run, demo, spec, tmp_path):
     other = train_run(config(demo, spec, seed=1), out=tmp_path / "other")
-    assert (other.predictions["split"] != run.predictions["split"]).any()
+    assert (answered(other)["split"] != answered(run)["split"]).any()
     assert Path(other.folder, "metrics.json").read_bytes() != (run.folder / "metrics.json").read_bytes()

@@ -105,7 +105,7 @@ def test_trying_a_place_leaves_a_folder_that_was_there_as_it_was(tmp_path):
 def test_the_steps_give_what_train_gives(judged, tmp_path):
     whole = train_run(CONFIG, out=tmp_path / "whole")
     steps = write(into(judged, tmp_path / "steps"), seconds={})
-    for file in ("metrics.json", "head.safetensors", "head.json", "predictions.parquet"):
+    for file in ("metrics.json", "head.safetensors", "head.json", "answers.parquet"):
         assert (steps.folder / file).read_bytes() == (whole.folder / file).read_bytes()
 
 
@@ -292,17 +292,15 @@ def no_room(*args, **kwargs):
 
 
 def test_a_trained_head_survives_a_disk_without_room_for_the_rest(judged, tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("affectml.training.write"), "write_parquet", no_room)
-    with pytest.raises(
-        OSError, match=r"predictions\.parquet could not be written \(No space left on device\); head.json"
-    ):
+    monkeypatch.setattr(importlib.import_module("affectml.training.write"), "write_answers", no_room)
+    with pytest.raises(OSError, match=r"answers\.parquet could not be written \(No space left on device\); head.json"):
         write(into(judged, tmp_path / "run"), seconds={}, writers=WRITERS)
     kept = RunFolder.open(tmp_path / "run")
     X = judged.prepared.store.rows(judged.prepared.test.image_id)
     assert torch.equal(kept.head.scores(X), judged.systems.model.scores(X))
     assert kept.metrics == json.loads(json.dumps(judged.result.metrics))
     assert (tmp_path / "run" / "report.html").exists()
-    assert not (tmp_path / "run" / "predictions.parquet").exists()
+    assert not (tmp_path / "run" / "answers.parquet").exists()
 
 
 def test_a_report_that_fails_costs_neither_the_head_nor_the_reason(judged, tmp_path, monkeypatch):
@@ -312,7 +310,7 @@ def test_a_report_that_fails_costs_neither_the_head_nor_the_reason(judged, tmp_p
     monkeypatch.setattr("affectml.report.again.write_report", broken)
     with pytest.raises(ZeroDivisionError, match="a bug") as failed:
         write(into(judged, tmp_path / "run"), seconds={}, writers=WRITERS)
-    assert "report.html could not be written; head.json, head.safetensors" in failed.value.__notes__[0]
+    assert "report.html could not be written; answers.parquet, head.json, head.safetensors" in failed.value.__notes__[0]
     assert RunFolder.open(tmp_path / "run").head.name == "sigmoid"
 
 

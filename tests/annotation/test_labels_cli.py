@@ -12,6 +12,7 @@ from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset
+from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.people.labelling import queued_words
 from affectml_annotation import Answer, LabelStore, TaskSettings, read_judgements, write_judgements
 from affectml_apps.relabel.options import Options
@@ -62,10 +63,12 @@ def test_the_loop(run, demo, task, tmp_path):
 def test_a_runs_uncertain_images_go_back_into_the_queue(run, demo, task, tmp_path):
     labels = list(demo.target("emotions").taxonomy.labels)
     images = demo.images["image_id"].tolist()
-    rates = pd.DataFrame(0.01, index=range(len(images)), columns=labels).assign(image_id=images)
-    rates.loc[[7, 3], labels] = [[0.5] * len(labels), [0.3] * len(labels)]
+    rates = np.full((len(images), len(labels)), 0.01)
+    rates[[7, 3]] = [[0.5], [0.3]]
     (tmp_path / "run").mkdir()
-    rates.to_parquet(tmp_path / "run" / "predictions.parquet")
+    ids, split = np.array(images), np.full(len(images), "test")
+    said = [("model", ids, split, SystemAnswers(tuple(labels), ids, split, rates))]
+    write_answers(tmp_path / "run" / "answers.parquet", "demo", labels, said)
     run("labels", "assign", "--db", task, "--queue", tmp_path / "run", "--top", 2, "--more", 1, "--invite", "new")
     with LabelStore(task) as store:
         assert [claim.image_id for claim in store.claim("new", 5)] == [images[7], images[3]]

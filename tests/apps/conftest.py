@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from affectml.data import Dataset
+from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.taxonomies import Taxonomy
 from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel.options import Options
@@ -487,12 +489,11 @@ def write_run() -> Callable[..., Path]:
         folder.mkdir()
         info = json.loads(RUN_INFO.read_text(encoding="utf-8")) | {"taxonomy": taxonomy.to_dict()}
         (folder / "run.json").write_text(json.dumps(info))
-        table = pd.DataFrame({"image_id": list(image_ids), "split": "test"})
-        for label in taxonomy.labels:
-            table[label] = 0.9 if label == best else 0.1
-        if sets is not None:
-            table["set"] = [list(given) for given in sets]
-        table.to_parquet(folder / "predictions.parquet")
+        labels, ids, split = taxonomy.labels, np.array(image_ids), np.full(len(image_ids), "test")
+        scores = np.tile(np.where(np.array(labels) == best, 0.9, 0.1), (len(ids), 1))
+        chosen = None if sets is None else np.array([[label in given for label in labels] for given in sets])
+        said = [("model", ids, split, SystemAnswers(labels, ids, split, scores, None, chosen))]
+        write_answers(folder / "answers.parquet", "demo", labels, said)
         return folder
 
     return write

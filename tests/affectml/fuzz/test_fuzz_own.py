@@ -67,7 +67,7 @@ def read_run(folder: Path, out: Path) -> None:
     assert run.taxonomy.labels
     run.head.scores(np.zeros((1, 4), dtype=np.float32))
     assert isinstance(run.metrics, dict)
-    assert len(run.predictions.columns)
+    assert len(run.model_answers.image_id)
     assert AffectModel.from_pretrained(folder / "run").labels
 
 
