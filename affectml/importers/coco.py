@@ -13,7 +13,7 @@ from affectml._options import Help, check_choice
 from affectml.errors import BadInput, option
 from affectml.importers._spec import Renaming, SomeTaxonomy
 from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, set_table
-from affectml.importers.find import images_folder, locate, relative_names, repeated
+from affectml.importers.find import images_folder, locate, refuse_leaving, relative_names, repeated
 from affectml.importers.labels import plan_labels
 from affectml.importers.registry import importer
 
@@ -45,7 +45,9 @@ def coco(
     where = [f"{file}, images[{row}]" for row in range(len(names))]
     ids = relative_names(names, root, where)
     repeated(ids, where, "take one of the two out")
-    here = locate(ids, root, file, where, source.images, way_out=f"name their folder ({option('images_root')})")
+    way_out = f"name their folder ({option('images_root')})"
+    refuse_leaving(ids, root, where.__getitem__, way_out)
+    here = locate(ids, root, file, where, source.images, way_out=way_out)
     counts = Counter(label for labels in found for label in labels)
     spelt = {label: f"{file}, category {label!r}" for label in counts}
     plan = plan_labels(spelt, mapping, taxonomy, where=str(file), name=source.about.name, counts=counts)

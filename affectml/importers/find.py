@@ -200,7 +200,6 @@ def locate(
             f"{', '.join(list(found)[:3]) or 'no images'}); {way_out}, or take the labels alone: "
             f"{option('images', 'none')}"
         )
-    refuse_leaving(taken, folder, where.__getitem__, way_out)
     first: dict[str, int] = {}
     for row, file in enumerate(taken):
         if file is not None and first.setdefault(file, row) != row:

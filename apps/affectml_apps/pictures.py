@@ -110,7 +110,7 @@ def _key(path: Path, side: int) -> tuple[object, ...]:
     try:
         there = path.stat()
     except OSError:
-        raise BadImage("the file is not there") from None
+        raise BadImage("no such file") from None
     return str(path), there.st_mtime_ns, there.st_size, side
 
 

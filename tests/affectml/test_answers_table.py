@@ -100,7 +100,7 @@ def figures(rows, truth, wheel):
     found = {}
 
     def add(values, target, kind, begins="", **more):
-        table = score(values, target, kind, generator=torch.Generator().manual_seed(0), replicates=2, **more)
+        table = score(values, target, kind, **more)
         found.update(table[table["metric"].str.startswith(begins)].set_index("metric")["value"])
 
     if truth.sets is None:

@@ -87,7 +87,7 @@ def _in_words(act: Handler) -> Handler:
         try:
             return act(request)
         except BadImage as error:
-            return JSONResponse({"error": str(error)}, 404 if "not there" in str(error) else 422)
+            return JSONResponse({"error": str(error)}, 404 if "no such file" in str(error) else 422)
         except (AffectmlError, AnnotationError) as error:
             return JSONResponse({"error": str(error)}, 400)
 
@@ -182,7 +182,7 @@ def _file(request: Request) -> Path:
     try:
         return current().found.path(_index(request))
     except AffectmlError as error:
-        raise BadImage(f"the file is not there: {error}") from None
+        raise BadImage(f"no such file: {error}") from None
 
 
 def thumb(request: Request) -> Response:
