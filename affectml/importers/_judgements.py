@@ -14,7 +14,7 @@ from affectml.importers.columns import Columns, Shape, numbers, pick, tidy
 from affectml.importers.labels import LabelPlan
 from affectml.importers.read import Table, first_row
 from affectml_annotation.columns import COLUMNS
-from affectml_annotation.exchange.columns import first_untrue, own_flag, truths
+from affectml_annotation.exchange.columns import own_flag, truths_in
 from affectml_annotation.judgements import FLAG, KINDS, of_now
 
 _TAKEN = frozenset({"event_id", "image_id", "annotator_id", "round", "kind", "labels"})
@@ -86,11 +86,10 @@ def judge(shape: Shape, plan: LabelPlan, cells: Cells | None, words: dict[str, s
     notes: list[str] = []
     if "language" in found:
         found, notes = _with_language(found, table)
-    if "flag" in found and (row := first_untrue(found["flag"])) is not None:
-        notes.append(own_flag(table.where(row), found["flag"].iloc[row]))
-        found = found.drop(columns="flag")
-    elif "flag" in found:
-        found["flag"] = truths(found["flag"], str(table.path))
+    if "flag" in found:
+        flags, bad = truths_in(found["flag"])
+        notes += [own_flag(table.where(row), found["flag"].iloc[row]) for row in bad[:1]]
+        found = found.drop(columns="flag") if bad else found.assign(flag=flags.astype(bool))
     found = of_now(found)
     found, dropped = _one_each(table, found, shape.spec.duplicates)
     dropped += only_data(found)[1]

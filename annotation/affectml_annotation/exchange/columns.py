@@ -78,8 +78,8 @@ def from_files(table: pd.DataFrame, where: str, empty: str | None = None) -> pd.
     table["kind"] = table["kind"].where(table["kind"].notna(), said) if "kind" in table else said
     if "round" not in table:
         table["round"] = 1
-    if "flag" in table and (own := first_untrue(table["flag"])) is not None:
-        warnings.warn(own_flag(f"{where}: row {own}", table["flag"].iloc[own]), stacklevel=2)
+    if "flag" in table and (own := truths_in(table["flag"])[1]):
+        warnings.warn(own_flag(f"{where}: row {own[0]}", table["flag"].iloc[own[0]]), stacklevel=2)
         table = table.drop(columns="flag")
     table = of_now(table)
     for column in COLUMNS:
@@ -181,22 +181,17 @@ def own_flag(where: str, value: object) -> str:
 
 def truths(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
     """A column as booleans; missing is false."""
-    bad = [row for row, word in enumerate(_words(column)) if word not in _TRUTHS]
+    found, bad = truths_in(column)
     if bad:
         raise BadImport(where, [f"row {row}: {column.name} {column.iloc[row]!r} is not true or false" for row in bad])
-    return pd.Series([_TRUTHS[word] for word in _words(column)], dtype="bool")
+    return found.astype(bool)
 
 
-def first_untrue(column: "pd.Series[Any]") -> int | None:
-    """The first row of a column whose value is neither true nor false nor missing; None where there is none."""
-    return next((row for row, word in enumerate(_words(column)) if word not in _TRUTHS), None)
-
-
-def _words(column: "pd.Series[Any]") -> list[str]:
-    return ["" if pd.isna(value) else str(value).lower() for value in column]
-
-
-_TRUTHS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False, "": False}
+def truths_in(column: "pd.Series[Any]") -> tuple["pd.Series[Any]", list[int]]:
+    """A column as booleans, missing being false; and the rows of values that are neither true nor false."""
+    words = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False, "": False}
+    found = [words.get("" if pd.isna(value) else str(value).lower()) for value in column]
+    return pd.Series(found, dtype=object), [row for row, one in enumerate(found) if one is None]
 
 
 def with_time_texts(table: pd.DataFrame) -> pd.DataFrame:
