@@ -12,8 +12,8 @@ from affectml._options import options_of
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.errors import BadInput, did_you_mean
-from affectml.evaluation.run import evaluate_run
 from affectml.heads.option_words import options_of_heads
+from affectml.judging.asked import evaluate_run
 from affectml.pictures import ImageLike
 from affectml.predicting.predictions import Predictions
 from affectml.report import WRITERS

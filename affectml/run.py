@@ -16,7 +16,7 @@ from affectml.encoders import Encoder
 from affectml.errors import BadRun
 from affectml.explanation import Explanation, explain_image
 from affectml.heads import Head
-from affectml.judging import read_answers
+from affectml.judging.answers import read_answers
 from affectml.pictures import ImageLike
 from affectml.predicting.features import run_encoder
 from affectml.predicting.files import predict_to_file

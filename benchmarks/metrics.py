@@ -412,8 +412,8 @@ def _evaluation(t: Tables) -> tuple[Call, Call]:
     """What a run's metrics.json says of two systems against five people's votes: one pass, and all with intervals."""
     import numpy as np
 
-    from affectml.evaluation import scoring
-    from affectml.evaluation.truth import Truth, cut_sets, hits_of
+    from affectml.judging import scoring
+    from affectml.judging.truth import Truth, cut_sets, hits_of
     from affectml_annotation import fit_beta_prior
 
     rng = np.random.default_rng(0)

@@ -17,9 +17,10 @@ import pandas as pd
 import torch
 from section import machine, write
 
-from affectml.evaluation import Answers, Truth
-from affectml.evaluation.answerers import Answerers
-from affectml.evaluation.subgroups import subgroups
+from affectml.judging.answerers import Answerers
+from affectml.judging.scoring import Answers
+from affectml.judging.subgroups import subgroups
+from affectml.judging.truth import Truth
 
 MEANS = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5])
 LABELS = tuple(f"{mean:g}" for mean in MEANS)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from affectml.answers._gaps import Gap
     from affectml.answers._judge import judge_answers, named
     from affectml.answers._result import AsEmpty, JudgedAnswers, JudgedSystem
-    from affectml.evaluation.bias import LabelBias
+    from affectml.judging.bias import LabelBias
 
 __all__ = [
     "AsEmpty",

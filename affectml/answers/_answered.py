@@ -18,10 +18,10 @@ from affectml.answers._words import Words
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
 from affectml.errors import BadInput
-from affectml.evaluation import Answers, Truth
-from affectml.evaluation.bias import LabelBias, firsts, label_bias
-from affectml.evaluation.scoring import unsure
 from affectml.heads import apply_thresholds, choose_thresholds
+from affectml.judging.bias import LabelBias, firsts, label_bias
+from affectml.judging.scoring import Answers, unsure
+from affectml.judging.truth import Truth
 
 FEWEST_VAL = 20  # validation images with an answer, from which thresholds are chosen
 

@@ -9,9 +9,10 @@ from affectml.data import Targets
 from affectml.data.choose import SEVERAL
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import EncoderUnavailable, option
-from affectml.evaluation import Answers, Truth
-from affectml.evaluation.systems import answers_of
 from affectml.heads import Head, PriorHead, ZeroShotConfig, ZeroShotHead
+from affectml.judging.scoring import Answers
+from affectml.judging.systems import answers_of
+from affectml.judging.truth import Truth
 from affectml.prompts import Prompts, label_features
 from affectml.training import text_encoder
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from affectml.evaluation.bias import LEVEL, corrected_for_all
+from affectml.judging.bias import LEVEL, corrected_for_all
 from affectml.report.tables import number
 from affectml_metrics import FEW
 from affectml_metrics.intervals import Bounds, interval_of

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.evaluation import Answers, Truth
-from affectml.evaluation.bias import LEVEL, corrected_for_all
-from affectml.evaluation.human_reference import consensus_rows, people_rows
-from affectml.evaluation.scoring import apart_within, as_scores, row_scores
+from affectml.judging.bias import LEVEL, corrected_for_all
+from affectml.judging.people import consensus_rows, people_rows
+from affectml.judging.scoring import Answers, apart_within, as_scores, row_scores
+from affectml.judging.truth import Truth
 from affectml.report.tables import chosen
 from affectml_metrics import paired_difference
 from affectml_metrics.table import better, find

@@ -27,14 +27,13 @@ from affectml.data import Dataset, Targets
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.encoders.threads import set_threads
 from affectml.errors import BadInput, option
-from affectml.evaluation import Answers, Truth, evaluate, fit_prior, read_truth
-from affectml.evaluation.bias import LabelBias, holm
-from affectml.evaluation.judge import KNOWN, in_order
-from affectml.evaluation.run import answers_on
-from affectml.evaluation.scoring import intervals, per_label, row_scores
-from affectml.evaluation.truth import part_of
 from affectml.importers import get_importer
 from affectml.importers.registry import PUBLISHED
+from affectml.judging.asked import answers_on
+from affectml.judging.bias import LabelBias, holm
+from affectml.judging.evaluate import KNOWN, evaluate, in_order
+from affectml.judging.scoring import Answers, intervals, per_label, row_scores
+from affectml.judging.truth import Truth, fit_prior, part_of, read_truth
 from affectml.runs import RunFolder
 
 

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from affectml.data.choose import SEVERAL
-from affectml.evaluation import Answers, Truth
-from affectml.evaluation.bias import firsts
+from affectml.judging.bias import firsts
+from affectml.judging.scoring import Answers
+from affectml.judging.truth import Truth
 from affectml_annotation import fit_beta_prior, fit_dirichlet_prior, posterior_entropy
 from affectml_metrics import functional as F
 

@@ -17,7 +17,7 @@ from affectml.answers._usable import Received
 from affectml.answers._views import AgreedAlone, ByDisagreement, StatedCalibration
 from affectml.answers._words import shown
 from affectml.errors import few, option
-from affectml.evaluation.bias import LEVEL, LabelBias
+from affectml.judging.bias import LEVEL, LabelBias
 from affectml.report.tables import Table, as_html, main_table, people_table
 from affectml.runs.scores import score_table
 

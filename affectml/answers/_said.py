@@ -17,7 +17,7 @@ from affectml.answers._rows import Row, Rows
 from affectml.answers._usable import Floats, Read, Received, Shape, Usable
 from affectml.answers._words import Words, shown
 from affectml.errors import BadInput, option
-from affectml.evaluation.bias import firsts
+from affectml.judging.bias import firsts
 
 HALF = 0.5
 _FORMS = {Why.LABELS, Why.NUMBERS, Why.UNRANKED, Why.NO_SUM}

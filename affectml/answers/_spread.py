@@ -16,9 +16,8 @@ from affectml.answers._estimates import Estimate, mean_of
 from affectml.answers._rows import Row
 from affectml.answers._said import Said
 from affectml.errors import BadInput
-from affectml.evaluation import Answers, Truth
-from affectml.evaluation.scoring import row_scores
-from affectml.evaluation.truth import part_of
+from affectml.judging.scoring import Answers, row_scores
+from affectml.judging.truth import Truth, part_of
 from affectml.report.tables import Table, arrow, cell, number, p_value
 from affectml_metrics.table import better, find, shown
 

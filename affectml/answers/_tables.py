@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from affectml.answers._gaps import Gap, best_first, standing
-from affectml.evaluation.bias import LEVEL
+from affectml.judging.bias import LEVEL
 from affectml.report.tables import (
     Table,
     arrow,

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from affectml.answers._estimates import Estimate, for_all, jackknifed, slope_of
 from affectml.answers._left_out import halves, persons
 from affectml.errors import few
-from affectml.evaluation import Answers, Truth
-from affectml.evaluation.bias import LEVEL, firsts
+from affectml.judging.bias import LEVEL, firsts
+from affectml.judging.scoring import Answers
+from affectml.judging.truth import Truth
 from affectml.plots import intervals, reliability
 from affectml.report.numbers import Bin, bins
 from affectml.report.section import Drawing, drawing

@@ -17,7 +17,7 @@ from affectml.auditing._surprise import hypergeometric, surprise, widened
 from affectml.data import Dataset
 from affectml.duplicates import Duplicates
 from affectml.errors import BadInput
-from affectml.evaluation.subgroups import columns_of
+from affectml.judging.subgroups import columns_of
 
 Row = dict[str, Any]
 NO_BETTER = 0.001  # of permutations follow the others as closely: then a person's answers do follow them

@@ -16,7 +16,7 @@ from affectml.data.dataset import STOPPED
 from affectml.data.matching import image_finder
 from affectml.errors import BadDataset, BadInput, did_you_mean
 from affectml.importers.find import read_lines
-from affectml.judging import SystemAnswers
+from affectml.judging.answers import SystemAnswers
 from affectml.people.labelling import taxonomy_of, with_files
 from affectml_annotation import (
     AnnotationError,

@@ -47,7 +47,7 @@ def evaluate(
 ) -> None:
     """Judge a trained run on a data set: its test split, or all of it where it has none."""
     there(runs=[run], datasets=[dataset])
-    from affectml.evaluation.run import evaluate_run
+    from affectml.judging.asked import evaluate_run
 
     judged = evaluate_run(run, dataset, target=target, groups=groups, out=out, threads=threads, say=say)
     print_metrics(judged, as_json=json, verbose=verbose)

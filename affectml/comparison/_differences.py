@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 from torch import Tensor
 
-from affectml.evaluation.bias import LEVEL, corrected_for_all
-from affectml.evaluation.scoring import Score, apart_within, as_scores
+from affectml.judging.bias import LEVEL, corrected_for_all
+from affectml.judging.scoring import Score, apart_within, as_scores
 from affectml.report.tables import headline
 from affectml.runs import RunFolder
 from affectml_metrics import paired_difference

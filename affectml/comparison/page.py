@@ -16,8 +16,8 @@ from affectml.comparison.readings import Comparison, compare_runs, names_of, wor
 from affectml.data import Dataset
 from affectml.encoders import TINY_SPEC
 from affectml.errors import BadInput, option
-from affectml.evaluation.scoring import Score, row_scores
-from affectml.evaluation.truth import part_of
+from affectml.judging.scoring import Score, row_scores
+from affectml.judging.truth import part_of
 from affectml.plots import fitted, intervals
 from affectml.report import ReportData, Section, Table, read_again, write_page, write_tables
 from affectml.report.data import thumbnail

@@ -15,9 +15,9 @@ from affectml._progress import Say
 from affectml.comparison._differences import Gain, gains_of
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, NoMapping, option
-from affectml.evaluation import Answers
-from affectml.evaluation.run import learned_from, scores_of
-from affectml.evaluation.truth import hits_of
+from affectml.judging.asked import learned_from, scores_of
+from affectml.judging.scoring import Answers
+from affectml.judging.truth import hits_of
 from affectml.report.tables import Table, arrow, cell, number, p_value, starred
 from affectml.runs import RunFolder
 from affectml.spaces import Choices, Space, find_space, system_in

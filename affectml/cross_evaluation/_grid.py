@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from affectml.cross_evaluation._run import CrossResult
-from affectml.evaluation.scoring import Score
+from affectml.judging.scoring import Score
 from affectml.report.tables import STAR, leading
 
 Labels = frozenset[str]

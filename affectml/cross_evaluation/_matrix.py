@@ -9,7 +9,7 @@ from affectml.cross_evaluation._grid import Entry, Grid, grid_of
 from affectml.cross_evaluation._run import Cell, CrossResult
 from affectml.data import check_new
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.evaluation.scoring import Score
+from affectml.judging.scoring import Score
 from affectml.plots import Square, draw_matrix
 from affectml.report.tables import Table, arrow, booktabs, cell, escape_tex, number, order, starred
 from affectml_annotation.exchange.files import csv_text

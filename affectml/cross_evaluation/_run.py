@@ -18,12 +18,11 @@ from affectml.duplicates import copies_among, same_pixels
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
 from affectml.encoders.threads import set_threads
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping, did_you_mean, option
-from affectml.evaluation import Answers
-from affectml.evaluation.scoring import Score, apart, unsure
-from affectml.evaluation.systems import Systems, answers_of
 from affectml.heads import ZeroShotConfig, ZeroShotHead, head_class
 from affectml.heads.build import PLAIN
 from affectml.heads.load import offered
+from affectml.judging.scoring import Answers, Score, apart, unsure
+from affectml.judging.systems import Systems, answers_of
 from affectml.prompts import Prompts, label_features
 from affectml.spaces import Choices, People, Space, find_space, people_in, system_in
 from affectml.training import Prepared, TrainConfig, fit, plan_for, text_encoder

@@ -13,10 +13,9 @@ from affectml.cross_evaluation.config import SEEDS, AblateConfig
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL, choose_target
 from affectml.errors import BadInput
-from affectml.evaluation import Systems
-from affectml.evaluation.scoring import Score, row_scores
-from affectml.evaluation.systems import answers_of
 from affectml.heads import Head
+from affectml.judging.scoring import Score, row_scores
+from affectml.judging.systems import Systems, answers_of
 from affectml.prompts import CAPTION, Prompts
 from affectml.report.tables import Table, arrow, cell, headline
 from affectml.training import Prepared, TrainConfig, fit, plan_for, prepare

@@ -15,9 +15,9 @@ from affectml._rows import PART
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
 from affectml.data.levels import as_text
-from affectml.evaluation.subgroups import MAX_LEVELS, as_levels
 from affectml.exploring._beside import Beside
 from affectml.exploring._runs import KnownRun, in_order
+from affectml.judging.subgroups import MAX_LEVELS, as_levels
 
 Array = NDArray[Any]
 PEOPLE, RUNS, IMAGES = "people", "runs", "images"  # groups; every run is one of its own
@@ -122,7 +122,7 @@ def _beside(name: str, run: KnownRun, targets: Targets, at: Array, columns: list
     """A measure of the run's rates or shares against people's, image by image."""
     import torch
 
-    from affectml.evaluation.scoring import unsure
+    from affectml.judging.scoring import unsure
 
     several = run.kind in SEVERAL
     shares, row = targets.shares(), np.full(len(run.rates), -1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
 from affectml.errors import BadRun
-from affectml.judging import SystemAnswers
+from affectml.judging.answers import SystemAnswers
 from affectml.predicting.features import check_images
 from affectml.runs import RunFolder
 
@@ -95,7 +95,7 @@ class KnownRun:
     @cached_property
     def promise(self) -> str:
         """What its sets promise, and what came of it on the test images; "" where they promise nothing."""
-        from affectml.evaluation.kept_promise import from_people
+        from affectml.judging.promise import from_people
         from affectml.report.sections.promise import in_words
 
         made = None

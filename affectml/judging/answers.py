@@ -8,7 +8,7 @@ form                  score: numbers that rank the labels; share: rates or a dis
 label:NAME            float32, a column for each label; NaN: the label was not asked
 
 A `set` row of zeros chose nothing; without a `set` row there is no set. A person's answers are never in it. A share is
-kept within [1e-6, 1 - 1e-6] before it is written (`affectml.evaluation.scoring.unsure`); float32 rounds a share near 1
+kept within [1e-6, 1 - 1e-6] before it is written (`affectml.judging.scoring.unsure`); float32 rounds a share near 1
 by up to 3e-8.
 """
 
@@ -26,7 +26,7 @@ from affectml._files import replacing
 from affectml.errors import BadRun
 
 if TYPE_CHECKING:
-    from affectml.evaluation.scoring import Answers
+    from affectml.judging.scoring import Answers
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]

@@ -215,7 +215,7 @@ class Predicted:
 
 def of_run(run: Path, dataset: Dataset, target: str | None, pilot: Pilot, say: Say) -> Predicted:
     """A run's rates and sets of the pilot's images by which it may be judged. Raises BadRun, BadDataset or BadInput."""
-    from affectml.evaluation.run import answers_on
+    from affectml.judging.asked import answers_on
     from affectml.runs import RunFolder
 
     opened = RunFolder.open(run)

@@ -44,7 +44,7 @@ class Ground:
 
         Images that the run learned from, calibration images among them, do not count.
         """
-        from affectml.evaluation.run import learned_from
+        from affectml.judging.asked import learned_from
 
         run = self._predictor.run
         ground = run.head.ground_

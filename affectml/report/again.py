@@ -12,7 +12,7 @@ from affectml.data.splits import Split
 from affectml.embeddings import ensure_embeddings
 from affectml.encoders.threads import set_threads
 from affectml.errors import BadInput, BadRun, EncoderUnavailable, option
-from affectml.evaluation.judge import Result
+from affectml.judging.evaluate import Result
 from affectml.report.data import ReportData
 from affectml.report.page import sections, write_report, write_tables
 from affectml.runs import RunFolder

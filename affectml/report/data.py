@@ -13,7 +13,8 @@ from affectml._html import thumbnail as made
 
 if TYPE_CHECKING:
     from affectml.data import Dataset
-    from affectml.evaluation import Answers, Truth
+    from affectml.judging.scoring import Answers
+    from affectml.judging.truth import Truth
     from affectml.runs import RunFolder, RunInfo
     from affectml.training import Judged
 

@@ -69,7 +69,7 @@ def card_text(info: RunInfo, metrics: Mapping[str, Any] | None, promise: "Promis
     if caveats:
         parts.append("\n".join(f"- {line}" for line in caveats))
     if promise is not None:
-        from affectml.evaluation.kept_promise import from_people
+        from affectml.judging.promise import from_people
 
         parts += ["## What its sets promise", _promise(promise, metrics, people=from_people(data.kind))]
     parts += ["## Data", _data(info)]
@@ -131,7 +131,7 @@ def _caveats(info: RunInfo, metrics: Mapping[str, Any] | None) -> list[str]:
 
 def _promise(promise: "Promise", metrics: Mapping[str, Any] | None, *, people: bool) -> str:
     """The promise in words, what came out on the test images, and what holds without an image's level."""
-    from affectml.evaluation.kept_promise import held
+    from affectml.judging.promise import held
     from affectml.report.tables import number
 
     words = promise.words(people=people)

@@ -12,8 +12,8 @@ import torch
 
 from affectml._files import replacing, try_file
 from affectml.errors import BadRun, MissingExtra
-from affectml.evaluation.kept_promise import from_people
 from affectml.heads import Head
+from affectml.judging.promise import from_people
 from affectml.people.erasing import refuse_outdated
 from affectml.runs import RunFolder
 from affectml.sharing._hub import public_info

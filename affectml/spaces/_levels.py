@@ -8,8 +8,8 @@ import torch
 
 from affectml.data import Dataset, Targets
 from affectml.errors import NoMapping
-from affectml.evaluation import Answers
-from affectml.evaluation.hierarchy import errors_inside_parent, levels
+from affectml.judging.hierarchy import errors_inside_parent, levels
+from affectml.judging.scoring import Answers
 from affectml.spaces._sides import Ids, people_in, system_in
 from affectml.spaces._space import space_of
 

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from affectml.data import Dataset, Targets
 from affectml.errors import NoMapping
-from affectml.evaluation import Answers, Truth
-from affectml.evaluation.scoring import Score, score
-from affectml.evaluation.truth import cut_sets, hits_of
+from affectml.judging.scoring import Answers, Score, score
+from affectml.judging.truth import Truth, cut_sets, hits_of
 from affectml.spaces._space import Space
 from affectml.taxonomies import Mapping
 from affectml_annotation import BetaPrior, count_votes, fit_beta_prior

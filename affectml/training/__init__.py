@@ -15,8 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from affectml._progress import Say, Watch
-from affectml.evaluation import Systems
 from affectml.footprint import Footprint
+from affectml.judging.systems import Systems
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training.curve import learning_curve
 from affectml.training.fit import fit

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml._progress import Say, Watch
-from affectml.evaluation.scoring import SURE, Score, in_range
 from affectml.heads import ByPersonHead, Material, PersonAnswers, choose_thresholds
 from affectml.heads.mixed_logit import Images, Normals, person_rates, posterior
+from affectml.judging.scoring import SURE, Score, in_range
 from affectml.training.learned import uneven_panels
 from affectml.training.steps import Prepared
 from affectml_annotation import fit_beta_prior

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from affectml._progress import Say
 from affectml.data.splits import Split
 from affectml.errors import AffectmlError
-from affectml.evaluation import Answers
-from affectml.evaluation.scoring import intervals, row_scores
-from affectml.evaluation.systems import answers_of
+from affectml.judging.scoring import Answers, intervals, row_scores
+from affectml.judging.systems import answers_of
 from affectml.training.fit import fit_model
 from affectml.training.steps import Prepared
 

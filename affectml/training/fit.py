@@ -7,8 +7,8 @@ import torch
 
 from affectml._progress import Say
 from affectml.errors import EncoderUnavailable, option
-from affectml.evaluation import Systems
 from affectml.heads import Head, Material, PriorHead, ZeroShotConfig, ZeroShotHead, build_plain
+from affectml.judging.systems import Systems
 from affectml.training.learned import people_behind, uneven
 from affectml.training.steps import Prepared
 

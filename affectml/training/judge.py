@@ -1,7 +1,8 @@
 """The fourth step: what the fitted systems score on the test images, beside people."""
 
 from affectml._progress import Say
-from affectml.evaluation import Systems, evaluate
+from affectml.judging.evaluate import evaluate
+from affectml.judging.systems import Systems
 from affectml.predicting.alike import Alike
 from affectml.spaces import by_level
 from affectml.training.steps import Judged, Prepared

@@ -17,12 +17,12 @@ from affectml.data.choose import SEVERAL, choose_target
 from affectml.data.splits import check_labels
 from affectml.encoders.threads import spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option
-from affectml.evaluation.subgroups import check_groups
 from affectml.heads import Wanted, check_plain, head_class
 from affectml.heads.build import PLAIN
 from affectml.heads.config import in_words
 from affectml.heads.kinds import only_shares
 from affectml.heads.option_words import typed_options
+from affectml.judging.subgroups import check_groups
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig
 from affectml.training.by_person import ByPerson

@@ -19,12 +19,14 @@ from affectml.embeddings import EmbeddingStore
 from affectml.encoders import load_encoder
 from affectml.encoders.identity import to_load
 from affectml.errors import BadInput, option
-from affectml.evaluation import Answers, Result, Systems, Truth, fit_prior, read_truth
-from affectml.evaluation.answerers import answerers
-from affectml.evaluation.subgroups import subgroups
-from affectml.evaluation.truth import cut_sets
 from affectml.heads import Head, Material, PersonAnswers, Wanted
 from affectml.heads.promise import Asked
+from affectml.judging.answerers import answerers
+from affectml.judging.evaluate import Result
+from affectml.judging.scoring import Answers
+from affectml.judging.subgroups import subgroups
+from affectml.judging.systems import Systems
+from affectml.judging.truth import Truth, cut_sets, fit_prior, read_truth
 from affectml.prompts import Encode, Prompts, caption_features, encoded, label_features
 from affectml.runs import RunFolder, TrainConfig
 from affectml_annotation import BetaPrior, UnknownLabel, encode
@@ -187,7 +189,7 @@ class Judged:
 
     @cached_property
     def subgroups(self) -> dict[str, Any]:
-        """For whom the model fails, see `affectml.evaluation.subgroups`; subgroups.json's content."""
+        """For whom the model fails, see `affectml.judging.subgroups`; subgroups.json's content."""
         plan, truth = self.prepared.plan, self.prepared.test
         people = answerers(plan.dataset, truth)
         columns, seed = plan.config.groups, plan.config.seed

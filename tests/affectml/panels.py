@@ -3,8 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from affectml.evaluation import Truth
-from affectml.evaluation.truth import hits_of
+from affectml.judging.truth import Truth, hits_of
 from affectml_annotation import BetaPrior, label_sets
 
 

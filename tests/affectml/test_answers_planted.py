@@ -10,8 +10,8 @@ from scipy.stats import binom
 
 from affectml.answers._spread import place_bias
 from affectml.answers._views import agreed_alone, by_disagreement, stated_calibration
-from affectml.evaluation import Answers
-from affectml.evaluation.bias import label_bias
+from affectml.judging.bias import label_bias
+from affectml.judging.scoring import Answers
 from affectml_annotation import fit_beta_prior, label_sets
 
 from .panels import truth_of

@@ -22,7 +22,8 @@ from affectml.answers._spread import (
 )
 from affectml.answers._words import Words
 from affectml.errors import BadInput
-from affectml.evaluation import Answers, Truth
+from affectml.judging.scoring import Answers
+from affectml.judging.truth import Truth
 
 LABELS = ("awe", "fear", "joy", "anger")
 

@@ -9,9 +9,9 @@ import torch
 
 from affectml.data import Dataset
 from affectml.errors import BadRun
-from affectml.evaluation import Answers, fit_prior, read_truth
-from affectml.judging import SystemAnswers, read_answers
-from affectml.judging.answers import FILE, labelled, write_answers
+from affectml.judging.answers import FILE, SystemAnswers, labelled, read_answers, write_answers
+from affectml.judging.scoring import Answers
+from affectml.judging.truth import fit_prior, read_truth
 from affectml.training import TrainConfig, train_run
 from affectml_metrics import score
 

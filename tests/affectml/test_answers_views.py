@@ -11,7 +11,7 @@ from scipy import special, stats
 from affectml.answers._estimates import jackknifed, slope_of
 from affectml.answers._page import _view
 from affectml.answers._views import agreed_alone, by_disagreement, stated_calibration
-from affectml.evaluation import Answers
+from affectml.judging.scoring import Answers
 
 from .panels import truth_of
 

@@ -15,7 +15,7 @@ import torch
 import affectml
 from affectml.answers._reply import REASONS
 from affectml.errors import BadInput
-from affectml.evaluation.bias import label_bias
+from affectml.judging.bias import label_bias
 from affectml_metrics import functional as F
 
 SYNONYMS = {"fear": "dread", "sadness": "sorrow", "anger": "outrage", "awe": "wonder"}

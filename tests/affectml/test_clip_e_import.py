@@ -12,9 +12,9 @@ from PIL import Image
 
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadInput
-from affectml.evaluation.run import evaluate_run
 from affectml.heads import load_head
 from affectml.importers.clip_e import import_clip_e
+from affectml.judging.asked import evaluate_run
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
 from affectml.taxonomies import get_taxonomy

@@ -12,7 +12,7 @@ from affectml.comparison._differences import gains_of
 from affectml.comparison.readings import _carried
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
-from affectml.evaluation.bias import holm
+from affectml.judging.bias import holm
 from affectml.report.tables import p_value
 from affectml.spaces import Choices, find_space
 from affectml.taxonomies import Taxonomy, get_taxonomy

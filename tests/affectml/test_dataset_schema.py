@@ -12,8 +12,8 @@ from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.data.schema import read_meta
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset
-from affectml.evaluation.run import evaluate_run
 from affectml.importers import import_folder
+from affectml.judging.asked import evaluate_run
 from affectml.people.labelling import make_task
 from affectml.report import WRITERS
 from affectml.training import TrainConfig, train_run

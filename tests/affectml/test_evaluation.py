@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
-from affectml.evaluation import Answers, Truth, evaluate, fit_prior, read_truth
-from affectml.evaluation.judge import _floor
-from affectml.evaluation.run import _prior_answers
-from affectml.evaluation.scoring import (
+from affectml.judging.asked import _prior_answers
+from affectml.judging.evaluate import _floor, evaluate
+from affectml.judging.scoring import (
+    Answers,
     apart,
     intervals,
     mean_over_people,
@@ -21,8 +21,8 @@ from affectml.evaluation.scoring import (
     typical_positives,
     unsure,
 )
-from affectml.evaluation.subgroups import subgroups
-from affectml.evaluation.truth import part_of
+from affectml.judging.subgroups import subgroups
+from affectml.judging.truth import Truth, fit_prior, part_of, read_truth
 from affectml.runs.schema import PriorInfo
 from affectml_annotation import fit_beta_prior
 

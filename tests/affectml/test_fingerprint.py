@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from affectml._files import write_json, write_parquet
 from affectml.comparison import compare_runs
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
-from affectml.evaluation.run import evaluate_run
+from affectml.judging.asked import evaluate_run
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 from affectml_annotation import Answer, LabelStore, TaskSettings, aggregate

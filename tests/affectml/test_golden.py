@@ -17,10 +17,10 @@ from affectml.data import Dataset
 from affectml.data.levels import levels_of
 from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore
-from affectml.evaluation.run import evaluate_run
 from affectml.heads import load_head
 from affectml.heads.base import sets_of
 from affectml.heads.load import HEADS
+from affectml.judging.asked import evaluate_run
 from affectml.predicting.shards import merge_predictions
 from affectml.runs import RunFolder
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from affectml.evaluation import Answers
+from affectml.judging.scoring import Answers
 from affectml.report import WRITERS
 from affectml.report.tables import levels_table
 from affectml.spaces import by_level

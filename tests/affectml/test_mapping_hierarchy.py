@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affectml.errors import BadInput
-from affectml.evaluation.hierarchy import errors_inside_parent, levels
+from affectml.judging.hierarchy import errors_inside_parent, levels
 from affectml.taxonomies import get_taxonomy, mapping
 
 PARROTT = get_taxonomy("parrott-25")

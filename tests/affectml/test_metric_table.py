@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import affectml_metrics as am
-from affectml.evaluation import Answers, Truth, evaluate
-from affectml.evaluation.scoring import row_scores, score
+from affectml.judging.evaluate import evaluate
+from affectml.judging.scoring import Answers, row_scores, score
+from affectml.judging.truth import Truth
 from affectml.report import main_table
 from affectml_metrics import table
 from affectml_metrics.kinds import Given, figures

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput
-from affectml.evaluation.run import evaluate_run
 from affectml.heads import SigmoidHead, load_head, promise
 from affectml.heads._precision import cuts_to_test, p_value
 from affectml.heads.promise import Asked, Promise, find_cut, losses, make_promise, unit_means
+from affectml.judging.asked import evaluate_run
 from affectml.report import WRITERS
 from affectml.report.sections.promise import in_words
 from affectml.report.tables import promise_table

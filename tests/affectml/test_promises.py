@@ -20,9 +20,9 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput
-from affectml.evaluation.run import evaluate_run
 from affectml.heads import SigmoidHead, SoftmaxHead, TopKHead, load_head
 from affectml.heads.promise import Asked, Promise, family_scores, find_cut, losses, make_promise, unit_means
+from affectml.judging.asked import evaluate_run
 from affectml.predicting import predict_images
 from affectml.report import WRITERS, report_run, sections
 from affectml.report.again import read_again

@@ -23,7 +23,7 @@ from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.errors import BadInput, BadRun
-from affectml.evaluation.human_reference import against_the_rest
+from affectml.judging.people import against_the_rest
 from affectml.plots import curves, dots, grid, intervals, plane, reliability, scatter
 from affectml.plots._canvas import MARKS, Canvas
 from affectml.predicting.alike import Alike

@@ -15,8 +15,8 @@ from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadInput, BadRun, MissingExtra
-from affectml.evaluation.run import evaluate_run
 from affectml.importers.clip_e import import_clip_e
+from affectml.judging.asked import evaluate_run
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
 from affectml.sharing import AffectModel, export_onnx, write_tasks

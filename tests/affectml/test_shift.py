@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from affectml.errors import BadRun
-from affectml.evaluation.run import evaluate_run
 from affectml.heads import SigmoidHead, load_head
 from affectml.heads.promise import Asked, make_promise
 from affectml.heads.shift import find_shift, log_martingale, make_ground, p_values
 from affectml.importers.embeddings import import_embeddings
+from affectml.judging.asked import evaluate_run
 from affectml.predicting import predict_images, predict_to_file
 from affectml.report.sections.promise import in_words
 from affectml.report.tables import promise_table

@@ -7,7 +7,7 @@ import torch
 
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.errors import BadInput, NoMapping
-from affectml.evaluation import Answers
+from affectml.judging.scoring import Answers
 from affectml.spaces import Choices, find_space, people_in, system_in
 from affectml.taxonomies import Taxonomy, get_taxonomy
 

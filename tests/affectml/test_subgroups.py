@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from affectml.errors import BadInput, BadRun
-from affectml.evaluation import Answers, Truth
-from affectml.evaluation.answerers import Answerers, agreement
-from affectml.evaluation.bias import holm
-from affectml.evaluation.contrasts import contrasts
-from affectml.evaluation.run import evaluate_run
-from affectml.evaluation.subgroups import subgroups
-from affectml.evaluation.truth import cut_sets, part_of
+from affectml.judging.answerers import Answerers, agreement
+from affectml.judging.asked import evaluate_run
+from affectml.judging.bias import holm
+from affectml.judging.contrasts import contrasts
+from affectml.judging.scoring import Answers
+from affectml.judging.subgroups import subgroups
+from affectml.judging.truth import Truth, cut_sets, part_of
 from affectml.report import WRITERS
 from affectml.report.sections.subgroups import subgroup_lines, subgroup_tables
 from affectml.runs import RunFolder, TrainConfig

@@ -16,8 +16,8 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
-from affectml.evaluation.run import evaluate_run
 from affectml.importers import import_table
+from affectml.judging.asked import evaluate_run
 from affectml.report import WRITERS
 from affectml.runs import RunFolder, next_run_folder
 from affectml.training import TrainConfig, Watch, plan_run, train_run

@@ -23,10 +23,11 @@ from affectml.cli import app
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.data.choose import choose_target
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, command_line, option, spelled
-from affectml.evaluation import Answers, evaluate, fit_prior, read_truth
-from affectml.evaluation.judge import KNOWN
-from affectml.evaluation.run import evaluate_run
-from affectml.evaluation.subgroups import subgroups
+from affectml.judging.asked import evaluate_run
+from affectml.judging.evaluate import KNOWN, evaluate
+from affectml.judging.scoring import Answers
+from affectml.judging.subgroups import subgroups
+from affectml.judging.truth import fit_prior, read_truth
 from affectml.report import WRITERS
 from affectml.report.tables import best_cells
 from affectml.runs import RunFolder, RunInfo, TrainConfig

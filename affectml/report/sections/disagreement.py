@@ -15,7 +15,7 @@ from affectml_metrics import table_interval
 from affectml_metrics.functional.disagreement import prepared_correlation
 
 if TYPE_CHECKING:
-    from affectml.evaluation import Truth
+    from affectml.judging.truth import Truth
 
 DOTS = 400
 GROUPS = 6

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affectml.evaluation.human_reference import consensus_rows, has_panels
-from affectml.evaluation.kept_promise import from_people, held
-from affectml.evaluation.scoring import Score, apart_within, intervals, mean_over_people, row_scores
+from affectml.judging.people import consensus_rows, has_panels
+from affectml.judging.promise import from_people, held
+from affectml.judging.scoring import Score, apart_within, intervals, mean_over_people, row_scores
 from affectml.plots import intervals as plot
 from affectml.predicting.alike import Alike
 from affectml.report.data import ReportData

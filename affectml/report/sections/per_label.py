@@ -13,7 +13,7 @@ from affectml.report.tables import Table, number, per_label_table
 from affectml_metrics.functional.average_precision import prepared_average_precision
 
 if TYPE_CHECKING:
-    from affectml.evaluation import Answers
+    from affectml.judging.scoring import Answers
 
 Points = list[Point | None]
 SYSTEMS = ("model", "zero_shot", "prior")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from affectml.evaluation.kept_promise import from_people, held
+from affectml.judging.promise import from_people, held
 from affectml.report.data import ReportData
 from affectml.report.section import Section
 from affectml.report.tables import number, promise_table

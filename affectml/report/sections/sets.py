@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.evaluation.human_reference import against_the_rest
+from affectml.judging.people import against_the_rest
 from affectml.plots import grid
 from affectml.report.data import ReportData
 from affectml.report.numbers import first_instead, instead, together

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from affectml.evaluation.subgroups import AGREEMENT, NO_FLOOR
+from affectml.judging.subgroups import AGREEMENT, NO_FLOOR
 from affectml.report.data import ReportData
 from affectml.report.section import Section
 from affectml.report.tables import Table, arrow, cell, direction, number, p_value, starred

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from affectml.evaluation.scoring import mean_over_people
+from affectml.judging.scoring import mean_over_people
 from affectml.plots import curves
 from affectml.report.data import ReportData
 from affectml.report.section import Section, drawing

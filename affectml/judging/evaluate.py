@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from affectml.errors import BadInput
-from affectml.evaluation.human_reference import consensus_rows, people
-from affectml.evaluation.scoring import SURE, Answers, Score, intervals, per_label, score, share_metrics
-from affectml.evaluation.truth import TAUS, Truth
+from affectml.judging.people import consensus_rows, people
+from affectml.judging.scoring import SURE, Answers, Score, intervals, per_label, score, share_metrics
+from affectml.judging.truth import TAUS, Truth
 from affectml_metrics import FEW, STUDENT_BELOW
 from affectml_metrics import functional as F
 from affectml_metrics.floor import sampling_floors

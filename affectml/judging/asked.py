@@ -17,12 +17,13 @@ from affectml.data.splits import CALIBRATION
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders.threads import set_threads
 from affectml.errors import BadDataset, BadRun, option
-from affectml.evaluation import Answers, Result, evaluate, read_truth
-from affectml.evaluation.answerers import answerers
-from affectml.evaluation.kept_promise import add_promise
-from affectml.evaluation.scoring import unsure
-from affectml.evaluation.subgroups import check_groups, subgroups
-from affectml.evaluation.systems import answers_of
+from affectml.judging.answerers import answerers
+from affectml.judging.evaluate import Result, evaluate
+from affectml.judging.promise import add_promise
+from affectml.judging.scoring import Answers, unsure
+from affectml.judging.subgroups import check_groups, subgroups
+from affectml.judging.systems import answers_of
+from affectml.judging.truth import read_truth
 from affectml.predicting.features import FromFiles, run_encoder, store_of
 from affectml.predicting.predictor import Array, scores_by
 from affectml.runs import RunFolder

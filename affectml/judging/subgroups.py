@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from affectml.data import Dataset
 from affectml.data.levels import as_text
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.evaluation.answerers import Answerers, agreement
-from affectml.evaluation.bias import LEVEL, firsts, holm, label_bias
-from affectml.evaluation.contrasts import LEAST, Contrasts, contrasts
-from affectml.evaluation.scoring import Answers, intervals, row_scores
-from affectml.evaluation.truth import Truth, part_of
+from affectml.judging.answerers import Answerers, agreement
+from affectml.judging.bias import LEVEL, firsts, holm, label_bias
+from affectml.judging.contrasts import LEAST, Contrasts, contrasts
+from affectml.judging.scoring import Answers, intervals, row_scores
+from affectml.judging.truth import Truth, part_of
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference
 from affectml_metrics.table import better, shown

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affectml.evaluation.scoring import Answers, Score, figures_of, intervals
-from affectml.evaluation.truth import Truth, cut_sets
+from affectml.judging.scoring import Answers, Score, figures_of, intervals
+from affectml.judging.truth import Truth, cut_sets
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference
 

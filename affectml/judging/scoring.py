@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affectml.evaluation.truth import Truth
+from affectml.judging.truth import Truth
 from affectml_metrics import FEW, Difference, Interval, difference, mean_interval, sums_interval, table_interval
 from affectml_metrics import functional as F
 from affectml_metrics.intervals import Bounds

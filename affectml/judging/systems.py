@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from affectml.evaluation.scoring import Answers, Array, unsure
 from affectml.heads import Head, PriorHead, ZeroShotHead, sets_of
 from affectml.heads.inputs import Features
+from affectml.judging.scoring import Answers, Array, unsure
 
 
 @dataclass(frozen=True)

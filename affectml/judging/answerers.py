@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from affectml.data import Dataset
 from affectml.errors import BadDataset
-from affectml.evaluation.contrasts import LEAST, Contrasts, contrasts
-from affectml.evaluation.scoring import Answers, as_scores
-from affectml.evaluation.truth import Truth
+from affectml.judging.contrasts import LEAST, Contrasts, contrasts
+from affectml.judging.scoring import Answers, as_scores
+from affectml.judging.truth import Truth
 from affectml_annotation import BadJudgement, UnknownLabel, encode
 from affectml_metrics import functional as F
 from affectml_metrics import mean_interval

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.data.levels import levels_of
-from affectml.evaluation.scoring import Answers, Score, as_scores
-from affectml.evaluation.subgroups import MIN_IMAGES, columns_of
-from affectml.evaluation.truth import Truth
 from affectml.heads import Head, Promise
 from affectml.heads.promise import losses, unit_means
 from affectml.heads.shift import find_shift
+from affectml.judging.scoring import Answers, Score, as_scores
+from affectml.judging.subgroups import MIN_IMAGES, columns_of
+from affectml.judging.truth import Truth
 from affectml_metrics import mean_interval
 
 Array = NDArray[Any]
