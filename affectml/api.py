@@ -14,9 +14,9 @@ from affectml.data import Dataset
 from affectml.errors import BadInput, did_you_mean
 from affectml.heads.option_words import options_of_heads
 from affectml.judging.asked import evaluate_run
+from affectml.page import WRITERS
 from affectml.pictures import ImageLike
 from affectml.predicting.predictions import Predictions
-from affectml.report import WRITERS
 from affectml.run import Run
 from affectml.runs import RunFolder, TrainConfig
 from affectml.runs.scores import score_table

@@ -28,11 +28,11 @@ from affectml.encoders import Encoder
 from affectml.encoders.threads import set_threads
 from affectml.encoders.towers import in_dtype
 from affectml.errors import BadInput, BadRun, option
+from affectml.page.tables import Table, number
 from affectml.pictures import ImageLike, pictures
 from affectml.plots import draw_map, picture_path
 from affectml.predicting.features import run_encoder
 from affectml.predicting.predictor import scores_by
-from affectml.report.tables import Table, number
 from affectml.runs import RunFolder
 
 __all__ = ["Curve", "Explanation", "Verdict", "explain_image"]

@@ -17,6 +17,7 @@ from affectml.errors import BadRun
 from affectml.explanation import Explanation, explain_image
 from affectml.heads import Head
 from affectml.judging.answers import read_answers
+from affectml.page.tables import STAR, as_html, main_table
 from affectml.pictures import ImageLike
 from affectml.predicting.features import run_encoder
 from affectml.predicting.files import predict_to_file
@@ -24,7 +25,6 @@ from affectml.predicting.parts import PredictionFile
 from affectml.predicting.person import Answered, Person, for_person
 from affectml.predicting.predictions import Predictions, table_of
 from affectml.predicting.shards import merge_predictions
-from affectml.report.tables import STAR, as_html, main_table
 from affectml.runs import RunFolder, RunInfo
 from affectml.runs.scores import score_table
 from affectml.taxonomies import Taxonomy

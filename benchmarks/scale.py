@@ -110,8 +110,8 @@ class Memory:
 
 def stages(data: Path, out: Path, threads: int, hidden: int) -> dict[str, tuple[float, float, float]]:
     """Seconds, peak and peak without file pages of each stage, in this process."""
+    from affectml.page import WRITERS
     from affectml.predicting.files import predict_to_file
-    from affectml.report import WRITERS
     from affectml.runs import TrainConfig
     from affectml.training import fit, judge, plan_run, prepare, write
 

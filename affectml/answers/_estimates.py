@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from affectml.judging.bias import LEVEL, corrected_for_all
-from affectml.report.tables import number
+from affectml.page.tables import number
 from affectml_metrics import FEW
 from affectml_metrics.intervals import Bounds, interval_of
 

@@ -12,7 +12,7 @@ from affectml.judging.bias import LEVEL, corrected_for_all
 from affectml.judging.people import consensus_rows, people_rows
 from affectml.judging.scoring import Answers, apart_within, as_scores, row_scores
 from affectml.judging.truth import Truth
-from affectml.report.tables import chosen
+from affectml.page.tables import chosen
 from affectml_metrics import paired_difference
 from affectml_metrics.table import better, find
 

@@ -14,13 +14,13 @@ from affectml.comparison.page import pictures, who_is_better
 from affectml.comparison.readings import said_by, words
 from affectml.data import Dataset, was_asked
 from affectml.errors import BadInput, few, option
+from affectml.page.data import thumbnail
+from affectml.page.numbers import Point
+from affectml.page.section import Card, Cards, Drawing, Section, drawing
+from affectml.page.sections.overview import picture
+from affectml.page.tables import Table, arrow, main_table, notes, number, people_table, percent
+from affectml.page.write import write_page
 from affectml.plots import dots
-from affectml.report.data import thumbnail
-from affectml.report.numbers import Point
-from affectml.report.page import write_page
-from affectml.report.section import Card, Cards, Drawing, Section, drawing
-from affectml.report.sections.overview import picture
-from affectml.report.tables import Table, arrow, main_table, notes, number, people_table, percent
 from affectml_annotation.exchange.files import table_csv
 
 PICTURES = 3  # main metrics that are drawn

@@ -18,7 +18,7 @@ from affectml.answers._views import AgreedAlone, ByDisagreement, StatedCalibrati
 from affectml.answers._words import shown
 from affectml.errors import few, option
 from affectml.judging.bias import LEVEL, LabelBias
-from affectml.report.tables import Table, as_html, main_table, people_table
+from affectml.page.tables import Table, as_html, main_table, people_table
 from affectml.runs.scores import score_table
 
 

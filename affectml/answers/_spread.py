@@ -18,7 +18,7 @@ from affectml.answers._said import Said
 from affectml.errors import BadInput
 from affectml.judging.scoring import Answers, row_scores
 from affectml.judging.truth import Truth, part_of
-from affectml.report.tables import Table, arrow, cell, number, p_value
+from affectml.page.tables import Table, arrow, cell, number, p_value
 from affectml_metrics.table import better, find, shown
 
 Over = Literal["wordings", "draws"]

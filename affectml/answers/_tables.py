@@ -6,7 +6,7 @@ import pandas as pd
 
 from affectml.answers._gaps import Gap, best_first, standing
 from affectml.judging.bias import LEVEL
-from affectml.report.tables import (
+from affectml.page.tables import (
     Table,
     arrow,
     cell,

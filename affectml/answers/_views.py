@@ -14,10 +14,10 @@ from affectml.errors import few
 from affectml.judging.bias import LEVEL, firsts
 from affectml.judging.scoring import Answers
 from affectml.judging.truth import Truth
+from affectml.page.numbers import Bin, bins
+from affectml.page.section import Drawing, drawing
+from affectml.page.tables import Table, number, p_value
 from affectml.plots import intervals, reliability
-from affectml.report.numbers import Bin, bins
-from affectml.report.section import Drawing, drawing
-from affectml.report.tables import Table, number, p_value
 from affectml_metrics import FEW, table_interval
 from affectml_metrics.functional.calibration import debiased_calibration
 from affectml_metrics.intervals import Bounds

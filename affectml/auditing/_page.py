@@ -9,10 +9,10 @@ import pandas as pd
 from affectml._files import replacing
 from affectml.auditing._audit import CHECKS, LEVEL, Audit
 from affectml.auditing._queue import PULLED, Again
-from affectml.report import Section, Table, write_page
-from affectml.report.data import thumbnail
-from affectml.report.section import Card, Cards
-from affectml.report.tables import number
+from affectml.page import Section, Table, write_page
+from affectml.page.data import thumbnail
+from affectml.page.section import Card, Cards
+from affectml.page.tables import number
 from affectml_annotation.exchange.erasing import note_written
 from affectml_annotation.exchange.files import table_csv
 

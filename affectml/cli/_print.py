@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from affectml.report.tables import Table as Shown
+    from affectml.page.tables import Table as Shown
 
 
 LOG_WIDTH = 140  # columns; prose in a cell wraps there
@@ -94,7 +94,7 @@ def show_result(
     others: further tables, those that there are. rules: how figures were counted. verbose: all tables whole, with their
     notes, and the rules; else the last of the lines says what that would add.
     """
-    from affectml.report.tables import ROWS
+    from affectml.page.tables import ROWS
 
     more = [table for table in others if table is not None and table.rows]
     if verbose:

@@ -34,7 +34,7 @@ def print_trained(run: "RunFolder", *, as_json: bool, verbose: bool) -> None:
 
 def print_runs(runs: "list[RunFolder]", bad: "list[BadRun]", *, as_json: bool) -> None:
     """A line per run; those that cannot be read on standard error."""
-    from affectml.report.tables import arrow, cell, headline
+    from affectml.page.tables import arrow, cell, headline
 
     lines = []
     for run in runs:
@@ -72,7 +72,7 @@ def print_metrics(
 
 def print_judged(result: "JudgedAnswers", *, verbose: bool) -> None:
     """What was read, every system's scores, differences, and how often each label is said."""
-    from affectml.report.tables import notes
+    from affectml.page.tables import notes
 
     print(f"\n{', '.join(result.systems)} on {result.dataset}, target {result.target}")
     for line in result.summary():
@@ -145,10 +145,10 @@ def _print_metrics(
     *,
     verbose: bool,
 ) -> None:
-    from affectml.report import main_table, people_table, tau_table
-    from affectml.report.sections.by_person import in_words
-    from affectml.report.sections.subgroups import subgroup_lines
-    from affectml.report.tables import by_person_tables, levels_table, notes, promise_lines, promise_table
+    from affectml.page import main_table, people_table, tau_table
+    from affectml.page.sections.by_person import in_words
+    from affectml.page.sections.subgroups import subgroup_lines
+    from affectml.page.tables import by_person_tables, levels_table, notes, promise_lines, promise_table
 
     # Results per label and per subgroup are in the report.
     others = [

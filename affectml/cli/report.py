@@ -1,4 +1,4 @@
-"""report: the command around `affectml.report` and, for several runs, `affectml.comparison`."""
+"""report: the command around `affectml.page` and, for several runs, `affectml.comparison`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +24,7 @@ def report(
     """Make a run's report again, or compare several runs on the same images: what differs beyond chance?"""
     there(runs=runs)
     from affectml.errors import BadInput
-    from affectml.report import report_run
+    from affectml.page import report_run
 
     if len(runs) == 1 and seeds:
         raise BadInput("--seeds compares several runs: name at least two ways of training")

@@ -22,7 +22,7 @@ def train(
     """Train a head and judge it on the test split, beside the prior, zero-shot and people."""
     device_there(config.device)
     there(datasets=[config.dataset] if config.dataset else [])
-    from affectml.report import WRITERS
+    from affectml.page import WRITERS
     from affectml.training import train_run
 
     print_trained(train_run(config, out=out, say=say, writers=WRITERS), as_json=json, verbose=verbose)

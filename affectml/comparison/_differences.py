@@ -13,7 +13,7 @@ from torch import Tensor
 
 from affectml.judging.bias import LEVEL, corrected_for_all
 from affectml.judging.scoring import Score, apart_within, as_scores
-from affectml.report.tables import headline
+from affectml.page.tables import headline
 from affectml.runs import RunFolder
 from affectml_metrics import paired_difference
 

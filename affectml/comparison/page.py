@@ -18,11 +18,11 @@ from affectml.encoders import TINY_SPEC
 from affectml.errors import BadInput, option
 from affectml.judging.scoring import Score, row_scores
 from affectml.judging.truth import part_of
+from affectml.page import ReportData, Section, Table, read_again, write_page, write_tables
+from affectml.page.data import thumbnail
+from affectml.page.section import Card, Cards, Drawing, drawing
+from affectml.page.tables import arrow, as_html, cell, headline, number, order, p_value, starred
 from affectml.plots import fitted, intervals
-from affectml.report import ReportData, Section, Table, read_again, write_page, write_tables
-from affectml.report.data import thumbnail
-from affectml.report.section import Card, Cards, Drawing, drawing
-from affectml.report.tables import arrow, as_html, cell, headline, number, order, p_value, starred
 from affectml.runs import RunFolder
 from affectml_metrics.table import better
 
@@ -92,7 +92,7 @@ def report_runs(
         BadInput: for fewer than two runs, for runs of different data, targets or cuts, without a test image in common,
             with `seeds` for runs that are all one way of training, and where no page or no folder for the tables can
             be written.
-        BadRun: see `affectml.report.read_again`.
+        BadRun: see `affectml.page.read_again`.
     """
     if len(runs) < 2:
         raise BadInput(f"report: expected at least two runs to compare, got {len(runs)}")

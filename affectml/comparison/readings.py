@@ -18,7 +18,7 @@ from affectml.errors import BadInput, NoMapping, option
 from affectml.judging.asked import learned_from, scores_of
 from affectml.judging.scoring import Answers
 from affectml.judging.truth import hits_of
-from affectml.report.tables import Table, arrow, cell, number, p_value, starred
+from affectml.page.tables import Table, arrow, cell, number, p_value, starred
 from affectml.runs import RunFolder
 from affectml.spaces import Choices, Space, find_space, system_in
 from affectml.taxonomies import Mapping

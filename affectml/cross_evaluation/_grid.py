@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from affectml.cross_evaluation._run import CrossResult
 from affectml.judging.scoring import Score
-from affectml.report.tables import STAR, leading
+from affectml.page.tables import STAR, leading
 
 Labels = frozenset[str]
 Scored = dict[str, dict[str, tuple[Score, Labels]]]  # row -> test set -> score, and the labels it is in

@@ -10,8 +10,8 @@ from affectml.cross_evaluation._run import Cell, CrossResult
 from affectml.data import check_new
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.judging.scoring import Score
+from affectml.page.tables import Table, arrow, booktabs, cell, escape_tex, number, order, starred
 from affectml.plots import Square, draw_matrix
-from affectml.report.tables import Table, arrow, booktabs, cell, escape_tex, number, order, starred
 from affectml_annotation.exchange.files import csv_text
 from affectml_metrics.table import better
 

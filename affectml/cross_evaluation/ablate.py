@@ -16,8 +16,8 @@ from affectml.errors import BadInput
 from affectml.heads import Head
 from affectml.judging.scoring import Score, row_scores
 from affectml.judging.systems import Systems, answers_of
+from affectml.page.tables import Table, arrow, cell, headline
 from affectml.prompts import CAPTION, Prompts
-from affectml.report.tables import Table, arrow, cell, headline
 from affectml.training import Prepared, TrainConfig, fit, plan_for, prepare
 
 

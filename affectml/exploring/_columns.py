@@ -113,7 +113,7 @@ def run_columns(run: KnownRun, people: tuple[Targets, Array] | None) -> list[Col
 
 def _entropy(shares: Array, several: bool) -> Array:
     """As reports have it: of rates the mean over labels, in bits; else as a share of the largest possible."""
-    from affectml.report.numbers import entropies
+    from affectml.page.numbers import entropies
 
     return over(known(shares), lambda rows: entropies(shares[rows], rates=several))
 

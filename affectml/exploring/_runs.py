@@ -96,7 +96,7 @@ class KnownRun:
     def promise(self) -> str:
         """What its sets promise, and what came of it on the test images; "" where they promise nothing."""
         from affectml.judging.promise import from_people
-        from affectml.report.sections.promise import in_words
+        from affectml.page.sections.promise import in_words
 
         made = None
         with suppress(BadRun):

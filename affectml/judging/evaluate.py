@@ -1,36 +1,39 @@
-"""From what systems answered and what people said to metrics.json."""
+"""Everybody's answers and what people said, to figures: one way for heads, the prior, models elsewhere, and people.
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+`evaluate` scores every system against all people and each beside the rest of a panel, adds people's own figures, the
+oracle's and the sampling floor's, and asks each of `VIEWS` for more: by label, by stated share, by subgroup. A view is
+a function of a `Case` that adds to the rows and returns what is to be said in words, if anything.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.judging.people import consensus_rows, people
-from affectml.judging.scoring import SURE, Answers, Score, intervals, per_label, score, share_metrics
-from affectml.judging.truth import TAUS, Truth
+from affectml.judging import views
+from affectml.judging.compare import differences
+from affectml.judging.figures import MADE_HERE, Evaluation, Rows, scores_table
+from affectml.judging.people import against_rest
+from affectml.judging.scoring import SURE, Answers, add_means, add_over_table, row_scores, share_metrics
+from affectml.judging.truth import Truth
+from affectml.judging.views import Case
 from affectml_metrics import FEW, STUDENT_BELOW
 from affectml_metrics import functional as F
 from affectml_metrics.floor import sampling_floors
 from affectml_metrics.table import rules_of
 
-SCHEMA = 1
+ALONE = ("zero_shot", "oracle")  # not compared with people on their leave-one-out targets
 
 
-@dataclass(frozen=True)
-class Result:
-    """metrics.json's content, and how the set scores move with the cut: {tau: {system: set_f1}}."""
-
-    metrics: dict[str, Any]
-    by_tau: dict[str, dict[str, float]]
-
-
-# The order of systems in metrics.json and in tables; those of other names come after them, as they were given.
-KNOWN = ("prior", "zero_shot", "model", "human", "model_loo", "prior_loo", "half_panel", "consensus", "oracle")
-MADE_HERE = ("human", "half_panel", "consensus", "oracle")
-_ALONE = ("zero_shot", "oracle")  # not compared with people on their leave-one-out targets
+View = Callable[[Case], Mapping[str, Any] | None]
+"""Adds to the rows of a case, and returns further facts."""
+VIEWS: tuple[View, ...] = (
+    views.by_tau, views.by_label, views.of_sets, views.instead_of, views.together, views.stated, views.cuts,
+    views.undecided, views.by_people_asked,
+)  # fmt: skip
 
 
 def evaluate(
@@ -39,74 +42,64 @@ def evaluate(
     *,
     split: str,
     seed: int,
+    dataset: str = "",
+    target: str = "",
+    space: str = "",
     why_not: Mapping[str, str] | None = None,
-    consensus: bool = False,
-) -> Result:
+    pairs: Sequence[tuple[str, str]] | None = None,
+    also: Sequence[View] = (),
+    **more: Any,
+) -> Evaluation:
     """Score every system on `truth`; same answers, truth and seed, same result.
 
-    People, each system's leave-one-out counterpart (NAME_loo), the oracle of a demo set and the sampling floor are
-    added here.
-
     Args:
-        answers: by the system's name: prior, zero_shot and model, or any other. Known names come first in the result,
-            others after them in the order given.
+        answers: by the system's name: prior, zero_shot and model, or any other.
         truth: what people said of the same images.
-        split: the name of this part of the images, for metrics.json.
+        split: the name of this part of the images.
         seed: of halves of panels and of the floor.
+        dataset, target, space: what the figures are of.
         why_not: by the name of a system that has no answers: why.
-        consensus: whether to add what the rest of a panel says of the person left out.
+        pairs: of systems whose differences are tested; None is the first system with each other one.
+        also: further views, such as those of a promise.
+        more: what these need (`Case.more`, but `images`).
 
     Returns:
-        metrics.json's content, and set_f1 by tau. `per_label` is about the model, or where there is none about the
-        first system.
+        The figures, scores image by image, and facts: split, n, space, kind, rules, findings.
 
     Raises:
         BadInput: for no system at all, and for a name that belongs to what is added here.
     """
-    answers = dict(answers)
-    _check_names(answers)
-    first = "model" if "model" in answers else next(iter(answers))
-    if truth.oracle is not None:
-        answers["oracle"] = _oracle(truth)
-    systems = {name: score(given, truth) for name, given in answers.items()}
-    beside = {name: given for name, given in answers.items() if name not in _ALONE}
-    systems |= people(truth, beside, torch.Generator().manual_seed(seed))
-    if consensus:
-        for name, rows in consensus_rows(truth, beside).items():
-            found = intervals(rows, truth)
-            systems[name] = {**systems.get(name, {}), **found}
-    floor, why_no_floor = _floor(truth, seed)
-    conventions = rules_of(metric for scores in systems.values() for metric in scores)
-    notes = {**(why_not or {}), **why_no_floor}
-    rules = {**_rules(truth, notes), **conventions, **_of_shares(answers, systems, truth)}
-    metrics: dict[str, Any] = {
-        "schema": SCHEMA,
-        "split": split,
-        "n": len(truth.image_id),
-        "rules": rules,
-        "systems": {name: systems[name] for name in in_order(systems)},
-        "sampling_floor": floor,
-        "per_label": per_label(answers[first], truth),
-    }
-    if truth.stopped is not None:
-        rules["stopping"] = truth.stopped
-    if truth.pooled is not None:
-        rules["languages"] = truth.pooled
-    return Result(metrics, _by_tau(answers, truth))
-
-
-def in_order(systems: Iterable[str]) -> list[str]:
-    """Known systems in the order of reports, then the others as they came."""
-    given = list(systems)
-    return [name for name in KNOWN if name in given] + [name for name in given if name not in KNOWN]
-
-
-def _check_names(answers: Mapping[str, Answers]) -> None:
-    if not answers:
+    given = dict(answers)
+    if not given:
         raise BadInput("evaluate: no system's answers to score")
-    for name in answers:
-        if name in MADE_HERE or name.endswith("_loo"):
-            raise BadInput(f"evaluate: {name!r} is the name of scores that are made here; call the system otherwise")
+    if taken := [name for name in given if name in MADE_HERE]:
+        raise BadInput(f"evaluate: {taken[0]!r} is the name of figures that are made here; call the system otherwise")
+    first = "model" if "model" in given else next(iter(given))
+    if truth.oracle is not None:
+        given["oracle"] = _oracle(truth)
+    key = {"dataset": dataset, "target": target, "space": space}
+    rows = Rows(**key, tau=None)
+    case = Case(given, truth, first, seed, rows, more.pop("images", None), more)
+    by_image: dict[tuple[str, str], dict[str, Tensor]] = {}
+    for name, each in given.items():
+        by_image[name, "people"] = row_scores(each, truth)
+        add_means(rows, by_image[name, "people"], truth, system=name)
+        add_over_table(rows, each, truth, system=name)
+    beside = {name: each for name, each in given.items() if name not in ALONE}
+    resting = against_rest(truth, beside, torch.Generator().manual_seed(seed))
+    for (system, against), values in resting.items():
+        add_means(rows, values, truth, system=system, against=against)
+    notes = {**(why_not or {}), **_floor(case)}
+    rules = {**_rules(truth, notes), **rules_of(dict.fromkeys(each.name for each in rows.rows)), **_of_shares(case)}
+    facts = {"split": split, "n": len(truth.image_id), "space": space, "kind": truth.kind, "labels": list(truth.labels)}
+    facts |= {"people": None if truth.panels is None else "judgements", "first": first, "rules": rules}
+    for view in (*VIEWS, *also):
+        facts |= view(case) or {}
+    tested = pairs if pairs is not None else [(first, other) for other in answers if other != first]
+    rows.rows += differences({**by_image, **resting}, tested, truth.groups, **key)
+    kept = {place: values for place, values in {**by_image, **resting}.items() if place[0] in given}
+    scores = scores_table(kept, truth.image_id, groups=truth.groups, **key)
+    return Evaluation(tuple(rows.rows), scores, facts)
 
 
 def _oracle(truth: Truth) -> Answers:
@@ -115,29 +108,32 @@ def _oracle(truth: Truth) -> Answers:
     return Answers(rates, rates, None if truth.sets is None else (rates >= truth.tau - 1e-9).long())
 
 
-def _floor(truth: Truth, seed: int) -> tuple[dict[str, float], dict[str, str]]:
-    """What the truth itself would score against this many people's votes, or why that is not known."""
+def _floor(case: Case) -> dict[str, str]:
+    """Add what the truth itself would score against this many people's votes, as a system; or why that is not known."""
+    truth = case.truth
     if truth.kind in ("single", "sets"):
-        return {}, {"sampling_floor": f"not available: a {truth.kind} target has no counts"}
+        return {"floor": f"not available: a {truth.kind} target has no counts"}
     if truth.no_sets and truth.kind == "rates":
-        return {}, {"sampling_floor": f"not available: {truth.no_sets}"}
+        return {"floor": f"not available: {truth.no_sets}"}
     if truth.oracle is not None and truth.votes is not None:
         stand_in, what = truth.oracle, "the true rates" if truth.kind == "rates" else "the true distributions"
     else:
-        drawn = truth.plausible(np.random.default_rng(seed))
+        drawn = truth.plausible(np.random.default_rng(case.seed))
         if drawn is None:
-            return {}, {"sampling_floor": "not available: how many people answered is not known"}
+            return {"floor": "not available: how many people answered is not known"}
         stand_in, what = drawn, "a draw from each image's posterior in place of the unknown truth"
     n = truth.people
     if n is None or truth.kind == "distribution":
         assert truth.votes is not None
         n = np.repeat(truth.votes.sum(axis=1, keepdims=True), len(truth.labels), axis=1)
     if (n != n[:, :1]).any():
-        return {}, {"sampling_floor": "not available: people asked differ by label"}
+        return {"floor": "not available: people asked differ by label"}
     kind: Literal["rates", "distribution"] = "rates" if truth.kind == "rates" else "distribution"
-    generator = torch.Generator().manual_seed(seed)
-    floor = sampling_floors(stand_in, n[:, 0].copy(), share_metrics(truth), kind=kind, generator=generator)
-    return {name: float(value) for name, value in floor.items()}, {"sampling_floor": what}
+    generator = torch.Generator().manual_seed(case.seed)
+    found = sampling_floors(stand_in, n[:, 0].copy(), share_metrics(truth), kind=kind, generator=generator)
+    for name, value in found.items():
+        case.rows.add(name, value, system="floor")
+    return {"floor": what}
 
 
 def _rules(truth: Truth, notes: Mapping[str, str]) -> dict[str, Any]:
@@ -163,24 +159,24 @@ def _rules(truth: Truth, notes: Mapping[str, str]) -> dict[str, Any]:
     if truth.kind == "distribution" and truth.wheel:
         rules["earth_movers_distance"] = truth.wheel_rule
     if truth.chosen is None:
-        rules["human"] = f"not available: {truth.no_judgements}"
+        rules["person"] = f"not available: {truth.no_judgements}"
     else:
-        rules["human"] = (
-            "one person against the rest of the panel; the *_loo systems on the same targets; "
-            "half_panel: half of an image's people against the other half"
+        rules["person"] = (
+            "one person against the rest of the panel, and systems on the same targets (against rest); half: half of "
+            "an image's people against the other half"
         )
-    return {**rules, **notes}
+    told = {"stopping": truth.stopped, "languages": truth.pooled}
+    return {**rules, **notes, **{name: words for name, words in told.items() if words is not None}}
 
 
-def _of_shares(
-    answers: Mapping[str, Answers], systems: Mapping[str, Mapping[str, Score]], truth: Truth
-) -> dict[str, str]:
+def _of_shares(case: Case) -> dict[str, str]:
     """How sure a head's shares may be, and which systems were so sure of what is not so that a score is infinite."""
-    metrics = share_metrics(truth)
-    told = [name for name, given in answers.items() if given.shares is not None]
+    metrics = share_metrics(case.truth)
+    told = [name for name, given in case.answers.items() if given.shares is not None]
     if not metrics or not told:
         return {}
-    lost = {m: [name for name in told if m not in systems[name]] for m in metrics}
+    have = {(each.system, each.name) for each in case.rows.rows if each.against == "people"}
+    lost = {m: [name for name in told if (name, m) not in have] for m in metrics}
     return {
         "shares": f"a head's share counts as at least {SURE:g} and at most 1 - {SURE:g}",
         **{m: f"not finite: {', '.join(names)}" for m, names in lost.items() if names},
@@ -196,21 +192,3 @@ def _interval_rule(truth: Truth) -> str:
         return f"95 %, Student's t with the jackknife's standard error over {over}: so few make it rough"
     how = f"95 %, Student's t and Hall's, which allows for skewness, with the jackknife's standard error over {over}"
     return f"{how}: fewer than {FEW} make it rough" if units < FEW else how
-
-
-def _by_tau(answers: Mapping[str, Answers], truth: Truth) -> dict[str, dict[str, float]]:
-    """Mean set F1 against the label sets of other cuts; predicted sets stay as they are."""
-    if truth.sets is None or truth.kind == "sets":
-        return {}
-    out: dict[str, dict[str, float]] = {}
-    for tau in TAUS:
-        sets = truth.sets_at(tau)
-        assert sets is not None
-        cut = torch.from_numpy(sets.astype(np.int64))
-        out[f"{tau:.3g}"] = {
-            name: float(F.set_f1(given.sets, cut).mean()) for name, given in answers.items() if given.sets is not None
-        }
-    return out
-
-
-__all__ = ["Result", "evaluate", "in_order"]

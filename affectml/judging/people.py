@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affectml.judging.scoring import Answers, Score, figures_of, intervals
+from affectml.judging.scoring import Answers, figures_of
 from affectml.judging.truth import Truth, cut_sets
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference
@@ -20,30 +20,26 @@ from affectml_metrics import human_reference
 Array = NDArray[Any]
 
 
-def people(truth: Truth, others: Mapping[str, Answers], generator: torch.Generator) -> dict[str, dict[str, Score]]:
-    """Systems `human`, `half_panel` and, for each of `others` (model, prior), NAME_loo; {} without judgements.
-
-    human: one person against the rest, on sets and rankings only, for one answer is no probability. The labels
-    of one answer share a place in its ranking, and so do the labels it leaves out: ties count as the average
-    over their orders.
-    NAME_loo: the others on the same leave-one-out targets. half_panel: half of an image's people against the
-    other half.
-    """
-    rows = people_rows(truth, others, generator)
-    return {name: intervals(found, truth) for name, found in rows.items()}
-
-
-def people_rows(
+def against_rest(
     truth: Truth, others: Mapping[str, Answers], generator: torch.Generator
-) -> dict[str, dict[str, Tensor]]:
-    """What `people` scores, image by image: system -> metric -> [N]."""
+) -> dict[tuple[str, str], dict[str, Tensor]]:
+    """People, and systems on the same targets, image by image: (system, against) -> metric -> [N]; {} without panels.
+
+    person against rest: one person against the rest, on sets and rankings only, for one answer is no probability. The
+    labels of one answer share a place in its ranking, and so do the labels it leaves out: ties count as the average
+    over their orders. NAME against rest: each of `others` on the same leave-one-out targets. half against half: half of
+    an image's people against the other half. consensus against person: what the rest of a panel, as one answer, says of
+    the person left out: its set, by the data set's own rule, against that person's set (set_f1_judgements), and its
+    smoothed shares against that person's answer, which is 0 or 1 for each label; NAME against person beside it.
+    """
     if (panels := truth.panels) is None:
         return {}
-    rows: dict[str, dict[str, Tensor]] = {}
+    rows: dict[tuple[str, str], dict[str, Tensor]] = {}
 
-    def keep(metric: str, found: Mapping[str, Tensor]) -> None:
-        for system, values in found.items():
-            rows.setdefault(system, {})[metric] = values
+    def keep(metric: str, found: Mapping[str, Tensor], human: tuple[str, str] = ("person", "rest")) -> None:
+        for name, values in found.items():
+            place = (name.removesuffix("_loo"), human[1]) if name.endswith("_loo") else human
+            rows.setdefault(place, {})[metric] = values
 
     scores = {name: answers.scores for name, answers in others.items()}
     for figure in figures_of(truth, "ranking", "people"):
@@ -51,16 +47,22 @@ def people_rows(
         if modes or truth.kind != "distribution":
             against = _modes if modes else _sets(truth)
             keep(figure.name, human_reference(*panels, figure.of, scores, against=against).rows)
-    if truth.sets is not None:
-        sets = {name: a.sets for name, a in others.items() if a.sets is not None}
-        for figure in figures_of(truth, "sets", "people"):
-            keep(figure.name, human_reference(*panels, figure.of, sets, against=_sets(truth)).rows)
-        keep("set_f1_judgements", human_reference(*panels, F.set_f1, sets, against="people").rows)
-        base = None if truth.beta is None else torch.from_numpy(truth.beta.mean)
-        half: dict[str, Any] = {"predictor": "half", "generator": generator, "base": base}
-        keep("set_f1", human_reference(*panels, F.set_f1, against=_sets(truth), **half).rows)
-        for figure in figures_of(truth, "rates", "people"):
-            keep(figure.name, human_reference(*panels, figure.of, against="rates", **half).rows)
+    if truth.sets is None:
+        return rows
+    sets = {name: a.sets for name, a in others.items() if a.sets is not None}
+    for figure in figures_of(truth, "sets", "people"):
+        keep(figure.name, human_reference(*panels, figure.of, sets, against=_sets(truth)).rows)
+    keep("set_f1_judgements", human_reference(*panels, F.set_f1, sets, against="people").rows)
+    turned = human_reference(*panels, lambda p, t: F.set_f1(t, p), against=_sets(truth))
+    keep("set_f1_judgements", turned.rows, ("consensus", "person"))
+    base = None if truth.beta is None else torch.from_numpy(truth.beta.mean)
+    half: dict[str, Any] = {"predictor": "half", "generator": generator, "base": base}
+    keep("set_f1", human_reference(*panels, F.set_f1, against=_sets(truth), **half).rows, ("half", "half"))
+    shares = {name: answers.shares for name, answers in others.items() if answers.shares is not None}
+    for figure in figures_of(truth, "rates", "people"):
+        keep(figure.name, human_reference(*panels, figure.of, against="rates", **half).rows, ("half", "half"))
+        found = human_reference(*panels, figure.of, shares, against="rates", predictor="rest", base=base).rows
+        keep(figure.name, found, ("consensus", "person"))
     return rows
 
 
@@ -81,30 +83,6 @@ def against_the_rest(truth: Truth) -> tuple[Array, Array, Array, Array] | None:
     rule = _sets(truth) if truth.sets is not None else _modes
     rest = rule(torch.from_numpy(votes), torch.from_numpy(people)).numpy()
     return image, rest, said, 1 / asked.sum(axis=1)[image]
-
-
-def has_panels(truth: Truth) -> bool:
-    """Whether single judgements of at least two people of one image are known."""
-    return truth.panels is not None
-
-
-def consensus_rows(truth: Truth, others: Mapping[str, Answers]) -> dict[str, dict[str, Tensor]]:
-    """What the rest of a panel, as one answer, says of the person left out: `consensus`, and NAME_loo beside it.
-
-    Its set, by the data set's own rule, against that person's set (set_f1_judgements); its smoothed shares against that
-    person's answer, which is 0 or 1 for each label. {} where people gave no sets, or without judgements.
-    """
-    if (panels := truth.panels) is None or truth.sets is None:
-        return {}
-    turned = human_reference(*panels, lambda p, t: F.set_f1(t, p), against=_sets(truth))
-    rows: dict[str, dict[str, Tensor]] = {"consensus": {"set_f1_judgements": turned.rows["human"]}}
-    shares = {name: answers.shares for name, answers in others.items() if answers.shares is not None}
-    base = None if truth.beta is None else torch.from_numpy(truth.beta.mean)
-    for figure in figures_of(truth, "rates", "people"):
-        found = human_reference(*panels, figure.of, shares, against="rates", predictor="rest", base=base).rows
-        for name, values in found.items():
-            rows.setdefault("consensus" if name == "human" else name, {})[figure.name] = values
-    return rows
 
 
 def _sets(truth: Truth) -> Any:

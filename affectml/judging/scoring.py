@@ -1,6 +1,5 @@
 """What a system's answers score against people, image by image, and with which intervals."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affectml.judging.figures import Rows
 from affectml.judging.truth import Truth
-from affectml_metrics import FEW, Difference, Interval, difference, mean_interval, sums_interval, table_interval
+from affectml_metrics import Interval, mean_interval, sums_interval, table_interval
 from affectml_metrics import functional as F
 from affectml_metrics.intervals import Bounds
 from affectml_metrics.kinds import Figure, Given, figures
@@ -88,20 +88,16 @@ def _reported(truth: Truth) -> list[Figure]:
     return [figure for kind in kinds for figure in figures_of(truth, kind)]
 
 
-def score(answers: Answers, truth: Truth) -> dict[str, Score]:
-    """Every metric that these answers and this truth allow, each with a 95 % interval.
-
-    One that is infinite (a share of 0 that someone chose) has no place in metrics.json and is left out.
-    """
-    out = intervals(row_scores(answers, truth), truth)
+def add_over_table(rows: Rows, answers: Answers, truth: Truth, **key: Any) -> None:
+    """Add every metric over the table that these answers and this truth allow, each with a 95 % interval."""
     for figure in _reported(truth):
         pair = _pair(figure, answers, truth)
         if figure.spec.over == "table" and pair is not None:
-            found = as_scores(_over_table(figure, pair, truth))[0]
-            if figure.name == "mean_average_precision" and (positives := typical_positives(pair[1])) < FEW:
-                found["few"] = min(found.get("few", FEW), round(positives))
-            out[figure.name] = found
-    return {name: given for name, given in out.items() if all(map(math.isfinite, given.values()))}
+            found = _over_table(figure, pair, truth)
+            if figure.name == "mean_average_precision":
+                positives = torch.tensor([[round(typical_positives(pair[1]))]])
+                found = found._replace(units=torch.minimum(found.units, positives.view_as(found.units)))
+            rows.add(figure.name, found, **key)
 
 
 def typical_positives(target: Tensor) -> float:
@@ -134,11 +130,11 @@ def _pair(figure: Figure, answers: Answers, truth: Truth) -> tuple[Tensor, Tenso
         right = truth.hits if figure.spec.right == "modes" or truth.kind == "single" else truth.sets
         return None if right is None else (answers.scores, _labels(right))
     if figure.kind == "sets":
-        return _sets(answers, truth)
+        return set_pair(answers, truth)
     return None if answers.shares is None else (answers.shares, torch.from_numpy(truth.shares))
 
 
-def _sets(answers: Answers, truth: Truth) -> tuple[Tensor, Tensor] | None:
+def set_pair(answers: Answers, truth: Truth) -> tuple[Tensor, Tensor] | None:
     """Predicted and true 0/1 labels: sets, or the single answer where there is one."""
     if answers.sets is not None and truth.sets is not None:
         return answers.sets.bool(), _labels(truth.sets)
@@ -174,86 +170,24 @@ def mean_over_people(sets: Tensor, truth: Truth, metric: RowMetric = F.set_f1) -
     return total / asked.sum(dim=1)
 
 
-def intervals(rows: Mapping[str, Tensor], truth: Truth) -> dict[str, Score]:
-    """Means of rows with 95 % intervals over images, or groups, that end where the metric does.
+def add_means(rows: Rows, by_image: Mapping[str, Tensor], truth: Truth, **key: Any) -> None:
+    """Add means over images with 95 % intervals over images, or groups, that end where the metric does.
 
-    A name that is no metric's has no ends. A metric without a defined row is left out.
+    A name that is no metric's has no ends. A metric without a defined row, or with an infinite one, is left out.
     """
-    names = [name for name, values in rows.items() if not values.isnan().all()]
-    if not names:
-        return {}
-    table = torch.stack([rows[name].double() for name in names], dim=1)
-    bounds = [(None, None) if (spec := find(name)) is None else spec.bounds() for name in names]
-    found = as_scores(mean_interval(table, groups=truth.groups, bounds=bounds))
-    return dict(zip(names, found, strict=True))
+    names = [name for name, values in by_image.items() if not values.isnan().all()]
+    if names:
+        table = torch.stack([by_image[name].double() for name in names], dim=1)
+        found = mean_interval(table, groups=truth.groups, bounds=[bounds_of(name) for name in names])
+        rows.add_all(names, found, **key)
 
 
-def in_range(metric: str, score: Score) -> Score:
-    """The score with an interval that ends where the metric does: Student's t, which few images get, knows no end.
-
-    A name that is no metric's is left as it is.
-    """
-    spec = find(metric)
-    return score if spec is None else clipped(score, *spec.bounds())
-
-
-def clipped(score: Score, lowest: float | None, highest: float | None) -> Score:
-    """The score with an interval that lies between these ends; None is no end."""
-    low = score["low"] if lowest is None else max(lowest, score["low"])
-    high = score["high"] if highest is None else min(highest, score["high"])
-    return {**score, "low": low, "high": high}
+def bounds_of(metric: str) -> Bounds:
+    """The lowest and the highest value of a metric; no ends for a name that is none's."""
+    return (None, None) if (spec := find(metric)) is None else spec.bounds()
 
 
 def apart_within(metric: str) -> Bounds:
     """The least and the most that two values of a metric are apart; no ends where it has none, or there is no such."""
-    low, high = (None, None) if (spec := find(metric)) is None else spec.bounds()
+    low, high = bounds_of(metric)
     return (None, None) if low is None or high is None else (low - high, high - low)
-
-
-def apart(first: Score, second: Score) -> Score:
-    """First minus second, of scores on different images."""
-
-    def interval(score: Score) -> Interval:
-        units = score.get("few", FEW)
-        fields = (score["value"], score["low"], score["high"], units, 0, units)
-        return Interval(*(torch.tensor(x, dtype=torch.float64) for x in fields))
-
-    return as_scores(difference(interval(first), interval(second)))[0]
-
-
-def per_label(answers: Answers, truth: Truth) -> dict[str, dict[str, Any]]:
-    """For each label its prevalence (mean share of people, or of images) and what the system scores on it."""
-    out: dict[str, dict[str, Any]] = {
-        label: {"prevalence": float(truth.shares[:, c].mean())} for c, label in enumerate(truth.labels)
-    }
-    pair = _sets(answers, truth)
-    if pair is not None:
-        spec = find("label_f1_macro")
-        assert spec is not None
-        assert spec.sums is not None
-        each = partial(spec.sums.statistic, average="none")
-        bounds = [spec.bounds()] * len(truth.labels)
-        f1 = sums_interval(spec.sums.columns(*pair), each, groups=truth.groups, bounds=bounds)
-        for label, found in zip(truth.labels, as_scores(f1), strict=True):
-            out[label]["label_f1"] = found
-    if answers.shares is not None and truth.kind != "single":
-        cells = [x.T.reshape(-1, 1) for x in (answers.shares, torch.from_numpy(truth.shares))]  # label by label
-        columns = F.rate_cross_entropy(*cells).view(len(truth.labels), -1)
-        for label, value in intervals(dict(zip(truth.labels, columns, strict=True)), truth).items():
-            out[label]["rate_cross_entropy"] = value
-    return out
-
-
-def as_scores(interval: Interval | Difference) -> list[Score]:
-    """Values and their intervals as plain numbers; one that rests on few images or groups says on how many.
-
-    Of one image or group nothing is known of others: both ends are then the value, and `few` is 1.
-    """
-    found: list[Score] = []
-    for value, low, high, few, units in zip(
-        *(x.flatten().tolist() for x in (interval.value, interval.low, interval.high, interval.few, interval.units)),
-        strict=True,
-    ):
-        low, high = (value, value) if units == 1 else (low, high)
-        found.append({"value": value, "low": low, "high": high, **({"few": int(units)} if few else {})})
-    return found

@@ -14,11 +14,11 @@ from affectml._options import check_range
 from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.errors import BadInput, did_you_mean, option
+from affectml.page.tables import Table, number
 from affectml.planning._config import PlanConfig
 from affectml.planning._figures import Design, Figures, Width, figures_of
 from affectml.planning._pilot import Pilot, Predicted, of_run, read_pilot, stand_ins
 from affectml.planning._words import assumptions, limits
-from affectml.report.tables import Table, number
 
 PEOPLE = (2, 3, 5, 8, 12, 20)
 OVERLAPS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 40, 60)  # people an image among which a budget is split

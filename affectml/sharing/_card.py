@@ -74,7 +74,7 @@ def card_text(info: RunInfo, metrics: Mapping[str, Any] | None, promise: "Promis
         parts += ["## What its sets promise", _promise(promise, metrics, people=from_people(data.kind))]
     parts += ["## Data", _data(info)]
     if metrics is not None:
-        from affectml.report.tables import (  # loads torch, which the cards of data sets do without
+        from affectml.page.tables import (  # loads torch, which the cards of data sets do without
             STAR,
             Table,
             main_table,
@@ -132,7 +132,7 @@ def _caveats(info: RunInfo, metrics: Mapping[str, Any] | None) -> list[str]:
 def _promise(promise: "Promise", metrics: Mapping[str, Any] | None, *, people: bool) -> str:
     """The promise in words, what came out on the test images, and what holds without an image's level."""
     from affectml.judging.promise import held
-    from affectml.report.tables import number
+    from affectml.page.tables import number
 
     words = promise.words(people=people)
     lines = [f"{plain(words[:1].upper() + words[1:])}."]

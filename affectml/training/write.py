@@ -33,7 +33,7 @@ def write(
         judged: the training with its scores.
         seconds: what each step took, for run.json.
         energy: what it cost, see `affectml.footprint.Footprint.energy`; None where that was not metered.
-        writers: what else to write, by its file: `affectml.report.WRITERS` for the report.
+        writers: what else to write, by its file: `affectml.page.WRITERS` for the report.
 
     Returns:
         The run folder, opened.

@@ -13,7 +13,7 @@ from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset, BadInput
 from affectml.judging.truth import fit_prior, read_truth
-from affectml.report.tables import main_table
+from affectml.page.tables import main_table
 from affectml.training import TrainConfig, train_run
 from affectml_annotation import label_sets
 from affectml_metrics import functional as F

@@ -12,7 +12,7 @@ import affectml
 from affectml.answers import Gap
 from affectml.answers._gaps import standing
 from affectml.errors import BadInput
-from affectml.report import Table
+from affectml.page import Table
 from affectml.training import TrainConfig, train_run
 
 

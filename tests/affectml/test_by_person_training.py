@@ -11,7 +11,7 @@ import torch
 import affectml
 from affectml.errors import BadInput
 from affectml.heads import ByPersonHead, PersonAnswers
-from affectml.report.sections.by_person import in_words
+from affectml.page.sections.by_person import in_words
 from affectml.runs import TrainConfig
 from affectml.runs.config import command
 from affectml.training.crosswise import KNOWN, _rank, _sums

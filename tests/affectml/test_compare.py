@@ -13,7 +13,7 @@ from affectml.comparison.readings import _carried
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
 from affectml.judging.bias import holm
-from affectml.report.tables import p_value
+from affectml.page.tables import p_value
 from affectml.spaces import Choices, find_space
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.training import TrainConfig, train_run

@@ -21,7 +21,7 @@ from affectml.cross_evaluation._matrix import draw_heatmap, latex
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset, BadInput
-from affectml.report.tables import escape_tex
+from affectml.page.tables import escape_tex
 
 VARIANTS = {"m": ("mikels-8", "plain"), "e": ("ekman-6", "pale"), "p": ("polarity-2", "dark")}
 

@@ -14,8 +14,8 @@ from affectml.demo_set import write_demo
 from affectml.errors import BadDataset
 from affectml.importers import import_folder
 from affectml.judging.asked import evaluate_run
+from affectml.page import WRITERS
 from affectml.people.labelling import make_task
-from affectml.report import WRITERS
 from affectml.training import TrainConfig, train_run
 from affectml_annotation import Answer, BadExport, LabelStore, TaskSettings, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder

@@ -15,7 +15,7 @@ from affectml.demo_set.feelings import Words, draw_feeling, squared_distances, t
 from affectml.demo_set.painting import Look, look_of
 from affectml.demo_set.panels import words_of
 from affectml.demo_set.streams import Purpose, demo_stream
-from affectml.report.page import _caveats
+from affectml.page.write import _caveats
 from affectml.taxonomies import builtin_names, get_taxonomy
 
 MIKELS = get_taxonomy("mikels-8")

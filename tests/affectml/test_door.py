@@ -18,7 +18,7 @@ from affectml._progress import Progress, track
 from affectml.comparison import report_runs
 from affectml.errors import BadInput, BadRun
 from affectml.heads import SigmoidHead
-from affectml.report import report_run
+from affectml.page import report_run
 from affectml.runs import RunFolder
 
 

@@ -253,7 +253,7 @@ def test_whole_numbers_as_image_ids_find_their_judgements(tmp_path):
 
 
 def test_a_score_of_few_images_says_so_in_metrics_and_under_the_table(judged):
-    from affectml.report.tables import STAR, main_table
+    from affectml.page.tables import STAR, main_table
 
     said = answers([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
     metrics = evaluate({"model": said}, truth_of(judged), split="test", seed=0).metrics

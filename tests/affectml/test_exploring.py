@@ -26,8 +26,8 @@ from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, Unknown
 from affectml.exploring import Filter, View, _map, open_collection
 from affectml.exploring._query import fit, inside, parse_rates
 from affectml.judging.answers import SystemAnswers, write_answers
+from affectml.page.numbers import entropies
 from affectml.people.labelling import make_task
-from affectml.report.numbers import entropies
 from affectml.runs import RunInfo, TrainConfig
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy

@@ -15,8 +15,8 @@ import torch
 
 from affectml import footprint
 from affectml.footprint import Footprint, trained_share
-from affectml.report import WRITERS
-from affectml.report.sections.run import in_words, watt_hours
+from affectml.page import WRITERS
+from affectml.page.sections.run import in_words, watt_hours
 from affectml.runs import TrainConfig
 from affectml.training import train_run
 

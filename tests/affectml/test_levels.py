@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from affectml.judging.scoring import Answers
-from affectml.report import WRITERS
-from affectml.report.tables import levels_table
+from affectml.page import WRITERS
+from affectml.page.tables import levels_table
 from affectml.spaces import by_level
 from affectml.training import TrainConfig, train_run
 

@@ -11,7 +11,7 @@ import affectml_metrics as am
 from affectml.judging.evaluate import evaluate
 from affectml.judging.scoring import Answers, row_scores, score
 from affectml.judging.truth import Truth
-from affectml.report import main_table
+from affectml.page import main_table
 from affectml_metrics import table
 from affectml_metrics.kinds import Given, figures
 from affectml_metrics.spec import KINDS

@@ -15,9 +15,9 @@ from affectml.heads import SigmoidHead, load_head, promise
 from affectml.heads._precision import cuts_to_test, p_value
 from affectml.heads.promise import Asked, Promise, find_cut, losses, make_promise, unit_means
 from affectml.judging.asked import evaluate_run
-from affectml.report import WRITERS
-from affectml.report.sections.promise import in_words
-from affectml.report.tables import promise_table
+from affectml.page import WRITERS
+from affectml.page.sections.promise import in_words
+from affectml.page.tables import promise_table
 from affectml.runs import TrainConfig
 from affectml.sharing._card import card_text
 from affectml.training import plan_run, prepare, train_run

@@ -3,7 +3,7 @@
 import pytest
 
 from affectml.cli._print import LINES, LOG_WIDTH, show_result
-from affectml.report.tables import ROWS, STAR, Table, main_table
+from affectml.page.tables import ROWS, STAR, Table, main_table
 
 NOTE = "± is half the width of the 95 % interval; ↑ higher is better; an empty answer ranks nothing and scores chance"
 

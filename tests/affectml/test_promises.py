@@ -23,11 +23,11 @@ from affectml.errors import BadInput
 from affectml.heads import SigmoidHead, SoftmaxHead, TopKHead, load_head
 from affectml.heads.promise import Asked, Promise, family_scores, find_cut, losses, make_promise, unit_means
 from affectml.judging.asked import evaluate_run
+from affectml.page import WRITERS, report_run, sections
+from affectml.page.again import read_again
+from affectml.page.sections.promise import in_words
+from affectml.page.tables import promise_lines, promise_table
 from affectml.predicting import predict_images
-from affectml.report import WRITERS, report_run, sections
-from affectml.report.again import read_again
-from affectml.report.sections.promise import in_words
-from affectml.report.tables import promise_lines, promise_table
 from affectml.runs import RunFolder, scores
 from affectml.sharing import export_onnx
 from affectml.training import TrainConfig, fit, plan_run, prepare, train_run

@@ -24,22 +24,22 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.errors import BadInput, BadRun
 from affectml.judging.people import against_the_rest
+from affectml.page import WRITERS, Table, read_again, report_run, sections
+from affectml.page.section import Section, drawing
+from affectml.page.sections import SECTIONS
+from affectml.page.sections.disagreement import asked
+from affectml.page.sections.learning import _sentence as learning_sentence
+from affectml.page.sections.overview import sentence
+from affectml.page.sections.per_label import _sentence as label_sentence
+from affectml.page.sections.per_label import f1
+from affectml.page.sections.per_label import per_label as per_label_section
+from affectml.page.sections.places import places
+from affectml.page.sections.sets import co_occurrence
+from affectml.page.sections.subgroups import subgroup_lines
 from affectml.plots import curves, dots, grid, intervals, plane, reliability, scatter
 from affectml.plots._canvas import MARKS, Canvas
 from affectml.predicting.alike import Alike
 from affectml.predicting.files import predict_to_file
-from affectml.report import WRITERS, Table, read_again, report_run, sections
-from affectml.report.section import Section, drawing
-from affectml.report.sections import SECTIONS
-from affectml.report.sections.disagreement import asked
-from affectml.report.sections.learning import _sentence as learning_sentence
-from affectml.report.sections.overview import sentence
-from affectml.report.sections.per_label import _sentence as label_sentence
-from affectml.report.sections.per_label import f1
-from affectml.report.sections.per_label import per_label as per_label_section
-from affectml.report.sections.places import places
-from affectml.report.sections.sets import co_occurrence
-from affectml.report.sections.subgroups import subgroup_lines
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 from affectml_metrics import functional as F
@@ -215,7 +215,7 @@ def test_tables_that_have_no_place_leave_no_page(run, tmp_path):
 
 
 def test_a_page_that_has_no_place_is_said_before_the_work(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("affectml.report.again.read_again", None)  # a call of it would fail otherwise
+    monkeypatch.setattr("affectml.page.again.read_again", None)  # a call of it would fail otherwise
     with pytest.raises(BadInput, match="cannot write there.*name another folder"):
         report_run(run, out="/proc/page.html")
     with pytest.raises(BadInput, match="is a folder; name a file in it"):
@@ -457,7 +457,7 @@ def test_errors_by_people_asked_are_compared_where_there_are_images_enough(data)
 
 
 def test_what_stands_of_labels_together_is_true(data, monkeypatch):
-    monkeypatch.setattr(sys.modules["affectml.report.sections.sets"], "FEW", 3)
+    monkeypatch.setattr(sys.modules["affectml.page.sections.sets"], "FEW", 3)
     section = co_occurrence(data)
     said = section.sentence
     column, row, its, model, theirs, panels = re.search(

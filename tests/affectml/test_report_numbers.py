@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from affectml.report.numbers import (
+from affectml.page.numbers import (
     among_themselves,
     bins,
     chance_of_order,
@@ -19,9 +19,9 @@ from affectml.report.numbers import (
     over_table,
     together,
 )
-from affectml.report.sections.disagreement import groups_of
-from affectml.report.sections.reliability import _sentence
-from affectml.report.sections.sets import _instead_sentence
+from affectml.page.sections.disagreement import groups_of
+from affectml.page.sections.reliability import _sentence
+from affectml.page.sections.sets import _instead_sentence
 from affectml_metrics import functional as F
 from affectml_metrics.functional.average_precision import prepared_average_precision
 

@@ -13,7 +13,7 @@ from affectml.comparison._differences import Gain, SeedGap, _gap, by_seed, gains
 from affectml.comparison.page import in_words, seeds_in_words
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
-from affectml.report.tables import p_value
+from affectml.page.tables import p_value
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 

@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(folder, tiny_clip):
     """What a training prints, and its folder."""
-    from affectml.report import WRITERS
+    from affectml.page import WRITERS
     from affectml.training import TrainConfig, train_run
 
     said = []

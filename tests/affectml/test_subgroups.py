@@ -18,8 +18,8 @@ from affectml.judging.contrasts import contrasts
 from affectml.judging.scoring import Answers
 from affectml.judging.subgroups import subgroups
 from affectml.judging.truth import Truth, cut_sets, part_of
-from affectml.report import WRITERS
-from affectml.report.sections.subgroups import subgroup_lines, subgroup_tables
+from affectml.page import WRITERS
+from affectml.page.sections.subgroups import subgroup_lines, subgroup_tables
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training import train_run
 from affectml_annotation import fit_beta_prior

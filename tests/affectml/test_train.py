@@ -18,7 +18,7 @@ from affectml.encoders import load_encoder
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
 from affectml.importers import import_table
 from affectml.judging.asked import evaluate_run
-from affectml.report import WRITERS
+from affectml.page import WRITERS
 from affectml.runs import RunFolder, next_run_folder
 from affectml.training import TrainConfig, Watch, plan_run, train_run
 from affectml_metrics import MetricSpec, register_metric

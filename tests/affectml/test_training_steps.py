@@ -28,8 +28,8 @@ from affectml.judging.evaluate import KNOWN, evaluate
 from affectml.judging.scoring import Answers
 from affectml.judging.subgroups import subgroups
 from affectml.judging.truth import fit_prior, read_truth
-from affectml.report import WRITERS
-from affectml.report.tables import best_cells
+from affectml.page import WRITERS
+from affectml.page.tables import best_cells
 from affectml.runs import RunFolder, RunInfo, TrainConfig
 from affectml.runs.config import command
 from affectml.training import fit, judge, plan_for, plan_run, prepare, prepare_split, train_run, write
@@ -308,7 +308,7 @@ def test_a_report_that_fails_costs_neither_the_head_nor_the_reason(judged, tmp_p
     def broken(*args):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("affectml.report.again.write_report", broken)
+    monkeypatch.setattr("affectml.page.again.write_report", broken)
     with pytest.raises(ZeroDivisionError, match="a bug") as failed:
         write(into(judged, tmp_path / "run"), seconds={}, writers=WRITERS)
     assert "report.html could not be written; answers.parquet, head.json, head.safetensors" in failed.value.__notes__[0]

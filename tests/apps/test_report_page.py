@@ -3,8 +3,8 @@
 import pytest
 
 from affectml.demo_set import write_demo
-from affectml.report import WRITERS, read_again
-from affectml.report.sections.galleries import cards, differences
+from affectml.page import WRITERS, read_again
+from affectml.page.sections.galleries import cards, differences
 from affectml.training import TrainConfig, train_run
 
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}

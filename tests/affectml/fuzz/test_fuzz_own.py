@@ -80,7 +80,7 @@ def use_run(folder: Path, out: Path) -> None:
 
 def report_on(folder: Path, out: Path) -> None:
     import affectml
-    from affectml.report import report_run
+    from affectml.page import report_run
 
     run = affectml.load_run(folder / "run")
     assert len(run.scores)

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from affectml.page.data import ReportData
+from affectml.page.numbers import Bin, bins
+from affectml.page.section import Section, drawing
+from affectml.page.tables import Table, number
 from affectml.plots import reliability as plot
-from affectml.report.data import ReportData
-from affectml.report.numbers import Bin, bins
-from affectml.report.section import Section, drawing
-from affectml.report.tables import Table, number
 
 SHOWN = 12  # labels of the picture; the table has all
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from affectml.page.data import ReportData
+from affectml.page.numbers import Point, chance_of_order, f1_by_label, means, one_against_another, over_table
+from affectml.page.section import Section, drawing
+from affectml.page.tables import Table, number, per_label_table
 from affectml.plots import dots
-from affectml.report.data import ReportData
-from affectml.report.numbers import Point, chance_of_order, f1_by_label, means, one_against_another, over_table
-from affectml.report.section import Section, drawing
-from affectml.report.tables import Table, number, per_label_table
 from affectml_metrics.functional.average_precision import prepared_average_precision
 
 if TYPE_CHECKING:

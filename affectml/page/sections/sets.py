@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.judging.people import against_the_rest
+from affectml.page.data import ReportData
+from affectml.page.numbers import first_instead, instead, together
+from affectml.page.section import Drawing, Section, drawing
+from affectml.page.tables import Table, number, percent
 from affectml.plots import grid
-from affectml.report.data import ReportData
-from affectml.report.numbers import first_instead, instead, together
-from affectml.report.section import Drawing, Section, drawing
-from affectml.report.tables import Table, number, percent
 
 Array = NDArray[Any]
 NOTHING = "(nothing)"

@@ -13,8 +13,8 @@ from affectml.embeddings import ensure_embeddings
 from affectml.encoders.threads import set_threads
 from affectml.errors import BadInput, BadRun, EncoderUnavailable, option
 from affectml.judging.evaluate import Result
-from affectml.report.data import ReportData
-from affectml.report.page import sections, write_report, write_tables
+from affectml.page.data import ReportData
+from affectml.page.write import sections, write_report, write_tables
 from affectml.runs import RunFolder
 from affectml.training import DEMO, Judged, Writers, prepare_split
 from affectml.training.fit import fit_beside

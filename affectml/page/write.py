@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from affectml._files import write_text
 from affectml.data import was_asked
 from affectml.encoders import TINY_SPEC
-from affectml.report.data import ReportData
-from affectml.report.section import Section
-from affectml.report.sections import SECTIONS
-from affectml.report.tables import Table
+from affectml.page.data import ReportData
+from affectml.page.section import Section
+from affectml.page.sections import SECTIONS
+from affectml.page.tables import Table
 
 if TYPE_CHECKING:
     from affectml.data import Dataset
@@ -65,7 +65,7 @@ def write_page(
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string(files("affectml.report").joinpath("report.html.j2").read_text(encoding="utf-8"))
+    template = environment.from_string(files("affectml.page").joinpath("page.html.j2").read_text(encoding="utf-8"))
     page = template.render(
         title=title, heading=heading, about=about, command=command, caveats=caveats, sections=found, links=_links
     )

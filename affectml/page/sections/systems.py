@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from affectml.report.data import ReportData
-from affectml.report.section import Section
-from affectml.report.tables import levels_table, main_table, notes, people_table, tau_table
+from affectml.page.data import ReportData
+from affectml.page.section import Section
+from affectml.page.tables import levels_table, main_table, notes, people_table, tau_table
 
 
 def systems(data: ReportData) -> Section:

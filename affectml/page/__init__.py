@@ -8,11 +8,11 @@ again.py      a run read back, to make its report again
 tables.py     tables as plain cells: the terminal and the page print the same ones
 """
 
-from affectml.report.again import WRITERS, read_again, report_run
-from affectml.report.data import ReportData
-from affectml.report.page import sections, write_page, write_report, write_tables
-from affectml.report.section import Section
-from affectml.report.tables import Table, main_table, people_table, per_label_table, tau_table
+from affectml.page.again import WRITERS, read_again, report_run
+from affectml.page.data import ReportData
+from affectml.page.section import Section
+from affectml.page.tables import Table, main_table, people_table, per_label_table, tau_table
+from affectml.page.write import sections, write_page, write_report, write_tables
 
 __all__ = [
     "WRITERS",

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from affectml.judging.subgroups import AGREEMENT, NO_FLOOR
-from affectml.report.data import ReportData
-from affectml.report.section import Section
-from affectml.report.tables import Table, arrow, cell, direction, number, p_value, starred
+from affectml.page.data import ReportData
+from affectml.page.section import Section
+from affectml.page.tables import Table, arrow, cell, direction, number, p_value, starred
 from affectml_metrics.table import shown
 
 SHOWN = 5  # findings in words, and differences that are not beyond chance

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from affectml.page.data import ReportData
+from affectml.page.numbers import entropies, means
+from affectml.page.section import Section, drawing
+from affectml.page.tables import Table, number
 from affectml.plots import dots, scatter
-from affectml.report.data import ReportData
-from affectml.report.numbers import entropies, means
-from affectml.report.section import Section, drawing
-from affectml.report.tables import Table, number
 from affectml_metrics import table_interval
 from affectml_metrics.functional.disagreement import prepared_correlation
 

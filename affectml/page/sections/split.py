@@ -1,9 +1,9 @@
 """How the images were parted."""
 
+from affectml.page.data import ReportData
+from affectml.page.section import Section, drawing
+from affectml.page.tables import Table, number
 from affectml.plots import dots
-from affectml.report.data import ReportData
-from affectml.report.section import Section, drawing
-from affectml.report.tables import Table, number
 
 
 def split(data: ReportData) -> Section | None:

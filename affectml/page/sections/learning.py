@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from affectml.page.data import ReportData
+from affectml.page.section import Section, drawing
+from affectml.page.tables import Table, arrow, cell, chosen, number, order, starred
 from affectml.plots import curves
-from affectml.report.data import ReportData
-from affectml.report.section import Section, drawing
-from affectml.report.tables import Table, arrow, cell, chosen, number, order, starred
 from affectml_metrics.table import better
 
 PLOTS = 3

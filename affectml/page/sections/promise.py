@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from affectml.judging.promise import from_people, held
-from affectml.report.data import ReportData
-from affectml.report.section import Section
-from affectml.report.tables import number, promise_table
+from affectml.page.data import ReportData
+from affectml.page.section import Section
+from affectml.page.tables import number, promise_table
 
 
 def promise(data: ReportData) -> Section | None:

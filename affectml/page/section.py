@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from affectml.report.tables import Table
+from affectml.page.tables import Table
 
 NARROW = 4  # columns of a table that a third of the page has room for
 

@@ -1,8 +1,8 @@
 """What it takes to repeat the run, and what it cost: seconds by step, electricity, how much it trained."""
 
-from affectml.report.data import ReportData
-from affectml.report.section import Section
-from affectml.report.tables import Table
+from affectml.page.data import ReportData
+from affectml.page.section import Section
+from affectml.page.tables import Table
 from affectml.runs import RunInfo
 
 _STEPS = {

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.report.data import ReportData
-from affectml.report.numbers import among_themselves
-from affectml.report.section import Bar, Card, Cards, Section
-from affectml.report.tables import number, percent
+from affectml.page.data import ReportData
+from affectml.page.numbers import among_themselves
+from affectml.page.section import Bar, Card, Cards, Section
+from affectml.page.tables import number, percent
 
 SHOWN = 6  # images of a gallery
 BARS = 12  # labels of an image: of more, those with the largest shares

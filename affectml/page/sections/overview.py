@@ -11,13 +11,13 @@ from torch import Tensor
 from affectml.judging.people import consensus_rows, has_panels
 from affectml.judging.promise import from_people, held
 from affectml.judging.scoring import Score, apart_within, intervals, mean_over_people, row_scores
+from affectml.page.data import ReportData
+from affectml.page.section import Card, Cards, Drawing, Section, drawing
+from affectml.page.sections.galleries import differences
+from affectml.page.sections.per_label import by_votes
+from affectml.page.tables import arrow, chosen, headline, number, percent, shown_systems
 from affectml.plots import intervals as plot
 from affectml.predicting.alike import Alike
-from affectml.report.data import ReportData
-from affectml.report.section import Card, Cards, Drawing, Section, drawing
-from affectml.report.sections.galleries import differences
-from affectml.report.sections.per_label import by_votes
-from affectml.report.tables import arrow, chosen, headline, number, percent, shown_systems
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference, paired_difference
 from affectml_metrics.table import better

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 
 from affectml.judging.scoring import mean_over_people
+from affectml.page.data import ReportData
+from affectml.page.section import Section, drawing
+from affectml.page.tables import Table, number
 from affectml.plots import curves
-from affectml.report.data import ReportData
-from affectml.report.section import Section, drawing
-from affectml.report.tables import Table, number
 from affectml_metrics import functional as F
 
 CUTS = tuple(round(0.05 * k, 2) for k in range(1, 20))

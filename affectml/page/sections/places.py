@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from affectml.page.data import ReportData
+from affectml.page.section import Section, drawing
+from affectml.page.tables import number
 from affectml.plots import plane
-from affectml.report.data import ReportData
-from affectml.report.section import Section, drawing
-from affectml.report.tables import number
 
 
 def places(data: ReportData) -> Section | None:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from affectml.page.data import ReportData
+from affectml.page.section import Drawing, Section, drawing
+from affectml.page.tables import arrow, by_person_tables, number
 from affectml.plots import curves
-from affectml.report.data import ReportData
-from affectml.report.section import Drawing, Section, drawing
-from affectml.report.tables import arrow, by_person_tables, number
 
 METRIC = "rate_cross_entropy"
 SYSTEMS = {

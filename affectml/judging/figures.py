@@ -1,0 +1,273 @@
+"""metrics.csv, scores.parquet and facts.json: what was found of systems, a row a figure.
+
+metrics.csv, a row is a figure:
+
+dataset, target, space  what it was judged on: the data set, its target, the taxonomy whose labels are compared
+system                  who is judged: prior, zero_shot, model, oracle, floor, or the name of a run or of a file of
+                        answers; or people: person (one of a panel), half (of a panel), consensus (the rest of a panel
+                        as one answer), people (all of them)
+against                 whom it is set beside: people (all of them), rest (a panel without the person who is left out),
+                        half, person, floor, or another system: then value is a difference, the system less that one
+by, level               a part of the images, people or answers: a column and its value; empty for all of them
+label                   the label that it is about; empty for all of them
+metric, k, tau          the metric library's name, or one of this room's (docs/evaluation.md has them); the k of top k;
+                        the cut of label sets
+seed                    of the run where several are compared
+value, low, high        with its 95 % interval; low and high are empty where there is none
+p, p_holm               of no difference; the same corrected for all that were tested with it
+n, units                how many images (or answers) it rests on; images, groups or people, whichever are fewest
+
+scores.parquet has means over images image by image: dataset, target, space, image_id, group (of images that intervals
+keep together), system, against, then a column for each metric, with its k as METRIC@k; never of a person. facts.json
+holds what is no figure: rules (how each metric was counted), warnings, findings. No times and no paths are in any of
+them: equal runs give equal bytes.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affectml._files import need_file, read_json, write_json, write_parquet, write_text
+from affectml.errors import BadRun
+from affectml_metrics.intervals import FEW
+
+METRICS, SCORES, FACTS = "metrics.csv", "scores.parquet", "facts.json"
+KEYS = ("dataset", "target", "space", "image_id", "group", "system", "against")  # of scores.parquet
+PEOPLE = ("people", "person", "half", "consensus")
+MADE_HERE = (*PEOPLE, "oracle", "floor", "rest")
+# The order of systems in tables and pictures; those of other names stand after the model, as they were given.
+ORDER = ("model", "zero_shot", "prior", "person", "consensus", "half", "oracle", "floor", "people")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A row of metrics.csv; see the module."""
+
+    dataset: str = ""
+    target: str = ""
+    space: str = ""
+    system: str = "model"
+    against: str = "people"
+    by: str = ""
+    level: str = ""
+    label: str = ""
+    metric: str
+    k: int | None = None
+    tau: float | None = None
+    seed: int | None = None
+    value: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    n: int | None = None
+    units: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The metric as tables show it, its k spelled in."""
+        return named(self.metric, self.k)
+
+    @property
+    def few(self) -> bool:
+        """Whether it rests on so few images, groups or people that its interval is rough."""
+        return self.low is not None and self.units is not None and self.units < FEW
+
+    @property
+    def found(self) -> bool:
+        """Whether it is a difference beyond chance, at 5 % of all that were tested together."""
+        p = self.p if self.p_holm is None else self.p_holm
+        return p is not None and p < 0.05
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Its interval; the value itself where there is none."""
+        return (self.value if self.low is None else self.low, self.value if self.high is None else self.high)
+
+
+COLUMNS = tuple(each.name for each in fields(Figure))
+_WHOLE, _REAL = ("k", "seed", "n", "units"), ("tau", "value", "low", "high", "p", "p_holm")
+
+
+def named(metric: str, k: int | None) -> str:
+    """A metric's name with its k spelled in: `top_k_accuracy` and 3 is `top_3_accuracy`."""
+    return metric if k is None else re.sub(r"(?<=_)k(?=_|$)", str(k), metric)
+
+
+def parsed(name: str) -> tuple[str, int | None]:
+    """The metric's own name and the k that is spelled into it, if it is a name of the table of metrics."""
+    from affectml_metrics.table import find
+
+    spec = find(name)
+    if spec is None or "k" not in spec.needs:
+        return name, None
+    before, after = spec.name.split("{k}")
+    return f"{before}k{after}", int(name[len(before) : len(name) - len(after)])
+
+
+class Rows:
+    """Gathers figures that share a part of their key."""
+
+    def __init__(self, **key: Any) -> None:
+        self.key = key
+        self.rows: list[Figure] = []
+
+    def add(self, name: str, found: Any, **key: Any) -> None:
+        """Add a figure.
+
+        name: the metric's, with its k spelled in or not. found: an Interval or a Difference of the metric library, or a
+        number. A value that is not finite is left out; of one unit nothing is known of others, so both ends are the
+        value.
+        """
+        metric, k = parsed(name)
+        known = {part: float(getattr(found, part)) for part in ("value", "low", "high", "p") if hasattr(found, part)}
+        known = known or {"value": float(found)}
+        if not np.isfinite(known["value"]):
+            return
+        if "low" in known:
+            units = int(found.units)
+            if units == 1:
+                known |= {"low": known["value"], "high": known["value"]}
+            if not np.isfinite([known["low"], known["high"]]).all():
+                return
+            key = {"n": int(found.rows), "units": units, **key}
+        known = {part: value for part, value in known.items() if np.isfinite(value)}
+        given = {**self.key, "k": k, **known, **key}
+        self.rows.append(Figure(metric=metric, **{part: value for part, value in given.items() if value is not None}))
+
+    def add_all(self, names: Sequence[str], found: Any, **key: Any) -> None:
+        """The same for an Interval or a Difference whose fields are [M], for M names."""
+        for at, name in enumerate(names):
+            self.add(name, type(found)(*(part.reshape(-1)[at] for part in found)), **key)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What was found: figures, scores image by image, and facts. main: the taxonomy of figures that name none.
+
+    A page, a table and a command read nothing else.
+    """
+
+    figures: tuple[Figure, ...]
+    scores: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(KEYS)))
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str, str], list[Figure]]:
+        found: dict[tuple[str, str, str], list[Figure]] = {}
+        for each in self.figures:
+            found.setdefault((each.by, each.system, each.against), []).append(each)
+        return found
+
+    def where(self, **key: Any) -> Iterator[Figure]:
+        """Figures of this key, in their order; `by`, `level` and `label` are empty unless named, None is any."""
+        wanted = {"by": "", "level": "", "label": "", **key}
+        wanted = {name: value for name, value in wanted.items() if value is not None}
+        if {"by", "system", "against"} <= wanted.keys():
+            rows: Iterable[Figure] = self._found.get((wanted["by"], wanted["system"], wanted["against"]), ())
+        else:
+            rows = self.figures
+        return (each for each in rows if all(getattr(each, name) == value for name, value in wanted.items()))
+
+    def get(self, name: str, system: str = "model", against: str = "people", **key: Any) -> Figure | None:
+        """The one figure of a metric (its k spelled in) of a system; None where there is none."""
+        metric, k = parsed(name)
+        return next(self.where(metric=metric, k=k, system=system, against=against, **self._home, **key), None)
+
+    @property
+    def _home(self) -> dict[str, Any]:
+        space = self.facts.get("space")
+        return {} if space is None else {"space": space}
+
+    @property
+    def n(self) -> int:
+        """How many images were judged."""
+        return int(self.facts["n"])
+
+    def systems(self, against: str = "people", **key: Any) -> list[str]:
+        """Who has figures of this key, in the order of tables."""
+        found = dict.fromkeys(each.system for each in self.where(against=against, **{**self._home, **key}))
+        return in_order(found)
+
+    def names(self, against: str = "people", **key: Any) -> list[str]:
+        """The metrics of this key, k spelled in, in the order of the table of metrics."""
+        from affectml_metrics.table import shown
+
+        found = dict.fromkeys(each.name for each in self.where(against=against, **{**self._home, **key}))
+        known = shown(found, "report")
+        return [*known, *(name for name in found if name not in known)]
+
+    def with_(self, figures: Iterable[Figure], **facts: Any) -> "Evaluation":
+        """The same with more figures and facts."""
+        return replace(self, figures=(*self.figures, *figures), facts={**self.facts, **facts})
+
+    def table(self) -> pd.DataFrame:
+        """metrics.csv as a table."""
+        rows = pd.DataFrame([asdict(each) for each in self.figures], columns=list(COLUMNS))
+        whole = dict.fromkeys(_WHOLE, "Int64")
+        return rows.astype({**whole, **dict.fromkeys(_REAL, "float64")})
+
+    def shared(self) -> "Evaluation":
+        """What may leave with a shared run: figures of all images, and no scores of single ones."""
+        return Evaluation(tuple(each for each in self.figures if not each.by), facts=self.facts)
+
+    def write(self, folder: Path) -> None:
+        """Write metrics.csv, facts.json and, where there are any, scores.parquet into a folder."""
+        write_text(folder / METRICS, self.table().to_csv(index=False, lineterminator="\n"))
+        write_json(folder / FACTS, self.facts)
+        if len(self.scores):
+            write_parquet(folder / SCORES, self.scores)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Evaluation":
+        """What `write` wrote; raises BadRun, which names the file, for what is missing or damaged."""
+        file = folder / METRICS
+        try:
+            need_file(file)
+            text = dict.fromkeys(set(COLUMNS) - {*_WHOLE, *_REAL}, str)
+            rows = pd.read_csv(file, dtype=text | dict.fromkeys(_WHOLE, "Int64"), keep_default_na=False, na_values={
+                name: [""] for name in (*_WHOLE, *_REAL)}, float_precision="round_trip")  # fmt: skip
+            if list(rows.columns) != list(COLUMNS):
+                raise ValueError(f"expected the columns {', '.join(COLUMNS)}, got {', '.join(rows.columns)}")
+            plain = rows.astype(object).where(rows.notna(), None)
+            figures = tuple(
+                Figure(**{str(key): value for key, value in row.items()}) for row in plain.to_dict("records")
+            )
+            scores = pd.read_parquet(folder / SCORES) if (folder / SCORES).exists() else None
+        except BadRun:
+            raise
+        except Exception as error:  # pandas and pyarrow raise many kinds for a damaged file
+            raise BadRun(f"{file}: cannot be read ({error}): the run is damaged, train again") from None
+        facts = read_json(folder / FACTS, BadRun)
+        return cls(figures, **({} if scores is None else {"scores": scores}), facts=facts)
+
+
+def in_order(systems: Iterable[str]) -> list[str]:
+    """Known systems in the order of pages, others after the model as they came."""
+    given = list(systems)
+    others = [name for name in given if name not in ORDER]
+    first = [name for name in ORDER[:1] if name in given]
+    return [*first, *others, *(name for name in ORDER[1:] if name in given)]
+
+
+def scores_table(
+    rows: Mapping[tuple[str, str], Mapping[str, Any]], image_id: Any, *, groups: Any = None, **key: str
+) -> pd.DataFrame:
+    """scores.parquet of {(system, against): {METRIC: [N]}}, a metric's k behind an @; groups [N] or None."""
+    found, shared = [], {**key, "image_id": image_id, "group": groups}
+    for (system, against), metrics in rows.items():
+        values = {column(name): np.asarray(each, dtype=np.float64) for name, each in metrics.items()}
+        found.append(pd.DataFrame({**shared, "system": system, "against": against, **values}))
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(KEYS))
+
+
+def column(name: str) -> str:
+    """A metric's column in scores.parquet: METRIC, or METRIC@k."""
+    metric, k = parsed(name)
+    return metric if k is None else f"{metric}@{k}"

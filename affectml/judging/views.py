@@ -1,0 +1,428 @@
+"""What a page shows beside scores, as figures: by label, of sets, what was said instead, what stated shares are worth.
+
+Each view is a function of a `Case` that adds to its rows, or returns facts; without what it needs it adds nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.special import entr
+from torch import Tensor
+
+from affectml.judging.figures import Rows
+from affectml.judging.people import against_the_rest
+from affectml.judging.scoring import Answers, mean_over_people, set_pair
+from affectml.judging.truth import TAUS, Truth
+from affectml_metrics import Interval, mean_interval, sums_interval, table_interval
+from affectml_metrics import functional as F
+from affectml_metrics.functional.average_precision import prepared_average_precision
+from affectml_metrics.functional.disagreement import prepared_correlation
+from affectml_metrics.table import find
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+CELLS = 1_000_000  # images times labels, up to which average precision gets intervals: some seconds
+CUTS = tuple(round(0.05 * k, 2) for k in range(1, 20))
+NOTHING = "(nothing)"
+SPREAD = 1.5  # how many times as many people some images have had to be asked for a word about it
+MOST, LEAST = 8, 15  # bins of a label, and images of a bin
+GROUPS, FEWEST = 6, 10  # groups of images by people asked, and images of one
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What views make figures from.
+
+    answers: of the images of `truth`, by the system's name, the oracle's among them. first: whom the page is about.
+    images: the data set's images.parquet, for its columns; None where none are asked for. rows: to be added to. more:
+    what a view of its own needs besides.
+    """
+
+    answers: Mapping[str, Answers]
+    truth: Truth
+    first: str
+    seed: int
+    rows: Rows
+    images: pd.DataFrame | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def model(self) -> Answers:
+        """What the first system says."""
+        return self.answers[self.first]
+
+    @property
+    def own(self) -> dict[str, Answers]:
+        """The systems whose answers differ from image to image, but for the oracle."""
+        return {name: each for name, each in self.answers.items() if name not in ("prior", "oracle")}
+
+
+def by_tau(case: Case) -> None:
+    """Mean set F1 against the label sets of other cuts; predicted sets stay as they are."""
+    truth = case.truth
+    if truth.sets is None or truth.kind == "sets":
+        return
+    for tau in TAUS:
+        sets = truth.sets_at(tau)
+        assert sets is not None
+        cut = torch.from_numpy(sets.astype(np.int64))
+        empty = float((sets.sum(axis=1) == 0).mean())
+        case.rows.add("empty_share", empty, system="people", by="tau", level=f"{tau:.3g}", tau=tau)
+        for name, given in case.answers.items():
+            if given.sets is not None:
+                value = F.set_f1(given.sets, cut).mean()
+                case.rows.add("set_f1", value, system=name, by="tau", level=f"{tau:.3g}", tau=tau)
+
+
+def by_label(case: Case) -> None:
+    """By label: how common it is, F1, average precision, how far shares are off, and what lets it into sets."""
+    truth, rows, labels = case.truth, case.rows, case.truth.labels
+
+    def add(metric: str, found: Any, **key: Any) -> None:
+        several = isinstance(found, Interval)
+        for at, label in enumerate(labels):
+            one = Interval(*(part[at] for part in found)) if several else found[at]
+            rows.add(metric, one, label=label, **key)
+
+    add("prevalence", truth.shares.mean(axis=0), system="people")
+    f1 = find("label_f1_macro")
+    assert f1 is not None
+    assert f1.sums is not None
+    each = partial(f1.sums.statistic, average="none")
+    bounds, groups = [(0.0, 1.0)] * len(labels), truth.groups
+    right = truth.hits if truth.kind == "single" else truth.sets
+    for name, given in case.answers.items():
+        pair = set_pair(given, truth)
+        if pair is not None:
+            add("label_f1", sums_interval(f1.sums.columns(*pair), each, groups=groups, bounds=bounds), system=name)
+            add("set_share", pair[0].double().mean(dim=0), system=name)
+        if given.shares is not None and truth.kind != "single":
+            shares, theirs = given.shares, torch.from_numpy(truth.shares)
+            add("mean_share", shares.double().mean(dim=0), system=name)
+            cells = [x.T.reshape(-1, 1) for x in (shares, theirs)]  # label by label
+            costs = F.rate_cross_entropy(*cells).view(len(labels), -1).T
+            add(
+                "rate_cross_entropy", mean_interval(costs, groups=groups, bounds=[(0, None)] * len(labels)), system=name
+            )
+            if truth.sets is None:
+                add("absolute_error", mean_interval((shares - theirs).abs(), groups=groups, bounds=bounds), system=name)
+    if right is not None:
+        target = torch.from_numpy(right.astype(np.int64))
+        for name, given in case.own.items():
+            of = prepared_average_precision(given.scores, target)
+            add("average_precision", _over_table(of, truth, right.sum(axis=0), target.numel() <= CELLS), system=name)
+        add("average_precision", chance_of_order(right.sum(axis=0), len(right)), system="prior")
+    if by_votes(truth):
+        _f1_with_one_person(case, add)
+    cuts = case.more.get("thresholds")
+    if cuts is not None:
+        add("threshold", [float(v) if v <= 1 else np.nan for v in cuts], system=case.first)
+
+
+def by_votes(truth: Truth) -> bool:
+    """Whether single people's answers are known as votes of at least two people an image."""
+    exact = truth.kind == "rates" and truth.votes is not None and truth.people is not None
+    return exact and truth.sets is not None and bool((np.asarray(truth.people) >= 2).all(axis=1).sum() >= 2)
+
+
+def _f1_with_one_person(case: Case, add: Callable[..., None]) -> None:
+    """F1 of each label against one person's answer, of systems and of another person of the same image.
+
+    Pairs of a set and one person's answer are counted over the images, each image with the same weight. It needs no cut
+    that makes one set of a panel's votes.
+    """
+    truth = case.truth
+    assert truth.votes is not None
+    assert truth.people is not None
+    kept = (truth.people >= 2).all(axis=1)
+    votes, people = truth.votes[kept].astype(float), truth.people[kept].astype(float)
+    groups, right = None if truth.groups is None else truth.groups[kept], votes / people
+    both = votes * (votes - 1) / (people * (people - 1))  # how often two different people of an image both gave a label
+    given = {n: each.sets.numpy()[kept].astype(float) for n, each in case.answers.items() if each.sets is not None}
+    taken = {name: (sets, sets * right) for name, sets in given.items()} | {"person": (right, both)}
+    labels = votes.shape[1]
+    for name, (said, expected) in taken.items():
+        columns = torch.from_numpy(np.concatenate([2 * expected, said + right], axis=1))
+        found = sums_interval(
+            columns, lambda sums: sums[:, :labels] / sums[:, labels:], groups=groups, bounds=[(0, 1)] * labels
+        )
+        add("label_f1_judgements", found, system=name, against="rest" if name == "person" else "people")
+
+
+def _over_table(of: Callable[[Tensor], Tensor], truth: Truth, rests: Array, drawn: bool) -> Any:
+    """A metric [C] in 0..1 by row weights, with intervals where these are `drawn`. rests [C]: images each rests on."""
+    count = len(truth.image_id)
+    if not drawn:
+        return of(torch.ones(count, dtype=torch.float64))
+    return table_interval(of, count, groups=truth.groups, bounds=[(0, 1)] * len(rests), rests=rests)
+
+
+def chance_of_order(positives: Array, images: int) -> Floats:
+    """The average precision to expect of a random order of `images`, of which `positives` [C] have the label; [C].
+
+    (n - 1) / (N - 1) * (N - H) / N + H / N, with H = 1 + 1/2 + ... + 1/N; nan for a label that none has.
+    Source: Bestgen 2015, "Exact expected average precision of the random baseline for system evaluation".
+    """
+    harmonic = (1 / np.arange(1, images + 1)).sum() / images
+    others = (positives - 1) / max(images - 1, 1)
+    return np.where(positives > 0, others * (1 - harmonic) + harmonic, np.nan)
+
+
+def of_sets(case: Case) -> None:
+    """How many labels sets hold, and how many of them are empty: of systems, of images, and of single people."""
+    truth = case.truth
+    if truth.sets is None:
+        return
+    found = {name: given.sets.numpy() for name, given in case.answers.items() if given.sets is not None}
+    found |= {"people": np.asarray(truth.sets)}
+    if truth.chosen is not None and truth.asked is not None:
+        found["person"] = truth.chosen[truth.asked.astype(bool)]
+    for name, sets in found.items():
+        size = sets.sum(axis=1)
+        case.rows.add("empty_share", float((size == 0).mean()), system=name, n=len(size))
+        case.rows.add("labels_per_set", float(size.mean()), system=name, n=len(size))
+
+
+def instead_of(case: Case) -> None:
+    """What the first system said instead of what people said, and one person beside the rest, in images.
+
+    A row `by` instead_of: level is people's label or NOTHING, label what was said or NOTHING.
+    """
+    truth, beside = case.truth, against_the_rest(case.truth)
+    found: dict[str, Floats] = {}
+    if truth.sets is not None and case.model.sets is not None:
+        found[case.first] = instead(truth.sets, case.model.sets.numpy())
+        if beside is not None:
+            found["person"] = instead(beside[1], beside[2], beside[3])
+    elif truth.kind in ("single", "distribution"):
+        found[case.first] = first_instead(truth.hits, case.model.scores.argmax(dim=1).numpy())
+        if beside is not None and (beside[2].sum(axis=1) == 1).all():
+            found["person"] = first_instead(beside[1], beside[2].argmax(axis=1), beside[3])
+    names = (*truth.labels, NOTHING)
+    for who, table in found.items():
+        for (row, column), value in np.ndenumerate(table):
+            if value > 0:
+                key = {"level": names[row], "label": names[column], "against": "rest" if who == "person" else "people"}
+                case.rows.add("images", value, system=who, by="instead_of", **key)
+
+
+def instead(people: Array, model: Array, weights: Array | None = None) -> Floats:
+    """What was said instead of what, in images: [C + 1, C + 1]; rows are people's labels, columns the model's.
+
+    A label that both have counts one on the diagonal. Each label that only people have counts one in its row, shared
+    evenly by the labels that only the model has, and in the last column ("nothing") where there is none. A label that
+    only the model has, on an image where people's set has no other, counts one in the last row. So the first C rows sum
+    to how many images have each label in people's set. In the manner of Heydarian, Doyle & Samavi 2022 (MLCM), who let
+    each wrong label count in full.
+
+    people, model: 0/1 [N, C]. weights: [N], how much each row counts; None where each is one image.
+    """
+    labels = people.shape[1]
+    there, said = people.astype(bool), model.astype(bool)
+    missed, added = there & ~said, said & ~there
+    counts = np.ones((len(there), 1)) if weights is None else np.asarray(weights, dtype=np.float64)[:, None]
+    found = np.zeros((labels + 1, labels + 1))
+    found[np.arange(labels), np.arange(labels)] = (counts * (there & said)).sum(axis=0)
+    more = added.sum(axis=1, keepdims=True)
+    spread = np.divide(added, more, out=np.zeros(added.shape), where=more > 0)
+    found[:labels, :labels] += (counts * missed).T @ spread
+    found[:labels, labels] = (counts * missed)[~added.any(axis=1)].sum(axis=0)
+    found[labels, :labels] = (counts * added)[~missed.any(axis=1)].sum(axis=0)
+    return found
+
+
+def first_instead(hits: Array, first: Array, weights: Array | None = None) -> Floats:
+    """The same for systems that name one label: [C + 1, C + 1], nothing in the last row and column.
+
+    hits: 0/1 [N, C], the labels that count as right; an image with several counts one on the diagonal where the model
+    named one of them, else its one is shared by them. Images without any are left out. first: [N], the column that the
+    model named. weights: [N], how much each row counts; None where each is one image.
+    """
+    labels = hits.shape[1]
+    counts = np.ones(len(hits)) if weights is None else np.asarray(weights, dtype=np.float64)
+    right, said = hits.astype(bool), np.eye(labels)[first]
+    hit = right[np.arange(len(first)), first]
+    shares = np.where(hit[:, None], said, right / np.maximum(right.sum(axis=1, keepdims=True), 1))
+    found = np.zeros((labels + 1, labels + 1))
+    found[:labels, :labels] = (counts[:, None] * shares).T @ said
+    return found
+
+
+def together(case: Case) -> None:
+    """Of the answers with one label, the share that has another as well: rows `by` with; level is the first label.
+
+    People's are single answers (`person`) where they are known, beside the images' own sets (`people`).
+    """
+    truth = case.truth
+    if truth.kind == "distribution" or truth.sets is None or case.model.sets is None:
+        return
+    found = {case.first: case.model.sets.numpy(), "people": truth.sets}
+    if truth.chosen is not None and truth.asked is not None:
+        found["person"] = truth.chosen[truth.asked.astype(bool)]
+    for who, answers in found.items():
+        chosen = answers.astype(np.float64)
+        both, times = chosen.T @ chosen, chosen.sum(axis=0)
+        for row, label in enumerate(truth.labels):
+            for column, other in enumerate(truth.labels):
+                if row != column and times[row] > 0:
+                    key = {"system": who, "by": "with", "level": label, "label": other, "n": int(times[row])}
+                    case.rows.add("share", both[row, column] / times[row], **key)
+
+
+def stated(case: Case) -> None:
+    """Whether shares mean what they say, label by label: rows `by` bin, the mean stated share beside what was seen.
+
+    Images are sorted by what the system said, in up to 8 bins of at least 15 images; equal shares stay in one bin. The
+    interval is Student's t of the mean residual seen - stated in the bin, kept within [0, 1]. Its standard error is
+    that of the residuals themselves, since shares of votes scatter less than 0/1 outcomes would; and at least what
+    drawing the votes would make if the rates were right, without which a bin that nobody voted in would be certain.
+    """
+    truth, shares = case.truth, case.model.shares
+    if shares is None or truth.single_positive:
+        return
+    people = _people_behind(truth)
+    for c, label in enumerate(truth.labels):
+        seen, asked = truth.shares[:, c], None if people is None else people[:, c]
+        if seen.any():
+            said = shares[:, c].numpy()
+            for at, part in enumerate(_bins(said), start=1):
+                key = {"system": case.first, "by": "bin", "level": str(at), "label": label, "n": len(part)}
+                case.rows.add("stated_share", said[part].mean(), **key)
+                case.rows.add("seen_share", _seen(said, seen, asked, part, truth.groups), **key)
+
+
+def _people_behind(truth: Truth) -> Floats | None:
+    """How many answers each share is of, [N, C]; ones where targets are 0/1, None where it is not known."""
+    if truth.kind in ("single", "sets"):
+        return np.ones(truth.shares.shape)
+    if truth.votes is None:
+        return None
+    if truth.kind == "distribution":
+        return np.repeat(truth.votes.sum(axis=1, keepdims=True), len(truth.labels), axis=1).astype(np.float64)
+    return None if truth.people is None else np.asarray(truth.people, dtype=np.float64)
+
+
+def _bins(said: Array) -> list[Array]:
+    """The rows of each bin; images of equal shares stay in one."""
+    order = np.argsort(said, kind="stable")
+    count = max(1, min(MOST, len(said) // LEAST))
+    edges = [round(len(said) * k / count) for k in range(1, count)]
+    cuts = sorted({int(np.searchsorted(said[order], said[order][e], side="left")) for e in edges} - {0})
+    return np.split(order, cuts)
+
+
+def _seen(said: Array, seen: Array, people: Array | None, part: Array, groups: Array | None) -> Interval:
+    """The mean seen of a bin with its interval; without one where one image or group tells nothing of its spread."""
+    from scipy.special import stdtrit
+
+    residual, size, centre = seen[part] - said[part], len(part), float(seen[part].mean())
+    centred = residual - residual.mean()
+    if groups is not None:
+        centred = np.bincount(np.unique(groups[part], return_inverse=True)[1], weights=centred)
+    units = len(centred)
+    error = float(np.sqrt((centred**2).sum() * units / (units - 1)) / size) if units > 1 else 0.0
+    if people is not None:
+        drawn = said[part] * (1 - said[part]) / np.maximum(people[part], 1)
+        error = max(error, float(np.sqrt(drawn.sum()) / size))
+    half = float(stdtrit(max(units - 1, 1), 0.975)) * error
+    ends = (centre, max(0.0, centre - half), min(1.0, centre + half), size, 0, max(units, 2))
+    return Interval(*(torch.tensor(x, dtype=torch.float64) for x in ends))
+
+
+def cuts(case: Case) -> None:
+    """What one threshold for all labels would give on these images: rows `by` threshold."""
+    truth = case.truth
+    if truth.sets is None or case.more.get("thresholds") is None:
+        return
+    people = truth.chosen is not None
+    for name, given in case.own.items():
+        for cut in CUTS if given.sets is not None else ():
+            sets = (given.scores >= cut).long()
+            rows = mean_over_people(sets, truth) if people else F.set_f1(sets, torch.from_numpy(truth.sets).long())
+            metric = "set_f1_judgements" if people else "set_f1"
+            case.rows.add(metric, rows.nanmean(), system=name, by="threshold", level=f"{cut:g}")
+
+
+def undecided(case: Case) -> None:
+    """The rank correlation between people's entropy and the system's, image by image, and where the middle 90 % lie."""
+    truth = case.truth
+    if truth.kind in ("single", "sets") or len(truth.image_id) < 3:
+        return
+    theirs = entropies(truth.shares, rates=truth.kind == "rates")
+    for name, given in case.own.items():
+        if given.shares is None:
+            continue
+        its = entropies(given.shares.numpy(), rates=truth.kind == "rates")
+        if theirs.std() and its.std():
+            rank = prepared_correlation(torch.from_numpy(its), torch.from_numpy(theirs), "spearman")
+            case.rows.add(
+                "entropy_rank_correlation", table_interval(rank, len(theirs), groups=truth.groups), system=name
+            )
+            for who, values in ((name, its), ("people", theirs)):
+                for level in (0.05, 0.95):
+                    key = {"system": who, "by": "quantile", "level": f"{level:g}"}
+                    case.rows.add("entropy", float(np.quantile(values, level)), **key)
+
+
+def entropies(shares: Array, *, rates: bool) -> Floats:
+    """How undecided each image's shares are, [N], from 0 (everybody alike) to 1.
+
+    rates [N, C]: the mean over labels of the entropy in bits of "chosen or not". Otherwise a distribution: its entropy
+    over the logarithm of the number of labels.
+    """
+    p = np.clip(shares.astype(np.float64), 0, 1)
+    if rates:
+        return np.asarray((entr(p) + entr(1 - p)).mean(axis=1) / np.log(2))
+    return np.asarray(entr(p).sum(axis=1) / np.log(p.shape[1]))
+
+
+def by_people_asked(case: Case) -> None:
+    """How far shares are off by the number of people asked: rows `by` people_asked, where that differs much."""
+    truth = case.truth
+    if truth.people is None:
+        return
+    n = truth.people.max(axis=1).astype(int)
+    groups = groups_of(n)
+    if n.max() < SPREAD * max(1, n.min()) or len(groups) < 2:
+        return
+    for name, given in case.answers.items():
+        if given.shares is not None:
+            off = np.abs(given.shares.numpy() - truth.shares).mean(axis=1)
+            for level, inside in groups:
+                units = None if truth.groups is None else truth.groups[inside]
+                found = mean_interval(torch.from_numpy(off[inside, None]), groups=units, bounds=[(0, 1)])
+                case.rows.add_all(["absolute_error"], found, system=name, by="people_asked", level=level)
+
+
+def groups_of(n: NDArray[np.int64]) -> list[tuple[str, NDArray[np.intp]]]:
+    """Images by people asked: each number alone where there are up to six, else in up to six ranges of similar size.
+
+    A group of fewer than ten images joins the next larger number of people, the last one the one before it.
+
+    n: [N]. Returns names (`5`, `3 to 4`) with the rows of each, fewest people first.
+    """
+    values = np.unique(n)
+    if len(values) > GROUPS:
+        values = np.unique([*np.quantile(n, np.linspace(0, 1, GROUPS + 1)[1:-1], method="lower"), n.max()])
+    part = np.searchsorted(values, n, side="left")
+    found: list[NDArray[np.intp]] = []
+    few: list[NDArray[np.intp]] = []
+    for group in np.unique(part):
+        few.append(np.flatnonzero(part == group))
+        if sum(map(len, few)) >= FEWEST:
+            found.append(np.concatenate(few))
+            few = []
+    if few:
+        found = [*found[:-1], np.concatenate([*found[-1:], *few])]
+    named = []
+    for rows in map(np.sort, found):
+        low, high = int(n[rows].min()), int(n[rows].max())
+        named.append((f"{low}" if low == high else f"{low} to {high}", rows))
+    return named
