@@ -190,6 +190,10 @@ class Evaluation:
         """How many images were judged."""
         return int(self.facts["n"])
 
+    def scores_of(self, system: str, against: str = "people") -> list[Figure]:
+        """What a system scores over all images and labels."""
+        return list(self.where(system=system, against=against, **self._home))
+
     def systems(self, against: str = "people", **key: Any) -> list[str]:
         """Who has figures of this key, in the order of tables."""
         found = dict.fromkeys(each.system for each in self.where(against=against, **{**self._home, **key}))
@@ -212,6 +216,16 @@ class Evaluation:
         rows = pd.DataFrame([asdict(each) for each in self.figures], columns=list(COLUMNS))
         whole = dict.fromkeys(_WHOLE, "Int64")
         return rows.astype({**whole, **dict.fromkeys(_REAL, "float64")})
+
+    def across(self) -> pd.DataFrame:
+        """Scores against all people: systems down; (metric, value | low | high) across."""
+        names, systems = self.names(), [name for name in self.systems() if name not in PEOPLE]
+        columns = pd.MultiIndex.from_product([names, ["value", "low", "high"]], names=["metric", None])
+        rows = {}
+        for system in systems:
+            found = {name: self.get(name, system) for name in names}
+            rows[system] = [None if found[name] is None else getattr(found[name], part) for name, part in columns]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype("float64").rename_axis("system")
 
     def shared(self) -> "Evaluation":
         """What may leave with a shared run: figures of all images, and no scores of single ones."""
