@@ -35,6 +35,7 @@ import pandas as pd
 
 from affectml._files import need_file, read_json, write_json, write_parquet, write_text
 from affectml.errors import BadRun
+from affectml_annotation.exchange.files import csv_rows, csv_text
 from affectml_metrics.intervals import FEW
 
 METRICS, SCORES, FACTS = "metrics.csv", "scores.parquet", "facts.json"
@@ -233,7 +234,8 @@ class Evaluation:
 
     def write(self, folder: Path) -> None:
         """Write metrics.csv, facts.json and, where there are any, scores.parquet into a folder."""
-        write_text(folder / METRICS, self.table().to_csv(index=False, lineterminator="\n"))
+        rows = ([getattr(each, name) for name in COLUMNS] for each in self.figures)
+        write_text(folder / METRICS, csv_text([COLUMNS, *rows]))
         write_json(folder / FACTS, self.facts)
         if len(self.scores):
             write_parquet(folder / SCORES, self.scores)
@@ -244,22 +246,22 @@ class Evaluation:
         file = folder / METRICS
         try:
             need_file(file)
-            text = dict.fromkeys(set(COLUMNS) - {*_WHOLE, *_REAL}, str)
-            rows = pd.read_csv(file, dtype=text | dict.fromkeys(_WHOLE, "Int64"), keep_default_na=False, na_values={
-                name: [""] for name in (*_WHOLE, *_REAL)}, float_precision="round_trip")  # fmt: skip
-            if list(rows.columns) != list(COLUMNS):
-                raise ValueError(f"expected the columns {', '.join(COLUMNS)}, got {', '.join(rows.columns)}")
-            plain = rows.astype(object).where(rows.notna(), None)
-            figures = tuple(
-                Figure(**{str(key): value for key, value in row.items()}) for row in plain.to_dict("records")
-            )
+            header, *rows = csv_rows(file.read_text(encoding="utf-8"))
+            if header != list(COLUMNS):
+                raise ValueError(f"expected the columns {', '.join(COLUMNS)}, got {', '.join(header)}")
+            figures = tuple(_figure(row) for row in rows)
             scores = pd.read_parquet(folder / SCORES) if (folder / SCORES).exists() else None
-        except BadRun:
-            raise
-        except Exception as error:  # pandas and pyarrow raise many kinds for a damaged file
+        except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadRun(f"{file}: cannot be read ({error}): the run is damaged, train again") from None
         facts = read_json(folder / FACTS, BadRun)
         return cls(figures, **({} if scores is None else {"scores": scores}), facts=facts)
+
+
+def _figure(cells: Sequence[str]) -> Figure:
+    """The figure of a row's texts."""
+    kinds = {**dict.fromkeys(_WHOLE, int), **dict.fromkeys(_REAL, float)}
+    row = {name: kinds.get(name, str)(cell) for name, cell in zip(COLUMNS, cells, strict=True) if cell}
+    return Figure(**row)
 
 
 def in_order(systems: Iterable[str]) -> list[str]:

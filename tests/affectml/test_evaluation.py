@@ -172,7 +172,7 @@ def test_unknown_shares_have_no_human_reference_and_no_floor_and_say_why(tmp_pat
     model = Answers(torch.full((2, 3), 1 / 3), torch.full((2, 3), 1 / 3))
     found = evaluate({"model": model}, truth, split="test", seed=0)
     assert {each.system for each in found.figures} == {"model", "people"}  # of people how common each label is
-    assert {each.name for each in found.figures if each.system == "people"} == {"prevalence", "entropy"}
+    assert {each.name for each in found.figures if each.system == "people"} == {"prevalence"}
     for name in ("person", "floor"):
         assert found.facts["rules"][name].startswith("not available")
 
