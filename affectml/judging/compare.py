@@ -76,7 +76,7 @@ def stored(scores: pd.DataFrame) -> tuple[ByImage, list[str], NDArray[Any] | Non
         here = rows.reindex(ids)
         names = [name for name in here if name not in (*KEYS, "group") and here[name].notna().any()]
         found[str(system), str(against)] = {
-            named(*_split(str(name))): torch.from_numpy(here[name].to_numpy(np.float64)) for name in names
+            named(*_split(str(name))): torch.tensor(here[name].to_numpy(np.float64)) for name in names
         }
     first = next(iter(by.values())).reindex(ids)["group"]
     groups = None if first.isna().all() else first.fillna(pd.Series(ids, index=ids)).to_numpy(dtype=object)
