@@ -1,6 +1,7 @@
 """Systems judged on data sets, in the labels that both sides have, beside people, the prior and zero-shot."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ import torch
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.data.choose import SEVERAL
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
-from affectml.errors import BadInput, NoMapping, did_you_mean, option
+from affectml.errors import BadInput, BadRun, NoMapping, did_you_mean, option
 from affectml.evaluating import files
 from affectml.evaluating.config import EvaluateConfig
 from affectml.evaluating.stored import agreement
 from affectml.evaluating.systems import (
+    BESIDE,
     Ids,
     Source,
     fits,
@@ -34,7 +35,7 @@ from affectml.importers import get_importer
 from affectml.importers.registry import PUBLISHED
 from affectml.judging import readings
 from affectml.judging.evaluate import evaluate
-from affectml.judging.figures import Evaluation, Figure, Rows, column
+from affectml.judging.figures import Evaluation, Figure, Rows
 from affectml.judging.scoring import Answers, add_means, add_over_table, add_scores, row_scores
 from affectml.judging.subgroups import answerers, check_groups, subgroups
 from affectml.judging.systems import answers_of
@@ -42,7 +43,7 @@ from affectml.judging.truth import DEFAULT_TAU, Truth, fit_prior, part_of, read_
 from affectml.predicting.features import store_there
 from affectml.runs import RunFolder
 from affectml.spaces import Choices, Space, find_space, people_in, system_in
-from affectml.taxonomies import Mapping as To
+from affectml.vlm.orders import read_orders
 from affectml.vlm.requests import split_of, store_of
 from affectml_metrics import Interval, difference
 from affectml_metrics.table import better, find, shown
@@ -224,9 +225,7 @@ def _in_own_labels(there: There, runs: Sequence[str], config: EvaluateConfig) ->
     for name in runs:
         figures += _at_home(there, name, None, key, found)
     if truth.sets is not None and val is None and there.files:
-        rules["predicted_sets"] = (
-            f"where a system gives none: labels with a rate of at least tau ({there.tau:.3g})"
-        )
+        rules["predicted_sets"] = f"where a system gives none: labels with a rate of at least tau ({there.tau:.3g})"
     if there.split == "all":
         knowing = "the prior knows" if truth.sets is None else "the prior, and the Beta prior of label sets, know"
         rules["split"] = f"all: {knowing} the judged images"
@@ -326,7 +325,11 @@ def _beside(
     """
     kind, n = there.targets.kind, len(there.ids)
     found: dict[str, Answers] = {}
-    if run is not None and run.info.prior is not None:
+    if run is not None and there.own:
+        for name in BESIDE:
+            with suppress(BadRun):  # the run has none
+                found[name] = stored(run, there.ids, name)
+    elif run is not None and run.info.prior is not None:
         found["prior"] = prior_answers(run.info.prior, n, kind)
     elif run is None:
         prior = PriorHead().fit(np.zeros((len(there.train), 1)), there.targets.take(there.train).shares())
@@ -335,6 +338,8 @@ def _beside(
         found["prior"] = answers_of(prior, np.zeros((n, 1)), kind)
         if found["prior"].sets is None and truth.sets is not None:
             found["prior"] = replace(found["prior"], sets=(found["prior"].scores >= truth.tau - 1e-9).long())
+    if "zero_shot" in found:
+        return found, {}
     texts, why = zero_shot(there.store, there.targets.taxonomy, kind, there.ids, val)
     return {**found, **({} if texts is None else {"zero_shot": texts})}, {"zero_shot": why} if why else {}
 
@@ -373,7 +378,9 @@ def _best_first(answers: Mapping[str, Answers], truth: Truth, sort: str | None) 
     known = [name for name in of_all if all(np.isfinite(v[name]) for v in values.values())]
     if sort is not None and sort not in known:
         ways = f"{did_you_mean(sort, known)} (every system has {', '.join(known)})"
-        raise BadInput(f"{option('sort', sort)}: not every system has that metric, or it knows no better and worse{ways}")
+        raise BadInput(
+            f"{option('sort', sort)}: not every system has that metric, or it knows no better and worse{ways}"
+        )
     metric = sort or next(iter([*shown(known, "headline"), *known]), "")
     names = list(answers)
     if metric:
@@ -382,7 +389,7 @@ def _best_first(answers: Mapping[str, Answers], truth: Truth, sort: str | None) 
 
 
 def _pairs(mine: Mapping[str, Answers], beside: Mapping[str, Answers]) -> list[tuple[str, str]] | None:
-    """Each system less each that comes after it, and less all that stands beside; None leaves a run alone to `evaluate`."""
+    """Each system less those after it, and less all that stands beside; of a run alone what `evaluate` tests."""
     if list(mine) == ["model"]:
         return None
     names = list(mine)
@@ -408,9 +415,9 @@ def _is_brief(metric: str) -> bool:
 
 def _of_files(there: There, truth: Truth, val: Truth | None, config: EvaluateConfig) -> dict[str, Any]:
     """What the views of files need, see `affectml.judging.readings` and `files.named_beside_people`."""
-    orders, requests = files.read_orders(config.index, truth.labels), {}
+    orders, requests = read_orders(config.index, truth.labels), {}
     for name, file in there.files.items() if orders else ():
-        found = files.requests_of(name, file, orders, there.data)
+        found = files.requests_in(name, file, orders, there.data)
         if found is None:
             file.said.received.notes.append(f"{option('index')} has too few of its requests: no word of places")
         else:

@@ -1,18 +1,15 @@
 """Files of answers as systems: what one says of the judged images, and what views of several replies need of it."""
 
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from affectml.vlm.names import shown
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affectml._files import need_file
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
 from affectml.errors import BadInput, option
@@ -23,15 +20,13 @@ from affectml.judging.answers import SystemAnswers, read_answers
 from affectml.judging.bias import bias_in_words, firsts, label_bias
 from affectml.judging.compare import corrected
 from affectml.judging.readings import Requests
-from affectml.judging.scoring import Answers, row_scores, unsure
+from affectml.judging.scoring import Answers, unsure
 from affectml.judging.truth import Truth
 from affectml.judging.views import Case
 from affectml.vlm import ReadConfig, Received, Replies, Said, read_replies, together
-from affectml.vlm.names import Requested, shown
+from affectml.vlm.orders import Orders, of_others, requests_of
 
 FEWEST_VAL = 20  # validation images with an answer, from which thresholds are chosen
-Which = tuple[str, ...]  # image, wording, sample, form of answer and shuffle of a request
-Orders = Mapping[Which, NDArray[np.int64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,38 +189,7 @@ class Several:
         return found
 
 
-def read_orders(paths: Sequence[str | Path], labels: Sequence[str]) -> dict[Which, NDArray[np.int64]]:
-    """Where each label [C] stood in each request, from 0, as the indexes that `ask` wrote have it.
-
-    Raises:
-        BadInput: for a file that is no index of these labels, and for two orders of one request.
-    """
-    at = {label: c for c, label in enumerate(labels)}
-    found: dict[Which, NDArray[np.int64]] = {}
-    for path in map(Path, paths):
-        need_file(path, "; `ask` writes it beside the requests")
-        for line, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-            try:
-                entry = {"wording": 1, "answer": "sets", "shuffle": "", **json.loads(text)}
-                which = tuple(str(entry[key]) for key in ("image_id", "wording", "sample", "answer", "shuffle"))
-                order = [at[label] for label in entry["labels"]]
-            except (ValueError, TypeError, KeyError, RecursionError):
-                order = []
-            if sorted(order) != list(range(len(labels))):
-                raise BadInput(
-                    f"{path}, line {line}: expected an entry of an index that `ask` wrote, with the labels "
-                    f"{', '.join(labels)} in some order"
-                )
-            places = np.argsort(order)
-            if not np.array_equal(found.setdefault(which, places), places):
-                raise BadInput(
-                    f"{path}, line {line}: another order of labels than before for sample {which[2]} of image "
-                    f"{which[0]!r}; judge systems that were asked in other orders each with its own index"
-                )
-    return found
-
-
-def requests_of(name: str, file: File, orders: Orders, data: Dataset) -> Requests | None:
+def requests_in(name: str, file: File, orders: Orders, data: Dataset) -> Requests | None:
     """What a file's replies gave to labels and where these stood, as far as `orders` has the requests.
 
     Raises:
@@ -233,29 +197,14 @@ def requests_of(name: str, file: File, orders: Orders, data: Dataset) -> Request
     """
     if file.replies is None:
         return None
-    known = {which[1:] for which in orders}
-    ids: dict[Which, list[str]] = {}
-    for given, asked in file.replies.requests.items():
-        ids.setdefault(_request(asked), []).append(given)
-    if not {request[:-1] for request in ids.keys() - known}.isdisjoint(request[:-1] for request in known):
+    if of_others(file.replies.requests, orders):
         raise BadInput(
             f"{option('index')}: written with other requests than {name} answers, so that labels stood in other orders "
             "(another seed, or other labels); give the index that `ask` wrote with those, or leave it out"
         )
-    found = []
-    for request in sorted(ids.keys() & known):
-        said = file.part(file.replies.table.index.isin(ids[request]))
-        for image, often in zip(said.image_id, said.often, strict=True) if said is not None else ():
-            if (order := orders.get((str(image), *request))) is not None:
-                found.append((often, order, image))
-    if not found:
-        return None
-    often, places, images = zip(*found, strict=True)
-    names = np.array(images, dtype=object)
-    return Requests(np.stack(often), np.stack(places), names, data.groups(names))
-
-
-def _request(asked: Requested) -> Which:
-    return str(asked.wording), str(asked.sample), asked.answer, asked.shuffle
-
-
+    table = file.replies.table
+    images = table["image_id"].groupby(level=0).first()
+    alone = replace(file.replies, table=table.assign(image_id=table.index))  # each request as an image of its own
+    said = together(alone, one_label=file.one_label, k=file.k)
+    of = images.loc[said.image_id].to_numpy(dtype=object)
+    return requests_of(list(said.image_id), said.often, of, data.groups(of), orders)

@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 
 from affectml.errors import BadInput, BadRun, option
-from affectml.evaluating.systems import BESIDE, Source
+from affectml.evaluating.systems import Source
 from affectml.judging.compare import differences, over_seeds, stored
-from affectml.judging.figures import METRICS, Evaluation, Figure, Rows, named
+from affectml.judging.figures import METRICS, Evaluation, Figure, Rows
 from affectml.judging.scoring import bounds_of
 from affectml.runs import RunFolder
 from affectml_metrics import mean_interval

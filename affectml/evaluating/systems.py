@@ -1,6 +1,6 @@
 """Who answers: runs and files by their names, what a run says of a data set's images, and what stands beside them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
@@ -22,7 +22,7 @@ from affectml.embeddings import EmbeddingStore
 from affectml.encoders.threads import set_threads
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, EncoderUnavailable, option
 from affectml.heads import ZeroShotConfig, ZeroShotHead
-from affectml.judging.answers import SystemAnswers
+from affectml.judging.answers import KEYS, SystemAnswers
 from affectml.judging.figures import MADE_HERE
 from affectml.judging.scoring import Answers, unsure
 from affectml.judging.systems import answers_of
@@ -39,11 +39,12 @@ BESIDE = ("prior", "zero_shot")
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Where a system's answers come from: a run, or a file, for which `run` is None."""
+    """Where a system's answers come from: a run, or a file; system: which one of a file as answers.parquet is."""
 
     name: str
     path: Path
-    run: RunFolder | None
+    run: RunFolder | None = None
+    system: str | None = None
 
 
 def sources_of(given: Iterable[str | PathLike[str]]) -> list[Source]:
@@ -65,15 +66,32 @@ def sources_of(given: Iterable[str | PathLike[str]]) -> list[Source]:
         path = Path(rest if named else text)
         if (path / "dataset.json").exists():
             raise BadInput(f"{path} is a data set, not a system: name what it is judged with, and {option('on', path)}")
-        run = None if path.is_file() else RunFolder.open(path)
-        taken = {*MADE_HERE, *BESIDE, *(each.name for each in found)}
-        if not named:
-            own = path.stem if run is None else path.resolve().name
-            name = "model" if run is not None and len(asked) == 1 else free_name(own, taken)
-        elif name in taken or not name.strip():
+        run, taken = None if path.is_file() else RunFolder.open(path), {*MADE_HERE, *BESIDE, *(s.name for s in found)}
+        if named and (name in taken or not name.strip()):
             raise BadInput(f"{text}: that is the name of another system; choose another")
-        found.append(Source(name, path, run))
+        if run is not None:
+            own = path.resolve().name if len(asked) > 1 else "model"
+            found.append(Source(name if named else free_name(own, taken), path, run))
+            continue
+        inside = systems_in(path)
+        for system in inside or [None]:
+            own = path.stem if system in (None, "model") or (named and len(inside) == 1) else system
+            own = name if named and len(inside) < 2 else f"{name} {system}" if named else own
+            found.append(Source(free_name(own, {*taken, *(s.name for s in found)}), path, system=system))
     return found
+
+
+def systems_in(file: Path) -> list[str]:
+    """The systems of a file as answers.parquet is, but for what stands beside everybody; none of any other file."""
+    import pyarrow.parquet as pq
+
+    with file.open("rb") as handle:
+        if handle.read(4) != b"PAR1":
+            return []
+    if not {*KEYS} <= {*pq.read_schema(file).names}:
+        return []
+    systems = pq.read_table(file, columns=["system"])["system"].unique().to_pylist()
+    return [each for each in systems if each not in BESIDE]
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:
@@ -146,7 +164,7 @@ def stored(run: RunFolder, ids: Ids, system: str = "model") -> Answers:
 
 
 def fits(run: RunFolder, targets: Targets) -> bool:
-    """Whether a run is judged by a target as it is: it has the run's labels, and its kind, or sets for a run of rates."""
+    """Whether a target judges a run as it is: it has the run's labels, and its kind, or sets for a run of rates."""
     kinds = (run.info.data.kind, "sets") if run.info.data.kind == "rates" else (run.info.data.kind,)
     return targets.kind in kinds and targets.taxonomy.labels == run.taxonomy.labels
 

@@ -5,8 +5,7 @@ _sides.py   people's answers and a system's answers, brought there
 _levels.py  one run at the coarser levels of its own labels
 """
 
-from affectml.spaces._levels import by_level
 from affectml.spaces._sides import People, people_in, system_in
 from affectml.spaces._space import Choices, Space, find_space, space_of
 
-__all__ = ["Choices", "People", "Space", "by_level", "find_space", "people_in", "space_of", "system_in"]
+__all__ = ["Choices", "People", "Space", "find_space", "people_in", "space_of", "system_in"]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from affectml.data import Dataset, Targets
 from affectml.errors import NoMapping
-from affectml.judging.scoring import Answers, Score, score
+from affectml.judging.scoring import Answers
 from affectml.judging.truth import Truth, cut_sets, hits_of
 from affectml.spaces._space import Space
 from affectml.taxonomies import Mapping
@@ -30,11 +30,6 @@ class People:
     mass: float
     notes: tuple[str, ...]
     bounded: bool = False
-
-    def score(self, answers: Answers) -> dict[str, Score]:
-        """Every metric that these answers and this truth allow; none of rates against rates that are only bounded."""
-        given = replace(answers, shares=None) if self.bounded else answers
-        return score(given, self.truth)
 
 
 def people_in(
