@@ -49,6 +49,9 @@ from affectml_metrics import Interval, difference
 from affectml_metrics.table import better, find, shown
 
 
+FIRST = ("set_f1_judgements", "top_1_accuracy")  # systems are sorted by the first of these that all have
+
+
 @dataclass(frozen=True, eq=False)
 class Judged:
     """What was found on a data set, and what a page shows of its images: everybody's answers, and the truth."""
@@ -381,7 +384,7 @@ def _best_first(answers: Mapping[str, Answers], truth: Truth, sort: str | None) 
         raise BadInput(
             f"{option('sort', sort)}: not every system has that metric, or it knows no better and worse{ways}"
         )
-    metric = sort or next(iter([*shown(known, "headline"), *known]), "")
+    metric = sort or next((name for name in (*FIRST, *shown(known, "headline"), *known) if name in known), "")
     names = list(answers)
     if metric:
         names.sort(key=lambda name: values[name][metric], reverse=better(metric) == "higher")

@@ -28,7 +28,7 @@ def differences(
 ) -> list[Figure]:
     """The first system less the second, on the same images, in each metric that both have and that has a direction.
 
-    The second may be `person`: then both are set beside the rest of each panel. P values are corrected in two
+    The second may be `person`: then both are set beside the rest of each panel; or `consensus`: beside each person. P values are corrected in two
     families, all pairs in the main metrics and all pairs in the others: so a sentence about either of them is false by
     chance in at most 5 % of pages, however many metrics it names.
 
@@ -40,8 +40,10 @@ def differences(
     """
     found = Rows(**key)
     for one, other in pairs:
-        beside = "rest" if other == "person" else "people"
-        mine, theirs = scores.get((one, beside), {}), scores.get((other, beside), {})
+        beside = {"person": "rest", "consensus": "person"}.get(other, "people")
+        mine, theirs = dict(scores.get((one, beside), {})), scores.get((other, beside), {})
+        if beside == "person":  # which is against each person's own answer whatever it stands beside
+            mine |= {m: found for m, found in scores.get((one, "people"), {}).items() if m == "set_f1_judgements"}
         for name in (name for name in mine if name in theirs and better(name)):
             apart = paired_difference(mine[name], theirs[name], groups=groups, bounds=[apart_within(name)])
             found.add(name, apart, system=one, against=other)
