@@ -11,7 +11,6 @@ from affectml.report.sections.galleries import galleries
 from affectml.report.sections.learning import learning
 from affectml.report.sections.overview import overview
 from affectml.report.sections.per_label import per_label
-from affectml.report.sections.places import places
 from affectml.report.sections.promise import promise
 from affectml.report.sections.reliability import reliability
 from affectml.report.sections.run import footprint, run
@@ -33,7 +32,6 @@ SECTIONS: tuple[Part, ...] = (
     thresholds,
     entropy,
     asked,
-    places,
     learning,
     systems,
     levels,
