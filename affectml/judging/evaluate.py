@@ -29,7 +29,7 @@ ALONE = ("zero_shot", "oracle")  # not compared with people on their leave-one-o
 
 
 View = Callable[[Case], Mapping[str, Any] | None]
-"""Adds to the rows of a case, and returns further facts."""
+"""Adds to the rows of a case, and returns further facts; its `rules` join those that are there."""
 VIEWS: tuple[View, ...] = (
     views.by_tau, views.by_label, views.of_sets, views.instead_of, views.together, views.stated, views.cuts,
     views.undecided, views.by_people_asked,
@@ -94,7 +94,9 @@ def evaluate(
     facts = {"split": split, "n": len(truth.image_id), "space": space, "kind": truth.kind, "labels": list(truth.labels)}
     facts |= {"people": None if truth.panels is None else "judgements", "first": first, "rules": rules}
     for view in (*VIEWS, *also):
-        facts |= view(case) or {}
+        made = dict(view(case) or {})
+        rules |= made.pop("rules", {})
+        facts |= made
     tested = pairs if pairs is not None else [(first, other) for other in answers if other != first]
     rows.rows += differences({**by_image, **resting}, tested, truth.groups, **key)
     kept = {place: values for place, values in {**by_image, **resting}.items() if place[0] in given}
