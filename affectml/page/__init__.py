@@ -1,31 +1,29 @@
-"""What a run shows: tables for the terminal and the page, and the page itself.
+"""What was found, shown: tables for the terminal and the page, and the page itself, all from an `Evaluation`.
 
-sections/     the page's sections, a module each, in the order of SECTIONS
-section.py    what a section is: a heading, a sentence, pictures, images, tables
-data.py       what sections are made from
-page.py       the page, and tables as files
-again.py      a run read back, to make its report again
-tables.py     tables as plain cells: the terminal and the page print the same ones
+tables.py     figures as tables of plain cells: the terminal and the page print the same ones
+section.py    what a section is: a heading, a sentence, pictures, images, tables; what a page shows beside figures
+sections/     the page's sections, in the order of SECTIONS
+write.py      the page, and tables as files
 """
 
-from affectml.page.again import WRITERS, read_again, report_run
-from affectml.page.data import ReportData
-from affectml.page.section import Section
-from affectml.page.tables import Table, main_table, people_table, per_label_table, tau_table
-from affectml.page.write import sections, write_page, write_report, write_tables
+from affectml.page.section import Card, Cards, Drawing, Section, Shown, drawing
+from affectml.page.tables import Table, brief, differences_table, matrix, scores_table
+from affectml.page.write import in_words, sections, write_page, write_report, write_tables
 
 __all__ = [
-    "WRITERS",
-    "ReportData",
+    "Card",
+    "Cards",
+    "Drawing",
     "Section",
+    "Shown",
     "Table",
-    "main_table",
-    "people_table",
-    "per_label_table",
-    "read_again",
-    "report_run",
+    "brief",
+    "differences_table",
+    "drawing",
+    "in_words",
+    "matrix",
+    "scores_table",
     "sections",
-    "tau_table",
     "write_page",
     "write_report",
     "write_tables",

@@ -1,54 +1,61 @@
-"""report.html: one self-contained page, made of sections."""
+"""One self-contained page, made of sections."""
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from affectml._files import write_text
-from affectml.data import was_asked
-from affectml.encoders import TINY_SPEC
-from affectml.page.data import ReportData
-from affectml.page.section import Section
+from affectml.judging.figures import Evaluation
+from affectml.page.section import Section, Shown
 from affectml.page.sections import SECTIONS
-from affectml.page.tables import Table
+from affectml.page.sections.images import WITHOUT
+from affectml.page.sections.overview import sentence
+from affectml.page.tables import Table, which_images
+from affectml.page.words import missing, warnings
 
-if TYPE_CHECKING:
-    from affectml.data import Dataset
-    from affectml.runs import RunInfo
 
-
-def write_report(data: ReportData, out: Path | None = None, found: Sequence[Section] | None = None) -> Path:
-    """Write the page of a run. Text from the data is escaped; the page loads nothing from elsewhere.
-
-    Args:
-        data: the run and its judged systems.
-        out: the file; None is report.html in the run's folder.
-        found: its sections, where they are made already.
-
-    Returns:
-        The file.
-    """
-    info = data.info
-    asked = f"people were asked: “{info.data.question}”" if was_asked(info.data.question) else ""
-    about = [f"{data.metrics['n']} {data.metrics['split']} images", f"construct: {info.data.construct}", asked]
-    file = out if out is not None else data.run.folder / "report.html"
+def write_report(evaluation: Evaluation, shown: Shown, file: Path) -> Path:
+    """Write the page of an evaluation, and return its file. Text from the data is escaped; it loads nothing."""
+    about = [which_images(evaluation), *shown.about, *([] if shown.pictures else [WITHOUT])]
     write_page(
-        file,
-        sections(data) if found is None else found,
-        title=f"{info.data.name} – affectml report",
-        heading=f"{info.data.name}: {info.data.kind} of {data.run.taxonomy.name}, head {info.head.name}",
-        about=[*filter(None, about), f"encoder: {info.encoder.name}"],
-        command=info.command,
-        caveats=_caveats(info, data.dataset),
-    )
+        file, sections(evaluation, shown), title=shown.title, heading=shown.heading, about=about, command=shown.command,
+        caveats=[*caveats(evaluation, shown), *missing(evaluation)], warnings=warnings(evaluation),
+    )  # fmt: skip
     return file
 
 
-def sections(data: ReportData) -> list[Section]:
-    """The sections that these data hold, in the page's order."""
-    return [section for part in SECTIONS if (section := part(data)) is not None]
+def sections(evaluation: Evaluation, shown: Shown) -> list[Section]:
+    """The sections that these rows hold, in the page's order: of several data sets one after the other, folded."""
+    names = list(dict.fromkeys(each.dataset for each in evaluation.figures))
+    if len(names) < 2:
+        return [section for part in SECTIONS if (section := part(evaluation, shown)) is not None]
+    found = [section for part in SECTIONS[:1] if (section := part(evaluation, shown)) is not None]
+    for number, name in enumerate(names, 1):
+        alone, here = of_dataset(evaluation, name), replace(shown, info=None, dataset=None)
+        for section in filter(None, (part(alone, here) for part in SECTIONS[1:])):
+            heading = f"{name}: {section.heading}"
+            found.append(replace(section, name=f"{section.name}-{number}", heading=heading, folded=True))
+    return found
+
+
+def of_dataset(evaluation: Evaluation, name: str) -> Evaluation:
+    """The rows of one data set alone, with its own facts where they are given (facts["datasets"])."""
+    scores = evaluation.scores[evaluation.scores["dataset"] == name]
+    facts = {**evaluation.facts, **evaluation.facts.get("datasets", {}).get(name, {})}
+    return Evaluation(tuple(each for each in evaluation.figures if each.dataset == name), scores, facts)
+
+
+def in_words(evaluation: Evaluation) -> list[str]:
+    """What a page and a terminal say of it: the sentence, what to be careful about, and what each section found."""
+    made = [part(evaluation, Shown("", "")) for part in SECTIONS[1:]]
+    told = [section.sentence for section in made if section is not None and section.name in TOLD]
+    return [line for line in (sentence(evaluation), *warnings(evaluation), *told) if line]
+
+
+TOLD = ("promise", "by-person", "subgroups", "disagreement", "bias")
+"""Sections whose sentence a terminal prints as well."""
 
 
 def write_page(
@@ -60,26 +67,37 @@ def write_page(
     about: Sequence[str] = (),
     command: str | None = None,
     caveats: Sequence[str] = (),
+    warnings: Sequence[str] = (),
 ) -> None:
-    """Write a page of sections, the first of them under the heading."""
+    """Write a page of sections, the first of them under the heading.
+
+    caveats: what to know before any figure, of which the first stands open; warnings: what stands open in any case.
+    """
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string(files("affectml.page").joinpath("page.html.j2").read_text(encoding="utf-8"))
     page = template.render(
-        title=title, heading=heading, about=about, command=command, caveats=caveats, sections=found, links=_links
-    )
+        title=title, heading=heading, about=about, command=command, caveats=caveats, warnings=warnings, sections=found,
+        links=_links,
+    )  # fmt: skip
     write_text(file, page)
+
+
+def _files(section: Section, table: Table) -> list[tuple[str, str, str, str]]:
+    """A table as files: what kind it is called, its name, its media type, its text."""
+    name = f"{section.name}-{table.file_name}"
+    csv, tex = (f"{name}.csv", "text/csv", table.to_csv()), (f"{name}.tex", "application/x-tex", table.to_tex())
+    return [("CSV", *csv), ("LaTeX", *tex)]
 
 
 def _links(section: Section, table: Table) -> list[tuple[str, str, str]]:
     """A table's files inside the page: what the link says, the file's name, a data URL."""
-    texts = (("CSV", "csv", "text/csv", table.to_csv()), ("LaTeX", "tex", "application/x-tex", table.to_tex()))
-    links = []
-    for word, ending, kind, text in texts:
-        content = base64.b64encode(text.encode()).decode()
-        links.append((word, f"{section.name}-{table.file_name}.{ending}", f"data:{kind};base64,{content}"))
-    return links
+    made = _files(section, table)
+    return [
+        (word, name, f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}")
+        for word, name, kind, text in made
+    ]
 
 
 def write_tables(found: Sequence[Section], folder: Path) -> list[Path]:
@@ -87,32 +105,33 @@ def write_tables(found: Sequence[Section], folder: Path) -> list[Path]:
     made = []
     for section in found:
         for table in section.tables:
-            for ending, text in (("csv", table.to_csv()), ("tex", table.to_tex())):
-                made.append(folder / f"{section.name}-{table.file_name}.{ending}")
+            for _, name, _, text in _files(section, table):
+                made.append(folder / name)
                 write_text(made[-1], text)
     return made
 
 
-def _caveats(info: "RunInfo", dataset: "Dataset") -> list[str]:
+def caveats(evaluation: Evaluation, shown: Shown) -> list[str]:
     """What a reader has to know before any figure."""
-    out = []
-    if dataset.truth is not None:
+    from affectml.data import was_asked
+    from affectml.encoders import TINY_SPEC
+
+    out, info = [], shown.info
+    if evaluation.systems() and any(each.system == "oracle" for each in evaluation.figures):  # the truth is known
         out.append(
             "This is the demo set: paintings drawn by code, judged by simulated people. Nothing here is about people."
         )
-        out += dataset.meta.notes
+    out += [] if shown.dataset is None else shown.dataset.meta.notes
+    if info is None:
+        return out
     if info.encoder.identity["architecture"] == TINY_SPEC:
-        out.append(
-            "The encoder is affect-tiny, which was trained on demo paintings and knows nothing else; "
-            "on photographs it stands for no real encoder."
-        )
-    about: dict[str, Any] = {
+        out.append("The encoder is affect-tiny, which knows demo paintings and nothing else.")
+    about = {
         "evoked": "The labels say what viewers report feeling, on average; they do not read any one person's feelings.",
         "expressed": "The labels say what depicted persons seem to show, not what anyone feels.",
         "intended": "The labels say what the maker wanted to evoke.",
         "query": "The labels are the words or folders the images were found by, not anyone's judgement of them.",
     }
-    data = info.data
-    if data.construct == "query" and was_asked(data.question):  # a labelling task about words, not feelings
-        return [*out, "The labels are words that people said fit the images; nobody was asked what they feel."]
-    return [*out, about[data.construct]]
+    words_fit = info.data.construct == "query" and was_asked(info.data.question)  # a task about words, not feelings
+    asked = "The labels are words that people said fit the images; nobody was asked what they feel."
+    return [*out, asked if words_fit else about[info.data.construct]]
