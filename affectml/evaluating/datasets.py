@@ -18,7 +18,6 @@ from affectml.evaluating import files
 from affectml.evaluating.config import EvaluateConfig
 from affectml.evaluating.stored import agreement
 from affectml.evaluating.systems import (
-    BESIDE,
     Ids,
     Source,
     fits,
@@ -36,6 +35,7 @@ from affectml.importers.registry import PUBLISHED
 from affectml.judging import readings
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import Evaluation, Figure, Rows
+from affectml.judging.promise import kept_promise
 from affectml.judging.scoring import Answers, add_means, add_over_table, add_scores, row_scores
 from affectml.judging.subgroups import answerers, check_groups, subgroups
 from affectml.judging.systems import answers_of
@@ -48,7 +48,7 @@ from affectml.vlm.requests import split_of, store_of
 from affectml_metrics import Interval, difference
 from affectml_metrics.table import better, find, shown
 
-
+VIEWS = (subgroups, kept_promise, files.named_beside_people, *readings.VIEWS)
 FIRST = ("set_f1_judgements", "top_1_accuracy")  # systems are sorted by the first of these that all have
 
 
@@ -103,7 +103,7 @@ def on_datasets(sources: Sequence[Source], config: EvaluateConfig, say: Say) -> 
     opened = {data.root.resolve(): data for data in map(Dataset.open, config.on)}
     names: dict[Path, str] = {}
     for root, data in opened.items():
-        names[root] = free_name(data.name, names.values())
+        names[root] = free_name(data.name if data.name not in names.values() else root.name, names.values())
     return [_judge(_open(data, names, sources, config, say), config, say) for data in opened.values()]
 
 
@@ -118,12 +118,12 @@ def _open(
     read = {each.name: files.read_file(each, data, targets, config) for each in sources if each.run is None}
     heard = {name: hear(run, data, targets, config.threads, say) for name, run in runs.items()}
     own = [name for name, each in heard.items() if each.own]
+    store: EmbeddingStore | None
     if config.encoder is not None:
         store = ensure_embeddings(data, config.encoder, threads=config.threads, say=say)
-    elif runs:
-        store = next(filter(None, (store_there(run, data, say) for run in runs.values())), None)
     else:
-        store = store_of(data)
+        found = (store_there(run, data, say) for run in runs.values())
+        store = next(filter(None, found), None) if runs else store_of(data)
     if runs and config.split != "test":
         raise BadInput(f"{option('split', config.split)}: runs are judged on test images; leave it out")
     if runs:
@@ -155,121 +155,123 @@ def _open(
 
 
 def _judge(there: There, config: EvaluateConfig, say: Say) -> Judged:
-    """Everybody on a data set: in its own labels whoever has them, and others in the labels that they share with it."""
+    """Everybody on a data set: in its own labels whoever has or reaches them, and others in those that they share."""
     targets, words = there.targets, there.targets.taxonomy.labels if there.files else ()
     choices = Choices({name: to for name, to in config.mapping.items() if to not in words}, config.drop)
     if there.runs:
         choices.check([targets.taxonomy, *(run.taxonomy for run, _ in there.runs.values())])
-    plain = [name for name, (run, _) in there.runs.items() if fits(run, targets)]
-    spaces: dict[tuple[str, ...], dict[str, Space]] = {}
-    made, refused = [_in_own_labels(there, plain, config)] if plain or there.files else [], list[str]()
+    own = (targets.taxonomy.name, *targets.taxonomy.labels)
+    groups: dict[tuple[str, ...], dict[str, Space | None]] = {own: {}} if there.files else {}
+    made, refused = list[Judged](), list[str]()
     for name, (run, _) in there.runs.items():
         try:
-            if name not in plain:
-                space = find_space(run.taxonomy, targets.taxonomy, choices)
-                spaces.setdefault((space.taxonomy.name, *space.taxonomy.labels), {})[name] = space
+            space = None if fits(run, targets) else find_space(run.taxonomy, targets.taxonomy, choices)
+            key = own if space is None else (space.taxonomy.name, *space.taxonomy.labels)
+            groups.setdefault(key, {})[name] = space
         except NoMapping as error:
             refused.append(f"{name} on {there.name}: {error}")
-    for group in spaces.values():
+    for key in sorted(groups, key=lambda key: key != own):
         try:
-            made.append(_in_space(there, group, config))
+            made.append(_in_labels(there, groups[key], config, own=key == own))
         except NoMapping as error:
-            refused.append(f"{', '.join(group)} on {there.name}: {error}")
+            refused.append(f"{', '.join(groups[key])} on {there.name}: {error}")
     if not made:
         ways = f"{option('mapping')} says what an ambiguous label becomes; {option('drop', True)} leaves labels out"
         raise BadInput(f"evaluate: no system could be compared: {'; '.join(refused)}; {ways}")
-    told = [
+    told = refused + [
         f"across constructs: {name} learned from {run.info.data.construct} labels and is judged by "
         f"{targets.meta.construct} ones, so a lower score is not yet a worse model"
         for name, (run, _) in there.runs.items()
         if run.info.data.construct != targets.meta.construct
-    ] + refused
+    ]
     for line in told:
         say(line)
     first = made[0].evaluation
-    facts = {**first.facts, "warnings": [*first.facts.get("warnings", []), *told]}
+    facts = {**first.facts, "warnings": [*first.facts["warnings"], *told]}
     if len(made) > 1:
         facts["spaces"] = {each.evaluation.facts["space"]: each.evaluation.facts for each in made}
-    figures = [figure for each in made for figure in each.evaluation.figures]
-    return replace(made[0], evaluation=Evaluation(
-        tuple(figures), pd.concat([each.evaluation.scores for each in made], ignore_index=True), facts
-    ))  # fmt: skip
+    figures = tuple(figure for each in made for figure in each.evaluation.figures)
+    scores = pd.concat([each.evaluation.scores for each in made], ignore_index=True)
+    return replace(made[0], evaluation=Evaluation(figures, scores, facts))
 
 
-def _in_own_labels(there: There, runs: Sequence[str], config: EvaluateConfig) -> Judged:
-    """Runs of the data set's labels, and files, beside the prior and zero-shot, on the images that all answer."""
-    data, targets = there.data, there.targets
-    first = there.runs[runs[0]][0] if runs else None
-    single = targets.kind == "single" and first is not None and bool(first.info.config.multilabel)
-    know = {"beta": fit_prior(targets.take(there.train)), "tau": there.tau, "single_positive": single}
-    every = read_truth(data, targets, there.ids, **know)
-    val = read_truth(data, targets, there.val, **know) if len(there.val) else None
-    mine, rules = {name: there.runs[name][1] for name in runs}, dict[str, Any]()
-    for name, file in there.files.items():
-        mine[name], rules[f"answers of {name}"] = files.judged_as(file.said, there.ids, every, val)
-    beside, why = _beside(there, first, every, val)
-    whole, at = {**mine, **beside}, _answered_by_all(there)
-    truth = part_of(every, at)
-    mine, sort = _best_first({name: each.rows(at) for name, each in mine.items()}, truth, config.sort)
-    answers = {**mine, **{name: each.rows(at) for name, each in beside.items()}}
-    lead = there.runs.get(next(iter(mine)))
-    more = {} if lead is None or lead[0].head.promise_ is not None else {"thresholds": lead[0].head.thresholds_}
-    found = evaluate(
-        answers, truth, split=there.split, seed=config.seed, **there.key(targets.taxonomy.name), why_not=why,
-        pairs=_pairs(mine, beside), also=(subgroups, files.named_beside_people, *readings.VIEWS), images=data.images,
-        answerers=answerers(data, truth), groups=config.groups, **more, **_of_files(there, truth, val, config),
-    )  # fmt: skip
-    ties = [name for name in there.files if truth.kind == "single" and files.tied(mine[name].scores)]
-    figures = [f for f in found.figures if f.system not in ties or not f.metric.startswith("label_f1")]
-    key = there.key(targets.taxonomy.name)
-    if len(at) < len(there.ids):
-        figures += _as_empty(whole, every, list(there.files), key)
-    figures += agreement({name: pd.DataFrame(each.scores.numpy()) for name, each in mine.items()}, **key)
-    for name in runs:
-        figures += _at_home(there, name, None, key, found)
-    if truth.sets is not None and val is None and there.files:
-        rules["predicted_sets"] = f"where a system gives none: labels with a rate of at least tau ({there.tau:.3g})"
-    if there.split == "all":
-        knowing = "the prior knows" if truth.sets is None else "the prior, and the Beta prior of label sets, know"
-        rules["split"] = f"all: {knowing} the judged images"
-    facts = {**found.facts, "rules": found.facts["rules"] | rules, "sort": sort, "systems": list(mine)}
-    facts["received"] = {name: files.received_of(file, there.ids) for name, file in there.files.items()}
-    if there.files and (source := published_source(data.meta.source)):
-        facts["warnings"] = [
-            f"{source} is a published set: {' and '.join(there.files)} may have been trained on its images or labels, "
-            "and a high score may be memory; ask the makers, or judge on images that nobody published"
-        ]
-    return Judged(Evaluation(tuple(figures), found.scores, facts), data, answers, truth)
+def _in_labels(there: There, group: Mapping[str, Space | None], config: EvaluateConfig, *, own: bool) -> Judged:
+    """Systems judged in the same labels, beside the priors and zero-shot, on the images that all answer.
 
-
-def _in_space(there: There, group: Mapping[str, Space], config: EvaluateConfig) -> Judged:
-    """Runs of other labels than the data set's, in those that both have; `group`: of the runs, all of one space."""
-    space = next(iter(group.values()))
-    people = people_in(there.data, there.targets, there.ids, there.train, space.of_truth, space, there.tau)
-    truth, mine, priors = people.truth, dict[str, Answers](), dict[str, Answers]()
-    at = pd.Index(there.ids).get_indexer(pd.Index(truth.image_id))
+    group: of the runs, and the space that takes each there, None where it has these labels. own: whether they are the
+    data set's own; files are judged in these.
+    """
+    data, targets, space = there.data, there.targets, next((to for to in group.values() if to is not None), None)
+    every, val, facts, bounded = _truth(there, group, space, own=own)
+    at, kind = pd.Index(there.ids).get_indexer(pd.Index(every.image_id)), every.kind
+    mine, rules = dict[str, Answers](), dict[str, Any]()
     for name, to in group.items():
         run, answers = there.runs[name]
-        mine[name] = _carried(run, answers.rows(at), to, truth.kind, people.bounded)
-        if run.info.prior is not None:
-            prior = prior_answers(run.info.prior, len(at), run.info.data.kind)
-            prior = _carried(run, prior, to, truth.kind, people.bounded, prior=True)
-            if not any(torch.equal(prior.scores, other.scores) for other in priors.values()):
-                priors["prior" if not priors else f"prior of {name}"] = prior
-    mine, sort = _best_first(mine, truth, config.sort)
-    texts, why = zero_shot(there.store, space.taxonomy, truth.kind, truth.image_id, None)
-    beside = {**priors, **({} if texts is None else {"zero_shot": texts})}
-    key = there.key(space.taxonomy.name)
+        mine[name] = answers.rows(at) if to is None else _carried(run, answers.rows(at), to, kind, bounded)
+    read = there.files if own else {}
+    for name, file in read.items():
+        mine[name], rules[f"answers of {name}"] = files.judged_as(file.said, every.image_id, every, val)
+    beside, why = _beside(there, group, every, val, bounded, own=own)
+    whole, at = {**mine, **beside}, _answered_by_all(there, read, every.image_id)
+    truth = part_of(every, at)
+    mine, sort = _best_first({name: each.rows(at) for name, each in mine.items()}, truth, config.sort)
+    answers_of_all = {**mine, **{name: each.rows(at) for name, each in beside.items()}}
+    more: dict[str, Any] = {}
+    if own:
+        first = next(iter(mine))
+        more = {"images": data.images, "answerers": answerers(data, truth), "groups": config.groups}
+        more |= _of_head(there, first) if group.get(first, space) is None and first in group else {}
+        more |= _of_files(there, truth, val, config)
+    key = there.key(every_name := (targets if own or space is None else space).taxonomy.name)
     found = evaluate(
-        {**mine, **beside}, truth, split=there.split, seed=config.seed, **key, pairs=_pairs(mine, beside),
-        why_not={"zero_shot": why} if why else {},
+        answers_of_all, truth, split=there.split, seed=config.seed, dataset=there.name, target=targets.name,
+        space=every_name, why_not=why, pairs=_pairs(mine, beside), also=VIEWS if own else (), **more,
     )  # fmt: skip
-    figures = [*found.figures, *agreement({n: pd.DataFrame(each.scores.numpy()) for n, each in mine.items()}, **key)]
+    ties = [name for name in read if kind == "single" and files.tied(mine[name].scores)]
+    figures = [f for f in found.figures if f.system not in ties or not f.metric.startswith("label_f1")]
+    if len(at) < len(every.image_id):
+        figures += _as_empty(whole, every, list(read), key)
+    figures += agreement({name: pd.DataFrame(each.scores.numpy()) for name, each in mine.items()}, **key)
     for name, to in group.items():
         figures += _at_home(there, name, to, key, found)
-    facts = {**found.facts, "sort": sort, "systems": list(mine), "mass": people.mass,
-             "lines": [*space.lines, *people.notes], "unreachable": list(space.unreachable)}  # fmt: skip
-    return Judged(Evaluation(tuple(figures), found.scores, facts), there.data, {**mine, **beside}, truth)
+    if truth.sets is not None and val is None and read:
+        rules["predicted_sets"] = f"where a system gives none: labels with a rate of at least tau ({there.tau:.3g})"
+    if there.split == "all" and read:
+        knowing = "the prior knows" if truth.sets is None else "the prior, and the Beta prior of label sets, know"
+        rules["split"] = f"all: {knowing} the judged images"
+    facts |= {**found.facts, "rules": found.facts["rules"] | rules, "sort": sort, "systems": list(mine)}
+    facts |= {"received": {name: files.received_of(file, there.ids) for name, file in read.items()}, "warnings": []}
+    if read and (source := published_source(data.meta.source)):
+        facts["warnings"] = [
+            f"{source} is a published set: {' and '.join(read)} may have been trained on its images or labels, and a "
+            "high score may be memory; ask the makers, or judge on images that nobody published"
+        ]
+    return Judged(Evaluation(tuple(figures), found.scores, facts), data, answers_of_all, truth)
+
+
+def _truth(
+    there: There, group: Mapping[str, Space | None], space: Space | None, *, own: bool
+) -> tuple[Truth, Truth | None, dict[str, Any], bool]:
+    """What people say of the judged images, and of those that thresholds are chosen on; facts of the labels; whether
+    rates are only bounded.
+    """
+    targets, data = there.targets, there.data
+    lines = dict.fromkeys(line for to in group.values() if to is not None for line in to.lines)
+    if not own:
+        assert space is not None
+        people = people_in(data, targets, there.ids, there.train, space.of_truth, space, there.tau)
+        facts = {"mass": people.mass, "lines": [*lines, *people.notes], "unreachable": list(space.unreachable)}
+        return people.truth, None, facts, people.bounded
+    single = targets.kind == "single" and any(
+        to is None and there.runs[name][0].info.config.multilabel for name, to in group.items()
+    )
+    beta = fit_prior(targets.take(there.train))
+    truth, val = (
+        read_truth(data, targets, ids, beta=beta, tau=there.tau, single_positive=single) if len(ids) else None
+        for ids in (there.ids, there.val)
+    )
+    assert truth is not None
+    return truth, val, {"lines": list(lines)} if lines else {}, False
 
 
 def _carried(
@@ -314,49 +316,54 @@ def _at_home(there: There, name: str, space: Space | None, key: Mapping[str, str
 
 
 def _interval(figure: Figure) -> Interval:
-    numbers = (figure.value, *figure.ends, figure.n, 0, figure.units)
-    return Interval(*(torch.tensor(float(x or 0), dtype=torch.float64) for x in numbers))
+    numbers = (figure.value, *figure.ends, figure.n or 0, 0, figure.units or 0)
+    return Interval(*torch.tensor(numbers, dtype=torch.float64))
 
 
 def _beside(
-    there: There, run: RunFolder | None, truth: Truth, val: Truth | None
+    there: There, group: Mapping[str, Space | None], truth: Truth, val: Truth | None, bounded: bool, *, own: bool
 ) -> tuple[dict[str, Answers], dict[str, str]]:
-    """The prior, and zero-shot: what each says of the judged images, and why not.
+    """The priors, and zero-shot: what each says of the judged images, and why not.
 
-    On a run's own data what it stored; the prior of other data is what the run learned, and without a run the shares of
-    the training images, cut as validation asks for.
+    The prior is the label shares that a run learned from, and without a run those of the training images, cut as
+    validation asks for; that of a run which learned from other shares is `prior of NAME`. On a run's own data both are
+    what it stored.
     """
-    kind, n = there.targets.kind, len(there.ids)
-    found: dict[str, Answers] = {}
-    if run is not None and there.own:
-        for name in BESIDE:
+    kind, n, priors, texts, why = truth.kind, len(truth.image_id), dict[str, Answers](), None, ""
+    for name, to in group.items():
+        run = there.runs[name][0]
+        if name in there.own and to is None:
             with suppress(BadRun):  # the run has none
-                found[name] = stored(run, there.ids, name)
-    elif run is not None and run.info.prior is not None:
-        found["prior"] = prior_answers(run.info.prior, n, kind)
-    elif run is None:
-        prior = PriorHead().fit(np.zeros((len(there.train), 1)), there.targets.take(there.train).shares())
+                texts = stored(run, truth.image_id, "zero_shot")
+        if run.info.prior is not None:
+            prior = prior_answers(run.info.prior, n, run.info.data.kind)
+            prior = prior if to is None else _carried(run, prior, to, kind, bounded, prior=True)
+            if not any(torch.equal(prior.scores, other.scores) for other in priors.values()):
+                priors["prior" if not priors else f"prior of {name}"] = prior
+    if own and not group:
+        head = PriorHead().fit(np.zeros((len(there.train), 1)), there.targets.take(there.train).shares())
         if val is not None and val.sets is not None:
-            prior.tune_thresholds(np.zeros((len(there.val), 1)), val.sets.astype(np.int64))
-        found["prior"] = answers_of(prior, np.zeros((n, 1)), kind)
-        if found["prior"].sets is None and truth.sets is not None:
-            found["prior"] = replace(found["prior"], sets=(found["prior"].scores >= truth.tau - 1e-9).long())
-    if "zero_shot" in found:
-        return found, {}
-    texts, why = zero_shot(there.store, there.targets.taxonomy, kind, there.ids, val)
-    return {**found, **({} if texts is None else {"zero_shot": texts})}, {"zero_shot": why} if why else {}
+            head.tune_thresholds(np.zeros((len(there.val), 1)), val.sets.astype(np.int64))
+        priors["prior"] = prior = answers_of(head, np.zeros((n, 1)), kind)
+        if prior.sets is None and truth.sets is not None:
+            priors["prior"] = replace(prior, sets=(prior.scores >= truth.tau - 1e-9).long())
+    if texts is None:
+        spaces = [to.taxonomy for to in group.values() if to is not None]
+        taxonomy = there.targets.taxonomy if own else spaces[0]
+        texts, why = zero_shot(there.store, taxonomy, kind, truth.image_id, val)
+    return {**priors, **({} if texts is None else {"zero_shot": texts})}, {"zero_shot": why} if why else {}
 
 
-def _answered_by_all(there: There) -> np.ndarray[Any, Any]:
+def _answered_by_all(there: There, read: Mapping[str, files.File], ids: Ids) -> np.ndarray[Any, Any]:
     """Which of the judged images have an answer of every file."""
-    have = {name: pd.Index(there.ids).isin(file.said.image_id) for name, file in there.files.items()}
+    have = {name: pd.Index(ids).isin(file.said.image_id) for name, file in read.items()}
     for name, found in have.items():
         if not found.any():
             raise BadInput(
                 f"{name}: none of the {len(there.files[name].said.image_id)} images with an answer is among the "
                 f"{len(there.ids)} of the {there.split} split; {option('split', 'all')} judges all images"
             )
-    at = np.flatnonzero(np.logical_and.reduce([np.ones(len(there.ids), dtype=bool), *have.values()]))
+    at = np.flatnonzero(np.logical_and.reduce([np.ones(len(ids), dtype=bool), *have.values()]))
     if not len(at):
         of = "" if there.split == "all" else f" of the {there.split} split"
         counts = ", ".join(f"{name} {int(found.sum())}" for name, found in have.items())
@@ -414,6 +421,15 @@ def _as_empty(whole: Mapping[str, Answers], truth: Truth, names: Sequence[str], 
 def _is_brief(metric: str) -> bool:
     spec = find(metric)
     return spec is not None and "brief" in spec.shown
+
+
+def _of_head(there: There, name: str) -> dict[str, Any]:
+    """What the views of a head need: its cuts, its promise, and whether that was made on these data."""
+    run = there.runs[name][0]
+    head, own = run.head, there.targets.name == run.info.data.target
+    own &= there.data.has_fingerprint(run.info.data.fingerprint, run.info.data.target)
+    cuts = None if head.promise_ is not None else head.thresholds_
+    return {"head": head, "own": own, "made_on": run.info.data.kind, "thresholds": cuts}
 
 
 def _of_files(there: There, truth: Truth, val: Truth | None, config: EvaluateConfig) -> dict[str, Any]:

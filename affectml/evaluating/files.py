@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from affectml.vlm.names import shown
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,11 +18,13 @@ from affectml.heads import apply_thresholds, choose_thresholds
 from affectml.judging.answers import SystemAnswers, read_answers
 from affectml.judging.bias import bias_in_words, firsts, label_bias
 from affectml.judging.compare import corrected
+from affectml.judging.figures import Figure
 from affectml.judging.readings import Requests
 from affectml.judging.scoring import Answers, unsure
 from affectml.judging.truth import Truth
 from affectml.judging.views import Case
 from affectml.vlm import ReadConfig, Received, Replies, Said, read_replies, together
+from affectml.vlm.names import shown
 from affectml.vlm.orders import Orders, of_others, requests_of
 
 FEWEST_VAL = 20  # validation images with an answer, from which thresholds are chosen
@@ -61,9 +62,10 @@ def read_file(source: Source, data: Dataset, targets: Targets, config: EvaluateC
         received = Received(rows=len(table), used=len(table), what="rows", shape=shape)
         if table["wording"].isna().all() and table["draw"].isna().all():
             found = SystemAnswers.read(source.path, labels, system=source.system)
-            often = found.scores if found.sets is None else found.sets
-            sets = None if found.sets is None else found.sets.astype(np.int64)
-            return File(Said(shape, found.image_id, found.scores, found.shares, sets, often, received), None, one, None)
+            scores, sets = found.scores.astype(np.float64), None if found.sets is None else found.sets.astype(np.int64)
+            shares = None if found.shares is None else found.shares.astype(np.float64)
+            often = scores if found.sets is None else found.sets.astype(np.float64)
+            return File(Said(shape, found.image_id, scores, shares, sets, often, received), None, one, None)
         replies = Replies(table, received, {})
     return File(together(replies, one_label=one, k=config.k), replies, one, config.k)
 
@@ -130,8 +132,8 @@ def named_beside_people(case: Case) -> dict[str, Any]:
     Needs `said` in `Case.more`: {SYSTEM: Said}. A ranking, and shares that are not of the target's kind, are compared
     by how often they name a label first. P values are corrected for the labels of all systems together (Holm 1979).
     """
-    truth, findings, none, rows, does = case.truth, [], {}, [], {}
-    people = {}
+    truth, findings, rows = case.truth, list[str](), list[Figure]()
+    none, does, people = dict[str, list[str]](), dict[str, str](), dict[str, NDArray[Any]]()
     for name, said in case.more.get("said", {}).items():
         often = said.often[_at(said, truth.image_id)]
         first = said.shape in ("ranked", "distribution" if truth.kind in SEVERAL else "rates")
@@ -203,8 +205,7 @@ def requests_in(name: str, file: File, orders: Orders, data: Dataset) -> Request
             "(another seed, or other labels); give the index that `ask` wrote with those, or leave it out"
         )
     table = file.replies.table
-    images = table["image_id"].groupby(level=0).first()
+    images = {str(request): str(image) for request, image in table["image_id"].items()}
     alone = replace(file.replies, table=table.assign(image_id=table.index))  # each request as an image of its own
     said = together(alone, one_label=file.one_label, k=file.k)
-    of = images.loc[said.image_id].to_numpy(dtype=object)
-    return requests_of(list(said.image_id), said.often, of, data.groups(of), orders)
+    return requests_of(list(said.image_id), said.often, images, orders, data.groups)

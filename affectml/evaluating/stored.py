@@ -46,12 +46,19 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
                      f"{option('on')}")  # fmt: skip
     ways, seeds = _ways(runs), list[Figure]()
     if any(len(way) > 1 for way in ways.values()):
-        values = {
+        of_seeds = {
             name: {seed: {f.name: f.value for f in found[run].scores_of("model")} for seed, run in way.items()}
             for name, way in ways.items()
         }
-        metrics = shown({name for of in values.values() for run in of.values() for name in run}, "headline")
-        seeds = over_seeds(values, metrics)
+        if len({repr(run.info.prompts) for run in runs.values()}) > 1:  # which zero-shot is asked with as well
+            of_seeds |= {
+                f"zero_shot of {name}": {
+                    seed: {f.name: f.value for f in found[run].scores_of("zero_shot")} for seed, run in way.items()
+                }
+                for name, way in ways.items()
+            }
+        metrics = shown({name for of in of_seeds.values() for run in of.values() for name in run}, "headline")
+        seeds = over_seeds(of_seeds, metrics)
     scores = pd.concat([_of_all(name, each, at == 0) for at, (name, each) in enumerate(found.items())])
     images = [set(each.scores["image_id"]) for each in found.values()]
     common = set.intersection(*images)

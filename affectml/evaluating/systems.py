@@ -25,7 +25,7 @@ from affectml.heads import ZeroShotConfig, ZeroShotHead
 from affectml.judging.answers import KEYS, SystemAnswers
 from affectml.judging.figures import MADE_HERE
 from affectml.judging.scoring import Answers, unsure
-from affectml.judging.systems import answers_of
+from affectml.judging.systems import answers_of, rounded
 from affectml.judging.truth import Truth
 from affectml.predicting.features import FromFiles, learned_from, store_of, store_there
 from affectml.prompts import Prompts, label_features
@@ -74,7 +74,7 @@ def sources_of(given: Iterable[str | PathLike[str]]) -> list[Source]:
             found.append(Source(name if named else free_name(own, taken), path, run))
             continue
         inside = systems_in(path)
-        for system in inside or [None]:
+        for system in (*inside, *([] if inside else [None])):
             own = path.stem if system in (None, "model") or (named and len(inside) == 1) else system
             own = name if named and len(inside) < 2 else f"{name} {system}" if named else own
             found.append(Source(free_name(own, {*taken, *(s.name for s in found)}), path, system=system))
@@ -169,9 +169,9 @@ def fits(run: RunFolder, targets: Targets) -> bool:
     return targets.kind in kinds and targets.taxonomy.labels == run.taxonomy.labels
 
 
-def target_of(data: Dataset, runs: Sequence[RunFolder], name: str | None) -> Targets:
-    """The target of that name; else the one of the first run's labels and kind; else the only one of the kind that says
-    most of single answers.
+def target_of(data: Dataset, runs: Sequence[RunFolder], name: str | None, *, any_kind: bool = False) -> Targets:
+    """The target of that name; else the one of the first run's labels and kind; else the only one, with runs or
+    `any_kind` of the kind that says most of single answers.
 
     Raises:
         BadDataset: where there is none, and where several would do.
@@ -185,7 +185,8 @@ def target_of(data: Dataset, runs: Sequence[RunFolder], name: str | None) -> Tar
         [t.name for t in map(data.target, entries) if fits(run, t) and t.kind == run.info.data.kind] for run in runs
     ]
     ways += [[t.name for t in map(data.target, entries) if fits(run, t)] for run in runs]
-    ways += [[key for key in kinds if kinds[key] in some] for some in (("single", "distribution"), SEVERAL) if runs]
+    ways += [[key for key in kinds if kinds[key] in some] for some in (("single", "distribution"), SEVERAL)
+             if runs or any_kind]  # fmt: skip
     fitting = next((way for way in [*ways, list(kinds)] if way), [])
     if len(fitting) > 1:
         raise BadDataset(f"{data.root}: targets {', '.join(fitting)} would do; choose with {option('target')}")
@@ -220,22 +221,20 @@ def _unseen(
 def _learned(run: RunFolder, store: "EmbeddingStore | FromFiles", ids: Ids, say: Say) -> NDArray[np.bool_]:
     """Which of these images a run learned from, calibration and validation too: [N].
 
-    They are of the same image_id and scored the same, or their embedding is that of such an image, where the run's own
-    data are still there.
+    Their embedding is that of such an image; where the run's own data are gone, image_id and scores are.
     """
     seen, at = np.zeros(len(ids), dtype=bool), np.flatnonzero(pd.Index(ids).isin(embedded(store, ids)))
     if not run.has_answers or not len(at):
         return seen
-    said, here = run.model_answers, store.features(ids[at])
-    if not run.head.lacks_texts:
+    said, here, home = run.model_answers, store.features(ids[at]), home_of(run)
+    own = None if home is None or isinstance(store, FromFiles) else store_there(run, home, say)
+    if own is not None and np.shape(here)[1] == own.dim:
+        taught = said.image_id[pd.Index(said.split).isin(("train", CALIBRATION, "val"))]
+        seen[at] = copies_among(np.asarray(here), own.rows(embedded(own, taught)))
+    elif not run.head.lacks_texts:
         scores = run.head.scores(here).double().numpy()
         same = learned_from(run, pd.DataFrame(scores, index=ids[at], columns=list(run.taxonomy.labels)))
-        seen[at] = pd.Index(ids[at]).isin(same)
-    home = home_of(run)
-    own = None if home is None or isinstance(store, FromFiles) else store_there(run, home, say)
-    if own is not None and own.dim == store.dim:
-        taught = said.image_id[pd.Index(said.split).isin(("train", CALIBRATION, "val"))]
-        seen[at] |= copies_among(np.asarray(here), own.rows(embedded(own, taught)))
+        seen[at] = pd.Index(ids[at]).isin(list(same))
     return seen
 
 
@@ -253,7 +252,7 @@ def prior_answers(prior: PriorInfo, n: int, kind: str) -> Answers:
     """What a run's prior says of N images: the label shares of its training images."""
     scores = torch.tensor(prior.shares, dtype=torch.float64).expand(n, -1)
     sets = None if prior.set is None else torch.tensor(prior.set).expand(n, -1)
-    return Answers(scores, unsure(scores, rates=kind in SEVERAL), sets)
+    return Answers(rounded(scores), rounded(unsure(scores, rates=kind in SEVERAL)), sets)
 
 
 def zero_shot(
