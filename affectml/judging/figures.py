@@ -178,7 +178,8 @@ class Evaluation:
     def get(self, name: str, system: str = "model", against: str = "people", **key: Any) -> Figure | None:
         """The one figure of a metric (its k spelled in) of a system; None where there is none."""
         metric, k = parsed(name)
-        return next(self.where(metric=metric, k=k, system=system, against=against, **self._home, **key), None)
+        wanted = {"metric": metric, "k": k, "system": system, "against": against, **self._home, **key}
+        return next(self.where(**wanted), None)
 
     @property
     def _home(self) -> dict[str, Any]:
