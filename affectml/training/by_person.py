@@ -1,6 +1,7 @@
 """People told apart in a training: checked before any work, then learned over the head from single judgements."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from affectml.errors import BadInput, option
 from affectml.heads import ByPersonHead, Head, ImageEffects
 from affectml.heads.build import heads_that
 from affectml.heads.by_person import as_by_person, cuts_rates
+from affectml.judging.figures import Figure
 from affectml.people.known import people_file, write_image_effects, write_people
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training.crosswise import crosswise
@@ -56,10 +58,12 @@ class ByPerson(Step):
         """The head with people over it."""
         return ByPersonHead.over(head)
 
-    def judge(self, judged: Judged, say: Say) -> None:
-        """See `crosswise`."""
-        if (model := as_by_person(judged.systems.model)) is not None:
-            judged.result.metrics.update(crosswise(judged.prepared, model, say))
+    def figures(self, judged: Judged, say: Say, **key: Any) -> tuple[list[Figure], dict[str, Any]]:
+        """See `crosswise`; its sizes are the fact by_person."""
+        if (model := as_by_person(judged.systems.model)) is None:
+            return [], {}
+        figures, sizes = crosswise(judged.prepared, model, say, **key)
+        return figures, {"by_person": sizes}
 
     def files(self) -> Writers:
         """What the head learned of images."""

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from affectml._progress import Say
 from affectml.data.splits import Split
 from affectml.errors import AffectmlError
-from affectml.judging.scoring import Answers, intervals, row_scores
+from affectml.judging.figures import Figure, Rows
+from affectml.judging.scoring import Answers, add_means, row_scores
 from affectml.judging.systems import answers_of
 from affectml.training.fit import fit_model
 from affectml.training.steps import Prepared
@@ -17,7 +18,9 @@ from affectml.training.steps import Prepared
 SHARES = (0.1, 0.2, 0.4, 0.7)
 
 
-def learning_curve(prepared: Prepared, model: Answers, say: Say = lambda line: None) -> list[dict[str, Any]]:
+def learning_curve(
+    prepared: Prepared, model: Answers, say: Say = lambda line: None, **key: Any
+) -> tuple[list[Figure], list[float]]:
     """What the head scores on the test images when it learns from fewer training images.
 
     Every smaller part lies in the larger ones, and groups stay whole. Validation stays as it is, and so do the sets
@@ -27,31 +30,27 @@ def learning_curve(prepared: Prepared, model: Answers, say: Say = lambda line: N
         prepared: what the run was fitted on.
         model: the run's own answers for the test images, the curve's last point.
         say: called for a part on which the head cannot be fitted, which is left out.
+        key: what all figures share.
 
     Returns:
-        A point per share, smallest first: share, images, and scores {METRIC: {value, low, high}} of the metrics that
-        are means over images.
+        Figures of the metrics that are means over images, `by` training_images, n and `level` being how many these
+        are, fewest first; and the share of each of these levels. Shares of as many images are one point.
     """
     train = prepared.train.image_id
     order = _order(prepared, train)
-    made = []
+    points: dict[int, tuple[float, Answers]] = {}
     for share in SHARES:
         kept = order[: max(1, round(share * len(order)))]
         images = np.isin(train, np.concatenate(kept)) if len(kept) else np.zeros(len(train), dtype=bool)
         try:
-            part = _part(prepared, train[images])
-            made.append((share, int(images.sum()), _answers(part)))
+            points.setdefault(int(images.sum()), (share, _answers(_part(prepared, train[images]))))
         except AffectmlError as error:
             say(f"learning curve: no point at {share:.0%} of the training images ({error})")
-    truth = prepared.test
-    return [
-        {
-            "share": share,
-            "images": images,
-            "scores": intervals(row_scores(answers, truth), truth),
-        }
-        for share, images, answers in [*made, (1.0, len(train), model)]
-    ]
+    points[len(train)] = (1.0, model)
+    rows, truth = Rows(**key, by="training_images"), prepared.test
+    for count, (_, answers) in points.items():
+        add_means(rows, row_scores(answers, truth), truth, level=str(count), n=count)
+    return rows.rows, [share for share, _ in points.values()]
 
 
 def _order(prepared: Prepared, train: NDArray[np.object_]) -> list[NDArray[np.object_]]:
