@@ -17,7 +17,7 @@ from affectml.judging import views
 from affectml.judging.compare import differences
 from affectml.judging.figures import MADE_HERE, Evaluation, Rows, scores_table
 from affectml.judging.people import against_rest
-from affectml.judging.scoring import SURE, Answers, add_means, add_over_table, row_scores, share_metrics
+from affectml.judging.scoring import SURE, Answers, add_means, add_scores, share_metrics
 from affectml.judging.truth import Truth
 from affectml.judging.views import Case
 from affectml_metrics import FEW, STUDENT_BELOW
@@ -82,9 +82,7 @@ def evaluate(
     case = Case(given, truth, first, seed, rows, more.pop("images", None), more)
     by_image: dict[tuple[str, str], dict[str, Tensor]] = {}
     for name, each in given.items():
-        by_image[name, "people"] = row_scores(each, truth)
-        add_means(rows, by_image[name, "people"], truth, system=name)
-        add_over_table(rows, each, truth, system=name)
+        by_image[name, "people"] = add_scores(rows, each, truth, system=name)
     beside = {name: each for name, each in given.items() if name not in ALONE}
     resting = against_rest(truth, beside, torch.Generator().manual_seed(seed))
     for (system, against), values in resting.items():

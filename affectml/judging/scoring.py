@@ -88,6 +88,14 @@ def _reported(truth: Truth) -> list[Figure]:
     return [figure for kind in kinds for figure in figures_of(truth, kind)]
 
 
+def add_scores(rows: Rows, answers: Answers, truth: Truth, **key: Any) -> dict[str, Tensor]:
+    """Add every metric that these answers and this truth allow, each with a 95 % interval; returns `row_scores`."""
+    by_image = row_scores(answers, truth)
+    add_means(rows, by_image, truth, **key)
+    add_over_table(rows, answers, truth, **key)
+    return by_image
+
+
 def add_over_table(rows: Rows, answers: Answers, truth: Truth, **key: Any) -> None:
     """Add every metric over the table that these answers and this truth allow, each with a 95 % interval."""
     for figure in _reported(truth):

@@ -12,7 +12,7 @@ NARROW = 4  # columns of a table that a third of the page has room for
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture of figures: its title, the <svg> (`affectml.plots.svg` escapes what users named), a line under it."""
+    """A picture of figures: its title, the <svg> (`affectml.plots` escapes what users named), a line under it."""
 
     title: str
     svg: Markup
@@ -94,7 +94,7 @@ class Section:
 
 
 def drawing(title: str, svg: str, note: str = "") -> Drawing:
-    """A picture, of text that `affectml.plots.svg` gave."""
+    """A picture, of text that `affectml.plots` gave."""
     return Drawing(title, Markup(svg), note)
 
 

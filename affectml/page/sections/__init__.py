@@ -11,7 +11,6 @@ from affectml.page.sections.galleries import galleries
 from affectml.page.sections.learning import learning
 from affectml.page.sections.overview import overview
 from affectml.page.sections.per_label import per_label
-from affectml.page.sections.places import places
 from affectml.page.sections.promise import promise
 from affectml.page.sections.reliability import reliability
 from affectml.page.sections.run import footprint, run
@@ -33,7 +32,6 @@ SECTIONS: tuple[Part, ...] = (
     thresholds,
     entropy,
     asked,
-    places,
     learning,
     systems,
     levels,

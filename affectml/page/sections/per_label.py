@@ -150,13 +150,18 @@ def commonness(data: ReportData) -> dict[str, Points]:
     truth = data.truth
     found: dict[str, Points] = {"people": [(v, v, v) for v in data.prevalence.tolist()]}
     if data.model.sets is not None and truth.sets is not None:
-        found["model"] = [(v, v, v) for v in data.model.sets.double().mean(dim=0).tolist()]
+        found["model"] = _mean_points(data.model.sets)
         cuts = data.judged.systems.model.thresholds_
         if cuts is not None and data.judged.systems.model.promise_ is None:  # a promise cuts its sets elsewhere
             found["threshold"] = [(v, v, v) if v <= 1 else None for v in cuts.tolist()]
     elif data.model.shares is not None and truth.kind != "single":
-        found["model"] = [(v, v, v) for v in data.model.shares.double().mean(dim=0).tolist()]
+        found["model"] = _mean_points(data.model.shares)
     return found
+
+
+def _mean_points(rows: torch.Tensor) -> Points:
+    """Each label's mean over the rows [N, C], without an interval."""
+    return [(v, v, v) for v in rows.double().mean(dim=0).tolist()]
 
 
 def _f1_title(data: ReportData) -> str:
@@ -224,6 +229,8 @@ def _table(data: ReportData, found: dict[str, dict[str, Points]], common: dict[s
     names = {"f1": "F1 with one person" if by_votes(data) else "F1", "ap": "AP", "off": "difference"}
     heads = {"people": f"{data.them}: prevalence", "model": f"model: {'in sets' if _in_sets(data) else 'mean share'}"}
     columns = [(heads.get(who, who), points) for who, points in common.items()]
+    if _in_sets(data) and data.model.shares is not None and not data.truth.single_positive:
+        columns.append(("model: mean share", _mean_points(data.model.shares)))
     columns += [(f"{who}: {names[kind]}", points) for kind, systems in found.items() for who, points in systems.items()]
     columns.sort(key=lambda column: not column[0].startswith("model"))  # the model where a phone shows it
     rows = tuple((label, *(_cell(points[c]) for _, points in columns)) for c, label in enumerate(data.labels))
