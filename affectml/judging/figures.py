@@ -213,6 +213,11 @@ class Evaluation:
         """The same with more figures and facts."""
         return replace(self, figures=(*self.figures, *figures), facts={**self.facts, **facts})
 
+    def rows(self, **key: Any) -> Rows:
+        """For more figures of the data set, target and space of these."""
+        first = self.figures[0]
+        return Rows(dataset=first.dataset, target=first.target, space=first.space, **key)
+
     def table(self) -> pd.DataFrame:
         """metrics.csv as a table."""
         rows = pd.DataFrame([asdict(each) for each in self.figures], columns=list(COLUMNS))

@@ -18,7 +18,7 @@ from torch import Tensor
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, NoMapping, UnknownLabel
 from affectml.judging.figures import Rows
-from affectml.judging.scoring import Answers, add_means, add_over_table, row_scores
+from affectml.judging.scoring import Answers, add_scores
 from affectml.judging.truth import Truth, cut_sets, hits_of
 from affectml.judging.views import Case
 from affectml.taxonomies import Mapping, Taxonomy, ancestors, mapping
@@ -304,8 +304,7 @@ def coarser(case: Case) -> dict[str, Any]:
         for name, given in case.answers.items():
             if name != "oracle":
                 mapped = in_space(given.rows(index), to, space, rates=name in case.more["rates"], kind=people.kind)
-                add_means(rows, row_scores(mapped, truth), truth, system=name)
-                add_over_table(rows, mapped, truth, system=name)
+                add_scores(rows, mapped, truth, system=name)
         found = errors_inside_parent(case.model.scores.numpy()[index], targets.take(truth.image_id).shares(), to)
         for name, share in ((case.first, found.share), ("chance", found.chance)) if found.chance > 0 else ():
             rows.add("errors_inside_parent", share, system=name, n=found.errors)

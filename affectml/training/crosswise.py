@@ -20,7 +20,7 @@ from torch import Tensor
 from affectml._progress import Say, Watch
 from affectml.heads import ByPersonHead, Material, PersonAnswers, choose_thresholds
 from affectml.heads.mixed_logit import Images, Normals, person_rates, posterior
-from affectml.judging.figures import Figure, Rows
+from affectml.judging.figures import Rows
 from affectml.judging.scoring import SURE, bounds_of
 from affectml.training.learned import uneven_panels
 from affectml.training.steps import Prepared
@@ -42,22 +42,21 @@ Cells = dict[str, list[tuple[Tensor, dict[str, Tensor]]]]
 
 
 def crosswise(
-    prepared: Prepared, head: ByPersonHead, say: Say = lambda line: None, **key: Any
-) -> tuple[list[Figure], dict[str, dict[str, int]]]:
+    prepared: Prepared, head: ByPersonHead, rows: Rows, say: Say = lambda line: None
+) -> dict[str, dict[str, int]]:
     """What is found of people told apart.
 
     Args:
         prepared: what the head was fitted on.
         head: of it only its options are taken; everything is fitted and chosen anew without the people that are judged.
+        rows: gets figures `by` answers_known, `level` being the cell: each system's scores against people, the model's
+            less each other system's, answer by answer (`against` that system), and how many people they are. Intervals
+            are for other people and other images, or groups of them, see `two_way_interval`. A cell of fewer than two
+            of either is absent. Answers of seen people about new images are judged by several fits each.
         say: a `Watch` is told how far it is.
-        key: what all figures share.
 
     Returns:
-        Figures `by` answers_known, `level` being the cell: scores of each system against people, the model's less each
-        other system's, answer by answer (`against` that system), and how many people they are. And by cell the numbers
-        of people, images and answers, and groups where images have some. Intervals are for other people and other
-        images, or groups of them, see `two_way_interval`. A cell of fewer than two of either is absent. Answers of seen
-        people about new images are judged by several fits each.
+        By cell the numbers of people, images and answers, and groups where images have some.
     """
     judges = prepared.judges
     generator = torch.Generator().manual_seed(prepared.plan.config.seed)
@@ -69,7 +68,7 @@ def crosswise(
         for k in range(FOLDS):
             _Fold(prepared, head, fold == k, generator).judge(cells)
             bar.advance()
-    return _scored(cells, key, grouped=prepared.plan.dataset.groups(prepared.split.ids("test")) is not None)
+    return _scored(cells, rows, grouped=prepared.plan.dataset.groups(prepared.split.ids("test")) is not None)
 
 
 class _Fold:
@@ -307,8 +306,8 @@ def _double(images: Images) -> Images:
     return Images(*(getattr(images, name).double() for name in ("base", "loads", "effect", "effect_variance")))
 
 
-def _scored(cells: Cells, key: Mapping[str, Any], *, grouped: bool) -> tuple[list[Figure], dict[str, dict[str, int]]]:
-    rows, sizes = Rows(**key, by="answers_known"), {}
+def _scored(cells: Cells, rows: Rows, *, grouped: bool) -> dict[str, dict[str, int]]:
+    sizes: dict[str, dict[str, int]] = {}
     for name in sorted(cells, key=_order):
         person, image, unit = torch.cat([ids for ids, _ in cells[name]]).T
         if min(_count(person), _count(unit)) < 2:
@@ -317,13 +316,14 @@ def _scored(cells: Cells, key: Mapping[str, Any], *, grouped: bool) -> tuple[lis
         sizes[name] = {"people": _count(person), "images": _count(image), "answers": answers}
         if grouped:
             sizes[name]["groups"] = _count(unit)
-        rows.add("people", _count(person), system="people", level=name)
+        place = {"by": "answers_known", "level": name}
+        rows.add("people", _count(person), system="people", **place)
         scores = {system: torch.cat([part[system] for _, part in cells[name]]) for system in cells[name][0][1]}
         for system, values in scores.items():
-            _add(rows, values, person, unit, system=system, level=name)
+            _add(rows, values, person, unit, system=system, **place)
             if system != "model":
-                _add(rows, scores["model"] - values, person, unit, against=system, level=name)
-    return rows.rows, sizes
+                _add(rows, scores["model"] - values, person, unit, against=system, **place)
+    return sizes
 
 
 def _count(ids: Tensor) -> int:
