@@ -50,12 +50,11 @@ def label_bias(
     half = stdtrit(units + 1, 1 - LEVEL / 2) * error
     p = 2 * stdtr(units + 1, -np.abs(middle) / error)
     shared = {"metric": "label_bias", "n": len(d), "units": units, **key}
-    ends, corrected = (np.maximum(middle - half, -1), np.minimum(middle + half, 1)), holm(p)
+    found = (d.mean(axis=0), np.maximum(middle - half, -1), np.minimum(middle + half, 1), p, holm(p))
     return [
-        Figure(label=label, value=float(d[:, c].mean()), low=float(ends[0][c]), high=float(ends[1][c]), p=float(p[c]),
-               p_holm=float(corrected[c]), **shared)
-        for c, label in enumerate(labels)
-    ]  # fmt: skip
+        Figure(label=label, value=value, low=low, high=high, p=of_one, p_holm=of_all, **shared)
+        for label, value, low, high, of_one, of_all in zip(labels, *(each.tolist() for each in found), strict=True)
+    ]
 
 
 def bias_in_words(bias: Figure, people: float, what: str) -> str:

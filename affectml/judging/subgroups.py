@@ -268,13 +268,13 @@ def _tested(
     case: Case, by: str, names: Names, keys: Sequence[Mapping[str, Any]], test: Floats
 ) -> list[tuple[Figure, str, str]]:
     """Every comparison that has a p value, of two levels the first with the second, and whom it compares."""
-    return [
-        (Figure(**{**case.rows.key, "system": case.first, **key}, by=by, level=f"{level} less {other}", value=value,
-                low=low, high=high, p=p), level, other)
-        for k, (level, other) in enumerate(_pairs(names))
-        for key, value, low, high, p in zip(keys, *test[:, k].tolist(), strict=True)
-        if np.isfinite(p) and np.isfinite(low)
-    ]  # fmt: skip
+    found = []
+    for k, (level, other) in enumerate(_pairs(names)):
+        place = {**case.rows.key, "system": case.first, "by": by, "level": f"{level} less {other}"}
+        for key, value, low, high, p in zip(keys, *test[:, k].tolist(), strict=True):
+            if np.isfinite(p) and np.isfinite(low):
+                found.append((Figure(**place, **key, value=value, low=low, high=high, p=p), level, other))
+    return found
 
 
 def _in_words(gap: Figure, level: str, other: str) -> str:
