@@ -12,6 +12,7 @@ import torch
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
+from affectml.data.choose import SEVERAL
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.errors import BadInput, BadRun, NoMapping, did_you_mean, option
 from affectml.evaluating import files
@@ -37,18 +38,18 @@ from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import Evaluation, Figure, Rows
 from affectml.judging.promise import kept_promise
 from affectml.judging.scoring import Answers, add_means, add_over_table, add_scores, row_scores
+from affectml.judging.spaces import Choices, Space, coarser, find_space, in_space, people_in
 from affectml.judging.subgroups import answerers, check_groups, subgroups
 from affectml.judging.systems import answers_of
 from affectml.judging.truth import DEFAULT_TAU, Truth, fit_prior, part_of, read_truth
 from affectml.predicting.features import store_there
 from affectml.runs import RunFolder
-from affectml.spaces import Choices, Space, find_space, people_in, system_in
 from affectml.vlm.orders import read_orders
 from affectml.vlm.requests import split_of, store_of
 from affectml_metrics import Interval, difference
 from affectml_metrics.table import better, find, shown
 
-VIEWS = (subgroups, kept_promise, files.named_beside_people, *readings.VIEWS)
+VIEWS = (coarser, subgroups, kept_promise, files.named_beside_people, *readings.VIEWS)
 FIRST = ("set_f1_judgements", "top_1_accuracy")  # systems are sorted by the first of these that all have
 
 
@@ -202,16 +203,16 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
     data set's own; files are judged in these.
     """
     data, targets, space = there.data, there.targets, next((to for to in group.values() if to is not None), None)
-    every, val, facts, bounded = _truth(there, group, space, own=own)
-    at, kind = pd.Index(there.ids).get_indexer(pd.Index(every.image_id)), every.kind
+    every, val, facts, kind = _truth(there, group, space, own=own)
+    at = pd.Index(there.ids).get_indexer(pd.Index(every.image_id))
     mine, rules = dict[str, Answers](), dict[str, Any]()
     for name, to in group.items():
         run, answers = there.runs[name]
-        mine[name] = answers.rows(at) if to is None else _carried(run, answers.rows(at), to, kind, bounded)
+        mine[name] = answers.rows(at) if to is None else _carried(run, answers.rows(at), to, kind)
     read = there.files if own else {}
     for name, file in read.items():
         mine[name], rules[f"answers of {name}"] = files.judged_as(file.said, every.image_id, every, val)
-    beside, why = _beside(there, group, every, val, bounded, own=own)
+    beside, why = _beside(there, group, every, val, kind, own=own)
     whole, at = {**mine, **beside}, _answered_by_all(there, read, every.image_id)
     truth = part_of(every, at)
     mine, sort = _best_first({name: each.rows(at) for name, each in mine.items()}, truth, config.sort)
@@ -222,12 +223,16 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
         more = {"images": data.images, "answerers": answerers(data, truth), "groups": config.groups}
         more |= _of_head(there, first) if group.get(first, space) is None and first in group else {}
         more |= _of_files(there, truth, val, config)
+    if own and len(group) == len(there.runs):  # else others are judged in coarser labels already
+        rates = [n for n in mine if (_rates(there.runs[n][0]) if n in group else there.files[n].said.shape == "rates")]
+        rates += ["prior"] if kind in SEVERAL else []
+        more |= {"data": data, "targets": targets, "train": there.train, "rates": rates}
     key = there.key(every_name := (targets if own or space is None else space).taxonomy.name)
     found = evaluate(
         answers_of_all, truth, split=there.split, seed=config.seed, dataset=there.name, target=targets.name,
         space=every_name, why_not=why, pairs=_pairs(mine, beside), also=VIEWS if own else (), **more,
     )  # fmt: skip
-    ties = [name for name in read if kind == "single" and files.tied(mine[name].scores)]
+    ties = [name for name in read if truth.kind == "single" and files.tied(mine[name].scores)]
     figures = [f for f in found.figures if f.system not in ties or not f.metric.startswith("label_f1")]
     if len(at) < len(every.image_id):
         figures += _as_empty(whole, every, list(read), key)
@@ -251,9 +256,9 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
 
 def _truth(
     there: There, group: Mapping[str, Space | None], space: Space | None, *, own: bool
-) -> tuple[Truth, Truth | None, dict[str, Any], bool]:
-    """What people say of the judged images, and of those that thresholds are chosen on; facts of the labels; whether
-    rates are only bounded.
+) -> tuple[Truth, Truth | None, dict[str, Any], str]:
+    """What people say of the judged images, and of those that thresholds are chosen on; facts of the labels; and
+    the kind that shares are compared with, see `People.kind`.
     """
     targets, data = there.targets, there.data
     lines = dict.fromkeys(line for to in group.values() if to is not None for line in to.lines)
@@ -261,7 +266,7 @@ def _truth(
         assert space is not None
         people = people_in(data, targets, there.ids, there.train, space.of_truth, space, there.tau)
         facts = {"mass": people.mass, "lines": [*lines, *people.notes], "unreachable": list(space.unreachable)}
-        return people.truth, None, facts, people.bounded
+        return people.truth, None, facts, people.kind
     single = targets.kind == "single" and any(
         to is None and there.runs[name][0].info.config.multilabel for name, to in group.items()
     )
@@ -271,16 +276,17 @@ def _truth(
         for ids in (there.ids, there.val)
     )
     assert truth is not None
-    return truth, val, {"lines": list(lines)} if lines else {}, False
+    return truth, val, {"lines": list(lines)} if lines else {}, truth.kind
 
 
-def _carried(
-    run: RunFolder, answers: Answers, space: Space, kind: str, bounded: bool, *, prior: bool = False
-) -> Answers:
-    """What a run, or its prior, says in a space; no shares against rates that are only bounded."""
-    rates = run.info.several and (prior or run.head.scores_of != "texts")
-    found = system_in(answers, space.of_model, space, rates=rates, kind=kind)
-    return replace(found, shares=None) if bounded else found
+def _carried(run: RunFolder, answers: Answers, space: Space, kind: str, *, prior: bool = False) -> Answers:
+    """What a run, or its prior, says in a space."""
+    return in_space(answers, space.of_model, space, rates=run.info.several if prior else _rates(run), kind=kind)
+
+
+def _rates(run: RunFolder) -> bool:
+    """Whether the scores of a run's head are rates, each label on its own, and not a distribution."""
+    return run.info.several and run.head.scores_of != "texts"
 
 
 def _at_home(there: There, name: str, space: Space | None, key: Mapping[str, str], found: Evaluation) -> list[Figure]:
@@ -303,7 +309,7 @@ def _at_home(there: There, name: str, space: Space | None, key: Mapping[str, str
     else:
         people = people_in(home, targets, test, train, space.of_model, space, there.tau)
         truth = people.truth
-        answers = _carried(run, stored(run, truth.image_id), space, truth.kind, people.bounded)
+        answers = _carried(run, stored(run, truth.image_id), space, people.kind)
     called = there.names.get(home.root.resolve(), free_name(home.name, there.names.values()))
     rows = Rows(dataset=called, target=targets.name, space=key["space"])
     add_scores(rows, answers, truth, system=name)
@@ -321,7 +327,7 @@ def _interval(figure: Figure) -> Interval:
 
 
 def _beside(
-    there: There, group: Mapping[str, Space | None], truth: Truth, val: Truth | None, bounded: bool, *, own: bool
+    there: There, group: Mapping[str, Space | None], truth: Truth, val: Truth | None, kind: str, *, own: bool
 ) -> tuple[dict[str, Answers], dict[str, str]]:
     """The priors, and zero-shot: what each says of the judged images, and why not.
 
@@ -329,7 +335,7 @@ def _beside(
     validation asks for; that of a run which learned from other shares is `prior of NAME`. On a run's own data both are
     what it stored.
     """
-    kind, n, priors, texts, why = truth.kind, len(truth.image_id), dict[str, Answers](), None, ""
+    n, priors, texts, why = len(truth.image_id), dict[str, Answers](), None, ""
     for name, to in group.items():
         run = there.runs[name][0]
         if name in there.own and to is None:
@@ -337,7 +343,7 @@ def _beside(
                 texts = stored(run, truth.image_id, "zero_shot")
         if run.info.prior is not None:
             prior = prior_answers(run.info.prior, n, run.info.data.kind)
-            prior = prior if to is None else _carried(run, prior, to, kind, bounded, prior=True)
+            prior = prior if to is None else _carried(run, prior, to, kind, prior=True)
             if not any(torch.equal(prior.scores, other.scores) for other in priors.values()):
                 priors["prior" if not priors else f"prior of {name}"] = prior
     if own and not group:
@@ -350,7 +356,7 @@ def _beside(
     if texts is None:
         spaces = [to.taxonomy for to in group.values() if to is not None]
         taxonomy = there.targets.taxonomy if own else spaces[0]
-        texts, why = zero_shot(there.store, taxonomy, kind, truth.image_id, val)
+        texts, why = zero_shot(there.store, taxonomy, truth.kind, truth.image_id, val)
     return {**priors, **({} if texts is None else {"zero_shot": texts})}, {"zero_shot": why} if why else {}
 
 
