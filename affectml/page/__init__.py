@@ -8,18 +8,7 @@ write.py      the page, and tables as files
 """
 
 from affectml.page.section import Section, Shown
-from affectml.page.tables import Table, brief, scores_table
-from affectml.page.write import in_words, sections, write_page, write_report, write_tables
+from affectml.page.tables import Table
+from affectml.page.write import in_words, write_page, write_report
 
-__all__ = [
-    "Section",
-    "Shown",
-    "Table",
-    "brief",
-    "in_words",
-    "scores_table",
-    "sections",
-    "write_page",
-    "write_report",
-    "write_tables",
-]
+__all__ = ["Section", "Shown", "Table", "in_words", "write_page", "write_report"]

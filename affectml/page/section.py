@@ -130,16 +130,8 @@ def spots(title: str, figures: Sequence[Figure], down: Key, across: Key = "syste
     return drawing(title, dots(order, points, f"{title}. {alt}"), note)
 
 
-def curve(
-    title: str,
-    figures: Sequence[Figure],
-    first: str,
-    axis: str,
-    *,
-    levels: Mapping[str, float] | None = None,
-    log: bool = False,
-) -> Drawing:
-    """Systems over a number that is their level; the first with its interval. levels: what each has as it is, dashed."""
+def curve(title: str, figures: Sequence[Figure], first: str, axis: str, **more: Any) -> Drawing:
+    """Systems over a number that is their level; the first with its interval. more: for `affectml.plots.curves`."""
     points: dict[str, list[Figure]] = {}
     for each in figures:
         points.setdefault(each.system, []).append(each)
@@ -148,8 +140,9 @@ def curve(
     bands = {first: ([f.ends[0] for f in points[first]], [f.ends[1] for f in points[first]])} if known else {}
     told = {who: ", ".join(f"{number(f.value)} at {f.level}" for f in found) for who, found in points.items()}
     alt = f"{title}: {'; '.join(f'{who} {words}' for who, words in told.items())}"
-    svg = curves(series, alt, axis=(axis, "score"), bands=bands, levels=levels, level_name="as it is", log=log)
-    return drawing(title, svg, "Band: 95 % interval." * known)
+    return drawing(
+        title, curves(series, alt, axis=(axis, "score"), bands=bands, **more), "Band: 95 % interval." * known
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,17 +23,11 @@ STAR = (
 HALF = "± is half the width of the 95 % interval"
 FOUND = "bold: beyond chance (5 %, Holm)"
 MANY_EMPTY = 0.1  # share of empty sets from which it stands beside every set score
-BESIDE = {  # whom systems are set beside: what their table is called, and what it says
-    "people": ("", "↑ higher is better, ↓ lower is better"),
-    "rest": (
-        "One person and the systems beside the rest of the panel",
-        "each person in turn is left out; what the others said is the target of the person and the systems alike",
-    ),
-    "person": (
-        "The rest of the panel and the systems beside one person",
-        "the target is what the person left out said; consensus: what the others say as one answer",
-    ),
-    "half": ("Half of a panel beside the other half", "half: half of the people of an image"),
+BESIDE = {  # whom systems are set beside, and who is among them: a title
+    "people": "",
+    "rest": "Beside the rest of the panel: each person in turn is left out, and judged like the systems",
+    "person": "Beside the person left out; consensus: what the others say as one answer",
+    "half": "Half of a panel beside the other half",
 }
 
 
@@ -201,13 +195,13 @@ def scores_table(
             each = evaluation.get(name, who, "rest" if single and against == "person" else against)
             found += [each] if each is not None else []
     sets, shares = [at for at, each in enumerate(found) if is_of_sets(each.name)], empty_shares(evaluation)
-    title, note = BESIDE[against]
+    note = "↑ higher is better, ↓ lower is better"
     if sets and shares:
         systems = {each.system for each in found}
         found[sets[-1] + 1 : sets[-1] + 1] = [each for who, each in shares.items() if who in systems]
         note = f"{note}; {empty_words(evaluation)}"
     name = "systems" if against == "people" else against
-    return pivot(title or which_images(evaluation), found, metric, note=note, name=name, best=True)
+    return pivot(BESIDE[against] or which_images(evaluation), found, metric, note=note, name=name, best=True)
 
 
 def is_of_sets(name: str) -> bool:

@@ -21,10 +21,9 @@ TOLD = ("disagreement", "promise", "by_person", "bias", "subgroups")  # whose se
 def write_report(evaluation: Evaluation, shown: Shown, file: Path) -> Path:
     """Write the page of an evaluation, and return its file. Text from the data is escaped; it loads nothing."""
     about = [which_images(evaluation), *shown.about, *([] if shown.pictures else [WITHOUT])]
-    write_page(
-        file, sections(evaluation, shown), title=shown.title, heading=shown.heading, about=about, command=shown.command,
-        caveats=[*caveats(evaluation, shown), *missing(evaluation)], warnings=warnings(evaluation),
-    )  # fmt: skip
+    page = {"title": shown.title, "heading": shown.heading, "about": about, "command": shown.command}
+    known = [*caveats(evaluation, shown), *missing(evaluation)]
+    write_page(file, sections(evaluation, shown), caveats=known, warnings=warnings(evaluation), **page)
     return file
 
 
@@ -73,35 +72,25 @@ def write_page(
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
     template = environment.from_string(files("affectml.page").joinpath("page.html.j2").read_text(encoding="utf-8"))
-    page = template.render(
-        title=title, heading=heading, about=about, command=command, caveats=caveats, warnings=warnings, sections=found,
-        links=_links,
-    )  # fmt: skip
+    head = {"title": title, "heading": heading, "about": about, "command": command}
+    page = template.render(**head, caveats=caveats, warnings=warnings, sections=found, files=files_of)
     write_text(file, page)
 
 
-def _files(section: Section, table: Table) -> list[tuple[str, str, str]]:
-    """A table as files: the file's name, its media type, its text."""
+def files_of(section: Section, table: Table) -> list[tuple[str, str, str]]:
+    """A table as files: what kind it is, the file's name, its text."""
     name = f"{section.name}-{table.file_name}"
-    return [(f"{name}.csv", "text/csv", table.to_csv()), (f"{name}.tex", "application/x-tex", table.to_tex())]
-
-
-def _links(section: Section, table: Table) -> list[tuple[str, str, str]]:
-    """A table's files inside the page: what the link says, the file's name, a data URL."""
-    words = {"csv": "CSV", "tex": "LaTeX"}
-    return [
-        (words[name[-3:]], name, f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}")
-        for name, kind, text in _files(section, table)
-    ]
+    return [("CSV", f"{name}.csv", table.to_csv()), ("LaTeX", f"{name}.tex", table.to_tex())]
 
 
 def write_tables(found: Sequence[Section], folder: Path) -> list[Path]:
     """Write every table of some sections as CSV and LaTeX; returns the files, each named SECTION-TABLE."""
-    made = [file for section in found for table in section.tables for file in _files(section, table)]
-    for name, _, text in made:
+    made = {name: text for section in found for table in section.tables for _, name, text in files_of(section, table)}
+    for name, text in made.items():
         write_text(folder / name, text)
-    return [folder / name for name, _, _ in made]
+    return [folder / name for name in made]
 
 
 def caveats(evaluation: Evaluation, shown: Shown) -> list[str]:

@@ -8,7 +8,7 @@ from affectml.page.section import Part
 from affectml.page.sections.groups import by_person, learning, subgroups
 from affectml.page.sections.images import images
 from affectml.page.sections.labels import bias, labels
-from affectml.page.sections.made import footprint, made, split
+from affectml.page.sections.made import made
 from affectml.page.sections.overview import overview
 from affectml.page.sections.people import disagreement
 from affectml.page.sections.scores import data_sets, differences, every_score, levels, repeats
@@ -18,5 +18,5 @@ from affectml.page.sections.shares import promise, reliability, thresholds
 OPEN: tuple[Part, ...] = (overview, labels, disagreement, instead, images)
 _JUDGED: tuple[Part, ...] = (every_score, differences, promise, by_person, bias, subgroups, levels, repeats, data_sets)
 _ALONE: tuple[Part, ...] = (co_occurrence, reliability, thresholds, learning)
-FOLDED: tuple[Part, ...] = (*_JUDGED, *_ALONE, split, footprint, made)
+FOLDED: tuple[Part, ...] = (*_JUDGED, *_ALONE, made)
 ONCE: tuple[Part, ...] = (overview, data_sets, made)  # on a page of several data sets

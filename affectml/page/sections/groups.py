@@ -135,11 +135,9 @@ def learning(evaluation: Evaluation, _: Shown) -> Section | None:
         words = f"With {before.level} training images {name} is {number(before.value)}, with all {after.level} "
         words += f"{number(after.value)}{', which may be chance' * inside}; each point is one fit."
     shares = dict(zip(sizes, evaluation.facts.get("learning_curve", ()), strict=False))
-    table = pivot(
-        "Learning curve",
-        rows,
-        metric,
-        lambda f: f"{f.level} images{f' ({shares[f.level]:.0%})' if f.level in shares else ''}",
-        name="curve",
-    )
+
+    def size(figure: Figure) -> str:
+        return f"{figure.level} images{f' ({shares[figure.level]:.0%})' if figure.level in shares else ''}"
+
+    table = pivot("Learning curve", rows, metric, size, name="curve")
     return section("learning", "With fewer training images", words, drawn, [table])

@@ -62,27 +62,23 @@ def cards(
     true, theirs = (none if table is None else table for table in (truth.oracle, truth.sets))
     systems = {name: each for name, each in (also.answers or {}).items() if name != "prior" or name == first}
     given = {name: _aligned(each, truth.image_id) for name, each in systems.items()}
-    shares, sets = given[first]
-    made = []
+    said, (shares, sets), made = {whose: (truth.shares, theirs), **given}, given[first], []
+    percents = [np.round(100 * np.asarray(table, dtype=np.float64), 1) for table in (truth.shares, shares, true)]
     for row in rows:
         image_id, largest = str(truth.image_id[row]), np.maximum(truth.shares[row], shares[row])
         kept = np.sort(np.argsort(-largest, kind="stable")[:BARS])
-        left = np.delete(largest, kept)
-        bars = tuple(
-            Bar(
-                truth.labels[c],
-                *(round(100 * float(table[row, c]), 1) for table in (truth.shares, shares)),
-                None if np.isnan(true[row, c]) else round(100 * float(true[row, c]), 1),
-                *(bool(table[row, c] > 0) for table in (theirs, sets)),
-            )
-            for c in kept.tolist()
-        )
-        said = [(whose, truth.shares, theirs), *((name, *each) for name, each in given.items())][: SYSTEMS + 2]
-        words = tuple((name, _words(truth.labels, *(table[row] for table in tables))) for name, *tables in said)
+        left, bars = np.delete(largest, kept), []
+        for c in kept.tolist():
+            people, its, right = (float(table[row, c]) for table in percents)
+            inside = bool(theirs[row, c] > 0), bool(sets[row, c] > 0)
+            bars.append(Bar(truth.labels[c], people, its, None if np.isnan(right) else right, *inside))
+        told = tuple((name, _words(truth.labels, *(table[row] for table in tables))) for name, tables in said.items())
         asked = "" if truth.people is None else f" · {int(truth.people[row].max())} people"
         rest = f"{len(left)} other labels: at most {percent(float(left.max()))}" if len(left) else ""
         line = f"{image_id} · {metric}{number(scores[row])}{asked}"
-        made.append(Card(image_id, thumbnail(dataset, named, image_id), line, bars, words, whose, rest))
+        made.append(
+            Card(image_id, thumbnail(dataset, named, image_id), line, tuple(bars), told[: SYSTEMS + 2], whose, rest)
+        )
     return tuple(made)
 
 

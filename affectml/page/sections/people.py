@@ -23,15 +23,17 @@ def disagreement(evaluation: Evaluation, _: Shown) -> Section | None:
             here = [each for each in rows if each.name == name]
             drawn.append(spots(f"{arrow(name)} {what}", [each for each in here if each.level != CHANGE], "level"))
             tables.append(pivot(f"{arrow(name)} {what}", here, "level"))
-    for each in (each for each in rank if each.system == first):
+    for each in [each for each in rank if each.system == first]:
         low, high = each.ends
         how = "more undecided" if low > 0 else "more decided" if high < 0 else "not shown to be more undecided"
         measured = f"rank correlation {number(each.value)}, {number(low)} to {number(high)}"
         told.append(f"{called(first)} is {how} where people are undecided ({measured})")
-    for each in [each for each in levels if each.level == CHANGE and each.found][:2]:
-        told.append(
-            f"{called(each.system)}'s {each.name} {'falls' if each.value < 0 else 'grows'} as people disagree more"
-        )
+    changed = [
+        f"{called(f.system)}'s {f.name} {'falls' if f.value < 0 else 'grows'}"
+        for f in levels
+        if f.level == CHANGE and f.found
+    ]
+    told += [f"{' and '.join(changed[:2])} as people disagree more"] if changed else []
     mine = [each for each in asked if each.system == first]
     if len(mine) > 1:
         few, more = mine[0], mine[-1]

@@ -1,6 +1,6 @@
 """Every score, differences between systems, coarser labels, several data sets, and answers asked for several times."""
 
-from affectml.judging.figures import Evaluation
+from affectml.judging.figures import Evaluation, Figure
 from affectml.page.section import Section, Shown, section
 from affectml.page.tables import BESIDE, is_difference, matrix, metric, number, pivot, rows_of, scores_table
 from affectml.page.words import called, first_of, sentence_of
@@ -14,22 +14,19 @@ def every_score(evaluation: Evaluation, _: Shown) -> Section | None:
         rows_of(evaluation, by="tau", level=None), key=lambda each: (float(each.level), each.system == "people")
     )
     note = "tau: the rate from which a label belongs to an image's set; people: the share of empty sets"
+    tables.append(pivot("set_f1 by tau", cuts, "level", head="tau", note=note))
     words = "All in one table were judged on the same targets, so its columns can be compared."
-    return section(
-        "systems", "Every score", words, (), [*tables, pivot("set_f1 by tau", cuts, "level", head="tau", note=note)]
-    )
+    return section("systems", "Every score", words, (), tables)
 
 
 def differences(evaluation: Evaluation, _: Shown) -> Section | None:
     """Each system less others on the same images, or ways of training over their seeds."""
     rows = [each for each in rows_of(evaluation, by=None, level=None) if each.by in ("", "seeds")]
-    names = evaluation.names(None, by=None, level=None)
-    rows.sort(key=lambda each: names.index(each.name))
     apart = [each for each in rows if is_difference(evaluation, each)]
-    tables = [
-        pivot(title, [each for each in apart if each.by == by], metric, lambda f: f"{f.system} − {f.against}")
-        for by, title in (("", "Differences on the same images"), ("seeds", "Differences over seeds"))
-    ]
+    titles, tables = {"": "Differences on the same images", "seeds": "Differences over seeds"}, []
+    for by, title in titles.items():
+        here = [each for each in apart if each.by == by]
+        tables.append(pivot(title, here, metric, lambda f: f"{f.system} − {f.against}"))
     means = [each for each in rows if each.by == "seeds" and each.against == "people"]
     sure = sum(each.found for each in apart)
     words = f"{sure or 'None'} of {len(apart)} differences {'is' if sure == 1 else 'are'} beyond chance."
@@ -38,28 +35,24 @@ def differences(evaluation: Evaluation, _: Shown) -> Section | None:
 
 def levels(evaluation: Evaluation, _: Shown) -> Section | None:
     """The systems at the coarser levels of the labels, in main metrics of first labels and sets."""
-    first, rows, told, notes = first_of(evaluation), [], [], ["each system's fine answers, mapped"]
+    first, rows, told, notes = first_of(evaluation), list[Figure](), [], ["each system's fine answers, mapped"]
     known = evaluation.facts.get("levels", {})
     for space, about in known.items():
         every = list(evaluation.where(space=space, against="people"))
-        specs = {name: find(name) for name in shown((each.name for each in every), "headline")}
-        names = [name for name, spec in specs.items() if spec and spec.kinds[0] in ("ranking", "sets")]
-        rows += [each for name in names for each in every if each.name == name]
+        for name in shown((each.name for each in every), "headline"):
+            spec = find(name)
+            rows += [each for each in every if each.name == name and spec and spec.kinds[0] in ("ranking", "sets")]
         notes += [f"{space}: {line}" for line in about.get("lines", ())]
         inside = {each.system: each for each in evaluation.where(space=space, metric="errors_inside_parent")}
         if first in inside and "chance" in inside and inside["chance"].value > 0:  # 0: each parent has one child
             share, chance = inside[first], number(inside["chance"].value)
             wrong = f"{number(share.value)} of {share.n} wrong first labels have the right parent"
             told.append(f"at {space}, {wrong}, at random {chance}")
-    table = pivot(
-        "Systems at each coarser level",
-        rows,
-        lambda f: f"{f.space} ({len(known[f.space]['labels'])}): {metric(f)}",
-        head="level",
-        note="; ".join(notes),
-        name="systems",
-        best=True,
-    )
+
+    def level(figure: Figure) -> str:
+        return f"{figure.space} ({len(known[figure.space]['labels'])}): {metric(figure)}"
+
+    table = pivot("Systems at each coarser level", rows, level, note="; ".join(notes), name="systems", best=True)
     words = sentence_of(told or ["the same answers, counted at labels that hold several others"])
     return section("levels", "At coarser levels", words, (), [table])
 
@@ -78,14 +71,10 @@ def repeats(evaluation: Evaluation, _: Shown) -> Section | None:
         rows = rows_of(evaluation, by=by, level=None)
         for system in dict.fromkeys(each.system for each in rows):
             mine = [each for each in rows if each.system == system]
-            name, tables = (
-                mine[0].name,
-                [*tables, pivot(f"{system} by {by}", mine, lambda f: f.level or "mean", metric, head=by)],
-            )
-            values = [
-                number(value) for value in sorted(each.value for each in mine if each.level and each.name == name)
-            ]
-            told += [f"{called(system)}'s {name} lies between {values[0]} and {values[-1]} over {by}"] if values else []
+            tables.append(pivot(f"{system} by {by}", mine, lambda f: f.level or "mean", metric, head=by))
+            values = sorted(each.value for each in mine if each.level and each.name == mine[0].name)
+            ends = f"{number(values[0])} and {number(values[-1])}" if values else ""
+            told += [f"{called(system)}'s {mine[0].name} lies between {ends} over {by}"] if values else []
     places = rows_of(evaluation, metric="place_bias")
     tables.append(pivot("Liking for places in the list of labels", places, "system", "metric"))
     words = sentence_of(told[:2] or ["a system may name labels more often for where they stand in a list"])

@@ -64,31 +64,26 @@ def _grid(title: str, rows: Sequence[Figure], names: Sequence[str], first: str, 
 def co_occurrence(evaluation: Evaluation, _: Shown) -> Section | None:
     """Labels that one answer has together, people's beside the first system's; None where no answer has several."""
     first, labels, drawn, tables = first_of(evaluation), list(evaluation.facts.get("labels", ())), [], []
-    titles = {
-        "person": "People: single answers",
-        "people": "The sets of the images",
-        first: f"The sets of {called(first)}",
-    }
-    known: dict[str, dict[tuple[str, str], Figure]] = {who: {} for who in titles}
+    titles = {"person": "Single answers of people", "people": "Sets of the images", first: f"Sets of {called(first)}"}
+    known, axis = dict[str, dict[tuple[str, str], Figure]](), ("answers with this label", "that have this as well")
     for who, title in titles.items():
         rows = rows_of(evaluation, by="with", level=None, label=None, system=who)
         known[who] = {(each.level, each.label): each for each in rows if (each.n or 0) >= FEW}
-        drawn += (
-            [_grid(title, rows, labels, first, ("answers with this label", "that have this as well"))] if rows else []
-        )
-        tables.append(
-            pivot(
-                title, rows, lambda f: f"{f.level} ({f.n})", "label", head="label (answers)", columns=labels, name=who
-            )
-        )
+        drawn += [_grid(title, rows, labels, first, axis)] if rows else []
+        tables.append(pivot(title, rows, _answers, "label", head="label (answers)", columns=labels, name=who))
     people, told = known["person"] or known["people"], []
     if people:
         most = max(people.values(), key=lambda each: each.value)
         often = f"of people's answers with {most.level}, {percent(most.value)} have {most.label} as well"
         told.append(often if most.value else "no answer here has two labels")
-    both = [(known[first][at], each) for at, each in known["people"].items() if at in known[first]]
-    if both:
+    if both := [(known[first][at], each) for at, each in known["people"].items() if at in known[first]]:
         its, theirs = max(both, key=lambda pair: abs(pair[0].value - pair[1].value))
-        mine = f"{percent(its.value)} of {called(first)}'s {its.n} sets and {percent(theirs.value)} of the images' {theirs.n}"
-        told.append(f"the largest gap is {its.label} beside {its.level}, in {mine}")
+        mine = (
+            f"{percent(its.value)} of {called(first)}'s {its.n} sets, {percent(theirs.value)} of the images' {theirs.n}"
+        )
+        told.append(f"the largest gap is {its.label} beside {its.level}: {mine}")
     return section("together", "Which labels go together", sentence_of(told), drawn, tables)
+
+
+def _answers(figure: Figure) -> str:
+    return f"{figure.level} ({figure.n})"

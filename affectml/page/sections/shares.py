@@ -5,43 +5,45 @@ from typing import Any
 
 from affectml.judging.figures import Evaluation, Figure
 from affectml.page.section import Section, Shown, curve, drawing, section
-from affectml.page.tables import Table, cell, number, pivot, rows_of
+from affectml.page.tables import number, pivot, rows_of
 from affectml.page.words import called, capital, first_of, sentence_of
 from affectml.plots import reliability as plot
 
 PANELS = 12  # labels of the picture; the table has all
-Bins = Sequence[tuple[str, Figure, Figure]]  # the label, what was said, what was seen
 
 
 def reliability(evaluation: Evaluation, _: Shown) -> Section | None:
     """What was said against what was seen, label by label; None where no system has shares to take at their word."""
-    every = {(f.label, f.level, f.metric): f for f in rows_of(evaluation, by="bin", level=None, label=None)}
-    bins = [
-        (label, every[label, level, "stated_share"], f)
-        for (label, level, what), f in every.items()
-        if what[:4] == "seen"
-    ]
-    slopes = [each for name in ("calibration_slope", "calibration_error") for each in rows_of(evaluation, metric=name)]
+    rows = rows_of(evaluation, by="bin", level=None, label=None)
+    said = {(each.label, each.level): each for each in rows if each.metric == "stated_share"}
+    bins = [(said[each.label, each.level], each) for each in rows if each.metric == "seen_share"]
     panels: dict[str, list[tuple[float, float, float, float]]] = {}
-    for label, said, seen in bins:
-        panels.setdefault(label, []).append((said.value, seen.value, *seen.ends))
+    for told, seen in bins:
+        panels.setdefault(seen.label, []).append((told.value, seen.value, *seen.ends))
     shown = list(panels.items())[:PANELS]
     alt = "; ".join(f"{label} {', '.join(f'{number(x)} seen {number(y)}' for x, y, *_ in at)}" for label, at in shown)
     picture = plot(shown, f"Reliability by label: {alt}", axis=("said", "seen"))
     drawn = (
         [drawing("Seen against said", picture, "Above the dashed line, the system says too little.")] if bins else []
     )
-    rows = tuple((label, f"{said.n}", number(said.value), cell(seen)) for label, said, seen in bins)
-    note = "±: Student's t of the differences in a bin, and at least what drawing the votes would make"
-    table = Table("Reliability in bins", ("label", "images", "said", "seen"), rows, note, name="bins") if rows else None
+    note = "seen_share: Student's t of the differences in a bin, and at least what drawing the votes would make"
+    table = pivot(
+        "Reliability in bins",
+        rows,
+        lambda f: f"{f.label} {f.level} ({f.n})",
+        "metric",
+        head="label, bin (images)",
+        note=note,
+    )
+    slopes = [each for name in ("calibration_slope", "calibration_error") for each in rows_of(evaluation, metric=name)]
     sloped = pivot("Calibration", slopes, "system", "metric", note="slope: 1 where shares mean what they say")
     return section("reliability", "Do shares mean what they say?", bands(bins), drawn, [table, sloped])
 
 
-def bands(bins: Bins) -> str:
-    """How many bands miss the diagonal, and how many would by chance."""
-    every = [(label, said, seen) for label, said, seen in bins if seen.ends[0] < seen.ends[1]]
-    off = [(abs(said.value - f.value), label) for label, said, f in every if not f.ends[0] <= said.value <= f.ends[1]]
+def bands(bins: Sequence[tuple[Figure, Figure]]) -> str:
+    """How many bands miss the diagonal, and how many would by chance; bins: what was said, and what was seen."""
+    every = [(said.value, seen) for said, seen in bins if seen.ends[0] < seen.ends[1]]
+    off = [(abs(said - f.value), f.label) for said, f in every if not f.ends[0] <= said <= f.ends[1]]
     chance, line = max(1, round(0.05 * len(every))), "the line on which shares mean what they say"
     if not off:
         return f"All {len(every)} bands reach {line}." if every else ""
@@ -52,22 +54,16 @@ def bands(bins: Bins) -> str:
 def thresholds(evaluation: Evaluation, _: Shown) -> Section | None:
     """How sets would fare with one threshold for all labels."""
     rows, first = rows_of(evaluation, by="threshold", level=None), first_of(evaluation)
-    mine = [each for each in rows if each.system == first]
-    own = {
-        f.system: f for name in {each.name for each in rows} for f in evaluation.where(metric=name, against="people")
-    }
-    if not mine or first not in own:
+    mine, whose = [each for each in rows if each.system == first], capital(called(first))
+    own = {each.system: evaluation.get(each.name, each.system) for each in rows}
+    kept = {who: each.value for who, each in own.items() if each is not None}
+    if not mine or first not in kept:
         return None
     best, title = max(mine, key=lambda each: each.value), f"{rows[0].name} by one threshold for all labels"
-    kept = {who: each.value for who, each in own.items() if any(f.system == who for f in rows)}
-    words = (
-        f"{capital(called(first))}'s sets reach {number(own[first].value)}; one threshold for all labels, chosen afterwards "
-        f"on these very images, would reach {number(best.value)} ({best.level})."
-    )
-    drawn = [curve(title, rows, first, "threshold", levels=kept)]
-    return section(
-        "thresholds", "What another threshold would give", words, drawn, [pivot(title, rows, "level", name="curve")]
-    )
+    later = f"one threshold for all labels ({best.level}), chosen afterwards on these very images, {number(best.value)}"
+    drawn = [curve(title, rows, first, "threshold", levels=kept, level_name="as it is")]
+    words, table = f"{whose}'s sets reach {number(kept[first])}; {later}.", pivot(title, rows, "level", name="curve")
+    return section("thresholds", "What another threshold would give", words, drawn, [table])
 
 
 def promise(evaluation: Evaluation, _: Shown) -> Section | None:
@@ -76,15 +72,16 @@ def promise(evaluation: Evaluation, _: Shown) -> Section | None:
     if made is None:
         return None
     people, unit = evaluation.facts.get("kind") in ("rates", "distribution"), made.get("unit", "images")
+    somebody = "chosen by somebody" if people else "labels of the image"  # set_precision is another figure
     names = {
-        "promise_recall": "recall",
-        "promise_extra": "extra labels",
-        "promise_precision": "chosen by somebody" if people else "labels of the image",  # set_precision is another
-        "promise_size": "labels per set",
-        "promise_empty": "empty sets",
+        "recall": "recall",
+        "extra": "extra labels",
+        "precision": somebody,
+        "size": "labels per set",
+        "empty": "empty sets",
     }
-    rows = [each for each in rows_of(evaluation, by=None, level=None) if each.metric in names]
-    rows.sort(key=lambda each: (each.by != "", list(names).index(each.metric)))
+    rows = [each for each in rows_of(evaluation, by=None, level=None) if each.metric.startswith("promise_")]
+    rows.sort(key=lambda each: (each.by != "", list(names).index(_risk(each))))
     notes = [made.get("shift", {}).get("words"), f"promised: {made['words']}", f"made on {made['made_on']}"]
     if "spread" in made:
         notes.append(f"other calibration images would move it by {number(made['spread'])} (one SD)")
@@ -96,9 +93,13 @@ def promise(evaluation: Evaluation, _: Shown) -> Section | None:
     def images(figure: Figure) -> str:
         return f"{figure.by}: {figure.level} ({figure.n})" if figure.by else f"all {figure.n} {unit}"
 
-    note = "; ".join(filter(None, notes))
-    table = pivot(f"Promise: {made['promise']}", rows, images, lambda f: names[f.metric], note=note, name="promise")
+    note, title = "; ".join(filter(None, notes)), f"Promise: {made['promise']}"
+    table = pivot(title, rows, images, lambda f: names[_risk(f)], note=note, name="promise")
     return section("promise", "The promise", promised(made, rows, people=people), (), [table])
+
+
+def _risk(figure: Figure) -> str:
+    return figure.metric.removeprefix("promise_")
 
 
 def promised(made: Mapping[str, Any], rows: Sequence[Figure], *, people: bool) -> str:
@@ -107,26 +108,23 @@ def promised(made: Mapping[str, Any], rows: Sequence[Figure], *, people: bool) -
     made: facts["promise"]. rows: promise_* of all images, then of parts. people: whether images have people's answers.
     """
     risk, _, level = made["promise"].partition("=")
-    mine = [each for each in rows if each.metric == f"promise_{risk}"]
+    mine = [each for each in rows if _risk(each) == risk]
     if not mine or mine[0].by:
         return "No image counts for the promise."
     found, (low, high), column, draws = mine[0], mine[0].ends, made.get("column"), made.get("probability")
     wrong = [f for f in mine if (f.ends[0] > float(level) if risk == "extra" else f.ends[1] < float(level))]
     worse = ", ".join(each.level for each in wrong if column and each.by == column)
+    told = [made["shift"]["words"]] if made.get("shift", {}).get("found") else []
+    told.append(f"the sets hold {held(risk, number(found.value), people=people)} ({number(low)} to {number(high)})")
     surely = f" with a probability of {100 * draws:g} %" if draws else ""
-    told = [f"{made['shift']['words']}"] if made.get("shift", {}).get("found") else []
-    told += [
-        f"the sets hold {held(risk, number(found.value), people=people)} ({number(low)} to {number(high)})",
-        f"{'at most' if risk == 'extra' else 'at least'} {float(level):g} was promised on average{surely}"
-        f"{f' within each level of {column}' if column else ''}",
-        "the choice of images alone does not explain the difference"
-        if found in wrong
-        else "nothing here speaks against it",
-    ]
-    told += (
-        [f"{100 * (1 - draws):g} % of draws of calibration images may come out so"] if draws and found in wrong else []
+    within = f" within each level of {column}" if column else ""
+    told.append(
+        f"{'at most' if risk == 'extra' else 'at least'} {float(level):g} was promised on average{surely}{within}"
     )
-    return sentence_of([*told, *([f"{worse} did worse"] if worse else [])])
+    alone = "the choice of images alone does not explain the difference"
+    alone += f"; {100 * (1 - draws):g} % of draws of calibration images may come out so" if draws else ""
+    told.append(alone if found in wrong else "nothing here speaks against it")
+    return sentence_of([*told, f"{worse} did worse"] if worse else told)
 
 
 def held(risk: str, figure: str, *, people: bool) -> str:
