@@ -140,9 +140,8 @@ def curve(title: str, figures: Sequence[Figure], first: str, axis: str, **more: 
     bands = {first: ([f.ends[0] for f in points[first]], [f.ends[1] for f in points[first]])} if known else {}
     told = {who: ", ".join(f"{number(f.value)} at {f.level}" for f in found) for who, found in points.items()}
     alt = f"{title}: {'; '.join(f'{who} {words}' for who, words in told.items())}"
-    return drawing(
-        title, curves(series, alt, axis=(axis, "score"), bands=bands, **more), "Band: 95 % interval." * known
-    )
+    note = "Band: 95 % interval." if known else ""
+    return drawing(title, curves(series, alt, axis=(axis, "score"), bands=bands, **more), note)
 
 
 @dataclass(frozen=True, eq=False)

@@ -114,6 +114,11 @@ def rows_of(evaluation: Evaluation, **key: str | None) -> list[Figure]:
     return list(evaluation.where(**({} if space is None else {"space": space}), **key))
 
 
+def parts_of(evaluation: Evaluation, by: str | None, **key: str | None) -> list[Figure]:
+    """The same of parts: rows by a column, of all its levels and labels; None is any column, and none."""
+    return rows_of(evaluation, by=by, level=None, label=None, **key)
+
+
 def reader(key: Key) -> Callable[[Figure], str]:
     """What a key says of a figure: the field that it names, or what it returns."""
     return attrgetter(key) if isinstance(key, str) else key

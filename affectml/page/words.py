@@ -5,18 +5,17 @@ from collections.abc import Sequence
 from affectml.judging.figures import Evaluation
 from affectml.page.tables import empty_words
 
+CALLED = {"model": "the model", "person": "one person", "prior": "one constant answer", "floor": "the truth"}
 MISSING = {
     "person": "How far people agree is not known",
-    "floor": "The sampling floor is not known",
-    "label_set": "There are no label sets",
+    "floor": "There is no floor",
+    "label_set": "There are no sets",
 }
 
 
 def called(system: str) -> str:
     """A system in a sentence."""
-    return {"model": "the model", "person": "one person", "prior": "one constant answer", "floor": "the truth"}.get(
-        system, system
-    )
+    return CALLED.get(system, system)
 
 
 def capital(text: str) -> str:

@@ -21,9 +21,9 @@ TOLD = ("disagreement", "promise", "by_person", "bias", "subgroups")  # whose se
 def write_report(evaluation: Evaluation, shown: Shown, file: Path) -> Path:
     """Write the page of an evaluation, and return its file. Text from the data is escaped; it loads nothing."""
     about = [which_images(evaluation), *shown.about, *([] if shown.pictures else [WITHOUT])]
-    page = {"title": shown.title, "heading": shown.heading, "about": about, "command": shown.command}
-    known = [*caveats(evaluation, shown), *missing(evaluation)]
-    write_page(file, sections(evaluation, shown), caveats=known, warnings=warnings(evaluation), **page)
+    known, head = [*caveats(evaluation, shown), *missing(evaluation)], {"title": shown.title, "heading": shown.heading}
+    found, said = sections(evaluation, shown), warnings(evaluation)
+    write_page(file, found, **head, about=about, command=shown.command, caveats=known, warnings=said)
     return file
 
 

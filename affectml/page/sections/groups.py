@@ -6,7 +6,7 @@ from dataclasses import replace
 from affectml.judging.figures import Evaluation, Figure
 from affectml.page.section import Section, Shown, curve, section
 from affectml.page.sections.overview import chosen
-from affectml.page.tables import Table, arrow, metric, number, p_value, pivot, rows_of
+from affectml.page.tables import Table, arrow, metric, number, p_value, parts_of, pivot
 from affectml.page.words import called, first_of, sentence_of
 
 SHOWN = 5  # findings in words, and differences that are not beyond chance
@@ -23,9 +23,7 @@ def subgroups(evaluation: Evaluation, _: Shown) -> Section | None:
     """For whom the first system fails: by columns of the images, and by who answered."""
     content, tests, made = evaluation.facts.get("subgroups") or {}, [], []
     for column, kind in content.get("columns", {}).items():
-        rows = [
-            f for f in rows_of(evaluation, by=column, level=None, label=None) if not f.metric.startswith("promise_")
-        ]
+        rows = [each for each in parts_of(evaluation, column) if not each.metric.startswith("promise_")]
         tests += [each for each in rows if each.p is not None]
         rows = [each for each in rows if each.p is None and " less " not in each.level]
         made.append(_levels(column, kind, [each for each in rows if not each.label]))
@@ -73,14 +71,13 @@ def _levels(column: str, kind: str, rows: Sequence[Figure]) -> Table | None:
 
     title = f"Agreement with people by {column}" if kind == "people" else f"Scores by {column}"
     note = OVER if any(each.against == "floor" for each in rows) else ""
-    return pivot(
-        title, rows, lambda f: f"{f.level} ({sizes.get(f.level, '–')})", score, head=f"{column} ({kind})", note=note
-    )
+    named = [replace(each, level=f"{each.level} ({sizes.get(each.level, '–')})") for each in rows]
+    return pivot(title, named, "level", score, head=f"{column} ({kind})", note=note)
 
 
 def by_person(evaluation: Evaluation, _: Shown) -> Section | None:
     """What knowing the person is worth: of people seen and never seen, about images seen and new ones."""
-    every, first = rows_of(evaluation, by="answers_known", level=None), first_of(evaluation)
+    every, first = parts_of(evaluation, "answers_known"), first_of(evaluation)
     sizes = {each.level: f"{each.value:.0f}" for each in every if each.metric == "people"}
     rows, drawn, tables = [each for each in every if each.metric != "people"], [], []
 
@@ -94,10 +91,8 @@ def by_person(evaluation: Evaluation, _: Shown) -> Section | None:
         mine = [each for each in rows if each.name == name]
         tables.append(pivot(f"By person: {arrow(name)}", mine, whom, across, head="whom (people)", note=SYSTEMS))
     for images, what in (("new", "new images"), ("seen", "images it has seen")):
-        start, known = (
-            f"unseen_people_{images}_images_k",
-            [f for f in rows if f.name == KNOWING and f.against == "people"],
-        )
+        start = f"unseen_people_{images}_images_k"
+        known = [each for each in rows if each.name == KNOWING and each.against == "people"]
         points = [replace(f, level=f.level.removeprefix(start)) for f in known if f.level.startswith(start)]
         if sum(each.system == first for each in points) > 1:
             drawn.append(curve(f"{arrow(KNOWING)} of people never seen, {what}", points, first, "answers known"))
@@ -120,7 +115,7 @@ def _worth(rows: Sequence[Figure], first: str) -> str:
 
 def learning(evaluation: Evaluation, _: Shown) -> Section | None:
     """How the scores grow with the training images; None where no learning curve was asked for."""
-    rows, first = rows_of(evaluation, by="training_images", level=None), first_of(evaluation)
+    rows, first = parts_of(evaluation, "training_images"), first_of(evaluation)
     rows.sort(key=lambda each: int(each.level))
     sizes, words = list(dict.fromkeys(each.level for each in rows)), ""
     if len(sizes) < 2:

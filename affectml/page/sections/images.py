@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from affectml.judging.answers import Floats, SystemAnswers
+from affectml.judging.answers import Array, Floats, SystemAnswers
 from affectml.judging.figures import Evaluation, column
 from affectml.judging.views import entropies
 from affectml.page.section import Bar, Card, Cards, Section, Shown, thumbnail
@@ -44,9 +44,8 @@ def three(evaluation: Evaluation, also: Shown) -> tuple[Cards, ...]:
     metric, scores, ranked = _ranked(evaluation, also)
     rows = [ranked[min(len(ranked) - 1, round(place * (len(ranked) - 1)))] for place in PLACES.values() if ranked]
     found = zip(PLACES, cards(evaluation, also, rows, f"{metric} ", scores) if rows else (), strict=False)
-    made = tuple(
-        replace(card, line=f"{words}: {card.line.partition(' · ')[2]}", bars=(), rest="") for words, card in found
-    )
+    lines = ((f"{words}: {card.line.partition(' · ')[2]}", card) for words, card in found)
+    made = tuple(replace(card, line=line, bars=(), rest="") for line, card in lines)
     return (Cards("", made),) if made and all(card.picture for card in made) else ()
 
 
@@ -76,13 +75,12 @@ def cards(
         asked = "" if truth.people is None else f" · {int(truth.people[row].max())} people"
         rest = f"{len(left)} other labels: at most {percent(float(left.max()))}" if len(left) else ""
         line = f"{image_id} · {metric}{number(scores[row])}{asked}"
-        made.append(
-            Card(image_id, thumbnail(dataset, named, image_id), line, tuple(bars), told[: SYSTEMS + 2], whose, rest)
-        )
+        picture, told = thumbnail(dataset, named, image_id), told[: SYSTEMS + 2]
+        made.append(Card(image_id, picture, line, tuple(bars), told, whose, rest))
     return tuple(made)
 
 
-def _aligned(answers: SystemAnswers, ids: Sequence[str]) -> tuple[Floats, Floats]:
+def _aligned(answers: SystemAnswers, ids: Array) -> tuple[Floats, Floats]:
     """Of these images the shares, or else the scores, and the sets, [N, C] each; nan where there are none."""
     none = np.full_like(answers.scores, np.nan)
     tables = (none if table is None else table for table in (answers.scores, answers.shares, answers.sets))

@@ -1,6 +1,7 @@
 """Label by label: F1, average precision, how common it is, and how often systems name it beside people."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from affectml.judging.figures import Evaluation, Figure
 from affectml.page.section import Section, Shown, section, spots
@@ -26,14 +27,10 @@ def labels(evaluation: Evaluation, _: Shown) -> Section | None:
     rivals = {name: [f for f in by[name] if f.system != "oracle"] for name in SCORED if by[name] and name != hidden}
     drawn = [spots(SCORED[name][0], found, "label", note=SCORED[name][1]) for name, found in rivals.items()]
     said = [each for each in by["set_share"] or by["mean_share"] if each.system == first]
-    if how := [*by["prevalence"], *said, *by["threshold"]]:
+    if how := [*by["prevalence"], *said, *(replace(each, system="threshold") for each in by["threshold"])]:
         note = f"{capital(them(evaluation))}: the mean share."
         note += f" {first}: {'how often its sets have it' if by['set_share'] else 'its mean share'}." * bool(said)
-        drawn.append(
-            spots(
-                "How common each label is", how, "label", lambda f: f.metric if f in by["threshold"] else f.system, note
-            )
-        )
+        drawn.append(spots("How common each label is", how, "label", note=note))
     tables = [pivot(f"{name} of each label", found, "label", name=name.replace("_", "-")) for name, found in by.items()]
     words = _sentence(first, next(iter(rivals.values()), []))
     return section("labels", "Label by label", words, drawn, tables)
@@ -49,9 +46,8 @@ def _sentence(first: str, rows: Sequence[Figure]) -> str:
     if best.value == worst.value:
         return f"{who} does the same at all labels: {number(best.value)}."
     apart = "" if _clear(best, worst, sign) else ", but these intervals overlap"
-    told = [
-        f"{who} does best at {best.label} ({number(best.value)}), worst at {worst.label} ({number(worst.value)}){apart}"
-    ]
+    ends = f"{best.label} ({number(best.value)}), worst at {worst.label} ({number(worst.value)})"
+    told = [f"{who} does best at {ends}{apart}"]
     for other in ("person", "prior"):
         pairs = [(mine[each.label], each) for each in rows if each.system == other and each.label in mine]
         ahead = sum(sign * (one.value - two.value) > 0 for one, two in pairs)

@@ -2,7 +2,7 @@
 
 from affectml.judging.figures import Evaluation
 from affectml.page.section import Section, Shown, section
-from affectml.page.tables import Table, number, rows_of
+from affectml.page.tables import Table, number, parts_of
 from affectml.runs import RunInfo
 
 
@@ -29,7 +29,7 @@ def made(evaluation: Evaluation, shown: Shown) -> Section | None:
     if info is not None and info.energy is not None:
         seconds = "; ".join(f"{step.replace('_', ' ')} {value:.1f} s" for step, value in info.seconds.items())
         rows.append(("footprint", f"{cost(info)} {seconds}; {info.energy['how']} (by {info.energy['by']})"))
-    parts = rows_of(evaluation, by="split", level=None, label=None)
+    parts = parts_of(evaluation, "split")
     sizes = {each.level: f"{each.value:,.0f} images" for each in parts if each.metric == "images"}
     for part, size in sizes.items():
         shares = (f"{f.label} {number(f.value)}" for f in parts if f.level == part and f.metric == "prevalence")
@@ -38,16 +38,12 @@ def made(evaluation: Evaluation, shown: Shown) -> Section | None:
     rules = {**facts.get("rules", {}), **(facts.get("subgroups") or {}).get("rules", {})}
     rows += [(name, number(words) if isinstance(words, float) else str(words)) for name, words in rules.items()]
     if info is not None:
-        machine = (
-            f"{info.hardware.processor}, {info.hardware.cores} cores; {info.threads} threads, seed {info.config.seed}"
-        )
+        threads = f"{info.threads} thread{'s' * (info.threads != 1)}"
+        machine = f"{info.hardware.processor}, {info.hardware.cores} cores; {threads}, seed {info.config.seed}"
         versions = "; ".join(f"{name} {value}" for name, value in info.versions.items())
         hashes = {**info.data.fingerprint, "encoder weights": str(info.encoder.identity["weights_sha256"])}
-        rows += [
-            ("machine", machine),
-            ("versions", versions),
-            *((f"{name} (sha256)", at) for name, at in hashes.items()),
-        ]
+        known = {"machine": machine, "versions": versions, **{f"{name} (sha256)": at for name, at in hashes.items()}}
+        rows += list(known.items())
     table = Table("How it was made", ("what", "how"), tuple(rows))
     words = f"The images are {', '.join(f'{part} {size}' for part, size in sizes.items())}." if sizes else ""
     words = f"{words} Costs, rules, versions and hashes, in one table.".strip()

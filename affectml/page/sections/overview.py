@@ -16,9 +16,6 @@ WORDS = {
     "set_f1_judgements": "Set against one person's answer",
     "set_f1": "Set against {theirs} set",
     "rate_cross_entropy": "Rates against {theirs}",
-    "kl_divergence": "Shares against {theirs}",
-    "cross_entropy": "Shares against {theirs}",
-    "total_variation": "Shares against {theirs}",
 }
 TOLD = {  # how a metric is said of the first system, of people, and of others
     "set_f1_judgements": ("agrees with one person's set to {} (set F1)", "people with each other to {}", "{} to {}"),
@@ -64,15 +61,12 @@ def beside(evaluation: Evaluation, metric: str) -> tuple[list[Figure], str]:
 def picture(evaluation: Evaluation, metric: str) -> Drawing:
     """One metric of everybody who is judged on the same targets."""
     found, what = beside(evaluation, metric)
-    words = WORDS.get(metric, "").format(theirs="people's" if them(evaluation) == "people" else "the images'")
+    words = WORDS.get(metric, "Shares against {theirs}" if better(metric) == "lower" else "").format(
+        theirs="people's" if them(evaluation) == "people" else "the images'"
+    )
     half = evaluation.get(metric, "half", "half")
-    notes = [
-        f"All beside {what}."
-        if what
-        else f"Half of a panel beside the other half: {number(half.value)}."
-        if half
-        else ""
-    ]
+    notes = [f"All beside {what}."] if what else []
+    notes += [f"Half of a panel beside the other half: {number(half.value)}."] if half and not what else []
     notes.append(f"{capital(empty_line(evaluation))}." if is_of_sets(metric) and empty_line(evaluation) else "")
     return whiskers(f"{words}: {arrow(metric)}" if words else arrow(metric), found, " ".join(filter(None, notes)))
 
@@ -124,9 +118,8 @@ def _named(names: Sequence[str]) -> str:
 
 def _of_data_sets(table: Table) -> str:
     """Who leads on the first data sets of a matrix."""
-    best = {
-        row[0]: [table.columns[at] for number, at in sorted(table.best) if row is table.rows[number]]
-        for row in table.rows
-    }
-    told = [f"{_named(who)} lead{'s' * (len(who) == 1)} on {name}" for name, who in best.items() if who]
+    best: dict[str, list[str]] = {}
+    for row, at in sorted(table.best):
+        best.setdefault(table.rows[row][0], []).append(table.columns[at])
+    told = [f"{_named(who)} lead{'s' * (len(who) == 1)} on {name}" for name, who in best.items()]
     return sentence_of([f"by {table.name}, {told[0]}", *told[1:NAMED]]) if told else ""

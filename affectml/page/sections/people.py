@@ -2,7 +2,7 @@
 
 from affectml.judging.figures import Evaluation
 from affectml.page.section import Section, Shown, section, spots, whiskers
-from affectml.page.tables import arrow, number, pivot, rows_of
+from affectml.page.tables import arrow, number, parts_of, pivot, rows_of
 from affectml.page.words import called, first_of, sentence_of
 
 CHANGE = "change"  # the level of a slope over all images
@@ -12,9 +12,7 @@ def disagreement(evaluation: Evaluation, _: Shown) -> Section | None:
     """None where nothing is known of people's disagreement."""
     first, told = first_of(evaluation), []
     rank = rows_of(evaluation, metric="entropy_rank_correlation")
-    middle, levels, asked = (
-        rows_of(evaluation, by=by, level=None) for by in ("quantile", "disagreement", "people_asked")
-    )
+    middle, levels, asked = (parts_of(evaluation, by) for by in ("quantile", "disagreement", "people_asked"))
     title = "Rank correlation of people's entropy and the system's"
     drawn, tables = [whiskers(title, rank)] if rank else [], [pivot(title, rank, "system", "metric")]
     tables.append(pivot("Entropies below which 5 % and 95 % of images lie", middle, "system", "level"))
@@ -28,12 +26,9 @@ def disagreement(evaluation: Evaluation, _: Shown) -> Section | None:
         how = "more undecided" if low > 0 else "more decided" if high < 0 else "not shown to be more undecided"
         measured = f"rank correlation {number(each.value)}, {number(low)} to {number(high)}"
         told.append(f"{called(first)} is {how} where people are undecided ({measured})")
-    changed = [
-        f"{called(f.system)}'s {f.name} {'falls' if f.value < 0 else 'grows'}"
-        for f in levels
-        if f.level == CHANGE and f.found
-    ]
-    told += [f"{' and '.join(changed[:2])} as people disagree more"] if changed else []
+    for each in [each for each in levels if each.level == CHANGE and each.found][:2]:
+        way = "falls" if each.value < 0 else "grows"
+        told += [f"{called(each.system)}'s {each.name} {way} as people disagree more"]
     mine = [each for each in asked if each.system == first]
     if len(mine) > 1:
         few, more = mine[0], mine[-1]

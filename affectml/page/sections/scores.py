@@ -2,7 +2,7 @@
 
 from affectml.judging.figures import Evaluation, Figure
 from affectml.page.section import Section, Shown, section
-from affectml.page.tables import BESIDE, is_difference, matrix, metric, number, pivot, rows_of, scores_table
+from affectml.page.tables import BESIDE, is_difference, matrix, metric, number, parts_of, pivot, rows_of, scores_table
 from affectml.page.words import called, first_of, sentence_of
 from affectml_metrics.table import find, shown
 
@@ -10,9 +10,8 @@ from affectml_metrics.table import find, shown
 def every_score(evaluation: Evaluation, _: Shown) -> Section | None:
     """A table for each kind of target, and how set F1 moves with the cut, beside the share of people's empty sets."""
     tables = [scores_table(evaluation, against) for against in BESIDE]
-    cuts = sorted(
-        rows_of(evaluation, by="tau", level=None), key=lambda each: (float(each.level), each.system == "people")
-    )
+    cuts = parts_of(evaluation, "tau")
+    cuts.sort(key=lambda each: (float(each.level), each.system == "people"))
     note = "tau: the rate from which a label belongs to an image's set; people: the share of empty sets"
     tables.append(pivot("set_f1 by tau", cuts, "level", head="tau", note=note))
     words = "All in one table were judged on the same targets, so its columns can be compared."
@@ -21,7 +20,7 @@ def every_score(evaluation: Evaluation, _: Shown) -> Section | None:
 
 def differences(evaluation: Evaluation, _: Shown) -> Section | None:
     """Each system less others on the same images, or ways of training over their seeds."""
-    rows = [each for each in rows_of(evaluation, by=None, level=None) if each.by in ("", "seeds")]
+    rows = [each for each in parts_of(evaluation, None) if each.by in ("", "seeds")]
     apart = [each for each in rows if is_difference(evaluation, each)]
     titles, tables = {"": "Differences on the same images", "seeds": "Differences over seeds"}, []
     for by, title in titles.items():
@@ -59,16 +58,15 @@ def levels(evaluation: Evaluation, _: Shown) -> Section | None:
 
 def data_sets(evaluation: Evaluation, _: Shown) -> Section | None:
     """Systems by data sets in every main metric but the first, which the page begins with."""
-    return section(
-        "matrix", "Systems and data sets", "A row is a data set, a column a system.", (), matrix(evaluation)[1:]
-    )
+    words = "A row is a data set, a column a system."
+    return section("matrix", "Systems and data sets", words, (), matrix(evaluation)[1:])
 
 
 def repeats(evaluation: Evaluation, _: Shown) -> Section | None:
     """Answers to each wording and draw alone, and a liking for places in a list."""
     tables, told = [], []
     for by in ("wordings", "draws"):
-        rows = rows_of(evaluation, by=by, level=None)
+        rows = parts_of(evaluation, by)
         for system in dict.fromkeys(each.system for each in rows):
             mine = [each for each in rows if each.system == system]
             tables.append(pivot(f"{system} by {by}", mine, lambda f: f.level or "mean", metric, head=by))

@@ -7,7 +7,7 @@ import numpy as np
 from affectml.judging.figures import Evaluation, Figure
 from affectml.judging.views import NOTHING
 from affectml.page.section import Drawing, Section, Shown, drawing, section
-from affectml.page.tables import cell, percent, pivot, rows_of
+from affectml.page.tables import cell, parts_of, percent, pivot
 from affectml.page.words import called, capital, first_of, sentence_of
 from affectml.plots import grid
 
@@ -22,7 +22,7 @@ RULE = (
 def instead(evaluation: Evaluation, _: Shown) -> Section | None:
     """What the first system said instead of what people said, and one person beside the rest of the panel."""
     first, drawn, tables, told = first_of(evaluation), [], [], []
-    every = rows_of(evaluation, by="instead_of", level=None, label=None)
+    every = parts_of(evaluation, "instead_of")
     used = {name for each in every for name in (each.level, each.label)}
     names = [name for name in (*evaluation.facts.get("labels", ()), NOTHING) if name in used]
     every.sort(key=lambda each: names.index(each.level))
@@ -67,7 +67,7 @@ def co_occurrence(evaluation: Evaluation, _: Shown) -> Section | None:
     titles = {"person": "Single answers of people", "people": "Sets of the images", first: f"Sets of {called(first)}"}
     known, axis = dict[str, dict[tuple[str, str], Figure]](), ("answers with this label", "that have this as well")
     for who, title in titles.items():
-        rows = rows_of(evaluation, by="with", level=None, label=None, system=who)
+        rows = parts_of(evaluation, "with", system=who)
         known[who] = {(each.level, each.label): each for each in rows if (each.n or 0) >= FEW}
         drawn += [_grid(title, rows, labels, first, axis)] if rows else []
         tables.append(pivot(title, rows, _answers, "label", head="label (answers)", columns=labels, name=who))
@@ -78,9 +78,8 @@ def co_occurrence(evaluation: Evaluation, _: Shown) -> Section | None:
         told.append(often if most.value else "no answer here has two labels")
     if both := [(known[first][at], each) for at, each in known["people"].items() if at in known[first]]:
         its, theirs = max(both, key=lambda pair: abs(pair[0].value - pair[1].value))
-        mine = (
-            f"{percent(its.value)} of {called(first)}'s {its.n} sets, {percent(theirs.value)} of the images' {theirs.n}"
-        )
+        mine = f"{percent(its.value)} of {called(first)}'s {its.n} sets"
+        mine += f", {percent(theirs.value)} of the images' {theirs.n}"
         told.append(f"the largest gap is {its.label} beside {its.level}: {mine}")
     return section("together", "Which labels go together", sentence_of(told), drawn, tables)
 

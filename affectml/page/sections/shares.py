@@ -5,7 +5,7 @@ from typing import Any
 
 from affectml.judging.figures import Evaluation, Figure
 from affectml.page.section import Section, Shown, curve, drawing, section
-from affectml.page.tables import number, pivot, rows_of
+from affectml.page.tables import number, parts_of, pivot, rows_of
 from affectml.page.words import called, capital, first_of, sentence_of
 from affectml.plots import reliability as plot
 
@@ -14,7 +14,7 @@ PANELS = 12  # labels of the picture; the table has all
 
 def reliability(evaluation: Evaluation, _: Shown) -> Section | None:
     """What was said against what was seen, label by label; None where no system has shares to take at their word."""
-    rows = rows_of(evaluation, by="bin", level=None, label=None)
+    rows = parts_of(evaluation, "bin")
     said = {(each.label, each.level): each for each in rows if each.metric == "stated_share"}
     bins = [(said[each.label, each.level], each) for each in rows if each.metric == "seen_share"]
     panels: dict[str, list[tuple[float, float, float, float]]] = {}
@@ -23,21 +23,17 @@ def reliability(evaluation: Evaluation, _: Shown) -> Section | None:
     shown = list(panels.items())[:PANELS]
     alt = "; ".join(f"{label} {', '.join(f'{number(x)} seen {number(y)}' for x, y, *_ in at)}" for label, at in shown)
     picture = plot(shown, f"Reliability by label: {alt}", axis=("said", "seen"))
-    drawn = (
-        [drawing("Seen against said", picture, "Above the dashed line, the system says too little.")] if bins else []
-    )
+    line = "Above the dashed line, the system says too little."
+    drawn = [drawing("Seen against said", picture, line)] if bins else []
     note = "seen_share: Student's t of the differences in a bin, and at least what drawing the votes would make"
-    table = pivot(
-        "Reliability in bins",
-        rows,
-        lambda f: f"{f.label} {f.level} ({f.n})",
-        "metric",
-        head="label, bin (images)",
-        note=note,
-    )
+    table = pivot("Reliability in bins (images)", rows, _bin, "metric", head="bin", note=note, name="bins")
     slopes = [each for name in ("calibration_slope", "calibration_error") for each in rows_of(evaluation, metric=name)]
     sloped = pivot("Calibration", slopes, "system", "metric", note="slope: 1 where shares mean what they say")
     return section("reliability", "Do shares mean what they say?", bands(bins), drawn, [table, sloped])
+
+
+def _bin(figure: Figure) -> str:
+    return f"{figure.label} {figure.level} ({figure.n})"
 
 
 def bands(bins: Sequence[tuple[Figure, Figure]]) -> str:
@@ -53,7 +49,7 @@ def bands(bins: Sequence[tuple[Figure, Figure]]) -> str:
 
 def thresholds(evaluation: Evaluation, _: Shown) -> Section | None:
     """How sets would fare with one threshold for all labels."""
-    rows, first = rows_of(evaluation, by="threshold", level=None), first_of(evaluation)
+    rows, first = parts_of(evaluation, "threshold"), first_of(evaluation)
     mine, whose = [each for each in rows if each.system == first], capital(called(first))
     own = {each.system: evaluation.get(each.name, each.system) for each in rows}
     kept = {who: each.value for who, each in own.items() if each is not None}
@@ -73,14 +69,9 @@ def promise(evaluation: Evaluation, _: Shown) -> Section | None:
         return None
     people, unit = evaluation.facts.get("kind") in ("rates", "distribution"), made.get("unit", "images")
     somebody = "chosen by somebody" if people else "labels of the image"  # set_precision is another figure
-    names = {
-        "recall": "recall",
-        "extra": "extra labels",
-        "precision": somebody,
-        "size": "labels per set",
-        "empty": "empty sets",
-    }
-    rows = [each for each in rows_of(evaluation, by=None, level=None) if each.metric.startswith("promise_")]
+    names = {"recall": "recall", "extra": "extra labels", "precision": somebody}
+    names |= {"size": "labels per set", "empty": "empty sets"}
+    rows = [each for each in parts_of(evaluation, None) if each.metric.startswith("promise_")]
     rows.sort(key=lambda each: (each.by != "", list(names).index(_risk(each))))
     notes = [made.get("shift", {}).get("words"), f"promised: {made['words']}", f"made on {made['made_on']}"]
     if "spread" in made:
@@ -118,9 +109,8 @@ def promised(made: Mapping[str, Any], rows: Sequence[Figure], *, people: bool) -
     told.append(f"the sets hold {held(risk, number(found.value), people=people)} ({number(low)} to {number(high)})")
     surely = f" with a probability of {100 * draws:g} %" if draws else ""
     within = f" within each level of {column}" if column else ""
-    told.append(
-        f"{'at most' if risk == 'extra' else 'at least'} {float(level):g} was promised on average{surely}{within}"
-    )
+    sign = "at most" if risk == "extra" else "at least"
+    told.append(f"{sign} {float(level):g} was promised on average{surely}{within}")
     alone = "the choice of images alone does not explain the difference"
     alone += f"; {100 * (1 - draws):g} % of draws of calibration images may come out so" if draws else ""
     told.append(alone if found in wrong else "nothing here speaks against it")
