@@ -2,29 +2,13 @@
 
 tables.py     figures as tables of plain cells: the terminal and the page print the same ones
 section.py    what a section is: a heading, a sentence, pictures, images, tables; what a page shows beside figures
-sections/     the page's sections, in the order of SECTIONS
+sections/     the page's sections, in the order in which they are read
+words.py      what several sections say
 write.py      the page, and tables as files
 """
 
-from affectml.page.section import Card, Cards, Drawing, Section, Shown, drawing
-from affectml.page.tables import Table, brief, differences_table, matrix, scores_table
-from affectml.page.write import in_words, sections, write_page, write_report, write_tables
+from affectml.page.section import Section, Shown
+from affectml.page.tables import Table
+from affectml.page.write import in_words, write_page, write_report
 
-__all__ = [
-    "Card",
-    "Cards",
-    "Drawing",
-    "Section",
-    "Shown",
-    "Table",
-    "brief",
-    "differences_table",
-    "drawing",
-    "in_words",
-    "matrix",
-    "scores_table",
-    "sections",
-    "write_page",
-    "write_report",
-    "write_tables",
-]
+__all__ = ["Section", "Shown", "Table", "in_words", "write_page", "write_report"]

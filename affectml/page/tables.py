@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
+from operator import attrgetter
 from typing import TypeVar
 
 from affectml._html import plain, table
@@ -12,6 +13,7 @@ from affectml_annotation.exchange.files import csv_text
 from affectml_metrics.table import better, find, shown
 
 Name = TypeVar("Name")
+Key = str | Callable[[Figure], str]  # a field of figures, or what to say of one
 LONG = 40  # characters of a cell that is a sentence
 ROWS = 8  # of the one table that a terminal shows
 STAR = (
@@ -19,10 +21,12 @@ STAR = (
     "average precision counts images that have a label, with so few of which it reads too high"
 )
 HALF = "± is half the width of the 95 % interval"
+FOUND = "bold: beyond chance (5 %, Holm)"
 MANY_EMPTY = 0.1  # share of empty sets from which it stands beside every set score
-BESIDE = {  # titles of tables by whom the systems in them are set beside
-    "rest": "One person and the systems beside the rest of the panel",
-    "person": "The rest of the panel and the systems beside the person left out",
+BESIDE = {  # whom systems are set beside, and who is among them: a title
+    "people": "",
+    "rest": "Beside the rest of the panel: each person in turn is left out, and judged like the systems",
+    "person": "Beside the person left out; consensus: what the others say as one answer",
     "half": "Half of a panel beside the other half",
 }
 
@@ -93,14 +97,15 @@ class Table:
         return re.sub(r"[^\w]+", "-", (self.name or self.title).lower()).strip("-_") or "table"
 
 
-def direction(metric: str) -> str:
-    """An arrow up or down, whichever is better; "" where neither is."""
-    return {"higher": "↑", "lower": "↓", "": ""}[better(metric)]
-
-
 def arrow(metric: str) -> str:
     """The metric's name with the direction that is better, where there is one."""
-    return f"{metric} {direction(metric)}".rstrip()
+    way = {"higher": "↑", "lower": "↓"}.get(better(metric), "")
+    return f"{metric} {way}".rstrip()
+
+
+def metric(figure: Figure) -> str:
+    """A figure's metric as tables show it."""
+    return arrow(figure.name)
 
 
 def rows_of(evaluation: Evaluation, **key: str | None) -> list[Figure]:
@@ -109,48 +114,65 @@ def rows_of(evaluation: Evaluation, **key: str | None) -> list[Figure]:
     return list(evaluation.where(**({} if space is None else {"space": space}), **key))
 
 
+def parts_of(evaluation: Evaluation, by: str | None, **key: str | None) -> list[Figure]:
+    """The same of parts: rows by a column, of all its levels and labels; None is any column, and none."""
+    return rows_of(evaluation, by=by, level=None, label=None, **key)
+
+
+def reader(key: Key) -> Callable[[Figure], str]:
+    """What a key says of a figure: the field that it names, or what it returns."""
+    return attrgetter(key) if isinstance(key, str) else key
+
+
 def pivot(
     title: str,
-    figures: Iterable[Figure | None],
-    down: Callable[[Figure], str],
-    across: Callable[[Figure], str] = lambda figure: figure.system,
+    figures: Iterable[Figure],
+    down: Key,
+    across: Key = "system",
     *,
-    head: str,
+    head: str = "",
     columns: Iterable[str] = (),
     note: str = "",
     name: str = "",
-    write: Callable[[Figure | None], str] | None = None,
-    bold: Callable[[Figure], bool] | None = None,
+    none: str = "–",
     best: bool = False,
 ) -> Table | None:
-    """A table of figures, one a cell; None without any.
+    """A table of figures, one a cell; None without any. What is found beyond chance is bold.
 
-    down, across: the row and the column of a figure; rows and columns stand as they first come, `columns` before others.
-    write: a figure as a cell. bold: which cells are. best: whether the best of each row are, of systems that compete.
+    down, across: the row and the column of a figure. Rows and columns stand as they first come, systems in their order,
+    `columns` before others. head: the first column's; "" is the name of `down`. none: a cell without a figure. best:
+    whether the best of each row are bold instead, of systems that compete.
     """
-    rows: dict[str, dict[str, Figure]] = {}
-    for each in filter(None, figures):
-        rows.setdefault(down(each), {})[across(each)] = each
-    there = dict.fromkeys(column for row in rows.values() for column in row)
-    kept = [column for column in dict.fromkeys([*columns, *there]) if column in there]
-    cells = tuple((row, *((write or cell)(found.get(column)) for column in kept)) for row, found in rows.items())
-    strong: set[tuple[int, int]] = set()
-    for at, found in enumerate(rows.values()):
-        rivals = {column: each for column, each in found.items() if each.system not in ("oracle", "floor", "half")}
-        names = leading(rivals) if best else [c for c, each in found.items() if bold is not None and bold(each)]
-        strong |= {(at, kept.index(column) + 1) for column in names}
-    made = Table(title, (head, *kept), cells, note, frozenset(strong), name)
-    return starred(made if best else replace(made, bold="")) if rows else None
+    row, column, rows = reader(down), reader(across), dict[str, dict[str, Figure]]()
+    for each in figures:
+        rows.setdefault(row(each), {})[column(each)] = each
+    there = dict.fromkeys(name for found in rows.values() for name in found)
+    kept = [name for name in dict.fromkeys([*columns, *in_order(there)]) if name in there]
+    cells = tuple((at, *(cell(found[c]) if c in found else none for c in kept)) for at, found in rows.items())
+    bold = frozenset(
+        (at, kept.index(who) + 1)
+        for at, found in enumerate(rows.values())
+        for who in (leading(found) if best else [who for who, each in found.items() if each.found])
+    )
+    notes = [HALF] if any("±" in text for texts in cells for text in texts) else []
+    notes += [FOUND] if bold and not best else []
+    heads = (head or (down if isinstance(down, str) else down.__name__), *kept)
+    star = [f"\n  {STAR}"] if any(text.endswith("*") for texts in cells for text in texts) else []
+    made = Table(title, heads, cells, "; ".join(filter(None, [*notes, note, *star])), bold, name)
+    return None if not rows else made if best else replace(made, bold="")
 
 
 def leading(figures: Mapping[Name, Figure]) -> list[Name]:
-    """Who has the best of two or more figures of one metric, and everyone whose interval overlaps with the best's."""
-    direction = better(next(iter(figures.values())).name) if figures else ""
-    if len(figures) < 2 or not direction:
+    """Who has the best of two or more figures of one metric, and everyone whose interval overlaps with the best's.
+
+    The oracle and the floor know the truth, and do not compete.
+    """
+    rivals = {name: each for name, each in figures.items() if each.system not in ("oracle", "floor")}
+    way = better(next(iter(figures.values())).name)
+    if len(rivals) < 2 or not way:
         return []
-    pick = max if direction == "higher" else min
-    low, high = pick(figures.values(), key=lambda each: each.value).ends
-    return [name for name, each in figures.items() if each.ends[0] <= high and each.ends[1] >= low]
+    low, high = (max if way == "higher" else min)(rivals.values(), key=lambda each: each.value).ends
+    return [name for name, each in rivals.items() if each.ends[0] <= high and each.ends[1] >= low]
 
 
 def is_difference(evaluation: Evaluation, figure: Figure) -> bool:
@@ -161,7 +183,7 @@ def is_difference(evaluation: Evaluation, figure: Figure) -> bool:
 
 
 def scores_table(
-    evaluation: Evaluation, against: str = "people", *, metrics: Sequence[str] | None = None, note: str = ""
+    evaluation: Evaluation, against: str = "people", *, metrics: Sequence[str] | None = None
 ) -> Table | None:
     """Metrics down, systems across, all judged on the same targets; None where nobody was.
 
@@ -169,23 +191,22 @@ def scores_table(
     a row below the set metrics says whose.
     """
     names = [name for name in metrics or evaluation.names(against) if find(name) is not None]
-    every = [evaluation.get(name, who, against) for name in names for who in evaluation.systems(against)]
-    found = [each for each in every if each is not None and not is_difference(evaluation, each)]
-    if against == "person":  # each person's own answer is the target of this metric in both tables
-        agreed = [each.name for each in found if each.system == "consensus"]
-        found += [f for name in agreed for who in evaluation.systems("rest") if who != "person"
-                  and (f := evaluation.get(name, who, "rest")) is not None]  # fmt: skip
-    systems = in_order(dict.fromkeys(each.system for each in found))
-    notes = [HALF, "↑ higher is better, ↓ lower is better", *filter(None, [note])]
-    sets = [at for at, each in enumerate(found) if is_of_sets(each.name)]
-    shares = empty_shares(evaluation) if sets else {}
-    if shares:
+    if against == "person":  # beside one person others have differences too
+        names = [name for name in names if evaluation.get(name, "consensus", against) is not None]
+    found = []
+    for name in names:
+        for who in evaluation.systems(against):
+            single = name == "set_f1_judgements" and who != "consensus"  # one person's answer is the target here too
+            each = evaluation.get(name, who, "rest" if single and against == "person" else against)
+            found += [each] if each is not None else []
+    sets, shares = [at for at, each in enumerate(found) if is_of_sets(each.name)], empty_shares(evaluation)
+    note = "↑ higher is better, ↓ lower is better"
+    if sets and shares:
+        systems = {each.system for each in found}
         found[sets[-1] + 1 : sets[-1] + 1] = [each for who, each in shares.items() if who in systems]
-        notes.append(empty_words(evaluation))
-    title = which_images(evaluation) if against == "people" else BESIDE[against]
-    row = f"empty sets (people's {number(shares['people'].value)})" if "people" in shares else "empty sets"
-    return pivot(title, found, lambda f: row if f.metric == "empty_share" else arrow(f.name), head="metric",
-                 columns=systems, note="; ".join(notes), name="systems" if against == "people" else against, best=True)  # fmt: skip
+        note = f"{note}; {empty_words(evaluation)}"
+    name = "systems" if against == "people" else against
+    return pivot(BESIDE[against] or which_images(evaluation), found, metric, note=note, name=name, best=True)
 
 
 def is_of_sets(name: str) -> bool:
@@ -196,14 +217,14 @@ def is_of_sets(name: str) -> bool:
 def empty_shares(evaluation: Evaluation) -> dict[str, Figure]:
     """The share of empty sets of each system, of images (people) and of single answers (person), where it matters."""
     shares = {each.system: each for each in rows_of(evaluation, metric="empty_share", against="people")}
-    watched = [shares[name].value for name in ("people", evaluation.facts.get("first"), "prior") if name in shares]
-    return shares if any(value > MANY_EMPTY for value in watched) else {}
+    watched = ("people", evaluation.facts.get("first"), "prior")
+    return shares if any(shares[who].value > MANY_EMPTY for who in watched if who in shares) else {}
 
 
 def empty_line(evaluation: Evaluation) -> str:
     """How many sets of people, the first system and the prior are empty; "" where they are few."""
-    shares, facts = empty_shares(evaluation), evaluation.facts
-    who = [name for name in ("people", facts.get("first"), "prior") if name in shares]
+    shares = empty_shares(evaluation)
+    who = [name for name in ("people", evaluation.facts.get("first"), "prior") if name in shares]
     return f"empty sets: {', '.join(f'{name} {percent(shares[name].value)}' for name in who)}" if who else ""
 
 
@@ -211,68 +232,30 @@ def empty_words(evaluation: Evaluation) -> str:
     """The same, what it does to scores of sets, and which set the prior gives every image."""
     line, sets = empty_line(evaluation), rows_of(evaluation, metric="set_share", system="prior", label=None)
     given = evaluation.facts.get("prior_set", [each.label for each in sets if each.value == 1] if sets else None)
-    parts = [line, "an empty set beside an empty set scores 1"]
-    if given is not None:
-        parts.append(f"the prior gives every image the same answer, {', '.join(given) or 'the empty set'}")
-    return "; ".join(parts) if line else ""
-
-
-def tau_table(evaluation: Evaluation) -> Table | None:
-    """How set F1 moves with the cut that makes label sets, beside the share of people's empty sets."""
-    rows = rows_of(evaluation, by="tau", level=None)
-    systems = in_order(dict.fromkeys(each.system for each in rows if each.system != "people"))
-    note = "tau: the rate from which a label belongs to an image's set; predicted sets stay as they are"
-    return pivot(
-        "set_f1 by tau", rows, lambda f: f.level, lambda f: "people's empty sets" if f.system == "people" else f.system,
-        head="tau", columns=systems, note=note,
-    )  # fmt: skip
-
-
-def differences_table(
-    evaluation: Evaluation, title: str = "Differences on the same images", **key: str | None
-) -> Table | None:
-    """Each system less each other, metrics down; key: of differences over a part."""
-    order = evaluation.names(None, **key)
-    rows = [each for each in evaluation.where(**key) if is_difference(evaluation, each)]
-    rows.sort(key=lambda each: order.index(each.name))
-    note = f"the first less the second; {HALF}; bold: beyond chance (5 %, Holm)"
-    return pivot(title, rows, lambda f: arrow(f.name), lambda f: f"{f.system} − {f.against}", head="metric",
-                 note=note, write=signed, bold=lambda f: f.found)  # fmt: skip
+    named = "" if given is None else f"; the prior's answer to every image is {', '.join(given) or 'the empty set'}"
+    return f"{line}; an empty set beside an empty set scores 1{named}" if line else ""
 
 
 def brief(evaluation: Evaluation) -> Table:
-    """The one table that a terminal shows: at most eight metrics of every system, or a row for each data set."""
-    found = matrix(evaluation)
-    if found:
-        return found[0]
+    """The one table that a terminal shows: at most eight metrics of every system, or one on every data set."""
     names = shown(evaluation.names(), "brief")
-    first = [*shown(names, "headline"), *names]
-    kept = list(dict.fromkeys(first))[:ROWS]
-    table = scores_table(evaluation, metrics=[name for name in names if name in kept])
-    return table or Table(which_images(evaluation), ("metric",), ())
+    first = list(dict.fromkeys([*shown(names, "headline"), *names]))[: ROWS - bool(empty_shares(evaluation))]
+    table = scores_table(evaluation, metrics=[name for name in names if name in first])
+    return next(iter(matrix(evaluation)), table) or Table(which_images(evaluation), ("metric",), ())
 
 
 def matrix(evaluation: Evaluation) -> list[Table]:
-    """A table for each main metric of several data sets: systems down, data sets across; [] for one data set."""
-    if len({each.dataset for each in evaluation.figures}) < 2:
-        return []
+    """A table for each main metric of several data sets, which stand below each other; [] for one data set."""
     every = [each for each in evaluation.where(against="people") if find(each.name) is not None]
-    spaces = len({each.space for each in every}) > 1
+    spaces, made = len({each.space for each in every}) > 1, []
 
     def place(figure: Figure) -> str:
         return f"{figure.dataset}, {figure.space}" if spaces else figure.dataset
 
-    made = []
-    for name in shown({each.name: None for each in every}, "headline"):
+    for name in shown((each.name for each in every), "headline"):
         rows = [each for each in every if each.name == name]
-        rows = [each for who in in_order({f.system: None for f in rows}) for each in rows if each.system == who]
-        columns = {at: {f.system: f for f in rows if place(f) == at} for at in map(place, rows)}
-        first = {(who, at) for at, column in columns.items() for who in leading(column)}
-        note = f"{HALF}; bold: the best of a column, and those whose interval overlaps with its interval"
-        table = pivot(f"{arrow(name)} on each data set", rows, lambda f: f.system, place, head="system", note=note,
-                      name=name, bold=lambda f, first=first: (f.system, place(f)) in first)  # type: ignore[misc]  # fmt: skip
-        made.append(table)
-    return [table for table in made if table is not None]
+        made.append(pivot(f"{arrow(name)} on each data set", rows, place, head="data set", name=name, best=True))
+    return [table for table in made if table is not None] if len({each.dataset for each in every}) > 1 else []
 
 
 def which_images(evaluation: Evaluation) -> str:
@@ -281,28 +264,15 @@ def which_images(evaluation: Evaluation) -> str:
     return f"all {n:,} images" if split == "all" else f"{split} split, {n:,} images"
 
 
-def cell(figure: Figure | None) -> str:
-    """`.623 ±.018`, or a dash for a figure that is not there; a star where few images or groups carry it."""
-    if figure is None:
-        return "–"
-    star = "*" if figure.few else ""
-    low, high = figure.ends
-    if figure.low is None or (figure.few and low == high):  # of one image nobody knows how far others are from it
-        return f"{number(figure.value)}{star}"
-    return f"{number(figure.value)} ±{number((high - low) / 2)}{star}"
-
-
-def signed(figure: Figure | None) -> str:
-    """The same with a plus."""
-    text = cell(figure)
-    return f"+{text}" if figure is not None and round(figure.value, 3) > 0 else text.replace("-.000", ".000")
-
-
-def starred(table: Table) -> Table:
-    """The table with its stars explained under it."""
-    if not any(text.endswith("*") for row in table.rows for text in row):
-        return table
-    return replace(table, note=f"{table.note}\n  {STAR}" if table.note else STAR)
+def cell(figure: Figure) -> str:
+    """`.623 ±.018`, a difference with its sign, a count as it is; a star where few images or groups carry it."""
+    if figure.metric in ("images", "people"):
+        return f"{figure.value:.1f}".removesuffix(".0")
+    apart = figure.metric == "label_bias" or figure.p is not None
+    text = f"{'+' * (apart and round(figure.value, 3) > 0)}{number(figure.value)}"
+    low, high = figure.ends  # of one image nobody knows how far others are from it
+    known = figure.low is not None and not (figure.few and low == high)
+    return f"{text}{f' ±{number((high - low) / 2)}' * known}{'*' * figure.few}"
 
 
 def number(value: float | None) -> str:
@@ -330,7 +300,7 @@ def _plain(cell: str) -> str:
     ['0.623', '-0.1', '12', '', 'joy']
     """
     text = cell.strip()
-    number = re.fullmatch(r"(-?)(\d*\.?\d+)\*?", text)
+    number = re.fullmatch(r"\+?(-?)(\d*\.?\d+)\*?", text)
     if number is None:
         return "" if text == "–" else text
     return f"{number[1]}{'0' if number[2].startswith('.') else ''}{number[2]}"

@@ -1,18 +1,21 @@
 """What several sections say alike: whom a page is about, what to be careful about, and what is missing."""
 
+from collections.abc import Sequence
+
 from affectml.judging.figures import Evaluation
 from affectml.page.tables import empty_words
 
+CALLED = {"model": "the model", "person": "one person", "prior": "one constant answer", "floor": "the truth"}
 MISSING = {
     "person": "How far people agree is not known",
-    "floor": "The sampling floor is not known",
-    "label_set": "There are no label sets",
+    "floor": "There is no floor",
+    "label_set": "There are no sets",
 }
 
 
 def called(system: str) -> str:
     """A system in a sentence."""
-    return {"model": "the model", "person": "one person", "prior": "one constant answer"}.get(system, system)
+    return CALLED.get(system, system)
 
 
 def capital(text: str) -> str:
@@ -53,3 +56,8 @@ def missing(evaluation: Evaluation) -> list[str]:
         if start in ("not available", "none", "not finite") and name != "interval":
             found.append(f"{MISSING.get(name, f'No {name}')}: {why}.")
     return found
+
+
+def sentence_of(parts: Sequence[str]) -> str:
+    """What is to be said, as one sentence; "" where there is nothing."""
+    return f"{capital('; '.join(parts))}." if parts else ""

@@ -9,34 +9,35 @@ from pathlib import Path
 from affectml._files import write_text
 from affectml.judging.figures import Evaluation
 from affectml.page.section import Section, Shown
-from affectml.page.sections import SECTIONS
+from affectml.page.sections import FOLDED, ONCE, OPEN
 from affectml.page.sections.images import WITHOUT
 from affectml.page.sections.overview import sentence
 from affectml.page.tables import Table, which_images
 from affectml.page.words import missing, warnings
 
+TOLD = ("disagreement", "promise", "by_person", "bias", "subgroups")  # whose sentences a terminal prints as well
+
 
 def write_report(evaluation: Evaluation, shown: Shown, file: Path) -> Path:
     """Write the page of an evaluation, and return its file. Text from the data is escaped; it loads nothing."""
     about = [which_images(evaluation), *shown.about, *([] if shown.pictures else [WITHOUT])]
-    write_page(
-        file, sections(evaluation, shown), title=shown.title, heading=shown.heading, about=about, command=shown.command,
-        caveats=[*caveats(evaluation, shown), *missing(evaluation)], warnings=warnings(evaluation),
-    )  # fmt: skip
+    known, head = [*caveats(evaluation, shown), *missing(evaluation)], {"title": shown.title, "heading": shown.heading}
+    found, said = sections(evaluation, shown), warnings(evaluation)
+    write_page(file, found, **head, about=about, command=shown.command, caveats=known, warnings=said)
     return file
 
 
 def sections(evaluation: Evaluation, shown: Shown) -> list[Section]:
-    """The sections that these rows hold, in the page's order: of several data sets one after the other, folded."""
-    names = list(dict.fromkeys(each.dataset for each in evaluation.figures))
-    if len(names) < 2:
-        return [section for part in SECTIONS if (section := part(evaluation, shown)) is not None]
-    found = [section for part in SECTIONS[:1] if (section := part(evaluation, shown)) is not None]
-    for number, name in enumerate(names, 1):
-        alone, here = of_dataset(evaluation, name), replace(shown, info=None, dataset=None)
-        for section in filter(None, (part(alone, here) for part in SECTIONS[1:])):
-            heading = f"{name}: {section.heading}"
-            found.append(replace(section, name=f"{section.name}-{number}", heading=heading, folded=True))
+    """The sections that these rows hold, in the page's order; of several data sets one below the other, folded."""
+    found, names = [], list(dict.fromkeys(each.dataset for each in evaluation.figures))
+    alone = {f"{name}: ": of_dataset(evaluation, name) for name in names}
+    for part in (*OPEN, *FOLDED):
+        several = len(names) > 1 and part not in ONCE
+        for at, (name, rows) in enumerate((alone if several else {"": evaluation}).items()):
+            made = part(rows, replace(shown, info=None, dataset=None) if several else shown)
+            if made is not None:
+                found.append(replace(made, heading=f"{name}{made.heading}", folded=several or part in FOLDED))
+                found[-1] = replace(found[-1], name=f"{made.name}-{at}") if several else found[-1]
     return found
 
 
@@ -48,14 +49,9 @@ def of_dataset(evaluation: Evaluation, name: str) -> Evaluation:
 
 
 def in_words(evaluation: Evaluation) -> list[str]:
-    """What a page and a terminal say of it: the sentence, what to be careful about, and what each section found."""
-    made = [part(evaluation, Shown("", "")) for part in SECTIONS[1:]]
-    told = [section.sentence for section in made if section is not None and section.name in TOLD]
-    return [line for line in (sentence(evaluation), *warnings(evaluation), *told) if line]
-
-
-TOLD = ("promise", "by-person", "subgroups", "disagreement", "bias")
-"""Sections whose sentence a terminal prints as well."""
+    """What a terminal says of it: the sentence, what to be careful about, and what some sections found."""
+    found = [part(evaluation, Shown("", "")) for part in (*OPEN, *FOLDED) if part.__name__ in TOLD]
+    return [line for line in (sentence(evaluation), *warnings(evaluation), *(s.sentence for s in found if s)) if line]
 
 
 def write_page(
@@ -76,39 +72,25 @@ def write_page(
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
     template = environment.from_string(files("affectml.page").joinpath("page.html.j2").read_text(encoding="utf-8"))
-    page = template.render(
-        title=title, heading=heading, about=about, command=command, caveats=caveats, warnings=warnings, sections=found,
-        links=_links,
-    )  # fmt: skip
+    head = {"title": title, "heading": heading, "about": about, "command": command}
+    page = template.render(**head, caveats=caveats, warnings=warnings, sections=found, files=files_of)
     write_text(file, page)
 
 
-def _files(section: Section, table: Table) -> list[tuple[str, str, str, str]]:
-    """A table as files: what kind it is called, its name, its media type, its text."""
+def files_of(section: Section, table: Table) -> list[tuple[str, str, str]]:
+    """A table as files: what kind it is, the file's name, its text."""
     name = f"{section.name}-{table.file_name}"
-    csv, tex = (f"{name}.csv", "text/csv", table.to_csv()), (f"{name}.tex", "application/x-tex", table.to_tex())
-    return [("CSV", *csv), ("LaTeX", *tex)]
-
-
-def _links(section: Section, table: Table) -> list[tuple[str, str, str]]:
-    """A table's files inside the page: what the link says, the file's name, a data URL."""
-    made = _files(section, table)
-    return [
-        (word, name, f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}")
-        for word, name, kind, text in made
-    ]
+    return [("CSV", f"{name}.csv", table.to_csv()), ("LaTeX", f"{name}.tex", table.to_tex())]
 
 
 def write_tables(found: Sequence[Section], folder: Path) -> list[Path]:
     """Write every table of some sections as CSV and LaTeX; returns the files, each named SECTION-TABLE."""
-    made = []
-    for section in found:
-        for table in section.tables:
-            for _, name, _, text in _files(section, table):
-                made.append(folder / name)
-                write_text(made[-1], text)
-    return made
+    made = {name: text for section in found for table in section.tables for _, name, text in files_of(section, table)}
+    for name, text in made.items():
+        write_text(folder / name, text)
+    return [folder / name for name in made]
 
 
 def caveats(evaluation: Evaluation, shown: Shown) -> list[str]:
@@ -116,12 +98,10 @@ def caveats(evaluation: Evaluation, shown: Shown) -> list[str]:
     from affectml.data import was_asked
     from affectml.encoders import TINY_SPEC
 
-    out, info = [], shown.info
-    if evaluation.systems() and any(each.system == "oracle" for each in evaluation.figures):  # the truth is known
-        out.append(
-            "This is the demo set: paintings drawn by code, judged by simulated people. Nothing here is about people."
-        )
-    out += [] if shown.dataset is None else shown.dataset.meta.notes
+    info, data = shown.info, shown.dataset
+    known = any(each.system == "oracle" for each in evaluation.figures) or (data is not None and data.truth is not None)
+    demo = "This is the demo set: paintings drawn by code, judged by simulated people. Nothing here is about people."
+    out = [demo, *([] if data is None else data.meta.notes)] if known else []
     if info is None:
         return out
     if info.encoder.identity["architecture"] == TINY_SPEC:

@@ -1,41 +1,22 @@
 """The sections of a page, in the order in which they are read.
 
 A section is a function that takes an Evaluation and a Shown and returns a Section, or None where there are no rows for
-it. Adding one takes the function and its line in SECTIONS.
+it. Adding one takes the function and its name here.
 """
 
 from affectml.page.section import Part
 from affectml.page.sections.groups import by_person, learning, subgroups
 from affectml.page.sections.images import images
 from affectml.page.sections.labels import bias, labels
-from affectml.page.sections.made import footprint, made, split
+from affectml.page.sections.made import made
 from affectml.page.sections.overview import overview
 from affectml.page.sections.people import disagreement
-from affectml.page.sections.scores import data_sets, differences, every_score, levels, parts
+from affectml.page.sections.scores import data_sets, differences, every_score, levels, repeats
 from affectml.page.sections.sets import co_occurrence, instead
 from affectml.page.sections.shares import promise, reliability, thresholds
 
-SECTIONS: tuple[Part, ...] = (
-    overview,
-    labels,
-    disagreement,
-    instead,
-    images,
-    every_score,
-    differences,
-    promise,
-    by_person,
-    bias,
-    subgroups,
-    co_occurrence,
-    reliability,
-    thresholds,
-    learning,
-    levels,
-    parts,
-    data_sets,
-    split,
-    footprint,
-    made,
-)
-"""Four that stand open after the first screen, then what is folded, at the end what whoever repeats it needs."""
+OPEN: tuple[Part, ...] = (overview, labels, disagreement, instead, images)
+_JUDGED: tuple[Part, ...] = (every_score, differences, promise, by_person, bias, subgroups, levels, repeats, data_sets)
+_ALONE: tuple[Part, ...] = (co_occurrence, reliability, thresholds, learning)
+FOLDED: tuple[Part, ...] = (*_JUDGED, *_ALONE, made)
+ONCE: tuple[Part, ...] = (overview, data_sets, made)  # on a page of several data sets

@@ -1,194 +1,138 @@
 """For whom and with how much a system works: subgroups, single people, training images."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from affectml.judging.figures import Evaluation, Figure, in_order
-from affectml.page.section import Drawing, Section, Shown, drawing
+from affectml.judging.figures import Evaluation, Figure
+from affectml.page.section import Section, Shown, curve, section
 from affectml.page.sections.overview import chosen
-from affectml.page.tables import HALF, Table, arrow, cell, number, p_value, pivot, rows_of, signed, starred
-from affectml.page.words import called, capital, first_of
-from affectml.plots import curves
+from affectml.page.tables import Table, arrow, metric, number, p_value, parts_of, pivot
+from affectml.page.words import called, first_of, sentence_of
 
 SHOWN = 5  # findings in words, and differences that are not beyond chance
-PLOTS = 3
 KNOWING = "rate_cross_entropy"
 OVER = "levels differ in how much people agree: read the excess over each level's own floor, which alone is tested"
+SYSTEMS = (
+    "k: answers known beforehand; anybody: the model knowing nothing of the person; no_person: the same head, knowing "
+    "nobody; own_share: a logistic regression on the person's own share; other_people: the smoothed share of others"
+)
+PARTS = {"floor": ", excess over the floor", "person": " less a person's", "rest": ", people"}
 
 
 def subgroups(evaluation: Evaluation, _: Shown) -> Section | None:
     """For whom the first system fails: by columns of the images, and by who answered."""
-    content = evaluation.facts.get("subgroups") or {}
-    columns = content.get("columns", {})
-    rows = {name: rows_of(evaluation, by=name, level=None, label=None) for name in columns}
-    tests = sorted((f for each in rows.values() for f in each if f.p is not None), key=lambda f: f.p or 0)
-    made = [_tests(tests)] if tests else []
-    for column, kind in columns.items():
-        levels = [
-            f for f in rows[column] if f.p is None and " less " not in f.level and not f.metric.startswith("promise_")
-        ]
-        made += [_levels(column, levels, kind), _biases(column, levels)]
-    tables = tuple(table for table in made if table is not None)
-    words = f"{capital('; '.join(subgroup_lines(evaluation)))}."
-    return Section("subgroups", "Subgroups", words, tables=tables, folded=True) if tables else None
+    content, tests, made = evaluation.facts.get("subgroups") or {}, [], []
+    for column, kind in content.get("columns", {}).items():
+        rows = [each for each in parts_of(evaluation, column) if not each.metric.startswith("promise_")]
+        tests += [each for each in rows if each.p is not None]
+        rows = [each for each in rows if each.p is None and " less " not in each.level]
+        made.append(_levels(column, kind, [each for each in rows if not each.label]))
+        made.append(pivot(f"Label bias by {column}", [each for each in rows if each.label], "label", "level"))
+    return section("subgroups", "Subgroups", sentence_of(subgroup_lines(evaluation)), (), [_tests(tests), *made])
 
 
 def subgroup_lines(evaluation: Evaluation) -> list[str]:
-    """The first of what was found; that nothing was; or that there was nothing to compare."""
+    """The first of what was found; that nothing was; or that there was nothing to compare; [] where none was asked."""
     content = evaluation.facts.get("subgroups")
     if not content:
         return []
-    columns, findings = ", ".join(content["columns"]), content.get("findings", [])
+    columns, found = ", ".join(content["columns"]), content.get("findings", [])
+    if found:
+        return [*found[:SHOWN], *([f"{len(found) - SHOWN} more differences beyond chance"] if found[SHOWN:] else [])]
     if not columns:
         return ["no column of few levels to judge subgroups by"]
-    if findings:
-        more = [f"{len(findings) - SHOWN} more differences beyond chance"] if len(findings) > SHOWN else []
-        return [*findings[:SHOWN], *more]
-    if not content.get("tests"):
-        return [f"subgroups by {columns}: too few images or people in each level to compare them"]
-    return [f"subgroups by {columns}: no difference beyond chance ({content['tests']} tests, Holm, 5 %)"]
+    tested = f"no difference beyond chance ({content.get('tests')} tests, Holm, 5 %)"
+    return [f"subgroups by {columns}: {tested if content.get('tests') else 'too few images or people to compare them'}"]
 
 
-def _tests(tests: Sequence[Figure]) -> Table:
+def _tests(tests: Sequence[Figure]) -> Table | None:
     """Differences between levels, those beyond chance first."""
-    kept = [each for each in tests if each.found] or list(tests[:SHOWN])
-    rows = tuple(
-        (f"{f.by}: {f.level}", f"bias: {f.label}" if f.label else f"{f.name}{' over the floor' if f.against == 'floor' else ''}",
-         f"{number(f.value)} [{number(f.ends[0])}, {number(f.ends[1])}]", p_value(f.p), p_value(f.p_holm), "yes" if f.found else "")
-        for f in kept
-    )  # fmt: skip
-    title = "What differs" if kept[0].found else "The least likely differences, none of them beyond chance"
+    ranked = sorted(tests, key=lambda each: each.p or 0)
+    kept = [each for each in ranked if each.found] or ranked[:SHOWN]
+    rows = []
+    for each in kept:
+        what = f"bias: {each.label}" if each.label else f"{each.name}{PARTS.get(each.against, '')}"
+        ends = f"{number(each.value)} [{number(each.ends[0])}, {number(each.ends[1])}]"
+        sure = "yes" if each.found else ""
+        rows.append((f"{each.by}: {each.level}", what, ends, p_value(each.p), p_value(each.p_holm), sure))
+    title = "What differs" if kept and kept[0].found else "The least likely differences, none of them beyond chance"
     note = f"{len(kept)} of {len(tests)} tests; [95 % interval] of each difference by itself, p (Holm) of all together"
-    return Table(title, ("levels", "in", "difference", "p", "p (Holm)", "beyond chance"), rows, note)
+    heads = ("levels", "in", "difference", "p", "p (Holm)", "beyond chance")
+    return Table(title, heads, tuple(rows), note) if rows else None
 
 
-def _levels(column: str, rows: Sequence[Figure], kind: str) -> Table | None:
+def _levels(column: str, kind: str, rows: Sequence[Figure]) -> Table | None:
     """A level a row: the first system's scores, the excess over its floor, people's own; how many images or people."""
-    scores = [f for f in rows if not f.label and f.metric not in ("images", "people")]
-    sizes = {f.level: f"{f.value:.0f}" for f in rows if f.metric in ("images", "people")}
-    sizes |= {f.level: str(f.n if kind == "images" else f.units) for f in scores if f.n is not None}
-    extra = [f for f in rows if f.metric in ("images", "people")]  # a level that is too small has nothing else
-    what = {"floor": ", excess", "person": " less a person's", "rest": ", people"}
+    sizes = {each.level: f"{each.n if kind == 'images' else each.units}" for each in rows if each.n}
+    sizes |= {each.level: f"{each.value:.0f}" for each in rows if each.metric in ("images", "people")}
 
-    def across(figure: Figure) -> str:
-        if figure.metric in ("images", "people"):
-            return figure.metric
-        beside = " at the floor" if figure.system == "floor" else what.get(figure.against, "")
-        return f"{arrow(figure.name)}{beside}"
+    def score(figure: Figure) -> str:
+        return f"{metric(figure)}{', floor' if figure.system == 'floor' else PARTS.get(figure.against, '')}"
 
-    excess = any(f.against == "floor" for f in scores)
-    title = f"{'Agreement with people by' if kind == 'people' else 'Images by'} {column}"
-    return pivot(title, [*scores, *extra], lambda f: f"{f.level} ({sizes[f.level]})", across, head=f"{column} ({kind})",
-                 note=f"{HALF}; {OVER}" if excess else HALF)  # fmt: skip
-
-
-def _biases(column: str, rows: Sequence[Figure]) -> Table | None:
-    """How much more or less often than people the first system names each label, level by level."""
-    bias = [each for each in rows if each.label]
-    note = f"how often it is named, less how often people choose it; {HALF}"
-    return pivot(
-        f"Label bias by {column}", bias, lambda f: f.label, lambda f: f.level, head="label", note=note, write=signed
-    )
+    title = f"Agreement with people by {column}" if kind == "people" else f"Scores by {column}"
+    note = OVER if any(each.against == "floor" for each in rows) else ""
+    named = [replace(each, level=f"{each.level} ({sizes.get(each.level, '–')})") for each in rows]
+    return pivot(title, named, "level", score, head=f"{column} ({kind})", note=note)
 
 
 def by_person(evaluation: Evaluation, _: Shown) -> Section | None:
     """What knowing the person is worth: of people seen and never seen, about images seen and new ones."""
-    rows, first = rows_of(evaluation, by="answers_known", level=None), first_of(evaluation)
-    if not rows:
-        return None
-    sizes = {each.level: f"{each.value:.0f}" for each in rows if each.metric == "people"}
-    scores = [each for each in rows if each.metric != "people"]
-    systems = in_order(dict.fromkeys(each.system for each in scores if each.against == "people"))
-    tables = []
-    for metric in dict.fromkeys(each.name for each in scores):
-        mine = [each for each in scores if each.name == metric]
-        tables.append(
-            pivot(f"By person: {arrow(metric)}", mine, lambda f: f"{f.level.replace('_', ' ')} ({sizes.get(f.level, '–')})",
-                  lambda f: f.system if f.against == "people" else f"{f.system} − {f.against}", head="who, about what (people)",
-                  columns=systems, note=f"{HALF}, for other people and other images; k: answers known beforehand; {_KNOWN}",
-                  name=f"by-person-{metric.replace('_', '-')}")
-        )  # fmt: skip
-    drawn = tuple(picture for images in ("new", "seen") if (picture := _by_answers(scores, images, first)))
-    return Section(
-        "by-person", "Person by person", _worth(scores, first), drawn, (), tuple(filter(None, tables)), folded=True
-    )
+    every, first = parts_of(evaluation, "answers_known"), first_of(evaluation)
+    sizes = {each.level: f"{each.value:.0f}" for each in every if each.metric == "people"}
+    rows, drawn, tables = [each for each in every if each.metric != "people"], [], []
 
+    def whom(figure: Figure) -> str:
+        return f"{figure.level.replace('_', ' ')} ({sizes.get(figure.level, '–')})"
 
-_KNOWN = (
-    "anybody: the model knowing nothing of the person; no_person: the same head, knowing nobody; own_share: a logistic "
-    "regression on the person's own share; other_people: the smoothed share of others"
-)
+    def across(figure: Figure) -> str:
+        return figure.system if figure.against == "people" else f"{figure.system} − {figure.against}"
+
+    for name in dict.fromkeys(each.name for each in rows):
+        mine = [each for each in rows if each.name == name]
+        tables.append(pivot(f"By person: {arrow(name)}", mine, whom, across, head="whom (people)", note=SYSTEMS))
+    for images, what in (("new", "new images"), ("seen", "images it has seen")):
+        start = f"unseen_people_{images}_images_k"
+        known = [each for each in rows if each.name == KNOWING and each.against == "people"]
+        points = [replace(f, level=f.level.removeprefix(start)) for f in known if f.level.startswith(start)]
+        if sum(each.system == first for each in points) > 1:
+            drawn.append(curve(f"{arrow(KNOWING)} of people never seen, {what}", points, first, "answers known"))
+    return section("by-person", "Person by person", _worth(rows, first), drawn, tables)
 
 
 def _worth(rows: Sequence[Figure], first: str) -> str:
     """What knowing the person is worth in these data, and where it is worth nothing beyond chance."""
-    apart = {f.level: f for f in rows if f.against == "anybody" and f.name == KNOWING}
     said = []
-    for level, each in apart.items():
-        k = level.rpartition("_k")[2] if level.startswith("unseen_people_new_images_k") else ""
-        if level == "seen_people_new_images" or (k and k != "0"):
+    for each in [each for each in rows if each.against == "anybody" and each.name == KNOWING]:
+        start, _, k = each.level.partition("_images_k")
+        if each.level == "seen_people_new_images" or (start == "unseen_people_new" and k != "0"):
             low, high = -each.ends[1], -each.ends[0]
             worth = "worth" if low > 0 else "worth less than nothing" if high < 0 else "worth nothing beyond chance"
             what = f"{k} answers of a new person are" if k else f"what {called(first)} learned of a person is"
             said.append(f"{what} {worth} ({number(-each.value)}, {number(low)} to {number(high)})")
-    if not said:
-        return "Too few people or new images have answers to say what knowing the person is worth."
-    return f"{capital('; '.join(said))}, in nats of {KNOWING} about new images."
-
-
-def _by_answers(rows: Sequence[Figure], images: str, first: str) -> Drawing | None:
-    """The cross-entropy of unseen people by how many of their answers are known."""
-    start = f"unseen_people_{images}_images_k"
-    points: dict[str, list[tuple[int, Figure]]] = {}
-    for each in rows:
-        if each.level.startswith(start) and each.name == KNOWING and each.against == "people":
-            points.setdefault(each.system, []).append((int(each.level.removeprefix(start)), each))
-    what = "new images" if images == "new" else "images it has seen"
-    title = f"{arrow(KNOWING)}, people never seen, {what}"
-    return curve(title, points, first, "answers known") if len(points.get(first, ())) > 1 else None
-
-
-def curve(
-    title: str, points: "dict[str, list[tuple[int, Figure]]]", first: str, axis: str, *, log: bool = False
-) -> Drawing:
-    """Figures over a number, with the interval of the first system as a band."""
-    series = {who: ([x for x, _ in each], [f.value for _, f in each]) for who, each in points.items()}
-    bands = {first: ([f.ends[0] for _, f in points[first]], [f.ends[1] for _, f in points[first]])}
-    alt = "; ".join(
-        f"{who} {', '.join(f'{number(f.value)} at {x:,}' for x, f in each)}" for who, each in points.items()
-    )
-    return drawing(
-        title, curves(series, f"{title}: {alt}", axis=(axis, "score"), bands=bands, log=log), "Band: 95 % interval."
-    )
+    unknown = "too few people or new images have answers to say what knowing the person is worth"
+    return sentence_of([*said, f"in {KNOWING} about new images"] if said else [unknown])
 
 
 def learning(evaluation: Evaluation, _: Shown) -> Section | None:
     """How the scores grow with the training images; None where no learning curve was asked for."""
-    rows, first = rows_of(evaluation, by="training_images", level=None), first_of(evaluation)
-    sizes = sorted({int(each.level) for each in rows})
+    rows, first = parts_of(evaluation, "training_images"), first_of(evaluation)
+    rows.sort(key=lambda each: int(each.level))
+    sizes, words = list(dict.fromkeys(each.level for each in rows)), ""
     if len(sizes) < 2:
         return None
-    at = {(each.name, int(each.level)): each for each in rows}
-    whole = [name for name in chosen(evaluation) if all((name, n) in at for n in sizes)][:PLOTS]
-    drawn = tuple(
-        curve(
-            f"{arrow(name)} by training images",
-            {first: [(n, at[name, n]) for n in sizes]},
-            first,
-            "training images",
-            log=True,
-        )
-        for name in whole
-    )
-    shares = dict(zip(sizes, evaluation.facts.get("learning_curve", ()), strict=False))
-    heads = {n: f"{n:,} images{f' ({shares[n]:.0%})' if n in shares else ''}" for n in sizes}
-    table = pivot("Learning curve", sorted(rows, key=lambda f: int(f.level)), lambda f: arrow(f.name), lambda f: heads[int(f.level)],
-                  head="metric", note=HALF, name="curve")  # fmt: skip
-    words = ""
+    by = {name: [each for each in rows if each.name == name] for name in chosen(evaluation)}
+    whole = {name: found for name, found in by.items() if len(found) == len(sizes)}
+    titles = {name: f"{arrow(name)} by training images" for name in list(whole)[:3]}
+    drawn = [curve(title, whole[name], first, "training images", log=True) for name, title in titles.items()]
     if whole:
-        before, after = (at[whole[0], n] for n in sizes[-2:])
+        name, (before, after) = next(iter(whole)), next(iter(whole.values()))[-2:]
         inside = before.ends[0] <= after.value <= before.ends[1] and after.ends[0] <= before.value <= after.ends[1]
-        words = (
-            f"With {sizes[-2]:,} training images {whole[0]} is {number(before.value)}, with all {sizes[-1]:,} "
-            f"{number(after.value)}{', which may be chance' if inside else ''}; each point is one fit."
-        )
-    return Section("learning", "With fewer training images", words, drawn, (), (table,) if table else (), folded=True)
+        words = f"With {before.level} training images {name} is {number(before.value)}, with all {after.level} "
+        words += f"{number(after.value)}{', which may be chance' * inside}; each point is one fit."
+    shares = dict(zip(sizes, evaluation.facts.get("learning_curve", ()), strict=False))
+
+    def size(figure: Figure) -> str:
+        return f"{figure.level} images{f' ({shares[figure.level]:.0%})' if figure.level in shares else ''}"
+
+    table = pivot("Learning curve", rows, metric, size, name="curve")
+    return section("learning", "With fewer training images", words, drawn, [table])

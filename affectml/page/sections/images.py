@@ -1,134 +1,110 @@
 """Images with what people and systems said of them; none where pictures or answers are not at hand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
+from affectml.judging.answers import Array, Floats, SystemAnswers
 from affectml.judging.figures import Evaluation, column
 from affectml.judging.views import entropies
 from affectml.page.section import Bar, Card, Cards, Section, Shown, thumbnail
-from affectml.page.tables import number, percent
+from affectml.page.tables import is_of_sets, number, percent
 from affectml.page.words import first_of, them
 from affectml_metrics.table import better, shown
 
 SHOWN = 6  # images of a gallery
 BARS = 12  # labels of an image: of more, those with the largest shares
 SYSTEMS = 3  # further systems of a card
-NONE = "none of these"
 PLACES = {"a good answer": 1 / 6, "a middling one": 1 / 2, "a poor one": 5 / 6}
 WITHOUT = "Pictures of images need the data set: add --on."
 """What a page says once where it cannot show images."""
 
 
-def images(evaluation: Evaluation, shown_with: Shown) -> Section | None:
+def images(evaluation: Evaluation, also: Shown) -> Section | None:
     """Images on which the first system and people agree most, and least, and on which people disagree most."""
-    ranked, metric = _ranked(evaluation, shown_with)
-    if not ranked:
+    truth, (metric, scores, ranked) = also.truth, _ranked(evaluation, also)
+    if truth is None or not ranked:
         return None
-    truth, few = shown_with.truth, min(SHOWN, max(1, len(ranked) // 3))
-    assert truth is not None
-    who, whose = first_of(evaluation), them(evaluation)
-    key = [f"blue: {'people' if whose == 'people' else 'the label'}", f"orange: {who}"]
-    key += ["upright line: the true rate"] if truth.oracle is not None else []
-    key += [f"●: in the set of {whose}", f"○: in the set of {who}"] if truth.sets is not None else []
-    found = [
-        (f"Where {who} and {whose} agree most", ranked[:few], f"By {metric}. {'; '.join(key)}."),
-        (f"Where {who} and {whose} agree least", ranked[::-1][:few], ""),
-    ]
+    few, who, whose = min(SHOWN, max(1, len(ranked) // 3)), first_of(evaluation), them(evaluation)
+    key = f"By {metric}. Blue: {whose}; orange: {who}; ● and ○: in their sets"
+    key += "; upright line: the true rate." if truth.oracle is not None else "."
+    rows = {f"Where {who} and {whose} agree most": ranked, f"Where {who} and {whose} agree least": ranked[::-1]}
     if truth.kind in ("rates", "distribution") and truth.vote_rule != "moments":
-        apart = entropies(truth.shares, rates=truth.kind == "rates")
-        rows = [row for row in np.argsort(-apart, kind="stable").tolist() if row in ranked]
-        found.append(("Where people disagree most among themselves", rows[:few], ""))
-    galleries = tuple(Cards(title, cards(evaluation, shown_with, rows, metric), note) for title, rows, note in found)
+        apart = np.argsort(-entropies(truth.shares, rates=truth.kind == "rates"), kind="stable")
+        rows["Where people disagree most among themselves"] = [row for row in apart.tolist() if row in ranked]
+    found = {title: cards(evaluation, also, each[:few], f"{metric} ", scores) for title, each in rows.items()}
+    galleries = tuple(Cards(title, each, "" if at else key) for at, (title, each) in enumerate(found.items()))
     return Section("images", "Images", galleries=galleries)
 
 
-def three(evaluation: Evaluation, shown_with: Shown) -> tuple[Cards, ...]:
+def three(evaluation: Evaluation, also: Shown) -> tuple[Cards, ...]:
     """A good, a middling and a poor answer; none without pictures."""
-    ranked, metric = _ranked(evaluation, shown_with)
-    if not ranked:
-        return ()
-    rows = [ranked[min(len(ranked) - 1, round(place * (len(ranked) - 1)))] for place in PLACES.values()]
-    made = tuple(
-        replace(card, line=f"{words}: {card.line.partition(' · ')[2]}", bars=(), rest="")
-        for words, card in zip(PLACES, cards(evaluation, shown_with, rows, metric), strict=True)
-    )
-    return (Cards("", made),) if all(card.picture for card in made) else ()
+    metric, scores, ranked = _ranked(evaluation, also)
+    rows = [ranked[min(len(ranked) - 1, round(place * (len(ranked) - 1)))] for place in PLACES.values() if ranked]
+    found = zip(PLACES, cards(evaluation, also, rows, f"{metric} ", scores) if rows else (), strict=False)
+    lines = ((f"{words}: {card.line.partition(' · ')[2]}", card) for words, card in found)
+    made = tuple(replace(card, line=line, bars=(), rest="") for line, card in lines)
+    return (Cards("", made),) if made and all(card.picture for card in made) else ()
 
 
-def cards(evaluation: Evaluation, shown_with: Shown, rows: Sequence[int], metric: str) -> tuple[Card, ...]:
-    """These images of the truth, with what was said of them."""
-    truth, answers = shown_with.truth, shown_with.answers
+def cards(
+    evaluation: Evaluation, also: Shown, rows: Sequence[int], metric: str, scores: Sequence[float]
+) -> tuple[Card, ...]:
+    """Images with what was said of them. rows: of the truth. metric, scores [N]: what stands under each."""
+    truth, dataset = also.truth, also.dataset
     assert truth is not None
-    assert answers is not None
-    assert shown_with.dataset is not None
-    first, named = first_of(evaluation), shown_with.dataset.images.set_index("image_id")
-    at = {name: {str(image): row for row, image in enumerate(each.image_id)} for name, each in answers.items()}
-    score = _scores(evaluation, metric)
-    made = []
+    assert dataset is not None
+    first, whose, named = first_of(evaluation), them(evaluation), dataset.images.set_index("image_id")
+    none = np.full(truth.shares.shape, np.nan)
+    true, theirs = (none if table is None else table for table in (truth.oracle, truth.sets))
+    systems = {name: each for name, each in (also.answers or {}).items() if name != "prior" or name == first}
+    given = {name: _aligned(each, truth.image_id) for name, each in systems.items()}
+    said, (shares, sets), made = {whose: (truth.shares, theirs), **given}, given[first], []
+    percents = [np.round(100 * np.asarray(table, dtype=np.float64), 1) for table in (truth.shares, shares, true)]
     for row in rows:
-        image_id = str(truth.image_id[row])
-        others = [name for name in answers if name not in (first, "prior") and image_id in at[name]][:SYSTEMS]
-        given = {name: _of(answers[name], at[name][image_id]) for name in (first, *others)}
-        shares, inside = given[first]
-        largest = np.maximum(truth.shares[row], shares)
+        image_id, largest = str(truth.image_id[row]), np.maximum(truth.shares[row], shares[row])
         kept = np.sort(np.argsort(-largest, kind="stable")[:BARS])
-        bars = tuple(
-            Bar(truth.labels[c], _percent(truth.shares[row, c]), _percent(shares[c]),
-                None if truth.oracle is None else _percent(truth.oracle[row, c]),
-                truth.sets is not None and bool(truth.sets[row, c]), inside is not None and bool(inside[c]))
-            for c in map(int, kept)
-        )  # fmt: skip
-        theirs = _words(truth.labels, truth.shares[row], None if truth.sets is None else truth.sets[row])
-        said = ((them(evaluation), theirs), *((name, _words(truth.labels, *each)) for name, each in given.items()))
-        left = np.delete(largest, kept)
+        left, bars = np.delete(largest, kept), []
+        for c in kept.tolist():
+            people, its, right = (float(table[row, c]) for table in percents)
+            inside = bool(theirs[row, c] > 0), bool(sets[row, c] > 0)
+            bars.append(Bar(truth.labels[c], people, its, None if np.isnan(right) else right, *inside))
+        told = tuple((name, _words(truth.labels, *(table[row] for table in tables))) for name, tables in said.items())
+        asked = "" if truth.people is None else f" · {int(truth.people[row].max())} people"
         rest = f"{len(left)} other labels: at most {percent(float(left.max()))}" if len(left) else ""
-        people = "" if truth.people is None else f" · {int(truth.people[row].max())} people"
-        line = f"{image_id} · {metric} {number(score[image_id])}{people}"
-        picture = thumbnail(shown_with.dataset, named, image_id)
-        made.append(Card(image_id, picture, line, bars, said, them(evaluation), rest, first))
+        line = f"{image_id} · {metric}{number(scores[row])}{asked}"
+        picture, told = thumbnail(dataset, named, image_id), told[: SYSTEMS + 2]
+        made.append(Card(image_id, picture, line, tuple(bars), told, whose, rest))
     return tuple(made)
 
 
-def _percent(share: Any) -> float:
-    return round(100 * float(share), 1)
+def _aligned(answers: SystemAnswers, ids: Array) -> tuple[Floats, Floats]:
+    """Of these images the shares, or else the scores, and the sets, [N, C] each; nan where there are none."""
+    none = np.full_like(answers.scores, np.nan)
+    tables = (none if table is None else table for table in (answers.scores, answers.shares, answers.sets))
+    scores, shares, sets = (pd.DataFrame(table, index=answers.image_id).reindex(ids) for table in tables)
+    return shares.fillna(scores).to_numpy(), sets.to_numpy()
 
 
-def _of(answers: Any, row: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """A system's shares, or else its scores, and its set of one image."""
-    shares = answers.scores if answers.shares is None or np.isnan(answers.shares[row]).all() else answers.shares
-    sets = None if answers.sets is None or np.isnan(answers.sets[row]).all() else answers.sets[row]
-    return np.nan_to_num(shares[row]), sets
-
-
-def _words(labels: Sequence[str], shares: NDArray[Any], inside: NDArray[Any] | None) -> str:
+def _words(labels: Sequence[str], shares: Floats, inside: Floats) -> str:
     """A set, or else the two largest shares."""
-    if inside is not None:
-        return ", ".join(label for label, here in zip(labels, inside, strict=True) if here > 0) or NONE
-    order = np.argsort(-shares, kind="stable")[:2]
-    return ", ".join(f"{labels[c]} {percent(float(shares[c]))}" for c in order if shares[c] > 0) or NONE
+    if np.isnan(inside).all():
+        order = np.argsort(-shares, kind="stable")[:2]
+        return ", ".join(f"{labels[c]} {percent(float(shares[c]))}" for c in order if shares[c] > 0) or "none of these"
+    return ", ".join(label for label, here in zip(labels, inside, strict=True) if here > 0) or "none of these"
 
 
-def _scores(evaluation: Evaluation, metric: str) -> Mapping[str, float]:
-    """The first system's score of each image."""
-    rows = evaluation.scores
-    mine = rows[(rows["system"] == first_of(evaluation)) & (rows["against"] == "people")]
-    return dict(zip(mine["image_id"].map(str), mine[column(metric)], strict=True))
-
-
-def _ranked(evaluation: Evaluation, shown_with: Shown) -> tuple[list[int], str]:
-    """Images of the truth, those that the first system answered best first, and by which metric."""
-    first, rows = first_of(evaluation), evaluation.scores
+def _ranked(evaluation: Evaluation, also: Shown) -> tuple[str, list[float], list[int]]:
+    """A metric, of shares if there is one, the first system's scores of the truth's images, and those, best first."""
+    rows, first = evaluation.scores, first_of(evaluation)
     names = {each.name for each in evaluation.where(system=first, against="people")}
     known = [name for name in shown(names, "report") if better(name) and column(name) in rows]
-    metric = next((name for name in known if better(name) == "lower"), known[0] if known else "")
-    if not (shown_with.pictures and metric):
-        return [], metric
-    assert shown_with.truth is not None
-    score, sign = _scores(evaluation, metric), 1 if better(metric) == "lower" else -1
-    there = [(sign * score[str(image)], row) for row, image in enumerate(shown_with.truth.image_id)
-             if not np.isnan(score.get(str(image), np.nan))]  # fmt: skip
-    return [row for _, row in sorted(there)], metric
+    metric = next((name for name in known if not is_of_sets(name) and better(name) == "lower"), "".join(known[:1]))
+    if also.truth is None or not also.pictures or not metric:
+        return metric, [], []
+    mine = rows[(rows["system"] == first) & (rows["against"] == "people")].set_index("image_id")[column(metric)]
+    scores = mine.reindex(also.truth.image_id).to_numpy()
+    order = np.argsort(scores if better(metric) == "lower" else -scores, kind="stable")
+    return metric, scores.tolist(), [row for row in order.tolist() if not np.isnan(scores[row])]

@@ -1,51 +1,42 @@
-"""What a reader sees first: one sentence, the systems on three metrics, and three images."""
+"""What a reader sees first: one sentence, everybody on three metrics, and three images."""
+
+from collections.abc import Sequence
 
 from affectml.judging.figures import Evaluation, Figure
-from affectml.page.section import Drawing, Section, Shown, drawing
+from affectml.page.section import Drawing, Section, Shown, whiskers
 from affectml.page.sections.images import three
-from affectml.page.tables import (
-    Table,
-    arrow,
-    empty_line,
-    is_difference,
-    is_of_sets,
-    matrix,
-    number,
-    percent,
-)
-from affectml.page.words import called, capital, first_of, them
-from affectml.plots import intervals
+from affectml.page.tables import Table, arrow, empty_line, is_difference, is_of_sets, matrix, number, percent, rows_of
+from affectml.page.words import called, capital, first_of, sentence_of, them
 from affectml_metrics.table import better, shown
 
 PLOTS = 3
 NAMED = 2  # systems of a sentence
 WORDS = {
     "top_1_accuracy": "First label right",
-    "set_f1_judgements": "Set against one person's answer (F1)",
-    "set_f1": "Set against {theirs} set (F1)",
-    "label_f1_macro": "F1, mean over labels",
-    "rate_cross_entropy": "Rates against {theirs} (cross-entropy)",
-    "kl_divergence": "Shares against {theirs} (KL)",
-    "cross_entropy": "Shares against {theirs} (cross-entropy)",
-    "total_variation": "Shares against {theirs} (total variation)",
+    "set_f1_judgements": "Set against one person's answer",
+    "set_f1": "Set against {theirs} set",
+    "rate_cross_entropy": "Rates against {theirs}",
 }
+TOLD = {  # how a metric is said of the first system, of people, and of others
+    "set_f1_judgements": ("agrees with one person's set to {} (set F1)", "people with each other to {}", "{} to {}"),
+    "set_f1": ("agrees with the images' own sets to {} (set F1)", "one person to {}", "{} to {}"),
+    "top_1_accuracy": ("names {right} first in {} of cases", "one person in {}", "{} in {}"),
+}
+RIGHT = {"people": "what most people chose", "rest": "what most of the others chose", "": "the image's own label"}
 
 
-def overview(evaluation: Evaluation, shown_with: Shown) -> Section:
-    """The sentence, the intervals of the main metrics, and three images."""
-    drawn = tuple(picture(evaluation, metric) for metric in chosen(evaluation)[:PLOTS])
-    tables = tuple(matrix(evaluation)[:1])
-    return Section(
-        "overview", "At a glance", sentence(evaluation), drawn, three(evaluation, shown_with), tables, open=True
-    )
+def overview(evaluation: Evaluation, also: Shown) -> Section:
+    """The sentence, the intervals of the main metrics, and three images; of several data sets a table."""
+    several = tuple(matrix(evaluation)[:1])
+    drawn = () if several else tuple(picture(evaluation, metric) for metric in chosen(evaluation)[:PLOTS])
+    return Section("overview", "At a glance", sentence(evaluation), drawn, three(evaluation, also), several, open=True)
 
 
 def chosen(evaluation: Evaluation) -> list[str]:
     """The main metrics: sets against one person's, first labels and shares first."""
-    first = first_of(evaluation)
-    found = shown((each.name for each in evaluation.where(system=first, against="people")), "headline")
-    before = [name for name in ("set_f1_judgements", "top_1_accuracy") if name in found]
-    return list(dict.fromkeys([*before, *[name for name in found if better(name) == "lower"][:1], *found]))
+    found = shown((each.name for each in evaluation.where(system=first_of(evaluation), against="people")), "headline")
+    first = [name for name in ("set_f1_judgements", "top_1_accuracy") if name in found]
+    return list(dict.fromkeys([*first, *[name for name in found if better(name) == "lower"][:1], *found]))
 
 
 def beside(evaluation: Evaluation, metric: str) -> tuple[list[Figure], str]:
@@ -55,114 +46,80 @@ def beside(evaluation: Evaluation, metric: str) -> tuple[list[Figure], str]:
     stand with theirs beside people, and the rest of the panel with its row beside the person left out.
     """
     person = evaluation.get(metric, "person", "rest")
-    against = "rest" if person is not None else "people"
-    names = evaluation.systems(against) if person is None else evaluation.systems("people") + ["person", "consensus"]
-    single = metric == "set_f1_judgements" and person is not None
-    found = []
-    for who in dict.fromkeys(names):
-        each = evaluation.get(metric, who, against)
-        if each is None and single and who != "half":
+    if person is None:
+        every = [evaluation.get(metric, who) for who in evaluation.systems()]
+        return [each for each in every if each is not None], ""
+    single, found = metric == "set_f1_judgements", []
+    for who in dict.fromkeys([*evaluation.systems(), "person", "consensus"]):
+        each = evaluation.get(metric, who, "rest")
+        if each is None and single:
             each = evaluation.get(metric, who, "person" if who == "consensus" else "people")
-        found += [each] if each is not None and not is_difference(evaluation, each) else []
-    what = "one person's answer" if single else "the rest of a panel" if person is not None else ""
-    return found, what
+        found += [each] if each is not None else []
+    return found, "one person's answer" if single else "the rest of a panel"
 
 
 def picture(evaluation: Evaluation, metric: str) -> Drawing:
-    """One metric of everybody who is judged on the same targets, as values with intervals."""
+    """One metric of everybody who is judged on the same targets."""
     found, what = beside(evaluation, metric)
-    words = WORDS.get(metric, "").format(theirs="people's" if them(evaluation) == "people" else "the images'")
-    ends = [(f.system, {"value": f.value, "low": f.ends[0], "high": f.ends[1]}) for f in found]
-    alt = "; ".join(
-        f"{who} {number(at['value'])}, 95 % interval {number(at['low'])} to {number(at['high'])}" for who, at in ends
+    words = WORDS.get(metric, "Shares against {theirs}" if better(metric) == "lower" else "").format(
+        theirs="people's" if them(evaluation) == "people" else "the images'"
     )
-    notes = [f"All beside {what}."] if what else []
     half = evaluation.get(metric, "half", "half")
+    notes = [f"All beside {what}."] if what else []
     notes += [f"Half of a panel beside the other half: {number(half.value)}."] if half and not what else []
-    notes += [f"{capital(empty_line(evaluation))}."] if is_of_sets(metric) and empty_line(evaluation) else []
-    title = f"{words}: {arrow(metric)}" if words else arrow(metric)
-    return drawing(title, intervals(ends, f"{metric} of each system: {alt}"), " ".join(notes))
+    notes.append(f"{capital(empty_line(evaluation))}." if is_of_sets(metric) and empty_line(evaluation) else "")
+    return whiskers(f"{words}: {arrow(metric)}" if words else arrow(metric), found, " ".join(filter(None, notes)))
 
 
 def sentence(evaluation: Evaluation) -> str:
     """What these data say in one sentence of at most 35 words; nothing of people where nobody was asked."""
-    names = chosen(evaluation)
-    if not names:
-        return ""
-    several, kind = matrix(evaluation), evaluation.facts.get("kind")
-    if several:
+    names, kind, first = chosen(evaluation), evaluation.facts.get("kind"), first_of(evaluation)
+    if several := matrix(evaluation):
         return _of_data_sets(several[0])
-    metric = next(
-        (name for name in _TOLD if name in names and (name != _TOLD[1] or kind in ("single", "distribution"))), names[0]
-    )
-    found = {each.system: each for each in beside(evaluation, metric)[0]}
-    first, share = first_of(evaluation), metric == "top_1_accuracy"
+    order = [name for name in TOLD if name != "top_1_accuracy" or kind in ("single", "distribution")]
+    metric = next((name for name in (*order, *names) if name in names), "")
+    found = {each.system: each for each in beside(evaluation, metric)[0]} if metric else {}
     if first not in found:
         return ""
-    who, of = capital(called(first)), percent if share else number
-    value = of(found[first].value)
-    people, rest = f"people with each other to {{}}", "{} to {}"
-    if metric == "set_f1_judgements":
-        said = f"{who} agrees with one person's set to {value} (set F1, 0 to 1)"
-    elif metric == "set_f1":
-        said = f"{who}'s sets agree with the images' own to {value} (set F1, 0 to 1)"
-    elif share:
-        right = "what the rest of a panel chose most" if "person" in found else "what most people chose"
-        right = "its own label" if kind == "single" else right
-        said, people, rest = (
-            f"{who}'s first label of an image is {right} in {value} of cases",
-            "one person's in {}",
-            "{}'s in {}",
-        )
-    else:
-        said, people, rest = (
-            f"{who} has {metric.replace('_', ' ')} {value} ({better(metric)} is better)",
-            "one person {}",
-            "{} {}",
-        )
-    parts = [said]
-    for other in ("person", "zero_shot", "prior", "floor"):
-        if other in found and (other != "zero_shot" or "person" not in found):
-            figure = of(found[other].value)
-            parts.append(people.format(figure) if other == "person" else rest.format(called(other), figure))
+    lower = f"has {metric.replace('_', ' ')} {{}} ({better(metric)} is better)"
+    said, person, others = TOLD.get(metric, (lower, "one person {}", "{} {}"))
+    right = RIGHT["" if kind == "single" else found[first].against]
+    write = percent if metric == "top_1_accuracy" else number
+    parts = [f"{capital(called(first))} {said.format(write(found[first].value), right=right)}"]
+    parts += [person.format(write(found["person"].value))] if "person" in found else []
+    rivals = ("prior", "floor") if "person" in found else ("zero_shot", "prior", "floor")
+    parts += [others.format(called(who), write(found[who].value)) for who in rivals if who in found]
     return f"{', '.join(parts)}{_verdict(evaluation, metric)}."
-
-
-_TOLD = ("set_f1_judgements", "top_1_accuracy", "set_f1")
 
 
 def _verdict(evaluation: Evaluation, metric: str) -> str:
     """How the first system stands to the prior, people and others, as far as differences were tested."""
-    first, sign = first_of(evaluation), 1 if better(metric) == "higher" else -1
-    tests = {each.against: each for each in evaluation.where(system=first) if each.name == metric
-             and each.p is not None and is_difference(evaluation, each)}  # fmt: skip
-    images = f"{evaluation.n:,} images"
-    if (prior := tests.pop("prior", None)) is not None and not (prior.found and sign * prior.value > 0):
-        return (
-            f"; {'it is worse than' if prior.found else f'{images} do not show it to be better than'} a constant answer"
-        )
-    person, _ = tests.pop("person", None), tests.pop("zero_shot", None)
-    if tests:
-        ahead = [name for name, each in tests.items() if each.found and sign * each.value > 0]
-        behind = [name for name, each in tests.items() if each.found and sign * each.value < 0]
-        even = [name for name in tests if name not in (*ahead, *behind)]
-        groups = (("ahead of", ahead), ("behind", behind), ("not told apart from", even))
-        return "; " + ", ".join(f"{words} {_named(names)}" for words, names in groups if names)
-    if person is None:
-        return ""
-    if not person.found:
+    first, images, ahead = first_of(evaluation), f"{evaluation.n:,} images", dict[str, bool | None]()
+    for each in rows_of(evaluation, system=first):
+        if each.name == metric and each.p is not None and is_difference(evaluation, each):
+            ahead[each.against] = (each.value > 0) == (better(metric) == "higher") if each.found else None
+    if not ahead.get("prior", True):
+        even = f"{images} do not show it to be better than"
+        return f"; {even if ahead['prior'] is None else 'it is worse than'} a constant answer"
+    told = []
+    for words, how in (("ahead of", True), ("behind", False), ("not told apart from", None)):
+        names = [name for name, well in ahead.items() if well is how and name not in ("prior", "person", "zero_shot")]
+        told += [f"{words} {_named(names)}"] if names else []
+    if told or "person" not in ahead:
+        return f"; it is {', '.join(told)}" if told else ""
+    if ahead["person"] is None:
         return f"; {images} cannot tell {called(first)} from people"
-    return f"; {called(first)} does {'better' if sign * person.value > 0 else 'worse'} than a person, beyond chance"
+    return f"; {called(first)} does {'better' if ahead['person'] else 'worse'} than a person, beyond chance"
 
 
-def _named(names: list[str]) -> str:
-    return " and ".join(names) if len(names) <= NAMED else f"{len(names)} others"
+def _named(names: Sequence[str]) -> str:
+    return " and ".join(names) if len(names) <= NAMED else f"{len(names)} systems"
 
 
 def _of_data_sets(table: Table) -> str:
     """Who leads on the first data sets of a matrix."""
-    told = []
-    for at, name in enumerate(table.columns[1:], 1):
-        best = [row[0] for number, row in enumerate(table.rows) if (number, at) in table.best]
-        told += [f"{_named(best)} lead{'s' * (len(best) == 1)} on {name}"] if best else []
-    return f"By {table.name}, {'; '.join(told[:NAMED])}." if told else ""
+    best: dict[str, list[str]] = {}
+    for row, at in sorted(table.best):
+        best.setdefault(table.rows[row][0], []).append(table.columns[at])
+    told = [f"{_named(who)} lead{'s' * (len(who) == 1)} on {name}" for name, who in best.items()]
+    return sentence_of([f"by {table.name}, {told[0]}", *told[1:NAMED]]) if told else ""

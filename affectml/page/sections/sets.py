@@ -3,160 +3,86 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from affectml.judging.figures import Evaluation, Figure
 from affectml.judging.views import NOTHING
-from affectml.page.section import Drawing, Section, Shown, drawing
-from affectml.page.tables import Table, number, percent, pivot, rows_of
-from affectml.page.words import called, capital, first_of
+from affectml.page.section import Drawing, Section, Shown, drawing, section
+from affectml.page.tables import cell, parts_of, percent, pivot
+from affectml.page.words import called, capital, first_of, sentence_of
 from affectml.plots import grid
 
 TIED = 3  # equally common mistakes that are named
 FEW = 10  # answers or images with a label, from which a share of them is worth a word
-WHO = {"person": "People: single answers", "people": "People: sets of the images"}
+RULE = (
+    "a label of both counts on the diagonal; one left out is shared evenly by the labels said instead; the row "
+    f"{NOTHING} has labels added to sets that were otherwise whole; the answers to one image count one together"
+)
 
 
 def instead(evaluation: Evaluation, _: Shown) -> Section | None:
     """What the first system said instead of what people said, and one person beside the rest of the panel."""
-    first, drawn, tables, parts = first_of(evaluation), [], [], []
-    every = rows_of(evaluation, by="instead_of", level=None, label=None)
-    names = [*evaluation.facts.get("labels", ()), NOTHING]
-    names = [name for name in names if any(name in (each.level, each.label) for each in every)]
-    for who in (first, "person"):
-        rows = [each for each in every if each.system == who]
-        if not rows:
-            continue
-        title = (
-            f"{capital(called(who))}, in images"
-            if who == first
-            else "One person beside the rest of the panel, in images"
-        )
-        missed, added = (_total(rows, lambda f, at=at: getattr(f, at) == NOTHING) for at in ("label", "level"))
+    first, drawn, tables, told = first_of(evaluation), [], [], []
+    every = parts_of(evaluation, "instead_of")
+    used = {name for each in every for name in (each.level, each.label)}
+    names = [name for name in (*evaluation.facts.get("labels", ()), NOTHING) if name in used]
+    every.sort(key=lambda each: names.index(each.level))
+    for who in dict.fromkeys((first, "person")):
+        rows, title = [each for each in every if each.system == who], f"{capital(called(who))}, in images"
         often = _often(rows, evaluation.n)
-        parts += [f"{called(who)} most often says {often}"] if often else []
-        if missed + added > 0 and who == first:
-            parts.append(
-                f"{called(who)} leaves out {missed:.0f} labels without naming another, and adds {added:.0f} that no label was missed for"
-            )
-        show = _grid(
-            title,
-            rows,
-            names,
-            names,
-            "model" if who == first else "people",
-            ("people's label", "what was said"),
-            whole=True,
-        )
-        drawn.append(show)
-        rows.sort(key=lambda each: names.index(each.level))
-        tables.append(pivot(title, rows, lambda f: f.level, lambda f: f.label, head="people's label", columns=names,
-                            name=who, write=_count, note=_RULE if who == first else _WEIGHT))  # fmt: skip
-    words = f"{capital('; '.join(parts))}." if parts else ""
-    return (
-        Section("instead", "What was mistaken for what", words, tuple(drawn), (), tuple(filter(None, tables)))
-        if drawn
-        else None
-    )
-
-
-_RULE = (
-    "a label of both counts on the diagonal; a label that was left out is shared evenly by the labels said instead; "
-    f"the row {NOTHING} has labels added to sets that were otherwise whole"
-)
-_WEIGHT = "the answers to one image count one together"
-
-
-def _total(rows: Sequence[Figure], inside: "object") -> float:
-    return sum(each.value for each in rows if inside(each))  # type: ignore[operator]
-
-
-def _count(figure: Figure | None) -> str:
-    return "0" if figure is None else f"{figure.value:.1f}".removesuffix(".0")
+        told += [f"{called(who)} most often says {often}"] if often else []
+        left, added = (sum(f.value for f in rows if getattr(f, at) == NOTHING) for at in ("label", "level"))
+        if left + added and who == first:
+            whole = f"{added:.0f} to sets that are otherwise whole"
+            told.append(f"{called(who)} leaves out {left:.0f} labels without naming another, and adds {whole}")
+        drawn += [_grid(title, rows, names, first, ("people's label", "what was said"))] if rows else []
+        tables.append(pivot(title, rows, "level", "label", columns=names, name=who, none="0", note=RULE))
+    return section("instead", "What was mistaken for what", sentence_of(told), drawn, tables)
 
 
 def _often(rows: Sequence[Figure], images: int) -> str:
     """The commonest label in place of another with its count; "" where none is said twice, or too many tie."""
-    wrong = [f for f in rows if f.level != f.label and NOTHING not in (f.level, f.label)]
-    most = max((each.value for each in wrong), default=0)
-    tied = [f"{f.label} in place of {f.level}" for f in wrong if f.value > most - 1e-9]
-    if most < 2 or len(tied) > TIED:
+    wrong = [each for each in rows if each.level != each.label and NOTHING not in (each.level, each.label)]
+    most = max(wrong, key=lambda each: each.value, default=None)
+    if most is None or most.value < 2:
         return ""
-    count = f"{most:.1f}".removesuffix(".0")
-    return f"{' and '.join(tied)} ({count} of {images:,} images{' each' if len(tied) > 1 else ''})"
+    tied = [f"{each.label} in place of {each.level}" for each in wrong if each.value > most.value - 1e-9]
+    count = f"{cell(most)} of {images:,} images{' each' * (len(tied) > 1)}"
+    return f"{' and '.join(tied)} ({count})" if len(tied) <= TIED else ""
 
 
-def _grid(
-    title: str,
-    rows: Sequence[Figure],
-    down: Sequence[str],
-    across: Sequence[str],
-    hue: str,
-    axis: tuple[str, str],
-    *,
-    whole: bool = False,
-) -> Drawing:
-    """Figures as squares, by level and label."""
-    values: NDArray[np.float64] = np.full((len(down), len(across)), 0.0 if whole else np.nan)
+def _grid(title: str, rows: Sequence[Figure], names: Sequence[str], first: str, axis: tuple[str, str]) -> Drawing:
+    """Figures of one system as squares, by level and label; images are counts, and none is 0."""
+    whole, hue = rows[0].metric == "images", "model" if rows[0].system == first else "people"
+    values = np.full((len(names), len(names)), 0.0 if whole else np.nan)
     for each in rows:
-        values[down.index(each.level), across.index(each.label)] = each.value
-    apart = sorted((f for f in rows if f.level != f.label), key=lambda f: -f.value)[:5]
-    alt = "; ".join(f"{each.level}, {each.label} {_count(each) if whole else number(each.value)}" for each in apart)
-    picture = grid(values, down, across, f"{title}. Most: {alt or 'none'}", hue=hue, axis=axis, whole=whole)
-    return drawing(title, picture)
+        values[names.index(each.level), names.index(each.label)] = each.value
+    most = sorted((each for each in rows if each.level != each.label), key=lambda each: -each.value)[:5]
+    alt = f"{title}. Most: {'; '.join(f'{f.level}, {f.label} {cell(f)}' for f in most) or 'none'}"
+    return drawing(title, grid(values, names, names, alt, hue=hue, axis=axis, whole=whole))
 
 
 def co_occurrence(evaluation: Evaluation, _: Shown) -> Section | None:
     """Labels that one answer has together, people's beside the first system's; None where no answer has several."""
-    first, labels = first_of(evaluation), list(evaluation.facts.get("labels", ()))
-    drawn: list[Drawing] = []
-    tables: list[Table | None] = []
-    known = {
-        who: rows_of(evaluation, by="with", level=None, label=None, system=who) for who in ("person", "people", first)
-    }
-    for who, rows in known.items():
-        if rows:
-            title = WHO.get(who, f"The sets of {called(who)}")
-            axis = ("answers with this label", "that have this as well")
-            drawn.append(_grid(title, rows, labels, labels, "model" if who == first else "people", axis))
-            tables.append(
-                pivot(
-                    title,
-                    rows,
-                    lambda f: f"{f.level} ({f.n})",
-                    lambda f: f.label,
-                    head="label",
-                    columns=labels,
-                    name=who,
-                )
-            )
-    if not known[first]:
-        return None
-    words = _together(known["person"] or known["people"], known["people"], known[first], called(first))
-    return Section(
-        "together", "Which labels go together", words, tuple(drawn), (), tuple(filter(None, tables)), folded=True
-    )
+    first, labels, drawn, tables = first_of(evaluation), list(evaluation.facts.get("labels", ())), [], []
+    titles = {"person": "Single answers of people", "people": "Sets of the images", first: f"Sets of {called(first)}"}
+    known, axis = dict[str, dict[tuple[str, str], Figure]](), ("answers with this label", "that have this as well")
+    for who, title in titles.items():
+        rows = parts_of(evaluation, "with", system=who)
+        known[who] = {(each.level, each.label): each for each in rows if (each.n or 0) >= FEW}
+        drawn += [_grid(title, rows, labels, first, axis)] if rows else []
+        tables.append(pivot(title, rows, _answers, "label", head="label (answers)", columns=labels, name=who))
+    people, told = known["person"] or known["people"], []
+    if people:
+        most = max(people.values(), key=lambda each: each.value)
+        often = f"of people's answers with {most.level}, {percent(most.value)} have {most.label} as well"
+        told.append(often if most.value else "no answer here has two labels")
+    if both := [(known[first][at], each) for at, each in known["people"].items() if at in known[first]]:
+        its, theirs = max(both, key=lambda pair: abs(pair[0].value - pair[1].value))
+        mine = f"{percent(its.value)} of {called(first)}'s {its.n} sets"
+        mine += f", {percent(theirs.value)} of the images' {theirs.n}"
+        told.append(f"the largest gap is {its.label} beside {its.level}: {mine}")
+    return section("together", "Which labels go together", sentence_of(told), drawn, tables)
 
 
-def _together(people: Sequence[Figure], alike: Sequence[Figure], model: Sequence[Figure], who: str) -> str:
-    """The label that most often comes with another, and where the system's sets are farthest from people's sets."""
-    enough = [each for each in people if (each.n or 0) >= FEW]
-    most = max(enough, key=lambda each: each.value, default=None)
-    if most is None:
-        return ""
-    if most.value == 0:
-        return "No answer here has two labels."
-    said = f"Of people's answers with {most.level}, {percent(most.value)} have {most.label} as well"
-    its = {(each.level, each.label): each for each in model if (each.n or 0) >= FEW}
-    pairs = [
-        (each, its[each.level, each.label])
-        for each in alike
-        if (each.n or 0) >= FEW and (each.level, each.label) in its
-    ]
-    if pairs:
-        theirs, mine = max(pairs, key=lambda pair: abs(pair[0].value - pair[1].value))
-        said += (
-            f"; of the sets with {mine.level}, {percent(mine.value)} of {who}'s {mine.n} and {percent(theirs.value)} of "
-            f"people's {theirs.n} have {mine.label}, the largest gap"
-        )
-    return f"{said}."
+def _answers(figure: Figure) -> str:
+    return f"{figure.level} ({figure.n})"
