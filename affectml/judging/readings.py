@@ -7,6 +7,7 @@ are the sentences that hold beyond chance. What `Case.more` may hold for them:
 smoothed    names of systems whose shares are smoothed counts of few answers: nothing is said of their calibration
 parts_of    {SYSTEM: function}: of "wordings" or "draws" it tells what each of them alone answers, {NUMBER: (answered,
             Answers)}: which of the N images, bool [N], and what it says of all N, whatever it says of the others
+by          the metric that systems are sorted by, whose spread is told too
 requests    {SYSTEM: Requests}: what each of a system's requests gave to labels, and where it showed them
 """
 
@@ -31,7 +32,7 @@ from affectml_metrics import FEW, Difference, mean_interval, paired_difference, 
 from affectml_metrics import functional as F
 from affectml_metrics.functional.calibration import debiased_calibration
 from affectml_metrics.intervals import Bounds, interval_of
-from affectml_metrics.table import better
+from affectml_metrics.table import better, shown
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -327,10 +328,11 @@ def _said(given: Answers) -> NDArray[np.bool_]:
 def spread(case: Case) -> None:
     """How far scores move: rows `by` wordings, all draws of each together, and by draws, all wordings together.
 
-    Of the metrics that have a direction. level: the number of the wording or the draw, alone; without a level their
-    mean, with its 95 % interval by Student's t for other wordings or draws of that kind about the same images. All are
-    scored on the images that each of them answers. Draws differ in the order of the labels and by sampling. Needs
-    `parts_of` in `Case.more`; nothing of a system with fewer than two wordings, or draws, that can be used.
+    Of the metrics of brief tables that have a direction, and of `by`. level: the number of the wording or the draw,
+    alone; without a level their mean, with its 95 % interval by Student's t for other wordings or draws of that kind
+    about the same images. All are scored on the images that each of them answers. Draws differ in the order of the
+    labels and by sampling. Needs `parts_of` in `Case.more`; nothing of a system with fewer than two wordings, or draws,
+    that can be used.
     """
     for name, parts_of in case.more.get("parts_of", {}).items():
         for over in ("wordings", "draws"):
@@ -340,12 +342,12 @@ def spread(case: Case) -> None:
                 continue
             here = part_of(case.truth, at)
             scores = {number: row_scores(given.rows(at), here) for number, (_, given) in parts.items()}
-            for metric in next(iter(scores.values())):
-                if better(metric) and all(metric in each for each in scores.values()):
-                    values = [float(each[metric].double().nanmean()) for each in scores.values()]
-                    mean = mean_interval(values, bounds=[bounds_of(metric)])
-                    for level, found in {"": mean, **dict(zip(map(str, scores), values, strict=True))}.items():
-                        case.rows.add(metric, found, system=name, by=over, level=level)
+            known = [m for m in next(iter(scores.values())) if better(m) and all(m in each for each in scores.values())]
+            for metric in dict.fromkeys([*shown(known, "brief"), *(m for m in known if m == case.more.get("by"))]):
+                values = [float(each[metric].double().nanmean()) for each in scores.values()]
+                mean = mean_interval(values, bounds=[bounds_of(metric)])
+                for level, found in {"": mean, **dict(zip(map(str, scores), values, strict=True))}.items():
+                    case.rows.add(metric, found, system=name, by=over, level=level)
 
 
 def liking_for_places(case: Case) -> dict[str, Any] | None:
