@@ -7,21 +7,23 @@ are the sentences that hold beyond chance. What `Case.more` may hold for them:
 smoothed    names of systems whose shares are smoothed counts of few answers: nothing is said of their calibration
 parts_of    {SYSTEM: function}: of "wordings" or "draws" it tells what each of them alone answers, {NUMBER: (answered,
             Answers)}: which of the N images, bool [N], and what it says of all N, whatever it says of the others
+by          the metric that systems are sorted by, whose spread is told too
 requests    {SYSTEM: Requests}: what each of a system's requests gave to labels, and where it showed them
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from affectml.data.choose import SEVERAL
 from affectml.judging.bias import LEVEL, firsts
 from affectml.judging.compare import corrected
-from affectml.judging.figures import Rows
+from affectml.judging.figures import Figure, Rows
 from affectml.judging.scoring import Answers, bounds_of, row_scores, stating
 from affectml.judging.truth import Truth, part_of
 from affectml.judging.views import Case, add_bins, people_behind
@@ -30,17 +32,19 @@ from affectml_metrics import FEW, Difference, mean_interval, paired_difference, 
 from affectml_metrics import functional as F
 from affectml_metrics.functional.calibration import debiased_calibration
 from affectml_metrics.intervals import Bounds, interval_of
-from affectml_metrics.table import better
+from affectml_metrics.table import better, shown
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+OfSums = Callable[[Floats], Floats]
 # the image, the disagreement and the scores of each comparison
 Compared = tuple[NDArray[np.int64], Floats, dict[str, Floats]]
 
 THIRDS = ("most agree", "between", "least agree")
 NEIGHBOURS = 2  # others whom each person of an image is compared with, of five people that is everybody
 BINS, DRAWN = 5, 10  # of the calibration error, label by label, and of all labels together
-_TRUE = "a system that states people's true rates"
+OF_VOTES = "squared error less chance in the votes; no change is tested: errors are larger at rates near a half"
+_TRUE, _SHUFFLED = "\0true rates", "\0answers to other images "  # beside systems; no system has such a name
 _CELLS = 2**25  # drawn to tell what chance makes of a count, in at least 39 and at most 199 draws
 
 
@@ -51,7 +55,7 @@ class Requests(NamedTuple):
     """
 
     given: Floats
-    places: NDArray[np.int64]
+    places: Array
     images: Array
     groups: Array | None = None
 
@@ -85,7 +89,7 @@ def by_disagreement(case: Case) -> dict[str, Any] | None:
     truth, systems, rng = case.truth, answering(case), np.random.default_rng(case.seed)
     single = truth.panels is not None
     nulls = _nulls(systems, truth, np.random.default_rng((case.seed, 1))) if single else {}
-    found = persons({**systems, **nulls}, truth, rng) if single else halves(systems, truth, rng)
+    found = (persons if single else halves)({**systems, **nulls}, truth, rng)
     if found is None or not systems.keys() & found[2].keys():
         return None
     image, disagreement, scores = found
@@ -103,35 +107,37 @@ def by_disagreement(case: Case) -> dict[str, Any] | None:
         return jackknifed(by_image(np.ones_like(gap), rank, gap, rank**2, rank * gap), slope_of, units, null)
 
     metric = "squared_error" if not single else "top_1_accuracy" if truth.sets is None else "set_f1"
-    key = {**case.rows.key, "by": "disagreement"}
-    rows, changes = Rows(**key), Rows(**key, level="change")
-    within: Bounds = (0, 1) if single else (None, None)  # an estimate of an error may be below 0
+    changes = Rows(**case.rows.key, by="disagreement", level="change")
+    within: Sequence[Bounds] = [(0, 1)] if single else ()  # an estimate of an error may be below 0
     for name, row in ((name, row) for name, row in scores.items() if name not in nulls):
         for t, level in enumerate(THIRDS):
             columns = by_image((third == t).astype(np.float64), row * (third == t))
             here = columns[:, 0] > 0
             score = jackknifed(columns, lambda sums: sums[:, 1:] / sums[:, :1], units, bounds=within)
-            rows.add(metric, score, system=name, level=level, n=int(here.sum()), units=len(np.unique(units[here])))
+            key = {"by": "disagreement", "n": int(here.sum()), "units": len(np.unique(units[here]))}
+            case.rows.add(metric, score, system=name, level=level, **key)
         if name != "person":
             change = slope(row - scores.get("person", 0.0), 0.0 if single else None)
-            for null in (_TRUE, _shuffled(name)):
+            for null in (_TRUE, _SHUFFLED + name):
                 if null in scores:
                     change = _in_both(change, slope(row - scores[null], 0.0))
             changes.add(metric, change, system=name)
-    changes.rows = corrected(changes.rows)
-    case.rows.rows += [*rows.rows, *changes.rows]
-    if not single:
-        said = "squared error of rates, less what chance in the votes adds; by votes alone no change of it is tested"
-        return {"rules": {"disagreement": f"{said}, as it is larger where rates are near a half"}}
     beside = f"one person{', the true rates' if _TRUE in scores else ''} and answers that know nothing of the image"
     what = "set F1" if truth.sets is not None else "first label right"
+    rule = f"{what} of one person's answer; change: beside {beside}" if single else OF_VOTES
     findings = [
         f"{each.system} fails more where people {'disagree' if each.value < 0 else 'agree'}, beside {beside} "
         f"({what}: change {each.value:.3f}, {each.ends[0]:.3f} to {each.ends[1]:.3f})"
-        for each in changes.rows
-        if each.found
+        for each in _tested(case, changes)
     ]
-    return {"rules": {"disagreement": f"{what} of one person's answer; change: beside {beside}"}, "findings": findings}
+    return {"rules": {"disagreement": rule}, "findings": findings}
+
+
+def _tested(case: Case, rows: Rows) -> list[Figure]:
+    """Add figures with p values corrected for all of them; those beyond chance."""
+    figures = corrected(rows.rows)
+    case.rows.rows += figures
+    return [each for each in figures if each.found]
 
 
 def persons(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generator) -> Compared | None:
@@ -184,14 +190,10 @@ def shares_entropy(alpha: Floats) -> Floats:
     return np.asarray((alpha / total * (digamma(total + 1) - digamma(alpha + 1))).sum(axis=1))
 
 
-def _shuffled(name: str) -> str:
-    return f"{name}'s answers to other images"
-
-
 def _nulls(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generator) -> dict[str, Answers]:
     """A system that states the true rates, where they can be drawn, and each system with its answers dealt out anew."""
     true, images = _true_rates(truth, rng), len(truth.image_id)
-    shuffled = {_shuffled(name): given.rows(rng.permutation(images)) for name, given in systems.items()}
+    shuffled = {_SHUFFLED + name: given.rows(rng.permutation(images)) for name, given in systems.items()}
     return shuffled if true is None else {_TRUE: true, **shuffled}
 
 
@@ -205,36 +207,27 @@ def _in_both(one: Difference, other: Difference) -> Difference:
     """The first, with the larger p value of the two, or 1 where they point to opposite sides."""
     if bool(one.p.isnan() | other.p.isnan()):
         return one
-    same = one.value * other.value > 0
-    return one._replace(p=torch.where(same, torch.maximum(one.p, other.p), 1.0))
+    return one._replace(p=torch.where(one.value * other.value > 0, torch.maximum(one.p, other.p), 1.0))
 
 
 def jackknifed(
-    columns: Floats,
-    statistic: Callable[[Floats], Floats],
-    groups: Array | None,
-    null: float | None = None,
-    bounds: Bounds = (None, None),
+    columns: Floats, statistic: OfSums, groups: Array | None, null: float | None = None, bounds: Sequence[Bounds] = ()
 ) -> Difference:
     """A statistic [B, 1] of sums [B, M] of the columns [N, M], with its interval and the p value of `null`.
 
-    Images or groups are left out one by one. p: nan without a null and below 30 of them. bounds: the lowest and the
-    highest value; None: no end.
+    Images or groups are left out one by one. p: nan without a null and below 30 of them. bounds: one pair, the lowest
+    and the highest value; none: no ends.
     """
     unit = np.arange(len(columns)) if groups is None else np.unique(groups, return_inverse=True)[1]
     sums = np.zeros((int(unit.max()) + 1, columns.shape[1]))
     np.add.at(sums, unit, columns)
+    total, units = sums.sum(axis=0, keepdims=True), torch.tensor([len(sums)])
     with np.errstate(invalid="ignore", divide="ignore"):
-        value, left_out = (
-            torch.from_numpy(statistic(part)) for part in (sums.sum(axis=0, keepdims=True), sums.sum(axis=0) - sums)
-        )
-    units = torch.tensor([len(sums)])
-    low, high, p = interval_of(value[0], left_out, units, 1 - LEVEL, [bounds], null or 0.0)
+        value, left_out = (torch.from_numpy(statistic(part)) for part in (total, total - sums))
+    low, high, p = interval_of(value[0], left_out, units, 1 - LEVEL, bounds, null or 0.0)
     low, high = (torch.where(end.isnan(), value[0], end) for end in (low, high))  # one unit says nothing of others
-    if null is None or len(sums) < FEW:
-        p = torch.full_like(p, torch.nan)
-    counts = (torch.tensor([len(columns)]), torch.tensor([0]), units)
-    return Difference(*(part[0] for part in (value[0], low, high, p, *counts)))
+    p = p if null is not None and len(sums) >= FEW else torch.full_like(p, torch.nan)
+    return Difference(*(part[0] for part in (value[0], low, high, p, torch.tensor([len(columns)]), 0 * units, units)))
 
 
 def slope_of(sums: Floats) -> Floats:
@@ -269,14 +262,11 @@ def stated_calibration(case: Case) -> dict[str, Any] | None:
         sums = np.stack([np.ones_like(said), said, seen, said**2, said * seen], axis=1).reshape(len(seen), -1)
         slopes.add("calibration_slope", jackknifed(sums, slope_of, truth.groups, null=1.0), system=name)
         add_bins(case.rows, said.ravel(), seen.ravel(), asked, np.repeat(units, labels), most=DRAWN, system=name)
-    slopes.rows = corrected(slopes.rows)
-    case.rows.rows += slopes.rows
     findings = [
         f"{each.system} is {'over' if each.value < 1 else 'under'}confident: where it states 0.10 more for a label, "
         f"people's share is {each.value / 10:.3f} higher "
         f"(95 % interval {each.ends[0] / 10:.3f} to {each.ends[1] / 10:.3f})"
-        for each in slopes.rows
-        if each.found
+        for each in _tested(case, slopes)
     ]
     return {"findings": findings}
 
@@ -315,18 +305,15 @@ def agreed_alone(case: Case) -> dict[str, Any] | None:
     p = max((1 + sum(made >= count for made in drawn)) / (1 + draws) for drawn in (true, nothing) if drawn)
     chance = [float(np.mean(true)) if true else None, float(np.mean(nothing))]
     order, named = np.argsort(truth.shares[image, label], kind="stable"), np.array(truth.labels, dtype=object)
-    images = [
-        {"image_id": str(truth.image_id[i]), "label": truth.labels[c], "people": float(truth.shares[i, c]),
-         "said": {name: list(named[row[i]]) for name, row in said.items()}}
-        for i, c in zip(image[order].tolist(), label[order].tolist(), strict=True)
-    ]  # fmt: skip
-    true_rates = (
-        "" if chance[0] is None else f"systems that state people's true rates ({chance[0]:.1f} on average) and "
-    )
+    image, label = image[order], label[order]
+    of = {"image_id": truth.image_id[image].astype(str), "label": named[label], "people": truth.shares[image, label]}
+    words = [{name: list(named[row[i]]) for name, row in said.items()} for i in image]
+    images = pd.DataFrame({**of, "said": words}).to_dict("records")
+    true_rates = "" if chance[0] is None else f"systems that state people's true rates ({chance[0]:.1f}) and "
     finding = (
         f"On {count} of {len(theirs)} images all systems say the same label, which people's answers do not support, "
         f"more than chance makes of {true_rates}systems that know nothing of the image or of each other "
-        f"({chance[1]:.1f})"
+        f"({chance[1]:.1f} on average)"
     )
     findings = [finding] if count and p < LEVEL else []
     return {"alone": {"images": images, "of": len(theirs), "chance": chance, "p": p}, "findings": findings}
@@ -341,10 +328,11 @@ def _said(given: Answers) -> NDArray[np.bool_]:
 def spread(case: Case) -> None:
     """How far scores move: rows `by` wordings, all draws of each together, and by draws, all wordings together.
 
-    Of the metrics that have a direction. level: the number of the wording or the draw, alone; without a level their
-    mean, with its 95 % interval by Student's t for other wordings or draws of that kind about the same images. All are
-    scored on the images that each of them answers. Draws differ in the order of the labels and by sampling. Needs
-    `parts_of` in `Case.more`; nothing of a system with fewer than two wordings, or draws, that can be used.
+    Of the metrics of brief tables that have a direction, and of `by`. level: the number of the wording or the draw,
+    alone; without a level their mean, with its 95 % interval by Student's t for other wordings or draws of that kind
+    about the same images. All are scored on the images that each of them answers. Draws differ in the order of the
+    labels and by sampling. Needs `parts_of` in `Case.more`; nothing of a system with fewer than two wordings, or draws,
+    that can be used.
     """
     for name, parts_of in case.more.get("parts_of", {}).items():
         for over in ("wordings", "draws"):
@@ -354,12 +342,12 @@ def spread(case: Case) -> None:
                 continue
             here = part_of(case.truth, at)
             scores = {number: row_scores(given.rows(at), here) for number, (_, given) in parts.items()}
-            for metric in next(iter(scores.values())):
-                if better(metric) and all(metric in each for each in scores.values()):
-                    values = [float(each[metric].double().nanmean()) for each in scores.values()]
-                    mean = mean_interval(values, bounds=[bounds_of(metric)])
-                    for level, found in {"": mean, **dict(zip(map(str, scores), values, strict=True))}.items():
-                        case.rows.add(metric, found, system=name, by=over, level=level)
+            known = [m for m in next(iter(scores.values())) if better(m) and all(m in each for each in scores.values())]
+            for metric in dict.fromkeys([*shown(known, "brief"), *(m for m in known if m == case.more.get("by"))]):
+                values = [float(each[metric].double().nanmean()) for each in scores.values()]
+                mean = mean_interval(values, bounds=[bounds_of(metric)])
+                for level, found in {"": mean, **dict(zip(map(str, scores), values, strict=True))}.items():
+                    case.rows.add(metric, found, system=name, by=over, level=level)
 
 
 def liking_for_places(case: Case) -> dict[str, Any] | None:
@@ -368,20 +356,15 @@ def liking_for_places(case: Case) -> dict[str, Any] | None:
     for name, requests in case.more.get("requests", {}).items():
         if (liking := place_bias(*requests)) is not None:
             found.add("place_bias", liking, system=name)
-    found.rows = corrected(found.rows)
-    case.rows.rows += found.rows
     findings = [
         f"{each.system} prefers labels that stand in the {'first' if each.value > 0 else 'second'} half of the list it "
         f"is shown (difference {each.value:+.1%}, {each.ends[0]:+.1%} to {each.ends[1]:+.1%})"
-        for each in found.rows
-        if each.found
+        for each in _tested(case, found)
     ]
     return {"findings": findings}
 
 
-def place_bias(
-    given: Floats, places: NDArray[np.int64], images: Array, groups: Array | None = None
-) -> Difference | None:
+def place_bias(given: Floats, places: Array, images: Array, groups: Array | None = None) -> Difference | None:
     """How much more R requests give to labels in the first half of their places than to those in the second.
 
     In shares of answers to a label, mean over requests; None where fewer than two images or groups have one. What a

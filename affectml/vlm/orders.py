@@ -1,7 +1,7 @@
 """Where requests showed each label, from the index that `ask` writes beside them."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,23 +57,18 @@ def of_others(custom_ids: Iterable[str], orders: Orders) -> bool:
 
 
 def requests_of(
-    custom_ids: Sequence[str],
-    often: NDArray[np.float64],
-    image_of: Mapping[str, str],
-    orders: Orders,
-    groups_of: Callable[[Array], Array | None],
+    custom_ids: Sequence[str], often: Array, images: Array, groups: Array | None, orders: Orders
 ) -> Requests | None:
     """What a system's requests gave to labels and where they showed them, as far as `orders` has them; None of none.
 
     Args:
         custom_ids: of R requests.
         often: how often the answers to each name each label, or its share [R, C].
-        image_of: the image of each request.
+        images, groups: of each request [R], as `Dataset.groups` has them.
         orders: see `read_orders`.
-        groups_of: the groups of images, as `Dataset.groups`.
     """
     at = [row for row, given in enumerate(custom_ids) if given in orders]
     if not at:
         return None
-    images = np.array([image_of[custom_ids[row]] for row in at], dtype=object)
-    return Requests(often[at], np.stack([orders[custom_ids[row]] for row in at]), images, groups_of(images))
+    places = np.stack([orders[custom_ids[row]] for row in at])
+    return Requests(often[at], places, images[at], None if groups is None else groups[at])
