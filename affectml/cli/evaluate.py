@@ -40,8 +40,9 @@ def evaluate(
     from dataclasses import asdict
 
     from affectml.evaluating import evaluate_systems
-    from affectml.page import brief as main
-    from affectml.page import differences_table, in_words, matrix, scores_table
+    from affectml.page import Shown, in_words
+    from affectml.page.tables import brief
+    from affectml.page.write import sections
 
     found = evaluate_systems(systems, config, out=out, say=say)
     evaluation = found.evaluation
@@ -51,10 +52,9 @@ def evaluate(
             {"written": str(found.file), "facts": evaluation.facts, "figures": [asdict(f) for f in evaluation.figures]}
         )
     else:
-        against = [scores_table(evaluation, each) for each in ("people", "rest", "person", "half")]
         rules = [f"{name}: {words}" for name, words in evaluation.facts["rules"].items()]
-        others = (*matrix(evaluation)[1:], *against, differences_table(evaluation))
-        show_result(main(evaluation), others, rules, verbose=verbose)
+        others = [table for each in sections(evaluation, Shown("", "")) for table in each.tables] if verbose else []
+        show_result(brief(evaluation), others, rules, verbose=verbose)
         print("".join(f"  {line}\n" for line in in_words(evaluation)))
         print(f"written: {found.file}")
     if open_:

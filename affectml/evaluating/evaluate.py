@@ -24,7 +24,8 @@ from affectml.heads.load import offered
 from affectml.judging.answers import FILE, SystemAnswers, write_answers
 from affectml.judging.figures import COLUMNS, Evaluation
 from affectml.judging.truth import DEFAULT_TAU
-from affectml.page import Shown, brief, matrix, scores_table, write_report
+from affectml.page import Shown, write_report
+from affectml.page.tables import brief, matrix, scores_table
 from affectml.prompts import Prompts
 from affectml.runs import RunFolder, TrainConfig, next_run_folder
 from affectml_annotation.exchange.files import csv_text
@@ -151,8 +152,7 @@ def _shown(evaluated: Evaluated, runs: Sequence[RunFolder]) -> Shown:
         return Shown.of_run(runs[0].info, **pictures)
     first = evaluation.figures[0]
     names = list(dict.fromkeys(each.dataset for each in evaluation.figures))
-    systems = evaluation.facts.get("systems") or evaluation.facts.get("runs", [])
-    heading = f"{few(names, 3)}, target {first.target}: {few(systems, 6)} judged beside people"
+    heading = f"{few(names, 3)}, target {first.target}: {few(evaluation.facts['systems'], 6)} judged beside people"
     about = tuple(f"{run.folder.resolve().name}: {run.info.command}" for run in runs if run.info.command)
     return Shown(f"{few(names, 3)} – affectml evaluation", heading, about, **pictures)
 

@@ -205,7 +205,7 @@ def requests_in(name: str, file: File, orders: Orders, data: Dataset) -> Request
             "(another seed, or other labels); give the index that `ask` wrote with those, or leave it out"
         )
     table = file.replies.table
-    images = {str(request): str(image) for request, image in table["image_id"].items()}
     alone = replace(file.replies, table=table.assign(image_id=table.index))  # each request as an image of its own
     said = together(alone, one_label=file.one_label, k=file.k)
-    return requests_of(list(said.image_id), said.often, images, orders, data.groups)
+    images = table["image_id"].groupby(level=0).first().reindex(said.image_id).to_numpy(dtype=object)
+    return requests_of(list(said.image_id), said.often, images, data.groups(images), orders)
