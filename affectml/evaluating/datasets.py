@@ -227,10 +227,10 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
         rates = [n for n in mine if (_rates(there.runs[n][0]) if n in group else there.files[n].said.shape == "rates")]
         rates += ["prior"] if kind in SEVERAL else []
         more |= {"data": data, "targets": targets, "train": there.train, "rates": rates}
-    key = there.key(every_name := (targets if own or space is None else space).taxonomy.name)
+    key = there.key(called := targets.taxonomy.name if own or space is None else _called(space))
     found = evaluate(
         answers_of_all, truth, split=there.split, seed=config.seed, dataset=there.name, target=targets.name,
-        space=every_name, why_not=why, pairs=_pairs(mine, beside), also=VIEWS if own else (), **more,
+        space=called, why_not=why, pairs=_pairs(mine, beside), also=VIEWS if own else (), **more,
     )  # fmt: skip
     ties = [name for name in read if truth.kind == "single" and files.tied(mine[name].scores)]
     figures = [f for f in found.figures if f.system not in ties or not f.metric.startswith("label_f1")]
@@ -252,6 +252,12 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
             "high score may be memory; ask the makers, or judge on images that nobody published"
         ]
     return Judged(Evaluation(tuple(figures), found.scores, facts), data, answers_of_all, truth)
+
+
+def _called(space: Space) -> str:
+    """The name of a space: its taxonomy's, with how many of its labels both sides reach where these are not all."""
+    whole, part = len(space.of_truth.target), len(space.taxonomy)
+    return space.taxonomy.name if part == whole else f"{space.taxonomy.name} ({part} of {whole} labels)"
 
 
 def _truth(
