@@ -214,9 +214,11 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
         mine[name], rules[f"answers of {name}"] = files.judged_as(file.said, every.image_id, every, val)
     beside, why = _beside(there, group, every, val, kind, own=own)
     whole, at = {**mine, **beside}, _answered_by_all(there, read, every.image_id)
-    truth = part_of(every, at)
-    mine, sort = _best_first({name: each.rows(at) for name, each in mine.items()}, truth, config.sort)
-    answers_of_all = {**mine, **{name: each.rows(at) for name, each in beside.items()}}
+    some = len(at) < len(every.image_id)
+    truth = part_of(every, at) if some else every
+    mine, beside = ({n: a.rows(at) if some else a for n, a in each.items()} for each in (mine, beside))
+    mine, sort = _best_first(mine, truth, config.sort)
+    answers_of_all = {**mine, **beside}
     more: dict[str, Any] = {}
     if own:
         first = next(iter(mine))
@@ -234,7 +236,7 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
     )  # fmt: skip
     ties = [name for name in read if truth.kind == "single" and files.tied(mine[name].scores)]
     figures = [f for f in found.figures if f.system not in ties or not f.metric.startswith("label_f1")]
-    if len(at) < len(every.image_id):
+    if some:
         figures += _as_empty(whole, every, list(read), key)
     figures += agreement({name: pd.DataFrame(each.scores.numpy()) for name, each in mine.items()}, **key)
     for name, to in group.items():
