@@ -10,17 +10,17 @@ from affectml._files import write_text
 from affectml.judging.figures import Evaluation
 from affectml.page.section import Section, Shown
 from affectml.page.sections import FOLDED, ONCE, OPEN
-from affectml.page.sections.images import WITHOUT
 from affectml.page.sections.overview import sentence
 from affectml.page.tables import Table, which_images
 from affectml.page.words import missing, warnings
 
+WITHOUT = "pictures of images need the data set: add --on"
 TOLD = ("disagreement", "promise", "by_person", "bias", "subgroups")  # whose sentences a terminal prints as well
 
 
 def write_report(evaluation: Evaluation, shown: Shown, file: Path) -> Path:
     """Write the page of an evaluation, and return its file. Text from the data is escaped; it loads nothing."""
-    about = [which_images(evaluation), *shown.about, *([] if shown.pictures else [WITHOUT])]
+    about = [which_images(evaluation), *shown.about, *([WITHOUT] if shown.dataset is None else [])]
     known, head = [*caveats(evaluation, shown), *missing(evaluation)], {"title": shown.title, "heading": shown.heading}
     found, said = sections(evaluation, shown), warnings(evaluation)
     write_page(file, found, **head, about=about, command=shown.command, caveats=known, warnings=said)
