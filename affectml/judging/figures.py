@@ -179,7 +179,8 @@ class Evaluation:
     def get(self, name: str, system: str = "model", against: str = "people", **key: Any) -> Figure | None:
         """The one figure of a metric (its k spelled in) of a system; None where there is none."""
         metric, k = parsed(name)
-        return next(self.where(metric=metric, k=k, system=system, against=against, **self._home, **key), None)
+        wanted = {"metric": metric, "k": k, "system": system, "against": against, **self._home, **key}
+        return next(self.where(**wanted), None)
 
     @property
     def _home(self) -> dict[str, Any]:
@@ -211,6 +212,11 @@ class Evaluation:
     def with_(self, figures: Iterable[Figure], **facts: Any) -> "Evaluation":
         """The same with more figures and facts."""
         return replace(self, figures=(*self.figures, *figures), facts={**self.facts, **facts})
+
+    def rows(self, **key: Any) -> Rows:
+        """For more figures of the data set, target and space of these."""
+        first = self.figures[0]
+        return Rows(dataset=first.dataset, target=first.target, space=first.space, **key)
 
     def table(self) -> pd.DataFrame:
         """metrics.csv as a table."""

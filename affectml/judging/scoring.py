@@ -187,12 +187,14 @@ def mean_over_people(sets: Tensor, truth: Truth, metric: RowMetric = F.set_f1) -
 def add_means(rows: Rows, by_image: Mapping[str, Tensor], truth: Truth, **key: Any) -> None:
     """Add means over images with 95 % intervals over images, or groups, that end where the metric does.
 
-    A name that is no metric's has no ends. A metric without a defined row, or with an infinite one, is left out.
+    A name that is no metric's has no ends, nor has an excess over the floor. A metric without a defined row, or with an
+    infinite one, is left out.
     """
     names = [name for name, values in by_image.items() if not values.isnan().all()]
     if names:
         table = torch.stack([by_image[name].double() for name in names], dim=1)
-        found = mean_interval(table, groups=truth.groups, bounds=[bounds_of(name) for name in names])
+        bounds = [] if key.get("against") == "floor" else [bounds_of(name) for name in names]
+        found = mean_interval(table, groups=truth.groups, bounds=bounds)
         rows.add_all(names, found, **key)
 
 

@@ -59,8 +59,7 @@ def train_run(
             judged = judge(prepared, systems, say)
         if config.learning_curve:
             with meter.step("learning_curve"):
-                points = learning_curve(prepared, judged.answers["model"], say)
-            judged = replace(judged, evaluation=judged.evaluation.with_(points))
+                judged = replace(judged, evaluation=learning_curve(judged, say))
     seconds = {**meter.seconds, "total": time.perf_counter() - started}
     return write(judged, seconds, meter.energy(), writers)
 
