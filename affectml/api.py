@@ -19,7 +19,7 @@ from affectml.pictures import ImageLike
 from affectml.predicting.predictions import Predictions
 from affectml.run import Run
 from affectml.runs import RunFolder, TrainConfig
-from affectml.runs.scores import score_table
+from affectml.runs.schema import score_table
 from affectml.training import open_or_draw, train_run
 
 if TYPE_CHECKING:

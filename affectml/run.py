@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
@@ -17,7 +17,8 @@ from affectml.errors import BadRun
 from affectml.explanation import Explanation, explain_image
 from affectml.heads import Head
 from affectml.judging.answers import read_answers
-from affectml.page.tables import STAR, as_html, main_table
+from affectml.judging.figures import Evaluation
+from affectml.page.tables import STAR, as_html, brief
 from affectml.pictures import ImageLike
 from affectml.predicting.features import run_encoder
 from affectml.predicting.files import predict_to_file
@@ -26,7 +27,6 @@ from affectml.predicting.person import Answered, Person, for_person
 from affectml.predicting.predictions import Predictions, table_of
 from affectml.predicting.shards import merge_predictions
 from affectml.runs import RunFolder, RunInfo
-from affectml.runs.scores import score_table
 from affectml.taxonomies import Taxonomy
 
 
@@ -60,22 +60,23 @@ class Run:
         return self._opened.taxonomy
 
     @property
-    def metrics(self) -> dict[str, Any]:
-        """metrics.json: scores with intervals, the rules behind them, and scores by label."""
-        return self._opened.metrics
+    def evaluation(self) -> Evaluation:
+        """What was found of it on the test images: figures, scores image by image, and facts."""
+        return self._opened.evaluation
 
     @property
-    def subgroups(self) -> dict[str, Any] | None:
-        """subgroups.json: for whom the model fails, see docs/subgroups.md; None where the run has none."""
-        return self._opened.subgroups
+    def metrics(self) -> pd.DataFrame:
+        """metrics.csv: a row a figure, of every system, label and subgroup, with its interval (docs/evaluation.md)."""
+        return self.evaluation.table()
 
     @property
     def scores(self) -> pd.DataFrame:
         """What each system scores on the test images: a row per system, and per metric columns value, low, high.
 
-        `run.scores["set_f1"]` are the three columns of one metric. A score that a system cannot have is NaN.
+        `run.scores["set_f1"]` are the three columns of one metric. A score that a system cannot have is NaN. People and
+        what stands beside them on the targets of the rest of a panel are in `metrics`.
         """
-        return score_table(self.metrics)
+        return self.evaluation.across()
 
     @property
     def answers(self) -> pd.DataFrame:
@@ -270,8 +271,8 @@ class Run:
         data = self.info.data
         title = f"<b>{escape(data.name)}</b>: {escape(data.kind)} of {escape(self.taxonomy.name)}"
         lines = [f"<p>{title}, head {escape(self.info.head.name)} · <code>{escape(str(self.folder))}</code></p>"]
-        if (self.folder / "metrics.json").is_file():
-            shown = main_table(self.metrics, brief=True)
+        if self._opened.has_figures:
+            shown = brief(self.evaluation)
             key = "± is half the width of the 95 % interval; bold: the best system, and those that may be as good"
             stars = f"; {STAR}" if STAR in shown.note else ""
             lines.append(as_html(replace(shown, note=key + stars)))

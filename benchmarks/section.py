@@ -107,30 +107,29 @@ def _panel(what: str, kind: str, series: Curves) -> tuple[str, float]:
     low, high = math.floor(min(costs) + 1e-9), math.ceil(max(costs) - 1e-9)
     right = room(names) + 12
     width = 300 + right
-    canvas = Canvas(
-        width, 270, left=58, right=right, top=12, bottom=40,
-        x=(sizes[0] * (sizes[0] / sizes[-1]) ** 0.08, sizes[-1]), y=(low, max(high, low + 1)), log=True,
-    )  # fmt: skip
-    canvas.named_numbers({size: f"{size:,.0f}" for size in sizes})
-    for power in range(low, max(high, low + 1) + 1):
-        canvas.line([(canvas.x[0], power), (canvas.x[1], power)], "line", 0.7)
-        canvas.text_at(canvas.left - 4, canvas.up(power), f"{10.0**power:,g}", anchor="end", size=SMALL)
+    x = (sizes[0] * (sizes[0] / sizes[-1]) ** 0.08, sizes[-1])
+    canvas = Canvas(width, 270, (58, right, 12, 40), x, (low, max(high, low + 1)), log=True)
+    canvas.numbers({size: f"{size:,.0f}" for size in sizes})
+    powers = range(low, max(high, low + 1) + 1)
+    canvas.lines(([(end, power) for end in x] for power in powers), "line", 0.7)
+    for power in powers:
+        canvas.text((canvas.left - 4, canvas.up(power)), f"{10.0**power:,g}", anchor="end", size=SMALL)
     ends = []
     for (name, spots), (colour, sign) in zip(series.items(), LOOKS * len(series), strict=False):
         line = [(size, math.log10(max(cost, 1e-3))) for size, cost in spots]
-        canvas.line(line, colour, 1.8)
-        canvas.signs(line, sign, colour, 5)
+        canvas.lines([line], colour, 1.8)
+        canvas.signs(canvas.at(line), sign, colour, 5)
         ends.append([canvas.up(line[-1][1]), name, colour])
     top = max(series.values(), key=lambda spots: spots[-1][1])
     begin = math.log10(max(top[0][1], 1e-3))
     most = min(begin + math.log10(top[-1][0] / top[0][0]), canvas.y[1])
-    canvas.line([(top[0][0], begin), (top[0][0] * 10 ** (most - begin), most)], "soft", 1.0, "4 3")
+    canvas.lines([[(top[0][0], begin), (top[0][0] * 10 ** (most - begin), most)]], "soft", 1.0, "4 3")
     ends.sort()
     for at in range(1, len(ends)):  # names do not lie on one another
         ends[at][0] = max(ends[at][0], ends[at - 1][0] + FONT + 1)
     over = max(0.0, ends[-1][0] - canvas.bottom)
     for height, name, colour in ends:
-        canvas.text_at(canvas.right + 8, height - over, name, colour)
+        canvas.text((canvas.right + 8, height - over), name, colour)
     canvas.words(what, kind)
     return canvas.svg(kind), width
 

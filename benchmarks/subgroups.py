@@ -17,10 +17,11 @@ import pandas as pd
 import torch
 from section import machine, write
 
-from affectml.judging.answerers import Answerers
+from affectml.judging.figures import Rows
 from affectml.judging.scoring import Answers
-from affectml.judging.subgroups import subgroups
+from affectml.judging.subgroups import Answerers, subgroups
 from affectml.judging.truth import Truth
+from affectml.judging.views import Case
 
 MEANS = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5])
 LABELS = tuple(f"{mean:g}" for mean in MEANS)
@@ -71,11 +72,15 @@ def drawn(
 
 def counted(images: int, share: float, seeds: int, planted: dict) -> tuple[int, int, float]:
     """Of `seeds` runs: those with any finding, those that found what was planted, and seconds of one."""
-    wanted = "agreement" if "siding" in planted else "rate_brier_score" if "worse" in planted else LABELS[PLANTED]
+    wanted = (
+        "set_f1_judgements" if "siding" in planted else "rate_brier_score" if "worse" in planted else LABELS[PLANTED]
+    )
     any_, right, started = 0, 0, time.process_time()
     for seed in range(seeds):
-        result = subgroups(*drawn(np.random.default_rng(seed), images, share, **planted), seed=seed)
-        found = {gap["label"] or gap["metric"] for gap in result["gaps"] if gap["found"]}
+        answers, truth, table, people = drawn(np.random.default_rng(seed), images, share, **planted)
+        case = Case({"model": answers}, truth, "model", seed, Rows(), table, {"answerers": people})
+        subgroups(case)
+        found = {each.label or each.metric for each in case.rows.rows if each.found}
         any_ += bool(found)
         right += wanted in found
     return any_, right, (time.process_time() - started) / seeds

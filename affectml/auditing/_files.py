@@ -167,8 +167,7 @@ def _of_run(folder: Path) -> Iterator[Look]:
         dataset = Path(run.info.config.dataset or "")
         yield "the head loads", lambda: run.head
         if run.info.command is not None:  # a shared run and imported weights have no scores
-            yield "metrics.json holds the scores", lambda: run.metrics
-            yield "subgroups.json holds those of subgroups", lambda: run.subgroups
+            yield "metrics.csv, scores.parquet and facts.json hold what was found", lambda: run.evaluation
             yield f"{ANSWERS} has a finite score of each label", partial(_answers, run)
         if people_file(folder).exists():
             yield f"{people_file(folder).name} is this head's", partial(read_people, run)

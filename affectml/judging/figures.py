@@ -35,6 +35,7 @@ import pandas as pd
 
 from affectml._files import need_file, read_json, write_json, write_parquet, write_text
 from affectml.errors import BadRun
+from affectml_annotation.exchange.files import csv_rows, csv_text
 from affectml_metrics.intervals import FEW
 
 METRICS, SCORES, FACTS = "metrics.csv", "scores.parquet", "facts.json"
@@ -178,7 +179,8 @@ class Evaluation:
     def get(self, name: str, system: str = "model", against: str = "people", **key: Any) -> Figure | None:
         """The one figure of a metric (its k spelled in) of a system; None where there is none."""
         metric, k = parsed(name)
-        return next(self.where(metric=metric, k=k, system=system, against=against, **self._home, **key), None)
+        wanted = {"metric": metric, "k": k, "system": system, "against": against, **self._home, **key}
+        return next(self.where(**wanted), None)
 
     @property
     def _home(self) -> dict[str, Any]:
@@ -189,6 +191,10 @@ class Evaluation:
     def n(self) -> int:
         """How many images were judged."""
         return int(self.facts["n"])
+
+    def scores_of(self, system: str, against: str = "people") -> list[Figure]:
+        """What a system scores over all images and labels."""
+        return list(self.where(system=system, against=against, **self._home))
 
     def systems(self, against: str = "people", **key: Any) -> list[str]:
         """Who has figures of this key, in the order of tables."""
@@ -207,11 +213,26 @@ class Evaluation:
         """The same with more figures and facts."""
         return replace(self, figures=(*self.figures, *figures), facts={**self.facts, **facts})
 
+    def rows(self, **key: Any) -> Rows:
+        """For more figures of the data set, target and space of these."""
+        first = self.figures[0]
+        return Rows(dataset=first.dataset, target=first.target, space=first.space, **key)
+
     def table(self) -> pd.DataFrame:
         """metrics.csv as a table."""
         rows = pd.DataFrame([asdict(each) for each in self.figures], columns=list(COLUMNS))
         whole = dict.fromkeys(_WHOLE, "Int64")
         return rows.astype({**whole, **dict.fromkeys(_REAL, "float64")})
+
+    def across(self) -> pd.DataFrame:
+        """Scores against all people: systems down; (metric, value | low | high) across."""
+        names, systems = self.names(), [name for name in self.systems() if name not in PEOPLE]
+        columns = pd.MultiIndex.from_product([names, ["value", "low", "high"]], names=["metric", None])
+        rows = {}
+        for system in systems:
+            found = {name: self.get(name, system) for name in names}
+            rows[system] = [None if found[name] is None else getattr(found[name], part) for name, part in columns]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype("float64").rename_axis("system")
 
     def shared(self) -> "Evaluation":
         """What may leave with a shared run: figures of all images, and no scores of single ones."""
@@ -219,7 +240,8 @@ class Evaluation:
 
     def write(self, folder: Path) -> None:
         """Write metrics.csv, facts.json and, where there are any, scores.parquet into a folder."""
-        write_text(folder / METRICS, self.table().to_csv(index=False, lineterminator="\n"))
+        rows = ([getattr(each, name) for name in COLUMNS] for each in self.figures)
+        write_text(folder / METRICS, csv_text([COLUMNS, *rows]))
         write_json(folder / FACTS, self.facts)
         if len(self.scores):
             write_parquet(folder / SCORES, self.scores)
@@ -230,22 +252,22 @@ class Evaluation:
         file = folder / METRICS
         try:
             need_file(file)
-            text = dict.fromkeys(set(COLUMNS) - {*_WHOLE, *_REAL}, str)
-            rows = pd.read_csv(file, dtype=text | dict.fromkeys(_WHOLE, "Int64"), keep_default_na=False, na_values={
-                name: [""] for name in (*_WHOLE, *_REAL)}, float_precision="round_trip")  # fmt: skip
-            if list(rows.columns) != list(COLUMNS):
-                raise ValueError(f"expected the columns {', '.join(COLUMNS)}, got {', '.join(rows.columns)}")
-            plain = rows.astype(object).where(rows.notna(), None)
-            figures = tuple(
-                Figure(**{str(key): value for key, value in row.items()}) for row in plain.to_dict("records")
-            )
+            header, *rows = csv_rows(file.read_text(encoding="utf-8"))
+            if header != list(COLUMNS):
+                raise ValueError(f"expected the columns {', '.join(COLUMNS)}, got {', '.join(header)}")
+            figures = tuple(_figure(row) for row in rows)
             scores = pd.read_parquet(folder / SCORES) if (folder / SCORES).exists() else None
-        except BadRun:
-            raise
-        except Exception as error:  # pandas and pyarrow raise many kinds for a damaged file
+        except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadRun(f"{file}: cannot be read ({error}): the run is damaged, train again") from None
         facts = read_json(folder / FACTS, BadRun)
         return cls(figures, **({} if scores is None else {"scores": scores}), facts=facts)
+
+
+def _figure(cells: Sequence[str]) -> Figure:
+    """The figure of a row's texts."""
+    kinds = {**dict.fromkeys(_WHOLE, int), **dict.fromkeys(_REAL, float)}
+    row = {name: kinds.get(name, str)(cell) for name, cell in zip(COLUMNS, cells, strict=True) if cell}
+    return Figure(**row)
 
 
 def in_order(systems: Iterable[str]) -> list[str]:

@@ -2,21 +2,18 @@
 
 from typing import Any
 
-import pandas as pd
+import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from affectml.data.levels import levels_of
-from affectml.heads import Head, Promise
+from affectml.heads import Head
 from affectml.heads.promise import losses, unit_means
 from affectml.heads.shift import find_shift
-from affectml.judging.scoring import Answers, Score, as_scores
-from affectml.judging.subgroups import MIN_IMAGES, columns_of
-from affectml.judging.truth import Truth
+from affectml.judging.bias import LEAST, Array
+from affectml.judging.figures import Rows
+from affectml.judging.subgroups import columns_of
+from affectml.judging.views import Case
 from affectml_metrics import mean_interval
-
-Array = NDArray[Any]
 
 
 def from_people(kind: str) -> bool:
@@ -33,108 +30,77 @@ def held(risk: str, figure: str, *, people: bool) -> str:
     return f"{figure} labels that {'nobody chose' if people else 'the image does not have'}"
 
 
-def add_promise(
-    metrics: dict[str, Any],
-    head: Head,
-    answers: Answers,
-    truth: Truth,
-    images: pd.DataFrame,
-    *,
-    own: bool,
-    kind: str,
-) -> None:
-    """Add `promise` to metrics.json's content where the head promises something, and say whose sets keep it.
+def kept_promise(case: Case) -> dict[str, Any]:
+    """What the first system's sets keep of its head's promise: a view of `evaluate`; nothing where it promises nothing.
 
-    `shift` in it says whether its ground has shifted; what people chose counts there where `truth` is of the `kind`
-    that the promise was made on.
+    It needs `Case.images`, and of `Case.more` the `head`; `own`: whether these images and what people said of them come
+    from the data that the promise was made on; and `made_on`: the kind of target of that data, since what people chose
+    counts for a shift of the promise's ground only where it is of the same kind.
+
+    Adds promise_recall, promise_precision (1 less the mean loss) or promise_extra (the mean loss) over images, or over
+    groups where the promise is about groups, with a 95 % interval at the cuts as they are; promise_size, the labels per
+    set; and of a precision promise_empty, the share of empty sets. The same `by` the columns that make subgroups, with
+    n images and the units that count. Without any that counts, as where nobody chose a label, there is no figure. A
+    level of few images has their number alone, which `subgroups` has added where it came before.
+
+    Returns:
+        promise: its words, what it was made on, spread (one SD of the expected loss between draws of the calibration
+        images, which the intervals do not hold), and shift, which says whether its ground has shifted; and in rules,
+        whose sets keep it.
     """
-    promise = head.promise_
-    if promise is None:
-        return
-    assert answers.sets is not None
-    assert head.ground_ is not None
-    metrics["rules"]["predicted_sets"] = (
-        f"the model's {'keep' if own else 'are cut for'} its promise ({promise.asked}); the others' by thresholds "
-        "chosen on validation, the oracle's from tau"
-    )
-    choices = (truth.shares if truth.votes is None else truth.votes) if truth.kind == kind else None
-    levels = levels_of(images, promise.column, truth.image_id)
-    shift = find_shift(
-        promise, head.ground_, truth.labels, answers.scores, choices=choices, groups=truth.groups, levels=levels
-    )
-    made = promised(promise, answers.sets, truth, images, own=own)
-    metrics["promise"] = {"shift": shift.to_json(), **made}
+    head: Head | None = case.more.get("head")
+    if head is None or head.promise_ is None or case.images is None:
+        return {}
+    promise, ground, truth, sets = head.promise_, head.ground_, case.truth, case.model.sets
+    assert sets is not None
+    assert ground is not None
+    asked, own, scores, groups = promise.asked, case.more["own"], case.model.scores, truth.groups
+    choices = truth.shares if truth.votes is None else truth.votes
+    rows, size = losses(asked.risk, sets, choices), sets.sum(dim=1).double().numpy()
+    unit = groups if promise.unit == "groups" else None
+    most = {"size": sets.shape[1], "empty": 1, asked.risk: asked.bound(sets.shape[1])}
 
+    def add(found: Rows, at: Array) -> None:
+        here = None if unit is None else unit[at]
+        lost = unit_means(rows[at], here)
+        figures = {asked.risk: lost, "size": unit_means(size[at], here)}
+        if asked.risk == "precision":
+            figures["empty"] = unit_means((size[at] == 0).astype(float), here)
+        for name, values in figures.items() if len(lost) else ():
+            one = mean_interval(torch.from_numpy(values), bounds=[(0, most[name])])
+            if name in ("recall", "precision"):
+                one = one._replace(value=1 - one.value, low=1 - one.high, high=1 - one.low)
+            found.add(f"promise_{name}", one, system=case.first, n=len(rows[at]))
 
-def promised(promise: Promise, sets: Tensor, truth: Truth, images: pd.DataFrame, *, own: bool) -> dict[str, Any]:
-    """The entry `promise` of metrics.json.
-
-    risk: the mean loss over images, or over groups where the promise is about groups, with a 95 % interval over these
-    images at the cuts as they are; beside it recall or precision (its complement) or extra, and the mean size of the
-    sets; with a precision also the share of images whose set is empty. spread: one SD of the expected loss between
-    draws of the calibration images, which that interval does not hold.
-
-    Args:
-        promise: the head's.
-        sets: 0/1 [N, C] of the images of `truth`.
-        truth: what people said of them.
-        images: the data set's, for its subgroups.
-        own: whether these images and what people said of them come from the data that the promise was made on.
-    """
-    choices = truth.votes if truth.votes is not None else truth.shares
-    asked = promise.asked
-    rows = losses(asked.risk, sets, choices)
-    size = sets.sum(dim=1).double().numpy()
-    groups = truth.groups if promise.unit == "groups" else None
-    table = images.set_index("image_id").reindex(truth.image_id)
-    by: dict[str, dict[str, Any]] = {}
+    add(case.rows, np.ones(len(rows), dtype=bool))
+    counted = {(each.by, each.level) for each in case.rows.rows if each.metric == "images"}
+    table = case.images.set_index("image_id").reindex(truth.image_id)
     for column, levels in columns_of(table, promise.column).items():
-        by[column] = {}
         for level in sorted(levels.dropna().unique()):
-            here = (levels == level).to_numpy()
-            own_groups = None if groups is None else groups[here]
-            entry = {"n": int(here.sum())}
-            if entry["n"] >= MIN_IMAGES:
-                entry |= _figures(promise, rows[here], size[here], own_groups, labels=sets.shape[1])
-            by[column][str(level)] = entry
+            here, found = (levels == level).to_numpy(), Rows(**case.rows.key, by=column, level=level)
+            if (column, level) not in counted:
+                found.add("images", here.sum(), system="people")
+            if here.sum() >= LEAST:
+                add(found, here)
+            case.rows.rows += found.rows
+    chosen = choices if truth.kind == case.more["made_on"] else None
+    own_levels = levels_of(case.images, promise.column, truth.image_id)
+    shift = find_shift(promise, ground, truth.labels, scores, choices=chosen, groups=groups, levels=own_levels)
     elsewhere = "other data or another target: nothing is promised here, this is what came out"
-    return {
-        "promise": str(promise.asked),
+    made = {
+        "promise": str(asked),
+        "risk": asked.risk,
+        "level": asked.level,
         "words": promise.words(people=from_people(truth.kind)),
         "made_on": "images of this data set" if own else elsewhere,
         **({"probability": asked.probability} if asked.risk == "precision" else {}),
         "family": promise.family,
         "unit": promise.unit,
+        "column": promise.column,
         "calibration": promise.cut.units,
         "without_choices": promise.left_out,
         "spread": promise.spread,
-        **_figures(promise, rows, size, groups, labels=sets.shape[1]),
-        "by_subgroup": by,
+        "shift": shift.to_json(),
     }
-
-
-def _figures(promise: Promise, rows: Array, size: Array, groups: Array | None, *, labels: int) -> dict[str, Any]:
-    """units, risk, recall, extra or precision with empty, and size; no more than units where none counts."""
-    lost = unit_means(rows, groups)
-    if not len(lost):
-        return {"units": 0}
-    risk = _interval(lost, most=promise.asked.bound(labels))
-    large = _interval(unit_means(size, groups), most=labels)
-    out: dict[str, Any] = {"units": len(lost), "risk": risk}
-    if promise.asked.risk == "extra":
-        out["extra"] = risk
-    else:
-        out[promise.asked.risk] = {
-            **risk,
-            "value": 1 - risk["value"],
-            "low": 1 - risk["high"],
-            "high": 1 - risk["low"],
-        }
-    if promise.asked.risk == "precision":
-        out["empty"] = _interval(unit_means((size == 0).astype(float), groups), most=1)
-    return {**out, "size": large}
-
-
-def _interval(values: Array, *, most: float) -> Score:
-    """Their mean; the interval lies between 0 and the most that a unit can have."""
-    return as_scores(mean_interval(torch.from_numpy(values)[:, None], bounds=[(0, most)]))[0]
+    cut = f"the model's {'keep' if own else 'are cut for'} its promise ({asked}); the others' by thresholds chosen on "
+    return {"promise": made, "rules": {"predicted_sets": f"{cut}validation, the oracle's from tau"}}

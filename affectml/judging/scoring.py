@@ -56,6 +56,12 @@ def unsure(shares: Tensor, *, rates: bool) -> Tensor:
     return torch.where((kept != given).any(1, keepdim=True), kept / kept.sum(1, keepdim=True), kept)
 
 
+def stating(rates: Array, truth: Truth) -> Answers:
+    """Rates, or a distribution, [N, C] as a system: with the sets that tau cuts from them, where there are sets."""
+    table = torch.from_numpy(np.asarray(rates, dtype=np.float64))
+    return Answers(table, table, None if truth.sets is None else (table >= truth.tau - 1e-9).long())
+
+
 def figures_of(truth: Truth, kind: Kind, place: Place = "report") -> list[Figure]:
     """The metrics of one kind that this truth is reported by, with all that they need of it."""
     labels = len(truth.labels)
@@ -86,6 +92,14 @@ def share_metrics(truth: Truth) -> dict[str, RowMetric]:
 def _reported(truth: Truth) -> list[Figure]:
     kinds: tuple[Kind, ...] = ("ranking", share_kind(truth), "sets")
     return [figure for kind in kinds for figure in figures_of(truth, kind)]
+
+
+def add_scores(rows: Rows, answers: Answers, truth: Truth, **key: Any) -> dict[str, Tensor]:
+    """Add every metric that these answers and this truth allow, each with a 95 % interval; returns `row_scores`."""
+    by_image = row_scores(answers, truth)
+    add_means(rows, by_image, truth, **key)
+    add_over_table(rows, answers, truth, **key)
+    return by_image
 
 
 def add_over_table(rows: Rows, answers: Answers, truth: Truth, **key: Any) -> None:
@@ -173,12 +187,14 @@ def mean_over_people(sets: Tensor, truth: Truth, metric: RowMetric = F.set_f1) -
 def add_means(rows: Rows, by_image: Mapping[str, Tensor], truth: Truth, **key: Any) -> None:
     """Add means over images with 95 % intervals over images, or groups, that end where the metric does.
 
-    A name that is no metric's has no ends. A metric without a defined row, or with an infinite one, is left out.
+    A name that is no metric's has no ends, nor has an excess over the floor. A metric without a defined row, or with an
+    infinite one, is left out.
     """
     names = [name for name, values in by_image.items() if not values.isnan().all()]
     if names:
         table = torch.stack([by_image[name].double() for name in names], dim=1)
-        found = mean_interval(table, groups=truth.groups, bounds=[bounds_of(name) for name in names])
+        bounds = [] if key.get("against") == "floor" else [bounds_of(name) for name in names]
+        found = mean_interval(table, groups=truth.groups, bounds=bounds)
         rows.add_all(names, found, **key)
 
 

@@ -6,148 +6,141 @@ against these votes. Where no floor is known, raw scores are compared, and it is
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from affectml.data import Dataset
 from affectml.data.levels import as_text
-from affectml.errors import BadInput, did_you_mean, option
-from affectml.judging.answerers import Answerers, agreement
-from affectml.judging.bias import LEVEL, firsts, holm, label_bias
-from affectml.judging.contrasts import LEAST, Contrasts, contrasts
-from affectml.judging.scoring import Answers, intervals, row_scores
+from affectml.errors import BadDataset, BadInput, did_you_mean, option
+from affectml.judging.bias import LEAST, LEVEL, Array, Floats, Ints, contrasts, firsts, label_bias
+from affectml.judging.compare import corrected
+from affectml.judging.figures import Figure, Rows, parsed
+from affectml.judging.scoring import Answers, add_means, row_scores
 from affectml.judging.truth import Truth, part_of
+from affectml.judging.views import Case
+from affectml_annotation import BadJudgement, UnknownLabel, encode
 from affectml_metrics import functional as F
-from affectml_metrics import human_reference
+from affectml_metrics import human_reference, mean_interval
 from affectml_metrics.table import better, shown
 
+Names: TypeAlias = "pd.Index[Any]"
+ByImage: TypeAlias = Mapping[str, Tensor]  # metric -> [N]
 OURS = ("image_id", "file", "url", "split", "group", "width", "height", "caption")
 MAX_LEVELS = 12  # more is an identifier or a measurement, not a subgroup
-MIN_IMAGES = LEAST  # fewer would make an interval of noise
-SCHEMA = 1
-AGREEMENT, OTHERS, EXPECTS = "agreement", "the others", "expects"
+OTHERS, EXPECTS = "the others", "expects"
 SQUARED = {"rates": "rate_brier_score", "distribution": "brier_score"}
 # Cross-entropy holds people's own entropy, so that agreement alone makes it small. Where no floor is known, a measure
 # that is 0 for the truth itself is compared in its place.
-WITHOUT_ENTROPY = {
-    "rates": ("rate_cross_entropy", "rate_brier_score"),
-    "distribution": ("cross_entropy", "kl_divergence"),
-}
+ENTROPY = {"rates": "rate_cross_entropy", "distribution": "cross_entropy"}
+INSTEAD = {"rates": "rate_brier_score", "distribution": "kl_divergence"}
 NO_FLOOR = "no floor is known here: raw scores are compared"
-Floats = NDArray[np.float64]
-Rows = dict[str, torch.Tensor]
 
 
-@dataclass(frozen=True)
-class Gap:
-    """One level less the rest, in the excess of a metric over its floor, or in how often a label is said.
+@dataclass(frozen=True, eq=False)
+class Answerers:
+    """M answers of A people: image, person [M], chosen [M, C]; attributes: a row per person, in their order."""
 
-    column, level, against: of which column, which level, and what it is compared with. metric: what is compared; None
-    for a label. label: whose bias is compared; None for a metric. value, low, high: with its 95 % interval. p: of no
-    difference; p_holm: corrected for all tests on these images. found: whether it is beyond chance.
-    """
-
-    column: str
-    level: str
-    against: str
-    metric: str | None
-    label: str | None
-    value: float
-    low: float
-    high: float
-    p: float
-    p_holm: float = 1.0
-    found: bool = False
+    image: Ints
+    person: Ints
+    chosen: Array
+    attributes: pd.DataFrame
 
 
-def subgroups(
-    answers: Answers,
-    truth: Truth,
-    images: pd.DataFrame,
-    people: Answerers | None = None,
-    *,
-    columns: Sequence[str] = (),
-    split: str = "test",
-    seed: int = 0,
-) -> dict[str, Any]:
-    """What subgroups.json holds: the model by each column of the images and by each attribute of who answered.
+def answerers(dataset: Dataset, truth: Truth) -> Answerers | None:
+    """Who answered the images of `truth`; None where annotators shared nothing, or single answers are not known."""
+    shared, said = dataset.annotators, dataset.judgements
+    if shared is None or said is None or truth.kind not in ("rates", "sets", "distribution"):
+        return None
+    try:
+        panel = encode(said[said["image_id"].isin(truth.image_id)], truth.labels, list(truth.image_id)).answers()
+    except UnknownLabel:
+        return None  # the judgements are in other labels than this target
+    except BadJudgement as error:
+        raise BadDataset(f"{dataset.root / 'annotations.parquet'}: {error}") from None
+    attributes = shared.drop_duplicates("annotator_id").set_index("annotator_id").reindex(panel.annotator_ids)
+    return Answerers(panel.image, panel.annotator, panel.chosen, attributes)
 
-    A column splits the images where it has 2 to 12 levels among them, is none of affectml's own, counts no people (n,
-    arousal_n) and is no measurement (valence_mean); an attribute of people likewise. A level with fewer than five
-    images has their number and no scores, and is not tested.
 
-    Args:
-        answers: the model's, of the images of `truth`.
-        truth: what people said.
-        images: images.parquet.
-        people: who answered, and what they shared of themselves; None where that is not known.
-        columns: only these columns and attributes, see `check_groups`; none takes all that fit the rule.
-        split: the name of this part of the images.
-        seed: of the permutations; the same one gives the same result.
+def subgroups(case: Case) -> dict[str, Any]:
+    """The first system by each column of the images and by each attribute of who answered: a view of `evaluate`.
+
+    It needs `Case.images`; of `Case.more` it takes `answerers` (who answered, and what they shared of themselves; None
+    where that is not known) and `groups` (only these columns and attributes, see `check_groups`; none takes all that
+    fit the rule). A column splits the images where it has 2 to 12 levels among them, is none of affectml's own, counts
+    no people (n, arousal_n) and is no measurement (valence_mean); an attribute of people likewise. A level with fewer
+    than five images has their number and no scores, and is not tested. The case's seed is that of the permutations.
+
+    Adds rows `by` a column, `level` one of its levels (metric images: how many): scores against people, the excess of
+    the squared error against the floor, people's own scores against the rest, and how often each label is named,
+    label_bias being the difference. Of people, `by` an attribute (metric people: how many): set_f1_judgements against
+    people, that of other people against the rest, and the excess against person. Of two levels, or one and all others,
+    `level` "A less B": the difference of what is tested, with p, corrected for all tests on these images.
 
     Returns:
-        {"schema", "split", "n", "rules", "tests", "images": {COLUMN: {LEVEL: {...}}}, "people": {ATTRIBUTE: {LEVEL:
-        {...}}}, "gaps": [Gap, ...], "findings": [sentence, ...]}; docs/subgroups.md says what each holds.
+        subgroups: {"rules", "tests": how many, "columns": {COLUMN: "images" or "people"}, "findings": [sentence]}.
     """
-    rows, floors = _rows(answers, truth)
-    excess = rows["excess"]
+    if case.images is None:
+        return {}
+    answers, truth, first, only = case.model, case.truth, case.first, case.more.get("groups", ())
+    people: Answerers | None = case.more.get("answerers")
+    whose, floor = _scores(answers, truth, first)
+    scores, excess = whose["people", first], whose["floor", first]
     said, chosen, how = _said(answers, truth)
-    table = images.set_index("image_id").reindex(truth.image_id)
-    split_by = columns_of(table, only=columns)
-    by_person = {} if people is None else columns_of(people.attributes, only=columns)
-    said_of_people = agreement(people, answers, truth) if people is not None and by_person else None
-    compared = {name: excess[name] for name in SQUARED.values() if name in excess}
-    raw = not compared
-    left, _ = WITHOUT_ENTROPY.get(truth.kind, ("", ""))
-    compared = compared or {
-        name: values.double() for name, values in rows["scores"].items() if better(name) and name != left
-    }
-    tested = len(compared) + (0 if said is None else len(truth.labels))
-    tests = sum(_contrasted(levels) for levels in split_by.values()) * tested
-    tests += sum(_contrasted(levels) for levels in by_person.values())
+    columns = _coded(case.images.set_index("image_id").reindex(truth.image_id), only)
+    asked = {} if people is None else _coded(people.attributes, only)
+    asked = {f"people's {name}" if name in columns else name: levels for name, levels in asked.items()}
+    tried, against = excess, "floor"
+    if not excess:
+        left, against = ENTROPY.get(truth.kind), "people"
+        tried = {name: each for name, each in scores.items() if better(name) and name != left}
+    values = [each.double().numpy() for each in tried.values()]
+    keys: list[dict[str, Any]] = [{"metric": m, "k": k, "against": against} for m, k in map(parsed, tried)]
+    if said is not None:
+        values += list((said - chosen).T)
+        keys += [{"metric": "label_bias", "label": label} for label in truth.labels]
+    step = np.array([_step(truth, how) if "label" in key else 0.0 for key in keys])
+    compared = [(len(keys), columns), (1, asked)]
+    tests = sum(times * len(_pairs(names)) for times, table in compared for _, names in table.values())
 
-    found: dict[str, dict[str, Any]] = {}
-    gaps: list[Gap] = []
-    for column, levels in split_by.items():
-        names, codes = _coded(levels)
-        found[column] = {
-            name: _level(np.flatnonzero(codes == k), rows, floors, said, chosen, truth) for k, name in enumerate(names)
-        }
-        values = [values.numpy() for values in compared.values()]
-        keys: list[tuple[str | None, str | None]] = [(metric, None) for metric in compared]
-        if said is not None:
-            values += list((said - chosen).T)
-            keys += [(None, label) for label in truth.labels]
-        if values:
-            test = contrasts(
-                np.stack(values, axis=1), codes, truth.groups, np.random.default_rng(seed), tests=tests,
-                step=np.array([0.0 if label is None else _step(truth, how) for _, label in keys]),
-            )  # fmt: skip
-            gaps += _gaps(column, names, keys, test)
-    whom: dict[str, dict[str, Any]] = {}
-    for attribute, levels in by_person.items():
-        assert said_of_people is not None
-        names, codes = _coded(levels)
-        whom[attribute] = said_of_people.by_level(names, codes)
-        test = said_of_people.contrasts(codes, np.random.default_rng(seed), tests)
-        gaps += _gaps(attribute, names, [(AGREEMENT, None)], test)
-    gaps = _corrected(gaps)
-    return {
-        "schema": SCHEMA,
-        "split": split,
-        "n": len(truth.image_id),
-        "rules": _rules(truth, excess, how, said_of_people is not None),
-        "tests": len(gaps),
-        "images": found,
-        "people": whom,
-        "gaps": [asdict(gap) for gap in gaps],
-        "findings": [in_words(gap, raw=raw) for gap in sorted(gaps, key=lambda gap: gap.p) if gap.found],
+    tested: list[tuple[Figure, str, str]] = []
+    for column, (codes, names) in columns.items():
+        for k, name in enumerate(names):
+            index = np.flatnonzero(codes == k)
+            rows = Rows(**case.rows.key, by=column, level=name)
+            rows.add("images", len(index), system="people")
+            if len(index) >= LEAST:
+                part, at = part_of(truth, index), torch.from_numpy(index)
+                for (other, system), metrics in whose.items():
+                    here = {metric: each[at] for metric, each in metrics.items()}
+                    add_means(rows, here, part, system=system, against=other)
+                for metric, each in floor.items():
+                    rows.add(metric, each[at].nanmean(), system="floor")
+                if said is not None:
+                    _add_bias(rows, said[index], chosen[index], part, first)
+            case.rows.rows += rows.rows
+        if keys:
+            test = contrasts(np.stack(values, 1), codes, truth.groups, seed=case.seed, tests=tests, step=step)
+            tested += _tested(case, column, names, keys, test)
+    if people is not None and asked:
+        agreed = agreement(people, answers)
+        for by, (codes, names) in asked.items():
+            test = _people(case, agreed, by, names, codes, tests)
+            tested += _tested(case, by, names, [{"metric": "set_f1_judgements", "against": "person"}], test)
+    figures = corrected([each for each, _, _ in tested])
+    case.rows.rows += figures
+    told = sorted(zip(figures, tested, strict=True), key=lambda each: each[0].p or 0.0)
+    found = {
+        "rules": _rules(truth, excess, how, bool(asked)),
+        "tests": len(figures),
+        "columns": dict.fromkeys(columns, "images") | dict.fromkeys(asked, "people"),
+        "findings": [_in_words(each, *pair) for each, (_, *pair) in told if each.found],
     }
+    return {"subgroups": found}
 
 
 def check_groups(dataset: Dataset, columns: Sequence[str]) -> None:
@@ -164,10 +157,9 @@ def check_groups(dataset: Dataset, columns: Sequence[str]) -> None:
             )
         if all(as_levels(values, [name]) is None for values in where.values()):
             file, values = next(iter(where.items()))
-            count = values.dropna().astype(str).nunique()
             raise BadInput(
-                f"{option('groups', [name])}: {file} has {count} different values there; "
-                f"expected 2 to {MAX_LEVELS} levels: put numbers into bands, and rare levels into one"
+                f"{option('groups', [name])}: {file} has {values.dropna().astype(str).nunique()} different values "
+                f"there; expected 2 to {MAX_LEVELS} levels: put numbers into bands, and rare levels into one"
             )
 
 
@@ -176,25 +168,15 @@ def as_levels(values: pd.Series, asked: Sequence[str] = ()) -> pd.Series | None:
 
     asked: where any, only these columns count, whatever they are called and however they were measured.
     """
-    ours = values.name in (*OURS, "annotator_id") or _counts(values) or _measures(values)
-    if values.name not in asked if asked else ours:
+    name, number = str(values.name), bool(pd.api.types.is_numeric_dtype(values))
+    counts = number and (name == "n" or name.endswith("_n") or name.startswith(("n_", "n:")))  # how many were asked
+    measures = pd.api.types.is_float_dtype(values) and bool((values.dropna() % 1 != 0).any())  # even a few are no group
+    if name not in asked if asked else name in (*OURS, "annotator_id") or counts or measures:
         return None
     if values.map(lambda value: isinstance(value, list | dict | np.ndarray)).any():
         return None
     levels = as_text(values)
     return levels if 2 <= levels.nunique() <= MAX_LEVELS else None
-
-
-def _counts(column: pd.Series) -> bool:
-    """Whether it says how many people were asked (n, arousal_n, n:joy), which is nothing that images have in common."""
-    name = str(column.name)
-    named = name == "n" or name.endswith("_n") or name.startswith(("n_", "n:"))
-    return named and bool(pd.api.types.is_numeric_dtype(column))
-
-
-def _measures(column: pd.Series) -> bool:
-    """Whether it holds numbers with fractions, of which even a few different ones are no groups."""
-    return pd.api.types.is_float_dtype(column) and bool((column.dropna() % 1 != 0).any())
 
 
 def columns_of(table: pd.DataFrame, named: str | None = None, only: Sequence[str] = ()) -> dict[str, pd.Series]:
@@ -212,54 +194,28 @@ def columns_of(table: pd.DataFrame, named: str | None = None, only: Sequence[str
     return out
 
 
-def _coded(levels: pd.Series) -> tuple[list[str], NDArray[np.int64]]:
-    """The levels in order, and each row's place among them; -1 where it is missing."""
-    names = sorted(levels.dropna().unique())
-    return names, np.asarray(levels.map({name: k for k, name in enumerate(names)}).fillna(-1), dtype=np.int64)
+def _coded(table: pd.DataFrame, only: Sequence[str]) -> dict[str, tuple[Ints, Names]]:
+    """By column that makes subgroups: each row's place among the levels, -1 where it is missing, and these in order."""
+    return {name: pd.factorize(levels, sort=True) for name, levels in columns_of(table, only=only).items()}
 
 
-def _contrasted(levels: pd.Series) -> int:
-    """How many levels are compared with the rest: two levels are one comparison."""
-    names = levels.nunique()
-    return 1 if names == 2 else int(names)
+def _pairs(names: Names) -> list[tuple[str, str]]:
+    """Whom each level is compared with: with all others, but of two levels the first with the second."""
+    return [(names[0], names[1])] if len(names) == 2 else [(name, OTHERS) for name in names]
 
 
-def _rows(answers: Answers, truth: Truth) -> tuple[dict[str, Rows], Rows]:
-    """scores, excess over the floor, and human, people's own scores, by metric, image by image; and the floor.
-
-    The squared error is tested among the scores of shares, since its floor is known without bias from the votes alone:
-    v (1 - v) / (n - 1) for a share v of n. That of a logarithm is not, least of all for few votes.
-    """
-    every = row_scores(answers, truth)
-    rows = {name: every[name] for name in shown(every, "headline")}
-    excess: Rows = {}
-    floors: Rows = {}
-    human: Rows = {}
-    squared, floor = SQUARED.get(truth.kind, ""), _squared_floor(truth)
-    if squared in every and floor is not None:
-        rows[squared], floors[squared] = every[squared], floor
-        excess[squared] = every[squared].double() - floor
-    elif squared in every:
-        instead = WITHOUT_ENTROPY[truth.kind][1]
-        rows[instead] = every[instead]
-    if answers.sets is not None and truth.sets is not None and (panels := truth.panels) is not None:
-        human["set_f1_judgements"] = human_reference(*panels, F.set_f1, against="people").rows["human"]
-    return {"scores": rows, "excess": excess, "human": human}, floors
-
-
-def _squared_floor(truth: Truth) -> torch.Tensor | None:
+def _squared_floor(truth: Truth) -> Tensor | None:
     """What the truth itself would have as squared error against these votes, [N]; nan where fewer than two answered."""
     if truth.votes is None:
         return None
-    v = torch.from_numpy(np.asarray(truth.shares, dtype=np.float64))
-    if truth.kind == "rates" and truth.people is not None:
-        n = torch.from_numpy(np.asarray(truth.people, dtype=np.float64))
-    elif truth.kind == "distribution" and truth.vote_rule == "one_choice":
-        n = torch.from_numpy(truth.votes.sum(axis=1, keepdims=True).astype(np.float64)).expand_as(v)
-    else:
+    rates, n = truth.kind == "rates", truth.people
+    if truth.kind == "distribution" and truth.vote_rule == "one_choice":
+        n = truth.votes.sum(axis=1, keepdims=True)
+    elif not rates or n is None:
         return None
-    each = torch.where(n > 1, v * (1 - v) / (n - 1), torch.nan)
-    return each.mean(dim=1) if truth.kind == "rates" else each.sum(dim=1)
+    v, people = (torch.from_numpy(np.asarray(each, dtype=np.float64)) for each in (truth.shares, n))
+    each = torch.where(people > 1, v * (1 - v) / (people - 1), torch.nan)
+    return each.mean(dim=1) if rates else each.sum(dim=1)
 
 
 def _said(answers: Answers, truth: Truth) -> tuple[Floats | None, Floats, str]:
@@ -282,95 +238,138 @@ def _step(truth: Truth, how: str) -> float:
     return float(1 / max(people.mean(), 1))
 
 
-def _level(
-    index: NDArray[np.int64],
-    rows: Mapping[str, Rows],
-    floors: Rows,
-    said: Floats | None,
-    chosen: Floats,
-    truth: Truth,
-) -> dict[str, Any]:
-    """One level of a column: its scores, excess over its floor, people's own scores, and bias."""
-    entry: dict[str, Any] = {"n": len(index)}
-    if len(index) < MIN_IMAGES:
-        return {**entry, "small": True}
-    part, at = part_of(truth, index), torch.from_numpy(index)
-    for kind, each in rows.items():
-        over = "excess of " if kind == "excess" else ""  # which may lie below the metric's range
-        found = intervals({f"{over}{name}": values[at] for name, values in each.items()}, part)
-        entry[kind] = {name.removeprefix(over): score for name, score in found.items()}
-    entry["floor"] = {name: float(values[at].nanmean()) for name, values in floors.items() if name in entry["excess"]}
-    if said is not None:
-        entry["bias"] = {
-            bias.label: {"model": bias.system, "people": bias.people, "difference": bias.difference,
-                         "low": bias.low, "high": bias.high}
-            for bias in label_bias(said[index], chosen[index], truth.labels, part.groups)
-        }  # fmt: skip
-    return entry
+def _scores(answers: Answers, truth: Truth, first: str) -> tuple[dict[tuple[str, str], ByImage], ByImage]:
+    """Scores by metric, image by image, of the model and of people, by whom they are set beside; and the floor.
+
+    The squared error is tested among the scores of shares, since its floor is known without bias from the votes alone:
+    v (1 - v) / (n - 1) for a share v of n. That of a logarithm is not, least of all for few votes.
+    """
+    every, squared, floor = row_scores(answers, truth), SQUARED.get(truth.kind, ""), _squared_floor(truth)
+    scores, floors = {name: every[name] for name in shown(every, "headline")}, {}
+    if squared in every:
+        scored = INSTEAD[truth.kind] if floor is None else squared
+        scores[scored], floors = every[scored], {} if floor is None else {squared: floor}
+    excess = {name: scores[name].double() - each for name, each in floors.items()}
+    human: ByImage = {}
+    if answers.sets is not None and truth.sets is not None and (panels := truth.panels) is not None:
+        human = {"set_f1_judgements": human_reference(*panels, F.set_f1, against="people").rows["human"]}
+    return {("people", first): scores, ("floor", first): excess, ("rest", "person"): human}, floors
 
 
-def _gaps(
-    column: str, names: Sequence[str], keys: Sequence[tuple[str | None, str | None]], test: Contrasts
-) -> list[Gap]:
-    """Every comparison that has a p value; of two levels the first with the second."""
-    levels = names[:1] if len(names) == 2 else names
-    return [
-        Gap(column, name, names[1] if len(names) == 2 else OTHERS, metric, label, float(test.value[k, at]),
-            float(test.low[k, at]), float(test.high[k, at]), float(test.p[k, at]))
-        for k, name in enumerate(levels)
-        for at, (metric, label) in enumerate(keys)
-        if np.isfinite(test.p[k, at]) and np.isfinite(test.low[k, at])
-    ]  # fmt: skip
+def _add_bias(rows: Rows, said: Floats, chosen: Floats, part: Truth, first: str) -> None:
+    """How often the model and people name each label here, and the difference, whose p belongs to no test."""
+    for c, each in enumerate(label_bias(said, chosen, part.labels, part.groups, system=first, **rows.key)):
+        rows.add("named_share", said[:, c].mean(), system=first, label=each.label)
+        rows.add("named_share", chosen[:, c].mean(), system="people", label=each.label)
+        rows.rows.append(replace(each, p=None, p_holm=None))
 
 
-def _corrected(gaps: Sequence[Gap]) -> list[Gap]:
-    """All gaps with p values that keep the chance of any false finding at 5 %, all tests together."""
-    if not gaps:
-        return []
-    p = holm([gap.p for gap in gaps])
-    return [replace(gap, p_holm=float(each), found=bool(each < LEVEL)) for gap, each in zip(gaps, p, strict=True)]
+def _tested(
+    case: Case, by: str, names: Names, keys: Sequence[Mapping[str, Any]], test: Floats
+) -> list[tuple[Figure, str, str]]:
+    """Every comparison that has a p value, of two levels the first with the second, and whom it compares."""
+    found = []
+    for k, (level, other) in enumerate(_pairs(names)):
+        place = {**case.rows.key, "system": case.first, "by": by, "level": f"{level} less {other}"}
+        for key, value, low, high, p in zip(keys, *test[:, k].tolist(), strict=True):
+            if np.isfinite(p) and np.isfinite(low):
+                found.append((Figure(**place, **key, value=value, low=low, high=high, p=p), level, other))
+    return found
 
 
-def in_words(gap: Gap, *, raw: bool = False) -> str:
-    """The finding as a sentence; raw: whether scores are compared as they are, for want of a floor."""
-    name = f"{gap.column} {gap.level}"
-    rest = gap.against if gap.against == OTHERS else f"{gap.column} {gap.against}"
-    sure = f"({gap.value:+.3f}, {gap.low:+.3f} to {gap.high:+.3f}; p {_p(gap.p_holm)} after Holm)"
-    if gap.label is not None:
+def _in_words(gap: Figure, level: str, other: str) -> str:
+    """A finding as a sentence."""
+    name, rest = f"{gap.by} {level}", other if other == OTHERS else f"{gap.by} {other}"
+    p = "< .001" if (gap.p_holm or 0) < 0.001 else f"{gap.p_holm:.3f}".replace("0.", ".", 1)
+    sure = f"({gap.value:+.3f}, {gap.ends[0]:+.3f} to {gap.ends[1]:+.3f}; p {p} after Holm)"
+    if gap.label:
         higher = "higher" if gap.value > 0 else "lower"
         return f"{gap.label}: the model's rate less people's is {higher} on {name} than on {rest} {sure}"
-    if gap.metric == AGREEMENT:
+    if gap.against == "person":
         more = "more" if gap.value > 0 else "less"
         return f"the model agrees {more} with people of {name} than with {rest}, beyond how other people do {sure}"
-    assert gap.metric is not None
-    word = "better" if (gap.value > 0) == (better(gap.metric) == "higher") else "worse"
-    what = f"raw {gap.metric}" if raw else f"{gap.metric} over its floor"
-    may = (
-        f"; no floor is known, so these images may just be {'easier' if word == 'better' else 'harder'}" if raw else ""
-    )
-    return f"the model is {word} on {name} than on {rest} by {what} {sure}{may}"
+    word = "better" if (gap.value > 0) == (better(gap.name) == "higher") else "worse"
+    said = f"the model is {word} on {name} than on {rest} by"
+    if gap.against == "floor":
+        return f"{said} {gap.name} over its floor {sure}"
+    may = "easier" if word == "better" else "harder"
+    return f"{said} raw {gap.name} {sure}; no floor is known, so these images may just be {may}"
 
 
-def _p(value: float) -> str:
-    return "< .001" if value < 0.001 else f"{value:.3f}".replace("0.", ".", 1)
-
-
-def _rules(truth: Truth, excess: Mapping[str, Any], said: str, people: bool) -> dict[str, str]:
+def _rules(truth: Truth, excess: ByImage, said: str, people: bool) -> dict[str, str]:
     """The conventions behind the numbers, in words."""
     unit = "an image is one" if truth.groups is None else "all images of one group in one level are one"
+    over = f"{', '.join(excess)} over what the true shares would score against these votes"
     rules = {
         "test": f"each level against the rest; membership is permuted among units ({unit}), and the difference over "
         f"its standard error compared; Holm over all tests of this run, {100 * LEVEL:g} %",
-        "small": f"a level of fewer than {MIN_IMAGES} images has no scores, one of fewer than {LEAST} units no test",
-        "excess": f"{', '.join(excess)} over what the true shares would score against these votes"
-        if excess
-        else NO_FLOOR,
+        "small": f"a level of fewer than {LEAST} images has no scores, one of fewer than {LEAST} units no test",
+        "excess": over if excess else NO_FLOOR,
     }
     if said:
         rules["bias"] = f"how often the model {said} a label, less how often people choose it"
     if people:
-        rules[AGREEMENT] = (
+        rules["agreement"] = (
             "set F1 of the model with one person's answer, less that of the other people of the same image; units are "
             "people, among whom the attribute is permuted"
         )
     return rules
+
+
+def agreement(people: Answerers, answers: Answers) -> pd.DataFrame:
+    """Set F1 of each answer with the model's set, or with its first label where it predicts none, and with the others'.
+
+    Returns:
+        image, person, model and others (the mean over them), a row for each answer to an image with two or more.
+    """
+    sets = answers.sets
+    if sets is None:
+        best = answers.scores.argsort(dim=1, descending=True, stable=True)[:, :1]
+        sets = torch.zeros_like(answers.scores, dtype=torch.long).scatter_(1, best, 1)
+    kept = np.flatnonzero(np.bincount(people.image)[people.image] > 1)
+    image, person, chosen = (each[kept] for each in (people.image, people.person, people.chosen))
+    model = F.set_f1(sets[torch.from_numpy(image)], torch.from_numpy(chosen.astype(np.int64))).numpy()
+    return pd.DataFrame({"image": image, "person": person, "model": model, "others": _others(image, chosen)})
+
+
+def _people(case: Case, agreed: pd.DataFrame, by: str, names: Names, codes: Ints, tests: int) -> Floats:
+    """Add the agreement with people of each level, with intervals over images; their `contrasts`, people being units.
+
+    What is tested is the model's excess over other people, less the mean of the same image, so that a person who was
+    asked about easy images is not taken for one whom the model sides with. codes: the level of each person, -1 unknown.
+    """
+    whose = ((case.first, "people"), ("person", "rest"), (case.first, "person"))
+    agreed = agreed.assign(excess=agreed["model"] - agreed["others"], level=codes[agreed["person"]])
+    for k, name in enumerate(names):
+        mine, rows = agreed[agreed["level"] == k], Rows(**case.rows.key, by=by, level=name)
+        size = {"n": len(mine), "units": mine["person"].nunique()}
+        rows.add("people", size["units"], system="people", n=len(mine))
+        means = mine.groupby("image")[["model", "others", "excess"]].mean()
+        groups = None if case.truth.groups is None else case.truth.groups[means.index]
+        for (system, against), values, end in zip(whose, means.to_numpy().T, (0, 0, -1), strict=True):
+            if len(means):
+                one = mean_interval(values, groups=groups, bounds=[(end, 1)])
+                rows.add("set_f1_judgements", one, system=system, against=against, **size)
+        case.rows.rows += rows.rows
+    known = agreed[agreed["level"] >= 0]
+    image = known.groupby("image")["excess"]
+    centred = (known["excess"] - image.transform("mean"))[image.transform("size") > 1]
+    by_person = centred.groupby(known["person"]).agg(["sum", "size"]).reindex(range(len(codes)), fill_value=0)
+    sums, sizes = by_person.to_numpy(np.float64).T[..., None]
+    return contrasts(sums, np.where(sizes[:, 0] > 0, codes, -1), None, seed=case.seed, tests=tests, sizes=sizes)
+
+
+def _others(image: Ints, chosen: Array) -> Floats:
+    """Set F1 of each answer with the others of its image, the mean over them, [M]; every image has two or more."""
+    out = np.empty(len(image))
+    order, sizes = np.argsort(image, kind="stable"), np.bincount(image)
+    starts = np.cumsum(sizes) - sizes
+    for size in np.unique(sizes[sizes > 0]):  # images with as many answers together
+        at = order[starts[sizes == size][:, None] + np.arange(size)]
+        seats = chosen[at].astype(np.float64)  # [n, size, C]
+        both = np.einsum("nsc,ntc->nst", seats, seats)
+        total = seats.sum(axis=2)[:, :, None] + seats.sum(axis=2)[:, None, :]
+        f1 = np.divide(2 * both, total, out=np.ones_like(both), where=total > 0)
+        f1[:, np.arange(size), np.arange(size)] = 0
+        out[at] = f1.sum(axis=2) / (size - 1)
+    return out

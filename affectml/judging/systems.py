@@ -36,4 +36,9 @@ def answers_of(head: Head, X: Features, kind: str, levels: Array | None = None) 
     sets = sets_of(head, X, levels) if head.predicts_sets else None
     if shares is not None:
         shares = unsure(shares, rates=kind in ("rates", "sets"))
-    return Answers(head.scores(X).double(), shares, sets)
+    return Answers(rounded(head.scores(X)), None if shares is None else rounded(shares), sets)
+
+
+def rounded(values: Tensor) -> Tensor:
+    """As answers.parquet keeps them, in float64: what is judged is what is stored."""
+    return values.float().double()

@@ -1,16 +1,26 @@
-"""Pictures as files, drawn by matplotlib."""
+"""Pictures as files, drawn by matplotlib: a map over an image, a matrix, and how exact studies are by their size."""
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from affectml._files import replacing, try_file
 from affectml.errors import BadInput
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Values = NDArray[np.float64]
+# of the curves of chance, of the map, of another map, and of the centre; Okabe & Ito 2008
+_STYLES = (("0.8", 0.7), ("#0072b2", 1.8), ("#cc79a7", 1.0), ("#009e73", 1.8))
+Band = tuple[Sequence[float], Sequence[float], Sequence[float]]  # half widths, and the plan's own interval of them
 
 
 def picture_path(path: Path, image: str, label: str) -> Path:
@@ -51,3 +61,133 @@ def paper(
             metadata = {"Date": None} if kind == "svg" else {"Software": None}
             with replacing(path) as temporary:
                 figure.savefig(temporary, format=kind, dpi=dpi, metadata=metadata)
+
+
+def draw_map(
+    path: Path,
+    title: str,
+    label: str,
+    pixels: NDArray[np.uint8],
+    values: Values,
+    squares: Mapping[str, Mapping[str, Values]],
+) -> None:
+    """Draw an image, the map over it in grey, and curves below; the same values give the same bytes.
+
+    Red speaks for the label, white for neither, and blue against it; a map without values below 0 goes from white at
+    its least to red.
+
+    pixels, values: the image [H, W, 3] and its map [H, W]. squares: by title ("deletion, blur"), and by name, the rate
+    of each step along an order, [S + 1, N]: of N random maps, of the map, of another, and of the centre.
+    """
+    with paper([path], (9.6, 6.4), dpi=150) as figure:
+        above, below = cast("Any", figure.subfigures(2, 1))
+        seen, mapped = above.subplots(1, 2)
+        for axes, what in ((seen, "what the encoder sees"), (mapped, "occlusion map")):
+            axes.axis("off")
+            axes.set_title(what)
+        seen.imshow(pixels)
+        mapped.imshow(pixels @ np.array([0.299, 0.587, 0.114]), cmap="gray", vmin=0, vmax=255)
+        low, high = float(values.min()), float(values.max())
+        most = max(high, -low)
+        colours, low, high = ("RdBu_r", -most, most) if low < 0 else ("Reds", low, high if high > low else low + 1)
+        shown = mapped.imshow(values, cmap=colours, vmin=low, vmax=high, alpha=0.6)
+        above.colorbar(shown, ax=mapped, ticks=[], shrink=0.8).set_label(f"speaks for {label} →")
+        drawn = below.subplots(1, len(squares), sharey=True)
+        for axes, (what, curves) in zip(drawn, squares.items(), strict=True):
+            for (name, rates), (colour, width) in zip(curves.items(), _STYLES, strict=True):
+                axes.plot(np.linspace(0, 1, len(rates)), rates, color=colour, linewidth=width)[0].set_label(name)
+            axes.set_title(what)
+            axes.set_xlabel("covered" if what.startswith("deletion") else "uncovered")
+            axes.set_xlim(0, 1)
+            axes.set_xticks([0, 0.5, 1], ["none", "half", "all"])
+        drawn[0].set_ylabel(f"rate of {label}")
+        named = drawn[0].get_legend_handles_labels()
+        below.legend(*named, loc="outside lower center", ncols=len(_STYLES), frameon=False, fontsize=7)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=8.5)
+
+
+@dataclass(frozen=True)
+class Square:
+    """A cell: what colours it, what is written in it; bold, and pale where it compares with its like alone."""
+
+    value: float
+    text: str
+    bold: bool = False
+    pale: bool = False
+
+
+def draw_matrix(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[tuple[str, Sequence[Square | None]]],
+    paths: Sequence[Path],
+    *,
+    below: Sequence[str] = (),
+    downwards: bool = False,
+) -> None:
+    """Draw the cells into each of `paths`, in the format of its ending; the same cells give the same bytes.
+
+    The colours span the values that are there; `downwards` is for what shrinks as it gets better: they run the other
+    way. None is a cell without a value. below: lines under the picture.
+    """
+    import matplotlib as mpl
+
+    values = np.array([[np.nan if each is None else each.value for each in cells] for _, cells in rows])
+    pale = np.array([[bool(each and each.pale) for each in cells] for _, cells in rows])
+    colours = mpl.colormaps["cividis_r" if downwards else "cividis"]
+    shades = colours(mpl.colors.Normalize()(np.ma.masked_invalid(values)))
+    shades[pale] = 0.35 * shades[pale] + 0.65
+    size = (2.4 + 1.1 * len(columns), 0.9 + 0.38 * len(rows) + 0.14 * len(below))
+    with paper(paths, size, dpi=200, style={"font.size": 9}) as figure:
+        axes = figure.subplots()
+        axes.patch.set(hatch="///", edgecolor="0.7", linewidth=0)  # seen where a cell has no value, and so no colour
+        axes.imshow(shades, aspect="auto")
+        axes.set_xticks(range(len(columns)), [textwrap.fill(name, 13) for name in columns])
+        axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+        axes.xaxis.tick_top()
+        axes.set_title(title)
+        for y, (_, cells) in enumerate(rows):
+            for x, each in enumerate(cells):
+                if each is not None:
+                    ink = "white" if shades[y, x, :3] @ (0.299, 0.587, 0.114) < 0.5 else "black"
+                    weight = "bold" if each.bold else "normal"
+                    axes.text(x, y, each.text, ha="center", va="center", color=ink, weight=weight)
+        figure.supxlabel("\n".join(below), x=0.01, ha="left", fontsize=6.5)
+
+
+def draw_widths(
+    path: Path,
+    across: Sequence[int],
+    squares: Mapping[str, Mapping[str, Band]],
+    *,
+    place: Mapping[str, tuple[float, float]],
+    axis: str,
+    named: str,
+) -> None:
+    """Draw the curves into a file of the kind that its ending says; the same values give the same bytes.
+
+    squares: title, then name of each curve, whose values stand over `across`; a band is drawn where it is known. place:
+    by title, the spot that is marked with a cross, `named` in the legend.
+    """
+    from matplotlib import rcParams
+
+    columns = min(3, len(squares))
+    rows = -(-len(squares) // columns)
+    size = (3.2 * columns, 2.5 * rows + 0.4)
+    with paper([path], size, dpi=160, style={"axes.spines.right": False, "axes.spines.top": False}) as figure:
+        every = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes, (title, curves) in zip(every, squares.items(), strict=False):
+            for number, (name, (half, low, high)) in enumerate(curves.items()):
+                colour = f"C{number}"
+                axes.plot(across, half, color=colour, marker="o", markersize=3, label=name)
+                axes.fill_between(across, low, high, color=colour, alpha=0.15, linewidth=0)
+            axes.plot(*place[title], "x", color=rcParams["text.color"], markersize=8, markeredgewidth=2, label=named)
+            axes.set_title(f"{title}, ±")
+            axes.set_xscale("log")
+            axes.set_xticks(across, [str(x) for x in across])
+            axes.minorticks_off()
+            axes.set_ylim(bottom=0)
+        for axes in every[len(squares) :]:
+            axes.remove()
+        figure.supxlabel(axis)
+        figure.legend(*every[0].get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False)

@@ -3,7 +3,8 @@
 run.json              `RunInfo`: command, config, data and encoder fingerprints, split, seed, threads, versions, seconds
 head.safetensors, head.json
 answers.parquet       what prior, zero-shot and the head answer of every image: see `affectml.judging.answers`
-metrics.json          what the systems score on test: no times and no paths, so that equal runs are equal bytes
+metrics.csv, scores.parquet, facts.json
+                      what the systems score on test: see `affectml.judging.figures`
 report.html
 """
 

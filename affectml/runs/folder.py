@@ -5,19 +5,19 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from affectml._files import read_json
 from affectml.errors import BadRun
 from affectml.judging.answers import FILE, SystemAnswers
-from affectml.runs.schema import SCHEMA, RunInfo
-from affectml.runs.scores import Metrics, Subgroups, of_form, problem
+from affectml.runs.schema import SCHEMA, RunInfo, problem
 from affectml.taxonomies import Taxonomy
 
 if TYPE_CHECKING:
     from affectml.heads import Head
+    from affectml.judging.figures import Evaluation
 
 
 @dataclass(frozen=True)
@@ -67,43 +67,20 @@ class RunFolder:
         """The labels that the run predicts."""
         return Taxonomy.from_dict(self.info.taxonomy, where=str(self.folder / "run.json"))
 
-    @cached_property
-    def metrics(self) -> dict[str, Any]:
-        """metrics.json; raises BadRun where it cannot be read or has no scores of the model."""
-        file, content = self.folder / "metrics.json", self._object("metrics.json")
-        systems = content.get("systems")
-        if not isinstance(systems, dict) or not isinstance(systems.get("model"), dict):
-            raise BadRun(f"{file}: no scores of the model: the run is damaged, train again")
-        checked = self._checked("metrics.json", Metrics, content)
-        for label in self.taxonomy.labels:
-            if not isinstance(checked["per_label"].get(label, {}).get("prevalence"), int | float):
-                raise BadRun(f"{file}: per_label: no prevalence of {label!r}: the run is damaged, train again")
-        return checked
+    @property
+    def has_figures(self) -> bool:
+        """Whether it was judged: imported weights were not."""
+        return (self.folder / "metrics.csv").exists()
 
     @cached_property
-    def subgroups(self) -> dict[str, Any] | None:
-        """subgroups.json; None for a shared run, which has none; raises BadRun where it cannot be read."""
-        if not (self.folder / "subgroups.json").exists():
-            return None
-        return self._checked("subgroups.json", Subgroups, self._object("subgroups.json"))
+    def evaluation(self) -> "Evaluation":
+        """metrics.csv, scores.parquet and facts.json; raises BadRun where they cannot be read or lack the head."""
+        from affectml.judging.figures import METRICS, Evaluation
 
-    def _checked(self, name: str, form: Any, content: dict[str, Any]) -> dict[str, Any]:
-        try:
-            of_form(form, content)
-        except ValueError as error:
-            raise BadRun(f"{self.folder / name}: {error}: the run is damaged, train again") from None
-        return content
-
-    def _object(self, name: str) -> dict[str, Any]:
-        """A file of the folder that holds a JSON object."""
-        path = self.folder / name
-        try:
-            content = read_json(path, BadRun)
-        except OSError as error:
-            raise BadRun(f"{path}: cannot be read ({error.strerror})") from None
-        if not isinstance(content, dict):
-            raise BadRun(f"{path}: expected an object, got {type(content).__name__}")
-        return content
+        found = Evaluation.read(self.folder)
+        if not found.names(system="model"):
+            raise BadRun(f"{self.folder / METRICS}: no figure of the model: the run is damaged, train again")
+        return found
 
     @property
     def has_answers(self) -> bool:
@@ -127,8 +104,8 @@ def runs_in(parent: str | os.PathLike[str]) -> "tuple[list[RunFolder], list[BadR
     for file in sorted(Path(parent).glob("*/run.json")):
         try:
             run = RunFolder.open(file.parent)
-            if (file.parent / "metrics.json").exists():  # a shared run and imported weights have none
-                _ = run.metrics
+            if run.has_figures:
+                _ = run.evaluation
             found.append(run)
         except BadRun as error:
             bad.append(error)

@@ -6,18 +6,60 @@ from collections.abc import Collection
 from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from typing_extensions import TypedDict
 
 from affectml._version import __version__
 from affectml.encoders.identity import DECLARED, EncoderIdentity
 from affectml.encoders.ran import processor
 from affectml.errors import BadInput
 from affectml.runs.config import TrainConfig
-from affectml.runs.scores import Energy, Level, Parameters, Point, like, same_columns
 
 SCHEMA: Final = 2
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=0)]
+Text = Annotated[str, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
 PACKAGES = ("numpy", "open_clip_torch", "pandas", "scikit-learn", "torch", "torchmetrics")
+
+
+class Energy(TypedDict):
+    """What a training cost, and how that was had."""
+
+    by: Text
+    how: Text
+    measured: Flag
+    kwh: Number
+
+
+class Parameters(TypedDict):
+    """Numbers of the head and of the encoder."""
+
+    trained: Count
+    frozen: Count | None
+    share: Number | None
+
+
+def problem(error: ValidationError) -> str:
+    """The first problem and where it is, in a line."""
+    first = error.errors()[0]
+    where = [".".join(map(str, first["loc"]))] if first["loc"] else []
+    return ": ".join([*where, first["msg"].removeprefix("Value error, ")])
+
+
+def of_form(kind: Any, content: Any) -> Any:
+    """The content as it is; raises ValueError that says in a line what is not of the form."""
+    try:
+        TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        raise ValueError(problem(error)) from None
+    return content
+
+
+def like(kind: Any) -> AfterValidator:
+    """For a field's type: the form of what it holds, which is kept as it is."""
+    return AfterValidator(lambda content: of_form(kind, content))
 
 
 def _identity(content: dict[str, Any]) -> dict[str, Any]:
@@ -42,7 +84,7 @@ class DataInfo:
     kind: Literal["single", "sets", "rates", "distribution"] = Field(description="The target's kind.")
     fingerprint: dict[str, str] = Field(
         default_factory=dict,
-        description="What `evaluate` and `compare` know the run's own data by: sha256 of contents, of the images that "
+        description="What `evaluate` knows the run's own data by: sha256 of contents, of the images that "
         "have the target. target: kind, labels, numbers, people asked; split: the split column; images: sizes of the "
         "image files in bytes, absent where one is missing.",
     )
@@ -73,9 +115,7 @@ class SplitInfo:
     """How the images were parted."""
 
     notes: list[str] = Field(default_factory=list, description="How the split was made, in words.")
-    table: Annotated[list[dict[str, Any]], AfterValidator(same_columns)] = Field(
-        default_factory=list, description="A row per part: split, images, and each label's mean share."
-    )
+    images: dict[str, Count] = Field(default_factory=dict, description="How many images each part has.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,18 +178,8 @@ class RunInfo:
     prompts: PromptsInfo = Field(default_factory=PromptsInfo, description="The texts of heads that use texts.")
     prior: PriorInfo | None = Field(default=None, description="The prior's answer; null for weights from elsewhere.")
     beta_prior: BetaInfo | None = Field(default=None, description="The prior of rates by votes; null without counts.")
-    set_f1_by_tau: dict[str, dict[str, float]] = Field(
-        default_factory=dict, description="{tau: {system: set_f1}}: how set scores move with the cut."
-    )
-    levels: dict[str, Annotated[dict[str, Any], like(Level)]] = Field(
-        default_factory=dict, description="{taxonomy: scores}: the systems at coarser labels."
-    )
-    learning_curve: list[Annotated[dict[str, Any], like(Point)]] = Field(
-        default_factory=list,
-        description="Scores of the head by training images, smallest first: share, images, scores; none unless asked.",
-    )
     seconds: dict[str, float] = Field(
-        default_factory=dict, description="embed, fit, evaluate, learning_curve where asked for, subgroups, and total."
+        default_factory=dict, description="embed, fit, evaluate, learning_curve where asked for, and total."
     )
     energy: Annotated[dict[str, Any], like(Energy)] | None = Field(
         default=None, description="kwh, with how they were had: see affectml.footprint. Null: not metered."

@@ -12,6 +12,7 @@ from affectml.runs import RunInfo
 
 if TYPE_CHECKING:
     from affectml.heads import Promise
+    from affectml.judging.figures import Evaluation
 
 CONSTRUCTS = {
     "evoked": "what viewers say they felt, on average over those asked",
@@ -21,21 +22,24 @@ CONSTRUCTS = {
 }
 
 
-def card_data(info: RunInfo, metrics: Mapping[str, Any] | None) -> ModelCardData:
+def card_data(info: RunInfo, found: "Evaluation | None") -> ModelCardData:
     """The card's metadata, with the model's scores as results."""
     name = f"{info.data.name} {info.head.name}"
-    found = {} if metrics is None else metrics["systems"]["model"]
-    results = [
-        EvalResult(
-            task_type="image-classification",
-            dataset_type=info.data.name,
-            dataset_name=info.data.name,
-            dataset_split=metrics["split"] if metrics else None,
-            metric_type=metric,
-            metric_value=round(score["value"], 4),
-        )
-        for metric, score in found.items()
-    ]
+    results = (
+        []
+        if found is None
+        else [
+            EvalResult(
+                task_type="image-classification",
+                dataset_type=info.data.name,
+                dataset_name=info.data.name,
+                dataset_split=found.facts["split"],
+                metric_type=each.name,
+                metric_value=round(each.value, 4),
+            )
+            for each in found.scores_of("model")
+        ]
+    )
     return ModelCardData(
         library_name="affectml",
         tags=["affective-computing", "emotion", "clip", info.data.construct],
@@ -44,7 +48,7 @@ def card_data(info: RunInfo, metrics: Mapping[str, Any] | None) -> ModelCardData
     )
 
 
-def card_text(info: RunInfo, metrics: Mapping[str, Any] | None, promise: "Promise | None" = None) -> str:
+def card_text(info: RunInfo, found: "Evaluation | None", promise: "Promise | None" = None) -> str:
     """The card in Markdown; promise: the head's, where its sets keep one."""
     data, taxonomy, encoder = info.data, info.taxonomy, info.encoder
     labels = list(taxonomy["labels"])
@@ -65,28 +69,28 @@ def card_text(info: RunInfo, metrics: Mapping[str, Any] | None, promise: "Promis
         "covered until somebody measures them.\n"
         "- The encoder learned from captions on the web and carries their stereotypes.",
     ]
-    caveats = _caveats(info, metrics)
+    caveats = _caveats(info, found)
     if caveats:
         parts.append("\n".join(f"- {line}" for line in caveats))
     if promise is not None:
         from affectml.judging.promise import from_people
 
-        parts += ["## What its sets promise", _promise(promise, metrics, people=from_people(data.kind))]
+        parts += ["## What its sets promise", _promise(promise, found, people=from_people(data.kind))]
     parts += ["## Data", _data(info)]
-    if metrics is not None:
+    if found is not None:
         from affectml.page.tables import (  # loads torch, which the cards of data sets do without
             STAR,
             Table,
-            main_table,
+            scores_table,
         )
 
-        table = main_table(metrics)
+        table = scores_table(found)
         parts += [
             "## Scores",
             f"{table.title}. Value and half the width of its 95 % interval; arrows say what is better."
             + (f" {plain(STAR)}." if STAR in table.note else ""),
             Table("", table.columns, table.rows).to_markdown(),
-            _rules(metrics),
+            _rules(found.facts["rules"]),
         ]
     parts += [
         "## How to use it",
@@ -112,9 +116,9 @@ def _what(kind: str) -> str:
     return "the share of people who would choose each label" if kind in ("rates", "sets") else "one distribution"
 
 
-def _caveats(info: RunInfo, metrics: Mapping[str, Any] | None) -> list[str]:
+def _caveats(info: RunInfo, found: "Evaluation | None") -> list[str]:
     out = []
-    if metrics is not None and "oracle" in metrics["systems"]:
+    if found is not None and found.names(system="oracle"):
         out.append(
             "Trained and judged on the demo set: paintings drawn by code, judged by simulated people. No figure here "
             "is about people."
@@ -129,21 +133,23 @@ def _caveats(info: RunInfo, metrics: Mapping[str, Any] | None) -> list[str]:
     return out
 
 
-def _promise(promise: "Promise", metrics: Mapping[str, Any] | None, *, people: bool) -> str:
+def _promise(promise: "Promise", found: "Evaluation | None", *, people: bool) -> str:
     """The promise in words, what came out on the test images, and what holds without an image's level."""
     from affectml.judging.promise import held
     from affectml.page.tables import number
 
     words = promise.words(people=people)
     lines = [f"{plain(words[:1].upper() + words[1:])}."]
-    made = (metrics or {}).get("promise", {})
-    found = made.get(promise.asked.risk)
-    if found is not None:
-        what = held(promise.asked.risk, number(found["value"]), people=people)
-        empty = f"; {number(made['empty']['value'])} of them were empty" if "empty" in made else ""
+    risk, size, share = (
+        None if found is None else found.get(f"promise_{name}") for name in (promise.asked.risk, "size", "empty")
+    )
+    if risk is not None and size is not None:
+        what = held(promise.asked.risk, number(risk.value), people=people)
+        empty = "" if share is None else f"; {number(share.value)} of them were empty"
+        low, high = map(number, risk.ends)
         lines.append(
-            f"On the test images they held {what} (95 % interval {number(found['low'])} to {number(found['high'])}), "
-            f"with {number(made['size']['value'])} labels in a set{empty}."
+            f"On the test images they held {what} (95 % interval {low} to {high}), with {number(size.value)} labels in "
+            f"a set{empty}."
         )
     unknown = promise.where_levels_are_unknown()
     lines += [f"{plain(unknown[:1].upper() + unknown[1:])}."] if unknown else []
@@ -155,11 +161,11 @@ def _data(info: RunInfo) -> str:
     data, split = info.data, info.split
     lines = [f"Data set {plain(data.name)}, target {plain(data.target or 'unknown')} ({data.kind})."]
     lines += [f"{note[0].upper()}{note[1:]}." for note in split.notes]
-    lines += [f"{row['split']}: {row['images']} images." for row in split.table]
+    lines += [f"{part}: {images} images." for part, images in split.images.items()]
     lines.append("The data set's licence is its maker's; this card gives none.")
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _rules(metrics: Mapping[str, Any]) -> str:
-    kept = ("hit", "label_set", "predicted_sets", "human", "zero_shot", "sampling_floor", "interval")
-    return "\n".join(f"- {name}: {metrics['rules'][name]}" for name in kept if name in metrics["rules"])
+def _rules(rules: Mapping[str, Any]) -> str:
+    kept = ("hit", "label_set", "predicted_sets", "person", "zero_shot", "floor", "interval")
+    return "\n".join(f"- {name}: {rules[name]}" for name in kept if name in rules)

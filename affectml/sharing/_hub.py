@@ -16,15 +16,15 @@ from affectml.people.erasing import refuse_outdated
 from affectml.runs import RunFolder, RunInfo
 from affectml.sharing._card import card_data, card_text
 
-FILES = ("config.json", "head.json", "head.safetensors", "metrics.json", "run.json", "README.md")
+FILES = ("config.json", "head.json", "head.safetensors", "metrics.csv", "facts.json", "run.json", "README.md")
 DOWNLOAD = ("revision", "cache_dir", "force_download", "local_files_only", "token")  # what of a call is about it
 
 
 class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-computing", "emotion", "clip"]):
     """A trained run to share: `AffectModel(RunFolder.open(RUN)).save_pretrained(FOLDER)`; `from_pretrained(FOLDER)`.
 
-    The folder holds the head (safetensors), config.json, metrics.json, a model card, and run.json without the
-    maker's paths, times and machine; `affectml predict FOLDER IMAGE` reads it as it reads a run. No image, no
+    The folder holds the head (safetensors), config.json, metrics.csv, facts.json, a model card, and run.json without
+    the maker's paths, times and machine; `affectml predict FOLDER IMAGE` reads it as it reads a run. No image, no
     judgement and no prediction of one goes into it. push_to_hub and the name of a repository on the Hub work as for any
     model of huggingface_hub's.
     """
@@ -51,8 +51,8 @@ class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-compu
         info = public_info(self.run)
         self.head.save(save_directory)
         write_json(save_directory / "run.json", info.to_json(without={"at", "hardware"}))
-        if (self.run.folder / "metrics.json").is_file():
-            write_json(save_directory / "metrics.json", self.run.metrics)
+        if self.run.has_figures:
+            self.run.evaluation.shared().write(save_directory)
         write_json(save_directory / "config.json", _config(self.run, info))
 
     @classmethod
@@ -67,10 +67,10 @@ class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-compu
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """The card: data, construct, metrics with intervals, what its sets promise, intended use and limits."""
-        metrics = self.run.metrics if (self.run.folder / "metrics.json").is_file() else None
+        found = self.run.evaluation.shared() if self.run.has_figures else None
         info = public_info(self.run)
-        text = card_text(info, metrics, self.run.head.promise_)
-        return ModelCard(f"---\n{card_data(info, metrics).to_yaml()}\n---\n\n{text}")
+        text = card_text(info, found, self.run.head.promise_)
+        return ModelCard(f"---\n{card_data(info, found).to_yaml()}\n---\n\n{text}")
 
 
 def public_info(run: RunFolder) -> RunInfo:

@@ -59,10 +59,7 @@ def train_run(
             judged = judge(prepared, systems, say)
         if config.learning_curve:
             with meter.step("learning_curve"):
-                points = learning_curve(prepared, judged.answers["model"], say)
-            judged = replace(judged, curve=tuple(points))
-        with meter.step("subgroups"):
-            _ = judged.subgroups
+                judged = replace(judged, evaluation=learning_curve(judged, say))
     seconds = {**meter.seconds, "total": time.perf_counter() - started}
     return write(judged, seconds, meter.energy(), writers)
 

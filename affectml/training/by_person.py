@@ -10,6 +10,7 @@ from affectml.errors import BadInput, option
 from affectml.heads import ByPersonHead, Head, ImageEffects
 from affectml.heads.build import heads_that
 from affectml.heads.by_person import as_by_person, cuts_rates
+from affectml.judging.figures import Evaluation
 from affectml.people.known import people_file, write_image_effects, write_people
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training.crosswise import crosswise
@@ -56,10 +57,14 @@ class ByPerson(Step):
         """The head with people over it."""
         return ByPersonHead.over(head)
 
-    def judge(self, judged: Judged, say: Say) -> None:
-        """See `crosswise`."""
-        if (model := as_by_person(judged.systems.model)) is not None:
-            judged.result.metrics.update(crosswise(judged.prepared, model, say))
+    def judge(self, judged: Judged, say: Say) -> Evaluation:
+        """See `crosswise`; what it returns is the fact by_person."""
+        found, model = judged.evaluation, as_by_person(judged.systems.model)
+        if model is None:
+            return found
+        rows = found.rows()
+        sizes = crosswise(judged.prepared, model, rows, say)
+        return found.with_(rows.rows, by_person=sizes)
 
     def files(self) -> Writers:
         """What the head learned of images."""

@@ -20,12 +20,13 @@ from torch import Tensor
 from affectml._progress import Say, Watch
 from affectml.heads import ByPersonHead, Material, PersonAnswers, choose_thresholds
 from affectml.heads.mixed_logit import Images, Normals, person_rates, posterior
-from affectml.judging.scoring import SURE, Score, in_range
+from affectml.judging.figures import Rows
+from affectml.judging.scoring import SURE, bounds_of
 from affectml.training.learned import uneven_panels
 from affectml.training.steps import Prepared
 from affectml_annotation import fit_beta_prior
+from affectml_metrics import Interval, two_way_interval
 from affectml_metrics import functional as F
-from affectml_metrics import two_way_interval
 
 FOLDS = 3  # of people
 KNOWN = (0, 5, 20)  # answers of an unseen person
@@ -35,25 +36,27 @@ METRICS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "rate_brier_score": lambda rates, sets, said: F.rate_brier_score(rates, said),
     "set_f1": lambda rates, sets, said: F.set_f1(sets, said.long()),
 }
-Scores = dict[str, dict[str, dict[str, Score]]]
 # By name, answers in a cell of the table, some from each fold: person, image and unit [M, 3], and each system's metrics
 # [M, 3]. A unit is what is drawn anew of images: a group of them where the data set has some, else the image itself.
 Cells = dict[str, list[tuple[Tensor, dict[str, Tensor]]]]
 
 
-def crosswise(prepared: Prepared, head: ByPersonHead, say: Say = lambda line: None) -> dict[str, Any]:
-    """What metrics.json says of people told apart.
+def crosswise(
+    prepared: Prepared, head: ByPersonHead, rows: Rows, say: Say = lambda line: None
+) -> dict[str, dict[str, int]]:
+    """What is found of people told apart.
 
     Args:
         prepared: what the head was fitted on.
         head: of it only its options are taken; everything is fitted and chosen anew without the people that are judged.
+        rows: gets figures `by` answers_known, `level` being the cell: each system's scores against people, the model's
+            less each other system's, answer by answer (`against` that system), and how many people they are. Intervals
+            are for other people and other images, or groups of them, see `two_way_interval`. A cell of fewer than two
+            of either is absent. Answers of seen people about new images are judged by several fits each.
         say: a `Watch` is told how far it is.
 
     Returns:
-        by_person: {CELL: {SYSTEM: {METRIC: {value, low, high}}}}; by_person_differences: the same, of the model minus
-        each other system, answer by answer; by_person_sizes: {CELL: {people, images, answers}}, and groups where images
-        have some. Intervals are for other people and other images, or groups of them, see `two_way_interval`. A cell of
-        fewer than two of either is absent. Answers of seen people about new images are judged by several fits each.
+        By cell the numbers of people, images and answers, and groups where images have some.
     """
     judges = prepared.judges
     generator = torch.Generator().manual_seed(prepared.plan.config.seed)
@@ -65,7 +68,7 @@ def crosswise(prepared: Prepared, head: ByPersonHead, say: Say = lambda line: No
         for k in range(FOLDS):
             _Fold(prepared, head, fold == k, generator).judge(cells)
             bar.advance()
-    return _scored(cells, grouped=prepared.plan.dataset.groups(prepared.split.ids("test")) is not None)
+    return _scored(cells, rows, grouped=prepared.plan.dataset.groups(prepared.split.ids("test")) is not None)
 
 
 class _Fold:
@@ -303,9 +306,7 @@ def _double(images: Images) -> Images:
     return Images(*(getattr(images, name).double() for name in ("base", "loads", "effect", "effect_variance")))
 
 
-def _scored(cells: Cells, *, grouped: bool) -> dict[str, Any]:
-    found: Scores = {}
-    differences: Scores = {}
+def _scored(cells: Cells, rows: Rows, *, grouped: bool) -> dict[str, dict[str, int]]:
     sizes: dict[str, dict[str, int]] = {}
     for name in sorted(cells, key=_order):
         person, image, unit = torch.cat([ids for ids, _ in cells[name]]).T
@@ -315,15 +316,14 @@ def _scored(cells: Cells, *, grouped: bool) -> dict[str, Any]:
         sizes[name] = {"people": _count(person), "images": _count(image), "answers": answers}
         if grouped:
             sizes[name]["groups"] = _count(unit)
-        systems = cells[name][0][1]
-        rows = {system: torch.cat([part[system] for _, part in cells[name]]) for system in systems}
-        found[name] = {system: _intervals(values, person, unit) for system, values in rows.items()}
-        differences[name] = {
-            system: _intervals(rows["model"] - values, person, unit, apart=True)
-            for system, values in rows.items()
-            if system != "model"
-        }
-    return {"by_person": found, "by_person_differences": differences, "by_person_sizes": sizes}
+        place = {"by": "answers_known", "level": name}
+        rows.add("people", _count(person), system="people", **place)
+        scores = {system: torch.cat([part[system] for _, part in cells[name]]) for system in cells[name][0][1]}
+        for system, values in scores.items():
+            _add(rows, values, person, unit, system=system, **place)
+            if system != "model":
+                _add(rows, scores["model"] - values, person, unit, against=system, **place)
+    return sizes
 
 
 def _count(ids: Tensor) -> int:
@@ -334,12 +334,14 @@ def _order(name: str) -> tuple[bool, bool, int]:
     return name.startswith("unseen"), "seen_images" in name, int(name.rpartition("_k")[2]) if "_k" in name else 0
 
 
-def _intervals(values: Tensor, person: Tensor, unit: Tensor, apart: bool = False) -> dict[str, Score]:
+def _add(rows: Rows, values: Tensor, person: Tensor, unit: Tensor, **key: str) -> None:
+    """Add the mean of each metric, which ends where the metric does, or of differences, which end nowhere."""
     made = two_way_interval(values, person, unit)
-    out = {}
-    for i, metric in enumerate(METRICS):
-        score = {"value": float(made.value[i]), "low": float(made.low[i]), "high": float(made.high[i])}
-        if bool(made.few[i]):
-            score["few"] = int(min(made.people[i], made.images[i]))
-        out[metric] = score if apart else in_range(metric, score)
-    return out
+    bounds = [(None, None) if "against" in key else bounds_of(metric) for metric in METRICS]
+    least, most = (
+        torch.tensor([end if bound is None else bound for bound in each])
+        for each, end in zip(zip(*bounds, strict=True), (-torch.inf, torch.inf), strict=True)
+    )
+    units = torch.minimum(made.people, made.images)
+    found = Interval(made.value, made.low.clamp(min=least), made.high.clamp(max=most), made.rows, made.skipped, units)
+    rows.add_all(list(METRICS), found, **key)

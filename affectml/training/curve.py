@@ -1,7 +1,6 @@
 """A learning curve: the same head fitted on shares of the training images, and judged on the same test images."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,49 +8,45 @@ from numpy.typing import NDArray
 from affectml._progress import Say
 from affectml.data.splits import Split
 from affectml.errors import AffectmlError
-from affectml.judging.scoring import Answers, intervals, row_scores
+from affectml.judging.figures import Evaluation
+from affectml.judging.scoring import Answers, add_means, row_scores
 from affectml.judging.systems import answers_of
 from affectml.training.fit import fit_model
-from affectml.training.steps import Prepared
+from affectml.training.steps import Judged, Prepared
 
 SHARES = (0.1, 0.2, 0.4, 0.7)
 
 
-def learning_curve(prepared: Prepared, model: Answers, say: Say = lambda line: None) -> list[dict[str, Any]]:
+def learning_curve(judged: Judged, say: Say = lambda line: None) -> Evaluation:
     """What the head scores on the test images when it learns from fewer training images.
 
     Every smaller part lies in the larger ones, and groups stay whole. Validation stays as it is, and so do the sets
     that votes are cut into: what moves is what the head learned from.
 
     Args:
-        prepared: what the run was fitted on.
-        model: the run's own answers for the test images, the curve's last point.
+        judged: the training; what its model answers about the test images is the curve's last point.
         say: called for a part on which the head cannot be fitted, which is left out.
 
     Returns:
-        A point per share, smallest first: share, images, and scores {METRIC: {value, low, high}} of the metrics that
-        are means over images.
+        Its evaluation with the metrics that are means over images, `by` training_images, n and `level` being how many
+        these are, fewest first; and in learning_curve each level's share. Shares of as many images are one point.
     """
+    prepared, found = judged.prepared, judged.evaluation
     train = prepared.train.image_id
     order = _order(prepared, train)
-    made = []
+    points: dict[int, tuple[float, Answers]] = {}
     for share in SHARES:
         kept = order[: max(1, round(share * len(order)))]
         images = np.isin(train, np.concatenate(kept)) if len(kept) else np.zeros(len(train), dtype=bool)
         try:
-            part = _part(prepared, train[images])
-            made.append((share, int(images.sum()), _answers(part)))
+            points.setdefault(int(images.sum()), (share, _answers(_part(prepared, train[images]))))
         except AffectmlError as error:
             say(f"learning curve: no point at {share:.0%} of the training images ({error})")
-    truth = prepared.test
-    return [
-        {
-            "share": share,
-            "images": images,
-            "scores": intervals(row_scores(answers, truth), truth),
-        }
-        for share, images, answers in [*made, (1.0, len(train), model)]
-    ]
+    points[len(train)] = (1.0, judged.answers["model"])
+    rows, truth = found.rows(by="training_images"), prepared.test
+    for count, (_, answers) in points.items():
+        add_means(rows, row_scores(answers, truth), truth, level=str(count), n=count)
+    return found.with_(rows.rows, learning_curve=[share for share, _ in points.values()])
 
 
 def _order(prepared: Prepared, train: NDArray[np.object_]) -> list[NDArray[np.object_]]:

@@ -1,15 +1,19 @@
 """The fourth step: what the fitted systems score on the test images, beside people."""
 
+from dataclasses import replace
+
 from affectml._progress import Say
+from affectml.data.splits import Split, split_table
+from affectml.data.targets import Targets
 from affectml.judging.evaluate import evaluate
+from affectml.judging.figures import Rows
 from affectml.judging.systems import Systems
 from affectml.predicting.alike import Alike
-from affectml.spaces import by_level
 from affectml.training.steps import Judged, Prepared
 
 
 def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) -> Judged:
-    """Score every system on the test images, and at the coarser levels of the labels.
+    """Score every system on the test images, at the coarser levels of the labels, and by subgroup.
 
     Args:
         prepared: what to judge by.
@@ -18,26 +22,31 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
         say: called with what a user should know.
 
     Returns:
-        The answers and their scores.
+        The answers and what was found of them.
     """
-    plan, split = prepared.plan, prepared.split
+    plan, split, truth = prepared.plan, prepared.split, prepared.test
     test = split.ids("test")
     answers = systems.answers(prepared.store.features(test), plan.levels(test))
-    if little := Alike.of(prepared.test.labels, answers["model"].scores, answers["model"].sets).words:
+    if little := Alike.of(truth.labels, answers["model"].scores, answers["model"].sets).words:
         say(f"on the test images {little}")
-    result = evaluate(answers, prepared.test, split="test", seed=plan.config.seed, why_not=systems.why_not)
-    # the systems whose scores are rates, each label on its own; those of text heads are always distributions
-    with_rates = ["prior"] if systems.model.scores_of == "texts" else ["prior", "model"]
-    levels = by_level(
-        plan.dataset,
-        prepared.targets,
-        test,
-        split.ids("train"),
-        answers,
-        rates=with_rates if plan.rates else [],
-        tau=plan.config.tau,
-    )
-    judged = Judged(prepared, systems, answers, result, levels)
+    key = {"dataset": plan.dataset.name, "target": prepared.targets.name, "space": prepared.targets.taxonomy.name}
+    rows = Rows(**key)
+    _of_split(rows, split, prepared.targets)
+    found = evaluate(
+        answers, truth, split="test", seed=plan.config.seed, why_not=systems.why_not, images=plan.dataset.images,
+        thresholds=None if systems.model.promise_ is not None else systems.model.thresholds_,
+        dataset=key["dataset"], target=key["target"], space=key["space"],
+    )  # fmt: skip
+    judged = Judged(prepared, systems, answers, found.with_(rows.rows, split_notes=list(split.notes)))
     for step in plan.steps:
-        step.judge(judged, say)
+        judged = replace(judged, evaluation=step.judge(judged, say))
     return judged
+
+
+def _of_split(rows: Rows, split: Split, targets: Targets) -> None:
+    """Add how many images each part has, and each label's mean share there."""
+    for part in split_table(split, targets).to_dict("records"):
+        key = {"system": "people", "by": "split", "level": part["split"], "n": part["images"]}
+        rows.add("images", part["images"], **key)
+        for label in targets.taxonomy.labels:
+            rows.add("prevalence", part[label], label=label, **key)

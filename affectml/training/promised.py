@@ -9,14 +9,14 @@ from affectml.errors import BadInput, did_you_mean, option
 from affectml.heads import Head
 from affectml.heads.build import heads_that
 from affectml.heads.promise import Asked
-from affectml.judging.promise import add_promise, from_people
+from affectml.judging.promise import from_people
 from affectml.judging.subgroups import MAX_LEVELS, OURS
 from affectml.runs import TrainConfig
-from affectml.training.steps import Judged, Plan, Prepared, Step
+from affectml.training.steps import Plan, Prepared, Step
 
 
 class Promise(Step):
-    """A promise, kept by cuts that are made on the calibration part, and what came of it on the test images."""
+    """A promise, kept by cuts that are made on the calibration part; `kept_promise` says what came of it."""
 
     def asked(self, config: TrainConfig) -> bool:
         """With `promise`, or what belongs to one."""
@@ -78,12 +78,6 @@ class Promise(Step):
         say(f"promise {plan.promise}: {promise.words(people=from_people(part.kind))}")
         if promise.left_out:
             say(f"{promise.left_out} calibration images that nobody chose a label for do not count in it")
-
-    def judge(self, judged: Judged, say: Say) -> None:
-        """See `add_promise`."""
-        plan, model, truth = judged.prepared.plan, judged.systems.model, judged.prepared.test
-        answers = judged.answers["model"]
-        add_promise(judged.result.metrics, model, answers, truth, plan.dataset.images, own=True, kind=truth.kind)
 
 
 def _belonging(config: TrainConfig) -> list[str]:

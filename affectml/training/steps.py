@@ -21,10 +21,8 @@ from affectml.encoders.identity import to_load
 from affectml.errors import BadInput, option
 from affectml.heads import Head, Material, PersonAnswers, Wanted
 from affectml.heads.promise import Asked
-from affectml.judging.answerers import answerers
-from affectml.judging.evaluate import Result
+from affectml.judging.figures import Evaluation
 from affectml.judging.scoring import Answers
-from affectml.judging.subgroups import subgroups
 from affectml.judging.systems import Systems
 from affectml.judging.truth import Truth, cut_sets, fit_prior, read_truth
 from affectml.prompts import Encode, Prompts, caption_features, encoded, label_features
@@ -175,25 +173,12 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A training with its scores.
-
-    answers: of the test images. levels: scores at coarser labels, see `by_level`. curve: see `learning_curve`.
-    """
+    """A training with what was found of it. answers: of the test images."""
 
     prepared: Prepared
     systems: Systems
     answers: Mapping[str, Answers]
-    result: Result
-    levels: dict[str, dict[str, Any]]
-    curve: tuple[dict[str, Any], ...] = ()
-
-    @cached_property
-    def subgroups(self) -> dict[str, Any]:
-        """For whom the model fails, see `affectml.judging.subgroups`; subgroups.json's content."""
-        plan, truth = self.prepared.plan, self.prepared.test
-        people = answerers(plan.dataset, truth)
-        columns, seed = plan.config.groups, plan.config.seed
-        return subgroups(self.answers["model"], truth, plan.dataset.images, people, columns=columns, seed=seed)
+    evaluation: Evaluation
 
 
 # What is written, by its file: into a run that has its head and run.json.
@@ -224,8 +209,9 @@ class Step:
     def fitted(self, head: Head, prepared: Prepared, say: Say) -> None:
         """Add to a head that is fitted."""
 
-    def judge(self, judged: Judged, say: Say) -> None:
-        """Add to the metrics."""
+    def judge(self, judged: Judged, say: Say) -> Evaluation:
+        """What was found of the training, with what the step adds to it."""
+        return judged.evaluation
 
     def files(self) -> Writers:
         """What it writes into the run's folder."""

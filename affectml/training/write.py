@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,9 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from affectml._files import new_folder, write_json
-from affectml.data.splits import split_table
 from affectml.footprint import trained_share
 from affectml.judging.answers import FILE, PART, write_answers
+from affectml.judging.figures import METRICS
 from affectml.runs import RunFolder, RunInfo, next_run_folder, surroundings
 from affectml.runs.config import command
 from affectml.runs.schema import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
@@ -25,7 +26,7 @@ def write(
     energy: Mapping[str, Any] | None = None,
     writers: Writers = MappingProxyType({}),
 ) -> RunFolder:
-    """Write the run: the head, run.json, every system's answers of every image, metrics.json and subgroups.json.
+    """Write the run: the head, run.json, every system's answers of every image, and what was found of them.
 
     Of a head that tells people apart also what it knows of images, and beside the folder what it knows of people.
 
@@ -105,8 +106,7 @@ def describe(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, 
     prepared, head = judged.prepared, judged.systems.model
     plan, store, targets = prepared.plan, prepared.store, prepared.targets
     beta, prior = prepared.beta, judged.answers["prior"]
-    asked, table = command(plan.asked, plan.out), split_table(prepared.split, targets)
-    rows = [{str(key): value for key, value in row.items()} for row in table.to_dict(orient="records")]
+    asked = command(plan.asked, plan.out)
     weights, frozen = head._saved(), {ran.parameters for ran, _ in store.provenance}
     return RunInfo(
         command=asked,
@@ -127,14 +127,11 @@ def describe(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, 
             identity=store.identity.to_json(),
             ran=[ran.to_json() for ran, _ in store.provenance],
         ),
-        split=SplitInfo(notes=list(prepared.split.notes), table=rows),
+        split=SplitInfo(notes=list(prepared.split.notes), images=dict(Counter(prepared.split.assignment.tolist()))),
         head=HeadInfo(name=head.name, report=head.report_),
         prompts=PromptsInfo(**plan.prompts.to_dict()),
         prior=PriorInfo(shares=prior.scores[0].tolist(), set=None if prior.sets is None else prior.sets[0].tolist()),
         beta_prior=None if beta is None else BetaInfo(alpha=beta.alpha.tolist(), beta=beta.beta.tolist()),
-        set_f1_by_tau=judged.result.by_tau,
-        levels=judged.levels,
-        learning_curve=list(judged.curve),
         seconds={name: round(value, 2) for name, value in seconds.items()},
         energy=None if energy is None else dict(energy),
         parameters=trained_share(weights, frozen.pop() if len(frozen) == 1 else None),  # frozen: where that is known
@@ -156,7 +153,6 @@ def _write_answers(run: RunFolder, judged: Judged) -> None:
 
 
 _OURS: Writers = {
-    "metrics.json": lambda run, judged: write_json(run.folder / "metrics.json", judged.result.metrics),
-    "subgroups.json": lambda run, judged: write_json(run.folder / "subgroups.json", judged.subgroups),
+    METRICS: lambda run, judged: judged.evaluation.write(run.folder),
     FILE: _write_answers,
 }

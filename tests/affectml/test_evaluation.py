@@ -9,21 +9,18 @@ import pytest
 import torch
 
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
-from affectml.judging.asked import _prior_answers
 from affectml.judging.evaluate import _floor, evaluate
+from affectml.judging.figures import Evaluation, Rows
 from affectml.judging.scoring import (
     Answers,
-    apart,
-    intervals,
+    add_means,
     mean_over_people,
     row_scores,
     share_metrics,
     typical_positives,
-    unsure,
 )
-from affectml.judging.subgroups import subgroups
-from affectml.judging.truth import Truth, fit_prior, part_of, read_truth
-from affectml.runs.schema import PriorInfo
+from affectml.judging.truth import Truth, fit_prior, read_truth
+from affectml.judging.views import Case
 from affectml_annotation import fit_beta_prior
 
 LABELS = ["awe", "fear", "joy"]
@@ -91,37 +88,46 @@ def test_cross_entropy_is_the_mean_over_labels(judged):
 
 def test_one_person_has_no_cross_entropy_and_is_scored_on_the_same_targets_as_the_systems(judged):
     said = answers([[0, 0, 1], [0, 1, 0], [0, 1, 0]])
-    result = evaluate({"prior": said, "model": said}, truth_of(judged), split="test", seed=0)
-    systems = result.metrics["systems"]
-    assert "rate_cross_entropy" not in systems["human"]
-    assert set(systems["human"]) == set(systems["model_loo"]) == set(systems["prior_loo"])
+    found = evaluate({"prior": said, "model": said}, truth_of(judged), split="test", seed=0)
+    assert "rate_cross_entropy" not in found.names(system="person", against="rest")
+    assert len({tuple(found.names(system=who, against="rest")) for who in ("person", "model", "prior")}) == 1
     # a: u meets {joy} 2/3, 2/3; v meets {awe, joy} 2/3, {joy} 1; w the same; b: 0, 0; c: 2/3, 2/3
     by_hand = np.mean([(2 * (2 / 3) + (2 / 3 + 1) + (2 / 3 + 1)) / 6, 0, 2 / 3])
-    assert systems["human"]["set_f1_judgements"]["value"] == pytest.approx(by_hand)
+    assert found.get("set_f1_judgements", "person", "rest").value == pytest.approx(by_hand)
 
 
 def test_one_quantity_has_one_interval_in_every_system_that_has_it(tmp_path):
     truth = truth_of(written(tmp_path, range(20)))
     said = answers([[0, 0, 1], [1, 1, 0], [1, 0, 0]] * 20)
-    systems = evaluate({"prior": said, "model": said}, truth, split="test", seed=0).metrics["systems"]
-    assert systems["model_loo"]["set_f1_judgements"] == systems["model"]["set_f1_judgements"]
-    assert systems["prior_loo"] == systems["model_loo"]
+    found = evaluate({"prior": said, "model": said}, truth, split="test", seed=0)
+    resting, whole = (found.get("set_f1_judgements", "model", against) for against in ("rest", "people"))
+    assert replace(resting, against="people") == whole
+    mine, priors = (found.scores_of(who, "rest") for who in ("model", "prior"))
+    assert [replace(each, system="model") for each in priors] == mine
 
 
-def test_intervals_hold_the_value_and_the_same_seed_gives_the_same_file(judged):
+def test_intervals_hold_the_value_and_the_same_seed_gives_the_same_files(judged, tmp_path):
     said = answers([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
     one, two = (evaluate({"model": said}, truth_of(judged), split="test", seed=3) for _ in range(2))
-    assert one.metrics == two.metrics
-    for scores in one.metrics["systems"].values():
-        for score in scores.values():
-            assert score["low"] <= score["value"] <= score["high"]
+    assert one.figures == two.figures
+    assert one.facts == two.facts
+    for each in one.figures:
+        assert each.ends[0] <= each.value <= each.ends[1]
+    (tmp_path / "run").mkdir()
+    one.write(tmp_path / "run")
+    again = Evaluation.read(tmp_path / "run")
+    assert again.figures == one.figures
+    assert again.facts == one.facts
+    pd.testing.assert_frame_equal(again.scores, one.scores)
+    assert not set(one.scores["system"]) & {"person", "half", "consensus", "people"}
 
 
 def test_the_cut_moves_the_sets(judged):
     truth = truth_of(judged)
     assert truth.sets_at(0.2).sum() > truth.sets_at(0.5).sum()
-    result = evaluate({"model": answers([[0, 0, 1]] * 3)}, truth, split="test", seed=0)
-    assert list(result.by_tau) == ["0.2", "0.333", "0.5"]
+    found = evaluate({"model": answers([[0, 0, 1]] * 3)}, truth, split="test", seed=0)
+    rows = [each for each in found.where(by="tau", level=None) if each.metric == "set_f1"]
+    assert [(each.level, each.tau) for each in rows] == [("0.2", 0.2), ("0.333", 1 / 3), ("0.5", 0.5)]
 
 
 def truth_about(tmp_path, kind, values, table, **more):
@@ -139,11 +145,11 @@ def test_one_choice_counts_are_enough_for_a_human_reference(tmp_path):
     counts = {"awe": [3, 1], "fear": [1, 1], "joy": [0, 0]}
     truth = truth_about(tmp_path, "distribution", "votes", counts, vote_rule="one_choice")
     model = Answers(torch.tensor([[0.7, 0.2, 0.1]] * 2), torch.tensor([[0.7, 0.2, 0.1]] * 2))
-    metrics = evaluate({"model": model}, truth, split="test", seed=0).metrics
+    found = evaluate({"model": model}, truth, split="test", seed=0)
     # a: each of three awe-sayers meets a rest with mode awe (hit), the fear-sayer does not; b: nobody hits
-    assert metrics["systems"]["human"]["top_1_accuracy"]["value"] == pytest.approx((3 / 4 + 0) / 2)
-    assert "kl_divergence" not in metrics["systems"]["human"]
-    assert metrics["sampling_floor"]["kl_divergence"] > 0
+    assert found.get("top_1_accuracy", "person", "rest").value == pytest.approx((3 / 4 + 0) / 2)
+    assert found.get("kl_divergence", "person", "rest") is None
+    assert found.get("kl_divergence", "floor").value > 0
 
 
 def test_travel_is_along_the_taxonomys_circle_and_the_order_is_said():
@@ -164,10 +170,11 @@ def test_unknown_shares_have_no_human_reference_and_no_floor_and_say_why(tmp_pat
     shares = {"awe": [0.5, 1], "fear": [0.5, 0], "joy": [0, 0]}
     truth = truth_about(tmp_path, "distribution", "shares", shares, vote_rule="unknown")
     model = Answers(torch.full((2, 3), 1 / 3), torch.full((2, 3), 1 / 3))
-    metrics = evaluate({"model": model}, truth, split="test", seed=0).metrics
-    assert "human" not in metrics["systems"]
-    assert metrics["rules"]["human"].startswith("not available")
-    assert metrics["sampling_floor"] == {}
+    found = evaluate({"model": model}, truth, split="test", seed=0)
+    assert {each.system for each in found.figures} == {"model", "people"}  # of people how common each label is
+    assert {each.name for each in found.figures if each.system == "people"} == {"prevalence"}
+    for name in ("person", "floor"):
+        assert found.facts["rules"][name].startswith("not available")
 
 
 def test_moments_have_neither_sets_nor_people(tmp_path):
@@ -188,21 +195,6 @@ def test_single_positives_get_ranking_scores_only(tmp_path):
     assert rows["coverage_error"].tolist() == [1, 3]
 
 
-def test_subgroups_are_the_users_columns_and_small_ones_have_no_scores(judged):
-    images = pd.DataFrame({"image_id": ["a", "b", "c"] * 5, "look": ["round", "jagged", "round"] * 5})
-    images["image_id"] = [f"{i}{k // 3}" for k, i in enumerate(images["image_id"])]
-    truth = truth_of(judged)
-    index = np.arange(15) % 3
-    many = replace(part_of(truth, index), image_id=images["image_id"].to_numpy(dtype=object))
-    said = answers([[0, 0, 1], [0, 1, 0], [0, 1, 0]]).rows(index)
-    found = subgroups(said, many, images)["images"]
-    assert {level: entry["n"] for level, entry in found["look"].items()} == {"jagged": 5, "round": 10}
-    assert found["look"]["jagged"]["scores"]["set_f1_judgements"]["value"] == pytest.approx(0.5)
-    few = subgroups(answers([[0, 0, 1]] * 3), truth, images.assign(image_id=["a", "b", "c"] * 5)[:3])
-    assert few["images"] == {"look": {"jagged": {"n": 1, "small": True}, "round": {"n": 2, "small": True}}}
-    assert few["tests"] == 0
-
-
 @pytest.mark.parametrize("people", [3, 5, 15])
 def test_the_floor_from_votes_alone_is_the_floor_of_the_unseen_truth(people):
     generator = np.random.default_rng(1)
@@ -215,15 +207,21 @@ def test_the_floor_from_votes_alone_is_the_floor_of_the_unseen_truth(people):
         hits=np.zeros((4000, 2), dtype=int), hit_rule="", no_sets="", tau=0.3, votes=votes, people=n,
         no_judgements="", oracle=rates, beta=fit_beta_prior(votes, n), **blank,
     )  # fmt: skip
-    known, _ = _floor(truth, 0)
-    unknown, why = _floor(replace(truth, oracle=None), 0)
+    (known, _), (unknown, why) = (floor_of(each) for each in (truth, replace(truth, oracle=None)))
     assert unknown["rate_cross_entropy"] == pytest.approx(known["rate_cross_entropy"], rel=0.03)
-    assert "posterior" in why["sampling_floor"]
+    assert "posterior" in why["floor"]
+
+
+def floor_of(truth):
+    """The floor by metric, and how it was had."""
+    rows = Rows()
+    why = _floor(Case({}, truth, "model", 0, rows))
+    return {each.name: each.value for each in rows.rows}, why
 
 
 def test_shared_votes_have_no_floor(tmp_path):
     counts = {"awe": [3, 1], "fear": [1, 1], "joy": [0, 0]}
-    assert _floor(truth_about(tmp_path, "distribution", "votes", counts, vote_rule="set_split"), 0)[0] == {}
+    assert floor_of(truth_about(tmp_path, "distribution", "votes", counts, vote_rule="set_split"))[0] == {}
 
 
 def test_judgements_by_many_people_need_seats_for_one_image_only(judged):
@@ -252,17 +250,17 @@ def test_whole_numbers_as_image_ids_find_their_judgements(tmp_path):
     assert truth.asked.sum() == 2
 
 
-def test_a_score_of_few_images_says_so_in_metrics_and_under_the_table(judged):
-    from affectml.page.tables import STAR, main_table
+def test_a_score_of_few_images_says_so_in_its_row_and_under_the_table(judged):
+    from affectml.page.tables import STAR, scores_table
 
     said = answers([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
-    metrics = evaluate({"model": said}, truth_of(judged), split="test", seed=0).metrics
-    model = metrics["systems"]["model"]
-    assert model["set_f1"]["few"] == 3
-    assert model["label_ranking_average_precision"]["few"] == 2  # one image has an empty set
-    assert metrics["rules"]["interval"].startswith("95 %, Student's t")
-    assert "3 images" in metrics["rules"]["interval"]
-    table = main_table(metrics)
+    found = evaluate({"model": said}, truth_of(judged), split="test", seed=0)
+    assert found.get("set_f1").units == 3
+    assert found.get("label_ranking_average_precision").units == 2  # one image has an empty set
+    assert all(each.few for each in found.scores_of("model") if each.low is not None)
+    assert found.facts["rules"]["interval"].startswith("95 %, Student's t")
+    assert "3 images" in found.facts["rules"]["interval"]
+    table = scores_table(found)
     assert STAR in table.note
     assert all(row[1].endswith("*") for row in table.rows)
 
@@ -276,32 +274,20 @@ def test_average_precision_rests_on_how_many_images_have_a_label():
 
 def test_an_interval_of_few_images_ends_where_the_score_does():
     rows = {"top_1_accuracy": torch.tensor([0.0, 1.0]), "kl_divergence": torch.tensor([0.0, 1.0])}
-    found = intervals(rows, SimpleNamespace(groups=None))
-    assert (found["top_1_accuracy"]["low"], found["top_1_accuracy"]["high"]) == (0, 1)
+    top, divergence = means_of(rows, None)
+    assert top.ends == (0, 1)
     # Student's t: .5 and 12.706 standard errors of .5; a divergence has no largest value
-    assert found["kl_divergence"]["low"] == 0
-    assert found["kl_divergence"]["high"] == pytest.approx(0.5 + 12.7062 * 0.5, abs=1e-3)
+    assert divergence.low == 0
+    assert divergence.high == pytest.approx(0.5 + 12.7062 * 0.5, abs=1e-3)
+
+
+def means_of(by_image, groups):
+    rows = Rows()
+    add_means(rows, by_image, SimpleNamespace(groups=groups))
+    return rows.rows
 
 
 def test_many_images_need_no_note():
     rows = {"set_f1": torch.rand(40, generator=torch.Generator().manual_seed(0))}
-    truth = SimpleNamespace(groups=None)
-    few = SimpleNamespace(groups=np.arange(40) // 8)
-    assert "few" not in intervals(rows, truth)["set_f1"]
-    assert intervals(rows, few)["set_f1"]["few"] == 5
-
-
-def test_a_difference_over_other_images_adds_the_ends_in_quadrature():
-    found = apart({"value": 0.8, "low": 0.7, "high": 0.9}, {"value": 0.5, "low": 0.5, "high": 0.7, "few": 12})
-    assert found["value"] == pytest.approx(0.3)
-    assert found["low"] == pytest.approx(0.3 - np.hypot(0.1, 0.2))
-    assert found["high"] == pytest.approx(0.4)
-    assert found["few"] == 12
-
-
-@pytest.mark.parametrize("kind", ["rates", "distribution"])
-def test_a_prior_read_back_from_a_run_is_no_surer_than_any_head(kind):
-    again = _prior_answers(PriorInfo(shares=[0.0, 0.25, 0.75]), 2, kind)
-    assert again.scores.tolist() == [[0.0, 0.25, 0.75]] * 2
-    assert torch.equal(again.shares, unsure(again.scores, rates=kind == "rates"))
-    assert 0 < float(again.shares[0, 0]) < 2e-6
+    many, few = means_of(rows, None) + means_of(rows, np.arange(40) // 8)
+    assert (many.few, few.few, few.units, few.n) == (False, True, 5, 40)

@@ -9,9 +9,10 @@ import torch
 
 import affectml_metrics as am
 from affectml.judging.evaluate import evaluate
-from affectml.judging.scoring import Answers, row_scores, score
+from affectml.judging.figures import Rows
+from affectml.judging.scoring import Answers, add_scores, row_scores
 from affectml.judging.truth import Truth
-from affectml.page import main_table
+from affectml.page.tables import scores_table
 from affectml_metrics import table
 from affectml_metrics.kinds import Given, figures
 from affectml_metrics.spec import KINDS
@@ -117,7 +118,7 @@ def test_without_any_option_the_class_keeps_the_conventions_of_the_table(kind, f
 def test_a_run_is_judged_by_the_figures_of_score(target):
     of, kind = TRUTHS[target], "rates" if target in ("rates", "sets") else "distribution"
     answers = Answers(SCORES, PAIRS[kind][0], SETS if of.sets is not None else None)
-    rows, scores = row_scores(answers, of), score(answers, of)
+    rows, scores = row_scores(answers, of), scored(answers, of)
     sets = SETS if of.sets is not None else _first(SCORES)
     tables = {
         "ranking": am.score(
@@ -137,7 +138,14 @@ def test_a_run_is_judged_by_the_figures_of_score(target):
             same(float(rows[name].nanmean()), float(expected[name]))
         assert (name in scores) == math.isfinite(expected[name])
         if name in scores:
-            same(scores[name]["value"], float(expected[name]))
+            same(scores[name].value, float(expected[name]))
+
+
+def scored(answers, of):
+    """Every figure by its name."""
+    rows = Rows()
+    add_scores(rows, answers, of)
+    return {each.name: each for each in rows.rows}
 
 
 def _right(of, kind):
@@ -152,14 +160,14 @@ def _first(scores):
 
 
 def test_every_metric_of_the_table_was_compared():
-    scored = {figure.spec.name for _, figure in ALL}
-    assert {spec.name for spec in specs(place="score")} == scored
+    compared = {figure.spec.name for _, figure in ALL}
+    assert {spec.name for spec in specs(place="score")} == compared
     answers = Answers(SCORES, None, SETS)
     reported = set()
     for target, of in TRUTHS.items():
         shares = PREDS if target in ("distribution", "single", "single_positive") else RATES
         given = Answers(SCORES, shares, SETS if of.sets is not None else None)
-        names = row_scores(given, of).keys() | score(given, of).keys()
+        names = row_scores(given, of).keys() | scored(given, of).keys()
         reported |= {find(name).name for name in names}
     people = truth("sets", chosen=CHOSEN[:, None].numpy(), asked=np.ones((N, 1), dtype=bool))
     alone = row_scores(answers, people)
@@ -199,21 +207,21 @@ def test_a_metric_from_outside_is_scored_evaluated_and_reported_until_it_is_remo
     with am.register_metric(OURS), am.register_metric(whole):
         table = am.score(*PAIRS["distribution"], "distribution")
         table = table.set_index("metric")
-        metrics = evaluate(answers, TRUTHS["distribution"], split="test", seed=0, why_not={}).metrics
-        shown = [row[0] for row in main_table(metrics).rows]
+        found = evaluate(answers, TRUTHS["distribution"], split="test", seed=0, why_not={})
+        shown = [row[0] for row in scores_table(found).rows]
         by_logits = am.score(PREDS.clamp(min=1e-9).log(), SHARES, "distribution", from_logits=True).set_index("metric")
     assert table.loc["worst_share", "better"] == table.loc["mean_miss", "better"] == "lower"
     by_hand = float(worst_share(PREDS, SHARES).mean())
-    for found in (table, by_logits):
-        assert found.loc["worst_share", "value"] == pytest.approx(by_hand, abs=1e-6)
-    model = metrics["systems"]["model"]
-    assert model["worst_share"]["value"] == pytest.approx(by_hand)
-    assert model["mean_miss"]["value"] == pytest.approx(float((PREDS - SHARES).abs().mean()))
-    assert model["mean_miss"]["low"] < model["mean_miss"]["value"] < model["mean_miss"]["high"]
+    for made in (table, by_logits):
+        assert made.loc["worst_share", "value"] == pytest.approx(by_hand, abs=1e-6)
+    assert found.get("worst_share").value == pytest.approx(by_hand)
+    mean = found.get("mean_miss")
+    assert mean.value == pytest.approx(float((PREDS - SHARES).abs().mean()))
+    assert mean.low < mean.value < mean.high
     assert {"worst_share ↓", "mean_miss ↓"} <= set(shown)
     assert find("worst_share") is None
     assert "worst_share" not in am.score(*PAIRS["rates"], "rates").to_string()
-    assert [row[0] for row in main_table(metrics).rows if row[0].startswith("worst")] == ["worst_share"]
+    assert [row[0] for row in scores_table(found).rows if row[0].startswith("worst")] == ["worst_share"]
 
 
 def test_a_metric_of_an_installed_package_is_in_the_table_and_one_that_fails_is_left_out(installed, monkeypatch):

@@ -8,19 +8,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from affectml.data import Dataset
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput
 from affectml.heads import SigmoidHead, load_head, promise
 from affectml.heads._precision import cuts_to_test, p_value
 from affectml.heads.promise import Asked, Promise, find_cut, losses, make_promise, unit_means
-from affectml.judging.asked import evaluate_run
-from affectml.page import WRITERS
-from affectml.page.sections.promise import in_words
-from affectml.page.tables import promise_table
 from affectml.runs import TrainConfig
-from affectml.sharing._card import card_text
-from affectml.training import plan_run, prepare, train_run
+from affectml.training import train_run
 
 from .answered import answered
 from .panels import samples
@@ -257,28 +253,15 @@ def demo(demo_set):
 
 def test_a_run_says_what_precision_it_promised_and_what_came_out(demo, tmp_path):
     asked = TrainConfig(str(demo), multilabel=True, threads=1, promise="precision=.6", promise_level=0.8)
-    prepared = prepare(plan_run(asked))
-    run = train_run(asked, out=tmp_path / "run", writers=WRITERS)
-    made, promise = run.metrics["promise"], run.head.promise_
-    assert promise.cut.units == len(prepared.split.ids("calibration"))
+    run = train_run(asked, out=tmp_path / "run")
+    found, promise, made = run.evaluation, run.head.promise_, run.evaluation.facts["promise"]
+    said = answered(run).groupby("split")
+    assert promise.cut.units == len(said.get_group("calibration"))
     assert (made["promise"], made["probability"], made["words"]) == ("precision=0.6", 0.8, promise.words())
-    table = answered(run)[answered(run)["split"] == "test"]
+    table = said.get_group("test")
     sets = np.array([[label in chosen for label in run.taxonomy.labels] for chosen in table["set"]])
-    votes = prepared.plan.targets.take(table["image_id"].to_numpy()).table
-    assert 1 - np.nanmean(losses("precision", sets, votes)) == pytest.approx(made["precision"]["value"])
-    assert (sets.sum(axis=1) == 0).mean() == pytest.approx(made["empty"]["value"])
+    votes = Dataset.open(demo).target("emotions").take(table["image_id"].to_numpy()).table
+    lost = np.nanmean(losses("precision", sets, votes))
+    assert 1 - lost == pytest.approx(found.get("promise_precision").value)
+    assert (sets.sum(axis=1) == 0).mean() == pytest.approx(found.get("promise_empty").value)
     assert "--promise precision=.6 --promise-level 0.8" in run.info.command
-    assert evaluate_run(run.folder, demo, threads=1)[0]["promise"] == made
-    shown = promise_table(run.metrics)
-    assert shown.title == "Promise: precision at least 0.6"
-    assert shown.columns[2:] == ("precision", "labels per set", "empty")
-    said = in_words(made)
-    assert "the sets hold labels of which " in said
-    assert "of the sets are empty. Promised was at least 0.6 on average with a probability of 80 %" in said
-    low = {**made, "precision": {"value": 0.5, "low": 0.45, "high": 0.55}}
-    assert "of the draws of calibration images, 20 % may come out so" in in_words(low)
-    page = (run.folder / "report.html").read_text().replace("\u00a0", " ")
-    assert "Its sets are cut to hold labels of which at least 60 % are chosen by somebody on average" in page
-    card = card_text(run.info, run.metrics, promise)
-    assert "- With a probability of 80 % over draws of" in card
-    assert "of them were empty" in card

@@ -1,8 +1,8 @@
-"""Promises: cuts worked by hand, by brute force and by MAPIE, what is refused, and a promise through a whole run."""
+"""Promises: cuts worked by hand, by brute force and by MAPIE, what is refused, what came of one, and a whole run."""
 
 import json
 import shutil
-from typing import get_type_hints
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
-from affectml.answers import JudgeConfig, judge_answers
 from affectml.data import Dataset
 from affectml.data.levels import levels_of
 from affectml.data.splits import split_dataset
@@ -22,20 +20,21 @@ from affectml.encoders import load_encoder
 from affectml.errors import BadInput
 from affectml.heads import SigmoidHead, SoftmaxHead, TopKHead, load_head
 from affectml.heads.promise import Asked, Promise, family_scores, find_cut, losses, make_promise, unit_means
-from affectml.judging.asked import evaluate_run
-from affectml.page import WRITERS, report_run, sections
-from affectml.page.again import read_again
-from affectml.page.sections.promise import in_words
-from affectml.page.tables import promise_lines, promise_table
+from affectml.heads.shift import make_ground
+from affectml.judging.evaluate import evaluate
+from affectml.judging.promise import kept_promise
+from affectml.judging.scoring import Answers
+from affectml.judging.systems import answers_of
+from affectml.judging.truth import fit_prior, read_truth
 from affectml.predicting import predict_images
-from affectml.runs import RunFolder, scores
+from affectml.runs import RunFolder
 from affectml.sharing import export_onnx
 from affectml.training import TrainConfig, fit, plan_run, prepare, train_run
 from affectml.training.curve import _answers, _part
 from affectml.training.fit import fit_model
 
 from .answered import answered
-from .panels import samples
+from .panels import samples, truth_of
 
 SLOW = {"demo"}  # fixtures, and so all that asks for them
 
@@ -44,8 +43,7 @@ FOUR, VOTES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.1], [0.3, 0.2]]), np.arr
 
 
 def test_a_very_small_promise_is_read_back_as_it_is_written():
-    kept = get_type_hints(scores._Promise, include_extras=True)["promise"]
-    assert TypeAdapter(kept).validate_python(str(Asked.parse("recall=.00001"))) == "recall=1e-05"
+    assert Asked.parse(str(Asked.parse("recall=.00001"))) == Asked("recall", 1e-5)
 
 
 def sets_at(cut, scores):
@@ -318,42 +316,76 @@ def config(demo, **more):
     return TrainConfig(str(demo), multilabel=True, threads=1, **{"promise": "recall=.7", **more})
 
 
+SETS = [[1, 0], [1, 1], [0, 0], [1, 1]] * 3
+PEOPLE = [[[1, 0], [1, 1]], [[1, 0], [1, 0]], [[0, 1], [0, 1]], [[0, 0], [0, 0]]] * 3  # of each image two people
+
+
+def kept(asked, **more):
+    """What came of a promise on these 12 images, made on ten of which all of both labels were said and chosen."""
+    truth, ones = truth_of(PEOPLE), np.ones((10, 2))
+    promise = make_promise(Asked.parse(asked), torch.from_numpy(ones), ones)
+    head = SimpleNamespace(promise_=promise, ground_=make_ground(promise, torch.from_numpy(ones), ones))
+    answers = {"model": Answers(torch.ones(12, 2), None, torch.tensor(SETS))}
+    images = pd.DataFrame({"image_id": truth.image_id, "look": ["day"] * 5 + ["night"] * 5 + ["dusk"] * 2})
+    more = {"images": images, "head": head, "own": True, "made_on": "rates", **more}
+    return evaluate(answers, truth, split="test", seed=0, also=(kept_promise,), **more)
+
+
+@pytest.mark.parametrize(
+    ("asked", "value", "units", "night"),
+    [("recall=.5", 5 / 9, 9, 2 / 3), ("extra=1.5", 3 / 4, 12, 4 / 5), ("precision=.5", 1 / 2, 9, 1 / 2)],
+)
+def test_what_came_of_a_promise_is_the_mean_over_the_images_that_count(asked, value, units, night):
+    """Nobody chose a label of every fourth image, which says nothing of recall, nor a set of nothing of a precision."""
+    found, risk = kept(asked), asked.partition("=")[0]
+    whole, size, empty = (found.get(f"promise_{name}") for name in (risk, "size", "empty"))
+    assert (whole.value, whole.units, whole.n) == (pytest.approx(value), units, 12)
+    assert whole.low < whole.value < whole.high
+    assert (size.value, empty and empty.value) == (1.25, 0.25 if risk == "precision" else None)
+    by = {each.level: each.value for each in found.where(by="look", level=None, metric=f"promise_{risk}")}
+    assert by.keys() == {"day", "night"}  # two images make no score
+    assert by["night"] == pytest.approx(night)
+    sizes = {each.level: each.value for each in found.where(by="look", level=None, metric="images")}
+    assert sizes == {"day": 5, "dusk": 2, "night": 5}
+    made = found.facts["promise"]
+    assert (made["promise"], made["unit"], made["column"]) == (str(Asked.parse(asked)), "images", None)
+    assert ("probability" in made) == (risk == "precision")
+
+
+def test_on_other_data_nothing_is_promised_and_other_choices_show_no_shift():
+    own, other, without = kept("recall=.5"), kept("recall=.5", own=False, made_on="sets"), kept("recall=.5", head=None)
+    assert own.facts["promise"]["made_on"] == "images of this data set"
+    assert own.facts["rules"]["predicted_sets"].startswith("the model's keep its promise (recall=0.5)")
+    assert "nothing is promised here" in other.facts["promise"]["made_on"]
+    assert "the model's are cut for its promise (recall=0.5)" in other.facts["rules"]["predicted_sets"]
+    assert [each.facts["promise"]["shift"]["people"] for each in (own, other)] == [True, False]
+    assert "promise" not in without.facts
+
+
 @pytest.fixture(scope="module")
 def run(demo, tmp_path_factory):
-    return train_run(config(demo), out=tmp_path_factory.mktemp("runs") / "run", writers=WRITERS)
+    return train_run(config(demo), out=tmp_path_factory.mktemp("runs") / "run")
 
 
-def test_a_run_says_what_it_promised_and_what_came_out(run):
-    made = run.metrics["promise"]
-    assert made["promise"] == "recall=0.7"
-    assert made["risk"]["low"] < made["risk"]["value"] < made["risk"]["high"]
-    assert made["recall"]["value"] == pytest.approx(1 - made["risk"]["value"])
-    assert made["recall"]["low"] == pytest.approx(1 - made["risk"]["high"])
-    assert set(made["by_subgroup"]["half"]) == {"a", "b"}
-    assert "promise" in run.metrics["rules"]["predicted_sets"]
-    assert run.head.promise_.words() == made["words"]
-    assert "holds at least 70 % of the choices" in (run.folder / "report.html").read_text()
-    assert "--promise recall=.7" in run.info.command
-    table = answered(run)
-    test = table[table["split"] == "test"]
-    targets = Dataset.open(run.info.config.dataset).target("emotions").take(test["image_id"].to_numpy())
+def sets_of(run):
+    """The test images with the model's sets, 0/1."""
+    test = answered(run)[answered(run)["split"] == "test"]
     sets = np.array([[label in chosen for label in run.taxonomy.labels] for chosen in test["set"]])
-    assert np.nanmean(losses("recall", sets, targets.table)) == pytest.approx(made["risk"]["value"])
-    assert sets.sum(axis=1).mean() == pytest.approx(made["size"]["value"])
+    return test["image_id"].to_numpy(), sets.astype(int)
 
 
-def test_the_promise_is_a_table(run):
-    table = promise_table(run.metrics)
-    assert table.rows[0][0] == f"all {run.metrics['n']} of the test split"
-    assert promise_table({**run.metrics, "split": "all"}).rows[0][0] == f"all {run.metrics['n']} images"
-    assert [row[0].split(" (")[0] for row in table.rows if row[0].startswith("half")] == ["half: a", "half: b"]
-    made, (name, counted, recall, *_) = run.metrics["promise"], table.rows[0]
-    shift, promised, came = promise_lines(run.metrics)
-    assert (shift, promised) == (made["shift"]["words"], f"promised: {made['words']}")
-    assert came.startswith(f"{table.title}: {name}: counted {counted}, recall {recall}, labels per set ")
-    assert "one SD" in table.note
-    without = {key: value for key, value in run.metrics.items() if key != "promise"}
-    assert (promise_table(without), promise_lines(without)) == (None, [])
+def test_a_run_says_what_it_promised_and_what_came_out(demo, run):
+    found, made = run.evaluation, run.evaluation.facts["promise"]
+    recall, size = found.get("promise_recall"), found.get("promise_size")
+    assert (made["promise"], made["words"]) == ("recall=0.7", run.head.promise_.words())
+    assert recall.low < recall.value < recall.high
+    assert {each.level for each in found.where(by="half", level=None, metric="promise_recall")} == {"a", "b"}
+    assert "promise" in found.facts["rules"]["predicted_sets"]
+    assert "--promise recall=.7" in run.info.command
+    ids, sets = sets_of(run)
+    votes = Dataset.open(demo).target("emotions").take(ids).table
+    assert 1 - np.nanmean(losses("recall", sets, votes)) == pytest.approx(recall.value)
+    assert sets.sum(axis=1).mean() == pytest.approx(size.value)
 
 
 def test_the_calibration_part_is_cut_from_train_and_moves_nobody_else(demo, run):
@@ -364,7 +396,7 @@ def test_the_calibration_part_is_cut_from_train_and_moves_nobody_else(demo, run)
     assert set(parted.ids("train")) | set(parted.ids("calibration")) == set(plain.ids("train"))
     assert 0.15 < len(parted.ids("calibration")) / len(plain.ids("train")) < 0.25
     assert set(answered(run)["split"]) == {"train", "calibration", "val", "test"}
-    assert [row["split"] for row in run.info.split.table] == ["train", "calibration", "val", "test"]
+    assert list(run.info.split.images) == ["train", "calibration", "val", "test"]
 
 
 def test_calibration_labels_move_nothing_but_the_cut(demo, run, tmp_path):
@@ -419,12 +451,12 @@ def test_groups_stay_whole_and_are_the_unit(demo, tmp_path):
     group = dict(zip(images["image_id"], images["group"], strict=True))
     parts = answered(run).assign(group=answered(run)["image_id"].map(group)).groupby("group")["split"].nunique()
     assert (parts == 1).all()
-    made, promise = run.metrics["promise"], run.head.promise_
+    recall, promise = run.evaluation.get("promise_recall"), run.head.promise_
     calibration = answered(run)["image_id"][answered(run)["split"] == "calibration"]
-    assert promise.unit == "groups"
+    assert promise.unit == run.evaluation.facts["promise"]["unit"] == "groups"
     assert promise.cut.units <= len({group[image] for image in calibration}) < len(calibration)
-    assert made["units"] < run.metrics["n"] / 2
-    assert "over groups of images like these that somebody chooses a label for" in made["words"]
+    assert recall.units < recall.n / 2
+    assert "over groups of images like these that somebody chooses a label for" in promise.words()
 
 
 @pytest.mark.slow
@@ -432,17 +464,17 @@ def test_one_answer_per_person_is_promised_in_shares(tmp_path):
     data = write_demo(tmp_path / "one", images=120, seed=5, answers="one")
     asked = TrainConfig(str(data.root), multilabel=False, threads=1, encoder="affect-tiny", promise="recall=.7")
     run = train_run(asked, out=tmp_path / "run")
-    made, test = run.metrics["promise"], answered(run)[answered(run)["split"] == "test"]
-    shares = data.target("emotions").take(test["image_id"].to_numpy()).shares()
-    sets = np.array([[label in chosen for label in run.taxonomy.labels] for chosen in test["set"]])
-    assert (shares * sets).sum(axis=1).mean() == pytest.approx(made["recall"]["value"])
-    assert "set_f1" not in run.metrics["systems"]["model"]  # people have no sets to compare with
+    ids, sets = sets_of(run)
+    shares = data.target("emotions").take(ids).shares()
+    assert (shares * sets).sum(axis=1).mean() == pytest.approx(run.evaluation.get("promise_recall").value)
+    assert run.evaluation.get("set_f1") is None  # people have no sets to compare with
 
 
 def test_levels_get_their_cuts_in_predictions_and_files_the_most_cautious(demo, run, tmp_path):
-    own = train_run(config(demo, promise_group="half"), out=tmp_path / "run", writers=WRITERS)
+    own = train_run(config(demo, promise_group="half"), out=tmp_path / "run")
     promise = own.head.promise_
     assert set(promise.levels) == {"a", "b"}
+    assert own.evaluation.facts["promise"]["column"] == "half"
     assert promise.cut.value == min(cut.value for cut in promise.levels.values())
     data = Dataset.open(demo)
     loose = max(promise.levels, key=lambda name: promise.levels[name].value)
@@ -454,15 +486,7 @@ def test_levels_get_their_cuts_in_predictions_and_files_the_most_cautious(demo, 
     sizes = [(len(each.labels), len(in_data[image])) for image, each in zip(images["image_id"], files, strict=True)]
     assert all(alone >= known for alone, known in sizes)
     assert promise.levels["a"].value == promise.levels["b"].value or any(alone > known for alone, known in sizes)
-    metrics, _ = evaluate_run(own.folder, demo, threads=1)
-    assert metrics["promise"] == own.metrics["promise"]
-    again, test = read_again(own.folder), answered(own)[answered(own)["split"] == "test"]
-    named = np.array(own.taxonomy.labels)
-    sets = [set(named[row > 0]) for row in again.answers["model"].sets.numpy()]
-    assert sets == [set(chosen) for chosen in test["set"]]
     assert len({cut.value for cut in promise.levels.values()}) == 2
-    page = (own.folder / "report.html").read_bytes()
-    assert report_run(own, out=tmp_path / "again.html").read_bytes() == page  # each image by its own level's cut
 
 
 @pytest.mark.parametrize(("asked", "sign", "kept"), [("recall=.6", -1, 1), ("extra=1", 1, 0)])
@@ -487,44 +511,22 @@ def test_a_level_of_whole_numbers_is_one_level_whether_or_not_another_is_missing
     assert levels_of(images.assign(school=[["x"], ["x", "y"], None]), "school", ids)[2] is None
 
 
-def test_evaluate_repeats_the_promise_on_its_own_data_and_promises_nothing_on_others(run, demo, tmp_path):
-    metrics, _ = evaluate_run(run.folder, demo, threads=1)
-    assert metrics["promise"] == run.metrics["promise"]
-    other = write_demo(tmp_path / "other", images=60, seed=9)
-    metrics, _ = evaluate_run(run.folder, other.root, threads=1)
-    assert "nothing is promised here" in metrics["promise"]["made_on"]
-    assert "the model's are cut for its promise (recall=0.7)" in metrics["rules"]["predicted_sets"]
+def test_a_run_judged_again_on_its_own_images_kept_the_same(run, demo):
+    """By its stored answers and by its head: each image by its own cut, whose figures are the run's to the bit."""
+    data, said = Dataset.open(demo), run.model_answers
+    targets = data.target("emotions")
+    test, train = (said.image_id[said.split == part] for part in ("test", "train"))
+    truth = read_truth(data, targets, test, beta=fit_prior(targets.take(train)))
+    X = EmbeddingStore.for_dataset(data).features(test)
+    more = {"images": data.images, "head": run.head, "own": True, "made_on": "rates"}
+    answers = {"model": answers_of(run.head, X, "rates")}
+    again = evaluate(answers, truth, split="test", seed=0, also=(kept_promise,), **more)
 
+    def promised(evaluation):
+        return [(f.metric, f.by, f.level, f.value, f.low, f.high) for f in evaluation.figures if "promise_" in f.metric]
 
-def test_judging_beside_a_run_says_what_its_sets_are_cut_for(run, demo, tmp_path):
-    table = answered(run)
-    answers = table.loc[table["split"] == "test", ["image_id", *run.taxonomy.labels]]
-    answers.to_csv(tmp_path / "answers.csv", index=False)
-    config = JudgeConfig(run=(str(run.folder),), threads=1)
-    judged = judge_answers(demo, {"other": tmp_path / "answers.csv"}, config, say=lambda line: None)
-    assert judged.metrics["rules"]["predicted_sets"].endswith("those of run are cut for its promise (recall=0.7)")
-    own, beside = run.metrics["systems"]["model"], judged.metrics["systems"]["run"]
-    assert beside["set_recall"]["value"] == own["set_recall"]["value"]
-
-
-def test_a_promise_in_words_says_whether_the_images_speak_against_it(run):
-    made = run.metrics["promise"]
-    said = in_words(made)
-    assert "Promised was at least 0.7 on average: " in said
-    low = {**made, "recall": {"value": 0.6, "low": 0.55, "high": 0.65}}
-    assert in_words(low).endswith("the choice of test images alone does not explain the difference.")
-    high = {**made, "recall": {"value": 0.72, "low": 0.67, "high": 0.77}}
-    assert in_words(high).endswith("these images do not speak against it.")
-    by = {"half": {"a": {"n": 40, "recall": {"value": 0.6, "low": 0.55, "high": 0.65}}, "b": {"n": 3}}}
-    assert in_words({**high, "by_subgroup": by}, "half").endswith("; a, taken alone, did worse than promised.")
-    assert in_words({**made, "recall": None}) == "No test image counts for the promise."
-
-
-def test_a_page_does_not_call_cuts_of_a_promise_thresholds(run):
-    found = {section.name: section for section in sections(read_again(run))}
-    assert found["thresholds"].sentence.startswith("Cut to keep recall=0.7, the model's sets reach")
-    assert "threshold" not in found["labels"].tables[0].columns
-    assert "Its sets are cut to hold at least 70 % of a panel's choices" in found["overview"].sentence
+    assert promised(again) == promised(run.evaluation)
+    assert again.facts["promise"] == run.evaluation.facts["promise"]
 
 
 @pytest.mark.slow

@@ -24,6 +24,10 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.errors import BadInput, BadRun
 from affectml.judging.people import against_the_rest
+from affectml.plots import curves, dots, grid, intervals, reliability, scatter
+from affectml.plots._canvas import SIGNS, Canvas, marks
+from affectml.predicting.alike import Alike
+from affectml.predicting.files import predict_to_file
 from affectml.page import WRITERS, Table, read_again, report_run, sections
 from affectml.page.section import Section, drawing
 from affectml.page.sections import SECTIONS
@@ -33,13 +37,9 @@ from affectml.page.sections.overview import sentence
 from affectml.page.sections.per_label import _sentence as label_sentence
 from affectml.page.sections.per_label import f1
 from affectml.page.sections.per_label import per_label as per_label_section
-from affectml.page.sections.places import places
 from affectml.page.sections.sets import co_occurrence
 from affectml.page.sections.subgroups import subgroup_lines
-from affectml.plots import curves, dots, grid, intervals, plane, reliability, scatter
-from affectml.plots._canvas import MARKS, Canvas
-from affectml.predicting.alike import Alike
-from affectml.predicting.files import predict_to_file
+from affectml.page.tables import number
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 from affectml_metrics import functional as F
@@ -102,13 +102,6 @@ def test_the_page_is_one_file_without_scripts_that_loads_nothing(run):
     assert len(page) < 2_000_000
 
 
-def test_numbers_under_a_picture_do_not_run_into_each_other_beside_a_long_name():
-    drawn = intervals([("Qwen2.5-VL-72B-Instruct, 2", {"value": -0.06, "low": -0.19, "high": 0.04})], "x", zero=True)
-    places = [float(x) for x in re.findall(r'<text x="([\d.]+)"[^>]*text-anchor: middle', drawn)]
-    assert places
-    assert all(b - a >= 36 for a, b in itertools.pairwise(places))
-
-
 def test_pictures_take_the_pages_colours(run):
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     for picture in re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL):
@@ -119,7 +112,7 @@ def test_pictures_take_the_pages_colours(run):
 def test_what_the_demo_holds_is_shown(found):
     assert list(found) == [
         "overview", "labels", "instead", "together", "images", "reliability", "thresholds", "entropy",
-        "places", "learning", "systems", "levels", "subgroups", "split", "footprint", "run",
+        "learning", "systems", "levels", "subgroups", "split", "footprint", "run",
     ]  # fmt: skip
     assert len(found["overview"].galleries[0].cards) == 3
     assert [gallery.title for gallery in found["images"].galleries] == [
@@ -280,7 +273,14 @@ def test_a_labels_prevalence_is_one_figure_on_the_whole_page(data):
     for table in per_label_section(other).tables:
         at = next(i for i, column in enumerate(table.columns) if "prevalence" in column)
         assert {row[at] for row in table.rows} == {".123"}
-    assert " people .123, " in str(places(other).drawings[0].svg)
+    assert ": people .123, " in str(per_label_section(other).drawings[-1].svg)
+
+
+def test_the_models_mean_shares_stand_beside_peoples(data, found):
+    table = found["labels"].tables[0]
+    at = table.columns.index("model: mean share")
+    means = dict(zip(data.labels, data.model.shares.mean(dim=0).tolist(), strict=True))
+    assert {row[0]: row[at] for row in table.rows} == {label: number(mean) for label, mean in means.items()}
 
 
 def test_the_models_columns_come_first(found):
@@ -355,78 +355,59 @@ def test_only_nearly_all_answers_alike_are_spoken_of(sets, says):
     assert bool(answers.words) == bool(says)
 
 
-def test_long_labels_leave_room_for_the_picture():
-    name = "a feeling of deep sorrow and of regret that does not go away for days"
-    pictures = [
+NAMES = [  # of labels, and what is seen of them
+    ("a feeling of deep sorrow and of regret that does not go away for days", "a feeling of …"),
+    ('<b>"joy" & 0.12345 #1d2127', '&lt;b&gt;"joy" &amp; 0.12345 #1d2127'),
+]
+
+
+@pytest.mark.parametrize(("name", "seen"), NAMES)
+def test_names_of_users_are_shortened_and_escaped_but_whole_in_the_words_of_a_picture(name, seen):
+    for picture in (
         dots([name], {"model": [(0.5, 0.4, 0.6)]}, name),
         grid(np.eye(2), [name, "joy"], [name, "joy"], name),
         intervals([(name, {"value": 0.5, "low": 0.4, "high": 0.6})], name),
-    ]
-    for picture in pictures:
-        assert f'aria-label="{name}"' in picture
-        assert "a feeling of …" in re.sub(r"<[^>]*>", "", picture)
+    ):
+        assert ET.fromstring(picture).get("aria-label") == name
+        assert seen in re.sub(r"<[^>]*>", "", picture)
 
 
-def test_labels_of_users_are_escaped_and_kept_in_pictures():
-    name = '<b>"joy" & 0.12345 #1d2127'
-    point = (0.5, 0.4, 0.6)
-    for picture in (dots([name], {"model": [point]}, name), grid(np.array([[0.5]]), [name], [name], name)):
-        assert "<b>" not in picture
-        assert "&lt;b&gt;" in picture
-        assert "0.12345 #1d2127" in re.sub(r"<[^>]*>", "", picture)
+AXES = [  # what an axis begins and ends with, how many numbers at most, and which
+    ((0.0, 1.0), 5, "0.0 0.2 0.4 0.6 0.8 1.0"),
+    ((-0.31, 0.12), 5, "−0.3 −0.2 −0.1 0.0 0.1"),
+    ((0.0, 0.87), 4, "0.00 0.25 0.50 0.75"),
+    ((3.0, 42.0), 4, "10 20 30 40"),
+    ((-0.2, 0.05), 9, "−0.2 0.0"),  # so that they stand apart where a long name leaves little room
+]
 
 
-def numbers_of(picture: str) -> list[str]:
-    return re.findall(r"<text[^>]*text-anchor: middle[^>]*>([−\d.]+)<", picture)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "numbers"),
-    [
-        (0.0, 1.0, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
-        (-0.31, 0.12, ["−0.3", "−0.2", "−0.1", "0.0", "0.1"]),
-        (0.0, 0.87, ["0.00", "0.25", "0.50", "0.75"]),
-        (3.0, 42.0, ["10", "20", "30", "40"]),
-    ],
-)
-def test_numbers_along_an_axis_are_round_and_written_alike(low, high, numbers):
-    drawn = Canvas(x=(low, high))
-    drawn.numbers(most=4 if len(numbers) == 4 else 5)
-    assert numbers_of(drawn.svg("numbers")) == numbers
+@pytest.mark.parametrize(("ends", "most", "numbers"), AXES)
+def test_numbers_along_an_axis_are_round_written_alike_and_stand_apart(ends, most, numbers):
+    drawn = Canvas(300, 240, (180 if most == 9 else 40, 10, 10, 34), ends, (0, 1))
+    drawn.numbers(most=most)
+    found = re.findall(r'<text x="([\d.]+)"[^>]*text-anchor: middle[^>]*>([−\d.]+)<', drawn.svg("numbers"))
+    assert " ".join(number for _, number in found) == numbers
+    assert all(float(b) - float(a) >= 36 for (a, _), (b, _) in itertools.pairwise(found))
 
 
 def test_values_stand_where_their_axis_says():
-    drawn = Canvas(100, 100, left=10, right=10, top=10, bottom=10, x=(0, 2), y=(0, 1))
-    drawn.line([(0, 0), (1, 0.5), (3, 1)], "ink", 1)  # the last lies beyond the area, and stays at its edge
-    assert 'd="M10 90L50 50L90 10"' in drawn.svg("a line")
-    drawn = Canvas(100, 100, left=10, right=10, top=10, bottom=10, x=(1, 100), log=True)
-    assert [drawn.across(x) for x in (1, 10, 100)] == pytest.approx([10, 50, 90])
+    drawn = Canvas(100, 100, (10, 10, 10, 10), (0, 2), (0, 1))
+    drawn.lines([[(0, 0), (1, 0.5), (3, 1)]], "ink", 1)  # the last lies beyond the area, and stays at its edge
+    assert 'd="M10 90 50 50 90 10"' in drawn.svg("a line")
+    assert Canvas(100, 100, (10, 10, 10, 10), (1, 100), (0, 1), log=True).across(10) == pytest.approx(50)
 
 
 def test_every_picture_is_well_formed_whatever_its_figures():
-    one = (0.5, 0.5, 0.5)
-    pictures = [
-        *(dots(["joy"], {"model": [each]}, "dots") for each in (None, one, (0.0, 0.0, 0.0), (-0.5, -1, -0.2))),
-        *(intervals([("model", {"value": x, "low": x, "high": x})], "intervals") for x in (0.0, 0.5, -1e-9)),
-        *(grid(values, ["joy"], ["joy"], "grid") for values in (np.zeros((1, 1)), np.full((1, 1), np.nan))),
-        scatter(np.zeros(2), np.zeros(2), "scatter", axis=("a", "b")),
-        curves({"model": ([10], [0.0])}, "curves", axis=("a", "b"), log=True),
-        reliability([("joy", [])], "reliability", axis=("a", "b")),
-        plane([("joy", 0.5, 0.5)], [0.0], [0.0], "plane"),
-    ]
-    for picture in pictures:
+    for picture in (
+        *(dots(["joy"], {"model": [p]}, "") for p in (None, (0.5,) * 3, (0.0,) * 3, (-0.5, -1, -0.2))),
+        *(intervals([("model", {"value": x, "low": x, "high": x})], "") for x in (0.0, 0.5, -1e-9)),
+        *(grid(np.full((1, 1), value), ["joy"], ["joy"], "") for value in (0.0, np.nan)),
+        scatter(np.zeros(2), np.zeros(2), "", axis=("a", "b")),
+        curves({"model": ([10], [0.0])}, "", axis=("a", "b"), log=True),
+        reliability([("joy", [])], "", axis=("a", "b")),
+    ):
         assert ET.fromstring(picture).tag == "svg"
-        assert not re.search(r"nan|inf", picture.replace("aria-label", ""))
-
-
-def test_no_two_signs_look_alike():
-    def drawn(sign: str) -> str:
-        picture = Canvas()
-        picture.signs([(0.5, 0.5)], sign, "model", 6)
-        return re.search(r' d="([^"]*)"', picture.svg("a sign"))[1]
-
-    signs = {sign for sign, _ in MARKS.values()}
-    assert len({drawn(sign) for sign in signs}) == len(signs)
+        assert not re.search(r"nan|inf", picture)
 
 
 def test_tables_are_numbers_for_programs_and_booktabs_for_papers():
@@ -492,9 +473,11 @@ def test_a_wide_table_takes_the_width_of_the_page():
     assert not Section("a", "A", drawings=(picture,), tables=(wide,)).narrow
 
 
-def test_the_split_is_told_apart_by_signs(found):
-    (picture,) = found["split"].drawings
-    assert set(re.findall(r'class="sign-(\w+)"', str(picture.svg))) >= {"disc", "triangle", "diamond"}
+def test_systems_of_one_picture_are_told_apart_by_signs(found):
+    assert len(set(SIGNS.values())) == len(SIGNS)
+    assert len({sign for sign, _ in marks("abcdef").values()}) == 6
+    shapes = re.findall(r'd="M[\d.]+ [\d.]+([a-z][^M"]*)', str(found["split"].drawings[0].svg))
+    assert {re.sub(r"[^a-z]", "", shape) for shape in shapes} >= {"h", "mlhz", "mlllz"}  # dot, triangle, diamond
 
 
 def test_a_small_step_of_a_learning_curve_is_no_gain():

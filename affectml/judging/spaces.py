@@ -1,0 +1,361 @@
+"""Judging in other labels than a model's or a data set's own: where two taxonomies meet, and what answers are there.
+
+`find_space` says in which labels: one side mapped to the other's taxonomy, or both to a coarser one, or why not.
+`people_in` and `in_space` bring people's answers and a system's there. `coarser` judges a run at the coarser levels of
+its own labels, a view of `affectml.judging.evaluate`.
+"""
+
+from collections.abc import Mapping as Dict
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from affectml.data import Dataset, Targets
+from affectml.errors import BadInput, NoMapping, UnknownLabel
+from affectml.judging.figures import Rows
+from affectml.judging.scoring import Answers, add_scores
+from affectml.judging.truth import Truth, cut_sets, hits_of
+from affectml.judging.views import Case
+from affectml.taxonomies import Mapping, Taxonomy, ancestors, mapping
+from affectml_annotation import count_votes, fit_beta_prior
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+TIE = 1e-9
+
+
+@dataclass(frozen=True)
+class Space:
+    """The labels that both sides reach.
+
+    of_model: the train set's labels to the space; of_truth: the test set's. Unless the two meet in a coarser taxonomy,
+    one of them changes nothing (each label to itself). taxonomy: the space's labels that both sides reach, in the
+    order of its taxonomy; keep: their columns. unreachable: labels of the space that only one side has. lines: the
+    paths, the choices taken and what is dropped.
+    """
+
+    of_model: Mapping
+    of_truth: Mapping
+    taxonomy: Taxonomy
+    keep: NDArray[np.int64]
+    unreachable: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user decided about ambiguous labels: label -> option, and whether undecided labels may be dropped."""
+
+    options: Dict[str, str]
+    drop: bool = False
+
+    def mapping(self, start: Taxonomy, goal: Taxonomy) -> Mapping:
+        """The mapping with those choices that speak of it."""
+        return mapping(start, goal, drop=self.drop, **self.fitting(start, goal))
+
+    def fitting(self, start: Taxonomy, goal: Taxonomy) -> dict[str, str]:
+        """The choices that are possible on this way."""
+        fit = {}
+        for label, option in self.options.items():
+            with suppress(BadInput, UnknownLabel):
+                mapping(start, goal, drop=True, **{label: option})
+                fit[label] = option
+        return fit
+
+    def check(self, taxonomies: list[Taxonomy]) -> None:
+        """Raise BadInput for a choice that fits no way between any two of these taxonomies."""
+        for label, option in self.options.items():
+            alone = Choices({label: option})
+            if not any(alone.fitting(start, goal) for start in taxonomies for goal in taxonomies):
+                names = ", ".join(dict.fromkeys(taxonomy.name for taxonomy in taxonomies))
+                raise BadInput(f"choice {label}={option}: no mapping between {names} offers it")
+
+
+def find_space(model: Taxonomy, truth: Taxonomy, choices: Choices) -> Space:
+    """The test set's labels if the model's map to them, else the model's own if the test set's map to those.
+
+    Failing that, the finest of the coarser taxonomies above either that both map to. Only where all of that is refused
+    does `choices.drop` leave undecided labels out, on the way that loses the fewest. Raises NoMapping with the reasons
+    of both direct ways.
+    """
+    ways, refused = _ways(model, truth, replace(choices, drop=False))
+    if not ways and choices.drop:
+        ways, refused = _ways(model, truth, choices)
+        ways.sort(key=_lost)
+    if not ways:
+        raise NoMapping(f"{refused[0]}; the other way, {refused[1]}")
+    return ways[0]
+
+
+def _ways(model: Taxonomy, truth: Taxonomy, choices: Choices) -> tuple[list[Space], list[str]]:
+    """Every space of the two, best first, and why the others are none."""
+    above = {coarse.name: coarse for side in (model, truth) for coarse in ancestors(side)}
+    coarser = [above[name] for name in above if name not in (model.name, truth.name)]
+    spaces, refused = [], []
+    for goal in (truth, model, *sorted(coarser, key=len, reverse=True)):
+        try:
+            ways = (_same(side) if goal is side else choices.mapping(side, goal) for side in (model, truth))
+            spaces.append(space_of(*ways))
+        except NoMapping as error:
+            refused.append(str(error))
+    return spaces, refused
+
+
+def _lost(space: Space) -> float:
+    """The share of both sides' labels that go nowhere."""
+    return float(np.mean([1 - to.matrix[:, space.keep].any(axis=1).mean() for to in (space.of_model, space.of_truth)]))
+
+
+def _same(taxonomy: Taxonomy) -> Mapping:
+    source = dict.fromkeys(taxonomy.labels, "itself")
+    return Mapping(taxonomy, taxonomy, np.eye(len(taxonomy)), source, (), (taxonomy.name,))
+
+
+def space_of(of_model: Mapping, of_truth: Mapping) -> Space:
+    """The space that both are mapped to; raises NoMapping where they share fewer than two of its labels."""
+    whole, sides = of_truth.target, (of_model, of_truth)
+    reached = of_model.matrix.any(axis=0) & of_truth.matrix.any(axis=0)
+    keep = np.flatnonzero(reached)
+    if len(keep) < 2:
+        both = " and ".join(dict.fromkeys(to.origin.name for to in sides))
+        raise NoMapping(f"{both} share fewer than two labels of {whole.name}")
+    shown = dict.fromkeys(line for to in sides if to.origin.labels != to.target.labels for line in to.lines())
+    labels, missed = (tuple(np.array(whole.labels, dtype=object)[on]) for on in (reached, ~reached))
+    part = whole
+    if missed:
+        kept = ("parents", "synonyms", "places", "displays")
+        said: dict[str, Any] = {
+            what: {label: given for label, given in getattr(whole, what).items() if label in labels} for what in kept
+        }
+        part = replace(whole, labels=labels, wheel=(), other_wheels={}, **said)
+    return Space(of_model, of_truth, part, keep, missed, tuple(shown))
+
+
+@dataclass(frozen=True)
+class People:
+    """A data set's answers in a space: truth of the images that have any, and the mass that was mapped, in [0, 1].
+
+    bounded: the rates of merged labels are only known to lie between bounds, so that they order the labels at most.
+    """
+
+    truth: Truth
+    mass: float
+    notes: tuple[str, ...]
+    bounded: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What shares are compared with here: the kind of the truth; "" where no share can be."""
+        return "" if self.bounded else self.truth.kind
+
+
+def people_in(
+    dataset: Dataset, targets: Targets, image_ids: Array, train_ids: Array, to: Mapping, space: Space, tau: float
+) -> People:
+    """What people said of these images, in the space's labels.
+
+    Single labels, sets and distributions are mapped as they are; an image whose whole mass is dropped or unreachable is
+    left out, a distribution's rest is renormalised. Rates are counted anew from single judgements, which is exact;
+    without them and where labels merge, the middle of what is possible is taken, for an order of the labels only.
+
+    Raises NoMapping where a label is shared among several and only masses could be.
+    """
+    part, kind, no_sets, sets, beta = targets.take(image_ids), targets.kind, "", None, None
+    votes, n, shares, notes = _mapped(dataset, part, to, space)
+    inside, whole = part.table @ to.matrix[:, space.keep].sum(axis=1), part.table.sum(axis=1)
+    mass = float((inside[whole > 0] / whole[whole > 0]).mean()) if (whole > 0).any() else 0.0
+    rest = shares.sum(axis=1, keepdims=True)
+    if kind == "distribution":
+        shares = np.divide(shares, rest, out=np.zeros_like(shares), where=rest > 0)
+    here = np.ones(len(shares), dtype=bool) if kind in ("rates", "sets") else rest[:, 0] > 0
+    if n is not None:
+        here &= n[:, 0] > 0
+    if not here.any():
+        raise NoMapping(f"no judged image of {dataset.name} has a label of {', '.join(space.taxonomy.labels)}")
+    ids, shares = part.image_id[here], shares[here]
+    votes, n = (None if each is None else each[here] for each in (votes, n))
+    if kind == "sets":
+        sets = shares > 0.5
+    elif kind == "rates" and votes is not None:
+        known, asked, _, _ = _mapped(dataset, targets.take(train_ids), to, space)
+        assert known is not None
+        assert asked is not None
+        beta = fit_beta_prior(known[asked[:, 0] > 0], asked[asked[:, 0] > 0])
+        sets = cut_sets(kind, shares, votes, n, beta, tau)
+    else:
+        no_sets = "rates without counts of people" if kind == "rates" else f"a {kind} target has no sets"
+    hits, rule = hits_of(kind, shares)
+    own: dict[str, Any] = {
+        "image_id": ids,
+        "shares": shares,
+        "votes": votes,
+        "people": n,
+        "groups": dataset.groups(ids),
+    }
+    own |= dict.fromkeys(("chosen", "asked", "oracle"))
+    truth = Truth(
+        kind=kind,
+        labels=space.taxonomy.labels,
+        vote_rule=part.meta.vote_rule,
+        hits=hits,
+        hit_rule=rule,
+        sets=sets,
+        no_sets=no_sets,
+        tau=tau,
+        no_judgements="not asked for across data sets",
+        beta=beta,
+        **own,
+    )
+    return People(truth, mass, tuple(notes), bounded=bool(notes))
+
+
+def _mapped(
+    dataset: Dataset, part: Targets, to: Mapping, space: Space
+) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None, Floats, list[str]]:
+    """Votes and people where counted, shares, all [N, T] of the space's labels, and notes."""
+    judgements, plain, keep = dataset.judgements, to.origin is to.target, space.keep
+    votes, n, notes = None, None, []
+    if part.kind in ("single", "sets"):
+        shares = np.asarray(to.map_sets(part.table))
+    elif part.kind != "rates":
+        shares = np.asarray(to.map_distribution(part.shares()))
+    elif plain and part.votes is not None and part.n is not None and part.n.ndim == 1:
+        votes, n, shares = part.votes, part.n, part.shares()
+    elif judgements is not None:
+        ours = judgements[judgements["image_id"].isin(set(part.image_id))]
+        counted = count_votes(ours if plain else to.map_judgements(ours), to.target.labels, list(part.image_id))
+        votes, n, shares = counted.votes, counted.n, counted.votes / np.maximum(counted.n, 1)[:, None]
+    elif plain:
+        shares = part.shares()
+    else:
+        shares = sum(np.nan_to_num(np.asarray(bound)) for bound in to.bound_rates(part.shares())) / 2
+        if merged := [label for label, children in to.merged.items() if len(children) > 1]:
+            notes = [
+                f"{dataset.name}: no single judgements, so the rates of {', '.join(merged)} are only bounded; "
+                "their middle orders the labels and no metric of rates is given"
+            ]
+    people = None if n is None else np.repeat(n[:, None], len(keep), axis=1)
+    return None if votes is None else votes[:, keep], people, shares[:, keep], notes
+
+
+def in_space(answers: Answers, to: Mapping, space: Space, *, rates: bool, kind: str) -> Answers:
+    """A system's answers in the space's labels.
+
+    rates: whether scores are rates, each label on its own, and not a distribution. A parent's rate then is that of any
+    child, taken as independent within an image: 1 - prod(1 - rate), which lies within what is possible. A
+    distribution's masses add up. kind: of the truth it will meet, see `People.kind`; shares are given where they mean
+    the same. A set has a label where it has any child.
+    """
+    scores, shares, sets = _carry(answers.scores, to, space, rates), None, None
+    if kind in ("rates", "sets") and answers.shares is not None and rates:
+        shares = _carry(answers.shares, to, space, rates)
+    elif kind in ("single", "distribution") and not rates:
+        total = scores.sum(dim=1, keepdim=True)
+        shares = torch.where(total > 0, scores / total.clamp(min=1e-300), torch.full_like(scores, 1 / scores.shape[1]))
+    if answers.sets is not None and not to.split:
+        sets = torch.from_numpy(np.asarray(to.map_sets(answers.sets.numpy()))[:, space.keep]).long()
+    return Answers(scores, shares, sets)
+
+
+def _carry(scores: Tensor, to: Mapping, space: Space, rates: bool) -> Tensor:
+    matrix, given = torch.from_numpy(to.matrix[:, space.keep]).double(), scores.double()
+    if not rates:
+        return given @ matrix
+    if to.origin is to.target:
+        return given[:, torch.from_numpy(space.keep)]
+    out = torch.ones(len(given), matrix.shape[1], dtype=torch.float64)
+    for label, row in enumerate(matrix):
+        out *= 1 - given[:, label : label + 1] * row
+    return 1 - out
+
+
+def coarser(case: Case) -> dict[str, Any]:
+    """Every system judged at the coarser levels of its taxonomy: a view of `evaluate`; nothing without such levels.
+
+    Of `Case.more` it needs `data` and `targets` (the data set and its target of the case's truth), `train` (image_id of
+    the training images, for the prior by which votes become sets) and `rates` (names of systems whose scores are rates,
+    each label on its own, and not a distribution). People's coarse answers are counted anew from their judgements where
+    there are any. A level whose mapping shares a label among several is left out.
+
+    Adds the same scores with the coarser taxonomy as `space`; and where a wrong guess could stay inside its parent
+    errors_inside_parent, see there, of the first system and of `chance`, n being the errors.
+
+    Returns:
+        levels: {SPACE: {"labels", "images": how many, "mass": the part of people's choices that is mapped, "lines"}}.
+    """
+    if "targets" not in case.more:
+        return {}
+    data, targets, ids = case.more["data"], case.more["targets"], case.truth.image_id
+    facts: dict[str, Any] = {}
+    place = {image: row for row, image in enumerate(ids)}
+    for to in levels(targets.taxonomy):
+        try:
+            space = space_of(to, to)
+            people = people_in(data, targets, ids, case.more["train"], to, space, case.truth.tau)
+        except NoMapping:
+            continue
+        truth, rows = people.truth, Rows(**{**case.rows.key, "space": to.target.name})
+        index = np.array([place[image] for image in truth.image_id])
+        for name, given in case.answers.items():
+            if name != "oracle":
+                mapped = in_space(given.rows(index), to, space, rates=name in case.more["rates"], kind=people.kind)
+                add_scores(rows, mapped, truth, system=name)
+        found = errors_inside_parent(case.model.scores.numpy()[index], targets.take(truth.image_id).shares(), to)
+        for name, share in ((case.first, found.share), ("chance", found.chance)) if found.chance > 0 else ():
+            rows.add("errors_inside_parent", share, system=name, n=found.errors)
+        case.rows.rows += rows.rows
+        lines = [*to.lines(), *people.notes]
+        about = {"labels": list(space.taxonomy.labels), "images": len(index), "mass": people.mass, "lines": lines}
+        facts[to.target.name] = about
+    return {"levels": facts}
+
+
+def levels(taxonomy: Taxonomy) -> list[Mapping]:
+    """Mappings from a taxonomy to each coarser one above it, nearest first; empty where it has no parents.
+
+    Labels that no coarser one covers are dropped.
+    """
+    return [mapping(taxonomy, coarse, drop=True) for coarse in ancestors(taxonomy)]
+
+
+class ErrorsInside(NamedTuple):
+    """Top-1 errors by where they land.
+
+    share: errors whose parent is a right label's parent, of all errors counted; nan without errors. chance: the
+    share that wrong guesses drawn evenly from the wrong labels would have; 0 where no parent of a right label has
+    another child. errors, inside: counts. left_out: rows whose guess, or all of whose right labels, have no parent.
+    """
+
+    share: float
+    chance: float
+    errors: int
+    inside: int
+    left_out: int
+
+
+def errors_inside_parent(scores: Floats, shares: Floats, to: Mapping) -> ErrorsInside:
+    """Of the wrong top-1 guesses among fine labels, the share that stay inside a right label's parent.
+
+    scores: [N, S], the first of equal ones is the guess. shares: [N, S] of 0/1, or any numbers, of which the row's
+    largest are right. Raises BadInput where a mapping shares a label among parents.
+    """
+    if to.split:
+        raise BadInput(f"{to.split[0]!r} is shared among several labels of {to.target.name}: its parent is not one")
+    parent = np.where(to.matrix.any(axis=1), to.matrix.argmax(axis=1), -1)
+    right = (shares >= shares.max(axis=1, keepdims=True) - TIE) & (shares > 0)
+    guess, rows = scores.argmax(axis=1), np.arange(len(scores))
+    wrong = ~right[rows, guess] & right.any(axis=1)
+    families = right.astype(np.float64) @ to.matrix > 0
+    known = wrong & (parent[guess] >= 0) & families.any(axis=1)
+    inside, errors = known & families[rows, np.maximum(parent[guess], 0)], int(known.sum())
+    wrong_labels = ~right & (parent >= 0)
+    near = wrong_labels & (families.astype(np.float64) @ to.matrix.T > 0)
+    possible = wrong_labels.sum(axis=1)
+    even = np.divide(near.sum(axis=1), possible, out=np.zeros(len(rows)), where=possible > 0)
+    share, chance = (float(each[known].mean()) if errors else float("nan") for each in (inside, even))
+    return ErrorsInside(share, chance, errors, int(inside.sum()), int((wrong & ~known).sum()))
