@@ -1,4 +1,4 @@
-"""What `affectml ask` and `affectml judge` are asked for: the options of the commands, and of the functions."""
+"""What `affectml ask` is asked for, and how replies are read: the options of the commands, and of the functions."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 
-from affectml._options import Help, Seed, Tau, Threads
+from affectml._options import Help, Seed
 from affectml.errors import BadInput
 
 Answer = Literal["sets", "shares", "ranking"]
+PEOPLE = 20  # of whom shares are asked: as many as MultiEmo-Bench asked about each image (arXiv 2605.14635)
 
 
 def parse_body(words: Iterable[str], *, option: str = "--body") -> dict[str, Any]:
@@ -86,37 +87,17 @@ class AskConfig:
 
 
 @dataclass(frozen=True)
-class JudgeConfig:
-    """What `affectml judge` was asked for. by: a metric that every system has, whose direction is known."""
+class ReadConfig:
+    """How a file of replies is read. shape: what the replies are; None takes what was asked, or what they look like."""
 
-    name: Annotated[
-        tuple[str, ...],
-        Help("What a file's system is called, in the order of the files; may be given several times.",
-             default="the files' names"),
-    ] = ()  # fmt: skip
-    target: Annotated[str | None, Help("Target of the data set to judge by.")] = None
-    run: Annotated[tuple[str, ...], Help("Run folder to stand beside; may be given several times.", path=True)] = ()
-    index: Annotated[
-        tuple[str, ...],
-        Help("Index that `ask` wrote, to find a liking for places; may be given several times.", path=True),
-    ] = ()
-    by: Annotated[str | None, Help("Metric that systems are sorted by.", default="the main one")] = None
     shape: Annotated[str | None, Help("sets, ranked, rates or distribution.", default="what the answers look like")] = (
         None
     )
-    k: Annotated[int | None, Help("Of ranked lists, the first K labels are the set.", default="no sets")] = None
     mapping: Annotated[
         Mapping[str, str], Help("Label that a word stands for; may be given several times.", metavar="WORD=LABEL")
     ] = field(default_factory=dict)
-    split: Annotated[str, Help("Images to judge: test, val or all.")] = "test"
-    encoder: Annotated[
-        str | None, Help("Encoder for zero-shot; embeds the images.", default="the embeddings that are there")
-    ] = None
     image_column: Annotated[
         str | None, Help("Column of a table that names the image.", default="found by its name")
     ] = None
     label_column: Annotated[str | None, Help("Column of a table with the labels.", default="found by its name")] = None
     empty: Annotated[str | None, Help("What an empty cell is: none (no label applies) or skip.", default="skip")] = None
-    tau: Tau = 1 / 3
-    seed: Seed = 0
-    threads: Threads = None

@@ -6,15 +6,16 @@ fields that may say something else, a label twice. A refusal costs one row and i
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 from typing import Any, Final, NamedTuple
 
-from affectml.answers._numbers import Stated, flag, marked, stated
-from affectml.answers._wording import PEOPLE
-from affectml.answers._words import Words, folded
+from affectml.data.targets import SUM_TOLERANCE
 from affectml.importers.columns import plain
+from affectml.vlm.config import PEOPLE
+from affectml.vlm.names import Words, folded
 
 _ONE = ("label", "emotion", "feeling")
 LABEL_KEYS = (*_ONE, "labels", "emotions", "feelings", "set", "answer", "answers")
@@ -35,7 +36,15 @@ _WHOLES = (*OF, "sum")
 _KNOWN = {*LABEL_KEYS, *RANKED, *NUMBER_KEYS, *_WHOLES, *_PLACES, *_ABOUT, *_NO_LABEL}
 _FENCE = re.compile(r"```\w*\s(.*)```", re.DOTALL)
 _LIST = re.compile(r"\[([^\[\]{}\d]*)\]")  # a list as Python or a person writes it in a text, of words alone
-ALONE: Final = object()  # beside a label stands nothing
+SURELY_PERCENT = 50  # unmarked numbers beyond it are no scale from 1 to 10, and no votes of a panel of usual size
+FEWEST = 12  # of "4 of 5" and "7/10" nobody knows whether they are people or points; of 12 and more they are people
+_NUMBER = re.compile(
+    r"(?:[~≈]|about )?\s*(?P<value>[+-]?(?:\d+(?:\.\d+|,\d{1,2})?|\.\d+)(?:e[+-]?\d+)?)\s*"
+    r"(?:(?P<percent>%|per ?cent)|(?:/|(?:out )?of)\s*(?P<of>\d+))?\s*(?:people|persons?|votes?)?",
+    re.IGNORECASE,
+)
+_YES = frozenset({"yes", "true", "present", "✓", "✔", "✅"})
+_NO = frozenset({"no", "false", "absent", "not present", "✗", "✘", "❌"})
 
 
 class Why:
@@ -78,6 +87,35 @@ class Unread(Exception):
     """An answer that cannot be used, with the reason."""
 
 
+class Stated(NamedTuple):
+    """A number as it was said. of: what it is a part of, such as 100 of a percentage; None where it does not say."""
+
+    value: float
+    of: float | None = None
+
+
+def stated(said: Any) -> Stated | None:
+    """The number that a value or a text is; None for whatever else, a range among it."""
+    if isinstance(said, Stated):
+        return said
+    if isinstance(said, int | float) and not isinstance(said, bool):
+        return Stated(float(said)) if abs(said) < 1e6 else None
+    found = _NUMBER.fullmatch(said.strip()) if isinstance(said, str) and len(said) < 100 else None
+    of = 100 if found and found["percent"] else int(found["of"]) if found and found["of"] else None
+    if found is None or (of is not None and of < FEWEST):
+        return None
+    value = float(found["value"].replace(",", "."))
+    return Stated(value, of) if abs(value) < 1e6 else None
+
+
+def flag(said: Any) -> bool | None:
+    """Whether a value or a text says yes or no; None where it says neither."""
+    if isinstance(said, bool):
+        return said
+    word = said.strip(" .").casefold() if isinstance(said, str) else ""
+    return True if word in _YES else False if word in _NO else None
+
+
 @dataclass(frozen=True)
 class Reply:
     """labels: as the reply spells them, () for the empty set, best first where `ranked`; numbers: by label as spelt.
@@ -95,7 +133,7 @@ class Item(NamedTuple):
     """A label as spelt, what stands beside it (a number, or yes or no), and its place in a ranking, from 1."""
 
     label: str
-    beside: Stated | bool | object = ALONE
+    beside: Stated | bool | None = None
     place: int | None = None
 
 
@@ -155,8 +193,8 @@ def answer_in(value: Any, words: Words, *, whole: bool = False) -> Reply:
 
 def _reply_of(items: Sequence[Item], words: Words) -> Reply:
     """A set, a ranking, labels with yes or no, labels with numbers, or a set and numbers."""
-    alone = [item for item in items if item.beside is ALONE]
-    beside = [item for item in items if item.beside is not ALONE]
+    alone = [item for item in items if item.beside is None]
+    beside = [item for item in items if item.beside is not None]
     numbers = {item.label: item.beside for item in beside if isinstance(item.beside, Stated)}
     if len({words.find(item.label) or folded(item.label) for item in beside}) < len(beside):
         raise Unread(Why.CONTRADICTS)
@@ -168,7 +206,7 @@ def _reply_of(items: Sequence[Item], words: Words) -> Reply:
         return Reply(tuple(item.label for item in sorted(alone, key=lambda item: item.place or 0)), ranked=True)
     if beside and alone and not numbers:
         raise Unread(Why.CONTRADICTS)
-    chosen = tuple(item.label for item in items if item.beside in (ALONE, True) and item != NOTHING)
+    chosen = tuple(item.label for item in items if item.beside in (None, True) and item != NOTHING)
     return Reply(None if numbers and not alone else chosen, numbers=numbers or None)
 
 
@@ -178,7 +216,7 @@ def _items(value: Any, words: Words) -> list[Item]:
         return _of_object(value, words)
     if isinstance(value, list):
         items = [item for entry in value for item in _entry(entry, words)]
-        if len({item.beside is ALONE for item in items}) > 1:
+        if len({item.beside is None for item in items}) > 1:
             raise Unread(Why.BESIDE)
         return items
     if not isinstance(value, str):
@@ -214,17 +252,17 @@ def _entry(value: Any, words: Words) -> list[Item]:
 
 def _described(items: list[Item]) -> list[Item]:
     """The same; raises Unread where an object says of its label what is no number, place, or yes or no."""
-    if any(item.beside is ALONE and not item.place for item in items):
+    if any(item.beside is None and not item.place for item in items):
         raise Unread(Why.BESIDE)
     return items
 
 
 def _said(value: Any) -> Stated | bool:
     """The number, or the yes or no, that stands beside a label."""
-    for said in (flag(value), stated(value)):
-        if said is not None:
-            return said
-    raise Unread(Why.BESIDE)
+    said = stated(value) if flag(value) is None else flag(value)
+    if said is None:
+        raise Unread(Why.BESIDE)
+    return said
 
 
 def _of_object(content: Mapping[str, Any], words: Words) -> list[Item]:
@@ -265,7 +303,7 @@ def _under_keys(fields: Mapping[str, Any], words: Words, own: list[Item]) -> lis
     flags = [key for key in kept if key in _CHOSEN and flag(kept[key]) is not None]
     listed = [key for key in kept if key in LABEL_KEYS and key not in flags]
     listed = listed or [key for key in kept if key in _AROUND and isinstance(kept[key], dict | list)]
-    if kept.keys() - {*_ONE} == {"n"} and (listed or any(item.beside is ALONE for item in own)):
+    if kept.keys() - {*_ONE} == {"n"} and (listed or any(item.beside is None for item in own)):
         numeric = ["n"]
     beside = [*numeric, *flags, *places]
     if not (own or ranked or listed or numeric):
@@ -279,7 +317,7 @@ def _under_keys(fields: Mapping[str, Any], words: Words, own: list[Item]) -> lis
     items = _items(kept[listed[0]], words) if listed else []
     if listed and (own or numeric):
         items = items or [NOTHING]
-    if own and listed and (beside or any(item.beside is not ALONE for item in items)):
+    if own and listed and (beside or any(item.beside is not None for item in items)):
         raise Unread(Why.CONTRADICTS)
     items = own + items
     if beside:
@@ -290,7 +328,7 @@ def _under_keys(fields: Mapping[str, Any], words: Words, own: list[Item]) -> lis
 def _names(item: Item, words: Words) -> bool:
     """Whether a label is named, and not with a no or a zero."""
     beside = item.beside.value if isinstance(item.beside, Stated) else item.beside
-    return bool(beside and item.label) and not words.says_none(item.label)
+    return beside not in (False, 0) and item.label != "" and not words.says_none(item.label)
 
 
 def _whole(keys: Sequence[str], fields: Mapping[str, Any]) -> float | None:
@@ -306,11 +344,25 @@ def _whole(keys: Sequence[str], fields: Mapping[str, Any]) -> float | None:
 
 
 def _scaled(items: list[Item], of: float | None) -> list[Item]:
-    """The same with numbers that are parts of what stands elsewhere in the answer."""
-    scaled = marked({item.label: item.beside for item in items if isinstance(item.beside, Stated)}, of)
-    if scaled is None:
+    """The same with numbers that are parts of `of`, which stands elsewhere in the answer; raises Unread if they hardly
+    can be.
+
+    Shares beside "n": 20 stay shares. Whole numbers of which none is above 1 may be both, and so may percentages.
+    """
+    bare = [item.beside.value for item in items if isinstance(item.beside, Stated) and item.beside.of is None]
+    if of is None or not any(bare):
+        return items
+    shares = max(bare) <= 1
+    if (of == 100 or _whole_numbers(bare)) if shares else isnan(of):
         raise Unread(Why.NO_SCALE)
-    return [item._replace(beside=scaled[item.label]) if isinstance(item.beside, Stated) else item for item in items]
+    if shares:
+        return items
+    return [
+        item._replace(beside=Stated(item.beside.value, item.beside.of or of))
+        if isinstance(item.beside, Stated)
+        else item
+        for item in items
+    ]
 
 
 def _by_place(fields: Mapping[str, Any], words: Words) -> list[Item]:
@@ -339,7 +391,7 @@ def _place(value: Any) -> int:
 
 def _with(items: list[Item], key: str, value: Any, words: Words) -> list[Item]:
     """Labels with the numbers, the yes or no, or the places beside them: by label, or in the order of the labels."""
-    if any(item.beside is not ALONE for item in items):
+    if any(item.beside is not None for item in items):
         raise Unread(Why.CONTRADICTS)
     values = value if isinstance(value, list) else [value]
     numeric = key not in (*_PLACES, *_CHOSEN)
@@ -350,3 +402,44 @@ def _with(items: list[Item], key: str, value: Any, words: Words) -> list[Item]:
     if key in _PLACES:
         return [item._replace(place=_place(one)) for item, one in zip(items, values, strict=True)]
     return [item._replace(beside=_said(one)) for item, one in zip(items, values, strict=True)]
+
+
+def scale_of(rows: Iterable[Sequence[float]], *, asked: bool) -> float | None:
+    """What the unmarked numbers of a file are parts of: 1, PEOPLE or 100; None where nothing tells.
+
+    Most of the rows that tell decide; those of other scales are then found by `fits`. Votes may sum to 100 by chance.
+
+    Args:
+        rows: the unmarked numbers of each answer.
+        asked: whether people were to be counted, of PEOPLE.
+    """
+    votes: Counter[float] = Counter()
+    beyond = False
+    sums: list[bool] = []  # of rows that alone may be votes of any panel: whether they are 100 together
+    for row in rows:
+        top, total = max(row), sum(row)
+        beyond |= top > 1
+        if top <= 1 + SUM_TOLERANCE:
+            votes[1] += not _whole_numbers(row)
+        elif asked and _whole_numbers(row) and top <= PEOPLE:
+            votes[PEOPLE] += total != 100
+        elif top > (PEOPLE if asked else SURELY_PERCENT):
+            votes[100] += top <= 100
+        else:
+            sums.append(abs(total - 100) <= 0.5 * len(row))
+    if 2 * sum(sums) > len(sums):
+        votes[100] += sum(sums)
+    if votes.total():
+        return votes.most_common(1)[0][0]
+    return None if beyond else 1
+
+
+def fits(row: Sequence[float], scale: float) -> bool:
+    """Whether unmarked numbers can be parts of `scale`: shares among percentages cannot, nor 12.5 among people."""
+    if scale == 1:
+        return max(row) <= 1 + SUM_TOLERANCE
+    return max(row) <= scale and (_whole_numbers(row) if scale == PEOPLE else not 0 < max(row) <= 1)
+
+
+def _whole_numbers(row: Sequence[float]) -> bool:
+    return all(float(value).is_integer() for value in row)
