@@ -56,10 +56,8 @@ def audit_files(place: str | Path) -> list[FilePromise]:
     kinds = {"dataset.json": of_dataset, "run.json": _of_run, "encoder.json": _of_store}
     looks = next((looks for name, looks in kinds.items() if (folder / name).exists()), None)
     if looks is None:
-        raise BadInput(
-            f"{place}: no files of affectml there; name a label database, or a folder with dataset.json (a data set), "
-            "run.json (a run) or encoder.json (a store of embeddings)"
-        )
+        folders = "dataset.json (a data set), run.json (a run) or encoder.json (a store of embeddings)"
+        raise BadInput(f"{place}: no files of affectml there; name a label database, or a folder with {folders}")
     return looked_at(looks(folder))
 
 
@@ -93,16 +91,13 @@ def of_dataset(folder: Path, *, images: bool = True) -> Iterator[Look]:
             yield "annotators.parquet names each person once", partial(_people, data)
         for name, chosen in data.meta.selections.items():
             yield f"{chosen.file} holds selection {name}", partial(_selection, data, chosen.file)
-    for store in sorted(
-        {path.parent for name in ("encoder.json", SHARDS) for path in folder.glob(f"{FOLDER}/*/{name}")}
-    ):
+    kept = {path.parent for name in ("encoder.json", SHARDS) for path in folder.glob(f"{FOLDER}/*/{name}")}
+    for store in sorted(kept):
         yield from ((f"{store.name}: {promise}", look) for promise, look in _of_store(store))
 
 
 def _images(data: Dataset) -> Iterator[str]:
-    if "file" not in data.images.columns:
-        return
-    named = data.images["file"].dropna()
+    named = data.images.get("file", pd.Series(dtype=object)).dropna()
     for name in track(named, "reading images", len(named), "images"):
         try:
             read_image(data.image_path(str(name)))

@@ -16,16 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from scipy.stats import hypergeom
 from typer.testing import CliRunner
 
 import affectml
 from affectml.auditing import CHECKS, _audit, queue_audit, write_audit
 from affectml.auditing import _checks as checks
-from affectml.auditing._expect import EDGE, Expected, Ground, expect, nearest
-from affectml.auditing._queue import asked_again, read_queues
-from affectml.auditing._said import Said, read_said
-from affectml.auditing._surprise import hypergeometric, surprise, widened
+from affectml.auditing._audit import asked_again, read_queues
+from affectml.auditing._expect import EDGE, Expected, Said, expect, nearest, read_said, surprise, widened
 from affectml.cli import app
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
@@ -34,7 +31,7 @@ from affectml.embeddings import ensure_embeddings
 from affectml.errors import BadDataset, BadInput
 from affectml.heads import SoftmaxHead
 from affectml.people.labelling import make_task
-from affectml_annotation import Answer, LabelStore
+from affectml_annotation import Answer, LabelStore, Panel
 
 IMAGES = 240
 plant_faults = runpy.run_path(str(Path(__file__).resolve().parents[2] / "benchmarks" / "faults.py"))["plant_faults"]
@@ -127,12 +124,6 @@ def test_answers_without_errors_are_as_odd_as_chance_says(seed, labels):
     assert (p <= 0.02).mean() <= 0.035
 
 
-def test_two_panels_of_one_picture_share_votes_as_an_urn_does():
-    found = hypergeometric(np.array([3]), np.array([2]), np.array([4]))[0]
-    assert found == pytest.approx(hypergeom.pmf(np.arange(4), 5, 4, 3))
-    assert hypergeometric(np.array([1]), np.array([1]), np.array([1]))[0] == pytest.approx([0.5, 0.5])
-
-
 def test_scores_that_spread_as_chance_does_stay_and_others_are_divided():
     p = (np.arange(2000) + 0.5) / 2000
     same, factor = widened(p)
@@ -150,20 +141,26 @@ def test_scores_that_spread_as_chance_does_stay_and_others_are_divided():
 
 def again_of(made, queue):
     """What people said of queued images since."""
-    said = read_said(made, made.target("some"))
-    return asked_again(made, said, {} if queue is None else {"queue-001.csv": queue})
+    targets = made.target("some")
+    queues = {} if queue is None else {"queue-001.csv": queue}
+    return asked_again(read_said(made, targets), made.judgements, targets, queues)
 
 
 def panel(chosen, rate=0.5, strength=10.0):
     """Four images, each answered by everybody: chosen [A, N, C]; nothing is known of images that are alike."""
     chosen = np.array(chosen, dtype=bool)
     people, images, labels = chosen.shape
-    image, person = np.tile(np.arange(images), people), np.repeat(np.arange(people), images)
-    said = Said(
-        tuple("abcdefgh"[:labels]), np.array([f"i{at}" for at in range(images)], dtype=object),
-        chosen.sum(axis=0).astype(np.int64), np.full((images, labels), people), image, person,
-        chosen.reshape(-1, labels), np.array([f"p{at}" for at in range(people)], dtype=object), False, True,
-    )  # fmt: skip
+    place = np.arange(people * images)
+    names, ids = (
+        np.array(list("abcdefgh"[:labels]), dtype=object),
+        np.array([f"i{at}" for at in range(images)], dtype=object),
+    )
+    who = np.array([f"p{at}" for at in range(people)], dtype=object)
+    single = Panel(
+        tuple(names), ids, who, place % images, place // images, chosen.reshape(-1, labels), place >= 0, place
+    )
+    votes = chosen.sum(axis=0).astype(np.int64)
+    said = Said(names, ids, votes, np.full_like(votes, people), single, exclusive=False, known=True)
     return said, Expected(np.full((images, labels), rate), None, None, np.full(labels, strength))
 
 
@@ -177,7 +174,7 @@ def test_who_says_it_always_is_not_odd_for_saying_it():
     chosen = np.zeros((3, 30, 1))
     chosen[0] = 1
     said, expected = panel(chosen, rate=0.3)
-    mine = said.person == 0
+    mine = said.single.annotator == 0
     assert (expected.of_answers(said)[mine] > expected.of_answers(said, habits=False)[mine] + 0.2).all()
 
 
@@ -383,7 +380,7 @@ def test_one_label_per_image_is_compared_with_alike_images(tmp_path):
     said = read_said(made, made.target("some"))
     assert said.exclusive
     assert not said.known
-    expected = expect(said, Ground(features, np.arange(120).astype(str), SoftmaxHead, 0))
+    expected = expect(said, features, np.arange(120).astype(str), SoftmaxHead, 0)
     assert expected.rate.sum(axis=1) == pytest.approx(np.ones(120))
     rows, _ = checks.images(said, expected)
     rows.sort(key=lambda row: row["p"])

@@ -8,20 +8,21 @@ import pytest
 
 import affectml
 from affectml.auditing import _checks as checks
-from affectml.auditing._expect import Expected, Ground, _beside, _odds, expect
-from affectml.auditing._said import Said
+from affectml.auditing._expect import Expected, Said, _beside, _folds, _odds, expect
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.heads import SoftmaxHead
+from affectml_annotation import encode
+
+IDS = [f"i{at}" for at in range(1000)]
 
 
 def counts(votes):
     """People who said one label each, and are not known."""
-    votes, nobody = np.array(votes), np.zeros(0, dtype=np.int64)
-    return Said(
-        tuple("abcdefgh"[: votes.shape[1]]), np.array([f"i{at}" for at in range(len(votes))], dtype=object), votes,
-        np.repeat(votes.sum(axis=1)[:, None], votes.shape[1], axis=1), nobody, nobody,
-        np.zeros((0, votes.shape[1]), dtype=bool), nobody, True, True,
-    )  # fmt: skip
+    votes = np.array(votes)
+    labels, ids = (np.array(names, dtype=object) for names in (list("abcdefgh"[: votes.shape[1]]), IDS[: len(votes)]))
+    nobody = encode(pd.DataFrame(columns=["image_id", "annotator_id", "round", "kind", "labels"]), labels, ids)
+    n = np.repeat(votes.sum(axis=1)[:, None], votes.shape[1], axis=1)
+    return Said(labels, ids, votes, n, nobody, exclusive=True, known=True)
 
 
 KIND_RATES = np.array([[0.94, 0.02, 0.02, 0.02], [0.01, 0.54, 0.44, 0.01], [0.02, 0.02, 0.02, 0.94]])  # b and c meet
@@ -35,14 +36,14 @@ def kinds_of_images(seed, images=300, people=10):
 def test_votes_beside_the_others_worked_by_hand():
     """Two kinds of images, as common as each other: a by .9 and b by .1, and the other way round."""
     weight, rate = np.log([0.5, 0.5]), np.log([[0.9, 0.1], [0.1, 0.9]])
-    chance, one, apart = _odds(np.array([[2, 1], [3, 0]]), weight, rate)
+    chance, (one, apart) = _odds(np.array([[2, 1], [3, 0]]), weight, rate)
     # beside a and b either kind is as likely; beside two a it is 81 to 1: (.81 x .1 + .01 x .9) / .82
     assert chance[0] == pytest.approx([0.5, 0.09 / 0.82])
     assert one[0] == pytest.approx([0, np.log(0.5 * 0.82 / 0.09)])
     # two a and one b of two images: .41 x .5; of one: (.81 x .1 + .01 x .9) / 2; one of three answers is another's
     assert apart[0] == pytest.approx(np.log([0.41 * 0.5 / 0.045 / 3] * 2))
     assert apart[1].tolist() == [pytest.approx(0), -np.inf]
-    _, one, apart = _odds(np.array([[2, 1]]), weight[:1] * 0, rate[:1])  # one kind: votes say nothing of one another
+    _, (one, apart) = _odds(np.array([[2, 1]]), weight[:1] * 0, rate[:1])  # one kind: votes say nothing of one another
     assert one == pytest.approx(0)
     assert apart == pytest.approx(-np.log(3))
 
@@ -73,7 +74,7 @@ def test_an_answer_that_nobody_gives_beside_the_others_comes_first():
     votes = kinds_of_images(1)
     votes[7] = [0, 5, 4, 1]
     votes[8] = [0, 6, 4, 0]
-    beside = _beside(counts(votes), np.arange(300).astype(str), 0)
+    beside = _beside(counts(votes), _folds(np.arange(300), 0), 0)
     rows = {row["image_id"]: row for row in checks.answers(counts(votes), Expected(*[None] * 4, beside))[0]}
     assert (rows["i7"]["label"], rows["i7"]["said"]) == ("d", True)
     assert rows["i7"]["p"] < 0.2 < 0.5 < rows["i8"]["p"]
@@ -81,7 +82,7 @@ def test_an_answer_that_nobody_gives_beside_the_others_comes_first():
 
 
 def test_votes_without_any_error_are_as_odd_as_chance_says():
-    beside = _beside(counts(kinds_of_images(2, images=1000)), np.arange(1000).astype(str), 0)
+    beside = _beside(counts(kinds_of_images(2, images=1000)), _folds(np.arange(1000), 0), 0)
     for p in beside.p.values():
         assert p.mean() == pytest.approx(0.5, abs=0.03)
         assert (p < 0.05).mean() == pytest.approx(0.05, abs=0.02)
@@ -89,11 +90,11 @@ def test_votes_without_any_error_are_as_odd_as_chance_says():
 
 def test_only_votes_alone_are_judged_by_one_another():
     said, ids = counts(kinds_of_images(3)), np.arange(300).astype(str)
-    assert expect(said, Ground(None, ids, SoftmaxHead, 0)).beside is not None
-    assert expect(said, Ground(said.votes[:, ::-1].astype(float), ids, SoftmaxHead, 0)).beside is None  # embeddings
+    assert expect(said, None, ids, SoftmaxHead, 0).beside is not None
+    assert expect(said, said.votes[:, ::-1].astype(float), ids, SoftmaxHead, 0).beside is None  # embeddings
     few = counts(kinds_of_images(3, images=49))
-    assert expect(few, Ground(None, ids[:49], SoftmaxHead, 0)).beside is None
+    assert expect(few, None, ids[:49], SoftmaxHead, 0).beside is None
     agreed = counts(np.eye(4, dtype=np.int64)[np.arange(300) % 4])
-    assert expect(agreed, Ground(None, ids, SoftmaxHead, 0)).beside is None  # nothing stands beside a single answer
+    assert expect(agreed, None, ids, SoftmaxHead, 0).beside is None  # nothing stands beside a single answer
     several = replace(said, exclusive=False)
-    assert expect(several, Ground(None, ids, SoftmaxHead, 0)).beside is None
+    assert expect(several, None, ids, SoftmaxHead, 0).beside is None
