@@ -353,13 +353,13 @@ def test_of_more_proposals_than_there_is_time_for_the_most_alike_are_compared(mo
     ids, features = np.array(list("abcdef"), dtype=object), alike(6)
     every, lowest = proposals(ids, features)
     assert (len(every), lowest) == (15, 0.9)
-    best = sorted(every, key=lambda pair: -pair[2])[:5]
+    best = sorted(every, key=lambda found: -found[1])[:5]
     monkeypatch.setattr("affectml.duplicates.MOST_PROPOSALS", 5)
     for block in (2048, 2):
         monkeypatch.setattr("affectml.duplicates._BLOCK", block)
         some, lowest = proposals(ids, features)
-        assert {pair[:2] for pair in some} == {pair[:2] for pair in best}
-        assert 0.9 < lowest <= best[-1][2]
+        assert {pair for pair, _ in some} == {pair for pair, _ in best}
+        assert 0.9 < lowest <= best[-1][1]
     assert proposals(ids, np.ones((6, 4)))[0] == []  # all are as alike as the first one too many
 
 
@@ -379,12 +379,12 @@ def test_emotion6_has_26_pairs_at_95_between_train_and_test(tmp_path, real_data)
     ids = np.array(sorted(store.ids), dtype=object)
     pairs = proposals(ids, store.rows(ids))[0]
     part = data.images.set_index("image_id")["split"]
-    alone = [pair for *pair, cosine in pairs if cosine >= ALONE]
-    across = [pair for pair in alone if (part[pair] == "test").sum() == 1]
+    alone = [pair for pair, cosine in pairs if cosine >= ALONE]
+    across = [pair for pair in alone if (part[list(pair)] == "test").sum() == 1]
     assert (len(pairs), len(alone), len(across)) == (832, 54, 26)
     listed = {image for row in checks.copies(found_in(data)) for image in (row["image_id"], row["other_id"])}
     assert listed == {image for pair in alone for image in pair}
-    chained = pd.Series(names_of(ids.tolist(), [None] * len(ids), [pair for *pair, _ in pairs])).value_counts()
+    chained = pd.Series(names_of(ids.tolist(), [None] * len(ids), [pair for pair, _ in pairs])).value_counts()
     assert chained.max() == 71  # which is why nothing but pixels makes groups
 
 
