@@ -19,23 +19,9 @@ from PIL import Image
 from scipy.stats import norm
 
 import affectml
-from affectml.auditing import CHECKS, _audit, queue_audit, write_audit
+from affectml.auditing import CHECKS, _audit, _expect, queue_audit, write_audit
 from affectml.auditing import _checks as checks
-from affectml.auditing._audit import asked_again, read_queues
-from affectml.auditing._expect import (
-    EDGE,
-    Expected,
-    Said,
-    _beside,
-    _folds,
-    _odds,
-    counted,
-    expect,
-    nearest,
-    read_said,
-    surprise,
-    widened,
-)
+from affectml.auditing._expect import EDGE, Expected, Said, expect, nearest, read_said, surprise
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
 from affectml.duplicates import Copy, Duplicates
@@ -100,7 +86,7 @@ def said_by(chosen, **more):
     place = np.arange(people * images)
     flat = chosen.reshape(-1, labels)
     single = Panel(tuple(names), ids, who, place % images, place // images, flat, place >= 0, place)
-    return replace(Said(names, ids, *counted(single), single, exclusive=False, known=True), **more)
+    return replace(Said(names, ids, *_expect.counted(single), single, exclusive=False, known=True), **more)
 
 
 def panel(chosen, rate=0.5, strength=10.0):
@@ -148,22 +134,10 @@ def test_it_is_what_counting_all_outcomes_gives(rates, data):
     assert found == pytest.approx(by_enumeration(chances, outcome), abs=0.06)
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32), st.integers(1, 6))
-@pytest.mark.slow
-def test_answers_without_errors_are_as_odd_as_chance_says(seed, labels):
-    """The mean mid-p of outcomes drawn from the chances is one half, whatever the chances."""
-    draw = np.random.default_rng(seed)
-    rate = np.tile(draw.uniform(0.01, 0.99, labels), (4000, 1))
-    p = surprise(np.stack([1 - rate, rate], axis=2), (draw.random(rate.shape) < rate).astype(int))
-    assert p.mean() == pytest.approx(0.5, abs=0.03)
-    assert (p <= 0.02).mean() <= 0.035
-
-
 @pytest.mark.parametrize("spread", [1, 1.5])
 def test_scores_that_spread_as_chance_does_stay_and_others_are_divided(spread):
     p = (np.arange(2000) + 0.5) / 2000
-    found, factor = widened(norm.sf(spread * norm.isf(p)))
+    found, factor = _expect.widened(norm.sf(spread * norm.isf(p)))
     assert factor == pytest.approx(spread, abs=0.01)
     assert found == pytest.approx(p, abs=0.01)
 
@@ -197,13 +171,15 @@ def test_a_person_who_answers_at_random_and_one_who_never_changes():
     assert (same["annotator_id"], same["evidence"]) == ("i006", "the same answer to all 200 images")
 
 
-def test_labels_nobody_uses_and_labels_that_go_together():
+def test_labels_nobody_uses_and_that_go_together_and_embeddings_that_are_all_the_same_part_no_label(recwarn):
     chosen = np.zeros((2, 12, 4))
     chosen[:, :, 0] = chosen[:, :, 1] = [1, 0] * 6
     chosen[:, ::3, 2] = 1
     found = checks.labels(said_by(chosen), None)
     assert [(row["check"], row["label"]) for row in found] == [("unused label", "d"), ("labels together", "a")]
     assert found[1]["evidence"] == "with b in 12 of the 12 answers that have either"
+    assert "label for two things" not in checked(checks.labels(said_by(np.ones((1, 60, 2))), np.zeros((60, 3))))
+    assert not recwarn.list
 
 
 def test_neighbours_are_of_other_groups_and_as_a_whole_sort_has_them_and_of_equally_near_ones_the_first():
@@ -245,14 +221,11 @@ def test_files_that_are_missing_cut_short_blank_blurred_dark_or_odd(tmp_path):
     assert found == {name: check for name, (check, _) in odd.items()}
 
 
-def test_a_dark_picture_among_dark_ones_is_nothing_to_list(tmp_path):
+def test_a_dark_picture_among_dark_ones_is_nothing_to_list_and_no_file_at_all_is_one_row(tmp_path):
     draw = np.random.default_rng(0)
     files = {f"{at}.png": draw.integers(0, 12 + 12 * at, (64, 64, 3), dtype=np.uint8) for at in range(9)}
-    assert checks.pictures(image_set(tmp_path, files)) == []
-
-
-def test_where_no_file_is_there_that_is_one_row(tmp_path):
-    (found,) = checks.pictures(image_set(tmp_path, {"a.png": None, "b.png": None}))
+    assert checks.pictures(image_set(tmp_path / "dark", files)) == []
+    (found,) = checks.pictures(image_set(tmp_path / "none", {"a.png": None, "b.png": None}))
     assert found["check"] == "broken file"
     assert found["evidence"].startswith("none of the 2 files is there (")
 
@@ -310,14 +283,16 @@ def kinds_of_images(seed, images=300, people=10):
 def test_votes_beside_the_others_worked_by_hand():
     """Two kinds of images, as common as each other: a by .9 and b by .1, and the other way round."""
     weight, rate = np.log([0.5, 0.5]), np.log([[0.9, 0.1], [0.1, 0.9]])
-    chance, (one, apart) = _odds(np.array([[2, 1], [3, 0]]), weight, rate)
+    chance, (one, apart) = _expect._odds(np.array([[2, 1], [3, 0]]), weight, rate)
     # beside a and b either kind is as likely; beside two a it is 81 to 1: (.81 x .1 + .01 x .9) / .82
     assert chance[0] == pytest.approx([0.5, 0.09 / 0.82])
     assert one[0] == pytest.approx([0, np.log(0.5 * 0.82 / 0.09)])
     # two a and one b of two images: .41 x .5; of one: (.81 x .1 + .01 x .9) / 2; one of three answers is another's
     assert apart[0] == pytest.approx(np.log([0.41 * 0.5 / 0.045 / 3] * 2))
     assert apart[1].tolist() == [pytest.approx(0), -np.inf]
-    _, (one, apart) = _odds(np.array([[2, 1]]), weight[:1] * 0, rate[:1])  # one kind: votes say nothing of one another
+    _, (one, apart) = _expect._odds(
+        np.array([[2, 1]]), weight[:1] * 0, rate[:1]
+    )  # one kind: votes say nothing of one another
     assert one == pytest.approx(0)
     assert apart == pytest.approx(-np.log(3))
 
@@ -341,7 +316,7 @@ def test_halves_that_rarely_meet_are_odd_and_halves_that_often_do_are_not(tmp_pa
 def test_an_answer_that_nobody_gives_beside_the_others_comes_first():
     votes = kinds_of_images(1)
     votes[7:9] = [[0, 5, 4, 1], [0, 6, 4, 0]]
-    beside = _beside(counts(votes), _folds(np.arange(300), 0), 0)
+    beside = _expect._beside(counts(votes), _expect._folds(np.arange(300), 0), 0)
     rows = {row["image_id"]: row for row in checks.answers(counts(votes), Expected(*[None] * 4, beside))[0]}
     assert (rows["i007"]["label"], rows["i007"]["said"]) == ("d", True)
     assert rows["i007"]["p"] < 0.2 < 0.5 < rows["i008"]["p"]
@@ -349,7 +324,7 @@ def test_an_answer_that_nobody_gives_beside_the_others_comes_first():
 
 
 def test_votes_without_any_error_are_as_odd_as_chance_says():
-    beside = _beside(counts(kinds_of_images(2, images=1000)), _folds(np.arange(1000), 0), 0)
+    beside = _expect._beside(counts(kinds_of_images(2, images=1000)), _expect._folds(np.arange(1000), 0), 0)
     for p in beside.p.values():
         assert p.mean() == pytest.approx(0.5, abs=0.03)
         assert (p < 0.05).mean() == pytest.approx(0.05, abs=0.02)
@@ -457,11 +432,6 @@ def test_the_page_says_of_how_many_people_an_attribute_is_not_known(tmp_path):
     assert "Of 3 people, left_handed: not given 2, True 1." in affectml.audit(made).frame
 
 
-def test_embeddings_that_are_all_the_same_part_no_label(recwarn):
-    assert "label for two things" not in checked(checks.labels(said_by(np.ones((1, 60, 2))), np.zeros((60, 3))))
-    assert not recwarn.list
-
-
 def test_a_data_set_without_a_target_is_looked_through_for_copies_which_become_groups(tmp_path, command):
     draw = np.random.default_rng(0)
     scenes = [draw.integers(0, 256, (64, 64, 3), dtype=np.uint8) for _ in range(2)]
@@ -526,7 +496,7 @@ def test_the_queue_mixes_each_image_with_a_control_like_it_and_is_read_back(audi
     listed = set(audit.listed["image_id"].dropna()) | set(audit.listed["other_id"].dropna())
     assert not listed & set(table.index[table["role"] == "control"])
     assert [claim.image_id for claim in task.claim("ann", 16)] == table.index.tolist()
-    (read,) = read_queues(tmp_path).values()
+    (read,) = _audit.read_queues(tmp_path).values()
     assert read[["image_id", "n"]].to_numpy().tolist() == queued.table[["image_id", "n"]].to_numpy().tolist()
     assert len(set(read["at"])) == 1
     assert set(read["label"]) <= {*audit.votes.columns}
@@ -550,7 +520,7 @@ def test_a_queue_that_cannot_be_leaves_no_file(audit, task, tmp_path, monkeypatc
 def again_of(made, queue):
     """What people said of queued images since."""
     targets = made.target("some")
-    return asked_again(read_said(made, targets), made.judgements, targets, {} if queue is None else {"a": queue})
+    return _audit.asked_again(read_said(made, targets), made.judgements, targets, {} if queue is None else {"a": queue})
 
 
 def asked_set(folder, rows):
@@ -602,13 +572,6 @@ def test_pairs_are_compared_and_an_undated_answer_is_no_new_one(tmp_path):
     assert "nothing beyond chance" in again.lines[0]
 
 
-def test_nothing_new_is_said_with_the_way_to_bring_it_in(tmp_path):
-    made = asked_set(tmp_path, OLD)
-    (line,) = again_of(made, PAIRS).lines
-    assert line.startswith("a: no new answers in the data set yet; `affectml labels export`")
-    assert again_of(made, None) is None
-
-
 QUEUE = """image_id,role,match,n,label,said,at
 a,listed,b,5,awe,True,2026-02-01T12:00:00+00:00
 b,control,a,4,joy,False,2026-02-01T12:00:00+00:00
@@ -634,16 +597,19 @@ b,control,a,4,joy,False,2026-02-01T12:00:00+00:00
 def test_a_queue_file_that_was_edited_or_cut_is_refused_by_its_line(tmp_path, change, reason):
     (tmp_path / "queue-001.csv").write_text(change(QUEUE), encoding="utf-8")
     with pytest.raises(BadInput, match=re.escape(reason)):
-        read_queues(tmp_path)
+        _audit.read_queues(tmp_path)
 
 
 def test_what_a_spreadsheet_makes_of_true_says_the_same(tmp_path):
     (tmp_path / "queue-001.csv").write_text(QUEUE.replace("True", "TRUE").replace("False", "FALSE"), encoding="utf-8")
-    assert read_queues(tmp_path)["queue-001.csv"]["said"].tolist() == ["True", "False"]
+    assert _audit.read_queues(tmp_path)["queue-001.csv"]["said"].tolist() == ["True", "False"]
 
 
-def test_images_that_are_gone_are_counted_and_named(tmp_path):
-    made = asked_set(tmp_path, OLD + NEW)
+def test_images_that_are_gone_are_counted_and_named_and_nothing_new_is_said_with_the_way_to_bring_it_in(tmp_path):
+    old = asked_set(tmp_path / "old", OLD)
+    assert again_of(old, None) is None
+    assert again_of(old, PAIRS).lines[0].startswith("a: no new answers in the data set yet; `affectml labels export`")
+    made = asked_set(tmp_path / "new", OLD + NEW)
     one = "1 of 2 listed images and 2 of 2 controls have new answers, 1.3 on average. 1 image is left out:"
     no = "the data set has no answers, or no embedding, of"
     for gone, words in (
