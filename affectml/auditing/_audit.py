@@ -195,7 +195,7 @@ def audit(
         ground = (None if store is None else store.rows(said.image_id), groups, _head(opened, targets), seed)
         rows += _of_answers(said, ground, notes)
         rows += checks.differing(duplicates, said) + checks.groups(dataset, said)
-        again = asked_again(said, dataset.judgements, targets, queued)
+        again = asked_again(said, dataset.judgements, targets, queued) if queued else None
         votes = votes.assign(n=said.n.max(axis=1)).join(pd.DataFrame(said.votes, columns=said.labels))
     for line in notes:
         say(line)
@@ -350,8 +350,8 @@ def _queue(table: pd.DataFrame) -> pd.DataFrame:
 
 def asked_again(
     said: Said, judgements: pd.DataFrame | None, targets: Targets, queues: Mapping[str, pd.DataFrame]
-) -> Again | None:
-    """Compare what was said of queued images since with what was said before; None where nothing was queued.
+) -> Again:
+    """Compare what was said of queued images since with what was said before.
 
     New is a first look that is dated after the queue was made. An image whose earlier answers are not as many as the
     queue file says is left out: some were taken out, changed or came without a date. So is one that is gone.
@@ -362,8 +362,6 @@ def asked_again(
         targets: of the data set.
         queues: of `read_queues`.
     """
-    if not queues:
-        return None
     single, tables = single_answers(judgements, targets), {}
     at = pd.Series(pd.NaT, range(len(single.row)), dtype="datetime64[ns, UTC]")
     if judgements is not None and "at" in judgements:

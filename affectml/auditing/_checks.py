@@ -174,11 +174,10 @@ def people(said: Said, expected: Expected) -> list[Row]:
     p = np.where(permuted > NO_BETTER, norm.cdf((slope - middle / 2) / sd), 1.0)
     found = []
     for at, person in enumerate(single.annotator_ids[who]):
-        times, more = f"{slope[at] / middle:z.2f} times as closely as the median person's", f"{permuted[at]:.0%}"
-        evidence = (
-            f"{n[at]} answers follow what others and alike images say {times}; {more} of permutations of their own "
-        )
-        evidence = f"{evidence}answers follow as closely" if varies[at] else f"the same answer to all {n[at]} images"
+        times = f"{slope[at] / middle:z.2f} times as closely as the median person's"
+        more = f"{permuted[at]:.0%} of permutations of their own answers follow as closely"
+        evidence = f"{n[at]} answers follow what others and alike images say {times}; {more}"
+        evidence = evidence if varies[at] else f"the same answer to all {n[at]} images"
         found.append(row("person", evidence, figure=slope[at] / middle, p=p[at], annotator_id=str(person)))
     return found
 
@@ -268,13 +267,12 @@ def differing(found: Duplicates, said: Said) -> list[Row]:
         p = surprise(hypergeom.pmf(k, one + other, total, one), said.votes[a])
     label = np.abs(share[a] - share[b]).argmax(axis=1)
     rows = []
-    for copy, here, there, worst, odd in zip(pairs, a, b, label, p, strict=True):
-        if said.known or (said.votes[here] != said.votes[there]).any():
-            votes = [f"{said.votes[at, worst]} of {said.n[at, worst]}" for at in (here, there)]
-            evidence = f"{COPIES[copy.kind]}; {said.labels[worst]}: {votes[0]} here, {votes[1]} there"
-            where = {"image_id": copy.pair[0], "other_id": copy.pair[1], "label": said.labels[worst]}
-            figure = abs(share[here, worst] - share[there, worst])
-            rows.append(row("copies differ", evidence, figure=figure, p=odd, **where))
+    for at in np.flatnonzero(said.known | (said.votes[a] != said.votes[b]).any(axis=1)):
+        here, there, name = (a[at], label[at]), (b[at], label[at]), said.labels[label[at]]
+        votes = [f"{said.votes[end]} of {said.n[end]}" for end in (here, there)]
+        where = {"image_id": pairs[at].pair[0], "other_id": pairs[at].pair[1], "label": name}
+        evidence = f"{COPIES[pairs[at].kind]}; {name}: {votes[0]} here, {votes[1]} there"
+        rows.append(row("copies differ", evidence, figure=abs(share[here] - share[there]), p=p[at], **where))
     return rows
 
 

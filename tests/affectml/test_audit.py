@@ -520,7 +520,7 @@ def test_a_queue_that_cannot_be_leaves_no_file(audit, task, tmp_path, monkeypatc
 def again_of(made, queue):
     """What people said of queued images since."""
     targets = made.target("some")
-    return _audit.asked_again(read_said(made, targets), made.judgements, targets, {} if queue is None else {"a": queue})
+    return _audit.asked_again(read_said(made, targets), made.judgements, targets, {"a": queue})
 
 
 def asked_set(folder, rows):
@@ -607,7 +607,6 @@ def test_what_a_spreadsheet_makes_of_true_says_the_same(tmp_path):
 
 def test_images_that_are_gone_are_counted_and_named_and_nothing_new_is_said_with_the_way_to_bring_it_in(tmp_path):
     old = asked_set(tmp_path / "old", OLD)
-    assert again_of(old, None) is None
     assert again_of(old, PAIRS).lines[0].startswith("a: no new answers in the data set yet; `affectml labels export`")
     made = asked_set(tmp_path / "new", OLD + NEW)
     one = "1 of 2 listed images and 2 of 2 controls have new answers, 1.3 on average. 1 image is left out:"

@@ -261,12 +261,13 @@ def test_without_files_there_are_proposals_which_are_listed_by_themselves_and_no
 
 
 def test_groups_are_written_and_the_old_file_and_every_other_cell_are_kept(tmp_path):
-    data = folder(tmp_path / "set", {f"{k}.png": scene(k // 2) for k in range(8)}, brightness=np.arange(8) / 7)
+    year = pd.array([2**53 + 1, None, *range(6)], dtype="Int64")
+    data = folder(tmp_path / "set", {f"{k}.png": scene(k // 2) for k in range(8)}, year=year)
     path = data.root / "images.parquet"
     before = pq.read_table(path)
     for name, cells in (
         ("group", pa.array([3, None, None, None, 7, 3, 8, None], pa.int64())),
-        ("year", pa.array([2**53 + 1, None, *range(5), 2**62 + 1], pa.int64())),
+        ("seen", pa.array([None, *range(6), 2**62 + 1], pa.int64())),
         ("tags", pa.array([["x"], [], None, ["y", "z"], *[[]] * 4])),
     ):
         before = before.append_column(name, cells)
