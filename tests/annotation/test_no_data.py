@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectml.auditing._said import read_said
+from affectml.auditing._expect import read_said
 from affectml.data import Dataset
 from affectml.exploring._beside import Beside
 from affectml.planning import read_pilot
@@ -212,7 +212,7 @@ def test_targets_and_what_is_learned_from_judgements_pass_over_checks(exported):
     pilot = read_pilot(dataset)
     assert (len(pilot.image), pilot.images, pilot.seconds) == (5, 3, 3.0)
     heard = read_said(dataset, dataset.target("labels"))
-    assert (heard.n.max(axis=1).tolist(), len(heard.image)) == ([2, 2, 1], 5)
+    assert (heard.n.max(axis=1).tolist(), len(heard.single.image)) == ([2, 2, 1], 5)
 
 
 @pytest.mark.parametrize("to", ["said.parquet", "out.csv", "out.jsonl", "out.json", "folder"])
