@@ -8,7 +8,6 @@ from affectml.cli._print import print_json, print_table, show_result
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from affectml.answers import JudgedAnswers
     from affectml.errors import BadRun
     from affectml.pictures import Bad
     from affectml.predicting import Prediction
@@ -68,20 +67,6 @@ def print_metrics(
         print_json(metrics)
     else:
         _print_metrics(metrics, by_tau, {}, metrics["subgroups"], verbose=verbose)
-
-
-def print_judged(result: "JudgedAnswers", *, verbose: bool) -> None:
-    """What was read, every system's scores, differences, and how often each label is said."""
-    from affectml.page.tables import notes
-
-    print(f"\n{', '.join(result.systems)} on {result.dataset}, target {result.target}")
-    for line in result.summary():
-        print(f"  {line}")
-    print()
-    main, *others = result.tables(brief=not verbose)
-    show_result(main, others, notes(result.metrics), verbose=verbose, bold=True)
-    for line in result.findings:
-        print(line)
 
 
 def print_predictions(predictions: "list[Prediction]", images: int, *, as_json: bool) -> None:

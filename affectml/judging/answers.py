@@ -15,6 +15,7 @@ by up to 3e-8.
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,13 +39,16 @@ PART = 65_536  # how many images of a system are in memory at once, and in a par
 
 
 def write_answers(
-    file: Path, dataset: str, labels: Sequence[str], said: "Iterable[tuple[str, Array, Array, Answers | SystemAnswers]]"
+    file: Path,
+    dataset: str | Iterable[str],
+    labels: Sequence[str],
+    said: "Iterable[tuple[str, Array, Array, Answers | SystemAnswers]]",
 ) -> None:
     """Write what systems say that were asked once; each form of an entry of `said` is a part that can be read alone.
 
     Args:
         file: where to.
-        dataset: the data set's name.
+        dataset: the data set's name, or that of each entry of `said`.
         labels: C names.
         said: a system's name, image_id [N] and split [N] of some images, and what it says of them: scores, shares and
             sets [N, C], of which those that are None get no rows.
@@ -59,11 +63,12 @@ def write_answers(
         replacing(file) as temporary,  # a dictionary makes what hardly changes cost nothing, and other columns larger
         pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=texts) as writer,
     ):
-        for system, image_id, split, answers in said:
+        of = repeat(dataset) if isinstance(dataset, str) else dataset
+        for name, (system, image_id, split, answers) in zip(of, said, strict=False):
             for form, values in zip(FORMS, (answers.scores, answers.shares, answers.sets), strict=True):
                 if values is not None:
                     rows = pd.DataFrame(np.asarray(values, dtype=np.float32), columns=names)
-                    rows = rows.assign(dataset=dataset, image_id=image_id, split=split, system=system, form=form)
+                    rows = rows.assign(dataset=name, image_id=image_id, split=split, system=system, form=form)
                     writer.write_table(pa.Table.from_pandas(rows.assign(wording=None, draw=None), schema))
 
 

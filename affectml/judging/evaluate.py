@@ -17,7 +17,7 @@ from affectml.judging import views
 from affectml.judging.compare import differences
 from affectml.judging.figures import MADE_HERE, Evaluation, Rows, scores_table
 from affectml.judging.people import against_rest
-from affectml.judging.scoring import SURE, Answers, add_means, add_scores, share_metrics
+from affectml.judging.scoring import SURE, Answers, add_means, add_scores, share_metrics, stating
 from affectml.judging.truth import Truth
 from affectml.judging.views import Case
 from affectml_metrics import FEW, STUDENT_BELOW
@@ -29,7 +29,7 @@ ALONE = ("zero_shot", "oracle")  # not compared with people on their leave-one-o
 
 
 View = Callable[[Case], Mapping[str, Any] | None]
-"""Adds to the rows of a case, and returns further facts; its `rules` join those that are there."""
+"""Adds to the rows of a case, and returns further facts: rules and findings join those of other views."""
 VIEWS: tuple[View, ...] = (
     views.by_tau, views.by_label, views.of_sets, views.instead_of, views.together, views.stated, views.cuts,
     views.undecided, views.by_people_asked,
@@ -76,7 +76,7 @@ def evaluate(
         raise BadInput(f"evaluate: {taken[0]!r} is the name of figures that are made here; call the system otherwise")
     first = "model" if "model" in given else next(iter(given))
     if truth.oracle is not None:
-        given["oracle"] = _oracle(truth)
+        given["oracle"] = stating(truth.oracle, truth)
     key = {"dataset": dataset, "target": target, "space": space}
     rows = Rows(**key, tau=None)
     case = Case(given, truth, first, seed, rows, more.pop("images", None), more)
@@ -90,22 +90,19 @@ def evaluate(
     notes = {**(why_not or {}), **_floor(case)}
     rules = {**_rules(truth, notes), **rules_of(dict.fromkeys(each.name for each in rows.rows)), **_of_shares(case)}
     facts = {"split": split, "n": len(truth.image_id), "space": space, "kind": truth.kind, "labels": list(truth.labels)}
-    facts |= {"people": None if truth.panels is None else "judgements", "first": first, "rules": rules}
+    facts |= {"people": None if truth.panels is None else "judgements", "first": first}
+    findings: list[str] = []
     for view in (*VIEWS, *also):
-        made = dict(view(case) or {})
-        rules |= made.pop("rules", {})
-        facts |= made
+        found = dict(view(case) or {})
+        rules |= found.pop("rules", {})
+        findings += found.pop("findings", [])
+        facts |= found
+    facts |= {"rules": rules, "findings": findings}
     tested = pairs if pairs is not None else [(first, other) for other in answers if other != first]
     rows.rows += differences({**by_image, **resting}, tested, truth.groups, **key)
     kept = {place: values for place, values in {**by_image, **resting}.items() if place[0] in given}
     scores = scores_table(kept, truth.image_id, groups=truth.groups, **key)
     return Evaluation(tuple(rows.rows), scores, facts)
-
-
-def _oracle(truth: Truth) -> Answers:
-    """The true rates as a system: what could be known of these images, with the sets that tau cuts from them."""
-    rates = torch.from_numpy(np.asarray(truth.oracle, dtype=np.float64))
-    return Answers(rates, rates, None if truth.sets is None else (rates >= truth.tau - 1e-9).long())
 
 
 def _floor(case: Case) -> dict[str, str]:

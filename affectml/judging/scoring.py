@@ -56,6 +56,12 @@ def unsure(shares: Tensor, *, rates: bool) -> Tensor:
     return torch.where((kept != given).any(1, keepdim=True), kept / kept.sum(1, keepdim=True), kept)
 
 
+def stating(rates: Array, truth: Truth) -> Answers:
+    """Rates, or a distribution, [N, C] as a system: with the sets that tau cuts from them, where there are sets."""
+    table = torch.from_numpy(np.asarray(rates, dtype=np.float64))
+    return Answers(table, table, None if truth.sets is None else (table >= truth.tau - 1e-9).long())
+
+
 def figures_of(truth: Truth, kind: Kind, place: Place = "report") -> list[Figure]:
     """The metrics of one kind that this truth is reported by, with all that they need of it."""
     labels = len(truth.labels)

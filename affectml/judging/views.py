@@ -287,18 +287,24 @@ def stated(case: Case) -> None:
     truth, shares = case.truth, case.model.shares
     if shares is None or truth.single_positive:
         return
-    people = _people_behind(truth)
+    people = people_behind(truth)
     for c, label in enumerate(truth.labels):
         seen, asked = truth.shares[:, c], None if people is None else people[:, c]
         if seen.any():
-            said = shares[:, c].numpy()
-            for at, part in enumerate(_bins(said), start=1):
-                key = {"system": case.first, "by": "bin", "level": str(at), "label": label, "n": len(part)}
-                case.rows.add("stated_share", said[part].mean(), **key)
-                case.rows.add("seen_share", _seen(said, seen, asked, part, truth.groups), **key)
+            add_bins(case.rows, shares[:, c].numpy(), seen, asked, truth.groups, system=case.first, label=label)
 
 
-def _people_behind(truth: Truth) -> Floats | None:
+def add_bins(
+    rows: Rows, said: Array, seen: Array, people: Array | None, groups: Array | None, *, most: int = MOST, **key: Any
+) -> None:
+    """Rows `by` bin of what was said and seen, of how many people, each [N]; see `stated`. most: how many bins."""
+    for at, part in enumerate(_bins(said, most), start=1):
+        place = {"by": "bin", "level": str(at), "n": len(part), **key}
+        rows.add("stated_share", said[part].mean(), **place)
+        rows.add("seen_share", _seen(said, seen, people, part, groups), **place)
+
+
+def people_behind(truth: Truth) -> Floats | None:
     """How many answers each share is of, [N, C]; ones where targets are 0/1, None where it is not known."""
     if truth.kind in ("single", "sets"):
         return np.ones(truth.shares.shape)
@@ -309,10 +315,10 @@ def _people_behind(truth: Truth) -> Floats | None:
     return None if truth.people is None else np.asarray(truth.people, dtype=np.float64)
 
 
-def _bins(said: Array) -> list[Array]:
+def _bins(said: Array, most: int) -> list[Array]:
     """The rows of each bin; images of equal shares stay in one."""
     order = np.argsort(said, kind="stable")
-    count = max(1, min(MOST, len(said) // LEAST))
+    count = max(1, min(most, len(said) // LEAST))
     edges = [round(len(said) * k / count) for k in range(1, count)]
     cuts = sorted({int(np.searchsorted(said[order], said[order][e], side="left")) for e in edges} - {0})
     return np.split(order, cuts)

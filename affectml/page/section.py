@@ -1,13 +1,22 @@
 """What a page is made of: sections with a heading, one true sentence, pictures, images and tables."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import pandas as pd
 from markupsafe import Markup
 
-from affectml.page.tables import Table
+from affectml._html import thumbnail as made
+from affectml.data import Dataset, was_asked
+from affectml.judging.answers import SystemAnswers
+from affectml.judging.figures import Evaluation, Figure, in_order
+from affectml.judging.truth import Truth
+from affectml.page.tables import Key, Table, number, reader
+from affectml.plots import curves, dots, intervals
+from affectml.runs import RunInfo
 
-NARROW = 4  # columns of a table that a third of the page has room for
+DRAWN = 6  # systems of a picture
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Bar:
-    """One label of an image: what people and the model say of it, in per cent, and whether it is in their sets."""
+    """One label of an image: what people and a system say of it, in per cent, and whether it is in their sets."""
 
     label: str
     people: float
@@ -41,7 +50,7 @@ class Card:
     """An image with what was said of it.
 
     picture: a data URL, None without a file. line: a few words under it. bars: label by label. said: who said what, in
-    words. them: whom the model is compared with: people or labels. rest: what is true of labels without a bar.
+    words. them: whom the system is compared with: people or labels. rest: what is true of labels without a bar.
     """
 
     image_id: str
@@ -72,9 +81,10 @@ class Section:
         sentence: what these very data say, in words; "" where there is nothing to say. No sentence that is not true.
         drawings: pictures of figures.
         galleries: images.
-        tables: under the pictures, folded; the first ones stand open where `open` says so.
+        tables: under the pictures, folded; they stand open where `open` says so.
         notes: lines for whoever wants to know more.
         open: whether tables stand open.
+        folded: whether heading and sentence stand alone until a reader opens the section.
     """
 
     name: str
@@ -85,12 +95,15 @@ class Section:
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
     open: bool = False
+    folded: bool = False
 
-    @property
-    def narrow(self) -> bool:
-        """Whether it has room beside others of its kind: one picture, no images, and tables of few columns."""
-        wide = any(len(table.columns) > NARROW for table in self.tables)
-        return len(self.drawings) == 1 and not self.galleries and not self.open and not wide
+
+def section(
+    name: str, heading: str, sentence: str, drawn: Sequence[Drawing] = (), tables: Sequence[Table | None] = ()
+) -> Section | None:
+    """A section of pictures and of those tables that there are; None without either."""
+    found = tuple(table for table in tables if table is not None)
+    return Section(name, heading, sentence, tuple(drawn), tables=found) if found or drawn else None
 
 
 def drawing(title: str, svg: str, note: str = "") -> Drawing:
@@ -98,5 +111,77 @@ def drawing(title: str, svg: str, note: str = "") -> Drawing:
     return Drawing(title, Markup(svg), note)
 
 
-Part = Callable[..., Section | None]
-"""A section's function: takes a ReportData, returns None where these data do not hold what it shows."""
+def whiskers(title: str, figures: Sequence[Figure], note: str = "") -> Drawing:
+    """One figure a system, with its interval."""
+    ends = [(f.system, {"value": f.value, "low": f.ends[0], "high": f.ends[1]}) for f in figures]
+    told = (f"{who} {number(at['value'])}, {number(at['low'])} to {number(at['high'])}" for who, at in ends)
+    return drawing(title, intervals(ends, f"{title}, with 95 % intervals: {'; '.join(told)}"), note)
+
+
+def spots(title: str, figures: Sequence[Figure], down: Key, across: Key = "system", note: str = "") -> Drawing:
+    """Figures as `pivot` has them: a row each for what is down, a sign each for what is across."""
+    row, column = reader(down), reader(across)
+    order = list(dict.fromkeys(map(row, figures)))
+    series = in_order(dict.fromkeys(map(column, figures)))[:DRAWN]
+    at = {(column(f), row(f)): (f.value, *f.ends) for f in figures}
+    points = {who: [at.get((who, each)) for each in order] for who in series}
+    told = (", ".join(f"{who} {number(at[who, each][0])}" for who in series if (who, each) in at) for each in order)
+    alt = "; ".join(f"{each}: {words}" for each, words in zip(order, told, strict=True))
+    return drawing(title, dots(order, points, f"{title}. {alt}"), note)
+
+
+def curve(title: str, figures: Sequence[Figure], first: str, axis: str, **more: Any) -> Drawing:
+    """Systems over a number that is their level; the first with its interval. more: for `affectml.plots.curves`."""
+    points: dict[str, list[Figure]] = {}
+    for each in figures:
+        points.setdefault(each.system, []).append(each)
+    series = {who: ([float(f.level) for f in found], [f.value for f in found]) for who, found in points.items()}
+    known = points[first][0].low is not None
+    bands = {first: ([f.ends[0] for f in points[first]], [f.ends[1] for f in points[first]])} if known else {}
+    told = {who: ", ".join(f"{number(f.value)} at {f.level}" for f in found) for who, found in points.items()}
+    alt = f"{title}: {'; '.join(f'{who} {words}' for who, words in told.items())}"
+    note = "Band: 95 % interval." if known else ""
+    return drawing(title, curves(series, alt, axis=(axis, "score"), bands=bands, **more), note)
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a page shows beside figures.
+
+    title, heading, about, command: of the page. info: run.json, of a run. dataset: where pictures of images are.
+    answers (by system) and truth of the same images: what cards show. Without these three the page has no images, and
+    says how to get them.
+    """
+
+    title: str
+    heading: str
+    about: tuple[str, ...] = ()
+    command: str | None = None
+    info: RunInfo | None = None
+    dataset: Dataset | None = None
+    answers: Mapping[str, SystemAnswers] | None = None
+    truth: Truth | None = None
+
+    @classmethod
+    def of_run(cls, info: RunInfo, **more: Any) -> "Shown":
+        """The page of a run; more: dataset, answers and truth, as for the class."""
+        data = info.data
+        heading = f"{data.name}: {data.kind} of {info.taxonomy.get('name', 'its labels')}, head {info.head.name}"
+        asked = [f"people were asked: “{data.question}”"] if was_asked(data.question) else []
+        about = (f"construct: {data.construct}", *asked, f"encoder: {info.encoder.name}")
+        return cls(f"{data.name} – affectml report", heading, about, info.command, info, **more)
+
+
+Part = Callable[[Evaluation, Shown], Section | None]
+"""A section's function: returns None where the evaluation has no rows for it."""
+
+
+def thumbnail(dataset: Dataset, named: pd.DataFrame, image_id: str) -> str | None:
+    """A thumbnail as a data URL; None where there is no readable file (embeddings only).
+
+    named: the data set's images by image_id.
+    """
+    file = named["file"].get(image_id) if "file" in named.columns else None
+    if file is None or pd.isna(file):
+        return None
+    return made(dataset.image_path(str(file)))

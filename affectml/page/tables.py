@@ -1,23 +1,34 @@
-"""The tables of a run, as plain cells: the terminal and the page print the same ones."""
+"""Figures as tables of plain cells: the terminal and the page print the same ones."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Any, TypeVar
+from operator import attrgetter
+from typing import TypeVar
 
 from affectml._html import plain, table
+from affectml.judging.figures import Evaluation, Figure, in_order
 from affectml_annotation.exchange.files import csv_text
 from affectml_metrics.table import better, find, shown
 
 Name = TypeVar("Name")
-SYSTEMS = ("model", "zero_shot", "prior", "human", "half_panel", "oracle")  # the model where a phone shows it
+Key = str | Callable[[Figure], str]  # a field of figures, or what to say of one
 LONG = 40  # characters of a cell that is a sentence
 ROWS = 8  # of the one table that a terminal shows
 STAR = (
     "* rests on fewer than 30 images or groups: its interval is rough, and cut where the score's range ends; mean "
     "average precision counts images that have a label, with so few of which it reads too high"
 )
+HALF = "± is half the width of the 95 % interval"
+FOUND = "bold: beyond chance (5 %, Holm)"
+MANY_EMPTY = 0.1  # share of empty sets from which it stands beside every set score
+BESIDE = {  # whom systems are set beside, and who is among them: a title
+    "people": "",
+    "rest": "Beside the rest of the panel: each person in turn is left out, and judged like the systems",
+    "person": "Beside the person left out; consensus: what the others say as one answer",
+    "half": "Half of a panel beside the other half",
+}
 
 
 @dataclass(frozen=True)
@@ -59,8 +70,11 @@ class Table:
         lines = []
         for row, cells in enumerate((self.columns, *self.rows), -1):
             found = [escape_tex(cell) for cell in cells]
-            lines.append(" & ".join(rf"\textbf{{{c}}}" if (row, i) in self.best else c for i, c in enumerate(found)))
-        return booktabs(lines, columns=len(self.columns), comments=[self.title, *self.note.splitlines()])
+            bold = (rf"\textbf{{{cell}}}" if (row, at) in self.best else cell for at, cell in enumerate(found))
+            lines.append(rf"{' & '.join(bold)} \\")
+        above = [f"% {' '.join(line.split())}" for line in (self.title, *self.note.splitlines()) if line.strip()]
+        begin = [r"\begin{tabular}{l" + "r" * (len(self.columns) - 1) + "}", r"\toprule", lines[0], r"\midrule"]
+        return "\n".join([*above, *begin, *lines[1:], r"\bottomrule", r"\end{tabular}", ""])
 
     @property
     def prose(self) -> frozenset[int]:
@@ -83,254 +97,182 @@ class Table:
         return re.sub(r"[^\w]+", "-", (self.name or self.title).lower()).strip("-_") or "table"
 
 
-def booktabs(lines: Sequence[str], *, columns: int, comments: Sequence[str] = (), below: Sequence[str] = ()) -> str:
-    """A LaTeX table of lines of cells, the first its header; comments stand above it, `below` are further lines."""
-    head, *body = (rf"{line} \\" for line in lines)
-    above = [f"% {' '.join(line.split())}" for line in comments if line.strip()]
-    begin = [r"\begin{tabular}{l" + "r" * (columns - 1) + "}", r"\toprule", head, r"\midrule"]
-    return "\n".join([*above, *begin, *body, r"\bottomrule", *below, r"\end{tabular}", ""])
-
-
-def direction(metric: str) -> str:
-    """An arrow up or down, whichever is better; "" where neither is."""
-    return {"higher": "↑", "lower": "↓", "": ""}[better(metric)]
-
-
 def arrow(metric: str) -> str:
     """The metric's name with the direction that is better, where there is one."""
-    return f"{metric} {direction(metric)}".rstrip()
+    way = {"higher": "↑", "lower": "↓"}.get(better(metric), "")
+    return f"{metric} {way}".rstrip()
 
 
-def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
-    """Metrics down, systems across: value and half the width of its 95 % interval; the floor where there is one.
+def metric(figure: Figure) -> str:
+    """A figure's metric as tables show it."""
+    return arrow(figure.name)
 
-    brief: at most eight metrics, the headlines among them.
+
+def rows_of(evaluation: Evaluation, **key: str | None) -> list[Figure]:
+    """The figures of a key (`Evaluation.where`) in the evaluation's own labels, not in coarser ones."""
+    space = evaluation.facts.get("space")
+    return list(evaluation.where(**({} if space is None else {"space": space}), **key))
+
+
+def parts_of(evaluation: Evaluation, by: str | None, **key: str | None) -> list[Figure]:
+    """The same of parts: rows by a column, of all its levels and labels; None is any column, and none."""
+    return rows_of(evaluation, by=by, level=None, label=None, **key)
+
+
+def reader(key: Key) -> Callable[[Figure], str]:
+    """What a key says of a figure: the field that it names, or what it returns."""
+    return attrgetter(key) if isinstance(key, str) else key
+
+
+def pivot(
+    title: str,
+    figures: Iterable[Figure],
+    down: Key,
+    across: Key = "system",
+    *,
+    head: str = "",
+    columns: Iterable[str] = (),
+    note: str = "",
+    name: str = "",
+    none: str = "–",
+    best: bool = False,
+) -> Table | None:
+    """A table of figures, one a cell; None without any. What is found beyond chance is bold.
+
+    down, across: the row and the column of a figure. Rows and columns stand as they first come, systems in their order,
+    `columns` before others. head: the first column's; "" is the name of `down`. none: a cell without a figure. best:
+    whether the best of each row are bold instead, of systems that compete.
     """
-    systems = metrics["systems"]
-    shown = shown_systems(systems)
-    floor = metrics["sampling_floor"]
-    names = order(systems, brief=brief)
-    if brief:
-        kept = list(dict.fromkeys([*headline(systems), *names]))[:ROWS]
-        names = [name for name in names if name in kept]
-    columns: tuple[str, ...] = ("metric", *shown)
-    rows = _scores(systems, names, shown)
-    if floor:
-        columns = (*columns, "sampling_floor")
-        rows = tuple((*row, number(floor.get(metric))) for metric, row in zip(names, rows, strict=True))
-    note = "± is half the width of the 95 % interval; ↑ higher is better, ↓ lower is better"
-    if "human" in systems:
-        note += "; human: one person against the rest of the panel"
-        note += ", half_panel: half against half" if "half_panel" in systems else ""
-        note += ", on targets of their own" if brief else " (the same targets for all: next table)"
-    return starred(Table(which_images(metrics), columns, rows, note, best_cells(systems, names, shown), "systems"))
+    row, column, rows = reader(down), reader(across), dict[str, dict[str, Figure]]()
+    for each in figures:
+        rows.setdefault(row(each), {})[column(each)] = each
+    there = dict.fromkeys(name for found in rows.values() for name in found)
+    kept = [name for name in dict.fromkeys([*columns, *in_order(there)]) if name in there]
+    cells = tuple((at, *(cell(found[c]) if c in found else none for c in kept)) for at, found in rows.items())
+    bold = frozenset(
+        (at, kept.index(who) + 1)
+        for at, found in enumerate(rows.values())
+        for who in (leading(found) if best else [who for who, each in found.items() if each.found])
+    )
+    notes = [HALF] if any("±" in text for texts in cells for text in texts) else []
+    notes += [FOUND] if bold and not best else []
+    heads = (head or (down if isinstance(down, str) else down.__name__), *kept)
+    star = [f"\n  {STAR}"] if any(text.endswith("*") for texts in cells for text in texts) else []
+    made = Table(title, heads, cells, "; ".join(filter(None, [*notes, note, *star])), bold, name)
+    return None if not rows else made if best else replace(made, bold="")
 
 
-def which_images(metrics: Mapping[str, Any]) -> str:
+def leading(figures: Mapping[Name, Figure]) -> list[Name]:
+    """Who has the best of two or more figures of one metric, and everyone whose interval overlaps with the best's.
+
+    The oracle and the floor know the truth, and do not compete.
+    """
+    rivals = {name: each for name, each in figures.items() if each.system not in ("oracle", "floor")}
+    way = better(next(iter(figures.values())).name)
+    if len(rivals) < 2 or not way:
+        return []
+    low, high = (max if way == "higher" else min)(rivals.values(), key=lambda each: each.value).ends
+    return [name for name, each in rivals.items() if each.ends[0] <= high and each.ends[1] >= low]
+
+
+def is_difference(evaluation: Evaluation, figure: Figure) -> bool:
+    """Whether it is a system less another; beside `person` both are scored on the rest of the panel, where they are."""
+    if figure.against == "person":
+        return evaluation.get(figure.name, figure.system, "rest") is not None
+    return figure.against not in ("people", "rest", "half", "floor")
+
+
+def scores_table(
+    evaluation: Evaluation, against: str = "people", *, metrics: Sequence[str] | None = None
+) -> Table | None:
+    """Metrics down, systems across, all judged on the same targets; None where nobody was.
+
+    against: whom they are set beside. metrics: those to show, in their order; None is all. Where many sets are empty,
+    a row below the set metrics says whose.
+    """
+    names = [name for name in metrics or evaluation.names(against) if find(name) is not None]
+    if against == "person":  # beside one person others have differences too
+        names = [name for name in names if evaluation.get(name, "consensus", against) is not None]
+    found = []
+    for name in names:
+        for who in evaluation.systems(against):
+            single = name == "set_f1_judgements" and who != "consensus"  # one person's answer is the target here too
+            each = evaluation.get(name, who, "rest" if single and against == "person" else against)
+            found += [each] if each is not None else []
+    sets, shares = [at for at, each in enumerate(found) if is_of_sets(each.name)], empty_shares(evaluation)
+    note = "↑ higher is better, ↓ lower is better"
+    if sets and shares:
+        systems = {each.system for each in found}
+        found[sets[-1] + 1 : sets[-1] + 1] = [each for who, each in shares.items() if who in systems]
+        note = f"{note}; {empty_words(evaluation)}"
+    name = "systems" if against == "people" else against
+    return pivot(BESIDE[against] or which_images(evaluation), found, metric, note=note, name=name, best=True)
+
+
+def is_of_sets(name: str) -> bool:
+    """Whether a metric compares label sets."""
+    return (spec := find(name)) is not None and spec.kinds[0] == "sets"
+
+
+def empty_shares(evaluation: Evaluation) -> dict[str, Figure]:
+    """The share of empty sets of each system, of images (people) and of single answers (person), where it matters."""
+    shares = {each.system: each for each in rows_of(evaluation, metric="empty_share", against="people")}
+    watched = ("people", evaluation.facts.get("first"), "prior")
+    return shares if any(shares[who].value > MANY_EMPTY for who in watched if who in shares) else {}
+
+
+def empty_line(evaluation: Evaluation) -> str:
+    """How many sets of people, the first system and the prior are empty; "" where they are few."""
+    shares = empty_shares(evaluation)
+    who = [name for name in ("people", evaluation.facts.get("first"), "prior") if name in shares]
+    return f"empty sets: {', '.join(f'{name} {percent(shares[name].value)}' for name in who)}" if who else ""
+
+
+def empty_words(evaluation: Evaluation) -> str:
+    """The same, what it does to scores of sets, and which set the prior gives every image."""
+    line, sets = empty_line(evaluation), rows_of(evaluation, metric="set_share", system="prior", label=None)
+    given = evaluation.facts.get("prior_set", [each.label for each in sets if each.value == 1] if sets else None)
+    named = "" if given is None else f"; the prior's answer to every image is {', '.join(given) or 'the empty set'}"
+    return f"{line}; an empty set beside an empty set scores 1{named}" if line else ""
+
+
+def brief(evaluation: Evaluation) -> Table:
+    """The one table that a terminal shows: at most eight metrics of every system, or one on every data set."""
+    names = shown(evaluation.names(), "brief")
+    first = list(dict.fromkeys([*shown(names, "headline"), *names]))[: ROWS - bool(empty_shares(evaluation))]
+    table = scores_table(evaluation, metrics=[name for name in names if name in first])
+    return next(iter(matrix(evaluation)), table) or Table(which_images(evaluation), ("metric",), ())
+
+
+def matrix(evaluation: Evaluation) -> list[Table]:
+    """A table for each main metric of several data sets, which stand below each other; [] for one data set."""
+    every = [each for each in evaluation.where(against="people") if find(each.name) is not None]
+    spaces, made = len({each.space for each in every}) > 1, []
+
+    def place(figure: Figure) -> str:
+        return f"{figure.dataset}, {figure.space}" if spaces else figure.dataset
+
+    for name in shown((each.name for each in every), "headline"):
+        rows = [each for each in every if each.name == name]
+        made.append(pivot(f"{arrow(name)} on each data set", rows, place, head="data set", name=name, best=True))
+    return [table for table in made if table is not None] if len({each.dataset for each in every}) > 1 else []
+
+
+def which_images(evaluation: Evaluation) -> str:
     """`test split, 45 images`, or where there is no split `all 300 images`."""
-    split, n = metrics["split"], metrics["n"]
-    return f"all {n} images" if split == "all" else f"{split} split, {n} images"
+    split, n = evaluation.facts.get("split", "all"), evaluation.facts.get("n", 0)
+    return f"all {n:,} images" if split == "all" else f"{split} split, {n:,} images"
 
 
-def people_table(metrics: Mapping[str, Any]) -> Table | None:
-    """People beside the model and the prior on the very same leave-one-out targets; None without people."""
-    systems = metrics["systems"]
-    if "human" not in systems:
-        return None
-    others = [name for name in systems if name.endswith("_loo") and name not in ("prior_loo", "model_loo")]
-    shown = [name for name in ("model_loo", *others, "prior_loo", "human", "consensus") if name in systems]
-    names = order({name: systems[name] for name in shown})
-    rows = _scores(systems, names, shown)
-    note = "each person in turn is left out; what the others said is the target, for the person and the systems alike"
-    if "consensus" in systems:
-        note += "; consensus: what the others said as one answer, against the person left out (as all rates are)"
-    title = "People and systems on the same leave-one-out targets"
-    return starred(Table(title, ("metric", *shown), rows, note, best_cells(systems, names, shown), "people"))
-
-
-def _scores(
-    systems: Mapping[str, Mapping[str, Any]], metrics: Sequence[str], shown: Sequence[str]
-) -> tuple[tuple[str, ...], ...]:
-    """Metrics down, systems across."""
-    return tuple((arrow(metric), *(cell(systems[name].get(metric)) for name in shown)) for metric in metrics)
-
-
-def best_cells(
-    systems: Mapping[str, Mapping[str, Any]], metrics: Sequence[str], shown: Sequence[str]
-) -> frozenset[tuple[int, int]]:
-    """(row, column) of the best system of each metric, and of every one whose interval overlaps with the best's.
-
-    The oracle, who knows the truth, does not compete, nor do people on targets of their own beside systems on others:
-    both are there to compare with.
-    """
-    alike = any(name.endswith("_loo") for name in shown)
-    rivals = [name for name in shown if name not in ("oracle", "half_panel") and (alike or name != "human")]
-    found: list[tuple[int, int]] = []
-    for row, metric in enumerate(metrics):
-        scores = {name: systems[name][metric] for name in rivals if metric in systems[name]}
-        found += [(row, shown.index(name) + 1) for name in leading(scores, metric)]
-    return frozenset(found)
-
-
-def leading(scores: Mapping[Name, Mapping[str, float]], metric: str) -> list[Name]:
-    """Who has the best of two or more scores, and everyone whose interval overlaps with the best's."""
-    direction = better(metric)
-    if len(scores) < 2 or not direction:
-        return []
-    pick = max if direction == "higher" else min
-    top = pick(scores.values(), key=lambda score: score["value"])
-    return [name for name, score in scores.items() if score["low"] <= top["high"] and score["high"] >= top["low"]]
-
-
-def shown_systems(systems: Mapping[str, Any]) -> list[str]:
-    """The systems of the tables and plots: the usual ones, then others by the names they were given."""
-    others = [name for name in systems if name not in (*SYSTEMS, "consensus") and not name.endswith("_loo")]
-    usual = [name for name in SYSTEMS if name in systems]
-    at = int("model" in usual)
-    return [*usual[:at], *others, *usual[at:]]
-
-
-def per_label_table(metrics: Mapping[str, Any]) -> Table:
-    """One row per label: prevalence, how often it is in people's and in the model's sets, scores."""
-    per_label = metrics["per_label"]
-    keys = list(dict.fromkeys(key for entry in per_label.values() for key in entry))
-    rows = tuple(
-        (label, *(cell(v) if isinstance(v := entry.get(key), dict) else number(v) for key in keys))
-        for label, entry in per_label.items()
-    )
-    return starred(Table("Per label", ("label", *keys), rows, "prevalence: mean share of people, or of images"))
-
-
-def tau_table(by_tau: Mapping[str, Mapping[str, float]]) -> Table | None:
-    """How set F1 moves with the cut that makes label sets; None where no sets are cut."""
-    if not by_tau:
-        return None
-    systems = shown_systems(next(iter(by_tau.values())))
-    rows = tuple((tau, *(number(scores.get(name)) for name in systems)) for tau, scores in by_tau.items())
-    note = "tau: the rate from which a label belongs to an image's set; predicted sets stay as they are"
-    return Table("set_f1 by tau", ("tau", *systems), rows, note)
-
-
-def levels_table(levels: Mapping[str, Mapping[str, Any]]) -> Table | None:
-    """The systems at the coarser levels of the labels: top-1, set F1 and macro F1; None without any level."""
-    if not levels:
-        return None
-    shown = shown_systems({name: None for level in levels.values() for name in level["systems"]})
-    rows, lines = [], []
-    for name, level in levels.items():
-        metrics = [m for m in headline(level["systems"]) if (spec := find(m)) and spec.kinds[0] in ("ranking", "sets")]
-        for metric in metrics:
-            cells = (cell(level["systems"].get(system, {}).get(metric)) for system in shown)
-            rows.append((f"{name} ({len(level['labels'])})", arrow(metric), *cells))
-        inside = level["errors_inside"]
-        if inside is not None:
-            lines.append(
-                f"{name}: {number(inside['share'])} of the model's {inside['errors']} wrong first labels have the "
-                f"right parent; wrong guesses at random would have {number(inside['chance'])}"
-            )
-        lines += [f"{name}: {line}" for line in level["lines"][1:]]
-    note = "each system's fine answers, mapped; people's are counted anew from their judgements where there are any"
-    return starred(Table("At coarser levels", ("level", "metric", *shown), tuple(rows), "\n  ".join([note, *lines])))
-
-
-def by_person_tables(metrics: Mapping[str, Any]) -> tuple[Table, ...]:
-    """A table a metric: who answers about what, with how many answers known, down; systems across; none without any."""
-    cells, apart = metrics.get("by_person") or {}, metrics.get("by_person_differences") or {}
-    systems = list(dict.fromkeys(system for scores in cells.values() for system in scores))
-    names = list(dict.fromkeys(m for scores in cells.values() for found in scores.values() for m in found))
-    others = [system for system in systems if system != "model"]
-    out = []
-    for metric in names:
-        rows = tuple(
-            (
-                cell_name.replace("_", " "),
-                f"{metrics['by_person_sizes'][cell_name]['people']}",
-                *(cell(found.get(system, {}).get(metric)) for system in systems),
-                *(cell(apart[cell_name].get(system, {}).get(metric)) for system in others),
-            )
-            for cell_name, found in cells.items()
-        )
-        columns = ("who, about what", "people", *systems, *(f"model − {system}" for system in others))
-        note = (
-            "± is half the width of the 95 % interval, for other people and other images; k: answers known beforehand"
-        )
-        title = f"By person: {arrow(metric)}"
-        out.append(starred(Table(title, columns, rows, note, name=f"by-person-{metric.replace('_', '-')}")))
-    return tuple(out)
-
-
-def promise_table(metrics: Mapping[str, Any]) -> Table | None:
-    """What was promised and what came of it, a row for all images and one per level of a column; None without one."""
-    made = metrics.get("promise")
-    if made is None:
-        return None
-    shown, _, level = made["promise"].partition("=")
-    counted, empty = made["unit"] if made["unit"] != "images" else "counted", ["empty"] * ("probability" in made)
-    head = ("images", counted, shown, "labels per set", *empty)
-    where = "images" if metrics["split"] == "all" else f"of the {metrics['split']} split"
-    rows = [_promise_row(f"all {metrics['n']} {where}", made, head)]
-    for column, levels in made["by_subgroup"].items():
-        rows += [_promise_row(f"{column}: {level} ({entry['n']})", entry, head) for level, entry in levels.items()]
-    sign = "at most" if shown == "extra" else "at least"
-    note = (
-        f"{made['shift']['words']}. promised: {made['words']}. Made on {made['made_on']}. ± is half the width of the "
-        f"95 % interval over these images with the sets as they are; other calibration images would move the {shown} "
-        f"by {number(made['spread'])} (one SD)"
-    )
-    if made["without_choices"]:
-        note += f"; {made['without_choices']} calibration images without a choice did not count"
-    return starred(Table(f"Promise: {shown} {sign} {level}", head, tuple(rows), note))
-
-
-def promise_lines(metrics: Mapping[str, Any]) -> list[str]:
-    """What was promised, and what came of it on all images; none without a promise."""
-    table = promise_table(metrics)
-    if table is None:
-        return []
-    made, figures = metrics["promise"], zip(table.columns[1:], table.rows[0][1:], strict=True)
-    came = f"{table.title}: {table.rows[0][0]}: {', '.join(f'{name} {figure}' for name, figure in figures)}"
-    return [made["shift"]["words"], f"promised: {made['words']}", came]
-
-
-def _promise_row(name: str, entry: Mapping[str, Any], head: tuple[str, ...]) -> tuple[str, ...]:
-    shown = (head[2], "size", *head[4:])
-    return (name, str(entry.get("units", "–")), *(cell(entry.get(each)) for each in shown))
-
-
-def order(systems: Mapping[str, Mapping[str, Any]], *, brief: bool = False) -> list[str]:
-    """The metrics that any of the systems has, in reading order."""
-    found = list(dict.fromkeys(metric for scores in systems.values() for metric in scores))
-    first = shown(found, "brief")
-    return first if brief else [*first, *(metric for metric in found if metric not in first)]
-
-
-def headline(systems: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The few metrics that plots and small tables have room for, as far as any of the systems has them."""
-    return shown([metric for scores in systems.values() for metric in scores], "headline")
-
-
-def chosen(systems: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The same, those first that a page begins with: sets against one person's, first labels, and shares."""
-    names = headline(systems)
-    first = [name for name in ("set_f1_judgements", "top_1_accuracy") if name in names]
-    shares = [name for name in names if better(name) == "lower"][:1]
-    return list(dict.fromkeys([*first, *shares, *names]))
-
-
-def cell(score: Mapping[str, float] | None) -> str:
-    """`.623 ±.018`, or a dash for a score that a system cannot have; a star where few images or groups carry it."""
-    if score is None:
-        return "–"
-    if score.get("few") == 1 and score["low"] == score["high"]:
-        return f"{number(score['value'])}*"  # of one image nobody knows how far others are from it
-    return f"{number(score['value'])} ±{number((score['high'] - score['low']) / 2)}{'*' if 'few' in score else ''}"
-
-
-def starred(table: Table) -> Table:
-    """The table with its stars explained under it."""
-    if not any(text.endswith("*") for row in table.rows for text in row):
-        return table
-    return replace(table, note=f"{table.note}\n  {STAR}" if table.note else STAR)
+def cell(figure: Figure) -> str:
+    """`.623 ±.018`, a difference with its sign, a count as it is; a star where few images or groups carry it."""
+    if figure.metric in ("images", "people"):
+        return f"{figure.value:.1f}".removesuffix(".0")
+    apart = figure.metric == "label_bias" or figure.p is not None
+    text = f"{'+' * (apart and round(figure.value, 3) > 0)}{number(figure.value)}"
+    low, high = figure.ends  # of one image nobody knows how far others are from it
+    known = figure.low is not None and not (figure.few and low == high)
+    return f"{text}{f' ±{number((high - low) / 2)}' * known}{'*' * figure.few}"
 
 
 def number(value: float | None) -> str:
@@ -358,17 +300,10 @@ def _plain(cell: str) -> str:
     ['0.623', '-0.1', '12', '', 'joy']
     """
     text = cell.strip()
-    number = re.fullmatch(r"(-?)(\d*\.?\d+)\*?", text)
+    number = re.fullmatch(r"\+?(-?)(\d*\.?\d+)\*?", text)
     if number is None:
         return "" if text == "–" else text
     return f"{number[1]}{'0' if number[2].startswith('.') else ''}{number[2]}"
-
-
-def notes(metrics: Mapping[str, Any]) -> Sequence[str]:
-    """The rules behind the numbers as lines `name: text`; numbers rounded."""
-    return [
-        f"{name}: {number(value) if isinstance(value, float) else value}" for name, value in metrics["rules"].items()
-    ]
 
 
 _TEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",

@@ -1,54 +1,57 @@
-"""report.html: one self-contained page, made of sections."""
+"""One self-contained page, made of sections."""
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from affectml._files import write_text
-from affectml.data import was_asked
-from affectml.encoders import TINY_SPEC
-from affectml.page.data import ReportData
-from affectml.page.section import Section
-from affectml.page.sections import SECTIONS
-from affectml.page.tables import Table
+from affectml.judging.figures import Evaluation
+from affectml.page.section import Section, Shown
+from affectml.page.sections import FOLDED, ONCE, OPEN
+from affectml.page.sections.overview import sentence
+from affectml.page.tables import Table, which_images
+from affectml.page.words import missing, warnings
 
-if TYPE_CHECKING:
-    from affectml.data import Dataset
-    from affectml.runs import RunInfo
+WITHOUT = "pictures of images need the data set: add --on"
+TOLD = ("disagreement", "promise", "by_person", "bias", "subgroups")  # whose sentences a terminal prints as well
 
 
-def write_report(data: ReportData, out: Path | None = None, found: Sequence[Section] | None = None) -> Path:
-    """Write the page of a run. Text from the data is escaped; the page loads nothing from elsewhere.
-
-    Args:
-        data: the run and its judged systems.
-        out: the file; None is report.html in the run's folder.
-        found: its sections, where they are made already.
-
-    Returns:
-        The file.
-    """
-    info = data.info
-    asked = f"people were asked: “{info.data.question}”" if was_asked(info.data.question) else ""
-    about = [f"{data.metrics['n']} {data.metrics['split']} images", f"construct: {info.data.construct}", asked]
-    file = out if out is not None else data.run.folder / "report.html"
-    write_page(
-        file,
-        sections(data) if found is None else found,
-        title=f"{info.data.name} – affectml report",
-        heading=f"{info.data.name}: {info.data.kind} of {data.run.taxonomy.name}, head {info.head.name}",
-        about=[*filter(None, about), f"encoder: {info.encoder.name}"],
-        command=info.command,
-        caveats=_caveats(info, data.dataset),
-    )
+def write_report(evaluation: Evaluation, shown: Shown, file: Path) -> Path:
+    """Write the page of an evaluation, and return its file. Text from the data is escaped; it loads nothing."""
+    about = [which_images(evaluation), *shown.about, *([WITHOUT] if shown.dataset is None else [])]
+    known, head = [*caveats(evaluation, shown), *missing(evaluation)], {"title": shown.title, "heading": shown.heading}
+    found, said = sections(evaluation, shown), warnings(evaluation)
+    write_page(file, found, **head, about=about, command=shown.command, caveats=known, warnings=said)
     return file
 
 
-def sections(data: ReportData) -> list[Section]:
-    """The sections that these data hold, in the page's order."""
-    return [section for part in SECTIONS if (section := part(data)) is not None]
+def sections(evaluation: Evaluation, shown: Shown) -> list[Section]:
+    """The sections that these rows hold, in the page's order; of several data sets one below the other, folded."""
+    found, names = [], list(dict.fromkeys(each.dataset for each in evaluation.figures))
+    alone = {f"{name}: ": of_dataset(evaluation, name) for name in names}
+    for part in (*OPEN, *FOLDED):
+        several = len(names) > 1 and part not in ONCE
+        for at, (name, rows) in enumerate((alone if several else {"": evaluation}).items()):
+            made = part(rows, replace(shown, info=None, dataset=None) if several else shown)
+            if made is not None:
+                found.append(replace(made, heading=f"{name}{made.heading}", folded=several or part in FOLDED))
+                found[-1] = replace(found[-1], name=f"{made.name}-{at}") if several else found[-1]
+    return found
+
+
+def of_dataset(evaluation: Evaluation, name: str) -> Evaluation:
+    """The rows of one data set alone, with its own facts where they are given (facts["datasets"])."""
+    scores = evaluation.scores[evaluation.scores["dataset"] == name]
+    facts = {**evaluation.facts, **evaluation.facts.get("datasets", {}).get(name, {})}
+    return Evaluation(tuple(each for each in evaluation.figures if each.dataset == name), scores, facts)
+
+
+def in_words(evaluation: Evaluation) -> list[str]:
+    """What a terminal says of it: the sentence, what to be careful about, and what some sections found."""
+    found = [part(evaluation, Shown("", "")) for part in (*OPEN, *FOLDED) if part.__name__ in TOLD]
+    return [line for line in (sentence(evaluation), *warnings(evaluation), *(s.sentence for s in found if s)) if line]
 
 
 def write_page(
@@ -60,59 +63,55 @@ def write_page(
     about: Sequence[str] = (),
     command: str | None = None,
     caveats: Sequence[str] = (),
+    warnings: Sequence[str] = (),
 ) -> None:
-    """Write a page of sections, the first of them under the heading."""
+    """Write a page of sections, the first of them under the heading.
+
+    caveats: what to know before any figure, of which the first stands open; warnings: what stands open in any case.
+    """
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
     template = environment.from_string(files("affectml.page").joinpath("page.html.j2").read_text(encoding="utf-8"))
-    page = template.render(
-        title=title, heading=heading, about=about, command=command, caveats=caveats, sections=found, links=_links
-    )
+    head = {"title": title, "heading": heading, "about": about, "command": command}
+    page = template.render(**head, caveats=caveats, warnings=warnings, sections=found, files=files_of)
     write_text(file, page)
 
 
-def _links(section: Section, table: Table) -> list[tuple[str, str, str]]:
-    """A table's files inside the page: what the link says, the file's name, a data URL."""
-    texts = (("CSV", "csv", "text/csv", table.to_csv()), ("LaTeX", "tex", "application/x-tex", table.to_tex()))
-    links = []
-    for word, ending, kind, text in texts:
-        content = base64.b64encode(text.encode()).decode()
-        links.append((word, f"{section.name}-{table.file_name}.{ending}", f"data:{kind};base64,{content}"))
-    return links
+def files_of(section: Section, table: Table) -> list[tuple[str, str, str]]:
+    """A table as files: what kind it is, the file's name, its text."""
+    name = f"{section.name}-{table.file_name}"
+    return [("CSV", f"{name}.csv", table.to_csv()), ("LaTeX", f"{name}.tex", table.to_tex())]
 
 
 def write_tables(found: Sequence[Section], folder: Path) -> list[Path]:
     """Write every table of some sections as CSV and LaTeX; returns the files, each named SECTION-TABLE."""
-    made = []
-    for section in found:
-        for table in section.tables:
-            for ending, text in (("csv", table.to_csv()), ("tex", table.to_tex())):
-                made.append(folder / f"{section.name}-{table.file_name}.{ending}")
-                write_text(made[-1], text)
-    return made
+    made = {name: text for section in found for table in section.tables for _, name, text in files_of(section, table)}
+    for name, text in made.items():
+        write_text(folder / name, text)
+    return [folder / name for name in made]
 
 
-def _caveats(info: "RunInfo", dataset: "Dataset") -> list[str]:
+def caveats(evaluation: Evaluation, shown: Shown) -> list[str]:
     """What a reader has to know before any figure."""
-    out = []
-    if dataset.truth is not None:
-        out.append(
-            "This is the demo set: paintings drawn by code, judged by simulated people. Nothing here is about people."
-        )
-        out += dataset.meta.notes
+    from affectml.data import was_asked
+    from affectml.encoders import TINY_SPEC
+
+    info, data = shown.info, shown.dataset
+    known = any(each.system == "oracle" for each in evaluation.figures) or (data is not None and data.truth is not None)
+    demo = "This is the demo set: paintings drawn by code, judged by simulated people. Nothing here is about people."
+    out = [demo, *([] if data is None else data.meta.notes)] if known else []
+    if info is None:
+        return out
     if info.encoder.identity["architecture"] == TINY_SPEC:
-        out.append(
-            "The encoder is affect-tiny, which was trained on demo paintings and knows nothing else; "
-            "on photographs it stands for no real encoder."
-        )
-    about: dict[str, Any] = {
+        out.append("The encoder is affect-tiny, which knows demo paintings and nothing else.")
+    about = {
         "evoked": "The labels say what viewers report feeling, on average; they do not read any one person's feelings.",
         "expressed": "The labels say what depicted persons seem to show, not what anyone feels.",
         "intended": "The labels say what the maker wanted to evoke.",
         "query": "The labels are the words or folders the images were found by, not anyone's judgement of them.",
     }
-    data = info.data
-    if data.construct == "query" and was_asked(data.question):  # a labelling task about words, not feelings
-        return [*out, "The labels are words that people said fit the images; nobody was asked what they feel."]
-    return [*out, about[data.construct]]
+    words_fit = info.data.construct == "query" and was_asked(info.data.question)  # a task about words, not feelings
+    asked = "The labels are words that people said fit the images; nobody was asked what they feel."
+    return [*out, asked if words_fit else about[info.data.construct]]

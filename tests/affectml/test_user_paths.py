@@ -9,13 +9,13 @@ import pytest
 
 from affectml._files import read_json
 from affectml.answers._rows import read_rows
-from affectml.answers._spread import read_orders
 from affectml.errors import BadInput
 from affectml.importers import get_importer
 from affectml.importers.clip_e import read_dense
 from affectml.importers.find import read_lines
 from affectml.importers.read import read_table
 from affectml.taxonomies import get_taxonomy
+from affectml.vlm.orders import read_orders
 from affectml_annotation.errors import BadImport, BadStudy
 from affectml_annotation.exchange import read_counts
 from affectml_annotation.exchange.files import no_file

@@ -1,43 +1,22 @@
-"""The sections of report.html, in the order in which they are read.
+"""The sections of a page, in the order in which they are read.
 
-A section is a module with one function that takes a ReportData and returns a Section, or None where these data do not
-hold what it shows. Adding one takes the module and its line in SECTIONS.
+A section is a function that takes an Evaluation and a Shown and returns a Section, or None where there are no rows for
+it. Adding one takes the function and its name here.
 """
 
 from affectml.page.section import Part
-from affectml.page.sections.by_person import by_person
-from affectml.page.sections.disagreement import asked, entropy
-from affectml.page.sections.galleries import galleries
-from affectml.page.sections.learning import learning
+from affectml.page.sections.groups import by_person, learning, subgroups
+from affectml.page.sections.images import images
+from affectml.page.sections.labels import bias, labels
+from affectml.page.sections.made import made
 from affectml.page.sections.overview import overview
-from affectml.page.sections.per_label import per_label
-from affectml.page.sections.promise import promise
-from affectml.page.sections.reliability import reliability
-from affectml.page.sections.run import footprint, run
-from affectml.page.sections.sets import co_occurrence, confusion
-from affectml.page.sections.split import split
-from affectml.page.sections.subgroups import subgroups
-from affectml.page.sections.systems import levels, systems
-from affectml.page.sections.thresholds import thresholds
+from affectml.page.sections.people import disagreement
+from affectml.page.sections.scores import data_sets, differences, every_score, levels, repeats
+from affectml.page.sections.sets import co_occurrence, instead
+from affectml.page.sections.shares import promise, reliability, thresholds
 
-SECTIONS: tuple[Part, ...] = (
-    overview,
-    per_label,
-    promise,
-    by_person,
-    confusion,
-    co_occurrence,
-    galleries,
-    reliability,
-    thresholds,
-    entropy,
-    asked,
-    learning,
-    systems,
-    levels,
-    subgroups,
-    split,
-    footprint,
-    run,
-)
-"""In the order of the page: what matters first, then pictures, then what whoever repeats it needs."""
+OPEN: tuple[Part, ...] = (overview, labels, disagreement, instead, images)
+_JUDGED: tuple[Part, ...] = (every_score, differences, promise, by_person, bias, subgroups, levels, repeats, data_sets)
+_ALONE: tuple[Part, ...] = (co_occurrence, reliability, thresholds, learning)
+FOLDED: tuple[Part, ...] = (*_JUDGED, *_ALONE, made)
+ONCE: tuple[Part, ...] = (overview, data_sets, made)  # on a page of several data sets

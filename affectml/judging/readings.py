@@ -1,0 +1,396 @@
+"""Where systems and people part: by disagreement, in stated shares, and together; by wording, draw and place.
+
+Views of every evaluation, for `evaluate(..., also=VIEWS)`; each looks at the systems that answer of themselves
+(`answering`), and without what it needs adds nothing. P values are corrected for all of them (Holm 1979), and findings
+are the sentences that hold beyond chance. What `Case.more` may hold for them:
+
+smoothed    names of systems whose shares are smoothed counts of few answers: nothing is said of their calibration
+parts_of    {SYSTEM: function}: of "wordings" or "draws" it tells what each of them alone answers, {NUMBER: (answered,
+            Answers)}: which of the N images, bool [N], and what it says of all N, whatever it says of the others
+by          the metric that systems are sorted by, whose spread is told too
+requests    {SYSTEM: Requests}: what each of a system's requests gave to labels, and where it showed them
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from affectml.data.choose import SEVERAL
+from affectml.judging.bias import LEVEL, firsts
+from affectml.judging.compare import corrected
+from affectml.judging.figures import Figure, Rows
+from affectml.judging.scoring import Answers, bounds_of, row_scores, stating
+from affectml.judging.truth import Truth, part_of
+from affectml.judging.views import Case, add_bins, people_behind
+from affectml_annotation import fit_beta_prior, fit_dirichlet_prior, posterior_entropy
+from affectml_metrics import FEW, Difference, mean_interval, paired_difference, table_interval
+from affectml_metrics import functional as F
+from affectml_metrics.functional.calibration import debiased_calibration
+from affectml_metrics.intervals import Bounds, interval_of
+from affectml_metrics.table import better, shown
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+OfSums = Callable[[Floats], Floats]
+# the image, the disagreement and the scores of each comparison
+Compared = tuple[NDArray[np.int64], Floats, dict[str, Floats]]
+
+THIRDS = ("most agree", "between", "least agree")
+NEIGHBOURS = 2  # others whom each person of an image is compared with, of five people that is everybody
+BINS, DRAWN = 5, 10  # of the calibration error, label by label, and of all labels together
+OF_VOTES = "squared error less chance in the votes; no change is tested: errors are larger at rates near a half"
+_TRUE, _SHUFFLED = "\0true rates", "\0answers to other images "  # beside systems; no system has such a name
+_CELLS = 2**25  # drawn to tell what chance makes of a count, in at least 39 and at most 199 draws
+
+
+class Requests(NamedTuple):
+    """R requests: whether each label was named, or its share [R, C]; where it stood, from 0 [R, C]; the image [R].
+
+    groups: [R], images that are no independent evidence; None: each image is its own.
+    """
+
+    given: Floats
+    places: Array
+    images: Array
+    groups: Array | None = None
+
+
+def answering(case: Case) -> dict[str, Answers]:
+    """The systems that answer of themselves: all but the prior, zero-shot and the oracle, which stand beside them."""
+    return {name: each for name, each in case.answers.items() if name not in ("prior", "zero_shot", "oracle")}
+
+
+def by_disagreement(case: Case) -> dict[str, Any] | None:
+    """Whether systems fail where people agree, or where they do not: rows `by` disagreement.
+
+    Levels: `THIRDS` of the comparisons, of systems and of `person`; and `change`: by how much a system's score, less
+    one person's, grows from the image on which people agree most to the one on which they agree least.
+
+    Where single judgements are known, one person of an image is the target of the system and of another person
+    (set_f1, or top_1_accuracy where there are no sets), and all the others say how far people disagree, by the expected
+    entropy of their rates or shares given their votes. Answers that said both would make people look good where they
+    happen to agree. The p value of a change is the largest of three: that there is none beside one person, beside a
+    system that states the true rates, and beside the system's own answers to other images, which know nothing of this
+    one. For the consensus of people beats one person where they disagree, and whoever knows nothing loses most where
+    they agree.
+
+    Where votes alone are known, one half of them is the target of stated rates (squared_error, less what chance in the
+    votes adds), and the other half says how far people disagree. Then the change is of the error itself, and no change
+    is tested: it is larger where rates are near a half, whoever states them.
+
+    Nothing where votes are not known, where fewer than three people answered any image, or no system can be compared;
+    no change where people disagree on all images alike. The seed says who is compared with whom.
+    """
+    truth, systems, rng = case.truth, answering(case), np.random.default_rng(case.seed)
+    single = truth.panels is not None
+    nulls = _nulls(systems, truth, np.random.default_rng((case.seed, 1))) if single else {}
+    found = (persons if single else halves)({**systems, **nulls}, truth, rng)
+    if found is None or not systems.keys() & found[2].keys():
+        return None
+    image, disagreement, scores = found
+    images, image = np.unique(image, return_inverse=True)
+    units = images if truth.groups is None else truth.groups[images]
+    _, place, count = np.unique(disagreement.round(9), return_inverse=True, return_counts=True)
+    rank = ((count.cumsum() - (count - 1) / 2 - 0.5) / len(place))[place]
+    third = np.minimum((3 * rank).astype(int), 2)
+    each = 1 / np.bincount(image)[image]  # an image counts one
+
+    def by_image(*values: Floats) -> Floats:
+        return np.stack([np.bincount(image, each * v) for v in values], axis=1)
+
+    def slope(gap: Floats, null: float | None) -> Difference:
+        return jackknifed(by_image(np.ones_like(gap), rank, gap, rank**2, rank * gap), slope_of, units, null)
+
+    metric = "squared_error" if not single else "top_1_accuracy" if truth.sets is None else "set_f1"
+    changes = Rows(**case.rows.key, by="disagreement", level="change")
+    within: Sequence[Bounds] = [(0, 1)] if single else ()  # an estimate of an error may be below 0
+    for name, row in ((name, row) for name, row in scores.items() if name not in nulls):
+        for t, level in enumerate(THIRDS):
+            columns = by_image((third == t).astype(np.float64), row * (third == t))
+            here = columns[:, 0] > 0
+            score = jackknifed(columns, lambda sums: sums[:, 1:] / sums[:, :1], units, bounds=within)
+            key = {"by": "disagreement", "n": int(here.sum()), "units": len(np.unique(units[here]))}
+            case.rows.add(metric, score, system=name, level=level, **key)
+        if name != "person":
+            change = slope(row - scores.get("person", 0.0), 0.0 if single else None)
+            for null in (_TRUE, _SHUFFLED + name):
+                if null in scores:
+                    change = _in_both(change, slope(row - scores[null], 0.0))
+            changes.add(metric, change, system=name)
+    beside = f"one person{', the true rates' if _TRUE in scores else ''} and answers that know nothing of the image"
+    what = "set F1" if truth.sets is not None else "first label right"
+    rule = f"{what} of one person's answer; change: beside {beside}" if single else OF_VOTES
+    findings = [
+        f"{each.system} fails more where people {'disagree' if each.value < 0 else 'agree'}, beside {beside} "
+        f"({what}: change {each.value:.3f}, {each.ends[0]:.3f} to {each.ends[1]:.3f})"
+        for each in _tested(case, changes)
+    ]
+    return {"rules": {"disagreement": rule}, "findings": findings}
+
+
+def _tested(case: Case, rows: Rows) -> list[Figure]:
+    """Add figures with p values corrected for all of them; those beyond chance."""
+    figures = corrected(rows.rows)
+    case.rows.rows += figures
+    return [each for each in figures if each.found]
+
+
+def persons(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generator) -> Compared | None:
+    """One person as the target of systems and of another person; the rest say how far people disagree."""
+    assert truth.chosen is not None
+    assert truth.asked is not None
+    order = np.where(truth.asked, rng.random(truth.asked.shape), np.inf).argsort(axis=1)  # seats may stand by answer
+    chosen = np.take_along_axis(truth.chosen, order[:, :, None], axis=1).astype(np.int64)
+    people = truth.asked.sum(axis=1)
+    image, seat = np.nonzero((np.arange(chosen.shape[1]) < people[:, None]) & (people >= 3)[:, None])
+    if not len(image):
+        return None
+    other = np.concatenate([(seat + k) % people[image] for k in range(1, NEIGHBOURS + 1)])
+    image, seat = np.tile(image, NEIGHBOURS), np.tile(seat, NEIGHBOURS)
+    one, another = chosen[image, seat], chosen[image, other]
+    votes, n = chosen.sum(axis=1)[image] - one - another, people[image] - 2
+    if truth.kind == "distribution":
+        alpha = fit_dirichlet_prior(chosen.sum(axis=1)).alpha + votes
+        given = {name: firsts(each.scores.double().numpy()) for name, each in systems.items()}
+        rows = {name: (row[image] * one).sum(axis=1) for name, row in given.items()}
+        return image, shares_entropy(alpha), {**rows, "person": (another * one).sum(axis=1).astype(np.float64)}
+    prior = truth.beta or fit_beta_prior(chosen.sum(axis=1), people)
+    target = torch.from_numpy(one)
+    sets = {name: each.sets[torch.from_numpy(image)] for name, each in systems.items() if each.sets is not None}
+    rows = {name: F.set_f1(row, target).numpy() for name, row in {**sets, "person": torch.from_numpy(another)}.items()}
+    return image, posterior_entropy(votes, n, prior), rows
+
+
+def halves(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generator) -> Compared | None:
+    """Half of the votes on each label as the target of stated rates; the other half says how far people disagree."""
+    votes, people, prior = truth.votes, truth.people, truth.beta
+    if truth.kind not in SEVERAL or votes is None or people is None or prior is None:
+        return None
+    usable = np.flatnonzero((people >= 4).all(axis=1))
+    k, n = votes[usable].astype(np.int64), people[usable].astype(np.int64)
+    half = rng.hypergeometric(k, n - k, n // 2)
+    image, k, n = np.tile(usable, 2), np.concatenate([half, k - half]), np.concatenate([n // 2, n - n // 2])
+    seen, others = k / n, np.roll(np.arange(len(image)), len(usable))
+    chance = seen * (1 - seen) / (n - 1)
+    given = {name: each.shares.double().numpy()[image] for name, each in systems.items() if each.shares is not None}
+    rows = {name: ((row - seen) ** 2 - chance).mean(axis=1) for name, row in given.items()}
+    return (image, posterior_entropy(k[others], n[others], prior), rows) if len(usable) else None
+
+
+def shares_entropy(alpha: Floats) -> Floats:
+    """E H(p) in nats, [M], for p ~ Dirichlet(alpha), alpha [M, C] (Wolpert & Wolf 1995)."""
+    from scipy.special import digamma
+
+    total = alpha.sum(axis=1, keepdims=True)
+    return np.asarray((alpha / total * (digamma(total + 1) - digamma(alpha + 1))).sum(axis=1))
+
+
+def _nulls(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generator) -> dict[str, Answers]:
+    """A system that states the true rates, where they can be drawn, and each system with its answers dealt out anew."""
+    true, images = _true_rates(truth, rng), len(truth.image_id)
+    shuffled = {_SHUFFLED + name: given.rows(rng.permutation(images)) for name, given in systems.items()}
+    return shuffled if true is None else {_TRUE: true, **shuffled}
+
+
+def _true_rates(truth: Truth, rng: np.random.Generator) -> Answers | None:
+    """What people's votes leave possible of their rates, as a system; None where that is not known."""
+    rates = truth.oracle if truth.oracle is not None else truth.plausible(rng)
+    return None if rates is None else stating(rates, truth)
+
+
+def _in_both(one: Difference, other: Difference) -> Difference:
+    """The first, with the larger p value of the two, or 1 where they point to opposite sides."""
+    if bool(one.p.isnan() | other.p.isnan()):
+        return one
+    return one._replace(p=torch.where(one.value * other.value > 0, torch.maximum(one.p, other.p), 1.0))
+
+
+def jackknifed(
+    columns: Floats, statistic: OfSums, groups: Array | None, null: float | None = None, bounds: Sequence[Bounds] = ()
+) -> Difference:
+    """A statistic [B, 1] of sums [B, M] of the columns [N, M], with its interval and the p value of `null`.
+
+    Images or groups are left out one by one. p: nan without a null and below 30 of them. bounds: one pair, the lowest
+    and the highest value; none: no ends.
+    """
+    unit = np.arange(len(columns)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    sums = np.zeros((int(unit.max()) + 1, columns.shape[1]))
+    np.add.at(sums, unit, columns)
+    total, units = sums.sum(axis=0, keepdims=True), torch.tensor([len(sums)])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value, left_out = (torch.from_numpy(statistic(part)) for part in (total, total - sums))
+    low, high, p = interval_of(value[0], left_out, units, 1 - LEVEL, bounds, null or 0.0)
+    low, high = (torch.where(end.isnan(), value[0], end) for end in (low, high))  # one unit says nothing of others
+    p = p if null is not None and len(sums) >= FEW else torch.full_like(p, torch.nan)
+    return Difference(*(part[0] for part in (value[0], low, high, p, torch.tensor([len(columns)]), 0 * units, units)))
+
+
+def slope_of(sums: Floats) -> Floats:
+    """[B, 1] from sums of 1, x, y, x² and xy of one or more strata, [B, 5 S], each stratum about its own means."""
+    n, x, y, xx, xy = np.split(sums, 5, axis=1)
+    below = (xx - x * x / n).sum(axis=1, keepdims=True)
+    flat = below <= 1e-9 * xx.sum(axis=1, keepdims=True)
+    return np.asarray(np.where(flat, np.nan, (xy - x * y / n).sum(axis=1, keepdims=True) / np.where(flat, 1, below)))
+
+
+def stated_calibration(case: Case) -> dict[str, Any] | None:
+    """Whether stated shares mean what they say.
+
+    calibration_slope: how much higher people's share is where the stated one is 1 higher, within labels, so that naming
+    a label too often does not count; p: of a slope of 1; none where a system states the same of every image.
+    calibration_error: squared, mean over labels, without the bias of few images. Rows `by` bin without a label are of
+    all labels together, n of their cells. Nothing where people's shares are not known.
+    """
+    truth, slopes = case.truth, Rows(**case.rows.key)
+    if truth.kind not in ("rates", "distribution"):
+        return None
+    seen, labels = np.asarray(truth.shares, dtype=np.float64), len(truth.labels)
+    people = people_behind(truth) if truth.people is None else truth.people
+    asked = None if people is None else people.ravel()
+    units = np.arange(len(seen)) if truth.groups is None else np.unique(truth.groups, return_inverse=True)[1]
+    for name, given in answering(case).items():
+        if given.shares is None or name in case.more.get("smoothed", ()):
+            continue
+        said = given.shares.double().numpy()
+        error = table_interval(debiased_calibration(said, seen, bins=BINS), len(seen), groups=truth.groups)
+        case.rows.add("calibration_error", error, system=name)
+        sums = np.stack([np.ones_like(said), said, seen, said**2, said * seen], axis=1).reshape(len(seen), -1)
+        slopes.add("calibration_slope", jackknifed(sums, slope_of, truth.groups, null=1.0), system=name)
+        add_bins(case.rows, said.ravel(), seen.ravel(), asked, np.repeat(units, labels), most=DRAWN, system=name)
+    findings = [
+        f"{each.system} is {'over' if each.value < 1 else 'under'}confident: where it states 0.10 more for a label, "
+        f"people's share is {each.value / 10:.3f} higher "
+        f"(95 % interval {each.ends[0] / 10:.3f} to {each.ends[1] / 10:.3f})"
+        for each in _tested(case, slopes)
+    ]
+    return {"findings": findings}
+
+
+def agreed_alone(case: Case) -> dict[str, Any] | None:
+    """The images on which every system says a label that is not in people's set; None below two systems.
+
+    A system says the labels of its set, or without sets its first label. People's set is the data set's own, or, where
+    there is none, the label that most of them chose, and those with a share of at least tau. How many such images
+    chance makes is drawn: of systems that state people's true rates, as far as votes tell them, and so are right where
+    votes are not; and of systems that know nothing of the image, each with its own answers dealt out anew.
+
+    Returns:
+        `alone`: images, each with image_id, label, people (their share) and what each system said, {SYSTEM: labels},
+        the ones on which fewest people say the label first; of: how many images there are; chance: on how many there
+        would be one on average, if systems stated people's true rates (None where those cannot be drawn), and if each
+        knew nothing; p: how often chance makes as many, the larger of both.
+    """
+    systems, truth, rng = answering(case), case.truth, np.random.default_rng(case.seed)
+    if len(systems) < 2:
+        return None
+    said = {name: _said(given) for name, given in systems.items()}
+    theirs = (truth.shares >= truth.tau) | (truth.hits > 0) if truth.sets is None else truth.sets.astype(bool)
+    image, label = np.nonzero(np.logical_and.reduce([*said.values(), ~theirs]))
+
+    def images_of(sets: list[NDArray[np.bool_]]) -> int:
+        return int(np.logical_and.reduce([*sets, ~theirs]).any(axis=1).sum())
+
+    count, true, nothing = len(np.unique(image)), list[int](), list[int]()
+    draws = int(np.clip(_CELLS // max(theirs.size * len(said), 1), 39, 199))
+    for _ in range(draws):
+        nothing.append(images_of([rows[rng.permutation(len(rows))] for rows in said.values()]))
+        if (rates := _true_rates(truth, rng)) is not None:
+            ranked = replace(rates, sets=None)
+            true.append(images_of([_said(ranked if given.sets is None else rates) for given in systems.values()]))
+    p = max((1 + sum(made >= count for made in drawn)) / (1 + draws) for drawn in (true, nothing) if drawn)
+    chance = [float(np.mean(true)) if true else None, float(np.mean(nothing))]
+    order, named = np.argsort(truth.shares[image, label], kind="stable"), np.array(truth.labels, dtype=object)
+    image, label = image[order], label[order]
+    of = {"image_id": truth.image_id[image].astype(str), "label": named[label], "people": truth.shares[image, label]}
+    words = [{name: list(named[row[i]]) for name, row in said.items()} for i in image]
+    images = pd.DataFrame({**of, "said": words}).to_dict("records")
+    true_rates = "" if chance[0] is None else f"systems that state people's true rates ({chance[0]:.1f}) and "
+    finding = (
+        f"On {count} of {len(theirs)} images all systems say the same label, which people's answers do not support, "
+        f"more than chance makes of {true_rates}systems that know nothing of the image or of each other "
+        f"({chance[1]:.1f} on average)"
+    )
+    findings = [finding] if count and p < LEVEL else []
+    return {"alone": {"images": images, "of": len(theirs), "chance": chance, "p": p}, "findings": findings}
+
+
+def _said(given: Answers) -> NDArray[np.bool_]:
+    """The labels that a system says, its set or without one its first label, [N, C]."""
+    rows = firsts(given.scores.double().numpy()) if given.sets is None else given.sets.numpy()
+    return np.asarray(rows > 0)
+
+
+def spread(case: Case) -> None:
+    """How far scores move: rows `by` wordings, all draws of each together, and by draws, all wordings together.
+
+    Of the metrics of brief tables that have a direction, and of `by`. level: the number of the wording or the draw,
+    alone; without a level their mean, with its 95 % interval by Student's t for other wordings or draws of that kind
+    about the same images. All are scored on the images that each of them answers. Draws differ in the order of the
+    labels and by sampling. Needs `parts_of` in `Case.more`; nothing of a system with fewer than two wordings, or draws,
+    that can be used.
+    """
+    for name, parts_of in case.more.get("parts_of", {}).items():
+        for over in ("wordings", "draws"):
+            parts = parts_of(over)
+            at = np.flatnonzero(np.logical_and.reduce([answered for answered, _ in parts.values()]))
+            if len(parts) < 2 or not len(at):
+                continue
+            here = part_of(case.truth, at)
+            scores = {number: row_scores(given.rows(at), here) for number, (_, given) in parts.items()}
+            known = [m for m in next(iter(scores.values())) if better(m) and all(m in each for each in scores.values())]
+            for metric in dict.fromkeys([*shown(known, "brief"), *(m for m in known if m == case.more.get("by"))]):
+                values = [float(each[metric].double().nanmean()) for each in scores.values()]
+                mean = mean_interval(values, bounds=[bounds_of(metric)])
+                for level, found in {"": mean, **dict(zip(map(str, scores), values, strict=True))}.items():
+                    case.rows.add(metric, found, system=name, by=over, level=level)
+
+
+def liking_for_places(case: Case) -> dict[str, Any] | None:
+    """Whether systems prefer labels for where they are shown: `place_bias`, n of requests; needs `requests`."""
+    found = Rows(**case.rows.key)
+    for name, requests in case.more.get("requests", {}).items():
+        if (liking := place_bias(*requests)) is not None:
+            found.add("place_bias", liking, system=name)
+    findings = [
+        f"{each.system} prefers labels that stand in the {'first' if each.value > 0 else 'second'} half of the list it "
+        f"is shown (difference {each.value:+.1%}, {each.ends[0]:+.1%} to {each.ends[1]:+.1%})"
+        for each in _tested(case, found)
+    ]
+    return {"findings": findings}
+
+
+def place_bias(given: Floats, places: Array, images: Array, groups: Array | None = None) -> Difference | None:
+    """How much more R requests give to labels in the first half of their places than to those in the second.
+
+    In shares of answers to a label, mean over requests; None where fewer than two images or groups have one. What a
+    request gives its labels is taken against what can be expected of the image without it: the mean of the image's
+    other requests and, as one more of them, of all other requests. As orders are drawn at random, the mean difference
+    of a system that does not look at places is 0 whatever is expected.
+
+    Args:
+        given: whether each label is named, or its share [R, C].
+        places: where each label stood, from 0 [R, C]. Of an odd number the middle place counts for neither half.
+        images: which image each request is about [R].
+        groups: images that are no independent evidence [R]; None: each image is its own. The interval is over them.
+    """
+    n, labels = given.shape
+    units = images if groups is None else groups
+    if len(np.unique(units)) < 2:
+        return None
+    image = np.unique(images, return_inverse=True)[1]
+    sums, sizes = np.zeros((int(image.max()) + 1, labels)), np.bincount(image)
+    np.add.at(sums, image, given)
+    rest = (given.sum(axis=0) - given) / (n - 1)
+    over = given - (sums[image] - given + rest) / sizes[image][:, None]
+    half = labels // 2
+    sign = np.where(places < half, 1, np.where(places >= labels - half, -1, 0))
+    gaps = ((over * sign).sum(axis=1) / max(half, 1)).round(12)
+    return paired_difference(gaps, np.zeros_like(gaps), groups=units)
+
+
+VIEWS = (by_disagreement, stated_calibration, agreed_alone, spread, liking_for_places)

@@ -1,0 +1,38 @@
+"""Where people disagree: whether systems are undecided there, how they score there, what few answers cost."""
+
+from affectml.judging.figures import Evaluation
+from affectml.page.section import Section, Shown, section, spots, whiskers
+from affectml.page.tables import arrow, number, parts_of, pivot, rows_of
+from affectml.page.words import called, first_of, sentence_of
+
+CHANGE = "change"  # the level of a slope over all images
+
+
+def disagreement(evaluation: Evaluation, _: Shown) -> Section | None:
+    """None where nothing is known of people's disagreement."""
+    first, told = first_of(evaluation), []
+    rank = rows_of(evaluation, metric="entropy_rank_correlation")
+    middle, levels, asked = (parts_of(evaluation, by) for by in ("quantile", "disagreement", "people_asked"))
+    title = "Rank correlation of people's entropy and the system's"
+    drawn, tables = [whiskers(title, rank)] if rank else [], [pivot(title, rank, "system", "metric")]
+    tables.append(pivot("Entropies below which 5 % and 95 % of images lie", middle, "system", "level"))
+    for rows, what in ((levels, "by how much people disagree"), (asked, "by people asked")):
+        for name in dict.fromkeys(each.name for each in rows):
+            here = [each for each in rows if each.name == name]
+            drawn.append(spots(f"{arrow(name)} {what}", [each for each in here if each.level != CHANGE], "level"))
+            tables.append(pivot(f"{arrow(name)} {what}", here, "level"))
+    for each in [each for each in rank if each.system == first]:
+        low, high = each.ends
+        how = "more undecided" if low > 0 else "more decided" if high < 0 else "not shown to be more undecided"
+        measured = f"rank correlation {number(each.value)}, {number(low)} to {number(high)}"
+        told.append(f"{called(first)} is {how} where people are undecided ({measured})")
+    for each in [each for each in levels if each.level == CHANGE and each.found][:2]:
+        way = "falls" if each.value < 0 else "grows"
+        told += [f"{called(each.system)}'s {each.name} {way} as people disagree more"]
+    mine = [each for each in asked if each.system == first]
+    if len(mine) > 1:
+        few, more = mine[0], mine[-1]
+        apart = few.ends[0] > more.ends[1] or few.ends[1] < more.ends[0]
+        off = f"{number(few.value)} with {few.level} people asked and {number(more.value)} with {more.level}"
+        told.append(f"its shares are off by {off}{', hardly told apart' * (not apart)}")
+    return section("disagreement", "Where people disagree", sentence_of(told), drawn, tables)

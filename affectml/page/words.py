@@ -1,0 +1,60 @@
+"""What several sections say alike: whom a page is about, what to be careful about, and what is missing."""
+
+from collections.abc import Sequence
+
+from affectml.judging.figures import Evaluation
+from affectml.page.tables import empty_words
+
+CALLED = {"model": "the model", "person": "one person", "prior": "one constant answer", "floor": "the truth"}
+MISSING = {"person": "How far people agree is not known", "label_set": "There are no label sets"}
+
+
+def called(system: str) -> str:
+    """A system in a sentence."""
+    return CALLED.get(system, system)
+
+
+def capital(text: str) -> str:
+    """The same with a first letter that begins a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def first_of(evaluation: Evaluation) -> str:
+    """Whom the page is about."""
+    return str(evaluation.facts.get("first", "model"))
+
+
+def them(evaluation: Evaluation) -> str:
+    """Whom systems are compared with: people, or the labels of images where nobody's answers are known."""
+    facts = evaluation.facts
+    return "people" if facts.get("kind") in ("rates", "distribution") or facts.get("people") else "labels"
+
+
+def warnings(evaluation: Evaluation) -> list[str]:
+    """What to be careful about in these figures, a sentence each."""
+    first, labels = first_of(evaluation), len(evaluation.facts.get("labels", ()))
+    whose = capital(called(first))
+    said = [f"{capital(line)}." for line in evaluation.facts.get("warnings", ())]
+    size = evaluation.get("labels_per_set", first)
+    if size is not None and labels and size.value > labels / 2:
+        said.append(f"{whose}'s sets hold {size.value:.1f} of {labels} labels on average: they rule little out.")
+    said += [f"{capital(words)}."] if (words := empty_words(evaluation)) else []
+    made = evaluation.facts.get("promise")
+    said += [f"{whose}'s sets are cut to keep a promise ({made['promise']}), not for the best score."] if made else []
+    return said
+
+
+def missing(evaluation: Evaluation) -> list[str]:
+    """Which figures are not there, and why."""
+    found = []
+    for name, words in evaluation.facts.get("rules", {}).items():
+        start, _, why = str(words).partition(": ")
+        if start in ("not available", "none"):
+            found.append(f"{MISSING.get(name, f'There is no {name}')}: {why}.")
+        found += [f"{name} is infinite for {why}."] if start == "not finite" else []
+    return found
+
+
+def sentence_of(parts: Sequence[str]) -> str:
+    """What is to be said, as one sentence; "" where there is nothing."""
+    return f"{capital('; '.join(parts))}." if parts else ""
