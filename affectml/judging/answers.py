@@ -149,6 +149,15 @@ class SystemAnswers:
     sets: Floats | None = None
 
     @classmethod
+    def of(cls, given: "Answers", labels: Sequence[str], image_id: Array, split: Array | str) -> "SystemAnswers":
+        """What was answered of these images; split: [N], or of all of them."""
+        forms = (given.scores, given.shares, given.sets)
+        scores, *others = (None if each is None else each.numpy().astype(np.float32) for each in forms)
+        assert scores is not None
+        splits = np.full(len(image_id), split, dtype=object) if isinstance(split, str) else split
+        return cls(tuple(labels), image_id, splits, scores, *others)
+
+    @classmethod
     def read(
         cls, source: str | os.PathLike[str], labels: Sequence[str] | None = None, *, system: str = "model"
     ) -> "SystemAnswers":

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from affectml.page.numbers import entropies
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -26,7 +27,6 @@ from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, Unknown
 from affectml.exploring import Filter, View, _map, open_collection
 from affectml.exploring._query import fit, inside, parse_rates
 from affectml.judging.answers import SystemAnswers, write_answers
-from affectml.page.numbers import entropies
 from affectml.people.labelling import make_task
 from affectml.runs import RunInfo, TrainConfig
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo
