@@ -15,7 +15,7 @@ A module draws what it is given and computes nothing. The same figures give the 
 from affectml.plots._canvas import INKS, fitted
 from affectml.plots._dots import dots, intervals, reliability
 from affectml.plots._grid import grid
-from affectml.plots._map import draw_map
+from affectml.plots._map import draw_map, overlay
 from affectml.plots._matrix import Square, draw_matrix
 from affectml.plots._paper import picture_path
 from affectml.plots._points import curves, plane, scatter
@@ -32,6 +32,7 @@ __all__ = [
     "fitted",
     "grid",
     "intervals",
+    "overlay",
     "picture_path",
     "plane",
     "reliability",

@@ -23,8 +23,9 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore, StoreWriter
 from affectml.encoders import EncoderIdentity
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, UnknownLabel
-from affectml.exploring import Filter, View, _map, open_collection
-from affectml.exploring._query import fit, inside, parse_rates
+from affectml.exploring import Filter, View, open_collection
+from affectml.exploring import _embeddings as _map
+from affectml.exploring._view import fit, inside, parse_rates
 from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.people.labelling import make_task
 from affectml.report.numbers import entropies
@@ -298,7 +299,7 @@ def test_one_name_gives_one_figure(found, hand, demo):
     apart = disagreement(hand.judgements, LABELS).reindex(IDS).to_numpy()
     assert found.columns["people.disagreement"].values == pytest.approx(apart, nan_ok=True)
     assert found.columns["people.entropy"].values == pytest.approx(entropies(np.array(VOTES) / 10, rates=True))
-    scores = demo._runs_by_name["run"].folder.metrics["systems"]["model"]
+    scores = demo.runs_by_name["run"].folder.metrics["systems"]["model"]
     test = View(filters=(Filter("run.split", levels=("test",)),))
     for name in ("rate_cross_entropy", "rate_manhattan"):
         mean = demo.columns[f"run.{name}"].values[demo.shown(test)].mean()
@@ -359,7 +360,7 @@ def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
 
 def test_a_run_on_other_images_of_the_same_names_is_refused(demo, tmp_path):
     """Every demo set has a 000000. A data set may grow, and may lose images."""
-    run = demo._runs_by_name["run"].folder.folder
+    run = demo.runs_by_name["run"].folder.folder
     other = write_demo(tmp_path / "other", images=70, seed=4)
     with pytest.raises(BadRun, match=r"other has other files for some of the 60 images.*learned from .*demo"):
         open_collection(other, [run])
@@ -440,7 +441,7 @@ def test_like_orders_by_cosine_whatever_the_length(found):
 def test_a_text_finds_what_its_embedding_is_nearest_to(demo):
     text = "a photo that evokes awe"
     store = demo.store
-    cosines = store.rows(demo.image_id) @ demo._encoder().encode_texts([text]).numpy()[0]
+    cosines = store.rows(demo.image_id) @ demo.searcher.encoder().encode_texts([text]).numpy()[0]
     assert demo.shown(View(text=text)).tolist() == np.argsort(-cosines, kind="stable").tolist()
 
 
@@ -668,8 +669,8 @@ def test_an_image_of_ones_own_is_looked_at_like_any_other(demo, tmp_path):
 
 def test_an_explanation_is_a_picture_and_words(demo):
     found = demo.explain(3, "run", "awe")
-    assert (found.label, found.picture.size) == ("awe", found.seen.size)
-    assert found.verdict in found.sentence
+    assert (found.label, found.map.shape) == ("awe", found.pixels.shape[:2])
+    assert found.verdict in found.sentence()
     with pytest.raises(BadInput, match="no run 'rnu'; did you mean 'run'"):
         demo.explain(3, "rnu")
 

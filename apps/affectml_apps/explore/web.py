@@ -25,12 +25,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from affectml.errors import AffectmlError, BadInput
 from affectml.exploring import Column, Detail, Near, View
+from affectml.plots import overlay
 from affectml_annotation import AnnotationError
 from affectml_apps import serving
 from affectml_apps.explore.state import Explorer, current, use
@@ -284,7 +286,8 @@ def explain(request: Request) -> Response:
     which = explorer.upload(asked["upload"]) if "upload" in asked else _index(request)
     with _one_at_a_time:
         found = explorer.found.explain(which, asked.get("run", ""), asked.get("label", ""))
-    shown = f"data:image/webp;base64,{b64encode(as_webp(found.picture)).decode()}"
+    picture = as_webp(Image.fromarray(overlay(found.pixels, found.map)[0]))
     colours = f"Red speaks for {found.label}, blue against it."
-    words = " ".join([colours, *([] if found.holds else ["This map is not to be relied on."]), found.sentence])
+    words = " ".join([colours, *([] if found.holds else ["This map is not to be relied on."]), found.sentence()])
+    shown = f"data:image/webp;base64,{b64encode(picture).decode()}"
     return JSONResponse({"picture": shown, "words": words}, headers={"cache-control": "no-store"})

@@ -1,0 +1,179 @@
+"""What people said of each image: in the data set, and in the labelling task beside it until now."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from affectml._progress import Say
+from affectml.data import Dataset, TargetMeta, Targets
+from affectml.errors import BadDataset
+from affectml.taxonomies import Taxonomy
+from affectml_annotation import AnnotationError, LabelStore, count_votes
+from affectml_annotation.judgements import NOT_DATA, of_now
+from affectml_annotation.store.place import default_database
+from affectml_annotation.store.reading import read_remarks
+from affectml_annotation.uncertainty import disagreement
+
+T = TypeVar("T")
+Array = NDArray[Any]
+PART = 5_000  # images whose judgements are Python's at a time: of 100,000 they would take 250 MB
+SOME = 10_000  # images that the task is asked about one by one; of more, it is asked for all its answers
+_KEY = ["image_id", "annotator_id", "round"]
+_JUDGED = [*_KEY, "kind", "labels"]
+_WORDS = ["labels.list.element", "labels.list.item"]  # kept once each: of 500,000 answers they would take 26 MB
+_REMARKS = [*_KEY, "flag", "note"]
+
+
+class Judgements:
+    """Judgements, flags and notes of N images by their places; tables are read when first asked for.
+
+    index: the image_ids. db: the labelling task's database; None is DATASET-labels.db beside the folder.
+    """
+
+    def __init__(self, dataset: Dataset, index: "pd.Index[Any]", db: str | None, say: Say) -> None:
+        self.index, self._say, self._fails = index, say, False
+        self.db = str(default_database(dataset.root)) if db is None else db
+        self._file = dataset.root / "annotations.parquet"
+        self.in_file = self._file.exists()
+
+    @property
+    def has_task(self) -> bool:
+        """Whether there is a labelling task; that one can be reached under a URL is taken for granted."""
+        return "://" in self.db or Path(self.db).is_file()
+
+    @cached_property
+    def _table(self) -> "tuple[pa.Table, Array, Array]":
+        """The judgements, compact as the file has them, their rows sorted by image, and the image of each of those.
+
+        Checks and repeats, which are no data, are not among them.
+        """
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        try:
+            table = pa.table({name: [] for name in _JUDGED})
+            if self.in_file:
+                data = None
+                if "purpose" in pq.read_schema(self._file).names:
+                    data = ~pc.field("purpose").cast("string").isin([*NOT_DATA])
+                table = pq.read_table(self._file, columns=_JUDGED, read_dictionary=_WORDS, filters=data)
+        except Exception as error:  # pyarrow raises many kinds for a damaged file
+            raise BadDataset(f"{self._file}: not readable judgements ({error})") from None
+        at = self.index.get_indexer(pd.Index(table["image_id"].to_pandas().astype(str)))
+        order = np.argsort(at, kind="stable").astype(np.int32)
+        return table, order, at[order].astype(np.int32)
+
+    def in_data_set(self, first: int, last: int) -> pd.DataFrame:
+        """What people said of the images from the first place up to before the last, a row each."""
+        table, order, image = self._table
+        begin, end = np.searchsorted(image, [first, last])
+        return _texts(table.take(order[begin:end]).to_pandas())
+
+    def disagreement(self, labels: Sequence[str]) -> Array:
+        """Mean MASI distance of every two people's first answers, [N]; all nan where they chose among other labels."""
+        out = np.full(len(self.index), np.nan, dtype=np.float32)
+        try:
+            for start in range(0, len(out), PART):
+                judged = self.in_data_set(start, start + PART)
+                if len(judged):
+                    found = disagreement(judged, labels)
+                    out[self.index.get_indexer(found.index)] = found.to_numpy()
+        except AnnotationError as error:
+            self._say(f"disagreement between people is not known here: {error}")
+            return np.full_like(out, np.nan)
+        return out
+
+    def _asked(self, ask: Callable[[], T]) -> T | None:
+        """What the labelling task says; None without one, and from then on where it cannot be read."""
+        if self.has_task and not self._fails:
+            try:
+                return ask()
+            except AnnotationError as error:
+                self._fails = True
+                self._say(f"what the labelling task has is left out: {error}")
+        return None
+
+    def in_task(self, image_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """What the labelling task has by now, of these images or of all; nothing without one."""
+
+        def read() -> pd.DataFrame:
+            with LabelStore(self.db, must_exist=True, reads_only=True) as store:
+                return store.judgements(image_ids=image_ids)
+
+        table = self._asked(read)
+        if table is None:
+            return pd.DataFrame(columns=[*_JUDGED, "flag", "note"])
+        return _texts(table[~table["purpose"].isin([*NOT_DATA])])
+
+    def of(self, index: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Judgements of an image as they are now, and flags and notes; what the task has is what holds."""
+        now = self.in_task([str(self.index[index])])
+        noted = now[now["flag"].eq(True) | now["note"].notna()]
+        before = self.remarks[self.remarks["image_id"] == self.index[index]]
+        return _last(self.in_data_set(index, index + 1), now), _last(before, noted)
+
+    @cached_property
+    def remarks(self) -> pd.DataFrame:
+        """Flags and notes, of the data set's judgements and of its labelling task: each person's in a round once."""
+        noted = self._asked(lambda: read_remarks(self.db))
+        return _last(*(_texts(part) for part in (self._noted() if self.in_file else None, noted) if part is not None))
+
+    def _noted(self) -> pd.DataFrame:
+        """Those of annotations.parquet, without its lists of labels, which 500,000 rows take 100 MB for."""
+        import pyarrow.parquet as pq
+
+        there = [name for name in (*_REMARKS, "kind") if name in pq.read_schema(self._file).names]
+        table = of_now(pd.read_parquet(self._file, columns=there)).reindex(columns=_REMARKS)
+        table["flag"] = table["flag"].eq(True)
+        return table[table["flag"] | table["note"].notna()]
+
+    def added_to(self, targets: Targets | None, own: Taxonomy | None) -> Targets | None:
+        """A target with a row more for each image of which the labelling task alone has answers; None without any.
+
+        Only rates count people as the task does: another kind stays as it is. own: the data set's taxonomy.
+        """
+        others = pd.Index([] if targets is None else targets.image_id, dtype=object)
+        lacking = [str(image) for image in self.index.difference(others, sort=False)]
+        if not self.has_task or not lacking or (targets is not None and targets.kind != "rates"):
+            return targets
+        judged = self.in_task(lacking if len(lacking) <= SOME else None)
+        judged = judged[judged["image_id"].isin(lacking)]
+        if targets is None and len(judged):
+            targets = self._asked(lambda: self._target(own))
+        votes = None if targets is None else self._asked(lambda: count_votes(judged, targets.taxonomy.labels))
+        if targets is None or votes is None:
+            return targets
+        some = votes.n > 0
+        table, n = votes.votes[some].astype(np.float64), votes.n[some]
+        if targets.meta.values == "shares":
+            table = table / n[:, None]
+        if targets.n is not None:
+            n = np.concatenate([targets.n, n if targets.n.ndim == 1 else np.repeat(n[:, None], table.shape[1], axis=1)])
+        ids, table = np.append(targets.image_id, votes.image_id[some]), np.concatenate([targets.table, table])
+        return replace(targets, image_id=ids, table=table, n=None if targets.n is None else n)
+
+    def _target(self, own: Taxonomy | None) -> Targets:
+        """The target of the labelling task, without any images yet."""
+        with LabelStore(self.db, must_exist=True, reads_only=True) as store:
+            settings = store.settings
+        taxonomy = own or Taxonomy(settings.name, settings.labels)
+        meta = TargetMeta("rates", settings.construct, taxonomy.to_dict(), "votes", "", settings.question)  # type: ignore[arg-type]
+        nothing = np.empty(0, dtype=object), np.empty((0, len(taxonomy))), np.empty(0, dtype=np.int64)
+        return Targets(settings.name, meta, taxonomy, *nothing)
+
+
+def _texts(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(image_id=table["image_id"].astype(str), annotator_id=table["annotator_id"].astype(str))
+
+
+def _last(*parts: pd.DataFrame) -> pd.DataFrame:
+    """What each person said of an image in a round: the last of it."""
+    some = [part for part in parts if len(part)] or [pd.DataFrame(columns=[*_JUDGED, "flag", "note"])]
+    return pd.concat(some, ignore_index=True).drop_duplicates(_KEY, keep="last")
