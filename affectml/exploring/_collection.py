@@ -71,6 +71,11 @@ class Collection:
         return self.people is not None
 
     @property
+    def is_old(self) -> bool:
+        """Whether the data set's tables have changed since it was opened, or the labelling task whose answers count."""
+        return self.judgements.is_old
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The labels of `taxonomy`; none where nothing says which there are."""
         return () if self.taxonomy is None else self.taxonomy.labels

@@ -42,6 +42,19 @@ class Judgements:
         self.db = str(default_database(dataset.root)) if db is None else db
         self._file = dataset.root / "annotations.parquet"
         self.in_file = self._file.exists()
+        self._counts, self._before = False, self._stamps()
+
+    def _stamps(self) -> tuple[list[object], ...]:
+        """What the data set's tables and the task's database are like now."""
+        tables = [*self._file.parent.glob("*.json"), *self._file.parent.glob("*.parquet")]
+        parts = (tables, [Path(self.db + end) for end in ("", "-wal")])
+        return tuple([(file, file.stat().st_mtime_ns) for file in sorted(part) if file.exists()] for part in parts)
+
+    @property
+    def is_old(self) -> bool:
+        """Whether the data set's tables have changed since, or the labelling task whose answers are counted."""
+        now = self._stamps()
+        return now[0] != self._before[0] or (self._counts and now[1] != self._before[1])
 
     @property
     def has_task(self) -> bool:
@@ -141,7 +154,8 @@ class Judgements:
         """
         others = pd.Index([] if targets is None else targets.image_id, dtype=object)
         lacking = [str(image) for image in self.index.difference(others, sort=False)]
-        if not self.has_task or not lacking or (targets is not None and targets.kind != "rates"):
+        self._counts = bool(lacking) and (targets is None or targets.kind == "rates")
+        if not self.has_task or not self._counts:
             return targets
         judged = self.in_task(lacking if len(lacking) <= SOME else None)
         judged = judged[judged["image_id"].isin(lacking)]

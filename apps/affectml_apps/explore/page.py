@@ -4,6 +4,7 @@ The view lies in the session, and in the address once it has changed; every chan
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ def run() -> None:
     st.html(CLIENT / "page.css")
     explorer, view = current(), read_view()
     with st.sidebar:
+        try:
+            explorer.refresh()
+        except (AffectmlError, AnnotationError) as error:
+            st.error(plain(error))
         draw_filters(explorer, view)
         below = st.container()
         own = draw_upload(explorer)
@@ -95,6 +100,8 @@ def on_wish() -> None:
     if not isinstance(wish, dict):
         return
     st.session_state["seen"] = wish.get("id")
+    ticked = wish.get("ticked")
+    st.session_state["ticked"] = list(map(str, ticked)) if isinstance(ticked, list) else []
     given = {name: value for name, value in wish.items() if isinstance(value, str)}
     asked = told(lambda: View.from_query(given))
     if asked is None:
@@ -246,6 +253,10 @@ def draw_selections(explorer: Explorer, view: View) -> None:
         st.error(plain(error))
         return
     st.text(f"{len(shown):,} shown")
+    ticked = ticks(explorer)
+    if ticked:
+        st.text(f"{len(ticked):,} ticked: these are kept, downloaded or sent, in the order of ticking.")
+        shown, view = np.array(ticked, dtype=np.uint32), View()
     with st.expander("Keep, download or ask people"), st.container():
         name = st.text_input("Name", key="name", placeholder="storms", max_chars=100, on_change=stay)
         there = name.strip() in saved
@@ -272,6 +283,15 @@ def draw_selections(explorer: Explorer, view: View) -> None:
             st.text("No labelling task to send them to; `affectml labels init` makes one.")
     if said := st.session_state.pop("said", None):
         st.success(plain(said))
+
+
+def ticks(explorer: Explorer) -> list[int]:
+    """The images that are ticked, by their places; those that the data set does not have are passed over."""
+    found = []
+    for name in st.session_state.get("ticked", []):
+        with suppress(BadInput):
+            found.append(explorer.found.place(name))
+    return found
 
 
 def save(explorer: Explorer, shown: NDArray[np.uint32], view: View, name: str, *, replace: bool) -> str:
@@ -390,6 +410,7 @@ def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
             "view": view.to_query(),
             "remark": remark(explorer, view),
             "seen": st.session_state.get("seen"),
+            "ticked": st.session_state.get("ticked", []),
             "upload": own,
         },
         on_wish_change=on_wish,
