@@ -10,21 +10,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affectml._files import try_file, write_parquet, write_text
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.data.choose import choose_target
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import AffectmlError, BadDataset, BadInput, did_you_mean, few, option
-from affectml.exploring import _embeddings
 from affectml.exploring._columns import PEOPLE, Column, People, Run, Said, table_of
 from affectml.exploring._embeddings import Encoders, Searcher
 from affectml.exploring._image import Detail, detail_of, detail_of_own
 from affectml.exploring._people import Judgements
-from affectml.exploring._selections import Selections, export, queue
+from affectml.exploring._selections import Selections
 from affectml.exploring._view import Filter, View, fit, folded, having, inside, parse_rates
 from affectml.pictures import ImageLike
 from affectml.predicting.features import store_there
 from affectml.runs import RunFolder
+from affectml_annotation import LabelStore
 from affectml_annotation.exchange.files import table_csv
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ class Collection:
     """All images of a data set, N of them in the order of images.parquet, and what people and runs say of them.
 
     dataset. people: what they say, None without any. taxonomy: theirs, else the first run's or the data set's own, if
-    any. image_id: [N] of str. runs: their names. columns: by name; their values are computed when first asked for.
-    notes: what one should know. searcher: None without embeddings.
+    any; labels: its own. image_id: [N] of str. runs: their names. said: who says something of the images, by name.
+    columns: by name; their values are computed when first asked for. notes: what one should know. searcher: of the
+    embeddings, None without any.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Collection:
         self.said: dict[str, Said] = ({} if people is None else {PEOPLE: people}) | dict(runs)
         own = dataset.meta.resolve_taxonomy()
         self.taxonomy = next((said.taxonomy for said in self.said.values()), own)
+        self.labels = () if self.taxonomy is None else self.taxonomy.labels
         self.searcher = None if store is None else Searcher(dataset.root, store, self._index, encoders)
         if self.searcher is not None and (without := len(self) - len(self.searcher.at)):
             say(f"{without:,} of {len(self):,} images have no embedding: no map and no search has them")
@@ -64,21 +67,6 @@ class Collection:
 
     def __len__(self) -> int:
         return len(self.image_id)
-
-    @property
-    def has_people(self) -> bool:
-        """Whether people's answers are known."""
-        return self.people is not None
-
-    @property
-    def is_old(self) -> bool:
-        """Whether the data set's tables have changed since it was opened, or the labelling task whose answers count."""
-        return self.judgements.is_old
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels of `taxonomy`; none where nothing says which there are."""
-        return () if self.taxonomy is None else self.taxonomy.labels
 
     def column(self, name: str) -> Column:
         """A column by its name; raises BadInput naming the nearest one where there is none."""
@@ -123,7 +111,7 @@ class Collection:
             keys.append(-fits.round(6))  # what differs in the last digits fits alike
         if view.order:
             values = self.column(view.order).values.astype(np.float64)
-            if self.columns[view.order].kind == "category":
+            if self.columns[view.order].levels:
                 values[values < 0] = np.nan
             keys.append(-values if view.descending else values)
         rows = np.flatnonzero(keep)
@@ -134,7 +122,7 @@ class Collection:
     def _passes(self, each: Filter) -> NDArray[np.bool_]:
         column = self.column(each.column)
         values = column.values
-        if column.kind == "category":
+        if column.levels:
             if each.low is not None or each.high is not None:
                 raise BadInput(f"filter {column.name}: expected levels ({few(column.levels, 12)}), got a range")
             for level in each.levels:
@@ -175,7 +163,7 @@ class Collection:
 
     def _rates_fit(self, view: View) -> NDArray[np.float32]:
         of = view.of or next(iter(self.said), PEOPLE)
-        if of == PEOPLE and not self.has_people:
+        if of == PEOPLE and self.people is None:
             raise BadInput(f"of: nobody was asked about these images; name one of: {', '.join(self.runs)}")
         if of not in self.said:
             have = (PEOPLE, *self.runs)
@@ -200,22 +188,6 @@ class Collection:
             raise BadInput(f"no embeddings to search; run `affectml embed {self.dataset.root.resolve().name}`")
         return self.searcher
 
-    @property
-    def can_search(self) -> bool:
-        """Whether texts can be searched for: the embeddings' encoder has a text tower, and is known by name."""
-        return self.searcher is not None and self.searcher.has_texts
-
-    def unheard(self, text: str) -> tuple[str, ...]:
-        """Words of a text that the encoder takes for made-up ones, in their order; of one or two letters none is named.
-
-        They order nothing: images come by the other words, and as without a search where there are none.
-
-        Raises:
-            BadInput: without embeddings.
-            EncoderUnavailable: without a text tower.
-        """
-        return tuple(word for word in self.searching().unheard(text) if len(word) > 2)
-
     def map(self, say: Say = lambda line: None) -> NDArray[np.float32]:
         """Where each image lies on the map: [N, 2] within 0 and 1, nan for an image without an embedding.
 
@@ -225,20 +197,6 @@ class Collection:
             BadInput: without any embeddings.
         """
         return self.searching().map(say)
-
-    def make_map(self, method: _embeddings.Method = "umap", say: Say = lambda line: None) -> NDArray[np.float32]:
-        """Make the map anew and keep it in the data set; by UMAP that takes minutes for many images.
-
-        Raises:
-            BadInput: without any embeddings.
-            MissingExtra: for umap where it is not installed.
-        """
-        return self.searching().make_map(method, say)
-
-    @property
-    def map_words(self) -> str:
-        """What the map shows, and how to get the one by UMAP."""
-        return self.searching().map_words
 
     # What is kept
 
@@ -266,10 +224,7 @@ class Collection:
         Raises:
             BadInput: for a name that is none or taken, for no images, and where nothing can be written.
         """
-        return self._selections.save(name, self._ids(images), view, replace=replace)
-
-    def _ids(self, images: Sequence[int] | Array) -> list[str]:
-        return list(self.image_id[np.asarray(images, dtype=np.int64)])
+        return self._selections.save(name, [str(self.image_id[at]) for at in images], view, replace=replace)
 
     def table(self, images: Sequence[int] | Array) -> pd.DataFrame:
         """Images with all columns: image_id, file and, by their names, what is known; levels as words."""
@@ -277,7 +232,7 @@ class Collection:
         found: dict[str, Any] = {"image_id": self.image_id[rows], "file": [self.file(int(at)) or None for at in rows]}
         for column in self.columns.values():
             values = column.values[rows]
-            if column.kind == "category":
+            if column.levels:
                 values = np.array([*column.levels, None], dtype=object)[values]  # -1 is the last
             found[column.name] = values
         return pd.DataFrame(found)
@@ -288,12 +243,15 @@ class Collection:
 
     def export(self, images: Sequence[int] | Array, path: str | Path) -> Path:
         """Write `table` into a .csv or .parquet file; raises BadInput for one that exists or cannot be written."""
-        return export(self.table(images), Path(path))
-
-    @property
-    def has_queue(self) -> bool:
-        """Whether there is a labelling task that images can be sent to."""
-        return self.judgements.has_task
+        path = Path(path)
+        try_file(path)
+        if path.suffix.lower() == ".parquet":
+            write_parquet(path, self.table(images))
+        elif path.suffix.lower() == ".csv":
+            write_text(path, f"\ufeff{self.csv(images)}")  # Excel's mark of UTF-8
+        else:
+            raise BadInput(f"{path}: expected a file that ends in .csv or .parquet")
+        return path
 
     def queue(self, images: Sequence[int] | Array, *, more: int = 1) -> tuple[int, int]:
         """Put images at the end of the labelling task's queue, in their order, for at least `more` people each.
@@ -304,7 +262,14 @@ class Collection:
             BadInput: for `more` below 1, and where the task has none of them.
             StoreError: where there is no task.
         """
-        return queue(self.judgements.db, self._ids(images), more=more)
+        if more < 1:
+            raise BadInput(f"{option('more', more)}: expected at least 1")
+        with LabelStore(self.judgements.db, must_exist=True) as store:
+            known = set(store.images()["image_id"].astype(str))
+            asked = [image for at in images if (image := str(self.image_id[at])) in known]
+            if not asked:
+                raise BadInput(f"{store.database.where}: none of these {len(images):,} images is in this task")
+            return len(asked), store.enqueue(asked, more=more)
 
     # One image
 
@@ -369,11 +334,11 @@ class Collection:
         """What an audit beside the data set lists; None without one."""
         root = self.dataset.root.resolve()
         file = root.with_name(f"{root.name}-audit") / "audit.parquet"
-        if not file.exists():
-            return None
         try:
             table = pd.read_parquet(file)
             return table[table["listed"].astype(bool)][["check", "image_id", "other_id", "evidence"]]
+        except FileNotFoundError:
+            return None
         except Exception as error:  # pyarrow raises many kinds for a damaged file, pandas for a missing column
             self._say(f"{file}: not a table of an audit, and left out ({error})")
             return None
@@ -426,9 +391,7 @@ def open_collection(
 
     index = pd.Index(data.images["image_id"].to_numpy(dtype=object), dtype=object)
     judgements = Judgements(data, index, db, tell)
-    targets = judgements.added_to(_targets(data, opened, target), data.meta.resolve_taxonomy())
-    people = None if targets is None else People.of_targets(targets, index)
-    del targets  # float64, which nobody needs any more
+    people = People.read(_targets(data, opened, target), data.meta.resolve_taxonomy(), judgements)
     store = _store(data, opened, encoder, tell)
     read = {name: Run.read(run, name, data, index) for name, run in zip(_names(opened), opened, strict=True)}
     for line in (line for run in read.values() for line in run.notes(data, people)):
@@ -450,20 +413,21 @@ def map_by_umap(
     store = _store(data, [RunFolder.open(run) for run in runs], encoder, say)
     if store is None:
         raise BadInput(f"{data.root}: no embeddings to make a map of; run `affectml embed {data.root}`")
-    _embeddings.make_map(data.root, store, "umap", say)
-    return _embeddings.file_of(data.root, store, "umap")
+    searcher = Searcher(data.root, store, pd.Index(store.ids, dtype=object), Encoders())
+    searcher.make_map("umap", say)
+    return searcher.map_file("umap")
 
 
 def _names(runs: Sequence[RunFolder]) -> list[str]:
     """Each run's folder name; the folder before it, where several are called alike or as what is no run."""
     names = [run.folder.resolve().name for run in runs]
     taken = {"people", "runs", "image", "split", "flagged", "notes", "listed"}
-    found: list[str] = []
-    for run, name in zip(runs, names, strict=True):
-        full = f"{run.folder.resolve().parent.name}/{name}" if names.count(name) > 1 or name in taken else name
-        again = sum(other == full or other.startswith(f"{full} (") for other in found)
-        found.append(f"{full} ({again + 1})" if again else full)
-    return found
+    parents = [run.folder.resolve().parent.name for run in runs]
+    full = [
+        f"{parent}/{name}" if names.count(name) > 1 or name in taken else name
+        for parent, name in zip(parents, names, strict=True)
+    ]
+    return [f"{name} ({full[:at].count(name) + 1})" if name in full[:at] else name for at, name in enumerate(full)]
 
 
 def _targets(data: Dataset, runs: Sequence[RunFolder], name: str | None) -> Targets | None:

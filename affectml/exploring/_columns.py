@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import combinations
 from threading import Lock
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,26 +42,23 @@ class Column:
     """One thing that is known of every image.
 
     name: unique, as in addresses. title: in words. group: people, runs (between them), a run's name, or images.
-    kind: number or category. levels: of a category. measure: the name under which its formula is documented, "" for
-    what is no measure. values: float32 [N], nan where unknown, or int32 [N], places in levels, -1 where unknown.
+    make: computes its values. levels: of a category; a number has none.
     """
 
     name: str
     title: str
     group: str
-    kind: Literal["number", "category"]
     make: Callable[[], Array]
     levels: tuple[str, ...] = ()
-    measure: str = ""
     _made: dict[str, Array] = field(default_factory=dict, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     @property
     def values(self) -> Array:
-        """float32 [N], nan where unknown; of a category int32 [N], -1 where unknown."""
+        """float32 [N], nan where unknown; of a category int32 [N], places in its levels, -1 where unknown."""
         with self._lock:  # one a column: cached_property has one for all until Python 3.12
             if not self._made:
-                self._made["values"] = np.asarray(self.make(), dtype=np.float32 if self.kind == "number" else np.int32)
+                self._made["values"] = np.asarray(self.make(), np.int32 if self.levels else np.float32)
             return self._made["values"]
 
 
@@ -100,36 +97,52 @@ class Said:
 
 @dataclass(frozen=True, eq=False)
 class People(Said):
-    """What people say. target: its name. asked: how many were asked, [N], 0 where unknown. counted: whether votes are
-    known."""
+    """What people say. target: its name. asked: how many were asked, [N], nan where unknown."""
 
     target: str
-    asked: NDArray[np.int64] | None
-    counted: bool
+    asked: Floats | None
 
     @classmethod
-    def of_targets(cls, targets: Targets, index: "pd.Index[Any]") -> "People":
-        """Those of a target."""
-        at, asked = index.get_indexer(pd.Index(targets.image_id, dtype=object)), None
-        if targets.n is not None:
-            asked = _placed(targets.n if targets.n.ndim == 1 else targets.n.max(axis=1), at, len(index), 0, np.int64)
-        shares = _placed(targets.shares(), at, len(index), np.nan)
-        counted = targets.votes is not None
-        return cls(PEOPLE, targets.taxonomy, targets.kind, shares, True, targets.name, asked, counted)
+    def read(cls, targets: Targets | None, own: Taxonomy | None, judgements: Judgements) -> "People | None":
+        """Those of a target, and of images without a row in it those of the labelling task; None without any.
+
+        Only rates count people as the task does: another kind of target stays as it is. own: the data set's taxonomy.
+        """
+        index, asked = judgements.index, None
+        if targets is not None:
+            name, taxonomy, kind = targets.name, targets.taxonomy, targets.kind
+            if targets.n is not None:
+                asked = _placed(targets.n.reshape(len(targets.n), -1).max(axis=1), targets.image_id, index)[:, 0]
+            shares = _placed(targets.shares(), targets.image_id, index)
+        elif (settings := judgements.asked(lambda store: store.settings)) is not None:
+            name, taxonomy, kind = settings.name, own or Taxonomy(settings.name, settings.labels), "rates"
+            shares = np.full((len(index), len(taxonomy)), np.nan, dtype=np.float32)
+            asked = shares[:, 0]
+        else:
+            return None
+        judgements.counts = kind == "rates"
+        votes = judgements.votes(~_known(shares), taxonomy.labels) if judgements.counts else None
+        if votes is not None:
+            at = index.get_indexer(pd.Index(votes.image_id, dtype=object))
+            shares, asked = shares.copy(), None if asked is None else asked.copy()
+            shares[at] = votes.votes / votes.n[:, None]
+            if asked is not None:
+                asked[at] = votes.n
+        found = cls(PEOPLE, taxonomy, kind, shares, True, name, asked)
+        return None if targets is None and votes is None else found
 
 
 @dataclass(frozen=True, eq=False)
 class Run(Said):
     """A run, and what it says of N images.
 
-    parts: of its split. part: the place of each image's, [N], -1 where it says nothing of the image. sets: [N, C], 1
+    split: the part of its split that each image was in, nothing for an image of which it says nothing. sets: [N, C], 1
     where a label is in the image's set, -1 where there is no set; None where it predicts none. gone: how many of its
     own images the data set does not have.
     """
 
     folder: RunFolder
-    parts: tuple[str, ...]
-    part: Array
+    split: "pd.Categorical[Any]"
     sets: NDArray[np.int8] | None
     gone: int
 
@@ -144,18 +157,15 @@ class Run(Said):
         labels, kind = folder.taxonomy.labels, folder.info.data.kind
         said = SystemAnswers.read(folder.folder, labels, ranks=False)
         check_images(folder, dataset, said.image_id)
-        at = index.get_indexer(pd.Index(said.image_id))
-        rates, sets = said.scores, None
-        whole = said.shares is not None and (kind in SEVERAL or bool((np.abs(rates.sum(axis=1) - 1) < _OFF).all()))
+        sums = said.scores.sum(axis=1) if said.shares is not None else np.zeros(1)
+        shares = said.shares is not None and (kind in SEVERAL or bool((np.abs(sums - 1) < _OFF).all()))
+        rates, sets = _placed(said.scores, said.image_id, index), None
         if said.sets is not None:
-            sets = _placed(np.nan_to_num(said.sets, nan=-1).astype(np.int8), at, len(index), -1, np.int8)
-        split = said.split.astype(str)
-        parts = _in_order(np.unique(split))
-        part = _placed(pd.Index(parts).get_indexer(pd.Index(split)), at, len(index), -1, np.int64)
-        gone = int((at < 0).sum())
-        return cls(
-            name, folder.taxonomy, kind, _placed(rates, at, len(index), np.nan), whole, folder, parts, part, sets, gone
-        )
+            sets = np.nan_to_num(_placed(said.sets, said.image_id, index), nan=-1).astype(np.int8)
+        parts = pd.Series(said.split.astype(str), index=said.image_id).reindex(index)
+        split = pd.Categorical(parts, categories=_in_order(parts.dropna().unique()))
+        gone = len(said.image_id) - int(parts.notna().sum())
+        return cls(name, folder.taxonomy, kind, rates, shares, folder, split, sets, gone)
 
     def notes(self, dataset: Dataset, people: People | None) -> list[str]:
         """What one should know of it."""
@@ -164,13 +174,12 @@ class Run(Said):
             found.append(f"trained on {name}; it is taken that images of one image_id are the same")
         if self.gone:
             found.append(f"{self.gone:,} of its images are not here; it is taken that the others are the same")
-        if unknown := int((self.part < 0).sum()):
-            found.append(f"it says nothing of {unknown:,} of {len(self.part):,} images")
+        if unknown := int((self.split.codes < 0).sum()):
+            found.append(f"it says nothing of {unknown:,} of {len(self.split):,} images")
         if people is not None and not self.beside(people):
+            other = set(self.taxonomy.labels) != set(people.taxonomy.labels)
             why = f"it predicts {'rates' if self.several else 'a distribution'}"
-            why = why if self.shares else "its scores are no shares of people"
-            if set(self.taxonomy.labels) != set(people.taxonomy.labels):
-                why = "it has other labels"
+            why = "it has other labels" if other else why if self.shares else "its scores are no shares of people"
             found.append(f"not compared with people's {people.target}: {why}")
         return [f"{self.name}: {line}" for line in found]
 
@@ -192,13 +201,10 @@ class Run(Said):
         return ""
 
 
-def _placed(values: Array, at: Array, count: int, unknown: float, dtype: type[np.generic] = np.float32) -> Array:
-    """Values of some images, at their places among all of them; of those that are not among them `at` is -1."""
-    if np.array_equal(at, np.arange(count)):
-        return values.astype(dtype, copy=False)  # not copied: they take the most memory
-    out = np.full((count, *values.shape[1:]), unknown, dtype)
-    out[at[at >= 0]] = values[at >= 0]
-    return out
+def _placed(values: Array, image_id: Array, index: "pd.Index[Any]") -> Floats:
+    """Values of some images, in the order of all; nan for the others."""
+    placed = pd.DataFrame(values, index=pd.Index(image_id, dtype=object)).reindex(index)
+    return placed.to_numpy(np.float32)
 
 
 # The table
@@ -208,57 +214,48 @@ def table_of(
     people: People | None, runs: Sequence[Run], judgements: Judgements, dataset: Dataset, listed: pd.DataFrame | None
 ) -> list[Column]:
     """All columns, in the order in which a page lists them. listed: what an audit lists, if there is one."""
-    found = [] if people is None else [*_said(people, "most chosen label"), *_asked(people, judgements)]
+    found = [] if people is None else _said(people, "most chosen label")
+    if people is not None and people.asked is not None:
+        found.append(Column("people.asked", "people asked", PEOPLE, people.asked.copy))
+    if people is not None and judgements.in_file:
+        title, make = "disagreement (mean MASI distance)", partial(judgements.disagreement, people.taxonomy.labels)
+        found.append(Column("people.disagreement", title, PEOPLE, make))
     for run in runs:
         found += _said(run, "likeliest label")
-        found.append(_column(run.name, "split", "split of the run", partial(np.asarray, run.part), run.parts))
-        if people is not None and run.beside(people):
-            for names, words in ((ERRORS, "error"), (DISTANCES, "distance from people")):
-                name = names[not run.several]
-                make = partial(_measured, name, [(run, people)])
-                found.append(_column(run.name, name, f"{words} ({name})", make, measure=name))
-    found += _between(runs)
+        parts = tuple(run.split.categories)
+        found.append(Column(f"{run.name}.split", "split of the run", run.name, run.split.codes.copy, parts))
+        for names, words in ((ERRORS, "error"), (DISTANCES, "distance from people")):
+            if people is not None and run.beside(people):
+                found.append(_measure(names[not run.several], words, run.name, [(run, people)]))
+    for run in runs:
+        name, same = DISTANCES[not run.several], [other for other in runs if run.beside(other)]
+        if len(same) > 1 and f"{RUNS}.{name}" not in {column.name for column in found}:
+            title = f"largest distance between two of {', '.join(each.name for each in same)}"
+            found.append(_measure(name, title, RUNS, list(combinations(same, 2))))
     found += [column for name in map(str, dataset.images.columns) if (column := _of_images(name, dataset.images[name]))]
     if judgements.in_file or judgements.has_task:
         flags = partial(_count, judgements, lambda table: table["flag"].eq(True))
         notes = partial(_count, judgements, lambda table: table["note"].notna())
-        found.append(Column("flagged", "flagged by somebody", IMAGES, "category", lambda: flags() > 0, ("no", "yes")))
-        found.append(Column("notes", "notes", IMAGES, "number", notes))
+        found.append(Column("flagged", "flagged by somebody", IMAGES, lambda: flags() > 0, ("no", "yes")))
+        found.append(Column("notes", "notes", IMAGES, notes))
     return found if listed is None else [*found, _listed(listed, judgements.index)]
-
-
-def _column(
-    group: str, name: str, title: str, make: Callable[[], Array], levels: tuple[str, ...] | None = None,
-    measure: str = "",
-) -> Column:  # fmt: skip
-    """A column of a group, with whose name its own begins: a category where there are levels."""
-    kind: Literal["number", "category"] = "number" if levels is None else "category"
-    return Column(f"{group}.{name}", title, group, kind, make, levels or (), measure)
 
 
 def _said(said: Said, mode: str) -> list[Column]:
     """A rate for each label, the label of the highest one, and how undecided they are."""
-    column, labels, show = partial(_column, said.name), said.taxonomy.labels, said.taxonomy.display
-    found = [column(f"rate.{name}", show(name), partial(_one_of, said.rates, at)) for at, name in enumerate(labels)]
-    found.append(column("mode", mode, partial(modes, said.rates), (*labels, TIED)))
-    if said.shares and not (said.name == PEOPLE and said.kind in ("single", "sets")):
-        found.append(column("entropy", "entropy", partial(_entropy, said), measure="entropy"))
+    name, labels = said.name, said.taxonomy.labels
+    found = [
+        Column(f"{name}.rate.{label}", said.taxonomy.display(label), name, said.rates[:, at].copy)
+        for at, label in enumerate(labels)
+    ]
+    found.append(Column(f"{name}.mode", mode, name, partial(_modes, said.rates), (*labels, TIED)))
+    if said.shares and not (name == PEOPLE and said.kind in ("single", "sets")):
+        found.append(Column(f"{name}.entropy", "entropy", name, partial(_entropy, said)))
     return found
 
 
-def _one_of(rates: Floats, at: int) -> Array:
-    return rates[:, at]
-
-
-def _asked(people: People, judgements: Judgements) -> list[Column]:
-    """How many people were asked, and how far they are apart."""
-    found, asked = [], people.asked
-    if asked is not None:
-        found.append(_column(PEOPLE, "asked", "people asked", lambda: np.where(asked > 0, asked, np.nan)))
-    if judgements.in_file:
-        apart, title = partial(judgements.disagreement, people.taxonomy.labels), "disagreement (mean MASI distance)"
-        found.append(_column(PEOPLE, "disagreement", title, apart, measure="disagreement"))
-    return found
+def _measure(name: str, words: str, group: str, pairs: Sequence[tuple[Said, Said]]) -> Column:
+    return Column(f"{group}.{name}", f"{words} ({name})", group, partial(_measured, name, pairs))
 
 
 def _entropy(said: Said) -> Array:
@@ -266,18 +263,6 @@ def _entropy(said: Said) -> Array:
     from affectml.report.numbers import entropies
 
     return _over(_known(said.rates), lambda rows: entropies(said.rates[rows], rates=said.several))
-
-
-def _between(runs: Sequence[Run]) -> list[Column]:
-    """The largest distance between any two runs of the same labels and kind; nothing where there are no two."""
-    found: dict[str, Column] = {}
-    for run in runs:
-        name, same = DISTANCES[not run.several], [other for other in runs if run.beside(other)]
-        if len(same) > 1 and name not in found:
-            title = f"largest distance between two of {', '.join(each.name for each in same)} ({name})"
-            make = partial(_measured, name, list(combinations(same, 2)))
-            found[name] = _column(RUNS, name, title, make, measure=name)
-    return list(found.values())
 
 
 def _measured(name: str, pairs: Sequence[tuple[Said, Said]]) -> Array:
@@ -309,7 +294,7 @@ def _of_images(name: str, values: "pd.Series[Any]") -> Column | None:
     number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if name != "split" and number and as_levels(values) is None:
         make = partial(values.astype("Float64").to_numpy, np.float32, na_value=np.nan)
-        return Column(f"image.{name}", name, IMAGES, "number", make)
+        return Column(f"image.{name}", name, IMAGES, make)
     if any(isinstance(value, list | dict | np.ndarray) for value in values.dropna().head(1)):
         values = values.map(lambda value: ", ".join(map(str, value)), na_action="ignore")
     at, different = pd.factorize(values)
@@ -319,7 +304,7 @@ def _of_images(name: str, values: "pd.Series[Any]") -> Column | None:
         levels = _in_order(levels)
         places = pd.Index(levels).get_indexer(words)[places]
     codes = np.append(places, -1)[at]
-    return Column(name if name == "split" else f"image.{name}", name, IMAGES, "category", lambda: codes, levels)
+    return Column(name if name == "split" else f"image.{name}", name, IMAGES, lambda: codes, levels)
 
 
 def _in_order(levels: Iterable[Any]) -> tuple[str, ...]:
@@ -349,21 +334,19 @@ def _listed(table: pd.DataFrame, index: "pd.Index[Any]") -> Column:
                 out[at[at >= 0]] = place
         return out
 
-    return Column("listed", "listed by the audit", IMAGES, "category", first, (*levels, UNLISTED))
+    return Column("listed", "listed by the audit", IMAGES, first, (*levels, UNLISTED))
 
 
-def modes(shares: Array) -> Array:
+def _modes(shares: Array) -> Array:
     """The place of each row's most chosen label, C where several tie, -1 where nobody chose any or nothing is known."""
-    import torch
-
     from affectml_metrics.functional import modes
 
-    out = np.full(len(shares), -1)
-    rows = _known(shares)
-    hits = modes(torch.from_numpy(np.ascontiguousarray(shares[rows], dtype=np.float32))).numpy()
-    several = hits.sum(axis=1)
-    out[rows] = np.where(several > 1, shares.shape[1], np.where(several == 1, hits.argmax(axis=1), -1))
-    return out
+    def mode(rows: Array) -> Array:
+        hits = modes(shares[rows]).numpy()
+        several = hits.sum(axis=1)
+        return np.where(several > 1, shares.shape[1], np.where(several == 1, hits.argmax(axis=1), -1))
+
+    return np.nan_to_num(_over(_known(shares), mode), nan=-1)
 
 
 def _known(values: Array) -> NDArray[np.bool_]:

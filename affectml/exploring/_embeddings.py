@@ -127,7 +127,11 @@ class Searcher:
         return one if one @ other >= ALIKE else None
 
     def unheard(self, text: str) -> tuple[str, ...]:
-        """Words of a text that the encoder takes for made-up ones, in their order."""
+        """Words of a text that the encoder takes for made-up ones, in their order.
+
+        They order nothing: images come by the other words, and as without a search where there are none. Raises
+        EncoderUnavailable without a text tower.
+        """
         words = list(dict.fromkeys(re.findall(r"\w+", text)))
         if not words or self._made_up is None:
             return ()
@@ -148,19 +152,56 @@ class Searcher:
         with self._lock:
             if self._places is None:
                 for method in METHODS:
-                    if (kept := kept_map(self.root, self.store, method)) is not None:
-                        return self.make_map(method, say, kept)
+                    if (kept := self._kept_map(method)) is not None:
+                        return self._take(kept, method)
                 return self.make_map("pca", say)
             return self._places
 
-    def make_map(self, method: Method, say: Say = lambda line: None, places: Floats | None = None) -> Floats:
-        """Make the map anew, unless its places are given; from now on it is the one."""
-        places = make_map(self.root, self.store, method, say) if places is None else places
+    def make_map(self, method: Method = "umap", say: Say = lambda line: None) -> Floats:
+        """Make the map anew, and keep it in the data set where that can be; by UMAP it takes minutes for many images.
+
+        The same embeddings give the same map on one machine: the sample and UMAP are seeded, and it runs in one thread.
+        Raises MissingExtra for umap where it is not installed.
+        """
+        if method == "umap" and not has_umap():
+            raise MissingExtra("umap-learn", "map", "a map by UMAP")
+        rows = self.store.on_disk(self.store.ids)
+        made_of = self._made_of(method)  # before: what changes meanwhile makes the map old
+        say(f"{len(rows):,} embeddings, {self.store.folder.name}: making the map by {method.upper()}")
+        axes = _axes(rows, 2 if method == "pca" else AXES)
+        places = square(axes if method == "pca" else _umap(axes, say))
+        try:
+            with replacing(self.map_file(method)) as temporary, temporary.open("wb") as handle:
+                np.savez(handle, places=places, made_of=np.array(made_of))
+        except OSError as error:
+            say(f"the map is not kept: {error}")
+        return self._take(places, method)
+
+    def _take(self, places: Floats, method: Method) -> Floats:
+        """Of all images by the places of the store's rows; from now on it is the map."""
         out = np.full((self.count, 2), np.nan, dtype=np.float32)
         out[self.at] = places[self._at >= 0]
         with self._lock:
             self._places, self.method = out, method
         return out
+
+    def map_file(self, method: Method) -> Path:
+        """Where a map is kept."""
+        return self.root / FOLDER / f"map-{self.store.folder.name}-{method}.npz"
+
+    def _made_of(self, method: Method) -> str:
+        """What a map is of: it is made again where this is another."""
+        return json.dumps([self.store.stamp(), method, SAMPLE, AXES, SEED])
+
+    def _kept_map(self, method: Method) -> Floats | None:
+        """The map of the store's rows [M, 2] as it was kept; None without one, and where embeddings changed since."""
+        try:
+            with np.load(self.map_file(method), allow_pickle=False) as found:
+                places, made_of = found["places"], str(found["made_of"])
+        except Exception:  # there is none, or numpy raises one of many kinds for a damaged file: it is made again
+            return None
+        fits = made_of == self._made_of(method) and places.shape == (len(self.store.ids), 2)
+        return np.asarray(places, dtype=np.float32) if fits else None
 
     @property
     def map_words(self) -> str:
@@ -180,79 +221,30 @@ def has_umap() -> bool:
     return find_spec("umap") is not None
 
 
-def kept_map(root: Path, store: EmbeddingStore, method: Method) -> Floats | None:
-    """The map of the store's rows [M, 2] as it was kept; None where there is none, or embeddings have changed since."""
-    try:
-        with np.load(file_of(root, store, method), allow_pickle=False) as found:
-            places, made_of = found["places"], str(found["made_of"])
-    except Exception:  # there is none, or numpy raises one of many kinds for a damaged file: it is made again
-        return None
-    fits = made_of == _made_of(store, method) and places.shape == (len(store.ids), 2)
-    return np.asarray(places, dtype=np.float32) if fits else None
-
-
-def make_map(root: Path, store: EmbeddingStore, method: Method, say: Say = lambda line: None) -> Floats:
-    """Places of the store's rows on a square: float32 [M, 2] within 0 and 1; kept in the data set where that can be.
-
-    The same embeddings give the same map on one machine: the sample and UMAP are seeded, and it runs in one thread.
-
-    Raises:
-        MissingExtra: for umap where it is not installed.
-    """
-    if method == "umap" and not has_umap():
-        raise MissingExtra("umap-learn", "map", "a map by UMAP")
-    rows = store.on_disk(store.ids)
-    made_of = _made_of(store, method)  # before: what changes meanwhile makes the map old
-    say(f"{len(rows):,} embeddings, {store.folder.name}: making the map by {method.upper()}")
-    axes = _axes(rows, 2 if method == "pca" else AXES)
-    places = square(axes if method == "pca" else _umap(axes, say))
-    try:
-        with replacing(file_of(root, store, method)) as temporary, temporary.open("wb") as handle:
-            np.savez(handle, places=places, made_of=np.array(made_of))
-    except OSError as error:
-        say(f"the map is not kept: {error}")
-    return places
-
-
-def file_of(root: Path, store: EmbeddingStore, method: Method) -> Path:
-    """Where a map is kept."""
-    return root / FOLDER / f"map-{store.folder.name}-{method}.npz"
-
-
-def _made_of(store: EmbeddingStore, method: Method) -> str:
-    """What a map is of: it is made again where this is another."""
-    return json.dumps([store.stamp(), method, SAMPLE, AXES, SEED])
+def _some(count: int, most: int) -> NDArray[np.int64]:
+    """All of so many rows, or a seeded sample of the most that are wanted."""
+    return np.sort(np.random.default_rng(SEED).choice(count, most, replace=False)) if count > most else np.arange(count)
 
 
 def _axes(rows: RowsOnDisk, count: int) -> Floats:
     """Rows on their first principal axes, [M, count]; fitted on a seeded sample of 10,000 where there are more."""
-    some = np.arange(len(rows))
-    if len(rows) > SAMPLE:
-        some = np.sort(np.random.default_rng(SEED).choice(len(rows), SAMPLE, replace=False))
-    sample = rows.take(some)
-    mean, spread = np.zeros(rows.shape[1]), np.zeros((rows.shape[1], rows.shape[1]))
-    for part in sample.parts(ROWS):
-        mean += part.sum(axis=0, dtype=np.float64)
-    mean = mean / len(some)
-    for part in sample.parts(ROWS):
-        centred = part - mean
-        spread += centred.T @ centred
-    _, vectors = np.linalg.eigh(spread)
+    sample = np.asarray(rows.take(_some(len(rows), SAMPLE)))
+    mean = sample.sum(axis=0) / max(len(sample), 1)
+    sample -= mean
+    _, vectors = np.linalg.eigh((sample.T @ sample).astype(np.float64))
     axes = vectors[:, ::-1][:, :count]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])  # one of two mirror images
     axes = np.pad(axes, ((0, 0), (0, max(2 - axes.shape[1], 0)))).astype(np.float32)
-    parts = [(part - mean.astype(np.float32)) @ axes for part in rows.parts(ROWS)]
+    parts = [np.zeros((0, axes.shape[1]), dtype=np.float32), *((part - mean) @ axes for part in rows.parts(ROWS))]
     rows.let_go()
-    return np.concatenate(parts) if parts else np.zeros((0, axes.shape[1]), dtype=np.float32)
+    return np.concatenate(parts)
 
 
 def _umap(axes: Floats, say: Say) -> Floats:
     """UMAP with its own defaults, of all rows or, beyond `MOST`, of a seeded sample that the others are placed into."""
     if len(axes) < LEAST:
         return axes[:, :2]
-    some = np.arange(len(axes))
-    if len(axes) > MOST:
-        some = np.sort(np.random.default_rng(SEED).choice(len(axes), MOST, replace=False))
+    some = _some(len(axes), MOST)
     say(f"UMAP of {len(some):,}: of 100,000 a minute or two; more on a busy machine")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that tensorflow is not installed, that a seed allows one thread only
@@ -271,7 +263,7 @@ def _umap(axes: Floats, say: Say) -> Floats:
 def square(places: NDArray[Any]) -> Floats:
     """Places moved and scaled into the unit square, one scale for both axes, in the middle of the shorter one."""
     if not len(places):
-        return np.zeros((0, 2), dtype=np.float32)
+        return places
     low, high = places.min(axis=0).astype(np.float64), places.max(axis=0).astype(np.float64)
     size = max(float((high - low).max()), 1e-12)
     return np.asarray(((places - (low + high) / 2) / size + 0.5).clip(0, 1), dtype=np.float32)
@@ -300,9 +292,8 @@ class Encoders:
             raise EncoderUnavailable(f"{store.folder}: imported embeddings come without an encoder")
         key = store.specs[0], store.identity.precision
         with self._lock:
-            if key not in self._loaded:
-                self._loaded[key] = load_encoder(key[0], precision=to_load(key[1]), mapped=True)
-            found = self._loaded[key]
+            found = self._loaded.get(key) or load_encoder(key[0], precision=to_load(key[1]), mapped=True)
+            self._loaded[key] = found
         store.need_texts_of(found)
         return found
 

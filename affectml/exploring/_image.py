@@ -3,35 +3,33 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.duplicates import PROPOSE, copies_of
 from affectml.errors import AffectmlError, BadInput
-from affectml.exploring._columns import Run
 from affectml.pictures import ImageLike, one_by_one, pictures
+from affectml_annotation.judgements import ANSWERS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from affectml.exploring._collection import Collection
-    from affectml.pictures import Picture
 
 NEAREST = 12
 
 
 @dataclass(frozen=True)
 class PeopleSaid:
-    """What people say of an image. n: how many were asked, None where nobody knows. shares: by label; votes: how many
-    chose it, None where only shares are known. answers: who, in which round, and what, in words; without names people
-    are numbered in an order of no meaning. remarks: who, and the note, or "flagged"."""
+    """What people say of an image. n: how many were asked, None where nobody knows. shares: by label. answers: who, in
+    which round, and what, in words; without names people are numbered in an order of no meaning. remarks: who, and the
+    note, or "flagged"."""
 
     n: int | None
     shares: Mapping[str, float]
-    votes: Mapping[str, int] | None
     answers: tuple[tuple[str, int, str], ...]
     remarks: tuple[tuple[str, str], ...]
 
@@ -80,81 +78,67 @@ class Detail:
 def detail_of(found: "Collection", index: int, names: bool) -> Detail:
     """See `Collection.detail`."""
     image_id, searcher = str(found.image_id[index]), found.searcher
-    runs = tuple(said for run in found.runs_by_name.values() if (said := _run_said(run, index)) is not None)
-    notes = [f"{run} says nothing of this image" for run in found.runs if run not in {said.run for said in runs}]
-    near: tuple[Near, ...] = ()
-    copies: tuple[Near, ...] = ()
+    said, notes, near = [], [], []
+    for run in found.runs_by_name.values():
+        if rates := run.of(index):
+            said.append(RunSaid(run.name, rates, run.set_of(index), str(run.split[index]), run.promise))
+        else:
+            notes.append(f"{run.name} says nothing of this image")
     if searcher is None or not searcher.has(index):
         notes.append("no embedding, so no nearest images")
     else:
         near = _nearest(found, searcher.fits(index), but=index)
-        copies = _copies(found, _read(found, index), near)
-    return Detail(
-        index, image_id, found.file(index), _people_said(found, index, names), runs, near, copies,
-        found.listed_of(image_id), tuple(notes),
-    )  # fmt: skip
+    copies = _copies(found, _read(found, index), near) if near else ()
+    file, listed, people = found.file(index), found.listed_of(image_id), _people_said(found, index, names)
+    return Detail(index, image_id, file, people, tuple(said), tuple(near), copies, listed, tuple(notes))
 
 
 def detail_of_own(found: "Collection", image: ImageLike) -> Detail:
     """See `Collection.look`."""
+    from affectml.predicting import predict_images
+
     given = pictures(one_by_one(image))
     if len(given) != 1:
         raise BadInput(f"expected one image, got {len(given):,}; name the file")
     content = given[0].read()
-    said, notes = [], []
+    said, notes, near = [], [], []
     for run in found.runs_by_name.values():
         try:
-            said.append(_predicted(found, run, given[0]))
+            encoder = partial(found.encoders.of_run, run.folder)
+            (answer,) = predict_images(run.folder, given[0], encoder_factory=encoder)
         except AffectmlError as error:  # a run on embeddings made elsewhere, or weights that are not here
             notes.append(f"{run.name}: {error}")
-    near: tuple[Near, ...] = ()
+            continue
+        best, labels = dict(answer.best), None if answer.labels is None else tuple(answer.labels)
+        said.append(RunSaid(run.name, {label: best[label] for label in run.taxonomy.labels}, labels, "", run.promise))
     try:
-        searcher = found.searching()
-        vector = searcher.encoder().encode_images([content])[0].numpy().astype(np.float16)
-        near = _nearest(found, searcher.cosines(vector))
+        vector = found.searching().encoder().encode_images([content])[0].numpy().astype(np.float16)
+        near = _nearest(found, found.searching().cosines(vector))
     except AffectmlError as error:
         notes.append(f"no nearest images: {error}")
-    return Detail(
-        -1, given[0].name, "", None, tuple(said), near, _copies(found, content, near), (), tuple(notes)
-    )  # fmt: skip
-
-
-def _run_said(run: Run, index: int) -> RunSaid | None:
-    """None where it says nothing of the image."""
-    rates = run.of(index)
-    return RunSaid(run.name, rates, run.set_of(index), run.parts[run.part[index]], run.promise) if rates else None
-
-
-def _predicted(found: "Collection", run: Run, picture: "Picture") -> RunSaid:
-    from affectml.predicting import predict_images
-
-    (said,) = predict_images(run.folder, picture, encoder_factory=lambda: found.encoders.of_run(run.folder))
-    rates, labels = dict(said.best), None if said.labels is None else tuple(said.labels)
-    return RunSaid(run.name, {label: rates[label] for label in run.taxonomy.labels}, labels, "", run.promise)
+    copies = _copies(found, content, near)
+    return Detail(-1, given[0].name, "", None, tuple(said), tuple(near), copies, (), tuple(notes))
 
 
 def _people_said(found: "Collection", index: int, names: bool) -> PeopleSaid | None:
     people, (judged, remarks) = found.people, found.judgements.of(index)
     shares = {} if people is None else people.of(index)
+    n = int(people.asked[index]) if people is not None and people.asked is not None and shares else None
+    answered = judged[judged["kind"].isin(ANSWERS)].drop_duplicates("annotator_id")
+    if not shares and len(answered):  # since the data set was opened
+        n = len(answered)
+        shares = {label: sum(label in chosen for chosen in answered["labels"]) / n for label in found.labels}
     if not shares and not len(judged) and not len(remarks):
         return None
-    n = int(people.asked[index]) if people is not None and people.asked is not None and shares else None
-    votes = None
-    if people is not None and people.counted and n is not None:
-        votes = {label: round(share * n) for label, share in shares.items()}
     who = _called(str(found.image_id[index]), [*judged["annotator_id"], *remarks["annotator_id"]], names)
-    shown = {} if found.taxonomy is None else found.taxonomy.displays
+    shown, order = {} if found.taxonomy is None else found.taxonomy.displays, list(who.values())
     answers = [
         (who[row["annotator_id"]], int(row["round"]), _answer(row["kind"], row["labels"], shown))
         for row in judged.to_dict("records")
     ]
-    said = [
-        (who[row["annotator_id"]], str(row["note"]) if pd.notna(row["note"]) else "flagged")
-        for row in remarks.to_dict("records")
-    ]
-    order = list(who.values())
     answers.sort(key=lambda one: (order.index(one[0]), one[1]))
-    return PeopleSaid(n, shares, votes, tuple(answers), tuple(sorted(said)))
+    notes = zip(remarks["annotator_id"].map(who), remarks["note"].fillna("flagged").astype(str), strict=True)
+    return PeopleSaid(n, shares, tuple(answers), tuple(sorted(notes)))
 
 
 def _answer(kind: str, labels: Sequence[str] | None, shown: Mapping[str, str]) -> str:
@@ -169,14 +153,14 @@ def _called(image_id: str, people: Sequence[str], names: bool) -> dict[str, str]
     return {who: who if names else f"person {number}" for number, who in enumerate(ids, 1)}
 
 
-def _nearest(found: "Collection", cosines: NDArray[np.float32], but: int = -1) -> tuple[Near, ...]:
+def _nearest(found: "Collection", cosines: NDArray[np.float32], but: int = -1) -> list[Near]:
     """The images of the highest cosines, best first."""
     known = np.where(np.isfinite(cosines), cosines, -np.inf)
     if but >= 0:
         known[but] = -np.inf
     some = np.argpartition(-known, min(NEAREST, len(known) - 1))[:NEAREST]
     some = some[np.lexsort((some, -known[some]))]
-    return tuple(_near(found, int(at), float(known[at]), "near") for at in some if np.isfinite(known[at]))
+    return [_near(found, int(at), float(known[at]), "near") for at in some if np.isfinite(known[at])]
 
 
 def _near(found: "Collection", index: int, likeness: float, kind: str) -> Near:
@@ -186,8 +170,8 @@ def _near(found: "Collection", index: int, likeness: float, kind: str) -> Near:
 
 def _copies(found: "Collection", own: "Image | None", nearest: Sequence[Near]) -> tuple[Near, ...]:
     """Those of the nearest that show the same picture, as an audit compares them."""
-    near = [each.index for each in nearest if each.likeness >= PROPOSE]
-    others = {str(at): image for at in near if own is not None and (image := _read(found, at)) is not None}
+    near = [each.index for each in nearest if own is not None and each.likeness >= PROPOSE]
+    others = {str(at): image for at in near if (image := _read(found, at)) is not None}
     copies = [] if own is None else copies_of(own, others)
     out = [_near(found, int(at), value, "exact" if exact else "cut") for at, value, exact in copies]
     return tuple(sorted(out, key=lambda copy: (-copy.likeness, copy.index)))

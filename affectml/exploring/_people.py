@@ -1,7 +1,6 @@
 """What people said of each image: in the data set, and in the labelling task beside it until now."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,14 +8,15 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from affectml._progress import Say
-from affectml.data import Dataset, TargetMeta, Targets
+from affectml.data import Dataset
 from affectml.errors import BadDataset
-from affectml.taxonomies import Taxonomy
 from affectml_annotation import AnnotationError, LabelStore, count_votes
-from affectml_annotation.judgements import NOT_DATA, of_now
+from affectml_annotation.judgements import ANSWERS, NOT_DATA, Votes, of_now
 from affectml_annotation.store.place import default_database
 from affectml_annotation.store.reading import read_remarks
 from affectml_annotation.uncertainty import disagreement
@@ -34,7 +34,8 @@ _REMARKS = [*_KEY, "flag", "note"]
 class Judgements:
     """Judgements, flags and notes of N images by their places; tables are read when first asked for.
 
-    index: the image_ids. db: the labelling task's database; None is DATASET-labels.db beside the folder.
+    index: the image_ids. db: the labelling task's database; None is DATASET-labels.db beside the folder. counts:
+    whether answers in it are votes on an image that has none elsewhere.
     """
 
     def __init__(self, dataset: Dataset, index: "pd.Index[Any]", db: str | None, say: Say) -> None:
@@ -42,7 +43,7 @@ class Judgements:
         self.db = str(default_database(dataset.root)) if db is None else db
         self._file = dataset.root / "annotations.parquet"
         self.in_file = self._file.exists()
-        self._counts, self._before = False, self._stamps()
+        self.counts, self._before = True, self._stamps()
 
     def _stamps(self) -> tuple[list[object], ...]:
         """What the data set's tables and the task's database are like now."""
@@ -54,7 +55,7 @@ class Judgements:
     def is_old(self) -> bool:
         """Whether the data set's tables have changed since, or the labelling task whose answers are counted."""
         now = self._stamps()
-        return now[0] != self._before[0] or (self._counts and now[1] != self._before[1])
+        return now[0] != self._before[0] or (self.counts and now[1] != self._before[1])
 
     @property
     def has_task(self) -> bool:
@@ -67,9 +68,6 @@ class Judgements:
 
         Checks and repeats, which are no data, are not among them.
         """
-        import pyarrow.compute as pc
-        import pyarrow.parquet as pq
-
         try:
             table = pa.table({name: [] for name in _JUDGED})
             if self.in_file:
@@ -103,11 +101,12 @@ class Judgements:
             return np.full_like(out, np.nan)
         return out
 
-    def _asked(self, ask: Callable[[], T]) -> T | None:
+    def asked(self, ask: Callable[[LabelStore], T]) -> T | None:
         """What the labelling task says; None without one, and from then on where it cannot be read."""
         if self.has_task and not self._fails:
             try:
-                return ask()
+                with LabelStore(self.db, must_exist=True, reads_only=True) as store:
+                    return ask(store)
             except AnnotationError as error:
                 self._fails = True
                 self._say(f"what the labelling task has is left out: {error}")
@@ -115,72 +114,42 @@ class Judgements:
 
     def in_task(self, image_ids: Sequence[str] | None = None) -> pd.DataFrame:
         """What the labelling task has by now, of these images or of all; nothing without one."""
-
-        def read() -> pd.DataFrame:
-            with LabelStore(self.db, must_exist=True, reads_only=True) as store:
-                return store.judgements(image_ids=image_ids)
-
-        table = self._asked(read)
+        table = self.asked(lambda store: store.judgements(image_ids=image_ids))
         if table is None:
             return pd.DataFrame(columns=[*_JUDGED, "flag", "note"])
         return _texts(table[~table["purpose"].isin([*NOT_DATA])])
 
+    def votes(self, lacking: NDArray[np.bool_], labels: Sequence[str]) -> Votes | None:
+        """Votes in the labelling task on the images that have no answers elsewhere; None without any."""
+        ids = self.index[lacking].astype(str)
+        self.counts = bool(len(ids))
+        judged = self.in_task(list(ids) if len(ids) <= SOME else None) if self.counts else self.in_task([])
+        judged = judged[judged["image_id"].isin(ids) & judged["kind"].isin(ANSWERS)]
+        try:
+            return count_votes(judged, labels) if len(judged) else None
+        except AnnotationError as error:
+            self._say(f"answers in the labelling task are not counted: {error}")
+            return None
+
     def of(self, index: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Judgements of an image as they are now, and flags and notes; what the task has is what holds."""
         now = self.in_task([str(self.index[index])])
-        noted = now[now["flag"].eq(True) | now["note"].notna()]
         before = self.remarks[self.remarks["image_id"] == self.index[index]]
-        return _last(self.in_data_set(index, index + 1), now), _last(before, noted)
+        return _last(self.in_data_set(index, index + 1), now), _last(before, _noted(now))
 
     @cached_property
     def remarks(self) -> pd.DataFrame:
         """Flags and notes, of the data set's judgements and of its labelling task: each person's in a round once."""
-        noted = self._asked(lambda: read_remarks(self.db))
-        return _last(*(_texts(part) for part in (self._noted() if self.in_file else None, noted) if part is not None))
+        parts = [pd.DataFrame(columns=_REMARKS), self.asked(lambda _store: read_remarks(self.db))]
+        if self.in_file:  # without its lists of labels, which 500,000 rows take 100 MB for
+            there = {*pq.read_schema(self._file).names}.intersection([*_REMARKS, "kind"])
+            parts[0] = of_now(pd.read_parquet(self._file, columns=sorted(there))).reindex(columns=_REMARKS)
+        return _last(*(_texts(_noted(part)) for part in parts if part is not None))
 
-    def _noted(self) -> pd.DataFrame:
-        """Those of annotations.parquet, without its lists of labels, which 500,000 rows take 100 MB for."""
-        import pyarrow.parquet as pq
 
-        there = [name for name in (*_REMARKS, "kind") if name in pq.read_schema(self._file).names]
-        table = of_now(pd.read_parquet(self._file, columns=there)).reindex(columns=_REMARKS)
-        table["flag"] = table["flag"].eq(True)
-        return table[table["flag"] | table["note"].notna()]
-
-    def added_to(self, targets: Targets | None, own: Taxonomy | None) -> Targets | None:
-        """A target with a row more for each image of which the labelling task alone has answers; None without any.
-
-        Only rates count people as the task does: another kind stays as it is. own: the data set's taxonomy.
-        """
-        others = pd.Index([] if targets is None else targets.image_id, dtype=object)
-        lacking = [str(image) for image in self.index.difference(others, sort=False)]
-        self._counts = bool(lacking) and (targets is None or targets.kind == "rates")
-        if not self.has_task or not self._counts:
-            return targets
-        judged = self.in_task(lacking if len(lacking) <= SOME else None)
-        judged = judged[judged["image_id"].isin(lacking)]
-        if targets is None and len(judged):
-            targets = self._asked(lambda: self._target(own))
-        votes = None if targets is None else self._asked(lambda: count_votes(judged, targets.taxonomy.labels))
-        if targets is None or votes is None:
-            return targets
-        some = votes.n > 0
-        table, n = votes.votes[some].astype(np.float64), votes.n[some]
-        if targets.meta.values == "shares":
-            table = table / n[:, None]
-        if targets.n is not None:
-            n = np.concatenate([targets.n, n if targets.n.ndim == 1 else np.repeat(n[:, None], table.shape[1], axis=1)])
-        ids, table = np.append(targets.image_id, votes.image_id[some]), np.concatenate([targets.table, table])
-        return replace(targets, image_id=ids, table=table, n=None if targets.n is None else n)
-
-    def _target(self, own: Taxonomy | None) -> Targets:
-        """The target of the labelling task, without any images yet."""
-        with LabelStore(self.db, must_exist=True, reads_only=True) as store:
-            settings = store.settings
-        taxonomy = own or Taxonomy(settings.name, settings.labels)
-        meta = TargetMeta("rates", settings.construct, taxonomy.to_dict(), "votes", "", settings.question)  # type: ignore[arg-type]
-        nothing = np.empty(0, dtype=object), np.empty((0, len(taxonomy))), np.empty(0, dtype=np.int64)
-        return Targets(settings.name, meta, taxonomy, *nothing)
+def _noted(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a flag or a note."""
+    return table[table["flag"].eq(True) | table["note"].notna()]
 
 
 def _texts(table: pd.DataFrame) -> pd.DataFrame:

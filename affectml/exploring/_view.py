@@ -25,6 +25,7 @@ DIGITS = 4  # of a corner, in map units
 MOST_CORNERS = 1000
 _NUMBER = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})?\.\.({_NUMBER})?")
+_CORNER = re.compile(rf"({_NUMBER}),({_NUMBER})")
 _NUMBERS, _LEVELS, _HAS = "f.", "in.", "has."
 _WORDS = ("name", "text", "like", "rates", "of", "selection", "colour", "image")
 
@@ -82,8 +83,7 @@ class View:
         if not all(math.isfinite(end) for corner in corners for end in corner):
             raise BadInput("lasso: expected numbers as corners, got one that is infinite or none")
         names = [each.column for each in self.filters]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
+        if twice := [name for name in names if names.count(name) > 1]:
             raise BadInput(f"filters: two of {twice[0]!r}; name one range, or all levels, in one filter")
         asked = [name for name in ("text", "like", "rates") if getattr(self, name)]
         if len(asked) > 1:
@@ -131,7 +131,10 @@ class View:
                     raise BadInput(f"{key}={value}: expected a range such as 0.2..0.8, 0.2.. or ..0.8")
                 low, high = (None if end is None else float(end) for end in found.groups())
                 filters.append(Filter(key.removeprefix(_NUMBERS), low, high))
-        lasso = tuple(_corner(pair) for pair in query.get("lasso", "").split())
+        corners = [_CORNER.fullmatch(pair) for pair in query.get("lasso", "").split()]
+        if not all(corners):
+            raise BadInput(f"lasso: expected corners such as 0.1,0.2 0.3,0.2 0.2,0.4, got {query['lasso'][:80]!r}")
+        lasso = tuple((float(corner[1]), float(corner[2])) for corner in corners if corner)
         order = query.get("order", "")
         words = {name: query.get(name, "") for name in _WORDS}
         named, descending = order[order.startswith(("+", "-")) :], order.startswith("-")
@@ -144,17 +147,7 @@ def _quoted(level: str) -> str:
 
 def _said(end: float | None) -> str:
     """A number as it is read back, whole ones without a fraction."""
-    if end is None:
-        return ""
-    return str(int(end)) if float(end).is_integer() and abs(end) < 1e15 else repr(float(end))
-
-
-def _corner(pair: str) -> tuple[float, float]:
-    try:
-        x, y = map(float, pair.split(","))
-    except ValueError:
-        raise BadInput(f"lasso: expected corners such as 0.1,0.2 0.3,0.2 0.2,0.4, got {pair!r}") from None
-    return x, y
+    return "" if end is None else np.format_float_positional(end, trim="-")
 
 
 # Rates, parts of texts, a lasso
@@ -174,26 +167,22 @@ def parse_rates(text: str, taxonomy: Taxonomy) -> tuple[tuple[str, ...], tuple[s
     >>> parse_rates("awe, excitement without fear and anger", get_taxonomy("mikels-8"))
     (('awe', 'excitement'), ('fear', 'anger'))
     """
-    names = _names(taxonomy)
-    words = re.findall(r"[^\s,;]+", text.lower())
-    longest = max((len(name) for name in names), default=1)
+    names: dict[str, str] = {}
+    for name, label in taxonomy.names().items():  # a label's own name comes before others' synonyms
+        names.setdefault(_spaced(name), label)
+    known = sorted(filter(None, names), key=len, reverse=True)
     wanted, unwanted = dict[str, None](), dict[str, None]()
-    at, ever, once = 0, False, False
-    while at < len(words):
-        size = next((k for k in range(longest, 0, -1) if tuple(words[at : at + k]) in names), 0)
-        if size:
-            (unwanted if ever or once else wanted)[names[tuple(words[at : at + size])]] = None
-            at, once = at + size, False
-            continue
-        word = words[at]
-        ever, once = ever or word in WITHOUT, once or word in NOT
-        if word not in (*AND, *WITHOUT, *NOT):
-            near = nearest(word, taxonomy.names())
+    ever = once = False
+    for word in re.findall("|".join([*(rf"(?<!\S){re.escape(name)}(?!\S)" for name in known), r"\S+"]), _spaced(text)):
+        if word in names:
+            (unwanted if ever or once else wanted)[names[word]], once = None, False
+        elif word in (*AND, *WITHOUT, *NOT):
+            ever, once = ever or word in WITHOUT, once or word in NOT
+        else:
             raise UnknownLabel(
-                f"rates {text!r}: no label {word!r}{near} (labels: {', '.join(taxonomy.labels)}; between them: and, "
-                "without, not)"
+                f"rates {text!r}: no label {word!r}{nearest(word, taxonomy.names())} (labels: "
+                f"{', '.join(taxonomy.labels)}; between them: and, without, not)"
             )
-        at += 1
     if not wanted and not unwanted:
         raise BadInput(f"rates {text!r}: expected labels, as in {' without '.join(taxonomy.labels[:2])!r}")
     both = [label for label in wanted if label in unwanted]
@@ -202,13 +191,8 @@ def parse_rates(text: str, taxonomy: Taxonomy) -> tuple[tuple[str, ...], tuple[s
     return tuple(wanted), tuple(unwanted)
 
 
-def _names(taxonomy: Taxonomy) -> Mapping[tuple[str, ...], str]:
-    """What each label may be called, as words; a label's own name comes before others' synonyms."""
-    found: dict[tuple[str, ...], str] = {}
-    for name, label in taxonomy.names().items():
-        found.setdefault(tuple(re.findall(r"[^\s,;]+", name.lower())), label)
-    found.pop((), None)
-    return found
+def _spaced(text: str) -> str:
+    return " ".join(re.findall(r"[^\s,;]+", text.lower()))
 
 
 def fit(wanted: Array, unwanted: Array) -> Array:
@@ -237,19 +221,9 @@ def having(part: str, texts: Sequence[str]) -> NDArray[np.bool_]:
 def inside(corners: Array, points: Array) -> NDArray[np.bool_]:
     """Which points [N, 2] lie in the polygon of `corners` [K, 2]; its last corner is joined to its first.
 
-    By crossings, odd or even (Shimrat 1962): where it crosses itself, what it surrounds twice is outside. Points that
-    are nan are outside.
+    By crossings, odd or even: where it crosses itself, what it surrounds twice is outside. Points that are nan are
+    outside.
     """
-    corners = np.asarray(corners, dtype=np.float64)
-    out = np.zeros(len(points), dtype=bool)
-    with np.errstate(invalid="ignore"):
-        near = ((points >= corners.min(axis=0)) & (points <= corners.max(axis=0))).all(axis=1)
-    rows = np.flatnonzero(near)
-    x, y = points[rows].astype(np.float64).T
-    odd = np.zeros(len(rows), dtype=bool)
-    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        if y0 != y1:
-            crossed = (y0 > y) != (y1 > y)
-            odd ^= crossed & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
-    out[rows] = odd
-    return out
+    from matplotlib.path import Path  # a quarter of a second to load
+
+    return np.asarray(Path(corners).contains_points(points))

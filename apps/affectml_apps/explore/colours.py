@@ -28,7 +28,7 @@ def first_colour(found: Collection) -> str:
     def says_something(name: str) -> bool:
         column = found.columns[name]
         codes = coded(column)[0]
-        if column.kind == "category":
+        if column.levels:
             codes = np.where(codes == UNKNOWN, UNKNOWN, np.minimum(codes, COLOURS))
         return bool(np.bincount(codes).max() <= MOST * len(codes))
 
@@ -44,7 +44,7 @@ def coded(column: Column) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     percents lie: a few that are far off would leave one colour to all others.
     """
     values = column.values
-    if column.kind == "number":
+    if not column.levels:
         known = np.isfinite(values)
         codes = np.full(len(values), UNKNOWN, np.uint8)
         if not known.any():

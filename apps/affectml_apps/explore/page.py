@@ -157,7 +157,7 @@ def draw_filters(explorer: Explorer, view: View) -> None:
         if column is None:
             st.error(f"no column {plain(each.column)}")
         else:
-            (draw_range if column.kind == "number" else draw_levels)(each, column)
+            (draw_levels if column.levels else draw_range)(each, column)
 
 
 def put_filter(old: Filter, new: Filter | None) -> None:
@@ -275,7 +275,7 @@ def draw_selections(explorer: Explorer, view: View) -> None:
             mime="text/csv",
             on_click="ignore",
         )
-        if explorer.found.has_queue:
+        if explorer.found.judgements.has_task:
             more = st.number_input("More people for each", 1, 100, 1, key="more", on_change=stay)
             if st.button("Send to the labelling queue", on_click=stay, disabled=len(shown) == 0):
                 attempt(lambda: queue(explorer, shown, int(more)))
@@ -366,7 +366,8 @@ def remark(explorer: Explorer, view: View) -> str:
     """What one should know of what is searched for, or of the selection that is shown; "" for nothing."""
     found = []
     try:
-        if words := explorer.found.unheard(view.text) if view.text else ():
+        unheard = explorer.found.searching().unheard(view.text) if view.text else ()
+        if words := [word for word in unheard if len(word) > 2]:
             found.append(f"The encoder takes these for made-up words, so they order nothing: {', '.join(words)}.")
         if view.selection:
             kept = explorer.selections().get(view.selection, 0)
@@ -380,9 +381,8 @@ def remark(explorer: Explorer, view: View) -> str:
 def searches(explorer: Explorer) -> dict[str, Any]:
     """What can be searched for: words; rates, with an example ("" where there are none), and whose they are."""
     found = explorer.found
-    of = [*(["people"] if found.has_people else []), *found.runs]
-    labels = found.taxonomy.labels if found.taxonomy is not None and of else ()
-    return {"words": found.can_search, "rates": " without ".join(labels[:2]), "of": of}
+    words = found.searcher is not None and found.searcher.has_texts
+    return {"words": words, "rates": " without ".join(found.labels[:2]) if found.said else "", "of": list(found.said)}
 
 
 def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
@@ -400,7 +400,7 @@ def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
             "opened": explorer.version,
             "title": found.dataset.root.resolve().name,
             "n": len(found),
-            "map": found.map_words if found.searcher is not None else "",
+            "map": "" if found.searcher is None else found.searcher.map_words,
             "columns": [
                 {"name": each.name, "title": each.title, "group": each.group} for each in found.columns.values()
             ],

@@ -52,7 +52,7 @@ class Explorer:
     def refresh(self) -> None:
         """Open the collection again where its files have changed since, as after somebody labelled an image."""
         with self._opening:
-            if self.found.is_old:
+            if self.found.judgements.is_old:
                 self._take(self._opens(encoders=self.found.encoders))
 
     def warm(self) -> None:

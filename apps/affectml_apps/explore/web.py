@@ -126,7 +126,7 @@ def colours(request: Request) -> Response:
     codes, legend = coded(column) if column is not None else (unknown, {"unknown": len(unknown)})
     head = json.dumps(legend).encode()
     content = len(head).to_bytes(4, "little") + head + codes.tobytes()
-    if column is not None and column.kind == "number":
+    if column is not None and not column.levels:
         content += column.values.astype("<f4").tobytes()
     return Response(content, media_type=BINARY, headers=LASTING | AS_IT_IS)
 
@@ -217,7 +217,7 @@ def in_words(explorer: Explorer, told: Detail, *, names: bool) -> dict[str, Any]
 def _value(column: Column, index: int) -> str:
     """A column's value of one image, as text; "" where it is unknown or says nothing."""
     value = column.values[index]
-    if column.kind == "category":
+    if column.levels:
         return column.levels[value] if value >= 0 and column.levels[value] not in ("no", "not listed") else ""
     return "" if np.isnan(value) or (column.name == "notes" and value == 0) else f"{value:.4g}"
 

@@ -97,28 +97,28 @@ def test_shared_modules_are_served_beside_the_app_s_own(client):
 
 
 def test_a_number_is_coded_from_its_least_to_its_most_and_unknown_is_255():
-    column = Column("x", "x", "images", "number", lambda: np.array([2.0, np.nan, 4.0, 3.0]))
+    column = Column("x", "x", "images", lambda: np.array([2.0, np.nan, 4.0, 3.0]))
     codes, legend = coded(column)
     assert codes.tolist() == [0, 255, 254, 127]
     assert legend == {"low": "≤ 2.02", "high": "≥ 3.98", "unknown": 1}
-    codes, legend = coded(Column("x", "x", "images", "number", lambda: np.array([np.nan])))
+    codes, legend = coded(Column("x", "x", "images", lambda: np.array([np.nan])))
     assert (codes.tolist(), legend["low"]) == ([255], None)
 
 
 def test_a_few_values_far_off_leave_the_colours_to_the_others():
     values = np.append(np.linspace(0, 1, 999), 1e6)
-    codes, legend = coded(Column("x", "x", "images", "number", lambda: values))
+    codes, legend = coded(Column("x", "x", "images", lambda: values))
     assert len(set(codes[:990].tolist())) > 200
     assert codes[-1] == 254
     assert legend["high"].startswith("≥ 0.99")
-    codes, legend = coded(Column("x", "x", "images", "number", lambda: np.array([5.0] * 500 + [4.0])))
+    codes, legend = coded(Column("x", "x", "images", lambda: np.array([5.0] * 500 + [4.0])))
     assert (codes[0], codes[-1], legend["low"], legend["high"]) == (254, 0, "4", "5")
 
 
 def test_the_most_frequent_levels_have_a_colour_each_and_the_others_share_one():
     levels = tuple("abcdefghijkl")
     values = np.array([0, 0, *range(1, 12), 11, -1])
-    codes, legend = coded(Column("x", "x", "images", "category", lambda: values, levels))
+    codes, legend = coded(Column("x", "x", "images", lambda: values, levels))
     assert len(legend["levels"]) == COLOURS + 1
     assert legend["levels"][0] == ["a", 2]
     assert legend["levels"][-1] == ["3 other levels", 3]
