@@ -37,10 +37,10 @@ Array = NDArray[Any]
 class Collection:
     """All images of a data set, N of them in the order of images.parquet, and what people and runs say of them.
 
-    dataset. people: what they say, None without any. taxonomy: theirs, else the first run's or the data set's own, if
-    any; labels: its own. image_id: [N] of str. runs: their names. said: who says something of the images, by name.
-    columns: by name; their values are computed when first asked for. notes: what one should know. searcher: of the
-    embeddings, None without any.
+    dataset. people: what they say, None without any. taxonomy: theirs, else the first run's, the data set's own or the
+    labelling task's, if any; labels: its own. image_id: [N] of str. runs: their names. said: who says something of the
+    images, by name. columns: by name; their values are computed when first asked for. notes: what one should know.
+    searcher: of the embeddings, None without any.
     """
 
     def __init__(
@@ -52,8 +52,7 @@ class Collection:
         self._index = judgements.index
         self.image_id = self._index.to_numpy()
         self.said: dict[str, Said] = ({} if people is None else {PEOPLE: people}) | dict(runs)
-        own = dataset.meta.resolve_taxonomy()
-        self.taxonomy = next((said.taxonomy for said in self.said.values()), own)
+        self.taxonomy = next((said.taxonomy for said in self.said.values()), judgements.taxonomy)
         self.labels = () if self.taxonomy is None else self.taxonomy.labels
         self.searcher = None if store is None else Searcher(dataset.root, store, self._index, encoders)
         if self.searcher is not None and (without := len(self) - len(self.searcher.at)):
@@ -391,7 +390,7 @@ def open_collection(
 
     index = pd.Index(data.images["image_id"].to_numpy(dtype=object), dtype=object)
     judgements = Judgements(data, index, db, tell)
-    people = People.read(_targets(data, opened, target), data.meta.resolve_taxonomy(), judgements)
+    people = People.read(_targets(data, opened, target), judgements)
     store = _store(data, opened, encoder, tell)
     read = {name: Run.read(run, name, data, index) for name, run in zip(_names(opened), opened, strict=True)}
     for line in (line for run in read.values() for line in run.notes(data, people)):

@@ -103,10 +103,10 @@ class People(Said):
     asked: Floats | None
 
     @classmethod
-    def read(cls, targets: Targets | None, own: Taxonomy | None, judgements: Judgements) -> "People | None":
+    def read(cls, targets: Targets | None, judgements: Judgements) -> "People | None":
         """Those of a target, and of images without a row in it those of the labelling task; None without any.
 
-        Only rates count people as the task does: another kind of target stays as it is. own: the data set's taxonomy.
+        Only rates count people as the task does: another kind of target stays as it is.
         """
         index, asked = judgements.index, None
         if targets is not None:
@@ -114,8 +114,8 @@ class People(Said):
             if targets.n is not None:
                 asked = _placed(targets.n.reshape(len(targets.n), -1).max(axis=1), targets.image_id, index)[:, 0]
             shares = _placed(targets.shares(), targets.image_id, index)
-        elif (settings := judgements.asked(lambda store: store.settings)) is not None:
-            name, taxonomy, kind = settings.name, own or Taxonomy(settings.name, settings.labels), "rates"
+        elif judgements.has_task and judgements.taxonomy is not None:
+            name, taxonomy, kind = "labels", judgements.taxonomy, "rates"
             shares = np.full((len(index), len(taxonomy)), np.nan, dtype=np.float32)
             asked = shares[:, 0]
         else:

@@ -1,6 +1,7 @@
 """What people said of each image: in the data set, and in the labelling task beside it until now."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.errors import BadDataset
+from affectml.taxonomies import Taxonomy
 from affectml_annotation import AnnotationError, LabelStore, count_votes
 from affectml_annotation.judgements import ANSWERS, NOT_DATA, Votes, of_now
 from affectml_annotation.store.place import default_database
@@ -39,17 +41,24 @@ class Judgements:
     """
 
     def __init__(self, dataset: Dataset, index: "pd.Index[Any]", db: str | None, say: Say) -> None:
-        self.index, self._say, self._fails = index, say, False
+        self.dataset, self.index, self._say, self._fails = dataset, index, say, False
         self.db = str(default_database(dataset.root)) if db is None else db
         self._file = dataset.root / "annotations.parquet"
         self.in_file = self._file.exists()
         self.counts, self._before = True, self._stamps()
 
-    def _stamps(self) -> tuple[list[object], ...]:
+    def _stamps(self) -> tuple[list[object], list[object]]:
         """What the data set's tables and the task's database are like now."""
-        tables = [*self._file.parent.glob("*.json"), *self._file.parent.glob("*.parquet")]
-        parts = (tables, [Path(self.db + end) for end in ("", "-wal")])
-        return tuple([(file, file.stat().st_mtime_ns) for file in sorted(part) if file.exists()] for part in parts)
+        tables: list[object] = []
+        task: list[object] = []
+        root = self._file.parent
+        files = [*root.glob("*.json"), *root.glob("*.parquet"), Path(self.db), Path(self.db + "-wal")]
+        for file in sorted(files):
+            with suppress(FileNotFoundError):  # a log goes with the last who had the database open
+                stat = file.stat()
+                if stat.st_size:  # whoever only reads a database makes a log of no bytes
+                    (task if str(file).startswith(self.db) else tables).append((file, stat.st_mtime_ns))
+        return tables, task
 
     @property
     def is_old(self) -> bool:
@@ -118,6 +127,13 @@ class Judgements:
         if table is None:
             return pd.DataFrame(columns=[*_JUDGED, "flag", "note"])
         return _texts(table[~table["purpose"].isin([*NOT_DATA])])
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy | None:
+        """The data set's own, or that of its labelling task; None without either."""
+        own = self.dataset.meta.resolve_taxonomy()
+        settings = self.asked(lambda store: store.settings) if own is None else None
+        return own if settings is None else Taxonomy(settings.name, settings.labels)
 
     def votes(self, lacking: NDArray[np.bool_], labels: Sequence[str]) -> Votes | None:
         """Votes in the labelling task on the images that have no answers elsewhere; None without any."""

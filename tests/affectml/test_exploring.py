@@ -33,7 +33,7 @@ from affectml.runs import RunInfo, TrainConfig
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.training import train_run
-from affectml_annotation import Answer, LabelStore
+from affectml_annotation import Answer, LabelStore, TaskSettings
 from affectml_annotation.uncertainty import disagreement
 
 from .answered import write_answered
@@ -619,6 +619,41 @@ def test_a_queue_takes_what_the_task_has_and_flags_and_notes_come_back_from_it(d
         ]
     with pytest.raises(BadInput, match="none of these 1 images"):
         found.queue([len(found) - 1])
+
+
+def labelled(db, said, ids=IDS):
+    """Answer images of a labelling task, which is made where there is none: image and labels, by person."""
+    with LabelStore(db) as store:
+        if not len(store.annotators()):
+            store.init_task(TaskSettings(LABELS, "What do you feel?", overlap=5), ids)
+            store.invite(["ann", "ben"])
+        store.submit([Answer(*key, "labels" if given else "none", tuple(given)) for key, given in said.items()])
+
+
+def test_a_photograph_that_was_just_labelled_has_its_answers(tmp_path):
+    """Nobody made a target of them: they are in the labelling task alone."""
+    data = write_dataset(tmp_path / "set", DatasetMeta("set"), pd.DataFrame({"image_id": ["a", "b"]}), {})
+    db = tmp_path / "set-labels.db"
+    labelled(db, {}, ["a", "b"])
+    found = open_collection(data.root)
+    assert (found.people, found.labels, found.detail(0).people, found.judgements.is_old) == (None, LABELS, None, False)
+    labelled(db, {("a", "ann"): ["awe"], ("a", "ben"): []})
+    said = found.detail(0).people
+    assert (said.n, said.shares, len(said.answers)) == (2, {"awe": 0.5, "joy": 0, "fear": 0}, 2)
+    assert found.judgements.is_old
+    again = open_collection(data.root)
+    assert again.columns["people.rate.awe"].values == pytest.approx([0.5, math.nan], nan_ok=True)
+    assert again.columns["people.asked"].values == pytest.approx([2, math.nan], nan_ok=True)
+    assert again.detail(0).people == said
+
+
+def test_of_an_image_with_a_target_the_newest_answers_are_shown_and_the_target_s_shares(hand):
+    found = open_collection(hand, db=str(hand.root / "task.db"))
+    labelled(hand.root / "task.db", {("a", "ann"): ["joy"]})
+    said = found.detail(0, names=True).people
+    assert said.answers == (("ann", 1, "joy"), ("ben", 1, "awe, fear"))
+    assert (said.n, said.shares["awe"]) == (10, pytest.approx(0.9))
+    assert not found.judgements.is_old  # what it counts is the target
 
 
 # One image

@@ -21,7 +21,7 @@ import affectml_apps
 from affectml.cli.pages import Exploring, read_page
 from affectml.errors import BadInput
 from affectml.exploring import Column, View
-from affectml_apps.explore.colours import COLOURS, coded
+from affectml_apps.explore.colours import COLOURS, coded, first_colour
 
 
 @pytest.fixture
@@ -45,6 +45,40 @@ def test_a_view_in_the_address_gives_its_images_in_order(client):
     assert (count, sorted(rows)) == (len(rows), np.flatnonzero(rates >= np.float32(0.4)).tolist())
     assert (np.diff(rates[rows]) <= 0).all()
     assert reply.headers["cache-control"] == "no-store"
+
+
+def test_a_search_tells_how_well_each_image_fits(client):
+    found, view = client.explorer.found, View(rates="awe without fear")
+    content = client.get("/explore/shown", params=view.to_query()).content
+    count = int.from_bytes(content[:4], "little")
+    rows, fits = np.frombuffer(content, "<u4", count, 4), np.frombuffer(content, "<f4", count, 4 + 4 * count)
+    assert (len(content), rows.tolist()) == (4 + 8 * count, found.shown(view).tolist())
+    assert fits.tolist() == found.fits(view)[rows].tolist()
+
+
+def test_files_that_have_changed_are_read_again_and_no_others(served, own):
+    explorer = served(own).explorer
+    found, version = explorer.found, explorer.version
+    explorer.refresh()
+    assert (explorer.found, explorer.version) == (found, version)
+    table = pd.read_parquet(own / "images.parquet")
+    table.assign(wing=["east", "west"] * 30).to_parquet(own / "images.parquet")
+    explorer.refresh()
+    assert "image.wing" in explorer.found.columns
+    assert explorer.version != version
+    assert explorer.found.encoders is found.encoders
+
+
+def test_the_first_colour_is_one_that_says_something(client):
+    """Neither what all images share nor what is known of few: people's modes, a label's rate, and the images' own."""
+    explorer, found = client.explorer, client.explorer.found
+    assert explorer.colour == "people.mode"
+    commonest = found.labels[int(np.nanmean(found.people.rates, axis=0).argmax())]
+    for flat in (np.zeros(60), np.where(np.arange(60) < 3, 0, -1)):
+        found.columns["people.mode"] = Column("people.mode", "", "people", flat.copy, ("awe",))
+        assert first_colour(found) == f"people.rate.{commonest}"
+    found.said = {"run": found.said["run"]}  # which says the same of all images
+    assert first_colour(found) == "image.shapes"
 
 
 def test_a_lasso_holds_what_lies_in_it(client):
