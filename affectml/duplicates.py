@@ -193,6 +193,17 @@ def near_copies(pictures: Mapping[str, "Picture"], pairs: Sequence[Pair]) -> lis
     return [Copy("near", pair, value) for pair, value in alike if value >= LIKENESS]
 
 
+def copies_of(image: "Image", others: Mapping[str, "Image"]) -> list[tuple[str, float, bool]]:
+    """Those of other images that show the same picture as one: the name, likeness, and whether all pixels are equal."""
+    if not others:
+        return []
+    found = {"": Picture(image)} | {f"/{name}": Picture(other) for name, other in others.items()}
+    alike = likenesses(found, [("", f"/{name}") for name in others]).tolist()
+    equal = [digest(other) == digest(image) for other in others.values()]
+    rows = zip(others, alike, equal, strict=True)
+    return [(name, 1.0 if exact else value, exact) for name, value, exact in rows if exact or value >= LIKENESS]
+
+
 def twins(features: NDArray[Any] | RowsOnDisk) -> NDArray[np.bool_]:
     """Rows [N] that may have another at a cosine of COPY_COSINE or more: all of those, and few others.
 
