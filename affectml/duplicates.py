@@ -193,7 +193,7 @@ def near_copies(pictures: Mapping[str, "Picture"], pairs: Sequence[Pair]) -> lis
     return [Copy("near", pair, value) for pair, value in alike if value >= LIKENESS]
 
 
-def copies_of(image: "Image", others: Mapping[str, "Image"]) -> list[tuple[str, float, bool]]:
+def copies_of(image: Image.Image, others: Mapping[str, Image.Image]) -> list[tuple[str, float, bool]]:
     """Those of other images that show the same picture as one: the name, likeness, and whether all pixels are equal."""
     if not others:
         return []
