@@ -7,7 +7,8 @@ import typer
 
 from affectml._options import Argument, Help
 from affectml.cli._command import Json, Verbose, say
-from affectml.cli._print import print_json, show_result
+from affectml.cli._print import print_json
+from affectml.cli._runs_print import print_evaluation
 from affectml.evaluating import EvaluateConfig
 
 
@@ -37,25 +38,14 @@ def evaluate(
     A run alone has its page written again. Several runs of the same data are compared by what is stored of them. --on
     judges everybody on data sets, in the labels that both sides have.
     """
-    from dataclasses import asdict
-
     from affectml.evaluating import evaluate_systems
-    from affectml.page import Shown, in_words
-    from affectml.page.tables import brief
-    from affectml.page.write import sections
 
     found = evaluate_systems(systems, config, out=out, say=say)
-    evaluation = found.evaluation
     page = found.file / "report.html" if found.file.is_dir() else found.file
     if json:
-        print_json(
-            {"written": str(found.file), "facts": evaluation.facts, "figures": [asdict(f) for f in evaluation.figures]}
-        )
+        print_json({"written": str(found.file), **found.evaluation.to_json()})
     else:
-        rules = [f"{name}: {words}" for name, words in evaluation.facts["rules"].items()]
-        others = [table for each in sections(evaluation, Shown("", "")) for table in each.tables] if verbose else []
-        show_result(brief(evaluation), others, rules, verbose=verbose)
-        print("".join(f"  {line}\n" for line in in_words(evaluation)))
+        print_evaluation(found.evaluation, verbose=verbose)
         print(f"written: {found.file}")
     if open_:
         typer.launch(page.absolute().as_uri())

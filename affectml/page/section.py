@@ -171,11 +171,6 @@ class Shown:
         about = (f"construct: {data.construct}", *asked, f"encoder: {info.encoder.name}")
         return cls(f"{data.name} – affectml report", heading, about, info.command, info, **more)
 
-    @property
-    def pictures(self) -> bool:
-        """Whether images can be shown."""
-        return self.dataset is not None and self.answers is not None and self.truth is not None
-
 
 Part = Callable[[Evaluation, Shown], Section | None]
 """A section's function: returns None where the evaluation has no rows for it."""

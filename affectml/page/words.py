@@ -6,11 +6,7 @@ from affectml.judging.figures import Evaluation
 from affectml.page.tables import empty_words
 
 CALLED = {"model": "the model", "person": "one person", "prior": "one constant answer", "floor": "the truth"}
-MISSING = {
-    "person": "How far people agree is not known",
-    "floor": "There is no floor",
-    "label_set": "There are no sets",
-}
+MISSING = {"person": "How far people agree is not known", "label_set": "There are no label sets"}
 
 
 def called(system: str) -> str:
@@ -53,8 +49,9 @@ def missing(evaluation: Evaluation) -> list[str]:
     found = []
     for name, words in evaluation.facts.get("rules", {}).items():
         start, _, why = str(words).partition(": ")
-        if start in ("not available", "none", "not finite") and name != "interval":
-            found.append(f"{MISSING.get(name, f'No {name}')}: {why}.")
+        if start in ("not available", "none"):
+            found.append(f"{MISSING.get(name, f'There is no {name}')}: {why}.")
+        found += [f"{name} is infinite for {why}."] if start == "not finite" else []
     return found
 
 

@@ -15,13 +15,13 @@ from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import Evaluation, Rows
 from affectml.judging.scoring import Answers
 from affectml.judging.subgroups import Answerers, agreement, answerers, check_groups, subgroups
-from affectml.judging.truth import Truth, cut_sets, part_of, read_truth
+from affectml.judging.truth import part_of, read_truth
 from affectml.judging.views import Case
-from affectml_annotation import fit_beta_prior
+
+from .panels import truth_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0.dev0"
 MEANS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5])
-LABELS = tuple("abcdef")
 
 
 def drawn(generator, images=200, people=5, *, spread=(2.0, 2.0), noise=0.5, bias=0.0, worse=0.0):
@@ -29,21 +29,12 @@ def drawn(generator, images=200, people=5, *, spread=(2.0, 2.0), noise=0.5, bias
     x = generator.random(images) < 0.4
     concentration = np.where(x, *spread)[:, None]
     rates = np.clip(generator.beta(concentration * MEANS, concentration * (1 - MEANS)), 1e-4, 1 - 1e-4)
-    chosen = (generator.random((images, people, len(MEANS))) < rates[:, None]).astype(np.uint8)
-    votes, n = chosen.sum(axis=1).astype(np.int64), np.full((images, len(MEANS)), people)
+    truth = truth_of(generator.random((images, people, len(MEANS))) < rates[:, None])
     odds = np.log(rates / (1 - rates)) + (noise + worse * x)[:, None] * generator.normal(size=rates.shape)
     odds[:, 3] += bias * x
-    q = 1 / (1 + np.exp(-odds))
-    beta = fit_beta_prior(votes, n)
-    blank = dict.fromkeys(("oracle", "groups", "vote_rule"))
-    truth = Truth(
-        kind="rates", labels=LABELS, image_id=np.arange(images).astype(str).astype(object), shares=votes / people,
-        hits=np.zeros(votes.shape, dtype=int), hit_rule="", no_sets="", tau=1 / 3, votes=votes, people=n,
-        sets=cut_sets("rates", votes / people, votes, n, beta, 1 / 3), chosen=chosen,
-        asked=np.ones((images, people), dtype=bool), no_judgements="", beta=beta, **blank,
-    )  # fmt: skip
-    answers = Answers(torch.from_numpy(q), torch.from_numpy(q), torch.from_numpy((q > 1 / 3).astype(np.int64)))
-    return answers, truth, pd.DataFrame({"image_id": truth.image_id, "look": np.where(x, "x", "y")})
+    q = torch.from_numpy(1 / (1 + np.exp(-odds)))
+    images = pd.DataFrame({"image_id": truth.image_id, "look": np.where(x, "x", "y")})
+    return Answers(q, q, (q > 1 / 3).long()), truth, images
 
 
 def judged(answers, truth, images, people=None, seed=0):
@@ -68,26 +59,25 @@ def findings(result):
 def test_a_planted_bias_is_found_and_said_in_words():
     result = judged(*drawn(np.random.default_rng(0), bias=1.5))
     assert "d" in found(result)
-    assert any(line.startswith("d: the model's rate less people's is higher on look x than on look y")
-               for line in findings(result))  # fmt: skip
+    said = "d: the model's rate less people's is higher on look x than on look y"
+    assert any(line.startswith(said) for line in findings(result))
     key = {"by": "look", "level": "x", "label": "d"}
-    bias, model, people = (
-        result.get(metric, system, **key)
-        for metric, system in (("label_bias", "model"), ("named_share", "model"), ("named_share", "people"))
-    )
-    assert bias.value == pytest.approx(model.value - people.value)
+    model, people = (result.get("named_share", system, **key).value for system in ("model", "people"))
+    bias = result.get("label_bias", **key)
+    assert bias.value == pytest.approx(model - people)
     assert 0 < bias.low < bias.value < bias.high
     assert bias.p is None  # a level alone is not tested
     assert result.get("images", "people", by="look", level="x").value == bias.n
     assert len(compared(result)) == result.facts["subgroups"]["tests"] == 7
 
 
-def test_a_worse_group_is_found():
+def test_a_worse_group_is_found_by_its_excess_over_the_floor():
     result = judged(*drawn(np.random.default_rng(0), worse=2.0))
-    gap = result.get("rate_brier_score", "model", "floor", by="look", level="x less y")
+    gap, *excess = (
+        result.get("rate_brier_score", "model", "floor", by="look", level=level) for level in ("x less y", "x", "y")
+    )
     assert gap.found
-    excess = [result.get("rate_brier_score", "model", "floor", by="look", level=level).value for level in "xy"]
-    assert gap.value == pytest.approx(excess[0] - excess[1])
+    assert gap.value == pytest.approx(excess[0].value - excess[1].value)
     assert any("the model is worse on look x than on look y by rate_brier_score" in line for line in findings(result))
 
 
@@ -106,14 +96,14 @@ def test_people_who_agree_less_are_no_failure_where_nobody_knows_how_many_answer
     """Cross-entropy holds people's own entropy: with the truth itself as the model it would find a gap in nothing."""
     answers, truth, images = drawn(np.random.default_rng(1), images=400, spread=(200.0, 0.5), noise=0.0)
     unknown = dict.fromkeys(("votes", "people", "sets", "chosen", "asked"))
-    shares = answers.shares.numpy() / answers.shares.numpy().sum(axis=1, keepdims=True)
-    odd = replace(truth, kind="distribution", vote_rule="unknown", shares=shares, **unknown)
-    shares = torch.from_numpy(odd.shares)
-    result = judged(Answers(shares, shares, None), odd, images)
-    assert {each.metric for each in compared(result) if not each.label} == {"kl_divergence"}
+    shares = answers.shares / answers.shares.sum(dim=1, keepdim=True)
+    own = {"kind": "distribution", "vote_rule": "unknown", "shares": shares.numpy(), "hits": 0 * truth.hits}
+    odd = replace(truth, **own, **unknown)
+    result = judged(Answers(shares, shares), odd, images)
+    assert {each.name for each in compared(result) if not each.label} == {"kl_divergence"}
     assert findings(result) == []
-    worse = torch.from_numpy(np.where((images["look"] == "x").to_numpy()[:, None], 1 / 6, odd.shares))
-    (said, *_) = [line for line in findings(judged(Answers(worse, worse, None), odd, images)) if "kl" in line]
+    worse = torch.where(torch.tensor((images["look"] == "x").tolist())[:, None], 1 / 6, shares)
+    (said, *_) = [line for line in findings(judged(Answers(worse, worse), odd, images)) if "kl" in line]
     assert said.startswith("the model is worse on look x than on look y by raw kl_divergence")
     assert said.endswith("no floor is known, so these images may just be harder")
 

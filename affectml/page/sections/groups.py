@@ -81,15 +81,14 @@ def by_person(evaluation: Evaluation, _: Shown) -> Section | None:
     sizes = {each.level: f"{each.value:.0f}" for each in every if each.metric == "people"}
     rows, drawn, tables = [each for each in every if each.metric != "people"], [], []
 
-    def whom(figure: Figure) -> str:
-        return f"{figure.level.replace('_', ' ')} ({sizes.get(figure.level, '–')})"
-
-    def across(figure: Figure) -> str:
-        return figure.system if figure.against == "people" else f"{figure.system} − {figure.against}"
-
+    named = []
+    for each in rows:
+        level = f"{each.level.replace('_', ' ')} ({sizes.get(each.level, '–')})"
+        system = each.system if each.against == "people" else f"{each.system} − {each.against}"
+        named.append(replace(each, level=level, system=system))
     for name in dict.fromkeys(each.name for each in rows):
-        mine = [each for each in rows if each.name == name]
-        tables.append(pivot(f"By person: {arrow(name)}", mine, whom, across, head="whom (people)", note=SYSTEMS))
+        mine = [each for each in named if each.name == name]
+        tables.append(pivot(f"By person: {arrow(name)}", mine, "level", head="whom (people)", note=SYSTEMS))
     for images, what in (("new", "new images"), ("seen", "images it has seen")):
         start = f"unseen_people_{images}_images_k"
         known = [each for each in rows if each.name == KNOWING and each.against == "people"]
@@ -131,8 +130,9 @@ def learning(evaluation: Evaluation, _: Shown) -> Section | None:
         words += f"{number(after.value)}{', which may be chance' * inside}; each point is one fit."
     shares = dict(zip(sizes, evaluation.facts.get("learning_curve", ()), strict=False))
 
-    def size(figure: Figure) -> str:
-        return f"{figure.level} images{f' ({shares[figure.level]:.0%})' if figure.level in shares else ''}"
-
-    table = pivot("Learning curve", rows, metric, size, name="curve")
+    named = []
+    for each in rows:
+        share = f" ({shares[each.level]:.0%})" if each.level in shares else ""
+        named.append(replace(each, level=f"{each.level} images{share}"))
+    table = pivot("Learning curve", named, metric, "level", name="curve")
     return section("learning", "With fewer training images", words, drawn, [table])

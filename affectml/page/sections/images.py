@@ -18,8 +18,6 @@ SHOWN = 6  # images of a gallery
 BARS = 12  # labels of an image: of more, those with the largest shares
 SYSTEMS = 3  # further systems of a card
 PLACES = {"a good answer": 1 / 6, "a middling one": 1 / 2, "a poor one": 5 / 6}
-WITHOUT = "Pictures of images need the data set: add --on."
-"""What a page says once where it cannot show images."""
 
 
 def images(evaluation: Evaluation, also: Shown) -> Section | None:
@@ -28,14 +26,15 @@ def images(evaluation: Evaluation, also: Shown) -> Section | None:
     if truth is None or not ranked:
         return None
     few, who, whose = min(SHOWN, max(1, len(ranked) // 3)), first_of(evaluation), them(evaluation)
-    key = f"By {metric}. Blue: {whose}; orange: {who}; ● and ○: in their sets"
-    key += "; upright line: the true rate." if truth.oracle is not None else "."
+    key = f"By {metric}. Blue: {whose}; orange: {who}"
+    key += "; ● and ○: in their sets" * (truth.sets is not None)
+    key += "; upright line: the truth" * (truth.oracle is not None)
     rows = {f"Where {who} and {whose} agree most": ranked, f"Where {who} and {whose} agree least": ranked[::-1]}
     if truth.kind in ("rates", "distribution") and truth.vote_rule != "moments":
-        apart = np.argsort(-entropies(truth.shares, rates=truth.kind == "rates"), kind="stable")
-        rows["Where people disagree most among themselves"] = [row for row in apart.tolist() if row in ranked]
+        there, order = set(ranked), np.argsort(-entropies(truth.shares, rates=truth.kind == "rates"), kind="stable")
+        rows["Where people disagree most among themselves"] = [row for row in order.tolist() if row in there]
     found = {title: cards(evaluation, also, each[:few], f"{metric} ", scores) for title, each in rows.items()}
-    galleries = tuple(Cards(title, each, "" if at else key) for at, (title, each) in enumerate(found.items()))
+    galleries = tuple(Cards(title, each, "" if at else f"{key}.") for at, (title, each) in enumerate(found.items()))
     return Section("images", "Images", galleries=galleries)
 
 
@@ -58,7 +57,8 @@ def cards(
     assert dataset is not None
     first, whose, named = first_of(evaluation), them(evaluation), dataset.images.set_index("image_id")
     none = np.full(truth.shares.shape, np.nan)
-    true, theirs = (none if table is None else table for table in (truth.oracle, truth.sets))
+    right = truth.hits if truth.kind == "single" else truth.sets
+    true, theirs = (none if table is None else table for table in (truth.oracle, right))
     systems = {name: each for name, each in (also.answers or {}).items() if name != "prior" or name == first}
     given = {name: _aligned(each, truth.image_id) for name, each in systems.items()}
     said, (shares, sets), made = {whose: (truth.shares, theirs), **given}, given[first], []
@@ -68,9 +68,9 @@ def cards(
         kept = np.sort(np.argsort(-largest, kind="stable")[:BARS])
         left, bars = np.delete(largest, kept), []
         for c in kept.tolist():
-            people, its, right = (float(table[row, c]) for table in percents)
+            people, its, rate = (float(table[row, c]) for table in percents)
             inside = bool(theirs[row, c] > 0), bool(sets[row, c] > 0)
-            bars.append(Bar(truth.labels[c], people, its, None if np.isnan(right) else right, *inside))
+            bars.append(Bar(truth.labels[c], people, its, None if np.isnan(rate) else rate, *inside))
         told = tuple((name, _words(truth.labels, *(table[row] for table in tables))) for name, tables in said.items())
         asked = "" if truth.people is None else f" · {int(truth.people[row].max())} people"
         rest = f"{len(left)} other labels: at most {percent(float(left.max()))}" if len(left) else ""
@@ -102,7 +102,7 @@ def _ranked(evaluation: Evaluation, also: Shown) -> tuple[str, list[float], list
     names = {each.name for each in evaluation.where(system=first, against="people")}
     known = [name for name in shown(names, "report") if better(name) and column(name) in rows]
     metric = next((name for name in known if not is_of_sets(name) and better(name) == "lower"), "".join(known[:1]))
-    if also.truth is None or not also.pictures or not metric:
+    if also.truth is None or also.dataset is None or first not in (also.answers or {}) or not metric:
         return metric, [], []
     mine = rows[(rows["system"] == first) & (rows["against"] == "people")].set_index("image_id")[column(metric)]
     scores = mine.reindex(also.truth.image_id).to_numpy()

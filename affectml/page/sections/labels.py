@@ -25,7 +25,11 @@ def labels(evaluation: Evaluation, _: Shown) -> Section | None:
     by = {name: [each for each in rows if each.metric == name] for name in (*SCORED, *ALSO)}
     hidden, first = "label_f1" if by["label_f1_judgements"] else "", first_of(evaluation)
     rivals = {name: [f for f in by[name] if f.system != "oracle"] for name in SCORED if by[name] and name != hidden}
-    drawn = [spots(SCORED[name][0], found, "label", note=SCORED[name][1]) for name, found in rivals.items()]
+    drawn = []
+    for name, found in rivals.items():
+        title, note = SCORED[name]
+        there = note.partition(":")[0] in {each.system for each in found}
+        drawn.append(spots(title, found, "label", note=note * there))
     said = [each for each in by["set_share"] or by["mean_share"] if each.system == first]
     if how := [*by["prevalence"], *said, *(replace(each, system="threshold") for each in by["threshold"])]:
         note = f"{capital(them(evaluation))}: the mean share."

@@ -10,8 +10,9 @@ def cost(info: RunInfo) -> str:
     """What it took, and whether that was measured; what was trained."""
     assert info.energy is not None
     assert info.parameters is not None
-    trained, about = info.parameters, "" if info.energy["measured"] else "an estimated "
-    said = f"Training and judging took {about}{watt_hours(info.energy['kwh'])}; the head keeps {trained['trained']:,} numbers"
+    trained, kwh = info.parameters, info.energy["kwh"]
+    took = watt_hours(kwh) if info.energy["measured"] else f"an estimated {watt_hours(kwh)}"
+    said = f"Training and judging took {took}; the head keeps {trained['trained']:,} numbers"
     if trained["share"] is None:
         return f"{said}, and the encoder was not trained."
     return f"{said}, {100 * trained['share']:.2g} % of all; the encoder's {trained['frozen']:,} were not trained."

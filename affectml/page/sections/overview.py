@@ -6,7 +6,7 @@ from affectml.judging.figures import Evaluation, Figure
 from affectml.page.section import Drawing, Section, Shown, whiskers
 from affectml.page.sections.images import three
 from affectml.page.tables import Table, arrow, empty_line, is_difference, is_of_sets, matrix, number, percent, rows_of
-from affectml.page.words import called, capital, first_of, sentence_of, them
+from affectml.page.words import called, capital, first_of, sentence_of
 from affectml_metrics.table import better, shown
 
 PLOTS = 3
@@ -14,13 +14,17 @@ NAMED = 2  # systems of a sentence
 WORDS = {
     "top_1_accuracy": "First label right",
     "set_f1_judgements": "Set against one person's answer",
-    "set_f1": "Set against {theirs} set",
-    "rate_cross_entropy": "Rates against {theirs}",
+    "set_f1": "Set against the image's own",
+    "rate_cross_entropy": "Rates against the image's own",
 }
 TOLD = {  # how a metric is said of the first system, of people, and of others
-    "set_f1_judgements": ("agrees with one person's set to {} (set F1)", "people with each other to {}", "{} to {}"),
-    "set_f1": ("agrees with the images' own sets to {} (set F1)", "one person to {}", "{} to {}"),
-    "top_1_accuracy": ("names {right} first in {} of cases", "one person in {}", "{} in {}"),
+    "set_f1_judgements": (
+        "{who} agrees with one person's set to {} (set F1)",
+        "people with each other to {}",
+        "{} to {}",
+    ),
+    "set_f1": ("{who} agrees with the images' own sets to {} (set F1)", "one person to {}", "{} to {}"),
+    "top_1_accuracy": ("{who}'s first label is {right} in {} of cases", "one person's in {}", "{}'s in {}"),
 }
 RIGHT = {"people": "what most people chose", "rest": "what most of the others chose", "": "the image's own label"}
 
@@ -34,7 +38,9 @@ def overview(evaluation: Evaluation, also: Shown) -> Section:
 
 def chosen(evaluation: Evaluation) -> list[str]:
     """The main metrics: sets against one person's, first labels and shares first."""
-    found = shown((each.name for each in evaluation.where(system=first_of(evaluation), against="people")), "headline")
+    found = shown(
+        (each.name for each in rows_of(evaluation, system=first_of(evaluation), against="people")), "headline"
+    )
     first = [name for name in ("set_f1_judgements", "top_1_accuracy") if name in found]
     return list(dict.fromkeys([*first, *[name for name in found if better(name) == "lower"][:1], *found]))
 
@@ -61,9 +67,7 @@ def beside(evaluation: Evaluation, metric: str) -> tuple[list[Figure], str]:
 def picture(evaluation: Evaluation, metric: str) -> Drawing:
     """One metric of everybody who is judged on the same targets."""
     found, what = beside(evaluation, metric)
-    words = WORDS.get(metric, "Shares against {theirs}" if better(metric) == "lower" else "").format(
-        theirs="people's" if them(evaluation) == "people" else "the images'"
-    )
+    words = WORDS.get(metric, "Shares against the image's own" if better(metric) == "lower" else "")
     half = evaluation.get(metric, "half", "half")
     notes = [f"All beside {what}."] if what else []
     notes += [f"Half of a panel beside the other half: {number(half.value)}."] if half and not what else []
@@ -81,11 +85,11 @@ def sentence(evaluation: Evaluation) -> str:
     found = {each.system: each for each in beside(evaluation, metric)[0]} if metric else {}
     if first not in found:
         return ""
-    lower = f"has {metric.replace('_', ' ')} {{}} ({better(metric)} is better)"
+    lower = f"{{who}} has {metric.replace('_', ' ')} {{}} ({better(metric)} is better)"
     said, person, others = TOLD.get(metric, (lower, "one person {}", "{} {}"))
     right = RIGHT["" if kind == "single" else found[first].against]
     write = percent if metric == "top_1_accuracy" else number
-    parts = [f"{capital(called(first))} {said.format(write(found[first].value), right=right)}"]
+    parts = [capital(said.format(write(found[first].value), who=called(first), right=right))]
     parts += [person.format(write(found["person"].value))] if "person" in found else []
     rivals = ("prior", "floor") if "person" in found else ("zero_shot", "prior", "floor")
     parts += [others.format(called(who), write(found[who].value)) for who in rivals if who in found]

@@ -1,8 +1,21 @@
 """Every score, differences between systems, coarser labels, several data sets, and answers asked for several times."""
 
+from dataclasses import replace
+
 from affectml.judging.figures import Evaluation, Figure
 from affectml.page.section import Section, Shown, section
-from affectml.page.tables import BESIDE, is_difference, matrix, metric, number, parts_of, pivot, rows_of, scores_table
+from affectml.page.tables import (
+    BESIDE,
+    arrow,
+    is_difference,
+    matrix,
+    metric,
+    number,
+    parts_of,
+    pivot,
+    rows_of,
+    scores_table,
+)
 from affectml.page.words import called, first_of, sentence_of
 from affectml_metrics.table import find, shown
 
@@ -35,23 +48,19 @@ def differences(evaluation: Evaluation, _: Shown) -> Section | None:
 def levels(evaluation: Evaluation, _: Shown) -> Section | None:
     """The systems at the coarser levels of the labels, in main metrics of first labels and sets."""
     first, rows, told, notes = first_of(evaluation), list[Figure](), [], ["each system's fine answers, mapped"]
-    known = evaluation.facts.get("levels", {})
-    for space, about in known.items():
+    for space, about in evaluation.facts.get("levels", {}).items():
         every = list(evaluation.where(space=space, against="people"))
         for name in shown((each.name for each in every), "headline"):
             spec = find(name)
-            rows += [each for each in every if each.name == name and spec and spec.kinds[0] in ("ranking", "sets")]
+            there = [each for each in every if each.name == name and spec and spec.kinds[0] in ("ranking", "sets")]
+            rows += [replace(f, level=f"{space} ({len(about['labels'])}): {arrow(name)}") for f in there]
         notes += [f"{space}: {line}" for line in about.get("lines", ())]
         inside = {each.system: each for each in evaluation.where(space=space, metric="errors_inside_parent")}
         if first in inside and "chance" in inside and inside["chance"].value > 0:  # 0: each parent has one child
             share, chance = inside[first], number(inside["chance"].value)
             wrong = f"{number(share.value)} of {share.n} wrong first labels have the right parent"
             told.append(f"at {space}, {wrong}, at random {chance}")
-
-    def level(figure: Figure) -> str:
-        return f"{figure.space} ({len(known[figure.space]['labels'])}): {metric(figure)}"
-
-    table = pivot("Systems at each coarser level", rows, level, note="; ".join(notes), name="systems", best=True)
+    table = pivot("Systems at each coarser level", rows, "level", note="; ".join(notes), name="systems", best=True)
     words = sentence_of(told or ["the same answers, counted at labels that hold several others"])
     return section("levels", "At coarser levels", words, (), [table])
 

@@ -1,6 +1,7 @@
 """What was said instead of what, and which labels go together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from affectml.judging.figures import Evaluation, Figure
 from affectml.judging.views import NOTHING
 from affectml.page.section import Drawing, Section, Shown, drawing, section
 from affectml.page.tables import cell, parts_of, percent, pivot
-from affectml.page.words import called, capital, first_of, sentence_of
+from affectml.page.words import called, capital, first_of, sentence_of, them
 from affectml.plots import grid
 
 TIED = 3  # equally common mistakes that are named
@@ -22,6 +23,7 @@ RULE = (
 def instead(evaluation: Evaluation, _: Shown) -> Section | None:
     """What the first system said instead of what people said, and one person beside the rest of the panel."""
     first, drawn, tables, told = first_of(evaluation), [], [], []
+    head = "people's label" if them(evaluation) == "people" else "the image's label"
     every = parts_of(evaluation, "instead_of")
     used = {name for each in every for name in (each.level, each.label)}
     names = [name for name in (*evaluation.facts.get("labels", ()), NOTHING) if name in used]
@@ -34,8 +36,8 @@ def instead(evaluation: Evaluation, _: Shown) -> Section | None:
         if left + added and who == first:
             whole = f"{added:.0f} to sets that are otherwise whole"
             told.append(f"{called(who)} leaves out {left:.0f} labels without naming another, and adds {whole}")
-        drawn += [_grid(title, rows, names, first, ("people's label", "what was said"))] if rows else []
-        tables.append(pivot(title, rows, "level", "label", columns=names, name=who, none="0", note=RULE))
+        drawn += [_grid(title, rows, names, first, (head, "what was said"))] if rows else []
+        tables.append(pivot(title, rows, "level", "label", head=head, columns=names, name=who, none="0", note=RULE))
     return section("instead", "What was mistaken for what", sentence_of(told), drawn, tables)
 
 
@@ -70,11 +72,13 @@ def co_occurrence(evaluation: Evaluation, _: Shown) -> Section | None:
         rows = parts_of(evaluation, "with", system=who)
         known[who] = {(each.level, each.label): each for each in rows if (each.n or 0) >= FEW}
         drawn += [_grid(title, rows, labels, first, axis)] if rows else []
-        tables.append(pivot(title, rows, _answers, "label", head="label (answers)", columns=labels, name=who))
+        named = [replace(each, level=f"{each.level} ({each.n})") for each in rows]
+        tables.append(pivot(title, named, "level", "label", head="label (answers)", columns=labels, name=who))
     people, told = known["person"] or known["people"], []
     if people:
         most = max(people.values(), key=lambda each: each.value)
-        often = f"of people's answers with {most.level}, {percent(most.value)} have {most.label} as well"
+        whose = "people's answers" if known["person"] else "the images' sets"
+        often = f"of {whose} with {most.level}, {percent(most.value)} have {most.label} as well"
         told.append(often if most.value else "no answer here has two labels")
     if both := [(known[first][at], each) for at, each in known["people"].items() if at in known[first]]:
         its, theirs = max(both, key=lambda pair: abs(pair[0].value - pair[1].value))
@@ -82,7 +86,3 @@ def co_occurrence(evaluation: Evaluation, _: Shown) -> Section | None:
         mine += f", {percent(theirs.value)} of the images' {theirs.n}"
         told.append(f"the largest gap is {its.label} beside {its.level}: {mine}")
     return section("together", "Which labels go together", sentence_of(told), drawn, tables)
-
-
-def _answers(figure: Figure) -> str:
-    return f"{figure.level} ({figure.n})"

@@ -1,6 +1,7 @@
 """What a system's numbers are worth: whether shares mean what they say, other thresholds, and promises."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from affectml.judging.figures import Evaluation, Figure
@@ -26,14 +27,11 @@ def reliability(evaluation: Evaluation, _: Shown) -> Section | None:
     line = "Above the dashed line, the system says too little."
     drawn = [drawing("Seen against said", picture, line)] if bins else []
     note = "seen_share: Student's t of the differences in a bin, and at least what drawing the votes would make"
-    table = pivot("Reliability in bins (images)", rows, _bin, "metric", head="bin", note=note, name="bins")
+    named = [replace(each, level=f"{each.label} {each.level} ({each.n})") for each in rows]
+    table = pivot("Reliability in bins (images)", named, "level", "metric", head="bin", note=note, name="bins")
     slopes = [each for name in ("calibration_slope", "calibration_error") for each in rows_of(evaluation, metric=name)]
     sloped = pivot("Calibration", slopes, "system", "metric", note="slope: 1 where shares mean what they say")
     return section("reliability", "Do shares mean what they say?", bands(bins), drawn, [table, sloped])
-
-
-def _bin(figure: Figure) -> str:
-    return f"{figure.label} {figure.level} ({figure.n})"
 
 
 def bands(bins: Sequence[tuple[Figure, Figure]]) -> str:
@@ -81,11 +79,11 @@ def promise(evaluation: Evaluation, _: Shown) -> Section | None:
     if made["promise"].startswith("precision") and people:
         notes.append("chosen by somebody: one person is enough; set_precision counts labels of the panel's set")
 
-    def images(figure: Figure) -> str:
-        return f"{figure.by}: {figure.level} ({figure.n})" if figure.by else f"all {figure.n} {unit}"
-
-    note, title = "; ".join(filter(None, notes)), f"Promise: {made['promise']}"
-    table = pivot(title, rows, images, lambda f: names[_risk(f)], note=note, name="promise")
+    note, title, named = "; ".join(filter(None, notes)), f"Promise: {made['promise']}", []
+    for each in rows:
+        images = f"{each.by}: {each.level} ({each.n})" if each.by else f"all {each.n} {unit}"
+        named.append(replace(each, level=images))
+    table = pivot(title, named, "level", lambda f: names[_risk(f)], head="images", note=note, name="promise")
     return section("promise", "The promise", promised(made, rows, people=people), (), [table])
 
 
