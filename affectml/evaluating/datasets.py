@@ -49,7 +49,7 @@ from affectml.vlm.requests import split_of, store_of
 from affectml_metrics import Interval, difference
 from affectml_metrics.table import better, find, shown
 
-VIEWS = (coarser, subgroups, kept_promise, files.named_beside_people, *readings.VIEWS)
+VIEWS = (subgroups, kept_promise, coarser, files.named_beside_people, *readings.VIEWS)
 FIRST = ("set_f1_judgements", "top_1_accuracy")  # systems are sorted by the first of these that all have
 
 
@@ -358,7 +358,9 @@ def _beside(
         head = PriorHead().fit(np.zeros((len(there.train), 1)), there.targets.take(there.train).shares())
         if val is not None and val.sets is not None:
             head.tune_thresholds(np.zeros((len(there.val), 1)), val.sets.astype(np.int64))
-        priors["prior"] = prior = answers_of(head, np.zeros((n, 1)), kind)
+        one = answers_of(head, np.zeros((1, 1)), kind)
+        shares, sets = (None if each is None else each.expand(n, -1) for each in (one.shares, one.sets))
+        priors["prior"] = prior = Answers(one.scores.expand(n, -1), shares, sets)
         if prior.sets is None and truth.sets is not None:
             priors["prior"] = replace(prior, sets=(prior.scores >= truth.tau - 1e-9).long())
     if texts is None:

@@ -65,8 +65,11 @@ def read_file(source: Source, data: Dataset, targets: Targets, config: EvaluateC
         received = Received(rows=len(kinds), used=len(kinds), what="rows", shape=shape)
         if kinds[["wording", "draw"]].isna().all(axis=None):
             found = SystemAnswers.read(source.path, labels, system=source.system)
-            often: Any = found.scores if found.sets is None else found.sets
-            said = Said(shape, found.image_id, found.scores, found.shares, found.sets, often, received)  # type: ignore[arg-type]
+            given: tuple[Any, ...] = (found.scores, found.shares, found.sets)
+            if found.shares is not None and np.array_equal(found.scores, found.shares):
+                given = (found.scores, found.scores, found.sets)
+            often = given[0] if found.sets is None else given[2]
+            said = Said(shape, found.image_id, given[0], given[1], given[2], often, received)
             return File(said, None, one, None)
         table = read_answers(source.path, system=source.system)
         replies = Replies(table, received, {})
@@ -84,8 +87,10 @@ def judged_as(said: Said, ids: Ids, truth: Truth, val: Truth | None) -> tuple[An
         out[asked] = values[rows[asked]]
         return torch.from_numpy(out)
 
-    scores = placed(said.scores)
-    shares = unsure(placed(said.shares), rates=truth.kind in SEVERAL) if fits and said.shares is not None else None
+    scores, shares = placed(said.scores), None
+    if fits and said.shares is not None:
+        given = scores if said.shares is said.scores else placed(said.shares)
+        shares = unsure(given, rates=truth.kind in SEVERAL)
     how = _how(said, fits, truth)
     if truth.sets is None or (said.shape == "ranked" and said.sets is None):
         return Answers(scores, shares), how
