@@ -7,7 +7,8 @@ import typer
 
 from affectml._options import Argument, Help
 from affectml.cli._command import Json, Verbose, say
-from affectml.cli._print import print_json, show_result
+from affectml.cli._print import print_json
+from affectml.cli._runs_print import print_evaluation
 from affectml.evaluating import EvaluateConfig
 
 
@@ -37,25 +38,14 @@ def evaluate(
     A run alone has its page written again. Several runs of the same data are compared by what is stored of them. --on
     judges everybody on data sets, in the labels that both sides have.
     """
-    from dataclasses import asdict
-
     from affectml.evaluating import evaluate_systems
-    from affectml.page import brief as main
-    from affectml.page import differences_table, in_words, matrix, scores_table
 
     found = evaluate_systems(systems, config, out=out, say=say)
-    evaluation = found.evaluation
     page = found.file / "report.html" if found.file.is_dir() else found.file
     if json:
-        print_json(
-            {"written": str(found.file), "facts": evaluation.facts, "figures": [asdict(f) for f in evaluation.figures]}
-        )
+        print_json({"written": str(found.file), **found.evaluation.to_json()})
     else:
-        against = [scores_table(evaluation, each) for each in ("people", "rest", "person", "half")]
-        rules = [f"{name}: {words}" for name, words in evaluation.facts["rules"].items()]
-        others = (*matrix(evaluation)[1:], *against, differences_table(evaluation))
-        show_result(main(evaluation), others, rules, verbose=verbose)
-        print("".join(f"  {line}\n" for line in in_words(evaluation)))
+        print_evaluation(found.evaluation, verbose=verbose)
         print(f"written: {found.file}")
     if open_:
         typer.launch(page.absolute().as_uri())

@@ -24,7 +24,8 @@ from affectml.heads.load import offered
 from affectml.judging.answers import FILE, SystemAnswers, write_answers
 from affectml.judging.figures import COLUMNS, Evaluation
 from affectml.judging.truth import DEFAULT_TAU
-from affectml.page import Shown, brief, matrix, scores_table, write_report
+from affectml.page import Shown, write_report
+from affectml.page.tables import brief, matrix, scores_table
 from affectml.prompts import Prompts
 from affectml.runs import RunFolder, TrainConfig, next_run_folder
 from affectml_annotation.exchange.files import csv_text
@@ -159,17 +160,8 @@ def _shown(evaluated: Evaluated, runs: Sequence[RunFolder]) -> Shown:
 
 def _systems(judged: Judged) -> dict[str, SystemAnswers]:
     """Everybody's answers as answers.parquet has them."""
-    truth = judged.truth
-    split = np.full(len(truth.image_id), judged.evaluation.facts["split"], dtype=object)
-    found = {}
-    for name, given in judged.answers.items():
-        scores, *others = (
-            None if each is None else each.numpy().astype(np.float32)
-            for each in (given.scores, given.shares, given.sets)
-        )
-        assert scores is not None
-        found[name] = SystemAnswers(truth.labels, truth.image_id, split, scores, *others)
-    return found
+    truth, split = judged.truth, judged.evaluation.facts["split"]
+    return {n: SystemAnswers.of(each, truth.labels, truth.image_id, split) for n, each in judged.answers.items()}
 
 
 def _write_answers(judged: Sequence[Judged], file: Path) -> None:

@@ -28,9 +28,9 @@ def differences(
 ) -> list[Figure]:
     """The first system less the second, on the same images, in each metric that both have and that has a direction.
 
-    The second may be `person`: then both are set beside the rest of each panel; or `consensus`: beside each person. P values are corrected in two
-    families, all pairs in the main metrics and all pairs in the others: so a sentence about either of them is false by
-    chance in at most 5 % of pages, however many metrics it names.
+    The second may be `person`: then both are set beside the rest of each panel; or `consensus`: beside each person. P
+    values are corrected in two families, all pairs in the main metrics and all pairs in the others: so a sentence about
+    either of them is false by chance in at most 5 % of pages, however many metrics it names.
 
     Args:
         scores: image by image.

@@ -17,29 +17,29 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-
 from affectml.comparison import report_runs
+from affectml.page.sections.disagreement import asked
+from affectml.page.sections.learning import _sentence as learning_sentence
+from affectml.page.sections.per_label import _sentence as label_sentence
+from affectml.page.sections.per_label import f1
+from affectml.page.sections.per_label import per_label as per_label_section
+from affectml.page.sections.subgroups import subgroup_lines
+
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.errors import BadInput, BadRun
 from affectml.judging.people import against_the_rest
+from affectml.page import WRITERS, Table, read_again, report_run, sections
+from affectml.page.section import Section, drawing
+from affectml.page.sections import SECTIONS
+from affectml.page.sections.overview import sentence
+from affectml.page.sections.sets import co_occurrence
+from affectml.page.tables import number
 from affectml.plots import curves, dots, grid, intervals, reliability, scatter
 from affectml.plots._canvas import SIGNS, Canvas, marks
 from affectml.predicting.alike import Alike
 from affectml.predicting.files import predict_to_file
-from affectml.page import WRITERS, Table, read_again, report_run, sections
-from affectml.page.section import Section, drawing
-from affectml.page.sections import SECTIONS
-from affectml.page.sections.disagreement import asked
-from affectml.page.sections.learning import _sentence as learning_sentence
-from affectml.page.sections.overview import sentence
-from affectml.page.sections.per_label import _sentence as label_sentence
-from affectml.page.sections.per_label import f1
-from affectml.page.sections.per_label import per_label as per_label_section
-from affectml.page.sections.sets import co_occurrence
-from affectml.page.sections.subgroups import subgroup_lines
-from affectml.page.tables import number
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 from affectml_metrics import functional as F

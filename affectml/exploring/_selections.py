@@ -1,25 +1,22 @@
-"""Selections: named, kept in the data set, exported as a table, sent to a labelling queue."""
+"""Selections: images under a name, kept in the data set."""
 
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from affectml._files import read_json, try_file, write_json, write_parquet, write_text
+from affectml._files import read_json, write_json
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput, did_you_mean, option
 from affectml.exploring._view import View
-from affectml_annotation import LabelStore
-from affectml_annotation.exchange.files import keep, table_csv, writing_in_turn
+from affectml_annotation.exchange.files import keep, writing_in_turn
 
 FOLDER = Path("explore") / "selections"
 SCHEMA = 1
 _NAME = re.compile(r"[^\W_][\w .+-]{0,79}")
 _KEPT = re.compile(r"\.replaced-\d{8}T\d{6}Z(-\d+)?$")
-_TABLES = (".csv", ".parquet")
 
 
 class Selections:
@@ -69,13 +66,8 @@ class Selections:
             raise BadInput(f"{name!r}: dataset.json has a selection of that name; choose another")
         if not len(image_ids):
             raise BadInput(f"{name!r}: no images to keep; show some first")
-        content: dict[str, Any] = {
-            "schema": SCHEMA,
-            "name": name,
-            "made": datetime.now(UTC).isoformat(timespec="seconds"),
-            "view": {} if view is None else view.to_query(),
-            "images": [str(image) for image in image_ids],
-        }
+        made, query = datetime.now(UTC).isoformat(timespec="seconds"), {} if view is None else view.to_query()
+        content = {"schema": SCHEMA, "name": name, "made": made, "view": query, "images": list(image_ids)}
         try:
             with writing_in_turn(self._dataset.root):
                 if file.exists():
@@ -102,39 +94,3 @@ class Selections:
 def _is_name(name: str) -> bool:
     """Whether a selection may be called so: nothing that leads to another folder, or that `keep` calls old ones."""
     return bool(_NAME.fullmatch(name)) and not name.endswith((".", " ")) and not _KEPT.search(name)
-
-
-def export(table: pd.DataFrame, path: Path) -> Path:
-    """Write a table as CSV, for spreadsheets, or Parquet.
-
-    Raises:
-        BadInput: for another ending, and for a file that exists or cannot be written.
-    """
-    if path.suffix.lower() not in _TABLES:
-        raise BadInput(f"{path}: expected a file that ends in {' or '.join(_TABLES)}")
-    try_file(path)
-    if path.suffix.lower() == ".parquet":
-        write_parquet(path, table)
-    else:
-        write_text(path, f"\ufeff{table_csv(table)}")  # Excel's mark of UTF-8
-    return path
-
-
-def queue(database: str | Path, image_ids: Sequence[str], *, more: int = 1) -> tuple[int, int]:
-    """Put images at the end of a labelling task's queue, in their order; at least `more` people are to answer each.
-
-    Returns how many, images that the task does not have being passed over, and how many of them wait for more people
-    than before.
-
-    Raises:
-        BadInput: for `more` below 1, and where the task has none of them.
-        StoreError: where there is no such task.
-    """
-    if more < 1:
-        raise BadInput(f"{option('more', more)}: expected at least 1")
-    with LabelStore(database, must_exist=True) as store:
-        known = set(store.images()["image_id"].astype(str))
-        asked = [str(image) for image in image_ids if str(image) in known]
-        if not asked:
-            raise BadInput(f"{store.database.where}: none of these {len(image_ids):,} images is in this task")
-        return len(asked), store.enqueue(asked, more=more)
