@@ -11,7 +11,7 @@ from affectml.judging.figures import Evaluation
 from affectml.page.section import Section, Shown
 from affectml.page.sections import FOLDED, ONCE, OPEN
 from affectml.page.sections.overview import sentence
-from affectml.page.tables import Table, which_images
+from affectml.page.tables import Table, places, which_images
 from affectml.page.words import missing, warnings
 
 WITHOUT = "pictures of images need the data set: add --on"
@@ -29,23 +29,16 @@ def write_report(evaluation: Evaluation, shown: Shown, file: Path) -> Path:
 
 def sections(evaluation: Evaluation, shown: Shown) -> list[Section]:
     """The sections that these rows hold, in the page's order; of several data sets one below the other, folded."""
-    found, names = [], list(dict.fromkeys(each.dataset for each in evaluation.figures))
-    alone = {f"{name}: ": of_dataset(evaluation, name) for name in names}
+    found, alone = [], places(evaluation)
     for part in (*OPEN, *FOLDED):
-        several = len(names) > 1 and part not in ONCE
-        for at, (name, rows) in enumerate((alone if several else {"": evaluation}).items()):
+        several = len(alone) > 1 and part not in ONCE
+        for at, (name, rows) in enumerate(alone.items() if part not in ONCE else [("", evaluation)]):
             made = part(rows, replace(shown, info=None, dataset=None) if several else shown)
             if made is not None:
-                found.append(replace(made, heading=f"{name}{made.heading}", folded=several or part in FOLDED))
-                found[-1] = replace(found[-1], name=f"{made.name}-{at}") if several else found[-1]
+                title, address = (f"{name}: ", f"-{at}") if several else ("", "")
+                made = replace(made, heading=f"{title}{made.heading}", name=f"{made.name}{address}")
+                found.append(replace(made, folded=several or part in FOLDED))
     return found
-
-
-def of_dataset(evaluation: Evaluation, name: str) -> Evaluation:
-    """The rows of one data set alone, with its own facts where they are given (facts["datasets"])."""
-    scores = evaluation.scores[evaluation.scores["dataset"] == name]
-    facts = {**evaluation.facts, **evaluation.facts.get("datasets", {}).get(name, {})}
-    return Evaluation(tuple(each for each in evaluation.figures if each.dataset == name), scores, facts)
 
 
 def in_words(evaluation: Evaluation) -> list[str]:
