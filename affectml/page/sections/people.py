@@ -39,7 +39,7 @@ def disagreement(evaluation: Evaluation, _: Shown) -> Section | None:
 def findings(evaluation: Evaluation, _: Shown) -> Section | None:
     """What holds beyond chance, a sentence each."""
     found = evaluation.facts.get("findings", ())
-    table = Table("Beyond chance", ("finding", ""), tuple((line, "") for line in found))
+    table = Table("Beyond chance", ("", "finding"), tuple((str(at), line) for at, line in enumerate(found, 1)))
     return section("findings", "What holds beyond chance", sentence_of(found[:1]), (), [table] if found else ())
 
 
@@ -48,16 +48,16 @@ def alone(evaluation: Evaluation, also: Shown) -> Section | None:
     known = evaluation.facts.get("alone")
     if known is None:
         return None
-    rows, cards = [], []
+    rows, cards = [], list[Card]()
     named = None if also.dataset is None else also.dataset.images.set_index("image_id")
     for each in known["images"]:
-        said = [(name, ", ".join(labels)) for name, labels in each["said"].items()]
-        rows.append((each["image_id"], each["label"], percent(each["people"]), "; ".join(map(": ".join, said))))
+        image_id, label, share = each["image_id"], each["label"], percent(each["people"])
+        said = tuple((name, ", ".join(labels)) for name, labels in each["said"].items())
+        rows.append((image_id, label, share, "; ".join(map(": ".join, said))))
         if also.dataset is not None and named is not None and len(cards) < IMAGES:
-            line = f"{each['image_id']} · all say {each['label']}, {percent(each['people'])} of people do"
-            cards.append(
-                Card(each["image_id"], thumbnail(also.dataset, named, each["image_id"]), line, said=tuple(said))
-            )
+            line = f"{image_id} · all say {label}, {share} of people do"
+            picture = thumbnail(also.dataset, named, image_id)
+            cards.append(Card(image_id, picture, line, said=said))
     count, chance = len({row[0] for row in rows}), known["chance"][1]
     words = f"On {count} of {known['of']} images all systems say a label that people do not; by chance on {chance:.1f}."
     table = Table("Where all stand alone", ("image", "label", "people", "said"), tuple(rows))

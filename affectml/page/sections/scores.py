@@ -41,9 +41,7 @@ def differences(evaluation: Evaluation, _: Shown) -> Section | None:
         here = [replace(each, system=f"{each.system} − {each.against}") for each in apart if each.by == by]
         tables.append(pivot(title, here, metric))
     alike = [replace(f, system=f"{f.system} and {f.against}") for f in parts_of(evaluation, "agreement")]
-    tables.append(
-        pivot("How alike two systems answer", alike, metric, note="total_variation: of scores, 0 where alike")
-    )
+    tables.append(pivot("How alike two systems answer", alike, metric, note="total_variation: 0 where alike"))
     means = [each for each in rows if each.by == "seeds" and each.against == "people"]
     sure = sum(each.found for each in apart)
     words = f"{sure or 'None'} of {len(apart)} differences {'is' if sure == 1 else 'are'} beyond chance."
