@@ -34,7 +34,12 @@ def warnings(evaluation: Evaluation) -> list[str]:
     """What to be careful about in these figures, a sentence each."""
     first, labels = first_of(evaluation), len(evaluation.facts.get("labels", ()))
     whose = capital(called(first))
-    said = [f"{capital(line)}." for line in evaluation.facts.get("warnings", ())]
+    rules = evaluation.facts.get("rules", {})
+    careful = [
+        *evaluation.facts.get("warnings", ()),
+        *(rules[name] for name in ("stopping", "languages") if name in rules),
+    ]
+    said = [f"{capital(str(line)).rstrip('.')}." for line in careful]
     size = evaluation.get("labels_per_set", first)
     if size is not None and labels and size.value > labels / 2:
         said.append(f"{whose}'s sets hold {size.value:.1f} of {labels} labels on average: they rule little out.")

@@ -94,7 +94,8 @@ def promise(evaluation: Evaluation, _: Shown) -> Section | None:
         images = f"{each.by}: {each.level} ({each.n})" if each.by else f"all {each.n} {unit}"
         named.append(replace(each, level=images))
     table = pivot(title, named, "level", lambda f: names[_risk(f)], head="images", note=note, name="promise")
-    return section("promise", "The promise", promised(made, rows, people=people), (), [table])
+    words = promised(made, rows, people=people)
+    return Section("promise", "The promise", words, tables=() if table is None else (table,))
 
 
 def _risk(figure: Figure) -> str:
