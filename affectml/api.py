@@ -6,30 +6,25 @@ from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
-
 from affectml._options import options_of
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.errors import BadInput, did_you_mean
 from affectml.heads.option_words import options_of_heads
-from affectml.judging.asked import evaluate_run
 from affectml.page import WRITERS
 from affectml.pictures import ImageLike
 from affectml.predicting.predictions import Predictions
 from affectml.run import Run
 from affectml.runs import RunFolder, TrainConfig
-from affectml.runs.schema import score_table
 from affectml.training import open_or_draw, train_run
 
 if TYPE_CHECKING:
-    from affectml.answers import Asked, JudgedAnswers
     from affectml.checkup import Finding
-    from affectml.comparison import Comparison
-    from affectml.cross_evaluation import CrossResult
+    from affectml.evaluating import Evaluated
     from affectml.explanation import Explanation
     from affectml.fetching import FetchSummary
     from affectml.planning import Plan
+    from affectml.vlm import Asked
 
 
 def train(
@@ -119,40 +114,40 @@ def predict(
 
 
 def evaluate(
-    run: str | Path | Run,
-    dataset: str | Path | Dataset,
+    systems: str | Path | Run | Sequence[str | Path | Run] | Mapping[str, str | Path | Run] = (),
     *,
-    target: str | None = None,
-    groups: Sequence[str] = (),
+    on: str | Path | Dataset | Sequence[str | Path | Dataset] = (),
+    train: str | Path | Dataset | Sequence[str | Path | Dataset] = (),
     out: str | Path | None = None,
-    threads: int | None = None,
     say: Say = print,
-) -> pd.DataFrame:
-    """Judge a run on a data set with the same labels.
+    **options: Any,
+) -> "Evaluated":
+    """Judge systems beside people, the prior and zero-shot, as `affectml evaluate` does.
 
     Args:
-        run: the run or its folder.
-        dataset: the data set or its folder: its test split is judged, or all of it where it has none.
-        target: which of its targets to judge by, where several fit.
-        groups: columns that split the images, or the people who answered; none takes all of few levels.
-        out: a file to write metrics.json to, with the subgroups.
-        threads: torch's; None is one less than the cores.
+        systems: runs and files of answers, several of them by the names that they are to have, or one alone.
+        on: data sets to judge them on; runs without any are compared by what is stored of them.
+        train: data sets to train runs on first.
+        out: a folder for everything, or a file (.html, .parquet, .csv, .tex, .md); None is report.html in a run that
+            is alone without `on`, else runs/evaluation-NNN.
         say: called with what one should know meanwhile.
+        options: of EvaluateConfig (target, groups, sort, mapping, shape, k, heads, seeds, ...).
 
     Returns:
-        A DataFrame with a row per system, and per metric columns value, low and high, as `Run.scores`.
+        Evaluated: its `evaluation` has the figures, and `evaluation.across()` the scores as a DataFrame.
 
     Raises:
-        BadRun: where it is no run.
-        BadDataset: for a data set without a target that fits, or without an image to judge.
-        BadInput: for a place where `out` cannot be written.
+        AffectmlError: one of its subclasses, for what can be mended.
     """
-    file = None if out is None else Path(out)
-    _several(groups, "groups")
-    metrics, _ = evaluate_run(
-        _run(run).folder, str(_folder(dataset)), target=target, groups=groups, out=file, threads=threads, say=say
-    )
-    return score_table(metrics)
+    from affectml.evaluating import EvaluateConfig, evaluate_systems
+
+    own = signature(evaluate).parameters
+    _check("evaluate", options, [each.name for each in fields(EvaluateConfig) if each.name not in own])
+    listed = [systems] if isinstance(systems, str | Path | Run) else systems
+    named = listed.items() if isinstance(listed, Mapping) else [("", each) for each in listed]
+    given = [f"{name}={_system(each)}" if name else str(_system(each)) for name, each in named]
+    first, second = (tuple(map(str, map(_folder, _listed(each)))) for each in (on, train))
+    return evaluate_systems(given, EvaluateConfig(on=first, train=second, **options), out=out, say=say)
 
 
 def explain(run: str | Path | Run, image: ImageLike, *, label: str | None = None, **options: Any) -> "Explanation":
@@ -229,104 +224,6 @@ def fetch(dataset: str | Path | Dataset, *, progress: bool = True, **options: An
     return fetch_images(dataset, FetchConfig(**options), progress=progress)
 
 
-def crosseval(
-    train: Sequence[str | Path | Dataset], test: Sequence[str | Path | Dataset], *, say: Say = print, **options: Any
-) -> "CrossResult":
-    """Train on each of some data sets and judge on each of others, as `affectml crosseval` does.
-
-    Args:
-        train: data sets or their folders.
-        test: data sets or their folders.
-        say: called with what one should know meanwhile.
-        options: of CrossConfig (heads, target, choices, drop, seed, ...).
-
-    Returns:
-        A CrossResult: a cell for each pair of data sets and each head.
-
-    Raises:
-        AffectmlError: one of its subclasses, for what can be mended.
-    """
-    from affectml.cross_evaluation import CrossConfig
-    from affectml.cross_evaluation import crosseval as cross
-
-    _check("crosseval", options, [each.name for each in fields(CrossConfig)])
-    _several(train, "train")
-    _several(test, "test")
-    first, second = (tuple(str(_folder(each)) for each in given) for given in (train, test))
-    return cross(CrossConfig(train=first, test=second, **options), say=say)
-
-
-def compare(
-    runs: Sequence[str | Path | Run],
-    *,
-    dataset: str | Path | Dataset | None = None,
-    k: int = 3,
-    threads: int | None = None,
-    say: Say = print,
-) -> "Comparison":
-    """Where several runs read the same images differently, beside what people said, as `affectml compare` does.
-
-    Args:
-        runs: at least two runs or their folders.
-        dataset: the data set or its folder; None is the one that the first run learned from.
-        k: labels of each reading.
-        threads: torch's; None is one less than the cores.
-        say: called with what one should know meanwhile.
-
-    Returns:
-        A Comparison: how alike the runs are, and the images on which they differ most.
-
-    Raises:
-        AffectmlError: one of its subclasses, for what can be mended.
-    """
-    from affectml.comparison import compare_runs
-
-    _several(runs, "runs")
-    folders = [_run(run).folder for run in runs]
-    where = None if dataset is None else Path(str(_folder(dataset)))
-    return compare_runs(folders, dataset=where, k=k, threads=threads, say=say)
-
-
-def judge(
-    dataset: str | Path | Dataset,
-    answers: str | Path | Sequence[str | Path] | Mapping[str, str | Path],
-    *,
-    name: str | Sequence[str] = (),
-    say: Say = print,
-    **options: Any,
-) -> "JudgedAnswers":
-    """Judge any systems' answers beside the prior, zero-shot, runs and people, as `affectml judge` does.
-
-    Args:
-        dataset: the data set or its folder.
-        answers: a file of answers, several, or several by the names of their systems: CSV, TSV, Parquet, JSON lines, or
-            responses to what `ask` wrote.
-        name: what the system is called, or each of several in the order of their files; the files' names without.
-        say: called with what one should know meanwhile.
-        options: of JudgeConfig (target, run, by, shape, k, mapping, split, ...), and `out`, a file to write or several.
-
-    Returns:
-        JudgedAnswers: `scores`, `differences` and `label_bias` as DataFrames, and what could not be used.
-
-    Raises:
-        AffectmlError: one of its subclasses, for what can be mended.
-    """
-    from affectml.answers import JudgeConfig, judge_answers, named
-
-    out = options.pop("out", ())
-    _check("judge", options, [each.name for each in fields(JudgeConfig) if each.name != "name"])
-    if "run" in options:
-        _several(options["run"], "run")
-        options["run"] = tuple(str(_run(run).folder) for run in options["run"])
-    if isinstance(answers, Mapping):
-        name, answers = list(answers), list(answers.values())
-    files, names, written = ([x] if isinstance(x, str | Path) else x for x in (answers, name, out))
-    config = JudgeConfig(name=tuple(map(str, names)), **options)
-    return judge_answers(
-        str(_folder(dataset)), named(files, config.name), config, out=[Path(each) for each in written], say=say
-    )
-
-
 def plan(
     dataset: str | Path | Dataset | None = None,
     *,
@@ -375,8 +272,8 @@ def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say 
     Raises:
         AffectmlError: one of its subclasses, for what can be mended.
     """
-    from affectml.answers import AskConfig
-    from affectml.answers import ask as write
+    from affectml.vlm import AskConfig
+    from affectml.vlm import ask as write
 
     _check("ask", options, [each.name for each in fields(AskConfig) if each.name != "model"])
     return write(str(_folder(dataset)), AskConfig(model=model, **options), Path(out), say=say)
@@ -413,6 +310,14 @@ def _folder(dataset: str | Path | Dataset | None) -> str | None:
     if dataset is None:
         return None
     return str(dataset.root if isinstance(dataset, Dataset) else dataset)
+
+
+def _listed(given: Any) -> list[Any]:
+    return [given] if isinstance(given, str | Path | Dataset) else list(given)
+
+
+def _system(given: str | Path | Run) -> str | Path:
+    return given.folder if isinstance(given, Run) else given
 
 
 def _run(run: str | Path | Run) -> Run:

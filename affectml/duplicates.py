@@ -7,24 +7,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from PIL import Image
 
 from affectml._files import with_column, write_parquet
 from affectml._progress import track
 from affectml._rows import PART, RowsOnDisk
 from affectml.data import Dataset
 from affectml.data.groups import names_of
+from affectml.embeddings import EmbeddingStore
 from affectml.errors import BadInput
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from affectml.embeddings import EmbeddingStore
 
 COPY_COSINE = 0.99999  # equal pixels have equal embeddings up to rounding: .9999998 was measured, in bf16 too
 PROPOSE = 0.90  # the cosine from which on pixels are compared
@@ -80,16 +77,13 @@ class Duplicates:
 
     def notes(self) -> list[str]:
         """What was compared, in words; what was found, the rows of an audit say."""
-        lines = []
-        if self.without_file:
-            lines.append(f"{self.without_file:,} images have no file, so their pixels cannot be compared")
-        if self.compared:
-            lines.append(f"{self.compared:,} pairs are compared by their pixels, since their embeddings are alike")
-        if self.lowest > PROPOSE:
-            lines.append(
-                f"of more than {MOST_PROPOSALS:,} pairs, none with a cosine below {self.lowest:.4f} is compared"
-            )
-        return lines
+        above = f"with a cosine below {self.lowest:.4f} is compared"
+        lines = {
+            f"{self.without_file:,} images have no file, so their pixels cannot be compared": self.without_file,
+            f"{self.compared:,} pairs are compared by their pixels, since their embeddings are alike": self.compared,
+            f"of more than {MOST_PROPOSALS:,} pairs, none {above}": self.lowest > PROPOSE,
+        }
+        return [line for line, so in lines.items() if so]
 
     def write_groups(self) -> Path | None:
         """Set the `group` column of images.parquet, so that no later split parts what pixels confirm.
@@ -113,7 +107,7 @@ class Duplicates:
         return kept
 
 
-def find_duplicates(dataset: Dataset, store: "EmbeddingStore | None" = None) -> Duplicates:
+def find_duplicates(dataset: Dataset, store: EmbeddingStore | None = None) -> Duplicates:
     """Copies in a data set, and with embeddings also images that show one picture in another size, cut or compression.
 
     Args:
@@ -129,13 +123,16 @@ def find_duplicates(dataset: Dataset, store: "EmbeddingStore | None" = None) -> 
     parts = set(dataset.images.dropna(subset="split")["image_id"]) if "split" in dataset.images.columns else set()
     ordered = [sorted(group, key=lambda image: image not in parts) for group in groups]
     copies = [Copy("exact", (first, other), 1.0) for first, *others in ordered for other in others]
-    compared, lowest = 0, PROPOSE
+    compared, lowest = list[Pair](), PROPOSE
     if features is not None:
         once = ~np.isin(known, [copy.pair[1] for copy in copies])
         found, lowest = proposals(known[once], features[once])
-        near, compared = _near(found, files)
-        copies += near
-    return Duplicates(dataset, tuple(copies), compared, len(ids) - len(files), lowest)
+        seen = sorted({image for pair, _ in found if files.keys() >= {*pair} for image in pair})
+        pictures = {image: Picture(content) for image, content in _read(files, seen)}
+        compared = [pair for pair, _ in found if pictures.keys() >= {*pair}]
+        rest = [(pair, value) for pair, value in found if value >= ALONE and not pictures.keys() >= {*pair}]
+        copies += near_copies(pictures, compared) + [Copy("alike", pair, value) for pair, value in rest]
+    return Duplicates(dataset, tuple(copies), len(compared), len(ids) - len(files), lowest)
 
 
 def same_pixels(
@@ -158,7 +155,7 @@ def same_pixels(
     return sorted(tuple(sorted(group)) for group in found.values() if len(group) > 1)
 
 
-def digest(image: "Image") -> str:
+def digest(image: Image.Image) -> str:
     """sha256 of the size and the pixels of an RGB image."""
     return hashlib.sha256(f"{image.width} {image.height} ".encode() + image.tobytes()).hexdigest()
 
@@ -172,7 +169,7 @@ def _files(dataset: Dataset, image_ids: Iterable[str]) -> dict[str, Path]:
     return {image: path for image, path in found.items() if path.is_file()}
 
 
-def _read(files: Mapping[str, Path], asked: Sequence[str]) -> Iterator[tuple[str, "Image"]]:
+def _read(files: Mapping[str, Path], asked: Sequence[str]) -> Iterator[tuple[str, Image.Image]]:
     """Each image that can be read whole."""
     from affectml.encoders import read_image
 
@@ -183,8 +180,6 @@ def _read(files: Mapping[str, Path], asked: Sequence[str]) -> Iterator[tuple[str
 
 def _of_one_size(files: Mapping[str, Path]) -> list[list[str]]:
     """Images that share width and height with another, turned or not; only the heads of the files are read."""
-    from PIL import Image
-
     found = defaultdict(list)
     for image, path in files.items():
         with suppress(Exception), Image.open(path) as opened:  # as in read_image: decoders raise many kinds
@@ -192,16 +187,21 @@ def _of_one_size(files: Mapping[str, Path]) -> list[list[str]]:
     return [group for group in found.values() if len(group) > 1]
 
 
-def _near(found: Sequence[tuple[str, str, float]], files: Mapping[str, Path]) -> tuple[list[Copy], int]:
-    """Pairs that pixels confirm, and alike ones that have none to confirm it; of how many pixels were compared."""
-    seen = sorted({image for one, other, _ in found if one in files and other in files for image in (one, other)})
-    pictures = {image: Picture(content) for image, content in _read(files, seen)}
-    asked = [(one, other) for one, other, _ in found if one in pictures and other in pictures]
-    alike = zip(asked, likenesses(pictures, asked).tolist(), strict=True)
-    near = [Copy("near", pair, value) for pair, value in alike if value >= LIKENESS]
-    compared = set(asked)
-    rest = [Copy("alike", (a, b), value) for a, b, value in found if value >= ALONE and (a, b) not in compared]
-    return near + rest, len(asked)
+def near_copies(pictures: Mapping[str, "Picture"], pairs: Sequence[Pair]) -> list[Copy]:
+    """The pairs of these that show one picture, as pixels confirm."""
+    alike = zip(pairs, likenesses(pictures, pairs).tolist(), strict=True)
+    return [Copy("near", pair, value) for pair, value in alike if value >= LIKENESS]
+
+
+def copies_of(image: Image.Image, others: Mapping[str, Image.Image]) -> list[tuple[str, float, bool]]:
+    """Those of other images that show the same picture as one: the name, likeness, and whether all pixels are equal."""
+    if not others:
+        return []
+    found = {"": Picture(image)} | {f"/{name}": Picture(other) for name, other in others.items()}
+    alike = likenesses(found, [("", f"/{name}") for name in others]).tolist()
+    equal = [digest(other) == digest(image) for other in others.values()]
+    rows = zip(others, alike, equal, strict=True)
+    return [(name, 1.0 if exact else value, exact) for name, value, exact in rows if exact or value >= LIKENESS]
 
 
 def twins(features: NDArray[Any] | RowsOnDisk) -> NDArray[np.bool_]:
@@ -227,13 +227,12 @@ def copies_among(features: NDArray[Any], others: NDArray[Any]) -> NDArray[np.boo
     distance, _ = cKDTree(_projected(theirs)).query(_projected(mine), distance_upper_bound=_REACH)
     copied = np.isfinite(distance)
     rows = np.flatnonzero(copied)
-    for start in range(0, len(rows), _BLOCK // 8):
-        part = rows[start : start + _BLOCK // 8]
+    for part in np.split(rows, range(_BLOCK // 8, len(rows), _BLOCK // 8)):
         copied[part] = (mine[part] @ theirs.T).max(axis=1) >= COPY_COSINE
     return np.asarray(copied, dtype=bool)
 
 
-def proposals(ids: NDArray[Any], features: NDArray[Any]) -> tuple[list[tuple[str, str, float]], float]:
+def proposals(ids: NDArray[Any], features: NDArray[Any]) -> tuple[list[tuple[Pair, float]], float]:
     """Pairs of images with a cosine of PROPOSE or more, and that cosine, in the order of `ids`; and the lowest.
 
     Of more than MOST_PROPOSALS pairs the most alike are taken: `lowest` rises until they are no more. Pairs that are
@@ -249,7 +248,7 @@ def proposals(ids: NDArray[Any], features: NDArray[Any]) -> tuple[list[tuple[str
             one_too_many = np.float32(np.partition(found[:, 2], -MOST_PROPOSALS - 1)[-MOST_PROPOSALS - 1])
             lowest = float(np.nextafter(one_too_many, np.float32(2)))
             found = found[found[:, 2] >= lowest]
-    return [(str(ids[int(row)]), str(ids[int(column)]), value) for row, column, value in found.tolist()], lowest
+    return [((str(ids[int(a)]), str(ids[int(b)])), value) for a, b, value in found.tolist()], lowest
 
 
 def _projected(unit: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -267,24 +266,18 @@ def _unit(features: NDArray[Any]) -> NDArray[np.float32]:
 class Picture:
     """A grey picture of an image, small enough to keep many: what is asked of it is worked out when asked for."""
 
-    def __init__(self, image: "Image") -> None:
-        from PIL import Image as images
-
-        self._grey = image.convert("L").resize((WHOLE, WHOLE), images.Resampling.BOX)
+    def __init__(self, image: Image.Image) -> None:
+        self._grey = image.convert("L").resize((WHOLE, WHOLE), Image.Resampling.BOX)
 
     def parts(self, side: int, margins: tuple[float, ...]) -> Vector:
         """The picture cut in every way that `margins` allow, each `side` x `side`: rows of mean 0 and norm 1.
 
         The first row is the whole. A part without any contrast is a row of zeros, which correlates with nothing.
         """
-        from PIL import Image as images
-
-        rows = []
-        for left, top, right, bottom in itertools.product(margins, repeat=4):
-            box = (left * WHOLE, top * WHOLE, (1 - right) * WHOLE, (1 - bottom) * WHOLE)
-            part = self._grey.resize((side, side), images.Resampling.BILINEAR, box=box)
-            rows.append(np.asarray(part, dtype=np.float32).ravel())
-        found = np.stack(rows)
+        cuts = np.array(list(itertools.product(margins, repeat=4)))  # at the left, the top, the right and the bottom
+        boxes = WHOLE * np.abs(cuts - (0, 0, 1, 1))
+        parts = [self._grey.resize((side, side), Image.Resampling.BILINEAR, box=tuple(box)) for box in boxes]
+        found = np.stack([np.asarray(part, dtype=np.float32).ravel() for part in parts])
         found -= found.mean(axis=1, keepdims=True)
         norm = np.linalg.norm(found, axis=1, keepdims=True)
         return np.asarray(np.divide(found, norm, out=np.zeros_like(found), where=norm > 1e-3), dtype=np.float32)
@@ -299,8 +292,7 @@ def likenesses(pictures: Mapping[str, Picture], pairs: Sequence[tuple[str, str]]
     if not len(pairs):
         return found
     keys = list(pictures)
-    row = {key: at for at, key in enumerate(keys)}
-    ends = np.array([(row[one], row[other]) for one, other in pairs])
+    ends = pd.Index(keys).get_indexer(pd.Index([image for pair in pairs for image in pair])).reshape(-1, 2)
     coarse, whole = (np.stack([pictures[key].parts(side, (0.0,))[0] for key in keys]) for side in (COARSE_SIDE, SIDE))
     blocks = np.split(ends, range(BLOCK, len(ends), BLOCK))
     rough = np.concatenate([(coarse[block[:, 0]] * coarse[block[:, 1]]).sum(axis=1) for block in blocks])

@@ -27,8 +27,13 @@ from typing import Final
 _ABSENT: Final = object()
 _ON_THE_COMMAND_LINE: ContextVar[bool] = ContextVar("on_the_command_line", default=False)
 # Where the command line's name is not Python's.
-_SPELLED: Final = {"templates": "template", "groups": "group", "options": "set", "drop": "drop_undecided",
-                   "choices": "choose", "mapping": "map", "heads": "head", "mixes": "mix"}  # fmt: skip
+_SPELLED: Final = {
+    "templates": "template",
+    "groups": "group",
+    "options": "set",
+    "mapping": "map",
+    "heads": "head",
+}
 
 
 class AffectmlError(Exception):

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,9 @@ from scale import FEATURES, drawn
 import affectml
 from affectml._files import new_folder
 from affectml.auditing import CHECKS, Audit, queue_audit
-from affectml.auditing._expect import EDGE, Ground, expect, log_loss
-from affectml.auditing._queue import ASKED, compared, of_queue
-from affectml.auditing._said import Said, read_said
+from affectml.auditing._audit import compared, of_queue
+from affectml.auditing._expect import EDGE, Said, expect, log_loss, read_said
+from affectml.auditing._page import ASKED
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
 from affectml.demo_set.annotators import choice_chances
@@ -50,22 +49,23 @@ def rivals(dataset: Dataset, careless: set[str], seed: int) -> tuple[pd.DataFram
     """Careful people's answers (image_id, annotator_id), and how odd other ways take each to be; higher is odder."""
     said = read_said(dataset, dataset.target("emotions"))
     assert said is not None
-    said = said.without(np.flatnonzero(np.isin(said.people.astype(str), list(careless))))
+    said = said.without(list(careless))
     features = ensure_embeddings(dataset, "affect-tiny", threads=1, say=lambda line: None).rows(said.image_id)
     alone = np.arange(len(said.image_id)).astype(str)
-    expected = expect(said, Ground(features, alone, SigmoidHead, seed))
+    expected = expect(said, features, alone, SigmoidHead, seed)
     assert expected.head is not None
-    chance = np.clip(expected.head, EDGE, 1 - EDGE)[said.image]
-    who = pd.DataFrame({"image_id": said.image_id[said.image], "annotator_id": said.people[said.person]})
+    chance = np.clip(expected.head, EDGE, 1 - EDGE)[said.single.image]
+    answered = said.image_id[said.single.image]
+    who = pd.DataFrame({"image_id": answered, "annotator_id": said.single.annotator_ids[said.single.annotator]})
     scores = {
-        "plain log loss": log_loss(chance, said.chosen).sum(axis=1),
+        "plain log loss": log_loss(chance, said.single.chosen).sum(axis=1),
         "random order": np.random.default_rng(seed).random(len(who)),
     }
     try:
         from cleanlab.multilabel_classification import get_label_quality_scores
     except ImportError:
         return who, scores
-    given = [list(map(int, np.flatnonzero(row))) for row in said.chosen]
+    given = [list(map(int, np.flatnonzero(row))) for row in said.single.chosen]
     return who, scores | {"cleanlab": 1 - get_label_quality_scores(given, chance)}
 
 
@@ -133,7 +133,8 @@ class Asked:
         odd = set(audit.listed["annotator_id"][audit.listed["check"] == "person"])
         self.careful = np.array([who not in odd for who in panel.ids])
         self.done = np.zeros((len(said.image_id), len(panel.ids)), dtype=bool)
-        self.done[said.image, pd.Index(panel.ids).get_indexer(pd.Index(said.people[said.person].astype(str)))] = True
+        who = pd.Index(said.single.annotator_ids[said.single.annotator].astype(str))
+        self.done[said.single.image, pd.Index(panel.ids).get_indexer(who)] = True
         self.odd = odd
 
     def __call__(self, images: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -152,18 +153,17 @@ def ways(X: NDArray[Any], asked: Asked, audit: Audit, images: NDArray[Any], test
     said = asked.said
     new, m = asked(images)
     votes, n = said.votes + new, said.n + m
-    fine = said.without(np.flatnonzero(np.isin(said.people.astype(str), list(asked.odd))))
+    fine = said.without(list(asked.odd))
     replaced, left = votes.copy(), n.copy()
     replaced[images], left[images] = new[images], m[images]
     kept, some = votes.copy(), n.copy()
     first = audit.table[audit.table["check"] == "answer"].drop_duplicates("image_id").set_index("image_id")
-    person = {
-        (image, who): at for at, (image, who) in enumerate(zip(said.image, said.people[said.person], strict=True))
-    }
+    who = said.single.annotator_ids[said.single.annotator]
+    person = {pair: at for at, pair in enumerate(zip(said.single.image, who, strict=True))}
     for image in images:
         if (name := str(said.image_id[image])) in first.index and m[image, 0]:
-            row, label = first.loc[name], said.labels.index(str(first.loc[name, "label"]))
-            chosen = said.chosen[person[image, row["annotator_id"]]]
+            row, label = first.loc[name], list(said.labels).index(first.loc[name, "label"])
+            chosen = said.single.chosen[person[image, row["annotator_id"]]]
             if (2 * new[image, label] > m[image, 0]) != chosen[label]:
                 kept[image], some[image] = kept[image] - chosen, some[image] - 1
     return {
@@ -183,8 +183,7 @@ def changes(audit: Audit, asked: Asked, dataset: Dataset, folder: Path, seed: in
             audit, store, folder, count=len(asked.said.image_id) // 10, more=asked.more, seed=seed
         ).table
     new, m = asked(pd.Index(asked.said.image_id).get_indexer(pd.Index(table["image_id"])))
-    now = replace(asked.said, votes=asked.said.votes + new, n=asked.said.n + m)
-    figures, _ = compared(of_queue(asked.said, asked.said, now, table), seed)
+    figures, _ = compared(of_queue(asked.said, table, new, m, asked.said.n))
     return {role: figures[role] for role in ("listed", "control")}
 
 

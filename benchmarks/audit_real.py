@@ -30,14 +30,26 @@ from scipy.stats import entropy
 import affectml
 from affectml.auditing import LEVEL, Audit
 from affectml.auditing import _checks as checks
-from affectml.auditing._audit import _adjusted
-from affectml.auditing._expect import EDGE, KINDS, Expected, Ground, _beside, _folds, _kinds, _odds, expect, log_loss
-from affectml.auditing._said import Said, read_said
+from affectml.auditing._audit import adjusted
+from affectml.auditing._expect import (
+    EDGE,
+    KINDS,
+    Expected,
+    Said,
+    _beside,
+    _folds,
+    _kinds,
+    _odds,
+    counted,
+    expect,
+    log_loss,
+    read_said,
+)
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.embeddings import EmbeddingStore
 from affectml.heads import SigmoidHead, SoftmaxHead
 from affectml.importers.embeddings import import_embeddings
-from affectml_annotation import count_votes
+from affectml_annotation import Panel, count_votes
 
 
 def audited(dataset: Dataset, **options: Any) -> Audit:
@@ -47,7 +59,7 @@ def audited(dataset: Dataset, **options: Any) -> Audit:
 
 def tested(rows: list[checks.Row]) -> list[checks.Row]:
     """The rows of one check, each with `listed`."""
-    return [{**row, "listed": not p > LEVEL} for row, p in zip(rows, _adjusted(rows), strict=True)]
+    return [{**row, "listed": not p > LEVEL} for row, p in zip(rows, adjusted([row["p"] for row in rows]), strict=True)]
 
 
 def spoiled(image: Image.Image, how: str, colour: tuple[int, int, int]) -> Image.Image:
@@ -185,7 +197,7 @@ def fits_valence(dataset: Dataset, found: Audit) -> NDArray[np.bool_]:
     said = read_said(dataset, dataset.target("distribution"), people=15)
     assert said is not None
     X = EmbeddingStore.for_dataset(dataset, None).rows(said.image_id)
-    rate = expect(said, Ground(X, said.image_id, SoftmaxHead, 0)).rate
+    rate = expect(said, X, said.image_id, SoftmaxHead, 0).rate
     shares = dataset.target("distribution").table
     felt = dataset.images.set_index("image_id").loc[said.image_id, "valence"].to_numpy(dtype=float)
     own, other = np.zeros(len(felt)), np.zeros(len(felt))
@@ -246,14 +258,13 @@ def of_oasis(folder: Path) -> None:
     chosen = np.stack([table["beauty"].to_numpy() >= 5, table["beauty"].to_numpy() <= 3], axis=1)
 
     def look(chosen: NDArray[np.bool_]) -> tuple[Said, Expected, list[checks.Row]]:
-        votes = np.zeros((len(ids), 2), dtype=np.int64)
-        np.add.at(votes, image, chosen.astype(np.int64))
-        n = np.repeat(np.bincount(image, minlength=len(ids))[:, None], 2, axis=1)
-        said = Said(("beautiful", "ugly"), ids, votes, n, image, person, chosen, np.asarray(people), False, True)
-        who = tested(checks.people(said, expect(said, Ground(features, themes, SigmoidHead, 0))))
+        labels, place = np.array(["beautiful", "ugly"], dtype=object), np.arange(len(image))
+        single = Panel(tuple(labels), ids, np.asarray(people), image, person, chosen, place >= 0, place)
+        said = Said(labels, ids, *counted(single), single, exclusive=False, known=True)
+        who = tested(checks.people(said, expect(said, features, themes, SigmoidHead, 0)))
         odd = [row["annotator_id"] for row in who if row["listed"]]
-        said = said.without(np.flatnonzero(np.isin(said.people.astype(str), odd)))
-        return said, expect(said, Ground(features, themes, SigmoidHead, 0)), [row for row in who if row["listed"]]
+        said = said.without(odd)
+        return said, expect(said, features, themes, SigmoidHead, 0), [row for row in who if row["listed"]]
 
     said, expected, known = look(chosen)
     answers, images = (tested(check(said, expected)[0]) for check in (checks.answers, checks.images))
@@ -276,8 +287,9 @@ def of_oasis(folder: Path) -> None:
     said, expected, odd = look(faulty)
     assert expected.head is not None
     found = pd.DataFrame(checks.answers(said, expected)[0]).sort_values("p", kind="stable")
-    loss = log_loss(np.clip(expected.head, EDGE, 1 - EDGE)[said.image], said.chosen).sum(axis=1)
-    who = pd.DataFrame({"image_id": said.image_id[said.image], "annotator_id": said.people[said.person]})
+    loss = log_loss(np.clip(expected.head, EDGE, 1 - EDGE)[said.single.image], said.single.chosen).sum(axis=1)
+    answered = said.image_id[said.single.image]
+    who = pd.DataFrame({"image_id": answered, "annotator_id": said.single.annotator_ids[said.single.annotator]})
     hits = {row["annotator_id"] for row in odd} & set(people[careless])
     print(
         f"20 people's answers in another order, 3 % of the others change places: {len(hits)} of 20 people listed, and"
@@ -388,7 +400,7 @@ def four_votes(votes: NDArray[np.int64], draw: np.random.Generator, alike: bool)
 
 def ranked(said: Said, planted: set[int] | None, draw: np.random.Generator) -> dict[str, float]:
     """Precision of each way's first images, if any are planted; how many are listed, and how often p is small."""
-    beside = _beside(said, said.image_id.astype(str), 0)
+    beside = _beside(said, _folds(said.image_id.astype(str), 0), 0)
     assert beside is not None
     expected = Expected(np.zeros(0), None, None, np.zeros(0), beside)
     row: dict[str, float] = {}

@@ -136,7 +136,7 @@ def measure(data: Path, runs: list[Path], again: int, by_umap: bool) -> list[tup
         opened = timed("open, with the runs", lambda _: open_collection(data, runs), 1)
         run, other = opened.runs[0], opened.runs[-1]
         first, second = opened.labels[:2]
-        timed("map by two main axes, made", lambda _: opened.make_map("pca"), 1)
+        timed("map by two main axes, made", lambda _: opened.searching().make_map("pca"), 1)
         for name in ("people.disagreement", "people.entropy", f"{run}.rate_cross_entropy", "runs.rate_manhattan"):
             timed(f"column {name}", lambda _, name=name: opened.columns[name].values, 1)  # type: ignore[misc]
         some = View(order=f"{run}.rate_cross_entropy", filters=(
@@ -153,7 +153,7 @@ def measure(data: Path, runs: list[Path], again: int, by_umap: bool) -> list[tup
         timed("text search, with loading the tower", lambda _: opened.shown(View(text="a photo of the sea")), 1)
         timed("text search", lambda turn: opened.shown(View(text=f"{turn} people by the sea")))
         if by_umap:
-            timed("map by UMAP, made", lambda _: opened.make_map("umap"), 1)
+            timed("map by UMAP, made", lambda _: opened.searching().make_map("umap"), 1)
     return found
 
 

@@ -1,6 +1,9 @@
-"""An audit: all checks of one data set, put in order; no answer is changed."""
+"""An audit: all checks of one data set, put in order, and what people said since of images that an earlier one queued.
 
-from collections.abc import Callable, Mapping
+No answer is changed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -13,9 +16,7 @@ from scipy.stats import false_discovery_control
 
 from affectml._progress import Say
 from affectml.auditing import _checks as checks
-from affectml.auditing._expect import Ground, expect
-from affectml.auditing._queue import Again, asked_again, read_queues
-from affectml.auditing._said import Said, read_said
+from affectml.auditing._expect import Counts, Ground, Said, counted, expect, read_said, single_answers
 from affectml.data import Dataset, Targets, was_asked
 from affectml.data.choose import SEVERAL, choose_target
 from affectml.data.groups import joined
@@ -25,10 +26,15 @@ from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Head, SigmoidHead, SoftmaxHead, load_head
 from affectml.predicting.features import store_there
 from affectml.runs import RunFolder
+from affectml_annotation.exchange.files import from_spreadsheet
+from affectml_metrics import paired_difference
 
 LEVEL = 0.05
 LONG = 40_000  # images times labels, from which on an audit says beforehand that it is long: 5,000 images, 8 labels
 MOST_PEOPLE = 10_000  # an image: the chance of each number of votes is kept
+QUEUED = ("image_id", "role", "match", "n", "label", "said", "at")  # of a queue file, what is needed again
+SOME = 3  # images to name
+ROLES = {"listed": "listed images", "control": "controls"}
 # In the order of the table and the page. The first line of each says what is listed; "fact" has no chance to compare.
 CHECKS = {
     "broken file": "Files that do not keep what they promise",
@@ -48,8 +54,24 @@ CHECKS = {
     "label for two things": "Labels used for two things",
     "small group": "Groups that few stand for",
 }
-COLUMNS = ("rank", "check", "listed", "image_id", "other_id", "annotator_id", "label", "group", "figure", "p",
-           "p_adjusted", "evidence")  # fmt: skip
+WHERE = ("image_id", "other_id", "annotator_id", "label", "group")
+COLUMNS = ("rank", "check", "listed", *WHERE, "figure", "p", "p_adjusted", "evidence")
+
+
+@dataclass(frozen=True, eq=False)
+class Again:
+    """Images that were queued, and what was said of them since.
+
+    table: a row per image and queue: queue, image_id, role, match, n people before, label and said (what was odd), new
+    answers, and otherwise (the share of them that say otherwise of that label). nan and no new answers where nothing
+    can be said: left_out (the earlier answers are not those that were queued) and gone (there are none, or there is no
+    embedding) say why. figures: by queue, that share of the listed and of the controls, and value, low, high, p and
+    rows of the paired difference. lines: the same in words.
+    """
+
+    table: pd.DataFrame
+    figures: dict[str, dict[str, Any]]
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +90,11 @@ class Audit:
     dataset: Dataset
     target: str | None
     table: pd.DataFrame
+    tested: Mapping[str, int]
+    suspected: pd.DataFrame
     frame: tuple[str, ...]
     notes: tuple[str, ...]
     votes: pd.DataFrame
-    tested: Mapping[str, int]
-    suspected: pd.DataFrame
     duplicates: Duplicates
     again: Again | None = None
 
@@ -98,9 +120,8 @@ class Audit:
         """Plain values; None where a column does not apply."""
         rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
         again = None if self.again is None else {"lines": list(self.again.lines), **self.again.figures}
-        return {"dataset": self.dataset.name, "target": self.target, "level": LEVEL, "summary": self.summary(),
-                "frame": list(self.frame), "notes": list(self.notes), "rows": rows,
-                "again": again}  # fmt: skip
+        found = {"dataset": self.dataset.name, "target": self.target, "level": LEVEL, "summary": self.summary()}
+        return found | {"frame": list(self.frame), "notes": list(self.notes), "rows": rows, "again": again}
 
 
 def audit(
@@ -149,35 +170,37 @@ def audit(
     targets = _targets(dataset, opened.info.data.target if opened else target, people)
     store = _store(dataset, opened, encoder, notes)
     if targets is not None and store is not None:
-        targets = _embedded(targets, store, notes, say)
+        ids = np.setdiff1d(targets.image_id, store.missing(targets.image_id))
+        if missing := len(targets.image_id) - len(ids):
+            notes.append(f"{missing:,} images have no embedding; their answers are not checked")
+        targets = targets.take(ids)
+        if targets.table.size >= LONG:
+            fitted = f"{len(ids):,} images for {len(targets.taxonomy):,} labels in five folds"
+            long = "each image is compared with every other: half a minute of computing, or several"
+            say(f"audit: heads are fitted on {fitted}, and {long}")
     duplicates = find_duplicates(dataset, store)
     notes += duplicates.notes()
-    said = None if targets is None else read_said(dataset, targets, people)
     rows, again = [*checks.promises(dataset), *checks.pictures(dataset), *checks.copies(duplicates)], None
-    ids = np.array([], dtype=object) if targets is None else targets.image_id
-    votes = pd.DataFrame({"image_id": ids})
+    votes = pd.DataFrame({"image_id": [] if targets is None else targets.image_id, "n": 0})
     if targets is None:
         notes.append("the data set has no target yet, so there are no answers to check")
-    elif said is None:
-        notes.append(
-            "shares without the number of people asked: answers are not checked; where you know it, "
-            f"{option('people', 15)} reads them as so many people's"
-        )
+    elif (said := read_said(dataset, targets, people)) is None:
+        way = f"where you know it, {option('people', 15)} reads them as so many people's"
+        notes.append(f"shares without the number of people asked: answers are not checked; {way}")
     else:
         if people is not None:
             notes.append(f"shares are read as those of {people:,} people an image, who are not known")
-        own = joined(dataset.groups(ids), ids, duplicates.confirmed)
-        groups = np.arange(len(ids)).astype(str) if own is None else own
-        ground = Ground(None if store is None else store.rows(ids), groups, _head(opened, targets), seed)
+        groups = joined(dataset.groups(said.image_id), said.image_id, duplicates.confirmed)
+        groups = np.arange(len(votes)).astype(str) if groups is None else groups
+        ground = (None if store is None else store.rows(said.image_id), groups, _head(opened, targets), seed)
         rows += _of_answers(said, ground, notes)
-        again = asked_again(dataset, said, queued)
         rows += checks.differing(duplicates, said) + checks.groups(dataset, said)
-        votes = votes.assign(n=said.n.max(axis=1)).join(pd.DataFrame(said.votes, columns=list(said.labels)))
+        again = asked_again(said, dataset.judgements, targets, queued) if queued else None
+        votes = votes.assign(n=said.n.max(axis=1)).join(pd.DataFrame(said.votes, columns=said.labels))
     for line in notes:
         say(line)
-    table, tested = _ranked(rows, top)
     frame, name = _frame(dataset, targets, votes), None if targets is None else targets.name
-    return Audit(dataset, name, table, frame, tuple(notes), votes, tested, _suspected(rows), duplicates, again)
+    return Audit(dataset, name, *_ranked(rows, top), frame, tuple(notes), votes, duplicates, again)
 
 
 def _targets(dataset: Dataset, name: str | None, people: int | None) -> Targets | None:
@@ -186,46 +209,27 @@ def _targets(dataset: Dataset, name: str | None, people: int | None) -> Targets 
         return None
     targets = choose_target(dataset, multilabel=None, name=name)
     if people is not None and (not 1 <= people <= MOST_PEOPLE or targets.meta.values != "shares"):
-        raise BadInput(
-            f"{option('people', people)}: expected 1 to {MOST_PEOPLE:,}, and a target of shares; {targets.name} has "
-            f"{targets.meta.values}"
-        )
-    return targets
-
-
-def _embedded(targets: Targets, store: EmbeddingStore, notes: list[str], say: Say) -> Targets:
-    """What is said of images that have an embedding; says beforehand where work on it will be long."""
-    ids = np.setdiff1d(targets.image_id, store.missing(targets.image_id))
-    if len(ids) < len(targets.image_id):
-        notes.append(f"{len(targets.image_id) - len(ids):,} images have no embedding; their answers are not checked")
-    targets = targets.take(ids)
-    if targets.table.size >= LONG:
-        say(
-            f"audit: heads are fitted on {len(ids):,} images for {len(targets.taxonomy):,} labels in five folds, "
-            "and each image is compared with every other: half a minute of computing, or several"
-        )
+        has = f"{targets.name} has {targets.meta.values}"
+        raise BadInput(f"{option('people', people)}: expected 1 to {MOST_PEOPLE:,}, and a target of shares; {has}")
     return targets
 
 
 def _of_answers(said: Said, ground: Ground, notes: list[str]) -> list[checks.Row]:
     """People, answers, images and labels. Whoever is listed does not tell what to expect of the others."""
-    expected = expect(said, ground)
-    who = checks.people(said, expected)
-    odd = [row["annotator_id"] for row, p in zip(who, _adjusted(who), strict=True) if not p > LEVEL]
+    expected = expect(said, *ground)
+    rows = checks.people(said, expected)
+    odd = [row["annotator_id"] for row, p in zip(rows, adjusted([row["p"] for row in rows]), strict=True) if p <= LEVEL]
     if odd:
-        left = said.without(np.flatnonzero(np.isin(said.people.astype(str), odd)))
-        notes.append(
-            f"expectations leave out the answers of {', '.join(odd)}, who are listed as people; their single answers "
-            "are not listed again"
-        )
-        said, expected = left, expect(left, ground)
-    answers, sharp = checks.answers(said, expected)
-    images, sharp_images = checks.images(said, expected)
-    for what, factor in (("answers", sharp), ("images", sharp_images)):
+        said = said.without(odd)
+        expected = expect(said, *ground)
+        who = f"{', '.join(odd)}, who are listed as people; their single answers are not listed again"
+        notes.append(f"expectations leave out the answers of {who}")
+    for what, check in (("answers", checks.answers), ("images", checks.images)):
+        found, factor = check(said, expected)
+        rows += found
         if factor >= 1.005:
-            notes.append(
-                f"{what} spread {factor:.2f} times as far as the expected rates say; scores are divided by that"
-            )
+            spread = f"{what} spread {factor:.2f} times as far as the expected rates say"
+            notes.append(f"{spread}; scores are divided by that")
     if expected.beside is not None:
         notes.append(
             f"no embeddings: votes are judged by the other votes of the same image, as they go together in "
@@ -234,21 +238,17 @@ def _of_answers(said: Said, ground: Ground, notes: list[str]) -> list[checks.Row
         )
     elif expected.head is None:
         notes.append("no embeddings, or too few images: answers are compared among people alone")
-    return [*who, *answers, *images, *checks.labels(said, ground.features)]
+    return rows + checks.labels(said, ground[0])
 
 
 def _store(dataset: Dataset, run: RunFolder | None, encoder: str | None, notes: list[str]) -> EmbeddingStore | None:
-    if run is not None:
-        store = store_there(run, dataset, notes.append)
-        if store is None:
-            raise BadDataset(
-                f"{dataset.root}: no embeddings by the run's encoder: run `affectml embed {dataset.root} --encoder "
-                f"{run.info.encoder.specs[0]}`"
-            )
-        return store
-    if encoder is None and not any((dataset.root / "embeddings").glob("*/encoder.json")):
-        return None
-    return EmbeddingStore.for_dataset(dataset, encoder)
+    if run is None:
+        there = encoder is not None or any((dataset.root / "embeddings").glob("*/encoder.json"))
+        return EmbeddingStore.for_dataset(dataset, encoder) if there else None
+    if (store := store_there(run, dataset, notes.append)) is None:
+        way = f"run `affectml embed {dataset.root} --encoder {run.info.encoder.specs[0]}`"
+        raise BadDataset(f"{dataset.root}: no embeddings by the run's encoder: {way}")
+    return store
 
 
 def _head(run: RunFolder | None, targets: Targets) -> Callable[[], Head]:
@@ -261,64 +261,169 @@ def _head(run: RunFolder | None, targets: Targets) -> Callable[[], Head]:
     return SigmoidHead if several else SoftmaxHead
 
 
-def _adjusted(rows: list[checks.Row]) -> NDArray[np.float64]:
-    """p_adjusted of the rows of one check (Benjamini & Hochberg 1995); nan for facts."""
-    p = np.array([row["p"] for row in rows], dtype=float)
-    adjusted = np.full(len(p), np.nan)
-    if np.isfinite(p).any():
-        adjusted[np.isfinite(p)] = false_discovery_control(p[np.isfinite(p)])
-    return adjusted
+def adjusted(p: "Sequence[float] | pd.Series[float]") -> NDArray[np.float64]:
+    """P values of one check, [R], by Benjamini & Hochberg (1995); nan for facts."""
+    found = np.array(p, dtype=float)
+    tested = np.isfinite(found)
+    found[tested] = false_discovery_control(found[tested]) if tested.any() else []
+    return found
 
 
-def _ranked(rows: list[checks.Row], top: int) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Listed rows first, check by check in the order of CHECKS, the most surprising first; how many were tested."""
-    kept, tested = [], {}
-    for check in CHECKS:
-        mine = [row for row in rows if row["check"] == check]
-        adjusted = _adjusted(mine)
-        listed = ~(adjusted > LEVEL)  # facts are
-        if np.isfinite(adjusted).any():
-            tested[check] = len(mine)
-        p, figure = (np.nan_to_num([row[name] for row in mine]) for name in ("p", "figure"))
-        order = np.lexsort((-abs(figure), p, ~listed))[: max(top, listed.sum())]
-        kept += [{**mine[at], "p_adjusted": adjusted[at], "listed": bool(listed[at])} for at in order]
-    for each in kept:
-        each["evidence"] = each["evidence"]() if callable(each["evidence"]) else each["evidence"]
-    kept.sort(key=lambda row: not row["listed"])  # stable: the order of checks, and within one, stays
-    table = pd.DataFrame([{"rank": at + 1, **row} for at, row in enumerate(kept)], columns=list(COLUMNS))
-    return table.astype({"listed": bool}), tested
-
-
-def _suspected(rows: list[checks.Row]) -> pd.DataFrame:
-    odd = [(r["image_id"], r["p"], r["label"], r["said"]) for r in rows if r["said"] is not None]
-    table = pd.DataFrame(odd, columns=["image_id", "p", "label", "said"])
-    return table.sort_values("p", kind="stable").drop_duplicates("image_id").set_index("image_id")[["label", "said"]]
+def _ranked(rows: list[checks.Row], top: int) -> tuple[pd.DataFrame, dict[str, int], pd.DataFrame]:
+    """Listed rows first, check by check, the most surprising first; how many were tested; what is oddest by image."""
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "said"]).astype({"p": float, "figure": float})
+    table["check"] = pd.Categorical(table["check"], [*CHECKS])
+    checked = table.groupby("check", observed=True)
+    table["p_adjusted"] = checked["p"].transform(adjusted)
+    table["listed"] = ~(table["p_adjusted"] > LEVEL)  # facts are
+    tested = {str(check): len(mine) for check, mine in checked if mine["p"].notna().any()}
+    odd = table[table["said"].notna()].sort_values("p", kind="stable").drop_duplicates("image_id")
+    keys = (-table["figure"].abs().fillna(0), table["p"].fillna(0), ~table["listed"], table["check"].cat.codes)
+    table = table.iloc[np.lexsort(keys)]
+    table = table[table["listed"] | (table.groupby("check", observed=True).cumcount() < top)]
+    table = table.sort_values("listed", ascending=False, kind="stable")
+    words = [each() if callable(each) else each for each in table["evidence"]]
+    table = table.assign(rank=range(1, len(table) + 1), evidence=words, check=table["check"].astype(str))
+    return table[[*COLUMNS]].reset_index(drop=True), tested, odd.set_index("image_id")[["label", "said"]]
 
 
 def _frame(dataset: Dataset, targets: Targets | None, votes: pd.DataFrame) -> tuple[str, ...]:
     """Who was asked what, as far as the files say, and what that cannot show."""
-    lines, asked = [], dataset.meta.judgements if targets is None else targets.meta
+    asked, people = dataset.meta.judgements if targets is None else targets.meta, dataset.annotators
+    lines = [f"Source: {dataset.meta.source or 'the files do not say'}.", *dataset.meta.notes]
     if asked is not None:
-        lines.append(f"Construct: {asked.construct}.")
-        lines.append(
-            f"People were asked: “{asked.question}”" if was_asked(asked.question)
-            else "The files do not say what people were asked, word for word."
-        )  # fmt: skip
-    lines.append(f"Source: {dataset.meta.source or 'the files do not say'}.")
-    lines += dataset.meta.notes
-    if "n" in votes:
-        n = votes["n"]
+        question = f"People were asked: “{asked.question}”"
+        unknown = "The files do not say what people were asked, word for word."
+        lines = [f"Construct: {asked.construct}.", question if was_asked(asked.question) else unknown, *lines]
+    if (n := votes["n"]).any():
         lines.append(f"{len(n):,} images, {n.min():,} to {n.max():,} answers each ({n.sum():,} in all).")
-    people = dataset.annotators
-    given = [] if people is None else [str(name) for name in people.columns if name != "annotator_id"]
-    if not given:
-        lines.append("Nothing is known of who answered (no attributes in annotators.parquet).")
-    for name in given:
-        counts = people[name].astype(object).fillna("not given").astype(str).value_counts()  # type: ignore[index]
+    known = pd.DataFrame() if people is None else people.drop(columns="annotator_id")
+    for name, given in known.astype(object).fillna("not given").astype(str).items():
+        counts = given.value_counts()
         shown = ", ".join(f"{level} {count}" for level, count in counts.head(8).items())
-        lines.append(f"Of {len(people):,} people, {name}: {shown}{', ...' if len(counts) > 8 else ''}.")  # type: ignore[arg-type]
+        lines.append(f"Of {len(given):,} people, {name}: {shown}{', ...' if len(counts) > 8 else ''}.")
+    if not len(known.columns):
+        lines.append("Nothing is known of who answered (no attributes in annotators.parquet).")
     lines.append(
         "What this cannot show: how people who were not asked would answer, how images that were not collected "
         "would be seen, and what any one person felt. A group without a column here cannot be checked."
     )
     return tuple(lines)
+
+
+def read_queues(folder: Path) -> dict[str, pd.DataFrame]:
+    """The queue files of an audit's folder, by name. Raises BadInput for one that is none, or was changed."""
+    found = {}
+    for file in sorted(folder.glob("queue-*.csv")):
+        try:
+            table = pd.read_csv(file, dtype="str", keep_default_na=False, encoding="utf-8")
+            found[file.name] = _queue(from_spreadsheet(table))
+        except (ValueError, OSError) as error:
+            why = f"({' '.join(str(error).split())}); put an unchanged copy there, or move it away"
+            raise BadInput(f"{file}: not as `affectml audit --queue` wrote it {why}") from None
+    return found
+
+
+def _queue(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns that are needed, n and at as numbers and times; ValueError names the first row that cannot be."""
+    if missing := [name for name in QUEUED if name not in table]:
+        raise ValueError(f"no column {missing[0]}")
+    if not len(table):
+        raise ValueError("no rows")
+    table = table[list(QUEUED)].fillna("")
+    table["said"] = table["said"].str.capitalize()  # a spreadsheet writes TRUE
+    at = pd.to_datetime(table["at"], utc=True, format="ISO8601", errors="coerce")
+    wrong = {
+        "role": (~table["role"].isin(ROLES), " or ".join(ROLES)),
+        "n": (~table["n"].str.fullmatch("[0-9]{1,9}"), "a whole number"),
+        "said": (~table["said"].isin(("True", "False", "")), "True or False"),
+        "at": (at.isna(), "a time as 2026-01-31T12:00:00+00:00"),
+        "image_id": (table["image_id"].duplicated(), "each image once"),
+        "match": (~table["match"].isin({"", *table["image_id"]}), "an image of the same file: rows are missing?"),
+    }
+    for name, (rows, expected) in wrong.items():
+        if rows.any():
+            first = int(rows.to_numpy().argmax())
+            raise ValueError(f"line {first + 2}: {name} {table[name].iloc[first]!r}, expected {expected}")
+    return table.assign(n=table["n"].astype(int), at=at)
+
+
+def asked_again(
+    said: Said, judgements: pd.DataFrame | None, targets: Targets, queues: Mapping[str, pd.DataFrame]
+) -> Again:
+    """Compare what was said of queued images since with what was said before.
+
+    New is a first look that is dated after the queue was made. An image whose earlier answers are not as many as the
+    queue file says is left out: some were taken out, changed or came without a date. So is one that is gone.
+
+    Args:
+        said: what all people said of these targets, new answers included where single answers are known.
+        judgements: of the data set, if it has any.
+        targets: of the data set.
+        queues: of `read_queues`.
+    """
+    single, tables = single_answers(judgements, targets), {}
+    at = pd.Series(pd.NaT, range(len(single.row)), dtype="datetime64[ns, UTC]")
+    if judgements is not None and "at" in judgements:
+        at = pd.to_datetime(judgements["at"].iloc[single.row], utc=True)
+    for name, queue in queues.items():
+        here = np.isin(said.image_id[single.image], queue["image_id"])
+        votes, new = counted(single.where((at > queue["at"].min()).to_numpy(dtype=bool, na_value=False) & here))
+        before = said.n - new if len(said.single.image) else said.n
+        tables[name] = of_queue(said, queue, votes, new, before)
+    table = pd.concat(tables, names=["queue"]).reset_index("queue").reset_index(drop=True)
+    told = {str(name): compared(rows) for name, rows in table.groupby("queue", sort=True)}
+    figures = {name: figures for name, (figures, _) in told.items()}
+    return Again(table, figures, tuple(f"{name}: {words}" for name, (_, words) in told.items()))
+
+
+def of_queue(said: Said, table: pd.DataFrame, votes: Counts, new: Counts, before: Counts) -> pd.DataFrame:
+    """The rows of one queue with new, left_out, gone and otherwise; see `Again`.
+
+    votes, new: of the new answers, [N, C]. before: how many had answered, [N, C].
+    """
+    rows = pd.Index(said.image_id).get_indexer(pd.Index(table["image_id"]))
+    label = pd.Index(said.labels).get_indexer(pd.Index(table["label"]))
+    whole = (rows >= 0) & (before.max(axis=1)[rows] == table["n"].to_numpy())
+    count = np.where(whole, new.max(axis=1)[rows], 0)
+    chosen = votes[rows, label] / np.maximum(count, 1)
+    otherwise = np.where(table["said"].astype(str) == "True", 1 - chosen, chosen)
+    otherwise = np.where((count > 0) & (label >= 0), otherwise, np.nan)
+    table = table[["image_id", "role", "match", "n", "label", "said"]]
+    return table.assign(new=count, left_out=~whole, gone=rows < 0, otherwise=otherwise)
+
+
+def compared(rows: pd.DataFrame) -> tuple[dict[str, Any], str]:
+    """Listed images less the controls that stand beside them, and the words for it."""
+    parts = [rows[rows["role"] == role].set_index("image_id") for role in ROLES]
+    listed, controls = answered = [part[part["new"] > 0] for part in parts]
+    gone, changed, out = rows["image_id"][rows["gone"]], int((rows["left_out"] & ~rows["gone"]).sum()), ""
+    if changed:
+        out += f" {_images(changed)} left out: their earlier answers are not the ones that were queued."
+    if len(gone):
+        more = f" and {len(gone) - SOME:,} more" if len(gone) > SOME else ""
+        some = f"{', '.join(gone.head(SOME))}{more}"
+        out += f" {_images(len(gone))} left out: the data set has no answers, or no embedding, of {some}."
+    if not any(map(len, answered)):
+        none = "no new answers in the data set yet; `affectml labels export` brings them in."
+        return {}, out.strip() if rows["left_out"].all() else f"{none}{out}"
+    counts = zip(answered, parts, ROLES.values(), strict=True)
+    there = " and ".join(f"{len(new)} of {len(part)} {name}" for new, part, name in counts)
+    words = f"{there} have new answers, {pd.concat(answered)['new'].mean():.1f} on average.{out}"
+    pairs = listed.join(controls["otherwise"].rename("control"), on="match")
+    one, other = pairs[["otherwise", "control"]].dropna().to_numpy(dtype=float).T
+    if len(one) < 2:
+        return {}, f"{words} Nothing can be compared before two pairs have some."
+    found = paired_difference(one, other, bounds=[(-1, 1)])
+    value, low, high, p = (float(each) for each in found[:4])
+    figures = {"listed": float(one.mean()), "control": float(other.mean())}
+    figures |= {"value": value, "low": low, "high": high, "p": p, "rows": int(found.rows)}
+    beyond = "" if low > 0 or high < 0 else ", nothing beyond chance"
+    shares = f"{figures['listed']:.0%} of the listed and {figures['control']:.0%} of the controls"
+    apart = f"{100 * value:.0f} (95 %: {100 * low:.0f} to {100 * high:.0f}) points{beyond}"
+    words += f" Of {len(one)} pairs, of the label that was odd, new people say otherwise in {shares}, a difference of "
+    return figures, f"{words}{apart}."
+
+
+def _images(count: int) -> str:
+    return f"{count:,} images are" if count != 1 else "1 image is"

@@ -1,25 +1,26 @@
 """The checks: each returns rows of what deserves a second look, with figure, p-value and evidence in words."""
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import betabinom, entropy, norm
+from scipy.ndimage import laplace
+from scipy.stats import betabinom, entropy, hypergeom, norm
 
 from affectml._progress import track
-from affectml.auditing._expect import EDGE, Beside, Expected, log_loss
+from affectml.auditing._expect import EDGE, Beside, Expected, Floats, Said, log_loss, surprise, widened
 from affectml.auditing._files import looked_at, of_dataset
-from affectml.auditing._said import Said
-from affectml.auditing._surprise import hypergeometric, surprise, widened
 from affectml.data import Dataset
 from affectml.duplicates import Duplicates
+from affectml.encoders import read_image
 from affectml.errors import BadInput
 from affectml.judging.subgroups import columns_of
 
-Row = dict[str, Any]
+Row = dict[Any, Any]
 NO_BETTER = 0.001  # of permutations follow the others as closely: then a person's answers do follow them
 LEAST_ANSWERS = 20  # of a person, to say anything of them
 LEAST_IMAGES = 30  # of a subgroup: fewer give a rough interval (docs/subgroups.md)
@@ -37,21 +38,20 @@ COPIES = {"exact": "the same pixels", "near": "the same picture, changed",
           "alike": "embeddings as alike as those of copies, without files to compare"}  # fmt: skip
 
 
-def row(
-    check: str,
-    evidence: str | Callable[[], str],
-    *,
-    figure: float = np.nan,
-    p: float = np.nan,
-    said: bool | None = None,
-    **where: str,
-) -> Row:
+def row(check: str, evidence: str | Callable[[], str], **of: Any) -> Row:
     """One row of the table; a fact, which no chance explains, has no p.
 
-    evidence: or what words it, for rows kept. said: whether what is odd is that the label was chosen, or that it was
-    not.
+    evidence: or what words it, for rows kept. of: its other columns, and said: whether what is odd is that the label
+    was chosen, or that it was not.
     """
-    return {"check": check, **where, "figure": float(figure), "p": float(p), "said": said, "evidence": evidence}
+    return {"check": check, "evidence": evidence, **of}
+
+
+def _each(check: str, words: Callable[[int], str], p: Floats, **of: NDArray[Any]) -> tuple[list[Row], float]:
+    """A row per place of p and other columns [R], and by how much expectations were too sure."""
+    p, factor = widened(p)
+    evidence = [partial(words, at) for at in range(len(p))]
+    return pd.DataFrame({"check": check, **of, "p": p, "evidence": evidence}).to_dict("records"), factor
 
 
 def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
@@ -62,104 +62,85 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
     """
     if expected.beside is not None:
         return _by_others("answer", said, expected.beside)
-    if not len(said.image):
-        return [], 1.0
-    chance = expected.of_answers(said)
+    chance, image, chosen = expected.of_answers(said), said.single.image, said.single.chosen
     share = np.clip(said.votes.sum(axis=0) / np.maximum(said.n.sum(axis=0), 1), EDGE, 1 - EDGE)
     anywhere = np.broadcast_to(share / (share.sum() if said.exclusive else 1.0), chance.shape)
     if said.exclusive:
-        outcome = said.chosen.argmax(axis=1)[:, None]
-        p, factor = widened(surprise(chance[:, None, :], outcome, anywhere[:, None, :]))
-        odds = np.where(said.chosen, np.log(anywhere) - np.log(chance), 0.0)
+        p = surprise(chance[:, None, :], chosen.argmax(axis=1)[:, None], anywhere[:, None, :])
+        odds = np.where(chosen, np.log(anywhere) - np.log(chance), 0.0)
     else:
-        two = [np.stack([1 - each, each], axis=2) for each in (chance, anywhere)]
-        p, factor = widened(surprise(two[0], said.chosen.astype(np.int64), two[1]))
-        odds = log_loss(chance, said.chosen) - log_loss(anywhere, said.chosen)
-    label = odds.argmax(axis=1)
+        two = (np.stack([1 - each, each], axis=2) for each in (chance, anywhere))
+        p = surprise(next(two), chosen.astype(np.int64), next(two))
+        odds = log_loss(chance, chosen) - log_loss(anywhere, chosen)
+    label, figure = odds.argmax(axis=1), odds.sum(axis=1)
+    name, worst = said.labels[label], chosen[np.arange(len(odds)), label]
+    votes, n = said.votes[image, label] - worst, said.n[image, label] - 1
 
-    def evidence(at: int) -> str:
-        names = [name for name, yes in zip(said.labels, said.chosen[at], strict=True) if yes]
-        worst, image = said.labels[label[at]], said.image[at]
-        votes, n = said.votes[image, label[at]] - said.chosen[at, label[at]], said.n[image, label[at]] - 1
-        expects = f"expected with a chance of {chance[at, label[at]]:.0%}"
+    def words(at: int) -> str:
+        names = " + ".join(itertools.compress(said.labels, chosen[at])) or "none"
+        was, beside = "was" if worst[at] else "was not", _beside(expected, image[at], label[at])
         return (
-            f"said {' + '.join(names) or 'none'}; {worst} {'was' if said.chosen[at, label[at]] else 'was not'} chosen, "
-            f"{expects} (others: {votes} of {n}{_beside(expected, image, label[at])}); {_times(odds[at].sum())} as "
-            "an answer to an image drawn at random"
+            f"said {names}; {name[at]} {was} chosen, expected with a chance of {chance[at, label[at]]:.0%} "
+            f"(others: {votes[at]} of {n[at]}{beside}); {_times(figure[at])} as an answer to an image drawn at random"
         )
 
-    found = [
-        row("answer", partial(evidence, at), figure=odds[at].sum(), p=p[at], label=said.labels[label[at]],
-            said=bool(said.chosen[at, label[at]]),
-            image_id=str(said.image_id[said.image[at]]), annotator_id=str(said.people[said.person[at]]))
-        for at in range(len(p))
-    ]  # fmt: skip
-    return found, factor
+    who = said.single.annotator_ids[said.single.annotator]
+    where = {"image_id": said.image_id[image], "annotator_id": who, "label": name}
+    return _each("answer", words, p, **where, said=worst, figure=figure)
 
 
 def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
     """A row per image: all its answers together, beside what images like it and the head give."""
     if expected.beside is not None:
         return _by_others("image", said, expected.beside)
-    rows = np.flatnonzero(said.n.sum(axis=1) > 0)
-    if not len(rows) or expected.near is None:
+    if expected.near is None:
         return [], 1.0
+    rows = np.flatnonzero(said.n.sum(axis=1) > 0)
     votes, n, rate = said.votes[rows], said.n[rows], expected.rate[rows]
     if said.exclusive and (n == 1).all():
         chances, outcome = rate[:, None, :], votes.argmax(axis=1)[:, None]
     else:
-        counts, beta = n[..., None], [(expected.strength * each)[..., None] for each in (rate, 1 - rate)]
-        chances, outcome = betabinom.pmf(np.arange(n.max() + 1), counts, *beta), votes  # 0 above n (Skellam 1948)
-    p, factor = widened(surprise(chances, outcome))
+        beta = [(expected.strength * each)[..., None] for each in (rate, 1 - rate)]
+        chances, outcome = betabinom.pmf(np.arange(n.max() + 1), n[..., None], *beta), votes  # 0 above n (Skellam 1948)
+    p = surprise(chances, outcome)
     spread = np.sqrt(rate * (1 - rate) * (expected.strength + n) / (expected.strength + 1) / n)
     label = np.abs((votes / np.maximum(n, 1) - rate) / spread).argmax(axis=1)
+    name, at_label = said.labels[label], (np.arange(len(rows)), label)
+    votes, n, rate = votes[at_label], n[at_label], rate[at_label]
 
-    def evidence(at: int) -> str:
-        worst = label[at]
-        return (
-            f"{said.labels[worst]}: {votes[at, worst]} of {n[at, worst]}, expected {rate[at, worst]:.0%}"
-            f"{_beside(expected, rows[at], worst)}"
-        )
+    def words(at: int) -> str:
+        beside = _beside(expected, rows[at], label[at])
+        return f"{name[at]}: {votes[at]} of {n[at]}, expected {rate[at]:.0%}{beside}"
 
-    found = [
-        row("image", partial(evidence, at), figure=votes[at, worst] / n[at, worst] - rate[at, worst], p=p[at],
-            image_id=str(said.image_id[image]), label=said.labels[worst],
-            said=bool(votes[at, worst] > n[at, worst] * rate[at, worst]))
-        for at, (image, worst) in enumerate(zip(rows, label, strict=True))
-    ]  # fmt: skip
-    return found, factor
+    where = {"image_id": said.image_id[rows], "label": name}
+    return _each("image", words, p, **where, said=votes > n * rate, figure=votes / n - rate)
 
 
 def _by_others(check: str, said: Said, beside: Beside) -> tuple[list[Row], float]:
     """A row per image: of the answers to it the one, or of its labels the one, that goes least with the others."""
-    p, factor = widened(beside.p[check])
     odds, votes = beside.odds[check], said.votes[beside.image]
     label = np.where(odds >= odds.max(axis=1, keepdims=True) - 1e-9, votes, votes.max() + 1).argmin(axis=1)
+    figure = odds[np.arange(len(odds)), label]
 
-    def evidence(at: int) -> str:
-        worst = label[at]
-        name, times = said.labels[worst], _times(odds[at, worst])
-        order = [other for other in np.argsort(-votes[at], kind="stable") if votes[at, other]]
-        words = f"said {', '.join(f'{votes[at, other]} {said.labels[other]}' for other in order)}; "
+    def words(at: int) -> str:
+        worst, mine, name, times = label[at], votes[at], said.labels[label[at]], _times(figure[at])
+        order = [other for other in np.argsort(-mine, kind="stable") if mine[other]]
+        given = ", ".join(f"{mine[other]} {said.labels[other]}" for other in order)
         if check == "answer":
             chance = f"{name} is expected beside the others with a chance of {beside.chance[at, worst]:.2%}"
-            return f"{words}{chance}; {times} as an answer to an image drawn at random"
-        some = f"{votes[at, worst]} of the {votes[at].sum()} answers, such as those of {name}"
-        return f"{words}{times} if {some}, were given to another image"
+            return f"said {given}; {chance}; {times} as an answer to an image drawn at random"
+        some = f"{mine[worst]} of the {mine.sum()} answers, such as those of {name}"
+        return f"said {given}; {times} if {some}, were given to another image"
 
-    found = [
-        row(check, partial(evidence, at), figure=odds[at, label[at]], p=p[at], label=said.labels[label[at]],
-            said=True, image_id=str(said.image_id[beside.image[at]]))
-        for at in range(len(p))
-    ]  # fmt: skip
-    return found, factor
+    where = {"image_id": said.image_id[beside.image], "label": said.labels[label]}
+    return _each(check, words, beside.p[check], **where, said=np.ones(len(odds), dtype=bool), figure=figure)
 
 
 def _times(odds: float) -> str:
     return f"{np.exp(odds):,.0f} times likelier" if odds > np.log(1.5) else "no likelier"
 
 
-def _beside(expected: Expected, image: Any, label: Any) -> str:
+def _beside(expected: Expected, image: int, label: int) -> str:
     if expected.near is None or expected.head is None:
         return ""
     return f"; images like it {expected.near[image, label]:.0%}, head {expected.head[image, label]:.0%}"
@@ -173,38 +154,31 @@ def people(said: Said, expected: Expected) -> list[Row]:
     follow so little for somebody who follows half as much as the median person; whoever does better than 999 of 1,000
     permutations has p = 1.
     """
-    if not len(said.image):
-        return []
-    rate = expected.of_answers(said, habits=False)
-    kept = []
-    order = np.argsort(said.person, kind="stable")
-    counts = np.bincount(said.person, minlength=len(said.people))
-    for person, mine in enumerate(np.split(order, counts.cumsum()[:-1])):
+    single, rate, kept = said.single, expected.of_answers(said, habits=False), []
+    order = np.argsort(single.annotator, kind="stable")
+    for mine in np.split(order, np.flatnonzero(np.diff(single.annotator[order])) + 1):
         if len(mine) < LEAST_ANSWERS:
             continue
-        given = said.chosen[mine] - said.chosen[mine].mean(axis=0)
-        others = rate[mine] - rate[mine].mean(axis=0)
+        given, others = (each[mine] - each[mine].mean(axis=0) for each in (single.chosen, rate))
         size = (others**2).sum()
-        if size < 1e-9:
-            continue
-        varied = np.sqrt(np.einsum("ij,ij->", given.T @ given, others.T @ others) / (len(mine) - 1))
-        kept.append((person, (given * others).sum() / size, varied / size, len(mine)))
+        if size >= 1e-9:
+            varied = np.sqrt(np.einsum("ij,ij->", given.T @ given, others.T @ others) / (len(mine) - 1))
+            kept.append((single.annotator[mine[0]], len(mine), (given * others).sum() / size, varied / size))
     if len(kept) < 3:
         return []
-    middle = float(np.median([slope for _, slope, *_ in kept]))
-    usual = float(np.median([spread * np.sqrt(n) for *_, spread, n in kept]))
+    who, n, slope, spread = map(np.array, zip(*kept, strict=True))
+    middle, root = np.median(slope), np.sqrt(n)
+    varies = spread > 1e-12
+    sd = np.where(varies, spread, np.median(spread * root) / root)  # one answer to everything cannot be permuted
+    permuted = norm.sf(slope / sd)
+    p = np.where(permuted > NO_BETTER, norm.cdf((slope - middle / 2) / sd), 1.0)
     found = []
-    for person, own, by_chance, n in kept:
-        sd = by_chance if by_chance > 1e-12 else usual / np.sqrt(n)  # one answer to everything cannot be permuted
-        permuted = float(norm.sf(own / sd))
-        p = float(norm.cdf((own - middle / 2) / sd)) if permuted > NO_BETTER else 1.0
-        evidence = (
-            f"{n} answers follow what others and alike images say {own / middle:z.2f} times as closely as the median "
-            f"person's; {permuted:.0%} of permutations of their own answers follow as closely"
-            if by_chance > 1e-12
-            else f"the same answer to all {n} images"
-        )
-        found.append(row("person", evidence, figure=own / middle, p=p, annotator_id=str(said.people[person])))
+    for at, person in enumerate(single.annotator_ids[who]):
+        times = f"{slope[at] / middle:z.2f} times as closely as the median person's"
+        more = f"{permuted[at]:.0%} of permutations of their own answers follow as closely"
+        evidence = f"{n[at]} answers follow what others and alike images say {times}; {more}"
+        evidence = evidence if varies[at] else f"the same answer to all {n[at]} images"
+        found.append(row("person", evidence, figure=slope[at] / middle, p=p[at], annotator_id=str(person)))
     return found
 
 
@@ -215,7 +189,7 @@ def labels(said: Said, features: NDArray[Any] | None) -> list[Row]:
         row("unused label", f"none of {int(said.n[:, at].sum()):,} answers has it", figure=0, label=said.labels[at])
         for at in np.flatnonzero(used == 0)
     ]
-    single = said.chosen if len(said.image) else said.votes > 0
+    single = said.single.chosen if len(said.single.image) else said.votes > 0
     if not said.exclusive:
         for one, other in itertools.combinations(range(len(said.labels)), 2):
             both, either = (single[:, one] & single[:, other]).sum(), (single[:, one] | single[:, other]).sum()
@@ -235,7 +209,7 @@ def _two_things(said: Said, features: NDArray[Any]) -> list[Row]:
     from sklearn.cluster import KMeans
 
     asked = np.flatnonzero(said.n.sum(axis=1) > 0)
-    share = said.votes[asked] / np.maximum(said.n[asked], 1)
+    ids, share = said.image_id[asked].astype(str), said.votes[asked] / np.maximum(said.n[asked], 1)
     centred = np.asarray(features[asked], dtype=np.float64)
     centred = centred - centred.mean(axis=0)
     tall = len(centred) > 2 * centred.shape[1]  # then the axes are those of a square, which takes no memory
@@ -252,17 +226,12 @@ def _two_things(said: Said, features: NDArray[Any]) -> list[Row]:
         lower = there[0] if one <= other else there[2]
         spread = np.sqrt(sum(share[rows, label].var(ddof=1) for rows in (lower, there[1])) / AROUND)
         gap = min(one, other) - between
-        evidence = (
-            f"chosen by {one:.0%} and {other:.0%} of people around two groups of images, by {between:.0%} between "
-            f"them (e.g. {_some(said, asked[there[0]])} and {_some(said, asked[there[2]])})"
-        )
+        some = " and ".join(", ".join(ids[rows[:2]]) for rows in there[::2])
+        between_them = f"by {between:.0%} between them (e.g. {some})"
+        evidence = f"chosen by {one:.0%} and {other:.0%} of people around two groups of images, {between_them}"
         p = float(norm.sf(gap / max(spread, 1e-9)))
         found.append(row("label for two things", evidence, figure=gap, p=p, label=said.labels[label]))
     return found
-
-
-def _some(said: Said, rows: Iterable[int]) -> str:
-    return ", ".join(str(said.image_id[at]) for at in itertools.islice(rows, 2))
 
 
 def copies(found: Duplicates) -> list[Row]:
@@ -288,47 +257,38 @@ def copies(found: Duplicates) -> list[Row]:
 
 def differing(found: Duplicates, said: Said) -> list[Row]:
     """Pairs that pixels confirm, and whose answers differ more than two panels of people would."""
-    at = {str(image): number for number, image in enumerate(said.image_id)}
-    pairs = [
-        copy for copy in found.copies
-        if copy.kind != "alike" and all(image in at and said.n[at[image]].any() for image in copy.pair)
-    ]  # fmt: skip
-    if not pairs:
-        return []
-    a, b = np.array([[at[image] for image in copy.pair] for copy in pairs]).T
-    p = np.full((len(pairs)), np.nan)
+    known = pd.Index(said.image_id[said.n.any(axis=1)])
+    pairs = [copy for copy in found.copies if copy.kind != "alike" and known.isin(copy.pair).sum() == 2]
+    a, b = (pd.Index(said.image_id).get_indexer([copy.pair[end] for copy in pairs]) for end in (0, 1))
+    p, share = np.full(len(pairs), np.nan), said.votes / np.maximum(said.n, 1)
     if said.known:
-        p = surprise(hypergeometric(said.n[a], said.n[b], said.votes[a] + said.votes[b]), said.votes[a])
-    share = said.votes / np.maximum(said.n, 1)
+        one, other, total = (each[..., None] for each in (said.n[a], said.n[b], said.votes[a] + said.votes[b]))
+        k = np.arange(one.max(initial=0) + 1)  # to the first panel, where both see the picture in the same way
+        p = surprise(hypergeom.pmf(k, one + other, total, one), said.votes[a])
     label = np.abs(share[a] - share[b]).argmax(axis=1)
     rows = []
-    for number, copy in enumerate(pairs):
-        here, there, worst = a[number], b[number], label[number]
-        if said.known or (said.votes[here] != said.votes[there]).any():
-            votes = [f"{said.votes[at, worst]} of {said.n[at, worst]}" for at in (here, there)]
-            evidence = f"{COPIES[copy.kind]}; {said.labels[worst]}: {votes[0]} here, {votes[1]} there"
-            figure, (one, other) = abs(share[here, worst] - share[there, worst]), copy.pair
-            rows.append(
-                row("copies differ", evidence, figure=figure, p=p[number], image_id=one, other_id=other,
-                    label=said.labels[worst])
-            )  # fmt: skip
+    for at in np.flatnonzero(said.known | (said.votes[a] != said.votes[b]).any(axis=1)):
+        here, there, name = (a[at], label[at]), (b[at], label[at]), said.labels[label[at]]
+        votes = [f"{said.votes[end]} of {said.n[end]}" for end in (here, there)]
+        where = {"image_id": pairs[at].pair[0], "other_id": pairs[at].pair[1], "label": name}
+        evidence = f"{COPIES[pairs[at].kind]}; {name}: {votes[0]} here, {votes[1]} there"
+        rows.append(row("copies differ", evidence, figure=abs(share[here] - share[there]), p=p[at], **where))
     return rows
 
 
 def groups(dataset: Dataset, said: Said) -> list[Row]:
     """Levels of the images' and the people's columns that few images, or few people, stand for."""
-    judged = [(dataset.images.set_index("image_id").reindex(said.image_id), LEAST_IMAGES, "images")]
-    if dataset.annotators is not None and len(said.people):
-        known = dataset.annotators.drop_duplicates("annotator_id").set_index("annotator_id")
-        judged.append((known.reindex(said.people), LEAST_PEOPLE, "people"))
-    little = {
-        "images": "{} images; below {} a figure of this group says little",
-        "people": "{} people answered; below {} they speak for themselves, not for a group",
-    }
+    few = f"images; below {LEAST_IMAGES} a figure of this group says little"
+    alone = f"people answered; below {LEAST_PEOPLE} they speak for themselves, not for a group"
+    judged = (
+        (dataset.images, "image_id", said.image_id, LEAST_IMAGES, few),
+        (dataset.annotators, "annotator_id", said.single.annotator_ids, LEAST_PEOPLE, alone),
+    )
     return [
-        row("small group", little[what].format(count, least), figure=count, group=f"{name}={level}")
-        for table, least, what in judged
-        for name, levels in columns_of(table).items()
+        row("small group", f"{count} {words}", figure=count, group=f"{name}={level}")
+        for table, key, ids, least, words in judged
+        if table is not None and len(ids)
+        for name, levels in columns_of(table.drop_duplicates(key).set_index(key).reindex(ids)).items()
         for level, count in levels.value_counts(sort=False).items()
         if count < least
     ]
@@ -349,61 +309,47 @@ def pictures(dataset: Dataset) -> list[Row]:
     variance of the Laplacian (Pech-Pacheco et al. 2000). Of these three a file is listed if it passes a limit and lies
     far from the median of all, in robust standard deviations: a set of night scenes has no dark files.
     """
-    from affectml.encoders import read_image
-
     if "file" not in dataset.images.columns:
         return []
     named = dataset.images.set_index("image_id")["file"].dropna()
     paths = [dataset.image_path(str(file)) for file in named]
     if len(paths) > 1 and not any(path.exists() for path in paths):
         return [row("broken file", f"none of the {len(paths):,} files is there ({paths[0]}, ...), so none is checked")]
-    found, light, sharp = [], {}, {}
-    for image, file in track(named.items(), "looking at files", len(named), "images"):
+    found, levels = [], {}
+    for image, path in track(zip(map(str, named.index), paths, strict=True), "looking at files", len(paths), "images"):
         try:
-            whole = read_image(dataset.image_path(str(file))).convert("L")
+            whole = read_image(path).convert("L")
         except BadInput as error:
-            found.append(row("broken file", str(error), image_id=str(image)))
+            found.append(row("broken file", str(error), image_id=image))
             continue
         pixels = np.asarray(whole.resize((SHARP_SIDE, SHARP_SIDE)), dtype=np.float64)
         short, long = sorted(whole.size)
-        if (bits := _bits(pixels)) < EMPTY or pixels.std() < 1:
+        bits = entropy(np.bincount(pixels.astype(np.int64).ravel(), minlength=256), base=2)
+        if bits < EMPTY or pixels.std() < 1:
             evidence = "all of one colour" if pixels.std() < 1 else f"next to nothing in it: {bits:.2f} bits a pixel"
-            found.append(row("blank file", evidence, figure=bits, image_id=str(image)))
+            found.append(row("blank file", evidence, figure=bits, image_id=image))
         elif short < SMALL or long > LONG * short:
-            found.append(row("odd shape", f"{long} x {short} pixels", figure=long / short, image_id=str(image)))
+            found.append(row("odd shape", f"{long} x {short} pixels", figure=long / short, image_id=image))
         else:
-            edges = pixels[1:-1, :-2] + pixels[1:-1, 2:] + pixels[:-2, 1:-1] + pixels[2:, 1:-1] - 4 * pixels[1:-1, 1:-1]
-            light[str(image)] = np.quantile(pixels, [0.99, 0.01])
-            sharp[str(image)] = float(np.log(edges.var() + 1e-6))
-    dark = {image: float(high) for image, (high, _) in light.items()}
-    bright = {image: 255 - float(low) for image, (_, low) in light.items()}
-    for values, limit, word in ((dark, DARK, "dark"), (bright, BRIGHT, "bright")):
-        for image, value, score in _far_below(values, least=1.0):
+            high, low = np.quantile(pixels, [0.99, 0.01])
+            levels[image] = (high, 255 - low, np.log(laplace(pixels)[1:-1, 1:-1].var() + 1e-6))
+    table = pd.DataFrame.from_dict(levels, orient="index", columns=["dark", "bright", "sharp"], dtype=float)
+    for word, limit, level in (("dark", DARK, 0), ("bright", BRIGHT, 255)):
+        for image, value, score in _far_below(table[word], least=1.0):
             if value < limit:
-                level = value if word == "dark" else 255 - value
-                evidence = f"99 % of its pixels are {word}er than {level:.0f} of 255, or as {word}"
+                evidence = f"99 % of its pixels are {word}er than {abs(level - value):.0f} of 255, or as {word}"
                 found.append(row("dark or bright file", evidence, figure=score, image_id=image))
-                sharp.pop(image, None)
-    middle = float(np.median(list(sharp.values()))) if sharp else 0.0
+    sharp = table["sharp"].drop([each["image_id"] for each in found if each["check"] == "dark or bright file"])
     for image, value, score in _far_below(sharp, least=0.1):
-        if value - middle < TENTH:
-            times = f"{np.exp(middle - value):,.0f} times"
-            evidence = f"{times} less sharp than the median image: blurred, or compressed hard?"
+        if (less := value - sharp.median()) < TENTH:
+            evidence = f"{np.exp(-less):,.0f} times less sharp than the median image: blurred, or compressed hard?"
             found.append(row("blurred file", evidence, figure=score, image_id=image))
     return found
 
 
-def _bits(pixels: NDArray[np.float64]) -> float:
-    """Entropy of the grey levels, bits a pixel."""
-    share = np.bincount(pixels.astype(np.int64).ravel(), minlength=256) / pixels.size
-    return float(entropy(share, base=2))
-
-
-def _far_below(values: Mapping[str, float], least: float) -> list[tuple[str, float, float]]:
+def _far_below(values: "pd.Series[float]", least: float) -> Iterator[tuple[str, float, float]]:
     """Image, value and score of those FAR robust standard deviations, `least` at least, below the median."""
-    if not values:
-        return []
-    middle = np.median(list(values.values()))
-    spread = max(1.4826 * np.median([abs(value - middle) for value in values.values()]), least)
-    scored = [(image, value, float((value - middle) / spread)) for image, value in values.items()]
-    return [each for each in scored if each[2] < FAR]
+    apart = values - values.median()
+    score = apart / max(1.4826 * apart.abs().median(), least)
+    far = score < FAR
+    return zip(values.index[far], values[far], score[far], strict=True)

@@ -1,19 +1,29 @@
-"""What people's answers are expected to be: from alike images, a head that did not see them, and other people."""
+"""What people said of each image, what is expected of their answers, and how odd these are beside it.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+Expected rates come from alike images, a head that did not see the image, and the other people; how odd an outcome is,
+beside what the same chances give without any error, is a mid-p-value of its log loss.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit, gammaln, logit, logsumexp, xlogy
-from scipy.stats import betabinom
+from scipy.stats import betabinom, norm
 
-from affectml.auditing._said import Said
+from affectml.data import Dataset, Targets
+from affectml.data.choose import SEVERAL
 from affectml.heads import Head
+from affectml_annotation import Panel, UnknownLabel, encode
+from affectml_annotation.judgements import REQUIRED, people_by_image, sum_by_image
 
 Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+Ground = tuple[NDArray[Any] | None, NDArray[Any], Callable[[], Head], int]  # what `expect` rests on
 FOLDS = 5
 LEAST = 50  # images with answers; with fewer, rates are the labels' shares
 NEAREST = 20
@@ -26,20 +36,83 @@ OTHERS = 2  # answers beside an answer, at least, to judge it by them
 KINDS = 64  # of images, at most
 WORTH = 0.02  # nats an image that twice as many kinds must gain on images that they were not fitted to
 DRAWS = 20  # images without errors for each image
+STEPS = 512  # of the grid on which a row's log losses are added
+ROWS = 64  # of one block, which a processor's own memory holds
+UPPER = 0.8  # the quantile of scores by which their spread is compared with chance
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
-    """What expectations rest on.
+class Said:
+    """What people said: N images, C labels.
 
-    features: embeddings [N, D], None where there are none: then every image has the labels' shares. groups [N]: images
-    of a group are in one fold, and are not each other's neighbours. make: gives a head, not fitted. seed: of the folds.
+    labels [C] and image_id [N]: their names. votes, n [N, C]: how many chose a label, of how many asked. single: the
+    answers one by one, none where they are not known. exclusive: whether an answer is one label. known: whether votes
+    are people's, each on their own; of one agreed set or label per image they are not, and n is 1.
     """
 
-    features: NDArray[Any] | None
-    groups: NDArray[Any]
-    make: Callable[[], Head]
-    seed: int
+    labels: NDArray[Any]
+    image_id: NDArray[Any]
+    votes: Counts
+    n: Counts
+    single: Panel
+    exclusive: bool
+    known: bool
+
+    def without(self, people: Sequence[str]) -> "Said":
+        """The same without the answers of some people."""
+        theirs = np.isin(self.single.annotator_ids.astype(str), people)[self.single.annotator]
+        votes, n = counted(self.single.where(theirs))
+        return replace(self, votes=self.votes - votes, n=self.n - n, single=self.single.where(~theirs))
+
+
+def counted(single: Panel) -> tuple[Counts, Counts]:
+    """How many chose a label, of how many who answered, [N, C] each."""
+    votes = sum_by_image(single, single.chosen).astype(np.int64)
+    return votes, np.zeros_like(votes) + people_by_image(single)[:, None]
+
+
+def single_answers(judgements: pd.DataFrame | None, targets: Targets) -> Panel:
+    """First looks at the target's images that are answers, of one label where it has one; none with other labels."""
+    nothing, asked = pd.DataFrame(columns=list(REQUIRED)), (targets.taxonomy.labels, list(targets.image_id))
+    try:
+        panel = encode(nothing if judgements is None else judgements, *asked).answers()
+    except UnknownLabel:
+        panel = encode(nothing, *asked)
+    return panel if targets.kind in SEVERAL else panel.where(panel.chosen.sum(axis=1) == 1)
+
+
+def read_said(dataset: Dataset, targets: Targets, people: int | None = None) -> Said | None:
+    """What people said: single answers, else counts, else one agreed answer per image; None for bare shares.
+
+    Counts of people who are not among the single answers go before them: who was asked again does not stand for all.
+    people: bare shares are read as those of so many people, rounded to whole votes.
+    """
+    exclusive, votes, n = targets.kind not in SEVERAL, targets.votes, targets.people
+    if votes is not None and exclusive:
+        n = np.repeat(votes.sum(axis=1)[:, None], len(targets.taxonomy), axis=1)
+    single = single_answers(None if targets.meta.vote_rule == "moments" else dataset.judgements, targets)
+    if n is not None and 2 * len(single.image) < n.max(axis=1).sum():
+        single = single.where(np.zeros(len(single.image), dtype=bool))
+    known = len(single.image) > 0 or targets.meta.values != "indicator"
+    if len(single.image):
+        votes, n = counted(single)
+    elif not known:
+        votes, n = targets.table.astype(np.int64), np.ones(targets.table.shape, dtype=np.int64)
+    elif votes is None and people is not None:
+        votes = _whole(targets.table * people) if exclusive else np.rint(targets.table * people).astype(np.int64)
+        n = np.full_like(votes, people)
+    if votes is None or n is None:
+        return None
+    labels = np.array(targets.taxonomy.labels, dtype=object)
+    return Said(labels, targets.image_id, votes, n, single, exclusive, known)
+
+
+def _whole(votes: NDArray[Any]) -> Counts:
+    """Whole votes of the same sum by row: the largest remainders are rounded up."""
+    down = np.floor(votes + 1e-6)
+    left = np.rint(votes.sum(axis=1) - down.sum(axis=1))
+    place = np.argsort(np.argsort(down - votes, axis=1, kind="stable"), axis=1)
+    return np.asarray(down + (place < left[:, None]), dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +126,7 @@ class Beside:
     of these is larger (or equal: half) without any error.
     """
 
-    image: NDArray[np.int64]
+    image: Counts
     kinds: int
     chance: Floats
     odds: dict[str, Floats]
@@ -80,34 +153,52 @@ class Expected:
         The mean of the Beta distribution after the others' votes; habits move its log-odds by a number of each person
         and label, drawn towards 0 (a normal prior), so that who often says joy is not odd for saying it.
         """
-        others = said.votes[said.image] - said.chosen
-        people = said.n[said.image] - 1
-        rate = (self.strength * self.rate[said.image] + others) / (self.strength + people)
-        rate = np.clip(rate, EDGE, 1 - EDGE)
+        single, image = said.single, said.single.image
+        others, people = said.votes[image] - single.chosen, said.n[image] - 1
+        rate = np.clip((self.strength * self.rate[image] + others) / (self.strength + people), EDGE, 1 - EDGE)
         if habits:
-            rate = expit(logit(rate) + _habits(logit(rate), said)[said.person])
+            rate = expit(logit(rate) + _habits(logit(rate), single)[single.annotator])
         rate = np.clip(rate, EDGE, 1 - EDGE)
         return np.asarray(rate / rate.sum(axis=1, keepdims=True)) if said.exclusive else np.asarray(rate)
 
 
-def expect(said: Said, ground: Ground) -> Expected:
-    """Expected rates of every image: five folds of a head and the nearest images' answers, mixed on log-odds."""
+def expect(
+    said: Said, features: NDArray[Any] | None, groups: NDArray[Any], make: Callable[[], Head], seed: int
+) -> Expected:
+    """Expected rates of every image: five folds of a head and the nearest images' answers, mixed on log-odds.
+
+    Args:
+        said: of N images.
+        features: embeddings [N, D]; None where there are none: then every image has the labels' shares.
+        groups: [N], images of a group are in one fold, and are not each other's neighbours.
+        make: gives a head, not fitted.
+        seed: of the folds.
+    """
     share = (said.votes.sum(axis=0) + 0.5) / (said.n.sum(axis=0) + 1)
-    answered = said.n.sum(axis=1) > 0
-    rate = np.tile(np.clip(share, EDGE, 1 - EDGE), (len(said.n), 1))
+    rate, fold = np.tile(np.clip(share, EDGE, 1 - EDGE), (len(said.n), 1)), _folds(groups, seed)
     near = head = None
-    if ground.features is not None and answered.sum() >= LEAST:
-        near = _neighbours(said, ground.features, ground.groups, share)
-        head = _out_of_fold(said, ground.features, ground, rate)
+    if features is not None and said.n.any(axis=1).sum() >= LEAST:
+        rows, there = nearest(features, groups)
+        votes, n = ((counts[rows] * there[:, :, None]).sum(axis=1) for counts in (said.votes, said.n))
+        near, head = (votes + TRUST * share) / (n + TRUST), rate.copy()
+        shares, people = said.votes / np.maximum(said.n, 1), said.n.astype(float)
+        if said.exclusive:
+            shares, people = shares / np.maximum(shares.sum(axis=1, keepdims=True), TINY), people.max(axis=1)
+        answered = (shares if said.exclusive else said.n).any(axis=1)
+        for held in (fold == number for number in np.unique(fold)):
+            if (train := answered & ~held).any():
+                made = torch.Generator().manual_seed(seed)
+                fitted = make().fit(features[train], shares[train], weights=people[train], generator=made)
+                predict = fitted.predict_distribution if said.exclusive else fitted.predict_rates
+                head[held] = predict(features[held]).numpy()
         rate = _mixed(said, near, head)
     if said.exclusive:
         rate = rate / rate.sum(axis=1, keepdims=True)
-    counts = near is None and said.exclusive and said.known and not len(said.image)
-    beside = _beside(said, ground.groups, ground.seed) if counts else None
-    return Expected(rate, near, head, _strengths(said, rate), beside)
+    counts = near is None and said.exclusive and said.known and not len(said.single.image)
+    return Expected(rate, near, head, _strengths(said, rate), _beside(said, fold, seed) if counts else None)
 
 
-def nearest(features: NDArray[Any], groups: NDArray[Any], count: int = NEAREST) -> tuple[NDArray[np.int64], Floats]:
+def nearest(features: NDArray[Any], groups: NDArray[Any], count: int = NEAREST) -> tuple[Counts, Floats]:
     """The nearest images of other groups by cosine: rows [N, count], and whether there are so many, [N, count]."""
     rows = np.asarray(features, dtype=np.float32)
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), TINY)
@@ -124,7 +215,7 @@ def nearest(features: NDArray[Any], groups: NDArray[Any], count: int = NEAREST) 
     return found, there
 
 
-def _largest(values: NDArray[Any], count: int) -> NDArray[np.int64]:
+def _largest(values: NDArray[Any], count: int) -> Counts:
     """The columns of the `count` largest values of each row, in their order; of equal values the first."""
     width = min(64, values.shape[1] // count)
     highest = values[:, : values.shape[1] // width * width].reshape(len(values), -1, width).max(axis=2)
@@ -134,46 +225,20 @@ def _largest(values: NDArray[Any], count: int) -> NDArray[np.int64]:
     return np.asarray(column[order][np.searchsorted(row, np.arange(len(values)))[:, None] + np.arange(count)])
 
 
-def _neighbours(said: Said, features: NDArray[Any], groups: NDArray[Any], share: Floats) -> Floats:
-    rows, there = nearest(features, groups)
-    votes = (said.votes[rows] * there[:, :, None]).sum(axis=1)
-    people = (said.n[rows] * there[:, :, None]).sum(axis=1)
-    return np.asarray((votes + TRUST * share) / (people + TRUST))
-
-
-def _out_of_fold(said: Said, features: NDArray[Any], ground: Ground, rate: Floats) -> Floats:
-    """The head's rates of images that it was not fitted on, five folds; `rate` where nothing can be fitted."""
-    fold = _folds(ground.groups, ground.seed)
-    target = said.votes / np.maximum(said.n, 1)
-    found = rate.copy()
-    answered = (said.n.sum(axis=1) > 0) & ((target.sum(axis=1) > 0) | (not said.exclusive))
-    for number in range(FOLDS):
-        train, held = (fold != number) & answered, fold == number
-        if not held.any() or not train.any():
-            continue
-        people = said.n[train].max(axis=1) if said.exclusive else said.n[train]
-        shares = target[train] / target[train].sum(axis=1, keepdims=True) if said.exclusive else target[train]
-        made = torch.Generator().manual_seed(ground.seed)
-        head = ground.make().fit(features[train], shares, weights=people.astype(float), generator=made)
-        predict = head.predict_distribution if said.exclusive else head.predict_rates
-        found[held] = predict(features[held]).numpy()
-    return found
-
-
-def _folds(groups: NDArray[Any], seed: int) -> NDArray[np.int64]:
+def _folds(groups: NDArray[Any], seed: int) -> Counts:
     """Which of five folds each image is in [N]; groups stay together."""
     names, code = np.unique(groups, return_inverse=True)
     return np.asarray(np.random.default_rng(seed).permutation(len(names))[code] % FOLDS)
 
 
-def _beside(said: Said, groups: NDArray[Any], seed: int) -> Beside | None:
+def _beside(said: Said, fold: Counts, seed: int) -> Beside | None:
     """Each image's votes beside kinds of images learned in the other four folds; None for fewer than 50 images.
 
     The number of kinds is doubled as long as images that they were not fitted to become likelier. p compares with
     DRAWS images of as many answers for each one, drawn from the kinds that it was compared with.
     """
     image = np.flatnonzero(said.votes.sum(axis=1) > OTHERS)
-    votes, fold, draw = said.votes[image], _folds(groups, seed)[image], np.random.default_rng(seed)
+    votes, fold, draw = said.votes[image], fold[image], np.random.default_rng(seed)
     parts = [(votes[fold != number], np.flatnonzero(fold == number)) for number in range(FOLDS)]
     parts = [(train, held) for train, held in parts if len(train) and len(held)]
     if len(image) < LEAST or not parts:
@@ -181,24 +246,20 @@ def _beside(said: Said, groups: NDArray[Any], seed: int) -> Beside | None:
     count, best, kinds = 1, -np.inf, list[tuple[Floats, Floats]]()
     while count <= min(KINDS, *(len(np.unique(train, axis=0)) for train, _ in parts)):
         made = [_kinds(train, count, draw) for train, _ in parts]
-        value = sum(
-            logsumexp(votes[held] @ rate.T + weight, axis=1).sum()
-            for (_, held), (weight, rate) in zip(parts, made, strict=True)
-        )
+        fits = zip(parts, made, strict=True)
+        value = sum(logsumexp(votes[held] @ rate.T + weight, axis=1).sum() for (_, held), (weight, rate) in fits)
         if value - best < WORTH * len(image):
             break
         count, best, kinds = 2 * count, value, made
-    chance, odds = np.zeros(votes.shape), {check: np.zeros(votes.shape) for check in ("answer", "image")}
-    null: dict[str, list[Floats]] = {check: [] for check in odds}
+    chance, odds, null = np.zeros(votes.shape), np.zeros((2, *votes.shape)), list[Floats]()
     for (_, held), (weight, rate) in zip(parts, kinds, strict=True):
         which = draw.choice(len(weight), DRAWS * len(held), p=np.exp(weight))
         drawn = draw.multinomial(np.tile(votes[held].sum(axis=1), DRAWS), np.exp(rate)[which])
-        chance[held], *seen = _odds(votes[held], weight, rate)
-        for check, here, without in zip(odds, seen, _odds(drawn, weight, rate)[1:], strict=True):
-            odds[check][held] = here
-            null[check].append(without.max(axis=1))
-    p = {check: _larger(np.concatenate(null[check]), odds[check].max(axis=1)) for check in odds}
-    return Beside(image, len(kinds[0][0]), chance, odds, p)
+        chance[held], odds[:, held] = _odds(votes[held], weight, rate)
+        null.append(_odds(drawn, weight, rate)[1].max(axis=2))
+    p = map(_larger, np.concatenate(null, axis=1), odds.max(axis=2))
+    by_check = (dict(zip(("answer", "image"), each, strict=True)) for each in (odds, p))
+    return Beside(image, len(kinds[0][0]), chance, *by_check)
 
 
 def _larger(null: Floats, seen: Floats) -> Floats:
@@ -231,22 +292,22 @@ def _kinds(votes: NDArray[Any], count: int, draw: np.random.Generator) -> tuple[
     return np.log(weight), np.log(rate)
 
 
-def _odds(votes: NDArray[Any], weight: Floats, rate: Floats) -> tuple[Floats, Floats, Floats]:
-    """What `Beside` has of these images: chance [N, C], and both odds [N, C]."""
+def _odds(votes: NDArray[Any], weight: Floats, rate: Floats) -> tuple[Floats, Floats]:
+    """What `Beside` has of these images: chance [N, C], and the odds of both checks [2, N, C]."""
     rows, back = np.unique(votes, axis=0, return_inverse=True)
     each, n = rows @ rate.T + weight, rows.sum(axis=1)
     whole = logsumexp(each, axis=1)
-    chance, one, apart = np.zeros(rows.shape), np.full(rows.shape, -np.inf), np.full(rows.shape, -np.inf)
+    chance, odds = np.zeros(rows.shape), np.full((2, *rows.shape), -np.inf)
     for label, mine in enumerate(rows.T):
         there, x = mine > 0, mine[mine > 0]
         of_label = x[:, None] * rate[:, label]
         beside = whole[there] - logsumexp(each[there] - rate[:, label], axis=1)
         chance[there, label] = np.exp(beside)
-        one[there, label] = logsumexp(weight + rate[:, label]) - beside
+        odds[0, there, label] = logsumexp(weight + rate[:, label]) - beside
         two = logsumexp(weight + of_label, axis=1) + logsumexp(each[there] - of_label, axis=1)
         which = gammaln(n[there] + 1) - gammaln(x + 1) - gammaln(n[there] - x + 1)
-        apart[there, label] = two - whole[there] - which
-    return chance[back.ravel()], one[back.ravel()], apart[back.ravel()]
+        odds[1, there, label] = two - whole[there] - which
+    return chance[back.ravel()], odds[:, back.ravel()]
 
 
 def _mixed(said: Said, near: Floats, head: Floats) -> Floats:
@@ -269,24 +330,22 @@ def _mixed(said: Said, near: Floats, head: Floats) -> Floats:
 def _strengths(said: Said, rate: Floats) -> Floats:
     """For each label the strength of its Beta distribution that makes the votes likeliest, on a grid."""
     found = np.full(len(said.labels), 10.0)
-    for label in range(len(said.labels)):
+    for label in np.flatnonzero((said.n > 1).sum(axis=0) >= LEAST):
         rows = said.n[:, label] > 1
-        if rows.sum() < LEAST:
-            continue
-        n, votes, share = said.n[rows, label], said.votes[rows, label], rate[rows, label]
+        votes, n, share = (table[rows, label] for table in (said.votes, said.n, rate))
         at = [betabinom.logpmf(votes, n, beta * share, beta * (1 - share)).sum() for beta in STRENGTHS]
         found[label] = STRENGTHS[int(np.argmax(at))]
     return found
 
 
-def _habits(evidence: Floats, said: Said) -> Floats:
+def _habits(evidence: Floats, single: Panel) -> Floats:
     """Log-odds that each person adds for each label [A, C]: the mode under a normal prior, by Newton's steps."""
-    found = np.zeros((len(said.people), evidence.shape[1]))
+    found = np.zeros((len(single.annotator_ids), evidence.shape[1]))
     for _ in range(8):
-        chance = expit(evidence + found[said.person])
+        chance = expit(evidence + found[single.annotator])
         slope, curve = -found / HABIT**2, np.full_like(found, 1 / HABIT**2)
-        np.add.at(slope, said.person, said.chosen - chance)
-        np.add.at(curve, said.person, chance * (1 - chance))
+        np.add.at(slope, single.annotator, single.chosen - chance)
+        np.add.at(curve, single.annotator, chance * (1 - chance))
         found = found + np.clip(slope / curve, -1, 1)
     return found
 
@@ -294,3 +353,64 @@ def _habits(evidence: Floats, said: Said) -> Floats:
 def log_loss(chance: Floats, chosen: NDArray[Any]) -> Floats:
     """-log of the chance of what was said, of each label [M, C]."""
     return np.asarray(-xlogy(chosen, chance) - xlogy(1 - chosen.astype(float), 1 - chance))
+
+
+def surprise(chances: NDArray[Any], outcome: NDArray[Any], rival: NDArray[Any] | None = None) -> Floats:
+    """P(loss > observed) + P(loss = observed) / 2 by row [R], the loss being -log of the chance of what happened.
+
+    A minority answer is no surprise where minorities are expected: the observed loss is compared with the losses of
+    answers drawn from the same chances. The V variables of a row are taken as independent; their losses are added on a
+    grid of 512 steps, from which the distribution follows exactly. A row whose losses are all equal (chances of one
+    half) has .5. Mid-p: Lancaster 1961.
+
+    Args:
+        chances: [R, V, K], of each of K outcomes of V variables; 0 for outcomes that a row cannot have.
+        outcome: [R, V], which happened; its chance must not be 0.
+        rival: [R, V, K], chances if something else were the case; 0 only where `chances` is 0. Then the loss is the log
+            of how much likelier the outcome is under it: the most powerful thing to look at (Neyman & Pearson 1933).
+
+    >>> chances = np.array([[[0.9, 0.1]], [[0.9, 0.1]], [[0.5, 0.5]]])
+    >>> surprise(chances, np.array([[1], [0], [0]])).round(3).tolist()
+    [0.05, 0.55, 0.5]
+    """
+    rows, variables, _ = chances.shape
+    if rows > ROWS:
+        parts = (slice(start, start + ROWS) for start in range(0, rows, ROWS))
+        return np.concatenate(
+            [surprise(chances[at], outcome[at], None if rival is None else rival[at]) for at in parts]
+        )
+    possible = chances > 0
+    loss = -np.log(np.where(possible, chances, 1.0))
+    if rival is not None:
+        loss += np.log(np.where(possible, rival, 1.0))
+    least = np.where(possible, loss, np.inf).min(axis=2, keepdims=True)
+    above = np.where(possible, loss - least, 0.0)  # what is the same for all outcomes changes no comparison
+    widest = above.max(axis=2).sum(axis=1)
+    step = np.where(widest > 1e-12, widest / (STEPS - 1 - variables), 1.0)
+    steps = np.rint(above / step[:, None, None]).astype(np.int64)
+    spread = np.zeros((rows, 2 * STEPS))  # with nothing before its first step, from where steps bring nothing
+    spread[:, STEPS] = 1.0
+    grid = np.arange(STEPS)
+    place = (grid + STEPS * (1 + 2 * np.arange(rows))[:, None])[:, None]
+    for variable in range(variables):
+        moved = spread.take(place - steps[:, variable, :, None])
+        spread[:, STEPS:] = (chances[:, variable, :, None] * moved).sum(axis=1)
+    spread = spread[:, STEPS:]
+    seen = np.take_along_axis(steps, outcome[:, :, None], axis=2)[:, :, 0].sum(axis=1)
+    more = np.where(grid > seen[:, None], spread, 0.0).sum(axis=1)
+    same = np.take_along_axis(spread, seen[:, None], axis=1)[:, 0]
+    return np.asarray(np.clip(more + same / 2, 1e-300, 1.0))
+
+
+def widened(p: Floats) -> tuple[Floats, float]:
+    """P values made less sharp where rates are known worse than they claim, and by what factor scores were divided.
+
+    Where the upper fifth of all rows is more surprising than chance allows, it is the expectation that is too sure, not
+    every fifth row that is odd: normal scores are divided by their 80 % quantile over the normal's, never by less than
+    1 (as genomic control does with the median: Devlin & Roeder 1999).
+    """
+    if not len(p):
+        return p, 1.0
+    score = norm.isf(p)
+    factor = max(1.0, float(np.quantile(score, UPPER) / norm.ppf(UPPER)))
+    return np.asarray(norm.sf(score / factor)), factor

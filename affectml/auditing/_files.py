@@ -56,10 +56,8 @@ def audit_files(place: str | Path) -> list[FilePromise]:
     kinds = {"dataset.json": of_dataset, "run.json": _of_run, "encoder.json": _of_store}
     looks = next((looks for name, looks in kinds.items() if (folder / name).exists()), None)
     if looks is None:
-        raise BadInput(
-            f"{place}: no files of affectml there; name a label database, or a folder with dataset.json (a data set), "
-            "run.json (a run) or encoder.json (a store of embeddings)"
-        )
+        folders = "dataset.json (a data set), run.json (a run) or encoder.json (a store of embeddings)"
+        raise BadInput(f"{place}: no files of affectml there; name a label database, or a folder with {folders}")
     return looked_at(looks(folder))
 
 
@@ -93,16 +91,13 @@ def of_dataset(folder: Path, *, images: bool = True) -> Iterator[Look]:
             yield "annotators.parquet names each person once", partial(_people, data)
         for name, chosen in data.meta.selections.items():
             yield f"{chosen.file} holds selection {name}", partial(_selection, data, chosen.file)
-    for store in sorted(
-        {path.parent for name in ("encoder.json", SHARDS) for path in folder.glob(f"{FOLDER}/*/{name}")}
-    ):
+    kept = {path.parent for name in ("encoder.json", SHARDS) for path in folder.glob(f"{FOLDER}/*/{name}")}
+    for store in sorted(kept):
         yield from ((f"{store.name}: {promise}", look) for promise, look in _of_store(store))
 
 
 def _images(data: Dataset) -> Iterator[str]:
-    if "file" not in data.images.columns:
-        return
-    named = data.images["file"].dropna()
+    named = data.images.get("file", pd.Series(dtype=object)).dropna()
     for name in track(named, "reading images", len(named), "images"):
         try:
             read_image(data.image_path(str(name)))
@@ -112,15 +107,14 @@ def _images(data: Dataset) -> Iterator[str]:
 
 def _judgements(data: Dataset) -> Iterator[str]:
     if data.judgements is not None:
-        table = read_judgements(data.root)
+        table, file = read_judgements(data.root), data.root / "annotations.parquet"
         for problem in import_problems(table, found_labels(table), images=data.images["image_id"]):
-            yield f"{data.root / 'annotations.parquet'}: {problem}; mend it, or take it out"
+            yield f"{file}: {problem}; mend it, or take it out"
 
 
 def _people(data: Dataset) -> Iterator[str]:
     if data.annotators is not None:
-        names = data.annotators["annotator_id"]
-        for who in names[names.duplicated()]:
+        for who in data.annotators["annotator_id"][data.annotators["annotator_id"].duplicated()]:
             yield f"{data.root / 'annotators.parquet'}: {who!r} has two rows; take one out"
 
 
@@ -145,8 +139,9 @@ def _of_store(folder: Path) -> Iterator[Look]:
 
 
 def _shards(store: EmbeddingStore) -> Iterator[str]:
+    ids = store.folder / "ids.parquet"
     if store.table.empty and any(store.folder.glob(SHARDS)):
-        yield f"{store.folder / 'ids.parquet'}: names no image, so that nobody knows whose the embeddings are; {AGAIN}"
+        yield f"{ids}: names no image, so that nobody knows whose the embeddings are; {AGAIN}"
     for number, rows in store.table.groupby("shard"):
         path = shard_path(store.folder, int(str(number)))
         try:
@@ -155,7 +150,7 @@ def _shards(store: EmbeddingStore) -> Iterator[str]:
             yield str(error)
             continue
         if rows["row"].duplicated().any():
-            yield f"{store.folder / 'ids.parquet'}: two images have one row of {path.name}; {AGAIN}"
+            yield f"{ids}: two images have one row of {path.name}; {AGAIN}"
         for image in rows["image_id"][~np.isfinite(shard[rows["row"].to_numpy()]).all(axis=1)]:
             yield f"{path}: the embedding of image {image!r} is not finite; {AGAIN}"
 

@@ -9,13 +9,11 @@ from affectml._progress import QUIET
 from affectml._version import __version__
 from affectml.cli._command import App
 from affectml.cli._left import UsageError, successor
-from affectml.cli.ablate import app as ablate_app
-from affectml.cli.answers import ask, judge
+from affectml.cli.ask import ask
 from affectml.cli.audit import audit
-from affectml.cli.compare import compare
-from affectml.cli.crosseval import crosseval
 from affectml.cli.doctor import doctor
 from affectml.cli.embed import embed
+from affectml.cli.evaluate import evaluate
 from affectml.cli.explain import explain
 from affectml.cli.export import export
 from affectml.cli.fetch import fetch
@@ -24,17 +22,13 @@ from affectml.cli.labels import app as labels_app
 from affectml.cli.pages import explore, relabel
 from affectml.cli.plan import plan
 from affectml.cli.predict import predict
-from affectml.cli.report import report
-from affectml.cli.runs import demo_data, evaluate, runs, train
+from affectml.cli.runs import demo_data, runs, train
 from affectml.cli.study import app as study_app
 from affectml.cli.taxonomy import app as taxonomy_app
 
 # What is there when a command is stopped, beside what the interruption's notes say; what others wrote is whole.
 THERE = {
-    **dict.fromkeys(
-        ("train", "crosseval", "ablate", "evaluate", "compare", "judge", "report", "predict", "embed"),
-        "no result was written",
-    ),
+    **dict.fromkeys(("train", "evaluate", "predict", "embed"), "no result was written"),
     **dict.fromkeys(("demo-data", "import", "ask"), "nothing was written"),
     "fetch": "images downloaded so far are kept",
 }
@@ -76,11 +70,10 @@ app = App(
     pretty_exceptions_enable=False,
 )
 for command in (
-    train, predict, evaluate, runs, explain, explore, demo_data, embed, fetch, audit, relabel, plan,
-    crosseval, compare, report, ask, judge, export, doctor,
+    train, predict, evaluate, runs, explain, explore, demo_data, embed, fetch, audit, relabel, plan, ask, export,
+    doctor,
 ):  # fmt: skip
     app.command()(command)
-app.add_typer(ablate_app, name="ablate")
 app.add_typer(import_app, name="import")
 app.add_typer(labels_app, name="labels")
 app.add_typer(study_app, name="study")

@@ -21,6 +21,11 @@ LEFT: Final[Mapping[str, str]] = {
     "labels check --rebuild": "labels restore BACKUP DB",
     "labels salvage": "labels restore BACKUP DB",
     "labels agreement --bootstrap": "labels agreement alone: it has intervals, for which nothing is drawn",
+    "report": "evaluate RUN, which writes its page again, or evaluate RUN RUN2, which compares runs",
+    "compare": "evaluate RUN RUN2 --on DATASET --gallery",
+    "judge": "evaluate ANSWERS... --on DATASET; a run beside them is one more of these",
+    "crosseval": "evaluate --train DATASET... --on DATASET...",
+    "ablate": "evaluate --train DATASET --head contrastive --prompts MIX --prompts MIX2 --seeds 5",
     "doctor --encoder": "embed DATASET --encoder SPEC, which says how many images a second it took",
 }
 

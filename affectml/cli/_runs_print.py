@@ -1,15 +1,15 @@
 """How a run, an evaluation and predictions look in the terminal."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from affectml.cli._print import print_json, print_table, show_result
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from affectml.answers import JudgedAnswers
     from affectml.errors import BadRun
+    from affectml.judging.figures import Evaluation
     from affectml.pictures import Bad
     from affectml.predicting import Prediction
     from affectml.predicting.parts import PredictionFile
@@ -18,70 +18,56 @@ if TYPE_CHECKING:
 SHOWN = 50  # images of a table; --out has all
 SHOWN_BAD = 10
 FIRST = 3  # scores of a run in a list of them
-CAREFUL = ("stopping", "languages")  # rules that say to be careful of the scores, which stand below them in any case
 
 
 def print_trained(run: "RunFolder", *, as_json: bool, verbose: bool) -> None:
     """The table of a finished training and where the run is."""
     if as_json:
-        print_json({"run": str(run.folder), **run.metrics, "subgroups": run.subgroups})
+        print_json({"run": str(run.folder), **run.evaluation.to_json()})
         return
     data = run.info.data
     print(f"\n{data.name} ({data.construct}), target {data.target}: {data.kind}; head {run.head.name}")
-    _print_metrics(run.metrics, run.info.set_f1_by_tau, run.info.levels, run.subgroups, verbose=verbose)
+    print_evaluation(run.evaluation, verbose=verbose)
     print(f"run:    {run.folder}\nreport: {run.folder / 'report.html'}")
+
+
+def print_evaluation(evaluation: "Evaluation", *, verbose: bool) -> None:
+    """Its main table and what it says in words; verbose: all tables of scores, and how each figure was counted."""
+    from affectml.page import brief, in_words
+    from affectml.page.write import printed
+
+    rules = [f"{name}: {words}" for name, words in evaluation.facts["rules"].items()]
+    show_result(brief(evaluation), printed(evaluation), rules, verbose=verbose)
+    print("".join(f"  {line}\n" for line in in_words(evaluation)))
 
 
 def print_runs(runs: "list[RunFolder]", bad: "list[BadRun]", *, as_json: bool) -> None:
     """A line per run; those that cannot be read on standard error."""
-    from affectml.page.tables import arrow, cell, headline
+    from affectml.page.tables import arrow, cell
+    from affectml_metrics.table import shown
 
     lines = []
     for run in runs:
-        scores = run.metrics["systems"]["model"] if (run.folder / "metrics.json").exists() else {}
-        lines.append((run, {name: scores[name] for name in headline({"model": scores})[:FIRST]}))
+        scores = {each.name: each for each in run.evaluation.scores_of("model")} if run.has_figures else {}
+        lines.append((run, [scores[name] for name in shown(scores, "headline")[:FIRST]]))
     if as_json:
         print_json(
             [
                 {"run": str(run.folder), "data": run.info.data.name, "target": run.info.data.target,
-                 "kind": run.info.data.kind, "head": run.info.head.name, "at": run.info.at, "scores": scores}
+                 "kind": run.info.data.kind, "head": run.info.head.name, "at": run.info.at,
+                 "scores": {each.name: {"value": each.value, "low": each.low, "high": each.high} for each in scores}}
                 for run, scores in lines
             ]
         )  # fmt: skip
     else:
         rows = [
             (run.folder, f"{run.info.data.name}, {run.info.data.target or 'no target'}", run.info.head.name,
-             "; ".join(f"{arrow(name)} {cell(score)}" for name, score in scores.items()) or "-")
+             "; ".join(f"{arrow(each.name)} {cell(each)}" for each in scores) or "-")
             for run, scores in lines
         ]  # fmt: skip
         print_table("", ("run", "data", "head", "model's first scores"), rows, numbers=False)
     for error in bad:
         print(f"cannot be read: {error}", file=sys.stderr)
-
-
-def print_metrics(
-    result: "tuple[dict[str, Any], dict[str, dict[str, float]]]", *, as_json: bool, verbose: bool
-) -> None:
-    """The table of an evaluation."""
-    metrics, by_tau = result
-    if as_json:
-        print_json(metrics)
-    else:
-        _print_metrics(metrics, by_tau, {}, metrics["subgroups"], verbose=verbose)
-
-
-def print_judged(result: "JudgedAnswers", *, verbose: bool) -> None:
-    """What was read, every system's scores, differences, and how often each label is said."""
-    from affectml.page.tables import notes
-
-    print(f"\n{', '.join(result.systems)} on {result.dataset}, target {result.target}")
-    for line in result.summary():
-        print(f"  {line}")
-    print()
-    main, *others = result.tables(brief=not verbose)
-    show_result(main, others, notes(result.metrics), verbose=verbose, bold=True)
-    for line in result.findings:
-        print(line)
 
 
 def print_predictions(predictions: "list[Prediction]", images: int, *, as_json: bool) -> None:
@@ -135,32 +121,3 @@ def say_unreadable(bad: "Bad", listed: "Path | None" = None) -> None:
         print(f"could not be read: {len(bad):,}, listed in {listed}", file=sys.stderr)
     elif len(bad) > SHOWN_BAD:
         print(f"... and {len(bad) - SHOWN_BAD:,} more", file=sys.stderr)
-
-
-def _print_metrics(
-    metrics: dict[str, Any],
-    by_tau: dict[str, dict[str, float]],
-    levels: dict[str, Any],
-    subgroups: dict[str, Any] | None,
-    *,
-    verbose: bool,
-) -> None:
-    from affectml.page import main_table, people_table, tau_table
-    from affectml.page.sections.by_person import in_words
-    from affectml.page.sections.subgroups import subgroup_lines
-    from affectml.page.tables import by_person_tables, levels_table, notes, promise_lines, promise_table
-
-    # Results per label and per subgroup are in the report.
-    others = [
-        promise_table(metrics),
-        people_table(metrics),
-        levels_table(levels),
-        tau_table(by_tau),
-        *by_person_tables(metrics),
-    ]
-    show_result(main_table(metrics, brief=not verbose), others, notes(metrics), verbose=verbose)
-    people = [in_words(metrics)] if metrics.get("by_person") else []
-    careful = [] if verbose else [metrics["rules"][name] for name in CAREFUL if name in metrics["rules"]]
-    for line in (*careful, *promise_lines(metrics), *people, *subgroup_lines(subgroups)):
-        print(f"  {line}")
-    print()

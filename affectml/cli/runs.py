@@ -1,4 +1,4 @@
-"""train, runs, evaluate, demo-data: the commands around a run."""
+"""train, runs, demo-data: the commands around a run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 from annotated_types import Ge
 
-from affectml._options import Argument, Groups, Help, Seed, Threads
+from affectml._options import Argument, Help, Seed
 from affectml.cli._command import Json, Verbose, device_there, say, there
 from affectml.cli._print import print_json
-from affectml.cli._runs_print import print_metrics, print_runs, print_trained
+from affectml.cli._runs_print import print_runs, print_trained
 from affectml.runs import TrainConfig
 
 
@@ -35,24 +35,6 @@ def runs(folder: Annotated[Path, Argument("Folder of runs.")] = Path("runs"), js
     print_runs(*runs_in(folder), as_json=json)
 
 
-def evaluate(
-    run: Annotated[Path, Argument("Run folder.")],
-    dataset: Annotated[Path, Argument("Data set folder; it must have the run's labels.")],
-    target: Annotated[str | None, Help("Target of the data set to judge by.")] = None,
-    groups: Groups = (),
-    out: Annotated[Path | None, Help("JSON file to write with the scores.")] = None,
-    threads: Threads = None,
-    verbose: Verbose = False,
-    json: Json = False,
-) -> None:
-    """Judge a trained run on a data set: its test split, or all of it where it has none."""
-    there(runs=[run], datasets=[dataset])
-    from affectml.judging.asked import evaluate_run
-
-    judged = evaluate_run(run, dataset, target=target, groups=groups, out=out, threads=threads, say=say)
-    print_metrics(judged, as_json=json, verbose=verbose)
-
-
 def demo_data(
     out: Annotated[Path, Argument("Folder to write.")],
     images: Annotated[int, Ge(20), Help("How many paintings.")] = 2000,
@@ -69,7 +51,7 @@ def demo_data(
         ),
     ] = "local",
     models: Annotated[
-        bool, Help("Also write what three simulated models answer into OUT/answers, for `affectml judge`.")
+        bool, Help("Also write what three simulated models answer into OUT/answers, for `affectml evaluate`.")
     ] = False,
     seed: Seed = 0,
     json: Json = False,

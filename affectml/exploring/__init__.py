@@ -5,18 +5,15 @@ view = View(filters=(Filter("people.entropy", low=0.5),), rates="awe without fea
 found.image_id[found.shown(view)]
 """
 
-from affectml.exploring._collection import Collection
+from affectml.exploring._collection import Collection, open_collection
 from affectml.exploring._columns import Column
-from affectml.exploring._detail import Detail, Near, PeopleSaid, RunSaid
-from affectml.exploring._explained import Explained
+from affectml.exploring._image import Detail, Near, PeopleSaid, RunSaid
 from affectml.exploring._view import Filter, View
-from affectml.exploring.opening import open_collection
 
 __all__ = [
     "Collection",
     "Column",
     "Detail",
-    "Explained",
     "Filter",
     "Near",
     "PeopleSaid",

@@ -1,6 +1,7 @@
 """A data set opened for exploring: columns, views, search, the map, and one image at a time."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,36 +10,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affectml._files import try_file, write_parquet, write_text
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
+from affectml.data.choose import choose_target
 from affectml.embeddings import EmbeddingStore
-from affectml.errors import AffectmlError, BadInput, EncoderUnavailable, did_you_mean, few
-from affectml.exploring import _map
-from affectml.exploring._beside import Beside
-from affectml.exploring._columns import (
-    Column,
-    between_runs,
-    image_columns,
-    listed_column,
-    people_columns,
-    remark_columns,
-    run_columns,
-)
-from affectml.exploring._detail import Detail, Details
-from affectml.exploring._encoders import Encoders, Hearing
-from affectml.exploring._explained import Explained
-from affectml.exploring._keep import Selections, export, queue
-from affectml.exploring._query import fit, folded, having, inside, parse_rates
-from affectml.exploring._runs import KnownRun
-from affectml.exploring._search import Searcher
-from affectml.exploring._view import Filter, View
+from affectml.errors import AffectmlError, BadDataset, BadInput, did_you_mean, few, option
+from affectml.exploring._columns import PEOPLE, Column, People, Run, Said, table_of
+from affectml.exploring._embeddings import Encoders, Searcher
+from affectml.exploring._image import Detail, detail_of, detail_of_own
+from affectml.exploring._people import Judgements
+from affectml.exploring._selections import Selections
+from affectml.exploring._view import Filter, View, fit, folded, having, inside, parse_rates
 from affectml.pictures import ImageLike
+from affectml.predicting.features import store_there
 from affectml.runs import RunFolder
-from affectml.taxonomies import Taxonomy
+from affectml_annotation import LabelStore
 from affectml_annotation.exchange.files import table_csv
 
 if TYPE_CHECKING:
-    from affectml.encoders import Encoder
+    from affectml.explanation import Explanation
 
 Array = NDArray[Any]
 
@@ -46,83 +37,35 @@ Array = NDArray[Any]
 class Collection:
     """All images of a data set, N of them in the order of images.parquet, and what people and runs say of them.
 
-    dataset; targets: whose answers are people's, None without any. taxonomy: theirs, else the first run's or the data
-    set's own, if any.
-    image_id: [N] of str. runs: their names. columns: by name; their values are computed when first asked for. notes:
-    what one should know. searcher: None without embeddings.
+    dataset. people: what they say, None without any. taxonomy: theirs, else the first run's, the data set's own or the
+    labelling task's, if any; labels: its own. image_id: [N] of str. runs: their names. said: who says something of the
+    images, by name. columns: by name; their values are computed when first asked for. notes: what one should know.
+    searcher: of the embeddings, None without any.
     """
 
     def __init__(
-        self, dataset: Dataset, targets: Targets | None, store: EmbeddingStore | None, runs: Mapping[str, RunFolder],
-        db: str | None, notes: list[str], say: Say,
+        self, dataset: Dataset, people: People | None, store: EmbeddingStore | None, runs: Mapping[str, Run],
+        judgements: Judgements, notes: list[str], say: Say, encoders: Encoders,
     ) -> None:  # fmt: skip
-        self.dataset, self.targets, self.store, self.notes, self._say = dataset, targets, store, notes, say
-        self.image_id = dataset.images["image_id"].to_numpy(dtype=object)
-        self._index: pd.Index[Any] = pd.Index(self.image_id, dtype=object)
-        self._runs_by_name = {name: KnownRun(run, name, dataset, self._index) for name, run in runs.items()}
-        self.runs = tuple(self._runs_by_name)
-        for run in self._runs_by_name.values():
-            for note in run.notes(dataset, targets):
-                say(f"{run.name}: {note}")
-        self.taxonomy = self._taxonomy()
-        self.searcher = None if store is None else Searcher(store, self._index)
+        self.dataset, self.people, self.store, self.notes, self._say = dataset, people, store, notes, say
+        self.judgements, self.runs_by_name, self.runs, self.encoders = judgements, runs, tuple(runs), encoders
+        self._index = judgements.index
+        self.image_id = self._index.to_numpy()
+        self.said: dict[str, Said] = ({} if people is None else {PEOPLE: people}) | dict(runs)
+        self.taxonomy = next((said.taxonomy for said in self.said.values()), judgements.taxonomy)
+        self.labels = () if self.taxonomy is None else self.taxonomy.labels
+        self.searcher = None if store is None else Searcher(dataset.root, store, self._index, encoders)
         if self.searcher is not None and (without := len(self) - len(self.searcher.at)):
             say(f"{without:,} of {len(self):,} images have no embedding: no map and no search has them")
-        self._beside = Beside(dataset, self._index, db, say)
         self._selections = Selections(dataset)
-        self._encoders = Encoders()
-        self._hearing = Hearing(self._text_vector)
-        self._details = Details(
-            self.image_id, self._index, targets, self.taxonomy, self._runs_by_name, self.searcher, self._beside,
-            self._encoders, self._encoder,
-        )  # fmt: skip
-        self.columns = {column.name: column for column in self._made()}
+        table = table_of(people, list(runs.values()), judgements, dataset, self._listed)
+        self.columns = {column.name: column for column in table}
 
     def __repr__(self) -> str:
-        return (
-            f"<Collection {self.dataset.root}: {len(self.image_id):,} images, runs: {', '.join(self.runs) or 'none'}>"
-        )
+        return f"<Collection {self.dataset.root}: {len(self):,} images, runs: {', '.join(self.runs) or 'none'}>"
 
     def __len__(self) -> int:
         return len(self.image_id)
-
-    @property
-    def has_people(self) -> bool:
-        """Whether people's answers are known."""
-        return self.targets is not None
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels of `taxonomy`; none where nothing says which there are."""
-        return () if self.taxonomy is None else self.taxonomy.labels
-
-    @property
-    def can_search(self) -> bool:
-        """Whether texts can be searched for: the embeddings' encoder has a text tower, and is known by name."""
-        return self.store is not None and bool(self.store.specs) and self.store.identity.has_text
-
-    def _taxonomy(self) -> Taxonomy | None:
-        if self.targets is not None:
-            return self.targets.taxonomy
-        for run in self._runs_by_name.values():
-            return run.folder.taxonomy
-        return self.dataset.meta.resolve_taxonomy()
-
-    def _made(self) -> list[Column]:
-        """All columns, in the order in which a page lists them."""
-        found, people = [], None
-        if self.targets is not None:
-            at = self._index.get_indexer(pd.Index(self.targets.image_id, dtype=object))
-            people = self.targets, at
-            found += people_columns(self.targets, at, self._beside)
-        for run in self._runs_by_name.values():
-            found += run_columns(run, people)
-        found += between_runs(list(self._runs_by_name.values())) + image_columns(self.dataset)
-        if self._beside.has_judgements or self._beside.has_db:
-            found += remark_columns(self._beside)
-        if self._beside.listed is not None:
-            found.append(listed_column(self._beside.listed, self._index))
-        return found
 
     def column(self, name: str) -> Column:
         """A column by its name; raises BadInput naming the nearest one where there is none."""
@@ -167,7 +110,7 @@ class Collection:
             keys.append(-fits.round(6))  # what differs in the last digits fits alike
         if view.order:
             values = self.column(view.order).values.astype(np.float64)
-            if self.columns[view.order].kind == "category":
+            if self.columns[view.order].levels:
                 values[values < 0] = np.nan
             keys.append(-values if view.descending else values)
         rows = np.flatnonzero(keep)
@@ -178,7 +121,7 @@ class Collection:
     def _passes(self, each: Filter) -> NDArray[np.bool_]:
         column = self.column(each.column)
         values = column.values
-        if column.kind == "category":
+        if column.levels:
             if each.low is not None or each.high is not None:
                 raise BadInput(f"filter {column.name}: expected levels ({few(column.levels, 12)}), got a range")
             for level in each.levels:
@@ -191,12 +134,10 @@ class Collection:
             return np.isin(values, wanted) if wanted else values >= 0
         if got := each.has or ", ".join(each.levels):
             raise BadInput(f"filter {column.name}: expected a range such as 0.2..0.8, got {got}")
-        keep = ~np.isnan(values)
-        if each.low is not None:
-            keep &= values >= np.float32(each.low)
-        if each.high is not None:
-            keep &= values <= np.float32(each.high)
-        return np.asarray(keep)
+        low, high = (
+            np.float32(np.inf * sign if end is None else end) for end, sign in ((each.low, -1), (each.high, 1))
+        )
+        return np.asarray((values >= low) & (values <= high))
 
     @cached_property
     def _called(self) -> list[str]:
@@ -209,32 +150,26 @@ class Collection:
         None too for a text of which the encoder knows no word. Of a text and an image it is the cosine, of rates `fit`.
         """
         if view.text:
-            heard = self._hearing.heard(view.text)
-            return self._searching().kept(f"text:{heard}", lambda: self._text_vector(heard)) if heard else None
+            heard = self.searching().heard(view.text)
+            return self.searching().fits(heard) if heard else None
         if view.like:
             at = self.place(view.like)
-            if not self._searching().has(at):
-                raise BadInput(
-                    f"like: image {view.like!r} has no embedding; `affectml embed {self.dataset.root.resolve().name}`"
-                )
-            return self._searching().kept(f"like:{view.like}", lambda: self._searching().vector(at))
+            if not self.searching().has(at):
+                way = f"`affectml embed {self.dataset.root.resolve().name}`"
+                raise BadInput(f"like: image {view.like!r} has no embedding; {way}")
+            return self.searching().fits(at)
         return self._rates_fit(view) if view.rates else None
 
     def _rates_fit(self, view: View) -> NDArray[np.float32]:
-        of = view.of or ("people" if self.has_people else next(iter(self.runs), "people"))
-        if of != "people" and of not in self._runs_by_name:
-            have = ("people", *self.runs)
-            raise BadInput(f"of: no run {of!r}{did_you_mean(of, have)} (of: {', '.join(have)})")
-        if of == "people" and not self.has_people:
+        of = view.of or next(iter(self.said), PEOPLE)
+        if of == PEOPLE and self.people is None:
             raise BadInput(f"of: nobody was asked about these images; name one of: {', '.join(self.runs)}")
-        of_people = self.targets.taxonomy if self.targets is not None else None
-        taxonomy = of_people if of == "people" else self._runs_by_name[of].folder.taxonomy
-        assert taxonomy is not None
-        both = parse_rates(view.rates, taxonomy)
-        wanted, unwanted = (
-            np.array([self.columns[f"{of}.rate.{label}"].values for label in labels]).reshape(len(labels), len(self)).T
-            for labels in both
-        )
+        if of not in self.said:
+            have = (PEOPLE, *self.runs)
+            raise BadInput(f"of: no run {of!r}{did_you_mean(of, have)} (of: {', '.join(have)})")
+        said = self.said[of]
+        both = parse_rates(view.rates, said.taxonomy)
+        wanted, unwanted = (said.rates[:, [said.taxonomy.index(label) for label in labels]] for labels in both)
         return fit(wanted, unwanted)
 
     def place(self, image_id: str) -> int:
@@ -246,39 +181,11 @@ class Collection:
 
     # Embeddings
 
-    def _searching(self) -> Searcher:
+    def searching(self) -> Searcher:
+        """`searcher`; raises BadInput without any embeddings."""
         if self.searcher is None:
             raise BadInput(f"no embeddings to search; run `affectml embed {self.dataset.root.resolve().name}`")
         return self.searcher
-
-    def _encoder(self) -> "Encoder":
-        """The embeddings' encoder, loaded when first needed; raises EncoderUnavailable where it cannot be had."""
-        return self._encoders.of_store(self._searching().store)
-
-    def _text_vector(self, text: str) -> NDArray[np.float32]:
-        """The embedding of a text as it stands, [D]."""
-        if not self.can_search:
-            raise EncoderUnavailable(f"{self._searching().store.folder}: no text tower to search with")
-        return np.asarray(self._encoder().encode_texts([text], padded=False).numpy()[0])
-
-    def unheard(self, text: str) -> tuple[str, ...]:
-        """Words of a text that the encoder takes for made-up ones, in their order; of one or two letters none is named.
-
-        They order nothing: images come by the other words, and as without a search where there are none.
-
-        Raises:
-            BadInput: without embeddings.
-            EncoderUnavailable: without a text tower.
-        """
-        return tuple(word for word in self._hearing.unheard(text) if len(word) > 2)
-
-    # The map
-
-    @cached_property
-    def _maps(self) -> _map.Maps:
-        store = self._searching().store
-        at = self._index.get_indexer(pd.Index(store.ids, dtype=object))
-        return _map.Maps(self.dataset.root, store, at, len(self))
 
     def map(self, say: Say = lambda line: None) -> NDArray[np.float32]:
         """Where each image lies on the map: [N, 2] within 0 and 1, nan for an image without an embedding.
@@ -288,21 +195,7 @@ class Collection:
         Raises:
             BadInput: without any embeddings.
         """
-        return self._maps.places(say)
-
-    def make_map(self, method: _map.Method = "umap", say: Say = lambda line: None) -> NDArray[np.float32]:
-        """Make the map anew and keep it in the data set; by UMAP that takes minutes for many images.
-
-        Raises:
-            BadInput: without any embeddings.
-            MissingExtra: for umap where it is not installed.
-        """
-        return self._maps.make(method, say)
-
-    @property
-    def map_words(self) -> str:
-        """What the map shows, and how to get the one by UMAP."""
-        return self._maps.words
+        return self.searching().map(say)
 
     # What is kept
 
@@ -313,8 +206,7 @@ class Collection:
             try:
                 found[name] = len(self._selections.read(name))
             except AffectmlError as error:
-                if str(error) not in self.notes:
-                    self._say(str(error))
+                self._say(str(error))
         return found
 
     def save_selection(
@@ -331,10 +223,7 @@ class Collection:
         Raises:
             BadInput: for a name that is none or taken, for no images, and where nothing can be written.
         """
-        return self._selections.save(name, self._ids(images), view, replace=replace)
-
-    def _ids(self, images: Sequence[int] | Array) -> list[str]:
-        return list(self.image_id[np.asarray(images, dtype=np.int64)])
+        return self._selections.save(name, [str(self.image_id[at]) for at in images], view, replace=replace)
 
     def table(self, images: Sequence[int] | Array) -> pd.DataFrame:
         """Images with all columns: image_id, file and, by their names, what is known; levels as words."""
@@ -342,9 +231,8 @@ class Collection:
         found: dict[str, Any] = {"image_id": self.image_id[rows], "file": [self.file(int(at)) or None for at in rows]}
         for column in self.columns.values():
             values = column.values[rows]
-            if column.kind == "category":
-                names = np.array([*column.levels, None], dtype=object)
-                values = names[values]  # -1 is the last
+            if column.levels:
+                values = np.array([*column.levels, None], dtype=object)[values]  # -1 is the last
             found[column.name] = values
         return pd.DataFrame(found)
 
@@ -354,12 +242,15 @@ class Collection:
 
     def export(self, images: Sequence[int] | Array, path: str | Path) -> Path:
         """Write `table` into a .csv or .parquet file; raises BadInput for one that exists or cannot be written."""
-        return export(self.table(images), Path(path))
-
-    @property
-    def has_queue(self) -> bool:
-        """Whether there is a labelling task that images can be sent to."""
-        return self._beside.has_db
+        path = Path(path)
+        try_file(path)
+        if path.suffix.lower() == ".parquet":
+            write_parquet(path, self.table(images))
+        elif path.suffix.lower() == ".csv":
+            write_text(path, f"\ufeff{self.csv(images)}")  # Excel's mark of UTF-8
+        else:
+            raise BadInput(f"{path}: expected a file that ends in .csv or .parquet")
+        return path
 
     def queue(self, images: Sequence[int] | Array, *, more: int = 1) -> tuple[int, int]:
         """Put images at the end of the labelling task's queue, in their order, for at least `more` people each.
@@ -370,12 +261,19 @@ class Collection:
             BadInput: for `more` below 1, and where the task has none of them.
             StoreError: where there is no task.
         """
-        return queue(self._beside.db, self._ids(images), more=more)
+        if more < 1:
+            raise BadInput(f"{option('more', more)}: expected at least 1")
+        with LabelStore(self.judgements.db, must_exist=True) as store:
+            known = set(store.images()["image_id"].astype(str))
+            asked = [image for at in images if (image := str(self.image_id[at])) in known]
+            if not asked:
+                raise BadInput(f"{store.database.where}: none of these {len(images):,} images is in this task")
+            return len(asked), store.enqueue(asked, more=more)
 
     # One image
 
     def detail(self, index: int, *, names: bool = False) -> Detail:
-        """Everything about one image.
+        """Everything about one image; answers in the labelling task are read afresh.
 
         Args:
             index: its place.
@@ -383,7 +281,7 @@ class Collection:
         """
         if not 0 <= index < len(self):
             raise BadInput(f"no image {index}: expected 0 to {len(self) - 1}")
-        return self._details.of(int(index), names=names)
+        return detail_of(self, int(index), names)
 
     def look(self, image: ImageLike) -> Detail:
         """The same of an image of one's own: a path, a PIL image or an array; it goes nowhere and is not kept.
@@ -391,9 +289,9 @@ class Collection:
         Raises:
             BadInput: for an image that cannot be read.
         """
-        return self._details.of_own(image)
+        return detail_of_own(self, image)
 
-    def explain(self, image: int | ImageLike, run: str, label: str | None = None) -> Explained:
+    def explain(self, image: int | ImageLike, run: str, label: str | None = None) -> "Explanation":
         """Which parts of an image speak for a label, as `Run.explain` finds them; takes seconds.
 
         Args:
@@ -408,18 +306,147 @@ class Collection:
         """
         from affectml.explanation import explain_image
 
-        if run not in self._runs_by_name:
+        if run not in self.runs:
             raise BadInput(f"no run {run!r}{did_you_mean(run, self.runs)} (runs: {', '.join(self.runs) or 'none'})")
-        asked = self._runs_by_name[run]
-        given = self.path(image) if isinstance(image, int | np.integer) else image
-        return Explained.of(
-            explain_image(asked.folder, given, label=label, encoder_factory=lambda: self._encoders.of_run(asked.folder))
+        folder, given = (
+            self.runs_by_name[run].folder,
+            self.path(image) if isinstance(image, int | np.integer) else image,
         )
+        return explain_image(folder, given, label=label, encoder_factory=lambda: self.encoders.of_run(folder))
 
     def file(self, index: int) -> str:
         """Its file as images.parquet names it; "" without one."""
-        return self._beside.file(index)
+        return "" if self._files is None or pd.isna(self._files[index]) else str(self._files[index])
 
     def path(self, index: int) -> Path:
         """Its file; raises BadInput where it has none, BadDataset where that leaves the data set."""
-        return self._beside.path(index)
+        if not self.file(index):
+            raise BadInput(f"image {self.image_id[index]!r} has no file on this machine")
+        return self.dataset.image_path(self.file(index))
+
+    @cached_property
+    def _files(self) -> Array | None:
+        return self.dataset.images["file"].to_numpy(dtype=object) if "file" in self.dataset.images.columns else None
+
+    @cached_property
+    def _listed(self) -> pd.DataFrame | None:
+        """What an audit beside the data set lists; None without one."""
+        root = self.dataset.root.resolve()
+        file = root.with_name(f"{root.name}-audit") / "audit.parquet"
+        try:
+            table = pd.read_parquet(file)
+            return table[table["listed"].astype(bool)][["check", "image_id", "other_id", "evidence"]]
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # pyarrow raises many kinds for a damaged file, pandas for a missing column
+            self._say(f"{file}: not a table of an audit, and left out ({error})")
+            return None
+
+    def listed_of(self, image_id: str) -> tuple[str, ...]:
+        """What an audit says of an image."""
+        if self._listed is None:
+            return ()
+        rows = self._listed[(self._listed[["image_id", "other_id"]] == image_id).any(axis=1)]
+        return tuple(f"{check}: {evidence}" for check, evidence in zip(rows["check"], rows["evidence"], strict=True))
+
+
+# Opening
+
+
+def open_collection(
+    dataset: str | Path | Dataset,
+    runs: Sequence[str | Path] = (),
+    *,
+    target: str | None = None,
+    encoder: str | None = None,
+    db: str | None = None,
+    say: Say = lambda line: None,
+    encoders: Encoders | None = None,
+) -> Collection:
+    """Open a data set for exploring, with what runs say of its images; nothing is embedded, predicted or written.
+
+    Args:
+        dataset: a data set's folder.
+        runs: run folders, trained on it or on one with the same images under the same image_ids.
+        target: whose answers are shown; None takes the first run's, else the only one.
+        encoder: whose embeddings are searched and mapped; None takes the first run's, else the only ones.
+        db: the labelling task's database, for answers that the target does not have, flags and notes; None takes
+            DATASET-labels.db where it is there.
+        say: called with what one should know; it stands in `notes` too.
+        encoders: that were loaded before, of an earlier opening.
+
+    Raises:
+        BadDataset: for a folder that is none, and where several targets or encoders would do.
+        BadRun: for a folder that is no run, has no answers, or has those of other images.
+    """
+    data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    opened = [RunFolder.open(run) for run in runs]
+    notes: list[str] = []
+
+    def tell(line: str) -> None:
+        if line not in notes:
+            notes.append(line)
+            say(line)
+
+    index = pd.Index(data.images["image_id"].to_numpy(dtype=object), dtype=object)
+    judgements = Judgements(data, index, db, tell)
+    people = People.read(_targets(data, opened, target), judgements)
+    store = _store(data, opened, encoder, tell)
+    read = {name: Run.read(run, name, data, index) for name, run in zip(_names(opened), opened, strict=True)}
+    for line in (line for run in read.values() for line in run.notes(data, people)):
+        tell(line)
+    return Collection(data, people, store, read, judgements, notes, tell, encoders or Encoders())
+
+
+def map_by_umap(
+    dataset: str | Path, runs: Sequence[str | Path] = (), *, encoder: str | None = None, say: Say = lambda line: None
+) -> Path:
+    """Make the map by UMAP and keep it in the data set: its file. Whose answers are shown does not matter to it.
+
+    Raises:
+        BadInput: without any embeddings.
+        BadDataset, BadRun: as `open_collection` does.
+        MissingExtra: where UMAP is not installed.
+    """
+    data = Dataset.open(dataset)
+    store = _store(data, [RunFolder.open(run) for run in runs], encoder, say)
+    if store is None:
+        raise BadInput(f"{data.root}: no embeddings to make a map of; run `affectml embed {data.root}`")
+    searcher = Searcher(data.root, store, pd.Index(store.ids, dtype=object), Encoders())
+    searcher.make_map("umap", say)
+    return searcher.map_file("umap")
+
+
+def _names(runs: Sequence[RunFolder]) -> list[str]:
+    """Each run's folder name; the folder before it, where several are called alike or as what is no run."""
+    names = [run.folder.resolve().name for run in runs]
+    taken = {"people", "runs", "image", "split", "flagged", "notes", "listed"}
+    parents = [run.folder.resolve().parent.name for run in runs]
+    full = [
+        f"{parent}/{name}" if names.count(name) > 1 or name in taken else name
+        for parent, name in zip(parents, names, strict=True)
+    ]
+    return [f"{name} ({full[:at].count(name) + 1})" if name in full[:at] else name for at, name in enumerate(full)]
+
+
+def _targets(data: Dataset, runs: Sequence[RunFolder], name: str | None) -> Targets | None:
+    have = data.meta.targets
+    name = name or next((run.info.data.target for run in runs if run.info.data.target in have), None)
+    if name is None and len(have) > 1:
+        raise BadDataset(f"{data.root}: whose answers? It has {', '.join(have)}: choose with {option('target')}")
+    return choose_target(data, multilabel=None, name=name) if have or name else None
+
+
+def _store(data: Dataset, runs: Sequence[RunFolder], encoder: str | None, say: Say) -> EmbeddingStore | None:
+    """The embeddings that were asked for, those of the first run that has some, or the only ones."""
+    for run in runs if encoder is None else ():
+        with suppress(AffectmlError):
+            if (store := store_there(run, data, say)) is not None:
+                return store
+    if encoder is None and not any((data.root / "embeddings").glob("*/encoder.json")):
+        say(f"no embeddings, so no map and no search: `affectml embed {data.root}` makes them")
+        return None
+    try:
+        return EmbeddingStore.for_dataset(data, encoder)
+    except BadDataset as error:
+        raise BadDataset(f"{error}; choose with {option('encoder')}") from None

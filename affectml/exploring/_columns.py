@@ -1,11 +1,12 @@
-"""What is known of every image, a column each: computed when first asked for, float32 or int32, of length N."""
+"""One table of N images, a column for each thing that is known: what people and runs say, and what the images are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import combinations
 from threading import Lock
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,17 +16,24 @@ from affectml._rows import PART
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
 from affectml.data.levels import as_text
-from affectml.exploring._beside import Beside
-from affectml.exploring._runs import KnownRun, in_order
+from affectml.errors import BadRun
+from affectml.exploring._people import Judgements
+from affectml.judging.answers import SystemAnswers
 from affectml.judging.subgroups import MAX_LEVELS, as_levels
+from affectml.predicting.features import check_images
+from affectml.runs import RunFolder
+from affectml.taxonomies import Taxonomy
 
 Array = NDArray[Any]
+Floats = NDArray[np.float32]
 PEOPLE, RUNS, IMAGES = "people", "runs", "images"  # groups; every run is one of its own
 TIED = "several tie"
 UNLISTED = "not listed"
 # Of (rates, distribution): what a run's error is, and how far apart two of people and runs are.
 ERRORS = ("rate_cross_entropy", "cross_entropy")
 DISTANCES = ("rate_manhattan", "total_variation")
+_OFF = 1e-3  # how far a row of shares may be from a sum of one: rounding is far below
+_PARTS = ("train", "calibration", "val", "test", "unused")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,193 +41,285 @@ class Column:
     """One thing that is known of every image.
 
     name: unique, as in addresses. title: in words. group: people, runs (between them), a run's name, or images.
-    kind: number or category. levels: of a category. measure: the name under which its formula is documented, "" for
-    what is no measure. values: float32 [N], nan where unknown, or int32 [N], places in levels, -1 where unknown.
+    make: computes its values. levels: of a category; a number has none.
     """
 
     name: str
     title: str
     group: str
-    kind: Literal["number", "category"]
     make: Callable[[], Array]
     levels: tuple[str, ...] = ()
-    measure: str = ""
     _made: dict[str, Array] = field(default_factory=dict, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     @property
     def values(self) -> Array:
-        """float32 [N], nan where unknown; of a category int32 [N], -1 where unknown."""
+        """float32 [N], nan where unknown; of a category int32 [N], places in its levels, -1 where unknown."""
         with self._lock:  # one a column: cached_property has one for all until Python 3.12
             if not self._made:
-                self._made["values"] = np.asarray(self.make(), dtype=np.float32 if self.kind == "number" else np.int32)
+                self._made["values"] = np.asarray(self.make(), np.int32 if self.levels else np.float32)
             return self._made["values"]
 
 
-def _column(
-    group: str,
-    name: str,
-    title: str,
-    make: Callable[[], Array],
-    levels: tuple[str, ...] | None = None,
-    measure: str = "",
-) -> Column:
-    """A column of a group, with whose name its own begins: a category where there are levels."""
-    kind: Literal["number", "category"] = "number" if levels is None else "category"
-    return Column(f"{group}.{name}", title, group, kind, make, levels or (), measure)
+# Who says something
 
 
-def people_columns(targets: Targets, at: Array, beside: Beside) -> list[Column]:
-    """What people say: rates, the most chosen label, entropy, how many were asked, how far they are apart.
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What people or a run say of N images.
 
-    at: the image of each row of the target.
+    name: people, or the run's. taxonomy: whose labels. kind: of target. rates: float32 [N, C], nan where nothing is
+    known. shares: whether they are rates of people, or a distribution, and not scores of another kind.
     """
-    labels, show = targets.taxonomy.labels, targets.taxonomy.display
-    several = targets.kind in SEVERAL
-    of = partial(spread, at=at, count=len(beside.index))
-    shares = of(targets.shares())
-    column = partial(_column, PEOPLE)
-    found = [column(f"rate.{label}", show(label), partial(np.asarray, shares[:, c])) for c, label in enumerate(labels)]
-    found.append(column("mode", "most chosen label", lambda: modes(shares), (*labels, TIED)))
-    if targets.kind not in ("single", "sets"):
-        found.append(column("entropy", "entropy", partial(_entropy, shares, several), measure="entropy"))
-    if targets.n is not None:
-        asked = targets.n if targets.n.ndim == 1 else targets.n.max(axis=1)
-        found.append(column("asked", "people asked", partial(of, asked)))
-    if beside.has_judgements:
-        apart, title = partial(beside.disagreement, labels), "disagreement (mean MASI distance)"
-        found.append(column("disagreement", title, apart, measure="disagreement"))
+
+    name: str
+    taxonomy: Taxonomy
+    kind: str
+    rates: Floats
+    shares: bool
+
+    @property
+    def several(self) -> bool:
+        """Whether several labels of an image may hold, so that each rate stands for itself."""
+        return self.kind in SEVERAL
+
+    def of(self, index: int) -> dict[str, float]:
+        """What is said of an image, by label; nothing where nothing is known."""
+        rates = self.rates[index]
+        return {} if np.isnan(rates).all() else dict(zip(self.taxonomy.labels, rates.tolist(), strict=True))
+
+    def beside(self, other: "Said") -> bool:
+        """Whether the two can be compared: shares of the same kind, of the same labels."""
+        same = set(self.taxonomy.labels) == set(other.taxonomy.labels)
+        return self.shares and other.shares and self.several == other.several and same
+
+
+@dataclass(frozen=True, eq=False)
+class People(Said):
+    """What people say. target: its name. asked: how many were asked, [N], nan where unknown."""
+
+    target: str
+    asked: Floats | None
+
+    @classmethod
+    def read(cls, targets: Targets | None, judgements: Judgements) -> "People | None":
+        """Those of a target, and of images without a row in it those of the labelling task; None without any.
+
+        Only rates count people as the task does: another kind of target stays as it is.
+        """
+        index, asked = judgements.index, None
+        if targets is not None:
+            name, taxonomy, kind = targets.name, targets.taxonomy, targets.kind
+            if targets.n is not None:
+                asked = _placed(targets.n.reshape(len(targets.n), -1).max(axis=1), targets.image_id, index)[:, 0]
+            shares = _placed(targets.shares(), targets.image_id, index)
+        elif judgements.has_task and judgements.taxonomy is not None:
+            name, taxonomy, kind = "labels", judgements.taxonomy, "rates"
+            shares = np.full((len(index), len(taxonomy)), np.nan, dtype=np.float32)
+            asked = shares[:, 0]
+        else:
+            return None
+        judgements.counts = kind == "rates"
+        votes = judgements.votes(~_known(shares), taxonomy.labels) if judgements.counts else None
+        if votes is not None:
+            at = index.get_indexer(pd.Index(votes.image_id, dtype=object))
+            shares, asked = shares.copy(), None if asked is None else asked.copy()
+            shares[at] = votes.votes / votes.n[:, None]
+            if asked is not None:
+                asked[at] = votes.n
+        found = cls(PEOPLE, taxonomy, kind, shares, True, name, asked)
+        return None if targets is None and votes is None else found
+
+
+@dataclass(frozen=True, eq=False)
+class Run(Said):
+    """A run, and what it says of N images.
+
+    split: the part of its split that each image was in, nothing for an image of which it says nothing. sets: [N, C], 1
+    where a label is in the image's set, -1 where there is no set; None where it predicts none. gone: how many of its
+    own images the data set does not have.
+    """
+
+    folder: RunFolder
+    split: "pd.Categorical[Any]"
+    sets: NDArray[np.int8] | None
+    gone: int
+
+    @classmethod
+    def read(cls, folder: RunFolder, name: str, dataset: Dataset, index: "pd.Index[Any]") -> "Run":
+        """Read what is shown of its answers.
+
+        Raises:
+            BadRun: without answers, which a shared run and imported weights come without, with damaged ones, or on
+                other images than the data set's.
+        """
+        labels, kind = folder.taxonomy.labels, folder.info.data.kind
+        said = SystemAnswers.read(folder.folder, labels, ranks=False)
+        check_images(folder, dataset, said.image_id)
+        sums = said.scores.sum(axis=1) if said.shares is not None else np.zeros(1)
+        shares = said.shares is not None and (kind in SEVERAL or bool((np.abs(sums - 1) < _OFF).all()))
+        rates, sets = _placed(said.scores, said.image_id, index), None
+        if said.sets is not None:
+            sets = np.nan_to_num(_placed(said.sets, said.image_id, index), nan=-1).astype(np.int8)
+        parts = pd.Series(said.split.astype(str), index=said.image_id).reindex(index)
+        split = pd.Categorical(parts, categories=_in_order(parts.dropna().unique()))
+        gone = len(said.image_id) - int(parts.notna().sum())
+        return cls(name, folder.taxonomy, kind, rates, shares, folder, split, sets, gone)
+
+    def notes(self, dataset: Dataset, people: People | None) -> list[str]:
+        """What one should know of it."""
+        found, name = [], self.folder.info.data.name
+        if name != dataset.name:
+            found.append(f"trained on {name}; it is taken that images of one image_id are the same")
+        if self.gone:
+            found.append(f"{self.gone:,} of its images are not here; it is taken that the others are the same")
+        if unknown := int((self.split.codes < 0).sum()):
+            found.append(f"it says nothing of {unknown:,} of {len(self.split):,} images")
+        if people is not None and not self.beside(people):
+            other = set(self.taxonomy.labels) != set(people.taxonomy.labels)
+            why = f"it predicts {'rates' if self.several else 'a distribution'}"
+            why = "it has other labels" if other else why if self.shares else "its scores are no shares of people"
+            found.append(f"not compared with people's {people.target}: {why}")
+        return [f"{self.name}: {line}" for line in found]
+
+    def set_of(self, index: int) -> tuple[str, ...] | None:
+        """The set of an image; None where there is none."""
+        if self.sets is None or self.sets[index].max() < 0:
+            return None
+        return tuple(label for label, inside in zip(self.taxonomy.labels, self.sets[index], strict=True) if inside > 0)
+
+    @cached_property
+    def promise(self) -> str:
+        """What its sets promise, and what came of it on the test images; "" where they promise nothing."""
+        from affectml.page import Shown
+        from affectml.page.sections.shares import promise
+
+        with suppress(BadRun):
+            if self.folder.has_figures and (made := promise(self.folder.evaluation, Shown("", ""))) is not None:
+                return f"Promised: {self.folder.evaluation.facts['promise']['words']}. {made.sentence}"
+        return ""
+
+
+def _placed(values: Array, image_id: Array, index: "pd.Index[Any]") -> Floats:
+    """Values of some images, in the order of all; nan for the others."""
+    placed = pd.DataFrame(values, index=pd.Index(image_id, dtype=object)).reindex(index)
+    return placed.to_numpy(np.float32)
+
+
+# The table
+
+
+def table_of(
+    people: People | None, runs: Sequence[Run], judgements: Judgements, dataset: Dataset, listed: pd.DataFrame | None
+) -> list[Column]:
+    """All columns, in the order in which a page lists them. listed: what an audit lists, if there is one."""
+    found = [] if people is None else _said(people, "most chosen label")
+    if people is not None and people.asked is not None:
+        found.append(Column("people.asked", "people asked", PEOPLE, people.asked.copy))
+    if people is not None and judgements.in_file:
+        title, make = "disagreement (mean MASI distance)", partial(judgements.disagreement, people.taxonomy.labels)
+        found.append(Column("people.disagreement", title, PEOPLE, make))
+    for run in runs:
+        found += _said(run, "likeliest label")
+        parts = tuple(run.split.categories)
+        found.append(Column(f"{run.name}.split", "split of the run", run.name, run.split.codes.copy, parts))
+        for names, words in ((ERRORS, "error"), (DISTANCES, "distance from people")):
+            if people is not None and run.beside(people):
+                found.append(_measure(names[not run.several], words, run.name, [(run, people)]))
+    for run in runs:
+        name, same = DISTANCES[not run.several], [other for other in runs if run.beside(other)]
+        if len(same) > 1 and f"{RUNS}.{name}" not in {column.name for column in found}:
+            title = f"largest distance between two of {', '.join(each.name for each in same)}"
+            found.append(_measure(name, title, RUNS, list(combinations(same, 2))))
+    found += [column for name in map(str, dataset.images.columns) if (column := _of_images(name, dataset.images[name]))]
+    if judgements.in_file or judgements.has_task:
+        flags = partial(_count, judgements, lambda table: table["flag"].eq(True))
+        notes = partial(_count, judgements, lambda table: table["note"].notna())
+        found.append(Column("flagged", "flagged by somebody", IMAGES, lambda: flags() > 0, ("no", "yes")))
+        found.append(Column("notes", "notes", IMAGES, notes))
+    return found if listed is None else [*found, _listed(listed, judgements.index)]
+
+
+def _said(said: Said, mode: str) -> list[Column]:
+    """A rate for each label, the label of the highest one, and how undecided they are."""
+    name, labels = said.name, said.taxonomy.labels
+    found = [
+        Column(f"{name}.rate.{label}", said.taxonomy.display(label), name, said.rates[:, at].copy)
+        for at, label in enumerate(labels)
+    ]
+    found.append(Column(f"{name}.mode", mode, name, partial(_modes, said.rates), (*labels, TIED)))
+    if said.shares and not (name == PEOPLE and said.kind in ("single", "sets")):
+        found.append(Column(f"{name}.entropy", "entropy", name, partial(_entropy, said)))
     return found
 
 
-def run_columns(run: KnownRun, people: tuple[Targets, Array] | None) -> list[Column]:
-    """What a run says, and how far that is from people; people: the target, and the image of each of its rows."""
-    several, show = run.kind in SEVERAL, run.folder.taxonomy.display
-    column = partial(_column, run.name)
-    found = [column(f"rate.{label}", show(label), partial(run.rates_of, label)) for label in run.labels]
-    found.append(column("mode", "likeliest label", lambda: modes(run.rates), (*run.labels, TIED)))
-    found.append(column("split", "split of the run", lambda: run.part, run.parts))
-    if not run.shares:
-        return found
-    found.append(column("entropy", "entropy", partial(_entropy, run.rates, several), measure="entropy"))
-    if people is not None and run.compares(people[0]):
-        targets, at = people
-        columns = [targets.taxonomy.index(label) for label in run.labels]
-        for name, words in ((ERRORS[not several], "error"), (DISTANCES[not several], "distance from people")):
-            made = partial(_beside, name, run, targets, at, columns)
-            found.append(column(name, f"{words} ({name})", made, measure=name))
-    return found
+def _measure(name: str, words: str, group: str, pairs: Sequence[tuple[Said, Said]]) -> Column:
+    return Column(f"{group}.{name}", f"{words} ({name})", group, partial(_measured, name, pairs))
 
 
-def _entropy(shares: Array, several: bool) -> Array:
+def _entropy(said: Said) -> Array:
     """As reports have it: of rates the mean over labels, in bits; else as a share of the largest possible."""
-    from affectml.page.numbers import entropies
+    from affectml.judging.views import entropies
 
-    return over(known(shares), lambda rows: entropies(shares[rows], rates=several))
+    return _over(_known(said.rates), lambda rows: entropies(said.rates[rows], rates=said.several))
 
 
-def _beside(name: str, run: KnownRun, targets: Targets, at: Array, columns: list[int]) -> Array:
-    """A measure of the run's rates or shares against people's, image by image."""
+def _measured(name: str, pairs: Sequence[tuple[Said, Said]]) -> Array:
+    """A measure of one's rates or shares beside another's, image by image; of several pairs the largest."""
     import torch
 
     from affectml.judging.scoring import unsure
+    from affectml_metrics import functional
 
-    several = run.kind in SEVERAL
-    shares, row = targets.shares(), np.full(len(run.rates), -1)
-    row[at] = np.arange(len(at))
+    def whole(shares: Any, several: bool) -> Any:  # of a distribution float32 files lost the last digits of the sum
+        return shares.double() if several else shares.double() / shares.double().sum(dim=1, keepdim=True)
 
     def measured(rows: Array) -> Array:
-        given = torch.from_numpy(run.rates[rows])
-        given = unsure(given, rates=several) if name in ERRORS else _whole(given, several)
-        return np.asarray(_function(name)(given, torch.from_numpy(shares[row[rows]][:, columns])))
+        ours, theirs = torch.from_numpy(one.rates[rows]), torch.from_numpy(other.rates[rows][:, columns])
+        given = unsure(ours, rates=one.several) if name in ERRORS else whole(ours, one.several)
+        return np.asarray(getattr(functional, name)(given, whole(theirs, one.several)))
 
-    return over(known(run.rates) & (row >= 0) & known(shares)[row], measured)
-
-
-def between_runs(runs: Sequence[KnownRun]) -> list[Column]:
-    """The largest distance between any two runs of the same labels and kind; nothing where there are no two."""
-    alike: dict[tuple[frozenset[str], bool], list[KnownRun]] = {}
-    for run in runs:
-        if run.shares:
-            alike.setdefault((frozenset(run.labels), run.kind in SEVERAL), []).append(run)
-    found: list[Column] = []
-    for (_, several), same in alike.items():
-        name = DISTANCES[not several]
-        if len(same) > 1 and all(column.measure != name for column in found):
-            title = f"largest distance between two of {', '.join(run.name for run in same)} ({name})"
-            found.append(_column(RUNS, name, title, partial(_farthest, name, same, several), measure=name))
-    return found
-
-
-def _farthest(name: str, runs: Sequence[KnownRun], several: bool) -> Array:
-    import torch
-
-    most = np.full(len(runs[0].rates), np.nan, dtype=np.float32)
-    for one, other in combinations(runs, 2):
-        columns = [other.labels.index(label) for label in one.labels]
-
-        def apart(rows: Array, one: KnownRun = one, other: KnownRun = other, columns: list[int] = columns) -> Array:
-            pair = (torch.from_numpy(rates[rows]) for rates in (one.rates, other.rates[:, columns]))
-            return np.asarray(_function(name)(*(_whole(rates, several) for rates in pair)))
-
-        most = np.fmax(most, over(known(one.rates) & known(other.rates), apart))
+    most = np.full(len(pairs[0][0].rates), np.nan, dtype=np.float32)
+    for one, other in pairs:
+        columns = [other.taxonomy.index(label) for label in one.taxonomy.labels]
+        most = np.fmax(most, _over(_known(one.rates) & _known(other.rates), measured))
     return most
 
 
-def image_columns(dataset: Dataset) -> list[Column]:
-    """The columns of images.parquet of which anything is known, but what an image is searched by: its id and file."""
-    found = []
-    for name in map(str, dataset.images.columns):
-        values = dataset.images[name]
-        if name in ("image_id", "file") or not values.notna().any():
-            continue
-        if name != "split" and _is_number(values) and as_levels(values) is None:
-            found.append(Column(f"image.{name}", name, IMAGES, "number", partial(_numbers, values)))
-            continue
-        levels, codes = _levels(values)
-        column = name if name == "split" else f"image.{name}"
-        found.append(Column(column, name, IMAGES, "category", partial(np.asarray, codes), levels))
-    return found
-
-
-def _levels(values: "pd.Series[Any]") -> tuple[tuple[str, ...], Array]:
-    """The different values as words, in order, and the place of each image's, -1 where it has none."""
+def _of_images(name: str, values: "pd.Series[Any]") -> Column | None:
+    """A column of images.parquet; None for what an image is searched by, its id and file, and where none is known."""
+    if name in ("image_id", "file") or not values.notna().any():
+        return None
+    number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if name != "split" and number and as_levels(values) is None:
+        make = partial(values.astype("Float64").to_numpy, np.float32, na_value=np.nan)
+        return Column(f"image.{name}", name, IMAGES, make)
     if any(isinstance(value, list | dict | np.ndarray) for value in values.dropna().head(1)):
         values = values.map(lambda value: ", ".join(map(str, value)), na_action="ignore")
     at, different = pd.factorize(values)
     places, words = pd.factorize(as_text(pd.Series(different, dtype=object)), sort=True)
     levels = tuple(words.tolist())
     if len(words) <= MAX_LEVELS:  # the parts of a split have an order of their own
-        levels = in_order(levels)
+        levels = _in_order(levels)
         places = pd.Index(levels).get_indexer(words)[places]
-    return levels, np.append(places, -1)[at]
+    codes = np.append(places, -1)[at]
+    return Column(name if name == "split" else f"image.{name}", name, IMAGES, lambda: codes, levels)
 
 
-def _numbers(values: "pd.Series[Any]") -> Array:
-    return values.astype("Float64").to_numpy(np.float32, na_value=np.nan)
+def _in_order(levels: Iterable[Any]) -> tuple[str, ...]:
+    """Levels sorted, but for the parts of a split, which have an order of their own."""
+    place = {part: at for at, part in enumerate(_PARTS)}
+    return tuple(sorted(map(str, levels), key=lambda level: (place.get(level, len(_PARTS)), level)))
 
 
-def _is_number(values: "pd.Series[Any]") -> bool:
-    return bool(pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values))
+def _count(judgements: Judgements, which: Callable[[pd.DataFrame], "pd.Series[bool]"]) -> Array:
+    """How many remarks of a kind each image has."""
+    table = judgements.remarks
+    at = judgements.index.get_indexer(pd.Index(table["image_id"][which(table)]))
+    return np.bincount(at[at >= 0], minlength=len(judgements.index))
 
 
-def remark_columns(beside: Beside) -> list[Column]:
-    """Whether anybody flagged the image, and how many notes it has."""
-    index = beside.index
-
-    def count(which: Callable[[pd.DataFrame], "pd.Series[Any]"]) -> Array:
-        table = beside.remarks
-        at = index.get_indexer(pd.Index(table["image_id"][which(table)]))
-        return np.bincount(at[at >= 0], minlength=len(index))
-
-    return [
-        Column("flagged", "flagged by somebody", IMAGES, "category",
-               lambda: count(lambda table: table["flag"]) > 0, ("no", "yes")),
-        Column("notes", "notes", IMAGES, "number", lambda: count(lambda table: table["note"].notna())),
-    ]  # fmt: skip
-
-
-def listed_column(table: pd.DataFrame, index: "pd.Index[Any]") -> Column:
+def _listed(table: pd.DataFrame, index: "pd.Index[Any]") -> Column:
     """The first check of an audit that lists the image. table: its listed rows."""
     from affectml.auditing import CHECKS  # the audit loads much that nothing else here needs
 
@@ -228,56 +328,35 @@ def listed_column(table: pd.DataFrame, index: "pd.Index[Any]") -> Column:
     def first() -> Array:
         out = np.full(len(index), len(levels))
         for place in reversed(range(len(levels))):
-            rows = table[table["check"] == levels[place]]
-            for name in ("image_id", "other_id"):
-                at = index.get_indexer(pd.Index(rows[name].dropna().astype(str)))
+            for images in table.loc[table["check"] == levels[place], ["image_id", "other_id"]].to_numpy().T:
+                at = index.get_indexer(pd.Index(images, dtype=object))
                 out[at[at >= 0]] = place
         return out
 
-    return Column("listed", "listed by the audit", IMAGES, "category", first, (*levels, UNLISTED))
+    return Column("listed", "listed by the audit", IMAGES, first, (*levels, UNLISTED))
 
 
-def modes(shares: Array) -> Array:
+def _modes(shares: Array) -> Array:
     """The place of each row's most chosen label, C where several tie, -1 where nobody chose any or nothing is known."""
-    import torch
-
     from affectml_metrics.functional import modes
 
-    out = np.full(len(shares), -1)
-    rows = known(shares)
-    hits = modes(torch.from_numpy(np.ascontiguousarray(shares[rows], dtype=np.float32))).numpy()
-    several = hits.sum(axis=1)
-    out[rows] = np.where(several > 1, shares.shape[1], np.where(several == 1, hits.argmax(axis=1), -1))
-    return out
+    def mode(rows: Array) -> Array:
+        hits = modes(shares[rows]).numpy()
+        several = hits.sum(axis=1)
+        return np.where(several > 1, shares.shape[1], np.where(several == 1, hits.argmax(axis=1), -1))
+
+    return np.nan_to_num(_over(_known(shares), mode), nan=-1)
 
 
-def spread(values: Array, *, at: Array, count: int) -> Array:
-    """Values of some images, at their places among all of them."""
-    out = np.full((count, *values.shape[1:]), np.nan, dtype=np.float32)
-    out[at] = values
-    return out
-
-
-def known(values: Array) -> NDArray[np.bool_]:
+def _known(values: Array) -> NDArray[np.bool_]:
     """Of which rows everything is known, [N]."""
     return np.asarray(np.isfinite(values).all(axis=1))
 
 
-def over(which: NDArray[np.bool_], measured: Callable[[Array], Array]) -> Array:
+def _over(which: NDArray[np.bool_], measured: Callable[[Array], Array]) -> Array:
     """What `measured` makes of these rows, some at a time; nan for the others."""
     out = np.full(len(which), np.nan, dtype=np.float32)
     rows = np.flatnonzero(which)
     for start in range(0, len(rows), PART):
         out[rows[start : start + PART]] = measured(rows[start : start + PART])
     return out
-
-
-def _whole(shares: Any, several: bool) -> Any:
-    """float64; shares of a distribution sum to one, of which float32 files lost the last digits."""
-    return shares.double() if several else shares.double() / shares.double().sum(dim=1, keepdim=True)
-
-
-def _function(name: str) -> Any:
-    from affectml_metrics import functional
-
-    return getattr(functional, name)

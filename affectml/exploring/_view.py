@@ -1,17 +1,31 @@
-"""The view: everything that says which images are shown and in which order. It fits into an address."""
+"""The view: everything that says which images are shown and in which order, fits into an address, and how it is read.
+
+Rates are a query of their own: "awe and joy without fear".
+"""
 
 import math
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import unquote
 
-from affectml.errors import BadInput
+import numpy as np
+from numpy.typing import NDArray
+
+from affectml.errors import BadInput, UnknownLabel
+from affectml.taxonomies import Taxonomy
+from affectml.taxonomies.near import nearest
+
+Array = NDArray[Any]
+AND, WITHOUT, NOT = ("and", "with", "+", "&"), ("without", "but"), ("not", "no")
 
 DIGITS = 4  # of a corner, in map units
 MOST_CORNERS = 1000
 _NUMBER = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})?\.\.({_NUMBER})?")
+_CORNER = re.compile(rf"({_NUMBER}),({_NUMBER})")
 _NUMBERS, _LEVELS, _HAS = "f.", "in.", "has."
 _WORDS = ("name", "text", "like", "rates", "of", "selection", "colour", "image")
 
@@ -69,8 +83,7 @@ class View:
         if not all(math.isfinite(end) for corner in corners for end in corner):
             raise BadInput("lasso: expected numbers as corners, got one that is infinite or none")
         names = [each.column for each in self.filters]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
+        if twice := [name for name in names if names.count(name) > 1]:
             raise BadInput(f"filters: two of {twice[0]!r}; name one range, or all levels, in one filter")
         asked = [name for name in ("text", "like", "rates") if getattr(self, name)]
         if len(asked) > 1:
@@ -118,7 +131,10 @@ class View:
                     raise BadInput(f"{key}={value}: expected a range such as 0.2..0.8, 0.2.. or ..0.8")
                 low, high = (None if end is None else float(end) for end in found.groups())
                 filters.append(Filter(key.removeprefix(_NUMBERS), low, high))
-        lasso = tuple(_corner(pair) for pair in query.get("lasso", "").split())
+        corners = [_CORNER.fullmatch(pair) for pair in query.get("lasso", "").split()]
+        if not all(corners):
+            raise BadInput(f"lasso: expected corners such as 0.1,0.2 0.3,0.2 0.2,0.4, got {query['lasso'][:80]!r}")
+        lasso = tuple((float(corner[1]), float(corner[2])) for corner in corners if corner)
         order = query.get("order", "")
         words = {name: query.get(name, "") for name in _WORDS}
         named, descending = order[order.startswith(("+", "-")) :], order.startswith("-")
@@ -131,14 +147,83 @@ def _quoted(level: str) -> str:
 
 def _said(end: float | None) -> str:
     """A number as it is read back, whole ones without a fraction."""
-    if end is None:
-        return ""
-    return str(int(end)) if float(end).is_integer() and abs(end) < 1e15 else repr(float(end))
+    return "" if end is None else np.format_float_positional(end, trim="-")
 
 
-def _corner(pair: str) -> tuple[float, float]:
-    try:
-        x, y = map(float, pair.split(","))
-    except ValueError:
-        raise BadInput(f"lasso: expected corners such as 0.1,0.2 0.3,0.2 0.2,0.4, got {pair!r}") from None
-    return x, y
+# Rates, parts of texts, a lasso
+
+
+def parse_rates(text: str, taxonomy: Taxonomy) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The labels that a query wants, and those that it does not want.
+
+    Labels and their synonyms stand one after the other, with `and`, commas or nothing between. Whatever follows
+    `without` is unwanted, and the one label that follows `not`. Of several readings the longest name is taken.
+
+    Raises:
+        UnknownLabel: for a word that is none of these; names the nearest label.
+        BadInput: for a query without a label, or one that wants a label and does not want it.
+
+    >>> from affectml.taxonomies import get_taxonomy
+    >>> parse_rates("awe, excitement without fear and anger", get_taxonomy("mikels-8"))
+    (('awe', 'excitement'), ('fear', 'anger'))
+    """
+    names: dict[str, str] = {}
+    for name, label in taxonomy.names().items():  # a label's own name comes before others' synonyms
+        names.setdefault(_spaced(name), label)
+    known = sorted(filter(None, names), key=len, reverse=True)
+    wanted, unwanted = dict[str, None](), dict[str, None]()
+    ever = once = False
+    for word in re.findall("|".join([*(rf"(?<!\S){re.escape(name)}(?!\S)" for name in known), r"\S+"]), _spaced(text)):
+        if word in names:
+            (unwanted if ever or once else wanted)[names[word]], once = None, False
+        elif word in (*AND, *WITHOUT, *NOT):
+            ever, once = ever or word in WITHOUT, once or word in NOT
+        else:
+            raise UnknownLabel(
+                f"rates {text!r}: no label {word!r}{nearest(word, taxonomy.names())} (labels: "
+                f"{', '.join(taxonomy.labels)}; between them: and, without, not)"
+            )
+    if not wanted and not unwanted:
+        raise BadInput(f"rates {text!r}: expected labels, as in {' without '.join(taxonomy.labels[:2])!r}")
+    both = [label for label in wanted if label in unwanted]
+    if both:
+        raise BadInput(f"rates {text!r}: {both[0]!r} is wanted and not wanted; leave one out")
+    return tuple(wanted), tuple(unwanted)
+
+
+def _spaced(text: str) -> str:
+    return " ".join(re.findall(r"[^\s,;]+", text.lower()))
+
+
+def fit(wanted: Array, unwanted: Array) -> Array:
+    """How well images fit a query: the geometric mean of the rates that it wants and of 1 less those that it does not.
+
+    wanted: [N, A]; unwanted: [N, B]; A + B at least 1. Returns float32 [N] in [0, 1], nan where one of them is.
+
+    >>> fit(np.array([[0.9], [0.4]]), np.array([[0.6], [0.1]])).round(2).tolist()
+    [0.6000000238418579, 0.6000000238418579]
+    """
+    parts = np.concatenate([wanted, 1 - unwanted], axis=1, dtype=np.float64).clip(0, 1)
+    return np.asarray(parts.prod(axis=1) ** (1 / parts.shape[1]), dtype=np.float32)
+
+
+def folded(text: str) -> str:
+    """A text without capitals, its accents composed one way."""
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def having(part: str, texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Which of these folded texts have a part in them."""
+    wanted = folded(part)
+    return np.fromiter((wanted in text for text in texts), dtype=bool, count=len(texts))
+
+
+def inside(corners: Array, points: Array) -> NDArray[np.bool_]:
+    """Which points [N, 2] lie in the polygon of `corners` [K, 2]; its last corner is joined to its first.
+
+    By crossings, odd or even: where it crosses itself, what it surrounds twice is outside. Points that are nan are
+    outside.
+    """
+    from matplotlib.path import Path  # a quarter of a second to load
+
+    return np.asarray(Path(corners).contains_points(points))

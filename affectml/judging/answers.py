@@ -15,6 +15,7 @@ by up to 3e-8.
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,13 +39,16 @@ PART = 65_536  # how many images of a system are in memory at once, and in a par
 
 
 def write_answers(
-    file: Path, dataset: str, labels: Sequence[str], said: "Iterable[tuple[str, Array, Array, Answers | SystemAnswers]]"
+    file: Path,
+    dataset: str | Iterable[str],
+    labels: Sequence[str],
+    said: "Iterable[tuple[str, Array, Array, Answers | SystemAnswers]]",
 ) -> None:
     """Write what systems say that were asked once; each form of an entry of `said` is a part that can be read alone.
 
     Args:
         file: where to.
-        dataset: the data set's name.
+        dataset: the data set's name, or that of each entry of `said`.
         labels: C names.
         said: a system's name, image_id [N] and split [N] of some images, and what it says of them: scores, shares and
             sets [N, C], of which those that are None get no rows.
@@ -59,11 +63,12 @@ def write_answers(
         replacing(file) as temporary,  # a dictionary makes what hardly changes cost nothing, and other columns larger
         pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=texts) as writer,
     ):
-        for system, image_id, split, answers in said:
+        of = repeat(dataset) if isinstance(dataset, str) else dataset
+        for name, (system, image_id, split, answers) in zip(of, said, strict=False):
             for form, values in zip(FORMS, (answers.scores, answers.shares, answers.sets), strict=True):
                 if values is not None:
                     rows = pd.DataFrame(np.asarray(values, dtype=np.float32), columns=names)
-                    rows = rows.assign(dataset=dataset, image_id=image_id, split=split, system=system, form=form)
+                    rows = rows.assign(dataset=name, image_id=image_id, split=split, system=system, form=form)
                     writer.write_table(pa.Table.from_pandas(rows.assign(wording=None, draw=None), schema))
 
 
@@ -128,6 +133,14 @@ def labelled(table: pd.DataFrame) -> list[str]:
     return [name for name in map(str, table.columns) if name.startswith(LABEL)]
 
 
+def _in_order(image_id: Array, ids: Array, values: Floats) -> Floats:
+    """The rows of these images, of NaN where there is none."""
+    if ids is image_id or np.array_equal(ids, image_id):
+        return values
+    at = pd.Index(ids).get_indexer(pd.Index(image_id))
+    return np.where(at[:, None] < 0, np.float32(np.nan), values[at])
+
+
 @dataclass(frozen=True, eq=False)
 class SystemAnswers:
     """What one system says of N images over C labels, float32 [N, C]; a row of NaN has no answer of that form.
@@ -144,8 +157,22 @@ class SystemAnswers:
     sets: Floats | None = None
 
     @classmethod
+    def of(cls, given: "Answers", labels: Sequence[str], image_id: Array, split: Array | str) -> "SystemAnswers":
+        """What was answered of these images; split: [N], or of all of them."""
+        forms = (given.scores, given.shares, given.sets)
+        scores, *others = (None if each is None else each.numpy().astype(np.float32) for each in forms)
+        assert scores is not None
+        splits = np.full(len(image_id), split, dtype=object) if isinstance(split, str) else split
+        return cls(tuple(labels), image_id, splits, scores, *others)
+
+    @classmethod
     def read(
-        cls, source: str | os.PathLike[str], labels: Sequence[str] | None = None, *, system: str = "model"
+        cls,
+        source: str | os.PathLike[str],
+        labels: Sequence[str] | None = None,
+        *,
+        system: str = "model",
+        ranks: bool = True,
     ) -> "SystemAnswers":
         """Those of a system that was asked once; see `read_answers`.
 
@@ -153,27 +180,34 @@ class SystemAnswers:
             source: a run's folder, or a file of this form.
             labels: the labels that it has to have, in this order; None takes the file's.
             system: which.
+            ranks: False takes shares for the scores where there are any, for less memory.
 
         Raises:
             BadRun: as `read_answers` does, and where a label has no column or the system no row.
         """
-        frames = []
-        for form in FORMS:  # one at a time, for less memory
-            rows = read_answers(source, system=system, form=form).set_index("image_id")
+        found: dict[str, tuple[Array, Array, Floats]] = {}
+        for form in FORMS[::-1]:  # one at a time, for less memory
+            if form == "score" and "share" in found and not ranks:
+                continue
+            rows = read_answers(source, system=system, form=form)
             columns = labelled(rows) if labels is None else [LABEL + label for label in labels]
             bad = [f"no column {name}" for name in columns if name not in rows]
-            bad += [] if rows.index.is_unique else [f"system {system} answered one image more than once"]
+            bad += [] if rows["image_id"].is_unique else [f"system {system} answered one image more than once"]
             if bad:
                 raise _damaged(_file(source), bad[0])
-            frames.append(rows[["split", *columns]])
-        split = pd.concat([rows["split"] for rows in frames])
-        split = split[~split.index.duplicated()]
-        if split.empty:
+            if len(rows):
+                ids, split = (rows[name].to_numpy(dtype=object) for name in ("image_id", "split"))
+                found[form] = ids, split, rows[columns].to_numpy(np.float32)
+        if not found:
             raise _damaged(_file(source), f"no answer of system {system}")
-        given = [rows[columns].reindex(split.index).to_numpy(np.float32) if len(rows) else None for rows in frames]
-        names, ids = tuple(name.removeprefix(LABEL) for name in columns), split.index.to_numpy(dtype=object)
-        scores = next(each for each in given if each is not None)
-        return cls(names, ids, split.to_numpy(dtype=object), scores, *given[1:])
+        image_id, split, _ = next(reversed(found.values()))
+        if any(not np.array_equal(ids, image_id) for ids, _, _ in found.values()):  # some have not every form
+            known = pd.concat([pd.Series(split, index=ids) for ids, split, _ in reversed(found.values())])
+            known = known[~known.index.duplicated()]
+            image_id, split = known.index.to_numpy(dtype=object), known.to_numpy(dtype=object)
+        given = [None if form not in found else _in_order(image_id, *found[form][::2]) for form in FORMS]
+        names = tuple(name.removeprefix(LABEL) for name in columns)
+        return cls(names, image_id, split, next(each for each in given if each is not None), *given[1:])
 
     @property
     def frame(self) -> pd.DataFrame:

@@ -28,9 +28,9 @@ def differences(
 ) -> list[Figure]:
     """The first system less the second, on the same images, in each metric that both have and that has a direction.
 
-    The second may be `person`: then both are set beside the rest of each panel. P values are corrected in two
-    families, all pairs in the main metrics and all pairs in the others: so a sentence about either of them is false by
-    chance in at most 5 % of pages, however many metrics it names.
+    The second may be `person`: then both are set beside the rest of each panel; or `consensus`: beside each person. P
+    values are corrected in two families, all pairs in the main metrics and all pairs in the others: so a sentence about
+    either of them is false by chance in at most 5 % of pages, however many metrics it names.
 
     Args:
         scores: image by image.
@@ -40,8 +40,10 @@ def differences(
     """
     found = Rows(**key)
     for one, other in pairs:
-        beside = "rest" if other == "person" else "people"
-        mine, theirs = scores.get((one, beside), {}), scores.get((other, beside), {})
+        beside = {"person": "rest", "consensus": "person"}.get(other, "people")
+        mine, theirs = dict(scores.get((one, beside), {})), scores.get((other, beside), {})
+        if beside == "person":  # which is against each person's own answer whatever it stands beside
+            mine |= {m: found for m, found in scores.get((one, "people"), {}).items() if m == "set_f1_judgements"}
         for name in (name for name in mine if name in theirs and better(name)):
             apart = paired_difference(mine[name], theirs[name], groups=groups, bounds=[apart_within(name)])
             found.add(name, apart, system=one, against=other)
@@ -76,7 +78,7 @@ def stored(scores: pd.DataFrame) -> tuple[ByImage, list[str], NDArray[Any] | Non
         here = rows.reindex(ids)
         names = [name for name in here if name not in (*KEYS, "group") and here[name].notna().any()]
         found[str(system), str(against)] = {
-            named(*_split(str(name))): torch.from_numpy(here[name].to_numpy(np.float64)) for name in names
+            named(*_split(str(name))): torch.tensor(here[name].to_numpy(np.float64)) for name in names
         }
     first = next(iter(by.values())).reindex(ids)["group"]
     groups = None if first.isna().all() else first.fillna(pd.Series(ids, index=ids)).to_numpy(dtype=object)

@@ -234,6 +234,13 @@ class Evaluation:
             rows[system] = [None if found[name] is None else getattr(found[name], part) for name, part in columns]
         return pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype("float64").rename_axis("system")
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: facts, and figures with what of a row is not empty."""
+        plain = [
+            {name: value for name, value in asdict(each).items() if value not in ("", None)} for each in self.figures
+        ]
+        return {"facts": self.facts, "figures": plain}
+
     def shared(self) -> "Evaluation":
         """What may leave with a shared run: figures of all images, and no scores of single ones."""
         return Evaluation(tuple(each for each in self.figures if not each.by), facts=self.facts)

@@ -8,7 +8,7 @@ write.py      the page, and tables as files
 """
 
 from affectml.page.section import Section, Shown
-from affectml.page.tables import Table
-from affectml.page.write import in_words, write_page, write_report
+from affectml.page.tables import Table, brief
+from affectml.page.write import WRITERS, in_words, write_page, write_report
 
-__all__ = ["Section", "Shown", "Table", "in_words", "write_page", "write_report"]
+__all__ = ["WRITERS", "Section", "Shown", "Table", "brief", "in_words", "write_page", "write_report"]

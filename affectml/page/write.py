@@ -7,14 +7,18 @@ from importlib.resources import files
 from pathlib import Path
 
 from affectml._files import write_text
+from affectml.judging.answers import SystemAnswers
 from affectml.judging.figures import Evaluation
 from affectml.page.section import Section, Shown
 from affectml.page.sections import FOLDED, ONCE, OPEN
 from affectml.page.sections.overview import sentence
 from affectml.page.tables import Table, places, which_images
 from affectml.page.words import missing, warnings
+from affectml.runs import RunFolder
+from affectml.training import Judged, Writers
 
 WITHOUT = "pictures of images need the data set: add --on"
+PRINTED = ("every_score", "differences", "promise", "by_person", "bias", "levels", "repeats", "data_sets")
 TOLD = ("disagreement", "promise", "by_person", "bias", "subgroups")  # whose sentences a terminal prints as well
 
 
@@ -25,6 +29,18 @@ def write_report(evaluation: Evaluation, shown: Shown, file: Path) -> Path:
     found, said = sections(evaluation, shown), warnings(evaluation)
     write_page(file, found, **head, about=about, command=shown.command, caveats=known, warnings=said)
     return file
+
+
+def write_of_run(run: RunFolder, judged: Judged) -> None:
+    """Write the page of a training into the run's folder."""
+    truth = judged.prepared.test
+    answers = {n: SystemAnswers.of(each, truth.labels, truth.image_id, "test") for n, each in judged.answers.items()}
+    shown = Shown.of_run(run.info, dataset=judged.prepared.plan.dataset, answers=answers, truth=truth)
+    write_report(judged.evaluation, shown, run.folder / "report.html")
+
+
+WRITERS: Writers = {"report.html": write_of_run}
+"""What a training writes besides its own files: see `affectml.training.write`."""
 
 
 def sections(evaluation: Evaluation, shown: Shown) -> list[Section]:
@@ -39,6 +55,12 @@ def sections(evaluation: Evaluation, shown: Shown) -> list[Section]:
                 made = replace(made, heading=f"{title}{made.heading}", name=f"{made.name}{address}")
                 found.append(replace(made, folded=several or part in FOLDED))
     return found
+
+
+def printed(evaluation: Evaluation) -> list[Table]:
+    """The tables that a terminal shows below the first, when it shows all."""
+    found = (part(evaluation, Shown("", "")) for part in (*OPEN, *FOLDED) if part.__name__ in PRINTED)
+    return [table for each in found if each is not None for table in each.tables]
 
 
 def in_words(evaluation: Evaluation) -> list[str]:

@@ -215,15 +215,16 @@ class Predicted:
 
 def of_run(run: Path, dataset: Dataset, target: str | None, pilot: Pilot, say: Say) -> Predicted:
     """A run's rates and sets of the pilot's images by which it may be judged. Raises BadRun, BadDataset or BadInput."""
-    from affectml.judging.asked import answers_on
+    from affectml.evaluating.systems import hear
     from affectml.runs import RunFolder
 
     opened = RunFolder.open(run)
     name = target or next((n for n, entry in dataset.meta.targets.items() if entry.kind in SEVERAL), "")
-    ids, answers, _ = answers_on(opened, dataset, name, say=say)
+    heard = hear(opened, dataset, dataset.target(name), None, say)
+    answers = heard.answers
     if answers.shares is None or answers.sets is None or opened.taxonomy.labels != pilot.labels:
         raise BadInput(f"{run}: expected a run that predicts rates and sets of the pilot's labels; leave it out")
-    at = pilot.places(ids)
+    at = pilot.places(heard.image_id)
     rates = np.where((at < 0)[:, None], np.nan, answers.shares.double().numpy()[at])
     return Predicted(rates, answers.sets.numpy()[at] > 0, pilot.image)
 

@@ -9,19 +9,18 @@ A module draws what it is given and computes nothing. The same figures give the 
 
 from affectml.plots._canvas import INKS, fitted
 from affectml.plots._charts import curves, dots, grid, intervals, reliability, scatter
-from affectml.plots._paper import Square, draw_map, draw_matrix, draw_widths, picture_path
+from affectml.plots._paper import draw_map, draw_widths, overlay, picture_path
 
 __all__ = [
     "INKS",
-    "Square",
     "curves",
     "dots",
     "draw_map",
-    "draw_matrix",
     "draw_widths",
     "fitted",
     "grid",
     "intervals",
+    "overlay",
     "picture_path",
     "reliability",
     "scatter",

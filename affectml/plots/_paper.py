@@ -1,10 +1,8 @@
-"""Pictures as files, drawn by matplotlib: a map over an image, a matrix, and how exact studies are by their size."""
+"""Pictures as files, drawn by matplotlib: a map over an image, and how exact studies are by their size."""
 
 import re
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,9 +13,11 @@ from affectml._files import replacing, try_file
 from affectml.errors import BadInput
 
 if TYPE_CHECKING:
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
 Values = NDArray[np.float64]
+_OVER = 0.6  # how much of a pixel is the map's colour
 # of the curves of chance, of the map, of another map, and of the centre; Okabe & Ito 2008
 _STYLES = (("0.8", 0.7), ("#0072b2", 1.8), ("#cc79a7", 1.0), ("#009e73", 1.8))
 Band = tuple[Sequence[float], Sequence[float], Sequence[float]]  # half widths, and the plan's own interval of them
@@ -63,6 +63,23 @@ def paper(
                 figure.savefig(temporary, format=kind, dpi=dpi, metadata=metadata)
 
 
+def overlay(pixels: NDArray[np.uint8], values: Values) -> "tuple[NDArray[np.uint8], ScalarMappable]":
+    """A map [H, W] over an image [H, W, 3] in grey, and its colours for a colour bar.
+
+    Red speaks for the label, white for neither, and blue against it; a map without values below 0 goes from white at
+    its least to red.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    low, high = float(values.min()), float(values.max())
+    most = max(high, -low)
+    colours, low, high = ("RdBu_r", -most, most) if low < 0 else ("Reds", low, high if high > low else low + 1)
+    shown = ScalarMappable(Normalize(low, high), colours)
+    grey = (pixels @ np.array([0.299, 0.587, 0.114]))[..., None]
+    return ((1 - _OVER) * grey + _OVER * shown.to_rgba(values, bytes=True)[..., :3]).astype(np.uint8), shown
+
+
 def draw_map(
     path: Path,
     title: str,
@@ -72,9 +89,6 @@ def draw_map(
     squares: Mapping[str, Mapping[str, Values]],
 ) -> None:
     """Draw an image, the map over it in grey, and curves below; the same values give the same bytes.
-
-    Red speaks for the label, white for neither, and blue against it; a map without values below 0 goes from white at
-    its least to red.
 
     pixels, values: the image [H, W, 3] and its map [H, W]. squares: by title ("deletion, blur"), and by name, the rate
     of each step along an order, [S + 1, N]: of N random maps, of the map, of another, and of the centre.
@@ -86,11 +100,8 @@ def draw_map(
             axes.axis("off")
             axes.set_title(what)
         seen.imshow(pixels)
-        mapped.imshow(pixels @ np.array([0.299, 0.587, 0.114]), cmap="gray", vmin=0, vmax=255)
-        low, high = float(values.min()), float(values.max())
-        most = max(high, -low)
-        colours, low, high = ("RdBu_r", -most, most) if low < 0 else ("Reds", low, high if high > low else low + 1)
-        shown = mapped.imshow(values, cmap=colours, vmin=low, vmax=high, alpha=0.6)
+        picture, shown = overlay(pixels, values)
+        mapped.imshow(picture)
         above.colorbar(shown, ax=mapped, ticks=[], shrink=0.8).set_label(f"speaks for {label} →")
         drawn = below.subplots(1, len(squares), sharey=True)
         for axes, (what, curves) in zip(drawn, squares.items(), strict=True):
@@ -104,55 +115,6 @@ def draw_map(
         named = drawn[0].get_legend_handles_labels()
         below.legend(*named, loc="outside lower center", ncols=len(_STYLES), frameon=False, fontsize=7)
         figure.suptitle(title, x=0.01, ha="left", fontsize=8.5)
-
-
-@dataclass(frozen=True)
-class Square:
-    """A cell: what colours it, what is written in it; bold, and pale where it compares with its like alone."""
-
-    value: float
-    text: str
-    bold: bool = False
-    pale: bool = False
-
-
-def draw_matrix(
-    title: str,
-    columns: Sequence[str],
-    rows: Sequence[tuple[str, Sequence[Square | None]]],
-    paths: Sequence[Path],
-    *,
-    below: Sequence[str] = (),
-    downwards: bool = False,
-) -> None:
-    """Draw the cells into each of `paths`, in the format of its ending; the same cells give the same bytes.
-
-    The colours span the values that are there; `downwards` is for what shrinks as it gets better: they run the other
-    way. None is a cell without a value. below: lines under the picture.
-    """
-    import matplotlib as mpl
-
-    values = np.array([[np.nan if each is None else each.value for each in cells] for _, cells in rows])
-    pale = np.array([[bool(each and each.pale) for each in cells] for _, cells in rows])
-    colours = mpl.colormaps["cividis_r" if downwards else "cividis"]
-    shades = colours(mpl.colors.Normalize()(np.ma.masked_invalid(values)))
-    shades[pale] = 0.35 * shades[pale] + 0.65
-    size = (2.4 + 1.1 * len(columns), 0.9 + 0.38 * len(rows) + 0.14 * len(below))
-    with paper(paths, size, dpi=200, style={"font.size": 9}) as figure:
-        axes = figure.subplots()
-        axes.patch.set(hatch="///", edgecolor="0.7", linewidth=0)  # seen where a cell has no value, and so no colour
-        axes.imshow(shades, aspect="auto")
-        axes.set_xticks(range(len(columns)), [textwrap.fill(name, 13) for name in columns])
-        axes.set_yticks(range(len(rows)), [name for name, _ in rows])
-        axes.xaxis.tick_top()
-        axes.set_title(title)
-        for y, (_, cells) in enumerate(rows):
-            for x, each in enumerate(cells):
-                if each is not None:
-                    ink = "white" if shades[y, x, :3] @ (0.299, 0.587, 0.114) < 0.5 else "black"
-                    weight = "bold" if each.bold else "normal"
-                    axes.text(x, y, each.text, ha="center", va="center", color=ink, weight=weight)
-        figure.supxlabel("\n".join(below), x=0.01, ha="left", fontsize=6.5)
 
 
 def draw_widths(

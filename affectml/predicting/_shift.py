@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from affectml.heads.shift import LEAST, find_shift
 from affectml.pictures import Picture
+from affectml.predicting.features import learned_from
 from affectml.predicting.predictor import Predictor
 
 _HELD = 5000  # images drawn at random of all: what the run learned from and other images of a group fall out of them
@@ -44,8 +45,6 @@ class Ground:
 
         Images that the run learned from, calibration images among them, do not count.
         """
-        from affectml.judging.asked import learned_from
-
         run = self._predictor.run
         ground = run.head.ground_
         if self._promise is None or ground is None:

@@ -5,9 +5,11 @@ from contextlib import closing, suppress
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
+from affectml.data.splits import CALIBRATION
 from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddings, existing_store
 from affectml.encoders import Encoder, EncoderIdentity, Ran, load_encoder
 from affectml.encoders.identity import DECLARED, spoken, to_load
@@ -16,6 +18,9 @@ from affectml.pictures import Bad, Picture
 from affectml.runs import RunFolder
 
 Array = np.ndarray[Any, Any]
+# Scores of an image that are closer than this are those of the same image: embedded in one precision, or in any that
+# agrees with fp32.
+ONE_PRECISION, ANY_PRECISION = 1e-4, 2e-2
 
 
 def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False, device: str | None = None) -> Encoder:
@@ -177,3 +182,23 @@ def unreadable(bad: Bad) -> BadInput:
         return BadInput("no image to predict for")
     first = few([": ".join(each) for each in bad], 3, "; ")
     return BadInput(first if len(bad) == 1 else f"none of {len(bad):,} images could be predicted: {first}")
+
+
+def learned_from(run: RunFolder, scores: pd.DataFrame) -> set[str]:
+    """Images that the run learned from, calibration and validation too: of the same image_id, and scored the same.
+
+    Other collections may use the same ids; another image under a known id gets other scores.
+
+    Args:
+        run: the run, with its answers.
+        scores: the head's scores now, a column per label, by image_id.
+
+    Returns:
+        Their image_ids.
+    """
+    said = run.model_answers
+    table = said.frame[pd.Index(said.split).isin(("train", CALIBRATION, "val"))]
+    ids = table.index.intersection(scores.index)
+    far = np.abs(scores.loc[ids, table.columns].to_numpy(np.float64) - table.loc[ids].to_numpy(np.float64))
+    near = ANY_PRECISION if run.info.encoder.identity["precision"] == "auto" else ONE_PRECISION
+    return set(ids[far.max(axis=1) < near]) if len(ids) else set()

@@ -85,6 +85,7 @@ def card_text(info: RunInfo, found: "Evaluation | None", promise: "Promise | Non
         )
 
         table = scores_table(found)
+        assert table is not None
         parts += [
             "## Scores",
             f"{table.title}. Value and half the width of its 95 % interval; arrows say what is better."

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from affectml.judging.asked import evaluate_run
 
 from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.data.schema import read_meta
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset
 from affectml.importers import import_folder
-from affectml.judging.asked import evaluate_run
 from affectml.page import WRITERS
 from affectml.people.labelling import make_task
 from affectml.training import TrainConfig, train_run

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from affectml.page.numbers import entropies
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -22,17 +23,17 @@ from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore, StoreWriter
 from affectml.encoders import EncoderIdentity
-from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, UnknownLabel
-from affectml.exploring import Filter, View, _map, open_collection
-from affectml.exploring._query import fit, inside, parse_rates
+from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
+from affectml.exploring import Filter, View, open_collection
+from affectml.exploring import _embeddings as _map
+from affectml.exploring._view import fit, inside, parse_rates
 from affectml.judging.answers import SystemAnswers, write_answers
-from affectml.page.numbers import entropies
 from affectml.people.labelling import make_task
 from affectml.runs import RunInfo, TrainConfig
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.training import train_run
-from affectml_annotation import Answer, LabelStore
+from affectml_annotation import Answer, LabelStore, TaskSettings
 from affectml_annotation.uncertainty import disagreement
 
 from .answered import write_answered
@@ -121,50 +122,34 @@ def test_a_query_of_rates_orders_by_the_geometric_mean(found):
     assert ids(found, rates="awe without fear", order="people.rate.fear")[2:4] == "ba"
 
 
-@pytest.mark.parametrize(
-    ("text", "wanted", "unwanted"),
-    [
-        ("awe", "awe", ""),
-        ("Awe and JOY", "awe joy", ""),
-        ("awe, joy; without fear", "awe joy", "fear"),
-        ("joy without fear and awe", "joy", "fear awe"),
-        ("not fear, joy", "joy", "fear"),
-        ("without fear", "", "fear"),
-        ("joy but not sheer terror", "joy", "fear"),
-        ("awe joy awe", "awe joy", ""),
-        ("fear", "fear", ""),  # a label's own name, not joy's synonym
-    ],
-)
-def test_what_a_query_of_rates_says(text, wanted, unwanted):
-    assert parse_rates(text, FEELINGS) == (tuple(wanted.split()), tuple(unwanted.split()))
+ODD = Taxonomy("odd", ("awe", "awe and wonder", "no feeling"))
 
 
-def test_a_query_never_proposes_the_opposite_of_what_was_typed():
-    for name, word in (("mikels-8", "happiness"), ("emotic-26", "approval")):
-        with pytest.raises(UnknownLabel, match=f"no label '{word}' \\("):  # nothing is near
-            parse_rates(word, get_taxonomy(name))
-    with pytest.raises(UnknownLabel, match=r"did you mean 'sadness' \(sorrow\)"):
-        parse_rates("sorow", get_taxonomy("mikels-8"))
+def test_what_a_query_of_rates_says():
+    """A label's own name comes before another's synonym, and the longest name before a shorter one."""
+    for text, wanted, unwanted in [
+        ("awe", "awe", ""), ("Awe and JOY", "awe joy", ""), ("awe, joy; without fear", "awe joy", "fear"),
+        ("joy without fear and awe", "joy", "fear awe"), ("not fear, joy", "joy", "fear"), ("without fear", "", "fear"),
+        ("joy but not sheer terror", "joy", "fear"), ("awe joy awe", "awe joy", ""), ("fear", "fear", ""),
+    ]:  # fmt: skip
+        assert parse_rates(text, FEELINGS) == (tuple(wanted.split()), tuple(unwanted.split()))
+    assert parse_rates("awe and wonder without no feeling", ODD) == (("awe and wonder",), ("no feeling",))
     assert parse_rates("irritability", get_taxonomy("parrott-25")) == (("irritabilty",), ())
 
 
-def test_a_label_of_several_words_and_one_with_a_word_of_the_language():
-    taxonomy = Taxonomy("odd", ("awe", "awe and wonder", "no feeling"))
-    assert parse_rates("awe and wonder without no feeling", taxonomy) == (("awe and wonder",), ("no feeling",))
-
-
 @pytest.mark.parametrize(
-    ("text", "error", "words"),
+    ("text", "words", "taxonomy"),
     [
-        ("awe wihtout fear", UnknownLabel, "no label 'wihtout'"),
-        ("joyy", UnknownLabel, "did you mean 'joy'"),
-        ("and, ,", BadInput, "expected labels"),
-        ("awe without awe", BadInput, "wanted and not wanted"),
+        ("awe wihtout fear", "no label 'wihtout'", FEELINGS), ("joyy", "did you mean 'joy'", FEELINGS),
+        ("and, ,", "expected labels", FEELINGS), ("awe without awe", "wanted and not wanted", FEELINGS),
+        ("sorow", r"did you mean 'sadness' \(sorrow\)", "mikels-8"),
+        ("happiness", r"no label 'happiness' \(", "mikels-8"),  # nothing is near, least of all its opposite
+        ("approval", r"no label 'approval' \(", "emotic-26"),
     ],
-)
-def test_a_query_that_cannot_be_read_is_named(text, error, words):
-    with pytest.raises(error, match=words):
-        parse_rates(text, FEELINGS)
+)  # fmt: skip
+def test_a_query_that_cannot_be_read_is_named(text, words, taxonomy):
+    with pytest.raises(AffectmlError, match=words):
+        parse_rates(text, get_taxonomy(taxonomy) if isinstance(taxonomy, str) else taxonomy)
 
 
 @given(st.lists(st.tuples(*[st.floats(0, 1)] * 3), min_size=1, max_size=5))
@@ -177,19 +162,18 @@ def test_more_of_what_is_wanted_never_fits_less(rows):
 # The lasso
 
 
+FOUR, SIDES = [(0.1, 0.1), (0.9, 0.1), (0.1, 0.9), (0.9, 0.9)], [(0.5, 0.9), (0.1, 0.5), (0.5, 0.1), (0.9, 0.5)]
+
+
 @pytest.mark.parametrize(
-    ("corners", "wanted"),
+    ("corners", "points", "wanted"),
     [
-        ([(0, 0), (1, 0), (1, 1), (0, 1)], [True, True, True, True]),
-        ([(0, 0), (1, 0), (1, 0.3), (0.3, 0.3), (0.3, 1), (0, 1)], [True, True, True, False]),  # an L
-        ([(0, 0), (1, 1), (1, 0), (0, 1)], [False, True, False, True]),  # a bow tie: left and right are inside
+        ([(0, 0), (1, 0), (1, 1), (0, 1)], FOUR, [True, True, True, True]),
+        ([(0, 0), (1, 0), (1, 0.3), (0.3, 0.3), (0.3, 1), (0, 1)], FOUR, [True, True, True, False]),  # an L
+        ([(0, 0), (1, 1), (1, 0), (0, 1)], SIDES, [False, True, False, True]),  # a bow tie: left and right are inside
     ],
 )
-def test_which_points_a_lasso_holds(corners, wanted):
-    if len(corners) == 4 and corners[1] == (1, 1):
-        points = [(0.5, 0.9), (0.1, 0.5), (0.5, 0.1), (0.9, 0.5)]
-    else:
-        points = [(0.1, 0.1), (0.9, 0.1), (0.1, 0.9), (0.9, 0.9)]
+def test_which_points_a_lasso_holds(corners, points, wanted):
     assert inside(np.array(corners), np.array([*points, (2, 0.5), (math.nan, 0.5)])).tolist() == [*wanted, False, False]
 
 
@@ -256,7 +240,7 @@ def test_an_address_that_says_nothing_is_refused(query):
 def test_what_is_known_of_each_image(found):
     values = {name: column.values.tolist() for name, column in found.columns.items()}
     levels = {name: [[*column.levels, None][at] for at in values[name]] for name, column in found.columns.items()
-              if column.kind == "category"}  # fmt: skip
+              if column.levels}  # fmt: skip
     assert values["people.rate.awe"] == pytest.approx([0.9, 0.4, 0.9, 0.7, 0, 0])
     assert levels["people.mode"] == ["awe", "awe", "awe", "several tie", None, "several tie"]
     assert values["people.asked"] == [10] * 6
@@ -298,7 +282,7 @@ def test_one_name_gives_one_figure(found, hand, demo):
     apart = disagreement(hand.judgements, LABELS).reindex(IDS).to_numpy()
     assert found.columns["people.disagreement"].values == pytest.approx(apart, nan_ok=True)
     assert found.columns["people.entropy"].values == pytest.approx(entropies(np.array(VOTES) / 10, rates=True))
-    scores = demo._runs_by_name["run"].folder.metrics["systems"]["model"]
+    scores = demo.runs_by_name["run"].folder.metrics["systems"]["model"]
     test = View(filters=(Filter("run.split", levels=("test",)),))
     for name in ("rate_cross_entropy", "rate_manhattan"):
         mean = demo.columns[f"run.{name}"].values[demo.shown(test)].mean()
@@ -324,27 +308,13 @@ def test_a_run_that_lacks_images_says_nothing_of_them(found):
     assert (found.detail(2).runs[1].labels, found.detail(1).runs[1].labels) == (("awe", "joy"), ())
 
 
-def test_a_runs_rates_are_its_shares_and_not_what_ranks_labels(hand, tmp_path):
-    """Cosines of a text head rank labels; its calibrated rates are what people are compared with."""
-    folder, ids, split = write_run(tmp_path / "text", IDS, np.zeros((6, 3))), np.array(IDS), np.full(6, "test")
-    said = SystemAnswers(LABELS, ids, split, np.full((6, 3), 7.0), np.array(VOTES) / 10)
-    write_answers(folder / "answers.parquet", "hand", LABELS, [("model", ids, split, said)])
-    found = open_collection(hand, [folder])
-    assert found.detail(1).runs[0].rates == pytest.approx({"awe": 0.4, "joy": 0, "fear": 0.1})
-    assert found.column("text.rate_manhattan").values == pytest.approx(np.zeros(6), abs=1e-6)
-
-
 def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
     """A run of top-k, one of a distribution and one of another data set; only the last one's rates are people's."""
-    changes = {
-        "topk": ("head", "name", "topk"),
-        "soft": ("data", "kind", "distribution"),
-        "other": ("data", "name", "other"),
-    }
-    for name, (part, key, value) in changes.items():
+    changes = {"topk": ("head", "topk"), "soft": ("data", "distribution"), "other": ("data", "other")}
+    for name, (part, value) in changes.items():
         folder = write_run(tmp_path / name, IDS, np.full((6, 3), 1 / 3), shares=name != "topk")
         content = json.loads((folder / "run.json").read_text())
-        content[part][key] = value
+        content[part]["kind" if name == "soft" else "name"] = value
         write_json(folder / "run.json", content)
     found = open_collection(hand, [tmp_path / name for name in changes])
     assert [name for name in found.columns if name.endswith(("cross_entropy", "manhattan", "variation"))] == [
@@ -355,11 +325,17 @@ def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
         "soft: not compared with people's rates: it predicts a distribution",
         "other: trained on other; it is taken that images of one image_id are the same",
     ]
+    # cosines of a text head rank labels; its calibrated rates are what people are compared with
+    said = SystemAnswers(LABELS, np.array(IDS), np.full(6, "test"), np.full((6, 3), 7.0), np.array(VOTES) / 10)
+    write_answers(tmp_path / "other/answers.parquet", "hand", LABELS, [("model", said.image_id, said.split, said)])
+    found = open_collection(hand, [tmp_path / "other"])
+    assert found.detail(1).runs[0].rates == pytest.approx({"awe": 0.4, "joy": 0, "fear": 0.1})
+    assert found.column("other.rate_manhattan").values == pytest.approx(np.zeros(6), abs=1e-6)
 
 
 def test_a_run_on_other_images_of_the_same_names_is_refused(demo, tmp_path):
     """Every demo set has a 000000. A data set may grow, and may lose images."""
-    run = demo._runs_by_name["run"].folder.folder
+    run = demo.runs_by_name["run"].folder.folder
     other = write_demo(tmp_path / "other", images=70, seed=4)
     with pytest.raises(BadRun, match=r"other has other files for some of the 60 images.*learned from .*demo"):
         open_collection(other, [run])
@@ -401,8 +377,7 @@ def test_what_passes_a_filter(found, filters, wanted):
 
 
 def test_unknown_values_come_last_either_way(found):
-    assert ids(found, order="image.size", descending=True) == "edcbaf"
-    assert ids(found, order="split") == "abcdef"
+    assert [ids(found, order="image.size", descending=True), ids(found, order="split")] == ["edcbaf", "abcdef"]
     assert ids(found, order="split", descending=True) == "eabcdf"
 
 
@@ -440,7 +415,7 @@ def test_like_orders_by_cosine_whatever_the_length(found):
 def test_a_text_finds_what_its_embedding_is_nearest_to(demo):
     text = "a photo that evokes awe"
     store = demo.store
-    cosines = store.rows(demo.image_id) @ demo._encoder().encode_texts([text]).numpy()[0]
+    cosines = store.rows(demo.image_id) @ demo.searcher.encoder().encode_texts([text]).numpy()[0]
     assert demo.shown(View(text=text)).tolist() == np.argsort(-cosines, kind="stable").tolist()
 
 
@@ -456,8 +431,8 @@ def test_the_map_by_main_axes_is_that_of_scikit_learn(found):
 def test_the_map_is_kept_until_an_embedding_changes(hand, monkeypatch):
     first = open_collection(hand).map()
     made = []
-    make = _map.make_map
-    monkeypatch.setattr(_map, "make_map", lambda *given: made.append(given) or make(*given))
+    axes = _map._axes
+    monkeypatch.setattr(_map, "_axes", lambda *given: made.append(given) or axes(*given))
     assert np.array_equal(open_collection(hand).map(), first, equal_nan=True)
     assert made == []
     with StoreWriter(hand.root, IMPORTED) as store:
@@ -470,22 +445,18 @@ def test_the_map_is_kept_until_an_embedding_changes(hand, monkeypatch):
     assert len(made) == 2
 
 
-def test_a_map_by_umap_is_taken_before_one_by_main_axes(found, hand, monkeypatch):
-    found.map()
-    monkeypatch.setattr(_map, "has_umap", lambda: True)
-    monkeypatch.setattr(_map, "_umap", lambda axes, say: axes[:, [1, 0]])
-    found.make_map("umap")
-    again = open_collection(hand)
-    assert np.array_equal(again.map(), found.map(), equal_nan=True)
-    assert again.map_words == found.map_words == _map.WORDS["umap"]
-
-
-def test_without_umap_the_map_says_how_to_get_it(found, monkeypatch):
+def test_a_map_by_umap_is_taken_before_one_by_main_axes_which_says_how_to_get_it(found, hand, monkeypatch):
     monkeypatch.setattr(_map, "has_umap", lambda: False)
     found.map()
-    assert "pip install 'affectml[map]'" in found.map_words
+    assert "pip install 'affectml[map]'" in found.searcher.map_words
     with pytest.raises(AffectmlError, match=r"pip install 'affectml\[map\]'"):
-        found.make_map("umap")
+        found.searcher.make_map("umap")
+    monkeypatch.setattr(_map, "has_umap", lambda: True)
+    monkeypatch.setattr(_map, "_umap", lambda axes, say: axes[:, [1, 0]])
+    found.searcher.make_map("umap")
+    again = open_collection(hand)
+    assert np.array_equal(again.map(), found.map(), equal_nan=True)
+    assert again.searcher.map_words == found.searcher.map_words == _map.WORDS["umap"]
 
 
 @pytest.mark.slow
@@ -498,38 +469,32 @@ def test_umap_keeps_heaps_together_and_gives_the_same_map_again(tmp_path):
     with StoreWriter(tmp_path, identity) as writer:
         writer.add([str(k) for k in range(120)], rows)
     store = EmbeddingStore.open(writer.folder)
-    places = _map.make_map(tmp_path, store, "umap")
+    searcher = _map.Searcher(tmp_path, store, pd.Index(store.ids), _map.Encoders())
+    places = searcher.make_map("umap")
     apart = np.linalg.norm(places[:, None] - places[None], axis=2)
     np.fill_diagonal(apart, np.inf)
     assert (heap[apart.argmin(axis=1)] == heap).all()
-    assert (_map.make_map(tmp_path, store, "umap") == places).all()
+    assert (searcher.make_map("umap") == places).all()
 
 
 # What is kept
 
 
-def test_a_selection_is_kept_with_its_view_and_shown_again(found, hand):
+def test_a_selection_is_kept_with_its_view_shown_again_and_never_overwritten(found, hand):
     view = View(rates="awe without fear")
     file = found.save_selection("calm awe", found.shown(view)[:2], view)
     assert file == hand.root / "explore" / "selections" / "calm awe.json"
-    content = json.loads(file.read_text())
+    before, content = file.read_bytes(), json.loads(file.read_text())
     assert (content["images"], View.from_query(content["view"])) == (["c", "d"], view)
     assert open_collection(hand).selections() == {"calm awe": 2}
     assert ids(found, selection="calm awe", order="people.rate.awe") == "dc"
-
-
-def test_a_selection_is_never_overwritten(found):
-    file = found.save_selection("mine", [0, 1])
-    before = file.read_bytes()
-    with pytest.raises(BadInput, match="exists; nothing was written"):
-        found.save_selection("mine", [2])
+    for name, images, why in (("calm awe", [2], "exists; nothing was written"), ("none", [], "no images")):
+        with pytest.raises(BadInput, match=why):
+            found.save_selection(name, images)
     assert file.read_bytes() == before
-    found.save_selection("mine", [2], replace=True)
+    found.save_selection("calm awe", [2], replace=True)
     (kept,) = set(file.parent.iterdir()) - {file}
-    assert kept.read_bytes() == before
-    with pytest.raises(BadInput, match="no images"):
-        found.save_selection("none", [])
-    assert found.selections() == {"mine": 1}
+    assert (kept.read_bytes(), found.selections()) == (before, {"calm awe": 1})
 
 
 LEADING_OUT = ["", ".", "..", "../mine", "a/b", "a\\b", "/etc/mine", ".mine", "mine.", "mine ", "a\nb", "a" * 81,
@@ -546,34 +511,28 @@ def test_no_name_of_a_selection_leads_out_of_its_folder(found, hand):
     assert sorted(hand.root.parent.rglob("*")) == before
 
 
-def test_words_that_the_encoder_takes_for_made_up_ones_are_named(demo, hand):
-    """`of` is too short to be told; imported embeddings come without an encoder."""
-    assert demo.unheard("an awe of tractors, Algebra and joy") == ("tractors", "Algebra", "and")
-    assert demo.unheard("awe") == ()
-    with pytest.raises(AffectmlError, match="no text tower"):
-        open_collection(hand).unheard("awe")
-
-
-def test_a_word_that_the_encoder_does_not_know_orders_nothing(demo):
+def test_words_that_the_encoder_takes_for_made_up_ones_are_named_and_order_nothing(demo, hand):
+    unheard = demo.searcher.unheard
+    assert unheard("an awe of tractors, Algebra and joy") == ("of", "tractors", "Algebra", "and")
+    assert (unheard("awe"), demo.fits(View(text="zq tractors!"))) == ((), None)
     assert demo.shown(View(text="of the tractors, awe")).tolist() == demo.shown(View(text=", awe")).tolist()
-    assert demo.fits(View(text="zq tractors!")) is None
     assert demo.shown(View(text="zq tractors!")).tolist() == list(range(len(demo)))
+    with pytest.raises(AffectmlError, match="no text tower"):
+        open_collection(hand).searcher.unheard("awe")
 
 
-def test_a_selection_that_cannot_be_written_says_why(found, hand):
-    (hand.root / "explore").write_text("a file where the folder would be")
-    with pytest.raises(BadInput, match=r"mine.json: cannot be written \(.+\); nothing was kept"):
-        found.save_selection("mine", [0])
-
-
-def test_a_selection_that_cannot_be_read_hides_no_other(found):
+def test_a_selection_that_cannot_be_read_or_written_says_why_and_hides_no_other(found, hand):
     folder = found.save_selection("mine", [0]).parent
     (folder / "broken.json").write_text("{")
     (folder / ".hidden.json").write_text("{}")
     assert found.selections() == {"mine": 1}
-    assert [note for note in found.notes if "broken.json: not valid JSON" in note] == found.notes[-1:]
+    assert "broken.json: not valid JSON" in found.notes[-1]
     with pytest.raises(BadInput, match="not valid JSON"):
         found.shown(View(selection="broken"))
+    shutil.rmtree(hand.root / "explore")
+    (hand.root / "explore").write_text("a file where the folder would be")
+    with pytest.raises(BadInput, match=r"mine.json: cannot be written \(.+\); nothing was kept"):
+        found.save_selection("mine", [0])
 
 
 def test_a_table_of_images_is_safe_in_a_spreadsheet(found, tmp_path):
@@ -585,10 +544,9 @@ def test_a_table_of_images_is_safe_in_a_spreadsheet(found, tmp_path):
     assert [line.split(",")[place] for line in lines[1:]] == ["'=1+2", "sea"]
     file = again.export([0, 1], tmp_path / "out.parquet")
     assert pd.read_parquet(file)["image.where"].tolist() == ["=1+2", "sea"]
-    with pytest.raises(BadInput, match="exists"):
-        again.export([0], file)
-    with pytest.raises(BadInput, match=r"\.csv or \.parquet"):
-        again.export([0], tmp_path / "out.xlsx")
+    for name, why in (("out.parquet", "exists"), ("out.xlsx", r"\.csv or \.parquet")):
+        with pytest.raises(BadInput, match=why):
+            again.export([0], tmp_path / name)
 
 
 def test_a_queue_takes_what_the_task_has_and_flags_and_notes_come_back_from_it(demo, tmp_path):
@@ -620,12 +578,47 @@ def test_a_queue_takes_what_the_task_has_and_flags_and_notes_come_back_from_it(d
         found.queue([len(found) - 1])
 
 
+def labelled(db, said, ids=IDS):
+    """Answer images of a labelling task, which is made where there is none: image and labels, by person."""
+    with LabelStore(db) as store:
+        if not len(store.annotators()):
+            store.init_task(TaskSettings(LABELS, "What do you feel?", overlap=5), ids)
+            store.invite(["ann", "ben"])
+        store.submit([Answer(*key, "labels" if given else "none", tuple(given)) for key, given in said.items()])
+
+
+def test_a_photograph_that_was_just_labelled_has_its_answers(tmp_path):
+    """Nobody made a target of them: they are in the labelling task alone."""
+    data = write_dataset(tmp_path / "set", DatasetMeta("set"), pd.DataFrame({"image_id": ["a", "b"]}), {})
+    db = tmp_path / "set-labels.db"
+    labelled(db, {}, ["a", "b"])
+    found = open_collection(data.root)
+    assert (found.people, found.labels, found.detail(0).people, found.judgements.is_old) == (None, LABELS, None, False)
+    labelled(db, {("a", "ann"): ["awe"], ("a", "ben"): []})
+    said = found.detail(0).people
+    assert (said.n, said.shares, len(said.answers)) == (2, {"awe": 0.5, "joy": 0, "fear": 0}, 2)
+    assert found.judgements.is_old
+    again = open_collection(data.root)
+    assert again.columns["people.rate.awe"].values == pytest.approx([0.5, math.nan], nan_ok=True)
+    assert again.columns["people.asked"].values == pytest.approx([2, math.nan], nan_ok=True)
+    assert again.detail(0).people == said
+
+
+def test_of_an_image_with_a_target_the_newest_answers_are_shown_and_the_target_s_shares(hand):
+    found = open_collection(hand, db=str(hand.root / "task.db"))
+    labelled(hand.root / "task.db", {("a", "ann"): ["joy"]})
+    said = found.detail(0, names=True).people
+    assert said.answers == (("ann", 1, "joy"), ("ben", 1, "awe, fear"))
+    assert (said.n, said.shares["awe"]) == (10, pytest.approx(0.9))
+    assert not found.judgements.is_old  # what it counts is the target
+
+
 # One image
 
 
 def test_answers_have_names_only_where_they_are_asked_for(found):
     said = found.detail(0).people
-    assert (said.n, said.votes) == (10, {"awe": 9, "joy": 0, "fear": 6})
+    assert (said.n, said.shares) == (10, pytest.approx({"awe": 0.9, "joy": 0, "fear": 0.6}))
     assert sorted(what for _, _, what in said.answers) == ["awe", "awe, fear"]
     assert {who for who, _, _ in said.answers} == {"person 1", "person 2"}
     assert found.detail(0, names=True).people.answers == (("ann", 1, "awe"), ("ben", 1, "awe, fear"))
@@ -636,13 +629,10 @@ def test_answers_have_names_only_where_they_are_asked_for(found):
 
 
 def test_people_read_the_usual_spelling_and_addresses_have_the_source_s(tmp_path):
-    data = write_demo(tmp_path / "set", images=24, seed=4, taxonomy="parrott-25")
-    found = open_collection(data.root)
-    assert found.columns["people.rate.irritabilty"].title == "irritability"
-    at = int(np.nanargmax(found.columns["people.rate.irritabilty"].values))
-    said = " ".join(words for _, _, words in found.detail(at).people.answers)
-    assert "irritability" in said
-    assert "irritabilty" not in said
+    found = open_collection(write_demo(tmp_path / "set", images=24, seed=4, taxonomy="parrott-25"))
+    column = found.columns["people.rate.irritabilty"]
+    said = " ".join(words for _, _, words in found.detail(int(np.nanargmax(column.values))).people.answers)
+    assert (column.title, "irritability" in said, "irritabilty" in said) == ("irritability", True, False)
 
 
 def test_the_nearest_images_come_with_their_answers(found):
@@ -668,8 +658,8 @@ def test_an_image_of_ones_own_is_looked_at_like_any_other(demo, tmp_path):
 
 def test_an_explanation_is_a_picture_and_words(demo):
     found = demo.explain(3, "run", "awe")
-    assert (found.label, found.picture.size) == ("awe", found.seen.size)
-    assert found.verdict in found.sentence
+    assert (found.label, found.map.shape) == ("awe", found.pixels.shape[:2])
+    assert found.verdict in found.sentence()
     with pytest.raises(BadInput, match="no run 'rnu'; did you mean 'run'"):
         demo.explain(3, "rnu")
 
@@ -709,12 +699,11 @@ def test_what_cannot_be_opened_says_why(hand, tmp_path):
 
 
 def test_a_data_set_with_images_alone_can_be_looked_at(tmp_path):
-    images = pd.DataFrame({"image_id": ["a", "b"]})
-    data = write_dataset(tmp_path / "bare", DatasetMeta("bare"), images, {})
-    found = open_collection(data)
-    assert (found.taxonomy, found.labels) == (None, ())
-    assert (found.has_people, found.can_search, found.searcher, len(found.shown(View()))) == (False, False, None, 2)
-    assert found.detail(0).people is None
+    found = open_collection(
+        write_dataset(tmp_path / "bare", DatasetMeta("bare"), pd.DataFrame({"image_id": ["a"]}), {})
+    )
+    assert (found.taxonomy, found.labels, found.people, found.searcher) == (None, (), None, None)
+    assert (found.shown(View()).tolist(), found.detail(0).people) == ([0], None)
     with pytest.raises(BadInput, match="no embeddings"):
         found.map()
 

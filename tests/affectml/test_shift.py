@@ -6,14 +6,14 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from affectml.judging.asked import evaluate_run
+from affectml.page.sections.promise import in_words
 
 from affectml.errors import BadRun
 from affectml.heads import SigmoidHead, load_head
 from affectml.heads.promise import Asked, make_promise
 from affectml.heads.shift import find_shift, log_martingale, make_ground, p_values
 from affectml.importers.embeddings import import_embeddings
-from affectml.judging.asked import evaluate_run
-from affectml.page.sections.promise import in_words
 from affectml.page.tables import promise_table
 from affectml.predicting import predict_images, predict_to_file
 from affectml.training import TrainConfig, train_run

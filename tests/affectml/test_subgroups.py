@@ -102,7 +102,7 @@ def test_people_who_agree_less_are_no_failure_where_nobody_knows_how_many_answer
     result = judged(Answers(shares, shares), odd, images)
     assert {each.name for each in compared(result) if not each.label} == {"kl_divergence"}
     assert findings(result) == []
-    worse = torch.where(torch.from_numpy((images["look"] == "x").to_numpy())[:, None], 1 / 6, shares)
+    worse = torch.where(torch.tensor((images["look"] == "x").tolist())[:, None], 1 / 6, shares)
     (said, *_) = [line for line in findings(judged(Answers(worse, worse), odd, images)) if "kl" in line]
     assert said.startswith("the model is worse on look x than on look y by raw kl_divergence")
     assert said.endswith("no floor is known, so these images may just be harder")

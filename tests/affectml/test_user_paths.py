@@ -6,9 +6,9 @@ import socket
 from pathlib import Path
 
 import pytest
+from affectml.answers._rows import read_rows
 
 from affectml._files import read_json
-from affectml.answers._rows import read_rows
 from affectml.errors import BadInput
 from affectml.importers import get_importer
 from affectml.importers.clip_e import read_dense

@@ -75,7 +75,6 @@ def killed(tmp_path_factory):
     context = multiprocessing.get_context("forkserver")
     modules = (
         "affectml.auditing._page",
-        "affectml.auditing._queue",
         "affectml.cli._labels_task",
         "affectml.cli._labels_print",
         "affectml.people.erasing",

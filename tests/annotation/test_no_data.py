@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectml.auditing._said import read_said
+from affectml.auditing._expect import read_said
 from affectml.data import Dataset
-from affectml.exploring._beside import Beside
+from affectml.exploring._people import Judgements
 from affectml.planning import read_pilot
 from affectml_annotation import (
     Answer,
@@ -190,8 +190,8 @@ def test_the_images_of_a_study_that_dictate_an_answer_never_leave(exported):
 
 def test_explore_shows_no_check_and_counts_none(exported):
     dataset, _ = exported
-    beside = Beside(dataset, pd.Index(["a", "b", "c", "d"]), None, say=print)
-    assert sorted(beside.judged(0, 4)["annotator_id"]) == ["ann", "ann", "bob", "bob", "cat"]
+    beside = Judgements(dataset, pd.Index(["a", "b", "c", "d"]), None, say=print)
+    assert sorted(beside.in_data_set(0, 4)["annotator_id"]) == ["ann", "ann", "bob", "bob", "cat"]
     of_images = disagreement(of_data(dataset.judgements), LABELS).reindex(beside.index).to_numpy("float32")
     np.testing.assert_array_equal(beside.disagreement(LABELS), of_images)
 
@@ -212,7 +212,7 @@ def test_targets_and_what_is_learned_from_judgements_pass_over_checks(exported):
     pilot = read_pilot(dataset)
     assert (len(pilot.image), pilot.images, pilot.seconds) == (5, 3, 3.0)
     heard = read_said(dataset, dataset.target("labels"))
-    assert (heard.n.max(axis=1).tolist(), len(heard.image)) == ([2, 2, 1], 5)
+    assert (heard.n.max(axis=1).tolist(), len(heard.single.image)) == ([2, 2, 1], 5)
 
 
 @pytest.mark.parametrize("to", ["said.parquet", "out.csv", "out.jsonl", "out.json", "folder"])

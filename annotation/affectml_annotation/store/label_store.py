@@ -406,13 +406,20 @@ class LabelStore:
     # Reading
 
     def judgements(
-        self, *, rounds: Sequence[int] | None = None, surplus: bool = False, withdrawn: bool = False
+        self,
+        *,
+        rounds: Sequence[int] | None = None,
+        surplus: bool = False,
+        withdrawn: bool = False,
+        image_ids: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """Current judgements as the long table of annotations.parquet, with purpose, place and revision.
 
-        rounds: these only. surplus: also answers beyond the overlap. withdrawn: also of people who withdrew.
+        rounds, image_ids: these only. surplus: also answers beyond the overlap. withdrawn: also of people who withdrew.
         """
-        return self.database.reading(reading.judgements, rounds=rounds, surplus=surplus, withdrawn=withdrawn)
+        return self.database.reading(
+            reading.judgements, rounds=rounds, surplus=surplus, withdrawn=withdrawn, image_ids=image_ids
+        )
 
     def events(self, *, people: Sequence[str] | None = None) -> pd.DataFrame:
         """Everything anybody ever said, in the order it came. people: these only."""

@@ -19,7 +19,17 @@ from affectml_annotation.store.claims import round_row
 from affectml_annotation.store.engine import Database, table_of
 from affectml_annotation.store.migrations import version_of
 from affectml_annotation.store.records import Progress
-from affectml_annotation.store.schema import MAIN, annotator, answer, assignment, conflict, event, image, slot
+from affectml_annotation.store.schema import (
+    MAIN,
+    annotator,
+    answer,
+    assignment,
+    conflict,
+    event,
+    image,
+    round_,
+    slot,
+)  # fmt: skip
 
 HOUR_MS = 3_600_000
 # A file without times says nothing of when its judgements were made: the log has the moment of the import for them.
@@ -30,9 +40,16 @@ SAID = [event.c[column.name] for column in COLUMNS if column.name != "purpose"] 
 
 
 def judgements(
-    connection: sa.Connection, *, rounds: Sequence[int] | None, surplus: bool, withdrawn: bool
+    connection: sa.Connection,
+    *,
+    rounds: Sequence[int] | None,
+    surplus: bool,
+    withdrawn: bool,
+    image_ids: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Current judgements as the long table, with their purpose and place; `at` is missing where nobody said it.
+
+    image_ids: of these images alone, each looked up by its own.
 
     Raises StoreError for answers of which a damaged file has no event.
     """
@@ -55,6 +72,11 @@ def judgements(
     if rounds is not None:
         query = query.where(event.c.round.in_(rounds))
         which.append(answer.c.round.in_(rounds))
+    if image_ids is not None:  # the index by person and round finds an image's: so all of those are named
+        people, numbers = sa.select(annotator.c.annotator_id), sa.select(round_.c.number)
+        keys = event.c.annotator_id.in_(people), event.c.round.in_(numbers), event.c.image_id.in_(image_ids)
+        query = query.where(*keys)
+        which.append(answer.c.image_id.in_(image_ids))
     if not withdrawn:
         gone = sa.select(annotator.c.annotator_id).where(annotator.c.withdrawn_at.is_not(None))
         query = query.where(event.c.annotator_id.not_in(gone))

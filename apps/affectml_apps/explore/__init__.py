@@ -3,6 +3,7 @@
     options.py   what may stand after `streamlit run explore.py --`
     launch.py    what the entry script hands to `st.App`
     state.py     the collection that this process serves, what was asked of it last, images of one's own
+    colours.py   what colours say of images, and which column has them at first
     web.py       the routes: bytes for map, grid and colours, JSON for one image
     page.py      the script that Streamlit runs: filters, search, selections, and the component
     client/      map, grid and the one large image: plain ES modules and a stylesheet

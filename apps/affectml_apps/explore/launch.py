@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +41,17 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
         data = open_or_draw(options.dataset, say)
         if options.dataset is None and options.encoder is None:
             embed_dataset(data, load_encoder("affect-tiny"), say=say)
-        found = open_collection(
-            data, options.run, target=options.target, encoder=options.encoder, db=options.db, say=say
-        )
+        opens = partial(
+            open_collection, data.root, options.run, target=options.target, encoder=options.encoder, db=options.db,
+            say=say,
+        )  # fmt: skip
         alone = serving.only_here(options.allow_host)
         if not alone:
             say(
                 "others can reach this page, and it asks nobody to sign in: whoever does sees all images and answers, "
                 "though not who gave them; put a proxy that asks in front of it, or leave it on 127.0.0.1"
             )
-        explorer = Explorer.open(found, names=alone, say=say)
+        explorer = Explorer(opens, names=alone, say=say)
     except (AffectmlError, AnnotationError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     serving.give_back_memory()

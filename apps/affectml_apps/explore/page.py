@@ -4,6 +4,7 @@ The view lies in the session, and in the address once it has changed; every chan
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ def run() -> None:
     st.html(CLIENT / "page.css")
     explorer, view = current(), read_view()
     with st.sidebar:
+        try:
+            explorer.refresh()
+        except (AffectmlError, AnnotationError) as error:
+            st.error(plain(error))
         draw_filters(explorer, view)
         below = st.container()
         own = draw_upload(explorer)
@@ -95,6 +100,8 @@ def on_wish() -> None:
     if not isinstance(wish, dict):
         return
     st.session_state["seen"] = wish.get("id")
+    ticked = wish.get("ticked")
+    st.session_state["ticked"] = list(map(str, ticked)) if isinstance(ticked, list) else []
     given = {name: value for name, value in wish.items() if isinstance(value, str)}
     asked = told(lambda: View.from_query(given))
     if asked is None:
@@ -150,7 +157,7 @@ def draw_filters(explorer: Explorer, view: View) -> None:
         if column is None:
             st.error(f"no column {plain(each.column)}")
         else:
-            (draw_range if column.kind == "number" else draw_levels)(each, column)
+            (draw_levels if column.levels else draw_range)(each, column)
 
 
 def put_filter(old: Filter, new: Filter | None) -> None:
@@ -246,6 +253,10 @@ def draw_selections(explorer: Explorer, view: View) -> None:
         st.error(plain(error))
         return
     st.text(f"{len(shown):,} shown")
+    ticked = ticks(explorer)
+    if ticked:
+        st.text(f"{len(ticked):,} ticked: these are kept, downloaded or sent, in the order of ticking.")
+        shown, view = np.array(ticked, dtype=np.uint32), View()
     with st.expander("Keep, download or ask people"), st.container():
         name = st.text_input("Name", key="name", placeholder="storms", max_chars=100, on_change=stay)
         there = name.strip() in saved
@@ -264,7 +275,7 @@ def draw_selections(explorer: Explorer, view: View) -> None:
             mime="text/csv",
             on_click="ignore",
         )
-        if explorer.found.has_queue:
+        if explorer.found.judgements.has_task:
             more = st.number_input("More people for each", 1, 100, 1, key="more", on_change=stay)
             if st.button("Send to the labelling queue", on_click=stay, disabled=len(shown) == 0):
                 attempt(lambda: queue(explorer, shown, int(more)))
@@ -272,6 +283,15 @@ def draw_selections(explorer: Explorer, view: View) -> None:
             st.text("No labelling task to send them to; `affectml labels init` makes one.")
     if said := st.session_state.pop("said", None):
         st.success(plain(said))
+
+
+def ticks(explorer: Explorer) -> list[int]:
+    """The images that are ticked, by their places; those that the data set does not have are passed over."""
+    found = []
+    for name in st.session_state.get("ticked", []):
+        with suppress(BadInput):
+            found.append(explorer.found.place(name))
+    return found
 
 
 def save(explorer: Explorer, shown: NDArray[np.uint32], view: View, name: str, *, replace: bool) -> str:
@@ -346,7 +366,8 @@ def remark(explorer: Explorer, view: View) -> str:
     """What one should know of what is searched for, or of the selection that is shown; "" for nothing."""
     found = []
     try:
-        if words := explorer.found.unheard(view.text) if view.text else ():
+        unheard = explorer.found.searching().unheard(view.text) if view.text else ()
+        if words := [word for word in unheard if len(word) > 2]:
             found.append(f"The encoder takes these for made-up words, so they order nothing: {', '.join(words)}.")
         if view.selection:
             kept = explorer.selections().get(view.selection, 0)
@@ -360,9 +381,8 @@ def remark(explorer: Explorer, view: View) -> str:
 def searches(explorer: Explorer) -> dict[str, Any]:
     """What can be searched for: words; rates, with an example ("" where there are none), and whose they are."""
     found = explorer.found
-    of = [*(["people"] if found.has_people else []), *found.runs]
-    labels = found.taxonomy.labels if found.taxonomy is not None and of else ()
-    return {"words": found.can_search, "rates": " without ".join(labels[:2]), "of": of}
+    words = found.searcher is not None and found.searcher.has_texts
+    return {"words": words, "rates": " without ".join(found.labels[:2]) if found.said else "", "of": list(found.said)}
 
 
 def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
@@ -380,7 +400,7 @@ def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
             "opened": explorer.version,
             "title": found.dataset.root.resolve().name,
             "n": len(found),
-            "map": found.map_words if found.searcher is not None else "",
+            "map": "" if found.searcher is None else found.searcher.map_words,
             "columns": [
                 {"name": each.name, "title": each.title, "group": each.group} for each in found.columns.values()
             ],
@@ -390,6 +410,7 @@ def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
             "view": view.to_query(),
             "remark": remark(explorer, view),
             "seen": st.session_state.get("seen"),
+            "ticked": st.session_state.get("ticked", []),
             "upload": own,
         },
         on_wish_change=on_wish,

@@ -5,7 +5,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,35 +12,48 @@ from PIL import Image
 
 from affectml.errors import AffectmlError, BadInput
 from affectml.exploring import Collection, View
+from affectml_apps.explore.colours import first_colour
 from affectml_apps.serving import give_back_memory
 
 KEPT_VIEWS = 16
 KEPT_UPLOADS = 4  # of 12 MB at most
 
 
-@dataclass
+Searched = tuple[NDArray[np.uint32], NDArray[np.float32] | None]
+
+
 class Explorer:
-    """A collection with its map. names: whether who said what may be shown. version: new with every start."""
+    """A collection with its map.
 
-    found: Collection
-    places: NDArray[np.float32]
-    names: bool = True
-    version: str = field(default_factory=lambda: secrets.token_hex(6))
+    found: the collection. places: the map, [N, 2]. colour: the column that colours it where nobody chose one. names:
+    whether who said what may be shown. version: new whenever the collection is opened.
+    """
 
-    def __post_init__(self) -> None:
-        self._shown: OrderedDict[View, Future[NDArray[np.uint32]]] = OrderedDict()
+    def __init__(
+        self, opens: Callable[..., Collection], *, names: bool = True, say: Callable[[str], None] = lambda line: None
+    ) -> None:
+        """opens: as `open_collection` with its arguments; `encoders` are given as well."""
+        self._opens, self.names, self._say = opens, names, say
         self._uploads: OrderedDict[str, Image.Image] = OrderedDict()
-        self._selections: tuple[list[tuple[str, int]] | None, dict[str, int]] = None, {}
         self._has_searched = False
-        self._lock = threading.Lock()
+        self._lock, self._opening = threading.Lock(), threading.Lock()
+        self._take(opens())
 
-    @classmethod
-    def open(
-        cls, found: Collection, *, names: bool = True, say: Callable[[str], None] = lambda line: None
-    ) -> "Explorer":
+    def _take(self, found: Collection) -> None:
         """Make or read the map; without embeddings there is none, and no image has a place."""
-        places = np.full((len(found), 2), np.nan) if found.searcher is None else found.map(say)
-        return cls(found, np.ascontiguousarray(places, dtype="<f4"), names)
+        places = np.full((len(found), 2), np.nan) if found.searcher is None else found.map(self._say)
+        colour = first_colour(found)
+        with self._lock:
+            self.found, self.places, self.colour = found, np.ascontiguousarray(places, dtype="<f4"), colour
+            self.version = secrets.token_hex(6)
+            self._shown: OrderedDict[View, Future[Searched]] = OrderedDict()
+            self._selections: tuple[list[tuple[str, int]] | None, dict[str, int]] = None, {}
+
+    def refresh(self) -> None:
+        """Open the collection again where its files have changed since, as after somebody labelled an image."""
+        with self._opening:
+            if self.found.judgements.is_old:
+                self._take(self._opens(encoders=self.found.encoders))
 
     def warm(self) -> None:
         """Compute all columns; for a thread beside the server's."""
@@ -51,37 +63,37 @@ class Explorer:
             print(f"{type(error).__name__}: {error}", flush=True)
         give_back_memory()
 
-    @property
-    def colour(self) -> str:
-        """The column that colours the map where nobody chose one."""
-        names = list(self.found.columns)
-        wanted = ["people.mode", *(f"{run}.mode" for run in self.found.runs), "split", *names]
-        return next((name for name in wanted if name in self.found.columns), "")
+    def searched(self, view: View) -> Searched:
+        """`Collection.shown`, and of a search how well each fits; the last few views kept.
 
-    def shown(self, view: View) -> NDArray[np.uint32]:
-        """`Collection.shown`, the last few views kept. A saved selection is read afresh.
-
-        The script and the browser ask for the same view at once: one of them finds it, and the other waits.
+        A saved selection is read afresh. The script and the browser ask for the same view at once: one of them finds
+        it, and the other waits.
         """
         key = view.but(image="", colour="")
         with self._lock:
-            there = None if key.selection else self._shown.get(key)
-            made: Future[NDArray[np.uint32]] = there or Future()
-            self._shown[key] = made
-            self._shown.move_to_end(key)
-            while len(self._shown) > KEPT_VIEWS:
-                self._shown.popitem(last=False)
+            found, kept = self.found, self._shown
+            there = None if key.selection else kept.get(key)
+            made: Future[Searched] = there or Future()
+            kept[key] = made
+            kept.move_to_end(key)
+            while len(kept) > KEPT_VIEWS:
+                kept.popitem(last=False)
         if there is None:
             try:
-                made.set_result(np.asarray(self.found.shown(key), dtype="<u4"))
+                rows, fits = np.asarray(found.shown(key), dtype="<u4"), found.fits(key)
+                made.set_result((rows, None if fits is None else fits[rows].astype("<f4")))
             except BaseException as error:
                 made.set_exception(error)
                 with self._lock:
-                    self._shown.pop(key, None)
+                    kept.pop(key, None)
             if key.text and not self._has_searched:  # an encoder was loaded for it
                 self._has_searched = True
                 give_back_memory()
         return made.result()
+
+    def shown(self, view: View) -> NDArray[np.uint32]:
+        """The images of a view, in its order."""
+        return self.searched(view)[0]
 
     def selections(self) -> dict[str, int]:
         """`Collection.selections`, read again once their folder has changed: each may name every image."""

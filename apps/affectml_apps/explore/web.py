@@ -3,7 +3,8 @@
     GET explore/client/FILE        the page's own part in the browser
     GET explore/map                float32 x, y of every image, nan without an embedding; little endian
     GET explore/ids                image_ids (JSON)
-    GET explore/shown?VIEW         uint32 places of the images shown, in order
+    GET explore/shown?VIEW         how many images are shown (uint32), their places (uint32) in order, and with a search
+                                   how well each fits (float32)
     GET explore/colours?colour=    length of a JSON legend (uint32), the legend, a uint8 code per image (255: unknown);
                                    of a number then its float32 per image
     GET explore/thumb?i=7          a small picture (WebP); explore/image?i=7 the large one; explore/upload?upload=TOKEN
@@ -24,15 +25,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from affectml.errors import AffectmlError, BadInput
 from affectml.exploring import Column, Detail, Near, View
+from affectml.plots import overlay
 from affectml_annotation import AnnotationError
 from affectml_apps import serving
+from affectml_apps.explore.colours import UNKNOWN, coded
 from affectml_apps.explore.state import Explorer, current, use
 from affectml_apps.pictures import BadImage, as_webp, for_browser, thumbnail
 
@@ -40,9 +43,6 @@ CLIENT = Path(__file__).parent / "client"
 WARM_SECONDS = 10.0  # until the columns are computed that nobody has asked for: the first page comes first
 THUMB = 256  # pixels: a cell of the grid on a screen of two pixels a point
 BINARY = "application/octet-stream"
-COLOURS = 9  # levels with a colour of their own; the others share one
-UNKNOWN = 255
-TAIL = 1.0  # percent at either end of a number's values that share the colour of the end
 # Packing what hardly gets smaller takes longer than sending it within one machine.
 AS_IT_IS = {"content-encoding": "identity"}
 LASTING = {"cache-control": "private, max-age=86400, immutable"}  # asked for with a version that is new at every start
@@ -112,7 +112,8 @@ def ids(_request: Request) -> Response:
 def shown(request: Request) -> Response:
     """The images of a view."""
     view = View.from_query(dict(request.query_params))
-    content = current().shown(view).tobytes()
+    rows, fits = current().searched(view)
+    content = len(rows).to_bytes(4, "little") + rows.tobytes() + (b"" if fits is None else fits.tobytes())
     return Response(content, media_type=BINARY, headers={"cache-control": "no-store"} | AS_IT_IS)
 
 
@@ -125,49 +126,9 @@ def colours(request: Request) -> Response:
     codes, legend = coded(column) if column is not None else (unknown, {"unknown": len(unknown)})
     head = json.dumps(legend).encode()
     content = len(head).to_bytes(4, "little") + head + codes.tobytes()
-    if column is not None and column.kind == "number":
+    if column is not None and not column.levels:
         content += column.values.astype("<f4").tobytes()
     return Response(content, media_type=BINARY, headers=LASTING | AS_IT_IS)
-
-
-def coded(column: Column) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-    """uint8 [N], 255 where unknown, and the legend.
-
-    A category: `levels` are [text, images] by colour; its 9 most frequent ones have one each, in the order of the
-    column, and all others the last. `names` are the levels by code, which the first 255 have; further ones share the
-    last code, whose name is "". A number: 0 to 254 stand for `low` to `high`, between which all but the outermost
-    percents lie: a few that are far off would leave one colour to all others.
-    """
-    values = column.values
-    if column.kind == "number":
-        known = np.isfinite(values)
-        codes = np.full(len(values), UNKNOWN, np.uint8)
-        if not known.any():
-            return codes, {"low": None, "high": None, "unknown": len(values)}
-        least, low, high, most = map(float, np.percentile(values[known], [0, TAIL, 100 - TAIL, 100]))
-        if low == high:
-            low, high = least, most
-        inside = (values[known].clip(low, high) - low) * (254 / (high - low) if high > low else 0)
-        codes[known] = np.round(inside)
-        ends = [
-            "0" if abs(end) < (high - low) / 1000 else f"{beyond}{end:.3g}"  # 5e-06 of rates is none
-            for end, beyond in ((low, "≤ " * (least < low)), (high, "≥ " * (most > high)))
-        ]
-        return codes, {"low": ends[0], "high": ends[1], "unknown": int((~known).sum())}
-    counts = np.bincount(values[values >= 0], minlength=len(column.levels))
-    there = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
-    there[:COLOURS].sort()
-    table = np.full(len(counts) + 1, UNKNOWN - 1, np.uint8)
-    table[there[:UNKNOWN]] = np.arange(min(len(there), UNKNOWN))
-    table[-1] = UNKNOWN  # -1
-    names = [column.levels[at] for at in there[:UNKNOWN]]
-    levels = [[name, int(counts[at])] for name, at in zip(names[:COLOURS], there, strict=False)]
-    if rest := there[COLOURS:].tolist():
-        name = column.levels[rest[0]] if len(rest) == 1 else f"{len(rest)} other levels"
-        levels.append([name, int(counts[rest].sum())])
-    if len(there) > UNKNOWN:
-        names[-1] = ""
-    return table[values], {"levels": levels, "names": names, "unknown": int((values < 0).sum())}
 
 
 def _index(request: Request) -> int:
@@ -256,7 +217,7 @@ def in_words(explorer: Explorer, told: Detail, *, names: bool) -> dict[str, Any]
 def _value(column: Column, index: int) -> str:
     """A column's value of one image, as text; "" where it is unknown or says nothing."""
     value = column.values[index]
-    if column.kind == "category":
+    if column.levels:
         return column.levels[value] if value >= 0 and column.levels[value] not in ("no", "not listed") else ""
     return "" if np.isnan(value) or (column.name == "notes" and value == 0) else f"{value:.4g}"
 
@@ -284,7 +245,8 @@ def explain(request: Request) -> Response:
     which = explorer.upload(asked["upload"]) if "upload" in asked else _index(request)
     with _one_at_a_time:
         found = explorer.found.explain(which, asked.get("run", ""), asked.get("label", ""))
-    shown = f"data:image/webp;base64,{b64encode(as_webp(found.picture)).decode()}"
+    picture = as_webp(Image.fromarray(overlay(found.pixels, found.map)[0]))
     colours = f"Red speaks for {found.label}, blue against it."
-    words = " ".join([colours, *([] if found.holds else ["This map is not to be relied on."]), found.sentence])
+    words = " ".join([colours, *([] if found.holds else ["This map is not to be relied on."]), found.sentence()])
+    shown = f"data:image/webp;base64,{b64encode(picture).decode()}"
     return JSONResponse({"picture": shown, "words": words}, headers={"cache-control": "no-store"})

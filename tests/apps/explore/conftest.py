@@ -1,6 +1,7 @@
 """A small data set that is embedded, with a run beside it, and the app on it."""
 
 import shutil
+from functools import partial
 
 import pytest
 from starlette.applications import Starlette
@@ -39,7 +40,7 @@ def served():
     """`served(folder, *runs)`: a client of the routes, which serve that data set."""
 
     def serve(folder, *runs, names=True):
-        explorer = Explorer.open(open_collection(folder, runs), names=names)
+        explorer = Explorer(partial(open_collection, folder, runs), names=names)
         use(explorer)
         client = TestClient(
             Starlette(routes=make_routes(), middleware=[Middleware(Guard)]), base_url="http://localhost"

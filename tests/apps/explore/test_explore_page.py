@@ -141,17 +141,42 @@ def test_the_map_is_drawn_with_webgl_and_without(explored, profile, webgl):
             "function (kind, ...more) { return kind === 'webgl' ? null : get.call(this, kind, ...more); }"
         )
     made = Explorer(page, explored).open("?colour=people.mode")
-    settled(page)
-    whole = colours_in(page.locator(".stage"))
-    assert {(0, 114, 178), (230, 159, 0)} & whole  # Okabe & Ito's blue and orange
+    whole = strong(page)
+    made.open("?colour=people.mode&rates=contentment")
+    assert 0 < strong(page) < whole * 0.8  # what fits less is faint
     made.open("?colour=people.mode&lasso=0,0 0.001,0 0.001,0.001")
+    assert strong(page) == 0
+
+
+def strong(page):
+    """How many pixels of the map have one of Okabe & Ito's colours, undimmed."""
     settled(page)
-    assert not {(0, 114, 178), (230, 159, 0)} & colours_in(page.locator(".stage"))
+    picture = Image.open(io.BytesIO(page.locator(".stage").screenshot())).convert("RGB")
+    counts = {colour: count for count, colour in picture.getcolors(picture.width * picture.height)}
+    return sum(counts.get(each, 0) for each in [(0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167)])
 
 
-def colours_in(part):
-    picture = Image.open(io.BytesIO(part.screenshot())).convert("RGB")
-    return {colour for count, colour in picture.getcolors(picture.width * picture.height) if count > 8}
+def test_ticked_images_are_sent_to_the_queue_and_no_others(explorer, page):
+    third, fifth = (explorer.server.found.image_id[at] for at in (2, 4))
+    page.locator(f".cell[aria-label='{fifth}'] .tick").click()
+    page.locator(f".cell[aria-label='{third}']").click()
+    page.get_by_role("button", name="✓ Tick").click()
+    page.keyboard.press("Escape")
+    for name in (third, fifth):
+        expect(page.locator(f".cell[aria-label='{name}']")).to_have_attribute("aria-checked", "true")
+    page.get_by_text("2 ticked: these are kept").wait_for()
+    page.get_by_text("Keep, download or ask people").click()
+    page.get_by_role("button", name="Send to the labelling queue").click()
+    page.get_by_text("at the end of the queue: 2 images").wait_for()
+    with LabelStore(explorer.server.db) as store:
+        queued = store.images().dropna(subset="queue_rank").sort_values("queue_rank")["image_id"].tolist()
+    assert queued[-2:] == [fifth, third]
+    page.get_by_role("listbox", name="Images").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("x")
+    page.get_by_role("button", name="3 ticked").click()
+    expect(page.locator(".cell[aria-checked='true']")).to_have_count(0)
+    expect(page.get_by_text("ticked: these are kept")).to_have_count(0)
 
 
 def test_the_address_holds_the_view(explorer):
@@ -262,11 +287,15 @@ def test_rates_and_words_are_searched_for_one_at_a_time(explorer, page):
     explorer.address(rates="awe without fear")
     expected = shown(explorer, View(rates="awe without fear"))
     page.wait_for_selector(f".cell[aria-posinset='1'][aria-label='{expected[0]}']")
+    best = explorer.server.found.fits(View(rates="awe without fear")).max()
+    expect(page.locator(".cell[aria-posinset='1'] .caption > span")).to_have_text(f"fit {best:.2f} · {expected[0]}")
     explorer.enter("What it shows", "joy")
     explorer.address(rates=None, text="joy")
     expect(page.get_by_role("textbox", name="How it feels")).to_have_value("")
     explorer.enter("How it feels", "aw")
     page.locator(".explorer").get_by_role("alert").filter(has_text="no label 'aw'").wait_for()
+    explorer.shows(0)  # nothing of the search before
+    expect(page.locator("#order option").first).to_have_text("as in the data set")
     explorer.enter("How it feels", "awe")
     explorer.address(rates="awe")
     expect(page.locator(".problem")).to_be_hidden()

@@ -21,7 +21,7 @@ import affectml_apps
 from affectml.cli.pages import Exploring, read_page
 from affectml.errors import BadInput
 from affectml.exploring import Column, View
-from affectml_apps.explore.web import COLOURS, coded
+from affectml_apps.explore.colours import COLOURS, coded, first_colour
 
 
 @pytest.fixture
@@ -40,16 +40,50 @@ def test_the_map_has_a_place_in_the_unit_square_for_each_image(client):
 def test_a_view_in_the_address_gives_its_images_in_order(client):
     found = client.explorer.found
     reply = client.get("/explore/shown", params={"f.people.rate.awe": "0.4..", "order": "-people.rate.awe", "v": "x"})
-    rows = np.frombuffer(reply.content, "<u4")
+    count, *rows = np.frombuffer(reply.content, "<u4").tolist()
     rates = found.columns["people.rate.awe"].values
-    assert sorted(rows) == np.flatnonzero(rates >= np.float32(0.4)).tolist()
+    assert (count, sorted(rows)) == (len(rows), np.flatnonzero(rates >= np.float32(0.4)).tolist())
     assert (np.diff(rates[rows]) <= 0).all()
     assert reply.headers["cache-control"] == "no-store"
 
 
+def test_a_search_tells_how_well_each_image_fits(client):
+    found, view = client.explorer.found, View(rates="awe without fear")
+    content = client.get("/explore/shown", params=view.to_query()).content
+    count = int.from_bytes(content[:4], "little")
+    rows, fits = np.frombuffer(content, "<u4", count, 4), np.frombuffer(content, "<f4", count, 4 + 4 * count)
+    assert (len(content), rows.tolist()) == (4 + 8 * count, found.shown(view).tolist())
+    assert fits.tolist() == found.fits(view)[rows].tolist()
+
+
+def test_files_that_have_changed_are_read_again_and_no_others(served, own):
+    explorer = served(own).explorer
+    found, version = explorer.found, explorer.version
+    explorer.refresh()
+    assert (explorer.found, explorer.version) == (found, version)
+    table = pd.read_parquet(own / "images.parquet")
+    table.assign(wing=["east", "west"] * 30).to_parquet(own / "images.parquet")
+    explorer.refresh()
+    assert "image.wing" in explorer.found.columns
+    assert explorer.version != version
+    assert explorer.found.encoders is found.encoders
+
+
+def test_the_first_colour_is_one_that_says_something(client):
+    """Neither what all images share nor what is known of few: people's modes, a label's rate, and the images' own."""
+    explorer, found = client.explorer, client.explorer.found
+    assert explorer.colour == "people.mode"
+    commonest = found.labels[int(np.nanmean(found.people.rates, axis=0).argmax())]
+    for flat in (np.zeros(60), np.where(np.arange(60) < 3, 0, -1)):
+        found.columns["people.mode"] = Column("people.mode", "", "people", flat.copy, ("awe",))
+        assert first_colour(found) == f"people.rate.{commonest}"
+    found.said = {"run": found.said["run"]}  # which says the same of all images
+    assert first_colour(found) == "image.shapes"
+
+
 def test_a_lasso_holds_what_lies_in_it(client):
     places = client.explorer.places
-    rows = np.frombuffer(client.get("/explore/shown", params={"lasso": "0,0 0.5,0 0.5,1 0,1"}).content, "<u4")
+    rows = np.frombuffer(client.get("/explore/shown", params={"lasso": "0,0 0.5,0 0.5,1 0,1"}).content, "<u4")[1:]
     assert 0 < len(rows) < 60
     assert rows.tolist() == np.flatnonzero(places[:, 0] <= 0.5).tolist()
 
@@ -97,28 +131,28 @@ def test_shared_modules_are_served_beside_the_app_s_own(client):
 
 
 def test_a_number_is_coded_from_its_least_to_its_most_and_unknown_is_255():
-    column = Column("x", "x", "images", "number", lambda: np.array([2.0, np.nan, 4.0, 3.0]))
+    column = Column("x", "x", "images", lambda: np.array([2.0, np.nan, 4.0, 3.0]))
     codes, legend = coded(column)
     assert codes.tolist() == [0, 255, 254, 127]
     assert legend == {"low": "≤ 2.02", "high": "≥ 3.98", "unknown": 1}
-    codes, legend = coded(Column("x", "x", "images", "number", lambda: np.array([np.nan])))
+    codes, legend = coded(Column("x", "x", "images", lambda: np.array([np.nan])))
     assert (codes.tolist(), legend["low"]) == ([255], None)
 
 
 def test_a_few_values_far_off_leave_the_colours_to_the_others():
     values = np.append(np.linspace(0, 1, 999), 1e6)
-    codes, legend = coded(Column("x", "x", "images", "number", lambda: values))
+    codes, legend = coded(Column("x", "x", "images", lambda: values))
     assert len(set(codes[:990].tolist())) > 200
     assert codes[-1] == 254
     assert legend["high"].startswith("≥ 0.99")
-    codes, legend = coded(Column("x", "x", "images", "number", lambda: np.array([5.0] * 500 + [4.0])))
+    codes, legend = coded(Column("x", "x", "images", lambda: np.array([5.0] * 500 + [4.0])))
     assert (codes[0], codes[-1], legend["low"], legend["high"]) == (254, 0, "4", "5")
 
 
 def test_the_most_frequent_levels_have_a_colour_each_and_the_others_share_one():
     levels = tuple("abcdefghijkl")
     values = np.array([0, 0, *range(1, 12), 11, -1])
-    codes, legend = coded(Column("x", "x", "images", "category", lambda: values, levels))
+    codes, legend = coded(Column("x", "x", "images", lambda: values, levels))
     assert len(legend["levels"]) == COLOURS + 1
     assert legend["levels"][0] == ["a", 2]
     assert legend["levels"][-1] == ["3 other levels", 3]
@@ -230,7 +264,7 @@ def test_without_embeddings_there_is_no_map_but_all_else(served, tmp_path, demo)
     shutil.copytree(demo, tmp_path / "set")
     client = served(tmp_path / "set")
     assert np.isnan(np.frombuffer(client.get("/explore/map").content, "<f4")).all()
-    assert len(client.get("/explore/shown").content) == 4 * 240
+    assert len(client.get("/explore/shown").content) == 4 * 241
     assert "no embeddings" in client.get("/explore/shown", params={"lasso": "0,0 1,0 1,1"}).json()["error"]
 
 

@@ -10,7 +10,7 @@ const MOST_PX = 15_000_000; // the highest that every browser scrolls
 const EMPTY = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
 
 export class Grid {
-  // on: open(index); give: name(index), says(index), picture(index), colour(index) as CSS or null
+  // on: open(index), tick(index); give: name(index), says(index), fit(index) in words, ticked(index), picture(index), colour(index) as CSS or null
   constructor({ on, give }) {
     this.on = on;
     this.give = give;
@@ -86,7 +86,9 @@ export class Grid {
     const cell = make("div", {
       class: "cell", role: "option", id: `image-${place}`, "aria-selected": "false", "aria-posinset": place + 1,
       "aria-setsize": this.order.length, onclick: () => { this.choose(place); this.on.open(this.order[place]); },
-    }, make("img", { alt: "", src: EMPTY, decoding: "async" }), make("span", { class: "caption" }, make("i", { class: "dot" }), make("strong", {}), make("span", {})));
+    }, make("img", { alt: "", src: EMPTY, decoding: "async" }),
+    make("span", { class: "tick", "aria-hidden": "true", title: "Tick (x)", onclick: (event) => { event.stopPropagation(); this.choose(place); this.on.tick(this.order[place]); } }),
+    make("span", { class: "caption" }, make("i", { class: "dot" }), make("strong", {}), make("span", {})));
     cell.style.cssText = `inline-size:${this.side}px;block-size:${this.side + CAPTION}px;` +
       `transform:translate(${(place % this.columns) * (this.side + GAP)}px,${Math.floor(place / this.columns) * this.row}px)`;
     this.describe(cell, place);
@@ -99,9 +101,11 @@ export class Grid {
     const [dot, says, text] = cell.lastChild.children;
     const name = this.give.name(this.order[place]);
     cell.setAttribute("aria-label", name);
-    text.textContent = name;
+    const fit = this.give.fit(this.order[place]);
+    text.textContent = fit ? `${fit} · ${name}` : name;
     says.textContent = this.give.says(this.order[place]);
-    cell.title = `${name}: ${says.textContent}`;
+    cell.title = `${name}: ${says.textContent}${fit && `, ${fit}`}`;
+    cell.setAttribute("aria-checked", String(this.give.ticked(this.order[place])));
     dot.style.background = this.give.colour(this.order[place]) ?? "";
   }
 
@@ -152,6 +156,7 @@ export class Grid {
     const page = Math.max(1, Math.floor(this.element.clientHeight / this.row)) * this.columns;
     const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
     if (step !== undefined) this.go(this.at + step);
+    else if (event.key === "x" && this.order.length) this.on.tick(this.order[this.at]);
     else if ((event.key === "Enter" || event.key === " ") && this.order.length) this.on.open(this.order[this.at]);
     else return;
     event.preventDefault();

@@ -35,6 +35,7 @@ class Explorer {
     this.ids = [];
     this.turns = {};
     this.sent = null;
+    this.ticked = new Set(); // image_ids, in the order in which they were ticked
     this.root = make("div", { class: data.map ? "explorer" : "explorer mapless", "data-state": "busy" });
     this.root.addEventListener("keydown", (event) => event.stopPropagation()); // Streamlit's r and c
     parent.querySelector(".mount").replaceChildren(this.root);
@@ -53,8 +54,10 @@ class Explorer {
       say: (text) => { this.says.textContent = text; },
     });
     this.grid = new Grid({
-      on: { open: (index) => this.open(index) },
+      on: { open: (index) => this.open(index), tick: (index) => this.tick(index) },
       give: {
+        ticked: (index) => this.ticked.has(this.ids[index]),
+        fit: (index) => this.fitOf(index),
         name: (index) => this.ids[index] ?? `image ${index + 1}`,
         picture: (index) => this.picture({ i: index }, "thumb"),
         colour: (index) => (this.codes ? css(this.palette[this.codes[index]]) : null),
@@ -63,11 +66,13 @@ class Explorer {
     });
     this.one = new One({
       called: this.called,
+      ticked: (index) => this.ticked.has(this.ids[index]),
       ask: (path, fields, signal) => this.ask(path, fields, signal).then((reply) => reply.json()),
       picture: (which, size) => this.picture(which, size),
       on: {
         step: (by) => this.step(by),
         open: (index) => this.open(index),
+        tick: (index) => this.tick(index),
         like: (index) => { this.one.element.close(); this.search({ like: this.ids[index], image: null }); },
         closed: () => this.settle(null),
       },
@@ -126,7 +131,7 @@ class Explorer {
   }
 
   // Fetches for one purpose: a newer one ends the one before. Draws what came, or says what went wrong.
-  async fetch(purpose, path, fields, draw) {
+  async fetch(purpose, path, fields, draw, fail = () => {}) {
     this.turns[purpose]?.abort();
     const turn = (this.turns[purpose] = new AbortController());
     this.busy(purpose, true);
@@ -139,6 +144,7 @@ class Explorer {
     } catch (error) {
       if (turn.signal.aborted) return;
       this.problems = { ...this.problems, [purpose]: error.message };
+      fail();
     }
     this.tell();
     this.busy(purpose, false);
@@ -163,6 +169,7 @@ class Explorer {
     this.matchTheme();
     if (again) {
       this.mapOf = data.opened;
+      this.drawn = this.told = this.codes = null; // what was there before may be out of date
       this.fetch("map", "map", {}, (content) => this.map.setPoints(new Float32Array(content)));
       this.fetch("ids", "ids", {}, (content) => {
         this.ids = JSON.parse(new TextDecoder().decode(content));
@@ -183,6 +190,8 @@ class Explorer {
     if (this.sent !== null && data.seen !== this.sent && Date.now() - this.sentAt < LOST_MS) return;
     this.sent = null;
     this.touched.clear();
+    this.ticked = new Set(data.ticked);
+    this.grid.relabel();
     this.tell({ remark: data.remark });
     this.draw(this.settling ? { ...data.view, image: this.view.image } : data.view);
     if (data.upload && `${data.upload.token} ${data.upload.turn}` !== this.uploaded) {
@@ -209,7 +218,7 @@ class Explorer {
       this.sentAt = Date.now();
       const filtered = [...this.touched];
       const names = [...OWN, ...filtered.flatMap((column) => KINDS.map((kind) => kind + column))];
-      this.wish({ id, filtered, ...Object.fromEntries(names.map((name) => [name, this.view[name] ?? null])) });
+      this.wish({ id, filtered, ticked: [...this.ticked], ...Object.fromEntries(names.map((name) => [name, this.view[name] ?? null])) });
     });
     const there = Promise.resolve(this.coming).then(() => this.grid.loaded());
     Promise.race([there, new Promise((resolve) => setTimeout(resolve, TELL_MS))]).then(() => {
@@ -283,7 +292,7 @@ class Explorer {
     const shown = JSON.stringify(Object.entries(rest).sort()); // the page's script has another order
     if (shown !== this.drawn) {
       this.drawn = shown;
-      this.coming = this.fetch("shown", "shown", rest, (content) => this.show(new Uint32Array(content)));
+      this.coming = this.fetch("shown", "shown", rest, (content) => this.show(content), () => this.show(new ArrayBuffer(4)));
     }
     if (colour !== before.colour || !this.told) {
       this.fetch("colours", "colours", { colour: colour ?? "" }, (content) => this.paint(content));
@@ -299,17 +308,47 @@ class Explorer {
     this.down.checked = Boolean(view.order?.startsWith("-"));
     this.order.value = view.order?.replace(/^[-+]/, "") ?? "";
     this.down.parentElement.hidden = !view.order;
-    this.order.options[0].textContent = view.text || view.rates || view.like ? "best fit first" : "as in the data set";
     this.legend.mark(this.chosen());
     this.map.setLasso(view.lasso ? view.lasso.split(" ").map((corner) => corner.split(",").map(Number)) : null);
-    this.chips.replaceChildren(...[["lasso", "lasso"], ["like", `like ${view.like}`]].filter(([name]) => view[name]).map(([name, text]) =>
-      make("button", { type: "button", title: "Take this away", onclick: () => this.change({ [name]: null }) }, text, make("span", { "aria-hidden": "true" }, " ×"))));
+    const away = (text, onclick) => make("button", { type: "button", title: "Take this away", onclick }, text, make("span", { "aria-hidden": "true" }, " ×"));
+    this.chips.replaceChildren(
+      ...[["lasso", "lasso"], ["like", `like ${view.like}`]].filter(([name]) => view[name]).map(([name, text]) => away(text, () => this.change({ [name]: null }))),
+      ...(this.ticked.size ? [away(`${this.ticked.size.toLocaleString("en")} ticked`, () => { this.ticked.clear(); this.grid.relabel(); this.change({}); })] : []));
     this.openFromView();
   }
 
-  show(order) {
+  tick(index) {
+    const id = this.ids[index];
+    if (id === undefined || this.ticked.delete(id)) this.says.textContent = `${id ?? "nothing"} is not ticked`;
+    else {
+      this.ticked.add(id);
+      this.says.textContent = `${id} is ticked`;
+    }
+    this.grid.relabel();
+    this.one.mark();
+    this.change({});
+  }
+
+  // How well an image fits what is searched for, in words
+  fitOf(index) {
+    const fit = this.fits?.[index];
+    return fit === undefined || Number.isNaN(fit) ? "" : `${this.view.rates ? "fit" : "cosine"} ${fit.toFixed(2)}`;
+  }
+
+  // A reply: how many images, their places, and of a search how well each fits, best first. On the map the half that
+  // fits worse is as faint as what is not shown, and of the others the better an image fits the more of its colour it has.
+  show(content) {
+    const count = new DataView(content).getUint32(0, true);
+    const order = new Uint32Array(content, 4, count);
+    const fits = content.byteLength > 4 + 4 * count ? new Float32Array(content, 4 + 4 * count) : null;
     const mask = new Uint8Array(this.data.n);
-    for (const index of order) mask[index] = 1;
+    this.fits = fits && new Float32Array(this.data.n).fill(NaN);
+    const [best, middle] = fits ? [fits[0], fits[count >> 1]] : [0, 0];
+    order.forEach((index, at) => {
+      if (fits) this.fits[index] = fits[at];
+      mask[index] = best > middle ? 1 + Math.round(254 * Math.max(0, Math.min(1, (fits[at] - middle) / (best - middle)))) : 255;
+    });
+    this.order.options[0].textContent = fits ? "best fit first" : "as in the data set";
     this.grid.show(order);
     this.map.setShown(mask);
     if (this.one.index !== null) this.one.where.textContent = this.whereIs(this.one.index); // it may have been first
@@ -385,7 +424,8 @@ class Explorer {
 
   whereIs(index) {
     const place = this.place(index);
-    return place < 0 ? "not among those shown" : `${(place + 1).toLocaleString("en")} of ${this.grid.order.length.toLocaleString("en")}`;
+    const fit = this.fitOf(index);
+    return place < 0 ? "not among those shown" : `${(place + 1).toLocaleString("en")} of ${this.grid.order.length.toLocaleString("en")}${fit && `, ${fit}`}`;
   }
 
   open(index) {

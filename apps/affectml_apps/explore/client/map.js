@@ -1,5 +1,5 @@
 // The map: every image a point, drawn by WebGL, or by a plain canvas where a browser has none. Drag moves, Shift or the
-// lasso tool surrounds, wheel, pinch, buttons and keys zoom; what is not shown is faint.
+// lasso tool surrounds, wheel, pinch, buttons and keys zoom; what is not shown is faint, and so is what fits a search less.
 
 import { button, make } from "./elements.js";
 
@@ -7,24 +7,27 @@ const CELLS = 128; // the points are found by a table of so many cells a side
 const REACH = 12; // px around the pointer
 const FAINT = 0.16;
 const CORNERS = 48; // of a lasso, at most: it stands in the address
+const SHOWN = 255;
 const VERTEX = `
 attribute vec2 at; attribute float code; attribute float shown;
-uniform vec2 centre, zoom; uniform float size, part; varying float vCode, vSize;
+uniform vec2 centre, zoom; uniform float size, part; varying float vCode, vSize, vShown;
 void main() {
   vCode = code;
   vSize = size;
-  gl_Position = shown == part ? vec4((at - centre) * zoom, 0.0, 1.0) : vec4(2.0, 2.0, 2.0, 1.0);
+  vShown = shown / 255.0;
+  gl_Position = (shown > 0.0) == (part > 0.0) ? vec4((at - centre) * zoom, 0.0, 1.0) : vec4(2.0, 2.0, 2.0, 1.0);
   gl_PointSize = size;
 }`;
 const FRAGMENT = `
 precision mediump float;
-uniform sampler2D palette; uniform float alpha; uniform vec3 faint; varying float vCode, vSize;
+#define FAINT ${FAINT}
+uniform sampler2D palette; uniform float alpha; uniform vec3 faint; varying float vCode, vSize, vShown;
 void main() {
   float edge = length(gl_PointCoord - 0.5) * 2.0;
   float inside = vSize < 4.0 ? 1.0 : 1.0 - smoothstep(1.0 - 2.5 / vSize, 1.0, edge);
   if (inside <= 0.0) discard;
   vec3 colour = alpha < 1.0 ? faint : texture2D(palette, vec2((vCode + 0.5) / 256.0, 0.5)).rgb;
-  gl_FragColor = vec4(colour, 1.0) * inside * alpha;
+  gl_FragColor = vec4(colour, 1.0) * inside * (alpha < 1.0 ? alpha : mix(FAINT, 1.0, vShown));
 }`;
 
 export class PointMap {
@@ -74,7 +77,7 @@ export class PointMap {
   setPoints(xy) {
     this.xy = xy;
     const n = xy.length / 2;
-    if (this.shown.length !== n) this.setShown(new Uint8Array(n).fill(1));
+    if (this.shown.length !== n) this.setShown(new Uint8Array(n).fill(SHOWN));
     if (this.codes.length !== n) this.codes = new Uint8Array(n);
     const cell = (value) => Math.min(CELLS - 1, Math.max(0, Math.floor(value * CELLS)));
     this.starts = new Uint32Array(CELLS * CELLS + 1);
@@ -97,10 +100,11 @@ export class PointMap {
     this.upload();
   }
 
+  // mask: of each image 0 where it is not shown, else from 1 to 255 how much of its colour it has
   setShown(mask) {
     if (mask.length === this.shown.length && mask.every((each, at) => each === this.shown[at])) return; // in another order
     this.shown = mask;
-    this.count = mask.reduce((sum, each) => sum + each, 0);
+    this.count = mask.reduce((sum, each) => sum + (each > 0 ? 1 : 0), 0);
     this.upload();
   }
 
@@ -224,9 +228,10 @@ export class PointMap {
       let code = -1;
       plain.fillStyle = this.dark ? "#bfbfbf" : "#595959";
       for (let i = 0; i < this.shown.length; i++) {
-        if (this.shown[i] !== part) continue;
+        if ((this.shown[i] > 0 ? 1 : 0) !== part) continue;
         const [x, y] = this.toScreen(this.xy[2 * i], this.xy[2 * i + 1]);
         if (x < -side || y < -side || x > this.width + side || y > this.height + side) continue;
+        if (part) plain.globalAlpha = FAINT + ((1 - FAINT) * this.shown[i]) / SHOWN;
         if (part && this.codes[i] !== code) plain.fillStyle = css(this.palette[(code = this.codes[i])]);
         plain.fillRect(x - side / 2, y - side / 2, side, side);
       }

@@ -5,10 +5,10 @@ import { button, make } from "./elements.js";
 const PASSING_MS = 80; // before the server is asked about an image: what is only passed by is not
 
 export class One {
-  // ask(path, fields) -> JSON; picture(index, size) -> address; called(label): as people read it; on: step(by), open(index),
-  // like(index), closed()
-  constructor({ ask, picture, called, on }) {
-    Object.assign(this, { ask, picture, called, on, names: false, opened: false, index: null });
+  // ask(path, fields) -> JSON; picture(index, size) -> address; called(label): as people read it; ticked(index); on: step(by),
+  // open(index), tick(index), like(index), closed()
+  constructor({ ask, picture, called, ticked, on }) {
+    Object.assign(this, { ask, picture, called, ticked, on, names: false, opened: false, index: null });
     this.title = make("h2", { id: "one-title" });
     this.where = make("span", { class: "where" });
     this.image = make("img", { alt: "", onload: () => {
@@ -18,19 +18,25 @@ export class One {
     this.frame = make("div", { class: "frame" }, this.image);
     this.facts = make("div", { class: "facts", tabindex: "0", role: "group", "aria-label": "About this image" });
     const turn = (text, name, by) => button(text, { "aria-label": name, title: `${name} (${by < 0 ? "←" : "→"})`, onclick: () => on.step(by) });
+    this.tick = button("✓ Tick", { "aria-pressed": "false", title: "x: for the queue, a selection or a download", onclick: () => on.tick(this.index) });
     this.turns = make("span", { class: "turns" }, turn("‹", "Previous image", -1), turn("›", "Next image", 1));
     this.element = make("dialog", { class: "one", "aria-labelledby": "one-title", onkeydown: (event) => this.key(event), onclose: () => this.closed() },
-      make("div", { class: "bar" }, this.title, this.where, this.turns,
+      make("div", { class: "bar" }, this.title, this.where, this.tick, this.turns,
         button("Close", { title: "Escape", onclick: () => this.element.close() })),
       make("div", { class: "halves" }, this.frame, this.facts));
   }
 
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input[type=text]")) return;
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const by = { ArrowLeft: -1, ArrowRight: 1, x: 0 }[event.key];
     if (by === undefined || this.index === null) return;
     event.preventDefault();
-    this.on.step(by);
+    if (by) this.on.step(by);
+    else this.on.tick(this.index);
+  }
+
+  mark() {
+    this.tick.setAttribute("aria-pressed", String(this.index !== null && this.ticked(this.index)));
   }
 
   closed() {
@@ -43,7 +49,8 @@ export class One {
   async show(which, name, where) {
     this.index = which.i ?? null;
     this.which = which;
-    this.turns.hidden = this.index === null;
+    this.turns.hidden = this.tick.hidden = this.index === null;
+    this.mark();
     this.title.textContent = name;
     this.where.textContent = where;
     this.image.hidden = false;

@@ -1,0 +1,250 @@
+"""`affectml evaluate`: from systems to an evaluation, and to its files."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from affectml._files import try_file, try_folder, try_page, write_parquet, write_text
+from affectml._progress import Say
+from affectml.data import Dataset
+from affectml.data.choose import SEVERAL
+from affectml.errors import AffectmlError, BadInput, EncoderUnavailable, did_you_mean, few, option
+from affectml.evaluating.config import EvaluateConfig
+from affectml.evaluating.datasets import Judged, on_datasets
+from affectml.evaluating.stored import of_runs
+from affectml.evaluating.systems import sources_of, target_of
+from affectml.heads import head_class
+from affectml.heads.build import PLAIN
+from affectml.heads.load import offered
+from affectml.judging.answers import FILE, SystemAnswers, write_answers
+from affectml.judging.figures import COLUMNS, Evaluation
+from affectml.judging.truth import DEFAULT_TAU
+from affectml.page import Shown, write_report
+from affectml.page.tables import brief, matrix, scores_table
+from affectml.prompts import Prompts
+from affectml.runs import RunFolder, TrainConfig, next_run_folder
+from affectml_annotation.exchange.files import csv_text
+
+PAGE = "report.html"
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """An evaluation, with what was written of it. judged: on each data set, none where stored figures were compared."""
+
+    evaluation: Evaluation
+    judged: Sequence[Judged]
+    file: Path
+
+
+def evaluate_systems(
+    systems: Iterable[str | PathLike[str]],
+    config: EvaluateConfig,
+    *,
+    out: str | Path | None = None,
+    say: Say = lambda line: None,
+) -> Evaluated:
+    """Judge systems beside people, the prior and zero-shot, and write what was found; see EvaluateConfig.
+
+    Args:
+        systems: runs' folders, files of answers, or NAME=PATH.
+        config: on which data, and how.
+        out: a folder for everything (metrics.csv, scores.parquet, facts.json, answers.parquet, report.html), or a file:
+            .html the page, .parquet and .csv the figures, .tex and .md the scores for a paper. None is report.html in
+            the run that is named alone without `on`, else runs/evaluation-NNN.
+        say: called with what one should know meanwhile.
+
+    Raises:
+        AffectmlError: one of its subclasses, for what the user can mend.
+    """
+    _check(config)
+    given, said = list(systems), set[str]()
+
+    def once(line: str) -> None:
+        if line not in said:
+            said.add(line)
+            say(line)
+
+    sources = sources_of(given) if given or not config.train else []
+    alone = len(sources) == 1 and sources[0].run is not None and not config.on and not config.train
+    file = Path(out) if out is not None else sources[0].path / PAGE if alone else next_run_folder("evaluation")
+    _try_out(file, own=alone and out is None, again=bool(config.train))
+    if config.train:
+        sources = sources_of([*given, *train_missing(config, file, say)])
+    on = config.on or (config.train if len(set(config.train)) > 1 else ())
+    files = [each for each in sources if each.run is None]
+    if not on:
+        if files:
+            raise BadInput(f"{files[0].path}: answers in a file are judged on a data set: name it with {option('on')}")
+        for name in ("groups", "gallery", "index", "encoder", "target"):
+            if getattr(config, name):
+                raise BadInput(f"{option(name)} needs the data set: name it with {option('on')}")
+    judged = on_datasets(sources, replace(config, on=on), once) if on else []
+    evaluation = _joined([each.evaluation for each in judged]) if judged else of_runs(sources)
+    evaluated = Evaluated(evaluation, judged, file)
+    shown = _shown(evaluated, [each.run for each in sources if each.run is not None])
+    if file.suffix in WRITERS:
+        WRITERS[file.suffix](evaluation, shown, file)
+    else:
+        file.mkdir(parents=True, exist_ok=True)
+        evaluation.write(file)
+        _write_answers(judged, file / FILE)
+        write_report(evaluation, shown, file / PAGE)
+    return evaluated
+
+
+def _check(config: EvaluateConfig) -> None:
+    """Raises BadInput for a number or a word that is out of range."""
+    if config.tau is not None and not 0 < config.tau < 1:
+        raise BadInput(f"{option('tau', config.tau)}: expected a rate between 0 and 1")
+    if config.k is not None and config.k < 1:
+        raise BadInput(f"{option('k', config.k)}: expected a number of labels, at least 1")
+    if config.empty not in (None, "none", "skip"):
+        raise BadInput(f"{option('empty', config.empty)}: expected none (no label applies) or skip (no answer)")
+
+
+def _try_out(file: Path, *, own: bool, again: bool) -> None:
+    """Raises BadInput for a place that cannot be written; own: a run's own page, which is written over."""
+    from affectml.data import check_new
+
+    if own:
+        try_page(file)
+    elif file.suffix in WRITERS and not again:
+        try_file(file)
+    elif file.suffix or file.is_file():
+        kinds = "a folder" if again else f"a folder, or a file that ends in {', '.join(WRITERS)}"
+        raise BadInput(f"{option('out', str(file))}: expected {kinds}")
+    else:
+        try_folder(file) if again else check_new(file)
+
+
+def _joined(found: Sequence[Evaluation]) -> Evaluation:
+    """Evaluations on several data sets as one; facts["datasets"] has those of each. Each figure stands there once."""
+    import pandas as pd
+
+    figures = {
+        (f.dataset, f.target, f.space, f.system, f.against, f.by, f.level, f.label, f.metric, f.k, f.tau): f
+        for each in found
+        for f in each.figures
+    }
+    if len(found) == 1:
+        return replace(found[0], figures=tuple(figures.values()))
+    warnings = dict.fromkeys(line for each in found for line in each.facts.get("warnings", []))
+    facts = {**found[0].facts, "warnings": list(warnings)}
+    facts["datasets"] = {each.figures[0].dataset: each.facts for each in found}
+    scores = pd.concat([each.scores for each in found], ignore_index=True)
+    return Evaluation(tuple(figures.values()), scores, facts)
+
+
+def _shown(evaluated: Evaluated, runs: Sequence[RunFolder]) -> Shown:
+    """What the page shows beside figures."""
+    evaluation, judged = evaluated.evaluation, evaluated.judged
+    here = judged[0] if len(judged) == 1 else None
+    pictures: dict[str, Any] = {}
+    if here is not None:
+        pictures = {"dataset": here.data, "answers": _systems(here), "truth": here.truth}
+    if len(runs) == 1 and evaluation.facts["first"] == "model":
+        return Shown.of_run(runs[0].info, **pictures)
+    first = evaluation.figures[0]
+    names = list(dict.fromkeys(each.dataset for each in evaluation.figures))
+    systems = evaluation.facts.get("systems") or evaluation.facts.get("runs", [])
+    heading = f"{few(names, 3)}, target {first.target}: {few(systems, 6)} judged beside people"
+    about = tuple(f"{run.folder.resolve().name}: {run.info.command}" for run in runs if run.info.command)
+    return Shown(f"{few(names, 3)} – affectml evaluation", heading, about, **pictures)
+
+
+def _systems(judged: Judged) -> dict[str, SystemAnswers]:
+    """Everybody's answers as answers.parquet has them."""
+    truth, split = judged.truth, judged.evaluation.facts["split"]
+    return {n: SystemAnswers.of(each, truth.labels, truth.image_id, split) for n, each in judged.answers.items()}
+
+
+def _write_answers(judged: Sequence[Judged], file: Path) -> None:
+    """Write everybody's answers to the judged images; labels that a data set has not are NaN there."""
+    if not judged:
+        return
+    labels = list(dict.fromkeys(label for each in judged for label in each.truth.labels))
+    names, said = [], []
+    for each in judged:
+        at = [labels.index(label) for label in each.truth.labels]
+        for system, answers in _systems(each).items():
+            wide = {}
+            for form in ("scores", "shares", "sets"):
+                values = getattr(answers, form)
+                if values is not None:
+                    wide[form] = np.full((len(values), len(labels)), np.nan, dtype=np.float32)
+                    wide[form][:, at] = values
+            names.append(each.evaluation.figures[0].dataset)
+            said.append((system, answers.image_id, answers.split, replace(answers, labels=tuple(labels), **wide)))
+    write_answers(file, names, labels, said)
+
+
+def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:
+    """Train on each data set of `config.train` with each head, prompts and seed, as far as `folder` has no such run.
+
+    A head that cannot learn a data set's target, or lacks its texts, is left out, and that is said.
+
+    Raises:
+        AffectmlError: for an unknown head or data set, and where nothing could be trained.
+    """
+    from affectml.training import train_run
+
+    known = ("plain", *offered())
+    for head in config.heads:
+        if ":" not in head and head.replace("-", "_") not in known:
+            raise BadInput(f"{option('heads', head)}: no such head{did_you_mean(head, known)} ({', '.join(known)})")
+    found, why = list[Path](), list[AffectmlError]()
+    for path in dict.fromkeys(config.train):
+        data = Dataset.open(path)
+        targets = target_of(data, [], config.target if config.target in data.meta.targets else None, any_kind=True)
+        several = targets.kind in SEVERAL
+        for prompts in config.prompts:
+            Prompts.parse(prompts, ()).learned(targets.taxonomy)
+        for head in dict.fromkeys(head_class(PLAIN[several] if h == "plain" else h).name for h in config.heads):
+            for prompts in config.prompts if head_class(head).scores_of == "texts" else config.prompts[:1]:
+                for seed in range(config.seed, config.seed + config.seeds):
+                    words = [data.name, head, *([prompts] if len(config.prompts) > 1 else [])]
+                    out = folder / "-".join([*words, *([f"seed{seed}"] if config.seeds > 1 else [])]).replace("/", "-")
+                    asked = TrainConfig(
+                        dataset=str(data.root), multilabel=several, target=targets.name, head=head, prompts=prompts,
+                        encoder=config.encoder, tau=config.tau or DEFAULT_TAU, seed=seed, threads=config.threads,
+                    )  # fmt: skip
+                    try:
+                        if not (out / "run.json").exists():
+                            say(f"training {out.name}")
+                            run = train_run(asked, out=out, say=say)
+                            write_report(run.evaluation, Shown.of_run(run.info), out / PAGE)
+                        found.append(out)
+                    except (BadInput, EncoderUnavailable) as error:
+                        say(f"{out.name} is left out: {error}")
+                        why.append(error)
+    if not found:
+        raise why[0]
+    return found
+
+
+def _csv(evaluation: Evaluation) -> str:
+    return csv_text([COLUMNS, *map(attrgetter(*COLUMNS), evaluation.figures)])
+
+
+def _paper(evaluation: Evaluation, tex: bool) -> str:
+    """The scores as a table for a paper."""
+    table = next(iter(matrix(evaluation)), None) or scores_table(evaluation) or brief(evaluation)
+    return table.to_tex() if tex else f"{table.to_markdown()}\n"
+
+
+WRITERS: dict[str, Callable[[Evaluation, Shown, Path], object]] = {
+    ".html": write_report,
+    ".parquet": lambda evaluation, _, file: write_parquet(file, evaluation.table()),
+    ".csv": lambda evaluation, _, file: write_text(
+        file, csv_text([COLUMNS, *map(attrgetter(*COLUMNS), evaluation.figures)])
+    ),
+    ".tex": lambda evaluation, _, file: write_text(file, _paper(evaluation, tex=True)),
+    ".md": lambda evaluation, _, file: write_text(file, _paper(evaluation, tex=False)),
+}
+"""By a file's ending: the page, the figures (two kinds), the table for a paper (two kinds)."""

@@ -1,0 +1,161 @@
+"""Runs compared by what is stored of them: on the images that all were judged on, and over their seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import torch
+
+from affectml.errors import BadInput, BadRun, option
+from affectml.evaluating.systems import Source
+from affectml.judging.compare import differences, over_seeds, stored
+from affectml.judging.figures import METRICS, Evaluation, Figure, Rows
+from affectml.judging.scoring import bounds_of
+from affectml.runs import RunFolder
+from affectml_metrics import mean_interval
+from affectml_metrics.table import shown
+
+AGREEMENT = "agreement"  # the `by` of how alike two systems answer
+
+
+def of_runs(sources: Sequence[Source]) -> Evaluation:
+    """What metrics.csv and scores.parquet have of runs of the same data, target and cut.
+
+    One run's as it is. Of several each run's model is a system of its own name, beside what stands beside the first,
+    on the images that are in the test part of all; each pair of runs is compared there, and runs that differ in nothing
+    but the seed are one way of training, compared with others over their seeds.
+
+    Raises:
+        BadInput: for runs of other data, another target or cut, and without an image in common, unless seeds say
+            something.
+        BadRun: for a run that was never judged.
+    """
+    runs = {each.name: each.run for each in sources if each.run is not None}
+    for run in runs.values():
+        if not run.has_figures:
+            raise BadRun(f"{run.folder}: no {METRICS}: it was never judged; name the data set: {option('on')}")
+    if len(runs) == 1:
+        return next(iter(runs.values())).evaluation
+    _check_alike(list(runs.values()))
+    found = {name: run.evaluation for name, run in runs.items()}
+    names, first = list(runs), next(iter(found.values()))
+    if missing := [str(runs[name].folder) for name, each in found.items() if each.scores.empty]:
+        raise BadRun(f"{missing[0]}: no scores of single images, which a shared run comes without: name the data set: "
+                     f"{option('on')}")  # fmt: skip
+    ways, seeds = _ways(runs), list[Figure]()
+    if any(len(way) > 1 for way in ways.values()):
+        of_seeds = {
+            name: {seed: {f.name: f.value for f in found[run].scores_of("model")} for seed, run in way.items()}
+            for name, way in ways.items()
+        }
+        if len({repr(run.info.prompts) for run in runs.values()}) > 1:  # which zero-shot is asked with as well
+            of_seeds |= {
+                f"zero_shot of {name}": {
+                    seed: {f.name: f.value for f in found[run].scores_of("zero_shot")} for seed, run in way.items()
+                }
+                for name, way in ways.items()
+            }
+        metrics = shown({name for of in of_seeds.values() for run in of.values() for name in run}, "headline")
+        seeds = over_seeds(of_seeds, metrics)
+    scores = pd.concat([_of_all(name, each, at == 0) for at, (name, each) in enumerate(found.items())])
+    images = [set(each.scores["image_id"]) for each in found.values()]
+    common = set.intersection(*images)
+    if not common and not seeds:
+        raise BadInput(
+            f"evaluate: no image is in the test split of every run: train them with the same {option('seed')}, or "
+            f"judge them on a data set of their labels: {option('on')}"
+        )
+    key = {"dataset": first.scores["dataset"].iloc[0], "target": first.scores["target"].iloc[0],
+           "space": first.scores["space"].iloc[0]}  # fmt: skip
+    by_image, ids, groups = stored(scores)
+    warnings = list(first.facts.get("warnings", []))
+    if all(each == common for each in images):
+        figures = [replace(f, system=_name(f.system, name)) for name, each in found.items() for f in each.figures
+                   if f.system == "model" or name == names[0]]  # fmt: skip
+    else:
+        rows = Rows(**key)
+        for (system, against), values in by_image.items() if common else ():
+            metrics = list(values)
+            interval = mean_interval(
+                torch.stack(list(values.values()), dim=1), groups=groups, bounds=[bounds_of(m) for m in metrics]
+            )
+            rows.add_all(metrics, interval, system=system, against=against)
+        figures = rows.rows
+        warnings.append(
+            f"The runs were tested on other images: scores are of the {len(common)} images in the test part of all, "
+            "and metrics over a whole table are left out"
+        )
+    if common:
+        figures += differences(by_image, combinations(names, 2), groups, **key)
+        figures += agreement({name: runs[name].model_answers.frame.reindex(ids) for name in names}, **key)
+    facts = {**first.facts, "n": len(common), "first": names[0], "runs": names, "warnings": warnings}
+    seeds = [replace(each, **key) for each in seeds]
+    return Evaluation((*figures, *seeds), scores[scores["image_id"].isin(common)], facts)
+
+
+def _of_all(name: str, found: Evaluation, first: bool) -> pd.DataFrame:
+    """Scores image by image under the run's own name; of the first with everybody beside."""
+    scores = found.scores if first else found.scores[found.scores["system"] == "model"]
+    return scores.assign(system=scores["system"].where(scores["system"] != "model", name))
+
+
+def _name(system: str, name: str) -> str:
+    return name if system == "model" else system
+
+
+def agreement(scores: Mapping[str, pd.DataFrame], **key: str) -> list[Figure]:
+    """How alike each two systems answer, given scores [N, C] in the same labels: rows `by` agreement.
+
+    same_first_label: on which share of the images; total_variation: the mean distance of their normalised scores, 0
+    alike and 1 disjoint.
+    """
+    rows = Rows(**key, by=AGREEMENT)
+    shares = {}
+    for name, table in scores.items():
+        given = np.clip(table.to_numpy(np.float64), 0, None)
+        whole = given.sum(axis=1, keepdims=True)
+        shares[name] = np.divide(given, whole, out=np.full_like(given, 1 / given.shape[1]), where=whole > 0)
+    for one, other in combinations(shares, 2):
+        a, b = shares[one], shares[other]
+        place = {"system": one, "against": other, "n": len(a)}
+        rows.add("same_first_label", float((a.argmax(axis=1) == b.argmax(axis=1)).mean()), **place)
+        rows.add("total_variation", float(np.abs(a - b).sum(axis=1).mean() / 2), **place)
+    return rows.rows
+
+
+def _check_alike(runs: Sequence[RunFolder]) -> None:
+    """Raises BadInput for the first run whose figures cannot stand beside those of the first run."""
+    first = runs[0].info
+    for run in runs[1:]:
+        info = run.info
+        for what, one, other in (
+            ("data set", first.data.fingerprint, info.data.fingerprint),
+            ("target", first.data.target, info.data.target),
+            (option("tau"), first.config.tau, info.config.tau),
+        ):
+            if one != other:
+                raise BadInput(
+                    f"{run.folder}: another {what} than {runs[0].folder}, so what is stored of them does not compare: "
+                    f"name a data set to judge both on: {option('on')}"
+                )
+
+
+def _ways(runs: Mapping[str, RunFolder]) -> dict[str, dict[int, str]]:
+    """Ways of training, each by the name of its first run: the run of each seed."""
+    ways: dict[str, dict[int, str]] = {}
+    first: dict[str, str] = {}
+    for name, run in runs.items():
+        way = first.setdefault(_recipe(run), name)
+        ways.setdefault(way, {}).setdefault(run.info.config.seed, name)
+    return ways
+
+
+def _recipe(run: RunFolder) -> str:
+    """All that moves what is learned but the seed, and what it learned from."""
+    info = run.info
+    options = dict(sorted(info.config.options.items()))
+    config = replace(info.config, seed=0, dataset=None, threads=None, learning_curve=False, groups=(), options=options)
+    data = (info.data.target, sorted(info.data.fingerprint.items()))
+    return repr((config, info.head.name, *data, info.encoder.identity))

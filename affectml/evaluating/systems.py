@@ -1,0 +1,285 @@
+"""Who answers: runs and files by their names, what a run says of a data set's images, and what stands beside them."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from affectml._progress import Say
+from affectml.data import Dataset, Targets
+from affectml.data.choose import SEVERAL
+from affectml.data.dataset import SPLITS
+from affectml.data.levels import levels_of
+from affectml.data.splits import CALIBRATION
+from affectml.duplicates import copies_among
+from affectml.embeddings import EmbeddingStore
+from affectml.encoders.threads import set_threads
+from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, EncoderUnavailable, option
+from affectml.heads import ZeroShotConfig, ZeroShotHead
+from affectml.judging.answers import KEYS, SystemAnswers
+from affectml.judging.figures import MADE_HERE
+from affectml.judging.scoring import Answers, unsure
+from affectml.judging.systems import answers_of, rounded
+from affectml.judging.truth import Truth
+from affectml.predicting.features import FromFiles, learned_from, store_of, store_there
+from affectml.prompts import Prompts, label_features
+from affectml.runs import RunFolder
+from affectml.runs.schema import PriorInfo
+from affectml.taxonomies import Taxonomy
+
+Ids = NDArray[np.object_]
+BESIDE = ("prior", "zero_shot")
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Where a system's answers come from: a run, or a file; system: which one of a file as answers.parquet is."""
+
+    name: str
+    path: Path
+    run: RunFolder | None = None
+    system: str | None = None
+
+
+def sources_of(given: Iterable[str | PathLike[str]]) -> list[Source]:
+    """The systems of a command line: a run's folder or a file of answers each, or NAME=PATH.
+
+    Without a NAME a system is called as its folder, or as its file less the ending; a second one of a name is
+    `NAME (2)`. A run that is alone is `model`.
+
+    Raises:
+        BadInput: for none, a data set, and a NAME that another system has, or that belongs to what stands beside them.
+        BadRun: for a folder that is no run.
+    """
+    asked, found = [str(each) for each in given], list[Source]()
+    if not asked:
+        raise BadInput(f"evaluate: which systems? Name runs or files of answers, or data sets with {option('train')}")
+    for text in asked:
+        name, equals, rest = text.partition("=")
+        named = bool(equals) and not Path(text).exists()
+        path = Path(rest if named else text)
+        if (path / "dataset.json").exists():
+            raise BadInput(f"{path} is a data set, not a system: name what it is judged with, and {option('on', path)}")
+        run, taken = None if path.is_file() else RunFolder.open(path), {*MADE_HERE, *BESIDE, *(s.name for s in found)}
+        if named and (name in taken or not name.strip()):
+            raise BadInput(f"{text}: that is the name of another system; choose another")
+        if run is not None:
+            own = path.resolve().name if len(asked) > 1 else "model"
+            found.append(Source(name if named else free_name(own, taken), path, run))
+            continue
+        inside = systems_in(path)
+        for system in (*inside, *([] if inside else [None])):
+            own = path.stem if system in (None, "model") or (named and len(inside) == 1) else system
+            own = name if named and len(inside) < 2 else f"{name} {system}" if named else own
+            found.append(Source(free_name(own, {*taken, *(s.name for s in found)}), path, system=system))
+    return found
+
+
+def systems_in(file: Path) -> list[str]:
+    """The systems of a file as answers.parquet is, but for what stands beside everybody; none of any other file."""
+    import pyarrow.parquet as pq
+
+    with file.open("rb") as handle:
+        if handle.read(4) != b"PAR1":
+            return []
+    if not {*KEYS} <= {*pq.read_schema(file).names}:
+        return []
+    systems = pq.read_table(file, columns=["system"])["system"].unique().to_pylist()
+    return [each for each in systems if each not in BESIDE]
+
+
+def free_name(name: str, taken: Iterable[str]) -> str:
+    """The name, or with the first number that makes it one of its own."""
+    used, number, free = set(taken), 1, name
+    while free in used:
+        number += 1
+        free = f"{name} ({number})"
+    return free
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What a run says of the images of a data set that it may be judged on, in its own labels.
+
+    image_id: [N]. split: the name of that part. own: whether it learned from other images of these very data.
+    """
+
+    image_id: Ids
+    answers: Answers
+    split: str
+    own: bool
+
+
+def hear(run: RunFolder, data: Dataset, targets: Targets, threads: int | None, say: Say) -> Heard:
+    """What a run answers on the images that it may be judged on: of its own data from what it stored.
+
+    Those are the images of the test split, on the run's own data of the run's; where there is no split, all. What it
+    learned from is left out.
+
+    Raises:
+        BadDataset: without an image to judge.
+        BadRun: for a shared run on its own data: it does not say what it learned from.
+    """
+    own = data.has_fingerprint(run.info.data.fingerprint, run.info.data.target)
+    kind = targets.kind if fits(run, targets) else run.info.data.kind
+    if own:
+        if not run.has_answers:
+            raise BadRun(
+                f"{run.folder}: a shared run does not say which images of {data.root} it learned from, so judging it "
+                "there would flatter it: evaluate the run that it was made of"
+            )
+        said = run.model_answers
+        ids = said.image_id[(said.split == "test") & pd.Index(said.image_id).isin(targets.image_id)]
+        if kind == run.info.data.kind:
+            return Heard(ids, stored(run, ids), "test", own)
+    set_threads(threads)
+    store = store_of(run, data, threads, say)
+    if not own:
+        ids, split = _unseen(run, data, targets, store, say)
+    here = embedded(store, ids)
+    if len(here) < len(ids):
+        say(f"{len(ids) - len(here)} of {len(ids)} images have no embedding and are left out")
+    if not len(here):
+        raise BadDataset(f"{data.root}: no image on which {run.folder} can be judged by target {targets.name}")
+    levels = levels_of(data.images, run.info.config.promise_group, here)
+    answers = answers_of(run.head, store.features(here), kind, levels)
+    return Heard(here, answers, "test" if own else split, own)
+
+
+def stored(run: RunFolder, ids: Ids, system: str = "model") -> Answers:
+    """What a run's answers.parquet has of a system on these images."""
+    said = SystemAnswers.read(run.folder, run.taxonomy.labels, system=system)
+    at = pd.Index(said.image_id).get_indexer(pd.Index(ids))
+    scores, shares, sets = (
+        None if values is None else torch.from_numpy(values[at]) for values in (said.scores, said.shares, said.sets)
+    )
+    assert scores is not None
+    return Answers(scores.double(), None if shares is None else shares.double(), None if sets is None else sets.long())
+
+
+def fits(run: RunFolder, targets: Targets) -> bool:
+    """Whether a target judges a run as it is: it has the run's labels, and its kind, or sets for a run of rates."""
+    kinds = (run.info.data.kind, "sets") if run.info.data.kind == "rates" else (run.info.data.kind,)
+    return targets.kind in kinds and targets.taxonomy.labels == run.taxonomy.labels
+
+
+def target_of(data: Dataset, runs: Sequence[RunFolder], name: str | None, *, any_kind: bool = False) -> Targets:
+    """The target of that name; else the one of the first run's labels and kind; else the only one, with runs or
+    `any_kind` of the kind that says most of single answers.
+
+    Raises:
+        BadDataset: where there is none, and where several would do.
+    """
+    data.need_targets()
+    entries = data.meta.targets
+    if name is not None:
+        return data.target(name)
+    kinds = {key: entry.kind for key, entry in entries.items()}
+    ways = [
+        [t.name for t in map(data.target, entries) if fits(run, t) and t.kind == run.info.data.kind] for run in runs
+    ]
+    ways += [[t.name for t in map(data.target, entries) if fits(run, t)] for run in runs]
+    ways += [[key for key in kinds if kinds[key] in some] for some in (("single", "distribution"), SEVERAL)
+             if runs or any_kind]  # fmt: skip
+    fitting = next((way for way in [*ways, list(kinds)] if way), [])
+    if len(fitting) > 1:
+        raise BadDataset(f"{data.root}: targets {', '.join(fitting)} would do; choose with {option('target')}")
+    return data.target(fitting[0])
+
+
+def embedded(store: "EmbeddingStore | FromFiles", image_ids: Ids) -> Ids:
+    """Those of the images that have an embedding."""
+    missing = store.missing(image_ids)
+    return image_ids[~pd.Index(image_ids).isin(missing)] if missing else image_ids
+
+
+def _unseen(
+    run: RunFolder, data: Dataset, targets: Targets, store: "EmbeddingStore | FromFiles", say: Say
+) -> tuple[Ids, str]:
+    """The images of a data set that is not the run's own to judge it on, and the name of that part."""
+    ids, part = targets.image_id, data.images.set_index("image_id").get("split")
+    parted = part is not None and bool(part.isin(SPLITS).any())
+    if part is not None and parted:
+        ids = ids[part.reindex(ids).to_numpy(dtype=object) == "test"]
+    seen = _learned(run, store, ids, say)
+    if seen.any():
+        say(
+            f"{seen.sum()} of {len(ids)} images are among those that {run.folder} was trained or tuned on, and left "
+            "out; the rest is judged"
+        )
+    elif not parted:
+        say(f"{data.root} has no split: all of its images are judged")
+    return ids[~seen], "test" if parted else "unseen" if seen.any() else "all"
+
+
+def _learned(run: RunFolder, store: "EmbeddingStore | FromFiles", ids: Ids, say: Say) -> NDArray[np.bool_]:
+    """Which of these images a run learned from, calibration and validation too: [N].
+
+    Their embedding is that of such an image; where the run's own data are gone, image_id and scores are.
+    """
+    seen, at = np.zeros(len(ids), dtype=bool), np.flatnonzero(pd.Index(ids).isin(embedded(store, ids)))
+    if not run.has_answers or not len(at):
+        return seen
+    said, here, home = run.model_answers, store.features(ids[at]), home_of(run)
+    own = None if home is None or isinstance(store, FromFiles) else store_there(run, home, say)
+    if own is not None and np.shape(here)[1] == own.dim:
+        taught = said.image_id[pd.Index(said.split).isin(("train", CALIBRATION, "val"))]
+        seen[at] = copies_among(np.asarray(here), own.rows(embedded(own, taught)))
+    elif not run.head.lacks_texts:
+        scores = run.head.scores(here).double().numpy()
+        same = learned_from(run, pd.DataFrame(scores, index=ids[at], columns=list(run.taxonomy.labels)))
+        seen[at] = pd.Index(ids[at]).isin(list(same))
+    return seen
+
+
+def home_of(run: RunFolder) -> Dataset | None:
+    """The data set that a run learned from, if it is where it was."""
+    path = run.info.config.dataset or ("data/demo" if run.info.data.name == "demo" else None)
+    with suppress(AffectmlError):
+        if path is not None:
+            data = Dataset.open(path)
+            return data if data.has_fingerprint(run.info.data.fingerprint, run.info.data.target) else None
+    return None
+
+
+def prior_answers(prior: PriorInfo, n: int, kind: str) -> Answers:
+    """What a run's prior says of N images: the label shares of its training images."""
+    scores = torch.tensor(prior.shares, dtype=torch.float64).expand(n, -1)
+    sets = None if prior.set is None else torch.tensor(prior.set).expand(n, -1)
+    return Answers(rounded(scores), rounded(unsure(scores, rates=kind in SEVERAL)), sets)
+
+
+def zero_shot(
+    store: EmbeddingStore | None, taxonomy: Taxonomy, kind: str, ids: Ids, val: Truth | None
+) -> tuple[Answers | None, str]:
+    """What the encoder's own texts of the labels say of images, or why nothing.
+
+    Their rates are calibrated and cut on validation as in a training; without any they only rank, but for a target of
+    one label.
+    """
+    if store is None:
+        return None, f"not available: no embeddings; {option('encoder')} makes them"
+    needed = ids if val is None else np.concatenate([ids, val.image_id])
+    if missing := store.missing(needed):
+        return None, f"not available: {len(missing)} images have no embedding"
+    from affectml.training.steps import text_encoder
+
+    try:
+        texts = label_features(Prompts.parse("sentiment", ()), taxonomy, text_encoder(store))
+    except EncoderUnavailable:
+        return None, "not available: no text features by this encoder"
+    head = ZeroShotHead(texts, ZeroShotConfig(logit_scale=store.logit_scale or 100.0))
+    if kind not in SEVERAL:
+        return answers_of(head, store.features(ids), kind), ""
+    if val is None:
+        return Answers(head.scores(store.features(ids)).double()), ""
+    head.fit(store.features(val.image_id), val.shares)
+    if val.sets is not None:
+        head.tune_thresholds(store.features(val.image_id), val.sets.astype(np.int64))
+    return answers_of(head, store.features(ids), kind), ""

@@ -1,0 +1,308 @@
+"""What is made of embeddings: a map, cosines, and what their encoder makes of a text."""
+
+import json
+import re
+import shlex
+import warnings
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml._files import replacing
+from affectml._progress import Say
+from affectml._rows import RowsOnDisk
+from affectml.embeddings import EmbeddingStore
+from affectml.errors import EncoderUnavailable, MissingExtra
+from affectml.predicting.features import run_encoder
+from affectml.prompts import ALIKE, MADE_UP
+from affectml.runs import RunFolder
+
+if TYPE_CHECKING:
+    from affectml.encoders import Encoder
+
+Floats = NDArray[np.float32]
+BLOCK = 256  # rows in memory at a time: .5 MB of 512 features, which stay in a processor's cache
+HELD = 4  # blocks of the files' pages that are held at most
+KEPT = 8  # searches whose cosines are kept: the same one comes again with every filter
+Method = Literal["umap", "pca"]
+METHODS: tuple[Method, ...] = ("umap", "pca")  # in the order in which they are looked for
+FOLDER = "explore"
+SAMPLE = 10_000  # rows that principal axes are fitted on
+AXES = 50  # that UMAP looks at
+MOST = 200_000  # rows that UMAP is fitted on
+LEAST = 20  # and at least: fewer have hardly any neighbours, and keep their axes
+SEED = 0
+ROWS = 4096  # in memory at a time for the map: 8 MB of 512 features
+WORDS = {
+    "umap": "UMAP (McInnes, Healy & Melville 2018): what lies close is alike; how far heaps lie apart means little",
+    "pca": "the two main axes of the embeddings (PCA): what lies far apart differs; what lies close may differ too",
+}
+
+
+class Searcher:
+    """Embeddings of a store, with their places among N images: cosines with one vector or a text, and the map.
+
+    at: [M], the image of each row. Images without an embedding have no cosine and no place on the map.
+    """
+
+    def __init__(self, root: Path, store: EmbeddingStore, index: "pd.Index[Any]", encoders: "Encoders") -> None:
+        self.root, self.store, self.count, self.encoders = root, store, len(index), encoders
+        self._at = index.get_indexer(pd.Index(store.ids, dtype=object))
+        here = self._at >= 0
+        self.at = self._at[here]
+        self.rows = store.on_disk(store.ids[here])
+        self._row = np.full(len(index), -1, dtype=np.int64)
+        self._row[self.at] = np.arange(len(self.at))
+        self.fits = lru_cache(maxsize=KEPT)(self._fits)
+        self.method: Method = "pca"
+        self._places: Floats | None = None
+        self._lock = RLock()
+
+    def has(self, index: int) -> bool:
+        """Whether an image has an embedding."""
+        return bool(self._row[index] >= 0)
+
+    # Cosines
+
+    def _fits(self, to: str | int) -> Floats:
+        """Cosines of all images with a text, or with the image of a place: the last few are kept as `fits`."""
+        return self.cosines(self.text_vector(to) if isinstance(to, str) else self.rows[self._row[[to]]][0])
+
+    def cosines(self, vector: NDArray[Any]) -> Floats:
+        """Of each image with `vector` [D]: float32 [N], nan for an image without an embedding."""
+        unit = np.asarray(vector, dtype=np.float32)
+        unit = unit / max(float(np.linalg.norm(unit)), 1e-12)
+        out = np.full(self.count, np.nan, dtype=np.float32)
+        # not part @ unit: BLAS' threads, woken for every block beside an encoder's, take four times as long
+        found = self._over(lambda part: np.einsum("ij,j->i", part, unit))
+        out[self.at] = found / np.maximum(self._norms, 1e-12)
+        return out
+
+    @cached_property
+    def _norms(self) -> Floats:
+        """Of each row; those of imported embeddings need not be 1."""
+        return self._over(lambda part: np.linalg.norm(part, axis=1))
+
+    def _over(self, measure: Callable[[Floats], Floats]) -> Floats:
+        """What `measure` makes of all rows, [M]."""
+        out = np.empty(len(self.rows), dtype=np.float32)
+        for at, part in enumerate(self.rows.parts(BLOCK)):
+            out[at * BLOCK : at * BLOCK + len(part)] = measure(part)
+            if at % HELD == HELD - 1:
+                self.rows.let_go()
+        self.rows.let_go()
+        return out
+
+    # Texts
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether texts can be searched for: the encoder has a text tower, and is known by name."""
+        return bool(self.store.specs) and self.store.identity.has_text
+
+    def encoder(self) -> "Encoder":
+        """The embeddings' encoder; see `Encoders.of_store`."""
+        return self.encoders.of_store(self.store)
+
+    def text_vector(self, text: str) -> Floats:
+        """The embedding of a text as it stands, [D]."""
+        if not self.has_texts:
+            raise EncoderUnavailable(f"{self.store.folder}: no text tower to search with")
+        return np.asarray(self.encoder().encode_texts([text], padded=False).numpy()[0])
+
+    @cached_property
+    def _made_up(self) -> Floats | None:
+        """What the encoder makes of every word that it does not know, a unit vector [D]; None where it knows parts.
+
+        affect-tiny knows 196 words, and any other is the same to it; most encoders spell words from parts.
+        """
+        one, other = (vector / np.linalg.norm(vector) for vector in map(self.text_vector, (MADE_UP, MADE_UP[::-1])))
+        return one if one @ other >= ALIKE else None
+
+    def unheard(self, text: str) -> tuple[str, ...]:
+        """Words of a text that the encoder takes for made-up ones, in their order.
+
+        They order nothing: images come by the other words, and as without a search where there are none. Raises
+        EncoderUnavailable without a text tower.
+        """
+        words = list(dict.fromkeys(re.findall(r"\w+", text)))
+        if not words or self._made_up is None:
+            return ()
+        features = np.stack([self.text_vector(word) for word in words])
+        near = features @ self._made_up / np.linalg.norm(features, axis=1)
+        return tuple(word for word, cosine in zip(words, near, strict=True) if cosine >= ALIKE)
+
+    def heard(self, text: str) -> str:
+        """The text without them; "" where no word is left."""
+        gone = self.unheard(text)
+        kept = re.sub(r"\w+", lambda word: "" if word[0] in gone else word[0], text) if gone else text
+        return " ".join(kept.split()) if re.search(r"\w", kept) else ""
+
+    # The map
+
+    def map(self, say: Say = lambda line: None) -> Floats:
+        """[N, 2] within 0 and 1, nan without an embedding: by UMAP where that is kept, else by PCA."""
+        with self._lock:
+            if self._places is None:
+                for method in METHODS:
+                    if (kept := self._kept_map(method)) is not None:
+                        return self._take(kept, method)
+                return self.make_map("pca", say)
+            return self._places
+
+    def make_map(self, method: Method = "umap", say: Say = lambda line: None) -> Floats:
+        """Make the map anew, and keep it in the data set where that can be; by UMAP it takes minutes for many images.
+
+        The same embeddings give the same map on one machine: the sample and UMAP are seeded, and it runs in one thread.
+        Raises MissingExtra for umap where it is not installed.
+        """
+        if method == "umap" and not has_umap():
+            raise MissingExtra("umap-learn", "map", "a map by UMAP")
+        rows = self.store.on_disk(self.store.ids)
+        made_of = self._made_of(method)  # before: what changes meanwhile makes the map old
+        say(f"{len(rows):,} embeddings, {self.store.folder.name}: making the map by {method.upper()}")
+        axes = _axes(rows, 2 if method == "pca" else AXES)
+        places = square(axes if method == "pca" else _umap(axes, say))
+        try:
+            with replacing(self.map_file(method)) as temporary, temporary.open("wb") as handle:
+                np.savez(handle, places=places, made_of=np.array(made_of))
+        except OSError as error:
+            say(f"the map is not kept: {error}")
+        return self._take(places, method)
+
+    def _take(self, places: Floats, method: Method) -> Floats:
+        """Of all images by the places of the store's rows; from now on it is the map."""
+        out = np.full((self.count, 2), np.nan, dtype=np.float32)
+        out[self.at] = places[self._at >= 0]
+        with self._lock:
+            self._places, self.method = out, method
+        return out
+
+    def map_file(self, method: Method) -> Path:
+        """Where a map is kept."""
+        return self.root / FOLDER / f"map-{self.store.folder.name}-{method}.npz"
+
+    def _made_of(self, method: Method) -> str:
+        """What a map is of: it is made again where this is another."""
+        return json.dumps([self.store.stamp(), method, SAMPLE, AXES, SEED])
+
+    def _kept_map(self, method: Method) -> Floats | None:
+        """The map of the store's rows [M, 2] as it was kept; None without one, and where embeddings changed since."""
+        try:
+            with np.load(self.map_file(method), allow_pickle=False) as found:
+                places, made_of = found["places"], str(found["made_of"])
+        except Exception:  # there is none, or numpy raises one of many kinds for a damaged file: it is made again
+            return None
+        fits = made_of == self._made_of(method) and places.shape == (len(self.store.ids), 2)
+        return np.asarray(places, dtype=np.float32) if fits else None
+
+    @property
+    def map_words(self) -> str:
+        """How the map was made, and how to get the other one."""
+        words = WORDS[self.method]
+        if self.method == "umap":
+            return words
+        install = "" if has_umap() else "pip install 'affectml[map]', then "
+        return f"{words}. By UMAP: {install}`affectml explore {shlex.quote(str(self.root))} --map`"
+
+
+# Making a map
+
+
+def has_umap() -> bool:
+    """Whether umap-learn is installed."""
+    return find_spec("umap") is not None
+
+
+def _some(count: int, most: int) -> NDArray[np.int64]:
+    """All of so many rows, or a seeded sample of the most that are wanted."""
+    return np.sort(np.random.default_rng(SEED).choice(count, most, replace=False)) if count > most else np.arange(count)
+
+
+def _axes(rows: RowsOnDisk, count: int) -> Floats:
+    """Rows on their first principal axes, [M, count]; fitted on a seeded sample of 10,000 where there are more."""
+    sample = np.asarray(rows.take(_some(len(rows), SAMPLE)))
+    mean = sample.sum(axis=0) / max(len(sample), 1)
+    sample -= mean
+    _, vectors = np.linalg.eigh((sample.T @ sample).astype(np.float64))
+    axes = vectors[:, ::-1][:, :count]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])  # one of two mirror images
+    axes = np.pad(axes, ((0, 0), (0, max(2 - axes.shape[1], 0)))).astype(np.float32)
+    parts = [np.zeros((0, axes.shape[1]), dtype=np.float32), *((part - mean) @ axes for part in rows.parts(ROWS))]
+    rows.let_go()
+    return np.concatenate(parts)
+
+
+def _umap(axes: Floats, say: Say) -> Floats:
+    """UMAP with its own defaults, of all rows or, beyond `MOST`, of a seeded sample that the others are placed into."""
+    if len(axes) < LEAST:
+        return axes[:, :2]
+    some = _some(len(axes), MOST)
+    say(f"UMAP of {len(some):,}: of 100,000 a minute or two; more on a busy machine")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that tensorflow is not installed, that a seed allows one thread only
+        import umap
+
+        fitted = umap.UMAP(random_state=SEED, n_jobs=1)
+        places = np.empty((len(axes), 2), dtype=np.float32)
+        places[some] = fitted.fit_transform(axes[some])
+        others = np.setdiff1d(np.arange(len(axes)), some)
+        if len(others):
+            say(f"placing {len(others):,} more among them")
+            places[others] = fitted.transform(axes[others])
+    return places
+
+
+def square(places: NDArray[Any]) -> Floats:
+    """Places moved and scaled into the unit square, one scale for both axes, in the middle of the shorter one."""
+    if not len(places):
+        return places
+    low, high = places.min(axis=0).astype(np.float64), places.max(axis=0).astype(np.float64)
+    size = max(float((high - low).max()), 1e-12)
+    return np.asarray(((places - (low + high) / 2) / size + 0.5).clip(0, 1), dtype=np.float32)
+
+
+# Encoders
+
+
+class Encoders:
+    """Encoders by spec and precision, loaded when first used. Weights stay in their files: few use both towers."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[tuple[str, str], Encoder] = {}
+        self._lock = RLock()
+
+    def of_store(self, store: EmbeddingStore) -> "Encoder":
+        """The one that made a store's embeddings.
+
+        Raises:
+            EncoderUnavailable: where its weights cannot be had, are others by now, or nobody knows them.
+        """
+        from affectml.encoders import load_encoder
+        from affectml.encoders.identity import to_load
+
+        if not store.specs:
+            raise EncoderUnavailable(f"{store.folder}: imported embeddings come without an encoder")
+        key = store.specs[0], store.identity.precision
+        with self._lock:
+            found = self._loaded.get(key) or load_encoder(key[0], precision=to_load(key[1]), mapped=True)
+            self._loaded[key] = found
+        store.need_texts_of(found)
+        return found
+
+    def of_run(self, run: RunFolder) -> "Encoder":
+        """The one that a run was trained with; see `run_encoder`."""
+        specs, identity = run.info.encoder.specs, run.info.encoder.identity
+        key = (specs[0], str(identity["precision"])) if specs else ("", "")
+        with self._lock:
+            found = self._loaded.get(key)
+            if found is None or found.identity.to_json() != identity:
+                found = self._loaded[key] = run_encoder(run, None, mapped=True)
+            return found

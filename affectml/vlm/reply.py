@@ -1,0 +1,445 @@
+"""What a reply says: JSON alone, bare or in one code fence, read by a closed list of forms.
+
+Whatever a person would have to weigh refuses a reply with a reason: text around the JSON, a label among other words,
+fields that may say something else, a label twice. A refusal costs one row and is counted, a misreading the finding.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan, nan
+from typing import Any, Final, NamedTuple
+
+from affectml.data.targets import SUM_TOLERANCE
+from affectml.importers.columns import plain
+from affectml.vlm.config import PEOPLE
+from affectml.vlm.names import Words, folded
+
+_ONE = ("label", "emotion", "feeling")
+LABEL_KEYS = (*_ONE, "labels", "emotions", "feelings", "set", "answer", "answers")
+RANKED = ("ranking", "ranked", "ranks", "rankedlabels")
+_PERCENT = ("percent", "percentage", "percentages", "pct")
+NUMBER_KEYS = ("rates", "rate", "shares", "share", *_PERCENT, "proportion", "proportions", "fraction", "distribution",
+               "counts", "count", "votes", "probability", "probabilities", "likelihood", "score", "scores")  # fmt: skip
+OF = ("n", "total", "outof", "people", "numberofpeople", "npeople")
+_CHOSEN = ("present", "selected", "applies", "applicable", "chosen", "answer", "value")
+_PLACES = ("rank", "position", "place")
+_AROUND = ("response", "result", "results", "output", "selected", "chosen", "applicable", "present", "data", "image1")
+_REMARKS = ("reason", "reasons", "reasoning", "why", "explanation", "rationale", "justification", "evidence",
+            "description", "caption", "analysis", "thoughts")  # fmt: skip
+_ABOUT = ("image", "imageid", "id", "index", "file", "filename", "path", "url", "question", "model", "task")
+# numbers that belong to no label
+_NO_LABEL = {"valence", "arousal", "dominance", "age", "confidence", "intensity", "sample", "seed", "seconds"}
+_WHOLES = (*OF, "sum")
+_KNOWN = {*LABEL_KEYS, *RANKED, *NUMBER_KEYS, *_WHOLES, *_PLACES, *_ABOUT, *_NO_LABEL}
+_FENCE = re.compile(r"```\w*\s(.*)```", re.DOTALL)
+_LIST = re.compile(r"\[([^\[\]{}\d]*)\]")  # a list as Python or a person writes it in a text, of words alone
+SURELY_PERCENT = 50  # unmarked numbers beyond it are no scale from 1 to 10, and no votes of a panel of usual size
+FEWEST = 12  # of "4 of 5" and "7/10" nobody knows whether they are people or points; of 12 and more they are people
+_NUMBER = re.compile(
+    r"(?:[~≈]|about )?\s*(?P<value>[+-]?(?:\d+(?:\.\d+|,\d{1,2})?|\.\d+)(?:e[+-]?\d+)?)\s*"
+    r"(?:(?P<percent>%|per ?cent)|(?:/|(?:out )?of)\s*(?P<of>\d+))?\s*(?:people|persons?|votes?)?",
+    re.IGNORECASE,
+)
+_YES = frozenset({"yes", "true", "present", "✓", "✔", "✅"})
+_NO = frozenset({"no", "false", "absent", "not present", "✗", "✘", "❌"})
+
+
+class Why:
+    """Why a reply cannot be used. The order is that of tables."""
+
+    NOT_JSON = "line that is no JSON object"
+    NO_IMAGE = "no image named"
+    UNKNOWN_IMAGE = "image that the data set does not have"
+    TWICE = "answered before"
+    NO_SCHEMA = "request failed for its JSON schema"
+    FAILED = "request failed"
+    REFUSED = "refused"
+    FILTERED = "stopped by a content filter"
+    CUT_OFF = "cut off (finish_reason length)"
+    EMPTY = "empty"
+    NO_JSON = "no JSON in the reply"
+    BROKEN = "broken JSON, or text around it"
+    NO_LABELS = "JSON without labels"
+    MORE = "fields that may say something else"
+    AMONG = "a label among other words"
+    CONTRADICTS = "answers that contradict each other"
+    UNKNOWN_ONLY = "only unknown labels"
+    LABELS = "labels where shares were asked"
+    NUMBERS = "numbers where labels were asked"
+    RANKED = "a ranking where labels were asked"
+    UNRANKED = "numbers where a ranking was asked"
+    BESIDE = "beside labels stands what is no share"
+    NO_SCALE = "numbers of no known scale"
+    OTHER_SCALE = "numbers of another scale than the file's"
+    NO_RATE = "no number for some label"
+    OUTSIDE = "number outside 0 to 1"
+    NO_SUM = "shares that do not sum to one"
+    NO_MASS = "no label at all, which neither a distribution nor a ranking can say"
+
+
+REASONS = tuple(text for name, text in vars(Why).items() if name.isupper())
+
+
+class Unread(Exception):
+    """An answer that cannot be used, with the reason."""
+
+
+class Stated(NamedTuple):
+    """A number as it was said. of: what it is a part of, such as 100 of a percentage; None where it does not say."""
+
+    value: float
+    of: float | None = None
+
+
+def stated(said: Any) -> Stated | None:
+    """The number that a value or a text is; None for whatever else, a range among it."""
+    if isinstance(said, Stated):
+        return said
+    if isinstance(said, int | float) and not isinstance(said, bool):
+        return Stated(float(said)) if abs(said) < 1e6 else None
+    found = _NUMBER.fullmatch(said.strip()) if isinstance(said, str) and len(said) < 100 else None
+    of = 100 if found and found["percent"] else int(found["of"]) if found and found["of"] else None
+    if found is None or (of is not None and of < FEWEST):
+        return None
+    value = float(found["value"].replace(",", "."))
+    return Stated(value, of) if abs(value) < 1e6 else None
+
+
+def flag(said: Any) -> bool | None:
+    """Whether a value or a text says yes or no; None where it says neither."""
+    if isinstance(said, bool):
+        return said
+    word = said.strip(" .").casefold() if isinstance(said, str) else ""
+    return True if word in _YES else False if word in _NO else None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """labels: as the reply spells them, () for the empty set, best first where `ranked`; numbers: by label as spelt.
+
+    None of what it does not say; where it says neither, problem is the reason.
+    """
+
+    labels: tuple[str, ...] | None = None
+    problem: str = ""
+    numbers: Mapping[str, Stated] | None = None
+    ranked: bool = False
+
+
+class Item(NamedTuple):
+    """A label as spelt, what stands beside it (a number, or yes or no), and its place in a ranking, from 1."""
+
+    label: str
+    beside: Stated | bool | None = None
+    place: int | None = None
+
+
+NOTHING: Final = Item("")  # the empty set beside numbers
+
+
+def parse_reply(text: str, words: Words) -> Reply:
+    """Read a reply: JSON alone, bare or in one code fence; anything else has a reason."""
+    if not text.strip():
+        return Reply(problem=Why.EMPTY)
+    fence = _FENCE.fullmatch(text.strip())
+    try:
+        value = read_json(fence[1] if fence else text)
+    except (ValueError, RecursionError):
+        return Reply(problem=Why.BROKEN if re.search(r"[{\[]", text) else Why.NO_JSON)
+    if not isinstance(value, dict | list):
+        return Reply(problem=Why.NO_JSON)
+    return answer_in(value, words, whole=True)
+
+
+def read_json(text: str) -> Any:
+    """A JSON value; raises ValueError for anything else, and for a key that stands twice."""
+    return json.loads(text, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key twice: nobody knows which of them holds")
+    return dict(pairs)
+
+
+def is_answer(key: str, words: Words) -> bool:
+    """Whether a field of a line is part of its answer: of whatever else, such as seconds, nothing is a label."""
+    return words.find(key) is not None or known_key(key) in (*LABEL_KEYS, *NUMBER_KEYS, *RANKED, *OF)
+
+
+def known_key(key: Any) -> str:
+    """A key of an object without capitals, spaces and marks."""
+    return plain(str(key)).strip("?!:.*")
+
+
+def answer_in(value: Any, words: Words, *, whole: bool = False) -> Reply:
+    """What a JSON value answers, or the reason why it answers nothing.
+
+    whole: whether only a no to all labels makes the empty set, as of a reply; a table may have columns of some alone.
+    """
+    try:
+        items = _items(value, words)
+        reply = _reply_of(items, words)
+        denied = whole and reply.labels == () and 0 < len(items) < len(words.taxonomy)
+        return Reply(problem=Why.NO_LABELS) if denied else reply
+    except Unread as unread:
+        return Reply(problem=str(unread))
+    except RecursionError:
+        return Reply(problem=Why.BROKEN)
+
+
+def _reply_of(items: Sequence[Item], words: Words) -> Reply:
+    """A set, a ranking, labels with yes or no, labels with numbers, or a set and numbers."""
+    alone = [item for item in items if item.beside is None]
+    beside = [item for item in items if item.beside is not None]
+    numbers = {item.label: item.beside for item in beside if isinstance(item.beside, Stated)}
+    if len({words.find(item.label) or folded(item.label) for item in beside}) < len(beside):
+        raise Unread(Why.CONTRADICTS)
+    if numbers and len(numbers) < len(beside):
+        raise Unread(Why.BESIDE)
+    if any(item.place for item in items):
+        if beside or sorted(item.place or 0 for item in items) != list(range(1, len(items) + 1)):
+            raise Unread(Why.BESIDE)
+        return Reply(tuple(item.label for item in sorted(alone, key=lambda item: item.place or 0)), ranked=True)
+    if beside and alone and not numbers:
+        raise Unread(Why.CONTRADICTS)
+    chosen = tuple(item.label for item in items if item.beside in (None, True) and item != NOTHING)
+    return Reply(None if numbers and not alone else chosen, numbers=numbers or None)
+
+
+def _items(value: Any, words: Words) -> list[Item]:
+    """The labels that a JSON value names, with what it says of them; raises Unread."""
+    if isinstance(value, dict):
+        return _of_object(value, words)
+    if isinstance(value, list):
+        items = [item for entry in value for item in _entry(entry, words)]
+        if len({item.beside is None for item in items}) > 1:
+            raise Unread(Why.BESIDE)
+        return items
+    if not isinstance(value, str):
+        raise Unread(Why.NO_LABELS)
+    listed = _LIST.fullmatch(value.strip())
+    if not listed and value.lstrip()[:1] in ("{", "["):
+        try:
+            return _items(read_json(value), words)
+        except ValueError:
+            raise Unread(Why.BROKEN) from None
+    items = [Item(word) for word in words.split(listed[1].strip(" '\"") if listed else value)]
+    return _in_order(items) if ">" in value else items
+
+
+def _in_order(items: Sequence[Item]) -> list[Item]:
+    """The same as a ranking, best first where they do not say their places."""
+    return [item._replace(place=item.place or place) for place, item in enumerate(items, start=1)]
+
+
+def _entry(value: Any, words: Words) -> list[Item]:
+    """The labels of one entry of a list: a text, a pair of a label and a number, or an object."""
+    if isinstance(value, str):
+        return [Item(value)]
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
+        return [Item(value[0], _said(value[1]))]
+    if not isinstance(value, dict) or not any(known_key(key) in (*_ONE, "name") or words.find(key) for key in value):
+        raise Unread(Why.NO_LABELS)
+    items = _of_object({"label" if known_key(key) == "name" else key: inner for key, inner in value.items()}, words)
+    if not items:
+        raise Unread(Why.NO_LABELS)
+    return _described(items) if len(value) > 1 else items
+
+
+def _described(items: list[Item]) -> list[Item]:
+    """The same; raises Unread where an object says of its label what is no number, place, or yes or no."""
+    if any(item.beside is None and not item.place for item in items):
+        raise Unread(Why.BESIDE)
+    return items
+
+
+def _said(value: Any) -> Stated | bool:
+    """The number, or the yes or no, that stands beside a label."""
+    said = stated(value) if flag(value) is None else flag(value)
+    if said is None:
+        raise Unread(Why.BESIDE)
+    return said
+
+
+def _of_object(content: Mapping[str, Any], words: Words) -> list[Item]:
+    """Labels that are keys, with what stands beside each, and what stands under keys that mean an answer."""
+    own = [key for key in content if words.find(key) or words.unsure(key)]
+    if own:  # what else has a number is a label that is not known
+        own += [key for key in content if key not in own and stated(content[key]) and known_key(key) not in _KNOWN]
+    fields = _fields({key: inner for key, inner in content.items() if key not in own})
+    fields = {key: inner for key, inner in fields.items() if not (own and key in _NO_LABEL and stated(inner))}
+    items = []
+    for key in own:
+        if isinstance(content[key], dict):
+            items += _described(_under_keys(_fields(content[key]), words, [Item(key)]))
+        elif content[key] is not None:
+            items.append(Item(key, _said(content[key])))
+    items = _under_keys(fields, words, items)
+    if any(isinstance(fields.get(key), str) for key in _REMARKS) and not any(_names(item, words) for item in items):
+        raise Unread(Why.MORE)  # who saw no image says so in a remark, beside no label
+    return items
+
+
+def _fields(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What an object holds, by its known keys."""
+    fields = {known_key(key): inner for key, inner in content.items()}
+    if len(fields) < len(content):
+        raise Unread(Why.CONTRADICTS)
+    return fields
+
+
+def _under_keys(fields: Mapping[str, Any], words: Words, own: list[Item]) -> list[Item]:
+    """A ranking, or labels, numbers by label, or labels and what stands beside them; with those that are keys.
+
+    Remarks and what is about the image may stand beside, nothing else.
+    """
+    about = [key for key in (*_ABOUT, *_REMARKS) if not isinstance(fields.get(key), dict | list)]
+    kept = {k: inner for k, inner in fields.items() if k not in about and (inner is not None or k in _CHOSEN)}
+    numeric, ranked, places = ([key for key in kept if key in keys] for keys in (NUMBER_KEYS, RANKED, _PLACES))
+    flags = [key for key in kept if key in _CHOSEN and flag(kept[key]) is not None]
+    listed = [key for key in kept if key in LABEL_KEYS and key not in flags]
+    listed = listed or [key for key in kept if key in _AROUND and isinstance(kept[key], dict | list)]
+    if kept.keys() - {*_ONE} == {"n"} and (listed or any(item.beside is None for item in own)):
+        numeric = ["n"]
+    beside = [*numeric, *flags, *places]
+    if not (own or ranked or listed or numeric):
+        return _by_place(kept, words)
+    several = max(len(listed), len(beside)) > 1 or (ranked and len(kept) + len(own) > 1)
+    wholes = [key for key in kept if key in _WHOLES and stated(kept[key])]
+    if several or kept.keys() - {*ranked, *listed, *beside, *wholes}:
+        raise Unread(Why.MORE)
+    if ranked:
+        return _ranking(kept[ranked[0]], words)
+    items = _items(kept[listed[0]], words) if listed else []
+    if listed and (own or numeric):
+        items = items or [NOTHING]
+    if own and listed and (beside or any(item.beside is not None for item in items)):
+        raise Unread(Why.CONTRADICTS)
+    items = own + items
+    if beside:
+        items = _with(items, beside[0], kept[beside[0]], words)
+    return _scaled(items, 100 if {*numeric} & {*_PERCENT} else _whole([k for k in wholes if k not in numeric], kept))
+
+
+def _names(item: Item, words: Words) -> bool:
+    """Whether a label is named, and not with a no or a zero."""
+    beside = item.beside.value if isinstance(item.beside, Stated) else item.beside
+    return beside not in (False, 0) and item.label != "" and not words.says_none(item.label)
+
+
+def _whole(keys: Sequence[str], fields: Mapping[str, Any]) -> float | None:
+    """What the numbers of an object are parts of by the fields that say it; None of none.
+
+    nan where nobody can tell, as of a "total" that may be the sum of the numbers instead.
+    """
+    said = [stated(fields[key]) for key in keys]
+    if not said or said[0] is None or said[0].of or said[0].value <= 0:
+        return None
+    unsure = keys[0] in ("total", "sum") and said[0].value not in (PEOPLE, 100)
+    return nan if unsure or len(said) > 1 else said[0].value
+
+
+def _scaled(items: list[Item], of: float | None) -> list[Item]:
+    """The same with numbers that are parts of `of`, which stands elsewhere in the answer; raises Unread if they hardly
+    can be.
+
+    Shares beside "n": 20 stay shares. Whole numbers of which none is above 1 may be both, and so may percentages.
+    """
+    bare = [item.beside.value for item in items if isinstance(item.beside, Stated) and item.beside.of is None]
+    if of is None or not any(bare):
+        return items
+    shares = max(bare) <= 1
+    if (of == 100 or _whole_numbers(bare)) if shares else isnan(of):
+        raise Unread(Why.NO_SCALE)
+    if shares:
+        return items
+    return [
+        item._replace(beside=Stated(item.beside.value, item.beside.of or of))
+        if isinstance(item.beside, Stated)
+        else item
+        for item in items
+    ]
+
+
+def _by_place(fields: Mapping[str, Any], words: Words) -> list[Item]:
+    """A ranking such as {"1": "joy", "2": "awe"}."""
+    if not fields or not all(key.isdecimal() and words.find(str(label)) for key, label in fields.items()):
+        raise Unread(Why.NO_LABELS)
+    return [Item(str(label), place=int(key)) for key, label in fields.items()]
+
+
+def _ranking(value: Any, words: Words) -> list[Item]:
+    """A list in its order, or labels by their places."""
+    if isinstance(value, dict):
+        items = [Item(key, place=_place(place)) for key, place in value.items()]
+    else:
+        items = _in_order(_items(value, words))
+    if not items:
+        raise Unread(Why.NO_MASS)
+    return items
+
+
+def _place(value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise Unread(Why.BESIDE)
+    return value
+
+
+def _with(items: list[Item], key: str, value: Any, words: Words) -> list[Item]:
+    """Labels with the numbers, the yes or no, or the places beside them: by label, or in the order of the labels."""
+    if any(item.beside is not None for item in items):
+        raise Unread(Why.CONTRADICTS)
+    values = value if isinstance(value, list) else [value]
+    numeric = key not in (*_PLACES, *_CHOSEN)
+    if numeric and (isinstance(value, dict) or not all(map(stated, values))):
+        return items + _described(_items(value, words))
+    if not items or len(values) != len(items):
+        raise Unread(Why.BESIDE)
+    if key in _PLACES:
+        return [item._replace(place=_place(one)) for item, one in zip(items, values, strict=True)]
+    return [item._replace(beside=_said(one)) for item, one in zip(items, values, strict=True)]
+
+
+def scale_of(rows: Iterable[Sequence[float]], *, asked: bool) -> float | None:
+    """What the unmarked numbers of a file are parts of: 1, PEOPLE or 100; None where nothing tells.
+
+    Most of the rows that tell decide; those of other scales are then found by `fits`. Votes may sum to 100 by chance.
+
+    Args:
+        rows: the unmarked numbers of each answer.
+        asked: whether people were to be counted, of PEOPLE.
+    """
+    votes: Counter[float] = Counter()
+    beyond = False
+    sums: list[bool] = []  # of rows that alone may be votes of any panel: whether they are 100 together
+    for row in rows:
+        top, total = max(row), sum(row)
+        beyond |= top > 1
+        if top <= 1 + SUM_TOLERANCE:
+            votes[1] += not _whole_numbers(row)
+        elif asked and _whole_numbers(row) and top <= PEOPLE:
+            votes[PEOPLE] += total != 100
+        elif top > (PEOPLE if asked else SURELY_PERCENT):
+            votes[100] += top <= 100
+        else:
+            sums.append(abs(total - 100) <= 0.5 * len(row))
+    if 2 * sum(sums) > len(sums):
+        votes[100] += sum(sums)
+    if votes.total():
+        return votes.most_common(1)[0][0]
+    return None if beyond else 1
+
+
+def fits(row: Sequence[float], scale: float) -> bool:
+    """Whether unmarked numbers can be parts of `scale`: shares among percentages cannot, nor 12.5 among people."""
+    if scale == 1:
+        return max(row) <= 1 + SUM_TOLERANCE
+    return max(row) <= scale and (_whole_numbers(row) if scale == PEOPLE else not 0 < max(row) <= 1)
+
+
+def _whole_numbers(row: Sequence[float]) -> bool:
+    return all(float(value).is_integer() for value in row)

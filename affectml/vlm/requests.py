@@ -1,0 +1,342 @@
+"""The question that people were asked, for a model: a batch request per image, wording and sample. No network is used.
+
+Lines are those of OpenAI's Batch API (https://platform.openai.com/docs/api-reference/batch/request-input), which vLLM's
+`run-batch`, Azure, Together and others take as well. A file holds at most 50,000 requests and 200 MB, OpenAI's limits.
+"""
+
+import json
+import random
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, BinaryIO, get_args
+from urllib.parse import quote
+
+import pandas as pd
+
+from affectml._files import replacing, try_file
+from affectml._html import data_uri
+from affectml._options import check_choice, check_range
+from affectml._progress import Progress, Say
+from affectml.data import Asked as Put
+from affectml.data import Dataset, Targets, was_asked
+from affectml.data.choose import choose_target
+from affectml.data.splits import Split, split_dataset
+from affectml.duplicates import same_pixels
+from affectml.embeddings import EmbeddingStore
+from affectml.encoders import read_image
+from affectml.errors import AffectmlError, BadDataset, BadInput, option
+from affectml.vlm.config import PEOPLE, Answer, AskConfig
+from affectml.vlm.names import custom_id, shuffle_of
+
+QUESTIONS = {
+    "evoked": "What does this image make you feel?",
+    "expressed": "What do the people in this image seem to feel?",
+    "intended": "What did the maker of this image want people to feel?",
+    "query": "Which of these words describes the feeling of this image?",
+}
+PARTS = ("test", "val", "all")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was written. files: of requests, then index: custom_id, image_id, sample, wording, answer, shuffle, labels
+    as shown.
+
+    left_out: image_id -> why it is not asked about. prompt: the words, with the labels in their own order; of several
+    wordings apart by a line of ---.
+    """
+
+    files: tuple[Path, ...]
+    index: Path
+    requests: int
+    images: int
+    prompt: str
+    left_out: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "files": [str(file) for file in self.files], "index": str(self.index)}
+
+
+def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) -> Asked:
+    """Write batch requests to `out`, one image after the other, all of them or, after an error, none.
+
+    The order of the labels is another for each request, drawn from the seed, the image, the sample and the wording, so
+    that a liking for the first label evens out; the index beside the requests keeps it.
+
+    Args:
+        dataset: the data set's folder.
+        config: what to ask, see AskConfig.
+        out: requests.jsonl; where one file is not enough, requests-002.jsonl and so on. None of them may exist.
+        say: called with what one should know.
+
+    Raises:
+        BadInput: for an option or a place that cannot be used, and where no image can be sent.
+        BadDataset: for a data set without a fitting target or a taxonomy of its own.
+    """
+    _check(config)
+    wordings = None if config.wording is None else read_wordings(Path(config.wording))
+    index = out.with_name(f"{out.stem}-index.jsonl")
+    for file in (out, index, *sorted(out.parent.glob(f"{out.stem}-[0-9][0-9][0-9]{out.suffix}"))):
+        try_file(file)
+    data = Dataset.open(dataset)
+    images, labels, one, question = _asking(data, config, say)
+    wordings = wordings or [instruction(question, config.answer, one=one)]
+    shuffle, table = shuffle_of(labels, config.seed), data.images.set_index("image_id")
+    left: dict[str, str] = {}
+    with ExitStack() as stack, Progress("writing requests", len(images), "images") as bar:
+        files = _Files(stack, out, config)
+        order = stack.enter_context(stack.enter_context(replacing(index)).open("w", encoding="utf-8"))
+        for image in images:
+            bar.advance()
+            try:
+                url = _url(data, table.loc[image], config)
+            except AffectmlError as error:
+                left[image] = str(error)
+                continue
+            for (number, wording), sample in product(enumerate(wordings, 1), range(1, config.samples + 1)):
+                shown = shuffled(labels, config.seed, image, sample, number)
+                given = custom_id(image, sample, wording=number, answer=config.answer, shuffle=shuffle)
+                body = _body(url, prompt(wording, shown, config.answer, one=one), shown, config)
+                files.write({"custom_id": given, "method": "POST", "url": "/v1/chat/completions", "body": body})
+                entry = {"custom_id": given, "image_id": image, "sample": sample, "wording": number}
+                more = {"answer": config.answer, "shuffle": shuffle, "labels": shown}
+                order.write(json.dumps(entry | more) + "\n")
+        if not files.requests:
+            first, why = next(iter(left.items()), ("", "no image in this part"))
+            raise BadInput(f"{data.root}: no image can be sent; the first, {first!r}: {why}")
+    if left:
+        some = "; ".join(f"{image}: {why}" for image, why in list(left.items())[:5])
+        say(f"{len(left)} images are left out: {some}{' ...' if len(left) > 5 else ''}")
+    asked = "\n---\n".join(prompt(wording, labels, config.answer, one=one) for wording in wordings)
+    return Asked(tuple(files.paths), index, files.requests, len(images) - len(left), asked, left)
+
+
+def instruction(question: str, answer: Answer, *, one: bool) -> str:
+    """The question that people were asked, and what to do with the labels. one: whether each person chooses one."""
+    if answer == "ranking":
+        return f"{question}\nRank all labels."
+    if answer == "shares":
+        rule = "chooses one" if one else "may choose several, or none"
+        people = f"Of {PEOPLE} people who look at this image, how many would choose each label?"
+        return f"People are asked: {question}\n{people} Each {rule}."
+    fits = "the one label that fits best" if one else "every label that applies; several may, or none"
+    return f"{question}\nChoose {fits}."
+
+
+def prompt(wording: str, labels: Sequence[str], answer: Answer, *, one: bool) -> str:
+    """The words of a request: the wording with the labels in or below it, and what the answer's JSON holds."""
+    listed = ", ".join(labels)
+    asked = wording.replace("{labels}", listed) if "{labels}" in wording else f"{wording}\nLabels: {listed}"
+    of = f"of {PEOPLE} people would choose it{f', {PEOPLE} in all' if one else ''}"
+    form = {
+        "sets": f'{{"labels": [...]}}, with the {"one label" if one else "labels, or [] if none applies"}',
+        "shares": f'{{"LABEL": NUMBER, ...}}, with every label and how many {of}',
+        "ranking": '{"ranking": [...]}, with all labels, from the most to the least fitting',
+    }
+    return f"{asked}\nAnswer with JSON only: {form[answer]}."
+
+
+def schema(labels: Sequence[str], answer: Answer) -> dict[str, Any]:
+    """The JSON schema of an answer: closed, all of it required, and without limits of numbers and lengths, for which
+    Azure, Anthropic and Groq refuse a request.
+    """
+    held: dict[str, Any] = {label: {"type": "integer"} for label in labels}
+    if answer != "shares":
+        items = {"type": "array", "items": {"type": "string", "enum": list(labels)}}
+        held = {"labels" if answer == "sets" else "ranking": items}
+    return {"type": "object", "properties": held, "required": list(held), "additionalProperties": False}
+
+
+def read_wordings(path: Path) -> list[str]:
+    """The wordings of a file: texts apart by lines of three dashes.
+
+    Raises:
+        BadInput: for a file that cannot be read, and for an empty or a repeated wording.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{option('wording', str(path))}: cannot be read as UTF-8 text ({error})") from None
+    found = [each.strip() for each in re.split(r"^---[ \t]*$", text, flags=re.MULTILINE)]
+    if not all(found):
+        raise BadInput(f"{path}: expected wordings apart by lines of ---, none of them empty")
+    if twice := next((each for each in found if found.count(each) > 1), None):
+        raise BadInput(f"{path}: a wording is there twice: {twice[:60]!r}")
+    return found
+
+
+def _check(config: AskConfig) -> None:
+    check_range(config)
+    check_part(config.split)
+    if not config.model.strip():
+        raise BadInput(f"{option('model', config.model)}: expected the name that the server knows the model by")
+    check_choice(option("answer"), config.answer, get_args(Answer))
+    if config.question and config.wording:
+        raise BadInput(f"{option('question')} and {option('wording')} both say what to ask; leave one out")
+    if own := config.body.keys() & {"model", "messages", "temperature"}:
+        other = "the question and the image" if "messages" in own else option(min(own))
+        raise BadInput(f"{option('body')}: not for {min(own)}, which {other} sets")
+    try:
+        json.dumps(dict(config.body), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{option('body')}: expected values that JSON can hold ({error})") from None
+    if config.image_base and not config.image_base.startswith(("http://", "https://")):
+        raise BadInput(f"{option('image_base', config.image_base)}: expected an address, such as https://example.org/")
+    if config.image_base and config.image_urls:
+        raise BadInput(f"{option('image_base')} and {option('image_urls', True)} both say addresses; leave one out")
+
+
+def _asking(data: Dataset, config: AskConfig, say: Say) -> tuple[list[str], tuple[str, ...], bool, str]:
+    """About which images and labels is asked, whether one label is chosen, and the question that people were asked.
+
+    Without a target, what people are to be asked, who may choose several. Where nobody wrote a question down, it is one
+    of our own about the same construct.
+    """
+    own = data.meta.resolve_taxonomy()
+    if config.target is None and not data.meta.targets and own is not None:
+        put, by = data.meta.judgements or Put("evoked"), str(data.root)
+        images, labels, one = _images_of(data, config.split, say), own.labels, False
+    else:
+        targets = target_of(data, config.target)
+        put, by = Put(targets.meta.construct, targets.meta.question), f"target {targets.name}"
+        split = split_of(data, targets, config.split, config.seed, store_of(data))
+        images = [str(image) for image in (targets.image_id if split is None else split.ids(config.split))]
+        labels, one = targets.taxonomy.labels, targets.kind in ("single", "distribution")
+    question = config.question or (put.question if was_asked(put.question) else QUESTIONS[put.construct])
+    if not (config.question or config.wording or was_asked(put.question)):
+        say(
+            f"{by} does not have the words that people were asked: asking {question!r} "
+            f"({option('question')} asks another)"
+        )
+    return images, labels, one, question
+
+
+def _images_of(data: Dataset, split: str, say: Say) -> list[str]:
+    """The images of a part of a data set without a target; all of them where it has no split."""
+    table, known = data.images, data.images.get("split")
+    if split != "all" and (known is None or known.isna().all()):
+        say(f"{data.root} has neither a target nor a split: asking about all of its images")
+        split = "all"
+    return (table if split == "all" else table[known == split])["image_id"].tolist()
+
+
+def _body(url: str, words: str, labels: Sequence[str], config: AskConfig) -> dict[str, Any]:
+    content = [{"type": "text", "text": words}, {"type": "image_url", "image_url": {"url": url}}]
+    body: dict[str, Any] = {"model": config.model, "messages": [{"role": "user", "content": content}]}
+    if config.temperature is not None:
+        body["temperature"] = config.temperature
+    if config.json_schema:
+        named = {"name": "answer", "strict": True, "schema": schema(labels, config.answer)}
+        body["response_format"] = {"type": "json_schema", "json_schema": named}
+    return body | dict(config.body)
+
+
+def _url(data: Dataset, row: Any, config: AskConfig) -> str:
+    """The image as a data URL, upright and small, or its address."""
+    url, file = row.get("url"), row.get("file")
+    if config.image_urls:
+        if not isinstance(url, str) or not url:
+            raise BadInput("it has no url")
+        return url
+    if pd.isna(file) or not file:
+        raise BadInput(f"it has no file ({option('image_urls', True)} sends urls)")
+    if config.image_base:
+        return f"{config.image_base.rstrip('/')}/{quote(str(file))}"
+    return data_uri(read_image(data.image_path(str(file))), config.side)
+
+
+class _Files:
+    """Request files under temporary names, a new one where a limit is reached; all are named once the last is whole.
+
+    paths: the names that they will have.
+    """
+
+    def __init__(self, stack: ExitStack, out: Path, config: AskConfig) -> None:
+        self._stack, self._out, self._config = stack, out, config
+        self._handle: BinaryIO | None = None
+        self._lines = self._size = self.requests = 0
+        self.paths: list[Path] = []
+
+    def write(self, request: dict[str, Any]) -> None:
+        """Add a request; raises BadInput for one that no file can hold."""
+        line = json.dumps(request, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        most = int(self._config.max_megabytes * 1_000_000)
+        if len(line) > most:
+            size = option("max_megabytes", most / 1_000_000)
+            raise BadInput(
+                f"{self._out}: a request of {len(line):,} bytes is more than {size}; take a smaller {option('side')}"
+            )
+        if self._handle is None or self._lines >= self._config.max_requests or self._size + len(line) > most:
+            self._handle = self._next()
+        self._handle.write(line)
+        self._lines, self._size, self.requests = self._lines + 1, self._size + len(line), self.requests + 1
+
+    def _next(self) -> BinaryIO:
+        if self._handle is not None:
+            self._handle.close()
+        name = f"{self._out.stem}-{len(self.paths) + 1:03d}{self._out.suffix}" if self.paths else self._out.name
+        self.paths.append(self._out.with_name(name))
+        self._lines = self._size = 0
+        return self._stack.enter_context(self._stack.enter_context(replacing(self.paths[-1])).open("wb"))
+
+
+def shuffled(labels: Sequence[str], seed: int, image_id: str, sample: int, wording: int = 1) -> tuple[str, ...]:
+    """The order in which a request shows the labels: the same for the same seed, image, sample and wording."""
+    order = list(labels)
+    again = "" if wording == 1 else f"\0{wording}"
+    random.Random(f"{seed}\0{sample}\0{image_id}{again}").shuffle(order)
+    return tuple(order)
+
+
+def split_of(
+    dataset: Dataset, targets: Targets, part: str, seed: int, store: EmbeddingStore | None = None
+) -> Split | None:
+    """The split of a data set as `train` splits it; None where part is "all".
+
+    Args:
+        dataset: with its own split, or without one.
+        targets: which of its targets.
+        part: "test", "val" or "all", of which images are to be asked or judged.
+        seed: of a new split.
+        store: its embeddings, where there are any: images of equal pixels then stay together, as for `train`.
+
+    Raises:
+        BadDataset: where the data set cannot be split.
+        BadInput: for another part.
+    """
+    check_part(part)
+    if part == "all":
+        return None
+    ids = targets.image_id
+    copies = same_pixels(dataset, ids, store.rows(ids)) if store is not None and not store.missing(ids) else ()
+    try:
+        return split_dataset(dataset, targets, seed, copies)
+    except BadDataset as error:
+        raise BadDataset(f"{error}; or take all images: {option('split', 'all')}") from None
+
+
+def check_part(part: str) -> None:
+    """Raises BadInput for a part that images cannot be judged or asked by."""
+    if part not in PARTS:
+        raise BadInput(f"{option('split', part)}: expected {', '.join(PARTS)}")
+
+
+def target_of(dataset: Dataset, name: str | None) -> Targets:
+    """The target of that name, else the only one; raises BadDataset where there is none, or several and no name."""
+    names = list(dataset.meta.targets)
+    if name is None and len(names) > 1:
+        raise BadDataset(f"{dataset.root}: it has targets {', '.join(names)}; choose with {option('target')}")
+    return choose_target(dataset, multilabel=None, name=name)
+
+
+def store_of(dataset: Dataset) -> EmbeddingStore | None:
+    """The data set's embeddings, where there is one store and no doubt about it."""
+    try:
+        return EmbeddingStore.for_dataset(dataset)
+    except AffectmlError:
+        return None

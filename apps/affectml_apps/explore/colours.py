@@ -1,0 +1,75 @@
+"""What colours say of images: a code for each, and what the codes mean."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectml.exploring import Collection, Column
+
+COLOURS = 9  # levels with a colour of their own; the others share one
+UNKNOWN = 255
+TAIL = 1.0  # percent at either end of a number's values that share the colour of the end
+MOST = 0.9  # of the images in one colour, beyond which colours say nothing
+
+
+def first_colour(found: Collection) -> str:
+    """The column that colours the map where nobody chose one: the first that says something of the images.
+
+    It is what people chose, or a run's likeliest label, or the rate of the label that is chosen most, or the split, or
+    another column of the images. Where more than 9 in 10 images have one colour, or no value, a column says nothing.
+    """
+    names = []
+    for name, said in found.said.items():
+        commonest = said.taxonomy.labels[int(np.nan_to_num(said.rates).sum(axis=0).argmax())]
+        names += [f"{name}.mode", f"{name}.rate.{commonest}"]
+    names += [name for name, column in found.columns.items() if column.group == "images"]
+
+    def says_something(name: str) -> bool:
+        column = found.columns[name]
+        codes = coded(column)[0]
+        if column.levels:
+            codes = np.where(codes == UNKNOWN, UNKNOWN, np.minimum(codes, COLOURS))
+        return bool(np.bincount(codes).max() <= MOST * len(codes))
+
+    return next(filter(says_something, names), names[0] if names else "")
+
+
+def coded(column: Column) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """uint8 [N], 255 where unknown, and the legend.
+
+    A category: `levels` are [text, images] by colour; its 9 most frequent ones have one each, in the order of the
+    column, and all others the last. `names` are the levels by code, which the first 255 have; further ones share the
+    last code, whose name is "". A number: 0 to 254 stand for `low` to `high`, between which all but the outermost
+    percents lie: a few that are far off would leave one colour to all others.
+    """
+    values = column.values
+    if not column.levels:
+        known = np.isfinite(values)
+        codes = np.full(len(values), UNKNOWN, np.uint8)
+        if not known.any():
+            return codes, {"low": None, "high": None, "unknown": len(values)}
+        least, low, high, most = map(float, np.percentile(values[known], [0, TAIL, 100 - TAIL, 100]))
+        if low == high:
+            low, high = least, most
+        inside = (values[known].clip(low, high) - low) * (254 / (high - low) if high > low else 0)
+        codes[known] = np.round(inside)
+        ends = [
+            "0" if abs(end) < (high - low) / 1000 else f"{beyond}{end:.3g}"  # 5e-06 of rates is none
+            for end, beyond in ((low, "≤ " * (least < low)), (high, "≥ " * (most > high)))
+        ]
+        return codes, {"low": ends[0], "high": ends[1], "unknown": int((~known).sum())}
+    counts = np.bincount(values[values >= 0], minlength=len(column.levels))
+    there = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
+    there[:COLOURS].sort()
+    table = np.full(len(counts) + 1, UNKNOWN - 1, np.uint8)
+    table[there[:UNKNOWN]] = np.arange(min(len(there), UNKNOWN))
+    table[-1] = UNKNOWN  # -1
+    names = [column.levels[at] for at in there[:UNKNOWN]]
+    levels = [[name, int(counts[at])] for name, at in zip(names[:COLOURS], there, strict=False)]
+    if rest := there[COLOURS:].tolist():
+        name = column.levels[rest[0]] if len(rest) == 1 else f"{len(rest)} other levels"
+        levels.append([name, int(counts[rest].sum())])
+    if len(there) > UNKNOWN:
+        names[-1] = ""
+    return table[values], {"levels": levels, "names": names, "unknown": int((values < 0).sum())}
