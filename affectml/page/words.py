@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from affectml.judging.figures import Evaluation
 from affectml.page.tables import empty_words
 
-CALLED = {"model": "the model", "person": "one person", "prior": "one constant answer", "floor": "the truth"}
+CALLED = {"model": "the model", "person": "one person", "prior": "one constant answer", "zero_shot": "zero-shot"}
+CALLED |= {"floor": "the truth", "consensus": "the consensus of people"}
 MISSING = {"person": "How far people agree is not known", "label_set": "There are no label sets"}
 
 
 def called(system: str) -> str:
-    """A system in a sentence."""
-    return CALLED.get(system, system)
+    """A system in a sentence: in words, or its own name in quotes."""
+    return CALLED.get(system, f"“{system}”")
 
 
 def capital(text: str) -> str:

@@ -1,7 +1,7 @@
 """One self-contained page, made of sections."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -25,8 +25,11 @@ TOLD = ("disagreement", "promise", "by_person", "bias", "subgroups")  # whose se
 def write_report(evaluation: Evaluation, shown: Shown, file: Path) -> Path:
     """Write the page of an evaluation, and return its file. Text from the data is escaped; it loads nothing."""
     about = [which_images(evaluation), *shown.about, *([WITHOUT] if shown.dataset is None else [])]
-    known, head = [*caveats(evaluation, shown), *missing(evaluation)], {"title": shown.title, "heading": shown.heading}
-    found, said = sections(evaluation, shown), warnings(evaluation)
+    known, head = (
+        [*caveats(evaluation, shown), *everywhere(evaluation, missing)],
+        {"title": shown.title, "heading": shown.heading},
+    )
+    found, said = sections(evaluation, shown), everywhere(evaluation, warnings)
     write_page(file, found, **head, about=about, command=shown.command, caveats=known, warnings=said)
     return file
 
@@ -65,8 +68,19 @@ def printed(evaluation: Evaluation) -> list[Table]:
 
 def in_words(evaluation: Evaluation) -> list[str]:
     """What a terminal says of it: the sentence, what to be careful about, and what some sections found."""
-    found = [part(evaluation, Shown("", "")) for part in (*OPEN, *FOLDED) if part.__name__ in TOLD]
-    return [line for line in (sentence(evaluation), *warnings(evaluation), *(s.sentence for s in found if s)) if line]
+
+    def told(rows: Evaluation) -> list[str]:
+        found = [part(rows, Shown("", "")) for part in (*OPEN, *FOLDED) if part.__name__ in TOLD]
+        return [*warnings(rows), *(section.sentence for section in found if section is not None)]
+
+    return [line for line in (sentence(evaluation), *everywhere(evaluation, told)) if line]
+
+
+def everywhere(evaluation: Evaluation, say: Callable[[Evaluation], list[str]]) -> list[str]:
+    """What is to be said of each data set, with its name where there are several."""
+    alone = places(evaluation)
+    every = [(f"{name}: {line}", line) for name, each in alone.items() for line in say(each)]
+    return [line for _, line in every] if len(alone) < 2 else list(dict(every))
 
 
 def write_page(

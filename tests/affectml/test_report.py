@@ -132,12 +132,12 @@ SAID = [
     (agreeing(row("set_f1_judgements", 0.3, against="prior", p=0.01)), "; 45 images cannot tell the model from people."),
     (agreeing(*(row("set_f1_judgements", v, against=who, p=p) for who, v, p in
                 [("a", 0.1, 0.01), ("b", -0.1, 0.01), ("c", 0, 0.9), ("d", 0, 0.9), ("e", 0, 0.9), ("prior", 0.3, 0.01)])),
-     "; it is ahead of a, behind b, not told apart from 3 systems."),
+     "; it is ahead of “a”, behind “b”, not told apart from 3 systems."),
     (found(row("top_1_accuracy", 0.81), row("top_1_accuracy", 0.2, "prior"), kind="single"),
      "The model's first label is the image's own label in 81 % of cases, one constant answer's in 20 %."),
     (found(row("rate_cross_entropy", 0.25), row("rate_cross_entropy", 0.2, "floor", None)),
      "The model has rate cross entropy .250 (lower is better), the truth .200."),
-    (found(row("set_f1", 0.6, "mine"), first="mine"), "mine agrees with the images' own sets to .600 (set F1)."),
+    (found(row("set_f1", 0.6, "mine"), first="mine"), "“mine” agrees with the images' own sets to .600 (set F1)."),
     (found(), ""),
 ]  # fmt: skip
 
@@ -243,7 +243,7 @@ def test_labels_said_too_often_are_counted_where_that_is_beyond_chance():
         for label, v, p in zip(LABELS, (0.1, 0.02, -0.2), (0.01, 0.5, 0.02), strict=True)
     ]
     section = bias(found(*rows), NOBODY)
-    assert section.sentence == "Of 3 labels, a names 2 more or less often than people do."
+    assert section.sentence == "Of 3 labels, “a” names 2 more or less often than people do."
     assert section.tables[0].rows[0] == ("awe", "+.100 ±.050")
     assert section.tables[0].best == {(0, 1), (2, 1)}
     assert bias(found(rows[1]), NOBODY).sentence.startswith("No system is shown")
@@ -430,7 +430,7 @@ def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections():
     evaluation = found(*rows, first="a", datasets={"one": each, "two": {**each, "n": 9}})
     (table,) = matrix(evaluation)
     assert cells(table) == {"one": {"a": ".600 ±.050", "b": ".300 ±.050"}, "two": {"a": ".400 ±.050", "b": "–"}}
-    assert sentence(evaluation) == "By set_f1, a leads on one."
+    assert sentence(evaluation) == "By set_f1, “a” leads on one."
     made = {section.name: section for section in sections(evaluation, NOBODY)}
     assert made["systems-1"].heading == "two: Every score"
     assert made["systems-1"].tables[0].title == "all 9 images"
@@ -638,7 +638,7 @@ def test_images_are_shown_where_they_are_at_hand_those_that_agree_most_first(sho
     assert [bar.model for bar in first.bars] == pytest.approx(100 * truth.oracle[at], abs=0.06)
     assert [bar.in_people for bar in first.bars] == truth.sets[at].astype(bool).tolist()
     page = Page(write_report(evaluation, also, tmp_path / "page.html"))
-    assert sum(tag == "img" for tag, _ in page.tags) == 3 + 18
+    assert sum(tag == "img" for tag, _ in page.tags) == 3 + 12
     assert "add --on" not in page.text
     (few,) = cards(evaluation, also, [0], "", [0.5] * 60)
     assert few.rest == ""

@@ -17,7 +17,7 @@ from affectml.page.tables import (
     places,
     rows_of,
 )
-from affectml.page.words import called, capital, first_of, sentence_of
+from affectml.page.words import CALLED, called, capital, first_of, sentence_of
 from affectml_metrics.table import better, shown
 
 PLOTS = 3
@@ -118,7 +118,7 @@ def _verdict(evaluation: Evaluation, metric: str) -> str:
         return f"; {even if ahead['prior'] is None else 'it is worse than'} a constant answer"
     told = []
     for words, how in (("ahead of", True), ("behind", False), ("not told apart from", None)):
-        names = [name for name, well in ahead.items() if well is how and name not in ("prior", "person", "zero_shot")]
+        names = [name for name, well in ahead.items() if well is how and name not in CALLED]
         told += [f"{words} {_named(names)}"] if names else []
     if told or "person" not in ahead:
         return f"; it is {', '.join(told)}" if told else ""
@@ -128,7 +128,7 @@ def _verdict(evaluation: Evaluation, metric: str) -> str:
 
 
 def _named(names: Sequence[str]) -> str:
-    return " and ".join(names) if len(names) <= NAMED else f"{len(names)} systems"
+    return " and ".join(map(called, names)) if len(names) <= NAMED else f"{len(names)} systems"
 
 
 def _of_data_sets(table: Table) -> str:
