@@ -17,7 +17,7 @@ from affectml.page.tables import (
     places,
     rows_of,
 )
-from affectml.page.words import CALLED, called, capital, first_of, sentence_of
+from affectml.page.words import CALLED, called, capital, first_of, sentence_of, them
 from affectml_metrics.table import better, shown
 
 PLOTS = 3
@@ -79,6 +79,7 @@ def picture(evaluation: Evaluation, metric: str) -> Drawing:
     """One metric of everybody who is judged on the same targets."""
     found, what = beside(evaluation, metric)
     words = WORDS.get(metric, "Shares against the image's own" if better(metric) == "lower" else "")
+    words = words.replace("the image's own", "people's") if them(evaluation) == "people" else words
     half = evaluation.get(metric, "half", "half")
     notes = [f"All beside {what}."] if what else []
     notes += [f"Half of a panel beside the other half: {number(half.value)}."] if half and not what else []
