@@ -244,18 +244,35 @@ def brief(evaluation: Evaluation) -> Table:
     return next(iter(matrix(evaluation)), table) or Table(which_images(evaluation), ("metric",), ())
 
 
+def places(evaluation: Evaluation) -> dict[str, Evaluation]:
+    """Each data set, and each label space of it, by its name: its figures and scores with its own facts.
+
+    facts: `datasets` {NAME: facts} where there are several, and in each `spaces` {NAME: facts} likewise.
+    """
+    found, figures, scores = {}, evaluation.figures, evaluation.scores
+    for name, facts in evaluation.facts.get(
+        "datasets", {figures[0].dataset if figures else "": evaluation.facts}
+    ).items():
+        spaces = facts.get("spaces", {facts.get("space"): facts})
+        for space, own in spaces.items():
+            rows = scores[(scores["dataset"] == name) & scores["space"].isin([space])]
+            title = f"{name}, {space}" if len(spaces) > 1 else name
+            found[title] = Evaluation(tuple(each for each in figures if each.dataset == name), rows, own)
+    return found
+
+
 def matrix(evaluation: Evaluation) -> list[Table]:
-    """A table for each main metric of several data sets, which stand below each other; [] for one data set."""
-    every = [each for each in evaluation.where(against="people") if find(each.name) is not None]
-    spaces, made = len({each.space for each in every}) > 1, []
-
-    def place(figure: Figure) -> str:
-        return f"{figure.dataset}, {figure.space}" if spaces else figure.dataset
-
+    """A table for each main metric of several data sets, or label spaces, which stand below each other; else []."""
+    spaces = dict.fromkeys(str(each.facts.get("space", "")) for each in places(evaluation).values())
+    every = [f for f in evaluation.where(against="people") if find(f.name) is not None and f.space in spaces]
+    every = [
+        replace(each, level=f"{each.dataset}, {each.space}" if len(spaces) > 1 else each.dataset) for each in every
+    ]
+    made = []
     for name in shown((each.name for each in every), "headline"):
         rows = [each for each in every if each.name == name]
-        made.append(pivot(f"{arrow(name)} on each data set", rows, place, head="data set", name=name, best=True))
-    return [table for table in made if table is not None] if len({each.dataset for each in every}) > 1 else []
+        made.append(pivot(f"{arrow(name)} on each data set", rows, "level", head="data set", name=name, best=True))
+    return [table for table in made if table is not None] if len({each.level for each in every}) > 1 else []
 
 
 def which_images(evaluation: Evaluation) -> str:

@@ -14,7 +14,7 @@ from affectml.page.tables import is_of_sets, number, percent
 from affectml.page.words import first_of, them
 from affectml_metrics.table import better, shown
 
-SHOWN = 6  # images of a gallery
+SHOWN = 4  # images of a gallery
 BARS = 12  # labels of an image: of more, those with the largest shares
 SYSTEMS = 3  # further systems of a card
 PLACES = {"a good answer": 1 / 6, "a middling one": 1 / 2, "a poor one": 5 / 6}
@@ -34,6 +34,9 @@ def images(evaluation: Evaluation, also: Shown) -> Section | None:
         there, order = set(ranked), np.argsort(-entropies(truth.shares, rates=truth.kind == "rates"), kind="stable")
         rows["Where people disagree most among themselves"] = [row for row in order.tolist() if row in there]
     found = {title: cards(evaluation, also, each[:few], f"{metric} ", scores) for title, each in rows.items()}
+    found = {
+        title: tuple(replace(card, said=card.said[2:]) for card in each) for title, each in found.items()
+    }  # bars say
     galleries = tuple(Cards(title, each, "" if at else f"{key}.") for at, (title, each) in enumerate(found.items()))
     return Section("images", "Images", galleries=galleries)
 

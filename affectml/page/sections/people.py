@@ -1,10 +1,11 @@
 """Where people disagree: whether systems are undecided there, how they score there, what few answers cost."""
 
 from affectml.judging.figures import Evaluation
-from affectml.page.section import Section, Shown, section, spots, whiskers
-from affectml.page.tables import arrow, number, parts_of, pivot, rows_of
+from affectml.page.section import Card, Cards, Section, Shown, section, spots, thumbnail, whiskers
+from affectml.page.tables import Table, arrow, number, parts_of, percent, pivot, rows_of
 from affectml.page.words import called, first_of, sentence_of
 
+IMAGES = 12
 CHANGE = "change"  # the level of a slope over all images
 
 
@@ -26,9 +27,6 @@ def disagreement(evaluation: Evaluation, _: Shown) -> Section | None:
         how = "more undecided" if low > 0 else "more decided" if high < 0 else "not shown to be more undecided"
         measured = f"rank correlation {number(each.value)}, {number(low)} to {number(high)}"
         told.append(f"{called(first)} is {how} where people are undecided ({measured})")
-    for each in [each for each in levels if each.level == CHANGE and each.found][:2]:
-        way = "falls" if each.value < 0 else "grows"
-        told += [f"{called(each.system)}'s {each.name} {way} as people disagree more"]
     mine = [each for each in asked if each.system == first]
     if len(mine) > 1:
         few, more = mine[0], mine[-1]
@@ -36,3 +34,32 @@ def disagreement(evaluation: Evaluation, _: Shown) -> Section | None:
         off = f"{number(few.value)} with {few.level} people asked and {number(more.value)} with {more.level}"
         told.append(f"its shares are off by {off}{', hardly told apart' * (not apart)}")
     return section("disagreement", "Where people disagree", sentence_of(told), drawn, tables)
+
+
+def findings(evaluation: Evaluation, _: Shown) -> Section | None:
+    """What holds beyond chance, a sentence each."""
+    found = evaluation.facts.get("findings", ())
+    table = Table("Beyond chance", ("", "finding"), tuple((str(at), line) for at, line in enumerate(found, 1)))
+    return section("findings", "What holds beyond chance", sentence_of(found[:1]), (), [table] if found else ())
+
+
+def alone(evaluation: Evaluation, also: Shown) -> Section | None:
+    """The images on which all systems say a label that people's answers do not support."""
+    known = evaluation.facts.get("alone")
+    if known is None:
+        return None
+    rows, cards = [], list[Card]()
+    named = None if also.dataset is None else also.dataset.images.set_index("image_id")
+    for each in known["images"]:
+        image_id, label, share = each["image_id"], each["label"], percent(each["people"])
+        said = tuple((name, ", ".join(labels)) for name, labels in each["said"].items())
+        rows.append((image_id, label, share, "; ".join(map(": ".join, said))))
+        if also.dataset is not None and named is not None and len(cards) < IMAGES:
+            line = f"{image_id} · all say {label}, {share} of people do"
+            picture = thumbnail(also.dataset, named, image_id)
+            cards.append(Card(image_id, picture, line, said=said))
+    count, chance = len({row[0] for row in rows}), known["chance"][1]
+    words = f"On {count} of {known['of']} images all systems say a label that people do not; by chance on {chance:.1f}."
+    table = Table("Where all stand alone", ("image", "label", "people", "said"), tuple(rows))
+    galleries = (Cards("", tuple(cards)),) if cards else ()
+    return Section("alone", "Images where all systems stand alone", words, (), galleries, (table,) if rows else ())

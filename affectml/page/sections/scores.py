@@ -27,6 +27,7 @@ def every_score(evaluation: Evaluation, _: Shown) -> Section | None:
     cuts.sort(key=lambda each: (float(each.level), each.system == "people"))
     note = "tau: the rate from which a label belongs to an image's set; people: the share of empty sets"
     tables.append(pivot("set_f1 by tau", cuts, "level", head="tau", note=note))
+    tables.append(pivot("Images without an answer as empty sets", parts_of(evaluation, "unanswered"), metric))
     words = "All in one table were judged on the same targets, so its columns can be compared."
     return section("systems", "Every score", words, (), tables)
 
@@ -37,8 +38,10 @@ def differences(evaluation: Evaluation, _: Shown) -> Section | None:
     apart = [each for each in rows if is_difference(evaluation, each)]
     titles, tables = {"": "Differences on the same images", "seeds": "Differences over seeds"}, []
     for by, title in titles.items():
-        here = [each for each in apart if each.by == by]
-        tables.append(pivot(title, here, metric, lambda f: f"{f.system} − {f.against}"))
+        here = [replace(each, system=f"{each.system} − {each.against}") for each in apart if each.by == by]
+        tables.append(pivot(title, here, metric))
+    alike = [replace(f, system=f"{f.system} and {f.against}") for f in parts_of(evaluation, "agreement")]
+    tables.append(pivot("How alike two systems answer", alike, metric, note="total_variation: 0 where alike"))
     means = [each for each in rows if each.by == "seeds" and each.against == "people"]
     sure = sum(each.found for each in apart)
     words = f"{sure or 'None'} of {len(apart)} differences {'is' if sure == 1 else 'are'} beyond chance."
@@ -66,9 +69,10 @@ def levels(evaluation: Evaluation, _: Shown) -> Section | None:
 
 
 def data_sets(evaluation: Evaluation, _: Shown) -> Section | None:
-    """Systems by data sets in every main metric but the first, which the page begins with."""
+    """Systems by data sets in every main metric, and what runs lose away from their own data."""
+    drops = [replace(each, system=f"{each.system}: {each.level}") for each in parts_of(evaluation, "dataset")]
     words = "A row is a data set, a column a system."
-    return section("matrix", "Systems and data sets", words, (), matrix(evaluation)[1:])
+    return section("matrix", "Systems and data sets", words, (), [*matrix(evaluation), pivot("Drops", drops, metric)])
 
 
 def repeats(evaluation: Evaluation, _: Shown) -> Section | None:

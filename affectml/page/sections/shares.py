@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from affectml.judging.figures import Evaluation, Figure
+from affectml.judging.promise import from_people, held
 from affectml.page.section import Section, Shown, curve, drawing, section
 from affectml.page.tables import number, parts_of, pivot, rows_of
 from affectml.page.words import called, capital, first_of, sentence_of
@@ -15,7 +16,10 @@ PANELS = 12  # labels of the picture; the table has all
 
 def reliability(evaluation: Evaluation, _: Shown) -> Section | None:
     """What was said against what was seen, label by label; None where no system has shares to take at their word."""
-    rows = parts_of(evaluation, "bin")
+    first, rows = first_of(evaluation), parts_of(evaluation, "bin")
+    rows = [
+        f if f.label else replace(f, label=f"{f.system}, all labels") for f in rows if not f.label or f.system == first
+    ]
     said = {(each.label, each.level): each for each in rows if each.metric == "stated_share"}
     bins = [(said[each.label, each.level], each) for each in rows if each.metric == "seen_share"]
     panels: dict[str, list[tuple[float, float, float, float]]] = {}
@@ -31,7 +35,13 @@ def reliability(evaluation: Evaluation, _: Shown) -> Section | None:
     table = pivot("Reliability in bins (images)", named, "level", "metric", head="bin", note=note, name="bins")
     slopes = [each for name in ("calibration_slope", "calibration_error") for each in rows_of(evaluation, metric=name)]
     sloped = pivot("Calibration", slopes, "system", "metric", note="slope: 1 where shares mean what they say")
-    return section("reliability", "Do shares mean what they say?", bands(bins), drawn, [table, sloped])
+    return section(
+        "reliability",
+        "Do shares mean what they say?",
+        bands([each for each in bins if not each[1].label.endswith("all labels")] or bins),
+        drawn,
+        [table, sloped],
+    )
 
 
 def bands(bins: Sequence[tuple[Figure, Figure]]) -> str:
@@ -65,7 +75,7 @@ def promise(evaluation: Evaluation, _: Shown) -> Section | None:
     made = evaluation.facts.get("promise")
     if made is None:
         return None
-    people, unit = evaluation.facts.get("kind") in ("rates", "distribution"), made.get("unit", "images")
+    people, unit = from_people(str(evaluation.facts.get("kind"))), made.get("unit", "images")
     somebody = "chosen by somebody" if people else "labels of the image"  # set_precision is another figure
     names = {"recall": "recall", "extra": "extra labels", "precision": somebody}
     names |= {"size": "labels per set", "empty": "empty sets"}
@@ -86,7 +96,8 @@ def promise(evaluation: Evaluation, _: Shown) -> Section | None:
         images = f"{each.by}: {each.level} ({each.n})" if each.by else f"all {each.n} images"
         named.append(replace(each, level=images))
     table = pivot(title, named, "level", lambda f: names[_risk(f)], head="images", note=note, name="promise")
-    return section("promise", "The promise", promised(made, rows, people=people), (), [table])
+    words = promised(made, rows, people=people)
+    return Section("promise", "The promise", words, tables=() if table is None else (table,))
 
 
 def _risk(figure: Figure) -> str:
@@ -115,12 +126,3 @@ def promised(made: Mapping[str, Any], rows: Sequence[Figure], *, people: bool) -
     alone += f"; {100 * (1 - draws):g} % of draws of calibration images may come out so" if draws else ""
     told.append(alone if found in wrong else "nothing here speaks against it")
     return sentence_of([*told, f"{worse} did worse"] if worse else told)
-
-
-def held(risk: str, figure: str, *, people: bool) -> str:
-    """What sets hold, with the figure: so much of the choices, so many labels too many, or what share of right ones."""
-    if risk == "recall":
-        return f"{figure} of the choices" if people else f"{figure} of the images' labels"
-    if risk == "precision":
-        return f"labels of which {figure} are {'chosen by somebody' if people else 'labels of the image'}"
-    return f"{figure} labels that {'nobody chose' if people else 'the image does not have'}"
