@@ -42,34 +42,25 @@ def write_audit(audit: Audit, folder: Path) -> list[Path]:
     with replacing(csv) as new_csv, replacing(parquet) as new_parquet:  # none takes its place before all are written
         new_csv.write_text(table_csv(audit.table), encoding="utf-8", newline="")
         audit.table.astype(dict.fromkeys(WORDS, "string")).to_parquet(new_parquet, index=False)
-        write_page(
-            page,
-            sections(audit),
-            title=f"{audit.dataset.name} – affectml audit",
-            heading=f"{audit.dataset.name}: what deserves a second look",
-            about=("no target" if audit.target is None else f"target: {audit.target}",),
-            caveats=(CAVEAT, *(f"{line[0].upper()}{line[1:]}." for line in audit.notes)),
-        )
+        title, heading = f"{audit.dataset.name} – affectml audit", f"{audit.dataset.name}: what deserves a second look"
+        about = "no target" if audit.target is None else f"target: {audit.target}"
+        caveats = (CAVEAT, *(f"{line[0].upper()}{line[1:]}." for line in audit.notes))
+        write_page(page, sections(audit), title=title, heading=heading, about=(about,), caveats=caveats)
     note_written(audit.dataset.root, folder)
     return [page, csv, parquet]
 
 
 def sections(audit: Audit) -> list[Section]:
     """What was found in a sentence, who was asked what, and a section per check that lists anything."""
-    counts = audit.listed["check"].value_counts()
-    checked = [
-        (title, str(counts.get(check, 0)), f"{audit.tested[check]:,}" if check in audit.tested else "–")
-        for check, title in CHECKS.items()
-    ]
-    note = (
-        f"listed: a fact, or p_adjusted (Benjamini & Hochberg 1995, within a check) of at most {LEVEL}: where nothing "
-        "is wrong, a check lists anything in at most one audit in twenty (of votes alone in one of five)"
+    counts, tested = audit.listed["check"].value_counts(), {check: f"{n:,}" for check, n in audit.tested.items()}
+    checked = tuple((title, str(counts.get(check, 0)), tested.get(check, "–")) for check, title in CHECKS.items())
+    rare = (
+        "where nothing is wrong, a check lists anything in at most one audit in twenty (of votes alone in one of five)"
     )
-    overview = Table("Checks", ("check", "listed", "tested"), tuple(checked), note)
-    found = [
-        Section("overview", "What deserves a second look", audit.summary(), tables=(overview,), open=True),
-        Section("frame", "Who was asked what", " ".join(audit.frame)),
-    ]
+    note = f"listed: a fact, or p_adjusted (Benjamini & Hochberg 1995, within a check) of at most {LEVEL}: {rare}"
+    tables = (Table("Checks", ("check", "listed", "tested"), checked, note),)
+    overview = Section("overview", "What deserves a second look", audit.summary(), tables=tables, open=True)
+    found = [overview, Section("frame", "Who was asked what", " ".join(audit.frame))]
     if audit.again is not None:
         found.append(_again(audit.again))
     named = audit.dataset.images.set_index("image_id")
@@ -103,10 +94,8 @@ def _again(again: Again) -> Section:
     """What people said when they were asked again, and a row per queued image."""
     columns = ("queue", "image_id", "role", "match", "label", "said", "n", "new", "otherwise")
     rows = again.table.sort_values(["queue", "otherwise"], ascending=[True, False], kind="stable")
-    note = (
-        "label, said: what was odd, that the label was chosen (True) or that it was not; n: people before; otherwise: "
-        "share of the new answers that say otherwise of it"
-    )
+    odd = "label, said: what was odd, that the label was chosen (True) or that it was not; n: people before"
+    note = f"{odd}; otherwise: share of the new answers that say otherwise of it"
     table = _table("Images asked again", rows, columns, note)
     return Section("asked-again", "Asked again", " ".join(again.lines), tables=(table,), notes=(PULLED,))
 
