@@ -256,8 +256,8 @@ def copies(found: Duplicates) -> list[Row]:
 
 def differing(found: Duplicates, said: Said) -> list[Row]:
     """Pairs that pixels confirm, and whose answers differ more than two panels of people would."""
-    known = pd.Index(said.image_id[said.n.any(axis=1)])
-    pairs = [copy for copy in found.copies if copy.kind != "alike" and known.isin(copy.pair).sum() == 2]
+    known = set(said.image_id[said.n.any(axis=1)])
+    pairs = [copy for copy in found.copies if copy.kind != "alike" and known.issuperset(copy.pair)]
     a, b = (pd.Index(said.image_id).get_indexer([copy.pair[end] for copy in pairs]) for end in (0, 1))
     p, share = np.full(len(pairs), np.nan), said.votes / np.maximum(said.n, 1)
     if said.known:

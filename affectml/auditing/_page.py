@@ -150,7 +150,10 @@ def queue_audit(audit: Audit, store: LabelStore, folder: Path, *, count: int, mo
         if value < 1:
             raise BadInput(f"{option(name, value)}: expected at least 1")
     known = set(store.images()["image_id"].astype(str))
-    facts = _facts(audit)
+    votes = audit.votes[audit.votes["n"] > 0].set_index("image_id")
+    chosen = votes.drop(columns="n").to_numpy(dtype=float)
+    share = (chosen.sum(axis=0) + 0.5) / (votes["n"].sum() + 1)
+    facts = votes[["n"]].assign(rarity=(chosen @ -np.log(share)) / np.maximum(chosen.sum(axis=1), 1))
     rows = audit.table[audit.table["check"].isin(ASKED) & audit.table["image_id"].isin(known & set(facts.index))]
     rows = rows.sort_values(["p_adjusted", "p"], kind="stable").drop_duplicates("image_id").head(count)
     listed = set(audit.listed["image_id"].dropna()) | set(audit.listed["other_id"].dropna())
@@ -159,15 +162,15 @@ def queue_audit(audit: Audit, store: LabelStore, folder: Path, *, count: int, mo
         raise BadInput(f"{store.database.where}: none of the images that deserve a second look is in this task")
     if not len(pool):
         raise BadInput(f"{store.database.where}: every image is listed or asked for, so none is left as a control")
-    chosen = []
+    queued = []
     for row in rows[["image_id", "check", "rank", "p"]].to_dict("records"):
-        chosen.append({**row, "role": "listed", "match": ""})
+        queued.append({**row, "role": "listed", "match": ""})
         if len(pool):
             control = (pool - facts.loc[row["image_id"]]).abs().sort_values(["n", "rarity"], kind="stable").index[0]
-            chosen[-1]["match"] = control
-            chosen.append({"image_id": control, "role": "control", "match": row["image_id"]})
+            queued[-1]["match"] = control
+            queued.append({"image_id": control, "role": "control", "match": row["image_id"]})
             pool = pool.drop(control)
-    table = pd.DataFrame(chosen).iloc[np.random.default_rng(seed).permutation(len(chosen))].reset_index(drop=True)
+    table = pd.DataFrame(queued).iloc[np.random.default_rng(seed).permutation(len(queued))].reset_index(drop=True)
     table = table.join(facts, on="image_id").join(audit.suspected, on="image_id")
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     table = table.assign(place=table.index + 1, target=audit.target, seed=seed, at=at)[[*COLUMNS]]
@@ -179,12 +182,3 @@ def queue_audit(audit: Audit, store: LabelStore, folder: Path, *, count: int, mo
         file.unlink(missing_ok=True)
         raise
     return Queued(file, table, raised)
-
-
-def _facts(audit: Audit) -> pd.DataFrame:
-    """n and rarity of each image that people answered, by image_id."""
-    votes = audit.votes[audit.votes["n"] > 0].set_index("image_id")
-    chosen = votes.drop(columns="n").to_numpy(dtype=float)
-    share = (chosen.sum(axis=0) + 0.5) / (votes["n"].sum() + 1)
-    rarity = (chosen @ -np.log(share)) / np.maximum(chosen.sum(axis=1), 1)
-    return pd.DataFrame({"n": votes["n"], "rarity": rarity})
