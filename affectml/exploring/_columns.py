@@ -147,16 +147,16 @@ class Run(Said):
     gone: int
 
     @classmethod
-    def read(cls, folder: RunFolder, name: str, dataset: Dataset, index: "pd.Index[Any]") -> "Run":
+    def read(cls, folder: RunFolder, name: str, judgements: Judgements) -> "Run":
         """Read what is shown of its answers.
 
         Raises:
             BadRun: without answers, which a shared run and imported weights come without, with damaged ones, or on
                 other images than the data set's.
         """
-        labels, kind = folder.taxonomy.labels, folder.info.data.kind
-        said = SystemAnswers.read(folder.folder, labels, ranks=False)
-        check_images(folder, dataset, said.image_id)
+        index, kind = judgements.index, folder.info.data.kind
+        said = SystemAnswers.read(folder.folder, folder.taxonomy.labels, ranks=False)
+        check_images(folder, judgements.dataset, said.image_id)
         sums = said.scores.sum(axis=1) if said.shares is not None else np.zeros(1)
         shares = said.shares is not None and (kind in SEVERAL or bool((np.abs(sums - 1) < _OFF).all()))
         rates, sets = _placed(said.scores, said.image_id, index), None
@@ -211,7 +211,7 @@ def _placed(values: Array, image_id: Array, index: "pd.Index[Any]") -> Floats:
 
 
 def table_of(
-    people: People | None, runs: Sequence[Run], judgements: Judgements, dataset: Dataset, listed: pd.DataFrame | None
+    people: People | None, runs: Sequence[Run], judgements: Judgements, listed: pd.DataFrame | None
 ) -> list[Column]:
     """All columns, in the order in which a page lists them. listed: what an audit lists, if there is one."""
     found = [] if people is None else _said(people, "most chosen label")
@@ -232,7 +232,8 @@ def table_of(
         if len(same) > 1 and f"{RUNS}.{name}" not in {column.name for column in found}:
             title = f"largest distance between two of {', '.join(each.name for each in same)}"
             found.append(_measure(name, title, RUNS, list(combinations(same, 2))))
-    found += [column for name in map(str, dataset.images.columns) if (column := _of_images(name, dataset.images[name]))]
+    images = judgements.dataset.images
+    found += [column for name in map(str, images.columns) if (column := _of_images(name, images[name]))]
     if judgements.in_file or judgements.has_task:
         flags = partial(_count, judgements, lambda table: table["flag"].eq(True))
         notes = partial(_count, judgements, lambda table: table["note"].notna())
