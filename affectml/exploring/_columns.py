@@ -112,8 +112,9 @@ class People(Said):
         if targets is not None:
             name, taxonomy, kind = targets.name, targets.taxonomy, targets.kind
             if targets.n is not None:
-                asked = _placed(targets.n.reshape(len(targets.n), -1).max(axis=1), targets.image_id, index)[:, 0]
-            shares = _placed(targets.shares(), targets.image_id, index)
+                people = targets.n.reshape(len(targets.n), -1).max(axis=1).astype(np.float32)
+                asked = _placed(people, targets.image_id, index)[:, 0]
+            shares = _placed(targets.shares().astype(np.float32), targets.image_id, index)
         elif judgements.has_task and judgements.taxonomy is not None:
             name, taxonomy, kind = "labels", judgements.taxonomy, "rates"
             shares = np.full((len(index), len(taxonomy)), np.nan, dtype=np.float32)
@@ -161,7 +162,8 @@ class Run(Said):
         shares = said.shares is not None and (kind in SEVERAL or bool((np.abs(sums - 1) < _OFF).all()))
         rates, sets = _placed(said.scores, said.image_id, index), None
         if said.sets is not None:
-            sets = np.nan_to_num(_placed(said.sets, said.image_id, index), nan=-1).astype(np.int8)
+            sets = np.nan_to_num(said.sets, copy=False, nan=-1).astype(np.int8)
+            sets = _placed(sets, said.image_id, index, -1)
         parts = pd.Series(said.split.astype(str), index=said.image_id).reindex(index)
         split = pd.Categorical(parts, categories=_in_order(parts.dropna().unique()))
         gone = len(said.image_id) - int(parts.notna().sum())
@@ -201,10 +203,9 @@ class Run(Said):
         return ""
 
 
-def _placed(values: Array, image_id: Array, index: "pd.Index[Any]") -> Floats:
-    """Values of some images, in the order of all; nan for the others."""
-    placed = pd.DataFrame(values, index=pd.Index(image_id, dtype=object)).reindex(index)
-    return placed.to_numpy(np.float32)
+def _placed(values: Array, image_id: Array, index: "pd.Index[Any]", unknown: float = np.nan) -> Array:
+    """Values of some images, in the order of all; not copied where that is theirs, since they take the most memory."""
+    return pd.DataFrame(values, index=pd.Index(image_id, dtype=object)).reindex(index, fill_value=unknown).to_numpy()
 
 
 # The table
