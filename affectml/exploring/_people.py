@@ -51,12 +51,12 @@ class Judgements:
     def _stamps(self) -> tuple[list[object], list[object]]:
         """What the data set's tables and the task's database are like now."""
         root, tables, task = self.dataset.root, list[object](), list[object]()
-        files = [*root.glob("*.json"), *root.glob("*.parquet"), Path(self.db), Path(self.db + "-wal")]
-        for file in sorted(files):
+        database = [Path(self.db), Path(f"{self.db}-wal")]
+        for file in sorted([*root.glob("*.json"), *root.glob("*.parquet"), *database]):
             with suppress(FileNotFoundError):  # a log goes with the last who had the database open
                 stat = file.stat()
                 if stat.st_size:  # whoever only reads a database makes a log of no bytes
-                    (task if str(file).startswith(self.db) else tables).append((file, stat.st_mtime_ns))
+                    (task if file in database else tables).append((file, stat.st_mtime_ns))
         return tables, task
 
     @property
