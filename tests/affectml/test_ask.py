@@ -8,7 +8,9 @@ import base64
 import io
 import json
 import re
+import tempfile
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -411,7 +413,14 @@ def asked(demo, tmp_path_factory):
 
 
 def judged(demo, answers, **options):
-    return affectml.judge(demo, answers, name="vlm", split="all", threads=1, say=quiet, **options)
+    out = tempfile.mkdtemp(dir=Path(answers).parent)
+    how = {"on": demo, "split": "all", "threads": 1, "out": out, "say": quiet}
+    return affectml.evaluate({"vlm": answers}, **how, **options).evaluation
+
+
+def biased(found):
+    """The labels that a system is found to name too often or too seldom."""
+    return {each.label for each in found.where(metric="label_bias", system="vlm", label=None) if each.found}
 
 
 @pytest.fixture(scope="module")
@@ -422,7 +431,7 @@ def broken(demo, rates, asked, tmp_path_factory):
 
 def test_what_could_not_be_used_is_counted_by_reason_exactly(broken, demo):
     model, result = broken
-    received = result.systems["vlm"].received
+    received = result.facts["received"]["vlm"]
     counts = {reason: len(places) for reason, places in received["problems"].items()}
     assert counts == {reason: model.expected[reason] for reason in Why if model.expected[reason]}
     assert len(counts) == len(BREAKS) + 3
@@ -435,7 +444,7 @@ def test_what_could_not_be_used_is_counted_by_reason_exactly(broken, demo):
 def test_a_server_that_refuses_the_json_schema_is_reported_with_the_way_out(broken, demo, asked, tmp_path):
     model, result = broken
     said = "the server refused the JSON schema of {} requests; `ask` json_schema=False sends none"
-    assert said.format(model.expected[Why.NO_SCHEMA]) in result.summary()
+    assert said.format(model.expected[Why.NO_SCHEMA]) in result.facts["received"]["vlm"]["notes"]
     refused = [{"custom_id": entry["custom_id"], **responded(400, NOT_SUPPORTED[1])} for entry in lines(asked.index)]
     (tmp_path / "refused.jsonl").write_text("\n".join(map(json.dumps, refused)))
     with pytest.raises(BadInput, match=f"{Why.NO_SCHEMA}: {len(refused)}; {said.format(len(refused))}"):
@@ -444,17 +453,18 @@ def test_a_server_that_refuses_the_json_schema_is_reported_with_the_way_out(brok
 
 def test_the_planted_bias_is_named_and_no_other(broken):
     _, result = broken
-    assert {each.label for each in result.systems["vlm"].bias if each.found} == {"awe", "disgust"}
-    assert any("says awe more often than people" in line for line in result.findings)
-    assert any("says disgust less often than people: never" in line for line in result.findings)
-    assert sum("often than people" in line for line in result.findings) == 2
+    assert biased(result) == {"awe", "disgust"}
+    said = result.facts["findings"]
+    assert any("says awe more often than people" in line for line in said)
+    assert any("says disgust less often than people: never" in line for line in said)
+    assert sum("often than people" in line for line in said) == 2
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_without_a_planted_bias_none_is_named(demo, rates, asked, tmp_path, seed):
     result = judged(demo, SimulatedVLM(rates, seed).answer(asked.index, tmp_path / "responses.jsonl"))
-    assert [each.label for each in result.systems["vlm"].bias if each.found] == []
-    assert "no label more or less often" in result.findings[0]
+    assert not biased(result)
+    assert sum("no label more or less often" in line for line in result.facts["findings"]) == 1
 
 
 def test_its_cross_entropy_is_what_smoothed_draws_from_the_true_rates_must_have(demo, rates, asked, tmp_path):
@@ -465,15 +475,15 @@ def test_its_cross_entropy_is_what_smoothed_draws_from_the_true_rates_must_have(
         chance, smoothed = ways * r**k * (1 - r) ** (3 - k), torch.full_like(r, (k + 0.5) / 4)
         loss = [F.rate_cross_entropy(smoothed[:, [c]], r[:, [c]]) for c in range(r.shape[1])]
         expected += float((chance * torch.stack(loss, dim=1)).mean())
-    score = result.metrics["systems"]["vlm"]["rate_cross_entropy"]
-    assert abs(score["value"] - expected) < 1.5 * (score["high"] - score["low"]) / 2
+    score = result.get("rate_cross_entropy", "vlm")
+    assert abs(score.value - expected) < 1.5 * (score.high - score.low) / 2
 
 
 def test_an_index_that_was_written_with_other_requests_is_refused(demo, rates, asked, tmp_path):
     answers = SimulatedVLM(rates, 0).answer(asked.index, tmp_path / "responses.jsonl")
     options = {"model": "vlm", "samples": 3, "split": "all", "side": 16, "seed": 1}
     other = affectml.ask(demo, tmp_path / "other.jsonl", say=quiet, **options)
-    with pytest.raises(BadInput, match=r"other-index.jsonl'?: written with other requests than .*responses.jsonl ans"):
+    with pytest.raises(BadInput, match=r"index.*: written with other requests than vlm answers"):
         judged(demo, answers, index=(str(other.index),))
 
 
@@ -484,6 +494,6 @@ def test_requests_and_an_index_of_before_such_ids_still_belong_together(demo, ra
         entry["custom_id"] = entry["custom_id"].replace(f"x{entry.pop('shuffle')}-", "-")
     old.write_text("\n".join(map(json.dumps, entries)))
     answers = SimulatedVLM(rates, 0).answer(old, tmp_path / "responses.jsonl")
-    assert judged(demo, answers, index=(str(old),)).systems["vlm"].places.requests == len(entries)
+    assert judged(demo, answers, index=(str(old),)).get("place_bias", "vlm").n == len(entries)
     with pytest.raises(BadInput, match="written with other requests"):
         judged(demo, answers, index=(str(asked.index),))

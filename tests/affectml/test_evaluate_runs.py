@@ -195,7 +195,7 @@ def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command
     assert code == 0
     named = sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir())
     assert named == [f"demo-contrastive-{mix}-seed{seed}" for mix in ("sentiment", "synonyms") for seed in (0, 1)]
-    ways = {f["system"] for f in json.loads(printed)["figures"] if f["by"] == "seeds" and f["against"] == "people"}
+    ways = {f["system"] for f in json.loads(printed)["figures"] if f.get("by") == "seeds" and f["against"] == "people"}
     assert ways == {f"{what}demo-contrastive-{mix}-seed0" for what in ("", "zero_shot of ") for mix in
                     ("sentiment", "synonyms")}  # fmt: skip
     before = (tmp_path / "out" / named[0] / "run.json").read_bytes()
