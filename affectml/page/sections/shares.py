@@ -65,7 +65,7 @@ def thresholds(evaluation: Evaluation, _: Shown) -> Section | None:
         return None
     best, title = max(mine, key=lambda each: each.value), f"{rows[0].name} by one threshold for all labels"
     later = f"one threshold for all labels ({best.level}), chosen afterwards on these very images, {number(best.value)}"
-    drawn = [curve(title, rows, first, "threshold", levels=kept, level_name="as it is")]
+    drawn = [curve(title, rows, first, "threshold", levels=kept, level_name="own")]
     words, table = f"{whose}'s sets reach {number(kept[first])}; {later}.", pivot(title, rows, "level", name="curve")
     return section("thresholds", "What another threshold would give", words, drawn, [table])
 
