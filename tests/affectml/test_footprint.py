@@ -141,7 +141,7 @@ def test_a_run_keeps_its_cost_and_the_report_says_it(tmp_path):
     assert content["energy"]["kwh"] > 0
     assert content["parameters"]["trained"] > 0
     page = (run.folder / "report.html").read_text(encoding="utf-8")
-    assert "Footprint" in page
+    assert "footprint" in page
     assert cost(run.info) in page.replace("&#39;", "'").replace("\N{NO-BREAK SPACE}", " ")
     info = replace(run.info, parameters={"trained": 1032, "frozen": 910592, "share": 0.001132})
     assert "the encoder's 910,592 were not trained" in cost(info)
