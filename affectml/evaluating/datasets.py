@@ -214,9 +214,11 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
         mine[name], rules[f"answers of {name}"] = files.judged_as(file.said, every.image_id, every, val)
     beside, why = _beside(there, group, every, val, kind, own=own)
     whole, at = {**mine, **beside}, _answered_by_all(there, read, every.image_id)
-    truth = part_of(every, at)
-    mine, sort = _best_first({name: each.rows(at) for name, each in mine.items()}, truth, config.sort)
-    answers_of_all = {**mine, **{name: each.rows(at) for name, each in beside.items()}}
+    some = len(at) < len(every.image_id)
+    truth = part_of(every, at) if some else every
+    mine, beside = ({n: a.rows(at) if some else a for n, a in each.items()} for each in (mine, beside))
+    mine, sort = _best_first(mine, truth, config.sort)
+    answers_of_all = {**mine, **beside}
     more: dict[str, Any] = {}
     if own:
         first = next(iter(mine))
@@ -227,14 +229,14 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
         rates = [n for n in mine if (_rates(there.runs[n][0]) if n in group else there.files[n].said.shape == "rates")]
         rates += ["prior"] if kind in SEVERAL else []
         more |= {"data": data, "targets": targets, "train": there.train, "rates": rates}
-    key = there.key(every_name := (targets if own or space is None else space).taxonomy.name)
+    key = there.key(called := targets.taxonomy.name if own or space is None else _called(space))
     found = evaluate(
         answers_of_all, truth, split=there.split, seed=config.seed, dataset=there.name, target=targets.name,
-        space=every_name, why_not=why, pairs=_pairs(mine, beside), also=VIEWS if own else (), **more,
+        space=called, why_not=why, pairs=_pairs(mine, beside), also=VIEWS if own else (), **more,
     )  # fmt: skip
     ties = [name for name in read if truth.kind == "single" and files.tied(mine[name].scores)]
     figures = [f for f in found.figures if f.system not in ties or not f.metric.startswith("label_f1")]
-    if len(at) < len(every.image_id):
+    if some:
         figures += _as_empty(whole, every, list(read), key)
     figures += agreement({name: pd.DataFrame(each.scores.numpy()) for name, each in mine.items()}, **key)
     for name, to in group.items():
@@ -252,6 +254,12 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
             "high score may be memory; ask the makers, or judge on images that nobody published"
         ]
     return Judged(Evaluation(tuple(figures), found.scores, facts), data, answers_of_all, truth)
+
+
+def _called(space: Space) -> str:
+    """The name of a space: its taxonomy's, with how many of its labels both sides reach where these are not all."""
+    whole, part = len(space.of_truth.target), len(space.taxonomy)
+    return space.taxonomy.name if part == whole else f"{space.taxonomy.name} ({part} of {whole} labels)"
 
 
 def _truth(

@@ -152,8 +152,7 @@ def _shown(evaluated: Evaluated, runs: Sequence[RunFolder]) -> Shown:
         return Shown.of_run(runs[0].info, **pictures)
     first = evaluation.figures[0]
     names = list(dict.fromkeys(each.dataset for each in evaluation.figures))
-    systems = evaluation.facts.get("systems") or evaluation.facts.get("runs", [])
-    heading = f"{few(names, 3)}, target {first.target}: {few(systems, 6)} judged beside people"
+    heading = f"{few(names, 3)}, target {first.target}: {few(evaluation.facts['systems'], 6)} judged beside people"
     about = tuple(f"{run.folder.resolve().name}: {run.info.command}" for run in runs if run.info.command)
     return Shown(f"{few(names, 3)} – affectml evaluation", heading, about, **pictures)
 

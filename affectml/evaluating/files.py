@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -56,16 +57,18 @@ def read_file(source: Source, data: Dataset, targets: Targets, config: EvaluateC
         reading = ReadConfig(config.shape, words, config.image_column, config.label_column, config.empty)
         replies = read_replies(source.path, data, targets, reading, system=source.name)
     else:
-        table = read_answers(source.path, system=source.system)
-        kind = next(name for name in ("share", "ranking", "set", "score") if (table["form"] == name).any())
+        kinds = pq.read_table(
+            source.path, columns=["form", "wording", "draw"], filters=[("system", "=", source.system)]
+        ).to_pandas()
+        kind = next(name for name in ("share", "ranking", "set", "score") if (kinds["form"] == name).any())
         shape = {"share": "distribution" if one else "rates", "set": "sets"}.get(kind, "ranked")
-        received = Received(rows=len(table), used=len(table), what="rows", shape=shape)
-        if table["wording"].isna().all() and table["draw"].isna().all():
+        received = Received(rows=len(kinds), used=len(kinds), what="rows", shape=shape)
+        if kinds[["wording", "draw"]].isna().all(axis=None):
             found = SystemAnswers.read(source.path, labels, system=source.system)
-            scores, sets = found.scores.astype(np.float64), None if found.sets is None else found.sets.astype(np.int64)
-            shares = None if found.shares is None else found.shares.astype(np.float64)
-            often = scores if found.sets is None else found.sets.astype(np.float64)
-            return File(Said(shape, found.image_id, scores, shares, sets, often, received), None, one, None)
+            often: Any = found.scores if found.sets is None else found.sets
+            said = Said(shape, found.image_id, found.scores, found.shares, found.sets, often, received)  # type: ignore[arg-type]
+            return File(said, None, one, None)
+        table = read_answers(source.path, system=source.system)
         replies = Replies(table, received, {})
     return File(together(replies, one_label=one, k=config.k), replies, one, config.k)
 
@@ -77,7 +80,7 @@ def judged_as(said: Said, ids: Ids, truth: Truth, val: Truth | None) -> tuple[An
     asked = rows >= 0
 
     def placed(values: NDArray[Any]) -> Tensor:
-        out = np.zeros((len(rows), values.shape[1]), dtype=np.int64 if values.dtype.kind == "i" else np.float64)
+        out = np.zeros((len(rows), values.shape[1]))
         out[asked] = values[rows[asked]]
         return torch.from_numpy(out)
 
@@ -87,7 +90,7 @@ def judged_as(said: Said, ids: Ids, truth: Truth, val: Truth | None) -> tuple[An
     if truth.sets is None or (said.shape == "ranked" and said.sets is None):
         return Answers(scores, shares), how
     if said.sets is not None:
-        return Answers(scores, shares, placed(said.sets)), f"{how}; sets as it gives them"
+        return Answers(scores, shares, placed(said.sets).long()), f"{how}; sets as it gives them"
     at = np.zeros(0, dtype=int) if val is None else _at(said, val.image_id)
     have = np.flatnonzero(at >= 0)
     if val is not None and val.sets is not None and len(have) >= FEWEST_VAL:
@@ -205,7 +208,7 @@ def requests_in(name: str, file: File, orders: Orders, data: Dataset) -> Request
             "(another seed, or other labels); give the index that `ask` wrote with those, or leave it out"
         )
     table = file.replies.table
-    images = {str(request): str(image) for request, image in table["image_id"].items()}
     alone = replace(file.replies, table=table.assign(image_id=table.index))  # each request as an image of its own
     said = together(alone, one_label=file.one_label, k=file.k)
-    return requests_of(list(said.image_id), said.often, images, orders, data.groups)
+    images = table["image_id"].groupby(level=0).first().reindex(said.image_id).to_numpy(dtype=object)
+    return requests_of(list(said.image_id), said.often, images, data.groups(images), orders)

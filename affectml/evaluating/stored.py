@@ -59,40 +59,42 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
             }
         metrics = shown({name for of in of_seeds.values() for run in of.values() for name in run}, "headline")
         seeds = over_seeds(of_seeds, metrics)
-    scores = pd.concat([_of_all(name, each, at == 0) for at, (name, each) in enumerate(found.items())])
     images = [set(each.scores["image_id"]) for each in found.values()]
     common = set.intersection(*images)
+    alike = all(each == common for each in images)
     if not common and not seeds:
         raise BadInput(
             f"evaluate: no image is in the test split of every run: train them with the same {option('seed')}, or "
             f"judge them on a data set of their labels: {option('on')}"
         )
-    key = {"dataset": first.scores["dataset"].iloc[0], "target": first.scores["target"].iloc[0],
-           "space": first.scores["space"].iloc[0]}  # fmt: skip
+    judged = names[:1] if seeds and not alike else names  # of seeds that were tested on other images no image speaks
+    scores = pd.concat([_of_all(name, found[name], name == names[0]) for name in judged])
+    scores = scores[scores["image_id"].isin(common if len(judged) > 1 else images[0])]
     by_image, ids, groups = stored(scores)
-    warnings = list(first.facts.get("warnings", []))
-    if all(each == common for each in images):
-        figures = [replace(f, system=_name(f.system, name)) for name, each in found.items() for f in each.figures
+    warnings, key = list(first.facts.get("warnings", [])), dict(scores.iloc[0][["dataset", "target", "space"]])
+    if alike or len(judged) == 1:
+        figures = [replace(f, system=_name(f.system, name)) for name in judged for f in found[name].figures
                    if f.system == "model" or name == names[0]]  # fmt: skip
     else:
         rows = Rows(**key)
-        for (system, against), values in by_image.items() if common else ():
-            metrics = list(values)
-            interval = mean_interval(
-                torch.stack(list(values.values()), dim=1), groups=groups, bounds=[bounds_of(m) for m in metrics]
-            )
-            rows.add_all(metrics, interval, system=system, against=against)
+        for (system, against), values in by_image.items():
+            bounds = [bounds_of(metric) for metric in values]
+            means = mean_interval(torch.stack(list(values.values()), dim=1), groups=groups, bounds=bounds)
+            rows.add_all(list(values), means, system=system, against=against)
         figures = rows.rows
+    if not alike:
         warnings.append(
-            f"The runs were tested on other images: scores are of the {len(common)} images in the test part of all, "
+            f"The runs were tested on other images: what does not compare ways of training over their seeds is of "
+            f"{names[0]} alone"
+            if seeds
+            else f"The runs were tested on other images: scores are of the {len(ids)} images in the test part of all, "
             "and metrics over a whole table are left out"
         )
-    if common:
-        figures += differences(by_image, combinations(names, 2), groups, **key)
-        figures += agreement({name: runs[name].model_answers.frame.reindex(ids) for name in names}, **key)
-    facts = {**first.facts, "n": len(common), "first": names[0], "runs": names, "warnings": warnings}
-    seeds = [replace(each, **key) for each in seeds]
-    return Evaluation((*figures, *seeds), scores[scores["image_id"].isin(common)], facts)
+    figures += differences(by_image, combinations(judged, 2), groups, **key)
+    figures += agreement({name: runs[name].model_answers.frame.reindex(ids) for name in judged}, **key)
+    figures += [replace(each, **key) for each in seeds]
+    facts = {**first.facts, "n": len(ids), "first": names[0], "systems": names, "warnings": warnings}
+    return Evaluation(tuple(figures), scores, facts)
 
 
 def _of_all(name: str, found: Evaluation, first: bool) -> pd.DataFrame:

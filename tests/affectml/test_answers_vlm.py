@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from affectml.answers._reply import REASONS
 
 import affectml
-from affectml.answers._reply import REASONS
 from affectml.errors import BadInput
-from affectml.judging.bias import label_bias
 from affectml_metrics import functional as F
 
 SYNONYMS = {"fear": "dread", "sadness": "sorrow", "anger": "outrage", "awe": "wonder"}
@@ -224,37 +223,6 @@ def test_its_cross_entropy_is_what_smoothed_draws_from_the_true_rates_must_have(
     expected = float(sum(p * x for p, x in zip(chance, by_label, strict=True)).mean())
     score = result.metrics["systems"]["vlm"]["rate_cross_entropy"]
     assert abs(score["value"] - expected) < 1.5 * (score["high"] - score["low"]) / 2
-
-
-def test_no_more_than_one_in_twenty_unbiased_systems_is_accused():
-    generator = np.random.default_rng(0)
-    mean = np.array([0.02, 0.05, 0.1, 0.2, 0.3, 0.5])
-    accused = 0
-    for _ in range(200):
-        true = generator.beta(2 * mean, 2 * (1 - mean), size=(80, 6))
-        people, system = generator.binomial(5, true) / 5, generator.binomial(1, true)
-        accused += any(each.found for each in label_bias(system, people, "abcdef", None))
-    assert accused / 200 <= 0.05
-
-
-def test_the_interval_is_bonett_and_prices_by_hand():
-    # 40 images: on 10 the system alone names it, on 2 people alone; (11 - 3) / 42 and Student's t of 41 degrees
-    system, people = np.zeros((40, 1)), np.zeros((40, 1))
-    system[:10], people[10:12] = 1, 1
-    (found,) = label_bias(system, people, "a", None)
-    assert (found.system, found.people, found.difference) == (0.25, 0.05, 0.2)
-    assert (found.low, found.high) == (pytest.approx(0.0206, abs=1e-4), pytest.approx(0.3603, abs=1e-4))
-    assert found.p == found.p_holm == pytest.approx(0.0289, abs=1e-4)
-
-
-def test_copies_in_one_group_make_no_difference_surer():
-    generator = np.random.default_rng(1)
-    system, people = generator.random((2, 60, 1)) < [[[0.5]], [[0.3]]]
-    once = label_bias(system, people, "a", None)[0]
-    groups = np.repeat(np.arange(60), 4).astype(str).astype(object)
-    copied = label_bias(np.repeat(system, 4, axis=0), np.repeat(people, 4, axis=0), "a", groups)[0]
-    assert copied.difference == once.difference
-    assert copied.high - copied.low == pytest.approx(once.high - once.low, rel=0.05)
 
 
 def test_an_index_that_was_written_with_other_requests_is_refused(demo, rates, asked, tmp_path):

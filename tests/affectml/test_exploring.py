@@ -189,10 +189,6 @@ def test_where_a_lasso_begins_and_which_way_round_changes_nothing(corners, start
     assert (inside(turned[::-1], points) == held).all()
 
 
-def test_a_lasso_of_everything_holds_what_has_an_embedding(found):
-    assert ids(found, lasso=((-1, -1), (2, -1), (2, 2), (-1, 2))) == "abcde"
-
-
 # The view and its address
 
 WORDS = st.text(max_size=8)
@@ -219,19 +215,16 @@ def test_an_address_gives_its_view_back(view):
     assert View.from_query({**query, "who": "ann"}).to_query() == query
 
 
-def test_an_address_is_short():
+def test_an_address_is_short_and_refused_where_it_says_nothing():
     view = View(filters=(Filter("people.entropy", low=0.5), Filter("split", levels=("test", "a,b"))), order="notes",
                 descending=True, lasso=((0.123456, 0), (1, 0), (1, 1)))  # fmt: skip
     assert View().to_query() == {}
     assert view.to_query() == {"f.people.entropy": "0.5..", "in.split": "test,a%2Cb", "order": "-notes",
                                "lasso": "0.1235,0 1,0 1,1"}  # fmt: skip
-
-
-@pytest.mark.parametrize("query", [{"f.x": "1"}, {"f.x": "1..b"}, {"lasso": "1,2 3"}, {"lasso": "0,0 1,1"},
-                                   {"lasso": "0,0 1,1 nan,0"}, {"text": "a", "rates": "awe"}])  # fmt: skip
-def test_an_address_that_says_nothing_is_refused(query):
-    with pytest.raises(BadInput, match="expected|leave"):
-        View.from_query(query)
+    for query in ({"f.x": "1"}, {"f.x": "1..b"}, {"lasso": "1,2 3"}, {"lasso": "0,0 1,1"},
+                  {"lasso": "0,0 1,1 nan,0"}, {"text": "a", "rates": "awe"}):  # fmt: skip
+        with pytest.raises(BadInput, match="expected|leave"):
+            View.from_query(query)
 
 
 # Columns and filters
@@ -287,10 +280,7 @@ def test_one_name_gives_one_figure(found, hand, demo):
     for name in ("rate_cross_entropy", "rate_manhattan"):
         mean = demo.columns[f"run.{name}"].values[demo.shown(test)].mean()
         assert mean == pytest.approx(scores[name]["value"], rel=1e-5)
-
-
-def test_distances_worked_by_hand(found):
-    """`part` says 1 - people's rate: of b they are .2, 1 and .8 apart, twice the mean of which is 4/3."""
+    # `part` says 1 - people's rate: of b they are .2, 1 and .8 apart, twice the mean of which is 4/3
     column = found.columns["part.rate_manhattan"]
     assert column.values[1] == pytest.approx(2 * (0.2 + 1 + 0.8) / 3)
     assert found.columns["whole.rate_manhattan"].values == pytest.approx([0] * 6, abs=1e-6)
@@ -377,8 +367,12 @@ def test_what_passes_a_filter(found, filters, wanted):
 
 
 def test_unknown_values_come_last_either_way(found):
-    assert [ids(found, order="image.size", descending=True), ids(found, order="split")] == ["edcbaf", "abcdef"]
-    assert ids(found, order="split", descending=True) == "eabcdf"
+    for order, descending, wanted in (
+        ("image.size", True, "edcbaf"),
+        ("split", False, "abcdef"),
+        ("split", True, "eabcdf"),
+    ):
+        assert ids(found, order=order, descending=descending) == wanted
 
 
 UNSHOWN = [
@@ -403,19 +397,13 @@ def test_a_view_that_cannot_be_shown_says_why(found):
 # Search and map
 
 
-def test_like_orders_by_cosine_whatever_the_length(found):
+def test_a_search_orders_by_cosine_whatever_the_length(found, demo):
     """b is three times as long as a and a little off its direction."""
+    unit = PLACES / np.linalg.norm(PLACES.astype(float), axis=1, keepdims=True)
     assert ids(found, like="a")[:2] == "ab"
-    rows = PLACES.astype(float)
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    assert found.fits(View(like="c"))[:5] == pytest.approx(unit @ unit[2], abs=1e-6)
-    assert np.isnan(found.fits(View(like="c"))[5])
-
-
-def test_a_text_finds_what_its_embedding_is_nearest_to(demo):
+    assert found.fits(View(like="c")) == pytest.approx([*unit @ unit[2], math.nan], abs=1e-6, nan_ok=True)
     text = "a photo that evokes awe"
-    store = demo.store
-    cosines = store.rows(demo.image_id) @ demo.searcher.encoder().encode_texts([text]).numpy()[0]
+    cosines = demo.store.rows(demo.image_id) @ demo.searcher.encoder().encode_texts([text]).numpy()[0]
     assert demo.shown(View(text=text)).tolist() == np.argsort(-cosines, kind="stable").tolist()
 
 
@@ -426,15 +414,13 @@ def test_the_map_by_main_axes_is_that_of_scikit_learn(found):
         assert abs(np.corrcoef(places[:5, k], axes[:, k])[0, 1]) == pytest.approx(1, abs=1e-5)
     assert np.isnan(places[5]).all()
     assert (places[:5].min() >= 0, places[:5].max() <= 1) == (True, True)
+    assert ids(found, lasso=((-1, -1), (2, -1), (2, 2), (-1, 2))) == "abcde"
 
 
 def test_the_map_is_kept_until_an_embedding_changes(hand, monkeypatch):
-    first = open_collection(hand).map()
-    made = []
-    axes = _map._axes
+    first, made, axes = open_collection(hand).map(), [], _map._axes
     monkeypatch.setattr(_map, "_axes", lambda *given: made.append(given) or axes(*given))
-    assert np.array_equal(open_collection(hand).map(), first, equal_nan=True)
-    assert made == []
+    assert (np.array_equal(open_collection(hand).map(), first, equal_nan=True), made) == (True, [])
     with StoreWriter(hand.root, IMPORTED) as store:
         store.add(["f"], np.array([[9, 9, 9]], dtype=np.float16))
     assert np.isfinite(open_collection(hand).map()).all()
@@ -626,6 +612,9 @@ def test_answers_have_names_only_where_they_are_asked_for(found):
     for at in range(6):
         assert not any(who in repr(found.detail(at)) for who in ("'ann'", "'ben'"))
     assert found.detail(3, names=True).people.remarks == (("ann", "=blurred"),)
+    near = found.detail(0).nearest
+    assert (near[0].image_id, len(near), found.detail(5).nearest) == ("b", 4, ())
+    assert near[0].shares == pytest.approx({"awe": 0.4, "joy": 0, "fear": 0.1})
 
 
 def test_people_read_the_usual_spelling_and_addresses_have_the_source_s(tmp_path):
@@ -633,14 +622,6 @@ def test_people_read_the_usual_spelling_and_addresses_have_the_source_s(tmp_path
     column = found.columns["people.rate.irritabilty"]
     said = " ".join(words for _, _, words in found.detail(int(np.nanargmax(column.values))).people.answers)
     assert (column.title, "irritability" in said, "irritabilty" in said) == ("irritability", True, False)
-
-
-def test_the_nearest_images_come_with_their_answers(found):
-    near = found.detail(0).nearest
-    assert near[0].image_id == "b"
-    assert near[0].shares == pytest.approx({"awe": 0.4, "joy": 0, "fear": 0.1})
-    assert len(near) == 4
-    assert found.detail(5).nearest == ()
 
 
 def test_an_image_of_ones_own_is_looked_at_like_any_other(demo, tmp_path):

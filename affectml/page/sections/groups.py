@@ -27,8 +27,8 @@ def subgroups(evaluation: Evaluation, _: Shown) -> Section | None:
         tests += [each for each in rows if each.p is not None]
         rows = [each for each in rows if each.p is None and " less " not in each.level]
         made.append(_levels(column, kind, [each for each in rows if not each.label]))
-        rows = [each for each in rows if each.metric == "label_bias"]
-        made.append(pivot(f"Label bias by {column}", rows, "label", "level"))
+        bias = [each for each in rows if each.metric == "label_bias"]
+        made.append(pivot(f"Label bias by {column}", bias, "label", "level"))
     return section("subgroups", "Subgroups", sentence_of(subgroup_lines(evaluation)), (), [_tests(tests), *made])
 
 
@@ -66,8 +66,6 @@ def _levels(column: str, kind: str, rows: Sequence[Figure]) -> Table | None:
     """A level a row: the first system's scores, the excess over its floor, people's own; how many images or people."""
     sizes = {each.level: f"{each.n if kind == 'images' else each.units}" for each in rows if each.n}
     sizes |= {each.level: f"{each.value:.0f}" for each in rows if each.metric in ("images", "people")}
-    large = {each.level for each in rows if each.metric not in ("images", "people")}  # small levels have a size alone
-    rows = [each for each in rows if each.metric not in ("images", "people") or each.level not in large]
 
     def score(figure: Figure) -> str:
         return f"{metric(figure)}{', floor' if figure.system == 'floor' else PARTS.get(figure.against, '')}"

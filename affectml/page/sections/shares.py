@@ -82,6 +82,8 @@ def promise(evaluation: Evaluation, _: Shown) -> Section | None:
     rows = [each for each in parts_of(evaluation, None) if each.metric.startswith("promise_")]
     rows.sort(key=lambda each: (each.by != "", list(names).index(_risk(each))))
     notes = [made.get("shift", {}).get("words"), f"promised: {made['words']}", f"made on {made['made_on']}"]
+    if rows and rows[0].units != rows[0].n:  # groups, or images without those of which nobody chose a label
+        notes.append(f"{rows[0].units} {unit} count")
     if "spread" in made:
         notes.append(f"other calibration images would move it by {number(made['spread'])} (one SD)")
     if left := made.get("without_choices"):
@@ -91,7 +93,7 @@ def promise(evaluation: Evaluation, _: Shown) -> Section | None:
 
     note, title, named = "; ".join(filter(None, notes)), f"Promise: {made['promise']}", []
     for each in rows:
-        images = f"{each.by}: {each.level} ({each.n})" if each.by else f"all {each.n} {unit}"
+        images = f"{each.by}: {each.level} ({each.n})" if each.by else f"all {each.n} images"
         named.append(replace(each, level=images))
     table = pivot(title, named, "level", lambda f: names[_risk(f)], head="images", note=note, name="promise")
     words = promised(made, rows, people=people)
