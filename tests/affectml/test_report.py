@@ -123,7 +123,7 @@ def test_a_terminal_has_eight_metrics_with_the_headlines_among_them():
 
 
 SAID = [
-    (agreeing(), "The model agrees with one person's set to .640 (set F1), people with each other to .610, one constant "
+    (agreeing(), "The model agrees with one person's set to .640 (F1), people with each other to .610, one constant "
      "answer to .300; 45 images cannot tell the model from people."),
     (agreeing(p=0.01), "does better than a person, beyond chance."),
     (agreeing(model=0.5, p=0.01), "; the model does worse than a person, beyond chance."),
@@ -137,7 +137,7 @@ SAID = [
      "The model's first label is the image's own label in 81 % of cases, one constant answer's in 20 %."),
     (found(row("rate_cross_entropy", 0.25), row("rate_cross_entropy", 0.2, "floor", None)),
      "The model has rate cross entropy .250 (lower is better), the truth .200."),
-    (found(row("set_f1", 0.6, "mine"), first="mine"), "“mine” agrees with the images' own sets to .600 (set F1)."),
+    (found(row("set_f1", 0.6, "mine"), first="mine"), "“mine” agrees with the images' own sets to .600 (F1)."),
     (found(), ""),
 ]  # fmt: skip
 
@@ -640,8 +640,8 @@ def test_images_are_shown_where_they_are_at_hand_those_that_agree_most_first(sho
     page = Page(write_report(evaluation, also, tmp_path / "page.html"))
     assert sum(tag == "img" for tag, _ in page.tags) == 3 + 12
     assert "add --on" not in page.text
-    (few,) = cards(evaluation, also, [0], "", [0.5] * 60)
-    assert few.rest == ""
+    (few,) = cards(evaluation, also, {0: "a line"})
+    assert few.line == f"{truth.image_id[0]} · a line · {truth.people[0].max()} people"
 
 
 def test_the_demo_says_that_it_is_and_the_same_rows_give_the_same_page(shown, tmp_path):
