@@ -36,10 +36,8 @@ def warnings(evaluation: Evaluation) -> list[str]:
     first, labels = first_of(evaluation), len(evaluation.facts.get("labels", ()))
     whose = capital(called(first))
     rules = evaluation.facts.get("rules", {})
-    careful = [
-        *evaluation.facts.get("warnings", ()),
-        *(rules[name] for name in ("stopping", "languages") if name in rules),
-    ]
+    careful = [*evaluation.facts.get("warnings", ())]
+    careful += [rules[name] for name in ("stopping", "languages") if name in rules]
     said = [f"{capital(str(line)).rstrip('.')}." for line in careful]
     size = evaluation.get("labels_per_set", first)
     if size is not None and labels and size.value > labels / 2:

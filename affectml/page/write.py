@@ -25,10 +25,8 @@ TOLD = ("disagreement", "promise", "by_person", "bias", "subgroups")  # whose se
 def write_report(evaluation: Evaluation, shown: Shown, file: Path) -> Path:
     """Write the page of an evaluation, and return its file. Text from the data is escaped; it loads nothing."""
     about = [which_images(evaluation), *shown.about, *([WITHOUT] if shown.dataset is None else [])]
-    known, head = (
-        [*caveats(evaluation, shown), *everywhere(evaluation, missing)],
-        {"title": shown.title, "heading": shown.heading},
-    )
+    known = [*caveats(evaluation, shown), *everywhere(evaluation, missing)]
+    head = {"title": shown.title, "heading": shown.heading}
     found, said = sections(evaluation, shown), everywhere(evaluation, warnings)
     write_page(file, found, **head, about=about, command=shown.command, caveats=known, warnings=said)
     return file

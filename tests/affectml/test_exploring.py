@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from affectml.page.numbers import entropies
+from affectml.judging.views import entropies
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image

@@ -40,9 +40,7 @@ def made(evaluation: Evaluation, shown: Shown) -> Section | None:
     rows += [("split", note) for note in facts.get("split_notes", () if info is None else info.split.notes)]
     for name, each in facts.get("received", {}).items():
         unknown = [f"unknown label {label}: {count}" for label, count in each.get("unknown_labels", {}).items()]
-        problems = [
-            f"{reason}: {len(at)} ({', '.join(at[:LISTED])})" for reason, at in each.get("problems", {}).items()
-        ]
+        problems = [f"{why}: {len(at)} ({', '.join(at[:LISTED])})" for why, at in each.get("problems", {}).items()]
         told = [f"{each['answered']} of {each['judged']} images answered", *each.get("notes", ()), *unknown, *problems]
         rows.append((f"answers of {name}", "; ".join(told)))
     rules = {**facts.get("rules", {}), **(facts.get("subgroups") or {}).get("rules", {})}

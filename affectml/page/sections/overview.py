@@ -5,18 +5,7 @@ from collections.abc import Sequence
 from affectml.judging.figures import Evaluation, Figure
 from affectml.page.section import Drawing, Section, Shown, whiskers
 from affectml.page.sections.images import three
-from affectml.page.tables import (
-    Table,
-    arrow,
-    empty_line,
-    is_difference,
-    is_of_sets,
-    matrix,
-    number,
-    percent,
-    places,
-    rows_of,
-)
+from affectml.page.tables import Table, arrow, empty_line, is_difference, matrix, number, percent, places, rows_of
 from affectml.page.words import CALLED, called, capital, first_of, sentence_of, them
 from affectml_metrics.table import better, shown
 
@@ -29,12 +18,8 @@ WORDS = {
     "rate_cross_entropy": "Rates against the image's own",
 }
 TOLD = {  # how a metric is said of the first system, of people, and of others
-    "set_f1_judgements": (
-        "{who} agrees with one person's set to {} (set F1)",
-        "people with each other to {}",
-        "{} to {}",
-    ),
-    "set_f1": ("{who} agrees with the images' own sets to {} (set F1)", "one person to {}", "{} to {}"),
+    "set_f1_judgements": ("{who} agrees with one person's set to {} (F1)", "people with each other to {}", "{} to {}"),
+    "set_f1": ("{who} agrees with the images' own sets to {} (F1)", "one person to {}", "{} to {}"),
     "top_1_accuracy": ("{who}'s first label is {right} in {} of cases", "one person's in {}", "{}'s in {}"),
 }
 RIGHT = {"people": "what most people chose", "rest": "what most of the others chose", "": "the image's own label"}
@@ -49,9 +34,8 @@ def overview(evaluation: Evaluation, also: Shown) -> Section:
 
 def chosen(evaluation: Evaluation) -> list[str]:
     """The main metrics: sets against one person's, first labels and shares first."""
-    found = shown(
-        (each.name for each in rows_of(evaluation, system=first_of(evaluation), against="people")), "headline"
-    )
+    mine = rows_of(evaluation, system=first_of(evaluation), against="people")
+    found = shown((each.name for each in mine), "headline")
     first = [name for name in (evaluation.facts.get("sort"), "set_f1_judgements", "top_1_accuracy") if name in found]
     return list(dict.fromkeys([*first, *[name for name in found if better(name) == "lower"][:1], *found]))
 
@@ -83,8 +67,8 @@ def picture(evaluation: Evaluation, metric: str) -> Drawing:
     half = evaluation.get(metric, "half", "half")
     notes = [f"All beside {what}."] if what else []
     notes += [f"Half of a panel beside the other half: {number(half.value)}."] if half and not what else []
-    notes.append(f"{capital(empty_line(evaluation))}." if is_of_sets(metric) and empty_line(evaluation) else "")
-    return whiskers(f"{words}: {arrow(metric)}" if words else arrow(metric), found, " ".join(filter(None, notes)))
+    notes += [f"{capital(empty)}."] if (empty := empty_line(evaluation, metric)) else []
+    return whiskers(f"{words}: {arrow(metric)}" if words else arrow(metric), found, " ".join(notes))
 
 
 def sentence(evaluation: Evaluation) -> str:

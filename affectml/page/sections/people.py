@@ -1,7 +1,8 @@
 """Where people disagree: whether systems are undecided there, how they score there, what few answers cost."""
 
 from affectml.judging.figures import Evaluation
-from affectml.page.section import Card, Cards, Section, Shown, section, spots, thumbnail, whiskers
+from affectml.page.section import Cards, Section, Shown, section, spots, whiskers
+from affectml.page.sections.images import cards
 from affectml.page.tables import Table, arrow, number, parts_of, percent, pivot, rows_of
 from affectml.page.words import called, first_of, sentence_of
 
@@ -48,18 +49,15 @@ def alone(evaluation: Evaluation, also: Shown) -> Section | None:
     known = evaluation.facts.get("alone")
     if known is None:
         return None
-    rows, cards = [], list[Card]()
-    named = None if also.dataset is None else also.dataset.images.set_index("image_id")
+    rows, truth = [], also.truth
     for each in known["images"]:
-        image_id, label, share = each["image_id"], each["label"], percent(each["people"])
-        said = tuple((name, ", ".join(labels)) for name, labels in each["said"].items())
-        rows.append((image_id, label, share, "; ".join(map(": ".join, said))))
-        if also.dataset is not None and named is not None and len(cards) < IMAGES:
-            line = f"{image_id} · all say {label}, {share} of people do"
-            picture = thumbnail(also.dataset, named, image_id)
-            cards.append(Card(image_id, picture, line, said=said))
+        said = "; ".join(f"{name}: {', '.join(labels)}" for name, labels in each["said"].items())
+        rows.append((each["image_id"], each["label"], percent(each["people"]), said))
+    ids = [] if truth is None else list(map(str, truth.image_id))
+    lines = {ids.index(row[0]): f"all say {row[1]}, {row[2]} of people do" for row in rows[:IMAGES] if row[0] in ids}
+    made = cards(evaluation, also, lines)
     count, chance = len({row[0] for row in rows}), known["chance"][1]
     words = f"On {count} of {known['of']} images all systems say a label that people do not; by chance on {chance:.1f}."
     table = Table("Where all stand alone", ("image", "label", "people", "said"), tuple(rows))
-    galleries = (Cards("", tuple(cards)),) if cards else ()
+    galleries = (Cards("", made),) if made else ()
     return Section("alone", "Images where all systems stand alone", words, (), galleries, (table,) if rows else ())

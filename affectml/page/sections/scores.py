@@ -4,18 +4,7 @@ from dataclasses import replace
 
 from affectml.judging.figures import Evaluation, Figure
 from affectml.page.section import Section, Shown, section
-from affectml.page.tables import (
-    BESIDE,
-    arrow,
-    is_difference,
-    matrix,
-    metric,
-    number,
-    parts_of,
-    pivot,
-    rows_of,
-    scores_table,
-)
+from affectml.page.tables import BESIDE, is_difference, matrix, metric, number, parts_of, pivot, rows_of, scores_table
 from affectml.page.words import called, first_of, sentence_of
 from affectml_metrics.table import find, shown
 
@@ -56,7 +45,7 @@ def levels(evaluation: Evaluation, _: Shown) -> Section | None:
         for name in shown((each.name for each in every), "headline"):
             spec = find(name)
             there = [each for each in every if each.name == name and spec and spec.kinds[0] in ("ranking", "sets")]
-            rows += [replace(f, level=f"{space} ({len(about['labels'])}): {arrow(name)}") for f in there]
+            rows += [replace(f, level=f"{space} ({len(about['labels'])}): {metric(f)}") for f in there]
         notes += [f"{space}: {line}" for line in about.get("lines", ())]
         inside = {each.system: each for each in evaluation.where(space=space, metric="errors_inside_parent")}
         if first in inside and "chance" in inside and inside["chance"].value > 0:  # 0: each parent has one child

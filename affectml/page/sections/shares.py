@@ -17,9 +17,8 @@ PANELS = 12  # labels of the picture; the table has all
 def reliability(evaluation: Evaluation, _: Shown) -> Section | None:
     """What was said against what was seen, label by label; None where no system has shares to take at their word."""
     first, rows = first_of(evaluation), parts_of(evaluation, "bin")
-    rows = [
-        f if f.label else replace(f, label=f"{f.system}, all labels") for f in rows if not f.label or f.system == first
-    ]
+    whole = [replace(each, label=f"{each.system}, all labels") for each in rows if not each.label]
+    rows = [*(each for each in rows if each.label and each.system == first), *whole]
     said = {(each.label, each.level): each for each in rows if each.metric == "stated_share"}
     bins = [(said[each.label, each.level], each) for each in rows if each.metric == "seen_share"]
     panels: dict[str, list[tuple[float, float, float, float]]] = {}
@@ -35,13 +34,7 @@ def reliability(evaluation: Evaluation, _: Shown) -> Section | None:
     table = pivot("Reliability in bins (images)", named, "level", "metric", head="bin", note=note, name="bins")
     slopes = [each for name in ("calibration_slope", "calibration_error") for each in rows_of(evaluation, metric=name)]
     sloped = pivot("Calibration", slopes, "system", "metric", note="slope: 1 where shares mean what they say")
-    return section(
-        "reliability",
-        "Do shares mean what they say?",
-        bands([each for each in bins if not each[1].label.endswith("all labels")] or bins),
-        drawn,
-        [table, sloped],
-    )
+    return section("reliability", "Do shares mean what they say?", bands(bins), drawn, [table, sloped])
 
 
 def bands(bins: Sequence[tuple[Figure, Figure]]) -> str:
@@ -65,7 +58,7 @@ def thresholds(evaluation: Evaluation, _: Shown) -> Section | None:
         return None
     best, title = max(mine, key=lambda each: each.value), f"{rows[0].name} by one threshold for all labels"
     later = f"one threshold for all labels ({best.level}), chosen afterwards on these very images, {number(best.value)}"
-    drawn = [curve(title, rows, first, "threshold", levels=kept, level_name="as it is")]
+    drawn = [curve(title, rows, first, "threshold", levels=kept, level_name="own")]
     words, table = f"{whose}'s sets reach {number(kept[first])}; {later}.", pivot(title, rows, "level", name="curve")
     return section("thresholds", "What another threshold would give", words, drawn, [table])
 
