@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from affectml.judging.figures import Evaluation
 from affectml.page.tables import empty_words
 
-CALLED = {"model": "the model", "person": "one person", "prior": "one constant answer", "floor": "the truth"}
+CALLED = {"model": "the model", "person": "one person", "prior": "one constant answer", "zero_shot": "zero-shot"}
+CALLED |= {"floor": "the truth", "consensus": "the consensus of people"}
 MISSING = {"person": "How far people agree is not known", "label_set": "There are no label sets"}
 
 
 def called(system: str) -> str:
-    """A system in a sentence."""
-    return CALLED.get(system, system)
+    """A system in a sentence: in words, or its own name in quotes."""
+    return CALLED.get(system, f"“{system}”")
 
 
 def capital(text: str) -> str:
@@ -34,7 +35,10 @@ def warnings(evaluation: Evaluation) -> list[str]:
     """What to be careful about in these figures, a sentence each."""
     first, labels = first_of(evaluation), len(evaluation.facts.get("labels", ()))
     whose = capital(called(first))
-    said = [f"{capital(line)}." for line in evaluation.facts.get("warnings", ())]
+    rules = evaluation.facts.get("rules", {})
+    careful = [*evaluation.facts.get("warnings", ())]
+    careful += [rules[name] for name in ("stopping", "languages") if name in rules]
+    said = [f"{capital(str(line)).rstrip('.')}." for line in careful]
     size = evaluation.get("labels_per_set", first)
     if size is not None and labels and size.value > labels / 2:
         said.append(f"{whose}'s sets hold {size.value:.1f} of {labels} labels on average: they rule little out.")

@@ -3,7 +3,7 @@
 import pytest
 
 from affectml.cli._print import LINES, LOG_WIDTH, show_result
-from affectml.page.tables import ROWS, STAR, Table, main_table
+from affectml.page.tables import ROWS, STAR, Table
 
 NOTE = "± is half the width of the 95 % interval; ↑ higher is better; an empty answer ranks nothing and scores chance"
 
@@ -52,12 +52,3 @@ def test_verbose_prints_everything(printed):
     assert below[0] == f"  {NOTE}"
     assert [line.split()[0] for line in below if line.startswith(" m")][1:] == [f"m{at}" for at in range(9)]
     assert below[-3:] == ["", "  ties: the mean", "  eps: 0"]
-
-
-def test_of_many_metrics_the_headlines_are_among_the_first_eight():
-    names = [*(f"top_{k}_accuracy" for k in range(1, 10)), "set_f1_judgements", "set_f1", "rate_cross_entropy"]
-    scores = {name: {"value": 0.5, "low": 0.4, "high": 0.6} for name in names}
-    metrics = {"split": "test", "n": 40, "systems": {"model": scores}, "sampling_floor": {}}
-    first = [row[0].split()[0] for row in main_table(metrics, brief=True).rows]
-    assert first == [*names[:5], *names[-3:]]
-    assert [row[0].split()[0] for row in main_table(metrics).rows] == names

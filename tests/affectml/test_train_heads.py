@@ -17,6 +17,7 @@ from affectml.errors import BadRun
 from affectml.heads.base import HEADS
 from affectml.heads.build import heads_that
 from affectml.heads.by_person import cuts_rates
+from affectml.judging.figures import Evaluation, Figure
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 
@@ -76,7 +77,7 @@ def test_what_is_said_of_test_images_never_reaches_the_head(demo, spec, tmp_path
     spoilt = train_run(config(scrambled(demo, tmp_path / "data"), spec, **head), out=tmp_path / "spoilt")
     for file in ("head.json", "head.safetensors"):
         assert (clean.folder / file).read_bytes() == (spoilt.folder / file).read_bytes()
-    assert clean.metrics["systems"]["model"] != spoilt.metrics["systems"]["model"]
+    assert clean.evaluation.scores_of("model") != spoilt.evaluation.scores_of("model")
 
 
 def test_auto_says_why_and_counts_its_fits(demo, spec, tmp_path):
@@ -119,7 +120,7 @@ def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(
     run = RunFolder.open(neighbours / "run")
     assert run.info.head.name == run.info.config.head == "knn"
     assert {"my_heads:NeighbourHead", "neighbours=10"} <= set(shlex.split(run.info.command))
-    assert run.metrics["systems"]["model"]["set_f1"]["value"] > run.metrics["systems"]["prior"]["set_f1"]["value"]
+    assert run.evaluation.get("set_f1").value > run.evaluation.get("set_f1", "prior").value
     del HEADS["knn"]
     with pytest.raises(BadRun, match="import the module that defines it"):
         RunFolder.open(run.folder).head  # noqa: B018
@@ -144,7 +145,7 @@ def own_run(command, demo, spec, neighbours):
 
 def test_a_run_of_ones_own_head_is_read_by_every_command_that_is_told_its_module(command, own_run, demo):
     image = demo / "images" / "000003.png"
-    read = [["predict", own_run, image], ["evaluate", own_run, demo]]
+    read = [["predict", own_run, image], ["evaluate", own_run, "--on", demo]]
     for words in read:
         code, _, said = command(*words, "--threads", "1")
         assert code == 2
@@ -154,7 +155,8 @@ def test_a_run_of_ones_own_head_is_read_by_every_command_that_is_told_its_module
         if words[0] == "predict":
             assert len(said[0]["labels"]) <= len(said[0]["scores"]) == 8
         else:
-            assert said["systems"]["model"] == RunFolder.open(own_run).metrics["systems"]["model"]
+            found = Evaluation(tuple(Figure(**row) for row in said["figures"]), facts=said["facts"])
+            assert found.scores_of("model") == RunFolder.open(own_run).evaluation.scores_of("model")
     assert "<html" in (own_run / "report.html").read_text(encoding="utf-8")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from affectml.judging.asked import evaluate_run
 from typer.main import get_command
 
 import affectml
@@ -23,10 +24,8 @@ from affectml.cli import app
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.data.choose import choose_target
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, command_line, option, spelled
-from affectml.judging.asked import evaluate_run
 from affectml.judging.evaluate import KNOWN, evaluate
 from affectml.judging.scoring import Answers
-from affectml.judging.subgroups import subgroups
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.page import WRITERS
 from affectml.page.tables import best_cells
@@ -368,23 +367,6 @@ def test_a_run_of_rates_is_judged_by_the_only_target_of_sets(tmp_path):
     write_json(tmp_path / "sets" / "dataset.json", content)
     metrics, _ = evaluate_run(GOLDEN / "runs" / "sigmoid", tmp_path / "sets", threads=1)
     assert metrics["rules"]["label_set"] == "the given sets"
-
-
-def test_columns_that_count_people_or_measure_make_no_subgroups(prepared):
-    truth = prepared.test
-    n = len(truth.image_id)
-    images = pd.DataFrame(
-        {
-            "image_id": truth.image_id, "n": np.arange(n) % 2, "arousal_n": np.arange(n) % 2, "year": np.arange(n) % 2,
-            "origin_n": np.array(["a", "b"])[np.arange(n) % 2], "valence_mean": np.arange(n) % 2 + 0.5,
-            "decade": np.where(np.arange(n) % 3, 1990.0, np.nan) - np.arange(n) % 2 * 10,
-        }
-    )  # fmt: skip
-    flat = torch.full(truth.shares.shape, 0.3, dtype=torch.float64)
-    found = subgroups(Answers(flat, flat), truth, images)["images"]
-    assert list(found) == ["year", "origin_n", "decade"]
-    assert list(found["decade"]) == ["1980", "1990"]  # as one writes them, not 1990.0
-    assert list(subgroups(Answers(flat, flat), truth, images, columns=["n", "year"])["images"]) == ["n", "year"]
 
 
 def test_bold_are_the_best_system_and_those_whose_interval_overlaps():

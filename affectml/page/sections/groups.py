@@ -27,7 +27,8 @@ def subgroups(evaluation: Evaluation, _: Shown) -> Section | None:
         tests += [each for each in rows if each.p is not None]
         rows = [each for each in rows if each.p is None and " less " not in each.level]
         made.append(_levels(column, kind, [each for each in rows if not each.label]))
-        made.append(pivot(f"Label bias by {column}", [each for each in rows if each.label], "label", "level"))
+        bias = [each for each in rows if each.metric == "label_bias"]
+        made.append(pivot(f"Label bias by {column}", bias, "label", "level"))
     return section("subgroups", "Subgroups", sentence_of(subgroup_lines(evaluation)), (), [_tests(tests), *made])
 
 
