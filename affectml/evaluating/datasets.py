@@ -47,7 +47,7 @@ from affectml.runs import RunFolder
 from affectml.vlm.orders import read_orders
 from affectml.vlm.requests import split_of, store_of
 from affectml_metrics import Interval, difference
-from affectml_metrics.table import better, find, shown
+from affectml_metrics.table import better, shown
 
 VIEWS = (subgroups, kept_promise, coarser, files.named_beside_people, *readings.VIEWS)
 FIRST = ("set_f1_judgements", "top_1_accuracy")  # systems are sorted by the first of these that all have
@@ -185,9 +185,10 @@ def _judge(there: There, config: EvaluateConfig, say: Say) -> Judged:
         for name, (run, _) in there.runs.items()
         if run.info.data.construct != targets.meta.construct
     ]
-    for line in told:
-        say(line)
     first = made[0].evaluation
+    read = {name: files.in_words(each, there.split) for name, each in first.facts["received"].items()}
+    for line in (*(f"{name}: {each}" for name, lines in read.items() for each in lines), *told):
+        say(line)
     facts = {**first.facts, "warnings": [*first.facts["warnings"], *told]}
     if len(made) > 1:
         facts["spaces"] = {each.evaluation.facts["space"]: each.evaluation.facts for each in made}
@@ -428,15 +429,10 @@ def _as_empty(whole: Mapping[str, Answers], truth: Truth, names: Sequence[str], 
     """Sets and rankings on all judged images, one without an answer counted as the empty set: rows `by` unanswered."""
     rows = Rows(**key, by="unanswered", level="as empty")
     scores = {name: row_scores(replace(each, shares=None), truth) for name, each in whole.items()}
-    wanted = {metric for name in names for metric in scores[name] if better(metric) and _is_brief(metric)}
+    wanted = [m for m in shown((m for name in names for m in scores[name]), "brief") if better(m)]
     for name, found in scores.items():
         add_means(rows, {metric: values for metric, values in found.items() if metric in wanted}, truth, system=name)
     return rows.rows
-
-
-def _is_brief(metric: str) -> bool:
-    spec = find(metric)
-    return spec is not None and "brief" in spec.shown
 
 
 def _of_head(there: There, name: str) -> dict[str, Any]:
