@@ -17,7 +17,7 @@ from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.errors import BadInput, BadRun, NoMapping, did_you_mean, option
 from affectml.evaluating import files
 from affectml.evaluating.config import EvaluateConfig
-from affectml.evaluating.stored import agreement
+from affectml.evaluating.stored import agreement, distances
 from affectml.evaluating.systems import (
     Ids,
     Source,
@@ -35,7 +35,7 @@ from affectml.importers import get_importer
 from affectml.importers.registry import PUBLISHED
 from affectml.judging import readings
 from affectml.judging.evaluate import evaluate
-from affectml.judging.figures import Evaluation, Figure, Rows
+from affectml.judging.figures import Evaluation, Figure, Rows, scores_table
 from affectml.judging.promise import kept_promise
 from affectml.judging.scoring import Answers, add_means, add_over_table, add_scores, row_scores
 from affectml.judging.spaces import Choices, Space, coarser, find_space, in_space, people_in
@@ -239,7 +239,11 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
     figures = [f for f in found.figures if f.system not in ties or not f.metric.startswith("label_f1")]
     if some:
         figures += _as_empty(whole, every, list(read), key)
-    figures += agreement({name: pd.DataFrame(each.scores.numpy()) for name, each in mine.items()}, **key)
+    tables, scores = {name: pd.DataFrame(each.scores.numpy()) for name, each in mine.items()}, found.scores
+    figures += agreement(tables, **key)
+    if config.gallery and len(mine) > 1:
+        apart = {pair: {"total_variation": values} for pair, values in distances(tables).items()}
+        scores = pd.concat([scores, scores_table(apart, truth.image_id, groups=truth.groups, **key)], ignore_index=True)
     for name, to in group.items():
         figures += _at_home(there, name, to, key, found)
     if truth.sets is not None and val is None and read:
@@ -254,7 +258,7 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
             f"{source} is a published set: {' and '.join(read)} may have been trained on its images or labels, and a "
             "high score may be memory; ask the makers, or judge on images that nobody published"
         ]
-    return Judged(Evaluation(tuple(figures), found.scores, facts), data, answers_of_all, truth)
+    return Judged(Evaluation(tuple(figures), scores, facts), data, answers_of_all, truth)
 
 
 def _called(space: Space) -> str:

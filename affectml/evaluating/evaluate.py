@@ -89,6 +89,7 @@ def evaluate_systems(
     evaluation = _joined([each.evaluation for each in judged]) if judged else of_runs(sources)
     evaluated = Evaluated(evaluation, judged, file)
     shown = _shown(evaluated, [each.run for each in sources if each.run is not None])
+    shown = replace(shown, gallery=config.gallery)
     if file.suffix in WRITERS:
         WRITERS[file.suffix](evaluation, shown, file)
     else:

@@ -150,7 +150,7 @@ class Shown:
 
     title, heading, about, command: of the page. info: run.json, of a run. dataset: where pictures of images are.
     answers (by system) and truth of the same images: what cards show. Without these three the page has no images, and
-    says how to get them.
+    says how to get them. gallery: whether it shows many.
     """
 
     title: str
@@ -161,6 +161,7 @@ class Shown:
     dataset: Dataset | None = None
     answers: Mapping[str, SystemAnswers] | None = None
     truth: Truth | None = None
+    gallery: bool = False
 
     @classmethod
     def of_run(cls, info: RunInfo, **more: Any) -> "Shown":

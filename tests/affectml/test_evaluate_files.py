@@ -361,6 +361,10 @@ def test_the_command_names_systems_prints_and_writes(command, demo, truth, run, 
     assert "<img" in (tmp_path / "out" / "report.html").read_text()
     code, _, said = command(*words, "--out", tmp_path / "out")
     assert (code, "exists" in said) == (2, True)
+    assert command(*words, "--gallery", "--out", tmp_path / "many.html")[0] == 0
+    pages = [(tmp_path / name).read_text() for name in ("out/report.html", "many.html")]
+    assert ["Where systems disagree most" in page for page in pages] == [False, True]
+    assert pages[1].count("<img") > pages[0].count("<img")
     code, printed, _ = command(*words, "--out", tmp_path / "e.csv", "--json")
     assert {f["system"] for f in json.loads(printed)["figures"]} >= {"vlm", "linear", "prior", "person"}
 
