@@ -15,7 +15,9 @@ from affectml.demo_set.feelings import Words, draw_feeling, squared_distances, t
 from affectml.demo_set.painting import Look, look_of
 from affectml.demo_set.panels import words_of
 from affectml.demo_set.streams import Purpose, demo_stream
-from affectml.page.write import _caveats
+from affectml.judging.figures import Evaluation
+from affectml.page import Shown
+from affectml.page.write import caveats
 from affectml.taxonomies import builtin_names, get_taxonomy
 
 MIKELS = get_taxonomy("mikels-8")
@@ -98,8 +100,8 @@ def test_the_data_set_and_the_report_say_that_the_difference_is_planted(local, t
         encoder=SimpleNamespace(identity={"architecture": "affect-tiny"}),
         data=SimpleNamespace(construct="evoked", question="?"),
     )
-    assert note in _caveats(info, local)
-    assert note not in _caveats(info, textbook)
+    said = [caveats(Evaluation(()), Shown("", "", info=info, dataset=dataset)) for dataset in (local, textbook)]
+    assert [note in words for words in said] == [True, False]
 
 
 def test_every_painting_of_the_local_panel_has_captions_in_several_wordings(local, textbook, demo_set):
