@@ -267,9 +267,9 @@ def images_to_queue(store: LabelStore, queue: Path | None, top: int, *, people: 
 
 
 def _predictions(path: Path) -> pd.DataFrame:
-    """The scores in a run's folder, or in a table of predictions, with the column image_id."""
+    """The shares in a run's folder, else its scores, or in a table of predictions, with the column image_id."""
     if path.is_dir():
-        return SystemAnswers.read(path).frame.reset_index()
+        return SystemAnswers.read(path, ranks=False).frame.reset_index()
     with readable(path):
         table = PREDICTIONS[path.suffix.lower()](path)
     if "image" not in table and "image_id" not in table:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from affectml._files import need_file
 from affectml._options import Argument, Help
-from affectml.cli._command import Json, Verbose, say
+from affectml.cli._command import Json, Verbose, say, there
 from affectml.cli._print import print_json
 from affectml.cli._runs_print import print_evaluation
 from affectml.evaluating import EvaluateConfig
@@ -38,6 +39,11 @@ def evaluate(
     A run alone has its page written again. Several runs of the same data are compared by what is stored of them. --on
     judges everybody on data sets, in the labels that both sides have.
     """
+    paths = [Path(each if Path(each).exists() else each.partition("=")[2] or each) for each in systems]
+    for path in paths:
+        if path.exists() and not path.is_dir():
+            need_file(path)
+    there(datasets=[*config.on, *config.train], runs=[path for path in paths if not path.exists()])
     from affectml.evaluating import evaluate_systems
 
     found = evaluate_systems(systems, config, out=out, say=say)

@@ -1,4 +1,4 @@
-"""What three simulated models answer about a demo set, in files for `affectml judge`.
+"""What three simulated models answer about a demo set, in files for `affectml evaluate`.
 
 calibrated.jsonl: it sees each label's log-odds through noise, and states the rate that is to be expected then.
 overconfident.jsonl: it sees the same, and states it too surely.

@@ -5,14 +5,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from affectml.answers._names import Names
-from affectml.answers._rows import Reading, read_rows
-from affectml.answers._said import gather
-from affectml.answers._words import Words
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput
 from affectml.taxonomies import builtin_names
+from affectml.vlm import read_replies, together
 
 IMAGES = 60
 
@@ -171,13 +168,12 @@ def mean_brightness(dataset) -> float:
 def answered(request, demo_set):
     """truth [N, C], and by model a row of answers per image and label: stated shares, or shares of named sets."""
     demo = demo_set(images=400, seed=5, answers=request.param, models=True)
-    words = Words(demo.target("emotions").taxonomy)
-    truth = demo.truth.set_index("image_id")[list(words.taxonomy.labels)]
+    target = demo.target("emotions")
+    truth = demo.truth.set_index("image_id")[list(target.taxonomy.labels)]
     found = {}
     for file in (demo.root / "answers").glob("*.jsonl"):
-        rows = read_rows(file, Reading(words, Names(demo.images)))
-        said = gather(rows, words, one_label=request.param == "one", shape=None, k=None)
-        assert said.received.used == len(rows.rows) == 400 * (5 if file.stem == "words-only" else 1)
+        said = together(read_replies(file, demo, target), one_label=request.param == "one")
+        assert said.received.used == said.received.rows == 400 * (5 if file.stem == "words-only" else 1)
         assert said.image_id.tolist() == truth.index.tolist()
         shares = said.often if said.shares is None or file.stem == "words-only" else said.shares
         found[file.stem] = pd.DataFrame(shares, index=truth.index, columns=truth.columns)

@@ -6,7 +6,6 @@ import socket
 from pathlib import Path
 
 import pytest
-from affectml.answers._rows import read_rows
 
 from affectml._files import read_json
 from affectml.errors import BadInput
@@ -15,6 +14,7 @@ from affectml.importers.clip_e import read_dense
 from affectml.importers.find import read_lines
 from affectml.importers.read import read_table
 from affectml.taxonomies import get_taxonomy
+from affectml.vlm import read_replies
 from affectml.vlm.orders import read_orders
 from affectml_annotation.errors import BadImport, BadStudy
 from affectml_annotation.exchange import read_counts
@@ -69,7 +69,7 @@ def test_what_stands_there_is_said(places, place, says):
 
 READERS = {
     "table.csv": read_table,
-    "rows.jsonl": lambda path: read_rows(path, None),
+    "rows.jsonl": lambda path: read_replies(path, None, None),
     "index.jsonl": lambda path: read_orders([path], ["joy"]),
     "lines.txt": read_lines,
     "coco.json": read_json,
@@ -99,7 +99,7 @@ def test_no_reader_waits_for_a_pipe(tmp_path, monkeypatch, name):
         "import embeddings x.npz out --csv pipe", "import images folder out --captions pipe", "import webemo pipe out",
         "import datasets pipe out", "import clip-e pipe out", "embed pipe", "train pipe",
         "labels attention --db x.db --add pipe", "labels agreement pipe", "study pay folder --paid-list pipe",
-        "judge folder pipe",
+        "evaluate pipe",
     ],
 )  # fmt: skip
 def test_no_command_waits_for_a_pipe_or_calls_it_missing(places, command, words):
