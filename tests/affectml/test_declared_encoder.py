@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import affectml
-from affectml.cross_evaluation import CrossConfig, crosseval
 from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.errors import BadDataset, BadInput
