@@ -168,7 +168,7 @@ def places(tmp_path_factory):
 def test_evaluate_says_so_before_the_promise_and_predict_by_scores_alone(places):
     run = places["run"]
     assert run.evaluation.facts["promise"]["shift"]["found"] is False
-    assert "no shift of the promise's ground seen in 90 images" in str(promise(run.evaluation, Shown()))
+    assert "no shift of the promise's ground seen in 90 images" in str(promise(run.evaluation, Shown("", "")))
     seen = {}
     for name in ("like", "other", "people"):
         found = evaluated(run, places[name])
@@ -178,7 +178,7 @@ def test_evaluate_says_so_before_the_promise_and_predict_by_scores_alone(places)
         assert "only scores were seen" in written.shift
     assert seen == {"like": (False, False), "other": (True, True), "people": (True, False)}
     assert "what people chose, these 200 images" in shift["words"]
-    assert promise(found, Shown()).sentence.startswith("The promise's ground has shifted: do not rely on it here")
+    assert promise(found, Shown("", "")).sentence.startswith("The promise's ground has shifted: do not rely on it here")
 
 
 def test_what_a_run_learned_from_is_no_shift_and_a_few_images_show_none(places):
