@@ -12,8 +12,8 @@ import pandas as pd
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from affectml.answers._names import custom_id
 from affectml.taxonomies import Taxonomy
+from affectml.vlm.names import custom_id
 from affectml_annotation import write_judgements
 
 from .reading import (  # noqa: F401
@@ -130,8 +130,8 @@ ANSWERS: dict[str, Callable[[Path], object]] = {
 
 def read_replies(path: Path) -> None:
     """Each line is a reply of its own; whatever stands there is labels or a reason."""
-    from affectml.answers._reply import REASONS, parse_reply
-    from affectml.answers._words import Words
+    from affectml.vlm.names import Words
+    from affectml.vlm.reply import REASONS, parse_reply
 
     words = Words(Taxonomy("own", LABELS))
     for said in path.read_bytes().decode(errors="surrogateescape").split("\n\n"):
@@ -152,12 +152,14 @@ READERS["replies"] = Reader(
 
 
 def read_answers(path: Path) -> None:
-    from affectml.answers import JudgeConfig
-    from affectml.answers._answered import read_file
+    from affectml.evaluating import EvaluateConfig
+    from affectml.evaluating.files import read_file
+    from affectml.evaluating.systems import sources_of
 
-    dataset = SimpleNamespace(images=pd.DataFrame({"image_id": [f"{image}.jpg" for image in range(9)]}))
+    images = pd.DataFrame({"image_id": [f"{image}.jpg" for image in range(9)]})
     targets = SimpleNamespace(taxonomy=Taxonomy("own", LABELS), kind="rates")
-    read_file(path, dataset, targets, JudgeConfig()).said()
+    for source in sources_of([path]):
+        read_file(source, SimpleNamespace(images=images, name="own"), targets, EvaluateConfig())
 
 
 for file, write in ANSWERS.items():
