@@ -3,7 +3,8 @@
 import pytest
 
 from affectml.cli._print import LINES, LOG_WIDTH, show_result
-from affectml.page.tables import ROWS, STAR, Table, main_table
+from affectml.judging.figures import Evaluation, Rows
+from affectml.page.tables import ROWS, STAR, Table, brief, scores_table
 
 NOTE = "± is half the width of the 95 % interval; ↑ higher is better; an empty answer ranks nothing and scores chance"
 
@@ -56,8 +57,9 @@ def test_verbose_prints_everything(printed):
 
 def test_of_many_metrics_the_headlines_are_among_the_first_eight():
     names = [*(f"top_{k}_accuracy" for k in range(1, 10)), "set_f1_judgements", "set_f1", "rate_cross_entropy"]
-    scores = {name: {"value": 0.5, "low": 0.4, "high": 0.6} for name in names}
-    metrics = {"split": "test", "n": 40, "systems": {"model": scores}, "sampling_floor": {}}
-    first = [row[0].split()[0] for row in main_table(metrics, brief=True).rows]
-    assert first == [*names[:5], *names[-3:]]
-    assert [row[0].split()[0] for row in main_table(metrics).rows] == names
+    rows = Rows(system="model")
+    for name in names:
+        rows.add(name, 0.5)
+    found = Evaluation(tuple(rows.rows), facts={"split": "test", "n": 40})
+    shown = [[row[0].split()[0] for row in made.rows] for made in (brief(found), scores_table(found))]
+    assert shown == [[*names[:5], *names[-3:]], names]
