@@ -119,7 +119,7 @@ def explore(
     if map_:
         if asked.dataset is None:
             raise typer.BadParameter("--map: of which data set? Name its folder")
-        from affectml.exploring._collection import map_by_umap
+        from affectml.exploring import map_by_umap
 
         print(f"map: {map_by_umap(asked.dataset, asked.run, encoder=asked.encoder, say=say)}")
         return

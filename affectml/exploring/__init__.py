@@ -5,7 +5,7 @@ view = View(filters=(Filter("people.entropy", low=0.5),), rates="awe without fea
 found.image_id[found.shown(view)]
 """
 
-from affectml.exploring._collection import Collection, open_collection
+from affectml.exploring._collection import Collection, map_by_umap, open_collection
 from affectml.exploring._columns import Column
 from affectml.exploring._image import Detail, Near, PeopleSaid, RunSaid
 from affectml.exploring._view import Filter, View
@@ -19,5 +19,6 @@ __all__ = [
     "PeopleSaid",
     "RunSaid",
     "View",
+    "map_by_umap",
     "open_collection",
 ]
