@@ -17,7 +17,7 @@ from affectml.evaluating.files import read_file
 from affectml.evaluating.systems import Source
 from affectml.taxonomies import Taxonomy
 from affectml.vlm.names import Words, custom_id
-from affectml.vlm.reply import REASONS, parse_reply
+from affectml.vlm.reply import Why, parse_reply
 from affectml_annotation import write_judgements
 
 from .reading import (  # noqa: F401
@@ -137,7 +137,7 @@ def read_replies(path: Path) -> None:
     words = Words(Taxonomy("own", LABELS))
     for said in path.read_bytes().decode(errors="surrogateescape").split("\n\n"):
         reply = parse_reply(said, words)
-        assert (reply.labels is None and reply.numbers is None) == (reply.problem in REASONS)
+        assert (reply.labels is None and reply.numbers is None) == (reply.problem in [*Why])
 
 
 READERS["replies"] = Reader(
