@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from affectml.judging.figures import Evaluation
-from affectml.page.tables import empty_words
+from affectml.page.tables import empty_words, rows_of
 
 CALLED = {"model": "the model", "person": "one person", "prior": "one constant answer", "zero_shot": "zero-shot"}
 CALLED |= {"floor": "the truth", "consensus": "the consensus of people"}
@@ -50,9 +50,11 @@ def warnings(evaluation: Evaluation) -> list[str]:
 
 def missing(evaluation: Evaluation) -> list[str]:
     """Which figures are not there, and why."""
-    found = []
+    found, votes = [], rows_of(evaluation, metric="label_f1_judgements", system="person", against="rest", label=None)
+    known = "; how far they do label by label is" if votes else ""
     for name, words in evaluation.facts.get("rules", {}).items():
         start, _, why = str(words).partition(": ")
+        why += known if name == "person" else ""
         if start in ("not available", "none"):
             found.append(f"{MISSING.get(name, f'There is no {name}')}: {why}.")
         found += [f"{name} is infinite for {why}."] if start == "not finite" else []

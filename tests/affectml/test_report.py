@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from affectml.demo_set import write_demo
+from affectml.embeddings import embed_dataset
 from affectml.judging.answers import SystemAnswers
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import Evaluation, Figure, parsed
 from affectml.judging.scoring import Answers
 from affectml.judging.truth import fit_prior, read_truth
-from affectml.page import Shown, Table, in_words, write_report
+from affectml.page import WRITERS, Shown, Table, in_words, write_report
 from affectml.page.section import Section
 from affectml.page.sections import FOLDED, OPEN
 from affectml.page.sections.groups import by_person, learning, subgroup_lines, subgroups
@@ -31,6 +33,8 @@ from affectml.page.tables import ROWS, STAR, brief, matrix, number, p_value, piv
 from affectml.page.words import missing, warnings
 from affectml.page.write import caveats, sections, write_page, write_tables
 from affectml.predicting.alike import Alike
+from affectml.predicting.files import predict_to_file
+from affectml.training import TrainConfig, train_run
 
 LABELS = ("awe", "fear", "joy")
 NOBODY = Shown("a page", "a heading")
@@ -395,6 +399,9 @@ def test_differences_are_counted_and_their_signs_shown():
     assert section.tables[0].rows == (("set_f1 ↑", "+.100 ±.050", "-.020 ±.050"),)
     assert section.tables[0].best == {(0, 1)}
     assert section.tables[1].title == "Means over seeds"
+    few = differences(found(*(replace(each, p=None, p_holm=None) for each in rows)), NOBODY)
+    assert few.sentence == "Too few images or groups to test a difference."
+    assert not few.tables[0].best
 
 
 def test_wordings_thresholds_and_images_where_all_stand_alone():
@@ -441,6 +448,8 @@ def test_what_is_missing_is_said_once_with_its_reason():
         "kl is infinite for a.",
     ]
     assert missing(found(rules=rules)) == why
+    votes = [row("label_f1_judgements", 0.5, "person", against="rest", label="joy")]
+    assert missing(found(*votes, rules=rules))[0].endswith("no answers; how far they do label by label is.")
     told = found(rules={"stopping": "images stopped early"}, warnings=["all sets are empty"])
     assert warnings(told) == ["All sets are empty.", "Images stopped early."]
 
@@ -650,3 +659,21 @@ def test_only_nearly_all_answers_alike_are_spoken_of(sets, says):
         answers.add(scores[: 5 if some is None else len(some)], some)
     assert answers.words.startswith(says)
     assert bool(answers.words) == bool(says)
+
+
+def test_features_that_are_the_same_for_all_images_are_said(tmp_path):
+    demo = write_demo(tmp_path / "demo", images=40, seed=1)
+    folder = embed_dataset(demo, "affect-tiny").store.folder
+    rows = np.load(folder / "shard-00000.npy")
+    np.save(folder / "shard-00000.npy", np.repeat(rows[:1], len(rows), axis=0))
+    said = []
+    asked = TrainConfig(str(demo.root), multilabel=True, threads=1)
+    run = train_run(asked, out=tmp_path / "run", say=said.append, writers=WRITERS)
+    words = "the scores are the same for all {} images, as where all have the same features: "
+    here = words.format(run.evaluation.n)
+    assert any(line.startswith(f"on the test images {here}") for line in said)
+    assert f"<p>On the test images {here}" in (run.folder / "report.html").read_text(encoding="utf-8")
+    assert in_words(run.evaluation)[1].startswith(f"On the test images {here}")
+    made_ = predict_to_file(run, demo, tmp_path / "all.csv", threads=1, say=said.append)
+    assert made_.alike.startswith(words.format(40))
+    assert made_.to_json()["alike"] == made_.alike

@@ -67,6 +67,7 @@ def _levels(column: str, kind: str, rows: Sequence[Figure]) -> Table | None:
     sizes = {each.level: f"{each.n if kind == 'images' else each.units}" for each in rows if each.n}
     sizes |= {each.level: f"{each.value:.0f}" for each in rows if each.metric in ("images", "people")}
     large = {each.level for each in rows if each.metric not in ("images", "people")}  # small levels have a size alone
+    order = list(dict.fromkeys(each.level for each in rows))
     rows = [each for each in rows if each.metric not in ("images", "people") or each.level not in large]
 
     def score(figure: Figure) -> str:
@@ -74,7 +75,8 @@ def _levels(column: str, kind: str, rows: Sequence[Figure]) -> Table | None:
 
     title = f"Agreement with people by {column}" if kind == "people" else f"Scores by {column}"
     note = OVER if any(each.against == "floor" for each in rows) else ""
-    named = [replace(each, level=f"{each.level} ({sizes.get(each.level, '–')})") for each in rows]
+    ranked = sorted(rows, key=lambda each: order.index(each.level))
+    named = [replace(each, level=f"{each.level} ({sizes.get(each.level, '–')})") for each in ranked]
     return pivot(title, named, "level", score, head=f"{column} ({kind})", note=note)
 
 

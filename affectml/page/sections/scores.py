@@ -32,8 +32,9 @@ def differences(evaluation: Evaluation, _: Shown) -> Section | None:
     alike = [replace(f, system=f"{f.system} and {f.against}") for f in parts_of(evaluation, "agreement")]
     tables.append(pivot("How alike two systems answer", alike, metric, note="total_variation: 0 where alike"))
     means = [each for each in rows if each.by == "seeds" and each.against == "people"]
-    sure = sum(each.found for each in apart)
-    words = f"{sure or 'None'} of {len(apart)} differences {'is' if sure == 1 else 'are'} beyond chance."
+    sure, tested = sum(each.found for each in apart), sum(each.p is not None for each in apart)
+    words = f"{sure or 'None'} of {tested} differences {'is' if sure == 1 else 'are'} beyond chance."
+    words = words if tested else "Too few images or groups to test a difference."
     return section("differences", "Differences", words, (), [*tables, pivot("Means over seeds", means, metric)])
 
 
