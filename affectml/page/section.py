@@ -113,7 +113,8 @@ def drawing(title: str, svg: str, note: str = "") -> Drawing:
 
 def whiskers(title: str, figures: Sequence[Figure], note: str = "") -> Drawing:
     """One figure a system, with its interval."""
-    ends = [(f.system, {"value": f.value, "low": f.ends[0], "high": f.ends[1]}) for f in figures]
+    by = {each.system: each for each in figures}
+    ends = [(who, {"value": by[who].value, "low": by[who].ends[0], "high": by[who].ends[1]}) for who in in_order(by)]
     told = (f"{who} {number(at['value'])}, {number(at['low'])} to {number(at['high'])}" for who, at in ends)
     return drawing(title, intervals(ends, f"{title}, with 95 % intervals: {'; '.join(told)}"), note)
 

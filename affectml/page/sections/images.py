@@ -37,11 +37,11 @@ def images(evaluation: Evaluation, also: Shown) -> Section | None:
     rows = {f"Where {who} and {whose} agree most": ranked, f"Where {who} and {whose} agree least": ranked[::-1]}
     if truth.kind in ("rates", "distribution") and truth.vote_rule != "moments":
         order = np.argsort(-entropies(truth.shares, rates=truth.kind == "rates"), kind="stable")
-        rows["Where people disagree most among themselves"] = [row for row in order.tolist() if row in there]
+        rows["Where people disagree most among themselves"] = [row for row in order.tolist() if row in lines]
     if "total_variation" in evaluation.scores:  # of each two systems
         apart = evaluation.scores.groupby("image_id", sort=False)["total_variation"].mean()
         order = np.argsort(-apart.reindex(truth.image_id).fillna(0).to_numpy(), kind="stable")
-        rows["Where systems disagree most"] = [row for row in order.tolist() if row in there]
+        rows["Where systems disagree most"] = [row for row in order.tolist() if row in lines]
     galleries = list[Cards]()
     for title, each in rows.items():  # bars say what people and the first system say
         made = cards(evaluation, also, {row: lines[row] for row in each[:few]})
