@@ -63,7 +63,8 @@ def read_file(source: Source, data: Dataset, targets: Targets, config: EvaluateC
         ).to_pandas()
         kind = next(name for name in ("share", "ranking", "set", "score") if (kinds["form"] == name).any())
         shape = {"share": "distribution" if one else "rates", "set": "sets"}.get(kind, "ranked")
-        received = Received(rows=len(kinds), used=len(kinds), what="rows", shape=shape)
+        count = int((kinds["form"] == kind).sum())
+        received = Received(rows=count, used=count, what="rows", shape=shape)
         if kinds[["wording", "draw"]].isna().all(axis=None):
             found = SystemAnswers.read(source.path, labels, system=source.system)
             given: tuple[Any, ...] = (found.scores, found.shares, found.sets)

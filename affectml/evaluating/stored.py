@@ -121,14 +121,14 @@ def agreement(scores: Mapping[str, pd.DataFrame], **key: str) -> list[Figure]:
     return rows.rows
 
 
-def distances(scores: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str], NDArray[np.float64]]:
+def distances(scores: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str], NDArray[np.float32]]:
     """How far each two systems are apart on each image: total variation between their scores, normalised, [N].
 
     0 alike and 1 disjoint; scores without any mass are even.
     """
     shares = {}
     for name, table in scores.items():
-        given = np.clip(table.to_numpy(np.float64), 0, None)
+        given = np.clip(table.to_numpy(np.float32), 0, None)
         whole = given.sum(axis=1, keepdims=True)
         shares[name] = np.divide(given, whole, out=np.full_like(given, 1 / given.shape[1]), where=whole > 0)
     return {(a, b): np.abs(shares[a] - shares[b]).sum(axis=1) / 2 for a, b in combinations(shares, 2)}

@@ -222,9 +222,11 @@ def jackknifed(
     Images or groups are left out one by one. p: nan without a null and below 30 of them. bounds: one pair, the lowest
     and the highest value; none: no ends.
     """
-    unit = np.arange(len(columns)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    sums = np.zeros((int(unit.max()) + 1, columns.shape[1]))
-    np.add.at(sums, unit, columns)
+    sums = columns
+    if groups is not None:
+        unit = np.unique(groups, return_inverse=True)[1]
+        sums = np.zeros((int(unit.max()) + 1, columns.shape[1]))
+        np.add.at(sums, unit, columns)
     total, units = sums.sum(axis=0, keepdims=True), torch.tensor([len(sums)])
     with np.errstate(invalid="ignore", divide="ignore"):
         value, left_out = (torch.from_numpy(statistic(part)) for part in (total, total - sums))
