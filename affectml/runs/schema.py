@@ -4,11 +4,11 @@ import os
 import platform
 from collections.abc import Collection
 from importlib.metadata import version
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NotRequired
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from affectml._version import __version__
 from affectml.encoders.identity import DECLARED, EncoderIdentity
