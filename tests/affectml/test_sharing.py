@@ -70,8 +70,7 @@ def features(rows, columns=128):
 @pytest.mark.parametrize("name", HEADS)
 def test_the_graph_of_a_head_says_what_torch_says(every_run, tmp_path, name):
     made = export_onnx(every_run / name, tmp_path / "head.onnx")
-    assert made.difference <= 1e-4
-    assert (made.input, made.outputs) == ("features", ("scores", "sets"))
+    assert (made.difference <= 1e-4, made.input, made.outputs) == (True, "features", ("scores", "sets"))
     session = graph(made.path)
     head = RunFolder.open(every_run / name).head
     for rows in (1, 9):
@@ -148,8 +147,7 @@ def test_saved_and_loaded_it_predicts_the_same(runs, tmp_path):
     AffectModel(run).save_pretrained(tmp_path / "shared")
     model = AffectModel.from_pretrained(tmp_path / "shared")
     assert model.labels == run.taxonomy.labels
-    X = features(4)
-    assert torch.equal(model.predict(X), run.head.predict_rates(X))
+    assert torch.equal(model.predict(X := features(4)), run.head.predict_rates(X))
     image = runs / "demo" / "images" / "000001.png"
     assert predict_images(tmp_path / "shared", [image], threads=1) == predict_images(run.folder, [image], threads=1)
 

@@ -76,7 +76,8 @@ def test_a_training_says_it_once_and_so_does_its_report(run, command):
 
 
 def test_an_evaluation_says_it_once(run, folder, command):
-    code, out, err = command("evaluate", run[0].folder, "--on", folder, "--verbose", "--out", run[0].folder.parent / "m.csv")
+    out = run[0].folder.parent / "found.csv"
+    code, out, err = command("evaluate", run[0].folder, "--on", folder, "--verbose", "--out", out)
     assert code == 0
     assert " ".join(f"{out} {err}".split()).count(STOPPED) == 1
 

@@ -97,9 +97,9 @@ def test_a_head_without_texts_says_which_heads_have_them(demo, tmp_path):
 
 
 def test_prompts_are_checked_before_anything_is_embedded(demo):
-    with pytest.raises(BadInput, match=r"has no \{label\}"):
-        train_run(config(demo, head="contrastive", templates=("a photo of {thing}",)))
-    with pytest.raises(BadInput, match="no kind 'synonym'"):
-        train_run(config(demo, head="contrastive", prompts="synonym"))
-    with pytest.raises(BadInput, match="no head 'contrastiv'; did you mean 'contrastive'"):
-        train_run(config(demo, head="contrastiv"))
+    for says, more in (
+        (r"has no \{label\}", {"templates": ("a photo of {thing}",)}), ("no kind 'synonym'", {"prompts": "synonym"}),
+        ("no head 'contrastiv'; did you mean 'contrastive'", {"head": "contrastiv"}),
+    ):  # fmt: skip
+        with pytest.raises(BadInput, match=says):
+            train_run(config(demo, **{"head": "contrastive", **more}))
