@@ -1,4 +1,4 @@
-"""How often `judge` accuses a system without a bias, and how often it finds one that was planted.
+"""How often `affectml evaluate` accuses a system without a bias, and how often it finds one that was planted.
 
     python benchmarks/label_bias.py [--times 1000]
 

@@ -398,7 +398,7 @@ def intervals(t: Tables, runs: int) -> list[str]:
                 return sums_interval(columns, lambda s: figure.of_sums(s)[:, None])
 
             measured(f"`{figure.name}`", lambda f=figure, p=preds, q=target: f.of(p, q), drawn)  # type: ignore[misc]
-    measured("scores of prior and model in metrics.json, that pass included", *_evaluation(t))
+    measured("scores of prior and model in metrics.csv, that pass included", *_evaluation(t))
     return [
         "Intervals of the same figures beside one pass without any, CPU seconds.",
         "",
@@ -409,11 +409,13 @@ def intervals(t: Tables, runs: int) -> list[str]:
 
 
 def _evaluation(t: Tables) -> tuple[Call, Call]:
-    """What a run's metrics.json says of two systems against five people's votes: one pass, and all with intervals."""
+    """What a run's metrics.csv says of two systems against five people's votes: one pass, and all with intervals."""
     import numpy as np
 
     from affectml.judging import scoring
+    from affectml.judging.figures import Rows
     from affectml.judging.truth import Truth, cut_sets, hits_of
+    from affectml.judging.views import Case, by_label
     from affectml_annotation import fit_beta_prior
 
     rng = np.random.default_rng(0)
@@ -433,8 +435,11 @@ def _evaluation(t: Tables) -> tuple[Call, Call]:
         return [(scoring.row_scores(a, truth), [f.of(*scoring._pair(f, a, truth)) for f in tables]) for a in answers]
 
     def drawn() -> object:
-        found = [scoring.score(a, truth) for a in answers]
-        return found, scoring.per_label(answers[-1], truth)
+        rows = Rows()
+        for each in answers:
+            scoring.add_scores(rows, each, truth)
+        by_label(Case({"model": answers[-1]}, truth, "model", 0, rows))
+        return rows
 
     return one_pass, drawn
 
