@@ -25,7 +25,7 @@ works() { # works ENVIRONMENT: what a user does first
         "$1/bin/affectml" demo-data small --images 300 --seed 3
         "$1/bin/affectml" train small --multilabel --out run >train.log
         "$1/bin/affectml" predict run small/images/000007.png
-        "$1/bin/python" -c 'import json; m = json.load(open("run/metrics.json")); assert m["systems"]["model"], m'
+        "$1/bin/python" -c 'import affectml; scores = affectml.load_run("run").scores; assert "model" in scores.index, scores'
         "$1/bin/python" -c 'import affectml_metrics as m; [getattr(m, name) for name in m.__all__]'
         "$1/bin/python" -c 'import affectml_annotation as a; [getattr(a, name) for name in a.__all__]'
     )

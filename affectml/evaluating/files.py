@@ -1,5 +1,6 @@
 """Files of answers as systems: what one says of the judged images, and what views of several replies need of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
-from affectml.errors import BadInput, option
+from affectml.errors import BadInput, few, option
 from affectml.evaluating.config import EvaluateConfig
 from affectml.evaluating.systems import Ids, Source
 from affectml.heads import apply_thresholds, choose_thresholds
@@ -65,8 +66,11 @@ def read_file(source: Source, data: Dataset, targets: Targets, config: EvaluateC
         received = Received(rows=len(kinds), used=len(kinds), what="rows", shape=shape)
         if kinds[["wording", "draw"]].isna().all(axis=None):
             found = SystemAnswers.read(source.path, labels, system=source.system)
-            often: Any = found.scores if found.sets is None else found.sets
-            said = Said(shape, found.image_id, found.scores, found.shares, found.sets, often, received)  # type: ignore[arg-type]
+            given: tuple[Any, ...] = (found.scores, found.shares, found.sets)
+            if found.shares is not None and np.array_equal(found.scores, found.shares):
+                given = (found.scores, found.scores, found.sets)
+            often = given[0] if found.sets is None else given[2]
+            said = Said(shape, found.image_id, given[0], given[1], given[2], often, received)
             return File(said, None, one, None)
         table = read_answers(source.path, system=source.system)
         replies = Replies(table, received, {})
@@ -84,8 +88,10 @@ def judged_as(said: Said, ids: Ids, truth: Truth, val: Truth | None) -> tuple[An
         out[asked] = values[rows[asked]]
         return torch.from_numpy(out)
 
-    scores = placed(said.scores)
-    shares = unsure(placed(said.shares), rates=truth.kind in SEVERAL) if fits and said.shares is not None else None
+    scores, shares = placed(said.scores), None
+    if fits and said.shares is not None:
+        given = scores if said.shares is said.scores else placed(said.shares)
+        shares = unsure(given, rates=truth.kind in SEVERAL)
     how = _how(said, fits, truth)
     if truth.sets is None or (said.shape == "ranked" and said.sets is None):
         return Answers(scores, shares), how
@@ -173,6 +179,29 @@ def received_of(file: File, ids: Ids) -> dict[str, Any]:
         "unknown_labels": dict(received.unknown_labels.most_common()),
         "notes": [*received.notes, *notes],
     }
+
+
+def in_words(received: Mapping[str, Any], split: str) -> list[str]:
+    """What was read of a file, and what could not be used."""
+    of, samples = "" if split == "all" else f"{split} ", received["samples"]
+    several = f", up to {samples} answers an image" if samples > 1 else ""
+    share = received["answered"] / received["judged"]
+    lines = [
+        f"{received['rows']} {received['what']} read as {received['shape']}{several}; {received['used']} count",
+        f"{received['answered']} of {received['judged']} {of}images have an answer ({share:.0%})",
+        *(f"{why}: {few(places, 5)}" for why, places in received["problems"].items()),
+    ]
+    if missing := received["without_an_answer"]:
+        lines.append(f"images without an answer: {few(missing, 5)}")
+    if unknown := received["unknown_labels"]:
+        ways = f"{option('mapping', {next(iter(unknown)): 'LABEL'})} says what a word stands for"
+        named = few([f"{label} ({count})" for label, count in unknown.items()], 12)
+        lines.append(f"unknown labels: {named}; {received['shortened']} answers count without them; {ways}")
+    if received["renamed"]:
+        lines.append(
+            f"labels renamed: {few([f'{spelt} -> {label}' for spelt, label in received['renamed'].items()], 8)}"
+        )
+    return [*lines, *received["notes"]]
 
 
 class Several:

@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from affectml.errors import BadInput, BadRun, option
 from affectml.evaluating.systems import Source
@@ -110,21 +111,27 @@ def _name(system: str, name: str) -> str:
 def agreement(scores: Mapping[str, pd.DataFrame], **key: str) -> list[Figure]:
     """How alike each two systems answer, given scores [N, C] in the same labels: rows `by` agreement.
 
-    same_first_label: on which share of the images; total_variation: the mean distance of their normalised scores, 0
-    alike and 1 disjoint.
+    same_first_label: on which share of the images; total_variation: the mean of `distances`.
     """
-    rows = Rows(**key, by=AGREEMENT)
+    rows, firsts = Rows(**key, by=AGREEMENT), {n: each.to_numpy().argmax(axis=1) for n, each in scores.items()}
+    for (one, other), apart in distances(scores).items():
+        place = {"system": one, "against": other, "n": len(apart)}
+        rows.add("same_first_label", float((firsts[one] == firsts[other]).mean()), **place)
+        rows.add("total_variation", float(apart.mean()), **place)
+    return rows.rows
+
+
+def distances(scores: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """How far each two systems are apart on each image: total variation between their scores, normalised, [N].
+
+    0 alike and 1 disjoint; scores without any mass are even.
+    """
     shares = {}
     for name, table in scores.items():
         given = np.clip(table.to_numpy(np.float64), 0, None)
         whole = given.sum(axis=1, keepdims=True)
         shares[name] = np.divide(given, whole, out=np.full_like(given, 1 / given.shape[1]), where=whole > 0)
-    for one, other in combinations(shares, 2):
-        a, b = shares[one], shares[other]
-        place = {"system": one, "against": other, "n": len(a)}
-        rows.add("same_first_label", float((a.argmax(axis=1) == b.argmax(axis=1)).mean()), **place)
-        rows.add("total_variation", float(np.abs(a - b).sum(axis=1).mean() / 2), **place)
-    return rows.rows
+    return {(a, b): np.abs(shares[a] - shares[b]).sum(axis=1) / 2 for a, b in combinations(shares, 2)}
 
 
 def _check_alike(runs: Sequence[RunFolder]) -> None:

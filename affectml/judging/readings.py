@@ -177,8 +177,12 @@ def halves(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generato
     image, k, n = np.tile(usable, 2), np.concatenate([half, k - half]), np.concatenate([n // 2, n - n // 2])
     seen, others = k / n, np.roll(np.arange(len(image)), len(usable))
     chance = seen * (1 - seen) / (n - 1)
-    given = {name: each.shares.double().numpy()[image] for name, each in systems.items() if each.shares is not None}
-    rows = {name: ((row - seen) ** 2 - chance).mean(axis=1) for name, row in given.items()}
+    rows = {
+        name: ((each.shares.double().numpy()[image] - seen) ** 2 - chance).mean(axis=1)
+        for name, each in systems.items()
+        if each.shares is not None
+    }
+    del seen, chance
     return (image, posterior_entropy(k[others], n[others], prior), rows) if len(usable) else None
 
 

@@ -145,6 +145,8 @@ def pivot(
     row, column, rows = reader(down), reader(across), dict[str, dict[str, Figure]]()
     for each in figures:
         rows.setdefault(row(each), {})[column(each)] = each
+    if down == "system":
+        rows = {who: rows[who] for who in in_order(rows)}
     there = dict.fromkeys(name for found in rows.values() for name in found)
     kept = [name for name in dict.fromkeys([*columns, *in_order(there)]) if name in there]
     cells = tuple((at, *(cell(found[c]) if c in found else none for c in kept)) for at, found in rows.items())
@@ -156,8 +158,8 @@ def pivot(
     notes = [HALF] if any("±" in text for texts in cells for text in texts) else []
     notes += [FOUND] if bold and not best else []
     heads = (head or (down if isinstance(down, str) else down.__name__), *kept)
-    star = [f"\n  {STAR}"] if any(text.endswith("*") for texts in cells for text in texts) else []
-    made = Table(title, heads, cells, "; ".join(filter(None, [*notes, note, *star])), bold, name)
+    star = f"\n  {STAR}" if any(text.endswith("*") for texts in cells for text in texts) else ""
+    made = Table(title, heads, cells, f"{'; '.join(filter(None, [*notes, note]))}{star}".strip(), bold, name)
     return None if not rows else made if best else replace(made, bold="")
 
 

@@ -184,7 +184,10 @@ def curves(
     low, high = around((math.log(x) if log else x for x in spots), 0.05)
     heights = chain(*(ys for _, ys in series.values()), *chain(*bands.values()), levels.values())
     x = (math.exp(low), math.exp(high)) if log else (low, high)
-    drawn = Canvas(WIDTH, 270, (58, 10, 28, 38), x, around(heights, 0.05), log=log)
+    dashed = [(f"{name}, {level_name}", "--", signs[name][1]) for name in levels]
+    named = [*((name, *signs[name]) for name in series), *dashed]
+    top = 17 + in_lines([name for name, *_ in named], WIDTH)[-1][1]
+    drawn = Canvas(WIDTH, 242 + top, (58, 10, top, 38), x, around(heights, 0.05), log=log)
     drawn.numbers({x: f"{x:g}" for x in spots} if log or len(spots) <= FEW_SPOTS else None)
     drawn.heights()
     for name, (lows, highs) in bands.items():
@@ -198,6 +201,5 @@ def curves(
         drawn.lines([line], ink, 1.8)
         drawn.signs(drawn.at(line) if len(line) <= 12 else (), sign, ink, 5, 1.0)
     drawn.words(*axis)
-    dashed = [(f"{name}, {level_name}", "--", signs[name][1]) for name in levels]
-    drawn.legend([*((name, *signs[name]) for name in series), *dashed])
+    drawn.legend(named)
     return drawn.svg(alt)

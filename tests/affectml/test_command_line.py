@@ -14,14 +14,13 @@ import torch
 import typer
 
 from affectml._options import Argument, options_of
-from affectml.answers import AskConfig, JudgeConfig
 from affectml.cli import app
 from affectml.cli._left import LEFT
-from affectml.cross_evaluation import CrossConfig
-from affectml.cross_evaluation.config import AblateConfig
 from affectml.errors import command_line, option, spelled
+from affectml.evaluating import EvaluateConfig
 from affectml.fetching import FetchConfig
 from affectml.planning import PlanConfig
+from affectml.vlm import AskConfig
 
 ROOT = Path(__file__).parents[2]
 NOT_OURS = {"--server", "--repo-type", "--local-dir", "--force-reinstall", "--no-deps"}  # Streamlit's, the Hub's, pip's
@@ -40,8 +39,7 @@ def commands(command, words=()):
 
 
 EVERY = list(commands(typer.main.get_command(app)))
-CONFIGS = {"ask": AskConfig, "judge": JudgeConfig, "crosseval": CrossConfig, "fetch": FetchConfig,
-           "ablate prompts": AblateConfig, "plan": PlanConfig}  # fmt: skip
+CONFIGS = {"ask": AskConfig, "evaluate": EvaluateConfig, "fetch": FetchConfig, "plan": PlanConfig}
 
 
 @pytest.mark.parametrize("words", CONFIGS)
@@ -115,7 +113,9 @@ MISTAKES = {
     "audit demo --seed 99999999999": "'--seed'",
     "labels init demo --seed 99999999999": "'--seed'",
     "train listed --multilabel": "listed/dataset.json: expected an object, got list; mend it, or import the data",
-    "crosseval --train demo --test demo --metric setf1": "--metric setf1: no such metric; did you mean 'set_f1'?",
+    "evaluate --train demo --head sigmoyd": "--head sigmoyd: no such head; did you mean 'sigmoid'?",
+    "evaluate demo": "demo is a data set, not a system: name what it is judged with, and --on demo",
+    "evaluate sheet.csv": "sheet.csv: answers in a file are judged on a data set: name it with --on",
     "taxonomy show mikels-8 --choose joy=awe": "--choose belongs to --to",
     "import table sheet.csv out --separator abc": "--separator abc: expected one character, such as ; or a tab",
     "import table sheet.csv out --separator ''": "--separator '': expected one character, such as ; or a tab",

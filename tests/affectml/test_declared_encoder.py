@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 import affectml
-from affectml.cross_evaluation import CrossConfig, crosseval
 from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
-from affectml.errors import BadDataset, BadInput
+from affectml.errors import AffectmlError, BadInput
 from affectml.importers import import_embeddings
 from affectml.runs import RunFolder
 from affectml.sharing._card import card_text
+
+from .answered import evaluated
 
 SPEC = "affect-tiny"
 NOT_CHECKED, CHECKED = "declared, not checked", "declared, checked"
@@ -53,16 +54,12 @@ def run(declared, tmp_path_factory):
     return affectml.train(declared[0].root, out=tmp_path_factory.mktemp("run") / "run", threads=1, say=quiet)
 
 
-def test_two_sets_that_were_imported_so_are_crossed_and_have_zero_shot(declared, demos, tmp_path):
-    folders = [str(one.root) for one in declared]
-    result = crosseval(CrossConfig((folders[0],), (folders[1],), ("plain",), threads=1))
-    assert result.encoder == f"{SPEC} ({NOT_CHECKED})"
-    assert [cell.reason for cell in result.cells] == [""]
-    assert result.zero_shot["b"]
+def test_two_sets_that_were_imported_so_are_crossed_and_have_zero_shot(run, declared, demos, tmp_path):
+    assert {"model", "zero_shot"} <= set(evaluated(run, declared[1].root).systems())
     for name, options in (("unknown", {}), ("another", {"encoder": "ViT-L-14:openai"})):
         other = import_embeddings(features(tmp_path, *demos[1]), tmp_path / name, **options)
-        with pytest.raises(BadDataset, match="a head works on one encoder's features"):
-            crosseval(CrossConfig((folders[0],), (str(other.root),), ("plain",), threads=1))
+        with pytest.raises(AffectmlError, match=r"names no image file to embed|by another encoder|features per image"):
+            evaluated(run, other.root)
 
 
 def test_a_run_trained_on_it_predicts_photographs_as_its_features(run, demos, declared):

@@ -15,10 +15,8 @@ from PIL import Image
 
 import affectml
 from affectml._progress import Progress, track
-from affectml.comparison import report_runs
 from affectml.errors import BadInput, BadRun
 from affectml.heads import SigmoidHead
-from affectml.page import report_run
 from affectml.runs import RunFolder
 
 
@@ -117,19 +115,15 @@ def test_an_option_that_is_not_there_or_of_another_type_is_named_before_any_work
         affectml.train(demo, **options)
 
 
-def test_one_run_or_data_set_where_several_belong_is_refused(run, demo):
+def test_one_run_where_several_belong_is_refused():
     with pytest.raises(BadInput, match=r"^runs: expected a list, got 'runs/a' alone: write runs=\[...\]$"):
-        affectml.compare("runs/a")
-    with pytest.raises(BadInput, match=r"^test: expected a list"):
-        affectml.crosseval([demo], demo.root)
+        affectml.plan(runs="runs/a")
 
 
 RETURNED = [
     *(getattr(affectml, name) for name in affectml.__all__ if inspect.isfunction(getattr(affectml, name))),
     *(affectml.Run.predict, affectml.Run.predict_to_file, affectml.Run.merge_predictions),
     *(affectml.Run.explain, affectml.Run.for_person),
-    report_run,
-    report_runs,
 ]
 
 
@@ -143,7 +137,7 @@ def test_what_a_function_is_said_to_return_is_what_it_returns(function):
 
 def test_a_run_stands_wherever_its_folder_does(run, tmp_path):
     assert RunFolder.open(run).folder == run.folder
-    assert report_run(run, out=tmp_path / "page.html") == tmp_path / "page.html"
+    assert affectml.evaluate(run, out=tmp_path / "page.html", say=str).file == tmp_path / "page.html"
 
 
 def test_errors_can_be_caught_by_the_name_that_the_door_has(in_a_fresh_process):
@@ -151,11 +145,13 @@ def test_errors_can_be_caught_by_the_name_that_the_door_has(in_a_fresh_process):
 
 
 def test_scores_are_a_table_of_systems_and_metrics_with_intervals(run):
-    table = run.scores
-    assert list(table.index) == list(run.metrics["systems"])
+    table, rows = run.scores, run.metrics
+    assert list(table.index) == ["model", "zero_shot", "prior", "oracle", "floor"]
     assert list(table["set_f1"].columns) == ["value", "low", "high"]
-    assert table.loc["model", ("set_f1", "value")] == run.metrics["systems"]["model"]["set_f1"]["value"]
-    assert np.isnan(table.loc["human", ("rate_brier_score", "value")])
+    whole = rows[(rows["against"] == "people") & (rows["by"] == "") & (rows["space"] == "mikels-8")]
+    (found,) = whole[(whole["system"] == "model") & (whole["metric"] == "set_f1")].itertuples()
+    assert tuple(table.loc["model", "set_f1"]) == (found.value, found.low, found.high)
+    assert np.isnan(table.loc["floor", ("set_f1", "value")])
 
 
 def test_predict_takes_paths_folders_pictures_and_arrays(run, demo, tmp_path):
@@ -222,20 +218,17 @@ def test_a_folder_without_an_image_is_refused(run, tmp_path):
         run.predict(tmp_path)
 
 
-def test_evaluate_load_run_and_demo(run, demo):
-    again = affectml.load_run(run.folder)
-    table = affectml.evaluate(again, demo, threads=1, say=lambda line: None)
-    pd.testing.assert_series_equal(table.loc["model"], run.scores.loc["model"], check_names=False)
+def test_evaluate_load_run_and_demo(run, demo, tmp_path):
+    again, quiet = affectml.load_run(run.folder), {"threads": 1, "say": lambda line: None}
+    found = affectml.evaluate(again, on=demo, out=tmp_path / "found", **quiet).evaluation
+    pd.testing.assert_series_equal(found.across().loc["model"], run.scores.loc["model"], check_names=False)
+    both = affectml.evaluate({"this": again, "that": run.folder}, on=[demo.root], out=tmp_path / "both.csv", **quiet)
+    assert both.evaluation.get("set_f1", "this", "that").value == 0
+    with pytest.raises(BadInput, match="no option 'sede'; did you mean 'seed'"):
+        affectml.evaluate(again, on=demo, sede=1)
     assert affectml.demo(demo.root).name == demo.name
     with pytest.raises(BadInput, match="leave out images"):
         affectml.demo(demo.root, images=20)
-
-
-def test_compare_and_crosseval_take_what_the_door_gives(run, demo):
-    quiet = {"say": lambda line: None, "threads": 1}
-    assert affectml.compare([run, run], dataset=demo, **quiet).pairs[0][2] == 1.0
-    with pytest.raises(BadInput, match="no option 'sede'; did you mean 'seed'"):
-        affectml.crosseval([demo], [demo], sede=1)
 
 
 def test_the_report_opens_in_the_browser_and_is_missed_in_words(run, monkeypatch, tmp_path):

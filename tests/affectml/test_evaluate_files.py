@@ -66,12 +66,12 @@ def judge(demo, tmp_path, run):
             file.write_text("\n".join(map(json.dumps, content)))
         return file
 
-    def call(content, suffix="csv", *, beside=(), on=demo, **options):
+    def call(content, suffix="csv", *, beside=(), on=demo, say=lambda line: None, **options):
         given = content if isinstance(content, dict) else {"vlm": content}
         systems = [*(written(each, name, suffix) for name, each in given.items()), *beside]
         out = tmp_path / "out.csv"
         out.unlink(missing_ok=True)
-        return affectml.evaluate(systems, on=on, out=out, say=lambda line: None, **options).evaluation
+        return affectml.evaluate(systems, on=on, out=out, say=say, **options).evaluation
 
     return call
 
@@ -235,7 +235,11 @@ def test_consensus_is_the_rest_of_the_panel_against_the_person_left_out(judge, p
 
 def test_unknown_labels_are_named_and_the_users_words_are_taken(judge, parts):
     lines = [{"image": i, "labels": ["awe", "nostalgia", "chill"]} for i in parts["test"]]
-    found = received(judge(lines, "jsonl", mapping={"chill": "contentment"}))
+    said = []
+    found = received(judge(lines, "jsonl", mapping={"chill": "contentment"}, say=said.append))
+    (line,) = (line for line in said if "unknown labels" in line)
+    assert f"vlm: unknown labels: nostalgia ({len(lines)}); {len(lines)} answers count without them; mapping=" in line
+    assert f"vlm: {len(lines)} JSON lines read as sets; {len(lines)} count" in said
     assert (found["unknown_labels"], found["renamed"]) == ({"nostalgia": len(lines)}, {"chill": "contentment"})
     with pytest.raises(BadInput, match=r"no answer can be used of \d+: only unknown labels"):
         judge([{"image": i, "labels": ["bliss"]} for i in parts["test"]], "jsonl")
@@ -357,6 +361,10 @@ def test_the_command_names_systems_prints_and_writes(command, demo, truth, run, 
     assert "<img" in (tmp_path / "out" / "report.html").read_text()
     code, _, said = command(*words, "--out", tmp_path / "out")
     assert (code, "exists" in said) == (2, True)
+    assert command(*words, "--gallery", "--out", tmp_path / "many.html")[0] == 0
+    pages = [(tmp_path / name).read_text() for name in ("out/report.html", "many.html")]
+    assert ["Where systems disagree most" in page for page in pages] == [False, True]
+    assert pages[1].count("<img") > pages[0].count("<img")
     code, printed, _ = command(*words, "--out", tmp_path / "e.csv", "--json")
     assert {f["system"] for f in json.loads(printed)["figures"]} >= {"vlm", "linear", "prior", "person"}
 

@@ -3,15 +3,18 @@
 import json
 import shutil
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 
 import affectml
 from affectml.errors import BadInput, BadRun
 from affectml.evaluating import EvaluateConfig, evaluate_systems
 from affectml.evaluating.stored import agreement, of_runs
 from affectml.evaluating.systems import sources_of
+from affectml.judging.compare import differences, over_seeds
 from affectml.judging.figures import Evaluation
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
@@ -195,7 +198,11 @@ def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command
     assert code == 0
     named = sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir())
     assert named == [f"demo-contrastive-{mix}-seed{seed}" for mix in ("sentiment", "synonyms") for seed in (0, 1)]
-    ways = {f["system"] for f in json.loads(printed)["figures"] if f.get("by") == "seeds" and f["against"] == "people"}
+    ways = {
+        f["system"]
+        for f in json.loads(printed)["figures"]
+        if f.get("by") == "seeds" and f.get("against", "people") == "people"
+    }
     assert ways == {f"{what}demo-contrastive-{mix}-seed0" for what in ("", "zero_shot of ") for mix in
                     ("sentiment", "synonyms")}  # fmt: skip
     before = (tmp_path / "out" / named[0] / "run.json").read_bytes()
@@ -213,3 +220,52 @@ def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command
 def test_what_cannot_be_trained_is_named_first(demo_set, tmp_path, options, says):
     with pytest.raises(BadInput, match=says):
         affectml.evaluate(train=demo_set(images=200, seed=31), out=tmp_path / "out", **options)
+
+
+def test_differences_over_seeds_by_hand():
+    one, two = ({s: {"set_f1": v} for s, v in enumerate(values)} for values in ((0.80, 0.82, 0.84), (0.70, 0.74, 0.72)))
+    apart = over_seeds({"one": one, "two": two}, ["set_f1"])[-1]
+    # seed by seed .10, .08, .12: mean .10, SD .02, standard error .011547, times t(2) 4.302653
+    assert apart.high - apart.value == pytest.approx(4.302653 * 0.0115470, abs=1e-6)
+    assert (apart.level, apart.p) == ("seed by seed", pytest.approx(0.0131, abs=1e-4))  # t = 8.660
+    other = over_seeds({"one": one, "two": {seed + 5: found for seed, found in two.items()}}, ["set_f1"])[-1]
+    # Welch: both SE .011547, together .016330, 4 degrees of freedom, t 2.776445
+    assert (other.level, other.high - other.value) == ("two means", pytest.approx(2.776445 * 0.0163299, abs=1e-6))
+    alone = over_seeds({"one": {0: one[0]}, "two": two}, ["set_f1"])
+    assert [f.low is None for f in alone] == [True, False, True]  # with a single seed no spread is known
+
+
+def test_p_values_are_corrected_for_all_that_a_sentence_names():
+    def by_image(*values):
+        rows = {"set_f1": values, "top_1_accuracy": (0.5,) * len(values)}
+        return {
+            (f"{run}", "people"): {m: torch.full((40,), v[run]) for m, v in rows.items()} for run in range(len(values))
+        }
+
+    pairs = [("0", "1"), ("0", "2"), ("1", "2")]
+    scores = by_image(0.5, 0.5, 0.9)
+    found = differences(scores, pairs, None)
+    first = {(f.system, f.against, f.name): f for f in found}
+    assert [f.found for f in found if f.name == "set_f1"] == [False, True, True]
+    assert first["0", "2", "set_f1"].p_holm == pytest.approx(6 * first["0", "2", "set_f1"].p)  # 3 pairs, 2 main metrics
+    more = differences({k: {**v, "set_recall": v["set_f1"]} for k, v in scores.items()}, pairs, None)
+    again = {(f.system, f.against, f.name): f for f in more}
+    assert again["0", "2", "set_f1"].p_holm == first["0", "2", "set_f1"].p_holm
+    assert again["1", "2", "set_recall"].p_holm == pytest.approx(3 * again["1", "2", "set_recall"].p)  # its own family
+
+
+def test_too_few_images_have_no_p_value_and_take_no_part_in_the_correction():
+    apart, few = torch.linspace(0.0, 0.9, 40), torch.full((40,), torch.nan)
+    few[:29] = 1.0
+    scores = {(name, "people"): {"set_f1": apart * k, "top_1_accuracy": few * k} for k, name in enumerate("ab")}
+    first, second = differences(scores, [("a", "b")], None)
+    assert first.p_holm == first.p
+    assert (second.p, second.p_holm, second.found) == (None, None, False)
+
+
+def test_a_clear_difference_is_found_among_many_pairs():
+    noise = torch.rand(11, 60, generator=torch.Generator().manual_seed(0)).double()
+    scores = {(str(run), "people"): {"top_1_accuracy": row + (run == 0)} for run, row in enumerate(noise)}
+    found = differences(scores, combinations(map(str, range(11)), 2), None)
+    assert len(found) == 55
+    assert [f.found for f in found if f.system == "0"] == [True] * 10

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from affectml.judging.views import entropies
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -28,6 +27,7 @@ from affectml.exploring import Filter, View, open_collection
 from affectml.exploring import _embeddings as _map
 from affectml.exploring._view import fit, inside, parse_rates
 from affectml.judging.answers import SystemAnswers, write_answers
+from affectml.judging.views import entropies
 from affectml.people.labelling import make_task
 from affectml.runs import RunInfo, TrainConfig
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo

@@ -3,7 +3,8 @@
 import pytest
 
 from affectml.cli._print import LINES, LOG_WIDTH, show_result
-from affectml.page.tables import ROWS, STAR, Table
+from affectml.judging.figures import Evaluation, Rows
+from affectml.page.tables import ROWS, STAR, Table, brief, scores_table
 
 NOTE = "± is half the width of the 95 % interval; ↑ higher is better; an empty answer ranks nothing and scores chance"
 
@@ -52,3 +53,13 @@ def test_verbose_prints_everything(printed):
     assert below[0] == f"  {NOTE}"
     assert [line.split()[0] for line in below if line.startswith(" m")][1:] == [f"m{at}" for at in range(9)]
     assert below[-3:] == ["", "  ties: the mean", "  eps: 0"]
+
+
+def test_of_many_metrics_the_headlines_are_among_the_first_eight():
+    names = [*(f"top_{k}_accuracy" for k in range(1, 10)), "set_f1_judgements", "set_f1", "rate_cross_entropy"]
+    rows = Rows(system="model")
+    for name in names:
+        rows.add(name, 0.5)
+    found = Evaluation(tuple(rows.rows), facts={"split": "test", "n": 40})
+    shown = [[row[0].split()[0] for row in made.rows] for made in (brief(found), scores_table(found))]
+    assert shown == [[*names[:5], *names[-3:]], names]

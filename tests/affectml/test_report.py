@@ -344,6 +344,7 @@ def test_subgroups_show_what_was_tested_and_a_small_level_its_size():
     assert [line[1] for line in tests.rows] == ["bias: joy", "rate_brier_score, excess over the floor"]
     assert tests.title.startswith("The least likely")
     assert [line[0] for line in scores.rows] == ["round (23)", "odd (2)"]
+    assert (cells(scores)["round (23)"]["images"], cells(scores)["odd (2)"]["images"]) == ("–", "2")
     assert biases.rows == (("joy", "+.030 ±.050"),)
     lines = {"subgroups by shapes: no difference beyond chance (2 tests, Holm, 5 %)": {}}
     lines |= {"subgroups by shapes: too few images or people to compare them": {"tests": 0}}

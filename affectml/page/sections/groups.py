@@ -66,6 +66,8 @@ def _levels(column: str, kind: str, rows: Sequence[Figure]) -> Table | None:
     """A level a row: the first system's scores, the excess over its floor, people's own; how many images or people."""
     sizes = {each.level: f"{each.n if kind == 'images' else each.units}" for each in rows if each.n}
     sizes |= {each.level: f"{each.value:.0f}" for each in rows if each.metric in ("images", "people")}
+    large = {each.level for each in rows if each.metric not in ("images", "people")}  # small levels have a size alone
+    rows = [each for each in rows if each.metric not in ("images", "people") or each.level not in large]
 
     def score(figure: Figure) -> str:
         return f"{metric(figure)}{', floor' if figure.system == 'floor' else PARTS.get(figure.against, '')}"

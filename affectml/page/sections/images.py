@@ -14,7 +14,7 @@ from affectml.page.tables import is_of_sets, number, percent
 from affectml.page.words import first_of, them
 from affectml_metrics.table import better, shown
 
-SHOWN = 4  # images of a gallery
+SHOWN, MANY = 4, 24  # images of a gallery
 BARS = 12  # labels of an image: of more, those with the largest shares
 SYSTEMS = 3  # further systems of a card
 PLACES = {"a good answer": 1 / 6, "a middling one": 1 / 2, "a poor one": 5 / 6}
@@ -26,14 +26,22 @@ def images(evaluation: Evaluation, also: Shown) -> Section | None:
     if truth is None or not lines:
         return None
     ranked = list(lines)
-    few, who, whose = min(SHOWN, max(1, len(ranked) // 3)), first_of(evaluation), them(evaluation)
+    few, who, whose = (
+        min(MANY if also.gallery else SHOWN, max(1, len(ranked) // 3)),
+        first_of(evaluation),
+        them(evaluation),
+    )
     key = f"By {metric}. Blue: {whose}; orange: {who}"
     key += "; ● and ○: in their sets" * (truth.sets is not None)
     key += "; upright line: the truth" * (truth.oracle is not None)
     rows = {f"Where {who} and {whose} agree most": ranked, f"Where {who} and {whose} agree least": ranked[::-1]}
     if truth.kind in ("rates", "distribution") and truth.vote_rule != "moments":
-        there, order = set(ranked), np.argsort(-entropies(truth.shares, rates=truth.kind == "rates"), kind="stable")
-        rows["Where people disagree most among themselves"] = [row for row in order.tolist() if row in there]
+        order = np.argsort(-entropies(truth.shares, rates=truth.kind == "rates"), kind="stable")
+        rows["Where people disagree most among themselves"] = [row for row in order.tolist() if row in lines]
+    if "total_variation" in evaluation.scores:  # of each two systems
+        apart = evaluation.scores.groupby("image_id", sort=False)["total_variation"].mean()
+        order = np.argsort(-apart.reindex(truth.image_id).fillna(0).to_numpy(), kind="stable")
+        rows["Where systems disagree most"] = [row for row in order.tolist() if row in lines]
     galleries = list[Cards]()
     for title, each in rows.items():  # bars say what people and the first system say
         made = cards(evaluation, also, {row: lines[row] for row in each[:few]})

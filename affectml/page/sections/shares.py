@@ -30,7 +30,7 @@ def reliability(evaluation: Evaluation, _: Shown) -> Section | None:
     line = "Above the dashed line, the system says too little."
     drawn = [drawing("Seen against said", picture, line)] if bins else []
     note = "seen_share: Student's t of the differences in a bin, and at least what drawing the votes would make"
-    named = [replace(each, level=f"{each.label} {each.level} ({each.n})") for each in rows]
+    named = [replace(each, level=f"{each.label} {each.level} ({each.n})", units=None) for each in rows]
     table = pivot("Reliability in bins (images)", named, "level", "metric", head="bin", note=note, name="bins")
     slopes = [each for name in ("calibration_slope", "calibration_error") for each in rows_of(evaluation, metric=name)]
     sloped = pivot("Calibration", slopes, "system", "metric", note="slope: 1 where shares mean what they say")
