@@ -23,7 +23,7 @@ from affectml.judging.subgroups import columns_of
 Row = dict[Any, Any]
 NO_BETTER = 0.001  # of permutations follow the others as closely: then a person's answers do follow them
 LEAST_ANSWERS = 20  # of a person, to say anything of them
-LEAST_IMAGES = 30  # of a subgroup: fewer give a rough interval (docs/subgroups.md)
+LEAST_IMAGES = 30  # of a subgroup: fewer give a rough interval (docs/evaluation.md)
 LEAST_PEOPLE = 5
 LEAST_USES = 10
 TOGETHER = 0.9  # of the answers with either label have both

@@ -280,7 +280,7 @@ def test_how_many_of_the_replies_are_read_is_what_the_documentation_says():
         f"Of {len(hard)} others, which nobody could use or which are easily misread, {read} are read so, ",
         f"so are the {others} that are no JSON alone",
     )
-    docs = " ".join((Path(__file__).parents[2] / "docs" / "answers.md").read_text(encoding="utf-8").split())
+    docs = " ".join((Path(__file__).parents[2] / "docs" / "asking.md").read_text(encoding="utf-8").split())
     assert [line for line in said if line not in docs] == []
 
 
