@@ -231,11 +231,10 @@ def _of_answers(said: Said, ground: Ground, notes: list[str]) -> list[checks.Row
             spread = f"{what} spread {factor:.2f} times as far as the expected rates say"
             notes.append(f"{spread}; scores are divided by that")
     if expected.beside is not None:
-        notes.append(
-            f"no embeddings: votes are judged by the other votes of the same image, as they go together in "
-            f"{expected.beside.kinds} kinds of images; {len(said.n) - len(expected.beside.image):,} images have fewer "
-            "than 3 votes and are left out, and what everybody took for something else cannot be seen"
-        )
+        kinds = f"as they go together in {expected.beside.kinds} kinds of images"
+        few = f"{len(said.n) - len(expected.beside.image):,} images have fewer than 3 votes and are left out"
+        votes = f"votes are judged by the other votes of the same image, {kinds}; {few}"
+        notes.append(f"no embeddings: {votes}, and what everybody took for something else cannot be seen")
     elif expected.head is None:
         notes.append("no embeddings, or too few images: answers are compared among people alone")
     return rows + checks.labels(said, ground[0])
@@ -304,11 +303,9 @@ def _frame(dataset: Dataset, targets: Targets | None, votes: pd.DataFrame) -> tu
         lines.append(f"Of {len(given):,} people, {name}: {shown}{', ...' if len(counts) > 8 else ''}.")
     if not len(known.columns):
         lines.append("Nothing is known of who answered (no attributes in annotators.parquet).")
-    lines.append(
-        "What this cannot show: how people who were not asked would answer, how images that were not collected "
-        "would be seen, and what any one person felt. A group without a column here cannot be checked."
-    )
-    return tuple(lines)
+    people_unasked = "how people who were not asked would answer, how images that were not collected would be seen"
+    blind = f"What this cannot show: {people_unasked}, and what any one person felt."
+    return (*lines, f"{blind} A group without a column here cannot be checked.")
 
 
 def read_queues(folder: Path) -> dict[str, pd.DataFrame]:
@@ -349,7 +346,7 @@ def _queue(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def asked_again(
-    said: Said, judgements: pd.DataFrame | None, targets: Targets, queues: Mapping[str, pd.DataFrame]
+    said: Said, judgements: pd.DataFrame | None, targets: Targets, queues: dict[str, pd.DataFrame]
 ) -> Again:
     """Compare what was said of queued images since with what was said before.
 

@@ -23,7 +23,7 @@ from affectml.judging.subgroups import columns_of
 Row = dict[Any, Any]
 NO_BETTER = 0.001  # of permutations follow the others as closely: then a person's answers do follow them
 LEAST_ANSWERS = 20  # of a person, to say anything of them
-LEAST_IMAGES = 30  # of a subgroup: fewer give a rough interval (docs/subgroups.md)
+LEAST_IMAGES = 30  # of a subgroup: fewer give a rough interval (docs/evaluation.md)
 LEAST_PEOPLE = 5
 LEAST_USES = 10
 TOGETHER = 0.9  # of the answers with either label have both
@@ -79,10 +79,9 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
     def words(at: int) -> str:
         names = " + ".join(itertools.compress(said.labels, chosen[at])) or "none"
         was, beside = "was" if worst[at] else "was not", _beside(expected, image[at], label[at])
-        return (
-            f"said {names}; {name[at]} {was} chosen, expected with a chance of {chance[at, label[at]]:.0%} "
-            f"(others: {votes[at]} of {n[at]}{beside}); {_times(figure[at])} as an answer to an image drawn at random"
-        )
+        answer = f"said {names}; {name[at]} {was} chosen, expected with a chance of {chance[at, label[at]]:.0%}"
+        others = f"(others: {votes[at]} of {n[at]}{beside})"
+        return f"{answer} {others}; {_times(figure[at])} as an answer to an image drawn at random"
 
     who = said.single.annotator_ids[said.single.annotator]
     where = {"image_id": said.image_id[image], "annotator_id": who, "label": name}
@@ -257,8 +256,8 @@ def copies(found: Duplicates) -> list[Row]:
 
 def differing(found: Duplicates, said: Said) -> list[Row]:
     """Pairs that pixels confirm, and whose answers differ more than two panels of people would."""
-    known = pd.Index(said.image_id[said.n.any(axis=1)])
-    pairs = [copy for copy in found.copies if copy.kind != "alike" and known.isin(copy.pair).sum() == 2]
+    known = set(said.image_id[said.n.any(axis=1)])
+    pairs = [copy for copy in found.copies if copy.kind != "alike" and known.issuperset(copy.pair)]
     a, b = (pd.Index(said.image_id).get_indexer([copy.pair[end] for copy in pairs]) for end in (0, 1))
     p, share = np.full(len(pairs), np.nan), said.votes / np.maximum(said.n, 1)
     if said.known:

@@ -375,10 +375,9 @@ def surprise(chances: NDArray[Any], outcome: NDArray[Any], rival: NDArray[Any] |
     """
     rows, variables, _ = chances.shape
     if rows > ROWS:
-        parts = (slice(start, start + ROWS) for start in range(0, rows, ROWS))
-        return np.concatenate(
-            [surprise(chances[at], outcome[at], None if rival is None else rival[at]) for at in parts]
-        )
+        blocks = (slice(start, start + ROWS) for start in range(0, rows, ROWS))
+        found = [surprise(chances[at], outcome[at], None if rival is None else rival[at]) for at in blocks]
+        return np.concatenate(found)
     possible = chances > 0
     loss = -np.log(np.where(possible, chances, 1.0))
     if rival is not None:

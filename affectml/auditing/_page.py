@@ -41,34 +41,25 @@ def write_audit(audit: Audit, folder: Path) -> list[Path]:
     with replacing(csv) as new_csv, replacing(parquet) as new_parquet:  # none takes its place before all are written
         new_csv.write_text(table_csv(audit.table), encoding="utf-8", newline="")
         audit.table.astype(dict.fromkeys(WORDS, "string")).to_parquet(new_parquet, index=False)
-        write_page(
-            page,
-            sections(audit),
-            title=f"{audit.dataset.name} – affectml audit",
-            heading=f"{audit.dataset.name}: what deserves a second look",
-            about=("no target" if audit.target is None else f"target: {audit.target}",),
-            caveats=(CAVEAT, *(f"{line[0].upper()}{line[1:]}." for line in audit.notes)),
-        )
+        title, heading = f"{audit.dataset.name} – affectml audit", f"{audit.dataset.name}: what deserves a second look"
+        about = "no target" if audit.target is None else f"target: {audit.target}"
+        caveats = (CAVEAT, *(f"{line[0].upper()}{line[1:]}." for line in audit.notes))
+        write_page(page, sections(audit), title=title, heading=heading, about=(about,), caveats=caveats)
     note_written(audit.dataset.root, folder)
     return [page, csv, parquet]
 
 
 def sections(audit: Audit) -> list[Section]:
     """What was found in a sentence, who was asked what, and a section per check that lists anything."""
-    counts = audit.listed["check"].value_counts()
-    checked = [
-        (title, str(counts.get(check, 0)), f"{audit.tested[check]:,}" if check in audit.tested else "–")
-        for check, title in CHECKS.items()
-    ]
-    note = (
-        f"listed: a fact, or p_adjusted (Benjamini & Hochberg 1995, within a check) of at most {LEVEL}: where nothing "
-        "is wrong, a check lists anything in at most one audit in twenty (of votes alone in one of five)"
+    counts, tested = audit.listed["check"].value_counts(), {check: f"{n:,}" for check, n in audit.tested.items()}
+    checked = tuple((title, str(counts.get(check, 0)), tested.get(check, "–")) for check, title in CHECKS.items())
+    rare = (
+        "where nothing is wrong, a check lists anything in at most one audit in twenty (of votes alone in one of five)"
     )
-    overview = Table("Checks", ("check", "listed", "tested"), tuple(checked), note)
-    found = [
-        Section("overview", "What deserves a second look", audit.summary(), tables=(overview,), open=True),
-        Section("frame", "Who was asked what", " ".join(audit.frame)),
-    ]
+    note = f"listed: a fact, or p_adjusted (Benjamini & Hochberg 1995, within a check) of at most {LEVEL}: {rare}"
+    tables = (Table("Checks", ("check", "listed", "tested"), checked, note),)
+    overview = Section("overview", "What deserves a second look", audit.summary(), tables=tables, open=True)
+    found = [overview, Section("frame", "Who was asked what", " ".join(audit.frame))]
     if audit.again is not None:
         found.append(_again(audit.again))
     named = audit.dataset.images.set_index("image_id")
@@ -102,10 +93,8 @@ def _again(again: Again) -> Section:
     """What people said when they were asked again, and a row per queued image."""
     columns = ("queue", "image_id", "role", "match", "label", "said", "n", "new", "otherwise")
     rows = again.table.sort_values(["queue", "otherwise"], ascending=[True, False], kind="stable")
-    note = (
-        "label, said: what was odd, that the label was chosen (True) or that it was not; n: people before; otherwise: "
-        "share of the new answers that say otherwise of it"
-    )
+    odd = "label, said: what was odd, that the label was chosen (True) or that it was not; n: people before"
+    note = f"{odd}; otherwise: share of the new answers that say otherwise of it"
     table = _table("Images asked again", rows, columns, note)
     return Section("asked-again", "Asked again", " ".join(again.lines), tables=(table,), notes=(PULLED,))
 
@@ -160,7 +149,10 @@ def queue_audit(audit: Audit, store: LabelStore, folder: Path, *, count: int, mo
         if value < 1:
             raise BadInput(f"{option(name, value)}: expected at least 1")
     known = set(store.images()["image_id"].astype(str))
-    facts = _facts(audit)
+    votes = audit.votes[audit.votes["n"] > 0].set_index("image_id")
+    chosen = votes.drop(columns="n").to_numpy(dtype=float)
+    share = (chosen.sum(axis=0) + 0.5) / (votes["n"].sum() + 1)
+    facts = votes[["n"]].assign(rarity=(chosen @ -np.log(share)) / np.maximum(chosen.sum(axis=1), 1))
     rows = audit.table[audit.table["check"].isin(ASKED) & audit.table["image_id"].isin(known & set(facts.index))]
     rows = rows.sort_values(["p_adjusted", "p"], kind="stable").drop_duplicates("image_id").head(count)
     listed = set(audit.listed["image_id"].dropna()) | set(audit.listed["other_id"].dropna())
@@ -169,15 +161,15 @@ def queue_audit(audit: Audit, store: LabelStore, folder: Path, *, count: int, mo
         raise BadInput(f"{store.database.where}: none of the images that deserve a second look is in this task")
     if not len(pool):
         raise BadInput(f"{store.database.where}: every image is listed or asked for, so none is left as a control")
-    chosen = []
+    queued = []
     for row in rows[["image_id", "check", "rank", "p"]].to_dict("records"):
-        chosen.append({**row, "role": "listed", "match": ""})
+        queued.append({**row, "role": "listed", "match": ""})
         if len(pool):
             control = (pool - facts.loc[row["image_id"]]).abs().sort_values(["n", "rarity"], kind="stable").index[0]
-            chosen[-1]["match"] = control
-            chosen.append({"image_id": control, "role": "control", "match": row["image_id"]})
+            queued[-1]["match"] = control
+            queued.append({"image_id": control, "role": "control", "match": row["image_id"]})
             pool = pool.drop(control)
-    table = pd.DataFrame(chosen).iloc[np.random.default_rng(seed).permutation(len(chosen))].reset_index(drop=True)
+    table = pd.DataFrame(queued).iloc[np.random.default_rng(seed).permutation(len(queued))].reset_index(drop=True)
     table = table.join(facts, on="image_id").join(audit.suspected, on="image_id")
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     table = table.assign(place=table.index + 1, target=audit.target, seed=seed, at=at)[[*COLUMNS]]
@@ -189,12 +181,3 @@ def queue_audit(audit: Audit, store: LabelStore, folder: Path, *, count: int, mo
         file.unlink(missing_ok=True)
         raise
     return Queued(file, table, raised)
-
-
-def _facts(audit: Audit) -> pd.DataFrame:
-    """n and rarity of each image that people answered, by image_id."""
-    votes = audit.votes[audit.votes["n"] > 0].set_index("image_id")
-    chosen = votes.drop(columns="n").to_numpy(dtype=float)
-    share = (chosen.sum(axis=0) + 0.5) / (votes["n"].sum() + 1)
-    rarity = (chosen @ -np.log(share)) / np.maximum(chosen.sum(axis=1), 1)
-    return pd.DataFrame({"n": votes["n"], "rarity": rarity})

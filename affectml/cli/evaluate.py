@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from affectml._files import need_file
 from affectml._options import Argument, Help
 from affectml.cli._command import Json, Verbose, say, there
 from affectml.cli._print import print_json
@@ -39,6 +38,8 @@ def evaluate(
     A run alone has its page written again. Several runs of the same data are compared by what is stored of them. --on
     judges everybody on data sets, in the labels that both sides have.
     """
+    from affectml._files import need_file
+
     paths = [Path(each if Path(each).exists() else each.partition("=")[2] or each) for each in systems]
     for path in paths:
         if path.exists() and not path.is_dir():

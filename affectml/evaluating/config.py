@@ -8,8 +8,6 @@ from annotated_types import Ge
 
 from affectml._options import Groups, Help, Seed, Threads
 
-PARTS = ("test", "val", "all")
-
 
 @dataclass(frozen=True)
 class EvaluateConfig:

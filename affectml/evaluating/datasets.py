@@ -17,7 +17,7 @@ from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.errors import BadInput, BadRun, NoMapping, did_you_mean, option
 from affectml.evaluating import files
 from affectml.evaluating.config import EvaluateConfig
-from affectml.evaluating.stored import agreement
+from affectml.evaluating.stored import agreement, distances
 from affectml.evaluating.systems import (
     Ids,
     Source,
@@ -35,7 +35,7 @@ from affectml.importers import get_importer
 from affectml.importers.registry import PUBLISHED
 from affectml.judging import readings
 from affectml.judging.evaluate import evaluate
-from affectml.judging.figures import Evaluation, Figure, Rows
+from affectml.judging.figures import Evaluation, Figure, Rows, scores_table
 from affectml.judging.promise import kept_promise
 from affectml.judging.scoring import Answers, add_means, add_over_table, add_scores, row_scores
 from affectml.judging.spaces import Choices, Space, coarser, find_space, in_space, people_in
@@ -47,9 +47,9 @@ from affectml.runs import RunFolder
 from affectml.vlm.orders import read_orders
 from affectml.vlm.requests import split_of, store_of
 from affectml_metrics import Interval, difference
-from affectml_metrics.table import better, find, shown
+from affectml_metrics.table import better, shown
 
-VIEWS = (coarser, subgroups, kept_promise, files.named_beside_people, *readings.VIEWS)
+VIEWS = (subgroups, kept_promise, coarser, files.named_beside_people, *readings.VIEWS)
 FIRST = ("set_f1_judgements", "top_1_accuracy")  # systems are sorted by the first of these that all have
 
 
@@ -185,9 +185,10 @@ def _judge(there: There, config: EvaluateConfig, say: Say) -> Judged:
         for name, (run, _) in there.runs.items()
         if run.info.data.construct != targets.meta.construct
     ]
-    for line in told:
-        say(line)
     first = made[0].evaluation
+    read = {name: files.in_words(each, there.split) for name, each in first.facts["received"].items()}
+    for line in (*(f"{name}: {each}" for name, lines in read.items() for each in lines), *told):
+        say(line)
     facts = {**first.facts, "warnings": [*first.facts["warnings"], *told]}
     if len(made) > 1:
         facts["spaces"] = {each.evaluation.facts["space"]: each.evaluation.facts for each in made}
@@ -214,9 +215,11 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
         mine[name], rules[f"answers of {name}"] = files.judged_as(file.said, every.image_id, every, val)
     beside, why = _beside(there, group, every, val, kind, own=own)
     whole, at = {**mine, **beside}, _answered_by_all(there, read, every.image_id)
-    truth = part_of(every, at)
-    mine, sort = _best_first({name: each.rows(at) for name, each in mine.items()}, truth, config.sort)
-    answers_of_all = {**mine, **{name: each.rows(at) for name, each in beside.items()}}
+    some = len(at) < len(every.image_id)
+    truth = part_of(every, at) if some else every
+    mine, beside = ({n: a.rows(at) if some else a for n, a in each.items()} for each in (mine, beside))
+    mine, sort = _best_first(mine, truth, config.sort)
+    answers_of_all = {**mine, **beside}
     more: dict[str, Any] = {}
     if own:
         first = next(iter(mine))
@@ -227,16 +230,20 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
         rates = [n for n in mine if (_rates(there.runs[n][0]) if n in group else there.files[n].said.shape == "rates")]
         rates += ["prior"] if kind in SEVERAL else []
         more |= {"data": data, "targets": targets, "train": there.train, "rates": rates}
-    key = there.key(every_name := (targets if own or space is None else space).taxonomy.name)
+    key = there.key(called := targets.taxonomy.name if own or space is None else _called(space))
     found = evaluate(
         answers_of_all, truth, split=there.split, seed=config.seed, dataset=there.name, target=targets.name,
-        space=every_name, why_not=why, pairs=_pairs(mine, beside), also=VIEWS if own else (), **more,
+        space=called, why_not=why, pairs=_pairs(mine, beside), also=VIEWS if own else (), **more,
     )  # fmt: skip
     ties = [name for name in read if truth.kind == "single" and files.tied(mine[name].scores)]
     figures = [f for f in found.figures if f.system not in ties or not f.metric.startswith("label_f1")]
-    if len(at) < len(every.image_id):
+    if some:
         figures += _as_empty(whole, every, list(read), key)
-    figures += agreement({name: pd.DataFrame(each.scores.numpy()) for name, each in mine.items()}, **key)
+    tables, scores = {name: pd.DataFrame(each.scores.numpy()) for name, each in mine.items()}, found.scores
+    figures += agreement(tables, **key)
+    if config.gallery and len(mine) > 1:
+        apart = {pair: {"total_variation": values} for pair, values in distances(tables).items()}
+        scores = pd.concat([scores, scores_table(apart, truth.image_id, groups=truth.groups, **key)], ignore_index=True)
     for name, to in group.items():
         figures += _at_home(there, name, to, key, found)
     if truth.sets is not None and val is None and read:
@@ -251,7 +258,13 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
             f"{source} is a published set: {' and '.join(read)} may have been trained on its images or labels, and a "
             "high score may be memory; ask the makers, or judge on images that nobody published"
         ]
-    return Judged(Evaluation(tuple(figures), found.scores, facts), data, answers_of_all, truth)
+    return Judged(Evaluation(tuple(figures), scores, facts), data, answers_of_all, truth)
+
+
+def _called(space: Space) -> str:
+    """The name of a space: its taxonomy's, with how many of its labels both sides reach where these are not all."""
+    whole, part = len(space.of_truth.target), len(space.taxonomy)
+    return space.taxonomy.name if part == whole else f"{space.taxonomy.name} ({part} of {whole} labels)"
 
 
 def _truth(
@@ -350,7 +363,9 @@ def _beside(
         head = PriorHead().fit(np.zeros((len(there.train), 1)), there.targets.take(there.train).shares())
         if val is not None and val.sets is not None:
             head.tune_thresholds(np.zeros((len(there.val), 1)), val.sets.astype(np.int64))
-        priors["prior"] = prior = answers_of(head, np.zeros((n, 1)), kind)
+        one = answers_of(head, np.zeros((1, 1)), kind)
+        shares, sets = (None if each is None else each.expand(n, -1) for each in (one.shares, one.sets))
+        priors["prior"] = prior = Answers(one.scores.expand(n, -1), shares, sets)
         if prior.sets is None and truth.sets is not None:
             priors["prior"] = replace(prior, sets=(prior.scores >= truth.tau - 1e-9).long())
     if texts is None:
@@ -418,15 +433,10 @@ def _as_empty(whole: Mapping[str, Answers], truth: Truth, names: Sequence[str], 
     """Sets and rankings on all judged images, one without an answer counted as the empty set: rows `by` unanswered."""
     rows = Rows(**key, by="unanswered", level="as empty")
     scores = {name: row_scores(replace(each, shares=None), truth) for name, each in whole.items()}
-    wanted = {metric for name in names for metric in scores[name] if better(metric) and _is_brief(metric)}
+    wanted = [m for m in shown((m for name in names for m in scores[name]), "brief") if better(m)]
     for name, found in scores.items():
         add_means(rows, {metric: values for metric, values in found.items() if metric in wanted}, truth, system=name)
     return rows.rows
-
-
-def _is_brief(metric: str) -> bool:
-    spec = find(metric)
-    return spec is not None and "brief" in spec.shown
 
 
 def _of_head(there: There, name: str) -> dict[str, Any]:

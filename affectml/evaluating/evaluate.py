@@ -24,6 +24,7 @@ from affectml.heads.load import offered
 from affectml.judging.answers import FILE, SystemAnswers, write_answers
 from affectml.judging.figures import COLUMNS, Evaluation
 from affectml.judging.truth import DEFAULT_TAU
+from affectml.page import WRITERS as WRITERS_OF_RUN
 from affectml.page import Shown, write_report
 from affectml.page.tables import brief, matrix, scores_table
 from affectml.prompts import Prompts
@@ -88,6 +89,7 @@ def evaluate_systems(
     evaluation = _joined([each.evaluation for each in judged]) if judged else of_runs(sources)
     evaluated = Evaluated(evaluation, judged, file)
     shown = _shown(evaluated, [each.run for each in sources if each.run is not None])
+    shown = replace(shown, gallery=config.gallery)
     if file.suffix in WRITERS:
         WRITERS[file.suffix](evaluation, shown, file)
     else:
@@ -152,8 +154,7 @@ def _shown(evaluated: Evaluated, runs: Sequence[RunFolder]) -> Shown:
         return Shown.of_run(runs[0].info, **pictures)
     first = evaluation.figures[0]
     names = list(dict.fromkeys(each.dataset for each in evaluation.figures))
-    systems = evaluation.facts.get("systems") or evaluation.facts.get("runs", [])
-    heading = f"{few(names, 3)}, target {first.target}: {few(systems, 6)} judged beside people"
+    heading = f"{few(names, 3)}, target {first.target}: {few(evaluation.facts['systems'], 6)} judged beside people"
     about = tuple(f"{run.folder.resolve().name}: {run.info.command}" for run in runs if run.info.command)
     return Shown(f"{few(names, 3)} – affectml evaluation", heading, about, **pictures)
 
@@ -217,8 +218,7 @@ def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:
                     try:
                         if not (out / "run.json").exists():
                             say(f"training {out.name}")
-                            run = train_run(asked, out=out, say=say)
-                            write_report(run.evaluation, Shown.of_run(run.info), out / PAGE)
+                            train_run(asked, out=out, say=say, writers=WRITERS_OF_RUN)
                         found.append(out)
                     except (BadInput, EncoderUnavailable) as error:
                         say(f"{out.name} is left out: {error}")

@@ -1,17 +1,19 @@
 """Files of answers as systems: what one says of the judged images, and what views of several replies need of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
-from affectml.errors import BadInput, option
+from affectml.errors import BadInput, few, option
 from affectml.evaluating.config import EvaluateConfig
 from affectml.evaluating.systems import Ids, Source
 from affectml.heads import apply_thresholds, choose_thresholds
@@ -56,16 +58,22 @@ def read_file(source: Source, data: Dataset, targets: Targets, config: EvaluateC
         reading = ReadConfig(config.shape, words, config.image_column, config.label_column, config.empty)
         replies = read_replies(source.path, data, targets, reading, system=source.name)
     else:
-        table = read_answers(source.path, system=source.system)
-        kind = next(name for name in ("share", "ranking", "set", "score") if (table["form"] == name).any())
+        kinds = pq.read_table(
+            source.path, columns=["form", "wording", "draw"], filters=[("system", "=", source.system)]
+        ).to_pandas()
+        kind = next(name for name in ("share", "ranking", "set", "score") if (kinds["form"] == name).any())
         shape = {"share": "distribution" if one else "rates", "set": "sets"}.get(kind, "ranked")
-        received = Received(rows=len(table), used=len(table), what="rows", shape=shape)
-        if table["wording"].isna().all() and table["draw"].isna().all():
+        count = int((kinds["form"] == kind).sum())
+        received = Received(rows=count, used=count, what="rows", shape=shape)
+        if kinds[["wording", "draw"]].isna().all(axis=None):
             found = SystemAnswers.read(source.path, labels, system=source.system)
-            scores, sets = found.scores.astype(np.float64), None if found.sets is None else found.sets.astype(np.int64)
-            shares = None if found.shares is None else found.shares.astype(np.float64)
-            often = scores if found.sets is None else found.sets.astype(np.float64)
-            return File(Said(shape, found.image_id, scores, shares, sets, often, received), None, one, None)
+            given: tuple[Any, ...] = (found.scores, found.shares, found.sets)
+            if found.shares is not None and np.array_equal(found.scores, found.shares):
+                given = (found.scores, found.scores, found.sets)
+            often = given[0] if found.sets is None else given[2]
+            said = Said(shape, found.image_id, given[0], given[1], given[2], often, received)
+            return File(said, None, one, None)
+        table = read_answers(source.path, system=source.system)
         replies = Replies(table, received, {})
     return File(together(replies, one_label=one, k=config.k), replies, one, config.k)
 
@@ -77,17 +85,19 @@ def judged_as(said: Said, ids: Ids, truth: Truth, val: Truth | None) -> tuple[An
     asked = rows >= 0
 
     def placed(values: NDArray[Any]) -> Tensor:
-        out = np.zeros((len(rows), values.shape[1]), dtype=np.int64 if values.dtype.kind == "i" else np.float64)
+        out = np.zeros((len(rows), values.shape[1]))
         out[asked] = values[rows[asked]]
         return torch.from_numpy(out)
 
-    scores = placed(said.scores)
-    shares = unsure(placed(said.shares), rates=truth.kind in SEVERAL) if fits and said.shares is not None else None
+    scores, shares = placed(said.scores), None
+    if fits and said.shares is not None:
+        given = scores if said.shares is said.scores else placed(said.shares)
+        shares = unsure(given, rates=truth.kind in SEVERAL)
     how = _how(said, fits, truth)
     if truth.sets is None or (said.shape == "ranked" and said.sets is None):
         return Answers(scores, shares), how
     if said.sets is not None:
-        return Answers(scores, shares, placed(said.sets)), f"{how}; sets as it gives them"
+        return Answers(scores, shares, placed(said.sets).long()), f"{how}; sets as it gives them"
     at = np.zeros(0, dtype=int) if val is None else _at(said, val.image_id)
     have = np.flatnonzero(at >= 0)
     if val is not None and val.sets is not None and len(have) >= FEWEST_VAL:
@@ -172,6 +182,29 @@ def received_of(file: File, ids: Ids) -> dict[str, Any]:
     }
 
 
+def in_words(received: Mapping[str, Any], split: str) -> list[str]:
+    """What was read of a file, and what could not be used."""
+    of, samples = "" if split == "all" else f"{split} ", received["samples"]
+    several = f", up to {samples} answers an image" if samples > 1 else ""
+    share = received["answered"] / received["judged"]
+    lines = [
+        f"{received['rows']} {received['what']} read as {received['shape']}{several}; {received['used']} count",
+        f"{received['answered']} of {received['judged']} {of}images have an answer ({share:.0%})",
+        *(f"{why}: {few(places, 5)}" for why, places in received["problems"].items()),
+    ]
+    if missing := received["without_an_answer"]:
+        lines.append(f"images without an answer: {few(missing, 5)}")
+    if unknown := received["unknown_labels"]:
+        ways = f"{option('mapping', {next(iter(unknown)): 'LABEL'})} says what a word stands for"
+        named = few([f"{label} ({count})" for label, count in unknown.items()], 12)
+        lines.append(f"unknown labels: {named}; {received['shortened']} answers count without them; {ways}")
+    if received["renamed"]:
+        lines.append(
+            f"labels renamed: {few([f'{spelt} -> {label}' for spelt, label in received['renamed'].items()], 8)}"
+        )
+    return [*lines, *received["notes"]]
+
+
 class Several:
     """What each wording or draw of a file alone answers: `parts_of` of the views of readings."""
 
@@ -205,7 +238,7 @@ def requests_in(name: str, file: File, orders: Orders, data: Dataset) -> Request
             "(another seed, or other labels); give the index that `ask` wrote with those, or leave it out"
         )
     table = file.replies.table
-    images = {str(request): str(image) for request, image in table["image_id"].items()}
     alone = replace(file.replies, table=table.assign(image_id=table.index))  # each request as an image of its own
     said = together(alone, one_label=file.one_label, k=file.k)
-    return requests_of(list(said.image_id), said.often, images, orders, data.groups)
+    images = table["image_id"].groupby(level=0).first().reindex(said.image_id).to_numpy(dtype=object)
+    return requests_of(list(said.image_id), said.often, images, data.groups(images), orders)

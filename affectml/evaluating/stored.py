@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from affectml.errors import BadInput, BadRun, option
 from affectml.evaluating.systems import Source
@@ -59,40 +60,42 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
             }
         metrics = shown({name for of in of_seeds.values() for run in of.values() for name in run}, "headline")
         seeds = over_seeds(of_seeds, metrics)
-    scores = pd.concat([_of_all(name, each, at == 0) for at, (name, each) in enumerate(found.items())])
     images = [set(each.scores["image_id"]) for each in found.values()]
     common = set.intersection(*images)
+    alike = all(each == common for each in images)
     if not common and not seeds:
         raise BadInput(
             f"evaluate: no image is in the test split of every run: train them with the same {option('seed')}, or "
             f"judge them on a data set of their labels: {option('on')}"
         )
-    key = {"dataset": first.scores["dataset"].iloc[0], "target": first.scores["target"].iloc[0],
-           "space": first.scores["space"].iloc[0]}  # fmt: skip
+    judged = names[:1] if seeds and not alike else names  # of seeds that were tested on other images no image speaks
+    scores = pd.concat([_of_all(name, found[name], name == names[0]) for name in judged])
+    scores = scores[scores["image_id"].isin(common if len(judged) > 1 else images[0])]
     by_image, ids, groups = stored(scores)
-    warnings = list(first.facts.get("warnings", []))
-    if all(each == common for each in images):
-        figures = [replace(f, system=_name(f.system, name)) for name, each in found.items() for f in each.figures
+    warnings, key = list(first.facts.get("warnings", [])), dict(scores.iloc[0][["dataset", "target", "space"]])
+    if alike or len(judged) == 1:
+        figures = [replace(f, system=_name(f.system, name)) for name in judged for f in found[name].figures
                    if f.system == "model" or name == names[0]]  # fmt: skip
     else:
         rows = Rows(**key)
-        for (system, against), values in by_image.items() if common else ():
-            metrics = list(values)
-            interval = mean_interval(
-                torch.stack(list(values.values()), dim=1), groups=groups, bounds=[bounds_of(m) for m in metrics]
-            )
-            rows.add_all(metrics, interval, system=system, against=against)
+        for (system, against), values in by_image.items():
+            bounds = [bounds_of(metric) for metric in values]
+            means = mean_interval(torch.stack(list(values.values()), dim=1), groups=groups, bounds=bounds)
+            rows.add_all(list(values), means, system=system, against=against)
         figures = rows.rows
+    if not alike:
         warnings.append(
-            f"The runs were tested on other images: scores are of the {len(common)} images in the test part of all, "
+            f"The runs were tested on other images: what does not compare ways of training over their seeds is of "
+            f"{names[0]} alone"
+            if seeds
+            else f"The runs were tested on other images: scores are of the {len(ids)} images in the test part of all, "
             "and metrics over a whole table are left out"
         )
-    if common:
-        figures += differences(by_image, combinations(names, 2), groups, **key)
-        figures += agreement({name: runs[name].model_answers.frame.reindex(ids) for name in names}, **key)
-    facts = {**first.facts, "n": len(common), "first": names[0], "runs": names, "warnings": warnings}
-    seeds = [replace(each, **key) for each in seeds]
-    return Evaluation((*figures, *seeds), scores[scores["image_id"].isin(common)], facts)
+    figures += differences(by_image, combinations(judged, 2), groups, **key)
+    figures += agreement({name: runs[name].model_answers.frame.reindex(ids) for name in judged}, **key)
+    figures += [replace(each, **key) for each in seeds]
+    facts = {**first.facts, "n": len(ids), "first": names[0], "systems": names, "warnings": warnings}
+    return Evaluation(tuple(figures), scores, facts)
 
 
 def _of_all(name: str, found: Evaluation, first: bool) -> pd.DataFrame:
@@ -108,21 +111,27 @@ def _name(system: str, name: str) -> str:
 def agreement(scores: Mapping[str, pd.DataFrame], **key: str) -> list[Figure]:
     """How alike each two systems answer, given scores [N, C] in the same labels: rows `by` agreement.
 
-    same_first_label: on which share of the images; total_variation: the mean distance of their normalised scores, 0
-    alike and 1 disjoint.
+    same_first_label: on which share of the images; total_variation: the mean of `distances`.
     """
-    rows = Rows(**key, by=AGREEMENT)
+    rows, firsts = Rows(**key, by=AGREEMENT), {n: each.to_numpy().argmax(axis=1) for n, each in scores.items()}
+    for (one, other), apart in distances(scores).items():
+        place = {"system": one, "against": other, "n": len(apart)}
+        rows.add("same_first_label", float((firsts[one] == firsts[other]).mean()), **place)
+        rows.add("total_variation", float(apart.mean()), **place)
+    return rows.rows
+
+
+def distances(scores: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str], NDArray[np.float32]]:
+    """How far each two systems are apart on each image: total variation between their scores, normalised, [N].
+
+    0 alike and 1 disjoint; scores without any mass are even.
+    """
     shares = {}
     for name, table in scores.items():
-        given = np.clip(table.to_numpy(np.float64), 0, None)
+        given = np.clip(table.to_numpy(np.float32), 0, None)
         whole = given.sum(axis=1, keepdims=True)
         shares[name] = np.divide(given, whole, out=np.full_like(given, 1 / given.shape[1]), where=whole > 0)
-    for one, other in combinations(shares, 2):
-        a, b = shares[one], shares[other]
-        place = {"system": one, "against": other, "n": len(a)}
-        rows.add("same_first_label", float((a.argmax(axis=1) == b.argmax(axis=1)).mean()), **place)
-        rows.add("total_variation", float(np.abs(a - b).sum(axis=1).mean() / 2), **place)
-    return rows.rows
+    return {(a, b): np.abs(shares[a] - shares[b]).sum(axis=1) / 2 for a, b in combinations(shares, 2)}
 
 
 def _check_alike(runs: Sequence[RunFolder]) -> None:

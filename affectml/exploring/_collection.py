@@ -44,21 +44,20 @@ class Collection:
     """
 
     def __init__(
-        self, dataset: Dataset, people: People | None, store: EmbeddingStore | None, runs: Mapping[str, Run],
-        judgements: Judgements, notes: list[str], say: Say, encoders: Encoders,
+        self, judgements: Judgements, people: People | None, store: EmbeddingStore | None, runs: Mapping[str, Run],
+        notes: list[str], encoders: Encoders,
     ) -> None:  # fmt: skip
-        self.dataset, self.people, self.store, self.notes, self._say = dataset, people, store, notes, say
-        self.judgements, self.runs_by_name, self.runs, self.encoders = judgements, runs, tuple(runs), encoders
-        self._index = judgements.index
-        self.image_id = self._index.to_numpy()
+        self.judgements, self.people, self.store, self.notes, self.encoders = judgements, people, store, notes, encoders
+        self.dataset, self._index, self._say = judgements.dataset, judgements.index, judgements.say
+        self.image_id, self.runs_by_name, self.runs = self._index.to_numpy(), runs, tuple(runs)
         self.said: dict[str, Said] = ({} if people is None else {PEOPLE: people}) | dict(runs)
         self.taxonomy = next((said.taxonomy for said in self.said.values()), judgements.taxonomy)
         self.labels = () if self.taxonomy is None else self.taxonomy.labels
-        self.searcher = None if store is None else Searcher(dataset.root, store, self._index, encoders)
+        self.searcher = None if store is None else Searcher(self.dataset.root, store, self._index, encoders)
         if self.searcher is not None and (without := len(self) - len(self.searcher.at)):
-            say(f"{without:,} of {len(self):,} images have no embedding: no map and no search has them")
-        self._selections = Selections(dataset)
-        table = table_of(people, list(runs.values()), judgements, dataset, self._listed)
+            self._say(f"{without:,} of {len(self):,} images have no embedding: no map and no search has them")
+        self._selections = Selections(self.dataset)
+        table = table_of(people, list(runs.values()), judgements, self._listed)
         self.columns = {column.name: column for column in table}
 
     def __repr__(self) -> str:
@@ -308,10 +307,8 @@ class Collection:
 
         if run not in self.runs:
             raise BadInput(f"no run {run!r}{did_you_mean(run, self.runs)} (runs: {', '.join(self.runs) or 'none'})")
-        folder, given = (
-            self.runs_by_name[run].folder,
-            self.path(image) if isinstance(image, int | np.integer) else image,
-        )
+        given = self.path(image) if isinstance(image, int | np.integer) else image
+        folder = self.runs_by_name[run].folder
         return explain_image(folder, given, label=label, encoder_factory=lambda: self.encoders.of_run(folder))
 
     def file(self, index: int) -> str:
@@ -388,14 +385,13 @@ def open_collection(
             notes.append(line)
             say(line)
 
-    index = pd.Index(data.images["image_id"].to_numpy(dtype=object), dtype=object)
-    judgements = Judgements(data, index, db, tell)
+    judgements = Judgements(data, db, tell)
     people = People.read(_targets(data, opened, target), judgements)
     store = _store(data, opened, encoder, tell)
-    read = {name: Run.read(run, name, data, index) for name, run in zip(_names(opened), opened, strict=True)}
+    read = {name: Run.read(run, name, judgements) for name, run in zip(_names(opened), opened, strict=True)}
     for line in (line for run in read.values() for line in run.notes(data, people)):
         tell(line)
-    return Collection(data, people, store, read, judgements, notes, tell, encoders or Encoders())
+    return Collection(judgements, people, store, read, notes, encoders or Encoders())
 
 
 def map_by_umap(

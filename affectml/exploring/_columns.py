@@ -111,8 +111,9 @@ class People(Said):
         if targets is not None:
             name, taxonomy, kind = targets.name, targets.taxonomy, targets.kind
             if targets.n is not None:
-                asked = _placed(targets.n.reshape(len(targets.n), -1).max(axis=1), targets.image_id, index)[:, 0]
-            shares = _placed(targets.shares(), targets.image_id, index)
+                people = targets.n.reshape(len(targets.n), -1).max(axis=1).astype(np.float32)
+                asked = _placed(people, targets.image_id, index)[:, 0]
+            shares = _placed(targets.shares().astype(np.float32), targets.image_id, index)
         elif judgements.has_task and judgements.taxonomy is not None:
             name, taxonomy, kind = "labels", judgements.taxonomy, "rates"
             shares = np.full((len(index), len(taxonomy)), np.nan, dtype=np.float32)
@@ -146,21 +147,22 @@ class Run(Said):
     gone: int
 
     @classmethod
-    def read(cls, folder: RunFolder, name: str, dataset: Dataset, index: "pd.Index[Any]") -> "Run":
+    def read(cls, folder: RunFolder, name: str, judgements: Judgements) -> "Run":
         """Read what is shown of its answers.
 
         Raises:
             BadRun: without answers, which a shared run and imported weights come without, with damaged ones, or on
                 other images than the data set's.
         """
-        labels, kind = folder.taxonomy.labels, folder.info.data.kind
-        said = SystemAnswers.read(folder.folder, labels, ranks=False)
-        check_images(folder, dataset, said.image_id)
+        index, kind = judgements.index, folder.info.data.kind
+        said = SystemAnswers.read(folder.folder, folder.taxonomy.labels, ranks=False)
+        check_images(folder, judgements.dataset, said.image_id)
         sums = said.scores.sum(axis=1) if said.shares is not None else np.zeros(1)
         shares = said.shares is not None and (kind in SEVERAL or bool((np.abs(sums - 1) < _OFF).all()))
         rates, sets = _placed(said.scores, said.image_id, index), None
         if said.sets is not None:
-            sets = np.nan_to_num(_placed(said.sets, said.image_id, index), nan=-1).astype(np.int8)
+            sets = np.nan_to_num(said.sets, copy=False, nan=-1).astype(np.int8)
+            sets = _placed(sets, said.image_id, index, -1)
         parts = pd.Series(said.split.astype(str), index=said.image_id).reindex(index)
         split = pd.Categorical(parts, categories=_in_order(parts.dropna().unique()))
         gone = len(said.image_id) - int(parts.notna().sum())
@@ -200,17 +202,16 @@ class Run(Said):
         return ""
 
 
-def _placed(values: Array, image_id: Array, index: "pd.Index[Any]") -> Floats:
-    """Values of some images, in the order of all; nan for the others."""
-    placed = pd.DataFrame(values, index=pd.Index(image_id, dtype=object)).reindex(index)
-    return placed.to_numpy(np.float32)
+def _placed(values: Array, image_id: Array, index: "pd.Index[Any]", unknown: float = np.nan) -> Array:
+    """Values of some images, in the order of all; not copied where that is theirs, since they take the most memory."""
+    return pd.DataFrame(values, index=pd.Index(image_id, dtype=object)).reindex(index, fill_value=unknown).to_numpy()
 
 
 # The table
 
 
 def table_of(
-    people: People | None, runs: Sequence[Run], judgements: Judgements, dataset: Dataset, listed: pd.DataFrame | None
+    people: People | None, runs: Sequence[Run], judgements: Judgements, listed: pd.DataFrame | None
 ) -> list[Column]:
     """All columns, in the order in which a page lists them. listed: what an audit lists, if there is one."""
     found = [] if people is None else _said(people, "most chosen label")
@@ -231,7 +232,8 @@ def table_of(
         if len(same) > 1 and f"{RUNS}.{name}" not in {column.name for column in found}:
             title = f"largest distance between two of {', '.join(each.name for each in same)}"
             found.append(_measure(name, title, RUNS, list(combinations(same, 2))))
-    found += [column for name in map(str, dataset.images.columns) if (column := _of_images(name, dataset.images[name]))]
+    images = judgements.dataset.images
+    found += [column for name in map(str, images.columns) if (column := _of_images(name, images[name]))]
     if judgements.in_file or judgements.has_task:
         flags = partial(_count, judgements, lambda table: table["flag"].eq(True))
         notes = partial(_count, judgements, lambda table: table["note"].notna())

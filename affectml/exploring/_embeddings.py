@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,12 @@ from affectml._files import replacing
 from affectml._progress import Say
 from affectml._rows import RowsOnDisk
 from affectml.embeddings import EmbeddingStore
+from affectml.encoders import Encoder, load_encoder
+from affectml.encoders.identity import to_load
 from affectml.errors import EncoderUnavailable, MissingExtra
 from affectml.predicting.features import run_encoder
 from affectml.prompts import ALIKE, MADE_UP
 from affectml.runs import RunFolder
-
-if TYPE_CHECKING:
-    from affectml.encoders import Encoder
 
 Floats = NDArray[np.float32]
 BLOCK = 256  # rows in memory at a time: .5 MB of 512 features, which stay in a processor's cache
@@ -107,7 +106,7 @@ class Searcher:
         """Whether texts can be searched for: the encoder has a text tower, and is known by name."""
         return bool(self.store.specs) and self.store.identity.has_text
 
-    def encoder(self) -> "Encoder":
+    def encoder(self) -> Encoder:
         """The embeddings' encoder; see `Encoders.of_store`."""
         return self.encoders.of_store(self.store)
 
@@ -279,15 +278,12 @@ class Encoders:
         self._loaded: dict[tuple[str, str], Encoder] = {}
         self._lock = RLock()
 
-    def of_store(self, store: EmbeddingStore) -> "Encoder":
+    def of_store(self, store: EmbeddingStore) -> Encoder:
         """The one that made a store's embeddings.
 
         Raises:
             EncoderUnavailable: where its weights cannot be had, are others by now, or nobody knows them.
         """
-        from affectml.encoders import load_encoder
-        from affectml.encoders.identity import to_load
-
         if not store.specs:
             raise EncoderUnavailable(f"{store.folder}: imported embeddings come without an encoder")
         key = store.specs[0], store.identity.precision
@@ -297,7 +293,7 @@ class Encoders:
         store.need_texts_of(found)
         return found
 
-    def of_run(self, run: RunFolder) -> "Encoder":
+    def of_run(self, run: RunFolder) -> Encoder:
         """The one that a run was trained with; see `run_encoder`."""
         specs, identity = run.info.encoder.specs, run.info.encoder.identity
         key = (specs[0], str(identity["precision"])) if specs else ("", "")

@@ -36,12 +36,13 @@ _REMARKS = [*_KEY, "flag", "note"]
 class Judgements:
     """Judgements, flags and notes of N images by their places; tables are read when first asked for.
 
-    index: the image_ids. db: the labelling task's database; None is DATASET-labels.db beside the folder. counts:
-    whether answers in it are votes on an image that has none elsewhere.
+    index: the image_ids, [N]. db: the labelling task's database; None is DATASET-labels.db beside the folder. say:
+    called with what one should know. counts: whether answers in it are votes on an image that has none elsewhere.
     """
 
-    def __init__(self, dataset: Dataset, index: "pd.Index[Any]", db: str | None, say: Say) -> None:
-        self.dataset, self.index, self._say, self._fails = dataset, index, say, False
+    def __init__(self, dataset: Dataset, db: str | None, say: Say) -> None:
+        self.dataset, self.say, self._fails = dataset, say, False
+        self.index = pd.Index(dataset.images["image_id"].to_numpy(dtype=object), dtype=object)
         self.db = str(default_database(dataset.root)) if db is None else db
         self._file = dataset.root / "annotations.parquet"
         self.in_file = self._file.exists()
@@ -49,15 +50,13 @@ class Judgements:
 
     def _stamps(self) -> tuple[list[object], list[object]]:
         """What the data set's tables and the task's database are like now."""
-        tables: list[object] = []
-        task: list[object] = []
-        root = self._file.parent
-        files = [*root.glob("*.json"), *root.glob("*.parquet"), Path(self.db), Path(self.db + "-wal")]
-        for file in sorted(files):
+        root, tables, task = self.dataset.root, list[object](), list[object]()
+        database = [Path(self.db), Path(f"{self.db}-wal")]
+        for file in sorted([*root.glob("*.json"), *root.glob("*.parquet"), *database]):
             with suppress(FileNotFoundError):  # a log goes with the last who had the database open
                 stat = file.stat()
                 if stat.st_size:  # whoever only reads a database makes a log of no bytes
-                    (task if str(file).startswith(self.db) else tables).append((file, stat.st_mtime_ns))
+                    (task if file in database else tables).append((file, stat.st_mtime_ns))
         return tables, task
 
     @property
@@ -106,7 +105,7 @@ class Judgements:
                     found = disagreement(judged, labels)
                     out[self.index.get_indexer(found.index)] = found.to_numpy()
         except AnnotationError as error:
-            self._say(f"disagreement between people is not known here: {error}")
+            self.say(f"disagreement between people is not known here: {error}")
             return np.full_like(out, np.nan)
         return out
 
@@ -118,7 +117,7 @@ class Judgements:
                     return ask(store)
             except AnnotationError as error:
                 self._fails = True
-                self._say(f"what the labelling task has is left out: {error}")
+                self.say(f"what the labelling task has is left out: {error}")
         return None
 
     def in_task(self, image_ids: Sequence[str] | None = None) -> pd.DataFrame:
@@ -144,7 +143,7 @@ class Judgements:
         try:
             return count_votes(judged, labels) if len(judged) else None
         except AnnotationError as error:
-            self._say(f"answers in the labelling task are not counted: {error}")
+            self.say(f"answers in the labelling task are not counted: {error}")
             return None
 
     def of(self, index: int) -> tuple[pd.DataFrame, pd.DataFrame]:

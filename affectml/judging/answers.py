@@ -89,7 +89,7 @@ def read_answers(source: str | os.PathLike[str], *, system: str | None = None, f
     file = _file(source)
     only = [(name, "=", value) for name, value in (("system", system), ("form", form)) if value is not None]
     try:
-        rows = pq.read_table(file, filters=only or None, partitioning=None)
+        rows = pq.read_table(file, filters=only or None, partitioning=None, pre_buffer=False)  # buffers take 10 MB
         rows.validate(full=True)  # text that is not in UTF-8 raises here, not where it is first looked at
         table: pd.DataFrame = rows.to_pandas(split_blocks=True, self_destruct=True)
         bad = _problem(table)

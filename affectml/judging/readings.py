@@ -177,8 +177,12 @@ def halves(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generato
     image, k, n = np.tile(usable, 2), np.concatenate([half, k - half]), np.concatenate([n // 2, n - n // 2])
     seen, others = k / n, np.roll(np.arange(len(image)), len(usable))
     chance = seen * (1 - seen) / (n - 1)
-    given = {name: each.shares.double().numpy()[image] for name, each in systems.items() if each.shares is not None}
-    rows = {name: ((row - seen) ** 2 - chance).mean(axis=1) for name, row in given.items()}
+    rows = {
+        name: ((each.shares.double().numpy()[image] - seen) ** 2 - chance).mean(axis=1)
+        for name, each in systems.items()
+        if each.shares is not None
+    }
+    del seen, chance
     return (image, posterior_entropy(k[others], n[others], prior), rows) if len(usable) else None
 
 
@@ -218,9 +222,11 @@ def jackknifed(
     Images or groups are left out one by one. p: nan without a null and below 30 of them. bounds: one pair, the lowest
     and the highest value; none: no ends.
     """
-    unit = np.arange(len(columns)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    sums = np.zeros((int(unit.max()) + 1, columns.shape[1]))
-    np.add.at(sums, unit, columns)
+    sums = columns
+    if groups is not None:
+        unit = np.unique(groups, return_inverse=True)[1]
+        sums = np.zeros((int(unit.max()) + 1, columns.shape[1]))
+        np.add.at(sums, unit, columns)
     total, units = sums.sum(axis=0, keepdims=True), torch.tensor([len(sums)])
     with np.errstate(invalid="ignore", divide="ignore"):
         value, left_out = (torch.from_numpy(statistic(part)) for part in (total, total - sums))

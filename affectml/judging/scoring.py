@@ -51,6 +51,8 @@ def unsure(shares: Tensor, *, rates: bool) -> Tensor:
     """A head's rates, or else its distribution, in float64, each share kept within [SURE, 1 - SURE]."""
     given = shares.double()
     kept = given.clamp(SURE, 1 - SURE)
+    if torch.equal(kept, given):
+        return given
     if rates:
         return kept
     return torch.where((kept != given).any(1, keepdim=True), kept / kept.sum(1, keepdim=True), kept)

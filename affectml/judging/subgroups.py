@@ -269,7 +269,7 @@ def _tested(
 ) -> list[tuple[Figure, str, str]]:
     """Every comparison that has a p value, of two levels the first with the second, and whom it compares."""
     found = []
-    for k, (level, other) in enumerate(_pairs(names)):
+    for k, (level, other) in enumerate(_pairs(names)[: test.shape[1]]):  # of the last levels nobody may be left
         place = {**case.rows.key, "system": case.first, "by": by, "level": f"{level} less {other}"}
         for key, value, low, high, p in zip(keys, *test[:, k].tolist(), strict=True):
             if np.isfinite(p) and np.isfinite(low):

@@ -145,10 +145,11 @@ def _f1_with_one_person(case: Case, add: Callable[..., None]) -> None:
     votes, people = truth.votes[kept].astype(float), truth.people[kept].astype(float)
     groups, right = None if truth.groups is None else truth.groups[kept], votes / people
     both = votes * (votes - 1) / (people * (people - 1))  # how often two different people of an image both gave a label
-    given = {n: each.sets.numpy()[kept].astype(float) for n, each in case.answers.items() if each.sets is not None}
-    taken = {name: (sets, sets * right) for name, sets in given.items()} | {"person": (right, both)}
-    labels = votes.shape[1]
-    for name, (said, expected) in taken.items():
+    labels, cut = votes.shape[1], [name for name, each in case.answers.items() if each.sets is not None]
+    for name in (*cut, "person"):  # one at a time, for less memory
+        given = None if name == "person" else case.answers[name].sets
+        said = right if given is None else given.numpy()[kept].astype(float)
+        expected = both if given is None else said * right
         columns = torch.from_numpy(np.concatenate([2 * expected, said + right], axis=1))
         found = sums_interval(
             columns, lambda sums: sums[:, :labels] / sums[:, labels:], groups=groups, bounds=[(0, 1)] * labels

@@ -113,7 +113,8 @@ def drawing(title: str, svg: str, note: str = "") -> Drawing:
 
 def whiskers(title: str, figures: Sequence[Figure], note: str = "") -> Drawing:
     """One figure a system, with its interval."""
-    ends = [(f.system, {"value": f.value, "low": f.ends[0], "high": f.ends[1]}) for f in figures]
+    by = {each.system: each for each in figures}
+    ends = [(who, {"value": by[who].value, "low": by[who].ends[0], "high": by[who].ends[1]}) for who in in_order(by)]
     told = (f"{who} {number(at['value'])}, {number(at['low'])} to {number(at['high'])}" for who, at in ends)
     return drawing(title, intervals(ends, f"{title}, with 95 % intervals: {'; '.join(told)}"), note)
 
@@ -150,7 +151,7 @@ class Shown:
 
     title, heading, about, command: of the page. info: run.json, of a run. dataset: where pictures of images are.
     answers (by system) and truth of the same images: what cards show. Without these three the page has no images, and
-    says how to get them.
+    says how to get them. gallery: whether it shows many.
     """
 
     title: str
@@ -161,6 +162,7 @@ class Shown:
     dataset: Dataset | None = None
     answers: Mapping[str, SystemAnswers] | None = None
     truth: Truth | None = None
+    gallery: bool = False
 
     @classmethod
     def of_run(cls, info: RunInfo, **more: Any) -> "Shown":

@@ -4,15 +4,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
+from itertools import product
 from operator import attrgetter
-from typing import TypeVar
 
 from affectml._html import plain, table
 from affectml.judging.figures import Evaluation, Figure, in_order
 from affectml_annotation.exchange.files import csv_text
 from affectml_metrics.table import better, find, shown
 
-Name = TypeVar("Name")
 Key = str | Callable[[Figure], str]  # a field of figures, or what to say of one
 LONG = 40  # characters of a cell that is a sentence
 ROWS = 8  # of the one table that a terminal shows
@@ -146,6 +145,8 @@ def pivot(
     row, column, rows = reader(down), reader(across), dict[str, dict[str, Figure]]()
     for each in figures:
         rows.setdefault(row(each), {})[column(each)] = each
+    if down == "system":
+        rows = {who: rows[who] for who in in_order(rows)}
     there = dict.fromkeys(name for found in rows.values() for name in found)
     kept = [name for name in dict.fromkeys([*columns, *in_order(there)]) if name in there]
     cells = tuple((at, *(cell(found[c]) if c in found else none for c in kept)) for at, found in rows.items())
@@ -157,12 +158,12 @@ def pivot(
     notes = [HALF] if any("±" in text for texts in cells for text in texts) else []
     notes += [FOUND] if bold and not best else []
     heads = (head or (down if isinstance(down, str) else down.__name__), *kept)
-    star = [f"\n  {STAR}"] if any(text.endswith("*") for texts in cells for text in texts) else []
-    made = Table(title, heads, cells, "; ".join(filter(None, [*notes, note, *star])), bold, name)
+    star = f"\n  {STAR}" if any(text.endswith("*") for texts in cells for text in texts) else ""
+    made = Table(title, heads, cells, f"{'; '.join(filter(None, [*notes, note]))}{star}".strip(), bold, name)
     return None if not rows else made if best else replace(made, bold="")
 
 
-def leading(figures: Mapping[Name, Figure]) -> list[Name]:
+def leading(figures: Mapping[str, Figure]) -> list[str]:
     """Who has the best of two or more figures of one metric, and everyone whose interval overlaps with the best's.
 
     The oracle and the floor know the truth, and do not compete.
@@ -194,11 +195,10 @@ def scores_table(
     if against == "person":  # beside one person others have differences too
         names = [name for name in names if evaluation.get(name, "consensus", against) is not None]
     found = []
-    for name in names:
-        for who in evaluation.systems(against):
-            single = name == "set_f1_judgements" and who != "consensus"  # one person's answer is the target here too
-            each = evaluation.get(name, who, "rest" if single and against == "person" else against)
-            found += [each] if each is not None else []
+    for name, who in product(names, evaluation.systems(against)):
+        single = against == "person" and name == "set_f1_judgements" and who != "consensus"  # the same target as beside
+        each = evaluation.get(name, who, "rest" if single else against)
+        found += [each] if each is not None else []
     sets, shares = [at for at, each in enumerate(found) if is_of_sets(each.name)], empty_shares(evaluation)
     note = "↑ higher is better, ↓ lower is better"
     if sets and shares:
@@ -221,9 +221,9 @@ def empty_shares(evaluation: Evaluation) -> dict[str, Figure]:
     return shares if any(shares[who].value > MANY_EMPTY for who in watched if who in shares) else {}
 
 
-def empty_line(evaluation: Evaluation) -> str:
-    """How many sets of people, the first system and the prior are empty; "" where they are few."""
-    shares = empty_shares(evaluation)
+def empty_line(evaluation: Evaluation, name: str = "set_f1") -> str:
+    """How many sets of people, the first system and the prior are empty; "" where few are, or a metric has no sets."""
+    shares = empty_shares(evaluation) if is_of_sets(name) else {}
     who = [name for name in ("people", evaluation.facts.get("first"), "prior") if name in shares]
     return f"empty sets: {', '.join(f'{name} {percent(shares[name].value)}' for name in who)}" if who else ""
 
@@ -244,18 +244,32 @@ def brief(evaluation: Evaluation) -> Table:
     return next(iter(matrix(evaluation)), table) or Table(which_images(evaluation), ("metric",), ())
 
 
+def places(evaluation: Evaluation) -> dict[str, Evaluation]:
+    """Each data set, and each label space of it, by its name: its figures and scores with its own facts.
+
+    facts: `datasets` {NAME: facts} where there are several, and in each `spaces` {NAME: facts} likewise.
+    """
+    found, figures, scores = {}, evaluation.figures, evaluation.scores
+    home = {figures[0].dataset if figures else "": evaluation.facts}
+    for name, facts in evaluation.facts.get("datasets", home).items():
+        spaces = facts.get("spaces", {facts.get("space"): facts})
+        for space, own in spaces.items():
+            rows = scores[(scores["dataset"] == name) & scores["space"].isin([space])]
+            title = f"{name}, {space}" if len(spaces) > 1 else name
+            found[title] = Evaluation(tuple(each for each in figures if each.dataset == name), rows, own)
+    return found
+
+
 def matrix(evaluation: Evaluation) -> list[Table]:
-    """A table for each main metric of several data sets, which stand below each other; [] for one data set."""
-    every = [each for each in evaluation.where(against="people") if find(each.name) is not None]
-    spaces, made = len({each.space for each in every}) > 1, []
-
-    def place(figure: Figure) -> str:
-        return f"{figure.dataset}, {figure.space}" if spaces else figure.dataset
-
+    """A table for each main metric of several data sets, or label spaces, which stand below each other; else []."""
+    spaces = dict.fromkeys(str(each.facts.get("space", "")) for each in places(evaluation).values())
+    every = [f for f in evaluation.where(against="people") if find(f.name) is not None and f.space in spaces]
+    several, made = len(spaces) > 1, []
+    every = [replace(f, level=f"{f.dataset}, {f.space}" if several else f.dataset) for f in every]
     for name in shown((each.name for each in every), "headline"):
         rows = [each for each in every if each.name == name]
-        made.append(pivot(f"{arrow(name)} on each data set", rows, place, head="data set", name=name, best=True))
-    return [table for table in made if table is not None] if len({each.dataset for each in every}) > 1 else []
+        made.append(pivot(f"{arrow(name)} on each data set", rows, "level", head="data set", name=name, best=True))
+    return [table for table in made if table is not None] if len({each.level for each in every}) > 1 else []
 
 
 def which_images(evaluation: Evaluation) -> str:

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 
 from affectml.judging.figures import Evaluation
-from affectml.page.tables import empty_words
+from affectml.page.tables import empty_words, rows_of
 
-CALLED = {"model": "the model", "person": "one person", "prior": "one constant answer", "floor": "the truth"}
+CALLED = {"model": "the model", "person": "one person", "prior": "one constant answer", "zero_shot": "zero-shot"}
+CALLED |= {"floor": "the truth", "consensus": "the consensus of people"}
 MISSING = {"person": "How far people agree is not known", "label_set": "There are no label sets"}
 
 
 def called(system: str) -> str:
-    """A system in a sentence."""
-    return CALLED.get(system, system)
+    """A system in a sentence: in words, or its own name in quotes."""
+    return CALLED.get(system, f"“{system}”")
 
 
 def capital(text: str) -> str:
@@ -34,7 +35,10 @@ def warnings(evaluation: Evaluation) -> list[str]:
     """What to be careful about in these figures, a sentence each."""
     first, labels = first_of(evaluation), len(evaluation.facts.get("labels", ()))
     whose = capital(called(first))
-    said = [f"{capital(line)}." for line in evaluation.facts.get("warnings", ())]
+    rules = evaluation.facts.get("rules", {})
+    careful = [*evaluation.facts.get("warnings", ())]
+    careful += [rules[name] for name in ("stopping", "languages") if name in rules]
+    said = [f"{capital(str(line)).rstrip('.')}." for line in careful]
     size = evaluation.get("labels_per_set", first)
     if size is not None and labels and size.value > labels / 2:
         said.append(f"{whose}'s sets hold {size.value:.1f} of {labels} labels on average: they rule little out.")
@@ -46,9 +50,11 @@ def warnings(evaluation: Evaluation) -> list[str]:
 
 def missing(evaluation: Evaluation) -> list[str]:
     """Which figures are not there, and why."""
-    found = []
+    found, votes = [], rows_of(evaluation, metric="label_f1_judgements", system="person", against="rest", label=None)
+    known = "; how far they do label by label is" if votes else ""
     for name, words in evaluation.facts.get("rules", {}).items():
         start, _, why = str(words).partition(": ")
+        why += known if name == "person" else ""
         if start in ("not available", "none"):
             found.append(f"{MISSING.get(name, f'There is no {name}')}: {why}.")
         found += [f"{name} is infinite for {why}."] if start == "not finite" else []

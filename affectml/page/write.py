@@ -1,7 +1,7 @@
 """One self-contained page, made of sections."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +12,7 @@ from affectml.judging.figures import Evaluation
 from affectml.page.section import Section, Shown
 from affectml.page.sections import FOLDED, ONCE, OPEN
 from affectml.page.sections.overview import sentence
-from affectml.page.tables import Table, which_images
+from affectml.page.tables import Table, places, which_images
 from affectml.page.words import missing, warnings
 from affectml.runs import RunFolder
 from affectml.training import Judged, Writers
@@ -25,8 +25,9 @@ TOLD = ("disagreement", "promise", "by_person", "bias", "subgroups")  # whose se
 def write_report(evaluation: Evaluation, shown: Shown, file: Path) -> Path:
     """Write the page of an evaluation, and return its file. Text from the data is escaped; it loads nothing."""
     about = [which_images(evaluation), *shown.about, *([WITHOUT] if shown.dataset is None else [])]
-    known, head = [*caveats(evaluation, shown), *missing(evaluation)], {"title": shown.title, "heading": shown.heading}
-    found, said = sections(evaluation, shown), warnings(evaluation)
+    known = [*caveats(evaluation, shown), *everywhere(evaluation, missing)]
+    head = {"title": shown.title, "heading": shown.heading}
+    found, said = sections(evaluation, shown), everywhere(evaluation, warnings)
     write_page(file, found, **head, about=about, command=shown.command, caveats=known, warnings=said)
     return file
 
@@ -45,23 +46,16 @@ WRITERS: Writers = {"report.html": write_of_run}
 
 def sections(evaluation: Evaluation, shown: Shown) -> list[Section]:
     """The sections that these rows hold, in the page's order; of several data sets one below the other, folded."""
-    found, names = [], list(dict.fromkeys(each.dataset for each in evaluation.figures))
-    alone = {f"{name}: ": of_dataset(evaluation, name) for name in names}
+    found, alone = [], places(evaluation)
     for part in (*OPEN, *FOLDED):
-        several = len(names) > 1 and part not in ONCE
-        for at, (name, rows) in enumerate((alone if several else {"": evaluation}).items()):
+        several = len(alone) > 1 and part not in ONCE
+        for at, (name, rows) in enumerate(alone.items() if part not in ONCE else [("", evaluation)]):
             made = part(rows, replace(shown, info=None, dataset=None) if several else shown)
             if made is not None:
-                found.append(replace(made, heading=f"{name}{made.heading}", folded=several or part in FOLDED))
-                found[-1] = replace(found[-1], name=f"{made.name}-{at}") if several else found[-1]
+                title, address = (f"{name}: ", f"-{at}") if several else ("", "")
+                made = replace(made, heading=f"{title}{made.heading}", name=f"{made.name}{address}")
+                found.append(replace(made, folded=several or part in FOLDED))
     return found
-
-
-def of_dataset(evaluation: Evaluation, name: str) -> Evaluation:
-    """The rows of one data set alone, with its own facts where they are given (facts["datasets"])."""
-    scores = evaluation.scores[evaluation.scores["dataset"] == name]
-    facts = {**evaluation.facts, **evaluation.facts.get("datasets", {}).get(name, {})}
-    return Evaluation(tuple(each for each in evaluation.figures if each.dataset == name), scores, facts)
 
 
 def printed(evaluation: Evaluation) -> list[Table]:
@@ -72,8 +66,19 @@ def printed(evaluation: Evaluation) -> list[Table]:
 
 def in_words(evaluation: Evaluation) -> list[str]:
     """What a terminal says of it: the sentence, what to be careful about, and what some sections found."""
-    found = [part(evaluation, Shown("", "")) for part in (*OPEN, *FOLDED) if part.__name__ in TOLD]
-    return [line for line in (sentence(evaluation), *warnings(evaluation), *(s.sentence for s in found if s)) if line]
+
+    def told(rows: Evaluation) -> list[str]:
+        found = [part(rows, Shown("", "")) for part in (*OPEN, *FOLDED) if part.__name__ in TOLD]
+        return [*warnings(rows), *(section.sentence for section in found if section is not None)]
+
+    return [line for line in (sentence(evaluation), *everywhere(evaluation, told)) if line]
+
+
+def everywhere(evaluation: Evaluation, say: Callable[[Evaluation], list[str]]) -> list[str]:
+    """What is to be said of each data set, with its name where there are several."""
+    alone = places(evaluation)
+    every = [(f"{name}: {line}", line) for name, each in alone.items() for line in say(each)]
+    return [line for _, line in every] if len(alone) < 2 else list(dict(every))
 
 
 def write_page(

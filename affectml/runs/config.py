@@ -29,7 +29,7 @@ class TrainConfig:
     """What `affectml train` was asked for; saved with the run. None means: decide from the data.
 
     The command, `affectml.train` and a run's own command line are made of these fields; docs/people.md, promises.md and
-    subgroups.md say more of by_person, promise and groups, `affectml.prompts` of prompts and templates. A hidden layer
+    evaluation.md say more of by_person, promise and groups, `affectml.prompts` of prompts and templates. A hidden layer
     is worth trying above some 10,000 images (512 units for contrastive). options are values, or words as `--set` takes
     them. Change tau when your question is about what most people feel (1/2) or about what anyone might (.2).
     """

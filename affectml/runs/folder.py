@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from affectml._files import read_json
 from affectml.errors import BadRun
 from affectml.judging.answers import FILE, SystemAnswers
-from affectml.runs.schema import SCHEMA, RunInfo, problem
+from affectml.runs.schema import SCHEMA, Facts, RunInfo, of_form, problem
 from affectml.taxonomies import Taxonomy
 
 if TYPE_CHECKING:
@@ -75,11 +75,20 @@ class RunFolder:
     @cached_property
     def evaluation(self) -> "Evaluation":
         """metrics.csv, scores.parquet and facts.json; raises BadRun where they cannot be read or lack the head."""
-        from affectml.judging.figures import METRICS, Evaluation
+        from affectml.judging.figures import FACTS, KEYS, METRICS, SCORES, Evaluation
 
-        found = Evaluation.read(self.folder)
-        if not found.names(system="model"):
-            raise BadRun(f"{self.folder / METRICS}: no figure of the model: the run is damaged, train again")
+        found, wrong = Evaluation.read(self.folder), {}
+        try:
+            if of_form(Facts, found.facts)["labels"] != [*self.taxonomy.labels]:
+                raise ValueError("labels: expected those of run.json")
+        except ValueError as error:
+            wrong[FACTS] = str(error)
+        if missing := {*KEYS} - {*found.scores.columns}:
+            wrong[SCORES] = f"no column {min(missing)}"
+        if not wrong and not found.names(system="model"):
+            wrong[METRICS] = "no figure of the model"
+        for file, why in wrong.items():
+            raise BadRun(f"{self.folder / file}: {why}: the run is damaged, train again")
         return found
 
     @property

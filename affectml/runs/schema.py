@@ -4,7 +4,7 @@ import os
 import platform
 from collections.abc import Collection
 from importlib.metadata import version
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NotRequired
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -39,6 +39,66 @@ class Parameters(TypedDict):
     trained: Count
     frozen: Count | None
     share: Number | None
+
+
+class ShiftFacts(TypedDict):
+    """Whether a promise's ground has shifted; None: that cannot be seen."""
+
+    found: Flag | None
+    words: Text
+
+
+class PromiseFacts(TypedDict):
+    """What sets promise, in words, and what that rests on."""
+
+    promise: Annotated[Text, Field(pattern=r"^(recall|extra|precision)=[.\d]+$")]
+    words: Text
+    made_on: Text
+    unit: NotRequired[Text]
+    spread: NotRequired[Number]
+    without_choices: NotRequired[Count]
+    probability: NotRequired[Number]
+    column: NotRequired[Text | None]
+    shift: NotRequired[ShiftFacts]
+
+
+class SubgroupFacts(TypedDict):
+    """How parts of the images and people were compared, and what was found."""
+
+    rules: dict[str, Text]
+    tests: Count
+    columns: dict[str, Text]
+    findings: list[Text]
+
+
+class LevelFacts(TypedDict):
+    """A coarser taxonomy that the answers were judged in."""
+
+    labels: list[Text]
+    images: Count
+    mass: Number
+    lines: list[Text]
+
+
+class Facts(TypedDict):
+    """facts.json of a run, as far as a reader relies on it."""
+
+    split: Text
+    n: Count
+    space: Text
+    kind: Literal["single", "sets", "rates", "distribution"]
+    labels: list[Text]
+    people: Text | None
+    first: Literal["model"]
+    rules: dict[str, Text | Number]
+    findings: list[Text]
+    warnings: list[Text]
+    split_notes: list[Text]
+    prior_set: NotRequired[list[Text]]
+    levels: NotRequired[dict[str, LevelFacts]]
+    subgroups: NotRequired[SubgroupFacts]
+    promise: NotRequired[PromiseFacts]
+    learning_curve: NotRequired[list[Number]]
 
 
 def problem(error: ValidationError) -> str:

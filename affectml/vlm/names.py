@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pandas as pd
 
@@ -15,15 +16,13 @@ from affectml.taxonomies import Taxonomy
 from affectml.vlm.config import Answer
 
 LONGEST = 64  # signs of a custom_id: Anthropic's and Azure's servers take no more, and [A-Za-z0-9_-] alone
-_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _OURS = re.compile(r"s(\d{1,6})(?:w(\d{1,6}))?([hr]?)(?:x([0-9a-f]{4}))?-(.+)", re.DOTALL)
-_ROOM = LONGEST - len("s000000-x-")
+_PLAIN = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST - len('s000000-x-')}}}")  # a key beside the shortest of the rest
 _LETTERS: dict[str, Answer] = {"": "sets", "h": "shares", "r": "ranking"}
 _NONE = frozenset({"none", "none of these", "none of them", "none of the above", "no emotion", "nothing", "no label"})
 _MARKS = " .,:;!?\"'`*()[]{}<>“”‘’"
 _APART, _LOOSER = re.compile(r"[,;|>\n]"), re.compile(r"/|\band\b|&")
 _QUOTES = " '\"`“”"
-SHOWN = 60  # signs of a name that no label is called by
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,10 @@ def key_of(image_id: str) -> str:
     Signs are [A-Za-z0-9_-]; ids that differ have keys that differ. What a hash stands for is found again by hashing
     the data set's own ids.
     """
-    if _PLAIN.fullmatch(image_id) and len(image_id) <= _ROOM:
+    if _PLAIN.fullmatch(image_id):
         return f"p-{image_id}"
-    raw = image_id.encode("utf-8", "surrogatepass")
-    text = base64.urlsafe_b64encode(raw).decode().rstrip("=")
-    if len(text) <= _ROOM:
-        return f"b-{text}"
-    return _hash_of(image_id)
+    text = base64.urlsafe_b64encode(image_id.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+    return f"b-{text}" if _PLAIN.fullmatch(text) else _hash_of(image_id)
 
 
 def _hash_of(image_id: str) -> str:
@@ -88,10 +84,9 @@ class Names:
     def of_custom_id(self, given: str) -> Requested | None:
         """What the request of a custom_id was; None for one that no request of this data set has."""
         match = _OURS.fullmatch(given)
-        image = None if match is None else self._by_key.get(match[5])
-        if match is None or image is None:
+        if match is None or match[5] not in self._by_key:
             return None
-        return Requested(image, int(match[1]), int(match[2] or 1), _LETTERS[match[3]], match[4] or "")
+        return Requested(self._by_key[match[5]], int(match[1]), int(match[2] or 1), _LETTERS[match[3]], match[4] or "")
 
     def find(self, name: str) -> str | None:
         """The image of that name; None where there is none, or several."""
@@ -161,6 +156,7 @@ class Words:
         return self.find(text) is not None or self.says_none(text)
 
 
+@lru_cache(100_000)
 def folded(word: str) -> str:
     """A word without capitals, underscores, hyphens, and marks around it."""
     plain = unicodedata.normalize("NFKC", word).casefold()
@@ -168,6 +164,6 @@ def folded(word: str) -> str:
 
 
 def shown(name: str) -> str:
-    """A name as it can be printed: short, and without what no terminal can encode."""
+    """A name as it can be printed: of at most 60 signs, and without what no terminal can encode."""
     text = " ".join(name.encode("utf-8", "replace").decode().split())
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,47 +23,28 @@ from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
 from affectml.importers.columns import FILE, LABEL, URL, pick, plain
 from affectml.importers.labels import emotion_words
-from affectml.importers.read import Table, read_table
+from affectml.importers.read import read_table
 from affectml.judging.answers import KEYS, labelled
 from affectml.judging.answers import LABEL as COLUMN
 from affectml.vlm.config import PEOPLE, Answer, ReadConfig
 from affectml.vlm.names import Names, Requested, Words, folded, shown
-from affectml.vlm.reply import (
-    OF,
-    RANKED,
-    REASONS,
-    Reply,
-    Stated,
-    Unread,
-    Why,
-    answer_in,
-    fits,
-    is_answer,
-    parse_reply,
-    read_json,
-    scale_of,
-    stated,
-)
+from affectml.vlm.reply import FIELDS, LabelReader, Reply, Unread, Why, parse_line, parse_reply, read_json, scale_of
 
-Shape = Literal["sets", "ranked", "rates", "distribution"]
-SHAPES: tuple[str, ...] = get_args(Shape)
 Floats = NDArray[np.float64]
-IMAGE_KEYS = ("image_id", "image", "file", "filename", "path", "url", "id")
-REPLY_KEYS = ("reply", "response", "content", "output", "completion", "text")
+SHAPES = ("sets", "ranked", "rates", "distribution")
 _SCHEMA = re.compile(r"response.?format|schema|grammar", re.IGNORECASE)  # in what a server says that takes none
 _ASKED: dict[str, Answer] = {"sets": "sets", "ranked": "ranking", "rates": "shares", "distribution": "shares"}
 _FORM = {"sets": "set", "ranked": "ranking", "rates": "share", "distribution": "share"}
 _CALLED = {"set": "lists of labels", "ranking": "rankings", "share": "numbers by label"}
 _SCALES: dict[float, str] = {PEOPLE: f"counts of {PEOPLE}", 100: "percentages"}
 _ROUNDED = 0.005  # a percentage without decimals is off by as much, and so a sum of C of them by C times that
-_OTHER_FORM = {Why.LABELS, Why.NUMBERS, Why.UNRANKED, Why.NO_SUM}
 
 
 @dataclass
 class Received:
     """What a file held. rows: all; used: replies that count; samples: the most replies about one image.
 
-    problems: reason -> places, with what else is known of each, in the order of REASONS. unknown_labels: how many
+    problems: reason -> places, with what else is known of each, in the order of Why. unknown_labels: how many
     replies named each; shortened: how many replies count without theirs. renamed: as spelt -> label.
     """
 
@@ -125,6 +106,11 @@ class _Row(Reply):
     detail: str = ""
     custom_id: str | None = None
     asked: Requested | None = None
+
+    @property
+    def wording(self) -> str | None:
+        """The number of its wording."""
+        return None if self.asked is None else str(self.asked.wording)
 
 
 def together(replies: Replies, *, one_label: bool, k: int | None = None) -> Said:
@@ -189,25 +175,24 @@ def read_replies(
         BadInput: for an option or a file that cannot be used, and where no reply can be; the reasons are named.
     """
     config, path = config or ReadConfig(), Path(path)
-    if config.shape is not None and config.shape not in SHAPES:
+    if config.shape not in (None, *SHAPES):
         raise BadInput(f"{option('shape', config.shape)}: expected one of {', '.join(SHAPES)}")
     need_file(path)
     words = Words(targets.taxonomy, config.mapping)
     try:
         file = _File(path, Names(dataset.images), words, config)
         usable = _Usable(file, config.shape, one_label=targets.kind in ("single", "distribution"))
+        rows, forms, values = zip(*usable.records(), strict=True)
     except BadInput as error:
         raise error if str(path) in str(error) else BadInput(f"{path}: {error}") from None
-    rows, forms, values = zip(*usable.records, strict=True)
-    images, asked = [row.image for row in rows], [row.asked for row in rows]
-    split = dataset.images.set_index("image_id").get("split")
+    images, split = [row.image for row in rows], dataset.images.set_index("image_id").get("split")
     keys: dict[str, Any] = {
         "dataset": dataset.name,
         "image_id": images,
         "split": None if split is None else split.reindex(images).to_numpy(),
         "system": path.stem if system is None else system,
-        "wording": [None if each is None else str(each.wording) for each in asked],
-        "draw": pd.array([None if each is None else each.sample for each in asked], dtype="Int32"),
+        "wording": [row.wording for row in rows],
+        "draw": pd.array([None if row.asked is None else row.asked.sample for row in rows], dtype="Int32"),
         "form": forms,
     }
     index = pd.Index([row.custom_id or row.place for row in rows], name="custom_id")
@@ -223,7 +208,7 @@ class _File:
     def __init__(self, path: Path, names: Names, words: Words, config: ReadConfig) -> None:
         self.path, self.names, self.words, self.config = path, names, words, config
         self.rows: list[_Row] = []
-        self.what, self.notes = "JSON lines", list[str]()
+        self.what, self.notes = "", list[str]()
         with path.open("rb") as handle:
             first = handle.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
         if first.startswith((b"[{", b"[\n", b"[ ", b"[\r")):
@@ -231,33 +216,28 @@ class _File:
         self._read_lines() if first.startswith(b"{") else self._read_table()
 
     def _read_lines(self) -> None:
-        kinds, counts = set[str](), dict[str, range]()  # counts: custom_id to the rows that count
+        counts: dict[str, range] = {}  # custom_id to the rows that count
         with self.path.open("rb") as handle:
-            for number, raw in enumerate(handle, start=1):
-                if not raw.strip():
-                    continue
-                place = f"line {number}"
+            for place, raw in ((f"line {number}", raw) for number, raw in enumerate(handle, start=1) if raw.strip()):
                 try:
                     content = read_json(raw.decode("utf-8-sig"))
                 except (ValueError, RecursionError):
                     content = None
                 if not isinstance(content, dict):
                     self.rows.append(_Row(place=place, problem=Why.NOT_JSON))
-                elif "custom_id" in content:
-                    if "response" not in content and {"method", "body"} <= content.keys():
-                        raise BadInput(
-                            f"{self.path}, {place}: a request, not a response; judge the file that the server writes"
-                        )
-                    kinds.add("batch responses")
+                    continue
+                if "response" not in content and {"custom_id", "method", "body"} <= content.keys():
+                    why = "a request, not a response; judge the file that the server writes"
+                    raise BadInput(f"{self.path}, {place}: {why}")
+                what = "batch responses" if "custom_id" in content else "JSON lines"
+                if self.what not in ("", what):
+                    why = "some lines are batch responses (custom_id) and some are not; judge them one by one"
+                    raise BadInput(f"{self.path}: {why}")
+                self.what = what
+                if "custom_id" in content:
                     self._add(list(self._response(content, place)), counts, str(content["custom_id"]))
                 else:
-                    kinds.add("JSON lines")
                     self.rows.append(self._line(content, place))
-        if len(kinds) > 1:
-            raise BadInput(
-                f"{self.path}: some lines are batch responses (custom_id) and some are not; judge them one by one"
-            )
-        self.what = next(iter(kinds), self.what)
 
     def _add(self, fresh: list[_Row], counts: dict[str, range], given: str) -> None:
         """Add a response's rows; of several responses to one request the first that can be used counts."""
@@ -280,8 +260,8 @@ class _File:
             return
         row = _Row(place=place, image=asked.image, custom_id=given, asked=asked)
         response, error = content.get("response"), content.get("error")
-        status = response.get("status_code", 200) if isinstance(response, dict) else None
-        body = response.get("body", response) if isinstance(response, dict) else None
+        response = response if isinstance(response, dict) else {}
+        status, body = response.get("status_code", 200 if response else None), response.get("body", response or None)
         choices = body.get("choices") if isinstance(body, dict) else None
         if not error and str(status) == "200" and isinstance(choices, list) and choices:
             yield from (replace(row, **vars(self._choice(choice))) for choice in choices)
@@ -289,17 +269,16 @@ class _File:
         told = said = error or (body.get("error") or body if isinstance(body, dict) else body)
         if isinstance(told, dict):
             said = next((told[key] for key in ("code", "type", "message") if told.get(key)), error)
-        parts = [f"HTTP {shown(str(status))}" if status not in (None, 200) else "", shown(str(said or ""))]
-        detail = " ".join(filter(None, parts)) or "no message in the response"
+        code = "" if status in (None, 200) else f"HTTP {shown(str(status))}"
+        detail = f"{code} {shown(str(said or ''))}".strip() or "no message in the response"
         yield replace(row, problem=Why.NO_SCHEMA if _SCHEMA.search(str(told)) else Why.FAILED, detail=detail)
 
     def _choice(self, choice: Any) -> Reply:
         message = choice.get("message") if isinstance(choice, dict) else None
         if not isinstance(message, dict):
             return Reply(problem=Why.FAILED)
-        if message.get("refusal"):
-            return Reply(problem=Why.REFUSED)
-        if problem := {"content_filter": Why.FILTERED, "length": Why.CUT_OFF}.get(str(choice.get("finish_reason"))):
+        ended = {"content_filter": Why.FILTERED, "length": Why.CUT_OFF}.get(str(choice.get("finish_reason")), "")
+        if problem := Why.REFUSED if message.get("refusal") else ended:
             return Reply(problem=problem)
         content = message.get("content")
         if isinstance(content, list):  # it may come in parts
@@ -308,7 +287,7 @@ class _File:
 
     def _line(self, content: dict[str, Any], place: str) -> _Row:
         """A line or a row of any system: an image, and labels, a ranking, numbers by label, or a reply to be read."""
-        name = next((content[key] for key in IMAGE_KEYS if content.get(key) is not None), None)
+        name = next((content[key] for key in FIELDS["image"] if content.get(key) is not None), None)
         if not isinstance(name, str | int | float) or isinstance(name, bool):
             return _Row(place=place, problem=Why.NO_IMAGE)
         image = self.names.find(str(name))
@@ -318,255 +297,143 @@ class _File:
             if why := content.get(key):
                 detail = shown(why) if isinstance(why, str) else ""
                 return _Row(place=place, image=image, problem=problem, detail=detail)
-        if not content.keys() - {*IMAGE_KEYS}:
-            return _Row(place=place, image=image, problem=Why.EMPTY)
-        said = answer_in({key: value for key, value in content.items() if is_answer(key, self.words)}, self.words)
-        reply = next((content[key] for key in REPLY_KEYS if content.get(key) is not None), None)
-        if said.problem == Why.NO_LABELS and reply is not None:
-            said = parse_reply(reply, self.words) if isinstance(reply, str) else answer_in(reply, self.words)
+        said = parse_line(content, self.words) if content.keys() - {*FIELDS["image"]} else Reply(problem=Why.EMPTY)
         return _Row(**vars(said), place=place, image=image)
 
     def _read_table(self) -> None:
         """A table: an image in each row, and a list of labels, a ranking or a column per label beside it."""
-        table = read_table(self.path)
-        frame, config = table.frame, self.config
-        image = _image_column(table, config.image_column)
-        ranked = pick(table, None, RANKED)
+        table, config = read_table(self.path), self.config
+        frame, columns = table.frame, table.frame.columns.tolist()
+        names, given = (("imageid",), FILE, URL, ("id",)), config.image_column
+        image = next(filter(None, (pick(table, given, some, "image_column") for some in names)), None)
+        if image is None:
+            way = f"say which does: {option('image_column')} (columns: {', '.join(columns)})"
+            raise BadInput(f"{self.path}: no column names images; {way}")
+        ranked = pick(table, None, FIELDS["ranking"])
         column = config.label_column and pick(table, config.label_column, (), "label_column")
         column = column or pick(table, None, (*LABEL, "set", "answer", "answers"))
-        places = [] if ranked else _places(frame)
+        places = [] if ranked else _places(columns)
         listing = places or [c for c in (ranked or column,) if c]
-        numeric = [c for c in frame.columns if c not in (image, *listing) and self.words.find(c)]
-        reply = None if listing or numeric else pick(table, None, REPLY_KEYS)
+        numeric = [c for c in columns if c not in (image, *listing) and self.words.find(c)]
+        reply = None if listing or numeric else pick(table, None, FIELDS["reply"])
         listing = [reply] if reply else listing
-        total = [c for c in (pick(table, None, OF),) if c and numeric and not listing]
+        numeric += [c for c in (pick(table, None, FIELDS["n"]),) if c and numeric and not listing]
         if not (listing or numeric):
             raise BadInput(
                 f"{self.path}: no column of answers: expected labels ({option('label_column')}), ranking, or a column "
-                f"for each label ({', '.join(self.words.taxonomy.labels)}), but it has {', '.join(frame.columns)}"
+                f"for each label ({', '.join(self.words.taxonomy.labels)}), but it has {', '.join(columns)}"
             )
         key = "ranking" if ranked or places else "reply" if reply else "labels"
-        for at, cells in enumerate(map(_filled, frame.astype(object).to_dict("records"))):
-            content = {name: cells[name] for name in (*numeric, *total) if name in cells}
+        filled = frame.astype(object).where(frame.notna(), "")
+        for place, row in zip(table.place, filled.to_dict("records"), strict=True):
+            cells = {name: cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in row.items()}
+            cells = {name: cell for name, cell in cells.items() if str(cell).strip() not in ("", "nan", "NaN")}
+            content = {name: cells[name] for name in numeric if name in cells}
             listed = [cells[name] for name in listing if name in cells]
             if listed or (listing and config.empty == "none"):
                 content[key] = listed if places or not listed else listed[0]
-            if image in cells:
-                content["image_id"] = cells[image]
-            self.rows.append(self._line(content, f"{table.unit} {table.place[at]}"))
-        self.what, rest = "rows", [c for c in frame.columns if c not in (image, *listing, *numeric, *total)]
+            self.rows.append(self._line(content | {"image_id": cells.get(image)}, f"{table.unit} {place}"))
+        rest = [c for c in columns if c not in (image, *listing, *numeric)]
         emotions = [c for c in rest if folded(c) in emotion_words()]
         others = [shown(c) for c in rest if c not in emotions]
-        self.notes += table.notes
-        for what, columns in (
-            ("of emotions that are no labels of the target", emotions),
-            ("that are not used", others),
-        ):
-            self.notes += [f"columns {what}: {', '.join(columns)}"] if columns else []
+        self.what, self.notes = "rows", [*table.notes]
+        for what, some in (("of emotions that are no labels of the target", emotions), ("that are not used", others)):
+            self.notes += [f"columns {what}: {', '.join(some)}"] if some else []
 
 
-def _image_column(table: Table, given: str | None) -> str:
-    found = (pick(table, given, names, "image_column") for names in (("imageid",), FILE, URL, ("id",)))
-    if image := next(filter(None, found), None):
-        return image
-    raise BadInput(
-        f"{table.path}: no column names images; say which does: {option('image_column')} "
-        f"(columns: {', '.join(table.frame.columns)})"
-    )
-
-
-def _places(frame: pd.DataFrame) -> list[str]:
+def _places(columns: Sequence[str]) -> list[str]:
     """Columns top_1, top_2 ... or rank_1, rank_2 ..., in their order."""
     for stem in ("top", "rank"):
-        found = {int(name[1]): c for c in frame.columns if (name := re.fullmatch(rf"{stem}(\d+)", plain(c)))}
+        found = {int(name[1]): c for c in columns if (name := re.fullmatch(rf"{stem}(\d+)", plain(c)))}
         if found:
             return [found[place] for place in sorted(found)]
     return []
 
 
-def _filled(row: dict[Any, Any]) -> dict[str, Any]:
-    """The cells of a row in which something stands, as Python's own values; "nan" is what pandas writes for nothing."""
-    plainly = {key: cell.tolist() if isinstance(cell, np.ndarray | np.generic) else cell for key, cell in row.items()}
-    return {
-        key: cell
-        for key, cell in plainly.items()
-        if (cell.strip() not in ("", "nan", "NaN") if isinstance(cell, str) else not _missing(cell))
-    }
-
-
-def _missing(cell: Any) -> bool:
-    return bool(pd.api.types.is_scalar(cell) and pd.isna(cell))
-
-
 class _Usable:
     """The replies of a file in the target's labels and on one scale.
 
-    The rows of each wording decide what its numbers are parts of that do not say it.
-
-    received: what the file held. records: of each reply and form its row, the form and its values [C].
+    The rows of each wording decide what its numbers are parts of that do not say it. received: what the file held.
     """
 
     def __init__(self, file: _File, shape: str | None, *, one_label: bool) -> None:
-        self.words, self.shape, self.one = file.words, shape, one_label
-        self.received = Received(rows=len(file.rows), what=file.what, notes=file.notes)
-        self.slack = _ROUNDED * len(self.words.taxonomy)
+        self.rows, self.shape, self.one = file.rows, shape, one_label
+        self.slack = _ROUNDED * len(file.words.taxonomy)
         forms = Counter(row.asked.answer for row in file.rows if row.asked)
         if shape is None and len(forms) > 1:
             counts = ", ".join(f"{count} for {form}" for form, count in forms.most_common())
             raise BadInput(f"the requests asked for several forms of answer ({counts}); {_ways_out()}")
         self.asked = _ASKED[shape] if shape else next(iter(forms), None)
-        told = [row for row in file.rows if not row.problem and self.asked not in ("sets", "ranking")]
-        self.scale: dict[int | None, float | None] = {}
-        for wording in {_wording(row) for row in file.rows}:
-            here = [row for row in told if _wording(row) == wording and _bare(row)]
+        told = [row for row in file.rows if not row.problem and self.asked not in ("sets", "ranking") and row.bare]
+        self.scale: dict[str | None, float | None] = {}
+        for wording in {row.wording for row in file.rows}:
+            here = [row for row in told if row.wording == wording]
             counted = any(row.asked and row.asked.answer == "shares" for row in here)
-            self.scale[wording] = scale_of(map(_bare, here), asked=counted)
-        read = list(self._read_all(file.rows))
-        kind = self._kind(read)
-        self.records = list(self._records(read, kind))
-        self._count(kind)
+            self.scale[wording] = scale_of([row.bare for row in here], asked=counted)
+        slack = self.slack if one_label else None
+        self.reader = reader = LabelReader(file.words, self.asked, given=shape is not None, slack=slack)
+        self.received = Received(rows=len(file.rows), what=file.what or "JSON lines", notes=file.notes)
+        self.received.unknown_labels, self.received.renamed = reader.unknown, reader.renamed
+
+    def records(self) -> list[tuple[_Row, str, Floats]]:
+        """Of each reply and form the row, the form and its values [C]; raises BadInput where none can be used.
+
+        Shares that have to sum to one are divided by their sum if they nearly do. Images of which no reply says
+        anything are left out.
+        """
+        received, read = self.received, list[tuple[_Row, dict[str, Floats]]]()
+        for row in self.rows:
+            unknown = received.unknown_labels.total()
+            try:
+                read.append((row, self.reader.read(row, self.scale[row.wording], was_asked=row.asked is not None)))
+                received.shortened += received.unknown_labels.total() > unknown
+            except Unread as unread:
+                self._note(str(unread), f"{row.place} ({row.detail})" if row.detail else row.place)
+        refused, how = len(received.problems.get(Why.NO_SCHEMA, ())), option("json_schema", False)
+        way_out = f"the server refused the JSON schema of {refused} requests; `ask` {how} sends none"
+        received.notes += [way_out] if refused else []
+        kind, records, rounded = self._kind(read), list[tuple[_Row, str, Floats]](), 0
+        for row, said in read:
+            values = next(iter(said.values()))
+            if kind == "distribution" and self.one and self.shape is None:
+                off = abs(values.sum() - 1)
+                if off > self.slack:
+                    self._note(Why.NO_SUM, row.place)
+                    continue
+                rounded += off > SUM_TOLERANCE
+                said["share"] = values / values.sum()
+            records += [(row, form, each) for form, each in ({"set": values} if kind == "sets" else said).items()]
+        if rounded:
+            received.notes.append(f"{rounded} answers sum to one but for rounding, and are divided by their sum")
+        replies = Counter(row.image for row, form, _ in records if form == _FORM[kind])
+        if kind == "distribution" or (kind == "sets" and self.one):
+            some = {row.image for row, form, values in records if form == _FORM[kind] and values.any()}
+            for image in (image for image in replies if image not in some):
+                self._note(Why.NO_MASS, f"image {shown(str(image))}")
+            records = [record for record in records if record[0].image in some]
+        received.shape, received.samples = kind, max(replies.values(), default=0)
+        received.used = sum(form == _FORM[kind] for _, form, _ in records)
+        received.problems = {str(reason): received.problems[reason] for reason in Why if reason in received.problems}
+        if not records:
+            raise BadInput(self._none_usable(way_out if refused else ""))
+        return records
 
     def _note(self, problem: str, place: str) -> None:
         self.received.problems.setdefault(problem, []).append(place)
 
-    def _read_all(self, rows: Sequence[_Row]) -> Iterator[tuple[_Row, str, Floats, Floats | None]]:
-        """Of each reply that can be used its row, form and values, and the set that it names beside numbers."""
-        for row in rows:
-            unknown = self.received.unknown_labels.total()
-            try:
-                found = self._read(row)
-            except Unread as unread:
-                self._note(str(unread), f"{row.place} ({row.detail})" if row.detail else row.place)
-            else:
-                self.received.shortened += self.received.unknown_labels.total() > unknown
-                yield row, *found
-        if note := self._way_out():
-            self.received.notes.append(note)
-
-    def _records(
-        self, read: Sequence[tuple[_Row, str, Floats, Floats | None]], kind: str
-    ) -> Iterator[tuple[_Row, str, Floats]]:
-        """The same as rows of a table; shares that have to sum to one are divided by their sum if they nearly do."""
-        rounded = 0
-        for row, form, values, own in read:
-            if kind == "distribution" and self.one and self.shape is None:
-                total = values.sum()
-                if abs(total - 1) > self.slack:
-                    self._note(Why.NO_SUM, row.place)
-                    continue
-                rounded += abs(total - 1) > SUM_TOLERANCE
-                values = values / total
-            yield row, "set" if kind == "sets" else form, values
-            if own is not None and form == "share" and kind != "sets":
-                yield row, "set", own
-        if rounded:
-            self.received.notes.append(f"{rounded} answers sum to one but for rounding, and are divided by their sum")
-
-    def _count(self, kind: str) -> None:
-        """Count what can be used, without images of which nothing is said; raises BadInput where nothing is left."""
+    def _none_usable(self, way_out: str) -> str:
         received = self.received
-        replies = Counter(row.image for row, form, _ in self.records if form == _FORM[kind])
-        if kind == "distribution" or (kind == "sets" and self.one):
-            some = {row.image for row, form, values in self.records if form == _FORM[kind] and values.any()}
-            for image in (image for image in replies if image not in some):
-                self._note(Why.NO_MASS, f"image {shown(str(image))}")
-            self.records = [record for record in self.records if record[0].image in some]
-        received.shape, received.samples = kind, max(replies.values(), default=0)
-        received.used = sum(form == _FORM[kind] for _, form, _ in self.records)
-        received.problems = {reason: received.problems[reason] for reason in REASONS if reason in received.problems}
-        if self.records:
-            return
-        other = _OTHER_FORM & received.problems.keys()
-        if self.shape is not None and other:
-            has = "lists of labels" if Why.LABELS in received.problems else "numbers by label"
-            raise BadInput(f"{option('shape', self.shape)} does not fit: the answers are {has}")
+        other = received.problems.keys() & {Why.LABELS, Why.NUMBERS, Why.UNRANKED, Why.NO_SUM}
+        if self.shape is not None and other and not received.samples:
+            has = "lists of labels" if Why.LABELS in other else "numbers by label"
+            return f"{option('shape', self.shape)} does not fit: the answers are {has}"
         reasons = "; ".join(f"{reason}: {len(places)}" for reason, places in received.problems.items()) or "no rows"
         unknown = ", ".join(shown(label) for label, _ in received.unknown_labels.most_common(8))
         more = f" (unknown labels: {unknown}; {option('mapping', {'WORD': 'LABEL'})} names them)" if unknown else ""
-        more += f"; {option('shape')} says what they are" if other else ""
-        more += f"; {note}" if (note := self._way_out()) else ""
-        raise BadInput(f"no answer can be used of {received.rows}: {reasons}{more}")
+        ways = (reasons + more, f"{option('shape')} says what they are" if other else "", way_out)
+        return f"no answer can be used of {received.rows}: {'; '.join(filter(None, ways))}"
 
-    def _way_out(self) -> str:
-        """What to do where requests failed for their JSON schema; "" where none did."""
-        refused = len(self.received.problems.get(Why.NO_SCHEMA, ()))
-        how = option("json_schema", False)
-        return f"the server refused the JSON schema of {refused} requests; `ask` {how} sends none" if refused else ""
-
-    def _read(self, row: _Row) -> tuple[str, Floats, Floats | None]:
-        """Form, values and set of a reply, as far as it counts; raises Unread where it says nothing that does."""
-        if row.problem:
-            raise Unread(row.problem)
-        labels, numbers, ranked, said = row.labels, row.numbers, row.ranked, self.shape is not None
-        if self.asked == "shares":
-            if numbers is None:
-                raise Unread(Why.LABELS)
-            # Labels beside the shares that were asked for, such as the first of them, are no set.
-            labels = labels if row.asked is None else None
-        elif self.asked == "ranking":
-            if numbers:
-                raise Unread(Why.UNRANKED)
-            ranked = True
-        elif self.asked == "sets":
-            if numbers and labels is None and {*numbers.values()} <= {Stated(0), Stated(1)}:
-                labels = tuple(label for label, one in numbers.items() if one.value)
-                if not labels and len(numbers) < len(self.words.taxonomy):
-                    raise Unread(Why.NO_RATE)
-            elif (numbers and not (said and labels is not None)) or (ranked and not said):
-                raise Unread(Why.NUMBERS if numbers else Why.RANKED)
-            numbers, ranked = None, False
-        own = None if labels is None else self._listed(labels, ranked)
-        if numbers is not None:
-            return "share", self._values(row, numbers), own
-        if own is None or np.isnan(own).all():
-            raise Unread(Why.NO_MASS)
-        return "ranking" if ranked else "set", own, None
-
-    def _values(self, row: _Row, numbers: Mapping[str, Stated]) -> Floats:
-        """Shares of all labels [C]."""
-        scale, bare = self.scale[_wording(row)], _bare(row)
-        if any(map(self.words.unsure, numbers)):
-            raise Unread(Why.AMONG)
-        if any(bare):
-            if scale is None or len(bare) < len(numbers):
-                raise Unread(Why.NO_SCALE)
-            if not fits(bare, scale):
-                raise Unread(Why.OUTSIDE if scale == 1 else Why.OTHER_SCALE)
-        known = {label: number for spelt, number in numbers.items() if (label := self._label(spelt))}
-        if not known:
-            raise Unread(Why.UNKNOWN_ONLY)
-        shares = {label: number.value / (number.of or scale or 1) for label, number in known.items()}
-        values = np.array([shares.get(label, np.nan) for label in self.words.taxonomy.labels])
-        if (values < 0).any() or (values > 1 + SUM_TOLERANCE).any():
-            raise Unread(Why.OUTSIDE)
-        if np.isnan(values).any() and abs(np.nansum(values) - 1) > (self.slack if self.one else SUM_TOLERANCE):
-            raise Unread(Why.NO_RATE)  # of a distribution, what is not named has no share
-        return np.asarray(np.nan_to_num(values).clip(0, 1))
-
-    def _listed(self, spelt: Sequence[str], ranked: bool) -> Floats:
-        """1 for the labels that are listed, or their places from 1 in a ranking [C]."""
-        if any(map(self.words.unsure, spelt)):
-            raise Unread(Why.AMONG)
-        if any(stated(word) and self.words.find(word) is None for word in spelt):
-            raise Unread(Why.BESIDE)
-        named = [word for word in spelt if not self.words.says_none(word)]
-        known = [label for word in dict.fromkeys(named) if (label := self._label(word))]
-        if named and not known:
-            raise Unread(Why.UNKNOWN_ONLY)
-        if (ranked and len({*known}) < len(known)) or (known and len(named) < len(spelt)):
-            raise Unread(Why.CONTRADICTS)
-        places = {label: place if ranked else 1.0 for place, label in enumerate(known, start=1)}
-        return np.array([places.get(label, np.nan if ranked else 0.0) for label in self.words.taxonomy.labels])
-
-    def _label(self, spelt: str) -> str | None:
-        label = self.words.find(spelt)
-        if label is None:
-            self.received.unknown_labels[shown(spelt)] += 1
-        elif label != spelt:
-            self.received.renamed[shown(spelt)] = label
-        return label
-
-    def _kind(self, read: Sequence[tuple[_Row, str, Floats, Floats | None]]) -> str:
+    def _kind(self, read: Sequence[tuple[_Row, dict[str, Floats]]]) -> str:
         """What the replies are: as asked, else as they look; what was taken for granted is noted."""
         units = {_SCALES[scale] for scale in self.scale.values() if scale and scale != 1}
         if units:
@@ -575,13 +442,11 @@ class _Usable:
         if self.shape or self.asked:
             asked = {"sets": "sets", "ranking": "ranked", "shares": "distribution" if self.one else "rates"}
             return self.shape or asked[self.asked or "sets"]
-        forms = Counter(form for _, form, *_ in read)
+        forms = Counter(next(iter(said)) for _, said in read)
         if len(forms) > 1:
             counts = ", ".join(f"{count} are {_CALLED[form]}" for form, count in forms.most_common())
             raise BadInput(f"some answers are of one form and some of another ({counts}); {_ways_out()}")
-        if "ranking" in forms:
-            return "ranked"
-        table = np.array([values for _, _, values, _ in read])
+        table = np.array([next(iter(said.values())) for _, said in read])
         if "share" in forms and not ((table == 0) | (table == 1)).all():
             off = np.abs(table.sum(axis=1) - 1)
             sums = (off <= self.slack).mean() > 0.5 if self.one else (off <= SUM_TOLERANCE).all()
@@ -589,17 +454,8 @@ class _Usable:
         if "set" in forms and (every := int(table.all(axis=1).sum())):
             how = option("shape", "ranked")
             self.received.notes.append(f"{every} lists name all labels: sets of all, or rankings with {how}")
-        return "sets"
+        return "ranked" if "ranking" in forms else "sets"
 
 
 def _ways_out() -> str:
     return f"judge them one by one, or say which form counts: {option('shape')} ({', '.join(SHAPES)})"
-
-
-def _wording(row: _Row) -> int | None:
-    return None if row.asked is None else row.asked.wording
-
-
-def _bare(row: _Row) -> list[float]:
-    """The numbers of a row that do not say what they are parts of."""
-    return [number.value for number in (row.numbers or {}).values() if number.of is None]

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, get_args
 from urllib.parse import quote
 
-import pandas as pd
-
 from affectml._files import replacing, try_file
 from affectml._html import data_uri
 from affectml._options import check_choice, check_range
@@ -209,10 +207,8 @@ def _asking(data: Dataset, config: AskConfig, say: Say) -> tuple[list[str], tupl
         labels, one = targets.taxonomy.labels, targets.kind in ("single", "distribution")
     question = config.question or (put.question if was_asked(put.question) else QUESTIONS[put.construct])
     if not (config.question or config.wording or was_asked(put.question)):
-        say(
-            f"{by} does not have the words that people were asked: asking {question!r} "
-            f"({option('question')} asks another)"
-        )
+        lacks = f"{by} does not have the words that people were asked"
+        say(f"{lacks}: asking {question!r} ({option('question')} asks another)")
     return images, labels, one, question
 
 
@@ -238,16 +234,15 @@ def _body(url: str, words: str, labels: Sequence[str], config: AskConfig) -> dic
 
 def _url(data: Dataset, row: Any, config: AskConfig) -> str:
     """The image as a data URL, upright and small, or its address."""
-    url, file = row.get("url"), row.get("file")
+    place = row.get("url" if config.image_urls else "file")
+    if not isinstance(place, str) or not place:
+        no_file = f"it has no file ({option('image_urls', True)} sends urls)"
+        raise BadInput("it has no url" if config.image_urls else no_file)
     if config.image_urls:
-        if not isinstance(url, str) or not url:
-            raise BadInput("it has no url")
-        return url
-    if pd.isna(file) or not file:
-        raise BadInput(f"it has no file ({option('image_urls', True)} sends urls)")
+        return place
     if config.image_base:
-        return f"{config.image_base.rstrip('/')}/{quote(str(file))}"
-    return data_uri(read_image(data.image_path(str(file))), config.side)
+        return f"{config.image_base.rstrip('/')}/{quote(place)}"
+    return data_uri(read_image(data.image_path(place)), config.side)
 
 
 class _Files:
@@ -267,10 +262,8 @@ class _Files:
         line = json.dumps(request, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         most = int(self._config.max_megabytes * 1_000_000)
         if len(line) > most:
-            size = option("max_megabytes", most / 1_000_000)
-            raise BadInput(
-                f"{self._out}: a request of {len(line):,} bytes is more than {size}; take a smaller {option('side')}"
-            )
+            size, way = option("max_megabytes", most / 1_000_000), f"take a smaller {option('side')}"
+            raise BadInput(f"{self._out}: a request of {len(line):,} bytes is more than {size}; {way}")
         if self._handle is None or self._lines >= self._config.max_requests or self._size + len(line) > most:
             self._handle = self._next()
         self._handle.write(line)

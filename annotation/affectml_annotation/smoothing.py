@@ -24,6 +24,7 @@ DEFAULT_CONCENTRATION = 2.0
 CONCENTRATION_BOUNDS = (0.05, 1000.0)
 Until = Literal["F1", "entropy"]  # what one more answer changes: the set of labels, or how undecided people are
 AHEAD = 3  # answers looked ahead: where an image is undecided, no single one may be able to turn a label
+_AT_ONCE = 8_192  # images whose entropies are worked out together, so that memory does not grow with all
 
 
 @dataclass(frozen=True, eq=False)
@@ -327,7 +328,9 @@ def posterior_entropy(votes: npt.ArrayLike, n: npt.ArrayLike, prior: BetaPrior) 
         BadCounts: counts that cannot be, or another number of labels than the prior has.
     """
     k, asked = _counts(votes, n, len(prior.alpha))
-    return np.asarray(_entropy(k + prior.alpha, asked - k + prior.beta).mean(axis=1))
+    parts = [slice(start, start + _AT_ONCE) for start in range(0, max(len(k), 1), _AT_ONCE)]
+    found = [_entropy(k[at] + prior.alpha, asked[at] - k[at] + prior.beta).mean(axis=1) for at in parts]
+    return np.concatenate(found)
 
 
 def _entropy(a: FloatArray, b: FloatArray) -> FloatArray:

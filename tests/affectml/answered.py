@@ -1,7 +1,10 @@
-"""What a run says of images: read as a table with a row for each, and written from one."""
+"""What a run says of images, read as a table with a row for each and written from one; what a data set says of it."""
 
 import numpy as np
 
+from affectml.evaluating import EvaluateConfig
+from affectml.evaluating.datasets import on_datasets
+from affectml.evaluating.systems import sources_of
 from affectml.judging.answers import FILE, SystemAnswers, write_answers
 from affectml.runs import RunFolder
 
@@ -20,3 +23,9 @@ def write_answered(folder, labels, table, *, shares=True):
     sets = np.array([[label in chosen for label in labels] for chosen in table["set"]]) if "set" in table else None
     said = SystemAnswers(tuple(labels), ids, split, scores, scores if shares else None, sets)
     write_answers(folder / FILE, "hand", labels, [("model", ids, split, said)])
+
+
+def evaluated(run, on, say=lambda line: None, **options):
+    """What is found of a run on a data set, as `affectml evaluate RUN --on DATASET` finds it."""
+    config = EvaluateConfig(on=(str(on),), threads=1, **options)
+    return on_datasets(sources_of([getattr(run, "folder", run)]), config, say)[0].evaluation

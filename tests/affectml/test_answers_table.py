@@ -19,7 +19,6 @@ LABELS = ("image_id", "form", 'a "b", c', "label:joy")  # a label may be called 
 IDS, SPLIT = np.array(["x", "y"], dtype=object), np.array(["train", "test"], dtype=object)
 SCORES = np.array([[0.5, 0.25, 1e-9, 0], [1, 0.125, 2, -3]])
 SETS = np.array([[True, False, True, False], [False] * 4])
-ALONE = ("set_f1_judgements",)  # figures of metrics.json for which `score` takes people's answers and no target
 
 
 @pytest.fixture
@@ -133,7 +132,7 @@ def test_score_on_the_stored_table_gives_the_figures_of_the_run(demo_set, single
     equal = 0
     for system in ("prior", "zero_shot", "model"):
         made = figures(table[table["system"] == system], truth, list(truth.wheel))
-        said = {name: each["value"] for name, each in run.metrics["systems"][system].items() if name not in ALONE}
+        said = {each.name: each.value for each in run.evaluation.scores_of(system) if each.name in made}
         assert {name: made[name] for name in said} == pytest.approx(said, abs=1e-7), system
         equal += len(said)
     assert equal == compared

@@ -14,10 +14,11 @@ from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadInput
 from affectml.heads import load_head
 from affectml.importers.clip_e import import_clip_e
-from affectml.judging.asked import evaluate_run
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
 from affectml.taxonomies import get_taxonomy
+
+from .answered import evaluated
 
 WEIGHTS = Path(__file__).parent / "clip_e_weights"
 SIX = ["anger", "fear", "joy", "love", "sadness", "surprise"]  # the notebook's order
@@ -26,13 +27,9 @@ SIX = ["anger", "fear", "joy", "love", "sadness", "surprise"]  # the notebook's 
 @pytest.fixture(scope="module")
 def recorded():
     """What Keras itself predicted, by scripts/record_clip_e_weights.py."""
+    assert json.loads((WEIGHTS / "made_by.json").read_text())["tf_keras"].startswith("2.")
     with np.load(WEIGHTS / "expected.npz") as file:
         return dict(file)
-
-
-def test_the_recording_says_what_made_it():
-    made_by = json.loads((WEIGHTS / "made_by.json").read_text())
-    assert made_by["tf_keras"].startswith("2.")
 
 
 @pytest.mark.parametrize(("many", "order"), [(25, get_taxonomy("parrott-25").labels), (6, SIX)])
@@ -112,10 +109,10 @@ def test_an_imported_run_embeds_images_without_normalising_them(tiny_clip, tmp_p
         shutil.copy(tmp_path / "a.png", tmp_path / "photos" / label / f"{label}.png")
     import_folder(tmp_path / "photos", tmp_path / "data", taxonomy="parrott-6")
     said = []
-    metrics, _ = evaluate_run(run.folder, tmp_path / "data", threads=1, say=said.append)
-    assert metrics["n"] == 6
-    assert metrics["systems"]["model"]["top_1_accuracy"]["value"] == pytest.approx(1 / 6)
-    assert "prior" not in metrics["systems"]
+    found = evaluated(run, tmp_path / "data", said.append)
+    assert found.n == 6
+    assert found.get("top_1_accuracy").value == pytest.approx(1 / 6)
+    assert "prior" not in found.systems()
     assert any("before normalisation" in line for line in said)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from affectml.judging.asked import evaluate_run
 
 from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.data.schema import read_meta
@@ -19,6 +18,8 @@ from affectml.people.labelling import make_task
 from affectml.training import TrainConfig, train_run
 from affectml_annotation import Answer, BadExport, LabelStore, TaskSettings, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
+
+from .answered import evaluated
 
 LABELS = ("negative", "positive")
 PLAIN = {"kind": "single", "taxonomy": "polarity-2", "values": "indicator", "file": "targets-single.parquet"}
@@ -149,5 +150,5 @@ def test_evaluate_compares_constructs_of_targets(found_and_judged, tmp_path):
     meta["targets"]["single"]["construct"] = "intended"
     (folder / "dataset.json").write_text(json.dumps(meta))
     said: list[str] = []
-    evaluate_run(tmp_path / "run", folder, threads=1, say=said.append)
-    assert "across constructs: the run learned query labels and is judged by intended ones" in said
+    evaluated(tmp_path / "run", folder, said.append)
+    assert "across constructs: model learned from query labels and is judged by intended ones" in " ".join(said)

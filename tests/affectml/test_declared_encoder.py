@@ -6,27 +6,24 @@ import numpy as np
 import pytest
 
 import affectml
-from affectml.cross_evaluation import CrossConfig, crosseval
 from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
-from affectml.errors import BadDataset, BadInput
+from affectml.errors import AffectmlError, BadInput
 from affectml.importers import import_embeddings
 from affectml.runs import RunFolder
 from affectml.sharing._card import card_text
 
+from .answered import evaluated
+
 SPEC = "affect-tiny"
 NOT_CHECKED, CHECKED = "declared, not checked", "declared, checked"
-
-
-def quiet(line: str) -> None:
-    """Says nothing."""
 
 
 @pytest.fixture(scope="module")
 def demos(demo_set):
     """Two sets of paintings with their features."""
     found = [demo_set(images=160, seed=seed) for seed in (81, 82)]
-    return [(demo, ensure_embeddings(demo, SPEC, threads=1, say=quiet)) for demo in found]
+    return [(demo, ensure_embeddings(demo, SPEC, threads=1, say=[].append)) for demo in found]
 
 
 def features(folder, demo, store, *, scale=1.0, moved=0, columns=None):
@@ -50,19 +47,15 @@ def declared(demos, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(declared, tmp_path_factory):
-    return affectml.train(declared[0].root, out=tmp_path_factory.mktemp("run") / "run", threads=1, say=quiet)
+    return affectml.train(declared[0].root, out=tmp_path_factory.mktemp("run") / "run", threads=1, say=[].append)
 
 
-def test_two_sets_that_were_imported_so_are_crossed_and_have_zero_shot(declared, demos, tmp_path):
-    folders = [str(one.root) for one in declared]
-    result = crosseval(CrossConfig((folders[0],), (folders[1],), ("plain",), threads=1))
-    assert result.encoder == f"{SPEC} ({NOT_CHECKED})"
-    assert [cell.reason for cell in result.cells] == [""]
-    assert result.zero_shot["b"]
+def test_two_sets_that_were_imported_so_are_crossed_and_have_zero_shot(run, declared, demos, tmp_path):
+    assert {"model", "zero_shot"} <= set(evaluated(run, declared[1].root).systems())
     for name, options in (("unknown", {}), ("another", {"encoder": "ViT-L-14:openai"})):
         other = import_embeddings(features(tmp_path, *demos[1]), tmp_path / name, **options)
-        with pytest.raises(BadDataset, match="a head works on one encoder's features"):
-            crosseval(CrossConfig((folders[0],), (str(other.root),), ("plain",), threads=1))
+        with pytest.raises(AffectmlError, match=r"names no image file to embed|by another encoder|features per image"):
+            evaluated(run, other.root)
 
 
 def test_a_run_trained_on_it_predicts_photographs_as_its_features(run, demos, declared):
@@ -72,13 +65,12 @@ def test_a_run_trained_on_it_predicts_photographs_as_its_features(run, demos, de
     made = run.predict([demo.image_path(files[image]) for image in ids])
     np.testing.assert_allclose(made[list(run.taxonomy.labels)], run.head.scores(store.rows(ids)), atol=1e-4)
     known = run.predict(declared[1].root)  # without a photograph
-    np.testing.assert_allclose(
-        known[list(run.taxonomy.labels)], run.head.scores(demos[1][1].rows(known["image"])), atol=1e-5
-    )
+    scores = run.head.scores(demos[1][1].rows(known["image"]))
+    np.testing.assert_allclose(known[list(run.taxonomy.labels)], scores, atol=1e-5)
 
 
 def test_a_text_head_learns_from_it(declared, tmp_path):
-    options = {"head": "contrastive", "out": tmp_path / "run", "threads": 1, "say": quiet}
+    options = {"head": "contrastive", "out": tmp_path / "run", "threads": 1, "say": [].append}
     assert affectml.train(declared[0].root, **options).scores.notna().any(axis=None)
 
 
@@ -94,25 +86,16 @@ def test_where_photographs_are_they_are_compared(demos, tmp_path, scale):
     demo = Dataset.open(shutil.copytree(demos[0][0].root, tmp_path / "demo"))
     import_embeddings(features(tmp_path, demo, demos[0][1], scale=scale), demo.root, encoder=SPEC, target="words")
     stores = [EmbeddingStore.open(file.parent) for file in demo.root.glob("embeddings/*/encoder.json")]
-    assert [
-        (one.identity.checked, one.identity.normalised)
-        for one in stores
-        if one.specs == (SPEC,) and one.identity.precision == "declared"
-    ] == [(True, scale == 1)]
+    (made,) = (one.identity for one in stores if one.specs == (SPEC,) and one.identity.precision == "declared")
+    assert (made.checked, made.normalised) == (True, scale == 1)
     assert f"encoder: {SPEC} ({CHECKED})" in "".join(Dataset.open(demo.root).meta.notes)
 
 
 @pytest.mark.parametrize(
     ("untrue", "says"),
     [
-        (
-            {"moved": 1},
-            r"photograph .*\.png and that by affect-tiny have a cosine of -?0\.\d+, expected at least 0.99",
-        ),
-        (
-            {"columns": 3},
-            "3 features an image, and affect-tiny makes [0-9]+; name the encoder that made them",
-        ),
+        ({"moved": 1}, r"photograph .*\.png and that by affect-tiny have a cosine of -?0\.\d+, expected at least 0.99"),
+        ({"columns": 3}, "3 features an image, and affect-tiny makes [0-9]+; name the encoder that made them"),
     ],
 )
 def test_a_false_declaration_is_refused_and_nothing_is_written(demos, tmp_path, untrue, says):

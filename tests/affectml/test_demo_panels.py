@@ -100,8 +100,8 @@ def test_the_data_set_and_the_report_say_that_the_difference_is_planted(local, t
         encoder=SimpleNamespace(identity={"architecture": "affect-tiny"}),
         data=SimpleNamespace(construct="evoked", question="?"),
     )
-    said = [caveats(Evaluation(()), Shown("", "", info=info, dataset=dataset)) for dataset in (local, textbook)]
-    assert [note in words for words in said] == [True, False]
+    for data, said in ((local, True), (textbook, False)):
+        assert (note in caveats(Evaluation(()), Shown("", "", info=info, dataset=data))) is said
 
 
 def test_every_painting_of_the_local_panel_has_captions_in_several_wordings(local, textbook, demo_set):

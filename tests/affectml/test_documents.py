@@ -284,7 +284,7 @@ def session(world, tmp_path, capsys, monkeypatch, heads_as_before, take_part):
     registry._REGISTERED.pop("boxes", None)
 
 
-LONG = {"crosseval.md", "explanation.md", "footprint.md", "promises.md", "subgroups.md"}  # each trains several times
+LONG = {"explanation.md", "footprint.md", "promises.md"}  # each trains several times
 
 
 def runnable(page, *, slow):

@@ -1,9 +1,8 @@
 """Images that a data set holds more than once: found by pixels, never chained, and never parted unnoticed."""
 
 import itertools
-import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,26 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
+from affectml import duplicates
 from affectml._files import write_parquet
 from affectml.auditing import _checks as checks
-from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
+from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.data.groups import crossing_copies, joined, names_of
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
-from affectml.duplicates import (
-    ALONE,
-    LIKENESS,
-    Copy,
-    Duplicates,
-    Picture,
-    copies_among,
-    digest,
-    find_duplicates,
-    likenesses,
-    proposals,
-    same_pixels,
-    twins,
-)
+from affectml.duplicates import LIKENESS, Copy, Duplicates, Picture, find_duplicates, likenesses, same_pixels
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders import read_image
 from affectml.importers.embeddings import import_embeddings
@@ -43,7 +30,6 @@ from affectml.training import TrainConfig, train_run
 from .answered import answered
 
 SIZE = (120, 90)
-SETS = TargetMeta("sets", "evoked", "polarity-2", "indicator", "targets-sets.parquet")
 
 
 def scene(seed: int) -> Image.Image:
@@ -54,15 +40,13 @@ def scene(seed: int) -> Image.Image:
     return Image.fromarray((np.asarray(coarse).astype(int) + grain).clip(0, 255).astype(np.uint8))
 
 
-def folder(root: Path, pictures: Mapping[str, Image.Image], labels: Sequence[int] = (), **columns: object) -> Dataset:
-    """A data set of these files; labels: 1 is positive, 0 negative."""
+def folder(root: Path, pictures: Mapping[str, Image.Image], **columns: object) -> Dataset:
+    """A data set of these files."""
     (root / "images").mkdir(parents=True)
     for name, picture in pictures.items():
         picture.save(root / "images" / name)
     images = pd.DataFrame({"image_id": list(pictures), "file": [f"images/{name}" for name in pictures], **columns})
-    positive = np.array([*labels, *[0] * len(images)][: len(images)])
-    table = pd.DataFrame({"image_id": images["image_id"], "negative": 1 - positive, "positive": positive})
-    return write_dataset(root, DatasetMeta("some", {"sets": SETS}), images, {"sets": table})
+    return write_dataset(root, DatasetMeta("some"), images, {})
 
 
 def embedded(root: Path, pictures: Mapping[str, Image.Image], features: np.ndarray, **columns: object) -> Dataset:
@@ -86,11 +70,9 @@ def found_in(data: Dataset) -> Duplicates:
 
 def apart(found: Duplicates) -> list[tuple[str, str, str, str]]:
     """Two images and their parts, of pairs that an audit lists as parted."""
-    rows = [row for row in checks.copies(found) if row["check"] == "split parts copies"]
-    parts = [
-        re.search(r" in (\w+) and in (\w+): what is learned there is judged here$", row["evidence"]) for row in rows
-    ]
-    return [(row["image_id"], row["other_id"], *part.groups()) for row, part in zip(rows, parts, strict=True)]
+    rows = pd.DataFrame(checks.copies(found)).query("check == 'split parts copies'")
+    parts = rows["evidence"].str.extract(r" in (\w+) and in (\w+): what is learned there is judged here$")
+    return list(zip(rows["image_id"], rows["other_id"], parts[0], parts[1], strict=True))
 
 
 def alike(n: int) -> np.ndarray:
@@ -125,17 +107,13 @@ def test_rows_that_another_set_holds_too_are_found_whatever_batch_they_were_embe
     rows = np.random.default_rng(0).normal(size=(40, 16)).astype(np.float32)
     rounded = rows[[3, 7]] * np.float32(1 + 1e-6) + np.float32(1e-7)
     near = rows[[9]] + np.float32(0.05)
-    assert copies_among(np.concatenate([rounded, near]), rows).tolist() == [True, True, False]
-    assert copies_among(rows[:5], rows[5:]).tolist() == [False] * 5
-
-
-def test_copies_have_the_same_pixels_whatever_the_file_and_one_pixel_makes_another_image(copies):
-    assert same_pixels(copies, copies.images["image_id"]) == [COPIES]
+    assert duplicates.copies_among(np.concatenate([rounded, near]), rows).tolist() == [True, True, False]
+    assert duplicates.copies_among(rows[:5], rows[5:]).tolist() == [False] * 5
 
 
 @given(order=st.permutations(range(10)))
 @settings(max_examples=10, deadline=None)
-def test_the_order_of_rows_changes_no_group(copies, order):
+def test_copies_have_the_same_pixels_whatever_the_file_and_one_pixel_makes_another_image_in_any_order(copies, order):
     ids = copies.images["image_id"].to_numpy()[order]
     place = np.array([0 if image in COPIES else int(k) + 1 for k, image in zip(order, ids, strict=True)])
     features = np.random.default_rng(0).normal(size=(11, 64))[place]
@@ -162,20 +140,17 @@ def test_twins_are_all_rows_with_another_at_the_cosine_of_copies(count):
     rows[400] = rows[0] * 3
     rows[401] = rows[1] + draw.normal(size=128) * 1e-3
     rows[402:405] = rows[2]
-    found = np.flatnonzero(twins(rows.astype(np.float32)))
+    found = np.flatnonzero(duplicates.twins(rows.astype(np.float32)))
     assert set(found) == {0, 400, 1, 401, 2, 402, 403, 404}
-    assert twins(np.ones((1, 3), dtype=np.float32)).tolist() == [False]
+    assert duplicates.twins(np.ones((1, 3), dtype=np.float32)).tolist() == [False]
 
 
 def edits(picture: Image.Image, root: Path) -> dict[str, Image.Image]:
     picture.save(root / "low.jpg", quality=50)
     width, height = picture.size
-    return {
-        "jpeg.png": read_image(root / "low.jpg"),
-        "half.png": picture.resize((width // 2, height // 2)),
-        "cut.png": picture.crop((round(width * 0.03), round(height * 0.03), width, height)),
-        "bright.png": ImageEnhance.Brightness(picture).enhance(1.05),
-    }
+    cut = picture.crop((round(width * 0.03), round(height * 0.03), width, height))
+    half, bright = picture.resize((width // 2, height // 2)), ImageEnhance.Brightness(picture).enhance(1.05)
+    return {"jpeg.png": read_image(root / "low.jpg"), "half.png": half, "cut.png": cut, "bright.png": bright}
 
 
 def test_near_duplicates_are_confirmed_by_pixels_though_embeddings_find_all_alike(tmp_path):
@@ -190,22 +165,16 @@ def test_near_duplicates_are_confirmed_by_pixels_though_embeddings_find_all_alik
 
 def test_what_embeddings_do_not_propose_is_not_compared(tmp_path):
     pictures = {"a.png": scene(1), "b.png": edits(scene(1), tmp_path)["cut.png"]}
-    data = embedded(tmp_path / "set", pictures, np.eye(2, 64))
-    assert found_in(data).copies == ()
-    assert len(found_in(embedded(tmp_path / "other", pictures, alike(2))).copies) == 1
+    for name, features, count in (("set", np.eye(2, 64), 0), ("other", alike(2), 1)):
+        assert len(found_in(embedded(tmp_path / name, pictures, features)).copies) == count
 
 
 def test_likeness_is_symmetric_and_of_flat_pictures_0():
     one = scene(1)
-    pictures = {
-        "a": Picture(one),
-        "cut": Picture(one.crop((4, 0, 120, 88))),
-        "other": Picture(scene(2)),
-        "grey": Picture(one.convert("L")),
-        "mirrored": Picture(one.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
-        "black": Picture(Image.new("RGB", SIZE)),
-        "white": Picture(Image.new("RGB", SIZE, "white")),
-    }
+    images = {"a": one, "cut": one.crop((4, 0, 120, 88)), "other": scene(2), "grey": one.convert("L")}
+    images |= {"mirrored": one.transpose(Image.Transpose.FLIP_LEFT_RIGHT)}
+    images |= {"black": Image.new("RGB", SIZE), "white": Image.new("RGB", SIZE, "white")}
+    pictures = {name: Picture(image) for name, image in images.items()}
     pairs = list(itertools.combinations(pictures, 2))
     likeness = dict(zip(pairs, likenesses(pictures, pairs).tolist(), strict=True))
     swapped = likenesses(pictures, [pair[::-1] for pair in pairs[::-1]])[::-1]
@@ -347,16 +316,16 @@ def test_a_data_set_without_copies_is_split_as_ever_and_nothing_is_said(tmp_path
 
 def test_of_more_proposals_than_there_is_time_for_the_most_alike_are_compared(monkeypatch):
     ids, features = np.array(list("abcdef"), dtype=object), alike(6)
-    every, lowest = proposals(ids, features)
+    every, lowest = duplicates.proposals(ids, features)
     assert (len(every), lowest) == (15, 0.9)
     best = sorted(every, key=lambda found: -found[1])[:5]
     monkeypatch.setattr("affectml.duplicates.MOST_PROPOSALS", 5)
     for block in (2048, 2):
         monkeypatch.setattr("affectml.duplicates._BLOCK", block)
-        some, lowest = proposals(ids, features)
+        some, lowest = duplicates.proposals(ids, features)
         assert {pair for pair, _ in some} == {pair for pair, _ in best}
         assert 0.9 < lowest <= best[-1][1]
-    assert proposals(ids, np.ones((6, 4)))[0] == []  # all are as alike as the first one too many
+    assert duplicates.proposals(ids, np.ones((6, 4)))[0] == []  # all are as alike as the first one too many
 
 
 def test_how_many_pairs_are_not_compared_is_said(tmp_path, monkeypatch):
@@ -373,9 +342,9 @@ def test_emotion6_has_26_pairs_at_95_between_train_and_test(tmp_path, real_data)
     data = import_embeddings(real_data / "emotion6" / "emotion6_clip_vit_l_14.npz", tmp_path / "e6")
     store = EmbeddingStore.for_dataset(data)
     ids = np.array(sorted(store.ids), dtype=object)
-    pairs = proposals(ids, store.rows(ids))[0]
+    pairs = duplicates.proposals(ids, store.rows(ids))[0]
     part = data.images.set_index("image_id")["split"]
-    alone = [pair for pair, cosine in pairs if cosine >= ALONE]
+    alone = [pair for pair, cosine in pairs if cosine >= duplicates.ALONE]
     across = [pair for pair in alone if (part[list(pair)] == "test").sum() == 1]
     assert (len(pairs), len(alone), len(across)) == (832, 54, 26)
     listed = {image for row in checks.copies(found_in(data)) for image in (row["image_id"], row["other_id"])}
@@ -386,5 +355,5 @@ def test_emotion6_has_26_pairs_at_95_between_train_and_test(tmp_path, real_data)
 
 def test_digests_are_of_shape_and_pixels():
     flat = Image.new("RGB", (6, 4))
-    assert digest(flat) == digest(Image.new("RGB", (6, 4)))
-    assert digest(flat) != digest(Image.new("RGB", (4, 6)))
+    assert duplicates.digest(flat) == duplicates.digest(Image.new("RGB", (6, 4)))
+    assert duplicates.digest(flat) != duplicates.digest(Image.new("RGB", (4, 6)))

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from affectml.page.numbers import entropies
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -28,6 +27,7 @@ from affectml.exploring import Filter, View, open_collection
 from affectml.exploring import _embeddings as _map
 from affectml.exploring._view import fit, inside, parse_rates
 from affectml.judging.answers import SystemAnswers, write_answers
+from affectml.judging.views import entropies
 from affectml.people.labelling import make_task
 from affectml.runs import RunInfo, TrainConfig
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo
@@ -165,37 +165,21 @@ def test_more_of_what_is_wanted_never_fits_less(rows):
 FOUR, SIDES = [(0.1, 0.1), (0.9, 0.1), (0.1, 0.9), (0.9, 0.9)], [(0.5, 0.9), (0.1, 0.5), (0.5, 0.1), (0.9, 0.5)]
 
 
-@pytest.mark.parametrize(
-    ("corners", "points", "wanted"),
-    [
+def test_which_points_a_lasso_holds():
+    """A square, an L, and a bow tie, of which left and right are inside."""
+    for corners, points, wanted in [
         ([(0, 0), (1, 0), (1, 1), (0, 1)], FOUR, [True, True, True, True]),
-        ([(0, 0), (1, 0), (1, 0.3), (0.3, 0.3), (0.3, 1), (0, 1)], FOUR, [True, True, True, False]),  # an L
-        ([(0, 0), (1, 1), (1, 0), (0, 1)], SIDES, [False, True, False, True]),  # a bow tie: left and right are inside
-    ],
-)
-def test_which_points_a_lasso_holds(corners, points, wanted):
-    assert inside(np.array(corners), np.array([*points, (2, 0.5), (math.nan, 0.5)])).tolist() == [*wanted, False, False]
-
-
-CORNERS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=8)
-
-
-@given(CORNERS, st.integers(0, 7), st.integers(0, 99))
-def test_where_a_lasso_begins_and_which_way_round_changes_nothing(corners, start, seed):
-    points = np.random.default_rng(seed).random((40, 2))
-    turned = np.roll(np.array(corners), start, axis=0)
-    held = inside(np.array(corners), points)
-    assert (inside(turned, points) == held).all()
-    assert (inside(turned[::-1], points) == held).all()
-
-
-def test_a_lasso_of_everything_holds_what_has_an_embedding(found):
-    assert ids(found, lasso=((-1, -1), (2, -1), (2, 2), (-1, 2))) == "abcde"
+        ([(0, 0), (1, 0), (1, 0.3), (0.3, 0.3), (0.3, 1), (0, 1)], FOUR, [True, True, True, False]),
+        ([(0, 0), (1, 1), (1, 0), (0, 1)], SIDES, [False, True, False, True]),
+    ]:
+        beside = np.array([*points, (2, 0.5), (math.nan, 0.5)])
+        assert inside(np.array(corners), beside).tolist() == [*wanted, False, False]
 
 
 # The view and its address
 
 WORDS = st.text(max_size=8)
+CORNERS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=8)
 ENDS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 FILTERS = st.one_of(
     st.builds(Filter, WORDS, ENDS, ENDS),
@@ -219,19 +203,16 @@ def test_an_address_gives_its_view_back(view):
     assert View.from_query({**query, "who": "ann"}).to_query() == query
 
 
-def test_an_address_is_short():
+def test_an_address_is_short_and_refused_where_it_says_nothing():
     view = View(filters=(Filter("people.entropy", low=0.5), Filter("split", levels=("test", "a,b"))), order="notes",
                 descending=True, lasso=((0.123456, 0), (1, 0), (1, 1)))  # fmt: skip
     assert View().to_query() == {}
     assert view.to_query() == {"f.people.entropy": "0.5..", "in.split": "test,a%2Cb", "order": "-notes",
                                "lasso": "0.1235,0 1,0 1,1"}  # fmt: skip
-
-
-@pytest.mark.parametrize("query", [{"f.x": "1"}, {"f.x": "1..b"}, {"lasso": "1,2 3"}, {"lasso": "0,0 1,1"},
-                                   {"lasso": "0,0 1,1 nan,0"}, {"text": "a", "rates": "awe"}])  # fmt: skip
-def test_an_address_that_says_nothing_is_refused(query):
-    with pytest.raises(BadInput, match="expected|leave"):
-        View.from_query(query)
+    for query in ({"f.x": "1"}, {"f.x": "1..b"}, {"lasso": "1,2 3"}, {"lasso": "0,0 1,1"},
+                  {"lasso": "0,0 1,1 nan,0"}, {"text": "a", "rates": "awe"}):  # fmt: skip
+        with pytest.raises(BadInput, match="expected|leave"):
+            View.from_query(query)
 
 
 # Columns and filters
@@ -287,10 +268,7 @@ def test_one_name_gives_one_figure(found, hand, demo):
     for name in ("rate_cross_entropy", "rate_manhattan"):
         mean = demo.columns[f"run.{name}"].values[demo.shown(test)].mean()
         assert mean == pytest.approx(scores[name]["value"], rel=1e-5)
-
-
-def test_distances_worked_by_hand(found):
-    """`part` says 1 - people's rate: of b they are .2, 1 and .8 apart, twice the mean of which is 4/3."""
+    # `part` says 1 - people's rate: of b they are .2, 1 and .8 apart, twice the mean of which is 4/3
     column = found.columns["part.rate_manhattan"]
     assert column.values[1] == pytest.approx(2 * (0.2 + 1 + 0.8) / 3)
     assert found.columns["whole.rate_manhattan"].values == pytest.approx([0] * 6, abs=1e-6)
@@ -336,22 +314,20 @@ def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
 def test_a_run_on_other_images_of_the_same_names_is_refused(demo, tmp_path):
     """Every demo set has a 000000. A data set may grow, and may lose images."""
     run = demo.runs_by_name["run"].folder.folder
-    other = write_demo(tmp_path / "other", images=70, seed=4)
-    with pytest.raises(BadRun, match=r"other has other files for some of the 60 images.*learned from .*demo"):
-        open_collection(other, [run])
-    fewer = write_demo(tmp_path / "fewer", images=50, seed=4)
-    with pytest.raises(BadRun, match=r"fewer has other files for some of the 50 images"):
-        open_collection(fewer, [run])
+    other, fewer = (write_demo(tmp_path / name, images=n, seed=4) for name, n in (("other", 70), ("fewer", 50)))
+    images = other.images.assign(image_id=[f"z{each}" for each in other.images["image_id"]])
+    none = write_dataset(tmp_path / "none", DatasetMeta("none"), images.drop(columns="file"), {})
+    for data, why in ((other, "other has other files for some of the 60 images.*learned from .*demo"),
+                      (fewer, "fewer has other files for some of the 50 images"),
+                      (none, "none has none of its 60 images; it learned from .*demo")):  # fmt: skip
+        with pytest.raises(BadRun, match=why):
+            open_collection(data, [run])
     moved = shutil.copytree(run, tmp_path / "moved")
     content = json.loads((moved / "run.json").read_text())
     content["config"]["dataset"] = str(tmp_path / "nowhere")
     write_json(moved / "run.json", content)
     gone = "{} of its images are not here; it is taken that the others are the same"
     assert f"moved: {gone.format(10)}" in open_collection(fewer, [moved]).notes
-    images = other.images.assign(image_id=[f"z{each}" for each in other.images["image_id"]])
-    none = write_dataset(tmp_path / "none", DatasetMeta("none"), images.drop(columns="file"), {})
-    with pytest.raises(BadRun, match=r"none has none of its 60 images; it learned from .*demo"):
-        open_collection(none, [run])
     grown, less = (shutil.copytree(demo.dataset.root, tmp_path / name) for name in ("grown", "less"))
     table = demo.dataset.images
     write_parquet(grown / "images.parquet", pd.concat([table, table[:1].assign(image_id="new")]))
@@ -361,24 +337,24 @@ def test_a_run_on_other_images_of_the_same_names_is_refused(demo, tmp_path):
     assert f"run: {gone.format(1)}" in open_collection(less, [run]).notes
 
 
-@pytest.mark.parametrize(
-    ("filters", "wanted"),
-    [
-        ((Filter("people.rate.awe", low=0.7),), "acd"),  # .7 is no float32, and still at least .7
-        ((Filter("people.rate.awe", 0.4, 0.7),), "bd"),
-        ((Filter("image.where", levels=("sea", "a, b")),), "abe"),
-        ((Filter("image.where"),), "abcde"),
+def test_what_passes_a_filter(found):
+    """.7 is no float32, and still at least .7."""
+    for filters, wanted in [
+        ((Filter("people.rate.awe", low=0.7),), "acd"), ((Filter("people.rate.awe", 0.4, 0.7),), "bd"),
+        ((Filter("image.where", levels=("sea", "a, b")),), "abe"), ((Filter("image.where"),), "abcde"),
         ((Filter("people.mode", levels=("awe",)), Filter("split", levels=("train",))), "abc"),
-    ],
-)
-def test_what_passes_a_filter(found, filters, wanted):
-    assert ids(found, filters=filters) == wanted
-    assert "".join(found.image_id[found.shown(View.from_query(View(filters=filters).to_query()))]) == wanted
+    ]:  # fmt: skip
+        for view in (View(filters=filters), View.from_query(View(filters=filters).to_query())):
+            assert "".join(found.image_id[found.shown(view)]) == wanted
 
 
 def test_unknown_values_come_last_either_way(found):
-    assert [ids(found, order="image.size", descending=True), ids(found, order="split")] == ["edcbaf", "abcdef"]
-    assert ids(found, order="split", descending=True) == "eabcdf"
+    for order, descending, wanted in (
+        ("image.size", True, "edcbaf"),
+        ("split", False, "abcdef"),
+        ("split", True, "eabcdf"),
+    ):
+        assert ids(found, order=order, descending=descending) == wanted
 
 
 UNSHOWN = [
@@ -403,19 +379,13 @@ def test_a_view_that_cannot_be_shown_says_why(found):
 # Search and map
 
 
-def test_like_orders_by_cosine_whatever_the_length(found):
+def test_a_search_orders_by_cosine_whatever_the_length(found, demo):
     """b is three times as long as a and a little off its direction."""
+    unit = PLACES / np.linalg.norm(PLACES.astype(float), axis=1, keepdims=True)
     assert ids(found, like="a")[:2] == "ab"
-    rows = PLACES.astype(float)
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    assert found.fits(View(like="c"))[:5] == pytest.approx(unit @ unit[2], abs=1e-6)
-    assert np.isnan(found.fits(View(like="c"))[5])
-
-
-def test_a_text_finds_what_its_embedding_is_nearest_to(demo):
+    assert found.fits(View(like="c")) == pytest.approx([*unit @ unit[2], math.nan], abs=1e-6, nan_ok=True)
     text = "a photo that evokes awe"
-    store = demo.store
-    cosines = store.rows(demo.image_id) @ demo.searcher.encoder().encode_texts([text]).numpy()[0]
+    cosines = demo.store.rows(demo.image_id) @ demo.searcher.encoder().encode_texts([text]).numpy()[0]
     assert demo.shown(View(text=text)).tolist() == np.argsort(-cosines, kind="stable").tolist()
 
 
@@ -426,15 +396,13 @@ def test_the_map_by_main_axes_is_that_of_scikit_learn(found):
         assert abs(np.corrcoef(places[:5, k], axes[:, k])[0, 1]) == pytest.approx(1, abs=1e-5)
     assert np.isnan(places[5]).all()
     assert (places[:5].min() >= 0, places[:5].max() <= 1) == (True, True)
+    assert ids(found, lasso=((-1, -1), (2, -1), (2, 2), (-1, 2))) == "abcde"
 
 
 def test_the_map_is_kept_until_an_embedding_changes(hand, monkeypatch):
-    first = open_collection(hand).map()
-    made = []
-    axes = _map._axes
+    first, made, axes = open_collection(hand).map(), [], _map._axes
     monkeypatch.setattr(_map, "_axes", lambda *given: made.append(given) or axes(*given))
-    assert np.array_equal(open_collection(hand).map(), first, equal_nan=True)
-    assert made == []
+    assert (np.array_equal(open_collection(hand).map(), first, equal_nan=True), made) == (True, [])
     with StoreWriter(hand.root, IMPORTED) as store:
         store.add(["f"], np.array([[9, 9, 9]], dtype=np.float16))
     assert np.isfinite(open_collection(hand).map()).all()
@@ -626,6 +594,9 @@ def test_answers_have_names_only_where_they_are_asked_for(found):
     for at in range(6):
         assert not any(who in repr(found.detail(at)) for who in ("'ann'", "'ben'"))
     assert found.detail(3, names=True).people.remarks == (("ann", "=blurred"),)
+    near = found.detail(0).nearest
+    assert (near[0].image_id, len(near), found.detail(5).nearest) == ("b", 4, ())
+    assert near[0].shares == pytest.approx({"awe": 0.4, "joy": 0, "fear": 0.1})
 
 
 def test_people_read_the_usual_spelling_and_addresses_have_the_source_s(tmp_path):
@@ -633,14 +604,6 @@ def test_people_read_the_usual_spelling_and_addresses_have_the_source_s(tmp_path
     column = found.columns["people.rate.irritabilty"]
     said = " ".join(words for _, _, words in found.detail(int(np.nanargmax(column.values))).people.answers)
     assert (column.title, "irritability" in said, "irritabilty" in said) == ("irritability", True, False)
-
-
-def test_the_nearest_images_come_with_their_answers(found):
-    near = found.detail(0).nearest
-    assert near[0].image_id == "b"
-    assert near[0].shares == pytest.approx({"awe": 0.4, "joy": 0, "fear": 0.1})
-    assert len(near) == 4
-    assert found.detail(5).nearest == ()
 
 
 def test_an_image_of_ones_own_is_looked_at_like_any_other(demo, tmp_path):
@@ -699,9 +662,8 @@ def test_what_cannot_be_opened_says_why(hand, tmp_path):
 
 
 def test_a_data_set_with_images_alone_can_be_looked_at(tmp_path):
-    found = open_collection(
-        write_dataset(tmp_path / "bare", DatasetMeta("bare"), pd.DataFrame({"image_id": ["a"]}), {})
-    )
+    data = write_dataset(tmp_path / "bare", DatasetMeta("bare"), pd.DataFrame({"image_id": ["a"]}), {})
+    found = open_collection(data)
     assert (found.taxonomy, found.labels, found.people, found.searcher) == (None, (), None, None)
     assert (found.shown(View()).tolist(), found.detail(0).people) == ([0], None)
     with pytest.raises(BadInput, match="no embeddings"):

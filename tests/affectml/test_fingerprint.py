@@ -13,15 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectml._files import write_json, write_parquet
-from affectml.comparison import compare_runs
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
-from affectml.judging.asked import evaluate_run
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 from affectml_annotation import Answer, LabelStore, TaskSettings, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 
-from .answered import answered
+from .answered import answered, evaluated
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "0.3.0.dev0"
 ENTRY = TargetMeta("rates", "evoked", "polarity-2", "votes", "targets-t.parquet", "How does it make you feel?")
@@ -83,11 +81,7 @@ def test_n_once_or_for_every_label_is_the_same(tmp_path):
 def test_one_other_cell_makes_other_data(tmp_path, images, votes):
     before = make(tmp_path / "a").fingerprint("t")
     assert not known(before, make(tmp_path / "b", IMAGES.assign(**images), VOTES.assign(**votes)))
-
-
-def test_no_split_is_another_split(tmp_path):
-    before = make(tmp_path / "a").fingerprint("t")
-    assert not known(before, make(tmp_path / "b", IMAGES.drop(columns="split")))
+    assert not known(before, make(tmp_path / "c", IMAGES.drop(columns="split")))  # no split is another split
 
 
 def test_images_that_were_left_behind_or_moved_do_not_matter_but_others_do(tmp_path):
@@ -105,9 +99,8 @@ def test_images_that_were_left_behind_or_moved_do_not_matter_but_others_do(tmp_p
 
 def test_nothing_recorded_is_no_data_set(tmp_path):
     data = make(tmp_path / "a")
-    assert not data.has_fingerprint({}, "t")
-    assert not data.has_fingerprint(data.fingerprint("t"), None)
-    assert not data.has_fingerprint(data.fingerprint("t"), "people")
+    for before, target in (({}, "t"), (data.fingerprint("t"), None), (data.fingerprint("t"), "people")):
+        assert not data.has_fingerprint(before, target)
 
 
 def join(folder: Path) -> None:
@@ -166,10 +159,10 @@ def test_evaluate_judges_a_runs_own_test_images_whatever_was_added_to_the_data(o
     folder, said = tmp_path / "data", []
     shutil.copytree(own / "data", folder)
     change(folder)
-    before = RunFolder.open(own / "run").metrics
-    now, _ = evaluate_run(own / "run", folder, target="emotions", threads=1, say=said.append)
-    assert (now["split"], now["n"], said) == ("test", before["n"], [])
-    assert now["systems"]["model"]["set_f1"] == before["systems"]["model"]["set_f1"]
+    before = RunFolder.open(own / "run").evaluation
+    now = evaluated(own / "run", folder, said.append, target="emotions")
+    assert (now.facts["split"], now.n, said) == ("test", before.n, [])
+    assert now.scores_of("model") == before.scores_of("model")
 
 
 def test_evaluate_never_judges_what_a_run_has_learned_from(own, tmp_path):
@@ -187,26 +180,8 @@ def test_evaluate_never_judges_what_a_run_has_learned_from(own, tmp_path):
             split[parts.index[parts == "test"][:9]] = "test"
             images = pd.read_parquet(folder / "images.parquet")
             write_parquet(folder / "images.parquet", images.assign(split=images["image_id"].map(split)))
-        now, _ = evaluate_run(own / "run", folder, target="emotions", threads=1, say=said.append)
+        now = evaluated(own / "run", folder, said.append, target="emotions")
         learned = int((parts != "test").sum())
-        assert (now["split"], now["n"]) == (judged, 9 if split is not None else len(parts) - learned)
-        assert f"{learned} images that the run was trained or tuned on are left out; the rest is judged" in said
-
-
-def test_compare_knows_a_runs_own_data_by_the_same_rule(own, tmp_path):
-    folder = tmp_path / "data"
-    shutil.copytree(own / "data", folder)
-    join(folder)
-    found = compare_runs([own / "run", own / "run"], dataset=folder, threads=1)
-    test = answered(RunFolder.open(own / "run")).query("split == 'test'")["image_id"]
-    assert (found.split, sorted(seen.image_id for seen in found.images)) == ("test", sorted(test))
-
-
-def test_compare_never_shows_what_a_run_has_learned_from(own, tmp_path):
-    """Data that are no longer the run's own still hold its training images."""
-    folder = tmp_path / "data"
-    shutil.copytree(own / "data", folder)
-    change_a_vote(folder)
-    found = compare_runs([own / "run", own / "run"], dataset=folder, threads=1)
-    test = answered(RunFolder.open(own / "run")).query("split == 'test'")["image_id"]
-    assert {seen.image_id for seen in found.images} == set(test)
+        assert (now.facts["split"], now.n) == (judged, 9 if split is not None else len(parts) - learned)
+        assert [line for line in said if line.startswith(f"{learned} of ") and "trained or tuned on, and left" in line]
+        assert set(now.scores["image_id"]) <= set(parts.index[parts == "test"])

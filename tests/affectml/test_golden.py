@@ -20,15 +20,16 @@ from affectml.embeddings import EmbeddingStore
 from affectml.heads import load_head
 from affectml.heads.base import sets_of
 from affectml.heads.load import HEADS
-from affectml.judging.asked import evaluate_run
+from affectml.judging.figures import COLUMNS, Evaluation
 from affectml.predicting.shards import merge_predictions
 from affectml.runs import RunFolder
 
-from .answered import answered
+from .answered import answered, evaluated
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 VERSIONS = sorted(path.parent for path in GOLDEN.glob("*/made_by.json"))
 HEAD_FEATURES = 10  # heads saved from Python know the first columns only
+NUMBERS = ("value", "low", "high", "p", "p_holm", "n", "units")
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}  # other processors round and sum in another order
 
 
@@ -136,21 +137,21 @@ def test_a_run_answers_as_before(folder):
 @pytest.mark.parametrize("folder", RUNS, ids=named)
 def test_evaluate_gives_a_run_the_scores_it_was_trained_with(folder, monkeypatch):
     monkeypatch.chdir(folder.parents[1])
-    before = RunFolder.open(folder).metrics
-    now, _ = evaluate_run(folder, dataset_of(folder), target=target_of(folder), threads=1)
-    scores_as_before(now, before)
+    run = RunFolder.open(folder)
+    now = evaluated(run, dataset_of(folder), target=run.info.data.target, seed=run.info.config.seed)
+    as_before(now, run.evaluation)
 
 
 def test_evaluate_says_so_on_the_command_line_too(monkeypatch, capsys, tmp_path):
     [run] = found("runs/sigmoid")
     shutil.copytree(run.parents[1] / "data", tmp_path / "data")
-    written = tmp_path / "metrics.json"
-    command = ["affectml", "evaluate", run, tmp_path / "data", "--target", "emotions", "--threads", 1, "--out", written]
+    told = ["--on", tmp_path / "data", "--target", "emotions", "--threads", 1, "--out", tmp_path / "found"]
+    command = ["affectml", "evaluate", run, *told]
     monkeypatch.setattr("sys.argv", [*map(str, command), "--json"])
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 0, capsys.readouterr().err
-    scores_as_before(json.loads(written.read_text(encoding="utf-8")), RunFolder.open(run).metrics)
+    as_before(Evaluation.read(tmp_path / "found"), RunFolder.open(run).evaluation)
 
 
 @pytest.mark.parametrize("told", found("people.json"), ids=named)
@@ -185,33 +186,17 @@ def test_files_of_predictions_are_read_and_joined_as_before(folder, tmp_path, mo
     pd.testing.assert_frame_equal(table, plain.assign(set=plain["set"].map("|".join)), check_dtype=False)
 
 
-def target_of(run: Path) -> str:
-    return json.loads((run / "run.json").read_text(encoding="utf-8"))["data"]["target"]
-
-
-def scores_as_before(now: dict, before: dict) -> None:
-    """Every value there was, of every system but zero-shot, which only `train` scores. Further scores may come."""
-    assert (now["schema"], now["split"], now["n"]) == (before["schema"], before["split"], before["n"])
-
-    def close(scores: dict) -> dict:
-        return {key: pytest.approx(x, rel=1e-6, abs=1e-6) for key, x in scores.items()}
-
-    floor = before["sampling_floor"]
-    assert {key: now["sampling_floor"].get(key) for key in floor} == pytest.approx(floor, rel=1e-6, abs=1e-6)
-    assert list(now["per_label"]) == list(before["per_label"])
-    systems = {name: scores for name, scores in before["systems"].items() if name != "zero_shot"}
-    assert list(now["systems"]) == list(systems)
-    for name, scores in systems.items():
-        flat, again = values(scores), values(now["systems"][name])
-        assert not set(flat) - set(again), name
-        assert {key: again[key] for key in flat} == close(flat), name
-    for label, scores in before["per_label"].items():
-        flat, again = values(scores), values(now["per_label"][label])
-        assert {key: again.get(key) for key in flat} == close(flat), label
-
-
-def values(scores: dict) -> dict:
-    return {name: score["value"] if isinstance(score, dict) else score for name, score in scores.items()}
+def as_before(now: Evaluation, before: Evaluation) -> None:
+    """Every figure there was, but of what only a training knows. Further ones may come."""
+    key = [name for name in COLUMNS if name not in NUMBERS]
+    rows = before.table().query("by not in ('split', 'answers_known')").drop_duplicates()
+    both = rows.merge(now.table(), "left", on=key, suffixes=("_before", ""), indicator=True)
+    assert (both["_merge"] == "both").all(), both[both["_merge"] != "both"]
+    for name in NUMBERS:
+        np.testing.assert_allclose(both[name].astype(float), both[f"{name}_before"].astype(float), **TOLERANCE)
+    assert {name: now.facts[name] for name in ("split", "n", "rules")} == {
+        name: before.facts[name] for name in ("split", "n", "rules")
+    }
 
 
 @pytest.mark.parametrize("folder", DEMOS, ids=named)

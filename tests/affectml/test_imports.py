@@ -138,8 +138,8 @@ def test_no_command_loads_torch_before_it_needs_it(tmp_path):
             "labels attention", "labels agreement demo", "labels aggregate demo", "labels assign",
             "labels withdraw ann", "labels erase demo a03"]  # fmt: skip
     refused = ["train nowhere", "predict nowhere a.png", "evaluate nowhere --on demo", "evaluate me=nowhere",
-               "evaluate --train nowhere --on demo", "evaluate photos/dataset.json --on nowhere", "explain nowhere a.png",
-               "explore nowhere", "embed nowhere",
+               "evaluate --train nowhere --on demo", "evaluate photos/dataset.json --on nowhere",
+               "explain nowhere a.png", "explore nowhere", "embed nowhere",
                "export nowhere --onnx", "fetch nowhere", "audit nowhere", "train demo --nope"]  # fmt: skip
     code = f"""{ALL_IN_TURN}
 os.chdir({str(tmp_path)!r})

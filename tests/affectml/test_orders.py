@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from affectml.answers import AskConfig, ask
-from affectml.answers._names import custom_id
 
 from affectml.errors import BadInput
 from affectml.judging.readings import place_bias
+from affectml.vlm import AskConfig, ask
+from affectml.vlm.names import custom_id
 from affectml.vlm.orders import of_others, read_orders, requests_of
 
 LABELS = ("awe", "fear", "joy", "anger")

@@ -243,14 +243,11 @@ def test_shares_are_rates_over_their_sum_and_a_row_of_zeros_stays():
     assert table.tolist() == [pytest.approx([0.75, 0.25]), [0, 0]]
 
 
-def a_promise_by_levels():
+def test_each_level_has_its_cut_and_an_unknown_one_the_most_cautious():
     scores = torch.tensor([[0.9], [0.8], [0.7], [0.4], [0.3], [0.2], [0.1]])
     levels = np.array(["light", "light", "light", "dark", "dark", "dark", None], dtype=object)
-    return make_promise(RECALL, scores, np.ones((7, 1)), family="rates", column="look", levels=levels)
-
-
-def test_each_level_has_its_cut_and_an_unknown_one_the_most_cautious():
-    promise = a_promise_by_levels()  # (3 R + 1) / 4 <= .5: at most one of three missed
+    promise = make_promise(RECALL, scores, np.ones((7, 1)), family="rates", column="look", levels=levels)
+    # (3 R + 1) / 4 <= .5: at most one of three missed
     assert {name: cut.value for name, cut in promise.levels.items()} == pytest.approx({"light": 0.8, "dark": 0.3})
     assert promise.cuts(np.array(["dark", "light", None, "grey"], dtype=object), 4)[:, 0].tolist() == pytest.approx(
         [0.3, 0.8, 0.3, 0.3]
@@ -455,23 +452,16 @@ def test_each_level_has_tests_of_its_own_and_an_unknown_one_the_highest_cut():
     scores = torch.tensor([[0.9, 0.3], [0.6, 0.1]]).repeat(20, 1)
     votes, levels = np.tile([[1.0, 0.0]], (40, 1)), np.array(["light", "dark"] * 20, dtype=object)
     promise = make_promise(HALF, scores, votes, column="look", levels=levels, start=scores, start_levels=levels)
-    cuts = {name: cut.value for name, cut in promise.levels.items()}
-    assert cuts == pytest.approx({"light": 0.6, "dark": 0.35})
-    assert promise.cut.value == cuts["light"]
+    lit = {"start": torch.tensor([[0.8, 0.4]]), "start_levels": levels[:1]}  # whose rows a level takes that has none
+    alone = make_promise(HALF, scores, votes, column="look", levels=levels, **lit)
+    for made, dark in ((promise, 0.35), (alone, 0.6)):
+        assert {name: cut.value for name, cut in made.levels.items()} == pytest.approx({"light": 0.6, "dark": dark})
+    assert promise.cut.value == promise.levels["light"].value
     assert "0 % of dark, 0 % of light have an empty one" in promise.words()
     assert "smaller, and more of them empty, than those" in promise.where_levels_are_unknown()
     assert Promise.from_json(json.loads(json.dumps(promise.to_json()))) == promise
     with pytest.raises(BadInput, match="20 calibration images with look 'dark' are too few"):
         make_promise(Asked.parse("precision=.95"), scores, votes, column="look", levels=levels)
-
-
-def test_a_level_without_other_rows_takes_those_of_all_levels():
-    scores, votes = torch.tensor([[0.9, 0.3], [0.6, 0.1]]).repeat(20, 1), np.tile([[1.0, 0.0]], (40, 1))
-    levels, start = np.array(["light", "dark"] * 20, dtype=object), torch.tensor([[0.8, 0.4]])
-    promise = make_promise(
-        HALF, scores, votes, column="look", levels=levels, start=start, start_levels=np.array(["light"], dtype=object)
-    )
-    assert {name: cut.value for name, cut in promise.levels.items()} == pytest.approx({"light": 0.6, "dark": 0.6})
 
 
 def test_sets_are_cut_where_it_was_tested_in_saturated_scores_too():

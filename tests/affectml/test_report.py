@@ -1,338 +1,644 @@
-"""The report of a run: what stands in it, that it says nothing untrue, and that it can be made again."""
+"""A page from rows: who stands in which table, what its sentences say, and that they say nothing that no row holds."""
 
-import csv
-import functools
-import itertools
 import json
-import operator
 import re
-import shutil
-import sys
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
-from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from affectml.comparison import report_runs
-from affectml.page.sections.disagreement import asked
-from affectml.page.sections.learning import _sentence as learning_sentence
-from affectml.page.sections.per_label import _sentence as label_sentence
-from affectml.page.sections.per_label import f1
-from affectml.page.sections.per_label import per_label as per_label_section
-from affectml.page.sections.subgroups import subgroup_lines
 
-from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
-from affectml.errors import BadInput, BadRun
-from affectml.judging.people import against_the_rest
-from affectml.page import WRITERS, Table, read_again, report_run, sections
-from affectml.page.section import Section, drawing
-from affectml.page.sections import SECTIONS
-from affectml.page.sections.overview import sentence
-from affectml.page.sections.sets import co_occurrence
-from affectml.page.tables import number
-from affectml.plots import curves, dots, grid, intervals, reliability, scatter
-from affectml.plots._canvas import SIGNS, Canvas, marks
+from affectml.judging.answers import SystemAnswers
+from affectml.judging.evaluate import evaluate
+from affectml.judging.figures import Evaluation, Figure, parsed
+from affectml.judging.scoring import Answers
+from affectml.judging.truth import fit_prior, read_truth
+from affectml.page import WRITERS, Shown, Table, in_words, write_report
+from affectml.page.section import Section
+from affectml.page.sections import FOLDED, OPEN
+from affectml.page.sections.groups import by_person, learning, subgroup_lines, subgroups
+from affectml.page.sections.images import cards, images
+from affectml.page.sections.labels import bias, labels
+from affectml.page.sections.made import made
+from affectml.page.sections.overview import beside, sentence
+from affectml.page.sections.people import alone, disagreement
+from affectml.page.sections.scores import differences, every_score, levels, repeats
+from affectml.page.sections.sets import co_occurrence, instead
+from affectml.page.sections.shares import bands, promise, thresholds
+from affectml.page.tables import ROWS, STAR, brief, matrix, number, p_value, pivot, scores_table
+from affectml.page.words import missing, warnings
+from affectml.page.write import caveats, sections, write_page, write_tables
 from affectml.predicting.alike import Alike
 from affectml.predicting.files import predict_to_file
-from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
-from affectml_metrics import functional as F
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0.dev0"
+LABELS = ("awe", "fear", "joy")
+NOBODY = Shown("a page", "a heading")
+PEOPLE = {"people": "judgements", "kind": "rates"}
+
+
+def row(metric, value, system="model", half=0.05, **key):
+    """A figure with an interval of this half width; none where it is None."""
+    name, k = parsed(metric)
+    ends = {} if half is None else {"low": value - half, "high": value + half}
+    return Figure(metric=name, k=k, value=value, system=system, **{"n": 45, "units": 45, "space": "s", **ends, **key})
+
+
+def many(metric, values, half=0.05, **key):
+    """Figures of one metric: {"SYSTEM" or "SYSTEM|AGAINST": value}."""
+    named = [(who.partition("|"), value) for who, value in values.items()]
+    return [row(metric, value, who, half, against=other or "people", **key) for (who, _, other), value in named]
+
+
+def found(*rows, **facts):
+    known = {"split": "test", "n": 45, "space": "s", "labels": list(LABELS), "first": "model", "rules": {}}
+    return Evaluation(rows, facts={**known, "kind": "sets", "people": None, **facts})
+
+
+def agreeing(*more, model=0.64, person=0.61, prior=0.3, p=0.4):
+    """A run whose sets are set beside single people's answers."""
+    values = {"model": model, "model|rest": model, "person|rest": person, "prior": prior, "prior|rest": prior}
+    apart = row("set_f1_judgements", model - person, "model", against="person", p=p, p_holm=p)
+    return found(*many("set_f1_judgements", values), apart, *more, **PEOPLE)
+
+
+def cells(table):
+    return {line[0]: dict(zip(table.columns[1:], line[1:], strict=True)) for line in table.rows}
+
+
+def test_who_was_judged_on_other_targets_stands_in_a_table_of_their_own():
+    rates = {"model": 0.25, "consensus|person": 0.29, "model|person": 0.26, "prior|person": 0.46}
+    evaluation = agreeing(
+        *many("set_f1", {"model": 0.7, "prior": 0.4, "model|rest": 0.69, "person|rest": 0.65, "half|half": 0.78}),
+        *many("rate_cross_entropy", rates),
+        row("rate_cross_entropy", 0.2, "floor", None),
+        row("set_f1_judgements", 0.645, "consensus", against="person"),
+    )
+    people, rest, person, half, _ = [*every_score(evaluation, NOBODY).tables, None]
+    assert people.title == "test split, 45 images"
+    assert people.columns == ("metric", "model", "prior", "floor")
+    assert rest.columns == ("metric", "model", "prior", "person")
+    assert half.columns == ("metric", "half")
+    assert cells(rest)["set_f1 ↑"] == {"model": ".690 ±.050", "prior": "–", "person": ".650 ±.050"}
+    # a difference beside `person` is no score; single people's answers are the target in both tables
+    assert cells(person)["set_f1_judgements ↑"] == {
+        "model": ".640 ±.050",
+        "prior": ".300 ±.050",
+        "consensus": ".645 ±.050",
+    }
+    assert cells(person)["rate_cross_entropy ↓"]["model"] == ".260 ±.050"
+    drawn, what = beside(evaluation, "set_f1_judgements")
+    assert ([each.system for each in drawn], what) == (["model", "prior", "person", "consensus"], "one person's answer")
+
+
+def test_the_best_of_a_row_is_bold_with_all_whose_intervals_overlap_but_who_knows_the_truth():
+    evaluation = found(
+        *(row("set_f1", v, s) for s, v in [("model", 0.6), ("a", 0.52), ("prior", 0.2), ("oracle", 0.9)])
+    )
+    table = scores_table(evaluation)
+    assert {table.columns[column] for _, column in table.best} == {"model", "a"}
+    assert "| **.600 ±.050** | **.520 ±.050** | .200 ±.050 | .900 ±.050 |" in table.to_markdown()
+    assert r"\textbf{.600 $\pm$.050}" in table.to_tex()
+
+
+def test_tables_are_numbers_for_programs_and_booktabs_for_papers():
+    table = Table("T_1", ("label", "F1"), (("joy_a", "+.623 ±.018*"), ("fear", "–")), "a note", frozenset({(0, 1)}))
+    assert table.to_csv() == "label,F1,F1 ±\r\njoy_a,0.623,0.018\r\nfear,,\r\n"
+    assert r"joy\_a & \textbf{+.623 $\pm$.018*} \\" in table.to_tex()
+    assert table.to_tex().startswith("% T_1\n% a note\n\\begin{tabular}{lr}\n\\toprule\n")
+    assert table.file_name == "t_1"
+    assert [number(v) for v in (0.5, -0.25, 1.5, 0.0001, None)] == [".500", "-.250", "1.500", ".000", "–"]
+    assert [p_value(p) for p in (0.0004, 0.04, None)] == ["<.001", ".040", "–"]
+
+
+def test_few_images_have_a_star_and_one_image_no_interval():
+    few = pivot("t", [row("set_f1", 0.5, units=20), row("set_f1", 0.5, "prior", 0, units=1)], "metric")
+    assert few.rows == (("set_f1", ".500 ±.050*", ".500*"),)
+    assert few.note.endswith(STAR)
+
+
+def test_a_terminal_has_eight_metrics_with_the_headlines_among_them():
+    names = [*(f"top_{k}_accuracy" for k in range(1, 10)), "set_f1_judgements", "set_f1", "rate_cross_entropy"]
+    table = brief(found(*(row(name, 0.5) for name in names)))
+    assert len(table.rows) == ROWS
+    assert {"set_f1_judgements ↑", "set_f1 ↑", "rate_cross_entropy ↓"} <= set(cells(table))
+    full = brief(found(*(row(name, 0.5) for name in names), row("empty_share", 0.4, half=None)))
+    assert (len(full.rows), cells(full)["empty_share"]) == (ROWS, {"model": ".400"})
+
+
+def compared(**others):
+    """A run that was compared with others: {NAME: (difference, p)}."""
+    return agreeing(*(row("set_f1_judgements", v, against=who, p=p) for who, (v, p) in others.items()))
+
+
+EVEN = "; 45 images cannot tell the model from people."
+CONSTANT = "one constant answer to .300"
+SAID = [
+    (
+        agreeing(),
+        f"The model agrees with one person's set to .640 (F1), people with each other to .610, {CONSTANT}{EVEN}",
+    ),
+    (agreeing(p=0.01), "; the model does better than a person, beyond chance."),
+    (agreeing(model=0.5, p=0.01), "; the model does worse than a person, beyond chance."),
+    (compared(prior=(0.1, 0.3)), "; 45 images do not show it to be better than a constant answer."),
+    (compared(prior=(-0.1, 0.01)), "; it is worse than a constant answer."),
+    (compared(prior=(0.3, 0.01)), EVEN),
+    (
+        compared(a=(0.1, 0.01), b=(-0.1, 0.01), c=(0, 0.9), d=(0, 0.9), e=(0, 0.9), prior=(0.3, 0.01)),
+        "; it is ahead of “a”, behind “b”, not told apart from 3 systems.",
+    ),
+    (
+        found(*many("top_1_accuracy", {"model": 0.81, "prior": 0.2}), kind="single"),
+        "The model's first label is the image's own label in 81 % of cases, one constant answer's in 20 %.",
+    ),
+    (
+        found(*many("rate_cross_entropy", {"model": 0.25, "floor": 0.2})),
+        "The model has rate cross entropy .250 (lower is better), the truth .200.",
+    ),
+    (found(row("set_f1", 0.6, "mine"), first="mine"), "“mine” agrees with the images' own sets to .600 (F1)."),
+    (found(), ""),
+]
+
+
+@pytest.mark.parametrize(("evaluation", "says"), SAID)
+def test_the_first_sentence_holds_what_was_tested_in_at_most_35_words(evaluation, says):
+    said = sentence(evaluation)
+    assert said.endswith(says)
+    assert len(said.split()) <= 35
+
+
+def test_many_empty_sets_stand_beside_every_score_of_sets_and_the_constant_answer_is_named():
+    shares = [
+        row("empty_share", v, s, None) for s, v in [("people", 0.2), ("model", 0.42), ("prior", 1), ("person", 0.1)]
+    ]
+    constant = [row("set_share", 0, "prior", None, label=label) for label in LABELS]
+    evaluation = agreeing(row("set_f1", 0.6), row("set_f1", 0.28, "prior"), *shares, *constant)
+    words = "empty sets: people 20 %, model 42 %, prior 100 %; an empty set beside an empty set scores 1; the prior's "
+    words += "answer to every image is the empty set"
+    for table in every_score(evaluation, NOBODY).tables:
+        assert "empty_share" in cells(table)
+        assert words in table.note
+    assert cells(scores_table(evaluation, "rest"))["empty_share"] == {
+        "model": ".420",
+        "prior": "1.000",
+        "person": ".100",
+    }
+    assert f"E{words[1:]}." in warnings(evaluation)
+    assert all(
+        "Empty sets: people 20 %" in each.note for each in OPEN[0](evaluation, NOBODY).drawings if "Set" in each.title
+    )
+    few = agreeing(row("set_f1", 0.6), *(replace(each, value=0.1) for each in shares))
+    assert "empty" not in f"{warnings(few)}{every_score(few, NOBODY)}"
+    named = replace(evaluation, facts={**evaluation.facts, "prior_set": ["awe", "joy"]})
+    assert "every image is awe, joy." in warnings(named)[0]
+
+
+def test_sets_that_hold_most_labels_and_a_promise_are_warned_of_and_chosen_by_anybody_has_a_name_of_its_own():
+    fact = {"promise": "precision=0.7", "words": "w", "made_on": "m", "spread": 0.01, "probability": 0.9}
+    rows = [row(f"promise_{name}", v) for name, v in [("precision", 0.6), ("size", 1.7), ("empty", 0.1)]]
+    evaluation = agreeing(*rows, row("labels_per_set", 1.7, half=None), row("set_precision", 0.4)).with_(
+        (), promise=fact
+    )
+    (table,) = promise(evaluation, NOBODY).tables
+    assert table.columns == ("images", "chosen by somebody", "labels per set", "empty sets")
+    assert "set_precision counts labels of the panel's set" in table.note
+    said = warnings(evaluation)
+    assert said[0] == "The model's sets hold 1.7 of 3 labels on average: they rule little out."
+    assert said[1] == "The model's sets are cut to keep a promise (precision=0.7), not for the best score."
+
+
+PROMISED = [  # asked, value, what is said of it
+    ("recall=.8", 0.78, "(.730 to .830); at least 0.8 was promised on average; nothing here speaks against it."),
+    ("recall=.8", 0.7, "the choice of images alone does not explain the difference."),
+    ("extra=1", 1.2, "(1.150 to 1.250); at most 1 was promised on average; the choice of images alone does not"),
+]
+
+
+@pytest.mark.parametrize(("asked", "value", "says"), PROMISED)
+def test_a_promise_says_what_came_of_it(asked, value, says):
+    fact, name = {"promise": asked, "words": "w", "made_on": "m"}, f"promise_{asked.partition('=')[0]}"
+    evaluation = agreeing(row(name, value)).with_((), promise=fact)
+    assert says in promise(evaluation, NOBODY).sentence
+    level = row(name, 5 if "extra" in asked else 0.1, by="shapes", level="round")
+    moved = {**fact, "column": "shapes", "shift": {"found": True, "words": "it moved"}}
+    said = promise(evaluation.with_([level], promise=moved), NOBODY).sentence
+    assert re.fullmatch("It moved; the sets hold .* within each level of shapes; .*; round did worse.", said)
+    assert promise(found(promise=fact), NOBODY).sentence == "No image counts for the promise."
+
+
+def test_labels_ahead_by_chance_are_not_counted_as_clear():
+    rows = []
+    for label, common, values in zip(LABELS, (0.1, 0.2, 0.3), ((0.5, 0.45), (0.4, 0.1), (0.8, 0.9)), strict=True):
+        scores = dict(zip(("model", "person|rest", "prior"), (*values, 0.1), strict=True))
+        rows += [
+            *many("label_f1_judgements", scores, label=label),
+            row("prevalence", common, "people", None, label=label),
+        ]
+    section = labels(found(*rows, **PEOPLE), NOBODY)
+    assert section.sentence == (
+        "The model does best at joy (.800), worst at fear (.400); it beats one person on 2 of 3 labels (1 of them "
+        "clearly); it beats one constant answer on 3 of 3 labels (3 of them clearly)."
+    )
+    assert [line[0] for line in section.tables[0].rows] == ["joy", "fear", "awe"]  # the commonest first
+    assert section.tables[0].columns[1:] == ("model", "prior", "person")
+    alike = labels(found(*(row("label_f1", 0, label=label) for label in LABELS)), NOBODY)
+    assert alike.sentence == "The model does the same at all labels: .000."
+
+
+def test_labels_said_too_often_are_counted_where_that_is_beyond_chance():
+    rows = [
+        row("label_bias", v, "a", label=label, p=p, p_holm=p)
+        for label, v, p in zip(LABELS, (0.1, 0.02, -0.2), (0.01, 0.5, 0.02), strict=True)
+    ]
+    section = bias(found(*rows), NOBODY)
+    assert section.sentence == "Of 3 labels, “a” names 2 more or less often than people do."
+    assert section.tables[0].rows[0] == ("awe", "+.100 ±.050")
+    assert section.tables[0].best == {(0, 1), (2, 1)}
+    assert bias(found(rows[1]), NOBODY).sentence.startswith("No system is shown")
+
+
+def test_mistakes_that_are_equally_common_are_all_named():
+    def mistakes(*rows, who="model"):
+        return [row("images", v, who, None, by="instead_of", level=level, label=label) for level, label, v in rows]
+
+    tied = mistakes(("awe", "fear", 3.5), ("joy", "fear", 3.5), ("awe", "(nothing)", 2), ("(nothing)", "joy", 1))
+    section = instead(found(*tied, *mistakes(("awe", "joy", 4), who="person")), NOBODY)
+    assert section.sentence == (
+        "The model most often says fear in place of awe and fear in place of joy (3.5 of 45 images each); the model "
+        "leaves out 2 labels without naming another, and adds 1 to sets that are otherwise whole; one person most "
+        "often says joy in place of awe (4 of 45 images)."
+    )
+    assert [table.name for table in section.tables] == ["model", "person"]
+    assert cells(section.tables[0])["awe"] == {"fear": "3.5", "joy": "0", "(nothing)": "2"}
+    assert instead(found(*mistakes(("awe", "fear", 1.5))), NOBODY).sentence == ""
+    assert section.tables[0].columns[0] == "the image's label"  # nobody was asked
+
+
+def test_what_stands_of_labels_together_is_true():
+    def together(who, n, *rows):
+        return [row("share", v, who, None, by="with", level=level, label=label, n=n) for level, label, v in rows]
+
+    every = {"person": (40, 0.71), "people": (12, 0.8), "model": (11, 0.36)}
+    rows = [each for who, (n, v) in every.items() for each in together(who, n, ("awe", "joy", v))]
+    section = co_occurrence(found(*rows, **PEOPLE), NOBODY)
+    assert section.sentence == (
+        "Of people's answers with awe, 71 % have joy as well; the largest gap is joy beside awe: 36 % of the model's "
+        "11 sets, 80 % of the images' 12."
+    )
+    assert [table.name for table in section.tables] == ["person", "people", "model"]
+    assert "people" not in co_occurrence(found(*rows[1:]), NOBODY).sentence
+    assert co_occurrence(found(*(replace(each, n=9) for each in rows)), NOBODY).sentence == ""
+
+
+ENTROPY = [(0.3, "is more undecided"), (-0.3, "is more decided"), (0.01, "is not shown to be more undecided")]
+
+
+@pytest.mark.parametrize(("value", "says"), ENTROPY)
+def test_undecided_is_said_by_the_interval_and_by_the_number_of_people_asked(value, says):
+    asked = [row("absolute_error", v, by="people_asked", level=level) for level, v in [("3", 0.2), ("5", 0.11)]]
+    said = disagreement(found(row("entropy_rank_correlation", value), *asked), NOBODY).sentence
+    assert says in said
+    assert "off by .200 with 3 people asked and .110 with 5, hardly told apart" in said
+    assert disagreement(found(), NOBODY) is None
+
+
+def test_bands_that_miss_the_line_are_counted_beside_those_that_chance_makes_miss():
+    def bins(*pairs):
+        return [(row("stated_share", said, label="joy"), row("seen_share", seen, label="joy")) for said, seen in pairs]
+
+    assert bands(bins((0.1, 0.12), (0.5, 0.5))) == "All 2 bands reach the line on which shares mean what they say."
+    assert bands(bins(*[(0.5, 0.7)] * 6, *[(0.1, 0.1)] * 4)) == (
+        "6 of 10 bands miss the line on which shares mean what they say, 1 or so by chance; the farthest off is joy, "
+        "by .200."
+    )
+    assert bands([]) == ""
+
+
+def test_a_small_step_of_a_learning_curve_is_no_gain():
+    def points(*values):
+        levels = enumerate(values, 1)
+        rows = [row("set_f1", v, half=0.02, by="training_images", level=str(10 * at)) for at, v in levels]
+        return found(*rows, row("set_f1", values[-1]), learning_curve=[0.3, 0.7, 1])
+
+    section = learning(points(0.5, 0.700, 0.703), NOBODY)
+    said = "With 20 training images set_f1 is .700, with all 30 .703, which may be chance; each point is one fit."
+    assert section.sentence == said
+    assert section.tables[0].columns == ("metric", "10 images (30%)", "20 images (70%)", "30 images (100%)")
+    assert "chance" not in learning(points(0.5, 0.6, 0.7), NOBODY).sentence
+    assert learning(points(0.5), NOBODY) is None
+
+
+def test_subgroups_show_what_was_tested_and_a_small_level_its_size():
+    part, test = {"by": "shapes", "level": "round"}, {"by": "shapes", "level": "jagged less round"}
+    rows = [
+        row("images", 23, "people", None, **part),
+        row("images", 2, "people", None, by="shapes", level="odd"),
+        row("set_f1", 0.5, n=23, **part),
+        row("rate_brier_score", 0.01, against="floor", n=23, **part),
+        row("label_bias", 0.03, label="joy", **part),
+        row("rate_brier_score", -0.02, against="floor", p=0.2, p_holm=0.9, **test),
+        row("label_bias", 0.09, label="joy", p=0.1, p_holm=0.8, **test),
+    ]
+    content = {"columns": {"shapes": "images"}, "tests": 2, "findings": [], "rules": {"test": "permuted"}}
+    tests, scores, biases = subgroups(found(*rows, subgroups=content), NOBODY).tables
+    assert [line[1] for line in tests.rows] == ["bias: joy", "rate_brier_score, excess over the floor"]
+    assert tests.title.startswith("The least likely")
+    assert [line[0] for line in scores.rows] == ["round (23)", "odd (2)"]
+    assert (cells(scores)["round (23)"]["images"], cells(scores)["odd (2)"]["images"]) == ("–", "2")
+    assert biases.rows == (("joy", "+.030 ±.050"),)
+    lines = {"subgroups by shapes: no difference beyond chance (2 tests, Holm, 5 %)": {}}
+    lines |= {"subgroups by shapes: too few images or people to compare them": {"tests": 0}}
+    for line, more in lines.items():
+        assert subgroup_lines(found(subgroups={**content, **more})) == [line]
+    assert len(subgroup_lines(found(subgroups={**content, "findings": list("abcdefg")}))) == 6
+    assert subgroup_lines(found()) == []
+
+
+def test_what_knowing_a_person_is_worth_is_said_by_the_interval():
+    def cell(level, value):
+        key = {"by": "answers_known", "level": level}
+        people = row("people", 12, "people", None, **key)
+        both = many("rate_cross_entropy", {"model|anybody": value, "model": 0.5}, 0.02, **key)
+        return [*both, people]
+
+    k = "unseen_people_new_images_k"
+    values = {"seen_people_new_images": -0.05, f"{k}0": 0, f"{k}5": -0.01, f"{k}9": 0.04}
+    section = by_person(found(*(each for pair in values.items() for each in cell(*pair))), NOBODY)
+    assert section.sentence.startswith("What the model learned of a person is worth (.050, .030 to .070); 5 answers")
+    assert "5 answers of a new person are worth nothing beyond chance" in section.sentence
+    assert "9 answers of a new person are worth less than nothing" in section.sentence
+    assert cells(section.tables[0])["seen people new images (12)"]["model"] == ".500 ±.020"
+    assert len(section.drawings) == 1
+    assert by_person(found(), NOBODY) is None
+
+
+def test_a_right_parent_at_random_is_not_spoken_of_where_parents_have_one_child():
+    fact = {"levels": {"two": {"labels": ["a", "b"], "lines": ["awe: left out"]}}}
+    rows = [row("set_f1", 0.8, space="two"), row("errors_inside_parent", 0.6, half=None, space="two", n=8)]
+    chance = row("errors_inside_parent", 0.4, "chance", None, space="two")
+    said = levels(found(*rows, chance, **fact), NOBODY)
+    assert said.sentence == "At two, .600 of 8 wrong first labels have the right parent, at random .400."
+    assert cells(said.tables[0])["two (2): set_f1 ↑"] == {"model": ".800 ±.050"}
+    assert "two: awe: left out" in said.tables[0].note
+    for none in ((), (replace(chance, value=0.0),)):
+        assert "parent" not in levels(found(*rows, *none, **fact), NOBODY).sentence
+
+
+def test_differences_are_counted_and_their_signs_shown():
+    rows = [
+        row("set_f1", 0.1, against="prior", p=0.001, p_holm=0.002),
+        row("set_f1", -0.02, against="a", p=0.5, p_holm=0.5),
+        row("set_f1", 0.5, by="seeds"),
+    ]
+    section = differences(found(*rows), NOBODY)
+    assert section.sentence == "1 of 2 differences is beyond chance."
+    assert section.tables[0].rows == (("set_f1 ↑", "+.100 ±.050", "-.020 ±.050"),)
+    assert section.tables[0].best == {(0, 1)}
+    assert section.tables[1].title == "Means over seeds"
+    few = differences(found(*(replace(each, p=None, p_holm=None) for each in rows)), NOBODY)
+    assert few.sentence == "Too few images or groups to test a difference."
+    assert not few.tables[0].best
+
+
+def test_wordings_thresholds_and_images_where_all_stand_alone():
+    over = [row("set_f1", v, by="wordings", level=level) for level, v in [("", 0.5), ("1", 0.4), ("2", 0.6)]]
+    assert repeats(found(*over), NOBODY).sentence == "The model's set_f1 lies between .400 and .600 over wordings."
+    cuts = [row("set_f1", v, half=None, by="threshold", level=level) for level, v in [("0.2", 0.5), ("0.4", 0.7)]]
+    assert thresholds(found(*cuts, row("set_f1", 0.65)), NOBODY).sentence == (
+        "The model's sets reach .650; one threshold for all labels (0.4), chosen afterwards on these very images, .700."
+    )
+    assert thresholds(found(*cuts), NOBODY) is None
+    fact = {
+        "images": [{"image_id": "i", "label": "joy", "people": 0.1, "said": {"a": ["joy"], "b": ["joy", "awe"]}}],
+        "of": 45,
+        "chance": [None, 0.4],
+        "p": 0.01,
+    }
+    section = alone(found(alone=fact), NOBODY)
+    assert section.sentence == "On 1 of 45 images all systems say a label that people do not; by chance on 0.4."
+    assert section.tables[0].rows == (("i", "joy", "10 %", "a: joy; b: joy, awe"),)
+
+
+def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections():
+    rows = [
+        replace(row("set_f1", v, who), dataset=data)
+        for data, who, v in [("one", "a", 0.6), ("one", "b", 0.3), ("two", "a", 0.4)]
+    ]
+    each = {"n": 45, "space": "s", "first": "a", "split": "all", "rules": {}}
+    evaluation = found(*rows, first="a", datasets={"one": each, "two": {**each, "n": 9}})
+    (table,) = matrix(evaluation)
+    assert cells(table) == {"one": {"a": ".600 ±.050", "b": ".300 ±.050"}, "two": {"a": ".400 ±.050", "b": "–"}}
+    assert sentence(evaluation) == "By set_f1, “a” leads on one."
+    made = {section.name: section for section in sections(evaluation, NOBODY)}
+    assert made["systems-1"].heading == "two: Every score"
+    assert made["systems-1"].tables[0].title == "all 9 images"
+    assert made["systems-0"].folded
+    assert matrix(found(*rows[:2])) == []
+
+
+def test_what_is_missing_is_said_once_with_its_reason():
+    rules = {"person": "not available: no answers", "label_set": "none: single", "kl": "not finite: a", "tau": 0.3}
+    why = [
+        "How far people agree is not known: no answers.",
+        "There are no label sets: single.",
+        "kl is infinite for a.",
+    ]
+    assert missing(found(rules=rules)) == why
+    votes = [row("label_f1_judgements", 0.5, "person", against="rest", label="joy")]
+    assert missing(found(*votes, rules=rules))[0].endswith("no answers; how far they do label by label is.")
+    told = found(rules={"stopping": "images stopped early"}, warnings=["all sets are empty"])
+    assert warnings(told) == ["All sets are empty.", "Images stopped early."]
+
+
+def test_the_last_table_says_how_files_of_answers_were_read():
+    read = {"answered": 4, "judged": 5, "notes": ["late"], "unknown_labels": {"joyy": 3}}
+    read |= {"problems": {"no label": ["1", "2"]}}
+    (table,) = made(found(received={"a": read}, rules={"tau": 0.3333}), NOBODY).tables
+    said = "4 of 5 images answered; late; unknown label joyy: 3; no label: 2 (1, 2)"
+    assert table.rows == (("answers of a", said), ("tau", ".333"))
+
+
+class Page(HTMLParser):
+    """The tags of a page with their attributes, and its text without pictures."""
+
+    def __init__(self, file):
+        super().__init__()
+        self.tags, self.source = [], file.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.text = unescape(re.sub(r"<svg.*?</svg>|<style.*?</style>|<[^>]+>", " ", self.source, flags=re.DOTALL))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+
+USER = '<b>"joy" & 0.5</b>'
+
+
+def test_a_users_words_are_escaped_wherever_they_stand(tmp_path):
+    rows = [
+        row("set_f1", 0.6, USER),
+        row("label_f1", 0.5, USER, label=USER),
+        row("prevalence", 0.2, "people", None, label=USER),
+    ]
+    wrong = row("images", 3, USER, None, by="instead_of", level=USER, label="fear")
+    evaluation = found(
+        *rows, wrong, first=USER, labels=[USER, "fear"], warnings=[USER], findings=[USER], rules={"a": USER}
+    )
+    page = Page(write_report(evaluation, Shown(USER, USER, (USER,), command=USER), tmp_path / "page.html"))
+    assert "<b>" not in re.sub(r'<b class="\w+">', "", page.source)
+    assert page.text.count(USER) > 8
+    assert "<b>" not in scores_table(evaluation).to_markdown()
+
+
+def test_a_page_of_plain_sections_opens_with_the_first_of_them(tmp_path):
+    plain = [
+        Section("first", "F", "One.", tables=(Table("t", ("a", "b"), (("1", "2"),)),), open=True),
+        Section("two", "T", "Two.", notes=("n",)),
+    ]
+    write_page(
+        tmp_path / "p.html", plain, title="t", heading="h", about=["x"], command="c", caveats=["careful", "more"]
+    )
+    page = Page(tmp_path / "p.html")
+    assert re.search(r"h\s+One\.\s+careful", page.text)
+    assert [attrs["id"] for _, attrs in page.tags if "id" in attrs] == ["first", "two", "two-heading"]
+    assert [path.name for path in write_tables(plain, tmp_path)] == ["first-t.csv", "first-t.tex"]
 
 
 @pytest.fixture(scope="module")
 def demo(demo_set):
-    return demo_set(images=200, seed=7).root
+    return demo_set(images=120, seed=3)
 
 
 @pytest.fixture(scope="module")
-def run(demo, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "one"
-    asked = TrainConfig(dataset=str(demo), multilabel=True, threads=1, learning_curve=True)
-    return train_run(asked, out=out, writers=WRITERS)
+def truth(demo):
+    targets = demo.target("emotions")
+    return read_truth(demo, targets, targets.image_id[:60], beta=fit_prior(targets.take(targets.image_id[60:])))
 
 
-@pytest.fixture(scope="module")
-def data(run):
-    return read_again(run)
+def judged(truth, shares, *, names=("model", "prior"), **more):
+    """An evaluation of rates, with sets from them, and of the prior."""
+    rates = torch.from_numpy(np.clip(shares, 0, 1))
+    prior = rates.mean(dim=0, keepdim=True).repeat(len(rates), 1)
+    given = dict(zip(("model", "prior"), (rates, prior), strict=True))
+    answers = {
+        name: Answers(v, v, None if truth.sets is None else (v > 0.3).long())
+        for name, v in given.items()
+        if name in names
+    }
+    return evaluate(answers, truth, split="test", seed=0, dataset="demo", target="emotions", space="mikels-8", **more)
 
 
-@pytest.fixture(scope="module")
-def found(data):
-    return {section.name: section for section in sections(data)}
+def pages(truth):
+    drawn = np.random.default_rng(0)
+    noise = np.broadcast_to(truth.shares.mean(axis=0), truth.shares.shape) + drawn.normal(0, 0.02, truth.shares.shape)
+    nobody = {
+        "chosen": None,
+        "asked": None,
+        "votes": None,
+        "people": None,
+        "oracle": None,
+        "beta": None,
+        "kind": "sets",
+        "no_judgements": "none kept",
+    }
+    one = {name: value[:1] for name, value in vars(truth).items() if isinstance(value, np.ndarray)}
+    return {
+        "signal": judged(truth, truth.oracle, pairs=[("model", "prior"), ("model", "person")]),
+        "no signal": judged(truth, noise, pairs=[("model", "prior"), ("model", "person")]),
+        "no people": judged(replace(truth, **nobody), truth.oracle),
+        "one image": judged(replace(truth, **one), truth.oracle[:1]),
+        "one system": judged(truth, truth.oracle, names=("model",)),
+    }
 
 
-class Tags(HTMLParser):
-    """Every tag with its attributes."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.found = []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
-
-
-def test_every_section_has_an_address_and_every_picture_words(run, found):
-    page = (run.folder / "report.html").read_text(encoding="utf-8")
-    tags = Tags(page).found
-    ids = [attrs["id"] for _, attrs in tags if "id" in attrs]
+@pytest.mark.parametrize("case", ["signal", "no signal", "no people", "one image", "one system"])
+def test_a_page_says_nothing_that_its_rows_do_not_hold(case, truth, tmp_path):
+    evaluation = pages(truth)[case]
+    page, made_ = Page(write_report(evaluation, NOBODY, tmp_path / "page.html")), sections(evaluation, NOBODY)
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
-    assert set(found) <= set(ids)
-    pictures = [attrs for tag, attrs in tags if tag == "svg"]
-    assert len(pictures) == sum(len(section.drawings) for section in found.values())
-    assert len(pictures) >= 15
-    assert all(attrs["role"] == "img" and len(attrs["aria-label"]) > 20 for attrs in pictures)
-    assert all(attrs.get("alt") for tag, attrs in tags if tag == "img")
+    drawn = [attrs for tag, attrs in page.tags if tag == "svg"]
+    assert len(drawn) == sum(len(section.drawings) for section in made_)
+    assert all(attrs["role"] == "img" and len(attrs["aria-label"]) > 20 for attrs in drawn)
+    assert "<script" not in page.source
+    assert not re.findall(r'(?:src|href)="(?!data:|#)|url\((?!#)|@import', page.source)
+    assert not re.search(r"\bnan\b|\bNone\b(?! of)|\{|\}", page.text)
+    first, *others = [section.sentence for section in made_]
+    assert 0 < len(first.split()) <= 35
+    assert not [said for said in others if re.search(r"[.!?] [A-Z]", said) or (said and said[-1] != ".")]
+    assert page.text.count("pictures of images need the data set: add --on") == 1
+    said = " ".join([first, *others])
+    if case == "signal":
+        assert "do not show" not in first
+        assert re.search(r"[1-9]\d* of \d+ differences are beyond chance", said)
+    if case == "no signal":
+        assert "60 images do not show it to be better than a constant answer" in first
+        assert "better than a person" not in said
+    if case == "no people":
+        assert page.text.count("How far people agree is not known: none kept") == 1
+        assert not re.search(
+            r"person|people(?! agree is)", f"{said} {' '.join(each.note for s in made_ for each in s.drawings)}"
+        )
+    if case == "one image":
+        assert not re.search(r"\d of them clearly|\d of \d+ differences|does better|do not show", said)
+        assert "There is no interval" in page.text
+    if case == "one system":
+        assert "constant answer" not in said
+        assert "prior" not in first
 
 
-def test_the_page_is_one_file_without_scripts_that_loads_nothing(run):
-    page = (run.folder / "report.html").read_text(encoding="utf-8")
-    assert "<script" not in page
-    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
-    assert not re.findall(r"url\((?!#)|@import|https?://", page)
-    assert len(page) < 2_000_000
+@pytest.fixture(scope="module")
+def shown(demo, truth):
+    evaluation = judged(truth, truth.oracle)
+    rates = truth.oracle.astype(np.float32)
+    split = np.full(len(rates), "test", dtype=object)
+    answers = {
+        "model": SystemAnswers(
+            truth.labels, truth.image_id[::-1], split, rates[::-1], rates[::-1], (rates > 0.3).astype(np.float32)[::-1]
+        )
+    }
+    return evaluation, replace(NOBODY, dataset=demo, answers=answers, truth=truth)
 
 
-def test_pictures_take_the_pages_colours(run):
-    page = (run.folder / "report.html").read_text(encoding="utf-8")
-    for picture in re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL):
-        assert not re.findall(r"(?<!, )#[0-9a-f]{6}(?!\))", re.sub(r'(?:href="#|url\(#)[^")]*', "", picture))
-        assert "font-family" not in picture
+def test_images_are_shown_where_they_are_at_hand_those_that_agree_most_first(shown, truth, tmp_path):
+    evaluation, also = shown
+    section = images(evaluation, also)
+    titles = ["Where model and people agree most", "Where model and people agree least"]
+    titles.append("Where people disagree most among themselves")
+    assert [gallery.title for gallery in section.galleries] == titles
+    scores = evaluation.scores[(evaluation.scores["system"] == "model") & (evaluation.scores["against"] == "people")]
+    best = scores.set_index("image_id")["rate_cross_entropy"].sort_values(kind="stable").index[0]
+    first = section.galleries[0].cards[0]
+    assert first.image_id == best
+    at = list(truth.image_id).index(best)
+    assert [bar.people for bar in first.bars] == pytest.approx(100 * truth.shares[at], abs=0.06)
+    assert [bar.model for bar in first.bars] == pytest.approx(100 * truth.oracle[at], abs=0.06)
+    assert [bar.in_people for bar in first.bars] == truth.sets[at].astype(bool).tolist()
+    page = Page(write_report(evaluation, also, tmp_path / "page.html"))
+    assert sum(tag == "img" for tag, _ in page.tags) == 3 + 12
+    assert "add --on" not in page.text
+    (few,) = cards(evaluation, also, {0: "a line"})
+    assert few.line == f"{truth.image_id[0]} · a line · {truth.people[0].max()} people"
 
 
-def test_what_the_demo_holds_is_shown(found):
-    assert list(found) == [
-        "overview", "labels", "instead", "together", "images", "reliability", "thresholds", "entropy",
-        "learning", "systems", "levels", "subgroups", "split", "footprint", "run",
-    ]  # fmt: skip
-    assert len(found["overview"].galleries[0].cards) == 3
-    assert [gallery.title for gallery in found["images"].galleries] == [
-        "Where the model and people agree most",
-        "Where the model and people agree least",
-        "Where people disagree most among themselves",
-    ]
+def test_the_demo_says_that_it_is_and_the_same_rows_give_the_same_page(shown, tmp_path):
+    evaluation, also = shown
+    assert caveats(evaluation, also)[0].startswith("This is the demo set")
+    one, two = (write_report(evaluation, also, tmp_path / name).read_bytes() for name in ("a.html", "b.html"))
+    assert one == two
+    evaluation.write(tmp_path)
+    again = Evaluation.read(tmp_path)
+    assert write_report(again, also, tmp_path / "c.html").read_bytes() == one
+    assert json.loads((tmp_path / "facts.json").read_text())["first"] == "model"
+    assert sentence(evaluation) == in_words(evaluation)[0]
 
 
-def test_the_first_sentence_has_the_figures_of_metrics_json(data):
-    said, systems = sentence(data), data.systems
-    for name in ("model_loo", "human", "oracle"):
-        assert f"{systems[name]['set_f1_judgements']['value']:.3f}"[1:] in said
-    assert "consensus of the rest" in said
-
-
-def test_the_report_is_made_again_to_the_byte(command, run, tmp_path):
-    first = (run.folder / "report.html").read_bytes()
-    code, printed, _ = command("report", run.folder, "--tables", tmp_path / "tables")
-    assert code == 0
-    assert printed == f"report: {run.folder / 'report.html'}\n"
-    assert (run.folder / "report.html").read_bytes() == first
-    tables = sorted(path.name for path in (tmp_path / "tables").iterdir())
-    assert len(tables) == len(set(tables))
-    assert {path.rpartition(".")[2] for path in tables} == {"csv", "tex"}
-    with (tmp_path / "tables" / "systems-systems.csv").open() as handle:
-        rows = {row["metric"]: row for row in csv.DictReader(handle)}
-    score = run.metrics["systems"]["model"]["set_f1"]["value"]
-    assert float(rows["set_f1 ↑"]["model"]) == pytest.approx(score, abs=0.0006)
-
-
-def test_another_data_set_is_refused(run, demo, tmp_path):
-    other = write_demo(tmp_path / "other", images=60, seed=9)
-    with pytest.raises(BadRun, match="not the data set that it learned from"):
-        report_run(run, dataset=other.root)
-    gone = tmp_path / "run"
-    gone.mkdir()
-    (gone / "run.json").write_bytes((run.folder / "run.json").read_bytes())
-    with pytest.raises(BadRun, match=r"no answers\.parquet"):
-        report_run(gone)
-
-
-def test_a_data_set_that_moved_is_asked_for(tmp_path, monkeypatch):
-    (tmp_path / "data").mkdir()  # another folder of that name, as `make demo` leaves one
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(GOLDEN / "data", tmp_path / "moved")
-    shutil.copytree(GOLDEN / "runs" / "sigmoid-ensemble", tmp_path / "run")
-    with pytest.raises(BadRun, match="its data set data is not there: say where it is now with dataset"):
-        report_run(tmp_path / "run")
-    page = report_run(tmp_path / "run", dataset=tmp_path / "moved").read_text(encoding="utf-8")
-    assert "At a glance" in page  # of an ensemble, too
-
-
-def test_scores_without_the_models_are_damage(run, tmp_path):
-    shutil.copytree(run.folder, tmp_path / "run")
-    (tmp_path / "run" / "metrics.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(BadRun, match=r"metrics\.json: no scores of the model: the run is damaged, train again"):
-        report_run(tmp_path / "run")
-
-
-@pytest.mark.parametrize(
-    ("file", "path", "value", "says"),
-    [
-        ("metrics.json", ["systems", "model", "set_f1", "high"], None, "systems.model.set_f1.high: Input should be"),
-        ("metrics.json", ["systems", "model", "set_f1"], {"value": 1, "low": 0}, "systems.model.set_f1.high: Field"),
-        ("metrics.json", ["rules"], [], "rules: Input should be a valid dictionary"),
-        ("subgroups.json", ["gaps", 0, "p"], "x", "gaps.0.p: Input should be a valid number"),
-        ("run.json", ["split", "table", 0, "images"], "many", "split.table: images: Input should be"),
-        ("run.json", ["learning_curve", 0, "scores", "set_f1", "low"], [], "learning_curve.0: scores.set_f1"),
-        ("run.json", ["energy", "kwh"], "much", "energy: kwh: Input should be"),
-        ("head.json", ["report", "prevalence"], [0.5], "report.prevalence: expected 8 shares, got 1"),
-    ],
-)
-def test_a_run_with_another_form_is_refused_by_file_and_place(run, data, tmp_path, file, path, value, says):
-    shutil.copytree(run.folder, tmp_path / "run")
-    content = json.loads((tmp_path / "run" / file).read_text())
-    *before, last = path
-    functools.reduce(operator.getitem, before, content)[last] = value
-    (tmp_path / "run" / file).write_text(json.dumps(content))
-    with pytest.raises(BadRun) as refused:
-        subgroup_lines(RunFolder.open(tmp_path / "run").subgroups)
-        report_run(tmp_path / "run", dataset=data.dataset.root, out=tmp_path / "page.html")
-    assert str(refused.value).startswith(f"{tmp_path / 'run' / file}: {says}")
-    assert "\n" not in str(refused.value)
-
-
-def test_tables_that_have_no_place_leave_no_page(run, tmp_path):
-    (tmp_path / "file").write_text("mine")
-    for runs, made in (([run.folder], report_run), ([run.folder, run.folder], report_runs)):
-        with pytest.raises(BadInput, match="file: cannot write there"):
-            made(runs if len(runs) > 1 else runs[0], out=tmp_path / "page.html", tables=tmp_path / "file")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_a_page_that_has_no_place_is_said_before_the_work(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("affectml.page.again.read_again", None)  # a call of it would fail otherwise
-    with pytest.raises(BadInput, match="cannot write there.*name another folder"):
-        report_run(run, out="/proc/page.html")
-    with pytest.raises(BadInput, match="is a folder; name a file in it"):
-        report_run(run, out=tmp_path)
-
-
-def test_a_learning_curve_ends_with_the_run_itself(run):
-    points = run.info.learning_curve
-    images = [point["images"] for point in points]
-    assert images == sorted(images)
-    assert [point["share"] for point in points] == [0.1, 0.2, 0.4, 0.7, 1.0]
-    model = run.metrics["systems"]["model"]
-    assert points[-1]["scores"]["set_f1"]["value"] == model["set_f1"]["value"]
-    assert points[0]["scores"]["rate_cross_entropy"]["value"] > model["rate_cross_entropy"]["value"]
-    assert "--learning-curve" in run.info.command
-
-
-def single(demo, tmp_path, construct):
-    """A copy of the demo with one label an image, found by the word or answered by people."""
-    folder = tmp_path / "single"
-    shutil.copytree(demo, folder)
-    meta = json.loads((folder / "dataset.json").read_text())
-    name, target = next(iter(meta["targets"].items()))
-    table = pd.read_parquet(folder / target["file"])
-    labels = list(Dataset.open(demo).target(name).taxonomy.labels)
-    best = table[labels].to_numpy().argmax(axis=1)
-    table = pd.DataFrame(np.eye(len(labels), dtype=int)[best], columns=labels).assign(image_id=table["image_id"])
-    table[["image_id", *labels]].to_parquet(folder / "targets-word.parquet")
-    entry = {**target, "kind": "single", "construct": construct, "question": "", "values": "indicator"}
-    meta["targets"] = {"word": {**entry, "file": "targets-word.parquet", "vote_rule": None}}
-    (folder / "dataset.json").write_text(json.dumps(meta))
-    for file in ("annotations.parquet", "annotators.parquet", "truth.parquet"):
-        (folder / file).unlink(missing_ok=True)
-    return folder
-
-
-def test_search_words_are_not_called_people(demo, tmp_path):
-    folder = single(demo, tmp_path, "query")
-    run = train_run(TrainConfig(dataset=str(folder), threads=1), out=tmp_path / "run")
-    data = read_again(run)
-    said = sentence(data)
-    assert "the word that it was found by" in said
-    assert "How far people agree is not known" in said
-    found = {section.name: section for section in sections(data)}
-    assert not {"together", "entropy", "people", "thresholds"} & set(found)
-    for section in found.values():
-        words = " ".join([section.sentence, *(d.title + d.note for d in section.drawings)])
-        assert "people" not in words.lower().replace("people agree", ""), section.name
-
-
-def test_votes_without_whole_answers_are_not_said_to_be_unknown(data):
-    votes = seen_by(data, chosen=None, asked=None)
-    assert "people" in f1(votes)
-    assert "How far people agree is not known" not in sentence(votes)
-    assert "How far people's whole answers agree is not known" in sentence(votes)
-
-
-def test_a_labels_prevalence_is_one_figure_on_the_whole_page(data):
-    per_label = {label: {**entry, "prevalence": 0.1235} for label, entry in data.metrics["per_label"].items()}
-    result = replace(data.judged.result, metrics={**data.metrics, "per_label": per_label})
-    other = replace(data, judged=replace(data.judged, result=result))
-    for table in per_label_section(other).tables:
-        at = next(i for i, column in enumerate(table.columns) if "prevalence" in column)
-        assert {row[at] for row in table.rows} == {".123"}
-    assert ": people .123, " in str(per_label_section(other).drawings[-1].svg)
-
-
-def test_the_models_mean_shares_stand_beside_peoples(data, found):
-    table = found["labels"].tables[0]
-    at = table.columns.index("model: mean share")
-    means = dict(zip(data.labels, data.model.shares.mean(dim=0).tolist(), strict=True))
-    assert {row[0]: row[at] for row in table.rows} == {label: number(mean) for label, mean in means.items()}
-
-
-def test_the_models_columns_come_first(found):
-    for table in (*found["systems"].tables, *found["levels"].tables, found["labels"].tables[0]):
-        names = [name for name in table.columns[1:] if name != "metric"]
-        assert names[0].startswith("model"), table.title
-
-
-def test_no_section_fails_where_its_data_are_not(data):
-    poor = seen_by(
-        data, chosen=None, asked=None, votes=None, people=None, oracle=None, sets=None, no_sets="none", groups=None
-    )
-    names = {section.name for part in SECTIONS if (section := part(poor)) is not None}
-    assert {"overview", "labels", "reliability", "entropy"} <= names
-    assert not {"together", "instead", "people", "thresholds"} & names
-
-
-def test_where_every_set_is_empty_the_first_sentence_says_so(command, run, data, tmp_path, monkeypatch):
-    nothing = replace(data.model, sets=torch.zeros_like(data.model.sets))
-    empty = replace(data, judged=replace(data.judged, answers={**data.answers, "model": nothing}))
-    first = (
-        f"The predicted set is empty for {len(nothing.sets)} of {len(nothing.sets)} images; more images and answers "
-    )
-    assert sentence(empty).startswith(first)
-    assert "`affectml train --promise recall=.8`" in sentence(empty)
-    assert not sentence(data).startswith("The predicted set")
-    said = per_label_section(empty).sentence
-    assert said == "The model does the same at all labels: its F1 is .000."
-    monkeypatch.setattr(
-        "affectml.predicting.predictor.sets_of", lambda head, X, levels: torch.zeros(len(X), len(data.labels))
-    )
-    made = predict_to_file(run, data.dataset, tmp_path / "all.csv", threads=1, say=lambda line: None)
-    assert made.alike.startswith("the predicted set is empty for 200 of 200 images; ")
-    _, _, said = command("predict", run.folder, data.dataset.root)
-    assert "the predicted set is empty for 50 of 50 images; " in said
-
-
-def test_features_that_are_the_same_for_all_images_are_said(tmp_path):
-    demo = write_demo(tmp_path / "demo", images=40, seed=1)
-    folder = embed_dataset(demo, "affect-tiny").store.folder
-    rows = np.load(folder / "shard-00000.npy")
-    np.save(folder / "shard-00000.npy", np.repeat(rows[:1], len(rows), axis=0))
-    said = []
-    asked = TrainConfig(str(demo.root), multilabel=True, threads=1)
-    run = train_run(asked, out=tmp_path / "run", say=said.append, writers=WRITERS)
-    words = "the scores are the same for all {} images, as where all have the same features: "
-    count = run.metrics["n"]
-    assert any(line.startswith(f"on the test images {words.format(count)}") for line in said)
-    assert f'<p class="first">T{words.format(count)[1:]}' in (run.folder / "report.html").read_text()
-    made = predict_to_file(run, demo, tmp_path / "all.csv", threads=1, say=said.append)
-    assert made.alike.startswith(words.format(40))
-    assert made.to_json()["alike"] == made.alike
+def test_every_section_does_without_any_row():
+    assert [part.__name__ for part in (*OPEN[1:], *FOLDED) if part(Evaluation(()), NOBODY) is not None] == []
 
 
 @pytest.mark.parametrize(
@@ -355,148 +661,19 @@ def test_only_nearly_all_answers_alike_are_spoken_of(sets, says):
     assert bool(answers.words) == bool(says)
 
 
-NAMES = [  # of labels, and what is seen of them
-    ("a feeling of deep sorrow and of regret that does not go away for days", "a feeling of …"),
-    ('<b>"joy" & 0.12345 #1d2127', '&lt;b&gt;"joy" &amp; 0.12345 #1d2127'),
-]
-
-
-@pytest.mark.parametrize(("name", "seen"), NAMES)
-def test_names_of_users_are_shortened_and_escaped_but_whole_in_the_words_of_a_picture(name, seen):
-    for picture in (
-        dots([name], {"model": [(0.5, 0.4, 0.6)]}, name),
-        grid(np.eye(2), [name, "joy"], [name, "joy"], name),
-        intervals([(name, {"value": 0.5, "low": 0.4, "high": 0.6})], name),
-    ):
-        assert ET.fromstring(picture).get("aria-label") == name
-        assert seen in re.sub(r"<[^>]*>", "", picture)
-
-
-AXES = [  # what an axis begins and ends with, how many numbers at most, and which
-    ((0.0, 1.0), 5, "0.0 0.2 0.4 0.6 0.8 1.0"),
-    ((-0.31, 0.12), 5, "−0.3 −0.2 −0.1 0.0 0.1"),
-    ((0.0, 0.87), 4, "0.00 0.25 0.50 0.75"),
-    ((3.0, 42.0), 4, "10 20 30 40"),
-    ((-0.2, 0.05), 9, "−0.2 0.0"),  # so that they stand apart where a long name leaves little room
-]
-
-
-@pytest.mark.parametrize(("ends", "most", "numbers"), AXES)
-def test_numbers_along_an_axis_are_round_written_alike_and_stand_apart(ends, most, numbers):
-    drawn = Canvas(300, 240, (180 if most == 9 else 40, 10, 10, 34), ends, (0, 1))
-    drawn.numbers(most=most)
-    found = re.findall(r'<text x="([\d.]+)"[^>]*text-anchor: middle[^>]*>([−\d.]+)<', drawn.svg("numbers"))
-    assert " ".join(number for _, number in found) == numbers
-    assert all(float(b) - float(a) >= 36 for (a, _), (b, _) in itertools.pairwise(found))
-
-
-def test_values_stand_where_their_axis_says():
-    drawn = Canvas(100, 100, (10, 10, 10, 10), (0, 2), (0, 1))
-    drawn.lines([[(0, 0), (1, 0.5), (3, 1)]], "ink", 1)  # the last lies beyond the area, and stays at its edge
-    assert 'd="M10 90 50 50 90 10"' in drawn.svg("a line")
-    assert Canvas(100, 100, (10, 10, 10, 10), (1, 100), (0, 1), log=True).across(10) == pytest.approx(50)
-
-
-def test_every_picture_is_well_formed_whatever_its_figures():
-    for picture in (
-        *(dots(["joy"], {"model": [p]}, "") for p in (None, (0.5,) * 3, (0.0,) * 3, (-0.5, -1, -0.2))),
-        *(intervals([("model", {"value": x, "low": x, "high": x})], "") for x in (0.0, 0.5, -1e-9)),
-        *(grid(np.full((1, 1), value), ["joy"], ["joy"], "") for value in (0.0, np.nan)),
-        scatter(np.zeros(2), np.zeros(2), "", axis=("a", "b")),
-        curves({"model": ([10], [0.0])}, "", axis=("a", "b"), log=True),
-        reliability([("joy", [])], "", axis=("a", "b")),
-    ):
-        assert ET.fromstring(picture).tag == "svg"
-        assert not re.search(r"nan|inf", picture)
-
-
-def test_tables_are_numbers_for_programs_and_booktabs_for_papers():
-    table = Table("T_1", ("label", "F1"), (("joy_a", ".623 ±.018*"), ("fear", "–")), "a note", frozenset({(0, 1)}))
-    assert table.to_csv() == "label,F1,F1 ±\r\njoy_a,0.623,0.018\r\nfear,,\r\n"
-    tex = table.to_tex()
-    assert r"joy\_a & \textbf{.623 $\pm$.018*} \\" in tex
-    assert tex.startswith("% T_1\n% a note\n\\begin{tabular}{lr}\n\\toprule\n")
-    assert table.file_name == "t_1"
-
-
-def seen_by(data, **truth):
-    """The same run, with other truths about its test images."""
-    prepared = replace(data.judged.prepared)
-    vars(prepared)["test"] = replace(data.truth, **truth)
-    return replace(data, judged=replace(data.judged, prepared=prepared))
-
-
-def test_errors_by_people_asked_are_compared_where_there_are_images_enough(data):
-    people = np.where(np.arange(len(data.truth.image_id)) % 2, 3, 5)[:, None].repeat(len(data.labels), axis=1)
-    section = asked(seen_by(data, people=people))
-    off = np.abs(data.model.shares.numpy() - data.truth.shares).mean(axis=1)
-    for n in (3, 5):
-        assert f"{off[people[:, 0] == n].mean():.3f}"[1:] in section.sentence
-    people[:3] = 1
-    people[3:] = 5
-    assert asked(seen_by(data, people=people)) is None  # three images are no group
-
-
-def test_what_stands_of_labels_together_is_true(data, monkeypatch):
-    monkeypatch.setattr(sys.modules["affectml.page.sections.sets"], "FEW", 3)
-    section = co_occurrence(data)
-    said = section.sentence
-    column, row, its, model, theirs, panels = re.search(
-        r"the panels' on (\w+) beside (\w+): of those with \w+, (\d+) % of the model's (\d+) and (\d+) % of the "
-        r"panels' (\d+) have",
-        said,
-    ).groups()
-    at, beside = data.labels.index(row), data.labels.index(column)
-    for sets, share, count in ((data.model.sets.numpy(), its, model), (data.truth.sets, theirs, panels)):
-        assert str(int(sets[:, at].sum())) == count
-        assert f"{100 * sets[sets[:, at] > 0, beside].mean():.0f}" == share
-    assert [table.name for table in section.tables] == ["people", "panel", "model"]
-
-
-def test_one_person_beside_the_rest_is_the_human_of_the_scores(data, found):
-    image, rest, one, weight = against_the_rest(data.truth)
-    f1 = F.set_f1(torch.from_numpy(one), torch.from_numpy(rest)).numpy()
-    images = len(np.unique(image))
-    assert weight.sum() == pytest.approx(images)
-    assert (f1 * weight).sum() / images == pytest.approx(data.systems["human"]["set_f1"]["value"], abs=1e-9)
-    model, people = found["instead"].tables
-    assert (model.name, people.name) == ("images", "people")
-    labels = [row for row in people.rows if row[0] in data.labels]
-    assert sum(float(cell) for row in labels for cell in row[1:]) == pytest.approx(
-        (rest * weight[:, None]).sum(), abs=2
-    )
-
-
-def test_a_wide_table_takes_the_width_of_the_page():
-    picture, wide = drawing("a", "<svg></svg>"), Table("b", tuple("abcde"), ())
-    assert Section("a", "A", drawings=(picture,)).narrow
-    assert not Section("a", "A", drawings=(picture,), tables=(wide,)).narrow
-
-
-def test_systems_of_one_picture_are_told_apart_by_signs(found):
-    assert len(set(SIGNS.values())) == len(SIGNS)
-    assert len({sign for sign, _ in marks("abcdef").values()}) == 6
-    shapes = re.findall(r'd="M[\d.]+ [\d.]+([a-z][^M"]*)', str(found["split"].drawings[0].svg))
-    assert {re.sub(r"[^a-z]", "", shape) for shape in shapes} >= {"h", "mlhz", "mlllz"}  # dot, triangle, diamond
-
-
-def test_a_small_step_of_a_learning_curve_is_no_gain():
-    def points(*values):
-        return [
-            {"images": 10 * (i + 1), "scores": {"set_f1": {"value": v, "low": v - 0.02, "high": v + 0.02}}}
-            for i, v in enumerate(values)
-        ]
-
-    assert "may be chance" in learning_sentence(points(0.5, 0.700, 0.703), ["set_f1"])
-    assert "chance" not in learning_sentence(points(0.5, 0.6, 0.7), ["set_f1"])
-    assert learning_sentence(points(0.5, 0.6, 0.7), []) == ""
-
-
-def test_labels_on_which_the_model_is_ahead_by_chance_are_not_counted_as_clear(data):
-    near, far = (0.50, 0.45, 0.55), (0.40, 0.36, 0.44)
-    points = {
-        "model": [near, far] + [None] * (len(data.labels) - 2),
-        "zero_shot": [(0.49, 0.4, 0.58), (0.2, 0.1, 0.3)] + [None] * (len(data.labels) - 2),
-    }
-    said = label_sentence(data, {"f1": points, "ap": {}, "off": {}})
-    assert "better than zero-shot on 2 of 2 labels, and on 1 of them by intervals that do not overlap" in said
+def test_features_that_are_the_same_for_all_images_are_said(tmp_path):
+    demo = write_demo(tmp_path / "demo", images=40, seed=1)
+    folder = embed_dataset(demo, "affect-tiny").store.folder
+    rows = np.load(folder / "shard-00000.npy")
+    np.save(folder / "shard-00000.npy", np.repeat(rows[:1], len(rows), axis=0))
+    said = []
+    asked = TrainConfig(str(demo.root), multilabel=True, threads=1)
+    run = train_run(asked, out=tmp_path / "run", say=said.append, writers=WRITERS)
+    words = "the scores are the same for all {} images, as where all have the same features: "
+    here = words.format(run.evaluation.n)
+    assert any(line.startswith(f"on the test images {here}") for line in said)
+    assert f"<p>On the test images {here}" in (run.folder / "report.html").read_text(encoding="utf-8")
+    assert in_words(run.evaluation)[1].startswith(f"On the test images {here}")
+    made_ = predict_to_file(run, demo, tmp_path / "all.csv", threads=1, say=said.append)
+    assert made_.alike.startswith(words.format(40))
+    assert made_.to_json()["alike"] == made_.alike

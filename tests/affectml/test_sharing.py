@@ -16,14 +16,13 @@ from affectml.demo_set import write_demo
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadInput, BadRun, MissingExtra
 from affectml.importers.clip_e import import_clip_e
-from affectml.judging.asked import evaluate_run
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
 from affectml.sharing import AffectModel, export_onnx, write_tasks
 from affectml.training import TrainConfig, train_run
 from affectml_annotation.exchange.label_studio import labelling_config, read_label_studio
 
-from .answered import answered
+from .answered import answered, evaluated
 
 TOPK = Path(__file__).parents[1] / "golden" / "0.3.0.dev0" / "runs" / "topk"  # fitting one takes longest of all heads
 HEADS = {
@@ -71,8 +70,7 @@ def features(rows, columns=128):
 @pytest.mark.parametrize("name", HEADS)
 def test_the_graph_of_a_head_says_what_torch_says(every_run, tmp_path, name):
     made = export_onnx(every_run / name, tmp_path / "head.onnx")
-    assert made.difference <= 1e-4
-    assert (made.input, made.outputs) == ("features", ("scores", "sets"))
+    assert (made.difference <= 1e-4, made.input, made.outputs) == (True, "features", ("scores", "sets"))
     session = graph(made.path)
     head = RunFolder.open(every_run / name).head
     for rows in (1, 9):
@@ -149,8 +147,7 @@ def test_saved_and_loaded_it_predicts_the_same(runs, tmp_path):
     AffectModel(run).save_pretrained(tmp_path / "shared")
     model = AffectModel.from_pretrained(tmp_path / "shared")
     assert model.labels == run.taxonomy.labels
-    X = features(4)
-    assert torch.equal(model.predict(X), run.head.predict_rates(X))
+    assert torch.equal(model.predict(X := features(4)), run.head.predict_rates(X))
     image = runs / "demo" / "images" / "000001.png"
     assert predict_images(tmp_path / "shared", [image], threads=1) == predict_images(run.folder, [image], threads=1)
 
@@ -158,16 +155,17 @@ def test_saved_and_loaded_it_predicts_the_same(runs, tmp_path):
 def test_a_shared_run_is_judged_on_other_data_and_not_on_its_own(runs, tmp_path):
     AffectModel(RunFolder.open(runs / "linear")).save_pretrained(tmp_path / "shared")
     with pytest.raises(BadRun, match="evaluate the run that it was made of"):
-        evaluate_run(tmp_path / "shared", runs / "demo", threads=1)
+        evaluated(tmp_path / "shared", runs / "demo")
     other = write_demo(tmp_path / "other", images=60, seed=42)
-    metrics, _ = evaluate_run(tmp_path / "shared", other.root, threads=1)
-    assert metrics["n"] > 50
+    assert evaluated(tmp_path / "shared", other.root).n > 50
 
 
 def test_the_folder_tells_nothing_of_its_maker(runs, tmp_path):
     AffectModel(RunFolder.open(runs / "linear")).save_pretrained(tmp_path / "shared")
     files = {path.name for path in (tmp_path / "shared").iterdir()}
-    assert files == {"README.md", "config.json", "head.json", "head.safetensors", "metrics.json", "run.json"}
+    assert files == {
+        "README.md", "config.json", "head.json", "head.safetensors", "metrics.csv", "facts.json", "run.json",
+    }  # fmt: skip
     for path in (tmp_path / "shared").glob("*.*"):
         assert str(runs).encode() not in path.read_bytes()
     info = json.loads((tmp_path / "shared" / "run.json").read_text())
@@ -195,8 +193,8 @@ def test_the_card_says_what_it_is_and_what_it_is_not(runs, tmp_path):
     assert card.data.library_name == "affectml"
     assert "evoked" in card.data.tags
     measured = {result.metric_type: result.metric_value for result in card.data.eval_results}
-    metrics = RunFolder.open(runs / "linear").metrics["systems"]["model"]
-    assert measured["set_f1"] == pytest.approx(metrics["set_f1"]["value"], abs=1e-4)
+    found = RunFolder.open(runs / "linear").evaluation.get("set_f1")
+    assert measured["set_f1"] == pytest.approx(found.value, abs=1e-4)
     for words in ("does not read any person's feelings", "±", "simulated people", "Which of these"):
         assert words in card.text
 
@@ -211,7 +209,7 @@ def test_what_sets_promise_is_said_on_the_card_and_in_the_graph(command, tmp_pat
     card = (tmp_path / "shared" / "README.md").read_text(encoding="utf-8")
     assert "## What its sets promise" in card
     assert "Within each level of shapes, on average over images like these" in card
-    found = run.metrics["promise"]["recall"]["value"]
+    found = run.evaluation.get("promise_recall").value
     assert f"On the test images they held {found:.3f}".replace(" 0.", " .") in card
     assert "gets the most cautious cut of all: its sets are larger" in card
     assert "keep its promise (recall=0.7)" in card

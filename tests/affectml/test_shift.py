@@ -6,17 +6,18 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from affectml.judging.asked import evaluate_run
-from affectml.page.sections.promise import in_words
 
 from affectml.errors import BadRun
 from affectml.heads import SigmoidHead, load_head
 from affectml.heads.promise import Asked, make_promise
 from affectml.heads.shift import find_shift, log_martingale, make_ground, p_values
 from affectml.importers.embeddings import import_embeddings
-from affectml.page.tables import promise_table
+from affectml.page import Shown
+from affectml.page.sections.shares import promise
 from affectml.predicting import predict_images, predict_to_file
 from affectml.training import TrainConfig, train_run
+
+from .answered import evaluated
 
 LABELS = ("awe", "joy", "fear")
 
@@ -166,20 +167,18 @@ def places(tmp_path_factory):
 
 def test_evaluate_says_so_before_the_promise_and_predict_by_scores_alone(places):
     run = places["run"]
-    assert run.metrics["promise"]["shift"]["found"] is False
-    assert promise_table(run.metrics).note.startswith("no shift of the promise's ground seen in 90 images")
+    assert run.evaluation.facts["promise"]["shift"]["found"] is False
+    assert "no shift of the promise's ground seen in 90 images" in str(promise(run.evaluation, Shown("", "")))
     seen = {}
     for name in ("like", "other", "people"):
-        metrics, _ = evaluate_run(run.folder, places[name], threads=1)
+        found = evaluated(run, places[name])
+        shift = found.facts["promise"]["shift"]
         written = predict_to_file(run, places[name], places[name].parent / f"{name}.csv", threads=1, say=lambda _: None)
-        seen[name] = (
-            metrics["promise"]["shift"]["found"],
-            written.shift.startswith("the promise's ground has shifted"),
-        )
+        seen[name] = (shift["found"], written.shift.startswith("the promise's ground has shifted"))
         assert "only scores were seen" in written.shift
     assert seen == {"like": (False, False), "other": (True, True), "people": (True, False)}
-    assert "what people chose, these 200 images" in metrics["promise"]["shift"]["words"]
-    assert in_words(metrics["promise"]).startswith("The promise's ground has shifted: do not rely on it here. ")
+    assert "what people chose, these 200 images" in shift["words"]
+    assert promise(found, Shown("", "")).sentence.startswith("The promise's ground has shifted: do not rely on it here")
 
 
 def test_what_a_run_learned_from_is_no_shift_and_a_few_images_show_none(places):

@@ -68,15 +68,16 @@ def test_rates_and_people_are_those_of_all_answers(folder):
 def test_a_training_says_it_once_and_so_does_its_report(run, command):
     trained, said = run
     assert said.count(STOPPED) == 0  # the rules under its scores say it
-    assert trained.metrics["rules"]["stopping"] == STOPPED
+    assert trained.evaluation.facts["rules"]["stopping"] == STOPPED
     assert (trained.folder / "report.html").read_text(encoding="utf-8").count("images stopped early") == 1
-    code, *_ = command("report", trained.folder, "--out", trained.folder.parent / "again.html")
+    code, *_ = command("evaluate", trained.folder, "--out", trained.folder.parent / "again.html")
     assert code == 0
     assert (trained.folder.parent / "again.html").read_text(encoding="utf-8").count("images stopped early") == 1
 
 
 def test_an_evaluation_says_it_once(run, folder, command):
-    code, out, err = command("evaluate", run[0].folder, folder)
+    out = run[0].folder.parent / "found.csv"
+    code, out, err = command("evaluate", run[0].folder, "--on", folder, "--verbose", "--out", out)
     assert code == 0
     assert " ".join(f"{out} {err}".split()).count(STOPPED) == 1
 

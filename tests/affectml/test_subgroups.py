@@ -10,11 +10,11 @@ import torch
 
 from affectml.data import Dataset
 from affectml.errors import BadInput
-from affectml.judging.bias import contrasts, holm
+from affectml.judging.bias import bias_in_words, contrasts, holm, label_bias
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import Evaluation, Rows
 from affectml.judging.scoring import Answers
-from affectml.judging.subgroups import Answerers, agreement, answerers, check_groups, subgroups
+from affectml.judging.subgroups import Answerers, agreement, answerers, check_groups, columns_of, subgroups
 from affectml.judging.truth import part_of, read_truth
 from affectml.judging.views import Case
 
@@ -204,6 +204,41 @@ def test_levels_that_differ_in_skew_alone_are_seldom_accused(other):
     assert found / 300 <= 0.06
 
 
+def test_no_more_than_one_in_twenty_unbiased_systems_is_accused():
+    generator, accused = np.random.default_rng(0), 0
+    mean = np.array([0.02, 0.05, 0.1, 0.2, 0.3, 0.5])
+    for _ in range(200):
+        true = generator.beta(2 * mean, 2 * (1 - mean), size=(80, 6))
+        people, system = generator.binomial(5, true) / 5, generator.binomial(1, true)
+        accused += any(each.found for each in label_bias(system, people, "abcdef", None))
+    assert accused / 200 <= 0.05
+
+
+def test_the_interval_of_a_label_is_bonett_and_prices_by_hand():
+    # 40 images: on 10 the system alone names it, on 2 people alone; (11 - 3) / 42 and Student's t of 41 degrees
+    system, people = np.zeros((40, 1)), np.zeros((40, 1))
+    system[:10], people[10:12] = 1, 1
+    (found,) = label_bias(system, people, "a", None, system="vlm")
+    assert (found.system, found.label, found.value, found.n, found.units) == ("vlm", "a", 0.2, 40, 40)
+    assert (found.low, found.high) == (pytest.approx(0.0206, abs=1e-4), pytest.approx(0.3603, abs=1e-4))
+    assert found.p == found.p_holm == pytest.approx(0.0289, abs=1e-4)
+    often = (
+        "vlm names a more often than people: on 25.0% of the images, people 5.0% (difference +20.0%, +2.1% to +36.0%)"
+    )
+    assert bias_in_words(found, 0.05, "names") == often
+    (never,) = label_bias(0 * system, people, "a", None)
+    assert bias_in_words(never, 0.05, "names").startswith("model names a less often than people: never, people 5.0%")
+
+
+def test_copies_in_one_group_make_no_difference_surer():
+    system, people = np.random.default_rng(1).random((2, 60, 1)) < [[[0.5]], [[0.3]]]
+    groups = np.repeat(np.arange(60), 4).astype(str).astype(object)
+    (once,) = label_bias(system, people, "a", None)
+    (copied,) = label_bias(np.repeat(system, 4, axis=0), np.repeat(people, 4, axis=0), "a", groups)
+    assert (copied.value, copied.units) == (once.value, 60)
+    assert copied.high - copied.low == pytest.approx(once.high - once.low, rel=0.05)
+
+
 def panel(generator, differ):
     """12 people of two countries who all answer 60 images, and a model that knows how the first country feels."""
     rates = generator.beta(1, 2, size=(60, 6))
@@ -233,6 +268,8 @@ def test_a_model_that_sides_with_one_country_is_found():
     assert excess == pytest.approx(mine - others)
     same = judged(answers, truth, images.rename(columns={"look": "country"}), people).facts["subgroups"]
     assert same["columns"] == {"country": "images", "people's country": "people"}
+    alone = replace(people, image=np.arange(60), person=people.person[:60], chosen=people.chosen[:60])
+    assert not compared(judged(answers, truth, images[["image_id"]], alone))  # nobody else answered the same image
     people, answers = panel(np.random.default_rng(0), differ=False)
     assert not findings(judged(answers, truth, images[["image_id"]], people))
 
@@ -247,11 +284,21 @@ def test_agreement_is_with_each_person_beside_the_others_of_the_image():
     assert both["others"].tolist() == pytest.approx([(2 / 3 + 0) / 2, (2 / 3 + 0) / 2, 0])
 
 
+def test_columns_that_count_people_or_measure_make_no_subgroups():
+    odd = np.arange(8) % 2
+    images = pd.DataFrame({"n": odd, "arousal_n": odd, "year": odd, "origin_n": np.array(["a", "b"])[odd]})
+    images = images.assign(mean=odd + 0.5, decade=np.where(np.arange(8) % 3, 1990.0, np.nan) - odd * 10)
+    found = columns_of(images)
+    assert list(found) == ["year", "origin_n", "decade"]
+    assert sorted(found["decade"].dropna().unique()) == ["1980", "1990"]  # as one writes them, not 1990.0
+    assert list(columns_of(images, only=["n", "mean"])) == ["n", "mean"]
+
+
 @pytest.fixture
 def data():
     data = Dataset.open(GOLDEN / "data")
     at, seat = np.arange(len(data.images)), np.arange(len(data.annotators))
-    data.images = data.images.assign(film=[f"film {i % 3}" for i in at], many=at, n=at % 2, mean=at % 2 / 2)
+    data.images = data.images.assign(film=[f"film {i % 3}" for i in at], many=at)
     data.annotators = data.annotators.assign(country=np.where(seat % 2, "CL", "DE"))
     return data
 
@@ -268,9 +315,8 @@ def test_of_a_data_set_columns_of_few_levels_and_attributes_are_judged_by_or_tho
 
     every = columns(images=data.images)
     assert (every["film"], every["country"]) == ("images", "people")
-    assert not {"image_id", "many", "n", "mean"} & every.keys()
-    asked = columns(images=data.images, groups=("mean", "country"))
-    assert asked == {"mean": "images", "country": "people"}
+    assert not {"image_id", "many"} & every.keys()
+    assert columns(images=data.images, groups=("film", "country")) == {"film": "images", "country": "people"}
     assert columns() is None
     data.annotators = None
     assert answerers(data, truth) is None

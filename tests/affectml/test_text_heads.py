@@ -31,9 +31,9 @@ def run(demo, tmp_path_factory):
 
 
 def test_a_contrastive_run_reports_beside_prior_zero_shot_and_people(run):
-    systems = run.metrics["systems"]
-    assert {"prior", "zero_shot", "model", "human", "oracle"} <= set(systems)
-    assert systems["model"]["top_1_accuracy"]["value"] > 0.6
+    assert {"prior", "zero_shot", "model", "oracle"} <= set(run.evaluation.systems())
+    assert "person" in run.evaluation.systems("rest")
+    assert run.evaluation.get("top_1_accuracy").value > 0.6
     assert isinstance(run.head, ContrastiveHead)
     assert asdict(run.info.prompts) == {"kinds": ["sentiment", "synonyms"], "templates": []}
     assert "--head contrastive" in run.info.command
@@ -73,7 +73,8 @@ def test_zero_shot_is_a_head_too_and_templates_are_averaged(demo, tmp_path):
     templates = ("a painting that evokes {label}", "{label}")
     run = train_run(config(demo, head="zero-shot", templates=templates), out=tmp_path / "run")
     assert isinstance(run.head, ZeroShotHead)
-    assert run.metrics["systems"]["model"] == run.metrics["systems"]["zero_shot"]
+    scores = run.evaluation.across()
+    assert scores.loc["model"].equals(scores.loc["zero_shot"])
     image = [demo.root / "images" / "000007.png"]
     (found,) = predict_images(run.folder, image, labels=["joy", "fear"], threads=1)
     assert len(found.best) == 2
@@ -85,7 +86,7 @@ def test_text_features_are_cached_so_that_a_second_run_loads_no_model(run, demo,
 
     monkeypatch.setattr(importlib.import_module("affectml.training.steps"), "load_encoder", refuse)
     again = train_run(config(demo, head="contrastive", prompts="sentiment+synonyms"), out=tmp_path / "again")
-    assert (again.folder / "metrics.json").read_bytes() == (run.folder / "metrics.json").read_bytes()
+    assert (again.folder / "metrics.csv").read_bytes() == (run.folder / "metrics.csv").read_bytes()
 
 
 @pytest.mark.slow
@@ -96,9 +97,9 @@ def test_a_head_without_texts_says_which_heads_have_them(demo, tmp_path):
 
 
 def test_prompts_are_checked_before_anything_is_embedded(demo):
-    with pytest.raises(BadInput, match=r"has no \{label\}"):
-        train_run(config(demo, head="contrastive", templates=("a photo of {thing}",)))
-    with pytest.raises(BadInput, match="no kind 'synonym'"):
-        train_run(config(demo, head="contrastive", prompts="synonym"))
-    with pytest.raises(BadInput, match="no head 'contrastiv'; did you mean 'contrastive'"):
-        train_run(config(demo, head="contrastiv"))
+    for says, more in (
+        (r"has no \{label\}", {"templates": ("a photo of {thing}",)}), ("no kind 'synonym'", {"prompts": "synonym"}),
+        ("no head 'contrastiv'; did you mean 'contrastive'", {"head": "contrastiv"}),
+    ):  # fmt: skip
+        with pytest.raises(BadInput, match=says):
+            train_run(config(demo, **{"head": "contrastive", **more}))

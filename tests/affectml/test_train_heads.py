@@ -17,6 +17,7 @@ from affectml.errors import BadRun
 from affectml.heads.base import HEADS
 from affectml.heads.build import heads_that
 from affectml.heads.by_person import cuts_rates
+from affectml.judging.figures import Evaluation, Figure
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 
@@ -76,7 +77,7 @@ def test_what_is_said_of_test_images_never_reaches_the_head(demo, spec, tmp_path
     spoilt = train_run(config(scrambled(demo, tmp_path / "data"), spec, **head), out=tmp_path / "spoilt")
     for file in ("head.json", "head.safetensors"):
         assert (clean.folder / file).read_bytes() == (spoilt.folder / file).read_bytes()
-    assert clean.metrics["systems"]["model"] != spoilt.metrics["systems"]["model"]
+    assert clean.evaluation.scores_of("model") != spoilt.evaluation.scores_of("model")
 
 
 def test_auto_says_why_and_counts_its_fits(demo, spec, tmp_path):
@@ -93,8 +94,7 @@ def test_judgements_train_another_head_and_are_kept_in_the_command(demo, spec, t
     votes = train_run(config(demo, spec, judgements="votes"), out=tmp_path / "votes")
     weighted = train_run(config(demo, spec, judgements="weighted"), out=tmp_path / "weighted")
     weights = [(run.folder / "head.safetensors").read_bytes() for run in (plain, votes, weighted)]
-    assert weights[0] == weights[1]  # the target of a demo set is its votes
-    assert weights[0] != weights[2]
+    assert weights[0] == weights[1] != weights[2]  # the target of a demo set is its votes
     assert "--judgements weighted" in weighted.info.command
     assert RunFolder.open(weighted.folder).info.config.judgements == "weighted"
 
@@ -119,7 +119,7 @@ def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(
     run = RunFolder.open(neighbours / "run")
     assert run.info.head.name == run.info.config.head == "knn"
     assert {"my_heads:NeighbourHead", "neighbours=10"} <= set(shlex.split(run.info.command))
-    assert run.metrics["systems"]["model"]["set_f1"]["value"] > run.metrics["systems"]["prior"]["set_f1"]["value"]
+    assert run.evaluation.get("set_f1").value > run.evaluation.get("set_f1", "prior").value
     del HEADS["knn"]
     with pytest.raises(BadRun, match="import the module that defines it"):
         RunFolder.open(run.folder).head  # noqa: B018
@@ -127,9 +127,7 @@ def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(
     monkeypatch.syspath_prepend(neighbours)
     own = importlib.import_module("my_heads").NeighbourHead
     again = RunFolder.open(run.folder).head
-    assert type(again) is own
-    assert again.config.neighbours == 10
-    assert again.predicts_sets
+    assert (type(again), again.config.neighbours, again.predicts_sets) == (own, 10, True)
 
 
 @pytest.fixture
@@ -144,34 +142,32 @@ def own_run(command, demo, spec, neighbours):
 
 def test_a_run_of_ones_own_head_is_read_by_every_command_that_is_told_its_module(command, own_run, demo):
     image = demo / "images" / "000003.png"
-    read = [["predict", own_run, image], ["evaluate", own_run, demo]]
+    read = [["predict", own_run, image], ["evaluate", own_run, "--on", demo]]
     for words in read:
-        code, _, said = command(*words, "--threads", "1")
-        assert code == 2
+        said = command(*words, "--threads", "1")[2]
         assert "no head 'knn' (if it is a head of your own, import" in said
     for words in read:
         said = json.loads(command("--import", "my_heads", *words, "--threads", "1", "--json")[1])
         if words[0] == "predict":
             assert len(said[0]["labels"]) <= len(said[0]["scores"]) == 8
         else:
-            assert said["systems"]["model"] == RunFolder.open(own_run).metrics["systems"]["model"]
+            found = Evaluation(tuple(Figure(**row) for row in said["figures"]), facts=said["facts"])
+            assert found.scores_of("model") == RunFolder.open(own_run).evaluation.scores_of("model")
     assert "<html" in (own_run / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_module_that_is_not_there_is_named(command, tmp_path):
     code, _, said = command("--import", "my_haeds", "predict", tmp_path, tmp_path)
-    assert code == 2
-    assert "cannot import 'my_haeds'" in said
+    assert (code, "cannot import 'my_haeds'" in said) == (2, True)
 
 
 def without(data, out, *, column=None):
     """A copy of the data set without its judgements, or without one column of them."""
-    shutil.copytree(data, out)
+    file = shutil.copytree(data, out) / "annotations.parquet"
     if column is None:
-        (out / "annotations.parquet").unlink()
+        file.unlink()
     else:
-        table = pd.read_parquet(out / "annotations.parquet")
-        table.assign(**{column: None}).to_parquet(out / "annotations.parquet")
+        pd.read_parquet(file).assign(**{column: None}).to_parquet(file)
     return out
 
 
@@ -199,15 +195,12 @@ def without(data, out, *, column=None):
 )
 def test_on_the_command_line_the_way_out_is_one_line(command, request, single, spec, demo, tmp_path, data, words, says):
     if data in ("bare", "nameless"):
-        column = None if data == "bare" else "annotator_id"
-        folder = without(demo, tmp_path / data, column=column)
+        folder = without(demo, tmp_path / data, column=None if data == "bare" else "annotator_id")
     elif data == "single":
         folder = single(request.getfixturevalue("one_answer"), tmp_path / data)
     else:
         folder = request.getfixturevalue(data)
     asked = ["train", folder, "--encoder", spec, "--out", tmp_path / "run", *words]
     code, _, said = command(*asked, "--threads", "1")
-    assert code == 2
-    [*_, line] = said.splitlines()
-    assert says in line
+    assert (code, says in said.splitlines()[-1]) == (2, True), said
     assert not (tmp_path / "run").exists()

@@ -23,17 +23,18 @@ from affectml.cli import app
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.data.choose import choose_target
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, command_line, option, spelled
-from affectml.judging.asked import evaluate_run
-from affectml.judging.evaluate import KNOWN, evaluate
+from affectml.judging.evaluate import evaluate
+from affectml.judging.figures import Evaluation, Figure
 from affectml.judging.scoring import Answers
-from affectml.judging.subgroups import subgroups
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.page import WRITERS
-from affectml.page.tables import best_cells
+from affectml.page.tables import scores_table
 from affectml.runs import RunFolder, RunInfo, TrainConfig
 from affectml.runs.config import command
 from affectml.training import fit, judge, plan_for, plan_run, prepare, prepare_split, train_run, write
 from affectml.training.plan import planned
+
+from .answered import evaluated
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0.dev0"
 CONFIG = TrainConfig(dataset=str(GOLDEN / "data"), multilabel=True, target="emotions", threads=1)
@@ -62,6 +63,7 @@ def test_a_plan_embeds_nothing_and_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr("affectml.embeddings._ensure.EmbeddingStore", refuse)
     plan = plan_run(replace(CONFIG, head="topk", k=2), out=tmp_path / "deep" / "run")
     assert (plan.head.name, plan.wanted.k, plan.targets.name, plan.config.head) == ("topk", 2, "emotions", "topk")
+    try_folder(tmp_path)  # and trying a place leaves a folder that was there as it was
     assert list(tmp_path.iterdir()) == []
 
 
@@ -78,7 +80,7 @@ def test_that_languages_are_pooled_is_said_before_training_and_among_the_rules(d
     assert f"`affectml labels agreement {dataset.root} --by language`" in said[0]
     truth = read_truth(plan.dataset, plan.targets, plan.targets.image_id, beta=fit_prior(plan.targets))
     rates = torch.from_numpy(truth.shares)
-    rule = evaluate({"copy": Answers(rates, rates, None)}, truth, split="all", seed=0).metrics["rules"]["languages"]
+    rule = evaluate({"copy": Answers(rates, rates, None)}, truth, split="all", seed=0).facts["rules"]["languages"]
     assert rule.startswith("Answers in 2 languages (de ")
     assert "`affectml labels agreement DATASET --by language` tests" in rule
 
@@ -97,16 +99,10 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(tmp_path, pla
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_trying_a_place_leaves_a_folder_that_was_there_as_it_was(tmp_path):
-    try_folder(tmp_path)
-    try_folder(tmp_path / "a" / "b")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_the_steps_give_what_train_gives(judged, tmp_path):
     whole = train_run(CONFIG, out=tmp_path / "whole")
     steps = write(into(judged, tmp_path / "steps"), seconds={})
-    for file in ("metrics.json", "head.safetensors", "head.json", "answers.parquet"):
+    for file in ("metrics.csv", "scores.parquet", "facts.json", "head.safetensors", "head.json", "answers.parquet"):
         assert (steps.folder / file).read_bytes() == (whole.folder / file).read_bytes()
 
 
@@ -168,7 +164,7 @@ def test_absent_keys_have_defaults_and_unknown_ones_are_passed_over(tmp_path):
     (tmp_path / "run.json").write_text(json.dumps({**least, "colour": "blue"}))
     info = RunFolder.open(tmp_path).info
     assert asdict(info.config) == asdict(TrainConfig(multilabel=True))
-    assert (info.levels, info.prior, info.prompts.kinds) == ({}, None, ["sentiment"])
+    assert (info.prior, info.prompts.kinds) == (None, ["sentiment"])
     least["data"] = {**least["data"], "kind": "colours"}
     (tmp_path / "run.json").write_text(json.dumps(least))
     with pytest.raises(BadRun, match=r"run\.json: data\.kind: .*damaged"):
@@ -176,40 +172,31 @@ def test_absent_keys_have_defaults_and_unknown_ones_are_passed_over(tmp_path):
 
 
 def test_every_key_of_run_json_is_documented():
-    def undocumented(cls):
-        for each in fields(cls):
-            if not each.default.description:
-                yield each.name
-
-    assert not list(undocumented(RunInfo))
+    assert [each.name for each in fields(RunInfo) if not each.default.description] == []
 
 
-def test_systems_of_any_name_come_after_the_known_ones_in_the_order_given(prepared):
+def test_systems_of_any_name_come_after_the_model_in_the_order_given(prepared):
     truth = prepared.test
     given = torch.from_numpy(truth.shares).double().clamp(0.01, 0.99)
     answers = {name: Answers(given, given, None) for name in ("vlm-b", "model", "vlm-a", "prior")}
-    metrics = evaluate(answers, truth, split="test", seed=0).metrics
-    names = list(metrics["systems"])
-    known = [name for name in names if name in KNOWN]
-    assert known == [name for name in KNOWN if name in names]
-    assert names == [*known, "vlm-b", "vlm-a", "vlm-b_loo", "vlm-a_loo"]
-    assert metrics["systems"]["vlm-b"] == metrics["systems"]["model"]
-    alone = evaluate({"vlm": answers["vlm-a"]}, truth, split="test", seed=0).metrics
-    assert alone["per_label"] == metrics["per_label"]
-    assert alone["systems"]["vlm"] == metrics["systems"]["model"]
+    found = evaluate(answers, truth, split="test", seed=0)
+    assert found.systems() == ["model", "vlm-b", "vlm-a", "prior", "person", "oracle", "floor", "people"]
+    assert found.systems("rest") == ["model", "vlm-b", "vlm-a", "prior", "person"]
+    alone = evaluate({"vlm": answers["vlm-a"]}, truth, split="test", seed=0)
+    for other, name in ((found, "vlm-b"), (found, "model"), (alone, "vlm")):
+        assert other.across().loc[name].equals(found.across().loc["vlm-a"])
 
 
 def test_another_system_moves_no_score(prepared):
-    truth = prepared.test
-    flat = torch.full(truth.shares.shape, 0.3, dtype=torch.float64)
-    alone = evaluate({"model": Answers(flat, flat)}, truth, split="test", seed=0).metrics
-    both = evaluate({"model": Answers(flat, flat), "x": Answers(flat, flat)}, truth, split="test", seed=0).metrics
-    for name, scores in alone["systems"].items():
-        if name != "half_panel":  # drawn after the systems' intervals
-            assert both["systems"][name] == scores
+    flat = torch.full(prepared.test.shares.shape, 0.3, dtype=torch.float64)
+    alone, both = (
+        set(evaluate(dict.fromkeys(names, Answers(flat, flat)), prepared.test, split="test", seed=0).figures)
+        for names in (["model"], ["model", "x"])
+    )
+    assert alone <= both
 
 
-@pytest.mark.parametrize("name", ["human", "oracle", "half_panel", "model_loo"])
+@pytest.mark.parametrize("name", ["person", "oracle", "half", "consensus", "floor"])
 def test_a_name_that_belongs_to_people_or_the_oracle_is_refused(prepared, name):
     flat = torch.full(prepared.test.shares.shape, 0.3, dtype=torch.float64)
     with pytest.raises(BadInput, match="made here"):
@@ -294,12 +281,14 @@ def no_room(*args, **kwargs):
 
 def test_a_trained_head_survives_a_disk_without_room_for_the_rest(judged, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.import_module("affectml.training.write"), "write_answers", no_room)
-    with pytest.raises(OSError, match=r"answers\.parquet could not be written \(No space left on device\); head.json"):
+    with pytest.raises(
+        OSError, match=r"answers\.parquet could not be written \(No space left on device\); facts.json, "
+    ):
         write(into(judged, tmp_path / "run"), seconds={}, writers=WRITERS)
     kept = RunFolder.open(tmp_path / "run")
     X = judged.prepared.store.rows(judged.prepared.test.image_id)
     assert torch.equal(kept.head.scores(X), judged.systems.model.scores(X))
-    assert kept.metrics == json.loads(json.dumps(judged.result.metrics))
+    assert kept.evaluation.figures == judged.evaluation.figures
     assert (tmp_path / "run" / "report.html").exists()
     assert not (tmp_path / "run" / "answers.parquet").exists()
 
@@ -308,10 +297,10 @@ def test_a_report_that_fails_costs_neither_the_head_nor_the_reason(judged, tmp_p
     def broken(*args):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("affectml.page.again.write_report", broken)
+    monkeypatch.setattr("affectml.page.write.write_report", broken)
     with pytest.raises(ZeroDivisionError, match="a bug") as failed:
         write(into(judged, tmp_path / "run"), seconds={}, writers=WRITERS)
-    assert "report.html could not be written; answers.parquet, head.json, head.safetensors" in failed.value.__notes__[0]
+    assert "report.html could not be written; answers.parquet, facts.json, head.json" in failed.value.__notes__[0]
     assert RunFolder.open(tmp_path / "run").head.name == "sigmoid"
 
 
@@ -350,58 +339,32 @@ def test_a_run_that_is_stopped_while_it_is_written_leaves_no_folder_of_its_own(j
     assert [path.name for path in tmp_path.rglob("*") if path.name != "runs"] == ["empty"]
 
 
-def test_a_run_of_rates_is_judged_by_sets_too(tmp_path):
-    said = []
+def test_a_run_of_rates_is_judged_by_sets_and_single_labels_too(tmp_path):
     run = GOLDEN / "runs" / "sigmoid"
-    metrics, _ = evaluate_run(run, GOLDEN / "data", target="agreed", threads=1, say=said.append)
-    assert "the run learned rates and is judged by sets (agreed)" in said
-    assert metrics["rules"]["label_set"] == "the given sets"
-    assert metrics["systems"]["model"]["set_f1"]["value"] > metrics["systems"]["prior"]["set_f1"]["value"]
-    with pytest.raises(BadDataset, match="target mode does not fit: it is of kind single .* the run predicts rates of"):
-        evaluate_run(run, GOLDEN / "data", target="mode", threads=1)
-
-
-def test_a_run_of_rates_is_judged_by_the_only_target_of_sets(tmp_path):
+    single = evaluated(run, GOLDEN / "data", target="mode")
+    assert single.facts["kind"] == "single"
+    assert "set_f1" not in single.names()
     shutil.copytree(GOLDEN / "data", tmp_path / "sets")
     content = json.loads((tmp_path / "sets" / "dataset.json").read_text(encoding="utf-8"))
     content["targets"] = {"agreed": content["targets"]["agreed"]}
     write_json(tmp_path / "sets" / "dataset.json", content)
-    metrics, _ = evaluate_run(GOLDEN / "runs" / "sigmoid", tmp_path / "sets", threads=1)
-    assert metrics["rules"]["label_set"] == "the given sets"
-
-
-def test_columns_that_count_people_or_measure_make_no_subgroups(prepared):
-    truth = prepared.test
-    n = len(truth.image_id)
-    images = pd.DataFrame(
-        {
-            "image_id": truth.image_id, "n": np.arange(n) % 2, "arousal_n": np.arange(n) % 2, "year": np.arange(n) % 2,
-            "origin_n": np.array(["a", "b"])[np.arange(n) % 2], "valence_mean": np.arange(n) % 2 + 0.5,
-            "decade": np.where(np.arange(n) % 3, 1990.0, np.nan) - np.arange(n) % 2 * 10,
-        }
-    )  # fmt: skip
-    flat = torch.full(truth.shares.shape, 0.3, dtype=torch.float64)
-    found = subgroups(Answers(flat, flat), truth, images)["images"]
-    assert list(found) == ["year", "origin_n", "decade"]
-    assert list(found["decade"]) == ["1980", "1990"]  # as one writes them, not 1990.0
-    assert list(subgroups(Answers(flat, flat), truth, images, columns=["n", "year"])["images"]) == ["n", "year"]
+    found = evaluated(run, tmp_path / "sets")  # the only target
+    assert found.facts["rules"]["label_set"] == "the given sets"
+    assert found.get("set_f1").value > found.get("set_f1", "prior").value
 
 
 def test_bold_are_the_best_system_and_those_whose_interval_overlaps():
-    def score(value, half=0.05):
-        return {"value": value, "low": value - half, "high": value + half}
+    def score(system, f1, brier, half=0.05):
+        for metric, value in (("set_f1", f1), ("rate_brier_score", brier)):
+            yield Figure(system=system, metric=metric, value=value, low=value - half, high=value + half)
 
-    systems = {
-        "prior": {"set_f1": score(0.3), "rate_brier_score": score(0.5)},
-        "zero_shot": {"set_f1": score(0.62), "rate_brier_score": score(0.3)},
-        "model": {"set_f1": score(0.7), "rate_brier_score": score(0.1)},
-        "human": {"set_f1": score(0.9)},
-        "oracle": {"set_f1": score(0.95), "rate_brier_score": score(0.01)},
-    }
-    shown = ["prior", "zero_shot", "model", "human", "oracle"]
-    assert best_cells(systems, ["set_f1", "rate_brier_score"], shown) == {(0, 2), (0, 3), (1, 3)}
-    alike = {"model_loo": {"set_f1": score(0.5)}, "human": {"set_f1": score(0.7)}}
-    assert best_cells(alike, ["set_f1"], ["model_loo", "human"]) == {(0, 2)}
+    rows = [
+        *score("prior", 0.3, 0.5), *score("zero_shot", 0.62, 0.3), *score("model", 0.7, 0.1),
+        *score("oracle", 0.95, 0.01),
+    ]  # fmt: skip
+    table = scores_table(Evaluation(tuple(rows), facts={"split": "test", "n": 9}))
+    names = {(table.rows[row][0].split()[0], table.columns[column]) for row, column in table.best}
+    assert names == {("set_f1", "model"), ("set_f1", "zero_shot"), ("rate_brier_score", "model")}
 
 
 def test_the_report_speaks_of_people_and_sets_only_where_it_has_them(tmp_path):
@@ -409,6 +372,6 @@ def test_the_report_speaks_of_people_and_sets_only_where_it_has_them(tmp_path):
     run = train_run(TrainConfig(dataset=str(data), threads=1), out=tmp_path / "run", writers=WRITERS)
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     page = re.sub("<style>.*</style>|<li>[^<]*not available[^<]*</li>", "", page, flags=re.DOTALL)
-    for word in ("human", "half_panel", "people's set", "model's set", "oracle", "true rate", "bootstrap interval"):
+    for word in ("half of", "people's set", "model's set", "oracle", "true rate", "bootstrap interval"):
         assert word not in page, word
     assert "people were asked: “Which is it?”" in page

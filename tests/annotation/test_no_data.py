@@ -190,8 +190,8 @@ def test_the_images_of_a_study_that_dictate_an_answer_never_leave(exported):
 
 def test_explore_shows_no_check_and_counts_none(exported):
     dataset, _ = exported
-    beside = Judgements(dataset, pd.Index(["a", "b", "c", "d"]), None, say=print)
-    assert sorted(beside.in_data_set(0, 4)["annotator_id"]) == ["ann", "ann", "bob", "bob", "cat"]
+    beside = Judgements(dataset, None, say=print)
+    assert sorted(beside.in_data_set(0, len(dataset.images))["annotator_id"]) == ["ann", "ann", "bob", "bob", "cat"]
     of_images = disagreement(of_data(dataset.judgements), LABELS).reindex(beside.index).to_numpy("float32")
     np.testing.assert_array_equal(beside.disagreement(LABELS), of_images)
 

@@ -669,6 +669,17 @@ def test_an_invitation_that_was_not_used_can_be_taken_back_and_one_with_answers_
     assert {claim.image_id for claim in store.claim("v", 3)} == {claim.image_id for claim in held}
 
 
+def test_judgements_of_some_images_are_those_among_all_and_of_an_image_nobody_answered_there_are_none(store):
+    for who in "uvw":
+        for claim in store.claim(who, 4):
+            answer(store, who, claim)
+    every = store.judgements()
+    some = every["image_id"].drop_duplicates().tolist()[1:3]
+    found = store.judgements(image_ids=[*some, "i999"])
+    assert found["event_id"].tolist() == every[every["image_id"].isin(some)]["event_id"].tolist()
+    assert len(store.judgements(image_ids=["i999"])) == 0
+
+
 def test_flags_and_notes_are_read_without_those_of_people_who_withdrew(store, database_url):
     first, second = store.claim("u", 2)
     (other,) = store.claim("v", 1)

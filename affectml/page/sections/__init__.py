@@ -10,13 +10,13 @@ from affectml.page.sections.images import images
 from affectml.page.sections.labels import bias, labels
 from affectml.page.sections.made import made
 from affectml.page.sections.overview import overview
-from affectml.page.sections.people import disagreement
+from affectml.page.sections.people import alone, disagreement, findings
 from affectml.page.sections.scores import data_sets, differences, every_score, levels, repeats
 from affectml.page.sections.sets import co_occurrence, instead
 from affectml.page.sections.shares import promise, reliability, thresholds
 
 OPEN: tuple[Part, ...] = (overview, labels, disagreement, instead, images)
-_JUDGED: tuple[Part, ...] = (every_score, differences, promise, by_person, bias, subgroups, levels, repeats, data_sets)
-_ALONE: tuple[Part, ...] = (co_occurrence, reliability, thresholds, learning)
-FOLDED: tuple[Part, ...] = (*_JUDGED, *_ALONE, made)
+_JUDGED: tuple[Part, ...] = (every_score, differences, findings, promise, by_person, bias, subgroups, levels)
+_ALONE: tuple[Part, ...] = (alone, co_occurrence, reliability, thresholds, learning, repeats)
+FOLDED: tuple[Part, ...] = (*_JUDGED, *_ALONE, data_sets, made)
 ONCE: tuple[Part, ...] = (overview, data_sets, made)  # on a page of several data sets

@@ -27,7 +27,8 @@ def subgroups(evaluation: Evaluation, _: Shown) -> Section | None:
         tests += [each for each in rows if each.p is not None]
         rows = [each for each in rows if each.p is None and " less " not in each.level]
         made.append(_levels(column, kind, [each for each in rows if not each.label]))
-        made.append(pivot(f"Label bias by {column}", [each for each in rows if each.label], "label", "level"))
+        bias = [each for each in rows if each.metric == "label_bias"]
+        made.append(pivot(f"Label bias by {column}", bias, "label", "level"))
     return section("subgroups", "Subgroups", sentence_of(subgroup_lines(evaluation)), (), [_tests(tests), *made])
 
 
@@ -65,13 +66,17 @@ def _levels(column: str, kind: str, rows: Sequence[Figure]) -> Table | None:
     """A level a row: the first system's scores, the excess over its floor, people's own; how many images or people."""
     sizes = {each.level: f"{each.n if kind == 'images' else each.units}" for each in rows if each.n}
     sizes |= {each.level: f"{each.value:.0f}" for each in rows if each.metric in ("images", "people")}
+    large = {each.level for each in rows if each.metric not in ("images", "people")}  # small levels have a size alone
+    order = list(dict.fromkeys(each.level for each in rows))
+    rows = [each for each in rows if each.metric not in ("images", "people") or each.level not in large]
 
     def score(figure: Figure) -> str:
         return f"{metric(figure)}{', floor' if figure.system == 'floor' else PARTS.get(figure.against, '')}"
 
     title = f"Agreement with people by {column}" if kind == "people" else f"Scores by {column}"
     note = OVER if any(each.against == "floor" for each in rows) else ""
-    named = [replace(each, level=f"{each.level} ({sizes.get(each.level, '–')})") for each in rows]
+    ranked = sorted(rows, key=lambda each: order.index(each.level))
+    named = [replace(each, level=f"{each.level} ({sizes.get(each.level, '–')})") for each in ranked]
     return pivot(title, named, "level", score, head=f"{column} ({kind})", note=note)
 
 

@@ -1,6 +1,6 @@
 """Images with what people and systems said of them; none where pictures or answers are not at hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from affectml.page.tables import is_of_sets, number, percent
 from affectml.page.words import first_of, them
 from affectml_metrics.table import better, shown
 
-SHOWN = 6  # images of a gallery
+SHOWN, MANY = 4, 24  # images of a gallery
 BARS = 12  # labels of an image: of more, those with the largest shares
 SYSTEMS = 3  # further systems of a card
 PLACES = {"a good answer": 1 / 6, "a middling one": 1 / 2, "a poor one": 5 / 6}
@@ -22,39 +22,48 @@ PLACES = {"a good answer": 1 / 6, "a middling one": 1 / 2, "a poor one": 5 / 6}
 
 def images(evaluation: Evaluation, also: Shown) -> Section | None:
     """Images on which the first system and people agree most, and least, and on which people disagree most."""
-    truth, (metric, scores, ranked) = also.truth, _ranked(evaluation, also)
-    if truth is None or not ranked:
+    truth, (metric, lines) = also.truth, _ranked(evaluation, also)
+    if truth is None or not lines:
         return None
-    few, who, whose = min(SHOWN, max(1, len(ranked) // 3)), first_of(evaluation), them(evaluation)
+    ranked = list(lines)
+    few, who, whose = (
+        min(MANY if also.gallery else SHOWN, max(1, len(ranked) // 3)),
+        first_of(evaluation),
+        them(evaluation),
+    )
     key = f"By {metric}. Blue: {whose}; orange: {who}"
     key += "; ● and ○: in their sets" * (truth.sets is not None)
     key += "; upright line: the truth" * (truth.oracle is not None)
     rows = {f"Where {who} and {whose} agree most": ranked, f"Where {who} and {whose} agree least": ranked[::-1]}
     if truth.kind in ("rates", "distribution") and truth.vote_rule != "moments":
-        there, order = set(ranked), np.argsort(-entropies(truth.shares, rates=truth.kind == "rates"), kind="stable")
-        rows["Where people disagree most among themselves"] = [row for row in order.tolist() if row in there]
-    found = {title: cards(evaluation, also, each[:few], f"{metric} ", scores) for title, each in rows.items()}
-    galleries = tuple(Cards(title, each, "" if at else f"{key}.") for at, (title, each) in enumerate(found.items()))
-    return Section("images", "Images", galleries=galleries)
+        order = np.argsort(-entropies(truth.shares, rates=truth.kind == "rates"), kind="stable")
+        rows["Where people disagree most among themselves"] = [row for row in order.tolist() if row in lines]
+    if "total_variation" in evaluation.scores:  # of each two systems
+        apart = evaluation.scores.groupby("image_id", sort=False)["total_variation"].mean()
+        order = np.argsort(-apart.reindex(truth.image_id).fillna(0).to_numpy(), kind="stable")
+        rows["Where systems disagree most"] = [row for row in order.tolist() if row in lines]
+    galleries = list[Cards]()
+    for title, each in rows.items():  # bars say what people and the first system say
+        made = cards(evaluation, also, {row: lines[row] for row in each[:few]})
+        note = "" if galleries else f"{key}."
+        galleries.append(Cards(title, tuple(replace(card, said=card.said[2:]) for card in made), note))
+    return Section("images", "Images", galleries=tuple(galleries))
 
 
 def three(evaluation: Evaluation, also: Shown) -> tuple[Cards, ...]:
     """A good, a middling and a poor answer; none without pictures."""
-    metric, scores, ranked = _ranked(evaluation, also)
+    ranked = list(lines := _ranked(evaluation, also)[1])
     rows = [ranked[min(len(ranked) - 1, round(place * (len(ranked) - 1)))] for place in PLACES.values() if ranked]
-    found = zip(PLACES, cards(evaluation, also, rows, f"{metric} ", scores) if rows else (), strict=False)
-    lines = ((f"{words}: {card.line.partition(' · ')[2]}", card) for words, card in found)
-    made = tuple(replace(card, line=line, bars=(), rest="") for line, card in lines)
+    made = cards(evaluation, also, {row: f"{words}: {lines[row]}" for words, row in zip(PLACES, rows, strict=False)})
+    made = tuple(replace(card, line=card.line.partition(" · ")[2], bars=(), rest="") for card in made)
     return (Cards("", made),) if made and all(card.picture for card in made) else ()
 
 
-def cards(
-    evaluation: Evaluation, also: Shown, rows: Sequence[int], metric: str, scores: Sequence[float]
-) -> tuple[Card, ...]:
-    """Images with what was said of them. rows: of the truth. metric, scores [N]: what stands under each."""
+def cards(evaluation: Evaluation, also: Shown, lines: Mapping[int, str]) -> tuple[Card, ...]:
+    """Images of the truth with what was said of them; lines: by its row in the truth, what stands under each."""
     truth, dataset = also.truth, also.dataset
-    assert truth is not None
-    assert dataset is not None
+    if truth is None or dataset is None or not lines:
+        return ()
     first, whose, named = first_of(evaluation), them(evaluation), dataset.images.set_index("image_id")
     none = np.full(truth.shares.shape, np.nan)
     right = truth.hits if truth.kind == "single" else truth.sets
@@ -63,7 +72,7 @@ def cards(
     given = {name: _aligned(each, truth.image_id) for name, each in systems.items()}
     said, (shares, sets), made = {whose: (truth.shares, theirs), **given}, given[first], []
     percents = [np.round(100 * np.asarray(table, dtype=np.float64), 1) for table in (truth.shares, shares, true)]
-    for row in rows:
+    for row, line in lines.items():
         image_id, largest = str(truth.image_id[row]), np.maximum(truth.shares[row], shares[row])
         kept = np.sort(np.argsort(-largest, kind="stable")[:BARS])
         left, bars = np.delete(largest, kept), []
@@ -74,9 +83,8 @@ def cards(
         told = tuple((name, _words(truth.labels, *(table[row] for table in tables))) for name, tables in said.items())
         asked = "" if truth.people is None else f" · {int(truth.people[row].max())} people"
         rest = f"{len(left)} other labels: at most {percent(float(left.max()))}" if len(left) else ""
-        line = f"{image_id} · {metric}{number(scores[row])}{asked}"
         picture, told = thumbnail(dataset, named, image_id), told[: SYSTEMS + 2]
-        made.append(Card(image_id, picture, line, tuple(bars), told, whose, rest))
+        made.append(Card(image_id, picture, f"{image_id} · {line}{asked}", tuple(bars), told, whose, rest))
     return tuple(made)
 
 
@@ -96,15 +104,15 @@ def _words(labels: Sequence[str], shares: Floats, inside: Floats) -> str:
     return ", ".join(label for label, here in zip(labels, inside, strict=True) if here > 0) or "none of these"
 
 
-def _ranked(evaluation: Evaluation, also: Shown) -> tuple[str, list[float], list[int]]:
-    """A metric, of shares if there is one, the first system's scores of the truth's images, and those, best first."""
+def _ranked(evaluation: Evaluation, also: Shown) -> tuple[str, dict[int, str]]:
+    """A metric, of shares if there is one, and by row of the truth its score of the first system, the best first."""
     rows, first = evaluation.scores, first_of(evaluation)
     names = {each.name for each in evaluation.where(system=first, against="people")}
     known = [name for name in shown(names, "report") if better(name) and column(name) in rows]
     metric = next((name for name in known if not is_of_sets(name) and better(name) == "lower"), "".join(known[:1]))
     if also.truth is None or also.dataset is None or first not in (also.answers or {}) or not metric:
-        return metric, [], []
+        return metric, {}
     mine = rows[(rows["system"] == first) & (rows["against"] == "people")].set_index("image_id")[column(metric)]
     scores = mine.reindex(also.truth.image_id).to_numpy()
-    order = np.argsort(scores if better(metric) == "lower" else -scores, kind="stable")
-    return metric, scores.tolist(), [row for row in order.tolist() if not np.isnan(scores[row])]
+    order = np.argsort(scores if better(metric) == "lower" else -scores, kind="stable").tolist()
+    return metric, {row: f"{metric} {number(scores[row])}" for row in order if not np.isnan(scores[row])}

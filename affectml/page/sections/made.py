@@ -5,6 +5,8 @@ from affectml.page.section import Section, Shown, section
 from affectml.page.tables import Table, number, parts_of
 from affectml.runs import RunInfo
 
+LISTED = 5  # places of each problem with a file of answers
+
 
 def cost(info: RunInfo) -> str:
     """What it took, and whether that was measured; what was trained."""
@@ -36,6 +38,11 @@ def made(evaluation: Evaluation, shown: Shown) -> Section | None:
         shares = (f"{f.label} {number(f.value)}" for f in parts if f.level == part and f.metric == "prevalence")
         rows.append((f"split: {part}, {size}", ", ".join(shares)))
     rows += [("split", note) for note in facts.get("split_notes", () if info is None else info.split.notes)]
+    for name, each in facts.get("received", {}).items():
+        unknown = [f"unknown label {label}: {count}" for label, count in each.get("unknown_labels", {}).items()]
+        problems = [f"{why}: {len(at)} ({', '.join(at[:LISTED])})" for why, at in each.get("problems", {}).items()]
+        told = [f"{each['answered']} of {each['judged']} images answered", *each.get("notes", ()), *unknown, *problems]
+        rows.append((f"answers of {name}", "; ".join(told)))
     rules = {**facts.get("rules", {}), **(facts.get("subgroups") or {}).get("rules", {})}
     rows += [(name, number(words) if isinstance(words, float) else str(words)) for name, words in rules.items()]
     if info is not None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from affectml.judging.figures import Evaluation, Figure
 from affectml.page.section import Drawing, Section, Shown, whiskers
 from affectml.page.sections.images import three
-from affectml.page.tables import Table, arrow, empty_line, is_difference, is_of_sets, matrix, number, percent, rows_of
-from affectml.page.words import called, capital, first_of, sentence_of
+from affectml.page.tables import Table, arrow, empty_line, is_difference, matrix, number, percent, places, rows_of
+from affectml.page.words import CALLED, called, capital, first_of, sentence_of, them
 from affectml_metrics.table import better, shown
 
 PLOTS = 3
@@ -18,12 +18,8 @@ WORDS = {
     "rate_cross_entropy": "Rates against the image's own",
 }
 TOLD = {  # how a metric is said of the first system, of people, and of others
-    "set_f1_judgements": (
-        "{who} agrees with one person's set to {} (set F1)",
-        "people with each other to {}",
-        "{} to {}",
-    ),
-    "set_f1": ("{who} agrees with the images' own sets to {} (set F1)", "one person to {}", "{} to {}"),
+    "set_f1_judgements": ("{who} agrees with one person's set to {} (F1)", "people with each other to {}", "{} to {}"),
+    "set_f1": ("{who} agrees with the images' own sets to {} (F1)", "one person to {}", "{} to {}"),
     "top_1_accuracy": ("{who}'s first label is {right} in {} of cases", "one person's in {}", "{}'s in {}"),
 }
 RIGHT = {"people": "what most people chose", "rest": "what most of the others chose", "": "the image's own label"}
@@ -31,17 +27,16 @@ RIGHT = {"people": "what most people chose", "rest": "what most of the others ch
 
 def overview(evaluation: Evaluation, also: Shown) -> Section:
     """The sentence, the intervals of the main metrics, and three images; of several data sets a table."""
-    several = tuple(matrix(evaluation)[:1])
+    several = tuple(matrix(evaluation)[:1]) if len(places(evaluation)) > 1 else ()
     drawn = () if several else tuple(picture(evaluation, metric) for metric in chosen(evaluation)[:PLOTS])
     return Section("overview", "At a glance", sentence(evaluation), drawn, three(evaluation, also), several, open=True)
 
 
 def chosen(evaluation: Evaluation) -> list[str]:
     """The main metrics: sets against one person's, first labels and shares first."""
-    found = shown(
-        (each.name for each in rows_of(evaluation, system=first_of(evaluation), against="people")), "headline"
-    )
-    first = [name for name in ("set_f1_judgements", "top_1_accuracy") if name in found]
+    mine = rows_of(evaluation, system=first_of(evaluation), against="people")
+    found = shown((each.name for each in mine), "headline")
+    first = [name for name in (evaluation.facts.get("sort"), "set_f1_judgements", "top_1_accuracy") if name in found]
     return list(dict.fromkeys([*first, *[name for name in found if better(name) == "lower"][:1], *found]))
 
 
@@ -68,18 +63,19 @@ def picture(evaluation: Evaluation, metric: str) -> Drawing:
     """One metric of everybody who is judged on the same targets."""
     found, what = beside(evaluation, metric)
     words = WORDS.get(metric, "Shares against the image's own" if better(metric) == "lower" else "")
+    words = words.replace("the image's own", "people's") if them(evaluation) == "people" else words
     half = evaluation.get(metric, "half", "half")
     notes = [f"All beside {what}."] if what else []
     notes += [f"Half of a panel beside the other half: {number(half.value)}."] if half and not what else []
-    notes.append(f"{capital(empty_line(evaluation))}." if is_of_sets(metric) and empty_line(evaluation) else "")
-    return whiskers(f"{words}: {arrow(metric)}" if words else arrow(metric), found, " ".join(filter(None, notes)))
+    notes += [f"{capital(empty)}."] if (empty := empty_line(evaluation, metric)) else []
+    return whiskers(f"{words}: {arrow(metric)}" if words else arrow(metric), found, " ".join(notes))
 
 
 def sentence(evaluation: Evaluation) -> str:
     """What these data say in one sentence of at most 35 words; nothing of people where nobody was asked."""
     names, kind, first = chosen(evaluation), evaluation.facts.get("kind"), first_of(evaluation)
-    if several := matrix(evaluation):
-        return _of_data_sets(several[0])
+    if len(places(evaluation)) > 1:
+        return _of_data_sets(matrix(evaluation)[0])
     order = [name for name in TOLD if name != "top_1_accuracy" or kind in ("single", "distribution")]
     metric = next((name for name in (*order, *names) if name in names), "")
     found = {each.system: each for each in beside(evaluation, metric)[0]} if metric else {}
@@ -107,7 +103,7 @@ def _verdict(evaluation: Evaluation, metric: str) -> str:
         return f"; {even if ahead['prior'] is None else 'it is worse than'} a constant answer"
     told = []
     for words, how in (("ahead of", True), ("behind", False), ("not told apart from", None)):
-        names = [name for name, well in ahead.items() if well is how and name not in ("prior", "person", "zero_shot")]
+        names = [name for name, well in ahead.items() if well is how and name not in CALLED]
         told += [f"{words} {_named(names)}"] if names else []
     if told or "person" not in ahead:
         return f"; it is {', '.join(told)}" if told else ""
@@ -117,7 +113,7 @@ def _verdict(evaluation: Evaluation, metric: str) -> str:
 
 
 def _named(names: Sequence[str]) -> str:
-    return " and ".join(names) if len(names) <= NAMED else f"{len(names)} systems"
+    return " and ".join(map(called, names)) if len(names) <= NAMED else f"{len(names)} systems"
 
 
 def _of_data_sets(table: Table) -> str:

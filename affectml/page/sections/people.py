@@ -1,10 +1,12 @@
 """Where people disagree: whether systems are undecided there, how they score there, what few answers cost."""
 
 from affectml.judging.figures import Evaluation
-from affectml.page.section import Section, Shown, section, spots, whiskers
-from affectml.page.tables import arrow, number, parts_of, pivot, rows_of
+from affectml.page.section import Cards, Section, Shown, section, spots, whiskers
+from affectml.page.sections.images import cards
+from affectml.page.tables import Table, arrow, number, parts_of, percent, pivot, rows_of
 from affectml.page.words import called, first_of, sentence_of
 
+IMAGES = 12
 CHANGE = "change"  # the level of a slope over all images
 
 
@@ -26,9 +28,6 @@ def disagreement(evaluation: Evaluation, _: Shown) -> Section | None:
         how = "more undecided" if low > 0 else "more decided" if high < 0 else "not shown to be more undecided"
         measured = f"rank correlation {number(each.value)}, {number(low)} to {number(high)}"
         told.append(f"{called(first)} is {how} where people are undecided ({measured})")
-    for each in [each for each in levels if each.level == CHANGE and each.found][:2]:
-        way = "falls" if each.value < 0 else "grows"
-        told += [f"{called(each.system)}'s {each.name} {way} as people disagree more"]
     mine = [each for each in asked if each.system == first]
     if len(mine) > 1:
         few, more = mine[0], mine[-1]
@@ -36,3 +35,29 @@ def disagreement(evaluation: Evaluation, _: Shown) -> Section | None:
         off = f"{number(few.value)} with {few.level} people asked and {number(more.value)} with {more.level}"
         told.append(f"its shares are off by {off}{', hardly told apart' * (not apart)}")
     return section("disagreement", "Where people disagree", sentence_of(told), drawn, tables)
+
+
+def findings(evaluation: Evaluation, _: Shown) -> Section | None:
+    """What holds beyond chance, a sentence each."""
+    found = evaluation.facts.get("findings", ())
+    table = Table("Beyond chance", ("", "finding"), tuple((str(at), line) for at, line in enumerate(found, 1)))
+    return section("findings", "What holds beyond chance", sentence_of(found[:1]), (), [table] if found else ())
+
+
+def alone(evaluation: Evaluation, also: Shown) -> Section | None:
+    """The images on which all systems say a label that people's answers do not support."""
+    known = evaluation.facts.get("alone")
+    if known is None:
+        return None
+    rows, truth = [], also.truth
+    for each in known["images"]:
+        said = "; ".join(f"{name}: {', '.join(labels)}" for name, labels in each["said"].items())
+        rows.append((each["image_id"], each["label"], percent(each["people"]), said))
+    ids = [] if truth is None else list(map(str, truth.image_id))
+    lines = {ids.index(row[0]): f"all say {row[1]}, {row[2]} of people do" for row in rows[:IMAGES] if row[0] in ids}
+    made = cards(evaluation, also, lines)
+    count, chance = len({row[0] for row in rows}), known["chance"][1]
+    words = f"On {count} of {known['of']} images all systems say a label that people do not; by chance on {chance:.1f}."
+    table = Table("Where all stand alone", ("image", "label", "people", "said"), tuple(rows))
+    galleries = (Cards("", made),) if made else ()
+    return Section("alone", "Images where all systems stand alone", words, (), galleries, (table,) if rows else ())

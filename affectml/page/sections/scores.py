@@ -4,18 +4,7 @@ from dataclasses import replace
 
 from affectml.judging.figures import Evaluation, Figure
 from affectml.page.section import Section, Shown, section
-from affectml.page.tables import (
-    BESIDE,
-    arrow,
-    is_difference,
-    matrix,
-    metric,
-    number,
-    parts_of,
-    pivot,
-    rows_of,
-    scores_table,
-)
+from affectml.page.tables import BESIDE, is_difference, matrix, metric, number, parts_of, pivot, rows_of, scores_table
 from affectml.page.words import called, first_of, sentence_of
 from affectml_metrics.table import find, shown
 
@@ -27,6 +16,7 @@ def every_score(evaluation: Evaluation, _: Shown) -> Section | None:
     cuts.sort(key=lambda each: (float(each.level), each.system == "people"))
     note = "tau: the rate from which a label belongs to an image's set; people: the share of empty sets"
     tables.append(pivot("set_f1 by tau", cuts, "level", head="tau", note=note))
+    tables.append(pivot("Images without an answer as empty sets", parts_of(evaluation, "unanswered"), metric))
     words = "All in one table were judged on the same targets, so its columns can be compared."
     return section("systems", "Every score", words, (), tables)
 
@@ -37,11 +27,14 @@ def differences(evaluation: Evaluation, _: Shown) -> Section | None:
     apart = [each for each in rows if is_difference(evaluation, each)]
     titles, tables = {"": "Differences on the same images", "seeds": "Differences over seeds"}, []
     for by, title in titles.items():
-        here = [each for each in apart if each.by == by]
-        tables.append(pivot(title, here, metric, lambda f: f"{f.system} − {f.against}"))
+        here = [replace(each, system=f"{each.system} − {each.against}") for each in apart if each.by == by]
+        tables.append(pivot(title, here, metric))
+    alike = [replace(f, system=f"{f.system} and {f.against}") for f in parts_of(evaluation, "agreement")]
+    tables.append(pivot("How alike two systems answer", alike, metric, note="total_variation: 0 where alike"))
     means = [each for each in rows if each.by == "seeds" and each.against == "people"]
-    sure = sum(each.found for each in apart)
-    words = f"{sure or 'None'} of {len(apart)} differences {'is' if sure == 1 else 'are'} beyond chance."
+    sure, tested = sum(each.found for each in apart), sum(each.p is not None for each in apart)
+    words = f"{sure or 'None'} of {tested} differences {'is' if sure == 1 else 'are'} beyond chance."
+    words = words if tested else "Too few images or groups to test a difference."
     return section("differences", "Differences", words, (), [*tables, pivot("Means over seeds", means, metric)])
 
 
@@ -53,7 +46,7 @@ def levels(evaluation: Evaluation, _: Shown) -> Section | None:
         for name in shown((each.name for each in every), "headline"):
             spec = find(name)
             there = [each for each in every if each.name == name and spec and spec.kinds[0] in ("ranking", "sets")]
-            rows += [replace(f, level=f"{space} ({len(about['labels'])}): {arrow(name)}") for f in there]
+            rows += [replace(f, level=f"{space} ({len(about['labels'])}): {metric(f)}") for f in there]
         notes += [f"{space}: {line}" for line in about.get("lines", ())]
         inside = {each.system: each for each in evaluation.where(space=space, metric="errors_inside_parent")}
         if first in inside and "chance" in inside and inside["chance"].value > 0:  # 0: each parent has one child
@@ -66,9 +59,10 @@ def levels(evaluation: Evaluation, _: Shown) -> Section | None:
 
 
 def data_sets(evaluation: Evaluation, _: Shown) -> Section | None:
-    """Systems by data sets in every main metric but the first, which the page begins with."""
+    """Systems by data sets in every main metric, and what runs lose away from their own data."""
+    drops = [replace(each, system=f"{each.system}: {each.level}") for each in parts_of(evaluation, "dataset")]
     words = "A row is a data set, a column a system."
-    return section("matrix", "Systems and data sets", words, (), matrix(evaluation)[1:])
+    return section("matrix", "Systems and data sets", words, (), [*matrix(evaluation), pivot("Drops", drops, metric)])
 
 
 def repeats(evaluation: Evaluation, _: Shown) -> Section | None:

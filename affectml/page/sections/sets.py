@@ -30,7 +30,7 @@ def instead(evaluation: Evaluation, _: Shown) -> Section | None:
     every.sort(key=lambda each: names.index(each.level))
     for who in dict.fromkeys((first, "person")):
         rows, title = [each for each in every if each.system == who], f"{capital(called(who))}, in images"
-        often = _often(rows, evaluation.n)
+        often = _often(rows, evaluation.facts.get("n", 0))
         told += [f"{called(who)} most often says {often}"] if often else []
         left, added = (sum(f.value for f in rows if getattr(f, at) == NOTHING) for at in ("label", "level"))
         if left + added and who == first:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from affectml.judging.figures import Evaluation, Figure
+from affectml.judging.promise import from_people, held
 from affectml.page.section import Section, Shown, curve, drawing, section
 from affectml.page.tables import number, parts_of, pivot, rows_of
 from affectml.page.words import called, capital, first_of, sentence_of
@@ -15,7 +16,9 @@ PANELS = 12  # labels of the picture; the table has all
 
 def reliability(evaluation: Evaluation, _: Shown) -> Section | None:
     """What was said against what was seen, label by label; None where no system has shares to take at their word."""
-    rows = parts_of(evaluation, "bin")
+    first, rows = first_of(evaluation), parts_of(evaluation, "bin")
+    whole = [replace(each, label=f"{each.system}, all labels") for each in rows if not each.label]
+    rows = [*(each for each in rows if each.label and each.system == first), *whole]
     said = {(each.label, each.level): each for each in rows if each.metric == "stated_share"}
     bins = [(said[each.label, each.level], each) for each in rows if each.metric == "seen_share"]
     panels: dict[str, list[tuple[float, float, float, float]]] = {}
@@ -27,7 +30,7 @@ def reliability(evaluation: Evaluation, _: Shown) -> Section | None:
     line = "Above the dashed line, the system says too little."
     drawn = [drawing("Seen against said", picture, line)] if bins else []
     note = "seen_share: Student's t of the differences in a bin, and at least what drawing the votes would make"
-    named = [replace(each, level=f"{each.label} {each.level} ({each.n})") for each in rows]
+    named = [replace(each, level=f"{each.label} {each.level} ({each.n})", units=None) for each in rows]
     table = pivot("Reliability in bins (images)", named, "level", "metric", head="bin", note=note, name="bins")
     slopes = [each for name in ("calibration_slope", "calibration_error") for each in rows_of(evaluation, metric=name)]
     sloped = pivot("Calibration", slopes, "system", "metric", note="slope: 1 where shares mean what they say")
@@ -55,7 +58,7 @@ def thresholds(evaluation: Evaluation, _: Shown) -> Section | None:
         return None
     best, title = max(mine, key=lambda each: each.value), f"{rows[0].name} by one threshold for all labels"
     later = f"one threshold for all labels ({best.level}), chosen afterwards on these very images, {number(best.value)}"
-    drawn = [curve(title, rows, first, "threshold", levels=kept, level_name="as it is")]
+    drawn = [curve(title, rows, first, "threshold", levels=kept, level_name="own")]
     words, table = f"{whose}'s sets reach {number(kept[first])}; {later}.", pivot(title, rows, "level", name="curve")
     return section("thresholds", "What another threshold would give", words, drawn, [table])
 
@@ -65,13 +68,15 @@ def promise(evaluation: Evaluation, _: Shown) -> Section | None:
     made = evaluation.facts.get("promise")
     if made is None:
         return None
-    people, unit = evaluation.facts.get("kind") in ("rates", "distribution"), made.get("unit", "images")
+    people, unit = from_people(str(evaluation.facts.get("kind"))), made.get("unit", "images")
     somebody = "chosen by somebody" if people else "labels of the image"  # set_precision is another figure
     names = {"recall": "recall", "extra": "extra labels", "precision": somebody}
     names |= {"size": "labels per set", "empty": "empty sets"}
     rows = [each for each in parts_of(evaluation, None) if each.metric.startswith("promise_")]
     rows.sort(key=lambda each: (each.by != "", list(names).index(_risk(each))))
     notes = [made.get("shift", {}).get("words"), f"promised: {made['words']}", f"made on {made['made_on']}"]
+    if rows and rows[0].units != rows[0].n:  # groups, or images without those of which nobody chose a label
+        notes.append(f"{rows[0].units} {unit} count")
     if "spread" in made:
         notes.append(f"other calibration images would move it by {number(made['spread'])} (one SD)")
     if left := made.get("without_choices"):
@@ -81,10 +86,11 @@ def promise(evaluation: Evaluation, _: Shown) -> Section | None:
 
     note, title, named = "; ".join(filter(None, notes)), f"Promise: {made['promise']}", []
     for each in rows:
-        images = f"{each.by}: {each.level} ({each.n})" if each.by else f"all {each.n} {unit}"
+        images = f"{each.by}: {each.level} ({each.n})" if each.by else f"all {each.n} images"
         named.append(replace(each, level=images))
     table = pivot(title, named, "level", lambda f: names[_risk(f)], head="images", note=note, name="promise")
-    return section("promise", "The promise", promised(made, rows, people=people), (), [table])
+    words = promised(made, rows, people=people)
+    return Section("promise", "The promise", words, tables=() if table is None else (table,))
 
 
 def _risk(figure: Figure) -> str:
@@ -113,12 +119,3 @@ def promised(made: Mapping[str, Any], rows: Sequence[Figure], *, people: bool) -
     alone += f"; {100 * (1 - draws):g} % of draws of calibration images may come out so" if draws else ""
     told.append(alone if found in wrong else "nothing here speaks against it")
     return sentence_of([*told, f"{worse} did worse"] if worse else told)
-
-
-def held(risk: str, figure: str, *, people: bool) -> str:
-    """What sets hold, with the figure: so much of the choices, so many labels too many, or what share of right ones."""
-    if risk == "recall":
-        return f"{figure} of the choices" if people else f"{figure} of the images' labels"
-    if risk == "precision":
-        return f"labels of which {figure} are {'chosen by somebody' if people else 'labels of the image'}"
-    return f"{figure} labels that {'nobody chose' if people else 'the image does not have'}"

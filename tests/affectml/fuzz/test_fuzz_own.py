@@ -66,7 +66,7 @@ def read_run(folder: Path, out: Path) -> None:
     run = RunFolder.open(folder / "run")
     assert run.taxonomy.labels
     run.head.scores(np.zeros((1, 4), dtype=np.float32))
-    assert isinstance(run.metrics, dict)
+    assert run.evaluation.scores_of("model")
     assert len(run.model_answers.image_id)
     assert AffectModel.from_pretrained(folder / "run").labels
 
@@ -75,19 +75,18 @@ def use_run(folder: Path, out: Path) -> None:
     import affectml
 
     affectml.load_run(folder / "run").predict(folder / "data")
-    affectml.evaluate(folder / "run", folder / "data", threads=1, say=quiet)
+    affectml.evaluate(folder / "run", on=folder / "data", out=out, threads=1, say=quiet)
 
 
 def report_on(folder: Path, out: Path) -> None:
     import affectml
-    from affectml.page import report_run
 
     run = affectml.load_run(folder / "run")
     assert len(run.scores)
     assert run._repr_html_()
     out.parent.mkdir()
     try:
-        report_run(folder / "run", out=out, dataset=folder / "data")
+        affectml.evaluate(folder / "run", out=out.with_suffix(".html"), say=quiet)
     finally:
         shutil.rmtree(out.parent)
 

@@ -12,8 +12,12 @@ import pandas as pd
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from affectml.evaluating import EvaluateConfig
+from affectml.evaluating.files import read_file
+from affectml.evaluating.systems import Source
 from affectml.taxonomies import Taxonomy
-from affectml.vlm.names import custom_id
+from affectml.vlm.names import Words, custom_id
+from affectml.vlm.reply import Why, parse_reply
 from affectml_annotation import write_judgements
 
 from .reading import (  # noqa: F401
@@ -130,13 +134,10 @@ ANSWERS: dict[str, Callable[[Path], object]] = {
 
 def read_replies(path: Path) -> None:
     """Each line is a reply of its own; whatever stands there is labels or a reason."""
-    from affectml.vlm.names import Words
-    from affectml.vlm.reply import REASONS, parse_reply
-
     words = Words(Taxonomy("own", LABELS))
     for said in path.read_bytes().decode(errors="surrogateescape").split("\n\n"):
         reply = parse_reply(said, words)
-        assert (reply.labels is None and reply.numbers is None) == (reply.problem in REASONS)
+        assert (reply.labels is None and reply.numbers is None) == (reply.problem in [*Why])
 
 
 READERS["replies"] = Reader(
@@ -152,14 +153,9 @@ READERS["replies"] = Reader(
 
 
 def read_answers(path: Path) -> None:
-    from affectml.evaluating import EvaluateConfig
-    from affectml.evaluating.files import read_file
-    from affectml.evaluating.systems import sources_of
-
-    images = pd.DataFrame({"image_id": [f"{image}.jpg" for image in range(9)]})
+    dataset = SimpleNamespace(name="data", images=pd.DataFrame({"image_id": [f"{image}.jpg" for image in range(9)]}))
     targets = SimpleNamespace(taxonomy=Taxonomy("own", LABELS), kind="rates")
-    for source in sources_of([path]):
-        read_file(source, SimpleNamespace(images=images, name="own"), targets, EvaluateConfig())
+    read_file(Source("said", path), dataset, targets, EvaluateConfig())
 
 
 for file, write in ANSWERS.items():

@@ -160,8 +160,10 @@ def test_ticked_images_are_sent_to_the_queue_and_no_others(explorer, page):
     third, fifth = (explorer.server.found.image_id[at] for at in (2, 4))
     page.locator(f".cell[aria-label='{fifth}'] .tick").click()
     page.locator(f".cell[aria-label='{third}']").click()
+    explorer.address(image=third)
     page.get_by_role("button", name="✓ Tick").click()
     page.keyboard.press("Escape")
+    explorer.address(image=None)
     for name in (third, fifth):
         expect(page.locator(f".cell[aria-label='{name}']")).to_have_attribute("aria-checked", "true")
     page.get_by_text("2 ticked: these are kept").wait_for()

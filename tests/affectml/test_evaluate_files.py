@@ -1,0 +1,375 @@
+"""`affectml evaluate ANSWERS --on DATASET`: every shape, beside what must score the same; what is refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import affectml
+from affectml.data import Dataset
+from affectml.demo_set import write_demo
+from affectml.errors import BadDataset, BadInput
+from affectml.judging.truth import fit_prior, read_truth
+from affectml.training import TrainConfig, train_run
+from affectml_annotation import label_sets
+from affectml_metrics import functional as F
+from affectml_metrics.table import find
+
+from .answered import answered
+
+
+@pytest.fixture(scope="module")
+def demo(demo_set):
+    return demo_set(images=200, seed=31)
+
+
+@pytest.fixture(scope="module")
+def run(demo):
+    config = TrainConfig(dataset=str(demo.root), multilabel=True, encoder="affect-tiny", threads=1)
+    return train_run(config, out=demo.root.parent / "linear")
+
+
+@pytest.fixture(scope="module")
+def parts(run):
+    """image_ids by split, as the run has them."""
+    return answered(run).groupby("split")["image_id"].apply(list)
+
+
+@pytest.fixture(scope="module")
+def truth(demo):
+    table = pd.read_parquet(demo.root / "truth.parquet")
+    return table[["image_id", *demo.target("emotions").taxonomy.labels]]
+
+
+@pytest.fixture(scope="module")
+def people(demo, parts):
+    """What people said of the test images, and the prior of their rates."""
+    targets = demo.target("emotions")
+    beta = fit_prior(targets.take(parts["train"]))
+    return read_truth(demo, targets, parts["test"], beta=beta), beta
+
+
+@pytest.fixture
+def judge(demo, tmp_path, run):
+    """`judge(content, **options)`: a DataFrame as CSV, or a list of objects as JSON lines, judged as `vlm`; of several
+    by name each. Returns the evaluation.
+    """
+
+    def written(content, name, suffix):
+        file = tmp_path / f"{name}.{suffix}"
+        if isinstance(content, pd.DataFrame):
+            content.to_parquet(file) if suffix == "parquet" else content.to_csv(file, index=False)
+        else:
+            file.write_text("\n".join(map(json.dumps, content)))
+        return file
+
+    def call(content, suffix="csv", *, beside=(), on=demo, say=lambda line: None, **options):
+        given = content if isinstance(content, dict) else {"vlm": content}
+        systems = [*(written(each, name, suffix) for name, each in given.items()), *beside]
+        out = tmp_path / "out.csv"
+        out.unlink(missing_ok=True)
+        return affectml.evaluate(systems, on=on, out=out, say=say, **options).evaluation
+
+    return call
+
+
+def scores(found, system="vlm"):
+    return {f.name: f.value for f in found.scores_of(system) if find(f.name) is not None}
+
+
+def received(found, name="vlm"):
+    return found.facts["received"][name]
+
+
+def sets_of(truth, cut=0.4):
+    labels = list(truth.columns[1:])
+    return [[label for label in labels if row[label] >= cut] for _, row in truth.iterrows()]
+
+
+def here(table, ids):
+    return table[table["image_id"].isin(ids)]
+
+
+def test_the_true_rates_score_what_the_oracle_scores(judge, truth, parts):
+    found = judge(here(truth, parts["test"]))
+    assert received(found)["shape"] == "rates"
+    assert scores(found) == pytest.approx(scores(found, "oracle"), rel=1e-6)
+    assert {"prior", "zero_shot", "oracle", "floor"} <= set(found.systems())
+    assert {"person", "vlm"} <= set(found.systems("rest"))
+    assert "consensus" in found.systems("person")
+    assert not any(f.found for f in found.where(metric="label_bias", label=None, system="vlm"))
+
+
+def test_thresholds_come_from_validation_where_it_is_answered(judge, truth, parts):
+    known = here(truth, [*parts["test"], *parts["val"]])
+    found = judge(known)
+    count = len(parts["val"])
+    assert f"thresholds chosen on its answers to {count} validation images" in found.facts["rules"]["answers of vlm"]
+    assert f"{count} answered images are not among those judged" in received(found)["notes"]
+    labels = known.columns[1:]
+    assert scores(judge(known.assign(**known[labels] * 0.3)))["set_f1"] > 0.7  # at tau nothing would be left
+
+
+def test_every_way_to_write_sets_scores_the_same(judge, demo, truth):
+    sets, ids, labels = sets_of(truth), list(truth["image_id"]), list(truth.columns[1:])
+    files = dict(zip(demo.images["image_id"], demo.images["file"], strict=True))
+    named = [{"file": files[i], "set": ", ".join(s) or "none"} for i, s in zip(ids, sets, strict=True)]
+    found = [
+        judge(pd.DataFrame({"image": ids} | {c: [int(c in s) for s in sets] for c in labels})),
+        judge(pd.DataFrame({"file": [files[i] for i in ids], "labels": ["; ".join(s) or "none" for s in sets]})),
+        judge(pd.DataFrame({"image_id": ids, "emotions": sets}), "parquet"),
+        judge(named, "jsonl"),
+    ]
+    assert {received(each)["shape"] for each in found} == {"sets"}
+    assert all(scores(each) == scores(found[0]) for each in found)
+    assert {"set_f1", "set_f1_judgements", "top_1_accuracy"} <= scores(found[0]).keys() - {"rate_cross_entropy"}
+
+
+def test_an_empty_cell_is_no_answer_unless_it_is_said_to_be_the_empty_set(judge, parts):
+    table = pd.DataFrame({"image_id": parts["test"], "labels": ["awe"] * 25 + [None] * (len(parts["test"]) - 25)})
+    assert received(judge(table))["problems"] == {"empty": [f"line {line}" for line in range(27, len(table) + 2)]}
+    assert received(judge(table, empty="none"))["answered"] == len(parts["test"])
+
+
+def test_a_runs_own_answers_score_what_the_run_scores(judge, run, truth, tmp_path):
+    found = affectml.evaluate(
+        {"file": run.folder / "answers.parquet", "run": run.folder}, on=run.info.config.dataset, out=tmp_path / "a.csv"
+    ).evaluation
+    assert scores(found, "file") == scores(found, "run") == scores(run.evaluation, "model")
+    same = found.get("set_f1", "file", "run") or found.get("set_f1", "run", "file")
+    assert (same.value, same.p) == (0, 1)
+    with pytest.raises(BadInput, match="runs are judged on test images; leave it out"):
+        judge(truth, beside=[run.folder], split="all")
+
+
+def test_a_difference_is_that_of_the_scores_of_whom_it_is_set_beside(judge, truth, parts):
+    found = judge(here(truth, parts["test"]))
+    for other, beside in (("prior", "people"), ("zero_shot", "people"), ("person", "rest"), ("consensus", "person")):
+        gap = found.get("rate_cross_entropy" if other == "consensus" else "set_f1", "vlm", other)
+        ours, theirs = (found.get(gap.name, name, beside) for name in ("vlm", other))
+        assert gap.value == pytest.approx(ours.value - theirs.value)
+
+
+def test_systems_stand_best_first_and_score_the_same_alone(judge, truth, parts):
+    exact, labels = here(truth, parts["test"]), list(truth.columns[1:])
+    given = {"pale": exact.assign(**exact[labels] * 0.5 + 0.1), "exact": exact}
+    one, both = judge({"exact": exact}), judge(given, sort="rate_cross_entropy")
+    assert (both.facts["systems"], both.facts["sort"]) == (["exact", "pale"], "rate_cross_entropy")
+    assert scores(one, "exact") == scores(both, "exact")
+    apart = both.get("rate_cross_entropy", "exact", "pale")
+    assert apart.value == pytest.approx(
+        scores(both, "exact")["rate_cross_entropy"] - scores(both, "pale")["rate_cross_entropy"]
+    )
+    assert apart.found
+    assert judge(given, sort="label_f1_macro").facts["sort"] == "label_f1_macro"  # which is over the whole table
+
+
+def test_systems_are_scored_on_the_images_that_all_of_them_answered(judge, truth, people, parts):
+    test, sets = parts["test"], dict(zip(truth["image_id"], sets_of(truth), strict=True))
+    tables = {n: [{"image": i, "labels": sets[i]} for i in ids] for n, ids in {"a": test[:20], "b": test[8:]}.items()}
+    found = judge(tables, "jsonl")
+    assert found.n == 12
+    assert {name: received(found, name)["answered"] for name in "ab"} == {"a": 20, "b": len(test) - 8}
+    assert received(found, "a")["without_an_answer"] == test[20:]
+    said, _ = people
+    mine = np.array([[label in (sets[i] if i in test[:20] else ()) for label in said.labels] for i in test])
+    by_hand = F.set_f1(torch.from_numpy(mine), torch.from_numpy(said.sets))
+    whole = found.get("set_f1", "a", by="unanswered", level="as empty")
+    assert (whole.value, whole.n) == (pytest.approx(float(by_hand.mean())), len(test))
+    assert scores(found, "a")["set_f1"] == pytest.approx(float(by_hand[8:20].mean()))
+    with pytest.raises(BadInput, match=r"has an answer of every system .*: a 8, b 20"):
+        judge({"a": tables["a"][:8], "b": tables["b"][:20]}, "jsonl")
+
+
+def test_bias_is_corrected_for_the_labels_of_all_systems(judge, truth):
+    sets = pd.DataFrame({"image_id": truth["image_id"], "labels": ["awe"] * len(truth)})
+    both, alone = judge({"one": sets, "two": sets}), judge({"one": sets})
+    rows = list(alone.where(metric="label_bias", label=None, system="one"))
+    least = min(rows, key=lambda f: f.p)
+    again = both.get("label_bias", "one", label=least.label)
+    assert (least.p_holm, again.p_holm) == pytest.approx((min(1, 8 * least.p), min(1, 16 * least.p)))
+    assert any(line.startswith("one says awe more often than people: on 100.0%") for line in alone.facts["findings"])
+
+
+def test_rankings_have_no_sets_unless_a_length_is_given(judge, truth):
+    labels = np.array(truth.columns[1:])
+    order = [labels[np.argsort(-row)].tolist() for row in truth[labels].to_numpy()]
+    first = [{"image": i, "ranking": o[:3]} for i, o in zip(truth["image_id"], order, strict=True)]
+    whole = [{"image": i, "labels": o} for i, o in zip(truth["image_id"], order, strict=True)]
+    top = scores(judge(truth))["top_1_accuracy"]
+    for found in (judge(whole, "jsonl", shape="ranked"), judge(first, "jsonl")):
+        assert (received(found)["shape"], scores(found)["top_1_accuracy"]) == ("ranked", pytest.approx(top))
+        assert "set_f1" not in scores(found)
+        assert found.facts["named_first"] == ["vlm"]
+    pairs = [{"image": i, "labels": o[:2]} for i, o in zip(truth["image_id"], order, strict=True)]
+    assert scores(judge(first, "jsonl", k=2))["set_f1"] == scores(judge(pairs, "jsonl"))["set_f1"]
+
+
+def test_several_answers_are_smoothed_by_jeffreys_rule(judge, parts):
+    first, second = parts["test"][:2]
+    rows = [(first, "awe"), (first, "awe;fear"), (first, "none"), (second, "fear")]
+    found = judge(pd.DataFrame(rows, columns=["image_id", "labels"]))
+    assert (received(found)["samples"], received(found)["shape"]) == (3, "sets")
+    assert "rates (k + 1/2) / (n + 1), Jeffreys' rule" in found.facts["rules"]["answers of vlm"]
+    for label, often in (("awe", (2 / 3 + 0) / 2), ("fear", (1 / 3 + 1) / 2)):
+        people = found.get("prevalence", "people", label=label)
+        assert found.get("label_bias", "vlm", label=label).value == pytest.approx(often - people.value, abs=1e-6)
+
+
+def test_consensus_is_the_rest_of_the_panel_against_the_person_left_out(judge, people, truth, parts):
+    found, (said, beta) = judge(here(truth, parts["test"])), people
+    images = []
+    for chosen, asked in zip(said.chosen, said.asked, strict=True):
+        panel = chosen[asked].astype(np.int64)
+        each = []
+        for person in range(len(panel)):
+            rest = np.delete(panel, person, axis=0)
+            answer = label_sets(rest.sum(axis=0)[None], np.array([len(rest)]), beta, said.tau)
+            each.append(float(F.set_f1(torch.from_numpy(answer), torch.from_numpy(panel[person][None]))))
+        images += [np.mean(each)] if len(panel) > 1 else []
+    assert found.get("set_f1_judgements", "consensus", "person").value == pytest.approx(np.mean(images))
+
+
+def test_unknown_labels_are_named_and_the_users_words_are_taken(judge, parts):
+    lines = [{"image": i, "labels": ["awe", "nostalgia", "chill"]} for i in parts["test"]]
+    said = []
+    found = received(judge(lines, "jsonl", mapping={"chill": "contentment"}, say=said.append))
+    (line,) = (line for line in said if "unknown labels" in line)
+    assert f"vlm: unknown labels: nostalgia ({len(lines)}); {len(lines)} answers count without them; mapping=" in line
+    assert f"vlm: {len(lines)} JSON lines read as sets; {len(lines)} count" in said
+    assert (found["unknown_labels"], found["renamed"]) == ({"nostalgia": len(lines)}, {"chill": "contentment"})
+    with pytest.raises(BadInput, match=r"no answer can be used of \d+: only unknown labels"):
+        judge([{"image": i, "labels": ["bliss"]} for i in parts["test"]], "jsonl")
+
+
+def test_a_distribution_is_judged_by_its_ranking_where_people_chose_several(judge, truth):
+    labels = list(truth.columns[1:])
+    found = judge(truth.assign(**truth[labels].div(truth[labels].sum(axis=1), axis=0)))
+    assert (received(found)["shape"], "rate_cross_entropy" in scores(found)) == ("distribution", False)
+    assert scores(found)["top_1_accuracy"] == scores(judge(truth))["top_1_accuracy"]
+    assert "so it is judged by its ranking" in found.facts["rules"]["answers of vlm"]
+
+
+def test_answers_of_one_label_make_a_distribution_where_people_named_one(judge, tmp_path):
+    one = write_demo(tmp_path / "one", images=200, seed=5, answers="one")
+    shares, labels = pd.read_parquet(one.root / "truth.parquet"), list(one.target("emotions").taxonomy.labels)
+    exact = judge(shares[["image_id", *labels]], on=one)
+    assert scores(exact) == pytest.approx(scores(exact, "oracle"), rel=1e-5)
+    generator = np.random.default_rng(0)
+    rows = [
+        {"image": row["image_id"], "label": generator.choice(labels, p=row[labels].to_numpy(float))}
+        for _, row in shares.iterrows()
+        for _ in range(5)
+    ]
+    drawn = judge(rows, "jsonl", on=one)
+    assert "distribution (k + 1/2) / (n + 8/2)" in drawn.facts["rules"]["answers of vlm"]
+    values = [scores(exact), scores(drawn), scores(drawn, "prior")]
+    assert sorted(values, key=lambda each: each["kl_divergence"]) == values
+    assert not any(f.found for f in drawn.where(metric="label_bias", label=None, system="vlm"))  # no bias, none found
+
+
+def test_single_labels_are_judged_too_and_a_set_of_two_has_no_f1(judge, tmp_path, truth, demo):
+    from affectml.importers import import_table
+
+    best = truth[truth.columns[1:]].idxmax(axis=1)
+    pd.DataFrame({"file": demo.images["file"], "label": best}).to_csv(tmp_path / "single.csv", index=False)
+    import_table(tmp_path / "single.csv", tmp_path / "single", images_root=demo.root, taxonomy="mikels-8")
+    single = Dataset.open(tmp_path / "single")
+    right = [{"image": i, "label": label} for i, label in zip(single.images["file"], best, strict=True)]
+    found = scores(judge(right, "jsonl", on=single))
+    assert (found["top_1_accuracy"], found["label_f1_macro"]) == (1, 1)
+    two = judge([{**line, "label": ["awe", "fear"]} for line in right], "jsonl", on=single)
+    assert "label_f1_macro" not in scores(two)
+    assert (
+        judge(right, "jsonl", on=single, split="all").facts["rules"]["split"]
+        == "all: the prior knows the judged images"
+    )
+
+
+def test_wordings_draws_and_places_are_told_of_what_was_asked(demo, judge, tmp_path):
+    asked = affectml.ask(demo, tmp_path / "requests.jsonl", model="m", samples=2, side=16, say=lambda line: None)
+    lines = []
+    for entry in map(json.loads, asked.index.read_text().splitlines()):
+        reply = {"message": {"content": json.dumps({"labels": entry["labels"][:2]})}, "finish_reason": "stop"}
+        response = {"status_code": 200, "body": {"choices": [reply]}}
+        lines.append({"custom_id": entry["custom_id"], "response": response, "error": None})
+    found = judge(lines, "jsonl", index=(str(asked.index),))
+    assert found.get("place_bias", "vlm").found
+    assert any("prefers labels that stand in the first half" in line for line in found.facts["findings"])
+    assert {f.by for f in found.figures if f.level in ("1", "2") and f.system == "vlm" and f.metric == "set_f1"} >= {
+        "draws"
+    }
+    other = affectml.ask(demo, tmp_path / "o.jsonl", model="m", samples=2, side=16, seed=9, say=lambda line: None)
+    with pytest.raises(BadInput, match="index: written with other requests than vlm answers"):
+        judge(lines, "jsonl", index=(str(other.index),))
+
+
+def test_a_published_set_is_warned_of(judge, demo, truth, tmp_path):
+    from affectml.importers import get_importer
+
+    root = shutil.copytree(demo.root, tmp_path / "public", ignore=shutil.ignore_patterns("images"))
+    meta = json.loads((root / "dataset.json").read_text())
+    meta["source"] = get_importer("oasis").about.source
+    (root / "dataset.json").write_text(json.dumps(meta))
+    (warning,) = judge(truth, on=root).facts["warnings"]
+    assert warning.startswith("OASIS (Kurdi, Lozano & Banaji 2017) is a published set: vlm may have been trained on")
+    assert judge(truth).facts["warnings"] == []
+
+
+def test_small_data_sets_are_judged_whole_and_images_elsewhere_are_refused(judge, demo, truth, parts, tmp_path):
+    train = here(truth, parts["train"])
+    with pytest.raises(BadInput, match=rf"none of the {len(train)} images with an answer is among the \d+ of the test"):
+        judge(train)
+    assert judge(train, split="all").n == len(train)
+    one = judge(here(truth, parts["test"][:1]))
+    assert one.facts["rules"]["interval"] == "none: 1 image says nothing of others"
+    few = write_demo(tmp_path / "few", images=20, seed=1).root
+    pd.read_parquet(few / "images.parquet").assign(split="train").to_parquet(few / "images.parquet")
+    with pytest.raises(BadDataset, match=r"split 'test' has no image .*or take all images: split='all'"):
+        judge(truth, on=few)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"shape": "list"}, "shape='list': expected one of sets, ranked, rates, distribution"),
+        ({"shape": "sets"}, "shape='sets' does not fit: the answers are numbers by label"),
+        ({"split": "train"}, "split='train': expected test, val, all"),
+        ({"k": 0}, "k=0: expected a number of labels"),
+        ({"tau": 1.5}, "tau=1.5: expected a rate between 0 and 1"),
+        ({"empty": "no"}, "empty='no': expected none"),
+        ({"image_column": "pic"}, "image_column: no column 'pic'"),
+        ({"sort": "set_f2"}, "sort='set_f2': not every system has that metric, or .*; did you mean 'set_f1'"),
+        ({"groups": ("shape",)}, "'shapes'"),
+        ({"on": ()}, "answers in a file are judged on a data set: name it with on"),
+    ],
+)
+def test_options_that_cannot_be_used_are_named(judge, truth, options, says):
+    with pytest.raises((BadInput, BadDataset), match=says):
+        judge(truth, **options)
+
+
+def test_the_command_names_systems_prints_and_writes(command, demo, truth, run, tmp_path):
+    truth.assign(awe=1.0).to_csv(tmp_path / "answers.csv", index=False)
+    words = ["evaluate", f"vlm={tmp_path / 'answers.csv'}", run.folder, "--on", demo.root, "--threads", "1"]
+    code, printed, _ = command(*words, "--out", tmp_path / "out")
+    assert code == 0
+    assert ("vlm" in printed, "linear" in printed, "written: " in printed) == (True, True, True)
+    assert "<img" in (tmp_path / "out" / "report.html").read_text()
+    code, _, said = command(*words, "--out", tmp_path / "out")
+    assert (code, "exists" in said) == (2, True)
+    assert command(*words, "--gallery", "--out", tmp_path / "many.html")[0] == 0
+    pages = [(tmp_path / name).read_text() for name in ("out/report.html", "many.html")]
+    assert ["Where systems disagree most" in page for page in pages] == [False, True]
+    assert pages[1].count("<img") > pages[0].count("<img")
+    code, printed, _ = command(*words, "--out", tmp_path / "e.csv", "--json")
+    assert {f["system"] for f in json.loads(printed)["figures"]} >= {"vlm", "linear", "prior", "person"}
+
+
+@pytest.mark.parametrize("name", ["report", "compare", "judge", "crosseval", "ablate"])
+def test_the_commands_that_left_name_what_does_their_work(command, name):
+    code, _, said = command(name)
+    assert (code, "use evaluate" in " ".join(said.split())) == (2, True)

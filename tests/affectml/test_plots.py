@@ -1,0 +1,71 @@
+"""Pictures inside pages: what is drawn where, and that names of users are escaped."""
+
+import itertools
+import re
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+from affectml.plots import curves, dots, grid, intervals, reliability, scatter
+from affectml.plots._canvas import MARKS, SIGNS, Canvas, marks
+
+NAMES = [  # of labels, and what is seen of them
+    ("a feeling of deep sorrow and of regret that does not go away for days", "a feeling of …"),
+    ('<b>"joy" & 0.12345 #1d2127', '&lt;b&gt;"joy" &amp; 0.12345 #1d2127'),
+]
+
+
+@pytest.mark.parametrize(("name", "seen"), NAMES)
+def test_names_of_users_are_shortened_and_escaped_but_whole_in_the_words_of_a_picture(name, seen):
+    for picture in (
+        dots([name], {"model": [(0.5, 0.4, 0.6)]}, name),
+        grid(np.eye(2), [name, "joy"], [name, "joy"], name),
+        intervals([(name, {"value": 0.5, "low": 0.4, "high": 0.6})], name),
+    ):
+        assert ET.fromstring(picture).get("aria-label") == name
+        assert seen in re.sub(r"<[^>]*>", "", picture)
+
+
+AXES = [  # what an axis begins and ends with, how many numbers at most, and which
+    ((0.0, 1.0), 5, "0.0 0.2 0.4 0.6 0.8 1.0"),
+    ((-0.31, 0.12), 5, "−0.3 −0.2 −0.1 0.0 0.1"),
+    ((0.0, 0.87), 4, "0.00 0.25 0.50 0.75"),
+    ((3.0, 42.0), 4, "10 20 30 40"),
+    ((-0.2, 0.05), 9, "−0.2 0.0"),  # so that they stand apart where a long name leaves little room
+]
+
+
+@pytest.mark.parametrize(("ends", "most", "numbers"), AXES)
+def test_numbers_along_an_axis_are_round_written_alike_and_stand_apart(ends, most, numbers):
+    drawn = Canvas(300, 240, (180 if most == 9 else 40, 10, 10, 34), ends, (0, 1))
+    drawn.numbers(most=most)
+    found = re.findall(r'<text x="([\d.]+)"[^>]*text-anchor: middle[^>]*>([−\d.]+)<', drawn.svg("numbers"))
+    assert " ".join(number for _, number in found) == numbers
+    assert all(float(b) - float(a) >= 36 for (a, _), (b, _) in itertools.pairwise(found))
+
+
+def test_values_stand_where_their_axis_says():
+    drawn = Canvas(100, 100, (10, 10, 10, 10), (0, 2), (0, 1))
+    drawn.lines([[(0, 0), (1, 0.5), (3, 1)]], "ink", 1)  # the last lies beyond the area, and stays at its edge
+    assert 'd="M10 90 50 50 90 10"' in drawn.svg("a line")
+    assert Canvas(100, 100, (10, 10, 10, 10), (1, 100), (0, 1), log=True).across(10) == pytest.approx(50)
+
+
+def test_every_picture_is_well_formed_whatever_its_figures():
+    for picture in (
+        *(dots(["joy"], {"model": [p]}, "") for p in (None, (0.5,) * 3, (0.0,) * 3, (-0.5, -1, -0.2))),
+        *(intervals([("model", {"value": x, "low": x, "high": x})], "") for x in (0.0, 0.5, -1e-9)),
+        *(grid(np.full((1, 1), value), ["joy"], ["joy"], "") for value in (0.0, np.nan)),
+        scatter(np.zeros(2), np.zeros(2), "", axis=("a", "b")),
+        curves({"model": ([10], [0.0])}, "", axis=("a", "b"), log=True),
+        reliability([("joy", [])], "", axis=("a", "b")),
+    ):
+        assert ET.fromstring(picture).tag == "svg"
+        assert not re.search(r"nan|inf", picture)
+
+
+def test_systems_of_one_picture_are_told_apart_by_signs():
+    assert len(set(SIGNS.values())) == len(SIGNS)
+    assert len({sign for sign, _ in marks("abcdef").values()}) == 6
+    assert MARKS["person"] != MARKS["model"]

@@ -1,0 +1,471 @@
+"""What a model's replies say, from file to table and together; what cannot be used; no traceback on any bytes."""
+
+import contextlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affectml.errors import AffectmlError, BadInput
+from affectml.judging.answers import FILE, read_answers
+from affectml.taxonomies import Taxonomy, get_taxonomy
+from affectml.vlm import ReadConfig, read_replies, together
+from affectml.vlm.config import PEOPLE
+from affectml.vlm.names import Names, Requested, Words, custom_id
+from affectml.vlm.reply import Why, parse_reply
+from affectml.vlm.requests import schema
+
+from . import replies
+
+MIKELS = get_taxonomy("mikels-8")
+WORDS = Words(MIKELS)
+FOUR = Taxonomy("four", replies.LABELS, synonyms=replies.SYNONYMS)
+IMAGES = pd.DataFrame({"image_id": ["1", "a b", "c"], "file": ["images/x.png", "images/y.png", "images/z.png"]})
+SHARES = '{{"joy": {}, "awe": {}, "fear": {}, "anger": {}}}'
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return tmp_path_factory.mktemp("replies") / "answers"
+
+
+def read(file, taxonomy=FOUR, *, one=False, images=IMAGES, **config):
+    targets = SimpleNamespace(taxonomy=taxonomy, kind="distribution" if one else "rates")
+    return read_replies(file, SimpleNamespace(images=images, name="data"), targets, ReadConfig(**config))
+
+
+def line(text, asked=None, *, image="1", sample=1, wording=1, shuffle=""):
+    """A line of a file with a reply: a response where something was asked, else a line of any system.
+
+    text: several for as many choices; None for a request that failed.
+    """
+    if asked is None:
+        return json.dumps({"image": image, "reply": text})
+    choices = [{"message": {"content": each}} for each in ([text] if isinstance(text, str) else text or ())]
+    response = {"status_code": 200, "body": {"choices": choices}} if text else {"status_code": 500, "body": None}
+    given = custom_id(image, sample, wording=wording, answer=asked, shuffle=shuffle)
+    return json.dumps({"custom_id": given, "response": response})
+
+
+def read_texts(file, texts, asked=None, **options):
+    """The replies about as many images."""
+    images = pd.DataFrame({"image_id": [str(at) for at in range(1, len(texts) + 1)]})
+    file.write_text("\n".join(line(text, asked, image=str(at)) for at, text in enumerate(texts, start=1)))
+    return read(file, images=images, **options)
+
+
+def said_of(file, texts, asked=None, *, one=False, **config):
+    return together(read_texts(file, texts, asked, one=one, **config), one_label=one)
+
+
+def test_what_is_no_json_alone_is_refused_with_its_reason():
+    ends = {text: parse_reply(text, WORDS).problem for some in replies.NOT_ALONE.values() for text in some}
+    assert ends == {text: reason for reason, some in replies.NOT_ALONE.items() for text in some}
+
+
+def test_words_are_labels_synonyms_and_the_users_own():
+    words = Words(MIKELS, {"chill": "contentment"})
+    found = [words.find(word) for word in ("AWE", " **Dread**", "chill", "nostalgia", "none")]
+    assert found == ["awe", "fear", "contentment", None, None]
+    assert words.says_none("None of these.")
+    assert words.split("awe, chill/fear; 'dread' and fun") == ("awe", "chill", "fear", "dread", "fun")
+    with pytest.raises(BadInput, match=r"mapping=\{'x': 'joyy'\}: no label 'joyy'"):
+        Words(get_taxonomy("ekman-6"), {"x": "joyy"})
+
+
+def test_a_synonym_of_two_labels_stands_for_neither_and_a_label_comes_before_synonyms():
+    taxonomy = Taxonomy("t", ("a", "b", "c"), synonyms={"a": ("x", "b"), "c": ("x",)})
+    assert [Words(taxonomy).find(word) for word in "xb"] == [None, "b"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5) | st.sampled_from(["awe", "labels"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["labels", "awe", "custom_id", "response", "body", "choices", "message", "content", "error",
+                         "image", "rates", "ranking", "finish_reason", "status_code", "refusal"]) | st.text(max_size=3),
+        inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+KEYS = ("custom_id", "image", "response", "error", "labels", "rates", "ranking", "reply", "awe")
+
+
+@given(st.text() | JSON.map(json.dumps))
+def test_no_reply_breaks_the_parser(text):
+    reply = parse_reply(text, WORDS)
+    assert (reply.labels is None and reply.numbers is None) == (reply.problem in [*Why])
+
+
+def check(file, one):
+    """Of any file an error in words, or a table of replies and shares and sets that can be."""
+    with contextlib.suppress(AffectmlError):
+        found = read(file, MIKELS, one=one)
+        assert {*found.received.problems} <= {*Why}
+        said = together(found, one_label=one)
+        assert np.isfinite(said.scores).all()
+        assert ((said.often >= 0) & (said.often <= 1)).all()
+        if said.shares is not None:
+            assert ((said.shares >= 0) & (said.shares <= 1)).all()
+        if said.shape == "distribution":
+            assert said.shares.sum(axis=1) == pytest.approx(1)
+        if said.sets is not None:
+            assert np.isin(said.sets, (0, 1)).all()
+
+
+@given(lines=st.lists(st.dictionaries(st.sampled_from(KEYS), JSON)), one=st.booleans())
+def test_of_lines_of_any_json_what_is_read_can_be(lines, one, file):
+    known = [{"image": "1", **line} for line in lines] + [{"custom_id": custom_id("a b", 1), **line} for line in lines]
+    for some in (lines, known[: len(lines)], known[len(lines) :]):
+        file.write_bytes(b"\n".join(json.dumps(line).encode() for line in some) or b"{")
+        check(file, one)
+
+
+@given(content=st.binary(max_size=300) | st.binary(max_size=300).map(lambda raw: b'{"image": "1"}\n' + raw))
+def test_no_bytes_break_the_reader(content, file):
+    file.write_bytes(content)
+    check(file, one=False)
+
+
+AWE = '{"labels": ["awe"]}'
+
+
+def test_of_several_responses_to_a_request_the_first_that_can_be_used_counts(file):
+    one, two = ({text: line(text, "sets", sample=sample) for text in (AWE, None)} for sample in (1, 2))
+    file.write_text("\n".join([one[None], two[AWE], one[AWE], one[AWE], two[None], two[AWE]]))
+    found = read(file)
+    twice = [f"line {at} (as line {first})" for at, first in ((4, 3), (5, 2), (6, 2))]
+    assert found.received.problems == {Why.TWICE: ["line 1 (a later line of it can be used)", *twice]}
+    assert found.table["draw"].tolist() == [2, 1]
+    file.write_text("\n".join([one[None], one[None], two[AWE]]))
+    assert read(file).received.problems == {Why.TWICE: ["line 2 (as line 1)"], Why.FAILED: ["line 1 (HTTP 500)"]}
+
+
+def test_each_choice_of_a_response_is_a_reply_and_keeps_its_request(file):
+    both = line((AWE, "no idea"), "sets", image="a b", sample=4, wording=2, shuffle="0a1b")
+    file.write_text("\n".join([both, line(AWE, "sets"), line(None, "sets", image="c")]))
+    found, asked = read(file), custom_id("a b", 4, wording=2, shuffle="0a1b")
+    assert list(zip(found.table.index, found.table["image_id"], strict=True)) == [(asked, "a b"), ("s1-p-1", "1")]
+    assert found.received.problems == {Why.FAILED: ["line 3 (HTTP 500)"], Why.NO_JSON: ["line 1"]}
+    assert found.requests[asked] == Requested("a b", 4, 2, "sets", "0a1b")
+    assert list(found.requests) == [asked, "s1-p-1", "s1-p-c"]
+
+
+def test_the_table_has_the_form_of_answers(file, tmp_path):
+    """A row for each usable reply and form, as the reply said it; it can be stored beside what a run said."""
+    images = IMAGES.assign(split=["test", "train", "val"])
+    texts = ['{"labels": ["joy", "fear"]}', '{"labels": []}']
+    file.write_text("\n".join(line(text, "sets", sample=at, wording=2) for at, text in enumerate(texts, start=1)))
+    found = read(file, images=images)
+    found.table.to_parquet(tmp_path / FILE)
+    keys = {"dataset": "data", "image_id": "1", "split": "test", "system": "answers", "wording": "2", "form": "set"}
+    none = dict.fromkeys(map("label:{}".format, replies.LABELS), 0)
+    assert read_answers(tmp_path).to_dict("records") == [
+        {**keys, "draw": 1, **none, "label:joy": 1, "label:fear": 1},
+        {**keys, "draw": 2, **none},
+    ]
+    assert {str(found.table[name].dtype) for name in none} == {"float32"}
+    file.write_text('{"image": "c", "ranking": ["awe", "rage"]}')
+    row = read(file).table.iloc[0]
+    assert (row["form"], row["wording"], row["draw"], row.name) == ("ranking", None, pd.NA, "line 1")
+    assert row.iloc[7:].tolist() == pytest.approx([np.nan, 1, np.nan, 2], nan_ok=True)
+    file.write_text('{"image": "c", "labels": ["joy"], "rates": {"joy": 0.5, "awe": 0.1, "fear": 0, "anger": 0}}')
+    both = read(file, shape="rates").table.set_index("form")["label:joy"]
+    assert both.to_dict() == {"share": 0.5, "set": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (line('{"labels": []}', "sets") + '\n{"image": "1", "labels": []}', "some lines are batch responses"),
+        (json.dumps({"custom_id": "s1-p-1", "method": "POST", "url": "/", "body": {}}),
+         "line 1: a request, not a response; judge the file that the server writes"),
+        ('[{"image": "1"}]', "a JSON list; expected JSON lines"),
+        ("image,seconds\n1,2", "no column of answers: expected labels"),
+        ("picture_of,joy\n1,2", "no column names images; say which does: image_column"),
+    ],
+)  # fmt: skip
+def test_what_is_no_file_of_replies_is_refused(file, content, says):
+    file.write_text(content)
+    with pytest.raises(BadInput, match=rf"answers.*{says}"):
+        read(file)
+
+
+def test_a_line_that_is_nested_too_deeply_is_broken_and_the_others_count(file):
+    deep = '{"image": "1", "labels": ' + '{"labels": ' * 600 + '["joy"]' + "}" * 600 + "}"
+    file.write_text(deep + '\n{"image": "1", "labels": ["joy"]}\n')
+    found = read(file)
+    assert (found.received.problems, len(found.table)) == ({Why.BROKEN: ["line 1"]}, 1)
+
+
+IDS = st.text(min_size=1, max_size=90)
+
+
+@given(st.lists(IDS, unique=True, min_size=1))
+def test_a_custom_id_of_any_request_finds_it_again(ids):
+    names = Names(pd.DataFrame({"image_id": ids}))
+    asked = [
+        Requested(image, *which)
+        for image in ids
+        for which in ((1, 1, "sets"), (12, 1, "ranking"), (1, 2, "shares"), (999_999, 999, "shares"))
+    ]
+    given_ids = [custom_id(one.image, one.sample, wording=one.wording, answer=one.answer) for one in asked]
+    assert len(set(given_ids)) == 4 * len(ids)
+    assert all(
+        len(one) <= 64 and one.isascii() and one.replace("-", "").replace("_", "").isalnum() for one in given_ids
+    )
+    assert [names.of_custom_id(one) for one in given_ids] == asked
+    assert names.of_custom_id(f"s1x-{given_ids[0][3:]}") is None
+
+
+def test_the_custom_id_says_sample_wording_and_form_of_answer():
+    assert custom_id("cat", 3) == "s3-p-cat"
+    assert custom_id("cat", 3, wording=2) == "s3w2-p-cat"
+    assert custom_id("cat", 3, answer="shares") == "s3h-p-cat"
+    assert custom_id("cat", 3, wording=2, answer="ranking", shuffle="0a1b") == "s3w2rx0a1b-p-cat"
+
+
+@pytest.mark.parametrize("name", ["3", "images/cat.png", "cat.png", "cat", "/home/me/images/cat.png", "data\\cat.png"])
+def test_an_image_is_found_by_id_file_or_name(name):
+    names = Names(pd.DataFrame({"image_id": ["3", "4", "5"], "file": ["images/cat.png", "a/dog.png", "b/dog.png"]}))
+    assert [names.find(each) for each in (name, "dog.png", "a/dog.png")] == ["3", None, "4"]
+
+
+def read_alone(file, text, asked, one):
+    """What a file of one reply says: a set, a ranking, or shares of the four labels; else the reason why not."""
+    try:
+        said = said_of(file, [text], asked, one=one)
+    except BadInput as error:
+        return next((reason for reason in Why if f"used of 1: {reason}: 1" in str(error)), str(error))
+    if asked == "shares":
+        return tuple(said.shares[0].round(6))
+    order = np.argsort(-said.scores[0], kind="stable")[: np.count_nonzero(said.scores[0])]
+    return [replies.LABELS[at] for at in (order if asked == "ranking" else np.sort(order))]
+
+
+PLAIN = [
+    *(("sets", text, sorted(wanted.split(), key=replies.LABELS.index), *why) for text, wanted, *why in replies.SETS),
+    *(("ranking", text, wanted.split()) for text, wanted in replies.RANKINGS),
+    *(("shares", *reply) for reply in replies.SHARES),
+    *(("one", *reply) for reply in replies.ONE),
+]
+NOBODY_COULD = [
+    (asked, text, None, why)
+    for asked, some in {**replies.NONE, "one": replies.NONE_OF_ONE}.items()
+    for text, why in some
+]
+
+
+@pytest.mark.parametrize("corpus", [PLAIN, NOBODY_COULD, replies.TRAPS], ids=["plain", "nobody could", "traps"])
+def test_json_alone_is_read_as_a_person_reads_it_or_refused_for_its_reason(corpus, file):
+    wrong = []
+    for asked, text, wanted, *why in corpus:
+        got = read_alone(file, text, "shares" if asked == "one" else asked, asked == "one")
+        end = why[0] if why else tuple(np.round(wanted, 6)) if isinstance(wanted, tuple) else wanted
+        wrong += [(text, got)] if got != end else []
+    assert wrong == []
+
+
+def test_how_many_of_the_replies_are_read_is_what_the_documentation_says():
+    hard, others = NOBODY_COULD + replies.TRAPS, sum(map(len, replies.NOT_ALONE.values()))
+    plain, read = (sum(len(each) == 3 for each in some) for some in (PLAIN, hard))
+    said = (
+        f"has {len(PLAIN + hard) + others} replies written by hand, each with what a person reads in it and how it "
+        f"ends. Of {len(PLAIN)} plain ones that are JSON alone {plain} are read as the person reads them",
+        f"Of {len(hard)} others, which nobody could use or which are easily misread, {read} are read so, ",
+        f"so are the {others} that are no JSON alone",
+    )
+    docs = " ".join((Path(__file__).parents[2] / "docs" / "asking.md").read_text(encoding="utf-8").split())
+    assert [line for line in said if line not in docs] == []
+
+
+@given(data=st.data(), taxonomy=st.sampled_from(["mikels-8", "ekman-7", "emotic-26", "parrott-25", "polarity-3"]))
+def test_whatever_the_schema_of_a_request_allows_is_read_as_it_stands(data, taxonomy, file):
+    taxonomy = get_taxonomy(taxonomy)
+    labels = data.draw(st.permutations(taxonomy.labels))
+    some = data.draw(st.lists(st.sampled_from(labels), unique=True, min_size=1))
+    counts = data.draw(st.lists(st.integers(0, PEOPLE), min_size=len(labels), max_size=len(labels)))
+    counts = counts if max(counts) > 1 else [PEOPLE, *counts[1:]]  # of zeros and ones alone see the scales
+    answers = {
+        "sets": {"labels": some},
+        "ranking": {"ranking": labels},
+        "shares": dict(zip(labels, counts, strict=True)),
+    }
+    said = {}
+    for asked, answer in answers.items():
+        allowed = schema(labels, asked)
+        assert list(answer) == allowed["required"] == list(allowed["properties"])
+        text = data.draw(st.sampled_from(["{}", "```json\n{}\n```"])).replace("{}", json.dumps(answer))
+        said[asked] = said_of(file, [text], asked, taxonomy=taxonomy)
+    named = np.array(taxonomy.labels)
+    assert {*named[said["sets"].sets[0] > 0]} == {*some}
+    assert named[np.argsort(-said["ranking"].scores[0])].tolist() == list(labels)
+    assert dict(zip(named, said["shares"].shares[0], strict=True)) == {
+        label: pytest.approx(count / PEOPLE) for label, count in answers["shares"].items()
+    }
+
+
+COUNTS, PERCENT = SHARES.format(12, 5, 0, 1), SHARES.format(60, 25, 0, 5)
+RATES = SHARES.format(0.6, 0.25, 0, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("texts", "row", "shares", "problems", "notes"),
+    [
+        ([COUNTS, SHARES.format(20, 3, 3, 3), SHARES.format(8, 8, 2, 0), PERCENT, RATES],
+         0, [0.6, 0.25, 0, 0.05], {Why.OTHER_SCALE: ["line 4", "line 5"]}, ["counts of 20"]),
+        ([PERCENT, SHARES.format(90, 10, 15, 0), SHARES.format(12, 5, 10, 15), RATES],
+         2, [0.12, 0.05, 0.1, 0.15], {Why.OTHER_SCALE: ["line 4"]}, ["percentages"]),
+        ([SHARES.format(0.6, 0.2, 0, 0), SHARES.format(1, 0, 0, 0), PERCENT],
+         1, [1, 0, 0, 0], {Why.OUTSIDE: ["line 3"]}, []),
+    ],
+)  # fmt: skip
+def test_numbers_without_a_unit_are_on_the_scale_of_most_answers(file, texts, row, shares, problems, notes):
+    said = said_of(file, texts, "shares")
+    assert said.shares[row] == pytest.approx(shares)
+    assert said.received.problems == problems
+    taken = "numbers without a unit are taken as {}, as most answers of the file show"
+    assert said.received.notes == [taken.format(each) for each in notes]
+
+
+def test_each_wording_has_a_scale_of_its_own(file):
+    file.write_text("\n".join(line(text, "shares", wording=at) for at, text in enumerate([COUNTS, PERCENT], start=1)))
+    said = together(read(file), one_label=False)
+    assert said.shares == pytest.approx(np.array([[0.6, 0.25, 0, 0.05]]))
+    assert "taken as counts of 20 or, by wording, percentages" in said.received.notes[0]
+
+
+def test_marked_numbers_speak_for_themselves_in_any_file(file):
+    n = '{"n": 40, "joy": 24, "awe": 10, "fear": 0, "anger": 0}'
+    texts = [COUNTS, SHARES.format('"60%"', '"25%"', 0, '"5%"'), n, SHARES.format(*['"0%"'] * 4)]
+    assert said_of(file, texts, "shares").shares[:, 0] == pytest.approx([0.6, 0.6, 0.6, 0])
+
+
+@pytest.mark.parametrize("numbers", [(5, 1, 4, 2), (3, 0, 0, 1), (7.5, 2, 3, 1), (12, 5, 0, 1)])
+def test_numbers_of_which_nobody_knows_the_scale_are_not_read(file, numbers):
+    with pytest.raises(BadInput, match=r"no answer can be used of 1: numbers of no known scale: 1"):
+        said_of(file, [SHARES.format(*numbers)])
+    assert said_of(file, [PERCENT]).shares[0] == pytest.approx([0.6, 0.25, 0, 0.05])
+
+
+def test_votes_of_which_a_few_sum_to_100_by_chance_are_no_percentages(file):
+    by_chance, others = SHARES.format(45, 40, 5, 10), [SHARES.format(48, 20, 0, 5), SHARES.format(40, 40, 30, 9)]
+    with pytest.raises(BadInput, match=r"no answer can be used of 3: numbers of no known scale: 3"):
+        said_of(file, [by_chance, *others])
+    assert said_of(file, [by_chance, by_chance, others[0]]).shares[0] == pytest.approx([0.45, 0.4, 0.05, 0.1])
+
+
+def test_zeros_and_ones_are_read_as_yes_and_no(file):
+    said = said_of(file, [SHARES.format(1, 0, 0, 1), SHARES.format(1, 0, 0, 0)])
+    assert (said.shape, said.sets.tolist()) == ("sets", [[1, 0, 0, 1], [1, 0, 0, 0]])
+    assert said_of(file, [SHARES.format(1, 0, 0, 1)], "shares").shares.tolist() == [[1, 0, 0, 1]]
+
+
+def test_a_list_is_a_ranking_only_where_one_was_asked(file):
+    texts = ['["joy", "awe", "fear", "anger"]', '{"labels": ["awe", "fear", "anger", "joy"]}']
+    said = said_of(file, texts)
+    assert (said.shape, said.sets.tolist()) == ("sets", [[1, 1, 1, 1]] * 2)
+    assert "2 lists name all labels: sets of all, or rankings with shape='ranked'" in said.received.notes
+    for options in ({"asked": "ranking"}, {"shape": "ranked"}):
+        ranked = said_of(file, texts, **options)
+        assert (ranked.shape, ranked.scores.argmax(axis=1).tolist()) == ("ranked", [0, 1])
+
+
+def test_a_ranking_is_the_set_of_its_labels_where_the_user_says_sets(file):
+    said = said_of(file, ['{"ranking": ["fear", "joy"]}'], shape="sets")
+    assert (said.sets.tolist(), said.scores.tolist()) == ([[1, 0, 1, 0]], [[1, 0, 1, 0]])
+
+
+def test_numbers_beside_labels_are_never_ignored(file):
+    shares = [{"label": "joy", "share": 0}, {"label": "awe", "share": 0}, {"label": "fear", "share": 0.1}]
+    text = json.dumps({"labels": [*shares, {"label": "anger", "share": 1}]})
+    said = said_of(file, [text])
+    assert (said.shape, said.shares[0]) == ("rates", pytest.approx([0, 0, 0.1, 1]))
+    with pytest.raises(BadInput, match=r"numbers where labels were asked: 1; shape says what they are"):
+        said_of(file, [text], "sets")
+    assert said_of(file, [text], "sets", shape="rates").shares.tolist() == said.shares.tolist()
+
+
+def test_answers_in_another_form_than_was_asked_have_a_reason(file):
+    texts = [COUNTS, '{"labels": ["joy"]}', '{"ranking": ["joy", "awe"]}']
+    problems = {asked: said_of(file, texts, asked).received.problems for asked in ("shares", "sets", "ranking")}
+    assert problems == {
+        "shares": {Why.LABELS: ["line 2", "line 3"]},
+        "sets": {Why.NUMBERS: ["line 1"], Why.RANKED: ["line 3"]},
+        "ranking": {Why.UNRANKED: ["line 1"]},
+    }
+
+
+def test_answers_of_several_forms_are_an_error_with_the_way_out(file):
+    texts = ['{"labels": ["joy"]}', '{"labels": ["awe"]}', SHARES.format(0.6, 0, 0, 0.1)]
+    found = r"\(2 are lists of labels, 1 are numbers by label\); judge them one by one, or say which form counts: shape"
+    with pytest.raises(BadInput, match=found):
+        said_of(file, texts)
+    assert said_of(file, texts, shape="sets").received.problems == {Why.NUMBERS: ["line 3"]}
+    with pytest.raises(BadInput, match="shape='sets' does not fit: the answers are numbers by label"):
+        said_of(file, texts[2:], shape="sets")
+    with pytest.raises(BadInput, match="shape='set': expected one of sets, ranked, rates, distribution"):
+        said_of(file, texts, shape="set")
+    file.write_text("\n".join([line(texts[0], "sets"), line(texts[1], "sets", sample=2), line(texts[2], "shares")]))
+    with pytest.raises(BadInput, match=r"several forms of answer \(2 for sets, 1 for shares\); judge them one by one"):
+        read(file)
+
+
+def test_shares_of_one_label_each_sum_to_one_but_for_rounding(file):
+    percent = [('"33%"', '"33%"', '"33%"', '"0%"'), ('"75%"', '"25%"', 0, 0), ('"90%"', '"50%"', '"0%"', '"0%"')]
+    said = said_of(file, [SHARES.format(*each) for each in percent], "shares", one=True)
+    assert said.shares == pytest.approx(np.array([[1 / 3, 1 / 3, 1 / 3, 0], [0.75, 0.25, 0, 0]]))
+    assert said.received.problems == {Why.NO_SUM: ["line 3"]}
+    assert "1 answers sum to one but for rounding, and are divided by their sum" in said.received.notes
+
+
+@pytest.mark.parametrize(
+    ("one", "shape", "shares"),
+    [
+        (False, "rates", [[5 / 6, 1 / 2, 1 / 6, 1 / 6], [3 / 4, 1 / 4, 1 / 4, 1 / 4], [1 / 4] * 4]),
+        (True, "distribution", [[2 / 4, 1 / 4, 1 / 8, 1 / 8], [1.5 / 3, 0.5 / 3, 0.5 / 3, 0.5 / 3]]),
+    ],
+)
+def test_several_sets_of_an_image_are_smoothed_by_jeffreys_rule(file, one, shape, shares):
+    """(k + 1/2) / (n + 1); of one label each (k + 1/2) / (n + 4/2), where a set shares its vote and none has none."""
+    labels = {"1": ["joy", ["joy", "awe"]], "a b": ["joy"], "c": [[]]}
+    said = [(image, each) for image, some in labels.items() for each in some]
+    file.write_text("\n".join(json.dumps({"image": image, "labels": each}) for image, each in said))
+    both = together(read(file, one=one), one_label=one)
+    assert (both.shape, both.sets) == (shape, None)
+    assert both.shares == pytest.approx(np.array(shares))
+    assert both.received.problems == ({Why.NO_MASS: ["image c"]} if one else {})
+    assert (both.received.used, both.received.samples, both.received.shape) == (3 if one else 4, 2, "sets")
+
+
+def test_stated_shares_of_several_draws_are_averaged_and_some_rows_can_be_taken_alone(file):
+    texts = [COUNTS, SHARES.format(16, 5, 0, 1)]
+    file.write_text("\n".join(line(text, "shares", sample=at) for at, text in enumerate(texts, start=1)))
+    found = read(file)
+    assert together(found, one_label=False).shares == pytest.approx(np.array([[0.7, 0.25, 0, 0.05]]))
+    second = replace(found, table=found.table[found.table["draw"] == 2])
+    assert together(second, one_label=False).shares == pytest.approx(np.array([[0.8, 0.25, 0, 0.05]]))
+    none = together(replace(found, table=found.table[:0]), one_label=False)
+    assert (none.scores.shape, len(none.image_id)) == ((0, 4), 0)
+
+
+def test_of_rankings_the_mean_place_counts_and_the_first_k_labels_are_the_set(file):
+    rankings = [["joy", "awe", "fear"], ["awe", "joy"]]
+    file.write_text("\n".join(json.dumps({"image": "1", "ranking": each}) for each in rankings))
+    said = together(read(file), one_label=False, k=3)
+    assert said.scores.tolist() == [[0.875, 0.875, 0.25, 0]]
+    assert (said.sets.tolist(), said.often.tolist()) == ([[1, 1, 1, 0]], [[0.5, 0.5, 0, 0]])
+    assert together(read(file), one_label=False).sets is None
+
+
+def test_a_table_may_hold_percentages_or_counts_beside_n(file):
+    counts = "image,joy,awe,fear,anger,n\n1,12,5,0,1,20\na b,24,10,0,2,40"
+    for table in (counts, "image,joy,awe,fear,anger\n1,60%,25%,0%,5%"):
+        file.write_text(table)
+        said = together(read(file), one_label=False)
+        assert said.shares == pytest.approx(np.array([[0.6, 0.25, 0, 0.05]] * len(said.shares)))
