@@ -67,7 +67,8 @@ def test_a_runs_uncertain_images_go_back_into_the_queue(run, demo, task, tmp_pat
     rates[[7, 3]] = [[0.5], [0.3]]
     (tmp_path / "run").mkdir()
     ids, split = np.array(images), np.full(len(images), "test")
-    said = [("model", ids, split, SystemAnswers(tuple(labels), ids, split, rates))]
+    similar = np.tile(np.linspace(0.3, 0.2, len(images))[:, None], len(labels))  # of texts: they say nothing of doubt
+    said = [("model", ids, split, SystemAnswers(tuple(labels), ids, split, similar, rates))]
     write_answers(tmp_path / "run" / "answers.parquet", "demo", labels, said)
     run("labels", "assign", "--db", task, "--queue", tmp_path / "run", "--top", 2, "--more", 1, "--invite", "new")
     with LabelStore(task) as store:
