@@ -82,8 +82,9 @@ def evaluate_systems(
     if not on:
         if files:
             raise BadInput(f"{files[0].path}: answers in a file are judged on a data set: name it with {option('on')}")
+        of_training = ("encoder", "target") if config.train else ()
         for name in ("groups", "gallery", "index", "encoder", "target"):
-            if getattr(config, name):
+            if getattr(config, name) and name not in of_training:
                 raise BadInput(f"{option(name)} needs the data set: name it with {option('on')}")
     judged = on_datasets(sources, replace(config, on=on), once) if on else []
     evaluation = _joined([each.evaluation for each in judged]) if judged else of_runs(sources)

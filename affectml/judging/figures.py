@@ -77,8 +77,9 @@ class Figure:
 
     @property
     def few(self) -> bool:
-        """Whether it rests on so few images, groups or people that its interval is rough."""
-        return self.low is not None and self.units is not None and self.units < FEW
+        """Whether it rests on so few images, groups or people that its interval is rough; never of repeats."""
+        repeats = self.by in ("seeds", "wordings", "draws") and not self.level
+        return self.low is not None and self.units is not None and self.units < FEW and not repeats
 
     @property
     def found(self) -> bool:

@@ -241,7 +241,8 @@ def brief(evaluation: Evaluation) -> Table:
     names = shown(evaluation.names(), "brief")
     first = list(dict.fromkeys([*shown(names, "headline"), *names]))[: ROWS - bool(empty_shares(evaluation))]
     table = scores_table(evaluation, metrics=[name for name in names if name in first])
-    return next(iter(matrix(evaluation)), table) or Table(which_images(evaluation), ("metric",), ())
+    several = matrix(evaluation) if "datasets" in evaluation.facts else []
+    return next(iter(several), table) or Table(which_images(evaluation), ("metric",), ())
 
 
 def places(evaluation: Evaluation) -> dict[str, Evaluation]:
