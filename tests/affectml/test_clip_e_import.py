@@ -66,9 +66,8 @@ def test_contrastive_projects_as_keras_does_whatever_its_wrappers_are_called(rec
 def test_the_run_says_where_it_comes_from(tmp_path):
     run = import_clip_e(WEIGHTS / "clip-e_25cat.hdf5", tmp_path / "run")
     info = RunFolder.open(tmp_path / "run").info
-    assert info.data.construct == "query"
+    assert (info.data.construct, info.encoder.identity["normalised"]) == ("query", False)
     assert info.encoder.specs == ["ViT-B-32-quickgelu:openai"]
-    assert info.encoder.identity["normalised"] is False
     assert run.head.report_["imported"] == "clip-e_25cat.hdf5"
 
 
@@ -153,31 +152,29 @@ def test_layers_are_found_numbered_wrapped_and_beside_an_optimiser(recorded, tmp
 
 
 def test_other_files_are_named(tmp_path):
-    (tmp_path / "text.hdf5").write_text("no")
-    with pytest.raises(BadInput, match="text.hdf5: not a readable HDF5 file"):
-        import_clip_e(tmp_path / "text.hdf5", tmp_path / "run")
-    with pytest.raises(BadInput, match="no such file"):
-        import_clip_e(tmp_path / "none.hdf5", tmp_path / "run")
-    with h5py.File(tmp_path / "three.h5", "w") as handle:
-        handle["layers/dense/vars/0"] = np.ones((2, 2))
-    with pytest.raises(BadInput, match="written by Keras 3"):
-        import_clip_e(tmp_path / "three.h5", tmp_path / "run")
-    with h5py.File(tmp_path / "half.hdf5", "w") as handle:
-        handle["img_fc1/img_fc1/kernel:0"] = np.ones((2, 2))
-    with pytest.raises(BadInput, match="expected a kernel and a bias, found kernel"):
-        import_clip_e(tmp_path / "half.hdf5", tmp_path / "run")
-    with h5py.File(tmp_path / "words.hdf5", "w") as handle:
-        handle["preds/kernel:0"] = "a text"
-    with pytest.raises(BadInput, match="preds/kernel:0: expected up to 20,000,000 numbers, found 1 of object"):
-        import_clip_e(tmp_path / "words.hdf5", tmp_path / "run")
-    with h5py.File(tmp_path / "twice.hdf5", "w") as handle:
-        handle["a/img_fc1/kernel:0"] = handle["b/img_fc1/kernel:0"] = np.ones((2, 2))
-    with pytest.raises(BadInput, match="img_fc1 is there twice"):
-        import_clip_e(tmp_path / "twice.hdf5", tmp_path / "run")
-    with pytest.raises(BadInput, match="25 labels in it, but 2 were named"):
-        import_clip_e(WEIGHTS / "clip-e_25cat.hdf5", tmp_path / "run", labels=["a", "b"])
-    with pytest.raises(BadInput, match="texts of affect-tiny in one of 128"):
-        import_clip_e(WEIGHTS / "clip-e_contrastive.hdf5", tmp_path / "run", encoder="affect-tiny")
+    (tmp_path / "text").write_text("no")
+    square = np.ones((2, 2))
+    written = {
+        "three": {"layers/dense/vars/0": square},
+        "half": {"img_fc1/img_fc1/kernel:0": square},
+        "words": {"preds/kernel:0": "a text"},
+        "twice": {"a/img_fc1/kernel:0": square, "b/img_fc1/kernel:0": square},
+    }
+    for name, cells in written.items():
+        with h5py.File(tmp_path / name, "w") as handle:
+            handle.update(cells)
+    for file, says, options in (
+        ("text", "text: not a readable HDF5 file", {}),
+        ("none", "no such file", {}),
+        ("three", "written by Keras 3", {}),
+        ("half", "expected a kernel and a bias, found kernel", {}),
+        ("words", "preds/kernel:0: expected up to 20,000,000 numbers, found 1 of object", {}),
+        ("twice", "img_fc1 is there twice", {}),
+        (WEIGHTS / "clip-e_25cat.hdf5", "25 labels in it, but 2 were named", {"labels": ["a", "b"]}),
+        (WEIGHTS / "clip-e_contrastive.hdf5", "texts of affect-tiny in one of 128", {"encoder": "affect-tiny"}),
+    ):
+        with pytest.raises(BadInput, match=says):
+            import_clip_e(tmp_path / file, tmp_path / "run", **options)
 
 
 def test_the_command(command, tmp_path):

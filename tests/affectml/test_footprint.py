@@ -46,9 +46,7 @@ def test_without_codecarbon_the_whole_is_estimated_and_it_says_so(bare):
     assert list(meter.seconds) == ["embed", "fit"]
     assert (energy["by"], energy["measured"]) == ("affectml", False)
     assert energy["how"].startswith("an estimate: processor time at 12 W a core")
-    spent = footprint._guess(sum(meter.seconds.values()), meter._processor)
-    assert spent > 0
-    assert energy["kwh"] == pytest.approx(spent, rel=1e-3)
+    assert 0 < energy["kwh"] == pytest.approx(footprint._guess(sum(meter.seconds.values()), meter._processor), rel=1e-3)
 
 
 @codecarbon
@@ -138,8 +136,7 @@ def test_a_run_keeps_its_cost_and_the_report_says_it(tmp_path):
     run = train_run(config, out=tmp_path / "run", writers=WRITERS)
     content = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
     assert set(content["seconds"]) == {"embed", "fit", "evaluate", "total"}
-    assert content["energy"]["kwh"] > 0
-    assert content["parameters"]["trained"] > 0
+    assert min(content["energy"]["kwh"], content["parameters"]["trained"]) > 0
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert "footprint" in page
     assert cost(run.info) in page.replace("&#39;", "'").replace("\N{NO-BREAK SPACE}", " ")

@@ -73,8 +73,8 @@ def test_zero_shot_is_a_head_too_and_templates_are_averaged(demo, tmp_path):
     templates = ("a painting that evokes {label}", "{label}")
     run = train_run(config(demo, head="zero-shot", templates=templates), out=tmp_path / "run")
     assert isinstance(run.head, ZeroShotHead)
-    scores = run.evaluation.across()
-    assert scores.loc["model"].equals(scores.loc["zero_shot"])
+    texts = (scores := run.evaluation.across()).loc["zero_shot"].dropna()
+    assert texts.equals(scores.loc["model", texts.index])
     image = [demo.root / "images" / "000007.png"]
     (found,) = predict_images(run.folder, image, labels=["joy", "fear"], threads=1)
     assert len(found.best) == 2

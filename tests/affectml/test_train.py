@@ -152,6 +152,22 @@ def test_a_damaged_run_and_one_of_another_version_are_refused_in_one_line(run, t
         RunFolder.open(copy)
 
 
+@pytest.mark.parametrize(
+    ("file", "before", "after", "says"),
+    [
+        ("metrics.csv", "dataset,target", "set,target", "expected the columns dataset, target"),
+        ("metrics.csv", ",model,", ",other,", "no figure of the model"),
+        ("facts.json", '"n":', '"N":', "n: Field required"),
+        ("facts.json", '"awe"', '"shame"', "labels: expected those of run.json"),
+    ],
+)
+def test_figures_that_cannot_be_used_name_their_file(run, tmp_path, file, before, after, says):
+    path = shutil.copytree(run.folder, tmp_path / "run") / file
+    path.write_text(path.read_text().replace(before, after))
+    with pytest.raises(BadRun, match=f"{file}: .*{says}.*train again"):
+        _ = RunFolder.open(path.parent).evaluation
+
+
 def test_a_run_has_its_number_when_it_is_whole_and_never_anothers(run, demo, spec, tmp_path, monkeypatch):
     """One that is killed leaves no number behind; one that comes to be meanwhile keeps its own."""
     monkeypatch.chdir(tmp_path)
