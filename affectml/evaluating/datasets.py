@@ -185,6 +185,11 @@ def _judge(there: There, config: EvaluateConfig, say: Say) -> Judged:
         for name, (run, _) in there.runs.items()
         if run.info.data.construct != targets.meta.construct
     ]
+    told += [
+        f"{name} learned {run.info.data.kind} and is judged by {targets.kind} ({targets.name})"
+        for name, (run, _) in there.runs.items()
+        if run.info.data.kind != targets.kind
+    ]
     first = made[0].evaluation
     read = {name: files.in_words(each, there.split) for name, each in first.facts["received"].items()}
     for line in (*(f"{name}: {each}" for name, lines in read.items() for each in lines), *told):

@@ -88,7 +88,11 @@ def systems_in(file: Path) -> list[str]:
     with file.open("rb") as handle:
         if handle.read(4) != b"PAR1":
             return []
-    if not {*KEYS} <= {*pq.read_schema(file).names}:
+    try:
+        columns = pq.read_schema(file).names
+    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+        raise BadInput(f"{file}: cannot be read as Parquet ({error})") from None
+    if not {*KEYS} <= {*columns}:
         return []
     systems = pq.read_table(file, columns=["system"])["system"].unique().to_pylist()
     return [each for each in systems if each not in BESIDE]
