@@ -100,18 +100,17 @@ def trained(tmp_path_factory, tiny_clip):
     return folder
 
 
+KEPT = "embedded and kept in new/embeddings/"
+
+
 @pytest.mark.parametrize(
     ("words", "kept", "at"),
     [
-        (["embed", "new", "--encoder", "CLIP"], "embedded and kept in new/embeddings/", 2),
-        (["train", "new", "--multilabel", "--encoder", "CLIP"], "embedded and kept in new/embeddings/", 4),
-        (["evaluate", "--train", "new", "--on", "other", "--out", "grid"], "embedded and kept in new/embeddings/", 4),
-        (
-            ["evaluate", "run", "--on", "new", "--encoder", "CLIP", "--out", "a.csv"],
-            "embedded and kept in new/embeddings/",
-            2,
-        ),
-        (["predict", "run", "new"], "embedded and kept in new/embeddings/", 4),
+        (["embed", "new", "--encoder", "CLIP"], KEPT, 2),
+        (["train", "new", "--multilabel", "--encoder", "CLIP"], KEPT, 4),
+        (["evaluate", "--train", "new", "--on", "other", "--out", "grid"], KEPT, 4),
+        (["evaluate", "run", "--on", "new", "--encoder", "CLIP", "--out", "a.csv"], KEPT, 2),
+        (["predict", "run", "new"], KEPT, 4),
         (["predict", "run", "new/images", "--out", "out.csv"], "done and kept in out.csv.parts", 2),
         (["predict", "run", "new/images", "--out", "out.csv"], "done and kept in out.csv.parts", 4),
     ],
