@@ -30,6 +30,7 @@ from affectml.page.tables import brief, matrix, scores_table
 from affectml.prompts import Prompts
 from affectml.runs import RunFolder, TrainConfig, next_run_folder
 from affectml_annotation.exchange.files import csv_text
+from affectml_metrics.table import find, specs
 
 PAGE = "report.html"
 
@@ -83,7 +84,7 @@ def evaluate_systems(
         if files:
             raise BadInput(f"{files[0].path}: answers in a file are judged on a data set: name it with {option('on')}")
         of_training = ("encoder", "target") if config.train else ()
-        for name in ("groups", "gallery", "index", "encoder", "target"):
+        for name in ("groups", "gallery", "index", "sort", "encoder", "target"):
             if getattr(config, name) and name not in of_training:
                 raise BadInput(f"{option(name)} needs the data set: name it with {option('on')}")
     judged = on_datasets(sources, replace(config, on=on), once) if on else []
@@ -107,6 +108,9 @@ def _check(config: EvaluateConfig) -> None:
         raise BadInput(f"{option('tau', config.tau)}: expected a rate between 0 and 1")
     if config.k is not None and config.k < 1:
         raise BadInput(f"{option('k', config.k)}: expected a number of labels, at least 1")
+    if config.sort is not None and find(config.sort) is None:
+        near = did_you_mean(config.sort, [spec.name for spec in specs()])
+        raise BadInput(f"{option('sort', config.sort)}: no such metric{near} (docs/metrics.md has all)")
     if config.empty not in (None, "none", "skip"):
         raise BadInput(f"{option('empty', config.empty)}: expected none (no label applies) or skip (no answer)")
 

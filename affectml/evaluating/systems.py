@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from affectml._files import need_file
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
@@ -66,6 +67,8 @@ def sources_of(given: Iterable[str | PathLike[str]]) -> list[Source]:
         path = Path(rest if named else text)
         if (path / "dataset.json").exists():
             raise BadInput(f"{path} is a data set, not a system: name what it is judged with, and {option('on', path)}")
+        if path.exists() and not path.is_dir():
+            need_file(path)
         run, taken = None if path.is_file() else RunFolder.open(path), {*MADE_HERE, *BESIDE, *(s.name for s in found)}
         if named and (name in taken or not name.strip()):
             raise BadInput(f"{text}: that is the name of another system; choose another")
