@@ -64,8 +64,10 @@ Margins = tuple[float, float, float, float]  # left, right, above and below
 
 def marks(systems: Iterable[str], others: Sequence[Mark] = OTHERS) -> dict[str, Mark]:
     """Sign and ink of systems that stand in one picture; those without a mark of their own take turns at `others`."""
-    rest = cycle(others)
-    return {name: MARKS[name] if name in MARKS else next(rest) for name in systems}
+    given = list(systems)
+    taken = {MARKS[name] for name in given if name in MARKS}
+    rest = cycle([each for each in others if each not in taken] or others)
+    return {name: MARKS[name] if name in MARKS else next(rest) for name in given}
 
 
 def in_lines(names: Sequence[str], width: float) -> list[Spot]:

@@ -68,4 +68,5 @@ def test_every_picture_is_well_formed_whatever_its_figures():
 def test_systems_of_one_picture_are_told_apart_by_signs():
     assert len(set(SIGNS.values())) == len(SIGNS)
     assert len({sign for sign, _ in marks("abcdef").values()}) == 6
+    assert len(set(marks(["run", "other", "zero_shot", "prior", "person"]).values())) == 5
     assert MARKS["person"] != MARKS["model"]
