@@ -221,8 +221,10 @@ PROMISED = [  # asked, value, what is said of it
 @pytest.mark.parametrize(("asked", "value", "says"), PROMISED)
 def test_a_promise_says_what_came_of_it(asked, value, says):
     fact, name = {"promise": asked, "words": "w", "made_on": "m"}, f"promise_{asked.partition('=')[0]}"
-    evaluation = agreeing(row(name, value)).with_((), promise=fact)
-    assert says in promise(evaluation, NOBODY).sentence
+    evaluation = agreeing(row(name, value), row(name, 0.5, "other")).with_((), promise=fact)
+    section = promise(evaluation, NOBODY)
+    assert says in section.sentence
+    assert [line[1] for line in section.tables[0].rows] == [f"{number(value)} ±.050"]
     level = row(name, 5 if "extra" in asked else 0.1, by="shapes", level="round")
     moved = {**fact, "column": "shapes", "shift": {"found": True, "words": "it moved"}}
     said = promise(evaluation.with_([level], promise=moved), NOBODY).sentence
@@ -322,12 +324,14 @@ def test_a_small_step_of_a_learning_curve_is_no_gain():
     def points(*values):
         levels = enumerate(values, 1)
         rows = [row("set_f1", v, half=0.02, by="training_images", level=str(10 * at)) for at, v in levels]
-        return found(*rows, row("set_f1", values[-1]), learning_curve=[0.3, 0.7, 1])
+        other = [replace(each, system="other", value=0.9) for each in rows]
+        return found(*rows, *other, row("set_f1", values[-1]), learning_curve=[0.3, 0.7, 1])
 
     section = learning(points(0.5, 0.700, 0.703), NOBODY)
     said = "With 20 training images set_f1 is .700, with all 30 .703, which may be chance; each point is one fit."
     assert section.sentence == said
     assert section.tables[0].columns == ("metric", "10 images (30%)", "20 images (70%)", "30 images (100%)")
+    assert section.tables[0].rows[0][1:] == (".500 ±.020", ".700 ±.020", ".703 ±.020")  # of the first system alone
     assert "chance" not in learning(points(0.5, 0.6, 0.7), NOBODY).sentence
     assert learning(points(0.5), NOBODY) is None
 
@@ -344,7 +348,10 @@ def test_subgroups_show_what_was_tested_and_a_small_level_its_size():
         row("label_bias", 0.09, label="joy", p=0.1, p_holm=0.8, **test),
     ]
     content = {"columns": {"shapes": "images"}, "tests": 2, "findings": [], "rules": {"test": "permuted"}}
-    tests, scores, biases = subgroups(found(*rows, subgroups=content), NOBODY).tables
+    others = [replace(each, system="other", value=0.1) for each in rows if each.system == "model"]
+    tests, scores, biases = subgroups(found(*rows, *others, subgroups=content), NOBODY).tables
+    assert tests.note.startswith("2 of 2 tests")
+    assert cells(scores)["round (23)"]["set_f1 ↑"] == ".500 ±.050"
     assert [line[1] for line in tests.rows] == ["bias: joy", "rate_brier_score, excess over the floor"]
     assert tests.title.startswith("The least likely")
     assert [line[0] for line in scores.rows] == ["round (23)", "odd (2)"]
