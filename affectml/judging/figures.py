@@ -41,6 +41,10 @@ from affectml_metrics.intervals import FEW
 METRICS, SCORES, FACTS = "metrics.csv", "scores.parquet", "facts.json"
 KEYS = ("dataset", "target", "space", "image_id", "group", "system", "against")  # of scores.parquet
 PEOPLE = ("people", "person", "half", "consensus")
+# What rows are `by` besides columns of the user's: a column of such a name is "images' NAME" or "people's NAME" there.
+TAKEN = ("tau", "instead_of", "with", "bin", "threshold", "quantile", "people_asked", "disagreement", "wordings", "draws",
+         "split", "seeds", "dataset", "unanswered", "agreement", "answers_known", "training_images")  # fmt: skip
+_OF_PARTS = ("subgroups", "by_person", "alone")  # facts that name groups, or tell of few people or single images
 MADE_HERE = (*PEOPLE, "oracle", "floor", "rest")
 # The order of systems in tables and pictures; those of other names stand after the model, as they were given.
 ORDER = ("model", "zero_shot", "prior", "person", "consensus", "half", "oracle", "floor", "people")
@@ -242,8 +246,9 @@ class Evaluation:
         return {"facts": self.facts, "figures": plain}
 
     def shared(self) -> "Evaluation":
-        """What may leave with a shared run: figures of all images, and no scores of single ones."""
-        return Evaluation(tuple(each for each in self.figures if not each.by), facts=self.facts)
+        """What may leave with a shared run: what is said of all images and people, not of parts or single ones."""
+        facts = {name: each for name, each in self.facts.items() if name not in _OF_PARTS}
+        return Evaluation(tuple(each for each in self.figures if not each.by), facts=facts)
 
     def write(self, folder: Path) -> None:
         """Write metrics.csv, facts.json and, where there are any, scores.parquet into a folder."""

@@ -362,7 +362,7 @@ def undecided(case: Case) -> None:
     truth = case.truth
     if truth.kind in ("single", "sets") or len(truth.image_id) < 3:
         return
-    theirs = entropies(truth.shares, rates=truth.kind == "rates")
+    theirs, middle = entropies(truth.shares, rates=truth.kind == "rates"), dict[str, Floats]()
     for name, given in case.own.items():
         if given.shares is None:
             continue
@@ -372,10 +372,11 @@ def undecided(case: Case) -> None:
             case.rows.add(
                 "entropy_rank_correlation", table_interval(rank, len(theirs), groups=truth.groups), system=name
             )
-            for who, values in ((name, its), ("people", theirs)):
-                for level in (0.05, 0.95):
-                    key = {"system": who, "by": "quantile", "level": f"{level:g}"}
-                    case.rows.add("entropy", float(np.quantile(values, level)), **key)
+            middle |= {name: its, "people": theirs}
+    for who, values in middle.items():
+        for level in (0.05, 0.95):
+            key = {"system": who, "by": "quantile", "level": f"{level:g}"}
+            case.rows.add("entropy", float(np.quantile(values, level)), **key)
 
 
 def entropies(shares: Array, *, rates: bool) -> Floats:
