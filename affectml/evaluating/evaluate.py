@@ -150,7 +150,7 @@ def _shown(evaluated: Evaluated, runs: Sequence[RunFolder]) -> Shown:
     pictures: dict[str, Any] = {}
     if here is not None:
         pictures = {"dataset": here.data, "answers": _systems(here), "truth": here.truth}
-    if len(runs) == 1 and evaluation.facts["first"] == "model":
+    if len(runs) == 1 and evaluation.facts.get("systems", ["model"]) == ["model"]:
         return Shown.of_run(runs[0].info, **pictures)
     first = evaluation.figures[0]
     names = list(dict.fromkeys(each.dataset for each in evaluation.figures))
