@@ -268,10 +268,17 @@ class Evaluation:
             if header != list(COLUMNS):
                 raise ValueError(f"expected the columns {', '.join(COLUMNS)}, got {', '.join(header)}")
             figures = tuple(_figure(row) for row in rows)
-            scores = pd.read_parquet(folder / SCORES) if (folder / SCORES).exists() else None
+            file = folder / SCORES
+            scores = pd.read_parquet(file) if file.exists() else None
+            if scores is not None:
+                scores = scores.astype({name: "float64" for name in scores if name not in KEYS})
+            file = folder / FACTS
+            need_file(file)
+            facts = read_json(file, BadRun)
+        except BadRun:
+            raise
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadRun(f"{file}: cannot be read ({error}): the run is damaged, train again") from None
-        facts = read_json(folder / FACTS, BadRun)
         return cls(figures, **({} if scores is None else {"scores": scores}), facts=facts)
 
 

@@ -31,7 +31,11 @@ def labels(evaluation: Evaluation, _: Shown) -> Section | None:
         there = note.partition(":")[0] in {each.system for each in found}
         drawn.append(spots(title, found, "label", note=note * there))
     said = [each for each in by["set_share"] or by["mean_share"] if each.system == first]
-    if how := [*by["prevalence"], *said, *(replace(f, system="threshold") for f in by["threshold"] if f.system == first)]:
+    if how := [
+        *by["prevalence"],
+        *said,
+        *(replace(f, system="threshold") for f in by["threshold"] if f.system == first),
+    ]:
         note = f"{capital(them(evaluation))}: the mean share."
         note += f" {first}: {'how often its sets have it' if by['set_share'] else 'its mean share'}." * bool(said)
         drawn.append(spots("How common each label is", how, "label", note=note))
