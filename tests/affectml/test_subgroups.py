@@ -329,9 +329,8 @@ def test_columns_that_are_called_as_our_own_parts_keep_their_rows_apart(data):
     targets = data.target("emotions")
     truth = read_truth(data, targets, targets.image_id, beta=None)
     shares = torch.from_numpy(truth.shares)
-    answers = {
-        name: Answers(shares, shares, (shares > cut).long()) for name, cut in (("model", 0.3), ("zero_shot", 0.5))
-    }
+    said = Answers(shares, shares, (shares > 0.3).long())
+    answers = {"model": said, "zero_shot": replace(said, sets=(shares > 0.5).long())}
     more = {"images": data.images, "answerers": answerers(data, truth), "thresholds": [0.3] * len(truth.labels)}
     found = evaluate(answers, truth, split="test", seed=0, also=(subgroups,), **more)
     names = [n for n in COLUMNS if n not in ("value", "low", "high", "p", "p_holm", "n", "units")]

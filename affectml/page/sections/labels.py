@@ -31,11 +31,8 @@ def labels(evaluation: Evaluation, _: Shown) -> Section | None:
         there = note.partition(":")[0] in {each.system for each in found}
         drawn.append(spots(title, found, "label", note=note * there))
     said = [each for each in by["set_share"] or by["mean_share"] if each.system == first]
-    if how := [
-        *by["prevalence"],
-        *said,
-        *(replace(f, system="threshold") for f in by["threshold"] if f.system == first),
-    ]:
+    cuts = [replace(each, system="threshold") for each in by["threshold"] if each.system == first]
+    if how := [*by["prevalence"], *said, *cuts]:
         note = f"{capital(them(evaluation))}: the mean share."
         note += f" {first}: {'how often its sets have it' if by['set_share'] else 'its mean share'}." * bool(said)
         drawn.append(spots("How common each label is", how, "label", note=note))
