@@ -86,6 +86,11 @@ class Figure:
         return self.low is not None and self.units is not None and self.units < FEW
 
     @property
+    def bounded(self) -> bool:
+        """Whether its interval says anything: one image has none, and a few that are all alike do not show theirs."""
+        return self.low is not None and not (self.few and self.low == self.high)
+
+    @property
     def found(self) -> bool:
         """Whether it is a difference beyond chance, at 5 % of all that were tested together."""
         p = self.p if self.p_holm is None else self.p_holm

@@ -225,6 +225,8 @@ def test_a_promise_says_what_came_of_it(asked, value, says):
     section = promise(evaluation, NOBODY)
     assert says in section.sentence
     assert [line[1] for line in section.tables[0].rows] == [f"{number(value)} ±.050"]
+    alone = found(row(name, 9 if "extra" in asked else 0, half=0, n=1, units=1), promise=fact)
+    assert "nothing here speaks against it" in promise(alone, NOBODY).sentence  # one image tells nothing of others
     level = row(name, 5 if "extra" in asked else 0.1, by="shapes", level="round")
     moved = {**fact, "column": "shapes", "shift": {"found": True, "words": "it moved"}}
     said = promise(evaluation.with_([level], promise=moved), NOBODY).sentence
@@ -247,6 +249,8 @@ def test_labels_ahead_by_chance_are_not_counted_as_clear():
     )
     assert [line[0] for line in section.tables[0].rows] == ["joy", "fear", "awe"]  # the commonest first
     assert section.tables[0].columns[1:] == ("model", "prior", "person")
+    one = [row("label_f1", v, half=0, n=1, units=1, label=name) for name, v in zip(LABELS, (1, 0, 0), strict=True)]
+    assert labels(found(*one), NOBODY).sentence.endswith("worst at fear (.000), but no interval tells them apart.")
     alike = labels(found(*(row("label_f1", 0, label=label) for label in LABELS)), NOBODY)
     assert alike.sentence == "The model does the same at all labels: .000."
 
@@ -305,6 +309,8 @@ def test_undecided_is_said_by_the_interval_and_by_the_number_of_people_asked(val
     said = disagreement(found(row("entropy_rank_correlation", value), *asked), NOBODY).sentence
     assert says in said
     assert "off by .200 with 3 people asked and .110 with 5, hardly told apart" in said
+    three = row("entropy_rank_correlation", 1, half=0, n=3, units=3)  # which happen to lie in one order
+    assert "is not shown to be" in disagreement(found(three), NOBODY).sentence
     assert disagreement(found(), NOBODY) is None
 
 

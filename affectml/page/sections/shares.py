@@ -107,7 +107,8 @@ def promised(made: Mapping[str, Any], rows: Sequence[Figure], *, people: bool) -
     if not mine or mine[0].by:
         return "No image counts for the promise."
     found, (low, high), column, draws = mine[0], mine[0].ends, made.get("column"), made.get("probability")
-    wrong = [f for f in mine if (f.ends[0] > float(level) if risk == "extra" else f.ends[1] < float(level))]
+    sure = [each for each in mine if each.bounded]
+    wrong = [f for f in sure if (f.ends[0] > float(level) if risk == "extra" else f.ends[1] < float(level))]
     worse = ", ".join(each.level for each in wrong if column and each.by == column)
     told = [made["shift"]["words"]] if made.get("shift", {}).get("found") else []
     told.append(f"the sets hold {held(risk, number(found.value), people=people)} ({number(low)} to {number(high)})")
