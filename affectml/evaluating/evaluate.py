@@ -22,7 +22,7 @@ from affectml.heads import head_class
 from affectml.heads.build import PLAIN
 from affectml.heads.load import offered
 from affectml.judging.answers import FILE, SystemAnswers, write_answers
-from affectml.judging.figures import COLUMNS, Evaluation
+from affectml.judging.figures import COLUMNS, FACTS, METRICS, SCORES, Evaluation
 from affectml.judging.truth import DEFAULT_TAU
 from affectml.page import WRITERS as WRITERS_OF_RUN
 from affectml.page import Shown, write_report
@@ -126,8 +126,14 @@ def _try_out(file: Path, *, own: bool, again: bool) -> None:
     elif file.suffix or file.is_file():
         kinds = "a folder" if again else f"a folder, or a file that ends in {', '.join(WRITERS)}"
         raise BadInput(f"{option('out', str(file))}: expected {kinds}")
+    elif again:
+        kept = [name for name in (METRICS, FACTS, SCORES, FILE, PAGE) if (file / name).exists()]
+        other = [name for name in ("run.json", "dataset.json") if (file / name).exists()]
+        if other or (kept and not {METRICS, FACTS} <= {*kept}):
+            raise BadInput(f"{file} holds {(other or kept)[0]}, which no evaluation wrote: name another folder")
+        try_folder(file)
     else:
-        try_folder(file) if again else check_new(file)
+        check_new(file)
 
 
 def _joined(found: Sequence[Evaluation]) -> Evaluation:
@@ -155,7 +161,7 @@ def _shown(evaluated: Evaluated, runs: Sequence[RunFolder]) -> Shown:
     pictures: dict[str, Any] = {}
     if here is not None:
         pictures = {"dataset": here.data, "answers": _systems(here), "truth": here.truth}
-    if len(runs) == 1 and evaluation.facts["first"] == "model":
+    if len(runs) == 1 and evaluation.facts.get("systems", ["model"]) == ["model"]:
         return Shown.of_run(runs[0].info, **pictures)
     first = evaluation.figures[0]
     names = list(dict.fromkeys(each.dataset for each in evaluation.figures))

@@ -41,6 +41,11 @@ from affectml_metrics.intervals import FEW
 METRICS, SCORES, FACTS = "metrics.csv", "scores.parquet", "facts.json"
 KEYS = ("dataset", "target", "space", "image_id", "group", "system", "against")  # of scores.parquet
 PEOPLE = ("people", "person", "half", "consensus")
+# What rows are `by` besides columns of the user's: a column of such a name is "images' NAME" or "people's NAME" there.
+TAKEN = ("tau", "instead_of", "with", "bin", "threshold", "quantile", "people_asked", "disagreement", "wordings",
+         "draws", "split", "seeds", "dataset", "unanswered", "agreement", "answers_known",
+         "training_images")  # fmt: skip
+_OF_PARTS = ("subgroups", "by_person", "alone")  # facts that name groups, or tell of few people or single images
 MADE_HERE = (*PEOPLE, "oracle", "floor", "rest")
 # The order of systems in tables and pictures; those of other names stand after the model, as they were given.
 ORDER = ("model", "zero_shot", "prior", "person", "consensus", "half", "oracle", "floor", "people")
@@ -80,6 +85,11 @@ class Figure:
         """Whether it rests on so few images, groups or people that its interval is rough; never of repeats."""
         repeats = self.by in ("seeds", "wordings", "draws") and not self.level
         return self.low is not None and self.units is not None and self.units < FEW and not repeats
+
+    @property
+    def bounded(self) -> bool:
+        """Whether its interval says anything: one image has none, and a few that are all alike do not show theirs."""
+        return self.low is not None and not (self.few and self.low == self.high)
 
     @property
     def found(self) -> bool:
@@ -243,8 +253,9 @@ class Evaluation:
         return {"facts": self.facts, "figures": plain}
 
     def shared(self) -> "Evaluation":
-        """What may leave with a shared run: figures of all images, and no scores of single ones."""
-        return Evaluation(tuple(each for each in self.figures if not each.by), facts=self.facts)
+        """What may leave with a shared run: what is said of all images and people, not of parts or single ones."""
+        facts = {name: each for name, each in self.facts.items() if name not in _OF_PARTS}
+        return Evaluation(tuple(each for each in self.figures if not each.by), facts=facts)
 
     def write(self, folder: Path) -> None:
         """Write metrics.csv, facts.json and, where there are any, scores.parquet into a folder."""
@@ -266,8 +277,13 @@ class Evaluation:
             figures = tuple(_figure(row) for row in rows)
             file = folder / SCORES
             scores = pd.read_parquet(file) if file.exists() else None
+            if scores is not None:
+                scores = scores.astype({name: "float64" for name in scores if name not in KEYS})
             file = folder / FACTS
-            facts = read_json(file)
+            need_file(file)
+            facts = read_json(file, BadRun)
+        except BadRun:
+            raise
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadRun(f"{file}: cannot be read ({error}): the run is damaged, train again") from None
         return cls(figures, **({} if scores is None else {"scores": scores}), facts=facts)

@@ -11,7 +11,7 @@ from affectml.heads.promise import losses, unit_means
 from affectml.heads.shift import find_shift
 from affectml.judging.bias import LEAST, Array
 from affectml.judging.figures import Rows
-from affectml.judging.subgroups import columns_of
+from affectml.judging.subgroups import column_of_images, columns_of
 from affectml.judging.views import Case
 from affectml_metrics import mean_interval
 
@@ -75,7 +75,8 @@ def kept_promise(case: Case) -> dict[str, Any]:
     add(case.rows, np.ones(len(rows), dtype=bool))
     counted = {(each.by, each.level) for each in case.rows.rows if each.metric == "images"}
     table = case.images.set_index("image_id").reindex(truth.image_id)
-    for column, levels in columns_of(table, promise.column).items():
+    for name, levels in columns_of(table, promise.column).items():
+        column = column_of_images(name)
         for level in sorted(levels.dropna().unique()):
             here, found = (levels == level).to_numpy(), Rows(**case.rows.key, by=column, level=level)
             if (column, level) not in counted:
@@ -96,7 +97,7 @@ def kept_promise(case: Case) -> dict[str, Any]:
         **({"probability": asked.probability} if asked.risk == "precision" else {}),
         "family": promise.family,
         "unit": promise.unit,
-        "column": promise.column,
+        "column": None if promise.column is None else column_of_images(promise.column),
         "calibration": promise.cut.units,
         "without_choices": promise.left_out,
         "spread": promise.spread,

@@ -19,7 +19,7 @@ from affectml.data.levels import as_text
 from affectml.errors import BadDataset, BadInput, did_you_mean, option
 from affectml.judging.bias import LEAST, LEVEL, Array, Floats, Ints, contrasts, firsts, label_bias
 from affectml.judging.compare import corrected
-from affectml.judging.figures import Figure, Rows, parsed
+from affectml.judging.figures import TAKEN, Figure, Rows, parsed
 from affectml.judging.scoring import Answers, add_means, row_scores
 from affectml.judging.truth import Truth, part_of
 from affectml.judging.views import Case
@@ -93,7 +93,8 @@ def subgroups(case: Case) -> dict[str, Any]:
     said, chosen, how = _said(answers, truth)
     columns = _coded(case.images.set_index("image_id").reindex(truth.image_id), only)
     asked = {} if people is None else _coded(people.attributes, only)
-    asked = {f"people's {name}" if name in columns else name: levels for name, levels in asked.items()}
+    asked = {f"people's {name}" if name in (*columns, *TAKEN) else name: levels for name, levels in asked.items()}
+    columns = {column_of_images(name): levels for name, levels in columns.items()}
     tried, against = excess, "floor"
     if not excess:
         left, against = ENTROPY.get(truth.kind), "people"
@@ -141,6 +142,11 @@ def subgroups(case: Case) -> dict[str, Any]:
         "findings": [_in_words(each, *pair) for each, (_, *pair) in told if each.found],
     }
     return {"subgroups": found}
+
+
+def column_of_images(name: str) -> str:
+    """What rows are `by` for a column of images.parquet: its name, unless that says something else there."""
+    return f"images' {name}" if name in TAKEN else name
 
 
 def check_groups(dataset: Dataset, columns: Sequence[str]) -> None:

@@ -362,14 +362,18 @@ def undecided(case: Case) -> None:
     truth = case.truth
     if truth.kind in ("single", "sets") or len(truth.image_id) < 3:
         return
-    theirs = entropies(truth.shares, rates=truth.kind == "rates")
-    found = {name: each.shares for name, each in case.own.items() if each.shares is not None}
-    every = {name: entropies(shares.numpy(), rates=truth.kind == "rates") for name, shares in found.items()}
-    spread = {name: its for name, its in every.items() if theirs.std() and its.std()}
-    for name, its in spread.items():
-        rank = prepared_correlation(torch.from_numpy(its), torch.from_numpy(theirs), "spearman")
-        case.rows.add("entropy_rank_correlation", table_interval(rank, len(theirs), groups=truth.groups), system=name)
-    for who, values in ({**spread, "people": theirs} if spread else {}).items():
+    theirs, middle = entropies(truth.shares, rates=truth.kind == "rates"), dict[str, Floats]()
+    for name, given in case.own.items():
+        if given.shares is None:
+            continue
+        its = entropies(given.shares.numpy(), rates=truth.kind == "rates")
+        if theirs.std() and its.std():
+            rank = prepared_correlation(torch.from_numpy(its), torch.from_numpy(theirs), "spearman")
+            case.rows.add(
+                "entropy_rank_correlation", table_interval(rank, len(theirs), groups=truth.groups), system=name
+            )
+            middle |= {name: its, "people": theirs}
+    for who, values in middle.items():
         for level in (0.05, 0.95):
             key = {"system": who, "by": "quantile", "level": f"{level:g}"}
             case.rows.add("entropy", float(np.quantile(values, level)), **key)

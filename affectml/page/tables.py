@@ -285,9 +285,8 @@ def cell(figure: Figure) -> str:
         return f"{figure.value:.1f}".removesuffix(".0")
     apart = figure.metric == "label_bias" or figure.p is not None
     text = f"{'+' * (apart and round(figure.value, 3) > 0)}{number(figure.value)}"
-    low, high = figure.ends  # of one image nobody knows how far others are from it
-    known = figure.low is not None and not (figure.few and low == high)
-    return f"{text}{f' ±{number((high - low) / 2)}' * known}{'*' * figure.few}"
+    low, high = figure.ends
+    return f"{text}{f' ±{number((high - low) / 2)}' * figure.bounded}{'*' * figure.few}"
 
 
 def number(value: float | None) -> str:

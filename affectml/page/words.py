@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from affectml.judging.figures import Evaluation
-from affectml.page.tables import empty_words, rows_of
+from affectml.judging.figures import PEOPLE, Evaluation, Figure
+from affectml.page.tables import empty_words, parts_of, rows_of
 
 CALLED = {"model": "the model", "person": "one person", "prior": "one constant answer", "zero_shot": "zero-shot"}
 CALLED |= {"floor": "the truth", "consensus": "the consensus of people"}
@@ -23,6 +23,11 @@ def capital(text: str) -> str:
 def first_of(evaluation: Evaluation) -> str:
     """Whom the page is about."""
     return str(evaluation.facts.get("first", "model"))
+
+
+def of_first(evaluation: Evaluation, by: str | None) -> list[Figure]:
+    """`parts_of` without other systems: the first's, those of people and the floor, which one table holds together."""
+    return [each for each in parts_of(evaluation, by) if each.system in (first_of(evaluation), *PEOPLE, "floor")]
 
 
 def them(evaluation: Evaluation) -> str:

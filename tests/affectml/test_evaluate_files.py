@@ -12,6 +12,7 @@ import affectml
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset, BadInput
+from affectml.evaluating import EvaluateConfig, evaluate_systems
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.training import TrainConfig, train_run
 from affectml_annotation import label_sets
@@ -143,6 +144,13 @@ def test_a_runs_own_answers_score_what_the_run_scores(judge, run, truth, tmp_pat
     assert (same.value, same.p) == (0, 1)
     with pytest.raises(BadInput, match="runs are judged on test images; leave it out"):
         judge(truth, beside=[run.folder], split="all")
+
+
+def test_a_page_of_a_run_and_a_file_called_model_is_not_the_runs(run, demo, truth, tmp_path):
+    truth.to_csv(tmp_path / "said.csv", index=False)
+    config = EvaluateConfig(on=(str(demo.root),), threads=1)
+    evaluate_systems([run.folder, f"model={tmp_path / 'said.csv'}"], config, out=tmp_path / "page.html")
+    assert "judged beside people</h1>" in (tmp_path / "page.html").read_text()
 
 
 def test_a_difference_is_that_of_the_scores_of_whom_it_is_set_beside(judge, truth, parts):

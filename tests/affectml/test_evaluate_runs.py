@@ -222,6 +222,14 @@ def test_what_cannot_be_trained_is_named_first(demo_set, tmp_path, options, says
         affectml.evaluate(train=demo_set(images=200, seed=31), out=tmp_path / "out", **options)
 
 
+@pytest.mark.parametrize("name", ["run.json", "dataset.json", "report.html"])
+def test_nothing_is_written_over_that_no_evaluation_wrote(demo_set, tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(BadInput, match=f"holds {name}, which no evaluation wrote"):
+        affectml.evaluate(train=demo_set(images=200, seed=31), out=tmp_path)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "mine")]
+
+
 def test_differences_over_seeds_by_hand():
     one, two = ({s: {"set_f1": v} for s, v in enumerate(values)} for values in ((0.80, 0.82, 0.84), (0.70, 0.74, 0.72)))
     apart = over_seeds({"one": one, "two": two}, ["set_f1"])[-1]

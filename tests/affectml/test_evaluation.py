@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
+from affectml.errors import BadRun
 from affectml.judging.evaluate import _floor, evaluate
-from affectml.judging.figures import Evaluation, Rows
+from affectml.judging.figures import FACTS, METRICS, SCORES, Evaluation, Rows
 from affectml.judging.scoring import (
     Answers,
     add_means,
@@ -120,6 +121,18 @@ def test_intervals_hold_the_value_and_the_same_seed_gives_the_same_files(judged,
     assert again.facts == one.facts
     pd.testing.assert_frame_equal(again.scores, one.scores)
     assert not set(one.scores["system"]) & {"person", "half", "consensus", "people"}
+
+
+@pytest.mark.parametrize("name", [METRICS, SCORES, FACTS])
+def test_what_cannot_be_read_is_named(judged, tmp_path, name):
+    evaluate({"model": answers([[0, 0, 1]] * 3)}, truth_of(judged), split="test", seed=0).write(tmp_path)
+    (tmp_path / name).write_text("half")
+    with pytest.raises(BadRun, match=name):
+        Evaluation.read(tmp_path)
+    (tmp_path / name).unlink()
+    if name != SCORES:  # which a shared run comes without
+        with pytest.raises(BadRun, match=name):
+            Evaluation.read(tmp_path)
 
 
 def test_the_cut_moves_the_sets(judged):

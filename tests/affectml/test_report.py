@@ -221,8 +221,12 @@ PROMISED = [  # asked, value, what is said of it
 @pytest.mark.parametrize(("asked", "value", "says"), PROMISED)
 def test_a_promise_says_what_came_of_it(asked, value, says):
     fact, name = {"promise": asked, "words": "w", "made_on": "m"}, f"promise_{asked.partition('=')[0]}"
-    evaluation = agreeing(row(name, value)).with_((), promise=fact)
-    assert says in promise(evaluation, NOBODY).sentence
+    evaluation = agreeing(row(name, value), row(name, 0.5, "other")).with_((), promise=fact)
+    section = promise(evaluation, NOBODY)
+    assert says in section.sentence
+    assert [line[1] for line in section.tables[0].rows] == [f"{number(value)} ±.050"]
+    alone = found(row(name, 9 if "extra" in asked else 0, half=0, n=1, units=1), promise=fact)
+    assert "nothing here speaks against it" in promise(alone, NOBODY).sentence  # one image tells nothing of others
     level = row(name, 5 if "extra" in asked else 0.1, by="shapes", level="round")
     moved = {**fact, "column": "shapes", "shift": {"found": True, "words": "it moved"}}
     said = promise(evaluation.with_([level], promise=moved), NOBODY).sentence
@@ -245,6 +249,8 @@ def test_labels_ahead_by_chance_are_not_counted_as_clear():
     )
     assert [line[0] for line in section.tables[0].rows] == ["joy", "fear", "awe"]  # the commonest first
     assert section.tables[0].columns[1:] == ("model", "prior", "person")
+    one = [row("label_f1", v, half=0, n=1, units=1, label=name) for name, v in zip(LABELS, (1, 0, 0), strict=True)]
+    assert labels(found(*one), NOBODY).sentence.endswith("worst at fear (.000), but no interval tells them apart.")
     alike = labels(found(*(row("label_f1", 0, label=label) for label in LABELS)), NOBODY)
     assert alike.sentence == "The model does the same at all labels: .000."
 
@@ -303,6 +309,8 @@ def test_undecided_is_said_by_the_interval_and_by_the_number_of_people_asked(val
     said = disagreement(found(row("entropy_rank_correlation", value), *asked), NOBODY).sentence
     assert says in said
     assert "off by .200 with 3 people asked and .110 with 5, hardly told apart" in said
+    three = row("entropy_rank_correlation", 1, half=0, n=3, units=3)  # which happen to lie in one order
+    assert "is not shown to be" in disagreement(found(three), NOBODY).sentence
     assert disagreement(found(), NOBODY) is None
 
 
@@ -322,12 +330,14 @@ def test_a_small_step_of_a_learning_curve_is_no_gain():
     def points(*values):
         levels = enumerate(values, 1)
         rows = [row("set_f1", v, half=0.02, by="training_images", level=str(10 * at)) for at, v in levels]
-        return found(*rows, row("set_f1", values[-1]), learning_curve=[0.3, 0.7, 1])
+        other = [replace(each, system="other", value=0.9) for each in rows]
+        return found(*rows, *other, row("set_f1", values[-1]), learning_curve=[0.3, 0.7, 1])
 
     section = learning(points(0.5, 0.700, 0.703), NOBODY)
     said = "With 20 training images set_f1 is .700, with all 30 .703, which may be chance; each point is one fit."
     assert section.sentence == said
     assert section.tables[0].columns == ("metric", "10 images (30%)", "20 images (70%)", "30 images (100%)")
+    assert section.tables[0].rows[0][1:] == (".500 ±.020", ".700 ±.020", ".703 ±.020")  # of the first system alone
     assert "chance" not in learning(points(0.5, 0.6, 0.7), NOBODY).sentence
     assert learning(points(0.5), NOBODY) is None
 
@@ -344,7 +354,10 @@ def test_subgroups_show_what_was_tested_and_a_small_level_its_size():
         row("label_bias", 0.09, label="joy", p=0.1, p_holm=0.8, **test),
     ]
     content = {"columns": {"shapes": "images"}, "tests": 2, "findings": [], "rules": {"test": "permuted"}}
-    tests, scores, biases = subgroups(found(*rows, subgroups=content), NOBODY).tables
+    others = [replace(each, system="other", value=0.1) for each in rows if each.system == "model"]
+    tests, scores, biases = subgroups(found(*rows, *others, subgroups=content), NOBODY).tables
+    assert tests.note.startswith("2 of 2 tests")
+    assert cells(scores)["round (23)"]["set_f1 ↑"] == ".500 ±.050"
     assert [line[1] for line in tests.rows] == ["bias: joy", "rate_brier_score, excess over the floor"]
     assert tests.title.startswith("The least likely")
     assert [line[0] for line in scores.rows] == ["round (23)", "odd (2)"]

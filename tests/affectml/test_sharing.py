@@ -171,6 +171,8 @@ def test_the_folder_tells_nothing_of_its_maker(runs, tmp_path):
     info = json.loads((tmp_path / "shared" / "run.json").read_text())
     assert (info["command"], info["config"]["dataset"], info["energy"]) == (None, None, None)
     assert "hardware" not in info
+    facts = json.loads((tmp_path / "shared" / "facts.json").read_text())
+    assert (facts["n"] > 0, "subgroups" in facts) == (True, False)  # its findings name groups of people
 
 
 def test_an_encoder_known_by_a_path_is_not_told(runs, tmp_path):

@@ -12,7 +12,7 @@ from affectml.data import Dataset
 from affectml.errors import BadInput
 from affectml.judging.bias import bias_in_words, contrasts, holm, label_bias
 from affectml.judging.evaluate import evaluate
-from affectml.judging.figures import Evaluation, Rows
+from affectml.judging.figures import COLUMNS, TAKEN, Evaluation, Rows
 from affectml.judging.scoring import Answers
 from affectml.judging.subgroups import Answerers, agreement, answerers, check_groups, columns_of, subgroups
 from affectml.judging.truth import part_of, read_truth
@@ -320,6 +320,24 @@ def test_of_a_data_set_columns_of_few_levels_and_attributes_are_judged_by_or_tho
     assert columns() is None
     data.annotators = None
     assert answerers(data, truth) is None
+
+
+def test_columns_that_are_called_as_our_own_parts_keep_their_rows_apart(data):
+    at, seat = np.arange(len(data.images)), np.arange(len(data.annotators))
+    ours = {name: np.where(at % 2, "0.3", "0.5") for name in TAKEN}
+    data.images, data.annotators = data.images.assign(**ours), data.annotators.assign(bin=np.where(seat % 2, "1", "2"))
+    targets = data.target("emotions")
+    truth = read_truth(data, targets, targets.image_id, beta=None)
+    shares = torch.from_numpy(truth.shares)
+    said = Answers(shares, shares, (shares > 0.3).long())
+    answers = {"model": said, "zero_shot": replace(said, sets=(shares > 0.5).long())}
+    more = {"images": data.images, "answerers": answerers(data, truth), "thresholds": [0.3] * len(truth.labels)}
+    found = evaluate(answers, truth, split="test", seed=0, also=(subgroups,), **more)
+    names = [n for n in COLUMNS if n not in ("value", "low", "high", "p", "p_holm", "n", "units")]
+    assert not found.table().duplicated(names).any()
+    columns = found.facts["subgroups"]["columns"]
+    assert (columns["images' threshold"], columns["people's bin"]) == ("images", "people")
+    assert not columns.keys() & set(TAKEN)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from affectml.judging.figures import Evaluation, Figure
 from affectml.page.section import Section, Shown, curve, section
 from affectml.page.sections.overview import chosen
 from affectml.page.tables import Table, arrow, metric, number, p_value, parts_of, pivot
-from affectml.page.words import called, first_of, sentence_of
+from affectml.page.words import called, first_of, of_first, sentence_of
 
 SHOWN = 5  # findings in words, and differences that are not beyond chance
 KNOWING = "rate_cross_entropy"
@@ -23,7 +23,7 @@ def subgroups(evaluation: Evaluation, _: Shown) -> Section | None:
     """For whom the first system fails: by columns of the images, and by who answered."""
     content, tests, made = evaluation.facts.get("subgroups") or {}, [], []
     for column, kind in content.get("columns", {}).items():
-        rows = [each for each in parts_of(evaluation, column) if not each.metric.startswith("promise_")]
+        rows = [each for each in of_first(evaluation, column) if not each.metric.startswith("promise_")]
         tests += [each for each in rows if each.p is not None]
         rows = [each for each in rows if each.p is None and " less " not in each.level]
         made.append(_levels(column, kind, [each for each in rows if not each.label]))
@@ -106,7 +106,7 @@ def by_person(evaluation: Evaluation, _: Shown) -> Section | None:
 def _worth(rows: Sequence[Figure], first: str) -> str:
     """What knowing the person is worth in these data, and where it is worth nothing beyond chance."""
     said = []
-    for each in [each for each in rows if each.against == "anybody" and each.name == KNOWING]:
+    for each in [f for f in rows if (f.system, f.against, f.name) == (first, "anybody", KNOWING)]:
         start, _, k = each.level.partition("_images_k")
         if each.level == "seen_people_new_images" or (start == "unseen_people_new" and k != "0"):
             low, high = -each.ends[1], -each.ends[0]
@@ -119,7 +119,7 @@ def _worth(rows: Sequence[Figure], first: str) -> str:
 
 def learning(evaluation: Evaluation, _: Shown) -> Section | None:
     """How the scores grow with the training images; None where no learning curve was asked for."""
-    rows, first = parts_of(evaluation, "training_images"), first_of(evaluation)
+    rows, first = of_first(evaluation, "training_images"), first_of(evaluation)
     rows.sort(key=lambda each: int(each.level))
     sizes, words = list(dict.fromkeys(each.level for each in rows)), ""
     if len(sizes) < 2:

@@ -31,7 +31,8 @@ def labels(evaluation: Evaluation, _: Shown) -> Section | None:
         there = note.partition(":")[0] in {each.system for each in found}
         drawn.append(spots(title, found, "label", note=note * there))
     said = [each for each in by["set_share"] or by["mean_share"] if each.system == first]
-    if how := [*by["prevalence"], *said, *(replace(each, system="threshold") for each in by["threshold"])]:
+    cuts = [replace(each, system="threshold") for each in by["threshold"] if each.system == first]
+    if how := [*by["prevalence"], *said, *cuts]:
         note = f"{capital(them(evaluation))}: the mean share."
         note += f" {first}: {'how often its sets have it' if by['set_share'] else 'its mean share'}." * bool(said)
         drawn.append(spots("How common each label is", how, "label", note=note))
@@ -49,7 +50,9 @@ def _sentence(first: str, rows: Sequence[Figure]) -> str:
     worst, *_, best = sorted(mine.values(), key=lambda each: sign * each.value)
     if best.value == worst.value:
         return f"{who} does the same at all labels: {number(best.value)}."
-    apart = "" if _clear(best, worst, sign) else ", but these intervals overlap"
+    known = best.bounded and worst.bounded
+    apart = ", but these intervals overlap" if known else ", but no interval tells them apart"
+    apart = "" if _clear(best, worst, sign) else apart
     ends = f"{best.label} ({number(best.value)}), worst at {worst.label} ({number(worst.value)})"
     told = [f"{who} does best at {ends}{apart}"]
     for other in ("person", "prior"):
@@ -62,6 +65,8 @@ def _sentence(first: str, rows: Sequence[Figure]) -> str:
 
 def _clear(one: Figure, other: Figure, sign: int) -> bool:
     """Whether the first is ahead by intervals that do not overlap; sign: -1 where lower is better."""
+    if not (one.bounded and other.bounded):
+        return False
     return one.ends[0] > other.ends[1] if sign > 0 else one.ends[1] < other.ends[0]
 
 

@@ -25,7 +25,8 @@ def disagreement(evaluation: Evaluation, _: Shown) -> Section | None:
             tables.append(pivot(f"{arrow(name)} {what}", here, "level"))
     for each in [each for each in rank if each.system == first]:
         low, high = each.ends
-        how = "more undecided" if low > 0 else "more decided" if high < 0 else "not shown to be more undecided"
+        way = "more undecided" if low > 0 else "more decided" if high < 0 else ""
+        how = way if way and each.bounded else "not shown to be more undecided"
         measured = f"rank correlation {number(each.value)}, {number(low)} to {number(high)}"
         told.append(f"{called(first)} is {how} where people are undecided ({measured})")
     mine = [each for each in asked if each.system == first]

@@ -8,7 +8,7 @@ from affectml.judging.figures import Evaluation, Figure
 from affectml.judging.promise import from_people, held
 from affectml.page.section import Section, Shown, curve, drawing, section
 from affectml.page.tables import number, parts_of, pivot, rows_of
-from affectml.page.words import called, capital, first_of, sentence_of
+from affectml.page.words import called, capital, first_of, of_first, sentence_of
 from affectml.plots import reliability as plot
 
 PANELS = 12  # labels of the picture; the table has all
@@ -72,7 +72,7 @@ def promise(evaluation: Evaluation, _: Shown) -> Section | None:
     somebody = "chosen by somebody" if people else "labels of the image"  # set_precision is another figure
     names = {"recall": "recall", "extra": "extra labels", "precision": somebody}
     names |= {"size": "labels per set", "empty": "empty sets"}
-    rows = [each for each in parts_of(evaluation, None) if each.metric.startswith("promise_")]
+    rows = [each for each in of_first(evaluation, None) if each.metric.startswith("promise_")]
     rows.sort(key=lambda each: (each.by != "", list(names).index(_risk(each))))
     notes = [made.get("shift", {}).get("words"), f"promised: {made['words']}", f"made on {made['made_on']}"]
     if rows and rows[0].units != rows[0].n:  # groups, or images without those of which nobody chose a label
@@ -107,7 +107,8 @@ def promised(made: Mapping[str, Any], rows: Sequence[Figure], *, people: bool) -
     if not mine or mine[0].by:
         return "No image counts for the promise."
     found, (low, high), column, draws = mine[0], mine[0].ends, made.get("column"), made.get("probability")
-    wrong = [f for f in mine if (f.ends[0] > float(level) if risk == "extra" else f.ends[1] < float(level))]
+    sure = [each for each in mine if each.bounded]
+    wrong = [f for f in sure if (f.ends[0] > float(level) if risk == "extra" else f.ends[1] < float(level))]
     worse = ", ".join(each.level for each in wrong if column and each.by == column)
     told = [made["shift"]["words"]] if made.get("shift", {}).get("found") else []
     told.append(f"the sets hold {held(risk, number(found.value), people=people)} ({number(low)} to {number(high)})")
