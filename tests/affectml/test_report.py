@@ -255,7 +255,7 @@ def test_labels_said_too_often_are_counted_where_that_is_beyond_chance():
         for label, v, p in zip(LABELS, (0.1, 0.02, -0.2), (0.01, 0.5, 0.02), strict=True)
     ]
     section = bias(found(*rows), NOBODY)
-    assert section.sentence == "Of 3 labels, “a” names 2 more or less often than people do."
+    assert section.sentence == "Of 3 labels, “a” names 2 more often or less often than people."
     assert section.tables[0].rows[0] == ("awe", "+.100 ±.050")
     assert section.tables[0].best == {(0, 1), (2, 1)}
     assert bias(found(rows[1]), NOBODY).sentence.startswith("No system is shown")
