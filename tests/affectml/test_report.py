@@ -269,7 +269,7 @@ def test_mistakes_that_are_equally_common_are_all_named():
     section = instead(found(*tied, *mistakes(("awe", "joy", 4), who="person")), NOBODY)
     assert section.sentence == (
         "The model most often says fear in place of awe and fear in place of joy (3.5 of 45 images each); the model "
-        "leaves out 2 labels without naming another, and adds 1 to sets that are otherwise whole; one person most "
+        "leaves out 2 labels without naming another, and adds 1 to sets that are otherwise complete; one person most "
         "often says joy in place of awe (4 of 45 images)."
     )
     assert [table.name for table in section.tables] == ["model", "person"]
@@ -302,7 +302,7 @@ def test_undecided_is_said_by_the_interval_and_by_the_number_of_people_asked(val
     asked = [row("absolute_error", v, by="people_asked", level=level) for level, v in [("3", 0.2), ("5", 0.11)]]
     said = disagreement(found(row("entropy_rank_correlation", value), *asked), NOBODY).sentence
     assert says in said
-    assert "off by .200 with 3 people asked and .110 with 5, hardly told apart" in said
+    assert "off by .200 with 3 people asked and .110 with 5, which may be chance" in said
     assert disagreement(found(), NOBODY) is None
 
 
@@ -312,8 +312,8 @@ def test_bands_that_miss_the_line_are_counted_beside_those_that_chance_makes_mis
 
     assert bands(bins((0.1, 0.12), (0.5, 0.5))) == "All 2 bands reach the line on which shares mean what they say."
     assert bands(bins(*[(0.5, 0.7)] * 6, *[(0.1, 0.1)] * 4)) == (
-        "6 of 10 bands miss the line on which shares mean what they say, 1 or so by chance; the farthest off is joy, "
-        "by .200."
+        "6 of 10 bands miss the line on which shares mean what they say; about 1 would by chance; the farthest "
+        "off is joy, by .200."
     )
     assert bands([]) == ""
 
@@ -381,7 +381,7 @@ def test_a_right_parent_at_random_is_not_spoken_of_where_parents_have_one_child(
     rows = [row("set_f1", 0.8, space="two"), row("errors_inside_parent", 0.6, half=None, space="two", n=8)]
     chance = row("errors_inside_parent", 0.4, "chance", None, space="two")
     said = levels(found(*rows, chance, **fact), NOBODY)
-    assert said.sentence == "At two, .600 of 8 wrong first labels have the right parent, at random .400."
+    assert said.sentence == "At two, 60 % of 8 wrong first labels have the right parent; of random ones 40 % would."
     assert cells(said.tables[0])["two (2): set_f1 ↑"] == {"model": ".800 ±.050"}
     assert "two: awe: left out" in said.tables[0].note
     for none in ((), (replace(chance, value=0.0),)):
@@ -607,7 +607,7 @@ def shown(demo, truth):
 def test_images_are_shown_where_they_are_at_hand_those_that_agree_most_first(shown, truth, tmp_path):
     evaluation, also = shown
     section = images(evaluation, also)
-    titles = ["Where model and people agree most", "Where model and people agree least"]
+    titles = ["Where the model and people agree most", "Where the model and people agree least"]
     titles.append("Where people disagree most among themselves")
     assert [gallery.title for gallery in section.galleries] == titles
     scores = evaluation.scores[(evaluation.scores["system"] == "model") & (evaluation.scores["against"] == "people")]
