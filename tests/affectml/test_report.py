@@ -149,7 +149,7 @@ SAID = [
     (compared(prior=(0.3, 0.01)), EVEN),
     (
         compared(a=(0.1, 0.01), b=(-0.1, 0.01), c=(0, 0.9), d=(0, 0.9), e=(0, 0.9), prior=(0.3, 0.01)),
-        "; it is ahead of “a”, behind “b”, not told apart from 3 systems.",
+        "; it is ahead of “a”, behind “b”, not clearly different from 3 systems.",
     ),
     (
         found(*many("top_1_accuracy", {"model": 0.81, "prior": 0.2}), kind="single"),
