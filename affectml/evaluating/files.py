@@ -137,7 +137,7 @@ def tied(scores: Tensor) -> bool:
 
 
 def named_beside_people(case: Case) -> dict[str, Any]:
-    """Labels that systems name more or less often than people: rows label_bias, and the findings in words.
+    """Labels that systems name more often or less often than people: rows label_bias, and the findings in words.
 
     Needs `said` in `Case.more`: {SYSTEM: Said}. A ranking, and shares that are not of the target's kind, are compared
     by how often they name a label first. P values are corrected for the labels of all systems together (Holm 1979).
@@ -162,7 +162,7 @@ def named_beside_people(case: Case) -> dict[str, Any]:
     for what, names in none.items():
         several = what if len(names) == 1 else what.replace("says", "say").replace("names", "name")
         who = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
-        findings.append(f"{who} {several} no label more or less often than people, beyond chance (5%, Holm)")
+        findings.append(f"{who} {several} no label more often or less often than people, beyond chance (5 %, Holm)")
     return {"findings": findings, "named_first": [name for name, what in does.items() if what == "names first"]}
 
 

@@ -68,7 +68,7 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
             f"evaluate: no image is in the test split of every run: train them with the same {option('seed')}, or "
             f"judge them on a data set of their labels: {option('on')}"
         )
-    judged = names[:1] if seeds and not alike else names  # of seeds that were tested on other images no image speaks
+    judged = names[:1] if seeds and not alike else names  # of seeds tested on different images no image speaks
     scores = pd.concat([_of_all(name, found[name], name == names[0]) for name in judged])
     scores = scores[scores["image_id"].isin(common if len(judged) > 1 else images[0])]
     by_image, ids, groups = stored(scores)
@@ -85,10 +85,10 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
         figures = rows.rows
     if not alike:
         warnings.append(
-            f"The runs were tested on other images: what does not compare ways of training over their seeds is of "
+            f"The runs were tested on different images: apart from the comparison over seeds, every figure is of "
             f"{names[0]} alone"
             if seeds
-            else f"The runs were tested on other images: scores are of the {len(ids)} images in the test part of all, "
+            else f"The runs were tested on different images: scores are of the {len(ids)} images that all tested on, "
             "and metrics over a whole table are left out"
         )
     figures += differences(by_image, combinations(judged, 2), groups, **key)

@@ -464,7 +464,7 @@ def test_the_planted_bias_is_named_and_no_other(broken):
 def test_without_a_planted_bias_none_is_named(demo, rates, asked, tmp_path, seed):
     result = judged(demo, SimulatedVLM(rates, seed).answer(asked.index, tmp_path / "responses.jsonl"))
     assert not biased(result)
-    assert sum("no label more or less often" in line for line in result.facts["findings"]) == 1
+    assert sum("no label more often or less often" in line for line in result.facts["findings"]) == 1
 
 
 def test_its_cross_entropy_is_what_smoothed_draws_from_the_true_rates_must_have(demo, rates, asked, tmp_path):

@@ -92,8 +92,8 @@ def test_runs_that_differ_in_their_seed_are_one_way_of_training(runs):
     gaps = [values[f"sigmoid{seed}"] - values[f"topk{seed}"] for seed in (0, 1)]
     assert apart.value == pytest.approx(np.mean(gaps))
     assert apart.high - apart.value == pytest.approx(12.7062 * np.std(gaps, ddof=1) / 2**0.5, rel=1e-4)
-    assert found.get("set_f1", "sigmoid0", "topk0") is None  # they were tested on other images
-    assert "tested on other images" in found.facts["warnings"][-1]
+    assert found.get("set_f1", "sigmoid0", "topk0") is None  # they were tested on different images
+    assert "tested on different images" in found.facts["warnings"][-1]
 
 
 def test_of_other_images_those_in_the_test_part_of_all_are_compared(runs):

@@ -149,7 +149,7 @@ SAID = [
     (compared(prior=(0.3, 0.01)), EVEN),
     (
         compared(a=(0.1, 0.01), b=(-0.1, 0.01), c=(0, 0.9), d=(0, 0.9), e=(0, 0.9), prior=(0.3, 0.01)),
-        "; it is ahead of “a”, behind “b”, not told apart from 3 systems.",
+        "; it is ahead of “a”, behind “b”, not clearly different from 3 systems.",
     ),
     (
         found(*many("top_1_accuracy", {"model": 0.81, "prior": 0.2}), kind="single"),
@@ -261,7 +261,7 @@ def test_labels_said_too_often_are_counted_where_that_is_beyond_chance():
         for label, v, p in zip(LABELS, (0.1, 0.02, -0.2), (0.01, 0.5, 0.02), strict=True)
     ]
     section = bias(found(*rows), NOBODY)
-    assert section.sentence == "Of 3 labels, “a” names 2 more or less often than people do."
+    assert section.sentence == "Of 3 labels, “a” names 2 more often or less often than people."
     assert section.tables[0].rows[0] == ("awe", "+.100 ±.050")
     assert section.tables[0].best == {(0, 1), (2, 1)}
     assert bias(found(rows[1]), NOBODY).sentence.startswith("No system is shown")
@@ -275,7 +275,7 @@ def test_mistakes_that_are_equally_common_are_all_named():
     section = instead(found(*tied, *mistakes(("awe", "joy", 4), who="person")), NOBODY)
     assert section.sentence == (
         "The model most often says fear in place of awe and fear in place of joy (3.5 of 45 images each); the model "
-        "leaves out 2 labels without naming another, and adds 1 to sets that are otherwise whole; one person most "
+        "leaves out 2 labels without naming another, and adds 1 to sets that are otherwise complete; one person most "
         "often says joy in place of awe (4 of 45 images)."
     )
     assert [table.name for table in section.tables] == ["model", "person"]
@@ -308,7 +308,7 @@ def test_undecided_is_said_by_the_interval_and_by_the_number_of_people_asked(val
     asked = [row("absolute_error", v, by="people_asked", level=level) for level, v in [("3", 0.2), ("5", 0.11)]]
     said = disagreement(found(row("entropy_rank_correlation", value), *asked), NOBODY).sentence
     assert says in said
-    assert "off by .200 with 3 people asked and .110 with 5, hardly told apart" in said
+    assert "off by .200 with 3 people asked and .110 with 5, which may be chance" in said
     three = row("entropy_rank_correlation", 1, half=0, n=3, units=3)  # which happen to lie in one order
     assert "is not shown to be" in disagreement(found(three), NOBODY).sentence
     assert disagreement(found(), NOBODY) is None
@@ -320,8 +320,8 @@ def test_bands_that_miss_the_line_are_counted_beside_those_that_chance_makes_mis
 
     assert bands(bins((0.1, 0.12), (0.5, 0.5))) == "All 2 bands reach the line on which shares mean what they say."
     assert bands(bins(*[(0.5, 0.7)] * 6, *[(0.1, 0.1)] * 4)) == (
-        "6 of 10 bands miss the line on which shares mean what they say, 1 or so by chance; the farthest off is joy, "
-        "by .200."
+        "6 of 10 bands miss the line on which shares mean what they say; about 1 would by chance; the farthest "
+        "off is joy, by .200."
     )
     assert bands([]) == ""
 
@@ -394,7 +394,7 @@ def test_a_right_parent_at_random_is_not_spoken_of_where_parents_have_one_child(
     rows = [row("set_f1", 0.8, space="two"), row("errors_inside_parent", 0.6, half=None, space="two", n=8)]
     chance = row("errors_inside_parent", 0.4, "chance", None, space="two")
     said = levels(found(*rows, chance, **fact), NOBODY)
-    assert said.sentence == "At two, .600 of 8 wrong first labels have the right parent, at random .400."
+    assert said.sentence == "At two, 60 % of 8 wrong first labels have the right parent; of random ones 40 % would."
     assert cells(said.tables[0])["two (2): set_f1 ↑"] == {"model": ".800 ±.050"}
     assert "two: awe: left out" in said.tables[0].note
     for none in ((), (replace(chance, value=0.0),)):
@@ -620,7 +620,7 @@ def shown(demo, truth):
 def test_images_are_shown_where_they_are_at_hand_those_that_agree_most_first(shown, truth, tmp_path):
     evaluation, also = shown
     section = images(evaluation, also)
-    titles = ["Where model and people agree most", "Where model and people agree least"]
+    titles = ["Where the model and people agree most", "Where the model and people agree least"]
     titles.append("Where people disagree most among themselves")
     assert [gallery.title for gallery in section.galleries] == titles
     scores = evaluation.scores[(evaluation.scores["system"] == "model") & (evaluation.scores["against"] == "people")]

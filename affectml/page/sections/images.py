@@ -11,7 +11,7 @@ from affectml.judging.figures import Evaluation, column
 from affectml.judging.views import entropies
 from affectml.page.section import Bar, Card, Cards, Section, Shown, thumbnail
 from affectml.page.tables import is_of_sets, number, percent
-from affectml.page.words import first_of, them
+from affectml.page.words import called, first_of, them
 from affectml_metrics.table import better, shown
 
 SHOWN, MANY = 4, 24  # images of a gallery
@@ -28,7 +28,7 @@ def images(evaluation: Evaluation, also: Shown) -> Section | None:
     ranked = list(lines)
     few, who, whose = (
         min(MANY if also.gallery else SHOWN, max(1, len(ranked) // 3)),
-        first_of(evaluation),
+        called(first_of(evaluation)),
         them(evaluation),
     )
     key = f"By {metric}. Blue: {whose}; orange: {who}"

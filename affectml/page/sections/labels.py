@@ -76,7 +76,7 @@ def bias(evaluation: Evaluation, _: Shown) -> Section | None:
     title, found = "How often each label is named, less how often people name it", [each for each in rows if each.found]
     counts = {each.system: sum(f.system == each.system for f in found) for each in found}
     told = ", ".join(f"{called(who)} names {count}" for who, count in counts.items())
-    words = "No system is shown to name a label more or less often than people do."
-    words = f"Of {len({f.label for f in rows})} labels, {told} more or less often than people do." if told else words
+    words = "No system is shown to name a label more often or less often than people do."
+    words = f"Of {len({f.label for f in rows})} labels, {told} more often or less often than people." if told else words
     drawn = [spots(title, rows, "label")] if rows else []
     return section("bias", "Labels named too often or too seldom", words, drawn, [pivot(title, rows, "label")])

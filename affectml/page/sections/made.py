@@ -53,6 +53,6 @@ def made(evaluation: Evaluation, shown: Shown) -> Section | None:
         known = {"machine": machine, "versions": versions, **{f"{name} (sha256)": at for name, at in hashes.items()}}
         rows += list(known.items())
     table = Table("How it was made", ("what", "how"), tuple(rows))
-    words = f"The images are {', '.join(f'{part} {size}' for part, size in sizes.items())}." if sizes else ""
+    words = f"Split: {', '.join(f'{part} {size}' for part, size in sizes.items())}." if sizes else ""
     words = f"{words} Costs, rules, versions and hashes, in one table.".strip()
     return section("made", "How it was made", words, (), [table] if rows else ())

@@ -102,7 +102,7 @@ def _verdict(evaluation: Evaluation, metric: str) -> str:
         even = f"{images} do not show it to be better than"
         return f"; {even if ahead['prior'] is None else 'it is worse than'} a constant answer"
     told = []
-    for words, how in (("ahead of", True), ("behind", False), ("not told apart from", None)):
+    for words, how in (("ahead of", True), ("behind", False), ("not clearly different from", None)):
         names = [name for name, well in ahead.items() if well is how and name not in CALLED]
         told += [f"{words} {_named(names)}"] if names else []
     if told or "person" not in ahead:

@@ -34,7 +34,7 @@ def disagreement(evaluation: Evaluation, _: Shown) -> Section | None:
         few, more = mine[0], mine[-1]
         apart = few.ends[0] > more.ends[1] or few.ends[1] < more.ends[0]
         off = f"{number(few.value)} with {few.level} people asked and {number(more.value)} with {more.level}"
-        told.append(f"its shares are off by {off}{', hardly told apart' * (not apart)}")
+        told.append(f"its shares are off by {off}{', which may be chance' * (not apart)}")
     return section("disagreement", "Where people disagree", sentence_of(told), drawn, tables)
 
 

@@ -50,9 +50,9 @@ def levels(evaluation: Evaluation, _: Shown) -> Section | None:
         notes += [f"{space}: {line}" for line in about.get("lines", ())]
         inside = {each.system: each for each in evaluation.where(space=space, metric="errors_inside_parent")}
         if first in inside and "chance" in inside and inside["chance"].value > 0:  # 0: each parent has one child
-            share, chance = inside[first], number(inside["chance"].value)
-            wrong = f"{number(share.value)} of {share.n} wrong first labels have the right parent"
-            told.append(f"at {space}, {wrong}, at random {chance}")
+            share, chance = inside[first], f"{100 * inside['chance'].value:.0f} %"
+            wrong = f"{100 * share.value:.0f} % of {share.n} wrong first labels have the right parent"
+            told.append(f"at {space}, {wrong}; of random ones {chance} would")
     table = pivot("Systems at each coarser level", rows, "level", note="; ".join(notes), name="systems", best=True)
     words = sentence_of(told or ["the same answers, counted at labels that hold several others"])
     return section("levels", "At coarser levels", words, (), [table])

@@ -16,7 +16,7 @@ TIED = 3  # equally common mistakes that are named
 FEW = 10  # answers or images with a label, from which a share of them is worth a word
 RULE = (
     "a label of both counts on the diagonal; one left out is shared evenly by the labels said instead; the row "
-    f"{NOTHING} has labels added to sets that were otherwise whole; the answers to one image count one together"
+    f"{NOTHING} has labels added to sets that were otherwise complete; the answers to one image count one together"
 )
 
 
@@ -34,7 +34,7 @@ def instead(evaluation: Evaluation, _: Shown) -> Section | None:
         told += [f"{called(who)} most often says {often}"] if often else []
         left, added = (sum(f.value for f in rows if getattr(f, at) == NOTHING) for at in ("label", "level"))
         if left + added and who == first:
-            whole = f"{added:.0f} to sets that are otherwise whole"
+            whole = f"{added:.0f} to sets that are otherwise complete"
             told.append(f"{called(who)} leaves out {left:.0f} labels without naming another, and adds {whole}")
         drawn += [_grid(title, rows, names, first, (head, "what was said"))] if rows else []
         tables.append(pivot(title, rows, "level", "label", head=head, columns=names, name=who, none="0", note=RULE))

@@ -44,8 +44,8 @@ def bands(bins: Sequence[tuple[Figure, Figure]]) -> str:
     chance, line = max(1, round(0.05 * len(every))), "the line on which shares mean what they say"
     if not off:
         return f"All {len(every)} bands reach {line}." if every else ""
-    worst = f"; the farthest off is {max(off)[1]}, by {number(max(off)[0])}" if len(off) > 2 * chance + 2 else ""
-    return f"{len(off)} of {len(every)} bands miss {line}, {chance} or so by chance{worst}."
+    far = f"; the farthest off is {max(off)[1]}, by {number(max(off)[0])}" if len(off) > 2 * chance + 2 else ""
+    return f"{len(off)} of {len(every)} bands miss{'es' * (len(off) == 1)} {line}; about {chance} would by chance{far}."
 
 
 def thresholds(evaluation: Evaluation, _: Shown) -> Section | None:
