@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,7 +73,7 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
     scores = pd.concat([_of_all(name, found[name], name == names[0]) for name in judged])
     scores = scores[scores["image_id"].isin(common if len(judged) > 1 else images[0])]
     by_image, ids, groups = stored(scores)
-    warnings, key = list(first.facts.get("warnings", [])), dict(scores.iloc[0][["dataset", "target", "space"]])
+    facts, key = first.facts, dict(scores.iloc[0][["dataset", "target", "space"]])
     if alike or len(judged) == 1:
         figures = [replace(f, system=_name(f.system, name)) for name in judged for f in found[name].figures
                    if f.system == "model" or name == names[0]]  # fmt: skip
@@ -82,7 +83,8 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
             bounds = [bounds_of(metric) for metric in values]
             means = mean_interval(torch.stack(list(values.values()), dim=1), groups=groups, bounds=bounds)
             rows.add_all(list(values), means, system=system, against=against)
-        figures = rows.rows
+        figures, facts = rows.rows, _of_any_images(facts)
+    warnings = list(facts.get("warnings", []))
     if not alike:
         warnings.append(
             f"The runs were tested on different images: apart from the comparison over seeds, every figure is of "
@@ -91,11 +93,32 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
             else f"The runs were tested on different images: scores are of the {len(ids)} images that all tested on, "
             "and metrics over a whole table are left out"
         )
+    facts = _with_names(facts, called=names[0])
     figures += differences(by_image, combinations(judged, 2), groups, **key)
     figures += agreement({name: runs[name].model_answers.frame.reindex(ids) for name in judged}, **key)
     figures += [replace(each, **key) for each in seeds]
-    facts = {**first.facts, "n": len(ids), "first": names[0], "systems": names, "warnings": warnings}
+    facts = {**facts, "n": len(ids), "first": names[0], "systems": names, "warnings": warnings}
     return Evaluation(tuple(figures), scores, facts)
+
+
+def _of_any_images(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What facts say whichever images were judged: not what was found, promised or counted on a run's own."""
+    kept = {name: facts[name] for name in ("split", "space", "kind", "labels", "people", "rules")}
+    counted = ("interval", "mean_set_size", "mean_hits", "top_1_chance")
+    return kept | {
+        "rules": {name: words for name, words in kept["rules"].items() if name not in counted},
+        "findings": [],
+    }
+
+
+def _with_names(facts: Mapping[str, Any], called: str) -> dict[str, Any]:
+    """The same of a run that has a name now: findings say it in place of "model" and "the model"."""
+    findings = [f"{called}{line[5:]}" if line.startswith("model ") else line for line in facts["findings"]]
+    parts = facts.get("subgroups")
+    if parts is None:
+        return {**facts, "findings": findings}
+    told = [line.replace("the model", f"“{called}”", 1) for line in parts["findings"]]
+    return {**facts, "findings": findings, "subgroups": {**parts, "findings": told}}
 
 
 def _of_all(name: str, found: Evaluation, first: bool) -> pd.DataFrame:

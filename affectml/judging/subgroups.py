@@ -285,17 +285,18 @@ def _tested(
 
 def _in_words(gap: Figure, level: str, other: str) -> str:
     """A finding as a sentence."""
+    who = "the model" if gap.system == "model" else f"“{gap.system}”"
     name, rest = f"{gap.by} {level}", other if other == OTHERS else f"{gap.by} {other}"
     p = "< .001" if (gap.p_holm or 0) < 0.001 else f"{gap.p_holm:.3f}".replace("0.", ".", 1)
     sure = f"({gap.value:+.3f}, {gap.ends[0]:+.3f} to {gap.ends[1]:+.3f}; p {p} after Holm)"
     if gap.label:
         higher = "higher" if gap.value > 0 else "lower"
-        return f"{gap.label}: the model's rate less people's is {higher} on {name} than on {rest} {sure}"
+        return f"{gap.label}: {who}'s rate less people's is {higher} on {name} than on {rest} {sure}"
     if gap.against == "person":
         more = "more" if gap.value > 0 else "less"
-        return f"the model agrees {more} with people of {name} than with {rest}, beyond how other people do {sure}"
+        return f"{who} agrees {more} with people of {name} than with {rest}, beyond how other people do {sure}"
     word = "better" if (gap.value > 0) == (better(gap.name) == "higher") else "worse"
-    said = f"the model is {word} on {name} than on {rest} by"
+    said = f"{who} is {word} on {name} than on {rest} by"
     if gap.against == "floor":
         return f"{said} {gap.name} over its floor {sure}"
     may = "easier" if word == "better" else "harder"

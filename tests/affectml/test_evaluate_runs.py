@@ -72,6 +72,16 @@ def test_a_run_is_not_told_apart_from_itself(runs):
     assert [f.value for f in twice.where(by="agreement")] == [1.0, 0.0]
 
 
+def test_what_was_found_of_a_run_is_said_of_its_name(runs, tmp_path):
+    copied = shutil.copytree(runs / "sigmoid0", tmp_path / "mine")
+    facts = json.loads((copied / "facts.json").read_text())
+    facts["findings"], facts["subgroups"]["findings"] = ["model is sure", "prior is not"], ["the model is worse on a"]
+    (copied / "facts.json").write_text(json.dumps(facts))
+    found = compared(copied, runs / "topk0").facts
+    assert found["findings"] == ["mine is sure", "prior is not"]
+    assert found["subgroups"]["findings"] == ["“mine” is worse on a"]
+
+
 def test_distance_by_hand():
     import pandas as pd
 
@@ -106,6 +116,8 @@ def test_of_other_images_those_in_the_test_part_of_all_are_compared(runs):
     assert set(scores["image_id"]) == common
     assert found.get("set_f1", "topk1").value == pytest.approx(scores["set_f1"].mean())
     assert found.get("label_f1_macro", "topk1") is None  # of the whole table
+    assert not {"subgroups", "promise", "levels"} & found.facts.keys()  # found on a run's own test images
+    assert "interval" not in found.facts["rules"]
 
 
 def _with(run, out, **changes):
