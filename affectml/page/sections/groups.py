@@ -42,7 +42,7 @@ def subgroup_lines(evaluation: Evaluation) -> list[str]:
         return [*found[:SHOWN], *([f"{len(found) - SHOWN} more differences beyond chance"] if found[SHOWN:] else [])]
     if not columns:
         return ["no column of few levels to judge subgroups by"]
-    tested = f"no difference beyond chance ({content.get('tests')} tests, Holm, 5 %)"
+    tested = f"no difference beyond chance ({content.get('tests')} test{'s' * (content.get('tests') != 1)}, Holm, 5 %)"
     return [f"subgroups by {columns}: {tested if content.get('tests') else 'too few images or people to compare them'}"]
 
 
