@@ -1,7 +1,7 @@
 """`affectml evaluate`: from systems to an evaluation, and to its files."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from operator import attrgetter
 from os import PathLike
 from pathlib import Path
@@ -33,6 +33,7 @@ from affectml_annotation.exchange.files import csv_text
 from affectml_metrics.table import find, specs
 
 PAGE = "report.html"
+OF_TRAINING = ("train", "heads", "prompts", "seeds", "seed", "target", "encoder", "tau", "threads")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +84,12 @@ def evaluate_systems(
     if not on:
         if files:
             raise BadInput(f"{files[0].path}: answers in a file are judged on a data set: name it with {option('on')}")
-        of_training = ("encoder", "target") if config.train else ()
-        for name in ("groups", "gallery", "index", "sort", "encoder", "target"):
-            if getattr(config, name) and name not in of_training:
-                raise BadInput(f"{option(name)} needs the data set: name it with {option('on')}")
+        of_training = OF_TRAINING if config.train else ("on", "threads")
+        for each in fields(EvaluateConfig):
+            default = each.default if each.default_factory is MISSING else each.default_factory()
+            if getattr(config, each.name) != default and each.name not in of_training:
+                way = option("train" if each.name in ("heads", "prompts", "seeds") else "on")
+                raise BadInput(f"{option(each.name)} needs the data set: name it with {way}")
     judged = on_datasets(sources, replace(config, on=on), once) if on else []
     evaluation = _joined([each.evaluation for each in judged]) if judged else of_runs(sources)
     evaluated = Evaluated(evaluation, judged, file)
@@ -246,7 +249,8 @@ def _csv(evaluation: Evaluation) -> str:
 def _paper(evaluation: Evaluation, tex: bool) -> str:
     """The scores as a table for a paper."""
     table = next(iter(matrix(evaluation)), None) or scores_table(evaluation) or brief(evaluation)
-    return table.to_tex() if tex else f"{table.to_markdown()}\n"
+    told = "; ".join(filter(None, (table.note, table.bold if table.best else "")))
+    return replace(table, note=told).to_tex() if tex else f"{table.to_markdown()}\n\n{told}\n"
 
 
 WRITERS: dict[str, Callable[[Evaluation, Shown, Path], object]] = {

@@ -43,6 +43,7 @@ def warnings(evaluation: Evaluation) -> list[str]:
     rules = evaluation.facts.get("rules", {})
     careful = [*evaluation.facts.get("warnings", ())]
     careful += [rules[name] for name in ("stopping", "languages") if name in rules]
+    careful += evaluation.facts.get("lines", ())
     said = [f"{capital(str(line)).rstrip('.')}." for line in careful]
     size = evaluation.get("labels_per_set", first)
     if size is not None and labels and size.value > labels / 2:

@@ -24,7 +24,7 @@ def intervals(
 
     scores: the system's name, and its value, low and high. zero: whether they are differences, with a line at zero.
     """
-    names, signs = fitted([name for name, _ in scores]), marks((name for name, _ in scores), [("s", "other")])
+    names, signs = fitted([name for name, _ in scores]), marks(name for name, _ in scores)
     ends = [score[end] for _, score in scores for end in ("low", "value", "high")]
     across, rows = around([*ends, *([0.0] if zero else [])], 0.06), (len(names) - 0.5, -0.5)
     drawn = Canvas(width, 34 + 19 * len(scores), (room(names), 44, 4, 22), across, rows)

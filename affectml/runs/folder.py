@@ -39,7 +39,8 @@ class RunFolder:
         try:
             content = read_json(file, BadRun)
         except (FileNotFoundError, NotADirectoryError):
-            raise BadRun(f"{folder}: no run.json there, so it is not a run; `affectml train` writes one") from None
+            here = "no run.json there, so it is not a run" if folder.exists() else "no such file or folder"
+            raise BadRun(f"{folder}: {here}; `affectml train` writes a run") from None
         schema = content.get("schema") if isinstance(content, dict) else None
         if isinstance(schema, int) and schema > SCHEMA:
             raise BadRun(f"{folder}: schema {schema} is newer than this affectml reads ({SCHEMA}): upgrade affectml")

@@ -259,15 +259,15 @@ def test_every_column_of_the_images_is_one_to_filter_by(hand):
 
 
 def test_one_name_gives_one_figure(found, hand, demo):
-    """Disagreement, entropy and errors are those that labelling, reports and metrics.json have under these names."""
+    """Disagreement, entropy and errors are those that labelling, pages and metrics.csv have under these names."""
     apart = disagreement(hand.judgements, LABELS).reindex(IDS).to_numpy()
     assert found.columns["people.disagreement"].values == pytest.approx(apart, nan_ok=True)
     assert found.columns["people.entropy"].values == pytest.approx(entropies(np.array(VOTES) / 10, rates=True))
-    scores = demo.runs_by_name["run"].folder.metrics["systems"]["model"]
+    stored = demo.runs_by_name["run"].folder.evaluation
     test = View(filters=(Filter("run.split", levels=("test",)),))
     for name in ("rate_cross_entropy", "rate_manhattan"):
         mean = demo.columns[f"run.{name}"].values[demo.shown(test)].mean()
-        assert mean == pytest.approx(scores[name]["value"], rel=1e-5)
+        assert mean == pytest.approx(stored.get(name).value, rel=1e-5)
     # `part` says 1 - people's rate: of b they are .2, 1 and .8 apart, twice the mean of which is 4/3
     column = found.columns["part.rate_manhattan"]
     assert column.values[1] == pytest.approx(2 * (0.2 + 1 + 0.8) / 3)

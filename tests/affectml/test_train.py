@@ -352,7 +352,7 @@ def test_user_text_is_escaped_in_the_report(demo, spec, tmp_path):
 
 
 def test_the_report_shows_images_at_a_glance_and_in_three_galleries(run):
-    assert (run.folder / "report.html").read_text().count("data:image/jpeg;base64,") == 3 + 3 * 6
+    assert (run.folder / "report.html").read_text().count("data:image/jpeg;base64,") == 3 + 3 * 4
 
 
 def test_runs_are_numbered(tmp_path):
