@@ -367,8 +367,8 @@ def test_runs_are_numbered(tmp_path):
     [
         (["train", "nowhere"], "no such folder"),
         (["train", __file__, "--multilabel"], "is a file"),
-        (["predict", "nowhere", "a.png"], "no run.json"),
-        (["evaluate", "nowhere"], "no run.json"),
+        (["predict", "nowhere", "a.png"], "no such file or folder"),
+        (["evaluate", "nowhere"], "no such file or folder"),
         (["train", "nowhere", "--seed", "-1"], "seed"),
         (["embed", "nowhere"], "no such folder"),
     ],
