@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from affectml.errors import BadInput, BadRun, option
 from affectml.evaluating.systems import Source
-from affectml.judging.compare import differences, over_seeds, stored
+from affectml.judging.compare import differences, in_families, over_seeds, stored
 from affectml.judging.figures import METRICS, Evaluation, Figure, Rows
 from affectml.judging.scoring import bounds_of
 from affectml.runs import RunFolder
@@ -94,7 +94,11 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
             "and metrics over a whole table are left out"
         )
     facts = _with_names(facts, called=names[0])
-    figures += differences(by_image, combinations(judged, 2), groups, **key)
+    beside = {*names, "prior", "zero_shot", "oracle", "person", "consensus"}
+    apart = [f for f in figures if f.against in beside and f.p is not None and not (f.by or f.label)]
+    kept = set(figures) - set(apart)
+    apart += differences(by_image, combinations(judged, 2), groups, **key)
+    figures = [f for f in figures if f in kept] + in_families(apart)
     figures += agreement({name: runs[name].model_answers.frame.reindex(ids) for name in judged}, **key)
     figures += [replace(each, **key) for each in seeds]
     facts = {**facts, "n": len(ids), "first": names[0], "systems": names, "warnings": warnings}

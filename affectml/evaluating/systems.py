@@ -86,18 +86,18 @@ def sources_of(given: Iterable[str | PathLike[str]]) -> list[Source]:
 
 def systems_in(file: Path) -> list[str]:
     """The systems of a file as answers.parquet is, but for what stands beside everybody; none of any other file."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     with file.open("rb") as handle:
         if handle.read(4) != b"PAR1":
             return []
     try:
-        columns = pq.read_schema(file).names
-    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
-        raise BadInput(f"{file}: cannot be read as Parquet ({error})") from None
-    if not {*KEYS} <= {*columns}:
-        return []
-    systems = pq.read_table(file, columns=["system"])["system"].unique().to_pylist()
+        if not {*KEYS} <= {*pq.read_schema(file).names}:
+            return []
+        systems = pq.read_table(file, columns=["system"])["system"].unique().to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise BadInput(f"{file}: cannot be read ({error}): the file is damaged") from None
     return [each for each in systems if each not in BESIDE]
 
 

@@ -47,8 +47,13 @@ def differences(
         for name in (name for name in mine if name in theirs and better(name)):
             apart = paired_difference(mine[name], theirs[name], groups=groups, bounds=[apart_within(name)])
             found.add(name, apart, system=one, against=other)
-    main = set(shown(dict.fromkeys(each.name for each in found.rows), "headline"))
-    return corrected(found.rows, [each.name in main for each in found.rows])
+    return in_families(found.rows)
+
+
+def in_families(figures: Sequence[Figure]) -> list[Figure]:
+    """Differences of pairs of systems corrected in the two families of `differences`."""
+    main = set(shown(dict.fromkeys(each.name for each in figures), "headline"))
+    return corrected(figures, [each.name in main for each in figures])
 
 
 def corrected(figures: Sequence[Figure], main: Sequence[bool] | None = None) -> list[Figure]:

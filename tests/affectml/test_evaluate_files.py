@@ -142,6 +142,9 @@ def test_a_runs_own_answers_score_what_the_run_scores(judge, run, truth, tmp_pat
     assert scores(found, "file") == scores(found, "run") == scores(run.evaluation, "model")
     same = found.get("set_f1", "file", "run") or found.get("set_f1", "run", "file")
     assert (same.value, same.p) == (0, 1)
+    (tmp_path / "half.parquet").write_bytes((run.folder / "answers.parquet").read_bytes()[:900])
+    with pytest.raises(BadInput, match="half.parquet: cannot be read .*: the file is damaged"):
+        affectml.evaluate(tmp_path / "half.parquet", on=run.info.config.dataset, out=tmp_path / "b.csv")
     with pytest.raises(BadInput, match="runs are judged on test images; leave it out"):
         judge(truth, beside=[run.folder], split="all")
 

@@ -14,10 +14,12 @@ from affectml.errors import BadInput, BadRun
 from affectml.evaluating import EvaluateConfig, evaluate_systems
 from affectml.evaluating.stored import agreement, of_runs
 from affectml.evaluating.systems import sources_of
+from affectml.judging.bias import holm
 from affectml.judging.compare import differences, over_seeds
 from affectml.judging.figures import Evaluation
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
+from affectml_metrics.table import shown
 
 SLOW = {"runs"}  # fixtures, and so all that asks for them
 
@@ -61,6 +63,11 @@ def test_runs_are_told_apart_on_the_images_of_all(runs):
     assert apart.p_holm >= apart.p > 0
     assert replace(found.get("set_f1", "topk0"), system="model") == other.get("set_f1")
     assert found.get("set_f1", "prior") == one.get("set_f1", "prior")
+    pairs = [f for f in found.where(metric="set_f1_judgements") if f.p is not None]
+    assert {(f.system, f.against) for f in pairs} > {("sigmoid0", "topk0"), ("sigmoid0", "prior"), ("topk0", "prior")}
+    main = set(shown({f.name for f in found.figures}, "headline"))
+    family = [f for f in found.where() if f.p is not None and f.name in main]
+    assert [f.p_holm for f in family] == pytest.approx(list(holm([f.p for f in family])))  # all of them together
     assert found.facts["systems"] == ["sigmoid0", "topk0"]
     assert {f.metric for f in found.where(by="agreement")} == {"same_first_label", "total_variation"}
 
