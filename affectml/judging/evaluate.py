@@ -16,8 +16,7 @@ from affectml.errors import BadInput
 from affectml.judging import views
 from affectml.judging.compare import differences
 from affectml.judging.figures import MADE_HERE, Evaluation, Rows, scores_table
-from affectml.judging.people import against_rest
-from affectml.judging.scoring import SURE, Answers, add_means, add_scores, share_metrics, stating
+from affectml.judging.scoring import SURE, Answers, add_means, add_scores, against_rest, share_metrics, stating
 from affectml.judging.truth import Truth
 from affectml.judging.views import Case
 from affectml_metrics import FEW, STUDENT_BELOW

@@ -21,8 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from affectml.data.choose import SEVERAL
-from affectml.judging.bias import LEVEL, firsts
-from affectml.judging.compare import corrected
+from affectml.judging.compare import LEVEL, corrected, firsts
 from affectml.judging.figures import Figure, Rows
 from affectml.judging.scoring import Answers, bounds_of, row_scores, stating
 from affectml.judging.truth import Truth, part_of

@@ -17,8 +17,7 @@ from torch import Tensor
 from affectml.data import Dataset
 from affectml.data.levels import as_text
 from affectml.errors import BadDataset, BadInput, did_you_mean, option
-from affectml.judging.bias import LEAST, LEVEL, Array, Floats, Ints, contrasts, firsts, label_bias
-from affectml.judging.compare import corrected
+from affectml.judging.compare import LEAST, LEVEL, Array, Floats, Ints, contrasts, corrected, firsts, label_bias
 from affectml.judging.figures import Figure, Rows, parsed
 from affectml.judging.scoring import Answers, add_means, row_scores
 from affectml.judging.truth import Truth, part_of
