@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from affectml.heads import PriorHead
 from affectml.importers import get_importer
 from affectml.importers.registry import PUBLISHED
 from affectml.judging import readings
+from affectml.judging.answers import SystemAnswers
 from affectml.judging.compare import agreement, distances
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import Evaluation, Figure, Rows, scores_table
@@ -47,7 +49,7 @@ class Judged:
 
     evaluation: Evaluation
     data: Dataset
-    answers: Mapping[str, Answers]
+    answers: Mapping[str, SystemAnswers]
     truth: Truth
 
 
@@ -246,7 +248,9 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
             f"{source} is a published set: {' and '.join(read)} may have been trained on its images or labels, and a "
             "high score may be memory; ask the makers, or judge on images that nobody published"
         ]
-    return Judged(Evaluation(tuple(figures), scores, facts), data, answers_of_all, truth)
+    place = (truth.labels, truth.image_id, there.split)
+    kept = {name: SystemAnswers.of(each, *place) for name, each in answers_of_all.items()}
+    return Judged(Evaluation(tuple(figures), scores, facts), data, kept, truth)
 
 
 def _called(space: Space) -> str:
@@ -447,7 +451,7 @@ def _of_files(there: There, truth: Truth, val: Truth | None, config: EvaluateCon
             requests[name] = found
     return {
         "said": {name: file.said for name, file in there.files.items()},
-        "parts_of": {n: systems.Several(f, truth, val) for n, f in there.files.items() if f.replies is not None},
+        "parts_of": {n: partial(f.alone, truth, val) for n, f in there.files.items() if f.replies is not None},
         "requests": requests,
         "smoothed": [name for name, file in there.files.items() if file.said.received.shape == "sets"],
     }

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from operator import attrgetter
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,9 @@ from affectml.evaluating.systems import Source, sources_of, target_of
 from affectml.heads import head_class
 from affectml.heads.build import PLAIN
 from affectml.heads.load import offered
-from affectml.judging.answers import FILE, SystemAnswers, write_answers
+from affectml.judging.answers import FILE, write_answers
 from affectml.judging.compare import agreement, differences, over_seeds, stored
-from affectml.judging.figures import COLUMNS, METRICS, Evaluation, Figure, Rows
+from affectml.judging.figures import METRICS, Evaluation, Figure, Rows
 from affectml.judging.scoring import bounds_of
 from affectml.judging.truth import DEFAULT_TAU
 from affectml.page import WRITERS as WRITERS_OF_RUN
@@ -33,7 +32,6 @@ from affectml.page import Shown, write_report
 from affectml.page.tables import brief, matrix, scores_table
 from affectml.prompts import Prompts
 from affectml.runs import RunFolder, TrainConfig, next_run_folder
-from affectml_annotation.exchange.files import csv_text
 from affectml_metrics import mean_interval
 from affectml_metrics.table import shown as in_order
 
@@ -151,7 +149,7 @@ def _shown(evaluated: Evaluated, runs: Sequence[RunFolder]) -> Shown:
     here = judged[0] if len(judged) == 1 else None
     pictures: dict[str, Any] = {}
     if here is not None:
-        pictures = {"dataset": here.data, "answers": _systems(here), "truth": here.truth}
+        pictures = {"dataset": here.data, "answers": here.answers, "truth": here.truth}
     if len(runs) == 1 and evaluation.facts["first"] == "model":
         return Shown.of_run(runs[0].info, **pictures)
     first = evaluation.figures[0]
@@ -159,12 +157,6 @@ def _shown(evaluated: Evaluated, runs: Sequence[RunFolder]) -> Shown:
     heading = f"{few(names, 3)}, target {first.target}: {few(evaluation.facts['systems'], 6)} judged beside people"
     about = tuple(f"{run.folder.resolve().name}: {run.info.command}" for run in runs if run.info.command)
     return Shown(f"{few(names, 3)} – affectml evaluation", heading, about, **pictures)
-
-
-def _systems(judged: Judged) -> dict[str, SystemAnswers]:
-    """Everybody's answers as answers.parquet has them."""
-    truth, split = judged.truth, judged.evaluation.facts["split"]
-    return {n: SystemAnswers.of(each, truth.labels, truth.image_id, split) for n, each in judged.answers.items()}
 
 
 def _write_answers(judged: Sequence[Judged], file: Path) -> None:
@@ -175,7 +167,7 @@ def _write_answers(judged: Sequence[Judged], file: Path) -> None:
     names, said = [], []
     for each in judged:
         at = [labels.index(label) for label in each.truth.labels]
-        for system, answers in _systems(each).items():
+        for system, answers in each.answers.items():
             wide = {}
             for form in ("scores", "shares", "sets"):
                 values = getattr(answers, form)
@@ -213,17 +205,12 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
                      f"{option('on')}")  # fmt: skip
     ways, seeds = _ways(runs), list[Figure]()
     if any(len(way) > 1 for way in ways.values()):
+        asked = {repr(run.info.prompts) for run in runs.values()}  # which zero-shot is asked with as well
         of_seeds = {
-            name: {seed: {f.name: f.value for f in found[run].scores_of("model")} for seed, run in way.items()}
+            f"{of}{name}": {seed: {f.name: f.value for f in found[run].scores_of(system)} for seed, run in way.items()}
+            for system, of in [("model", ""), ("zero_shot", "zero_shot of ")][: len(asked)]
             for name, way in ways.items()
         }
-        if len({repr(run.info.prompts) for run in runs.values()}) > 1:  # which zero-shot is asked with as well
-            of_seeds |= {
-                f"zero_shot of {name}": {
-                    seed: {f.name: f.value for f in found[run].scores_of("zero_shot")} for seed, run in way.items()
-                }
-                for name, way in ways.items()
-            }
         metrics = in_order({name for of in of_seeds.values() for run in of.values() for name in run}, "headline")
         seeds = over_seeds(of_seeds, metrics)
     images = [set(each.scores["image_id"]) for each in found.values()]
@@ -240,8 +227,12 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
     by_image, ids, groups = stored(scores)
     warnings, key = list(first.facts.get("warnings", [])), dict(scores.iloc[0][["dataset", "target", "space"]])
     if alike or len(judged) == 1:
-        figures = [replace(f, system=_name(f.system, name)) for name in judged for f in found[name].figures
-                   if f.system == "model" or name == names[0]]  # fmt: skip
+        figures = [
+            replace(f, system=name) if f.system == "model" else f
+            for name in judged
+            for f in found[name].figures
+            if f.system == "model" or name == names[0]
+        ]
     else:
         rows = Rows(**key)
         for (system, against), values in by_image.items():
@@ -268,10 +259,6 @@ def _of_all(name: str, found: Evaluation, first: bool) -> pd.DataFrame:
     """Scores image by image under the run's own name; of the first with everybody beside."""
     scores = found.scores if first else found.scores[found.scores["system"] == "model"]
     return scores.assign(system=scores["system"].where(scores["system"] != "model", name))
-
-
-def _name(system: str, name: str) -> str:
-    return name if system == "model" else system
 
 
 def _check_alike(runs: Sequence[RunFolder]) -> None:
@@ -362,9 +349,7 @@ def _paper(evaluation: Evaluation, tex: bool) -> str:
 WRITERS: dict[str, Callable[[Evaluation, Shown, Path], object]] = {
     ".html": write_report,
     ".parquet": lambda evaluation, _, file: write_parquet(file, evaluation.table()),
-    ".csv": lambda evaluation, _, file: write_text(
-        file, csv_text([COLUMNS, *map(attrgetter(*COLUMNS), evaluation.figures)])
-    ),
+    ".csv": lambda evaluation, _, file: write_text(file, evaluation.to_csv()),
     ".tex": lambda evaluation, _, file: write_text(file, _paper(evaluation, tex=True)),
     ".md": lambda evaluation, _, file: write_text(file, _paper(evaluation, tex=False)),
 }

@@ -302,13 +302,18 @@ class File:
     one_label: bool
     k: int | None
 
-    def part(self, rows: NDArray[np.bool_]) -> Said | None:
-        """What some of the replies say; None of none."""
+    def alone(self, truth: Truth, val: Truth | None, over: str) -> dict[int, tuple[NDArray[np.bool_], Answers]]:
+        """What each of its "wordings" or "draws" alone answers, for `parts_of` of the views of readings.
+
+        By number the images of `truth` that it answers, bool [N], and what it says of all N.
+        """
         assert self.replies is not None
-        table = self.replies.table[rows]
-        if table.empty:
-            return None
-        return together(replace(self.replies, table=table), one_label=self.one_label, k=self.k)
+        table, found = self.replies.table, {}
+        for number, part in table.groupby(pd.to_numeric(table[over.removesuffix("s")]).astype("Int64")):
+            said = together(replace(self.replies, table=part), one_label=self.one_label, k=self.k)
+            answers, _ = judged_as(said, truth.image_id, truth, val)
+            found[int(number)] = (_at(said, truth.image_id) >= 0, answers)
+        return found
 
 
 def read_file(source: Source, data: Dataset, targets: Targets, config: EvaluateConfig) -> File:
@@ -464,25 +469,6 @@ def in_words(received: Mapping[str, Any], split: str) -> list[str]:
             f"labels renamed: {few([f'{spelt} -> {label}' for spelt, label in received['renamed'].items()], 8)}"
         )
     return [*lines, *received["notes"]]
-
-
-class Several:
-    """What each wording or draw of a file alone answers: `parts_of` of the views of readings."""
-
-    def __init__(self, file: File, truth: Truth, val: Truth | None) -> None:
-        self.file, self.truth, self.val = file, truth, val
-
-    def __call__(self, over: str) -> dict[int, tuple[NDArray[np.bool_], Answers]]:
-        """By number the images of `truth` that it answers, bool [N], and what it says of all N."""
-        assert self.file.replies is not None
-        column = self.file.replies.table[over.removesuffix("s")]
-        found = {}
-        for number in sorted(map(int, column.dropna().unique())):
-            said = self.file.part((pd.to_numeric(column) == number).to_numpy(dtype=bool, na_value=False))
-            if said is not None:
-                answers, _ = judged_as(said, self.truth.image_id, self.truth, self.val)
-                found[number] = (_at(said, self.truth.image_id) >= 0, answers)
-        return found
 
 
 def requests_in(name: str, file: File, orders: Orders, data: Dataset) -> Requests | None:

@@ -62,12 +62,15 @@ def differences(
 
 
 def corrected(figures: Sequence[Figure], main: Sequence[bool] | None = None) -> list[Figure]:
-    """The same with p values corrected (Holm 1979): all together, or what is main apart from what is not."""
+    """The same with p values corrected (Holm 1979): all together, or what is main apart from what is not.
+
+    A figure without a p value has none afterwards, and the others are corrected without it.
+    """
     out = list(figures)
     inside = [True] * len(out) if main is None else main
     for family in (True, False):
-        at = [i for i, each in enumerate(inside) if each == family]
-        for i, p in zip(at, corrected_for_all([out[i].p for i in at]), strict=True):
+        tested = {i: p for i, each in enumerate(out) if inside[i] == family and (p := each.p) is not None}
+        for i, p in zip(tested, holm([*tested.values()]).tolist(), strict=True):
             out[i] = replace(out[i], p_holm=p)
     return out
 
@@ -88,16 +91,13 @@ def stored(scores: pd.DataFrame) -> tuple[ByImage, list[str], NDArray[Any] | Non
         here = rows.reindex(ids)
         names = [name for name in here if name not in (*KEYS, "group") and here[name].notna().any()]
         found[str(system), str(against)] = {
-            named(*_split(str(name))): torch.tensor(here[name].to_numpy(np.float64)) for name in names
+            named(metric, int(k) if k else None): torch.tensor(here[name].to_numpy(np.float64))
+            for name in names
+            for metric, _, k in [str(name).partition("@")]
         }
     first = next(iter(by.values())).reindex(ids)["group"]
     groups = None if first.isna().all() else first.fillna(pd.Series(ids, index=ids)).to_numpy(dtype=object)
     return found, list(map(str, ids)), groups
-
-
-def _split(column: str) -> tuple[str, int | None]:
-    metric, at, k = column.partition("@")
-    return metric, int(k) if at else None
 
 
 def over_seeds(ways: Mapping[str, Mapping[int, Mapping[str, float]]], metrics: Sequence[str]) -> list[Figure]:
@@ -239,12 +239,6 @@ def holm(p: Sequence[float] | Floats) -> Floats:
     out = np.empty_like(given)
     out[order] = np.maximum.accumulate(np.minimum(steps, 1.0))
     return out
-
-
-def corrected_for_all(p: Sequence[float | None]) -> list[float | None]:
-    """The same where some differences have no p value: None stays None, and the others are corrected without it."""
-    found = iter(holm([each for each in p if each is not None]).tolist())
-    return [None if each is None else next(found) for each in p]
 
 
 def firsts(scores: Floats) -> Floats:

@@ -27,6 +27,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,10 @@ class Evaluation:
             rows[system] = [None if found[name] is None else getattr(found[name], part) for name, part in columns]
         return pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype("float64").rename_axis("system")
 
+    def to_csv(self) -> str:
+        """metrics.csv as a text."""
+        return csv_text([COLUMNS, *map(attrgetter(*COLUMNS), self.figures)])
+
     def to_json(self) -> dict[str, Any]:
         """Plain values: facts, and figures with what of a row is not empty."""
         plain = [
@@ -247,8 +252,7 @@ class Evaluation:
 
     def write(self, folder: Path) -> None:
         """Write metrics.csv, facts.json and, where there are any, scores.parquet into a folder."""
-        rows = ([getattr(each, name) for name in COLUMNS] for each in self.figures)
-        write_text(folder / METRICS, csv_text([COLUMNS, *rows]))
+        write_text(folder / METRICS, self.to_csv())
         write_json(folder / FACTS, self.facts)
         if len(self.scores):
             write_parquet(folder / SCORES, self.scores)
