@@ -58,8 +58,7 @@ class There:
     """A data set, and who is judged on which of its images.
 
     names: what every data set is called, by its folder. ids: the judged images; val, train: what thresholds are chosen
-    on, and what tells the priors. runs, files: by the system's name; runs with what each says of `ids`. own: those runs
-    that learned from other images of these data.
+    on, and what tells the priors. runs, files: by the system's name; of runs what each says of `ids`.
     """
 
     names: Mapping[Path, str]
@@ -71,8 +70,7 @@ class There:
     split: str
     tau: float
     store: EmbeddingStore | None
-    runs: Mapping[str, tuple[RunFolder, Answers]]
-    own: frozenset[str]
+    runs: Mapping[str, systems.Heard]
     files: Mapping[str, systems.File]
 
     @property
@@ -137,12 +135,10 @@ def _open(
             val = parts.ids("val") if split == "test" else val
     if not len(ids):
         raise BadInput(f"{data.root}: no image is in the test split of every run: judge them one by one")
-    answers = {
-        name: (runs[name], each.answers.rows(pd.Index(each.image_id).get_indexer(pd.Index(ids))))
-        for name, each in heard.items()
-    }
+    rows = {name: pd.Index(each.image_id).get_indexer(pd.Index(ids)) for name, each in heard.items()}
+    heard = {name: replace(each, image_id=ids, answers=each.answers.rows(rows[name])) for name, each in heard.items()}
     tau = config.tau or next((run.info.config.tau for run in runs.values()), DEFAULT_TAU)
-    return There(names, data, targets, ids, val, train, split, tau, store, answers, frozenset(own), read)
+    return There(names, data, targets, ids, val, train, split, tau, store, heard, read)
 
 
 def _judge(there: There, config: EvaluateConfig, say: Say) -> Judged:
@@ -150,11 +146,11 @@ def _judge(there: There, config: EvaluateConfig, say: Say) -> Judged:
     targets, words = there.targets, there.targets.taxonomy.labels if there.files else ()
     choices = Choices({name: to for name, to in config.mapping.items() if to not in words}, config.drop)
     if there.runs:
-        choices.check([targets.taxonomy, *(run.taxonomy for run, _ in there.runs.values())])
+        choices.check([targets.taxonomy, *(each.run.taxonomy for each in there.runs.values())])
     own = (targets.taxonomy.name, *targets.taxonomy.labels)
     groups: dict[tuple[str, ...], dict[str, Space | None]] = {own: {}} if there.files else {}
     made, refused = list[Judged](), list[str]()
-    for name, (run, _) in there.runs.items():
+    for name, run in ((name, each.run) for name, each in there.runs.items()):
         try:
             space = None if systems.fits(run, targets) else find_space(run.taxonomy, targets.taxonomy, choices)
             key = own if space is None else (space.taxonomy.name, *space.taxonomy.labels)
@@ -172,7 +168,7 @@ def _judge(there: There, config: EvaluateConfig, say: Say) -> Judged:
     told = refused + [
         f"across constructs: {name} learned from {run.info.data.construct} labels and is judged by "
         f"{targets.meta.construct} ones, so a lower score is not yet a worse model"
-        for name, (run, _) in there.runs.items()
+        for name, run in ((name, each.run) for name, each in there.runs.items())
         if run.info.data.construct != targets.meta.construct
     ]
     first = made[0].evaluation
@@ -198,7 +194,7 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
     at = pd.Index(there.ids).get_indexer(pd.Index(every.image_id))
     mine, rules = dict[str, Answers](), dict[str, Any]()
     for name, to in group.items():
-        run, answers = there.runs[name]
+        run, answers = there.runs[name].run, there.runs[name].answers
         mine[name] = answers.rows(at) if to is None else _carried(run, answers.rows(at), to, kind)
     read = there.files if own else {}
     for name, file in read.items():
@@ -217,7 +213,7 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
         more |= _of_head(there, first) if group.get(first, space) is None and first in group else {}
         more |= _of_files(there, truth, val, config)
     if own and len(group) == len(there.runs):  # else others are judged in coarser labels already
-        rates = [n for n in mine if (_rates(there.runs[n][0]) if n in group else there.files[n].said.shape == "rates")]
+        rates = [n for n in mine if (_rates(there.runs[n].run) if n in group else there.files[n].said.shape == "rates")]
         rates += ["prior"] if kind in SEVERAL else []
         more |= {"data": data, "targets": targets, "train": there.train, "rates": rates}
     key = there.key(called := targets.taxonomy.name if own or space is None else _called(space))
@@ -273,7 +269,7 @@ def _truth(
         facts = {"mass": people.mass, "lines": [*lines, *people.notes], "unreachable": list(space.unreachable)}
         return people.truth, None, facts, people.kind
     single = targets.kind == "single" and any(
-        to is None and there.runs[name][0].info.config.multilabel for name, to in group.items()
+        to is None and there.runs[name].run.info.config.multilabel for name, to in group.items()
     )
     beta = fit_prior(targets.take(there.train))
     truth, val = (
@@ -299,8 +295,8 @@ def _at_home(there: There, name: str, space: Space | None, key: Mapping[str, str
 
     A row of the drop, `by` dataset, is what it scores at home less what it scores here, on different images.
     """
-    run = there.runs[name][0]
-    home = None if name in there.own or not run.has_answers else systems.home_of(run)
+    run = there.runs[name].run
+    home = None if there.runs[name].own or not run.has_answers else systems.home_of(run)
     if home is None or run.info.data.target is None:
         return []
     targets, said = home.target(run.info.data.target), run.model_answers
@@ -342,8 +338,8 @@ def _beside(
     """
     n, priors, texts, why = len(truth.image_id), dict[str, Answers](), None, ""
     for name, to in group.items():
-        run = there.runs[name][0]
-        if name in there.own and to is None:
+        run = there.runs[name].run
+        if there.runs[name].own and to is None:
             with suppress(BadRun):  # the run has none
                 texts = systems.stored(run, truth.image_id, "zero_shot")
         if run.info.prior is not None:
@@ -433,7 +429,7 @@ def _as_empty(whole: Mapping[str, Answers], truth: Truth, names: Sequence[str], 
 
 def _of_head(there: There, name: str) -> dict[str, Any]:
     """What the views of a head need: its cuts, its promise, and whether that was made on these data."""
-    run = there.runs[name][0]
+    run = there.runs[name].run
     head, own = run.head, there.targets.name == run.info.data.target
     own &= there.data.has_fingerprint(run.info.data.fingerprint, run.info.data.target)
     cuts = None if head.promise_ is not None else head.thresholds_

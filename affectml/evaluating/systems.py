@@ -118,6 +118,7 @@ class Heard:
     image_id: [N]. split: the name of that part. own: whether it learned from other images of these very data.
     """
 
+    run: RunFolder
     image_id: Ids
     answers: Answers
     split: str
@@ -145,7 +146,7 @@ def hear(run: RunFolder, data: Dataset, targets: Targets, threads: int | None, s
         said = run.model_answers
         ids = said.image_id[(said.split == "test") & pd.Index(said.image_id).isin(targets.image_id)]
         if kind == run.info.data.kind:
-            return Heard(ids, stored(run, ids), "test", own)
+            return Heard(run, ids, stored(run, ids), "test", own)
     set_threads(threads)
     store = store_of(run, data, threads, say)
     if not own:
@@ -157,7 +158,7 @@ def hear(run: RunFolder, data: Dataset, targets: Targets, threads: int | None, s
         raise BadDataset(f"{data.root}: no image on which {run.folder} can be judged by target {targets.name}")
     levels = levels_of(data.images, run.info.config.promise_group, here)
     answers = answers_of(run.head, store.features(here), kind, levels)
-    return Heard(here, answers, "test" if own else split, own)
+    return Heard(run, here, answers, "test" if own else split, own)
 
 
 def stored(run: RunFolder, ids: Ids, system: str = "model") -> Answers:

@@ -201,9 +201,9 @@ def label_bias(
     from scipy.special import stdtr, stdtrit  # scipy.stats takes half a second to load
 
     d = np.asarray(system, dtype=np.float64) - people
-    unit = np.arange(len(d)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    units = int(unit.max()) + 1
-    sums, sizes = _summed(d, unit, units), np.bincount(unit, minlength=units)[:, None]
+    unit = np.arange(len(d)) if groups is None else groups
+    sums, sizes = summed(d, unit), summed(np.ones((len(d), 1)), unit)
+    units = len(sums)
     middle = d.sum(axis=0) / (len(d) + 2)
     squares = ((sums - sizes * middle) ** 2).sum(axis=0) + (1 - middle) ** 2 + (1 + middle) ** 2
     error = np.sqrt(squares) / (len(d) + 2)
@@ -325,14 +325,16 @@ def _units(rows: Floats, level: Ints, groups: Array | None, sizes: Floats | None
     codes = level
     if groups is not None:
         names, count = np.unique(groups, return_inverse=True)[1], level.max(initial=0) + 1
-        cells, at = np.unique(names * count + level, return_inverse=True)
-        codes = cells % count
-        s, m = (_summed(each, at, len(cells)) for each in (s, m))
+        cells = names * count + level
+        codes = np.unique(cells) % count
+        s, m = (summed(each, cells) for each in (s, m))
     return codes, np.concatenate([s, m, s * s, s * m, m * m, (m > 0).astype(np.float64)], axis=1)
 
 
-def _summed(values: Floats, at: Ints, units: int) -> Floats:
-    out = np.zeros((units, values.shape[1]))
+def summed(values: Floats, groups: Array) -> Floats:
+    """The sums of the rows [N, M] of each group, [U, M]; groups: [N], and the sums stand in their sorted order."""
+    names, at = np.unique(groups, return_inverse=True)
+    out = np.zeros((len(names), values.shape[1]))
     np.add.at(out, at, values)
     return out
 

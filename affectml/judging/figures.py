@@ -95,6 +95,7 @@ class Figure:
 
 COLUMNS = tuple(each.name for each in fields(Figure))
 _WHOLE, _REAL = ("k", "seed", "n", "units"), ("tau", "value", "low", "high", "p", "p_holm")
+_KINDS: dict[str, Any] = {**dict.fromkeys(_WHOLE, int), **dict.fromkeys(_REAL, float)}
 
 
 def named(metric: str, k: int | None) -> str:
@@ -266,19 +267,13 @@ class Evaluation:
             header, *rows = csv_rows(file.read_text(encoding="utf-8"))
             if header != list(COLUMNS):
                 raise ValueError(f"expected the columns {', '.join(COLUMNS)}, got {', '.join(header)}")
-            figures = tuple(_figure(row) for row in rows)
+            given = ([(name, cell) for name, cell in zip(COLUMNS, row, strict=True) if cell] for row in rows)
+            figures = tuple(Figure(**{name: _KINDS.get(name, str)(cell) for name, cell in row}) for row in given)
             scores = pd.read_parquet(folder / SCORES) if (folder / SCORES).exists() else None
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadRun(f"{file}: cannot be read ({error}): the run is damaged, train again") from None
         facts = read_json(folder / FACTS, BadRun)
         return cls(figures, **({} if scores is None else {"scores": scores}), facts=facts)
-
-
-def _figure(cells: Sequence[str]) -> Figure:
-    """The figure of a row's texts."""
-    kinds = {**dict.fromkeys(_WHOLE, int), **dict.fromkeys(_REAL, float)}
-    row = {name: kinds.get(name, str)(cell) for name, cell in zip(COLUMNS, cells, strict=True) if cell}
-    return Figure(**row)
 
 
 def in_order(systems: Iterable[str]) -> list[str]:

@@ -26,8 +26,6 @@ from affectml_metrics.spec import Kind, Place
 from affectml_metrics.table import find, specs
 
 Array = NDArray[Any]
-# value, low, high; few: how many images or groups it rests on (mean average precision: positives), where fewer than 30
-Score = dict[str, float]
 RowMetric = Callable[[Tensor, Tensor], Tensor]
 
 TOP = (1, 2, 3)
@@ -180,9 +178,14 @@ def set_pair(answers: Answers, truth: Truth) -> tuple[Tensor, Tensor] | None:
     if answers.sets is not None and truth.sets is not None:
         return answers.sets.bool(), _labels(truth.sets)
     if truth.kind == "single" and not truth.single_positive:
-        best = answers.scores.argsort(dim=1, descending=True, stable=True)[:, :1]
-        return torch.zeros_like(answers.scores, dtype=torch.bool).scatter_(1, best, True), _labels(truth.hits)
+        return first_label(answers.scores).bool(), _labels(truth.hits)
     return None
+
+
+def first_label(scores: Tensor) -> Tensor:
+    """The label that scores [N, C] rank first, of equal ones the first, as sets: 0/1 [N, C]."""
+    best = scores.argsort(dim=1, descending=True, stable=True)[:, :1]
+    return torch.zeros_like(scores, dtype=torch.long).scatter_(1, best, 1)
 
 
 def _labels(table: Array) -> Tensor:
