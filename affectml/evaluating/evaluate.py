@@ -7,7 +7,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -92,8 +91,8 @@ def evaluate_systems(
     judged = on_datasets(sources, replace(config, on=on), once) if on else []
     evaluation = _joined([each.evaluation for each in judged]) if judged else of_runs(sources)
     evaluated = Evaluated(evaluation, judged, file)
-    shown = _shown(evaluated, [each.run for each in sources if each.run is not None])
-    shown = replace(shown, gallery=config.gallery)
+    runs = [each.run for each in sources if each.run is not None]
+    shown = replace(_shown(evaluated, runs), gallery=config.gallery)
     if file.suffix in WRITERS:
         WRITERS[file.suffix](evaluation, shown, file)
     else:
@@ -164,18 +163,8 @@ def _write_answers(judged: Sequence[Judged], file: Path) -> None:
     if not judged:
         return
     labels = list(dict.fromkeys(label for each in judged for label in each.truth.labels))
-    names, said = [], []
-    for each in judged:
-        at = [labels.index(label) for label in each.truth.labels]
-        for system, answers in each.answers.items():
-            wide = {}
-            for form in ("scores", "shares", "sets"):
-                values = getattr(answers, form)
-                if values is not None:
-                    wide[form] = np.full((len(values), len(labels)), np.nan, dtype=np.float32)
-                    wide[form][:, at] = values
-            names.append(each.evaluation.figures[0].dataset)
-            said.append((system, answers.image_id, answers.split, replace(answers, labels=tuple(labels), **wide)))
+    names = [each.evaluation.figures[0].dataset for each in judged for _ in each.answers]
+    said = [(system, a.image_id, a.split, a) for each in judged for system, a in each.answers.items()]
     write_answers(file, names, labels, said)
 
 
