@@ -78,10 +78,6 @@ class There:
         """What the data set is called."""
         return self.names[self.data.root.resolve()]
 
-    def key(self, space: str) -> dict[str, str]:
-        """What figures in these labels share."""
-        return {"dataset": self.name, "target": self.targets.name, "space": space}
-
 
 def on_datasets(sources: Sequence[Source], config: EvaluateConfig, say: Say) -> list[Judged]:
     """Judge everybody on each data set of `config.on`.
@@ -216,10 +212,11 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
         rates = [n for n in mine if (_rates(there.runs[n].run) if n in group else there.files[n].said.shape == "rates")]
         rates += ["prior"] if kind in SEVERAL else []
         more |= {"data": data, "targets": targets, "train": there.train, "rates": rates}
-    key = there.key(called := targets.taxonomy.name if own or space is None else _called(space))
+    called = targets.taxonomy.name if own or space is None else _called(space)
+    key = {"dataset": there.name, "target": targets.name, "space": called}
     found = evaluate(
-        answers_of_all, truth, split=there.split, seed=config.seed, dataset=there.name, target=targets.name,
-        space=called, why_not=why, pairs=_pairs(mine, beside), also=VIEWS if own else (), **more,
+        answers_of_all, truth, split=there.split, seed=config.seed, why_not=why, pairs=_pairs(mine, beside),
+        also=VIEWS if own else (), **key, **more,
     )  # fmt: skip
     ties = [name for name in read if truth.kind == "single" and systems.tied(mine[name].scores)]
     figures = [f for f in found.figures if f.system not in ties or not f.metric.startswith("label_f1")]
