@@ -12,7 +12,7 @@ import argparse
 
 import numpy as np
 
-from affectml.judging.bias import label_bias
+from affectml.judging.compare import label_bias
 
 MEANS = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5])
 LABELS = [str(mean) for mean in MEANS]

@@ -58,9 +58,8 @@ def drawn(
     q = torch.from_numpy(1 / (1 + np.exp(-said)))
     truth = Truth(
         kind="rates", labels=LABELS, image_id=np.arange(images).astype(str).astype(object), shares=votes / PEOPLE,
-        hits=np.zeros(votes.shape, dtype=int), hit_rule="", sets=votes >= 2, no_sets="", tau=1 / 3, vote_rule=None,
-        votes=votes, people=n, chosen=chosen, asked=np.ones(who.shape, dtype=bool), no_judgements="", oracle=None,
-        groups=None, beta=None,
+        hits=np.zeros(votes.shape, dtype=int), sets=votes >= 2, votes=votes, people=n, chosen=chosen,
+        asked=np.ones(who.shape, dtype=bool),
     )  # fmt: skip
     people = Answerers(
         np.repeat(np.arange(images), PEOPLE), who.ravel(), chosen.reshape(-1, len(MEANS)).astype(bool),

@@ -1,11 +1,9 @@
 """The one way from systems to an evaluation, whoever answers: `affectml evaluate`.
 
 config.py    what was asked for
-systems.py   runs and files by name, what a run says of a data set's images, and what stands beside it
-files.py     what a file of answers says of them
+systems.py   runs and files by name, what each says of a data set's images, and what stands beside it
 datasets.py  everybody judged on a data set, in the labels that both sides have
-stored.py    runs compared by what is stored of them
-evaluate.py  all of it, and the files that it writes
+evaluate.py  all of it, runs compared by what is stored of them too, and the files that it writes
 """
 
 from typing import TYPE_CHECKING

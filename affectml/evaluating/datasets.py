@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +16,21 @@ from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.errors import BadInput, BadRun, NoMapping, did_you_mean, option
-from affectml.evaluating import files
+from affectml.evaluating import systems
 from affectml.evaluating.config import EvaluateConfig
-from affectml.evaluating.stored import agreement, distances
-from affectml.evaluating.systems import (
-    Ids,
-    Source,
-    fits,
-    free_name,
-    hear,
-    home_of,
-    prior_answers,
-    stored,
-    target_of,
-    zero_shot,
-)
+from affectml.evaluating.systems import Ids, Source
 from affectml.heads import PriorHead
 from affectml.importers import get_importer
 from affectml.importers.registry import PUBLISHED
 from affectml.judging import readings
+from affectml.judging.answers import SystemAnswers
+from affectml.judging.compare import agreement, distances
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import Evaluation, Figure, Rows, scores_table
 from affectml.judging.promise import kept_promise
-from affectml.judging.scoring import Answers, add_means, add_over_table, add_scores, row_scores
+from affectml.judging.scoring import Answers, add_means, add_over_table, add_scores, answers_of, row_scores
 from affectml.judging.spaces import Choices, Space, coarser, find_space, in_space, people_in
 from affectml.judging.subgroups import answerers, check_groups, subgroups
-from affectml.judging.systems import answers_of
 from affectml.judging.truth import DEFAULT_TAU, Truth, fit_prior, part_of, read_truth
 from affectml.predicting.features import store_there
 from affectml.runs import RunFolder
@@ -49,7 +39,7 @@ from affectml.vlm.requests import split_of, store_of
 from affectml_metrics import Interval, difference
 from affectml_metrics.table import better, shown
 
-VIEWS = (subgroups, kept_promise, coarser, files.named_beside_people, *readings.VIEWS)
+VIEWS = (subgroups, kept_promise, coarser, systems.named_beside_people, *readings.VIEWS)
 FIRST = ("set_f1_judgements", "top_1_accuracy")  # systems are sorted by the first of these that all have
 
 
@@ -59,7 +49,7 @@ class Judged:
 
     evaluation: Evaluation
     data: Dataset
-    answers: Mapping[str, Answers]
+    answers: Mapping[str, SystemAnswers]
     truth: Truth
 
 
@@ -68,8 +58,7 @@ class There:
     """A data set, and who is judged on which of its images.
 
     names: what every data set is called, by its folder. ids: the judged images; val, train: what thresholds are chosen
-    on, and what tells the priors. runs, files: by the system's name; runs with what each says of `ids`. own: those runs
-    that learned from other images of these data.
+    on, and what tells the priors. runs, files: by the system's name; of runs what each says of `ids`.
     """
 
     names: Mapping[Path, str]
@@ -81,18 +70,13 @@ class There:
     split: str
     tau: float
     store: EmbeddingStore | None
-    runs: Mapping[str, tuple[RunFolder, Answers]]
-    own: frozenset[str]
-    files: Mapping[str, files.File]
+    runs: Mapping[str, systems.Heard]
+    files: Mapping[str, systems.File]
 
     @property
     def name(self) -> str:
         """What the data set is called."""
         return self.names[self.data.root.resolve()]
-
-    def key(self, space: str) -> dict[str, str]:
-        """What figures in these labels share."""
-        return {"dataset": self.name, "target": self.targets.name, "space": space}
 
 
 def on_datasets(sources: Sequence[Source], config: EvaluateConfig, say: Say) -> list[Judged]:
@@ -104,7 +88,7 @@ def on_datasets(sources: Sequence[Source], config: EvaluateConfig, say: Say) -> 
     opened = {data.root.resolve(): data for data in map(Dataset.open, config.on)}
     names: dict[Path, str] = {}
     for root, data in opened.items():
-        names[root] = free_name(data.name if data.name not in names.values() else root.name, names.values())
+        names[root] = systems.free_name(data.name if data.name not in names.values() else root.name, names.values())
     return [_judge(_open(data, names, sources, config, say), config, say) for data in opened.values()]
 
 
@@ -114,10 +98,10 @@ def _open(
     """Ask every system, and choose the images that all are judged on."""
     check_groups(data, config.groups)
     runs = {each.name: each.run for each in sources if each.run is not None}
-    targets = target_of(data, list(runs.values()), config.target)
+    targets = systems.target_of(data, list(runs.values()), config.target)
     known = targets.image_id
-    read = {each.name: files.read_file(each, data, targets, config) for each in sources if each.run is None}
-    heard = {name: hear(run, data, targets, config.threads, say) for name, run in runs.items()}
+    read = {each.name: systems.read_file(each, data, targets, config) for each in sources if each.run is None}
+    heard = {name: systems.hear(run, data, targets, config.threads, say) for name, run in runs.items()}
     own = [name for name, each in heard.items() if each.own]
     store: EmbeddingStore | None
     if config.encoder is not None:
@@ -147,12 +131,10 @@ def _open(
             val = parts.ids("val") if split == "test" else val
     if not len(ids):
         raise BadInput(f"{data.root}: no image is in the test split of every run: judge them one by one")
-    answers = {
-        name: (runs[name], each.answers.rows(pd.Index(each.image_id).get_indexer(pd.Index(ids))))
-        for name, each in heard.items()
-    }
+    rows = {name: pd.Index(each.image_id).get_indexer(pd.Index(ids)) for name, each in heard.items()}
+    heard = {name: replace(each, image_id=ids, answers=each.answers.rows(rows[name])) for name, each in heard.items()}
     tau = config.tau or next((run.info.config.tau for run in runs.values()), DEFAULT_TAU)
-    return There(names, data, targets, ids, val, train, split, tau, store, answers, frozenset(own), read)
+    return There(names, data, targets, ids, val, train, split, tau, store, heard, read)
 
 
 def _judge(there: There, config: EvaluateConfig, say: Say) -> Judged:
@@ -160,13 +142,13 @@ def _judge(there: There, config: EvaluateConfig, say: Say) -> Judged:
     targets, words = there.targets, there.targets.taxonomy.labels if there.files else ()
     choices = Choices({name: to for name, to in config.mapping.items() if to not in words}, config.drop)
     if there.runs:
-        choices.check([targets.taxonomy, *(run.taxonomy for run, _ in there.runs.values())])
+        choices.check([targets.taxonomy, *(each.run.taxonomy for each in there.runs.values())])
     own = (targets.taxonomy.name, *targets.taxonomy.labels)
     groups: dict[tuple[str, ...], dict[str, Space | None]] = {own: {}} if there.files else {}
     made, refused = list[Judged](), list[str]()
-    for name, (run, _) in there.runs.items():
+    for name, run in ((name, each.run) for name, each in there.runs.items()):
         try:
-            space = None if fits(run, targets) else find_space(run.taxonomy, targets.taxonomy, choices)
+            space = None if systems.fits(run, targets) else find_space(run.taxonomy, targets.taxonomy, choices)
             key = own if space is None else (space.taxonomy.name, *space.taxonomy.labels)
             groups.setdefault(key, {})[name] = space
         except NoMapping as error:
@@ -182,16 +164,16 @@ def _judge(there: There, config: EvaluateConfig, say: Say) -> Judged:
     told = refused + [
         f"across constructs: {name} learned from {run.info.data.construct} labels and is judged by "
         f"{targets.meta.construct} ones, so a lower score is not yet a worse model"
-        for name, (run, _) in there.runs.items()
+        for name, run in ((name, each.run) for name, each in there.runs.items())
         if run.info.data.construct != targets.meta.construct
     ]
     told += [
-        f"{name} learned {run.info.data.kind} and is judged by {targets.kind} ({targets.name})"
-        for name, (run, _) in there.runs.items()
-        if run.info.data.kind != targets.kind
+        f"{name} learned {heard.run.info.data.kind} and is judged by {targets.kind} ({targets.name})"
+        for name, heard in there.runs.items()
+        if heard.run.info.data.kind != targets.kind
     ]
     first = made[0].evaluation
-    read = {name: files.in_words(each, there.split) for name, each in first.facts["received"].items()}
+    read = {name: systems.in_words(each, there.split) for name, each in first.facts["received"].items()}
     for line in (*(f"{name}: {each}" for name, lines in read.items() for each in lines), *told):
         say(line)
     facts = {**first.facts, "warnings": [*first.facts["warnings"], *told]}
@@ -213,11 +195,11 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
     at = pd.Index(there.ids).get_indexer(pd.Index(every.image_id))
     mine, rules = dict[str, Answers](), dict[str, Any]()
     for name, to in group.items():
-        run, answers = there.runs[name]
+        run, answers = there.runs[name].run, there.runs[name].answers
         mine[name] = answers.rows(at) if to is None else _carried(run, answers.rows(at), to, kind)
     read = there.files if own else {}
     for name, file in read.items():
-        mine[name], rules[f"answers of {name}"] = files.judged_as(file.said, every.image_id, every, val)
+        mine[name], rules[f"answers of {name}"] = systems.judged_as(file.said, every.image_id, every, val)
     beside, why = _beside(there, group, every, val, kind, own=own)
     whole, at = {**mine, **beside}, _answered_by_all(there, read, every.image_id)
     some = len(at) < len(every.image_id)
@@ -232,15 +214,16 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
         more |= _of_head(there, first) if group.get(first, space) is None and first in group else {}
         more |= _of_files(there, truth, val, config)
     if own and len(group) == len(there.runs):  # else others are judged in coarser labels already
-        rates = [n for n in mine if (_rates(there.runs[n][0]) if n in group else there.files[n].said.shape == "rates")]
+        rates = [n for n in mine if (_rates(there.runs[n].run) if n in group else there.files[n].said.shape == "rates")]
         rates += ["prior"] if kind in SEVERAL else []
         more |= {"data": data, "targets": targets, "train": there.train, "rates": rates}
-    key = there.key(called := targets.taxonomy.name if own or space is None else _called(space))
+    called = targets.taxonomy.name if own or space is None else _called(space)
+    key = {"dataset": there.name, "target": targets.name, "space": called}
     found = evaluate(
-        answers_of_all, truth, split=there.split, seed=config.seed, dataset=there.name, target=targets.name,
-        space=called, why_not=why, pairs=_pairs(mine, beside), also=VIEWS if own else (), **more,
+        answers_of_all, truth, split=there.split, seed=config.seed, why_not=why, pairs=_pairs(mine, beside),
+        also=VIEWS if own else (), **key, **more,
     )  # fmt: skip
-    ties = [name for name in read if truth.kind == "single" and files.tied(mine[name].scores)]
+    ties = [name for name in read if truth.kind == "single" and systems.tied(mine[name].scores)]
     figures = [f for f in found.figures if f.system not in ties or not f.metric.startswith("label_f1")]
     if some:
         figures += _as_empty(whole, every, list(read), key)
@@ -257,13 +240,15 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
         knowing = "the prior knows" if truth.sets is None else "the prior, and the Beta prior of label sets, know"
         rules["split"] = f"all: {knowing} the judged images"
     facts |= {**found.facts, "rules": found.facts["rules"] | rules, "sort": sort, "systems": list(mine)}
-    facts |= {"received": {name: files.received_of(file, there.ids) for name, file in read.items()}, "warnings": []}
+    facts |= {"received": {name: systems.received_of(file, there.ids) for name, file in read.items()}, "warnings": []}
     if read and (source := published_source(data.meta.source)):
         facts["warnings"] = [
             f"{source} is a published set: {' and '.join(read)} may have been trained on its images or labels, and a "
             "high score may be memory; ask the makers, or judge on images that nobody published"
         ]
-    return Judged(Evaluation(tuple(figures), scores, facts), data, answers_of_all, truth)
+    place = (truth.labels, truth.image_id, there.split)
+    kept = {name: SystemAnswers.of(each, *place) for name, each in answers_of_all.items()}
+    return Judged(Evaluation(tuple(figures), scores, facts), data, kept, truth)
 
 
 def _called(space: Space) -> str:
@@ -286,7 +271,7 @@ def _truth(
         facts = {"mass": people.mass, "lines": [*lines, *people.notes], "unreachable": list(space.unreachable)}
         return people.truth, None, facts, people.kind
     single = targets.kind == "single" and any(
-        to is None and there.runs[name][0].info.config.multilabel for name, to in group.items()
+        to is None and there.runs[name].run.info.config.multilabel for name, to in group.items()
     )
     beta = fit_prior(targets.take(there.train))
     truth, val = (
@@ -312,8 +297,8 @@ def _at_home(there: There, name: str, space: Space | None, key: Mapping[str, str
 
     A row of the drop, `by` dataset, is what it scores at home less what it scores here, on different images.
     """
-    run = there.runs[name][0]
-    home = None if name in there.own or not run.has_answers else home_of(run)
+    run = there.runs[name].run
+    home = None if there.runs[name].own or not run.has_answers else systems.home_of(run)
     if home is None or run.info.data.target is None:
         return []
     targets, said = home.target(run.info.data.target), run.model_answers
@@ -323,12 +308,12 @@ def _at_home(there: There, name: str, space: Space | None, key: Mapping[str, str
         single = targets.kind == "single" and bool(run.info.config.multilabel)
         beta = fit_prior(targets.take(train))
         truth = read_truth(home, targets, test, beta=beta, tau=there.tau, single_positive=single)
-        answers = stored(run, test)
+        answers = systems.stored(run, test)
     else:
         people = people_in(home, targets, test, train, space.of_model, space, there.tau)
         truth = people.truth
-        answers = _carried(run, stored(run, truth.image_id), space, people.kind)
-    called = there.names.get(home.root.resolve(), free_name(home.name, there.names.values()))
+        answers = _carried(run, systems.stored(run, truth.image_id), space, people.kind)
+    called = there.names.get(home.root.resolve(), systems.free_name(home.name, there.names.values()))
     rows = Rows(dataset=called, target=targets.name, space=key["space"])
     add_scores(rows, answers, truth, system=name)
     drops = Rows(**key, by="dataset", level=f"{called} less {there.name}", system=name, against=name)
@@ -355,12 +340,12 @@ def _beside(
     """
     n, priors, texts, why = len(truth.image_id), dict[str, Answers](), None, ""
     for name, to in group.items():
-        run = there.runs[name][0]
-        if name in there.own and to is None:
+        run = there.runs[name].run
+        if there.runs[name].own and to is None:
             with suppress(BadRun):  # the run has none
-                texts = stored(run, truth.image_id, "zero_shot")
+                texts = systems.stored(run, truth.image_id, "zero_shot")
         if run.info.prior is not None:
-            prior = prior_answers(run.info.prior, n, run.info.data.kind)
+            prior = systems.prior_answers(run.info.prior, n, run.info.data.kind)
             prior = prior if to is None else _carried(run, prior, to, kind, prior=True)
             if not any(torch.equal(prior.scores, other.scores) for other in priors.values()):
                 priors["prior" if not priors else f"prior of {name}"] = prior
@@ -376,11 +361,11 @@ def _beside(
     if texts is None:
         spaces = [to.taxonomy for to in group.values() if to is not None]
         taxonomy = there.targets.taxonomy if own else spaces[0]
-        texts, why = zero_shot(there.store, taxonomy, truth.kind, truth.image_id, val)
+        texts, why = systems.zero_shot(there.store, taxonomy, truth.kind, truth.image_id, val)
     return {**priors, **({} if texts is None else {"zero_shot": texts})}, {"zero_shot": why} if why else {}
 
 
-def _answered_by_all(there: There, read: Mapping[str, files.File], ids: Ids) -> np.ndarray[Any, Any]:
+def _answered_by_all(there: There, read: Mapping[str, systems.File], ids: Ids) -> np.ndarray[Any, Any]:
     """Which of the judged images have an answer of every file."""
     have = {name: pd.Index(ids).isin(file.said.image_id) for name, file in read.items()}
     for name, found in have.items():
@@ -446,7 +431,7 @@ def _as_empty(whole: Mapping[str, Answers], truth: Truth, names: Sequence[str], 
 
 def _of_head(there: There, name: str) -> dict[str, Any]:
     """What the views of a head need: its cuts, its promise, and whether that was made on these data."""
-    run = there.runs[name][0]
+    run = there.runs[name].run
     head, own = run.head, there.targets.name == run.info.data.target
     own &= there.data.has_fingerprint(run.info.data.fingerprint, run.info.data.target)
     cuts = None if head.promise_ is not None else head.thresholds_
@@ -454,17 +439,17 @@ def _of_head(there: There, name: str) -> dict[str, Any]:
 
 
 def _of_files(there: There, truth: Truth, val: Truth | None, config: EvaluateConfig) -> dict[str, Any]:
-    """What the views of files need, see `affectml.judging.readings` and `files.named_beside_people`."""
+    """What the views of files need, see `affectml.judging.readings` and `systems.named_beside_people`."""
     orders, requests = read_orders(config.index, truth.labels), {}
     for name, file in there.files.items() if orders else ():
-        found = files.requests_in(name, file, orders, there.data)
+        found = systems.requests_in(name, file, orders, there.data)
         if found is None:
             file.said.received.notes.append(f"{option('index')} has too few of its requests: no word of places")
         else:
             requests[name] = found
     return {
         "said": {name: file.said for name, file in there.files.items()},
-        "parts_of": {n: files.Several(f, truth, val) for n, f in there.files.items() if f.replies is not None},
+        "parts_of": {n: partial(f.alone, truth, val) for n, f in there.files.items() if f.replies is not None},
         "requests": requests,
         "smoothed": [name for name, file in there.files.items() if file.said.received.shape == "sets"],
     }

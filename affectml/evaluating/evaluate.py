@@ -1,36 +1,39 @@
 """`affectml evaluate`: from systems to an evaluation, and to its files."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
-from operator import attrgetter
+from itertools import combinations
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
+import torch
 
 from affectml._files import try_file, try_folder, try_page, write_parquet, write_text
 from affectml._progress import Say
-from affectml.data import Dataset
+from affectml.data import Dataset, check_new
 from affectml.data.choose import SEVERAL
-from affectml.errors import AffectmlError, BadInput, EncoderUnavailable, did_you_mean, few, option
+from affectml.errors import AffectmlError, BadInput, BadRun, EncoderUnavailable, did_you_mean, few, option
 from affectml.evaluating.config import EvaluateConfig
 from affectml.evaluating.datasets import Judged, on_datasets
-from affectml.evaluating.stored import of_runs
-from affectml.evaluating.systems import sources_of, target_of
+from affectml.evaluating.systems import Source, sources_of, target_of
 from affectml.heads import head_class
 from affectml.heads.build import PLAIN
 from affectml.heads.load import offered
-from affectml.judging.answers import FILE, SystemAnswers, write_answers
-from affectml.judging.figures import COLUMNS, FACTS, METRICS, SCORES, Evaluation
+from affectml.judging.answers import FILE, write_answers
+from affectml.judging.compare import agreement, differences, in_families, over_seeds, stored
+from affectml.judging.figures import FACTS, METRICS, SCORES, Evaluation, Figure, Rows
+from affectml.judging.scoring import bounds_of
 from affectml.judging.truth import DEFAULT_TAU
 from affectml.page import WRITERS as WRITERS_OF_RUN
 from affectml.page import Shown, write_report
 from affectml.page.tables import brief, matrix, scores_table
 from affectml.prompts import Prompts
 from affectml.runs import RunFolder, TrainConfig, next_run_folder
-from affectml_annotation.exchange.files import csv_text
+from affectml_metrics import mean_interval
 from affectml_metrics.table import find, specs
+from affectml_metrics.table import shown as in_order
 
 PAGE = "report.html"
 OF_TRAINING = ("train", "heads", "prompts", "seeds", "seed", "target", "encoder", "tau", "threads")
@@ -93,8 +96,8 @@ def evaluate_systems(
     judged = on_datasets(sources, replace(config, on=on), once) if on else []
     evaluation = _joined([each.evaluation for each in judged]) if judged else of_runs(sources)
     evaluated = Evaluated(evaluation, judged, file)
-    shown = _shown(evaluated, [each.run for each in sources if each.run is not None])
-    shown = replace(shown, gallery=config.gallery)
+    runs = [each.run for each in sources if each.run is not None]
+    shown = replace(_shown(evaluated, runs), gallery=config.gallery)
     if file.suffix in WRITERS:
         WRITERS[file.suffix](evaluation, shown, file)
     else:
@@ -120,8 +123,6 @@ def _check(config: EvaluateConfig) -> None:
 
 def _try_out(file: Path, *, own: bool, again: bool) -> None:
     """Raises BadInput for a place that cannot be written; own: a run's own page, which is written over."""
-    from affectml.data import check_new
-
     if own:
         try_page(file)
     elif file.suffix in WRITERS and not again:
@@ -141,8 +142,6 @@ def _try_out(file: Path, *, own: bool, again: bool) -> None:
 
 def _joined(found: Sequence[Evaluation]) -> Evaluation:
     """Evaluations on several data sets as one; facts["datasets"] has those of each. Each figure stands there once."""
-    import pandas as pd
-
     figures = {
         (f.dataset, f.target, f.space, f.system, f.against, f.by, f.level, f.label, f.metric, f.k, f.tau): f
         for each in found
@@ -163,7 +162,7 @@ def _shown(evaluated: Evaluated, runs: Sequence[RunFolder]) -> Shown:
     here = judged[0] if len(judged) == 1 else None
     pictures: dict[str, Any] = {}
     if here is not None:
-        pictures = {"dataset": here.data, "answers": _systems(here), "truth": here.truth}
+        pictures = {"dataset": here.data, "answers": here.answers, "truth": here.truth}
     if len(runs) == 1 and evaluation.facts.get("systems", ["model"]) == ["model"]:
         return Shown.of_run(runs[0].info, **pictures)
     first = evaluation.figures[0]
@@ -173,30 +172,158 @@ def _shown(evaluated: Evaluated, runs: Sequence[RunFolder]) -> Shown:
     return Shown(f"{few(names, 3)} – affectml evaluation", heading, about, **pictures)
 
 
-def _systems(judged: Judged) -> dict[str, SystemAnswers]:
-    """Everybody's answers as answers.parquet has them."""
-    truth, split = judged.truth, judged.evaluation.facts["split"]
-    return {n: SystemAnswers.of(each, truth.labels, truth.image_id, split) for n, each in judged.answers.items()}
-
-
 def _write_answers(judged: Sequence[Judged], file: Path) -> None:
     """Write everybody's answers to the judged images; labels that a data set has not are NaN there."""
     if not judged:
         return
     labels = list(dict.fromkeys(label for each in judged for label in each.truth.labels))
-    names, said = [], []
-    for each in judged:
-        at = [labels.index(label) for label in each.truth.labels]
-        for system, answers in _systems(each).items():
-            wide = {}
-            for form in ("scores", "shares", "sets"):
-                values = getattr(answers, form)
-                if values is not None:
-                    wide[form] = np.full((len(values), len(labels)), np.nan, dtype=np.float32)
-                    wide[form][:, at] = values
-            names.append(each.evaluation.figures[0].dataset)
-            said.append((system, answers.image_id, answers.split, replace(answers, labels=tuple(labels), **wide)))
+    names = [each.evaluation.figures[0].dataset for each in judged for _ in each.answers]
+    said = [(system, a.image_id, a.split, a) for each in judged for system, a in each.answers.items()]
     write_answers(file, names, labels, said)
+
+
+def of_runs(sources: Sequence[Source]) -> Evaluation:
+    """What metrics.csv and scores.parquet have of runs of the same data, target and cut.
+
+    One run's as it is. Of several each run's model is a system of its own name, beside what stands beside the first,
+    on the images that are in the test part of all; each pair of runs is compared there, and runs that differ in nothing
+    but the seed are one way of training, compared with others over their seeds.
+
+    Raises:
+        BadInput: for runs of other data, another target or cut, and without an image in common, unless seeds say
+            something.
+        BadRun: for a run that was never judged.
+    """
+    runs = {each.name: each.run for each in sources if each.run is not None}
+    for run in runs.values():
+        if not run.has_figures:
+            raise BadRun(f"{run.folder}: no {METRICS}: it was never judged; name the data set: {option('on')}")
+    if len(runs) == 1:
+        return next(iter(runs.values())).evaluation
+    _check_alike(list(runs.values()))
+    found = {name: run.evaluation for name, run in runs.items()}
+    names, first = list(runs), next(iter(found.values()))
+    if missing := [str(runs[name].folder) for name, each in found.items() if each.scores.empty]:
+        raise BadRun(f"{missing[0]}: no scores of single images, which a shared run comes without: name the data set: "
+                     f"{option('on')}")  # fmt: skip
+    ways, seeds = _ways(runs), list[Figure]()
+    if any(len(way) > 1 for way in ways.values()):
+        asked = {repr(run.info.prompts) for run in runs.values()}  # which zero-shot is asked with as well
+        of_seeds = {
+            f"{of}{name}": {seed: {f.name: f.value for f in found[run].scores_of(system)} for seed, run in way.items()}
+            for system, of in [("model", ""), ("zero_shot", "zero_shot of ")][: len(asked)]
+            for name, way in ways.items()
+        }
+        metrics = in_order({name for of in of_seeds.values() for run in of.values() for name in run}, "headline")
+        seeds = over_seeds(of_seeds, metrics)
+    images = [set(each.scores["image_id"]) for each in found.values()]
+    common = set.intersection(*images)
+    alike = all(each == common for each in images)
+    if not common and not seeds:
+        raise BadInput(
+            f"evaluate: no image is in the test split of every run: train them with the same {option('seed')}, or "
+            f"judge them on a data set of their labels: {option('on')}"
+        )
+    judged = names[:1] if seeds and not alike else names  # of seeds tested on different images no image speaks
+    scores = pd.concat([_of_all(name, found[name], name == names[0]) for name in judged])
+    scores = scores[scores["image_id"].isin(common if len(judged) > 1 else images[0])]
+    by_image, ids, groups = stored(scores)
+    facts, key = first.facts, dict(scores.iloc[0][["dataset", "target", "space"]])
+    if alike or len(judged) == 1:
+        figures = [
+            replace(f, system=name) if f.system == "model" else f
+            for name in judged
+            for f in found[name].figures
+            if f.system == "model" or name == names[0]
+        ]
+    else:
+        rows = Rows(**key)
+        for (system, against), values in by_image.items():
+            bounds = [bounds_of(metric) for metric in values]
+            means = mean_interval(torch.stack(list(values.values()), dim=1), groups=groups, bounds=bounds)
+            rows.add_all(list(values), means, system=system, against=against)
+        figures, facts = rows.rows, _of_any_images(facts)
+    warnings = list(facts.get("warnings", []))
+    if not alike:
+        warnings.append(
+            f"The runs were tested on different images: apart from the comparison over seeds, every figure is of "
+            f"{names[0]} alone"
+            if seeds
+            else f"The runs were tested on different images: scores are of the {len(ids)} images that all tested on, "
+            "and metrics over a whole table are left out"
+        )
+    facts = _with_names(facts, called=names[0])
+    beside = {*names, "prior", "zero_shot", "oracle", "person", "consensus"}
+    apart = [f for f in figures if f.against in beside and f.p is not None and not (f.by or f.label)]
+    kept = set(figures) - set(apart)
+    apart += differences(by_image, combinations(judged, 2), groups, **key)
+    figures = [f for f in figures if f in kept] + in_families(apart)
+    figures += agreement({name: runs[name].model_answers.frame.reindex(ids) for name in judged}, **key)
+    figures += [replace(each, **key) for each in seeds]
+    facts = {**facts, "n": len(ids), "first": names[0], "systems": names, "warnings": warnings}
+    return Evaluation(tuple(figures), scores, facts)
+
+
+def _of_any_images(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What facts say whichever images were judged: not what was found, promised or counted on a run's own."""
+    kept = {name: facts[name] for name in ("split", "space", "kind", "labels", "people", "rules")}
+    counted = ("interval", "mean_set_size", "mean_hits", "top_1_chance")
+    return kept | {
+        "rules": {name: words for name, words in kept["rules"].items() if name not in counted},
+        "findings": [],
+    }
+
+
+def _with_names(facts: Mapping[str, Any], called: str) -> dict[str, Any]:
+    """The same of a run that has a name now: findings say it in place of "model" and "the model"."""
+    findings = [f"{called}{line[5:]}" if line.startswith("model ") else line for line in facts["findings"]]
+    parts = facts.get("subgroups")
+    if parts is None:
+        return {**facts, "findings": findings}
+    told = [line.replace("the model", f"“{called}”", 1) for line in parts["findings"]]
+    return {**facts, "findings": findings, "subgroups": {**parts, "findings": told}}
+
+
+def _of_all(name: str, found: Evaluation, first: bool) -> pd.DataFrame:
+    """Scores image by image under the run's own name; of the first with everybody beside."""
+    scores = found.scores if first else found.scores[found.scores["system"] == "model"]
+    return scores.assign(system=scores["system"].where(scores["system"] != "model", name))
+
+
+def _check_alike(runs: Sequence[RunFolder]) -> None:
+    """Raises BadInput for the first run whose figures cannot stand beside those of the first run."""
+    first = runs[0].info
+    for run in runs[1:]:
+        info = run.info
+        for what, one, other in (
+            ("data set", first.data.fingerprint, info.data.fingerprint),
+            ("target", first.data.target, info.data.target),
+            (option("tau"), first.config.tau, info.config.tau),
+        ):
+            if one != other:
+                raise BadInput(
+                    f"{run.folder}: another {what} than {runs[0].folder}, so what is stored of them does not compare: "
+                    f"name a data set to judge both on: {option('on')}"
+                )
+
+
+def _ways(runs: Mapping[str, RunFolder]) -> dict[str, dict[int, str]]:
+    """Ways of training, each by the name of its first run: the run of each seed."""
+    ways: dict[str, dict[int, str]] = {}
+    first: dict[str, str] = {}
+    for name, run in runs.items():
+        way = first.setdefault(_recipe(run), name)
+        ways.setdefault(way, {}).setdefault(run.info.config.seed, name)
+    return ways
+
+
+def _recipe(run: RunFolder) -> str:
+    """All that moves what is learned but the seed, and what it learned from."""
+    info = run.info
+    options = dict(sorted(info.config.options.items()))
+    config = replace(info.config, seed=0, dataset=None, threads=None, learning_curve=False, groups=(), options=options)
+    data = (info.data.target, sorted(info.data.fingerprint.items()))
+    return repr((config, info.head.name, *data, info.encoder.identity))
 
 
 def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:
@@ -242,10 +369,6 @@ def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:
     return found
 
 
-def _csv(evaluation: Evaluation) -> str:
-    return csv_text([COLUMNS, *map(attrgetter(*COLUMNS), evaluation.figures)])
-
-
 def _paper(evaluation: Evaluation, tex: bool) -> str:
     """The scores as a table for a paper."""
     table = next(iter(matrix(evaluation)), None) or scores_table(evaluation) or brief(evaluation)
@@ -256,9 +379,7 @@ def _paper(evaluation: Evaluation, tex: bool) -> str:
 WRITERS: dict[str, Callable[[Evaluation, Shown, Path], object]] = {
     ".html": write_report,
     ".parquet": lambda evaluation, _, file: write_parquet(file, evaluation.table()),
-    ".csv": lambda evaluation, _, file: write_text(
-        file, csv_text([COLUMNS, *map(attrgetter(*COLUMNS), evaluation.figures)])
-    ),
+    ".csv": lambda evaluation, _, file: write_text(file, evaluation.to_csv()),
     ".tex": lambda evaluation, _, file: write_text(file, _paper(evaluation, tex=True)),
     ".md": lambda evaluation, _, file: write_text(file, _paper(evaluation, tex=False)),
 }

@@ -51,7 +51,8 @@ def write_answers(
         dataset: the data set's name, or that of each entry of `said`.
         labels: C names.
         said: a system's name, image_id [N] and split [N] of some images, and what it says of them: scores, shares and
-            sets [N, C], of which those that are None get no rows.
+            sets [N, C], of which those that are None get no rows. `SystemAnswers` may have some of the labels, in any
+            order: the others are NaN.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -67,7 +68,9 @@ def write_answers(
         for name, (system, image_id, split, answers) in zip(of, said, strict=False):
             for form, values in zip(FORMS, (answers.scores, answers.shares, answers.sets), strict=True):
                 if values is not None:
-                    rows = pd.DataFrame(np.asarray(values, dtype=np.float32), columns=names)
+                    own = answers.labels if isinstance(answers, SystemAnswers) else labels
+                    rows = pd.DataFrame(np.asarray(values, dtype=np.float32), columns=[LABEL + label for label in own])
+                    rows = rows.reindex(columns=names)
                     rows = rows.assign(dataset=name, image_id=image_id, split=split, system=system, form=form)
                     writer.write_table(pa.Table.from_pandas(rows.assign(wording=None, draw=None), schema))
 

@@ -16,8 +16,7 @@ from affectml.errors import BadInput
 from affectml.judging import views
 from affectml.judging.compare import differences
 from affectml.judging.figures import MADE_HERE, Evaluation, Rows, scores_table
-from affectml.judging.people import against_rest
-from affectml.judging.scoring import SURE, Answers, add_means, add_scores, share_metrics, stating
+from affectml.judging.scoring import SURE, Answers, add_means, add_scores, against_rest, share_metrics, stating
 from affectml.judging.truth import Truth
 from affectml.judging.views import Case
 from affectml_metrics import FEW, STUDENT_BELOW
@@ -119,15 +118,13 @@ def _floor(case: Case) -> dict[str, str]:
         if drawn is None:
             return {"floor": "not available: how many people answered is not known"}
         stand_in, what = drawn, "a draw from each image's posterior in place of the unknown truth"
-    n = truth.people
-    if n is None or truth.kind == "distribution":
-        assert truth.votes is not None
-        n = np.repeat(truth.votes.sum(axis=1, keepdims=True), len(truth.labels), axis=1)
+    n = views.people_behind(truth)
+    assert n is not None
     if (n != n[:, :1]).any():
         return {"floor": "not available: people asked differ by label"}
     kind: Literal["rates", "distribution"] = "rates" if truth.kind == "rates" else "distribution"
     generator = torch.Generator().manual_seed(case.seed)
-    found = sampling_floors(stand_in, n[:, 0].copy(), share_metrics(truth), kind=kind, generator=generator)
+    found = sampling_floors(stand_in, n[:, 0].astype(np.int64), share_metrics(truth), kind=kind, generator=generator)
     for name, value in found.items():
         case.rows.add(name, value, system="floor")
     return {"floor": what}

@@ -27,6 +27,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,7 @@ class Figure:
 
 COLUMNS = tuple(each.name for each in fields(Figure))
 _WHOLE, _REAL = ("k", "seed", "n", "units"), ("tau", "value", "low", "high", "p", "p_holm")
+_KINDS: dict[str, Any] = {**dict.fromkeys(_WHOLE, int), **dict.fromkeys(_REAL, float)}
 
 
 def named(metric: str, k: int | None) -> str:
@@ -245,6 +247,10 @@ class Evaluation:
             rows[system] = [None if found[name] is None else getattr(found[name], part) for name, part in columns]
         return pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype("float64").rename_axis("system")
 
+    def to_csv(self) -> str:
+        """metrics.csv as a text."""
+        return csv_text([COLUMNS, *map(attrgetter(*COLUMNS), self.figures)])
+
     def to_json(self) -> dict[str, Any]:
         """Plain values: facts, and figures with what of a row is not empty."""
         plain = [
@@ -259,8 +265,7 @@ class Evaluation:
 
     def write(self, folder: Path) -> None:
         """Write metrics.csv, facts.json and, where there are any, scores.parquet into a folder."""
-        rows = ([getattr(each, name) for name in COLUMNS] for each in self.figures)
-        write_text(folder / METRICS, csv_text([COLUMNS, *rows]))
+        write_text(folder / METRICS, self.to_csv())
         write_json(folder / FACTS, self.facts)
         if len(self.scores):
             write_parquet(folder / SCORES, self.scores)
@@ -274,7 +279,8 @@ class Evaluation:
             header, *rows = csv_rows(file.read_text(encoding="utf-8"))
             if header != list(COLUMNS):
                 raise ValueError(f"expected the columns {', '.join(COLUMNS)}, got {', '.join(header)}")
-            figures = tuple(_figure(row) for row in rows)
+            given = ([(name, cell) for name, cell in zip(COLUMNS, row, strict=True) if cell] for row in rows)
+            figures = tuple(Figure(**{name: _KINDS.get(name, str)(cell) for name, cell in row}) for row in given)
             file = folder / SCORES
             scores = pd.read_parquet(file) if file.exists() else None
             if scores is not None:
@@ -287,13 +293,6 @@ class Evaluation:
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadRun(f"{file}: cannot be read ({error}): the run is damaged, train again") from None
         return cls(figures, **({} if scores is None else {"scores": scores}), facts=facts)
-
-
-def _figure(cells: Sequence[str]) -> Figure:
-    """The figure of a row's texts."""
-    kinds = {**dict.fromkeys(_WHOLE, int), **dict.fromkeys(_REAL, float)}
-    row = {name: kinds.get(name, str)(cell) for name, cell in zip(COLUMNS, cells, strict=True) if cell}
-    return Figure(**row)
 
 
 def in_order(systems: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ from affectml.data.levels import levels_of
 from affectml.heads import Head
 from affectml.heads.promise import losses, unit_means
 from affectml.heads.shift import find_shift
-from affectml.judging.bias import LEAST, Array
+from affectml.judging.compare import LEAST, Array
 from affectml.judging.figures import Rows
 from affectml.judging.subgroups import column_of_images, columns_of
 from affectml.judging.views import Case

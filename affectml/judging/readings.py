@@ -21,8 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from affectml.data.choose import SEVERAL
-from affectml.judging.bias import LEVEL, firsts
-from affectml.judging.compare import corrected
+from affectml.judging.compare import LEVEL, corrected, firsts, summed
 from affectml.judging.figures import Figure, Rows
 from affectml.judging.scoring import Answers, bounds_of, row_scores, stating
 from affectml.judging.truth import Truth, part_of
@@ -222,11 +221,7 @@ def jackknifed(
     Images or groups are left out one by one. p: nan without a null and below 30 of them. bounds: one pair, the lowest
     and the highest value; none: no ends.
     """
-    sums = columns
-    if groups is not None:
-        unit = np.unique(groups, return_inverse=True)[1]
-        sums = np.zeros((int(unit.max()) + 1, columns.shape[1]))
-        np.add.at(sums, unit, columns)
+    sums = columns if groups is None else summed(columns, groups)
     total, units = sums.sum(axis=0, keepdims=True), torch.tensor([len(sums)])
     with np.errstate(invalid="ignore", divide="ignore"):
         value, left_out = (torch.from_numpy(statistic(part)) for part in (total, total - sums))
@@ -389,8 +384,7 @@ def place_bias(given: Floats, places: Array, images: Array, groups: Array | None
     if len(np.unique(units)) < 2:
         return None
     image = np.unique(images, return_inverse=True)[1]
-    sums, sizes = np.zeros((int(image.max()) + 1, labels)), np.bincount(image)
-    np.add.at(sums, image, given)
+    sums, sizes = summed(given, image), np.bincount(image)
     rest = (given.sum(axis=0) - given) / (n - 1)
     over = given - (sums[image] - given + rest) / sizes[image][:, None]
     half = labels // 2

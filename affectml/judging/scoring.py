@@ -1,4 +1,8 @@
-"""What a system's answers score against people, image by image, and with which intervals."""
+"""What systems answer, what that scores against people, image by image, and with which intervals; and people beside.
+
+One person is no ceiling. One person predicts the rest of the panel, so a model that has learned what people tend to say
+can beat one person; it is the figure that a model's score has to be read next to.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,9 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affectml.heads import Head, sets_of
+from affectml.heads.inputs import Features
 from affectml.judging.figures import Rows
-from affectml.judging.truth import Truth
-from affectml_metrics import Interval, mean_interval, sums_interval, table_interval
+from affectml.judging.truth import Truth, cut_sets
+from affectml_metrics import Interval, human_reference, mean_interval, sums_interval, table_interval
 from affectml_metrics import functional as F
 from affectml_metrics.intervals import Bounds
 from affectml_metrics.kinds import Figure, Given, figures
@@ -20,8 +26,6 @@ from affectml_metrics.spec import Kind, Place
 from affectml_metrics.table import find, specs
 
 Array = NDArray[Any]
-# value, low, high; few: how many images or groups it rests on (mean average precision: positives), where fewer than 30
-Score = dict[str, float]
 RowMetric = Callable[[Tensor, Tensor], Tensor]
 
 TOP = (1, 2, 3)
@@ -56,6 +60,25 @@ def unsure(shares: Tensor, *, rates: bool) -> Tensor:
     if rates:
         return kept
     return torch.where((kept != given).any(1, keepdim=True), kept / kept.sum(1, keepdim=True), kept)
+
+
+def answers_of(head: Head, X: Features, kind: str, levels: Array | None = None) -> Answers:
+    """A head's scores, its rates or distribution as the target's kind asks, and its sets where it has any.
+
+    levels: the level of each row in the column of a promise, where its sets are cut by levels.
+    """
+    shares: Tensor | None = head.predict_rates(X) if kind in ("rates", "sets") else head.scores(X)
+    if kind == "rates" and head.scores_of == "sets":
+        shares = None  # it says how likely a label is in the image's set, not how many people would choose it
+    sets = sets_of(head, X, levels) if head.predicts_sets else None
+    if shares is not None:
+        shares = unsure(shares, rates=kind in ("rates", "sets"))
+    return Answers(rounded(head.scores(X)), None if shares is None else rounded(shares), sets)
+
+
+def rounded(values: Tensor) -> Tensor:
+    """As answers.parquet keeps them, in float64: what is judged is what is stored."""
+    return values.float().double()
 
 
 def stating(rates: Array, truth: Truth) -> Answers:
@@ -155,9 +178,14 @@ def set_pair(answers: Answers, truth: Truth) -> tuple[Tensor, Tensor] | None:
     if answers.sets is not None and truth.sets is not None:
         return answers.sets.bool(), _labels(truth.sets)
     if truth.kind == "single" and not truth.single_positive:
-        best = answers.scores.argsort(dim=1, descending=True, stable=True)[:, :1]
-        return torch.zeros_like(answers.scores, dtype=torch.bool).scatter_(1, best, True), _labels(truth.hits)
+        return first_label(answers.scores).bool(), _labels(truth.hits)
     return None
+
+
+def first_label(scores: Tensor) -> Tensor:
+    """The label that scores [N, C] rank first, of equal ones the first, as sets: 0/1 [N, C]."""
+    best = scores.argsort(dim=1, descending=True, stable=True)[:, :1]
+    return torch.zeros_like(scores, dtype=torch.long).scatter_(1, best, 1)
 
 
 def _labels(table: Array) -> Tensor:
@@ -209,3 +237,84 @@ def apart_within(metric: str) -> Bounds:
     """The least and the most that two values of a metric are apart; no ends where it has none, or there is no such."""
     low, high = bounds_of(metric)
     return (None, None) if low is None or high is None else (low - high, high - low)
+
+
+def against_rest(
+    truth: Truth, others: Mapping[str, Answers], generator: torch.Generator
+) -> dict[tuple[str, str], dict[str, Tensor]]:
+    """People, and systems on the same targets, image by image: (system, against) -> metric -> [N]; {} without panels.
+
+    person against rest: one person against the rest, on sets and rankings only, for one answer is no probability. The
+    labels of one answer share a place in its ranking, and so do the labels it leaves out: ties count as the average
+    over their orders. NAME against rest: each of `others` on the same leave-one-out targets. half against half: half of
+    an image's people against the other half. consensus against person: what the rest of a panel, as one answer, says of
+    the person left out: its set, by the data set's own rule, against that person's set (set_f1_judgements), and its
+    smoothed shares against that person's answer, which is 0 or 1 for each label; NAME against person beside it.
+    """
+    if (panels := truth.panels) is None:
+        return {}
+    rows: dict[tuple[str, str], dict[str, Tensor]] = {}
+
+    def keep(metric: str, found: Mapping[str, Tensor], human: tuple[str, str] = ("person", "rest")) -> None:
+        for name, values in found.items():
+            place = (name.removesuffix("_loo"), human[1]) if name.endswith("_loo") else human
+            rows.setdefault(place, {})[metric] = values
+
+    scores = {name: answers.scores for name, answers in others.items()}
+    for figure in figures_of(truth, "ranking", "people"):
+        modes = figure.spec.right == "modes"
+        if modes or truth.kind != "distribution":
+            against = _modes if modes else _sets(truth)
+            keep(figure.name, human_reference(*panels, figure.of, scores, against=against).rows)
+    if truth.sets is None:
+        return rows
+    sets = {name: a.sets for name, a in others.items() if a.sets is not None}
+    for figure in figures_of(truth, "sets", "people"):
+        keep(figure.name, human_reference(*panels, figure.of, sets, against=_sets(truth)).rows)
+    keep("set_f1_judgements", human_reference(*panels, F.set_f1, sets, against="people").rows)
+    turned = human_reference(*panels, lambda p, t: F.set_f1(t, p), against=_sets(truth))
+    keep("set_f1_judgements", turned.rows, ("consensus", "person"))
+    base = None if truth.beta is None else torch.from_numpy(truth.beta.mean)
+    half: dict[str, Any] = {"predictor": "half", "generator": generator, "base": base}
+    keep("set_f1", human_reference(*panels, F.set_f1, against=_sets(truth), **half).rows, ("half", "half"))
+    shares = {name: answers.shares for name, answers in others.items() if answers.shares is not None}
+    for figure in figures_of(truth, "rates", "people"):
+        keep(figure.name, human_reference(*panels, figure.of, against="rates", **half).rows, ("half", "half"))
+        found = human_reference(*panels, figure.of, shares, against="rates", predictor="rest", base=base).rows
+        keep(figure.name, found, ("consensus", "person"))
+    return rows
+
+
+def against_the_rest(truth: Truth) -> tuple[Array, Array, Array, Array] | None:
+    """Each person's answer beside what the rest of their panel says: image [M], rest [M, C], said [M, C], weight [M].
+
+    image: the row of `truth`. rest: the set of the others by the data set's own rule, or where people name one label
+    each the labels that most of them chose. weight: one image's answers together count one. None where no image has
+    two people, or their single answers are not known.
+    """
+    if truth.panels is None or truth.chosen is None or truth.asked is None:
+        return None
+    asked = truth.asked.astype(bool) & (truth.asked.sum(axis=1) >= 2)[:, None]
+    image, person = np.nonzero(asked)
+    said = truth.chosen[image, person].astype(np.int64)
+    votes = (truth.chosen * asked[:, :, None]).sum(axis=1)[image].astype(np.int64) - said
+    people = asked.sum(axis=1)[image].astype(np.int64) - 1
+    rule = _sets(truth) if truth.sets is not None else _modes
+    rest = rule(torch.from_numpy(votes), torch.from_numpy(people)).numpy()
+    return image, rest, said, 1 / asked.sum(axis=1)[image]
+
+
+def _sets(truth: Truth) -> Any:
+    """The data set's own rule for label sets, for panels of other sizes: the same prior, the same cut."""
+
+    def rule(votes: Tensor, n: Tensor) -> Tensor:
+        counts, people = votes.numpy().astype(np.int64), n.numpy().astype(np.int64)
+        shares = counts / people[:, None]
+        return torch.from_numpy(cut_sets("rates", shares, counts, people, truth.beta, truth.tau).astype(np.int64))
+
+    return rule
+
+
+def _modes(votes: Tensor, n: Tensor) -> Tensor:
+    """The labels most chosen by the rest of the panel; none where they chose nothing."""
+    return ((votes == votes.amax(dim=1, keepdim=True)) & (votes > 0)).long()

@@ -189,28 +189,9 @@ def people_in(
         sets = cut_sets(kind, shares, votes, n, beta, tau)
     else:
         no_sets = "rates without counts of people" if kind == "rates" else f"a {kind} target has no sets"
-    hits, rule = hits_of(kind, shares)
-    own: dict[str, Any] = {
-        "image_id": ids,
-        "shares": shares,
-        "votes": votes,
-        "people": n,
-        "groups": dataset.groups(ids),
-    }
-    own |= dict.fromkeys(("chosen", "asked", "oracle"))
-    truth = Truth(
-        kind=kind,
-        labels=space.taxonomy.labels,
-        vote_rule=part.meta.vote_rule,
-        hits=hits,
-        hit_rule=rule,
-        sets=sets,
-        no_sets=no_sets,
-        tau=tau,
-        no_judgements="not asked for across data sets",
-        beta=beta,
-        **own,
-    )
+    labels, groups, why = space.taxonomy.labels, dataset.groups(ids), "not asked for across data sets"
+    truth = Truth(kind, labels, ids, shares, *hits_of(kind, shares), sets, no_sets, tau, part.meta.vote_rule, votes, n)
+    truth = replace(truth, no_judgements=why, groups=groups, beta=beta)
     return People(truth, mass, tuple(notes), bounded=bool(notes))
 
 

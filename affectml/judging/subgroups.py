@@ -17,12 +17,11 @@ from torch import Tensor
 from affectml.data import Dataset
 from affectml.data.levels import as_text
 from affectml.errors import BadDataset, BadInput, did_you_mean, option
-from affectml.judging.bias import LEAST, LEVEL, Array, Floats, Ints, contrasts, firsts, label_bias
-from affectml.judging.compare import corrected
+from affectml.judging.compare import LEAST, LEVEL, Array, Floats, Ints, contrasts, corrected, firsts, label_bias
 from affectml.judging.figures import TAKEN, Figure, Rows, parsed
-from affectml.judging.scoring import Answers, add_means, row_scores
+from affectml.judging.scoring import Answers, add_means, first_label, row_scores
 from affectml.judging.truth import Truth, part_of
-from affectml.judging.views import Case
+from affectml.judging.views import Case, people_behind
 from affectml_annotation import BadJudgement, UnknownLabel, encode
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference, mean_interval
@@ -238,10 +237,8 @@ def _said(answers: Answers, truth: Truth) -> tuple[Floats | None, Floats, str]:
 
 def _step(truth: Truth, how: str) -> float:
     """What one answer more changes in how often a label is named less how often people name it: one vote of n, or 1."""
-    if how != EXPECTS or truth.votes is None:
-        return 1.0
-    people = truth.votes.sum(axis=1) if truth.people is None or truth.kind == "distribution" else truth.people
-    return float(1 / max(people.mean(), 1))
+    people = people_behind(truth) if how == EXPECTS else None
+    return 1.0 if people is None else float(1 / max(people.mean(), 1))
 
 
 def _scores(answers: Answers, truth: Truth, first: str) -> tuple[dict[tuple[str, str], ByImage], ByImage]:
@@ -329,10 +326,7 @@ def agreement(people: Answerers, answers: Answers) -> pd.DataFrame:
     Returns:
         image, person, model and others (the mean over them), a row for each answer to an image with two or more.
     """
-    sets = answers.sets
-    if sets is None:
-        best = answers.scores.argsort(dim=1, descending=True, stable=True)[:, :1]
-        sets = torch.zeros_like(answers.scores, dtype=torch.long).scatter_(1, best, 1)
+    sets = first_label(answers.scores) if answers.sets is None else answers.sets
     kept = np.flatnonzero(np.bincount(people.image)[people.image] > 1)
     image, person, chosen = (each[kept] for each in (people.image, people.person, people.chosen))
     model = F.set_f1(sets[torch.from_numpy(image)], torch.from_numpy(chosen.astype(np.int64))).numpy()

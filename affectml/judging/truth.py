@@ -52,19 +52,19 @@ class Truth:
     image_id: Array
     shares: Array
     hits: Array
-    hit_rule: str
-    sets: Array | None
-    no_sets: str
-    tau: float
-    vote_rule: str | None
-    votes: Array | None
-    people: Array | None
-    chosen: Array | None
-    asked: Array | None
-    no_judgements: str
-    oracle: Array | None
-    groups: Array | None
-    beta: BetaPrior | None
+    hit_rule: str = ""
+    sets: Array | None = None
+    no_sets: str = ""
+    tau: float = DEFAULT_TAU
+    vote_rule: str | None = None
+    votes: Array | None = None
+    people: Array | None = None
+    chosen: Array | None = None
+    asked: Array | None = None
+    no_judgements: str = ""
+    oracle: Array | None = None
+    groups: Array | None = None
+    beta: BetaPrior | None = None
     single_positive: bool = False
     wheel: tuple[int, ...] = ()
     wheel_rule: str = ""

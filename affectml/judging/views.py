@@ -16,8 +16,7 @@ from scipy.special import entr
 from torch import Tensor
 
 from affectml.judging.figures import Rows
-from affectml.judging.people import against_the_rest
-from affectml.judging.scoring import Answers, mean_over_people, set_pair
+from affectml.judging.scoring import Answers, against_the_rest, mean_over_people, set_pair
 from affectml.judging.truth import TAUS, Truth
 from affectml_metrics import Interval, mean_interval, sums_interval, table_interval
 from affectml_metrics import functional as F

@@ -112,14 +112,6 @@ def files_of(section: Section, table: Table) -> list[tuple[str, str, str]]:
     return [("CSV", f"{name}.csv", table.to_csv()), ("LaTeX", f"{name}.tex", table.to_tex())]
 
 
-def write_tables(found: Sequence[Section], folder: Path) -> list[Path]:
-    """Write every table of some sections as CSV and LaTeX; returns the files, each named SECTION-TABLE."""
-    made = {name: text for section in found for table in section.tables for _, name, text in files_of(section, table)}
-    for name, text in made.items():
-        write_text(folder / name, text)
-    return [folder / name for name in made]
-
-
 def caveats(evaluation: Evaluation, shown: Shown) -> list[str]:
     """What a reader has to know before any figure."""
     from affectml.data import was_asked

@@ -17,13 +17,5 @@ if TYPE_CHECKING:
     from affectml.runs.folder import RunFolder, next_run_folder, runs_in
     from affectml.runs.schema import SCHEMA, RunInfo, surroundings
 
-__all__ = [
-    "SCHEMA",
-    "RunFolder",
-    "RunInfo",
-    "TrainConfig",
-    "next_run_folder",
-    "runs_in",
-    "surroundings",
-]
+__all__ = ["SCHEMA", "RunFolder", "RunInfo", "TrainConfig", "next_run_folder", "runs_in", "surroundings"]
 __getattr__ = lazily(__name__)

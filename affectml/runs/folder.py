@@ -130,13 +130,10 @@ def next_run_folder(name: str, parent: Path = Path("runs")) -> Path:
     An empty folder has no number: a training that was killed has left it.
     """
     slug = re.sub(r"[^\w.]+", "-", name).strip("-.") or "run"
+    form = re.compile(rf"{re.escape(slug)}-(\d+)")
     taken = [
         int(match.group(1))
         for entry in (parent.iterdir() if parent.is_dir() else ())
-        if (match := re.fullmatch(rf"{re.escape(slug)}-(\d+)", entry.name)) and not _is_empty(entry)
+        if (match := form.fullmatch(entry.name)) and (not entry.is_dir() or any(entry.iterdir()))
     ]
     return parent / f"{slug}-{max(taken, default=0) + 1:03d}"
-
-
-def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())

@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Collection
+from functools import partial
 from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal, NotRequired
 
@@ -115,11 +116,6 @@ def of_form(kind: Any, content: Any) -> Any:
     except ValidationError as error:
         raise ValueError(problem(error)) from None
     return content
-
-
-def like(kind: Any) -> AfterValidator:
-    """For a field's type: the form of what it holds, which is kept as it is."""
-    return AfterValidator(lambda content: of_form(kind, content))
 
 
 def _identity(content: dict[str, Any]) -> dict[str, Any]:
@@ -241,10 +237,10 @@ class RunInfo:
     seconds: dict[str, float] = Field(
         default_factory=dict, description="embed, fit, evaluate, learning_curve where asked for, and total."
     )
-    energy: Annotated[dict[str, Any], like(Energy)] | None = Field(
+    energy: Annotated[dict[str, Any], AfterValidator(partial(of_form, Energy))] | None = Field(
         default=None, description="kwh, with how they were had: see affectml.footprint. Null: not metered."
     )
-    parameters: Annotated[dict[str, Any], like(Parameters)] | None = Field(
+    parameters: Annotated[dict[str, Any], AfterValidator(partial(of_form, Parameters))] | None = Field(
         default=None,
         description="trained: numbers that the head keeps from training; frozen: those of the encoder's image tower, "
         "null where not known; share: the first over both. Null for weights from elsewhere.",

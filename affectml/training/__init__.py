@@ -16,14 +16,13 @@ from types import MappingProxyType
 
 from affectml._progress import Say, Watch
 from affectml.footprint import Footprint
-from affectml.judging.systems import Systems
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training.curve import learning_curve
 from affectml.training.fit import fit
 from affectml.training.judge import judge
 from affectml.training.plan import DEMO, open_or_draw, plan_for, plan_run
 from affectml.training.prepare import prepare, prepare_split
-from affectml.training.steps import Judged, Plan, Prepared, Step, Writers, text_encoder
+from affectml.training.steps import Judged, Plan, Prepared, Step, Systems, Writers, text_encoder
 from affectml.training.write import write
 
 

@@ -9,8 +9,7 @@ from affectml._progress import Say
 from affectml.data.splits import Split
 from affectml.errors import AffectmlError
 from affectml.judging.figures import Evaluation
-from affectml.judging.scoring import Answers, add_means, row_scores
-from affectml.judging.systems import answers_of
+from affectml.judging.scoring import Answers, add_means, answers_of, row_scores
 from affectml.training.fit import fit_model
 from affectml.training.steps import Judged, Prepared
 

@@ -8,9 +8,8 @@ import torch
 from affectml._progress import Say
 from affectml.errors import EncoderUnavailable, option
 from affectml.heads import Head, Material, PriorHead, ZeroShotConfig, ZeroShotHead, build_plain
-from affectml.judging.systems import Systems
 from affectml.training.learned import people_behind, uneven
-from affectml.training.steps import Prepared
+from affectml.training.steps import Prepared, Systems
 
 
 def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:

@@ -11,9 +11,8 @@ from affectml.judging.promise import kept_promise
 from affectml.judging.readings import VIEWS
 from affectml.judging.spaces import coarser
 from affectml.judging.subgroups import answerers, subgroups
-from affectml.judging.systems import Systems
 from affectml.predicting.alike import Alike
-from affectml.training.steps import Judged, Prepared
+from affectml.training.steps import Judged, Prepared, Systems
 
 
 def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) -> Judged:

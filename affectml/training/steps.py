@@ -1,7 +1,7 @@
 """What a training hands from one step to the next, and what an option may add on the way."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,11 +19,11 @@ from affectml.embeddings import EmbeddingStore
 from affectml.encoders import load_encoder
 from affectml.encoders.identity import to_load
 from affectml.errors import BadInput, option
-from affectml.heads import Head, Material, PersonAnswers, Wanted
+from affectml.heads import Head, Material, PersonAnswers, PriorHead, Wanted, ZeroShotHead
+from affectml.heads.inputs import Features
 from affectml.heads.promise import Asked
 from affectml.judging.figures import Evaluation
-from affectml.judging.scoring import Answers
-from affectml.judging.systems import Systems
+from affectml.judging.scoring import Answers, answers_of
 from affectml.judging.truth import Truth, cut_sets, fit_prior, read_truth
 from affectml.prompts import Encode, Prompts, caption_features, encoded, label_features
 from affectml.runs import RunFolder, TrainConfig
@@ -169,6 +169,22 @@ class Prepared:
             tau=self.plan.config.tau,
             single_positive=self.plan.single_positive,
         )
+
+
+@dataclass(frozen=True)
+class Systems:
+    """The fitted systems of a run. why_not: system -> why it has no scores."""
+
+    model: Head
+    prior: PriorHead
+    zero_shot: ZeroShotHead | None
+    kind: str
+    why_not: dict[str, str] = field(default_factory=dict)
+
+    def answers(self, X: Features, levels: Array | None = None) -> dict[str, Answers]:
+        """What each system says of the images with these embeddings, in the report's order. levels: see answers_of."""
+        heads: dict[str, Head | None] = {"prior": self.prior, "zero_shot": self.zero_shot, "model": self.model}
+        return {name: answers_of(head, X, self.kind, levels) for name, head in heads.items() if head is not None}
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,14 +13,10 @@ def truth_of(chosen, *, kind="rates", groups=None):
     images, people, labels = chosen.shape
     votes, n = chosen.sum(axis=1).astype(np.int64), np.full((images, labels), people)
     prior = BetaPrior(np.ones(labels), np.ones(labels), np.zeros(labels, dtype=bool)) if kind == "rates" else None
-    hits, rule = hits_of(kind, votes / n)
-    return Truth(
-        kind=kind, labels=tuple("abcdefgh"[:labels]), image_id=np.arange(images).astype(str), shares=votes / n,
-        hits=hits, hit_rule=rule, sets=None if prior is None else label_sets(votes, n, prior), no_sets="", tau=1 / 3,
-        vote_rule="one_choice" if prior is None else None, votes=votes, people=None if prior is None else n,
-        chosen=chosen, asked=np.ones((images, people), dtype=bool), no_judgements="", oracle=None, groups=groups,
-        beta=prior,
-    )  # fmt: skip
+    own = {"vote_rule": "one_choice"} if prior is None else {"sets": label_sets(votes, n, prior), "people": n}
+    own |= {"votes": votes, "chosen": chosen, "asked": np.ones((images, people), dtype=bool), "groups": groups}
+    names, ids, hits = tuple("abcdefgh"[:labels]), np.arange(images).astype(str), hits_of(kind, votes / n)
+    return Truth(kind, names, ids, votes / n, *hits, beta=prior, **own)
 
 
 @st.composite

@@ -12,10 +12,9 @@ import torch
 import affectml
 from affectml.errors import BadInput, BadRun
 from affectml.evaluating import EvaluateConfig, evaluate_systems
-from affectml.evaluating.stored import agreement, of_runs
+from affectml.evaluating.evaluate import of_runs
 from affectml.evaluating.systems import sources_of
-from affectml.judging.bias import holm
-from affectml.judging.compare import differences, over_seeds
+from affectml.judging.compare import agreement, differences, holm, over_seeds
 from affectml.judging.figures import Evaluation
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run

@@ -166,11 +166,8 @@ def test_one_choice_counts_are_enough_for_a_human_reference(tmp_path):
 
 
 def test_travel_is_along_the_taxonomys_circle_and_the_order_is_said():
-    truth = Truth(
-        kind="distribution", labels=("a", "b", "c", "d"), image_id=np.array(["i"]), shares=np.array([[1.0, 0, 0, 0]]),
-        hits=np.array([[1, 0, 0, 0]]), hit_rule="", sets=None, no_sets="", tau=0.5, vote_rule="unknown", votes=None,
-        people=None, chosen=None, asked=None, no_judgements="", oracle=None, groups=None, beta=None, wheel=(0, 2, 1, 3),
-    )  # fmt: skip
+    first = np.array([[1.0, 0, 0, 0]])
+    truth = Truth("distribution", tuple("abcd"), np.array(["i"]), first, first.astype(int), wheel=(0, 2, 1, 3))
     found = [
         float(row_scores(Answers(share, share), truth)["earth_movers_distance"])
         for share in torch.eye(4, dtype=torch.float64)[:, None]
@@ -214,12 +211,8 @@ def test_the_floor_from_votes_alone_is_the_floor_of_the_unseen_truth(people):
     rates = generator.beta(0.5, 2, size=(4000, 2))
     votes = generator.binomial(people, rates)
     n = np.full((4000, 2), people)
-    blank = dict.fromkeys(("chosen", "asked", "groups", "sets", "vote_rule"))
-    truth = Truth(
-        kind="rates", labels=("a", "b"), image_id=np.arange(4000).astype(str).astype(object), shares=votes / people,
-        hits=np.zeros((4000, 2), dtype=int), hit_rule="", no_sets="", tau=0.3, votes=votes, people=n,
-        no_judgements="", oracle=rates, beta=fit_beta_prior(votes, n), **blank,
-    )  # fmt: skip
+    known = {"votes": votes, "people": n, "oracle": rates, "beta": fit_beta_prior(votes, n)}
+    truth = Truth("rates", ("a", "b"), np.arange(4000).astype(str).astype(object), votes / people, 0 * votes, **known)
     (known, _), (unknown, why) = (floor_of(each) for each in (truth, replace(truth, oracle=None)))
     assert unknown["rate_cross_entropy"] == pytest.approx(known["rate_cross_entropy"], rel=0.03)
     assert "posterior" in why["floor"]

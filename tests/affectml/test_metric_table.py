@@ -53,13 +53,9 @@ each = pytest.mark.parametrize(("kind", "figure"), ALL, ids=[f"{kind}-{figure.na
 def truth(kind, **more):
     shares = {"rates": TRUE, "sets": CHOSEN.double(), "distribution": SHARES}.get(kind, ONE)
     right = ONE if kind == "single" else CHOSEN
-    blank = dict.fromkeys(("votes", "people", "chosen", "asked", "oracle", "groups", "beta", "vote_rule"))
     sets = CHOSEN.numpy() if kind in ("rates", "sets") else None
-    return Truth(
-        kind=kind, labels=tuple("abcde"), image_id=np.arange(N).astype(str).astype(object), shares=shares.numpy(),
-        hits=right.numpy().astype(int), hit_rule="", sets=sets, no_sets="", tau=0.3, no_judgements="",
-        **{**blank, "wheel": tuple(range(C)), **more},
-    )  # fmt: skip
+    ids, hits = np.arange(N).astype(str).astype(object), right.numpy().astype(int)
+    return Truth(kind, tuple("abcde"), ids, shares.numpy(), hits, sets=sets, tau=0.3, wheel=tuple(range(C)), **more)
 
 
 TRUTHS = {

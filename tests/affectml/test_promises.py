@@ -24,8 +24,7 @@ from affectml.heads.promise import Asked, Promise, family_scores, find_cut, loss
 from affectml.heads.shift import make_ground
 from affectml.judging.evaluate import evaluate
 from affectml.judging.promise import kept_promise
-from affectml.judging.scoring import Answers
-from affectml.judging.systems import answers_of
+from affectml.judging.scoring import Answers, answers_of
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder

@@ -31,7 +31,7 @@ from affectml.page.sections.sets import co_occurrence, instead
 from affectml.page.sections.shares import bands, promise, thresholds
 from affectml.page.tables import ROWS, STAR, brief, matrix, number, p_value, pivot, scores_table
 from affectml.page.words import missing, warnings
-from affectml.page.write import caveats, sections, write_page, write_tables
+from affectml.page.write import caveats, files_of, sections, write_page
 from affectml.predicting.alike import Alike
 from affectml.predicting.files import predict_to_file
 from affectml.training import TrainConfig, train_run
@@ -518,7 +518,7 @@ def test_a_page_of_plain_sections_opens_with_the_first_of_them(tmp_path):
     page = Page(tmp_path / "p.html")
     assert re.search(r"h\s+One\.\s+careful", page.text)
     assert [attrs["id"] for _, attrs in page.tags if "id" in attrs] == ["first", "two", "two-heading"]
-    assert [path.name for path in write_tables(plain, tmp_path)] == ["first-t.csv", "first-t.tex"]
+    assert [name for _, name, _ in files_of(plain[0], plain[0].tables[0])] == ["first-t.csv", "first-t.tex"]
 
 
 @pytest.fixture(scope="module")

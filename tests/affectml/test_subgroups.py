@@ -10,7 +10,7 @@ import torch
 
 from affectml.data import Dataset
 from affectml.errors import BadInput
-from affectml.judging.bias import bias_in_words, contrasts, holm, label_bias
+from affectml.judging.compare import bias_in_words, contrasts, holm, label_bias
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import COLUMNS, TAKEN, Evaluation, Rows
 from affectml.judging.scoring import Answers

@@ -13,8 +13,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from affectml.evaluating import EvaluateConfig
-from affectml.evaluating.files import read_file
-from affectml.evaluating.systems import Source
+from affectml.evaluating.systems import Source, read_file
 from affectml.taxonomies import Taxonomy
 from affectml.vlm.names import Words, custom_id
 from affectml.vlm.reply import Why, parse_reply
