@@ -154,7 +154,7 @@ def test_bad_data_are_named(runs, folders, tmp_path):
         on(runs["m"], tmp_path / "no")
     with pytest.raises(BadInput, match="runs are judged on test images; leave it out"):
         on(runs["m"], folders["m"], split="all")
-    with pytest.raises(BadInput, match="sort='set_f2': not every system has .*; did you mean 'set_f1'"):
+    with pytest.raises(BadInput, match="sort='set_f2': no such metric; did you mean 'set_f1'"):
         on(runs["m"], folders["m"], sort="set_f2")
 
 
