@@ -275,8 +275,8 @@ def _of_any_images(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_names(facts: Mapping[str, Any], called: str) -> dict[str, Any]:
-    """The same of a run that has a name now: findings say it in place of "model" and "the model"."""
-    findings = [f"{called}{line[5:]}" if line.startswith("model ") else line for line in facts["findings"]]
+    """The same of a run that has a name now: findings say it in place of "the model"."""
+    findings = [f"{called}{line[9:]}" if line.startswith("the model ") else line for line in facts["findings"]]
     parts = facts.get("subgroups")
     if parts is None:
         return {**facts, "findings": findings}

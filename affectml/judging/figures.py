@@ -82,6 +82,11 @@ class Figure:
         return named(self.metric, self.k)
 
     @property
+    def who(self) -> str:
+        """Its system in a finding: a run alone is the model."""
+        return "the model" if self.system == "model" else self.system
+
+    @property
     def few(self) -> bool:
         """Whether it rests on so few images, groups or people that its interval is rough; never of repeats."""
         repeats = self.by in ("seeds", "wordings", "draws") and not self.level

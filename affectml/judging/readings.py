@@ -125,7 +125,7 @@ def by_disagreement(case: Case) -> dict[str, Any] | None:
     what = "set F1" if truth.sets is not None else "first label right"
     rule = f"{what} of one person's answer; change: beside {beside}" if single else OF_VOTES
     findings = [
-        f"{each.system} fails more where people {'disagree' if each.value < 0 else 'agree'}, beside {beside} "
+        f"{each.who} fails more where people {'disagree' if each.value < 0 else 'agree'}, beside {beside} "
         f"({what}: change {each.value:.3f}, {each.ends[0]:.3f} to {each.ends[1]:.3f})"
         for each in _tested(case, changes)
     ]
@@ -264,7 +264,7 @@ def stated_calibration(case: Case) -> dict[str, Any] | None:
         slopes.add("calibration_slope", jackknifed(sums, slope_of, truth.groups, null=1.0), system=name)
         add_bins(case.rows, said.ravel(), seen.ravel(), asked, np.repeat(units, labels), most=DRAWN, system=name)
     findings = [
-        f"{each.system} is {'over' if each.value < 1 else 'under'}confident: where it states 0.10 more for a label, "
+        f"{each.who} is {'over' if each.value < 1 else 'under'}confident: where it states 0.10 more for a label, "
         f"people's share is {each.value / 10:.3f} higher "
         f"(95 % interval {each.ends[0] / 10:.3f} to {each.ends[1] / 10:.3f})"
         for each in _tested(case, slopes)
@@ -358,7 +358,7 @@ def liking_for_places(case: Case) -> dict[str, Any] | None:
         if (liking := place_bias(*requests)) is not None:
             found.add("place_bias", liking, system=name)
     findings = [
-        f"{each.system} prefers labels that stand in the {'first' if each.value > 0 else 'second'} half of the list it "
+        f"{each.who} prefers labels that stand in the {'first' if each.value > 0 else 'second'} half of the list it "
         f"is shown (difference {each.value:+.1%}, {each.ends[0]:+.1%} to {each.ends[1]:+.1%})"
         for each in _tested(case, found)
     ]

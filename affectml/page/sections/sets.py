@@ -35,7 +35,8 @@ def instead(evaluation: Evaluation, _: Shown) -> Section | None:
         left, added = (sum(f.value for f in rows if getattr(f, at) == NOTHING) for at in ("label", "level"))
         if left + added and who == first:
             whole = f"{added:.0f} to sets that are otherwise complete"
-            told.append(f"{called(who)} leaves out {left:.0f} labels without naming another, and adds {whole}")
+            missed = f"{left:.0f} label{'' if round(left) == 1 else 's'}"
+            told.append(f"{called(who)} leaves out {missed} without naming another, and adds {whole}")
         drawn += [_grid(title, rows, names, first, (head, "what was said"))] if rows else []
         tables.append(pivot(title, rows, "level", "label", head=head, columns=names, name=who, none="0", note=RULE))
     return section("instead", "What was mistaken for what", sentence_of(told), drawn, tables)
