@@ -87,8 +87,9 @@ FAULTS = [
 FAULTS_OF_A_RUN = [
     ("run.json", {"data": {}}, "run.json says", "train again"),
     ("head.safetensors", b"x" * 99, "the head loads", "head"),
-    ("metrics.json", {"systems": {}}, "metrics.json", "no scores"),
-    ("subgroups.json", b"[]", "subgroups.json", "an object"),
+    ("metrics.csv", b"system,value\n", "metrics.csv", "expected the columns"),
+    ("facts.json", b"[]", "facts.json", "facts.json"),
+    ("scores.parquet", b"PAR1", "scores.parquet", "scores.parquet: cannot be read"),
     ("answers.parquet", lambda t: t.assign(**{"label:awe": np.nan}), "has a finite", "no finite score of 'awe'"),
 ]
 

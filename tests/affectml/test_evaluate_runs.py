@@ -81,7 +81,8 @@ def test_a_run_is_not_told_apart_from_itself(runs):
 def test_what_was_found_of_a_run_is_said_of_its_name(runs, tmp_path):
     copied = shutil.copytree(runs / "sigmoid0", tmp_path / "mine")
     facts = json.loads((copied / "facts.json").read_text())
-    facts["findings"], facts["subgroups"]["findings"] = ["the model is sure", "prior is not"], ["the model is worse on a"]
+    facts["findings"] = ["the model is sure", "prior is not"]
+    facts["subgroups"]["findings"] = ["the model is worse on a"]
     (copied / "facts.json").write_text(json.dumps(facts))
     found = compared(copied, runs / "topk0").facts
     assert found["findings"] == ["mine is sure", "prior is not"]
