@@ -46,7 +46,8 @@ def images(evaluation: Evaluation, also: Shown) -> Section | None:
     for title, each in rows.items():  # bars say what people and the first system say
         made = cards(evaluation, also, {row: lines[row] for row in each[:few]})
         note = "" if galleries else f"{key}."
-        galleries.append(Cards(title, tuple(replace(card, said=card.said[2:]) for card in made), note))
+        others = (replace(c, said=tuple(each for each in c.said if each[0] not in (whose, who))) for c in made)
+        galleries.append(Cards(title, tuple(others), note))
     return Section("images", "Images", galleries=tuple(galleries))
 
 
