@@ -17,7 +17,7 @@ from torch import Tensor
 
 from affectml.judging.figures import Rows
 from affectml.judging.scoring import Answers, against_the_rest, mean_over_people, set_pair
-from affectml.judging.truth import TAUS, Truth
+from affectml.judging.truth import TAUS, Truth, part_of
 from affectml_metrics import Interval, mean_interval, sums_interval, table_interval
 from affectml_metrics import functional as F
 from affectml_metrics.functional.average_precision import prepared_average_precision
@@ -30,6 +30,7 @@ Floats = NDArray[np.float64]
 CELLS = 1_000_000  # images times labels, up to which average precision gets intervals: some seconds
 CUTS = tuple(round(0.05 * k, 2) for k in range(1, 20))
 NOTHING = "(nothing)"
+PART = 16_384  # images whose answers are set beside the rest of their panels at once
 SPREAD = 1.5  # how many times as many people some images have had to be asked for a word about it
 MOST, LEAST = 8, 15  # bins of a label, and images of a bin
 GROUPS, FEWEST = 6, 10  # groups of images by people asked, and images of one
@@ -195,22 +196,39 @@ def instead_of(case: Case) -> None:
 
     A row `by` instead_of: level is people's label or NOTHING, label what was said or NOTHING.
     """
-    truth, beside = case.truth, against_the_rest(case.truth)
-    found: dict[str, Floats] = {}
+    truth, found = case.truth, dict[str, Floats | None]()
     if truth.sets is not None and case.model.sets is not None:
         found[case.first] = instead(truth.sets, case.model.sets.numpy())
-        if beside is not None:
-            found["person"] = instead(beside[1], beside[2], beside[3])
+        found["person"] = _one_person(truth, instead)
     elif truth.kind in ("single", "distribution"):
         found[case.first] = first_instead(truth.hits, case.model.scores.argmax(dim=1).numpy())
-        if beside is not None and (beside[2].sum(axis=1) == 1).all():
-            found["person"] = first_instead(beside[1], beside[2].argmax(axis=1), beside[3])
+        found["person"] = _one_person(
+            truth, lambda rest, said, weight: first_instead(rest, said.argmax(axis=1), weight)
+        )
     names = (*truth.labels, NOTHING)
     for who, table in found.items():
-        for (row, column), value in np.ndenumerate(table):
+        for (row, column), value in () if table is None else np.ndenumerate(table):
             if value > 0:
                 key = {"level": names[row], "label": names[column], "against": "rest" if who == "person" else "people"}
                 case.rows.add("images", value, system=who, by="instead_of", **key)
+
+
+def _one_person(truth: Truth, count: Callable[[Array, Array, Array], Floats]) -> Floats | None:
+    """What one person said instead of the rest of their panel, some images at a time for less memory.
+
+    None where nobody has a panel, and where people name one label each and somebody named another number of them.
+    """
+    found: Floats | None = None
+    for start in range(0, len(truth.image_id), PART):
+        beside = against_the_rest(part_of(truth, np.arange(start, min(start + PART, len(truth.image_id)))))
+        if beside is None:
+            continue
+        _, rest, said, weight = beside
+        if truth.sets is None and (said.sum(axis=1) != 1).any():
+            return None
+        made = count(rest, said, weight)
+        found = made if found is None else found + made
+    return found
 
 
 def instead(people: Array, model: Array, weights: Array | None = None) -> Floats:

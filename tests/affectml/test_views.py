@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from affectml.judging import views
 from affectml.judging.figures import Rows
+from affectml.judging.scoring import Answers
 from affectml.judging.views import (
     CELLS,
+    Case,
     _f1_with_one_person,
     _over_table,
     add_bins,
@@ -18,9 +21,12 @@ from affectml.judging.views import (
     first_instead,
     groups_of,
     instead,
+    instead_of,
 )
 from affectml_metrics import functional as F
 from affectml_metrics.functional.average_precision import prepared_average_precision
+
+from .panels import truth_of
 
 
 def bins(said, seen, people=None, groups=None, most=2):
@@ -40,6 +46,24 @@ def test_what_was_said_instead_of_what():
     hits = np.array([[1, 0, 0], [1, 1, 0], [1, 1, 0], [0, 0, 0]])  # where one label is right, or one of several
     named = first_instead(hits, np.array([1, 1, 2, 0]))
     assert named.tolist() == [[0, 1, 0.5, 0], [0, 1, 0.5, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("kind", ["rates", "distribution"])
+def test_one_person_beside_the_rest_is_counted_some_images_at_a_time(monkeypatch, kind):
+    generator = np.random.default_rng(0)
+    chosen = generator.random((9, 4, 3)) < 0.4
+    truth = truth_of(np.eye(3)[generator.integers(0, 3, (9, 4))] if kind == "distribution" else chosen, kind=kind)
+    given = Answers(torch.rand(9, 3), sets=torch.from_numpy(chosen[:, 0].astype(int)))
+
+    def found():
+        rows = Rows()
+        instead_of(Case({"model": given}, truth, "model", 0, rows))
+        return {(f.system, f.level, f.label): round(f.value, 9) for f in rows.rows}
+
+    whole = found()
+    assert any(who == "person" for who, *_ in whole)
+    monkeypatch.setattr(views, "PART", 2)
+    assert found() == whole
 
 
 def test_answers_to_one_image_count_one_together():
