@@ -146,8 +146,9 @@ def _judge(there: There, config: EvaluateConfig, say: Say) -> Judged:
     own = (targets.taxonomy.name, *targets.taxonomy.labels)
     groups: dict[tuple[str, ...], dict[str, Space | None]] = {own: {}} if there.files else {}
     made, refused = list[Judged](), list[str]()
-    for name, run in ((name, each.run) for name, each in there.runs.items()):
+    for name, heard in there.runs.items():
         try:
+            run = heard.run
             space = None if systems.fits(run, targets) else find_space(run.taxonomy, targets.taxonomy, choices)
             key = own if space is None else (space.taxonomy.name, *space.taxonomy.labels)
             groups.setdefault(key, {})[name] = space
@@ -161,17 +162,15 @@ def _judge(there: There, config: EvaluateConfig, say: Say) -> Judged:
     if not made:
         ways = f"{option('mapping')} says what an ambiguous label becomes; {option('drop', True)} leaves labels out"
         raise BadInput(f"evaluate: no system could be compared: {'; '.join(refused)}; {ways}")
-    told = refused + [
-        f"across constructs: {name} learned from {run.info.data.construct} labels and is judged by "
-        f"{targets.meta.construct} ones, so a lower score is not yet a worse model"
-        for name, run in ((name, each.run) for name, each in there.runs.items())
-        if run.info.data.construct != targets.meta.construct
-    ]
-    told += [
-        f"{name} learned {heard.run.info.data.kind} and is judged by {targets.kind} ({targets.name})"
-        for name, heard in there.runs.items()
-        if heard.run.info.data.kind != targets.kind
-    ]
+    told = refused
+    for name, learned in ((name, heard.run.info.data) for name, heard in there.runs.items()):
+        if learned.construct != targets.meta.construct:
+            told.append(
+                f"across constructs: {name} learned from {learned.construct} labels and is judged by "
+                f"{targets.meta.construct} ones, so a lower score is not yet a worse model"
+            )
+        if learned.kind != targets.kind:
+            told.append(f"{name} learned {learned.kind} and is judged by {targets.kind} ({targets.name})")
     first = made[0].evaluation
     read = {name: systems.in_words(each, there.split) for name, each in first.facts["received"].items()}
     for line in (*(f"{name}: {each}" for name, lines in read.items() for each in lines), *told):
@@ -212,7 +211,7 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
         first = next(iter(mine))
         more = {"images": data.images, "answerers": answerers(data, truth), "groups": config.groups}
         more |= _of_head(there, first) if group.get(first, space) is None and first in group else {}
-        more |= _of_files(there, truth, val, config)
+        more |= _of_files(there, truth, val, config) | {"by": sort}
     if own and len(group) == len(there.runs):  # else others are judged in coarser labels already
         rates = [n for n in mine if (_rates(there.runs[n].run) if n in group else there.files[n].said.shape == "rates")]
         rates += ["prior"] if kind in SEVERAL else []

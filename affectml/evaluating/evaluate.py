@@ -80,19 +80,11 @@ def evaluate_systems(
     alone = len(sources) == 1 and sources[0].run is not None and not config.on and not config.train
     file = Path(out) if out is not None else sources[0].path / PAGE if alone else next_run_folder("evaluation")
     _try_out(file, own=alone and out is None, again=bool(config.train))
+    on = config.on or (config.train if len(set(config.train)) > 1 else ())
+    if not on:
+        _check_without_data(sources, config)
     if config.train:
         sources = sources_of([*given, *train_missing(config, file, say)])
-    on = config.on or (config.train if len(set(config.train)) > 1 else ())
-    files = [each for each in sources if each.run is None]
-    if not on:
-        if files:
-            raise BadInput(f"{files[0].path}: answers in a file are judged on a data set: name it with {option('on')}")
-        of_training = OF_TRAINING if config.train else ("on", "threads")
-        for each in fields(EvaluateConfig):
-            default = each.default if each.default_factory is MISSING else each.default_factory()
-            if getattr(config, each.name) != default and each.name not in of_training:
-                way = option("train" if each.name in ("heads", "prompts", "seeds") else "on")
-                raise BadInput(f"{option(each.name)} needs the data set: name it with {way}")
     judged = on_datasets(sources, replace(config, on=on), once) if on else []
     evaluation = _joined([each.evaluation for each in judged]) if judged else of_runs(sources)
     evaluated = Evaluated(evaluation, judged, file)
@@ -119,6 +111,18 @@ def _check(config: EvaluateConfig) -> None:
         raise BadInput(f"{option('sort', config.sort)}: no such metric{near} (docs/metrics.md has all)")
     if config.empty not in (None, "none", "skip"):
         raise BadInput(f"{option('empty', config.empty)}: expected none (no label applies) or skip (no answer)")
+
+
+def _check_without_data(sources: Sequence[Source], config: EvaluateConfig) -> None:
+    """Raises BadInput for a file of answers, or an option, that needs a data set; before anything is trained."""
+    if files := [each for each in sources if each.run is None]:
+        raise BadInput(f"{files[0].path}: answers in a file are judged on a data set: name it with {option('on')}")
+    of_training = OF_TRAINING if config.train else ("on", "threads")
+    for each in fields(EvaluateConfig):
+        default = each.default if each.default_factory is MISSING else each.default_factory()
+        if getattr(config, each.name) != default and each.name not in of_training:
+            way = option("train" if each.name in ("heads", "prompts", "seeds") else "on")
+            raise BadInput(f"{option(each.name)} needs the data set: name it with {way}")
 
 
 def _try_out(file: Path, *, own: bool, again: bool) -> None:

@@ -170,7 +170,8 @@ def hear(run: RunFolder, data: Dataset, targets: Targets, threads: int | None, s
 
 def stored(run: RunFolder, ids: Ids, system: str = "model") -> Answers:
     """What a run's answers.parquet has of a system on these images."""
-    said = SystemAnswers.read(run.folder, run.taxonomy.labels, system=system)
+    own = system == "model"  # which the run keeps once it is read
+    said = run.model_answers if own else SystemAnswers.read(run.folder, run.taxonomy.labels, system=system)
     at = pd.Index(said.image_id).get_indexer(pd.Index(ids))
     scores, shares, sets = (
         None if values is None else torch.from_numpy(values[at]) for values in (said.scores, said.shares, said.sets)

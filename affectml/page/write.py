@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from affectml._files import write_text
 from affectml.judging.answers import SystemAnswers
@@ -14,8 +15,10 @@ from affectml.page.sections import FOLDED, ONCE, OPEN
 from affectml.page.sections.overview import sentence
 from affectml.page.tables import Table, places, which_images
 from affectml.page.words import missing, warnings
-from affectml.runs import RunFolder
-from affectml.training import Judged, Writers
+
+if TYPE_CHECKING:
+    from affectml.runs import RunFolder
+    from affectml.training import Judged, Writers
 
 WITHOUT = "pictures of images need the data set: add --on"
 PRINTED = ("every_score", "differences", "promise", "by_person", "bias", "levels", "repeats", "data_sets")
@@ -32,7 +35,7 @@ def write_report(evaluation: Evaluation, shown: Shown, file: Path) -> Path:
     return file
 
 
-def write_of_run(run: RunFolder, judged: Judged) -> None:
+def write_of_run(run: "RunFolder", judged: "Judged") -> None:
     """Write the page of a training into the run's folder."""
     truth = judged.prepared.test
     answers = {n: SystemAnswers.of(each, truth.labels, truth.image_id, "test") for n, each in judged.answers.items()}
@@ -40,7 +43,7 @@ def write_of_run(run: RunFolder, judged: Judged) -> None:
     write_report(judged.evaluation, shown, run.folder / "report.html")
 
 
-WRITERS: Writers = {"report.html": write_of_run}
+WRITERS: "Writers" = {"report.html": write_of_run}
 """What a training writes besides its own files: see `affectml.training.write`."""
 
 

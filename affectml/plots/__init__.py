@@ -2,17 +2,16 @@
 
     _canvas.py    an empty picture, and the marks in it, in a page's colours and letters
     _charts.py    pictures inside pages: systems and labels with intervals, labels by labels, points, curves
-    _paper.py     pictures as files: a map over an image, cross-evaluation's matrix, how exact studies are
+    _paper.py     pictures as files: a map over an image, how exact studies are
 
 A module draws what it is given and computes nothing. The same figures give the same bytes.
 """
 
-from affectml.plots._canvas import INKS, fitted
-from affectml.plots._charts import curves, dots, grid, intervals, reliability, scatter
+from affectml.plots._canvas import fitted
+from affectml.plots._charts import curves, dots, grid, intervals, reliability
 from affectml.plots._paper import draw_map, draw_widths, overlay, picture_path
 
 __all__ = [
-    "INKS",
     "curves",
     "dots",
     "draw_map",
@@ -23,5 +22,4 @@ __all__ = [
     "overlay",
     "picture_path",
     "reliability",
-    "scatter",
 ]

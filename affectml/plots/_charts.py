@@ -152,19 +152,6 @@ def _cell(x: float, y: float) -> list[tuple[float, float]]:
     return [(x + across - 0.5, y + down - 0.5) for across, down in SQUARE]
 
 
-def scatter(x: NDArray[Any], y: NDArray[Any], alt: str, *, axis: tuple[str, str]) -> str:
-    """One dot an image, with the diagonal on which both are equal; axis: what goes across and what goes up."""
-    most = float(max(x.max(), y.max())) * 1.04 or 1.0
-    ends = (min(0.0, float(min(x.min(), y.min()))) - 0.02 * most, most)
-    drawn = Canvas(WIDTH, 340, (46, 10, 10, 38), ends, ends)
-    drawn.numbers(lines=False)
-    drawn.heights(lines=False)
-    drawn.lines([[(end, end) for end in ends]], "soft", 0.8, "2.4 2.4")
-    drawn.signs(drawn.at(zip(x.tolist(), y.tolist(), strict=True)), "o", "model", 4.4, 0, 0.45)
-    drawn.words(*axis)
-    return drawn.svg(alt)
-
-
 def curves(
     series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     alt: str,

@@ -233,6 +233,7 @@ def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command
     ("options", "says"),
     [
         ({"heads": ("softmx",)}, "heads='softmx': no such head; did you mean 'softmax'"),
+        ({"groups": ("shapes",)}, "groups needs the data set: name it with on"),
         ({"prompts": ("sentimet",)}, "no kind 'sentimet'; did you mean 'sentiment'"),
     ],
 )

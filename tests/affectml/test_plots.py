@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from affectml.plots import curves, dots, grid, intervals, reliability, scatter
+from affectml.plots import curves, dots, grid, intervals, reliability
 from affectml.plots._canvas import MARKS, SIGNS, Canvas, marks
 
 NAMES = [  # of labels, and what is seen of them
@@ -57,7 +57,6 @@ def test_every_picture_is_well_formed_whatever_its_figures():
         *(dots(["joy"], {"model": [p]}, "") for p in (None, (0.5,) * 3, (0.0,) * 3, (-0.5, -1, -0.2))),
         *(intervals([("model", {"value": x, "low": x, "high": x})], "") for x in (0.0, 0.5, -1e-9)),
         *(grid(np.full((1, 1), value), ["joy"], ["joy"], "") for value in (0.0, np.nan)),
-        scatter(np.zeros(2), np.zeros(2), "", axis=("a", "b")),
         curves({"model": ([10], [0.0])}, "", axis=("a", "b"), log=True),
         reliability([("joy", [])], "", axis=("a", "b")),
     ):
