@@ -34,8 +34,7 @@ from affectml.judging.subgroups import answerers, check_groups, subgroups
 from affectml.judging.truth import DEFAULT_TAU, Truth, fit_prior, part_of, read_truth
 from affectml.predicting.features import store_there
 from affectml.runs import RunFolder
-from affectml.vlm.orders import read_orders
-from affectml.vlm.requests import split_of, store_of
+from affectml.vlm.requests import read_orders, split_of, store_of
 from affectml_metrics import Interval, difference
 from affectml_metrics.table import better, shown
 

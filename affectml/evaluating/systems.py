@@ -42,7 +42,7 @@ from affectml.runs.schema import PriorInfo
 from affectml.taxonomies import Taxonomy
 from affectml.vlm import ReadConfig, Received, Replies, Said, read_replies, together
 from affectml.vlm.names import shown
-from affectml.vlm.orders import Orders, of_others, requests_of
+from affectml.vlm.requests import Orders, of_others, requests_of
 
 Ids = NDArray[np.object_]
 BESIDE = ("prior", "zero_shot")

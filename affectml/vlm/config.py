@@ -88,16 +88,15 @@ class AskConfig:
 
 @dataclass(frozen=True)
 class ReadConfig:
-    """How a file of replies is read. shape: what the replies are; None takes what was asked, or what they look like."""
+    """How a file of replies is read.
 
-    shape: Annotated[str | None, Help("sets, ranked, rates or distribution.", default="what the answers look like")] = (
-        None
-    )
-    mapping: Annotated[
-        Mapping[str, str], Help("Label that a word stands for; may be given several times.", metavar="WORD=LABEL")
-    ] = field(default_factory=dict)
-    image_column: Annotated[
-        str | None, Help("Column of a table that names the image.", default="found by its name")
-    ] = None
-    label_column: Annotated[str | None, Help("Column of a table with the labels.", default="found by its name")] = None
-    empty: Annotated[str | None, Help("What an empty cell is: none (no label applies) or skip.", default="skip")] = None
+    shape: sets, ranked, rates or distribution; None takes what was asked, or what the answers look like. mapping: the
+    labels that words stand for. image_column, label_column: the columns of a table with them, None finds them by their
+    names. empty: what an empty cell is, "none" (no label applies) or None (no answer).
+    """
+
+    shape: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    image_column: str | None = None
+    label_column: str | None = None
+    empty: str | None = None

@@ -78,8 +78,8 @@ class Names:
     def __init__(self, images: pd.DataFrame) -> None:
         self._ids = [str(image) for image in images["image_id"]]
         self._by_key = {key(image): image for image in self._ids for key in (key_of, _hash_of)}
-        self._find = image_finder(images, "answers")
-        self._found: dict[str, str | None] = {}
+        self._rows = image_finder(images, "answers")
+        self.find = lru_cache(None)(self._find)
 
     def of_custom_id(self, given: str) -> Requested | None:
         """What the request of a custom_id was; None for one that no request of this data set has."""
@@ -88,15 +88,13 @@ class Names:
             return None
         return Requested(self._by_key[match[5]], int(match[1]), int(match[2] or 1), _LETTERS[match[3]], match[4] or "")
 
-    def find(self, name: str) -> str | None:
+    def _find(self, name: str) -> str | None:
         """The image of that name; None where there is none, or several."""
-        if name not in self._found:
-            try:
-                at = self._find([name])
-            except BadInput:  # two images have it
-                at = -1
-            self._found[name] = None if at < 0 else self._ids[at]
-        return self._found[name]
+        try:
+            row = self._rows([name])
+        except BadInput:  # two images have it
+            return None
+        return None if row < 0 else self._ids[row]
 
 
 class Words:

@@ -7,8 +7,8 @@ prior (Jeffreys 1946; Brown, Cai & DasGupta 2001). Where one label was asked for
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,31 @@ from affectml._files import need_file
 from affectml.data import Dataset, Targets
 from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
-from affectml.importers.columns import FILE, LABEL, URL, pick, plain
+from affectml.importers.columns import FILE, URL, pick, plain
 from affectml.importers.labels import emotion_words
 from affectml.importers.read import read_table
 from affectml.judging.answers import KEYS, labelled
 from affectml.judging.answers import LABEL as COLUMN
 from affectml.vlm.config import PEOPLE, Answer, ReadConfig
 from affectml.vlm.names import Names, Requested, Words, folded, shown
-from affectml.vlm.reply import FIELDS, LabelReader, Reply, Unread, Why, parse_line, parse_reply, read_json, scale_of
+from affectml.vlm.reply import (
+    FIELDS,
+    LABEL_KEYS,
+    Reply,
+    Stated,
+    Unread,
+    Why,
+    parse_line,
+    parse_reply,
+    read_json,
+    refuse_if,
+)
 
 Floats = NDArray[np.float64]
 SHAPES = ("sets", "ranked", "rates", "distribution")
+SURELY_PERCENT = 50  # unmarked numbers beyond it are no scale from 1 to 10, and no votes of a panel of usual size
 _SCHEMA = re.compile(r"response.?format|schema|grammar", re.IGNORECASE)  # in what a server says that takes none
+_TOP = re.compile(r"(?:top|rank)(\d+)")  # columns top_1, top_2 ... of a ranking
 _ASKED: dict[str, Answer] = {"sets": "sets", "ranked": "ranking", "rates": "shares", "distribution": "shares"}
 _FORM = {"sets": "set", "ranked": "ranking", "rates": "share", "distribution": "share"}
 _CALLED = {"set": "lists of labels", "ranking": "rankings", "share": "numbers by label"}
@@ -93,26 +106,6 @@ class Said:
     received: Received
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Row(Reply):
-    """One reply as the file has it.
-
-    place: where it stands. image: the data set's image, None where there is none of that name. detail: more of the
-    problem. custom_id, asked: of its request, None where the file names none.
-    """
-
-    place: str
-    image: str | None = None
-    detail: str = ""
-    custom_id: str | None = None
-    asked: Requested | None = None
-
-    @property
-    def wording(self) -> str | None:
-        """The number of its wording."""
-        return None if self.asked is None else str(self.asked.wording)
-
-
 def together(replies: Replies, *, one_label: bool, k: int | None = None) -> Said:
     """Bring the replies about each image together; of no replies, zero images.
 
@@ -122,39 +115,35 @@ def together(replies: Replies, *, one_label: bool, k: int | None = None) -> Said
         one_label: whether people were asked for one label each. An image of which no reply names any is left out.
         k: of rankings the first k labels are the set; None leaves them without sets.
     """
-    table, kind, labels = replies.table, replies.received.shape, labelled(replies.table)
-    rows = table[table["form"] == _FORM[kind]]
-    values, several = rows[labels].to_numpy(np.float64), bool(rows["image_id"].duplicated().any())
-    named = values == 1
+    kind, labels, table = replies.received.shape, labelled(replies.table), replies.table.set_index("image_id")
+    rows = table.loc[table["form"] == _FORM[kind], labels].astype(np.float64)
+    several, one_of, named = rows.index.has_duplicates, one_label and kind == "sets", rows == 1
     if kind == "ranked":
-        values = np.nan_to_num(1 - (values - 1) / len(labels))
-    one_of = one_label and kind == "sets"
+        rows = (1 - (rows - 1) / len(labels)).fillna(0)
     if one_of or kind == "distribution":
-        some = np.flatnonzero(values.any(axis=1))
-        rows, values = rows.iloc[some], values[some]
+        rows = rows[rows.any(axis=1)]
     if one_of:
-        values = values / values.sum(axis=1, keepdims=True)
-    at, images = pd.factorize(rows["image_id"])
-    counts = np.bincount(at)[:, None]
-    votes = pd.DataFrame(values).groupby(at).sum().to_numpy()
-    scores = votes / counts
+        rows = rows.div(rows.sum(axis=1), axis=0)
+    images = rows.groupby(level=0, sort=False)
+    votes, counts = images.sum(), images.size().to_numpy()[:, None]
+    scores = votes.to_numpy() / counts
     shape, shares, sets = kind, None, None
     if kind == "sets" and several:
         shape = "distribution" if one_label else "rates"
-        shares = (votes + 0.5) / (counts + (len(labels) / 2 if one_label else 1))
+        shares = (votes.to_numpy() + 0.5) / (counts + (len(labels) / 2 if one_label else 1))
     elif _FORM[kind] == "share":
         shares = scores / scores.sum(axis=1, keepdims=True) if kind == "distribution" else scores
     if kind == "ranked" and k is not None:
         sets = ((-scores).argsort(axis=1, kind="stable").argsort(axis=1) < k) & (scores > 0)
     elif kind != "ranked" and not several:
-        sets = table[table["form"] == "set"].set_index("image_id")[labels].reindex(images).to_numpy()
+        sets = table.loc[table["form"] == "set", labels].reindex(votes.index).to_numpy()
     return Said(
         shape=shape,
-        image_id=np.asarray(images, dtype=object),
+        image_id=votes.index.to_numpy(dtype=object),
         scores=scores if shares is None else shares,
         shares=shares,
         sets=None if sets is None or np.isnan(sets).any() else sets.astype(np.int64),
-        often=pd.DataFrame(named).groupby(at).mean().to_numpy(np.float64) if kind == "ranked" else scores,
+        often=named.groupby(level=0, sort=False).mean().to_numpy(np.float64) if kind == "ranked" else scores,
         received=replies.received,
     )
 
@@ -178,262 +167,291 @@ def read_replies(
     if config.shape not in (None, *SHAPES):
         raise BadInput(f"{option('shape', config.shape)}: expected one of {', '.join(SHAPES)}")
     need_file(path)
-    words = Words(targets.taxonomy, config.mapping)
+    words, names = Words(targets.taxonomy, config.mapping), Names(dataset.images)
+    with path.open("rb") as handle:
+        first = handle.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
     try:
-        file = _File(path, Names(dataset.images), words, config)
-        usable = _Usable(file, config.shape, one_label=targets.kind in ("single", "distribution"))
-        rows, forms, values = zip(*usable.records(), strict=True)
+        if first.startswith((b"[{", b"[\n", b"[ ", b"[\r")):
+            raise BadInput("a JSON list; expected JSON lines, one object in each line")
+        rows, what, notes = _lines(path, names, words) if first[:1] == b"{" else _table(path, names, words, config)
+        received = Received(rows=len(rows), what=what, notes=notes)
+        records = _Usable(rows, words, config.shape, received, targets.kind in ("single", "distribution")).records()
     except BadInput as error:
         raise error if str(path) in str(error) else BadInput(f"{path}: {error}") from None
-    images, split = [row.image for row in rows], dataset.images.set_index("image_id").get("split")
+    used, forms, values = zip(*records, strict=True)
+    images, split = [row.image for row in used], dataset.images.set_index("image_id").get("split")
     keys: dict[str, Any] = {
         "dataset": dataset.name,
         "image_id": images,
         "split": None if split is None else split.reindex(images).to_numpy(),
         "system": path.stem if system is None else system,
-        "wording": [row.wording for row in rows],
-        "draw": pd.array([None if row.asked is None else row.asked.sample for row in rows], dtype="Int32"),
+        "wording": [row.wording for row in used],
+        "draw": pd.array([row.asked.sample if row.asked else None for row in used], dtype="Int32"),
         "form": forms,
     }
-    index = pd.Index([row.custom_id or row.place for row in rows], name="custom_id")
-    names = [COLUMN + label for label in targets.taxonomy.labels]
-    table = pd.DataFrame(np.array(values, dtype=np.float32), index=index, columns=names)
-    requests = {row.custom_id: row.asked for row in file.rows if row.custom_id and row.asked}
-    return Replies(table.assign(**keys)[[*KEYS, *names]], usable.received, requests)
+    columns = [COLUMN + label for label in words.taxonomy.labels]
+    index = pd.Index([row.key for row in used], name="custom_id")
+    table = pd.DataFrame(np.array(values, dtype=np.float32), index=index, columns=columns)
+    requests = {row.key: row.asked for row in rows if row.asked}
+    return Replies(table.assign(**keys)[[*KEYS, *columns]], received, requests)
 
 
-class _File:
-    """The rows of a file, what it is, and what was inferred of it."""
+@dataclass(frozen=True)
+class _Row:
+    """One reply as the file has it.
 
-    def __init__(self, path: Path, names: Names, words: Words, config: ReadConfig) -> None:
-        self.path, self.names, self.words, self.config = path, names, words, config
-        self.rows: list[_Row] = []
-        self.what, self.notes = "", list[str]()
-        with path.open("rb") as handle:
-            first = handle.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-        if first.startswith((b"[{", b"[\n", b"[ ", b"[\r")):
-            raise BadInput(f"{path}: a JSON list; expected JSON lines, one object in each line")
-        self._read_lines() if first.startswith(b"{") else self._read_table()
+    place: where it stands. reply: what it says, else why it cannot be used. image: the data set's. asked, custom_id:
+    of its request, where the file names one.
+    """
 
-    def _read_lines(self) -> None:
-        counts: dict[str, range] = {}  # custom_id to the rows that count
-        with self.path.open("rb") as handle:
-            for place, raw in ((f"line {number}", raw) for number, raw in enumerate(handle, start=1) if raw.strip()):
-                try:
-                    content = read_json(raw.decode("utf-8-sig"))
-                except (ValueError, RecursionError):
-                    content = None
-                if not isinstance(content, dict):
-                    self.rows.append(_Row(place=place, problem=Why.NOT_JSON))
-                    continue
-                if "response" not in content and {"custom_id", "method", "body"} <= content.keys():
-                    why = "a request, not a response; judge the file that the server writes"
-                    raise BadInput(f"{self.path}, {place}: {why}")
-                what = "batch responses" if "custom_id" in content else "JSON lines"
-                if self.what not in ("", what):
-                    why = "some lines are batch responses (custom_id) and some are not; judge them one by one"
-                    raise BadInput(f"{self.path}: {why}")
-                self.what = what
-                if "custom_id" in content:
-                    self._add(list(self._response(content, place)), counts, str(content["custom_id"]))
-                else:
-                    self.rows.append(self._line(content, place))
+    place: str
+    reply: Reply | Unread
+    image: str = ""
+    asked: Requested | None = None
+    custom_id: str = ""
 
-    def _add(self, fresh: list[_Row], counts: dict[str, range], given: str) -> None:
-        """Add a response's rows; of several responses to one request the first that can be used counts."""
-        here = range(len(self.rows), len(self.rows) + len(fresh))
-        before = counts.setdefault(given, here)
-        if before != here and any(not row.problem for row in fresh) and all(self.rows[at].problem for at in before):
-            for at in before:
-                self.rows[at] = replace(self.rows[at], problem=Why.TWICE, detail="a later line of it can be used")
-            counts[given] = here
-        elif before != here:
-            fresh = [replace(fresh[0], problem=Why.TWICE, detail=f"as {self.rows[before[0]].place}")]
-        self.rows += fresh
+    @property
+    def key(self) -> str:
+        """The custom_id of its request, else where it stands."""
+        return self.custom_id or self.place
 
-    def _response(self, content: dict[str, Any], place: str) -> Iterator[_Row]:
-        """A line of a batch's output or error file: a row for each choice, which is one for most requests."""
-        given = content["custom_id"]
-        asked = self.names.of_custom_id(given) if isinstance(given, str) else None
-        if asked is None:
-            yield _Row(place=place, problem=Why.UNKNOWN_IMAGE, detail=f"custom_id {shown(str(given))}")
-            return
-        row = _Row(place=place, image=asked.image, custom_id=given, asked=asked)
-        response, error = content.get("response"), content.get("error")
-        response = response if isinstance(response, dict) else {}
-        status, body = response.get("status_code", 200 if response else None), response.get("body", response or None)
-        choices = body.get("choices") if isinstance(body, dict) else None
-        if not error and str(status) == "200" and isinstance(choices, list) and choices:
-            yield from (replace(row, **vars(self._choice(choice))) for choice in choices)
-            return
-        told = said = error or (body.get("error") or body if isinstance(body, dict) else body)
-        if isinstance(told, dict):
-            said = next((told[key] for key in ("code", "type", "message") if told.get(key)), error)
-        code = "" if status in (None, 200) else f"HTTP {shown(str(status))}"
-        detail = f"{code} {shown(str(said or ''))}".strip() or "no message in the response"
-        yield replace(row, problem=Why.NO_SCHEMA if _SCHEMA.search(str(told)) else Why.FAILED, detail=detail)
+    @property
+    def wording(self) -> str | None:
+        """The number of its wording."""
+        return str(self.asked.wording) if self.asked else None
 
-    def _choice(self, choice: Any) -> Reply:
-        message = choice.get("message") if isinstance(choice, dict) else None
+
+def _lines(path: Path, names: Names, words: Words) -> tuple[list[_Row], str, list[str]]:
+    """The rows of a file of JSON lines or of a batch's responses, which of the two it is, and no notes."""
+    rows, kinds = list[_Row](), set[str]()
+    with path.open("rb") as handle:
+        for place, raw in ((f"line {number}", raw) for number, raw in enumerate(handle, start=1) if raw.strip()):
+            try:
+                content = read_json(raw.decode("utf-8-sig"))
+            except (ValueError, RecursionError):
+                content = None
+            if not isinstance(content, dict):
+                rows.append(_Row(place, Unread(Why.NOT_JSON)))
+            elif "custom_id" not in content:
+                kinds.add("JSON lines")
+                rows.append(_line(content, place, names, words))
+            elif "response" in content or not {"method", "body"} <= content.keys():
+                kinds.add("batch responses")
+                rows += _response(content, place, names, words)
+            else:
+                raise BadInput(f"{place}: a request, not a response; judge the file that the server writes")
+    if len(kinds) > 1:
+        raise BadInput("some lines are batch responses (custom_id) and some are not; judge them one by one")
+    counts: dict[str, str] = {}  # by request the line that does: the first that can be used, else the first
+    for row in sorted(rows, key=lambda row: isinstance(row.reply, Unread)):
+        counts.setdefault(row.key, row.place)
+    twice = [replace(row, reply=Unread(Why.TWICE, counts[row.key])) for row in rows]
+    rows = [row if counts[row.key] == row.place else other for row, other in zip(rows, twice, strict=True)]
+    return rows, "".join(kinds) or "JSON lines", []
+
+
+def _line(content: Mapping[str, Any], place: str, names: Names, words: Words) -> _Row:
+    """A line or a row of any system: an image, and labels, a ranking, numbers by label, or a reply to be read."""
+    name = next((content[key] for key in FIELDS["image"] if content.get(key) is not None), None)
+    try:
+        refuse_if(not isinstance(name, str | int | float) or isinstance(name, bool), Why.NO_IMAGE)
+        image = names.find(str(name))
+        refuse_if(image is None, Why.UNKNOWN_IMAGE, shown(str(name)))
+        for key, why in (("error", Why.FAILED), ("refusal", Why.REFUSED)):
+            refuse_if(content.get(key), why, shown(str(content.get(key))))
+        return _Row(place, parse_line(content, words), str(image))
+    except Unread as unread:
+        return _Row(place, unread)
+
+
+def _response(content: Mapping[str, Any], place: str, names: Names, words: Words) -> list[_Row]:
+    """A line of a batch's output or error file: a row for each choice, which is one for most requests."""
+    given, response, error = str(content["custom_id"]), content.get("response"), content.get("error")
+    asked = names.of_custom_id(given)
+    if asked is None:
+        return [_Row(place, Unread(Why.UNKNOWN_IMAGE, f"custom_id {shown(given)}"))]
+    response = response if isinstance(response, dict) else {}
+    status, body = response.get("status_code", 200), response.get("body", response)
+    choices = body.get("choices") if isinstance(body, dict) else None
+    if not error and str(status) == "200" and isinstance(choices, list) and choices:
+        return [_Row(place, _choice(choice, words), asked.image, asked, given) for choice in choices]
+    told = said = error or (body.get("error") or body if isinstance(body, dict) else body)
+    if isinstance(told, dict):
+        said = next((told[key] for key in ("code", "type", "message") if told.get(key)), error)
+    code = "" if status in (None, 200) else f"HTTP {shown(str(status))}"
+    detail = f"{code} {shown(str(said or ''))}".strip() or "no message in the response"
+    why = Unread(Why.NO_SCHEMA if _SCHEMA.search(str(told)) else Why.FAILED, detail)
+    return [_Row(place, why, asked.image, asked, given)]
+
+
+def _choice(choice: Any, words: Words) -> Reply | Unread:
+    """What a choice of a response says, or why it cannot be used."""
+    message = choice.get("message") if isinstance(choice, dict) else None
+    try:
         if not isinstance(message, dict):
-            return Reply(problem=Why.FAILED)
-        ended = {"content_filter": Why.FILTERED, "length": Why.CUT_OFF}.get(str(choice.get("finish_reason")), "")
-        if problem := Why.REFUSED if message.get("refusal") else ended:
-            return Reply(problem=problem)
-        content = message.get("content")
-        if isinstance(content, list):  # it may come in parts
-            content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
-        return parse_reply(content if isinstance(content, str) else "", self.words)
-
-    def _line(self, content: dict[str, Any], place: str) -> _Row:
-        """A line or a row of any system: an image, and labels, a ranking, numbers by label, or a reply to be read."""
-        name = next((content[key] for key in FIELDS["image"] if content.get(key) is not None), None)
-        if not isinstance(name, str | int | float) or isinstance(name, bool):
-            return _Row(place=place, problem=Why.NO_IMAGE)
-        image = self.names.find(str(name))
-        if image is None:
-            return _Row(place=place, problem=Why.UNKNOWN_IMAGE, detail=shown(str(name)))
-        for key, problem in (("error", Why.FAILED), ("refusal", Why.REFUSED)):
-            if why := content.get(key):
-                detail = shown(why) if isinstance(why, str) else ""
-                return _Row(place=place, image=image, problem=problem, detail=detail)
-        said = parse_line(content, self.words) if content.keys() - {*FIELDS["image"]} else Reply(problem=Why.EMPTY)
-        return _Row(**vars(said), place=place, image=image)
-
-    def _read_table(self) -> None:
-        """A table: an image in each row, and a list of labels, a ranking or a column per label beside it."""
-        table, config = read_table(self.path), self.config
-        frame, columns = table.frame, table.frame.columns.tolist()
-        names, given = (("imageid",), FILE, URL, ("id",)), config.image_column
-        image = next(filter(None, (pick(table, given, some, "image_column") for some in names)), None)
-        if image is None:
-            way = f"say which does: {option('image_column')} (columns: {', '.join(columns)})"
-            raise BadInput(f"{self.path}: no column names images; {way}")
-        ranked = pick(table, None, FIELDS["ranking"])
-        column = config.label_column and pick(table, config.label_column, (), "label_column")
-        column = column or pick(table, None, (*LABEL, "set", "answer", "answers"))
-        places = [] if ranked else _places(columns)
-        listing = places or [c for c in (ranked or column,) if c]
-        numeric = [c for c in columns if c not in (image, *listing) and self.words.find(c)]
-        reply = None if listing or numeric else pick(table, None, FIELDS["reply"])
-        listing = [reply] if reply else listing
-        numeric += [c for c in (pick(table, None, FIELDS["n"]),) if c and numeric and not listing]
-        if not (listing or numeric):
-            raise BadInput(
-                f"{self.path}: no column of answers: expected labels ({option('label_column')}), ranking, or a column "
-                f"for each label ({', '.join(self.words.taxonomy.labels)}), but it has {', '.join(columns)}"
-            )
-        key = "ranking" if ranked or places else "reply" if reply else "labels"
-        filled = frame.astype(object).where(frame.notna(), "")
-        for place, row in zip(table.place, filled.to_dict("records"), strict=True):
-            cells = {name: cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in row.items()}
-            cells = {name: cell for name, cell in cells.items() if str(cell).strip() not in ("", "nan", "NaN")}
-            content = {name: cells[name] for name in numeric if name in cells}
-            listed = [cells[name] for name in listing if name in cells]
-            if listed or (listing and config.empty == "none"):
-                content[key] = listed if places or not listed else listed[0]
-            self.rows.append(self._line(content | {"image_id": cells.get(image)}, f"{table.unit} {place}"))
-        rest = [c for c in columns if c not in (image, *listing, *numeric)]
-        emotions = [c for c in rest if folded(c) in emotion_words()]
-        others = [shown(c) for c in rest if c not in emotions]
-        self.what, self.notes = "rows", [*table.notes]
-        for what, some in (("of emotions that are no labels of the target", emotions), ("that are not used", others)):
-            self.notes += [f"columns {what}: {', '.join(some)}"] if some else []
+            raise Unread(Why.FAILED)
+        refuse_if(message.get("refusal"), Why.REFUSED)
+        refuse_if(choice.get("finish_reason") == "content_filter", Why.FILTERED)
+        refuse_if(choice.get("finish_reason") == "length", Why.CUT_OFF)
+        text = message.get("content")
+        if isinstance(text, list):  # it may come in parts
+            text = "".join(str(part.get("text") or "") for part in text if isinstance(part, dict))
+        return parse_reply(text if isinstance(text, str) else "", words)
+    except Unread as unread:
+        return unread
 
 
-def _places(columns: Sequence[str]) -> list[str]:
-    """Columns top_1, top_2 ... or rank_1, rank_2 ..., in their order."""
-    for stem in ("top", "rank"):
-        found = {int(name[1]): c for c in columns if (name := re.fullmatch(rf"{stem}(\d+)", plain(c)))}
-        if found:
-            return [found[place] for place in sorted(found)]
-    return []
+def _table(path: Path, names: Names, words: Words, config: ReadConfig) -> tuple[list[_Row], str, list[str]]:
+    """The rows of a table: an image in each, and a list of labels, a ranking or a column per label beside it."""
+    table = read_table(path)
+    columns, kinds = table.frame.columns.tolist(), (("imageid",), FILE, URL, ("id",))
+    image = next(filter(None, (pick(table, config.image_column, kind, "image_column") for kind in kinds)), None)
+    if image is None:
+        way = f"say which does: {option('image_column')} (columns: {', '.join(columns)})"
+        raise BadInput(f"no column names images; {way}")
+    tops = {int(top[1]): c for c in columns if (top := _TOP.fullmatch(plain(c)))}
+    ranking, labels = pick(table, None, FIELDS["ranking"]), pick(table, config.label_column, LABEL_KEYS, "label_column")
+    listing = [ranking] if ranking else [tops[place] for place in sorted(tops)] or ([labels] if labels else [])
+    own = {c: c for c in columns if c not in (image, *listing) and words.find(c)}
+    if not listing and (beside := pick(table, None, FIELDS["n" if own else "reply"])):
+        own[beside] = "n" if own else "reply"
+    if not (listing or own):
+        raise BadInput(
+            f"no column of answers: expected labels ({option('label_column')}), ranking, or a column for each label "
+            f"({', '.join(words.taxonomy.labels)}), but it has {', '.join(columns)}"
+        )
+    rows, filled = list[_Row](), table.frame.astype(object).where(table.frame.notna(), "")
+    for place, row in zip(table.place, filled.to_dict("records"), strict=True):
+        cells = {name: cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in row.items()}
+        cells = {name: cell for name, cell in cells.items() if str(cell).strip() not in ("", "nan", "NaN")}
+        content = {"image_id": cells.get(image), **{field: cells[name] for name, field in own.items() if name in cells}}
+        listed = [cells[name] for name in listing if name in cells]
+        if listed or (listing and config.empty == "none"):
+            one = listed and (ranking or not tops)  # column, which holds the list
+            content["ranking" if ranking or tops else "labels"] = listed[0] if one else listed
+        rows.append(_line(content, f"{table.unit} {place}", names, words))
+    rest = [c for c in columns if c not in (image, *listing, *own)]
+    emotions = [c for c in rest if folded(c) in emotion_words()]
+    unused = {"of emotions that are no labels of the target": emotions, "that are not used": {*rest} - {*emotions}}
+    notes = [
+        f"columns {what}: {', '.join(shown(c) for c in rest if c in some)}" for what, some in unused.items() if some
+    ]
+    return rows, "rows", [*table.notes, *notes]
+
+
+def scale_of(rows: Sequence[Sequence[float]], *, asked: bool) -> float | None:
+    """What the unmarked numbers of a file are parts of: 1, PEOPLE or 100; None where nothing tells.
+
+    Most of the rows that tell decide; those of other scales are then found by `fits`. Votes may sum to 100 by chance.
+
+    Args:
+        rows: the unmarked numbers of each answer.
+        asked: whether people were to be counted, of PEOPLE.
+    """
+    votes: Counter[float] = Counter()
+    sums: list[bool] = []  # of rows that alone may be votes of any panel: whether they are 100 together
+    for row in rows:
+        top, total = max(row), sum(row)
+        if top <= 1 + SUM_TOLERANCE:
+            votes[1] += not _whole_numbers(row)
+        elif asked and _whole_numbers(row) and top <= PEOPLE:
+            votes[PEOPLE] += total != 100
+        elif top > (PEOPLE if asked else SURELY_PERCENT):
+            votes[100] += top <= 100
+        else:
+            sums.append(abs(total - 100) <= 0.5 * len(row))
+    if 2 * sum(sums) > len(sums):
+        votes[100] += sum(sums)
+    if votes.total():
+        return votes.most_common(1)[0][0]
+    return None if any(max(row) > 1 for row in rows) else 1
+
+
+def fits(row: Sequence[float], scale: float) -> bool:
+    """Whether unmarked numbers can be parts of `scale`: shares among percentages cannot, nor 12.5 among people."""
+    if scale == 1:
+        return max(row) <= 1 + SUM_TOLERANCE
+    return max(row) <= scale and (_whole_numbers(row) if scale == PEOPLE else not 0 < max(row) <= 1)
+
+
+def _whole_numbers(row: Sequence[float]) -> bool:
+    return all(float(value).is_integer() for value in row)
 
 
 class _Usable:
     """The replies of a file in the target's labels and on one scale.
 
-    The rows of each wording decide what its numbers are parts of that do not say it. received: what the file held.
+    The rows of each wording decide what its numbers are parts of that do not say it. asked: the form that counts, None
+    takes each as it looks. slack: how much a sum of shares may be off. received: what the file held.
     """
 
-    def __init__(self, file: _File, shape: str | None, *, one_label: bool) -> None:
-        self.rows, self.shape, self.one = file.rows, shape, one_label
-        self.slack = _ROUNDED * len(file.words.taxonomy)
-        forms = Counter(row.asked.answer for row in file.rows if row.asked)
+    def __init__(self, rows: Sequence[_Row], words: Words, shape: str | None, received: Received, one: bool) -> None:
+        self.rows, self.words, self.shape, self.received, self.one = rows, words, shape, received, one
+        self.slack = _ROUNDED * len(words.taxonomy) if one else SUM_TOLERANCE
+        forms = Counter(row.asked.answer for row in rows if row.asked)
         if shape is None and len(forms) > 1:
             counts = ", ".join(f"{count} for {form}" for form, count in forms.most_common())
             raise BadInput(f"the requests asked for several forms of answer ({counts}); {_ways_out()}")
         self.asked = _ASKED[shape] if shape else next(iter(forms), None)
-        told = [row for row in file.rows if not row.problem and self.asked not in ("sets", "ranking") and row.bare]
-        self.scale: dict[str | None, float | None] = {}
-        for wording in {row.wording for row in file.rows}:
-            here = [row for row in told if row.wording == wording]
-            counted = any(row.asked and row.asked.answer == "shares" for row in here)
-            self.scale[wording] = scale_of([row.bare for row in here], asked=counted)
-        slack = self.slack if one_label else None
-        self.reader = reader = LabelReader(file.words, self.asked, given=shape is not None, slack=slack)
-        self.received = Received(rows=len(file.rows), what=file.what or "JSON lines", notes=file.notes)
-        self.received.unknown_labels, self.received.renamed = reader.unknown, reader.renamed
+        bare = defaultdict[str | None, list[list[float]]](list)
+        for row in rows:
+            if isinstance(row.reply, Reply) and row.reply.bare and self.asked not in ("sets", "ranking"):
+                bare[row.wording].append(row.reply.bare)
+        self.scale = {wording: scale_of(some, asked="shares" in forms) for wording, some in bare.items()}
 
     def records(self) -> list[tuple[_Row, str, Floats]]:
         """Of each reply and form the row, the form and its values [C]; raises BadInput where none can be used.
 
-        Shares that have to sum to one are divided by their sum if they nearly do. Images of which no reply says
-        anything are left out.
+        Shares that have to sum to one are divided by their sum if they nearly do.
         """
         received, read = self.received, list[tuple[_Row, dict[str, Floats]]]()
         for row in self.rows:
             unknown = received.unknown_labels.total()
             try:
-                read.append((row, self.reader.read(row, self.scale[row.wording], was_asked=row.asked is not None)))
+                read.append((row, self._read(row)))
                 received.shortened += received.unknown_labels.total() > unknown
             except Unread as unread:
-                self._note(str(unread), f"{row.place} ({row.detail})" if row.detail else row.place)
-        refused, how = len(received.problems.get(Why.NO_SCHEMA, ())), option("json_schema", False)
-        way_out = f"the server refused the JSON schema of {refused} requests; `ask` {how} sends none"
-        received.notes += [way_out] if refused else []
-        kind, records, rounded = self._kind(read), list[tuple[_Row, str, Floats]](), 0
+                self._note(unread.why, f"{row.place} ({unread.detail})" if unread.detail else row.place)
+        if refused := len(received.problems.get(Why.NO_SCHEMA, ())):
+            way = f"`ask` {option('json_schema', False)} sends none"
+            received.notes.append(f"the server refused the JSON schema of {refused} requests; {way}")
+        kind, records, rounded = self._kind([said for _, said in read]), list[tuple[_Row, str, Floats]](), 0
+        summed = kind == "distribution" and self.one and self.shape is None
         for row, said in read:
             values = next(iter(said.values()))
-            if kind == "distribution" and self.one and self.shape is None:
-                off = abs(values.sum() - 1)
-                if off > self.slack:
-                    self._note(Why.NO_SUM, row.place)
-                    continue
+            off = abs(values.sum() - 1) if summed else 0
+            if off > self.slack:
+                self._note(Why.NO_SUM, row.place)
+            elif not values.any() and (kind == "distribution" or (kind == "sets" and self.one)):
+                self._note(Why.NO_MASS, row.place)
+            else:
                 rounded += off > SUM_TOLERANCE
-                said["share"] = values / values.sum()
-            records += [(row, form, each) for form, each in ({"set": values} if kind == "sets" else said).items()]
+                said = (
+                    {"set": values} if kind == "sets" else said | {"share": values / values.sum()} if summed else said
+                )
+                records += [(row, form, each) for form, each in said.items()]
         if rounded:
             received.notes.append(f"{rounded} answers sum to one but for rounding, and are divided by their sum")
         replies = Counter(row.image for row, form, _ in records if form == _FORM[kind])
-        if kind == "distribution" or (kind == "sets" and self.one):
-            some = {row.image for row, form, values in records if form == _FORM[kind] and values.any()}
-            for image in (image for image in replies if image not in some):
-                self._note(Why.NO_MASS, f"image {shown(str(image))}")
-            records = [record for record in records if record[0].image in some]
-        received.shape, received.samples = kind, max(replies.values(), default=0)
-        received.used = sum(form == _FORM[kind] for _, form, _ in records)
+        received.shape, received.used, received.samples = kind, replies.total(), max(replies.values(), default=0)
         received.problems = {str(reason): received.problems[reason] for reason in Why if reason in received.problems}
         if not records:
-            raise BadInput(self._none_usable(way_out if refused else ""))
+            raise BadInput(self._none_usable())
         return records
 
-    def _note(self, problem: str, place: str) -> None:
-        self.received.problems.setdefault(problem, []).append(place)
+    def _note(self, why: str, place: str) -> None:
+        self.received.problems.setdefault(why, []).append(place)
 
-    def _none_usable(self, way_out: str) -> str:
+    def _none_usable(self) -> str:
         received = self.received
-        other = received.problems.keys() & {Why.LABELS, Why.NUMBERS, Why.UNRANKED, Why.NO_SUM}
-        if self.shape is not None and other and not received.samples:
-            has = "lists of labels" if Why.LABELS in other else "numbers by label"
-            return f"{option('shape', self.shape)} does not fit: the answers are {has}"
         reasons = "; ".join(f"{reason}: {len(places)}" for reason, places in received.problems.items()) or "no rows"
         unknown = ", ".join(shown(label) for label, _ in received.unknown_labels.most_common(8))
         more = f" (unknown labels: {unknown}; {option('mapping', {'WORD': 'LABEL'})} names them)" if unknown else ""
-        ways = (reasons + more, f"{option('shape')} says what they are" if other else "", way_out)
-        return f"no answer can be used of {received.rows}: {'; '.join(filter(None, ways))}"
+        other = received.problems.keys() & {Why.LABELS, Why.NUMBERS, Why.UNRANKED, Why.NO_SUM}
+        ways = [f"{option('shape')} says what they are"] if other else []
+        return "; ".join([f"no answer can be used of {received.rows}: {reasons}{more}", *ways, *received.notes])
 
-    def _kind(self, read: Sequence[tuple[_Row, dict[str, Floats]]]) -> str:
+    def _kind(self, read: Sequence[Mapping[str, Floats]]) -> str:
         """What the replies are: as asked, else as they look; what was taken for granted is noted."""
         units = {_SCALES[scale] for scale in self.scale.values() if scale and scale != 1}
         if units:
@@ -441,20 +459,71 @@ class _Usable:
             self.received.notes.append(f"numbers without a unit are taken as {taken}, as most answers of the file show")
         if self.shape or self.asked:
             asked = {"sets": "sets", "ranking": "ranked", "shares": "distribution" if self.one else "rates"}
-            return self.shape or asked[self.asked or "sets"]
-        forms = Counter(next(iter(said)) for _, said in read)
+            return self.shape or asked[str(self.asked)]
+        forms = Counter(next(iter(said)) for said in read)
         if len(forms) > 1:
             counts = ", ".join(f"{count} are {_CALLED[form]}" for form, count in forms.most_common())
             raise BadInput(f"some answers are of one form and some of another ({counts}); {_ways_out()}")
-        table = np.array([next(iter(said.values())) for _, said in read])
+        table = np.array([next(iter(said.values())) for said in read])
         if "share" in forms and not ((table == 0) | (table == 1)).all():
-            off = np.abs(table.sum(axis=1) - 1)
-            sums = (off <= self.slack).mean() > 0.5 if self.one else (off <= SUM_TOLERANCE).all()
-            return "distribution" if sums else "rates"
+            off = np.abs(table.sum(axis=1) - 1) <= self.slack
+            return "distribution" if (off.mean() > 0.5 if self.one else off.all()) else "rates"
         if "set" in forms and (every := int(table.all(axis=1).sum())):
             how = option("shape", "ranked")
             self.received.notes.append(f"{every} lists name all labels: sets of all, or rankings with {how}")
         return "ranked" if "ranking" in forms else "sets"
+
+    def _read(self, row: _Row) -> dict[str, Floats]:
+        """By form what a reply says, as far as it counts, shares before a set; raises Unread where it says nothing.
+
+        A set has 1 for each of its labels, a ranking their places from 1 and NaN for the others [C].
+        """
+        reply = row.reply
+        if isinstance(reply, Unread):
+            raise reply
+        labels, numbers, ranked = reply.labels, reply.numbers, reply.ranked
+        if self.asked == "shares":
+            refuse_if(not numbers, Why.LABELS)
+        elif self.asked == "ranking":
+            refuse_if(numbers, Why.UNRANKED)
+            ranked = True
+        elif self.asked == "sets" and labels is None and {*numbers.values()} <= {Stated(0), Stated(1)}:
+            labels = tuple(label for label, one in numbers.items() if one.value)
+            refuse_if(not labels and len(numbers) < len(self.words.taxonomy), Why.NO_RATE)
+            numbers = {}
+        elif self.asked == "sets":
+            refuse_if(numbers and not (self.shape and labels is not None), Why.NUMBERS)
+            refuse_if(ranked and not self.shape, Why.RANKED)
+            numbers, ranked = {}, False
+        for word, label in reply.means.items():
+            if label is None:
+                self.received.unknown_labels[shown(word)] += 1
+            elif label != word:
+                self.received.renamed[shown(word)] = label
+        found = {"share": self._shares(reply, self.scale.get(row.wording))} if numbers else {}
+        if labels is not None:
+            known = [label for word in labels if (label := reply.means[word])]
+            refuse_if(labels and not known, Why.UNKNOWN_ONLY)
+            refuse_if(ranked and len({*known}) < len(known), Why.CONTRADICTS)
+            refuse_if(ranked and not known, Why.NO_MASS)
+            places = {label: place if ranked else 1.0 for place, label in enumerate(known, start=1)}
+            absent = np.nan if ranked else 0.0
+            values = np.array([places.get(label, absent) for label in self.words.taxonomy.labels])
+            found["ranking" if ranked else "set"] = values
+        return found
+
+    def _shares(self, reply: Reply, scale: float | None) -> Floats:
+        """The numbers of a reply as shares [C]."""
+        if any(reply.bare):
+            refuse_if(scale is None or len(reply.bare) < len(reply.numbers), Why.NO_SCALE)
+            refuse_if(not fits(reply.bare, scale or 1), Why.OUTSIDE if scale == 1 else Why.OTHER_SCALE)
+        known = {label: number for word, number in reply.numbers.items() if (label := reply.means[word])}
+        refuse_if(not known, Why.UNKNOWN_ONLY)
+        shares = {label: number.value / (number.of or scale or 1) for label, number in known.items()}
+        refuse_if(min(shares.values()) < 0 or max(shares.values()) > 1 + SUM_TOLERANCE, Why.OUTSIDE)
+        off = abs(sum(shares.values()) - 1)  # of a distribution, what is not named has no share
+        refuse_if(len(shares) < len(self.words.taxonomy) and off > self.slack, Why.NO_RATE)
+        return np.array([shares.get(label, 0.0) for label in self.words.taxonomy.labels]).clip(0, 1)
 
 
 def _ways_out() -> str:

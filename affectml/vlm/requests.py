@@ -7,15 +7,20 @@ Lines are those of OpenAI's Batch API (https://platform.openai.com/docs/api-refe
 import json
 import random
 import re
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from itertools import product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from itertools import groupby, product
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO, get_args
+from typing import Any, get_args
 from urllib.parse import quote
 
-from affectml._files import replacing, try_file
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+from affectml._files import need_file, replacing, try_file
 from affectml._html import data_uri
 from affectml._options import check_choice, check_range
 from affectml._progress import Progress, Say
@@ -26,7 +31,8 @@ from affectml.data.splits import Split, split_dataset
 from affectml.duplicates import same_pixels
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders import read_image
-from affectml.errors import AffectmlError, BadDataset, BadInput, option
+from affectml.errors import AffectmlError, BadDataset, BadInput, few, option
+from affectml.judging.readings import Requests
 from affectml.vlm.config import PEOPLE, Answer, AskConfig
 from affectml.vlm.names import custom_id, shuffle_of
 
@@ -37,6 +43,7 @@ QUESTIONS = {
     "query": "Which of these words describes the feeling of this image?",
 }
 PARTS = ("test", "val", "all")
+Orders = Mapping[str, NDArray[np.int64]]  # by custom_id, the place of each label [C], from 0
 
 
 @dataclass(frozen=True)
@@ -54,10 +61,6 @@ class Asked:
     images: int
     prompt: str
     left_out: dict[str, str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {**asdict(self), "files": [str(file) for file in self.files], "index": str(self.index)}
 
 
 def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) -> Asked:
@@ -84,11 +87,11 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
     data = Dataset.open(dataset)
     images, labels, one, question = _asking(data, config, say)
     wordings = wordings or [instruction(question, config.answer, one=one)]
-    shuffle, table = shuffle_of(labels, config.seed), data.images.set_index("image_id")
-    left: dict[str, str] = {}
-    with ExitStack() as stack, Progress("writing requests", len(images), "images") as bar:
-        files = _Files(stack, out, config)
-        order = stack.enter_context(stack.enter_context(replacing(index)).open("w", encoding="utf-8"))
+    drawn, table = shuffle_of(labels, config.seed), data.images.set_index("image_id")
+    left, files, requests = dict[str, str](), list[Path](), 0
+
+    def lines() -> Iterator[bytes]:
+        """The requests; each is noted in the index."""
         for image in images:
             bar.advance()
             try:
@@ -98,20 +101,41 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
                 continue
             for (number, wording), sample in product(enumerate(wordings, 1), range(1, config.samples + 1)):
                 shown = shuffled(labels, config.seed, image, sample, number)
-                given = custom_id(image, sample, wording=number, answer=config.answer, shuffle=shuffle)
-                body = _body(url, prompt(wording, shown, config.answer, one=one), shown, config)
-                files.write({"custom_id": given, "method": "POST", "url": "/v1/chat/completions", "body": body})
+                given = custom_id(image, sample, wording=number, answer=config.answer, shuffle=drawn)
                 entry = {"custom_id": given, "image_id": image, "sample": sample, "wording": number}
-                more = {"answer": config.answer, "shuffle": shuffle, "labels": shown}
-                order.write(json.dumps(entry | more) + "\n")
-        if not files.requests:
+                noted.write(json.dumps(entry | {"answer": config.answer, "shuffle": drawn, "labels": shown}) + "\n")
+                body = _body(url, prompt(wording, shown, config.answer, one=one), shown, config)
+                request = {"custom_id": given, "method": "POST", "url": "/v1/chat/completions", "body": body}
+                yield json.dumps(request, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+    with ExitStack() as stack, Progress("writing requests", len(images), "images") as bar:
+        noted = stack.enter_context(stack.enter_context(replacing(index)).open("w", encoding="utf-8"))
+        for number, part in groupby(_parted(lines(), config), key=itemgetter(0)):
+            files.append(out.with_name(f"{out.stem}-{number:03d}{out.suffix}") if files else out)
+            with stack.enter_context(replacing(files[-1])).open("wb") as handle:
+                for _, line in part:
+                    handle.write(line)
+                    requests += 1
+        if not files:
             first, why = next(iter(left.items()), ("", "no image in this part"))
             raise BadInput(f"{data.root}: no image can be sent; the first, {first!r}: {why}")
     if left:
-        some = "; ".join(f"{image}: {why}" for image, why in list(left.items())[:5])
-        say(f"{len(left)} images are left out: {some}{' ...' if len(left) > 5 else ''}")
+        say(f"{len(left)} images are left out: {few([f'{image}: {why}' for image, why in left.items()], 5, '; ')}")
     asked = "\n---\n".join(prompt(wording, labels, config.answer, one=one) for wording in wordings)
-    return Asked(tuple(files.paths), index, files.requests, len(images) - len(left), asked, left)
+    return Asked(tuple(files), index, requests, len(images) - len(left), asked, left)
+
+
+def _parted(lines: Iterable[bytes], config: AskConfig) -> Iterator[tuple[int, bytes]]:
+    """Each request with the number of its file, from 1; raises BadInput for one that no file can hold."""
+    number, held, size, most = 1, 0, 0, int(config.max_megabytes * 1_000_000)
+    for line in lines:
+        if len(line) > most:
+            limit, way = option("max_megabytes", most / 1_000_000), f"take a smaller {option('side')}"
+            raise BadInput(f"a request of {len(line):,} bytes is more than {limit}; {way}")
+        if held == config.max_requests or size + len(line) > most:
+            number, held, size = number + 1, 0, 0
+        held, size = held + 1, size + len(line)
+        yield number, line
 
 
 def instruction(question: str, answer: Answer, *, one: bool) -> str:
@@ -161,16 +185,14 @@ def read_wordings(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{option('wording', str(path))}: cannot be read as UTF-8 text ({error})") from None
     found = [each.strip() for each in re.split(r"^---[ \t]*$", text, flags=re.MULTILINE)]
-    if not all(found):
-        raise BadInput(f"{path}: expected wordings apart by lines of ---, none of them empty")
-    if twice := next((each for each in found if found.count(each) > 1), None):
-        raise BadInput(f"{path}: a wording is there twice: {twice[:60]!r}")
+    if not all(found) or len({*found}) < len(found):
+        raise BadInput(f"{path}: expected wordings apart by lines of ---, none of them empty or there twice")
     return found
 
 
 def _check(config: AskConfig) -> None:
     check_range(config)
-    check_part(config.split)
+    check_choice(option("split"), config.split, PARTS)
     if not config.model.strip():
         raise BadInput(f"{option('model', config.model)}: expected the name that the server knows the model by")
     check_choice(option("answer"), config.answer, get_args(Answer))
@@ -195,30 +217,28 @@ def _asking(data: Dataset, config: AskConfig, say: Say) -> tuple[list[str], tupl
     Without a target, what people are to be asked, who may choose several. Where nobody wrote a question down, it is one
     of our own about the same construct.
     """
-    own = data.meta.resolve_taxonomy()
+    own, table = data.meta.resolve_taxonomy(), data.images
     if config.target is None and not data.meta.targets and own is not None:
-        put, by = data.meta.judgements or Put("evoked"), str(data.root)
-        images, labels, one = _images_of(data, config.split, say), own.labels, False
+        put, by, labels, one = data.meta.judgements or Put("evoked"), str(data.root), own.labels, False
+        images = table["image_id"].tolist()
+        if config.split != "all" and "split" in table and table["split"].notna().any():
+            images = table.loc[table["split"] == config.split, "image_id"].tolist()
+        elif config.split != "all":
+            say(f"{data.root} has neither a target nor a split: asking about all of its images")
     else:
-        targets = target_of(data, config.target)
-        put, by = Put(targets.meta.construct, targets.meta.question), f"target {targets.name}"
-        split = split_of(data, targets, config.split, config.seed, store_of(data))
-        images = [str(image) for image in (targets.image_id if split is None else split.ids(config.split))]
-        labels, one = targets.taxonomy.labels, targets.kind in ("single", "distribution")
+        if config.target is None and len(data.meta.targets) > 1:
+            targets = ", ".join(data.meta.targets)
+            raise BadDataset(f"{data.root}: it has targets {targets}; choose with {option('target')}")
+        target = choose_target(data, multilabel=None, name=config.target)
+        put, by = Put(target.meta.construct, target.meta.question), f"target {target.name}"
+        split = split_of(data, target, config.split, config.seed, store_of(data))
+        images = [str(image) for image in (target.image_id if split is None else split.ids(config.split))]
+        labels, one = target.taxonomy.labels, target.kind in ("single", "distribution")
     question = config.question or (put.question if was_asked(put.question) else QUESTIONS[put.construct])
     if not (config.question or config.wording or was_asked(put.question)):
         lacks = f"{by} does not have the words that people were asked"
         say(f"{lacks}: asking {question!r} ({option('question')} asks another)")
     return images, labels, one, question
-
-
-def _images_of(data: Dataset, split: str, say: Say) -> list[str]:
-    """The images of a part of a data set without a target; all of them where it has no split."""
-    table, known = data.images, data.images.get("split")
-    if split != "all" and (known is None or known.isna().all()):
-        say(f"{data.root} has neither a target nor a split: asking about all of its images")
-        split = "all"
-    return (table if split == "all" else table[known == split])["image_id"].tolist()
 
 
 def _body(url: str, words: str, labels: Sequence[str], config: AskConfig) -> dict[str, Any]:
@@ -245,39 +265,6 @@ def _url(data: Dataset, row: Any, config: AskConfig) -> str:
     return data_uri(read_image(data.image_path(place)), config.side)
 
 
-class _Files:
-    """Request files under temporary names, a new one where a limit is reached; all are named once the last is whole.
-
-    paths: the names that they will have.
-    """
-
-    def __init__(self, stack: ExitStack, out: Path, config: AskConfig) -> None:
-        self._stack, self._out, self._config = stack, out, config
-        self._handle: BinaryIO | None = None
-        self._lines = self._size = self.requests = 0
-        self.paths: list[Path] = []
-
-    def write(self, request: dict[str, Any]) -> None:
-        """Add a request; raises BadInput for one that no file can hold."""
-        line = json.dumps(request, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
-        most = int(self._config.max_megabytes * 1_000_000)
-        if len(line) > most:
-            size, way = option("max_megabytes", most / 1_000_000), f"take a smaller {option('side')}"
-            raise BadInput(f"{self._out}: a request of {len(line):,} bytes is more than {size}; {way}")
-        if self._handle is None or self._lines >= self._config.max_requests or self._size + len(line) > most:
-            self._handle = self._next()
-        self._handle.write(line)
-        self._lines, self._size, self.requests = self._lines + 1, self._size + len(line), self.requests + 1
-
-    def _next(self) -> BinaryIO:
-        if self._handle is not None:
-            self._handle.close()
-        name = f"{self._out.stem}-{len(self.paths) + 1:03d}{self._out.suffix}" if self.paths else self._out.name
-        self.paths.append(self._out.with_name(name))
-        self._lines = self._size = 0
-        return self._stack.enter_context(self._stack.enter_context(replacing(self.paths[-1])).open("wb"))
-
-
 def shuffled(labels: Sequence[str], seed: int, image_id: str, sample: int, wording: int = 1) -> tuple[str, ...]:
     """The order in which a request shows the labels: the same for the same seed, image, sample and wording."""
     order = list(labels)
@@ -302,7 +289,7 @@ def split_of(
         BadDataset: where the data set cannot be split.
         BadInput: for another part.
     """
-    check_part(part)
+    check_choice(option("split"), part, PARTS)
     if part == "all":
         return None
     ids = targets.image_id
@@ -313,23 +300,69 @@ def split_of(
         raise BadDataset(f"{error}; or take all images: {option('split', 'all')}") from None
 
 
-def check_part(part: str) -> None:
-    """Raises BadInput for a part that images cannot be judged or asked by."""
-    if part not in PARTS:
-        raise BadInput(f"{option('split', part)}: expected {', '.join(PARTS)}")
-
-
-def target_of(dataset: Dataset, name: str | None) -> Targets:
-    """The target of that name, else the only one; raises BadDataset where there is none, or several and no name."""
-    names = list(dataset.meta.targets)
-    if name is None and len(names) > 1:
-        raise BadDataset(f"{dataset.root}: it has targets {', '.join(names)}; choose with {option('target')}")
-    return choose_target(dataset, multilabel=None, name=name)
-
-
 def store_of(dataset: Dataset) -> EmbeddingStore | None:
     """The data set's embeddings, where there is one store and no doubt about it."""
-    try:
+    with suppress(AffectmlError):
         return EmbeddingStore.for_dataset(dataset)
-    except AffectmlError:
+    return None
+
+
+class _Entry(BaseModel):
+    custom_id: str
+    labels: list[str]
+
+
+def read_orders(paths: Sequence[str | Path], labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    """Where each label [C] stood in each request, from 0, by custom_id, from the indexes that `ask` wrote.
+
+    Raises:
+        BadInput: for a file that is no index of these labels, and for two orders of one request.
+    """
+    found: dict[str, NDArray[np.int64]] = {}
+    for path in map(Path, paths):
+        need_file(path, "; `ask` writes it beside the requests")
+        for line, text in enumerate(path.read_bytes().splitlines(), start=1):
+            try:
+                entry = _Entry.model_validate_json(text)
+            except ValidationError:
+                entry = _Entry(custom_id="", labels=[])
+            if sorted(entry.labels) != sorted(labels):
+                raise BadInput(
+                    f"{path}, line {line}: expected an entry of an index that `ask` wrote, with the labels "
+                    f"{', '.join(labels)} in some order"
+                )
+            places = np.array([entry.labels.index(label) for label in labels])
+            if not np.array_equal(found.setdefault(entry.custom_id, places), places):
+                raise BadInput(
+                    f"{path}, line {line}: another order of labels than before for request {entry.custom_id!r}; "
+                    "judge systems that were asked in other orders each with its own index"
+                )
+    return found
+
+
+def of_others(custom_ids: Iterable[str], orders: Orders) -> bool:
+    """Whether `orders` has requests of such samples, wordings and forms, but drawn from another seed or other labels.
+
+    A custom_id (`affectml.vlm.names.custom_id`) begins with these, and with the drawing behind an x.
+    """
+    asked, known = ({each.partition("-")[0] for each in ids} for ids in (custom_ids, orders))
+    drawn = {kind.partition("x")[0] for kind in known}
+    return not drawn.isdisjoint(kind.partition("x")[0] for kind in asked - known)
+
+
+def requests_of(
+    custom_ids: Sequence[str], often: NDArray[Any], images: NDArray[Any], groups: NDArray[Any] | None, orders: Orders
+) -> Requests | None:
+    """What a system's requests gave to labels and where they showed them, as far as `orders` has them; None of none.
+
+    Args:
+        custom_ids: of R requests.
+        often: how often the answers to each name each label, or its share [R, C].
+        images, groups: of each request [R], as `Dataset.groups` has them.
+        orders: see `read_orders`.
+    """
+    at = [row for row, given in enumerate(custom_ids) if given in orders]
+    if not at:
         return None
+    places = np.stack([orders[custom_ids[row]] for row in at])
+    return Requests(often[at], places, images[at], None if groups is None else groups[at])

@@ -347,8 +347,8 @@ def test_small_data_sets_are_judged_whole_and_images_elsewhere_are_refused(judge
     ("options", "says"),
     [
         ({"shape": "list"}, "shape='list': expected one of sets, ranked, rates, distribution"),
-        ({"shape": "sets"}, "shape='sets' does not fit: the answers are numbers by label"),
-        ({"split": "train"}, "split='train': expected test, val, all"),
+        ({"shape": "sets"}, "numbers where labels were asked: 200; shape says what they are"),
+        ({"split": "train"}, "split: no 'train' .expected one of test, val, all"),
         ({"k": 0}, "k=0: expected a number of labels"),
         ({"tau": 1.5}, "tau=1.5: expected a rate between 0 and 1"),
         ({"empty": "no"}, "empty='no': expected none"),

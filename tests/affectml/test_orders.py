@@ -9,7 +9,7 @@ from affectml.errors import BadInput
 from affectml.judging.readings import place_bias
 from affectml.vlm import AskConfig, ask
 from affectml.vlm.names import custom_id
-from affectml.vlm.orders import of_others, read_orders, requests_of
+from affectml.vlm.requests import of_others, read_orders, requests_of
 
 LABELS = ("awe", "fear", "joy", "anger")
 

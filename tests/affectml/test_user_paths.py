@@ -15,7 +15,7 @@ from affectml.importers.find import read_lines
 from affectml.importers.read import read_table
 from affectml.taxonomies import get_taxonomy
 from affectml.vlm import read_replies
-from affectml.vlm.orders import read_orders
+from affectml.vlm.requests import read_orders
 from affectml_annotation.errors import BadImport, BadStudy
 from affectml_annotation.exchange import read_counts
 from affectml_annotation.exchange.files import no_file
