@@ -57,26 +57,15 @@ class AskConfig:
     question: Annotated[str | None, Help("Question to ask.", default="what people were asked")] = None
     wording: Annotated[
         str | None,
-        Help(
-            "File of several wordings to ask in place of the question: texts apart by a line of ---; "
-            "{labels} in a text is where the labels go.",
-            default="one",
-            path=True,
-        ),
+        Help("File of wordings to ask instead, parted by lines of ---; {labels} is for the labels.", "one", path=True),
     ] = None
     temperature: Annotated[float | None, Ge(0), Help("Sampling temperature; none leaves it out.", most=2)] = 1.0
     body: Annotated[
         Mapping[str, Any],
-        Help(
-            "Further field of each request's body, such as reasoning_effort=low; may be given several times.",
-            metavar="KEY=VALUE",
-            read=parse_body,
-        ),
+        Help("Field of each request's body, such as top_p=0.9; several times.", metavar="KEY=VALUE", read=parse_body),
     ] = field(default_factory=dict)
     image_urls: Annotated[bool, Help("Send the images' urls, not pictures.")] = False
-    image_base: Annotated[
-        str | None, Help("Send this address with the image's file behind it, not pictures.", metavar="URL")
-    ] = None
+    image_base: Annotated[str | None, Help("Send this address with the image's file behind it.", metavar="URL")] = None
     side: Annotated[int, Ge(16), Help("Longer side of a picture, in pixels.")] = 768
     json_schema: Annotated[
         bool, Help("Send the answer's JSON schema as response_format; for servers that refuse it, --no-json-schema.")

@@ -169,11 +169,9 @@ def read_replies(
     need_file(path)
     words, names = Words(targets.taxonomy, config.mapping), Names(dataset.images)
     with path.open("rb") as handle:
-        first = handle.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+        begins = handle.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     try:
-        if first.startswith((b"[{", b"[\n", b"[ ", b"[\r")):
-            raise BadInput("a JSON list; expected JSON lines, one object in each line")
-        rows, what, notes = _lines(path, names, words) if first[:1] == b"{" else _table(path, names, words, config)
+        rows, what, notes = _lines(path, names, words) if begins == b"{" else _table(path, names, words, config)
         received = Received(rows=len(rows), what=what, notes=notes)
         records = _Usable(rows, words, config.shape, received, targets.kind in ("single", "distribution")).records()
     except BadInput as error:
@@ -242,11 +240,11 @@ def _lines(path: Path, names: Names, words: Words) -> tuple[list[_Row], str, lis
                 raise BadInput(f"{place}: a request, not a response; judge the file that the server writes")
     if len(kinds) > 1:
         raise BadInput("some lines are batch responses (custom_id) and some are not; judge them one by one")
-    counts: dict[str, str] = {}  # by request the line that does: the first that can be used, else the first
-    for row in sorted(rows, key=lambda row: isinstance(row.reply, Unread)):
-        counts.setdefault(row.key, row.place)
-    twice = [replace(row, reply=Unread(Why.TWICE, counts[row.key])) for row in rows]
-    rows = [row if counts[row.key] == row.place else other for row, other in zip(rows, twice, strict=True)]
+    # of several lines that respond to a request the first that can be used counts, else the first
+    counts = {row.key: row.place for row in sorted(rows, key=lambda row: isinstance(row.reply, Unread))[::-1]}
+    for at, row in enumerate(rows):
+        if counts[row.key] != row.place:
+            rows[at] = replace(row, reply=Unread(Why.TWICE, counts[row.key]))
     return rows, "".join(kinds) or "JSON lines", []
 
 
@@ -322,8 +320,8 @@ def _table(path: Path, names: Names, words: Words, config: ReadConfig) -> tuple[
         )
     rows, filled = list[_Row](), table.frame.astype(object).where(table.frame.notna(), "")
     for place, row in zip(table.place, filled.to_dict("records"), strict=True):
-        cells = {name: cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in row.items()}
-        cells = {name: cell for name, cell in cells.items() if str(cell).strip() not in ("", "nan", "NaN")}
+        cells = {name: cell for name, cell in row.items() if str(cell).strip() not in ("", "nan", "NaN")}
+        cells = {name: cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in cells.items()}
         content = {"image_id": cells.get(image), **{field: cells[name] for name, field in own.items() if name in cells}}
         listed = [cells[name] for name in listing if name in cells]
         if listed or (listing and config.empty == "none"):
@@ -482,19 +480,15 @@ class _Usable:
         if isinstance(reply, Unread):
             raise reply
         labels, numbers, ranked = reply.labels, reply.numbers, reply.ranked
-        if self.asked == "shares":
-            refuse_if(not numbers, Why.LABELS)
-        elif self.asked == "ranking":
-            refuse_if(numbers, Why.UNRANKED)
-            ranked = True
-        elif self.asked == "sets" and labels is None and {*numbers.values()} <= {Stated(0), Stated(1)}:
-            labels = tuple(label for label, one in numbers.items() if one.value)
-            refuse_if(not labels and len(numbers) < len(self.words.taxonomy), Why.NO_RATE)
-            numbers = {}
-        elif self.asked == "sets":
-            refuse_if(numbers and not (self.shape and labels is not None), Why.NUMBERS)
-            refuse_if(ranked and not self.shape, Why.RANKED)
-            numbers, ranked = {}, False
+        if self.asked == "sets" and labels is None and {*numbers.values()} <= {Stated(0), Stated(1)}:
+            labels, numbers = tuple(label for label, one in numbers.items() if one.value), {}
+            refuse_if(not labels and len(reply.numbers) < len(self.words.taxonomy), Why.NO_RATE)
+        refuse_if(self.asked == "shares" and not numbers, Why.LABELS)
+        refuse_if(self.asked == "ranking" and numbers, Why.UNRANKED)
+        refuse_if(self.asked == "sets" and numbers and not (self.shape and labels is not None), Why.NUMBERS)
+        refuse_if(self.asked == "sets" and ranked and not self.shape, Why.RANKED)
+        if self.asked in ("sets", "ranking"):
+            numbers, ranked = {}, self.asked == "ranking"
         for word, label in reply.means.items():
             if label is None:
                 self.received.unknown_labels[shown(word)] += 1

@@ -149,7 +149,8 @@ REFUSED = [
     # Another form than was asked.
     (Why.NUMBERS, "sets", f"{{{SHARES}}}", entries("label", "share")),
     (Why.RANKED, "sets", '{"ranking": ["joy", "awe"]}'),
-    (Why.LABELS, "shares", '{"labels": ["joy", "awe"]}', '{"joy": true, "awe": false, "fear": false, "anger": false}'),
+    (Why.LABELS, "shares", '{"labels": ["joy", "awe"]}', '{"ranking": ["joy"]}',
+     '{"joy": true, "awe": false, "fear": false, "anger": false}'),
     (Why.UNRANKED, "ranking", f"{{{SHARES}}}", '[{"label": "fear", "score": 0.5}, {"label": "awe", "score": 0.9}]',
      '{"joy": 2, "awe": 1, "fear": 4, "anger": 3}'),
     (Why.NO_MASS, "ranking", '{"ranking": []}', '{"ranking": ["none"]}'),

@@ -32,7 +32,9 @@ def test_requests_are_found_by_image_wording_sample_and_form(tmp_path):
     assert requests_of(given[2:], often[2:], images[2:], None, orders) is None
 
 
-@pytest.mark.parametrize(("shuffle", "sample", "others"), [("0a1b", 1, False), ("ffff", 1, True), ("ffff", 2, False)])
+@pytest.mark.parametrize(
+    ("shuffle", "sample", "others"), [("0a1b", 1, False), ("ffff", 1, True), ("ffff", 2, False), ("", 1, True)]
+)
 def test_an_index_of_such_requests_drawn_otherwise_is_told(shuffle, sample, others):
     orders = {custom_id("x-1", 1, shuffle="0a1b"): np.arange(4)}
     assert of_others([custom_id("2", sample, shuffle=shuffle)], orders) == others

@@ -134,12 +134,6 @@ def test_of_lines_of_any_json_what_is_read_can_be(lines, one, file):
         check(file, one)
 
 
-@given(content=st.binary(max_size=300) | st.binary(max_size=300).map(lambda raw: b'{"image": "1"}\n' + raw))
-def test_no_bytes_break_the_reader(content, file):
-    file.write_bytes(content)
-    check(file, one=False)
-
-
 AWE = '{"labels": ["awe"]}'
 
 
@@ -193,7 +187,6 @@ def test_the_table_has_the_form_of_answers(file, tmp_path):
         (line('{"labels": []}', "sets") + '\n{"image": "1", "labels": []}', "some lines are batch responses"),
         (json.dumps({"custom_id": "s1-p-1", "method": "POST", "url": "/", "body": {}}),
          "line 1: a request, not a response; judge the file that the server writes"),
-        ('[{"image": "1"}]', "a JSON list; expected JSON lines"),
         ("image,seconds\n1,2", "no column of answers: expected labels"),
         ("picture_of,joy\n1,2", "no column names images; say which does: image_column"),
     ],
@@ -326,24 +319,37 @@ def test_marked_numbers_speak_for_themselves_in_any_file(file):
     assert said_of(file, texts, "shares").shares[:, 0] == pytest.approx([0.6, 0.6, 0.6, 0])
 
 
-@pytest.mark.parametrize("numbers", [(5, 1, 4, 2), (3, 0, 0, 1), (7.5, 2, 3, 1), (12, 5, 0, 1)])
-def test_numbers_of_which_nobody_knows_the_scale_are_not_read(file, numbers):
-    with pytest.raises(BadInput, match=r"no answer can be used of 1: numbers of no known scale: 1"):
-        said_of(file, [SHARES.format(*numbers)])
-    assert said_of(file, [PERCENT]).shares[0] == pytest.approx([0.6, 0.25, 0, 0.05])
+BY_CHANCE, VOTES = (45, 40, 5, 10), [(48, 20, 0, 5), (40, 40, 30, 9)]  # votes that sum to 100, and others
 
 
-def test_votes_of_which_a_few_sum_to_100_by_chance_are_no_percentages(file):
-    by_chance, others = SHARES.format(45, 40, 5, 10), [SHARES.format(48, 20, 0, 5), SHARES.format(40, 40, 30, 9)]
-    with pytest.raises(BadInput, match=r"no answer can be used of 3: numbers of no known scale: 3"):
-        said_of(file, [by_chance, *others])
-    assert said_of(file, [by_chance, by_chance, others[0]]).shares[0] == pytest.approx([0.45, 0.4, 0.05, 0.1])
+@pytest.mark.parametrize(
+    ("rows", "shares"),
+    [
+        ([(60, 25, 0, 5)], [0.6, 0.25, 0, 0.05]),
+        *(([row], None) for row in [(5, 1, 4, 2), (3, 0, 0, 1), (7.5, 2, 3, 1), (12, 5, 0, 1)]),
+        ([BY_CHANCE, *VOTES], None),
+        ([BY_CHANCE, BY_CHANCE, VOTES[0]], [0.45, 0.4, 0.05, 0.1]),
+    ],
+)
+def test_where_nothing_was_asked_numbers_count_if_they_are_surely_percentages(file, rows, shares):
+    texts = [SHARES.format(*row) for row in rows]
+    if shares:
+        assert said_of(file, texts).shares[0] == pytest.approx(shares)
+        return
+    with pytest.raises(BadInput, match=f"no answer can be used of {len(rows)}: {Why.NO_SCALE}: {len(rows)}"):
+        said_of(file, texts)
 
 
 def test_zeros_and_ones_are_read_as_yes_and_no(file):
     said = said_of(file, [SHARES.format(1, 0, 0, 1), SHARES.format(1, 0, 0, 0)])
     assert (said.shape, said.sets.tolist()) == ("sets", [[1, 0, 0, 1], [1, 0, 0, 0]])
     assert said_of(file, [SHARES.format(1, 0, 0, 1)], "shares").shares.tolist() == [[1, 0, 0, 1]]
+
+
+def test_the_users_word_comes_before_what_was_asked_and_how_it_looks(file):
+    ranked = said_of(file, ['{"ranking": ["fear", "joy"]}'], shape="sets")
+    assert (ranked.sets.tolist(), ranked.scores.tolist()) == ([[1, 0, 1, 0]], [[1, 0, 1, 0]])
+    assert said_of(file, [RATES], "sets", shape="rates").shares[0] == pytest.approx([0.6, 0.25, 0, 0.05])
 
 
 def test_a_list_is_a_ranking_only_where_one_was_asked(file):
@@ -354,31 +360,6 @@ def test_a_list_is_a_ranking_only_where_one_was_asked(file):
     for options in ({"asked": "ranking"}, {"shape": "ranked"}):
         ranked = said_of(file, texts, **options)
         assert (ranked.shape, ranked.scores.argmax(axis=1).tolist()) == ("ranked", [0, 1])
-
-
-def test_a_ranking_is_the_set_of_its_labels_where_the_user_says_sets(file):
-    said = said_of(file, ['{"ranking": ["fear", "joy"]}'], shape="sets")
-    assert (said.sets.tolist(), said.scores.tolist()) == ([[1, 0, 1, 0]], [[1, 0, 1, 0]])
-
-
-def test_numbers_beside_labels_are_never_ignored(file):
-    shares = [{"label": "joy", "share": 0}, {"label": "awe", "share": 0}, {"label": "fear", "share": 0.1}]
-    text = json.dumps({"labels": [*shares, {"label": "anger", "share": 1}]})
-    said = said_of(file, [text])
-    assert (said.shape, said.shares[0]) == ("rates", pytest.approx([0, 0, 0.1, 1]))
-    with pytest.raises(BadInput, match=r"numbers where labels were asked: 1; shape says what they are"):
-        said_of(file, [text], "sets")
-    assert said_of(file, [text], "sets", shape="rates").shares.tolist() == said.shares.tolist()
-
-
-def test_answers_in_another_form_than_was_asked_have_a_reason(file):
-    texts = [COUNTS, '{"labels": ["joy"]}', '{"ranking": ["joy", "awe"]}']
-    problems = {asked: said_of(file, texts, asked).received.problems for asked in ("shares", "sets", "ranking")}
-    assert problems == {
-        "shares": {Why.LABELS: ["line 2", "line 3"]},
-        "sets": {Why.NUMBERS: ["line 1"], Why.RANKED: ["line 3"]},
-        "ranking": {Why.UNRANKED: ["line 1"]},
-    }
 
 
 def test_answers_of_several_forms_are_an_error_with_the_way_out(file):
@@ -443,9 +424,30 @@ def test_of_rankings_the_mean_place_counts_and_the_first_k_labels_are_the_set(fi
     assert together(read(file), one_label=False).sets is None
 
 
-def test_a_table_may_hold_percentages_or_counts_beside_n(file):
-    counts = "image,joy,awe,fear,anger,n\n1,12,5,0,1,20\na b,24,10,0,2,40"
-    for table in (counts, "image,joy,awe,fear,anger\n1,60%,25%,0%,5%"):
-        file.write_text(table)
-        said = together(read(file), one_label=False)
-        assert said.shares == pytest.approx(np.array([[0.6, 0.25, 0, 0.05]] * len(said.shares)))
+@pytest.mark.parametrize(
+    "table",
+    [
+        "image,joy,awe,fear,anger,n\n1,12,5,0,1,20\na b,24,10,0,2,40",
+        "image,joy,awe,fear,anger\n1,60%,25%,0%,5%",
+        f'[{{"image": "1", {replies.SHARES}}}]',
+    ],
+)
+def test_a_table_may_hold_percentages_counts_beside_n_or_be_a_json_list(file, table):
+    file.write_text(table)
+    said = together(read(file), one_label=False)
+    assert said.shares == pytest.approx(np.array([[0.6, 0.25, 0, 0.05]] * len(said.shares)))
+
+
+@pytest.mark.parametrize(
+    ("table", "sets"),
+    [
+        ("id,labels,n\n1,joy|awe,7\na b,none,7", [[1, 1, 0, 0], [0] * 4]),
+        ("id,emotion,score\n1,\"['joy', 'awe']\",0.9\na b,[],0.1", [[1, 1, 0, 0], [0] * 4]),
+        ("id,joy,awe\n1,yes,no\na b,no,no", [[1, 0, 0, 0], [0] * 4]),
+        ("id,top_2,top_1\n1,awe,joy\na b,fear,anger", [[1, 0.75, 0, 0], [0, 0, 0.75, 1]]),
+        ('id,reply\n1,"{""labels"": [""joy""]}"\na b,"[""awe""]"', [[1, 0, 0, 0], [0, 1, 0, 0]]),
+    ],
+)
+def test_the_columns_of_a_table_say_what_its_answers_are_and_others_are_left_alone(file, table, sets):
+    file.write_text(table)
+    assert together(read(file), one_label=False).scores.tolist() == sets
