@@ -22,7 +22,7 @@ _LETTERS: dict[str, Answer] = {"": "sets", "h": "shares", "r": "ranking"}
 _NONE = frozenset({"none", "none of these", "none of them", "none of the above", "no emotion", "nothing", "no label"})
 _MARKS = " .,:;!?\"'`*()[]{}<>“”‘’"
 _APART, _LOOSER = re.compile(r"[,;|>\n]"), re.compile(r"/|\band\b|&")
-_QUOTES = " '\"`“”"
+_QUOTES = " '\"`“”[]"
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Words:
     def split(self, text: str) -> tuple[str, ...]:
         """The words of a list such as "joy, awe and fear"; a label of several words stays whole."""
         if self._one(text):
-            return (text.strip(),)
+            return (text.strip(_QUOTES),)
         found: list[str] = []
         for part in _APART.split(text):
             found += [part] if self._one(part) else _LOOSER.split(part)

@@ -310,9 +310,12 @@ def _table(path: Path, names: Names, words: Words, config: ReadConfig) -> tuple[
     tops = {int(top[1]): c for c in columns if (top := _TOP.fullmatch(plain(c)))}
     ranking, labels = pick(table, None, FIELDS["ranking"]), pick(table, config.label_column, LABEL_KEYS, "label_column")
     listing = [ranking] if ranking else [tops[place] for place in sorted(tops)] or ([labels] if labels else [])
-    own = {c: c for c in columns if c not in (image, *listing) and words.find(c)}
-    if not listing and (beside := pick(table, None, FIELDS["n" if own else "reply"])):
-        own[beside] = "n" if own else "reply"
+    kind = "ranking" if ranking or tops else "labels"
+    own = [c for c in columns if c not in (image, *listing) and words.find(c)]
+    if own and not listing:
+        own += [c for c in (pick(table, None, FIELDS["n"]),) if c]
+    elif not listing:
+        listing, kind = [c for c in (pick(table, None, FIELDS["reply"]),) if c], "reply"
     if not (listing or own):
         raise BadInput(
             f"no column of answers: expected labels ({option('label_column')}), ranking, or a column for each label "
@@ -322,11 +325,11 @@ def _table(path: Path, names: Names, words: Words, config: ReadConfig) -> tuple[
     for place, row in zip(table.place, filled.to_dict("records"), strict=True):
         cells = {name: cell for name, cell in row.items() if str(cell).strip() not in ("", "nan", "NaN")}
         cells = {name: cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in cells.items()}
-        content = {"image_id": cells.get(image), **{field: cells[name] for name, field in own.items() if name in cells}}
+        content = {"image_id": cells.get(image), **{name: cells[name] for name in own if name in cells}}
         listed = [cells[name] for name in listing if name in cells]
         if listed or (listing and config.empty == "none"):
             one = listed and (ranking or not tops)  # column, which holds the list
-            content["ranking" if ranking or tops else "labels"] = listed[0] if one else listed
+            content[kind] = listed[0] if one else listed
         rows.append(_line(content, f"{table.unit} {place}", names, words))
     rest = [c for c in columns if c not in (image, *listing, *own)]
     emotions = [c for c in rest if folded(c) in emotion_words()]
@@ -496,7 +499,7 @@ class _Usable:
                 self.received.renamed[shown(word)] = label
         found = {"share": self._shares(reply, self.scale.get(row.wording))} if numbers else {}
         if labels is not None:
-            known = [label for word in labels if (label := reply.means[word])]
+            known = [label for word in dict.fromkeys(labels) if (label := reply.means[word])]
             refuse_if(labels and not known, Why.UNKNOWN_ONLY)
             refuse_if(ranked and len({*known}) < len(known), Why.CONTRADICTS)
             refuse_if(ranked and not known, Why.NO_MASS)

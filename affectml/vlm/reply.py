@@ -196,9 +196,10 @@ def answer_in(value: Any, words: Words, *, line: bool = False) -> Reply:
         labels = tuple(word for word in listed if not words.says_none(word))
         refuse_if(0 < len(labels) < len(listed), Why.CONTRADICTS)
         reply = Reply(labels, ranked=known_key(key) in RANKING_KEYS or (isinstance(inner, str) and ">" in inner))
+        refuse_if(reply.ranked and not listed, Why.NO_MASS)
     for key, inner in by_label.items():
         said = _by_label(_pairs(inner, numeric=known_key(key) in NUMBER_KEYS), n, words, whole=not line)
-        refuse_if(lists and not said.numbers, Why.CONTRADICTS)
+        refuse_if(lists and (reply.ranked or not said.numbers), Why.CONTRADICTS)
         reply = replace(reply, numbers=said.numbers) if lists else said
     # who was shown no image says so beside no label
     refuse_if(remarks and not reply.labels and not any(each.value for each in reply.numbers.values()), Why.MORE)
