@@ -83,7 +83,7 @@ def test_words_are_labels_synonyms_and_the_users_own():
     found = [words.find(word) for word in ("AWE", " **Dread**", "chill", "nostalgia", "none")]
     assert found == ["awe", "fear", "contentment", None, None]
     assert words.says_none("None of these.")
-    assert words.split("awe, chill/fear; 'dread' and fun") == ("awe", "chill", "fear", "dread", "fun")
+    assert words.split("[awe, chill/fear; 'dread' and fun]") == ("awe", "chill", "fear", "dread", "fun")
     with pytest.raises(BadInput, match=r"mapping=\{'x': 'joyy'\}: no label 'joyy'"):
         Words(get_taxonomy("ekman-6"), {"x": "joyy"})
 
@@ -195,6 +195,26 @@ def test_what_is_no_file_of_replies_is_refused(file, content, says):
     file.write_text(content)
     with pytest.raises(BadInput, match=rf"answers.*{says}"):
         read(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "shape", "why"),
+    [
+        ({"ranking": ["joy"], "rates": {"joy": 0.5, "awe": 0.5}}, None, Why.CONTRADICTS),
+        ({"labels": ["joy"], "votes": {"joy": True, "awe": False}}, None, Why.CONTRADICTS),
+        ({"ranking": []}, "sets", Why.NO_MASS),
+        ({"seconds": 3}, None, Why.NO_LABELS),
+        ({"labels": ["joy"], "rates": {"joy": 0.5, "awe": 0.5}, "total": 20, "seconds": 3}, None, Why.NO_SCALE),
+        ({"reply": 3}, None, Why.NO_JSON),
+        ({}, None, Why.EMPTY),
+        ({"error": "too late"}, None, Why.FAILED),
+        ({"refusal": "no"}, None, Why.REFUSED),
+    ],
+)
+def test_a_line_that_says_two_things_or_nothing_has_a_reason(file, content, shape, why):
+    file.write_text(json.dumps({"image": "1", **content}))
+    with pytest.raises(BadInput, match=f"no answer can be used of 1: {why}: 1"):
+        read(file, shape=shape)
 
 
 def test_a_line_that_is_nested_too_deeply_is_broken_and_the_others_count(file):
@@ -444,7 +464,7 @@ def test_a_table_may_hold_percentages_counts_beside_n_or_be_a_json_list(file, ta
         ("id,labels,n\n1,joy|awe,7\na b,none,7", [[1, 1, 0, 0], [0] * 4]),
         ("id,emotion,score\n1,\"['joy', 'awe']\",0.9\na b,[],0.1", [[1, 1, 0, 0], [0] * 4]),
         ("id,joy,awe\n1,yes,no\na b,no,no", [[1, 0, 0, 0], [0] * 4]),
-        ("id,top_2,top_1\n1,awe,joy\na b,fear,anger", [[1, 0.75, 0, 0], [0, 0, 0.75, 1]]),
+        ("id,top_2,top_1\n1,awe,joy\na b,fear,fear", [[1, 0.75, 0, 0], [0, 0, 1, 0]]),
         ('id,reply\n1,"{""labels"": [""joy""]}"\na b,"[""awe""]"', [[1, 0, 0, 0], [0, 1, 0, 0]]),
     ],
 )
