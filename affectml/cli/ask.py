@@ -1,6 +1,5 @@
 """ask: the command around `affectml.vlm`."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +22,7 @@ def ask(
 
     asked = write(dataset, config, out, say=say)
     if json:
-        print_json(asdict(asked))
+        print_json(asked.to_json())
         return
     typer.echo(f"{asked.requests} requests about {asked.images} images: {', '.join(map(str, asked.files))}")
     typer.echo(f"order of labels in each: {asked.index}\n\n{asked.prompt}")

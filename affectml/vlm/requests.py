@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby, product
 from operator import itemgetter
 from pathlib import Path
@@ -61,6 +61,10 @@ class Asked:
     images: int
     prompt: str
     left_out: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "files": [str(file) for file in self.files], "index": str(self.index)}
 
 
 def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) -> Asked:
