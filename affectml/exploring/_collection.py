@@ -106,17 +106,16 @@ class Collection:
             BadRun: for a folder that is no run, has no answers, or has those of other images.
         """
         self.dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-        self.notes, self._print, self.encoders = list[str](), say, encoders or Encoders()
+        self.notes: list[str] = []
+        self._say, self.encoders = partial(_tell, self.notes, say), encoders or Encoders()
         opened = [RunFolder.open(run) for run in runs]
         self.judgements = Judgements(self.dataset, db, self._say)
         self.people = People.read(_targets(self.dataset, opened, target), self.judgements)
         store = _store(self.dataset, opened, encoder, self._say)
         self._index = self.judgements.index
         self.image_id = self._index.to_numpy()
-        self.runs = {
-            name: Run.read(run, name, self.judgements, self.people, self._say)
-            for name, run in zip(_names(opened), opened, strict=True)
-        }
+        named = zip(_names(opened), opened, strict=True)
+        self.runs = {name: Run.read(run, name, self.judgements, self.people) for name, run in named}
         self.said: dict[str, Said] = ({} if self.people is None else {PEOPLE: self.people}) | dict(self.runs)
         self.taxonomy = next((said.taxonomy for said in self.said.values()), self.judgements.taxonomy)
         self.labels = () if self.taxonomy is None else self.taxonomy.labels
@@ -126,11 +125,6 @@ class Collection:
         self.selections = Selections(self.dataset, self._say)
         columns = columns_of(self.people, list(self.runs.values()), self.judgements, self._listed)
         self.columns = {column.name: column for column in columns}
-
-    def _say(self, line: str) -> None:
-        if line not in self.notes:
-            self.notes.append(line)
-            self._print(line)
 
     def __repr__(self) -> str:
         return f"<Collection {self.dataset.root}: {len(self):,} images, runs: {', '.join(self.runs) or 'none'}>"
@@ -166,7 +160,8 @@ class Collection:
         passed = [self._passes(each) for each in view.filters]
         keys, fits, sign = list[Array](), self.fits(view), -1 if view.descending else 1
         if view.name:
-            passed.append(np.array([folded(view.name) in called for called in self._called], dtype=bool))
+            part = folded(view.name)
+            passed.append(np.array([part in called for called in self._called], dtype=bool))
         if view.selection:
             passed.append(self._index.isin(self.selections.read(view.selection)))
         if view.lasso:
@@ -313,16 +308,14 @@ class Collection:
         if self.searcher is None or not self.searcher.has[index]:
             notes.append("no embedding, so no nearest images")
         else:
-            cosines = pd.Series(self.searcher.fits(index)).drop(index)
-            nearest, copies = self._around(cosines, self._picture(index))
+            others = np.where(np.arange(len(self)) == index, np.nan, self.searcher.fits(index))
+            nearest, copies = self._around(others, self._picture(index))
         shares = {} if people is None else people.of(index)
         n = int(people.asked.iloc[index]) if people is not None and people.asked is not None and shares else None
         told = self.judgements.of(index, n, shares, self.taxonomy, names=names)
         if self._listed is not None:
             rows = self._listed[self._listed["image"] == image_id]
-            listed = tuple(
-                f"{check}: {evidence}" for check, evidence in zip(rows["check"], rows["evidence"], strict=True)
-            )
+            listed = tuple(rows["check"].astype(str) + ": " + rows["evidence"].astype(str))
         runs = tuple(run for run in said.values() if run is not None)
         return Detail(index, image_id, self.file(index), told, runs, nearest, copies, listed, tuple(notes))
 
@@ -349,13 +342,13 @@ class Collection:
             runs.append(RunSaid(run.name, rates, labels, "", run.promise))
         try:
             vector = self.searching().encoder().encode_images([picture])[0].numpy().astype(np.float16)
-            nearest, copies = self._around(pd.Series(self.searching().cosines(vector)), picture)
+            nearest, copies = self._around(self.searching().cosines(vector), picture)
         except AffectmlError as error:
             notes.append(f"no nearest images: {error}")
         return Detail(-1, given[0].name, "", None, tuple(runs), nearest, copies, (), tuple(notes))
 
     def _around(
-        self, cosines: "pd.Series[float]", picture: "Image | None"
+        self, cosines: NDArray[np.float32], picture: "Image | None"
     ) -> tuple[tuple[Near, ...], tuple[Near, ...]]:
         """The images of the highest cosines, best first, and those of them that show the same picture."""
 
@@ -363,7 +356,7 @@ class Collection:
             shares = {} if self.people is None else self.people.of(index)
             return Near(index, str(self.image_id[index]), likeness, kind, shares)
 
-        best = {int(str(at)): value for at, value in cosines.dropna().nlargest(NEAREST).items()}
+        best = {int(str(at)): value for at, value in pd.Series(cosines).dropna().nlargest(NEAREST).items()}
         copies = []
         if picture is not None:
             others = {str(at): self._picture(at) for at, value in best.items() if value >= PROPOSE}
@@ -420,11 +413,9 @@ class Collection:
         file = root.with_name(f"{root.name}-audit") / "audit.parquet"
         try:
             table = pd.read_parquet(file)
-            images = ["image_id", "other_id"]
-            table = table[table["listed"].astype(bool)].melt(
-                ["check", "evidence"], images, None, "image", ignore_index=False
-            )
-            return table.sort_index(kind="stable")
+            table = table.loc[table["listed"].astype(bool), ["check", "evidence", "image_id", "other_id"]]
+            images = table.melt(["check", "evidence"], value_name="image", ignore_index=False)
+            return images.sort_index(kind="stable")  # in the order of the audit
         except FileNotFoundError:
             return None
         except Exception as error:  # pyarrow raises many kinds for a damaged file, pandas for a missing column
@@ -433,6 +424,12 @@ class Collection:
 
 
 # Opening
+
+
+def _tell(notes: list[str], say: Say, line: str) -> None:
+    if line not in notes:
+        notes.append(line)
+        say(line)
 
 
 def map_by_umap(
@@ -479,7 +476,4 @@ def _store(data: Dataset, runs: Sequence[RunFolder], encoder: str | None, say: S
     if encoder is None and not any((data.root / "embeddings").glob("*/encoder.json")):
         say(f"no embeddings, so no map and no search: `affectml embed {data.root}` makes them")
         return None
-    try:
-        return EmbeddingStore.for_dataset(data, encoder)
-    except BadDataset as error:
-        raise BadDataset(f"{error}; choose with {option('encoder')}") from None
+    return EmbeddingStore.for_dataset(data, encoder)

@@ -130,10 +130,10 @@ class People(Said):
         judgements.counts = kind == "rates" and len(lacking) > 0
         votes = judgements.votes(lacking, taxonomy.labels) if judgements.counts else None
         if votes is not None:
-            images = list(votes.image_id)
-            rates.loc[images] = (votes.votes / votes.n[:, None]).astype(np.float32)
+            at = index.get_indexer(pd.Index(votes.image_id, dtype=object))
+            rates.iloc[at] = (votes.votes / votes.n[:, None]).astype(np.float32)
             if asked is not None:
-                asked.loc[images] = votes.n.astype(np.float32)
+                asked.iloc[at] = votes.n.astype(np.float32)
         found = cls(PEOPLE, taxonomy, kind, rates, True, name, asked)
         return None if targets is None and votes is None else found
 
@@ -163,9 +163,7 @@ class Run(Said):
     sets: pd.DataFrame | None
 
     @classmethod
-    def read(
-        cls, folder: RunFolder, name: str, judgements: Judgements, people: People | None, say: Callable[[str], None]
-    ) -> "Run":
+    def read(cls, folder: RunFolder, name: str, judgements: Judgements, people: People | None) -> "Run":
         """Read what is shown of its answers, and say what one should know of them.
 
         Raises:
@@ -184,7 +182,7 @@ class Run(Said):
         parts = pd.Series(said.split.astype(str), said.image_id).reindex(index)
         split = pd.Categorical(parts, categories=_in_order(parts.dropna()))
         run = cls(name, folder.taxonomy, kind, rates, shares, folder, split, sets)
-        run._tell(judgements.dataset, people, len(said.image_id), lambda line: say(f"{name}: {line}"))
+        run._tell(judgements.dataset, people, len(said.image_id), lambda line: judgements.say(f"{name}: {line}"))
         return run
 
     def _tell(self, dataset: Dataset, people: People | None, answered: int, say: Callable[[str], None]) -> None:
@@ -224,8 +222,8 @@ def _placed(
     values: Array, image_id: Array, index: "pd.Index[Any]", labels: Sequence[str], unknown: float = np.nan
 ) -> pd.DataFrame:
     """Values of some images, in the order of all; not copied where that is theirs, since they take the most memory."""
-    table = pd.DataFrame(values, pd.Index(list(image_id), dtype=object), list(labels))
-    return table.reindex(index, fill_value=unknown)
+    table = pd.DataFrame(values, pd.Index(list(image_id), dtype=object), list(labels), copy=False)
+    return table.reindex(index, fill_value=unknown).set_axis(index)  # else it may keep names of its own
 
 
 # The table

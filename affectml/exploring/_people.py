@@ -144,8 +144,6 @@ class Judgements:
 
     def votes(self, lacking: "pd.Index[Any]", labels: Sequence[str]) -> Votes | None:
         """Votes in the labelling task on the images that have no answers elsewhere; None without any."""
-        if not len(lacking):
-            return None
         judged = self.in_task(list(map(str, lacking)) if len(lacking) <= SOME else None)
         judged = judged[judged["image_id"].isin(lacking) & judged["kind"].isin(ANSWERS)]
         try:

@@ -524,10 +524,10 @@ def test_on_a_small_screen_the_map_is_larger_than_its_buttons_and_all_is_within_
     assert area[".stage"] > 4 * area[".tools"]
     assert min(boxes[".grid"]["height"], boxes[".stage"]["height"]) >= 120
     for each in page.locator(".explorer :is(button, select, input, .grid, .stage):visible").all():
-        if each.evaluate("each => !each.closest('.legend')"):  # which scrolls sideways
-            box = each.bounding_box()
-            assert box["x"] >= 0
-            assert box["x"] + box["width"] <= size["width"]
+        box = each.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= size["width"]
+        if each.evaluate("each => !each.closest('.legend')"):  # of which the screen may have no room for all lines
             assert box["y"] + box["height"] <= size["height"]
             middle = [box["x"] + min(box["width"], 60) / 2, box["y"] + box["height"] / 2]
             assert each.evaluate("(each, [x, y]) => each.contains(each.getRootNode().elementFromPoint(x, y))", middle)
@@ -540,7 +540,13 @@ def test_a_phone_has_the_map_above_two_columns_and_filters_in_a_drawer(explored,
     page = profile(**PHONE).new_page()
     Explorer(page, explored).open()
     plane, grid = (page.locator(each).bounding_box() for each in (".stage", ".grid"))
-    assert plane["y"] + plane["height"] <= grid["y"]
+    legend = page.get_by_role("group", name="Legend").bounding_box()
+    entries = page.locator(".legend > *").evaluate_all("all => all.map(each => each.getBoundingClientRect().toJSON())")
+    assert len(entries) > 5
+    for each in entries:
+        assert plane["y"] + plane["height"] <= each["top"] <= each["bottom"] <= legend["y"] + legend["height"]
+        assert 0 <= each["left"] <= each["right"] <= 390
+    assert legend["y"] + legend["height"] <= grid["y"]
     assert grid["y"] + grid["height"] <= 844
     places = page.locator(".cell").evaluate_all("all => all.map(each => Math.round(each.getBoundingClientRect().x))")
     assert len(set(places)) == 2
