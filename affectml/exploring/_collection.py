@@ -42,8 +42,8 @@ _GROUPS = ("people", "runs", "image", "split", "flagged", "notes", "listed")  # 
 
 @dataclass(frozen=True)
 class Near:
-    """Another image, and how like it is: a cosine of embeddings, or of copies a likeness of pixels. kind: near, or of
-    copies exact (equal pixels) or cut (the same picture, resized, cut or compressed). shares: people's, by label."""
+    """Another image, and how like it is: a cosine of embeddings, or of a copy a likeness of pixels. kind: near, or of a
+    copy exact (equal pixels) or cut (the same picture, resized, cut or compressed). shares: people's, by label."""
 
     index: int
     image_id: str
@@ -64,7 +64,6 @@ class Detail:
     people: PeopleSaid | None
     runs: tuple[RunSaid, ...]
     nearest: tuple[Near, ...]
-    copies: tuple[Near, ...]
     listed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -304,12 +303,12 @@ class Collection:
         index, image_id, people = int(index), str(self.image_id[index]), self.people
         said = {name: run.of_image(index) for name, run in self.runs.items()}
         notes = [f"{name} says nothing of this image" for name, run in said.items() if run is None]
-        nearest, copies, listed = tuple[Near, ...](), tuple[Near, ...](), tuple[str, ...]()
+        nearest, listed = tuple[Near, ...](), tuple[str, ...]()
         if self.searcher is None or not self.searcher.has[index]:
             notes.append("no embedding, so no nearest images")
         else:
             others = np.where(np.arange(len(self)) == index, np.nan, self.searcher.fits(index))
-            nearest, copies = self._around(others, self._picture(index))
+            nearest = self._nearest(others, self._picture(index))
         shares = {} if people is None else people.of(index)
         n = int(people.asked.iloc[index]) if people is not None and people.asked is not None and shares else None
         told = self.judgements.of(index, n, shares, self.taxonomy, names=names)
@@ -317,7 +316,7 @@ class Collection:
             rows = self._listed[self._listed["image"] == image_id]
             listed = tuple(rows["check"].astype(str) + ": " + rows["evidence"].astype(str))
         runs = tuple(run for run in said.values() if run is not None)
-        return Detail(index, image_id, self.file(index), told, runs, nearest, copies, listed, tuple(notes))
+        return Detail(index, image_id, self.file(index), told, runs, nearest, listed, tuple(notes))
 
     def look(self, image: ImageLike) -> Detail:
         """The same of an image of one's own: a path, a PIL image or an array; it goes nowhere and is not kept.
@@ -329,7 +328,7 @@ class Collection:
         if len(given) != 1:
             raise BadInput(f"expected one image, got {len(given):,}; name the file")
         picture = given[0].read()
-        runs, notes, nearest, copies = list[RunSaid](), list[str](), tuple[Near, ...](), tuple[Near, ...]()
+        runs, notes, nearest = list[RunSaid](), list[str](), tuple[Near, ...]()
         for run in self.runs.values():
             try:
                 encoder = partial(self.encoders.of_run, run.folder)
@@ -342,30 +341,22 @@ class Collection:
             runs.append(RunSaid(run.name, rates, labels, "", run.promise))
         try:
             vector = self.searching().encoder().encode_images([picture])[0].numpy().astype(np.float16)
-            nearest, copies = self._around(self.searching().cosines(vector), picture)
+            nearest = self._nearest(self.searching().cosines(vector), picture)
         except AffectmlError as error:
             notes.append(f"no nearest images: {error}")
-        return Detail(-1, given[0].name, "", None, tuple(runs), nearest, copies, (), tuple(notes))
+        return Detail(-1, given[0].name, "", None, tuple(runs), nearest, (), tuple(notes))
 
-    def _around(
-        self, cosines: NDArray[np.float32], picture: "Image | None"
-    ) -> tuple[tuple[Near, ...], tuple[Near, ...]]:
-        """The images of the highest cosines, best first, and those of them that show the same picture."""
-
-        def near(index: int, likeness: float, kind: str) -> Near:
-            shares = {} if self.people is None else self.people.of(index)
-            return Near(index, str(self.image_id[index]), likeness, kind, shares)
-
+    def _nearest(self, cosines: NDArray[np.float32], picture: "Image | None") -> tuple[Near, ...]:
+        """The images of the highest cosines, best first, and which of them show the same picture."""
         best = {int(str(at)): value for at, value in pd.Series(cosines).dropna().nlargest(NEAREST).items()}
-        copies = []
+        found = {at: (value, "near") for at, value in best.items()}
         if picture is not None:
             others = {str(at): self._picture(at) for at, value in best.items() if value >= PROPOSE}
             there = {at: other for at, other in others.items() if other is not None}
-            copies = [
-                near(int(at), value, "exact" if exact else "cut") for at, value, exact in copies_of(picture, there)
-            ]
-            copies.sort(key=lambda copy: (-copy.likeness, copy.index))
-        return tuple(near(at, value, "near") for at, value in best.items()), tuple(copies)
+            for at, value, exact in copies_of(picture, there):
+                found[int(at)] = value, "exact" if exact else "cut"
+        shares = {at: {} if self.people is None else self.people.of(at) for at in found}
+        return tuple(Near(at, str(self.image_id[at]), *like, shares[at]) for at, like in found.items())
 
     def _picture(self, index: int) -> "Image | None":
         """An image, where it has a file that can be read."""
