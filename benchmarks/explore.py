@@ -131,10 +131,10 @@ def measure(data: Path, runs: list[Path], again: int, by_umap: bool) -> list[tup
             return given
 
         timed("import", lambda _: __import__("affectml.exploring"), 1)
-        from affectml.exploring import Filter, View, open_collection
+        from affectml.exploring import Collection, Filter, View
 
-        opened = timed("open, with the runs", lambda _: open_collection(data, runs), 1)
-        run, other = opened.runs[0], opened.runs[-1]
+        opened = timed("open, with the runs", lambda _: Collection(data, runs), 1)
+        run, other = next(iter(opened.runs)), list(opened.runs)[-1]
         first, second = opened.labels[:2]
         timed("map by two main axes, made", lambda _: opened.searching().make_map("pca"), 1)
         for name in ("people.disagreement", "people.entropy", f"{run}.rate_cross_entropy", "runs.rate_manhattan"):

@@ -1,24 +1,13 @@
 """Exploring: all images of a data set with what people and runs say of them, to be filtered, searched, mapped and kept.
 
-found = open_collection("mydata", ["runs/mydata-001"])
+found = Collection("mydata", ["runs/mydata-001"])
 view = View(filters=(Filter("people.entropy", low=0.5),), rates="awe without fear")
 found.image_id[found.shown(view)]
 """
 
-from affectml.exploring._collection import Collection, map_by_umap, open_collection
-from affectml.exploring._columns import Column
-from affectml.exploring._image import Detail, Near, PeopleSaid, RunSaid
+from affectml.exploring._collection import Collection, Detail, Near, map_by_umap
+from affectml.exploring._columns import Column, RunSaid
+from affectml.exploring._people import PeopleSaid
 from affectml.exploring._view import Filter, View
 
-__all__ = [
-    "Collection",
-    "Column",
-    "Detail",
-    "Filter",
-    "Near",
-    "PeopleSaid",
-    "RunSaid",
-    "View",
-    "map_by_umap",
-    "open_collection",
-]
+__all__ = ["Collection", "Column", "Detail", "Filter", "Near", "PeopleSaid", "RunSaid", "View", "map_by_umap"]

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,51 +15,115 @@ from affectml._files import try_file, write_parquet, write_text
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.data.choose import choose_target
+from affectml.duplicates import PROPOSE, copies_of
 from affectml.embeddings import EmbeddingStore
+from affectml.encoders import read_image
 from affectml.errors import AffectmlError, BadDataset, BadInput, did_you_mean, few, option
-from affectml.exploring._columns import PEOPLE, Column, People, Run, Said, table_of
+from affectml.exploring._columns import PEOPLE, Column, People, Run, RunSaid, Said, columns_of
 from affectml.exploring._embeddings import Encoders, Searcher
-from affectml.exploring._image import Detail, detail_of, detail_of_own
-from affectml.exploring._people import Judgements
-from affectml.exploring._selections import Selections
-from affectml.exploring._view import Filter, View, fit, folded, having, inside, parse_rates
-from affectml.pictures import ImageLike
+from affectml.exploring._people import Judgements, PeopleSaid
+from affectml.exploring._view import Filter, Selections, View, fit, folded, inside, need, parse_rates
+from affectml.pictures import ImageLike, one_by_one, pictures
+from affectml.predicting import predict_images
 from affectml.predicting.features import store_there
 from affectml.runs import RunFolder
 from affectml_annotation import LabelStore
 from affectml_annotation.exchange.files import table_csv
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from affectml.explanation import Explanation
 
 Array = NDArray[Any]
+NEAREST = 12
+_GROUPS = ("people", "runs", "image", "split", "flagged", "notes", "listed")  # how names of columns begin
+
+
+@dataclass(frozen=True)
+class Near:
+    """Another image, and how like it is: a cosine of embeddings, or of a copy a likeness of pixels. kind: near, or of a
+    copy exact (equal pixels) or cut (the same picture, resized, cut or compressed). shares: people's, by label."""
+
+    index: int
+    image_id: str
+    likeness: float
+    kind: str
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What is known of one image. index: its place, -1 for an image of one's own. file: its path in the data set, ""
+    without one. people: None where nobody was asked about it. listed: what an audit says of it, in words. notes: what
+    could not be said, and why."""
+
+    index: int
+    image_id: str
+    file: str
+    people: PeopleSaid | None
+    runs: tuple[RunSaid, ...]
+    nearest: tuple[Near, ...]
+    listed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Collection:
     """All images of a data set, N of them in the order of images.parquet, and what people and runs say of them.
 
     dataset. people: what they say, None without any. taxonomy: theirs, else the first run's, the data set's own or the
-    labelling task's, if any; labels: its own. image_id: [N] of str. runs: their names. said: who says something of the
-    images, by name. columns: by name; their values are computed when first asked for. notes: what one should know.
-    searcher: of the embeddings, None without any.
+    labelling task's, if any; labels: its own. image_id: [N] of str. runs: by name. said: who says something of the
+    images, by name. columns: by name; their values are computed when first asked for. selections: what was saved.
+    notes: what one should know. searcher: of the embeddings, None without any.
     """
 
     def __init__(
-        self, judgements: Judgements, people: People | None, store: EmbeddingStore | None, runs: Mapping[str, Run],
-        notes: list[str], encoders: Encoders,
-    ) -> None:  # fmt: skip
-        self.judgements, self.people, self.store, self.notes, self.encoders = judgements, people, store, notes, encoders
-        self.dataset, self._index, self._say = judgements.dataset, judgements.index, judgements.say
-        self.image_id, self.runs_by_name, self.runs = self._index.to_numpy(), runs, tuple(runs)
-        self.said: dict[str, Said] = ({} if people is None else {PEOPLE: people}) | dict(runs)
-        self.taxonomy = next((said.taxonomy for said in self.said.values()), judgements.taxonomy)
+        self,
+        dataset: str | Path | Dataset,
+        runs: Sequence[str | Path] = (),
+        *,
+        target: str | None = None,
+        encoder: str | None = None,
+        db: str | None = None,
+        say: Say = lambda line: None,
+        encoders: Encoders | None = None,
+    ) -> None:
+        """Open a data set, with what runs say of its images; nothing is embedded, predicted or written.
+
+        Args:
+            dataset: a data set's folder.
+            runs: run folders, trained on it or on one with the same images under the same image_ids.
+            target: whose answers are shown; None takes the first run's, else the only one.
+            encoder: whose embeddings are searched and mapped; None takes the first run's, else the only ones.
+            db: the labelling task's database, for answers that the target does not have, flags and notes; None takes
+                DATASET-labels.db where it is there.
+            say: called with what one should know; it stands in `notes` too.
+            encoders: that were loaded before, of an earlier opening.
+
+        Raises:
+            BadDataset: for a folder that is none, and where several targets or encoders would do.
+            BadRun: for a folder that is no run, has no answers, or has those of other images.
+        """
+        self.dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+        self.notes: list[str] = []
+        self._say, self.encoders = partial(_tell, self.notes, say), encoders or Encoders()
+        opened = [RunFolder.open(run) for run in runs]
+        self.judgements = Judgements(self.dataset, db, self._say)
+        self.people = People.read(_targets(self.dataset, opened, target), self.judgements)
+        store = _store(self.dataset, opened, encoder, self._say)
+        self._index = self.judgements.index
+        self.image_id = self._index.to_numpy()
+        named = zip(_names(opened), opened, strict=True)
+        self.runs = {name: Run.read(run, name, self.judgements, self.people) for name, run in named}
+        self.said: dict[str, Said] = ({} if self.people is None else {PEOPLE: self.people}) | dict(self.runs)
+        self.taxonomy = next((said.taxonomy for said in self.said.values()), self.judgements.taxonomy)
         self.labels = () if self.taxonomy is None else self.taxonomy.labels
-        self.searcher = None if store is None else Searcher(self.dataset.root, store, self._index, encoders)
-        if self.searcher is not None and (without := len(self) - len(self.searcher.at)):
+        self.searcher = None if store is None else Searcher(self.dataset.root, store, self._index, self.encoders)
+        if self.searcher is not None and (without := int((~self.searcher.has).sum())):
             self._say(f"{without:,} of {len(self):,} images have no embedding: no map and no search has them")
-        self._selections = Selections(self.dataset)
-        table = table_of(people, list(runs.values()), judgements, self._listed)
-        self.columns = {column.name: column for column in table}
+        self.selections = Selections(self.dataset, self._say)
+        columns = columns_of(self.people, list(self.runs.values()), self.judgements, self._listed)
+        self.columns = {column.name: column for column in columns}
 
     def __repr__(self) -> str:
         return f"<Collection {self.dataset.root}: {len(self):,} images, runs: {', '.join(self.runs) or 'none'}>"
@@ -68,9 +133,7 @@ class Collection:
 
     def column(self, name: str) -> Column:
         """A column by its name; raises BadInput naming the nearest one where there is none."""
-        if name not in self.columns:
-            have = few(list(self.columns), 12)
-            raise BadInput(f"no column {name!r}{did_you_mean(name, self.columns)} (there are {have})")
+        need(name, self.columns, "no column")
         return self.columns[name]
 
     def warm(self) -> None:
@@ -93,50 +156,41 @@ class Collection:
                 for a search or a lasso without embeddings.
             EncoderUnavailable: for a text without a text tower.
         """
-        keep = np.ones(len(self), dtype=bool)
-        for each in view.filters:
-            keep &= self._passes(each)
+        passed = [self._passes(each) for each in view.filters]
+        keys, fits, sign = list[Array](), self.fits(view), -1 if view.descending else 1
         if view.name:
-            keep &= having(view.name, self._called)
+            part = folded(view.name)
+            passed.append(np.array([part in called for called in self._called], dtype=bool))
         if view.selection:
-            keep &= self._index.isin(self._selections.read(view.selection))
+            passed.append(self._index.isin(self.selections.read(view.selection)))
         if view.lasso:
-            keep &= inside(np.array(view.lasso), self.map())
-        keys: list[Array] = []
-        fits = self.fits(view)
-        if fits is not None:
-            keep &= np.isfinite(fits)
-            keys.append(-fits.round(6))  # what differs in the last digits fits alike
+            passed.append(inside(np.array(view.lasso), self.map()))
         if view.order:
-            values = self.column(view.order).values.astype(np.float64)
-            if self.columns[view.order].levels:
-                values[values < 0] = np.nan
-            keys.append(-values if view.descending else values)
-        rows = np.flatnonzero(keep)
-        if not keys:
-            return rows[::-1] if view.descending else rows
-        return rows[np.lexsort([key[rows] for key in reversed(keys)])]
+            column = self.column(view.order)
+            keys.append(sign * np.where(column.known, column.values, np.nan))
+        if fits is not None:
+            passed.append(np.isfinite(fits))
+            keys.append(-fits.round(6))  # what differs in the last digits fits alike
+        rows = np.flatnonzero(np.logical_and.reduce([np.ones(len(self), dtype=bool), *passed]))
+        return rows[np.lexsort([key[rows] for key in keys])] if keys else rows[::sign]
 
     def _passes(self, each: Filter) -> NDArray[np.bool_]:
-        column = self.column(each.column)
-        values = column.values
+        column, text = self.column(each.column), each.has or ", ".join(each.levels)
+        ends = [np.float32(end) if end is not None else None for end in (each.low, each.high)]
         if column.levels:
-            if each.low is not None or each.high is not None:
+            if ends != [None, None]:
                 raise BadInput(f"filter {column.name}: expected levels ({few(column.levels, 12)}), got a range")
             for level in each.levels:
-                if level not in column.levels:
-                    near = did_you_mean(level, column.levels)
-                    raise BadInput(f"filter {column.name}: no level {level!r}{near} (of: {few(column.levels, 12)})")
-            if each.has:
-                return np.append(having(each.has, list(map(folded, column.levels))), False)[values]
-            wanted = [column.levels.index(level) for level in each.levels]
-            return np.isin(values, wanted) if wanted else values >= 0
-        if got := each.has or ", ".join(each.levels):
-            raise BadInput(f"filter {column.name}: expected a range such as 0.2..0.8, got {got}")
-        low, high = (
-            np.float32(np.inf * sign if end is None else end) for end, sign in ((each.low, -1), (each.high, 1))
-        )
-        return np.asarray((values >= low) & (values <= high))
+                need(level, column.levels, f"filter {column.name}: no level")
+            if not text:
+                return column.known
+            part = folded(each.has)
+            passed = [level in each.levels if each.levels else part in folded(level) for level in column.levels]
+            return np.append(passed, False)[column.values]
+        if text:
+            raise BadInput(f"filter {column.name}: expected a range such as 0.2..0.8, got {text}")
+        low, high = ends
+        return column.known & (low is None or column.values >= low) & (high is None or column.values <= high)
 
     @cached_property
     def _called(self) -> list[str]:
@@ -153,23 +207,18 @@ class Collection:
             return self.searching().fits(heard) if heard else None
         if view.like:
             at = self.place(view.like)
-            if not self.searching().has(at):
+            if not self.searching().has[at]:
                 way = f"`affectml embed {self.dataset.root.resolve().name}`"
                 raise BadInput(f"like: image {view.like!r} has no embedding; {way}")
             return self.searching().fits(at)
-        return self._rates_fit(view) if view.rates else None
-
-    def _rates_fit(self, view: View) -> NDArray[np.float32]:
+        if not view.rates:
+            return None
         of = view.of or next(iter(self.said), PEOPLE)
         if of == PEOPLE and self.people is None:
             raise BadInput(f"of: nobody was asked about these images; name one of: {', '.join(self.runs)}")
-        if of not in self.said:
-            have = (PEOPLE, *self.runs)
-            raise BadInput(f"of: no run {of!r}{did_you_mean(of, have)} (of: {', '.join(have)})")
+        need(of, self.said, "of: no run")
         said = self.said[of]
-        both = parse_rates(view.rates, said.taxonomy)
-        wanted, unwanted = (said.rates[:, [said.taxonomy.index(label) for label in labels]] for labels in both)
-        return fit(wanted, unwanted)
+        return fit(*(said.rates[list(labels)].to_numpy() for labels in parse_rates(view.rates, said.taxonomy)))
 
     def place(self, image_id: str) -> int:
         """The place of an image; raises BadInput where there is none of that name."""
@@ -177,8 +226,6 @@ class Collection:
         if at < 0:
             raise BadInput(f"no image {image_id!r}{did_you_mean(image_id, self.image_id[:5000])}")
         return at
-
-    # Embeddings
 
     def searching(self) -> Searcher:
         """`searcher`; raises BadInput without any embeddings."""
@@ -196,43 +243,16 @@ class Collection:
         """
         return self.searching().map(say)
 
-    # What is kept
-
-    def selections(self) -> dict[str, int]:
-        """The saved selections, and how many images each has; of one that cannot be read, `notes` say why."""
-        found = {}
-        for name in self._selections.names():
-            try:
-                found[name] = len(self._selections.read(name))
-            except AffectmlError as error:
-                self._say(str(error))
-        return found
-
-    def save_selection(
-        self, name: str, images: Sequence[int] | Array, view: View | None = None, *, replace: bool = False
-    ) -> Path:
-        """Keep images, by their places, under a name in the data set: see docs/explore.md.
-
-        Args:
-            name: letters, digits, spaces and . + - _.
-            images: their places, in the order to keep.
-            view: that showed them; kept beside.
-            replace: write over one of that name; what it was stays beside it.
-
-        Raises:
-            BadInput: for a name that is none or taken, for no images, and where nothing can be written.
-        """
-        return self._selections.save(name, [str(self.image_id[at]) for at in images], view, replace=replace)
+    # What leaves
 
     def table(self, images: Sequence[int] | Array) -> pd.DataFrame:
         """Images with all columns: image_id, file and, by their names, what is known; levels as words."""
         rows = np.asarray(images, dtype=np.int64)
         found: dict[str, Any] = {"image_id": self.image_id[rows], "file": [self.file(int(at)) or None for at in rows]}
-        for column in self.columns.values():
-            values = column.values[rows]
+        for name, column in self.columns.items():
+            found[name] = column.values[rows]
             if column.levels:
-                values = np.array([*column.levels, None], dtype=object)[values]  # -1 is the last
-            found[column.name] = values
+                found[name] = np.array([*column.levels, None], dtype=object)[found[name]]  # -1 is the last
         return pd.DataFrame(found)
 
     def csv(self, images: Sequence[int] | Array) -> str:
@@ -264,7 +284,7 @@ class Collection:
             raise BadInput(f"{option('more', more)}: expected at least 1")
         with LabelStore(self.judgements.db, must_exist=True) as store:
             known = set(store.images()["image_id"].astype(str))
-            asked = [image for at in images if (image := str(self.image_id[at])) in known]
+            asked = [image for image in map(str, self.image_id[np.asarray(images)]) if image in known]
             if not asked:
                 raise BadInput(f"{store.database.where}: none of these {len(images):,} images is in this task")
             return len(asked), store.enqueue(asked, more=more)
@@ -280,7 +300,23 @@ class Collection:
         """
         if not 0 <= index < len(self):
             raise BadInput(f"no image {index}: expected 0 to {len(self) - 1}")
-        return detail_of(self, int(index), names)
+        index, image_id, people = int(index), str(self.image_id[index]), self.people
+        said = {name: run.of_image(index) for name, run in self.runs.items()}
+        notes = [f"{name} says nothing of this image" for name, run in said.items() if run is None]
+        nearest, listed = tuple[Near, ...](), tuple[str, ...]()
+        if self.searcher is None or not self.searcher.has[index]:
+            notes.append("no embedding, so no nearest images")
+        else:
+            others = np.where(np.arange(len(self)) == index, np.nan, self.searcher.fits(index))
+            nearest = self._nearest(others, self._picture(index))
+        shares = {} if people is None else people.of(index)
+        n = int(people.asked.iloc[index]) if people is not None and people.asked is not None and shares else None
+        told = self.judgements.of(index, n, shares, self.taxonomy, names=names)
+        if self._listed is not None:
+            rows = self._listed[self._listed["image"] == image_id]
+            listed = tuple(rows["check"].astype(str) + ": " + rows["evidence"].astype(str))
+        runs = tuple(run for run in said.values() if run is not None)
+        return Detail(index, image_id, self.file(index), told, runs, nearest, listed, tuple(notes))
 
     def look(self, image: ImageLike) -> Detail:
         """The same of an image of one's own: a path, a PIL image or an array; it goes nowhere and is not kept.
@@ -288,7 +324,45 @@ class Collection:
         Raises:
             BadInput: for an image that cannot be read.
         """
-        return detail_of_own(self, image)
+        given = pictures(one_by_one(image))
+        if len(given) != 1:
+            raise BadInput(f"expected one image, got {len(given):,}; name the file")
+        picture = given[0].read()
+        runs, notes, nearest = list[RunSaid](), list[str](), tuple[Near, ...]()
+        for run in self.runs.values():
+            try:
+                encoder = partial(self.encoders.of_run, run.folder)
+                (answer,) = predict_images(run.folder, given[0], encoder_factory=encoder)
+            except AffectmlError as error:  # a run on embeddings made elsewhere, or weights that are not here
+                notes.append(f"{run.name}: {error}")
+                continue
+            best, labels = dict(answer.best), None if answer.labels is None else tuple(answer.labels)
+            rates = {label: best[label] for label in run.taxonomy.labels}
+            runs.append(RunSaid(run.name, rates, labels, "", run.promise))
+        try:
+            vector = self.searching().encoder().encode_images([picture])[0].numpy().astype(np.float16)
+            nearest = self._nearest(self.searching().cosines(vector), picture)
+        except AffectmlError as error:
+            notes.append(f"no nearest images: {error}")
+        return Detail(-1, given[0].name, "", None, tuple(runs), nearest, (), tuple(notes))
+
+    def _nearest(self, cosines: NDArray[np.float32], picture: "Image | None") -> tuple[Near, ...]:
+        """The images of the highest cosines, best first, and which of them show the same picture."""
+        best = {int(str(at)): value for at, value in pd.Series(cosines).dropna().nlargest(NEAREST).items()}
+        found = {at: (value, "near") for at, value in best.items()}
+        if picture is not None:
+            others = {str(at): self._picture(at) for at, value in best.items() if value >= PROPOSE}
+            there = {at: other for at, other in others.items() if other is not None}
+            for at, value, exact in copies_of(picture, there):
+                found[int(at)] = value, "exact" if exact else "cut"
+        shares = {at: {} if self.people is None else self.people.of(at) for at in found}
+        return tuple(Near(at, str(self.image_id[at]), *like, shares[at]) for at, like in found.items())
+
+    def _picture(self, index: int) -> "Image | None":
+        """An image, where it has a file that can be read."""
+        with suppress(AffectmlError):
+            return read_image(self.path(index))
+        return None
 
     def explain(self, image: int | ImageLike, run: str, label: str | None = None) -> "Explanation":
         """Which parts of an image speak for a label, as `Run.explain` finds them; takes seconds.
@@ -305,15 +379,13 @@ class Collection:
         """
         from affectml.explanation import explain_image
 
-        if run not in self.runs:
-            raise BadInput(f"no run {run!r}{did_you_mean(run, self.runs)} (runs: {', '.join(self.runs) or 'none'})")
-        given = self.path(image) if isinstance(image, int | np.integer) else image
-        folder = self.runs_by_name[run].folder
-        return explain_image(folder, given, label=label, encoder_factory=lambda: self.encoders.of_run(folder))
+        need(run, self.runs, "no run")
+        given, folder = self.path(image) if isinstance(image, int | np.integer) else image, self.runs[run].folder
+        return explain_image(folder, given, label=label, encoder_factory=partial(self.encoders.of_run, folder))
 
     def file(self, index: int) -> str:
         """Its file as images.parquet names it; "" without one."""
-        return "" if self._files is None or pd.isna(self._files[index]) else str(self._files[index])
+        return str(self._files[index])
 
     def path(self, index: int) -> Path:
         """Its file; raises BadInput where it has none, BadDataset where that leaves the data set."""
@@ -322,76 +394,33 @@ class Collection:
         return self.dataset.image_path(self.file(index))
 
     @cached_property
-    def _files(self) -> Array | None:
-        return self.dataset.images["file"].to_numpy(dtype=object) if "file" in self.dataset.images.columns else None
+    def _files(self) -> Array:
+        return self.dataset.images.reindex(columns=["file"])["file"].astype(object).fillna("").to_numpy()
 
     @cached_property
     def _listed(self) -> pd.DataFrame | None:
-        """What an audit beside the data set lists; None without one."""
+        """What an audit beside the data set lists: check, evidence, image; None without one."""
         root = self.dataset.root.resolve()
         file = root.with_name(f"{root.name}-audit") / "audit.parquet"
         try:
             table = pd.read_parquet(file)
-            return table[table["listed"].astype(bool)][["check", "image_id", "other_id", "evidence"]]
+            table = table.loc[table["listed"].astype(bool), ["check", "evidence", "image_id", "other_id"]]
+            images = table.melt(["check", "evidence"], value_name="image", ignore_index=False)
+            return images.sort_index(kind="stable")  # in the order of the audit
         except FileNotFoundError:
             return None
         except Exception as error:  # pyarrow raises many kinds for a damaged file, pandas for a missing column
             self._say(f"{file}: not a table of an audit, and left out ({error})")
             return None
 
-    def listed_of(self, image_id: str) -> tuple[str, ...]:
-        """What an audit says of an image."""
-        if self._listed is None:
-            return ()
-        rows = self._listed[(self._listed[["image_id", "other_id"]] == image_id).any(axis=1)]
-        return tuple(f"{check}: {evidence}" for check, evidence in zip(rows["check"], rows["evidence"], strict=True))
-
 
 # Opening
 
 
-def open_collection(
-    dataset: str | Path | Dataset,
-    runs: Sequence[str | Path] = (),
-    *,
-    target: str | None = None,
-    encoder: str | None = None,
-    db: str | None = None,
-    say: Say = lambda line: None,
-    encoders: Encoders | None = None,
-) -> Collection:
-    """Open a data set for exploring, with what runs say of its images; nothing is embedded, predicted or written.
-
-    Args:
-        dataset: a data set's folder.
-        runs: run folders, trained on it or on one with the same images under the same image_ids.
-        target: whose answers are shown; None takes the first run's, else the only one.
-        encoder: whose embeddings are searched and mapped; None takes the first run's, else the only ones.
-        db: the labelling task's database, for answers that the target does not have, flags and notes; None takes
-            DATASET-labels.db where it is there.
-        say: called with what one should know; it stands in `notes` too.
-        encoders: that were loaded before, of an earlier opening.
-
-    Raises:
-        BadDataset: for a folder that is none, and where several targets or encoders would do.
-        BadRun: for a folder that is no run, has no answers, or has those of other images.
-    """
-    data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    opened = [RunFolder.open(run) for run in runs]
-    notes: list[str] = []
-
-    def tell(line: str) -> None:
-        if line not in notes:
-            notes.append(line)
-            say(line)
-
-    judgements = Judgements(data, db, tell)
-    people = People.read(_targets(data, opened, target), judgements)
-    store = _store(data, opened, encoder, tell)
-    read = {name: Run.read(run, name, judgements) for name, run in zip(_names(opened), opened, strict=True)}
-    for line in (line for run in read.values() for line in run.notes(data, people)):
-        tell(line)
-    return Collection(judgements, people, store, read, notes, encoders or Encoders())
+def _tell(notes: list[str], say: Say, line: str) -> None:
+    if line not in notes:
+        notes.append(line)
+        say(line)
 
 
 def map_by_umap(
@@ -401,7 +430,7 @@ def map_by_umap(
 
     Raises:
         BadInput: without any embeddings.
-        BadDataset, BadRun: as `open_collection` does.
+        BadDataset, BadRun: as `Collection` does.
         MissingExtra: where UMAP is not installed.
     """
     data = Dataset.open(dataset)
@@ -415,14 +444,10 @@ def map_by_umap(
 
 def _names(runs: Sequence[RunFolder]) -> list[str]:
     """Each run's folder name; the folder before it, where several are called alike or as what is no run."""
-    names = [run.folder.resolve().name for run in runs]
-    taken = {"people", "runs", "image", "split", "flagged", "notes", "listed"}
-    parents = [run.folder.resolve().parent.name for run in runs]
-    full = [
-        f"{parent}/{name}" if names.count(name) > 1 or name in taken else name
-        for parent, name in zip(parents, names, strict=True)
-    ]
-    return [f"{name} ({full[:at].count(name) + 1})" if name in full[:at] else name for at, name in enumerate(full)]
+    folders = [run.folder.resolve() for run in runs]
+    alone = pd.Series([*_GROUPS, *(folder.name for folder in folders)]).drop_duplicates(keep=False)
+    names = [each.name if each.name in set(alone) else f"{each.parent.name}/{each.name}" for each in folders]
+    return [f"{name} ({names[:at].count(name) + 1})" if name in names[:at] else name for at, name in enumerate(names)]
 
 
 def _targets(data: Dataset, runs: Sequence[RunFolder], name: str | None) -> Targets | None:
@@ -442,7 +467,4 @@ def _store(data: Dataset, runs: Sequence[RunFolder], encoder: str | None, say: S
     if encoder is None and not any((data.root / "embeddings").glob("*/encoder.json")):
         say(f"no embeddings, so no map and no search: `affectml embed {data.root}` makes them")
         return None
-    try:
-        return EmbeddingStore.for_dataset(data, encoder)
-    except BadDataset as error:
-        raise BadDataset(f"{error}; choose with {option('encoder')}") from None
+    return EmbeddingStore.for_dataset(data, encoder)

@@ -1,15 +1,16 @@
 """One table of N images, a column for each thing that is known: what people and runs say, and what the images are."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property, partial, reduce
 from itertools import combinations
 from threading import Lock
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from affectml._rows import PART
@@ -19,13 +20,15 @@ from affectml.data.levels import as_text
 from affectml.errors import BadRun
 from affectml.exploring._people import Judgements
 from affectml.judging.answers import SystemAnswers
-from affectml.judging.subgroups import MAX_LEVELS, as_levels
+from affectml.judging.scoring import unsure
+from affectml.judging.subgroups import as_levels
+from affectml.judging.views import entropies
 from affectml.predicting.features import check_images
 from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy
+from affectml_metrics import functional
 
 Array = NDArray[Any]
-Floats = NDArray[np.float32]
 PEOPLE, RUNS, IMAGES = "people", "runs", "images"  # groups; every run is one of its own
 TIED = "several tie"
 UNLISTED = "not listed"
@@ -60,6 +63,11 @@ class Column:
                 self._made["values"] = np.asarray(self.make(), np.int32 if self.levels else np.float32)
             return self._made["values"]
 
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Of which images the value is known, [N]."""
+        return self.values >= 0 if self.levels else ~np.isnan(self.values)
+
 
 # Who says something
 
@@ -68,14 +76,15 @@ class Column:
 class Said:
     """What people or a run say of N images.
 
-    name: people, or the run's. taxonomy: whose labels. kind: of target. rates: float32 [N, C], nan where nothing is
-    known. shares: whether they are rates of people, or a distribution, and not scores of another kind.
+    name: people, or the run's. taxonomy: whose labels. kind: of target. rates: float32, a row an image, a column a
+    label, nan where nothing is known. shares: whether they are rates of people, or a distribution, and not scores of
+    another kind.
     """
 
     name: str
     taxonomy: Taxonomy
     kind: str
-    rates: Floats
+    rates: pd.DataFrame
     shares: bool
 
     @property
@@ -85,8 +94,7 @@ class Said:
 
     def of(self, index: int) -> dict[str, float]:
         """What is said of an image, by label; nothing where nothing is known."""
-        rates = self.rates[index]
-        return {} if np.isnan(rates).all() else dict(zip(self.taxonomy.labels, rates.tolist(), strict=True))
+        return {str(label): rate for label, rate in self.rates.iloc[index].dropna().items()}
 
     def beside(self, other: "Said") -> bool:
         """Whether the two can be compared: shares of the same kind, of the same labels."""
@@ -96,10 +104,10 @@ class Said:
 
 @dataclass(frozen=True, eq=False)
 class People(Said):
-    """What people say. target: its name. asked: how many were asked, [N], nan where unknown."""
+    """What people say. target: its name. asked: how many were asked, nan where unknown; None where nobody knows."""
 
     target: str
-    asked: Floats | None
+    asked: "pd.Series[Any] | None"
 
     @classmethod
     def read(cls, targets: Targets | None, judgements: Judgements) -> "People | None":
@@ -107,29 +115,39 @@ class People(Said):
 
         Only rates count people as the task does: another kind of target stays as it is.
         """
-        index, asked = judgements.index, None
+        index, name, kind, taxonomy = judgements.index, "labels", "rates", judgements.taxonomy
+        asked: pd.Series[Any] | None = pd.Series(np.nan, index, dtype=np.float32)
         if targets is not None:
-            name, taxonomy, kind = targets.name, targets.taxonomy, targets.kind
-            if targets.n is not None:
-                people = targets.n.reshape(len(targets.n), -1).max(axis=1).astype(np.float32)
-                asked = _placed(people, targets.image_id, index)[:, 0]
-            shares = _placed(targets.shares().astype(np.float32), targets.image_id, index)
-        elif judgements.has_task and judgements.taxonomy is not None:
-            name, taxonomy, kind = "labels", judgements.taxonomy, "rates"
-            shares = np.full((len(index), len(taxonomy)), np.nan, dtype=np.float32)
-            asked = shares[:, 0]
+            name, kind, taxonomy = targets.name, targets.kind, targets.taxonomy
+            rates = _placed(targets.shares().astype(np.float32), targets.image_id, index, taxonomy.labels)
+            n = None if targets.n is None else targets.n.reshape(len(targets.n), -1).max(axis=1)
+            asked = None if n is None else pd.Series(n.astype(np.float32), targets.image_id).reindex(index)
+        elif judgements.has_task and taxonomy is not None:
+            rates = pd.DataFrame(np.float32(np.nan), index, taxonomy.labels)
         else:
             return None
-        judgements.counts = kind == "rates"
-        votes = judgements.votes(~_known(shares), taxonomy.labels) if judgements.counts else None
+        lacking = index[rates.isna().any(axis=1)]
+        judgements.counts = kind == "rates" and len(lacking) > 0
+        votes = judgements.votes(lacking, taxonomy.labels) if judgements.counts else None
         if votes is not None:
             at = index.get_indexer(pd.Index(votes.image_id, dtype=object))
-            shares, asked = shares.copy(), None if asked is None else asked.copy()
-            shares[at] = votes.votes / votes.n[:, None]
+            rates.iloc[at] = (votes.votes / votes.n[:, None]).astype(np.float32)
             if asked is not None:
-                asked[at] = votes.n
-        found = cls(PEOPLE, taxonomy, kind, shares, True, name, asked)
+                asked.iloc[at] = votes.n.astype(np.float32)
+        found = cls(PEOPLE, taxonomy, kind, rates, True, name, asked)
         return None if targets is None and votes is None else found
+
+
+@dataclass(frozen=True)
+class RunSaid:
+    """What a run says of an image: the rate or share of each label, its set (None where it predicts none), the part of
+    the split that the image was in ("" where in none), what sets promise in words ("" where nothing)."""
+
+    run: str
+    rates: Mapping[str, float]
+    labels: tuple[str, ...] | None
+    part: str
+    promise: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,58 +155,56 @@ class Run(Said):
     """A run, and what it says of N images.
 
     split: the part of its split that each image was in, nothing for an image of which it says nothing. sets: [N, C], 1
-    where a label is in the image's set, -1 where there is no set; None where it predicts none. gone: how many of its
-    own images the data set does not have.
+    where a label is in the image's set, -1 where there is no set; None where it predicts none.
     """
 
     folder: RunFolder
     split: "pd.Categorical[Any]"
-    sets: NDArray[np.int8] | None
-    gone: int
+    sets: pd.DataFrame | None
 
     @classmethod
-    def read(cls, folder: RunFolder, name: str, judgements: Judgements) -> "Run":
-        """Read what is shown of its answers.
+    def read(cls, folder: RunFolder, name: str, judgements: Judgements, people: People | None) -> "Run":
+        """Read what is shown of its answers, and say what one should know of them.
 
         Raises:
             BadRun: without answers, which a shared run and imported weights come without, with damaged ones, or on
                 other images than the data set's.
         """
-        index, kind = judgements.index, folder.info.data.kind
-        said = SystemAnswers.read(folder.folder, folder.taxonomy.labels, ranks=False)
+        index, kind, labels = judgements.index, folder.info.data.kind, folder.taxonomy.labels
+        said = SystemAnswers.read(folder.folder, labels, ranks=False)
         check_images(folder, judgements.dataset, said.image_id)
         sums = said.scores.sum(axis=1) if said.shares is not None else np.zeros(1)
         shares = said.shares is not None and (kind in SEVERAL or bool((np.abs(sums - 1) < _OFF).all()))
-        rates, sets = _placed(said.scores, said.image_id, index), None
+        rates, sets = _placed(said.scores, said.image_id, index, labels), None
         if said.sets is not None:
-            sets = np.nan_to_num(said.sets, copy=False, nan=-1).astype(np.int8)
-            sets = _placed(sets, said.image_id, index, -1)
-        parts = pd.Series(said.split.astype(str), index=said.image_id).reindex(index)
-        split = pd.Categorical(parts, categories=_in_order(parts.dropna().unique()))
-        gone = len(said.image_id) - int(parts.notna().sum())
-        return cls(name, folder.taxonomy, kind, rates, shares, folder, split, sets, gone)
+            inside = np.nan_to_num(said.sets, copy=False, nan=-1).astype(np.int8)
+            sets = _placed(inside, said.image_id, index, labels, -1)
+        parts = pd.Series(said.split.astype(str), said.image_id).reindex(index)
+        split = pd.Categorical(parts, categories=_in_order(parts.dropna()))
+        run = cls(name, folder.taxonomy, kind, rates, shares, folder, split, sets)
+        run._tell(judgements.dataset, people, len(said.image_id), lambda line: judgements.say(f"{name}: {line}"))
+        return run
 
-    def notes(self, dataset: Dataset, people: People | None) -> list[str]:
-        """What one should know of it."""
-        found, name = [], self.folder.info.data.name
+    def _tell(self, dataset: Dataset, people: People | None, answered: int, say: Callable[[str], None]) -> None:
+        name, here = self.folder.info.data.name, int((self.split.codes >= 0).sum())
         if name != dataset.name:
-            found.append(f"trained on {name}; it is taken that images of one image_id are the same")
-        if self.gone:
-            found.append(f"{self.gone:,} of its images are not here; it is taken that the others are the same")
-        if unknown := int((self.split.codes < 0).sum()):
-            found.append(f"it says nothing of {unknown:,} of {len(self.split):,} images")
+            say(f"trained on {name}; it is taken that images of one image_id are the same")
+        if gone := answered - here:
+            say(f"{gone:,} of its images are not here; it is taken that the others are the same")
+        if unknown := len(self.split) - here:
+            say(f"it says nothing of {unknown:,} of {len(self.split):,} images")
         if people is not None and not self.beside(people):
             other = set(self.taxonomy.labels) != set(people.taxonomy.labels)
             why = f"it predicts {'rates' if self.several else 'a distribution'}"
             why = "it has other labels" if other else why if self.shares else "its scores are no shares of people"
-            found.append(f"not compared with people's {people.target}: {why}")
-        return [f"{self.name}: {line}" for line in found]
+            say(f"not compared with people's {people.target}: {why}")
 
-    def set_of(self, index: int) -> tuple[str, ...] | None:
-        """The set of an image; None where there is none."""
-        if self.sets is None or self.sets[index].max() < 0:
-            return None
-        return tuple(label for label, inside in zip(self.taxonomy.labels, self.sets[index], strict=True) if inside > 0)
+    def of_image(self, index: int) -> RunSaid | None:
+        """What it says of an image; None for nothing."""
+        rates, labels = self.of(index), None
+        if self.sets is not None and (inside := self.sets.iloc[index]).min() >= 0:
+            labels = tuple(map(str, inside.index[inside > 0]))
+        return RunSaid(self.name, rates, labels, str(self.split[index]), self.promise) if rates else None
 
     @cached_property
     def promise(self) -> str:
@@ -202,163 +218,135 @@ class Run(Said):
         return ""
 
 
-def _placed(values: Array, image_id: Array, index: "pd.Index[Any]", unknown: float = np.nan) -> Array:
+def _placed(
+    values: Array, image_id: Array, index: "pd.Index[Any]", labels: Sequence[str], unknown: float = np.nan
+) -> pd.DataFrame:
     """Values of some images, in the order of all; not copied where that is theirs, since they take the most memory."""
-    return pd.DataFrame(values, index=pd.Index(image_id, dtype=object)).reindex(index, fill_value=unknown).to_numpy()
+    table = pd.DataFrame(values, pd.Index(list(image_id), dtype=object), list(labels), copy=False)
+    return table.reindex(index, fill_value=unknown).set_axis(index)  # else it may keep names of its own
 
 
 # The table
 
 
-def table_of(
+def columns_of(
     people: People | None, runs: Sequence[Run], judgements: Judgements, listed: pd.DataFrame | None
-) -> list[Column]:
+) -> Iterator[Column]:
     """All columns, in the order in which a page lists them. listed: what an audit lists, if there is one."""
-    found = [] if people is None else _said(people, "most chosen label")
-    if people is not None and people.asked is not None:
-        found.append(Column("people.asked", "people asked", PEOPLE, people.asked.copy))
-    if people is not None and judgements.in_file:
-        title, make = "disagreement (mean MASI distance)", partial(judgements.disagreement, people.taxonomy.labels)
-        found.append(Column("people.disagreement", title, PEOPLE, make))
+    if people is not None:
+        yield from _said(people, "most chosen label")
+        if people.asked is not None:
+            yield Column("people.asked", "people asked", PEOPLE, people.asked.to_numpy)
+        if judgements.in_file:
+            make = partial(judgements.disagreement, people.taxonomy.labels)
+            yield Column("people.disagreement", "disagreement (mean MASI distance)", PEOPLE, make)
     for run in runs:
-        found += _said(run, "likeliest label")
+        yield from _said(run, "likeliest label")
         parts = tuple(run.split.categories)
-        found.append(Column(f"{run.name}.split", "split of the run", run.name, run.split.codes.copy, parts))
+        yield Column(f"{run.name}.split", "split of the run", run.name, run.split.codes.copy, parts)
         for names, words in ((ERRORS, "error"), (DISTANCES, "distance from people")):
             if people is not None and run.beside(people):
-                found.append(_measure(names[not run.several], words, run.name, [(run, people)]))
+                yield _measure(names[not run.several], words, run.name, [(run, people)])
+    named = set()
     for run in runs:
         name, same = DISTANCES[not run.several], [other for other in runs if run.beside(other)]
-        if len(same) > 1 and f"{RUNS}.{name}" not in {column.name for column in found}:
-            title = f"largest distance between two of {', '.join(each.name for each in same)}"
-            found.append(_measure(name, title, RUNS, list(combinations(same, 2))))
-    images = judgements.dataset.images
-    found += [column for name in map(str, images.columns) if (column := _of_images(name, images[name]))]
+        if len(same) > 1 and name not in named:
+            named.add(name)
+            words = f"largest distance between two of {', '.join(each.name for each in same)}"
+            yield _measure(name, words, RUNS, list(combinations(same, 2)))
+    images = judgements.dataset.images.drop(columns=["image_id", "file"], errors="ignore")  # which are searched in
+    for title, values in images.items():
+        if values.notna().any():
+            yield _of_images(str(title), values)
     if judgements.in_file or judgements.has_task:
-        flags = partial(_count, judgements, lambda table: table["flag"].eq(True))
-        notes = partial(_count, judgements, lambda table: table["note"].notna())
-        found.append(Column("flagged", "flagged by somebody", IMAGES, lambda: flags() > 0, ("no", "yes")))
-        found.append(Column("notes", "notes", IMAGES, notes))
-    return found if listed is None else [*found, _listed(listed, judgements.index)]
+        flagged = partial(_remarked, judgements, "flag")
+        yield Column("flagged", "flagged by somebody", IMAGES, lambda: flagged() > 0, ("no", "yes"))
+        yield Column("notes", "notes", IMAGES, partial(_remarked, judgements, "note"))
+    if listed is not None:
+        yield _listed(listed, judgements.index)
 
 
-def _said(said: Said, mode: str) -> list[Column]:
+def _said(said: Said, mode: str) -> Iterator[Column]:
     """A rate for each label, the label of the highest one, and how undecided they are."""
     name, labels = said.name, said.taxonomy.labels
-    found = [
-        Column(f"{name}.rate.{label}", said.taxonomy.display(label), name, said.rates[:, at].copy)
-        for at, label in enumerate(labels)
-    ]
-    found.append(Column(f"{name}.mode", mode, name, partial(_modes, said.rates), (*labels, TIED)))
+    for label in labels:
+        make = partial(said.rates[label].to_numpy, copy=True)
+        yield Column(f"{name}.rate.{label}", said.taxonomy.display(label), name, make)
+    yield Column(f"{name}.mode", mode, name, lambda: np.nan_to_num(_by_parts(_mode, said), nan=-1), (*labels, TIED))
     if said.shares and not (name == PEOPLE and said.kind in ("single", "sets")):
-        found.append(Column(f"{name}.entropy", "entropy", name, partial(_entropy, said)))
-    return found
+        make = partial(_by_parts, partial(entropies, rates=said.several), said)
+        yield Column(f"{name}.entropy", "entropy", name, make)
+
+
+def _mode(rates: Array) -> Array:
+    """The place of each row's most chosen label, C where several tie, nan where nobody chose any."""
+    hits = functional.modes(rates).numpy()
+    return np.asarray(np.choose(hits.sum(axis=1).clip(max=2), [np.nan, hits.argmax(axis=1), rates.shape[1]]))
 
 
 def _measure(name: str, words: str, group: str, pairs: Sequence[tuple[Said, Said]]) -> Column:
-    return Column(f"{group}.{name}", f"{words} ({name})", group, partial(_measured, name, pairs))
+    """How far one's rates or shares are from another's, image by image; of several pairs the largest."""
 
+    def whole(shares: Array, several: bool) -> torch.Tensor:  # float32 lost the last digits of a distribution's sum
+        given = torch.from_numpy(shares).double()
+        return given if several else given / given.sum(dim=1, keepdim=True)
 
-def _entropy(said: Said) -> Array:
-    """As reports have it: of rates the mean over labels, in bits; else as a share of the largest possible."""
-    from affectml.judging.views import entropies
-
-    return _over(_known(said.rates), lambda rows: entropies(said.rates[rows], rates=said.several))
-
-
-def _measured(name: str, pairs: Sequence[tuple[Said, Said]]) -> Array:
-    """A measure of one's rates or shares beside another's, image by image; of several pairs the largest."""
-    import torch
-
-    from affectml.judging.scoring import unsure
-    from affectml_metrics import functional
-
-    def whole(shares: Any, several: bool) -> Any:  # of a distribution float32 files lost the last digits of the sum
-        return shares.double() if several else shares.double() / shares.double().sum(dim=1, keepdim=True)
-
-    def measured(rows: Array) -> Array:
-        ours, theirs = torch.from_numpy(one.rates[rows]), torch.from_numpy(other.rates[rows][:, columns])
-        given = unsure(ours, rates=one.several) if name in ERRORS else whole(ours, one.several)
-        return np.asarray(getattr(functional, name)(given, whole(theirs, one.several)))
-
-    most = np.full(len(pairs[0][0].rates), np.nan, dtype=np.float32)
-    for one, other in pairs:
+    def measured(pair: tuple[Said, Said]) -> Array:
+        one, other = pair
         columns = [other.taxonomy.index(label) for label in one.taxonomy.labels]
-        most = np.fmax(most, _over(_known(one.rates) & _known(other.rates), measured))
-    return most
+
+        def measure(ours: Array, theirs: Array) -> Any:
+            given = unsure(torch.from_numpy(ours), rates=one.several) if name in ERRORS else whole(ours, one.several)
+            return getattr(functional, name)(given, whole(theirs[:, columns], one.several))
+
+        return _by_parts(measure, one, other)
+
+    return Column(f"{group}.{name}", f"{words} ({name})", group, lambda: reduce(np.fmax, map(measured, pairs)))
 
 
-def _of_images(name: str, values: "pd.Series[Any]") -> Column | None:
-    """A column of images.parquet; None for what an image is searched by, its id and file, and where none is known."""
-    if name in ("image_id", "file") or not values.notna().any():
-        return None
+def _by_parts(measure: Callable[..., Any], *said: Said) -> Array:
+    """What `measure` makes of the rates of images of which all are known, some at a time; nan for other images."""
+    tables = [each.rates.to_numpy() for each in said]
+    known = np.logical_and.reduce([np.isfinite(table).all(axis=1) for table in tables])
+    out, rows = np.full(len(known), np.nan, dtype=np.float32), np.flatnonzero(known)
+    for part in np.split(rows, range(PART, len(rows), PART)):
+        out[part] = measure(*(table[part] for table in tables))
+    return out
+
+
+def _of_images(title: str, values: "pd.Series[Any]") -> Column:
+    """A column of images.parquet, as numbers or as levels in words."""
+    name = title if title == "split" else f"image.{title}"
     number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    if name != "split" and number and as_levels(values) is None:
-        make = partial(values.astype("Float64").to_numpy, np.float32, na_value=np.nan)
-        return Column(f"image.{name}", name, IMAGES, make)
+    if number and as_levels(values) is None:
+        return Column(name, title, IMAGES, partial(values.astype("Float64").to_numpy, np.float32, na_value=np.nan))
     if any(isinstance(value, list | dict | np.ndarray) for value in values.dropna().head(1)):
         values = values.map(lambda value: ", ".join(map(str, value)), na_action="ignore")
     at, different = pd.factorize(values)
-    places, words = pd.factorize(as_text(pd.Series(different, dtype=object)), sort=True)
-    levels = tuple(words.tolist())
-    if len(words) <= MAX_LEVELS:  # the parts of a split have an order of their own
-        levels = _in_order(levels)
-        places = pd.Index(levels).get_indexer(words)[places]
-    codes = np.append(places, -1)[at]
-    return Column(name if name == "split" else f"image.{name}", name, IMAGES, lambda: codes, levels)
+    words = as_text(pd.Series(different, dtype=object))
+    levels = _in_order(words)
+    codes = np.append(pd.Index(levels).get_indexer(pd.Index(words)), -1)[at]
+    return Column(name, title, IMAGES, lambda: codes, levels)
 
 
 def _in_order(levels: Iterable[Any]) -> tuple[str, ...]:
-    """Levels sorted, but for the parts of a split, which have an order of their own."""
-    place = {part: at for at, part in enumerate(_PARTS)}
-    return tuple(sorted(map(str, levels), key=lambda level: (place.get(level, len(_PARTS)), level)))
+    """Levels, each once, sorted; but the parts of a split first, which have an order of their own."""
+    there = set(map(str, levels))
+    return (*(part for part in _PARTS if part in there), *sorted(there.difference(_PARTS)))
 
 
-def _count(judgements: Judgements, which: Callable[[pd.DataFrame], "pd.Series[bool]"]) -> Array:
-    """How many remarks of a kind each image has."""
-    table = judgements.remarks
-    at = judgements.index.get_indexer(pd.Index(table["image_id"][which(table)]))
-    return np.bincount(at[at >= 0], minlength=len(judgements.index))
+def _remarked(judgements: Judgements, kind: str) -> Array:
+    """How many remarks of a kind each image has: flag or note."""
+    remarks = judgements.remarks
+    images = remarks.loc[remarks[kind].notna() & remarks[kind].ne(False), "image_id"]
+    return images.value_counts().reindex(judgements.index, fill_value=0).to_numpy()
 
 
 def _listed(table: pd.DataFrame, index: "pd.Index[Any]") -> Column:
-    """The first check of an audit that lists the image. table: its listed rows."""
+    """The first check of an audit that lists the image. table: image and check of what it lists."""
     from affectml.auditing import CHECKS  # the audit loads much that nothing else here needs
 
     levels = tuple(check for check in CHECKS if (table["check"] == check).any())
-
-    def first() -> Array:
-        out = np.full(len(index), len(levels))
-        for place in reversed(range(len(levels))):
-            for images in table.loc[table["check"] == levels[place], ["image_id", "other_id"]].to_numpy().T:
-                at = index.get_indexer(pd.Index(images, dtype=object))
-                out[at[at >= 0]] = place
-        return out
-
-    return Column("listed", "listed by the audit", IMAGES, first, (*levels, UNLISTED))
-
-
-def _modes(shares: Array) -> Array:
-    """The place of each row's most chosen label, C where several tie, -1 where nobody chose any or nothing is known."""
-    from affectml_metrics.functional import modes
-
-    def mode(rows: Array) -> Array:
-        hits = modes(shares[rows]).numpy()
-        several = hits.sum(axis=1)
-        return np.where(several > 1, shares.shape[1], np.where(several == 1, hits.argmax(axis=1), -1))
-
-    return np.nan_to_num(_over(_known(shares), mode), nan=-1)
-
-
-def _known(values: Array) -> NDArray[np.bool_]:
-    """Of which rows everything is known, [N]."""
-    return np.asarray(np.isfinite(values).all(axis=1))
-
-
-def _over(which: NDArray[np.bool_], measured: Callable[[Array], Array]) -> Array:
-    """What `measured` makes of these rows, some at a time; nan for the others."""
-    out = np.full(len(which), np.nan, dtype=np.float32)
-    rows = np.flatnonzero(which)
-    for start in range(0, len(rows), PART):
-        out[rows[start : start + PART]] = measured(rows[start : start + PART])
-    return out
+    first = table["check"].map({check: at for at, check in enumerate(levels)}).groupby(table["image"]).min()
+    make = first.reindex(index).fillna(len(levels)).to_numpy
+    return Column("listed", "listed by the audit", IMAGES, make, (*levels, UNLISTED))

@@ -46,27 +46,24 @@ WORDS = {
 
 
 class Searcher:
-    """Embeddings of a store, with their places among N images: cosines with one vector or a text, and the map.
+    """Embeddings of a store, by their places among N images: cosines with one vector or a text, and the map.
 
-    at: [M], the image of each row. Images without an embedding have no cosine and no place on the map.
+    rows: all M of the store. has: which images have an embedding, [N]; others have no cosine and no place on the map.
     """
 
     def __init__(self, root: Path, store: EmbeddingStore, index: "pd.Index[Any]", encoders: "Encoders") -> None:
-        self.root, self.store, self.count, self.encoders = root, store, len(index), encoders
-        self._at = index.get_indexer(pd.Index(store.ids, dtype=object))
-        here = self._at >= 0
-        self.at = self._at[here]
-        self.rows = store.on_disk(store.ids[here])
-        self._row = np.full(len(index), -1, dtype=np.int64)
-        self._row[self.at] = np.arange(len(self.at))
+        self.root, self.store, self.encoders, self.rows = root, store, encoders, store.on_disk(store.ids)
+        self._row = pd.Index(store.ids, dtype=object).get_indexer(index)
+        self.has = self._row >= 0
         self.fits = lru_cache(maxsize=KEPT)(self._fits)
         self.method: Method = "pca"
         self._places: Floats | None = None
         self._lock = RLock()
 
-    def has(self, index: int) -> bool:
-        """Whether an image has an embedding."""
-        return bool(self._row[index] >= 0)
+    def _by_image(self, values: Floats) -> Floats:
+        """Of each image, by the store's rows; nan for an image without an embedding."""
+        unknown = np.full((1, *values.shape[1:]), np.nan, dtype=np.float32)
+        return np.asarray(np.concatenate([values, unknown])[self._row])
 
     # Cosines
 
@@ -78,26 +75,14 @@ class Searcher:
         """Of each image with `vector` [D]: float32 [N], nan for an image without an embedding."""
         unit = np.asarray(vector, dtype=np.float32)
         unit = unit / max(float(np.linalg.norm(unit)), 1e-12)
-        out = np.full(self.count, np.nan, dtype=np.float32)
         # not part @ unit: BLAS' threads, woken for every block beside an encoder's, take four times as long
-        found = self._over(lambda part: np.einsum("ij,j->i", part, unit))
-        out[self.at] = found / np.maximum(self._norms, 1e-12)
-        return out
+        found: Floats = walked(self.rows, lambda part: np.einsum("ij,j->i", part, unit))
+        return self._by_image(np.asarray(found / np.maximum(self._norms, 1e-12), dtype=np.float32))
 
     @cached_property
     def _norms(self) -> Floats:
         """Of each row; those of imported embeddings need not be 1."""
-        return self._over(lambda part: np.linalg.norm(part, axis=1))
-
-    def _over(self, measure: Callable[[Floats], Floats]) -> Floats:
-        """What `measure` makes of all rows, [M]."""
-        out = np.empty(len(self.rows), dtype=np.float32)
-        for at, part in enumerate(self.rows.parts(BLOCK)):
-            out[at * BLOCK : at * BLOCK + len(part)] = measure(part)
-            if at % HELD == HELD - 1:
-                self.rows.let_go()
-        self.rows.let_go()
-        return out
+        return walked(self.rows, lambda part: np.linalg.norm(part, axis=1))
 
     # Texts
 
@@ -149,12 +134,9 @@ class Searcher:
     def map(self, say: Say = lambda line: None) -> Floats:
         """[N, 2] within 0 and 1, nan without an embedding: by UMAP where that is kept, else by PCA."""
         with self._lock:
-            if self._places is None:
-                for method in METHODS:
-                    if (kept := self._kept_map(method)) is not None:
-                        return self._take(kept, method)
+            if self._places is None and not any(self._read_map(method) for method in METHODS):
                 return self.make_map("pca", say)
-            return self._places
+            return np.asarray(self._places)
 
     def make_map(self, method: Method = "umap", say: Say = lambda line: None) -> Floats:
         """Make the map anew, and keep it in the data set where that can be; by UMAP it takes minutes for many images.
@@ -164,25 +146,17 @@ class Searcher:
         """
         if method == "umap" and not has_umap():
             raise MissingExtra("umap-learn", "map", "a map by UMAP")
-        rows = self.store.on_disk(self.store.ids)
         made_of = self._made_of(method)  # before: what changes meanwhile makes the map old
-        say(f"{len(rows):,} embeddings, {self.store.folder.name}: making the map by {method.upper()}")
-        axes = _axes(rows, 2 if method == "pca" else AXES)
+        say(f"{len(self.rows):,} embeddings, {self.store.folder.name}: making the map by {method.upper()}")
+        axes = _axes(self.rows, 2 if method == "pca" else AXES)
         places = square(axes if method == "pca" else _umap(axes, say))
         try:
             with replacing(self.map_file(method)) as temporary, temporary.open("wb") as handle:
                 np.savez(handle, places=places, made_of=np.array(made_of))
         except OSError as error:
             say(f"the map is not kept: {error}")
-        return self._take(places, method)
-
-    def _take(self, places: Floats, method: Method) -> Floats:
-        """Of all images by the places of the store's rows; from now on it is the map."""
-        out = np.full((self.count, 2), np.nan, dtype=np.float32)
-        out[self.at] = places[self._at >= 0]
-        with self._lock:
-            self._places, self.method = out, method
-        return out
+        self._places, self.method = self._by_image(places), method
+        return self._places
 
     def map_file(self, method: Method) -> Path:
         """Where a map is kept."""
@@ -192,24 +166,35 @@ class Searcher:
         """What a map is of: it is made again where this is another."""
         return json.dumps([self.store.stamp(), method, SAMPLE, AXES, SEED])
 
-    def _kept_map(self, method: Method) -> Floats | None:
-        """The map of the store's rows [M, 2] as it was kept; None without one, and where embeddings changed since."""
+    def _read_map(self, method: Method) -> bool:
+        """Take the map as it was kept; False without one, and where embeddings changed since."""
         try:
             with np.load(self.map_file(method), allow_pickle=False) as found:
-                places, made_of = found["places"], str(found["made_of"])
+                places, made_of = found["places"].astype(np.float32), str(found["made_of"])
         except Exception:  # there is none, or numpy raises one of many kinds for a damaged file: it is made again
-            return None
-        fits = made_of == self._made_of(method) and places.shape == (len(self.store.ids), 2)
-        return np.asarray(places, dtype=np.float32) if fits else None
+            return False
+        if made_of != self._made_of(method) or places.shape != (len(self.rows), 2):
+            return False
+        self._places, self.method = self._by_image(places), method
+        return True
 
     @property
     def map_words(self) -> str:
         """How the map was made, and how to get the other one."""
-        words = WORDS[self.method]
-        if self.method == "umap":
-            return words
         install = "" if has_umap() else "pip install 'affectml[map]', then "
-        return f"{words}. By UMAP: {install}`affectml explore {shlex.quote(str(self.root))} --map`"
+        way = f". By UMAP: {install}`affectml explore {shlex.quote(str(self.root))} --map`"
+        return WORDS[self.method] + (way if self.method == "pca" else "")
+
+
+def walked(rows: RowsOnDisk, measure: Callable[[Floats], Floats], size: int = BLOCK) -> Floats:
+    """What `measure` makes of all rows, a block of them in memory at a time."""
+    found = [measure(rows[:0])]
+    for at, part in enumerate(rows.parts(size)):
+        found.append(measure(part))
+        if at % HELD == HELD - 1:
+            rows.let_go()
+    rows.let_go()
+    return np.concatenate(found)
 
 
 # Making a map
@@ -234,9 +219,7 @@ def _axes(rows: RowsOnDisk, count: int) -> Floats:
     axes = vectors[:, ::-1][:, :count]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])  # one of two mirror images
     axes = np.pad(axes, ((0, 0), (0, max(2 - axes.shape[1], 0)))).astype(np.float32)
-    parts = [np.zeros((0, axes.shape[1]), dtype=np.float32), *((part - mean) @ axes for part in rows.parts(ROWS))]
-    rows.let_go()
-    return np.concatenate(parts)
+    return walked(rows, lambda part: (part - mean) @ axes, ROWS)
 
 
 def _umap(axes: Floats, say: Say) -> Floats:

@@ -1,7 +1,9 @@
 """What people said of each image: in the data set, and in the labelling task beside it until now."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +35,18 @@ _WORDS = ["labels.list.element", "labels.list.item"]  # kept once each: of 500,0
 _REMARKS = [*_KEY, "flag", "note"]
 
 
+@dataclass(frozen=True)
+class PeopleSaid:
+    """What people say of an image. n: how many were asked, None where nobody knows. shares: by label. answers: who, in
+    which round, and what, in words; without names people are numbered in an order of no meaning. remarks: who, and the
+    note, or "flagged"."""
+
+    n: int | None
+    shares: Mapping[str, float]
+    answers: tuple[tuple[str, int, str], ...]
+    remarks: tuple[tuple[str, str], ...]
+
+
 class Judgements:
     """Judgements, flags and notes of N images by their places; tables are read when first asked for.
 
@@ -48,22 +62,21 @@ class Judgements:
         self.in_file = self._file.exists()
         self.counts, self._before = True, self._stamps()
 
-    def _stamps(self) -> tuple[list[object], list[object]]:
-        """What the data set's tables and the task's database are like now."""
-        root, tables, task = self.dataset.root, list[object](), list[object]()
-        database = [Path(self.db), Path(f"{self.db}-wal")]
-        for file in sorted([*root.glob("*.json"), *root.glob("*.parquet"), *database]):
+    def _stamps(self) -> set[tuple[Path, int, bool]]:
+        """What the data set's tables are like now, and the files of the task's database, which are marked True."""
+        root, found = self.dataset.root, set()
+        files = {file: False for pattern in ("*.json", "*.parquet") for file in root.glob(pattern)}
+        for file, of_task in (files | {Path(self.db): True, Path(f"{self.db}-wal"): True}).items():
             with suppress(FileNotFoundError):  # a log goes with the last who had the database open
                 stat = file.stat()
                 if stat.st_size:  # whoever only reads a database makes a log of no bytes
-                    (task if file in database else tables).append((file, stat.st_mtime_ns))
-        return tables, task
+                    found.add((file, stat.st_mtime_ns, of_task))
+        return found
 
     @property
     def is_old(self) -> bool:
         """Whether the data set's tables have changed since, or the labelling task whose answers are counted."""
-        now = self._stamps()
-        return now[0] != self._before[0] or (self.counts and now[1] != self._before[1])
+        return any(self.counts or not of_task for _, _, of_task in self._before ^ self._stamps())
 
     @property
     def has_task(self) -> bool:
@@ -97,17 +110,12 @@ class Judgements:
 
     def disagreement(self, labels: Sequence[str]) -> Array:
         """Mean MASI distance of every two people's first answers, [N]; all nan where they chose among other labels."""
-        out = np.full(len(self.index), np.nan, dtype=np.float32)
+        starts, parts = range(0, len(self.index), PART), [pd.Series(dtype=np.float64)]
         try:
-            for start in range(0, len(out), PART):
-                judged = self.in_data_set(start, start + PART)
-                if len(judged):
-                    found = disagreement(judged, labels)
-                    out[self.index.get_indexer(found.index)] = found.to_numpy()
+            parts = [disagreement(self.in_data_set(start, start + PART), labels) for start in starts] or parts
         except AnnotationError as error:
             self.say(f"disagreement between people is not known here: {error}")
-            return np.full_like(out, np.nan)
-        return out
+        return np.asarray(pd.concat(parts).reindex(self.index), dtype=np.float32)
 
     def asked(self, ask: Callable[[LabelStore], T]) -> T | None:
         """What the labelling task says; None without one, and from then on where it cannot be read."""
@@ -134,23 +142,15 @@ class Judgements:
         settings = self.asked(lambda store: store.settings) if own is None else None
         return own if settings is None else Taxonomy(settings.name, settings.labels)
 
-    def votes(self, lacking: NDArray[np.bool_], labels: Sequence[str]) -> Votes | None:
+    def votes(self, lacking: "pd.Index[Any]", labels: Sequence[str]) -> Votes | None:
         """Votes in the labelling task on the images that have no answers elsewhere; None without any."""
-        ids = self.index[lacking].astype(str)
-        self.counts = bool(len(ids))
-        judged = self.in_task(list(ids) if len(ids) <= SOME else None) if self.counts else self.in_task([])
-        judged = judged[judged["image_id"].isin(ids) & judged["kind"].isin(ANSWERS)]
+        judged = self.in_task(list(map(str, lacking)) if len(lacking) <= SOME else None)
+        judged = judged[judged["image_id"].isin(lacking) & judged["kind"].isin(ANSWERS)]
         try:
             return count_votes(judged, labels) if len(judged) else None
         except AnnotationError as error:
             self.say(f"answers in the labelling task are not counted: {error}")
             return None
-
-    def of(self, index: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Judgements of an image as they are now, and flags and notes; what the task has is what holds."""
-        now = self.in_task([str(self.index[index])])
-        before = self.remarks[self.remarks["image_id"] == self.index[index]]
-        return _last(self.in_data_set(index, index + 1), now), _last(before, _noted(now))
 
     @cached_property
     def remarks(self) -> pd.DataFrame:
@@ -160,6 +160,37 @@ class Judgements:
             there = {*pq.read_schema(self._file).names}.intersection([*_REMARKS, "kind"])
             parts[0] = of_now(pd.read_parquet(self._file, columns=sorted(there))).reindex(columns=_REMARKS)
         return _last(*(_texts(_noted(part)) for part in parts if part is not None))
+
+    def of(
+        self, index: int, n: int | None, shares: Mapping[str, float], taxonomy: Taxonomy | None, *, names: bool
+    ) -> PeopleSaid | None:
+        """What people say of an image by now; what the task has is what holds. None where nobody said anything.
+
+        n, shares: of the collection; without any, those of the answers since. names: whose answers are whose.
+        """
+        image = str(self.index[index])
+        now, before = self.in_task([image]), self.remarks[self.remarks["image_id"] == image]
+        judged, remarks = _last(self.in_data_set(index, index + 1), now), _last(before, _noted(now))
+        answered = judged[judged["kind"].isin(ANSWERS)].drop_duplicates("annotator_id")
+        if not shares and len(answered):  # since the data set was opened
+            n, labels = len(answered), () if taxonomy is None else taxonomy.labels
+            shares = {label: sum(label in chosen for chosen in answered["labels"]) / n for label in labels}
+        if not shares and not len(judged) and not len(remarks):
+            return None
+
+        def place(who: str) -> str | bytes:
+            return who if names else hashlib.sha256(f"{image}\0{who}".encode()).digest()
+
+        people = sorted({*judged["annotator_id"], *remarks["annotator_id"]}, key=place)
+        called = {who: who if names else f"person {number}" for number, who in enumerate(people, 1)}
+        answers = []
+        for row in sorted(judged.to_dict("records"), key=lambda row: (people.index(row["annotator_id"]), row["round"])):
+            chosen = [str(label) for label in (() if row["labels"] is None else row["labels"])]
+            shown = [label if taxonomy is None else taxonomy.displays.get(label, label) for label in chosen]
+            said = ", ".join(shown) or {"none": "none of these"}.get(row["kind"], str(row["kind"]))
+            answers.append((called[row["annotator_id"]], int(row["round"]), said))
+        notes = zip(remarks["annotator_id"].map(called), remarks["note"].fillna("flagged").astype(str), strict=True)
+        return PeopleSaid(n, shares, tuple(answers), tuple(sorted(notes)))
 
 
 def _noted(table: pd.DataFrame) -> pd.DataFrame:

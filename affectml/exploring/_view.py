@@ -1,4 +1,4 @@
-"""The view: everything that says which images are shown and in which order, fits into an address, and how it is read.
+"""The view, which says what images are shown in which order and fits into an address; and selections, which keep both.
 
 Rates are a query of their own: "awe and joy without fear".
 """
@@ -6,28 +6,40 @@ Rates are a query of their own: "awe and joy without fear".
 import math
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.errors import BadInput, UnknownLabel
+from affectml._files import read_json, write_json
+from affectml._progress import Say
+from affectml.data import Dataset
+from affectml.errors import AffectmlError, BadDataset, BadInput, UnknownLabel, did_you_mean, few, option
 from affectml.taxonomies import Taxonomy
 from affectml.taxonomies.near import nearest
+from affectml_annotation.exchange.files import keep, writing_in_turn
 
 Array = NDArray[Any]
 AND, WITHOUT, NOT = ("and", "with", "+", "&"), ("without", "but"), ("not", "no")
-
 DIGITS = 4  # of a corner, in map units
 MOST_CORNERS = 1000
-_NUMBER = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
-_RANGE = re.compile(rf"({_NUMBER})?\.\.({_NUMBER})?")
-_CORNER = re.compile(rf"({_NUMBER}),({_NUMBER})")
-_NUMBERS, _LEVELS, _HAS = "f.", "in.", "has."
+FOLDER = Path("explore") / "selections"
+SCHEMA = 1
 _WORDS = ("name", "text", "like", "rates", "of", "selection", "colour", "image")
+# Of a selection: no name leads to another folder, or is what `keep` calls old ones.
+_NAME = re.compile(r"(?!.*\.replaced-\d{8}T\d{6}Z(-\d+)?$)[^\W_]([\w .+-]{0,78}[\w+-])?")
+
+
+def need(name: str, have: Collection[str], what: str) -> None:
+    """Raise BadInput, which names the nearest, where a name is none of those that there are."""
+    if name not in have:
+        raise BadInput(f"{what} {name!r}{did_you_mean(name, have)} (there are: {few(list(have), 12) or 'none'})")
 
 
 @dataclass(frozen=True)
@@ -98,11 +110,12 @@ class View:
         out = {}
         for each in self.filters:
             if each.levels:
-                out[_LEVELS + each.column] = ",".join(map(_quoted, each.levels))
+                quoted = (level.replace("%", "%25").replace(",", "%2C") for level in each.levels)
+                out[f"in.{each.column}"] = ",".join(quoted)
             elif each.has:
-                out[_HAS + each.column] = each.has
+                out[f"has.{each.column}"] = each.has
             else:
-                out[_NUMBERS + each.column] = f"{_said(each.low)}..{_said(each.high)}"
+                out[f"f.{each.column}"] = f"{_said(each.low)}..{_said(each.high)}"
         out |= {name: getattr(self, name) for name in _WORDS if getattr(self, name)}
         if self.lasso:
             out["lasso"] = " ".join(f"{_said(x)},{_said(y)}" for x, y in self.lasso)
@@ -120,29 +133,27 @@ class View:
         """
         filters = []
         for key, value in query.items():
-            if key.startswith(_LEVELS):
-                levels = tuple(unquote(part) for part in value.split(","))
-                filters.append(Filter(key.removeprefix(_LEVELS), levels=levels))
-            elif key.startswith(_HAS) and value:
-                filters.append(Filter(key.removeprefix(_HAS), has=value))
-            elif key.startswith(_NUMBERS):
-                found = _RANGE.fullmatch(value)
-                if found is None:
-                    raise BadInput(f"{key}={value}: expected a range such as 0.2..0.8, 0.2.. or ..0.8")
-                low, high = (None if end is None else float(end) for end in found.groups())
-                filters.append(Filter(key.removeprefix(_NUMBERS), low, high))
-        corners = [_CORNER.fullmatch(pair) for pair in query.get("lasso", "").split()]
-        if not all(corners):
-            raise BadInput(f"lasso: expected corners such as 0.1,0.2 0.3,0.2 0.2,0.4, got {query['lasso'][:80]!r}")
-        lasso = tuple((float(corner[1]), float(corner[2])) for corner in corners if corner)
+            match key.split(".", 1):
+                case "in", column:
+                    filters.append(Filter(column, levels=tuple(map(unquote, value.split(",")))))
+                case "has", column if value:
+                    filters.append(Filter(column, has=value))
+                case "f", column:
+                    try:
+                        low, high = (float(end) if end else None for end in value.split(".."))
+                    except ValueError:
+                        raise BadInput(f"{key}={value}: expected a range such as 0.2..0.8, 0.2.. or ..0.8") from None
+                    filters.append(Filter(column, low, high))
+        pairs = [pair.partition(",") for pair in query.get("lasso", "").split()]
+        try:
+            lasso = tuple((float(x), float(y)) for x, _, y in pairs)
+        except ValueError:
+            what = f"corners such as 0.1,0.2 0.3,0.2 0.2,0.4, got {query['lasso'][:80]!r}"
+            raise BadInput(f"lasso: expected {what}") from None
         order = query.get("order", "")
         words = {name: query.get(name, "") for name in _WORDS}
         named, descending = order[order.startswith(("+", "-")) :], order.startswith("-")
         return cls(tuple(filters), lasso=lasso, order=named, descending=descending, **words)
-
-
-def _quoted(level: str) -> str:
-    return level.replace("%", "%25").replace(",", "%2C")
 
 
 def _said(end: float | None) -> str:
@@ -167,9 +178,8 @@ def parse_rates(text: str, taxonomy: Taxonomy) -> tuple[tuple[str, ...], tuple[s
     >>> parse_rates("awe, excitement without fear and anger", get_taxonomy("mikels-8"))
     (('awe', 'excitement'), ('fear', 'anger'))
     """
-    names: dict[str, str] = {}
-    for name, label in taxonomy.names().items():  # a label's own name comes before others' synonyms
-        names.setdefault(_spaced(name), label)
+    # reversed: a label's own name comes before others' synonyms
+    names = {_spaced(name): label for name, label in reversed(taxonomy.names().items())}
     known = sorted(filter(None, names), key=len, reverse=True)
     wanted, unwanted = dict[str, None](), dict[str, None]()
     ever = once = False
@@ -185,8 +195,7 @@ def parse_rates(text: str, taxonomy: Taxonomy) -> tuple[tuple[str, ...], tuple[s
             )
     if not wanted and not unwanted:
         raise BadInput(f"rates {text!r}: expected labels, as in {' without '.join(taxonomy.labels[:2])!r}")
-    both = [label for label in wanted if label in unwanted]
-    if both:
+    if both := [label for label in wanted if label in unwanted]:
         raise BadInput(f"rates {text!r}: {both[0]!r} is wanted and not wanted; leave one out")
     return tuple(wanted), tuple(unwanted)
 
@@ -212,12 +221,6 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
 
 
-def having(part: str, texts: Sequence[str]) -> NDArray[np.bool_]:
-    """Which of these folded texts have a part in them."""
-    wanted = folded(part)
-    return np.fromiter((wanted in text for text in texts), dtype=bool, count=len(texts))
-
-
 def inside(corners: Array, points: Array) -> NDArray[np.bool_]:
     """Which points [N, 2] lie in the polygon of `corners` [K, 2]; its last corner is joined to its first.
 
@@ -227,3 +230,89 @@ def inside(corners: Array, points: Array) -> NDArray[np.bool_]:
     from matplotlib.path import Path  # a quarter of a second to load
 
     return np.asarray(Path(corners).contains_points(points))
+
+
+# Selections
+
+
+class Selections:
+    """The selections of a data set: DATASET/explore/selections/NAME.json, and those that dataset.json names."""
+
+    def __init__(self, dataset: Dataset, say: Say) -> None:
+        self._dataset, self._say, self.folder = dataset, say, dataset.root / FOLDER
+
+    def names(self) -> list[str]:
+        """All names, sorted; earlier contents that were replaced are not among them."""
+        files = [file.stem for file in self.folder.glob("*.json")]
+        return sorted({*filter(_NAME.fullmatch, files), *self._dataset.meta.selections})
+
+    def counts(self) -> dict[str, int]:
+        """How many images each has; of one that cannot be read, it is said why."""
+        found = {}
+        for name in self.names():
+            try:
+                found[name] = len(self.read(name))
+            except AffectmlError as error:
+                self._say(str(error))
+        return found
+
+    def read(self, name: str) -> list[str]:
+        """The image_ids of a selection, in the order in which they were saved.
+
+        Raises:
+            BadInput: where there is none of that name, and for a file that is none.
+        """
+        if name in self._dataset.meta.selections:
+            path = self._dataset.image_path(self._dataset.meta.selections[name].file)
+            try:
+                return [str(image) for image in pd.read_parquet(path, columns=["image_id"])["image_id"]]
+            except Exception as error:  # pyarrow raises many kinds for a damaged file
+                raise BadDataset(f"{path}: not a readable table with a column image_id ({error})") from None
+        file = self._file(name)
+        need(name, self.names(), "no selection")
+        content = read_json(file)
+        images = content.get("images") if isinstance(content, dict) and content.get("schema") == SCHEMA else None
+        if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
+            raise BadInput(f"{file}: expected a selection, schema {SCHEMA} with a list of images; move it away")
+        return images
+
+    def save(self, name: str, image_ids: Iterable[str], view: View | None = None, *, replace: bool = False) -> Path:
+        """Keep images under a name in the data set: see docs/explore.md.
+
+        Args:
+            name: letters, digits, spaces and . + - _.
+            image_ids: in the order to keep.
+            view: that showed them; kept beside.
+            replace: write over one of that name; what it was stays beside it.
+
+        Raises:
+            BadInput: for a name that is none or taken, for no images, and where nothing can be written.
+        """
+        file = self._file(name)
+        if name in self._dataset.meta.selections:
+            raise BadInput(f"{name!r}: dataset.json has a selection of that name; choose another")
+        if not (images := list(map(str, image_ids))):
+            raise BadInput(f"{name!r}: no images to keep; show some first")
+        made, query = datetime.now(UTC).isoformat(timespec="seconds"), {} if view is None else view.to_query()
+        content = {"schema": SCHEMA, "name": name, "made": made, "view": query, "images": images}
+        try:
+            with writing_in_turn(self._dataset.root):
+                if file.exists():
+                    if not replace:
+                        way = f"choose another name, or {option('replace', True)}"
+                        raise BadInput(f"{file} exists; nothing was written: {way}")
+                    keep(file)
+                write_json(file, content)
+        except OSError as error:
+            why = error.strerror or error
+            raise BadInput(f"{file}: cannot be written ({why}); nothing was kept: export the table instead") from None
+        return file
+
+    def _file(self, name: str) -> Path:
+        """Where a selection of that name lies; a name leads nowhere else."""
+        if not _NAME.fullmatch(name):
+            raise BadInput(
+                f"selection {name!r}: expected a name of up to 80 letters, digits, spaces and . + - _, with a letter "
+                "or digit first and no space or point last"
+            )
+        return self.folder / f"{name}.json"

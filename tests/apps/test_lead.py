@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from affectml.data import Dataset
-from affectml.exploring import open_collection
+from affectml.exploring import Collection
 from affectml_annotation import StoreError, UnknownLabel, read_counts, read_judgements
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import find, resolve, searchable
@@ -139,7 +139,7 @@ def test_csv_for_people_says_that_it_is_utf_8_and_our_own_readers_take_it(tmp_pa
         assert again["annotator_id"].tolist() == ["zoë", "b"]
         assert again["labels"].tolist() == [["awe"], ["a|b", "joy"]]
     assert read_counts(tmp_path / "votes.csv", LABELS, n_column="n").image_id.tolist() == ["1"]
-    found = open_collection(Dataset.open(demo), [])
+    found = Collection(Dataset.open(demo), [])
     file = found.export([0, 1], tmp_path / "shown.csv")
     assert file.read_bytes()[:3] == codecs.BOM_UTF8
     assert pd.read_csv(file, dtype="str")["image_id"].tolist() == list(found.image_id[:2])

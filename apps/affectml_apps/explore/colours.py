@@ -21,8 +21,7 @@ def first_colour(found: Collection) -> str:
     """
     names = []
     for name, said in found.said.items():
-        commonest = said.taxonomy.labels[int(np.nan_to_num(said.rates).sum(axis=0).argmax())]
-        names += [f"{name}.mode", f"{name}.rate.{commonest}"]
+        names += [f"{name}.mode", f"{name}.rate.{said.rates.sum().idxmax()}"]
     names += [name for name, column in found.columns.items() if column.group == "images"]
 
     def says_something(name: str) -> bool:

@@ -12,7 +12,7 @@ from affectml.cli.pages import Exploring, read_page
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import AffectmlError
-from affectml.exploring import open_collection
+from affectml.exploring import Collection
 from affectml.training import open_or_draw
 from affectml_annotation import AnnotationError
 from affectml_apps import serving
@@ -42,7 +42,7 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
         if options.dataset is None and options.encoder is None:
             embed_dataset(data, load_encoder("affect-tiny"), say=say)
         opens = partial(
-            open_collection, data.root, options.run, target=options.target, encoder=options.encoder, db=options.db,
+            Collection, data.root, options.run, target=options.target, encoder=options.encoder, db=options.db,
             say=say,
         )  # fmt: skip
         alone = serving.only_here(options.allow_host)

@@ -296,7 +296,7 @@ def ticks(explorer: Explorer) -> list[int]:
 
 def save(explorer: Explorer, shown: NDArray[np.uint32], view: View, name: str, *, replace: bool) -> str:
     """Save what is shown; returns what was done."""
-    explorer.found.save_selection(name, shown, view, replace=replace)
+    explorer.found.selections.save(name, explorer.found.image_id[shown], view, replace=replace)
     st.session_state["kept"] = st.session_state.get("kept", 0) + 1
     return f"saved {len(shown):,} images as {name}"
 

@@ -32,7 +32,7 @@ class Explorer:
     def __init__(
         self, opens: Callable[..., Collection], *, names: bool = True, say: Callable[[str], None] = lambda line: None
     ) -> None:
-        """opens: as `open_collection` with its arguments; `encoders` are given as well."""
+        """opens: as `Collection` with its arguments; `encoders` are given as well."""
         self._opens, self.names, self._say = opens, names, say
         self._uploads: OrderedDict[str, Image.Image] = OrderedDict()
         self._has_searched = False
@@ -96,11 +96,11 @@ class Explorer:
         return self.searched(view)[0]
 
     def selections(self) -> dict[str, int]:
-        """`Collection.selections`, read again once their folder has changed: each may name every image."""
+        """What was saved, read again once their folder has changed: each may name every image."""
         files = sorted((self.found.dataset.root / "explore" / "selections").glob("*.json"))
         stamp = [(file.name, file.stat().st_mtime_ns) for file in files]
         if self._selections[0] != stamp:
-            self._selections = stamp, self.found.selections()
+            self._selections = stamp, self.found.selections.counts()
         return self._selections[1]
 
     def check(self, index: int) -> None:

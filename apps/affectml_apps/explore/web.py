@@ -185,7 +185,7 @@ def in_words(explorer: Explorer, told: Detail, *, names: bool) -> dict[str, Any]
     facts = [["file", told.file]] if told.file else []
     facts += [[each.title, text] for each in explorer.found.columns.values() if each.group == "images"
              if told.index >= 0 and (text := _value(each, told.index))]  # fmt: skip
-    people, copies = told.people, {copy.index for copy in told.copies}
+    people, copies = told.people, [each for each in told.nearest if each.kind != "near"]
     best = max(told.runs[0].rates.items(), key=lambda item: item[1])[0] if told.runs else None
     return {
         "id": told.image_id if told.index >= 0 else None,
@@ -209,8 +209,8 @@ def in_words(explorer: Explorer, told: Detail, *, names: bool) -> dict[str, Any]
             }
             for run in told.runs
         ],
-        "nearest": [_near(each, show) for each in told.nearest if each.index not in copies],
-        "copies": [_near(each, show) for each in told.copies],
+        "nearest": [_near(each, show) for each in told.nearest if each not in copies],
+        "copies": [_near(each, show) for each in copies],
     }  # fmt: skip
 
 

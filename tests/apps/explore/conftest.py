@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
-from affectml.exploring import open_collection
+from affectml.exploring import Collection
 from affectml_apps.explore.state import Explorer, use
 from affectml_apps.explore.web import make_routes
 from affectml_apps.serving import Guard
@@ -40,7 +40,7 @@ def served():
     """`served(folder, *runs)`: a client of the routes, which serve that data set."""
 
     def serve(folder, *runs, names=True):
-        explorer = Explorer(partial(open_collection, folder, runs), names=names)
+        explorer = Explorer(partial(Collection, folder, runs), names=names)
         use(explorer)
         client = TestClient(
             Starlette(routes=make_routes(), middleware=[Middleware(Guard)]), base_url="http://localhost"

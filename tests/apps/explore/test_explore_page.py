@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from affectml.exploring import View, open_collection
+from affectml.exploring import Collection, View
 from affectml.importers import import_table
 from affectml.people.labelling import make_task
 from affectml_annotation import LabelStore
@@ -24,7 +24,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 def explored(start_shared, paintings, tmp_path_factory):
     """The app on the paintings with their run, and a labelling task beside them."""
     db = str(tmp_path_factory.mktemp("task") / "labels.db")
-    found = open_collection(paintings / "set")
+    found = Collection(paintings / "set")
     with LabelStore(db) as store:
         settings, images = make_task(found.dataset)
         store.init_task(settings, images[["image_id", "file"]])
@@ -358,7 +358,7 @@ def test_words_that_order_nothing_and_the_notes_on_the_data_are_on_the_page(expl
         "The encoder takes these for made-up words, so they order nothing: tractors."
     )
     found = explorer.server.found
-    file = found.save_selection("partly gone", [0, 1, 2])
+    file = found.selections.save("partly gone", found.image_id[:3])
     file.write_text(file.read_text().replace(f'"{found.image_id[1]}"', '"gone"'))
     explorer.open("?selection=partly+gone").shows(2)
     expect(page.locator(".problem")).to_have_text("1 of the 3 images of this selection are not in the data set.")
@@ -432,7 +432,7 @@ def test_what_is_shown_is_saved_downloaded_and_sent_to_people(explorer):
     explorer.enter("Name", "much awe")
     page.get_by_role("button", name="Save these images").click()
     page.get_by_text(f"saved {len(expected)} images as much awe").wait_for()
-    assert explorer.server.found.selections()["much awe"] == len(expected)
+    assert explorer.server.found.selections.counts()["much awe"] == len(expected)
     page.get_by_role("button", name="Send to the labelling queue").click()
     page.get_by_text("at the end of the queue: ").wait_for()
     explorer.open("?selection=much+awe").shows(len(expected))
@@ -448,7 +448,7 @@ def test_what_is_saved_at_once_is_what_is_shown(explorer, page):
     page.get_by_role("button", name="Save these images").click()
     page.get_by_text(re.compile("saved .* images as left half")).wait_for()
     explorer.page.wait_for_selector(".explorer[data-state=ready]:not([data-shown='60'])")
-    kept = explorer.server.found.selections()["left half"]
+    kept = explorer.server.found.selections.counts()["left half"]
     assert 0 < kept < 60
     assert explorer.root.get_attribute("data-shown") == str(kept)
 
@@ -524,7 +524,7 @@ def test_on_a_small_screen_the_map_is_larger_than_its_buttons_and_all_is_within_
     assert area[".stage"] > 4 * area[".tools"]
     assert min(boxes[".grid"]["height"], boxes[".stage"]["height"]) >= 120
     for each in page.locator(".explorer :is(button, select, input, .grid, .stage):visible").all():
-        if each.evaluate("each => !each.closest('.legend')"):  # which scrolls sideways
+        if each.evaluate("each => !each.closest('.legend')"):  # which scrolls where there is no room for all of it
             box = each.bounding_box()
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= size["width"]
@@ -540,7 +540,13 @@ def test_a_phone_has_the_map_above_two_columns_and_filters_in_a_drawer(explored,
     page = profile(**PHONE).new_page()
     Explorer(page, explored).open()
     plane, grid = (page.locator(each).bounding_box() for each in (".stage", ".grid"))
-    assert plane["y"] + plane["height"] <= grid["y"]
+    legend = page.get_by_role("group", name="Legend").bounding_box()
+    entries = page.locator(".legend > *").evaluate_all("all => all.map(each => each.getBoundingClientRect().toJSON())")
+    assert len(entries) > 5
+    for each in entries:
+        assert plane["y"] + plane["height"] <= each["top"] <= each["bottom"] <= legend["y"] + legend["height"]
+        assert 0 <= each["left"] <= each["right"] <= 390
+    assert legend["y"] + legend["height"] <= grid["y"]
     assert grid["y"] + grid["height"] <= 844
     places = page.locator(".cell").evaluate_all("all => all.map(each => Math.round(each.getBoundingClientRect().x))")
     assert len(set(places)) == 2
