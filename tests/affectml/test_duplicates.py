@@ -21,7 +21,7 @@ from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.data.groups import crossing_copies, joined, names_of
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
-from affectml.duplicates import LIKENESS, Copy, Duplicates, Picture, find_duplicates, likenesses, same_pixels
+from affectml.duplicates import LIKENESS, Copy, Duplicates, find_duplicates, grey, likenesses, same_pixels
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders import read_image
 from affectml.importers.embeddings import import_embeddings
@@ -174,7 +174,7 @@ def test_likeness_is_symmetric_and_of_flat_pictures_0():
     images = {"a": one, "cut": one.crop((4, 0, 120, 88)), "other": scene(2), "grey": one.convert("L")}
     images |= {"mirrored": one.transpose(Image.Transpose.FLIP_LEFT_RIGHT)}
     images |= {"black": Image.new("RGB", SIZE), "white": Image.new("RGB", SIZE, "white")}
-    pictures = {name: Picture(image) for name, image in images.items()}
+    pictures = {name: grey(image) for name, image in images.items()}
     pairs = list(itertools.combinations(pictures, 2))
     likeness = dict(zip(pairs, likenesses(pictures, pairs).tolist(), strict=True))
     swapped = likenesses(pictures, [pair[::-1] for pair in pairs[::-1]])[::-1]
@@ -318,14 +318,14 @@ def test_of_more_proposals_than_there_is_time_for_the_most_alike_are_compared(mo
     ids, features = np.array(list("abcdef"), dtype=object), alike(6)
     every, lowest = duplicates.proposals(ids, features)
     assert (len(every), lowest) == (15, 0.9)
-    best = sorted(every, key=lambda found: -found[1])[:5]
+    best = sorted(every, key=lambda pair: -every[pair])[:5]
     monkeypatch.setattr("affectml.duplicates.MOST_PROPOSALS", 5)
     for block in (2048, 2):
         monkeypatch.setattr("affectml.duplicates._BLOCK", block)
         some, lowest = duplicates.proposals(ids, features)
-        assert {pair for pair, _ in some} == {pair for pair, _ in best}
-        assert 0.9 < lowest <= best[-1][1]
-    assert duplicates.proposals(ids, np.ones((6, 4)))[0] == []  # all are as alike as the first one too many
+        assert set(some) == set(best)
+        assert 0.9 < lowest <= every[best[-1]]
+    assert duplicates.proposals(ids, np.ones((6, 4)))[0] == {}  # all are as alike as the first one too many
 
 
 def test_how_many_pairs_are_not_compared_is_said(tmp_path, monkeypatch):
@@ -344,12 +344,12 @@ def test_emotion6_has_26_pairs_at_95_between_train_and_test(tmp_path, real_data)
     ids = np.array(sorted(store.ids), dtype=object)
     pairs = duplicates.proposals(ids, store.rows(ids))[0]
     part = data.images.set_index("image_id")["split"]
-    alone = [pair for pair, cosine in pairs if cosine >= duplicates.ALONE]
+    alone = [pair for pair, cosine in pairs.items() if cosine >= duplicates.ALONE]
     across = [pair for pair in alone if (part[list(pair)] == "test").sum() == 1]
     assert (len(pairs), len(alone), len(across)) == (832, 54, 26)
     listed = {image for row in checks.copies(found_in(data)) for image in (row["image_id"], row["other_id"])}
     assert listed == {image for pair in alone for image in pair}
-    chained = pd.Series(names_of(ids.tolist(), [None] * len(ids), [pair for pair, _ in pairs])).value_counts()
+    chained = pd.Series(names_of(ids.tolist(), [None] * len(ids), list(pairs))).value_counts()
     assert chained.max() == 71  # which is why nothing but pixels makes groups
 
 
