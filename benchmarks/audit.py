@@ -28,9 +28,8 @@ from scale import FEATURES, drawn
 import affectml
 from affectml._files import new_folder
 from affectml.auditing import CHECKS, Audit, queue_audit
-from affectml.auditing._audit import compared, of_queue
 from affectml.auditing._expect import EDGE, Said, expect, log_loss, read_said
-from affectml.auditing._page import ASKED
+from affectml.auditing._queue import ASKED, compared, of_queue
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
 from affectml.demo_set.annotators import choice_chances

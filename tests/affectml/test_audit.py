@@ -19,7 +19,7 @@ from PIL import Image
 from scipy.stats import norm
 
 import affectml
-from affectml.auditing import CHECKS, _audit, _expect, queue_audit, write_audit
+from affectml.auditing import CHECKS, _audit, _expect, _queue, queue_audit, write_audit
 from affectml.auditing import _checks as checks
 from affectml.auditing._expect import EDGE, Expected, Said, expect, nearest, read_said, surprise
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
@@ -183,11 +183,11 @@ def test_labels_nobody_uses_and_that_go_together_and_embeddings_that_are_all_the
 
 
 def test_neighbours_are_of_other_groups_and_as_a_whole_sort_has_them_and_of_equally_near_ones_the_first():
-    assert nearest(np.array([[1, 0], [1, 0.01]]), np.array(["a", "a"]), 5)[1].tolist() == [[0], [0]]
+    assert nearest(np.array([[1, 0], [1, 0.01]]), np.array(["a", "a"]), 5)[1].tolist() == [[False], [False]]
     features = np.random.default_rng(0).choice([-1, 1, 2, 3], (1100, 3)).astype(np.float32)  # many are alike
     groups = np.arange(1100) // 2
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-    alike = np.concatenate([unit[:1024] @ unit.T, unit[1024:] @ unit.T])
+    alike = np.concatenate([unit[at : at + 256] @ unit.T for at in range(0, 1100, 256)])  # as blocks are compared
     alike[groups[:, None] == groups] = -np.inf
     rows, there = nearest(features, groups)
     assert (rows == np.argsort(-alike, axis=1, kind="stable")[:, :20]).all()
@@ -496,7 +496,7 @@ def test_the_queue_mixes_each_image_with_a_control_like_it_and_is_read_back(audi
     listed = set(audit.listed["image_id"].dropna()) | set(audit.listed["other_id"].dropna())
     assert not listed & set(table.index[table["role"] == "control"])
     assert [claim.image_id for claim in task.claim("ann", 16)] == table.index.tolist()
-    (read,) = _audit.read_queues(tmp_path).values()
+    (read,) = _queue.read_queues(tmp_path).values()
     assert read[["image_id", "n"]].to_numpy().tolist() == queued.table[["image_id", "n"]].to_numpy().tolist()
     assert len(set(read["at"])) == 1
     assert set(read["label"]) <= {*audit.votes.columns}
@@ -520,7 +520,7 @@ def test_a_queue_that_cannot_be_leaves_no_file(audit, task, tmp_path, monkeypatc
 def again_of(made, queue):
     """What people said of queued images since."""
     targets = made.target("some")
-    return _audit.asked_again(read_said(made, targets), made.judgements, targets, {"a": queue})
+    return _queue.asked_again(read_said(made, targets), made.judgements, targets, {"a": queue})
 
 
 def asked_set(folder, rows):
@@ -597,12 +597,12 @@ b,control,a,4,joy,False,2026-02-01T12:00:00+00:00
 def test_a_queue_file_that_was_edited_or_cut_is_refused_by_its_line(tmp_path, change, reason):
     (tmp_path / "queue-001.csv").write_text(change(QUEUE), encoding="utf-8")
     with pytest.raises(BadInput, match=re.escape(reason)):
-        _audit.read_queues(tmp_path)
+        _queue.read_queues(tmp_path)
 
 
 def test_what_a_spreadsheet_makes_of_true_says_the_same(tmp_path):
     (tmp_path / "queue-001.csv").write_text(QUEUE.replace("True", "TRUE").replace("False", "FALSE"), encoding="utf-8")
-    assert _audit.read_queues(tmp_path)["queue-001.csv"]["said"].tolist() == ["True", "False"]
+    assert _queue.read_queues(tmp_path)["queue-001.csv"]["said"].tolist() == ["True", "False"]
 
 
 def test_images_that_are_gone_are_counted_and_named_and_nothing_new_is_said_with_the_way_to_bring_it_in(tmp_path):

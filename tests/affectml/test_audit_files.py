@@ -70,7 +70,7 @@ def damage(folder: Path, file: str, change: object) -> None:
 STORE = "embeddings/*/"
 FAULTS = [
     ("dataset.json", b"{", "dataset.json describes", "not valid JSON"),
-    ("dataset.json", {"selections": {"few": {"file": "few.parquet"}}}, "few.parquet holds selection few", "be read"),
+    ("dataset.json", {"selections": {"few": {"file": "few.parquet"}}}, "few.parquet holds selection few", "not a readable table"),
     ("images.parquet", b"PAR1", "images.parquet", "Parquet"),
     ("images.parquet", first_twice, "images.parquet names each", "two rows"),
     ("images/*", None, "every image file can be read", "no such file"),
