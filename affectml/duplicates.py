@@ -4,10 +4,9 @@ import hashlib
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,13 +35,13 @@ COARSE_SIDE, COARSE = 8, 0.5  # pixels, and the correlation of them below which 
 SIDE = 24  # pixels of the grey pictures that are compared
 MARGINS = (0.0, 0.025, 0.05, 0.075)  # what may be cut off at each side
 WHOLE = 128
+COMPARING = "comparing images"
 
 Pair = tuple[str, str]
 Vector = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Copy:
+class Copy(NamedTuple):
     """Two images that show one picture.
 
     kind: exact (equal pixels), near (pixels confirm what embeddings proposed) or alike (by embeddings alone, without
@@ -127,7 +126,8 @@ def find_duplicates(dataset: Dataset, store: EmbeddingStore | None = None) -> Du
     once = ~np.isin(known, [copy.pair[1] for copy in copies])
     cosines, lowest = proposals(known[once], features[once])
     proposed = sorted({image for pair in cosines if files.keys() >= {*pair} for image in pair})
-    pictures = {image: grey(content) for image, content in _read({image: files[image] for image in proposed})}
+    contents = read_each({image: files[image] for image in proposed}, COMPARING)
+    pictures = {image: grey(content) for image, content in contents if not isinstance(content, BadInput)}
     compared = [pair for pair in cosines if pictures.keys() >= {*pair}]
     likeness = dict(zip(compared, likenesses(pictures, compared).tolist(), strict=True))
     copies += [Copy("near", pair, value) for pair, value in likeness.items() if value >= LIKENESS]
@@ -145,8 +145,9 @@ def same_pixels(
     """
     asked = image_ids if features is None else itertools.compress(image_ids, twins(features))
     groups = defaultdict(list)
-    for image, content in _read(_files(dataset, asked)):
-        groups[digest(content)].append(image)
+    for image, content in read_each(_files(dataset, asked), COMPARING):
+        if not isinstance(content, BadInput):
+            groups[digest(content)].append(image)
     return sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1)
 
 
@@ -162,13 +163,15 @@ def _files(dataset: Dataset, image_ids: Iterable[str]) -> dict[str, Path]:
     return {image: path for image, path in paths.items() if path.is_file()}
 
 
-def _read(files: Mapping[str, Path]) -> Iterator[tuple[str, Image.Image]]:
-    """Each image that can be read whole."""
+def read_each(files: Mapping[str, Path], doing: str) -> Iterator[tuple[str, Image.Image | BadInput]]:
+    """Each image by its name, or why it cannot be read whole."""
     from affectml.encoders import read_image
 
-    for image, file in track(files.items(), "comparing images", len(files), "images"):
-        with suppress(BadInput):
-            yield image, read_image(file)
+    for name, file in track(files.items(), doing, len(files), "images"):
+        try:
+            yield name, read_image(file)
+        except BadInput as error:
+            yield name, error
 
 
 def copies_of(image: Image.Image, others: Mapping[str, Image.Image]) -> list[tuple[str, float, bool]]:

@@ -160,7 +160,12 @@ def audit(
     opened = None if run is None else RunFolder.open(run)
     notes: list[str] = []
     queued = {} if queues is None else read_queues(Path(queues))
-    targets = _targets(dataset, opened.info.data.target if opened else target, people)
+    targets = None
+    if dataset.meta.targets or opened is not None or target is not None or people is not None:
+        targets = choose_target(dataset, multilabel=None, name=opened.info.data.target if opened else target)
+        if people is not None and (not 1 <= people <= MOST_PEOPLE or targets.meta.values != "shares"):
+            has = f"{targets.name} has {targets.meta.values}"
+            raise BadInput(f"{option('people', people)}: expected 1 to {MOST_PEOPLE:,}, and a target of shares; {has}")
     store = _store(dataset, opened, encoder, notes)
     if targets is not None and store is not None:
         ids = np.setdiff1d(targets.image_id, store.missing(targets.image_id))
@@ -173,7 +178,9 @@ def audit(
             say(f"audit: heads are fitted on {fitted}, and {long}")
     duplicates = find_duplicates(dataset, store)
     notes += duplicates.notes()
-    rows, again = [*checks.promises(dataset), *checks.pictures(dataset), *checks.copies(duplicates)], None
+    promises = checks.looked_at(checks.of_dataset(dataset.root, images=False))  # `pictures` looks at those
+    rows = [checks.row("broken file", line) for promise in promises for line in promise.wrong]
+    rows, again = [*rows, *checks.pictures(dataset), *checks.copies(duplicates)], None
     votes = pd.DataFrame({"image_id": [] if targets is None else targets.image_id, "n": 0})
     if targets is None:
         notes.append("the data set has no target yet, so there are no answers to check")
@@ -196,22 +203,12 @@ def audit(
     return Audit(dataset, name, *_ranked(rows, top), frame, tuple(notes), votes, duplicates, again)
 
 
-def _targets(dataset: Dataset, name: str | None, people: int | None) -> Targets | None:
-    """The target to look at; None where the data set has none, and nothing was asked that needs one."""
-    if not dataset.meta.targets and name is None and people is None:
-        return None
-    targets = choose_target(dataset, multilabel=None, name=name)
-    if people is not None and (not 1 <= people <= MOST_PEOPLE or targets.meta.values != "shares"):
-        has = f"{targets.name} has {targets.meta.values}"
-        raise BadInput(f"{option('people', people)}: expected 1 to {MOST_PEOPLE:,}, and a target of shares; {has}")
-    return targets
-
-
 def _of_answers(said: Said, ground: Ground, notes: list[str]) -> list[checks.Row]:
     """People, answers, images and labels. Whoever is listed does not tell what to expect of the others."""
     expected = expect(said, *ground)
     rows = checks.people(said, expected)
-    odd = [row["annotator_id"] for row, p in zip(rows, adjusted([row["p"] for row in rows]), strict=True) if p <= LEVEL]
+    p = adjusted([row["p"] for row in rows])
+    odd = [row["annotator_id"] for row, adjusted_p in zip(rows, p, strict=True) if adjusted_p <= LEVEL]
     if odd:
         said = said.without(odd)
         expected = expect(said, *ground)
@@ -366,11 +363,11 @@ def _again(again: Again) -> Section:
 
 
 def _table(title: str, rows: pd.DataFrame, columns: Sequence[str], note: str) -> Table:
-    cells = rows[list(columns)].itertuples(index=False, name=None)
-    return Table(title, tuple(columns), tuple(tuple(map(_cell, row)) for row in cells), note)
+    cells = rows[[*columns]].map(_cell).itertuples(index=False, name=None)
+    return Table(title, tuple(columns), tuple(cells), note)
 
 
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "–" if np.isnan(value) else f"{value:.0e}" if 0 < value < 5e-4 else number(value)
-    return "–" if pd.isna(value) else str(value)  # type: ignore[call-overload]
+def _cell(value: Any) -> str:
+    if isinstance(value, float) and not np.isnan(value):
+        return f"{value:.0e}" if 0 < value < 5e-4 else number(value)
+    return "–" if pd.isna(value) else str(value)

@@ -18,12 +18,10 @@ from scipy.ndimage import laplace
 from scipy.special import xlogy
 from scipy.stats import betabinom, hypergeom, norm
 
-from affectml._progress import track
 from affectml.auditing._expect import EDGE, Beside, Expected, Floats, Said, surprise, widened
 from affectml.data import Dataset
-from affectml.duplicates import Duplicates
+from affectml.duplicates import Duplicates, read_each
 from affectml.embeddings.store import AGAIN, FOLDER, EmbeddingStore
-from affectml.encoders import read_image
 from affectml.errors import AffectmlError, BadInput
 from affectml.exploring._selections import Selections
 from affectml.judging.answers import FILE as ANSWERS
@@ -228,8 +226,7 @@ def _two_things(said: Said, features: NDArray[Any]) -> list[Row]:
     ids, share = said.image_id[asked].astype(str), said.votes[asked] / np.maximum(said.n[asked], 1)
     centred = np.asarray(features[asked], dtype=np.float64)
     centred = centred - centred.mean(axis=0)
-    tall = len(centred) > 2 * centred.shape[1]  # then the axes are those of a square, which takes no memory
-    place = centred @ np.linalg.svd(np.linalg.qr(centred, mode="r") if tall else centred, full_matrices=False)[2][:3].T
+    place = centred @ np.linalg.eigh(centred.T @ centred)[1][:, :-4:-1]
     found = []
     for label in range(len(said.labels)):
         carries = share[:, label] >= min(0.5, 2 * share[:, label].mean())
@@ -261,12 +258,11 @@ def copies(found: Duplicates) -> list[Row]:
     rows, named = list[Row](), set[str]()
     for copy in sorted(found.copies, key=lambda copy: -copy.likeness):
         one, other = copy.pair
-        here, there = parts.get(one), parts.get(other)
-        apart = here != there and here is not None and there is not None
+        apart = len({parts[image] for image in copy.pair if image in parts}) == 2
         check = "alike embeddings" if copy.kind == "alike" else "split parts copies" if apart else "copies"
         if check == "split parts copies" or not named.issuperset(copy.pair):
             named.update(copy.pair)
-            words = f", in {here} and in {there}: what is learned there is judged here" if apart else ""
+            words = f", in {parts[one]} and in {parts[other]}: what is learned there is judged here" if apart else ""
             rows.append(row(check, COPIES[copy.kind] + words, figure=copy.likeness, image_id=one, other_id=other))
     return rows
 
@@ -322,16 +318,16 @@ def pictures(dataset: Dataset) -> list[Row]:
     if "file" not in dataset.images.columns:
         return []
     named = dataset.images.set_index("image_id")["file"].dropna()
-    paths = [dataset.image_path(str(file)) for file in named]
-    if len(paths) > 1 and not any(path.exists() for path in paths):
-        return [row("broken file", f"none of the {len(paths):,} files is there ({paths[0]}, ...), so none is checked")]
+    paths = {str(image): dataset.image_path(str(file)) for image, file in named.items()}
+    if len(paths) > 1 and not any(path.exists() for path in paths.values()):
+        some = f"({next(iter(paths.values()))}, ...)"
+        return [row("broken file", f"none of the {len(paths):,} files is there {some}, so none is checked")]
     found, levels = [], {}
-    for image, path in track(zip(map(str, named.index), paths, strict=True), "looking at files", len(paths), "images"):
-        try:
-            whole = read_image(path).convert("L")
-        except BadInput as error:
-            found.append(row("broken file", str(error), image_id=image))
+    for image, content in read_each(paths, "looking at files"):
+        if isinstance(content, BadInput):
+            found.append(row("broken file", str(content), image_id=image))
             continue
+        whole = content.convert("L")
         small = whole.resize((SHARP_SIDE, SHARP_SIDE))
         pixels, bits, (short, long) = np.asarray(small, dtype=np.float64), small.entropy(), sorted(whole.size)
         if bits < EMPTY or pixels.std() < 1:
@@ -362,12 +358,6 @@ def _far_below(values: "pd.Series[float]", limit: float, least: float) -> Iterat
     score = apart / max(1.4826 * apart.abs().median(), least)
     far = (score < FAR) & (values < limit)
     return zip(values.index[far], values[far], score[far], strict=True)
-
-
-def promises(dataset: Dataset) -> list[Row]:
-    """Each thing that is wrong with a data set's files beside its images, which `pictures` looks at."""
-    found = looked_at(of_dataset(dataset.root, images=False))
-    return [row("broken file", line) for promise in found for line in promise.wrong]
 
 
 @dataclass(frozen=True)
@@ -436,11 +426,9 @@ def of_dataset(folder: Path, *, images: bool = True) -> Iterator[Look]:
 
 
 def _images(data: Dataset) -> Iterator[str]:
-    names = [] if "file" not in data.images else data.images["file"].dropna()
-    for name in track(names, "reading images", len(names), "images"):
-        try:
-            read_image(data.image_path(str(name)))
-        except AffectmlError as error:
+    names = [] if "file" not in data.images else map(str, data.images["file"].dropna())
+    for _, error in read_each({name: data.image_path(name) for name in names}, "reading images"):
+        if isinstance(error, BadInput):
             yield f"{error}; put it there from a copy, or take its row out"
 
 

@@ -6,7 +6,7 @@ beside what the same chances give without any error, is a mid-p-value of its log
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -115,8 +115,7 @@ def _whole(votes: NDArray[Any]) -> Counts:
     return np.asarray(down + (place < left[:, None]), dtype=np.int64)
 
 
-@dataclass(frozen=True, eq=False)
-class Beside:
+class Beside(NamedTuple):
     """Counts of one label each, judged by the other answers to the same image: R images, C labels.
 
     image [R]: their rows. kinds: how many kinds of images tell what goes together. chance [R, C]: of an answer beside

@@ -1,10 +1,9 @@
 """Images of an audit back to people, each beside a control in one random order, and what people said of them since."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count as count_from
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,8 +26,7 @@ NEEDED = ["image_id", "role", "match", "n", "label", "said", "at"]  # of a queue
 SOME = 3  # images to name
 
 
-@dataclass(frozen=True, eq=False)
-class Queued:
+class Queued(NamedTuple):
     """What was queued.
 
     table: place in the queue, image_id, role (listed or control) and match, the image it stands beside; check, rank and
@@ -134,8 +132,7 @@ def _queue(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(n=table["n"].astype(int), at=at)
 
 
-@dataclass(frozen=True, eq=False)
-class Again:
+class Again(NamedTuple):
     """Images that were queued, and what was said of them since.
 
     table: a row per image and queue: queue, image_id, role, match, n people before, label and said (what was odd), new
@@ -194,14 +191,11 @@ def of_queue(said: Said, table: pd.DataFrame, votes: Counts, new: Counts, before
 
 def compared(rows: pd.DataFrame) -> tuple[dict[str, float], str]:
     """Listed images less the controls that stand beside them, and the words for it."""
-    parts = [rows[rows["role"] == role].set_index("image_id") for role in ROLES]
-    answered = [part[part["new"] > 0] for part in parts]
-    gone, changed = rows["image_id"][rows["gone"]], (rows["left_out"] & ~rows["gone"]).sum()
-    words = []
-    if any(map(len, answered)):
-        counts = zip(answered, parts, ROLES.values(), strict=True)
-        there = " and ".join(f"{len(new)} of {len(part)} {name}" for new, part, name in counts)
-        words.append(f"{there} have new answers, {pd.concat(answered)['new'].mean():.1f} on average.")
+    answered = rows[rows["new"] > 0]
+    gone, changed, words = rows["image_id"][rows["gone"]], (rows["left_out"] & ~rows["gone"]).sum(), []
+    if len(answered):
+        counts = [f"{sum(answered['role'] == role)} of {sum(rows['role'] == role)} {ROLES[role]}" for role in ROLES]
+        words.append(f"{' and '.join(counts)} have new answers, {answered['new'].mean():.1f} on average.")
     elif not rows["left_out"].all():
         words.append("no new answers in the data set yet; `affectml labels export` brings them in.")
     if changed:
@@ -209,21 +203,20 @@ def compared(rows: pd.DataFrame) -> tuple[dict[str, float], str]:
     if len(gone):
         some = ", ".join(gone.head(SOME)) + (f" and {len(gone) - SOME:,} more" if len(gone) > SOME else "")
         words.append(f"{_images(len(gone))} left out: the data set has no answers, or no embedding, of {some}.")
-    pairs = answered[0].join(answered[1]["otherwise"].rename("control"), on="match")[["otherwise", "control"]].dropna()
-    listed, control = pairs.to_numpy(dtype=float).T
+    controls = answered[answered["role"] == "control"].set_index("image_id")["otherwise"].rename("control")
+    pairs = answered[answered["role"] == "listed"].join(controls, on="match")[["otherwise", "control"]].dropna()
     if len(pairs) < 2:
-        words += ["Nothing can be compared before two pairs have some."] * any(map(len, answered))
+        words += ["Nothing can be compared before two pairs have some."] * (len(answered) > 0)
         return {}, " ".join(words)
+    listed, control = pairs.to_numpy(dtype=float).T
     difference = paired_difference(listed, control, bounds=[(-1, 1)])
-    figures: dict[str, Any] = {"listed": float(listed.mean()), "control": float(control.mean())}
+    figures: dict[str, float] = {"listed": listed.mean().item(), "control": control.mean().item()}
     figures |= {name: getattr(difference, name).item() for name in ("value", "low", "high", "p", "rows")}
+    value, low, high = (f"{100 * figures[name]:.0f}" for name in ("value", "low", "high"))
     beyond = "" if figures["low"] > 0 or figures["high"] < 0 else ", nothing beyond chance"
-    points = "{value:.0f} (95 %: {low:.0f} to {high:.0f})".format(
-        **{name: 100 * each for name, each in figures.items()}
-    )
     shares = f"{figures['listed']:.0%} of the listed and {figures['control']:.0%} of the controls"
-    say = "of the label that was odd, new people say otherwise in"
-    words.append(f"Of {len(pairs)} pairs, {say} {shares}, a difference of {points} points{beyond}.")
+    say = f"Of {len(pairs)} pairs, of the label that was odd, new people say otherwise in {shares}"
+    words.append(f"{say}, a difference of {value} (95 %: {low} to {high}) points{beyond}.")
     return figures, " ".join(words)
 
 
