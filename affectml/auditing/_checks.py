@@ -35,7 +35,7 @@ from affectml_annotation.judgements import found_labels
 
 Row = dict[Any, Any]
 # A promise, and what reads the files: it raises for a damaged one, or gives what is wrong, one line or several.
-Look = tuple[str, Callable[[], object]]
+Look = tuple[str, Callable[[], Any]]
 EXAMPLES = 20
 SHARDS = "shard-*.npy"
 NO_BETTER = 0.001  # of permutations follow the others as closely: then a person's answers do follow them
@@ -172,7 +172,7 @@ def people(said: Said, expected: Expected) -> list[Row]:
     permutations has p = 1.
     """
     single, rate, kept = said.single, expected.of_answers(said, habits=False), []
-    for person, mine in pd.RangeIndex(len(single.image)).groupby(single.annotator).items():
+    for person, mine in pd.Series(single.annotator).groupby(single.annotator).indices.items():
         given, others = (rows[mine] - rows[mine].mean(axis=0) for rows in (single.chosen, rate))
         size = (others**2).sum()
         if len(mine) >= LEAST_ANSWERS and size >= 1e-9:
@@ -447,7 +447,7 @@ def _people(data: Dataset) -> Iterator[str]:
 
 def _selection(data: Dataset, name: str) -> Iterator[str]:
     path = data.image_path(data.meta.selections[name].file)
-    for image in np.setdiff1d(Selections(data).read(name), data.images["image_id"]):
+    for image in sorted({*Selections(data).read(name)} - {*data.images["image_id"]}):
         yield f"{path}: image {image!r} is not in images.parquet; take it out"
 
 

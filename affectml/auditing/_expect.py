@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.special import expit, gammaln, logit, logsumexp, xlogy
+from scipy.special import expit, gammaln, logit, logsumexp
 from scipy.stats import betabinom, norm
 
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
+from affectml.duplicates import unit_rows
 from affectml.heads import Head
 from affectml_annotation import Panel, UnknownLabel, encode
 from affectml_annotation.judgements import REQUIRED, people_by_image, sum_by_image
@@ -132,8 +133,7 @@ class Beside(NamedTuple):
     p: dict[str, Floats]
 
 
-@dataclass(frozen=True, eq=False)
-class Expected:
+class Expected(NamedTuple):
     """Rates [N, C] expected of each image without its own answers; `near`: its neighbours' shares, `head`: the head's.
 
     strength [C]: how many people's answers that rate is worth beside the image's own. beside: where there are neither
@@ -202,8 +202,7 @@ def nearest(features: NDArray[Any], groups: NDArray[Any], count: int = NEAREST) 
 
     The nearest comes first; of equally near ones the first.
     """
-    unit = np.asarray(features, dtype=np.float32)
-    unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), TINY)
+    unit = unit_rows(features)
     group = np.unique(groups, return_inverse=True)[1]
     places, rows = np.arange(min(count, len(unit) - 1)), list[Counts]()
     for start in range(0, len(unit), BLOCK):
@@ -335,11 +334,6 @@ def _habits(evidence: Floats, single: Panel) -> Floats:
         np.add.at(curve, single.annotator, chance * (1 - chance))
         found = found + np.clip(slope / curve, -1, 1)
     return found
-
-
-def log_loss(chance: Floats, chosen: NDArray[Any]) -> Floats:
-    """-log of the chance of what was said, of each label [M, C]."""
-    return np.asarray(-xlogy(chosen, chance) - xlogy(1 - chosen.astype(float), 1 - chance))
 
 
 def surprise(chances: NDArray[Any], outcome: NDArray[Any], rival: NDArray[Any] | None = None) -> Floats:

@@ -1,9 +1,10 @@
 """Images of an audit back to people, each beside a control in one random order, and what people said of them since."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count as count_from
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,8 @@ NEEDED = ["image_id", "role", "match", "n", "label", "said", "at"]  # of a queue
 SOME = 3  # images to name
 
 
-class Queued(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Queued:
     """What was queued.
 
     table: place in the queue, image_id, role (listed or control) and match, the image it stands beside; check, rank and
@@ -127,12 +129,13 @@ def _queue(table: pd.DataFrame) -> pd.DataFrame:
         ("image_id", ~table["image_id"].duplicated(), "each image once"),
         ("match", table["match"].isin({"", *table["image_id"]}), "an image of the same file: rows are missing?"),
     ):
-        for line, cell in table[name][~right].items():
-            raise ValueError(f"line {line + 2}: {name} {cell!r}, expected {expected}")
+        for row in np.flatnonzero(~right):
+            raise ValueError(f"line {row + 2}: {name} {table[name].iloc[row]!r}, expected {expected}")
     return table.assign(n=table["n"].astype(int), at=at)
 
 
-class Again(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Again:
     """Images that were queued, and what was said of them since.
 
     table: a row per image and queue: queue, image_id, role, match, n people before, label and said (what was odd), new
@@ -143,7 +146,7 @@ class Again(NamedTuple):
     """
 
     table: pd.DataFrame
-    figures: dict[str, dict[str, float]]
+    figures: dict[str, dict[str, Any]]
     lines: tuple[str, ...]
 
 
@@ -189,7 +192,7 @@ def of_queue(said: Said, table: pd.DataFrame, votes: Counts, new: Counts, before
     return table.assign(new=count, left_out=~whole, gone=row < 0, otherwise=otherwise)
 
 
-def compared(rows: pd.DataFrame) -> tuple[dict[str, float], str]:
+def compared(rows: pd.DataFrame) -> tuple[dict[str, Any], str]:
     """Listed images less the controls that stand beside them, and the words for it."""
     answered = rows[rows["new"] > 0]
     gone, changed, words = rows["image_id"][rows["gone"]], (rows["left_out"] & ~rows["gone"]).sum(), []
@@ -210,7 +213,7 @@ def compared(rows: pd.DataFrame) -> tuple[dict[str, float], str]:
         return {}, " ".join(words)
     listed, control = pairs.to_numpy(dtype=float).T
     difference = paired_difference(listed, control, bounds=[(-1, 1)])
-    figures: dict[str, float] = {"listed": listed.mean().item(), "control": control.mean().item()}
+    figures: dict[str, Any] = {"listed": listed.mean().item(), "control": control.mean().item()}
     figures |= {name: getattr(difference, name).item() for name in ("value", "low", "high", "p", "rows")}
     value, low, high = (f"{100 * figures[name]:.0f}" for name in ("value", "low", "high"))
     beyond = "" if figures["low"] > 0 or figures["high"] < 0 else ", nothing beyond chance"
