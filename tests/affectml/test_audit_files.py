@@ -116,6 +116,12 @@ def test_nothing_is_said_of_files_that_a_data_set_has_not(place):
         assert not any(each.promise.startswith(name) for each in audit_files(place / "demo"))
 
 
+def test_an_image_that_a_selection_alone_has_is_named(place):
+    damage(place, "demo/dataset.json", {"selections": {"few": {"file": "few.parquet"}}})
+    pd.DataFrame({"image_id": ["nobody", "000001"]}).to_parquet(place / "demo" / "few.parquet")
+    assert "image 'nobody' is not in images.parquet" in wrong(place / "demo")["few.parquet holds selection few"]
+
+
 def test_a_run_that_was_just_trained_keeps_every_promise(trained):
     keeps_all(trained / "run")
 
