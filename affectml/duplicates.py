@@ -3,11 +3,10 @@
 import hashlib
 import itertools
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,14 +35,13 @@ COARSE_SIDE, COARSE = 8, 0.5  # pixels, and the correlation of them below which 
 SIDE = 24  # pixels of the grey pictures that are compared
 MARGINS = (0.0, 0.025, 0.05, 0.075)  # what may be cut off at each side
 WHOLE = 128
-BLOCK = 100_000  # pairs
+COMPARING = "comparing images"
 
 Pair = tuple[str, str]
 Vector = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Copy:
+class Copy(NamedTuple):
     """Two images that show one picture.
 
     kind: exact (equal pixels), near (pixels confirm what embeddings proposed) or alike (by embeddings alone, without
@@ -123,36 +121,34 @@ def find_duplicates(dataset: Dataset, store: EmbeddingStore | None = None) -> Du
     parts = set(dataset.images.dropna(subset="split")["image_id"]) if "split" in dataset.images.columns else set()
     ordered = [sorted(group, key=lambda image: image not in parts) for group in groups]
     copies = [Copy("exact", (first, other), 1.0) for first, *others in ordered for other in others]
-    compared, lowest = list[Pair](), PROPOSE
-    if features is not None:
-        once = ~np.isin(known, [copy.pair[1] for copy in copies])
-        found, lowest = proposals(known[once], features[once])
-        seen = sorted({image for pair, _ in found if files.keys() >= {*pair} for image in pair})
-        pictures = {image: Picture(content) for image, content in _read(files, seen)}
-        compared = [pair for pair, _ in found if pictures.keys() >= {*pair}]
-        rest = [(pair, value) for pair, value in found if value >= ALONE and not pictures.keys() >= {*pair}]
-        copies += near_copies(pictures, compared) + [Copy("alike", pair, value) for pair, value in rest]
+    if features is None:
+        return Duplicates(dataset, tuple(copies), without_file=len(ids) - len(files))
+    once = ~np.isin(known, [copy.pair[1] for copy in copies])
+    cosines, lowest = proposals(known[once], features[once])
+    proposed = sorted({image for pair in cosines if files.keys() >= {*pair} for image in pair})
+    contents = read_each({image: files[image] for image in proposed}, COMPARING)
+    pictures = {image: grey(content) for image, content in contents if not isinstance(content, BadInput)}
+    compared = [pair for pair in cosines if pictures.keys() >= {*pair}]
+    likeness = dict(zip(compared, likenesses(pictures, compared).tolist(), strict=True))
+    copies += [Copy("near", pair, value) for pair, value in likeness.items() if value >= LIKENESS]
+    copies += [Copy("alike", pair, value) for pair, value in cosines.items() if value >= ALONE and pair not in likeness]
     return Duplicates(dataset, tuple(copies), len(compared), len(ids) - len(files), lowest)
 
 
 def same_pixels(
-    dataset: Dataset, image_ids: Collection[str], features: NDArray[Any] | RowsOnDisk | None = None
+    dataset: Dataset, image_ids: Iterable[str], features: NDArray[Any] | RowsOnDisk | None = None
 ) -> list[tuple[str, ...]]:
     """Groups of images with equal pixels (upright, 8-bit RGB), each sorted; images without a readable file have none.
 
     features: embeddings [N, D] of `image_ids`, in their order. Equal pixels have equal embeddings, so only the few
-    images are read that have a twin there; without embeddings, every image that shares its size with another.
+    images are read that have a twin there; without embeddings, every image.
     """
-    if "file" not in dataset.images.columns:
-        return []
-    asked = list(image_ids if features is None else itertools.compress(image_ids, twins(features)))
-    files = _files(dataset, asked)
-    if features is None:
-        asked = [image for group in _of_one_size(files) for image in group]
-    found = defaultdict(list)
-    for image, content in _read(files, [image for image in asked if image in files]):
-        found[digest(content)].append(image)
-    return sorted(tuple(sorted(group)) for group in found.values() if len(group) > 1)
+    asked = image_ids if features is None else itertools.compress(image_ids, twins(features))
+    groups = defaultdict(list)
+    for image, content in read_each(_files(dataset, asked), COMPARING):
+        if not isinstance(content, BadInput):
+            groups[digest(content)].append(image)
+    return sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1)
 
 
 def digest(image: Image.Image) -> str:
@@ -162,43 +158,26 @@ def digest(image: Image.Image) -> str:
 
 def _files(dataset: Dataset, image_ids: Iterable[str]) -> dict[str, Path]:
     """The image files that are there, by image_id."""
-    if "file" not in dataset.images.columns:
-        return {}
-    names = dataset.images.set_index("image_id")["file"].dropna()
-    found = {image: dataset.image_path(str(names[image])) for image in image_ids if image in names.index}
-    return {image: path for image, path in found.items() if path.is_file()}
+    named = dataset.images.set_index("image_id").get("file", pd.Series(dtype=object)).reindex(list(image_ids)).dropna()
+    paths = {str(image): dataset.image_path(str(name)) for image, name in named.items()}
+    return {image: path for image, path in paths.items() if path.is_file()}
 
 
-def _read(files: Mapping[str, Path], asked: Sequence[str]) -> Iterator[tuple[str, Image.Image]]:
-    """Each image that can be read whole."""
+def read_each(files: Mapping[str, Path], doing: str) -> Iterator[tuple[str, Image.Image | BadInput]]:
+    """Each image by its name, or why it cannot be read whole."""
     from affectml.encoders import read_image
 
-    for image in track(asked, "comparing images", len(asked), "images"):
-        with suppress(BadInput):
-            yield image, read_image(files[image])
-
-
-def _of_one_size(files: Mapping[str, Path]) -> list[list[str]]:
-    """Images that share width and height with another, turned or not; only the heads of the files are read."""
-    found = defaultdict(list)
-    for image, path in files.items():
-        with suppress(Exception), Image.open(path) as opened:  # as in read_image: decoders raise many kinds
-            found[tuple(sorted(opened.size))].append(image)
-    return [group for group in found.values() if len(group) > 1]
-
-
-def near_copies(pictures: Mapping[str, "Picture"], pairs: Sequence[Pair]) -> list[Copy]:
-    """The pairs of these that show one picture, as pixels confirm."""
-    alike = zip(pairs, likenesses(pictures, pairs).tolist(), strict=True)
-    return [Copy("near", pair, value) for pair, value in alike if value >= LIKENESS]
+    for name, file in track(files.items(), doing, len(files), "images"):
+        try:
+            yield name, read_image(file)
+        except BadInput as error:
+            yield name, error
 
 
 def copies_of(image: Image.Image, others: Mapping[str, Image.Image]) -> list[tuple[str, float, bool]]:
     """Those of other images that show the same picture as one: the name, likeness, and whether all pixels are equal."""
-    if not others:
-        return []
-    found = {"": Picture(image)} | {f"/{name}": Picture(other) for name, other in others.items()}
-    alike = likenesses(found, [("", f"/{name}") for name in others]).tolist()
+    pictures = {"": grey(image)} | {f"/{name}": grey(other) for name, other in others.items()}
+    alike = likenesses(pictures, [("", f"/{name}") for name in others]).tolist()
     equal = [digest(other) == digest(image) for other in others.values()]
     rows = zip(others, alike, equal, strict=True)
     return [(name, 1.0 if exact else value, exact) for name, value, exact in rows if exact or value >= LIKENESS]
@@ -212,33 +191,30 @@ def twins(features: NDArray[Any] | RowsOnDisk) -> NDArray[np.bool_]:
     """
     from scipy.spatial import cKDTree  # a quarter of a second to load
 
-    parts = [_projected(_unit(features[start : start + PART])) for start in range(0, max(len(features), 1), PART)]
+    parts = [_projected(unit_rows(features[start : start + PART])) for start in range(0, max(len(features), 1), PART)]
     places, row, count = np.unique(np.concatenate(parts), axis=0, return_inverse=True, return_counts=True)
     distance, _ = cKDTree(places).query(places, k=2, distance_upper_bound=_REACH)
-    twin: NDArray[np.bool_] = (count > 1) | np.isfinite(distance[:, 1])
-    return np.asarray(twin[row.ravel()])
+    return np.asarray((count > 1) | np.isfinite(distance[:, 1]))[row.ravel()]
 
 
 def copies_among(features: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
-    """Rows [N] that `others` [M] hold too: at a cosine of COPY_COSINE or more."""
+    """Rows [N] that `others` [M] hold too: whose nearest there, as `twins` looks for it, has COPY_COSINE or more."""
     from scipy.spatial import cKDTree
 
-    mine, theirs = _unit(features), _unit(others)
-    distance, _ = cKDTree(_projected(theirs)).query(_projected(mine), distance_upper_bound=_REACH)
+    mine, theirs = unit_rows(features), unit_rows(others)
+    distance, place = cKDTree(_projected(theirs)).query(_projected(mine), distance_upper_bound=_REACH)
     copied = np.isfinite(distance)
-    rows = np.flatnonzero(copied)
-    for part in np.split(rows, range(_BLOCK // 8, len(rows), _BLOCK // 8)):
-        copied[part] = (mine[part] @ theirs.T).max(axis=1) >= COPY_COSINE
-    return np.asarray(copied, dtype=bool)
+    copied[copied] = (mine[copied] * theirs[place[copied]]).sum(axis=1) >= COPY_COSINE
+    return np.asarray(copied)
 
 
-def proposals(ids: NDArray[Any], features: NDArray[Any]) -> tuple[list[tuple[Pair, float]], float]:
-    """Pairs of images with a cosine of PROPOSE or more, and that cosine, in the order of `ids`; and the lowest.
+def proposals(ids: NDArray[Any], features: NDArray[Any]) -> tuple[dict[Pair, float], float]:
+    """The cosine of each pair of images that have one of PROPOSE or more, in the order of `ids`; and the lowest.
 
     Of more than MOST_PROPOSALS pairs the most alike are taken: `lowest` rises until they are no more. Pairs that are
     as alike as the first one too many are left out together.
     """
-    unit, lowest = _unit(features), PROPOSE
+    unit, lowest = unit_rows(features), PROPOSE
     found = np.empty((0, 3))
     for start in range(0, len(ids), _BLOCK):
         alike = unit[start : start + _BLOCK] @ unit[start:].T
@@ -248,7 +224,7 @@ def proposals(ids: NDArray[Any], features: NDArray[Any]) -> tuple[list[tuple[Pai
             one_too_many = np.float32(np.partition(found[:, 2], -MOST_PROPOSALS - 1)[-MOST_PROPOSALS - 1])
             lowest = float(np.nextafter(one_too_many, np.float32(2)))
             found = found[found[:, 2] >= lowest]
-    return [((str(ids[int(a)]), str(ids[int(b)])), value) for a, b, value in found.tolist()], lowest
+    return {(str(ids[int(one)]), str(ids[int(other)])): value for one, other, value in found.tolist()}, lowest
 
 
 def _projected(unit: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -258,52 +234,48 @@ def _projected(unit: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit @ directions.astype(np.float32)
 
 
-def _unit(features: NDArray[Any]) -> NDArray[np.float32]:
+def unit_rows(features: NDArray[Any]) -> NDArray[np.float32]:
+    """Rows of length 1; a row of zeros stays one."""
     norm = np.linalg.norm(features, axis=1, keepdims=True)
     return np.asarray(features / np.maximum(norm, 1e-12), dtype=np.float32)
 
 
-class Picture:
-    """A grey picture of an image, small enough to keep many: what is asked of it is worked out when asked for."""
-
-    def __init__(self, image: Image.Image) -> None:
-        self._grey = image.convert("L").resize((WHOLE, WHOLE), Image.Resampling.BOX)
-
-    def parts(self, side: int, margins: tuple[float, ...]) -> Vector:
-        """The picture cut in every way that `margins` allow, each `side` x `side`: rows of mean 0 and norm 1.
-
-        The first row is the whole. A part without any contrast is a row of zeros, which correlates with nothing.
-        """
-        cuts = np.array(list(itertools.product(margins, repeat=4)))  # at the left, the top, the right and the bottom
-        boxes = WHOLE * np.abs(cuts - (0, 0, 1, 1))
-        parts = [self._grey.resize((side, side), Image.Resampling.BILINEAR, box=tuple(box)) for box in boxes]
-        found = np.stack([np.asarray(part, dtype=np.float32).ravel() for part in parts])
-        found -= found.mean(axis=1, keepdims=True)
-        norm = np.linalg.norm(found, axis=1, keepdims=True)
-        return np.asarray(np.divide(found, norm, out=np.zeros_like(found), where=norm > 1e-3), dtype=np.float32)
+def grey(image: Image.Image) -> Image.Image:
+    """A grey picture of an image, small enough to keep many."""
+    return image.convert("L").resize((WHOLE, WHOLE), Image.Resampling.BOX)
 
 
-def likenesses(pictures: Mapping[str, Picture], pairs: Sequence[tuple[str, str]]) -> Vector:
+def _parts(picture: Image.Image, side: int, margins: tuple[float, ...] = (0.0,)) -> Vector:
+    """The picture cut in every way that `margins` allow, each `side` x `side`: rows of mean 0 and norm 1.
+
+    The first row is the whole. A part without any contrast is a row of zeros, which correlates with nothing.
+    """
+    cuts = np.array(list(itertools.product(margins, repeat=4)))  # at the left, the top, the right and the bottom
+    boxes = WHOLE * np.abs(cuts - (0, 0, 1, 1))
+    parts = [picture.resize((side, side), Image.Resampling.BILINEAR, box=tuple(box)) for box in boxes]
+    rows = np.stack([np.asarray(part, dtype=np.float32).ravel() for part in parts])
+    rows -= rows.mean(axis=1, keepdims=True)
+    norm = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(np.divide(rows, norm, out=np.zeros_like(rows), where=norm > 1e-3), dtype=np.float32)
+
+
+def likenesses(pictures: Mapping[str, Image.Image], pairs: Sequence[Pair]) -> Vector:
     """Likeness of each pair [P]: the highest correlation of one's whole picture with a part of the other's, either way.
 
     0 where even the coarse pictures hardly correlate: those are not looked at closely.
+
+    pictures: of `grey`, by name.
     """
-    found = np.zeros(len(pairs), dtype=np.float32)
-    if not len(pairs):
-        return found
-    keys = list(pictures)
-    ends = pd.Index(keys).get_indexer(pd.Index([image for pair in pairs for image in pair])).reshape(-1, 2)
-    coarse, whole = (np.stack([pictures[key].parts(side, (0.0,))[0] for key in keys]) for side in (COARSE_SIDE, SIDE))
-    blocks = np.split(ends, range(BLOCK, len(ends), BLOCK))
-    rough = np.concatenate([(coarse[block[:, 0]] * coarse[block[:, 1]]).sum(axis=1) for block in blocks])
-    close = np.flatnonzero(rough >= COARSE)
-    # Each close pair twice: the parts of every picture are made once, and asked of all that it is close to.
-    image, other = np.concatenate([ends[close], ends[close][:, ::-1]]).T
-    pair = np.tile(close, 2)
-    order = np.argsort(image, kind="stable")
-    starts = np.flatnonzero(np.diff(image[order], prepend=-1))
-    for here in np.split(order, starts[1:]) if len(order) else ():
-        parts = pictures[keys[image[here[0]]]].parts(SIDE, MARGINS)
-        alike = (whole[other[here]] @ parts.T).max(axis=1)
-        found[pair[here]] = np.maximum(found[pair[here]], alike)
-    return found
+    likeness, row = np.zeros(len(pairs), dtype=np.float32), {name: at for at, name in enumerate(pictures)}
+    coarse, whole = (
+        np.array([_parts(picture, side)[0] for picture in pictures.values()]) for side in (COARSE_SIDE, SIDE)
+    )
+    # Each pair twice: the parts of every picture are made once, and asked of all that it is close to.
+    both = pd.DataFrame([*pairs, *(pair[::-1] for pair in pairs)], columns=["one", "other"])
+    for one, others in both["other"].map(row).groupby(both["one"]):
+        close = others[coarse[others] @ coarse[row[str(one)]] >= COARSE]
+        if len(close):
+            alike = (whole[close] @ _parts(pictures[str(one)], SIDE, MARGINS).T).max(axis=1)
+            pair = close.index % len(pairs)
+            likeness[pair] = np.maximum(likeness[pair], alike)
+    return likeness

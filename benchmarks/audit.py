@@ -24,13 +24,13 @@ import torch
 from faults import _panel, plant_faults
 from numpy.typing import NDArray
 from scale import FEATURES, drawn
+from scipy.special import xlogy
 
 import affectml
 from affectml._files import new_folder
 from affectml.auditing import CHECKS, Audit, queue_audit
-from affectml.auditing._audit import compared, of_queue
-from affectml.auditing._expect import EDGE, Said, expect, log_loss, read_said
-from affectml.auditing._page import ASKED
+from affectml.auditing._expect import EDGE, Said, expect, read_said
+from affectml.auditing._queue import ASKED, compared, of_queue
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
 from affectml.demo_set.annotators import choice_chances
@@ -43,6 +43,11 @@ from affectml_annotation import LabelStore
 
 Truth = tuple[NDArray[Any], NDArray[np.float64]]
 Scores = Mapping[str, NDArray[np.float64]]
+
+
+def log_loss(chance: NDArray[Any], chosen: NDArray[Any]) -> NDArray[np.float64]:
+    """-log of the chance of what was said, of each label [M, C]."""
+    return np.asarray(-xlogy(chosen, chance) - xlogy(~chosen, 1 - chance))
 
 
 def rivals(dataset: Dataset, careless: set[str], seed: int) -> tuple[pd.DataFrame, Scores]:

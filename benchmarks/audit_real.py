@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from audit import at_the_planted_number, mean_and_error
+from audit import at_the_planted_number, log_loss, mean_and_error
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy.stats import entropy
@@ -42,7 +42,6 @@ from affectml.auditing._expect import (
     _odds,
     counted,
     expect,
-    log_loss,
     read_said,
 )
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from section import machine, write
 
-from affectml.duplicates import LIKENESS, PROPOSE, Picture, likenesses
+from affectml.duplicates import LIKENESS, PROPOSE, grey, likenesses
 from affectml.encoders import Encoder, load_encoder, read_image
 
 Edit = Callable[[Image.Image], Image.Image]
@@ -92,12 +92,12 @@ def main() -> None:
     images = [read_image(path) for path in paths]
     encoder = load_encoder(given.encoder, threads=1)
     names, vectors = [path.stem for path in paths], embedded(encoder, images)
-    pictures = dict(zip(names, map(Picture, images), strict=True))
+    pictures = dict(zip(names, map(grey, images), strict=True))
     rows = []
     for what, edit in EDITS.items():
         edited = [edit(image) for image in images]
         cosine = (vectors * embedded(encoder, edited)).sum(axis=1)
-        both = pictures | {f"{name}: edited": Picture(image) for name, image in zip(names, edited, strict=True)}
+        both = pictures | {f"{name}: edited": grey(image) for name, image in zip(names, edited, strict=True)}
         alike = likenesses(both, [(name, f"{name}: edited") for name in names])
         near, proposed = alike >= LIKENESS, cosine >= PROPOSE
         rows.append(

@@ -1,10 +1,9 @@
 """What in a data set deserves a second look: files, copies, answers, people and labels, each beside what chance gives.
 
-_files.py    whether the files of a data set, a run or a store keep what they promise
 _expect.py   what people said, what is expected of an image's answers, and how odd these are beside that
-_checks.py   the checks
-_audit.py    all of them in one table, and what people said since of the images that an earlier audit queued
-_page.py     the page, the table as files, and the first images back to people, beside controls
+_checks.py   the checks, and whether files keep what they promise
+_audit.py    all checks in one table, the page, the table as files
+_queue.py    the first images back to people, beside controls, and what people said of them since
 """
 
 from typing import TYPE_CHECKING
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING
 from affectml._lazy import lazily
 
 if TYPE_CHECKING:
-    from affectml.auditing._audit import CHECKS, LEVEL, Again, Audit, audit
-    from affectml.auditing._files import FilePromise, audit_files
-    from affectml.auditing._page import Queued, listed_tables, queue_audit, write_audit
+    from affectml.auditing._audit import CHECKS, LEVEL, Audit, audit, listed_tables, write_audit
+    from affectml.auditing._checks import FilePromise, audit_files
+    from affectml.auditing._queue import Again, Queued, queue_audit
 
 __all__ = [
     "CHECKS",

@@ -1,9 +1,6 @@
-"""An audit: all checks of one data set, put in order, and what people said since of images that an earlier one queued.
+"""An audit: all checks of one data set in one ranked table, its page and its files. No answer is changed."""
 
-No answer is changed.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -14,9 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
+from affectml._files import replacing
 from affectml._progress import Say
 from affectml.auditing import _checks as checks
-from affectml.auditing._expect import Counts, Ground, Said, counted, expect, read_said, single_answers
+from affectml.auditing._expect import Ground, Said, expect, read_said
+from affectml.auditing._queue import Again, asked_again, read_queues
 from affectml.data import Dataset, Targets, was_asked
 from affectml.data.choose import SEVERAL, choose_target
 from affectml.data.groups import joined
@@ -24,17 +23,17 @@ from affectml.duplicates import Duplicates, find_duplicates
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Head, SigmoidHead, SoftmaxHead, load_head
+from affectml.page import Section, Table, write_page
+from affectml.page.section import Card, Cards, thumbnail
+from affectml.page.tables import number
 from affectml.predicting.features import store_there
 from affectml.runs import RunFolder
-from affectml_annotation.exchange.files import from_spreadsheet
-from affectml_metrics import paired_difference
+from affectml_annotation.exchange.erasing import note_written
+from affectml_annotation.exchange.files import table_csv
 
 LEVEL = 0.05
 LONG = 40_000  # images times labels, from which on an audit says beforehand that it is long: 5,000 images, 8 labels
 MOST_PEOPLE = 10_000  # an image: the chance of each number of votes is kept
-QUEUED = ("image_id", "role", "match", "n", "label", "said", "at")  # of a queue file, what is needed again
-SOME = 3  # images to name
-ROLES = {"listed": "listed images", "control": "controls"}
 # In the order of the table and the page. The first line of each says what is listed; "fact" has no chance to compare.
 CHECKS = {
     "broken file": "Files that do not keep what they promise",
@@ -56,22 +55,16 @@ CHECKS = {
 }
 WHERE = ("image_id", "other_id", "annotator_id", "label", "group")
 COLUMNS = ("rank", "check", "listed", *WHERE, "figure", "p", "p_adjusted", "evidence")
-
-
-@dataclass(frozen=True, eq=False)
-class Again:
-    """Images that were queued, and what was said of them since.
-
-    table: a row per image and queue: queue, image_id, role, match, n people before, label and said (what was odd), new
-    answers, and otherwise (the share of them that say otherwise of that label). nan and no new answers where nothing
-    can be said: left_out (the earlier answers are not those that were queued) and gone (there are none, or there is no
-    embedding) say why. figures: by queue, that share of the listed and of the controls, and value, low, high, p and
-    rows of the paired difference. lines: the same in words.
-    """
-
-    table: pd.DataFrame
-    figures: dict[str, dict[str, Any]]
-    lines: tuple[str, ...]
+CARDS = 12
+ROWS = 50  # of a table on the page; the files have all
+CAVEAT = (
+    "What is listed deserves a second look; nothing here is called an error. An answer that few share is as good as "
+    "any: what is compared is whether it is odder than answers of people who make no errors would be."
+)
+PULLED = (
+    "Images are listed because what was said of them is odd, so others often say otherwise, whether somebody slipped "
+    "or few feel so; what was said of the controls is about as rare, and less odd for its image."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +160,12 @@ def audit(
     opened = None if run is None else RunFolder.open(run)
     notes: list[str] = []
     queued = {} if queues is None else read_queues(Path(queues))
-    targets = _targets(dataset, opened.info.data.target if opened else target, people)
+    targets = None
+    if dataset.meta.targets or opened is not None or target is not None or people is not None:
+        targets = choose_target(dataset, multilabel=None, name=opened.info.data.target if opened else target)
+        if people is not None and (not 1 <= people <= MOST_PEOPLE or targets.meta.values != "shares"):
+            has = f"{targets.name} has {targets.meta.values}"
+            raise BadInput(f"{option('people', people)}: expected 1 to {MOST_PEOPLE:,}, and a target of shares; {has}")
     store = _store(dataset, opened, encoder, notes)
     if targets is not None and store is not None:
         ids = np.setdiff1d(targets.image_id, store.missing(targets.image_id))
@@ -180,7 +178,9 @@ def audit(
             say(f"audit: heads are fitted on {fitted}, and {long}")
     duplicates = find_duplicates(dataset, store)
     notes += duplicates.notes()
-    rows, again = [*checks.promises(dataset), *checks.pictures(dataset), *checks.copies(duplicates)], None
+    promises = checks.looked_at(checks.of_dataset(dataset.root, images=False))  # `pictures` looks at those
+    rows = [checks.row("broken file", line) for promise in promises for line in promise.wrong]
+    rows, again = [*rows, *checks.pictures(dataset), *checks.copies(duplicates)], None
     votes = pd.DataFrame({"image_id": [] if targets is None else targets.image_id, "n": 0})
     if targets is None:
         notes.append("the data set has no target yet, so there are no answers to check")
@@ -203,22 +203,12 @@ def audit(
     return Audit(dataset, name, *_ranked(rows, top), frame, tuple(notes), votes, duplicates, again)
 
 
-def _targets(dataset: Dataset, name: str | None, people: int | None) -> Targets | None:
-    """The target to look at; None where the data set has none, and nothing was asked that needs one."""
-    if not dataset.meta.targets and name is None and people is None:
-        return None
-    targets = choose_target(dataset, multilabel=None, name=name)
-    if people is not None and (not 1 <= people <= MOST_PEOPLE or targets.meta.values != "shares"):
-        has = f"{targets.name} has {targets.meta.values}"
-        raise BadInput(f"{option('people', people)}: expected 1 to {MOST_PEOPLE:,}, and a target of shares; {has}")
-    return targets
-
-
 def _of_answers(said: Said, ground: Ground, notes: list[str]) -> list[checks.Row]:
     """People, answers, images and labels. Whoever is listed does not tell what to expect of the others."""
     expected = expect(said, *ground)
     rows = checks.people(said, expected)
-    odd = [row["annotator_id"] for row, p in zip(rows, adjusted([row["p"] for row in rows]), strict=True) if p <= LEVEL]
+    p = adjusted([row["p"] for row in rows])
+    odd = [row["annotator_id"] for row, adjusted_p in zip(rows, p, strict=True) if adjusted_p <= LEVEL]
     if odd:
         said = said.without(odd)
         expected = expect(said, *ground)
@@ -308,119 +298,76 @@ def _frame(dataset: Dataset, targets: Targets | None, votes: pd.DataFrame) -> tu
     return (*lines, f"{blind} A group without a column here cannot be checked.")
 
 
-def read_queues(folder: Path) -> dict[str, pd.DataFrame]:
-    """The queue files of an audit's folder, by name. Raises BadInput for one that is none, or was changed."""
-    found = {}
-    for file in sorted(folder.glob("queue-*.csv")):
-        try:
-            table = pd.read_csv(file, dtype="str", keep_default_na=False, encoding="utf-8")
-            found[file.name] = _queue(from_spreadsheet(table))
-        except (ValueError, OSError) as error:
-            why = f"({' '.join(str(error).split())}); put an unchanged copy there, or move it away"
-            raise BadInput(f"{file}: not as `affectml audit --queue` wrote it {why}") from None
+def write_audit(audit: Audit, folder: Path) -> list[Path]:
+    """Write audit.html, audit.csv and audit.parquet into a folder, over an earlier audit's; returns the files."""
+    page, csv, parquet = (folder / f"audit.{ending}" for ending in ("html", "csv", "parquet"))
+    with replacing(csv) as new_csv, replacing(parquet) as new_parquet:  # none takes its place before all are written
+        new_csv.write_text(table_csv(audit.table), encoding="utf-8", newline="")
+        audit.table.astype(dict.fromkeys((*WHERE, "check", "evidence"), "string")).to_parquet(new_parquet, index=False)
+        title, heading = f"{audit.dataset.name} – affectml audit", f"{audit.dataset.name}: what deserves a second look"
+        about = "no target" if audit.target is None else f"target: {audit.target}"
+        caveats = (CAVEAT, *(f"{line[0].upper()}{line[1:]}." for line in audit.notes))
+        write_page(page, sections(audit), title=title, heading=heading, about=(about,), caveats=caveats)
+    note_written(audit.dataset.root, folder)
+    return [page, csv, parquet]
+
+
+def sections(audit: Audit) -> list[Section]:
+    """What was found in a sentence, who was asked what, and a section per check that lists anything."""
+    counts, tested = audit.listed["check"].value_counts(), {check: f"{n:,}" for check, n in audit.tested.items()}
+    checked = tuple((title, str(counts.get(check, 0)), tested.get(check, "–")) for check, title in CHECKS.items())
+    rare = (
+        "where nothing is wrong, a check lists anything in at most one audit in twenty (of votes alone in one of five)"
+    )
+    note = f"listed: a fact, or p_adjusted (Benjamini & Hochberg 1995, within a check) of at most {LEVEL}: {rare}"
+    tables = (Table("Checks", ("check", "listed", "tested"), checked, note),)
+    overview = Section("overview", "What deserves a second look", audit.summary(), tables=tables, open=True)
+    found = [overview, Section("frame", "Who was asked what", " ".join(audit.frame))]
+    if audit.again is not None:
+        found.append(_again(audit.again))
+    named = audit.dataset.images.set_index("image_id")
+    for check, table in listed_tables(audit, ROWS, figures=True):
+        cards = []
+        for _, row in audit.listed[audit.listed["check"] == check].head(CARDS).iterrows():
+            if pd.notna(row["image_id"]) and (picture := thumbnail(audit.dataset, named, row["image_id"])):
+                where = " · ".join(row[[*WHERE]].dropna().astype(str))
+                cards.append(Card(row["image_id"], picture, where, said=(("seen", row["evidence"]),)))
+        galleries = (Cards("", tuple(cards)),) if cards else ()
+        name = check.replace(" ", "-")
+        found.append(Section(name, table.title, galleries=galleries, tables=(table,), open=True))
     return found
 
 
-def _queue(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns that are needed, n and at as numbers and times; ValueError names the first row that cannot be."""
-    if missing := [name for name in QUEUED if name not in table]:
-        raise ValueError(f"no column {missing[0]}")
-    if not len(table):
-        raise ValueError("no rows")
-    table = table[list(QUEUED)].fillna("")
-    table["said"] = table["said"].str.capitalize()  # a spreadsheet writes TRUE
-    at = pd.to_datetime(table["at"], utc=True, format="ISO8601", errors="coerce")
-    wrong = {
-        "role": (~table["role"].isin(ROLES), " or ".join(ROLES)),
-        "n": (~table["n"].str.fullmatch("[0-9]{1,9}"), "a whole number"),
-        "said": (~table["said"].isin(("True", "False", "")), "True or False"),
-        "at": (at.isna(), "a time as 2026-01-31T12:00:00+00:00"),
-        "image_id": (table["image_id"].duplicated(), "each image once"),
-        "match": (~table["match"].isin({"", *table["image_id"]}), "an image of the same file: rows are missing?"),
-    }
-    for name, (rows, expected) in wrong.items():
-        if rows.any():
-            first = int(rows.to_numpy().argmax())
-            raise ValueError(f"line {first + 2}: {name} {table[name].iloc[first]!r}, expected {expected}")
-    return table.assign(n=table["n"].astype(int), at=at)
+def listed_tables(audit: Audit, most: int, *, figures: bool = False) -> Iterator[tuple[str, Table]]:
+    """Each check that lists anything, with a table of the first `most` things, as the page and the terminal show it.
 
-
-def asked_again(
-    said: Said, judgements: pd.DataFrame | None, targets: Targets, queues: dict[str, pd.DataFrame]
-) -> Again:
-    """Compare what was said of queued images since with what was said before.
-
-    New is a first look that is dated after the queue was made. An image whose earlier answers are not as many as the
-    queue file says is left out: some were taken out, changed or came without a date. So is one that is gone.
-
-    Args:
-        said: what all people said of these targets, new answers included where single answers are known.
-        judgements: of the data set, if it has any.
-        targets: of the data set.
-        queues: of `read_queues`.
+    figures: beside where it is and the evidence in words.
     """
-    single, tables = single_answers(judgements, targets), {}
-    at = pd.Series(pd.NaT, range(len(single.row)), dtype="datetime64[ns, UTC]")
-    if judgements is not None and "at" in judgements:
-        at = pd.to_datetime(judgements["at"].iloc[single.row], utc=True)
-    for name, queue in queues.items():
-        here = np.isin(said.image_id[single.image], queue["image_id"])
-        votes, new = counted(single.where((at > queue["at"].min()).to_numpy(dtype=bool, na_value=False) & here))
-        before = said.n - new if len(said.single.image) else said.n
-        tables[name] = of_queue(said, queue, votes, new, before)
-    table = pd.concat(tables, names=["queue"]).reset_index("queue").reset_index(drop=True)
-    told = {str(name): compared(rows) for name, rows in table.groupby("queue", sort=True)}
-    figures = {name: figures for name, (figures, _) in told.items()}
-    return Again(table, figures, tuple(f"{name}: {words}" for name, (_, words) in told.items()))
+    columns = (*WHERE, *(("figure", "p", "p_adjusted") if figures else ()))
+    for check, title in CHECKS.items():
+        rows = audit.listed[audit.listed["check"] == check]
+        if len(rows):
+            shown = [name for name in columns if rows[name].notna().any()]
+            more = f"{most} of {len(rows):,}; audit.csv has all" if len(rows) > most else ""
+            yield check, _table(title, rows.head(most), ("rank", *shown, "evidence"), more)
 
 
-def of_queue(said: Said, table: pd.DataFrame, votes: Counts, new: Counts, before: Counts) -> pd.DataFrame:
-    """The rows of one queue with new, left_out, gone and otherwise; see `Again`.
-
-    votes, new: of the new answers, [N, C]. before: how many had answered, [N, C].
-    """
-    rows = pd.Index(said.image_id).get_indexer(pd.Index(table["image_id"]))
-    label = pd.Index(said.labels).get_indexer(pd.Index(table["label"]))
-    whole = (rows >= 0) & (before.max(axis=1)[rows] == table["n"].to_numpy())
-    count = np.where(whole, new.max(axis=1)[rows], 0)
-    chosen = votes[rows, label] / np.maximum(count, 1)
-    otherwise = np.where(table["said"].astype(str) == "True", 1 - chosen, chosen)
-    otherwise = np.where((count > 0) & (label >= 0), otherwise, np.nan)
-    table = table[["image_id", "role", "match", "n", "label", "said"]]
-    return table.assign(new=count, left_out=~whole, gone=rows < 0, otherwise=otherwise)
+def _again(again: Again) -> Section:
+    """What people said when they were asked again, and a row per queued image."""
+    columns = ("queue", "image_id", "role", "match", "label", "said", "n", "new", "otherwise")
+    rows = again.table.sort_values(["queue", "otherwise"], ascending=[True, False], kind="stable")
+    odd = "label, said: what was odd, that the label was chosen (True) or that it was not; n: people before"
+    note = f"{odd}; otherwise: share of the new answers that say otherwise of it"
+    table = _table("Images asked again", rows, columns, note)
+    return Section("asked-again", "Asked again", " ".join(again.lines), tables=(table,), notes=(PULLED,))
 
 
-def compared(rows: pd.DataFrame) -> tuple[dict[str, Any], str]:
-    """Listed images less the controls that stand beside them, and the words for it."""
-    parts = [rows[rows["role"] == role].set_index("image_id") for role in ROLES]
-    listed, controls = answered = [part[part["new"] > 0] for part in parts]
-    gone, changed, out = rows["image_id"][rows["gone"]], int((rows["left_out"] & ~rows["gone"]).sum()), ""
-    if changed:
-        out += f" {_images(changed)} left out: their earlier answers are not the ones that were queued."
-    if len(gone):
-        more = f" and {len(gone) - SOME:,} more" if len(gone) > SOME else ""
-        some = f"{', '.join(gone.head(SOME))}{more}"
-        out += f" {_images(len(gone))} left out: the data set has no answers, or no embedding, of {some}."
-    if not any(map(len, answered)):
-        none = "no new answers in the data set yet; `affectml labels export` brings them in."
-        return {}, out.strip() if rows["left_out"].all() else f"{none}{out}"
-    counts = zip(answered, parts, ROLES.values(), strict=True)
-    there = " and ".join(f"{len(new)} of {len(part)} {name}" for new, part, name in counts)
-    words = f"{there} have new answers, {pd.concat(answered)['new'].mean():.1f} on average.{out}"
-    pairs = listed.join(controls["otherwise"].rename("control"), on="match")
-    one, other = pairs[["otherwise", "control"]].dropna().to_numpy(dtype=float).T
-    if len(one) < 2:
-        return {}, f"{words} Nothing can be compared before two pairs have some."
-    found = paired_difference(one, other, bounds=[(-1, 1)])
-    value, low, high, p = (float(each) for each in found[:4])
-    figures = {"listed": float(one.mean()), "control": float(other.mean())}
-    figures |= {"value": value, "low": low, "high": high, "p": p, "rows": int(found.rows)}
-    beyond = "" if low > 0 or high < 0 else ", nothing beyond chance"
-    shares = f"{figures['listed']:.0%} of the listed and {figures['control']:.0%} of the controls"
-    apart = f"{100 * value:.0f} (95 %: {100 * low:.0f} to {100 * high:.0f}) points{beyond}"
-    words += f" Of {len(one)} pairs, of the label that was odd, new people say otherwise in {shares}, a difference of "
-    return figures, f"{words}{apart}."
+def _table(title: str, rows: pd.DataFrame, columns: Sequence[str], note: str) -> Table:
+    cells = rows[[*columns]].map(_cell).itertuples(index=False, name=None)
+    return Table(title, tuple(columns), tuple(cells), note)
 
 
-def _images(count: int) -> str:
-    return f"{count:,} images are" if count != 1 else "1 image is"
+def _cell(value: Any) -> str:
+    if isinstance(value, float) and not np.isnan(value):
+        return f"{value:.0e}" if 0 < value < 5e-4 else number(value)
+    return "–" if pd.isna(value) else str(value)

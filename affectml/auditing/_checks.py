@@ -1,26 +1,43 @@
-"""The checks: each returns rows of what deserves a second look, with figure, p-value and evidence in words."""
+"""The checks: each returns rows of what deserves a second look, with figure, p-value and evidence in words.
 
-import itertools
+Also whether the files of a data set, a run or a store of embeddings keep what they promise.
+"""
+
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.ndimage import laplace
-from scipy.stats import betabinom, entropy, hypergeom, norm
+from scipy.special import xlogy
+from scipy.stats import betabinom, hypergeom, norm
 
-from affectml._progress import track
-from affectml.auditing._expect import EDGE, Beside, Expected, Floats, Said, log_loss, surprise, widened
-from affectml.auditing._files import looked_at, of_dataset
+from affectml.auditing._expect import EDGE, Beside, Expected, Floats, Said, surprise, widened
 from affectml.data import Dataset
-from affectml.duplicates import Duplicates
-from affectml.encoders import read_image
-from affectml.errors import BadInput
+from affectml.duplicates import Duplicates, read_each
+from affectml.embeddings.store import AGAIN, FOLDER, EmbeddingStore
+from affectml.errors import AffectmlError, BadInput
+from affectml.exploring._selections import Selections
+from affectml.judging.answers import FILE as ANSWERS
 from affectml.judging.subgroups import columns_of
+from affectml.people.known import people_file, read_people
+from affectml.runs import RunFolder
+from affectml_annotation.errors import AnnotationError
+from affectml_annotation.exchange.checking import import_problems
+from affectml_annotation.exchange.formats import read_judgements
+from affectml_annotation.judgements import found_labels
 
 Row = dict[Any, Any]
+# A promise, and what reads the files: it raises for a damaged one, or gives what is wrong, one line or several.
+Look = tuple[str, Callable[[], Any]]
+EXAMPLES = 20
+SHARDS = "shard-*.npy"
 NO_BETTER = 0.001  # of permutations follow the others as closely: then a person's answers do follow them
 LEAST_ANSWERS = 20  # of a person, to say anything of them
 LEAST_IMAGES = 30  # of a subgroup: fewer give a rough interval (docs/evaluation.md)
@@ -65,23 +82,24 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
     chance, image, chosen = expected.of_answers(said), said.single.image, said.single.chosen
     share = np.clip(said.votes.sum(axis=0) / np.maximum(said.n.sum(axis=0), 1), EDGE, 1 - EDGE)
     anywhere = np.broadcast_to(share / (share.sum() if said.exclusive else 1.0), chance.shape)
+    odds = xlogy(chosen, anywhere / chance)
     if said.exclusive:
-        p = surprise(chance[:, None, :], chosen.argmax(axis=1)[:, None], anywhere[:, None, :])
-        odds = np.where(chosen, np.log(anywhere) - np.log(chance), 0.0)
+        p = surprise(chance[:, None], chosen.argmax(axis=1)[:, None], anywhere[:, None])
     else:
-        two = (np.stack([1 - each, each], axis=2) for each in (chance, anywhere))
-        p = surprise(next(two), chosen.astype(np.int64), next(two))
-        odds = log_loss(chance, chosen) - log_loss(anywhere, chosen)
+        odds += xlogy(~chosen, (1 - anywhere) / (1 - chance))
+        here, rival = (np.stack([1 - rate, rate], axis=2) for rate in (chance, anywhere))
+        p = surprise(here, chosen.astype(np.int64), rival)
     label, figure = odds.argmax(axis=1), odds.sum(axis=1)
     name, worst = said.labels[label], chosen[np.arange(len(odds)), label]
-    votes, n = said.votes[image, label] - worst, said.n[image, label] - 1
 
     def words(at: int) -> str:
-        names = " + ".join(itertools.compress(said.labels, chosen[at])) or "none"
+        names = " + ".join(said.labels[chosen[at]]) or "none"
         was, beside = "was" if worst[at] else "was not", _beside(expected, image[at], label[at])
         answer = f"said {names}; {name[at]} {was} chosen, expected with a chance of {chance[at, label[at]]:.0%}"
-        others = f"(others: {votes[at]} of {n[at]}{beside})"
-        return f"{answer} {others}; {_times(figure[at])} as an answer to an image drawn at random"
+        votes, n = said.votes[image[at], label[at]] - worst[at], said.n[image[at], label[at]] - 1
+        return (
+            f"{answer} (others: {votes} of {n}{beside}); {_times(figure[at])} as an answer to an image drawn at random"
+        )
 
     who = said.single.annotator_ids[said.single.annotator]
     where = {"image_id": said.image_id[image], "annotator_id": who, "label": name}
@@ -154,15 +172,12 @@ def people(said: Said, expected: Expected) -> list[Row]:
     permutations has p = 1.
     """
     single, rate, kept = said.single, expected.of_answers(said, habits=False), []
-    order = np.argsort(single.annotator, kind="stable")
-    for mine in np.split(order, np.flatnonzero(np.diff(single.annotator[order])) + 1):
-        if len(mine) < LEAST_ANSWERS:
-            continue
-        given, others = (each[mine] - each[mine].mean(axis=0) for each in (single.chosen, rate))
+    for person, mine in pd.Series(single.annotator).groupby(single.annotator).indices.items():
+        given, others = (rows[mine] - rows[mine].mean(axis=0) for rows in (single.chosen, rate))
         size = (others**2).sum()
-        if size >= 1e-9:
+        if len(mine) >= LEAST_ANSWERS and size >= 1e-9:
             varied = np.sqrt(np.einsum("ij,ij->", given.T @ given, others.T @ others) / (len(mine) - 1))
-            kept.append((single.annotator[mine[0]], len(mine), (given * others).sum() / size, varied / size))
+            kept.append((person, len(mine), (given * others).sum() / size, varied / size))
     if len(kept) < 3:
         return []
     who, n, slope, spread = map(np.array, zip(*kept, strict=True))
@@ -175,26 +190,26 @@ def people(said: Said, expected: Expected) -> list[Row]:
     for at, person in enumerate(single.annotator_ids[who]):
         times = f"{slope[at] / middle:z.2f} times as closely as the median person's"
         more = f"{permuted[at]:.0%} of permutations of their own answers follow as closely"
-        evidence = f"{n[at]} answers follow what others and alike images say {times}; {more}"
-        evidence = evidence if varies[at] else f"the same answer to all {n[at]} images"
+        follows = f"{n[at]} answers follow what others and alike images say {times}; {more}"
+        evidence = follows if varies[at] else f"the same answer to all {n[at]} images"
         found.append(row("person", evidence, figure=slope[at] / middle, p=p[at], annotator_id=str(person)))
     return found
 
 
 def labels(said: Said, features: NDArray[Any] | None) -> list[Row]:
     """Labels nobody uses, labels that always go together, and labels used in two places with a gap between."""
-    used = said.votes.sum(axis=0)
     found = [
         row("unused label", f"none of {int(said.n[:, at].sum()):,} answers has it", figure=0, label=said.labels[at])
-        for at in np.flatnonzero(used == 0)
+        for at in np.flatnonzero(said.votes.sum(axis=0) == 0)
     ]
-    single = said.single.chosen if len(said.single.image) else said.votes > 0
-    if not said.exclusive:
-        for one, other in itertools.combinations(range(len(said.labels)), 2):
-            both, either = (single[:, one] & single[:, other]).sum(), (single[:, one] | single[:, other]).sum()
-            if either >= LEAST_USES and both >= TOGETHER * either:
-                evidence = f"with {said.labels[other]} in {both} of the {either} answers that have either"
-                found.append(row("labels together", evidence, figure=both / either, label=said.labels[one]))
+    chosen = (said.single.chosen if len(said.single.image) else said.votes > 0).astype(np.int64)
+    both = chosen.T @ chosen
+    either = both.diagonal() + both.diagonal()[:, None] - both
+    together = (either >= LEAST_USES) & (both >= TOGETHER * either) & (not said.exclusive)
+    for at in map(tuple, np.argwhere(np.triu(together, 1))):
+        one, other = said.labels[[*at]]
+        evidence = f"with {other} in {both[at]} of the {either[at]} answers that have either"
+        found.append(row("labels together", evidence, figure=both[at] / either[at], label=one))
     return found if features is None else found + _two_things(said, features)
 
 
@@ -211,8 +226,7 @@ def _two_things(said: Said, features: NDArray[Any]) -> list[Row]:
     ids, share = said.image_id[asked].astype(str), said.votes[asked] / np.maximum(said.n[asked], 1)
     centred = np.asarray(features[asked], dtype=np.float64)
     centred = centred - centred.mean(axis=0)
-    tall = len(centred) > 2 * centred.shape[1]  # then the axes are those of a square, which takes no memory
-    place = centred @ np.linalg.svd(np.linalg.qr(centred, mode="r") if tall else centred, full_matrices=False)[2][:3].T
+    place = centred @ np.linalg.eigh(centred.T @ centred)[1][:, :-4:-1]
     found = []
     for label in range(len(said.labels)):
         carries = share[:, label] >= min(0.5, 2 * share[:, label].mean())
@@ -244,12 +258,11 @@ def copies(found: Duplicates) -> list[Row]:
     rows, named = list[Row](), set[str]()
     for copy in sorted(found.copies, key=lambda copy: -copy.likeness):
         one, other = copy.pair
-        here, there = parts.get(one), parts.get(other)
-        apart = here != there and here is not None and there is not None
+        apart = len({parts[image] for image in copy.pair if image in parts}) == 2
         check = "alike embeddings" if copy.kind == "alike" else "split parts copies" if apart else "copies"
         if check == "split parts copies" or not named.issuperset(copy.pair):
             named.update(copy.pair)
-            words = f", in {here} and in {there}: what is learned there is judged here" if apart else ""
+            words = f", in {parts[one]} and in {parts[other]}: what is learned there is judged here" if apart else ""
             rows.append(row(check, COPIES[copy.kind] + words, figure=copy.likeness, image_id=one, other_id=other))
     return rows
 
@@ -293,12 +306,6 @@ def groups(dataset: Dataset, said: Said) -> list[Row]:
     ]
 
 
-def promises(dataset: Dataset) -> list[Row]:
-    """Each thing that is wrong with a data set's files beside its images, which `pictures` looks at."""
-    found = looked_at(of_dataset(dataset.root, images=False))
-    return [row("broken file", line) for promise in found for line in promise.wrong]
-
-
 def pictures(dataset: Dataset) -> list[Row]:
     """Pictures that are missing or cannot be read, are nearly empty, tiny, of odd shape, dark, bright or blurred.
 
@@ -311,19 +318,18 @@ def pictures(dataset: Dataset) -> list[Row]:
     if "file" not in dataset.images.columns:
         return []
     named = dataset.images.set_index("image_id")["file"].dropna()
-    paths = [dataset.image_path(str(file)) for file in named]
-    if len(paths) > 1 and not any(path.exists() for path in paths):
-        return [row("broken file", f"none of the {len(paths):,} files is there ({paths[0]}, ...), so none is checked")]
+    paths = {str(image): dataset.image_path(str(file)) for image, file in named.items()}
+    if len(paths) > 1 and not any(path.exists() for path in paths.values()):
+        some = f"({next(iter(paths.values()))}, ...)"
+        return [row("broken file", f"none of the {len(paths):,} files is there {some}, so none is checked")]
     found, levels = [], {}
-    for image, path in track(zip(map(str, named.index), paths, strict=True), "looking at files", len(paths), "images"):
-        try:
-            whole = read_image(path).convert("L")
-        except BadInput as error:
-            found.append(row("broken file", str(error), image_id=image))
+    for image, content in read_each(paths, "looking at files"):
+        if isinstance(content, BadInput):
+            found.append(row("broken file", str(content), image_id=image))
             continue
-        pixels = np.asarray(whole.resize((SHARP_SIDE, SHARP_SIDE)), dtype=np.float64)
-        short, long = sorted(whole.size)
-        bits = entropy(np.bincount(pixels.astype(np.int64).ravel(), minlength=256), base=2)
+        whole = content.convert("L")
+        small = whole.resize((SHARP_SIDE, SHARP_SIDE))
+        pixels, bits, (short, long) = np.asarray(small, dtype=np.float64), small.entropy(), sorted(whole.size)
         if bits < EMPTY or pixels.std() < 1:
             evidence = "all of one colour" if pixels.std() < 1 else f"next to nothing in it: {bits:.2f} bits a pixel"
             found.append(row("blank file", evidence, figure=bits, image_id=image))
@@ -334,21 +340,159 @@ def pictures(dataset: Dataset) -> list[Row]:
             levels[image] = (high, 255 - low, np.log(laplace(pixels)[1:-1, 1:-1].var() + 1e-6))
     table = pd.DataFrame.from_dict(levels, orient="index", columns=["dark", "bright", "sharp"], dtype=float)
     for word, limit, level in (("dark", DARK, 0), ("bright", BRIGHT, 255)):
-        for image, value, score in _far_below(table[word], least=1.0):
-            if value < limit:
-                evidence = f"99 % of its pixels are {word}er than {abs(level - value):.0f} of 255, or as {word}"
-                found.append(row("dark or bright file", evidence, figure=score, image_id=image))
+        for image, value, score in _far_below(table[word], limit, least=1.0):
+            evidence = f"99 % of its pixels are {word}er than {abs(level - value):.0f} of 255, or as {word}"
+            found.append(row("dark or bright file", evidence, figure=score, image_id=image))
     sharp = table["sharp"].drop([each["image_id"] for each in found if each["check"] == "dark or bright file"])
-    for image, value, score in _far_below(sharp, least=0.1):
-        if (less := value - sharp.median()) < TENTH:
-            evidence = f"{np.exp(-less):,.0f} times less sharp than the median image: blurred, or compressed hard?"
-            found.append(row("blurred file", evidence, figure=score, image_id=image))
+    for image, value, score in _far_below(sharp, sharp.median() + TENTH, least=0.1):
+        less = f"{np.exp(sharp.median() - value):,.0f} times less sharp than the median image"
+        found.append(row("blurred file", f"{less}: blurred, or compressed hard?", figure=score, image_id=image))
     return found
 
 
-def _far_below(values: "pd.Series[float]", least: float) -> Iterator[tuple[str, float, float]]:
-    """Image, value and score of those FAR robust standard deviations, `least` at least, below the median."""
+def _far_below(values: "pd.Series[float]", limit: float, least: float) -> Iterator[tuple[str, float, float]]:
+    """Image, value and score of those below a limit, and FAR robust standard deviations, `least` at least, below the
+    median.
+    """
     apart = values - values.median()
     score = apart / max(1.4826 * apart.abs().median(), least)
-    far = score < FAR
+    far = (score < FAR) & (values < limit)
     return zip(values.index[far], values[far], score[far], strict=True)
+
+
+@dataclass(frozen=True)
+class FilePromise:
+    """A promise of the files at a place. wrong: in what it is not kept, each with the file and the way out."""
+
+    promise: str
+    wrong: tuple[str, ...]
+
+
+def audit_files(place: str | Path) -> list[FilePromise]:
+    """Look at every promise of a data set's, a run's or a store's files; nothing is written.
+
+    Args:
+        place: the folder. Of a data set every image is read, and its stores of embeddings are looked at, too; of a run
+            its people file, and whether its data set is as it was, where that is found.
+
+    Returns:
+        The promises in order, with at most 20 lines each. What says what the others are (dataset.json, run.json,
+        encoder.json) comes first; where that is damaged, it is all.
+
+    Raises:
+        BadInput: where the place is none of these.
+    """
+    for name, looks in (("dataset.json", of_dataset), ("run.json", _of_run), ("encoder.json", _of_store)):
+        if (Path(place) / name).exists():
+            return looked_at(looks(Path(place)))
+    folders = "dataset.json (a data set), run.json (a run) or encoder.json (a store of embeddings)"
+    raise BadInput(f"{place}: no files of affectml there; name a label database, or a folder with {folders}")
+
+
+def looked_at(looks: Iterator[Look]) -> list[FilePromise]:
+    """The promises, each with what is wrong."""
+    promises = []
+    for promise, look in looks:
+        try:
+            told = look()
+            wrong = tuple(islice(told, EXAMPLES)) if isinstance(told, Iterator) else (told,) * isinstance(told, str)
+        except (AffectmlError, AnnotationError, OSError) as error:
+            wrong = (str(error),)
+        promises.append(FilePromise(promise, wrong))
+    return promises
+
+
+def of_dataset(folder: Path, *, images: bool = True) -> Iterator[Look]:
+    """The promises of a data set and its stores. images: whether every image is read."""
+    yield "dataset.json describes a data set", lambda: Dataset.open(folder).meta.resolve_taxonomy()
+    with suppress(AffectmlError):
+        data = Dataset.open(folder)
+        yield "images.parquet names each image once", lambda: data.images
+        if images:
+            yield "every image file can be read", partial(_images, data)
+        for name, entry in data.meta.targets.items():
+            yield f"{entry.file} holds target {name}", partial(data.target, name)
+            yield f"target {name} counts answers that are there", partial(data.outdated, name)
+        if (folder / "annotations.parquet").exists():
+            yield "annotations.parquet has a person's answer to an image in a round once", partial(_judgements, data)
+        if (folder / "annotators.parquet").exists():
+            yield "annotators.parquet names each person once", partial(_people, data)
+        for name, chosen in data.meta.selections.items():
+            yield f"{chosen.file} holds selection {name}", partial(_selection, data, name)
+    for store in sorted(
+        {path.parent for name in ("encoder.json", SHARDS) for path in folder.glob(f"{FOLDER}/*/{name}")}
+    ):
+        yield from ((f"{store.name}: {promise}", look) for promise, look in _of_store(store))
+
+
+def _images(data: Dataset) -> Iterator[str]:
+    names = [] if "file" not in data.images else map(str, data.images["file"].dropna())
+    for _, error in read_each({name: data.image_path(name) for name in names}, "reading images"):
+        if isinstance(error, BadInput):
+            yield f"{error}; put it there from a copy, or take its row out"
+
+
+def _judgements(data: Dataset) -> Iterator[str]:
+    table = read_judgements(data.root)
+    for problem in import_problems(table, found_labels(table), images=data.images["image_id"]):
+        yield f"{data.root / 'annotations.parquet'}: {problem}; mend it, or take it out"
+
+
+def _people(data: Dataset) -> Iterator[str]:
+    people = data.annotators
+    if people is not None:
+        for who in people["annotator_id"][people["annotator_id"].duplicated()]:
+            yield f"{data.root / 'annotators.parquet'}: {who!r} has two rows; take one out"
+
+
+def _selection(data: Dataset, name: str) -> Iterator[str]:
+    path = data.image_path(data.meta.selections[name].file)
+    for image in sorted({*Selections(data).read(name)} - {*data.images["image_id"]}):
+        yield f"{path}: image {image!r} is not in images.parquet; take it out"
+
+
+def _of_store(folder: Path) -> Iterator[Look]:
+    yield "encoder.json says what made the embeddings", partial(EmbeddingStore.open, folder)
+    with suppress(AffectmlError):
+        store = EmbeddingStore.open(folder)
+        yield "ids.parquet names each image once", lambda: store.table
+        yield "the shards have a finite embedding of each", partial(_shards, store)
+        yield "provenance.json says what computed which shard", lambda: store.provenance
+        yield "unreadable.csv says which images could not be read", lambda: store.unreadable
+
+
+def _shards(store: EmbeddingStore) -> Iterator[str]:
+    table, ids = store.table, store.folder / "ids.parquet"
+    if table.empty and any(store.folder.glob(SHARDS)):
+        yield f"{ids}: names no image, so that nobody knows whose the embeddings are; {AGAIN}"
+    for image in table["image_id"][table.duplicated(["shard", "row"])]:
+        yield f"{ids}: image {image!r} has the row of another; {AGAIN}"
+    for _ in store.on_disk(table["image_id"]).parts():  # raises for a shard that is damaged
+        pass
+
+
+def _of_run(folder: Path) -> Iterator[Look]:
+    yield "run.json says what was trained", lambda: RunFolder.open(folder).taxonomy
+    with suppress(AffectmlError):
+        run = RunFolder.open(folder)
+        dataset = Path(run.info.config.dataset or "")
+        yield "the head loads", lambda: run.head
+        if run.info.command is not None:  # a shared run and imported weights have no scores
+            yield "metrics.csv, scores.parquet and facts.json hold what was found", lambda: run.evaluation
+            yield f"{ANSWERS} has a finite score of each label", partial(_answers, run)
+        if people_file(folder).exists():
+            yield f"{people_file(folder).name} is this head's", partial(read_people, run)
+        if (dataset / "dataset.json").is_file():
+            yield f"{dataset} is as the run learned from it", partial(_same_data, run, dataset)
+
+
+def _answers(run: RunFolder) -> Iterator[str]:
+    for label, scores in run.model_answers.frame.items():
+        if not np.isfinite(scores).all():
+            yield f"{run.folder / ANSWERS}: no finite score of {label!r} for each image: train again"
+
+
+def _same_data(run: RunFolder, dataset: Path) -> str | None:
+    what = f"target {run.info.data.target}, the split or image files were changed since the run was trained"
+    same = Dataset.open(dataset).has_fingerprint(run.info.data.fingerprint, run.info.data.target)
+    return None if same else f"{dataset}: {what}; put them back, or train again"

@@ -6,17 +6,18 @@ beside what the same chances give without any error, is a mid-p-value of its log
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.special import expit, gammaln, logit, logsumexp, xlogy
+from scipy.special import expit, gammaln, logit, logsumexp
 from scipy.stats import betabinom, norm
 
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
+from affectml.duplicates import unit_rows
 from affectml.heads import Head
 from affectml_annotation import Panel, UnknownLabel, encode
 from affectml_annotation.judgements import REQUIRED, people_by_image, sum_by_image
@@ -27,6 +28,7 @@ Ground = tuple[NDArray[Any] | None, NDArray[Any], Callable[[], Head], int]  # wh
 FOLDS = 5
 LEAST = 50  # images with answers; with fewer, rates are the labels' shares
 NEAREST = 20
+BLOCK = 256  # images compared with all others at a time
 TRUST = 4  # people that the labels' shares count for beside neighbours' answers
 EDGE = 0.005  # no expected rate is nearer to 0 or 1
 STRENGTHS = np.geomspace(1, 300, 30)
@@ -93,17 +95,16 @@ def read_said(dataset: Dataset, targets: Targets, people: int | None = None) -> 
     single = single_answers(None if targets.meta.vote_rule == "moments" else dataset.judgements, targets)
     if n is not None and 2 * len(single.image) < n.max(axis=1).sum():
         single = single.where(np.zeros(len(single.image), dtype=bool))
-    known = len(single.image) > 0 or targets.meta.values != "indicator"
+    agreed = targets.meta.values == "indicator"
+    people = 1 if agreed else people
     if len(single.image):
         votes, n = counted(single)
-    elif not known:
-        votes, n = targets.table.astype(np.int64), np.ones(targets.table.shape, dtype=np.int64)
     elif votes is None and people is not None:
         votes = _whole(targets.table * people) if exclusive else np.rint(targets.table * people).astype(np.int64)
         n = np.full_like(votes, people)
     if votes is None or n is None:
         return None
-    labels = np.array(targets.taxonomy.labels, dtype=object)
+    labels, known = np.array(targets.taxonomy.labels, dtype=object), len(single.image) > 0 or not agreed
     return Said(labels, targets.image_id, votes, n, single, exclusive, known)
 
 
@@ -115,8 +116,7 @@ def _whole(votes: NDArray[Any]) -> Counts:
     return np.asarray(down + (place < left[:, None]), dtype=np.int64)
 
 
-@dataclass(frozen=True, eq=False)
-class Beside:
+class Beside(NamedTuple):
     """Counts of one label each, judged by the other answers to the same image: R images, C labels.
 
     image [R]: their rows. kinds: how many kinds of images tell what goes together. chance [R, C]: of an answer beside
@@ -133,8 +133,7 @@ class Beside:
     p: dict[str, Floats]
 
 
-@dataclass(frozen=True, eq=False)
-class Expected:
+class Expected(NamedTuple):
     """Rates [N, C] expected of each image without its own answers; `near`: its neighbours' shares, `head`: the head's.
 
     strength [C]: how many people's answers that rate is worth beside the image's own. beside: where there are neither
@@ -198,31 +197,22 @@ def expect(
     return Expected(rate, near, head, _strengths(said, rate), _beside(said, fold, seed) if counts else None)
 
 
-def nearest(features: NDArray[Any], groups: NDArray[Any], count: int = NEAREST) -> tuple[Counts, Floats]:
-    """The nearest images of other groups by cosine: rows [N, count], and whether there are so many, [N, count]."""
-    rows = np.asarray(features, dtype=np.float32)
-    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), TINY)
-    count = min(count, len(rows) - 1)
-    code = np.unique(groups, return_inverse=True)[1]
-    found, there = np.zeros((len(rows), count), dtype=np.int64), np.zeros((len(rows), count))
-    for start in range(0, len(rows), 1024):
-        block = rows[start : start + 1024] @ rows.T
-        for at in np.split(np.arange(len(block)), range(64, len(block), 64)):  # whose copies are small
-            alike, these = block[at], start + at
-            alike[code[these, None] == code[None, :]] = -np.inf
-            found[these] = _largest(alike, count)
-            there[these] = np.isfinite(np.take_along_axis(alike, found[these], axis=1))
-    return found, there
+def nearest(features: NDArray[Any], groups: NDArray[Any], count: int = NEAREST) -> tuple[Counts, NDArray[np.bool_]]:
+    """The nearest images of other groups by cosine: rows [N, count], and whether there are so many, [N, count].
 
-
-def _largest(values: NDArray[Any], count: int) -> Counts:
-    """The columns of the `count` largest values of each row, in their order; of equal values the first."""
-    width = min(64, values.shape[1] // count)
-    highest = values[:, : values.shape[1] // width * width].reshape(len(values), -1, width).max(axis=2)
-    enough = np.partition(highest, -count, axis=1)[:, -count]  # so many values are no smaller, and few more
-    row, column = np.nonzero(values >= enough[:, None])
-    order = np.lexsort((-values[row, column], row))
-    return np.asarray(column[order][np.searchsorted(row, np.arange(len(values)))[:, None] + np.arange(count)])
+    The nearest comes first; of equally near ones the first.
+    """
+    unit = unit_rows(features)
+    group = np.unique(groups, return_inverse=True)[1]
+    places, rows = np.arange(min(count, len(unit) - 1)), list[Counts]()
+    for start in range(0, len(unit), BLOCK):
+        cosine = unit[start : start + BLOCK] @ unit.T
+        cosine[group[start : start + BLOCK, None] == group] = -np.inf
+        image, other = np.nonzero(cosine >= np.partition(cosine, -len(places), axis=1)[:, [-len(places)]])
+        order = np.lexsort((-cosine[image, other], image))
+        rows.append(other[order][np.searchsorted(image, np.arange(len(cosine)))[:, None] + places])
+    found = np.concatenate(rows)
+    return found, group[found] != group[:, None]
 
 
 def _folds(groups: NDArray[Any], seed: int) -> Counts:
@@ -311,20 +301,16 @@ def _odds(votes: NDArray[Any], weight: Floats, rate: Floats) -> tuple[Floats, Fl
 
 
 def _mixed(said: Said, near: Floats, head: Floats) -> Floats:
-    """A logistic regression of the votes on both log-odds: three numbers in all, by Newton's steps."""
-    near, head = (np.clip(each, EDGE, 1 - EDGE) for each in (near, head))
-    terms = np.stack([np.ones_like(near), logit(near), logit(head)], axis=-1).reshape(-1, 3)
-    votes, n = said.votes.ravel().astype(float), said.n.ravel().astype(float)
-    weight = np.array([0.0, 0.5, 0.5])
-    for _ in range(25):
-        chance = expit(terms @ weight)
-        slope = terms.T @ (votes - n * chance) - 1e-3 * (weight - 0.5)
-        curve = (terms * (n * chance * (1 - chance))[:, None]).T @ terms + 1e-3 * np.eye(3)
-        step = np.linalg.solve(curve, slope)
-        weight = weight + step
-        if np.abs(step).max() < 1e-8:
-            break
-    return np.asarray(np.clip(expit(terms @ weight), EDGE, 1 - EDGE).reshape(near.shape))
+    """A logistic regression of the votes on both log-odds: three numbers in all."""
+    from sklearn.linear_model import LogisticRegression
+
+    near, head = (logit(np.clip(rates, EDGE, 1 - EDGE)).ravel() for rates in (near, head))
+    terms = np.column_stack([np.ones_like(near), near, head])
+    weights = np.concatenate([said.votes.ravel(), (said.n - said.votes).ravel()])
+    chosen = np.repeat([True, False], len(terms))
+    model = LogisticRegression(C=1e3, fit_intercept=False, solver="newton-cholesky", tol=1e-8)
+    rate = model.fit(np.tile(terms, (2, 1)), chosen, sample_weight=weights).predict_proba(terms)[:, 1]
+    return np.asarray(np.clip(rate, EDGE, 1 - EDGE).reshape(said.n.shape))
 
 
 def _strengths(said: Said, rate: Floats) -> Floats:
@@ -350,11 +336,6 @@ def _habits(evidence: Floats, single: Panel) -> Floats:
     return found
 
 
-def log_loss(chance: Floats, chosen: NDArray[Any]) -> Floats:
-    """-log of the chance of what was said, of each label [M, C]."""
-    return np.asarray(-xlogy(chosen, chance) - xlogy(1 - chosen.astype(float), 1 - chance))
-
-
 def surprise(chances: NDArray[Any], outcome: NDArray[Any], rival: NDArray[Any] | None = None) -> Floats:
     """P(loss > observed) + P(loss = observed) / 2 by row [R], the loss being -log of the chance of what happened.
 
@@ -373,12 +354,11 @@ def surprise(chances: NDArray[Any], outcome: NDArray[Any], rival: NDArray[Any] |
     >>> surprise(chances, np.array([[1], [0], [0]])).round(3).tolist()
     [0.05, 0.55, 0.5]
     """
-    rows, variables, _ = chances.shape
-    if rows > ROWS:
-        blocks = (slice(start, start + ROWS) for start in range(0, rows, ROWS))
+    if len(chances) > ROWS:
+        blocks = np.split(np.arange(len(chances)), range(ROWS, len(chances), ROWS))
         found = [surprise(chances[at], outcome[at], None if rival is None else rival[at]) for at in blocks]
         return np.concatenate(found)
-    possible = chances > 0
+    possible, variables = chances > 0, chances.shape[1]
     loss = -np.log(np.where(possible, chances, 1.0))
     if rival is not None:
         loss += np.log(np.where(possible, rival, 1.0))
@@ -387,17 +367,15 @@ def surprise(chances: NDArray[Any], outcome: NDArray[Any], rival: NDArray[Any] |
     widest = above.max(axis=2).sum(axis=1)
     step = np.where(widest > 1e-12, widest / (STEPS - 1 - variables), 1.0)
     steps = np.rint(above / step[:, None, None]).astype(np.int64)
-    spread = np.zeros((rows, 2 * STEPS))  # with nothing before its first step, from where steps bring nothing
-    spread[:, STEPS] = 1.0
-    grid = np.arange(STEPS)
-    place = (grid + STEPS * (1 + 2 * np.arange(rows))[:, None])[:, None]
+    spread = np.zeros((len(chances), 2 * STEPS))  # with nothing behind its last step, where steps from below 0 look
+    spread[:, 0] = 1.0
     for variable in range(variables):
-        moved = spread.take(place - steps[:, variable, :, None])
-        spread[:, STEPS:] = (chances[:, variable, :, None] * moved).sum(axis=1)
-    spread = spread[:, STEPS:]
-    seen = np.take_along_axis(steps, outcome[:, :, None], axis=2)[:, :, 0].sum(axis=1)
-    more = np.where(grid > seen[:, None], spread, 0.0).sum(axis=1)
-    same = np.take_along_axis(spread, seen[:, None], axis=1)[:, 0]
+        before = np.arange(STEPS) - steps[:, variable, :, None]
+        moved = np.take_along_axis(spread[:, None], before, axis=2)
+        spread[:, :STEPS] = (chances[:, variable, :, None] * moved).sum(axis=1)
+    seen = np.take_along_axis(steps, outcome[:, :, None], axis=2).sum(axis=1)
+    more = np.where(np.arange(2 * STEPS) > seen, spread, 0.0).sum(axis=1)
+    same = np.take_along_axis(spread, seen, axis=1)[:, 0]
     return np.asarray(np.clip(more + same / 2, 1e-300, 1.0))
 
 

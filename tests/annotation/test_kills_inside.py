@@ -74,7 +74,7 @@ def killed(tmp_path_factory):
     """`killed(template, deed)`: for each step a copy of the template in which it was killed there, and `again`."""
     context = multiprocessing.get_context("forkserver")
     modules = (
-        "affectml.auditing._page",
+        "affectml.auditing._queue",
         "affectml.cli._labels_task",
         "affectml.cli._labels_print",
         "affectml.people.erasing",
