@@ -102,19 +102,14 @@ def write_page(
 
 def warnings(page: Page) -> list[str]:
     """What to be careful about in these figures, a sentence each."""
-    facts, rules, labels, whose = (
-        page.facts,
-        page.facts.get("rules", {}),
-        page.facts.get("labels", ()),
-        called(page.first),
-    )
-    said = [*facts.get("warnings", ()), *(rules[name] for name in ("stopping", "languages") if name in rules)]
-    said += facts.get("lines", ())
+    rules, labels, whose = page.facts.get("rules", {}), page.facts.get("labels", ()), called(page.first)
+    said = [rules[name] for name in ("stopping", "languages") if name in rules]
+    said = [*page.facts.get("warnings", ()), *said, *page.facts.get("lines", ())]
     size, words = page.get("labels_per_set", page.first), empty_words(page)
     if size is not None and labels and size.value > len(labels) / 2:
         said.append(f"{whose}'s sets hold {size.value:.1f} of {len(labels)} labels on average: they rule little out")
     said += [words] if words else []
-    if made := facts.get("promise"):
+    if made := page.facts.get("promise"):
         said.append(f"{whose}'s sets are cut to keep a promise ({made['promise']}), not for the best score")
     return [sentence_of([str(line).rstrip(".")]) for line in said]
 

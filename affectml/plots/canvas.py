@@ -45,7 +45,7 @@ SIGNS = {  # the outline of each around a point; numbers with a point are in hal
 }
 FONT = 11  # pixels of a picture in its own size
 SMALL = 10  # of numbers along an axis
-LETTERS = 28  # of a name beside an axis
+LETTERS, LEGEND = 28, 52  # of a name beside an axis, and of one in a legend
 WIDTH = 380  # pixels: a phone shows it in its own size; a wider picture scrolls there and is not made smaller
 
 Spot = tuple[float, float]
@@ -77,7 +77,7 @@ class Canvas:
     def legend(self, entries: Mapping[str, Mark]) -> None:
         """Name, sign and ink of each system in lines above the area, for which the picture grows upwards."""
         x, y = 8.0, 11.0 if entries else 0.0
-        for name, (sign, ink) in entries.items():
+        for name, (sign, ink) in zip(fitted(entries, LEGEND), entries.values(), strict=True):
             needed = 24 + 6.6 * len(name)
             if x > 8 and x + needed > self.width:
                 x, y = 8.0, y + 14

@@ -27,7 +27,7 @@ RIGHT = {"people": "what most people chose", "rest": "what most of the others ch
 def overview(page: Page) -> Section:
     """The sentence, the intervals of the main metrics, and three images; of several data sets a table."""
     several = tuple(matrix(page)[:1])
-    drawn = () if several else tuple(picture(page, metric) for metric in page.chosen[:PLOTS])
+    drawn = () if several else tuple(filter(None, (picture(page, metric) for metric in page.chosen[:PLOTS])))
     return Section("overview", "At a glance", sentence(page), drawn, three(page), several, open=True)
 
 
@@ -52,7 +52,7 @@ def beside(page: Page, metric: str) -> tuple[list[Figure], str]:
     return every, "one person's answer" if single else "the rest of a panel"
 
 
-def picture(page: Page, metric: str) -> Drawing:
+def picture(page: Page, metric: str) -> Drawing | None:
     """One metric of everybody who is judged on the same targets."""
     found, what = beside(page, metric)
     words = WORDS.get(metric, "Shares against the image's own" * (better(metric) == "lower"))
@@ -63,9 +63,7 @@ def picture(page: Page, metric: str) -> Drawing:
     empty = empty_line(page) if is_of_sets(metric) and not any(each.by for each in found) else ""
     notes += [capital(empty)] if empty else []
     title = ": ".join(filter(None, [words, arrow(metric)]))
-    drawn = spots(title, found, note=" ".join(f"{note}." for note in notes))
-    assert drawn is not None
-    return drawn
+    return spots(title, found, note=" ".join(f"{note}." for note in notes))
 
 
 def sentence(page: Page) -> str:
