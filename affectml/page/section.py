@@ -135,12 +135,12 @@ def spots(title: str, figures: Figures, down: Key = "system", note: str = "") ->
     return Drawing(title, dots(points, series, f"{title}. {alt}"), note) if rows else None
 
 
-def curve(title: str, figures: Figures, axis: str, **more: Any) -> Drawing:
-    """Systems over a number that is their level; the first with its interval. more: for `plots.charts.curves`."""
-    found = crossed(figures, "system", "level")
+def curve(title: str, figures: Figures, first: str, axis: str, **more: Any) -> Drawing:
+    """Systems over a number that is their level; `first` with its interval. more: for `plots.charts.curves`."""
+    found = crossed(sorted(figures, key=lambda each: each.system != first), "system", "level")
     series = {who: {float(at): (f.value, *f.ends) for at, f in by.items()} for who, by in found.items()}
     told = (f"{who} {', '.join(f'{number(f.value)} at {at}' for at, f in by.items())}" for who, by in found.items())
-    note = "Band: 95 % interval." * any(each.bounded for each in next(iter(found.values())).values())
+    note = "Band: 95 % interval." * any(each.bounded for each in found[first].values())
     return Drawing(title, curves(series, f"{title}: {'; '.join(told)}", axis, **more), note)
 
 

@@ -121,7 +121,7 @@ def curves(series: Lines, alt: str, axis: str, *, own: Mapping[str, float] | Non
     heights = around([*values, *chain(*series[first].values()), *own.values()], 0.05)
     low, high = around(np.log(spots) if log else spots, 0.05)
     x = (float(np.exp(low)), float(np.exp(high))) if log else (low, high)
-    drawn = Canvas(WIDTH, 248, (58, 10, 6, 38), x, heights, log=log)
+    drawn = Canvas(WIDTH, 259, (58, 10, 17, 38), x, heights, log=log)
     drawn.legend({name: signs[name] for name in series} | {f"{name}, own": ("--", signs[name][1]) for name in own})
     drawn.numbers({x: f"{x:g}" for x in spots} if log or len(spots) <= FEW_SPOTS else None)
     drawn.heights()

@@ -27,7 +27,7 @@ from affectml.page.sections.overview import beside, overview, sentence
 from affectml.page.sections.parts import by_person, disagreement, learning, subgroup_lines, subgroups
 from affectml.page.sections.scores import differences, every_score, levels, repeats
 from affectml.page.sections.shares import bands, promise, thresholds
-from affectml.page.tables import ROWS, STAR, brief, matrix, number, p_value, pivot, scores_table
+from affectml.page.tables import STAR, matrix, number, p_value, pivot, scores_table
 from affectml.page.write import caveats, missing, sections, warnings
 from affectml.predicting.alike import Alike
 from affectml.predicting.files import predict_to_file
@@ -114,15 +114,6 @@ def test_few_images_have_a_star_and_one_image_no_interval():
     few = pivot("t", [row("set_f1", 0.5, units=20), row("set_f1", 0.5, "prior", 0, units=1)], "metric")
     assert few.rows == (("set_f1", ".500 ±.050*", ".500*"),)
     assert few.note.endswith(STAR)
-
-
-def test_a_terminal_has_eight_metrics_with_the_headlines_among_them():
-    names = [*(f"top_{k}_accuracy" for k in range(1, 10)), "set_f1_judgements", "set_f1", "rate_cross_entropy"]
-    table = brief(found(*(row(name, 0.5) for name in names)))
-    assert len(table.rows) == ROWS
-    assert {"set_f1_judgements ↑", "set_f1 ↑", "rate_cross_entropy ↓"} <= set(cells(table))
-    full = brief(found(*(row(name, 0.5) for name in names), row("empty_share", 0.4, half=None)))
-    assert (len(full.rows), cells(full)["empty_share"]) == (ROWS, {"model": ".400"})
 
 
 def compared(**others):

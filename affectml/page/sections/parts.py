@@ -129,7 +129,7 @@ def by_person(page: Page) -> Section | None:
         known = [f for f in scores.get(KNOWING, ()) if f.against == "people" and f.level.startswith(start)]
         points = [replace(each, level=each.level.removeprefix(start)) for each in known]
         if sum(each.system == page.first for each in points) > 1:
-            parts.append(curve(f"{arrow(KNOWING)} of people never seen, {what}", points, "answers known"))
+            parts.append(curve(f"{arrow(KNOWING)} of people never seen, {what}", points, page.first, "answers known"))
     for each in scores.get(KNOWING, ()):
         start, _, k = each.level.partition("_images_k")
         new = each.level == "seen_people_new_images" or (start == "unseen_people_new" and k != "0")
@@ -150,7 +150,8 @@ def learning(page: Page) -> Section | None:
     if len(sizes) < 2:
         return None
     whole = [name for name in page.chosen if len(by.get(name, ())) == len(sizes)]
-    parts = [curve(f"{arrow(name)} by training images", by[name], "training images", log=True) for name in whole[:3]]
+    titles = {name: f"{arrow(name)} by training images" for name in whole[:3]}
+    parts = [curve(title, by[name], page.first, "training images", log=True) for name, title in titles.items()]
     for name in whole[:1]:
         before, after = by[name][-2:]
         inside = before.ends[0] <= after.value <= before.ends[1] and after.ends[0] <= before.value <= after.ends[1]

@@ -32,11 +32,10 @@ def differences(page: Page) -> Section | None:
         pivot("Means over seeds", means, metric),
     ]
     tested = [each for found in apart.values() for each in found if each.p is not None]
-    sure = sum(each.found for each in tested)
-    words = f"{sure or 'none'} of {len(tested)} differences {'is' if sure == 1 else 'are'} beyond chance"
-    return Section.of(
-        "differences", "Differences", [words if tested else "too few images or groups to test a difference"], tables
-    )
+    sure, told = sum(each.found for each in tested), "too few images or groups to test a difference"
+    if tested:
+        told = f"{sure or 'none'} of {len(tested)} differences {'is' if sure == 1 else 'are'} beyond chance"
+    return Section.of("differences", "Differences", [told], tables)
 
 
 def _two(figure: Figure) -> str:
@@ -47,14 +46,13 @@ def levels(page: Page) -> Section | None:
     """The systems at the coarser levels of the labels, in main metrics of first labels and sets."""
     first, rows, told, notes = page.first, list[Figure](), list[str](), ["each system's fine answers, mapped"]
     for space, about in page.facts.get("levels", {}).items():
-        every, heading = (
-            grouped(page.where(space=space, against="people"), "name"),
-            f"{space} ({len(about['labels'])})",
-        )
+        every = grouped(page.where(space=space, against="people"), "name")
         for name in shown(every, "headline"):
             spec = find(name)
             if spec is not None and spec.kinds[0] in ("ranking", "sets"):
-                rows += [replace(each, level=f"{heading}: {metric(each)}") for each in every[name]]
+                rows += [
+                    replace(each, level=f"{space} ({len(about['labels'])}): {metric(each)}") for each in every[name]
+                ]
         notes += [f"{space}: {line}" for line in about.get("lines", ())]
         inside = {each.system: each for each in every.get("errors_inside_parent", ())}
         if first in inside and "chance" in inside and inside["chance"].value > 0:  # 0: each parent has one child

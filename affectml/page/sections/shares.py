@@ -21,14 +21,13 @@ def reliability(page: Page) -> Section | None:
     bins = list(zip(metrics.get("stated_share", ()), metrics.get("seen_share", ()), strict=True))
     for said, seen in bins:
         panels.setdefault(seen.label, []).append((said.value, (seen.value, *seen.ends)))
-    panels = dict(list(panels.items())[:PANELS])
-    told = (
-        f"{label} {', '.join(f'{number(x)} seen {number(y)}' for x, (y, *_) in at)}" for label, at in panels.items()
+    shown = dict(list(panels.items())[:PANELS])
+    told = [f"{name} {', '.join(f'{number(x)} seen {number(y)}' for x, (y, *_) in at)}" for name, at in shown.items()]
+    picture, line = (
+        plot(shown, f"Reliability by label: {'; '.join(told)}"),
+        "Above the dashed line, it says too little.",
     )
-    picture = plot(panels, f"Reliability by label: {'; '.join(told)}")
-    drawn = (
-        [Drawing("Seen against said", picture, "Above the dashed line, the system says too little.")] if bins else []
-    )
+    drawn = [Drawing("Seen against said", picture, line)] if bins else []
     note = "seen_share: Student's t of the differences in a bin, and at least what drawing the votes would make"
     rows = [replace(each, level=f"{each.label} {each.level} ({each.n})", units=None) for each in rows]
     table = pivot("Reliability in bins (images)", rows, "level", "metric", head="bin", note=note)
@@ -59,7 +58,7 @@ def thresholds(page: Page) -> Section | None:
     best, title = max(mine, key=lambda each: each.value), f"{rows[0].name} by one threshold for all labels"
     later = f"one threshold for all labels ({best.level}), chosen afterwards on these very images, {number(best.value)}"
     told = [f"{called(page.first)}'s sets reach {number(own[page.first])}", later]
-    parts = [curve(title, rows, "threshold", own=own), pivot(title, rows, "level")]
+    parts = [curve(title, rows, page.first, "threshold", own=own), pivot(title, rows, "level")]
     return Section.of("thresholds", "What another threshold would give", told, parts)
 
 
