@@ -161,6 +161,11 @@ def leading(figures: Mapping[str, Figure]) -> list[str]:
     return [name for name, each in rivals.items() if each.ends[0] <= high and each.ends[1] >= low]
 
 
+def clear(one: Figure, other: Figure) -> int:
+    """1 where the first's interval lies above the other's, -1 where it lies below, 0 where they overlap."""
+    return (one.ends[0] > other.ends[1]) - (one.ends[1] < other.ends[0])
+
+
 def is_difference(evaluation: Evaluation, figure: Figure) -> bool:
     """Whether it is a system less another; beside `person` both are scored on the rest of the panel, where they are."""
     if figure.against == "person":

@@ -153,11 +153,9 @@ class Canvas:
 
     def svg(self, alt: str) -> Markup:
         """The picture as an <svg> to stand inside a page. alt: what it shows, in words, for whoever does not see it."""
-        size, width = f"{_n(self.width)} {_n(self.height)}", f"{_n(self.width)}px"
+        width, box = f"{_n(self.width)}px", f"0 0 {_n(self.width)} {_n(self.height)}"
         how = f"max-width: {width}" + (f"; min-width: {width}" if self.width > WIDTH else "")
-        start = (
-            f'<svg viewBox="0 0 {size}" role="img" aria-label="{escape(alt)}" style="{how}" stroke-linejoin="round">'
-        )
+        start = f'<svg viewBox="{box}" role="img" aria-label="{escape(alt)}" style="{how}" stroke-linejoin="round">'
         return Markup(f"{start}{''.join(self._marks)}</svg>")
 
 

@@ -17,6 +17,7 @@ Lines = Mapping[str, Mapping[float, Point]]
 WRITTEN = 11  # labels up to which a figure stands in every cell of a grid
 LEAST = 16.0  # pixels of such a cell, so that names beside it stand apart: of many labels the picture grows wider
 FEW_SPOTS = 4  # along an axis are named one by one
+TICKS = {0.0: "0", 0.5: "0.5", 1.0: "1"}  # of a square of shares
 SQUARE = ((0, 0), (1, 0), (1, 1), (0, 1), (0, 0))
 
 
@@ -63,11 +64,8 @@ def reliability(panels: Mapping[str, Sequence[tuple[float, Point]]], alt: str) -
         drawn.text((left, top - 9), label if len(label) < 18 else f"{label[:16]}…")
         drawn.lines(([(said, low), (said, high)] for said, (_, low, high) in bins), "model", 1.3)
         drawn.signs(drawn.at((said, seen) for said, (seen, *_) in bins), "D", "model", 3.6, 1.0)
-        for tick in (0, 0.5, 1):
-            if number % across == 0:
-                drawn.text((left - 4, drawn.up(tick)), f"{tick:g}", "soft", size=9, anchor="end")
-            if number + across >= len(panels):
-                drawn.text((drawn.across(tick), drawn.bottom + 8), f"{tick:g}", "soft", size=9, anchor="middle")
+        drawn.numbers(TICKS)
+        drawn.names(TICKS)
     drawn.text((30, height - 12), "across: said; up: seen", "soft", size=10)
     return drawn.svg(alt)
 

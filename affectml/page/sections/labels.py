@@ -9,7 +9,7 @@ import numpy as np
 from affectml.judging.figures import Figure
 from affectml.judging.views import NOTHING
 from affectml.page.section import Drawing, Page, Section, called, capital, spots
-from affectml.page.tables import Table, cell, crossed, grouped, number, percent, pivot
+from affectml.page.tables import Table, cell, clear, crossed, grouped, number, percent, pivot
 from affectml.plots.charts import grid
 
 SCORED = {  # of labels: a title, and a line under the picture
@@ -55,22 +55,21 @@ def _best(first: str, rows: Sequence[Figure]) -> list[str]:
         return []
     sign, who = -1 if rows[0].metric == "absolute_error" else 1, called(first)
 
-    def clear(one: Figure, other: Figure) -> bool:
-        """Whether the first is ahead by intervals that do not overlap."""
-        gap = one.ends[0] - other.ends[1] if sign > 0 else other.ends[0] - one.ends[1]
-        return one.bounded and other.bounded and gap > 0
+    def ahead(one: Figure, other: Figure) -> bool:
+        """Whether the first is ahead beyond what intervals leave open."""
+        return one.bounded and other.bounded and clear(one, other) == sign
 
     worst, *_, best = sorted(mine.values(), key=lambda each: sign * each.value)
     if best.value == worst.value:
         return [f"{who} does the same at all labels: {number(best.value)}"]
     apart = "these intervals overlap" if best.bounded and worst.bounded else "no interval tells them apart"
     ends = f"{best.label} ({number(best.value)}), worst at {worst.label} ({number(worst.value)})"
-    told = [f"{who} does best at {ends}{f', but {apart}' * (not clear(best, worst))}"]
+    told = [f"{who} does best at {ends}{f', but {apart}' * (not ahead(best, worst))}"]
     for other in ("person", "prior"):
         pairs = [(mine[each.label], each) for each in rows if each.system == other and each.label in mine]
-        ahead = sum(sign * (one.value - two.value) > 0 for one, two in pairs)
-        sure = f" ({sum(clear(*pair) for pair in pairs) or 'none'} of them clearly)" * (ahead > 0)
-        told += [f"it beats {called(other)} on {ahead} of {len(pairs)} labels{sure}"] if pairs else []
+        better = sum(sign * (one.value - two.value) > 0 for one, two in pairs)
+        sure = f" ({sum(ahead(*pair) for pair in pairs) or 'none'} of them clearly)" * (better > 0)
+        told += [f"it beats {called(other)} on {better} of {len(pairs)} labels{sure}"] if pairs else []
     return told
 
 

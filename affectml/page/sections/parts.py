@@ -7,7 +7,7 @@ from typing import Any
 
 from affectml.judging.figures import Figure
 from affectml.page.section import Page, Section, called, curve, spots
-from affectml.page.tables import Table, arrow, cell, grouped, metric, number, p_value, pivot, span
+from affectml.page.tables import Table, arrow, cell, clear, grouped, metric, number, p_value, pivot, span
 
 SHOWN = 5  # findings in words, and differences that are not beyond chance
 KNOWING = "rate_cross_entropy"
@@ -41,8 +41,7 @@ def disagreement(page: Page) -> Section | None:
     if len(mine) > 1:
         few, more = mine[0], mine[-1]
         off = f"{number(few.value)} with {few.level} people asked and {number(more.value)} with {more.level}"
-        apart = few.ends[0] > more.ends[1] or few.ends[1] < more.ends[0]
-        told.append(f"its shares are off by {off}{', which may be chance' * (not apart)}")
+        told.append(f"its shares are off by {off}{', which may be chance' * (not clear(few, more))}")
     return Section.of("disagreement", "Where people disagree", told, parts)
 
 
