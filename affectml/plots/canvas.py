@@ -181,10 +181,9 @@ def around(values: Iterable[float], margin: float) -> Spot:
     """The range of values, wider by a share of itself at both ends; a little around one value; about 0..1 for none."""
     known = list(values) or [0.0, 1.0]
     low, high = min(known), max(known)
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
-        more = 0.05 * max(abs(low), abs(high)) or 0.05
-        low, high = low - more, high + more
-    return low - margin * (high - low), high + margin * (high - low)
+    alone = high - low <= 1e-9 * max(abs(low), abs(high))
+    more = (0.05 * abs(high) or 0.05) if alone else margin * (high - low)
+    return low - more, high + more
 
 
 def _ticks(low: float, high: float, most: int) -> dict[float, str]:

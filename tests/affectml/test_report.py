@@ -297,6 +297,8 @@ def test_undecided_is_said_by_the_interval_and_by_the_number_of_people_asked(val
     said = disagreement(found(row("entropy_rank_correlation", value), *asked)).sentence
     assert says in said
     assert "off by .200 with 3 people asked and .110 with 5, which may be chance" in said
+    apart = by("people_asked", {"3": 0.3, "5": 0.11}, "absolute_error")
+    assert disagreement(found(*apart)).sentence.endswith("off by .300 with 3 people asked and .110 with 5.")
     three = row("entropy_rank_correlation", 1, half=0, n=3, units=3)  # which happen to lie in one order
     assert "is not shown to be" in disagreement(found(three)).sentence
 
