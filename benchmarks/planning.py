@@ -32,7 +32,7 @@ from affectml.demo_set.feelings import Words, draw_feeling, true_rates
 from affectml.demo_set.panels import words_of
 from affectml.planning import Design, Figures, Pilot, Predicted, figures_of, stand_ins
 from affectml.planning._figures import alpha_influence
-from affectml.plots import draw_widths
+from affectml.plots.paper import draw_widths
 from affectml.taxonomies import get_taxonomy
 from affectml_metrics import two_way_interval
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from affectml.plots._canvas import FONT, SMALL, Canvas, room
+from affectml.plots.canvas import FONT, SMALL, Canvas, room
 
 README = Path(__file__).with_name("README.md")
 PAGES = (README, README.parents[1] / "docs" / "reliability.md")  # a section stands where its markers are

@@ -23,7 +23,7 @@ from affectml.duplicates import Duplicates, find_duplicates
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Head, SigmoidHead, SoftmaxHead, load_head
-from affectml.page import Section, Table, write_page
+from affectml.page import Section, Shown, Table, write_page
 from affectml.page.section import Card, Cards, thumbnail
 from affectml.page.tables import number
 from affectml.predicting.features import store_there
@@ -304,10 +304,10 @@ def write_audit(audit: Audit, folder: Path) -> list[Path]:
     with replacing(csv) as new_csv, replacing(parquet) as new_parquet:  # none takes its place before all are written
         new_csv.write_text(table_csv(audit.table), encoding="utf-8", newline="")
         audit.table.astype(dict.fromkeys((*WHERE, "check", "evidence"), "string")).to_parquet(new_parquet, index=False)
-        title, heading = f"{audit.dataset.name} – affectml audit", f"{audit.dataset.name}: what deserves a second look"
-        about = "no target" if audit.target is None else f"target: {audit.target}"
+        name, about = audit.dataset.name, "no target" if audit.target is None else f"target: {audit.target}"
+        head = Shown(f"{name} – affectml audit", f"{name}: what deserves a second look", (about,))
         caveats = (CAVEAT, *(f"{line[0].upper()}{line[1:]}." for line in audit.notes))
-        write_page(page, sections(audit), title=title, heading=heading, about=(about,), caveats=caveats)
+        write_page(page, sections(audit), head, caveats=caveats)
     note_written(audit.dataset.root, folder)
     return [page, csv, parquet]
 

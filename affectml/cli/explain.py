@@ -29,7 +29,7 @@ def explain(
     """Show which parts of an image speak for a label, and whether that map is better than maps that know nothing."""
     there(runs=[run])
     from affectml.explanation import explain_image
-    from affectml.plots import picture_path
+    from affectml.plots.paper import picture_path
 
     if out is not None:
         picture_path(out, image, label or "label")  # said before the work, not after it

@@ -45,7 +45,7 @@ def plan(
     from affectml.data import Dataset
     from affectml.errors import BadInput
     from affectml.planning import next_images, plan_study
-    from affectml.plots import picture_path
+    from affectml.plots.paper import picture_path
 
     opened = None if dataset is None else Dataset.open(dataset)
     if next_ is not None:

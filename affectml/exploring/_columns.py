@@ -209,11 +209,11 @@ class Run(Said):
     @cached_property
     def promise(self) -> str:
         """What its sets promise, and what came of it on the test images; "" where they promise nothing."""
-        from affectml.page import Shown
+        from affectml.page.section import Page
         from affectml.page.sections.shares import promise
 
         with suppress(BadRun):
-            if self.folder.has_figures and (made := promise(self.folder.evaluation, Shown("", ""))) is not None:
+            if self.folder.has_figures and (made := promise(Page.of(self.folder.evaluation))) is not None:
                 return f"Promised: {self.folder.evaluation.facts['promise']['words']}. {made.sentence}"
         return ""
 

@@ -15,6 +15,10 @@ from affectml.judging.subgroups import column_of_images, columns_of
 from affectml.judging.views import Case
 from affectml_metrics import mean_interval
 
+# what a promise was made on
+HERE = "images of this data set"
+ELSEWHERE = "other data or another target: nothing is promised here, this is what came out"
+
 
 def from_people(kind: str) -> bool:
     """Whether a target of this kind holds people's answers, and not labels that images have."""
@@ -87,13 +91,12 @@ def kept_promise(case: Case) -> dict[str, Any]:
     chosen = choices if truth.kind == case.more["made_on"] else None
     own_levels = levels_of(case.images, promise.column, truth.image_id)
     shift = find_shift(promise, ground, truth.labels, scores, choices=chosen, groups=groups, levels=own_levels)
-    elsewhere = "other data or another target: nothing is promised here, this is what came out"
     made = {
         "promise": str(asked),
         "risk": asked.risk,
         "level": asked.level,
         "words": promise.words(people=from_people(truth.kind)),
-        "made_on": "images of this data set" if own else elsewhere,
+        "made_on": HERE if own else ELSEWHERE,
         **({"probability": asked.probability} if asked.risk == "precision" else {}),
         "family": promise.family,
         "unit": promise.unit,

@@ -1,10 +1,9 @@
 """What was found, shown: tables for the terminal and the page, and the page itself, all from an `Evaluation`.
 
 tables.py     figures as tables of plain cells: the terminal and the page print the same ones
-section.py    what a section is: a heading, a sentence, pictures, images, tables; what a page shows beside figures
+section.py    what a section is: a heading, a sentence, pictures, images, tables; the page that sections read
 sections/     the page's sections, in the order in which they are read
-words.py      what several sections say
-write.py      the page, and tables as files
+write.py      the page, and what to know before any figure
 """
 
 from affectml.page.section import Section, Shown

@@ -1,7 +1,8 @@
 """What a page is made of: sections with a heading, one true sentence, pictures, images and tables."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -10,13 +11,16 @@ from markupsafe import Markup
 from affectml._html import thumbnail as made
 from affectml.data import Dataset, was_asked
 from affectml.judging.answers import SystemAnswers
-from affectml.judging.figures import Evaluation, Figure, in_order
+from affectml.judging.figures import PEOPLE, Evaluation, Figure, in_order
 from affectml.judging.truth import Truth
-from affectml.page.tables import Key, Table, number, reader
-from affectml.plots import curves, dots, intervals
+from affectml.page.tables import Figures, Key, Table, crossed, number, rows_of, span
+from affectml.plots.charts import curves, dots
 from affectml.runs import RunInfo
+from affectml_metrics.table import better, shown
 
 DRAWN = 6  # systems of a picture
+CALLED = {"model": "the model", "person": "one person", "prior": "one constant answer", "zero_shot": "zero-shot"}
+CALLED |= {"floor": "the truth", "consensus": "the consensus of people"}
 
 
 @dataclass(frozen=True)
@@ -27,39 +31,25 @@ class Drawing:
     svg: Markup
     note: str = ""
 
-    @property
-    def wide(self) -> bool:
-        """Whether it is wider than a phone, which then scrolls it."""
-        return "; min-width:" in self.svg.partition(">")[0]
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One label of an image: what people and a system say of it, in per cent, and whether it is in their sets."""
-
-    label: str
-    people: float
-    model: float
-    truth: float | None
-    in_people: bool
-    in_model: bool
-
 
 @dataclass(frozen=True)
 class Card:
     """An image with what was said of it.
 
-    picture: a data URL, None without a file. line: a few words under it. bars: label by label. said: who said what, in
-    words. them: whom the system is compared with: people or labels. rest: what is true of labels without a bar.
+    picture: a data URL, None without a file. line: a few words under it. bars: of each label its name, what people and
+    the system say of it and what is true (None: unknown), in per cent, and whether it is in their set and in the
+    system's. said: who said what, in words. them: whom the system is compared with: people or labels. rest: what is
+    true of labels without a bar. its: whose bars stand below theirs.
     """
 
     image_id: str
     picture: str | None
     line: str
-    bars: tuple[Bar, ...] = ()
+    bars: tuple[tuple[str, float, float, float | None, bool, bool], ...] = ()
     said: tuple[tuple[str, str], ...] = ()
     them: str = "people"
     rest: str = ""
+    its: str = "system"
 
 
 @dataclass(frozen=True)
@@ -97,52 +87,12 @@ class Section:
     open: bool = False
     folded: bool = False
 
-
-def section(
-    name: str, heading: str, sentence: str, drawn: Sequence[Drawing] = (), tables: Sequence[Table | None] = ()
-) -> Section | None:
-    """A section of pictures and of those tables that there are; None without either."""
-    found = tuple(table for table in tables if table is not None)
-    return Section(name, heading, sentence, tuple(drawn), tables=found) if found or drawn else None
-
-
-def drawing(title: str, svg: str, note: str = "") -> Drawing:
-    """A picture, of text that `affectml.plots` gave."""
-    return Drawing(title, Markup(svg), note)
-
-
-def whiskers(title: str, figures: Sequence[Figure], note: str = "") -> Drawing:
-    """One figure a system, with its interval."""
-    by = {each.system: each for each in figures}
-    ends = [(who, {"value": by[who].value, "low": by[who].ends[0], "high": by[who].ends[1]}) for who in in_order(by)]
-    told = (f"{who} {number(at['value'])}, {number(at['low'])} to {number(at['high'])}" for who, at in ends)
-    return drawing(title, intervals(ends, f"{title}, with 95 % intervals: {'; '.join(told)}"), note)
-
-
-def spots(title: str, figures: Sequence[Figure], down: Key, across: Key = "system", note: str = "") -> Drawing:
-    """Figures as `pivot` has them: a row each for what is down, a sign each for what is across."""
-    row, column = reader(down), reader(across)
-    order = list(dict.fromkeys(map(row, figures)))
-    series = in_order(dict.fromkeys(map(column, figures)))[:DRAWN]
-    at = {(column(f), row(f)): (f.value, *f.ends) for f in figures}
-    points = {who: [at.get((who, each)) for each in order] for who in series}
-    told = (", ".join(f"{who} {number(at[who, each][0])}" for who in series if (who, each) in at) for each in order)
-    alt = "; ".join(f"{each}: {words}" for each, words in zip(order, told, strict=True))
-    return drawing(title, dots(order, points, f"{title}. {alt}"), note)
-
-
-def curve(title: str, figures: Sequence[Figure], first: str, axis: str, **more: Any) -> Drawing:
-    """Systems over a number that is their level; the first with its interval. more: for `affectml.plots.curves`."""
-    points: dict[str, list[Figure]] = {}
-    for each in figures:
-        points.setdefault(each.system, []).append(each)
-    series = {who: ([float(f.level) for f in found], [f.value for f in found]) for who, found in points.items()}
-    known = points[first][0].low is not None
-    bands = {first: ([f.ends[0] for f in points[first]], [f.ends[1] for f in points[first]])} if known else {}
-    told = {who: ", ".join(f"{number(f.value)} at {f.level}" for f in found) for who, found in points.items()}
-    alt = f"{title}: {'; '.join(f'{who} {words}' for who, words in told.items())}"
-    note = "Band: 95 % interval." if known else ""
-    return drawing(title, curves(series, alt, axis=(axis, "score"), bands=bands, **more), note)
+    @classmethod
+    def of(cls, name: str, heading: str, told: Sequence[str], parts: Iterable[Any]) -> "Section | None":
+        """A section of those pictures, images and tables that there are; None without any. told: its sentence."""
+        kinds = (Drawing, Cards, Table)
+        there: list[Any] = [tuple(each for each in parts if isinstance(each, kind)) for kind in kinds]
+        return cls(name, heading, sentence_of(told), *there) if any(there) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +124,76 @@ class Shown:
         return cls(f"{data.name} – affectml report", heading, about, info.command, info, **more)
 
 
-Part = Callable[[Evaluation, Shown], Section | None]
+def spots(title: str, figures: Figures, down: Key = "system", note: str = "") -> Drawing | None:
+    """Figures as `pivot` has them: a row for each that is down, with a sign for each system; None without any."""
+    rows = crossed(figures, down, "system")
+    series = in_order(dict.fromkeys(chain(*rows.values())))[: len(rows) if down == "system" else DRAWN]
+    points = {at: {who: (f.value, *f.ends) for who, f in found.items()} for at, found in rows.items()}
+    told = {at: [f"{who} {number(found[who].value)}" for who in series if who in found] for at, found in rows.items()}
+    alone = [f"{who} {span(found[who])}" for who, found in rows.items() if down == "system"]
+    alt = "; ".join(alone or [f"{at}: {', '.join(words)}" for at, words in told.items()])
+    return Drawing(title, dots(points, series, f"{title}. {alt}"), note) if rows else None
+
+
+def curve(title: str, figures: Figures, first: str, axis: str, **more: Any) -> Drawing:
+    """Systems over a number that is their level; `first` with its interval. more: for `plots.charts.curves`."""
+    found = crossed(sorted(figures, key=lambda each: each.system != first), "system", "level")
+    series = {who: {float(at): (f.value, *f.ends) for at, f in by.items()} for who, by in found.items()}
+    told = (f"{who} {', '.join(f'{number(f.value)} at {at}' for at, f in by.items())}" for who, by in found.items())
+    note = "Band: 95 % interval." * any(each.bounded for each in found[first].values())
+    return Drawing(title, curves(series, f"{title}: {'; '.join(told)}", axis, **more), note)
+
+
+@dataclass(frozen=True, eq=False)
+class Page(Evaluation):
+    """An evaluation as sections read it, and what a page shows beside figures."""
+
+    shown: Shown = Shown("", "")
+
+    @classmethod
+    def of(cls, evaluation: Evaluation, shown: Shown = shown) -> "Page":
+        """The page of an evaluation."""
+        return cls(evaluation.figures, evaluation.scores, evaluation.facts, shown)
+
+    def found(self, **key: str | None) -> list[Figure]:
+        """The figures of a key (`Evaluation.where`) in the page's own labels, not in coarser ones."""
+        return rows_of(self, **key)
+
+    def parts(self, by: str | None, **key: str | None) -> list[Figure]:
+        """The same of parts: rows by a column, of all its levels and labels; None is any column, and none."""
+        return rows_of(self, **{"by": by, "level": None, "label": None, **key})
+
+    def of_first(self, by: str | None) -> list[Figure]:
+        """The same without other systems: the first's, those of people and the floor, which share a table."""
+        return [each for each in self.parts(by) if each.system in (self.first, *PEOPLE, "floor")]
+
+    @property
+    def first(self) -> str:
+        """Whom the page is about."""
+        return str(self.facts.get("first", "model"))
+
+    @property
+    def them(self) -> str:
+        """Whom systems are compared with: people, or the labels of images where nobody's answers are known."""
+        asked = self.facts.get("kind") in ("rates", "distribution") or self.facts.get("people")
+        return "people" if asked else "labels"
+
+    @property
+    def chosen(self) -> list[str]:
+        """The main metrics: what systems are sorted by, sets against one person's, first labels and shares first."""
+        found = shown((each.name for each in self.scores_of(self.first)), "headline")
+        first = [name for name in (self.facts.get("sort"), "set_f1_judgements", "top_1_accuracy") if name in found]
+        return list(dict.fromkeys([*first, *[name for name in found if better(name) == "lower"][:1], *found]))
+
+    @property
+    def main(self) -> str:
+        """The metric of the first sentence: of sets, of first labels where one is right, else the first; "" of none."""
+        names, one = self.chosen, self.facts.get("kind") in ("single", "distribution")
+        order = ("set_f1_judgements", "set_f1", *["top_1_accuracy"] * one, *names)
+        return next((name for name in order if name in names), "")
+
+
+Part = Callable[[Page], Section | None]
 """A section's function: returns None where the evaluation has no rows for it."""
 
 
@@ -184,6 +203,19 @@ def thumbnail(dataset: Dataset, named: pd.DataFrame, image_id: str) -> str | Non
     named: the data set's images by image_id.
     """
     file = named["file"].get(image_id) if "file" in named.columns else None
-    if file is None or pd.isna(file):
-        return None
-    return made(dataset.image_path(str(file)))
+    return None if file is None or pd.isna(file) else made(dataset.image_path(str(file)))
+
+
+def called(system: str) -> str:
+    """A system in a sentence: in words, or its own name in quotes."""
+    return CALLED.get(system, f"“{system}”")
+
+
+def sentence_of(parts: Sequence[str]) -> str:
+    """What is to be said, as one sentence; "" where there is nothing."""
+    return f"{capital('; '.join(parts))}." if parts else ""
+
+
+def capital(text: str) -> str:
+    """The same with a first letter that begins a sentence."""
+    return text[:1].upper() + text[1:]

@@ -1,11 +1,10 @@
 """Figures as tables of plain cells: the terminal and the page print the same ones."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from html import escape
-from itertools import product
-from operator import attrgetter
+from itertools import chain, product
 
 from affectml._html import plain, table
 from affectml.judging.figures import Evaluation, Figure, in_order
@@ -13,7 +12,9 @@ from affectml_annotation.exchange.files import csv_text
 from affectml_metrics.table import better, find, shown
 
 Key = str | Callable[[Figure], str]  # a field of figures, or what to say of one
+Figures = Iterable[Figure]
 LONG = 40  # characters of a cell that is a sentence
+NAMED = 48  # characters of a title that are in its file's name
 ROWS = 8  # of the one table that a terminal shows
 STAR = (
     "* rests on fewer than 30 images or groups: its interval is rough, and cut where the score's range ends; mean "
@@ -34,8 +35,7 @@ BESIDE = {  # whom systems are set beside, and who is among them: a title
 class Table:
     """A title, column names, rows of text, and a line to read under it. best: (row, column) of cells to print bold.
 
-    name: what its file is called; "" is made from the title. bold: what a page says of those cells; "" where the note
-    does.
+    bold: what a page says of those cells; "" where the note does.
     """
 
     title: str
@@ -43,37 +43,35 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     best: frozenset[tuple[int, int]] = frozenset()
-    name: str = ""
     bold: str = "bold: the best of the systems, and those whose interval overlaps with its interval"
+
+    def marked(self, write: Callable[[str], str], bold: str) -> list[list[str]]:
+        """Cells as `write` has them, those of `best` inside a pattern like `**{}**`."""
+        return [
+            [bold.format(write(cell)) if (row, at) in self.best else write(cell) for at, cell in enumerate(cells)]
+            for row, cells in enumerate(self.rows)
+        ]
 
     def to_markdown(self) -> str:
         """Columns and rows alone, bold cells bold."""
-        lines = ["| " + " | ".join(map(plain, self.columns)) + " |", "|" + "---|" * len(self.columns)]
-        for row, cells in enumerate(self.rows):
-            found = [plain(cell) for cell in cells]
-            bold = (f"**{cell}**" if (row, at) in self.best else cell for at, cell in enumerate(found))
-            lines.append("| " + " | ".join(bold) + " |")
-        return "\n".join(lines)
+        rows = (map(plain, self.columns), *self.marked(plain, "**{}**"))
+        head, *lines = (f"| {' | '.join(cells)} |" for cells in rows)
+        return "\n".join([head, f"|{'---|' * len(self.columns)}", *lines])
 
     def to_csv(self) -> str:
         """Columns and cells, no notes: `.623 ±.018` becomes two columns of numbers, a dash an empty cell."""
-        wide = [any("±" in row[i] for row in self.rows) for i in range(len(self.columns))]
-        rows = [[part for i, c in enumerate(self.columns) for part in ((c, f"{c} ±") if wide[i] else (c,))]]
-        for row in self.rows:
-            cells = [cell.partition("±") if wide[i] else (cell,) for i, cell in enumerate(row)]
-            rows.append([_plain(part) for cell in cells for part in cell[::2]])
-        return csv_text(rows)
+        parts = [2 if any("±" in row[at] for row in self.rows) else 1 for at in range(len(self.columns))]
+        heads = [(name, f"{name} ±")[:count] for name, count in zip(self.columns, parts, strict=True)]
+        rows = [[cell.partition("±")[::2][:count] for cell, count in zip(row, parts, strict=True)] for row in self.rows]
+        return csv_text([list(chain(*heads)), *([_plain(part) for part in chain(*row)] for row in rows)])
 
     def to_tex(self) -> str:
         """A booktabs table; the title and the note stand as comments above it, bold cells are bold."""
-        lines = []
-        for row, cells in enumerate((self.columns, *self.rows), -1):
-            found = [escape_tex(cell) for cell in cells]
-            bold = (rf"\textbf{{{cell}}}" if (row, at) in self.best else cell for at, cell in enumerate(found))
-            lines.append(rf"{' & '.join(bold)} \\")
+        rows = (map(escape_tex, self.columns), *self.marked(escape_tex, r"\textbf{{{}}}"))
+        head, *lines = (rf"{' & '.join(cells)} \\" for cells in rows)
         above = [f"% {' '.join(line.split())}" for line in (self.title, *self.note.splitlines()) if line.strip()]
-        begin = [r"\begin{tabular}{l" + "r" * (len(self.columns) - 1) + "}", r"\toprule", lines[0], r"\midrule"]
-        return "\n".join([*above, *begin, *lines[1:], r"\bottomrule", r"\end{tabular}", ""])
+        begin = [r"\begin{tabular}{l" + "r" * (len(self.columns) - 1) + "}", r"\toprule", head, r"\midrule"]
+        return "\n".join([*above, *begin, *lines, r"\bottomrule", r"\end{tabular}", ""])
 
     @property
     def prose(self) -> frozenset[int]:
@@ -93,7 +91,7 @@ class Table:
         >>> Table("Model by group", (), ()).file_name
         'model-by-group'
         """
-        return re.sub(r"[^\w]+", "-", (self.name or self.title).lower()).strip("-_") or "table"
+        return re.sub(r"\W+", "-", self.title[:NAMED].lower()).strip("-_") or "table"
 
 
 def arrow(metric: str) -> str:
@@ -113,54 +111,41 @@ def rows_of(evaluation: Evaluation, **key: str | None) -> list[Figure]:
     return list(evaluation.where(**({} if space is None else {"space": space}), **key))
 
 
-def parts_of(evaluation: Evaluation, by: str | None, **key: str | None) -> list[Figure]:
-    """The same of parts: rows by a column, of all its levels and labels; None is any column, and none."""
-    return rows_of(evaluation, by=by, level=None, label=None, **key)
+def grouped(figures: Figures, key: Key) -> dict[str, list[Figure]]:
+    """Figures by what a key says of them, in the order in which it first says so."""
+    found: dict[str, list[Figure]] = {}
+    for each in figures:
+        found.setdefault(getattr(each, key) if isinstance(key, str) else key(each), []).append(each)
+    return found
 
 
-def reader(key: Key) -> Callable[[Figure], str]:
-    """What a key says of a figure: the field that it names, or what it returns."""
-    return attrgetter(key) if isinstance(key, str) else key
+def crossed(figures: Figures, down: Key, across: Key) -> dict[str, dict[str, Figure]]:
+    """Figures by row and column, both as they first come; systems in their order."""
+    rows = grouped(figures, down)
+    order = in_order(rows) if down == "system" else rows
+    return {at: {what: found[-1] for what, found in grouped(rows[at], across).items()} for at in order}
 
 
 def pivot(
-    title: str,
-    figures: Iterable[Figure],
-    down: Key,
-    across: Key = "system",
-    *,
-    head: str = "",
-    columns: Iterable[str] = (),
-    note: str = "",
-    name: str = "",
-    none: str = "–",
-    best: bool = False,
+    title: str, rows: Figures, down: Key, across: Key = "system", *, head: str = "", note: str = "", best: bool = False
 ) -> Table | None:
     """A table of figures, one a cell; None without any. What is found beyond chance is bold.
 
-    down, across: the row and the column of a figure. Rows and columns stand as they first come, systems in their order,
-    `columns` before others. head: the first column's; "" is the name of `down`. none: a cell without a figure. best:
-    whether the best of each row are bold instead, of systems that compete.
+    down, across: the row and the column of a figure. Rows and columns stand as they first come, systems in their order.
+    head: the first column's; "" is the name of `down`. best: whether the best of each row are bold instead, of systems
+    that compete.
     """
-    row, column, rows = reader(down), reader(across), dict[str, dict[str, Figure]]()
-    for each in figures:
-        rows.setdefault(row(each), {})[column(each)] = each
-    if down == "system":
-        rows = {who: rows[who] for who in in_order(rows)}
-    there = dict.fromkeys(name for found in rows.values() for name in found)
-    kept = [name for name in dict.fromkeys([*columns, *in_order(there)]) if name in there]
-    cells = tuple((at, *(cell(found[c]) if c in found else none for c in kept)) for at, found in rows.items())
-    bold = frozenset(
-        (at, kept.index(who) + 1)
-        for at, found in enumerate(rows.values())
-        for who in (leading(found) if best else [who for who, each in found.items() if each.found])
-    )
-    notes = [HALF] if any("±" in text for texts in cells for text in texts) else []
-    notes += [FOUND] if bold and not best else []
+    every = crossed(rows, down, across)
+    kept = in_order(dict.fromkeys(chain(*every.values())))
+    cells = tuple((at, *(cell(found[name]) if name in found else "–" for name in kept)) for at, found in every.items())
+    bold = [leading(found) if best else [name for name, f in found.items() if f.found] for found in every.values()]
+    marked = frozenset((at, kept.index(name) + 1) for at, names in enumerate(bold) for name in names)
+    texts = list(chain(*cells))
+    notes = [HALF * any("±" in text for text in texts), FOUND * (bool(marked) and not best), note]
+    star = f"\n  {STAR}" * any(text.endswith("*") for text in texts)
     heads = (head or (down if isinstance(down, str) else down.__name__), *kept)
-    star = f"\n  {STAR}" if any(text.endswith("*") for texts in cells for text in texts) else ""
-    made = Table(title, heads, cells, f"{'; '.join(filter(None, [*notes, note]))}{star}".strip(), bold, name)
-    return None if not rows else made if best else replace(made, bold="")
+    said = f"{'; '.join(filter(None, notes))}{star}".strip()
+    return Table(title, heads, cells, said, marked, Table.bold * best) if every else None
 
 
 def leading(figures: Mapping[str, Figure]) -> list[str]:
@@ -176,6 +161,11 @@ def leading(figures: Mapping[str, Figure]) -> list[str]:
     return [name for name, each in rivals.items() if each.ends[0] <= high and each.ends[1] >= low]
 
 
+def clear(one: Figure, other: Figure) -> int:
+    """1 where the first's interval lies above the other's, -1 where it lies below, 0 where they overlap."""
+    return (one.ends[0] > other.ends[1]) - (one.ends[1] < other.ends[0])
+
+
 def is_difference(evaluation: Evaluation, figure: Figure) -> bool:
     """Whether it is a system less another; beside `person` both are scored on the rest of the panel, where they are."""
     if figure.against == "person":
@@ -183,30 +173,25 @@ def is_difference(evaluation: Evaluation, figure: Figure) -> bool:
     return figure.against not in ("people", "rest", "half", "floor")
 
 
-def scores_table(
-    evaluation: Evaluation, against: str = "people", *, metrics: Sequence[str] | None = None
-) -> Table | None:
+def scores_table(evaluation: Evaluation, against: str = "people", *, metrics: Iterable[str] = ()) -> Table | None:
     """Metrics down, systems across, all judged on the same targets; None where nobody was.
 
-    against: whom they are set beside. metrics: those to show, in their order; None is all. Where many sets are empty,
+    against: whom they are set beside. metrics: those to show, in their order; none is all. Where many sets are empty,
     a row below the set metrics says whose.
     """
-    names = [name for name in metrics or evaluation.names(against) if find(name) is not None]
+    names, found = [name for name in metrics or evaluation.names(against) if find(name) is not None], list[Figure]()
     if against == "person":  # beside one person others have differences too
         names = [name for name in names if evaluation.get(name, "consensus", against) is not None]
-    found = []
     for name, who in product(names, evaluation.systems(against)):
         single = against == "person" and name == "set_f1_judgements" and who != "consensus"  # the same target as beside
         each = evaluation.get(name, who, "rest" if single else against)
         found += [each] if each is not None else []
-    sets, shares = [at for at, each in enumerate(found) if is_of_sets(each.name)], empty_shares(evaluation)
-    note = "↑ higher is better, ↓ lower is better"
-    if sets and shares:
-        systems = {each.system for each in found}
-        found[sets[-1] + 1 : sets[-1] + 1] = [each for who, each in shares.items() if who in systems]
+    sets = [at for at, each in enumerate(found, 1) if is_of_sets(each.name)]
+    shares, note = empty_shares(evaluation) if sets else {}, "↑ higher is better, ↓ lower is better"
+    if shares:
+        found[sets[-1] : sets[-1]] = [shares[who] for who in shares if who in {each.system for each in found}]
         note = f"{note}; {empty_words(evaluation)}"
-    name = "systems" if against == "people" else against
-    return pivot(BESIDE[against] or which_images(evaluation), found, metric, note=note, name=name, best=True)
+    return pivot(BESIDE[against] or which_images(evaluation), found, metric, note=note, best=True)
 
 
 def is_of_sets(name: str) -> bool:
@@ -217,15 +202,15 @@ def is_of_sets(name: str) -> bool:
 def empty_shares(evaluation: Evaluation) -> dict[str, Figure]:
     """The share of empty sets of each system, of images (people) and of single answers (person), where it matters."""
     shares = {each.system: each for each in rows_of(evaluation, metric="empty_share", against="people")}
-    watched = ("people", evaluation.facts.get("first"), "prior")
-    return shares if any(shares[who].value > MANY_EMPTY for who in watched if who in shares) else {}
+    watched = [shares[who].value for who in ("people", evaluation.facts.get("first"), "prior") if who in shares]
+    return shares if max(watched, default=0) > MANY_EMPTY else {}
 
 
-def empty_line(evaluation: Evaluation, name: str = "set_f1") -> str:
-    """How many sets of people, the first system and the prior are empty; "" where few are, or a metric has no sets."""
-    shares = empty_shares(evaluation) if is_of_sets(name) else {}
-    who = [name for name in ("people", evaluation.facts.get("first"), "prior") if name in shares]
-    return f"empty sets: {', '.join(f'{name} {percent(shares[name].value)}' for name in who)}" if who else ""
+def empty_line(evaluation: Evaluation) -> str:
+    """How many sets of people, the first system and the prior are empty; "" where few are."""
+    shares, watched = empty_shares(evaluation), ("people", evaluation.facts.get("first"), "prior")
+    who = [f"{name} {percent(shares[name].value)}" for name in watched if name in shares]
+    return f"empty sets: {', '.join(who)}" if who else ""
 
 
 def empty_words(evaluation: Evaluation) -> str:
@@ -241,8 +226,7 @@ def brief(evaluation: Evaluation) -> Table:
     names = shown(evaluation.names(), "brief")
     first = list(dict.fromkeys([*shown(names, "headline"), *names]))[: ROWS - bool(empty_shares(evaluation))]
     table = scores_table(evaluation, metrics=[name for name in names if name in first])
-    several = matrix(evaluation) if "datasets" in evaluation.facts else []
-    return next(iter(several), table) or Table(which_images(evaluation), ("metric",), ())
+    return next(iter(matrix(evaluation)), table) or Table(which_images(evaluation), ("metric",), ())
 
 
 def places(evaluation: Evaluation) -> dict[str, Evaluation]:
@@ -250,27 +234,23 @@ def places(evaluation: Evaluation) -> dict[str, Evaluation]:
 
     facts: `datasets` {NAME: facts} where there are several, and in each `spaces` {NAME: facts} likewise.
     """
-    found, figures, scores = {}, evaluation.figures, evaluation.scores
-    home = {figures[0].dataset if figures else "": evaluation.facts}
-    for name, facts in evaluation.facts.get("datasets", home).items():
+    found, figures, scores = {}, grouped(evaluation.figures, "dataset"), evaluation.scores
+    for name, facts in evaluation.facts.get("datasets", {next(iter(figures), ""): evaluation.facts}).items():
         spaces = facts.get("spaces", {facts.get("space"): facts})
         for space, own in spaces.items():
             rows = scores[(scores["dataset"] == name) & scores["space"].isin([space])]
             title = f"{name}, {space}" if len(spaces) > 1 else name
-            found[title] = Evaluation(tuple(each for each in figures if each.dataset == name), rows, own)
+            found[title] = Evaluation(tuple(figures.get(name, ())), rows, own)
     return found
 
 
 def matrix(evaluation: Evaluation) -> list[Table]:
     """A table for each main metric of several data sets, or label spaces, which stand below each other; else []."""
-    spaces = dict.fromkeys(str(each.facts.get("space", "")) for each in places(evaluation).values())
-    every = [f for f in evaluation.where(against="people") if find(f.name) is not None and f.space in spaces]
-    several, made = len(spaces) > 1, []
-    every = [replace(f, level=f"{f.dataset}, {f.space}" if several else f.dataset) for f in every]
-    for name in shown((each.name for each in every), "headline"):
-        rows = [each for each in every if each.name == name]
-        made.append(pivot(f"{arrow(name)} on each data set", rows, "level", head="data set", name=name, best=True))
-    return [table for table in made if table is not None] if len({each.level for each in every}) > 1 else []
+    alone, head = places(evaluation), "data set"
+    figures = [replace(f, level=at) for at, each in alone.items() for f in rows_of(each, against="people")]
+    by = grouped(figures, "name") if len(alone) > 1 else {}
+    found = (pivot(f"{arrow(n)} on each data set", by[n], "level", head=head, best=True) for n in shown(by, "headline"))
+    return [table for table in found if table is not None]
 
 
 def which_images(evaluation: Evaluation) -> str:
@@ -284,9 +264,9 @@ def cell(figure: Figure) -> str:
     if figure.metric in ("images", "people"):
         return f"{figure.value:.1f}".removesuffix(".0")
     apart = figure.metric == "label_bias" or figure.p is not None
-    text = f"{'+' * (apart and round(figure.value, 3) > 0)}{number(figure.value)}"
-    low, high = figure.ends
-    return f"{text}{f' ±{number((high - low) / 2)}' * figure.bounded}{'*' * figure.few}"
+    text, (low, high) = number(figure.value), figure.ends
+    sign = "+" * (apart and round(figure.value, 3) > 0)
+    return f"{sign}{text}{f' ±{number((high - low) / 2)}' * figure.bounded}{'*' * figure.few}"
 
 
 def number(value: float | None) -> str:
@@ -294,7 +274,12 @@ def number(value: float | None) -> str:
     if value is None:
         return "–"
     text = f"{value:.3f}" if abs(value) >= 0.0005 else "0.000"
-    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+    return re.sub(r"^(-?)0\.", r"\1.", text)
+
+
+def span(figure: Figure) -> str:
+    """A figure with its interval: `.623, .600 to .650`."""
+    return f"{number(figure.value)}, {number(figure.ends[0])} to {number(figure.ends[1])}"
 
 
 def p_value(value: float | None) -> str:
@@ -314,10 +299,9 @@ def _plain(cell: str) -> str:
     ['0.623', '-0.1', '12', '', 'joy']
     """
     text = cell.strip()
-    number = re.fullmatch(r"\+?(-?)(\d*\.?\d+)\*?", text)
-    if number is None:
-        return "" if text == "–" else text
-    return f"{number[1]}{'0' if number[2].startswith('.') else ''}{number[2]}"
+    if found := re.fullmatch(r"\+?(-?)(\d*)(\.?\d+)\*?", text):
+        return f"{found[1]}{found[2] or '0' * found[3].startswith('.')}{found[3]}"
+    return "" if text == "–" else text
 
 
 _TEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
@@ -332,9 +316,5 @@ def escape_tex(text: str) -> str:
 
 def as_html(shown: Table) -> str:
     """A table of plain cells, the best of them bold, with its title and its note below."""
-    rows = [
-        [f"<b>{escape(cell)}</b>" if (at, column) in shown.best else escape(cell) for column, cell in enumerate(row)]
-        for at, row in enumerate(shown.rows)
-    ]
     below = "; ".join(escape(line) for line in (shown.title, shown.note) if line)
-    return f"{table(shown.columns, rows)}<p><small>{below}</small></p>"
+    return f"{table(shown.columns, shown.marked(escape, '<b>{}</b>'))}<p><small>{below}</small></p>"

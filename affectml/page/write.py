@@ -1,7 +1,7 @@
 """One self-contained page, made of sections."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from affectml._files import write_text
 from affectml.judging.answers import SystemAnswers
 from affectml.judging.figures import Evaluation
-from affectml.page.section import Section, Shown
+from affectml.page.section import Page, Section, Shown, called, sentence_of
 from affectml.page.sections import FOLDED, ONCE, OPEN
 from affectml.page.sections.overview import sentence
-from affectml.page.tables import Table, places, which_images
-from affectml.page.words import missing, warnings
+from affectml.page.tables import Table, empty_words, places, which_images
 
 if TYPE_CHECKING:
     from affectml.runs import RunFolder
@@ -23,15 +22,15 @@ if TYPE_CHECKING:
 WITHOUT = "pictures of images need the data set: add --on"
 PRINTED = ("every_score", "differences", "promise", "by_person", "bias", "levels", "repeats", "data_sets")
 TOLD = ("disagreement", "promise", "by_person", "bias", "subgroups")  # whose sentences a terminal prints as well
+MISSING = {"person": "How far people agree is not known", "label_set": "There are no label sets"}
 
 
 def write_report(evaluation: Evaluation, shown: Shown, file: Path) -> Path:
     """Write the page of an evaluation, and return its file. Text from the data is escaped; it loads nothing."""
-    about = [which_images(evaluation), *shown.about, *([WITHOUT] if shown.dataset is None else [])]
-    known = [*caveats(evaluation, shown), *everywhere(evaluation, missing)]
-    head = {"title": shown.title, "heading": shown.heading}
-    found, said = sections(evaluation, shown), everywhere(evaluation, warnings)
-    write_page(file, found, **head, about=about, command=shown.command, caveats=known, warnings=said)
+    page = Page.of(evaluation, shown)
+    about = (which_images(page), *shown.about, *([WITHOUT] if shown.dataset is None else []))
+    known = [*caveats(page), *everywhere(page, missing)]
+    write_page(file, sections(page), replace(shown, about=about), caveats=known, warnings=everywhere(page, warnings))
     return file
 
 
@@ -47,53 +46,47 @@ WRITERS: "Writers" = {"report.html": write_of_run}
 """What a training writes besides its own files: see `affectml.training.write`."""
 
 
-def sections(evaluation: Evaluation, shown: Shown) -> list[Section]:
+def sections(page: Page) -> list[Section]:
     """The sections that these rows hold, in the page's order; of several data sets one below the other, folded."""
-    found, alone = [], places(evaluation)
+    found, alone = [], places(page)
+    bare = replace(page.shown, info=None, dataset=None)
     for part in (*OPEN, *FOLDED):
         several = len(alone) > 1 and part not in ONCE
-        for at, (name, rows) in enumerate(alone.items() if part not in ONCE else [("", evaluation)]):
-            made = part(rows, replace(shown, info=None, dataset=None) if several else shown)
-            if made is not None:
-                title, address = (f"{name}: ", f"-{at}") if several else ("", "")
-                made = replace(made, heading=f"{title}{made.heading}", name=f"{made.name}{address}")
+        every = {f"{name}: ": Page.of(each, bare) for name, each in alone.items()} if several else {"": page}
+        for at, (start, each) in enumerate(every.items()):
+            if (made := part(each)) is not None:
+                made = replace(made, heading=f"{start}{made.heading}", name=f"{made.name}{f'-{at}' * several}")
                 found.append(replace(made, folded=several or part in FOLDED))
     return found
 
 
 def printed(evaluation: Evaluation) -> list[Table]:
     """The tables that a terminal shows below the first, when it shows all."""
-    found = (part(evaluation, Shown("", "")) for part in (*OPEN, *FOLDED) if part.__name__ in PRINTED)
-    return [table for each in found if each is not None for table in each.tables]
+    return [table for section in _made(evaluation, PRINTED) for table in section.tables]
 
 
 def in_words(evaluation: Evaluation) -> list[str]:
     """What a terminal says of it: the sentence, what to be careful about, and what some sections found."""
-
-    def told(rows: Evaluation) -> list[str]:
-        found = [part(rows, Shown("", "")) for part in (*OPEN, *FOLDED) if part.__name__ in TOLD]
-        return [*warnings(rows), *(section.sentence for section in found if section is not None)]
-
-    return [line for line in (sentence(evaluation), *everywhere(evaluation, told)) if line]
+    page = Page.of(evaluation)
+    said = everywhere(page, lambda each: [*warnings(each), *(section.sentence for section in _made(each, TOLD))])
+    return [line for line in (sentence(page), *said) if line]
 
 
-def everywhere(evaluation: Evaluation, say: Callable[[Evaluation], list[str]]) -> list[str]:
+def _made(evaluation: Evaluation, names: Sequence[str]) -> Iterator[Section]:
+    """Some sections without what stands beside figures."""
+    found = (part(Page.of(evaluation)) for part in (*OPEN, *FOLDED) if part.__name__ in names)
+    return (section for section in found if section is not None)
+
+
+def everywhere(page: Page, say: Callable[[Page], list[str]]) -> list[str]:
     """What is to be said of each data set, with its name where there are several."""
-    alone = places(evaluation)
-    every = [(f"{name}: {line}", line) for name, each in alone.items() for line in say(each)]
-    return [line for _, line in every] if len(alone) < 2 else list(dict(every))
+    alone = places(page)
+    every = {f"{name}: {line}": line for name, each in alone.items() for line in say(Page.of(each))}
+    return list(every if len(alone) > 1 else every.values())
 
 
 def write_page(
-    file: Path,
-    found: Sequence[Section],
-    *,
-    title: str,
-    heading: str,
-    about: Sequence[str] = (),
-    command: str | None = None,
-    caveats: Sequence[str] = (),
-    warnings: Sequence[str] = (),
+    file: Path, found: Sequence[Section], head: Shown, *, caveats: Sequence[str] = (), warnings: Sequence[str] = ()
 ) -> None:
     """Write a page of sections, the first of them under the heading.
 
@@ -104,24 +97,43 @@ def write_page(
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
     template = environment.from_string(files("affectml.page").joinpath("page.html.j2").read_text(encoding="utf-8"))
-    head = {"title": title, "heading": heading, "about": about, "command": command}
-    page = template.render(**head, caveats=caveats, warnings=warnings, sections=found, files=files_of)
-    write_text(file, page)
+    write_text(file, template.render(head=head, caveats=caveats, warnings=warnings, sections=found))
 
 
-def files_of(section: Section, table: Table) -> list[tuple[str, str, str]]:
-    """A table as files: what kind it is, the file's name, its text."""
-    name = f"{section.name}-{table.file_name}"
-    return [("CSV", f"{name}.csv", table.to_csv()), ("LaTeX", f"{name}.tex", table.to_tex())]
+def warnings(page: Page) -> list[str]:
+    """What to be careful about in these figures, a sentence each."""
+    rules, labels, whose = page.facts.get("rules", {}), page.facts.get("labels", ()), called(page.first)
+    said = [rules[name] for name in ("stopping", "languages") if name in rules]
+    said = [*page.facts.get("warnings", ()), *said, *page.facts.get("lines", ())]
+    size, words = page.get("labels_per_set", page.first), empty_words(page)
+    if size is not None and labels and size.value > len(labels) / 2:
+        said.append(f"{whose}'s sets hold {size.value:.1f} of {len(labels)} labels on average: they rule little out")
+    said += [words] if words else []
+    if made := page.facts.get("promise"):
+        said.append(f"{whose}'s sets are cut to keep a promise ({made['promise']}), not for the best score")
+    return [sentence_of([str(line).rstrip(".")]) for line in said]
 
 
-def caveats(evaluation: Evaluation, shown: Shown) -> list[str]:
+def missing(page: Page) -> list[str]:
+    """Which figures are not there, and why."""
+    found, votes = [], page.found(metric="label_f1_judgements", system="person", against="rest", label=None)
+    for name, words in page.facts.get("rules", {}).items():
+        start, _, why = str(words).partition(": ")
+        why += "; how far they do label by label is" * bool(votes and name == "person")
+        if start in ("not available", "none"):
+            found.append(f"{MISSING.get(name, f'There is no {name}')}: {why}.")
+        elif start == "not finite":
+            found.append(f"{name} is infinite for {why}.")
+    return found
+
+
+def caveats(page: Page) -> list[str]:
     """What a reader has to know before any figure."""
     from affectml.data import was_asked
     from affectml.encoders import TINY_SPEC
 
-    info, data = shown.info, shown.dataset
-    known = any(each.system == "oracle" for each in evaluation.figures) or (data is not None and data.truth is not None)
+    info, data = page.shown.info, page.shown.dataset
+    known = any(each.system == "oracle" for each in page.figures) or (data is not None and data.truth is not None)
     demo = "This is the demo set: paintings drawn by code, judged by simulated people. Nothing here is about people."
     out = [demo, *([] if data is None else data.meta.notes)] if known else []
     if info is None:

@@ -234,7 +234,7 @@ class Plan:
 
         Raises BadInput for another ending, and for a file that is there or cannot be written.
         """
-        from affectml.plots import draw_widths, picture_path
+        from affectml.plots.paper import draw_widths, picture_path
 
         file, here = picture_path(Path(path), "plan", "widths"), self.place.design
         designs = [row.design for row in (self.place, *self.rows)]

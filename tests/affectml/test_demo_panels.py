@@ -15,8 +15,7 @@ from affectml.demo_set.feelings import Words, draw_feeling, squared_distances, t
 from affectml.demo_set.painting import Look, look_of
 from affectml.demo_set.panels import words_of
 from affectml.demo_set.streams import Purpose, demo_stream
-from affectml.judging.figures import Evaluation
-from affectml.page import Shown
+from affectml.page.section import Page, Shown
 from affectml.page.write import caveats
 from affectml.taxonomies import builtin_names, get_taxonomy
 
@@ -101,7 +100,7 @@ def test_the_data_set_and_the_report_say_that_the_difference_is_planted(local, t
         data=SimpleNamespace(construct="evoked", question="?"),
     )
     for data, said in ((local, True), (textbook, False)):
-        assert (note in caveats(Evaluation(()), Shown("", "", info=info, dataset=data))) is said
+        assert (note in caveats(Page((), shown=Shown("", "", info=info, dataset=data)))) is said
 
 
 def test_every_painting_of_the_local_panel_has_captions_in_several_wordings(local, textbook, demo_set):

@@ -7,8 +7,8 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from affectml.plots import curves, dots, grid, intervals, reliability
-from affectml.plots._canvas import MARKS, SIGNS, Canvas, marks
+from affectml.plots.canvas import MARKS, SIGNS, Canvas, marks
+from affectml.plots.charts import curves, dots, grid, reliability
 
 NAMES = [  # of labels, and what is seen of them
     ("a feeling of deep sorrow and of regret that does not go away for days", "a feeling of …"),
@@ -16,12 +16,17 @@ NAMES = [  # of labels, and what is seen of them
 ]
 
 
+def squares(values, name):
+    return grid(values, [name, "joy"][: len(values)], name, hue="model", axis=("a", "b"), whole=False)
+
+
 @pytest.mark.parametrize(("name", "seen"), NAMES)
 def test_names_of_users_are_shortened_and_escaped_but_whole_in_the_words_of_a_picture(name, seen):
+    point = (0.5, 0.4, 0.6)
     for picture in (
-        dots([name], {"model": [(0.5, 0.4, 0.6)]}, name),
-        grid(np.eye(2), [name, "joy"], [name, "joy"], name),
-        intervals([(name, {"value": 0.5, "low": 0.4, "high": 0.6})], name),
+        dots({name: {"model": point, "prior": point}}, ["model", "prior"], name),
+        dots({name: {name: point}}, [name], name),
+        squares(np.eye(2), name),
     ):
         assert ET.fromstring(picture).get("aria-label") == name
         assert seen in re.sub(r"<[^>]*>", "", picture)
@@ -54,11 +59,11 @@ def test_values_stand_where_their_axis_says():
 
 def test_every_picture_is_well_formed_whatever_its_figures():
     for picture in (
-        *(dots(["joy"], {"model": [p]}, "") for p in (None, (0.5,) * 3, (0.0,) * 3, (-0.5, -1, -0.2))),
-        *(intervals([("model", {"value": x, "low": x, "high": x})], "") for x in (0.0, 0.5, -1e-9)),
-        *(grid(np.full((1, 1), value), ["joy"], ["joy"], "") for value in (0.0, np.nan)),
-        curves({"model": ([10], [0.0])}, "", axis=("a", "b"), log=True),
-        reliability([("joy", [])], "", axis=("a", "b")),
+        *(dots({"joy": {"a": p, "b": p}}, "ab", "") for p in ((0.5,) * 3, (0.0,) * 3, (-0.5, -1, -0.2))),
+        *(dots({"model": {"model": (x, x, x)}}, ["model"], "") for x in (0.0, 0.5, -1e-9)),
+        *(squares(np.full((1, 1), value), "joy") for value in (0.0, np.nan)),
+        curves({"model": {10: (0.0, 0.0, 0.0)}}, "", "a", log=True),
+        reliability({"joy": []}, ""),
     ):
         assert ET.fromstring(picture).tag == "svg"
         assert not re.search(r"nan|inf", picture)

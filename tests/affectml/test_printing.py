@@ -63,3 +63,6 @@ def test_of_many_metrics_the_headlines_are_among_the_first_eight():
     found = Evaluation(tuple(rows.rows), facts={"split": "test", "n": 40})
     shown = [[row[0].split()[0] for row in made.rows] for made in (brief(found), scores_table(found))]
     assert shown == [[*names[:5], *names[-3:]], names]
+    rows.add("empty_share", 0.4)  # many: one metric less
+    found = Evaluation(tuple(rows.rows), facts={**found.facts, "first": "model"})
+    assert [row[0].split()[0] for row in brief(found).rows] == [*names[:4], *names[-3:-1], "empty_share", names[-1]]

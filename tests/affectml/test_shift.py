@@ -12,7 +12,7 @@ from affectml.heads import SigmoidHead, load_head
 from affectml.heads.promise import Asked, make_promise
 from affectml.heads.shift import find_shift, log_martingale, make_ground, p_values
 from affectml.importers.embeddings import import_embeddings
-from affectml.page import Shown
+from affectml.page.section import Page
 from affectml.page.sections.shares import promise
 from affectml.predicting import predict_images, predict_to_file
 from affectml.training import TrainConfig, train_run
@@ -168,7 +168,7 @@ def places(tmp_path_factory):
 def test_evaluate_says_so_before_the_promise_and_predict_by_scores_alone(places):
     run = places["run"]
     assert run.evaluation.facts["promise"]["shift"]["found"] is False
-    assert "no shift of the promise's ground seen in 90 images" in str(promise(run.evaluation, Shown("", "")))
+    assert "no shift of the promise's ground seen in 90 images" in str(promise(Page.of(run.evaluation)))
     seen = {}
     for name in ("like", "other", "people"):
         found = evaluated(run, places[name])
@@ -178,7 +178,7 @@ def test_evaluate_says_so_before_the_promise_and_predict_by_scores_alone(places)
         assert "only scores were seen" in written.shift
     assert seen == {"like": (False, False), "other": (True, True), "people": (True, False)}
     assert "what people chose, these 200 images" in shift["words"]
-    assert promise(found, Shown("", "")).sentence.startswith("The promise's ground has shifted: do not rely on it here")
+    assert promise(Page.of(found)).sentence.startswith("The promise's ground has shifted: do not rely on it here")
 
 
 def test_what_a_run_learned_from_is_no_shift_and_a_few_images_show_none(places):

@@ -1,22 +1,19 @@
 """The sections of a page, in the order in which they are read.
 
-A section is a function that takes an Evaluation and a Shown and returns a Section, or None where there are no rows for
-it. Adding one takes the function and its name here.
+A section is a function that takes a Page and returns a Section, or None where there are no rows for it. Adding one
+takes the function and its name here.
 """
 
 from affectml.page.section import Part
-from affectml.page.sections.groups import by_person, learning, subgroups
-from affectml.page.sections.images import images
-from affectml.page.sections.labels import bias, labels
+from affectml.page.sections.images import alone, images
+from affectml.page.sections.labels import bias, instead, labels, together
 from affectml.page.sections.made import made
 from affectml.page.sections.overview import overview
-from affectml.page.sections.people import alone, disagreement, findings
+from affectml.page.sections.parts import by_person, disagreement, findings, learning, subgroups
 from affectml.page.sections.scores import data_sets, differences, every_score, levels, repeats
-from affectml.page.sections.sets import co_occurrence, instead
 from affectml.page.sections.shares import promise, reliability, thresholds
 
 OPEN: tuple[Part, ...] = (overview, labels, disagreement, instead, images)
 _JUDGED: tuple[Part, ...] = (every_score, differences, findings, promise, by_person, bias, subgroups, levels)
-_ALONE: tuple[Part, ...] = (alone, co_occurrence, reliability, thresholds, learning, repeats)
-FOLDED: tuple[Part, ...] = (*_JUDGED, *_ALONE, data_sets, made)
+FOLDED = (*_JUDGED, alone, together, reliability, thresholds, learning, repeats, data_sets, made)
 ONCE: tuple[Part, ...] = (overview, data_sets, made)  # on a page of several data sets

@@ -1,12 +1,16 @@
-"""Label by label: F1, average precision, how common it is, and how often systems name it beside people."""
+"""Label by label: scores, how common each is, how often systems name it, what is said instead, what stands together."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from affectml.judging.figures import Evaluation, Figure
-from affectml.page.section import Section, Shown, section, spots
-from affectml.page.tables import number, pivot, rows_of
-from affectml.page.words import called, capital, first_of, sentence_of, them
+import numpy as np
+
+from affectml.judging.figures import Figure
+from affectml.judging.views import NOTHING
+from affectml.page.section import Drawing, Page, Section, called, capital, spots
+from affectml.page.tables import Table, cell, clear, crossed, grouped, number, percent, pivot
+from affectml.plots.charts import grid
 
 SCORED = {  # of labels: a title, and a line under the picture
     "label_f1_judgements": ("F1 of each label against one person's answer", "person: one against another."),
@@ -15,68 +19,135 @@ SCORED = {  # of labels: a title, and a line under the picture
     "absolute_error": ("How far each label's share is off; lower is better", "prior: one share for every image."),
 }
 ALSO = ("prevalence", "set_share", "mean_share", "rate_cross_entropy", "threshold")
+TIED = 3  # equally common mistakes that are named
+FEW = 10  # answers or images with a label, from which a share of them is worth a word
+RULE = (
+    "a label of both counts on the diagonal; one left out is shared evenly by the labels said instead; the row "
+    f"{NOTHING} has labels added to sets that were otherwise complete; the answers to one image count one together"
+)
 
 
-def labels(evaluation: Evaluation, _: Shown) -> Section | None:
+def labels(page: Page) -> Section | None:
     """The systems beside people on each label, the commonest first."""
-    rows = [each for each in rows_of(evaluation, label=None) if each.label and each.against in ("people", "rest")]
-    common = {each.label: each.value for each in rows if each.metric == "prevalence"}
-    rows.sort(key=lambda each: -common.get(each.label, 0))
-    by = {name: [each for each in rows if each.metric == name] for name in (*SCORED, *ALSO)}
-    hidden, first = "label_f1" if by["label_f1_judgements"] else "", first_of(evaluation)
-    rivals = {name: [f for f in by[name] if f.system != "oracle"] for name in SCORED if by[name] and name != hidden}
-    drawn = []
+    rows = [each for each in page.found(label=None) if each.label and each.against in ("people", "rest")]
+    common = {each.label: -each.value for each in rows if each.metric == "prevalence"}
+    by = grouped(sorted(rows, key=lambda each: common.get(each.label, 0)), "metric")
+    hidden, parts = "label_f1" if "label_f1_judgements" in by else "", list[Any]()
+    rivals = {name: [f for f in by[name] if f.system != "oracle"] for name in SCORED if name in by and name != hidden}
     for name, found in rivals.items():
         title, note = SCORED[name]
         there = note.partition(":")[0] in {each.system for each in found}
-        drawn.append(spots(title, found, "label", note=note * there))
-    said = [each for each in by["set_share"] or by["mean_share"] if each.system == first]
-    cuts = [replace(each, system="threshold") for each in by["threshold"] if each.system == first]
-    if how := [*by["prevalence"], *said, *cuts]:
-        note = f"{capital(them(evaluation))}: the mean share."
-        note += f" {first}: {'how often its sets have it' if by['set_share'] else 'its mean share'}." * bool(said)
-        drawn.append(spots("How common each label is", how, "label", note=note))
-    tables = [pivot(f"{name} of each label", found, "label", name=name.replace("_", "-")) for name, found in by.items()]
-    words = _sentence(first, next(iter(rivals.values()), []))
-    return section("labels", "Label by label", words, drawn, tables)
+        parts.append(spots(title, found, "label", note * there))
+    how = "set_share" if "set_share" in by else "mean_share"
+    said = [each for name in (how, "threshold") for each in by.get(name, ()) if each.system == page.first]
+    note = f"{capital(page.them)}: the mean share."
+    note += f" {page.first}: {'how often its sets have it' if how == 'set_share' else 'its mean share'}." * bool(said)
+    said = [replace(each, system="threshold") if each.metric == "threshold" else each for each in said]
+    parts.append(spots("How common each label is", [*by.get("prevalence", ()), *said], "label", note))
+    parts += [pivot(f"{name} of each label", by.get(name, ()), "label") for name in (*SCORED, *ALSO)]
+    return Section.of("labels", "Label by label", _best(page.first, next(iter(rivals.values()), [])), parts)
 
 
-def _sentence(first: str, rows: Sequence[Figure]) -> str:
+def _best(first: str, rows: Sequence[Figure]) -> list[str]:
     """The best and the worst label of the first system, and on how many it does better than others."""
     mine = {each.label: each for each in rows if each.system == first}
     if len(mine) < 2:
-        return ""
-    sign, who = -1 if rows[0].metric == "absolute_error" else 1, capital(called(first))
+        return []
+    sign, who = -1 if rows[0].metric == "absolute_error" else 1, called(first)
+
+    def ahead(one: Figure, other: Figure) -> bool:
+        """Whether the first is ahead beyond what intervals leave open."""
+        return one.bounded and other.bounded and clear(one, other) == sign
+
     worst, *_, best = sorted(mine.values(), key=lambda each: sign * each.value)
     if best.value == worst.value:
-        return f"{who} does the same at all labels: {number(best.value)}."
-    known = best.bounded and worst.bounded
-    apart = ", but these intervals overlap" if known else ", but no interval tells them apart"
-    apart = "" if _clear(best, worst, sign) else apart
+        return [f"{who} does the same at all labels: {number(best.value)}"]
+    apart = "these intervals overlap" if best.bounded and worst.bounded else "no interval tells them apart"
     ends = f"{best.label} ({number(best.value)}), worst at {worst.label} ({number(worst.value)})"
-    told = [f"{who} does best at {ends}{apart}"]
+    told = [f"{who} does best at {ends}{f', but {apart}' * (not ahead(best, worst))}"]
     for other in ("person", "prior"):
         pairs = [(mine[each.label], each) for each in rows if each.system == other and each.label in mine]
-        ahead = sum(sign * (one.value - two.value) > 0 for one, two in pairs)
-        sure = f" ({sum(_clear(*pair, sign) for pair in pairs) or 'none'} of them clearly)" if ahead else ""
-        told += [f"it beats {called(other)} on {ahead} of {len(pairs)} labels{sure}"] if pairs else []
-    return sentence_of(told)
+        better = sum(sign * (one.value - two.value) > 0 for one, two in pairs)
+        sure = f" ({sum(ahead(*pair) for pair in pairs) or 'none'} of them clearly)" * (better > 0)
+        told += [f"it beats {called(other)} on {better} of {len(pairs)} labels{sure}"] if pairs else []
+    return told
 
 
-def _clear(one: Figure, other: Figure, sign: int) -> bool:
-    """Whether the first is ahead by intervals that do not overlap; sign: -1 where lower is better."""
-    if not (one.bounded and other.bounded):
-        return False
-    return one.ends[0] > other.ends[1] if sign > 0 else one.ends[1] < other.ends[0]
-
-
-def bias(evaluation: Evaluation, _: Shown) -> Section | None:
+def bias(page: Page) -> Section | None:
     """How often systems name each label, less how often people do."""
-    rows = rows_of(evaluation, metric="label_bias", label=None)
-    title, found = "How often each label is named, less how often people name it", [each for each in rows if each.found]
-    counts = {each.system: sum(f.system == each.system for f in found) for each in found}
-    told = ", ".join(f"{called(who)} names {count}" for who, count in counts.items())
-    words = "No system is shown to name a label more often or less often than people do."
-    words = f"Of {len({f.label for f in rows})} labels, {told} more often or less often than people." if told else words
-    drawn = [spots(title, rows, "label")] if rows else []
-    return section("bias", "Labels named too often or too seldom", words, drawn, [pivot(title, rows, "label")])
+    rows, title = page.found(metric="label_bias", label=None), "How often each label is named, less how often by people"
+    found = grouped([each for each in rows if each.found], "system")
+    counts = ", ".join(f"{called(who)} names {len(each)}" for who, each in found.items())
+    told = f"of {len(grouped(rows, 'label'))} labels, {counts} more often or less often than people"
+    told = told if found else "no system is shown to name a label more often or less often than people do"
+    parts = [spots(title, rows, "label"), pivot(title, rows, "label")]
+    return Section.of("bias", "Labels named too often or too seldom", [told], parts)
+
+
+def instead(page: Page) -> Section | None:
+    """What the first system said instead of what people said, and one person beside the rest of the panel."""
+    every, parts, told = page.parts("instead_of"), list[Any](), list[str]()
+    head = "people's label" if page.them == "people" else "the image's label"
+    used = {name for each in every for name in (each.level, each.label)}
+    names = [name for name in (*page.facts.get("labels", ()), NOTHING) if name in used]
+    for who in dict.fromkeys((page.first, "person")):
+        rows = [each for each in every if each.system == who]
+        if often := _often(rows, page.facts.get("n", 0)):
+            told.append(f"{called(who)} most often says {often}")
+        left, added = (sum(f.value for f in rows if getattr(f, at) == NOTHING) for at in ("label", "level"))
+        if left + added and who == page.first:
+            missed = f"{left:.0f} label{'s' * (round(left) != 1)} without naming another"
+            told.append(f"{called(who)} leaves out {missed}, and adds {added:.0f} to sets that are otherwise complete")
+        parts += _grid(f"{capital(called(who))}, in images", rows, names, page.first, (head, "what was said"), RULE)
+    return Section.of("instead", "What was mistaken for what", told, parts)
+
+
+def _often(rows: Sequence[Figure], images: int) -> str:
+    """The commonest label in place of another with its count; "" where none is said twice, or too many tie."""
+    wrong = [each for each in rows if each.level != each.label and NOTHING not in (each.level, each.label)]
+    most = max((each.value for each in wrong), default=0.0)
+    tied = [each for each in wrong if each.value > most - 1e-9]
+    said = " and ".join(f"{each.label} in place of {each.level}" for each in tied)
+    counted = f"{said} ({cell(tied[0])} of {images:,} images{' each' * (len(tied) > 1)})" if tied else ""
+    return counted if most >= 2 and len(tied) <= TIED else ""
+
+
+def _grid(
+    title: str, rows: Sequence[Figure], names: Sequence[str], first: str, axis: tuple[str, str], note: str = ""
+) -> list[Drawing | Table]:
+    """Figures of one system by level and label, as squares and as a table; images are counts, and none is 0."""
+    if not rows:
+        return []
+    found, used, whole = crossed(rows, "level", "label"), grouped(rows, "label"), rows[0].metric == "images"
+    none, hue = 0.0 if whole else np.nan, "model" if rows[0].system == first else "people"
+    values = [[found[at][name].value if name in found.get(at, {}) else none for name in names] for at in names]
+    most = sorted((each for each in rows if each.level != each.label), key=lambda each: -each.value)[:5]
+    alt = f"{title}. Most: {'; '.join(f'{f.level}, {f.label} {cell(f)}' for f in most) or 'none'}"
+    across, cells = [name for name in names if name in used], list[tuple[str, ...]]()
+    for at in (name for name in names if name in found):
+        texts = (cell(found[at][name]) if name in found[at] else "0" if whole else "–" for name in across)
+        cells.append((at if whole else f"{at} ({next(iter(found[at].values())).n})", *texts))
+    picture = grid(np.array(values), names, alt, hue=hue, axis=axis, whole=whole)
+    return [Drawing(title, picture), Table(title, (axis[0], *across), tuple(cells), note)]
+
+
+def together(page: Page) -> Section | None:
+    """Labels that one answer has together, people's beside the first system's; None where no answer has several."""
+    first, parts, told, known = page.first, list[Any](), list[str](), dict[str, dict[tuple[str, str], Figure]]()
+    titles = {"person": "Single answers of people", "people": "Sets of the images", first: f"Sets of {called(first)}"}
+    for who, title in titles.items():
+        rows = page.parts("with", system=who)
+        known[who] = {(each.level, each.label): each for each in rows if (each.n or 0) >= FEW}
+        axis = ("answers with this label", "that have this as well")
+        parts += _grid(title, rows, page.facts.get("labels", ()), first, axis)
+    if people := known["person"] or known["people"]:
+        whose = "people's answers" if known["person"] else "the images' sets"
+        most = max(people.values(), key=lambda each: each.value)
+        often = f"of {whose} with {most.level}, {percent(most.value)} have {most.label} as well"
+        told.append(often if most.value else "no answer here has two labels")
+    if both := [(known[first][at], each) for at, each in known["people"].items() if at in known[first]]:
+        its, theirs = max(both, key=lambda pair: abs(pair[0].value - pair[1].value))
+        mine = f"{percent(its.value)} of {called(first)}'s {its.n} sets"
+        others = f"{percent(theirs.value)} of the images' {theirs.n}"
+        told.append(f"the largest gap is {its.label} beside {its.level}: {mine}, {others}")
+    return Section.of("together", "Which labels go together", told, parts)

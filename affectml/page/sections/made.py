@@ -1,8 +1,7 @@
 """What a run cost, and how it was made."""
 
-from affectml.judging.figures import Evaluation
-from affectml.page.section import Section, Shown, section
-from affectml.page.tables import Table, number, parts_of
+from affectml.page.section import Page, Section
+from affectml.page.tables import Table, number
 from affectml.runs import RunInfo
 
 LISTED = 5  # places of each problem with a file of answers
@@ -26,22 +25,22 @@ def watt_hours(kwh: float) -> str:
     return f"{value:,.0f} Wh" if value >= 100 else f"{float(f'{value:.2g}'):g} Wh"
 
 
-def made(evaluation: Evaluation, shown: Shown) -> Section | None:
+def made(page: Page) -> Section | None:
     """What a run cost, how the images were parted and figures counted, and what repeats a run, in one table."""
-    facts, info, rows = evaluation.facts, shown.info, list[tuple[str, str]]()
+    facts, info, rows = page.facts, page.shown.info, list[tuple[str, str]]()
     if info is not None and info.energy is not None:
         seconds = "; ".join(f"{step.replace('_', ' ')} {value:.1f} s" for step, value in info.seconds.items())
         rows.append(("footprint", f"{cost(info)} {seconds}; {info.energy['how']} (by {info.energy['by']})"))
-    parts = parts_of(evaluation, "split")
-    sizes = {each.level: f"{each.value:,.0f} images" for each in parts if each.metric == "images"}
+    parts = page.parts("split")
+    sizes = {each.level: f"{each.value:,.0f}" for each in parts if each.metric == "images"}
     for part, size in sizes.items():
         shares = (f"{f.label} {number(f.value)}" for f in parts if f.level == part and f.metric == "prevalence")
-        rows.append((f"split: {part}, {size}", ", ".join(shares)))
+        rows.append((f"split: {part}, {size} images", ", ".join(shares)))
     rows += [("split", note) for note in facts.get("split_notes", () if info is None else info.split.notes)]
     for name, each in facts.get("received", {}).items():
-        unknown = [f"unknown label {label}: {count}" for label, count in each.get("unknown_labels", {}).items()]
-        problems = [f"{why}: {len(at)} ({', '.join(at[:LISTED])})" for why, at in each.get("problems", {}).items()]
-        told = [f"{each['answered']} of {each['judged']} images answered", *each.get("notes", ()), *unknown, *problems]
+        told = [f"{each['answered']} of {each['judged']} images answered", *each.get("notes", ())]
+        told += [f"unknown label {label}: {count}" for label, count in each.get("unknown_labels", {}).items()]
+        told += [f"{why}: {len(at)} ({', '.join(at[:LISTED])})" for why, at in each.get("problems", {}).items()]
         rows.append((f"answers of {name}", "; ".join(told)))
     rules = {**facts.get("rules", {}), **(facts.get("subgroups") or {}).get("rules", {})}
     rows += [(name, number(words) if isinstance(words, float) else str(words)) for name, words in rules.items()]
@@ -50,9 +49,9 @@ def made(evaluation: Evaluation, shown: Shown) -> Section | None:
         machine = f"{info.hardware.processor}, {info.hardware.cores} cores; {threads}, seed {info.config.seed}"
         versions = "; ".join(f"{name} {value}" for name, value in info.versions.items())
         hashes = {**info.data.fingerprint, "encoder weights": str(info.encoder.identity["weights_sha256"])}
-        known = {"machine": machine, "versions": versions, **{f"{name} (sha256)": at for name, at in hashes.items()}}
-        rows += list(known.items())
+        rows += [("machine", machine), ("versions", versions)]
+        rows += [(f"{name} (sha256)", at) for name, at in hashes.items()]
     table = Table("How it was made", ("what", "how"), tuple(rows))
-    words = f"Split: {', '.join(f'{part} {size}' for part, size in sizes.items())}." if sizes else ""
-    words = f"{words} Costs, rules, versions and hashes, in one table.".strip()
-    return section("made", "How it was made", words, (), [table] if rows else ())
+    words = f"split: {', '.join(f'{part} {size} images' for part, size in sizes.items())}. " * bool(sizes)
+    words += "Costs, rules, versions and hashes, in one table"
+    return Section.of("made", "How it was made", [words], [table] if rows else ())

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from affectml.judging.figures import Evaluation, Figure
-from affectml.page.section import Drawing, Section, Shown, whiskers
+from affectml.judging.figures import Figure
+from affectml.page.section import CALLED, Drawing, Page, Section, called, capital, sentence_of, spots
 from affectml.page.sections.images import three
-from affectml.page.tables import Table, arrow, empty_line, is_difference, matrix, number, percent, places, rows_of
-from affectml.page.words import CALLED, called, capital, first_of, sentence_of, them
-from affectml_metrics.table import better, shown
+from affectml.page.tables import Table, arrow, empty_line, is_difference, is_of_sets, matrix, number, percent
+from affectml_metrics.table import better
 
 PLOTS = 3
 NAMED = 2  # systems of a sentence
@@ -18,85 +17,83 @@ WORDS = {
     "rate_cross_entropy": "Rates against the image's own",
 }
 TOLD = {  # how a metric is said of the first system, of people, and of others
-    "set_f1_judgements": ("{who} agrees with one person's set to {} (F1)", "people with each other to {}", "{} to {}"),
-    "set_f1": ("{who} agrees with the images' own sets to {} (F1)", "one person to {}", "{} to {}"),
+    "set_f1_judgements": ("{who}'s mean F1 with one person's set is {}", "people's with each other {}", "{}'s {}"),
+    "set_f1": ("{who}'s mean F1 with the images' own sets is {}", "one person's {}", "{}'s {}"),
     "top_1_accuracy": ("{who}'s first label is {right} in {} of cases", "one person's in {}", "{}'s in {}"),
 }
 RIGHT = {"people": "what most people chose", "rest": "what most of the others chose", "": "the image's own label"}
 
 
-def overview(evaluation: Evaluation, also: Shown) -> Section:
+def overview(page: Page) -> Section:
     """The sentence, the intervals of the main metrics, and three images; of several data sets a table."""
-    several = tuple(matrix(evaluation)[:1]) if len(places(evaluation)) > 1 else ()
-    drawn = () if several else tuple(picture(evaluation, metric) for metric in chosen(evaluation)[:PLOTS])
-    return Section("overview", "At a glance", sentence(evaluation), drawn, three(evaluation, also), several, open=True)
+    several = tuple(matrix(page)[:1])
+    drawn = () if several else tuple(filter(None, (picture(page, metric) for metric in page.chosen[:PLOTS])))
+    return Section("overview", "At a glance", sentence(page), drawn, three(page), several, open=True)
 
 
-def chosen(evaluation: Evaluation) -> list[str]:
-    """The main metrics: sets against one person's, first labels and shares first."""
-    mine = rows_of(evaluation, system=first_of(evaluation), against="people")
-    found = shown((each.name for each in mine), "headline")
-    first = [name for name in (evaluation.facts.get("sort"), "set_f1_judgements", "top_1_accuracy") if name in found]
-    return list(dict.fromkeys([*first, *[name for name in found if better(name) == "lower"][:1], *found]))
-
-
-def beside(evaluation: Evaluation, metric: str) -> tuple[list[Figure], str]:
+def beside(page: Page, metric: str) -> tuple[list[Figure], str]:
     """Who is judged on the same targets in a metric, and what those are: the rest of a panel where a person is.
 
     Single people's answers are the same targets for all: there systems that have no row beside the rest of the panel
-    stand with theirs beside people, and the rest of the panel with its row beside the person left out.
+    stand with theirs beside people, and the rest of the panel with its row beside the person left out. Of runs that
+    were tested on different images, their means over seeds.
     """
-    person = evaluation.get(metric, "person", "rest")
-    if person is None:
-        every = [evaluation.get(metric, who) for who in evaluation.systems()]
-        return [each for each in every if each is not None], ""
-    single, found = metric == "set_f1_judgements", []
-    for who in dict.fromkeys([*evaluation.systems(), "person", "consensus"]):
-        each = evaluation.get(metric, who, "rest")
+    judged, apart = page.systems(), page.parts("seeds", against="people")
+    if means := [f for f in apart if f.name == metric and not set(page.facts.get("systems", ())) <= {*judged}]:
+        return means, "people, on the test images of each seed"
+    if page.get(metric, "person", "rest") is None:
+        return [found for who in judged if (found := page.get(metric, who)) is not None], ""
+    single, every = metric == "set_f1_judgements", list[Figure]()
+    for who in dict.fromkeys([*judged, "person", "consensus"]):
+        each = page.get(metric, who, "rest")
         if each is None and single:
-            each = evaluation.get(metric, who, "person" if who == "consensus" else "people")
-        found += [each] if each is not None else []
-    return found, "one person's answer" if single else "the rest of a panel"
+            each = page.get(metric, who, "person" if who == "consensus" else "people")
+        every += [each] if each is not None else []
+    return every, "one person's answer" if single else "the rest of a panel"
 
 
-def picture(evaluation: Evaluation, metric: str) -> Drawing:
+def picture(page: Page, metric: str) -> Drawing | None:
     """One metric of everybody who is judged on the same targets."""
-    found, what = beside(evaluation, metric)
-    words = WORDS.get(metric, "Shares against the image's own" if better(metric) == "lower" else "")
-    words = words.replace("the image's own", "people's") if them(evaluation) == "people" else words
-    half = evaluation.get(metric, "half", "half")
-    notes = [f"All beside {what}."] if what else []
-    notes += [f"Half of a panel beside the other half: {number(half.value)}."] if half and not what else []
-    notes += [f"{capital(empty)}."] if (empty := empty_line(evaluation, metric)) else []
-    return whiskers(f"{words}: {arrow(metric)}" if words else arrow(metric), found, " ".join(notes))
+    found, what = beside(page, metric)
+    words = WORDS.get(metric, "Shares against the image's own" * (better(metric) == "lower"))
+    words = words.replace("the image's own", "people's") if page.them == "people" else words
+    half, notes = page.get(metric, "half", "half"), [f"All beside {what}"] if what else []
+    if half is not None and not what:
+        notes.append(f"Half of a panel beside the other half: {number(half.value)}")
+    empty = empty_line(page) if is_of_sets(metric) and not any(each.by for each in found) else ""
+    notes += [capital(empty)] if empty else []
+    title = ": ".join(filter(None, [words, arrow(metric)]))
+    return spots(title, found, note=" ".join(f"{note}." for note in notes))
 
 
-def sentence(evaluation: Evaluation) -> str:
+def sentence(page: Page) -> str:
     """What these data say in one sentence of at most 35 words; nothing of people where nobody was asked."""
-    names, kind, first = chosen(evaluation), evaluation.facts.get("kind"), first_of(evaluation)
-    if len(places(evaluation)) > 1:
-        return _of_data_sets(matrix(evaluation)[0])
-    order = [name for name in TOLD if name != "top_1_accuracy" or kind in ("single", "distribution")]
-    metric = next((name for name in (*order, *names) if name in names), "")
-    found = {each.system: each for each in beside(evaluation, metric)[0]} if metric else {}
+    if several := matrix(page):
+        return _of_data_sets(several[0])
+    metric, first = page.main, page.first
+    found = {each.system: each for each in beside(page, metric)[0]} if metric else {}
     if first not in found:
         return ""
     lower = f"{{who}} has {metric.replace('_', ' ')} {{}} ({better(metric)} is better)"
     said, person, others = TOLD.get(metric, (lower, "one person {}", "{} {}"))
-    right = RIGHT["" if kind == "single" else found[first].against]
+    right = RIGHT["" if page.facts.get("kind") == "single" else found[first].against]
+    by, over, rivals = found[first].by, "", ["prior", "floor"] if "person" in found else ["zero_shot", "prior", "floor"]
+    if by == "seeds":
+        counts = sorted({each.n or 1 for each in found.values()})
+        over = f"over {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds, "
+        rivals = [who for who in found if who != first and not who.startswith("zero_shot of ")][:NAMED]
     write = percent if metric == "top_1_accuracy" else number
-    parts = [capital(said.format(write(found[first].value), who=called(first), right=right))]
+    parts = [capital(over + said.format(write(found[first].value), who=called(first), right=right))]
     parts += [person.format(write(found["person"].value))] if "person" in found else []
-    rivals = ("prior", "floor") if "person" in found else ("zero_shot", "prior", "floor")
     parts += [others.format(called(who), write(found[who].value)) for who in rivals if who in found]
-    return f"{', '.join(parts)}{_verdict(evaluation, metric)}."
+    return f"{', '.join(parts)}{_verdict(page, metric, by)}."
 
 
-def _verdict(evaluation: Evaluation, metric: str) -> str:
+def _verdict(page: Page, metric: str, by: str) -> str:
     """How the first system stands to the prior, people and others, as far as differences were tested."""
-    first, images, ahead = first_of(evaluation), f"{evaluation.n:,} images", dict[str, bool | None]()
-    for each in rows_of(evaluation, system=first):
-        if each.name == metric and each.p is not None and is_difference(evaluation, each):
+    who, images, ahead = called(page.first), f"{page.n:,} images", dict[str, bool | None]()
+    for each in page.parts(by, system=page.first):
+        if each.name == metric and each.p is not None and is_difference(page, each):
             ahead[each.against] = (each.value > 0) == (better(metric) == "higher") if each.found else None
     if not ahead.get("prior", True):
         even = f"{images} do not show it to be better than"
@@ -108,8 +105,8 @@ def _verdict(evaluation: Evaluation, metric: str) -> str:
     if told or "person" not in ahead:
         return f"; it is {', '.join(told)}" if told else ""
     if ahead["person"] is None:
-        return f"; {images} cannot tell {called(first)} from people"
-    return f"; {called(first)} does {'better' if ahead['person'] else 'worse'} than a person, beyond chance"
+        return f"; {images} cannot tell {who} from people"
+    return f"; {who} does {'better' if ahead['person'] else 'worse'} than a person, beyond chance"
 
 
 def _named(names: Sequence[str]) -> str:
@@ -122,4 +119,4 @@ def _of_data_sets(table: Table) -> str:
     for row, at in sorted(table.best):
         best.setdefault(table.rows[row][0], []).append(table.columns[at])
     told = [f"{_named(who)} lead{'s' * (len(who) == 1)} on {name}" for name, who in best.items()]
-    return sentence_of([f"by {table.name}, {told[0]}", *told[1:NAMED]]) if told else ""
+    return sentence_of([f"by {table.title.split()[0]}, {told[0]}", *told[1:NAMED]]) if told else ""

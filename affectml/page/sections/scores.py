@@ -1,82 +1,84 @@
 """Every score, differences between systems, coarser labels, several data sets, and answers asked for several times."""
 
 from dataclasses import replace
+from typing import Any
 
-from affectml.judging.figures import Evaluation, Figure
-from affectml.page.section import Section, Shown, section
-from affectml.page.tables import BESIDE, is_difference, matrix, metric, number, parts_of, pivot, rows_of, scores_table
-from affectml.page.words import called, first_of, sentence_of
+from affectml.judging.figures import Figure
+from affectml.page.section import Page, Section, called
+from affectml.page.tables import BESIDE, grouped, is_difference, matrix, metric, number, percent, pivot, scores_table
 from affectml_metrics.table import find, shown
 
 
-def every_score(evaluation: Evaluation, _: Shown) -> Section | None:
+def every_score(page: Page) -> Section | None:
     """A table for each kind of target, and how set F1 moves with the cut, beside the share of people's empty sets."""
-    tables = [scores_table(evaluation, against) for against in BESIDE]
-    cuts = parts_of(evaluation, "tau")
-    cuts.sort(key=lambda each: (float(each.level), each.system == "people"))
+    cuts = sorted(page.parts("tau"), key=lambda each: (float(each.level), each.system == "people"))
     note = "tau: the rate from which a label belongs to an image's set; people: the share of empty sets"
+    tables = [scores_table(page, against) for against in BESIDE]
     tables.append(pivot("set_f1 by tau", cuts, "level", head="tau", note=note))
-    tables.append(pivot("Images without an answer as empty sets", parts_of(evaluation, "unanswered"), metric))
-    words = "All in one table were judged on the same targets, so its columns can be compared."
-    return section("systems", "Every score", words, (), tables)
+    tables.append(pivot("Images without an answer as empty sets", page.parts("unanswered"), metric))
+    words = ["all in one table were judged on the same targets, so its columns can be compared"]
+    return Section.of("systems", "Every score", words, tables)
 
 
-def differences(evaluation: Evaluation, _: Shown) -> Section | None:
+def differences(page: Page) -> Section | None:
     """Each system less others on the same images, or ways of training over their seeds."""
-    rows = [each for each in parts_of(evaluation, None) if each.by in ("", "seeds")]
-    apart = [each for each in rows if is_difference(evaluation, each)]
-    titles, tables = {"": "Differences on the same images", "seeds": "Differences over seeds"}, []
-    for by, title in titles.items():
-        here = [replace(each, system=f"{each.system} − {each.against}") for each in apart if each.by == by]
-        tables.append(pivot(title, here, metric))
-    alike = [replace(f, system=f"{f.system} and {f.against}") for f in parts_of(evaluation, "agreement")]
-    tables.append(pivot("How alike two systems answer", alike, metric, note="total_variation: 0 where alike"))
-    means = [each for each in rows if each.by == "seeds" and each.against == "people"]
-    sure, tested = sum(each.found for each in apart), sum(each.p is not None for each in apart)
-    words = f"{sure or 'None'} of {tested} differences {'is' if sure == 1 else 'are'} beyond chance."
-    words = words if tested else "Too few images or groups to test a difference."
-    return section("differences", "Differences", words, (), [*tables, pivot("Means over seeds", means, metric)])
+    rows = {by: page.parts(by) for by in ("", "seeds", "agreement")}
+    apart = {by: [each for each in rows[by] if is_difference(page, each)] for by in ("", "seeds")}
+    alike, means = rows["agreement"], [each for each in rows["seeds"] if each.against == "people"]
+    tables = [
+        pivot("Differences on the same images", apart[""], metric, _two),
+        pivot("Differences over seeds", apart["seeds"], metric, _two),
+        pivot("How alike two systems answer", alike, metric, _two, note="total_variation: 0 where alike"),
+        pivot("Means over seeds", means, metric),
+    ]
+    tested = [each for found in apart.values() for each in found if each.p is not None]
+    sure, told = sum(each.found for each in tested), "too few images or groups to test a difference"
+    if tested:
+        told = f"{sure or 'none'} of {len(tested)} differences {'is' if sure == 1 else 'are'} beyond chance"
+    return Section.of("differences", "Differences", [told], tables)
 
 
-def levels(evaluation: Evaluation, _: Shown) -> Section | None:
+def _two(figure: Figure) -> str:
+    return f"{figure.system} {'and' if figure.by == 'agreement' else '−'} {figure.against}"
+
+
+def levels(page: Page) -> Section | None:
     """The systems at the coarser levels of the labels, in main metrics of first labels and sets."""
-    first, rows, told, notes = first_of(evaluation), list[Figure](), [], ["each system's fine answers, mapped"]
-    for space, about in evaluation.facts.get("levels", {}).items():
-        every = list(evaluation.where(space=space, against="people"))
-        for name in shown((each.name for each in every), "headline"):
+    first, rows, told, notes = page.first, list[Figure](), list[str](), ["each system's fine answers, mapped"]
+    for space, about in page.facts.get("levels", {}).items():
+        every = grouped(page.where(space=space, against="people"), "name")
+        for name in shown(every, "headline"):
             spec = find(name)
-            there = [each for each in every if each.name == name and spec and spec.kinds[0] in ("ranking", "sets")]
-            rows += [replace(f, level=f"{space} ({len(about['labels'])}): {metric(f)}") for f in there]
+            if spec is not None and spec.kinds[0] in ("ranking", "sets"):
+                rows += [
+                    replace(each, level=f"{space} ({len(about['labels'])}): {metric(each)}") for each in every[name]
+                ]
         notes += [f"{space}: {line}" for line in about.get("lines", ())]
-        inside = {each.system: each for each in evaluation.where(space=space, metric="errors_inside_parent")}
+        inside = {each.system: each for each in every.get("errors_inside_parent", ())}
         if first in inside and "chance" in inside and inside["chance"].value > 0:  # 0: each parent has one child
-            share, chance = inside[first], f"{100 * inside['chance'].value:.0f} %"
-            wrong = f"{100 * share.value:.0f} % of {share.n} wrong first labels have the right parent"
-            told.append(f"at {space}, {wrong}; of random ones {chance} would")
-    table = pivot("Systems at each coarser level", rows, "level", note="; ".join(notes), name="systems", best=True)
-    words = sentence_of(told or ["the same answers, counted at labels that hold several others"])
-    return section("levels", "At coarser levels", words, (), [table])
+            wrong = f"{percent(inside[first].value)} of {inside[first].n} wrong first labels have the right parent"
+            told.append(f"at {space}, {wrong}; of random ones {percent(inside['chance'].value)} would")
+    table = pivot("Systems at each coarser level", rows, "level", note="; ".join(notes), best=True)
+    plain = "the same answers, counted at labels that hold several others"
+    return Section.of("levels", "At coarser levels", told or [plain], [table])
 
 
-def data_sets(evaluation: Evaluation, _: Shown) -> Section | None:
+def data_sets(page: Page) -> Section | None:
     """Systems by data sets in every main metric, and what runs lose away from their own data."""
-    drops = [replace(each, system=f"{each.system}: {each.level}") for each in parts_of(evaluation, "dataset")]
-    words = "A row is a data set, a column a system."
-    return section("matrix", "Systems and data sets", words, (), [*matrix(evaluation), pivot("Drops", drops, metric)])
+    drops = pivot("Drops", page.parts("dataset"), metric, lambda f: f"{f.system}: {f.level}")
+    words = ["a row is a data set, a column a system"]
+    return Section.of("matrix", "Systems and data sets", words, [*matrix(page), drops])
 
 
-def repeats(evaluation: Evaluation, _: Shown) -> Section | None:
+def repeats(page: Page) -> Section | None:
     """Answers to each wording and draw alone, and a liking for places in a list."""
-    tables, told = [], []
+    tables, told, places = list[Any](), list[str](), page.found(metric="place_bias")
     for by in ("wordings", "draws"):
-        rows = parts_of(evaluation, by)
-        for system in dict.fromkeys(each.system for each in rows):
-            mine = [each for each in rows if each.system == system]
+        for system, mine in grouped(page.parts(by), "system").items():
             tables.append(pivot(f"{system} by {by}", mine, lambda f: f.level or "mean", metric, head=by))
-            values = sorted(each.value for each in mine if each.level and each.name == mine[0].name)
-            ends = f"{number(values[0])} and {number(values[-1])}" if values else ""
+            values = [each.value for each in mine if each.level and each.name == mine[0].name]
+            ends = f"{number(min(values))} and {number(max(values))}" if values else ""
             told += [f"{called(system)}'s {mine[0].name} lies between {ends} over {by}"] if values else []
-    places = rows_of(evaluation, metric="place_bias")
     tables.append(pivot("Liking for places in the list of labels", places, "system", "metric"))
-    words = sentence_of(told[:2] or ["a system may name labels more often for where they stand in a list"])
-    return section("wordings", "Wordings, draws and places", words, (), tables)
+    plain = "a system may name labels more often for where they stand in a list"
+    return Section.of("wordings", "Wordings, draws and places", told[:2] or [plain], tables)

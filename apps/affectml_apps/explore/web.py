@@ -32,7 +32,7 @@ from starlette.routing import BaseRoute, Route
 
 from affectml.errors import AffectmlError, BadInput
 from affectml.exploring import Column, Detail, Near, View
-from affectml.plots import overlay
+from affectml.plots.paper import overlay
 from affectml_annotation import AnnotationError
 from affectml_apps import serving
 from affectml_apps.explore.colours import UNKNOWN, coded

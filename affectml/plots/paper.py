@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Values = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
 _OVER = 0.6  # how much of a pixel is the map's colour
 # of the curves of chance, of the map, of another map, and of the centre; Okabe & Ito 2008
 _STYLES = (("0.8", 0.7), ("#0072b2", 1.8), ("#cc79a7", 1.0), ("#009e73", 1.8))
+Place = Mapping[str, tuple[float, float]]
 Band = tuple[Sequence[float], Sequence[float], Sequence[float]]  # half widths, and the plan's own interval of them
 
 
@@ -63,7 +65,7 @@ def paper(
                 figure.savefig(temporary, format=kind, dpi=dpi, metadata=metadata)
 
 
-def overlay(pixels: NDArray[np.uint8], values: Values) -> "tuple[NDArray[np.uint8], ScalarMappable]":
+def overlay(pixels: Pixels, values: Values) -> "tuple[Pixels, ScalarMappable]":
     """A map [H, W] over an image [H, W, 3] in grey, and its colours for a colour bar.
 
     Red speaks for the label, white for neither, and blue against it; a map without values below 0 goes from white at
@@ -81,12 +83,7 @@ def overlay(pixels: NDArray[np.uint8], values: Values) -> "tuple[NDArray[np.uint
 
 
 def draw_map(
-    path: Path,
-    title: str,
-    label: str,
-    pixels: NDArray[np.uint8],
-    values: Values,
-    squares: Mapping[str, Mapping[str, Values]],
+    path: Path, title: str, label: str, pixels: Pixels, values: Values, squares: Mapping[str, Mapping[str, Values]]
 ) -> None:
     """Draw an image, the map over it in grey, and curves below; the same values give the same bytes.
 
@@ -107,9 +104,7 @@ def draw_map(
         for axes, (what, curves) in zip(drawn, squares.items(), strict=True):
             for (name, rates), (colour, width) in zip(curves.items(), _STYLES, strict=True):
                 axes.plot(np.linspace(0, 1, len(rates)), rates, color=colour, linewidth=width)[0].set_label(name)
-            axes.set_title(what)
-            axes.set_xlabel("covered" if what.startswith("deletion") else "uncovered")
-            axes.set_xlim(0, 1)
+            axes.set(title=what, xlabel="covered" if what.startswith("deletion") else "uncovered", xlim=(0, 1))
             axes.set_xticks([0, 0.5, 1], ["none", "half", "all"])
         drawn[0].set_ylabel(f"rate of {label}")
         named = drawn[0].get_legend_handles_labels()
@@ -118,13 +113,7 @@ def draw_map(
 
 
 def draw_widths(
-    path: Path,
-    across: Sequence[int],
-    squares: Mapping[str, Mapping[str, Band]],
-    *,
-    place: Mapping[str, tuple[float, float]],
-    axis: str,
-    named: str,
+    path: Path, across: Sequence[int], squares: Mapping[str, Mapping[str, Band]], place: Place, *, axis: str, named: str
 ) -> None:
     """Draw the curves into a file of the kind that its ending says; the same values give the same bytes.
 
@@ -144,8 +133,7 @@ def draw_widths(
                 axes.plot(across, half, color=colour, marker="o", markersize=3, label=name)
                 axes.fill_between(across, low, high, color=colour, alpha=0.15, linewidth=0)
             axes.plot(*place[title], "x", color=rcParams["text.color"], markersize=8, markeredgewidth=2, label=named)
-            axes.set_title(f"{title}, ±")
-            axes.set_xscale("log")
+            axes.set(title=f"{title}, ±", xscale="log")
             axes.set_xticks(across, [str(x) for x in across])
             axes.minorticks_off()
             axes.set_ylim(bottom=0)

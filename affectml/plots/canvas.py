@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import cycle
 
+from markupsafe import Markup
+
 # What a picture is drawn in: the name of the page's CSS variable, and the colour in a light page. Blue and orange are
 # told apart by every common colour blindness, and every system has a sign of its own beside its colour.
 INKS = {
     "ink": "#1d2127",
     "soft": "#5b6470",
     "line": "#d5dae0",
-    "paper": "#ffffff",
     "people": "#2f6f9f",
     "model": "#b5541c",
     "other": "#6b4fa0",
@@ -27,18 +28,9 @@ MARKS = {  # the sign and the ink of each system
     "zero_shot": ("s", "other"),
     "model": ("D", "model"),
     "person": ("o", "people"),
-    "half": ("^", "people"),
     "consensus": ("^", "people"),
-    "anybody": ("x", "model"),
-    "no_person": ("s", "soft"),
-    "own_share": ("^", "other"),
-    "other_people": ("o", "people"),
     "oracle": ("*", "ink"),
     "floor": ("|", "soft"),
-    "train": ("o", "people"),
-    "val": ("^", "soft"),
-    "calibration": ("s", "other"),
-    "test": ("D", "model"),
 }
 OTHERS = (("D", "model"), ("s", "other"), ("o", "people"), ("^", "ink"), ("x", "soft"), ("*", "model"))
 SIGNS = {  # the outline of each around a point; numbers with a point are in half widths of the sign
@@ -53,34 +45,20 @@ SIGNS = {  # the outline of each around a point; numbers with a point are in hal
 }
 FONT = 11  # pixels of a picture in its own size
 SMALL = 10  # of numbers along an axis
-LETTERS = 28  # of a name beside an axis
+LETTERS, LEGEND = 28, 52  # of a name beside an axis, and of one in a legend
 WIDTH = 380  # pixels: a phone shows it in its own size; a wider picture scrolls there and is not made smaller
-_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)  # between numbers along an axis, times a power of ten
 
 Spot = tuple[float, float]
 Mark = tuple[str, str]  # sign and ink
 Margins = tuple[float, float, float, float]  # left, right, above and below
 
 
-def marks(systems: Iterable[str], others: Sequence[Mark] = OTHERS) -> dict[str, Mark]:
-    """Sign and ink of systems that stand in one picture; those without a mark of their own take turns at `others`."""
+def marks(systems: Iterable[str]) -> dict[str, Mark]:
+    """Sign and ink of systems that stand in one picture; those without a mark of their own take turns at OTHERS."""
     given = list(systems)
     taken = {MARKS[name] for name in given if name in MARKS}
-    rest = cycle([each for each in others if each not in taken] or others)
-    return {name: MARKS[name] if name in MARKS else next(rest) for name in given}
-
-
-def in_lines(names: Sequence[str], width: float) -> list[Spot]:
-    """Where each entry of a legend begins, in pixels: beside the one before it, or where there is no room below."""
-    found: list[Spot] = []
-    x, y = 8.0, 11.0
-    for name in names:
-        needed = 24 + 6.6 * len(name)
-        if found and x + needed > width:
-            x, y = 8.0, y + 14
-        found.append((x, y))
-        x += needed
-    return found
+    rest = cycle([each for each in OTHERS if each not in taken])
+    return {name: MARKS.get(name) or next(rest) for name in given}
 
 
 class Canvas:
@@ -95,6 +73,18 @@ class Canvas:
         self.width, self.height, self.x, self.y, self.log = width, height, x, y, log
         self.left, self.right, self.top, self.bottom = margins[0], width - margins[1], margins[2], height - margins[3]
         self._marks: list[str] = []
+
+    def legend(self, entries: Mapping[str, Mark]) -> None:
+        """Name, sign and ink of each system in lines above the area, for which the picture grows upwards."""
+        x, y = 8.0, 11.0 if entries else 0.0
+        for name, (sign, ink) in zip(fitted(entries, LEGEND), entries.values(), strict=True):
+            needed = 24 + 6.6 * len(name)
+            if x > 8 and x + needed > self.width:
+                x, y = 8.0, y + 14
+            self.signs([(x + 5, y)], sign, ink, 6)
+            self.text((x + 15, y), name)
+            x += needed
+        self.height, self.top, self.bottom = self.height + y, self.top + y, self.bottom + y
 
     def across(self, value: float) -> float:
         """The pixel of a value along x, kept within the area."""
@@ -124,20 +114,13 @@ class Canvas:
     def _path(self, spots: Iterable[Spot]) -> str:
         return "M" + " ".join(f"{_n(x)} {_n(y)}" for x, y in self.at(spots))
 
-    def signs(
-        self, spots: Iterable[Spot], sign: str, colour: str, size: float, edge: float = 1.3, opacity: float = 1.0
-    ) -> None:
-        """One of SIGNS at each of these pixels, `size` pixels wide inside its edge.
-
-        Where several of an opacity below 1 lie on one another, the colour deepens.
-        """
+    def signs(self, spots: Iterable[Spot], sign: str, colour: str, size: float, edge: float = 1.3) -> None:
+        """One of SIGNS at each of these pixels, `size` pixels wide inside its edge."""
         outline = re.sub(r"\d*\.\d*", lambda number: _n(float(number[0]) * size / 2), SIGNS[sign])
         how = f"fill: {_ink(colour) if sign in 's^D*' else 'none'}; stroke: {_ink(colour)}; stroke-width: "
         how += f"{size + edge:g}; stroke-linecap: round" if sign == "o" else f"{edge:g}"
-        how += f"; stroke-opacity: {opacity:g}" if opacity < 1 else ""
-        between = '"/><path d="' if opacity < 1 else ""  # marks of one path lie on one another without a trace
-        found = between.join(f"M{_n(x)} {_n(y)}{outline}" for x, y in spots)
-        self._marks.append(f'<g style="{how}"><path d="{found}"/></g>')
+        found = "".join(f"M{_n(x)} {_n(y)}{outline}" for x, y in spots)
+        self._marks.append(f'<path d="{found}" style="{how}"/>')
 
     def text(
         self, at: Spot, words: str, colour: str = "ink", *, size: float = FONT, anchor: str = "", turned: bool = False
@@ -148,18 +131,18 @@ class Canvas:
         how = f"font-size: {size:g}px; fill: {_ink(colour)}" + (f"; text-anchor: {anchor}" if anchor else "")
         self._marks.append(f'<text {place} dy=".35em" style="{how}">{escape(words, quote=False)}</text>')
 
-    def numbers(self, ticks: Mapping[float, str] | None = None, *, most: int = 9, lines: bool = True) -> None:
+    def numbers(self, ticks: Mapping[float, str] | None = None, *, most: int = 9) -> None:
         """Values under the area by what is written there, else at most so many round ones, with lines upwards."""
         ticks = ticks or _ticks(*self.x, max(min(int((self.right - self.left) / (4 * SMALL)), most), 1))
-        self.lines([[(x, y) for y in self.y] for x in ticks if lines], "line", 0.7)
+        self.lines([[(x, y) for y in self.y] for x in ticks], "line", 0.7)
         for x, words in ticks.items():
             self.text((self.across(x), self.bottom + 8), words, "soft", size=SMALL, anchor="middle")
         self.lines([[(x, self.y[0]) for x in self.x]], "line", 1.0)
 
-    def heights(self, *, lines: bool = True) -> None:
+    def heights(self) -> None:
         """Round numbers left of the area, with lines across."""
         ticks = _ticks(*self.y, max(min(int((self.bottom - self.top) / (2 * FONT)), 9), 1))
-        self.lines([[(x, y) for x in self.x] for y in ticks if lines], "line", 0.7)
+        self.lines([[(x, y) for x in self.x] for y in ticks], "line", 0.7)
         self.names(ticks)
         self.lines([[(self.x[0], y) for y in self.y]], "line", 1.0)
 
@@ -168,29 +151,12 @@ class Canvas:
         for y, name in names.items():
             self.text((self.left - 4, self.up(y)), name, anchor="end")
 
-    def words(self, under: str = "", beside: str = "") -> None:
-        """What the numbers under the area and beside it are."""
-        if under:
-            self.text(((self.left + self.right) / 2, self.bottom + 23), under, "soft", anchor="middle")
-        if beside:
-            self.text((11, (self.top + self.bottom) / 2), beside, "soft", anchor="middle", turned=True)
-
-    def legend(self, entries: Sequence[tuple[str, str, str]]) -> None:
-        """Name, sign and colour of each system in lines above the area."""
-        places = in_lines([name for name, *_ in entries], self.width)
-        for (name, sign, colour), (x, y) in zip(entries, places, strict=True):
-            self.signs([(x + 5, y)], sign, colour, 6)
-            self.text((x + 15, y), name)
-
-    def svg(self, alt: str) -> str:
+    def svg(self, alt: str) -> Markup:
         """The picture as an <svg> to stand inside a page. alt: what it shows, in words, for whoever does not see it."""
-        width = f"{_n(self.width)}px"
-        least = f"; min-width: {width}" if self.width > WIDTH else ""
-        start = (
-            f'<svg viewBox="0 0 {_n(self.width)} {_n(self.height)}" role="img" aria-label="{escape(alt)}" '
-            f'style="max-width: {width}{least}" stroke-linejoin="round">'
-        )
-        return f"{start}{''.join(self._marks)}</svg>"
+        width, box = f"{_n(self.width)}px", f"0 0 {_n(self.width)} {_n(self.height)}"
+        how = f"max-width: {width}" + (f"; min-width: {width}" if self.width > WIDTH else "")
+        start = f'<svg viewBox="{box}" role="img" aria-label="{escape(alt)}" style="{how}" stroke-linejoin="round">'
+        return Markup(f"{start}{''.join(self._marks)}</svg>")
 
 
 def room(names: Sequence[str]) -> float:
@@ -199,7 +165,7 @@ def room(names: Sequence[str]) -> float:
     return 12 + max(wide, default=0.0)
 
 
-def fitted(names: Sequence[str], most: int = LETTERS) -> list[str]:
+def fitted(names: Iterable[str], most: int = LETTERS) -> list[str]:
     """Names with the middle left out of those of more than `most` letters, so that a picture has room beside them."""
     half = most // 2
     return [name if len(name) <= most else f"{name[: most - half - 1]}…{name[-half:]}" for name in names]
@@ -215,21 +181,19 @@ def around(values: Iterable[float], margin: float) -> Spot:
     """The range of values, wider by a share of itself at both ends; a little around one value; about 0..1 for none."""
     known = list(values) or [0.0, 1.0]
     low, high = min(known), max(known)
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
-        more = 0.05 * max(abs(low), abs(high)) or 0.05
-        low, high = low - more, high + more
-    return low - margin * (high - low), high + margin * (high - low)
+    alone = high - low <= 1e-9 * max(abs(low), abs(high))
+    more = (0.05 * abs(high) or 0.05) if alone else margin * (high - low)
+    return low - more, high + more
 
 
 def _ticks(low: float, high: float, most: int) -> dict[float, str]:
     """About `most` round numbers between low and high, by how they are written."""
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(s * power for s in _STEPS if s * power >= rough * (1 - 1e-9))
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    digits += round(step * 10**digits, 6) % 1 > 0  # steps of 2.5
-    values = [round(k * step, 12) for k in range(first, last + 1)]
+    step = next(s * power for s in (1.0, 2.0, 2.5, 5.0, 10.0) if s * power >= rough * (1 - 1e-9))
+    count = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    values = [round(k * step, 12) for k in count]
+    digits = max((len(f"{value:g}".partition(".")[2]) for value in (step, *values)), default=0)
     return {value: f"{value:.{digits}f}".replace("-", "−") for value in values}
 
 

@@ -1,0 +1,162 @@
+"""For whom, on which images and with how much a system works: disagreement, subgroups, single people, fewer images."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from typing import Any
+
+from affectml.judging.figures import Figure
+from affectml.page.section import Page, Section, called, curve, spots
+from affectml.page.tables import Table, arrow, cell, clear, grouped, metric, number, p_value, pivot, span
+
+SHOWN = 5  # findings in words, and differences that are not beyond chance
+KNOWING = "rate_cross_entropy"
+OVER = "levels differ in how much people agree: read the excess over each level's own floor, which alone is tested"
+SYSTEMS = (
+    "k: answers known beforehand; anybody: the model knowing nothing of the person; no_person: the same head, knowing "
+    "nobody; own_share: a logistic regression on the person's own share; other_people: the smoothed share of others"
+)
+PARTS = {"floor": ", excess over the floor", "person": " less a person's", "rest": ", people"}
+
+
+def disagreement(page: Page) -> Section | None:
+    """Where people disagree: whether systems are undecided there, how they score there, what few answers cost."""
+    first, told = page.first, list[str]()
+    rank = page.found(metric="entropy_rank_correlation")
+    middle, levels, asked = (page.parts(by) for by in ("quantile", "disagreement", "people_asked"))
+    title = "Rank correlation of people's entropy and the system's"
+    parts = [spots(title, rank), pivot(title, rank, "system", "metric")]
+    parts.append(pivot("Entropies below which 5 % and 95 % of images lie", middle, "system", "level"))
+    for rows, what in ((levels, "by how much people disagree"), (asked, "by people asked")):
+        for name, here in grouped(rows, "name").items():
+            title = f"{arrow(name)} {what}"
+            parts.append(spots(title, [each for each in here if each.level != "change"], "level"))
+            parts.append(pivot(title, here, "level"))
+    for each in [each for each in rank if each.system == first]:
+        low, high = each.ends
+        way = "more undecided" if low > 0 else "more decided" if high < 0 else ""
+        how = way if way and each.bounded else "not shown to be more undecided"
+        told.append(f"{called(first)} is {how} where people are undecided (rank correlation {span(each)})")
+    mine = [each for each in asked if each.system == first]
+    if len(mine) > 1:
+        few, more = mine[0], mine[-1]
+        off = f"{number(few.value)} with {few.level} people asked and {number(more.value)} with {more.level}"
+        told.append(f"its shares are off by {off}{', which may be chance' * (not clear(few, more))}")
+    return Section.of("disagreement", "Where people disagree", told, parts)
+
+
+def findings(page: Page) -> Section | None:
+    """What holds beyond chance, a sentence each."""
+    found = page.facts.get("findings", ())
+    table = Table("Beyond chance", ("", "finding"), tuple((str(at), line) for at, line in enumerate(found, 1)))
+    return Section.of("findings", "What holds beyond chance", found[:1], [table] if found else [])
+
+
+def subgroups(page: Page) -> Section | None:
+    """For whom the first system fails: by columns of the images, and by who answered."""
+    tests, parts = list[Figure](), list[Any]()
+    for column, kind in (page.facts.get("subgroups") or {}).get("columns", {}).items():
+        rows = [each for each in page.of_first(column) if not each.metric.startswith("promise_")]
+        tests += [each for each in rows if each.p is not None]
+        rows = [each for each in rows if each.p is None and " less " not in each.level]
+        parts.append(_levels(column, kind, [each for each in rows if not each.label]))
+        parts.append(pivot(f"Label bias by {column}", [each for each in rows if each.label], "label", "level"))
+    return Section.of("subgroups", "Subgroups", subgroup_lines(page), [_tests(tests), *parts])
+
+
+def subgroup_lines(page: Page) -> list[str]:
+    """The first of what was found; that nothing was; or that there was nothing to compare; [] where none was asked."""
+    content = page.facts.get("subgroups")
+    if not content:
+        return []
+    columns, found, tests = ", ".join(content["columns"]), content.get("findings", []), content.get("tests")
+    if found:
+        return [*found[:SHOWN], *[f"{len(found) - SHOWN} more differences beyond chance"] * (len(found) > SHOWN)]
+    if not columns:
+        return ["no column of few levels to judge subgroups by"]
+    tested = f"no difference beyond chance ({tests} test{'s' * (tests != 1)}, Holm, 5 %)"
+    return [f"subgroups by {columns}: {tested if tests else 'too few images or people to compare them'}"]
+
+
+def _tests(tests: Sequence[Figure]) -> Table | None:
+    """Differences between levels, those beyond chance first."""
+    ranked = sorted(tests, key=lambda each: each.p or 0)
+    kept, rows = [each for each in ranked if each.found] or ranked[:SHOWN], []
+    for each in kept:
+        what = f"bias: {each.label}" if each.label else f"{each.name}{PARTS.get(each.against, '')}"
+        ends = f"{number(each.value)} [{number(each.ends[0])}, {number(each.ends[1])}]"
+        rows.append((f"{each.by}: {each.level}", what, ends, p_value(each.p), p_value(each.p_holm), "yes" * each.found))
+    title = "What differs" if kept and kept[0].found else "The least likely differences, none of them beyond chance"
+    note = f"{len(kept)} of {len(tests)} tests; [95 % interval] of each difference by itself, p (Holm) of all together"
+    heads = ("levels", "in", "difference", "p", "p (Holm)", "beyond chance")
+    return Table(title, heads, tuple(rows), note) if rows else None
+
+
+def _levels(column: str, kind: str, rows: Sequence[Figure]) -> Table | None:
+    """A level a row: the first system's scores, the excess over its floor, people's own; how many images or people."""
+    sizes = {each.level: cell(each) for each in rows if each.metric == kind}
+    scored = {each.level for each in rows if each.metric != kind}  # a small level has its size alone
+    shown = [each for level in sizes for each in rows if each.level == level]
+    shown = [
+        replace(f, level=f"{f.level} ({sizes[f.level]})") for f in shown if f.metric != kind or f.level not in scored
+    ]
+
+    def score(figure: Figure) -> str:
+        return f"{metric(figure)}{', floor' if figure.system == 'floor' else PARTS.get(figure.against, '')}"
+
+    title = f"{'Agreement with people' if kind == 'people' else 'Scores'} by {column}"
+    note = OVER * any(each.against == "floor" for each in rows)
+    return pivot(title, shown, "level", score, head=f"{column} ({kind})", note=note)
+
+
+def by_person(page: Page) -> Section | None:
+    """What knowing the person is worth: of people seen and never seen, about images seen and new ones."""
+    rows, parts, told = page.parts("answers_known"), list[Any](), list[str]()
+    sizes = {each.level: cell(each) for each in rows if each.metric == "people"}
+    scores = grouped([each for each in rows if each.metric != "people"], "name")
+
+    def whom(figure: Figure) -> str:
+        return f"{figure.level.replace('_', ' ')} ({sizes.get(figure.level, '–')})"
+
+    def who(figure: Figure) -> str:
+        return figure.system if figure.against == "people" else f"{figure.system} − {figure.against}"
+
+    for name, found in scores.items():
+        parts.append(pivot(f"By person: {arrow(name)}", found, whom, who, head="whom (people)", note=SYSTEMS))
+    for images, what in (("new", "new images"), ("seen", "images it has seen")):
+        start = f"unseen_people_{images}_images_k"
+        known = [f for f in scores.get(KNOWING, ()) if f.against == "people" and f.level.startswith(start)]
+        points = [replace(each, level=each.level.removeprefix(start)) for each in known]
+        if sum(each.system == page.first for each in points) > 1:
+            parts.append(curve(f"{arrow(KNOWING)} of people never seen, {what}", points, page.first, "answers known"))
+    for each in scores.get(KNOWING, ()):
+        start, _, k = each.level.partition("_images_k")
+        new = each.level == "seen_people_new_images" or (start == "unseen_people_new" and k != "0")
+        if new and (each.system, each.against) == (page.first, "anybody"):
+            gain = replace(each, value=-each.value, low=-each.ends[1], high=-each.ends[0])  # lower is better
+            worth = "" if gain.ends[0] > 0 else " less than nothing" if gain.ends[1] < 0 else " nothing beyond chance"
+            what = f"{k} answers of a new person are" if k else f"what {called(page.first)} learned of a person is"
+            told.append(f"{what} worth{worth} ({span(gain)})")
+    unknown = "too few people or new images have answers to say what knowing the person is worth"
+    told = [*told, f"in {KNOWING} about new images"] if told else [unknown]
+    return Section.of("by-person", "Person by person", told, parts)
+
+
+def learning(page: Page) -> Section | None:
+    """How the scores grow with the training images; None where no learning curve was asked for."""
+    rows = sorted(page.of_first("training_images"), key=lambda each: int(each.level))
+    sizes, by, told = list(grouped(rows, "level")), grouped(rows, "name"), list[str]()
+    if len(sizes) < 2:
+        return None
+    whole = [name for name in page.chosen if len(by.get(name, ())) == len(sizes)]
+    titles = {name: f"{arrow(name)} by training images" for name in whole[:3]}
+    parts = [curve(title, by[name], page.first, "training images", log=True) for name, title in titles.items()]
+    for name in whole[:1]:
+        before, after = by[name][-2:]
+        inside = before.ends[0] <= after.value <= before.ends[1] and after.ends[0] <= before.value <= after.ends[1]
+        words = f"with {before.level} training images {name} is {number(before.value)}, with all {after.level} "
+        told = [f"{words}{number(after.value)}{', which may be chance' * inside}", "each point is one fit"]
+    shares = [f" ({share:.0%})" for share in page.facts.get("learning_curve", ())]
+    size = {level: f"{level} images{share}" for level, share in zip_longest(sizes, shares, fillvalue="")}
+    table = pivot("Learning curve", rows, metric, lambda each: size[each.level])
+    return Section.of("learning", "With fewer training images", told, [*parts, table])
