@@ -1,22 +1,21 @@
 """What `affectml evaluate` is asked for: the options of the command, and of the function."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 from annotated_types import Ge
 
 from affectml._options import Groups, Help, Seed, Threads
+from affectml.vlm.config import ReadConfig
 
 
 @dataclass(frozen=True)
-class EvaluateConfig:
+class EvaluateConfig(ReadConfig):
     """What `affectml evaluate` was asked for.
 
     on: the data sets that everybody is judged on; without any, runs are compared by what is stored of them. train: data
     sets that runs are trained on first, one for each of `heads`, `prompts` and the seeds. tau: None is the first run's,
-    else a third. shape to empty are about files of answers, see `affectml.vlm.ReadConfig`; mapping is about words of
-    files and about labels that another taxonomy parts.
+    else a third. mapping is about words of files, see ReadConfig, and about labels that another taxonomy parts.
     """
 
     on: Annotated[tuple[str, ...], Help("Data set folder to judge on; may be given several times.", path=True)] = ()
@@ -36,29 +35,14 @@ class EvaluateConfig:
         tuple[str, ...], Help("With --train: texts that a text head learns from, as for train; several times.")
     ] = ("sentiment",)
     seeds: Annotated[int, Ge(1), Help("With --train: how many seeds each is trained with.")] = 1
-    mapping: Annotated[
-        Mapping[str, str],
-        Help(
-            "Label that a word of a file stands for, or that an ambiguous label becomes in another taxonomy; may be "
-            "given several times.",
-            metavar="FROM=TO",
-        ),
-    ] = field(default_factory=dict)
     drop: Annotated[bool, Help("Leave out labels that become none of the other taxonomy's.")] = False
     index: Annotated[
         tuple[str, ...],
         Help("Index that `ask` wrote, to find a liking for places; may be given several times.", path=True),
     ] = ()
-    shape: Annotated[
-        str | None,
-        Help("What a file's answers are: sets, ranked, rates or distribution.", default="what they look like"),
+    k: Annotated[
+        Annotated[int, Ge(1)] | None, Help("Of ranked lists, the first K labels are the set.", default="no sets")
     ] = None
-    k: Annotated[int | None, Help("Of ranked lists, the first K labels are the set.", default="no sets")] = None
-    image_column: Annotated[
-        str | None, Help("Column of a table that names the image.", default="found by its name")
-    ] = None
-    label_column: Annotated[str | None, Help("Column of a table with the labels.", default="found by its name")] = None
-    empty: Annotated[str | None, Help("What an empty cell is: none (no label applies) or skip.", default="skip")] = None
     encoder: Annotated[
         str | None, Help("Encoder for zero-shot; embeds the images.", default="the embeddings that are there")
     ] = None

@@ -90,11 +90,17 @@ class AskConfig:
 class ReadConfig:
     """How a file of replies is read. shape: what the replies are; None takes what was asked, or what they look like."""
 
-    shape: Annotated[str | None, Help("sets, ranked, rates or distribution.", default="what the answers look like")] = (
-        None
-    )
+    shape: Annotated[
+        str | None,
+        Help("What a file's answers are: sets, ranked, rates or distribution.", default="what they look like"),
+    ] = None
     mapping: Annotated[
-        Mapping[str, str], Help("Label that a word stands for; may be given several times.", metavar="WORD=LABEL")
+        Mapping[str, str],
+        Help(
+            "Label that a word of a file stands for, or that an ambiguous label becomes in another taxonomy; may be "
+            "given several times.",
+            metavar="FROM=TO",
+        ),
     ] = field(default_factory=dict)
     image_column: Annotated[
         str | None, Help("Column of a table that names the image.", default="found by its name")
