@@ -213,8 +213,12 @@ def _in_labels(there: There, group: Mapping[str, Space | None], space: Space | N
     more: dict[str, Any] = {}
     if own:
         more = {"images": data.images, "answerers": answerers(data, truth), "groups": config.groups}
-        more |= _of_head(there, order[0]) if order[0] in group and group[order[0]] is None else {}
         more |= _of_files(there, truth, val) | {"by": sort}
+    if own and order[0] in group and group[order[0]] is None:  # what the views of a head need
+        first = there.runs[order[0]]
+        head, data_of = first.run.head, first.run.info.data
+        made = {"head": head, "own": first.own and data_of.target == targets.name, "made_on": data_of.kind}
+        more |= {**made, "thresholds": None if head.promise_ is not None else head.thresholds_}
     if own and len(group) == len(there.runs):  # else others are judged in coarser labels already
         rates = [n for n in order if (there.runs[n].rates if n in group else read[n].said.shape == "rates")]
         rates += ["prior"] if kind in SEVERAL else []
@@ -335,18 +339,19 @@ def _beside(
 
 def _answered_by_all(there: There, read: Mapping[str, systems.File], ids: Ids) -> np.ndarray[Any, Any]:
     """Which of the judged images have an answer of every file."""
-    have = {name: pd.Index(ids).isin(file.said.image_id) for name, file in read.items()}
-    for name, found in have.items():
-        if not found.any():
+    have = pd.DataFrame({name: pd.Index(ids).isin(file.said.image_id) for name, file in read.items()}, range(len(ids)))
+    counts = have.sum()
+    for name, file in read.items():
+        if not counts[name]:
             raise BadInput(
-                f"{name}: none of the {len(there.files[name].said.image_id)} images with an answer is among the "
+                f"{name}: none of the {len(file.said.image_id)} images with an answer is among the "
                 f"{len(there.ids)} of the {there.split} split; {option('split', 'all')} judges all images"
             )
-    at = np.flatnonzero(np.logical_and.reduce([np.ones(len(ids), dtype=bool), *have.values()]))
+    at = np.flatnonzero(have.all(axis=1))
     if not len(at):
         of = "" if there.split == "all" else f" of the {there.split} split"
-        counts = ", ".join(f"{name} {int(found.sum())}" for name, found in have.items())
-        raise BadInput(f"no image{of} has an answer of every system (images with one: {counts}); judge them one by one")
+        each = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise BadInput(f"no image{of} has an answer of every system (images with one: {each}); judge them one by one")
     return at
 
 
@@ -395,27 +400,14 @@ def _as_empty(whole: Mapping[str, Answers], truth: Truth, names: Sequence[str], 
     return rows.rows
 
 
-def _of_head(there: There, name: str) -> dict[str, Any]:
-    """What the views of a head need: its cuts, its promise, and whether that was made on these data."""
-    run = there.runs[name].run
-    head, own = run.head, there.targets.name == run.info.data.target
-    own &= there.data.has_fingerprint(run.info.data.fingerprint, run.info.data.target)
-    cuts = None if head.promise_ is not None else head.thresholds_
-    return {"head": head, "own": own, "made_on": run.info.data.kind, "thresholds": cuts}
-
-
 def _of_files(there: There, truth: Truth, val: Truth | None) -> dict[str, Any]:
     """What the views of files need, see `affectml.judging.readings` and `systems.named_beside_people`."""
-    orders, requests = read_orders(there.config.index, truth.labels), {}
-    for name, file in there.files.items() if orders else ():
-        found = systems.requests_in(name, file, orders, there.data)
-        if found is None:
-            file.said.received.notes.append(f"{option('index')} has too few of its requests: no word of places")
-        else:
-            requests[name] = found
+    orders = read_orders(there.config.index, truth.labels)
+    files = there.files.items()
+    requests = {n: systems.requests_in(n, file, orders, there.data) for n, file in files if orders}
     return {
-        "said": {name: file.said for name, file in there.files.items()},
-        "parts_of": {n: partial(f.alone, truth, val) for n, f in there.files.items() if f.replies is not None},
-        "requests": requests,
-        "smoothed": [name for name, file in there.files.items() if file.said.received.shape == "sets"],
+        "said": {name: file.said for name, file in files},
+        "parts_of": {name: partial(file.alone, truth, val) for name, file in files if file.replies is not None},
+        "requests": {name: found for name, found in requests.items() if found is not None},
+        "smoothed": [name for name, file in files if file.said.received.shape == "sets"],
     }

@@ -476,20 +476,23 @@ def in_words(received: Mapping[str, Any], split: str) -> list[str]:
 
 
 def requests_in(name: str, file: File, orders: Orders, data: Dataset) -> Requests | None:
-    """What a file's replies gave to labels and where these stood, as far as `orders` has the requests.
+    """What a file's replies gave to labels and where these stood; None, and a note, where `orders` has too few of them.
 
     Raises:
         BadInput: where the indexes are of such requests, but drawn from another seed or other labels.
     """
-    if file.replies is None:
-        return None
-    if of_others(file.replies.requests, orders):
+    found, replies = None, file.replies
+    if replies is not None and of_others(replies.requests, orders):
         raise BadInput(
             f"{option('index')}: written with other requests than {name} answers, so that labels stood in other orders "
             "(another seed, or other labels); give the index that `ask` wrote with those, or leave it out"
         )
-    table = file.replies.table
-    alone = replace(file.replies, table=table.assign(image_id=table.index))  # each request as an image of its own
-    said = File.of(alone, file.one_label, file.k).said
-    images = table["image_id"].groupby(level=0).first().reindex(said.image_id).to_numpy(dtype=object)
-    return requests_of(list(said.image_id), said.often, images, data.groups(images), orders)
+    if replies is not None:  # each request as an image of its own
+        table = replies.table
+        alone = replace(replies, table=table.assign(image_id=table.index))
+        said = File.of(alone, file.one_label, file.k).said
+        images = table["image_id"].groupby(level=0).first().reindex(said.image_id).to_numpy(dtype=object)
+        found = requests_of(list(said.image_id), said.often, images, data.groups(images), orders)
+    if found is None:
+        file.said.received.notes.append(f"{option('index')} has too few of its requests: no word of places")
+    return found

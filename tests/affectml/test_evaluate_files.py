@@ -135,7 +135,7 @@ def test_an_empty_cell_is_no_answer_unless_it_is_said_to_be_the_empty_set(judge,
     assert received(judge(table, empty="none"))["answered"] == len(parts["test"])
 
 
-def test_a_runs_own_answers_score_what_the_run_scores(judge, run, truth, tmp_path):
+def test_a_runs_own_answers_score_what_the_run_scores(run, tmp_path):
     found = affectml.evaluate(
         {"file": run.folder / "answers.parquet", "run": run.folder}, on=run.info.config.dataset, out=tmp_path / "a.csv"
     ).evaluation
@@ -145,8 +145,6 @@ def test_a_runs_own_answers_score_what_the_run_scores(judge, run, truth, tmp_pat
     (tmp_path / "half.parquet").write_bytes((run.folder / "answers.parquet").read_bytes()[:900])
     with pytest.raises(BadInput, match="half.parquet: cannot be read .*: the file is damaged"):
         affectml.evaluate(tmp_path / "half.parquet", on=run.info.config.dataset, out=tmp_path / "b.csv")
-    with pytest.raises(BadInput, match="runs are judged on test images; leave it out"):
-        judge(truth, beside=[run.folder], split="all")
 
 
 def test_a_page_of_a_run_and_a_file_called_model_is_not_the_runs(run, demo, truth, tmp_path):
