@@ -343,10 +343,8 @@ def _answered_by_all(there: There, read: Mapping[str, systems.File], ids: Ids) -
     counts = have.sum()
     for name, file in read.items():
         if not counts[name]:
-            raise BadInput(
-                f"{name}: none of the {len(file.said.image_id)} images with an answer is among the "
-                f"{len(there.ids)} of the {there.split} split; {option('split', 'all')} judges all images"
-            )
+            among = f"the {len(there.ids)} of the {there.split} split; {option('split', 'all')} judges all images"
+            raise BadInput(f"{name}: none of the {len(file.said.image_id)} images with an answer is among {among}")
     at = np.flatnonzero(have.all(axis=1))
     if not len(at):
         of = "" if there.split == "all" else f" of the {there.split} split"
@@ -372,9 +370,7 @@ def _best_first(answers: Mapping[str, Answers], truth: Truth, sort: str | None) 
     known = [m for m in of_first if better(m) and all(np.isfinite(each.get(m, np.nan)) for each in values.values())]
     if sort is not None and sort not in known:
         ways = f"{did_you_mean(sort, known)} (every system has {', '.join(known)})"
-        raise BadInput(
-            f"{option('sort', sort)}: not every system has that metric, or it knows no better and worse{ways}"
-        )
+        raise BadInput(f"{option('sort', sort)}: not every system has it, or it knows no better and worse{ways}")
     metric = sort or next((name for name in (*FIRST, *shown(known, "headline"), *known) if name in known), "")
     order = sorted(answers, key=lambda name: values[name].get(metric, 0.0), reverse=better(metric) == "higher")
     return order, metric

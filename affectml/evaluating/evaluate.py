@@ -198,10 +198,8 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
     common, seeds = set.intersection(*images), _over_seeds(runs, ways)
     alike = all(each == common for each in images)
     if not common and not seeds:
-        raise BadInput(
-            f"evaluate: no image is in the test split of every run: train them with the same {option('seed')}, or "
-            f"judge them on a data set of their labels: {option('on')}"
-        )
+        way = f"train them with the same {option('seed')}, or judge them on a data set of their labels: {option('on')}"
+        raise BadInput(f"evaluate: no image is in the test split of every run: {way}")
     judged = names[:1] if seeds and not alike else names  # of seeds tested on different images no image speaks
     mine = {name: found[name].scores for name in judged}
     mine |= {name: rows[rows["system"] == "model"] for name, rows in mine.items() if name != names[0]}
@@ -242,8 +240,8 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
         told = [line.replace("the model", f"“{names[0]}”", 1) for line in parts["findings"]]
         facts["subgroups"] = {**parts, "findings": told}
     apart = [f for f in figures if f.against != "people" and f.p is not None and not (f.by or f.label)]
-    figures = [f for f in figures if f not in set(apart)]
-    figures += in_families([*apart, *differences(by_image, combinations(judged, 2), groups, **key)])
+    kept, pairs = set(figures) - set(apart), combinations(judged, 2)
+    figures = [f for f in figures if f in kept] + in_families([*apart, *differences(by_image, pairs, groups, **key)])
     figures += agreement({name: runs[name].model_answers.frame.reindex(ids) for name in judged}, **key)
     figures += [replace(each, **key) for each in seeds]
     facts |= {"n": len(ids), "first": names[0], "systems": names, "warnings": warnings}
@@ -252,16 +250,16 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
 
 def _check_alike(runs: Sequence[RunFolder]) -> None:
     """Raises BadInput for the first run whose figures cannot stand beside those of the first run."""
-    of_each = [
-        {"data set": i.data.fingerprint, "target": i.data.target, option("tau"): i.config.tau}
-        for i in (run.info for run in runs)
-    ]
-    for run, its in zip(runs, of_each, strict=True):
-        if other := [what for what, value in its.items() if value != of_each[0][what]]:
-            raise BadInput(
-                f"{run.folder}: another {other[0]} than {runs[0].folder}, so what is stored of them does not compare: "
-                f"name a data set to judge both on: {option('on')}"
-            )
+    first = runs[0].info
+    for run, info in ((run, run.info) for run in runs):
+        same = {
+            "data set": info.data.fingerprint == first.data.fingerprint,
+            "target": info.data.target == first.data.target,
+            option("tau"): info.config.tau == first.config.tau,
+        }
+        if other := [what for what, alike in same.items() if not alike]:
+            why = f"another {other[0]} than {runs[0].folder}, so what is stored of them does not compare"
+            raise BadInput(f"{run.folder}: {why}: name a data set to judge both on: {option('on')}")
 
 
 def _ways(runs: Mapping[str, RunFolder]) -> dict[str, dict[int, str]]:

@@ -39,7 +39,7 @@ from affectml.judging.views import Case
 from affectml.predicting.features import FromFiles, learned_from, store_of, store_there
 from affectml.prompts import Prompts, label_features
 from affectml.runs import RunFolder
-from affectml.runs.schema import PriorInfo
+from affectml.runs.folder import PriorInfo
 from affectml.taxonomies import Taxonomy
 from affectml.vlm import ReadConfig, Received, Replies, Said, read_replies, together
 from affectml.vlm.names import shown
@@ -150,10 +150,8 @@ def hear(run: RunFolder, data: Dataset, targets: Targets, threads: int | None, s
     kind = targets.kind if fits(run, targets) else run.info.data.kind
     if own:
         if not run.has_answers:
-            raise BadRun(
-                f"{run.folder}: a shared run does not say which images of {data.root} it learned from, so judging it "
-                "there would flatter it: evaluate the run that it was made of"
-            )
+            why = f"a shared run does not say which images of {data.root} it learned from, so they would flatter it"
+            raise BadRun(f"{run.folder}: {why}: evaluate the run that it was made of")
         said = run.model_answers
         ids = said.image_id[(said.split == "test") & pd.Index(said.image_id).isin(targets.image_id)]
         if kind == run.info.data.kind:
@@ -226,10 +224,8 @@ def _unseen(
         ids = ids[part.reindex(ids).to_numpy(dtype=object) == "test"]
     seen = _learned(run, store, ids, say)
     if seen.any():
-        say(
-            f"{seen.sum()} of {len(ids)} images are among those that {run.folder} was trained or tuned on, and left "
-            "out; the rest is judged"
-        )
+        known = f"among those that {run.folder} was trained or tuned on, and left out; the rest is judged"
+        say(f"{seen.sum()} of {len(ids)} images are {known}")
     elif not parted:
         say(f"{data.root} has no split: all of its images are judged")
     return ids[~seen], "test" if parted else "unseen" if seen.any() else "all"
@@ -469,9 +465,8 @@ def in_words(received: Mapping[str, Any], split: str) -> list[str]:
         named = few([f"{label} ({count})" for label, count in unknown.items()], 12)
         lines.append(f"unknown labels: {named}; {received['shortened']} answers count without them; {ways}")
     if received["renamed"]:
-        lines.append(
-            f"labels renamed: {few([f'{spelt} -> {label}' for spelt, label in received['renamed'].items()], 8)}"
-        )
+        pairs = [f"{spelt} -> {label}" for spelt, label in received["renamed"].items()]
+        lines.append(f"labels renamed: {few(pairs, 8)}")
     return [*lines, *received["notes"]]
 
 
@@ -483,10 +478,8 @@ def requests_in(name: str, file: File, orders: Orders, data: Dataset) -> Request
     """
     found, replies = None, file.replies
     if replies is not None and of_others(replies.requests, orders):
-        raise BadInput(
-            f"{option('index')}: written with other requests than {name} answers, so that labels stood in other orders "
-            "(another seed, or other labels); give the index that `ask` wrote with those, or leave it out"
-        )
+        why = f"written with other requests than {name} answers, of another seed or other labels"
+        raise BadInput(f"{option('index')}: {why}; give the index that `ask` wrote with those, or leave it out")
     if replies is not None:  # each request as an image of its own
         table = replies.table
         alone = replace(replies, table=table.assign(image_id=table.index))
