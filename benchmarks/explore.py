@@ -98,7 +98,7 @@ def write_run(folder: Path, data: Path, seed: int) -> None:
     from affectml.embeddings import EmbeddingStore
     from affectml.judging.answers import FILE, SystemAnswers, write_answers
     from affectml.runs import RunInfo, TrainConfig
-    from affectml.runs.folder import DataInfo, EncoderInfo, HeadInfo
+    from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo
 
     dataset, draw = Dataset.open(data), np.random.default_rng(seed)
     targets, store = dataset.target("rates"), EmbeddingStore.for_dataset(dataset)

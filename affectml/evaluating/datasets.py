@@ -17,8 +17,7 @@ from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.errors import BadInput, BadRun, NoMapping, did_you_mean, option
-from affectml.evaluating import systems
-from affectml.evaluating.config import EvaluateConfig
+from affectml.evaluating import EvaluateConfig, systems
 from affectml.evaluating.systems import Ids, Source
 from affectml.heads import PriorHead
 from affectml.importers import get_importer

@@ -18,7 +18,7 @@ from affectml._progress import Say
 from affectml.data import Dataset, check_new
 from affectml.data.choose import SEVERAL
 from affectml.errors import AffectmlError, BadInput, BadRun, EncoderUnavailable, did_you_mean, few, option
-from affectml.evaluating.config import EvaluateConfig
+from affectml.evaluating import EvaluateConfig
 from affectml.evaluating.datasets import Judged, joined, on_datasets
 from affectml.evaluating.systems import Source, sources_of, target_of
 from affectml.heads import head_class

@@ -39,7 +39,7 @@ from affectml.judging.views import Case
 from affectml.predicting.features import FromFiles, learned_from, store_of, store_there
 from affectml.prompts import Prompts, label_features
 from affectml.runs import RunFolder
-from affectml.runs.folder import PriorInfo
+from affectml.runs.schema import PriorInfo
 from affectml.taxonomies import Taxonomy
 from affectml.vlm import ReadConfig, Received, Replies, Said, read_replies, together
 from affectml.vlm.names import shown

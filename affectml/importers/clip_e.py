@@ -20,7 +20,7 @@ from affectml._files import need_file, new_folder, sha256, write_json
 from affectml.data import check_new
 from affectml.errors import BadInput, few, option
 from affectml.runs import RunFolder, RunInfo, TrainConfig, surroundings
-from affectml.runs.folder import DataInfo, EncoderInfo, HeadInfo, SplitInfo
+from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo, SplitInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 if TYPE_CHECKING:

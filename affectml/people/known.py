@@ -23,7 +23,8 @@ from typing_extensions import TypedDict
 
 from affectml._files import read_frame, read_json, replacing, write_parquet
 from affectml.errors import BadInput, BadRun, did_you_mean, option
-from affectml.runs.folder import RunFolder, Text
+from affectml.runs.folder import RunFolder
+from affectml.runs.schema import Text
 
 if TYPE_CHECKING:
     from affectml.heads import ImageEffects

@@ -14,7 +14,8 @@ from affectml._lazy import lazily
 from affectml.runs.config import TrainConfig
 
 if TYPE_CHECKING:
-    from affectml.runs.folder import SCHEMA, RunFolder, RunInfo, next_run_folder, runs_in, surroundings
+    from affectml.runs.folder import RunFolder, next_run_folder, runs_in
+    from affectml.runs.schema import SCHEMA, RunInfo, surroundings
 
 __all__ = ["SCHEMA", "RunFolder", "RunInfo", "TrainConfig", "next_run_folder", "runs_in", "surroundings"]
 __getattr__ = lazily(__name__)

@@ -16,7 +16,7 @@ from affectml.judging.answers import FILE, PART, write_answers
 from affectml.judging.figures import METRICS
 from affectml.runs import RunFolder, RunInfo, next_run_folder, surroundings
 from affectml.runs.config import command
-from affectml.runs.folder import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
+from affectml.runs.schema import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
 from affectml.training.steps import Judged, Plan, Writers
 
 

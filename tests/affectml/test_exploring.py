@@ -30,7 +30,7 @@ from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.judging.views import entropies
 from affectml.people.labelling import make_task
 from affectml.runs import RunInfo, TrainConfig
-from affectml.runs.folder import DataInfo, EncoderInfo, HeadInfo
+from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.training import train_run
 from affectml_annotation import Answer, LabelStore, TaskSettings

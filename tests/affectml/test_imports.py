@@ -151,5 +151,5 @@ for expected, commands in ((0, {done!r}), (2, {refused!r})):
 
 
 def test_runs_record_the_version(monkeypatch):
-    monkeypatch.setattr("affectml.runs.folder.version", lambda package: f"installed {package}")
+    monkeypatch.setattr("affectml.runs.schema.version", lambda package: f"installed {package}")
     assert surroundings()["versions"]["affectml"] == affectml.__version__
