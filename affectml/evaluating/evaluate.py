@@ -72,7 +72,7 @@ def evaluate_systems(
         AffectmlError: one of its subclasses, for what the user can mend.
     """
     _check(config)
-    given, once = list(systems), cache(say)
+    given, once = list(systems), cache(say)  # what is said of each of several data sets is said once
     sources = sources_of(given) if given or not config.train else []
     alone = len(sources) == 1 and sources[0].run is not None and not config.on and not config.train
     file = Path(out) if out is not None else sources[0].path / PAGE if alone else next_run_folder("evaluation")

@@ -102,8 +102,8 @@ def test_the_terminal_breaks_long_lines_and_says_once_how_many_sets_are_empty(cr
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= LOG_WIDTH
     assert any(line.startswith("    ") and "our reasoning" in line for line in lines)  # goes on in the next line
-    home = {**found.facts["datasets"]["demo"], "spaces": {}}
-    print_evaluation(replace(found, facts={n: facts for n, facts in home.items() if n != "spaces"}), verbose=False)
+    home = {name: facts for name, facts in found.facts["datasets"]["demo"].items() if name != "spaces"}
+    print_evaluation(replace(found, facts=home), verbose=False)
     assert capsys.readouterr().out.count("mpty sets: people") == 1
 
 
