@@ -89,9 +89,9 @@ def option_of(name: str, hint: Any, default: Any) -> Option:
 
 
 def options_of(holder: type) -> list[Option]:
-    """The options that a dataclass declares: its annotated fields, in their order."""
+    """The options that a dataclass declares: its annotated fields, in their order, before those that it inherits."""
     hints: Any = get_type_hints(holder, include_extras=True)
-    every: Any = fields(holder)
+    every: Any = sorted(fields(holder), key=lambda field: field.name not in vars(holder).get("__annotations__", ()))
     return [option_of(f.name, hints[f.name], _default(f)) for f in every if hasattr(hints[f.name], "__metadata__")]
 
 

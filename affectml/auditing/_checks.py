@@ -447,7 +447,7 @@ def _people(data: Dataset) -> Iterator[str]:
 
 def _selection(data: Dataset, name: str) -> Iterator[str]:
     path = data.image_path(data.meta.selections[name].file)
-    for image in sorted({*Selections(data).read(name)} - {*data.images["image_id"]}):
+    for image in sorted({*Selections(data, lambda line: None).read(name)} - {*data.images["image_id"]}):
         yield f"{path}: image {image!r} is not in images.parquet; take it out"
 
 

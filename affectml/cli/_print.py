@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from textwrap import wrap
+from textwrap import fill, wrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -112,12 +112,24 @@ def show_result(
     print()
 
 
-def _reading(note: str) -> tuple[list[str], bool]:
-    """As much of a note as the lines hold, what a star means above all; and whether that is all of it."""
+def print_lines(lines: Iterable[str]) -> None:
+    """Sentences, each on a line of its own, broken where the terminal ends; then an empty line."""
+    for line in lines:
+        print(fill(line, _width(), initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False))
+    print()
+
+
+def _width() -> int:
+    """How wide sentences may be."""
     from rich.console import Console
 
     console = Console()
-    width = (console.width if console.is_terminal else LOG_WIDTH) - 2
+    return console.width if console.is_terminal else LOG_WIDTH
+
+
+def _reading(note: str) -> tuple[list[str], bool]:
+    """As much of a note as the lines hold, what a star means above all; and whether that is all of it."""
+    width = _width() - 2
     parts = [part for line in note.splitlines() for part in line.strip().split("; ")]
     parts.sort(key=lambda part: not part.startswith("*"))
     whole = [wrap("; ".join(parts[:count]), width) for count in range(len(parts) + 1)]
@@ -135,8 +147,6 @@ def _table(
     whole: bool = False,
 ) -> "Table":
     """whole: names wrap between words, and columns of short words keep their width."""
-    from textwrap import fill
-
     from rich import box
     from rich.markup import escape
     from rich.table import Table

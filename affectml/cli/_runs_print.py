@@ -1,9 +1,10 @@
 """How a run, an evaluation and predictions look in the terminal."""
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from affectml.cli._print import print_json, print_table, show_result
+from affectml.cli._print import print_json, print_lines, print_table, show_result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,13 +33,25 @@ def print_trained(run: "RunFolder", *, as_json: bool, verbose: bool) -> None:
 
 
 def print_evaluation(evaluation: "Evaluation", *, verbose: bool) -> None:
-    """Its main table and what it says in words; verbose: all tables of scores, and how each figure was counted."""
+    """Its main table and what it says in words; verbose: all tables of scores, and how each figure was counted.
+
+    Of ways of training whose runs were tested on different images the main table has their means over seeds.
+    """
     from affectml.page import brief, in_words
+    from affectml.page.tables import metric, pivot, rows_of
     from affectml.page.write import printed
 
     rules = [f"{name}: {words}" for name, words in evaluation.facts["rules"].items()]
-    show_result(brief(evaluation), printed(evaluation), rules, verbose=verbose)
-    print("".join(f"  {line}\n" for line in in_words(evaluation)))
+    lines = in_words(evaluation)
+    seeds = {"by": "seeds", "level": None, "against": "people"}
+    ways = rows_of(evaluation, **seeds) if "ways" in evaluation.facts else []
+    main = pivot("Means over seeds", ways, metric) or brief(evaluation)
+    tables = [main, *(table for table in printed(evaluation) if table.title != main.title)]
+    for line in lines:  # a table's note need not say it as well
+        said = f"; {line[:1].lower()}{line[1:].removesuffix('.')}"
+        tables = [replace(table, note=table.note.replace(said, "")) for table in tables]
+    show_result(tables[0], tables[1:], rules, verbose=verbose)
+    print_lines(lines)
 
 
 def print_runs(runs: "list[RunFolder]", bad: "list[BadRun]", *, as_json: bool) -> None:

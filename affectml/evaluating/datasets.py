@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,7 @@ from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.errors import BadInput, BadRun, NoMapping, did_you_mean, option
-from affectml.evaluating import systems
-from affectml.evaluating.config import EvaluateConfig
+from affectml.evaluating import EvaluateConfig, systems
 from affectml.evaluating.systems import Ids, Source
 from affectml.heads import PriorHead
 from affectml.importers import get_importer
@@ -26,14 +26,13 @@ from affectml.judging import readings
 from affectml.judging.answers import SystemAnswers
 from affectml.judging.compare import agreement, distances
 from affectml.judging.evaluate import evaluate
-from affectml.judging.figures import Evaluation, Figure, Rows, scores_table
+from affectml.judging.figures import COLUMNS, Evaluation, Figure, Rows, scores_table
 from affectml.judging.promise import kept_promise
 from affectml.judging.scoring import Answers, add_means, add_over_table, add_scores, answers_of, row_scores
-from affectml.judging.spaces import Choices, Space, coarser, find_space, in_space, people_in
+from affectml.judging.spaces import Choices, People, Space, coarser, find_space, in_space, people_in
 from affectml.judging.subgroups import answerers, check_groups, subgroups
 from affectml.judging.truth import DEFAULT_TAU, Truth, fit_prior, part_of, read_truth
 from affectml.predicting.features import store_there
-from affectml.runs import RunFolder
 from affectml.vlm.requests import read_orders, split_of, store_of
 from affectml_metrics import Interval, difference
 from affectml_metrics.table import better, shown
@@ -57,9 +56,10 @@ class There:
     """A data set, and who is judged on which of its images.
 
     names: what every data set is called, by its folder. ids: the judged images; val, train: what thresholds are chosen
-    on, and what tells the priors. runs, files: by the system's name; of runs what each says of `ids`.
+    on, and what tells the priors. runs, files: by the system's name.
     """
 
+    config: EvaluateConfig
     names: Mapping[Path, str]
     data: Dataset
     targets: Targets
@@ -88,7 +88,7 @@ def on_datasets(sources: Sequence[Source], config: EvaluateConfig, say: Say) -> 
     names: dict[Path, str] = {}
     for root, data in opened.items():
         names[root] = systems.free_name(data.name if data.name not in names.values() else root.name, names.values())
-    return [_judge(_open(data, names, sources, config, say), config, say) for data in opened.values()]
+    return [_judge(_open(data, names, sources, config, say), say) for data in opened.values()]
 
 
 def _open(
@@ -97,72 +97,66 @@ def _open(
     """Ask every system, and choose the images that all are judged on."""
     check_groups(data, config.groups)
     runs = {each.name: each.run for each in sources if each.run is not None}
+    if runs and config.split != "test":
+        raise BadInput(f"{option('split', config.split)}: runs are judged on test images; leave it out")
     targets = systems.target_of(data, list(runs.values()), config.target)
-    known = targets.image_id
-    read = {each.name: systems.read_file(each, data, targets, config) for each in sources if each.run is None}
+    files = {s.name: systems.read_file(s, data, targets, config, config.k) for s in sources if s.run is None}
     heard = {name: systems.hear(run, data, targets, config.threads, say) for name, run in runs.items()}
-    own = [name for name, each in heard.items() if each.own]
     store: EmbeddingStore | None
     if config.encoder is not None:
         store = ensure_embeddings(data, config.encoder, threads=config.threads, say=say)
+    elif runs:
+        store = next(filter(None, (store_there(run, data, say) for run in runs.values())), None)
     else:
-        found = (store_there(run, data, say) for run in runs.values())
-        store = next(filter(None, found), None) if runs else store_of(data)
-    if runs and config.split != "test":
-        raise BadInput(f"{option('split', config.split)}: runs are judged on test images; leave it out")
+        store = store_of(data)
+    known, split = targets.image_id, config.split
+    ids, val, train = known, known[:0], known
     if runs:
-        ids, split = (each := heard[own[0]] if own else next(iter(heard.values()))).image_id, each.split
+        first = next((each for each in heard.values() if each.own), next(iter(heard.values())))
+        part, split = data.images.set_index("image_id").get("split", pd.Series(dtype=object)), first.split
+        if first.own:
+            part = pd.Series(first.run.model_answers.split, index=first.run.model_answers.image_id)
+        val, train = (known[part.reindex(known) == name] for name in ("val", "train"))
+        ids = first.image_id
         for each in heard.values():
             ids = ids[pd.Index(ids).isin(each.image_id)]
-        if own:
-            said = runs[own[0]].model_answers
-            part = pd.Series(said.split, index=said.image_id).reindex(known)
-        else:
-            part = data.images.set_index("image_id").get("split", pd.Series(dtype=object)).reindex(known)
-        val, train = known[part == "val"], known[part == "train"]
         others = known[~pd.Index(known).isin(ids)]
-        train = train if len(train) else others if len(others) else known
-    else:
-        parts, split = split_of(data, targets, config.split, config.seed, store), config.split
-        ids, val, train = known, known[:0], known
-        if parts is not None:
-            ids, train = parts.ids(split), parts.ids("train")
-            val = parts.ids("val") if split == "test" else val
+        train = next(some for some in (train, others, known) if len(some))
+    elif parts := split_of(data, targets, split, config.seed, store):
+        ids, train = parts.ids(split), parts.ids("train")
+        val = parts.ids("val") if split == "test" else val
     if not len(ids):
         raise BadInput(f"{data.root}: no image is in the test split of every run: judge them one by one")
-    rows = {name: pd.Index(each.image_id).get_indexer(pd.Index(ids)) for name, each in heard.items()}
-    heard = {name: replace(each, image_id=ids, answers=each.answers.rows(rows[name])) for name, each in heard.items()}
     tau = config.tau or next((run.info.config.tau for run in runs.values()), DEFAULT_TAU)
-    return There(names, data, targets, ids, val, train, split, tau, store, heard, read)
+    return There(config, names, data, targets, ids, val, train, split, tau, store, heard, files)
 
 
-def _judge(there: There, config: EvaluateConfig, say: Say) -> Judged:
+def _judge(there: There, say: Say) -> Judged:
     """Everybody on a data set: in its own labels whoever has or reaches them, and others in those that they share."""
-    targets, words = there.targets, there.targets.taxonomy.labels if there.files else ()
+    targets, config = there.targets, there.config
+    words = targets.taxonomy.labels if there.files else ()
     choices = Choices({name: to for name, to in config.mapping.items() if to not in words}, config.drop)
     if there.runs:
         choices.check([targets.taxonomy, *(each.run.taxonomy for each in there.runs.values())])
     own = (targets.taxonomy.name, *targets.taxonomy.labels)
     groups: dict[tuple[str, ...], dict[str, Space | None]] = {own: {}} if there.files else {}
-    made, refused = list[Judged](), list[str]()
-    for name, heard in there.runs.items():
+    made, told = list[Judged](), list[str]()
+    for name, run in ((name, each.run) for name, each in there.runs.items()):
         try:
-            run = heard.run
             space = None if systems.fits(run, targets) else find_space(run.taxonomy, targets.taxonomy, choices)
-            key = own if space is None else (space.taxonomy.name, *space.taxonomy.labels)
-            groups.setdefault(key, {})[name] = space
+            shared = targets.taxonomy if space is None else space.taxonomy
+            groups.setdefault((shared.name, *shared.labels), {})[name] = space
         except NoMapping as error:
-            refused.append(f"{name} on {there.name}: {error}")
+            told.append(f"{name} on {there.name}: {error}")
     for key in sorted(groups, key=lambda key: key != own):
         try:
-            made.append(_in_labels(there, groups[key], config, own=key == own))
+            made.append(_in_labels(there, groups[key], None if key == own else next(iter(groups[key].values()))))
         except NoMapping as error:
-            refused.append(f"{', '.join(groups[key])} on {there.name}: {error}")
+            told.append(f"{', '.join(groups[key])} on {there.name}: {error}")
     if not made:
         ways = f"{option('mapping')} says what an ambiguous label becomes; {option('drop', True)} leaves labels out"
-        raise BadInput(f"evaluate: no system could be compared: {'; '.join(refused)}; {ways}")
-    told = refused
-    for name, learned in ((name, heard.run.info.data) for name, heard in there.runs.items()):
+        raise BadInput(f"evaluate: no system could be compared: {'; '.join(told)}; {ways}")
+    for name, learned in ((name, each.run.info.data) for name, each in there.runs.items()):
         if learned.construct != targets.meta.construct:
             told.append(
                 f"across constructs: {name} learned from {learned.construct} labels and is judged by "
@@ -170,64 +164,75 @@ def _judge(there: There, config: EvaluateConfig, say: Say) -> Judged:
             )
         if learned.kind != targets.kind:
             told.append(f"{name} learned {learned.kind} and is judged by {targets.kind} ({targets.name})")
-    first = made[0].evaluation
-    read = {name: systems.in_words(each, there.split) for name, each in first.facts["received"].items()}
-    for line in (*(f"{name}: {each}" for name, lines in read.items() for each in lines), *told):
+    facts = made[0].evaluation.facts
+    for name, each in facts["received"].items():
+        for line in systems.in_words(each, there.split):
+            say(f"{name}: {line}")
+    for line in told:
         say(line)
-    facts = {**first.facts, "warnings": [*first.facts["warnings"], *told]}
-    if len(made) > 1:
-        facts["spaces"] = {each.evaluation.facts["space"]: each.evaluation.facts for each in made}
-    figures = tuple(figure for each in made for figure in each.evaluation.figures)
-    scores = pd.concat([each.evaluation.scores for each in made], ignore_index=True)
-    return replace(made[0], evaluation=Evaluation(figures, scores, facts))
+    more = {"spaces": {each.evaluation.facts["space"]: each.evaluation.facts for each in made}} if made[1:] else {}
+    found = joined([each.evaluation for each in made], warnings=[*facts["warnings"], *told], **more)
+    return replace(made[0], evaluation=found)
 
 
-def _in_labels(there: There, group: Mapping[str, Space | None], config: EvaluateConfig, *, own: bool) -> Judged:
+def joined(found: Sequence[Evaluation], **facts: Any) -> Evaluation:
+    """Several evaluations as one, with the facts of the first and these; each figure stands there once."""
+    once = attrgetter(*COLUMNS[: COLUMNS.index("value")])
+    figures = {once(figure): figure for each in found for figure in each.figures}
+    scores = pd.concat([each.scores for each in found], ignore_index=True)
+    return Evaluation(tuple(figures.values()), scores, {**found[0].facts, **facts})
+
+
+def _in_labels(there: There, group: Mapping[str, Space | None], space: Space | None) -> Judged:
     """Systems judged in the same labels, beside the priors and zero-shot, on the images that all answer.
 
-    group: of the runs, and the space that takes each there, None where it has these labels. own: whether they are the
-    data set's own; files are judged in these.
+    group: of the runs, and the space that takes each there, None where it has these labels. space: where they meet;
+    None is the data set's own labels, in which files are judged too.
     """
-    data, targets, space = there.data, there.targets, next((to for to in group.values() if to is not None), None)
-    every, val, facts, kind = _truth(there, group, space, own=own)
-    at = pd.Index(there.ids).get_indexer(pd.Index(every.image_id))
-    mine, rules = dict[str, Answers](), dict[str, Any]()
-    for name, to in group.items():
-        run, answers = there.runs[name].run, there.runs[name].answers
-        mine[name] = answers.rows(at) if to is None else _carried(run, answers.rows(at), to, kind)
-    read = there.files if own else {}
+    data, targets, config, own = there.data, there.targets, there.config, space is None
+    people, val = _people(there, group, space)
+    every, kind = people.truth, people.kind
+    lines = list(dict.fromkeys(line for to in group.values() if to is not None for line in to.lines))
+    facts: dict[str, Any] = {"lines": lines} if lines else {}
+    called = targets.taxonomy.name
+    if space is not None:
+        whole, part = len(space.of_truth.target), len(space.taxonomy)
+        called = space.taxonomy.name + (f" ({part} of {whole} labels)" if part < whole else "")
+        facts = {"mass": people.mass, "lines": [*lines, *people.notes], "unreachable": list(space.unreachable)}
+    read, rules = there.files if own else {}, dict[str, Any]()
+    mine = {name: there.runs[name].says(every.image_id, to, kind) for name, to in group.items()}
     for name, file in read.items():
         mine[name], rules[f"answers of {name}"] = systems.judged_as(file.said, every.image_id, every, val)
-    beside, why = _beside(there, group, every, val, kind, own=own)
-    whole, at = {**mine, **beside}, _answered_by_all(there, read, every.image_id)
-    some = len(at) < len(every.image_id)
-    truth = part_of(every, at) if some else every
-    mine, beside = ({n: a.rows(at) if some else a for n, a in each.items()} for each in (mine, beside))
-    mine, sort = _best_first(mine, truth, config.sort)
-    answers_of_all = {**mine, **beside}
+    beside, why = _beside(there, group, space, every, val, kind)
+    on_all, at = {**mine, **beside}, _answered_by_all(there, read, every.image_id)
+    truth, answers = part_of(every, at), {name: each.rows(at) for name, each in on_all.items()}
+    order, sort = _best_first({name: answers[name] for name in mine}, truth, config.sort)
+    answers = {name: answers[name] for name in (*order, *beside)}
     more: dict[str, Any] = {}
     if own:
-        first = next(iter(mine))
         more = {"images": data.images, "answerers": answerers(data, truth), "groups": config.groups}
-        more |= _of_head(there, first) if group.get(first, space) is None and first in group else {}
-        more |= _of_files(there, truth, val, config) | {"by": sort}
+        more |= _of_files(there, truth, val) | {"by": sort}
+    if own and order[0] in group and group[order[0]] is None:  # what the views of a head need
+        first = there.runs[order[0]]
+        head, data_of = first.run.head, first.run.info.data
+        made = {"head": head, "own": first.own and data_of.target == targets.name, "made_on": data_of.kind}
+        more |= {**made, "thresholds": None if head.promise_ is not None else head.thresholds_}
     if own and len(group) == len(there.runs):  # else others are judged in coarser labels already
-        rates = [n for n in mine if (_rates(there.runs[n].run) if n in group else there.files[n].said.shape == "rates")]
+        rates = [n for n in order if (there.runs[n].rates if n in group else read[n].said.shape == "rates")]
         rates += ["prior"] if kind in SEVERAL else []
         more |= {"data": data, "targets": targets, "train": there.train, "rates": rates}
-    called = targets.taxonomy.name if own or space is None else _called(space)
     key = {"dataset": there.name, "target": targets.name, "space": called}
     found = evaluate(
-        answers_of_all, truth, split=there.split, seed=config.seed, why_not=why, pairs=_pairs(mine, beside),
+        answers, truth, split=there.split, seed=config.seed, why_not=why, pairs=_pairs(order, beside),
         also=VIEWS if own else (), **key, **more,
     )  # fmt: skip
-    ties = [name for name in read if truth.kind == "single" and systems.tied(mine[name].scores)]
+    ties = [name for name in read if truth.kind == "single" and systems.tied(answers[name].scores)]
     figures = [f for f in found.figures if f.system not in ties or not f.metric.startswith("label_f1")]
-    if some:
-        figures += _as_empty(whole, every, list(read), key)
-    tables, scores = {name: pd.DataFrame(each.scores.numpy()) for name, each in mine.items()}, found.scores
+    if len(at) < len(every.image_id):
+        figures += _as_empty(on_all, every, list(read), key)
+    tables, scores = {name: pd.DataFrame(answers[name].scores.numpy()) for name in order}, found.scores
     figures += agreement(tables, **key)
-    if config.gallery and len(mine) > 1:
+    if config.gallery and len(order) > 1:
         apart = {pair: {"total_variation": values} for pair, values in distances(tables).items()}
         scores = pd.concat([scores, scores_table(apart, truth.image_id, groups=truth.groups, **key)], ignore_index=True)
     for name, to in group.items():
@@ -237,57 +242,31 @@ def _in_labels(there: There, group: Mapping[str, Space | None], config: Evaluate
     if there.split == "all" and read:
         knowing = "the prior knows" if truth.sets is None else "the prior, and the Beta prior of label sets, know"
         rules["split"] = f"all: {knowing} the judged images"
-    facts |= {**found.facts, "rules": found.facts["rules"] | rules, "sort": sort, "systems": list(mine)}
+    facts |= {**found.facts, "rules": found.facts["rules"] | rules, "sort": sort, "systems": order}
     facts |= {"received": {name: systems.received_of(file, there.ids) for name, file in read.items()}, "warnings": []}
-    if read and (source := published_source(data.meta.source)):
+    published = (
+        line.partition(":")[0] for n, line in PUBLISHED.items() if get_importer(n).about.source in data.meta.source
+    )
+    if read and (source := next(published, None)):
         facts["warnings"] = [
             f"{source} is a published set: {' and '.join(read)} may have been trained on its images or labels, and a "
             "high score may be memory; ask the makers, or judge on images that nobody published"
         ]
     place = (truth.labels, truth.image_id, there.split)
-    kept = {name: SystemAnswers.of(each, *place) for name, each in answers_of_all.items()}
+    kept = {name: SystemAnswers.of(each, *place) for name, each in answers.items()}
     return Judged(Evaluation(tuple(figures), scores, facts), data, kept, truth)
 
 
-def _called(space: Space) -> str:
-    """The name of a space: its taxonomy's, with how many of its labels both sides reach where these are not all."""
-    whole, part = len(space.of_truth.target), len(space.taxonomy)
-    return space.taxonomy.name if part == whole else f"{space.taxonomy.name} ({part} of {whole} labels)"
-
-
-def _truth(
-    there: There, group: Mapping[str, Space | None], space: Space | None, *, own: bool
-) -> tuple[Truth, Truth | None, dict[str, Any], str]:
-    """What people say of the judged images, and of those that thresholds are chosen on; facts of the labels; and
-    the kind that shares are compared with, see `People.kind`.
-    """
-    targets, data = there.targets, there.data
-    lines = dict.fromkeys(line for to in group.values() if to is not None for line in to.lines)
-    if not own:
-        assert space is not None
-        people = people_in(data, targets, there.ids, there.train, space.of_truth, space, there.tau)
-        facts = {"mass": people.mass, "lines": [*lines, *people.notes], "unreachable": list(space.unreachable)}
-        return people.truth, None, facts, people.kind
-    single = targets.kind == "single" and any(
-        to is None and there.runs[name].run.info.config.multilabel for name, to in group.items()
-    )
-    beta = fit_prior(targets.take(there.train))
-    truth, val = (
-        read_truth(data, targets, ids, beta=beta, tau=there.tau, single_positive=single) if len(ids) else None
-        for ids in (there.ids, there.val)
-    )
-    assert truth is not None
-    return truth, val, {"lines": list(lines)} if lines else {}, truth.kind
-
-
-def _carried(run: RunFolder, answers: Answers, space: Space, kind: str, *, prior: bool = False) -> Answers:
-    """What a run, or its prior, says in a space."""
-    return in_space(answers, space.of_model, space, rates=run.info.several if prior else _rates(run), kind=kind)
-
-
-def _rates(run: RunFolder) -> bool:
-    """Whether the scores of a run's head are rates, each label on its own, and not a distribution."""
-    return run.info.several and run.head.scores_of != "texts"
+def _people(there: There, group: Mapping[str, Space | None], space: Space | None) -> tuple[People, Truth | None]:
+    """What people say of the judged images, in a space or in the data set's own labels, and there of validation's."""
+    data, targets = there.data, there.targets
+    if space is not None:
+        return people_in(data, targets, there.ids, there.train, space.of_truth, space, there.tau), None
+    own = [there.runs[name].run.info.config.multilabel for name, to in group.items() if to is None]
+    how: dict[str, Any] = {"beta": fit_prior(targets.take(there.train)), "tau": there.tau}
+    how["single_positive"] = targets.kind == "single" and any(own)
+    val = read_truth(data, targets, there.val, **how) if len(there.val) else None
+    return People(read_truth(data, targets, there.ids, **how), 1.0, ()), val
 
 
 def _at_home(there: There, name: str, space: Space | None, key: Mapping[str, str], found: Evaluation) -> list[Figure]:
@@ -302,22 +281,15 @@ def _at_home(there: There, name: str, space: Space | None, key: Mapping[str, str
     targets, said = home.target(run.info.data.target), run.model_answers
     here = pd.Index(said.image_id).isin(targets.image_id)
     test, train = (said.image_id[here & (said.split == part)] for part in ("test", "train"))
-    if space is None:
-        single = targets.kind == "single" and bool(run.info.config.multilabel)
-        beta = fit_prior(targets.take(train))
-        truth = read_truth(home, targets, test, beta=beta, tau=there.tau, single_positive=single)
-        answers = systems.stored(run, test)
-    else:
-        people = people_in(home, targets, test, train, space.of_model, space, there.tau)
-        truth = people.truth
-        answers = _carried(run, systems.stored(run, truth.image_id), space, people.kind)
+    at = replace(there, data=home, targets=targets, ids=test, val=test[:0], train=train)
+    people, _ = _people(at, {name: space}, None if space is None else replace(space, of_truth=space.of_model))
+    heard = systems.Heard(run, test, systems.stored(run, test), "test", own=True)
     called = there.names.get(home.root.resolve(), systems.free_name(home.name, there.names.values()))
     rows = Rows(dataset=called, target=targets.name, space=key["space"])
-    add_scores(rows, answers, truth, system=name)
+    add_scores(rows, heard.says(people.truth.image_id, space, people.kind), people.truth, system=name)
     drops = Rows(**key, by="dataset", level=f"{called} less {there.name}", system=name, against=name)
     for figure in rows.rows:
-        other = found.get(figure.name, name)
-        if other is not None:
+        if other := found.get(figure.name, name):
             drops.add(figure.name, difference(_interval(figure), _interval(other)))
     return [*rows.rows, *drops.rows]
 
@@ -328,7 +300,7 @@ def _interval(figure: Figure) -> Interval:
 
 
 def _beside(
-    there: There, group: Mapping[str, Space | None], truth: Truth, val: Truth | None, kind: str, *, own: bool
+    there: There, group: Mapping[str, Space | None], space: Space | None, truth: Truth, val: Truth | None, kind: str
 ) -> tuple[dict[str, Answers], dict[str, str]]:
     """The priors, and zero-shot: what each says of the judged images, and why not.
 
@@ -344,43 +316,42 @@ def _beside(
                 texts = systems.stored(run, truth.image_id, "zero_shot")
         if run.info.prior is not None:
             prior = systems.prior_answers(run.info.prior, n, run.info.data.kind)
-            prior = prior if to is None else _carried(run, prior, to, kind, prior=True)
+            if to is not None:
+                prior = in_space(prior, to.of_model, to, rates=run.info.several, kind=kind)
             if not any(torch.equal(prior.scores, other.scores) for other in priors.values()):
                 priors["prior" if not priors else f"prior of {name}"] = prior
-    if own and not group:
-        head = PriorHead().fit(np.zeros((len(there.train), 1)), there.targets.take(there.train).shares())
+    if space is None and not group:
+        none, train = np.zeros((1, 1)), there.targets.take(there.train).shares()
+        head = PriorHead().fit(none.repeat(len(train), axis=0), train)
         if val is not None and val.sets is not None:
-            head.tune_thresholds(np.zeros((len(there.val), 1)), val.sets.astype(np.int64))
-        one = answers_of(head, np.zeros((1, 1)), kind)
-        shares, sets = (None if each is None else each.expand(n, -1) for each in (one.shares, one.sets))
-        priors["prior"] = prior = Answers(one.scores.expand(n, -1), shares, sets)
-        if prior.sets is None and truth.sets is not None:
-            priors["prior"] = replace(prior, sets=(prior.scores >= truth.tau - 1e-9).long())
+            head.tune_thresholds(none.repeat(len(val.sets), axis=0), val.sets.astype(np.int64))
+        one = answers_of(head, none, kind)
+        if one.sets is None and truth.sets is not None:
+            one = replace(one, sets=(one.scores >= truth.tau - 1e-9).long())
+        priors["prior"] = one.rows(np.zeros(n, dtype=int))
     if texts is None:
-        spaces = [to.taxonomy for to in group.values() if to is not None]
-        taxonomy = there.targets.taxonomy if own else spaces[0]
+        taxonomy = there.targets.taxonomy if space is None else space.taxonomy
         texts, why = systems.zero_shot(there.store, taxonomy, truth.kind, truth.image_id, val)
     return {**priors, **({} if texts is None else {"zero_shot": texts})}, {"zero_shot": why} if why else {}
 
 
 def _answered_by_all(there: There, read: Mapping[str, systems.File], ids: Ids) -> np.ndarray[Any, Any]:
     """Which of the judged images have an answer of every file."""
-    have = {name: pd.Index(ids).isin(file.said.image_id) for name, file in read.items()}
-    for name, found in have.items():
-        if not found.any():
-            raise BadInput(
-                f"{name}: none of the {len(there.files[name].said.image_id)} images with an answer is among the "
-                f"{len(there.ids)} of the {there.split} split; {option('split', 'all')} judges all images"
-            )
-    at = np.flatnonzero(np.logical_and.reduce([np.ones(len(ids), dtype=bool), *have.values()]))
+    have = pd.DataFrame({name: pd.Index(ids).isin(file.said.image_id) for name, file in read.items()}, range(len(ids)))
+    counts = have.sum()
+    for name, file in read.items():
+        if not counts[name]:
+            among = f"the {len(there.ids)} of the {there.split} split; {option('split', 'all')} judges all images"
+            raise BadInput(f"{name}: none of the {len(file.said.image_id)} images with an answer is among {among}")
+    at = np.flatnonzero(have.all(axis=1))
     if not len(at):
         of = "" if there.split == "all" else f" of the {there.split} split"
-        counts = ", ".join(f"{name} {int(found.sum())}" for name, found in have.items())
-        raise BadInput(f"no image{of} has an answer of every system (images with one: {counts}); judge them one by one")
+        each = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise BadInput(f"no image{of} has an answer of every system (images with one: {each}); judge them one by one")
     return at
 
 
-def _best_first(answers: Mapping[str, Answers], truth: Truth, sort: str | None) -> tuple[dict[str, Answers], str]:
+def _best_first(answers: Mapping[str, Answers], truth: Truth, sort: str | None) -> tuple[list[str], str]:
     """The systems best first, and the metric that says so: the one asked for, else the first of the main ones.
 
     Raises:
@@ -393,28 +364,24 @@ def _best_first(answers: Mapping[str, Answers], truth: Truth, sort: str | None) 
             rows = Rows(system=name)
             add_over_table(rows, each, truth)
             values[name] |= {figure.name: figure.value for figure in rows.rows}
-    of_all = [name for name in next(iter(values.values())) if better(name) and all(name in v for v in values.values())]
-    known = [name for name in of_all if all(np.isfinite(v[name]) for v in values.values())]
+    of_first = next(iter(values.values()))
+    known = [m for m in of_first if better(m) and all(np.isfinite(each.get(m, np.nan)) for each in values.values())]
     if sort is not None and sort not in known:
         ways = f"{did_you_mean(sort, known)} (every system has {', '.join(known)})"
-        raise BadInput(
-            f"{option('sort', sort)}: not every system has that metric, or it knows no better and worse{ways}"
-        )
+        raise BadInput(f"{option('sort', sort)}: not every system has it, or it knows no better and worse{ways}")
     metric = sort or next((name for name in (*FIRST, *shown(known, "headline"), *known) if name in known), "")
-    names = list(answers)
-    if metric:
-        names.sort(key=lambda name: values[name][metric], reverse=better(metric) == "higher")
-    return {name: answers[name] for name in names}, metric
+    order = sorted(answers, key=lambda name: values[name].get(metric, 0.0), reverse=better(metric) == "higher")
+    return order, metric
 
 
-def _pairs(mine: Mapping[str, Answers], beside: Mapping[str, Answers]) -> list[tuple[str, str]] | None:
+def _pairs(order: Sequence[str], beside: Mapping[str, Answers]) -> list[tuple[str, str]] | None:
     """Each system less those after it, and less all that stands beside; of a run alone what `evaluate` tests."""
-    if list(mine) == ["model"]:
-        return None
-    names = list(mine)
-    return [
-        (one, other) for at, one in enumerate(names) for other in (*names[at + 1 :], *beside, "person", "consensus")
-    ]
+    others = (*beside, "person", "consensus")
+    return (
+        None
+        if list(order) == ["model"]
+        else [(one, other) for at, one in enumerate(order) for other in (*order[at + 1 :], *others)]
+    )
 
 
 def _as_empty(whole: Mapping[str, Answers], truth: Truth, names: Sequence[str], key: Mapping[str, str]) -> list[Figure]:
@@ -427,35 +394,14 @@ def _as_empty(whole: Mapping[str, Answers], truth: Truth, names: Sequence[str], 
     return rows.rows
 
 
-def _of_head(there: There, name: str) -> dict[str, Any]:
-    """What the views of a head need: its cuts, its promise, and whether that was made on these data."""
-    run = there.runs[name].run
-    head, own = run.head, there.targets.name == run.info.data.target
-    own &= there.data.has_fingerprint(run.info.data.fingerprint, run.info.data.target)
-    cuts = None if head.promise_ is not None else head.thresholds_
-    return {"head": head, "own": own, "made_on": run.info.data.kind, "thresholds": cuts}
-
-
-def _of_files(there: There, truth: Truth, val: Truth | None, config: EvaluateConfig) -> dict[str, Any]:
+def _of_files(there: There, truth: Truth, val: Truth | None) -> dict[str, Any]:
     """What the views of files need, see `affectml.judging.readings` and `systems.named_beside_people`."""
-    orders, requests = read_orders(config.index, truth.labels), {}
-    for name, file in there.files.items() if orders else ():
-        found = systems.requests_in(name, file, orders, there.data)
-        if found is None:
-            file.said.received.notes.append(f"{option('index')} has too few of its requests: no word of places")
-        else:
-            requests[name] = found
+    orders = read_orders(there.config.index, truth.labels)
+    files = there.files.items()
+    requests = {n: systems.requests_in(n, file, orders, there.data) for n, file in files if orders}
     return {
-        "said": {name: file.said for name, file in there.files.items()},
-        "parts_of": {n: partial(f.alone, truth, val) for n, f in there.files.items() if f.replies is not None},
-        "requests": requests,
-        "smoothed": [name for name, file in there.files.items() if file.said.received.shape == "sets"],
+        "said": {name: file.said for name, file in files},
+        "parts_of": {name: partial(file.alone, truth, val) for name, file in files if file.replies is not None},
+        "requests": {name: found for name, found in requests.items() if found is not None},
+        "smoothed": [name for name, file in files if file.said.received.shape == "sets"],
     }
-
-
-def published_source(source: str) -> str | None:
-    """What a published set is called, from dataset.json's source; None for a source that no importer states."""
-    for name, line in PUBLISHED.items():
-        if get_importer(name).about.source in source:
-            return line.partition(":")[0]
-    return None

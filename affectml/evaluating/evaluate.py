@@ -1,8 +1,10 @@
 """`affectml evaluate`: from systems to an evaluation, and to its files."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, replace
-from itertools import combinations
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import combinations, product
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,13 @@ import pandas as pd
 import torch
 
 from affectml._files import try_file, try_folder, try_page, write_parquet, write_text
+from affectml._options import check_choice, check_range, options_of
 from affectml._progress import Say
 from affectml.data import Dataset, check_new
 from affectml.data.choose import SEVERAL
 from affectml.errors import AffectmlError, BadInput, BadRun, EncoderUnavailable, did_you_mean, few, option
-from affectml.evaluating.config import EvaluateConfig
-from affectml.evaluating.datasets import Judged, on_datasets
+from affectml.evaluating import EvaluateConfig
+from affectml.evaluating.datasets import Judged, joined, on_datasets
 from affectml.evaluating.systems import Source, sources_of, target_of
 from affectml.heads import head_class
 from affectml.heads.build import PLAIN
@@ -69,13 +72,7 @@ def evaluate_systems(
         AffectmlError: one of its subclasses, for what the user can mend.
     """
     _check(config)
-    given, said = list(systems), set[str]()
-
-    def once(line: str) -> None:
-        if line not in said:
-            said.add(line)
-            say(line)
-
+    given, once = list(systems), cache(say)  # what is said of each of several data sets is said once
     sources = sources_of(given) if given or not config.train else []
     alone = len(sources) == 1 and sources[0].run is not None and not config.on and not config.train
     file = Path(out) if out is not None else sources[0].path / PAGE if alone else next_run_folder("evaluation")
@@ -86,10 +83,14 @@ def evaluate_systems(
     if config.train:
         sources = sources_of([*given, *train_missing(config, file, say)])
     judged = on_datasets(sources, replace(config, on=on), once) if on else []
-    evaluation = _joined([each.evaluation for each in judged]) if judged else of_runs(sources)
-    evaluated = Evaluated(evaluation, judged, file)
+    evaluation = of_runs(sources) if not judged else judged[0].evaluation
+    if len(judged) > 1:
+        found = [each.evaluation for each in judged]
+        warnings = dict.fromkeys(line for each in found for line in each.facts["warnings"])
+        parts = {each.figures[0].dataset: each.facts for each in found}
+        evaluation = joined(found, warnings=list(warnings), datasets=parts)
     runs = [each.run for each in sources if each.run is not None]
-    shown = replace(_shown(evaluated, runs), gallery=config.gallery)
+    shown = replace(_shown(evaluation, judged, runs), gallery=config.gallery)
     if file.suffix in WRITERS:
         WRITERS[file.suffix](evaluation, shown, file)
     else:
@@ -97,20 +98,22 @@ def evaluate_systems(
         evaluation.write(file)
         _write_answers(judged, file / FILE)
         write_report(evaluation, shown, file / PAGE)
-    return evaluated
+    if alone and out is None:
+        data = option("on", runs[0].info.config.dataset or "DATASET")
+        say(f"{file} is written again, without pictures of images: name the data set for these, {data}")
+    return Evaluated(evaluation, judged, file)
 
 
 def _check(config: EvaluateConfig) -> None:
     """Raises BadInput for a number or a word that is out of range."""
+    check_range(config)
     if config.tau is not None and not 0 < config.tau < 1:
         raise BadInput(f"{option('tau', config.tau)}: expected a rate between 0 and 1")
-    if config.k is not None and config.k < 1:
-        raise BadInput(f"{option('k', config.k)}: expected a number of labels, at least 1")
     if config.sort is not None and find(config.sort) is None:
         near = did_you_mean(config.sort, [spec.name for spec in specs()])
         raise BadInput(f"{option('sort', config.sort)}: no such metric{near} (docs/metrics.md has all)")
-    if config.empty not in (None, "none", "skip"):
-        raise BadInput(f"{option('empty', config.empty)}: expected none (no label applies) or skip (no answer)")
+    if config.empty is not None:
+        check_choice(option("empty"), config.empty, ("none", "skip"))
 
 
 def _check_without_data(sources: Sequence[Source], config: EvaluateConfig) -> None:
@@ -118,9 +121,8 @@ def _check_without_data(sources: Sequence[Source], config: EvaluateConfig) -> No
     if files := [each for each in sources if each.run is None]:
         raise BadInput(f"{files[0].path}: answers in a file are judged on a data set: name it with {option('on')}")
     of_training = OF_TRAINING if config.train else ("on", "threads")
-    for each in fields(EvaluateConfig):
-        default = each.default if each.default_factory is MISSING else each.default_factory()
-        if getattr(config, each.name) != default and each.name not in of_training:
+    for each in options_of(EvaluateConfig):
+        if getattr(config, each.name) != each.default and each.name not in of_training:
             way = option("train" if each.name in ("heads", "prompts", "seeds") else "on")
             raise BadInput(f"{option(each.name)} needs the data set: name it with {way}")
 
@@ -144,29 +146,11 @@ def _try_out(file: Path, *, own: bool, again: bool) -> None:
         check_new(file)
 
 
-def _joined(found: Sequence[Evaluation]) -> Evaluation:
-    """Evaluations on several data sets as one; facts["datasets"] has those of each. Each figure stands there once."""
-    figures = {
-        (f.dataset, f.target, f.space, f.system, f.against, f.by, f.level, f.label, f.metric, f.k, f.tau): f
-        for each in found
-        for f in each.figures
-    }
-    if len(found) == 1:
-        return replace(found[0], figures=tuple(figures.values()))
-    warnings = dict.fromkeys(line for each in found for line in each.facts.get("warnings", []))
-    facts = {**found[0].facts, "warnings": list(warnings)}
-    facts["datasets"] = {each.figures[0].dataset: each.facts for each in found}
-    scores = pd.concat([each.scores for each in found], ignore_index=True)
-    return Evaluation(tuple(figures.values()), scores, facts)
-
-
-def _shown(evaluated: Evaluated, runs: Sequence[RunFolder]) -> Shown:
+def _shown(evaluation: Evaluation, judged: Sequence[Judged], runs: Sequence[RunFolder]) -> Shown:
     """What the page shows beside figures."""
-    evaluation, judged = evaluated.evaluation, evaluated.judged
-    here = judged[0] if len(judged) == 1 else None
     pictures: dict[str, Any] = {}
-    if here is not None:
-        pictures = {"dataset": here.data, "answers": here.answers, "truth": here.truth}
+    if len(judged) == 1:
+        pictures = {"dataset": judged[0].data, "answers": judged[0].answers, "truth": judged[0].truth}
     if len(runs) == 1 and evaluation.facts.get("systems", ["model"]) == ["model"]:
         return Shown.of_run(runs[0].info, **pictures)
     first = evaluation.figures[0]
@@ -199,135 +183,117 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
         BadRun: for a run that was never judged.
     """
     runs = {each.name: each.run for each in sources if each.run is not None}
+    way_out = f"name the data set: {option('on')}"
     for run in runs.values():
         if not run.has_figures:
-            raise BadRun(f"{run.folder}: no {METRICS}: it was never judged; name the data set: {option('on')}")
+            raise BadRun(f"{run.folder}: no {METRICS}: it was never judged; {way_out}")
+    found, names = {name: run.evaluation for name, run in runs.items()}, list(runs)
+    first = found[names[0]]
     if len(runs) == 1:
-        return next(iter(runs.values())).evaluation
+        return first
     _check_alike(list(runs.values()))
-    found = {name: run.evaluation for name, run in runs.items()}
-    names, first = list(runs), next(iter(found.values()))
-    if missing := [str(runs[name].folder) for name, each in found.items() if each.scores.empty]:
-        raise BadRun(f"{missing[0]}: no scores of single images, which a shared run comes without: name the data set: "
-                     f"{option('on')}")  # fmt: skip
-    ways, seeds = _ways(runs), list[Figure]()
-    if any(len(way) > 1 for way in ways.values()):
-        asked = {repr(run.info.prompts) for run in runs.values()}  # which zero-shot is asked with as well
-        of_seeds = {
-            f"{of}{name}": {seed: {f.name: f.value for f in found[run].scores_of(system)} for seed, run in way.items()}
-            for system, of in [("model", ""), ("zero_shot", "zero_shot of ")][: len(asked)]
-            for name, way in ways.items()
-        }
-        metrics = in_order({name for of in of_seeds.values() for run in of.values() for name in run}, "headline")
-        seeds = over_seeds(of_seeds, metrics)
-    images = [set(each.scores["image_id"]) for each in found.values()]
-    common = set.intersection(*images)
+    if missing := [runs[name].folder for name, each in found.items() if each.scores.empty]:
+        raise BadRun(f"{missing[0]}: no scores of single images, which a shared run comes without: {way_out}")
+    images, ways = [set(each.scores["image_id"]) for each in found.values()], _ways(runs)
+    common, seeds = set.intersection(*images), _over_seeds(runs, ways)
     alike = all(each == common for each in images)
     if not common and not seeds:
-        raise BadInput(
-            f"evaluate: no image is in the test split of every run: train them with the same {option('seed')}, or "
-            f"judge them on a data set of their labels: {option('on')}"
-        )
+        way = f"train them with the same {option('seed')}, or judge them on a data set of their labels: {option('on')}"
+        raise BadInput(f"evaluate: no image is in the test split of every run: {way}")
     judged = names[:1] if seeds and not alike else names  # of seeds tested on different images no image speaks
-    scores = pd.concat([_of_all(name, found[name], name == names[0]) for name in judged])
+    mine = {name: found[name].scores for name in judged}
+    mine |= {name: rows[rows["system"] == "model"] for name, rows in mine.items() if name != names[0]}
+    scores = pd.concat([rows.assign(system=rows["system"].replace("model", name)) for name, rows in mine.items()])
     scores = scores[scores["image_id"].isin(common if len(judged) > 1 else images[0])]
     by_image, ids, groups = stored(scores)
-    facts, key = first.facts, dict(scores.iloc[0][["dataset", "target", "space"]])
-    if alike or len(judged) == 1:
-        figures = [
-            replace(f, system=name) if f.system == "model" else f
-            for name in judged
-            for f in found[name].figures
-            if f.system == "model" or name == names[0]
-        ]
-    else:
+    facts, key = dict(first.facts), dict(scores.iloc[0][["dataset", "target", "space"]])
+    warnings = list(facts.get("warnings", []))
+    figures = [
+        replace(figure, system=name) if figure.system == "model" else figure
+        for name in judged
+        for figure in found[name].figures
+        if figure.system == "model" or name == names[0]
+    ]
+    if len(judged) > 1 and not alike:
         rows = Rows(**key)
         for (system, against), values in by_image.items():
             bounds = [bounds_of(metric) for metric in values]
             means = mean_interval(torch.stack(list(values.values()), dim=1), groups=groups, bounds=bounds)
             rows.add_all(list(values), means, system=system, against=against)
-        figures, facts = rows.rows, _of_any_images(facts)
-    warnings = list(facts.get("warnings", []))
-    if not alike:
+        figures = rows.rows
+        facts = {name: facts[name] for name in ("split", "space", "kind", "labels", "people", "rules")}
+        counted = ("interval", "mean_set_size", "mean_hits", "top_1_chance")  # or found on a run's own images
+        facts |= {"rules": {name: words for name, words in facts["rules"].items() if name not in counted}}
+        facts |= {"findings": []}
         warnings.append(
-            f"The runs were tested on different images: apart from the comparison over seeds, every figure is of "
-            f"{names[0]} alone"
-            if seeds
-            else f"The runs were tested on different images: scores are of the {len(ids)} images that all tested on, "
+            f"The runs were tested on different images: scores are of the {len(ids)} images that all tested on, "
             "and metrics over a whole table are left out"
         )
-    facts = _with_names(facts, called=names[0])
-    beside = {*names, "prior", "zero_shot", "oracle", "person", "consensus"}
-    apart = [f for f in figures if f.against in beside and f.p is not None and not (f.by or f.label)]
-    kept = set(figures) - set(apart)
-    apart += differences(by_image, combinations(judged, 2), groups, **key)
-    figures = [f for f in figures if f in kept] + in_families(apart)
+    elif not alike:
+        facts["ways"] = {way: list(of_seed.values()) for way, of_seed in ways.items()}
+        warnings.append(
+            "The runs were tested on different images: apart from the comparison over seeds, every figure is of "
+            f"{names[0]} alone"
+        )
+    facts["findings"] = [re.sub("^the model ", f"{names[0]} ", line) for line in facts["findings"]]
+    if parts := facts.get("subgroups"):
+        told = [line.replace("the model", f"“{names[0]}”", 1) for line in parts["findings"]]
+        facts["subgroups"] = {**parts, "findings": told}
+    apart = [f for f in figures if f.against != "people" and f.p is not None and not (f.by or f.label)]
+    kept, pairs = set(figures) - set(apart), combinations(judged, 2)
+    figures = [f for f in figures if f in kept] + in_families([*apart, *differences(by_image, pairs, groups, **key)])
     figures += agreement({name: runs[name].model_answers.frame.reindex(ids) for name in judged}, **key)
     figures += [replace(each, **key) for each in seeds]
-    facts = {**facts, "n": len(ids), "first": names[0], "systems": names, "warnings": warnings}
+    facts |= {"n": len(ids), "first": names[0], "systems": names, "warnings": warnings}
     return Evaluation(tuple(figures), scores, facts)
-
-
-def _of_any_images(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What facts say whichever images were judged: not what was found, promised or counted on a run's own."""
-    kept = {name: facts[name] for name in ("split", "space", "kind", "labels", "people", "rules")}
-    counted = ("interval", "mean_set_size", "mean_hits", "top_1_chance")
-    return kept | {
-        "rules": {name: words for name, words in kept["rules"].items() if name not in counted},
-        "findings": [],
-    }
-
-
-def _with_names(facts: Mapping[str, Any], called: str) -> dict[str, Any]:
-    """The same of a run that has a name now: findings say it in place of "the model"."""
-    findings = [f"{called}{line[9:]}" if line.startswith("the model ") else line for line in facts["findings"]]
-    parts = facts.get("subgroups")
-    if parts is None:
-        return {**facts, "findings": findings}
-    told = [line.replace("the model", f"“{called}”", 1) for line in parts["findings"]]
-    return {**facts, "findings": findings, "subgroups": {**parts, "findings": told}}
-
-
-def _of_all(name: str, found: Evaluation, first: bool) -> pd.DataFrame:
-    """Scores image by image under the run's own name; of the first with everybody beside."""
-    scores = found.scores if first else found.scores[found.scores["system"] == "model"]
-    return scores.assign(system=scores["system"].where(scores["system"] != "model", name))
 
 
 def _check_alike(runs: Sequence[RunFolder]) -> None:
     """Raises BadInput for the first run whose figures cannot stand beside those of the first run."""
     first = runs[0].info
-    for run in runs[1:]:
-        info = run.info
-        for what, one, other in (
-            ("data set", first.data.fingerprint, info.data.fingerprint),
-            ("target", first.data.target, info.data.target),
-            (option("tau"), first.config.tau, info.config.tau),
-        ):
-            if one != other:
-                raise BadInput(
-                    f"{run.folder}: another {what} than {runs[0].folder}, so what is stored of them does not compare: "
-                    f"name a data set to judge both on: {option('on')}"
-                )
+    for run, info in ((run, run.info) for run in runs):
+        same = {
+            "data set": info.data.fingerprint == first.data.fingerprint,
+            "target": info.data.target == first.data.target,
+            option("tau"): info.config.tau == first.config.tau,
+        }
+        if other := [what for what, alike in same.items() if not alike]:
+            why = f"another {other[0]} than {runs[0].folder}, so what is stored of them does not compare"
+            raise BadInput(f"{run.folder}: {why}: name a data set to judge both on: {option('on')}")
 
 
 def _ways(runs: Mapping[str, RunFolder]) -> dict[str, dict[int, str]]:
-    """Ways of training, each by the name of its first run: the run of each seed."""
+    """Ways of training, each by the name of its first run: the run of each seed.
+
+    Runs of one way learned from the same in the same way, all but the seed that moves what is learned.
+    """
     ways: dict[str, dict[int, str]] = {}
     first: dict[str, str] = {}
-    for name, run in runs.items():
-        way = first.setdefault(_recipe(run), name)
-        ways.setdefault(way, {}).setdefault(run.info.config.seed, name)
+    for name, info in ((name, run.info) for name, run in runs.items()):
+        options = dict(sorted(info.config.options.items()))
+        kept = replace(info.config, seed=0, dataset=None, threads=None, learning_curve=False, groups=())
+        config = replace(kept, options=options)
+        recipe = repr((config, info.head.name, info.data.target, sorted(info.data.fingerprint.items()),
+                       info.encoder.identity))  # fmt: skip
+        ways.setdefault(first.setdefault(recipe, name), {}).setdefault(info.config.seed, name)
     return ways
 
 
-def _recipe(run: RunFolder) -> str:
-    """All that moves what is learned but the seed, and what it learned from."""
-    info = run.info
-    options = dict(sorted(info.config.options.items()))
-    config = replace(info.config, seed=0, dataset=None, threads=None, learning_curve=False, groups=(), options=options)
-    data = (info.data.target, sorted(info.data.fingerprint.items()))
-    return repr((config, info.head.name, *data, info.encoder.identity))
+def _over_seeds(runs: Mapping[str, RunFolder], ways: Mapping[str, Mapping[int, str]]) -> list[Figure]:
+    """Ways of training compared over their seeds, where one has several; of several prompts zero-shot as well."""
+    if all(len(way) == 1 for way in ways.values()):
+        return []
+    asked = len({repr(run.info.prompts) for run in runs.values()})
+    of_seeds = {
+        f"{of}{name}": {
+            seed: {figure.name: figure.value for figure in runs[run].evaluation.scores_of(system)}
+            for seed, run in way.items()
+        }
+        for system, of in [("model", ""), ("zero_shot", "zero_shot of ")][:asked]
+        for name, way in ways.items()
+    }
+    metrics = {name for way in of_seeds.values() for values in way.values() for name in values}
+    return over_seeds(of_seeds, in_order(metrics, "headline"))
 
 
 def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:
@@ -341,9 +307,9 @@ def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:
     from affectml.training import train_run
 
     known = ("plain", *offered())
-    for head in config.heads:
-        if ":" not in head and head.replace("-", "_") not in known:
-            raise BadInput(f"{option('heads', head)}: no such head{did_you_mean(head, known)} ({', '.join(known)})")
+    for name in config.heads:
+        if ":" not in name and name.replace("-", "_") not in known:
+            raise BadInput(f"{option('heads', name)}: no such head{did_you_mean(name, known)} ({', '.join(known)})")
     found, why = list[Path](), list[AffectmlError]()
     for path in dict.fromkeys(config.train):
         data = Dataset.open(path)
@@ -351,23 +317,24 @@ def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:
         several = targets.kind in SEVERAL
         for prompts in config.prompts:
             Prompts.parse(prompts, ()).learned(targets.taxonomy)
-        for head in dict.fromkeys(head_class(PLAIN[several] if h == "plain" else h).name for h in config.heads):
-            for prompts in config.prompts if head_class(head).scores_of == "texts" else config.prompts[:1]:
-                for seed in range(config.seed, config.seed + config.seeds):
-                    words = [data.name, head, *([prompts] if len(config.prompts) > 1 else [])]
-                    out = folder / "-".join([*words, *([f"seed{seed}"] if config.seeds > 1 else [])]).replace("/", "-")
-                    asked = TrainConfig(
-                        dataset=str(data.root), multilabel=several, target=targets.name, head=head, prompts=prompts,
-                        encoder=config.encoder, tau=config.tau or DEFAULT_TAU, seed=seed, threads=config.threads,
-                    )  # fmt: skip
-                    try:
-                        if not (out / "run.json").exists():
-                            say(f"training {out.name}")
-                            train_run(asked, out=out, say=say, writers=WRITERS_OF_RUN)
-                        found.append(out)
-                    except (BadInput, EncoderUnavailable) as error:
-                        say(f"{out.name} is left out: {error}")
-                        why.append(error)
+        heads = dict.fromkeys(head_class(PLAIN[several] if name == "plain" else name) for name in config.heads)
+        seeds = range(config.seed, config.seed + config.seeds)
+        mixes = {head: config.prompts if head.scores_of == "texts" else config.prompts[:1] for head in heads}
+        for head, prompts, seed in ((each, *more) for each in heads for more in product(mixes[each], seeds)):
+            words = [data.name, head.name, prompts * (len(config.prompts) > 1), f"seed{seed}" * (config.seeds > 1)]
+            out = folder / "-".join(filter(None, words)).replace("/", "-")
+            asked = TrainConfig(
+                dataset=str(data.root), multilabel=several, target=targets.name, head=head.name, prompts=prompts,
+                encoder=config.encoder, tau=config.tau or DEFAULT_TAU, seed=seed, threads=config.threads,
+            )  # fmt: skip
+            try:
+                if not (out / "run.json").exists():
+                    say(f"training {out.name}")
+                    train_run(asked, out=out, say=say, writers=WRITERS_OF_RUN)
+                found.append(out)
+            except (BadInput, EncoderUnavailable) as error:
+                say(f"{out.name} is left out: {error}")
+                why.append(error)
     if not found:
         raise why[0]
     return found

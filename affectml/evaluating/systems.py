@@ -1,8 +1,9 @@
 """Who answers: runs and files by their names, what each says of a data set's images, and what stands beside them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,13 @@ from affectml.duplicates import copies_among
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders.threads import set_threads
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, EncoderUnavailable, few, option
-from affectml.evaluating.config import EvaluateConfig
 from affectml.heads import ZeroShotConfig, ZeroShotHead, apply_thresholds, choose_thresholds
 from affectml.judging.answers import KEYS, SystemAnswers, read_answers
 from affectml.judging.compare import bias_in_words, corrected, firsts, label_bias
 from affectml.judging.figures import MADE_HERE, Figure
 from affectml.judging.readings import Requests
 from affectml.judging.scoring import Answers, answers_of, rounded, unsure
+from affectml.judging.spaces import Space, in_space
 from affectml.judging.truth import Truth
 from affectml.judging.views import Case
 from affectml.predicting.features import FromFiles, learned_from, store_of, store_there
@@ -83,15 +84,12 @@ def sources_of(given: Iterable[str | PathLike[str]]) -> list[Source]:
         run, taken = None if path.is_file() else RunFolder.open(path), {*MADE_HERE, *BESIDE, *(s.name for s in found)}
         if named and (name in taken or not name.strip()):
             raise BadInput(f"{text}: that is the name of another system; choose another")
-        if run is not None:
-            own = path.resolve().name if len(asked) > 1 else "model"
-            found.append(Source(name if named else free_name(own, taken), path, run))
-            continue
-        inside = systems_in(path)
-        for system in (*inside, *([] if inside else [None])):
-            own = path.stem if system in (None, "model") or (named and len(inside) == 1) else system
-            own = name if named and len(inside) < 2 else f"{name} {system}" if named else own
-            found.append(Source(free_name(own, {*taken, *(s.name for s in found)}), path, system=system))
+        inside: list[str | None] = [*systems_in(path)] if run is None else []
+        alone = path.stem if run is None else path.resolve().name if len(asked) > 1 else "model"
+        for system in inside or [None]:
+            own = alone if system in (None, "model") else str(system)
+            own = own if not named else name if len(inside) < 2 else f"{name} {system}"
+            found.append(Source(free_name(own, {*taken, *(s.name for s in found)}), path, run, system))
     return found
 
 
@@ -109,13 +107,9 @@ def systems_in(file: Path) -> list[str]:
     return [each for each in systems if each not in BESIDE]
 
 
-def free_name(name: str, taken: Iterable[str]) -> str:
+def free_name(name: str, taken: Collection[str]) -> str:
     """The name, or with the first number that makes it one of its own."""
-    used, number, free = set(taken), 1, name
-    while free in used:
-        number += 1
-        free = f"{name} ({number})"
-    return free
+    return next(free for free in chain([name], (f"{name} ({n})" for n in count(2))) if free not in taken)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +124,16 @@ class Heard:
     answers: Answers
     split: str
     own: bool
+
+    @property
+    def rates(self) -> bool:
+        """Whether its scores are rates, each label on its own, and not a distribution."""
+        return self.run.info.several and self.run.head.scores_of != "texts"
+
+    def says(self, ids: Ids, space: Space | None, kind: str) -> Answers:
+        """What it answers of some of the images, in a space or in its own labels. kind: see `People.kind`."""
+        answers = self.answers.rows(places(self.image_id, ids))
+        return answers if space is None else in_space(answers, space.of_model, space, rates=self.rates, kind=kind)
 
 
 def hear(run: RunFolder, data: Dataset, targets: Targets, threads: int | None, say: Say) -> Heard:
@@ -146,10 +150,8 @@ def hear(run: RunFolder, data: Dataset, targets: Targets, threads: int | None, s
     kind = targets.kind if fits(run, targets) else run.info.data.kind
     if own:
         if not run.has_answers:
-            raise BadRun(
-                f"{run.folder}: a shared run does not say which images of {data.root} it learned from, so judging it "
-                "there would flatter it: evaluate the run that it was made of"
-            )
+            why = f"a shared run does not say which images of {data.root} it learned from, so they would flatter it"
+            raise BadRun(f"{run.folder}: {why}: evaluate the run that it was made of")
         said = run.model_answers
         ids = said.image_id[(said.split == "test") & pd.Index(said.image_id).isin(targets.image_id)]
         if kind == run.info.data.kind:
@@ -172,12 +174,10 @@ def stored(run: RunFolder, ids: Ids, system: str = "model") -> Answers:
     """What a run's answers.parquet has of a system on these images."""
     own = system == "model"  # which the run keeps once it is read
     said = run.model_answers if own else SystemAnswers.read(run.folder, run.taxonomy.labels, system=system)
-    at = pd.Index(said.image_id).get_indexer(pd.Index(ids))
-    scores, shares, sets = (
-        None if values is None else torch.from_numpy(values[at]) for values in (said.scores, said.shares, said.sets)
-    )
-    assert scores is not None
-    return Answers(scores.double(), None if shares is None else shares.double(), None if sets is None else sets.long())
+    at = places(said.image_id, ids)
+    kinds: dict[str, Any] = {"scores": np.float64, "shares": np.float64, "sets": np.int64}
+    given = {form: values for form in kinds if (values := getattr(said, form)) is not None}
+    return Answers(**{form: torch.from_numpy(values[at].astype(kinds[form])) for form, values in given.items()})
 
 
 def fits(run: RunFolder, targets: Targets) -> bool:
@@ -194,20 +194,18 @@ def target_of(data: Dataset, runs: Sequence[RunFolder], name: str | None, *, any
         BadDataset: where there is none, and where several would do.
     """
     data.need_targets()
-    entries = data.meta.targets
     if name is not None:
         return data.target(name)
-    kinds = {key: entry.kind for key, entry in entries.items()}
-    ways = [
-        [t.name for t in map(data.target, entries) if fits(run, t) and t.kind == run.info.data.kind] for run in runs
-    ]
-    ways += [[t.name for t in map(data.target, entries) if fits(run, t)] for run in runs]
-    ways += [[key for key in kinds if kinds[key] in some] for some in (("single", "distribution"), SEVERAL)
-             if runs or any_kind]  # fmt: skip
-    fitting = next((way for way in [*ways, list(kinds)] if way), [])
+    every = [data.target(key) for key in data.meta.targets]
+    ways = [[t for t in every if fits(run, t) and t.kind == run.info.data.kind] for run in runs]
+    ways += [[t for t in every if fits(run, t)] for run in runs]
+    kinds = (("single", "distribution"), SEVERAL) if runs or any_kind else ()
+    ways += [[t for t in every if t.kind in some] for some in kinds]
+    fitting = next(way for way in [*ways, every] if way)
     if len(fitting) > 1:
-        raise BadDataset(f"{data.root}: targets {', '.join(fitting)} would do; choose with {option('target')}")
-    return data.target(fitting[0])
+        names = ", ".join(each.name for each in fitting)
+        raise BadDataset(f"{data.root}: targets {names} would do; choose with {option('target')}")
+    return fitting[0]
 
 
 def embedded(store: "EmbeddingStore | FromFiles", image_ids: Ids) -> Ids:
@@ -226,10 +224,8 @@ def _unseen(
         ids = ids[part.reindex(ids).to_numpy(dtype=object) == "test"]
     seen = _learned(run, store, ids, say)
     if seen.any():
-        say(
-            f"{seen.sum()} of {len(ids)} images are among those that {run.folder} was trained or tuned on, and left "
-            "out; the rest is judged"
-        )
+        known = f"among those that {run.folder} was trained or tuned on, and left out; the rest is judged"
+        say(f"{seen.sum()} of {len(ids)} images are {known}")
     elif not parted:
         say(f"{data.root} has no split: all of its images are judged")
     return ids[~seen], "test" if parted else "unseen" if seen.any() else "all"
@@ -292,13 +288,12 @@ def zero_shot(
     except EncoderUnavailable:
         return None, "not available: no text features by this encoder"
     head = ZeroShotHead(texts, ZeroShotConfig(logit_scale=store.logit_scale or 100.0))
-    if kind not in SEVERAL:
-        return answers_of(head, store.features(ids), kind), ""
-    if val is None:
-        return Answers(head.scores(store.features(ids)).double()), ""
-    head.fit(store.features(val.image_id), val.shares)
-    if val.sets is not None:
-        head.tune_thresholds(store.features(val.image_id), val.sets.astype(np.int64))
+    if kind in SEVERAL:
+        if val is None:
+            return Answers(head.scores(store.features(ids)).double()), ""
+        head.fit(store.features(val.image_id), val.shares)
+        if val.sets is not None:
+            head.tune_thresholds(store.features(val.image_id), val.sets.astype(np.int64))
     return answers_of(head, store.features(ids), kind), ""
 
 
@@ -311,6 +306,11 @@ class File:
     one_label: bool
     k: int | None
 
+    @classmethod
+    def of(cls, replies: Replies, one_label: bool, k: int | None) -> "File":
+        """Replies brought together; see `affectml.vlm.together`."""
+        return cls(together(replies, one_label=one_label, k=k), replies, one_label, k)
+
     def alone(self, truth: Truth, val: Truth | None, over: str) -> dict[int, tuple[NDArray[np.bool_], Answers]]:
         """What each of its "wordings" or "draws" alone answers, for `parts_of` of the views of readings.
 
@@ -319,44 +319,36 @@ class File:
         assert self.replies is not None
         table, found = self.replies.table, {}
         for number, part in table.groupby(pd.to_numeric(table[over.removesuffix("s")]).astype("Int64")):
-            said = together(replace(self.replies, table=part), one_label=self.one_label, k=self.k)
+            said = File.of(replace(self.replies, table=part), self.one_label, self.k).said
             answers, _ = judged_as(said, truth.image_id, truth, val)
-            found[int(number)] = (_at(said, truth.image_id) >= 0, answers)
+            found[int(number)] = (places(said.image_id, truth.image_id) >= 0, answers)
         return found
 
 
-def read_file(source: Source, data: Dataset, targets: Targets, config: EvaluateConfig) -> File:
+def read_file(source: Source, data: Dataset, targets: Targets, reading: ReadConfig, k: int | None = None) -> File:
     """Read a system's file in a target's labels. Raises BadInput for one that cannot be used."""
     one, labels = targets.kind not in SEVERAL, targets.taxonomy.labels
     if source.system is None:
-        words = {name: to for name, to in config.mapping.items() if to in labels}
-        reading = ReadConfig(config.shape, words, config.image_column, config.label_column, config.empty)
-        replies = read_replies(source.path, data, targets, reading, system=source.name)
-    else:
-        kinds = pq.read_table(
-            source.path, columns=["form", "wording", "draw"], filters=[("system", "=", source.system)]
-        ).to_pandas()
-        kind = next(name for name in ("share", "ranking", "set", "score") if (kinds["form"] == name).any())
-        shape = {"share": "distribution" if one else "rates", "set": "sets"}.get(kind, "ranked")
-        count = int((kinds["form"] == kind).sum())
-        received = Received(rows=count, used=count, what="rows", shape=shape)
-        if kinds[["wording", "draw"]].isna().all(axis=None):
-            found = SystemAnswers.read(source.path, labels, system=source.system)
-            given: tuple[Any, ...] = (found.scores, found.shares, found.sets)
-            if found.shares is not None and np.array_equal(found.scores, found.shares):
-                given = (found.scores, found.scores, found.sets)
-            often = given[0] if found.sets is None else given[2]
-            said = Said(shape, found.image_id, given[0], given[1], given[2], often, received)
-            return File(said, None, one, None)
-        table = read_answers(source.path, system=source.system)
-        replies = Replies(table, received, {})
-    return File(together(replies, one_label=one, k=config.k), replies, one, config.k)
+        words = {name: to for name, to in reading.mapping.items() if to in labels}
+        replies = read_replies(source.path, data, targets, replace(reading, mapping=words), system=source.name)
+        return File.of(replies, one, k)
+    table = read_answers(source.path, system=source.system)
+    kind = next(name for name in ("share", "ranking", "set", "score") if (table["form"] == name).any())
+    shape = {"share": "distribution" if one else "rates", "set": "sets"}.get(kind, "ranked")
+    used = int((table["form"] == kind).sum())
+    received = Received(rows=used, used=used, what="rows", shape=shape)
+    if table[["wording", "draw"]].notna().any(axis=None):
+        return File.of(Replies(table, received, {}), one, k)
+    found = SystemAnswers.read(source.path, labels, system=source.system)
+    scores, shares, sets = found.scores, found.shares, found.sets
+    said: tuple[Any, ...] = (shape, found.image_id, scores, shares, sets, scores if sets is None else sets, received)
+    return File(Said(*said), None, one, None)
 
 
 def judged_as(said: Said, ids: Ids, truth: Truth, val: Truth | None) -> tuple[Answers, str]:
     """What a system answers on the judged images, zeros where it says nothing, and by which rules, in words."""
     fits = said.shape == ("rates" if truth.kind in SEVERAL else "distribution")
-    rows = _at(said, ids)
+    rows = places(said.image_id, ids)
     asked = rows >= 0
 
     def placed(values: NDArray[Any]) -> Tensor:
@@ -366,31 +358,30 @@ def judged_as(said: Said, ids: Ids, truth: Truth, val: Truth | None) -> tuple[An
 
     scores, shares = placed(said.scores), None
     if fits and said.shares is not None:
-        given = scores if said.shares is said.scores else placed(said.shares)
-        shares = unsure(given, rates=truth.kind in SEVERAL)
+        shares = unsure(placed(said.shares), rates=truth.kind in SEVERAL)
     how = _how(said, fits, truth)
     if truth.sets is None or (said.shape == "ranked" and said.sets is None):
         return Answers(scores, shares), how
     if said.sets is not None:
         return Answers(scores, shares, placed(said.sets).long()), f"{how}; sets as it gives them"
-    at = np.zeros(0, dtype=int) if val is None else _at(said, val.image_id)
-    have = np.flatnonzero(at >= 0)
+    at = np.zeros(0, dtype=int) if val is None else places(said.image_id, val.image_id)
+    have, sets = np.flatnonzero(at >= 0), None
     if val is not None and val.sets is not None and len(have) >= FEWEST_VAL:
         cuts = choose_thresholds(said.scores[at[have]], val.sets[have].astype(np.int64))
         sets = apply_thresholds(scores, cuts) * torch.from_numpy(asked)[:, None]
-        return Answers(scores, shares, sets), (
-            f"{how}; thresholds chosen on its answers to {len(have)} validation images"
-        )
-    if not fits:
-        return Answers(scores, shares), f"{how}; no sets: too few validation images ({len(have)}) have an answer"
-    return Answers(scores, shares, (scores >= truth.tau - 1e-9).long()), (
-        f"{how}; its sets are the labels with a rate of at least tau ({truth.tau:.3g}): {len(have)} validation images "
-        "have an answer"
-    )
+        rule = f"thresholds chosen on its answers to {len(have)} validation images"
+    elif fits:
+        sets = (scores >= truth.tau - 1e-9).long()
+        few_answers = f"{len(have)} validation images have an answer"
+        rule = f"its sets are the labels with a rate of at least tau ({truth.tau:.3g}): {few_answers}"
+    else:
+        rule = f"no sets: too few validation images ({len(have)}) have an answer"
+    return Answers(scores, shares, sets), f"{how}; {rule}"
 
 
-def _at(said: Said, ids: Ids) -> NDArray[np.intp]:
-    return np.asarray(pd.Index(said.image_id).get_indexer(pd.Index(ids)))
+def places(among: Ids, ids: Ids) -> NDArray[np.intp]:
+    """Where each of the images stands among others, -1 where it does not."""
+    return np.asarray(pd.Index(among).get_indexer(pd.Index(ids)))
 
 
 def _how(said: Said, fits: bool, truth: Truth) -> str:
@@ -420,11 +411,11 @@ def named_beside_people(case: Case) -> dict[str, Any]:
     truth, findings, rows = case.truth, list[str](), list[Figure]()
     none, does, people = dict[str, list[str]](), dict[str, str](), dict[str, NDArray[Any]]()
     for name, said in case.more.get("said", {}).items():
-        often = said.often[_at(said, truth.image_id)]
+        often = said.often[places(said.image_id, truth.image_id)]
         first = said.shape in ("ranked", "distribution" if truth.kind in SEVERAL else "rates")
         does[name], people[name] = ("names first", firsts(truth.shares)) if first else ("says", truth.shares)
         if first:
-            often = firsts(often if said.shape == "ranked" else said.scores[_at(said, truth.image_id)])
+            often = firsts(often if said.shape == "ranked" else said.scores[places(said.image_id, truth.image_id)])
         rows += label_bias(often, people[name], truth.labels, truth.groups, **{**case.rows.key, "system": name})
     rows = corrected(rows)
     case.rows.rows += rows
@@ -443,7 +434,7 @@ def named_beside_people(case: Case) -> dict[str, Any]:
 
 def received_of(file: File, ids: Ids) -> dict[str, Any]:
     """What a file held, as plain values: how many images of `ids` have an answer, and which have none."""
-    answered = _at(file.said, ids) >= 0
+    answered = places(file.said.image_id, ids) >= 0
     elsewhere = int((~pd.Index(file.said.image_id).isin(ids)).sum())
     notes = [f"{elsewhere} answered images are not among those judged"] if elsewhere else []
     received = file.said.received
@@ -465,7 +456,7 @@ def in_words(received: Mapping[str, Any], split: str) -> list[str]:
     lines = [
         f"{received['rows']} {received['what']} read as {received['shape']}{several}; {received['used']} count",
         f"{received['answered']} of {received['judged']} {of}images have an answer ({share:.0%})",
-        *(f"{why}: {few(places, 5)}" for why, places in received["problems"].items()),
+        *(f"{why}: {few(found, 5)}" for why, found in received["problems"].items()),
     ]
     if missing := received["without_an_answer"]:
         lines.append(f"images without an answer: {few(missing, 5)}")
@@ -474,27 +465,27 @@ def in_words(received: Mapping[str, Any], split: str) -> list[str]:
         named = few([f"{label} ({count})" for label, count in unknown.items()], 12)
         lines.append(f"unknown labels: {named}; {received['shortened']} answers count without them; {ways}")
     if received["renamed"]:
-        lines.append(
-            f"labels renamed: {few([f'{spelt} -> {label}' for spelt, label in received['renamed'].items()], 8)}"
-        )
+        pairs = [f"{spelt} -> {label}" for spelt, label in received["renamed"].items()]
+        lines.append(f"labels renamed: {few(pairs, 8)}")
     return [*lines, *received["notes"]]
 
 
 def requests_in(name: str, file: File, orders: Orders, data: Dataset) -> Requests | None:
-    """What a file's replies gave to labels and where these stood, as far as `orders` has the requests.
+    """What a file's replies gave to labels and where these stood; None, and a note, where `orders` has too few of them.
 
     Raises:
         BadInput: where the indexes are of such requests, but drawn from another seed or other labels.
     """
-    if file.replies is None:
-        return None
-    if of_others(file.replies.requests, orders):
-        raise BadInput(
-            f"{option('index')}: written with other requests than {name} answers, so that labels stood in other orders "
-            "(another seed, or other labels); give the index that `ask` wrote with those, or leave it out"
-        )
-    table = file.replies.table
-    alone = replace(file.replies, table=table.assign(image_id=table.index))  # each request as an image of its own
-    said = together(alone, one_label=file.one_label, k=file.k)
-    images = table["image_id"].groupby(level=0).first().reindex(said.image_id).to_numpy(dtype=object)
-    return requests_of(list(said.image_id), said.often, images, data.groups(images), orders)
+    found, replies = None, file.replies
+    if replies is not None and of_others(replies.requests, orders):
+        why = f"written with other requests than {name} answers, of another seed or other labels"
+        raise BadInput(f"{option('index')}: {why}; give the index that `ask` wrote with those, or leave it out")
+    if replies is not None:  # each request as an image of its own
+        table = replies.table
+        alone = replace(replies, table=table.assign(image_id=table.index))
+        said = File.of(alone, file.one_label, file.k).said
+        images = table["image_id"].groupby(level=0).first().reindex(said.image_id).to_numpy(dtype=object)
+        found = requests_of(list(said.image_id), said.often, images, data.groups(images), orders)
+    if found is None:
+        file.said.received.notes.append(f"{option('index')} has too few of its requests: no word of places")
+    return found

@@ -114,22 +114,15 @@ def command(config: TrainConfig, out: Path | None = None) -> str:
     >>> command(TrainConfig("mydata", head="topk", k=2, options={"l2": 0.1}))
     'affectml train mydata --head topk --k 2 --set l2=0.1 --seed 0'
     """
-    words = ["affectml", "train", *([config.dataset] if config.dataset else [])]
-    for option in options_of(TrainConfig)[1:]:
-        value = getattr(config, option.name)
-        if option.name == "seed" or value != option.default:
-            words += _words(spelled(option.name), value)
-    return shlex.join([*words, *(["--out", str(out)] if out else [])])
-
-
-def _words(option: str, value: Any) -> list[str]:
-    """One option with its value: a switch, one that is given several times, or one with one value."""
     from affectml.heads.option_words import option_words
 
-    if isinstance(value, bool):
-        return [option]
-    if isinstance(value, Mapping):
-        return [word for name, each in value.items() for word in (option, f"{name}={option_words(each)}")]
-    if isinstance(value, tuple | list):
-        return [word for each in value for word in (option, str(each))]
-    return [option, str(value)]
+    words = ["affectml", "train", *([config.dataset] if config.dataset else [])]
+    for option in options_of(TrainConfig)[1:]:
+        value, name = getattr(config, option.name), spelled(option.name)
+        if option.name != "seed" and value == option.default:
+            continue
+        if isinstance(value, Mapping):
+            value = [f"{key}={option_words(each)}" for key, each in value.items()]
+        several = value if isinstance(value, tuple | list) else [value]
+        words += [name] if isinstance(value, bool) else [word for each in several for word in (name, str(each))]
+    return shlex.join([*words, *(["--out", str(out)] if out else [])])

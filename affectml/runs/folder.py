@@ -78,18 +78,18 @@ class RunFolder:
         """metrics.csv, scores.parquet and facts.json; raises BadRun where they cannot be read or lack the head."""
         from affectml.judging.figures import FACTS, KEYS, METRICS, SCORES, Evaluation
 
-        found, wrong = Evaluation.read(self.folder), {}
+        found, file = Evaluation.read(self.folder), FACTS
         try:
             if of_form(Facts, found.facts)["labels"] != [*self.taxonomy.labels]:
                 raise ValueError("labels: expected those of run.json")
+            if missing := {*KEYS} - {*found.scores.columns}:
+                file = SCORES
+                raise ValueError(f"no column {min(missing)}")
+            if not found.names(system="model"):
+                file = METRICS
+                raise ValueError("no figure of the model")
         except ValueError as error:
-            wrong[FACTS] = str(error)
-        if missing := {*KEYS} - {*found.scores.columns}:
-            wrong[SCORES] = f"no column {min(missing)}"
-        if not wrong and not found.names(system="model"):
-            wrong[METRICS] = "no figure of the model"
-        for file, why in wrong.items():
-            raise BadRun(f"{self.folder / file}: {why}: the run is damaged, train again")
+            raise BadRun(f"{self.folder / file}: {error}: the run is damaged, train again") from None
         return found
 
     @property

@@ -129,35 +129,34 @@ def _identity(content: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class DataInfo:
-    """The data set that a run learned from."""
+    """The data set that a run learned from.
 
-    name: str = Field(description="The data set's name, from its dataset.json.")
-    construct: Literal["evoked", "expressed", "intended", "query"] = Field(
-        description="What the labels are about: evoked, expressed, intended or query."
-    )
-    question: str = Field(default="", description="What people were asked, word for word.")
-    target: str | None = Field(default=None, description="The target learned; null for weights from elsewhere.")
-    kind: Literal["single", "sets", "rates", "distribution"] = Field(description="The target's kind.")
-    fingerprint: dict[str, str] = Field(
-        default_factory=dict,
-        description="What `evaluate` knows the run's own data by: sha256 of contents, of the images that "
-        "have the target. target: kind, labels, numbers, people asked; split: the split column; images: sizes of the "
-        "image files in bytes, absent where one is missing.",
-    )
+    name: from its dataset.json. construct: what the labels are about. question: what people were asked, word for word.
+    target, kind: the target learned, null for weights from elsewhere, and its kind. fingerprint: what `evaluate` knows
+    the run's own data by, sha256 of contents, of the images that have the target. target: kind, labels, numbers, people
+    asked; split: the split column; images: sizes of the image files in bytes, absent where one is missing.
+    """
+
+    name: str
+    construct: Literal["evoked", "expressed", "intended", "query"]
+    question: str = ""
+    target: str | None = None
+    kind: Literal["single", "sets", "rates", "distribution"]
+    fingerprint: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderInfo:
-    """The encoder behind the features."""
+    """The encoder behind the features.
 
-    specs: list[str] = Field(description="Names to load it by; none for features made elsewhere.")
-    identity: Annotated[dict[str, Any], AfterValidator(_identity)] = Field(
-        description="Architecture, weights' sha256, preprocessing, precision: see EncoderIdentity."
-    )
-    ran: list[dict[str, Any]] = Field(
-        default_factory=list,
-        description="What computed the features, where that is known: precision, backend, device; see Ran.",
-    )
+    specs: names to load it by; none for features made elsewhere. identity: architecture, weights' sha256,
+    preprocessing, precision, see EncoderIdentity. ran: what computed the features, where that is known: precision,
+    backend, device; see Ran.
+    """
+
+    specs: list[str]
+    identity: Annotated[dict[str, Any], AfterValidator(_identity)]
+    ran: list[dict[str, Any]] = Field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -168,85 +167,91 @@ class EncoderInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitInfo:
-    """How the images were parted."""
+    """How the images were parted: in words, and how many images each part has."""
 
-    notes: list[str] = Field(default_factory=list, description="How the split was made, in words.")
-    images: dict[str, Count] = Field(default_factory=dict, description="How many images each part has.")
+    notes: list[str] = Field(default_factory=list)
+    images: dict[str, Count] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadInfo:
-    """What was trained."""
+    """What was trained: the head's name, as in head.json, and what its fit chose and measured."""
 
-    name: str = Field(description="The head's name, as in head.json.")
-    report: dict[str, Any] = Field(default_factory=dict, description="What its fit chose and measured.")
+    name: str
+    report: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromptsInfo:
-    """The texts of heads that compare images with texts."""
+    """The texts of heads that compare images with texts.
 
-    kinds: list[str] = Field(
-        default_factory=lambda: ["sentiment"], description="sentiment, synonyms, captions: any mix."
-    )
-    templates: list[str] = Field(default_factory=list, description="What labels are put into; none: the taxonomy's.")
+    kinds: any mix of sentiment, synonyms, captions. templates: what labels are put into; none: the taxonomy's.
+    """
+
+    kinds: list[str] = Field(default_factory=lambda: ["sentiment"])
+    templates: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PriorInfo:
-    """What the prior says of every image."""
+    """What the prior says of every image.
 
-    shares: list[float] = Field(description="Each label's share among the training images.")
-    set: list[int] | None = Field(default=None, description="Its label set as 0/1; null where it has none.")
+    shares: each label's share among the training images. set: its label set as 0/1; null where it has none.
+    """
+
+    shares: list[float]
+    set: list[int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class BetaInfo:
     """The Beta prior of each label's rate, fitted on the training images, by which votes become sets."""
 
-    alpha: list[float] = Field(description="Of each label.")
-    beta: list[float] = Field(description="Of each label.")
+    alpha: list[float]
+    beta: list[float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class HardwareInfo:
-    """The machine."""
+    """The machine: its architecture, such as x86_64, its processor's name, and how many processors it has."""
 
-    machine: str | None = Field(default=None, description="Its architecture, such as x86_64.")
-    processor: str | None = Field(default=None, description="Its processor's name.")
-    cores: int | None = Field(default=None, description="How many processors it has.")
+    machine: str | None = None
+    processor: str | None = None
+    cores: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """run.json."""
+    """run.json.
 
-    schema: Literal[2] = Field(default=SCHEMA, description="The version of this file's form.")
-    command: str | None = Field(default=None, description="What repeats the run; null in a shared run.")
-    at: str | None = Field(default=None, description="When it was written, UTC; null in a shared run.")
-    config: TrainConfig = Field(description="What was asked for, with every choice made: see TrainConfig.")
-    threads: int | None = Field(default=None, description="Threads that torch had; null for weights from elsewhere.")
-    data: DataInfo = Field(description="The data set that it learned from.")
-    taxonomy: dict[str, Any] = Field(description="The labels, as a taxonomy file's content.")
-    encoder: EncoderInfo = Field(description="The encoder behind the features.")
-    split: SplitInfo = Field(default_factory=SplitInfo, description="How the images were parted.")
-    head: HeadInfo = Field(description="What was trained.")
-    prompts: PromptsInfo = Field(default_factory=PromptsInfo, description="The texts of heads that use texts.")
-    prior: PriorInfo | None = Field(default=None, description="The prior's answer; null for weights from elsewhere.")
-    beta_prior: BetaInfo | None = Field(default=None, description="The prior of rates by votes; null without counts.")
-    seconds: dict[str, float] = Field(
-        default_factory=dict, description="embed, fit, evaluate, learning_curve where asked for, and total."
-    )
-    energy: Annotated[dict[str, Any], AfterValidator(partial(of_form, Energy))] | None = Field(
-        default=None, description="kwh, with how they were had: see affectml.footprint. Null: not metered."
-    )
-    parameters: Annotated[dict[str, Any], AfterValidator(partial(of_form, Parameters))] | None = Field(
-        default=None,
-        description="trained: numbers that the head keeps from training; frozen: those of the encoder's image tower, "
-        "null where not known; share: the first over both. Null for weights from elsewhere.",
-    )
-    versions: dict[str, str] = Field(default_factory=dict, description="Of Python, affectml and what it stands on.")
-    hardware: HardwareInfo = Field(default_factory=HardwareInfo, description="The machine.")
+    schema: the version of this file's form. command: what repeats the run. at: when it was written, UTC; both are null
+    in a shared run. config: what was asked for, with every choice made. threads: those that torch had. taxonomy: the
+    labels, as a taxonomy file's content. data, encoder, split, head, hardware: see these. prompts: the texts of heads
+    that use texts. prior: what it says of every image. beta_prior: of rates by votes; null without counts. seconds:
+    embed, fit, evaluate, learning_curve where asked for, and total. energy: what it cost, see `affectml.footprint`;
+    null: not metered. parameters: trained, numbers that the head keeps from training; frozen, those of the encoder's
+    image tower, null where not known; share, the first over both. versions: of Python, affectml and what it stands on.
+    Of weights from elsewhere threads, prior and parameters are null.
+    """
+
+    schema: Literal[2] = SCHEMA
+    command: str | None = None
+    at: str | None = None
+    config: TrainConfig
+    threads: int | None = None
+    data: DataInfo
+    taxonomy: dict[str, Any]
+    encoder: EncoderInfo
+    split: SplitInfo = Field(default_factory=SplitInfo)
+    head: HeadInfo
+    prompts: PromptsInfo = Field(default_factory=PromptsInfo)
+    prior: PriorInfo | None = None
+    beta_prior: BetaInfo | None = None
+    seconds: dict[str, float] = Field(default_factory=dict)
+    energy: Annotated[dict[str, Any], AfterValidator(partial(of_form, Energy))] | None = None
+    parameters: Annotated[dict[str, Any], AfterValidator(partial(of_form, Parameters))] | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    hardware: HardwareInfo = Field(default_factory=HardwareInfo)
 
     @property
     def several(self) -> bool:

@@ -79,13 +79,24 @@ class AskConfig:
 class ReadConfig:
     """How a file of replies is read.
 
-    shape: sets, ranked, rates or distribution; None takes what was asked, or what the answers look like. mapping: the
-    labels that words stand for. image_column, label_column: the columns of a table with them, None finds them by their
-    names. empty: what an empty cell is, "none" (no label applies) or None (no answer).
+    shape: None takes what was asked, or what the answers look like. image_column, label_column: None finds them by
+    their names. empty: what an empty cell is, "none" (no label applies) or None (no answer).
     """
 
-    shape: str | None = None
-    mapping: Mapping[str, str] = field(default_factory=dict)
-    image_column: str | None = None
-    label_column: str | None = None
-    empty: str | None = None
+    shape: Annotated[
+        str | None,
+        Help("What a file's answers are: sets, ranked, rates or distribution.", default="what they look like"),
+    ] = None
+    mapping: Annotated[
+        Mapping[str, str],
+        Help(
+            "Label that a word of a file stands for, or that an ambiguous label becomes in another taxonomy; may be "
+            "given several times.",
+            metavar="FROM=TO",
+        ),
+    ] = field(default_factory=dict)
+    image_column: Annotated[
+        str | None, Help("Column of a table that names the image.", default="found by its name")
+    ] = None
+    label_column: Annotated[str | None, Help("Column of a table with the labels.", default="found by its name")] = None
+    empty: Annotated[str | None, Help("What an empty cell is: none (no label applies) or skip.", default="skip")] = None

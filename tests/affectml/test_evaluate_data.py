@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 import affectml
+from affectml.cli._print import LOG_WIDTH
+from affectml.cli._runs_print import print_evaluation
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset, BadInput, BadRun
@@ -39,13 +42,16 @@ def runs(crossed):
     return {name: crossed[1] / f"{called}-sigmoid" for name, called in CALLED.items()}
 
 
-def on(run, *folders, **options):
-    said = []
-    found = affectml.evaluate(
-        run, on=list(folders), out=folders[0].parent / "last.csv", say=said.append, threads=1, **options
-    )
-    (folders[0].parent / "last.csv").unlink()
-    return found, said
+@pytest.fixture
+def on(tmp_path):
+    """`on(run, *data_sets, **options)`: what is found, and what is said meanwhile."""
+
+    def judge(run, *folders, **options):
+        config, said = EvaluateConfig(on=tuple(map(str, folders)), threads=1, **options), []
+        out = tmp_path / f"{len([*tmp_path.iterdir()])}.csv"
+        return evaluate_systems([run], config, out=out, say=said.append).evaluation, said
+
+    return judge
 
 
 def test_every_pair_has_scores_beside_people_and_the_prior_or_a_reason(crossed):
@@ -82,37 +88,39 @@ def test_the_matrix_is_a_pivot_of_rows_and_files_hold_all(crossed):
     found, out = crossed
     names = {"answers.parquet", "facts.json", "metrics.csv", "report.html", "scores.parquet"}
     assert names == {path.name for path in out.iterdir() if path.is_file()}
-    table = pd.read_csv(out / "metrics.csv")
+    table, said = pd.read_csv(out / "metrics.csv"), pd.read_parquet(out / "answers.parquet")
     assert not table.duplicated(list(table.columns[:12])).any()
-    assert set(table["dataset"]) == set(CALLED.values())
-    said = pd.read_parquet(out / "answers.parquet")
-    assert set(said["dataset"]) == set(CALLED.values())
+    assert {*CALLED.values()} == {*table["dataset"]} == {*said["dataset"]} == found.evaluation.facts["datasets"].keys()
     ekman = said[said["dataset"] == CALLED["e"]]
     assert ekman["label:awe"].isna().all()
     assert ekman[ekman["form"] == "score"]["label:joy"].notna().all()
-    assert found.evaluation.facts["datasets"].keys() == set(CALLED.values())
 
 
-def test_an_existing_run_is_judged_in_other_labels_as_it_was_when_it_was_trained(crossed, runs, folders):
-    alone, _ = on(runs["m"], folders["p"])
+def test_the_terminal_breaks_long_lines_and_says_once_how_many_sets_are_empty(crossed, capsys):
+    found = crossed[0].evaluation
+    print_evaluation(found, verbose=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= LOG_WIDTH
+    assert any(line.startswith("    ") and "our reasoning" in line for line in lines)  # goes on in the next line
+    home = {name: facts for name, facts in found.facts["datasets"]["demo"].items() if name != "spaces"}
+    print_evaluation(replace(found, facts=home), verbose=False)
+    assert capsys.readouterr().out.count("mpty sets: people") == 1
+
+
+def test_an_existing_run_is_judged_in_other_labels_as_it_was_when_it_was_trained(crossed, runs, folders, on):
     again = crossed[0].evaluation.get("top_1_accuracy", "demo-sigmoid", dataset=CALLED["p"], space="polarity-2")
-    here = alone.evaluation.get("top_1_accuracy")
+    here = on(runs["m"], folders["p"])[0].get("top_1_accuracy")
     assert (here.space, here.system) == ("polarity-2", "model")
     assert here.value == pytest.approx(again.value, abs=0.1)  # other runs' images do not count there
 
 
-def test_a_choice_fills_the_cell_and_a_label_may_be_left_out(runs, folders):
+def test_a_choice_fills_the_cell_and_a_label_may_be_left_out(runs, folders, on):
     found, _ = on(runs["e"], folders["p"], mapping={"surprise": "positive"})
-    assert any("surprise -> positive (user" in line for line in found.evaluation.facts["lines"])
-    dropped, _ = on(runs["e"], folders["p"], drop=True)
-    assert dropped.evaluation.get("top_1_accuracy") is not None
-    with pytest.raises(BadInput, match="no system could be compared: .*surprise.*mapping says"):
-        on(runs["e"], folders["p"])
-    with pytest.raises(BadInput, match="choice joy=purple: no mapping"):
-        on(runs["m"], folders["m"], mapping={"joy": "purple"})
+    assert any("surprise -> positive (user" in line for line in found.facts["lines"])
+    assert on(runs["e"], folders["p"], drop=True)[0].get("top_1_accuracy") is not None
 
 
-def test_images_that_a_run_learned_from_are_left_out_under_any_name(runs, folders, tmp_path):
+def test_images_that_a_run_learned_from_are_left_out_under_any_name(runs, folders, on, tmp_path):
     other = shutil.copytree(folders["m"], tmp_path / "query")
     meta = json.loads((other / "dataset.json").read_text())
     meta["targets"]["emotions"]["construct"] = "query"
@@ -124,38 +132,41 @@ def test_images_that_a_run_learned_from_are_left_out_under_any_name(runs, folder
     found, said = on(runs["m"], other)
     count = len(Dataset.open(other).images)
     test = RunFolder.open(runs["m"]).info.split.images["test"]
-    assert found.evaluation.n == test
+    assert found.n == test
     assert any(f"{count - test} of {count} images are among those that" in line for line in said)
-    assert any(
-        line.startswith("across constructs: model learned from evoked labels and is judged by query") for line in said
-    )
+    told = "across constructs: model learned from evoked labels and is judged by query"
+    assert any(line.startswith(told) for line in said)
     moved = shutil.copytree(runs["m"], tmp_path / "moved")
     info = json.loads((moved / "run.json").read_text())
     info["config"]["dataset"] = "gone"
     (moved / "run.json").write_text(json.dumps(info))
-    assert on(moved, other)[0].evaluation.n == count  # nothing tells: other names, and the own data are gone
+    assert on(moved, other)[0].n == count  # nothing tells: other names, and the own data are gone
 
 
-def test_a_set_named_by_two_paths_is_one_set(runs, folders):
-    found, _ = on(runs["m"], folders["m"], folders["m"] / ".")
-    assert "datasets" not in found.evaluation.facts
+def test_a_set_named_by_two_paths_is_one_set(runs, folders, on):
+    assert "datasets" not in on(runs["m"], folders["m"], folders["m"] / ".")[0].facts
 
 
-def test_a_shared_run_is_not_judged_on_what_it_may_have_learned_from(runs, folders, tmp_path):
+def test_a_shared_run_is_not_judged_on_what_it_may_have_learned_from(runs, folders, on, tmp_path):
     shared = shutil.copytree(runs["m"], tmp_path / "shared")
     (shared / "answers.parquet").unlink()
     with pytest.raises(BadRun, match="would flatter it"):
         on(shared, folders["m"])
-    assert on(shared, folders["p"])[0].evaluation.get("top_1_accuracy").system == "model"
+    assert on(shared, folders["p"])[0].get("top_1_accuracy").system == "model"
 
 
-def test_bad_data_are_named(runs, folders, tmp_path):
-    with pytest.raises(BadDataset, match="no such folder"):
-        on(runs["m"], tmp_path / "no")
-    with pytest.raises(BadInput, match="runs are judged on test images; leave it out"):
-        on(runs["m"], folders["m"], split="all")
-    with pytest.raises(BadInput, match="sort='set_f2': no such metric; did you mean 'set_f1'"):
-        on(runs["m"], folders["m"], sort="set_f2")
+@pytest.mark.parametrize(
+    ("run", "data", "options", "says"),
+    [
+        ("m", "no", {}, "no such folder"),
+        ("m", "m", {"split": "all"}, "runs are judged on test images; leave it out"),
+        ("e", "p", {}, "no system could be compared: .*surprise.*mapping says"),
+        ("m", "m", {"mapping": {"joy": "purple"}}, "choice joy=purple: no mapping"),
+    ],
+)
+def test_what_cannot_be_judged_is_named(runs, folders, on, run, data, options, says):
+    with pytest.raises((BadDataset, BadInput), match=says):
+        on(runs[run], folders["m"].parent / data, **options)
 
 
 @pytest.mark.slow

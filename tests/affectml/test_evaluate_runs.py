@@ -1,11 +1,13 @@
 """`affectml evaluate` of runs alone: a page from what is stored, runs and ways of training compared."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -16,6 +18,7 @@ from affectml.evaluating.evaluate import of_runs
 from affectml.evaluating.systems import sources_of
 from affectml.judging.compare import agreement, differences, holm, over_seeds
 from affectml.judging.figures import Evaluation
+from affectml.page.tables import cell
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 from affectml_metrics.table import shown
@@ -24,9 +27,14 @@ SLOW = {"runs"}  # fixtures, and so all that asks for them
 
 
 @pytest.fixture(scope="module")
-def runs(demo_set, tmp_path_factory):
+def data(demo_set):
+    return demo_set(images=200, seed=31)
+
+
+@pytest.fixture(scope="module")
+def runs(data, tmp_path_factory):
     """Two heads, each with two seeds, which part the images anew."""
-    data, root = demo_set(images=200, seed=31), tmp_path_factory.mktemp("runs")
+    root = tmp_path_factory.mktemp("runs")
     for head in ("sigmoid", "topk"):
         for seed in (0, 1):
             config = TrainConfig(dataset=str(data.root), multilabel=True, head=head, seed=seed, threads=1)
@@ -38,16 +46,23 @@ def compared(*folders):
     return of_runs(sources_of(folders))
 
 
+def changed(run, out, file="run.json", **changes):
+    """A copy of a run of which a file says otherwise: `config__tau=.2`."""
+    content = json.loads((shutil.copytree(run, out) / file).read_text())
+    for path, value in changes.items():
+        part, _, name = path.rpartition("__")
+        (content[part] if part else content)[name] = value
+    (out / file).write_text(json.dumps(content))
+    return out
+
+
 def test_a_runs_page_is_written_again_without_its_head_or_its_data(runs, command, tmp_path):
-    alone = shutil.copytree(runs / "sigmoid0", tmp_path / "alone")
-    for name in ("head.safetensors", "head.json", "answers.parquet"):
-        (alone / name).unlink()
-    info = json.loads((alone / "run.json").read_text())
-    info["config"]["dataset"] = "gone"
-    (alone / "run.json").write_text(json.dumps(info))
-    (alone / "report.html").unlink(missing_ok=True)
-    code, printed, _ = command("evaluate", alone)
+    alone = changed(runs / "sigmoid0", tmp_path / "alone", config__dataset="gone")
+    for name in ("head.safetensors", "head.json", "answers.parquet", "report.html"):
+        (alone / name).unlink(missing_ok=True)
+    code, printed, said = command("evaluate", alone)
     assert (code, "set_f1_judgements" in printed) == (0, True)
+    assert "report.html is written again, without pictures of images: name the data set for these, --on gone" in said
     assert "--on" in (alone / "report.html").read_text()  # how to get pictures
     (alone / "metrics.csv").unlink()
     with pytest.raises(BadRun, match="never judged; name the data set: on"):
@@ -79,30 +94,22 @@ def test_a_run_is_not_told_apart_from_itself(runs):
 
 
 def test_what_was_found_of_a_run_is_said_of_its_name(runs, tmp_path):
-    copied = shutil.copytree(runs / "sigmoid0", tmp_path / "mine")
-    facts = json.loads((copied / "facts.json").read_text())
-    facts["findings"] = ["the model is sure", "prior is not"]
-    facts["subgroups"]["findings"] = ["the model is worse on a"]
-    (copied / "facts.json").write_text(json.dumps(facts))
-    found = compared(copied, runs / "topk0").facts
+    told = {"findings": ["the model is sure", "prior is not"], "subgroups__findings": ["the model is worse on a"]}
+    found = compared(changed(runs / "sigmoid0", tmp_path / "mine", "facts.json", **told), runs / "topk0").facts
     assert found["findings"] == ["mine is sure", "prior is not"]
     assert found["subgroups"]["findings"] == ["“mine” is worse on a"]
 
 
 def test_distance_by_hand():
-    import pandas as pd
-
     tables = {"rates": [[0.2, 0.2], [0.0, 0.0]], "shares": [[0.9, 0.1], [0.5, 0.5]]}
     same, apart = agreement({name: pd.DataFrame(rows) for name, rows in tables.items()})
     assert (same.value, apart.value) == (1.0, pytest.approx(0.2))
 
 
-def test_runs_that_differ_in_their_seed_are_one_way_of_training(runs):
-    found = compared(*(runs / f"{head}{seed}" for head in ("sigmoid", "topk") for seed in (0, 1)))
-    values = {
-        name: RunFolder.open(runs / name).evaluation.get("set_f1").value
-        for name in ("sigmoid0", "sigmoid1", "topk0", "topk1")
-    }
+def test_runs_that_differ_in_their_seed_are_one_way_of_training(runs, command, tmp_path):
+    ways = {head: [f"{head}{seed}" for seed in (0, 1)] for head in ("sigmoid", "topk")}
+    every = [runs / name for way in ways.values() for name in way]
+    found, values = compared(*every), {run.name: RunFolder.open(run).evaluation.get("set_f1").value for run in every}
     mean = found.get("set_f1", "sigmoid0", by="seeds")
     assert (mean.value, mean.n) == (pytest.approx((values["sigmoid0"] + values["sigmoid1"]) / 2), 2)
     apart = found.get("set_f1", "sigmoid0", "topk0", by="seeds", level="seed by seed")
@@ -111,31 +118,22 @@ def test_runs_that_differ_in_their_seed_are_one_way_of_training(runs):
     assert apart.high - apart.value == pytest.approx(12.7062 * np.std(gaps, ddof=1) / 2**0.5, rel=1e-4)
     assert found.get("set_f1", "sigmoid0", "topk0") is None  # they were tested on different images
     assert "tested on different images" in found.facts["warnings"][-1]
+    assert found.facts["ways"] == {f"{head}0": names for head, names in ways.items()}
+    _, printed, _ = command("evaluate", *every, "--out", tmp_path / "all.csv")
+    (row,) = (line.split() for line in printed.splitlines() if line.startswith(" set_f1 "))
+    assert row[2::2] == [cell(found.get("set_f1", f"{head}0", by="seeds")).split()[0] for head in ways]
 
 
 def test_of_other_images_those_in_the_test_part_of_all_are_compared(runs):
     found = compared(runs / "sigmoid0", runs / "topk1")
-    common = set.intersection(*(
-        set(RunFolder.open(runs / name).evaluation.scores["image_id"]) for name in ("sigmoid0", "topk1")
-    ))  # fmt: skip
-    assert found.n == found.get("set_f1").n if found.get("set_f1") else found.get("set_f1", "topk1").n == len(common)
+    one, other = (set(RunFolder.open(runs / name).evaluation.scores["image_id"]) for name in ("sigmoid0", "topk1"))
+    assert found.n == found.get("set_f1", "topk1").n == len(common := one & other)
     scores = found.scores[(found.scores["system"] == "topk1") & (found.scores["against"] == "people")]
     assert set(scores["image_id"]) == common
     assert found.get("set_f1", "topk1").value == pytest.approx(scores["set_f1"].mean())
     assert found.get("label_f1_macro", "topk1") is None  # of the whole table
     assert not {"subgroups", "promise", "levels"} & found.facts.keys()  # found on a run's own test images
     assert "interval" not in found.facts["rules"]
-
-
-def _with(run, out, **changes):
-    """A copy of a run whose run.json says otherwise."""
-    copied = shutil.copytree(run, out)
-    info = json.loads((copied / "run.json").read_text())
-    for path, value in changes.items():
-        part, name = path.split("__")
-        info[part][name] = value
-    (copied / "run.json").write_text(json.dumps(info))
-    return copied
 
 
 @pytest.mark.parametrize(
@@ -147,42 +145,42 @@ def _with(run, out, **changes):
     ],
 )
 def test_what_cannot_be_compared_is_refused(runs, tmp_path, changes, what):
-    other = _with(runs / "topk0", tmp_path / "other", **changes)
+    other = changed(runs / "topk0", tmp_path / "other", **changes)
     with pytest.raises(BadInput, match=f"{what} .*name a data set to judge both on: on"):
         compared(runs / "sigmoid0", other)
 
 
 def test_what_a_run_is_metered_and_judged_by_is_no_way_of_training(runs, tmp_path):
-    again = _with(runs / "topk1", tmp_path / "again", config__threads=3, config__groups=["shapes"], config__dataset="x")
+    judged = {"config__threads": 3, "config__groups": ["shapes"], "config__dataset": "x"}
+    again = changed(runs / "topk1", tmp_path / "again", **judged)
     found = compared(runs / "topk0", again)
     assert found.get("set_f1", "topk0", by="seeds").n == 2
 
 
-def test_bad_systems_are_named(runs, tmp_path, demo_set):
-    data = demo_set(images=200, seed=31)
-    for systems, kind, says in (
-        ([], BadInput, "which systems"),
-        ([data.root], BadInput, "is a data set, not a system: .*on="),
-        ([tmp_path], BadRun, r"no run.json"),
-        ([f"prior={runs / 'topk0'}"], BadInput, "the name of another system"),
-        ([f"a={runs / 'topk0'}", f"a={runs / 'topk1'}"], BadInput, "the name of another system"),
-    ):
-        with pytest.raises(kind, match=says):
-            affectml.evaluate(systems)
-    with pytest.raises(BadInput, match="groups needs the data set: name it with on"):
-        affectml.evaluate(runs / "topk0", groups=("shapes",))
-    with pytest.raises(BadInput, match=r"expected a folder, or a file that ends in .html, .parquet"):
-        affectml.evaluate(runs / "topk0", out=tmp_path / "x.pdf")
-    with pytest.raises(BadInput, match="no option 'trget'; did you mean 'target'"):
-        affectml.evaluate(runs / "topk0", trget="emotions")
-    (tmp_path / "x.csv").touch()
-    with pytest.raises(BadInput, match="exists"):
-        affectml.evaluate(runs / "topk0", out=tmp_path / "x.csv")
+@pytest.mark.parametrize(
+    ("systems", "options", "says"),
+    [
+        ([], {}, "which systems"),
+        (["DATA"], {}, "is a data set, not a system: .*on="),
+        (["OUT"], {}, r"no run.json"),
+        (["prior=RUNS/topk0"], {}, "the name of another system"),
+        (["a=RUNS/topk0", "a=RUNS/topk1"], {}, "the name of another system"),
+        (["RUNS/topk0"], {"groups": ("shapes",)}, "groups needs the data set: name it with on"),
+        (["RUNS/topk0"], {"out": "x.pdf"}, r"expected a folder, or a file that ends in .html, .parquet"),
+        (["RUNS/topk0"], {"trget": "emotions"}, "no option 'trget'; did you mean 'target'"),
+        (["RUNS/topk0"], {"out": "there.csv"}, "exists"),
+    ],
+)
+def test_bad_systems_and_options_are_named(runs, data, tmp_path, systems, options, says):
+    (tmp_path / "there.csv").touch()
+    places = {"RUNS": runs, "DATA": data.root, "OUT": tmp_path}
+    given = [re.sub("[A-Z]+", lambda found: str(places[found[0]]), each) for each in systems]
+    options = {name: tmp_path / value if name == "out" else value for name, value in options.items()}
+    with pytest.raises((BadInput, BadRun), match=says):
+        affectml.evaluate(given, **options)
 
 
 def test_every_kind_of_file_holds_the_same_figures(runs, tmp_path):
-    import pandas as pd
-
     for end in ("parquet", "csv", "tex", "md", "html"):
         affectml.evaluate([runs / "sigmoid0", runs / "topk0"], out=tmp_path / f"e.{end}")
     found = affectml.evaluate([runs / "sigmoid0", runs / "topk0"], out=tmp_path / "all").evaluation
@@ -196,21 +194,15 @@ def test_every_kind_of_file_holds_the_same_figures(runs, tmp_path):
     assert "| topk0 |" in (tmp_path / "e.md").read_text().replace("  ", " ")
 
 
-def test_on_its_own_data_a_run_scores_what_it_stored(runs, demo_set):
-    data = demo_set(images=200, seed=31)
-    (judged,) = evaluate_systems([runs / "topk0"], EvaluateConfig(on=(str(data.root),)), out=runs / "own").judged
-    old = RunFolder.open(runs / "topk0").evaluation
-    made = {(f.space, f.system, f.against, f.by, f.level, f.label, f.name, f.tau): f for f in judged.evaluation.figures}
-    for f in old.figures:
-        if f.by != "split":  # of the training
-            assert made[f.space, f.system, f.against, f.by, f.level, f.label, f.name, f.tau] == f
-    assert (runs / "own" / "answers.parquet").is_file()
-    shutil.rmtree(runs / "own")
+def test_on_its_own_data_a_run_scores_what_it_stored(runs, data, tmp_path):
+    (judged,) = evaluate_systems([runs / "topk0"], EvaluateConfig(on=(str(data.root),)), out=tmp_path / "own").judged
+    old = {f for f in RunFolder.open(runs / "topk0").evaluation.figures if f.by != "split"}  # of the training
+    assert old <= set(judged.evaluation.figures)
+    assert (tmp_path / "own" / "answers.parquet").is_file()
 
 
 @pytest.mark.slow
-def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command, demo_set, tmp_path):
-    data = demo_set(images=200, seed=31)
+def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command, data, tmp_path):
     words = ["evaluate", "--train", data.root, "--head", "contrastive", "--prompts", "sentiment", "--prompts",
              "synonyms", "--seeds", 2, "--threads", 1, "--out", tmp_path / "out", "--json"]  # fmt: skip
     code, printed, _ = command(*words)
@@ -237,16 +229,16 @@ def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command
         ({"prompts": ("sentimet",)}, "no kind 'sentimet'; did you mean 'sentiment'"),
     ],
 )
-def test_what_cannot_be_trained_is_named_first(demo_set, tmp_path, options, says):
+def test_what_cannot_be_trained_is_named_first(data, tmp_path, options, says):
     with pytest.raises(BadInput, match=says):
-        affectml.evaluate(train=demo_set(images=200, seed=31), out=tmp_path / "out", **options)
+        affectml.evaluate(train=data, out=tmp_path / "out", **options)
 
 
 @pytest.mark.parametrize("name", ["run.json", "dataset.json", "report.html"])
-def test_nothing_is_written_over_that_no_evaluation_wrote(demo_set, tmp_path, name):
+def test_nothing_is_written_over_that_no_evaluation_wrote(data, tmp_path, name):
     (tmp_path / name).write_text("mine")
     with pytest.raises(BadInput, match=f"holds {name}, which no evaluation wrote"):
-        affectml.evaluate(train=demo_set(images=200, seed=31), out=tmp_path)
+        affectml.evaluate(train=data, out=tmp_path)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "mine")]
 
 

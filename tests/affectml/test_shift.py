@@ -51,12 +51,16 @@ def draw(rng, rows, shift=0.0, spread=1.0):
     return torch.from_numpy(rates), rng.binomial(5, rates).astype(float)
 
 
+def looked_at(scores, votes, new, text="recall=.8", column=None, levels=None, now=None, **how):
+    """What is seen in new images of a promise that is made on scores and votes. levels, now: of those and of new."""
+    made = make_promise(Asked.parse(text), scores, votes, column=column, levels=levels)
+    return find_shift(made, make_ground(made, scores, votes, levels=levels), LABELS, new, levels=now, **how)
+
+
 def shift_of(rng, text="recall=.8", calibration=100, images=100, people=True, **how):
     scores, votes = draw(rng, calibration)
-    promise = make_promise(Asked.parse(text), scores, votes)
     new, chosen = draw(rng, images, **how)
-    ground = make_ground(promise, scores, votes)
-    return find_shift(promise, ground, LABELS, new, choices=chosen if people else None)
+    return looked_at(scores, votes, new, text, choices=chosen if people else None)
 
 
 @pytest.mark.parametrize("text", ["recall=.8", "extra=.9"])
@@ -72,33 +76,27 @@ def test_scores_that_moved_drew_together_or_spread_are_found(how):
     assert sum(shift_of(rng, people=False, **how).found for _ in range(20)) >= 19
 
 
-def test_people_who_choose_otherwise_are_found_by_their_choices_alone():
+@pytest.mark.parametrize("text", ["recall=.8", "extra=.9"])
+def test_people_who_choose_otherwise_are_found_by_their_choices_alone(text):
     rng = np.random.default_rng(2)
-    scores, votes = draw(rng, 200)
-    for text in ("recall=.8", "extra=.9"):
-        promise = make_promise(Asked.parse(text), scores, votes)
-        new, chosen = draw(rng, 200)
-        found = find_shift(promise, make_ground(promise, scores, votes), LABELS, new, choices=chosen[:, ::-1].copy())
-        assert (found.found, found.where) == (True, "what people chose")
-        alone = find_shift(promise, make_ground(promise, scores, votes), LABELS, new)
-        assert not alone.found
-        assert alone.words().endswith("only scores were seen, and what people choose may differ all the same")
+    known, (new, chosen) = draw(rng, 200), draw(rng, 200)
+    found = looked_at(*known, new, text, choices=chosen[:, ::-1].copy())
+    assert (found.found, found.where) == (True, "what people chose")
+    alone = looked_at(*known, new, text)
+    assert not alone.found
+    assert alone.words().endswith("only scores were seen, and what people choose may differ all the same")
 
 
 def test_of_a_group_one_image_is_looked_at():
     """Copies of one image would look like a shift."""
     rng = np.random.default_rng(3)
-    scores, votes = draw(rng, 60)
-    promise = make_promise(Asked.parse("recall=.8"), scores, votes)
-    ground = make_ground(promise, scores, votes)
-    new = draw(rng, 5)[0].repeat(40, 1)
-    groups = np.tile(np.arange(5).astype(str), 40).astype(object)
-    assert find_shift(promise, ground, LABELS, new).found
-    grouped = find_shift(promise, ground, LABELS, new, groups=groups)
+    known, new = draw(rng, 60), draw(rng, 5)[0].repeat(40, 1)
+    assert looked_at(*known, new).found
+    grouped = looked_at(*known, new, groups=np.tile(np.arange(5).astype(str), 40).astype(object))
     assert (grouped.images, grouped.found) == (5, False)
     assert "(fewer than 20 show none)" in grouped.words()
-    of_groups = make_ground(promise, scores, votes, groups=np.repeat(np.arange(12), 5).astype(str).astype(object))
-    assert len(of_groups) == 12
+    promise, groups = make_promise(Asked.parse("recall=.8"), *known), np.repeat(np.arange(12), 5).astype(str)
+    assert len(make_ground(promise, *known, groups=groups.astype(object))) == 12
 
 
 def test_another_mixture_of_levels_is_no_shift_where_each_level_has_its_cut():
@@ -109,23 +107,19 @@ def test_another_mixture_of_levels_is_no_shift_where_each_level_has_its_cut():
         levels = np.array(["bright"] * bright + ["dark"] * dark, dtype=object)
         return torch.cat([high, low]), np.vstack([votes, others]), levels
 
-    scores, votes, levels = some(80, 80)
+    *known, levels = some(80, 80)
     new, chosen, now = some(150, 15)
-    asked = Asked.parse("extra=1.5")
-    each = make_promise(asked, scores, votes, column="light", levels=levels)
-    ground = make_ground(each, scores, votes, levels=levels)
-    assert not find_shift(each, ground, LABELS, new, choices=chosen, levels=now).found
-    swapped = np.where(now == "dark", "bright", "dark").astype(object)
-    assert find_shift(each, ground, LABELS, new, levels=swapped).found
-    unknown = np.where(now == "dark", "grey", now).astype(object)
-    assert find_shift(each, ground, LABELS, new, levels=unknown).images == 150
-    nowhere = find_shift(each, ground, LABELS, new)
-    assert nowhere.found is None
-    assert nowhere.words() == (
-        f"whether the promise's ground has shifted cannot be seen: {each.where_levels_are_unknown()}"
-    )
-    one = make_promise(asked, scores, votes)
-    assert find_shift(one, make_ground(one, scores, votes), LABELS, new).found
+
+    def seen(**how):
+        return looked_at(*known, new, "extra=1.5", column="light", levels=levels, **how)
+
+    assert not seen(choices=chosen, now=now).found
+    assert seen(now=np.where(now == "dark", "bright", "dark").astype(object)).found
+    assert seen(now=np.where(now == "dark", "grey", now).astype(object)).images == 150
+    where = make_promise(Asked.parse("extra=1.5"), *known, column="light", levels=levels).where_levels_are_unknown()
+    assert seen().found is None
+    assert seen().words() == f"whether the promise's ground has shifted cannot be seen: {where}"
+    assert looked_at(*known, new, "extra=1.5").found
 
 
 def test_a_saved_head_keeps_the_ground_and_no_row_of_it_is_an_image(tmp_path):
