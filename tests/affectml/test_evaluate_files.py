@@ -336,7 +336,7 @@ def test_small_data_sets_are_judged_whole_and_images_elsewhere_are_refused(judge
     [
         ({"shape": "list"}, "shape='list': expected one of sets, ranked, rates, distribution"),
         ({"shape": "sets"}, "numbers where labels were asked: 200; shape says what they are"),
-        ({"split": "train"}, "split='train': expected test, val, all"),
+        ({"split": "train"}, "split: no 'train' .expected one of test, val, all"),
         ({"k": 0}, "k=0: expected at least 1"),
         ({"tau": 1.5}, "tau=1.5: expected a rate between 0 and 1"),
         ({"empty": "no"}, "empty: no 'no'; did you mean 'none'"),
