@@ -5,12 +5,9 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import pytest
 import sqlalchemy as sa
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.testclient import TestClient
 
 from affectml.people import studies
-from affectml_annotation import Answer, StoreError
+from affectml_annotation import StoreError
 from affectml_annotation.errors import BadStudy
 from affectml_annotation.store import schema
 from affectml_annotation.study import door, keys, pay, visits
@@ -18,80 +15,17 @@ from affectml_annotation.study.keys import BadLink
 from affectml_annotation.study.screen import screen
 from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.study import entrance
-from affectml_apps.relabel.study.entrance import Entrance
-from affectml_apps.relabel.web import make_routes
-from affectml_apps.serving import Guard
 
-from .conftest import CHECK, PANEL, PRACTISED, PRACTISED_TOO
+from ..conftest import change  # noqa: TID252
+from .conftest import IDS, PANEL, PRACTISED, Browser, bring
 
-IDS = {"PROLIFIC_PID": "SECRET-ID", "STUDY_ID": "s1", "SESSION_ID": "once"}
-RETURN = {
-    **PANEL,
-    "study": "s1",
-    "codes": {"completed": "DONE"},
-    "return_to": "https://panel.example/{code}",
-}
-
-
-class Browser:
-    """A browser as far as the server knows one: its cookies, and what it finds at the door."""
-
-    def __init__(self, task, **address):
-        self.task = task
-        middleware = [Middleware(Guard), Middleware(Entrance, task=task)]
-        app = Starlette(routes=make_routes(), middleware=middleware)
-        self.client = TestClient(app, base_url="http://localhost:8501", follow_redirects=False)
-        if address:
-            self.open(**address)
-
-    def open(self, **address):
-        reply = self.client.get("/", params=address)
-        assert (reply.status_code, reply.headers["location"]) == (303, "/")
-        return self
-
-    @property
-    def visitor(self):
-        return entrance.visitor_of(self.task, {name: self.cookie(name) for name in self.client.cookies})
-
-    def cookie(self, name):
-        """As the server reads it: quoted, where it has an equals sign."""
-        return self.client.cookies[name].strip('"')
-
-    @property
-    def found(self):
-        return entrance.enter(self.task, self.visitor)
-
-    def agree(self):
-        ids = entrance.ids_of(self.task, self.visitor)
-        who = door.agree(self.task.store, ids, self.found.version, ["I agree."], self.visitor.own).participant
-        self.client.headers["x-relabel-token"] = make_token(self.task.secret, who)
-        return who
-
-    def back(self):
-        """Where the way back to the panel leads."""
-        reply = self.client.get("/relabel/return")
-        assert reply.status_code == 303
-        return reply.headers["location"]
+RETURN = {**PANEL, "study": "s1", "codes": {"completed": "DONE"}, "return_to": "https://panel.example/{code}"}
 
 
 def stored(store):
     """All that a database holds, by table."""
     with store.database.read() as connection:
         return {table.name: connection.execute(sa.select(table)).all() for table in schema.metadata.sorted_tables}
-
-
-def complete(task, who):
-    store = task.store
-    visits.answer_questions(store, who, "before", {"age": "30+"})
-    visits.go_on(store, who, "instructions")
-    for image, labels in ((PRACTISED, ["fear"]), (PRACTISED_TOO, ["awe"])):
-        visits.practise(store, who, image, labels)
-    while claims := store.claim(who, 1):
-        labels = ("awe",) if claims[0].image_id == CHECK else ("fear",)
-        store.submit([Answer(claims[0].image_id, who, "labels", labels)])
-    visits.finish_images(store, who)
-    visits.answer_questions(store, who, "after", {})
-    assert visits.go_on(store, who, "debriefing").status == "completed"
 
 
 # Links
@@ -119,11 +53,10 @@ def test_a_revoked_link_shows_nothing_more_and_one_past_its_end_only_on_the_devi
     tokens = keys.make_links(task.store, 2, time.time() + 3600)
     revoked, late = (Browser(task, link=token) for token in tokens)
     for browser in (revoked, late):
-        complete(task, browser.agree())
+        bring(task.store, browser.agree())
         assert browser.back() == "https://panel.example/DONE"
     keys.revoke_link(task.store, 1)
-    with task.store.database.write() as connection:
-        connection.execute(schema.study_link.update().values(ends_at=1))
+    change(task.store, schema.study_link.update().values(ends_at=1))
     for browser in (revoked, Browser(task, link=tokens[0])):
         with pytest.raises(BadLink, match="revoked"):
             _ = browser.found
@@ -139,7 +72,7 @@ def test_a_revoked_link_shows_nothing_more_and_one_past_its_end_only_on_the_devi
 def test_guessed_and_swapped_ids_show_neither_answers_nor_code(study):
     task = study(recruit=RETURN)
     victim = Browser(task, **IDS)
-    complete(task, victim.agree())
+    bring(task.store, victim.agree())
     assert victim.back() == "https://panel.example/DONE"
     own = Browser(task, **IDS | {"PROLIFIC_PID": "MINE"})
     mine = own.agree()
@@ -160,11 +93,11 @@ def test_an_address_that_says_a_thing_twice_or_in_odd_bytes_is_one_person_or_non
     for value in ("%00", "%ff%fe", "x" * 60_000, "link 1", "forgotten 1", "%ed%a0%80"):
         browser = Browser(task)
         asked = "&".join(f"{key}={value if key == name else given}" for key, given in IDS.items())
-        assert browser.client.get(f"/?{asked}").headers["location"] == "/"
+        assert browser.get(f"/?{asked}").headers["location"] == "/"
         if value not in ("%ff%fe", "%ed%a0%80") or name == "STUDY_ID":  # which is a name like any other
             with pytest.raises(door.NotInStudy):
                 _ = browser.found
-    assert Browser(task).client.get("/?PROLIFIC_PID=A&PROLIFIC_PID=B&STUDY_ID=s1").status_code == 303
+    assert Browser(task).get("/?PROLIFIC_PID=A&PROLIFIC_PID=B&STUDY_ID=s1").status_code == 303
 
 
 # Completion and code
@@ -174,7 +107,7 @@ def test_a_completion_replayed_pays_once_and_tells_the_same_code(study):
     task = study(recruit=RETURN)
     browser = Browser(task, **IDS)
     who = browser.agree()
-    complete(task, who)
+    bring(task.store, who)
     before, due = stored(task.store), pay.pay_rows(task.store)
     for again in (
         lambda: visits.go_on(task.store, who, "debriefing"),
@@ -186,7 +119,7 @@ def test_a_completion_replayed_pays_once_and_tells_the_same_code(study):
     with pytest.raises(door.NotInStudy, match="take part already"):
         browser.agree()
     for more in ({}, {"phase": "images", "finish": True}, {"phase": "practice"}):
-        assert browser.client.post("/relabel/sync", json=more).status_code == 403
+        browser.say(status=403, **more)
     browser.open(**IDS | {"SESSION_ID": "twice"})
     assert browser.back() == "https://panel.example/DONE"
     assert (stored(task.store), pay.pay_rows(task.store)) == (before, due)
@@ -201,13 +134,11 @@ def test_no_code_comes_before_it_is_earned(study):
     def look():
         told.append(browser.back())
         told.append(str(screen(store, who)))
-        told.append(browser.client.post("/relabel/sync", json={"phase": "practice", "want": 3}).text)
+        told.append(browser.post("/relabel/sync", json={"phase": "practice", "want": 3}).text)
 
-    look()
-    visits.answer_questions(store, who, "before", {"age": "30+"})
-    look()
-    visits.go_on(store, who, "instructions")
-    look()
+    for phase in ("before", "instructions", "practice"):
+        bring(store, who, phase)
+        look()
     visits.practise(store, who, PRACTISED, ["awe"])
     look()
     visits.leave(store, who)

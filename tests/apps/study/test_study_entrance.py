@@ -1,46 +1,44 @@
 """Who comes to a study's page: ids leave the address for a signed cookie, and what cannot run ends the program."""
 
 from http.cookies import SimpleCookie
+from urllib.parse import urlencode
 
 import pytest
-from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from starlette.testclient import TestClient
 
 from affectml.errors import AffectmlError
 from affectml_annotation import LabelStore, TaskSettings
 from affectml_annotation.study import door, keys, visits
 from affectml_annotation.study.overview import overview
-from affectml_annotation.study.screen import screen
-from affectml_apps.relabel import web
 from affectml_apps.relabel.launch import app_parts
 from affectml_apps.relabel.options import Options
-from affectml_apps.relabel.study.entrance import Entrance, cookie_name, enter, ids_of, visitor_of
+from affectml_apps.relabel.study.entrance import Entrance, cookie_name, visitor_of
 from affectml_apps.relabel.task import open_task
 
-from .conftest import PANEL
+from ..conftest import Caller  # noqa: TID252
+from .conftest import IDS, PANEL, PRACTISED, Browser, bring
 
-ANN = "/?PROLIFIC_PID=ann-at-the-panel&STUDY_ID=s1&SESSION_ID=one"
+ADDRESS = f"?{urlencode(IDS)}"
 
 
 def browser(task, base=""):
     """A browser at a server whose every page is the same."""
-    pages = [Route("/{path:path}", lambda request: PlainTextResponse(f"page {request.url.query}"))]
-    app = Starlette(routes=[*web.make_routes(base), *pages], middleware=[Middleware(Entrance, task=task, base=base)])
-    return TestClient(app, base_url="http://localhost", follow_redirects=False)
+    caller = Caller(task, "nobody", Middleware(Entrance, task=task, base=base), base=base)
+    caller.app.routes.append(Route("/{path:path}", lambda request: PlainTextResponse(f"page {request.url.query}")))
+    return caller
 
 
 def test_ids_leave_the_address_for_a_cookie_that_no_script_reads(study):
     task = study()
     ann = browser(task)
-    reply = ann.get(ANN)
+    reply = ann.get(f"/{ADDRESS}")
     assert (reply.status_code, reply.headers["location"]) == (303, "/")
-    assert "ann-at" not in reply.headers["set-cookie"]
+    assert "SECRET" not in reply.headers["set-cookie"]
     cookie = SimpleCookie(reply.headers["set-cookie"])[cookie_name(task)]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "lax", "/")
-    assert visitor_of(task, ann.cookies).given["PROLIFIC_PID"] == "ann-at-the-panel"
+    assert visitor_of(task, ann.cookies).given["PROLIFIC_PID"] == "SECRET-ID"
     assert ann.get("/").text == "page "
     for other in ("/progress?who=ann", "/relabel/client/main.js?PROLIFIC_PID=x", "/_stcore/health?link=x"):
         assert ann.get(other).status_code == 200
@@ -48,78 +46,48 @@ def test_ids_leave_the_address_for_a_cookie_that_no_script_reads(study):
 
 def test_below_a_base_path_the_cookie_is_the_pages_alone(study):
     ann = browser(study(), "lab/one")
-    for address in (f"/lab/one{ANN}", f"/lab/one{ANN[1:]}"):
-        reply = ann.get(address)
+    for place in ("/lab/one/", "/lab/one"):
+        reply = ann.get(place + ADDRESS)
         assert reply.headers["location"] == "/lab/one/"
         assert "Path=/lab/one/" in reply.headers["set-cookie"]
 
 
-def test_a_cookie_that_somebody_made_up_is_nobodys(study):
-    task = study()
-    ann = browser(task)
-    ann.get(ANN)
-    name = cookie_name(task)
-    content, _, signature = ann.cookies[name].partition(".")
-    for forged in ("", "x", ".", f"{content}.", f"{content[:-4]}AAAA.{signature}", f".{signature}", f"{content}.ü"):
-        assert visitor_of(task, {name: forged}) is None
-
-
 def test_a_browser_stays_the_same_device_whoever_comes(study):
     task = study()
-    ann, other = browser(task), browser(task)
-    own = []
-    for address in (ANN, ANN.replace("one", "two"), ANN.replace("ann", "bob"), ANN, "/?link=1.X"):
-        ann.get(address)
-        own.append(visitor_of(task, ann.cookies).own)
-    assert len(set(own)) == 1
-    other.get(ANN)
-    assert visitor_of(task, other.cookies).own != own[0]
+    ann = Browser(task)
+    came = (IDS, IDS | {"SESSION_ID": "two"}, IDS | {"PROLIFIC_PID": "bob"}, IDS, {"link": "1.X"})
+    (own,) = {ann.open(**ids).visitor.own for ids in came}
+    assert Browser(task, **IDS).visitor.own != own
     assert overview(task.store).opened == 4  # a link that opens nothing is nobody
-
-
-def begin(task, client, address):
-    client.get(address)
-    visitor = visitor_of(task, client.cookies)
-    return door.agree(task.store, ids_of(task, visitor), 1, ["I agree."], visitor.own).participant
 
 
 def test_a_link_that_a_foreign_page_sends_somebody_to_takes_no_visit_away(study):
     task = study()
-    ann, bob = browser(task), browser(task)
-    who, bobs = begin(task, ann, ANN), begin(task, bob, ANN.replace("ann", "bob"))
-    ann.get(ANN.replace("ann", "made-up"))  # nobody's visit yet: the page asks whoever it is to agree
-    assert enter(task, visitor_of(task, ann.cookies)).kind == "consent"
-    ann.get(ANN)  # and by their own address they go on without a code
-    assert enter(task, visitor_of(task, ann.cookies)).participant == who
-    reply = ann.get(ANN.replace("ann", "bob"))  # whose visit is elsewhere
-    assert (reply.status_code, "set-cookie" in reply.headers) == (303, False)
-    assert enter(task, visitor_of(task, ann.cookies)).participant == who
+    ids, bobs = IDS, IDS | {"PROLIFIC_PID": "bob"}
+    ann, bob = Browser(task, **ids), Browser(task, **bobs)
+    who, other = ann.agree(), bob.agree()
+    # nobody's visit yet: the page asks whoever it is to agree
+    assert ann.open(**ids | {"PROLIFIC_PID": "made-up"}).found.kind == "consent"
+    assert ann.open(**ids).found.participant == who  # and by their own address they go on without a code
+    reply = ann.get("/", params=bobs)  # whose visit is elsewhere
+    assert (reply.status_code, "set-cookie" in reply.headers, ann.found.participant) == (303, False, who)
     visits.leave(task.store, who)
-    ann.get(ANN.replace("ann", "bob"))  # once it is over, another may go on here, by their code
-    assert enter(task, visitor_of(task, ann.cookies)).kind == "known"
-    assert visits.where(task.store, bobs).status is None
+    assert ann.open(**bobs).found.kind == "known"  # once it is over, another may go on here, by their code
+    assert visits.where(task.store, other).status is None
 
 
 def test_a_participant_goes_back_by_the_server_once_they_have_a_code(study):
     task = study(recruit={**PANEL, "study": "s1", "codes": {"screened_out": "OUT", "no_consent": "NO"},
                           "return_to": "https://panel.example/?cc={code}&who={person}"})  # fmt: skip
-    ann, nobody = browser(task), browser(task)
-    ann.get(ANN)
-    visitor = visitor_of(task, ann.cookies)
-    assert ann.get("/relabel/return").headers["location"] == "https://panel.example/?cc=NO&who=ann-at-the-panel"
-    ids = door.Ids("ann-at-the-panel", "one")
-    who = door.agree(task.store, ids, 1, ["I agree."], visitor.own).participant
-    assert enter(task, visitor).participant == who
-    assert ann.get("/relabel/return").headers["location"] == "../"
-    visits.answer_questions(task.store, who, "before", {"age": "30+"})
-    visits.go_on(task.store, who, "instructions")
+    ann, nobody = Browser(task, **IDS), Browser(task)
+    assert ann.back() == "https://panel.example/?cc=NO&who=SECRET-ID"
+    who = ann.agree()
+    assert ann.back() == "../"
+    bring(task.store, who, "practice")
     for _ in range(2):
-        visits.practise(task.store, who, "000000", ["joy"])
-    assert screen(task.store, who).code == "OUT"
-    assert ann.get("/relabel/return").headers["location"] == "https://panel.example/?cc=OUT&who=ann-at-the-panel"
-    assert nobody.get("/relabel/return").headers["location"] == "../"
-    nobody.get(ANN)  # the same ids on another device
-    assert nobody.get("/relabel/return").headers["location"] == "../"
+        visits.practise(task.store, who, PRACTISED, ["joy"])
+    assert ann.back() == "https://panel.example/?cc=OUT&who=SECRET-ID"
+    assert nobody.back() == nobody.open(**IDS).back() == "../"  # the same ids on another device
 
 
 def ended(capsys, *arguments) -> str:
@@ -162,8 +130,7 @@ def test_a_text_that_changed_is_what_newcomers_see(study_folder, tmp_path):
 def test_links_of_the_command_line_let_people_in(study):
     task = study(recruit={"panel": "links"})
     (token,) = keys.make_links(task.store, 1, 4e9)
-    ann = browser(task)
-    assert ann.get(f"/?link={token}").status_code == 303
-    assert enter(task, visitor_of(task, ann.cookies)).kind == "consent"
-    ann.get(ANN)
-    assert visitor_of(task, ann.cookies).given == {"link": token}
+    ann = Browser(task, link=token)
+    assert ann.found.kind == "consent"
+    ann.get("/", params=IDS)
+    assert ann.visitor.given == {"link": token}
