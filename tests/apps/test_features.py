@@ -214,7 +214,7 @@ def test_choosing_moves_nothing(server, prefer, person):
     assert [chip.bounding_box() for chip in chips.all()] == before
 
 
-def test_zoom_looks_at_the_middle_and_goes_back_to_fit(server, person, ann):
+def test_zoom_looks_at_the_middle_and_goes_back_to_fit(ann):
     ann.press(" ")
     assert ann.page.locator(".scale").inner_text() == "96 × 96 pixels, shown at 1200 %"
     middle = "e => [e.scrollLeft / (e.scrollWidth - e.clientWidth), e.scrollTop / (e.scrollHeight - e.clientHeight)]"

@@ -84,6 +84,13 @@ def study(study_folder, serve):
 
 
 @pytest.fixture
+def store(server):
+    """The label store of the module's server."""
+    with LabelStore(server.db) as opened:
+        yield opened
+
+
+@pytest.fixture
 def see(monkeypatch):
     """`see("ann")`: the page as somebody with this id has it, on their own device or another; or the lead's."""
 
@@ -115,8 +122,8 @@ STEPS = {
 }
 
 
-def agree(store: LabelStore, person: str, own: str = "", **more: str) -> str:
-    """Somebody with this id of the panel agrees to take part; who they are."""
+def agree(store: LabelStore, person: str, own: str = "laptop", **more: str) -> str:
+    """Somebody with this id of the panel agrees to take part, on a device of their own; who they are."""
     entry = door.enter(store, Ids(person))
     return door.agree(store, Ids(person), entry.version, ["I agree."], own, **more).participant
 

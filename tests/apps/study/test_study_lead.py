@@ -1,4 +1,4 @@
-"""The lead's pages of a study in a browser: how it goes, what is started and ended, who is erased and paid."""
+"""The lead's pages of a study: how it goes, what people answer, what is started and ended, who is erased and paid."""
 
 import re
 import sqlite3
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from affectml_annotation import LabelStore
+from affectml_annotation import Answer, LabelStore
 from affectml_annotation.store.place import default_database
 from affectml_annotation.study import door, pay, visits
 from affectml_annotation.study.door import Ids
@@ -15,9 +15,10 @@ from affectml_annotation.study.erasing import ask_for_erasure
 from affectml_annotation.study.folder import read_study
 from affectml_annotation.study.overview import changes, overview
 from affectml_apps.relabel.pages import study as pages
+from affectml_apps.text import plain
 
 from ..conftest import LAPTOP, PHONE  # noqa: TID252
-from ..reading import page, press, said  # noqa: TID252
+from ..reading import drawn, page, press, said  # noqa: TID252
 from .conftest import agree, bring
 
 HOSTILE = '=HYPERLINK("x")<img src=x onerror=alert(1)>'
@@ -128,3 +129,41 @@ def test_the_lead_sees_how_it_goes_steers_it_erases_and_pays(led, page, settle, 
         assert [row.paid for row in pay.pay_rows(store)] == [True, True]  # what was owed to who was erased is gone
         said = [change for what in changes(store)["what"] for change in what.items()][:5]
     assert said == [("forgotten", 2), ("paid", 3), ("erased", 1), ("more", now.places - 40), ("state", "paused")]
+
+
+def test_answers_are_bars_and_texts_are_plain(study):
+    why = {"id": "why", "text": "*Why*?", "kind": "text"}
+    age = {"id": "age", "text": "How old are you?", "kind": "choice", "options": ["18-29", "30+", "50+", "70+"]}
+    mood = {"id": "mood", "text": "How do you feel?", "kind": "scale", "low": 1, "high": 4}
+    late = {"id": "late", "text": "Nobody answered?", "kind": "choice", "options": ["yes", "no"], "required": False}
+    task = study(before={"questions": [age, mood, why, late]}, after={"questions": []})
+    answers = {"age": "30+", "mood": 2, "why": "![x](http://evil.invalid/x.png)"}
+    visits.answer_questions(task.store, agree(task.store, "P1"), "before", answers)
+    app = page("answers")
+    assert drawn(app) == [
+        "How many people answered what to: How old are you?", "How many people answered what to: How do you feel?"
+    ]  # fmt: skip
+    assert app.table[0].value["answer"].tolist() == [plain(option) for option in ("18-29", "30+", "50+", "70+")]
+    assert [app.table[at].value["people"].tolist() for at in (0, 1)] == [[0, 1, 0, 0], [0, 1, 0, 0]]
+    assert app.table[2].value["answer"].tolist() == [plain("![x](http://evil.invalid/x.png)")]
+    assert {"How old are you?", "*Why*?"} <= set(said(app).splitlines())
+
+
+def test_the_set_up_says_that_a_study_is_set_up_by_its_file(study):
+    study()
+    assert [each.value.partition(".")[0] for each in page("setup").info] == ["A study runs here"]
+
+
+def test_images_that_too_many_people_skipped_are_listed_for_the_lead(study):
+    task = study(overlap=1, skips=0, practice={"images": []}, before={"questions": []})
+    who = bring(task.store, agree(task.store, "P1"), "images")
+    (claim,) = task.store.claim(who, 1)
+    task.store.submit([Answer(claim.image_id, who, "unsure")])
+    for module in ("study", "progress"):
+        (told,) = [text for text in said(page(module)).splitlines() if "skipped" in text]
+        assert told.endswith(f"one more person each): {claim.image_id}.")
+
+
+def test_however_many_places_are_wanted_the_page_offers_to_open_them(study):
+    study(overlap=700, images_per_person=1)
+    assert page("study").number_input[0].value > 10_000

@@ -3,7 +3,6 @@
 import pytest
 import sqlalchemy as sa
 
-from affectml_annotation import LabelStore
 from affectml_annotation.store.schema import content_warning, image, visit
 from affectml_annotation.study import visits
 from affectml_apps.relabel.component import CLIENT
@@ -22,12 +21,6 @@ def server(start_shared, study_folder):
     with (folder / "instructions.md").open("a") as file:
         file.write("\nSee [the board](https://ethics.example/board).\n\n<script>document.title = 'run'</script>\n")
     return start_shared(study=folder)
-
-
-@pytest.fixture
-def store(server):
-    with LabelStore(server.db) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_somebody_agrees_in_german_and_goes_on_so_on_another_device(study, see):
 
 def test_another_language_loses_nothing_that_was_typed_into_the_questions(study, see):
     task = study()
-    who = agree(task.store, "ann", "laptop", language="de")
+    who = agree(task.store, "ann", language="de")
     app = see("ann")
     app.radio[0].set_value("30+")
     app.text_area[0].set_value("Well.")
@@ -122,7 +122,7 @@ def test_every_text_of_a_study_is_said_in_a_language(study, see):
     then(look(), "I do not agree")
     app = then(look(), "I agree, and take part")
     assert app.error
-    who = agree(store, "ann", "laptop")
+    who = agree(store, "ann")
     look("bob")  # for whom it is full
     other = look(own="phone")
     other.text_input[0].input("wrong")

@@ -20,13 +20,9 @@ PROLIFIC = RECRUIT | {"panel": "prolific", "ids": {}}
 RENAMED = PROLIFIC | {"ids": {"person": "who"}}
 
 
-def begin(store, person) -> str:
-    return agree(store, person, "laptop")
-
-
 def test_who_comes_too_late_for_a_place_is_given_the_code_for_that(study, see):
     task = study(recruit=RECRUIT, places={"people": 1, "minutes": 30})
-    begin(task.store, "ann")
+    agree(task.store, "ann")
     app = see("bob")
     assert "all the people that it needs" in said(app)
     assert app.code[0].value == "FULL"
@@ -34,7 +30,7 @@ def test_who_comes_too_late_for_a_place_is_given_the_code_for_that(study, see):
 
 def test_a_study_that_is_paused_says_so_and_whoever_is_in_goes_on(study, see):
     task = study()
-    begin(task.store, "ann")
+    agree(task.store, "ann")
     running.change_state(task.store, "paused", by="lead")
     assert "lets nobody in now" in said(see("bob"))
     assert "How old are you?" in said(see("ann"))
@@ -42,7 +38,7 @@ def test_a_study_that_is_paused_says_so_and_whoever_is_in_goes_on(study, see):
 
 def test_whose_time_is_up_is_told_so_and_what_they_are_paid(study, see):
     task = study(recruit=RECRUIT, checks={})
-    who = bring(task.store, begin(task.store, "ann"), "images")
+    who = bring(task.store, agree(task.store, "ann"), "images")
     task.store.submit([Answer(task.store.claim(who, 1)[0].image_id, who, "labels", ("awe",))])
     change(task.store, schema.visit.update().values(place_until=1))
     app = see("ann")
@@ -54,7 +50,7 @@ def test_whose_time_is_up_is_told_so_and_what_they_are_paid(study, see):
 
 def test_who_asked_to_be_erased_is_told_so_until_it_is_done_and_after(study, see):
     task = study()
-    who = begin(task.store, "ann")
+    who = agree(task.store, "ann")
     assert "You have asked for all of this to be erased" in said(press(see("ann"), "Ask to be erased"))
     assert erasing.erasures_asked(task.store) == [who]
     erasing.erase_people(task.store, [who])
@@ -74,7 +70,7 @@ def guess(app, code) -> str:
 @pytest.mark.parametrize("drops_cookies", [False, True])
 def test_wrong_codes_are_counted_where_they_come_from_and_lock_nobody_out(study, see, monkeypatch, drops_cookies):
     task = study()
-    who = begin(task.store, "ann")
+    who = agree(task.store, "ann")
     monkeypatch.setattr(page, "GUESSES", page.Allowance(burst=3, per_second=1e-3))
     address = {"at": "203.0.113.7"}
     monkeypatch.setattr(ContextProxy, "ip_address", property(lambda context: address["at"]))
