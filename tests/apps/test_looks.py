@@ -138,19 +138,10 @@ def test_chips_say_what_they_are_to_a_screen_reader(lively, page, show):
     assert outline == ["BUTTON", "solid"]
 
 
-@pytest.fixture(scope="module")
-def watched(profile_shared):
-    """A browser profile, and the addresses that it asked for."""
-    context, asked = profile_shared(), []
-    context.on("request", lambda request: asked.append(request.url))
-    return context, asked
-
-
 @pytest.mark.parametrize("path", ["door", "consent", *PAGES])
-def test_nothing_a_page_loads_leaves_the_server(lively, watched, show, path):
-    context, asked = watched
-    asked.clear()
-    page, blocked = context.new_page(), []
+def test_nothing_a_page_loads_leaves_the_server(lively, page, show, path):
+    asked, blocked = [], []
+    page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: asked.append(socket.url))
     page.on("console", lambda line: blocked.append(line.text) if "Content Security Policy" in line.text else None)
     show(page, lively, path if path in PAGES else "you", None if path == "door" else "ann")
@@ -163,7 +154,6 @@ def test_nothing_a_page_loads_leaves_the_server(lively, watched, show, path):
     foreign = [url for url in asked if urlsplit(url).netloc not in (own, "")]
     assert [url for url in foreign if not url.startswith(("data:", "blob:"))] == []
     assert blocked == []
-    page.close()
 
 
 @pytest.mark.slow
