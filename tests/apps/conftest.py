@@ -19,43 +19,40 @@ import numpy as np
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from sqlalchemy import Executable
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.testclient import TestClient
 
-from affectml.data import Dataset
+from affectml import checkup
 from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.taxonomies import Taxonomy
 from affectml_annotation import Answer, LabelStore
+from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.preferences import Preferences, change_preferences
 from affectml_apps.relabel.task import LabelTask, open_task, use
+from affectml_apps.relabel.web import make_routes
+from affectml_apps.serving import Guard
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN_INFO = ROOT / "tests" / "golden" / "0.3.0.dev0" / "runs" / "auto" / "run.json"
 RELABEL = ROOT / "apps" / "relabel.py"
 LAPTOP = {"width": 1280, "height": 720}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 PATIENCE = 300  # seconds until a wait is given up; waiting costs nothing, and a busy machine is slow
 expect.set_options(timeout=PATIENCE * 1000)  # its own five seconds have not been enough on one
-QUIET = (
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
+QUIET = ["--no-sandbox", "--no-first-run"]
+QUIET += [f"--disable-{each}" for each in ("background-networking", "component-update", "sync")]
 
 
 class Server:
     """`streamlit run apps/relabel.py` in a process of its own, that can be killed and started again."""
 
-    def __init__(
-        self, folder: Path, dataset: Path | None, *arguments: str, port: int, entry: Path, db: str | None
-    ) -> None:
-        """dataset: None starts it with `arguments` alone, as `streamlit run apps/relabel.py` without any does."""
-        self.db = db or str(folder / "labels.db" if dataset else folder / "data" / "demo-labels.db")
+    def __init__(self, folder: Path, entry: Path, port: int, db: str, *arguments: str) -> None:
+        self.db, self.entry, self.port, self.arguments = db, entry, port, arguments
         self.log = folder / "server.log"
-        self.arguments = [*(["--dataset", str(dataset), "--db", self.db] if dataset else []), *arguments]
-        self.entry = entry
-        self.port = port
         self.url = f"http://localhost:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -92,6 +89,10 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.kill()
 
+    def join(self, *people: str) -> None:
+        with LabelStore(self.db) as store:
+            join(store, *people)
+
     def events(self) -> pd.DataFrame:
         """Everything stored, in the order it came."""
         with LabelStore(self.db) as store:
@@ -110,49 +111,41 @@ def demo(demo_set: Callable[..., Any]) -> Path:
     return demo_set(images=240, seed=5).root
 
 
-@contextlib.contextmanager
-def servers(root: Path, demo: Path, free_port: Callable[[], int]) -> Iterator[Callable[..., Server]]:
-    """Start servers, each in a folder of its own under `root`; all are stopped at the end."""
+def servers(
+    tmp_path_factory: pytest.TempPathFactory, demo: Path, free_port: Callable[[], int]
+) -> Iterator[Callable[..., Server]]:
+    """`start(*arguments)`: a server on the demo set, on another `dataset` or a `study`, or on what the arguments say.
+
+    Each has a folder of its own, where its database lies unless `db` says where; all are stopped at the end.
+    """
     running: list[Server] = []
 
     def starter(
         *arguments: str,
         dataset: Path | None = demo,
+        study: Path | None = None,
         entry: Path = RELABEL,
         db: str | None = None,
         streamlit: tuple[str, ...] = (),
         secrets: str | None = None,
     ) -> Server:
-        folder = root / f"server{len(running)}"
-        folder.mkdir()
-        server = Server(folder, dataset, *arguments, port=free_port(), entry=entry, db=db)
+        folder = tmp_path_factory.mktemp("server")
+        db = db or str(folder / "labels.db")
+        if task := {"--study": study} if study else {"--dataset": dataset} if dataset else {}:
+            arguments = (*map(str, *task.items()), "--db", db, *arguments)
+        running.append(server := Server(folder, entry, free_port(), db, *arguments))
         if secrets is not None:
             (folder / ".streamlit").mkdir()
             (folder / ".streamlit" / "secrets.toml").write_text(secrets.replace("SERVER", server.url))
-        running.append(server)
         return server.start(*streamlit)
 
-    try:
-        yield starter
-    finally:
-        for server in running:
-            server.stop()
+    yield starter
+    for server in running:
+        server.stop()
 
 
-@pytest.fixture
-def start(tmp_path: Path, demo: Path, free_port: Callable[[], int]) -> Iterator[Callable[..., Server]]:
-    """Start servers for one test."""
-    with servers(tmp_path, demo, free_port) as starter:
-        yield starter
-
-
-@pytest.fixture(scope="module")
-def start_shared(
-    tmp_path_factory: pytest.TempPathFactory, demo: Path, free_port: Callable[[], int]
-) -> Iterator[Callable[..., Server]]:
-    """Start servers for the tests of a module."""
-    with servers(tmp_path_factory.mktemp("servers"), demo, free_port) as starter:
-        yield starter
+start = pytest.fixture(servers)
+start_shared = pytest.fixture(servers, scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -176,12 +169,10 @@ def prefer(server: Server) -> Iterator[Callable[..., None]]:
 @pytest.fixture(scope="session")
 def chromium() -> dict[str, object]:
     """How to launch Chromium, without a screen."""
-    from affectml import checkup
-
     path = checkup.chromium()
     if path is None:
         pytest.skip("no Chromium on this machine; `apt-get install chromium`")
-    return {"executable_path": path, "args": list(QUIET)}
+    return {"executable_path": path, "args": QUIET}
 
 
 @pytest.fixture(scope="session")
@@ -193,14 +184,12 @@ def browser(chromium: dict[str, Any]) -> Iterator[Browser]:
         running.close()
 
 
-@contextlib.contextmanager
 def profiles(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Make browser profiles; all are closed at the end, with their pages."""
+    """`profile(**options of new_context)`: a browser profile of its own, as on another person's machine."""
     with contextlib.ExitStack() as open_ones:
 
         def make(**options: Any) -> BrowserContext:
-            made = browser.new_context(**{"viewport": LAPTOP, **options})
-            open_ones.callback(made.close)
+            made = open_ones.enter_context(browser.new_context(**{"viewport": LAPTOP, **options}))
             made.set_default_timeout(PATIENCE * 1000)
             made.set_default_navigation_timeout(PATIENCE * 1000)
             return made
@@ -208,25 +197,17 @@ def profiles(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
         yield make
 
 
-@pytest.fixture
-def profile(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """`profile(**options of new_context)`: a browser profile of its own, as on another person's machine."""
-    with profiles(browser) as make:
-        yield make
+profile = pytest.fixture(profiles)
+profile_shared = pytest.fixture(profiles, scope="module")
 
 
-@pytest.fixture(scope="module")
-def profile_shared(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """`profile` for the tests of a module."""
-    with profiles(browser) as make:
-        yield make
+profile_kept = pytest.fixture(profiles, scope="session")
 
 
 @pytest.fixture(scope="session")
-def laptop(browser: Browser) -> Iterator[BrowserContext]:
+def laptop(profile_kept: Callable[..., BrowserContext]) -> BrowserContext:
     """A browser profile for all tests that need none of their own: what it fetched once is not fetched again."""
-    with profiles(browser) as make:
-        yield make()
+    return profile_kept()
 
 
 @pytest.fixture
@@ -259,8 +240,8 @@ def serve(tmp_path: Path, demo: Path) -> Iterator[Callable[..., LabelTask]]:
     with contextlib.ExitStack() as open_ones:
         open_ones.callback(use, None)
 
-        def make(dataset: Path = demo, **options: Any) -> LabelTask:
-            where = {"dataset": dataset, "db": str(tmp_path / f"{dataset.name}-labels.db")}
+        def make(dataset: Path | None = demo, **options: Any) -> LabelTask:
+            where = {"dataset": dataset, "db": str(tmp_path / f"{dataset and dataset.name}-labels.db")}
             made = open_task(Options(**where | options))
             open_ones.callback(made.store.close)
             use(made)
@@ -275,6 +256,59 @@ def task(serve: Callable[..., LabelTask]) -> LabelTask:
     return serve()
 
 
+def join(store: LabelStore, *people: str) -> None:
+    """Have people in a task who agreed to take part."""
+    store.invite(people)
+    for who in people:
+        store.consent(who)
+
+
+def change(store: LabelStore, *statements: Executable) -> None:
+    """Change a database without its store's own rules."""
+    with store.database.write() as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+class Caller(TestClient):
+    """Somebody's browser as far as the routes know one: it sends their token and what it is told to."""
+
+    def __init__(self, task: LabelTask, who: str, *middleware: Middleware, **options: Any) -> None:
+        """middleware: more of it. options: of `make_routes`."""
+        app = Starlette(routes=make_routes(**options), middleware=[Middleware(Guard), *middleware])
+        super().__init__(app, base_url="http://localhost:8501", follow_redirects=False)
+        self.task = task
+        self.be(who)
+
+    def be(self, who: str) -> None:
+        """Send the token of somebody from now on."""
+        self.headers["x-relabel-token"] = make_token(self.task.secret, who)
+
+    def say(self, *answers: object, status: int = 200, **more: Any) -> Any:
+        """Send answers and more of a message; what the server replies."""
+        reply = self.post("/relabel/sync", json={"answers": list(answers), **more})
+        assert reply.status_code == status, reply.text
+        return reply.json()
+
+    def image(self, image: str) -> Any:
+        return self.get("/relabel/image", params={"id": image})
+
+
+def answer_to(
+    item: dict[str, Any], event: str = "e1", labels: Sequence[str] = ("awe",), **changes: Any
+) -> dict[str, Any]:
+    """An answer to an image as the page sends it."""
+    given = {name: item[name] for name in ("image", "round", "ticket")} | {"base_revision": item["revision"]}
+    kind = "labels" if labels else "none"
+    return {**given, "id": event, "kind": kind, "labels": list(labels), "seconds": 1.5, **changes}
+
+
+def refused_for_now(reply: Any) -> None:
+    """The database is away, which the reply says without its place, and when to come again."""
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+    assert reply.json() == {"error": "the database does not answer at the moment; try again soon"}
+
+
 class Person:
     """Somebody in front of the labelling page."""
 
@@ -283,13 +317,11 @@ class Person:
         self.root = page.locator(".labeller")
         self.seen: set[str] = set()
         self.fetched: set[str] = set()
-        page.on("requestfinished", lambda request: self._has_fetched(request.url))
+        page.on("requestfinished", self._has_fetched)
 
     def enter(self) -> "Person":
         """Open the page under a name, as somebody who agreed to take part."""
-        with LabelStore(self.server.db) as store:
-            store.invite([self.who])
-            store.consent(self.who)
+        self.server.join(self.who)
         return self.open()
 
     def open(self) -> "Person":
@@ -306,9 +338,9 @@ class Person:
         self.seen.add(self.image)
         return self
 
-    def _has_fetched(self, url: str) -> None:
-        if urlsplit(url).path.endswith("/relabel/image"):
-            self.fetched.update(parse_qs(urlsplit(url).query)["id"])
+    def _has_fetched(self, request: Request) -> None:
+        if "/relabel/image?" in request.url:
+            self.fetched.update(parse_qs(urlsplit(request.url).query)["id"])
 
     def stocked(self, ahead: int = 5) -> "Person":
         """Wait until the page has fetched so many images ahead of the one in sight: they are there without a server."""
@@ -344,10 +376,15 @@ class Person:
     def chosen(self) -> list[str]:
         return self.page.locator(".chip[aria-pressed=true] span:nth-last-child(2)").all_inner_texts()
 
-    def press(self, *keys: str, gap: float = 0) -> None:
+    def press(self, *keys: str) -> None:
         for key in keys:
             self.page.keyboard.press(key)
-            time.sleep(gap / 1000)
+
+    def write(self, key: str, text: str) -> "Person":
+        """Press the key that leads to a field, `/` or `!`, and type into it."""
+        self.press(key)
+        self.page.keyboard.type(text)
+        return self
 
     def burst(self, *keys: str, then: str = "") -> None:
         """Press keys within one task of the browser, faster than it can draw anything; then do what a script says."""
@@ -366,13 +403,32 @@ class Person:
         return before
 
     @property
+    def shown(self) -> list[str]:
+        """Those that a search has left."""
+        return self.page.locator(".groups .chip:visible span:nth-last-child(2)").all_inner_texts()
+
+    @property
+    def notice(self) -> str:
+        """What the page says of what was done last."""
+        return self.page.locator(".notice").inner_text()
+
+    @property
     def stored(self) -> list[tuple[str, str, tuple[str, ...]]]:
-        return self.server.stored(self.who)
+        """What is stored of them once their browser holds nothing more."""
+        return self.settled().server.stored(self.who)
 
     @property
     def events(self) -> pd.DataFrame:
-        events = self.server.events()
+        """The same, with all that goes with it."""
+        events = self.settled().server.events()
         return events[events["annotator_id"] == self.who].reset_index(drop=True)
+
+
+# on a page: whether all of it is in sight; which element has the focus, within components too
+NO_SCROLLING = """() => [document.scrollingElement, document.querySelector('.stMain')].every(
+e => e.scrollHeight <= e.clientHeight && e.scrollWidth <= e.clientWidth)"""
+FOCUSED = """() => { let at = document.activeElement;
+while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement; return at; }"""
 
 
 def settled(page: Page) -> None:
@@ -408,9 +464,8 @@ def fill() -> Callable[..., None]:
 
     def fill(store: LabelStore, people: Sequence[str], count: int) -> None:
         chance = random.Random(8)
-        store.invite(people)
+        join(store, *people)
         for who in people:
-            store.consent(who)
             for claim in store.claim(who, count):
                 labels = tuple(label for label in store.settings.labels if chance.random() < 0.25)
                 kind = "labels" if labels else "none"
@@ -438,12 +493,8 @@ def serious_findings(page: Page) -> list[str]:
     page.evaluate(AXE)
     found = page.wait_for_function("() => window.axeFound", polling=50).json_value()
     assert "failed" not in found, found["failed"]
-    return [
-        f"{each['id']} ({each['impact']}): {node['target']} {node['html'][:120]}"
-        for each in found["violations"]
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"]
-    ]
+    serious = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
+    return [f"{each['id']}: {node['target']} {node['html'][:120]}" for each in serious for node in each["nodes"]]
 
 
 @pytest.fixture
@@ -469,10 +520,10 @@ def person(page: Page) -> Callable[..., Person]:
     return lambda server, who="ann", where=None: Person(where or page, server, who)
 
 
-@pytest.fixture(scope="session")
-def person_at() -> type[Person]:
-    """Make persons in a page that outlives a test: `person_at(page, server, "ann")`."""
-    return Person
+@pytest.fixture
+def ann(request: pytest.FixtureRequest, server: Server, person: Callable[..., Person]) -> Person:
+    """Somebody in front of the module's server, under this test's name."""
+    return person(server, request.node.name[-80:]).enter()
 
 
 @pytest.fixture(scope="session")
@@ -497,8 +548,3 @@ def write_run() -> Callable[..., Path]:
         return folder
 
     return write
-
-
-@pytest.fixture
-def dataset(demo: Path) -> Dataset:
-    return Dataset.open(demo)

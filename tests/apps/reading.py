@@ -1,5 +1,6 @@
 """Pages drawn without a browser, and all that somebody reads on them."""
 
+import json
 import re
 
 from google.protobuf.json_format import MessageToDict
@@ -11,30 +12,62 @@ NAMES = {own_name(code) for code in (*LANGUAGES, PSEUDO)}
 WORDS = ("body", "label", "help", "options", "placeholder", "caption", "title")
 
 
-def page(module=None, **address):
-    """What people see first, or the page of a module, at this address."""
-    script = "from affectml_apps.relabel.pages import navigation\nnavigation.run()\n"
-    if module is not None:
-        script = (
-            f"from {module} import draw\nfrom affectml_apps.relabel.pages.who import who_is_there\n"
-            "from affectml_apps.relabel.speaking import speak\nfrom affectml_apps.relabel.task import current\n"
-            "speak(current(), who_is_there())\ndraw()\n"
-        )
+def run(script, **address):
+    """A script of Streamlit's as somebody has it at this address."""
     app = AppTest.from_string(script, default_timeout=300)
     for name, value in address.items():
         app.query_params[name] = value
     return app.run()
 
 
+def page(name=None, **address):
+    """What people see first, or one of `relabel/pages`."""
+    if name is None:
+        return run("from affectml_apps.relabel.pages import navigation\nnavigation.run()\n", **address)
+    return run(
+        f"from affectml_apps.relabel.pages import {name}\nfrom affectml_apps.relabel.pages.who import who_is_there\n"
+        "from affectml_apps.relabel.speaking import speak\nfrom affectml_apps.relabel.task import current\n"
+        f"speak(current(), who_is_there())\n{name}.draw()\n",
+        **address,
+    )
+
+
+def named(elements, wanted):
+    """The element with this label or key."""
+    return next(each for each in elements if wanted in (getattr(each, "key", None), getattr(each, "label", None)))
+
+
 def press(app, wanted):
     """Press the button with this label or key."""
-    return next(each for each in app.button if wanted in (each.key, each.label)).click().run()
+    return named(app.button, wanted).click().run()
+
+
+def submit(app, button, fields):
+    """Fill in the fields with these labels, and press the button."""
+    for label, value in fields.items():
+        named((each for each in app.main if hasattr(each, "set_value")), label).set_value(value)
+    return press(app, button)
+
+
+def read(app):
+    """All that stands on a page to be read, a text a line; study texts, which come as HTML, are left out."""
+    return unescaped("\n".join(_texts(app._tree)))
 
 
 def said(app):
-    """All that stands on a page to be read, a text a line; study texts, which come as HTML, are left out."""
+    """The same of a page that is whole."""
     assert not app.exception
-    return "\n".join(_texts(app._tree))
+    return read(app)
+
+
+def unescaped(text):
+    """What Streamlit's Markdown shows."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)
+
+
+def drawn(app):
+    """What each picture on a page says to whoever cannot see it."""
+    return [json.loads(each.proto.spec)["description"] for each in app.get("vega_lite_chart")]
 
 
 def _texts(block):
@@ -59,7 +92,7 @@ def _words(value, name=""):
 def untranslated(app, own=()):
     """Lines of a page in the pseudo-language that hold a word outside of its brackets. own: the study's own."""
     left = []
-    for line in said(app).replace("\\", "").splitlines():
+    for line in said(app).splitlines():
         bare = line
         while bare != (bare := re.sub(r"\[[^\[\]]*\]", "", bare)):
             pass

@@ -10,20 +10,14 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.testclient import TestClient
 
 from affectml_apps.relabel.allowance import Allowance
-from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.messages import MAX_DEPTH, BadMessage, parse
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.task import open_task, use
-from affectml_apps.relabel.web import make_routes
-from affectml_apps.serving import Guard
 
-HEADER = "x-relabel-token"
-JSON = {"content-type": "application/json"}
+from .conftest import Caller, answer_to, join, refused_for_now
+
 fuzzed = settings(max_examples=30, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
@@ -44,13 +38,16 @@ def shared(tmp_path_factory, demo):
     made.store.close()
 
 
+@pytest.fixture
+def served(shared):
+    use(shared)
+    yield shared
+    use(None)
+
+
 def call(task, who="ann", **allowed):
-    task.store.invite([who])
-    task.store.consent(who)
-    routes = make_routes(allowance=Allowance(**allowed) if allowed else Allowance(burst=10**9))
-    client = TestClient(Starlette(routes=routes, middleware=[Middleware(Guard)]), base_url="http://localhost:8501")
-    client.headers[HEADER] = make_token(task.secret, who)
-    return client
+    join(task.store, who)
+    return Caller(task, who, allowance=Allowance(**allowed or {"burst": 10**9}))
 
 
 @pytest.fixture
@@ -59,12 +56,18 @@ def client(task):
 
 
 def items(client, want=2):
-    return client.post("/relabel/sync", json={"want": want}).json()["items"]
+    return client.say(want=want)["items"]
 
 
-def answer_to(item, event, **changes):
-    made = {"id": event, "image": item["image"], "round": item["round"], "ticket": item["ticket"], "kind": "labels"}
-    return {**made, "labels": ["awe"], "base_revision": item["revision"], "seconds": 1.5, "seq": 1, **changes}
+def send(client, text):
+    """Send a body of any kind."""
+    body = text if isinstance(text, bytes) else (text if isinstance(text, str) else json.dumps(text)).encode()
+    return client.post("/relabel/sync", content=body, headers={"content-type": "application/json"})
+
+
+def receipts(client, *answers):
+    """What becomes of each answer."""
+    return [receipt["status"] for receipt in client.say(*answers)["receipts"]]
 
 
 def nested(depth):
@@ -125,7 +128,7 @@ def test_what_can_never_be_stored_is_refused_with_its_reason_and_the_rest_of_the
     fields = {key: json.dumps(value) for key, value in answer_to(one, "bad").items()} | raw
     pairs = [f'"{key}": {text}' for key, text in fields.items()] + (['"kind": "none"'] if "twice" in why else [])
     body = f'{{"answers": [{{{", ".join(pairs)}}}, {json.dumps(answer_to(other, "good"))}], "want": 1}}'
-    reply = client.post("/relabel/sync", content=body.encode(), headers=JSON)
+    reply = send(client, body)
     assert reply.status_code == 200, reply.text
     first, second = reply.json()["receipts"]
     assert (first["status"], second["status"]) == ("refused", "accepted"), first
@@ -137,15 +140,14 @@ def test_what_can_never_be_stored_is_refused_with_its_reason_and_the_rest_of_the
 @pytest.mark.parametrize("event", ["", " ", "a b", "ä", "x" * 65, 7, None, ["a"], {"a": 1}, "\x00", "\ud800"])
 def test_an_id_of_the_wrong_form_is_refused_in_its_place(client, event):
     one, other = items(client)
-    body = json.dumps({"answers": [answer_to(one, event), answer_to(other, "good")]})
-    receipts = client.post("/relabel/sync", content=body.encode(), headers=JSON).json()["receipts"]
-    assert [receipt["status"] for receipt in receipts] == ["refused", "accepted"]
-    assert "id:" in receipts[0]["error"] or "surrogate" in receipts[0]["error"]
+    bad, good = send(client, {"answers": [answer_to(one, event), answer_to(other, "good")]}).json()["receipts"]
+    assert (bad["status"], good["status"]) == ("refused", "accepted")
+    assert "id:" in bad["error"] or "surrogate" in bad["error"]
 
 
 @pytest.mark.parametrize("want", ["NaN", "1e999", "9" * 6000])
 def test_a_wish_that_no_number_is_is_answered_in_words(client, want):
-    reply = client.post("/relabel/sync", content=f'{{"want": {want}}}'.encode(), headers=JSON)
+    reply = send(client, f'{{"want": {want}}}')
     assert reply.status_code == 400
     assert "want: expected a whole number from 1 to 30, but received" in reply.text
     assert "Unreadable" not in reply.text
@@ -154,64 +156,46 @@ def test_a_wish_that_no_number_is_is_answered_in_words(client, want):
 @pytest.mark.parametrize("leaving", ["1e300", "-1e300", "1e999", "NaN", "9" * 25, "true", "null", "[]", '"x"'])
 def test_a_page_that_says_oddly_when_it_left_gives_back_its_own_images_or_none(client, task, leaving):
     items(client, 2)
-    reply = client.post("/relabel/sync", content=f'{{"leaving": {leaving}, "want": 2}}'.encode(), headers=JSON)
-    assert reply.status_code == 200
+    assert send(client, f'{{"leaving": {leaving}, "want": 2}}').status_code == 200
     assert task.store.progress().answered == 0
     assert len(items(client, 2)) == 2
 
 
 @pytest.mark.parametrize("wish", [{"want": 0}, {"want": "x"}, {"round": 99}, {"round": None}, {"round": [[]]}])
 def test_a_wrong_wish_for_images_does_not_cost_the_answers_that_came_with_it(client, task, wish):
-    item = items(client)[0]
-    reply = client.post("/relabel/sync", json={"answers": [answer_to(item, "e1")], **wish})
-    assert reply.status_code == 200
-    assert [receipt["status"] for receipt in reply.json()["receipts"]] == ["accepted"]
-    assert next(iter(wish)) in reply.json()["problem"]
-    assert client.post("/relabel/sync", json=wish).status_code == 400
+    reply = client.say(answer_to(items(client)[0]), **wish)
+    assert [receipt["status"] for receipt in reply["receipts"]] == ["accepted"]
+    assert next(iter(wish)) in reply["problem"]
+    client.say(status=400, **wish)
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"", 400),
-        (b"{", 400),
-        (b"[]", 400),
-        (b"null", 400),
-        (b"\xff", 400),
-        (b"not json", 400),
-        (b'{"want": 1000}', 400),
-        (b'{"round": true}', 400),
-        (b'{"round": 99}', 400),
-        (b'{"answers": 3}', 400),
-        (b'{"answers": {}}', 400),
-        (b'{"answers": [], "answers": []}', 400),
-        (b'{"answers": ' + nested(200_000).encode()[:-1] + b"}", 400),
-        (b"[" * 900_000, 400),
-        (b'{"answers": [' + b"1," * 600 + b"1]}", 413),
-        (b'{"x": "' + b"x" * 1_000_001 + b'"}', 413),
-    ],
-)
-def test_a_body_that_cannot_be_read_is_a_plain_no(client, body, status):
-    reply = client.post("/relabel/sync", content=body, headers=JSON)
-    assert reply.status_code == status
-    assert reply.json()["error"]
+BODIES = {
+    "no message": (b"", b"{", b"[]", b"null", b"\xff", b"not json"),
+    "no wish": (b'{"want": 1000}', b'{"round": true}', b'{"round": 99}'),
+    "no answers": (b'{"answers": 3}', b'{"answers": {}}', b'{"answers": [], "answers": []}'),
+    "too deep": (b'{"answers": ' + nested(200_000).encode()[:-1] + b"}", b"[" * 900_000),
+    "too much": (b'{"answers": [' + b"1," * 600 + b"1]}", b'{"x": "' + b"x" * 1_000_001 + b'"}'),
+}
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_a_body_that_cannot_be_read_is_a_plain_no(client, kind):
+    for body in BODIES[kind]:
+        reply = send(client, body)
+        assert reply.status_code == (413 if kind == "too much" else 400)
+        assert reply.json()["error"]
 
 
 def test_a_batch_of_five_hundred_bad_answers_has_five_hundred_receipts(client):
     given = [None, 7, "x", [], {}, {"id": "a"}, {"id": "b", "image": "\x00"}] * 71
-    receipts = client.post("/relabel/sync", json={"answers": given}).json()["receipts"]
-    assert [receipt["status"] for receipt in receipts] == ["refused"] * len(given)
+    assert receipts(client, *given) == ["refused"] * len(given)
 
 
 def test_sixty_answers_at_once_to_one_image_leave_twenty(task):
     client = call(task)
-    item = items(client, 1)[0]
-
-    def send(number):
-        return client.post("/relabel/sync", json={"answers": [answer_to(item, f"e{number}")]}).json()["receipts"][0]
-
+    (item,) = items(client, 1)
     with ThreadPoolExecutor(16) as pool:
-        statuses = [receipt["status"] for receipt in pool.map(send, range(60))]
+        statuses = pool.map(lambda number: receipts(client, answer_to(item, f"e{number}"))[0], range(60))
     assert sorted(set(statuses)) == ["accepted", "conflict", "refused"]
     assert len(task.store.events()) == 20
     assert len(task.store.conflicts()) == 19
@@ -219,13 +203,9 @@ def test_sixty_answers_at_once_to_one_image_leave_twenty(task):
 
 def test_one_id_from_two_people_at_once_is_one_answer_and_one_refusal(task):
     ann, bob = call(task), call(task, "bob")
-    given = [(client, answer_to(items(client, 1)[0], "the-same")) for client in (ann, bob)]
-
-    def send(pair):
-        return pair[0].post("/relabel/sync", json={"answers": [pair[1]]}).json()["receipts"][0]["status"]
-
+    given = [answer_to(items(client, 1)[0], "the-same") for client in (ann, bob)]
     with ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(send, given)) == ["accepted", "refused"]
+        assert sorted(pool.map(receipts, (ann, bob), given)) == [["accepted"], ["refused"]]
 
 
 def test_what_the_database_driver_cannot_take_is_refused_alone(client, task, monkeypatch):
@@ -239,15 +219,9 @@ def test_what_the_database_driver_cannot_take_is_refused_alone(client, task, mon
 
     monkeypatch.setattr(task.store, "submit", brittle)
     one, other = items(client)
-    body = {"answers": [answer_to(one, "bad"), answer_to(other, "good")]}
-    receipts = client.post("/relabel/sync", json=body).json()["receipts"]
-    assert [receipt["status"] for receipt in receipts] == ["refused", "accepted"]
-    assert "OverflowError" in receipts[0]["error"]
-
-
-def refused_for_now(reply):
-    assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
-    return reply.json() == {"error": "the database does not answer at the moment; try again soon"}
+    bad, good = client.say(answer_to(one, "bad"), answer_to(other, "good"))["receipts"]
+    assert (bad["status"], good["status"]) == ("refused", "accepted")
+    assert "OverflowError" in bad["error"]
 
 
 def test_a_full_disk_refuses_nothing(client, task):
@@ -258,7 +232,7 @@ def test_a_full_disk_refuses_nothing(client, task):
 
     sa.event.listen(task.store.database.engine, "checkout", full)
     given = [answer_to(item, f"e{at}", note="x" * 2000) for at in range(20)]
-    assert refused_for_now(client.post("/relabel/sync", json={"answers": given}))
+    refused_for_now(send(client, {"answers": given}))
 
 
 def test_a_locked_database_refuses_nothing_and_shows_images(client, task):
@@ -266,55 +240,28 @@ def test_a_locked_database_refuses_nothing_and_shows_images(client, task):
     task.store.database.wait_at_most(0.1)
     with closing(sqlite3.connect(task.store.database.where, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert refused_for_now(client.post("/relabel/sync", json={"answers": [answer_to(item, "e1")]}))
-        assert client.get("/relabel/image", params={"id": item["image"]}).status_code == 200
-    reply = client.post("/relabel/sync", json={"answers": [answer_to(item, "e1")]})
-    assert [receipt["status"] for receipt in reply.json()["receipts"]] == ["accepted"]
+        refused_for_now(send(client, {"answers": [answer_to(item)]}))
+        assert client.image(item["image"]).status_code == 200
+    assert receipts(client, answer_to(item)) == ["accepted"]
 
 
 def test_a_damaged_database_is_the_server_s_fault_and_its_place_the_server_s_secret(client, task):
     item = items(client)[0]
     with task.store.database.write() as connection:
         connection.exec_driver_sql("ALTER TABLE annotator RENAME TO gone")
-    for reply in (
-        client.post("/relabel/sync", json={"answers": [answer_to(item, "e1")]}),
-        client.get("/relabel/image", params={"id": item["image"]}),
-    ):
+    for reply in (send(client, {"answers": [answer_to(item)]}), client.image(item["image"])):
         assert (reply.status_code, set(reply.json())) == (500, {"error"})
-        assert "labels.db" not in reply.text
-        assert "annotator" not in reply.text
+        assert not [secret for secret in ("labels.db", "annotator") if secret in reply.text]
 
 
-class TestHeaders:
-    @pytest.mark.parametrize(
-        "host", ["[::1", "[::1]]", "[", "]", "", "local host", "localhost:x", "a@localhost", "localhost/", "[::1]:8x"]
-    )
-    def test_a_malformed_host_is_a_plain_no(self, client, host):
-        assert client.post("/relabel/sync", json={}, headers={"host": host}).status_code == 400
-
-    @pytest.mark.parametrize("origin", ["http://[::1", "[::1", "http://", "", "://", "null", "http://localhost:x"])
-    def test_a_malformed_origin_is_a_foreign_one(self, client, origin):
-        assert client.post("/relabel/sync", json={}, headers={"origin": origin}).status_code == 403
-
-    def test_the_address_of_this_machine_in_the_new_style_is_as_good(self, client):
-        own = {"host": "[::1]:8501", "origin": "http://[::1]:8501"}
-        assert client.post("/relabel/sync", json={}, headers=own).status_code == 200
-
-    def test_two_hosts_are_none(self, task):
-        client = call(task)
-        twice = [("host", "localhost:8501"), ("host", "evil.example"), (HEADER, client.headers[HEADER])]
-        assert client.post("/relabel/sync", content=b"{}", headers=twice).status_code == 400
-
-    @given(st.binary(max_size=40).filter(lambda text: b"\n" not in text and b"\r" not in text))
-    @fuzzed
-    def test_no_host_origin_token_or_image_breaks_the_server(self, shared, text):
-        use(shared)
-        client = call(shared)
-        for header in ("host", "origin", HEADER, "content-type", "content-length"):
-            reply = client.post("/relabel/sync", content=b"{}", headers={header: text})
-            assert reply.status_code < 500, header
-        assert client.get("/relabel/image", params={"id": text}).status_code == 403
-        use(None)
+@given(st.binary(max_size=40).filter(lambda text: b"\n" not in text and b"\r" not in text))
+@fuzzed
+def test_no_host_origin_token_or_image_breaks_the_server(served, text):
+    client = call(served)
+    for header in ("host", "origin", "x-relabel-token", "content-type", "content-length"):
+        reply = client.post("/relabel/sync", content=b"{}", headers={header: text})
+        assert reply.status_code < 500, header
+    assert client.image(text).status_code == 403
 
 
 plain = st.none() | st.booleans() | st.integers(-(10**40), 10**40) | st.floats() | st.text(
@@ -329,43 +276,37 @@ FIELDS = ("id", "image", "round", "ticket", "kind", "labels", "base_revision", "
           "intensities", "valence", "arousal", "more")  # fmt: skip
 
 
-class TestFuzz:
-    """Never a 500; a receipt for each answer wherever there is a list of answers."""
+# Never a 500; a receipt for each answer wherever there is a list of answers.
 
-    @pytest.fixture(autouse=True)
-    def serve(self, shared):
-        use(shared)
-        yield
-        use(None)
 
-    @given(st.lists(st.dictionaries(st.sampled_from(FIELDS), anything, max_size=4), max_size=4), st.integers(0, 2**40))
-    @fuzzed
-    def test_answers_with_any_values_in_their_fields(self, shared, changes, number):
-        client = call(shared)
-        item = {"image": "000001", "round": 1, "ticket": "", "revision": 0}
-        mine = items(client, 1)
-        item = mine[0] if mine else item
-        given = [{**answer_to(item, f"e{number}-{at}"), **changed} for at, changed in enumerate(changes)]
-        reply = client.post("/relabel/sync", content=json.dumps({"answers": given}).encode(), headers=JSON)
-        assert reply.status_code == 200, reply.text
-        assert len(reply.json()["receipts"]) == len(given)
-        assert all(receipt["error"] for receipt in reply.json()["receipts"] if receipt["status"] == "refused")
+@given(st.lists(st.dictionaries(st.sampled_from(FIELDS), anything, max_size=4), max_size=4), st.integers(0, 2**40))
+@fuzzed
+def test_answers_with_any_values_in_their_fields(served, changes, number):
+    client = call(served)
+    (item,) = items(client, 1) or [{"image": "000001", "round": 1, "ticket": "", "revision": 0}]
+    given = [answer_to(item, f"e{number}-{at}") | changed for at, changed in enumerate(changes)]
+    reply = send(client, {"answers": given})
+    assert reply.status_code == 200, reply.text
+    assert len(reply.json()["receipts"]) == len(given)
+    assert all(receipt["error"] for receipt in reply.json()["receipts"] if receipt["status"] == "refused")
 
-    @given(anything)
-    @fuzzed
-    def test_any_json(self, shared, message):
-        client = call(shared)
-        for body in (message, {"answers": message}, {"answers": [message]}, {"want": message, "round": message}):
-            reply = client.post("/relabel/sync", content=json.dumps(body).encode(), headers=JSON)
-            assert reply.status_code in (200, 400, 413), reply.text
-            if isinstance(body, dict) and isinstance(body.get("answers"), list):
-                assert len(reply.json()["receipts"]) == len(body["answers"])
 
-    @given(st.binary(max_size=200) | st.text('[]{}":,\\0129eE.-+ntfNI ud8', max_size=80).map(str.encode))
-    @fuzzed
-    def test_any_bytes(self, shared, body):
-        reply = call(shared).post("/relabel/sync", content=body, headers=JSON)
-        assert reply.status_code in (200, 400), reply.text
+@given(anything)
+@fuzzed
+def test_any_json(served, message):
+    client = call(served)
+    for body in (message, {"answers": message}, {"answers": [message]}, {"want": message, "round": message}):
+        reply = send(client, body)
+        assert reply.status_code in (200, 400, 413), reply.text
+        if isinstance(body, dict) and isinstance(body.get("answers"), list):
+            assert len(reply.json()["receipts"]) == len(body["answers"])
+
+
+@given(st.binary(max_size=200) | st.text('[]{}":,\\0129eE.-+ntfNI ud8', max_size=80).map(str.encode))
+@fuzzed
+def test_any_bytes(served, body):
+    reply = send(call(served), body)
+    assert reply.status_code in (200, 400), reply.text
 
 
 @given(anything)
@@ -417,10 +358,10 @@ class TestAllowance:
     def test_too_many_answers_are_told_when_to_come_back_and_nothing_is_lost(self, task):
         clock = Clock()
         client = call(task, burst=3, per_second=1, clock=clock)
-        given = [answer_to(item, f"e{at}") for at, item in enumerate(items(client, 5))]
-        reply = client.post("/relabel/sync", json={"answers": given[:3]})
+        given = [answer_to(item, f"e{at}") for at, item in enumerate(items(client, 5)[:3])]
+        reply = send(client, {"answers": given})
         assert (reply.status_code, reply.headers["retry-after"]) == (429, "1")
         assert task.store.events().empty
         clock.now += 3
-        assert client.post("/relabel/sync", json={"answers": given[:3]}).status_code == 200
+        client.say(*given)
         assert len(task.store.events()) == 3

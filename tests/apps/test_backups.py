@@ -26,6 +26,13 @@ def answered(task):
     return task
 
 
+def program(path, *lines):
+    """A program of these lines of the shell; its path."""
+    path.write_text("\n".join(("#!/bin/sh", *lines)))
+    path.chmod(0o755)
+    return str(path)
+
+
 def serve_until(task, done):
     """Serve the task as the server does, until `done`; other requests are answered meanwhile."""
 
@@ -49,19 +56,15 @@ def test_a_server_makes_the_backup_that_is_due_and_none_that_is_not(answered, mo
 
 
 def test_a_process_that_ends_without_a_word_is_told_to_the_lead(answered, monkeypatch, tmp_path):
-    killed = tmp_path / "killed"
-    killed.write_text("#!/bin/sh\nkill -9 $$\n")
-    killed.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(killed))
+    monkeypatch.setattr(sys, "executable", program(tmp_path / "killed", "kill -9 $$"))
     serve_until(answered, lambda: keeping.about(answered.store)["failed"])
     assert keeping.about(answered.store)["failed"] == "the process that makes it ended with exit code -9"
 
 
 def test_a_server_that_ends_ends_the_process_that_makes_a_backup(answered, monkeypatch, tmp_path):
-    slow, number = tmp_path / "slow", tmp_path / "number"
-    slow.write_text(f"#!/bin/sh\necho $$ > {number}.new\nmv {number}.new {number}\nexec sleep 600\n")
-    slow.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(slow))
+    number = tmp_path / "number"
+    slow = program(tmp_path / "slow", f"echo $$ > {number}.new", f"mv {number}.new {number}", "exec sleep 600")
+    monkeypatch.setattr(sys, "executable", slow)
     serve_until(answered, number.exists)
     with pytest.raises(ProcessLookupError):
         while True:

@@ -6,6 +6,8 @@ from affectml.taxonomies.near import rank
 from affectml_annotation import LabelStore
 from affectml_apps.relabel.preferences import change_preferences
 
+from .conftest import Person, join
+
 SHIFT = 8
 
 # layout: (key, code, modifiers, what it stands for: a label's key or a command; None: nothing)
@@ -50,7 +52,7 @@ LAYOUTS = {
     "Hindi": [("३", "Digit3", 0, "3"), ("ौ", "KeyQ", 0, "q")],
     "full width": [("１", "Digit1", 0, "1"), ("！", "Digit1", SHIFT, "flag"), ("．", "Period", 0, "unsure")],
 }  # fmt: skip
-KINDS = {"none": "None of these", "unsure": "Unsure", "skip": "Skip", "flag": "Flag"}
+KINDS = {"None of these": "none", "Unsure": "unsure", "Skip": "skip", "Flag": "flag"}
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +62,9 @@ def parrott(start_shared):
 
 
 @pytest.fixture(scope="module")
-def at_work(parrott, laptop, person_at):
+def at_work(parrott, laptop):
     """Somebody in front of those labels."""
-    ann = person_at(laptop.new_page(), parrott, "ann").enter()
+    ann = Person(laptop.new_page(), parrott, "ann").enter()
     ann.cdp = laptop.new_cdp_session(ann.page)
     yield ann
     ann.page.close()
@@ -81,10 +83,9 @@ def effect(ann):
         return "help"
     if ann.page.locator(".search:focus").count():
         return "search"
-    by_name = {name: kind for kind, name in KINDS.items()}
     caps = dict(zip(ann.labels, ann.page.locator(".groups kbd").all_inner_texts(), strict=True))
     (name,) = ann.chosen or [None]
-    return by_name.get(name, caps.get(name))
+    return (caps | KINDS).get(name)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -121,26 +122,16 @@ def test_many_labels_come_in_groups_with_a_search_and_keep_their_keys(parrott, p
     assert set(ann.page.locator(".heading").all_inner_texts()) >= {"joy", "love", "anger", "sadness", "fear"}
     caps = ann.page.locator(".groups kbd").all_inner_texts()
     assert len(set(caps)) == 25
-    chosen = []
-    for key in ("r", "t", "9"):  # r is Streamlit's own shortcut elsewhere
-        chosen.append(ann.labels[caps.index(key)])
-        ann.press(key)
-    assert sorted(ann.chosen) == sorted(chosen)
-    ann.press("/")
-    ann.page.keyboard.type("warmth")  # a synonym of affection
-    ann.press("Enter")
+    ann.press("r", "t", "9")  # r is Streamlit's own shortcut elsewhere
+    assert sorted(ann.chosen) == sorted(ann.labels[caps.index(key)] for key in ("r", "t", "9"))
+    ann.write("/", "warmth").press("Enter")  # a synonym of affection
     assert "affection" in ann.chosen
-    ann.press("/")
-    ann.page.keyboard.type("love")  # a group
-    shown = ann.page.locator(".groups .chip:visible span:nth-last-child(2)").all_inner_texts()
-    assert sorted(shown) == ["affection", "gratitude", "lust"]
+    ann.write("/", "love")  # a group
+    assert sorted(ann.shown) == ["affection", "gratitude", "lust"]
     assert ann.page.locator(".heading:visible").all_inner_texts() == ["love"]
-    ann.page.keyboard.type("xx")
-    assert ann.page.get_by_text("No label fits").is_visible()
     ann.press("Escape")
-    for chip in ann.page.locator(".chip, .save").all():  # everything is in sight on a laptop
-        box = chip.bounding_box()
-        assert box["y"] + box["height"] <= 720
+    below = "all => all.filter(e => e.getBoundingClientRect().bottom > innerHeight).length"
+    assert ann.page.locator(".chip, .save").evaluate_all(below) == 0  # everything is in sight on a laptop
     assert axe(ann.page) == []
 
 
@@ -177,14 +168,12 @@ def test_the_page_s_search_and_affectml_s_have_one_rule(parrott, page):
 def test_search_never_chooses_the_opposite_and_enter_only_what_is_marked(parrott, person):
     ann = person(parrott, "opposites").enter()
     marked, said = ann.page.locator(".chip[data-best] .name"), ann.page.locator(".found")
-    ann.press("/")
-    ann.page.keyboard.type("happiness")  # sadness has the synonym unhappiness
-    assert ann.page.locator(".groups .chip:visible").count() == marked.count() == 0
+    ann.write("/", "happiness")  # sadness has the synonym unhappiness
+    assert len(ann.shown) == marked.count() == 0
     assert said.inner_text() == "No label fits."
     ann.press("Enter")
     assert ann.chosen == []
-    ann.press("/")
-    ann.page.keyboard.type("sorr")
+    ann.write("/", "sorr")
     assert marked.all_inner_texts() == ["sadness (sorrow)"]
     assert said.inner_text() == "Enter: sadness (sorrow)"
     ann.press("Enter", "/")
@@ -195,39 +184,21 @@ def test_search_never_chooses_the_opposite_and_enter_only_what_is_marked(parrott
 
 def test_people_read_and_find_the_usual_spelling_and_the_source_s_is_stored(parrott, person):
     ann = person(parrott, "spells").enter()
-    image = ann.image
     assert {"irritability", "cheerfulness"} <= set(ann.labels)
     for typed in ("irritability", "cheerfull"):  # the source's spelling finds it too
-        ann.press("/")
-        ann.page.keyboard.type(typed)
-        ann.press("Enter")
+        ann.write("/", typed).press("Enter")
     assert set(ann.chosen) == {"irritability", "cheerfulness"}
-    ann.press("Enter")
-    ann.ready(after=image).settled()
+    ann.answer()
     assert [set(labels) for _, _, labels in ann.stored] == [{"irritabilty", "cheerfullness"}]
 
 
-@pytest.fixture
-def in_languages(parrott):
-    """The server with 25 labels offers three languages, for one test."""
-
-    def offer(*languages):
-        with LabelStore(parrott.db) as store:
-            change_preferences(store, languages=languages)
-
-    offer("en", "de", "ja")
-    yield
-    offer("en")
-
-
-def test_people_read_labels_in_their_language_and_find_them_by_names_in_all_that_are_offered(
-    parrott, person, in_languages
-):
-    ann = person(parrott, "deutsch").enter()
-    with LabelStore(parrott.db) as store:
+def test_people_read_labels_in_their_language_and_find_them_by_names_in_all_that_are_offered(start, person):
+    server = start("--taxonomy", "parrott-25")
+    with LabelStore(server.db) as store:
+        change_preferences(store, languages=("en", "de", "ja"))
+        join(store, "deutsch")
         store.speak("deutsch", "de")
-    ann.open()
-    image = ann.image
+    ann = person(server, "deutsch").open()
     assert {"Gereiztheit", "Neid", "Lebenslust"} <= set(ann.labels)
     assert {"Freude", "Wut"} <= set(ann.page.locator(".heading").all_inner_texts())
     marked = ann.page.locator(".chip[data-best] .name")
@@ -235,52 +206,38 @@ def test_people_read_labels_in_their_language_and_find_them_by_names_in_all_that
         ("neid", "Neid"), ("envy", "Neid (envy)"), ("羨望", "Neid (羨望)"), ("Aerger", None),
         ("MISSG", "Neid (Missgunst)"), ("gratitude", "Dankbarkeit (gratitude)"), ("stolz", "Stolz"),
     ):  # fmt: skip
-        ann.press("/")
-        ann.page.keyboard.type(typed)
+        ann.write("/", typed)
         assert marked.all_inner_texts() == ([] if found is None else [found])
         ann.press("Escape")
-    ann.press("/")
-    ann.page.keyboard.type("妬み")
-    ann.press("Enter", "Enter")
-    ann.ready(after=image).settled()
+    ann.write("/", "妬み").answer("Enter")
     assert [set(labels) for _, _, labels in ann.stored] == [{"envy"}]
 
 
-def test_after_enter_on_an_empty_note_one_goes_on_typing_the_note(server, person):
-    ann = person(server, "notes").enter()
-    first = ann.image
+def test_after_enter_on_an_empty_note_one_goes_on_typing_the_note(ann):
     ann.press("!", "Enter")
-    assert "what is wrong" in ann.page.locator(".notice").inner_text()
+    assert "what is wrong" in ann.notice
     ann.page.keyboard.type("  ")
-    ann.press("Enter")
-    ann.page.keyboard.type("1, 0. blurred / c?")
+    ann.write("Enter", "1, 0. blurred / c?")
     assert ann.chosen == ["Flag"]
-    ann.press("Enter")
-    ann.ready(after=first).settled()
+    ann.answer()
     ann.press("2")  # a command again
     assert ann.chosen == [ann.labels[1]]
     assert ann.events[["kind", "flag", "note"]].to_numpy().tolist() == [["skip", True, "  1, 0. blurred / c?"]]
 
 
-def test_a_flag_stands_beside_what_is_chosen_and_taking_it_away_leaves_that(server, person):
-    ann = person(server, "flags").enter()
-    first = ann.image
+def test_a_flag_stands_beside_what_is_chosen_and_taking_it_away_leaves_that(ann):
     ann.press("1", "2", "!")
     assert ann.chosen == [*ann.labels[:2], "Flag"]
     ann.page.get_by_role("button", name="Flag").click()
     assert ann.chosen == ann.labels[:2]
-    ann.press("!")
-    ann.page.keyboard.type("turned")
-    ann.press("Enter")
-    ann.ready(after=first).settled()
+    ann.write("!", "turned").answer()
     assert ann.events[["kind", "flag", "note"]].to_numpy().tolist() == [["labels", True, "turned"]]
     assert set(ann.events["labels"][0]) == {label.casefold() for label in ann.labels[:2]}
     ann.press("ArrowLeft")  # a correction begins with what was said
     assert ann.chosen == [*ann.labels[:2], "Flag"]
 
 
-def test_leaving_an_empty_note_and_saving_leads_back_to_it(server, person):
-    ann = person(server, "leaves-notes").enter()
+def test_leaving_an_empty_note_and_saving_leads_back_to_it(ann):
     ann.press("!", "Escape")
     ann.page.get_by_role("button", name="Save").click()
     ann.page.keyboard.type(", 1")
@@ -289,9 +246,8 @@ def test_leaving_an_empty_note_and_saving_leads_back_to_it(server, person):
     assert ann.stored == []
 
 
-def test_keys_before_the_image_was_visible_are_counted_and_the_number_stays(server, person):
+def test_keys_before_the_image_was_visible_are_counted_and_the_number_stays(ann):
     """All keys of three sets within one task of the browser: the first set is for the image in sight."""
-    ann = person(server, "early").enter()
     first = ann.image
     ann.burst("1", "Enter", "2", "3", "Enter", "4", "5", "Enter")
     ann.ready(after=first)
@@ -303,12 +259,10 @@ def test_keys_before_the_image_was_visible_are_counted_and_the_number_stays(serv
         assert said in notice.inner_text()
     ann.answer("1")
     assert notice.get_by_role("status").inner_text() == ""
-    ann.settled()
     assert len(ann.stored) == 6
 
 
-def test_the_number_of_dropped_keys_can_be_dismissed(server, person):
-    ann = person(server, "dismisses").enter()
+def test_the_number_of_dropped_keys_can_be_dismissed(ann):
     ann.press("1")
     first = ann.image
     ann.burst("Enter", "Enter")
@@ -324,8 +278,7 @@ STRIKE = """([key, time]) => { const event = new KeyboardEvent('keydown', {key, 
 Object.defineProperty(event, 'timeStamp', {value: time}); document.body.dispatchEvent(event); }"""
 
 
-def test_a_set_begun_too_early_is_dropped_as_long_as_one_goes_on_within_a_second(server, person):
-    ann = person(server, "goes-on").enter()
+def test_a_set_begun_too_early_is_dropped_as_long_as_one_goes_on_within_a_second(ann):
     first = ann.image
     dropped = ann.page.evaluate(
         f"""() => {{ const now = performance.now(); for (const key of ['1', 'Enter', '2']) ({STRIKE})([key, now]);

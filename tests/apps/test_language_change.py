@@ -8,39 +8,28 @@ from affectml_annotation.languages import _ as say
 from affectml_annotation.languages import spoken
 from affectml_apps.relabel.preferences import change_preferences
 
+from .conftest import FOCUSED
+
 
 @pytest.fixture
-def offered(prefer):
-    """The module's task, offered in English, German and Arabic."""
+def ann(request, server, prefer, person):
+    """Somebody in the module's task, which is offered in English, German and Arabic."""
     prefer(languages=["en", "de", "ar"], intensity=True, valence_arousal=True)
+    return person(server, request.node.name).enter()
 
 
-@pytest.fixture
-def change_language():
-    """`change_language(ann, "Deutsch", "de")`: somebody chooses one by its own name, and has the page in it."""
-
-    def to(ann, name, code):
-        ann.page.locator("button.language").click()
-        ann.page.locator("dialog[open]").get_by_role("button", name=name).click()
-        ann.page.wait_for_selector(f".labeller[lang={code}]")
-
-    return to
+def change(ann, name, code):
+    """Somebody chooses a language by its own name, and has the page in it."""
+    ann.page.locator("button.language").click()
+    ann.page.locator("dialog[open]").get_by_role("button", name=name).click()
+    ann.page.wait_for_selector(f".labeller[lang={code}]")
 
 
-@pytest.fixture
-def change(offered, change_language):
-    """`change_language`, where these languages are offered."""
-    return change_language
-
-
-def test_what_is_chosen_and_felt_stays_chosen_and_each_answer_says_its_language(server, person, change, eventually):
-    ann = person(server, "chooses").enter()
+def test_what_is_chosen_and_felt_stays_chosen_and_each_answer_says_its_language(ann, eventually):
     first = ann.answer("1")
     second, chosen = ann.image, ann.labels[1]
     ann.press("2", "2", "Space")
-    ann.page.get_by_label("unpleasant to pleasant").evaluate(
-        "e => { e.value = 0.5; e.dispatchEvent(new Event('input')); }"
-    )
+    ann.page.get_by_label("unpleasant to pleasant").fill("0.5")
     zoomed = ann.page.locator(".stage img").bounding_box()
     change(ann, "Deutsch", "de")
     german = get_taxonomy("mikels-8").display(chosen, "de")
@@ -51,30 +40,23 @@ def test_what_is_chosen_and_felt_stays_chosen_and_each_answer_says_its_language(
         assert ann.page.locator(".save").inner_text() == say("Save")
         slider = ann.page.get_by_label(say("unpleasant to pleasant"))
     assert slider.get_attribute("aria-valuetext") == "0,50"
-    ann.press("Enter")
-    ann.ready(after=second).settled()
+    ann.answer()
     stored = ann.events
     assert list(stored["image_id"]) == [first, second]
     assert list(stored["language"]) == ["en", "de"]
     assert (stored["labels"][1], stored["intensities"][1], stored["valence"][1]) == ([chosen], [2.0], 0.5)
 
 
-def test_a_note_half_typed_goes_on_at_its_caret(server, person, change):
-    ann = person(server, "notes").enter()
-    image = ann.image
-    ann.press("!")
-    ann.page.keyboard.type("upside own")
-    ann.press(*["ArrowLeft"] * 3)
+def test_a_note_half_typed_goes_on_at_its_caret(ann):
+    ann.write("!", "upside own").press(*["ArrowLeft"] * 3)
     change(ann, "العربية", "ar")
     ann.page.keyboard.type("d")
     assert ann.page.locator(".note").input_value() == "upside down"
-    ann.press("Enter")
-    ann.ready(after=image).settled()
+    ann.answer()
     assert list(ann.events["note"]) == ["upside down"]
 
 
-def test_a_correction_that_is_not_saved_and_what_was_begun_after_it_both_stay(server, person, change):
-    ann = person(server, "corrects").enter()
+def test_a_correction_that_is_not_saved_and_what_was_begun_after_it_both_stay(ann):
     first = ann.answer("1")
     second = ann.image
     ann.press("2", "Backspace")
@@ -84,35 +66,29 @@ def test_a_correction_that_is_not_saved_and_what_was_begun_after_it_both_stay(se
     assert (ann.image, ann.chosen) == (first, [ann.labels[0], ann.labels[2]])
     with spoken("de"):
         assert ann.page.locator(".save").inner_text() == say("Save the correction")
-    ann.press("Enter")
-    ann.ready(after=first).settled()
+    ann.answer()
     assert (ann.image, ann.chosen) == (second, [ann.labels[1]])
     assert list(ann.events["language"]) == ["en", "de"]
     assert [len(labels) for _, _, labels in ann.stored] == [1, 2]
 
 
 @pytest.mark.slow
-def test_the_label_that_is_asked_about_is_called_in_the_new_language(start, person, change_language):
+def test_the_label_that_is_asked_about_is_called_in_the_new_language(start, person):
     server = start("--check-labels", "emotions")
     with LabelStore(server.db) as store:
         change_preferences(store, languages=["en", "de"])
     ann = person(server).enter()
     asked, image = ann.page.locator(".ask"), ann.image
     label = asked.inner_text()
-    change_language(ann, "Deutsch", "de")
+    change(ann, "Deutsch", "de")
     asked.get_by_text(get_taxonomy("mikels-8").display(label, "de"), exact=True).wait_for()
     assert ann.image == image
 
 
-def test_what_has_the_focus_keeps_it_and_what_is_open_stays_open(server, person, change):
-    ann = person(server, "focuses").enter()
+def test_what_has_the_focus_keeps_it_and_what_is_open_stays_open(ann):
     ann.page.locator(".groups .chip").nth(3).focus()
     change(ann, "Deutsch", "de")
-    ann.page.wait_for_function(
-        """() => { let at = document.activeElement;
-        while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
-        return at.getAttribute('aria-keyshortcuts') === '4'; }"""
-    )
+    ann.page.wait_for_function(f"({FOCUSED})().getAttribute('aria-keyshortcuts') === '4'")
     ann.page.locator("button.language").click()
     assert ann.page.locator("dialog[open] [aria-pressed=true]").inner_text() == "Deutsch"
     own = "all => all.map(e => [e.lang, e.textContent])"
@@ -120,8 +96,7 @@ def test_what_has_the_focus_keeps_it_and_what_is_open_stays_open(server, person,
     assert names == [["en", "English"], ["de", "Deutsch"], ["ar", "العربية"]]
 
 
-def test_from_right_to_left_the_left_arrow_is_forward_and_the_help_says_so(server, person, change):
-    ann = person(server, "mirrored").enter()
+def test_from_right_to_left_the_left_arrow_is_forward_and_the_help_says_so(ann):
     first = ann.answer("1")
     second = ann.image
     change(ann, "العربية", "ar")
@@ -139,14 +114,11 @@ def test_from_right_to_left_the_left_arrow_is_forward_and_the_help_says_so(serve
         assert any(row == [f"←{say('Forward again')}"] for row in rows)
     plane = ann.page.locator(".plane").bounding_box()
     ann.page.mouse.click(plane["x"] + plane["width"] / 4, plane["y"] + plane["height"] / 4)  # pleasant is on the left
-    ann.press("2")
-    ann.answer()
-    ann.settled()
+    ann.answer("2")
     assert (ann.events["valence"].iloc[-1], ann.events["arousal"].iloc[-1]) == (0.5, 0.5)
 
 
-def test_without_a_connection_no_other_language_can_be_had_and_the_page_says_so(server, person, offered, context, page):
-    ann = person(server, "offline").enter()
+def test_without_a_connection_no_other_language_can_be_had_and_the_page_says_so(ann, context):
     context.set_offline(True)
     ann.page.locator("button.language").click()
     dialog = ann.page.locator("dialog[open]")
@@ -161,5 +133,4 @@ def test_where_one_language_is_offered_nothing_is_to_be_chosen(server, person):
     assert ann.page.locator("button.language").count() == 0
     assert ann.root.get_attribute("lang") == "en"
     ann.answer("1")
-    ann.settled()
     assert list(ann.events["language"]) == ["en"]

@@ -1,19 +1,16 @@
 """In whose language a page speaks: what somebody chose, what their browser wishes; without a browser."""
 
 import pytest
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from affectml_annotation import StoreError
 from affectml_annotation.languages import PSEUDO, spoken
 from affectml_annotation.languages import _ as say
 from affectml_apps.relabel import queries
-from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.pages.label import RECORDED
 from affectml_apps.relabel.preferences import WARNING, change_preferences, read_preferences
 from affectml_apps.relabel.speaking import language_of
-from affectml_apps.relabel.web import make_routes
 
+from .conftest import Caller
 from .reading import page, press, said, untranslated
 
 
@@ -61,8 +58,7 @@ def test_a_choice_at_the_door_is_kept_for_who_comes_in_and_holds_on_another_devi
     offering.store.withdraw("ann")
     with spoken("de"):
         assert say("Withdrawn") in said(page(who="ann"))
-    app = press(page(who="ann"), "language-en")
-    assert "Withdrawn" in said(app)
+    assert "Withdrawn" in said(press(page(who="ann"), "language-en"))
     assert queries.person(offering.store, "ann").language == "en"
     assert "Withdrawn" in said(page(who="ann"))
     page(who="ann", language="DE")
@@ -73,69 +69,71 @@ def test_what_the_lead_wrote_is_read_in_each_language_and_what_they_left_is_ours
     question = "Was fühlen Sie?"
     change_preferences(offering.store, instructions="Look twice.", texts={"de": {"question": question}})
     english, german = said(page(who="ann")), said(page(who="ann", language="de"))
-    assert question in german
-    assert question not in english
+    assert (question in german, question in english) == (True, False)
     assert "Look twice." in german  # nobody wrote it in German
-    assert "violence" not in german  # our own warning, which is there
     with spoken("de"):
-        assert say(WARNING) in german
+        assert say(WARNING) in german  # our own, which is there
     with spoken(PSEUDO):
         assert offering.text("question") == say(offering.settings.question)
 
 
 def test_the_lead_says_on_the_page_which_languages_there_are(task):
-    app = page("affectml_apps.relabel.pages.setup")
-    field = next(each for each in app.multiselect if each.value == ["en"])
-    field.set_value(["en", "ar"])
-    press(app, "Save the languages")
+    app = page("setup")
+
+    def offer(before, after):
+        next(each for each in app.multiselect if each.value == before).set_value(after)
+        press(app, "Save the languages")
+
+    offer(["en"], ["en", "ar"])
     assert task.offered() == ("en", "ar")
     app.text_area(key="question-ar").set_value("بماذا تشعر؟")
     press(app, "Save the languages")
     with spoken("ar"):
         assert task.text("question") == "بماذا تشعر؟"
-    field = next(each for each in app.multiselect if each.value == ["en", "ar"])
-    field.set_value([])
-    press(app, "Save the languages")
-    assert "languages: expected codes" in said(app).replace("\\", "")
+    offer(["en", "ar"], [])
+    assert "languages: expected codes" in said(app)
     assert task.offered() == ("en", "ar")
 
 
 def test_the_browser_is_answered_in_the_language_of_its_page_else_in_what_is_kept(offering):
     offering.store.invite(["ann"])
-    client = TestClient(Starlette(routes=make_routes()), headers={"accept-language": "de"})
-    client.headers["x-relabel-token"] = make_token(offering.secret, "ann")
+    caller = Caller(offering, "ann")
+    caller.headers["accept-language"] = "de"
+
+    def refused(status=403, **more):
+        return caller.say(status=status, **more)["error"]
+
     with spoken("de"):
-        wanted = say("read what this task shows and agree to it first")
+        wanted, unread = (say(text) for text in ("read what this task shows and agree to it first",
+                                                 "this token cannot be read; open the page again"))  # fmt: skip
     assert "agree" not in wanted
-    assert client.post("/relabel/sync", json={}).json() == {"error": wanted}
-    assert "agree" in client.post("/relabel/sync", json={"language": "en"}).json()["error"]
-    assert client.post("/relabel/sync", json={"language": "fr"}).json() == {"error": wanted}  # which is not offered
+    assert refused() == refused(language="fr") == wanted  # French is not offered
+    assert "agree" in refused(language="en")
     offering.store.speak("ann", "en")
-    assert "agree" in client.post("/relabel/sync", json={}).json()["error"]
-    client.headers["x-relabel-token"] = "none"
-    with spoken("de"):
-        assert client.post("/relabel/sync", json={}).json() == {
-            "error": say("this token cannot be read; open the page again")
-        }
+    assert "agree" in refused()
+    caller.headers["x-relabel-token"] = "none"
+    assert refused(401) == unread
 
 
 def test_every_text_of_the_labelling_pages_is_said_in_a_language(offering):
+    def look(name=None, **address):
+        assert untranslated(page(name, language=PSEUDO, **address)) == ""
+
     change_preferences(offering.store, invited_only=True)
-    assert untranslated(page(language=PSEUDO)) == ""
-    assert untranslated(page(language=PSEUDO, who="eve")) == ""  # whom nobody invited
+    look()
+    look(who="eve")  # whom nobody invited
     change_preferences(offering.store, invited_only=False, instructions="Look twice.")
-    assert untranslated(page(language=PSEUDO, who="ann")) == ""
+    look(who="ann")
     offering.store.invite(["ann"])
-    own = "affectml_apps.relabel.pages.own_part"
-    assert untranslated(page(own, language=PSEUDO, who="bob")) == ""  # who has not begun
-    assert untranslated(page(own, language=PSEUDO, who="ann")) == ""
+    look("own_part", who="bob")  # who has not begun
+    look("own_part", who="ann")
     offering.store.withdraw("ann")
-    assert untranslated(page(own, language=PSEUDO, who="ann")) == ""
-    assert untranslated(page(language=PSEUDO, who="ann")) == ""
+    look("own_part", who="ann")
+    look(who="ann")
     change_preferences(offering.store, closed=["cat"])
-    assert untranslated(page(language=PSEUDO, who="cat")) == ""
+    look(who="cat")
     offering.only_here = False
-    assert untranslated(page(language=PSEUDO)) == ""
+    look()
 
 
 @pytest.mark.parametrize("offered", [[], ["de", "de"], ["DE"], ["xx"]])

@@ -58,11 +58,11 @@ def test_confusion_agrees_with_counting_pair_by_pair():
 def test_drift_by_hand():
     rows = [(str(at), "ann", ["awe"] if at < 4 else ["awe", "joy"]) for at in range(8)] + [("8", "ann", [])]
     found = lead.drift(table(*rows), LABELS, block=4)
-    assert found["answers"].tolist() == [4, 5]  # the ninth answer is less than half a block
-    assert found["labels_per_answer"].tolist() == [1.0, 8 / 5]
-    assert found["none"].tolist() == [0.0, 0.2]
-    assert found["use:joy"].tolist() == [0.0, 0.8]
-    assert found["seconds"].tolist() == [1.5, 6.0]
+    # the ninth answer is less than half a block
+    assert found[["answers", "labels_per_answer", "none", "use:joy", "seconds"]].to_numpy().tolist() == [
+        [4, 1.0, 0.0, 0.0, 1.5],
+        [5, 8 / 5, 0.2, 0.8, 6.0],
+    ]
 
 
 def test_pace_by_hand():
@@ -119,21 +119,17 @@ def test_no_cell_of_a_csv_for_people_is_a_formula(text):
 def test_the_downloads_are_neutral_and_parquet_is_exact():
     judgements = table(("1", "=cmd", ["awe"]), ("1", "b", ["fear"])).assign(note="@x\ry")
     found, _ = lead.export_bytes(judgements, "CSV", names=True)
-    assert b"'=cmd" in found
-    assert b"'@x\ry" in found
+    assert all(cell in found for cell in (b"'=cmd", b"'@x\ry"))
     exact = pd.read_parquet(io.BytesIO(lead.export_bytes(judgements, "Parquet", names=True)[0]))
-    assert exact["annotator_id"].tolist() == ["=cmd", "b"]
-    assert exact["note"].tolist() == ["@x\ry", "@x\ry"]
+    assert exact[["annotator_id", "note"]].to_numpy().tolist() == [["=cmd", "@x\ry"], ["b", "@x\ry"]]
     assert b"\r\n'=1," in lead.shares_csv(table(("=1", "a", ["awe"])), LABELS)
 
 
 def test_csv_for_people_says_that_it_is_utf_8_and_our_own_readers_take_it(tmp_path, demo):
     judgements = table(("1", "zoë", ["awe"]), ("1", "b", ["a|b", "joy"]))
     labels = (*LABELS, "a|b")
-    answers, votes = lead.export_bytes(judgements, "CSV", names=True)[0], lead.shares_csv(judgements, labels)
-    assert answers[:3] == votes[:3] == codecs.BOM_UTF8
-    (tmp_path / "answers.csv").write_bytes(answers)
-    (tmp_path / "votes.csv").write_bytes(votes)
+    (tmp_path / "answers.csv").write_bytes(lead.export_bytes(judgements, "CSV", names=True)[0])
+    (tmp_path / "votes.csv").write_bytes(lead.shares_csv(judgements, labels))
     for encoding in ("utf-8-sig", "utf-8"):
         again = read_judgements(tmp_path / "answers.csv", encoding=encoding)
         assert again["annotator_id"].tolist() == ["zoë", "b"]
@@ -141,16 +137,14 @@ def test_csv_for_people_says_that_it_is_utf_8_and_our_own_readers_take_it(tmp_pa
     assert read_counts(tmp_path / "votes.csv", LABELS, n_column="n").image_id.tolist() == ["1"]
     found = Collection(Dataset.open(demo), [])
     file = found.export([0, 1], tmp_path / "shown.csv")
-    assert file.read_bytes()[:3] == codecs.BOM_UTF8
+    assert {path.read_bytes()[:3] for path in tmp_path.glob("*.csv")} == {codecs.BOM_UTF8}
     assert pd.read_csv(file, dtype="str")["image_id"].tolist() == list(found.image_id[:2])
 
 
 def test_searches_know_neither_accents_nor_case_nor_forms():
     names = ["José", "Jose\u0301 B", "JOSE", "Zoë", "straße"]
-    assert find("jose", names) == names[:3]
     assert find(" É", ["José", "ann"]) == ["José"]
-    assert find("STRASSE", names) == ["straße"]
-    assert find("", names) == names
+    assert [find(text, names) for text in ("jose", "STRASSE", "")] == [names[:3], ["straße"], names]
     assert resolve(["zoe", "Zoe\u0308", "jose", "JOSE", "nobody"], names) == ["Zoë", "Zoë", "jose", "JOSE", "nobody"]
     assert [searchable(name) for name in ("awe", "émoi", "e\u0301moi")] == ["awe", "émoi (emoi)", "émoi (emoi)"]
 

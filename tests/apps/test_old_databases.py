@@ -52,7 +52,7 @@ def test_a_task_of_an_earlier_version_is_labelled_on_and_shown_to_its_lead(versi
     assert before
     ann = Person(page, server, "ann").open()
     image = ann.answer("1")
-    assert ann.settled().stored == [*before, (image, "labels", (ann.labels[0],))]
+    assert ann.stored == [*before, (image, "labels", (ann.labels[0],))]
     for _, path, _ in LEAD:
         draws(page, server, path, settle)
 
@@ -70,7 +70,7 @@ def test_a_study_whose_images_stopped_early_lets_people_in_and_is_shown_to_its_l
         (folder / f"{name}.{'yaml' if name.startswith('study') else 'md'}").write_text(said[digest])
     (folder / "study.yaml").write_text(yaml.safe_dump({**file, "overlap": 2, "dataset": "../data"}))
     (folder / "study.de.yaml").write_text("read_by: {consent: a native speaker}")
-    server = start("--study", str(folder), "--db", str(db), dataset=None, db=str(db))
+    server = start(study=folder, db=str(db))
     page.goto(f"{server.url}/?PROLIFIC_PID=60a1f2e3d4c5b6a798012345&STUDY_ID=s1&SESSION_ID=once")
     page.get_by_text("Words.").wait_for()
     page.locator("[data-testid=stCheckbox] label").click()

@@ -19,18 +19,6 @@ def kept(page, kind):
     return page.evaluate("kind => Object.keys(localStorage).filter(key => key.includes(kind)).length", f":{kind}:")
 
 
-def answer_offline(ann, context, count):
-    """Answer some images without a network, which stays away; returns them."""
-    ann.stocked(count)
-    context.set_offline(True)
-    given = []
-    for _ in range(count):
-        given.append(ann.image)
-        ann.press("3", "Enter")
-        ann.ready(after=given[-1])
-    return given
-
-
 def test_an_outbox_with_answers_that_can_never_be_stored_empties_itself(server, person, context):
     ann = person(server, "poisoned").enter().stocked().settled()
     ann.cut_off()
@@ -40,10 +28,9 @@ def test_an_outbox_with_answers_that_can_never_be_stored_empties_itself(server, 
     page.route(f"{server.url}/empty", lambda route: route.fulfill(content_type="text/html", body="<p>"))
     page.goto(f"{server.url}/empty")  # the app's store, and none of its scripts
     assert kept(page, "answer") == 5
-    page.evaluate(
-        POISON, [{"note": "x\ud83d"}, {"base_revision": 1e30}, {}, {"seq": "x" * 200_000, "labels": "joy"}, {}]
-    )
-    ann = person(server, "poisoned", page).open().settled()
+    bad = [{"note": "x\ud83d"}, {"base_revision": 1e30}, {}, {"seq": "x" * 200_000, "labels": "joy"}, {}]
+    page.evaluate(POISON, bad)
+    ann = person(server, "poisoned", page).open()
     assert [image for image, _, _ in ann.stored] == [given[2], given[4]]
     reasons = dict(zip(given[:2] + given[3:4], ("surrogate", "base_revision", "seq"), strict=True))
     shown = page.locator(".refused p").all_inner_texts()
@@ -58,8 +45,9 @@ def test_an_outbox_with_answers_that_can_never_be_stored_empties_itself(server, 
 
 @pytest.mark.slow
 def test_an_answer_in_a_body_that_the_server_cannot_read_is_found_by_halves(server, person, context):
-    ann = person(server, "halves").enter().settled()
-    given = answer_offline(ann, context, 5)
+    ann = person(server, "halves").enter().settled().stocked()
+    context.set_offline(True)
+    given = [ann.answer("3") for _ in range(5)]
     bodies = []
 
     def unreadable(route):
@@ -73,7 +61,6 @@ def test_an_answer_in_a_body_that_the_server_cannot_read_is_found_by_halves(serv
     ann.page.route("**/relabel/sync", unreadable)
     context.set_offline(False)
     ann.page.wait_for_selector(".refused p")
-    ann.settled()
     assert sorted(image for image, _, _ in ann.stored) == sorted(set(given) - {given[2]})
     assert "expected JSON" in ann.page.locator(".refused p").inner_text()
     assert len(bodies) < 12
@@ -94,15 +81,14 @@ def test_a_server_that_asks_to_wait_is_asked_again_when_it_said_and_nothing_is_l
             route.continue_()
 
     ann.page.route("**/relabel/sync", slower)
-    given = [ann.answer(key) for key in "123"]
+    given = [*map(ann.answer, "123")]
     assert ann.root.get_attribute("data-unsaved") == "3"
     assert "Offline" not in ann.page.locator(".status").inner_text()
     holding.clear()
     for route in held:
         route.continue_()
-    ann.settled()
-    assert asked[1] - asked[0] >= 1.9
     assert [image for image, _, _ in ann.stored] == given
+    assert asked[1] - asked[0] >= 1.9
 
 
 def test_a_server_whose_database_is_away_is_waited_for_and_the_page_says_so(server, saving, person):
@@ -110,13 +96,12 @@ def test_a_server_whose_database_is_away_is_waited_for_and_the_page_says_so(serv
     ann = person(server, "away").enter().settled().stocked()
     away = {"status": 503, "headers": {"retry-after": "1"}, "json": {"error": "the database does not answer"}}
     ann.page.route("**/relabel/*", lambda route: route.fulfill(**away))
-    given = [ann.answer(key) for key in "12345"]
-    given.append(ann.image)
+    given = [*map(ann.answer, "12345"), ann.image]
     ann.press("6", "Enter")
     ann.page.get_by_text("The server's database is away. The next image comes when it is back.").wait_for()
     ann.page.get_by_text("The database is away: 6 unsaved, kept in this browser").wait_for()
     ann.page.unroute("**/relabel/*")
-    ann.ready().settled()
+    ann.ready()
     assert [image for image, _, _ in ann.stored] == given
     assert ann.page.locator(".refused p").count() == 0
 
@@ -126,20 +111,12 @@ def test_damaged_entries_of_the_browser_s_store_are_shown_once_and_keep_the_page
     ann = person(server, "damaged").enter().settled()
     with LabelStore(server.db) as store:
         place = f"affectml-relabel:{read_secret(store)[:8]}:damaged:"
-    damaged = {
-        "answer:torn": '{"id": "to',
-        "answer:number": "5",
-        "answer:other": '{"id": "one"}',
-        "refused:null": "null",
-    }
-    ann.page.evaluate(
-        "([place, all]) => Object.entries(all).forEach(([key, text]) => localStorage.setItem(place + key, text))",
-        [place, damaged],
-    )
+    damaged = {"answer:torn": '{"id": "to', "answer:number": "5", "answer:other": '{"id": "one"}'}
+    damaged["refused:null"] = "null"
+    for key, value in damaged.items():
+        ann.page.evaluate("entry => localStorage.setItem(...entry)", [place + key, value])
     ann.page.reload()
-    ann.ready()
-    ann.answer("2")
-    ann.settled()
+    ann.ready().answer("2")
     assert len(ann.stored) == 1
     assert "holds it damaged" in ann.page.locator(".refused p").first.inner_text()
     for left in (3, 2, 1, 0):

@@ -9,6 +9,8 @@ from affectml_annotation import LabelStore
 from affectml_annotation.languages import PSEUDO, direction
 from affectml_apps.relabel.preferences import change_preferences
 
+from .conftest import NO_SCROLLING, PHONE, Person
+
 SIZES = [(390, 844), (390, 664), (844, 390), (768, 1024), (1024, 768)]
 LONG = ["quiet anticipation of something good", "nostalgia for a place never seen", "homesickness", "awe"]
 NAMES = {
@@ -31,17 +33,11 @@ def forty(tmp_path_factory):
     return str(path)
 
 
-@pytest.fixture(scope="module")
-def phone(profile_shared):
-    """A browser that is touched."""
-    return profile_shared(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-
-
 @pytest.fixture(scope="module", params=[8, pytest.param(25, marks=pytest.mark.slow), 40])
-def touching(request, start_shared, phone, person_at, forty):
+def touching(request, start_shared, profile_shared, forty):
     """Somebody with a phone in front of so many labels."""
     taxonomy = {8: "mikels-8", 25: "parrott-25", 40: forty}[request.param]
-    ann = person_at(phone.new_page(), start_shared("--taxonomy", taxonomy), "ann").enter()
+    ann = Person(profile_shared(**PHONE).new_page(), start_shared("--taxonomy", taxonomy), "ann").enter()
     assert len(ann.labels) == request.param
     yield ann
     ann.page.close()
@@ -51,13 +47,21 @@ def turn(ann, size, least=1):
     """Turn or change the device, and wait until the image fits its place again, `least` pixels high and wide."""
     ann.page.set_viewport_size({"width": size[0], "height": size[1]})
     ann.page.wait_for_function(
-        """([width, height, least]) => { const at = [...document.querySelectorAll('*')].map(e =>
-        e.shadowRoot?.querySelector('.labeller')).find(Boolean);
+        """([at, width, height, least]) => {
         const [stage, image] = ['.stage', '.stage img'].map(each => at.querySelector(each).getBoundingClientRect());
         return innerWidth === width && innerHeight === height && Math.min(image.width, image.height) >= least
           && image.top >= stage.top - 1 && image.bottom <= stage.bottom + 1; }""",
-        arg=[*size, least],
+        arg=[ann.root.element_handle(), *size, least],
     )
+
+
+def tap(ann, *places):
+    """Tap at these and at Save, and wait for the next image; returns the one answered."""
+    image = ann.image
+    for place in (*places, ann.page.get_by_role("button", name="Save")):
+        place.tap()
+    ann.ready(after=image)
+    return image
 
 
 def outside(box, size):
@@ -72,28 +76,18 @@ def test_image_and_actions_share_the_screen_and_a_tap_stores_what_was_tapped(tou
     turn(ann, size, least=180)  # it fits a place in between, too, while the page is laid out anew
     image = ann.page.locator(".stage img").bounding_box()
     assert not outside(image, size)
-    for each in ann.page.locator(".kinds .chip, .actions button, .tools button").all():
-        if not each.is_visible():
-            continue  # Find, where there is nothing to search
+    # but for Find, where there is nothing to search
+    for each in ann.page.locator(":is(.kinds .chip, .actions button, .tools button):visible").all():
         box = each.bounding_box()
         assert not outside(box, size), each.inner_text()
         assert min(box["width"], box["height"]) >= TARGET, each.inner_text()
     chips = ann.page.locator(".groups .chip")
     assert all(box["height"] >= TARGET for box in chips.evaluate_all("all => all.map(e => e.getBoundingClientRect())"))
     assert ann.page.locator(".choices").bounding_box()["height"] >= TARGET
-    assert ann.page.evaluate(
-        """() => [document.scrollingElement, document.querySelector('.stMain')].every(
-        e => e.scrollHeight <= e.clientHeight && e.scrollWidth <= e.clientWidth)"""
-    )
-    first, labels, before = ann.image, ann.labels, len(ann.stored)
-    chips.last.tap()  # scrolled to, within its area
-    chips.nth(1).tap()
-    ann.page.get_by_role("button", name="Save").tap()
-    ann.ready(after=first)
-    second = ann.image
-    ann.page.get_by_role("button", name="Skip").tap()
-    ann.page.get_by_role("button", name="Save").tap()
-    ann.ready(after=second).settled()
+    assert ann.page.evaluate(NO_SCROLLING)
+    labels, before = ann.labels, len(ann.stored)
+    first = tap(ann, chips.last, chips.nth(1))  # the last is scrolled to, within its area
+    second = tap(ann, ann.page.get_by_role("button", name="Skip"))
     kept = ann.stored[before:]
     assert [(image, kind) for image, kind, _ in kept] == [(first, "labels"), (second, "skip")]
     assert sorted(kept[0][2]) == sorted([labels[1], labels[-1]])
@@ -109,31 +103,24 @@ def test_on_the_smallest_screens_flag_is_reached_and_what_is_chosen_stays_in_sig
     chips = ann.page.locator(".groups .chip")
     chips.first.click()
     chips.last.click()  # the first is scrolled out of sight now
-    chosen = ann.page.locator(".chosen")
-    assert chosen.inner_text() == f"chosen: {ann.labels[0]}, {ann.labels[-1]}"
+    chosen, labels = ann.page.locator(".chosen"), (ann.labels[0], ann.labels[-1])
+    assert chosen.inner_text() == f"chosen: {', '.join(labels)}"
     for each in (chosen, *ann.page.locator(".kinds .chip, .actions button").all()):
         assert not outside(each.bounding_box(), size), each.inner_text()
     ann.page.get_by_role("button", name="Flag").click()
     ann.page.keyboard.type("upside down")
-    assert chosen.inner_text() == f"chosen: {ann.labels[0]}, {ann.labels[-1]}, Flag"
+    assert chosen.inner_text() == f"chosen: {', '.join(labels)}, Flag"
     image = ann.image
     ann.page.get_by_role("button", name="Save").click()
-    ann.ready(after=image).settled()
-    assert ann.stored == [(image, "labels", (ann.labels[0], ann.labels[-1]))]
-    assert ann.events[["flag", "note"]].to_numpy().tolist() == [[True, "upside down"]]
+    ann.ready(after=image)
+    said = ann.events[["image_id", "labels", "flag", "note"]].to_numpy().tolist()
+    assert said == [[image, [*labels], True, "upside down"]]
     page.close()
 
 
-@pytest.fixture
-def right_to_left(touching):
-    """The same page in a language that is written from right to left."""
-    touching.root.evaluate("root => { document.documentElement.dir = root.dir = 'rtl'; }")
-    yield touching
-    touching.root.evaluate("root => { root.dir = 'ltr'; document.documentElement.removeAttribute('dir'); }")
-
-
-def test_from_right_to_left_image_and_actions_share_the_screen_too(right_to_left):
-    ann, size = right_to_left, (390, 844)
+def test_from_right_to_left_image_and_actions_share_the_screen_too(touching):
+    ann, size = touching, (390, 844)
+    ann.open().root.evaluate("root => { document.documentElement.dir = root.dir = 'rtl'; }")
     turn(ann, size)
     image, save = ann.page.locator(".stage img"), ann.page.get_by_role("button", name="Save")
     assert not outside(image.bounding_box(), size)
@@ -147,37 +134,30 @@ def test_from_right_to_left_image_and_actions_share_the_screen_too(right_to_left
     assert first["y"] < second["y"] or first["x"] > second["x"]  # one line is read from the right
     back = ann.page.get_by_role("button", name="Back").bounding_box()
     assert back["x"] > save.bounding_box()["x"]
-    given, before = ann.image, len(ann.stored)
-    ann.page.locator(".groups .chip").first.tap()
-    save.tap()
-    ann.ready(after=given).settled()
+    before = len(ann.stored)
+    given = tap(ann, ann.page.locator(".groups .chip").first)
     assert ann.stored[before:] == [(given, "labels", (ann.labels[0],))]
 
 
 def test_what_is_searched_for_stands_above_the_phone_s_own_keyboard(touching):
-    ann = touching
+    ann = touching.open()  # from left to right again
     turn(ann, (390, 664))
     if len(ann.labels) == 8:
         assert not ann.page.get_by_role("button", name="Find").is_visible()  # all are in sight
         return
-    image, before = ann.image, len(ann.stored)
-    wanted = ann.labels[-1]
+    wanted, before = ann.labels[-1], len(ann.stored)
     ann.page.get_by_role("button", name="Find").tap()
     ann.page.keyboard.type(wanted)
     chip = ann.page.locator(".groups .chip:visible")
     assert chip.bounding_box()["y"] < 664 / 2
-    chip.tap()
-    ann.page.get_by_role("button", name="Save").tap()
-    ann.ready(after=image).settled()  # the image is in sight again
+    image = tap(ann, chip)  # and the image is in sight again
     assert ann.stored[before:] == [(image, "labels", (wanted,))]
 
 
 def leave_in_view(ann, share):
     """Move the page up, so that this share of the image stays in the viewport; all of it for 1."""
-    ann.page.evaluate(
-        """share => { const at = [...document.querySelectorAll('*')].map(e =>
-        e.shadowRoot?.querySelector('.labeller')).find(Boolean);
-        const main = document.querySelector('.stMain');
+    ann.root.evaluate(
+        """(at, share) => { const main = document.querySelector('.stMain');
         main.style.translate = '';
         const image = at.querySelector('.stage img').getBoundingClientRect();
         if (share < 1) main.style.translate = `0 ${-image.top - (1 - share) * image.height}px`; }""",
@@ -198,7 +178,7 @@ def test_an_image_of_which_less_than_60_percent_is_in_view_takes_no_answer(touch
     ann.page.wait_for_selector(".stage img")
     chip.tap()
     save.tap()
-    assert "has to be in view" in ann.page.locator(".notice").inner_text()
+    assert "has to be in view" in ann.notice
     ann.press("1", "Enter")
     assert (ann.image, ann.chosen) == (second, [])
     assert "2 keys came before the image was visible" in ann.page.locator(".dropped").inner_text()
@@ -211,24 +191,21 @@ def test_an_image_of_which_less_than_60_percent_is_in_view_takes_no_answer(touch
     save.tap()
     ann.page.wait_for_selector(f".labeller:not([data-image='{second}'])")
     leave_in_view(ann, 1)
-    ann.ready().settled()
+    ann.ready()
     label = (ann.labels[0],)
     assert ann.stored[before:] == [(first, "labels", label), (second, "labels", label)]
 
 
 @pytest.fixture(scope="module")
-def speaking(start_shared, phone, person_at, forty):
+def speaking(start_shared, profile_shared, forty):
     """`speaking("de")`: somebody with a phone in front of 40 labels, in a language."""
     server = start_shared("--taxonomy", forty)
     with LabelStore(server.db) as store:
         change_preferences(store, languages=["en", *NAMES], intensity=True, valence_arousal=True)
 
     def open_in(language):
-        ann = person_at(phone.new_page(), server, f"ann&language={language}")
-        with LabelStore(server.db) as store:
-            store.invite(["ann"])
-            store.consent("ann")
-        return ann.open()
+        server.join("ann")
+        return Person(profile_shared(**PHONE).new_page(), server, f"ann&language={language}").open()
 
     return open_in
 
@@ -259,7 +236,7 @@ def test_of_forty_long_names_nothing_is_cut_and_nothing_overlaps(speaking, cut_o
 
 def stroke(ann, start, end):
     """Move a finger over the image, between two points in parts of its place."""
-    middle = [sum(ways) / 2 for ways in zip(start, end, strict=True)]
+    middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
     touch(ann, ("touchStart", start), ("touchMove", middle), ("touchMove", end), ("touchEnd", None))
 
 
@@ -269,8 +246,8 @@ def touch(ann, *steps):
     finger = ann.page.context.new_cdp_session(ann.page)
     for number, (kind, at) in enumerate(steps):
         points = [{"x": box["x"] + at[0] * box["width"], "y": box["y"] + at[1] * box["height"]}] if at else []
-        told = {"type": kind, "touchPoints": points, "timestamp": began + number / 50}
-        finger.send("Input.dispatchTouchEvent", told)
+        at = began + number / 50
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points, "timestamp": at})
     finger.detach()
 
 
@@ -282,8 +259,7 @@ def test_strokes_zoom_and_go_back_in_the_direction_of_reading_and_never_answer(s
     ann = speaking(language)
     before, after = (LEFT, RIGHT) if direction(language) == "ltr" else (RIGHT, LEFT)
     zoomed = ann.page.locator(".stage[data-zoom=close]")
-    first = ann.answer("1")
-    second = ann.image
+    first, second = ann.answer("1"), ann.image
     ann.press("2")
     stroke(ann, MIDDLE, TOP)
     assert zoomed.count() == 1
@@ -304,8 +280,7 @@ def test_strokes_zoom_and_go_back_in_the_direction_of_reading_and_never_answer(s
     for count in (1, 0):
         touch(ann, *[("touchStart", MIDDLE), ("touchEnd", None)] * 2)
         assert zoomed.count() == count
-    ann.settled()
-    assert [image for image, _, _ in ann.server.stored("ann")][-1] == first
+    assert [image for image, _, _ in ann.settled().server.stored("ann")][-1] == first
     ann.page.close()
 
 

@@ -1,5 +1,6 @@
 """Photographs that nobody has labelled: from the folder straight to labelling."""
 
+import contextlib
 import random
 import shutil
 import subprocess
@@ -10,7 +11,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from affectml.cli import main
 from affectml.data import Dataset
@@ -20,6 +20,9 @@ from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.options import Options, parse
 from affectml_apps.relabel.task import open_task, use
+
+from .conftest import LAPTOP, PHONE, Person
+from .reading import page, press
 
 
 def picture(path, shade):
@@ -42,42 +45,46 @@ def state(folder):
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
-def started(*words):
-    """The task that these words after `--` open, and what is said."""
-    said = []
-    task = open_task(parse([str(word) for word in words]), say=said.append)
-    return task, said
+@pytest.fixture
+def started():
+    """`started(*words)`: the task that these words after `--` open, and what is said; pages serve the last one."""
+    with contextlib.ExitStack() as open_ones:
+        open_ones.callback(use, None)
+
+        def start(*words):
+            said = []
+            task = open_task(parse([str(word) for word in words]), say=said.append)
+            open_ones.callback(task.store.close)
+            use(task)
+            return task, said
+
+        yield start
 
 
-def test_a_folder_of_photographs_becomes_a_task_and_stays_as_it_is(photos, tmp_path):
+def test_a_folder_of_photographs_becomes_a_task_and_stays_as_it_is(started, photos, tmp_path):
     before = state(photos)
     task, said = started("--images", photos, "--taxonomy", "mikels-8")
-    with task.store:
-        assert task.settings.labels[:2] == ("amusement", "awe")
-        assert task.settings.overlap == 1
-        assert set(task.store.images()["image_id"]) == {"0", "2", "rome/1", "rome/3"}
+    assert (task.settings.labels[:2], task.settings.overlap) == (("amusement", "awe"), 1)
+    assert set(task.store.images()["image_id"]) == {"0", "2", "rome/1", "rome/3"}
     assert said[0] == f"data set data/holiday: 4 images from {photos}, where nothing is changed"
     assert Path("data/holiday-labels.db").is_file()
     assert (tmp_path / "work/data/holiday/images/rome/1.jpg").samefile(photos / "rome/1.jpg")
     assert state(photos) == before
 
 
-def test_a_second_start_goes_on_and_takes_new_photographs_in(photos):
-    task, _ = started("--images", photos, "--taxonomy", "mikels-8")
-    with task.store as store:
-        store.invite(["ann"])
-        store.submit([Answer(store.claim("ann", 1)[0].image_id, "ann", "labels", ("awe",))])
-        answers = store.judgements()
+def test_a_second_start_goes_on_and_takes_new_photographs_in(started, photos):
+    store = started("--images", photos, "--taxonomy", "mikels-8")[0].store
+    store.invite(["ann"])
+    store.submit([Answer(store.claim("ann", 1)[0].image_id, "ann", "labels", ("awe",))])
+    answers = store.judgements()
     picture(photos / "new.jpg", 99)
     (photos / "0.jpg").unlink()
     (photos / "broken.jpg").write_text("no image")
     task, said = started("--images", photos)
-    with task.store as store:
-        assert store.judgements().equals(answers)
-        assert store.progress().images == store.progress().wanted == 5
-        held = [claim.image_id for claim in store.claim("ann", 9)]
-        assert len(held) == 4
-        assert "new" in held
+    store = task.store
+    assert store.judgements().equals(answers)
+    assert store.progress().images == store.progress().wanted == 5
+    assert {claim.image_id for claim in store.claim("ann", 9)} >= {"new"}
     assert said[:2] == [
         f"data set data/holiday: 1 new images from {photos}, 4 there already",
         f"  left out: images: not an image: 1 ({photos / 'broken.jpg'})",
@@ -85,19 +92,16 @@ def test_a_second_start_goes_on_and_takes_new_photographs_in(photos):
     assert Dataset.open("data/holiday").image_path("images/0.jpg").is_file()
 
 
-def test_images_that_came_in_when_a_start_was_cut_off_reach_the_task_at_the_next(photos):
-    task, _ = started("--images", photos, "--taxonomy", "mikels-8")
-    task.store.close()
+def test_images_that_came_in_when_a_start_was_cut_off_reach_the_task_at_the_next(started, photos):
+    started("--images", photos, "--taxonomy", "mikels-8")
     picture(photos / "new.jpg", 99)
     add_images(photos, Dataset.open("data/holiday"))
     task, _ = started("--images", photos)
-    with task.store as store:
-        assert "new" in set(store.images()["image_id"])
+    assert "new" in set(task.store.images()["image_id"])
 
 
-def test_a_data_set_may_be_named(photos, tmp_path):
-    task, _ = started(tmp_path / "mine", "--images", photos, "--taxonomy", "mikels-8")
-    task.store.close()
+def test_a_data_set_may_be_named(started, photos, tmp_path):
+    started(tmp_path / "mine", "--images", photos, "--taxonomy", "mikels-8")
     assert (tmp_path / "mine-labels.db").is_file()
     assert len(Dataset.open(tmp_path / "mine").images) == 4
     assert list((tmp_path / "work").iterdir()) == []
@@ -118,7 +122,7 @@ def test_a_folder_called_demo_is_not_taken_for_the_demo_set(tmp_path):
         (["--images", "PHOTOS", "--taxonomy", "mikels-8", "--check-labels", "x"], "leave one of them out"),
     ],
 )
-def test_what_cannot_be_started_is_said_in_one_line_and_nothing_is_written(photos, words, why):
+def test_what_cannot_be_started_is_said_in_one_line_and_nothing_is_written(started, photos, words, why):
     before = state(photos)
     with pytest.raises(AffectmlError, match=why) as caught:
         started(*(word.replace("PHOTOS", str(photos)) for word in words))
@@ -127,27 +131,19 @@ def test_what_cannot_be_started_is_said_in_one_line_and_nothing_is_written(photo
     assert list(Path().iterdir()) == []
 
 
-def test_who_started_it_labels_at_once_and_others_come_through_the_door(photos):
+def test_who_started_it_labels_at_once_and_others_come_through_the_door(started, photos):
     task, _ = started("--images", photos, "--taxonomy", "mikels-8")
     task.begin_as("ann")
-    use(task)
-    app = AppTest.from_string("from affectml_apps.relabel.pages import label\nlabel.draw()\n", default_timeout=300)
-    assert len(app.run().get("bidi_component")) == 1
+    app = page("label")
+    assert len(app.get("bidi_component")) == 1
     assert app.query_params["who"] in ("ann", ["ann"])  # a list in later versions of Streamlit
-    other = AppTest.from_string("from affectml_apps.relabel.pages import label\nlabel.draw()\n", default_timeout=300)
-    other.query_params["who"] = "cem"
-    assert other.run().title[0].value == "Before the first image"
-    mine = AppTest.from_string(
-        "from affectml_apps.relabel.pages import own_part\nown_part.draw()\n", default_timeout=300
-    )
-    assert mine.run().title[0].value == "Your part"
-    next(button for button in mine.button if button.label == "Another name").click().run()
-    assert mine.title[0].value == "Who is labelling?"
-    use(None)
-    task.store.close()
+    assert page("label", who="cem").title[0].value == "Before the first image"
+    mine = page("own_part")
+    assert mine.title[0].value == "Your part"
+    assert press(mine, "Another name").title[0].value == "Who is labelling?"
 
 
-def test_a_closed_entry_of_who_started_it_stays_closed(photos):
+def test_a_closed_entry_of_who_started_it_stays_closed(started, photos):
     task, _ = started("--images", photos, "--taxonomy", "mikels-8")
     task.begin_as("ann")
     task.store.submit([Answer(task.store.claim("ann", 1)[0].image_id, "ann", "none")])
@@ -155,7 +151,6 @@ def test_a_closed_entry_of_who_started_it_stays_closed(photos):
     task.begin_as("ann")
     assert "ann" in task.preferences.closed
     assert queries.person(task.store, "ann").consented
-    task.store.close()
 
 
 START = """
@@ -200,7 +195,7 @@ def test_starts_that_are_killed_lose_no_photograph_and_no_answer(photos):
 
 @pytest.mark.slow
 def test_a_newcomer_with_photographs_labels_trains_and_predicts(
-    real_data, start, profile, person_at, tmp_path, monkeypatch, capsys
+    real_data, start, profile, tmp_path, monkeypatch, capsys
 ):
     """598 unlabelled photographs: one command to label, three more to train on 50 answers and predict the rest."""
     source = real_data / "oasis" / "Images"
@@ -209,16 +204,15 @@ def test_a_newcomer_with_photographs_labels_trains_and_predicts(
     photos = tmp_path / "photos"
     shutil.copytree(source, photos)
     server = start("--images", str(photos), "--taxonomy", "mikels-8", dataset=None)
-    work = server.log.parent
-    server.db = str(work / "data" / "photos-labels.db")
-    for viewport, count in (({"width": 1280, "height": 720}, 5), ({"width": 390, "height": 844}, 3)):
-        page = profile(viewport=viewport).new_page()
-        page.goto(server.url)
-        me = person_at(page, server, "").ready()
-        for number in range(count):
-            me.answer(str(1 + number % 8))
-        me.settled()
-        page.close()
+    monkeypatch.chdir(server.log.parent)
+    server.db = "data/photos-labels.db"
+    for device, keys in (({"viewport": LAPTOP}, "12345"), (PHONE, "123")):
+        me = Person(profile(**device).new_page(), server, "")
+        me.page.goto(server.url)
+        me.ready()
+        for key in keys:
+            me.answer(key)
+        me.settled().page.close()
     with LabelStore(server.db) as store:
         (me,) = store.annotators()["annotator_id"]
         assert store.progress().answered == 8
@@ -227,7 +221,6 @@ def test_a_newcomer_with_photographs_labels_trains_and_predicts(
             store.submit(
                 [Answer(c.image_id, me, "labels", (store.settings.labels[len(c.image_id) % 8],)) for c in claims]
             )
-    monkeypatch.chdir(work)
     for command in (
         "labels export",
         "train data/photos --multilabel --encoder affect-tiny",
@@ -245,5 +238,4 @@ def test_a_newcomer_with_photographs_labels_trains_and_predicts(
     labels = [*Dataset.open("data/photos").target("labels").taxonomy.labels]
     assert sorted(answers["image"]) == sorted(Dataset.open("data/photos").images["image_id"])
     assert len(answers) == 598
-    assert answers[labels].to_numpy().min() >= 0
-    assert answers[labels].to_numpy().max() <= 1
+    assert ((answers[labels] >= 0) & (answers[labels] <= 1)).all(axis=None)

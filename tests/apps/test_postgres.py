@@ -6,11 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
-from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.web import make_routes
+from .conftest import Caller, answer_to, refused_for_now
 
 TRIAL = Path(__file__).parents[2] / "benchmarks" / "outages.py"
 
@@ -36,7 +33,6 @@ def test_two_people_label_into_postgresql_through_a_kill_and_the_lead_sees_it(st
     assert ann.root.get_attribute("data-unsaved") != "0"
     server.start()
     for each in (ann, bob):
-        each.settled()
         assert [(image, labels[0]) for image, _, labels in each.stored] == given[each.who]
     lead = bob.page
     for path, shown in (("progress", "10 of 720"), ("export", "10 current answers"), ("setup", "ann, bob")):
@@ -50,26 +46,20 @@ def test_two_people_label_into_postgresql_through_a_kill_and_the_lead_sees_it(st
 def test_who_calls_while_the_database_is_away_is_told_to_wait_and_not_where_it_is(postgres, postgres_url, serve, mode):
     task = serve(db=postgres_url)
     task.begin_as("ann")
-    token = {"x-relabel-token": make_token(task.secret, "ann")}
-    with TestClient(Starlette(routes=make_routes()), headers=token) as client:
-        item = client.post("/relabel/sync", json={"want": 1}).json()["items"][0]
-        answer = {name: item[name] for name in ("image", "round", "ticket")} | {"id": "e1", "kind": "none"}
+    client = Caller(task, "ann")
+    (item,) = client.say(want=1)["items"]
 
-        def calls():
-            return [
-                client.post("/relabel/sync", json={"answers": [answer]}),
-                client.post("/relabel/sync", json={}),
-                client.get("/relabel/image", params={"id": item["image"]}),
-            ]
+    def calls():
+        bodies = ({"answers": [answer_to(item)]}, {})
+        return [*(client.post("/relabel/sync", json=body) for body in bodies), client.image(item["image"])]
 
-        postgres.stop(mode)
-        try:
-            for reply in calls():
-                assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
-                assert reply.json() == {"error": "the database does not answer at the moment; try again soon"}
-        finally:
-            postgres.start()
-        assert [reply.status_code for reply in calls()] == [200] * 3
+    postgres.stop(mode)
+    try:
+        for reply in calls():
+            refused_for_now(reply)
+    finally:
+        postgres.start()
+    assert [reply.status_code for reply in calls()] == [200] * 3
     assert task.store.events()["event_id"].tolist() == ["e1"]
 
 

@@ -12,17 +12,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from affectml.data import DatasetMeta, write_dataset
+from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.errors import AffectmlError, BadRun
 from affectml.taxonomies import LabelName, Taxonomy, get_taxonomy
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings
 from affectml_annotation.languages import _, spoken
 from affectml_apps.relabel import queries, verify
 from affectml_apps.relabel.component import chips, start_data
-from affectml_apps.relabel.options import Options, parse
+from affectml_apps.relabel.options import parse
 from affectml_apps.relabel.preferences import Preferences, change_preferences, read_preferences, read_secret
 from affectml_apps.relabel.suggestions import read_suggestions
-from affectml_apps.relabel.task import current, open_task
+from affectml_apps.relabel.task import current
 
 MIKELS = get_taxonomy("mikels-8")
 
@@ -37,19 +37,19 @@ def test_without_arguments_it_is_the_demo_set_with_a_file_beside_it(tmp_path, mo
 @pytest.mark.slow
 def test_without_arguments_the_demo_set_is_ready_to_label(start, person):
     server = start(dataset=None)
+    server.db = str(server.log.parent / "data" / "demo-labels.db")
     ann = person(server).enter()
     ann.answer("1")
-    ann.settled()
     assert len(ann.stored) == 1
     assert (server.log.parent / "data" / "demo" / "dataset.json").exists()
 
 
-def test_a_set_of_urls_alone_says_why_and_what_to_do(tmp_path, demo):
+def test_a_set_of_urls_alone_says_why_and_what_to_do(tmp_path, demo, serve):
     shutil.copytree(demo, tmp_path / "urls")
     images = pd.read_parquet(demo / "images.parquet")
     images.assign(file=None, url="https://example.org/a.png").to_parquet(tmp_path / "urls" / "images.parquet")
     with pytest.raises(AffectmlError, match=r"download the images and name them in the column `file`"):
-        open_task(Options(dataset=tmp_path / "urls", db=str(tmp_path / "x.db")))
+        serve(tmp_path / "urls")
 
 
 def test_arguments_after_the_dashes():
@@ -60,13 +60,11 @@ def test_arguments_after_the_dashes():
         parse(["--databse", "x"])
 
 
-def test_a_task_set_up_elsewhere_is_served_as_it_is(tmp_path, demo):
+def test_a_task_set_up_elsewhere_is_served_as_it_is(tmp_path, serve):
+    settings = TaskSettings(labels=("awe", "fear"), question="Awe or fear?", overlap=7)
     with LabelStore(tmp_path / "x.db") as store:
-        settings = TaskSettings(labels=("awe", "fear"), question="Awe or fear?", overlap=7)
         store.init_task(settings, pd.DataFrame({"image_id": ["000001"], "file": ["images/000001.png"]}))
-    task = open_task(Options(dataset=demo, db=str(tmp_path / "x.db")))
-    assert task.settings == settings
-    task.store.close()
+    assert serve(db=str(tmp_path / "x.db")).settings == settings
 
 
 @pytest.mark.parametrize(
@@ -80,19 +78,18 @@ def test_a_task_set_up_elsewhere_is_served_as_it_is(tmp_path, demo):
         ({"db": "mysql://h/n"}, "mysql"),
     ],
 )
-def test_what_cannot_be_opened_is_said_in_one_line(tmp_path, demo, options, why):
+def test_what_cannot_be_opened_is_said_in_one_line(serve, options, why):
     with pytest.raises((AffectmlError, StoreError), match=why) as caught:
-        open_task(Options(**{"dataset": demo, "db": str(tmp_path / "x.db"), **options}))
+        serve(**options)
     assert "\n" not in str(caught.value)
 
 
-def test_a_database_of_another_task_is_refused(tmp_path, demo):
-    where = str(tmp_path / "x.db")
-    open_task(Options(dataset=demo, db=where, taxonomy="parrott-6")).store.close()
+def test_a_database_of_another_task_is_refused(serve):
+    serve(taxonomy="parrott-6")
     with pytest.raises(AffectmlError, match="name another --db"):
-        open_task(Options(dataset=demo, db=where, taxonomy="ekman-6"))
+        serve(taxonomy="ekman-6")
     with pytest.raises(AffectmlError, match="another kind"):
-        open_task(Options(dataset=demo, db=where, check_labels="emotions"))
+        serve(check_labels="emotions")
 
 
 def images_called(folder, *names):
@@ -115,13 +112,11 @@ def test_a_run_of_other_labels_or_other_images_is_refused(tmp_path, write_run):
         read_suggestions(run, MIKELS.labels, images_called(tmp_path / "other", "x"))
 
 
-def test_label_checks_ask_of_what_a_third_of_the_people_said(dataset):
-    given = verify.labels_of(dataset.target("emotions"))
-    targets = dataset.target("emotions")
-    at = 7
-    people = targets.n[at]
-    expected = {label for label, votes in zip(MIKELS.labels, targets.table[at], strict=True) if votes * 3 >= people}
-    assert set(given[targets.image_id[at]]) == expected
+def test_label_checks_ask_of_what_a_third_of_the_people_said(demo):
+    targets = Dataset.open(demo).target("emotions")
+    votes = zip(MIKELS.labels, targets.table[7], strict=True)
+    expected = {label for label, count in votes if count * 3 >= targets.n[7]}
+    assert set(verify.labels_of(targets)[targets.image_id[7]]) == expected
     images = pd.DataFrame({"image_id": ["a"], "file": ["a.png"]})
     table = verify.pairs(images, {"a": ("awe", "fear")})
     assert table["image_id"].tolist() == ["a :: awe", "a :: fear"]
@@ -145,10 +140,9 @@ def test_what_is_left_for_one_is_what_can_still_come_to_them(task):
 
 def test_the_start_tells_who_and_what_but_no_image(task):
     task.store.invite(["ann"])
-    text = json.dumps(start_data(task, "ann", 1, base="/deep/"))
-    assert "images/" not in text
-    assert task.secret not in text
-    assert start_data(task, "ann", 1, base="/deep/")["base"] == "/deep"
+    data = start_data(task, "ann", 1, base="/deep/")
+    assert data["base"] == "/deep"
+    assert not any(private in json.dumps(data) for private in ("images/", task.secret))
 
 
 def test_chips_keep_a_person_s_order_and_group_by_parents():
@@ -164,9 +158,8 @@ def test_chips_keep_a_person_s_order_and_group_by_parents():
 
 
 def test_chips_are_named_in_a_language_and_search_knows_those_of_all_that_are_offered():
-    poles = Taxonomy(
-        "poles", ("dark", "light"), translations={"de": {"dark": LabelName("Dunkel"), "light": LabelName("Hell")}}
-    )
+    german = {"dark": LabelName("Dunkel"), "light": LabelName("Hell")}
+    poles = Taxonomy("poles", ("dark", "light"), translations={"de": german})
     moods = Taxonomy(
         "moods",
         ("gloom", "glee", "numb"),
@@ -184,17 +177,16 @@ def test_chips_are_named_in_a_language_and_search_knows_those_of_all_that_are_of
     )
     lead = Preferences(definitions={"glee": "laughing, whatever the reason"})
 
-    def shown(*fields, language, offered):
-        found = chips(moods.labels, moods, lead, grouped=True, language=language, offered=offered)
+    def shown(*fields, offered=("en", "de", "fr")):
+        found = chips(moods.labels, moods, lead, grouped=True, language="de", offered=offered)
         return [tuple(each[field] for field in fields) for each in found]
 
-    assert shown("label", "name", "group", language="de", offered=["en", "de", "fr"]) == [
-        ("gloom", "Trübsinn", "Dunkel"), ("glee", "Heiterkeit", "Hell"), ("numb", "numb", "other"),
-    ]  # fmt: skip
-    assert shown("language", "meaning", language="de", offered=["en", "de", "fr"]) == [
-        ("de", "low and dull"), ("de", "Lachen ohne Grund"), ("en", None),
-    ]  # fmt: skip
-    assert shown("also", language="de", offered=["en", "de", "fr"]) == [
+    assert shown("label", "name", "group", "language", "meaning") == [
+        ("gloom", "Trübsinn", "Dunkel", "de", "low and dull"),
+        ("glee", "Heiterkeit", "Hell", "de", "Lachen ohne Grund"),
+        ("numb", "numb", "other", "en", None),
+    ]
+    assert shown("also") == [
         ([("Schwermut", "de"), ("gloom", "en")],),
         ([("Frohsinn", "de"), ("glee", "en"), ("mirth", "en"), ("gaieté", "fr"), ("allégresse", "fr")],),
         ([],),
@@ -204,7 +196,7 @@ def test_chips_are_named_in_a_language_and_search_knows_those_of_all_that_are_of
         groups = [each["group"] for each in chips(moods.labels, alone, lead, grouped=True, language="de")]
         assert groups == ["dark", "light", "other"]
     # what the lead wrote is in the task's own language, here German
-    assert shown("meaning", language="de", offered=["de"])[1] == ("laughing, whatever the reason",)
+    assert shown("meaning", offered=["de"])[1] == ("laughing, whatever the reason",)
 
 
 def test_whether_a_label_is_reasonable_is_answered_in_a_person_s_language():
@@ -218,8 +210,8 @@ def test_whether_a_label_is_reasonable_is_answered_in_a_person_s_language():
 def test_preferences_live_in_the_database(task):
     assert read_preferences(task.store) == Preferences()
     change_preferences(task.store, blur=True, definitions={"awe": "vast"})
-    assert read_preferences(task.store).blur
-    assert read_preferences(task.store).definitions == {"awe": "vast"}
+    found = read_preferences(task.store)
+    assert (found.blur, found.definitions) == (True, {"awe": "vast"})
     with pytest.raises(StoreError, match="did you mean 'blur'"):
         Preferences.from_dict({"blurr": True})
     with pytest.raises(StoreError, match="min_view_seconds"):
@@ -235,15 +227,14 @@ def test_without_a_task_the_pages_say_how_to_start():
 def test_affectml_relabel_serves_and_a_wrong_folder_ends_with_one_line(tmp_path, demo, spawn, free_port, eventually):
     command = [sys.executable, "-c", "from affectml.cli import main; main()", "relabel"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "STREAMLIT_SERVER_HEADLESS": "true"}
-    wrong = subprocess.run(
-        [*command, "--dataset", "nowhere"], cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment
-    )
+    options = {"cwd": tmp_path, "env": environment}
+    wrong = subprocess.run([*command, "--dataset", "nowhere"], capture_output=True, text=True, timeout=300, **options)
     assert wrong.returncode != 0
     assert "BadDataset: nowhere: no such folder" in wrong.stderr
     assert "Traceback" not in wrong.stderr
     port = free_port()
     arguments = [str(demo), "--db", str(tmp_path / "x.db"), "--port", str(port)]
-    process = spawn([*command, *arguments], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    process = spawn([*command, *arguments], stdout=subprocess.DEVNULL, **options)
 
     def client():
         assert process.poll() is None, "the server did not start"

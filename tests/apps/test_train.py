@@ -2,22 +2,22 @@
 
 import os
 import random
+import re
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
 from PIL import Image
 from playwright.sync_api import expect
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from affectml_annotation import Answer, LabelStore, TaskSettings
 from affectml_annotation.store import schema
 from affectml_apps.relabel import task as task_module
-from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.sync import most_held
-from affectml_apps.relabel.web import make_routes
+
+from .conftest import PHONE, Caller, answer_to, change, join
 
 TASK = TaskSettings(labels=("awe", "fear"), question="What do you feel?", overlap=1, seed=3)
 MB = 1_000_000
@@ -26,15 +26,13 @@ MB = 1_000_000
 # What the server gives to hold
 
 
-@pytest.mark.parametrize(("left", "most"), [(1000, 30), (150, 30), (149, 29), (60, 12), (34, 6), (3, 6)])
-def test_beyond_six_nobody_holds_more_than_a_fifth_of_what_could_still_come_to_them(left, most):
-    assert most_held(left, TASK) == most
+def test_beyond_six_nobody_holds_more_than_a_fifth_of_what_could_still_come_to_them():
+    assert [most_held(left, TASK) for left in (1000, 150, 149, 60, 34, 3)] == [30, 30, 29, 12, 6, 6]
 
 
-@pytest.mark.parametrize(("gap", "most"), [(20, 20), (40, 30), (2, 6)])
-def test_where_images_come_again_nobody_holds_more_than_lie_between_the_two(gap, most):
-    assert most_held(1000, replace(TASK, repeat_rate=0.1, repeat_gap=gap)) == most
-    assert most_held(1000, replace(TASK, repeat_rate=0.0, repeat_gap=gap)) == 30
+@pytest.mark.parametrize(("rate", "most"), [(0.1, [20, 30, 6]), (0.0, [30, 30, 30])])
+def test_where_images_come_again_nobody_holds_more_than_lie_between_the_two(rate, most):
+    assert [most_held(1000, replace(TASK, repeat_rate=rate, repeat_gap=gap)) for gap in (20, 40, 2)] == most
 
 
 def test_checks_and_repeats_come_in_the_same_places_however_many_are_held(tmp_path):
@@ -48,29 +46,18 @@ def test_checks_and_repeats_come_in_the_same_places_however_many_are_held(tmp_pa
             for _ in range(90):
                 claim = store.claim("ann", held)[0]
                 store.submit([Answer(claim.image_id, "ann", "none", round=claim.round)])
-            said = store.judgements()
-            given.append(said[["image_id", "purpose", "place"]].to_numpy().tolist())
+            given.append(store.judgements()[["image_id", "purpose", "place"]].to_numpy().tolist())
     assert given[0] == given[1] == given[2]
     assert {"check", "repeat"} <= {purpose for _, purpose, _ in given[0]}
 
 
 @pytest.fixture
 def asking(task, monkeypatch):
-    """`asking(who, **message)`: what the server replies to somebody who takes part."""
+    """`asking(*answers)`: what the server replies to ann, who asks for images of which each is for one person."""
     monkeypatch.setattr(task_module, "PROGRESS_SECONDS", 0)  # every count is of now
-    clients = TestClient(Starlette(routes=make_routes()))
-
-    def ask(who, **message):
-        if who not in task.store.annotators()["annotator_id"].tolist():
-            task.store.invite([who])
-            task.store.consent(who)
-        reply = clients.post(
-            "/relabel/sync", json={"want": 30, **message}, headers={"x-relabel-token": make_token(task.secret, who)}
-        )
-        assert reply.status_code == 200, reply.text
-        return reply.json()
-
-    return ask
+    task.store.update_settings(overlap=1)
+    join(task.store, "ann", "bob")
+    return partial(Caller(task, "ann").say, want=30)
 
 
 def images(reply):
@@ -92,35 +79,27 @@ def held(store):
 
 def test_near_the_end_of_a_round_what_somebody_holds_beyond_their_share_goes_to_others(task, asking):
     """240 images with one person each: ann holds 30, bob answers 150, and 90 are left, a fifth of which is 18."""
-    task.store.update_settings(overlap=1)
-    first = images(asking("ann"))
+    first = images(asking())
     assert len(first) == 30
-    task.store.invite(["bob"])
     work(task.store, "bob", 150)
-    assert images(asking("ann")) == first[:18]
+    assert images(asking()) == first[:18]
     assert held(task.store) == {"ann": 18, "bob": 0}
     work(task.store, "bob", 57)
-    assert images(asking("ann")) == first[:6]
+    assert images(asking()) == first[:6]
     assert work(task.store, "bob", 240) == 27  # all the others
-    assert images(asking("ann")) == first[:6]
+    assert images(asking()) == first[:6]
     given = sorted(task.store.judgements()["image_id"])
     assert sorted(given + first[:6]) == sorted(task.store.images()["image_id"])
 
 
 def test_what_was_answered_after_the_lease_ran_out_counts_where_others_did_not_come_first(task, asking):
-    task.store.update_settings(overlap=1)
-    items = asking("ann")["items"]
+    items = asking()["items"]
     run_out(task.store)
-    task.store.invite(["bob"])
     task.store.claim("bob", 150)
     assert len(task.store.claim("bob", 240)) == 240
     task.store.submit([Answer(item["image"], "bob", "none") for item in items[:10]])
     task.store.give_back("bob", time.time())
-    given = [
-        {key: item[key] for key in ("image", "round", "ticket")} | {"id": f"e{at}", "kind": "none"}
-        for at, item in enumerate(items)
-    ]
-    receipts = asking("ann", answers=given)["receipts"]
+    receipts = asking(*(answer_to(item, f"e{at}") for at, item in enumerate(items)))["receipts"]
     assert [receipt["status"] for receipt in receipts] == ["surplus"] * 10 + ["accepted"] * 20
     assert over_wanted(task.store) == []
 
@@ -128,16 +107,14 @@ def test_what_was_answered_after_the_lease_ran_out_counts_where_others_did_not_c
 def run_out(store, minutes=16):
     """All that is held has been held for so long without a sign."""
     late = schema.assignment.update().values(lease_until=schema.assignment.c.lease_until - minutes * 60_000)
-    with store.database.write() as connection:
-        connection.execute(late)
+    change(store, late)
 
 
 def over_wanted(store):
     """Images that more people answer or hold than are wanted."""
+    too_many = sa.select(schema.slot.c.position).where(schema.slot.c.taken > schema.slot.c.wanted)
     with store.database.read() as connection:
-        return list(
-            connection.scalars(sa.select(schema.slot.c.position).where(schema.slot.c.taken > schema.slot.c.wanted))
-        )
+        return list(connection.scalars(too_many))
 
 
 # What the page does with it
@@ -145,20 +122,16 @@ def over_wanted(store):
 
 @pytest.fixture
 def context(profile):
-    """A phone."""
-    return profile(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    return profile(**PHONE)
 
 
 def ride(ann, count):
     """Answer so many images without a connection, in one go; which they were, in order."""
     ann.page.context.set_offline(True)
-    given = []
-    for at in range(count):
-        given.append(ann.image)
-        ann.press("3", "Enter")
-        if at < count - 1:
-            ann.ready(after=given[-1])
+    given = [*(ann.answer("3") for _ in range(count - 1)), ann.image]
+    ann.press("3", "Enter")
     ann.page.get_by_text("No connection. The next image comes").wait_for()
+    ann.press("1", "Enter")  # nothing in sight: dropped
     assert ann.root.get_attribute("data-unsaved") == str(count)
     return given
 
@@ -177,10 +150,10 @@ def test_thirty_images_answered_offline_are_stored_once_each_in_order_with_their
     back = time.time()
     arrive(ann, given[-1])
     events = ann.events
-    assert events["image_id"].tolist() == given
     assert len(set(given)) == 30
-    assert set(events["status"]) == {"accepted"}
-    assert events["labels"].tolist() == [[ann.labels[2]]] * 30
+    assert events[["image_id", "labels", "status"]].to_numpy().tolist() == [
+        [image, [ann.labels[2]], "accepted"] for image in given
+    ]
     at = events["at"].astype("int64") / 1000
     assert at.is_monotonic_increasing
     assert at.between(came - 1, back + 1).all()
@@ -224,7 +197,6 @@ def test_offline_the_page_says_how_many_images_are_here_and_asks_before_a_reload
     with ann.page.expect_event("dialog"):
         ann.page.evaluate("setTimeout(() => location.reload())")
     assert asked == ["beforeunload"]
-    ann.ready()
     arrive(ann, None)
     ann.page.get_by_text("6 images on this device").wait_for()
     assert len(ann.stored) == 1
@@ -250,9 +222,7 @@ def test_an_image_that_cannot_be_had_keeps_nobody_from_those_that_are_here(serve
     arrive(ann, given[-1])
     while ann.image != missing:  # it comes as soon as it can be had
         ann.answer("3")
-    ann.answer("3")
-    ann.settled()
-    assert ann.events["image_id"].tolist()[-1] == missing
+    assert ann.answer("3") == ann.stored[-1][0] == missing
 
 
 # Traffic and memory
@@ -261,12 +231,11 @@ def test_an_image_that_cannot_be_had_keeps_nobody_from_those_that_are_here(serve
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory, start_shared):
     """A server with 160 photographs of a megabyte and more; it, and the bytes of each."""
-    folder = tmp_path_factory.mktemp("photographs")
+    folder, db = tmp_path_factory.mktemp("photographs"), str(tmp_path_factory.mktemp("labels") / "labels.db")
     noise = Image.frombytes("RGB", (1200, 900), random.Random(0).randbytes(1200 * 900 * 3))
     noise.save(folder / "0.jpg", quality=90)
     for at in range(1, 160):
         os.link(folder / "0.jpg", folder / f"{at}.jpg")
-    db = str(tmp_path_factory.mktemp("labels") / "labels.db")
     words = ("--images", str(folder), "--taxonomy", "mikels-8", "--db", db)
     return start_shared(*words, dataset=None, db=db), (folder / "0.jpg").stat().st_size
 
@@ -316,37 +285,34 @@ def test_photographs_come_one_after_the_other_up_to_20_mb_and_the_next_few_are_d
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("connection", ["{saveData: true}", "{effectiveType: '2g'}", "{effectiveType: 'slow-2g'}"])
-def test_six_images_are_held_where_every_byte_counts(server, person, connection):
-    ann = person(server, connection.strip("{}").replace(": ", " "))
+@pytest.mark.parametrize(
+    ("connection", "most"),
+    [
+        ("{saveData: true}", 6),
+        ("{effectiveType: '2g'}", 6),
+        ("{effectiveType: 'slow-2g'}", 6),
+        ("undefined", 30),
+        ("{effectiveType: '4g', saveData: false}", 30),
+    ],
+)
+def test_six_images_are_held_where_every_byte_counts_and_thirty_elsewhere(server, person, connection, most):
+    ann = person(server, re.sub(r"\W", "", connection))
     ann.page.add_init_script(f"Object.defineProperty(navigator, 'connection', {{value: {connection}}})")
-    ann.enter().settled().stocked(5)
+    ann.enter()
     for at in range(3):
-        assert len(ann.fetched) == 6 + at
+        ann.settled().stocked(most - 1)
+        assert len(ann.fetched) == most + at
         ann.answer("3")
-        ann.settled().stocked(5)
+    ann.settled().stocked(most - 1)
     with LabelStore(server.db) as store:
-        assert held(store)[ann.who] == 6
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("connection", ["undefined", "{effectiveType: '4g', saveData: false}"])
-def test_thirty_images_are_held_where_nothing_speaks_against_it(server, person, connection):
-    ann = person(server, f"thirty {len(connection)}")
-    ann.page.add_init_script(f"Object.defineProperty(navigator, 'connection', {{value: {connection}}})")
-    ann.enter().settled().stocked(29)
-    ann.answer("3")
-    ann.settled().stocked(29)
-    assert len(ann.fetched) == 31
+        assert held(store)[ann.who] == most
 
 
 @pytest.mark.slow
 def test_no_image_is_fetched_ahead_before_the_one_in_sight_is_there(server, person):
     ann, waiting = person(server, "patient"), []
     ann.page.route("**/relabel/image*", lambda route: waiting.append(route) if not waiting else route.continue_())
-    with LabelStore(server.db) as store:
-        store.invite([ann.who])
-        store.consent(ann.who)
+    server.join(ann.who)
     with ann.page.expect_request("**/relabel/image*"):
         ann.page.goto(f"{server.url}/?who={ann.who}")
     with ann.page.expect_response("**/relabel/sync"):  # which names the images again, and is cause to ask for others

@@ -7,8 +7,6 @@ from itertools import combinations, islice
 import pytest
 from playwright.async_api import async_playwright
 
-from affectml_annotation import LabelStore
-
 SLOW = {"server"}  # fixtures, and so all that asks for them
 
 SETS = list(islice((set_ for size in (1, 2, 3) for set_ in combinations(range(8), size)), 30))  # 30 different ones
@@ -61,10 +59,7 @@ def typed(server, chromium):
     """Ten people at once, one for each gap, waiting and not; (gap, waiting) -> labels in key order, images seen."""
     found = {}
     grid = {(gap, waiting): f"types-{gap}-{waiting}" for gap in GAPS for waiting in (True, False)}
-    with LabelStore(server.db) as store:
-        store.invite([*grid.values()])
-        for who in grid.values():
-            store.consent(who)
+    server.join(*grid.values())
 
     async def all_at_once():
         async with async_playwright() as playwright:
@@ -105,17 +100,15 @@ def test_ten_people_at_once_never_answer_an_image_more_often_than_wanted(server,
     assert not events.duplicated(["annotator_id", "image_id"]).any()
 
 
-def test_enter_twice_stores_once(server, person, request):
-    ann = person(server, request.node.name).enter()
+def test_enter_twice_stores_once(ann):
     first = ann.image
     ann.press("1", "Enter", "Enter", "Enter")
-    ann.ready(after=first).settled()
+    ann.ready(after=first)
     assert [image for image, _, _ in ann.stored] == [first]
-    assert "Nothing is chosen" in ann.page.locator(".notice").inner_text() or ann.chosen == []
+    assert "Nothing is chosen" in ann.notice or ann.chosen == []
 
 
-def test_a_held_key_counts_once(server, person, request):
-    ann = person(server, request.node.name).enter()
+def test_a_held_key_counts_once(ann):
     ann.page.keyboard.down("1")
     for _ in range(4):
         ann.page.keyboard.down("1")  # Playwright marks these as repeats

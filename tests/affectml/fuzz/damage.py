@@ -6,6 +6,7 @@ import json
 import random
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 FOLDER = b"a folder in place of the file"
 PIECES = [b'"', b",", b"\n", b"\r", b"\t", b"|", b"[", b"{", b"}", b"\\", b" ", b"-", b"9" * 20, b"e999", b"nan",
@@ -44,13 +45,8 @@ def damaged(files: Files, draw: random.Random) -> Files:
         elif kind == 3 and name.endswith((".json", ".safetensors")) and "head.json" in files:
             vouch(files)
         else:
-            within = {".json": in_json, ".jsonl": in_json_lines, ".parquet": in_parquet, ".npz": in_npz, ".npy": in_npy,
-                      ".csv": in_lines, ".txt": in_lines, ".ann": in_lines, ".yaml": in_lines, ".db": in_database,
-                      ".mat": in_mat}.get(Path(name).suffix, in_bytes)  # fmt: skip
-            if kind < 6:
-                within = in_bytes
             try:
-                files[name] = within(content, draw)
+                files[name] = (in_bytes if kind < 6 else WITHIN.get(Path(name).suffix, in_bytes))(content, draw)
             except Exception:  # damaged already, so that it cannot be taken apart
                 files[name] = in_bytes(content, draw)
     return files
@@ -59,10 +55,8 @@ def damaged(files: Files, draw: random.Random) -> Files:
 def vouch(files: Files) -> None:
     """Let head.json vouch for the tensors that are there, so that they are looked at."""
     with suppress(ValueError, KeyError, AttributeError, TypeError):
-        said = json.loads(files["head.json"])
-        files["head.json"] = json.dumps(
-            {**said, "tensors_sha256": hashlib.sha256(files["head.safetensors"]).hexdigest()}
-        ).encode()
+        digest = hashlib.sha256(files["head.safetensors"]).hexdigest()
+        files["head.json"] = json.dumps({**json.loads(files["head.json"]), "tensors_sha256": digest}).encode()
 
 
 def in_bytes(content: bytes, draw: random.Random) -> bytes:
@@ -95,23 +89,20 @@ def in_lines(content: bytes, draw: random.Random) -> bytes:
     return b"\n".join(lines)
 
 
+def places(holder: Any) -> list[tuple[Any, Any]]:
+    """Every value in a dict or list, at any depth, by what holds it and its key there."""
+    keys = [*holder] if isinstance(holder, dict) else [*range(len(holder))] if isinstance(holder, list) else []
+    return [place for key in keys for place in ((holder, key), *places(holder[key]))]
+
+
 def in_json(content: bytes, draw: random.Random) -> bytes:
     whole = [json.loads(content)]
-    places: list[tuple[Any, Any]] = []
-
-    def walk(holder: Any, key: Any) -> None:
-        places.append((holder, key))
-        inner = holder[key]
-        for below in inner if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else ():
-            walk(inner, below)
-
-    walk(whole, 0)
-    holder, key = draw.choice(places)
+    holder, key = draw.choice(places(whole))
     kind, odd = draw.randrange(8), draw.choice(ODD)
     if kind == 0 and holder is not whole:
         del holder[key]
     elif kind == 1:
-        other, there = draw.choice(places)
+        other, there = draw.choice(places(whole))
         holder[key] = json.loads(json.dumps(other[there]))
     elif kind == 2 and isinstance(holder, dict):
         holder[draw.choice(["", "x", "\ud800", "joy", "__class__"])] = odd
@@ -139,9 +130,7 @@ def in_parquet(content: bytes, draw: random.Random) -> bytes:
     if kind == 0:
         table = table.drop_columns([name])
     elif kind == 1:
-        table = table.rename_columns(
-            [draw.choice(["x", "joy", "n", ""]) if c == name else c for c in table.column_names]
-        )
+        table = table.rename_columns({name: draw.choice(["x", "joy", "n", ""])})
     elif kind == 2:
         table = table.slice(0, draw.randrange(len(table) + 1))
     elif kind == 3:
@@ -161,22 +150,18 @@ def in_parquet(content: bytes, draw: random.Random) -> bytes:
 
 
 def odd_array(array: np.ndarray, draw: random.Random) -> np.ndarray:
-    kind = draw.randrange(8)
-    if kind == 0:
-        return array.reshape(-1)[: draw.randrange(array.size + 1)]
-    if kind == 1:
-        return np.array(draw.choice(ODD[:8]))
-    if kind == 2:
-        return array[None]
-    if kind == 3:
-        return np.full(array.shape, draw.choice(ODD[3:14]), dtype=object).astype(draw.choice(["O", "U", "f8", "f4"]))
-    if kind == 4:
-        return np.zeros(array.shape, dtype=draw.choice(["M8[s]", "c16", "V3", "S2", "?", "u8", ">f4", [("a", "i4")]]))
-    if kind == 5:
-        return array[: draw.randrange(len(array) + 1)]
-    if kind == 6:
-        return np.concatenate([array, array[:1]])
-    return array.astype(draw.choice(["U", "S", "O", "c8"]))
+    full = np.full(array.shape, draw.choice(ODD[3:14]), dtype=object)
+    ways: list[Callable[[], np.ndarray]] = [
+        lambda: array.reshape(-1)[: draw.randrange(array.size + 1)],
+        lambda: np.array(draw.choice(ODD[:8])),
+        lambda: array[None],
+        lambda: full.astype(draw.choice(["O", "U", "f8", "f4"])),
+        lambda: np.zeros(array.shape, draw.choice(["M8[s]", "c16", "V3", "S2", "?", "u8", ">f4", [("a", "i4")]])),
+        lambda: array[: draw.randrange(len(array) + 1)],
+        lambda: np.concatenate([array, array[:1]]),
+        lambda: array.astype(draw.choice(["U", "S", "O", "c8"])),
+    ]
+    return draw.choice(ways)()
 
 
 def in_npy(content: bytes, draw: random.Random) -> bytes:
@@ -197,23 +182,10 @@ def in_npz(content: bytes, draw: random.Random) -> bytes:
 
 
 def in_mat(content: bytes, draw: random.Random) -> bytes:
-    from scipy.io import loadmat
-
     found = {k: v for k, v in loadmat(io.BytesIO(content), simplify_cells=True).items() if not k.startswith("__")}
-    places: list[tuple[Any, Any]] = []
-
-    def walk(holder: Any, key: Any) -> None:
-        places.append((holder, key))
-        inner = holder[key]
-        for below in inner if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else ():
-            walk(inner, below)
-
-    for key in found:
-        walk(found, key)
-    holder, key = draw.choice(places)
-    odd = draw.choice(
-        [0, -1, "", "x", np.nan, [], np.zeros((2, 2)), 1j, "../x", {"a": 1}, np.array(["x", 3], dtype=object)]
-    )
+    holder, key = draw.choice(places(found))
+    mixed = np.array(["x", 3], dtype=object)
+    odd = draw.choice([0, -1, "", "x", np.nan, [], np.zeros((2, 2)), 1j, "../x", {"a": 1}, mixed])
     if draw.randrange(4) == 0 and isinstance(holder, dict):
         del holder[key]
     else:
@@ -248,3 +220,9 @@ def in_database(content: bytes, draw: random.Random) -> bytes:
             connection.commit()
         connection.close()
         return path.read_bytes()
+
+
+WITHIN = dict.fromkeys((".csv", ".txt", ".ann", ".yaml"), in_lines) | {
+    ".json": in_json, ".jsonl": in_json_lines, ".parquet": in_parquet, ".npz": in_npz, ".npy": in_npy,
+    ".db": in_database, ".mat": in_mat,
+}  # fmt: skip

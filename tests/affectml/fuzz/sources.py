@@ -184,33 +184,25 @@ def cell(*words):
     return table
 
 
-def emotic_folder(root: Path, *, box=(0, 0, 10, 20), label="Happiness", images=True, valence=8.0) -> Path:
-    axes = struct({"valence": valence, "arousal": 4.0, "dominance": 10.0})
-    nothing = struct({"valence": np.nan, "arousal": np.nan, "dominance": np.nan})
-    one = {
+def somebody(box, axes, *categories, gender="Female", age="Adult", **more):
+    """One person of a photo. categories: the words of each annotator."""
+    return {
         "body_bbox": np.array([box], dtype=float),
-        "annotations_categories": struct({"categories": cell(label, "Doubt/Confusion")}),
-        "annotations_continuous": axes,
-        "gender": "Female",
-        "age": "Adult",
+        "annotations_categories": struct(*({"categories": cell(*words)} for words in categories)),
+        "annotations_continuous": struct(dict(zip(("valence", "arousal", "dominance"), axes, strict=True))),
+        "gender": gender,
+        "age": age,
+        **more,
     }
-    other = {
-        **one,
-        "body_bbox": np.array([[10.0, -5.0, 500.0, 18.5]]),
-        "annotations_categories": struct({"categories": cell("Disquietment")}),
-        "annotations_continuous": nothing,
-    }
-    judged = {
-        "body_bbox": np.array([[2.0, 2.0, 8.0, 8.0]]),
-        "annotations_categories": struct(
-            {"categories": cell("Peace", "Affection")}, {"categories": cell("Peace")}, {"categories": cell("Fear")}
-        ),
-        "annotations_continuous": struct({"valence": 8.0, "arousal": 4.0, "dominance": 10.0}),
-        "combined_categories": cell("Affection", "Fear", "Peace"),
-        "combined_continuous": axes,
-        "gender": "Male",
-        "age": "Kid",
-    }
+
+
+def emotic_folder(root: Path, *, box=(0, 0, 10, 20), label="Happiness", images=True, valence=8.0) -> Path:
+    one = somebody(box, (valence, 4.0, 10.0), (label, "Doubt/Confusion"))
+    other = somebody((10.0, -5.0, 500.0, 18.5), (np.nan, np.nan, np.nan), ("Disquietment",))
+    combined = {"combined_categories": cell("Affection", "Fear", "Peace"),
+                "combined_continuous": one["annotations_continuous"]}  # fmt: skip
+    said = (("Peace", "Affection"), ("Peace",), ("Fear",))
+    judged = somebody((2.0, 2.0, 8.0, 8.0), (8.0, 4.0, 10.0), *said, gender="Male", age="Kid", **combined)
     photo = {"image_size": struct({"n_col": 40, "n_row": 20}), "original_database": struct({"name": "mscoco"})}
     content = {
         "train": struct({"filename": "one.jpg", "folder": "mscoco/images", **photo, "person": struct(one, other)}),

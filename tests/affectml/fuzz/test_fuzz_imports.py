@@ -25,21 +25,15 @@ from .reading import (  # noqa: F401
 )
 from .sources import picture, text
 
-READERS: dict[str, Reader] = {}
-READERS["table"] = Reader(
-    written(("t.csv", "file,label,split", "0.jpg,joy|awe,train", "1.jpg,awe,test", "2.jpg,joy,")),
-    imports("table", "t.csv", images="none"),
-)
-READERS["table of votes"] = Reader(
-    written(("t.csv", "file,joy,awe,n,width", "0.jpg,3,1,4,1990", "1.jpg,0,2,5,", "2.jpg,1,1,4,2001")),
-    imports("table", "t.csv", images="none"),
-)
 VOTES = {"n": 5, "images": [{"id": f"{at}.jpg", "votes": {"joy": 3 - at, "awe": at}, "by": [at]} for at in range(3)]}
-READERS["votes in JSON"] = Reader(written(("t.json", json.dumps(VOTES))), imports("table", "t.json", images="none"))
-READERS["table of judgements"] = Reader(
-    written(("t.csv", "file,annotator,label,seconds", "0.jpg,ann,joy,1", "0.jpg,bob,none,2.5", "1.jpg,ann,awe;joy,")),
-    imports("table", "t.csv", images="none"),
-)
+TABLES = {
+    "table": ("t.csv", "file,label,split", "0.jpg,joy|awe,train", "1.jpg,awe,test", "2.jpg,joy,"),
+    "table of votes": ("t.csv", "file,joy,awe,n,width", "0.jpg,3,1,4,1990", "1.jpg,0,2,5,", "2.jpg,1,1,4,2001"),
+    "votes in JSON": ("t.json", json.dumps(VOTES)),
+    "table of judgements": ("t.csv", "file,annotator,label,seconds", "0.jpg,ann,joy,1", "0.jpg,bob,none,2.5",
+                            "1.jpg,ann,awe;joy,"),
+}  # fmt: skip
+READERS = {name: Reader(written(rows), imports("table", rows[0], images="none")) for name, rows in TABLES.items()}
 READERS["table beside its images"] = Reader(
     written(("t.tsv", "file\tlabel", "a.jpg\tjoy", "b.jpg\tawe"), pictures=("a.jpg", "b.jpg")),
     imports("table", "t.tsv"),
@@ -146,10 +140,16 @@ for file, write in EMBEDDED.items():
     READERS[f"embeddings {file}"] = Reader(write, imports("embeddings", file))
 
 
-def as_tar(folder: Path) -> None:
+def drawn(folder: Path) -> bytes:
+    """A picture, of which no file stays."""
     picture(folder / "a.jpg")
     content = (folder / "a.jpg").read_bytes()
     (folder / "a.jpg").unlink()
+    return content
+
+
+def as_tar(folder: Path) -> None:
+    content = drawn(folder)
     with tarfile.open(folder / "t.tar", "w") as archive:
         for name, said in (("0", {"label": "joy", "n": 3}), ("1", {"label": "awe", "n": None})):
             for end, data in (("jpg", content), ("json", json.dumps(said).encode())):
@@ -159,9 +159,7 @@ def as_tar(folder: Path) -> None:
 
 
 def as_images_in_parquet(folder: Path) -> None:
-    picture(folder / "a.jpg")
-    content = (folder / "a.jpg").read_bytes()
-    (folder / "a.jpg").unlink()
+    content = drawn(folder)
     features = datasets.Features(image=datasets.Image(), label=datasets.Value("string"), n=datasets.Value("int64"))
     rows = {"image": [{"bytes": content, "path": "a.jpg"}, {"bytes": content, "path": None}], "label": ["joy", "awe"]}
     datasets.Dataset.from_dict({**rows, "n": [1, None]}, features=features).to_parquet(folder / "train.parquet")

@@ -9,14 +9,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import affectml
 from affectml.data import Dataset
+from affectml.embeddings import EmbeddingStore
+from affectml.encoders import Ran
+from affectml.fetching import fetch_images
+from affectml.fetching._download import Downloader
+from affectml.fetching._guard import Failed
+from affectml.fetching.fetch import _key
+from affectml.heads import ImageEffects
 from affectml.importers import get_importer
+from affectml.importers.one_person import said_of
+from affectml.people.known import People, open_people, read_image_effects, save_people, write_image_effects
+from affectml.predicting.files import predict_to_file
+from affectml.predicting.parts import Parts
+from affectml.runs import RunFolder
+from affectml.sharing import AffectModel
 from affectml.taxonomies import Taxonomy
 
 from .damage import in_json
@@ -26,6 +39,7 @@ from .reading import (  # noqa: F401
     Reader,
     check,
     files_of,
+    parquet,
     part,
     picture,
     quiet,
@@ -33,14 +47,13 @@ from .reading import (  # noqa: F401
     test_without_damage_it_is_read,
     text,
     whole,
+    written,
 )
 
 READERS: dict[str, Reader] = {}
 
 
 def read_store(folder: Path, out: Path) -> None:
-    from affectml.embeddings import EmbeddingStore
-
     store = EmbeddingStore.for_dataset(Dataset.open(folder / "data"))
     store.rows(store.ids)
     assert isinstance(store.provenance, list)
@@ -49,8 +62,6 @@ def read_store(folder: Path, out: Path) -> None:
 
 
 def more_of_the_store(folder: Path) -> None:
-    from affectml.encoders import Ran
-
     store = next((folder / "data" / "embeddings").iterdir())
     text(store / "unreadable.csv", "image_id,file,reason", "x,x.jpg,not an image")
     ran = Ran("fp32", "torch", "cpu", "a processor", False, {"torch": "2"}).to_json()
@@ -60,9 +71,6 @@ def more_of_the_store(folder: Path) -> None:
 
 
 def read_run(folder: Path, out: Path) -> None:
-    from affectml.runs import RunFolder
-    from affectml.sharing import AffectModel
-
     run = RunFolder.open(folder / "run")
     assert run.taxonomy.labels
     run.head.scores(np.zeros((1, 4), dtype=np.float32))
@@ -72,15 +80,11 @@ def read_run(folder: Path, out: Path) -> None:
 
 
 def use_run(folder: Path, out: Path) -> None:
-    import affectml
-
     affectml.load_run(folder / "run").predict(folder / "data")
     affectml.evaluate(folder / "run", on=folder / "data", out=out, threads=1, say=quiet)
 
 
 def report_on(folder: Path, out: Path) -> None:
-    import affectml
-
     run = affectml.load_run(folder / "run")
     assert len(run.scores)
     assert run._repr_html_()
@@ -93,9 +97,6 @@ def report_on(folder: Path, out: Path) -> None:
 
 def predicted(folder: Path) -> None:
     """A file of predictions that was killed on the way: its parts are there."""
-    from affectml.predicting.files import predict_to_file
-    from affectml.predicting.parts import Parts
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("affectml.predicting.files.PART", 10)
         patch.setattr(Parts, "join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -105,8 +106,6 @@ def predicted(folder: Path) -> None:
 
 
 def resume(folder: Path, out: Path) -> None:
-    from affectml.predicting.files import predict_to_file
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("affectml.predicting.files.PART", 10)
         predict_to_file(folder / "run", folder / "data", folder / "p.csv", say=quiet)
@@ -114,8 +113,6 @@ def resume(folder: Path, out: Path) -> None:
 
 def to_fetch(folder: Path) -> None:
     """Three urls; a journal and a list of failures that say what became of two."""
-    from affectml.fetching.fetch import _key
-
     urls = [f"http://photos.example/{name}" for name in "abc"]
     text(folder / "t.csv", "url,label", *(f"{url},{label}" for url, label in zip(urls, LABELS, strict=True)))
     get_importer("table")(folder / "t.csv", folder / "data", images="none")
@@ -133,10 +130,6 @@ def to_fetch(folder: Path) -> None:
 
 
 def fetch(folder: Path, out: Path) -> None:
-    from affectml.fetching import fetch_images
-    from affectml.fetching._download import Downloader
-    from affectml.fetching._guard import Failed
-
     async def unreachable(self: Any, url: str, part: Path) -> Any:
         raise Failed("no network", "this is a test", "later")
 
@@ -147,9 +140,6 @@ def fetch(folder: Path, out: Path) -> None:
 
 def known(folder: Path) -> None:
     """What a run by person knows of two people and of three images."""
-    from affectml.heads import ImageEffects
-    from affectml.people.known import People, save_people, write_image_effects
-
     said = {"run": "run", "head": "0" * 64, "dataset": "data", "fingerprint": {"target": "1" * 64}}
     covariance = np.tile(np.eye(4), (2, 1, 1))
     people = People(
@@ -161,27 +151,20 @@ def known(folder: Path) -> None:
 
 
 def read_known(folder: Path, out: Path) -> None:
-    from affectml.people.known import open_people, read_image_effects
-
     open_people(folder / "run-people.safetensors").row("ann")
     read_image_effects(folder, LABELS)
 
 
-def of_one(file: Path) -> None:
-    """One person's answers, as a table for `predict --answers`."""
-    labels = ["joy|awe", "none", "skip", "fear"]
-    if file.suffix == ".csv":
-        text(file, "image,labels", *(f"{number}.jpg,{cell}" for number, cell in enumerate(labels)))
-        return
-    cells = [cell.split("|") if cell in ("joy|awe", "fear") else [] for cell in labels]
-    kinds = ["labels", "none", "skip", "labels"]
-    pd.DataFrame({"image_id": [f"{n}.jpg" for n in range(4)], "kind": kinds, "labels": cells}).to_parquet(file)
-
-
-def read_of_one(file: Path) -> None:
-    from affectml.importers.one_person import said_of
-
-    said_of(file, Taxonomy("three", LABELS))
+# One person's answers, as a table for `predict --answers`.
+OF_ONE = {
+    "one.csv": written(("one.csv", "image,labels", "0.jpg,joy|awe", "1.jpg,none", "2.jpg,skip", "3.jpg,fear")),
+    "one.parquet": parquet(
+        "one.parquet",
+        image_id=[f"{n}.jpg" for n in range(4)],
+        kind=["labels", "none", "skip", "labels"],
+        labels=[["joy", "awe"], [], [], ["fear"]],
+    ),
+}
 
 
 READERS["data set"] = Reader(part(*TABLES), lambda folder, out: whole(Dataset.open(folder / "data")))
@@ -193,9 +176,9 @@ READERS["run that is used"] = Reader(part("run", "data"), use_run)
 READERS["run that is reported"] = Reader(part("run", "data"), report_on)
 READERS["predictions in parts"] = Reader(part("run", "data", also=predicted), resume, works=True)
 READERS["people of a run"] = Reader(known, read_known)
-for file in ("one.csv", "one.parquet"):
+for file, write in OF_ONE.items():
     READERS[f"answers of a person {file}"] = Reader(
-        lambda folder, file=file: of_one(folder / file), lambda folder, out, file=file: read_of_one(folder / file)
+        write, lambda folder, out, file=file: said_of(folder / file, Taxonomy("three", LABELS))
     )
 READERS["downloads"] = Reader(to_fetch, fetch, works=True)
 READERS["table joined to a data set"] = Reader(

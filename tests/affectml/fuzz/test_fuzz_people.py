@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,12 +14,26 @@ import pandas as pd
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from affectml.cli._labels_task import export_store, images_to_queue, open_source, open_task, read_checks
 from affectml.evaluating import EvaluateConfig
 from affectml.evaluating.systems import Source, read_file
-from affectml.taxonomies import Taxonomy
+from affectml.people.studies import check, make_study_task
+from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.vlm.names import Words, custom_id
 from affectml.vlm.reply import Unread, parse_reply
-from affectml_annotation import write_judgements
+from affectml_annotation import LabelStore, TaskSettings, aggregate, write_judgements
+from affectml_annotation.exchange.counts import read_counts
+from affectml_annotation.exchange.erasing import erase_people
+from affectml_annotation.store.backup import write_backup
+from affectml_annotation.store.checking import check_store
+from affectml_annotation.store.place import holds_task
+from affectml_annotation.store.restoring import restore
+from affectml_annotation.study.folder import read_study
+from affectml_annotation.study.summary import summary
+from affectml_apps.relabel import task as tasks
+from affectml_apps.relabel.identity import make_token
+from affectml_apps.relabel.items import ticket
+from affectml_apps.relabel.web import make_routes
 
 from .reading import (  # noqa: F401
     LABELS,
@@ -50,15 +65,8 @@ labels:
 """
 READERS["taxonomy"] = Reader(
     written(("own.yaml", TAXONOMY), ("coarse.yaml", "name: coarse", "labels:", "  good: {}", "  bad: {}")),
-    lambda folder, out: taxonomy(folder / "own.yaml"),
+    lambda folder, out: get_taxonomy(folder / "own.yaml").to_dict(),
 )
-
-
-def taxonomy(path: Path) -> None:
-    from affectml.taxonomies import get_taxonomy
-
-    found = get_taxonomy(path)
-    assert found.to_dict()
 
 
 STUDY = """languages: [en, de]
@@ -88,18 +96,14 @@ def as_study(folder: Path) -> None:
         text(folder / f"{name}.de.md", "Hallo")
 
 
-def study(folder: Path) -> None:
-    from affectml.people.studies import check, make_study_task
-    from affectml_annotation.study.folder import read_study
-    from affectml_annotation.study.summary import summary
-
+def study(folder: Path, out: Path) -> None:
     check(folder)
     found = read_study(folder)
     assert summary(found)
     make_study_task(folder, found.file)
 
 
-READERS["study"] = Reader(part(*TABLES, also=as_study), lambda folder, out: study(folder))
+READERS["study"] = Reader(part(*TABLES, also=as_study), study)
 
 
 # Answers of other systems.
@@ -132,10 +136,10 @@ ANSWERS: dict[str, Callable[[Path], object]] = {
 }  # fmt: skip
 
 
-def read_replies(path: Path) -> None:
+def read_replies(folder: Path, out: Path) -> None:
     """Each line is a reply of its own; whatever stands there is labels or a reason."""
     words = Words(Taxonomy("own", LABELS))
-    for said in path.read_bytes().decode(errors="surrogateescape").split("\n\n"):
+    for said in (folder / "replies.txt").read_bytes().decode(errors="surrogateescape").split("\n\n"):
         with suppress(Unread):
             reply = parse_reply(said, words)
             assert reply.labels is not None or reply.numbers
@@ -147,18 +151,18 @@ READERS["replies"] = Reader(
              '{"joy": 0.6, "awe": "25 %", "n": 20}\n', '[{"label": "joy", "share": 1}, {"name": "awe", "votes": 2}]\n',
              '{"votes": {"joy": "12 of 20"}, "reasoning": "A peak."}\n', '{"ranking": "joy > awe"}\n',
              '{"labels": [')),
-    lambda folder, out: read_replies(folder / "replies.txt"),
+    read_replies,
 )  # fmt: skip
 
 
-def read_answers(path: Path) -> None:
+def read_answers(file: str, folder: Path, out: Path) -> None:
     dataset = SimpleNamespace(name="data", images=pd.DataFrame({"image_id": [f"{image}.jpg" for image in range(9)]}))
     targets = SimpleNamespace(taxonomy=Taxonomy("own", LABELS), kind="rates")
-    read_file(Source("said", path), dataset, targets, EvaluateConfig())
+    read_file(Source("said", folder / file), dataset, targets, EvaluateConfig())
 
 
 for file, write in ANSWERS.items():
-    READERS[f"answers {file}"] = Reader(write, lambda folder, out, file=file: read_answers(folder / file))
+    READERS[f"answers {file}"] = Reader(write, partial(read_answers, file))
 
 
 JUDGED = pd.DataFrame({
@@ -169,56 +173,48 @@ JUDGED = pd.DataFrame({
 })  # fmt: skip
 
 
-def judged(name: str, kind: Any = None) -> Callable[[Path], object]:
-    def write(folder: Path) -> None:
-        columns = ["intensities"] if name.endswith(".json") else []
-        write_judgements(JUDGED.drop(columns=columns), folder / name, kind)
-
-    return write
+def judged(name: str, folder: Path, kind: Any = None) -> None:
+    columns = ["intensities"] if name.endswith(".json") else []
+    write_judgements(JUDGED.drop(columns=columns), folder / name, kind)
 
 
-def read_judged(name: str) -> Callable[[Path, Path], None]:
-    def read(folder: Path, out: Path) -> None:
-        from affectml.cli._labels_task import open_source
-        from affectml_annotation import aggregate
-
-        given = open_source(str(folder / name))
-        if len(given.judgements) and given.labels:
-            aggregate(given.judgements, given.labels, "votes")
-
-    return read
+def read_judged(name: str, folder: Path, out: Path) -> None:
+    given = open_source(str(folder / name))
+    if len(given.judgements) and given.labels:
+        aggregate(given.judgements, given.labels, "votes")
 
 
 for file in ("j.csv", "j.jsonl", "j.json", "j.parquet"):
-    READERS[f"judgements {file}"] = Reader(judged(file), read_judged(file))
-READERS["judgements Hugging Face"] = Reader(judged("hf", "hugging-face"), read_judged("hf"))
+    READERS[f"judgements {file}"] = Reader(partial(judged, file), partial(read_judged, file))
+READERS["judgements Hugging Face"] = Reader(partial(judged, "hf", kind="hugging-face"), partial(read_judged, "hf"))
 READERS["judgements of a data set"] = Reader(
     part(*TABLES, also=lambda folder: parquet("data/annotators.parquet", annotator_id=["ann"], age=["30"])(folder)),
-    read_judged("data"),
+    partial(read_judged, "data"),
 )
+
+
+def counted(name: str, folder: Path, out: Path) -> None:
+    read_counts(folder / name, ["joy", "awe"], n_column="n")
+
+
 READERS["counts"] = Reader(
-    written(("n.csv", "image_id,joy,awe,n", "1.jpg,1,2,3", "2.jpg,0,1,1")),
-    lambda folder, out: counted(folder / "n.csv"),
+    written(("n.csv", "image_id,joy,awe,n", "1.jpg,1,2,3", "2.jpg,0,1,1")), partial(counted, "n.csv")
 )
 READERS["counts in Parquet"] = Reader(
-    parquet("n.parquet", image_id=["1.jpg", "2.jpg"], joy=[1, 0], awe=[2, 1], n=[3, 1]),
-    lambda folder, out: counted(folder / "n.parquet"),
+    parquet("n.parquet", image_id=["1.jpg", "2.jpg"], joy=[1, 0], awe=[2, 1], n=[3, 1]), partial(counted, "n.parquet")
 )
 
 
-def counted(path: Path) -> None:
-    from affectml_annotation.exchange.counts import read_counts
-
-    read_counts(path, ["joy", "awe"], n_column="n")
+def task_of(images: int, where: Path | str = "sqlite://", **options: Any) -> LabelStore:
+    """A task on so many images, in memory or in a file."""
+    store = LabelStore(where)
+    store.init_task(TaskSettings(LABELS, "What do you feel?", **options), [f"{image}.jpg" for image in range(images)])
+    return store
 
 
 def database(folder: Path) -> None:
-    from affectml_annotation import LabelStore
-    from affectml_annotation.store.settings import TaskSettings
-
-    judged("j.parquet")(folder)
-    with LabelStore(folder / "t.db") as store:
-        store.init_task(TaskSettings(LABELS, "What do you feel?", overlap=2), [f"{image}.jpg" for image in range(4)])
+    judged("j.parquet", folder)
+    with task_of(4, folder / "t.db", overlap=2) as store:
         store.import_file(folder / "j.parquet", invite=True)
         store.claim("ann", 1)
     (folder / "j.parquet").unlink()
@@ -236,8 +232,6 @@ SAID = {
 
 def as_message(folder: Path) -> None:
     """What the page sends: answers to two images, one of them corrected, and the wish for more."""
-    from affectml_apps.relabel.items import ticket
-
     changes = [{}, {"id": "e2", "base_revision": 1, "kind": "none", "labels": [], "intensities": None}]
     changes += [{"id": "e3", "image": "2.jpg", "kind": "skip", "labels": [], "intensities": None}]
     answers = [SAID | change for change in changes]
@@ -246,16 +240,9 @@ def as_message(folder: Path) -> None:
     text(folder / "message.json", json.dumps(message))
 
 
-def receive(folder: Path) -> None:
+def receive(folder: Path, out: Path) -> None:
     """A body of any kind is taken or refused by the page's route, never a failure of the server."""
-    from affectml_annotation import LabelStore
-    from affectml_annotation.store.settings import TaskSettings
-    from affectml_apps.relabel import task as tasks
-    from affectml_apps.relabel.identity import make_token
-    from affectml_apps.relabel.web import make_routes
-
-    with LabelStore("sqlite://") as store:
-        store.init_task(TaskSettings(LABELS, "What do you feel?"), [f"{image}.jpg" for image in range(9)])
+    with task_of(9) as store:
         store.invite(["ann"])
         store.consent("ann")
         store.claim("ann", 3)
@@ -270,13 +257,10 @@ def receive(folder: Path) -> None:
             assert set(store.events()["event_id"]) >= {receipt["id"] for receipt in stored}
 
 
-READERS["message of the page"] = Reader(as_message, lambda folder, out: receive(folder))
+READERS["message of the page"] = Reader(as_message, receive)
 
 
 def as_backup(folder: Path) -> None:
-    from affectml_annotation import LabelStore
-    from affectml_annotation.store.backup import write_backup
-
     database(folder)
     (folder / "t.db").rename(folder / "of.db")
     with LabelStore(folder / "of.db") as store:
@@ -286,30 +270,22 @@ def as_backup(folder: Path) -> None:
 
 
 def read_back(folder: Path, out: Path) -> None:
-    from affectml_annotation.store.restoring import restore
-
     assert restore(folder / "t.db", out.with_suffix(".db")).counts["event"] == 3
 
 
-def checked(file: Path) -> list[Any]:
-    from affectml_annotation import LabelStore
-    from affectml_annotation.store.checking import check_store
-
-    with LabelStore(file, must_exist=True, reads_only=True) as store:
-        return check_store(store)
+def checked(folder: Path, out: Path) -> None:
+    with LabelStore(folder / "t.db", must_exist=True, reads_only=True) as store:
+        check_store(store)
 
 
 READERS["backup"] = Reader(as_backup, read_back)
-READERS["database that is checked"] = Reader(database, lambda folder, out: checked(folder / "t.db"))
+READERS["database that is checked"] = Reader(database, checked)
 EXPORT: dict[str, Any] = {
     "kind": None, "target": "labels", "method": "votes", "rounds": "first", "images": None, "replace": True
 }  # fmt: skip
 
 
 def labelled(folder: Path, out: Path) -> None:
-    from affectml.cli._labels_task import export_store, open_source, open_task
-    from affectml_annotation.store.place import holds_task
-
     holds_task(folder / "t.db")
     with open_task(str(folder / "t.db")) as store:
         store.progress()
@@ -322,57 +298,33 @@ def labelled(folder: Path, out: Path) -> None:
 
 def exported(folder: Path, out: Path) -> None:
     """Answers are added to a data set that has some."""
-    from affectml.cli._labels_task import export_store
-    from affectml_annotation import LabelStore
-    from affectml_annotation.store.settings import TaskSettings
-
-    with LabelStore("sqlite://") as store:
-        store.init_task(TaskSettings(LABELS, "What do you feel?", taxonomy=None), ["1.jpg", "2.jpg"])
+    with task_of(3) as store:
         put({"j.parquet": files_of(READERS["judgements j.parquet"])["j.parquet"]}, out.parent)
         store.import_file(out.parent / "j.parquet", invite=True)
         shutil.rmtree(out.parent)
         export_store(store, folder / "data", **EXPORT)
 
 
-def erased(folder: Path, out: Path) -> None:
-    from affectml_annotation.exchange.erasing import erase_people
-
-    erase_people(folder / "data", ["ann"])
-
-
-def queued(name: str) -> Callable[[Path, Path], None]:
-    def read(folder: Path, out: Path) -> None:
-        from affectml.cli._labels_task import images_to_queue, read_checks
-        from affectml_annotation import LabelStore
-        from affectml_annotation.store.settings import TaskSettings
-
-        with LabelStore("sqlite://") as store:
-            store.init_task(TaskSettings(LABELS, "What?"), [f"{image}.jpg" for image in range(24)])
-            if name == "checks.csv":
-                read_checks(folder / name)
-            else:
-                store.enqueue(images_to_queue(store, folder / name, 3, people=None))
-
-    return read
+def queued(name: str, folder: Path, out: Path) -> None:
+    with task_of(24) as store:
+        store.enqueue(images_to_queue(store, folder / name, 3, people=None))
 
 
 READERS["database"] = Reader(database, labelled, works=True)
 READERS["answers added to a data set"] = Reader(part(*TABLES), exported, changes=True)
-READERS["people taken out of a data set"] = Reader(part(*TABLES), erased, changes=True)
-READERS["queue run"] = Reader(part("run"), queued("run"))
-READERS["queue ids.txt"] = Reader(written(("ids.txt", "1.jpg", "2.jpg")), queued("ids.txt"))
-for file in ("q.csv", "q.jsonl", "q.parquet"):
-    READERS[f"queue {file}"] = Reader(lambda folder, file=file: as_predicted(folder / file), queued(file))
-READERS["checks"] = Reader(
-    written(("checks.csv", "image_id,accepted,forbidden", "1.jpg,joy|awe,fear", "2.jpg,joy,")), queued("checks.csv")
+READERS["people taken out of a data set"] = Reader(
+    part(*TABLES), lambda folder, out: erase_people(folder / "data", ["ann"]), changes=True
 )
-
-
-def as_predicted(file: Path) -> None:
-    table = pd.DataFrame({"image": ["1.jpg", "2.jpg"], "joy": [0.5, 0.1], "awe": [0.2, 0.3], "fear": [0.0, 0.9]})
-    if file.suffix == ".csv":
-        table.to_csv(file, index=False)
-    elif file.suffix == ".jsonl":
-        table.to_json(file, orient="records", lines=True)
-    else:
-        table.to_parquet(file, index=False)
+READERS["queue run"] = Reader(part("run"), partial(queued, "run"))
+READERS["queue ids.txt"] = Reader(written(("ids.txt", "1.jpg", "2.jpg")), partial(queued, "ids.txt"))
+PREDICTED = [{"image": f"{image}.jpg", "joy": 0.5, "awe": 0.2, "fear": image / 2} for image in (1, 2)]
+QUEUES = {
+    "q.csv": written(("q.csv", ",".join(PREDICTED[0]), *(",".join(map(str, row.values())) for row in PREDICTED))),
+    "q.jsonl": written(("q.jsonl", *map(json.dumps, PREDICTED))),
+    "q.parquet": parquet("q.parquet", **{name: [row[name] for row in PREDICTED] for name in PREDICTED[0]}),
+}
+READERS |= {f"queue {file}": Reader(write, partial(queued, file)) for file, write in QUEUES.items()}
+READERS["checks"] = Reader(
+    written(("checks.csv", "image_id,accepted,forbidden", "1.jpg,joy|awe,fear", "2.jpg,joy,")),
+    lambda folder, out: read_checks(folder / "checks.csv"),
+)

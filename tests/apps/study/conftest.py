@@ -7,24 +7,25 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 import yaml
-from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.testclient import TestClient
 
+from affectml_annotation import Answer, LabelStore
+from affectml_annotation.store.schema import panel
 from affectml_annotation.study import door, visits
 from affectml_annotation.study.door import Ids
-from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.options import Options
-from affectml_apps.relabel.task import LabelTask, open_task, use
-from affectml_apps.relabel.web import make_routes
-from affectml_apps.serving import Guard
+from affectml_apps.relabel.pages import navigation
+from affectml_apps.relabel.study import entrance
+from affectml_apps.relabel.study import page as study_page
 
-HEADER = "x-relabel-token"
+from ..conftest import Caller, answer_to  # noqa: TID252
+from ..reading import page, run  # noqa: TID252
+
 PRACTISED, PRACTISED_TOO, CHECK, WARNED = "000000", "000001", "000002", "000003"
 LABELS = {PRACTISED: ["fear"], PRACTISED_TOO: ["awe"]}
 AGE = {"id": "age", "text": "How old are you?", "kind": "choice", "options": ["18-29", "30+"]}
 # Prolific's address, for ids of any form: names that a test can look for, where Prolific's have 24 hex digits.
 PANEL = {"panel": "mturk", "ids": {"person": "PROLIFIC_PID", "study": "STUDY_ID", "session": "SESSION_ID"}}
+IDS = {"PROLIFIC_PID": "SECRET-ID", "STUDY_ID": "s1", "SESSION_ID": "once"}
 FILE = {
     "overlap": 2,
     "images_per_person": 3,
@@ -34,7 +35,7 @@ FILE = {
     "before": {"questions": [AGE]},
     "after": {"questions": [{"id": "why", "text": "Anything else?", "kind": "text", "required": False}]},
     "practice": {
-        "images": [{"image": PRACTISED, "labels": ["fear"]}, {"image": PRACTISED_TOO, "labels": ["awe"]}],
+        "images": [{"image": image, "labels": labels} for image, labels in LABELS.items()],
         "feedback": "The text under the image says what to choose.",
     },
     "checks": {"rate": 0.1, "images": [{"image": CHECK, "labels": ["awe"]}]},
@@ -76,62 +77,138 @@ def study_folder(demo_set, tmp_path_factory):
 
 
 @pytest.fixture
-def study(study_folder, tmp_path):
+def study(study_folder, serve):
     """`study(**changes)`: its task, which pages and routes of this process serve."""
-    made = []
 
-    def make(**changes) -> LabelTask:
-        made.append(open_task(Options(study=study_folder(**changes), db=str(tmp_path / "study.db"))))
-        use(made[-1])
-        return made[-1]
-
-    yield make
-    use(None)
-    for task in made:
-        task.store.close()
+    return lambda **changes: serve(None, study=study_folder(**changes))
 
 
-class Participant:
+@pytest.fixture
+def store(server):
+    """The label store of the module's server."""
+    with LabelStore(server.db) as opened:
+        yield opened
+
+
+@pytest.fixture
+def see(monkeypatch):
+    """`see("ann")`: the page as somebody with this id has it, on their own device or another; or the lead's."""
+
+    def open_(person, own="laptop", *, lead=False, ids=(), **address):
+        given = {"PROLIFIC_PID": person, "STUDY_ID": "s1", **dict(ids)}
+        visitor = person and entrance.Visitor(given, own)
+        for module in (navigation, study_page):
+            monkeypatch.setattr(module, "visitor_of", lambda task, cookies: visitor)
+        if lead:
+            return run("from affectml_apps.relabel.study import page\npage.lead()\n")
+        return page(**address)
+
+    return open_
+
+
+def answer_all(store, who):
+    while claims := store.claim(who, 1):
+        store.submit([Answer(claims[0].image_id, who, "labels", ("awe",), seconds=4.0)])
+    visits.finish_images(store, who)
+
+
+STEPS = {
+    "before": lambda store, who: visits.answer_questions(store, who, "before", {"age": "30+"}),
+    "instructions": lambda store, who: visits.go_on(store, who, "instructions"),
+    "practice": lambda store, who: [visits.practise(store, who, *each) for each in LABELS.items()],
+    "images": answer_all,
+    "after": lambda store, who: visits.answer_questions(store, who, "after", {}),
+    "debriefing": lambda store, who: visits.go_on(store, who, "debriefing"),
+}
+
+
+def agree(store: LabelStore, person: str, own: str = "laptop", **more: str) -> str:
+    """Somebody with this id of the panel agrees to take part, on a device of their own; who they are."""
+    entry = door.enter(store, Ids(person))
+    return door.agree(store, Ids(person), entry.version, ["I agree."], own, **more).participant
+
+
+def bring(store: LabelStore, who: str, to: str = "code") -> str:
+    """Bring somebody to a later phase, or through the study, by what each phase in between asks for."""
+    for phase, step in STEPS.items():
+        if phase == visits.where(store, who).phase != to:
+            step(store, who)
+    assert visits.where(store, who).phase == to
+    return who
+
+
+class Browser(Caller):
+    """A browser as far as the server knows one: its cookies, and what it finds at the door."""
+
+    def __init__(self, task, **address):
+        super().__init__(task, "nobody", Middleware(entrance.Entrance, task=task))
+        if address:
+            self.open(**address)
+
+    def open(self, **address):
+        reply = self.get("/", params=address)
+        assert (reply.status_code, reply.headers["location"]) == (303, "/")
+        return self
+
+    @property
+    def visitor(self):
+        return entrance.visitor_of(self.task, {name: self.cookie(name) for name in self.cookies})
+
+    def cookie(self, name):
+        """As the server reads it: quoted, where it has an equals sign."""
+        return self.cookies[name].strip('"')
+
+    @property
+    def found(self):
+        return entrance.enter(self.task, self.visitor)
+
+    def agree(self):
+        ids = entrance.ids_of(self.task, self.visitor)
+        who = door.agree(self.task.store, ids, self.found.version, ["I agree."], self.visitor.own).participant
+        self.be(who)
+        return who
+
+    def back(self):
+        """Where the way back to the panel leads."""
+        reply = self.get("/relabel/return")
+        assert reply.status_code == 303
+        return reply.headers["location"]
+
+
+class Participant(Caller):
     """Somebody who agreed, and what their browser asks for."""
 
     def __init__(self, task, person):
-        self.store = task.store
-        entry = door.enter(task.store, Ids(person))
-        self.who = door.agree(task.store, Ids(person), entry.version, ["I agree."]).participant
-        app = Starlette(routes=make_routes(), middleware=[Middleware(Guard)])
-        self.client = TestClient(app, base_url="http://localhost:8501")
-        self.client.headers[HEADER] = make_token(task.secret, self.who)
-        self.made = 0
+        self.store, self.who, self.made = task.store, agree(task.store, person), 0
+        super().__init__(task, self.who)
 
     def to(self, phase):
-        """Go on to the practice, or to the images."""
-        visits.answer_questions(self.store, self.who, "before", {"age": "30+"})
-        visits.go_on(self.store, self.who, "instructions")
-        for image, labels in LABELS.items() if phase == "images" else ():
-            visits.practise(self.store, self.who, image, labels)
-        assert self.phase == phase
+        """Go on to a later phase."""
+        bring(self.store, self.who, phase)
         return self
 
     @property
     def phase(self):
         return visits.where(self.store, self.who).phase
 
-    def say(self, *answers, status=200, **more):
-        reply = self.client.post("/relabel/sync", json={"answers": list(answers), **more})
-        assert reply.status_code == status, reply.text
-        return reply.json()
-
-    def image(self, image):
-        return self.client.get("/relabel/image", params={"id": image}).status_code
+    def shown(self, images):
+        """Those of the images that they are shown; any other is forbidden to them."""
+        statuses = {image: self.image(image).status_code for image in images}
+        assert set(statuses.values()) <= {200, 403}
+        return {image for image, status in statuses.items() if status == 200}
 
     def answer(self, item, labels=("sadness",), **changes):
         self.made += 1
-        given = {key: item[key] for key in ("image", "round", "ticket")} | {"base_revision": item["revision"]}
-        kind = "labels" if labels else "none"
-        return {**given, "id": f"{self.who}-{self.made}", "kind": kind, "labels": list(labels), **changes}
+        return answer_to(item, f"{self.who}-{self.made}", labels, **changes)
 
     def practise(self, item, labels, **changes):
         return self.say(self.answer(item, labels, **changes), phase="practice")
+
+
+def participant(store, person):
+    """Who somebody is whom the panel knows by this id; None where nobody with it agreed."""
+    with store.database.read() as connection:
+        return connection.scalar(sa.select(panel.c.annotator_id).where(panel.c.person == person))
 
 
 def rows(task, table):

@@ -16,10 +16,12 @@ from affectml_annotation.study.screen import Screen, consent_screen, screen
 from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.preferences import read_secret
 
-from .conftest import AGE, CHECK, FILE, PANEL, PRACTISED, PRACTISED_TOO
+from ..conftest import answer_to  # noqa: TID252
+from .conftest import AGE, CHECK, FILE, PANEL
+from .conftest import LABELS as PRACTISED
 
 LABELS = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
-DICTATED = {PRACTISED: "fear", PRACTISED_TOO: "awe"}
+DICTATED = {image: label for image, (label,) in PRACTISED.items()}
 RAN = "a script ran"
 # what a text of the study may hold, by malice or by mistake
 SCRIPT = (
@@ -87,9 +89,7 @@ class Crowd:
         """Note what nobody is to be sent: somebody's id, or a code that is none of `codes`, which are theirs by now."""
         text = text.decode("latin-1") if isinstance(text, bytes) else text
         self.looked[where] += 1
-        leaked = {*re.findall(r"SECRET-\w+", text), *re.findall(r"CODE-\w+", text)} - set(
-            re.findall(r"CODE-\w+", str(codes))
-        )
+        leaked = set(re.findall(r"SECRET-\w+|CODE-\w+", text)) - set(re.findall(r"CODE-\w+", str(codes)))
         self.leaks += [f"{where}: {what}" for what in leaked]
 
     def close(self) -> None:
@@ -152,8 +152,7 @@ class Caller(Somebody):
         self.sent += 1
         picture = self.crowd.http.get("/relabel/image", params={"id": item["image"]}, headers=self.headers)
         assert picture.headers["content-type"].startswith("image/")
-        given = {name: item[name] for name in ("image", "round", "ticket")} | {"base_revision": item["revision"]}
-        return given | {"id": f"{self.who}-{self.sent}", "kind": "labels", "labels": [label]}
+        return answer_to(item, f"{self.who}-{self.sent}", [label])
 
     def practise(self, *, rightly: bool = True) -> "Caller":
         visits.answer_questions(self.crowd.store, self.who, "before", {"age": OLD})
@@ -161,9 +160,8 @@ class Caller(Somebody):
         reply = self.sync(phase="practice")
         while reply["phase"] == "practice" and reply["status"] is None:
             (item,) = reply["items"]
-            reply = self.sync(
-                phase="practice", answers=[self.answer(item, DICTATED[item["image"]] if rightly else "anger")]
-            )
+            answer = self.answer(item, DICTATED[item["image"]] if rightly else "anger")
+            reply = self.sync(phase="practice", answers=[answer])
         assert reply["phase"] == ("images" if rightly else "practice")
         return self
 
@@ -202,13 +200,14 @@ class Visitor(Somebody):
     def tab(self) -> Page:
         """A further tab of this browser."""
         page = self.context.new_page()
-        look = self.crowd.look
         page.on("console", lambda line: self.crowd.logged.append(line.text))
         page.on("pageerror", lambda error: self.crowd.logged.append(str(error)))
-        for event in ("framereceived", "framesent"):
-            page.on(
-                "websocket", lambda socket, event=event: socket.on(event, lambda data: look(event, data, self.codes))
-            )
+
+        def listen(socket: Any) -> None:
+            for event in ("framereceived", "framesent"):
+                socket.on(event, lambda data, event=event: self.crowd.look(event, data, self.codes))
+
+        page.on("websocket", listen)
         return page
 
     def come(self) -> "Visitor":

@@ -7,7 +7,8 @@ every language in all, and keeps a picture of each, to be looked at.
 
 import os
 import re
-from functools import cache, partial
+import shutil
+from functools import cache
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,10 +18,10 @@ import yaml
 from affectml_annotation import LabelStore
 from affectml_annotation.languages import ENGLISH, LANGUAGES, PSEUDO, _, catalogue, direction, spoken
 from affectml_annotation.store.settings import QUESTIONS
-from affectml_annotation.study import visits
 from affectml_apps.relabel.preferences import change_preferences
 
-from .test_study_page import label_all, participant
+from ..conftest import FOCUSED  # noqa: TID252
+from .conftest import STEPS, bring, participant
 
 pytestmark = pytest.mark.slow
 SIZES = ((360, 640), (390, 844), (768, 1024), (1280, 800))
@@ -78,15 +79,13 @@ class Looked:
                 self.found += [f"{place}: {each}" for each in self.checks["axe"](page)]
             if KEPT:
                 page.screenshot(path=f"{KEPT}/{name}-{self.language}-{width}x{height}-{theme}.png")
-        self.found += [f"{name}: in English: {each}" for each in in_english(page.evaluate(TEXTS), self.language)]
+        english = [
+            text for text in page.evaluate(TEXTS) if any(each.fullmatch(text) for each in translated(self.language))
+        ]
+        self.found += [f"{name}: in English: {each}" for each in english]
         shown = page.evaluate("[document.documentElement.lang, document.documentElement.dir]")
         if shown != [self.language, direction(self.language)]:
             self.found.append(f"{name}: the document is in {shown}")
-
-
-def in_english(texts, language):
-    """Those of the texts that are English ones of the catalogue, though they have a translation."""
-    return [text for text in texts if any(each.fullmatch(text) for each in translated(language))]
 
 
 @cache
@@ -108,19 +107,17 @@ def in_language(page, role, text):
 
 
 @pytest.fixture(scope="module")
-def study_server(start_shared, study_folder, tmp_path_factory):
+def study_server(start_shared, study_folder):
     """A study in all languages, with our own default texts."""
     folder = study_folder(languages=[*LANGUAGES])
-    for name in ("consent", "instructions", "debriefing"):
-        for language in LANGUAGES[1:]:
-            (folder / f"{name}.{language}.md").write_text((OWN / f"{name}.{language}.md").read_text(encoding="utf-8"))
     for language in LANGUAGES[1:]:
+        for name in ("consent", "instructions", "debriefing"):
+            shutil.copy(OWN / f"{name}.{language}.md", folder)
         (folder / f"study.{language}.yaml").write_text("read_by: {consent: a test}\n")
     table = Path(yaml.safe_load((folder / "study.yaml").read_text())["dataset"]) / "images.parquet"
     images = pq.read_table(table).drop_columns("content_warning")
     pq.write_table(images.append_column("content_warning", [["Blood is to be seen."] * len(images)]), table)
-    db = str(tmp_path_factory.mktemp("study") / "study.db")
-    return start_shared("--study", str(folder), "--db", db, dataset=None, db=db)
+    return start_shared(study=folder)
 
 
 @pytest.fixture
@@ -153,25 +150,12 @@ def test_every_page_of_a_study_can_be_read_in(language, study_server, look):
         in_language(page, "button", _("Ask to be erased")).wait_for()
         seen.at("your-part")
         who = participant(store, who_came)
-        steps = {
-            "instructions": partial(visits.answer_questions, store, who, "before", {"age": "30+"}),
-            "practice": partial(visits.go_on, store, who, "instructions"),
-            "images": lambda: [
-                visits.practise(store, who, *each) for each in (("000000", ["fear"]), ("000001", ["awe"]))
-            ],
-            "after": partial(label_all, store, who),
-            "debriefing": partial(visits.answer_questions, store, who, "after", {}),
-            "end": partial(visits.go_on, store, who, "debriefing"),
-        }
-        for name, step in steps.items():
-            step()
+        for name in (*list(STEPS)[1:], "code"):
+            bring(store, who, name)
             page.reload()
-            if name in ("practice", "images"):
-                page.locator(".labeller .stage img").wait_for(state="attached")
-            elif name == "end":
-                page.get_by_text("DONE").wait_for()
-            else:
-                in_language(page, "button", _("Leave the study")).wait_for()
+            image, done = page.locator(".labeller .stage img"), page.get_by_text("DONE")
+            waited = {"practice": image, "images": image, "code": done}
+            waited.get(name, in_language(page, "button", _("Leave the study"))).wait_for(state="attached")
             if name == "images":
                 seen.at("covered")
                 page.keyboard.press("Space")
@@ -185,11 +169,10 @@ def test_every_page_of_a_study_can_be_read_in(language, study_server, look):
 
 
 @pytest.fixture(scope="module")
-def task_server(start_shared, tmp_path_factory):
+def task_server(start_shared):
     """A task with 25 labels in groups, offered in all languages, with all that the page can ask for."""
-    db = str(tmp_path_factory.mktemp("task") / "labels.db")
-    server = start_shared("--taxonomy", "parrott-25", db=db)
-    with LabelStore(db) as store:
+    server = start_shared("--taxonomy", "parrott-25")
+    with LabelStore(server.db) as store:
         change_preferences(store, languages=LANGUAGES, intensity=True, valence_arousal=True, valence_colours=True)
     return server
 
@@ -215,13 +198,6 @@ def test_every_page_of_a_task_can_be_read_in(language, task_server, look):
     assert "\n".join(seen.found) == ""
 
 
-FOCUS = """() => {
-  let at = document.activeElement;
-  while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
-  return (at?.getAttribute('aria-label') ?? at?.innerText ?? '').trim();
-}"""
-
-
 @pytest.mark.parametrize("language", ["ar", "ja"])
 def test_keys_alone_lead_through_a_task_and_a_screen_reader_hears_it_in(language, task_server, profile, settle):
     page = profile(locale=language).new_page()
@@ -229,9 +205,10 @@ def test_keys_alone_lead_through_a_task_and_a_screen_reader_hears_it_in(language
     def tab_to(text):
         for _press in range(40):
             page.keyboard.press("Tab")
-            if page.evaluate(FOCUS) == text:
+            name = "at => (at.getAttribute('aria-label') ?? at.innerText ?? '').trim()"
+            if (at := page.evaluate_handle(FOCUSED).evaluate(name)) == text:
                 return
-        raise AssertionError(f"Tab never comes to {text!r}; at last it was at {page.evaluate(FOCUS)!r}")
+        raise AssertionError(f"Tab never comes to {text!r}; at last it was at {at!r}")
 
     with spoken(language):
         page.goto(task_server.url)  # in the browser's own language, as it wishes

@@ -1,46 +1,53 @@
-"""Who comes to a study's page: ids leave the address for a signed cookie, and what cannot run ends the program."""
+"""Who comes to a study's page: ids leave the address for a signed cookie, and nothing forged or replayed opens it."""
 
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from http.cookies import SimpleCookie
+from urllib.parse import urlencode
 
 import pytest
-from starlette.applications import Starlette
+import sqlalchemy as sa
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from starlette.testclient import TestClient
 
 from affectml.errors import AffectmlError
-from affectml_annotation import LabelStore, TaskSettings
-from affectml_annotation.study import door, keys, visits
+from affectml.people import studies
+from affectml_annotation import LabelStore, StoreError, TaskSettings
+from affectml_annotation.errors import BadStudy
+from affectml_annotation.store import schema
+from affectml_annotation.study import door, keys, pay, visits
+from affectml_annotation.study.keys import BadLink
 from affectml_annotation.study.overview import overview
 from affectml_annotation.study.screen import screen
-from affectml_apps.relabel import web
+from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.launch import app_parts
 from affectml_apps.relabel.options import Options
-from affectml_apps.relabel.study.entrance import Entrance, cookie_name, enter, ids_of, visitor_of
+from affectml_apps.relabel.study import entrance
 from affectml_apps.relabel.task import open_task
 
-from .conftest import PANEL
+from ..conftest import Caller, change  # noqa: TID252
+from .conftest import IDS, PANEL, PRACTISED, Browser, bring
 
-ANN = "/?PROLIFIC_PID=ann-at-the-panel&STUDY_ID=s1&SESSION_ID=one"
+ADDRESS = f"?{urlencode(IDS)}"
 
 
 def browser(task, base=""):
     """A browser at a server whose every page is the same."""
-    pages = [Route("/{path:path}", lambda request: PlainTextResponse(f"page {request.url.query}"))]
-    app = Starlette(routes=[*web.make_routes(base), *pages], middleware=[Middleware(Entrance, task=task, base=base)])
-    return TestClient(app, base_url="http://localhost", follow_redirects=False)
+    caller = Caller(task, "nobody", Middleware(entrance.Entrance, task=task, base=base), base=base)
+    caller.app.routes.append(Route("/{path:path}", lambda request: PlainTextResponse(f"page {request.url.query}")))
+    return caller
 
 
 def test_ids_leave_the_address_for_a_cookie_that_no_script_reads(study):
     task = study()
     ann = browser(task)
-    reply = ann.get(ANN)
+    reply = ann.get(f"/{ADDRESS}")
     assert (reply.status_code, reply.headers["location"]) == (303, "/")
-    assert "ann-at" not in reply.headers["set-cookie"]
-    cookie = SimpleCookie(reply.headers["set-cookie"])[cookie_name(task)]
+    assert "SECRET" not in reply.headers["set-cookie"]
+    cookie = SimpleCookie(reply.headers["set-cookie"])[entrance.cookie_name(task)]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "lax", "/")
-    assert visitor_of(task, ann.cookies).given["PROLIFIC_PID"] == "ann-at-the-panel"
+    assert entrance.visitor_of(task, ann.cookies).given["PROLIFIC_PID"] == "SECRET-ID"
     assert ann.get("/").text == "page "
     for other in ("/progress?who=ann", "/relabel/client/main.js?PROLIFIC_PID=x", "/_stcore/health?link=x"):
         assert ann.get(other).status_code == 200
@@ -48,78 +55,48 @@ def test_ids_leave_the_address_for_a_cookie_that_no_script_reads(study):
 
 def test_below_a_base_path_the_cookie_is_the_pages_alone(study):
     ann = browser(study(), "lab/one")
-    for address in (f"/lab/one{ANN}", f"/lab/one{ANN[1:]}"):
-        reply = ann.get(address)
+    for place in ("/lab/one/", "/lab/one"):
+        reply = ann.get(place + ADDRESS)
         assert reply.headers["location"] == "/lab/one/"
         assert "Path=/lab/one/" in reply.headers["set-cookie"]
 
 
-def test_a_cookie_that_somebody_made_up_is_nobodys(study):
-    task = study()
-    ann = browser(task)
-    ann.get(ANN)
-    name = cookie_name(task)
-    content, _, signature = ann.cookies[name].partition(".")
-    for forged in ("", "x", ".", f"{content}.", f"{content[:-4]}AAAA.{signature}", f".{signature}", f"{content}.ü"):
-        assert visitor_of(task, {name: forged}) is None
-
-
 def test_a_browser_stays_the_same_device_whoever_comes(study):
     task = study()
-    ann, other = browser(task), browser(task)
-    own = []
-    for address in (ANN, ANN.replace("one", "two"), ANN.replace("ann", "bob"), ANN, "/?link=1.X"):
-        ann.get(address)
-        own.append(visitor_of(task, ann.cookies).own)
-    assert len(set(own)) == 1
-    other.get(ANN)
-    assert visitor_of(task, other.cookies).own != own[0]
+    ann = Browser(task)
+    came = (IDS, IDS | {"SESSION_ID": "two"}, IDS | {"PROLIFIC_PID": "bob"}, IDS, {"link": "1.X"})
+    (own,) = {ann.open(**ids).visitor.own for ids in came}
+    assert Browser(task, **IDS).visitor.own != own
     assert overview(task.store).opened == 4  # a link that opens nothing is nobody
-
-
-def begin(task, client, address):
-    client.get(address)
-    visitor = visitor_of(task, client.cookies)
-    return door.agree(task.store, ids_of(task, visitor), 1, ["I agree."], visitor.own).participant
 
 
 def test_a_link_that_a_foreign_page_sends_somebody_to_takes_no_visit_away(study):
     task = study()
-    ann, bob = browser(task), browser(task)
-    who, bobs = begin(task, ann, ANN), begin(task, bob, ANN.replace("ann", "bob"))
-    ann.get(ANN.replace("ann", "made-up"))  # nobody's visit yet: the page asks whoever it is to agree
-    assert enter(task, visitor_of(task, ann.cookies)).kind == "consent"
-    ann.get(ANN)  # and by their own address they go on without a code
-    assert enter(task, visitor_of(task, ann.cookies)).participant == who
-    reply = ann.get(ANN.replace("ann", "bob"))  # whose visit is elsewhere
-    assert (reply.status_code, "set-cookie" in reply.headers) == (303, False)
-    assert enter(task, visitor_of(task, ann.cookies)).participant == who
+    ids, bobs = IDS, IDS | {"PROLIFIC_PID": "bob"}
+    ann, bob = Browser(task, **ids), Browser(task, **bobs)
+    who, other = ann.agree(), bob.agree()
+    # nobody's visit yet: the page asks whoever it is to agree
+    assert ann.open(**ids | {"PROLIFIC_PID": "made-up"}).found.kind == "consent"
+    assert ann.open(**ids).found.participant == who  # and by their own address they go on without a code
+    reply = ann.get("/", params=bobs)  # whose visit is elsewhere
+    assert (reply.status_code, "set-cookie" in reply.headers, ann.found.participant) == (303, False, who)
     visits.leave(task.store, who)
-    ann.get(ANN.replace("ann", "bob"))  # once it is over, another may go on here, by their code
-    assert enter(task, visitor_of(task, ann.cookies)).kind == "known"
-    assert visits.where(task.store, bobs).status is None
+    assert ann.open(**bobs).found.kind == "known"  # once it is over, another may go on here, by their code
+    assert visits.where(task.store, other).status is None
 
 
 def test_a_participant_goes_back_by_the_server_once_they_have_a_code(study):
     task = study(recruit={**PANEL, "study": "s1", "codes": {"screened_out": "OUT", "no_consent": "NO"},
                           "return_to": "https://panel.example/?cc={code}&who={person}"})  # fmt: skip
-    ann, nobody = browser(task), browser(task)
-    ann.get(ANN)
-    visitor = visitor_of(task, ann.cookies)
-    assert ann.get("/relabel/return").headers["location"] == "https://panel.example/?cc=NO&who=ann-at-the-panel"
-    ids = door.Ids("ann-at-the-panel", "one")
-    who = door.agree(task.store, ids, 1, ["I agree."], visitor.own).participant
-    assert enter(task, visitor).participant == who
-    assert ann.get("/relabel/return").headers["location"] == "../"
-    visits.answer_questions(task.store, who, "before", {"age": "30+"})
-    visits.go_on(task.store, who, "instructions")
+    ann, nobody = Browser(task, **IDS), Browser(task)
+    assert ann.back() == "https://panel.example/?cc=NO&who=SECRET-ID"
+    who = ann.agree()
+    assert ann.back() == "../"
+    bring(task.store, who, "practice")
     for _ in range(2):
-        visits.practise(task.store, who, "000000", ["joy"])
-    assert screen(task.store, who).code == "OUT"
-    assert ann.get("/relabel/return").headers["location"] == "https://panel.example/?cc=OUT&who=ann-at-the-panel"
-    assert nobody.get("/relabel/return").headers["location"] == "../"
-    nobody.get(ANN)  # the same ids on another device
-    assert nobody.get("/relabel/return").headers["location"] == "../"
+        visits.practise(task.store, who, PRACTISED, ["joy"])
+    assert ann.back() == "https://panel.example/?cc=OUT&who=SECRET-ID"
+    assert nobody.back() == nobody.open(**IDS).back() == "../"  # the same ids on another device
 
 
 def ended(capsys, *arguments) -> str:
@@ -162,8 +139,180 @@ def test_a_text_that_changed_is_what_newcomers_see(study_folder, tmp_path):
 def test_links_of_the_command_line_let_people_in(study):
     task = study(recruit={"panel": "links"})
     (token,) = keys.make_links(task.store, 1, 4e9)
-    ann = browser(task)
-    assert ann.get(f"/?link={token}").status_code == 303
-    assert enter(task, visitor_of(task, ann.cookies)).kind == "consent"
-    ann.get(ANN)
-    assert visitor_of(task, ann.cookies).given == {"link": token}
+    ann = Browser(task, link=token)
+    assert ann.found.kind == "consent"
+    ann.get("/", params=IDS)
+    assert ann.visitor.given == {"link": token}
+
+
+RETURN = {**PANEL, "study": "s1", "codes": {"completed": "DONE"}, "return_to": "https://panel.example/{code}"}
+
+
+def stored(store):
+    """All that a database holds, by table."""
+    with store.database.read() as connection:
+        return {table.name: connection.execute(sa.select(table)).all() for table in schema.metadata.sorted_tables}
+
+
+# Links
+
+
+def test_a_link_of_another_opens_their_visit_alone_and_a_forged_one_nothing(study):
+    task = study()
+    mine, other = keys.make_links(task.store, 2, time.time() + 3600)
+    who = Browser(task, link=mine).agree()
+    assert Browser(task, link=mine).found.participant == who
+    assert Browser(task, link=other).found.participant is None
+    before = stored(task.store)
+    number, _, signature = mine.partition(".")
+    for forged in (f"2.{signature}", f"{number}.{signature[:-1]}", f"{number}.{signature}x", "1", "0.",
+                   f"{number}.{signature}é", "x" * 60_000):  # fmt: skip
+        browser = Browser(task, link=forged)
+        with pytest.raises(BadLink, match="not made by this study"):
+            _ = browser.found
+        assert browser.back() == "../"
+    assert stored(task.store) == before
+
+
+def test_a_revoked_link_shows_nothing_more_and_one_past_its_end_only_on_the_device_that_began(study):
+    task = study(recruit=RETURN)
+    tokens = keys.make_links(task.store, 2, time.time() + 3600)
+    revoked, late = (Browser(task, link=token) for token in tokens)
+    for browser in (revoked, late):
+        bring(task.store, browser.agree())
+        assert browser.back() == "https://panel.example/DONE"
+    keys.revoke_link(task.store, 1)
+    change(task.store, schema.study_link.update().values(ends_at=1))
+    for browser in (revoked, Browser(task, link=tokens[0])):
+        with pytest.raises(BadLink, match="revoked"):
+            _ = browser.found
+        assert browser.back() == "../"
+    other = Browser(task, link=tokens[1])
+    assert (other.found.kind, other.back()) == ("known", "../")
+    assert late.back() == "https://panel.example/DONE"
+
+
+# The panel's ids
+
+
+def test_guessed_and_swapped_ids_show_neither_answers_nor_code(study):
+    task = study(recruit=RETURN)
+    victim = Browser(task, **IDS)
+    bring(task.store, victim.agree())
+    assert victim.back() == "https://panel.example/DONE"
+    own = Browser(task, **IDS | {"PROLIFIC_PID": "MINE"})
+    mine = own.agree()
+    codes = ("", "DONE", screen(task.store, mine).resume_code)
+    assert own.open(**IDS).found.participant == mine
+    visits.leave(task.store, mine)
+    for thief in (Browser(task, **IDS), Browser(task, **IDS | {"SESSION_ID": "twice"}), own.open(**IDS)):
+        assert (thief.found.kind, thief.found.participant, thief.back()) == ("known", None, "../")
+        for code in codes:
+            with pytest.raises(door.NotInStudy, match="does not go with this address"):
+                door.resume(task.store, entrance.ids_of(task, thief.visitor), code, thief.visitor.own)
+    assert victim.found.kind == "visit"
+
+
+@pytest.mark.parametrize("name", ["PROLIFIC_PID", "STUDY_ID"])
+def test_an_address_that_says_a_thing_twice_or_in_odd_bytes_is_one_person_or_none(study, name):
+    task = study()
+    for value in ("%00", "%ff%fe", "x" * 60_000, "link 1", "forgotten 1", "%ed%a0%80"):
+        browser = Browser(task)
+        asked = "&".join(f"{key}={value if key == name else given}" for key, given in IDS.items())
+        assert browser.get(f"/?{asked}").headers["location"] == "/"
+        if value not in ("%ff%fe", "%ed%a0%80") or name == "STUDY_ID":  # which is a name like any other
+            with pytest.raises(door.NotInStudy):
+                _ = browser.found
+    assert Browser(task).get("/?PROLIFIC_PID=A&PROLIFIC_PID=B&STUDY_ID=s1").status_code == 303
+
+
+# Completion and code
+
+
+def test_a_completion_replayed_pays_once_and_tells_the_same_code(study):
+    task = study(recruit=RETURN)
+    browser = Browser(task, **IDS)
+    who = browser.agree()
+    bring(task.store, who)
+    before, due = stored(task.store), pay.pay_rows(task.store)
+    for again in (
+        lambda: visits.go_on(task.store, who, "debriefing"),
+        lambda: visits.answer_questions(task.store, who, "after", {"why": "again"}),
+        lambda: visits.finish_images(task.store, who),
+        lambda: visits.leave(task.store, who),
+    ):
+        assert again().status == "completed"
+    with pytest.raises(door.NotInStudy, match="take part already"):
+        browser.agree()
+    for more in ({}, {"phase": "images", "finish": True}, {"phase": "practice"}):
+        browser.say(status=403, **more)
+    browser.open(**IDS | {"SESSION_ID": "twice"})
+    assert browser.back() == "https://panel.example/DONE"
+    assert (stored(task.store), pay.pay_rows(task.store)) == (before, due)
+
+
+def test_no_code_comes_before_it_is_earned(study):
+    task = study(recruit=RETURN | {"codes": {name: f"CODE-{name}" for name in ("completed", "screened_out")}})
+    browser = Browser(task, **IDS)
+    store, told = task.store, []
+    who = browser.agree()
+
+    def look():
+        told.append(browser.back())
+        told.append(str(screen(store, who)))
+        told.append(browser.post("/relabel/sync", json={"phase": "practice", "want": 3}).text)
+
+    for phase in ("before", "instructions", "practice"):
+        bring(store, who, phase)
+        look()
+    visits.practise(store, who, PRACTISED, ["awe"])
+    look()
+    visits.leave(store, who)
+    look()
+    assert [text for text in told if "CODE-" in text] == []
+    assert set(told[::3]) == {"../"}
+
+
+def test_ten_megabytes_for_an_answer_are_refused_and_nothing_of_them_is_kept(study):
+    about = {"id": "about", "text": "And you?", "kind": "text", "required": False}
+    task = study(before={"questions": [about]})
+    who = Browser(task, **IDS).agree()
+    before = stored(task.store)
+    for huge in ("x" * 10_000_000, ["x" * 10_000_000], {"x" * 10_000_000: 1}):
+        with pytest.raises(StoreError) as refused:
+            visits.answer_questions(task.store, who, "before", {"about": huge})
+        assert len(str(refused.value)) < 200
+    assert stored(task.store) == before
+
+
+# Cookies
+
+
+def test_a_cookie_that_is_forged_altered_or_of_another_task_is_none(study):
+    task = study()
+    victim, other = Browser(task, **IDS), Browser(task, **IDS | {"PROLIFIC_PID": "OTHER"})
+    victim.agree()
+    name = entrance.cookie_name(task)
+    cookie, others = (browser.cookie(name) for browser in (victim, other))
+    content, signature = cookie.split(".")
+    made_up = urlsafe_b64encode(urlsafe_b64decode(f"{content}==").replace(b"once", b"mine")).decode()
+    swapped = (f"{others.split('.')[0]}.{signature}", f"{content}.{others.split('.')[1]}")
+    altered = (f"{made_up}.{signature}", f"{content}.{signature}x", f"{content}.é", f"{content}.", f".{signature}")
+    for forged in ("", ".", content, *swapped, *altered):
+        assert entrance.visitor_of(task, {name: forged}) is None
+    assert entrance.visitor_of(task, {name: cookie}) == victim.visitor
+    assert entrance.visitor_of(task, {f"{name}x": cookie}) is None
+    token = make_token(task.secret, "anybody")  # signed by the same secret, for another purpose
+    assert entrance.visitor_of(task, {name: token}) is None
+
+
+# The file
+
+
+@pytest.mark.parametrize("place", ["../own.yaml", "linked.yaml", "/etc/hostname"])
+def test_no_taxonomy_is_read_from_outside_the_study_s_folder(study_folder, tmp_path, place):
+    folder = study_folder(taxonomy=place, practice={}, checks={})
+    (folder.parent / "own.yaml").write_text("name: own\nlabels: [secret, hidden]\n")
+    (folder / "linked.yaml").symlink_to(folder.parent / "own.yaml")
+    with pytest.raises(BadStudy, match="lies outside the study's folder"):
+        studies.begin(folder, str(tmp_path / "labels.db"), by="lead")

@@ -1,38 +1,26 @@
-"""A study's page in a browser: from the link to the code, also on another device and after a restart."""
+"""A study's page in a browser: from the link to the code, and what a browser may forge."""
 
 import time
-from functools import partial
 
 import pytest
-import sqlalchemy as sa
 from google.protobuf.json_format import ParseDict
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from affectml_annotation import Answer, LabelStore
-from affectml_annotation.store.schema import panel
-from affectml_annotation.study import running, visits
+from affectml_annotation.study import visits
 from affectml_annotation.study.overview import overview
-from affectml_annotation.study.screen import screen
 
-from .conftest import PANEL
+from ..conftest import PHONE  # noqa: TID252
+from .conftest import PANEL, STEPS, bring, participant
 
 pytestmark = pytest.mark.slow
-PHONE = {"viewport": {"width": 390, "height": 740}, "has_touch": True, "is_mobile": True}
 RETURN = {**PANEL, "study": "s1", "codes": {"completed": "DONE", "no_consent": "NOPE"},
           "return_to": "https://panel.example/?cc={code}"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def server(start_shared, study_folder, tmp_path_factory):
+def server(start_shared, study_folder):
     """One study for the tests of this module, each with people of its own."""
-    db = str(tmp_path_factory.mktemp("study") / "study.db")
-    return start_shared("--study", str(study_folder(recruit=RETURN)), "--db", db, dataset=None, db=db)
-
-
-@pytest.fixture
-def store(server):
-    with LabelStore(server.db) as opened:
-        yield opened
+    return start_shared(study=study_folder(recruit=RETURN))
 
 
 @pytest.fixture
@@ -53,27 +41,13 @@ def agree(page):
     page.get_by_role("button", name="Your part").wait_for()
 
 
-def participant(store, person):
-    with store.database.read() as connection:
-        return connection.scalar(sa.select(panel.c.annotator_id).where(panel.c.person == person))
-
-
-def label_all(store, who):
-    while claims := store.claim(who, 1):
-        store.submit([Answer(claims[0].image_id, who, "labels", (store.settings.labels[0],))])
-    visits.finish_images(store, who)
-
-
 def test_somebody_comes_through_on_a_phone_and_their_id_is_in_nothing_that_a_browser_is_sent(
     server, store, profile, arrive, settle, axe
 ):
     page = profile(**PHONE).new_page()
     sent = []
-
-    def keep(frame):
-        sent.append(frame)
-
-    page.on("websocket", lambda socket: [socket.on(way, keep) for way in ("framesent", "framereceived")])
+    ways = ("framesent", "framereceived")
+    page.on("websocket", lambda socket: [socket.on(way, lambda frame: sent.append(frame)) for way in ways])
     page.on("request", lambda request: sent.append(request.url) if "PROLIFIC_PID" not in request.url else None)
     arrive(page, "ann-at-the-panel")
     assert page.url == f"{server.url}/"
@@ -82,22 +56,13 @@ def test_somebody_comes_through_on_a_phone_and_their_id_is_in_nothing_that_a_bro
     found = axe(page)
     agree(page)
     who = participant(store, "ann-at-the-panel")
-    steps = [
-        partial(visits.answer_questions, store, who, "before", {"age": "30+"}),
-        partial(visits.go_on, store, who, "instructions"),
-        partial(visits.practise, store, who, "000000", ["fear"]),
-        partial(visits.practise, store, who, "000001", ["awe"]),
-        partial(label_all, store, who),
-        partial(visits.answer_questions, store, who, "after", {}),
-        partial(visits.go_on, store, who, "debriefing"),
-    ]
-    for step in steps:
+    for following in (*list(STEPS)[1:], "code"):
         assert visits.where(store, who).status is None
         page.get_by_role("button", name="Leave the study").wait_for()
         settle(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         sent.append(page.content())
-        step()
+        bring(store, who, following)
         page.reload()
     for _ in range(2):  # and again on every later visit
         page.get_by_text("DONE").wait_for()
@@ -109,17 +74,16 @@ def test_somebody_comes_through_on_a_phone_and_their_id_is_in_nothing_that_a_bro
     reply = page.request.get(f"{server.url}/{back}", max_redirects=0)
     assert reply.headers["location"] == "https://panel.example/?cc=DONE"
     sent.append(page.content())
-    told = [each if isinstance(each, str) else each.decode("latin-1") for each in sent]
+    told = [each if isinstance(each, str) else each.decode("latin-1") for each in (*sent, server.log.read_text())]
     assert len(told) > 30
     assert [each for each in told if "ann-at-the-panel" in each] == []
-    assert "ann-at-the-panel" not in server.log.read_text()
     own, streamlits = sorted(page.context.cookies(), key=lambda cookie: cookie["name"], reverse=True)
     assert own["name"].startswith("affectml-study-")
     assert (own["httpOnly"], round((own["expires"] - time.time()) / 86_400)) == (True, 30)
     assert (streamlits["name"], streamlits["expires"]) == ("_streamlit_xsrf", -1)
 
 
-def test_nobody_is_in_without_a_link_and_who_does_not_agree_is_a_count(server, store, profile, arrive, settle):
+def test_nobody_is_in_without_a_link_and_who_does_not_agree_is_a_count(server, store, profile, arrive):
     page = profile().new_page()
     page.goto(f"{server.url}/?who=ann")
     page.get_by_text("open the link that you were sent").wait_for()
@@ -135,56 +99,6 @@ def test_nobody_is_in_without_a_link_and_who_does_not_agree_is_a_count(server, s
     page.goto(f"{server.url}/lead")  # whoever runs the study on this machine
     page.get_by_role("heading", name="How people come").wait_for()
     page.get_by_role("link", name="Set-up").wait_for()
-
-
-def test_another_device_goes_on_by_the_resume_code_and_shows_nothing_without(store, profile, arrive, settle):
-    first, other = profile().new_page(), profile().new_page()
-    arrive(first, "bob")
-    agree(first)
-    code = screen(store, participant(store, "bob")).resume_code
-    first.get_by_role("button", name="Your part").click()
-    first.get_by_text(f"{code[:5]}-{code[5:]}").first.wait_for()
-    arrive(other, "bob")
-    for typed in ("WRONG-CODES", f"{code[:5]}-{code[5:]}".lower()):
-        assert other.get_by_role("button", name="Your part").count() == 0
-        other.get_by_label("Resume code").fill(typed)
-        other.get_by_role("button", name="Go on").click()
-        other.get_by_text("does not go with" if typed == "WRONG-CODES" else "How old are you?").wait_for()
-    other.reload()
-    other.get_by_text("How old are you?").wait_for()
-
-
-def test_a_restart_in_the_middle_loses_nobodys_place_and_leaving_is_one_click(server, store, profile, arrive, settle):
-    page = profile().new_page()
-    arrive(page, "cleo")
-    agree(page)
-    who = participant(store, "cleo")
-    visits.answer_questions(store, who, "before", {"age": "30+"})
-    server.kill()
-    server.start()
-    page.reload()
-    page.get_by_text("feeling.").wait_for()  # the instructions
-    page.get_by_role("button", name="Leave the study").click()
-    page.get_by_text("You are paid for the share").wait_for()
-    page.get_by_role("button", name="Leave now").click()
-    page.get_by_role("heading", name="You have left the study").wait_for()
-    assert visits.where(store, who).status == "left"
-    arrive(page, "cleo")
-    page.get_by_role("heading", name="You have left the study").wait_for()
-
-
-def test_a_study_that_is_paused_says_so_and_whoever_is_in_goes_on(store, profile, arrive, settle):
-    page, late = profile().new_page(), profile().new_page()
-    arrive(page, "dora")
-    agree(page)
-    running.change_state(store, "paused", by="lead")
-    try:
-        arrive(late, "ed")
-        late.get_by_role("heading", name="lets nobody in now").wait_for()
-        page.reload()
-        page.get_by_text("How old are you?").wait_for()
-    finally:
-        running.change_state(store, "running", by="lead")
 
 
 @pytest.mark.parametrize(

@@ -3,51 +3,41 @@
 import pytest
 import sqlalchemy as sa
 
-from affectml_annotation import LabelStore
-from affectml_annotation.store.schema import content_warning, image, panel, visit
+from affectml_annotation.store.schema import content_warning, image, visit
 from affectml_annotation.study import visits
 from affectml_apps.relabel.component import CLIENT
 
-from .conftest import PRACTISED
+from ..conftest import NO_SCROLLING, PHONE, Person, change  # noqa: TID252
+from .conftest import PRACTISED, bring, participant
 
 pytestmark = pytest.mark.slow
 MAIN = CLIENT / "main.js"
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
 @pytest.fixture(scope="module")
-def server(start_shared, study_folder, tmp_path_factory):
+def server(start_shared, study_folder):
     """One study for the tests of this module: three images each, no checks."""
-    db = str(tmp_path_factory.mktemp("study") / "study.db")
     folder = study_folder(checks={"rate": 0.0}, instructions={"links": ["https://ethics.example/board"]})
-    words = "\n\nSee [the board](https://ethics.example/board).\n\n<script>document.title = 'run'</script>\n"
-    (folder / "instructions.md").write_text((folder / "instructions.md").read_text() + words)
-    return start_shared("--study", str(folder), "--db", db, dataset=None, db=db)
+    with (folder / "instructions.md").open("a") as file:
+        file.write("\nSee [the board](https://ethics.example/board).\n\n<script>document.title = 'run'</script>\n")
+    return start_shared(study=folder)
 
 
 @pytest.fixture
-def store(server):
-    with LabelStore(server.db) as opened:
-        yield opened
+def practising(server, store, settle):
+    """`practising(page, "P1")`: somebody who agreed, answered, and is at the instructions, or in a later phase."""
 
-
-@pytest.fixture
-def practising(server, store, person_at, settle):
-    """`practising(page, "P1")`: somebody who agreed, answered, read the instructions, and is at the practice."""
-
-    def come(page, name):
+    def come(page, name, phase=None):
         page.goto(f"{server.url}/?PROLIFIC_PID={name}&STUDY_ID=s1&SESSION_ID=x")
         page.locator("[data-testid=stCheckbox] label").click()
         page.get_by_role("button", name="I agree, and take part").click()
         page.get_by_role("heading", name="Some questions about you").wait_for()
-        with store.database.write() as connection:
-            connection.execute(content_warning.delete())  # a covered image is never ready by itself
-            who = connection.scalar(sa.select(panel.c.annotator_id).where(panel.c.person == name))
-        visits.answer_questions(store, who, "before", {"age": "30+"})
+        change(store, content_warning.delete())  # a covered image is never ready by itself
+        who = bring(store, participant(store, name), "instructions")
         page.reload()
         page.get_by_role("heading", name="What to do").wait_for()
         settle(page)
-        return person_at(page, server, who)
+        return Person(page, server, bring(store, who, phase or "instructions"))
 
     return come
 
@@ -72,16 +62,13 @@ def test_from_the_instructions_to_the_questions_after(server, store, practising,
     assert axe(page) == []
     page.get_by_role("button", name="Go on").click()
 
-    ann.ready()
-    assert ann.image == PRACTISED
+    assert ann.ready().image == PRACTISED
     progress(ann, "Practice: 2 images left · 2 tries")
     assert "Choose every feeling" in page.get_by_role("region", name="Instructions").inner_text()
     choose(ann, "awe")
     said = page.locator("[role=alert]", has_text="The text under the image says what to choose.")
-    said.wait_for()
     assert "one try is left" in said.inner_text()
-    ann.ready()
-    assert ann.chosen == []
+    assert ann.ready().chosen == []
     assert axe(page) == []
     page.reload()  # comes back to the same image and the same tries
     ann.ready()
@@ -105,8 +92,7 @@ def test_from_the_instructions_to_the_questions_after(server, store, practising,
     assert page.locator(".stage img").evaluate("e => getComputedStyle(e).opacity") == "0"
     assert axe(page) == []
     cover.click()
-    ann.ready()
-    assert ann.image == first
+    assert ann.ready().image == first
     choose(ann, "fear")
     progress(ann, "1 of 3 images")
     ann.answer("1")
@@ -120,9 +106,9 @@ def test_from_the_instructions_to_the_questions_after(server, store, practising,
     page.get_by_role("heading", name="Some last questions").wait_for()
     settle(page)
     assert axe(page) == []
-    events = ann.events
-    assert len(events) == 4
-    assert set(events.iloc[-1]["labels"]) == {"awe", "fear"}
+    stored = server.stored(ann.who)
+    assert len(stored) == 4
+    assert set(stored[-1][2]) == {"awe", "fear"}
     assert visits.where(store, ann.who).phase == "after"
 
 
@@ -143,8 +129,7 @@ def warn_of_the_next(store, who):
 
 def test_on_a_phone_instructions_are_one_tap_away_and_a_covered_image_can_be_skipped_unseen(store, practising, profile):
     page = profile(**PHONE).new_page()
-    ann = practising(page, "P2")
-    visits.go_on(store, ann.who, "instructions")
+    ann = practising(page, "P2", "practice")
     visits.practise(store, ann.who, PRACTISED, ["fear"])
     covered = warn_of_the_next(store, ann.who)
     page.route("**/relabel/sync", lambda route: route.abort())
@@ -160,10 +145,7 @@ def test_on_a_phone_instructions_are_one_tap_away_and_a_covered_image_can_be_ski
     page.get_by_role("button", name="Instructions").tap()
     assert "Choose every feeling" in page.get_by_role("dialog", name="Instructions").inner_text()
     page.get_by_role("button", name="Close").tap()
-    assert page.evaluate(
-        """() => [document.scrollingElement, document.querySelector('.stMain')].every(
-        e => e.scrollHeight <= e.clientHeight && e.scrollWidth <= e.clientWidth)"""
-    )
+    assert page.evaluate(NO_SCROLLING)
     page.evaluate("window.keep = Storage.prototype.setItem; Storage.prototype.setItem = () => { throw Error() }; 0")
     page.get_by_role("button", name="Skip this image").tap()
     page.locator(".notice", has_text="no room").wait_for()
@@ -173,13 +155,12 @@ def test_on_a_phone_instructions_are_one_tap_away_and_a_covered_image_can_be_ski
     page.locator(".notice", has_text="Nothing is chosen").wait_for()  # what was not taken is no choice
     page.reload()
     page.get_by_role("button", name="Skip this image").tap()
-    ann.ready(after=covered).settled()
+    ann.ready(after=covered)
     assert ann.stored == [(covered, "skip", ())]
 
 
 def test_a_second_tab_waits_and_follows_to_the_next_phase(store, practising, page):
-    ann = practising(page, "P3")
-    visits.go_on(store, ann.who, "instructions")
+    ann = practising(page, "P3", "practice")
     page.reload()
     ann.ready()
     other = page.context.new_page()
@@ -198,10 +179,7 @@ def test_a_second_tab_waits_and_follows_to_the_next_phase(store, practising, pag
 
 def test_a_page_in_front_of_which_nobody_is_keeps_no_place(store, practising, profile):
     page = profile().new_page()
-    ann = practising(page, "P4")
-    visits.go_on(store, ann.who, "instructions")
-    visits.practise(store, ann.who, PRACTISED, ["fear"])
-    visits.practise(store, ann.who, "000001", ["awe"])
+    ann = practising(page, "P4", "images")
     quick = MAIN.read_text().replace("HEARTBEAT_MS = 60000", "HEARTBEAT_MS = 50")
     quick = quick.replace("ABSENT_MS = 300000", "ABSENT_MS = 2000")
     page.route("**/client/main.js*", lambda route: route.fulfill(body=quick, content_type="text/javascript"))
@@ -221,18 +199,14 @@ def test_a_page_in_front_of_which_nobody_is_keeps_no_place(store, practising, pr
 
 
 def test_what_a_browser_still_holds_once_the_place_is_gone_is_sent(store, practising, page, eventually):
-    ann = practising(page, "P5")
-    visits.go_on(store, ann.who, "instructions")
-    for name, label in ((PRACTISED, "fear"), ("000001", "awe")):
-        visits.practise(store, ann.who, name, [label])
+    ann = practising(page, "P5", "images")
     page.reload()
     given = ann.ready().image
     ann.cut_off()
     choose(ann, "fear")
     page.wait_for_selector(".labeller[data-unsaved='1']")
-    with store.database.write() as connection:
-        connection.execute(visit.update().where(visit.c.annotator_id == ann.who).values(place_until=1))
+    change(store, visit.update().where(visit.c.annotator_id == ann.who).values(place_until=1))
     page.reload()
     page.get_by_role("heading", name="Your place is gone").wait_for()
-    assert eventually(lambda: ann.stored) == [(given, "labels", ("fear",))]
+    assert eventually(lambda: ann.server.stored(ann.who)) == [(given, "labels", ("fear",))]
     page.get_by_text("you are paid 1.00 EUR").wait_for()  # one image of three

@@ -1,11 +1,11 @@
 """The questions of a study on the page, without a browser: every kind, errors beside each, nothing typed is lost."""
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from affectml_annotation.store import schema
 
-from .conftest import Participant, rows
+from ..reading import press, run  # noqa: TID252
+from .conftest import Participant, agree, rows
 
 QUESTIONS = [
     {"id": "age", "text": "How *old* are you?", "kind": "choice", "options": ["18-29", "![x](//evil.example/x)"]},
@@ -31,25 +31,26 @@ def asked(study):
     def ask(**before):
         task = study(before={"questions": QUESTIONS} | before)
         ann = Participant(task, "P1")
-        return ann, AppTest.from_string(PAGE.replace("WHO", ann.who), default_timeout=300).run(), task
+        return ann, shown_to(ann.who), task
 
     return ask
 
 
-def go_on(app):
-    return app.button[0].click().run()
+def shown_to(who):
+    return run(PAGE.replace("WHO", who))
 
 
 def test_every_kind_is_asked_and_stored(asked):
     ann, app, task = asked()
-    assert not app.exception
+    assert app.radio[0].label == "How \\*old\\* are you?"  # the words of a study are words alone
+    assert app.radio[0].options[1] == "\\!\\[x\\](//evil.example/x)"
     app.radio[0].set_value("18-29")
     app.checkbox[1].check()
     app.radio[1].set_value(4)
     app.number_input[0].set_value(12.5)
     app.number_input[1].set_value(34)
     app.text_area[0].set_value("Fine.")
-    go_on(app)
+    press(app, "Go on")
     assert ann.phase == "instructions"
     answers = {row.question: row.value for row in rows(task, schema.questionnaire)}
     assert answers == {"age": "18-29", "langs": ["German"], "often": 4, "percent": 12.5, "years": 34, "mood": "Fine."}
@@ -61,7 +62,7 @@ def test_what_is_wrong_stands_beside_its_question_and_what_was_typed_stays(asked
     app.checkbox[0].check()
     app.number_input[0].set_value(101)
     app.text_area[0].set_value("x" * 10_000_000)
-    go_on(app)
+    press(app, "Go on")
     assert [each.value for each in app.error] == [
         "Needs an answer.",
         "Expected a number from 0 to 100\\.",
@@ -74,18 +75,11 @@ def test_what_is_wrong_stands_beside_its_question_and_what_was_typed_stays(asked
     assert rows(task, schema.questionnaire) == []
 
 
-def test_the_words_of_a_study_are_words_alone(asked):
-    _, app, _ = asked()
-    assert app.radio[0].label == "How \\*old\\* are you?"
-    assert app.radio[0].options[1] == "\\!\\[x\\](//evil.example/x)"
-
-
-def test_a_random_order_is_each_person_s_own_and_stays(asked, study):
-    _, app, task = asked(order="random")
+def test_a_random_order_is_each_person_s_own_and_stays(asked):
+    *_, task = asked(order="random")
     orders = set()
     for person in ("P2", "P3", "P4", "P5", "P6", "P7"):
-        who = Participant(task, person).who
-        app = AppTest.from_string(PAGE.replace("WHO", who), default_timeout=300)
+        app = shown_to(agree(task.store, person))
         first, again = ([each.label for each in app.run().main if hasattr(each, "label")] for _ in range(2))
         assert first == again
         orders.add(tuple(first))
@@ -94,11 +88,11 @@ def test_a_random_order_is_each_person_s_own_and_stays(asked, study):
 
 def test_a_second_click_and_a_second_tab_change_nothing(asked):
     ann, app, task = asked(questions=QUESTIONS[2:3])
-    other = AppTest.from_string(PAGE.replace("WHO", ann.who), default_timeout=300).run()
+    other = shown_to(ann.who)
     for page, value in ((app, 2), (other, 5)):
         page.radio[0].set_value(value)
-    go_on(app)
-    go_on(other)
+    press(app, "Go on")
+    press(other, "Go on")
     assert [row.value for row in rows(task, schema.questionnaire)] == [2]
     assert ann.phase == "instructions"
     assert not other.exception

@@ -4,9 +4,9 @@ import pytest
 
 from affectml_annotation.store import schema
 from affectml_annotation.study import visits
-from affectml_apps.relabel.identity import make_token
 
-from .conftest import CHECK, HEADER, LABELS, PRACTISED, PRACTISED_TOO, WARNED, Participant
+from ..conftest import change, join  # noqa: TID252
+from .conftest import CHECK, LABELS, PRACTISED, PRACTISED_TOO, WARNED, Participant
 
 
 def test_practice_shows_one_image_until_it_is_right_and_stores_no_answer(study):
@@ -50,31 +50,28 @@ def test_who_cannot_pass_any_more_is_screened_out_before_the_first_image(study):
     out = ann.practise(again, ["sadness"])
     assert (out["status"], out["items"]) == ("screened_out", [])
     assert "behind you" in ann.say(phase="practice", status=403)["error"]
-    assert ann.image(PRACTISED) == 403
+    assert not ann.shown([PRACTISED])
 
 
 def test_no_phase_is_skipped_by_hand(study):
     task = study()
     ann = Participant(task, "P1")
     images = list(task.store.images()["image_id"])
-    for leave in (lambda: visits.answer_questions(task.store, ann.who, "before", {"age": "30+"}),
-                  lambda: visits.go_on(task.store, ann.who, "instructions")):  # fmt: skip
-        forged = {"image": PRACTISED, "round": 1, "ticket": "", "revision": 2}
+    forged = {"image": PRACTISED, "round": 1, "ticket": "", "revision": 2}
+    for following in ("instructions", "practice"):
         for phase in ("practice", "images", "nonsense"):
             assert "have not begun" in ann.say(phase=phase, status=403)["error"]
             ann.say(ann.answer(forged, ["fear"]), phase=phase, finish=True, status=403)
-        assert {ann.image(image) for image in images} == {403}
-        leave()
+        assert ann.shown(images) == set()
+        ann.to(following)
     # in practice: the images to practise with, and no other; an answer is refused in its receipt
-    assert {image for image in images if ann.image(image) == 200} == set(LABELS)
+    assert ann.shown(images) == set(LABELS)
     (item,) = ann.say(want=5)["items"]
     assert item["look"] == "practice"
-    other = {**item, "image": "000007"}
-    assert ann.say(ann.answer(other), phase="practice")["receipts"][0]["status"] == "refused"
-    assert ann.say(ann.answer(other), phase="images")["receipts"][0]["status"] == "refused"
+    for phase in ("practice", "images"):
+        other = ann.answer({**item, "image": "000007"})
+        assert ann.say(other, phase=phase)["receipts"][0]["status"] == "refused"
     assert (ann.phase, ann.say(finish=True)["phase"]) == ("practice", "practice")
-    ann.client.headers[HEADER] = "made.up"
-    ann.say(status=401)
 
 
 def test_an_image_is_for_whom_it_was_given_to(study):
@@ -82,8 +79,7 @@ def test_an_image_is_for_whom_it_was_given_to(study):
     ann, bob = (Participant(task, name).to("images") for name in ("P1", "P2"))
     held = {item["image"] for item in ann.say(want=3)["items"]}
     images = task.store.images()["image_id"]
-    assert {image for image in images if ann.image(image) == 200} == held
-    assert {image for image in images if bob.image(image) == 200} == set()
+    assert (ann.shown(images), bob.shown(images)) == (held, set())
     assert PRACTISED not in held
 
 
@@ -108,9 +104,7 @@ def test_images_are_counted_and_the_person_goes_on_when_they_say_so(study):
 def test_whoever_finds_no_image_left_is_told_at_once(study):
     task = study()
     ann = Participant(task, "P1").to("images")
-    with task.store.database.write() as connection:
-        connection.execute(schema.slot.update().values(wanted=0))
-        connection.execute(schema.check.delete())
+    change(task.store, schema.slot.update().values(wanted=0), schema.check.delete())
     assert ann.say()["status"] == "quota_full"
 
 
@@ -118,13 +112,12 @@ def test_an_answer_under_way_is_kept_when_the_place_went(study):
     task = study()
     ann = Participant(task, "P1").to("images")
     items = ann.say(want=2)["items"]
-    with task.store.database.write() as connection:
-        connection.execute(schema.visit.update().values(place_until=1))
+    change(task.store, schema.visit.update().values(place_until=1))
     reply = ann.say(ann.answer(items[0]))
     assert (reply["receipts"][0]["status"] != "refused", reply["status"], reply["items"]) == (True, "timed_out", [])
     assert len(task.store.events()) == 1
     assert "given back" in ann.say(status=403)["error"]
-    assert ann.image(items[1]["image"]) == 403
+    assert not ann.shown([items[1]["image"]])
 
 
 def test_a_visit_that_another_tab_ends_meanwhile_is_told_by_its_status(study, monkeypatch):
@@ -166,11 +159,10 @@ def test_an_image_comes_with_its_warning(study):
 def test_who_was_withdrawn_or_takes_part_in_no_study_gets_nothing(study):
     task = study()
     ann = Participant(task, "P1").to("images")
-    task.store.invite(["by-name"])
-    task.store.consent("by-name")
-    ann.client.headers[HEADER] = make_token(task.secret, "by-name")
+    join(task.store, "by-name")
+    ann.be("by-name")
     assert "no study" in ann.say(status=403)["error"]
     task.store.withdraw(ann.who, proven=True)
-    ann.client.headers[HEADER] = make_token(task.secret, ann.who)
+    ann.be(ann.who)
     ann.say(status=403)
-    assert ann.image(PRACTISED) == 403
+    assert not ann.shown([PRACTISED])

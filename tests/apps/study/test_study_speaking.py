@@ -4,7 +4,6 @@ import pytest
 import yaml
 from playwright.sync_api import expect
 
-from affectml_annotation import Answer
 from affectml_annotation.languages import PSEUDO, spoken
 from affectml_annotation.languages import _ as say
 from affectml_annotation.store import schema
@@ -12,12 +11,10 @@ from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Ids
 from affectml_annotation.study.screen import screen
 from affectml_apps.relabel import component, queries
-from affectml_apps.relabel.pages import navigation
-from affectml_apps.relabel.study import page as study_page
-from affectml_apps.relabel.study.entrance import Visitor
 
-from ..reading import page, press, said, untranslated  # noqa: TID252
-from .conftest import AGE, LABELS, PANEL, Participant, rows
+from ..conftest import change  # noqa: TID252
+from ..reading import press, said, unescaped, untranslated  # noqa: TID252
+from .conftest import AGE, PANEL, Participant, agree, bring, participant, rows
 
 GERMAN = {
     "boxes": ["Ich stimme zu."],
@@ -30,13 +27,7 @@ GERMAN = {
 }
 TEXTS = {"consent": "Sie beschreiben Bilder.", "instructions": "Wählen Sie jedes Gefühl."}
 MOOD = {"id": "mood", "text": "How do you feel?", "kind": "text", "required": False}
-LANGS = {
-    "id": "langs",
-    "text": "What do you speak?",
-    "kind": "several",
-    "options": ["English", "German"],
-    "required": False,
-}
+LANGS = MOOD | {"id": "langs", "text": "What do you speak?", "kind": "several", "options": ["English", "German"]}
 BEFORE = {"questions": [AGE, MOOD, LANGS]}
 OWN = {"Call 116 123 at any time.", "I agree.", "How old are you?", "18-29", "30+", "German"}
 RECRUIT = {**PANEL, "study": "s1", "codes": {"completed": "DONE", "no_consent": "NOPE", "quota_full": "F"}}
@@ -56,38 +47,8 @@ def study_folder(study_folder):
     return make
 
 
-@pytest.fixture
-def see(monkeypatch):
-    """`see("ann")`: the page as somebody with this id has it, at an address such as language="de"."""
-
-    def open_(person, own="laptop", **address):
-        visitor = None if person is None else Visitor({"PROLIFIC_PID": person, "STUDY_ID": "s1"}, own)
-        for module in (navigation, study_page):
-            monkeypatch.setattr(module, "visitor_of", lambda task, cookies: visitor)
-        return page(**address)
-
-    return open_
-
-
-def go_on(app):
-    return app.button[-1].click().run()
-
-
 def html(app):
     return "\n".join(each.proto.body for each in app.get("html"))
-
-
-def unescaped(text):
-    return text.replace("\\", "")
-
-
-def begin(task, language=None):
-    """Somebody who agreed on their laptop."""
-    return door.agree(task.store, Ids("ann"), 1, ["I agree."], "laptop", language=language).participant
-
-
-def participant(task):
-    return rows(task, schema.panel)[0].annotator_id
 
 
 def test_somebody_agrees_in_german_and_goes_on_so_on_another_device(study, see):
@@ -96,25 +57,20 @@ def test_somebody_agrees_in_german_and_goes_on_so_on_another_device(study, see):
     assert "Sie beschreiben Bilder." in html(app)
     assert "Rufen Sie an." in said(app)
     assert unescaped(app.checkbox[0].label) == "Ich stimme zu."
-    app.checkbox[0].check()
     with spoken("de"):
         press(app, say("I agree, and take part"))
-    assert queries.person(task.store, participant(task)).language == "de"
-    door.resume(task.store, Ids("ann"), screen(task.store, participant(task)).resume_code, "phone")
+        assert "Ich stimme zu" in unescaped(app.error[0].value)  # a box not ticked is named as it stands there
+        app.checkbox[0].check()
+        press(app, say("I agree, and take part"))
+    who = participant(task.store, "ann")
+    assert queries.person(task.store, who).language == "de"
+    door.resume(task.store, Ids("ann"), screen(task.store, who).resume_code, "phone")
     assert app.radio[0].label == see("ann", "phone").radio[0].label == "Wie alt sind Sie?"
-
-
-def test_a_box_not_ticked_is_named_as_it_stands_there(study, see):
-    study()
-    app = see("ann", language="de")
-    with spoken("de"):
-        press(app, say("I agree, and take part"))
-    assert "Ich stimme zu" in unescaped(app.error[0].value)
 
 
 def test_another_language_loses_nothing_that_was_typed_into_the_questions(study, see):
     task = study()
-    who = begin(task, "de")
+    who = agree(task.store, "ann", language="de")
     app = see("ann")
     app.radio[0].set_value("30+")
     app.text_area[0].set_value("Well.")
@@ -142,7 +98,7 @@ def test_the_labelling_page_has_question_labels_and_feedback_in_the_language_of_
     assert data["spoken"]["language"] == "de"
     assert data["languages"] == [{"code": "en", "name": "English"}, {"code": "de", "name": "Deutsch"}]
     assert next(chip["name"] for chip in data["labels"] if chip["label"] == "awe") == "Staunen"
-    item = ann.say(phase="practice")["items"][0]
+    (item,) = ann.say(phase="practice")["items"]
     tried = ann.say(ann.answer(item, ["awe"]), phase="practice", language="de")["practised"]
     assert tried["feedback"] == "Noch einmal."
 
@@ -166,27 +122,22 @@ def test_every_text_of_a_study_is_said_in_a_language(study, see):
     then(look(), "I do not agree")
     app = then(look(), "I agree, and take part")
     assert app.error
-    who = begin(task)
+    who = agree(store, "ann")
     look("bob")  # for whom it is full
     other = look(own="phone")
     other.text_input[0].input("wrong")
     then(other, "Go on")
     app = then(look(), "Go on")
     assert len(app.error) == 2  # one question without an answer, and that nothing was sent
-    visits.answer_questions(store, who, "before", {"age": "30+"})
+    bring(store, who, "instructions")
     then(look(), "Ask to be erased")
-    visits.go_on(store, who, "instructions")
-    for image, labels in LABELS.items():
-        visits.practise(store, who, image, labels)
+    bring(store, who, "images")
     look()
-    while claims := store.claim(who, 1):
-        store.submit([Answer(claims[0].image_id, who, "none")])
-    visits.finish_images(store, who)
+    bring(store, who, "after")
     then(then(look(), "Go on"), "Finish")
     assert visits.where(store, who).status == "completed"
     for status in ("screened_out", "quota_full", "timed_out", "left"):
-        with store.database.write() as connection:
-            connection.execute(schema.visit.update().values(status=status))
+        change(store, schema.visit.update().values(status=status))
         look()
     running.change_state(store, "paused", by="somebody else")
     look("bob")
@@ -195,9 +146,8 @@ def test_every_text_of_a_study_is_said_in_a_language(study, see):
 
 
 @pytest.mark.slow
-def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, profile, study_folder, tmp_path, settle):
-    db = str(tmp_path / "study.db")
-    server = start("--study", str(study_folder()), "--db", db, dataset=None, db=db)
+def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, profile, study_folder, settle):
+    server = start(study=study_folder())
     page = profile(locale="de-AT").new_page()
 
     def speak(name):

@@ -2,16 +2,17 @@
 
 import pytest
 from streamlit.runtime.context import ContextProxy
-from streamlit.testing.v1 import AppTest
 
 from affectml_annotation import Answer
 from affectml_annotation.store import schema
-from affectml_annotation.study import door, erasing, visits
+from affectml_annotation.study import door, erasing, running
 from affectml_annotation.study.door import Ids
 from affectml_apps.relabel.pages import who
-from affectml_apps.relabel.study import entrance, page
+from affectml_apps.relabel.study import page
 
-from .conftest import PANEL, PRACTISED, PRACTISED_TOO
+from ..conftest import change  # noqa: TID252
+from ..reading import press, said  # noqa: TID252
+from .conftest import PANEL, agree, bring
 
 CODES = {"completed": "DONE", "quota_full": "FULL", "timed_out": "LATE"}
 RECRUIT = {**PANEL, "study": "s1", "codes": CODES}
@@ -19,84 +20,62 @@ PROLIFIC = RECRUIT | {"panel": "prolific", "ids": {}}
 RENAMED = PROLIFIC | {"ids": {"person": "who"}}
 
 
-@pytest.fixture
-def see(monkeypatch):
-    """`see("ann")`: the page as somebody with this id has it on their own device, or on another one."""
-
-    def open_(person, own="laptop", *, drawn="draw", **address):
-        given = {"PROLIFIC_PID": person, "STUDY_ID": "s1"} | address
-        monkeypatch.setattr(page, "visitor_of", lambda task, cookies: entrance.Visitor(given, own))
-        script = f"from affectml_apps.relabel.study import page\npage.{drawn}()\n"
-        return AppTest.from_string(script, default_timeout=300).run()
-
-    return open_
-
-
-def told(app) -> str:
-    assert not app.exception
-    return "\n".join(each.value for kind in (app.title, app.text, app.code, app.error) for each in kind)
-
-
-def begin(store, person) -> str:
-    return door.agree(store, Ids(person), 1, ["I agree."], "laptop").participant
-
-
 def test_who_comes_too_late_for_a_place_is_given_the_code_for_that(study, see):
     task = study(recruit=RECRUIT, places={"people": 1, "minutes": 30})
-    begin(task.store, "ann")
-    assert "all the people that it needs" in told(see("bob"))
-    assert "FULL" in told(see("bob"))
+    agree(task.store, "ann")
+    app = see("bob")
+    assert "all the people that it needs" in said(app)
+    assert app.code[0].value == "FULL"
+
+
+def test_a_study_that_is_paused_says_so_and_whoever_is_in_goes_on(study, see):
+    task = study()
+    agree(task.store, "ann")
+    running.change_state(task.store, "paused", by="lead")
+    assert "lets nobody in now" in said(see("bob"))
+    assert "How old are you?" in said(see("ann"))
 
 
 def test_whose_time_is_up_is_told_so_and_what_they_are_paid(study, see):
     task = study(recruit=RECRUIT, checks={})
-    who = begin(task.store, "ann")
-    visits.answer_questions(task.store, who, "before", {"age": "30+"})
-    visits.go_on(task.store, who, "instructions")
-    for image, label in ((PRACTISED, "fear"), (PRACTISED_TOO, "awe")):
-        visits.practise(task.store, who, image, [label])
+    who = bring(task.store, agree(task.store, "ann"), "images")
     task.store.submit([Answer(task.store.claim(who, 1)[0].image_id, who, "labels", ("awe",))])
-    with task.store.database.write() as connection:
-        connection.execute(schema.visit.update().values(place_until=1))
-    words = told(see("ann"))
-    assert "Your place is gone" in words
-    assert "What you gave is kept." in words
-    assert "you are paid 1.00 EUR" in words
-    assert "LATE" in words
-    assert "LATE" not in told(see("ann", "phone"))
+    change(task.store, schema.visit.update().values(place_until=1))
+    app = see("ann")
+    for words in ("Your place is gone", "What you gave is kept.", "you are paid 1.00 EUR"):
+        assert words in said(app)
+    assert app.code[0].value == "LATE"
+    assert "LATE" not in {each.value for each in see("ann", "phone").code}
 
 
 def test_who_asked_to_be_erased_is_told_so_until_it_is_done_and_after(study, see):
     task = study()
-    who = begin(task.store, "ann")
-    app = see("ann")
-    next(button for button in app.button if button.label == "Ask to be erased").click().run()
-    assert "You have asked for all of this to be erased" in told(app)
+    who = agree(task.store, "ann")
+    assert "You have asked for all of this to be erased" in said(press(see("ann"), "Ask to be erased"))
     assert erasing.erasures_asked(task.store) == [who]
     erasing.erase_people(task.store, [who])
-    assert "was erased because you asked for it" in told(see("ann"))
+    assert "was erased because you asked for it" in said(see("ann"))
 
 
 def test_who_comes_to_another_study_is_told_so(study, see):
     study()
-    assert "not this study's" in told(see("ann", STUDY_ID="s2"))
+    assert "not this study's" in said(see("ann", ids={"STUDY_ID": "s2"}))
 
 
 def guess(app, code) -> str:
     app.text_input[0].input(code)
-    app.button[0].click().run()
-    return told(app)
+    return said(press(app, "Go on"))
 
 
 @pytest.mark.parametrize("drops_cookies", [False, True])
 def test_wrong_codes_are_counted_where_they_come_from_and_lock_nobody_out(study, see, monkeypatch, drops_cookies):
     task = study()
-    who = begin(task.store, "ann")
+    who = agree(task.store, "ann")
     monkeypatch.setattr(page, "GUESSES", page.Allowance(burst=3, per_second=1e-3))
     address = {"at": "203.0.113.7"}
     monkeypatch.setattr(ContextProxy, "ip_address", property(lambda context: address["at"]))
     app = see("ann", "attacker")
-    assert "Call 116 123 at any time." in told(app)  # who has lost device and code has somebody to turn to
+    assert "Call 116 123 at any time." in said(app)  # who has lost device and code has somebody to turn to
     for n in range(4):
         app = see("ann", f"attacker {n}") if drops_cookies else app
         assert ("too many wrong codes" if n == 3 else "This code does not go with") in guess(app, "AAAAA-BBBBB")
@@ -121,16 +100,16 @@ def test_wrong_codes_are_counted_where_they_come_from_and_lock_nobody_out(study,
 )
 def test_the_address_that_a_lead_copies_has_the_panel_s_own_placeholders(study, see, recruit, address):
     study(recruit=recruit)
-    assert see("ann", drawn="lead").code[0].value.endswith(address)
+    assert see("ann", lead=True).code[0].value.endswith(address)
 
 
 def test_beyond_this_machine_nobody_leads_who_does_not_sign_in(study, see):
     task = study()
-    assert "How people come" in [each.value for each in see("ann", drawn="lead").subheader]
+    assert "How people come" in [each.value for each in see("ann", lead=True).subheader]
     task.only_here = False
-    app = see("ann", drawn="lead")
+    app = see("ann", lead=True)
     assert not app.subheader
-    assert "leads who sign in" in told(app)
+    assert "leads who sign in" in said(app)
 
 
 def test_where_leads_sign_in_nobody_has_to_who_takes_part(study, see, monkeypatch):
@@ -140,5 +119,5 @@ def test_where_leads_sign_in_nobody_has_to_who_takes_part(study, see, monkeypatc
         monkeypatch.setattr(module, "who_is_there", lambda: None)
     monkeypatch.setattr(who, "providers", lambda: [None])
     assert "You label images." in "".join(each.proto.body for each in see("ann").get("html"))
-    app = see("ann", drawn="lead")
+    app = see("ann", lead=True)
     assert (app.title[0].value, app.button[0].label) == ("Who leads this study?", "Sign in")

@@ -16,26 +16,25 @@ from affectml_annotation.study.door import Ids
 from affectml_annotation.study.overview import overview
 
 from ...annotation.studies import pass_time  # noqa: TID252
+from ..conftest import PHONE  # noqa: TID252
 from .people import CHANGES, LABELS, OLD, RAN, Caller, Crowd, Visitor, with_scripts
 
 SLOW = {"played"}
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def played(request, study_folder, start_shared, profile_shared, settle, tmp_path_factory):
+def played(request, study_folder, start_shared, profile_shared, settle):
     """The study once all 24 have come, and those for whom places were opened afterwards."""
     postgres = request.getfixturevalue("postgres") if request.param == "postgresql" else None
-    db = str(tmp_path_factory.mktemp("study") / "labels.db")
+    db = None
     if postgres is not None:
         name = f"study_{uuid4().hex[:12]}"
         engine = sa.create_engine(postgres.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
         with engine.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
         db = postgres.url.replace("/postgres?", f"/{name}?")
-    folder = with_scripts(study_folder(**CHANGES))
-    arguments = ("--study", str(folder), "--db", db, "--allow-host", "lab.example")
-    crowd = Crowd(start_shared(*arguments, dataset=None, db=db), settle)
+    study = with_scripts(study_folder(**CHANGES))
+    crowd = Crowd(start_shared("--allow-host", "lab.example", study=study, db=db), settle)
     with closing(crowd):
         play(crowd, profile_shared, postgres)
         yield crowd
@@ -79,6 +78,7 @@ def play(crowd, profile, postgres):
         one.is_due("screened_out", 50)
     leaves = visitor(lab).to_images().label(2)
     leaves.press("Leave the study").press("Leave now").told("You have left the study").is_due("left", 150)
+    leaves.come().told("You have left the study")
     for images in range(2):
         caller().practise().label(images).leave()
 

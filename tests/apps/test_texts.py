@@ -1,19 +1,24 @@
-"""Texts stand apart from the code: whatever somebody who answers can read is said by the catalogues."""
+"""Texts stand apart from the code: whatever somebody who answers can read is in the catalogue of each language."""
 
 import ast
 import re
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from babel.messages.catalog import Catalog
 
-APPS = Path(__file__).resolve().parents[2] / "apps" / "affectml_apps"
+from affectml_annotation import languages
+
+ROOT = Path(__file__).resolve().parents[2]
+APPS = ROOT / "apps" / "affectml_apps"
 PAGES = (
     "text.py", "relabel/component.py", "relabel/identity.py", "relabel/speaking.py", "relabel/sync.py",
     "relabel/pages/drawing.py", "relabel/pages/label.py", "relabel/pages/navigation.py", "relabel/pages/own_part.py",
     "relabel/pages/who.py", "relabel/study/exchange.py", "relabel/study/page.py", "relabel/study/phases.py",
 )  # fmt: skip
-CLIENTS = sorted((*(APPS / "client").glob("*.js"), *(APPS / "relabel" / "client").glob("*.js")))
+CLIENTS = sorted((*APPS.glob("client/*.js"), *APPS.glob("relabel/client/*.js")))
 # What the lead alone reads: by file, the functions and constants that it stands in.
 LEADS = {
     "relabel/pages/drawing.py": {"NAMES", "attempt", "bars", "by_colour", "dots", "hours", "image", "picture", "table"},
@@ -73,9 +78,8 @@ def test_no_page_says_a_text_that_is_in_no_catalogue(name):
     ],
 )  # fmt: skip
 def test_a_text_in_a_page_is_found(code):
-    assert list(python_texts(ast.parse(code), set()))
     said = re.sub(r'f?(".*?")', r"_(\1)", code)
-    assert not list(python_texts(ast.parse(said), set()))
+    assert [any(python_texts(ast.parse(each), set())) for each in (code, said)] == [True, False]
 
 
 TOKEN = re.compile(
@@ -131,3 +135,51 @@ def test_what_a_module_does_not_say_is_passed_over():
     make("div", { class: "a b" }, _("This is a text"), key === "Enter", text.split(/"Not (either)/));
     root.querySelector(".a .b").append(ngettext("{n} Image", "{n} Images", n), KINDS[0]);"""
     assert list(client_texts(code)) == []
+
+
+SAID = re.compile(r'(?<![\w.])(?:_|marked|ngettext)\(\s*("(?:[^"\\]|\\.)*")')
+
+
+@pytest.fixture(scope="module")
+def script():
+    """What scripts/texts.py has, by name."""
+    return runpy.run_path(str(ROOT / "scripts" / "texts.py"))
+
+
+@pytest.fixture(scope="module")
+def template(script):
+    """All texts found in the code."""
+    return script["extracted"]()
+
+
+def test_the_template_has_the_texts_of_the_code(template):
+    written = languages.catalogue(languages.ENGLISH)
+    assert {each.id for each in template} == {each.id for each in written}, "run scripts/texts.py"
+
+
+@pytest.mark.parametrize("language", languages.LANGUAGES[1:])
+def test_each_text_is_said_in(language, script, template):
+    assert list(script["problems"](language, template)) == []
+
+
+def test_a_text_without_translation_a_lost_placeholder_and_a_leftover_are_told(script, monkeypatch):
+    template, there = Catalog(), Catalog(locale="de", header_comment="# Read by: nobody")
+    for catalog in (template, there):
+        catalog.add("Go on", "")
+        catalog.add("You are paid {due}.", "" if catalog is template else "Sie werden bezahlt.")
+        catalog.add(("{n} image", "{n} images"), ("", "") if catalog is template else ("ein Bild", "{n} Bilder"))
+    there.add("Gone", "Weg")
+    monkeypatch.setattr(languages, "catalogue", lambda language: there)
+    assert list(script["problems"]("de", template)) == [
+        "de: not translated: 'Go on'",
+        "de: other placeholders (due): 'Sie werden bezahlt.'",
+        "de: not in the code any more: 'Gone'",
+    ]
+
+
+def test_each_text_of_a_module_is_found(template):
+    """Babel passes over what stands within `${}` of a template string."""
+    found = {each.id if isinstance(each.id, str) else each.id[0] for each in template}
+    said = [text[1:-1] for path in APPS.rglob("client/*.js") for text in SAID.findall(path.read_text(encoding="utf-8"))]
+    assert len(said) > 100
+    assert set(said) <= found
