@@ -424,7 +424,8 @@ def _as_empty(whole: Mapping[str, Answers], truth: Truth, names: Sequence[str], 
     scores = {name: row_scores(replace(each, shares=None), truth) for name, each in whole.items()}
     wanted = [m for m in shown((m for name in names for m in scores[name]), "brief") if better(m)]
     for name, found in scores.items():
-        add_means(rows, {metric: values for metric, values in found.items() if metric in wanted}, truth, system=name)
+        kept = {metric: values for metric, values in found.items() if metric in wanted}
+        add_means(rows, kept, truth.groups, system=name)
     return rows.rows
 
 

@@ -256,7 +256,6 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
             else f"The runs were tested on different images: scores are of the {len(ids)} images that all tested on, "
             "and metrics over a whole table are left out"
         )
-    facts = _with_names(facts, called=names[0])
     beside = {*names, "prior", "zero_shot", "oracle", "person", "consensus"}
     apart = [f for f in figures if f.against in beside and f.p is not None and not (f.by or f.label)]
     kept = set(figures) - set(apart)
@@ -276,16 +275,6 @@ def _of_any_images(facts: Mapping[str, Any]) -> dict[str, Any]:
         "rules": {name: words for name, words in kept["rules"].items() if name not in counted},
         "findings": [],
     }
-
-
-def _with_names(facts: Mapping[str, Any], called: str) -> dict[str, Any]:
-    """The same of a run that has a name now: findings say it in place of "the model"."""
-    findings = [f"{called}{line[9:]}" if line.startswith("the model ") else line for line in facts["findings"]]
-    parts = facts.get("subgroups")
-    if parts is None:
-        return {**facts, "findings": findings}
-    told = [line.replace("the model", f"“{called}”", 1) for line in parts["findings"]]
-    return {**facts, "findings": findings, "subgroups": {**parts, "findings": told}}
 
 
 def _of_all(name: str, found: Evaluation, first: bool) -> pd.DataFrame:

@@ -85,12 +85,12 @@ def evaluate(
     beside = {name: each for name, each in given.items() if name not in ALONE}
     resting = against_rest(truth, beside, torch.Generator().manual_seed(seed))
     for (system, against), values in resting.items():
-        add_means(rows, values, truth, system=system, against=against)
+        add_means(rows, values, truth.groups, system=system, against=against)
     notes = {**(why_not or {}), **_floor(case)}
     rules = {**_rules(truth, notes), **rules_of(dict.fromkeys(each.name for each in rows.rows)), **_of_shares(case)}
     facts = {"split": split, "n": len(truth.image_id), "space": space, "kind": truth.kind, "labels": list(truth.labels)}
     facts |= {"people": None if truth.panels is None else "judgements", "first": first}
-    findings: list[str] = []
+    findings: list[dict[str, str]] = []
     for view in (*VIEWS, *also):
         found = dict(view(case) or {})
         rules |= found.pop("rules", {})

@@ -19,8 +19,9 @@ n, units                how many images (or answers) it rests on; images, groups
 
 scores.parquet has means over images image by image: dataset, target, space, image_id, group (of images that intervals
 keep together), system, against, then a column for each metric, with its k as METRIC@k; never of a person. facts.json
-holds what is no figure: rules (how each metric was counted), warnings, findings. No times and no paths are in any of
-them: equal runs give equal bytes.
+holds what is no figure: rules (how each metric was counted), warnings, findings. A finding has a system, empty where it
+is of several, and the words that follow the system's name; a run alone is "model", whatever pages call it. No times and
+no paths are in any of them: equal runs give equal bytes.
 """
 
 import re
@@ -80,11 +81,6 @@ class Figure:
     def name(self) -> str:
         """The metric as tables show it, its k spelled in."""
         return named(self.metric, self.k)
-
-    @property
-    def who(self) -> str:
-        """Its system in a finding: a run alone is the model."""
-        return "the model" if self.system == "model" else self.system
 
     @property
     def few(self) -> bool:

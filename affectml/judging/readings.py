@@ -124,19 +124,20 @@ def by_disagreement(case: Case) -> dict[str, Any] | None:
     beside = f"one person{', the true rates' if _TRUE in scores else ''} and answers that know nothing of the image"
     what = "set F1" if truth.sets is not None else "first label right"
     rule = f"{what} of one person's answer; change: beside {beside}" if single else OF_VOTES
-    findings = [
-        f"{each.who} fails more where people {'disagree' if each.value < 0 else 'agree'}, beside {beside} "
-        f"({what}: change {each.value:.3f}, {each.ends[0]:.3f} to {each.ends[1]:.3f})"
-        for each in _tested(case, changes)
-    ]
-    return {"rules": {"disagreement": rule}, "findings": findings}
+
+    def words(each: Figure) -> str:
+        where = "disagree" if each.value < 0 else "agree"
+        change = f"{what}: change {each.value:.3f}, {each.ends[0]:.3f} to {each.ends[1]:.3f}"
+        return f"fails more where people {where}, beside {beside} ({change})"
+
+    return {"rules": {"disagreement": rule}, "findings": _tested(case, changes, words)}
 
 
-def _tested(case: Case, rows: Rows) -> list[Figure]:
-    """Add figures with p values corrected for all of them; those beyond chance."""
+def _tested(case: Case, rows: Rows, words: Callable[[Figure], str]) -> list[dict[str, str]]:
+    """Add figures with p values corrected for all of them; the findings of those beyond chance."""
     figures = corrected(rows.rows)
     case.rows.rows += figures
-    return [each for each in figures if each.found]
+    return [{"system": each.system, "words": words(each)} for each in figures if each.found]
 
 
 def persons(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generator) -> Compared | None:
@@ -263,13 +264,13 @@ def stated_calibration(case: Case) -> dict[str, Any] | None:
         sums = np.stack([np.ones_like(said), said, seen, said**2, said * seen], axis=1).reshape(len(seen), -1)
         slopes.add("calibration_slope", jackknifed(sums, slope_of, truth.groups, null=1.0), system=name)
         add_bins(case.rows, said.ravel(), seen.ravel(), asked, np.repeat(units, labels), most=DRAWN, system=name)
-    findings = [
-        f"{each.who} is {'over' if each.value < 1 else 'under'}confident: where it states 0.10 more for a label, "
-        f"people's share is {each.value / 10:.3f} higher "
-        f"(95 % interval {each.ends[0] / 10:.3f} to {each.ends[1] / 10:.3f})"
-        for each in _tested(case, slopes)
-    ]
-    return {"findings": findings}
+
+    def words(each: Figure) -> str:
+        over, (low, high) = "over" if each.value < 1 else "under", each.ends
+        higher = f"{each.value / 10:.3f} higher (95 % interval {low / 10:.3f} to {high / 10:.3f})"
+        return f"is {over}confident: where it states 0.10 more for a label, people's share is {higher}"
+
+    return {"findings": _tested(case, slopes, words)}
 
 
 def agreed_alone(case: Case) -> dict[str, Any] | None:
@@ -316,7 +317,7 @@ def agreed_alone(case: Case) -> dict[str, Any] | None:
         f"more than chance makes of {true_rates}systems that know nothing of the image or of each other "
         f"({chance[1]:.1f} on average)"
     )
-    findings = [finding] if count and p < LEVEL else []
+    findings = [{"system": "", "words": finding}] if count and p < LEVEL else []
     return {"alone": {"images": images, "of": len(theirs), "chance": chance, "p": p}, "findings": findings}
 
 
@@ -357,12 +358,13 @@ def liking_for_places(case: Case) -> dict[str, Any] | None:
     for name, requests in case.more.get("requests", {}).items():
         if (liking := place_bias(*requests)) is not None:
             found.add("place_bias", liking, system=name)
-    findings = [
-        f"{each.who} prefers labels that stand in the {'first' if each.value > 0 else 'second'} half of the list it "
-        f"is shown (difference {each.value:+.1%}, {each.ends[0]:+.1%} to {each.ends[1]:+.1%})"
-        for each in _tested(case, found)
-    ]
-    return {"findings": findings}
+
+    def words(each: Figure) -> str:
+        half = "first" if each.value > 0 else "second"
+        gap = f"{each.value:+.1%}, {each.ends[0]:+.1%} to {each.ends[1]:+.1%}"
+        return f"prefers labels that stand in the {half} half of the list it is shown (difference {gap})"
+
+    return {"findings": _tested(case, found, words)}
 
 
 def place_bias(given: Floats, places: Array, images: Array, groups: Array | None = None) -> Difference | None:

@@ -4,7 +4,7 @@ One person is no ceiling. One person predicts the rest of the panel, so a model 
 can beat one person; it is the figure that a model's score has to be read next to.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -122,7 +122,7 @@ def _reported(truth: Truth) -> list[Figure]:
 def add_scores(rows: Rows, answers: Answers, truth: Truth, **key: Any) -> dict[str, Tensor]:
     """Add every metric that these answers and this truth allow, each with a 95 % interval; returns `row_scores`."""
     by_image = row_scores(answers, truth)
-    add_means(rows, by_image, truth, **key)
+    add_means(rows, by_image, truth.groups, **key)
     add_over_table(rows, answers, truth, **key)
     return by_image
 
@@ -214,18 +214,24 @@ def mean_over_people(sets: Tensor, truth: Truth, metric: RowMetric = F.set_f1) -
     return total / asked.sum(dim=1)
 
 
-def add_means(rows: Rows, by_image: Mapping[str, Tensor], truth: Truth, **key: Any) -> None:
+def add_means(
+    rows: Rows,
+    by_image: Mapping[str, Tensor],
+    groups: Array | None,
+    *,
+    bounds: Sequence[Bounds] | None = None,
+    **key: Any,
+) -> None:
     """Add means over images with 95 % intervals over images, or groups, that end where the metric does.
 
-    A name that is no metric's has no ends, nor has an excess over the floor. A metric without a defined row, or with an
-    infinite one, is left out.
+    bounds: the lowest and the highest value of each, if not the metric's; none: no ends, as of an excess over the
+    floor. A metric without a defined row, or with an infinite one, is left out.
     """
     names = [name for name, values in by_image.items() if not values.isnan().all()]
     if names:
         table = torch.stack([by_image[name].double() for name in names], dim=1)
-        bounds = [] if key.get("against") == "floor" else [bounds_of(name) for name in names]
-        found = mean_interval(table, groups=truth.groups, bounds=bounds)
-        rows.add_all(names, found, **key)
+        ends = [bounds_of(name) for name in names] if bounds is None else bounds
+        rows.add_all(names, mean_interval(table, groups=groups, bounds=ends), **key)
 
 
 def bounds_of(metric: str) -> Bounds:

@@ -1,6 +1,6 @@
 """What several sections say alike: whom a page is about, what to be careful about, and what is missing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from affectml.judging.figures import PEOPLE, Evaluation, Figure
 from affectml.page.tables import empty_words, parts_of, rows_of
@@ -18,6 +18,13 @@ def called(system: str) -> str:
 def capital(text: str) -> str:
     """The same with a first letter that begins a sentence."""
     return text[:1].upper() + text[1:]
+
+
+def told(evaluation: Evaluation, findings: Iterable[Mapping[str, str]]) -> list[str]:
+    """Findings as sentences."""
+    names = {"model": first_of(evaluation)}
+    who = [(each["system"], each["words"]) for each in findings]
+    return [f"{called(names.get(system, system))} {words}" if system else words for system, words in who]
 
 
 def first_of(evaluation: Evaluation) -> str:

@@ -16,6 +16,7 @@ from affectml.evaluating.evaluate import of_runs
 from affectml.evaluating.systems import sources_of
 from affectml.judging.compare import agreement, differences, holm, over_seeds
 from affectml.judging.figures import Evaluation
+from affectml.page.words import told
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 from affectml_metrics.table import shown
@@ -81,12 +82,11 @@ def test_a_run_is_not_told_apart_from_itself(runs):
 def test_what_was_found_of_a_run_is_said_of_its_name(runs, tmp_path):
     copied = shutil.copytree(runs / "sigmoid0", tmp_path / "mine")
     facts = json.loads((copied / "facts.json").read_text())
-    facts["findings"] = ["the model is sure", "prior is not"]
-    facts["subgroups"]["findings"] = ["the model is worse on a"]
+    facts["findings"] = [{"system": name, "words": "is sure"} for name in ("model", "prior")]
     (copied / "facts.json").write_text(json.dumps(facts))
-    found = compared(copied, runs / "topk0").facts
-    assert found["findings"] == ["mine is sure", "prior is not"]
-    assert found["subgroups"]["findings"] == ["“mine” is worse on a"]
+    for found, who in ((compared(copied, runs / "topk0"), "“mine”"), (RunFolder.open(copied).evaluation, "the model")):
+        assert found.facts["findings"] == facts["findings"]
+        assert told(found, found.facts["findings"]) == [f"{who} is sure", "one constant answer is sure"]
 
 
 def test_distance_by_hand():

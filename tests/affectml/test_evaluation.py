@@ -1,7 +1,6 @@
 """What systems and people score: tables worked by hand, and the rules that decide who may have which score."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -289,7 +288,7 @@ def test_an_interval_of_few_images_ends_where_the_score_does():
 
 def means_of(by_image, groups):
     rows = Rows()
-    add_means(rows, by_image, SimpleNamespace(groups=groups))
+    add_means(rows, by_image, groups)
     return rows.rows
 
 

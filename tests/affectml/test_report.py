@@ -367,7 +367,14 @@ def test_subgroups_show_what_was_tested_and_a_small_level_its_size():
     lines |= {"subgroups by shapes: too few images or people to compare them": {"tests": 0}}
     for line, more in lines.items():
         assert subgroup_lines(found(subgroups={**content, **more})) == [line]
-    assert len(subgroup_lines(found(subgroups={**content, "findings": list("abcdefg")}))) == 6
+    assert (
+        len(
+            subgroup_lines(
+                found(subgroups={**content, "findings": [{"system": "", "words": each} for each in "abcdefg"]})
+            )
+        )
+        == 6
+    )
     assert subgroup_lines(found()) == []
 
 
@@ -499,7 +506,13 @@ def test_a_users_words_are_escaped_wherever_they_stand(tmp_path):
     ]
     wrong = row("images", 3, USER, None, by="instead_of", level=USER, label="fear")
     evaluation = found(
-        *rows, wrong, first=USER, labels=[USER, "fear"], warnings=[USER], findings=[USER], rules={"a": USER}
+        *rows,
+        wrong,
+        first=USER,
+        labels=[USER, "fear"],
+        warnings=[USER],
+        findings=[{"system": USER, "words": USER}],
+        rules={"a": USER},
     )
     page = Page(write_report(evaluation, Shown(USER, USER, (USER,), command=USER), tmp_path / "page.html"))
     assert "<b>" not in re.sub(r'<b class="\w+">', "", page.source)

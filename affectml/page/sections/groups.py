@@ -7,7 +7,7 @@ from affectml.judging.figures import Evaluation, Figure
 from affectml.page.section import Section, Shown, curve, section
 from affectml.page.sections.overview import chosen
 from affectml.page.tables import Table, arrow, metric, number, p_value, parts_of, pivot
-from affectml.page.words import called, first_of, of_first, sentence_of
+from affectml.page.words import called, first_of, of_first, sentence_of, told
 
 SHOWN = 5  # findings in words, and differences that are not beyond chance
 KNOWING = "rate_cross_entropy"
@@ -37,7 +37,7 @@ def subgroup_lines(evaluation: Evaluation) -> list[str]:
     content = evaluation.facts.get("subgroups")
     if not content:
         return []
-    columns, found = ", ".join(content["columns"]), content.get("findings", [])
+    columns, found = ", ".join(content["columns"]), told(evaluation, content.get("findings", []))
     if found:
         return [*found[:SHOWN], *([f"{len(found) - SHOWN} more differences beyond chance"] if found[SHOWN:] else [])]
     if not columns:

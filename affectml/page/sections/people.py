@@ -4,7 +4,7 @@ from affectml.judging.figures import Evaluation
 from affectml.page.section import Cards, Section, Shown, section, spots, whiskers
 from affectml.page.sections.images import cards
 from affectml.page.tables import Table, arrow, number, parts_of, percent, pivot, rows_of
-from affectml.page.words import called, first_of, sentence_of
+from affectml.page.words import called, first_of, sentence_of, told
 
 IMAGES = 12
 CHANGE = "change"  # the level of a slope over all images
@@ -40,7 +40,7 @@ def disagreement(evaluation: Evaluation, _: Shown) -> Section | None:
 
 def findings(evaluation: Evaluation, _: Shown) -> Section | None:
     """What holds beyond chance, a sentence each."""
-    found = evaluation.facts.get("findings", ())
+    found = told(evaluation, evaluation.facts.get("findings", ()))
     table = Table("Beyond chance", ("", "finding"), tuple((str(at), line) for at, line in enumerate(found, 1)))
     return section("findings", "What holds beyond chance", sentence_of(found[:1]), (), [table] if found else ())
 
