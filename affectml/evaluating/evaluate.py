@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from affectml._files import try_file, try_folder, try_page, write_parquet, write_text
 from affectml._progress import Say
@@ -24,14 +23,13 @@ from affectml.heads.load import offered
 from affectml.judging.answers import FILE, write_answers
 from affectml.judging.compare import agreement, differences, in_families, over_seeds, stored
 from affectml.judging.figures import FACTS, METRICS, SCORES, Evaluation, Figure, Rows
-from affectml.judging.scoring import bounds_of
+from affectml.judging.scoring import add_means
 from affectml.judging.truth import DEFAULT_TAU
 from affectml.page import WRITERS as WRITERS_OF_RUN
 from affectml.page import Shown, write_report
 from affectml.page.tables import brief, matrix, scores_table
 from affectml.prompts import Prompts
 from affectml.runs import RunFolder, TrainConfig, next_run_folder
-from affectml_metrics import mean_interval
 from affectml_metrics.table import find, specs
 from affectml_metrics.table import shown as in_order
 
@@ -243,9 +241,7 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
     else:
         rows = Rows(**key)
         for (system, against), values in by_image.items():
-            bounds = [bounds_of(metric) for metric in values]
-            means = mean_interval(torch.stack(list(values.values()), dim=1), groups=groups, bounds=bounds)
-            rows.add_all(list(values), means, system=system, against=against)
+            add_means(rows, values, groups, system=system, against=against)
         figures, facts = rows.rows, _of_any_images(facts)
     warnings = list(facts.get("warnings", []))
     if not alike:

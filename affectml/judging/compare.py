@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from itertools import combinations
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affectml.judging.figures import KEYS, Figure, Rows, named
-from affectml.judging.scoring import apart_within
+from affectml.judging.figures import KEYS, Figure, Rows, of_column
+from affectml.judging.scoring import apart_within, bounds_of
 from affectml_metrics import Difference, paired_difference
-from affectml_metrics.intervals import Bounds, interval_of
+from affectml_metrics.intervals import Bounds, interval_of, limits
 from affectml_metrics.table import better, shown
 
 Array: TypeAlias = NDArray[Any]
@@ -82,20 +83,13 @@ def stored(scores: pd.DataFrame) -> tuple[ByImage, list[str], NDArray[Any] | Non
     Groups are None where no image has one.
     """
     by = {place: rows.set_index("image_id") for place, rows in scores.groupby(["system", "against"], sort=False)}
-    ids = None
-    for (_, against), rows in by.items():
-        if against == "people":
-            ids = rows.index if ids is None else ids[ids.isin(rows.index)]
-    assert ids is not None
-    found: dict[tuple[str, str], dict[str, Tensor]] = {}
+    of_all = [rows.index for (_, against), rows in by.items() if against == "people"]
+    ids = reduce(lambda some, others: some[some.isin(others)], of_all)
+    found = {}
     for (system, against), rows in by.items():
-        here = rows.reindex(ids)
-        names = [name for name in here if name not in (*KEYS, "group") and here[name].notna().any()]
-        found[str(system), str(against)] = {
-            named(metric, int(k) if k else None): torch.tensor(here[name].to_numpy(np.float64))
-            for name in names
-            for metric, _, k in [str(name).partition("@")]
-        }
+        here = rows.reindex(ids).drop(columns=[name for name in rows if name in KEYS]).dropna(axis=1, how="all")
+        values = {of_column(name): torch.tensor(here[name].to_numpy(np.float64)) for name in map(str, here)}
+        found[str(system), str(against)] = values
     first = next(iter(by.values())).reindex(ids)["group"]
     groups = None if first.isna().all() else first.fillna(pd.Series(ids, index=ids)).to_numpy(dtype=object)
     return found, list(map(str, ids)), groups
@@ -104,8 +98,9 @@ def stored(scores: pd.DataFrame) -> tuple[ByImage, list[str], NDArray[Any] | Non
 def over_seeds(ways: Mapping[str, Mapping[int, Mapping[str, float]]], metrics: Sequence[str]) -> list[Figure]:
     """Each way of training over its seeds, and each pair of them: rows `by` seeds.
 
-    With the same seeds on both sides, which then split and draw alike, Student's t of the differences seed by seed;
-    else Welch's (1947) t of the two means. Without a spread (a single seed on a side) there is no interval.
+    A mean has Student's t interval, which ends where the metric does. Of two means: with the same seeds on both sides,
+    which then split and draw alike, Student's t of the differences seed by seed; else Welch's (1947) t. Without a
+    spread (a single seed on a side) there is no interval.
 
     ways: {NAME: {SEED: {METRIC: value}}}.
     """
@@ -115,46 +110,38 @@ def over_seeds(ways: Mapping[str, Mapping[int, Mapping[str, float]]], metrics: S
     for metric in metrics:
         known = {name: {seed: found[metric] for seed, found in way.items() if metric in found}
                  for name, way in ways.items()}  # fmt: skip
+        lowest, highest = limits([bounds_of(metric)], 1)[:, 0]
         for name, values in known.items():
             if len(values) > 1:
-                rows.add(metric, student_interval(np.array(list(values.values()))), system=name, n=len(values))
+                mean = student_interval(np.array(list(values.values())))
+                mean = mean._replace(low=mean.low.maximum(lowest), high=mean.high.minimum(highest))
+                rows.add(metric, mean, system=name, n=len(values))
             elif values:
                 rows.add(metric, next(iter(values.values())), system=name, n=1)
         for one, other in combinations(known, 2):
             if known[one] and known[other]:
-                apart.rows.append(_gap(metric, (one, other), known[one], known[other]))
+                gap, how = _gap(known[one], known[other])
+                n = min(len(known[one]), len(known[other]))
+                apart.add(metric, gap, system=one, against=other, level=how, n=n, units=None)
     return [*rows.rows, *corrected(apart.rows)]
 
 
-def _gap(metric: str, names: tuple[str, str], one: Mapping[int, float], two: Mapping[int, float]) -> Figure:
-    """The difference of two ways' means, with an interval where both have several seeds."""
+def _gap(one: Mapping[int, float], two: Mapping[int, float]) -> tuple[Difference | float, str]:
+    """The difference of two means over seeds, with an interval where both have several; and how it was compared."""
     from scipy.special import stdtr, stdtrit
 
-    from affectml.judging.figures import parsed
-
-    value, (name, k) = fmean(one.values()) - fmean(two.values()), parsed(metric)
-    paired, n = one.keys() == two.keys(), min(len(one), len(two))
-    known: dict[str, Any] = {}
-    if n > 1:
-        if paired:
-            error, free = _error([one[seed] - two[seed] for seed in one]), len(one) - 1.0
-        else:
-            first, second = (_error(list(each.values())) ** 2 for each in (one, two))
-            error = math.sqrt(first + second)
-            both = first**2 / (len(one) - 1) + second**2 / (len(two) - 1)
-            free = (first + second) ** 2 / both if both else 1.0
-        half = float(stdtrit(free, 0.975)) * error
-        p = 2 * float(stdtr(free, -abs(value) / error)) if error > 0 else float(value == 0)
-        known = {"low": value - half, "high": value + half, "p": p}
-    level = "seed by seed" if paired else "two means"
-    return Figure(
-        by=SPREAD, level=level, system=names[0], against=names[1], metric=name, k=k, value=value, n=n, **known
-    )
-
-
-def _error(values: Sequence[float]) -> float:
-    """The standard error of a mean."""
-    return stdev(values) / math.sqrt(len(values))
+    value, paired = fmean(one.values()) - fmean(two.values()), one.keys() == two.keys()
+    how, fewest = "seed by seed" if paired else "two means", min(len(one), len(two))
+    if fewest < 2:
+        return value, how
+    sides = [[one[seed] - two[seed] for seed in one]] if paired else [[*one.values()], [*two.values()]]
+    squares, free = np.array([(np.var(side, ddof=1) / len(side), len(side) - 1) for side in sides]).T
+    error = math.sqrt(squares.sum())
+    freedom = error**4 / (squares**2 / free).sum() if error else 1.0
+    half = stdtrit(freedom, 0.975) * error
+    p = 2 * stdtr(freedom, -abs(value) / error) if error else float(value == 0)
+    ends = (value, value - half, value + half, p, fewest, 0, fewest)
+    return Difference(*(torch.tensor(end, dtype=torch.float64) for end in ends)), how
 
 
 def agreement(scores: Mapping[str, pd.DataFrame], **key: str) -> list[Figure]:
@@ -210,12 +197,11 @@ def label_bias(
     error = np.sqrt(squares) / (len(d) + 2)
     half = stdtrit(units + 1, 1 - LEVEL / 2) * error
     p = 2 * stdtr(units + 1, -np.abs(middle) / error)
-    shared = {"metric": "label_bias", "n": len(d), "units": units, **key}
-    found = (d.mean(axis=0), np.maximum(middle - half, -1), np.minimum(middle + half, 1), p, holm(p))
-    return [
-        Figure(label=label, value=value, low=low, high=high, p=of_one, p_holm=of_all, **shared)
-        for label, value, low, high, of_one, of_all in zip(labels, *(each.tolist() for each in found), strict=True)
-    ]
+    ends = (d.mean(axis=0), np.maximum(middle - half, -1), np.minimum(middle + half, 1), p)
+    counts = (np.full(len(labels), count) for count in (len(d), 0, units))
+    rows = Rows(**key)
+    rows.add_labels("label_bias", labels, Difference(*map(torch.from_numpy, (*ends, *counts))))
+    return corrected(rows.rows)
 
 
 def bias_in_words(bias: Figure, people: float, what: str) -> str:
@@ -262,9 +248,9 @@ def contrast(
 ) -> Difference:
     """The mean of the rows inside less the mean of the rest, [M], its 95 % interval and the p value of no difference.
 
-    Beside the jackknife's error, where either side varies as it does, stands that of sides that vary as all units
-    together do, without which a few units that happen to be alike would seem sure (see `interval_of`). Both have the
-    degrees of freedom of the smaller side. A unit is a row, or all rows of one group on one side; where a side has
+    Beside the jackknife's error, where either side varies as it does, stands that of sides that vary alike (Student's),
+    without which a few units that happen to be alike would seem sure; see `interval_of`. Both have the degrees of
+    freedom of the smaller side. A unit is a row, or all rows of one group on one side; where a side has
     fewer than five, p is nan.
 
     Args:
@@ -289,8 +275,8 @@ def contrast(
     value = np.where(np.abs(value) < 1e-12, 0.0, value)
     own, among = np.where(side, *total), np.where(side, *whole)
     left_out = np.where(m > 0, value + np.where(side, 1, -1) * ((own - s) / (among - m) - own / among), np.nan)
-    count = units.sum(axis=0)
-    least = np.sqrt((s**2).sum(axis=0) * units.prod(axis=0) / (count * (count - 1))) * (1 / whole).sum(axis=0)
+    count, rest = units.sum(axis=0), s - m * own / among
+    least = np.sqrt((rest**2).sum(axis=0) * units.prod(axis=0) / (count * (count - 2))) * (1 / whole).sum(axis=0)
     gap, left, smaller, freedom, other = map(torch.from_numpy, (value, left_out, few, units.min(axis=0) - 1, least))
     low, high, p = interval_of(gap, left, smaller, 1 - LEVEL, bounds, freedom=freedom, least=other)
     counted = torch.from_numpy((~np.isnan(rows)).sum(axis=0))

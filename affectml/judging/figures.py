@@ -25,7 +25,8 @@ no paths are in any of them: equal runs give equal bytes.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from operator import attrgetter
@@ -34,6 +35,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter
 
 from affectml._files import need_file, read_json, write_json, write_parquet, write_text
 from affectml.errors import BadRun
@@ -107,7 +109,6 @@ class Figure:
 
 COLUMNS = tuple(each.name for each in fields(Figure))
 _WHOLE, _REAL = ("k", "seed", "n", "units"), ("tau", "value", "low", "high", "p", "p_holm")
-_KINDS: dict[str, Any] = {**dict.fromkeys(_WHOLE, int), **dict.fromkeys(_REAL, float)}
 
 
 def named(metric: str, k: int | None) -> str:
@@ -156,10 +157,19 @@ class Rows:
         given = {**self.key, "k": k, **known, **key}
         self.rows.append(Figure(metric=metric, **{part: value for part, value in given.items() if value is not None}))
 
-    def add_all(self, names: Sequence[str], found: Any, **key: Any) -> None:
-        """The same for an Interval or a Difference whose fields are [M], for M names."""
-        for at, name in enumerate(names):
-            self.add(name, type(found)(*(part.reshape(-1)[at] for part in found)), **key)
+    def add_all(self, keys: Iterable[str | Mapping[str, Any]], found: Any, **key: Any) -> None:
+        """The same for an Interval or a Difference whose fields are [M], or M numbers.
+
+        keys: M names, or keys of which `name` is one.
+        """
+        if isinstance(found, tuple):
+            found = [type(found)(*one) for one in zip(*(part.reshape(-1) for part in found), strict=True)]
+        for own, one in zip(keys, found, strict=True):
+            self.add(found=one, **({"name": own} if isinstance(own, str) else own), **key)
+
+    def add_labels(self, name: str, labels: Iterable[str], found: Any, **key: Any) -> None:
+        """The same for M labels."""
+        self.add_all([{"name": name, "label": label} for label in labels], found, **key)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,21 +184,18 @@ class Evaluation:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def _found(self) -> dict[tuple[str, str, str], list[Figure]]:
-        found: dict[tuple[str, str, str], list[Figure]] = {}
+    def _by(self) -> Mapping[str, list[Figure]]:
+        found = defaultdict(list)
         for each in self.figures:
-            found.setdefault((each.by, each.system, each.against), []).append(each)
+            found[each.by].append(each)
         return found
 
     def where(self, **key: Any) -> Iterator[Figure]:
         """Figures of this key, in their order; `by`, `level` and `label` are empty unless named, None is any."""
         wanted = {"by": "", "level": "", "label": "", **key}
-        wanted = {name: value for name, value in wanted.items() if value is not None}
-        if {"by", "system", "against"} <= wanted.keys():
-            rows: Iterable[Figure] = self._found.get((wanted["by"], wanted["system"], wanted["against"]), ())
-        else:
-            rows = self.figures
-        return (each for each in rows if all(getattr(each, name) == value for name, value in wanted.items()))
+        rows = self.figures if wanted["by"] is None else self._by.get(wanted["by"], ())
+        keys = [(name, value) for name, value in wanted.items() if value is not None]
+        return (each for each in rows if all(getattr(each, name) == value for name, value in keys))
 
     def get(self, name: str, system: str = "model", against: str = "people", **key: Any) -> Figure | None:
         """The one figure of a metric (its k spelled in) of a system; None where there is none."""
@@ -277,31 +284,34 @@ class Evaluation:
         file = folder / METRICS
         try:
             need_file(file)
-            header, *rows = csv_rows(file.read_text(encoding="utf-8"))
+            header, *rows = csv_rows(file.read_bytes().decode("utf-8"))  # as text it would lose a level's CR
             if header != list(COLUMNS):
                 raise ValueError(f"expected the columns {', '.join(COLUMNS)}, got {', '.join(header)}")
-            given = ([(name, cell) for name, cell in zip(COLUMNS, row, strict=True) if cell] for row in rows)
-            figures = tuple(Figure(**{name: _KINDS.get(name, str)(cell) for name, cell in row}) for row in given)
+            given = [{name: cell for name, cell in zip(COLUMNS, row, strict=True) if cell} for row in rows]
+            found: dict[str, Any] = {"figures": TypeAdapter(tuple[Figure, ...]).validate_python(given)}
             file = folder / SCORES
-            scores = pd.read_parquet(file) if file.exists() else None
-            if scores is not None:
-                scores = scores.astype({name: "float64" for name in scores if name not in KEYS})
+            if file.exists():
+                scores = pd.read_parquet(file)
+                if missing := {*KEYS} - {*scores}:
+                    raise ValueError(f"no column {min(missing)}")
+                found["scores"] = scores.astype({name: "float64" for name in scores if name not in KEYS})
+                twice = scores[scores.duplicated([name for name in KEYS if name != "group"])]
+                for image, system, against in twice[["image_id", "system", "against"]].itertuples(index=False):
+                    raise ValueError(f"image {image!r} has two rows of {system} against {against}")
             file = folder / FACTS
             need_file(file)
-            facts = read_json(file, BadRun)
+            found["facts"] = read_json(file, BadRun)
         except BadRun:
             raise
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadRun(f"{file}: cannot be read ({error}): the run is damaged, train again") from None
-        return cls(figures, **({} if scores is None else {"scores": scores}), facts=facts)
+        return cls(**found)
 
 
 def in_order(systems: Iterable[str]) -> list[str]:
     """Known systems in the order of pages, others after the model as they came."""
-    given = list(systems)
-    others = [name for name in given if name not in ORDER]
-    first = [name for name in ORDER[:1] if name in given]
-    return [*first, *others, *(name for name in ORDER[1:] if name in given)]
+    place = {name: at for at, name in enumerate(ORDER)}
+    return sorted(systems, key=lambda name: place.get(name, 0.5))
 
 
 def scores_table(
@@ -319,3 +329,9 @@ def column(name: str) -> str:
     """A metric's column in scores.parquet: METRIC, or METRIC@k."""
     metric, k = parsed(name)
     return metric if k is None else f"{metric}@{k}"
+
+
+def of_column(name: str) -> str:
+    """The metric of such a column, its k spelled in."""
+    metric, _, k = name.partition("@")
+    return named(metric, int(k) if k else None)

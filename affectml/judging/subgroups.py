@@ -171,11 +171,10 @@ def _tested(
     """
     names, known, found = _names(levels), levels.notna().to_numpy(), []
     for level, other in [names] if len(names) == 2 else [(name, OTHERS) for name in names]:
-        rows = Rows(**case.rows.key, system=case.first, by=by, level=f"{level} less {other}", n=None, units=None)
+        rows = Rows(**case.rows.key, system=case.first, by=by, level=f"{level} less {other}")
         inside = (levels == level).to_numpy()[known]
         gap = contrast(values[known], inside, None if groups is None else groups[known], **how)
-        for at, key in enumerate(keys):
-            rows.add(found=type(gap)(*(part[at] for part in gap)), **key)
+        rows.add_all(keys, gap, n=None, units=None)
         where = f"{by} {level}", other if other == OTHERS else f"{by} {other}"
         found += [(each, where) for each in rows.rows if each.p is not None]
     return found

@@ -76,7 +76,7 @@ class RunFolder:
     @cached_property
     def evaluation(self) -> "Evaluation":
         """metrics.csv, scores.parquet and facts.json; raises BadRun where they cannot be read or lack the head."""
-        from affectml.judging.figures import FACTS, KEYS, METRICS, SCORES, Evaluation
+        from affectml.judging.figures import FACTS, METRICS, Evaluation
 
         found, wrong = Evaluation.read(self.folder), {}
         try:
@@ -84,8 +84,6 @@ class RunFolder:
                 raise ValueError("labels: expected those of run.json")
         except ValueError as error:
             wrong[FACTS] = str(error)
-        if missing := {*KEYS} - {*found.scores.columns}:
-            wrong[SCORES] = f"no column {min(missing)}"
         if not wrong and not found.names(system="model"):
             wrong[METRICS] = "no figure of the model"
         for file, why in wrong.items():
