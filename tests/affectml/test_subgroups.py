@@ -147,14 +147,19 @@ def test_frames_of_one_film_count_as_one_unit():
     assert (p[1] < p[0]).all()
 
 
-def test_a_test_by_hand():
-    """One of five against four of five: its own error is .3, that of ten values of variance 2.5 / 9 larger."""
-    rows, inside = np.array([[0.0] * 4 + [1] * 5 + [0]]).T, np.arange(10) < 5
+@pytest.mark.parametrize(
+    ("mine", "others", "error"),
+    [
+        ([0, 0, 0, 0, 1], [0, 1, 1, 1, 1], np.sqrt(2 * 0.8 / 4**2 * 9 / 10)),  # the jackknife's; Student's is .28
+        ([0] * 5, [0, 0, 0, 1] * 5, np.sqrt(3.75 / 23 * (1 / 5 + 1 / 20))),  # Student's; the jackknife's is .10
+    ],
+)
+def test_a_test_by_hand(mine, others, error):
+    rows, inside = np.array([[*mine, *others]], dtype=float).T, np.arange(len(mine) + len(others)) < 5
     gap, other = (contrast(rows, each, None) for each in (inside, ~inside))
-    error = np.sqrt((2.5 / 9) * (2 / 5))
-    assert float(gap.value) == pytest.approx(-0.6)
-    assert float(gap.low) == pytest.approx(-0.6 - stats.t.ppf(0.975, 4) * error)
-    assert float(gap.p) == pytest.approx(2 * stats.t.sf(0.6 / error, 4))
+    assert float(gap.value) == pytest.approx(np.mean(mine) - np.mean(others))
+    assert float(gap.p) == pytest.approx(2 * stats.t.sf(abs(float(gap.value)) / error, 4))
+    assert float(gap.low) == pytest.approx(float(gap.value) - stats.t.ppf(0.975, 4) * error)
     assert (gap.p, gap.low, gap.value) == (other.p, -other.high, -other.value)
     assert int(gap.units) == 5
 
