@@ -1,17 +1,15 @@
 """What became of a promise on images that it was not made on: the risk with its interval, and how large sets are."""
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
-import torch
 
 from affectml.data.levels import levels_of
 from affectml.heads import Head
 from affectml.heads.promise import losses, unit_means
 from affectml.heads.shift import find_shift
-from affectml.judging.compare import LEAST, Array
-from affectml.judging.figures import Rows
-from affectml.judging.subgroups import column_of_images, columns_of
+from affectml.judging.subgroups import column_of_images, columns_of, each_level
 from affectml.judging.views import Case
 from affectml_metrics import mean_interval
 
@@ -60,30 +58,19 @@ def kept_promise(case: Case) -> dict[str, Any]:
     unit = groups if promise.unit == "groups" else None
     most = {"size": sets.shape[1], "empty": 1, asked.risk: asked.bound(sets.shape[1])}
 
-    def add(found: Rows, at: Array) -> None:
+    table = case.images.set_index("image_id").reindex(truth.image_id)
+    columns = {column_of_images(name): levels for name, levels in columns_of(table, promise.column).items()}
+    for found, at in chain([(case.rows, np.arange(len(rows)))], each_level(case, columns)):
         here = None if unit is None else unit[at]
         lost = unit_means(rows[at], here)
         figures = {asked.risk: lost, "size": unit_means(size[at], here)}
         if asked.risk == "precision":
             figures["empty"] = unit_means((size[at] == 0).astype(float), here)
         for name, values in figures.items() if len(lost) else ():
-            one = mean_interval(torch.from_numpy(values), bounds=[(0, most[name])])
+            one = mean_interval(values, bounds=[(0, most[name])])
             if name in ("recall", "precision"):
                 one = one._replace(value=1 - one.value, low=1 - one.high, high=1 - one.low)
-            found.add(f"promise_{name}", one, system=case.first, n=len(rows[at]))
-
-    add(case.rows, np.ones(len(rows), dtype=bool))
-    counted = {(each.by, each.level) for each in case.rows.rows if each.metric == "images"}
-    table = case.images.set_index("image_id").reindex(truth.image_id)
-    for name, levels in columns_of(table, promise.column).items():
-        column = column_of_images(name)
-        for level in sorted(levels.dropna().unique()):
-            here, found = (levels == level).to_numpy(), Rows(**case.rows.key, by=column, level=level)
-            if (column, level) not in counted:
-                found.add("images", here.sum(), system="people")
-            if here.sum() >= LEAST:
-                add(found, here)
-            case.rows.rows += found.rows
+            found.add(f"promise_{name}", one, system=case.first, n=len(at))
     chosen = choices if truth.kind == case.more["made_on"] else None
     own_levels = levels_of(case.images, promise.column, truth.image_id)
     shift = find_shift(promise, ground, truth.labels, scores, choices=chosen, groups=groups, levels=own_levels)

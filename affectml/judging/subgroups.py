@@ -5,7 +5,7 @@ included. So what is tested is each group's excess over its own floor, which is 
 against these votes. Where no floor is known, raw scores are compared, and it is said.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -16,13 +16,12 @@ from torch import Tensor
 
 from affectml.data import Dataset
 from affectml.data.levels import as_text
-from affectml.errors import BadDataset, BadInput, did_you_mean, option
+from affectml.errors import BadInput, did_you_mean, option
 from affectml.judging.compare import LEAST, LEVEL, Array, Floats, Ints, contrast, corrected, firsts, label_bias
 from affectml.judging.figures import TAKEN, Figure, Rows
 from affectml.judging.scoring import Answers, add_means, apart_within, first_label, row_scores
-from affectml.judging.truth import Truth
+from affectml.judging.truth import Truth, answers_of_people
 from affectml.judging.views import Case, people_behind
-from affectml_annotation import BadJudgement, UnknownLabel, encode
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference
 from affectml_metrics.table import better, shown
@@ -52,17 +51,13 @@ class Answerers:
 
 def answerers(dataset: Dataset, truth: Truth) -> Answerers | None:
     """Who answered the images of `truth`; None where annotators shared nothing, or single answers are not known."""
-    shared, said = dataset.annotators, dataset.judgements
-    if shared is None or said is None or truth.kind not in ("rates", "sets", "distribution"):
+    if dataset.annotators is None or truth.kind not in ("rates", "sets", "distribution"):
         return None
-    try:
-        panel = encode(said[said["image_id"].isin(truth.image_id)], truth.labels, list(truth.image_id)).answers()
-    except UnknownLabel:
-        return None  # the judgements are in other labels than this target
-    except BadJudgement as error:
-        raise BadDataset(f"{dataset.root / 'annotations.parquet'}: {error}") from None
-    attributes = shared.drop_duplicates("annotator_id").set_index("annotator_id").reindex(panel.annotator_ids)
-    return Answerers(panel.image, panel.annotator, panel.chosen, attributes)
+    panel = answers_of_people(dataset, truth.labels, truth.image_id)
+    if panel is None:
+        return None
+    shared = dataset.annotators.drop_duplicates("annotator_id").set_index("annotator_id")
+    return Answerers(panel.image, panel.annotator, panel.chosen, shared.reindex(panel.annotator_ids))
 
 
 def subgroups(case: Case) -> dict[str, Any]:
@@ -122,26 +117,20 @@ def _images(case: Case, columns: Levels) -> tuple[dict[str, str], list[Tested]]:
         bounds += [(-2.0, 2.0)] * len(truth.labels)
         values += [*(said - chosen).T]
         step += [1.0 if people is None else 1 / max(people.mean(), 1)] * len(truth.labels)
-    tested = []
-    for column, levels in columns.items():
-        for level in _names(levels):
-            index = np.flatnonzero(levels == level)
-            rows = Rows(**case.rows.key, by=column, level=level)
-            rows.add("images", len(index), system="people")
-            if len(index) >= LEAST:
-                groups, at = None if truth.groups is None else truth.groups[index], torch.from_numpy(index)
-                for (other, system), metrics in scores.items():
-                    here = {metric: each[at] for metric, each in metrics.items()}
-                    no_ends = {"bounds": ()} if other == "floor" else {}
-                    add_means(rows, here, groups, **no_ends, system=system, against=other)
-                for metric, each in floor.items():
-                    rows.add(metric, each[at].nanmean(), system="floor")
-                if said is not None:
-                    _add_bias(rows, said[index], chosen[index], truth.labels, groups, first)
-            case.rows.rows += rows.rows
-        if keys:
-            table, how_far = np.stack(values, axis=1), {"step": np.array(step), "bounds": bounds}
-            tested += _tested(case, column, levels, keys, table, truth.groups, **how_far)
+    for rows, index in each_level(case, columns):
+        groups, at = None if truth.groups is None else truth.groups[index], torch.from_numpy(index)
+        for (other, system), metrics in scores.items():
+            here = {metric: each[at] for metric, each in metrics.items()}
+            no_ends = {"bounds": ()} if other == "floor" else {}
+            add_means(rows, here, groups, **no_ends, system=system, against=other)
+        for metric, each in floor.items():
+            rows.add(metric, each[at].nanmean(), system="floor")
+        if said is not None:
+            _add_bias(rows, said[index], chosen[index], truth.labels, groups, first)
+    tested = list[Tested]()
+    for column, levels in columns.items() if keys else ():
+        table, how_far = np.stack(values, axis=1), {"step": np.array(step), "bounds": bounds}
+        tested += _tested(case, column, levels, keys, table, truth.groups, **how_far)
     unit = "an image is one" if truth.groups is None else "all images of one group in one level are one"
     rules = {
         "test": f"each level against the rest, over units ({unit}): the jackknife's t, or t with one spread for all, "
@@ -154,6 +143,19 @@ def _images(case: Case, columns: Levels) -> tuple[dict[str, str], list[Tested]]:
     if how:
         rules["bias"] = f"how often the model {how} a label, less how often people choose it"
     return rules, tested
+
+
+def each_level(case: Case, columns: Levels) -> Iterator[tuple[Rows, Ints]]:
+    """Rows to add to, and the images, of each level that has enough of them; how many those are is added."""
+    counted = {(each.by, each.level) for each in case.rows.rows if each.metric == "images"}
+    for column, levels in columns.items():
+        for level in _names(levels):
+            rows, index = Rows(**case.rows.key, by=column, level=level), np.flatnonzero(levels == level)
+            if (column, level) not in counted:
+                rows.add("images", len(index), system="people")
+            if len(index) >= LEAST:
+                yield rows, index
+            case.rows.rows += rows.rows
 
 
 def _names(levels: "pd.Series[Any]") -> list[str]:

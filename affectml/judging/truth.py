@@ -16,6 +16,7 @@ from affectml.taxonomies import wheel_choice
 from affectml_annotation import (
     BadJudgement,
     BetaPrior,
+    Panel,
     UnknownLabel,
     encode,
     fit_beta_prior,
@@ -179,7 +180,7 @@ def hits_of(kind: str, shares: Array) -> tuple[Array, str]:
 
 def _judgements(dataset: Dataset, part: Targets) -> tuple[Array | None, Array | None, str]:
     """Single judgements, chosen [N, A, C] and asked [N, A], or why there are none."""
-    judgements, rule = dataset.judgements, part.meta.vote_rule
+    rule = part.meta.vote_rule
     if rule == "moments":
         return None, None, "only means and SDs of people's ratings are known"
     if part.kind == "distribution" and rule == "one_choice" and part.votes is not None:
@@ -187,31 +188,41 @@ def _judgements(dataset: Dataset, part: Targets) -> tuple[Array | None, Array | 
 
         counted, present = judgements_from_counts(part.votes)
         return counted.numpy(), present.numpy(), ""
-    if judgements is None or part.kind not in ("rates", "sets"):
+    if dataset.judgements is None or part.kind not in ("rates", "sets"):
         return None, None, UNKNOWN[part.kind]
-    try:
-        chosen, asked = _seated(judgements[judgements["image_id"].isin(part.image_id)], part)
-    except UnknownLabel:
+    panel = answers_of_people(dataset, part.taxonomy.labels, part.image_id)
+    if panel is None:
         return None, None, "the judgements are in other labels than this target"
-    except BadJudgement as error:
-        raise BadDataset(f"{dataset.root / 'annotations.parquet'}: {error}") from None
+    chosen, asked = _seated(panel, len(part.image_id))
     if asked.sum(axis=1).max(initial=0) < 2:
         return None, None, "no image with answers of two people"
     return chosen, asked, ""
 
 
-def _seated(judgements: pd.DataFrame, part: Targets) -> tuple[Array, Array]:
+def answers_of_people(dataset: Dataset, labels: Sequence[str], image_id: Array) -> Panel | None:
+    """Single answers to these images; None where there are none, or they are in other labels."""
+    said = dataset.judgements
+    if said is None:
+        return None
+    try:
+        return encode(said[said["image_id"].isin(image_id)], labels, list(image_id)).answers()
+    except UnknownLabel:
+        return None
+    except BadJudgement as error:
+        raise BadDataset(f"{dataset.root / 'annotations.parquet'}: {error}") from None
+
+
+def _seated(panel: Panel, images: int) -> tuple[Array, Array]:
     """chosen [N, S, C] and asked [N, S], S being the largest number of people that answered one image.
 
     Who they were does not matter to one against the rest, and a seat per person of a large collection would not fit
     into memory.
     """
-    panel = encode(judgements, part.taxonomy.labels, list(part.image_id)).answers()
     order = np.lexsort((panel.annotator, panel.image))
     image = panel.image[order]
     seat = pd.Series(image).groupby(image).cumcount().to_numpy()
-    asked = np.zeros((len(part.image_id), int(seat.max(initial=-1)) + 1), dtype=bool)
-    chosen = np.zeros((*asked.shape, len(part.taxonomy.labels)), dtype=np.uint8)
+    asked = np.zeros((images, int(seat.max(initial=-1)) + 1), dtype=bool)
+    chosen = np.zeros((*asked.shape, panel.chosen.shape[1]), dtype=np.uint8)
     chosen[image, seat], asked[image, seat] = panel.chosen[order], True
     return chosen, asked
 
