@@ -27,10 +27,9 @@ from affectml.judging.answers import SystemAnswers
 from affectml.judging.compare import agreement, distances
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import Evaluation, Figure, Rows, scores_table
-from affectml.judging.promise import kept_promise
 from affectml.judging.scoring import Answers, add_means, add_over_table, add_scores, answers_of, row_scores
 from affectml.judging.spaces import Choices, Space, coarser, find_space, in_space, people_in
-from affectml.judging.subgroups import answerers, check_groups, subgroups
+from affectml.judging.subgroups import answerers, check_groups, kept_promise, subgroups
 from affectml.judging.truth import DEFAULT_TAU, Truth, fit_prior, part_of, read_truth
 from affectml.predicting.features import store_there
 from affectml.runs import RunFolder

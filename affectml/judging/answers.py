@@ -200,8 +200,9 @@ class SystemAnswers:
             None if form not in found else found.pop(form)[columns].reindex(split.index).to_numpy(np.float32)
             for form in FORMS
         ]
-        names, scores = tuple(name.removeprefix(LABEL) for name in columns), next(x for x in given if x is not None)
-        return cls(names, *(each.to_numpy(dtype=object) for each in (split.index, split)), scores, *given[1:])
+        names, ids = tuple(name.removeprefix(LABEL) for name in columns), split.index.to_numpy(dtype=object)
+        ranking = next(each for each in given if each is not None)
+        return cls(names, ids, split.to_numpy(dtype=object), ranking, *given[1:])
 
     @property
     def frame(self) -> pd.DataFrame:

@@ -117,14 +117,9 @@ def named(metric: str, k: int | None) -> str:
 
 
 def parsed(name: str) -> tuple[str, int | None]:
-    """The metric's own name and the k that is spelled into it, if it is a name of the table of metrics."""
-    from affectml_metrics.table import find
-
-    spec = find(name)
-    if spec is None or "k" not in spec.needs:
-        return name, None
-    before, after = spec.name.split("{k}")
-    return f"{before}k{after}", int(name[len(before) : len(name) - len(after)])
+    """The metric's own name and the k that is spelled into it, a number between underscores: the inverse of `named`."""
+    found = re.search(r"(?<=_)[1-9]\d*(?=_|$)", name)
+    return (name, None) if found is None else (f"{name[: found.start()]}k{name[found.end() :]}", int(found[0]))
 
 
 class Rows:
@@ -144,18 +139,13 @@ class Rows:
         metric, k = parsed(name)
         known = {part: float(getattr(found, part)) for part in ("value", "low", "high", "p") if hasattr(found, part)}
         known = known or {"value": float(found)}
-        if not np.isfinite(known["value"]):
-            return
         if "low" in known:
-            units = int(found.units)
-            if units == 1:
-                known |= {"low": known["value"], "high": known["value"]}
-            if not np.isfinite([known["low"], known["high"]]).all():
-                return
-            key = {"n": int(found.rows), "units": units, **key}
-        known = {part: value for part, value in known.items() if np.isfinite(value)}
-        given = {**self.key, "k": k, **known, **key}
-        self.rows.append(Figure(metric=metric, **{part: value for part, value in given.items() if value is not None}))
+            key = {"n": int(found.rows), "units": int(found.units), **key}
+            known |= {"low": known["value"], "high": known["value"]} if found.units == 1 else {}
+        if all(np.isfinite(known[part]) for part in known if part != "p"):
+            given = {**self.key, "k": k, **known, **key}
+            kept = {part: each for part, each in given.items() if pd.notna(each)}
+            self.rows.append(Figure(metric=metric, **kept))
 
     def add_all(self, keys: Iterable[str | Mapping[str, Any]], found: Any, **key: Any) -> None:
         """The same for an Interval or a Difference whose fields are [M], or M numbers.

@@ -153,9 +153,13 @@ def read_truth(
         no_sets = "rates made from a mean and an SD are marginals only"
     sets = None if no_sets else cut_sets(kind, shares, part.votes, part.people, beta, tau)
     labels, ids, hits = part.taxonomy.labels, part.image_id, hits_of(kind, shares)
-    said = (part.votes, part.people, *_judgements(dataset, part), _oracle(dataset, part))
+    chosen, asked, why = _judgements(dataset, part)
+    truth = Truth(
+        kind, labels, ids, shares, *hits, sets, no_sets, tau, rule, part.votes, part.people, chosen, asked, why,
+        _oracle(dataset, part), dataset.groups(ids), beta,
+    )  # fmt: skip
     return replace(
-        Truth(kind, labels, ids, shares, *hits, sets, no_sets, tau, rule, *said, dataset.groups(ids), beta),
+        truth,
         single_positive=single_positive,
         wheel=tuple(map(part.taxonomy.index, wheel)),
         wheel_rule=f"along the wheel: {wheel_choice(part.taxonomy) or ', '.join(wheel)}" if wheel else "",

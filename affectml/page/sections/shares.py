@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from affectml.data.choose import from_people
+from affectml.heads.promise import held
 from affectml.judging.figures import Evaluation, Figure
-from affectml.judging.promise import from_people, held
 from affectml.page.section import Section, Shown, curve, drawing, section
 from affectml.page.tables import number, parts_of, pivot, rows_of
 from affectml.page.words import called, capital, first_of, of_first, sentence_of
