@@ -160,7 +160,7 @@ def row_scores(answers: Answers, truth: Truth) -> dict[str, Tensor]:
 def _compared(answers: Answers, truth: Truth, over: str) -> Iterator[tuple[Figure, tuple[Tensor, Tensor]]]:
     """The figures over "rows" or the "table", each with a system's scores, shares or sets and what people said."""
     shares = None if answers.shares is None else (answers.shares, torch.from_numpy(truth.shares))
-    sets, kinds = set_pair(answers, truth), ("ranking", share_kind(truth), "sets")
+    sets, kinds = set_pair(answers, truth), list[Kind](["ranking", share_kind(truth), "sets"])
     for figure in (figure for kind in kinds for figure in figures_of(truth, kind)):
         right = truth.hits if figure.spec.right == "modes" or truth.kind == "single" else truth.sets
         ranked = None if right is None else (answers.scores, _labels(right))

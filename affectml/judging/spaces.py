@@ -318,8 +318,8 @@ def errors_inside_parent(scores: Floats, shares: Floats, to: Mapping) -> ErrorsI
     """
     if to.split:
         raise BadInput(f"{to.split[0]!r} is shared among several labels of {to.target.name}: its parent is not one")
-    right = np.asarray((shares >= shares.max(axis=1, keepdims=True) - TIE) & (shares > 0))
-    near = right.astype(np.float64) @ to.matrix @ to.matrix.T > 0  # whose parent is a right label's
+    right = (shares >= shares.max(axis=1, keepdims=True) - TIE) & (shares > 0)
+    near = np.asarray(right.astype(np.float64) @ to.matrix @ to.matrix.T > 0)  # whose parent is a right label's
     has_parent, guess, rows = to.matrix.any(axis=1), scores.argmax(axis=1), np.arange(len(scores))
     known = ~right[rows, guess] & has_parent[guess] & near.any(axis=1)
     others = ~right & has_parent
