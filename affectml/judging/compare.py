@@ -6,23 +6,20 @@ from dataclasses import replace
 from functools import reduce
 from itertools import combinations
 from statistics import fmean
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.judging.figures import KEYS, Figure, Rows, of_column
 from affectml.judging.scoring import apart_within, bounds_of
+from affectml.judging.truth import Array, Floats
 from affectml_metrics import Difference, paired_difference
 from affectml_metrics.intervals import Bounds, interval_of, limits
 from affectml_metrics.table import better, shown
 
-Array: TypeAlias = NDArray[Any]
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
 ByImage = Mapping[tuple[str, str], Mapping[str, Tensor]]  # (system, against) -> metric -> [N]
 SPREAD = "seeds"  # the `by` of differences over seeds
 AGREEMENT = "agreement"  # the `by` of how alike two systems answer
@@ -30,9 +27,7 @@ LEVEL = 0.05
 LEAST = 5  # units on either side; with fewer there is no test
 
 
-def differences(
-    scores: ByImage, pairs: Iterable[tuple[str, str]], groups: NDArray[Any] | None, **key: Any
-) -> list[Figure]:
+def differences(scores: ByImage, pairs: Iterable[tuple[str, str]], groups: Array | None, **key: Any) -> list[Figure]:
     """The first system less the second, on the same images, in each metric that both have and that has a direction.
 
     The second may be `person`: then both are set beside the rest of each panel; or `consensus`: beside each person. P
@@ -77,7 +72,7 @@ def corrected(figures: Sequence[Figure], main: Sequence[bool] | None = None) -> 
     return out
 
 
-def stored(scores: pd.DataFrame) -> tuple[ByImage, list[str], NDArray[Any] | None]:
+def stored(scores: pd.DataFrame) -> tuple[ByImage, list[str], Array | None]:
     """scores.parquet of one data set, target and space: scores of the images that all systems have, their ids, groups.
 
     Groups are None where no image has one.
@@ -157,7 +152,7 @@ def agreement(scores: Mapping[str, pd.DataFrame], **key: str) -> list[Figure]:
     return rows.rows
 
 
-def distances(scores: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str], NDArray[np.float32]]:
+def distances(scores: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str], Array]:
     """How far each two systems are apart on each image: total variation between their scores, normalised, [N].
 
     0 alike and 1 disjoint; scores without any mass are even.
@@ -240,7 +235,7 @@ def firsts(scores: Floats) -> Floats:
 @np.errstate(divide="ignore", invalid="ignore")
 def contrast(
     rows: Floats,
-    inside: NDArray[np.bool_],
+    inside: Array,
     groups: Array | None,
     *,
     step: float | Floats = 0.0,
@@ -250,8 +245,8 @@ def contrast(
 
     Beside the jackknife's error, where either side varies as it does, stands that of sides that vary alike (Student's),
     without which a few units that happen to be alike would seem sure; see `interval_of`. Both have the degrees of
-    freedom of the smaller side. A unit is a row, or all rows of one group on one side; where a side has
-    fewer than five, p is nan.
+    freedom of the smaller side. A unit is a row, or all rows of one group on one side. Where a side has fewer than
+    five, p is nan.
 
     Args:
         rows: [N, M]; nan where a column is not defined for a row.
@@ -263,29 +258,28 @@ def contrast(
         bounds: of each column, the least and the most that two means are apart.
     """
     by_unit = pd.DataFrame(rows).groupby([np.arange(len(rows)) if groups is None else groups, inside])
-    sums, m = by_unit.sum(), by_unit.count().to_numpy(np.float64)
+    sums, m = by_unit.sum(), by_unit.count().to_numpy(np.float64)  # m: of how many values
     real, first = m > 0, sums.index.get_level_values(1).to_numpy(dtype=bool)
     few = np.minimum(real[first].sum(axis=0), real[~first].sum(axis=0))
     more, size = step * np.array([[1], [-1]] * 2) + 0 * m[:1], m.sum(axis=0) / len(m)
     s = np.concatenate([sums - m * (sums.to_numpy().sum(axis=0) / m.sum(axis=0)), more * size])
     m, side = np.concatenate([m, (more != 0) * size]), np.array([*first, True, True, False, False])[:, None]
 
-    (total, whole, units) = (np.stack([(each * on).sum(axis=0) for on in (side, ~side)]) for each in (s, m, m > 0))
+    # of the side inside and of the rest: sums less the mean of all, counts of values, counts of units
+    total, whole, units = (np.stack([(each * on).sum(axis=0) for on in (side, ~side)]) for each in (s, m, m > 0))
     value = total[0] / whole[0] - total[1] / whole[1]
     value = np.where(np.abs(value) < 1e-12, 0.0, value)
-    own, among = np.where(side, *total), np.where(side, *whole)
-    left_out = np.where(m > 0, value + np.where(side, 1, -1) * ((own - s) / (among - m) - own / among), np.nan)
-    count, rest = units.sum(axis=0), s - m * own / among
-    least = np.sqrt((rest**2).sum(axis=0) * units.prod(axis=0) / (count * (count - 2))) * (1 / whole).sum(axis=0)
-    gap, left, smaller, freedom, other = map(torch.from_numpy, (value, left_out, few, units.min(axis=0) - 1, least))
-    low, high, p = interval_of(gap, left, smaller, 1 - LEVEL, bounds, freedom=freedom, least=other)
+    own, among, count = np.where(side, *total), np.where(side, *whole), units.sum(axis=0)
+    left_out = value + np.where(side, 1, -1) * ((own - s) / (among - m) - own / among)
+    spread = ((s - m * own / among) ** 2).sum(axis=0) / (count - 2)
+    students = np.sqrt(spread * units.prod(axis=0) / count) * (1 / whole).sum(axis=0)
+    gap, smaller, freedom, least = map(torch.from_numpy, (value, few, units.min(axis=0) - 1, students))
+    left = torch.from_numpy(np.where(m > 0, left_out, np.nan))
+    low, high, p = interval_of(gap, left, smaller, 1 - LEVEL, bounds, freedom=freedom, least=least)
     counted = torch.from_numpy((~np.isnan(rows)).sum(axis=0))
     return Difference(gap, low, high, p.masked_fill(smaller < LEAST, torch.nan), counted, len(rows) - counted, smaller)
 
 
 def summed(values: Floats, groups: Array) -> Floats:
     """The sums of the rows [N, M] of each group, [U, M]; groups: [N], and the sums stand in their sorted order."""
-    names, at = np.unique(groups, return_inverse=True)
-    out = np.zeros((len(names), values.shape[1]))
-    np.add.at(out, at, values)
-    return out
+    return pd.DataFrame(values).groupby(groups).sum().to_numpy()

@@ -18,13 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
 from affectml.data.choose import SEVERAL
 from affectml.judging.compare import LEVEL, corrected, firsts, summed
 from affectml.judging.figures import Figure, Rows
 from affectml.judging.scoring import Answers, bounds_of, row_scores, stating
-from affectml.judging.truth import Truth, part_of
+from affectml.judging.truth import Array, Floats, Ints, Truth, part_of
 from affectml.judging.views import Case, add_bins, people_behind
 from affectml_annotation import fit_beta_prior, fit_dirichlet_prior, posterior_entropy
 from affectml_metrics import FEW, Difference, mean_interval, paired_difference, table_interval
@@ -33,11 +32,9 @@ from affectml_metrics.functional.calibration import debiased_calibration
 from affectml_metrics.intervals import Bounds, interval_of
 from affectml_metrics.table import better, shown
 
-Array = NDArray[Any]
-Floats = NDArray[np.float64]
 OfSums = Callable[[Floats], Floats]
 # the image, the disagreement and the scores of each comparison
-Compared = tuple[NDArray[np.int64], Floats, dict[str, Floats]]
+Compared = tuple[Ints, Floats, dict[str, Floats]]
 
 THIRDS = ("most agree", "between", "least agree")
 NEIGHBOURS = 2  # others whom each person of an image is compared with, of five people that is everybody
@@ -94,8 +91,7 @@ def by_disagreement(case: Case) -> dict[str, Any] | None:
     image, disagreement, scores = found
     images, image = np.unique(image, return_inverse=True)
     units = images if truth.groups is None else truth.groups[images]
-    _, place, count = np.unique(disagreement.round(9), return_inverse=True, return_counts=True)
-    rank = ((count.cumsum() - (count - 1) / 2 - 0.5) / len(place))[place]
+    rank = (pd.Series(disagreement.round(9)).rank().to_numpy() - 0.5) / len(disagreement)
     third = np.minimum((3 * rank).astype(int), 2)
     each = 1 / np.bincount(image)[image]  # an image counts one
 
@@ -156,8 +152,8 @@ def persons(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generat
     votes, n = chosen.sum(axis=1)[image] - one - another, people[image] - 2
     if truth.kind == "distribution":
         alpha = fit_dirichlet_prior(chosen.sum(axis=1)).alpha + votes
-        given = {name: firsts(each.scores.double().numpy()) for name, each in systems.items()}
-        rows = {name: (row[image] * one).sum(axis=1) for name, row in given.items()}
+        first = {name: firsts(each.scores.double().numpy())[image] for name, each in systems.items()}
+        rows = {name: (row * one).sum(axis=1) for name, row in first.items()}
         return image, shares_entropy(alpha), {**rows, "person": (another * one).sum(axis=1).astype(np.float64)}
     prior = truth.beta or fit_beta_prior(chosen.sum(axis=1), people)
     target = torch.from_numpy(one)
@@ -209,9 +205,8 @@ def _true_rates(truth: Truth, rng: np.random.Generator) -> Answers | None:
 
 def _in_both(one: Difference, other: Difference) -> Difference:
     """The first, with the larger p value of the two, or 1 where they point to opposite sides."""
-    if bool(one.p.isnan() | other.p.isnan()):
-        return one
-    return one._replace(p=torch.where(one.value * other.value > 0, torch.maximum(one.p, other.p), 1.0))
+    larger = torch.where(one.value * other.value > 0, torch.maximum(one.p, other.p), 1.0)
+    return one._replace(p=torch.where(one.p.isnan() | other.p.isnan(), one.p, larger))
 
 
 def jackknifed(
@@ -294,7 +289,7 @@ def agreed_alone(case: Case) -> dict[str, Any] | None:
     theirs = (truth.shares >= truth.tau) | (truth.hits > 0) if truth.sets is None else truth.sets.astype(bool)
     image, label = np.nonzero(np.logical_and.reduce([*said.values(), ~theirs]))
 
-    def images_of(sets: list[NDArray[np.bool_]]) -> int:
+    def images_of(sets: list[Array]) -> int:
         return int(np.logical_and.reduce([*sets, ~theirs]).any(axis=1).sum())
 
     count, true, nothing = len(np.unique(image)), list[int](), list[int]()
@@ -321,7 +316,7 @@ def agreed_alone(case: Case) -> dict[str, Any] | None:
     return {"alone": {"images": images, "of": len(theirs), "chance": chance, "p": p}, "findings": findings}
 
 
-def _said(given: Answers) -> NDArray[np.bool_]:
+def _said(given: Answers) -> Array:
     """The labels that a system says, its set or without one its first label, [N, C]."""
     rows = firsts(given.scores.double().numpy()) if given.sets is None else given.sets.numpy()
     return np.asarray(rows > 0)

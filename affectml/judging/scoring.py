@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.heads import Head, sets_of
 from affectml.heads.inputs import Features
 from affectml.judging.figures import Rows
-from affectml.judging.truth import Truth, cut_sets
+from affectml.judging.truth import Array, Truth, cut_sets
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference, mean_interval, sums_interval, table_interval
 from affectml_metrics.intervals import Bounds
@@ -25,7 +24,6 @@ from affectml_metrics.kinds import Figure, Given, figures
 from affectml_metrics.spec import Kind, Place
 from affectml_metrics.table import find, specs
 
-Array = NDArray[Any]
 RowMetric = Callable[[Tensor, Tensor], Tensor]
 
 TOP = (1, 2, 3)

@@ -12,20 +12,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, NoMapping, UnknownLabel
 from affectml.judging.figures import Rows
 from affectml.judging.scoring import Answers, add_scores
-from affectml.judging.truth import Truth, cut_sets, hits_of
+from affectml.judging.truth import Array, Floats, Ints, Truth, cut_sets, hits_of
 from affectml.judging.views import Case
 from affectml.taxonomies import Mapping, Taxonomy, ancestors, mapping
 from affectml_annotation import count_votes, fit_beta_prior
 
-Array = NDArray[Any]
-Floats = NDArray[np.float64]
 TIE = 1e-9
 
 
@@ -42,7 +39,7 @@ class Space:
     of_model: Mapping
     of_truth: Mapping
     taxonomy: Taxonomy
-    keep: NDArray[np.int64]
+    keep: Ints
     unreachable: tuple[str, ...]
     lines: tuple[str, ...]
 
@@ -192,7 +189,7 @@ def people_in(
 
 def _mapped(
     dataset: Dataset, part: Targets, to: Mapping, space: Space
-) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None, Floats, list[str]]:
+) -> tuple[Ints | None, Ints | None, Floats, list[str]]:
     """Votes and people where counted, shares, all [N, T] of the space's labels, and notes."""
     judgements, plain, keep, notes = dataset.judgements, to.origin is to.target, space.keep, list[str]()
     if part.kind != "rates":
@@ -319,8 +316,8 @@ def errors_inside_parent(scores: Floats, shares: Floats, to: Mapping) -> ErrorsI
     if to.split:
         raise BadInput(f"{to.split[0]!r} is shared among several labels of {to.target.name}: its parent is not one")
     right = (shares >= shares.max(axis=1, keepdims=True) - TIE) & (shares > 0)
-    near = np.asarray(right.astype(np.float64) @ to.matrix @ to.matrix.T > 0)  # whose parent is a right label's
-    has_parent, guess, rows = to.matrix.any(axis=1), scores.argmax(axis=1), np.arange(len(scores))
+    near = right.astype(np.float64) @ to.matrix @ to.matrix.T > 0  # whose parent is a right label's
+    has_parent, guess, rows = np.asarray(to.matrix.any(axis=1)), scores.argmax(axis=1), np.arange(len(scores))
     known = ~right[rows, guess] & has_parent[guess] & near.any(axis=1)
     others = ~right & has_parent
     even = (others & near).sum(axis=1) / np.maximum(others.sum(axis=1), 1)

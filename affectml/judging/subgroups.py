@@ -22,10 +22,10 @@ from affectml.errors import BadInput, did_you_mean, option
 from affectml.heads import Head
 from affectml.heads.promise import losses, unit_means
 from affectml.heads.shift import find_shift
-from affectml.judging.compare import LEAST, LEVEL, Array, Floats, Ints, contrast, corrected, firsts, label_bias
+from affectml.judging.compare import LEAST, LEVEL, contrast, corrected, firsts, label_bias
 from affectml.judging.figures import TAKEN, Figure, Rows
 from affectml.judging.scoring import Answers, add_means, apart_within, first_label, row_scores
-from affectml.judging.truth import Truth, answers_of_people
+from affectml.judging.truth import Array, Floats, Ints, Truth, answers_of_people
 from affectml.judging.views import Case, people_behind
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference, mean_interval
@@ -245,16 +245,13 @@ def columns_of(table: pd.DataFrame, named: str | None = None, only: Sequence[str
 
 def _squared_floor(truth: Truth) -> Tensor | None:
     """What the truth itself would have as squared error against these votes, [N]; nan where fewer than two answered."""
-    if truth.votes is None:
+    one_choice = truth.kind == "distribution" and truth.vote_rule == "one_choice"
+    n = people_behind(truth) if truth.kind == "rates" or one_choice else None
+    if truth.votes is None or n is None:
         return None
-    rates, n = truth.kind == "rates", truth.people
-    if truth.kind == "distribution" and truth.vote_rule == "one_choice":
-        n = truth.votes.sum(axis=1, keepdims=True)
-    elif not rates or n is None:
-        return None
-    v, people = (torch.from_numpy(np.asarray(each, dtype=np.float64)) for each in (truth.shares, n))
+    v, people = torch.from_numpy(np.asarray(truth.shares, dtype=np.float64)), torch.from_numpy(n)
     each = torch.where(people > 1, v * (1 - v) / (people - 1), torch.nan)
-    return each.mean(dim=1) if rates else each.sum(dim=1)
+    return each.sum(dim=1) if one_choice else each.mean(dim=1)
 
 
 def _said(answers: Answers, truth: Truth) -> tuple[Floats | None, Floats, str]:

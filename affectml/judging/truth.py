@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,9 @@ from affectml_annotation import (
 DEFAULT_TAU = 1 / 3
 TAUS = (0.2, 1 / 3, 0.5)  # every report shows how the set scores move with the cut
 
-Array = NDArray[Any]
+Array: TypeAlias = NDArray[Any]
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
 # why single judgements are not known, by the kind of the target
 UNKNOWN = {
     "rates": "no single judgements (annotations.parquet) in the data set",
@@ -36,15 +38,11 @@ UNKNOWN = {
     "sets": "one agreed set per image says nothing of how people agree",
     "distribution": "shares without exact counts of people who chose one label each",
 }
-# Fields of `Truth` with a row per image.
-BY_IMAGE = (
-    "image_id", "shares", "hits", "sets", "votes", "people", "chosen", "asked", "oracle", "groups",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Truth:
-    """N images over C labels, as people (or a folder name) see them.
+    """N images over C labels, as people (or a folder name) see them. Every array has a row per image.
 
     shares [N, C]: rates, or a distribution, or 0/1. hits [N, C]: the labels that count as right for top-k, by
     `hit_rule`. sets [N, C]: the label set of each image at `tau`, None where there can be none (`no_sets` says
@@ -109,8 +107,7 @@ class Truth:
 
 def part_of(truth: Truth, index: Array) -> Truth:
     """The same for some of the images."""
-    tables = {name: getattr(truth, name) for name in BY_IMAGE}
-    parts: dict[str, Any] = {name: None if rows is None else rows[index] for name, rows in tables.items()}
+    parts: dict[str, Any] = {name: rows[index] for name, rows in vars(truth).items() if isinstance(rows, np.ndarray)}
     return replace(truth, **parts)
 
 

@@ -11,21 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from scipy.special import entr
 from torch import Tensor
 
 from affectml.judging.figures import Rows
 from affectml.judging.scoring import Answers, against_the_rest, first_label, mean_over_people, set_pair
-from affectml.judging.truth import TAUS, Truth, part_of
+from affectml.judging.truth import TAUS, Array, Floats, Ints, Truth, part_of
 from affectml_metrics import Interval, mean_interval, sums_interval, table_interval
 from affectml_metrics import functional as F
 from affectml_metrics.functional.average_precision import prepared_average_precision
 from affectml_metrics.functional.disagreement import prepared_correlation
 from affectml_metrics.table import find
-
-Array = NDArray[Any]
-Floats = NDArray[np.float64]
 
 CELLS = 1_000_000  # images times labels, up to which average precision gets intervals: some seconds
 CUTS = tuple(round(0.05 * k, 2) for k in range(1, 20))
@@ -403,7 +399,7 @@ def by_people_asked(case: Case) -> None:
                 case.rows.add("absolute_error", found, system=name, by="people_asked", level=level)
 
 
-def groups_of(n: NDArray[np.int64]) -> list[tuple[str, NDArray[np.intp]]]:
+def groups_of(n: Ints) -> list[tuple[str, Array]]:
     """Images by people asked: each number alone where there are up to six, else in up to six ranges of similar size.
 
     A group of fewer than ten images joins the next larger number of people, the last one the one before it.

@@ -261,6 +261,8 @@ def test_differences_over_seeds_by_hand():
     assert (other.level, other.high - other.value) == ("two means", pytest.approx(2.776445 * 0.0163299, abs=1e-6))
     alone = over_seeds({"one": {0: one[0]}, "two": two}, ["set_f1"])
     assert [f.low is None for f in alone] == [True, False, True]  # with a single seed no spread is known
+    (mean,) = over_seeds({"one": {0: {"set_f1": 0.99}, 1: {"set_f1": 0.8}}}, ["set_f1"])
+    assert (mean.low, mean.high) == (0, 1)  # ± 1.21 ends where the score does
 
 
 def test_p_values_are_corrected_for_all_that_a_sentence_names():

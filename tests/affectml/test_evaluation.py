@@ -109,28 +109,35 @@ def test_one_quantity_has_one_interval_in_every_system_that_has_it(tmp_path):
 def test_intervals_hold_the_value_and_the_same_seed_gives_the_same_files(judged, tmp_path):
     said = answers([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
     one, two = (evaluate({"model": said}, truth_of(judged), split="test", seed=3) for _ in range(2))
-    assert one.figures == two.figures
-    assert one.facts == two.facts
+    assert (one.figures, one.facts) == (two.figures, two.facts)
     for each in one.figures:
         assert each.ends[0] <= each.value <= each.ends[1]
-    (tmp_path / "run").mkdir()
-    one.write(tmp_path / "run")
-    again = Evaluation.read(tmp_path / "run")
-    assert again.figures == one.figures
-    assert again.facts == one.facts
+    one = one.with_([replace(one.figures[0], by="shelf", level=level) for level in ("a\r\nb", "a\nb", "a\rb", "=1")])
+    one.write(tmp_path)
+    again = Evaluation.read(tmp_path)
+    assert (again.figures, again.facts) == (one.figures, one.facts)
     pd.testing.assert_frame_equal(again.scores, one.scores)
     assert not set(one.scores["system"]) & {"person", "half", "consensus", "people"}
 
 
 @pytest.mark.parametrize("name", [METRICS, SCORES, FACTS])
 def test_what_cannot_be_read_is_named(judged, tmp_path, name):
-    evaluate({"model": answers([[0, 0, 1]] * 3)}, truth_of(judged), split="test", seed=0).write(tmp_path)
+    found = evaluate({"model": answers([[0, 0, 1]] * 3)}, truth_of(judged), split="test", seed=0)
+    found.write(tmp_path)
     (tmp_path / name).write_text("half")
     with pytest.raises(BadRun, match=name):
         Evaluation.read(tmp_path)
     (tmp_path / name).unlink()
     if name != SCORES:  # which a shared run comes without
         with pytest.raises(BadRun, match=name):
+            Evaluation.read(tmp_path)
+        return
+    for scores, why in (
+        (pd.concat([found.scores, found.scores.iloc[[1]]]), "image 'b' has two rows of model against people"),
+        (found.scores.drop(columns="group"), "no column group"),
+    ):
+        scores.to_parquet(tmp_path / name)
+        with pytest.raises(BadRun, match=rf"{name}: cannot be read \({why}\)"):
             Evaluation.read(tmp_path)
 
 

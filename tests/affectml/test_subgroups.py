@@ -316,36 +316,35 @@ def data():
     return data
 
 
-def test_of_a_data_set_columns_of_few_levels_and_attributes_are_judged_by_or_those_that_were_asked_for(data):
+def judged_by(data, sets=False, **more):
+    """The data set's own shares as a system, by its columns."""
     targets = data.target("emotions")
     truth = read_truth(data, targets, targets.image_id, beta=None)
     shares = torch.from_numpy(truth.shares)
-    answers, people = {"model": Answers(shares, shares)}, answerers(data, truth)
+    answers = {name: Answers(shares, shares, (shares > cut).long() if sets else None) for name, cut in SYSTEMS.items()}
+    more = {"answerers": answerers(data, truth), "thresholds": [0.3] * len(truth.labels), **more}
+    return evaluate(answers, truth, split="test", seed=0, also=(subgroups,), **more)
 
-    def columns(**more):
-        result = evaluate(answers, truth, split="test", seed=0, also=(subgroups,), answerers=people, **more)
-        return result.facts.get("subgroups", {}).get("columns")
 
-    every = columns(images=data.images)
+SYSTEMS = {"model": 0.3, "zero_shot": 0.5}
+
+
+def test_of_a_data_set_columns_of_few_levels_and_attributes_are_judged_by_or_those_that_were_asked_for(data):
+    every = judged_by(data, images=data.images).facts["subgroups"]["columns"]
     assert (every["film"], every["country"]) == ("images", "people")
     assert not {"image_id", "many"} & every.keys()
-    assert columns(images=data.images, groups=("film", "country")) == {"film": "images", "country": "people"}
-    assert columns() is None
+    asked = judged_by(data, images=data.images, groups=("film", "country")).facts["subgroups"]["columns"]
+    assert asked == {"film": "images", "country": "people"}
+    assert "subgroups" not in judged_by(data).facts
     data.annotators = None
-    assert answerers(data, truth) is None
+    assert "people" not in judged_by(data, images=data.images).facts["subgroups"]["columns"].values()
 
 
 def test_columns_that_are_called_as_our_own_parts_keep_their_rows_apart(data):
     at, seat = np.arange(len(data.images)), np.arange(len(data.annotators))
     ours = {name: np.where(at % 2, "0.3", "0.5") for name in TAKEN}
     data.images, data.annotators = data.images.assign(**ours), data.annotators.assign(bin=np.where(seat % 2, "1", "2"))
-    targets = data.target("emotions")
-    truth = read_truth(data, targets, targets.image_id, beta=None)
-    shares = torch.from_numpy(truth.shares)
-    said = Answers(shares, shares, (shares > 0.3).long())
-    answers = {"model": said, "zero_shot": replace(said, sets=(shares > 0.5).long())}
-    more = {"images": data.images, "answerers": answerers(data, truth), "thresholds": [0.3] * len(truth.labels)}
-    found = evaluate(answers, truth, split="test", seed=0, also=(subgroups,), **more)
+    found = judged_by(data, sets=True, images=data.images)
     names = [n for n in COLUMNS if n not in ("value", "low", "high", "p", "p_holm", "n", "units")]
     assert not found.table().duplicated(names).any()
     columns = found.facts["subgroups"]["columns"]
