@@ -154,11 +154,9 @@ class SystemAnswers:
     @classmethod
     def of(cls, given: "Answers", labels: Sequence[str], image_id: Array, split: Array | str) -> "SystemAnswers":
         """What was answered of these images; split: [N], or of all of them."""
-        forms = (given.scores, given.shares, given.sets)
-        scores, *others = (None if each is None else each.numpy().astype(np.float32) for each in forms)
-        assert scores is not None
-        splits = np.full(len(image_id), split, dtype=object) if isinstance(split, str) else split
-        return cls(tuple(labels), image_id, splits, scores, *others)
+        others = (None if each is None else np.asarray(each, dtype=np.float32) for each in (given.shares, given.sets))
+        splits = np.broadcast_to(np.asarray(split, dtype=object), len(image_id))
+        return cls(tuple(labels), image_id, splits, np.asarray(given.scores, dtype=np.float32), *others)
 
     @classmethod
     def read(

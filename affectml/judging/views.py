@@ -349,24 +349,20 @@ def cuts(case: Case) -> None:
 
 def undecided(case: Case) -> None:
     """The rank correlation between people's entropy and the system's, image by image, and where the middle 90 % lie."""
-    truth = case.truth
+    truth, rates = case.truth, case.truth.kind == "rates"
     if truth.kind in ("single", "sets") or len(truth.image_id) < 3:
         return
-    theirs, middle = entropies(truth.shares, rates=truth.kind == "rates"), dict[str, Floats]()
+    theirs, middle = entropies(truth.shares, rates=rates), dict[str, Floats]()
     for name, given in case.own.items():
-        if given.shares is None:
-            continue
-        its = entropies(given.shares.numpy(), rates=truth.kind == "rates")
-        if theirs.std() and its.std():
+        its = None if given.shares is None else entropies(given.shares.numpy(), rates=rates)
+        if its is not None and theirs.std() and its.std():
             rank = prepared_correlation(torch.from_numpy(its), torch.from_numpy(theirs), "spearman")
-            case.rows.add(
-                "entropy_rank_correlation", table_interval(rank, len(theirs), groups=truth.groups), system=name
-            )
+            found = table_interval(rank, len(theirs), groups=truth.groups)
+            case.rows.add("entropy_rank_correlation", found, system=name)
             middle |= {name: its, "people": theirs}
     for who, values in middle.items():
         for level in (0.05, 0.95):
-            key = {"system": who, "by": "quantile", "level": f"{level:g}"}
-            case.rows.add("entropy", float(np.quantile(values, level)), **key)
+            case.rows.add("entropy", np.quantile(values, level), system=who, by="quantile", level=f"{level:g}")
 
 
 def entropies(shares: Array, *, rates: bool) -> Floats:

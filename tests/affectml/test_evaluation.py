@@ -53,9 +53,14 @@ def written(folder, times=("",)):
     votes = pd.DataFrame(
         [(f"{image}{t}", *row) for t in times for image, *row in VOTES], columns=["image_id", "n", *LABELS]
     )
-    entry = TargetMeta(kind="rates", construct="evoked", taxonomy=TAXONOMY, values="votes", file="targets-t.parquet")
-    meta = DatasetMeta(name="judged", targets={"t": entry})
-    return write_dataset(folder, meta, votes[["image_id"]], {"t": votes}, annotations=judgements)
+    return stored(folder, votes, judgements)
+
+
+def stored(folder, table, judgements=None, **target):
+    """A data set of one target."""
+    own = {"kind": "rates", "values": "votes", "construct": "evoked", "taxonomy": TAXONOMY, "file": "targets-t.parquet"}
+    meta = DatasetMeta(name="judged", targets={"t": TargetMeta(**own | target)})
+    return write_dataset(folder, meta, table[["image_id"]], {"t": table}, annotations=judgements)
 
 
 def truth_of(dataset):
@@ -151,12 +156,8 @@ def test_the_cut_moves_the_sets(judged):
 
 def truth_about(tmp_path, kind, values, table, **more):
     """What is known of two images under a target of this kind."""
-    entry = TargetMeta(
-        kind=kind, construct="evoked", taxonomy=TAXONOMY, values=values, file="targets-t.parquet", **more
-    )
-    meta = DatasetMeta(name="d", targets={"t": entry})
-    frame = pd.DataFrame(table).assign(image_id=["a", "b"])
-    data = write_dataset(tmp_path, meta, frame[["image_id"]], {"t": frame})
+    table = pd.DataFrame(table).assign(image_id=["a", "b"])
+    data = stored(tmp_path, table, kind=kind, values=values, **more)
     return read_truth(data, data.target("t"), ["a", "b"], beta=None, single_positive=kind == "single")
 
 
@@ -196,8 +197,7 @@ def test_unknown_shares_have_no_human_reference_and_no_floor_and_say_why(tmp_pat
 def test_moments_have_neither_sets_nor_people(tmp_path):
     content = {"awe": [0.5, 0.2], "fear": [0.5, 0.1], "joy": [0.1, 0.9]}
     truth = truth_about(tmp_path, "rates", "shares", content, vote_rule="moments")
-    assert truth.sets is None
-    assert truth.chosen is None
+    assert truth.sets is truth.chosen is None
     assert "marginals" in truth.no_sets
 
 
@@ -238,8 +238,7 @@ def test_shared_votes_have_no_floor(tmp_path):
 
 def test_judgements_by_many_people_need_seats_for_one_image_only(judged):
     truth = truth_of(judged)
-    assert truth.chosen.shape == (3, 3, 3)
-    assert truth.asked.sum(axis=1).tolist() == [3, 2, 2]
+    assert (truth.chosen.shape, truth.asked.sum(axis=1).tolist()) == ((3, 3, 3), [3, 2, 2])
 
 
 def test_one_person_an_image_is_no_panel(judged):
@@ -255,9 +254,7 @@ def test_whole_numbers_as_image_ids_find_their_judgements(tmp_path):
         {"image_id": [1, 1], "annotator_id": ["u", "v"], "round": 1, "kind": "labels", "labels": [["awe"], ["joy"]]}
     )
     votes = pd.DataFrame({"image_id": [1], "n": [2], "awe": [1], "fear": [0], "joy": [1]})
-    entry = TargetMeta(kind="rates", construct="evoked", taxonomy=TAXONOMY, values="votes", file="targets-t.parquet")
-    meta = DatasetMeta(name="numbers", targets={"t": entry})
-    data = write_dataset(tmp_path, meta, votes[["image_id"]], {"t": votes}, annotations=judgements)
+    data = stored(tmp_path, votes, judgements)
     truth = read_truth(data, data.target("t"), ["1"], beta=None)
     assert truth.asked.sum() == 2
 
