@@ -246,7 +246,7 @@ def contrast(
     Beside the jackknife's error, where either side varies as it does, stands that of sides that vary alike (Student's),
     without which a few units that happen to be alike would seem sure; see `interval_of`. Both have the degrees of
     freedom of the smaller side. A unit is a row, or all rows of one group on one side. Where a side has fewer than
-    five, p is nan.
+    five, with or without a value, p is nan.
 
     Args:
         rows: [N, M]; nan where a column is not defined for a row.
@@ -276,8 +276,9 @@ def contrast(
     gap, smaller, freedom, least = map(torch.from_numpy, (value, few, units.min(axis=0) - 1, students))
     left = torch.from_numpy(np.where(m > 0, left_out, np.nan))
     low, high, p = interval_of(gap, left, smaller, 1 - LEVEL, bounds, freedom=freedom, least=least)
+    p = p if min(first.sum(), (~first).sum()) >= LEAST else p * torch.nan
     counted = torch.from_numpy((~np.isnan(rows)).sum(axis=0))
-    return Difference(gap, low, high, p.masked_fill(smaller < LEAST, torch.nan), counted, len(rows) - counted, smaller)
+    return Difference(gap, low, high, p, counted, len(rows) - counted, smaller)
 
 
 def summed(values: Floats, groups: Array) -> Floats:
