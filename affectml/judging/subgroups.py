@@ -348,10 +348,11 @@ def _people(case: Case, agreed: pd.DataFrame, columns: Levels) -> list[Tested]:
                 found, ends = {"set_f1_judgements": torch.tensor(means[name].to_numpy())}, [(-(name == "excess"), 1)]
                 add_means(rows, found, groups, bounds=ends, system=system, against=against, **size)
             case.rows.rows += rows.rows
-        image = agreed[each.notna()].groupby("image")["excess"]
-        centred = (agreed["excess"] - image.transform("mean"))[image.transform("size") > 1]
+        known = agreed[each.notna()]
+        image = known.groupby("image")["excess"]
+        centred = (known["excess"] - image.transform("mean"))[image.transform("size") > 1]
         key = {"name": "set_f1_judgements", "against": "person"}
-        person = agreed["person"].loc[centred.index].to_numpy()
+        person = known["person"].loc[centred.index].to_numpy()
         tested += _tested(case, by, each.loc[centred.index], [key], centred.to_numpy()[:, None], person)
     return tested
 

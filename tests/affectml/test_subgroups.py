@@ -281,6 +281,10 @@ def test_a_model_that_sides_with_one_country_is_found():
     assert excess == pytest.approx(mine - others)
     same = judged(answers, truth, images.rename(columns={"look": "country"}), people).facts["subgroups"]
     assert same["columns"] == {"country": "images", "people's country": "people"}
+    unknown = replace(people, attributes=people.attributes.where(np.arange(12)[:, None] > 1))
+    (less,) = compared(judged(answers, truth, images[["image_id"]], unknown))  # of two people it is not known
+    assert less.level == gap.level
+    assert gap.p < less.p < 0.05
     alone = replace(people, image=np.arange(60), person=people.person[:60], chosen=people.chosen[:60])
     assert not compared(judged(answers, truth, images[["image_id"]], alone))  # nobody else answered the same image
     people, answers = panel(np.random.default_rng(0), differ=False)
