@@ -84,10 +84,6 @@ class Truth:
             return None
         return torch.from_numpy(self.chosen), torch.from_numpy(self.asked)
 
-    def sets_at(self, tau: float) -> Array | None:
-        """The label sets another cut would give."""
-        return None if self.sets is None else cut_sets(self.kind, self.shares, self.votes, self.people, self.beta, tau)
-
     def plausible(self, generator: np.random.Generator) -> Array | None:
         """One draw of what the unknown truth may be, [N, C]: from each image's posterior, given its votes.
 

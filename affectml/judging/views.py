@@ -16,7 +16,7 @@ from torch import Tensor
 
 from affectml.judging.figures import Rows
 from affectml.judging.scoring import Answers, against_the_rest, first_label, mean_over_people, set_pair
-from affectml.judging.truth import TAUS, Array, Floats, Ints, Truth, part_of
+from affectml.judging.truth import TAUS, Array, Floats, Ints, Truth, cut_sets, part_of
 from affectml_metrics import Interval, mean_interval, sums_interval, table_interval
 from affectml_metrics import functional as F
 from affectml_metrics.functional.average_precision import prepared_average_precision
@@ -66,15 +66,13 @@ def by_tau(case: Case) -> None:
     if truth.sets is None or truth.kind == "sets":
         return
     for tau in TAUS:
-        sets = truth.sets_at(tau)
-        assert sets is not None
-        cut = torch.from_numpy(sets.astype(np.int64))
-        empty = float((sets.sum(axis=1) == 0).mean())
-        case.rows.add("empty_share", empty, system="people", by="tau", level=f"{tau:.3g}", tau=tau)
+        sets = cut_sets(truth.kind, truth.shares, truth.votes, truth.people, truth.beta, tau)
+        rows = Rows(**case.rows.key | {"by": "tau", "level": f"{tau:.3g}", "tau": tau})
+        rows.add("empty_share", (sets.sum(axis=1) == 0).mean(), system="people")
         for name, given in case.answers.items():
             if given.sets is not None:
-                value = F.set_f1(given.sets, cut).mean()
-                case.rows.add("set_f1", value, system=name, by="tau", level=f"{tau:.3g}", tau=tau)
+                rows.add("set_f1", F.set_f1(given.sets, torch.from_numpy(sets.astype(np.int64))).mean(), system=name)
+        case.rows.rows += rows.rows
 
 
 def by_label(case: Case) -> None:

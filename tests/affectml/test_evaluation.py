@@ -19,7 +19,7 @@ from affectml.judging.scoring import (
     share_metrics,
     typical_positives,
 )
-from affectml.judging.truth import Truth, fit_prior, read_truth
+from affectml.judging.truth import Truth, cut_sets, fit_prior, read_truth
 from affectml.judging.views import Case
 from affectml_annotation import fit_beta_prior
 
@@ -148,7 +148,8 @@ def test_what_cannot_be_read_is_named(judged, tmp_path, name):
 
 def test_the_cut_moves_the_sets(judged):
     truth = truth_of(judged)
-    assert truth.sets_at(0.2).sum() > truth.sets_at(0.5).sum()
+    known = (truth.kind, truth.shares, truth.votes, truth.people, truth.beta)
+    assert cut_sets(*known, 0.2).sum() > cut_sets(*known, 0.5).sum()
     found = evaluate({"model": answers([[0, 0, 1]] * 3)}, truth, split="test", seed=0)
     rows = [each for each in found.where(by="tau", level=None) if each.metric == "set_f1"]
     assert [(each.level, each.tau) for each in rows] == [("0.2", 0.2), ("0.333", 1 / 3), ("0.5", 0.5)]
