@@ -234,12 +234,7 @@ def firsts(scores: Floats) -> Floats:
 
 @np.errstate(divide="ignore", invalid="ignore")
 def contrast(
-    rows: Floats,
-    inside: Array,
-    groups: Array | None,
-    *,
-    step: float | Floats = 0.0,
-    bounds: Sequence[Bounds] = (),
+    rows: Floats, inside: Array, groups: Array | None, *, step: float | Floats = 0.0, bounds: Sequence[Bounds] = ()
 ) -> Difference:
     """The mean of the rows inside less the mean of the rest, [M], its 95 % interval and the p value of no difference.
 
