@@ -56,3 +56,8 @@ def _named_target(dataset: Dataset, name: str, multilabel: bool | None) -> Targe
     if multilabel is False and targets.kind in SEVERAL:
         raise BadDataset(f"{dataset.root}: target {name} has {targets.kind}: add {option('multilabel', True)}")
     return targets
+
+
+def from_people(kind: str) -> bool:
+    """Whether a target of this kind holds people's answers, and not labels that images have."""
+    return kind in ("rates", "distribution")

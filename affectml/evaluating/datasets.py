@@ -27,10 +27,9 @@ from affectml.judging.answers import SystemAnswers
 from affectml.judging.compare import agreement, distances
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import COLUMNS, Evaluation, Figure, Rows, scores_table
-from affectml.judging.promise import kept_promise
 from affectml.judging.scoring import Answers, add_means, add_over_table, add_scores, answers_of, row_scores
 from affectml.judging.spaces import Choices, People, Space, coarser, find_space, in_space, people_in
-from affectml.judging.subgroups import answerers, check_groups, subgroups
+from affectml.judging.subgroups import answerers, check_groups, kept_promise, subgroups
 from affectml.judging.truth import DEFAULT_TAU, Truth, fit_prior, part_of, read_truth
 from affectml.predicting.features import store_there
 from affectml.vlm.requests import read_orders, split_of, store_of
@@ -390,7 +389,8 @@ def _as_empty(whole: Mapping[str, Answers], truth: Truth, names: Sequence[str], 
     scores = {name: row_scores(replace(each, shares=None), truth) for name, each in whole.items()}
     wanted = [m for m in shown((m for name in names for m in scores[name]), "brief") if better(m)]
     for name, found in scores.items():
-        add_means(rows, {metric: values for metric, values in found.items() if metric in wanted}, truth, system=name)
+        kept = {metric: values for metric, values in found.items() if metric in wanted}
+        add_means(rows, kept, truth.groups, system=name)
     return rows.rows
 
 

@@ -1,6 +1,5 @@
 """`affectml evaluate`: from systems to an evaluation, and to its files."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from affectml._files import try_file, try_folder, try_page, write_parquet, write_text
 from affectml._options import check_choice, check_range, options_of
@@ -27,14 +25,13 @@ from affectml.heads.load import offered
 from affectml.judging.answers import FILE, write_answers
 from affectml.judging.compare import agreement, differences, in_families, over_seeds, stored
 from affectml.judging.figures import FACTS, METRICS, SCORES, Evaluation, Figure, Rows
-from affectml.judging.scoring import bounds_of
+from affectml.judging.scoring import add_means
 from affectml.judging.truth import DEFAULT_TAU
 from affectml.page import WRITERS as WRITERS_OF_RUN
 from affectml.page import Shown, write_report
 from affectml.page.tables import brief, matrix, scores_table
 from affectml.prompts import Prompts
 from affectml.runs import RunFolder, TrainConfig, next_run_folder
-from affectml_metrics import mean_interval
 from affectml_metrics.table import find, specs
 from affectml_metrics.table import shown as in_order
 
@@ -217,9 +214,7 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
     if len(judged) > 1 and not alike:
         rows = Rows(**key)
         for (system, against), values in by_image.items():
-            bounds = [bounds_of(metric) for metric in values]
-            means = mean_interval(torch.stack(list(values.values()), dim=1), groups=groups, bounds=bounds)
-            rows.add_all(list(values), means, system=system, against=against)
+            add_means(rows, values, groups, system=system, against=against)
         figures = rows.rows
         facts = {name: facts[name] for name in ("split", "space", "kind", "labels", "people", "rules")}
         counted = ("interval", "mean_set_size", "mean_hits", "top_1_chance")  # or found on a run's own images
@@ -235,10 +230,6 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
             "The runs were tested on different images: apart from the comparison over seeds, every figure is of "
             f"{names[0]} alone"
         )
-    facts["findings"] = [re.sub("^the model ", f"{names[0]} ", line) for line in facts["findings"]]
-    if parts := facts.get("subgroups"):
-        told = [line.replace("the model", f"“{names[0]}”", 1) for line in parts["findings"]]
-        facts["subgroups"] = {**parts, "findings": told}
     apart = [f for f in figures if f.against != "people" and f.p is not None and not (f.by or f.label)]
     kept, pairs = set(figures) - set(apart), combinations(judged, 2)
     figures = [f for f in figures if f in kept] + in_families([*apart, *differences(by_image, pairs, groups, **key)])

@@ -408,7 +408,7 @@ def named_beside_people(case: Case) -> dict[str, Any]:
     Needs `said` in `Case.more`: {SYSTEM: Said}. A ranking, and shares that are not of the target's kind, are compared
     by how often they name a label first. P values are corrected for the labels of all systems together (Holm 1979).
     """
-    truth, findings, rows = case.truth, list[str](), list[Figure]()
+    truth, findings, rows = case.truth, list[dict[str, str]](), list[Figure]()
     none, does, people = dict[str, list[str]](), dict[str, str](), dict[str, NDArray[Any]]()
     for name, said in case.more.get("said", {}).items():
         often = said.often[places(said.image_id, truth.image_id)]
@@ -422,13 +422,14 @@ def named_beside_people(case: Case) -> dict[str, Any]:
     for name, what in does.items():
         found = sorted((each for each in rows if each.system == name and each.found), key=lambda each: each.p or 0.0)
         means = dict(zip(truth.labels, people[name].mean(axis=0).tolist(), strict=True))
-        findings += [bias_in_words(each, means[each.label], what) for each in found]
+        findings += [{"system": name, "words": bias_in_words(each, means[each.label], what)} for each in found]
         if not found:
             none.setdefault(what, []).append(name)
     for what, names in none.items():
         several = what if len(names) == 1 else what.replace("says", "say").replace("names", "name")
         who = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
-        findings.append(f"{who} {several} no label more often or less often than people, beyond chance (5 %, Holm)")
+        words = f"{who} {several} no label more often or less often than people, beyond chance (5 %, Holm)"
+        findings.append({"system": "", "words": words})
     return {"findings": findings, "named_first": [name for name, what in does.items() if what == "names first"]}
 
 

@@ -136,14 +136,6 @@ def labelled(table: pd.DataFrame) -> list[str]:
     return [name for name in map(str, table.columns) if name.startswith(LABEL)]
 
 
-def _in_order(image_id: Array, ids: Array, values: Floats) -> Floats:
-    """The rows of these images, of NaN where there is none."""
-    if ids is image_id or np.array_equal(ids, image_id):
-        return values
-    at = pd.Index(ids).get_indexer(pd.Index(image_id))
-    return np.where(at[:, None] < 0, np.float32(np.nan), values[at])
-
-
 @dataclass(frozen=True, eq=False)
 class SystemAnswers:
     """What one system says of N images over C labels, float32 [N, C]; a row of NaN has no answer of that form.
@@ -162,11 +154,9 @@ class SystemAnswers:
     @classmethod
     def of(cls, given: "Answers", labels: Sequence[str], image_id: Array, split: Array | str) -> "SystemAnswers":
         """What was answered of these images; split: [N], or of all of them."""
-        forms = (given.scores, given.shares, given.sets)
-        scores, *others = (None if each is None else each.numpy().astype(np.float32) for each in forms)
-        assert scores is not None
-        splits = np.full(len(image_id), split, dtype=object) if isinstance(split, str) else split
-        return cls(tuple(labels), image_id, splits, scores, *others)
+        others = (None if each is None else np.asarray(each, dtype=np.float32) for each in (given.shares, given.sets))
+        splits = np.broadcast_to(np.asarray(split, dtype=object), len(image_id))
+        return cls(tuple(labels), image_id, splits, np.asarray(given.scores, dtype=np.float32), *others)
 
     @classmethod
     def read(
@@ -188,7 +178,7 @@ class SystemAnswers:
         Raises:
             BadRun: as `read_answers` does, and where a label has no column or the system no row.
         """
-        found: dict[str, tuple[Array, Array, Floats]] = {}
+        found: dict[str, pd.DataFrame] = {}
         for form in FORMS[::-1]:  # one at a time, for less memory
             if form == "score" and "share" in found and not ranks:
                 continue
@@ -199,18 +189,18 @@ class SystemAnswers:
             if bad:
                 raise _damaged(_file(source), bad[0])
             if len(rows):
-                ids, split = (rows[name].to_numpy(dtype=object) for name in ("image_id", "split"))
-                found[form] = ids, split, rows[columns].to_numpy(np.float32)
+                found[form] = rows.set_index("image_id")[["split", *columns]]
         if not found:
             raise _damaged(_file(source), f"no answer of system {system}")
-        image_id, split, _ = next(reversed(found.values()))
-        if any(not np.array_equal(ids, image_id) for ids, _, _ in found.values()):  # some have not every form
-            known = pd.concat([pd.Series(split, index=ids) for ids, split, _ in reversed(found.values())])
-            known = known[~known.index.duplicated()]
-            image_id, split = known.index.to_numpy(dtype=object), known.to_numpy(dtype=object)
-        given = [None if form not in found else _in_order(image_id, *found[form][::2]) for form in FORMS]
-        names = tuple(name.removeprefix(LABEL) for name in columns)
-        return cls(names, image_id, split, next(each for each in given if each is not None), *given[1:])
+        split = pd.concat([rows["split"] for rows in reversed(found.values())])
+        split = split[~split.index.duplicated()]  # some have not every form
+        given = [
+            None if form not in found else found.pop(form)[columns].reindex(split.index).to_numpy(np.float32)
+            for form in FORMS
+        ]
+        names, ids = tuple(name.removeprefix(LABEL) for name in columns), split.index.to_numpy(dtype=object)
+        ranking = next(each for each in given if each is not None)
+        return cls(names, ids, split.to_numpy(dtype=object), ranking, *given[1:])
 
     @property
     def frame(self) -> pd.DataFrame:

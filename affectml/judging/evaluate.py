@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from affectml.errors import BadInput
 from affectml.judging import views
@@ -79,18 +78,17 @@ def evaluate(
     key = {"dataset": dataset, "target": target, "space": space}
     rows = Rows(**key, tau=None)
     case = Case(given, truth, first, seed, rows, more.pop("images", None), more)
-    by_image: dict[tuple[str, str], dict[str, Tensor]] = {}
-    for name, each in given.items():
-        by_image[name, "people"] = add_scores(rows, each, truth, system=name)
+    by_image = {(name, "people"): add_scores(rows, each, truth, system=name) for name, each in given.items()}
     beside = {name: each for name, each in given.items() if name not in ALONE}
     resting = against_rest(truth, beside, torch.Generator().manual_seed(seed))
     for (system, against), values in resting.items():
-        add_means(rows, values, truth, system=system, against=against)
+        add_means(rows, values, truth.groups, system=system, against=against)
+    by_image |= resting
     notes = {**(why_not or {}), **_floor(case)}
-    rules = {**_rules(truth, notes), **rules_of(dict.fromkeys(each.name for each in rows.rows)), **_of_shares(case)}
+    rules = _rules(case, notes)
     facts = {"split": split, "n": len(truth.image_id), "space": space, "kind": truth.kind, "labels": list(truth.labels)}
     facts |= {"people": None if truth.panels is None else "judgements", "first": first}
-    findings: list[str] = []
+    findings: list[dict[str, str]] = []
     for view in (*VIEWS, *also):
         found = dict(view(case) or {})
         rules |= found.pop("rules", {})
@@ -98,8 +96,8 @@ def evaluate(
         facts |= found
     facts |= {"rules": rules, "findings": findings}
     tested = pairs if pairs is not None else [(first, other) for other in answers if other != first]
-    rows.rows += differences({**by_image, **resting}, tested, truth.groups, **key)
-    kept = {place: values for place, values in {**by_image, **resting}.items() if place[0] in given}
+    rows.rows += differences(by_image, tested, truth.groups, **key)
+    kept = {place: values for place, values in by_image.items() if place[0] in given}
     scores = scores_table(kept, truth.image_id, groups=truth.groups, **key)
     return Evaluation(tuple(rows.rows), scores, facts)
 
@@ -130,56 +128,44 @@ def _floor(case: Case) -> dict[str, str]:
     return {"floor": what}
 
 
-def _rules(truth: Truth, notes: Mapping[str, str]) -> dict[str, Any]:
+def _rules(case: Case, notes: Mapping[str, str]) -> dict[str, Any]:
     """The conventions behind the numbers, in words, and why a system has none."""
+    truth = case.truth
     rules: dict[str, Any] = {"hit": truth.hit_rule, "interval": _interval_rule(truth)}
-    if truth.sets is not None:
-        rules["tau"] = truth.tau
-        rules["label_set"] = (
-            "the given sets"
-            if truth.kind == "sets"
-            else "labels with P(rate >= tau | votes) >= 1/2, Beta prior fitted on train"
-            if truth.votes is not None and truth.beta is not None
-            else "labels with a share of at least tau"
-        )
+    if truth.sets is None:
+        rules["label_set"] = f"none: {truth.no_sets}"
+    else:
+        by_votes = "labels with P(rate >= tau | votes) >= 1/2, Beta prior fitted on train"
+        cut = "labels with a share of at least tau" if truth.votes is None or truth.beta is None else by_votes
+        rules["tau"], rules["label_set"] = truth.tau, "the given sets" if truth.kind == "sets" else cut
         rules["predicted_sets"] = "thresholds chosen on validation; the oracle's from tau"
         rules["mean_set_size"] = float(truth.sets.sum(axis=1).mean())
-    else:
-        rules["label_set"] = f"none: {truth.no_sets}"
     hits = torch.from_numpy(truth.hits)
     rules["mean_hits"] = float(hits.sum(dim=1).double().mean())
     if bool(hits.any()):
         rules["top_1_chance"] = float(F.top_k_chance(hits, k=1).nanmean())
     if truth.kind == "distribution" and truth.wheel:
         rules["earth_movers_distance"] = truth.wheel_rule
-    if truth.chosen is None:
-        rules["person"] = f"not available: {truth.no_judgements}"
-    else:
+    rules["person"] = f"not available: {truth.no_judgements}"
+    if truth.chosen is not None:
         rules["person"] = (
             "one person against the rest of the panel, and systems on the same targets (against rest); half: half of "
             "an image's people against the other half"
         )
     told = {"stopping": truth.stopped, "languages": truth.pooled}
-    return {**rules, **notes, **{name: words for name, words in told.items() if words is not None}}
-
-
-def _of_shares(case: Case) -> dict[str, str]:
-    """How sure a head's shares may be, and which systems were so sure of what is not so that a score is infinite."""
-    metrics = share_metrics(case.truth)
-    told = [name for name, given in case.answers.items() if given.shares is not None]
-    if not metrics or not told:
-        return {}
-    have = {(each.system, each.name) for each in case.rows.rows if each.against == "people"}
-    lost = {m: [name for name in told if (name, m) not in have] for m in metrics}
-    return {
-        "shares": f"a head's share counts as at least {SURE:g} and at most 1 - {SURE:g}",
-        **{m: f"not finite: {', '.join(names)}" for m, names in lost.items() if names},
-    }
+    rules |= {**notes, **{name: words for name, words in told.items() if words is not None}}
+    metrics, have = share_metrics(truth), {(f.system, f.name) for f in case.rows.rows if f.against == "people"}
+    rules |= rules_of(dict.fromkeys(each.name for each in case.rows.rows))
+    if sure := [name for name, given in case.answers.items() if given.shares is not None and metrics]:
+        rules["shares"] = f"a head's share counts as at least {SURE:g} and at most 1 - {SURE:g}"
+        lost = {metric: [name for name in sure if (name, metric) not in have] for metric in metrics}
+        rules |= {metric: f"not finite: {', '.join(names)}" for metric, names in lost.items() if names}
+    return rules
 
 
 def _interval_rule(truth: Truth) -> str:
     units = len(truth.image_id) if truth.groups is None else len(np.unique(truth.groups))
-    over = f"{units} images" if truth.groups is None else f"{units} groups"
+    over = f"{units} {'images' if truth.groups is None else 'groups'}"
     if units == 1:
         return f"none: {over.removesuffix('s')} says nothing of others"
     if units < STUDENT_BELOW:

@@ -19,12 +19,14 @@ n, units                how many images (or answers) it rests on; images, groups
 
 scores.parquet has means over images image by image: dataset, target, space, image_id, group (of images that intervals
 keep together), system, against, then a column for each metric, with its k as METRIC@k; never of a person. facts.json
-holds what is no figure: rules (how each metric was counted), warnings, findings. No times and no paths are in any of
-them: equal runs give equal bytes.
+holds what is no figure: rules (how each metric was counted), warnings, findings. A finding has a system, empty where it
+is of several, and the words that follow the system's name; a run alone is "model", whatever pages call it. No times and
+no paths are in any of them: equal runs give equal bytes.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from operator import attrgetter
@@ -33,6 +35,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter
 
 from affectml._files import need_file, read_json, write_json, write_parquet, write_text
 from affectml.errors import BadRun
@@ -82,11 +85,6 @@ class Figure:
         return named(self.metric, self.k)
 
     @property
-    def who(self) -> str:
-        """Its system in a finding: a run alone is the model."""
-        return "the model" if self.system == "model" else self.system
-
-    @property
     def few(self) -> bool:
         """Whether it rests on so few images, groups or people that its interval is rough; never of repeats."""
         repeats = self.by in ("seeds", "wordings", "draws") and not self.level
@@ -111,7 +109,6 @@ class Figure:
 
 COLUMNS = tuple(each.name for each in fields(Figure))
 _WHOLE, _REAL = ("k", "seed", "n", "units"), ("tau", "value", "low", "high", "p", "p_holm")
-_KINDS: dict[str, Any] = {**dict.fromkeys(_WHOLE, int), **dict.fromkeys(_REAL, float)}
 
 
 def named(metric: str, k: int | None) -> str:
@@ -120,14 +117,9 @@ def named(metric: str, k: int | None) -> str:
 
 
 def parsed(name: str) -> tuple[str, int | None]:
-    """The metric's own name and the k that is spelled into it, if it is a name of the table of metrics."""
-    from affectml_metrics.table import find
-
-    spec = find(name)
-    if spec is None or "k" not in spec.needs:
-        return name, None
-    before, after = spec.name.split("{k}")
-    return f"{before}k{after}", int(name[len(before) : len(name) - len(after)])
+    """The metric's own name and the k that is spelled into it, a number between underscores: the inverse of `named`."""
+    found = re.search(r"(?<=_)[1-9]\d*(?=_|$)", name)
+    return (name, None) if found is None else (f"{name[: found.start()]}k{name[found.end() :]}", int(found[0]))
 
 
 class Rows:
@@ -147,23 +139,27 @@ class Rows:
         metric, k = parsed(name)
         known = {part: float(getattr(found, part)) for part in ("value", "low", "high", "p") if hasattr(found, part)}
         known = known or {"value": float(found)}
-        if not np.isfinite(known["value"]):
-            return
         if "low" in known:
-            units = int(found.units)
-            if units == 1:
-                known |= {"low": known["value"], "high": known["value"]}
-            if not np.isfinite([known["low"], known["high"]]).all():
-                return
-            key = {"n": int(found.rows), "units": units, **key}
-        known = {part: value for part, value in known.items() if np.isfinite(value)}
-        given = {**self.key, "k": k, **known, **key}
-        self.rows.append(Figure(metric=metric, **{part: value for part, value in given.items() if value is not None}))
+            key = {"n": int(found.rows), "units": int(found.units), **key}
+            known |= {"low": known["value"], "high": known["value"]} if found.units == 1 else {}
+        if all(np.isfinite(known[part]) for part in known if part != "p"):
+            given = {**self.key, "k": k, **known, **key}
+            kept = {part: each for part, each in given.items() if pd.notna(each)}
+            self.rows.append(Figure(metric=metric, **kept))
 
-    def add_all(self, names: Sequence[str], found: Any, **key: Any) -> None:
-        """The same for an Interval or a Difference whose fields are [M], for M names."""
-        for at, name in enumerate(names):
-            self.add(name, type(found)(*(part.reshape(-1)[at] for part in found)), **key)
+    def add_all(self, keys: Iterable[str | Mapping[str, Any]], found: Any, **key: Any) -> None:
+        """The same for an Interval or a Difference whose fields are [M], or M numbers.
+
+        keys: M names, or keys of which `name` is one.
+        """
+        if isinstance(found, tuple):
+            found = [type(found)(*one) for one in zip(*(part.reshape(-1) for part in found), strict=True)]
+        for own, one in zip(keys, found, strict=True):
+            self.add(found=one, **({"name": own} if isinstance(own, str) else own), **key)
+
+    def add_labels(self, name: str, labels: Iterable[str], found: Any, **key: Any) -> None:
+        """The same for M labels."""
+        self.add_all([{"name": name, "label": label} for label in labels], found, **key)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,21 +174,18 @@ class Evaluation:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def _found(self) -> dict[tuple[str, str, str], list[Figure]]:
-        found: dict[tuple[str, str, str], list[Figure]] = {}
+    def _by(self) -> Mapping[str, list[Figure]]:
+        found = defaultdict(list)
         for each in self.figures:
-            found.setdefault((each.by, each.system, each.against), []).append(each)
+            found[each.by].append(each)
         return found
 
     def where(self, **key: Any) -> Iterator[Figure]:
         """Figures of this key, in their order; `by`, `level` and `label` are empty unless named, None is any."""
         wanted = {"by": "", "level": "", "label": "", **key}
-        wanted = {name: value for name, value in wanted.items() if value is not None}
-        if {"by", "system", "against"} <= wanted.keys():
-            rows: Iterable[Figure] = self._found.get((wanted["by"], wanted["system"], wanted["against"]), ())
-        else:
-            rows = self.figures
-        return (each for each in rows if all(getattr(each, name) == value for name, value in wanted.items()))
+        rows = self.figures if wanted["by"] is None else self._by.get(wanted["by"], ())
+        keys = [(name, value) for name, value in wanted.items() if value is not None]
+        return (each for each in rows if all(getattr(each, name) == value for name, value in keys))
 
     def get(self, name: str, system: str = "model", against: str = "people", **key: Any) -> Figure | None:
         """The one figure of a metric (its k spelled in) of a system; None where there is none."""
@@ -281,31 +274,34 @@ class Evaluation:
         file = folder / METRICS
         try:
             need_file(file)
-            header, *rows = csv_rows(file.read_text(encoding="utf-8"))
+            header, *rows = csv_rows(file.read_bytes().decode("utf-8"))  # as text it would lose a level's CR
             if header != list(COLUMNS):
                 raise ValueError(f"expected the columns {', '.join(COLUMNS)}, got {', '.join(header)}")
-            given = ([(name, cell) for name, cell in zip(COLUMNS, row, strict=True) if cell] for row in rows)
-            figures = tuple(Figure(**{name: _KINDS.get(name, str)(cell) for name, cell in row}) for row in given)
+            given = [{name: cell for name, cell in zip(COLUMNS, row, strict=True) if cell} for row in rows]
+            found: dict[str, Any] = {"figures": TypeAdapter(tuple[Figure, ...]).validate_python(given)}
             file = folder / SCORES
-            scores = pd.read_parquet(file) if file.exists() else None
-            if scores is not None:
-                scores = scores.astype({name: "float64" for name in scores if name not in KEYS})
+            if file.exists():
+                scores = pd.read_parquet(file)
+                if missing := {*KEYS} - {*scores}:
+                    raise ValueError(f"no column {min(missing)}")
+                found["scores"] = scores.astype({name: "float64" for name in scores if name not in KEYS})
+                twice = scores[scores.duplicated([name for name in KEYS if name != "group"])]
+                for image, system, against in twice[["image_id", "system", "against"]].itertuples(index=False):
+                    raise ValueError(f"image {image!r} has two rows of {system} against {against}")
             file = folder / FACTS
             need_file(file)
-            facts = read_json(file, BadRun)
+            found["facts"] = read_json(file, BadRun)
         except BadRun:
             raise
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadRun(f"{file}: cannot be read ({error}): the run is damaged, train again") from None
-        return cls(figures, **({} if scores is None else {"scores": scores}), facts=facts)
+        return cls(**found)
 
 
 def in_order(systems: Iterable[str]) -> list[str]:
     """Known systems in the order of pages, others after the model as they came."""
-    given = list(systems)
-    others = [name for name in given if name not in ORDER]
-    first = [name for name in ORDER[:1] if name in given]
-    return [*first, *others, *(name for name in ORDER[1:] if name in given)]
+    place = {name: at for at, name in enumerate(ORDER)}
+    return sorted(systems, key=lambda name: place.get(name, 0.5))
 
 
 def scores_table(
@@ -323,3 +319,9 @@ def column(name: str) -> str:
     """A metric's column in scores.parquet: METRIC, or METRIC@k."""
     metric, k = parsed(name)
     return metric if k is None else f"{metric}@{k}"
+
+
+def of_column(name: str) -> str:
+    """The metric of such a column, its k spelled in."""
+    metric, _, k = name.partition("@")
+    return named(metric, int(k) if k else None)

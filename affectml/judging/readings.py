@@ -18,13 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
 from affectml.data.choose import SEVERAL
 from affectml.judging.compare import LEVEL, corrected, firsts, summed
 from affectml.judging.figures import Figure, Rows
 from affectml.judging.scoring import Answers, bounds_of, row_scores, stating
-from affectml.judging.truth import Truth, part_of
+from affectml.judging.truth import Array, Floats, Ints, Truth, part_of
 from affectml.judging.views import Case, add_bins, people_behind
 from affectml_annotation import fit_beta_prior, fit_dirichlet_prior, posterior_entropy
 from affectml_metrics import FEW, Difference, mean_interval, paired_difference, table_interval
@@ -33,11 +32,9 @@ from affectml_metrics.functional.calibration import debiased_calibration
 from affectml_metrics.intervals import Bounds, interval_of
 from affectml_metrics.table import better, shown
 
-Array = NDArray[Any]
-Floats = NDArray[np.float64]
 OfSums = Callable[[Floats], Floats]
 # the image, the disagreement and the scores of each comparison
-Compared = tuple[NDArray[np.int64], Floats, dict[str, Floats]]
+Compared = tuple[Ints, Floats, dict[str, Floats]]
 
 THIRDS = ("most agree", "between", "least agree")
 NEIGHBOURS = 2  # others whom each person of an image is compared with, of five people that is everybody
@@ -94,8 +91,7 @@ def by_disagreement(case: Case) -> dict[str, Any] | None:
     image, disagreement, scores = found
     images, image = np.unique(image, return_inverse=True)
     units = images if truth.groups is None else truth.groups[images]
-    _, place, count = np.unique(disagreement.round(9), return_inverse=True, return_counts=True)
-    rank = ((count.cumsum() - (count - 1) / 2 - 0.5) / len(place))[place]
+    rank = (pd.Series(disagreement.round(9)).rank().to_numpy() - 0.5) / len(disagreement)
     third = np.minimum((3 * rank).astype(int), 2)
     each = 1 / np.bincount(image)[image]  # an image counts one
 
@@ -124,19 +120,20 @@ def by_disagreement(case: Case) -> dict[str, Any] | None:
     beside = f"one person{', the true rates' if _TRUE in scores else ''} and answers that know nothing of the image"
     what = "set F1" if truth.sets is not None else "first label right"
     rule = f"{what} of one person's answer; change: beside {beside}" if single else OF_VOTES
-    findings = [
-        f"{each.who} fails more where people {'disagree' if each.value < 0 else 'agree'}, beside {beside} "
-        f"({what}: change {each.value:.3f}, {each.ends[0]:.3f} to {each.ends[1]:.3f})"
-        for each in _tested(case, changes)
-    ]
-    return {"rules": {"disagreement": rule}, "findings": findings}
+
+    def words(each: Figure) -> str:
+        where = "disagree" if each.value < 0 else "agree"
+        change = f"{what}: change {each.value:.3f}, {each.ends[0]:.3f} to {each.ends[1]:.3f}"
+        return f"fails more where people {where}, beside {beside} ({change})"
+
+    return {"rules": {"disagreement": rule}, "findings": _tested(case, changes, words)}
 
 
-def _tested(case: Case, rows: Rows) -> list[Figure]:
-    """Add figures with p values corrected for all of them; those beyond chance."""
+def _tested(case: Case, rows: Rows, words: Callable[[Figure], str]) -> list[dict[str, str]]:
+    """Add figures with p values corrected for all of them; the findings of those beyond chance."""
     figures = corrected(rows.rows)
     case.rows.rows += figures
-    return [each for each in figures if each.found]
+    return [{"system": each.system, "words": words(each)} for each in figures if each.found]
 
 
 def persons(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generator) -> Compared | None:
@@ -155,8 +152,8 @@ def persons(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generat
     votes, n = chosen.sum(axis=1)[image] - one - another, people[image] - 2
     if truth.kind == "distribution":
         alpha = fit_dirichlet_prior(chosen.sum(axis=1)).alpha + votes
-        given = {name: firsts(each.scores.double().numpy()) for name, each in systems.items()}
-        rows = {name: (row[image] * one).sum(axis=1) for name, row in given.items()}
+        first = {name: firsts(each.scores.double().numpy())[image] for name, each in systems.items()}
+        rows = {name: (row * one).sum(axis=1) for name, row in first.items()}
         return image, shares_entropy(alpha), {**rows, "person": (another * one).sum(axis=1).astype(np.float64)}
     prior = truth.beta or fit_beta_prior(chosen.sum(axis=1), people)
     target = torch.from_numpy(one)
@@ -208,9 +205,8 @@ def _true_rates(truth: Truth, rng: np.random.Generator) -> Answers | None:
 
 def _in_both(one: Difference, other: Difference) -> Difference:
     """The first, with the larger p value of the two, or 1 where they point to opposite sides."""
-    if bool(one.p.isnan() | other.p.isnan()):
-        return one
-    return one._replace(p=torch.where(one.value * other.value > 0, torch.maximum(one.p, other.p), 1.0))
+    larger = torch.where(one.value * other.value > 0, torch.maximum(one.p, other.p), 1.0)
+    return one._replace(p=torch.where(one.p.isnan() | other.p.isnan(), one.p, larger))
 
 
 def jackknifed(
@@ -263,13 +259,13 @@ def stated_calibration(case: Case) -> dict[str, Any] | None:
         sums = np.stack([np.ones_like(said), said, seen, said**2, said * seen], axis=1).reshape(len(seen), -1)
         slopes.add("calibration_slope", jackknifed(sums, slope_of, truth.groups, null=1.0), system=name)
         add_bins(case.rows, said.ravel(), seen.ravel(), asked, np.repeat(units, labels), most=DRAWN, system=name)
-    findings = [
-        f"{each.who} is {'over' if each.value < 1 else 'under'}confident: where it states 0.10 more for a label, "
-        f"people's share is {each.value / 10:.3f} higher "
-        f"(95 % interval {each.ends[0] / 10:.3f} to {each.ends[1] / 10:.3f})"
-        for each in _tested(case, slopes)
-    ]
-    return {"findings": findings}
+
+    def words(each: Figure) -> str:
+        over, (low, high) = "over" if each.value < 1 else "under", each.ends
+        higher = f"{each.value / 10:.3f} higher (95 % interval {low / 10:.3f} to {high / 10:.3f})"
+        return f"is {over}confident: where it states 0.10 more for a label, people's share is {higher}"
+
+    return {"findings": _tested(case, slopes, words)}
 
 
 def agreed_alone(case: Case) -> dict[str, Any] | None:
@@ -293,7 +289,7 @@ def agreed_alone(case: Case) -> dict[str, Any] | None:
     theirs = (truth.shares >= truth.tau) | (truth.hits > 0) if truth.sets is None else truth.sets.astype(bool)
     image, label = np.nonzero(np.logical_and.reduce([*said.values(), ~theirs]))
 
-    def images_of(sets: list[NDArray[np.bool_]]) -> int:
+    def images_of(sets: list[Array]) -> int:
         return int(np.logical_and.reduce([*sets, ~theirs]).any(axis=1).sum())
 
     count, true, nothing = len(np.unique(image)), list[int](), list[int]()
@@ -316,11 +312,11 @@ def agreed_alone(case: Case) -> dict[str, Any] | None:
         f"more than chance makes of {true_rates}systems that know nothing of the image or of each other "
         f"({chance[1]:.1f} on average)"
     )
-    findings = [finding] if count and p < LEVEL else []
+    findings = [{"system": "", "words": finding}] if count and p < LEVEL else []
     return {"alone": {"images": images, "of": len(theirs), "chance": chance, "p": p}, "findings": findings}
 
 
-def _said(given: Answers) -> NDArray[np.bool_]:
+def _said(given: Answers) -> Array:
     """The labels that a system says, its set or without one its first label, [N, C]."""
     rows = firsts(given.scores.double().numpy()) if given.sets is None else given.sets.numpy()
     return np.asarray(rows > 0)
@@ -357,12 +353,13 @@ def liking_for_places(case: Case) -> dict[str, Any] | None:
     for name, requests in case.more.get("requests", {}).items():
         if (liking := place_bias(*requests)) is not None:
             found.add("place_bias", liking, system=name)
-    findings = [
-        f"{each.who} prefers labels that stand in the {'first' if each.value > 0 else 'second'} half of the list it "
-        f"is shown (difference {each.value:+.1%}, {each.ends[0]:+.1%} to {each.ends[1]:+.1%})"
-        for each in _tested(case, found)
-    ]
-    return {"findings": findings}
+
+    def words(each: Figure) -> str:
+        half = "first" if each.value > 0 else "second"
+        gap = f"{each.value:+.1%}, {each.ends[0]:+.1%} to {each.ends[1]:+.1%}"
+        return f"prefers labels that stand in the {half} half of the list it is shown (difference {gap})"
+
+    return {"findings": _tested(case, found, words)}
 
 
 def place_bias(given: Floats, places: Array, images: Array, groups: Array | None = None) -> Difference | None:

@@ -4,28 +4,26 @@ One person is no ceiling. One person predicts the rest of the panel, so a model 
 can beat one person; it is the figure that a model's score has to be read next to.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.heads import Head, sets_of
 from affectml.heads.inputs import Features
 from affectml.judging.figures import Rows
-from affectml.judging.truth import Truth, cut_sets
-from affectml_metrics import Interval, human_reference, mean_interval, sums_interval, table_interval
+from affectml.judging.truth import Array, Truth, cut_sets
 from affectml_metrics import functional as F
+from affectml_metrics import human_reference, mean_interval, sums_interval, table_interval
 from affectml_metrics.intervals import Bounds
 from affectml_metrics.kinds import Figure, Given, figures
 from affectml_metrics.spec import Kind, Place
 from affectml_metrics.table import find, specs
 
-Array = NDArray[Any]
 RowMetric = Callable[[Tensor, Tensor], Tensor]
 
 TOP = (1, 2, 3)
@@ -114,29 +112,29 @@ def share_metrics(truth: Truth) -> dict[str, RowMetric]:
     }
 
 
-def _reported(truth: Truth) -> list[Figure]:
-    kinds: tuple[Kind, ...] = ("ranking", share_kind(truth), "sets")
-    return [figure for kind in kinds for figure in figures_of(truth, kind)]
-
-
 def add_scores(rows: Rows, answers: Answers, truth: Truth, **key: Any) -> dict[str, Tensor]:
     """Add every metric that these answers and this truth allow, each with a 95 % interval; returns `row_scores`."""
     by_image = row_scores(answers, truth)
-    add_means(rows, by_image, truth, **key)
+    add_means(rows, by_image, truth.groups, **key)
     add_over_table(rows, answers, truth, **key)
     return by_image
 
 
 def add_over_table(rows: Rows, answers: Answers, truth: Truth, **key: Any) -> None:
     """Add every metric over the table that these answers and this truth allow, each with a 95 % interval."""
-    for figure in _reported(truth):
-        pair = _pair(figure, answers, truth)
-        if figure.spec.over == "table" and pair is not None:
-            found = _over_table(figure, pair, truth)
-            if figure.name == "mean_average_precision":
-                positives = torch.tensor([[round(typical_positives(pair[1]))]])
-                found = found._replace(units=torch.minimum(found.units, positives.view_as(found.units)))
-            rows.add(figure.name, found, **key)
+    for figure, pair in _compared(answers, truth, "table"):
+        how: dict[str, Any] = {"groups": truth.groups, "bounds": [figure.spec.bounds()]}
+        if figure.spec.sums is None:
+            found = table_interval(figure.weighted(*pair), len(truth.image_id), rests=figure.rests(pair[1]), **how)
+        else:  # in one pass
+            found = sums_interval(figure.added(*pair), partial(_column, figure.of_sums), **how)
+        if figure.name == "mean_average_precision":
+            found = found._replace(units=found.units.clamp(max=round(typical_positives(pair[1]))))
+        rows.add(figure.name, found, **key)
+
+
+def _column(of: Callable[[Tensor], Tensor], sums: Tensor) -> Tensor:
+    return of(sums)[:, None]
 
 
 def typical_positives(target: Tensor) -> float:
@@ -149,28 +147,24 @@ def typical_positives(target: Tensor) -> float:
 
 def row_scores(answers: Answers, truth: Truth) -> dict[str, Tensor]:
     """Each metric image by image, [N]; nan where it is not defined for an image."""
-    rows: dict[str, Tensor] = {}
-    for figure in _reported(truth):
-        pair = _pair(figure, answers, truth)
-        if figure.spec.over == "rows" and pair is not None:
-            rows[figure.name] = figure.of(*pair)
-    if answers.sets is not None and truth.sets is not None and truth.chosen is not None and truth.asked is not None:
-        rows |= {
-            spec.name: mean_over_people(answers.sets, truth, partial(spec.function, **spec.options))
-            for spec in specs("sets", "report")
-            if "judgements" in spec.needs
-        }
+    rows = {figure.name: figure.of(*pair) for figure, pair in _compared(answers, truth, "rows")}
+    if answers.sets is not None and truth.sets is not None and truth.chosen is not None:
+        for spec in specs("sets", "report"):
+            if "judgements" in spec.needs:
+                rows[spec.name] = mean_over_people(answers.sets, truth, partial(spec.function, **spec.options))
     return rows
 
 
-def _pair(figure: Figure, answers: Answers, truth: Truth) -> tuple[Tensor, Tensor] | None:
-    """What a figure compares: a system's scores, shares or sets with what people said; None where one is missing."""
-    if figure.kind == "ranking":
+def _compared(answers: Answers, truth: Truth, over: str) -> Iterator[tuple[Figure, tuple[Tensor, Tensor]]]:
+    """The figures over "rows" or the "table", each with a system's scores, shares or sets and what people said."""
+    shares = None if answers.shares is None else (answers.shares, torch.from_numpy(truth.shares))
+    sets, kinds = set_pair(answers, truth), list[Kind](["ranking", share_kind(truth), "sets"])
+    for figure in (figure for kind in kinds for figure in figures_of(truth, kind)):
         right = truth.hits if figure.spec.right == "modes" or truth.kind == "single" else truth.sets
-        return None if right is None else (answers.scores, _labels(right))
-    if figure.kind == "sets":
-        return set_pair(answers, truth)
-    return None if answers.shares is None else (answers.shares, torch.from_numpy(truth.shares))
+        ranked = None if right is None else (answers.scores, _labels(right))
+        pair = {"ranking": ranked, "sets": sets}.get(figure.kind, shares)
+        if figure.spec.over == over and pair is not None:
+            yield figure, pair
 
 
 def set_pair(answers: Answers, truth: Truth) -> tuple[Tensor, Tensor] | None:
@@ -192,14 +186,6 @@ def _labels(table: Array) -> Tensor:
     return torch.from_numpy(table.astype(bool))
 
 
-def _over_table(figure: Figure, pair: tuple[Tensor, Tensor], truth: Truth) -> Interval:
-    """A figure over the table; one that needs only sums over images takes one pass."""
-    how: dict[str, Any] = {"groups": truth.groups, "bounds": [figure.spec.bounds()]}
-    if figure.spec.sums is None:
-        return table_interval(figure.weighted(*pair), len(truth.image_id), rests=figure.rests(pair[1]), **how)
-    return sums_interval(figure.added(*pair), lambda sums: figure.of_sums(sums)[:, None], **how)
-
-
 def mean_over_people(sets: Tensor, truth: Truth, metric: RowMetric = F.set_f1) -> Tensor:
     """A set metric against each person's own answer, averaged over the people of each image: [N].
 
@@ -214,18 +200,24 @@ def mean_over_people(sets: Tensor, truth: Truth, metric: RowMetric = F.set_f1) -
     return total / asked.sum(dim=1)
 
 
-def add_means(rows: Rows, by_image: Mapping[str, Tensor], truth: Truth, **key: Any) -> None:
+def add_means(
+    rows: Rows,
+    by_image: Mapping[str, Tensor],
+    groups: Array | None,
+    *,
+    bounds: Sequence[Bounds] | None = None,
+    **key: Any,
+) -> None:
     """Add means over images with 95 % intervals over images, or groups, that end where the metric does.
 
-    A name that is no metric's has no ends, nor has an excess over the floor. A metric without a defined row, or with an
-    infinite one, is left out.
+    bounds: the lowest and the highest value of each, if not the metric's; none: no ends, as of an excess over the
+    floor. A metric without a defined row, or with an infinite one, is left out.
     """
     names = [name for name, values in by_image.items() if not values.isnan().all()]
     if names:
         table = torch.stack([by_image[name].double() for name in names], dim=1)
-        bounds = [] if key.get("against") == "floor" else [bounds_of(name) for name in names]
-        found = mean_interval(table, groups=truth.groups, bounds=bounds)
-        rows.add_all(names, found, **key)
+        ends = [bounds_of(name) for name in names] if bounds is None else bounds
+        rows.add_all(names, mean_interval(table, groups=groups, bounds=ends), **key)
 
 
 def bounds_of(metric: str) -> Bounds:

@@ -12,20 +12,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, NoMapping, UnknownLabel
 from affectml.judging.figures import Rows
 from affectml.judging.scoring import Answers, add_scores
-from affectml.judging.truth import Truth, cut_sets, hits_of
+from affectml.judging.truth import Array, Floats, Ints, Truth, cut_sets, hits_of
 from affectml.judging.views import Case
 from affectml.taxonomies import Mapping, Taxonomy, ancestors, mapping
 from affectml_annotation import count_votes, fit_beta_prior
 
-Array = NDArray[Any]
-Floats = NDArray[np.float64]
 TIE = 1e-9
 
 
@@ -42,7 +39,7 @@ class Space:
     of_model: Mapping
     of_truth: Mapping
     taxonomy: Taxonomy
-    keep: NDArray[np.int64]
+    keep: Ints
     unreachable: tuple[str, ...]
     lines: tuple[str, ...]
 
@@ -140,18 +137,17 @@ def space_of(of_model: Mapping, of_truth: Mapping) -> Space:
 class People:
     """A data set's answers in a space: truth of the images that have any, and the mass that was mapped, in [0, 1].
 
-    bounded: the rates of merged labels are only known to lie between bounds, so that they order the labels at most.
+    notes: that the rates of merged labels are only known to lie between bounds, so that they order the labels at most.
     """
 
     truth: Truth
     mass: float
     notes: tuple[str, ...]
-    bounded: bool = False
 
     @property
     def kind(self) -> str:
         """What shares are compared with here: the kind of the truth; "" where no share can be."""
-        return "" if self.bounded else self.truth.kind
+        return "" if self.notes else self.truth.kind
 
 
 def people_in(
@@ -172,56 +168,50 @@ def people_in(
     rest = shares.sum(axis=1, keepdims=True)
     if kind == "distribution":
         shares = np.divide(shares, rest, out=np.zeros_like(shares), where=rest > 0)
-    here = np.ones(len(shares), dtype=bool) if kind in ("rates", "sets") else rest[:, 0] > 0
-    if n is not None:
-        here &= n[:, 0] > 0
+    here = (rest[:, 0] > 0) | (kind in ("rates", "sets"))
+    here &= True if n is None else n[:, 0] > 0
     if not here.any():
         raise NoMapping(f"no judged image of {dataset.name} has a label of {', '.join(space.taxonomy.labels)}")
     ids, shares = part.image_id[here], shares[here]
     votes, n = (None if each is None else each[here] for each in (votes, n))
-    if kind == "sets":
-        sets = shares > 0.5
-    elif kind == "rates" and votes is not None:
+    if kind == "rates" and votes is not None:
         known, asked, _, _ = _mapped(dataset, targets.take(train_ids), to, space)
         assert known is not None
         assert asked is not None
         beta = fit_beta_prior(known[asked[:, 0] > 0], asked[asked[:, 0] > 0])
-        sets = cut_sets(kind, shares, votes, n, beta, tau)
-    else:
+    elif kind != "sets":
         no_sets = "rates without counts of people" if kind == "rates" else f"a {kind} target has no sets"
-    labels, groups, why = space.taxonomy.labels, dataset.groups(ids), "not asked for across data sets"
-    truth = Truth(kind, labels, ids, shares, *hits_of(kind, shares), sets, no_sets, tau, part.meta.vote_rule, votes, n)
-    truth = replace(truth, no_judgements=why, groups=groups, beta=beta)
-    return People(truth, mass, tuple(notes), bounded=bool(notes))
+    sets = None if no_sets else cut_sets(kind, shares, votes, n, beta, tau)
+    truth = Truth(kind, space.taxonomy.labels, ids, shares, *hits_of(kind, shares), sets, no_sets, tau)
+    truth = replace(truth, vote_rule=part.meta.vote_rule, votes=votes, people=n, groups=dataset.groups(ids), beta=beta)
+    return People(replace(truth, no_judgements="not asked for across data sets"), mass, tuple(notes))
 
 
 def _mapped(
     dataset: Dataset, part: Targets, to: Mapping, space: Space
-) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None, Floats, list[str]]:
+) -> tuple[Ints | None, Ints | None, Floats, list[str]]:
     """Votes and people where counted, shares, all [N, T] of the space's labels, and notes."""
-    judgements, plain, keep = dataset.judgements, to.origin is to.target, space.keep
-    votes, n, notes = None, None, []
-    if part.kind in ("single", "sets"):
-        shares = np.asarray(to.map_sets(part.table))
-    elif part.kind != "rates":
-        shares = np.asarray(to.map_distribution(part.shares()))
-    elif plain and part.votes is not None and part.n is not None and part.n.ndim == 1:
-        votes, n, shares = part.votes, part.n, part.shares()
-    elif judgements is not None:
-        ours = judgements[judgements["image_id"].isin(set(part.image_id))]
-        counted = count_votes(ours if plain else to.map_judgements(ours), to.target.labels, list(part.image_id))
-        votes, n, shares = counted.votes, counted.n, counted.votes / np.maximum(counted.n, 1)[:, None]
-    elif plain:
-        shares = part.shares()
-    else:
-        shares = sum(np.nan_to_num(np.asarray(bound)) for bound in to.bound_rates(part.shares())) / 2
-        if merged := [label for label, children in to.merged.items() if len(children) > 1]:
-            notes = [
-                f"{dataset.name}: no single judgements, so the rates of {', '.join(merged)} are only bounded; "
-                "their middle orders the labels and no metric of rates is given"
-            ]
-    people = None if n is None else np.repeat(n[:, None], len(keep), axis=1)
-    return None if votes is None else votes[:, keep], people, shares[:, keep], notes
+    judgements, plain, keep, notes = dataset.judgements, to.origin is to.target, space.keep, list[str]()
+    if part.kind != "rates":
+        shares = to.map_sets(part.table) if part.kind in ("single", "sets") else to.map_distribution(part.shares())
+        return None, None, np.asarray(shares)[:, keep], notes
+    votes, n = part.votes, part.n
+    if not plain or votes is None or n is None or n.ndim > 1:
+        votes, n, shares = None, None, part.shares()
+        if judgements is not None:
+            ours = judgements[judgements["image_id"].isin(set(part.image_id))]
+            counted = count_votes(ours if plain else to.map_judgements(ours), to.target.labels, list(part.image_id))
+            votes, n = counted.votes, counted.n
+        elif not plain:
+            shares = sum(np.nan_to_num(np.asarray(bound)) for bound in to.bound_rates(shares)) / 2
+            if merged := [label for label, children in to.merged.items() if len(children) > 1]:
+                notes = [
+                    f"{dataset.name}: no single judgements, so the rates of {', '.join(merged)} are only bounded; "
+                    "their middle orders the labels and no metric of rates is given"
+                ]
+    if votes is None or n is None:
+        return None, None, shares[:, keep], notes
+    return votes[:, keep], np.repeat(n[:, None], len(keep), axis=1), (votes / np.maximum(n, 1)[:, None])[:, keep], notes
 
 
 def in_space(answers: Answers, to: Mapping, space: Space, *, rates: bool, kind: str) -> Answers:
@@ -309,14 +299,12 @@ class ErrorsInside(NamedTuple):
 
     share: errors whose parent is a right label's parent, of all errors counted; nan without errors. chance: the
     share that wrong guesses drawn evenly from the wrong labels would have; 0 where no parent of a right label has
-    another child. errors, inside: counts. left_out: rows whose guess, or all of whose right labels, have no parent.
+    another child. errors: how many are counted, which are those whose guess, and a right label, have a parent.
     """
 
     share: float
     chance: float
     errors: int
-    inside: int
-    left_out: int
 
 
 def errors_inside_parent(scores: Floats, shares: Floats, to: Mapping) -> ErrorsInside:
@@ -327,16 +315,11 @@ def errors_inside_parent(scores: Floats, shares: Floats, to: Mapping) -> ErrorsI
     """
     if to.split:
         raise BadInput(f"{to.split[0]!r} is shared among several labels of {to.target.name}: its parent is not one")
-    parent = np.where(to.matrix.any(axis=1), to.matrix.argmax(axis=1), -1)
     right = (shares >= shares.max(axis=1, keepdims=True) - TIE) & (shares > 0)
-    guess, rows = scores.argmax(axis=1), np.arange(len(scores))
-    wrong = ~right[rows, guess] & right.any(axis=1)
-    families = right.astype(np.float64) @ to.matrix > 0
-    known = wrong & (parent[guess] >= 0) & families.any(axis=1)
-    inside, errors = known & families[rows, np.maximum(parent[guess], 0)], int(known.sum())
-    wrong_labels = ~right & (parent >= 0)
-    near = wrong_labels & (families.astype(np.float64) @ to.matrix.T > 0)
-    possible = wrong_labels.sum(axis=1)
-    even = np.divide(near.sum(axis=1), possible, out=np.zeros(len(rows)), where=possible > 0)
-    share, chance = (float(each[known].mean()) if errors else float("nan") for each in (inside, even))
-    return ErrorsInside(share, chance, errors, int(inside.sum()), int((wrong & ~known).sum()))
+    near = right.astype(np.float64) @ to.matrix @ to.matrix.T > 0  # whose parent is a right label's
+    has_parent, guess, rows = np.asarray(to.matrix.any(axis=1)), scores.argmax(axis=1), np.arange(len(scores))
+    known = ~right[rows, guess] & has_parent[guess] & near.any(axis=1)
+    others = ~right & has_parent
+    even = (others & near).sum(axis=1) / np.maximum(others.sum(axis=1), 1)
+    share, chance = (float(each[known].mean()) if known.any() else float("nan") for each in (near[rows, guess], even))
+    return ErrorsInside(share, chance, int(known.sum()))

@@ -1,12 +1,13 @@
-"""For whom the model fails: subgroups of images and of the people who answered, each beside its own floor.
+"""For whom the model fails, and its promise: subgroups of images and of who answered, each beside its own floor.
 
 A raw gap misleads: a group of images on which people agree less has a worse score under any model, the true one
 included. So what is tested is each group's excess over its own floor, which is what the truth itself would score
 against these votes. Where no floor is known, raw scores are compared, and it is said.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,20 +16,23 @@ import torch
 from torch import Tensor
 
 from affectml.data import Dataset
-from affectml.data.levels import as_text
-from affectml.errors import BadDataset, BadInput, did_you_mean, option
-from affectml.judging.compare import LEAST, LEVEL, Array, Floats, Ints, contrasts, corrected, firsts, label_bias
-from affectml.judging.figures import TAKEN, Figure, Rows, parsed
-from affectml.judging.scoring import Answers, add_means, first_label, row_scores
-from affectml.judging.truth import Truth, part_of
+from affectml.data.choose import from_people
+from affectml.data.levels import as_text, levels_of
+from affectml.errors import BadInput, did_you_mean, option
+from affectml.heads import Head
+from affectml.heads.promise import losses, unit_means
+from affectml.heads.shift import find_shift
+from affectml.judging.compare import LEAST, LEVEL, contrast, corrected, firsts, label_bias
+from affectml.judging.figures import TAKEN, Figure, Rows
+from affectml.judging.scoring import Answers, add_means, apart_within, first_label, row_scores
+from affectml.judging.truth import Array, Floats, Ints, Truth, answers_of_people
 from affectml.judging.views import Case, people_behind
-from affectml_annotation import BadJudgement, UnknownLabel, encode
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference, mean_interval
 from affectml_metrics.table import better, shown
 
-Names: TypeAlias = "pd.Index[Any]"
-ByImage: TypeAlias = Mapping[str, Tensor]  # metric -> [N]
+Levels: TypeAlias = "Mapping[str, pd.Series[Any]]"  # by column: the level of each row as words, missing where none
+Tested: TypeAlias = tuple[Figure, tuple[str, str]]  # a difference, and in words of which level and of whom
 OURS = ("image_id", "file", "url", "split", "group", "width", "height", "caption")
 MAX_LEVELS = 12  # more is an identifier or a measurement, not a subgroup
 OTHERS, EXPECTS = "the others", "expects"
@@ -37,6 +41,9 @@ SQUARED = {"rates": "rate_brier_score", "distribution": "brier_score"}
 # that is 0 for the truth itself is compared in its place.
 ENTROPY = {"rates": "rate_cross_entropy", "distribution": "cross_entropy"}
 INSTEAD = {"rates": "rate_brier_score", "distribution": "kl_divergence"}
+# what a promise was made on
+HERE = "images of this data set"
+ELSEWHERE = "other data or another target: nothing is promised here, this is what came out"
 NO_FLOOR = "no floor is known here: raw scores are compared"
 
 
@@ -52,17 +59,13 @@ class Answerers:
 
 def answerers(dataset: Dataset, truth: Truth) -> Answerers | None:
     """Who answered the images of `truth`; None where annotators shared nothing, or single answers are not known."""
-    shared, said = dataset.annotators, dataset.judgements
-    if shared is None or said is None or truth.kind not in ("rates", "sets", "distribution"):
+    if dataset.annotators is None or truth.kind not in ("rates", "sets", "distribution"):
         return None
-    try:
-        panel = encode(said[said["image_id"].isin(truth.image_id)], truth.labels, list(truth.image_id)).answers()
-    except UnknownLabel:
-        return None  # the judgements are in other labels than this target
-    except BadJudgement as error:
-        raise BadDataset(f"{dataset.root / 'annotations.parquet'}: {error}") from None
-    attributes = shared.drop_duplicates("annotator_id").set_index("annotator_id").reindex(panel.annotator_ids)
-    return Answerers(panel.image, panel.annotator, panel.chosen, attributes)
+    panel = answers_of_people(dataset, truth.labels, truth.image_id)
+    if panel is None:
+        return None
+    shared = dataset.annotators.drop_duplicates("annotator_id").set_index("annotator_id")
+    return Answerers(panel.image, panel.annotator, panel.chosen, shared.reindex(panel.annotator_ids))
 
 
 def subgroups(case: Case) -> dict[str, Any]:
@@ -72,7 +75,7 @@ def subgroups(case: Case) -> dict[str, Any]:
     where that is not known) and `groups` (only these columns and attributes, see `check_groups`; none takes all that
     fit the rule). A column splits the images where it has 2 to 12 levels among them, is none of affectml's own, counts
     no people (n, arousal_n) and is no measurement (valence_mean); an attribute of people likewise. A level with fewer
-    than five images has their number and no scores, and is not tested. The case's seed is that of the permutations.
+    than five images has their number and no scores, and is not tested.
 
     Adds rows `by` a column, `level` one of its levels (metric images: how many): scores against people, the excess of
     the squared error against the floor, people's own scores against the rest, and how often each label is named,
@@ -81,66 +84,110 @@ def subgroups(case: Case) -> dict[str, Any]:
     `level` "A less B": the difference of what is tested, with p, corrected for all tests on these images.
 
     Returns:
-        subgroups: {"rules", "tests": how many, "columns": {COLUMN: "images" or "people"}, "findings": [sentence]}.
+        subgroups: {"rules", "tests": how many, "columns": {COLUMN: "images" or "people"}, "findings"}.
     """
     if case.images is None:
         return {}
-    answers, truth, first, only = case.model, case.truth, case.first, case.more.get("groups", ())
-    people: Answerers | None = case.more.get("answerers")
-    whose, floor = _scores(answers, truth, first)
-    scores, excess = whose["people", first], whose["floor", first]
-    said, chosen, how = _said(answers, truth)
-    columns = _coded(case.images.set_index("image_id").reindex(truth.image_id), only)
-    asked = {} if people is None else _coded(people.attributes, only)
+    truth, people, only = case.truth, case.more.get("answerers"), case.more.get("groups", ())
+    columns = columns_of(case.images.set_index("image_id").reindex(truth.image_id), only=only)
+    asked = {} if people is None else columns_of(people.attributes, only=only)
     asked = {f"people's {name}" if name in (*columns, *TAKEN) else name: levels for name, levels in asked.items()}
     columns = {column_of_images(name): levels for name, levels in columns.items()}
-    tried, against = excess, "floor"
-    if not excess:
-        left, against = ENTROPY.get(truth.kind), "people"
-        tried = {name: each for name, each in scores.items() if better(name) and name != left}
-    values = [each.double().numpy() for each in tried.values()]
-    keys: list[dict[str, Any]] = [{"metric": m, "k": k, "against": against} for m, k in map(parsed, tried)]
-    if said is not None:
-        values += list((said - chosen).T)
-        keys += [{"metric": "label_bias", "label": label} for label in truth.labels]
-    step = np.array([_step(truth, how) if "label" in key else 0.0 for key in keys])
-    compared = [(len(keys), columns), (1, asked)]
-    tests = sum(times * len(_pairs(names)) for times, table in compared for _, names in table.values())
-
-    tested: list[tuple[Figure, str, str]] = []
-    for column, (codes, names) in columns.items():
-        for k, name in enumerate(names):
-            index = np.flatnonzero(codes == k)
-            rows = Rows(**case.rows.key, by=column, level=name)
-            rows.add("images", len(index), system="people")
-            if len(index) >= LEAST:
-                part, at = part_of(truth, index), torch.from_numpy(index)
-                for (other, system), metrics in whose.items():
-                    here = {metric: each[at] for metric, each in metrics.items()}
-                    add_means(rows, here, part, system=system, against=other)
-                for metric, each in floor.items():
-                    rows.add(metric, each[at].nanmean(), system="floor")
-                if said is not None:
-                    _add_bias(rows, said[index], chosen[index], part, first)
-            case.rows.rows += rows.rows
-        if keys:
-            test = contrasts(np.stack(values, 1), codes, truth.groups, seed=case.seed, tests=tests, step=step)
-            tested += _tested(case, column, names, keys, test)
+    rules, tested = _images(case, columns)
     if people is not None and asked:
-        agreed = agreement(people, answers)
-        for by, (codes, names) in asked.items():
-            test = _people(case, agreed, by, names, codes, tests)
-            tested += _tested(case, by, names, [{"metric": "set_f1_judgements", "against": "person"}], test)
-    figures = corrected([each for each, _, _ in tested])
+        tested += _people(case, agreement(people, case.model), asked)
+        rules["agreement"] = (
+            "set F1 of the model with one person's answer, less that of the other people of the same image; units are "
+            "people"
+        )
+    figures = corrected([each for each, _ in tested])
     case.rows.rows += figures
     told = sorted(zip(figures, tested, strict=True), key=lambda each: each[0].p or 0.0)
-    found = {
-        "rules": _rules(truth, excess, how, bool(asked)),
-        "tests": len(figures),
-        "columns": dict.fromkeys(columns, "images") | dict.fromkeys(asked, "people"),
-        "findings": [_in_words(each, *pair) for each, (_, *pair) in told if each.found],
+    findings = [{"system": each.system, "words": _in_words(each, where)} for each, (_, where) in told if each.found]
+    kinds = dict.fromkeys(columns, "images") | dict.fromkeys(asked, "people")
+    return {"subgroups": {"rules": rules, "tests": len(figures), "columns": kinds, "findings": findings}}
+
+
+def _images(case: Case, columns: Levels) -> tuple[dict[str, str], list[Tested]]:
+    """Add what is scored on the images of each level; the conventions in words, and what is tested."""
+    truth, first = case.truth, case.first
+    scores, floor = _scores(case)
+    said, chosen, how = _said(case.model, truth)
+    against = "floor" if floor else "people"
+    left = None if floor else ENTROPY.get(truth.kind)
+    tried = {metric: each for metric, each in scores[against, first].items() if better(metric) and metric != left}
+    keys: list[dict[str, Any]] = [{"name": metric, "against": against} for metric in tried]
+    bounds = [(None, None) if floor else apart_within(metric) for metric in tried]
+    values, step = [each.double().numpy() for each in tried.values()], [0.0] * len(tried)
+    if said is not None:
+        people = people_behind(truth) if how == EXPECTS else None
+        keys += [{"name": "label_bias", "label": label} for label in truth.labels]
+        bounds += [(-2.0, 2.0)] * len(truth.labels)
+        values += [*(said - chosen).T]
+        step += [1.0 if people is None else 1 / max(people.mean(), 1)] * len(truth.labels)
+    for rows, index in each_level(case, columns):
+        groups, at = None if truth.groups is None else truth.groups[index], torch.from_numpy(index)
+        for (other, system), metrics in scores.items():
+            here = {metric: each[at] for metric, each in metrics.items()}
+            no_ends = {"bounds": ()} if other == "floor" else {}
+            add_means(rows, here, groups, **no_ends, system=system, against=other)
+        for metric, each in floor.items():
+            rows.add(metric, each[at].nanmean(), system="floor")
+        if said is not None:
+            _add_bias(rows, said[index], chosen[index], truth.labels, groups, first)
+    tested = list[Tested]()
+    for column, levels in columns.items() if keys else ():
+        table, how_far = np.stack(values, axis=1), {"step": np.array(step), "bounds": bounds}
+        tested += _tested(case, column, levels, keys, table, truth.groups, **how_far)
+    unit = "an image is one" if truth.groups is None else "all images of one group in one level are one"
+    rules = {
+        "test": f"each level against the rest, over units ({unit}): the jackknife's t, or t with one spread for all, "
+        f"whichever is less sure; Holm over all tests of this run, {100 * LEVEL:g} %",
+        "small": f"a level of fewer than {LEAST} images has no scores, one of fewer than {LEAST} units no test",
+        "excess": f"{', '.join(floor)} over what the true shares would score against these votes"
+        if floor
+        else NO_FLOOR,
     }
-    return {"subgroups": found}
+    if how:
+        rules["bias"] = f"how often the model {how} a label, less how often people choose it"
+    return rules, tested
+
+
+def each_level(case: Case, columns: Levels) -> Iterator[tuple[Rows, Ints]]:
+    """Rows to add to, and the images, of each level that has enough of them; how many those are is added."""
+    counted = {(each.by, each.level) for each in case.rows.rows if each.metric == "images"}
+    for column, levels in columns.items():
+        for level in _names(levels):
+            rows, index = Rows(**case.rows.key, by=column, level=level), np.flatnonzero(levels == level)
+            if (column, level) not in counted:
+                rows.add("images", len(index), system="people")
+            if len(index) >= LEAST:
+                yield rows, index
+            case.rows.rows += rows.rows
+
+
+def _names(levels: "pd.Series[Any]") -> list[str]:
+    """The levels, in order."""
+    return sorted(levels.dropna().unique())
+
+
+def _tested(
+    case: Case, by: str, levels: "pd.Series[Any]", keys: Sequence[Mapping[str, Any]], values: Floats,
+    groups: Array | None, **how: Any,
+) -> list[Tested]:  # fmt: skip
+    """Every comparison that has a p value, of two levels the first with the second, each of more with all others.
+
+    levels: [N], missing where a row of the values [N, M] counts nowhere. how: see `contrast`.
+    """
+    names, known, found = _names(levels), levels.notna().to_numpy(), []
+    for level, other in [names] if len(names) == 2 else [(name, OTHERS) for name in names]:
+        rows = Rows(**case.rows.key, system=case.first, by=by, level=f"{level} less {other}")
+        inside = (levels == level).to_numpy()[known]
+        gap = contrast(values[known], inside, None if groups is None else groups[known], **how)
+        rows.add_all(keys, gap, n=None, units=None)
+        where = f"{by} {level}", other if other == OTHERS else f"{by} {other}"
+        found += [(each, where) for each in rows.rows if each.p is not None]
+    return found
 
 
 def column_of_images(name: str) -> str:
@@ -199,28 +246,15 @@ def columns_of(table: pd.DataFrame, named: str | None = None, only: Sequence[str
     return out
 
 
-def _coded(table: pd.DataFrame, only: Sequence[str]) -> dict[str, tuple[Ints, Names]]:
-    """By column that makes subgroups: each row's place among the levels, -1 where it is missing, and these in order."""
-    return {name: pd.factorize(levels, sort=True) for name, levels in columns_of(table, only=only).items()}
-
-
-def _pairs(names: Names) -> list[tuple[str, str]]:
-    """Whom each level is compared with: with all others, but of two levels the first with the second."""
-    return [(names[0], names[1])] if len(names) == 2 else [(name, OTHERS) for name in names]
-
-
 def _squared_floor(truth: Truth) -> Tensor | None:
     """What the truth itself would have as squared error against these votes, [N]; nan where fewer than two answered."""
-    if truth.votes is None:
+    one_choice = truth.kind == "distribution" and truth.vote_rule == "one_choice"
+    n = people_behind(truth) if truth.kind == "rates" or one_choice else None
+    if truth.votes is None or n is None:
         return None
-    rates, n = truth.kind == "rates", truth.people
-    if truth.kind == "distribution" and truth.vote_rule == "one_choice":
-        n = truth.votes.sum(axis=1, keepdims=True)
-    elif not rates or n is None:
-        return None
-    v, people = (torch.from_numpy(np.asarray(each, dtype=np.float64)) for each in (truth.shares, n))
+    v, people = torch.from_numpy(np.asarray(truth.shares, dtype=np.float64)), torch.from_numpy(n)
     each = torch.where(people > 1, v * (1 - v) / (people - 1), torch.nan)
-    return each.mean(dim=1) if rates else each.sum(dim=1)
+    return each.sum(dim=1) if one_choice else each.mean(dim=1)
 
 
 def _said(answers: Answers, truth: Truth) -> tuple[Floats | None, Floats, str]:
@@ -235,89 +269,53 @@ def _said(answers: Answers, truth: Truth) -> tuple[Floats | None, Floats, str]:
     return None, people, ""
 
 
-def _step(truth: Truth, how: str) -> float:
-    """What one answer more changes in how often a label is named less how often people name it: one vote of n, or 1."""
-    people = people_behind(truth) if how == EXPECTS else None
-    return 1.0 if people is None else float(1 / max(people.mean(), 1))
-
-
-def _scores(answers: Answers, truth: Truth, first: str) -> tuple[dict[tuple[str, str], ByImage], ByImage]:
+def _scores(case: Case) -> tuple[dict[tuple[str, str], dict[str, Tensor]], dict[str, Tensor]]:
     """Scores by metric, image by image, of the model and of people, by whom they are set beside; and the floor.
 
     The squared error is tested among the scores of shares, since its floor is known without bias from the votes alone:
     v (1 - v) / (n - 1) for a share v of n. That of a logarithm is not, least of all for few votes.
     """
-    every, squared, floor = row_scores(answers, truth), SQUARED.get(truth.kind, ""), _squared_floor(truth)
-    scores, floors = {name: every[name] for name in shown(every, "headline")}, {}
+    answers, truth, squared = case.model, case.truth, SQUARED.get(case.truth.kind, "")
+    every, floor, human = row_scores(answers, truth), _squared_floor(truth), dict[str, Tensor]()
+    scores, excess = {name: every[name] for name in shown(every, "headline")}, {}
     if squared in every:
         scored = INSTEAD[truth.kind] if floor is None else squared
-        scores[scored], floors = every[scored], {} if floor is None else {squared: floor}
+        scores[scored] = every[scored]
+    floors = {squared: floor} if squared in every and floor is not None else {}
     excess = {name: scores[name].double() - each for name, each in floors.items()}
-    human: ByImage = {}
     if answers.sets is not None and truth.sets is not None and (panels := truth.panels) is not None:
         human = {"set_f1_judgements": human_reference(*panels, F.set_f1, against="people").rows["human"]}
-    return {("people", first): scores, ("floor", first): excess, ("rest", "person"): human}, floors
+    return {("people", case.first): scores, ("floor", case.first): excess, ("rest", "person"): human}, floors
 
 
-def _add_bias(rows: Rows, said: Floats, chosen: Floats, part: Truth, first: str) -> None:
+def _add_bias(
+    rows: Rows, said: Floats, chosen: Floats, labels: Sequence[str], groups: Array | None, first: str
+) -> None:
     """How often the model and people name each label here, and the difference, whose p belongs to no test."""
-    for c, each in enumerate(label_bias(said, chosen, part.labels, part.groups, system=first, **rows.key)):
+    for c, each in enumerate(label_bias(said, chosen, labels, groups, system=first, **rows.key)):
         rows.add("named_share", said[:, c].mean(), system=first, label=each.label)
         rows.add("named_share", chosen[:, c].mean(), system="people", label=each.label)
         rows.rows.append(replace(each, p=None, p_holm=None))
 
 
-def _tested(
-    case: Case, by: str, names: Names, keys: Sequence[Mapping[str, Any]], test: Floats
-) -> list[tuple[Figure, str, str]]:
-    """Every comparison that has a p value, of two levels the first with the second, and whom it compares."""
-    found = []
-    for k, (level, other) in enumerate(_pairs(names)[: test.shape[1]]):  # of the last levels nobody may be left
-        place = {**case.rows.key, "system": case.first, "by": by, "level": f"{level} less {other}"}
-        for key, value, low, high, p in zip(keys, *test[:, k].tolist(), strict=True):
-            if np.isfinite(p) and np.isfinite(low):
-                found.append((Figure(**place, **key, value=value, low=low, high=high, p=p), level, other))
-    return found
-
-
-def _in_words(gap: Figure, level: str, other: str) -> str:
-    """A finding as a sentence."""
-    who = "the model" if gap.system == "model" else f"“{gap.system}”"
-    name, rest = f"{gap.by} {level}", other if other == OTHERS else f"{gap.by} {other}"
+def _in_words(gap: Figure, where: tuple[str, str]) -> str:
+    """A finding, as what follows the system's name; where: the level, and whom it is compared with."""
+    name, rest = where
     p = "< .001" if (gap.p_holm or 0) < 0.001 else f"{gap.p_holm:.3f}".replace("0.", ".", 1)
     sure = f"({gap.value:+.3f}, {gap.ends[0]:+.3f} to {gap.ends[1]:+.3f}; p {p} after Holm)"
+    more = gap.value > 0
     if gap.label:
-        higher = "higher" if gap.value > 0 else "lower"
-        return f"{gap.label}: {who}'s rate less people's is {higher} on {name} than on {rest} {sure}"
+        higher = "higher" if more else "lower"
+        return f"has a {higher} rate of {gap.label}, less people's, on {name} than on {rest} {sure}"
     if gap.against == "person":
-        more = "more" if gap.value > 0 else "less"
-        return f"{who} agrees {more} with people of {name} than with {rest}, beyond how other people do {sure}"
-    word = "better" if (gap.value > 0) == (better(gap.name) == "higher") else "worse"
-    said = f"{who} is {word} on {name} than on {rest} by"
+        how = "more" if more else "less"
+        return f"agrees {how} with people of {name} than with {rest}, beyond how other people do {sure}"
+    good = more == (better(gap.name) == "higher")
+    said = f"is {'better' if good else 'worse'} on {name} than on {rest} by"
     if gap.against == "floor":
         return f"{said} {gap.name} over its floor {sure}"
-    may = "easier" if word == "better" else "harder"
+    may = "easier" if good else "harder"
     return f"{said} raw {gap.name} {sure}; no floor is known, so these images may just be {may}"
-
-
-def _rules(truth: Truth, excess: ByImage, said: str, people: bool) -> dict[str, str]:
-    """The conventions behind the numbers, in words."""
-    unit = "an image is one" if truth.groups is None else "all images of one group in one level are one"
-    over = f"{', '.join(excess)} over what the true shares would score against these votes"
-    rules = {
-        "test": f"each level against the rest; membership is permuted among units ({unit}), and the difference over "
-        f"its standard error compared; Holm over all tests of this run, {100 * LEVEL:g} %",
-        "small": f"a level of fewer than {LEAST} images has no scores, one of fewer than {LEAST} units no test",
-        "excess": over if excess else NO_FLOOR,
-    }
-    if said:
-        rules["bias"] = f"how often the model {said} a label, less how often people choose it"
-    if people:
-        rules["agreement"] = (
-            "set F1 of the model with one person's answer, less that of the other people of the same image; units are "
-            "people, among whom the attribute is permuted"
-        )
-    return rules
 
 
 def agreement(people: Answerers, answers: Answers) -> pd.DataFrame:
@@ -333,31 +331,33 @@ def agreement(people: Answerers, answers: Answers) -> pd.DataFrame:
     return pd.DataFrame({"image": image, "person": person, "model": model, "others": _others(image, chosen)})
 
 
-def _people(case: Case, agreed: pd.DataFrame, by: str, names: Names, codes: Ints, tests: int) -> Floats:
-    """Add the agreement with people of each level, with intervals over images; their `contrasts`, people being units.
+def _people(case: Case, agreed: pd.DataFrame, columns: Levels) -> list[Tested]:
+    """Add the agreement with people of each level, with intervals over images; what is tested, people being units.
 
     What is tested is the model's excess over other people, less the mean of the same image, so that a person who was
-    asked about easy images is not taken for one whom the model sides with. codes: the level of each person, -1 unknown.
+    asked about easy images is not taken for one whom the model sides with. columns: the levels of each person.
     """
-    whose = ((case.first, "people"), ("person", "rest"), (case.first, "person"))
-    agreed = agreed.assign(excess=agreed["model"] - agreed["others"], level=codes[agreed["person"]])
-    for k, name in enumerate(names):
-        mine, rows = agreed[agreed["level"] == k], Rows(**case.rows.key, by=by, level=name)
-        size = {"n": len(mine), "units": mine["person"].nunique()}
-        rows.add("people", size["units"], system="people", n=len(mine))
-        means = mine.groupby("image")[["model", "others", "excess"]].mean()
-        groups = None if case.truth.groups is None else case.truth.groups[means.index]
-        for (system, against), values, end in zip(whose, means.to_numpy().T, (0, 0, -1), strict=True):
-            if len(means):
-                one = mean_interval(values, groups=groups, bounds=[(end, 1)])
-                rows.add("set_f1_judgements", one, system=system, against=against, **size)
-        case.rows.rows += rows.rows
-    known = agreed[agreed["level"] >= 0]
-    image = known.groupby("image")["excess"]
-    centred = (known["excess"] - image.transform("mean"))[image.transform("size") > 1]
-    by_person = centred.groupby(known["person"]).agg(["sum", "size"]).reindex(range(len(codes)), fill_value=0)
-    sums, sizes = by_person.to_numpy(np.float64).T[..., None]
-    return contrasts(sums, np.where(sizes[:, 0] > 0, codes, -1), None, seed=case.seed, tests=tests, sizes=sizes)
+    agreed, tested = agreed.assign(excess=agreed["model"] - agreed["others"]), []
+    whose = {"model": (case.first, "people"), "others": ("person", "rest"), "excess": (case.first, "person")}
+    for by, levels in columns.items():
+        each = levels.iloc[agreed["person"]].set_axis(agreed.index)
+        for level in _names(levels):
+            mine, rows = agreed[each == level], Rows(**case.rows.key, by=by, level=level)
+            size = {"n": len(mine), "units": mine["person"].nunique()}
+            rows.add("people", size["units"], system="people", n=len(mine))
+            means = mine.groupby("image")[[*whose]].mean()
+            groups = None if case.truth.groups is None else case.truth.groups[means.index]
+            for name, (system, against) in whose.items():
+                found, ends = {"set_f1_judgements": torch.tensor(means[name].to_numpy())}, [(-(name == "excess"), 1)]
+                add_means(rows, found, groups, bounds=ends, system=system, against=against, **size)
+            case.rows.rows += rows.rows
+        known = agreed[each.notna()]
+        image = known.groupby("image")["excess"]
+        centred = (known["excess"] - image.transform("mean"))[image.transform("size") > 1]
+        key = {"name": "set_f1_judgements", "against": "person"}
+        person = known["person"].loc[centred.index].to_numpy()
+        tested += _tested(case, by, each.loc[centred.index], [key], centred.to_numpy()[:, None], person)
+    return tested
 
 
 def _others(image: Ints, chosen: Array) -> Floats:
@@ -374,3 +374,68 @@ def _others(image: Ints, chosen: Array) -> Floats:
         f1[:, np.arange(size), np.arange(size)] = 0
         out[at] = f1.sum(axis=2) / (size - 1)
     return out
+
+
+def kept_promise(case: Case) -> dict[str, Any]:
+    """What the first system's sets keep of its head's promise: a view of `evaluate`; nothing where it promises nothing.
+
+    It needs `Case.images`, and of `Case.more` the `head`; `own`: whether these images and what people said of them come
+    from the data that the promise was made on; and `made_on`: the kind of target of that data, since what people chose
+    counts for a shift of the promise's ground only where it is of the same kind.
+
+    Adds promise_recall, promise_precision (1 less the mean loss) or promise_extra (the mean loss) over images, or over
+    groups where the promise is about groups, with a 95 % interval at the cuts as they are; promise_size, the labels per
+    set; and of a precision promise_empty, the share of empty sets. The same `by` the columns that make subgroups, with
+    n images and the units that count. Without any that counts, as where nobody chose a label, there is no figure. A
+    level of few images has their number alone, which `subgroups` has added where it came before.
+
+    Returns:
+        promise: its words, what it was made on, spread (one SD of the expected loss between draws of the calibration
+        images, which the intervals do not hold), and shift, which says whether its ground has shifted; and in rules,
+        whose sets keep it.
+    """
+    head: Head | None = case.more.get("head")
+    if head is None or head.promise_ is None or case.images is None:
+        return {}
+    promise, ground, truth, sets = head.promise_, head.ground_, case.truth, case.model.sets
+    assert sets is not None
+    assert ground is not None
+    asked, own, scores, groups = promise.asked, case.more["own"], case.model.scores, truth.groups
+    choices = truth.shares if truth.votes is None else truth.votes
+    rows, size = losses(asked.risk, sets, choices), sets.sum(dim=1).double().numpy()
+    unit = groups if promise.unit == "groups" else None
+    most = {"size": sets.shape[1], "empty": 1, asked.risk: asked.bound(sets.shape[1])}
+
+    table = case.images.set_index("image_id").reindex(truth.image_id)
+    columns = {column_of_images(name): levels for name, levels in columns_of(table, promise.column).items()}
+    for found, at in chain([(case.rows, np.arange(len(rows)))], each_level(case, columns)):
+        here = None if unit is None else unit[at]
+        lost = unit_means(rows[at], here)
+        figures = {asked.risk: lost, "size": unit_means(size[at], here)}
+        if asked.risk == "precision":
+            figures["empty"] = unit_means((size[at] == 0).astype(float), here)
+        for name, values in figures.items() if len(lost) else ():
+            one = mean_interval(values, bounds=[(0, most[name])])
+            if name in ("recall", "precision"):
+                one = one._replace(value=1 - one.value, low=1 - one.high, high=1 - one.low)
+            found.add(f"promise_{name}", one, system=case.first, n=len(at))
+    chosen = choices if truth.kind == case.more["made_on"] else None
+    own_levels = levels_of(case.images, promise.column, truth.image_id)
+    shift = find_shift(promise, ground, truth.labels, scores, choices=chosen, groups=groups, levels=own_levels)
+    made = {
+        "promise": str(asked),
+        "risk": asked.risk,
+        "level": asked.level,
+        "words": promise.words(people=from_people(truth.kind)),
+        "made_on": HERE if own else ELSEWHERE,
+        **({"probability": asked.probability} if asked.risk == "precision" else {}),
+        "family": promise.family,
+        "unit": promise.unit,
+        "column": None if promise.column is None else column_of_images(promise.column),
+        "calibration": promise.cut.units,
+        "without_choices": promise.left_out,
+        "spread": promise.spread,
+        "shift": shift.to_json(),
+    }
+    cut = f"the model's {'keep' if own else 'are cut for'} its promise ({asked}); the others' by thresholds chosen on "
+    return {"promise": made, "rules": {"predicted_sets": f"{cut}validation, the oracle's from tau"}}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from affectml.taxonomies import wheel_choice
 from affectml_annotation import (
     BadJudgement,
     BetaPrior,
+    Panel,
     UnknownLabel,
     encode,
     fit_beta_prior,
@@ -27,16 +28,21 @@ from affectml_annotation import (
 DEFAULT_TAU = 1 / 3
 TAUS = (0.2, 1 / 3, 0.5)  # every report shows how the set scores move with the cut
 
-Array = NDArray[Any]
-# Fields of `Truth` with a row per image.
-BY_IMAGE = (
-    "image_id", "shares", "hits", "sets", "votes", "people", "chosen", "asked", "oracle", "groups",
-)  # fmt: skip
+Array: TypeAlias = NDArray[Any]
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+# why single judgements are not known, by the kind of the target
+UNKNOWN = {
+    "rates": "no single judgements (annotations.parquet) in the data set",
+    "single": "one label per image says nothing of how people agree",
+    "sets": "one agreed set per image says nothing of how people agree",
+    "distribution": "shares without exact counts of people who chose one label each",
+}
 
 
 @dataclass(frozen=True)
 class Truth:
-    """N images over C labels, as people (or a folder name) see them.
+    """N images over C labels, as people (or a folder name) see them. Every array has a row per image.
 
     shares [N, C]: rates, or a distribution, or 0/1. hits [N, C]: the labels that count as right for top-k, by
     `hit_rule`. sets [N, C]: the label set of each image at `tau`, None where there can be none (`no_sets` says
@@ -78,10 +84,6 @@ class Truth:
             return None
         return torch.from_numpy(self.chosen), torch.from_numpy(self.asked)
 
-    def sets_at(self, tau: float) -> Array | None:
-        """The label sets another cut would give."""
-        return None if self.sets is None else cut_sets(self.kind, self.shares, self.votes, self.people, self.beta, tau)
-
     def plausible(self, generator: np.random.Generator) -> Array | None:
         """One draw of what the unknown truth may be, [N, C]: from each image's posterior, given its votes.
 
@@ -101,8 +103,7 @@ class Truth:
 
 def part_of(truth: Truth, index: Array) -> Truth:
     """The same for some of the images."""
-    tables = {name: getattr(truth, name) for name in BY_IMAGE}
-    parts: dict[str, Any] = {name: None if rows is None else rows[index] for name, rows in tables.items()}
+    parts: dict[str, Any] = {name: rows[index] for name, rows in vars(truth).items() if isinstance(rows, np.ndarray)}
     return replace(truth, **parts)
 
 
@@ -135,40 +136,23 @@ def read_truth(
 ) -> Truth:
     """Gather what the data set knows of these images under one target."""
     part = targets.take(image_ids)
-    shares = part.shares()
-    sets, no_sets = None, ""
-    if part.kind in ("single", "distribution"):
-        no_sets = (
-            "single labels: labels that are absent are unknown, not wrong"
-            if single_positive
-            else f"a {part.kind} target has one answer or shares of it, not sets"
-        )
-    elif part.meta.vote_rule == "moments":
+    kind, shares, wheel, rule = part.kind, part.shares(), part.taxonomy.wheel, part.meta.vote_rule
+    no_sets = ""
+    if single_positive:
+        no_sets = "single labels: labels that are absent are unknown, not wrong"
+    elif kind in ("single", "distribution"):
+        no_sets = f"a {kind} target has one answer or shares of it, not sets"
+    elif rule == "moments":
         no_sets = "rates made from a mean and an SD are marginals only"
-    else:
-        sets = cut_sets(part.kind, shares, part.votes, part.people, beta, tau)
-    chosen, asked, no_judgements = _judgements(dataset, part)
-    hits, rule = hits_of(part.kind, shares)
-    wheel = part.taxonomy.wheel
-    return Truth(
-        kind=part.kind,
-        labels=part.taxonomy.labels,
-        image_id=part.image_id,
-        shares=shares,
-        hits=hits,
-        hit_rule=rule,
-        sets=sets,
-        no_sets=no_sets,
-        tau=tau,
-        vote_rule=part.meta.vote_rule,
-        votes=part.votes,
-        people=part.people,
-        chosen=chosen,
-        asked=asked,
-        no_judgements=no_judgements,
-        oracle=_oracle(dataset, part),
-        groups=dataset.groups(part.image_id),
-        beta=beta,
+    sets = None if no_sets else cut_sets(kind, shares, part.votes, part.people, beta, tau)
+    labels, ids, hits = part.taxonomy.labels, part.image_id, hits_of(kind, shares)
+    chosen, asked, why = _judgements(dataset, part)
+    truth = Truth(
+        kind, labels, ids, shares, *hits, sets, no_sets, tau, rule, part.votes, part.people, chosen, asked, why,
+        _oracle(dataset, part), dataset.groups(ids), beta,
+    )  # fmt: skip
+    return replace(
+        truth,
         single_positive=single_positive,
         wheel=tuple(map(part.taxonomy.index, wheel)),
         wheel_rule=f"along the wheel: {wheel_choice(part.taxonomy) or ', '.join(wheel)}" if wheel else "",
@@ -192,51 +176,51 @@ def hits_of(kind: str, shares: Array) -> tuple[Array, str]:
 
 
 def _judgements(dataset: Dataset, part: Targets) -> tuple[Array | None, Array | None, str]:
-    if part.meta.vote_rule == "moments":
+    """Single judgements, chosen [N, A, C] and asked [N, A], or why there are none."""
+    rule = part.meta.vote_rule
+    if rule == "moments":
         return None, None, "only means and SDs of people's ratings are known"
-    if part.kind == "rates" or (part.kind == "sets" and dataset.judgements is not None):
-        if dataset.judgements is None:
-            return None, None, "no single judgements (annotations.parquet) in the data set"
-        here = dataset.judgements[dataset.judgements["image_id"].isin(part.image_id)]
-        try:
-            chosen, asked = _seated(here, part)
-        except UnknownLabel:
-            return None, None, "the judgements are in other labels than this target"
-        except BadJudgement as error:
-            raise BadDataset(f"{dataset.root / 'annotations.parquet'}: {error}") from None
-        if not asked.any() or int(asked.sum(axis=1).max()) < 2:
-            return None, None, "no image with answers of two people"
-        return chosen, asked, ""
-    if part.kind == "distribution" and part.meta.vote_rule == "one_choice" and part.votes is not None:
+    if part.kind == "distribution" and rule == "one_choice" and part.votes is not None:
         from affectml_metrics import judgements_from_counts
 
         counted, present = judgements_from_counts(part.votes)
         return counted.numpy(), present.numpy(), ""
-    why = {
-        "single": "one label per image says nothing of how people agree",
-        "sets": "one agreed set per image says nothing of how people agree",
-        "distribution": "shares without exact counts of people who chose one label each",
-    }[part.kind]
-    return None, None, why
+    if dataset.judgements is None or part.kind not in ("rates", "sets"):
+        return None, None, UNKNOWN[part.kind]
+    panel = answers_of_people(dataset, part.taxonomy.labels, part.image_id)
+    if panel is None:
+        return None, None, "the judgements are in other labels than this target"
+    chosen, asked = _seated(panel, len(part.image_id))
+    if asked.sum(axis=1).max(initial=0) < 2:
+        return None, None, "no image with answers of two people"
+    return chosen, asked, ""
 
 
-def _seated(judgements: pd.DataFrame, part: Targets) -> tuple[Array, Array]:
+def answers_of_people(dataset: Dataset, labels: Sequence[str], image_id: Array) -> Panel | None:
+    """Single answers to these images; None where there are none, or they are in other labels."""
+    said = dataset.judgements
+    if said is None:
+        return None
+    try:
+        return encode(said[said["image_id"].isin(image_id)], labels, list(image_id)).answers()
+    except UnknownLabel:
+        return None
+    except BadJudgement as error:
+        raise BadDataset(f"{dataset.root / 'annotations.parquet'}: {error}") from None
+
+
+def _seated(panel: Panel, images: int) -> tuple[Array, Array]:
     """chosen [N, S, C] and asked [N, S], S being the largest number of people that answered one image.
 
     Who they were does not matter to one against the rest, and a seat per person of a large collection would not fit
     into memory.
     """
-    labels = part.taxonomy.labels
-    panel = encode(judgements, labels, list(part.image_id)).answers()
     order = np.lexsort((panel.annotator, panel.image))
     image = panel.image[order]
-    counts = np.bincount(image, minlength=len(part.image_id))
-    seats = np.arange(len(image)) - np.repeat(np.cumsum(counts) - counts, counts)
-    width = int(counts.max(initial=0))
-    chosen = np.zeros((len(part.image_id), width, len(labels)), dtype=np.uint8)
-    asked = np.zeros((len(part.image_id), width), dtype=bool)
-    chosen[image, seats] = panel.chosen[order]
-    asked[image, seats] = True
+    seat = pd.Series(image).groupby(image).cumcount().to_numpy()
+    asked = np.zeros((images, int(seat.max(initial=-1)) + 1), dtype=bool)
+    chosen = np.zeros((*asked.shape, panel.chosen.shape[1]), dtype=np.uint8)
+    chosen[image, seat], asked[image, seat] = panel.chosen[order], True
     return chosen, asked
 
 

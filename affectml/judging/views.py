@@ -11,21 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from scipy.special import entr
 from torch import Tensor
 
 from affectml.judging.figures import Rows
-from affectml.judging.scoring import Answers, against_the_rest, mean_over_people, set_pair
-from affectml.judging.truth import TAUS, Truth, part_of
+from affectml.judging.scoring import Answers, against_the_rest, first_label, mean_over_people, set_pair
+from affectml.judging.truth import TAUS, Array, Floats, Ints, Truth, cut_sets, part_of
 from affectml_metrics import Interval, mean_interval, sums_interval, table_interval
 from affectml_metrics import functional as F
 from affectml_metrics.functional.average_precision import prepared_average_precision
 from affectml_metrics.functional.disagreement import prepared_correlation
 from affectml_metrics.table import find
-
-Array = NDArray[Any]
-Floats = NDArray[np.float64]
 
 CELLS = 1_000_000  # images times labels, up to which average precision gets intervals: some seconds
 CUTS = tuple(round(0.05 * k, 2) for k in range(1, 20))
@@ -70,34 +66,28 @@ def by_tau(case: Case) -> None:
     if truth.sets is None or truth.kind == "sets":
         return
     for tau in TAUS:
-        sets = truth.sets_at(tau)
-        assert sets is not None
-        cut = torch.from_numpy(sets.astype(np.int64))
-        empty = float((sets.sum(axis=1) == 0).mean())
-        case.rows.add("empty_share", empty, system="people", by="tau", level=f"{tau:.3g}", tau=tau)
+        sets = cut_sets(truth.kind, truth.shares, truth.votes, truth.people, truth.beta, tau)
+        rows = Rows(**case.rows.key | {"by": "tau", "level": f"{tau:.3g}", "tau": tau})
+        rows.add("empty_share", (sets.sum(axis=1) == 0).mean(), system="people")
         for name, given in case.answers.items():
             if given.sets is not None:
-                value = F.set_f1(given.sets, cut).mean()
-                case.rows.add("set_f1", value, system=name, by="tau", level=f"{tau:.3g}", tau=tau)
+                rows.add("set_f1", F.set_f1(given.sets, torch.from_numpy(sets.astype(np.int64))).mean(), system=name)
+        case.rows.rows += rows.rows
 
 
 def by_label(case: Case) -> None:
     """By label: how common it is, F1, average precision, how far shares are off, and what lets it into sets."""
-    truth, rows, labels = case.truth, case.rows, case.truth.labels
+    truth, labels, groups = case.truth, case.truth.labels, case.truth.groups
+    bounds = [(0.0, 1.0)] * len(labels)
 
     def add(metric: str, found: Any, **key: Any) -> None:
-        several = isinstance(found, Interval)
-        for at, label in enumerate(labels):
-            one = Interval(*(part[at] for part in found)) if several else found[at]
-            rows.add(metric, one, label=label, **key)
+        case.rows.add_labels(metric, labels, found, **key)
 
     add("prevalence", truth.shares.mean(axis=0), system="people")
     f1 = find("label_f1_macro")
     assert f1 is not None
     assert f1.sums is not None
     each = partial(f1.sums.statistic, average="none")
-    bounds, groups = [(0.0, 1.0)] * len(labels), truth.groups
-    right = truth.hits if truth.kind == "single" else truth.sets
     for name, given in case.answers.items():
         pair = set_pair(given, truth)
         if pair is not None:
@@ -106,55 +96,48 @@ def by_label(case: Case) -> None:
         if given.shares is not None and truth.kind != "single":
             shares, theirs = given.shares, torch.from_numpy(truth.shares)
             add("mean_share", shares.double().mean(dim=0), system=name)
-            cells = [x.T.reshape(-1, 1) for x in (shares, theirs)]  # label by label
-            costs = F.rate_cross_entropy(*cells).view(len(labels), -1).T
-            add(
-                "rate_cross_entropy", mean_interval(costs, groups=groups, bounds=[(0, None)] * len(labels)), system=name
-            )
+            costs = F.rate_cross_entropy(shares.reshape(-1, 1), theirs.reshape(-1, 1)).view(shares.shape)
+            found = mean_interval(costs, groups=groups, bounds=[(0, None)] * len(labels))
+            add("rate_cross_entropy", found, system=name)
             if truth.sets is None:
                 add("absolute_error", mean_interval((shares - theirs).abs(), groups=groups, bounds=bounds), system=name)
+    right = truth.hits if truth.kind == "single" else truth.sets
     if right is not None:
         target = torch.from_numpy(right.astype(np.int64))
         for name, given in case.own.items():
             of = prepared_average_precision(given.scores, target)
             add("average_precision", _over_table(of, truth, right.sum(axis=0), target.numel() <= CELLS), system=name)
         add("average_precision", chance_of_order(right.sum(axis=0), len(right)), system="prior")
-    if by_votes(truth):
-        _f1_with_one_person(case, add)
+    _f1_with_one_person(case)
     cuts = case.more.get("thresholds")
     if cuts is not None:
         add("threshold", [float(v) if v <= 1 else np.nan for v in cuts], system=case.first)
 
 
-def by_votes(truth: Truth) -> bool:
-    """Whether single people's answers are known as votes of at least two people an image."""
-    exact = truth.kind == "rates" and truth.votes is not None and truth.people is not None
-    return exact and truth.sets is not None and bool((np.asarray(truth.people) >= 2).all(axis=1).sum() >= 2)
-
-
-def _f1_with_one_person(case: Case, add: Callable[..., None]) -> None:
+def _f1_with_one_person(case: Case) -> None:
     """F1 of each label against one person's answer, of systems and of another person of the same image.
 
     Pairs of a set and one person's answer are counted over the images, each image with the same weight. It needs no cut
-    that makes one set of a panel's votes.
+    that makes one set of a panel's votes. Nothing where single people's answers are not known as votes, of at least two
+    people on two images or more.
     """
     truth = case.truth
-    assert truth.votes is not None
-    assert truth.people is not None
+    if truth.kind != "rates" or truth.votes is None or truth.people is None or truth.sets is None:
+        return
     kept = (truth.people >= 2).all(axis=1)
-    votes, people = truth.votes[kept].astype(float), truth.people[kept].astype(float)
-    groups, right = None if truth.groups is None else truth.groups[kept], votes / people
+    if kept.sum() < 2:
+        return
+    votes, people, labels = truth.votes[kept].astype(float), truth.people[kept].astype(float), len(truth.labels)
+    right = votes / people
+    how: dict[str, Any] = {"groups": None if truth.groups is None else truth.groups[kept], "bounds": [(0, 1)] * labels}
     both = votes * (votes - 1) / (people * (people - 1))  # how often two different people of an image both gave a label
-    labels, cut = votes.shape[1], [name for name, each in case.answers.items() if each.sets is not None]
-    for name in (*cut, "person"):  # one at a time, for less memory
-        given = None if name == "person" else case.answers[name].sets
-        said = right if given is None else given.numpy()[kept].astype(float)
-        expected = both if given is None else said * right
-        columns = torch.from_numpy(np.concatenate([2 * expected, said + right], axis=1))
-        found = sums_interval(
-            columns, lambda sums: sums[:, :labels] / sums[:, labels:], groups=groups, bounds=[(0, 1)] * labels
-        )
-        add("label_f1_judgements", found, system=name, against="rest" if name == "person" else "people")
+    sets = {name: each.sets for name, each in case.answers.items() if each.sets is not None}
+    for name in (*sets, "person"):  # one at a time, for less memory
+        said = right if name == "person" else sets[name].numpy()[kept].astype(float)
+        columns = np.concatenate([2 * (both if name == "person" else said * right), said + right], axis=1)
+        found = sums_interval(torch.from_numpy(columns), lambda sums: sums[:, :labels] / sums[:, labels:], **how)
+        against = "rest" if name == "person" else "people"
+        case.rows.add_labels("label_f1_judgements", truth.labels, found, system=name, against=against)
 
 
 def _over_table(of: Callable[[Tensor], Tensor], truth: Truth, rests: Array, drawn: bool) -> Any:
@@ -178,17 +161,20 @@ def chance_of_order(positives: Array, images: int) -> Floats:
 
 def of_sets(case: Case) -> None:
     """How many labels sets hold, and how many of them are empty: of systems, of images, and of single people."""
-    truth = case.truth
-    if truth.sets is None:
-        return
-    found = {name: given.sets.numpy() for name, given in case.answers.items() if given.sets is not None}
-    found |= {"people": np.asarray(truth.sets)}
-    if truth.chosen is not None and truth.asked is not None:
-        found["person"] = truth.chosen[truth.asked.astype(bool)]
-    for name, sets in found.items():
+    for name, sets in _sets(case).items():
         size = sets.sum(axis=1)
         case.rows.add("empty_share", float((size == 0).mean()), system=name, n=len(size))
         case.rows.add("labels_per_set", float(size.mean()), system=name, n=len(size))
+
+
+def _sets(case: Case) -> dict[str, Array]:
+    """0/1 sets of labels: of each system that has some, of the images (people), and single answers (person)."""
+    truth = case.truth
+    if truth.sets is None:
+        return {}
+    found = {name: given.sets.numpy() for name, given in case.answers.items() if given.sets is not None}
+    alone = {} if truth.chosen is None or truth.asked is None else {"person": truth.chosen[truth.asked.astype(bool)]}
+    return {**found, "people": truth.sets, **alone}
 
 
 def instead_of(case: Case) -> None:
@@ -201,10 +187,8 @@ def instead_of(case: Case) -> None:
         found[case.first] = instead(truth.sets, case.model.sets.numpy())
         found["person"] = _one_person(truth, instead)
     elif truth.kind in ("single", "distribution"):
-        found[case.first] = first_instead(truth.hits, case.model.scores.argmax(dim=1).numpy())
-        found["person"] = _one_person(
-            truth, lambda rest, said, weight: first_instead(rest, said.argmax(axis=1), weight)
-        )
+        found[case.first] = first_instead(truth.hits, first_label(case.model.scores).numpy())
+        found["person"] = _one_person(truth, first_instead)
     names = (*truth.labels, NOTHING)
     for who, table in found.items():
         for (row, column), value in () if table is None else np.ndenumerate(table):
@@ -219,15 +203,13 @@ def _one_person(truth: Truth, count: Callable[[Array, Array, Array], Floats]) ->
     None where nobody has a panel, and where people name one label each and somebody named another number of them.
     """
     found: Floats | None = None
-    for start in range(0, len(truth.image_id), PART):
-        beside = against_the_rest(part_of(truth, np.arange(start, min(start + PART, len(truth.image_id)))))
-        if beside is None:
-            continue
-        _, rest, said, weight = beside
-        if truth.sets is None and (said.sum(axis=1) != 1).any():
-            return None
-        made = count(rest, said, weight)
-        found = made if found is None else found + made
+    for part in np.split(np.arange(len(truth.image_id)), range(PART, len(truth.image_id), PART)):
+        beside = against_the_rest(part_of(truth, part))
+        if beside is not None:
+            _, rest, said, weight = beside
+            if truth.sets is None and (said.sum(axis=1) != 1).any():
+                return None
+            found = count(rest, said, weight) + (0 if found is None else found)
     return found
 
 
@@ -240,37 +222,30 @@ def instead(people: Array, model: Array, weights: Array | None = None) -> Floats
     to how many images have each label in people's set. In the manner of Heydarian, Doyle & Samavi 2022 (MLCM), who let
     each wrong label count in full.
 
-    people, model: 0/1 [N, C]. weights: [N], how much each row counts; None where each is one image.
+    people: 0/1 [N, C], or what each label counts. model: 0/1 [N, C]. weights: [N], how much each row counts; None where
+    each is one image.
     """
-    labels = people.shape[1]
-    there, said = people.astype(bool), model.astype(bool)
-    missed, added = there & ~said, said & ~there
+    labels, there, said = people.shape[1], people.astype(bool), model.astype(bool)
     counts = np.ones((len(there), 1)) if weights is None else np.asarray(weights, dtype=np.float64)[:, None]
+    missed, added = counts * people * ~said, said & ~there
     found = np.zeros((labels + 1, labels + 1))
-    found[np.arange(labels), np.arange(labels)] = (counts * (there & said)).sum(axis=0)
-    more = added.sum(axis=1, keepdims=True)
-    spread = np.divide(added, more, out=np.zeros(added.shape), where=more > 0)
-    found[:labels, :labels] += (counts * missed).T @ spread
-    found[:labels, labels] = (counts * missed)[~added.any(axis=1)].sum(axis=0)
+    more = np.maximum(added.sum(axis=1, keepdims=True), 1)
+    found[:labels, :labels] = missed.T @ (added / more) + np.diag((counts * people * said).sum(axis=0))
+    found[:labels, labels] = missed[~added.any(axis=1)].sum(axis=0)
     found[labels, :labels] = (counts * added)[~missed.any(axis=1)].sum(axis=0)
     return found
 
 
 def first_instead(hits: Array, first: Array, weights: Array | None = None) -> Floats:
-    """The same for systems that name one label: [C + 1, C + 1], nothing in the last row and column.
+    """The same for systems that name one label: nothing in the last row and column.
 
     hits: 0/1 [N, C], the labels that count as right; an image with several counts one on the diagonal where the model
-    named one of them, else its one is shared by them. Images without any are left out. first: [N], the column that the
-    model named. weights: [N], how much each row counts; None where each is one image.
+    named one of them, else its one is shared by them. Images without any are left out. first: 0/1 [N, C], the label
+    that the model named.
     """
-    labels = hits.shape[1]
-    counts = np.ones(len(hits)) if weights is None else np.asarray(weights, dtype=np.float64)
-    right, said = hits.astype(bool), np.eye(labels)[first]
-    hit = right[np.arange(len(first)), first]
-    shares = np.where(hit[:, None], said, right / np.maximum(right.sum(axis=1, keepdims=True), 1))
-    found = np.zeros((labels + 1, labels + 1))
-    found[:labels, :labels] = (counts[:, None] * shares).T @ said
-    return found
+    right, kept = np.where((hits * first).any(axis=1, keepdims=True), first, hits), hits.any(axis=1)
+    shares = right[kept] / right[kept].sum(axis=1, keepdims=True)
+    return instead(shares, first[kept], None if weights is None else np.asarray(weights)[kept])
 
 
 def together(case: Case) -> None:
@@ -278,20 +253,16 @@ def together(case: Case) -> None:
 
     People's are single answers (`person`) where they are known, beside the images' own sets (`people`).
     """
-    truth = case.truth
-    if truth.kind == "distribution" or truth.sets is None or case.model.sets is None:
+    truth, found = case.truth, _sets(case)
+    if truth.kind == "distribution" or case.first not in found:
         return
-    found = {case.first: case.model.sets.numpy(), "people": truth.sets}
-    if truth.chosen is not None and truth.asked is not None:
-        found["person"] = truth.chosen[truth.asked.astype(bool)]
-    for who, answers in found.items():
-        chosen = answers.astype(np.float64)
+    for who in (name for name in (case.first, "people", "person") if name in found):
+        chosen = found[who].astype(np.float64)
         both, times = chosen.T @ chosen, chosen.sum(axis=0)
-        for row, label in enumerate(truth.labels):
-            for column, other in enumerate(truth.labels):
-                if row != column and times[row] > 0:
-                    key = {"system": who, "by": "with", "level": label, "label": other, "n": int(times[row])}
-                    case.rows.add("share", both[row, column] / times[row], **key)
+        for row in np.flatnonzero(times).tolist():
+            key = {"by": "with", "level": truth.labels[row], "n": int(times[row])}
+            others = [label for label in truth.labels if label != key["level"]]
+            case.rows.add_labels("share", others, np.delete(both[row], row) / times[row], system=who, **key)
 
 
 def stated(case: Case) -> None:
@@ -376,24 +347,20 @@ def cuts(case: Case) -> None:
 
 def undecided(case: Case) -> None:
     """The rank correlation between people's entropy and the system's, image by image, and where the middle 90 % lie."""
-    truth = case.truth
+    truth, rates = case.truth, case.truth.kind == "rates"
     if truth.kind in ("single", "sets") or len(truth.image_id) < 3:
         return
-    theirs, middle = entropies(truth.shares, rates=truth.kind == "rates"), dict[str, Floats]()
+    theirs, middle = entropies(truth.shares, rates=rates), dict[str, Floats]()
     for name, given in case.own.items():
-        if given.shares is None:
-            continue
-        its = entropies(given.shares.numpy(), rates=truth.kind == "rates")
-        if theirs.std() and its.std():
+        its = None if given.shares is None else entropies(given.shares.numpy(), rates=rates)
+        if its is not None and theirs.std() and its.std():
             rank = prepared_correlation(torch.from_numpy(its), torch.from_numpy(theirs), "spearman")
-            case.rows.add(
-                "entropy_rank_correlation", table_interval(rank, len(theirs), groups=truth.groups), system=name
-            )
+            found = table_interval(rank, len(theirs), groups=truth.groups)
+            case.rows.add("entropy_rank_correlation", found, system=name)
             middle |= {name: its, "people": theirs}
     for who, values in middle.items():
         for level in (0.05, 0.95):
-            key = {"system": who, "by": "quantile", "level": f"{level:g}"}
-            case.rows.add("entropy", float(np.quantile(values, level)), **key)
+            case.rows.add("entropy", np.quantile(values, level), system=who, by="quantile", level=f"{level:g}")
 
 
 def entropies(shares: Array, *, rates: bool) -> Floats:
@@ -422,11 +389,11 @@ def by_people_asked(case: Case) -> None:
             off = np.abs(given.shares.numpy() - truth.shares).mean(axis=1)
             for level, inside in groups:
                 units = None if truth.groups is None else truth.groups[inside]
-                found = mean_interval(torch.from_numpy(off[inside, None]), groups=units, bounds=[(0, 1)])
-                case.rows.add_all(["absolute_error"], found, system=name, by="people_asked", level=level)
+                found = mean_interval(off[inside], groups=units, bounds=[(0, 1)])
+                case.rows.add("absolute_error", found, system=name, by="people_asked", level=level)
 
 
-def groups_of(n: NDArray[np.int64]) -> list[tuple[str, NDArray[np.intp]]]:
+def groups_of(n: Ints) -> list[tuple[str, Array]]:
     """Images by people asked: each number alone where there are up to six, else in up to six ranges of similar size.
 
     A group of fewer than ten images joins the next larger number of people, the last one the one before it.
@@ -436,18 +403,14 @@ def groups_of(n: NDArray[np.int64]) -> list[tuple[str, NDArray[np.intp]]]:
     values = np.unique(n)
     if len(values) > GROUPS:
         values = np.unique([*np.quantile(n, np.linspace(0, 1, GROUPS + 1)[1:-1], method="lower"), n.max()])
-    part = np.searchsorted(values, n, side="left")
-    found: list[NDArray[np.intp]] = []
-    few: list[NDArray[np.intp]] = []
-    for group in np.unique(part):
-        few.append(np.flatnonzero(part == group))
-        if sum(map(len, few)) >= FEWEST:
-            found.append(np.concatenate(few))
-            few = []
-    if few:
-        found = [*found[:-1], np.concatenate([*found[-1:], *few])]
-    named = []
-    for rows in map(np.sort, found):
+    part, ends, count = np.searchsorted(values, n, side="left"), list[int](), 0
+    for last, images in enumerate(np.bincount(part)):
+        count += images
+        if count >= FEWEST:
+            ends, count = [*ends, last], 0
+    found = []
+    for group in range(max(len(ends), 1)):  # what is left over joins the last one
+        rows = np.flatnonzero(np.searchsorted(ends[:-1], part) == group)
         low, high = int(n[rows].min()), int(n[rows].max())
-        named.append((f"{low}" if low == high else f"{low} to {high}", rows))
-    return named
+        found.append((f"{low}" if low == high else f"{low} to {high}", rows))
+    return found

@@ -167,6 +167,11 @@ class Page(Evaluation):
         """The same without other systems: the first's, those of people and the floor, which share a table."""
         return [each for each in self.parts(by) if each.system in (self.first, *PEOPLE, "floor")]
 
+    def told(self, findings: Iterable[Mapping[str, str]]) -> list[str]:
+        """Findings as sentences, each with the name of its system, if it is of one."""
+        who = [(self.first if each["system"] == "model" else each["system"], each["words"]) for each in findings]
+        return [f"{called(system)} {words}" if system else words for system, words in who]
+
     @property
     def first(self) -> str:
         """Whom the page is about."""

@@ -76,15 +76,12 @@ class RunFolder:
     @cached_property
     def evaluation(self) -> "Evaluation":
         """metrics.csv, scores.parquet and facts.json; raises BadRun where they cannot be read or lack the head."""
-        from affectml.judging.figures import FACTS, KEYS, METRICS, SCORES, Evaluation
+        from affectml.judging.figures import FACTS, METRICS, Evaluation
 
         found, file = Evaluation.read(self.folder), FACTS
         try:
             if of_form(Facts, found.facts)["labels"] != [*self.taxonomy.labels]:
                 raise ValueError("labels: expected those of run.json")
-            if missing := {*KEYS} - {*found.scores.columns}:
-                file = SCORES
-                raise ValueError(f"no column {min(missing)}")
             if not found.names(system="model"):
                 file = METRICS
                 raise ValueError("no figure of the model")

@@ -63,13 +63,20 @@ class PromiseFacts(TypedDict):
     shift: NotRequired[ShiftFacts]
 
 
+class Finding(TypedDict):
+    """What holds beyond chance: of which system, and the words that follow its name."""
+
+    system: Text
+    words: Text
+
+
 class SubgroupFacts(TypedDict):
     """How parts of the images and people were compared, and what was found."""
 
     rules: dict[str, Text]
     tests: Count
     columns: dict[str, Text]
-    findings: list[Text]
+    findings: list[Finding]
 
 
 class LevelFacts(TypedDict):
@@ -92,7 +99,7 @@ class Facts(TypedDict):
     people: Text | None
     first: Literal["model"]
     rules: dict[str, Text | Number]
-    findings: list[Text]
+    findings: list[Finding]
     warnings: list[Text]
     split_notes: list[Text]
     prior_set: NotRequired[list[Text]]

@@ -73,7 +73,7 @@ def card_text(info: RunInfo, found: "Evaluation | None", promise: "Promise | Non
     if caveats:
         parts.append("\n".join(f"- {line}" for line in caveats))
     if promise is not None:
-        from affectml.judging.promise import from_people
+        from affectml.data.choose import from_people
 
         parts += ["## What its sets promise", _promise(promise, found, people=from_people(data.kind))]
     parts += ["## Data", _data(info)]
@@ -136,7 +136,7 @@ def _caveats(info: RunInfo, found: "Evaluation | None") -> list[str]:
 
 def _promise(promise: "Promise", found: "Evaluation | None", *, people: bool) -> str:
     """The promise in words, what came out on the test images, and what holds without an image's level."""
-    from affectml.judging.promise import held
+    from affectml.heads.promise import held
     from affectml.page.tables import number
 
     words = promise.words(people=people)

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from affectml._files import replacing, try_file
+from affectml.data.choose import from_people
 from affectml.errors import BadRun, MissingExtra
 from affectml.heads import Head
-from affectml.judging.promise import from_people
 from affectml.people.erasing import refuse_outdated
 from affectml.runs import RunFolder
 from affectml.sharing._hub import public_info

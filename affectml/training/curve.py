@@ -44,7 +44,7 @@ def learning_curve(judged: Judged, say: Say = lambda line: None) -> Evaluation:
     points[len(train)] = (1.0, judged.answers["model"])
     rows, truth = found.rows(by="training_images"), prepared.test
     for count, (_, answers) in points.items():
-        add_means(rows, row_scores(answers, truth), truth, level=str(count), n=count)
+        add_means(rows, row_scores(answers, truth), truth.groups, level=str(count), n=count)
     return found.with_(rows.rows, learning_curve=[share for share, _ in points.values()])
 
 

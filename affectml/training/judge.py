@@ -7,10 +7,9 @@ from affectml.data.splits import Split, split_table
 from affectml.data.targets import Targets
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import Figure, Rows
-from affectml.judging.promise import kept_promise
 from affectml.judging.readings import VIEWS
 from affectml.judging.spaces import coarser
-from affectml.judging.subgroups import answerers, subgroups
+from affectml.judging.subgroups import answerers, kept_promise, subgroups
 from affectml.predicting.alike import Alike
 from affectml.training.steps import Judged, Prepared, Systems
 

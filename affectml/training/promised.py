@@ -4,12 +4,12 @@ import numpy as np
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
+from affectml.data.choose import from_people
 from affectml.data.levels import levels_in
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.heads import Head
 from affectml.heads.build import heads_that
 from affectml.heads.promise import Asked
-from affectml.judging.promise import from_people
 from affectml.judging.subgroups import MAX_LEVELS, OURS
 from affectml.runs import TrainConfig
 from affectml.training.steps import Plan, Prepared, Step

@@ -82,12 +82,16 @@ def interval_of(
     null: float = 0.0,
     *,
     skewed: bool = True,
+    freedom: Tensor | None = None,
+    least: Tensor | float = 0.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Ends of figures [K], and the p value of `null`, from their values with one unit or block left out each [J, K].
 
     units: [K], how many there are, of which a block may hold several. A value of `left_out` that is nan is left out.
-    bounds: of each figure, where known; ends keep to them. skewed: False takes Student's t alone. A figure that rests
-    on one unit has no interval, nor has one that is nan; of an infinite one nothing else is known than its bounds.
+    bounds: of each figure, where known; ends keep to them. skewed: False takes Student's t alone. freedom: [K], degrees
+    of freedom, if not one less than the rows of `left_out`. least: [K], another standard error, whose Student's t ends
+    and p value are taken where they are farther and larger. A figure that rests on one unit has no interval, nor has
+    one that is nan; of an infinite one nothing else is known than its bounds.
     Sources: Tukey 1958, jackknife; Hall 1992, "On the removal of skewness by transformation", eq. 2.
     """
     from scipy.special import stdtr, stdtrit
@@ -103,15 +107,16 @@ def interval_of(
         (squares == 0) | (blocks < (STUDENT_BELOW if skewed else torch.inf)), 0.0
     )
 
-    freedom = (blocks - 1).clamp(min=1).numpy()
-    t = torch.from_numpy(np.asarray(stdtrit(freedom, 0.5 + level / 2)))
-    low = value - error * torch.maximum(t, without_skew(t, skew))
-    high = value + error * torch.maximum(t, -without_skew(-t, skew))
+    other = torch.as_tensor(least, dtype=torch.float64)
+    free = (blocks - 1 if freedom is None else freedom).clamp(min=1).numpy()
+    t = torch.from_numpy(np.asarray(stdtrit(free, 0.5 + level / 2)))
+    low = value - torch.maximum(error * torch.maximum(t, without_skew(t, skew)), other * t)
+    high = value + torch.maximum(error * torch.maximum(t, -without_skew(-t, skew)), other * t)
     far = (value - null) / error
-    nearest = torch.minimum(far.abs(), with_skew(far, skew).abs())
-    p = torch.from_numpy(np.asarray(2 * stdtr(freedom, -nearest.numpy())))
+    nearest = torch.minimum(far.abs(), with_skew(far, skew).abs()).fmin((value - null).abs() / other)
+    p = torch.from_numpy(np.asarray(2 * stdtr(free, -nearest.numpy())))
 
-    alike = error <= ALIKE * value.abs()
+    alike = torch.maximum(error, other) <= ALIKE * value.abs()
     low, high = (
         torch.where(alike, *both) for both in zip(ends_of_alike(value, units, level, bounds), (low, high), strict=True)
     )

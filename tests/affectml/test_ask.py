@@ -443,16 +443,16 @@ def test_the_planted_bias_is_named_and_no_other(broken):
     _, result = broken
     assert biased(result) == {"awe", "disgust"}
     said = result.facts["findings"]
-    assert any("says awe more often than people" in line for line in said)
-    assert any("says disgust less often than people: never" in line for line in said)
-    assert sum("often than people" in line for line in said) == 2
+    awe, disgust = sorted(each["words"] for each in said if "often than people" in each["words"])
+    assert awe.startswith("says awe more often than people")
+    assert disgust.startswith("says disgust less often than people: never")
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_without_a_planted_bias_none_is_named(demo, rates, asked, tmp_path, seed):
     result = judged(demo, SimulatedVLM(rates, seed).answer(asked.index, tmp_path / "responses.jsonl"))
     assert not biased(result)
-    assert sum("no label more often or less often" in line for line in result.facts["findings"]) == 1
+    assert sum("no label more often or less often" in each["words"] for each in result.facts["findings"]) == 1
 
 
 def test_its_cross_entropy_is_what_smoothed_draws_from_the_true_rates_must_have(demo, rates, asked, tmp_path):

@@ -201,7 +201,9 @@ def test_bias_is_corrected_for_the_labels_of_all_systems(judge, truth):
     least = min(rows, key=lambda f: f.p)
     again = both.get("label_bias", "one", label=least.label)
     assert (least.p_holm, again.p_holm) == pytest.approx((min(1, 8 * least.p), min(1, 16 * least.p)))
-    assert any(line.startswith("one says awe more often than people: on 100.0%") for line in alone.facts["findings"])
+    (said, *_) = alone.facts["findings"]
+    assert said["system"] == "one"
+    assert said["words"].startswith("says awe more often than people: on 100.0%")
 
 
 def test_rankings_have_no_sets_unless_a_length_is_given(judge, truth):
@@ -300,7 +302,7 @@ def test_wordings_draws_and_places_are_told_of_what_was_asked(demo, judge, tmp_p
         replies.append({"custom_id": entry["custom_id"], "response": {"body": {"choices": [choice]}}})
     found = judge(replies, "jsonl", index=(str(asked.index),))
     assert found.get("place_bias", "vlm").found
-    assert any("prefers labels that stand in the first half" in line for line in found.facts["findings"])
+    assert any("prefers labels that stand in the first half" in each["words"] for each in found.facts["findings"])
     assert {f.level for f in found.where(system="vlm", metric="set_f1", by="draws", level=None)} >= {"1", "2"}
     other = affectml.ask(demo, tmp_path / "o.jsonl", model="m", samples=2, side=16, seed=9, say=lambda line: None)
     with pytest.raises(BadInput, match="index: written with other requests than vlm answers"):

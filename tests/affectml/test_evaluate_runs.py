@@ -18,6 +18,7 @@ from affectml.evaluating.evaluate import of_runs
 from affectml.evaluating.systems import sources_of
 from affectml.judging.compare import agreement, differences, holm, over_seeds
 from affectml.judging.figures import Evaluation
+from affectml.page.section import Page, Shown
 from affectml.page.tables import cell
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
@@ -94,10 +95,11 @@ def test_a_run_is_not_told_apart_from_itself(runs):
 
 
 def test_what_was_found_of_a_run_is_said_of_its_name(runs, tmp_path):
-    told = {"findings": ["the model is sure", "prior is not"], "subgroups__findings": ["the model is worse on a"]}
-    found = compared(changed(runs / "sigmoid0", tmp_path / "mine", "facts.json", **told), runs / "topk0").facts
-    assert found["findings"] == ["mine is sure", "prior is not"]
-    assert found["subgroups"]["findings"] == ["“mine” is worse on a"]
+    told = [{"system": name, "words": "is sure"} for name in ("model", "prior")]
+    mine = changed(runs / "sigmoid0", tmp_path / "mine", "facts.json", findings=told)
+    for found, who in ((compared(mine, runs / "topk0"), "“mine”"), (RunFolder.open(mine).evaluation, "the model")):
+        assert found.facts["findings"] == told
+        assert Page.of(found, Shown("", "")).told(told) == [f"{who} is sure", "one constant answer is sure"]
 
 
 def test_distance_by_hand():
@@ -253,6 +255,8 @@ def test_differences_over_seeds_by_hand():
     assert (other.level, other.high - other.value) == ("two means", pytest.approx(2.776445 * 0.0163299, abs=1e-6))
     alone = over_seeds({"one": {0: one[0]}, "two": two}, ["set_f1"])
     assert [f.low is None for f in alone] == [True, False, True]  # with a single seed no spread is known
+    (mean,) = over_seeds({"one": {0: {"set_f1": 0.99}, 1: {"set_f1": 0.8}}}, ["set_f1"])
+    assert (mean.low, mean.high) == (0, 1)  # ± 1.21 ends where the score does
 
 
 def test_p_values_are_corrected_for_all_that_a_sentence_names():

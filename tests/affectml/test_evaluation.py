@@ -1,7 +1,6 @@
 """What systems and people score: tables worked by hand, and the rules that decide who may have which score."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from affectml.judging.scoring import (
     share_metrics,
     typical_positives,
 )
-from affectml.judging.truth import Truth, fit_prior, read_truth
+from affectml.judging.truth import Truth, cut_sets, fit_prior, read_truth
 from affectml.judging.views import Case
 from affectml_annotation import fit_beta_prior
 
@@ -54,9 +53,14 @@ def written(folder, times=("",)):
     votes = pd.DataFrame(
         [(f"{image}{t}", *row) for t in times for image, *row in VOTES], columns=["image_id", "n", *LABELS]
     )
-    entry = TargetMeta(kind="rates", construct="evoked", taxonomy=TAXONOMY, values="votes", file="targets-t.parquet")
-    meta = DatasetMeta(name="judged", targets={"t": entry})
-    return write_dataset(folder, meta, votes[["image_id"]], {"t": votes}, annotations=judgements)
+    return stored(folder, votes, judgements)
+
+
+def stored(folder, table, judgements=None, **target):
+    """A data set of one target."""
+    own = {"kind": "rates", "values": "votes", "construct": "evoked", "taxonomy": TAXONOMY, "file": "targets-t.parquet"}
+    meta = DatasetMeta(name="judged", targets={"t": TargetMeta(**own | target)})
+    return write_dataset(folder, meta, table[["image_id"]], {"t": table}, annotations=judgements)
 
 
 def truth_of(dataset):
@@ -110,22 +114,21 @@ def test_one_quantity_has_one_interval_in_every_system_that_has_it(tmp_path):
 def test_intervals_hold_the_value_and_the_same_seed_gives_the_same_files(judged, tmp_path):
     said = answers([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
     one, two = (evaluate({"model": said}, truth_of(judged), split="test", seed=3) for _ in range(2))
-    assert one.figures == two.figures
-    assert one.facts == two.facts
+    assert (one.figures, one.facts) == (two.figures, two.facts)
     for each in one.figures:
         assert each.ends[0] <= each.value <= each.ends[1]
-    (tmp_path / "run").mkdir()
-    one.write(tmp_path / "run")
-    again = Evaluation.read(tmp_path / "run")
-    assert again.figures == one.figures
-    assert again.facts == one.facts
+    one = one.with_([replace(one.figures[0], by="shelf", level=level) for level in ("a\r\nb", "a\nb", "a\rb", "=1")])
+    one.write(tmp_path)
+    again = Evaluation.read(tmp_path)
+    assert (again.figures, again.facts) == (one.figures, one.facts)
     pd.testing.assert_frame_equal(again.scores, one.scores)
     assert not set(one.scores["system"]) & {"person", "half", "consensus", "people"}
 
 
 @pytest.mark.parametrize("name", [METRICS, SCORES, FACTS])
 def test_what_cannot_be_read_is_named(judged, tmp_path, name):
-    evaluate({"model": answers([[0, 0, 1]] * 3)}, truth_of(judged), split="test", seed=0).write(tmp_path)
+    found = evaluate({"model": answers([[0, 0, 1]] * 3)}, truth_of(judged), split="test", seed=0)
+    found.write(tmp_path)
     (tmp_path / name).write_text("half")
     with pytest.raises(BadRun, match=name):
         Evaluation.read(tmp_path)
@@ -133,11 +136,20 @@ def test_what_cannot_be_read_is_named(judged, tmp_path, name):
     if name != SCORES:  # which a shared run comes without
         with pytest.raises(BadRun, match=name):
             Evaluation.read(tmp_path)
+        return
+    for scores, why in (
+        (pd.concat([found.scores, found.scores.iloc[[1]]]), "image 'b' has two rows of model against people"),
+        (found.scores.drop(columns="group"), "no column group"),
+    ):
+        scores.to_parquet(tmp_path / name)
+        with pytest.raises(BadRun, match=rf"{name}: cannot be read \({why}\)"):
+            Evaluation.read(tmp_path)
 
 
 def test_the_cut_moves_the_sets(judged):
     truth = truth_of(judged)
-    assert truth.sets_at(0.2).sum() > truth.sets_at(0.5).sum()
+    known = (truth.kind, truth.shares, truth.votes, truth.people, truth.beta)
+    assert cut_sets(*known, 0.2).sum() > cut_sets(*known, 0.5).sum()
     found = evaluate({"model": answers([[0, 0, 1]] * 3)}, truth, split="test", seed=0)
     rows = [each for each in found.where(by="tau", level=None) if each.metric == "set_f1"]
     assert [(each.level, each.tau) for each in rows] == [("0.2", 0.2), ("0.333", 1 / 3), ("0.5", 0.5)]
@@ -145,12 +157,8 @@ def test_the_cut_moves_the_sets(judged):
 
 def truth_about(tmp_path, kind, values, table, **more):
     """What is known of two images under a target of this kind."""
-    entry = TargetMeta(
-        kind=kind, construct="evoked", taxonomy=TAXONOMY, values=values, file="targets-t.parquet", **more
-    )
-    meta = DatasetMeta(name="d", targets={"t": entry})
-    frame = pd.DataFrame(table).assign(image_id=["a", "b"])
-    data = write_dataset(tmp_path, meta, frame[["image_id"]], {"t": frame})
+    table = pd.DataFrame(table).assign(image_id=["a", "b"])
+    data = stored(tmp_path, table, kind=kind, values=values, **more)
     return read_truth(data, data.target("t"), ["a", "b"], beta=None, single_positive=kind == "single")
 
 
@@ -190,8 +198,7 @@ def test_unknown_shares_have_no_human_reference_and_no_floor_and_say_why(tmp_pat
 def test_moments_have_neither_sets_nor_people(tmp_path):
     content = {"awe": [0.5, 0.2], "fear": [0.5, 0.1], "joy": [0.1, 0.9]}
     truth = truth_about(tmp_path, "rates", "shares", content, vote_rule="moments")
-    assert truth.sets is None
-    assert truth.chosen is None
+    assert truth.sets is truth.chosen is None
     assert "marginals" in truth.no_sets
 
 
@@ -232,8 +239,7 @@ def test_shared_votes_have_no_floor(tmp_path):
 
 def test_judgements_by_many_people_need_seats_for_one_image_only(judged):
     truth = truth_of(judged)
-    assert truth.chosen.shape == (3, 3, 3)
-    assert truth.asked.sum(axis=1).tolist() == [3, 2, 2]
+    assert (truth.chosen.shape, truth.asked.sum(axis=1).tolist()) == ((3, 3, 3), [3, 2, 2])
 
 
 def test_one_person_an_image_is_no_panel(judged):
@@ -249,9 +255,7 @@ def test_whole_numbers_as_image_ids_find_their_judgements(tmp_path):
         {"image_id": [1, 1], "annotator_id": ["u", "v"], "round": 1, "kind": "labels", "labels": [["awe"], ["joy"]]}
     )
     votes = pd.DataFrame({"image_id": [1], "n": [2], "awe": [1], "fear": [0], "joy": [1]})
-    entry = TargetMeta(kind="rates", construct="evoked", taxonomy=TAXONOMY, values="votes", file="targets-t.parquet")
-    meta = DatasetMeta(name="numbers", targets={"t": entry})
-    data = write_dataset(tmp_path, meta, votes[["image_id"]], {"t": votes}, annotations=judgements)
+    data = stored(tmp_path, votes, judgements)
     truth = read_truth(data, data.target("t"), ["1"], beta=None)
     assert truth.asked.sum() == 2
 
@@ -289,7 +293,7 @@ def test_an_interval_of_few_images_ends_where_the_score_does():
 
 def means_of(by_image, groups):
     rows = Rows()
-    add_means(rows, by_image, SimpleNamespace(groups=groups))
+    add_means(rows, by_image, groups)
     return rows.rows
 
 

@@ -192,8 +192,10 @@ def as_before(now: Evaluation, before: Evaluation) -> None:
     rows = before.table().query("by not in ('split', 'answers_known')").drop_duplicates()
     both = rows.merge(now.table(), "left", on=key, suffixes=("_before", ""), indicator=True)
     assert (both["_merge"] == "both").all(), both[both["_merge"] != "both"]
+    untested = both[~both["level"].str.contains(" less ")]  # differences of subgroups were tested by permutation then
     for name in NUMBERS:
-        np.testing.assert_allclose(both[name].astype(float), both[f"{name}_before"].astype(float), **TOLERANCE)
+        rows = untested if name in ("low", "high", "p", "p_holm") else both
+        np.testing.assert_allclose(rows[name].astype(float), rows[f"{name}_before"].astype(float), **TOLERANCE)
     assert {name: now.facts[name] for name in ("split", "n", "rules")} == {
         name: before.facts[name] for name in ("split", "n", "rules")
     }

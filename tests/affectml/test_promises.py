@@ -23,8 +23,8 @@ from affectml.heads._precision import cuts_to_test, p_value
 from affectml.heads.promise import Asked, Promise, family_scores, find_cut, losses, make_promise, unit_means
 from affectml.heads.shift import make_ground
 from affectml.judging.evaluate import evaluate
-from affectml.judging.promise import kept_promise
 from affectml.judging.scoring import Answers, answers_of
+from affectml.judging.subgroups import kept_promise
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder

@@ -145,10 +145,8 @@ class TestStatedCalibration:
         assert {each.system for each in found.figures} == {"it"}
         assert found.get("calibration_slope", "it").value == pytest.approx(slope)
         assert found.get("calibration_error", "it").value == pytest.approx(error / LABELS)
-        said = (
-            "it is overconfident: where it states 0.10 more for a label, people's share is 0.050 higher (95 % interval"
-        )
-        assert [each.startswith(said) for each in found.facts["findings"]] == [True][: slope < 1]
+        said = "is overconfident: where it states 0.10 more for a label, people's share is 0.050 higher (95 % interval"
+        assert [each["words"].startswith(said) for each in found.facts["findings"]] == [True][: slope < 1]
 
     def test_bins_are_of_all_labels_together(self):
         bins = seen("stated_calibration", {"it": states(self.SAID)}, self.SEEN).where(by="bin", level=None)
@@ -266,7 +264,9 @@ def test_who_always_says_the_same_prefers_no_place_and_counts_against_who_does()
     it, same = (found.get("place_bias", name) for name in ("it", "same"))
     assert (it.p_holm, it.n, same.value, same.p_holm) == (2 * it.p, 60, 0, 1)
     (said,) = found.facts["findings"]
-    assert said.startswith("it prefers labels that stand in the first half of the list it is shown (difference +100")
+    assert said["words"].startswith(
+        "prefers labels that stand in the first half of the list it is shown (difference +100"
+    )
 
 
 RUNS, IMAGES, PEOPLE = 100, 240, 8
@@ -355,19 +355,21 @@ def test_but_come_where_systems_fail_as_people_disagree_or_err_together():
         run = Blind(seed)
         it = {"it": run.system("at random where people disagree")}
         (said,) = seen("by_disagreement", it, run.truth, seed=seed).facts["findings"]
-        assert said.startswith("it fails more where people disagree, beside one person, the true rates and answers ")
+        assert said["words"].startswith(
+            "fails more where people disagree, beside one person, the true rates and answers "
+        )
         noise = run.rng.normal(size=run.rates.shape)
         wrong = special.expit(special.logit(run.rates.clip(1e-4, 1 - 1e-4)) + 1.5 * noise) >= run.truth.tau
         both = dict.fromkeys(("one", "other"), of_sets(wrong))
         (said,) = seen("agreed_alone", both, run.truth, seed=seed).facts["findings"]
-        assert ", more than chance makes of systems that state people's true rates (" in said
+        assert ", more than chance makes of systems that state people's true rates (" in said["words"]
 
 
 def test_every_evaluation_takes_these_views_and_keeps_all_their_findings():
     run = Run(1)
     sure = replace(states(special.expit(2 * special.logit(run.stated))), sets=of_sets(run.truth.sets).sets)
     found = evaluate({"model": sure, "other": sure}, run.truth, split="test", seed=0, dataset="d", also=VIEWS)
-    assert len([said for said in found.facts["findings"] if "is overconfident" in said]) == 2
+    assert len([said for said in found.facts["findings"] if "is overconfident" in said["words"]]) == 2
     assert {"disagreement", "interval"} <= found.facts["rules"].keys()
     tested = [each for each in found.figures if each.metric == "calibration_slope" or each.level == "change"]
     assert {(each.dataset, each.units) for each in tested} == {("d", IMAGES // 2)}

@@ -357,7 +357,8 @@ def test_subgroups_show_what_was_tested_and_a_small_level_its_size():
     }
     for line, more in lines.items():
         assert subgroup_lines(found(subgroups={**content, **more})) == [f"subgroups by shapes: {line}"]
-    assert len(subgroup_lines(found(subgroups={**content, "findings": list("abcdefg")}))) == 6
+        several = [{"system": "", "words": each} for each in "abcdefg"]
+    assert len(subgroup_lines(found(subgroups={**content, "findings": several}))) == 6
     assert subgroup_lines(found()) == []
 
 
@@ -483,7 +484,12 @@ def test_a_users_words_are_escaped_wherever_they_stand(tmp_path):
     rows = [row("set_f1", 0.6, USER), row("label_f1", 0.5, USER, label=USER)]
     rows.append(row("prevalence", 0.2, "people", None, label=USER))
     rows.append(row("images", 3, USER, None, by="instead_of", level=USER, label="fear"))
-    facts = {"labels": [USER, "fear"], "warnings": [USER], "findings": [USER], "rules": {"a": USER}}
+    facts = {
+        "labels": [USER, "fear"],
+        "warnings": [USER],
+        "findings": [{"system": USER, "words": USER}],
+        "rules": {"a": USER},
+    }
     page = found(*rows, first=USER, **facts)
     made = Tags(write_report(page, Shown(USER, USER, (USER,), command=USER), tmp_path / "page.html"))
     assert "<b>" not in re.sub(r'<b class="\w+">', "", made.source)

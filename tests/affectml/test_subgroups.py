@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 
 from affectml.data import Dataset
 from affectml.errors import BadInput
-from affectml.judging.compare import bias_in_words, contrasts, holm, label_bias
+from affectml.judging.compare import bias_in_words, contrast, label_bias
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import COLUMNS, TAKEN, Evaluation, Rows
 from affectml.judging.scoring import Answers
@@ -53,13 +54,15 @@ def found(result):
 
 
 def findings(result):
-    return result.facts["subgroups"]["findings"]
+    told = result.facts["subgroups"]["findings"]
+    assert {each["system"] for each in told} <= {"model"}
+    return [each["words"] for each in told]
 
 
 def test_a_planted_bias_is_found_and_said_in_words():
     result = judged(*drawn(np.random.default_rng(0), bias=1.5))
     assert "d" in found(result)
-    said = "d: the model's rate less people's is higher on look x than on look y"
+    said = "has a higher rate of d, less people's, on look x than on look y"
     assert any(line.startswith(said) for line in findings(result))
     key = {"by": "look", "level": "x", "label": "d"}
     model, people = (result.get("named_share", system, **key).value for system in ("model", "people"))
@@ -78,7 +81,7 @@ def test_a_worse_group_is_found_by_its_excess_over_the_floor():
     )
     assert gap.found
     assert gap.value == pytest.approx(excess[0].value - excess[1].value)
-    assert any("the model is worse on look x than on look y by rate_brier_score" in line for line in findings(result))
+    assert any("is worse on look x than on look y by rate_brier_score" in line for line in findings(result))
 
 
 def test_people_who_agree_less_are_no_failure_of_the_model():
@@ -104,7 +107,7 @@ def test_people_who_agree_less_are_no_failure_where_nobody_knows_how_many_answer
     assert findings(result) == []
     worse = torch.where(torch.tensor((images["look"] == "x").tolist())[:, None], 1 / 6, shares)
     (said, *_) = [line for line in findings(judged(Answers(worse, worse), odd, images)) if "kl" in line]
-    assert said.startswith("the model is worse on look x than on look y by raw kl_divergence")
+    assert said.startswith("is worse on look x than on look y by raw kl_divergence")
     assert said.endswith("no floor is known, so these images may just be harder")
 
 
@@ -132,12 +135,6 @@ def test_nothing_planted_alarms_at_most_as_often_as_promised_and_what_is_planted
     assert alarms(50, worse=1.0) >= 45
 
 
-def test_the_same_seed_gives_the_same_result():
-    given = drawn(np.random.default_rng(3))
-    one, two = (judged(*given, seed=4) for _ in range(2))
-    assert (one.figures, one.facts) == (two.figures, two.facts)
-
-
 def test_frames_of_one_film_count_as_one_unit():
     answers, truth, images = drawn(np.random.default_rng(0), images=40)
     again = np.tile(np.arange(40), 10)
@@ -150,35 +147,37 @@ def test_frames_of_one_film_count_as_one_unit():
     assert (p[1] < p[0]).all()
 
 
-def test_a_test_by_hand():
-    rows = np.array([[0.0], [0.0], [0.0], [0.0], [1.0], [1.0], [1.0], [1.0], [1.0], [0.0]])
-    value, low, high, p = contrasts(rows, np.array([0] * 5 + [1] * 5), None, seed=0, tests=1)[..., 0]
-    assert value == pytest.approx([-0.6, 0.6])
-    # four of five against one of five: as far apart in 2 * 5 * 5 + 2 of the 252 ways to part ten rows
-    assert p[0] >= 52 / 252 - 0.03
-    assert p[0] == p[1]
-    assert low[0] == pytest.approx(-high[1])
+@pytest.mark.parametrize(
+    ("mine", "others", "error"),
+    [
+        ([0, 0, 0, 0, 1], [0, 1, 1, 1, 1], np.sqrt(2 * 0.8 / 4**2 * 9 / 10)),  # the jackknife's; Student's is .28
+        ([0] * 5, [0, 0, 0, 1] * 5, np.sqrt(3.75 / 23 * (1 / 5 + 1 / 20))),  # Student's; the jackknife's is .10
+    ],
+)
+def test_a_test_by_hand(mine, others, error):
+    rows, inside = np.array([[*mine, *others]], dtype=float).T, np.arange(len(mine) + len(others)) < 5
+    gap, other = (contrast(rows, each, None) for each in (inside, ~inside))
+    assert float(gap.value) == pytest.approx(np.mean(mine) - np.mean(others))
+    assert float(gap.p) == pytest.approx(2 * stats.t.sf(abs(float(gap.value)) / error, 4))
+    assert float(gap.low) == pytest.approx(float(gap.value) - stats.t.ppf(0.975, 4) * error)
+    assert (gap.p, gap.low, gap.value) == (other.p, -other.high, -other.value)
+    assert int(gap.units) == 5
 
 
-def test_many_units_are_tested_by_students_t_alone():
-    from scipy.stats import ttest_ind
-
-    generator = np.random.default_rng(0)
-    half, level = generator.random((1300, 3)), np.arange(2600) % 2
+def test_many_units_that_vary_alike_are_tested_by_students_t():
+    half, inside = np.random.default_rng(0).random((1300, 3)), np.arange(2600) % 2 == 0
     rows = np.concatenate([half, 1 - half])  # of no skewness
-    rows[:, 1] += 0.02 * level
-    _, low, _, p = contrasts(rows, level, None, seed=0, tests=3)[:, 0]
-    welch = ttest_ind(rows[level == 0], rows[level == 1], equal_var=False)
-    assert p == pytest.approx(welch.pvalue, rel=1e-6)
-    assert low == pytest.approx(welch.confidence_interval().low, rel=1e-6)
+    rows[:, 1] -= 0.02 * inside
+    found, usual = contrast(rows, inside, None), stats.ttest_ind(rows[inside], rows[~inside])
+    assert found.p.numpy() == pytest.approx(usual.pvalue, rel=2e-2)
+    assert found.low.numpy() == pytest.approx(usual.confidence_interval().low, rel=2e-2)
 
 
 def test_a_level_of_few_units_is_not_tested_and_missing_levels_are_left_out():
-    level = np.array([0] * 4 + [1] * 10 + [-1] * 6)
-    rows = np.random.default_rng(0).random((20, 2))
-    value, _, _, p = contrasts(rows, level, None, seed=0, tests=2)
-    assert np.isnan(p).all()
-    assert value[0] == pytest.approx(rows[:4].mean(axis=0) - rows[4:14].mean(axis=0))
+    level, rows = np.array([0] * 4 + [1] * 10 + [-1] * 6), np.random.default_rng(0).random((14, 2))
+    found = contrast(rows, level[:14] == 0, None)
+    assert found.p.isnan().all()
+    assert found.value.numpy() == pytest.approx(rows[:4].mean(axis=0) - rows[4:].mean(axis=0))
     answers, truth, images = drawn(np.random.default_rng(0), images=20)
     result = judged(answers, truth, images.assign(look=np.array(["few", "many", None])[level]))
     assert [each.metric for each in result.where(by="look", level="few", system=None)] == ["images"]
@@ -186,22 +185,38 @@ def test_a_level_of_few_units_is_not_tested_and_missing_levels_are_left_out():
     assert compared(result) == findings(result) == []
 
 
-@pytest.mark.parametrize("other", [0.0, -0.8], ids=["normal", "mirrored"])
-def test_levels_that_differ_in_skew_alone_are_seldom_accused(other):
-    """Of 300 images three in ten are log-normal (.8): Welch's t alone found a difference in .07 and .10 of seeds."""
+DRAWN = {
+    "normal": lambda rng, size: rng.normal(size=size),
+    "twice as wide": lambda rng, size: 2 * rng.normal(size=size),
+    "log-normal": lambda rng, size: np.exp(rng.normal(size=size)) - np.exp(0.5),
+    "mirrored": lambda rng, size: np.exp(0.5) - np.exp(rng.normal(size=size)),
+    "exponential": lambda rng, size: rng.exponential(size=size) - 1,
+    "of ten": lambda rng, size: (rng.random(size) < 0.1) - 0.1,
+    "a coin": lambda rng, size: (rng.random(size) < 0.5) - 0.5,
+}
 
-    def lossy(sigma, z):
-        return np.sign(sigma) * (np.exp(abs(sigma) * z) - np.exp(sigma**2 / 2)) if sigma else z
 
-    found = 0
-    for seed in range(300):
-        rng = np.random.default_rng(seed)
-        level, z = (rng.random(300) >= 0.3).astype(int), rng.normal(size=(300, 7))
-        rows = np.where(level[:, None] == 0, lossy(0.8, z), lossy(other, z))
-        _, low, high, p = contrasts(rows, level, None, seed=1, tests=7)
-        found += bool((holm(p[0]) < 0.05).any())
-        assert ((low > 0) | (high < 0))[p < 0.001].all()  # the interval is as cautious as t
-    assert found / 300 <= 0.06
+@pytest.mark.parametrize("few", [5, 12, 50])
+@pytest.mark.parametrize(
+    ("mine", "others"),
+    [*((name, name) for name in DRAWN), ("twice as wide", "normal"), ("log-normal", "normal"), ("normal", "log-normal"),
+     ("log-normal", "mirrored")],
+)  # fmt: skip
+def test_a_level_that_differs_by_nothing_in_the_mean_is_seldom_accused(mine, others, few):
+    """Of 2,000 levels beside 200 units; by the jackknife's t with all units' degrees of freedom up to .17 were."""
+    rng, bounds = np.random.default_rng(few), [(-1.0, 1.0)] * 2000 if mine in ("of ten", "a coin") else []
+    rows = np.concatenate([DRAWN[mine](rng, (few, 2000)), DRAWN[others](rng, (200, 2000))])
+    found = contrast(rows, np.arange(len(rows)) < few, None, bounds=bounds)
+    assert (found.p <= 0.05).double().mean() <= 0.065
+    assert ((found.low <= 0) & (found.high >= 0)).double().mean() >= 0.93
+
+
+def test_a_label_that_hardly_anybody_names_is_seldom_accused():
+    rng = np.random.default_rng(0)
+    true = rng.beta(0.04, 1.96, size=(110, 2000))
+    found = contrast(true - rng.binomial(5, true) / 5, np.arange(110) < 10, None, step=0.2)
+    assert (found.p <= 0.05).double().mean() <= 0.05
+    assert ((found.low <= 0) & (found.high >= 0)).double().mean() >= 0.93
 
 
 def test_no_more_than_one_in_twenty_unbiased_systems_is_accused():
@@ -222,12 +237,10 @@ def test_the_interval_of_a_label_is_bonett_and_prices_by_hand():
     assert (found.system, found.label, found.value, found.n, found.units) == ("vlm", "a", 0.2, 40, 40)
     assert (found.low, found.high) == (pytest.approx(0.0206, abs=1e-4), pytest.approx(0.3603, abs=1e-4))
     assert found.p == found.p_holm == pytest.approx(0.0289, abs=1e-4)
-    often = (
-        "vlm names a more often than people: on 25.0% of the images, people 5.0% (difference +20.0%, +2.1% to +36.0%)"
-    )
+    often = "names a more often than people: on 25.0% of the images, people 5.0% (difference +20.0%, +2.1% to +36.0%)"
     assert bias_in_words(found, 0.05, "names") == often
     (never,) = label_bias(0 * system, people, "a", None)
-    assert bias_in_words(never, 0.05, "names").startswith("model names a less often than people: never, people 5.0%")
+    assert bias_in_words(never, 0.05, "names").startswith("names a less often than people: never, people 5.0%")
 
 
 def test_copies_in_one_group_make_no_difference_surer():
@@ -258,7 +271,7 @@ def test_a_model_that_sides_with_one_country_is_found():
     result = judged(answers, truth, images[["image_id"]], people)
     (gap,) = compared(result)
     assert (gap.by, gap.level, gap.against, gap.found) == ("country", "CL less DE", "person", True)
-    assert "the model agrees more with people of country CL than with country DE" in findings(result)[0]
+    assert "agrees more with people of country CL than with country DE" in findings(result)[0]
     key = {"by": "country", "level": "CL"}
     assert (result.get("people", "people", **key).value, result.get("set_f1_judgements", **key).units) == (6, 6)
     mine, others, excess = (
@@ -268,6 +281,10 @@ def test_a_model_that_sides_with_one_country_is_found():
     assert excess == pytest.approx(mine - others)
     same = judged(answers, truth, images.rename(columns={"look": "country"}), people).facts["subgroups"]
     assert same["columns"] == {"country": "images", "people's country": "people"}
+    unknown = replace(people, attributes=people.attributes.where(np.arange(12)[:, None] > 1))
+    (less,) = compared(judged(answers, truth, images[["image_id"]], unknown))  # of two people it is not known
+    assert less.level == gap.level
+    assert gap.p < less.p < 0.05
     alone = replace(people, image=np.arange(60), person=people.person[:60], chosen=people.chosen[:60])
     assert not compared(judged(answers, truth, images[["image_id"]], alone))  # nobody else answered the same image
     people, answers = panel(np.random.default_rng(0), differ=False)
@@ -303,36 +320,35 @@ def data():
     return data
 
 
-def test_of_a_data_set_columns_of_few_levels_and_attributes_are_judged_by_or_those_that_were_asked_for(data):
+def judged_by(data, sets=False, **more):
+    """The data set's own shares as a system, by its columns."""
     targets = data.target("emotions")
     truth = read_truth(data, targets, targets.image_id, beta=None)
     shares = torch.from_numpy(truth.shares)
-    answers, people = {"model": Answers(shares, shares)}, answerers(data, truth)
+    answers = {name: Answers(shares, shares, (shares > cut).long() if sets else None) for name, cut in SYSTEMS.items()}
+    more = {"answerers": answerers(data, truth), "thresholds": [0.3] * len(truth.labels), **more}
+    return evaluate(answers, truth, split="test", seed=0, also=(subgroups,), **more)
 
-    def columns(**more):
-        result = evaluate(answers, truth, split="test", seed=0, also=(subgroups,), answerers=people, **more)
-        return result.facts.get("subgroups", {}).get("columns")
 
-    every = columns(images=data.images)
+SYSTEMS = {"model": 0.3, "zero_shot": 0.5}
+
+
+def test_of_a_data_set_columns_of_few_levels_and_attributes_are_judged_by_or_those_that_were_asked_for(data):
+    every = judged_by(data, images=data.images).facts["subgroups"]["columns"]
     assert (every["film"], every["country"]) == ("images", "people")
     assert not {"image_id", "many"} & every.keys()
-    assert columns(images=data.images, groups=("film", "country")) == {"film": "images", "country": "people"}
-    assert columns() is None
+    asked = judged_by(data, images=data.images, groups=("film", "country")).facts["subgroups"]["columns"]
+    assert asked == {"film": "images", "country": "people"}
+    assert "subgroups" not in judged_by(data).facts
     data.annotators = None
-    assert answerers(data, truth) is None
+    assert "people" not in judged_by(data, images=data.images).facts["subgroups"]["columns"].values()
 
 
 def test_columns_that_are_called_as_our_own_parts_keep_their_rows_apart(data):
     at, seat = np.arange(len(data.images)), np.arange(len(data.annotators))
     ours = {name: np.where(at % 2, "0.3", "0.5") for name in TAKEN}
     data.images, data.annotators = data.images.assign(**ours), data.annotators.assign(bin=np.where(seat % 2, "1", "2"))
-    targets = data.target("emotions")
-    truth = read_truth(data, targets, targets.image_id, beta=None)
-    shares = torch.from_numpy(truth.shares)
-    said = Answers(shares, shares, (shares > 0.3).long())
-    answers = {"model": said, "zero_shot": replace(said, sets=(shares > 0.5).long())}
-    more = {"images": data.images, "answerers": answerers(data, truth), "thresholds": [0.3] * len(truth.labels)}
-    found = evaluate(answers, truth, split="test", seed=0, also=(subgroups,), **more)
+    found = judged_by(data, sets=True, images=data.images)
     names = [n for n in COLUMNS if n not in ("value", "low", "high", "p", "p_holm", "n", "units")]
     assert not found.table().duplicated(names).any()
     columns = found.facts["subgroups"]["columns"]

@@ -10,6 +10,7 @@ import torch
 from affectml.judging import views
 from affectml.judging.figures import Rows
 from affectml.judging.scoring import Answers
+from affectml.judging.truth import Truth
 from affectml.judging.views import (
     CELLS,
     Case,
@@ -44,7 +45,7 @@ def test_what_was_said_instead_of_what():
     assert instead(people, model).tolist() == [[1, 0.5, 0.5, 0], [0, 1, 1, 0], [0, 0, 0, 1], [1, 0, 1, 0]]
     assert instead(people, model)[:3].sum(axis=1).tolist() == people.sum(axis=0).tolist()
     hits = np.array([[1, 0, 0], [1, 1, 0], [1, 1, 0], [0, 0, 0]])  # where one label is right, or one of several
-    named = first_instead(hits, np.array([1, 1, 2, 0]))
+    named = first_instead(hits, np.eye(3)[[1, 1, 2, 0]])
     assert named.tolist() == [[0, 1, 0.5, 0], [0, 1, 0.5, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
 
 
@@ -70,7 +71,7 @@ def test_answers_to_one_image_count_one_together():
     people, said, weights = np.array([[1, 0], [1, 0], [0, 1]]), np.array([[1, 0], [0, 1], [0, 1]]), [0.5, 0.5, 1]
     # two answers to one image, of which one says b instead of a; the third row is an image by itself
     assert instead(people, said, weights).tolist() == [[0.5, 0.5, 0], [0, 1, 0], [0, 0, 0]]
-    assert first_instead(people, np.array([0, 1, 1]), weights).tolist()[0] == [0.5, 0.5, 0]
+    assert first_instead(people, said, weights).tolist()[0] == [0.5, 0.5, 0]
 
 
 def test_average_precision_has_an_interval_and_is_that_of_the_library():
@@ -129,14 +130,13 @@ def test_rates_that_are_true_are_seldom_called_wrong():
 
 
 def test_f1_with_one_person_is_over_pairs_of_people():
-    votes, people = np.array([[2, 1], [1, 0]]), np.full((2, 2), 3)
-    answers = SimpleNamespace(sets=torch.tensor([[1, 0], [1, 0]]))
-    truth = SimpleNamespace(votes=votes, people=people, groups=None)
-    kept = {}
-    _f1_with_one_person(
-        SimpleNamespace(truth=truth, answers={"model": answers}),
-        lambda metric, found, **key: kept.update({key["system"]: found.value.tolist()}),
-    )
+    votes, people, sets = np.array([[2, 1], [1, 0]] * 2), np.full((4, 2), 3), torch.tensor([[1, 0]] * 4)
+    hits = np.zeros((4, 2), dtype=int)
+    known = {"sets": votes > 1, "votes": votes, "people": people}
+    truth = Truth("rates", ("a", "b"), np.arange(4), votes / 3, hits, **known)
+    rows = Rows()
+    _f1_with_one_person(Case({"model": Answers(sets.double(), sets=sets)}, truth, "model", 0, rows))
+    kept = {who: [f.value for f in rows.rows if f.system == who] for who in ("model", "person")}
     # the model: TP 2/3 + 1/3, said twice, right once in all, 2 TP over 3; b is never said, and sometimes right
     assert kept["model"] == [pytest.approx(2 / 3), 0]
     # people: of three with two votes one pair in three agrees; 2 * 1/3 over 1 + 1

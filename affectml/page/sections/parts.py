@@ -47,7 +47,7 @@ def disagreement(page: Page) -> Section | None:
 
 def findings(page: Page) -> Section | None:
     """What holds beyond chance, a sentence each."""
-    found = page.facts.get("findings", ())
+    found = page.told(page.facts.get("findings", ()))
     table = Table("Beyond chance", ("", "finding"), tuple((str(at), line) for at, line in enumerate(found, 1)))
     return Section.of("findings", "What holds beyond chance", found[:1], [table] if found else [])
 
@@ -69,7 +69,8 @@ def subgroup_lines(page: Page) -> list[str]:
     content = page.facts.get("subgroups")
     if not content:
         return []
-    columns, found, tests = ", ".join(content["columns"]), content.get("findings", []), content.get("tests")
+    columns, tests = ", ".join(content["columns"]), content.get("tests")
+    found = page.told(content.get("findings", []))
     if found:
         return [*found[:SHOWN], *[f"{len(found) - SHOWN} more differences beyond chance"] * (len(found) > SHOWN)]
     if not columns:

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from affectml.data.choose import from_people
+from affectml.heads.promise import held
 from affectml.judging.figures import Figure
-from affectml.judging.promise import HERE, from_people, held
+from affectml.judging.subgroups import HERE
 from affectml.page.section import Drawing, Page, Section, called, curve, sentence_of
 from affectml.page.tables import grouped, number, pivot
 from affectml.plots.charts import reliability as plot
