@@ -407,9 +407,6 @@ def _table(values: ArrayLike, name: str) -> Array:
     return np.asarray(as_matrix(values, name, torch.float64).numpy())
 
 
-__all__ = ["Asked", "Cut", "Promise", "family_scores", "find_cut", "losses", "make_promise", "unit_means"]
-
-
 def held(risk: str, figure: str, *, people: bool) -> str:
     """What sets hold, with the figure: so much of the choices, so many labels too many, or what share of right ones."""
     if risk == "recall":
@@ -417,3 +414,6 @@ def held(risk: str, figure: str, *, people: bool) -> str:
     if risk == "precision":
         return f"labels of which {figure} {'are chosen by somebody' if people else 'are labels of the image'}"
     return f"{figure} labels that {'nobody chose' if people else 'the image does not have'}"
+
+
+__all__ = ["Asked", "Cut", "Promise", "family_scores", "find_cut", "losses", "make_promise", "unit_means"]

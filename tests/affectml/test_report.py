@@ -357,7 +357,7 @@ def test_subgroups_show_what_was_tested_and_a_small_level_its_size():
     }
     for line, more in lines.items():
         assert subgroup_lines(found(subgroups={**content, **more})) == [f"subgroups by shapes: {line}"]
-        several = [{"system": "", "words": each} for each in "abcdefg"]
+    several = [{"system": "", "words": each} for each in "abcdefg"]
     assert len(subgroup_lines(found(subgroups={**content, "findings": several}))) == 6
     assert subgroup_lines(found()) == []
 
