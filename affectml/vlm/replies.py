@@ -21,7 +21,7 @@ from affectml._files import need_file
 from affectml.data import Dataset, Targets
 from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
-from affectml.importers.columns import FILE, LABEL, URL, pick, plain
+from affectml.importers.columns import FILE, LABEL, URL, pick
 from affectml.importers.labels import emotion_words
 from affectml.importers.read import read_table
 from affectml.judging.answers import KEYS, labelled
@@ -29,6 +29,7 @@ from affectml.judging.answers import LABEL as COLUMN
 from affectml.vlm.config import PEOPLE, Answer, ReadConfig
 from affectml.vlm.names import Names, Requested, Words, folded, shown
 from affectml.vlm.reply import FIELDS, LabelReader, Reply, Unread, Why, parse_line, parse_reply, read_json, scale_of
+from affectml_annotation.tables import plain
 
 Floats = NDArray[np.float64]
 SHAPES = ("sets", "ranked", "rates", "distribution")

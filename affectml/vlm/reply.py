@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.data.targets import SUM_TOLERANCE
-from affectml.importers.columns import plain
 from affectml.vlm.config import PEOPLE, Answer
 from affectml.vlm.names import Words, folded, shown
+from affectml_annotation.tables import plain
 
 Floats = NDArray[np.float64]
 
