@@ -124,8 +124,9 @@ class Labels:
 
 @dataclass
 class Embedded:
-    """Embeddings that a source brings along: one row [D] for each row of the images, what made them, and its specs."""
+    """Embeddings that a source brings along: a row [D] for each of these images, what made them, and its specs."""
 
+    ids: list[str]
     rows: NDArray[Any]
     identity: "EncoderIdentity"
     specs: tuple[str, ...] = ()
