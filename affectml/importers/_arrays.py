@@ -177,7 +177,7 @@ def _answers(
             f"image and a column for each label ({', '.join(names)})"
         )
     values = matrix.astype(np.float64)
-    table = Answers(content.path, pd.DataFrame(values, columns=names), np.arange(rows), key, spell=option)
+    table = Answers(content.path, pd.DataFrame(values, columns=names), np.arange(rows), key)
     finite = np.isfinite(values)
     if key == "sets":
         table.refuse(finite & (values != 0) & (values != 1), names, values, "expected 0 or 1")
