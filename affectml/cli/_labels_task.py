@@ -16,6 +16,7 @@ from affectml.data.dataset import STOPPED
 from affectml.data.matching import image_finder
 from affectml.errors import BadDataset, BadInput, did_you_mean
 from affectml.importers.find import read_lines
+from affectml.importers.read import read_table
 from affectml.judging.answers import SystemAnswers
 from affectml.people.labelling import taxonomy_of, with_files
 from affectml_annotation import (
@@ -278,9 +279,9 @@ def _predictions(path: Path) -> pd.DataFrame:
 
 
 def read_checks(path: Path) -> pd.DataFrame:
-    """A CSV of attention checks."""
+    """A table of attention checks."""
     with readable(path):
-        table = from_spreadsheet(pd.read_csv(path, dtype="str", keep_default_na=False))
+        table = read_table(path).frame
     missing = [name for name in ("image_id", "accepted", "forbidden") if name not in table]
     if missing:
         raise BadInput(f"{path}: no column {missing[0]} (expected image_id, accepted, forbidden)")

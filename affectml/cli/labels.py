@@ -325,7 +325,7 @@ def import_(
     db: Db = None,
     format_: Annotated[str | None, Help("table, label-studio, hugging-face or dataset.", default="by the path")] = None,
     map_: Annotated[tuple[str, ...], Help("Rename a column; may be repeated.", metavar="THEIRS=OURS")] = (),
-    encoding: Annotated[str, Help("Encoding of CSV and JSONL files.")] = "utf-8-sig",
+    encoding: Annotated[str, Help("Encoding of CSV and JSON lines.")] = "utf-8",
     delimiter: Annotated[str, Help("What joins the labels in a cell of CSV.")] = "|",
     empty: Empty = None,
     invite: Annotated[bool, Help("Invite the people in the file who are not invited yet.")] = False,

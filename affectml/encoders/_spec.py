@@ -16,7 +16,7 @@ from affectml.encoders._guards import (
     published_as,
 )
 from affectml.encoders._hub import CONFIG, WEIGHTS, fetch, names_of
-from affectml.errors import EncoderUnavailable, did_you_mean
+from affectml.errors import EncoderUnavailable, did_you_mean, few
 
 TINY_SPEC = "affect-tiny"
 DEFAULT_SPEC = "ViT-B-32-quickgelu:openai"  # the encoder of Bustos et al. 2023
@@ -254,6 +254,9 @@ def _near(name: str) -> str:
 
     import open_clip
 
+    if name in open_clip.list_models():
+        specs = [f"{name}:{tag}" for tag in open_clip.list_pretrained_tags_by_model(name)]
+        return f"; name its weights too ({few(specs, 3)})"
     choices = {n.lower(): n for n in [*open_clip.list_models(), TINY_SPEC]}
     near = difflib.get_close_matches(name.lower().replace("/", "-"), list(choices), n=1)
     return f"; did you mean {choices[near[0]]!r}?" if near else ""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._array_files import Content, read_content
-from affectml.importers.columns import FILE, LABEL, plain, tidy
+from affectml.importers.columns import FILE, LABEL, tidy
 from affectml.importers.read import Table, first_row
+from affectml_annotation.tables import plain
 
 ANSWERS = ("shares", "rates", "sets", "votes")
 WANTED = (
@@ -176,7 +177,7 @@ def _answers(
             f"image and a column for each label ({', '.join(names)})"
         )
     values = matrix.astype(np.float64)
-    table = Answers(content.path, pd.DataFrame(values, columns=names), np.arange(rows), key, options=True)
+    table = Answers(content.path, pd.DataFrame(values, columns=names), np.arange(rows), key)
     finite = np.isfinite(values)
     if key == "sets":
         table.refuse(finite & (values != 0) & (values != 1), names, values, "expected 0 or 1")

@@ -50,14 +50,13 @@ class Addition:
     """What is to be added to a data set, checked and not yet written.
 
     targets: what dataset.json will say of each, and its table. annotations: all judgements that the data set then has,
-    None where none are added. asked: what the people in them were asked. embedded: with the image_id of each row.
-    columns: of images.parquet, whole.
+    None where none are added. asked: what the people in them were asked. columns: of images.parquet, whole.
     """
 
     targets: dict[str, tuple[TargetMeta, pd.DataFrame]] = field(default_factory=dict)
     annotations: Any = None
     asked: Asked | None = None
-    embedded: tuple[Embedded, list[str]] | None = None
+    embedded: Embedded | None = None
     columns: dict[str, pa.Array] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
@@ -135,7 +134,7 @@ def _plan(draft: Draft, dataset: Dataset, image_of: dict[str, str], target: str 
         addition.targets[name] = (meta, mine)
         addition.said.append(f"target {name} ({meta.kind}, {meta.construct}) of {len(mine):,} images")
     if draft.embedded is not None:
-        _plan_store(draft.embedded, draft, dataset, image_of, addition)
+        _plan_store(draft.embedded, dataset, image_of, addition)
     _plan_columns(draft, dataset, image_of, addition)
     if not addition.said:
         raise BadInput(f"{draft.where}: nothing in it that {dataset.root} has not; nothing was written")
@@ -215,13 +214,9 @@ def _taxonomy_of(meta: TargetMeta, draft: Draft, dataset: Dataset, judgements: p
     return labels
 
 
-def _plan_store(
-    embedded: Embedded, draft: Draft, dataset: Dataset, image_of: dict[str, str], addition: Addition
-) -> None:
-    ids = draft.images["image_id"].tolist()
-    kept = [row for row, name in enumerate(ids) if name in image_of]
-    mine = replace(embedded, rows=embedded.rows[kept])
-    names = [image_of[ids[row]] for row in kept]
+def _plan_store(embedded: Embedded, dataset: Dataset, image_of: dict[str, str], addition: Addition) -> None:
+    kept = [row for row, name in enumerate(embedded.ids) if name in image_of]
+    names = [image_of[embedded.ids[row]] for row in kept]
     folder = dataset.root / "embeddings" / embedded.identity.slug
     if folder.exists():
         from affectml.embeddings import EmbeddingStore
@@ -234,7 +229,7 @@ def _plan_store(
             f"{dataset.root}: has embeddings {folder.name!r} already, and they stay as they are; call the new ones "
             f"otherwise: {option('name', 'NAME')}"
         )
-    addition.embedded = (mine, names)
+    addition.embedded = replace(embedded, ids=names, rows=embedded.rows[kept])
     addition.said.append(f"embeddings {folder.name}: {len(names):,} x {embedded.identity.dim}")
 
 
@@ -281,7 +276,7 @@ def _write(addition: Addition, draft: Draft, dataset: Dataset) -> None:
     with TemporaryDirectory(dir=root, prefix=_TEMPORARY, suffix=".tmp", ignore_cleanup_errors=True) as scratch:
         store = None
         if addition.embedded is not None:
-            store = write_store(*addition.embedded, Path(scratch))
+            store = write_store(addition.embedded, Path(scratch))
             (store / ".lock").unlink(missing_ok=True)
             (root / "embeddings").mkdir(exist_ok=True)
         if addition.columns:

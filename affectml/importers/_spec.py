@@ -28,8 +28,9 @@ class TableSpec:
     people asked about every image, where no column says it. mapping:
     label as spelt -> label. kind, vote_rule: of the target, as in dataset.json. empty: what an empty label cell is,
     "none" (no label applies) or "skip" (not known). duplicates: what a second row of an image is, "error", "first"
-    (keep the first) or "union" (join the labels). encoding, separator: of a text file. Raises BadInput for a word that
-    is none of these.
+    (keep the first) or "union" (join the labels). encoding, separator: of a text file. embeddings: features of the
+    images that were made elsewhere; a matrix without names has the table's rows. Raises BadInput for a word that is
+    none of these.
     """
 
     images_root: Annotated[
@@ -62,6 +63,9 @@ class TableSpec:
     mapping: Renaming = None
     encoding: Annotated[str, Help("Encoding of a text file.")] = "utf-8"
     separator: Annotated[str | None, Help("What separates cells.", default="found from the header")] = None
+    embeddings: Annotated[str | Path | None, Help("File of the images' features, as `import embeddings` takes it.")] = (
+        None
+    )
 
     def __post_init__(self) -> None:
         for option, value, choices in (

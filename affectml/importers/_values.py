@@ -119,8 +119,8 @@ def _decide(
     if row is not None and (kind == "distribution" or ones.mean() > _WHOLE_OF_SUMS):
         why = "" if kind == "distribution" else f", as those of {int(ones.sum()):,} other rows do"
         raise BadInput(
-            f"{table.where(row)}: the shares sum to {sums[row]:.4g}, not to 1{why}; mend the row, or say "
-            f"{option('kind', 'rates')}"
+            f"{table.where(row)}: the shares sum to {sums[row]:.4g}, not to 1{why}; mend the row, or "
+            f"{table.way_out('say ' + option('kind', 'rates'), 'call them rates')}"
         )
     if row is None:
         rule = said or "unknown"

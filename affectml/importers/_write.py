@@ -85,7 +85,9 @@ def write(draft: Draft, out: Path, *, images: str, strict: bool) -> ImportSummar
                 raise BadInput(f"{draft.where}: target {name}: no row is left: {why or 'there was none'}")
         dataset = write_dataset(temporary, _meta(draft), table, targets, annotations)
         if draft.embedded is not None:
-            write_store(draft.embedded, draft.images["image_id"].tolist(), temporary)
+            mine = [row for row, image in enumerate(draft.embedded.ids) if image in kept]
+            ids = [draft.embedded.ids[row] for row in mine]
+            write_store(replace(draft.embedded, ids=ids, rows=draft.embedded.rows[mine]), temporary)
         people = None
         if annotations is not None and draft.people_named:
             people = int(annotations["annotator_id"].nunique())
@@ -148,14 +150,14 @@ def of_images(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
     return table[table["image_id"].isin(kept)].reset_index(drop=True)
 
 
-def write_store(embedded: Embedded, ids: list[str], folder: Path) -> Path:
-    """Write embeddings, a row for each of the ids, below a data set's folder; returns the store's."""
+def write_store(embedded: Embedded, folder: Path) -> Path:
+    """Write embeddings below a data set's folder; returns the store's."""
     from affectml.embeddings import StoreWriter
 
     with StoreWriter(folder, embedded.identity, specs=embedded.specs) as writer:
-        for start in range(0, len(ids), SHARD_ROWS):
+        for start in range(0, len(embedded.ids), SHARD_ROWS):
             part = slice(start, start + SHARD_ROWS)
-            writer.add(ids[part], embedded.rows[part])
+            writer.add(embedded.ids[part], embedded.rows[part])
     return writer.folder
 
 

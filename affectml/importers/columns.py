@@ -14,6 +14,7 @@ from affectml.importers._spec import TableSpec
 from affectml.importers.labels import emotion_words
 from affectml.importers.read import Table, first_row
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
+from affectml_annotation.tables import NOT_LABELS, plain
 
 FILE = ("file", "filename", "image", "imagename", "imagesname", "imagefilename", "imagefile", "imagepath",
         "path", "filepath", "img", "imgpath")  # fmt: skip
@@ -21,9 +22,6 @@ URL = ("url", "imageurl", "link")
 ANNOTATOR = ("annotator", "annotatorid", "worker", "workerid", "rater", "raterid", "participant",
              "participantid", "judge", "judgeid", "coder", "coderid")  # fmt: skip
 LABEL = ("label", "labels", "emotion", "emotions", "class", "sentiment")
-# Numbers about an image or a rating that nobody means as a label.
-NOT_LABELS = frozenset({"n", "id", "index", "age", "valence", "arousal", "dominance", "width", "height",
-                        "seconds", "round", "repetition"})  # fmt: skip
 WHOLE = 2**53  # beyond it floats skip whole numbers; no data set counts so far
 # How programs write that there is nothing; in a label's column each is an error that names the row.
 GAPS = ("", "nan", "na", "n/a", "null", "none")
@@ -71,11 +69,6 @@ class Shape:
     spec: TableSpec
     name: str = ""
     taxonomy: Taxonomy | None = None
-
-
-def plain(name: str) -> str:
-    """A column's name without capitals, spaces, underscores and hyphens."""
-    return re.sub(r"[\s_\-]+", "", name).casefold()
 
 
 def pick(table: Table, given: str | None, names: Sequence[str], asked: str = "") -> str | None:

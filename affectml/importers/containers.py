@@ -16,7 +16,7 @@ from affectml.importers._container import Container, open_container
 from affectml.importers._container_rows import VECTORS, Gathered, gather, is_vector
 from affectml.importers._images import file_in_dataset
 from affectml.importers._spec import TableSpec
-from affectml.importers.columns import ANNOTATOR, LABEL, SPLIT_OF, pick, plain, tidy
+from affectml.importers.columns import ANNOTATOR, LABEL, SPLIT_OF, pick, tidy
 from affectml.importers.draft import About, Draft, Source
 from affectml.importers.read import Table
 from affectml.importers.registry import importer
@@ -24,6 +24,7 @@ from affectml.importers.shared_set import NAME as SHARED
 from affectml.importers.shared_set import shared_draft
 from affectml.importers.table import draft_of_table
 from affectml.taxonomies import infer_taxonomy
+from affectml_annotation.tables import plain
 from affectml_annotation.yaml_files import load_yaml
 
 
@@ -109,7 +110,7 @@ def _draft(container: Container, gathered: Gathered, spec: ContainerSpec, source
     if spec.split_column is None and "split" not in frame.columns:
         frame, said = _with_splits(frame, gathered.splits)
         notes += said
-    table = Table(Path(container.address), frame, np.arange(1, len(frame) + 1), "row", options=True)
+    table = Table(Path(container.address), frame, np.arange(1, len(frame) + 1), spell=option)
     root = Path(container.root) if spec.images_root is None else Path(spec.images_root)
     if gathered.image is not None:
         frame, spec = _with_images(frame, gathered.image, gathered, spec)

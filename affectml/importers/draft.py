@@ -51,7 +51,8 @@ class About:
 
 
 @cache
-def _published() -> dict[str, dict[str, Any]]:
+def published_sets() -> dict[str, dict[str, Any]]:
+    """What published.yaml says of each published set."""
     text = files(__package__).joinpath("published.yaml").read_text(encoding="utf-8")
     found: dict[str, dict[str, Any]] = load_yaml(text)
     return found
@@ -59,7 +60,7 @@ def _published() -> dict[str, dict[str, Any]]:
 
 def published(name: str) -> About:
     """What is said of a published set that affectml has an importer for."""
-    said = _published()[name]
+    said = {key: value for key, value in published_sets()[name].items() if key not in ("recipe", "help")}
     return About(name, **{**said, "notes": tuple(said.get("notes", ()))})
 
 
@@ -124,8 +125,9 @@ class Labels:
 
 @dataclass
 class Embedded:
-    """Embeddings that a source brings along: one row [D] for each row of the images, what made them, and its specs."""
+    """Embeddings that a source brings along: a row [D] for each of these images, what made them, and its specs."""
 
+    ids: list[str]
     rows: NDArray[Any]
     identity: "EncoderIdentity"
     specs: tuple[str, ...] = ()

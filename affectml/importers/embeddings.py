@@ -4,6 +4,7 @@ import hashlib
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -97,10 +98,39 @@ def embeddings(
         result.notes += _perhaps_answers(arrays.extra, arrays.labels_in)
     result.images = pd.concat([images, arrays.extra.reset_index(drop=True)], axis=1)
     checked = None if encoder is None else _is_checked(encoder, arrays, source.onto)
-    identity = _identity(arrays.embedding, name, file, encoder, checked)
-    result.embedded = Embedded(arrays.embedding, identity, (encoder,) if encoder else ())
-    result.notes += [f"encoder: {identity.name}"] if encoder else []
+    result.embedded = _embedded(arrays, arrays.ids, name, encoder, checked)
+    result.notes += [f"encoder: {result.embedded.identity.name}"] if encoder else []
     return result
+
+
+def ready_features(file: Path, csv: Path, images: pd.DataFrame, name: str) -> tuple[Embedded, str]:
+    """The embeddings that a file has of these images, and how many it has of none of them.
+
+    Args:
+        file: as `embeddings` takes it; what else it says of the images is left out.
+        csv: the table whose rows are those of a matrix that does not name its own.
+        images: as images.parquet.
+        name: of the store.
+
+    Raises:
+        BadInput: for a file that cannot be read, names that could mean two images, or no image in common.
+    """
+    arrays = read_arrays(file, csv if file.suffix in (".npy", ".safetensors") else None, None)
+    _check(arrays)
+    rows = match_images(images, [[image] for image in arrays.ids], str(file))
+    kept = np.flatnonzero(rows >= 0)
+    if not len(kept):
+        raise BadInput(f"{file}: none of its {len(rows):,} images is in {csv} (first: {arrays.ids[0]!r})")
+    ids = images["image_id"].astype(str).to_numpy()[rows[kept]].tolist()
+    mine = replace(arrays, embedding=arrays.embedding[kept])
+    said = f"embeddings of {len(kept):,} of the {len(images):,} images, from {file.name}"
+    others = f"; {len(rows) - len(kept):,} of other images are left out" if len(kept) < len(rows) else ""
+    return _embedded(mine, ids, name, None, None), said + others
+
+
+def _embedded(arrays: Arrays, ids: list[str], name: str, encoder: str | None, checked: bool | None) -> Embedded:
+    identity = _identity(arrays.embedding, name, arrays.content.path, encoder, checked)
+    return Embedded(ids, arrays.embedding, identity, (encoder,) if encoder else ())
 
 
 def import_embeddings(file: str | Path, out: str | Path, **options: Any) -> Dataset:

@@ -103,23 +103,33 @@ def _has_all(own: Taxonomy, renamed: Mapping[str, str], columns: bool) -> bool:
 
 
 def _near_namesakes(renamed: Mapping[str, str], counts: Mapping[str, int]) -> list[str]:
-    """A warning for each label that occurs far more seldom than another of nearly its name."""
+    """A warning for each label that is no emotion word but much like one there, or like a far commoner label."""
     total: Counter[str] = Counter()
     for raw, label in renamed.items():
         total[label] += counts.get(raw, 0)
     warnings = []
     for label, count in total.items():
-        often = [other for other, number in total.items() if number >= _FAR_MORE * max(count, 1)]
-        near = difflib.get_close_matches(label.casefold(), [other.casefold() for other in often], n=1, cutoff=_NEAR)
-        if count and near and label.casefold() not in emotion_words():
-            other = next(other for other in often if other.casefold() == near[0])
+        if not count or label.casefold() in emotion_words():
+            continue
+        meant = {
+            other.casefold(): other
+            for other, number in total.items()
+            if number >= _FAR_MORE * count or (other.casefold() in emotion_words() and number >= count)
+        }
+        near = difflib.get_close_matches(label.casefold(), meant, n=1, cutoff=_NEAR)
+        if near:
+            other = meant[near[0]]
             raw = next(spelling for spelling, chosen in renamed.items() if chosen == label)
             warnings.append(
-                f"label {label!r} occurs {'once' if count == 1 else f'{count:,} times'}, {other!r} {total[other]:,} "
-                f"times; if it is a typing mistake, {option('mapping', {raw: other})} makes them one, and "
+                f"label {label!r} occurs {_often(count)}, {other!r} {_often(total[other])}; "
+                f"if it is a typing mistake, {option('mapping', {raw: other})} makes them one, and "
                 f"{option('taxonomy')} says which labels there are"
             )
     return warnings
+
+
+def _often(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
 
 
 @cache

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from affectml.errors import BadInput
@@ -33,13 +32,10 @@ def said_of(answers: Any, taxonomy: Taxonomy) -> Said:
     """
     if answers is None:
         return []
-    if isinstance(answers, Path) or hasattr(answers, "__fspath__"):
-        return _from_table(read_table(Path(answers)), taxonomy)
-    if isinstance(answers, pd.DataFrame):
-        if answers.empty:
-            return []
-        frame = answers.rename(columns=str).reset_index(drop=True)
-        return _from_table(Table(Path(SAID), frame, np.arange(1, len(frame) + 1), "row"), taxonomy)
+    if isinstance(answers, pd.DataFrame) and answers.empty:
+        return []
+    if isinstance(answers, Path | pd.DataFrame) or hasattr(answers, "__fspath__"):
+        return _from_table(read_table(answers), taxonomy)
     if not isinstance(answers, Mapping):
         raise BadInput(
             f"{SAID}: expected {{image: labels}}, a table, a Path to one or an id, got {type(answers).__name__}"

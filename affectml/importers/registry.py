@@ -1,8 +1,8 @@
 """Importers by name: an importer registers itself with the decorator `importer`, and the command line lists it.
 
 This module imports nothing heavy, and no importer before it is asked for: `affectml import --help` shows the names and
-lines below. A new importer is a module of its own here and a line in one of the two tables; what a published set is
-about stands in published.yaml.
+lines below. A new importer is a module of its own here and a line in one of the two tables; a published set of plain
+shape is a line and an entry of published.yaml.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -235,7 +236,8 @@ def get_importer(name: str) -> Importer:
     wanted = f"an importer named {name!r}"
     _own.plugin(GROUP, name, lambda made: _REGISTERED.get(name) is made, wanted, ours=ours)
     if name not in _REGISTERED and ours:
-        import_module(f"affectml.importers.{_MODULES.get(name, name)}")
+        module = f"affectml.importers.{_MODULES.get(name, name)}"
+        import_module(module if find_spec(module) else "affectml.importers.published")
     if name not in _REGISTERED:
         raise BadInput(f"no importer {name!r}{did_you_mean(name, names())} (there are: {', '.join(names())})")
     return _REGISTERED[name]

@@ -66,6 +66,11 @@ def draft_of_table(content: Table, spec: TableSpec, source: Source, root: Path) 
         way_out=f"name the folder that holds the images ({option('images_root')})",
     )
     draft.take(shaped)
+    if spec.embeddings is not None:
+        from affectml.importers.embeddings import ready_features
+
+        draft.embedded, said = ready_features(Path(spec.embeddings), content.path, images, source.about.name)
+        draft.notes.append(said)
     return draft
 
 

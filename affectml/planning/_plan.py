@@ -124,6 +124,9 @@ class Plan:
 
     def _within(self, name: str, asked: str) -> Row:
         said, here = option("within", {name: asked}), self.place.widths
+        if name in NAMES and name not in here:
+            why = "scores need people's single answers, and differences two runs"
+            raise BadInput(f"{said}: nothing here tells {NAMES[name]}; {why} (figures: {', '.join(here)})")
         if name not in here:
             raise BadInput(f"{said}: no figure {name!r}{did_you_mean(name, here)} (figures: {', '.join(here)})")
         (width,) = _numbers("within", [asked], float, 0, math.inf)

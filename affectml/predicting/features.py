@@ -43,7 +43,8 @@ def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False, de
     if not specs:
         raise BadRun(
             f"{run.folder}: trained on embeddings made elsewhere ({identity.architecture}), so no encoder for image "
-            "files is known: embed the images the same way, `affectml import embeddings`, then `affectml evaluate`"
+            "files is known: make features of the images the same way, import them (`affectml import embeddings`), and "
+            "predict for that data set"
         )
     way = to_load(identity.precision)
     encoder = load_encoder(specs[0], precision=way, device=device, threads=threads, mapped=mapped)
@@ -101,7 +102,9 @@ def _of_the_run(run: RunFolder, store: EmbeddingStore, say: Say) -> EmbeddingSto
     """The store; raises BadDataset where it is by another encoder than the run's."""
     identity = EncoderIdentity.from_json(run.info.encoder.identity, str(run.folder / "run.json"))
     if not identity.may_use(store.identity) or identity.normalised != store.identity.normalised:
-        raise BadDataset(f"{store.folder}: embeddings by another encoder than the run's ({run.info.encoder.specs[0]})")
+        raise BadDataset(
+            f"{store.folder}: embeddings by another encoder than run {run.folder}'s ({run.info.encoder.specs[0]})"
+        )
     say_of_precision(run, [ran for ran, _ in store.provenance], say)
     return store
 

@@ -125,8 +125,9 @@ def check_rates(plan: Plan) -> None:
     if targets.kind == "rates" and only_shares(torch.from_numpy(targets.shares())):
         raise BadDataset(
             f"{dataset.root}: target {targets.name} is of rates, but every row sums to 1, so these are shares of one "
-            f"choice and say nothing of sets: import them again with {option('kind', 'distribution')}, and train on "
-            f"that without {option('multilabel', True)}"
+            "choice and say nothing of sets: import them as a distribution (a table with "
+            f"{option('kind', 'distribution')}, an array called shares), and train on that without "
+            f"{option('multilabel', True)}"
         )
 
 

@@ -21,7 +21,7 @@ from affectml._files import need_file
 from affectml.data import Dataset, Targets
 from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
-from affectml.importers.columns import FILE, URL, pick, plain
+from affectml.importers.columns import FILE, URL, pick
 from affectml.importers.labels import emotion_words
 from affectml.importers.read import read_table
 from affectml.judging.answers import KEYS, labelled
@@ -40,6 +40,7 @@ from affectml.vlm.reply import (
     read_json,
     refuse_if,
 )
+from affectml_annotation.tables import plain
 
 Floats = NDArray[np.float64]
 SHAPES = ("sets", "ranked", "rates", "distribution")

@@ -21,8 +21,8 @@ from enum import StrEnum
 from itertools import product
 from typing import Any, NamedTuple
 
-from affectml.importers.columns import plain
 from affectml.vlm.names import Words, folded
+from affectml_annotation.tables import plain
 
 ONE_LABEL = ("label", "emotion", "feeling", "sentiment", "class")
 LABEL_KEYS = (*ONE_LABEL, "labels", "emotions", "feelings", "set", "answer", "answers")

@@ -466,3 +466,27 @@ def test_without_datasets_the_extra_is_named(tmp_path, monkeypatch):
     (tmp_path / "saved" / "dataset_info.json").write_text("{}")
     monkeypatch.setitem(sys.modules, "datasets", None)
     refused(tmp_path / "saved", MissingExtra, r"needs datasets: pip install 'affectml\[datasets\]'")
+
+
+@pytest.mark.parametrize("form", ["npz", "npy"])
+def test_a_table_of_votes_and_ready_features_are_one_import(tmp_path, form):
+    (tmp_path / "votes.csv").write_text("image;joy;awe;n\nb.png;3;1;4\na.png;0;4;4\nc.png;1;1;4\n")
+    rows = np.eye(3, 5, dtype=np.float32)
+    if form == "npz":
+        np.savez(tmp_path / "f.npz", image=["a.png", "b.png", "other.png"], embedding=rows[[1, 0, 2]])
+    else:
+        np.save(tmp_path / "f.npy", rows)
+    summary = import_table(tmp_path / "votes.csv", tmp_path / "out", images="none", kind="rates", name="mine",
+                           embeddings=tmp_path / f"f.{form}")  # fmt: skip
+    store = EmbeddingStore.for_dataset(Dataset.open(tmp_path / "out"))
+    assert store.ids.tolist() == (["a.png", "b.png"] if form == "npz" else ["b.png", "a.png", "c.png"])
+    assert store.rows(["a.png", "b.png"]).tolist() == rows[[1, 0]].tolist()
+    said = {"npz": "embeddings of 2 of the 3 images, from f.npz; 1 of other images are left out",
+            "npy": "embeddings of 3 of the 3 images, from f.npy"}  # fmt: skip
+    assert said[form] in summary.notes
+    np.savez(tmp_path / "g.npz", image=["x.png"], embedding=rows[:1])
+    with pytest.raises(BadInput, match=r"g.npz: none of its 1 images is in .*votes.csv \(first: 'x.png'\)"):
+        import_table(
+            tmp_path / "votes.csv", tmp_path / "no", images="none", kind="rates", embeddings=tmp_path / "g.npz"
+        )
+    assert not (tmp_path / "no").exists()

@@ -183,7 +183,7 @@ def test_no_images_and_no_texts(tiny_clip):
     ("spec", "says"),
     [
         ("affect-tinny", r"did you mean 'affect-tiny'\?.*local-dir:FOLDER"),
-        ("ViT-B-32", "ARCH:TAG"),
+        ("ViT-B-32", r"'ViT-B-32'; name its weights too \(ViT-B-32:openai, .*ARCH:TAG"),
         ("ViT-B/32:openai", "no architecture 'ViT-B/32'; did you mean 'ViT-B-32'"),
         ("ViT-B-32:opennai", "neither a tag of ViT-B-32 nor a file; did you mean 'openai'"),
         ("ViT-B-32:/nowhere/w.safetensors", "neither a tag of ViT-B-32 nor a file; no such file"),

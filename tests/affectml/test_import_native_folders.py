@@ -63,9 +63,9 @@ def test_artphoto_takes_the_word_before_the_underscore(tmp_path, refused, bring)
     picture(tmp_path / "in" / "testImages_artphoto" / "more" / "awe_0002.jpg")
     picture(tmp_path / "in" / "testImages_artphoto" / "__MACOSX" / "._awe_0002.jpg")
     skipped = bring("artphoto", tmp_path / "in")[0].skipped
-    assert skipped["images in folders inside, where the set has none"] == [
-        str(tmp_path / "in" / "testImages_artphoto" / "more" / "awe_0002.jpg")
-    ]
+    folder = tmp_path / "in" / "testImages_artphoto"
+    left_out = skipped["files that are no images by their suffix, or lie where the set has none"]
+    assert left_out == [str(folder / "ReadMe.rtf"), str(folder / "more" / "awe_0002.jpg")]
     picture(tmp_path / "in" / "testImages_artphoto" / "joy_0001.jpg")
     refused(r"joy_0001.jpg: 'joy' is none of", "artphoto", tmp_path / "in")
 

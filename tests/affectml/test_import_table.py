@@ -366,8 +366,8 @@ def test_no_name_leaves_the_root(parts):
 BAD = {
     "latin-1": (b"file,label\n0.png,joy\n1.png,caf\xe9\n", {}, r"line 3: byte 0xe9 is not utf-8; .*encoding='cp1252'"),
     "utf-16": ("file,label\n0.png,joy\n".encode("utf-16"), {}, r"UTF-16; say so: encoding='utf-16'"),
-    "excel": (b"PK\x03\x04\x14\0\x06\0", {}, r"an Excel or OpenDocument file, .*; save the table as CSV"),
-    "old excel": (b"\xd0\xcf\x11\xe0\xa1\xb1", {}, r"an Excel file, not text; save the table as CSV"),
+    "excel": (b"PK\x03\x04\x14\0\x06\0", {}, r"not a readable Excel or .npz file"),
+    "old excel": (b"\xd0\xcf\x11\xe0\xa1\xb1", {}, r"an Excel file of before 2007; save the table as .xlsx or CSV"),
     "empty": (b"", {}, r"empty file"),
     "quotes alone": (b"''", {}, r"no header and no rows"),
     "header only": (b"file,label\n", {}, r"a header and no rows"),
@@ -410,6 +410,24 @@ def test_bad_input_is_one_line_naming_the_place_and_leaves_nothing(load, tmp_pat
 def test_a_label_the_taxonomy_lacks(load):
     with pytest.raises(UnknownLabel, match=r"line 3: no label 'joyfull' in taxonomy ekman-6; did you mean 'joy'"):
         load("file,label\n0.png,joy\n1.png,joyfull\n", taxonomy="ekman-6")
+
+
+@pytest.mark.parametrize("sheets", [1, 2])
+def test_one_sheet_of_an_excel_file_is_a_table(load, tmp_path, sheets):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.create_sheet("empty")
+    for row in [("file", "joy", "awe", "n"), (None, None, None, None), ("0.png", 3, 1.0, 4), ("1.png", 0, 4, 4)]:
+        book.active.append(row)
+    if sheets == 2:
+        book.create_sheet("more").append(["file", "joy"])
+    book.save(tmp_path / "votes.xlsx")
+    if sheets == 2:
+        with pytest.raises(BadInput, match=r"votes.xlsx: 2 sheets \(Sheet, more\); leave the one that holds the table"):
+            load((tmp_path / "votes.xlsx").read_bytes(), file="votes.xlsx")
+        return
+    _, dataset = load((tmp_path / "votes.xlsx").read_bytes(), file="votes.xlsx", kind="rates")
+    assert rows(dataset, "rates") == {"0.png": [1, 3], "1.png": [4, 0]}
 
 
 def test_encodings_can_be_named(load):

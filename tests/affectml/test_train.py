@@ -257,7 +257,7 @@ def test_rates_that_are_shares_of_one_choice_are_refused_with_a_way_that_works(s
     lines = [f"{at}.png,{at / 20},{1 - at / 20}" for at in range(20)]
     (tmp_path / "table.csv").write_text("\n".join(["file,joy,fear", *lines]))
     import_table(tmp_path / "table.csv", tmp_path / "rates", kind="rates")
-    with pytest.raises(BadDataset, match="every row sums to 1.*import them again with kind='distribution', and train"):
+    with pytest.raises(BadDataset, match="every row sums to 1.*as a distribution .a table with kind='distribution'"):
         plan_run(config(tmp_path / "rates", spec))
     import_table(tmp_path / "table.csv", tmp_path / "shares", kind="distribution")
     assert plan_run(config(tmp_path / "shares", spec, multilabel=False)).targets.kind == "distribution"

@@ -47,7 +47,7 @@ def read_judgements(
     format: Format | None = None,  # noqa: A002 - what the command line calls it
     *,
     rename: Mapping[str, str] | None = None,
-    encoding: str = "utf-8-sig",
+    encoding: str = "utf-8",
     delimiter: str = DELIMITER,
     empty: str | None = None,
 ) -> pd.DataFrame:

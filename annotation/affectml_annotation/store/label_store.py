@@ -468,7 +468,7 @@ class LabelStore:
         try:
             return self.database.retried(import_judgements, table, **named, invite=invite)
         except BadImport as error:
-            encoding = reading_options.get("encoding", "utf-8-sig")
+            encoding = reading_options.get("encoding", "utf-8")
             raise BadImport(path.name, at_lines(error.problems, path, encoding), error.way_out) from None
 
     # The lead's decisions

@@ -150,6 +150,8 @@ def test_anonymous_votes_say_that_nobody_knows_how_people_differ(demo_set):
     assert "nobody knows how people differ" in plan.limits[0]
     assert any("no alpha and no model's scores" in line for line in plan.limits)
     assert set(plan.shown) == {"label_rates", "image_rates"}
+    with pytest.raises(BadInput, match="nothing here tells set F1; scores need people's single answers"):
+        _ = affectml.plan(data, within={"set_f1": 0.02}).within
     assert plan.costs.seconds == 10
 
 

@@ -1,0 +1,85 @@
+"""Every option and every command that a message names is there."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import click
+import pytest
+import typer
+
+from affectml.cli import app
+from affectml.errors import spelled
+from affectml.importers.registry import get_importer, names
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted(
+    path
+    for name in ("affectml", "annotation", "apps")
+    for path in (ROOT / name).rglob("*.py")
+    if path.name != "_left.py"
+)
+# Whose options alone the messages of a file or folder may name, where these belong to one command.
+OF = {
+    "affectml/planning": "plan",
+    "affectml/fetching": "fetch",
+    "affectml/explanation.py": "explain",
+    "affectml/vlm/requests.py": "ask",
+    **{f"affectml/importers/{name}.py": "import embeddings"
+       for name in ("embeddings", "_arrays", "_array_files", "_answers")},
+    **{f"affectml/importers/{name}.py": f"import {name}"
+       for name in ("coco", "folder", "images", "table", "emoset", "emotic", "oasis", "twitter1", "webemo")},
+}  # fmt: skip
+OTHERS = {"--help", "--repo-type", "--local-dir", "--server"}  # of every command, and of other programs
+COMMAND = re.compile(r"`affectml ([a-z-]+(?: [a-z0-9-]+)?)([^`]*)`")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
+
+
+@cache
+def commands() -> dict[str, frozenset[str]]:
+    """The options of each command by its words."""
+
+    def walk(command, words, above):
+        context = click.Context(command, parent=above)
+        for name in command.list_commands(context) if hasattr(command, "list_commands") else ():
+            yield from walk(command.get_command(context, name), (*words, name), context)
+        own = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+        if words[:1] == ("import",) and words[-1] in names():
+            own |= {spelled(option.name) for option in get_importer(words[1]).options()}
+            own |= {"--name", "--images", "--strict", "--target", "--json"}
+        yield " ".join(words), frozenset(own)
+
+    return dict(walk(typer.main.get_command(app), (), None))
+
+
+def messages(path):
+    """Literal texts of a module but its docstrings, and the options that it names by `option`."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documented = {id(node.body[0].value) for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef |
+                  ast.FunctionDef) and ast.get_docstring(node)}  # fmt: skip
+    texts, options = [], []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented:
+            texts.append(node.value)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "option" and node.args:
+            of_head = any(word.arg == "of_head" for word in node.keywords)
+            if isinstance(node.args[0], ast.Constant) and not of_head:
+                options.append(spelled(node.args[0].value))
+    return texts, options
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_a_message_names_is_there(path):
+    texts, options = messages(path)
+    every = frozenset().union(*commands().values())
+    place = path.relative_to(ROOT).as_posix()
+    mine = next((commands()[command] for start, command in OF.items() if place.startswith(start)), every)
+    absent = [name for name in options if name not in mine]
+    for text in texts:
+        absent += [name for name in OPTION.findall(text) if name not in every | OTHERS]
+        for words, rest in COMMAND.findall(text):
+            known = next((name for name in (words, words.split()[0]) if name in commands()), None)
+            absent += [f"affectml {words}"] if known is None else []
+            absent += [f"{words} {name}" for name in OPTION.findall(rest) if name not in commands().get(known, every)]
+    assert not absent
