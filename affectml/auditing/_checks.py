@@ -23,7 +23,7 @@ from affectml.data import Dataset
 from affectml.duplicates import Duplicates, read_each
 from affectml.embeddings.store import AGAIN, FOLDER, EmbeddingStore
 from affectml.errors import AffectmlError, BadInput
-from affectml.exploring._view import Selections
+from affectml.exploring import Selections
 from affectml.judging.answers import FILE as ANSWERS
 from affectml.judging.subgroups import columns_of
 from affectml.people.known import people_file, read_people

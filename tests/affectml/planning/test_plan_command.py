@@ -145,7 +145,8 @@ def test_everybody_agrees(pilot_of, dataset_of):
 def test_anonymous_votes_say_that_nobody_knows_how_people_differ(demo_set):
     folder = demo_set(images=40).root
     (folder / "annotations.parquet").unlink()
-    plan = affectml.plan(Dataset.open(folder))
+    data = Dataset.open(folder)
+    plan = affectml.plan(data)
     assert plan.to_json()["pilot"]["people"] is None
     assert "nobody knows how people differ" in plan.limits[0]
     assert any("no alpha and no model's scores" in line for line in plan.limits)
