@@ -1,4 +1,11 @@
-"""A small study for the tests of several files: people who come, label, complete it; and time that passes."""
+"""What the tests of several files share: a small study and people who go through it, tasks, and time that passes."""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from threading import Barrier
 
 import sqlalchemy as sa
 
@@ -47,6 +54,14 @@ def open_study(database_url: str, images: int = 12, **changes) -> LabelStore:
     return store
 
 
+def new_task(place, images, people=(), **settings) -> LabelStore:
+    """A store with a new task of these images, to which these people are invited."""
+    store = LabelStore(place)
+    store.init_task(TaskSettings(**{"labels": LABELS, "question": "?", **settings}), images)
+    store.invite(people)
+    return store
+
+
 def come(store, person: str) -> str:
     """Somebody of the panel comes and agrees; the participant."""
     ids = Ids(person)
@@ -55,10 +70,15 @@ def come(store, person: str) -> str:
     return door.agree(store, ids, entry.version, ["I agree."]).participant
 
 
-def to_images(store, person: str, age: str = "30+") -> str:
+def to_practice(store, person: str, age: str = "30+") -> str:
     who = come(store, person)
     visits.answer_questions(store, who, "before", {"age": age})
-    visits.go_on(store, who, "instructions")
+    assert visits.go_on(store, who, "instructions").phase == "practice"
+    return who
+
+
+def to_images(store, person: str, age: str = "30+") -> str:
+    who = to_practice(store, person, age)
     assert visits.practise(store, who, "i00", ["fear"]).visit.phase == "images"
     return who
 
@@ -73,12 +93,17 @@ def label(store, who: str, most: int = 99, labels=("awe",)) -> list[str]:
     return done
 
 
+def finish(store, who: str) -> None:
+    """From the last image to the end."""
+    assert visits.finish_images(store, who).phase == "after"
+    visits.answer_questions(store, who, "after", {"why": "no"})
+    assert visits.go_on(store, who, "debriefing").status == "completed"
+
+
 def complete(store, person: str, age: str = "30+") -> str:
     who = to_images(store, person, age)
     label(store, who)
-    visits.finish_images(store, who)
-    visits.answer_questions(store, who, "after", {"why": "no"})
-    assert visits.go_on(store, who, "debriefing").status == "completed"
+    finish(store, who)
     return who
 
 
@@ -97,3 +122,33 @@ def pass_time(store, minutes: float) -> None:
 def rows(store, table: sa.Table) -> list:
     with store.database.read() as connection:
         return list(connection.execute(sa.select(table)))
+
+
+def held(store) -> dict[str, list]:
+    """All rows of every table."""
+    return {table.name: rows(store, table) for table in schema.metadata.sorted_tables}
+
+
+def by_hand(file: str | Path, *statements: str) -> list[int]:
+    """Change a database file as the store lets nobody, past the guards of its log; how many rows each changed."""
+    with closing(sqlite3.connect(file)) as raw, raw:
+        guards = raw.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in guards:
+            raw.execute(f"DROP TRIGGER {name}")
+        changed = [raw.execute(statement).rowcount for statement in statements]
+        for _, guard in guards:
+            raw.execute(guard)
+    return changed
+
+
+def at_once(deed: Callable, of: Iterable) -> list:
+    """What the deed gives for each of these, all of which begin at the same moment."""
+    of = [*of]
+    begin = Barrier(len(of), timeout=300)
+
+    def do(one):
+        begin.wait()
+        return deed(one)
+
+    with ThreadPoolExecutor(len(of)) as pool:
+        return [*pool.map(do, of)]
