@@ -12,7 +12,8 @@ from affectml_annotation import AnnotationError, Answer
 from affectml_annotation.store import erasing, schema
 from affectml_annotation.study import door, visits
 
-from .studies import LABELS, open_study, rows
+from .studies import open_study
+from .tasks import LABELS, rows
 
 DRAWN = {  # what is done, and how often
     "claim": 25, "answer": 40, "correct": 6, "meet_another": 4, "draft": 5, "wait": 4, "come": 4, "go_through": 6,

@@ -1,13 +1,4 @@
-"""What the tests of several files share: a small study and people who go through it, tasks, and time that passes."""
-
-import sqlite3
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from pathlib import Path
-from threading import Barrier
-
-import sqlalchemy as sa
+"""A small study for the tests of several files: people who come, label, complete it; and time that passes."""
 
 from affectml_annotation import Answer, LabelStore, TaskSettings
 from affectml_annotation.store import schema
@@ -16,7 +7,8 @@ from affectml_annotation.study.door import Ids
 from affectml_annotation.study.file import parse
 from affectml_annotation.study.folder import Study
 
-LABELS = ("awe", "fear", "joy")
+from .tasks import LABELS
+
 AGE = {"id": "age", "text": "How old are you?", "kind": "choice", "options": ["18-29", "30+"], "share": True}
 WHY = {"id": "why", "text": "Anything else?", "kind": "text", "required": False}
 # 12 images, less one to practise with and one check: 10 images, 2 people each, 5 per person: 4 people
@@ -51,14 +43,6 @@ def open_study(database_url: str, images: int = 12, **changes) -> LabelStore:
         settings = TaskSettings(LABELS, "?", overlap=file.overlap, check_rate=file.checks.rate, seed=3)
         store.init_task(settings, [f"i{n:02d}" for n in range(images)])
         running.open_study(store, study, affectml="0", by="lead")
-    return store
-
-
-def new_task(place, images, people=(), **settings) -> LabelStore:
-    """A store with a new task of these images, to which these people are invited."""
-    store = LabelStore(place)
-    store.init_task(TaskSettings(**{"labels": LABELS, "question": "?", **settings}), images)
-    store.invite(people)
     return store
 
 
@@ -117,38 +101,3 @@ def pass_time(store, minutes: float) -> None:
             (schema.study_link, ("ends_at",)),
         ):
             connection.execute(table.update().values({name: table.c[name] - ms for name in names}))
-
-
-def rows(store, table: sa.Table) -> list:
-    with store.database.read() as connection:
-        return list(connection.execute(sa.select(table)))
-
-
-def held(store) -> dict[str, list]:
-    """All rows of every table."""
-    return {table.name: rows(store, table) for table in schema.metadata.sorted_tables}
-
-
-def by_hand(file: str | Path, *statements: str) -> list[int]:
-    """Change a database file as the store lets nobody, past the guards of its log; how many rows each changed."""
-    with closing(sqlite3.connect(file)) as raw, raw:
-        guards = raw.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for name, _ in guards:
-            raw.execute(f"DROP TRIGGER {name}")
-        changed = [raw.execute(statement).rowcount for statement in statements]
-        for _, guard in guards:
-            raw.execute(guard)
-    return changed
-
-
-def at_once(deed: Callable, of: Iterable) -> list:
-    """What the deed gives for each of these, all of which begin at the same moment."""
-    of = [*of]
-    begin = Barrier(len(of), timeout=300)
-
-    def do(one):
-        begin.wait()
-        return deed(one)
-
-    with ThreadPoolExecutor(len(of)) as pool:
-        return [*pool.map(do, of)]

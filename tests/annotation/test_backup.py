@@ -28,7 +28,8 @@ from affectml_annotation.study import door, pay, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.erasing import erase_people
 
-from .studies import complete, label, open_study, rows, to_images
+from .studies import complete, label, open_study, to_images
+from .tasks import rows
 
 
 @pytest.fixture

@@ -18,8 +18,6 @@ from affectml_annotation.store.keeping import keep_backup
 
 from .anything import Anything
 
-GOLDEN = sorted((Path(__file__).resolve().parents[1] / "golden").glob("*/labels/labels.db"))
-
 
 def broken(store) -> dict[str, list]:
     return {one.invariant: one.rows for one in check_store(store)}
@@ -209,16 +207,6 @@ def test_whoever_reads_a_file_that_sqlite_cannot_is_told_its_newest_backup(store
         StoreError, match=r"no backup lies beside it; `sqlite3 .*damaged.db .recover` may have some of it"
     ):
         LabelStore(file.with_name("damaged.db"), must_exist=True, reads_only=True)
-
-
-@pytest.mark.parametrize("file", GOLDEN, ids=lambda path: path.parents[1].name)
-def test_what_earlier_versions_wrote_is_sound_and_not_changed(file, tmp_path):
-    shutil.copy(file, tmp_path / "labels.db")
-    with LabelStore(tmp_path / "labels.db", must_exist=True, reads_only=True) as opened:
-        assert broken(opened) == {}
-    assert (tmp_path / "labels.db").read_bytes() == file.read_bytes()
-    with LabelStore(tmp_path / "labels.db") as opened:
-        assert broken(opened) == {}
 
 
 def test_people_label_while_it_looks(store, used):

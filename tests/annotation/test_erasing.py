@@ -20,7 +20,8 @@ from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.erasing import ask_for_erasure, erase_people, erasures_asked, named_by
 from affectml_annotation.study.screen import return_address
 
-from .studies import AGE, LABELS, come, complete, label, open_study, pass_time, rows, to_images
+from .studies import AGE, come, complete, label, open_study, pass_time, to_images
+from .tasks import LABELS, rows
 
 NOTE = "remember the sea at Travemünde"
 

@@ -27,7 +27,8 @@ from affectml_annotation.store.setup import DATASET
 from affectml_annotation.study import pay, visits
 from affectml_annotation.study.erasing import erase_people
 
-from .studies import complete, label, rows, to_images
+from .studies import complete, label, to_images
+from .tasks import rows
 
 HOUR = 3_600_000
 Disk = namedtuple("Disk", "total used free")

@@ -2,14 +2,19 @@
 
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from affectml_annotation import LabelStore, StoreError
+from affectml_annotation import LabelStore, StoreError, TaskSettings
 from affectml_annotation.store import migrations, schema
+from affectml_annotation.store.earlier import as_now
 from affectml_annotation.store.engine import Database
+from affectml_annotation.store.settings import read_setting, write_setting
+
+from .tasks import by_hand
 
 OLD = Path(__file__).resolve().parents[1] / "golden" / "0.2.0" / "labels" / "labels.db"
 
@@ -169,3 +174,54 @@ def test_a_task_that_is_damaged_is_migrated_and_left_to_whoever_reads_it(tmp_pat
     assert migrations.migrate(database.write) == len(migrations.MIGRATIONS)
     with LabelStore(tmp_path / "labels.db") as store, pytest.raises(StoreError, match="cannot be read"):
         _ = store.settings
+
+
+# Settings that earlier versions stored: what nobody chose is as it is now, what somebody chose stays.
+
+OTHERS = {"labels": ["awe", "fear"], "question": "?", "overlap": 4, "seed": 3}
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ({}, {}),
+        ({"backup_hours": 24.0, "backups_kept": 7}, {}),
+        ({"backup_hours": 24}, {}),
+        ({"backup_hours": 12.0, "backups_kept": 7}, {"backup_hours": 12.0, "backups_kept": 7, "backup_days": 0}),
+        ({"backup_hours": 24.0, "backups_kept": 3}, {"backup_hours": 24.0, "backups_kept": 3, "backup_days": 0}),
+        ({"backup_hours": 0.0, "backups_kept": 7}, {"backup_hours": 0.0, "backups_kept": 7, "backup_days": 0}),
+    ],
+)
+def test_a_schedule_of_backups_that_somebody_chose_goes_on_and_another_is_what_it_is_now(before, now):
+    assert as_now(OTHERS | before) == OTHERS | now
+    assert as_now(as_now(OTHERS | before)) == OTHERS | now
+    assert TaskSettings.from_dict(as_now(OTHERS | before)).to_dict().items() >= {**OTHERS, **now}.items()
+
+
+@pytest.mark.parametrize("hours", [1.0, 24.0])
+def test_settings_of_now_and_damaged_ones_stay_as_they_are(hours):
+    settings = TaskSettings(("awe",), "?", backup_hours=hours, backups_kept=7, backup_days=7).to_dict()
+    assert as_now(settings) == settings
+    for damaged in (None, 5, [], "x"):
+        assert as_now(damaged) == damaged
+
+
+def test_a_database_of_before_keeps_its_settings_as_this_version_does(database_url):
+    with closing(Database(database_url)) as database:
+        migrations.migrate(database.write, migrations.MIGRATIONS[:4])
+        database.writing(write_setting, "task", OTHERS | {"backup_hours": 24.0, "backups_kept": 7})
+        database.writing(write_setting, "relabel", {"blur": True})
+    with LabelStore(database_url) as store:
+        assert store.database.reading(read_setting, "task") == OTHERS
+        assert store.database.reading(read_setting, "relabel") == {"blur": True}
+        now = store.settings
+        assert (now.overlap, now.backup_hours, now.backups_kept, now.backup_days) == (4, 1.0, 24, 7)
+        assert store.update_settings(strategy="fill").backup_hours == 1.0
+
+
+@pytest.mark.parametrize("value", ["5", "[]", "{", "nothing", "[" * 9999])
+def test_damaged_settings_bar_nobody_from_opening_a_database_of_before(tmp_path, value):
+    shutil.copy(OLD, tmp_path / "labels.db")
+    by_hand(tmp_path / "labels.db", f"UPDATE setting SET value = '{value}' WHERE key = 'task'")
+    with LabelStore(tmp_path / "labels.db") as store:
+        assert len(store.events()) > 0

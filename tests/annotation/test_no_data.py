@@ -33,7 +33,8 @@ from affectml_annotation.study import running
 from affectml_annotation.study.overview import people
 from affectml_apps.relabel import lead
 
-from .studies import LABELS, label, open_study, study_with, to_images
+from .studies import label, open_study, study_with, to_images
+from .tasks import LABELS
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "0.3.0.dev0" / "study"
 # The study made check-1 and practice-1. c is a photograph that cat saw before it became a check.

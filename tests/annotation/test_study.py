@@ -19,20 +19,8 @@ from affectml_annotation.study.erasing import erase_people, named_by
 from affectml_annotation.study.folder import Study
 from affectml_annotation.study.screen import consent_screen, return_address, screen
 
-from .studies import (
-    at_once,
-    come,
-    complete,
-    finish,
-    held,
-    label,
-    new_task,
-    pass_time,
-    rows,
-    study_with,
-    to_images,
-    to_practice,
-)
+from .studies import come, complete, finish, label, pass_time, study_with, to_images, to_practice
+from .tasks import all_rows, at_once, new_task, rows
 
 PID = "60a1f2e3d4c5b6a798012345"
 NOBODY = "does not say who you are at your panel"
@@ -154,12 +142,12 @@ def test_somebody_invited_to_label_as_before_meets_nothing_of_the_study(opened):
 
 def test_who_declines_leaves_a_count_and_nothing_else(opened):
     store = opened(recruit={"codes": {"no_consent": "NO"}})
-    before = held(store)
+    before = all_rows(store)
     assert door.enter(store, Ids("P1")).kind == "consent"
     with pytest.raises(NotInStudy, match=r"not ticked: I agree\."):
         door.agree(store, Ids("P1"), 1, [])
     assert door.decline(store) == "NO"
-    after = held(store)
+    after = all_rows(store)
     assert {name for name in after if after[name] != before[name]} == {"study_tally"}
     assert dict(map(tuple, after["study_tally"])) == {"opened": 1, "declined": 1, "full": 0}
     assert pay.pay_rows(store) == []
@@ -697,7 +685,7 @@ def test_a_code_of_ones_own_is_nobody_elses_and_comes_when_it_is_earned(opened):
 def test_no_panel_id_is_in_any_table_but_the_panels_and_what_the_file_shares_goes_with_the_answers(opened):
     store = opened()
     who = complete(store, "SECRET-ID", "18-29")
-    assert [name for name, content in held(store).items() if "SECRET-ID" in str(content)] == ["panel"]
+    assert [name for name, content in all_rows(store).items() if "SECRET-ID" in str(content)] == ["panel"]
     for table in (store.events(), store.judgements(), store.annotators()):
         assert "SECRET-ID" not in table.to_csv()
     assert "SECRET-ID" not in str(asdict(visits.where(store, who)))

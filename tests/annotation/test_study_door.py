@@ -9,7 +9,8 @@ from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.overview import overview
 from affectml_annotation.study.screen import screen
 
-from .studies import pass_time, rows
+from .studies import pass_time
+from .tasks import rows
 
 
 def agree(store, ids, own) -> str:

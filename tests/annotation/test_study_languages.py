@@ -19,7 +19,8 @@ from affectml_annotation.study.translation import Translation
 from affectml_annotation.study.unread import refuse_unread
 
 from .studies import FILE as STUDY
-from .studies import TEXTS, open_study, rows
+from .studies import TEXTS, open_study
+from .tasks import rows
 
 GERMAN = {
     "question": "Welche Gefühle?",
