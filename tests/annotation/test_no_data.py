@@ -157,7 +157,7 @@ def test_pace_and_drift_are_of_images_alone(task):
 
 def test_the_rate_of_a_task_is_that_of_its_images(tmp_path, monkeypatch):
     with LabelStore(tmp_path / "rate.db") as store:
-        store.init_task(TaskSettings(LABELS, "?", overlap=1, check_rate=0.5, seed=3), [f"i{n}" for n in range(8)])
+        store.init_task(TaskSettings(LABELS, "?", overlap=2, check_rate=0.5, seed=3), [f"i{n}" for n in range(8)])
         names = ["i6", "i7"]
         store.add_checks(pd.DataFrame({"image_id": names, "accepted": [["awe"]] * 2, "forbidden": [[]] * 2}))
         store.invite(["ann"])
@@ -170,7 +170,7 @@ def test_the_rate_of_a_task_is_that_of_its_images(tmp_path, monkeypatch):
             store.submit([Answer(claims[0].image_id, "ann", "none")])
             images, checks = images + (not is_check), checks + is_check
         assert (images, checks) == (6, 2)
-        assert store.progress().rate == pytest.approx(12)
+        assert (store.progress().rate, store.progress().seconds_left) == pytest.approx((12, 6 / 12 * 3600))
 
 
 def test_disagreement_shows_no_answer_to_a_check_or_a_repeat(task):
