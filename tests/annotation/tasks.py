@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from threading import Barrier
 
+import pytest
 import sqlalchemy as sa
 
 from affectml_annotation import LabelStore, TaskSettings
@@ -56,3 +57,9 @@ def at_once(deed: Callable, of: Iterable) -> list:
 
     with ThreadPoolExecutor(len(of)) as pool:
         return [*pool.map(do, of)]
+
+
+def refused(error: type[Exception], words: str, deed: Callable, *given, **more) -> None:
+    """This deed is refused, with an error in whose text the pattern is found."""
+    with pytest.raises(error, match=words):
+        deed(*given, **more)

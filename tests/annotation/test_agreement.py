@@ -25,6 +25,8 @@ from affectml_annotation.agreement.distances import set_distances
 from affectml_annotation.agreement.intervals import interval, with_interval
 from affectml_annotation.agreement.values import set_codes
 
+from .tasks import refused
+
 _ = None
 A = ["0100000010", "1110010000"]
 B = ["aabbdcccedda", "babbbccceddd"]
@@ -306,8 +308,7 @@ def test_valence_and_intensities_as_numbers():
 
 def test_a_set_is_no_number_and_its_row_is_named():
     table = sets(("a", "u", {"1"}), ("a", "v", {"1", "2"}), ("b", "u", {"2"}), ("b", "v", {"2"}))
-    with pytest.raises(BadJudgement, match="judgement row 1: expected one number"):
-        krippendorff_alpha(table, "interval")
+    refused(BadJudgement, "judgement row 1: expected one number", krippendorff_alpha, table, "interval")
 
 
 @pytest.mark.parametrize("labels", [5, 70])
@@ -338,8 +339,7 @@ def test_unsure_and_skip_are_no_answers():
     ],
 )
 def test_bad_questions_are_refused(distance, options, words):
-    with pytest.raises(BadJudgement, match=words):
-        krippendorff_alpha(random_sets(images=4), distance, **options)
+    refused(BadJudgement, words, krippendorff_alpha, random_sets(images=4), distance, **options)
 
 
 def test_each_annotator_worked_by_hand():
@@ -410,5 +410,4 @@ def test_every_two_annotators_and_groups_of_them():
     ]  # fmt: skip
     assert within["agreement"].tolist() == pytest.approx([0.5, 0.0, np.nan], nan_ok=True)
     assert shares["x"].tolist() == [0.75, 0.0]
-    with pytest.raises(BadJudgement, match="nothing to compare"):
-        group_agreement(table, ["x", "y"], "country")
+    refused(BadJudgement, "nothing to compare", group_agreement, table, ["x", "y"], "country")

@@ -6,6 +6,8 @@ import pytest
 
 from affectml_annotation import BadJudgement, anchoring
 
+from .tasks import refused
+
 LABELS = list("abcd")
 
 
@@ -65,8 +67,7 @@ def test_worked_by_hand():
 def test_without_a_control_arm_nothing_is_said():
     judgements, labels, suggestions = _arguments(0.5)
     everything_shown = judgements.assign(suggestions_visible=judgements["round"] == 2)
-    with pytest.raises(BadJudgement, match="control"):
-        anchoring(everything_shown, labels, suggestions)
+    refused(BadJudgement, "control", anchoring, everything_shown, labels, suggestions)
     with pytest.raises(BadJudgement, match="first look with suggestions visible"):
         anchoring(judgements.assign(suggestions_visible=True), labels, suggestions)
     with pytest.raises(BadJudgement, match="suggestions_visible"):

@@ -29,7 +29,7 @@ from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.erasing import erase_people
 
 from .studies import complete, label, open_study, to_images
-from .tasks import rows
+from .tasks import refused, rows
 
 
 @pytest.fixture
@@ -76,8 +76,7 @@ def test_a_backup_is_one_file_that_every_command_reads_and_nobody_else_may(used,
 
 def test_a_backup_that_is_there_is_kept_and_nothing_else_is_written_over(used, tmp_path):
     first = write_backup(used, tmp_path / "out.db")
-    with pytest.raises(BadExport, match="exists already"):
-        write_backup(used, first.file)
+    refused(BadExport, "exists already", write_backup, used, first.file)
     complete(used, "P3")
     second = write_backup(used, first.file, replace=True)
     assert second.counts["event"] == first.counts["event"] + 5
@@ -85,14 +84,12 @@ def test_a_backup_that_is_there_is_kept_and_nothing_else_is_written_over(used, t
     assert read_backup(kept).log == first.log
     with closing(LabelStore(tmp_path / "other.db")) as other, pytest.raises(StoreError, match="is no backup"):
         write_backup(used, other.database.where, replace=True)
-    with pytest.raises(StoreError, match="is no backup, and is not written over; name another file"):
-        write_backup(used, tmp_path)
+    refused(StoreError, "is no backup, and is not written over; name another file", write_backup, used, tmp_path)
 
 
 def test_nobody_writes_into_a_backup(used, tmp_path):
     made = write_backup(used, tmp_path / "out.db")
-    with pytest.raises(StoreError, match="is a backup, which stays as it is; `affectml labels restore"):
-        LabelStore(made.file)
+    refused(StoreError, "is a backup, which stays as it is; `affectml labels restore", LabelStore, made.file)
     assert read_backup(made.file) == made
 
 
@@ -118,8 +115,7 @@ def test_a_backup_that_was_changed_is_refused_by_the_table_and_both_figures(smal
     with closing(sqlite3.connect(made.file)) as raw, raw:
         raw.execute("DROP TRIGGER event_no_update")
         raw.execute(change)
-    with pytest.raises(StoreError, match=said):
-        read_backup(made.file)
+    refused(StoreError, said, read_backup, made.file)
     with LabelStore(made.file, reads_only=True) as store:
         assert ("backup" in {one.invariant for one in check_store(store)}) is not change.startswith(
             "DELETE FROM setting"
@@ -137,8 +133,7 @@ def test_a_backup_with_other_triggers_than_ours_is_never_restored(small, tmp_pat
     made = write_backup(small, tmp_path / "out.db")
     with closing(sqlite3.connect(made.file)) as raw, raw:
         raw.execute(change)
-    with pytest.raises(StoreError, match=said):
-        restore(made.file, tmp_path / "new.db")
+    refused(StoreError, said, restore, made.file, tmp_path / "new.db")
     assert [path.name for path in tmp_path.glob("*new*")] == []
 
 
@@ -266,8 +261,7 @@ def test_a_database_is_replaced_where_it_is_said_and_nobody_has_it_open(small, t
     made = write_backup(small, tmp_path / "out.db")
     where = Path(small.database.where)
     complete(small, "P3")
-    with pytest.raises(StoreError, match="small.db exists already; --replace"):
-        restore(made.file, where)
+    refused(StoreError, "small.db exists already; --replace", restore, made.file, where)
     with pytest.raises(StoreError, match="cannot be replaced .database is locked.: end the programs that have it open"):
         restore(made.file, where, replace=True)
     assert len(small.events()) == 12
@@ -342,12 +336,9 @@ def test_a_full_disk_leaves_what_was_there(used, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
-        with pytest.raises(DatabaseAway, match="more.db.*: the database cannot be written"):
-            write_backup(used, tmp_path / "more.db")
-        with pytest.raises(DatabaseAway, match="out.db.*: the database cannot be written"):
-            write_backup(used, made.file, replace=True)
-        with pytest.raises(OSError, match="File too large: .*new.db"):
-            restore(made.file, tmp_path / "new.db")
+        refused(DatabaseAway, "more.db.*: the database cannot be written", write_backup, used, tmp_path / "more.db")
+        refused(DatabaseAway, "out.db.*: the database cannot be written", write_backup, used, made.file, replace=True)
+        refused(OSError, "File too large: .*new.db", restore, made.file, tmp_path / "new.db")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert sorted(tmp_path.rglob("*")) == before
@@ -412,11 +403,9 @@ def test_who_was_erased_since_a_backup_is_not_in_what_is_restored(task, to, tmp_
         assert [name in held for name in HIDDEN] == [True, False, False, False]  # due something, as before
     with LabelStore(where) as store:
         for person in ("SECRET-1", "SECRET-3"):
-            with pytest.raises(NotInStudy, match="erased because you asked"):
-                door.enter(store, Ids(person))
+            refused(NotInStudy, "erased because you asked", door.enter, store, Ids(person))
         assert door.enter(store, Ids("SECRET-2")).kind == "known"
-        with pytest.raises(StoreError, match="was erased from this task"):
-            store.invite(["ann"])
+        refused(StoreError, "was erased from this task", store.invite, ["ann"])
         assert [row.cleaned_at is not None for row in rows(store, schema.erasure)] == [True] * 3
         assert [row.person for row in pay.pay_rows(store) if row.person] == ["SECRET-1"]
 

@@ -21,7 +21,7 @@ from affectml_annotation.study.erasing import ask_for_erasure, erase_people, era
 from affectml_annotation.study.screen import return_address
 
 from .studies import AGE, come, complete, label, open_study, pass_time, to_images
-from .tasks import LABELS, rows
+from .tasks import LABELS, refused, rows
 
 NOTE = "remember the sea at Travemünde"
 
@@ -156,13 +156,11 @@ def test_ids_of_who_is_paid_are_forgotten_in_every_byte_and_who_comes_back_is_kn
     assert shown == [("", None, 300, True), ("", None, 0, False), ("SECRET-3", None, 300, False),
                      ("SECRET-4", None, 0, False)]  # fmt: skip
     assert door.enter(store, Ids("SECRET-1")).kind == "known"
-    with pytest.raises(NotInStudy, match="you take part already"):
-        door.agree(store, Ids("SECRET-2"), 1, ["I agree."])
+    refused(NotInStudy, "you take part already", door.agree, store, Ids("SECRET-2"), 1, ["I agree."])
     assert return_address(store, first) is None
     assert named_by(store, ["SECRET-1"]) == [first]
     erase_people(store, [first])
-    with pytest.raises(NotInStudy, match="was erased because you asked"):
-        door.enter(store, Ids("SECRET-1"))
+    refused(NotInStudy, "was erased because you asked", door.enter, store, Ids("SECRET-1"))
 
 
 def test_events_of_everybody_else_stay_append_only(opened):
@@ -189,11 +187,9 @@ def test_nobody_erased_comes_back_by_a_browser_an_import_an_invitation_or_the_sa
     with pytest.raises(BadImport):
         store.import_file(tmp_path / "said.csv")
     for again in (lambda: store.import_file(tmp_path / "said.csv", invite=True), lambda: store.invite(["ann"])):
-        with pytest.raises(StoreError, match="was erased from this task because they asked for it"):
-            again()
+        refused(StoreError, "was erased from this task because they asked for it", again)
     for again in (lambda: door.enter(store, Ids("P1")), lambda: door.agree(store, Ids("P1"), 1, ["I agree."])):
-        with pytest.raises(NotInStudy, match="erased because you asked for it"):
-            again()
+        refused(NotInStudy, "erased because you asked for it", again)
     assert len(store.events()) == 0
     assert door.enter(store, Ids("P2")).kind == "consent"
 
@@ -263,9 +259,7 @@ def test_an_erasure_that_was_cut_short_goes_on(opened, held, monkeypatch):
 def test_nobody_is_erased_where_one_of_them_is_not_there(opened):
     store = opened()
     who = come(store, "P1")
-    with pytest.raises(StoreError) as refused:
-        erase_people(store, [who, "nobody"])
-    assert str(refused.value) == "nobody called 'nobody' in this task"
+    refused(StoreError, "^nobody called 'nobody' in this task$", erase_people, store, [who, "nobody"])
     assert visits.where(store, who).status is None
 
 

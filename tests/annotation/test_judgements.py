@@ -16,6 +16,8 @@ from affectml_annotation import (
     validate_judgements,
 )
 
+from .tasks import refused
+
 LABELS = ("awe", "fear", "joy")
 
 
@@ -90,20 +92,16 @@ def test_labels_come_as_lists_arrays_or_tuples():
 def test_a_bad_row_is_named(change, error, words):
     row = {"image_id": "a", "annotator_id": "x", "round": 1, "kind": "labels", "labels": ["awe"]} | change
     bad = pd.concat([SMALL.iloc[:1].astype({"round": object}), pd.DataFrame([row], dtype=object)], ignore_index=True)
-    with pytest.raises(error, match=words):
-        validate_judgements(bad, LABELS)
+    refused(error, words, validate_judgements, bad, LABELS)
 
 
 def test_a_missing_column_is_named():
-    with pytest.raises(BadJudgement, match="annotator_id is missing"):
-        validate_judgements(SMALL.drop(columns="annotator_id"), LABELS)
+    refused(BadJudgement, "annotator_id is missing", validate_judgements, SMALL.drop(columns="annotator_id"), LABELS)
 
 
 def test_repeated_labels_and_images_are_refused():
-    with pytest.raises(BadJudgement, match="different labels"):
-        encode(SMALL, ["awe", "awe"])
-    with pytest.raises(BadJudgement, match="'a' stands there twice"):
-        encode(SMALL, LABELS, ["a", "a"])
+    refused(BadJudgement, "different labels", encode, SMALL, ["awe", "awe"])
+    refused(BadJudgement, "'a' stands there twice", encode, SMALL, LABELS, ["a", "a"])
 
 
 ROWS = st.lists(

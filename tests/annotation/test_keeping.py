@@ -28,7 +28,7 @@ from affectml_annotation.study import pay, visits
 from affectml_annotation.study.erasing import erase_people
 
 from .studies import complete, label, to_images
-from .tasks import rows
+from .tasks import refused, rows
 
 HOUR = 3_600_000
 Disk = namedtuple("Disk", "total used free")
@@ -257,8 +257,7 @@ def test_the_folder_lies_beside_the_file_or_the_data_set(studied, tmp_path):
     assert keeping.folder(store) == tmp_path / name
     with LabelStore("sqlite://") as nowhere:
         assert (keeping.folder(nowhere), kept(nowhere)) == (None, [])
-        with pytest.raises(StoreError, match="lies beside no file and no data set: name the backup's own file"):
-            keep_backup(nowhere)
+        refused(StoreError, "lies beside no file and no data set: name the backup's own file", keep_backup, nowhere)
 
 
 def test_a_task_from_another_machine_keeps_its_backups_beside_the_data_set_here(studied, tmp_path):
@@ -318,8 +317,7 @@ def test_a_failure_of_the_database_is_said_without_its_place(studied, monkeypatc
     elsewhere = Database("sqlite:////proc/none/labels.db")
     with monkeypatch.context() as patch:
         patch.setattr(Database, "snapshot", lambda _self: elsewhere.read())
-        with pytest.raises(DatabaseAway, match="/proc/none"):
-            keep_backup(store)
+        refused(DatabaseAway, "/proc/none", keep_backup, store)
     assert keeping.about(store)["failed"] == "the database failed; the server's own output says how"
 
 
@@ -451,9 +449,9 @@ def test_backups_that_cannot_be_changed_are_named_once_all_others_are_and_the_er
     with sa.create_engine(f"sqlite:///{changed}").begin() as connection:
         connection.exec_driver_sql("UPDATE annotator SET invited_at = 7")
     cut_off.write_bytes(cut_off.read_bytes()[:20_000])
-    with pytest.raises(StoreError, match="the digest of annotator") as refused:
+    with pytest.raises(StoreError, match="the digest of annotator") as error:
         erase_people(store, [who])
-    assert f"what was erased may still be in {changed}, {cut_off}, and is nowhere else" in str(refused.value)
+    assert f"what was erased may still be in {changed}, {cut_off}, and is nowhere else" in str(error.value)
     assert not [path for path in others if b"SECRET-ID" in path.read_bytes()]
     assert [read_backup(path).file for path in others] == others
     assert who not in set(store.annotators()["annotator_id"])

@@ -14,7 +14,7 @@ from affectml_annotation.store.earlier import as_now
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.settings import read_setting, write_setting
 
-from .tasks import by_hand
+from .tasks import by_hand, refused
 
 OLD = Path(__file__).resolve().parents[1] / "golden" / "0.2.0" / "labels" / "labels.db"
 
@@ -133,8 +133,7 @@ def test_a_migration_that_fails_leaves_the_old_version(database):
         raise RuntimeError("power cut")
 
     newest = len(migrations.MIGRATIONS)
-    with pytest.raises(RuntimeError, match="power cut"):
-        migrations.migrate(database.write, (*migrations.MIGRATIONS, breaks))
+    refused(RuntimeError, "power cut", migrations.migrate, database.write, (*migrations.MIGRATIONS, breaks))
     assert migrations.migrate(database.write) == newest
     assert not sa.inspect(database.engine).has_table("half_done")
     following = (*migrations.MIGRATIONS, lambda _connection: None)

@@ -34,7 +34,7 @@ from affectml_annotation.study.overview import people
 from affectml_apps.relabel import lead
 
 from .studies import label, open_study, study_with, to_images
-from .tasks import LABELS
+from .tasks import LABELS, refused
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "0.3.0.dev0" / "study"
 # The study made check-1 and practice-1. c is a photograph that cat saw before it became a check.
@@ -111,8 +111,7 @@ def test_what_is_no_data_changes_nothing_wherever_it_stands(rounds, order):
 
 def test_a_bad_row_of_a_check_is_named_all_the_same(said):
     said["labels"] = [*said["labels"][:5], ["anger"], *said["labels"][6:]]
-    with pytest.raises(ValueError, match="judgement row 5 .image 'c', annotator 'bob'.: no label 'anger'"):
-        encode(said, LABELS)
+    refused(ValueError, "judgement row 5 .image 'c', annotator 'bob'.: no label 'anger'", encode, said, LABELS)
 
 
 def test_a_round_that_is_asked_for_has_its_repeats(said):

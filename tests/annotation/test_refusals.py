@@ -9,6 +9,8 @@ import pytest
 from affectml_annotation import Answer, BadImport, LabelStore, StoreError, TaskSettings
 from affectml_annotation.store.keeping import keep_backup
 
+from .tasks import refused
+
 TASK = TaskSettings(labels=("awe", "fear"), question="What do you feel?", name="mine")
 NUL = "no database stores"
 
@@ -73,15 +75,13 @@ def without_room(monkeypatch):
 def test_a_database_that_nobody_has_open_is_read_without_a_file_beside_it(task, without_room):
     with LabelStore(task, reads_only=True) as store:
         assert len(store.judgements()) == 4
-        with pytest.raises(Exception, match="readonly"):
-            store.invite(["late"])
+        refused(Exception, "readonly", store.invite, ["late"])
 
 
 def test_a_log_that_cannot_be_read_is_never_left_out(task, without_room):
     """A killed server leaves it: what people said last stands there alone."""
     (task.parent / "mine.db-wal").write_bytes(b"answers")
-    with pytest.raises(StoreError, match="disk I/O error"):
-        LabelStore(task, reads_only=True)
+    refused(StoreError, "disk I/O error", LabelStore, task, reads_only=True)
 
 
 @pytest.mark.parametrize("command", ["status", "agreement", "uninvite", "withdraw", "assign"])
@@ -105,15 +105,11 @@ def test_no_text_with_a_zero_byte_comes_in_by_any_door(database_url, tmp_path):
         store.init_task(TASK, ["a", "b"])
         store.invite(["ann"])
         rows.assign(note=["fine", "bad\0"]).to_parquet(tmp_path / "note.parquet")
-        with pytest.raises(BadImport, match=f"row 1: note holds a character that {NUL}"):
-            store.import_file(tmp_path / "note.parquet")
+        refused(BadImport, f"row 1: note holds a character that {NUL}", store.import_file, tmp_path / "note.parquet")
         rows.assign(annotator_id=["ann", "b\0en"]).to_parquet(tmp_path / "name.parquet")
-        with pytest.raises(StoreError, match=NUL):
-            store.import_file(tmp_path / "name.parquet", invite=True)
-        with pytest.raises(StoreError, match=NUL):
-            store.invite(["b\0en"])
-        with pytest.raises(StoreError, match=NUL):
-            store.decide("a", ["awe"], by="lead", note="talked\0")
+        refused(StoreError, NUL, store.import_file, tmp_path / "name.parquet", invite=True)
+        refused(StoreError, NUL, store.invite, ["b\0en"])
+        refused(StoreError, NUL, store.decide, "a", ["awe"], by="lead", note="talked\0")
         (receipt,) = store.submit([Answer("a", "ann", "labels", ("awe",), note="\0")])
         assert receipt.status == "refused"
         assert store.events().empty

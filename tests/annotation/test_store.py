@@ -18,7 +18,7 @@ from affectml_annotation.store.migrations import MIGRATIONS
 from affectml_annotation.store.reading import read_remarks
 
 from .studies import pass_time
-from .tasks import LABELS, all_rows
+from .tasks import LABELS, all_rows, refused
 
 TASK = TaskSettings(labels=LABELS, question="What do you feel?", overlap=2, seed=7)
 
@@ -318,8 +318,7 @@ def test_a_correction_replaces_and_a_blind_one_is_kept_as_a_conflict(store):
     store.resolve_conflict(stale.event_id, keep=True, by="lead")
     assert store.judgements()["labels"].tolist() == [["joy"]]
     assert store.progress().conflicts == 0
-    with pytest.raises(StoreError, match="no open conflict"):
-        store.resolve_conflict(stale.event_id, keep=True, by="lead")
+    refused(StoreError, "no open conflict", store.resolve_conflict, stale.event_id, keep=True, by="lead")
 
 
 def test_a_full_judgement_comes_back_as_it_went_in(store):
@@ -382,9 +381,9 @@ def test_languages_count_by_current_answers(store):
 )
 def test_what_cannot_be_is_refused_and_stops_no_other(store, change, words):
     good = Answer("i000", "u", "labels", {"awe"})  # whatever collection holds them
-    refused, stored = store.submit([replace(good, event_id="bad", **change), good])
-    assert refused.status == "refused"
-    assert words in refused.error
+    receipt, stored = store.submit([replace(good, event_id="bad", **change), good])
+    assert receipt.status == "refused"
+    assert words in receipt.error
     assert stored.status == "accepted"
     assert store.events()["labels"].tolist() == [["awe"]]
 
@@ -411,8 +410,7 @@ def test_what_cannot_be_done_is_refused_and_changes_nothing(store, deed, words):
     store.speak("u", "de")
     answer(store, "u", store.claim("u", 1)[0])
     before = all_rows(store)
-    with pytest.raises((StoreError, UnknownLabel), match=words):
-        deed(store)
+    refused((StoreError, UnknownLabel), words, deed, store)
     assert all_rows(store) == before
 
 
@@ -425,8 +423,7 @@ def test_who_withdraws_no_longer_counts_and_makes_room(open_store):
     assert store.judgements().empty
     assert len(store.events()) == 1
     assert len(work(store, "v")) == 2
-    with pytest.raises(StoreError, match="withdrawn"):
-        store.claim("u", 1)
+    refused(StoreError, "withdrawn", store.claim, "u", 1)
     people = store.annotators().set_index("annotator_id")
     assert people["withdrawn"].to_dict() == {"u": True, "v": False}
     assert people["consented"].to_dict() == {"u": True, "v": False}
@@ -455,8 +452,7 @@ def test_a_withdrawal_is_undone_for_a_week_with_every_answer_counted_again(open_
     later = schema.now_ms() + setup.UNDO_MS
     monkeypatch.setattr(setup, "now_ms", lambda: later)
     assert store.undoable_withdrawals() == ["v"]
-    with pytest.raises(StoreError, match="'u' withdrew more than 7 days ago: that is final"):
-        store.undo_withdrawal("v", "u")
+    refused(StoreError, "'u' withdrew more than 7 days ago: that is final", store.undo_withdrawal, "v", "u")
     assert store.judgements().empty
     store.undo_withdrawal("v")
     assert set(store.judgements()["annotator_id"]) == {"v"}
@@ -550,8 +546,7 @@ def test_a_discussion_round_shows_people_only_what_they_answered(open_store):
 def test_second_looks_fall_into_two_arms_by_chance_and_stay_there(open_store):
     store = make(open_store(), images=60, people="u", overlap=1, control_share=0.3)
     number = store.open_round("second")
-    with pytest.raises(StoreError, match="a second look needs a first"):
-        store.second_look("u", "i000")
+    refused(StoreError, "a second look needs a first", store.second_look, "u", "i000")
     arms = []
     for _ in range(60):
         claim = store.claim("u", 1)[0]
@@ -578,10 +573,8 @@ def test_a_decision_adds_and_overwrites_nothing(store):
 
 def test_a_database_without_a_task_says_so_and_takes_no_image_twice(open_store):
     store = open_store()
-    with pytest.raises(StoreError, match="no task yet"):
-        store.claim("u", 1)
-    with pytest.raises(StoreError, match="stands in two rows"):
-        store.init_task(TASK, ["a", "a"])
+    refused(StoreError, "no task yet", store.claim, "u", 1)
+    refused(StoreError, "stands in two rows", store.init_task, TASK, ["a", "a"])
     assert not store.has_task
 
 
@@ -589,24 +582,20 @@ def test_opening_again_changes_nothing_and_a_newer_database_is_refused(store, op
     assert open_store().settings == store.settings
     with store.database.write() as connection:
         connection.execute(schema.schema_version.insert().values(version=99, applied_at=0))
-    with pytest.raises(StoreError, match=rf"schema 99, newer than the {len(MIGRATIONS)}.*upgrade"):
-        open_store()
+    refused(StoreError, rf"schema 99, newer than the {len(MIGRATIONS)}.*upgrade", open_store)
 
 
 @pytest.mark.parametrize(
     ("url", "words"), [("mysql://x/y", "not supported"), ("://", "no database URL"), (".", "is a folder")]
 )
 def test_other_databases_are_refused(url, words):
-    with pytest.raises(StoreError, match=words):
-        LabelStore(url)
+    refused(StoreError, words, LabelStore, url)
 
 
 @pytest.mark.parametrize("change", [{"overlap": 0}, {"strategy": "x"}, {"check_rate": 1.5}, {"question": " "}])
 def test_impossible_settings_are_refused(change):
-    with pytest.raises(StoreError, match=next(iter(change))):
-        replace(TASK, **change)
-    with pytest.raises(StoreError, match="did you mean 'overlap'"):
-        TaskSettings.from_dict(TASK.to_dict() | {"overlaps": 1})
+    refused(StoreError, next(iter(change)), replace, TASK, **change)
+    refused(StoreError, "did you mean 'overlap'", TaskSettings.from_dict, TASK.to_dict() | {"overlaps": 1})
 
 
 def test_an_invitation_that_was_not_used_can_be_taken_back_and_one_with_answers_stays(store):
@@ -649,8 +638,7 @@ def test_flags_and_notes_are_read_without_those_of_people_who_withdrew(store, da
 def test_a_file_that_is_no_database_has_no_flags_and_stays_as_it_is(tmp_path):
     file = tmp_path / "labels.db"
     file.write_text("no database")
-    with pytest.raises(StoreError, match="cannot be read"):
-        read_remarks(file)
+    refused(StoreError, "cannot be read", read_remarks, file)
     assert [each.name for each in tmp_path.iterdir()] == ["labels.db"]
 
 

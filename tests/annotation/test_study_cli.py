@@ -29,6 +29,8 @@ from affectml_annotation.study.file import LabelWords
 from affectml_annotation.study.folder import FILE, read_study, write_study
 from affectml_annotation.study.screen import warnings_of
 
+from .tasks import refused
+
 
 def write(folder: Path, **changes: object) -> None:
     content = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
@@ -171,10 +173,9 @@ def test_a_study_in_two_languages_does_not_begin_until_somebody_has_read_its_con
     monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
     study = tmp_path / "study"
 
-    def refused(*more: str) -> str:
+    def what_is_refused(*more: str) -> str:
         monkeypatch.setattr("sys.argv", ["affectml", "study", "check", str(study), *more])
-        with pytest.raises(SystemExit, match="1"):
-            main()
+        refused(SystemExit, "1", main)
         return capsys.readouterr().out
 
     data = demo_set(images=20).root
@@ -182,14 +183,13 @@ def test_a_study_in_two_languages_does_not_begin_until_somebody_has_read_its_con
     assert "'german' is no language's code" in run(
         "study", "init", data, tmp_path / "other", "--languages", "en,german", fails=True
     )
-    said = refused()
+    said = what_is_refused()
     assert "\nrefused: consent.de.md: nobody is said to have read it." in said
     assert "\nwarning: instructions.de.md: nobody is said to have read it" in said
     assert "\nwarning: names in German that a machine chose: Belustigung (amusement)" in said
-    assert json.loads(refused("--json"))["refused"][0].startswith("consent.de.md: ")
+    assert json.loads(what_is_refused("--json"))["refused"][0].startswith("consent.de.md: ")
     assert "BadStudy: consent.de.md: nobody is said to have read it" in run("study", "run", study, fails=True)
-    with pytest.raises(BadStudy, match="nobody is said to have read it"):
-        studies.begin(study, by="lead")
+    refused(BadStudy, "nobody is said to have read it", studies.begin, study, by="lead")
     german = (study / "study.de.yaml").read_text(encoding="utf-8")
     read = german.replace("consent: ''", "consent: Anna Muster")
     (study / "study.de.yaml").write_text(read, encoding="utf-8")
@@ -222,8 +222,7 @@ def test_words_for_what_is_no_label_are_missed_and_do_not_begin(run, tmp_path, d
     assert "- study.de.yaml has words for 'aw', which is no label there; did you mean 'awe'?" in run(
         "study", "check", study
     )
-    with pytest.raises(BadInput, match="names 'aw', which is not a label"):
-        studies.begin(study, by="lead")
+    refused(BadInput, "names 'aw', which is not a label", studies.begin, study, by="lead")
     (study / "study.de.yaml").write_text("labels: {awe: {name: Wut}, anger: {name: Wut}}", encoding="utf-8")
     assert "are both called 'Wut' in de" in run("study", "check", study)
 
@@ -271,8 +270,7 @@ def test_the_lead_steers_from_the_command_line(run, tmp_path, demo_set):
         who = door.agree(store, ids, 1, store_boxes(store)).participant
         visits.leave(store, who)
         assert json.loads(run("study", "links", tmp_path / "study", "--revoke", 2, "--json")) == {"revoked": 2}
-        with pytest.raises(keys.BadLink, match="revoked"):
-            door.ids_of_link(store, links[1].partition("=")[2])
+        refused(keys.BadLink, "revoked", door.ids_of_link, store, links[1].partition("=")[2])
         erasing.ask_for_erasure(store, who)
     run("study", "steer", tmp_path / "study", "paused")
     said = json.loads(run("study", "status", tmp_path / "study", "--json"))

@@ -10,7 +10,7 @@ from affectml_annotation.study.overview import overview
 from affectml_annotation.study.screen import screen
 
 from .studies import pass_time
-from .tasks import rows
+from .tasks import refused, rows
 
 
 def agree(store, ids, own) -> str:
@@ -47,16 +47,14 @@ def test_devices_leave_with_their_person(opened):
     who, other = (agree(store, Ids(person), "laptop") for person in ("P1", "P2"))
     erasing.erase_people(store, [who])
     assert [row.annotator_id for row in rows(store, schema.device)] == [other]
-    with pytest.raises(NotInStudy, match="erased because you asked"):
-        door.enter(store, Ids("P1"), "laptop")
+    refused(NotInStudy, "erased because you asked", door.enter, store, Ids("P1"), "laptop")
 
 
 def test_who_withdrew_is_told_so_where_they_are_known_for_sure(opened):
     store = opened()
     who = agree(store, Ids("P1"), "laptop")
     store.withdraw(who, proven=True)
-    with pytest.raises(NotInStudy, match="withdrawn"):
-        door.enter(store, Ids("P1"), "laptop")
+    refused(NotInStudy, "withdrawn", door.enter, store, Ids("P1"), "laptop")
     assert door.enter(store, Ids("P1"), "phone").kind == "known"
 
 
@@ -68,22 +66,18 @@ def test_a_signed_link_is_one_persons_on_any_device_and_keeps_nobody_out_who_beg
     assert door.enter(store, door.ids_of_link(store, other)).kind == "consent"
     swapped = f"{other.split('.')[0]}.{mine.split('.')[1]}"
     for token in (mine.replace("1.", "2."), swapped, "1.", "", "x", "9.AAAA", "1" * 40, "1.\ud800"):
-        with pytest.raises(keys.BadLink, match="not made by this study"):
-            door.ids_of_link(store, token)
+        refused(keys.BadLink, "not made by this study", door.ids_of_link, store, token)
     pass_time(store, 11)
-    with pytest.raises(keys.BadLink, match="time is over"):
-        door.ids_of_link(store, late)
+    refused(keys.BadLink, "time is over", door.ids_of_link, store, late)
     ids = door.ids_of_link(store, mine)
     assert door.enter(store, ids, "laptop").participant == who
     assert door.enter(store, ids, "phone").kind == "known"
     for number, token in ((1, mine), (2, other)):
         keys.revoke_link(store, number)
-        with pytest.raises(keys.BadLink, match="revoked"):
-            door.ids_of_link(store, token)
+        refused(keys.BadLink, "revoked", door.ids_of_link, store, token)
 
 
 @pytest.mark.parametrize("ends_at", [0.0, 1e300, float("inf"), float("nan")])
 def test_a_link_ends_at_a_time_that_can_be(opened, ends_at):
     store = opened()
-    with pytest.raises(StoreError, match="an end that is to come before the year 3000"):
-        keys.make_links(store, 1, ends_at)
+    refused(StoreError, "an end that is to come before the year 3000", keys.make_links, store, 1, ends_at)

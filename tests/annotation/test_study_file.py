@@ -11,6 +11,8 @@ from affectml_annotation.study import check
 from affectml_annotation.study.file import StudyFile, parse
 from affectml_annotation.study.folder import FILE, as_yaml, read_study, write_study
 
+from .tasks import refused
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -35,8 +37,7 @@ def test_the_file_that_is_written_has_every_key_with_its_default_and_a_comment(f
 def test_nothing_that_is_there_is_written_over(folder, tmp_path):
     (folder / FILE).unlink()
     (folder / "consent.md").write_text("my own words", encoding="utf-8")
-    with pytest.raises(BadStudy, match=r"consent\.md is there already"):
-        write_study(tmp_path / "photos", folder)
+    refused(BadStudy, r"consent\.md is there already", write_study, tmp_path / "photos", folder)
     assert not (folder / FILE).exists()
 
 
@@ -82,8 +83,7 @@ def test_what_would_be_endless_if_it_were_told_is_not_told():
     told = "x"
     for _ in range(40):  # a few lines of YAML with aliases
         told = [told] * 9
-    with pytest.raises(BadStudy, match="question: Input should be a valid string$"):
-        parse({"question": told}, "study.yaml")
+    refused(BadStudy, "question: Input should be a valid string$", parse, {"question": told}, "study.yaml")
 
 
 def test_two_questions_of_one_name_are_refused():
@@ -110,14 +110,12 @@ def test_no_text_is_read_from_outside_the_folder(folder, place):
     (folder.parent / "secret.md").write_text("secret", encoding="utf-8")
     (folder / "linked.md").symlink_to(folder.parent / "secret.md")
     write(folder, consent={"text": place})
-    with pytest.raises(BadStudy, match="lies outside the study's folder"):
-        read_study(folder)
+    refused(BadStudy, "lies outside the study's folder", read_study, folder)
 
 
 def test_a_key_that_stands_twice_is_refused(folder):
     (folder / FILE).write_text("pay: {per_person: 3}\n\npay: {per_person: 5}\n", encoding="utf-8")
-    with pytest.raises(BadStudy, match="key 'pay' stands twice, the second time in line 3"):
-        read_study(folder)
+    refused(BadStudy, "key 'pay' stands twice, the second time in line 3", read_study, folder)
 
 
 @pytest.mark.parametrize(
@@ -127,23 +125,19 @@ def test_a_key_that_stands_twice_is_refused(folder):
 )  # fmt: skip
 def test_yaml_that_makes_objects_or_cannot_be_is_no_study(folder, content):
     (folder / FILE).write_text(content, encoding="utf-8")
-    with pytest.raises(BadStudy, match="no YAML"):
-        read_study(folder)
+    refused(BadStudy, "no YAML", read_study, folder)
 
 
 def test_a_text_that_wants_quotes_is_named_by_its_line(folder):
     (folder / FILE).write_text("seed: 1\nbefore:\n  questions:\n  - {text: How old?, kind: choice}\n", encoding="utf-8")
-    with pytest.raises(BadStudy, match=r"no YAML: line 4, column 19: .*goes in quotes$"):
-        read_study(folder)
+    refused(BadStudy, r"no YAML: line 4, column 19: .*goes in quotes$", read_study, folder)
 
 
 def test_a_text_nobody_could_read_is_refused(folder):
     (folder / "consent.md").write_bytes(b"x" * 200_001)
-    with pytest.raises(BadStudy, match="more than 200,000 bytes"):
-        read_study(folder)
+    refused(BadStudy, "more than 200,000 bytes", read_study, folder)
     (folder / "consent.md").write_bytes("Größe".encode("latin-1"))
-    with pytest.raises(BadStudy, match="not in UTF-8"):
-        read_study(folder)
+    refused(BadStudy, "not in UTF-8", read_study, folder)
 
 
 def test_a_changed_text_has_another_hash(folder):

@@ -20,7 +20,7 @@ from affectml_annotation.study.unread import refuse_unread
 
 from .studies import FILE as STUDY
 from .studies import TEXTS, open_study
-from .tasks import rows
+from .tasks import refused, rows
 
 GERMAN = {
     "question": "Welche Gefühle?",
@@ -283,8 +283,7 @@ def test_refusals_are_said_in_the_language_that_is_spoken(bilingual):
     with languages.spoken(languages.PSEUDO):
         with pytest.raises(NotInStudy, match="tö táké párt, tíçk évérý böx; ñöt tíçkéd: I agree"):
             door.agree(bilingual, Ids("P1"), 2, [])
-        with pytest.raises(BadLink, match="thíš líñk wáš ñöt"):
-            door.ids_of_link(bilingual, "1.forged")
+        refused(BadLink, "thíš líñk wáš ñöt", door.ids_of_link, bilingual, "1.forged")
         half = parse(
             {"before": {"questions": [{"id": "q", "text": "?", "kind": "number", "low": 0.5, "high": 2000}]}}, "x"
         )
