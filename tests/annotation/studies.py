@@ -1,10 +1,15 @@
 """A small study for the tests of several files: people who come, label, complete it; and time that passes."""
 
+from pathlib import Path
+
+import yaml
+
 from affectml_annotation import Answer, LabelStore, TaskSettings
 from affectml_annotation.store import schema
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Ids
 from affectml_annotation.study.file import parse
+from affectml_annotation.study.folder import FILE as STUDY_YAML
 from affectml_annotation.study.folder import Study
 
 from .tasks import LABELS
@@ -101,3 +106,12 @@ def pass_time(store, minutes: float) -> None:
             (schema.study_link, ("ends_at",)),
         ):
             connection.execute(table.update().values({name: table.c[name] - ms for name in names}))
+
+
+def write_file(folder: Path, **changes: object) -> None:
+    """Change keys of a folder's study.yaml, and of a part of it those alone that are named."""
+    content = yaml.safe_load((folder / STUDY_YAML).read_text(encoding="utf-8"))
+    for name, value in changes.items():
+        parts = isinstance(content[name], dict) and isinstance(value, dict)
+        content[name] = {**content[name], **value} if parts else value
+    (folder / STUDY_YAML).write_text(yaml.safe_dump(content), encoding="utf-8")
