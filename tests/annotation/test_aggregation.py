@@ -8,20 +8,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from affectml_annotation import (
-    BadCounts,
-    BadJudgement,
-    aggregate,
-    annotator_report,
-    annotator_weights,
-    count_votes,
-    encode,
-    fit_beta_prior,
-    fit_crowd_model,
-    krippendorff_alpha,
-    label_agreement,
-    read_counts,
-)
+import affectml_annotation as aa
 from affectml_annotation.aggregation import METHODS, Method
 
 from .tasks import refused
@@ -59,7 +46,7 @@ TABLE = pd.DataFrame(
     ],
 )
 def test_each_rule_by_hand(method, options, expected):
-    found = aggregate(TABLE, LABELS, method, **options)
+    found = aa.aggregate(TABLE, LABELS, method, **options)
     assert found.image_id.tolist() == list(expected)
     np.testing.assert_allclose(np.asarray(found.values, dtype=float), list(expected.values()))
 
@@ -111,7 +98,7 @@ def test_each_method_gives_what_was_recorded(method):
     table = pd.DataFrame(rows, columns=COLUMNS)
     if method.startswith("one_choice"):
         table = table[table["labels"].map(len) == 1]
-    found = aggregate(table, LABELS, method, weights="agreement")
+    found = aa.aggregate(table, LABELS, method, weights="agreement")
     assert found.made_by == MADE_BY[method]
     if method in VALUES:
         assert found.image_id.tolist() == list(VALUES[method])
@@ -124,12 +111,12 @@ def test_every_method_says_what_it_makes_and_has_a_function():
 
 
 def test_what_is_left_out_is_said():
-    assert aggregate(TABLE, LABELS, "votes").left_out == {"fewer than 1 answers": 1}
-    assert aggregate(TABLE, LABELS, "set_split").left_out == {"fewer than 1 answers": 1, "only empty sets": 1}
+    assert aa.aggregate(TABLE, LABELS, "votes").left_out == {"fewer than 1 answers": 1}
+    assert aa.aggregate(TABLE, LABELS, "set_split").left_out == {"fewer than 1 answers": 1, "only empty sets": 1}
 
 
 def test_the_targets_table_holds_counts_and_nothing_else():
-    found = aggregate(TABLE, LABELS)
+    found = aa.aggregate(TABLE, LABELS)
     assert (found.kind, found.values_are, found.vote_rule) == ("rates", "votes", None)
     assert found.table().to_dict("list") == {
         "image_id": ["a", "b", "c"], "n": [3, 1, 2], "awe": [1, 0, 0], "fear": [0, 1, 0], "joy": [2, 0, 0],
@@ -139,15 +126,15 @@ def test_the_targets_table_holds_counts_and_nothing_else():
 
 def test_tied_modes_are_dropped_or_taken_in_order():
     tied = pd.DataFrame([("a", "u", 1, "labels", ["fear", "joy"])], columns=COLUMNS)
-    assert len(aggregate(tied, LABELS, "mode").image_id) == 0
-    assert aggregate(tied, LABELS, "mode", ties="order").values.tolist() == [[0, 1, 0]]
+    assert len(aa.aggregate(tied, LABELS, "mode").image_id) == 0
+    assert aa.aggregate(tied, LABELS, "mode", ties="order").values.tolist() == [[0, 1, 0]]
 
 
 def test_one_choice_refuses_sets_and_names_the_row():
-    refused(BadJudgement, r"judgement row 0: one_choice expects one label", aggregate, TABLE, LABELS, "one_choice")
+    refused(aa.BadJudgement, "judgement row 0: one_choice expects one label", aa.aggregate, TABLE, LABELS, "one_choice")
     single = TABLE[TABLE["labels"].map(len) == 1]
-    assert aggregate(single, LABELS, "one_choice").values.tolist() == [[0, 0, 1], [0, 1, 0]]
-    smoothed = aggregate(single, LABELS, "one_choice_smoothed")
+    assert aa.aggregate(single, LABELS, "one_choice").values.tolist() == [[0, 0, 1], [0, 1, 0]]
+    smoothed = aa.aggregate(single, LABELS, "one_choice_smoothed")
     assert smoothed.vote_rule == "one_choice"
     np.testing.assert_allclose(np.asarray(smoothed.values, dtype=float).sum(axis=1), 1)
 
@@ -164,11 +151,11 @@ def test_one_choice_refuses_sets_and_names_the_row():
     ],
 )
 def test_bad_options_are_refused(options, words):
-    refused(BadJudgement, words, aggregate, TABLE, LABELS, **options)
+    refused(aa.BadJudgement, words, aa.aggregate, TABLE, LABELS, **options)
 
 
 def test_what_people_said_and_what_a_model_believes_never_mix():
-    said, believed = aggregate(TABLE, LABELS, "shares"), aggregate(TABLE, LABELS, "dawid_skene")
+    said, believed = aa.aggregate(TABLE, LABELS, "shares"), aa.aggregate(TABLE, LABELS, "dawid_skene")
     assert said.estimate == "p_vote"
     assert believed.estimate == "p_model"
     with pytest.raises(AttributeError, match="not p_vote"):
@@ -198,8 +185,8 @@ def test_shares_converge_to_the_true_rates():
     for judges in (3, 12):
         table, rates, names, _ = people(judges=judges)
         images = [f"i{n}" for n in range(len(rates))]
-        raw = aggregate(table, names, "shares", image_ids=images, minimum_people=1)
-        smooth = aggregate(table, names, "smoothed", image_ids=images)
+        raw = aa.aggregate(table, names, "shares", image_ids=images, minimum_people=1)
+        smooth = aa.aggregate(table, names, "smoothed", image_ids=images)
         kept = [int(i[1:]) for i in raw.image_id]
         error[judges] = [float(np.mean((r.p_vote - rates[kept]) ** 2)) for r in (raw, smooth)]
     assert error[12][0] < error[3][0] / 3
@@ -214,7 +201,7 @@ def test_weights_rank_the_annotators_rightly():
     table, rates, names, panel = people(images=1500, spread=1.2)
     chances = choice_chances(rates, panel)
     true_error = ((chances - rates) ** 2 + chances * (1 - chances)).mean(axis=(1, 2))
-    found = annotator_weights(table, names).set_index("annotator_id").loc[list(panel.ids)]
+    found = aa.annotator_weights(table, names).set_index("annotator_id").loc[list(panel.ids)]
     assert spearmanr(found["weight"], -true_error).statistic > 0.9
     assert (found["weight"] > 0).all()
     assert found["weight"].mean() == pytest.approx(1)
@@ -237,8 +224,8 @@ def noisy(images=150, seed=0):
 @pytest.mark.parametrize("method", ["dawid_skene", pytest.param("mace", marks=pytest.mark.slow)])
 def test_models_of_annotators_find_the_hidden_truth_better_than_votes(method):
     table, truth, skill = noisy()
-    believed = aggregate(table, ["a", "b"], method)
-    votes = aggregate(table, ["a", "b"], "majority")
+    believed = aa.aggregate(table, ["a", "b"], method)
+    votes = aa.aggregate(table, ["a", "b"], "majority")
     assert ((believed.p_model > 0.5) == truth).mean() > (votes.values.astype(bool) == truth).mean()
     column = "specificity" if method == "dawid_skene" else "competence"
     figures = believed.annotators.groupby("annotator_id")[column].mean()
@@ -250,7 +237,7 @@ def test_dawid_skene_is_crowd_kits_own_on_each_label():
     from crowdkit.aggregation import DawidSkene
 
     table, _, _ = noisy(images=40)
-    found = fit_crowd_model(encode(table, ["a", "b"]))
+    found = aa.fit_crowd_model(aa.encode(table, ["a", "b"]))
     rows = pd.DataFrame({
         "task": table["image_id"], "worker": table["annotator_id"],
         "label": [int("b" in chosen) for chosen in table["labels"]],
@@ -262,8 +249,8 @@ def test_dawid_skene_is_crowd_kits_own_on_each_label():
 
 
 def test_images_with_only_empty_sets_stay_and_two_fits_share_nothing():
-    first = fit_crowd_model(encode(TABLE, LABELS))
-    again = fit_crowd_model(encode(TABLE[TABLE["image_id"] != "a"], LABELS))
+    first = aa.fit_crowd_model(aa.encode(TABLE, LABELS))
+    again = aa.fit_crowd_model(aa.encode(TABLE[TABLE["image_id"] != "a"], LABELS))
     assert np.isfinite(first.p_model[2]).all()
     assert (first.p_model[2] < 0.5).all()
     assert np.isnan(first.p_model[3]).all()
@@ -274,16 +261,16 @@ def test_images_with_only_empty_sets_stay_and_two_fits_share_nothing():
 def test_ferplus_counts_come_back_and_nothing_is_said_of_single_people(real_data):
     path = real_data / "ferplus" / "fer2013new.csv"
     labels = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
-    counted = read_counts(path, labels, image_column=None, not_answers=["unknown", "NF"])
+    counted = aa.read_counts(path, labels, image_column=None, not_answers=["unknown", "NF"])
     published = pd.read_csv(path)
     assert (counted.votes == published[labels].to_numpy()).all()
     assert (counted.n == published[labels].sum(axis=1)).all()
     assert len(counted.n) == 35887
-    agreement = label_agreement(counted).set_index("label")
+    agreement = aa.label_agreement(counted).set_index("label")
     assert agreement.loc["happiness", "alpha"] > agreement.loc["contempt", "alpha"] > 0
-    assert fit_beta_prior(counted.votes, counted.n).mean[1] == pytest.approx(0.28, abs=0.03)
-    for statistic in (annotator_report, krippendorff_alpha):
-        refused(BadJudgement, "who said what is not known", statistic, counted, labels=labels)
+    assert aa.fit_beta_prior(counted.votes, counted.n).mean[1] == pytest.approx(0.28, abs=0.03)
+    for statistic in (aa.annotator_report, aa.krippendorff_alpha):
+        refused(aa.BadJudgement, "who said what is not known", statistic, counted, labels=labels)
 
 
 @pytest.mark.parametrize(
@@ -299,8 +286,8 @@ def test_ferplus_counts_come_back_and_nothing_is_said_of_single_people(real_data
 )
 def test_impossible_counts_name_the_image(tmp_path, rows, words):
     (tmp_path / "counts.csv").write_text(rows)
-    refused(BadCounts, words, read_counts, tmp_path / "counts.csv", ["awe", "joy"])
+    refused(aa.BadCounts, words, aa.read_counts, tmp_path / "counts.csv", ["awe", "joy"])
 
 
 def test_votes_and_counts_are_the_same_thing():
-    assert (aggregate(TABLE, LABELS).values == count_votes(TABLE, LABELS, ["a", "b", "c"]).votes).all()
+    assert (aa.aggregate(TABLE, LABELS).values == aa.count_votes(TABLE, LABELS, ["a", "b", "c"]).votes).all()

@@ -13,7 +13,7 @@ from threading import Event
 import pandas as pd
 import pytest
 
-from affectml_annotation import Answer, BadExport, DatabaseAway, LabelStore, StoreError, TaskSettings
+from affectml_annotation import Answer, BadExport, DatabaseAway, LabelStore, StoreError
 from affectml_annotation.store import backup, schema
 from affectml_annotation.store.backup import noted, read_backup, write_backup
 from affectml_annotation.store.checking import check_store
@@ -29,7 +29,9 @@ from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.erasing import erase_people
 
 from .studies import complete, label, open_study, to_images
-from .tasks import refused, rows
+from .tasks import by_hand, new_task, refused, rows
+
+SAYS_NOTHING = "what the backup says of itself cannot be read"
 
 
 @pytest.fixture
@@ -66,6 +68,7 @@ def test_a_backup_is_one_file_that_every_command_reads_and_nobody_else_may(used,
     made = write_backup(used, tmp_path / "kept" / "out.db")
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["out.db"]
     assert stat.S_IMODE(made.file.stat().st_mode) == 0o600
+    refused(StoreError, "is a backup, which stays as it is; `affectml labels restore", LabelStore, made.file)
     assert read_backup(made.file) == made
     assert made.counts["event"] == len(used.events()) == 9
     with LabelStore(made.file, must_exist=True, reads_only=True) as kept:
@@ -87,23 +90,14 @@ def test_a_backup_that_is_there_is_kept_and_nothing_else_is_written_over(used, t
     refused(StoreError, "is no backup, and is not written over; name another file", write_backup, used, tmp_path)
 
 
-def test_nobody_writes_into_a_backup(used, tmp_path):
-    made = write_backup(used, tmp_path / "out.db")
-    refused(StoreError, "is a backup, which stays as it is; `affectml labels restore", LabelStore, made.file)
-    assert read_backup(made.file) == made
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ("UPDATE event SET note = 'other' WHERE number = 1", "damaged backup: the digest of the log is [0-9a-f]{64}, "),
         ("DELETE FROM image WHERE position = 11", "image has 11 rows, and had 12; the digest of image is"),
         ("UPDATE secret SET value = 'ab'", "the digest of secret is"),
-        ("UPDATE setting SET value = '{}' WHERE key = 'backup'", "what the backup says of itself cannot be read"),
-        (
-            "UPDATE setting SET value = replace(hex(zeroblob(9999)), '00', '[')",
-            "what the backup says of itself cannot be",
-        ),
+        ("UPDATE setting SET value = '{}' WHERE key = 'backup'", SAYS_NOTHING),
+        ("UPDATE setting SET value = replace(hex(zeroblob(9999)), '00', '[') WHERE key = 'backup'", SAYS_NOTHING),
         ("DELETE FROM setting WHERE key = 'backup'", "no backup, or a damaged one"),
         ("UPDATE annotator SET attributes = ''", "the digest of annotator is"),
         ("UPDATE annotator SET attributes = x'ff'", "the digest of annotator is"),
@@ -112,14 +106,11 @@ def test_nobody_writes_into_a_backup(used, tmp_path):
 )
 def test_a_backup_that_was_changed_is_refused_by_the_table_and_both_figures(small, tmp_path, change, said):
     made = write_backup(small, tmp_path / "out.db")
-    with closing(sqlite3.connect(made.file)) as raw, raw:
-        raw.execute("DROP TRIGGER event_no_update")
-        raw.execute(change)
+    by_hand(made.file, change)
     refused(StoreError, said, read_backup, made.file)
     with LabelStore(made.file, reads_only=True) as store:
-        assert ("backup" in {one.invariant for one in check_store(store)}) is not change.startswith(
-            "DELETE FROM setting"
-        )
+        named = "backup" in {one.invariant for one in check_store(store)}
+    assert named == ("DELETE FROM setting" not in change)
 
 
 @pytest.mark.parametrize(
@@ -257,10 +248,17 @@ def test_backups_made_while_several_answer_are_each_of_one_moment(opened, tmp_pa
 # Places that are taken, and disks that are full
 
 
-def test_a_database_is_replaced_where_it_is_said_and_nobody_has_it_open(small, tmp_path):
+def test_a_label_database_is_replaced_where_it_is_said_and_nobody_has_it_open(small, tmp_path):
     made = write_backup(small, tmp_path / "out.db")
     where = Path(small.database.where)
     complete(small, "P3")
+    (tmp_path / "theirs.db").write_bytes(b"")
+    by_hand(tmp_path / "theirs.db", "CREATE TABLE theirs (x)")
+    for name in ("theirs.db", "."):
+        refused(StoreError, "is no label database, and is not", restore, made.file, tmp_path / name, replace=True)
+    shutil.copy(f"{where}-wal", tmp_path / "gone.db-wal")
+    refused(StoreError, "holds answers of a database that is not here any", restore, made.file, tmp_path / "gone.db")
+    assert {path.name for path in tmp_path.glob("*.db")} == {"small.db", "out.db", "theirs.db"}
     refused(StoreError, "small.db exists already; --replace", restore, made.file, where)
     with pytest.raises(StoreError, match="cannot be replaced .database is locked.: end the programs that have it open"):
         restore(made.file, where, replace=True)
@@ -282,23 +280,6 @@ def test_what_a_link_leads_to_is_replaced_and_the_link_stays(small, tmp_path):
     assert [path.name for path in tmp_path.glob("*.replaced-*")] == [kept.name]
     with LabelStore(tmp_path / "small.db") as there:
         assert len(there.events()) == made.counts["event"]
-
-
-def test_only_a_label_database_is_replaced(small, tmp_path):
-    made = write_backup(small, tmp_path / "out.db")
-    with closing(sqlite3.connect(tmp_path / "theirs.db")) as theirs:
-        theirs.execute("CREATE TABLE theirs (x)")
-    for name in ("theirs.db", "."):
-        with pytest.raises(StoreError, match="is no label database, and is not replaced"):
-            restore(made.file, tmp_path / name, replace=True)
-    assert {path.name for path in tmp_path.glob("*.db")} == {"small.db", "out.db", "theirs.db"}
-
-
-def test_a_log_without_its_database_is_not_mixed_into_another(small, tmp_path):
-    made = write_backup(small, tmp_path / "out.db")
-    shutil.copy(f"{small.database.where}-wal", tmp_path / "gone.db-wal")
-    with pytest.raises(StoreError, match="holds answers of a database that is not here any more"):
-        restore(made.file, tmp_path / "gone.db")
 
 
 def test_a_server_whose_database_has_a_task_is_left_alone(small, opened, tmp_path):
@@ -346,18 +327,17 @@ def test_a_full_disk_leaves_what_was_there(used, tmp_path):
 
 def test_text_that_no_program_reads_names_the_way_back(small, tmp_path):
     kept = keep_backup(small).file
-    with closing(sqlite3.connect(small.database.where)) as raw, raw:
-        raw.execute("UPDATE image SET file = CAST(x'ff' AS TEXT) WHERE position = 1")
+    by_hand(small.database.where, "UPDATE image SET file = CAST(x'ff' AS TEXT) WHERE position = 1")
     with pytest.raises(StoreError, match=f"decode to UTF-8.*the newest backup is {kept}: move .*small.db away"):
         write_backup(small, tmp_path / "out.db")
 
 
 def test_of_a_damaged_backup_the_newest_other_is_named(small):
     backups = [keep_backup(small).file for _ in range(3)]
-    with closing(sqlite3.connect(backups[2])) as raw, raw:
-        raw.execute("UPDATE secret SET value = 'ab'")
-    with pytest.raises(StoreError, match=f"the digest of secret is .*; the newest other backup is {backups[1]}$"):
-        read_backup(backups[2])
+    by_hand(backups[2], "UPDATE secret SET value = 'ab'")
+    refused(StoreError, f"the digest of secret .*; the newest other backup is {backups[1]}$", read_backup, backups[2])
+    backups[2].write_bytes(b"no database")
+    refused(StoreError, f"a damaged one; the newest other backup is {backups[1]}$", noted, backups[2])
 
 
 # People who were erased since
@@ -445,24 +425,21 @@ def test_erasures_under_another_key_or_that_cannot_be_read_are_not_passed_over(t
 
 @pytest.mark.parametrize("beside", ["labels.db", "by-hand/labels.db", "by-hand/2026-01-02T030405Z.db"])
 def test_another_task_near_a_backup_erases_nobody_of_the_same_name_from_it(tmp_path, beside):
-    other, made = tmp_path / beside, tmp_path / "by-hand" / "out.db"
+    made = tmp_path / "by-hand" / "out.db"
     made.parent.mkdir()
-    for place in (tmp_path / "mine" / "labels.db", other):
-        with closing(LabelStore(place)) as store:
-            store.init_task(TaskSettings(("joy",), "?"), ["a"])
-            store.invite(["bob"])
-            write_backup(store, made) if place != other else erase_people(store, ["bob"])
+    with new_task(tmp_path / "mine" / "labels.db", ["a"], ["bob"]) as mine:
+        write_backup(mine, made)
+    with new_task(tmp_path / beside, ["a"], ["bob"]) as other:
+        erase_people(other, ["bob"])
     done = restore(made, tmp_path / "new.db")
     assert (done.erased, done.asked, done.counts["annotator"], done.counts["secret"]) == (0, 0, 1, 0)
-    assert restore(made, tmp_path / "said.db", erased=[other]).erased == 1
+    assert restore(made, tmp_path / "said.db", erased=[tmp_path / beside]).erased == 1
 
 
 def test_a_copy_from_before_the_backup_does_not_know_who_was_erased_since(tmp_path):
     made = tmp_path / "by-hand" / "out.db"
     made.parent.mkdir()
-    with closing(LabelStore(tmp_path / "labels.db")) as store:
-        store.init_task(TaskSettings(("joy",), "?"), ["a"])
-        store.invite(["bob"])
+    with new_task(tmp_path / "labels.db", ["a"], ["bob"]) as store:
         store.submit([Answer(store.claim("bob", 1)[0].image_id, "bob", "none")])
         write_backup(store, made)
         shutil.copy(made, tmp_path / "copy.db")  # as somebody keeps one, under the name of the task
@@ -470,8 +447,7 @@ def test_a_copy_from_before_the_backup_does_not_know_who_was_erased_since(tmp_pa
     assert restore(made, tmp_path / "new.db").asked == 1  # the database itself, in the folder above
     (tmp_path / "labels.db").unlink()
     shutil.move(tmp_path / "copy.db", tmp_path / "labels.db")
-    with closing(sqlite3.connect(tmp_path / "labels.db")) as copy, copy:
-        copy.execute("DELETE FROM setting WHERE key = 'backup'")
+    by_hand(tmp_path / "labels.db", "DELETE FROM setting WHERE key = 'backup'")
     done = restore(made, tmp_path / "labels.db", replace=True)
     assert (done.erased, done.asked, done.counts["annotator"]) == (0, 0, 1)
 
@@ -497,9 +473,7 @@ def test_the_commands_say_what_there_is(small, run, tmp_path):
 
 def test_who_watches_is_told_of_the_rows_that_a_backup_and_a_check_go_through(tmp_path):
     seen = []
-    with LabelStore(tmp_path / "a.db") as store:
-        store.init_task(TaskSettings(("awe",), "What?", overlap=1), [str(n) for n in range(1500)])
-        store.invite(["ann"])
+    with new_task(tmp_path / "a.db", [str(n) for n in range(1500)], ["ann"]) as store:
         with store.database.write() as connection:
             about = {"event_id": "e", "image_id": "0", "annotator_id": "ann", "round": 1, "kind": "none", "labels": []}
             row = {**about, "suggestions_visible": False, "at": 1, "received_at": 1, "base_revision": 0}
@@ -514,10 +488,3 @@ def test_who_watches_is_told_of_the_rows_that_a_backup_and_a_check_go_through(tm
             WATCH.reset(before)
     assert at_backup == 2 * (1000 + 1000 + 1000)  # of images, slots and events, as they are copied and read again
     assert sum(seen) == at_backup + 1000  # of the log
-
-
-def test_a_damaged_backup_among_others_names_the_newest_of_them(tmp_path):
-    for day in (1, 2, 3):
-        (tmp_path / f"2026-01-0{day}T000000Z.db").write_bytes(b"no database")
-    with pytest.raises(StoreError, match=r"a damaged one; the newest other backup is .*2026-01-02T000000Z\.db$"):
-        noted(tmp_path / "2026-01-03T000000Z.db")

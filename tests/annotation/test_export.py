@@ -15,26 +15,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import affectml_annotation as aa
 from affectml.data import Dataset
-from affectml_annotation import (
-    Answer,
-    BadExport,
-    LabelStore,
-    TaskSettings,
-    aggregate,
-    read_judgements,
-    write_judgements,
-)
 from affectml_annotation.exchange import dataset_folder
 from affectml_annotation.exchange.dataset_folder import Collected, make_target_again, write_dataset_folder
 from affectml_annotation.exchange.erasing import erase_people, still_named
 
-from .tasks import refused
+from .tasks import at_once, refused
 
 LABELS = ("awe", "fear", "joy")
 IMAGES = [f"i{n}.png" for n in range(20)]
 PEOPLE = ("ann", "ben", "cem")
-VOTES = {"rates": partial(aggregate, labels=LABELS)}
+
+
+def by(method: str):
+    """How a target is made of judgements."""
+    return partial(aa.aggregate, labels=LABELS, method=method)
+
+
+VOTES = {"rates": by("votes")}
 
 
 @pytest.fixture
@@ -46,10 +45,10 @@ def judged(run, tmp_path) -> Path:
     return tmp_path / "dj"
 
 
-def task(place, who: str = "dea", labels=LABELS, question: str = "What do you feel?") -> LabelStore:
+def task(place, who: str = "dea", labels=LABELS, question: str = "What do you feel?") -> aa.LabelStore:
     """A task on the data set's images, with one more person."""
-    made = LabelStore(place)
-    made.init_task(TaskSettings(labels, question, name="judge", overlap=5), IMAGES)
+    made = aa.LabelStore(place)
+    made.init_task(aa.TaskSettings(labels, question, name="judge", overlap=5), IMAGES)
     made.invite([who])
     return made
 
@@ -60,8 +59,8 @@ def store(judged):
         yield opened
 
 
-def answer(store: LabelStore, image: str, *labels: str, who: str = "dea", base: int = 0, **more) -> str:
-    given = Answer(image, who, "labels" if labels else "none", labels, base_revision=base, **more)
+def answer(store: aa.LabelStore, image: str, *labels: str, who: str = "dea", base: int = 0, **more) -> str:
+    given = aa.Answer(image, who, "labels" if labels else "none", labels, base_revision=base, **more)
     (receipt,) = store.submit([given])
     assert receipt.status == "accepted", receipt
     return given.event_id
@@ -86,11 +85,11 @@ def test_an_export_of_no_answers_is_an_error_and_writes_nothing(run, judged):
 def test_judgements_that_were_there_stay_and_the_target_counts_all_of_them(run, judged, store):
     answer(store, "i0.png", "joy", "awe")
     answer(store, "i1.png")
-    before = read_judgements(judged)
+    before = aa.read_judgements(judged)
     export = ("labels", "export", "--db", judged.parent / "x.db", "--to", judged)
     told = json.loads(run(*export, "--target", "collected", "--json"))
     assert (told["rows"], told["new"], told["same"], told["replaced"], told["kept"]) == (2, 2, 0, 0, [])
-    after = read_judgements(judged)
+    after = aa.read_judgements(judged)
     assert len(after) == 62
     pd.testing.assert_frame_equal(after[before.columns].head(60), before)
     counted = Dataset.open(judged).target("collected")
@@ -125,9 +124,9 @@ def test_an_import_without_times_says_nothing_of_when_and_its_export_is_the_same
             assert store.events()["at"].notna().all()
             done.append(write_dataset_folder(judged, Collected.of(store), {}))
     assert [(each.new, each.same) for each in done] == [(20, 0), (0, 20)]
-    dated = read_judgements(judged).assign(at=pd.Timestamp("2026-01-05T09:00Z"))
+    dated = aa.read_judgements(judged).assign(at=pd.Timestamp("2026-01-05T09:00Z"))
     dated.to_parquet(judged / "annotations.parquet")
-    with LabelStore(tmp_path / "two.db") as store:
+    with aa.LabelStore(tmp_path / "two.db") as store:
         assert write_dataset_folder(judged, Collected.of(store), {}).same == 20
 
 
@@ -151,8 +150,7 @@ def test_kept_files_are_never_written_over(judged, store):
     answer(store, "i0.png", "joy")
     kept = []
     for method in ("posterior", "votes", "smoothed", "majority"):
-        make = {"rates": partial(aggregate, labels=LABELS, method=method)}
-        kept += write_dataset_folder(judged, Collected.of(store), make, replace=True).kept
+        kept += write_dataset_folder(judged, Collected.of(store), {"rates": by(method)}, replace=True).kept
     assert len(kept) == len(set(kept)) == 8
     kinds = [len(pd.read_parquet(judged / name)) for name in kept if name.startswith("targets")]
     assert kinds == [20] * 4
@@ -164,7 +162,7 @@ def test_a_corrected_answer_is_a_conflict_that_is_named_and_replaced_when_asked(
     second = answer(store, "i0.png", "fear", base=1)
     answer(store, "i2.png", "fear")
     before = content(judged)
-    with pytest.raises(BadExport) as refusal:
+    with pytest.raises(aa.BadExport) as refusal:
         write_dataset_folder(judged, Collected.of(store), {})
     assert refusal.value.problems == (
         f"judgement in conflict: image 'i0.png', 'dea', round 1: joy (event {first}) there, fear (event {second}) here",
@@ -173,7 +171,7 @@ def test_a_corrected_answer_is_a_conflict_that_is_named_and_replaced_when_asked(
     export = ("labels", "export", "--db", judged.parent / "x.db", "--to", judged, "--target", "new")
     out = run(*export, "--replace")
     assert "1 new, 0 there already, 1 in conflict, written over" in out
-    after = read_judgements(judged)
+    after = aa.read_judgements(judged)
     assert len(after) == 62
     assert after.loc[after["annotator_id"] == "dea", "event_id"].tolist()[0] == second
     (kept,) = judged.glob("annotations.replaced-*.parquet")
@@ -193,14 +191,14 @@ def test_one_event_id_with_other_content_is_a_conflict(judged, store):
         if "valence" in change:  # the database says nothing of it, so it says nothing else
             assert write_dataset_folder(judged, Collected.of(store), {}).same == 1
             continue
-        with pytest.raises(BadExport, match=f"conflict: image 'i0.png', 'dea', round 1: .*event {event}"):
+        with pytest.raises(aa.BadExport, match=f"conflict: image 'i0.png', 'dea', round 1: .*event {event}"):
             write_dataset_folder(judged, Collected.of(store), {})
 
 
 def test_an_event_id_of_two_different_judgements_is_refused_even_with_replace(judged, store):
     event = Dataset.open(judged).judgements["event_id"].iloc[0]
     answer(store, "i5.png", "joy", event_id=event)
-    with pytest.raises(BadExport, match="two judgements cannot have one id"):
+    with pytest.raises(aa.BadExport, match="two judgements cannot have one id"):
         write_dataset_folder(judged, Collected.of(store), {}, replace=True)
 
 
@@ -228,7 +226,7 @@ def test_languages_of_answers_are_not_put_into_a_column_language_of_the_user_s_o
     before = path.read_bytes()
     with (
         pytest.warns(UserWarning, match="names no language"),
-        pytest.raises(BadExport, match="its column language is one of your own.*give yours another name"),
+        pytest.raises(aa.BadExport, match="its column language is one of your own.*give yours another name"),
     ):
         write_dataset_folder(judged, Collected.of(store), {})
     assert path.read_bytes() == before
@@ -252,7 +250,7 @@ def test_attributes_of_people_are_added_and_never_changed_unasked(judged, store)
     store.invite(["eve"], {"eve": {"age": 34, "city": "Graz"}})
     answer(store, "i0.png", "joy", who="eve")
     pq.write_table(pa.table({"annotator_id": ["ann", "eve"], "age": [20, 33]}), judged / "annotators.parquet")
-    with pytest.raises(BadExport, match="annotator in conflict: 'eve': age is 33 there, 34 here"):
+    with pytest.raises(aa.BadExport, match="annotator in conflict: 'eve': age is 33 there, 34 here"):
         write_dataset_folder(judged, Collected.of(store), {})
     done = write_dataset_folder(judged, Collected.of(store), {}, replace=True)
     assert [name.split(".")[0] for name in done.kept] == ["annotators"]
@@ -264,14 +262,14 @@ def test_attributes_of_people_are_added_and_never_changed_unasked(judged, store)
 def test_other_labels_or_another_question_never_mix_with_what_is_there(run, judged):
     with task("sqlite://", labels=("awe", "fear"), question="q") as store:
         answer(store, "i0.png", "awe")
-        with pytest.raises(BadExport, match=r"labels that the task has not \(joy\); export to a new folder"):
+        with pytest.raises(aa.BadExport, match=r"labels that the task has not \(joy\); export to a new folder"):
             write_dataset_folder(judged, Collected.of(store), {}, replace=True)
     meta = json.loads((judged / "dataset.json").read_text())
     asked = {"construct": "evoked", "question": "What does it show?"}
     (judged / "dataset.json").write_text(json.dumps(meta | {"judgements": asked}))
     with task("sqlite://") as store:
         answer(store, "i0.png", "awe")
-        with pytest.raises(BadExport, match="60 of its judgements answer 'What does it show.*cannot be counted"):
+        with pytest.raises(aa.BadExport, match="60 of its judgements answer 'What does it show.*cannot be counted"):
             write_dataset_folder(judged, Collected.of(store), {}, replace=True)
 
 
@@ -279,15 +277,15 @@ def test_other_labels_or_another_question_never_mix_with_what_is_there(run, judg
 def test_the_names_of_targets_stay_inside_the_folder_and_fit_a_file_s(judged, store, name):
     answer(store, "i0.png", "joy")
     before = content(judged)
-    with pytest.raises(BadExport, match="is no name of a target"):
+    with pytest.raises(aa.BadExport, match="is no name of a target"):
         write_dataset_folder(judged, Collected.of(store), {name: VOTES["rates"]})
     assert content(judged) == before
 
 
 def test_only_unsure_answers_make_no_target(judged, tmp_path):
     with task("sqlite://") as store:
-        store.submit([Answer("i0.png", "dea", "unsure")])
-        with pytest.raises(BadExport, match="target rates would have no image"):
+        store.submit([aa.Answer("i0.png", "dea", "unsure")])
+        with pytest.raises(aa.BadExport, match="target rates would have no image"):
             write_dataset_folder(tmp_path / "new", Collected.of(store), VOTES)
     assert not (tmp_path / "new").exists()
 
@@ -301,7 +299,7 @@ def test_who_withdrew_leaves_a_data_set_when_named_and_from_the_kept_files_too(r
     write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
     store.withdraw("eve")
     before = content(judged)
-    with pytest.raises(BadExport, match=r"holds 1 judgements of people who withdrew since \(eve\).*labels erase"):
+    with pytest.raises(aa.BadExport, match=r"holds 1 judgements of people who withdrew since \(eve\).*labels erase"):
         write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
     said = run("labels", "erase", judged, "evee", "dea", fails=True)
     assert "nobody called 'evee'" in said
@@ -314,7 +312,7 @@ def test_who_withdrew_leaves_a_data_set_when_named_and_from_the_kept_files_too(r
     assert f"{judged.name}-audit still names them" in erased
     for path in [*judged.glob("annot*.parquet")]:
         assert "eve" not in pq.read_table(path)["annotator_id"].to_pylist(), path
-    assert len(read_judgements(judged)) == 61
+    assert len(aa.read_judgements(judged)) == 61
     write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
     assert Dataset.open(judged).target("rates").n[0] == 4
 
@@ -384,7 +382,7 @@ def test_where_exports_were_written_is_known_and_listed_as_long_as_they_name_who
 def test_a_task_elsewhere_remembers_its_data_set_and_notes_its_exports_there(run, judged, tmp_path):
     elsewhere = tmp_path / "elsewhere" / "task.db"
     run("labels", "init", judged, "--db", elsewhere, "--invite", "d\u00e9a", "--json")
-    with LabelStore(elsewhere) as store:
+    with aa.LabelStore(elsewhere) as store:
         assert store.dataset == judged.resolve()
         answer(store, str(store.images()["image_id"][0]), store.settings.labels[0], who="d\u00e9a")
     run("labels", "export", "--db", elsewhere, "--to", tmp_path / "names.csv")
@@ -393,13 +391,13 @@ def test_a_task_elsewhere_remembers_its_data_set_and_notes_its_exports_there(run
 
 @pytest.mark.parametrize("name", ["all.csv", "all.parquet", "all.jsonl", "all.json"])
 def test_a_file_is_written_over_only_when_asked_and_the_old_one_is_kept(judged, tmp_path, name):
-    table = read_judgements(judged)
-    write_judgements(table.head(1), tmp_path / name)
+    table = aa.read_judgements(judged)
+    aa.write_judgements(table.head(1), tmp_path / name)
     before = (tmp_path / name).read_bytes()
-    refused(BadExport, "exists already; --replace", write_judgements, table, tmp_path / name)
+    refused(aa.BadExport, "exists already; --replace", aa.write_judgements, table, tmp_path / name)
     assert (tmp_path / name).read_bytes() == before
-    write_judgements(table, tmp_path / name, replace=True)
-    assert len(read_judgements(tmp_path / name)) == 60
+    aa.write_judgements(table, tmp_path / name, replace=True)
+    assert len(aa.read_judgements(tmp_path / name)) == 60
     (kept,) = tmp_path.glob("all.replaced-*")
     assert kept.read_bytes() == before
 
@@ -416,7 +414,6 @@ def test_an_aggregated_target_is_written_over_only_when_asked(run, judged, tmp_p
 
 def test_two_exports_at_once_lose_nothing(judged):
     """The second waits until the first is done, and adds to what that wrote."""
-    from threading import Thread
 
     def export(who: str) -> None:
         with task("sqlite://", who) as store:
@@ -424,12 +421,8 @@ def test_two_exports_at_once_lose_nothing(judged):
                 answer(store, image, "joy", who=who)
             write_dataset_folder(judged, Collected.of(store), {})
 
-    threads = [Thread(target=export, args=(f"p{n}",)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(read_judgements(judged)) == 60 + 4 * len(IMAGES)
+    at_once(export, [f"p{n}" for n in range(4)])
+    assert len(aa.read_judgements(judged)) == 60 + 4 * len(IMAGES)
 
 
 def test_a_conflict_in_nothing_but_the_time_says_the_time(judged, store):
@@ -437,7 +430,7 @@ def test_a_conflict_in_nothing_but_the_time_says_the_time(judged, store):
     collected = Collected.of(store)
     write_dataset_folder(judged, collected, {})
     later = collected.judgements.assign(at=pd.Timestamp("2031-01-05T09:00Z"))
-    with pytest.raises(BadExport, match=r"joy \(event .*\) with at 20.* there, 2031-01-05 09:00:00\+00:00 here;"):
+    with pytest.raises(aa.BadExport, match=r"joy \(event .*\) with at 20.* there, 2031-01-05 09:00:00\+00:00 here;"):
         write_dataset_folder(judged, replace(collected, judgements=later), {})
 
 
@@ -471,7 +464,7 @@ def test_who_is_erased_without_having_withdrawn_would_come_again_and_erase_says_
     run("labels", "erase", judged, "dea")
     answer(store, "i1.png", "joy", who="dea")
     store.withdraw("dea")
-    refused(BadExport, "no answers yet", write_dataset_folder, judged, Collected.of(store), {})
+    refused(aa.BadExport, "no answers yet", write_dataset_folder, judged, Collected.of(store), {})
 
 
 def test_who_is_erased_leaves_the_label_database_too_and_is_in_no_next_export(run, judged, store):
@@ -505,7 +498,7 @@ def test_what_dataset_json_should_not_say_is_refused_and_nothing_is_written(judg
     path.write_text(json.dumps(None if change is None else json.loads(path.read_text()) | change))
     before = content(judged)
     for replace_it in (False, True):
-        refused(BadExport, why, write_dataset_folder, judged, Collected.of(store), VOTES, replace=replace_it)
+        refused(aa.BadExport, why, write_dataset_folder, judged, Collected.of(store), VOTES, replace=replace_it)
     assert content(judged) == before
 
 
@@ -514,10 +507,10 @@ def test_a_damaged_file_of_a_data_set_is_named_in_one_line(judged, store, name):
     answer(store, "i0.png", "joy")
     (judged / name).write_bytes((judged / name).read_bytes()[:-9])
     before = content(judged)
-    with pytest.raises(BadExport, match=f"{name}: nothing was written: not "):
+    with pytest.raises(aa.BadExport, match=f"{name}: nothing was written: not "):
         write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
     if name.startswith("annot"):
-        refused(BadExport, f"{name}: nothing was written: not ", erase_people, judged, ["ann"])
+        refused(aa.BadExport, f"{name}: nothing was written: not ", erase_people, judged, ["ann"])
     assert content(judged) == before
 
 
@@ -537,7 +530,7 @@ def test_exports_to_one_new_folder_at_once_all_end_in_it(judged, tmp_path, monke
         answer(store, "i0.png", "joy")
         done = write_dataset_folder(tmp_path / "new", Collected.of(store), VOTES)
     assert (done.new, done.same) == (1, 0)
-    assert set(read_judgements(tmp_path / "new")["annotator_id"]) == {"dea", "eve"}
+    assert set(aa.read_judgements(tmp_path / "new")["annotator_id"]) == {"dea", "eve"}
     assert len(Dataset.open(tmp_path / "new").target("rates").image_id) == 2
     assert not list(tmp_path.glob(".new*"))
 
@@ -548,7 +541,7 @@ def test_who_is_erased_leaves_the_file_that_a_link_leads_to(judged, tmp_path):
     (judged / "annotations.parquet").symlink_to(elsewhere)
     erase_people(judged, ["ann"])
     assert set(pq.read_table(elsewhere)["annotator_id"].to_pylist()) == {"ben", "cem"}
-    assert len(read_judgements(judged)) == 40
+    assert len(aa.read_judgements(judged)) == 40
     erase_people(judged, ["ben", "cem"])
     assert not elsewhere.exists()
     assert Dataset.open(judged).judgements is None
@@ -566,7 +559,7 @@ def test_a_disk_that_is_full_leaves_no_folder_and_the_place_is_named(judged, sto
         if to.endswith("new"):
             write_dataset_folder(tmp_path / to, Collected.of(store), VOTES)
         else:
-            write_judgements(store.judgements(), tmp_path / to, "hugging-face" if to.endswith("hf") else None)
+            aa.write_judgements(store.judgements(), tmp_path / to, "hugging-face" if to.endswith("hf") else None)
     assert str(raised.value.filename).startswith(str(tmp_path / "deep"))
     assert ".tmp" not in Path(raised.value.filename).suffix
     assert not (tmp_path / "deep").exists()
@@ -617,7 +610,7 @@ def test_a_disk_that_fills_up_within_a_write_leaves_the_data_set_as_it_was(judge
     do = {
         "export": lambda: write_dataset_folder(judged, Collected.of(store), targets, replace=True),
         "erase": lambda: erase_people(judged, ["dea"]),
-        "aggregate": lambda: make_target_again(judged, "rates", partial(aggregate, labels=LABELS, method="majority")),
+        "aggregate": lambda: make_target_again(judged, "rates", by("majority")),
     }[deed]
     before, failures = content(judged), 0
     (judged / "notes.json").write_text("old")

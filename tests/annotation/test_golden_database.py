@@ -14,7 +14,6 @@ import pytest
 import sqlalchemy as sa
 
 import affectml_annotation as aa
-from affectml_annotation import LabelStore, aggregate, read_judgements
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.judgements import of_now as flags_of_now
 from affectml_annotation.store import schema
@@ -62,11 +61,11 @@ def store(golden, folder, tmp_path, monkeypatch, request):
     monkeypatch.setattr(door, "token_hex", secrets.token_hex)  # newcomers get other ids than the file has
     place = shutil.copy(folder / "labels.db", tmp_path / "labels.db")
     if "server" in golden:
-        with LabelStore(place, must_exist=True, reads_only=True) as old:
+        with aa.LabelStore(place, must_exist=True, reads_only=True) as old:
             made = write_backup(old, tmp_path / "backup.db")
         place = request.getfixturevalue("postgres_url")
         restore(made.file, place)
-    with LabelStore(place, must_exist=True) as opened:
+    with aa.LabelStore(place, must_exist=True) as opened:
         yield opened
 
 
@@ -145,7 +144,7 @@ def test_people_go_on_where_they_were(store, said):
 def test_counts_and_agreement_are_the_same(store, said):
     judgements, labels = store.judgements().drop(columns="purpose"), store.settings.labels  # checks were counted then
     for method, before in said["counts"].items():
-        made = aggregate(judgements, labels, method, weights="agreement" if method == "weighted" else None)
+        made = aa.aggregate(judgements, labels, method, weights="agreement" if method == "weighted" else None)
         now = {"image_id": list(made.image_id), "n": made.n.tolist(), "left_out": made.left_out}
         assert now == {key: before[key] for key in now}
         np.testing.assert_allclose(made.values, before["values"], rtol=1e-6, atol=1e-9, err_msg=method)
@@ -163,7 +162,7 @@ def test_counts_and_agreement_are_the_same(store, said):
 def export(store, folder: Path, **options) -> dict:
     """Into a data set; its description."""
     labels = store.settings.labels
-    votes = {"labels": lambda judgements: aggregate(judgements, labels, "votes")}
+    votes = {"labels": lambda judgements: aa.aggregate(judgements, labels, "votes")}
     write_dataset_folder(folder, Collected.of(store), votes, **options)
     return json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
 
@@ -192,16 +191,16 @@ def test_it_exports_the_same_data_set(store, folder, tmp_path):
 def test_exported_files_of_every_format_are_read_and_written_as_before(store, folder, tmp_path, name):
     columns = ["image_id", "annotator_id", "round", "kind", "labels", "note"]
     key = columns[:3]  # Label Studio's file goes image by image
-    now, before = store.judgements(), read_judgements(folder / "files" / name)
+    now, before = store.judgements(), aa.read_judgements(folder / "files" / name)
     told = [plain(table[columns].fillna({"note": ""}).sort_values(key)) for table in (before, now)]
     assert told[0] == told[1]
     aa.write_judgements(now, tmp_path / name, name="golden task", question=store.settings.question)
-    pd.testing.assert_frame_equal(read_judgements(tmp_path / name)[before.columns], before)
+    pd.testing.assert_frame_equal(aa.read_judgements(tmp_path / name)[before.columns], before)
 
 
 @of_tasks
 def test_an_exported_hugging_face_folder_is_read_as_before(store, folder):
-    before, now = read_judgements(folder / "files" / "hugging-face"), store.judgements()
+    before, now = aa.read_judgements(folder / "files" / "hugging-face"), store.judgements()
     assert plain(before[["event_id", "labels"]]) == plain(now[["event_id", "labels"]])
 
 
@@ -220,9 +219,10 @@ def test_work_goes_on_in_it(store, said):
 def test_it_is_sound_and_read_as_it_is_where_nothing_can_be_written(store, folder, tmp_path):
     file = tmp_path / "kept.db"
     shutil.copy(folder / "labels.db", file)
-    with LabelStore(file, must_exist=True, reads_only=True) as kept:
-        for ask in (LabelStore.judgements, LabelStore.images, LabelStore.annotators, LabelStore.checks, slots):
-            pd.testing.assert_frame_equal(ask(kept), ask(store))
+    with aa.LabelStore(file, must_exist=True, reads_only=True) as kept:
+        for name in ("judgements", "images", "annotators", "checks"):
+            pd.testing.assert_frame_equal(getattr(kept, name)(), getattr(store, name)())
+        pd.testing.assert_frame_equal(slots(kept), slots(store))
         assert kept.settings == store.settings
         assert vars(kept.progress()) == vars(store.progress())
         assert check_store(kept) == check_store(store) == []
@@ -244,13 +244,13 @@ def in_file(file: Path, query: str) -> list[tuple]:
         return raw.execute(query).fetchall()
 
 
-def slots(store: LabelStore) -> pd.DataFrame:
+def slots(store: aa.LabelStore) -> pd.DataFrame:
     there = schema.slot.c
     query = sa.select(there.round, there.position, there.wanted, there.taken).order_by(there.round, there.position)
     return store.database.table(query)
 
 
-def newcomer(store: LabelStore) -> str:
+def newcomer(store: aa.LabelStore) -> str:
     """Somebody who came after the upgrade and is at their images."""
     ids = door.Ids("somebody new")
     who = door.agree(store, ids, door.enter(store, ids).version, ["I agree."]).participant
@@ -301,9 +301,9 @@ def test_a_study_whose_images_stopped_early_goes_on(store):
 @of_studies
 def test_a_study_whose_images_stopped_early_writes_the_same_file(store, tmp_path):
     aa.write_judgements(store.judgements(), tmp_path / "judgements.csv", name="study", question="What do you feel?")
-    now = read_judgements(tmp_path / "judgements.csv")
+    now = aa.read_judgements(tmp_path / "judgements.csv")
     assert not now.pop("flag").any()
-    pd.testing.assert_frame_equal(now, read_judgements(STUDY / "judgements.csv"))
+    pd.testing.assert_frame_equal(now, aa.read_judgements(STUDY / "judgements.csv"))
 
 
 @of_studies

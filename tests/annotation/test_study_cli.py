@@ -353,8 +353,7 @@ def test_the_question_that_people_are_asked_is_the_files_or_the_study_does_not_b
         store.invite(["ann"])
         store.claim("ann", 1)
     write_file(folder, question="What do others feel?")
-    with pytest.raises(StoreError, match="the question until the first image is given to somebody"):
-        studies.begin(folder, by="lead")
+    refused(StoreError, "the question until the first image is given to somebody", studies.begin, folder, by="lead")
     with studies.open_running(folder) as store:
         assert overview.versions(store)["version"].tolist() == [2, 1]
 
