@@ -97,13 +97,6 @@ def test_empty_sets_are_answers():
     assert aa.krippendorff_alpha(agreed).value == 1.0
 
 
-def test_masi_by_hand():
-    first = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]], dtype=bool)
-    second = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [1, 0, 1, 0], [0, 0, 1, 1]], dtype=bool)
-    expected = [0, 1 - (1 / 2) * (2 / 3), 1 - (1 / 3) * (1 / 3), 1]
-    np.testing.assert_allclose(set_distances(first, second, "masi"), expected)
-
-
 SET_ROWS = st.lists(
     st.tuples(
         st.sampled_from("abcde"),

@@ -352,17 +352,14 @@ def test_the_exported_data_set_is_one_that_affectml_reads(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "pictures"]
 
 
-def test_an_existing_data_set_gains_targets_and_keeps_the_rest(tmp_path):
-    write_dataset_folder(tmp_path / "out", collected(full()), {"old": counted()})
-    again = write_dataset_folder(tmp_path / "out", collected(full()), {"new": counted("smoothed")})
-    assert (again.new, again.same, again.replaced, again.kept) == (0, 5, 0, ())
-    assert set(json.loads((tmp_path / "out" / "dataset.json").read_text())["targets"]) == {"old", "new"}
+def test_judgements_of_another_construct_or_of_another_image_are_not_added(tmp_path):
+    add = partial(write_dataset_folder, tmp_path / "out")
+    add(collected(full()), {"old": counted()})
     other = aa.TaskSettings(labels=LABELS, question="What does the person show?", construct="expressed")
-    with pytest.raises(aa.BadExport, match="holds judgements of what is evoked, the task asked for what is expressed"):
-        write_dataset_folder(tmp_path / "out", collected(full(), task=other), {"old": counted()})
+    says = "holds judgements of what is evoked, the task asked for what is expressed"
+    refused(aa.BadExport, says, add, collected(full(), task=other), {"old": counted()})
     strange = full().assign(image_id="zzz", annotator_id=list("abcde"), event_id=list("vwxyz"))
-    with pytest.raises(aa.BadExport, match="has no image 'zzz'"):
-        write_dataset_folder(tmp_path / "out", collected(strange), {"old": counted()})
+    refused(aa.BadExport, "has no image 'zzz'", add, collected(strange), {"old": counted()})
 
 
 def test_a_failed_export_leaves_nothing_behind(tmp_path):

@@ -88,9 +88,11 @@ def test_several_tasks_are_listed(run, here):
     run("labels", "init", "mydata")
     write_demo(here / "sets" / "more", images=20, seed=4)
     run("labels", "init", "sets/more")
-    error = run("labels", "status", fails=True)
-    assert "several labelling tasks here: mydata-labels.db, sets/more-labels.db; name one with --db" in error
+    for command in ("status", "agreement", "aggregate"):
+        error = run("labels", command, fails=True)
+        assert "several labelling tasks here: mydata-labels.db, sets/more-labels.db; name one with --db" in error
     assert json.loads(run("labels", "status", "--db", "sets/more", "--json"))["db"] == "sets/more-labels.db"
+    assert "give one of them" in run("labels", "agreement", "mydata", "--db", "sets/more", fails=True)
 
 
 def test_without_a_task_the_error_says_how_to_make_one(run, here):

@@ -18,17 +18,6 @@ def prior(*pairs: tuple[float, float]) -> aa.BetaPrior:
     return aa.BetaPrior(alpha, beta, np.zeros(len(pairs), dtype=bool))
 
 
-def test_the_fit_finds_the_prior_that_made_the_counts():
-    random = np.random.default_rng(0)
-    alpha, beta = np.array([0.5, 2.0, 0.3]), np.array([1.5, 3.0, 6.0])
-    rates = random.beta(alpha, beta, size=(20_000, 3))
-    n = random.integers(3, 9, size=20_000)
-    fitted = aa.fit_beta_prior(random.binomial(n[:, None], rates), n)
-    assert not fitted.pooled.any()
-    np.testing.assert_allclose(fitted.alpha, alpha, rtol=0.06)
-    np.testing.assert_allclose(fitted.beta, beta, rtol=0.08)
-
-
 def test_the_fit_is_where_scipys_likelihood_is_highest():
     random = np.random.default_rng(1)
     n = random.integers(2, 7, size=300)

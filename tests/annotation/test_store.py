@@ -496,14 +496,6 @@ def test_strategies_order_the_images(open_store):
     assert Counter(stratum[c.image_id] for c in store.claim("y", 12)[2:]) == {"a": 5, "b": 5}
 
 
-def test_a_run_can_ask_for_more_people_on_images_that_are_complete(open_store):
-    store = make(open_store(), images=4, people="uv", overlap=1)
-    work(store, "u")
-    assert store.claim("v", 1) == []
-    store.enqueue(["i002", "i001"], more=1)
-    assert [c.image_id for c in work(store, "v")] == ["i002", "i001"]
-
-
 def test_asking_for_more_people_never_takes_a_planned_one_away(open_store):
     store = make(open_store(), images=4, people="uv", overlap=3)
     work(store, "u", 2)
