@@ -8,6 +8,8 @@ import torch
 
 from affectml_metrics import functional as F
 
+from .checks import gen
+
 NAN = math.nan
 
 
@@ -119,7 +121,7 @@ def test_modes_and_their_ties():
 
 
 def test_random_modes_are_each_as_likely():
-    g = torch.Generator().manual_seed(0)
+    g = gen(0)
     drawn = F.modes(torch.tensor([[2, 5, 5]]).expand(4000, 3), ties="random", generator=g)
     assert (drawn.sum(1) == 1).all()
     assert not drawn[:, 0].any()
