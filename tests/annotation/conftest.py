@@ -45,6 +45,12 @@ def opened(database_url):
 
 
 @pytest.fixture
+def store(opened):
+    """One in which that study runs as it is."""
+    return opened()
+
+
+@pytest.fixture
 def run(monkeypatch, capsys):
     """Runs the command line as a shell would; gives back what it printed, or the error line with exit code 2.
 

@@ -35,9 +35,8 @@ SAYS_NOTHING = "what the backup says of itself cannot be read"
 
 
 @pytest.fixture
-def used(opened):
+def used(store):
     """A store with something in every table that people fill, awkward values among them."""
-    store = opened()
     complete(store, "P1")
     who = to_images(store, "P2")
     label(store, who, 2, labels=("awe", "fear"))
@@ -282,9 +281,8 @@ def test_what_a_link_leads_to_is_replaced_and_the_link_stays(small, tmp_path):
         assert len(there.events()) == made.counts["event"]
 
 
-def test_a_server_whose_database_has_a_task_is_left_alone(small, opened, tmp_path):
+def test_a_server_whose_database_has_a_task_is_left_alone(small, store, tmp_path):
     made = write_backup(small, tmp_path / "out.db")
-    store = opened()
     with pytest.raises(StoreError, match="holds a task already|exists already"):
         restore(made.file, store.database.engine.url.render_as_string(False).removeprefix("sqlite:///"))
     assert len(store.events()) == 0

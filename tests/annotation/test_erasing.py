@@ -51,8 +51,7 @@ def told(store) -> list[str]:
     return [judgements.to_csv(), repr(alpha), repr(progress), running.images_wanting(store).to_csv()]
 
 
-def test_who_is_erased_is_in_no_byte_and_all_else_is_as_without_them(opened, held):
-    store = opened()
+def test_who_is_erased_is_in_no_byte_and_all_else_is_as_without_them(store, held):
     complete(store, "P1")
     label(store, to_images(store, "P2"), labels=("awe", "fear"))
     before = told(store)
@@ -165,8 +164,7 @@ def test_ids_of_who_is_paid_are_forgotten_in_every_byte_and_who_comes_back_is_kn
     refused(NotInStudy, "was erased because you asked", door.enter, store, Ids("SECRET-1"))
 
 
-def test_events_of_everybody_else_stay_append_only(opened):
-    store = opened()
+def test_events_of_everybody_else_stay_append_only(store):
     first, second = complete(store, "P1"), complete(store, "P2")
     erase_people(store, [first])
     assert set(store.events()["annotator_id"]) == {second}
@@ -176,8 +174,7 @@ def test_events_of_everybody_else_stay_append_only(opened):
     assert rows(store, schema.erasing) == []
 
 
-def test_nobody_erased_comes_back_by_a_browser_an_import_an_invitation_or_the_same_id(opened, tmp_path):
-    store = opened()
+def test_nobody_erased_comes_back_by_a_browser_an_import_an_invitation_or_the_same_id(store, tmp_path):
     store.invite(["ann"])
     label(store, "ann", 2)
     write_judgements(store.judgements(), tmp_path / "said.csv")
@@ -196,8 +193,7 @@ def test_nobody_erased_comes_back_by_a_browser_an_import_an_invitation_or_the_sa
     assert door.enter(store, Ids("P2")).kind == "consent"
 
 
-def test_who_is_erased_before_they_are_paid_is_owed_and_nothing_ties_it_to_an_answer(opened, held):
-    store = opened()
+def test_who_is_erased_before_they_are_paid_is_owed_and_nothing_ties_it_to_an_answer(store, held):
     going, done = to_images(store, "P1"), complete(store, "P2-at-the-panel")
     label(store, going, 2)
     paid = complete(store, "P3")
@@ -215,8 +211,7 @@ def test_who_is_erased_before_they_are_paid_is_owed_and_nothing_ties_it_to_an_an
     assert b"P2-at-the-panel" not in held()
 
 
-def test_who_is_forgotten_and_answers_late_is_on_no_list_without_an_id(opened):
-    store = opened()
+def test_who_is_forgotten_and_answers_late_is_on_no_list_without_an_id(store):
     who = to_images(store, "P1")
     (claim,) = store.claim(who, 1)
     visits.leave(store, who)
@@ -229,8 +224,7 @@ def test_who_is_forgotten_and_answers_late_is_on_no_list_without_an_id(opened):
     assert pay.pay_rows(store) == []
 
 
-def test_who_withdrew_and_is_erased_frees_no_place_twice(opened):
-    store = opened()
+def test_who_withdrew_and_is_erased_frees_no_place_twice(store):
     store.invite(["ann"])
     label(store, "ann", 3)
     store.withdraw("ann")
@@ -239,8 +233,7 @@ def test_who_withdrew_and_is_erased_frees_no_place_twice(opened):
     assert [row.key for row in rows(store, schema.setting) if "withdrawal" in row.key] == []
 
 
-def test_an_erasure_that_was_cut_short_goes_on(opened, held, monkeypatch):
-    store = opened()
+def test_an_erasure_that_was_cut_short_goes_on(opened, store, held, monkeypatch):
     who = complete(store, "SECRET-ID")
     pay.mark_paid(store, ["SECRET-ID"])
 
@@ -267,8 +260,7 @@ def test_a_key_is_made_once_by_whoever_asks_at_once(postgres_url):
         assert len(set(at_once(made, range(8)))) == 1
 
 
-def test_a_person_asks_and_the_lead_confirms(opened):
-    store = opened()
+def test_a_person_asks_and_the_lead_confirms(store):
     who = come(store, "P1")
     for _ in range(2):
         ask_for_erasure(store, who)

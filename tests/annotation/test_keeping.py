@@ -32,17 +32,13 @@ Disk = namedtuple("Disk", "total used free")
 
 
 @pytest.fixture
-def studied(opened, tmp_path):
-    """`studied()`: the study's store; its data set is in tmp_path/set."""
+def store(opened, tmp_path):
+    """One in which the study runs, of the data set in tmp_path/set."""
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "dataset.json").write_text("{}")
-
-    def open_(**changes):
-        store = opened(**changes)
-        store.database.writing(write_setting, DATASET, str(tmp_path / "set"))
-        return store
-
-    return open_
+    store = opened()
+    store.database.writing(write_setting, DATASET, str(tmp_path / "set"))
+    return store
 
 
 @pytest.fixture
@@ -66,8 +62,7 @@ def bytes_of(store) -> bytes:
     return b"".join(path.read_bytes() for path in keeping.folder(store).rglob("*") if path.is_file())
 
 
-def test_the_first_backup_is_due_an_hour_after_the_first_answer(studied, clock):
-    store = studied()
+def test_the_first_backup_is_due_an_hour_after_the_first_answer(store, clock):
     who = to_images(store, "P1")
     clock(240)
     assert not is_due(store)  # nobody answered
@@ -87,8 +82,7 @@ def test_the_first_backup_is_due_an_hour_after_the_first_answer(studied, clock):
         lambda store: pay.mark_paid(store, ["P1"]),
     ],
 )
-def test_the_next_is_due_an_hour_later_if_something_changed(studied, clock, change):
-    store = studied()
+def test_the_next_is_due_an_hour_later_if_something_changed(store, clock, change):
     complete(store, "P1")
     keep_backup(store)
     clock(1.1)
@@ -114,8 +108,7 @@ def test_the_next_is_due_an_hour_later_if_something_changed(studied, clock, chan
         (NOTHING, 1),
     ],
 )
-def test_of_backups_that_take_over_a_minute_each_is_as_many_times_later(studied, clock, says, hours):
-    store = studied()
+def test_of_backups_that_take_over_a_minute_each_is_as_many_times_later(store, clock, says, hours):
     label(store, to_images(store, "P1"), 1)
     made = keep_backup(store).file
     if says != NOTHING:
@@ -127,16 +120,14 @@ def test_of_backups_that_take_over_a_minute_each_is_as_many_times_later(studied,
     assert is_due(store)
 
 
-def test_a_backup_says_how_long_it_took(studied, monkeypatch):
-    store = studied()
+def test_a_backup_says_how_long_it_took(store, monkeypatch):
     times = iter([1000.0, 1090.5])
     monkeypatch.setattr("affectml_annotation.store.backup.monotonic", lambda: next(times))
     made = keep_backup(store)
     assert made.seconds == read_backup(made.file).seconds == 90.5
 
 
-def test_neither_a_backup_nor_a_failure_of_a_clock_that_was_a_year_ahead_stops_another(studied, clock):
-    store = studied()
+def test_neither_a_backup_nor_a_failure_of_a_clock_that_was_a_year_ahead_stops_another(store, clock):
     clock(24 * 365)
     label(store, to_images(store, "P1"), 1)
     keep_backup(store)
@@ -150,8 +141,7 @@ def test_neither_a_backup_nor_a_failure_of_a_clock_that_was_a_year_ahead_stops_a
     assert [keep_backup(store).file] == kept(store) != ahead
 
 
-def test_the_oldest_goes_once_the_new_one_is_there_and_no_other_file_does(studied, clock):
-    store = studied()
+def test_the_oldest_goes_once_the_new_one_is_there_and_no_other_file_does(store, clock):
     label(store, to_images(store, "P1"), 1)
     store.update_settings(backups_kept=3, backup_days=0)
     first, *others = [keep_backup(store).file for _ in range(4) if clock(1) is None]
@@ -217,15 +207,13 @@ def test_a_clock_that_was_wrong_for_hours_takes_no_good_ones_along_and_leaves_no
         assert kept_of([*right, *wrong, *again]) == kept_of([*right, *again])
 
 
-def test_two_backups_of_one_second_have_two_names(studied, monkeypatch):
-    store = studied()
+def test_two_backups_of_one_second_have_two_names(store, monkeypatch):
     monkeypatch.setattr(keeping, "now_ms", lambda: 1_800_000_000_500)
     names = [keep_backup(store).file.name for _ in range(2)]
     assert names == ["2027-01-15T080000Z.db", "2027-01-15T080001Z.db"]
 
 
-def test_the_folder_lies_beside_the_file_or_the_data_set(studied, tmp_path):
-    store = studied()
+def test_the_folder_lies_beside_the_file_or_the_data_set(store, tmp_path):
     url = store.database.engine.url
     name = "labels-backups" if url.get_backend_name() == "sqlite" else f"set-{url.database}-backups"
     assert keeping.folder(store) == tmp_path / name
@@ -234,8 +222,7 @@ def test_the_folder_lies_beside_the_file_or_the_data_set(studied, tmp_path):
         refused(StoreError, "lies beside no file and no data set: name the backup's own file", keep_backup, nowhere)
 
 
-def test_a_task_from_another_machine_keeps_its_backups_beside_the_data_set_here(studied, tmp_path):
-    store = studied()
+def test_a_task_from_another_machine_keeps_its_backups_beside_the_data_set_here(store, tmp_path):
     (tmp_path / "set").rename(tmp_path / "here")
     assert store.dataset is None
     store.note_dataset(tmp_path / "here")
@@ -245,8 +232,7 @@ def test_a_task_from_another_machine_keeps_its_backups_beside_the_data_set_here(
     assert keeping.folder(store).parent == tmp_path
 
 
-def test_of_two_servers_at_once_one_makes_the_backup(studied, opened, clock):
-    store = studied()
+def test_of_two_servers_at_once_one_makes_the_backup(store, opened, clock):
     label(store, to_images(store, "P1"), 1)
     clock(25)
     made = at_once(lambda own: keep_backup(own, if_due=True), [opened(), opened()])
@@ -254,8 +240,7 @@ def test_of_two_servers_at_once_one_makes_the_backup(studied, opened, clock):
     assert len(kept(store)) == 1
 
 
-def test_with_too_little_room_there_is_no_backup_the_lead_is_told_and_people_go_on(studied, clock, monkeypatch):
-    store = studied()
+def test_with_too_little_room_there_is_no_backup_the_lead_is_told_and_people_go_on(store, clock, monkeypatch):
     who = to_images(store, "P1")
     label(store, who, 1)
     clock(25)
@@ -278,8 +263,7 @@ def test_with_too_little_room_there_is_no_backup_the_lead_is_told_and_people_go_
     }
 
 
-def test_a_failure_of_the_database_is_said_without_its_place(studied, monkeypatch):
-    store = studied()
+def test_a_failure_of_the_database_is_said_without_its_place(store, monkeypatch):
     elsewhere = Database("sqlite:////proc/none/labels.db")
     with monkeypatch.context() as patch:
         patch.setattr(Database, "snapshot", lambda _self: elsewhere.read())
@@ -287,8 +271,7 @@ def test_a_failure_of_the_database_is_said_without_its_place(studied, monkeypatc
     assert keeping.about(store)["failed"] == "the database failed; the server's own output says how"
 
 
-def test_who_is_erased_is_in_no_byte_of_the_backups_and_all_else_stays_in_them(studied, clock):
-    store = studied()
+def test_who_is_erased_is_in_no_byte_of_the_backups_and_all_else_stays_in_them(store, clock):
     complete(store, "P1")
     plain = keep_backup(store)
     who = to_images(store, "SECRET-ID", "18-29")
@@ -316,8 +299,7 @@ def test_who_is_erased_is_in_no_byte_of_the_backups_and_all_else_stays_in_them(s
         assert keys[0] == keys[1]
 
 
-def test_what_is_owed_to_who_is_erased_is_in_backups_as_it_is_now(studied, clock):
-    store = studied()
+def test_what_is_owed_to_who_is_erased_is_in_backups_as_it_is_now(store, clock):
     unpaid, paid = complete(store, "P1"), complete(store, "P2")
     keep_backup(store)  # in which both are to be paid
     pay.mark_paid(store, ["P2"])
@@ -330,8 +312,7 @@ def test_what_is_owed_to_who_is_erased_is_in_backups_as_it_is_now(studied, clock
     assert b"P1" not in backup.read_bytes()
 
 
-def test_ids_that_are_forgotten_leave_the_backups_and_who_comes_back_is_known(studied):
-    store = studied()
+def test_ids_that_are_forgotten_leave_the_backups_and_who_comes_back_is_known(store):
     who = complete(store, "SECRET-1")
     complete(store, "SECRET-2")
     keep_backup(store)
@@ -344,8 +325,7 @@ def test_ids_that_are_forgotten_leave_the_backups_and_who_comes_back_is_known(st
         assert who in set(then.judgements()["annotator_id"])
 
 
-def test_a_server_that_was_lost_is_restored_without_those_whom_the_backups_of_it_know_as_erased(studied, tmp_path):
-    store = studied()
+def test_a_server_that_was_lost_is_restored_without_those_whom_the_backups_of_it_know_as_erased(store, tmp_path):
     who = complete(store, "P1")
     before = write_backup(store, tmp_path / "before.db")
     keep_backup(store)
@@ -362,8 +342,7 @@ def test_a_server_that_was_lost_is_restored_without_those_whom_the_backups_of_it
     assert restore(before.file, where).erased == 1
 
 
-def test_what_a_killed_backup_or_restore_left_beside_the_database_goes_with_an_erasure(studied):
-    store = studied()
+def test_what_a_killed_backup_or_restore_left_beside_the_database_goes_with_an_erasure(store):
     who = complete(store, "P1")
     place = keeping.folder(store)
     for left in (".kept.db.0123abcd.tmp", ".other.db.0123abcd.tmp"):
@@ -375,8 +354,7 @@ def test_what_a_killed_backup_or_restore_left_beside_the_database_goes_with_an_e
     assert not [*place.parent.glob(".*.tmp")]
 
 
-def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(studied, clock, monkeypatch):
-    store = studied()
+def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(store, clock, monkeypatch):
     who = complete(store, "SECRET-ID")
     pay.mark_paid(store, ["SECRET-ID"])
     for _ in range(3):
@@ -404,9 +382,8 @@ def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(studied, clock,
 
 
 def test_backups_that_cannot_be_changed_are_named_once_all_others_are_and_the_erasure_goes_on_without_them(
-    studied, clock
+    store, clock
 ):
-    store = studied()
     who = complete(store, "SECRET-ID")
     pay.mark_paid(store, ["SECRET-ID"])
     changed, cut_off, *others = [keep_backup(store).file for _ in range(4) if clock(1) is None]
@@ -425,8 +402,7 @@ def test_backups_that_cannot_be_changed_are_named_once_all_others_are_and_the_er
     assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
 
 
-def test_a_backup_that_is_being_made_while_somebody_is_erased_is_cleaned_once_it_is_whole(studied, tmp_path):
-    store = studied()
+def test_a_backup_that_is_being_made_while_somebody_is_erased_is_cleaned_once_it_is_whole(store, tmp_path):
     who = complete(store, "SECRET-ID")
     pay.mark_paid(store, ["SECRET-ID"])
     made = keep_backup(store).file

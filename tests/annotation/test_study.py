@@ -29,8 +29,7 @@ NOBODY = "does not say who you are at your panel"
 # The way through
 
 
-def test_phases_come_one_after_the_other_and_the_code_at_the_end(opened):
-    store = opened()
+def test_phases_come_one_after_the_other_and_the_code_at_the_end(store):
     who = come(store, "P1")
     assert visits.where(store, who).phase == "before"
     assert visits.answer_questions(store, who, "before", {"age": "30+"}).phase == "instructions"
@@ -50,8 +49,7 @@ def test_phases_come_one_after_the_other_and_the_code_at_the_end(opened):
     ]  # fmt: skip
 
 
-def test_what_is_asked_twice_or_out_of_turn_changes_nothing(opened):
-    store = opened()
+def test_what_is_asked_twice_or_out_of_turn_changes_nothing(store):
     who = come(store, "P1")
     for skipped in (
         lambda: visits.go_on(store, who, "instructions"),
@@ -66,8 +64,7 @@ def test_what_is_asked_twice_or_out_of_turn_changes_nothing(opened):
     assert [(row.question, row.value) for row in rows(store, schema.questionnaire)] == [("age", "30+")]
 
 
-def test_no_phase_is_left_by_the_way_out_of_another(opened):
-    store = opened()
+def test_no_phase_is_left_by_the_way_out_of_another(store):
     who = to_images(store, "P1")
     for out in (visits.go_on, lambda *given: visits.answer_questions(*given, {})):
         for phase in ("practice", "images", "code", ["images"]):
@@ -75,8 +72,7 @@ def test_no_phase_is_left_by_the_way_out_of_another(opened):
     assert visits.where(store, who).phase == "images"
 
 
-def test_no_image_is_given_and_no_answer_taken_before_the_practice_is_passed(opened):
-    store = opened()
+def test_no_image_is_given_and_no_answer_taken_before_the_practice_is_passed(store):
     who = come(store, "P1")
     for go_on in (
         lambda: visits.answer_questions(store, who, "before", {"age": "30+"}),
@@ -91,8 +87,7 @@ def test_no_image_is_given_and_no_answer_taken_before_the_practice_is_passed(ope
     assert len(store.claim(who, 1)) == 1
 
 
-def test_why_there_is_no_image_and_no_answer_taken_is_said_in_the_language_spoken(opened):
-    store = opened()
+def test_why_there_is_no_image_and_no_answer_taken_is_said_in_the_language_spoken(store):
     early, gone, full = come(store, "P1"), to_images(store, "P2"), to_images(store, "P3")
     store.withdraw(gone)
     store.claim(full, 12)
@@ -109,8 +104,7 @@ def test_why_there_is_no_image_and_no_answer_taken_is_said_in_the_language_spoke
     assert {error[: error.index("~]") + 2] for error in said} == expected
 
 
-def test_nobody_labels_more_images_than_the_file_says_and_what_is_over_stands(opened):
-    store = opened()
+def test_nobody_labels_more_images_than_the_file_says_and_what_is_over_stands(store):
     who = to_images(store, "P1")
     claims = store.claim(who, 12)
     assert len(claims) == 5
@@ -127,8 +121,7 @@ def test_nobody_labels_more_images_than_the_file_says_and_what_is_over_stands(op
     assert late.error.endswith("the images of this study are behind you; what you gave stands")
 
 
-def test_somebody_invited_to_label_as_before_meets_nothing_of_the_study(opened):
-    store = opened()
+def test_somebody_invited_to_label_as_before_meets_nothing_of_the_study(store):
     store.invite(["ann"])
     assert len(label(store, "ann")) == 10
     refused(StoreError, "takes part in no study", visits.where, store, "ann")
@@ -149,8 +142,7 @@ def test_who_declines_leaves_a_count_and_nothing_else(opened):
     assert pay.pay_rows(store) == []
 
 
-def test_made_up_ids_show_nothing_of_a_visit_and_the_resume_code_does(opened):
-    store = opened()
+def test_made_up_ids_show_nothing_of_a_visit_and_the_resume_code_does(store):
     who = complete(store, "P1")
     entry = door.enter(store, Ids("P1"))
     assert (entry.kind, entry.participant) == ("known", None)
@@ -255,8 +247,7 @@ def test_ids_that_earlier_versions_kept_as_they_came_are_still_known(opened):
     refused(NotInStudy, "was erased", door.enter, store, came[1])
 
 
-def test_of_two_whom_earlier_versions_took_for_two_each_goes_on_by_their_own_id(opened):
-    store = opened()
+def test_of_two_whom_earlier_versions_took_for_two_each_goes_on_by_their_own_id(store):
     first, second = (to_images(store, person) for person in ("Twice", "other"))
     with store.database.write() as connection:
         other = schema.panel.update().where(schema.panel.c.annotator_id == second)
@@ -264,8 +255,7 @@ def test_of_two_whom_earlier_versions_took_for_two_each_goes_on_by_their_own_id(
     assert named_by(store, ["twice", "Twice"]) == [second, first]
 
 
-def test_a_paused_study_lets_nobody_in_and_whoever_is_there_goes_on(opened):
-    store = opened()
+def test_a_paused_study_lets_nobody_in_and_whoever_is_there_goes_on(store):
     who = come(store, "P1")
     running.change_state(store, "paused", by="lead")
     assert door.enter(store, Ids("P2")).kind == "closed"
@@ -273,8 +263,7 @@ def test_a_paused_study_lets_nobody_in_and_whoever_is_there_goes_on(opened):
     assert visits.answer_questions(store, who, "before", {"age": "30+"}).phase == "instructions"
 
 
-def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(opened):
-    store = opened()
+def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(store):
     old = come(store, "P1")
     study = study_with()
     assert running.open_study(store, study, affectml="0", by="lead") == 1  # nothing changed
@@ -299,15 +288,13 @@ def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(opened):
         ({"age": "30+", "agee": 1}, "agee: there is no such question; did you mean 'age'?"),
     ],
 )
-def test_an_answer_that_cannot_be_is_refused_and_none_is_kept(opened, given, says):
-    store = opened()
+def test_an_answer_that_cannot_be_is_refused_and_none_is_kept(store, given, says):
     who = come(store, "P1")
     refused(StoreError, f"^{re.escape(says)}$", visits.answer_questions, store, who, "before", given)
     assert rows(store, schema.questionnaire) == []
 
 
-def test_who_misses_within_the_tries_may_go_on_and_who_does_not_is_screened_out_with_the_code_that_pays(opened):
-    store = opened()
+def test_who_misses_within_the_tries_may_go_on_and_who_does_not_is_screened_out_with_the_code_that_pays(store):
     who, other = to_practice(store, "P1"), to_practice(store, "P2")
     assert screen(store, who).practice == {"i00": 2}
     missed = visits.practise(store, who, "i00", ["fear", "joy"])
@@ -329,8 +316,7 @@ def test_who_misses_within_the_tries_may_go_on_and_who_does_not_is_screened_out_
 # Quotas, places, leaving
 
 
-def test_no_more_people_than_places_and_images_and_a_place_given_back_is_filled(opened):
-    store = opened()
+def test_no_more_people_than_places_and_images_and_a_place_given_back_is_filled(store):
     people = [to_images(store, f"P{n}") for n in range(4)]
     assert door.enter(store, Ids("P4")).kind == "full"
     late = door.agree(store, Ids("P4"), 1, ["I agree."])  # the consent page was open since before
@@ -389,8 +375,7 @@ def test_two_servers_that_begin_a_study_at_once_begin_one_version(database_url):
     assert at_once(begin, [24] * 4) == [2] * 4
 
 
-def test_a_check_that_a_new_version_leaves_out_is_shown_to_nobody_and_a_leads_own_stays(opened):
-    store = opened()
+def test_a_check_that_a_new_version_leaves_out_is_shown_to_nobody_and_a_leads_own_stays(store):
     store.add_checks(pd.DataFrame({"image_id": ["i02"], "accepted": [["awe"]], "forbidden": [["joy"]]}))
     others = {"images": [{"image": "i03", "labels": ["fear"]}]}
     running.open_study(store, study_with(checks=others), affectml="0", by="lead")
@@ -398,8 +383,7 @@ def test_a_check_that_a_new_version_leaves_out_is_shown_to_nobody_and_a_leads_ow
     assert "i01" not in running.images_wanting(store)["image_id"].tolist()
 
 
-def test_the_currency_changes_until_somebody_comes(opened):
-    store = opened()
+def test_the_currency_changes_until_somebody_comes(store):
     pounds, francs = (study_with(pay={"currency": currency}) for currency in ("GBP", "CHF"))
     assert running.open_study(store, pounds, affectml="0", by="lead") == 2
     come(store, "P1")
@@ -407,15 +391,13 @@ def test_the_currency_changes_until_somebody_comes(opened):
         running.open_study(store, francs, affectml="0", by="lead")
 
 
-def test_a_practice_that_nobody_could_pass_does_not_begin(opened):
-    store = opened()
+def test_a_practice_that_nobody_could_pass_does_not_begin(store):
     practice = {"images": [{"image": "i00", "labels": ["faer"]}]}
     with pytest.raises(UnknownLabel, match=r"practice on image i00.*'faer'.*'fear'"):
         running.open_study(store, study_with(practice=practice), affectml="0", by="lead")
 
 
-def test_who_is_erased_while_places_are_given_back_keeps_nobody_out(opened, monkeypatch):
-    store = opened()
+def test_who_is_erased_while_places_are_given_back_keeps_nobody_out(store, monkeypatch):
     gone = come(store, "P1")
     late = come(store, "P2")
     pass_time(store, 31)
@@ -445,8 +427,7 @@ def test_a_group_that_is_full_is_paid_and_takes_nobodys_place(opened):
     assert [row.due for row in pay.pay_rows(store)] == [0, 50, 0, 0]
 
 
-def test_who_returns_in_time_goes_on_and_who_is_late_is_told_and_keeps_what_they_gave(opened):
-    store = opened()
+def test_who_returns_in_time_goes_on_and_who_is_late_is_told_and_keeps_what_they_gave(store):
     back, late = to_images(store, "back"), to_images(store, "late")
     label(store, back, 2), label(store, late, 2)
     (held,) = store.claim(late, 1)
@@ -504,8 +485,7 @@ def test_a_hundred_tabs_at_once_take_no_more_places_than_there_are(opened):
     assert Counter(chain(*found)) == {None: 4, "quota_full": 12}
 
 
-def test_two_tabs_of_one_person_get_no_image_too_many(opened):
-    store = opened()
+def test_two_tabs_of_one_person_get_no_image_too_many(opened, store):
     who = to_images(store, "P1")
 
     def work(tab) -> None:
@@ -516,8 +496,7 @@ def test_two_tabs_of_one_person_get_no_image_too_many(opened):
     assert len(rows(store, schema.assignment)) == 5
 
 
-def test_who_withdraws_has_left_the_study(opened):
-    store = opened()
+def test_who_withdraws_has_left_the_study(store):
     who = to_images(store, "P1")
     label(store, who, 2)
     store.withdraw(who)
@@ -554,8 +533,7 @@ def test_of_many_images_held_the_next_few_are_still_shown_after_failed_checks(op
     assert visits.finish_images(store, who).phase == "after"
 
 
-def test_images_are_held_for_as_long_as_the_place(opened):
-    store = opened()
+def test_images_are_held_for_as_long_as_the_place(store):
     store.claim(to_images(store, "P1"), 5)
     pass_time(store, 29)
     assert store.release_expired() == 0
@@ -619,8 +597,7 @@ def test_minutes_count_activity_and_a_night_in_between_as_a_break(opened):
     assert 7 <= visits.go_on(store, who, "instructions").minutes < 7.5
 
 
-def test_the_pay_table_and_the_list_for_the_panel(opened):
-    store = opened()
+def test_the_pay_table_and_the_list_for_the_panel(store):
     complete(store, "P1")
     who = to_images(store, "=P2")
     label(store, who, 2)
@@ -635,8 +612,7 @@ def test_the_pay_table_and_the_list_for_the_panel(opened):
     assert pay.as_bulk(pay.pay_rows(store)) == ""
 
 
-def test_what_is_due_is_summed_by_status_and_who_marks_it_paid_is_kept(opened):
-    store = opened()
+def test_what_is_due_is_summed_by_status_and_who_marks_it_paid_is_kept(store):
     complete(store, "P1")
     complete(store, "P2")
     who = to_images(store, "P3")
@@ -667,8 +643,7 @@ def test_a_code_of_ones_own_is_nobody_elses_and_comes_when_it_is_earned(opened):
 # Apart
 
 
-def test_no_panel_id_is_in_any_table_but_the_panels_and_what_the_file_shares_goes_with_the_answers(opened):
-    store = opened()
+def test_no_panel_id_is_in_any_table_but_the_panels_and_what_the_file_shares_goes_with_the_answers(store):
     who = complete(store, "SECRET-ID", "18-29")
     assert [name for name, content in all_rows(store).items() if "SECRET-ID" in str(content)] == ["panel"]
     for table in (store.events(), store.judgements(), store.annotators()):
@@ -680,8 +655,7 @@ def test_no_panel_id_is_in_any_table_but_the_panels_and_what_the_file_shares_goe
 # What is on the screen
 
 
-def test_each_phase_shows_its_own_and_the_debriefing_comes_at_the_end_however_it_ends(opened):
-    store = opened()
+def test_each_phase_shows_its_own_and_the_debriefing_comes_at_the_end_however_it_ends(store):
     changed = Study(study_with().file, {name: f"The {name}." for name in study_with().texts})
     running.open_study(store, changed, affectml="0", by="lead")
     shown = consent_screen(store, door.enter(store, Ids("P1")).version)

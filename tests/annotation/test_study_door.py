@@ -35,23 +35,20 @@ def test_the_device_on_which_somebody_agreed_goes_on_and_another_by_the_resume_c
     assert not any("laptop" in row.digest or "phone" in row.digest for row in rows(store, schema.device))
 
 
-def test_who_comes_again_is_not_counted_again(opened):
-    store = opened()
+def test_who_comes_again_is_not_counted_again(opened, store):
     for again in (False, True, True):
         assert door.enter(store, Ids("P1"), "laptop", again=again).kind == "consent"
     assert overview(store).opened == 1
 
 
-def test_devices_leave_with_their_person(opened):
-    store = opened()
+def test_devices_leave_with_their_person(store):
     who, other = (agree(store, Ids(person), "laptop") for person in ("P1", "P2"))
     erasing.erase_people(store, [who])
     assert [row.annotator_id for row in rows(store, schema.device)] == [other]
     refused(NotInStudy, "erased because you asked", door.enter, store, Ids("P1"), "laptop")
 
 
-def test_who_withdrew_is_told_so_where_they_are_known_for_sure(opened):
-    store = opened()
+def test_who_withdrew_is_told_so_where_they_are_known_for_sure(store):
     who = agree(store, Ids("P1"), "laptop")
     store.withdraw(who, proven=True)
     refused(NotInStudy, "withdrawn", door.enter, store, Ids("P1"), "laptop")
@@ -78,6 +75,5 @@ def test_a_signed_link_is_one_persons_on_any_device_and_keeps_nobody_out_who_beg
 
 
 @pytest.mark.parametrize("ends_at", [0.0, 1e300, float("inf"), float("nan")])
-def test_a_link_ends_at_a_time_that_can_be(opened, ends_at):
-    store = opened()
+def test_a_link_ends_at_a_time_that_can_be(store, ends_at):
     refused(StoreError, "an end that is to come before the year 3000", keys.make_links, store, 1, ends_at)

@@ -13,8 +13,7 @@ from affectml_annotation.study.overview import as_text, changes, funnel, overvie
 from .studies import come, complete, label, study_with, to_images
 
 
-def test_the_funnel_says_who_came_how_far_they_got_and_where_they_left(opened):
-    store = opened()
+def test_the_funnel_says_who_came_how_far_they_got_and_where_they_left(opened, store):
     for person in ("P1", "P2", "P3", "P4", "P5"):
         door.enter(store, Ids(person))
     complete(store, "P1")
@@ -75,8 +74,7 @@ def test_how_people_work_by_hand(opened, monkeypatch):
     assert rows["no_more_than_chance"].tolist() == [False, False, False, True]
 
 
-def test_of_whom_there_is_nothing_to_go_by_nothing_is_said(opened):
-    store = opened()
+def test_of_whom_there_is_nothing_to_go_by_nothing_is_said(store):
     come(store, "P1")
     label(store, to_images(store, "P2"), 3)
     rows = people(store)
@@ -97,8 +95,7 @@ def test_people_go_by_the_languages_in_which_they_answered_where_there_are_any(o
     assert told.to_dict() == {silent: "–", who: "de, en"}
 
 
-def test_who_changed_what_and_when_newest_first(opened):
-    store = opened()
+def test_who_changed_what_and_when_newest_first(store):
     come(store, "P1")
     running.open_study(store, study_with(breaks=20), affectml="1", by="ann")
     running.change_state(store, "paused", by="bob")
