@@ -185,9 +185,9 @@ def test_a_backup_of_an_earlier_version_is_restored_with_the_newest_schema(file,
         with LabelStore(place, must_exist=True) as store:
             pd.testing.assert_frame_equal(store.events(), events)
             assert store.settings == settings
-            with store.database.read() as connection:
-                assert version_of(connection) == len(MIGRATIONS)
-                assert read_setting(connection, "task") == as_now(read_setting(connection, "task"))
+            assert store.database.reading(version_of) == len(MIGRATIONS)
+            stored = store.database.reading(read_setting, "task")
+            assert stored == as_now(stored)
 
 
 # Beside those who answer

@@ -138,8 +138,7 @@ def test_statistics_hold_nobody_who_is_erased_and_a_reader_is_waited_for_no_long
             with pytest.raises(DatabaseAway):
                 erase_people(store, [who])
         assert erase_people(store, [who]) == 0
-        with store.database.read() as connection:
-            found = str(connection.execute(values).all())
+        found = store.database.table(values).to_csv()
         assert [text for text in (who, "SECRET-ID") if text in found] == []
 
 

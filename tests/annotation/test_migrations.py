@@ -51,8 +51,7 @@ def made_at_once(database: Database) -> dict[str, dict[str, list[str]]]:
     """What all migrations make of an empty database of this kind, which is empty again then."""
     fresh = Database("sqlite://") if database.dialect == "sqlite" else database
     migrations.migrate(fresh.write)
-    with fresh.read() as connection:
-        found = told(connection)
+    found = fresh.reading(told)
     if fresh is database:
         with database.write() as connection:
             connection.exec_driver_sql("DROP SCHEMA public CASCADE")
@@ -86,8 +85,7 @@ def test_all_migrations_together_make_the_columns_that_the_tables_name(database)
 def test_events_are_guarded_by_triggers_and_nothing_else_is(database):
     migrations.migrate(database.write)
     guards = {"sqlite": {"event_no_update", "event_no_delete"}, "postgresql": {"event_append_only"}}
-    with database.read() as connection:
-        assert set(triggers(connection)) == guards[database.dialect]
+    assert set(database.reading(triggers)) == guards[database.dialect]
 
 
 def test_schema_1_is_what_0_2_0_wrote():
@@ -113,8 +111,7 @@ def test_the_next_migration_works_on_a_database_of_each_version_before(database)
     for version in range(1, len(migrations.MIGRATIONS) + 1):
         assert migrations.migrate(database.write, migrations.MIGRATIONS[:version]) == version
     assert migrations.migrate(database.write) == len(migrations.MIGRATIONS) + 1
-    with database.read() as connection:
-        assert told(connection) == fresh
+    assert database.reading(told) == fresh
 
 
 @pytest.mark.usefixtures("with_a_mood")
@@ -123,8 +120,7 @@ def test_the_next_migration_works_on_a_database_that_0_2_0_wrote_and_keeps_its_a
     (before,) = sqlite3.connect(OLD).execute("SELECT count(*) FROM event").fetchone()
     with LabelStore(tmp_path / "labels.db") as store:
         assert len(store.events()) == before > 0
-        with store.database.read() as connection:
-            assert told(connection) == made_at_once(store.database)
+        assert store.database.reading(told) == made_at_once(store.database)
 
 
 def test_a_migration_that_fails_leaves_the_old_version(database):
@@ -143,16 +139,10 @@ def test_a_migration_that_fails_leaves_the_old_version(database):
 def test_where_images_stopped_early_there_is_one_number_of_people_and_no_rule_any_more(database):
     migrations.migrate(database.write, migrations.MIGRATIONS[:4])
     task = {"labels": ["awe", "joy"], "question": "?", "overlap": {"min": 2, "max": 4, "mean": 3.6, "until": "F1"}}
-    there = {
-        "task": task,
-        "stopping": {"events": 3},
-        "whole": ["a"],
-        "stopped": {"events": 1},
-        "relabel": {"blur": True},
-    }
+    stopping = {"stopping": {"events": 3}, "whole": ["a"], "stopped": {"events": 1}}
+    for key, value in {"task": task, "relabel": {"blur": True}, **stopping}.items():
+        database.writing(write_setting, key, value)
     with database.write() as connection:
-        rows = [{"key": key, "value": value} for key, value in there.items()]
-        connection.execute(schema.setting.insert(), rows)
         connection.execute(schema.image.insert().values(position=0, image_id="a", queue_rank=1))
         connection.execute(schema.round_.insert().values(number=1, purpose="main", opened_at=0))
         connection.execute(schema.slot.insert().values(round=1, position=0, wanted=4, taken=0))

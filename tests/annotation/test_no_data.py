@@ -252,8 +252,7 @@ def test_an_image_that_somebody_labelled_before_it_was_a_check_is_none_of_theirs
         later = study_with(checks={"images": [{"image": seen, "labels": ["joy"]}]})
         running.open_study(store, later, affectml="0", by="lead")
         assert people(store)["checks_failed"].isna().all()
-        with store.database.read() as connection:
-            assert failed_checks(connection, who) == 0
+        assert store.database.reading(failed_checks, who) == 0
         assert seen in Collected.of(store).images["image_id"].tolist()
 
 
