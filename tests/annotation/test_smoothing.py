@@ -43,17 +43,13 @@ def test_a_rare_label_borrows_the_spread_of_the_others():
     assert fitted.alpha[1] + fitted.beta[1] == pytest.approx(fitted.alpha[0] + fitted.beta[0])
 
 
-def test_one_person_per_image_shows_no_spread():
-    fitted = aa.fit_beta_prior(np.array([[1], [0]] * 10), np.ones(20))
-    assert fitted.pooled.all()
-    assert (fitted.alpha + fitted.beta).tolist() == [2.0]
-    assert fitted.mean.tolist() == [0.5]
-
-
-def test_equal_shares_everywhere_give_a_tight_prior_and_no_overflow():
-    fitted = aa.fit_beta_prior(np.full((50, 1), 2), np.full(50, 5))
-    assert fitted.mean[0] == pytest.approx(0.4, abs=1e-3)
-    assert fitted.alpha[0] + fitted.beta[0] == pytest.approx(1000, rel=1e-6)
+def test_one_person_per_image_shows_no_spread_and_equal_shares_give_a_tight_prior_and_no_overflow():
+    alone = aa.fit_beta_prior(np.array([[1], [0]] * 10), np.ones(20))
+    assert alone.pooled.all()
+    assert ((alone.alpha + alone.beta).tolist(), alone.mean.tolist()) == ([2.0], [0.5])
+    equal = aa.fit_beta_prior(np.full((50, 1), 2), np.full(50, 5))
+    assert equal.mean[0] == pytest.approx(0.4, abs=1e-3)
+    assert equal.alpha[0] + equal.beta[0] == pytest.approx(1000, rel=1e-6)
 
 
 def test_people_asked_may_differ_by_label_and_nobody_asked_says_nothing():
@@ -124,6 +120,7 @@ def test_impossible_shares_and_cuts_are_refused():
     refused(aa.BadCounts, "row 1", aa.label_sets_from_shares, [[0.5], [1.5]])
     refused(aa.BadCounts, "row 0", aa.label_sets_from_shares, [[float("nan")]])
     refused(aa.BadCounts, "tau", aa.label_sets, [[1]], [2], prior((1, 1)), tau=1.0)
+    refused(aa.BadCounts, "4 votes of 3 people", aa.expected_change, [[4]], [3], prior((1, 1)))
 
 
 def test_the_dirichlet_fit_finds_the_prior_that_made_the_votes():
@@ -257,7 +254,3 @@ def test_the_expected_entropy_is_the_integral_over_the_posterior(image):
         for k, a, b in zip(votes, beta.alpha, beta.beta, strict=True)
     ]
     assert aa.posterior_entropy([votes], [n], beta)[0] == pytest.approx(np.mean(expected), abs=1e-5)
-
-
-def test_what_cannot_be_says_so():
-    refused(aa.BadCounts, "4 votes of 3 people", aa.expected_change, [[4]], [3], prior((1, 1)))

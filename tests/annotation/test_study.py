@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import asdict
+from functools import partial
 from itertools import chain
 
 import pandas as pd
@@ -62,14 +63,10 @@ def test_what_is_asked_twice_or_out_of_turn_changes_nothing(store):
     visits.answer_questions(store, who, "before", {"age": "30+"})
     assert visits.answer_questions(store, who, "before", {"age": "18-29"}).phase == "instructions"
     assert [(row.question, row.value) for row in rows(store, schema.questionnaire)] == [("age", "30+")]
-
-
-def test_no_phase_is_left_by_the_way_out_of_another(store):
-    who = to_images(store, "P1")
-    for out in (visits.go_on, lambda *given: visits.answer_questions(*given, {})):
-        for phase in ("practice", "images", "code", ["images"]):
-            refused(StoreError, "phase: expected", out, store, who, phase)
-    assert visits.where(store, who).phase == "images"
+    for phase in ("practice", "images", "code", ["images"]):
+        refused(StoreError, "phase: expected", visits.go_on, store, who, phase)
+        refused(StoreError, "phase: expected", visits.answer_questions, store, who, phase, {})
+    assert visits.where(store, who).phase == "instructions"
 
 
 def test_no_image_is_given_and_no_answer_taken_before_the_practice_is_passed(store):
@@ -382,18 +379,13 @@ def test_a_check_that_a_new_version_leaves_out_is_shown_to_nobody_and_a_leads_ow
     assert "i01" not in running.images_wanting(store)["image_id"].tolist()
 
 
-def test_the_currency_changes_until_somebody_comes(store):
-    pounds, francs = (study_with(pay={"currency": currency}) for currency in ("GBP", "CHF"))
-    assert running.open_study(store, pounds, affectml="0", by="lead") == 2
-    come(store, "P1")
-    with pytest.raises(StoreError, match=r"pay\.currency: people came for GBP.*begin anew"):
-        running.open_study(store, francs, affectml="0", by="lead")
-
-
-def test_a_practice_that_nobody_could_pass_does_not_begin(store):
+def test_the_currency_changes_until_somebody_comes_and_a_practice_that_nobody_could_pass_does_not_begin(store):
+    begin = partial(running.open_study, store, affectml="0", by="lead")
     practice = {"images": [{"image": "i00", "labels": ["faer"]}]}
-    with pytest.raises(UnknownLabel, match=r"practice on image i00.*'faer'.*'fear'"):
-        running.open_study(store, study_with(practice=practice), affectml="0", by="lead")
+    refused(UnknownLabel, r"practice on image i00.*'faer'.*'fear'", begin, study_with(practice=practice))
+    assert begin(study_with(pay={"currency": "GBP"})) == 2
+    come(store, "P1")
+    refused(StoreError, r"pay\.currency: people came for GBP.*begin anew", begin, study_with(pay={"currency": "CHF"}))
 
 
 def test_who_is_erased_while_places_are_given_back_keeps_nobody_out(store, monkeypatch):
@@ -596,37 +588,30 @@ def test_minutes_count_activity_and_a_night_in_between_as_a_break(opened):
     assert 7 <= visits.go_on(store, who, "instructions").minutes < 7.5
 
 
-def test_the_pay_table_and_the_list_for_the_panel(store):
+def test_the_pay_table_its_sums_and_the_list_for_the_panel(store):
     complete(store, "P1")
-    who = to_images(store, "=P2")
+    complete(store, "P2")
+    who = to_images(store, "=P3")
     label(store, who, 2)
     visits.leave(store, who)
-    assert pay.as_bulk(pay.pay_rows(store)) == "'=P2,1.20\r\n"  # the panel itself pays who completed it
+    come(store, "P4")
+    assert pay.as_bulk(pay.pay_rows(store)) == "'=P3,1.20\r\n"  # the panel itself pays who completed it
     table = pay.as_csv(pay.pay_rows(store)).splitlines()
     assert table[0].startswith("person,session,status,minutes,images,failed_checks,code,currency,due,by_panel,paid")
     assert table[1].startswith("P1,,completed,")
     assert table[1].endswith("5,0,DONE,EUR,3.00,3.00,no")
-    assert pay.mark_paid(store, ["=P2"]) == 1
-    assert pay.mark_paid(store, ["=P2"]) == 0
+    assert [one.to_pay for one in pay.sums(pay.pay_rows(store))] == [0, 120, 0]
+    assert pay.mark_paid(store, ["P1", "=P3", "P4"], by="ann") == 2
+    assert pay.mark_paid(store, ["=P3"]) == 0
     assert pay.as_bulk(pay.pay_rows(store)) == ""
-
-
-def test_what_is_due_is_summed_by_status_and_who_marks_it_paid_is_kept(store):
-    complete(store, "P1")
-    complete(store, "P2")
-    who = to_images(store, "P3")
-    label(store, who, 2)
-    visits.leave(store, who)
-    come(store, "P4")
-    assert pay.mark_paid(store, ["P1", "P4"], by="ann") == 1
-    # 3.00 for each of two, by the panel; two of five images of P3 are 1.20
+    # 3.00 for each of two, by the panel; two of five images of =P3 are 1.20
     assert pay.sums(pay.pay_rows(store)) == [
         pay.Sum("completed", "EUR", people=2, due=600, by_panel=600, paid=1, to_pay=0),
-        pay.Sum("left", "EUR", people=1, due=120, by_panel=0, paid=0, to_pay=120),
+        pay.Sum("left", "EUR", people=1, due=120, by_panel=0, paid=1, to_pay=0),
         pay.Sum("going_on", "EUR", people=1, due=0, by_panel=0, paid=0, to_pay=0),
     ]
-    (change,) = [row for row in rows(store, schema.lead_change) if "paid" in row.what]
-    assert (change.by, change.what) == ("ann", {"paid": 1})  # of whom is nobody's to read there
+    changes = [row for row in rows(store, schema.lead_change) if "paid" in row.what]
+    assert [(row.by, row.what) for row in changes] == [("ann", {"paid": 2})]  # of whom is nobody's to read there
 
 
 def test_a_code_of_ones_own_is_nobody_elses_and_comes_when_it_is_earned(opened):

@@ -11,7 +11,7 @@ from affectml_annotation.errors import BadStudy
 from affectml_annotation.store import schema
 from affectml_annotation.study import check, door, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
-from affectml_annotation.study.file import parse
+from affectml_annotation.study.file import Questions, parse
 from affectml_annotation.study.folder import Study, read_study, write_study
 from affectml_annotation.study.keys import BadLink
 from affectml_annotation.study.questions import read_answers
@@ -119,10 +119,8 @@ def test_a_consent_that_nobody_is_said_to_have_read_is_refused(folder):
     write_german(folder, read_by={"consent": "Anna Muster, 2026-05-04"})
     assert check.check_study(folder).refused == []
     refuse_unread(read_study(folder))
-
-
-def test_boxes_are_part_of_the_consent_that_somebody_has_to_read(folder):
-    write_german(folder, boxes=["Ich bin volljährig.", "Ich stimme zu."])
+    (folder / "consent.de.md").unlink()
+    write_german(folder, boxes=["Ich bin volljährig.", "Ich stimme zu."])  # are part of it
     assert len(check.check_study(folder).refused) == 1
     write_german(folder, feedback="Noch einmal.")
     assert check.check_study(folder).refused == []
@@ -194,10 +192,14 @@ def test_places_to_fill_in_are_found_in_every_script_and_links_are_none():
     assert check.placeholders("[ÄRZTLICHE HILFE] [氏名、\n所属機関] [العنوان هنا] [NAME] [NAME]") == [
         "[ÄRZTLICHE HILFE]", "[氏名、 所属機関]", "[العنوان هنا]", "[NAME]",
     ]  # fmt: skip
+    assert check.words_in("あなたの国はABC です。") == 9 / 2 + 1  # by their characters
+    assert check.words_in("one two,\nthree") == 3
     assert check.placeholders("[Help](https://x.example) ![山水画](i1) [OECD](x) [Wort] [1] [12345] [ok]") == []
 
 
 def test_a_list_of_yaml_is_no_place_to_fill_in_and_one_within_a_short_text_is(folder):
+    write_german(folder, labels={"awe": {"name": "   "}})
+    assert read_study(folder).labels["de"]["awe"].name == ""  # of spaces
     """Letters of Arabic and Japanese are neither small nor capital, so such a list looks like one."""
     (folder / "study.de.yaml").write_text("boxes: [قرأت هذا., أشارك بمحض إرادتي.]\n", encoding="utf-8")
     assert not [line for line in check.check_study(folder).missing if "study.de.yaml" in line]
@@ -205,25 +207,14 @@ def test_a_list_of_yaml_is_no_place_to_fill_in_and_one_within_a_short_text_is(fo
     assert "study.de.yaml has places to fill in: [ANSCHRIFT]." in check.check_study(folder).missing
 
 
-def test_a_name_of_spaces_is_none(folder):
-    write_german(folder, labels={"awe": {"name": "   "}})
-    assert read_study(folder).labels["de"]["awe"].name == ""
-
-
-def test_chinese_and_japanese_are_read_by_their_characters():
-    assert check.words_in("あなたの国はABC です。") == 9 / 2 + 1
-    assert check.words_in("one two,\nthree") == 3
-
-
 @pytest.fixture
 def bilingual(database_url):
     """The small study in English and in German, without instructions in German."""
-    store = open_study(database_url)
     texts = {**TEXTS, "consent.de": "Zustimmung.", "debriefing.de": "Danke.", "study.de": yaml.safe_dump(GERMAN)}
-    running.open_study(store, Study(parse({**STUDY, "languages": ["en", "de"], "help": ["Lab"]}, "x"), texts),
-                       affectml="0", by="lead")  # fmt: skip
-    yield store
-    store.close()
+    study = Study(parse({**STUDY, "languages": ["en", "de"], "help": ["Lab"]}, "x"), texts)
+    with open_study(database_url) as store:
+        running.open_study(store, study, affectml="0", by="lead")
+        yield store
 
 
 def test_the_consent_is_read_in_either_language_and_its_boxes_are_the_studys_own(bilingual):
@@ -279,7 +270,5 @@ def test_refusals_are_said_in_the_language_that_is_spoken(bilingual):
         with pytest.raises(NotInStudy, match="tö táké párt, tíçk évérý böx; ñöt tíçkéd: I agree"):
             door.agree(bilingual, Ids("P1"), 2, [])
         refused(BadLink, "thíš líñk wáš ñöt", door.ids_of_link, bilingual, "1.forged")
-        half = parse(
-            {"before": {"questions": [{"id": "q", "text": "?", "kind": "number", "low": 0.5, "high": 2000}]}}, "x"
-        )
-        assert "ñúmbér fröm 0.5 tö 2000" in read_answers(half.before, {"q": 0})[1]["q"]
+        half = Questions(questions=[{"id": "q", "text": "?", "kind": "number", "low": 0.5, "high": 2000}])
+        assert "ñúmbér fröm 0.5 tö 2000" in read_answers(half, {"q": 0})[1]["q"]

@@ -171,11 +171,7 @@ def test_a_rule_of_ones_own_makes_the_target():
         ),
         (lambda: am.score(SETS[:9], judgements=ANSWERS, asked=ASKED), am.ShapeError, "of one N and C"),
         (lambda: am.score(SCORES, CHOSEN, "ranking", shares=SHARES[:2]), am.ShapeError, "preds and shares"),
-        (
-            lambda: am.score(SETS, judgements=ANSWERS[:, :1], asked=ASKED[:, :1]),
-            am.ShapeError,
-            "at least 2 people",
-        ),
+        (lambda: am.score(SETS, judgements=ANSWERS[:, :1], asked=ASKED[:, :1]), am.ShapeError, "at least 2 people"),
     ],
 )
 def test_wrong_calls_are_refused(call, error, match):
