@@ -9,6 +9,7 @@ import scipy.stats
 import sklearn.metrics as sk
 import torch
 import torchmetrics.functional.classification as tm
+from torchmetrics.functional import kl_divergence
 
 from affectml_metrics import functional as F
 
@@ -221,15 +222,11 @@ class TestWhereOthersDiffer:
         assert theirs != ours
 
     def test_torchmetrics_kl_takes_the_target_first(self):
-        from torchmetrics.functional import kl_divergence
-
         preds, target = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.9, 0.1]])
         agree(kl_divergence(target, preds), F.kl_divergence(preds, target), atol=1e-6)
         agree(kl_divergence(preds, target), F.kl_divergence(preds, target, reverse=True), atol=1e-6)
 
     def test_torchmetrics_kl_renormalises_and_lets_zero_rows_through(self):
-        from torchmetrics.functional import kl_divergence
-
         p, t = torch.tensor([[0.2, 0.2]]), torch.tensor([[0.5, 0.5]])
         assert kl_divergence(t, p) == 0
         assert kl_divergence(torch.zeros(1, 2), t).isnan()

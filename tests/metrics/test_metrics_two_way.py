@@ -62,9 +62,8 @@ def test_its_variance_is_the_unbiased_one_of_explicit_matrices(seed, weighted):
     parts = np.linalg.solve(expected, [y @ form @ y for form in forms])
     assert (parts > 0).all()  # else the interval takes 0 for what is negative
     found = two_way_interval(y, who, what, weights=weights)
-    assert float(found.error) ** 2 == pytest.approx(
-        sum(p * share @ unit @ share for p, unit in zip(parts, same, strict=True))
-    )
+    variance = sum(p * share @ unit @ share for p, unit in zip(parts, same, strict=True))
+    assert float(found.error) ** 2 == pytest.approx(variance)
     assert float(found.value) == pytest.approx(share @ y)
 
 
@@ -147,10 +146,8 @@ def test_a_weight_of_two_is_an_answer_that_stands_twice():
     y, weights = values[:, 0], np.ones(len(who))
     weights[[1, 7]], weights[3] = 2, 0
     times = np.arange(len(who)).repeat(weights.astype(int))
-    weighed, twice = (
-        two_way_interval(y, who, what, weights=weights),
-        two_way_interval(y[times], who[times], what[times]),
-    )
+    weighed = two_way_interval(y, who, what, weights=weights)
+    twice = two_way_interval(y[times], who[times], what[times])
     assert numbers(weighed)[:5] == pytest.approx(numbers(twice)[:5])
     scaled = two_way_interval(y, who, what, weights=0.3 * weights)
     assert numbers(weighed) == pytest.approx(numbers(scaled))
@@ -220,12 +217,8 @@ def test_ends_stand_around_the_value_and_freedom_within_its_bounds(rows):
         assert found.low <= found.value <= found.high
         assert 1 <= float(found.freedom) <= len(rows) - 1 + 1e-9
     opposite = two_way_interval(-values, images, people)
-    assert numbers(opposite[:5]) == pytest.approx(
-        [-float(found.value), -float(found.high), -float(found.low), *numbers(found[3:5])],
-        nan_ok=True,
-        rel=1e-6,
-        abs=1e-9,
-    )
+    turned = [-float(found.value), -float(found.high), -float(found.low), *numbers(found[3:5])]
+    assert numbers(opposite[:5]) == pytest.approx(turned, nan_ok=True, rel=1e-6, abs=1e-9)
 
 
 def test_ids_of_any_kind_are_the_same():
