@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset
@@ -320,7 +319,7 @@ def test_images_that_too_many_people_skipped_are_listed_for_the_lead(run, demo, 
         assert store.settings.most_skips == 2
 
 
-def test_languages_are_compared_and_pooling_them_is_said(run, demo, tmp_path, monkeypatch, capsys):
+def test_languages_are_compared_and_pooling_them_is_said(run, demo, tmp_path):
     db, table = tmp_path / "spoken.db", tmp_path / "people.csv"
     run("labels", "init", demo.root, "--db", db, "--overlap", 5)
     odd = demo.judgements["annotator_id"].str[-1].isin(list("13579"))
@@ -340,10 +339,7 @@ def test_languages_are_compared_and_pooling_them_is_said(run, demo, tmp_path, mo
     assert f"{pooled} the labels' words to mean the same in each; {way}" in exported
     assert pooled not in run("labels", "export", "--db", db, "--to", tmp_path / "all.csv")
     for command in ("agreement", "aggregate"):
-        monkeypatch.setattr("sys.argv", ["affectml", "labels", command, str(table)])
-        with pytest.raises(SystemExit):
-            main()
-        assert capsys.readouterr().err.startswith(pooled)
+        assert run("labels", command, table, beside=True).err.startswith(pooled)
 
 
 def test_status_without_answers_has_no_rate(run, demo, tmp_path):
@@ -356,17 +352,14 @@ def test_status_without_answers_has_no_rate(run, demo, tmp_path):
         assert np.all([label in store.settings.labels for label in ("anger", "fear")])
 
 
-def test_images_without_a_file_are_left_out_and_said(run, tmp_path, monkeypatch, capsys):
+def test_images_without_a_file_are_left_out_and_said(run, tmp_path):
     """Nobody can label what the page cannot show; where no image has a file, judgements can still be imported."""
     root = write_demo(tmp_path / "set", images=40, seed=3).root
     images = pd.read_parquet(root / "images.parquet")
     images["url"] = "https://example.org/" + images["image_id"]
     images.loc[[0, 5], "file"] = None
     images.to_parquet(root / "images.parquet")
-    monkeypatch.setattr("sys.argv", ["affectml", "labels", "init", str(root), "--json"])
-    with pytest.raises(SystemExit):
-        main()
-    printed = capsys.readouterr()
+    printed = run("labels", "init", root, "--json", beside=True)
     assert json.loads(printed.out)["images"] == 38
     assert "2 images without a file on this machine are left out" in printed.err
     with LabelStore(tmp_path / "set-labels.db") as store:

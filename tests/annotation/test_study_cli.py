@@ -12,7 +12,6 @@ from unittest.mock import Mock
 import pytest
 import yaml
 
-from affectml.cli import main
 from affectml.errors import BadInput
 from affectml.people import studies
 from affectml.taxonomies import get_taxonomy
@@ -167,28 +166,22 @@ def test_a_study_that_begins_says_what_is_still_missing(run, monkeypatch, folder
 
 
 def test_a_study_in_two_languages_does_not_begin_until_somebody_has_read_its_consent(
-    run, tmp_path, demo_set, monkeypatch, capsys
+    run, tmp_path, demo_set, monkeypatch
 ):
     server = types.SimpleNamespace(main=lambda arguments: sys.exit(0))
     monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
 
     study = tmp_path / "study"
-
-    def what_is_refused(*more: str) -> str:
-        monkeypatch.setattr("sys.argv", ["affectml", "study", "check", str(study), *more])
-        refused(SystemExit, "1", main)
-        return capsys.readouterr().out
-
     data = demo_set(images=20).root
     assert "study.de.yaml" in run("study", "init", data, study, "--languages", "en, de")
     assert "'german' is no language's code" in run(
         "study", "init", data, tmp_path / "other", "--languages", "en,german", fails=True
     )
-    said = what_is_refused()
+    said = run("study", "check", study, code=1)
     assert "\nrefused: consent.de.md: nobody is said to have read it." in said
     assert "\nwarning: instructions.de.md: nobody is said to have read it" in said
     assert "\nwarning: names in German that a machine chose: Belustigung (amusement)" in said
-    assert json.loads(what_is_refused("--json"))["refused"][0].startswith("consent.de.md: ")
+    assert json.loads(run("study", "check", study, "--json", code=1))["refused"][0].startswith("consent.de.md: ")
     assert "BadStudy: consent.de.md: nobody is said to have read it" in run("study", "run", study, fails=True)
     refused(BadStudy, "nobody is said to have read it", studies.begin, study, by="lead")
     german = (study / "study.de.yaml").read_text(encoding="utf-8")
