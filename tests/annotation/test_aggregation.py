@@ -30,21 +30,21 @@ TABLE = pd.DataFrame(
 )
 
 
-@pytest.mark.parametrize(
-    ("method", "options", "expected"),
-    [
-        ("votes", {}, {"a": [1, 0, 2], "b": [0, 1, 0], "c": [0, 0, 0]}),
-        ("shares", {}, {"a": [1 / 3, 0, 2 / 3], "b": [0, 1, 0], "c": [0, 0, 0]}),
-        ("set_split", {}, {"a": [0.25, 0, 0.75], "b": [0, 1, 0]}),
-        ("normalised", {}, {"a": [1 / 3, 0, 2 / 3], "b": [0, 1, 0]}),
-        ("majority", {}, {"a": [0, 0, 1], "b": [0, 1, 0], "c": [0, 0, 0]}),
-        ("quorum", {"share": 1 / 3}, {"a": [1, 0, 1], "b": [0, 1, 0], "c": [0, 0, 0]}),
-        ("minimum_votes", {"votes": 2}, {"a": [0, 0, 1], "b": [0, 0, 0], "c": [0, 0, 0]}),
-        ("mode", {}, {"a": [0, 0, 1], "b": [0, 1, 0]}),
-        ("votes", {"minimum_people": 2}, {"a": [1, 0, 2], "c": [0, 0, 0]}),
-        ("weighted", {"weights": {"u": 2, "v": 1, "w": 1}}, {"a": [0.5, 0, 0.75], "b": [0, 1, 0], "c": [0, 0, 0]}),
-    ],
-)
+BY_HAND = [
+    ("votes", {}, {"a": [1, 0, 2], "b": [0, 1, 0], "c": [0, 0, 0]}),
+    ("shares", {}, {"a": [1 / 3, 0, 2 / 3], "b": [0, 1, 0], "c": [0, 0, 0]}),
+    ("set_split", {}, {"a": [0.25, 0, 0.75], "b": [0, 1, 0]}),
+    ("normalised", {}, {"a": [1 / 3, 0, 2 / 3], "b": [0, 1, 0]}),
+    ("majority", {}, {"a": [0, 0, 1], "b": [0, 1, 0], "c": [0, 0, 0]}),
+    ("quorum", {"share": 1 / 3}, {"a": [1, 0, 1], "b": [0, 1, 0], "c": [0, 0, 0]}),
+    ("minimum_votes", {"votes": 2}, {"a": [0, 0, 1], "b": [0, 0, 0], "c": [0, 0, 0]}),
+    ("mode", {}, {"a": [0, 0, 1], "b": [0, 1, 0]}),
+    ("votes", {"minimum_people": 2}, {"a": [1, 0, 2], "c": [0, 0, 0]}),
+    ("weighted", {"weights": {"u": 2, "v": 1, "w": 1}}, {"a": [0.5, 0, 0.75], "b": [0, 1, 0], "c": [0, 0, 0]}),
+]
+
+
+@pytest.mark.parametrize(("method", "options", "expected"), BY_HAND)
 def test_each_rule_by_hand(method, options, expected):
     found = aa.aggregate(TABLE, LABELS, method, **options)
     assert found.image_id.tolist() == list(expected)
@@ -132,17 +132,17 @@ def test_one_choice_refuses_sets_and_names_the_row():
     np.testing.assert_allclose(np.asarray(smoothed.values, dtype=float).sum(axis=1), 1)
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"method": "vote"}, "expected one of votes"),
-        ({"method": "weighted"}, "expected weights"),
-        ({"method": "weighted", "weights": {"u": 1}}, "none for annotator 'v'"),
-        ({"method": "weighted", "weights": {"u": 1, "v": -1, "w": 1}}, "zero or more"),
-        ({"method": "quorum", "share": 0}, "share"),
-        ({"method": "votes", "rounds": "all"}, "twice"),
-    ],
-)
+BAD_OPTIONS = [
+    ({"method": "vote"}, "expected one of votes"),
+    ({"method": "weighted"}, "expected weights"),
+    ({"method": "weighted", "weights": {"u": 1}}, "none for annotator 'v'"),
+    ({"method": "weighted", "weights": {"u": 1, "v": -1, "w": 1}}, "zero or more"),
+    ({"method": "quorum", "share": 0}, "share"),
+    ({"method": "votes", "rounds": "all"}, "twice"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), BAD_OPTIONS)
 def test_bad_options_are_refused(options, words):
     refused(aa.BadJudgement, words, aa.aggregate, TABLE, LABELS, **options)
 
@@ -266,17 +266,17 @@ def test_ferplus_counts_come_back_and_nothing_is_said_of_single_people(real_data
         refused(aa.BadJudgement, "who said what is not known", statistic, counted, labels=labels)
 
 
-@pytest.mark.parametrize(
-    ("rows", "words"),
-    [
-        ("image_id,awe,joy\na,1,2\na,0,1\n", "image 'a' stands in two rows"),
-        ("image_id,awe,joy\n,1,2\n", "row 0 has no image_id"),
-        ("image_id,awe,joy\na,1,0.5\n", "image 'a': expected a count, but received 0.5"),
-        ("image_id,awe,joy\na,1,-1\n", "image 'a'"),
-        ("image_id,awe,joy\na,1,\n", "image 'a'"),
-        ("image_id,awe\na,1\n", "no column 'joy'"),
-    ],
-)
+IMPOSSIBLE_COUNTS = [
+    ("image_id,awe,joy\na,1,2\na,0,1\n", "image 'a' stands in two rows"),
+    ("image_id,awe,joy\n,1,2\n", "row 0 has no image_id"),
+    ("image_id,awe,joy\na,1,0.5\n", "image 'a': expected a count, but received 0.5"),
+    ("image_id,awe,joy\na,1,-1\n", "image 'a'"),
+    ("image_id,awe,joy\na,1,\n", "image 'a'"),
+    ("image_id,awe\na,1\n", "no column 'joy'"),
+]
+
+
+@pytest.mark.parametrize(("rows", "words"), IMPOSSIBLE_COUNTS)
 def test_impossible_counts_name_the_image(tmp_path, rows, words):
     (tmp_path / "counts.csv").write_text(rows)
     refused(aa.BadCounts, words, aa.read_counts, tmp_path / "counts.csv", ["awe", "joy"])

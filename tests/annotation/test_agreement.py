@@ -47,17 +47,17 @@ def sets(*rows) -> pd.DataFrame:
     return pd.DataFrame(said, columns=COLUMNS)
 
 
-@pytest.mark.parametrize(
-    ("raters", "distance", "published"),
-    [
-        (A, "nominal", 0.0952),
-        (B, "nominal", 0.6920),
-        (C, "nominal", 0.7434),
-        (C, "ordinal", 0.8154),
-        (C, "interval", 0.8491),
-        (C, "ratio", 0.7974),
-    ],
-)
+PUBLISHED = [
+    (A, "nominal", 0.0952),
+    (B, "nominal", 0.6920),
+    (C, "nominal", 0.7434),
+    (C, "ordinal", 0.8154),
+    (C, "interval", 0.8491),
+    (C, "ratio", 0.7974),
+]
+
+
+@pytest.mark.parametrize(("raters", "distance", "published"), PUBLISHED)
 def test_krippendorffs_own_examples(raters, distance, published):
     assert aa.krippendorff_alpha(one_choice(raters), distance).value == pytest.approx(published, abs=5e-5)
 
@@ -305,17 +305,17 @@ def test_unsure_and_skip_are_no_answers():
     assert aa.krippendorff_alpha(both).value == aa.krippendorff_alpha(table).value
 
 
-@pytest.mark.parametrize(
-    ("distance", "options", "words"),
-    [
-        ("cosine", {}, "distance: expected one of masi"),
-        ("interval", {}, "are not numbers"),
-        ("interval", {"value": "mood"}, "no column 'mood'"),
-        ("interval", {"value": "intensities:awe"}, "no intensities of 'awe'"),
-        ("masi", {"value": "valence"}, "compares sets"),
-        ("masi", {"rounds": "all"}, "pair a person with themselves"),
-    ],
-)
+BAD_QUESTIONS = [
+    ("cosine", {}, "distance: expected one of masi"),
+    ("interval", {}, "are not numbers"),
+    ("interval", {"value": "mood"}, "no column 'mood'"),
+    ("interval", {"value": "intensities:awe"}, "no intensities of 'awe'"),
+    ("masi", {"value": "valence"}, "compares sets"),
+    ("masi", {"rounds": "all"}, "pair a person with themselves"),
+]
+
+
+@pytest.mark.parametrize(("distance", "options", "words"), BAD_QUESTIONS)
 def test_bad_questions_are_refused(distance, options, words):
     refused(aa.BadJudgement, words, aa.krippendorff_alpha, random_sets(images=4), distance, **options)
 

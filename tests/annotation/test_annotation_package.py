@@ -25,13 +25,13 @@ def test_every_public_name_is_there():
 OTHERS = {"torch", "streamlit", "affectml", "affectml_metrics"}
 
 
-@pytest.mark.parametrize(
-    ("deed", "heavy"),
-    [
-        ("", OTHERS | {"sqlalchemy", "scipy", "crowdkit"}),
-        ("affectml_annotation.LabelStore('sqlite://').close()", OTHERS),
-    ],
-)
+HEAVY_FOR = [
+    ("", OTHERS | {"sqlalchemy", "scipy", "crowdkit"}),
+    ("affectml_annotation.LabelStore('sqlite://').close()", OTHERS),
+]
+
+
+@pytest.mark.parametrize(("deed", "heavy"), HEAVY_FOR)
 def test_importing_it_and_opening_a_store_load_nothing_heavy(deed, heavy):
     code = f"import sys, affectml_annotation\n{deed}\nprint(sorted({heavy} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

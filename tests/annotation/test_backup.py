@@ -89,20 +89,20 @@ def test_a_backup_that_is_there_is_kept_and_nothing_else_is_written_over(used, t
     refused(StoreError, "is no backup, and is not written over; name another file", write_backup, used, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ("UPDATE event SET note = 'other' WHERE number = 1", "damaged backup: the digest of the log is [0-9a-f]{64}, "),
-        ("DELETE FROM image WHERE position = 11", "image has 11 rows, and had 12; the digest of image is"),
-        ("UPDATE secret SET value = 'ab'", "the digest of secret is"),
-        ("UPDATE setting SET value = '{}' WHERE key = 'backup'", SAYS_NOTHING),
-        ("UPDATE setting SET value = replace(hex(zeroblob(9999)), '00', '[') WHERE key = 'backup'", SAYS_NOTHING),
-        ("DELETE FROM setting WHERE key = 'backup'", "no backup, or a damaged one"),
-        ("UPDATE annotator SET attributes = ''", "the digest of annotator is"),
-        ("UPDATE annotator SET attributes = x'ff'", "the digest of annotator is"),
-        ("DROP TABLE panel", "panel has 0 rows, and had 2"),
-    ],
-)
+CHANGED = [
+    ("UPDATE event SET note = 'other' WHERE number = 1", "damaged backup: the digest of the log is [0-9a-f]{64}, "),
+    ("DELETE FROM image WHERE position = 11", "image has 11 rows, and had 12; the digest of image is"),
+    ("UPDATE secret SET value = 'ab'", "the digest of secret is"),
+    ("UPDATE setting SET value = '{}' WHERE key = 'backup'", SAYS_NOTHING),
+    ("UPDATE setting SET value = replace(hex(zeroblob(9999)), '00', '[') WHERE key = 'backup'", SAYS_NOTHING),
+    ("DELETE FROM setting WHERE key = 'backup'", "no backup, or a damaged one"),
+    ("UPDATE annotator SET attributes = ''", "the digest of annotator is"),
+    ("UPDATE annotator SET attributes = x'ff'", "the digest of annotator is"),
+    ("DROP TABLE panel", "panel has 0 rows, and had 2"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), CHANGED)
 def test_a_backup_that_was_changed_is_refused_by_the_table_and_both_figures(small, tmp_path, change, said):
     made = write_backup(small, tmp_path / "out.db")
     by_hand(made.file, change)
@@ -112,13 +112,13 @@ def test_a_backup_that_was_changed_is_refused_by_the_table_and_both_figures(smal
     assert named == ("DELETE FROM setting" not in change)
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ("CREATE TRIGGER theirs AFTER DELETE ON setting BEGIN DELETE FROM answer; END", r"setting theirs\)"),
-        ("DROP TRIGGER event_no_delete", r"event event_no_delete\)"),
-    ],
-)
+OTHER_TRIGGERS = [
+    ("CREATE TRIGGER theirs AFTER DELETE ON setting BEGIN DELETE FROM answer; END", r"setting theirs\)"),
+    ("DROP TRIGGER event_no_delete", r"event event_no_delete\)"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), OTHER_TRIGGERS)
 def test_a_backup_with_other_triggers_than_ours_is_never_restored(small, tmp_path, change, said):
     made = write_backup(small, tmp_path / "out.db")
     with closing(sqlite3.connect(made.file)) as raw, raw:

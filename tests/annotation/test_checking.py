@@ -147,18 +147,18 @@ def test_what_is_broken_is_named_alone(store, name):
     assert (found.invariant, found.count) == (name, 1)
 
 
-@pytest.mark.parametrize(
-    ("change", "what", "name"),
-    [
-        ("DROP INDEX answer_by_event", "index", "answer_by_event"),
-        ("DROP TRIGGER event_no_update", "trigger", "event_no_update"),
-        (
-            "CREATE TRIGGER theirs AFTER INSERT ON event BEGIN DELETE FROM conflict; END",
-            "trigger of somebody else",
-            "theirs",
-        ),
-    ],
-)
+OTHER_SCHEMAS = [
+    ("DROP INDEX answer_by_event", "index", "answer_by_event"),
+    ("DROP TRIGGER event_no_update", "trigger", "event_no_update"),
+    (
+        "CREATE TRIGGER theirs AFTER INSERT ON event BEGIN DELETE FROM conflict; END",
+        "trigger of somebody else",
+        "theirs",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "what", "name"), OTHER_SCHEMAS)
 def test_an_index_or_a_guard_of_the_log_that_is_gone_and_a_trigger_of_others_are_named(store, change, what, name):
     with closing(sqlite3.connect(store.database.where)) as connection:
         connection.execute(change)

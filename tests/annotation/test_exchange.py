@@ -165,17 +165,17 @@ def test_three_columns_are_enough_and_others_can_be_renamed(tmp_path):
         aa.read_judgements(path, rename={"picture": "image_id", "who": "labels"})
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("x.csv", "image_id,annotator_id,labels\na,u,joy\na,v,\na,w, \na,x,[]\n"),
-        ("x.csv", "image_id;annotator_id;labels\na;u;joy\na;v;\na;w; \na;x;[]\n"),
-        ("x.tsv", "image_id\tannotator_id\tlabels\na\tu\tjoy\na\tv\t\na\tw\t|\na\tx\t[]\n"),
-        ("x.jsonl", '{"image_id": "a", "annotator_id": "u", "labels": "joy"}\n{"image_id": "a", "annotator_id": "v"}\n'
-                    '{"image_id": "a", "annotator_id": "w", "labels": null}\n'
-                    '{"image_id": "a", "annotator_id": "x", "labels": []}\n'),
-    ],
-)  # fmt: skip
+EMPTY_CELLS = [
+    ("x.csv", "image_id,annotator_id,labels\na,u,joy\na,v,\na,w, \na,x,[]\n"),
+    ("x.csv", "image_id;annotator_id;labels\na;u;joy\na;v;\na;w; \na;x;[]\n"),
+    ("x.tsv", "image_id\tannotator_id\tlabels\na\tu\tjoy\na\tv\t\na\tw\t|\na\tx\t[]\n"),
+    ("x.jsonl", '{"image_id": "a", "annotator_id": "u", "labels": "joy"}\n{"image_id": "a", "annotator_id": "v"}\n'
+                '{"image_id": "a", "annotator_id": "w", "labels": null}\n'
+                '{"image_id": "a", "annotator_id": "x", "labels": []}\n'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "content"), EMPTY_CELLS)
 def test_an_empty_cell_is_no_answer_until_it_is_said_what_it_is(tmp_path, name, content):
     path = tmp_path / name
     path.write_text(content)
@@ -193,33 +193,33 @@ def parquet(**columns: pa.Array) -> pa.Table:
     return pa.table({"image_id": ["a"], "annotator_id": ["u"], "labels": [["awe"]], **columns})
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("x.csv", b"image_id,annotator_id,labels\na,zo\xeb,awe\n", "not utf-8-sig text.*name its encoding"),
-        ("x.csv", b"image_id,annotator_id,labels\na,u,joy,awe\n", "line 2: 4 cells, but the header has 3; .* quotes"),
-        ("x.csv", b"image_id,annotator_id,labels,seconds\na,u,awe,fast\n", "line 2: seconds 'fast' is no number"),
-        ("x.csv", b"image_id,annotator_id,labels,at\na,u,awe,yesterday\n", "line 2: at 'yesterday' is no time"),
-        ("x.csv", b"image_id,annotator_id,labels,suggestions_visible\na,u,awe,perhaps\n", "not true or false"),
-        ("x.csv", b"image_id,annotator_id,labels,intensities\na,u,awe,strong\n", "line 2: intensities 'strong' are no"),
-        ("x.jsonl", b'\n{"image_id": "a", "annotator_id": "u", "labels": 5}\n', "line 2: labels 5: expected a list"),
-        ("x.jsonl", b'{"image_id": "a", "annotator_id": "u", "labels": [["b"], ""]}\n', "labels .*: expected a list"),
-        ("x.jsonl", b'{"image_id": "a"\n', "line 1: not JSON"),
-        ("x.jsonl", b"[1]\n", "line 1: expected an object"),
-        ("x.json", b"{}", "expected a list of tasks"),
-        (
-            "x.json",
-            b'[{"data": {"image": "a"}, "annotations": [{"completed_by": 1, "result": [{"from_name": "labels", "type": '
-            b'"choices", "value": {"choices": [null]}}]}]}]',
-            "cannot be read as a list",
-        ),
-        ("x.json", b'[{"data": {"text": "hi"}}]', "data has no image_id or image"),
-        ("x.parquet", b"PAR1", "not readable"),
-        ("x.parquet", parquet(image_id=pa.array([b"\xff"]).view(pa.string())), "not readable .*UTF"),
-        ("x.parquet", parquet(at=pa.array([False])).slice(0, 0), "column at: not times"),
-        ("x.txt", b"", "cannot tell the format"),
-    ],
-)
+BAD_FILES = [
+    ("x.csv", b"image_id,annotator_id,labels\na,zo\xeb,awe\n", "not utf-8-sig text.*name its encoding"),
+    ("x.csv", b"image_id,annotator_id,labels\na,u,joy,awe\n", "line 2: 4 cells, but the header has 3; .* quotes"),
+    ("x.csv", b"image_id,annotator_id,labels,seconds\na,u,awe,fast\n", "line 2: seconds 'fast' is no number"),
+    ("x.csv", b"image_id,annotator_id,labels,at\na,u,awe,yesterday\n", "line 2: at 'yesterday' is no time"),
+    ("x.csv", b"image_id,annotator_id,labels,suggestions_visible\na,u,awe,perhaps\n", "not true or false"),
+    ("x.csv", b"image_id,annotator_id,labels,intensities\na,u,awe,strong\n", "line 2: intensities 'strong' are no"),
+    ("x.jsonl", b'\n{"image_id": "a", "annotator_id": "u", "labels": 5}\n', "line 2: labels 5: expected a list"),
+    ("x.jsonl", b'{"image_id": "a", "annotator_id": "u", "labels": [["b"], ""]}\n', "labels .*: expected a list"),
+    ("x.jsonl", b'{"image_id": "a"\n', "line 1: not JSON"),
+    ("x.jsonl", b"[1]\n", "line 1: expected an object"),
+    ("x.json", b"{}", "expected a list of tasks"),
+    (
+        "x.json",
+        b'[{"data": {"image": "a"}, "annotations": [{"completed_by": 1, "result": [{"from_name": "labels", "type": '
+        b'"choices", "value": {"choices": [null]}}]}]}]',
+        "cannot be read as a list",
+    ),
+    ("x.json", b'[{"data": {"text": "hi"}}]', "data has no image_id or image"),
+    ("x.parquet", b"PAR1", "not readable"),
+    ("x.parquet", parquet(image_id=pa.array([b"\xff"]).view(pa.string())), "not readable .*UTF"),
+    ("x.parquet", parquet(at=pa.array([False])).slice(0, 0), "column at: not times"),
+    ("x.txt", b"", "cannot tell the format"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "words"), BAD_FILES)
 def test_bad_files_are_refused(tmp_path, name, content, words):
     path = tmp_path / name
     path.write_bytes(content) if isinstance(content, bytes) else pq.write_table(content, path)

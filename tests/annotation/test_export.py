@@ -480,18 +480,18 @@ def test_who_is_erased_leaves_the_label_database_too_and_is_in_no_next_export(ru
     assert "nobody called 'evee'" in run("labels", "erase", judged, "evee", fails=True)
 
 
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"schema": 1}, "schema 1, but this affectml writes 2; use the version that wrote it, or a new folder"),
-        ({"schema": 3}, "schema 3, but this affectml writes 2; use the version that wrote it, or a new folder"),
-        ({"targets": []}, "is not a data set's description"),
-        ({"targets": {"rates": None}}, "is not a data set's description"),
-        ({"targets": {"rates": {"kind": "rates"}}}, "is not a data set's description"),
-        ({"judgements": 5}, "is not a data set's description"),
-        (None, "is not a data set's description"),
-    ],
-)
+BAD_DESCRIPTIONS = [
+    ({"schema": 1}, "schema 1, but this affectml writes 2; use the version that wrote it, or a new folder"),
+    ({"schema": 3}, "schema 3, but this affectml writes 2; use the version that wrote it, or a new folder"),
+    ({"targets": []}, "is not a data set's description"),
+    ({"targets": {"rates": None}}, "is not a data set's description"),
+    ({"targets": {"rates": {"kind": "rates"}}}, "is not a data set's description"),
+    ({"judgements": 5}, "is not a data set's description"),
+    (None, "is not a data set's description"),
+]
+
+
+@pytest.mark.parametrize(("change", "why"), BAD_DESCRIPTIONS)
 def test_what_dataset_json_should_not_say_is_refused_and_nothing_is_written(judged, store, change, why):
     answer(store, "i0.png", "joy")
     path = judged / "dataset.json"

@@ -65,22 +65,22 @@ def test_labels_come_as_lists_arrays_or_tuples():
     assert aa.found_labels(others) == LABELS
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "words"),
-    [
-        ({"labels": ["joyfull"]}, aa.UnknownLabel, r"row 1 \(image 'a', annotator 'x'\).*'joyfull'.*mean 'joy'"),
-        ({"labels": []}, aa.BadJudgement, r"row 1 .*kind 'labels' with 0 labels"),
-        ({"kind": "skip"}, aa.BadJudgement, r"row 1 .*kind 'skip' with 1 labels"),
-        ({"kind": "maybe"}, aa.BadJudgement, r"row 1 .*expected kind.*'maybe'"),
-        ({"labels": ["awe", "awe"]}, aa.BadJudgement, r"row 1 .*twice"),
-        ({"labels": "awe"}, aa.BadJudgement, r"row 1 .*expected a list in labels.*'awe'"),
-        ({"round": 1.5}, aa.BadJudgement, r"row 1 .*whole number in round.*1.5"),
-        ({"round": None}, aa.BadJudgement, r"row 1 .*whole number in round"),
-        ({"image_id": None}, aa.BadJudgement, r"row 1: expected text in image_id"),
-        ({"annotator_id": ""}, aa.BadJudgement, r"row 1: expected text in annotator_id"),
-        ({"annotator_id": "u"}, aa.BadJudgement, r"row 1 .*second judgement in round 1 \(the other is row 0\)"),
-    ],
-)
+BAD_ROWS = [
+    ({"labels": ["joyfull"]}, aa.UnknownLabel, r"row 1 \(image 'a', annotator 'x'\).*'joyfull'.*mean 'joy'"),
+    ({"labels": []}, aa.BadJudgement, r"row 1 .*kind 'labels' with 0 labels"),
+    ({"kind": "skip"}, aa.BadJudgement, r"row 1 .*kind 'skip' with 1 labels"),
+    ({"kind": "maybe"}, aa.BadJudgement, r"row 1 .*expected kind.*'maybe'"),
+    ({"labels": ["awe", "awe"]}, aa.BadJudgement, r"row 1 .*twice"),
+    ({"labels": "awe"}, aa.BadJudgement, r"row 1 .*expected a list in labels.*'awe'"),
+    ({"round": 1.5}, aa.BadJudgement, r"row 1 .*whole number in round.*1.5"),
+    ({"round": None}, aa.BadJudgement, r"row 1 .*whole number in round"),
+    ({"image_id": None}, aa.BadJudgement, r"row 1: expected text in image_id"),
+    ({"annotator_id": ""}, aa.BadJudgement, r"row 1: expected text in annotator_id"),
+    ({"annotator_id": "u"}, aa.BadJudgement, r"row 1 .*second judgement in round 1 \(the other is row 0\)"),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "words"), BAD_ROWS)
 def test_a_bad_row_is_named(change, error, words):
     row = {"image_id": "a", "annotator_id": "x", "round": 1, "kind": "labels", "labels": ["awe"]} | change
     bad = pd.concat([SMALL.iloc[:1].astype({"round": object}), pd.DataFrame([row], dtype=object)], ignore_index=True)

@@ -73,15 +73,15 @@ def test_the_first_backup_is_due_an_hour_after_the_first_answer(store, clock):
     assert is_due(store)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda store: label(store, to_images(store, "P2"), 1),
-        lambda store: store.update_settings(strategy="fill"),
-        lambda store: store.invite(["ann"]),
-        lambda store: pay.mark_paid(store, ["P1"]),
-    ],
-)
+CHANGES = [
+    lambda store: label(store, to_images(store, "P2"), 1),
+    lambda store: store.update_settings(strategy="fill"),
+    lambda store: store.invite(["ann"]),
+    lambda store: pay.mark_paid(store, ["P1"]),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_the_next_is_due_an_hour_later_if_something_changed(store, clock, change):
     complete(store, "P1")
     keep_backup(store)
@@ -97,17 +97,17 @@ def test_the_next_is_due_an_hour_later_if_something_changed(store, clock, change
     assert not is_due(store)
 
 
-@pytest.mark.parametrize(
-    ("says", "hours"),
-    [
-        ("json_set(value, '$.seconds', 1)", 1),
-        ("json_set(value, '$.seconds', 60)", 1),
-        ("json_set(value, '$.seconds', 150)", 2.5),
-        ("json_set(value, '$.seconds', 3600)", 60),
-        ("json_remove(value, '$.seconds')", 1),  # as earlier versions did
-        (NOTHING, 1),
-    ],
-)
+HOURS_AFTER = [
+    ("json_set(value, '$.seconds', 1)", 1),
+    ("json_set(value, '$.seconds', 60)", 1),
+    ("json_set(value, '$.seconds', 150)", 2.5),
+    ("json_set(value, '$.seconds', 3600)", 60),
+    ("json_remove(value, '$.seconds')", 1),  # as earlier versions did
+    (NOTHING, 1),
+]
+
+
+@pytest.mark.parametrize(("says", "hours"), HOURS_AFTER)
 def test_of_backups_that_take_over_a_minute_each_is_as_many_times_later(store, clock, says, hours):
     label(store, to_images(store, "P1"), 1)
     made = keep_backup(store).file

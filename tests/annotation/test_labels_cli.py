@@ -93,15 +93,15 @@ def test_disagreement_goes_back_into_the_queue(run, task, tmp_path):
     assert "no image 'zzz'" in run(*queue, fails=True)
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        ["--queue", "FOLDER/nowhere.txt"],
-        ["--queue", "FOLDER/ids.txt"],
-        ["--strategy", "rondom"],
-        ["--invite", "new", "--queue", "FOLDER"],
-    ],
-)
+BAD_OPTIONS = [
+    ["--queue", "FOLDER/nowhere.txt"],
+    ["--queue", "FOLDER/ids.txt"],
+    ["--strategy", "rondom"],
+    ["--invite", "new", "--queue", "FOLDER"],
+]
+
+
+@pytest.mark.parametrize("bad", BAD_OPTIONS)
 def test_assign_changes_nothing_where_one_of_its_options_cannot_be(run, task, tmp_path, bad):
     (tmp_path / "ids.txt").write_text("000001\nzzz\n")
     with LabelStore(task) as store:
@@ -151,15 +151,15 @@ def test_images_that_have_their_answers_take_no_place_among_those_shown_first(ru
     run(*queue, "--more", 1)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "why"),
-    [
-        ("a.csv", "file,awe\nx,1\n", "no column image; expected the table that `affectml predict --out` writes"),
-        ("a.csv", "image,awe\nzzz,1\n", "no column for label"),
-        ("a.parquet", "no parquet", "not readable"),
-        ("a.jsonl", "{", "not readable"),
-    ],
-)
+NO_PREDICTIONS = [
+    ("a.csv", "file,awe\nx,1\n", "no column image; expected the table that `affectml predict --out` writes"),
+    ("a.csv", "image,awe\nzzz,1\n", "no column for label"),
+    ("a.parquet", "no parquet", "not readable"),
+    ("a.jsonl", "{", "not readable"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "why"), NO_PREDICTIONS)
 def test_what_is_no_table_of_predictions_is_said(run, task, tmp_path, name, content, why):
     (tmp_path / name).write_text(content)
     assert why in run("labels", "assign", "--db", task, "--queue", tmp_path / name, fails=True)
@@ -370,28 +370,28 @@ def test_images_without_a_file_are_left_out_and_said(run, tmp_path):
         open_task(Options(dataset=root, db=str(tmp_path / "other.db")))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["status", "--db", "FOLDER/nowhere.db"], "no such database"),
-        (["status", "--db", "FOLDER/people.txt"], "cannot be read (file is not a database)"),
-        (["init", "DEMO", "--db", "TASK"], "labels.db holds a task already"),
-        (["init", "DEMO", "--db", "FOLDER/people.txt"], "cannot be read (file is not a database)"),
-        (["status", "--db", "postgresql://nobody@127.0.0.1:1/x"], "the database cannot be read"),
-        (["init", "DEMO", "--db", "FOLDER/people.csv/x.db"], "people.csv: File exists; name another place"),
-        (["import", "FOLDER/people.parquet", "--db", "TASK"], "imported already"),
-        (["import", "FOLDER/bad.csv", "--db", "TASK"], "5 problems, nothing was imported: line 2 and 2 more: 'strang"),
-        (["import", "FOLDER/people.csv", "--db", "TASK", "--map", "foo"], "expected THEIRS=OURS"),
-        (["import", "FOLDER/people.csv", "--db", "TASK", "--encoding", "klingon"], "no encoding 'klingon'"),
-        (["attention", "--db", "TASK", "--add", "FOLDER/nowhere.csv"], "nowhere.csv: no such file"),
-        (["export", "--db", "TASK", "--to", "FOLDER/people.csv/new"], "people.csv/new: Not a directory; name another"),
-        (["export", "--db", "TASK", "--to", "FOLDER/x.txt"], "x.txt: nothing was written: cannot tell the format; end"),
-        (["agreement", "TASK", "--rounds", "frist"], "rounds: expected first, last, all or a round's number"),
-        (["aggregate", "TASK", "--rounds", "7"], "no answers to aggregate (rounds: 7)"),
-        (["aggregate", "TASK", "--method", "vote"], "expected one of votes"),
-        (["agreement", "FOLDER/x.csv"], "no such file"),
-    ],
-)
+REFUSED = [
+    (["status", "--db", "FOLDER/nowhere.db"], "no such database"),
+    (["status", "--db", "FOLDER/people.txt"], "cannot be read (file is not a database)"),
+    (["init", "DEMO", "--db", "TASK"], "labels.db holds a task already"),
+    (["init", "DEMO", "--db", "FOLDER/people.txt"], "cannot be read (file is not a database)"),
+    (["status", "--db", "postgresql://nobody@127.0.0.1:1/x"], "the database cannot be read"),
+    (["init", "DEMO", "--db", "FOLDER/people.csv/x.db"], "people.csv: File exists; name another place"),
+    (["import", "FOLDER/people.parquet", "--db", "TASK"], "imported already"),
+    (["import", "FOLDER/bad.csv", "--db", "TASK"], "5 problems, nothing was imported: line 2 and 2 more: 'strang"),
+    (["import", "FOLDER/people.csv", "--db", "TASK", "--map", "foo"], "expected THEIRS=OURS"),
+    (["import", "FOLDER/people.csv", "--db", "TASK", "--encoding", "klingon"], "no encoding 'klingon'"),
+    (["attention", "--db", "TASK", "--add", "FOLDER/nowhere.csv"], "nowhere.csv: no such file"),
+    (["export", "--db", "TASK", "--to", "FOLDER/people.csv/new"], "people.csv/new: Not a directory; name another"),
+    (["export", "--db", "TASK", "--to", "FOLDER/x.txt"], "x.txt: nothing was written: cannot tell the format; end"),
+    (["agreement", "TASK", "--rounds", "frist"], "rounds: expected first, last, all or a round's number"),
+    (["aggregate", "TASK", "--rounds", "7"], "no answers to aggregate (rounds: 7)"),
+    (["aggregate", "TASK", "--method", "vote"], "expected one of votes"),
+    (["agreement", "FOLDER/x.csv"], "no such file"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), REFUSED)
 def test_what_cannot_be_ends_with_one_line_and_leaves_nothing(run, demo, task, tmp_path, arguments, words):
     (tmp_path / "people.txt").write_text("image_id,annotator_id,labels\n" * 3)
     (tmp_path / "people.csv").write_text("image_id,annotator_id,labels\n000000,u,awe\n")

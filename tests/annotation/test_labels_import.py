@@ -84,15 +84,15 @@ def test_a_row_without_a_name_is_a_problem_of_its_row(run, task, tmp_path):
     assert said(task) == []
 
 
-@pytest.mark.parametrize(
-    ("image", "row", "words"),
-    [
-        ("image_id", "0.jpg,ann,awe", "'ann' was not invited; --invite (invite=True) invites"),
-        ("picture", "0.jpg,ann,awe", "(columns: picture, annotator_id, labels); --map THEIRS=image_id"),
-        ("image_id", "0.jpg,ann,awe;fear", "joined by '|', or by another mark with --delimiter ';'"),
-        ("image_id", "x.jpg,ann,awe", "this task's images are called '0"),
-    ],
-)
+OPTION_THAT_HELPS = [
+    ("image_id", "0.jpg,ann,awe", "'ann' was not invited; --invite (invite=True) invites"),
+    ("picture", "0.jpg,ann,awe", "(columns: picture, annotator_id, labels); --map THEIRS=image_id"),
+    ("image_id", "0.jpg,ann,awe;fear", "joined by '|', or by another mark with --delimiter ';'"),
+    ("image_id", "x.jpg,ann,awe", "this task's images are called '0"),
+]
+
+
+@pytest.mark.parametrize(("image", "row", "words"), OPTION_THAT_HELPS)
 def test_a_message_names_the_option_that_helps(run, task, tmp_path, image, row, words):
     file = write(tmp_path, row, header=f"{image},annotator_id,labels")
     error = run("labels", "import", file, "--db", task, fails=True)

@@ -170,17 +170,17 @@ def test_a_task_that_is_damaged_is_migrated_and_left_to_whoever_reads_it(tmp_pat
 OTHERS = {"labels": ["awe", "fear"], "question": "?", "overlap": 4, "seed": 3}
 
 
-@pytest.mark.parametrize(
-    ("before", "now"),
-    [
-        ({}, {}),
-        ({"backup_hours": 24.0, "backups_kept": 7}, {}),
-        ({"backup_hours": 24}, {}),
-        ({"backup_hours": 12.0, "backups_kept": 7}, {"backup_hours": 12.0, "backups_kept": 7, "backup_days": 0}),
-        ({"backup_hours": 24.0, "backups_kept": 3}, {"backup_hours": 24.0, "backups_kept": 3, "backup_days": 0}),
-        ({"backup_hours": 0.0, "backups_kept": 7}, {"backup_hours": 0.0, "backups_kept": 7, "backup_days": 0}),
-    ],
-)
+SCHEDULES = [
+    ({}, {}),
+    ({"backup_hours": 24.0, "backups_kept": 7}, {}),
+    ({"backup_hours": 24}, {}),
+    ({"backup_hours": 12.0, "backups_kept": 7}, {"backup_hours": 12.0, "backups_kept": 7, "backup_days": 0}),
+    ({"backup_hours": 24.0, "backups_kept": 3}, {"backup_hours": 24.0, "backups_kept": 3, "backup_days": 0}),
+    ({"backup_hours": 0.0, "backups_kept": 7}, {"backup_hours": 0.0, "backups_kept": 7, "backup_days": 0}),
+]
+
+
+@pytest.mark.parametrize(("before", "now"), SCHEDULES)
 def test_a_schedule_of_backups_that_somebody_chose_goes_on_and_another_is_what_it_is_now(before, now):
     assert as_now(OTHERS | before) == OTHERS | now
     assert as_now(as_now(OTHERS | before)) == OTHERS | now

@@ -199,19 +199,19 @@ def test_damaged_settings_are_said_to_be_with_the_newest_backup(task, value):
         assert store.settings
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ("labels = '[null]'", CANNOT),
-        ("labels = '5'", CANNOT),
-        ("intensities = '[[1]]'", CANNOT),
-        ("valence = 'high'", CANNOT),
-        (f"at = {2**62}", CANNOT),
-        ("round = '' WHERE number = 2", "1 answers name no event of theirs"),
-        ("image_id = 'x' WHERE number = 2", "1 answers name no event of theirs"),
-        ("annotator_id = 'x' WHERE number = 2", "1 answers name no event of theirs"),
-    ],
-)
+DAMAGED_CELLS = [
+    ("labels = '[null]'", CANNOT),
+    ("labels = '5'", CANNOT),
+    ("intensities = '[[1]]'", CANNOT),
+    ("valence = 'high'", CANNOT),
+    (f"at = {2**62}", CANNOT),
+    ("round = '' WHERE number = 2", "1 answers name no event of theirs"),
+    ("image_id = 'x' WHERE number = 2", "1 answers name no event of theirs"),
+    ("annotator_id = 'x' WHERE number = 2", "1 answers name no event of theirs"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), DAMAGED_CELLS)
 def test_a_damaged_cell_is_said_by_the_name_of_the_database_and_leaves_no_answer_out(task, change, words):
     by_hand(task, f"UPDATE event SET {change}")
     with LabelStore(task) as store:

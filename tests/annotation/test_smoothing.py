@@ -100,16 +100,16 @@ def test_one_more_vote_never_takes_a_label_away(n, k, tau):
     assert sets[1, 0] >= sets[0, 0]
 
 
-@pytest.mark.parametrize(
-    ("votes", "n", "words"),
-    [
-        ([[6]], [5], "row 0, label 0: expected 0 <= votes <= n, but received 6 votes of 5 people"),
-        ([[-1]], [5], "row 0"),
-        ([[float("nan")]], [5], "row 0"),
-        ([1, 2], [5, 5], "expected shape"),
-        ([[1]], [5, 5], "n: expected shape"),
-    ],
-)
+IMPOSSIBLE_COUNTS = [
+    ([[6]], [5], "row 0, label 0: expected 0 <= votes <= n, but received 6 votes of 5 people"),
+    ([[-1]], [5], "row 0"),
+    ([[float("nan")]], [5], "row 0"),
+    ([1, 2], [5, 5], "expected shape"),
+    ([[1]], [5, 5], "n: expected shape"),
+]
+
+
+@pytest.mark.parametrize(("votes", "n", "words"), IMPOSSIBLE_COUNTS)
 def test_impossible_counts_are_refused(votes, n, words):
     refused(aa.BadCounts, words, aa.fit_beta_prior, votes, n)
     with pytest.raises(aa.BadCounts):

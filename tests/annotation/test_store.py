@@ -156,18 +156,18 @@ def test_a_place_stays_right_where_the_lead_decides_about_somebody_who_withdrew(
     assert check_store(store) == []
 
 
+ANSWERS_TO_ONE_IMAGE = [
+    ({"u": "skip", "v": "labels"}, "", 1, False),
+    ({"u": "skip", "v": "labels"}, "u", 1, False),  # who held it gives the place up
+    ({"u": "skip", "v": "unsure"}, "uv", 1, True),
+    ({"u": "skip", "v": "skip", "w": "unsure", "x": "skip"}, "w", 3, True),
+    ({"u": "none", "v": "labels", "w": "labels"}, "u", 3, False),
+    ({"u": "skip", "v": "labels", "w": "skip"}, "x", 3, True),
+]
+
+
 @pytest.mark.parametrize("imported", [False, True])
-@pytest.mark.parametrize(
-    ("said", "held", "taken", "skipped"),
-    [
-        ({"u": "skip", "v": "labels"}, "", 1, False),
-        ({"u": "skip", "v": "labels"}, "u", 1, False),  # who held it gives the place up
-        ({"u": "skip", "v": "unsure"}, "uv", 1, True),
-        ({"u": "skip", "v": "skip", "w": "unsure", "x": "skip"}, "w", 3, True),
-        ({"u": "none", "v": "labels", "w": "labels"}, "u", 3, False),
-        ({"u": "skip", "v": "labels", "w": "skip"}, "x", 3, True),
-    ],
-)
+@pytest.mark.parametrize(("said", "held", "taken", "skipped"), ANSWERS_TO_ONE_IMAGE)
 def test_who_imports_follows_the_rule_of_who_answers(open_store, tmp_path, said, held, taken, skipped, imported):
     store = make(open_store(), images=2, overlap=4, skips=1, strategy="fill")
     for who in held if imported else {*said, *held}:
@@ -354,27 +354,27 @@ def test_languages_count_by_current_answers(store):
     assert store.annotators()["answered_in"].tolist() == [{"de": 2, "fr": 1}, {"de": 1}, {}, {}]
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"labels": ("jog",)}, "did you mean 'joy'"),
-        ({"labels": ()}, "kind 'labels' with 0 labels"),
-        ({"kind": "none"}, "kind 'none' with 1 labels"),
-        ({"flag": True}, "a flag needs a note"),
-        ({"labels": ("awe", "awe")}, "twice"),
-        ({"kind": "maybe"}, "expected kind"),
-        ({"annotator_id": "stranger"}, "nobody invited annotator 'stranger'"),
-        ({"image_id": "i999"}, "no image 'i999'"),
-        ({"round": 9}, "no round 9"),
-        ({"at": time.time() + 3600}, "in the future"),
-        ({"seconds": -1.0}, "zero or more"),
-        ({"valence": float("nan")}, "finite"),
-        ({"intensities": (1.0, 2.0)}, "1 labels but 2 intensities"),
-        ({"language": "Deutsch"}, "expected a code such as de"),
-        ({"note": "half a pair \ud83d"}, "no database stores"),
-        ({"note": "a NUL \0"}, "no database stores"),
-    ],
-)
+BAD_ANSWERS = [
+    ({"labels": ("jog",)}, "did you mean 'joy'"),
+    ({"labels": ()}, "kind 'labels' with 0 labels"),
+    ({"kind": "none"}, "kind 'none' with 1 labels"),
+    ({"flag": True}, "a flag needs a note"),
+    ({"labels": ("awe", "awe")}, "twice"),
+    ({"kind": "maybe"}, "expected kind"),
+    ({"annotator_id": "stranger"}, "nobody invited annotator 'stranger'"),
+    ({"image_id": "i999"}, "no image 'i999'"),
+    ({"round": 9}, "no round 9"),
+    ({"at": time.time() + 3600}, "in the future"),
+    ({"seconds": -1.0}, "zero or more"),
+    ({"valence": float("nan")}, "finite"),
+    ({"intensities": (1.0, 2.0)}, "1 labels but 2 intensities"),
+    ({"language": "Deutsch"}, "expected a code such as de"),
+    ({"note": "half a pair \ud83d"}, "no database stores"),
+    ({"note": "a NUL \0"}, "no database stores"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), BAD_ANSWERS)
 def test_what_cannot_be_is_refused_and_stops_no_other(store, change, words):
     good = Answer("i000", "u", "labels", {"awe"})  # whatever collection holds them
     receipt, stored = store.submit([replace(good, event_id="bad", **change), good])
@@ -384,24 +384,24 @@ def test_what_cannot_be_is_refused_and_stops_no_other(store, change, words):
     assert store.events()["labels"].tolist() == [["awe"]]
 
 
-@pytest.mark.parametrize(
-    ("deed", "words"),
-    [
-        (lambda store: store.claim("stranger", 1), "nobody invited annotator 'stranger'"),
-        (lambda store: store.speak("stranger", "de"), "nobody invited"),
-        (lambda store: store.speak("u", "German"), "a code such as de"),
-        (lambda store: store.speak("u", "xx"), "received 'xx'"),
-        (lambda store: store.uninvite(["v", "zoe"]), "nobody invited annotator 'zoe'"),
-        (lambda store: store.withdraw("u", "vv"), "nobody invited annotator 'vv'; did you mean 'v'"),
-        (lambda store: store.undo_withdrawal("u"), "'u' has not withdrawn"),
-        (lambda store: store.update_settings(skips=-1), "skips: -1 cannot be"),
-        (lambda store: store.update_settings(labels=("x",)), "cannot change"),
-        (lambda store: store.update_settings(question="Or now?"), "until the first image"),
-        (lambda store: store.decide("i000", ["awful"], by="lead"), "decision on image"),
-        (lambda store: store.decide("i999", [], by="lead"), "no image"),
-        (lambda store: store.init_task(TASK, ["a"]), "a task already"),
-    ],
-)
+BAD_DEEDS = [
+    (lambda store: store.claim("stranger", 1), "nobody invited annotator 'stranger'"),
+    (lambda store: store.speak("stranger", "de"), "nobody invited"),
+    (lambda store: store.speak("u", "German"), "a code such as de"),
+    (lambda store: store.speak("u", "xx"), "received 'xx'"),
+    (lambda store: store.uninvite(["v", "zoe"]), "nobody invited annotator 'zoe'"),
+    (lambda store: store.withdraw("u", "vv"), "nobody invited annotator 'vv'; did you mean 'v'"),
+    (lambda store: store.undo_withdrawal("u"), "'u' has not withdrawn"),
+    (lambda store: store.update_settings(skips=-1), "skips: -1 cannot be"),
+    (lambda store: store.update_settings(labels=("x",)), "cannot change"),
+    (lambda store: store.update_settings(question="Or now?"), "until the first image"),
+    (lambda store: store.decide("i000", ["awful"], by="lead"), "decision on image"),
+    (lambda store: store.decide("i999", [], by="lead"), "no image"),
+    (lambda store: store.init_task(TASK, ["a"]), "a task already"),
+]
+
+
+@pytest.mark.parametrize(("deed", "words"), BAD_DEEDS)
 def test_what_cannot_be_done_is_refused_and_changes_nothing(store, deed, words):
     store.speak("u", "de")
     answer(store, "u", store.claim("u", 1)[0])

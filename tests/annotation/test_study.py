@@ -152,35 +152,24 @@ def test_made_up_ids_show_nothing_of_a_visit_and_the_resume_code_does(store):
         refused(NotInStudy, "does not go with this address", door.resume, store, Ids(person), wrong)
 
 
-@pytest.mark.parametrize(
-    ("recruit", "address", "says"),
-    [
-        ({}, {}, "not this study's"),
-        ({}, {"PROLIFIC_PID": PID, "STUDY_ID": "s2"}, "not this study's"),
-        ({}, {"PROLIFIC_PID": PID}, "not this study's"),
-        ({}, {"PROLIFIC_PID": PID, "STUDY_ID": "s1", "SESSION_ID": "x" * 201}, NOBODY),
-        *(
-            ({}, {"PROLIFIC_PID": person, "STUDY_ID": "s1"}, NOBODY)
-            for person in ("", "P1", PID[:-1], f"{PID}0", f"{PID[:-1]}g", "{{%PID%}}")
-        ),
-        *(
-            ({"panel": "mturk"}, {"workerId": person, "hitId": "s1"}, NOBODY)
-            for person in (
-                "x" * 201,
-                "P\0",
-                "P\n1",
-                "P\r\n1",
-                "P\u20281",
-                "P\u200b1",
-                "P\x1b1",
-                "P\ud8001",
-                " ",
-                "Link 1",
-            )
-        ),
-        ({"panel": "links", "study": ""}, {"PROLIFIC_PID": PID, "STUDY_ID": "s1"}, "a link of their own"),
-    ],
-)
+BAD_ADDRESSES = [
+    ({}, {}, "not this study's"),
+    ({}, {"PROLIFIC_PID": PID, "STUDY_ID": "s2"}, "not this study's"),
+    ({}, {"PROLIFIC_PID": PID}, "not this study's"),
+    ({}, {"PROLIFIC_PID": PID, "STUDY_ID": "s1", "SESSION_ID": "x" * 201}, NOBODY),
+    *(
+        ({}, {"PROLIFIC_PID": person, "STUDY_ID": "s1"}, NOBODY)
+        for person in ("", "P1", PID[:-1], f"{PID}0", f"{PID[:-1]}g", "{{%PID%}}")
+    ),
+    *(
+        ({"panel": "mturk"}, {"workerId": person, "hitId": "s1"}, NOBODY)
+        for person in ("x" * 201, "P\0", "P\n1", "P\r\n1", "P\u20281", "P\u200b1", "P\x1b1", "P\ud8001", " ", "Link 1")
+    ),
+    ({"panel": "links", "study": ""}, {"PROLIFIC_PID": PID, "STUDY_ID": "s1"}, "a link of their own"),
+]
+
+
+@pytest.mark.parametrize(("recruit", "address", "says"), BAD_ADDRESSES)
 def test_an_address_without_a_person_or_of_another_study_opens_nothing(recruit, address, says):
     refused(NotInStudy, says, door.ids_from, study_with(recruit=recruit).file, address)
 
@@ -195,15 +184,15 @@ def test_ids_come_from_the_address_by_the_names_of_the_panel():
     assert door.ids_from(sona, {"code": "7"}) == Ids("7")
 
 
-@pytest.mark.parametrize(
-    ("kept", "again"),
-    [
-        *(("A1é", again) for again in ("A1é", "a1é", "A1É", " A1é", "A1é\n", "A1e\u0301", "\uff21\uff11é")),
-        *((kept, "A1é") for kept in ("A1é ", "\u00a0A1e\u0301", "\uff21\uff11É")),  # as earlier versions did
-        *(("JOSÉ-7", again) for again in ("JOSÉ-7", "josé-7", "José-7")),  # of which SQLite's lower() makes josÉ-7
-        ("Straße", "STRASSE"),
-    ],
-)
+SPELLINGS = [
+    *(("A1é", again) for again in ("A1é", "a1é", "A1É", " A1é", "A1é\n", "A1e\u0301", "\uff21\uff11é")),
+    *((kept, "A1é") for kept in ("A1é ", "\u00a0A1e\u0301", "\uff21\uff11É")),  # as earlier versions did
+    *(("JOSÉ-7", again) for again in ("JOSÉ-7", "josé-7", "José-7")),  # of which SQLite's lower() makes josÉ-7
+    ("Straße", "STRASSE"),
+]
+
+
+@pytest.mark.parametrize(("kept", "again"), SPELLINGS)
 def test_a_person_is_one_however_their_id_is_written(opened, kept, again):
     store = opened(recruit={"panel": "mturk"})
     who = to_images(store, kept)
@@ -276,14 +265,14 @@ def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(store):
 # Questions and practice
 
 
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [
-        ({}, "age: needs an answer"),
-        ({"age": "40"}, "age: choose one of the options"),
-        ({"age": "30+", "agee": 1}, "agee: there is no such question; did you mean 'age'?"),
-    ],
-)
+BAD_ANSWERS = [
+    ({}, "age: needs an answer"),
+    ({"age": "40"}, "age: choose one of the options"),
+    ({"age": "30+", "agee": 1}, "agee: there is no such question; did you mean 'age'?"),
+]
+
+
+@pytest.mark.parametrize(("given", "says"), BAD_ANSWERS)
 def test_an_answer_that_cannot_be_is_refused_and_none_is_kept(store, given, says):
     who = come(store, "P1")
     refused(StoreError, f"^{re.escape(says)}$", visits.answer_questions, store, who, "before", given)

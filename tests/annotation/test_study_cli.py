@@ -71,13 +71,13 @@ def test_what_is_missing_is_said_in_sentences(run, folder, data):
     ]
 
 
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"taxonomy": "nosuch.yaml"}, "nosuch.yaml"), ({"taxonomy": "nosuch"}, "nosuch"),
-        ({"target": "nosuch"}, "nosuch"),
-    ],
-)  # fmt: skip
+BAD_LABELS = [
+    ({"taxonomy": "nosuch.yaml"}, "nosuch.yaml"), ({"taxonomy": "nosuch"}, "nosuch"),
+    ({"target": "nosuch"}, "nosuch"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "says"), BAD_LABELS)
 def test_labels_that_a_study_cannot_have_are_said_by_the_check_and_not_first_by_the_run(change, says, folder):
     write_file(folder, **change)
     assert says in studies.check(folder).refused[0]

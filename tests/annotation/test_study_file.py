@@ -42,32 +42,32 @@ def asks(**question: object) -> dict[str, object]:
     return {"before": {"questions": [{"id": "age", "text": "?", **question}]}}
 
 
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        ({"overlapp": 3}, "study.yaml: no key 'overlapp' here; did you mean 'overlap'?"),
-        ({"overlap": 0}, "study.yaml: overlap: Input should be greater than or equal to 1"),
-        ({"overlap": "few"}, "study.yaml: overlap: Input should be a valid integer"),
-        ({"overlap": {"min": 3, "max": 12, "until": "F1"}}, "overlap: expected a whole number, such as 3"),
-        ({"consent": {"boxs": []}}, "consent: no key 'boxs' here; did you mean 'boxes'?"),
-        ({"schema": 2}, "schema: Input should be 1"),
-        ({"practice": {"tries": 1}}, "practice.tries: Input should be greater than or equal to 2"),
-        ({"practice": {"pass": 1}}, "practice: pass: 1 of 0 images cannot be"),
-        ({"pay": {"per_person": 1.505}}, "pay.per_person: Decimal input should have no more than 2 decimal places"),
-        ({"before": {"questions": [{"id": "age", "text": "?", "kind": "choice"}]}}, "question age needs options"),
-        ({"places": {"per_answer": {"age": 20}}}, "per_answer: no choice 'age' before"),
-        ({"checks": {"rate": 0.1}}, "checks: rate needs images whose own text dictates the answer"),
-        ({"before": {"questions": [ASKED]}, "after": {"questions": [ASKED]}}, "two questions are called age"),
-        (["a", "list"], "expected keys with values"),
-        ({"breaks": float("inf")}, "breaks: Input should be a finite number"),
-        ({"consent": {"version": 1.2}}, "Input should be a valid string, but this is 1.2; put it in quotes"),
-        (asks(kind="scale", low=float("nan"), high=7), "low: Input should be a finite number"),
-        (asks(kind="number", low=99, high=18), "question age: low must be below high"),
-        ({"practice": {"images": [AWE]}, "checks": {"images": [AWE]}}, "image 'i1' stands twice among those for"),
-        ({"practice": {"images": [AWE, AWE]}}, "image 'i1' stands twice among those for practice and checks"),
-        ({"recruit": {"panel": "sona", "study": "s1"}}, "an address from sona names no study; leave it empty"),
-    ],
-)
+BAD_CONTENTS = [
+    ({"overlapp": 3}, "study.yaml: no key 'overlapp' here; did you mean 'overlap'?"),
+    ({"overlap": 0}, "study.yaml: overlap: Input should be greater than or equal to 1"),
+    ({"overlap": "few"}, "study.yaml: overlap: Input should be a valid integer"),
+    ({"overlap": {"min": 3, "max": 12, "until": "F1"}}, "overlap: expected a whole number, such as 3"),
+    ({"consent": {"boxs": []}}, "consent: no key 'boxs' here; did you mean 'boxes'?"),
+    ({"schema": 2}, "schema: Input should be 1"),
+    ({"practice": {"tries": 1}}, "practice.tries: Input should be greater than or equal to 2"),
+    ({"practice": {"pass": 1}}, "practice: pass: 1 of 0 images cannot be"),
+    ({"pay": {"per_person": 1.505}}, "pay.per_person: Decimal input should have no more than 2 decimal places"),
+    ({"before": {"questions": [{"id": "age", "text": "?", "kind": "choice"}]}}, "question age needs options"),
+    ({"places": {"per_answer": {"age": 20}}}, "per_answer: no choice 'age' before"),
+    ({"checks": {"rate": 0.1}}, "checks: rate needs images whose own text dictates the answer"),
+    ({"before": {"questions": [ASKED]}, "after": {"questions": [ASKED]}}, "two questions are called age"),
+    (["a", "list"], "expected keys with values"),
+    ({"breaks": float("inf")}, "breaks: Input should be a finite number"),
+    ({"consent": {"version": 1.2}}, "Input should be a valid string, but this is 1.2; put it in quotes"),
+    (asks(kind="scale", low=float("nan"), high=7), "low: Input should be a finite number"),
+    (asks(kind="number", low=99, high=18), "question age: low must be below high"),
+    ({"practice": {"images": [AWE]}, "checks": {"images": [AWE]}}, "image 'i1' stands twice among those for"),
+    ({"practice": {"images": [AWE, AWE]}}, "image 'i1' stands twice among those for practice and checks"),
+    ({"recruit": {"panel": "sona", "study": "s1"}}, "an address from sona names no study; leave it empty"),
+]
+
+
+@pytest.mark.parametrize(("content", "says"), BAD_CONTENTS)
 def test_what_cannot_be_is_refused_with_its_place(content, says):
     refused(BadStudy, re.escape(says), parse, content, "study.yaml")
 
@@ -100,23 +100,23 @@ def test_no_text_is_read_from_outside_the_folder(folder, place):
     refused(BadStudy, "lies outside the study's folder", read_study, folder)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        (FILE, b"pay: {per_person: 3}\n\npay: {per_person: 5}\n", "key 'pay' stands twice, the second time in line 3"),
-        (FILE, b"help: !!python/object/apply:os.system ['true']", "no YAML"),
-        (FILE, b"consent: {version: 2026-02-30}", "no YAML"),
-        (FILE, b"overlap: " + b"9" * 5000, "no YAML"),
-        (FILE, b"help: " + b"[" * 2000, "no YAML"),
-        (
-            FILE,
-            b"seed: 1\nbefore:\n  questions:\n  - {text: How old?, kind: choice}\n",
-            "no YAML: line 4, column 19: .*goes in quotes$",
-        ),
-        ("consent.md", b"x" * 200_001, "more than 200,000 bytes"),
-        ("consent.md", "Größe".encode("latin-1"), "not in UTF-8"),
-    ],
-)
+BAD_FILES = [
+    (FILE, b"pay: {per_person: 3}\n\npay: {per_person: 5}\n", "key 'pay' stands twice, the second time in line 3"),
+    (FILE, b"help: !!python/object/apply:os.system ['true']", "no YAML"),
+    (FILE, b"consent: {version: 2026-02-30}", "no YAML"),
+    (FILE, b"overlap: " + b"9" * 5000, "no YAML"),
+    (FILE, b"help: " + b"[" * 2000, "no YAML"),
+    (
+        FILE,
+        b"seed: 1\nbefore:\n  questions:\n  - {text: How old?, kind: choice}\n",
+        "no YAML: line 4, column 19: .*goes in quotes$",
+    ),
+    ("consent.md", b"x" * 200_001, "more than 200,000 bytes"),
+    ("consent.md", "Größe".encode("latin-1"), "not in UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "says"), BAD_FILES)
 def test_a_file_that_cannot_be_read_is_refused_with_the_reason(folder, name, content, says):
     (folder / name).write_bytes(content)
     refused(BadStudy, says, read_study, folder)

@@ -44,17 +44,17 @@ def write_german(folder: Path, **content: object) -> None:
     (folder / "study.de.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("languages", "says"),
-    [
-        (["en", "german"], "'german' is no language's code; write such as en, de, pt-BR or zh-Hant"),
-        ([], "languages: expected a list with one thing in it at least, but it is empty"),
-        ("en", "languages: expected a list, such as [one, another]"),
-        (["en-XA"], "'en-XA' is no language's code"),  # which shows what is not translated, and is nobody's
-        (["de", "DE"], "languages: one stands twice in de, de"),
-        (["en", False], "this is False; put it in quotes"),  # what YAML makes of Norwegian
-    ],
-)
+BAD_LANGUAGES = [
+    (["en", "german"], "'german' is no language's code; write such as en, de, pt-BR or zh-Hant"),
+    ([], "languages: expected a list with one thing in it at least, but it is empty"),
+    ("en", "languages: expected a list, such as [one, another]"),
+    (["en-XA"], "'en-XA' is no language's code"),  # which shows what is not translated, and is nobody's
+    (["de", "DE"], "languages: one stands twice in de, de"),
+    (["en", False], "this is False; put it in quotes"),  # what YAML makes of Norwegian
+]
+
+
+@pytest.mark.parametrize(("languages", "says"), BAD_LANGUAGES)
 def test_languages_are_codes_each_once(languages, says):
     refused(BadStudy, re.escape(says), parse, {"languages": languages}, "study.yaml")
 
@@ -82,20 +82,20 @@ def test_a_study_in_german_has_its_texts_without_de_in_their_names(folder):
 AGE = {"id": "age", "text": "?", "kind": "choice", "options": ["18-29", "30+"]}
 
 
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        ({"quesion": "?"}, "study.de.yaml: no key 'quesion' here; did you mean 'question'?"),
-        ({"boxes": ["Ja."]}, "study.de.yaml: boxes: study.yaml has 2, and here are 1; write each, in that order"),
-        ({"before": {"aged": {}}}, "study.de.yaml: before: no question 'aged' in study.yaml; did you mean 'age'?"),
-        ({"after": {"age": {}}}, "study.de.yaml: after: no question 'age' in study.yaml"),
-        ({"before": {"age": {"options": {"18-30": "x"}}}}, "before: age: no option '18-30' in study.yaml; did you m"),
-        ({"before": {"age": {"options": {"30+": "x", "18-29": "x"}}}}, "before: age: two options have the same words"),
-        ({"before": {"age": {"options": {"30+": "18-29"}}}}, "before: age: two options have the same words"),
-        ({"read_by": {"consnt": "Anna"}}, "read_by: no key 'consnt' here; did you mean 'consent'?"),
-        ({"labels": {"awe": {"names": "x"}}}, "labels.awe: no key 'names' here; did you mean 'name'?"),
-    ],
-)
+BAD_WORDS = [
+    ({"quesion": "?"}, "study.de.yaml: no key 'quesion' here; did you mean 'question'?"),
+    ({"boxes": ["Ja."]}, "study.de.yaml: boxes: study.yaml has 2, and here are 1; write each, in that order"),
+    ({"before": {"aged": {}}}, "study.de.yaml: before: no question 'aged' in study.yaml; did you mean 'age'?"),
+    ({"after": {"age": {}}}, "study.de.yaml: after: no question 'age' in study.yaml"),
+    ({"before": {"age": {"options": {"18-30": "x"}}}}, "before: age: no option '18-30' in study.yaml; did you m"),
+    ({"before": {"age": {"options": {"30+": "x", "18-29": "x"}}}}, "before: age: two options have the same words"),
+    ({"before": {"age": {"options": {"30+": "18-29"}}}}, "before: age: two options have the same words"),
+    ({"read_by": {"consnt": "Anna"}}, "read_by: no key 'consnt' here; did you mean 'consent'?"),
+    ({"labels": {"awe": {"names": "x"}}}, "labels.awe: no key 'names' here; did you mean 'name'?"),
+]
+
+
+@pytest.mark.parametrize(("content", "says"), BAD_WORDS)
 def test_words_of_what_the_study_does_not_have_are_refused(folder, content, says):
     write_file(folder, before={"questions": [AGE]})
     write_german(folder, **content)

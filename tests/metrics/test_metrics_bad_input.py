@@ -39,14 +39,14 @@ def test_modes_of_nothing_negative():
     refused(am.ArgumentError, "generator", F.modes, [[3, 3]], ties="random")
 
 
-@pytest.mark.parametrize(
-    ("votes", "n", "match"),
-    [
-        ([[3, 0]], [2], "3 votes of 2 in row 0, label 0"),
-        ([[0.5, 0]], [2], "0.5 votes of 2"),
-        ([[1, 0]], [2, 2], r"n: expected \[1\] or \[1, 2\]"),
-    ],
-)
+BAD_VOTES = [
+    ([[3, 0]], [2], "3 votes of 2 in row 0, label 0"),
+    ([[0.5, 0]], [2], "0.5 votes of 2"),
+    ([[1, 0]], [2, 2], r"n: expected \[1\] or \[1, 2\]"),
+]
+
+
+@pytest.mark.parametrize(("votes", "n", "match"), BAD_VOTES)
 def test_votes_are_whole_and_at_most_n(votes, n, match):
     refused(am.MetricInputError, match, F.binomial_log_likelihood, [[0.5, 0.5]], votes, n)
 
@@ -73,18 +73,18 @@ def test_arrays_lists_frames_and_read_only_memory_are_taken():
         assert F.set_f1(preds, frozen).tolist() == [1, 1]
 
 
-@pytest.mark.parametrize(
-    ("preds", "target", "expected"),
-    [
-        (torch.float64, torch.float64, torch.float64),
-        (torch.float32, torch.float64, torch.float64),
-        (torch.float32, torch.float32, torch.float32),
-        (torch.float16, torch.float32, torch.float32),
-        (torch.bfloat16, torch.bfloat16, torch.float32),
-        (torch.float32, torch.int64, torch.float32),
-        (torch.int64, torch.int64, torch.float64),
-    ],
-)
+DTYPES = [
+    (torch.float64, torch.float64, torch.float64),
+    (torch.float32, torch.float64, torch.float64),
+    (torch.float32, torch.float32, torch.float32),
+    (torch.float16, torch.float32, torch.float32),
+    (torch.bfloat16, torch.bfloat16, torch.float32),
+    (torch.float32, torch.int64, torch.float32),
+    (torch.int64, torch.int64, torch.float64),
+]
+
+
+@pytest.mark.parametrize(("preds", "target", "expected"), DTYPES)
 def test_the_wider_float_is_kept(preds, target, expected):
     half = torch.tensor([[1, 0]])
     assert F.total_variation(half.to(preds), half.to(target)).dtype == expected

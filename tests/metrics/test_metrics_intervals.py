@@ -40,18 +40,18 @@ def log_normal(z, sigma):
     return (sigma * z).exp()
 
 
-@pytest.mark.parametrize(
-    ("drawn", "truth", "covers", "most"),
-    [
-        pytest.param(lambda z, u: z, 0, 0.94, 0.96, id="normal"),
-        pytest.param(lambda z, u: log_normal(z, 0.8), math.exp(0.32), 0.94, 0.97, id="log-normal .8"),
-        pytest.param(lambda z, u: log_normal(z, 1.5), math.exp(1.125), 0.90, 0.93, id="log-normal 1.5"),
-        pytest.param(lambda z, u: log_normal(z, 1.5) - log_normal(z.flip(1), 1.5), 0, 0.95, 0.98, id="of two such"),
-        pytest.param(lambda z, u: (u < 0.9).double(), 0.9, 0.95, 1, id="accuracy .9"),
-        pytest.param(lambda z, u: (u < 0.97).double(), 0.97, 0.95, 1, id="accuracy .97"),
-        pytest.param(lambda z, u: (u < 0.99).double()[:45], 0.99, 0.95, 1, id="accuracy .99 of 45"),
-    ],
-)
+FIFTY_ROWS = [
+    pytest.param(lambda z, u: z, 0, 0.94, 0.96, id="normal"),
+    pytest.param(lambda z, u: log_normal(z, 0.8), math.exp(0.32), 0.94, 0.97, id="log-normal .8"),
+    pytest.param(lambda z, u: log_normal(z, 1.5), math.exp(1.125), 0.90, 0.93, id="log-normal 1.5"),
+    pytest.param(lambda z, u: log_normal(z, 1.5) - log_normal(z.flip(1), 1.5), 0, 0.95, 0.98, id="of two such"),
+    pytest.param(lambda z, u: (u < 0.9).double(), 0.9, 0.95, 1, id="accuracy .9"),
+    pytest.param(lambda z, u: (u < 0.97).double(), 0.97, 0.95, 1, id="accuracy .97"),
+    pytest.param(lambda z, u: (u < 0.99).double()[:45], 0.99, 0.95, 1, id="accuracy .99 of 45"),
+]
+
+
+@pytest.mark.parametrize(("drawn", "truth", "covers", "most"), FIFTY_ROWS)
 def test_fifty_rows_are_covered_and_p_is_of_one_piece_with_the_interval(drawn, truth, covers, most):
     """Percentiles held these means in .95, .93, .84, .93, .94, .78 and .36; log-normal 1.5 is what Hall's t reaches."""
     z, u = torch.randn(50, 4000, generator=gen(5), dtype=torch.float64), torch.rand(50, 4000, generator=gen(6))
@@ -276,15 +276,15 @@ def test_a_paired_difference_is_that_of_the_rows():
     torch.testing.assert_close(back.p, found.p)
 
 
-@pytest.mark.parametrize(
-    "drawn",
-    [
-        pytest.param(lambda z, u: z.exp() - math.exp(0.5), id="log-normal"),
-        pytest.param(lambda z, u: z.square() - 1, id="a divergence"),
-        pytest.param(lambda z, u: (u < 0.1).double() - (u > 0.9).double(), id="hits"),
-        pytest.param(lambda z, u: 0.07 - 0.7 * (u < 0.1) + 0.03 * z, id="one large loss in ten"),
-    ],
-)
+EQUAL_MEANS = [
+    pytest.param(lambda z, u: z.exp() - math.exp(0.5), id="log-normal"),
+    pytest.param(lambda z, u: z.square() - 1, id="a divergence"),
+    pytest.param(lambda z, u: (u < 0.1).double() - (u > 0.9).double(), id="hits"),
+    pytest.param(lambda z, u: 0.07 - 0.7 * (u < 0.1) + 0.03 * z, id="one large loss in ten"),
+]
+
+
+@pytest.mark.parametrize("drawn", EQUAL_MEANS)
 def test_equal_means_are_seldom_called_different_however_skewed(drawn):
     """Sign flips, whose null is another, called 10, 8, 2 and 10 % of these different."""
     z, u = torch.randn(50, 1500, generator=gen(5), dtype=torch.float64), torch.rand(50, 1500, generator=gen(6))
@@ -330,17 +330,17 @@ def test_a_difference_of_other_images_keeps_lopsided_ends():
     assert found.units == 20
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "match"),
-    [
-        (lambda: am.paired_difference([1.0], [1.0, 2.0]), am.ShapeError, "a and b: expected rows of"),
-        (lambda: am.mean_interval(torch.zeros(2, 2, 2)), am.ShapeError, r"rows: expected \[N\] or"),
-        (lambda: am.mean_interval([1.0], level=95), am.ArgumentError, "level: expected a number between 0 and"),
-        (lambda: am.mean_interval([1.0, 2.0], groups=[1]), am.ShapeError, r"groups: expected \[2\]"),
-        (lambda: am.table_interval(torch.sum, 0), am.ArgumentError, "n: expected a whole number"),
-        (lambda: am.sums_interval([1.0], torch.sum), am.ShapeError, r"columns: expected \[N, M\]"),
-    ],
-)
+WRONG_CALLS = [
+    (lambda: am.paired_difference([1.0], [1.0, 2.0]), am.ShapeError, "a and b: expected rows of"),
+    (lambda: am.mean_interval(torch.zeros(2, 2, 2)), am.ShapeError, r"rows: expected \[N\] or"),
+    (lambda: am.mean_interval([1.0], level=95), am.ArgumentError, "level: expected a number between 0 and"),
+    (lambda: am.mean_interval([1.0, 2.0], groups=[1]), am.ShapeError, r"groups: expected \[2\]"),
+    (lambda: am.table_interval(torch.sum, 0), am.ArgumentError, "n: expected a whole number"),
+    (lambda: am.sums_interval([1.0], torch.sum), am.ShapeError, r"columns: expected \[N, M\]"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "match"), WRONG_CALLS)
 def test_wrong_calls_are_refused(call, error, match):
     refused(error, match, call)
 
@@ -425,14 +425,14 @@ def alike(rows: int) -> float:
     return 1 - 0.025 ** (1 / rows)
 
 
-@pytest.mark.parametrize(
-    ("metric", "predicted", "right", "value", "rests"),
-    [
-        ("label_f1_macro", 0, 400, 0, 400), ("label_recall_macro", 0, 400, 0, 400), ("label_f1_macro", 3, 3, 1, 3),
-        ("label_precision_macro", 0, 400, 0, 1), ("label_specificity_macro", 3, 3, 1, 1000),
-        ("label_mcc_macro", 3, 3, 1, 3), ("label_mcc_macro", 997, 997, 1, 3),
-    ],
-)  # fmt: skip
+AT_ITS_END = [
+    ("label_f1_macro", 0, 400, 0, 400), ("label_recall_macro", 0, 400, 0, 400), ("label_f1_macro", 3, 3, 1, 3),
+    ("label_precision_macro", 0, 400, 0, 1), ("label_specificity_macro", 3, 3, 1, 1000),
+    ("label_mcc_macro", 3, 3, 1, 3), ("label_mcc_macro", 997, 997, 1, 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("metric", "predicted", "right", "value", "rests"), AT_ITS_END)
 def test_a_label_figure_at_its_end_rests_on_the_rows_that_could_show_another(metric, predicted, right, value, rests):
     preds, target = ((torch.arange(1000) < count).long()[:, None] for count in (predicted, right))
     found = am.score(preds, target, "sets").set_index("metric").loc[metric]

@@ -125,21 +125,21 @@ def test_a_model_that_knows_the_faces_beats_the_prior_on_the_same_targets(ferplu
     assert reference.mean("human") < reference.mean("prior_loo")
 
 
-@pytest.mark.parametrize(
-    ("options", "error", "match"),
-    [
-        ({"predictor": "two"}, am.ArgumentError, "predictor: expected one of"),
-        ({"against": "votes"}, am.ArgumentError, "against: expected one of"),
-        ({"predictor": "rest"}, am.ArgumentError, "expected 'rates' or 'distribution'"),
-        ({"predictor": "half"}, am.ArgumentError, "generator"),
-        ({"predictor": "half", "against": "people"}, am.ArgumentError, "one target a half"),
-        ({"preds": {"human": [1, 0, 0]}}, am.ArgumentError, "names other than 'human'"),
-        ({"preds": {"model": [1, 0]}}, am.ShapeError, r"preds\['model'\]: expected \[2, 3\] or \[3\]"),
-        ({"tau": 0}, am.ArgumentError, "tau"),
-        ({"base": [0.5]}, am.ShapeError, "base"),
-        ({"metric": F.label_f1}, am.ShapeError, "metrics over the table have no human reference"),
-    ],
-)
+WRONG_CALLS = [
+    ({"predictor": "two"}, am.ArgumentError, "predictor: expected one of"),
+    ({"against": "votes"}, am.ArgumentError, "against: expected one of"),
+    ({"predictor": "rest"}, am.ArgumentError, "expected 'rates' or 'distribution'"),
+    ({"predictor": "half"}, am.ArgumentError, "generator"),
+    ({"predictor": "half", "against": "people"}, am.ArgumentError, "one target a half"),
+    ({"preds": {"human": [1, 0, 0]}}, am.ArgumentError, "names other than 'human'"),
+    ({"preds": {"model": [1, 0]}}, am.ShapeError, r"preds\['model'\]: expected \[2, 3\] or \[3\]"),
+    ({"tau": 0}, am.ArgumentError, "tau"),
+    ({"base": [0.5]}, am.ShapeError, "base"),
+    ({"metric": F.label_f1}, am.ShapeError, "metrics over the table have no human reference"),
+]
+
+
+@pytest.mark.parametrize(("options", "error", "match"), WRONG_CALLS)
 def test_wrong_calls_are_refused(options, error, match):
     options = {"metric": F.set_f1, **options}
     refused(error, match, am.human_reference, ANSWERS, ASKED, **options)
@@ -227,14 +227,14 @@ def test_half_a_panel_does_not_see_the_other_half():
     assert sum(halves) / 40 > math.log(5)
 
 
-@pytest.mark.parametrize(
-    ("n", "match"),
-    [
-        (0, "at least 1 person"),
-        (5.9, "whole numbers of people, but received 5.9"),
-        ([1, 2, 3], "expected one number or"),
-        ([[1]], "expected one number"),
-    ],
-)
+NO_PEOPLE = [
+    (0, "at least 1 person"),
+    (5.9, "whole numbers of people, but received 5.9"),
+    ([1, 2, 3], "expected one number or"),
+    ([[1]], "expected one number"),
+]
+
+
+@pytest.mark.parametrize(("n", "match"), NO_PEOPLE)
 def test_a_floor_needs_people(n, match):
     refused(ValueError, match, am.sampling_floor, [[0.5, 0.5]], n, F.total_variation, generator=gen())

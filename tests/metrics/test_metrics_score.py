@@ -152,24 +152,20 @@ def test_a_rule_of_ones_own_makes_the_target():
     assert value == pytest.approx(float(F.set_recall(SETS[seen], ANSWERS.any(1)[seen]).mean()))
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "match"),
-    [
-        (lambda: am.score(SETS, CHOSEN, "set"), am.ArgumentError, "kind: expected one of 'sets'"),
-        (lambda: am.score(SETS), am.ArgumentError, "exactly one of the two"),
-        (lambda: am.score(SETS, judgements=ANSWERS), am.ArgumentError, "both or neither"),
-        (lambda: am.score(SETS, CHOSEN, from_logits=True), am.ArgumentError, "from_logits"),
-        (lambda: am.score(SETS[:0], CHOSEN[:0]), am.ShapeError, "at least one row"),
-        (
-            lambda: am.score(SETS, **PANEL, groups=range(N)),
-            am.ArgumentError,
-            "groups, shares, votes and n",
-        ),
-        (lambda: am.score(SETS[:9], **PANEL), am.ShapeError, "of one N and C"),
-        (lambda: am.score(SCORES, CHOSEN, "ranking", shares=SHARES[:2]), am.ShapeError, "preds and shares"),
-        (lambda: am.score(SETS, judgements=ANSWERS[:, :1], asked=ASKED[:, :1]), am.ShapeError, "at least 2 people"),
-    ],
-)
+WRONG_CALLS = [
+    (lambda: am.score(SETS, CHOSEN, "set"), am.ArgumentError, "kind: expected one of 'sets'"),
+    (lambda: am.score(SETS), am.ArgumentError, "exactly one of the two"),
+    (lambda: am.score(SETS, judgements=ANSWERS), am.ArgumentError, "both or neither"),
+    (lambda: am.score(SETS, CHOSEN, from_logits=True), am.ArgumentError, "from_logits"),
+    (lambda: am.score(SETS[:0], CHOSEN[:0]), am.ShapeError, "at least one row"),
+    (lambda: am.score(SETS, **PANEL, groups=range(N)), am.ArgumentError, "groups, shares, votes and n"),
+    (lambda: am.score(SETS[:9], **PANEL), am.ShapeError, "of one N and C"),
+    (lambda: am.score(SCORES, CHOSEN, "ranking", shares=SHARES[:2]), am.ShapeError, "preds and shares"),
+    (lambda: am.score(SETS, judgements=ANSWERS[:, :1], asked=ASKED[:, :1]), am.ShapeError, "at least 2 people"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "match"), WRONG_CALLS)
 def test_wrong_calls_are_refused(call, error, match):
     refused(error, match, call)
 

@@ -157,26 +157,23 @@ def test_a_device_without_float64_gets_float32_states():
 K = r"k: expected a whole number, 1 or more, but received 0"
 
 
-@pytest.mark.parametrize(
-    ("make", "error", "says"),
-    [
-        (partial(am.LabelF1, 0), am.ArgumentError, "expected"),
-        (partial(am.TopKAccuracy, 1.5), am.ArgumentError, "expected"),
-        (partial(am.RankingLoss, tie_cost="half"), am.ArgumentError, "expected"),
-        (partial(am.RankingLoss, tie_cost=np.nan), am.ArgumentError, "expected"),
-        (partial(am.NormalisedAbsoluteDistance, 0), am.ArgumentError, "expected"),
-        (partial(am.NormalisedAbsoluteDistance, True), am.ArgumentError, "expected"),
-        (partial(am.CrossEntropy, eps="small"), am.ArgumentError, "expected"),
-        (partial(am.EarthMoversDistance, "wheel"), am.ArgumentError, "expected"),
-        (partial(am.SetF1, both_empty="one"), am.ArgumentError, "expected"),
-        *(
-            (partial(cls, k=0), am.ArgumentError, K)
-            for cls in (am.TopKAccuracy, am.TopKChance, am.HumanMassAtK, am.NDCG)
-        ),
-        *((partial(cls, torch.zeros(2, 3)), am.ShapeError, r"expected \[C, C\]") for cls in MATRICES),
-        *((partial(cls, torch.tensor([[0.0, -1.0], [1.0, 0.0]])), am.DomainError, "") for cls in MATRICES),
-    ],
-)
+WRONG_OPTIONS = [
+    (partial(am.LabelF1, 0), am.ArgumentError, "expected"),
+    (partial(am.TopKAccuracy, 1.5), am.ArgumentError, "expected"),
+    (partial(am.RankingLoss, tie_cost="half"), am.ArgumentError, "expected"),
+    (partial(am.RankingLoss, tie_cost=np.nan), am.ArgumentError, "expected"),
+    (partial(am.NormalisedAbsoluteDistance, 0), am.ArgumentError, "expected"),
+    (partial(am.NormalisedAbsoluteDistance, True), am.ArgumentError, "expected"),
+    (partial(am.CrossEntropy, eps="small"), am.ArgumentError, "expected"),
+    (partial(am.EarthMoversDistance, "wheel"), am.ArgumentError, "expected"),
+    (partial(am.SetF1, both_empty="one"), am.ArgumentError, "expected"),
+    *((partial(cls, k=0), am.ArgumentError, K) for cls in (am.TopKAccuracy, am.TopKChance, am.HumanMassAtK, am.NDCG)),
+    *((partial(cls, torch.zeros(2, 3)), am.ShapeError, r"expected \[C, C\]") for cls in MATRICES),
+    *((partial(cls, torch.tensor([[0.0, -1.0], [1.0, 0.0]])), am.DomainError, "") for cls in MATRICES),
+]
+
+
+@pytest.mark.parametrize(("make", "error", "says"), WRONG_OPTIONS)
 def test_a_wrong_option_is_refused_at_once(make, error, says):
     with pytest.raises(error, match=says):
         make()

@@ -229,16 +229,16 @@ def test_ids_of_any_kind_are_the_same():
     assert numbers(two_way_interval(values[:, 0], [f"p{i}" for i in who], what.astype(object))) == pytest.approx(plain)
 
 
-@pytest.mark.parametrize(
-    ("given", "error", "says"),
-    [
-        ((torch.zeros(1, 1, 1), [0], [0]), am.ShapeError, r"values: expected \[A\] or \[A, M\]"),
-        (([1.0, 2.0], [0], [0, 1]), am.ShapeError, r"people: expected \[2\]"),
-        (([1.0, 2.0], [0, 1], [0]), am.ShapeError, r"images: expected \[2\]"),
-        (([1.0], [0], [0], [1, 1]), am.ShapeError, r"weights: expected \[1\]"),
-        (([1.0, 2], [0, 1], [0, 1], [1, -1]), am.DomainError, "weights: .* -1.0 in row 1"),
-    ],
-)
+WRONG_CALLS = [
+    ((torch.zeros(1, 1, 1), [0], [0]), am.ShapeError, r"values: expected \[A\] or \[A, M\]"),
+    (([1.0, 2.0], [0], [0, 1]), am.ShapeError, r"people: expected \[2\]"),
+    (([1.0, 2.0], [0, 1], [0]), am.ShapeError, r"images: expected \[2\]"),
+    (([1.0], [0], [0], [1, 1]), am.ShapeError, r"weights: expected \[1\]"),
+    (([1.0, 2], [0, 1], [0, 1], [1, -1]), am.DomainError, "weights: .* -1.0 in row 1"),
+]
+
+
+@pytest.mark.parametrize(("given", "error", "says"), WRONG_CALLS)
 def test_wrong_calls_are_refused(given, error, says):
     values, people, images, *weights = given
     refused(error, says, two_way_interval, values, people, images, weights=weights[0] if weights else None)
