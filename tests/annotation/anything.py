@@ -71,9 +71,8 @@ class Anything:
 
     def claim(self):
         who, number = self.one(), self.draw.choice([1, 1, 1, 1, self.draw.choice(self.ids(schema.round_.c.number))])
-        given = self.store.claim(
-            who, self.draw.randint(1, 6), round_number=number, most=self.draw.choice([None, None, 3])
-        )
+        count, most = self.draw.randint(1, 6), self.draw.choice([None, None, 3])
+        given = self.store.claim(who, count, round_number=number, most=most)
         self.claims.setdefault(who, []).extend(given)
 
     def answer(self):

@@ -67,9 +67,8 @@ def test_a_flag_of_before_is_a_skip_with_a_flag(tmp_path, name):
 
 
 def test_label_studio_predictions_go_both_ways(tmp_path):
-    predictions = pd.DataFrame(
-        {"image_id": ["a", "z"], "model": ["m1", "m1"], "score": [0.5, np.nan], "labels": [["awe"], []]}
-    )
+    said = {"image_id": ["a", "z"], "model": "m1", "score": [0.5, np.nan], "labels": [["awe"], []]}
+    predictions = pd.DataFrame(said)
     write_label_studio(full(), tmp_path / "ls.json", predictions=predictions)
     again = read_label_studio(tmp_path / "ls.json")[1]
     assert again.astype(object).where(again.notna(), None).to_numpy().tolist() == [
@@ -114,10 +113,8 @@ def test_languages_are_written_where_there_are_any_and_a_column_of_another_meani
         (tmp_path / where).mkdir()
         table = silent if languages is None else silent.assign(language=languages)
         aa.write_judgements(table, tmp_path / where / name, format_, name="one")
-    old, new = (
-        {path.name: path.read_bytes() for path in (tmp_path / where).rglob("*") if path.is_file()}
-        for where in ("old", "new")
-    )
+    files = [(tmp_path / where).rglob("*") for where in ("old", "new")]
+    old, new = ({path.name: path.read_bytes() for path in some if path.is_file()} for some in files)
     assert old == new
     read = aa.read_judgements(tmp_path / "words" / name)["language"]
     assert read.fillna("unsaid").tolist() == ["de", "de", "unsaid", "de", "pt-BR"]
@@ -231,14 +228,8 @@ def test_labels_of_a_table_may_be_json_lists(tmp_path):
     cells = ["[]", '"[""joy""]"', '" [""joy"", ""awe""]"', "joy|awe", "[joy", "[1]"]
     lines = [f"a,{who},{cell}" for who, cell in enumerate(cells)]
     path.write_text("\n".join(["image_id,annotator_id,labels", *lines]))
-    assert aa.read_judgements(path)["labels"].tolist() == [
-        [],
-        ["joy"],
-        ["joy", "awe"],
-        ["joy", "awe"],
-        ["[joy"],
-        ["[1]"],
-    ]
+    both = ["joy", "awe"]
+    assert aa.read_judgements(path)["labels"].tolist() == [[], ["joy"], both, both, ["[joy"], ["[1]"]]
     path = tmp_path / "x.jsonl"
     rows = [{"image_id": "a", "annotator_id": str(at), "labels": (["joy"], "joy|awe")[at]} for at in range(2)]
     path.write_text("\n".join(map(json.dumps, rows)))

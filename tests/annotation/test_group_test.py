@@ -155,15 +155,13 @@ def test_names_of_languages_and_the_order_of_rows_change_nothing(seed, names):
 
 def test_an_answer_counts_in_its_own_language_and_a_person_is_tested_as_of_most_answers():
     said = joyful({"de1": "xx--", "de2": "xx--", "de3": "x---", "en1": "----", "en2": "x---", "en3": "-x--"})
-    said.loc[said["annotator_id"].eq("de1") & said["image_id"].isin(["i0", "i1"]), "language"] = (
-        "en"  # two of four: a tie
-    )
+    two = said["annotator_id"].eq("de1") & said["image_id"].isin(["i0", "i1"])  # of four: a tie
+    said.loc[two, "language"] = "en"
     found = by_language(said, ["joy"])
     assert found.shares.values.tolist() == [["de", 3, 10, 3 / 10], ["en", 4, 14, 4 / 14]]
     assert found.differences[["rate", "difference"]].iloc[0].tolist() == pytest.approx([3 / 10, 5 / 12 - 2 / 12])
-    assert found.notes == (
-        "People who answered in several (1) are tested as of the language of most of their answers.",
-    )
+    tested = "People who answered in several (1) are tested as of the language of most of their answers."
+    assert found.notes == (tested,)
 
 
 def test_one_group_has_nothing_to_be_compared_with():
@@ -189,9 +187,8 @@ def test_an_attribute_of_people_is_compared_like_a_language():
 
 
 def test_without_an_image_in_two_languages_nothing_is_compared():
-    found = by_language(
-        joyful({**{f"de{n}": "x-x   " for n in range(4)}, **{f"en{n}": "   ---" for n in range(4)}}), ["joy"]
-    )
+    people = {f"de{n}": "x-x   " for n in range(4)} | {f"en{n}": "   ---" for n in range(4)}
+    found = by_language(joyful(people), ["joy"])
     assert found.differences["p"].isna().all()
     assert found.words() == [
         "Whether rates differ by language cannot be tested.",

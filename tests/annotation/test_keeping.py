@@ -381,9 +381,7 @@ def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(store, clock, m
     assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
 
 
-def test_backups_that_cannot_be_changed_are_named_once_all_others_are_and_the_erasure_goes_on_without_them(
-    store, clock
-):
+def test_backups_that_cannot_be_changed_are_named_once_all_others_are_and_the_erasure_goes_on(store, clock):
     who = complete(store, "SECRET-ID")
     pay.mark_paid(store, ["SECRET-ID"])
     changed, cut_off, *others = [keep_backup(store).file for _ in range(4) if clock(1) is None]

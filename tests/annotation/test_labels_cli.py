@@ -278,9 +278,7 @@ def test_checks_are_added_and_reported(run, demo, tmp_path):
     assert "no label 'awesome'" in run("labels", "attention", "--db", db, "--add", tmp_path / "checks.csv", fails=True)
 
 
-def test_status_says_how_many_answered_in_which_language_where_there_are_two_and_nothing_of_the_pace(
-    run, demo, tmp_path
-):
+def test_status_says_how_many_answered_in_which_of_two_languages_and_nothing_of_the_pace(run, demo, tmp_path):
     """An import comes within a millisecond: 200 answers were 'a rate of 700,000,000 an hour' and no time left."""
     db = tmp_path / "spoken.db"
     run("labels", "init", demo.root, "--db", db, "--overlap", 9)

@@ -165,18 +165,15 @@ def test_a_study_that_begins_says_what_is_still_missing(run, monkeypatch, folder
     assert "still missing: pay.per_person is 0: nobody is paid." in said
 
 
-def test_a_study_in_two_languages_does_not_begin_until_somebody_has_read_its_consent(
-    run, tmp_path, demo_set, monkeypatch
-):
+def test_a_study_in_two_languages_does_not_begin_until_its_consent_was_read(run, tmp_path, demo_set, monkeypatch):
     server = types.SimpleNamespace(main=lambda arguments: sys.exit(0))
     monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
 
     study = tmp_path / "study"
     data = demo_set(images=20).root
     assert "study.de.yaml" in run("study", "init", data, study, "--languages", "en, de")
-    assert "'german' is no language's code" in run(
-        "study", "init", data, tmp_path / "other", "--languages", "en,german", fails=True
-    )
+    german = run("study", "init", data, tmp_path / "other", "--languages", "en,german", fails=True)
+    assert "'german' is no language's code" in german
     said = run("study", "check", study, code=1)
     assert "\nrefused: consent.de.md: nobody is said to have read it." in said
     assert "\nwarning: instructions.de.md: nobody is said to have read it" in said
@@ -190,9 +187,8 @@ def test_a_study_in_two_languages_does_not_begin_until_somebody_has_read_its_con
     assert "refused" not in run("study", "check", study)
     assert "still missing: consent.de.md has places to fill in" in run("study", "run", study)
     agreed = run("study", "check", study, "--summary")
-    assert (
-        f"consent.de.md, sha256 {read_study(study).hashes['consent.de']}, read by Anna Muster; ticked: I am" in agreed
-    )
+    consent = read_study(study).hashes["consent.de"]
+    assert f"consent.de.md, sha256 {consent}, read by Anna Muster; ticked: I am" in agreed
     assert "and when, and in which of the languages en, de; what images evoke" in agreed
     studies.begin(study, by="lead").close()
 
@@ -211,9 +207,8 @@ def test_a_studys_own_words_for_labels_go_before_the_taxonomys():
 def test_words_for_what_is_no_label_are_missed_and_do_not_begin(run, folder):
     write_file(folder, languages=["en", "de"])
     (folder / "study.de.yaml").write_text("labels: {aw: {name: Ehrfurcht}}", encoding="utf-8")
-    assert "- study.de.yaml has words for 'aw', which is no label there; did you mean 'awe'?" in run(
-        "study", "check", folder
-    )
+    said = run("study", "check", folder)
+    assert "- study.de.yaml has words for 'aw', which is no label there; did you mean 'awe'?" in said
     refused(BadInput, "names 'aw', which is not a label", studies.begin, folder, by="lead")
     (folder / "study.de.yaml").write_text("labels: {awe: {name: Wut}, anger: {name: Wut}}", encoding="utf-8")
     assert "are both called 'Wut' in de" in run("study", "check", folder)

@@ -152,9 +152,8 @@ def test_texts_that_nobody_read_or_that_are_not_there_are_warned_of(folder):
 
 def test_a_language_that_the_page_does_not_speak_is_named_also_as_the_studys_own(folder):
     write_file(folder, languages=["nl"])
-    assert said_of(folder) == [
-        "affectml's pages have no texts in Dutch: they speak English around the study's own texts."
-    ]
+    (said,) = said_of(folder)
+    assert said == "affectml's pages have no texts in Dutch: they speak English around the study's own texts."
     write_file(folder, languages=["en-GB"])
     assert said_of(folder) == []
 

@@ -8,7 +8,7 @@ import torch
 
 from affectml_metrics import functional as F
 
-from .checks import gen
+from .checks import gen, same
 
 NAN = math.nan
 
@@ -18,9 +18,7 @@ def row(*values):
 
 
 def near(result, *expected):
-    torch.testing.assert_close(
-        result.double(), torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-12, equal_nan=True
-    )
+    same(result.double(), torch.tensor(expected, dtype=torch.float64), 1e-12)
 
 
 def test_empty_sets_are_what_the_caller_says():

@@ -184,10 +184,8 @@ def test_the_quicker_ways_to_many_weights_give_the_figure_of_each(row):
         if row.spec.over == "table":
             expected = torch.stack([row.function(preds, said, weights=w) for w in weights])
         if row.spec.sums is not None:
-            same(
-                row.spec.sums.statistic(weights @ row.spec.sums.columns(preds, said).double(), **row.spec.options),
-                expected,
-            )
+            sums = weights @ row.spec.sums.columns(preds, said).double()
+            same(row.spec.sums.statistic(sums, **row.spec.options), expected)
         if row.spec.prepared is not None:
             found = row.spec.prepared(preds, said)
             same(found.many(weights), expected)

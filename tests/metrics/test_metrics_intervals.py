@@ -91,9 +91,8 @@ def test_rows_that_are_all_alike_have_the_exact_interval(rows, low, high):
     found = am.mean_interval([rows] * 40, bounds=[(0, 1)])
     assert (float(found.low), float(found.high)) == pytest.approx((low, high), abs=1e-4)
     assert float(found.low) == pytest.approx(rows * stats.beta.ppf(0.025, 40, 1))
-    by_table = am.table_interval(
-        lambda w: (w @ torch.full((40,), rows, dtype=torch.float64)) / w.sum(), 40, bounds=[(0, 1)]
-    )
+    alike = torch.full((40,), rows, dtype=torch.float64)
+    by_table = am.table_interval(lambda w: (w @ alike) / w.sum(), 40, bounds=[(0, 1)])
     assert (float(by_table.low), float(by_table.high)) == pytest.approx((low, high), abs=1e-4)
     assert am.mean_interval([rows] * 40)[:3] == (rows, rows, rows)  # without bounds nothing is known of others
 

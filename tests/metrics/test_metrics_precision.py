@@ -128,9 +128,8 @@ def test_gradients_are_the_slopes_inside(with_a_slope):
     target = target if more else target.clamp(min=1e-4)  # reversed, a share of 0 costs infinity
     direction = torch.randn(preds.shape, generator=gen(1), dtype=torch.float64)
     direction -= direction.mean(-1, keepdim=True)
-    found = slopes(
-        lambda p, t: with_a_slope.function(p, t, *more), preds.clamp(1e-4, 0.9999), target, direction, side=0
-    )
+    inside = preds.clamp(1e-4, 0.9999)
+    found = slopes(lambda p, t: with_a_slope.function(p, t, *more), inside, target, direction, side=0)
     assert found[0] == pytest.approx(found[1], rel=1e-4, abs=1e-5)
 
 

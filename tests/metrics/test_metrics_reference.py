@@ -88,10 +88,8 @@ def test_half_panels_are_labelled_and_better_than_one_person():
 
 def test_half_panels_are_reproducible():
     answers, asked = torch.rand(20, 6, 3, generator=gen()) < 0.5, torch.ones(20, 6)
-    options = {"predictor": "half", "against": "rates"}
-    first, second = (
-        am.human_reference(answers, asked, F.rate_brier_score, generator=gen(4), **options) for _ in range(2)
-    )
+    half = partial(am.human_reference, answers, asked, F.rate_brier_score, predictor="half", against="rates")
+    first, second = (half(generator=gen(4)) for _ in range(2))
     assert torch.equal(first.rows["half_panel"], second.rows["half_panel"])
 
 
@@ -164,11 +162,10 @@ def test_the_floor_of_a_coin_is_its_binomial_mean():
 def test_people_may_differ_by_image():
     truth = torch.tensor([[0.5, 0.5], [0.5, 0.5]])
     n = torch.tensor([1, 1000])
-    one, many = (
-        am.sampling_floor(truth[i : i + 1], int(n[i]), F.total_variation, repeats=50, generator=gen()) for i in (0, 1)
-    )
+    floor = partial(am.sampling_floor, metric=F.total_variation, repeats=50)
+    one, many = (floor(truth[i : i + 1], int(n[i]), generator=gen()) for i in (0, 1))
     assert float(one) == 0.5
-    both = am.sampling_floor(truth, n, F.total_variation, repeats=50, generator=gen())
+    both = floor(truth, n, generator=gen())
     assert float(both) == pytest.approx((float(one) + float(many)) / 2, abs=0.005)
 
 
