@@ -169,7 +169,7 @@ WRONG_OPTIONS = [
     (partial(am.SetF1, both_empty="one"), am.ArgumentError, "expected"),
     *((partial(cls, k=0), am.ArgumentError, K) for cls in (am.TopKAccuracy, am.TopKChance, am.HumanMassAtK, am.NDCG)),
     *((partial(cls, torch.zeros(2, 3)), am.ShapeError, r"expected \[C, C\]") for cls in MATRICES),
-    *((partial(cls, torch.tensor([[0.0, -1.0], [1.0, 0.0]])), am.DomainError, "") for cls in MATRICES),
+    *((partial(cls, torch.tensor([[0.0, -1.0], [1.0, 0.0]])), am.DomainError, "expected") for cls in MATRICES),
 ]
 
 
