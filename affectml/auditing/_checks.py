@@ -23,7 +23,6 @@ from affectml.data import Dataset
 from affectml.duplicates import Duplicates, read_each
 from affectml.embeddings.store import AGAIN, FOLDER, EmbeddingStore
 from affectml.errors import AffectmlError, BadInput
-from affectml.exploring import Selections
 from affectml.judging.answers import FILE as ANSWERS
 from affectml.judging.subgroups import columns_of
 from affectml.people.known import people_file, read_people
@@ -447,7 +446,7 @@ def _people(data: Dataset) -> Iterator[str]:
 
 def _selection(data: Dataset, name: str) -> Iterator[str]:
     path = data.image_path(data.meta.selections[name].file)
-    for image in sorted({*Selections(data, lambda line: None).read(name)} - {*data.images["image_id"]}):
+    for image in sorted({*data.selection(name)} - {*data.images["image_id"]}):
         yield f"{path}: image {image!r} is not in images.parquet; take it out"
 
 

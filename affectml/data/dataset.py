@@ -171,6 +171,11 @@ class Dataset:
         path = self.root / "truth.parquet"
         return _read_parquet(path) if path.exists() else None
 
+    def selection(self, name: str) -> list[str]:
+        """The image_ids of a selection that dataset.json names, in the order in which they were saved."""
+        table = _read_parquet(self.image_path(self.meta.selections[name].file), "image_id")
+        return table["image_id"].astype(str).tolist()
+
     def groups(self, image_ids: Sequence[str] | NDArray[Any]) -> NDArray[Any] | None:
         """The group of each image, [N] of str, an image without one being a group of its own; None without groups."""
         if "group" not in self.images.columns or self.images["group"].isna().all():

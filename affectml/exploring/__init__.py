@@ -8,7 +8,6 @@ found.image_id[found.shown(view)]
 from affectml.exploring._collection import Collection, Detail, Near, map_by_umap
 from affectml.exploring._columns import Column, RunSaid
 from affectml.exploring._people import PeopleSaid
-from affectml.exploring._view import Filter, Selections, View
+from affectml.exploring._view import Filter, View
 
-__all__ = ["Collection", "Column", "Detail", "Filter", "Near", "PeopleSaid", "RunSaid", "Selections", "View",
-           "map_by_umap"]  # fmt: skip
+__all__ = ["Collection", "Column", "Detail", "Filter", "Near", "PeopleSaid", "RunSaid", "View", "map_by_umap"]

@@ -14,13 +14,12 @@ from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from affectml._files import read_json, write_json
 from affectml._progress import Say
 from affectml.data import Dataset
-from affectml.errors import AffectmlError, BadDataset, BadInput, UnknownLabel, did_you_mean, few, option
+from affectml.errors import AffectmlError, BadInput, UnknownLabel, did_you_mean, few, option
 from affectml.taxonomies import Taxonomy
 from affectml.taxonomies.near import nearest
 from affectml_annotation.exchange.files import keep, writing_in_turn
@@ -263,11 +262,7 @@ class Selections:
             BadInput: where there is none of that name, and for a file that is none.
         """
         if name in self._dataset.meta.selections:
-            path = self._dataset.image_path(self._dataset.meta.selections[name].file)
-            try:
-                return [str(image) for image in pd.read_parquet(path, columns=["image_id"])["image_id"]]
-            except Exception as error:  # pyarrow raises many kinds for a damaged file
-                raise BadDataset(f"{path}: not a readable table with a column image_id ({error})") from None
+            return self._dataset.selection(name)
         file = self._file(name)
         need(name, self.names(), "no selection")
         content = read_json(file)

@@ -12,7 +12,8 @@ from affectml_annotation import AnnotationError, Answer
 from affectml_annotation.store import erasing, schema
 from affectml_annotation.study import door, visits
 
-from .studies import LABELS, open_study, rows
+from .studies import open_study
+from .tasks import LABELS, rows
 
 DRAWN = {  # what is done, and how often
     "claim": 25, "answer": 40, "correct": 6, "meet_another": 4, "draft": 5, "wait": 4, "come": 4, "go_through": 6,
@@ -70,9 +71,8 @@ class Anything:
 
     def claim(self):
         who, number = self.one(), self.draw.choice([1, 1, 1, 1, self.draw.choice(self.ids(schema.round_.c.number))])
-        given = self.store.claim(
-            who, self.draw.randint(1, 6), round_number=number, most=self.draw.choice([None, None, 3])
-        )
+        count, most = self.draw.randint(1, 6), self.draw.choice([None, None, 3])
+        given = self.store.claim(who, count, round_number=number, most=most)
         self.claims.setdefault(who, []).extend(given)
 
     def answer(self):

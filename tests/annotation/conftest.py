@@ -45,19 +45,25 @@ def opened(database_url):
 
 
 @pytest.fixture
+def store(opened):
+    """One in which that study runs as it is."""
+    return opened()
+
+
+@pytest.fixture
 def run(monkeypatch, capsys):
     """Runs the command line as a shell would; gives back what it printed, or the error line with exit code 2.
 
-    code: the exit code of a command that printed what it found.
+    code: the exit code of a command that printed what it found. beside: give back what it printed on stderr, too.
     """
     from affectml.cli import main
 
-    def run_(*arguments, fails=False, code=0):
+    def run_(*arguments, fails=False, code=0, beside=False):
         monkeypatch.setattr("sys.argv", ["affectml", *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
             main()
         printed = capsys.readouterr()
         assert stop.value.code == (2 if fails else code), printed.err
-        return printed.err if fails else printed.out
+        return printed if beside else printed.err if fails else printed.out
 
     return run_

@@ -1,15 +1,19 @@
 """A small study for the tests of several files: people who come, label, complete it; and time that passes."""
 
-import sqlalchemy as sa
+from pathlib import Path
+
+import yaml
 
 from affectml_annotation import Answer, LabelStore, TaskSettings
 from affectml_annotation.store import schema
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Ids
 from affectml_annotation.study.file import parse
+from affectml_annotation.study.folder import FILE as STUDY_YAML
 from affectml_annotation.study.folder import Study
 
-LABELS = ("awe", "fear", "joy")
+from .tasks import LABELS
+
 AGE = {"id": "age", "text": "How old are you?", "kind": "choice", "options": ["18-29", "30+"], "share": True}
 WHY = {"id": "why", "text": "Anything else?", "kind": "text", "required": False}
 # 12 images, less one to practise with and one check: 10 images, 2 people each, 5 per person: 4 people
@@ -55,10 +59,15 @@ def come(store, person: str) -> str:
     return door.agree(store, ids, entry.version, ["I agree."]).participant
 
 
-def to_images(store, person: str, age: str = "30+") -> str:
+def to_practice(store, person: str, age: str = "30+") -> str:
     who = come(store, person)
     visits.answer_questions(store, who, "before", {"age": age})
-    visits.go_on(store, who, "instructions")
+    assert visits.go_on(store, who, "instructions").phase == "practice"
+    return who
+
+
+def to_images(store, person: str, age: str = "30+") -> str:
+    who = to_practice(store, person, age)
     assert visits.practise(store, who, "i00", ["fear"]).visit.phase == "images"
     return who
 
@@ -73,12 +82,17 @@ def label(store, who: str, most: int = 99, labels=("awe",)) -> list[str]:
     return done
 
 
+def finish(store, who: str) -> None:
+    """From the last image to the end."""
+    assert visits.finish_images(store, who).phase == "after"
+    visits.answer_questions(store, who, "after", {"why": "no"})
+    assert visits.go_on(store, who, "debriefing").status == "completed"
+
+
 def complete(store, person: str, age: str = "30+") -> str:
     who = to_images(store, person, age)
     label(store, who)
-    visits.finish_images(store, who)
-    visits.answer_questions(store, who, "after", {"why": "no"})
-    assert visits.go_on(store, who, "debriefing").status == "completed"
+    finish(store, who)
     return who
 
 
@@ -94,6 +108,10 @@ def pass_time(store, minutes: float) -> None:
             connection.execute(table.update().values({name: table.c[name] - ms for name in names}))
 
 
-def rows(store, table: sa.Table) -> list:
-    with store.database.read() as connection:
-        return list(connection.execute(sa.select(table)))
+def write_file(folder: Path, **changes: object) -> None:
+    """Change keys of a folder's study.yaml, and of a part of it those alone that are named."""
+    content = yaml.safe_load((folder / STUDY_YAML).read_text(encoding="utf-8"))
+    for name, value in changes.items():
+        parts = isinstance(content[name], dict) and isinstance(value, dict)
+        content[name] = {**content[name], **value} if parts else value
+    (folder / STUDY_YAML).write_text(yaml.safe_dump(content), encoding="utf-8")

@@ -13,7 +13,7 @@ from threading import Event
 import pandas as pd
 import pytest
 
-from affectml_annotation import Answer, BadExport, DatabaseAway, LabelStore, StoreError, TaskSettings
+from affectml_annotation import Answer, BadExport, DatabaseAway, LabelStore, StoreError
 from affectml_annotation.store import backup, schema
 from affectml_annotation.store.backup import noted, read_backup, write_backup
 from affectml_annotation.store.checking import check_store
@@ -28,13 +28,15 @@ from affectml_annotation.study import door, pay, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.erasing import erase_people
 
-from .studies import complete, label, open_study, rows, to_images
+from .studies import complete, label, open_study, to_images
+from .tasks import by_hand, new_task, refused, rows
+
+SAYS_NOTHING = "what the backup says of itself cannot be read"
 
 
 @pytest.fixture
-def used(opened):
+def used(store):
     """A store with something in every table that people fill, awkward values among them."""
-    store = opened()
     complete(store, "P1")
     who = to_images(store, "P2")
     label(store, who, 2, labels=("awe", "fear"))
@@ -65,6 +67,7 @@ def test_a_backup_is_one_file_that_every_command_reads_and_nobody_else_may(used,
     made = write_backup(used, tmp_path / "kept" / "out.db")
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["out.db"]
     assert stat.S_IMODE(made.file.stat().st_mode) == 0o600
+    refused(StoreError, "is a backup, which stays as it is; `affectml labels restore", LabelStore, made.file)
     assert read_backup(made.file) == made
     assert made.counts["event"] == len(used.events()) == 9
     with LabelStore(made.file, must_exist=True, reads_only=True) as kept:
@@ -75,8 +78,7 @@ def test_a_backup_is_one_file_that_every_command_reads_and_nobody_else_may(used,
 
 def test_a_backup_that_is_there_is_kept_and_nothing_else_is_written_over(used, tmp_path):
     first = write_backup(used, tmp_path / "out.db")
-    with pytest.raises(BadExport, match="exists already"):
-        write_backup(used, first.file)
+    refused(BadExport, "exists already", write_backup, used, first.file)
     complete(used, "P3")
     second = write_backup(used, first.file, replace=True)
     assert second.counts["event"] == first.counts["event"] + 5
@@ -84,60 +86,44 @@ def test_a_backup_that_is_there_is_kept_and_nothing_else_is_written_over(used, t
     assert read_backup(kept).log == first.log
     with closing(LabelStore(tmp_path / "other.db")) as other, pytest.raises(StoreError, match="is no backup"):
         write_backup(used, other.database.where, replace=True)
-    with pytest.raises(StoreError, match="is no backup, and is not written over; name another file"):
-        write_backup(used, tmp_path)
+    refused(StoreError, "is no backup, and is not written over; name another file", write_backup, used, tmp_path)
 
 
-def test_nobody_writes_into_a_backup(used, tmp_path):
-    made = write_backup(used, tmp_path / "out.db")
-    with pytest.raises(StoreError, match="is a backup, which stays as it is; `affectml labels restore"):
-        LabelStore(made.file)
-    assert read_backup(made.file) == made
+CHANGED = [
+    ("UPDATE event SET note = 'other' WHERE number = 1", "damaged backup: the digest of the log is [0-9a-f]{64}, "),
+    ("DELETE FROM image WHERE position = 11", "image has 11 rows, and had 12; the digest of image is"),
+    ("UPDATE secret SET value = 'ab'", "the digest of secret is"),
+    ("UPDATE setting SET value = '{}' WHERE key = 'backup'", SAYS_NOTHING),
+    ("UPDATE setting SET value = replace(hex(zeroblob(9999)), '00', '[') WHERE key = 'backup'", SAYS_NOTHING),
+    ("DELETE FROM setting WHERE key = 'backup'", "no backup, or a damaged one"),
+    ("UPDATE annotator SET attributes = ''", "the digest of annotator is"),
+    ("UPDATE annotator SET attributes = x'ff'", "the digest of annotator is"),
+    ("DROP TABLE panel", "panel has 0 rows, and had 2"),
+]
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ("UPDATE event SET note = 'other' WHERE number = 1", "damaged backup: the digest of the log is [0-9a-f]{64}, "),
-        ("DELETE FROM image WHERE position = 11", "image has 11 rows, and had 12; the digest of image is"),
-        ("UPDATE secret SET value = 'ab'", "the digest of secret is"),
-        ("UPDATE setting SET value = '{}' WHERE key = 'backup'", "what the backup says of itself cannot be read"),
-        (
-            "UPDATE setting SET value = replace(hex(zeroblob(9999)), '00', '[')",
-            "what the backup says of itself cannot be",
-        ),
-        ("DELETE FROM setting WHERE key = 'backup'", "no backup, or a damaged one"),
-        ("UPDATE annotator SET attributes = ''", "the digest of annotator is"),
-        ("UPDATE annotator SET attributes = x'ff'", "the digest of annotator is"),
-        ("DROP TABLE panel", "panel has 0 rows, and had 2"),
-    ],
-)
+@pytest.mark.parametrize(("change", "said"), CHANGED)
 def test_a_backup_that_was_changed_is_refused_by_the_table_and_both_figures(small, tmp_path, change, said):
     made = write_backup(small, tmp_path / "out.db")
-    with closing(sqlite3.connect(made.file)) as raw, raw:
-        raw.execute("DROP TRIGGER event_no_update")
-        raw.execute(change)
-    with pytest.raises(StoreError, match=said):
-        read_backup(made.file)
+    by_hand(made.file, change)
+    refused(StoreError, said, read_backup, made.file)
     with LabelStore(made.file, reads_only=True) as store:
-        assert ("backup" in {one.invariant for one in check_store(store)}) is not change.startswith(
-            "DELETE FROM setting"
-        )
+        named = "backup" in {one.invariant for one in check_store(store)}
+    assert named == ("DELETE FROM setting" not in change)
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ("CREATE TRIGGER theirs AFTER DELETE ON setting BEGIN DELETE FROM answer; END", r"setting theirs\)"),
-        ("DROP TRIGGER event_no_delete", r"event event_no_delete\)"),
-    ],
-)
+OTHER_TRIGGERS = [
+    ("CREATE TRIGGER theirs AFTER DELETE ON setting BEGIN DELETE FROM answer; END", r"setting theirs\)"),
+    ("DROP TRIGGER event_no_delete", r"event event_no_delete\)"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), OTHER_TRIGGERS)
 def test_a_backup_with_other_triggers_than_ours_is_never_restored(small, tmp_path, change, said):
     made = write_backup(small, tmp_path / "out.db")
     with closing(sqlite3.connect(made.file)) as raw, raw:
         raw.execute(change)
-    with pytest.raises(StoreError, match=said):
-        restore(made.file, tmp_path / "new.db")
+    refused(StoreError, said, restore, made.file, tmp_path / "new.db")
     assert [path.name for path in tmp_path.glob("*new*")] == []
 
 
@@ -199,9 +185,9 @@ def test_a_backup_of_an_earlier_version_is_restored_with_the_newest_schema(file,
         with LabelStore(place, must_exist=True) as store:
             pd.testing.assert_frame_equal(store.events(), events)
             assert store.settings == settings
-            with store.database.read() as connection:
-                assert version_of(connection) == len(MIGRATIONS)
-                assert read_setting(connection, "task") == as_now(read_setting(connection, "task"))
+            assert store.database.reading(version_of) == len(MIGRATIONS)
+            stored = store.database.reading(read_setting, "task")
+            assert stored == as_now(stored)
 
 
 # Beside those who answer
@@ -261,12 +247,18 @@ def test_backups_made_while_several_answer_are_each_of_one_moment(opened, tmp_pa
 # Places that are taken, and disks that are full
 
 
-def test_a_database_is_replaced_where_it_is_said_and_nobody_has_it_open(small, tmp_path):
+def test_a_label_database_is_replaced_where_it_is_said_and_nobody_has_it_open(small, tmp_path):
     made = write_backup(small, tmp_path / "out.db")
     where = Path(small.database.where)
     complete(small, "P3")
-    with pytest.raises(StoreError, match="small.db exists already; --replace"):
-        restore(made.file, where)
+    (tmp_path / "theirs.db").write_bytes(b"")
+    by_hand(tmp_path / "theirs.db", "CREATE TABLE theirs (x)")
+    for name in ("theirs.db", "."):
+        refused(StoreError, "is no label database, and is not", restore, made.file, tmp_path / name, replace=True)
+    shutil.copy(f"{where}-wal", tmp_path / "gone.db-wal")
+    refused(StoreError, "holds answers of a database that is not here any", restore, made.file, tmp_path / "gone.db")
+    assert {path.name for path in tmp_path.glob("*.db")} == {"small.db", "out.db", "theirs.db"}
+    refused(StoreError, "small.db exists already; --replace", restore, made.file, where)
     with pytest.raises(StoreError, match="cannot be replaced .database is locked.: end the programs that have it open"):
         restore(made.file, where, replace=True)
     assert len(small.events()) == 12
@@ -289,26 +281,8 @@ def test_what_a_link_leads_to_is_replaced_and_the_link_stays(small, tmp_path):
         assert len(there.events()) == made.counts["event"]
 
 
-def test_only_a_label_database_is_replaced(small, tmp_path):
+def test_a_server_whose_database_has_a_task_is_left_alone(small, store, tmp_path):
     made = write_backup(small, tmp_path / "out.db")
-    with closing(sqlite3.connect(tmp_path / "theirs.db")) as theirs:
-        theirs.execute("CREATE TABLE theirs (x)")
-    for name in ("theirs.db", "."):
-        with pytest.raises(StoreError, match="is no label database, and is not replaced"):
-            restore(made.file, tmp_path / name, replace=True)
-    assert {path.name for path in tmp_path.glob("*.db")} == {"small.db", "out.db", "theirs.db"}
-
-
-def test_a_log_without_its_database_is_not_mixed_into_another(small, tmp_path):
-    made = write_backup(small, tmp_path / "out.db")
-    shutil.copy(f"{small.database.where}-wal", tmp_path / "gone.db-wal")
-    with pytest.raises(StoreError, match="holds answers of a database that is not here any more"):
-        restore(made.file, tmp_path / "gone.db")
-
-
-def test_a_server_whose_database_has_a_task_is_left_alone(small, opened, tmp_path):
-    made = write_backup(small, tmp_path / "out.db")
-    store = opened()
     with pytest.raises(StoreError, match="holds a task already|exists already"):
         restore(made.file, store.database.engine.url.render_as_string(False).removeprefix("sqlite:///"))
     assert len(store.events()) == 0
@@ -341,12 +315,9 @@ def test_a_full_disk_leaves_what_was_there(used, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
-        with pytest.raises(DatabaseAway, match="more.db.*: the database cannot be written"):
-            write_backup(used, tmp_path / "more.db")
-        with pytest.raises(DatabaseAway, match="out.db.*: the database cannot be written"):
-            write_backup(used, made.file, replace=True)
-        with pytest.raises(OSError, match="File too large: .*new.db"):
-            restore(made.file, tmp_path / "new.db")
+        refused(DatabaseAway, "more.db.*: the database cannot be written", write_backup, used, tmp_path / "more.db")
+        refused(DatabaseAway, "out.db.*: the database cannot be written", write_backup, used, made.file, replace=True)
+        refused(OSError, "File too large: .*new.db", restore, made.file, tmp_path / "new.db")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert sorted(tmp_path.rglob("*")) == before
@@ -354,18 +325,17 @@ def test_a_full_disk_leaves_what_was_there(used, tmp_path):
 
 def test_text_that_no_program_reads_names_the_way_back(small, tmp_path):
     kept = keep_backup(small).file
-    with closing(sqlite3.connect(small.database.where)) as raw, raw:
-        raw.execute("UPDATE image SET file = CAST(x'ff' AS TEXT) WHERE position = 1")
+    by_hand(small.database.where, "UPDATE image SET file = CAST(x'ff' AS TEXT) WHERE position = 1")
     with pytest.raises(StoreError, match=f"decode to UTF-8.*the newest backup is {kept}: move .*small.db away"):
         write_backup(small, tmp_path / "out.db")
 
 
 def test_of_a_damaged_backup_the_newest_other_is_named(small):
     backups = [keep_backup(small).file for _ in range(3)]
-    with closing(sqlite3.connect(backups[2])) as raw, raw:
-        raw.execute("UPDATE secret SET value = 'ab'")
-    with pytest.raises(StoreError, match=f"the digest of secret is .*; the newest other backup is {backups[1]}$"):
-        read_backup(backups[2])
+    by_hand(backups[2], "UPDATE secret SET value = 'ab'")
+    refused(StoreError, f"the digest of secret .*; the newest other backup is {backups[1]}$", read_backup, backups[2])
+    backups[2].write_bytes(b"no database")
+    refused(StoreError, f"a damaged one; the newest other backup is {backups[1]}$", noted, backups[2])
 
 
 # People who were erased since
@@ -411,11 +381,9 @@ def test_who_was_erased_since_a_backup_is_not_in_what_is_restored(task, to, tmp_
         assert [name in held for name in HIDDEN] == [True, False, False, False]  # due something, as before
     with LabelStore(where) as store:
         for person in ("SECRET-1", "SECRET-3"):
-            with pytest.raises(NotInStudy, match="erased because you asked"):
-                door.enter(store, Ids(person))
+            refused(NotInStudy, "erased because you asked", door.enter, store, Ids(person))
         assert door.enter(store, Ids("SECRET-2")).kind == "known"
-        with pytest.raises(StoreError, match="was erased from this task"):
-            store.invite(["ann"])
+        refused(StoreError, "was erased from this task", store.invite, ["ann"])
         assert [row.cleaned_at is not None for row in rows(store, schema.erasure)] == [True] * 3
         assert [row.person for row in pay.pay_rows(store) if row.person] == ["SECRET-1"]
 
@@ -455,24 +423,21 @@ def test_erasures_under_another_key_or_that_cannot_be_read_are_not_passed_over(t
 
 @pytest.mark.parametrize("beside", ["labels.db", "by-hand/labels.db", "by-hand/2026-01-02T030405Z.db"])
 def test_another_task_near_a_backup_erases_nobody_of_the_same_name_from_it(tmp_path, beside):
-    other, made = tmp_path / beside, tmp_path / "by-hand" / "out.db"
+    made = tmp_path / "by-hand" / "out.db"
     made.parent.mkdir()
-    for place in (tmp_path / "mine" / "labels.db", other):
-        with closing(LabelStore(place)) as store:
-            store.init_task(TaskSettings(("joy",), "?"), ["a"])
-            store.invite(["bob"])
-            write_backup(store, made) if place != other else erase_people(store, ["bob"])
+    with new_task(tmp_path / "mine" / "labels.db", ["a"], ["bob"]) as mine:
+        write_backup(mine, made)
+    with new_task(tmp_path / beside, ["a"], ["bob"]) as other:
+        erase_people(other, ["bob"])
     done = restore(made, tmp_path / "new.db")
     assert (done.erased, done.asked, done.counts["annotator"], done.counts["secret"]) == (0, 0, 1, 0)
-    assert restore(made, tmp_path / "said.db", erased=[other]).erased == 1
+    assert restore(made, tmp_path / "said.db", erased=[tmp_path / beside]).erased == 1
 
 
 def test_a_copy_from_before_the_backup_does_not_know_who_was_erased_since(tmp_path):
     made = tmp_path / "by-hand" / "out.db"
     made.parent.mkdir()
-    with closing(LabelStore(tmp_path / "labels.db")) as store:
-        store.init_task(TaskSettings(("joy",), "?"), ["a"])
-        store.invite(["bob"])
+    with new_task(tmp_path / "labels.db", ["a"], ["bob"]) as store:
         store.submit([Answer(store.claim("bob", 1)[0].image_id, "bob", "none")])
         write_backup(store, made)
         shutil.copy(made, tmp_path / "copy.db")  # as somebody keeps one, under the name of the task
@@ -480,8 +445,7 @@ def test_a_copy_from_before_the_backup_does_not_know_who_was_erased_since(tmp_pa
     assert restore(made, tmp_path / "new.db").asked == 1  # the database itself, in the folder above
     (tmp_path / "labels.db").unlink()
     shutil.move(tmp_path / "copy.db", tmp_path / "labels.db")
-    with closing(sqlite3.connect(tmp_path / "labels.db")) as copy, copy:
-        copy.execute("DELETE FROM setting WHERE key = 'backup'")
+    by_hand(tmp_path / "labels.db", "DELETE FROM setting WHERE key = 'backup'")
     done = restore(made, tmp_path / "labels.db", replace=True)
     assert (done.erased, done.asked, done.counts["annotator"]) == (0, 0, 1)
 
@@ -507,9 +471,7 @@ def test_the_commands_say_what_there_is(small, run, tmp_path):
 
 def test_who_watches_is_told_of_the_rows_that_a_backup_and_a_check_go_through(tmp_path):
     seen = []
-    with LabelStore(tmp_path / "a.db") as store:
-        store.init_task(TaskSettings(("awe",), "What?", overlap=1), [str(n) for n in range(1500)])
-        store.invite(["ann"])
+    with new_task(tmp_path / "a.db", [str(n) for n in range(1500)], ["ann"]) as store:
         with store.database.write() as connection:
             about = {"event_id": "e", "image_id": "0", "annotator_id": "ann", "round": 1, "kind": "none", "labels": []}
             row = {**about, "suggestions_visible": False, "at": 1, "received_at": 1, "base_revision": 0}
@@ -524,10 +486,3 @@ def test_who_watches_is_told_of_the_rows_that_a_backup_and_a_check_go_through(tm
             WATCH.reset(before)
     assert at_backup == 2 * (1000 + 1000 + 1000)  # of images, slots and events, as they are copied and read again
     assert sum(seen) == at_backup + 1000  # of the log
-
-
-def test_a_damaged_backup_among_others_names_the_newest_of_them(tmp_path):
-    for day in (1, 2, 3):
-        (tmp_path / f"2026-01-0{day}T000000Z.db").write_bytes(b"no database")
-    with pytest.raises(StoreError, match=r"a damaged one; the newest other backup is .*2026-01-02T000000Z\.db$"):
-        noted(tmp_path / "2026-01-03T000000Z.db")

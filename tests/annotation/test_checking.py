@@ -8,17 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import sqlalchemy as sa
 
-from affectml_annotation import LabelStore, StoreError, TaskSettings
+from affectml_annotation import LabelStore, StoreError
 from affectml_annotation.store import erasing, schema
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.invariants import INVARIANTS
 from affectml_annotation.store.keeping import keep_backup
 
 from .anything import Anything
-
-GOLDEN = sorted((Path(__file__).resolve().parents[1] / "golden").glob("*/labels/labels.db"))
+from .tasks import by_hand, new_task, rows
 
 
 def broken(store) -> dict[str, list]:
@@ -70,16 +68,6 @@ def store(used, tmp_path):
     shutil.copy(used, tmp_path / "labels.db")
     with LabelStore(tmp_path / "labels.db") as opened:
         yield opened
-
-
-def by_hand(store, *statements):
-    """What the store itself would not let anybody do."""
-    with closing(sqlite3.connect(store.database.where)) as connection:
-        guards = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE type = 'trigger'")]
-        connection.executescript("DROP TRIGGER event_no_update; DROP TRIGGER event_no_delete")
-        for statement in statements:
-            assert connection.execute(statement).rowcount == 1, statement
-        connection.executescript(";".join(guards))
 
 
 # The first answer, in time, that somebody who is there never changed; and an image that they have not seen.
@@ -154,24 +142,28 @@ def test_every_invariant_is_broken_once(store):
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_what_is_broken_is_named_alone(store, name):
-    by_hand(store, *BY_HAND[name])
+    assert {*by_hand(store.database.where, *BY_HAND[name])} == {1}
     [found] = check_store(store)
     assert (found.invariant, found.count) == (name, 1)
 
 
-@pytest.mark.parametrize("what", ["INDEX answer_by_event", "TRIGGER event_no_update"])
-def test_an_index_or_the_guard_of_the_log_that_is_gone_is_named(store, what):
+OTHER_SCHEMAS = [
+    ("DROP INDEX answer_by_event", "index", "answer_by_event"),
+    ("DROP TRIGGER event_no_update", "trigger", "event_no_update"),
+    (
+        "CREATE TRIGGER theirs AFTER INSERT ON event BEGIN DELETE FROM conflict; END",
+        "trigger of somebody else",
+        "theirs",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "what", "name"), OTHER_SCHEMAS)
+def test_an_index_or_a_guard_of_the_log_that_is_gone_and_a_trigger_of_others_are_named(store, change, what, name):
     with closing(sqlite3.connect(store.database.where)) as connection:
-        connection.execute(f"DROP {what}")
-    kind, name = what.split()
+        connection.execute(change)
     [row] = broken(store)["schema"]
-    assert row[kind.lower()] == name
-
-
-def test_a_trigger_that_no_migration_makes_is_named(store):
-    with closing(sqlite3.connect(store.database.where)) as connection:
-        connection.execute("CREATE TRIGGER theirs AFTER INSERT ON event BEGIN DELETE FROM conflict; END")
-    assert broken(store) == {"schema": [{"table": "event", "trigger of somebody else": "theirs"}]}
+    assert row[what] == name
 
 
 def test_a_damaged_file_is_named_alone(store):
@@ -211,16 +203,6 @@ def test_whoever_reads_a_file_that_sqlite_cannot_is_told_its_newest_backup(store
         LabelStore(file.with_name("damaged.db"), must_exist=True, reads_only=True)
 
 
-@pytest.mark.parametrize("file", GOLDEN, ids=lambda path: path.parents[1].name)
-def test_what_earlier_versions_wrote_is_sound_and_not_changed(file, tmp_path):
-    shutil.copy(file, tmp_path / "labels.db")
-    with LabelStore(tmp_path / "labels.db", must_exist=True, reads_only=True) as opened:
-        assert broken(opened) == {}
-    assert (tmp_path / "labels.db").read_bytes() == file.read_bytes()
-    with LabelStore(tmp_path / "labels.db") as opened:
-        assert broken(opened) == {}
-
-
 def test_people_label_while_it_looks(store, used):
     with LabelStore(store.database.where, reads_only=True) as other, store.database.write() as connection:
         connection.execute(schema.slot.update().values(taken=schema.slot.c.taken + 1))
@@ -231,7 +213,7 @@ def test_people_label_while_it_looks(store, used):
 def test_the_command_says_what_it_found(store, run):
     place = store.database.where
     assert f"all {len(INVARIANTS)} invariants hold" in run("labels", "check", place)
-    by_hand(store, *BY_HAND["slot.taken"], *BY_HAND["answer.missing"])
+    by_hand(place, *BY_HAND["slot.taken"], *BY_HAND["answer.missing"])
     wrong = run("labels", "check", place, code=1)
     assert "slot.taken: does not hold" in wrong
     assert wrong.endswith("the file and its log of answers are whole: keep it, no backup has more\n")
@@ -244,10 +226,7 @@ def test_the_command_says_what_it_found(store, run):
 
 @pytest.fixture
 def task(tmp_path):
-    with LabelStore("sqlite://") as opened:
-        settings = TaskSettings(labels=("awe", "fear"), question="?", overlap=2, check_rate=0.5)
-        opened.init_task(settings, [f"i{n}" for n in range(9)])
-        opened.invite(["ann"])
+    with new_task("sqlite://", [f"i{n}" for n in range(9)], ["ann"], overlap=2, check_rate=0.5) as opened:
         yield opened
 
 
@@ -272,5 +251,4 @@ def test_the_name_of_somebody_who_withdrew_goes_with_their_invitation(task):
     task.withdraw("ann")
     task.uninvite(["ann"])
     assert broken(task) == {}
-    with task.database.read() as connection:
-        assert "ann" not in str(connection.execute(sa.select(schema.setting.c.value)).all())
+    assert "ann" not in str(rows(task, schema.setting))

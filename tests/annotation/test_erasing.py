@@ -1,9 +1,7 @@
 """Who is erased is in no byte of the database, is owed what they were due, and does not come back."""
 
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
@@ -20,7 +18,8 @@ from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.erasing import ask_for_erasure, erase_people, erasures_asked, named_by
 from affectml_annotation.study.screen import return_address
 
-from .studies import AGE, LABELS, come, complete, label, open_study, pass_time, rows, to_images
+from .studies import AGE, come, complete, label, open_study, pass_time, to_images
+from .tasks import LABELS, at_once, refused, rows
 
 NOTE = "remember the sea at Travemünde"
 
@@ -39,6 +38,11 @@ def held(request, database_url, tmp_path):
     return held_
 
 
+def two_days_later(store) -> None:
+    with store.database.write() as connection:
+        connection.execute(schema.visit.update().values(ended_at=schema.visit.c.ended_at - 2 * 86_400_000))
+
+
 def told(store) -> list[str]:
     """What a task says of its answers, as text."""
     judgements = store.judgements()
@@ -47,8 +51,7 @@ def told(store) -> list[str]:
     return [judgements.to_csv(), repr(alpha), repr(progress), running.images_wanting(store).to_csv()]
 
 
-def test_who_is_erased_is_in_no_byte_and_all_else_is_as_without_them(opened, held):
-    store = opened()
+def test_who_is_erased_is_in_no_byte_and_all_else_is_as_without_them(store, held):
     complete(store, "P1")
     label(store, to_images(store, "P2"), labels=("awe", "fear"))
     before = told(store)
@@ -79,8 +82,8 @@ def test_what_somebody_wrote_of_themselves_is_in_no_byte_and_an_export_is_as_wit
         who = come(store, person)
         visits.answer_questions(store, who, "before", {"age": "30+", "about": grew_up})
         visits.go_on(store, who, "instructions")
-        visits.practise(store, who, "i00", ["joy"])
-        visits.practise(store, who, "i00", ["fear"])
+        for tried in ("joy", "fear"):
+            visits.practise(store, who, "i00", [tried])
         label(store, who)
         return who
 
@@ -135,8 +138,7 @@ def test_statistics_hold_nobody_who_is_erased_and_a_reader_is_waited_for_no_long
             with pytest.raises(DatabaseAway):
                 erase_people(store, [who])
         assert erase_people(store, [who]) == 0
-        with store.database.read() as connection:
-            found = str(connection.execute(values).all())
+        found = store.database.table(values).to_csv()
         assert [text for text in (who, "SECRET-ID") if text in found] == []
 
 
@@ -147,25 +149,21 @@ def test_ids_of_who_is_paid_are_forgotten_in_every_byte_and_who_comes_back_is_kn
     complete(store, "SECRET-3")
     to_images(store, "SECRET-4")
     pay.mark_paid(store, ["SECRET-1"])
-    with store.database.write() as connection:  # two days later
-        connection.execute(schema.visit.update().values(ended_at=schema.visit.c.ended_at - 2 * 86_400_000))
+    two_days_later(store)
     assert pay.forget_ids(store, by="lead")[0] == 2
     assert [number for number in range(1, 5) if f"SECRET-{number}".encode() in held()] == [3, 4]
     shown = [(row.person, row.session, row.due, row.paid) for row in pay.pay_rows(store)]
     assert shown == [("", None, 300, True), ("", None, 0, False), ("SECRET-3", None, 300, False),
                      ("SECRET-4", None, 0, False)]  # fmt: skip
     assert door.enter(store, Ids("SECRET-1")).kind == "known"
-    with pytest.raises(NotInStudy, match="you take part already"):
-        door.agree(store, Ids("SECRET-2"), 1, ["I agree."])
+    refused(NotInStudy, "you take part already", door.agree, store, Ids("SECRET-2"), 1, ["I agree."])
     assert return_address(store, first) is None
     assert named_by(store, ["SECRET-1"]) == [first]
     erase_people(store, [first])
-    with pytest.raises(NotInStudy, match="was erased because you asked"):
-        door.enter(store, Ids("SECRET-1"))
+    refused(NotInStudy, "was erased because you asked", door.enter, store, Ids("SECRET-1"))
 
 
-def test_events_of_everybody_else_stay_append_only(opened):
-    store = opened()
+def test_events_of_everybody_else_stay_append_only(store):
     first, second = complete(store, "P1"), complete(store, "P2")
     erase_people(store, [first])
     assert set(store.events()["annotator_id"]) == {second}
@@ -175,8 +173,7 @@ def test_events_of_everybody_else_stay_append_only(opened):
     assert rows(store, schema.erasing) == []
 
 
-def test_nobody_erased_comes_back_by_a_browser_an_import_an_invitation_or_the_same_id(opened, tmp_path):
-    store = opened()
+def test_nobody_erased_comes_back_by_a_browser_an_import_an_invitation_or_the_same_id(store, tmp_path):
     store.invite(["ann"])
     label(store, "ann", 2)
     write_judgements(store.judgements(), tmp_path / "said.csv")
@@ -185,20 +182,17 @@ def test_nobody_erased_comes_back_by_a_browser_an_import_an_invitation_or_the_sa
     erase_people(store, [who, "ann"])
     (receipt,) = store.submit([Answer(claim.image_id, who, "labels", ("awe",))])
     assert (receipt.status, len(store.events())) == ("refused", 0)
-    with pytest.raises(BadImport):
-        store.import_file(tmp_path / "said.csv")
-    for again in (lambda: store.import_file(tmp_path / "said.csv", invite=True), lambda: store.invite(["ann"])):
-        with pytest.raises(StoreError, match="was erased from this task because they asked for it"):
-            again()
-    for again in (lambda: door.enter(store, Ids("P1")), lambda: door.agree(store, Ids("P1"), 1, ["I agree."])):
-        with pytest.raises(NotInStudy, match="erased because you asked for it"):
-            again()
+    refused(BadImport, "'ann' was not invited", store.import_file, tmp_path / "said.csv")
+    gone = "was erased from this task because they asked for it"
+    refused(StoreError, gone, store.import_file, tmp_path / "said.csv", invite=True)
+    refused(StoreError, gone, store.invite, ["ann"])
+    refused(NotInStudy, "erased because you asked for it", door.enter, store, Ids("P1"))
+    refused(NotInStudy, "erased because you asked for it", door.agree, store, Ids("P1"), 1, ["I agree."])
     assert len(store.events()) == 0
     assert door.enter(store, Ids("P2")).kind == "consent"
 
 
-def test_who_is_erased_before_they_are_paid_is_owed_and_nothing_ties_it_to_an_answer(opened, held):
-    store = opened()
+def test_who_is_erased_before_they_are_paid_is_owed_and_nothing_ties_it_to_an_answer(store, held):
     going, done = to_images(store, "P1"), complete(store, "P2-at-the-panel")
     label(store, going, 2)
     paid = complete(store, "P3")
@@ -216,13 +210,11 @@ def test_who_is_erased_before_they_are_paid_is_owed_and_nothing_ties_it_to_an_an
     assert b"P2-at-the-panel" not in held()
 
 
-def test_who_is_forgotten_and_answers_late_is_on_no_list_without_an_id(opened):
-    store = opened()
+def test_who_is_forgotten_and_answers_late_is_on_no_list_without_an_id(store):
     who = to_images(store, "P1")
     (claim,) = store.claim(who, 1)
     visits.leave(store, who)
-    with store.database.write() as connection:  # two days later
-        connection.execute(schema.visit.update().values(ended_at=schema.visit.c.ended_at - 2 * 86_400_000))
+    two_days_later(store)
     pay.forget_ids(store, by="lead")
     assert store.submit([Answer(claim.image_id, who, "labels", ("joy",))])[0].status == "accepted"
     assert [(row.person, row.due) for row in pay.pay_rows(store)] == [("", 60)]
@@ -231,8 +223,7 @@ def test_who_is_forgotten_and_answers_late_is_on_no_list_without_an_id(opened):
     assert pay.pay_rows(store) == []
 
 
-def test_who_withdrew_and_is_erased_frees_no_place_twice(opened):
-    store = opened()
+def test_who_withdrew_and_is_erased_frees_no_place_twice(store):
     store.invite(["ann"])
     label(store, "ann", 3)
     store.withdraw("ann")
@@ -241,8 +232,7 @@ def test_who_withdrew_and_is_erased_frees_no_place_twice(opened):
     assert [row.key for row in rows(store, schema.setting) if "withdrawal" in row.key] == []
 
 
-def test_an_erasure_that_was_cut_short_goes_on(opened, held, monkeypatch):
-    store = opened()
+def test_an_erasure_that_was_cut_short_goes_on(opened, store, held, monkeypatch):
     who = complete(store, "SECRET-ID")
     pay.mark_paid(store, ["SECRET-ID"])
 
@@ -259,34 +249,22 @@ def test_an_erasure_that_was_cut_short_goes_on(opened, held, monkeypatch):
     assert b"SECRET-ID" not in held()
 
 
-def test_nobody_is_erased_where_one_of_them_is_not_there(opened):
-    store = opened()
-    who = come(store, "P1")
-    with pytest.raises(StoreError) as refused:
-        erase_people(store, [who, "nobody"])
-    assert str(refused.value) == "nobody called 'nobody' in this task"
-    assert visits.where(store, who).status is None
-
-
 def test_a_key_is_made_once_by_whoever_asks_at_once(postgres_url):
-    at_once = Barrier(8, timeout=300)
-
-    def made(_turn: int) -> bytes:
+    def made(turn: int) -> bytes:
         with store.database.write() as connection:
-            at_once.wait()
             make_key(connection, ERASING)
         return store.database.reading(keyed, ERASING, "x")
 
-    with closing(open_study(postgres_url)) as store, ThreadPoolExecutor(8) as pool:
-        assert len(set(pool.map(made, range(8)))) == 1
+    with closing(open_study(postgres_url)) as store:
+        assert len(set(at_once(made, range(8)))) == 1
 
 
-def test_a_person_asks_and_the_lead_confirms(opened):
-    store = opened()
+def test_a_person_asks_and_the_lead_confirms(store):
     who = come(store, "P1")
-    ask_for_erasure(store, who)
-    ask_for_erasure(store, who)
+    for _ in range(2):
+        ask_for_erasure(store, who)
     assert erasures_asked(store) == [who]
+    refused(StoreError, "^nobody called 'nobody' in this task$", erase_people, store, [who, "nobody"])
     assert visits.where(store, who).status is None
     erase_people(store, [who])
     assert erasures_asked(store) == []

@@ -15,24 +15,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import affectml_annotation as aa
 from affectml.data import Dataset
-from affectml_annotation import (
-    Answer,
-    BadExport,
-    LabelStore,
-    TaskSettings,
-    aggregate,
-    read_judgements,
-    write_judgements,
-)
 from affectml_annotation.exchange import dataset_folder
 from affectml_annotation.exchange.dataset_folder import Collected, make_target_again, write_dataset_folder
 from affectml_annotation.exchange.erasing import erase_people, still_named
 
+from .tasks import at_once, refused
+
 LABELS = ("awe", "fear", "joy")
 IMAGES = [f"i{n}.png" for n in range(20)]
+EXPORT = ("labels", "export", "--db")
 PEOPLE = ("ann", "ben", "cem")
-VOTES = {"rates": partial(aggregate, labels=LABELS)}
+
+
+def by(method: str):
+    """How a target is made of judgements."""
+    return partial(aa.aggregate, labels=LABELS, method=method)
+
+
+VOTES = {"rates": by("votes")}
 
 
 @pytest.fixture
@@ -44,10 +46,10 @@ def judged(run, tmp_path) -> Path:
     return tmp_path / "dj"
 
 
-def task(place, who: str = "dea", labels=LABELS, question: str = "What do you feel?") -> LabelStore:
+def task(place, who: str = "dea", labels=LABELS, question: str = "What do you feel?") -> aa.LabelStore:
     """A task on the data set's images, with one more person."""
-    made = LabelStore(place)
-    made.init_task(TaskSettings(labels, question, name="judge", overlap=5), IMAGES)
+    made = aa.LabelStore(place)
+    made.init_task(aa.TaskSettings(labels, question, name="judge", overlap=5), IMAGES)
     made.invite([who])
     return made
 
@@ -58,11 +60,16 @@ def store(judged):
         yield opened
 
 
-def answer(store: LabelStore, image: str, *labels: str, who: str = "dea", base: int = 0, **more) -> str:
-    given = Answer(image, who, "labels" if labels else "none", labels, base_revision=base, **more)
+def answer(store: aa.LabelStore, image: str, *labels: str, who: str = "dea", base: int = 0, **more) -> str:
+    given = aa.Answer(image, who, "labels" if labels else "none", labels, base_revision=base, **more)
     (receipt,) = store.submit([given])
     assert receipt.status == "accepted", receipt
     return given.event_id
+
+
+def add_to(folder: Path, store: aa.LabelStore, targets: dict | None = None, **options):
+    """Export to a data set."""
+    return write_dataset_folder(folder, Collected.of(store), targets or {}, **options)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -72,23 +79,22 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_an_export_of_no_answers_is_an_error_and_writes_nothing(run, judged):
     run("labels", "init", judged, "--db", judged.parent / "x.db", "--question", "q")
     before = content(judged)
+    there = {*judged.parent.iterdir()}
     for to in (judged, judged.parent / "all.csv", judged.parent / "new"):
-        error = run("labels", "export", "--db", judged.parent / "x.db", "--to", to, "--target", "rates", fails=True)
-        assert "nothing was written" in error
-        assert "no answers yet" in error or "no judgements yet" in error
+        error = run(*EXPORT, judged.parent / "x.db", "--to", to, "--target", "rates", fails=True)
+        assert re.search("nothing was written: .*no (answers|judgements) yet", error)
     assert content(judged) == before
-    assert not (judged.parent / "all.csv").exists()
-    assert not (judged.parent / "new").exists()
+    assert {*judged.parent.iterdir()} == there
 
 
 def test_judgements_that_were_there_stay_and_the_target_counts_all_of_them(run, judged, store):
     answer(store, "i0.png", "joy", "awe")
     answer(store, "i1.png")
-    before = read_judgements(judged)
-    export = ("labels", "export", "--db", judged.parent / "x.db", "--to", judged)
+    before = aa.read_judgements(judged)
+    export = (*EXPORT, judged.parent / "x.db", "--to", judged)
     told = json.loads(run(*export, "--target", "collected", "--json"))
     assert (told["rows"], told["new"], told["same"], told["replaced"], told["kept"]) == (2, 2, 0, 0, [])
-    after = read_judgements(judged)
+    after = aa.read_judgements(judged)
     assert len(after) == 62
     pd.testing.assert_frame_equal(after[before.columns].head(60), before)
     counted = Dataset.open(judged).target("collected")
@@ -105,7 +111,7 @@ def test_the_same_judgements_under_other_event_ids_come_in_once(run, judged):
     renamed = ("--map", "image=image_id", "--map", "annotator=annotator_id", "--map", "label=labels")
     run("labels", "import", judged.parent / "judge.csv", *renamed, "--db", db, "--invite")
     before = content(judged)
-    out = run("labels", "export", "--db", db, "--to", judged, "--target", "rates")
+    out = run(*EXPORT, db, "--to", judged, "--target", "rates")
     assert "0 new, 60 there already, 0 in conflict" in out
     after = content(judged)
     assert {name for name in after if after[name] != before.get(name)} <= {"dataset.json", "annotators.parquet"}
@@ -121,18 +127,18 @@ def test_an_import_without_times_says_nothing_of_when_and_its_export_is_the_same
             store.import_file(tmp_path / "eve.csv", invite=True)
             assert store.judgements()["at"].isna().all()
             assert store.events()["at"].notna().all()
-            done.append(write_dataset_folder(judged, Collected.of(store), {}))
+            done.append(add_to(judged, store))
     assert [(each.new, each.same) for each in done] == [(20, 0), (0, 20)]
-    dated = read_judgements(judged).assign(at=pd.Timestamp("2026-01-05T09:00Z"))
+    dated = aa.read_judgements(judged).assign(at=pd.Timestamp("2026-01-05T09:00Z"))
     dated.to_parquet(judged / "annotations.parquet")
-    with LabelStore(tmp_path / "two.db") as store:
-        assert write_dataset_folder(judged, Collected.of(store), {}).same == 20
+    with aa.LabelStore(tmp_path / "two.db") as store:
+        assert add_to(judged, store).same == 20
 
 
 def test_a_target_of_other_content_is_replaced_only_when_asked_and_the_old_one_is_kept(run, judged, store):
     old = content(judged)
     answer(store, "i0.png", "joy")
-    export = ("labels", "export", "--db", judged.parent / "x.db", "--to", judged, "--target", "rates")
+    export = (*EXPORT, judged.parent / "x.db", "--to", judged, "--target", "rates")
     assert "target rates has other content (20 images, 3.0 answers each now)" in (error := run(*export, fails=True))
     assert "--replace" in error
     assert content(judged) == old
@@ -149,8 +155,7 @@ def test_kept_files_are_never_written_over(judged, store):
     answer(store, "i0.png", "joy")
     kept = []
     for method in ("posterior", "votes", "smoothed", "majority"):
-        make = {"rates": partial(aggregate, labels=LABELS, method=method)}
-        kept += write_dataset_folder(judged, Collected.of(store), make, replace=True).kept
+        kept += add_to(judged, store, {"rates": by(method)}, replace=True).kept
     assert len(kept) == len(set(kept)) == 8
     kinds = [len(pd.read_parquet(judged / name)) for name in kept if name.startswith("targets")]
     assert kinds == [20] * 4
@@ -158,20 +163,20 @@ def test_kept_files_are_never_written_over(judged, store):
 
 def test_a_corrected_answer_is_a_conflict_that_is_named_and_replaced_when_asked(run, judged, store):
     first = answer(store, "i0.png", "joy")
-    write_dataset_folder(judged, Collected.of(store), {})
+    add_to(judged, store)
     second = answer(store, "i0.png", "fear", base=1)
     answer(store, "i2.png", "fear")
     before = content(judged)
-    with pytest.raises(BadExport) as refused:
-        write_dataset_folder(judged, Collected.of(store), {})
-    assert refused.value.problems == (
+    with pytest.raises(aa.BadExport) as refusal:
+        add_to(judged, store)
+    assert refusal.value.problems == (
         f"judgement in conflict: image 'i0.png', 'dea', round 1: joy (event {first}) there, fear (event {second}) here",
     )
     assert content(judged) == before
-    export = ("labels", "export", "--db", judged.parent / "x.db", "--to", judged, "--target", "new")
+    export = (*EXPORT, judged.parent / "x.db", "--to", judged, "--target", "new")
     out = run(*export, "--replace")
     assert "1 new, 0 there already, 1 in conflict, written over" in out
-    after = read_judgements(judged)
+    after = aa.read_judgements(judged)
     assert len(after) == 62
     assert after.loc[after["annotator_id"] == "dea", "event_id"].tolist()[0] == second
     (kept,) = judged.glob("annotations.replaced-*.parquet")
@@ -180,7 +185,7 @@ def test_a_corrected_answer_is_a_conflict_that_is_named_and_replaced_when_asked(
 
 def test_one_event_id_with_other_content_is_a_conflict(judged, store):
     event = answer(store, "i0.png", "joy", seconds=2.0, language="de")
-    write_dataset_folder(judged, Collected.of(store), {})
+    add_to(judged, store)
     table = pq.read_table(judged / "annotations.parquet").to_pandas()
     for change in ({"labels": ["awe"]}, {"seconds": 9.0}, {"language": "fr"}, {"valence": 0.5}):
         changed = table.copy()
@@ -189,29 +194,27 @@ def test_one_event_id_with_other_content_is_a_conflict(judged, store):
             changed[name] = [value if one == event else was for one, was in zip(changed["event_id"], old, strict=True)]
         changed.to_parquet(judged / "annotations.parquet")
         if "valence" in change:  # the database says nothing of it, so it says nothing else
-            assert write_dataset_folder(judged, Collected.of(store), {}).same == 1
+            assert add_to(judged, store).same == 1
             continue
-        with pytest.raises(BadExport, match=f"conflict: image 'i0.png', 'dea', round 1: .*event {event}"):
-            write_dataset_folder(judged, Collected.of(store), {})
+        refused(aa.BadExport, f"conflict: image 'i0.png', 'dea', round 1: .*event {event}", add_to, judged, store)
 
 
 def test_an_event_id_of_two_different_judgements_is_refused_even_with_replace(judged, store):
     event = Dataset.open(judged).judgements["event_id"].iloc[0]
     answer(store, "i5.png", "joy", event_id=event)
-    with pytest.raises(BadExport, match="two judgements cannot have one id"):
-        write_dataset_folder(judged, Collected.of(store), {}, replace=True)
+    refused(aa.BadExport, "two judgements cannot have one id", add_to, judged, store, replace=True)
 
 
 def test_languages_of_answers_join_judgements_without_any_and_come_back_into_another_task(judged, store, tmp_path):
     answer(store, "i0.png", "joy", language="de")
     answer(store, "i1.png", "joy")
-    write_dataset_folder(judged, Collected.of(store), {})
+    add_to(judged, store)
     assert pq.read_table(judged / "annotations.parquet")["language"].to_pylist() == [None] * 60 + ["de", None]
     with task(tmp_path / "again.db") as again:
         again.import_file(judged, invite=True)
         for found in (again.judgements(), again.events()):
             assert found["language"].dropna().tolist() == ["de"]
-        assert write_dataset_folder(judged, Collected.of(again), {}).same == 62
+        assert add_to(judged, again).same == 62
 
 
 def test_languages_of_answers_are_not_put_into_a_column_language_of_the_user_s_own(judged, store):
@@ -220,15 +223,15 @@ def test_languages_of_answers_are_not_put_into_a_column_language_of_the_user_s_o
     pq.write_table(table, path)
     answer(store, "i0.png", "joy")
     with pytest.warns(UserWarning, match="row 0: language 'formal' names no language"):
-        write_dataset_folder(judged, Collected.of(store), {})
+        add_to(judged, store)
     assert pq.read_table(path)["language"].to_pylist() == ["formal"] * 60 + [None]
     answer(store, "i1.png", "joy", language="de")
     before = path.read_bytes()
     with (
         pytest.warns(UserWarning, match="names no language"),
-        pytest.raises(BadExport, match="its column language is one of your own.*give yours another name"),
+        pytest.raises(aa.BadExport, match="its column language is one of your own.*give yours another name"),
     ):
-        write_dataset_folder(judged, Collected.of(store), {})
+        add_to(judged, store)
     assert path.read_bytes() == before
 
 
@@ -238,7 +241,7 @@ def test_columns_of_the_user_stay_as_they_are(judged, store):
     own = pa.array(range(60), pa.int16())
     pq.write_table(table.append_column("age", own), path)
     answer(store, "i0.png", "joy")
-    write_dataset_folder(judged, Collected.of(store), {})
+    add_to(judged, store)
     after = pq.read_table(path)
     assert after["age"].to_pylist() == [*range(60), None]
     assert after.schema.field("age").type == pa.int16()
@@ -250,9 +253,8 @@ def test_attributes_of_people_are_added_and_never_changed_unasked(judged, store)
     store.invite(["eve"], {"eve": {"age": 34, "city": "Graz"}})
     answer(store, "i0.png", "joy", who="eve")
     pq.write_table(pa.table({"annotator_id": ["ann", "eve"], "age": [20, 33]}), judged / "annotators.parquet")
-    with pytest.raises(BadExport, match="annotator in conflict: 'eve': age is 33 there, 34 here"):
-        write_dataset_folder(judged, Collected.of(store), {})
-    done = write_dataset_folder(judged, Collected.of(store), {}, replace=True)
+    refused(aa.BadExport, "annotator in conflict: 'eve': age is 33 there, 34 here", add_to, judged, store)
+    done = add_to(judged, store, replace=True)
     assert [name.split(".")[0] for name in done.kept] == ["annotators"]
     assert pq.read_table(judged / "annotators.parquet").to_pylist() == [
         {"annotator_id": "ann", "age": 20, "city": None}, {"annotator_id": "eve", "age": 34, "city": "Graz"},
@@ -262,31 +264,29 @@ def test_attributes_of_people_are_added_and_never_changed_unasked(judged, store)
 def test_other_labels_or_another_question_never_mix_with_what_is_there(run, judged):
     with task("sqlite://", labels=("awe", "fear"), question="q") as store:
         answer(store, "i0.png", "awe")
-        with pytest.raises(BadExport, match=r"labels that the task has not \(joy\); export to a new folder"):
-            write_dataset_folder(judged, Collected.of(store), {}, replace=True)
+        with pytest.raises(aa.BadExport, match=r"labels that the task has not \(joy\); export to a new folder"):
+            add_to(judged, store, replace=True)
     meta = json.loads((judged / "dataset.json").read_text())
     asked = {"construct": "evoked", "question": "What does it show?"}
     (judged / "dataset.json").write_text(json.dumps(meta | {"judgements": asked}))
     with task("sqlite://") as store:
         answer(store, "i0.png", "awe")
-        with pytest.raises(BadExport, match="60 of its judgements answer 'What does it show.*cannot be counted"):
-            write_dataset_folder(judged, Collected.of(store), {}, replace=True)
+        with pytest.raises(aa.BadExport, match="60 of its judgements answer 'What does it show.*cannot be counted"):
+            add_to(judged, store, replace=True)
 
 
 @pytest.mark.parametrize("name", ["../rates", "", ".hidden", "a/b", "x" * 101])
 def test_the_names_of_targets_stay_inside_the_folder_and_fit_a_file_s(judged, store, name):
     answer(store, "i0.png", "joy")
     before = content(judged)
-    with pytest.raises(BadExport, match="is no name of a target"):
-        write_dataset_folder(judged, Collected.of(store), {name: VOTES["rates"]})
+    refused(aa.BadExport, "is no name of a target", add_to, judged, store, {name: VOTES["rates"]})
     assert content(judged) == before
 
 
 def test_only_unsure_answers_make_no_target(judged, tmp_path):
     with task("sqlite://") as store:
-        store.submit([Answer("i0.png", "dea", "unsure")])
-        with pytest.raises(BadExport, match="target rates would have no image"):
-            write_dataset_folder(tmp_path / "new", Collected.of(store), VOTES)
+        store.submit([aa.Answer("i0.png", "dea", "unsure")])
+        refused(aa.BadExport, "target rates would have no image", add_to, tmp_path / "new", store, VOTES)
     assert not (tmp_path / "new").exists()
 
 
@@ -294,16 +294,16 @@ def test_who_withdrew_leaves_a_data_set_when_named_and_from_the_kept_files_too(r
     store.invite(["eve"])
     answer(store, "i0.png", "joy")
     answer(store, "i0.png", "fear", who="eve")
-    write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
+    add_to(judged, store, VOTES, replace=True)
     answer(store, "i0.png", "awe", base=1)
-    write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
+    add_to(judged, store, VOTES, replace=True)
     store.withdraw("eve")
     before = content(judged)
-    with pytest.raises(BadExport, match=r"holds 1 judgements of people who withdrew since \(eve\).*labels erase"):
-        write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
-    refused = run("labels", "erase", judged, "evee", "dea", fails=True)
-    assert "nobody called 'evee'" in refused
-    assert "eve'" not in refused.replace("'evee'", "")  # nobody else is offered to be erased
+    with pytest.raises(aa.BadExport, match=r"holds 1 judgements of people who withdrew since \(eve\).*labels erase"):
+        add_to(judged, store, VOTES, replace=True)
+    said = run("labels", "erase", judged, "evee", "dea", fails=True)
+    assert "nobody called 'evee'" in said
+    assert "eve'" not in said.replace("'evee'", "")  # nobody else is offered to be erased
     assert content(judged) == before
     (judged.parent / f"{judged.name}-audit").mkdir()
     (judged.parent / f"{judged.name}-audit" / "audit.csv").write_text("rank,annotator_id\n1,eve\n")
@@ -312,8 +312,8 @@ def test_who_withdrew_leaves_a_data_set_when_named_and_from_the_kept_files_too(r
     assert f"{judged.name}-audit still names them" in erased
     for path in [*judged.glob("annot*.parquet")]:
         assert "eve" not in pq.read_table(path)["annotator_id"].to_pylist(), path
-    assert len(read_judgements(judged)) == 61
-    write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
+    assert len(aa.read_judgements(judged)) == 61
+    add_to(judged, store, VOTES, replace=True)
     assert Dataset.open(judged).target("rates").n[0] == 4
 
 
@@ -332,7 +332,7 @@ def test_erasing_names_every_target_that_counts_the_person_and_the_command_that_
     with task(judged.parent / f"{judged.name}-labels.db") as store:
         answer(store, "i0.png", "joy")
         answer(store, "i1.png")
-    run("labels", "export", "--db", judged, "--target", "collected", "--method", "shares", "--rounds", "last")
+    run(*EXPORT, judged, "--target", "collected", "--method", "shares", "--rounds", "last")
     before = Dataset.open(judged).meta.targets["collected"]
     assert Dataset.open(judged).target("collected").n.tolist() == [4, 4] + [3] * 18
     assert erased("dea") == ["collected"]
@@ -365,7 +365,7 @@ def test_where_exports_were_written_is_known_and_listed_as_long_as_they_name_who
     (judged.parent / "judge.csv").unlink()  # the table that it came from, which names them as well
     with task(judged.parent / f"{judged.name}-labels.db", "d\u00e9a") as store:
         answer(store, "i0.png", "joy", who="d\u00e9a")
-    export = ("labels", "export", "--db", judged)
+    export = (*EXPORT, judged)
     run(*export, "--target", "collected")
     form = ["--format", "hugging-face"] if name == "all" else []
     run(*export, "--to", judged.parent / name, *form)
@@ -382,23 +382,22 @@ def test_where_exports_were_written_is_known_and_listed_as_long_as_they_name_who
 def test_a_task_elsewhere_remembers_its_data_set_and_notes_its_exports_there(run, judged, tmp_path):
     elsewhere = tmp_path / "elsewhere" / "task.db"
     run("labels", "init", judged, "--db", elsewhere, "--invite", "d\u00e9a", "--json")
-    with LabelStore(elsewhere) as store:
+    with aa.LabelStore(elsewhere) as store:
         assert store.dataset == judged.resolve()
         answer(store, str(store.images()["image_id"][0]), store.settings.labels[0], who="d\u00e9a")
-    run("labels", "export", "--db", elsewhere, "--to", tmp_path / "names.csv")
+    run(*EXPORT, elsewhere, "--to", tmp_path / "names.csv")
     assert still_named(judged, ["d\u00e9a"]) == [tmp_path / "names.csv"]
 
 
 @pytest.mark.parametrize("name", ["all.csv", "all.parquet", "all.jsonl", "all.json"])
 def test_a_file_is_written_over_only_when_asked_and_the_old_one_is_kept(judged, tmp_path, name):
-    table = read_judgements(judged)
-    write_judgements(table.head(1), tmp_path / name)
+    table = aa.read_judgements(judged)
+    aa.write_judgements(table.head(1), tmp_path / name)
     before = (tmp_path / name).read_bytes()
-    with pytest.raises(BadExport, match="exists already; --replace"):
-        write_judgements(table, tmp_path / name)
+    refused(aa.BadExport, "exists already; --replace", aa.write_judgements, table, tmp_path / name)
     assert (tmp_path / name).read_bytes() == before
-    write_judgements(table, tmp_path / name, replace=True)
-    assert len(read_judgements(tmp_path / name)) == 60
+    aa.write_judgements(table, tmp_path / name, replace=True)
+    assert len(aa.read_judgements(tmp_path / name)) == 60
     (kept,) = tmp_path.glob("all.replaced-*")
     assert kept.read_bytes() == before
 
@@ -415,20 +414,15 @@ def test_an_aggregated_target_is_written_over_only_when_asked(run, judged, tmp_p
 
 def test_two_exports_at_once_lose_nothing(judged):
     """The second waits until the first is done, and adds to what that wrote."""
-    from threading import Thread
 
     def export(who: str) -> None:
         with task("sqlite://", who) as store:
             for image in IMAGES:
                 answer(store, image, "joy", who=who)
-            write_dataset_folder(judged, Collected.of(store), {})
+            add_to(judged, store)
 
-    threads = [Thread(target=export, args=(f"p{n}",)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(read_judgements(judged)) == 60 + 4 * len(IMAGES)
+    at_once(export, [f"p{n}" for n in range(4)])
+    assert len(aa.read_judgements(judged)) == 60 + 4 * len(IMAGES)
 
 
 def test_a_conflict_in_nothing_but_the_time_says_the_time(judged, store):
@@ -436,14 +430,14 @@ def test_a_conflict_in_nothing_but_the_time_says_the_time(judged, store):
     collected = Collected.of(store)
     write_dataset_folder(judged, collected, {})
     later = collected.judgements.assign(at=pd.Timestamp("2031-01-05T09:00Z"))
-    with pytest.raises(BadExport, match=r"joy \(event .*\) with at 20.* there, 2031-01-05 09:00:00\+00:00 here;"):
+    with pytest.raises(aa.BadExport, match=r"joy \(event .*\) with at 20.* there, 2031-01-05 09:00:00\+00:00 here;"):
         write_dataset_folder(judged, replace(collected, judgements=later), {})
 
 
 def test_an_export_says_what_it_does_with_image_files_and_what_the_data_set_holds(run, judged, store):
     answer(store, "i0.png", "joy")
     new = judged.parent / "new"
-    export = ("labels", "export", "--db", judged.parent / "x.db", "--to", new)
+    export = (*EXPORT, judged.parent / "x.db", "--to", new)
     assert "name their folder (--images) when you make the data set" in run(*export)
     out = run(*export, "--images", judged)
     assert "the data set is there already, and its images stay as they are" in out
@@ -455,7 +449,7 @@ def test_a_new_folder_from_a_data_set_has_its_split_and_its_warnings(judged, sto
     own = pd.read_parquet(judged / "images.parquet").assign(split="test", content_warning="blood")
     own.to_parquet(judged / "images.parquet", index=False)
     answer(store, "i0.png", "joy")
-    write_dataset_folder(tmp_path / "new", Collected.of(store), {}, images_root=judged)
+    add_to(tmp_path / "new", store, images_root=judged)
     made = pd.read_parquet(tmp_path / "new" / "images.parquet")
     assert made["image_id"].tolist() == store.images()["image_id"].tolist()
     assert made["split"].eq("test").all()
@@ -464,19 +458,18 @@ def test_a_new_folder_from_a_data_set_has_its_split_and_its_warnings(judged, sto
 
 def test_who_is_erased_without_having_withdrawn_would_come_again_and_erase_says_so(run, judged, store):
     answer(store, "i0.png", "joy")
-    write_dataset_folder(judged, Collected.of(store), {})
+    add_to(judged, store)
     assert "would add them again" in run("labels", "erase", judged, "dea")
-    assert write_dataset_folder(judged, Collected.of(store), {}).new == 1
+    assert add_to(judged, store).new == 1
     run("labels", "erase", judged, "dea")
     answer(store, "i1.png", "joy", who="dea")
     store.withdraw("dea")
-    with pytest.raises(BadExport, match="no answers yet"):
-        write_dataset_folder(judged, Collected.of(store), {})
+    refused(aa.BadExport, "no answers yet", add_to, judged, store)
 
 
 def test_who_is_erased_leaves_the_label_database_too_and_is_in_no_next_export(run, judged, store):
     answer(store, "i0.png", "joy", note="the sea")
-    write_dataset_folder(judged, Collected.of(store), {})
+    add_to(judged, store)
     elsewhere = judged.parent / "x.db"
     assert f"1 answers taken out of {elsewhere}" in run("labels", "erase", judged, "dea", "--db", elsewhere)
     assert len(store.events()) == 0
@@ -487,26 +480,25 @@ def test_who_is_erased_leaves_the_label_database_too_and_is_in_no_next_export(ru
     assert "nobody called 'evee'" in run("labels", "erase", judged, "evee", fails=True)
 
 
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"schema": 1}, "schema 1, but this affectml writes 2; use the version that wrote it, or a new folder"),
-        ({"schema": 3}, "schema 3, but this affectml writes 2; use the version that wrote it, or a new folder"),
-        ({"targets": []}, "is not a data set's description"),
-        ({"targets": {"rates": None}}, "is not a data set's description"),
-        ({"targets": {"rates": {"kind": "rates"}}}, "is not a data set's description"),
-        ({"judgements": 5}, "is not a data set's description"),
-        (None, "is not a data set's description"),
-    ],
-)
+BAD_DESCRIPTIONS = [
+    ({"schema": 1}, "schema 1, but this affectml writes 2; use the version that wrote it, or a new folder"),
+    ({"schema": 3}, "schema 3, but this affectml writes 2; use the version that wrote it, or a new folder"),
+    ({"targets": []}, "is not a data set's description"),
+    ({"targets": {"rates": None}}, "is not a data set's description"),
+    ({"targets": {"rates": {"kind": "rates"}}}, "is not a data set's description"),
+    ({"judgements": 5}, "is not a data set's description"),
+    (None, "is not a data set's description"),
+]
+
+
+@pytest.mark.parametrize(("change", "why"), BAD_DESCRIPTIONS)
 def test_what_dataset_json_should_not_say_is_refused_and_nothing_is_written(judged, store, change, why):
     answer(store, "i0.png", "joy")
     path = judged / "dataset.json"
     path.write_text(json.dumps(None if change is None else json.loads(path.read_text()) | change))
     before = content(judged)
     for replace_it in (False, True):
-        with pytest.raises(BadExport, match=why):
-            write_dataset_folder(judged, Collected.of(store), VOTES, replace=replace_it)
+        refused(aa.BadExport, why, add_to, judged, store, VOTES, replace=replace_it)
     assert content(judged) == before
 
 
@@ -515,11 +507,9 @@ def test_a_damaged_file_of_a_data_set_is_named_in_one_line(judged, store, name):
     answer(store, "i0.png", "joy")
     (judged / name).write_bytes((judged / name).read_bytes()[:-9])
     before = content(judged)
-    with pytest.raises(BadExport, match=f"{name}: nothing was written: not "):
-        write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
+    refused(aa.BadExport, f"{name}: nothing was written: not ", add_to, judged, store, VOTES, replace=True)
     if name.startswith("annot"):
-        with pytest.raises(BadExport, match=f"{name}: nothing was written: not "):
-            erase_people(judged, ["ann"])
+        refused(aa.BadExport, f"{name}: nothing was written: not ", erase_people, judged, ["ann"])
     assert content(judged) == before
 
 
@@ -531,15 +521,15 @@ def test_exports_to_one_new_folder_at_once_all_end_in_it(judged, tmp_path, monke
         monkeypatch.setattr(dataset_folder, "_make", made)
         with task("sqlite://", "eve") as first:
             answer(first, "i1.png", "joy", who="eve")
-            write_dataset_folder(folder, Collected.of(first), {})
+            add_to(folder, first)
         return made(folder, collected, *rest)
 
     monkeypatch.setattr(dataset_folder, "_make", overtaken)
     with task(tmp_path / "y.db") as store:
         answer(store, "i0.png", "joy")
-        done = write_dataset_folder(tmp_path / "new", Collected.of(store), VOTES)
+        done = add_to(tmp_path / "new", store, VOTES)
     assert (done.new, done.same) == (1, 0)
-    assert set(read_judgements(tmp_path / "new")["annotator_id"]) == {"dea", "eve"}
+    assert set(aa.read_judgements(tmp_path / "new")["annotator_id"]) == {"dea", "eve"}
     assert len(Dataset.open(tmp_path / "new").target("rates").image_id) == 2
     assert not list(tmp_path.glob(".new*"))
 
@@ -550,7 +540,7 @@ def test_who_is_erased_leaves_the_file_that_a_link_leads_to(judged, tmp_path):
     (judged / "annotations.parquet").symlink_to(elsewhere)
     erase_people(judged, ["ann"])
     assert set(pq.read_table(elsewhere)["annotator_id"].to_pylist()) == {"ben", "cem"}
-    assert len(read_judgements(judged)) == 40
+    assert len(aa.read_judgements(judged)) == 40
     erase_people(judged, ["ben", "cem"])
     assert not elsewhere.exists()
     assert Dataset.open(judged).judgements is None
@@ -566,9 +556,9 @@ def test_a_disk_that_is_full_leaves_no_folder_and_the_place_is_named(judged, sto
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space") as raised:
         if to.endswith("new"):
-            write_dataset_folder(tmp_path / to, Collected.of(store), VOTES)
+            add_to(tmp_path / to, store, VOTES)
         else:
-            write_judgements(store.judgements(), tmp_path / to, "hugging-face" if to.endswith("hf") else None)
+            aa.write_judgements(store.judgements(), tmp_path / to, "hugging-face" if to.endswith("hf") else None)
     assert str(raised.value.filename).startswith(str(tmp_path / "deep"))
     assert ".tmp" not in Path(raised.value.filename).suffix
     assert not (tmp_path / "deep").exists()
@@ -613,13 +603,13 @@ class Full:
 @pytest.mark.parametrize("deed", ["export", "erase", "aggregate"])
 def test_a_disk_that_fills_up_within_a_write_leaves_the_data_set_as_it_was(judged, store, monkeypatch, deed):
     answer(store, "i0.png", "joy")
-    write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
+    add_to(judged, store, VOTES, replace=True)
     answer(store, "i1.png", "fear")
     targets = {**VOTES, "more": VOTES["rates"]}
     do = {
-        "export": lambda: write_dataset_folder(judged, Collected.of(store), targets, replace=True),
+        "export": lambda: add_to(judged, store, targets, replace=True),
         "erase": lambda: erase_people(judged, ["dea"]),
-        "aggregate": lambda: make_target_again(judged, "rates", partial(aggregate, labels=LABELS, method="majority")),
+        "aggregate": lambda: make_target_again(judged, "rates", by("majority")),
     }[deed]
     before, failures = content(judged), 0
     (judged / "notes.json").write_text("old")

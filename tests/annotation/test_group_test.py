@@ -1,4 +1,4 @@
-"""Comparing groups of answers: worked by hand, against enumeration and brute force, and what must not change it."""
+"""Comparing groups of answers, and anchoring: by hand, against enumeration and brute force, found where planted."""
 
 from itertools import combinations, product
 
@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affectml_annotation import BadJudgement, agreement_report, compare_groups, group_agreement, pooled_words
+from affectml_annotation import BadJudgement, agreement_report, anchoring, compare_groups, group_agreement, pooled_words
+
+from .tasks import refused
 
 JOY = {"de1": "xx", "de2": "xx", "de3": "x-", "en1": "-x", "en2": "--", "en3": "--"}
 
@@ -153,15 +155,13 @@ def test_names_of_languages_and_the_order_of_rows_change_nothing(seed, names):
 
 def test_an_answer_counts_in_its_own_language_and_a_person_is_tested_as_of_most_answers():
     said = joyful({"de1": "xx--", "de2": "xx--", "de3": "x---", "en1": "----", "en2": "x---", "en3": "-x--"})
-    said.loc[said["annotator_id"].eq("de1") & said["image_id"].isin(["i0", "i1"]), "language"] = (
-        "en"  # two of four: a tie
-    )
+    two = said["annotator_id"].eq("de1") & said["image_id"].isin(["i0", "i1"])  # of four: a tie
+    said.loc[two, "language"] = "en"
     found = by_language(said, ["joy"])
     assert found.shares.values.tolist() == [["de", 3, 10, 3 / 10], ["en", 4, 14, 4 / 14]]
     assert found.differences[["rate", "difference"]].iloc[0].tolist() == pytest.approx([3 / 10, 5 / 12 - 2 / 12])
-    assert found.notes == (
-        "People who answered in several (1) are tested as of the language of most of their answers.",
-    )
+    tested = "People who answered in several (1) are tested as of the language of most of their answers."
+    assert found.notes == (tested,)
 
 
 def test_one_group_has_nothing_to_be_compared_with():
@@ -169,8 +169,7 @@ def test_one_group_has_nothing_to_be_compared_with():
     assert found.shares.values.tolist() == [["de", 6, 12, 6 / 12]]
     assert (len(found.differences), found.words()[0]) == (0, "Whether rates differ by language cannot be tested.")
     for said in (joyful().drop(columns="language"), joyful().assign(language=None)):
-        with pytest.raises(BadJudgement, match="no judgement of this table has a language; nothing to compare"):
-            by_language(said)
+        refused(BadJudgement, "no judgement of this table has a language; nothing to compare", by_language, said)
     assert agreement_report(joyful(), ["joy"], intervals=False).groups is None
 
 
@@ -188,9 +187,8 @@ def test_an_attribute_of_people_is_compared_like_a_language():
 
 
 def test_without_an_image_in_two_languages_nothing_is_compared():
-    found = by_language(
-        joyful({**{f"de{n}": "x-x   " for n in range(4)}, **{f"en{n}": "   ---" for n in range(4)}}), ["joy"]
-    )
+    people = {f"de{n}": "x-x   " for n in range(4)} | {f"en{n}": "   ---" for n in range(4)}
+    found = by_language(joyful(people), ["joy"])
     assert found.differences["p"].isna().all()
     assert found.words() == [
         "Whether rates differ by language cannot be tested.",
@@ -233,8 +231,7 @@ def test_a_language_counts_as_one_in_any_form_and_a_column_of_another_meaning_as
     assert by_language(forms, ["joy"]).words() == by_language(said, ["joy"]).words()
     assert pooled_words(forms) == pooled_words(said)
     other = said.assign(language=said["language"].replace("en", "formal"))
-    with pytest.raises(BadJudgement, match="nothing to compare"):
-        by_language(other, ["joy"])
+    refused(BadJudgement, "nothing to compare", by_language, other, ["joy"])
     assert pooled_words(other) is None
 
 
@@ -244,3 +241,71 @@ def test_a_label_may_have_the_name_of_a_column():
     found = compare_groups(said, ["rate"], "language", intervals=False).differences
     expected = compare_groups(joyful(), ["joy"], "language", intervals=False).differences
     pd.testing.assert_frame_equal(found.drop(columns="label"), expected.drop(columns="label"))
+
+
+# Anchoring: found where it was planted, and not where it was not
+
+LABELS = list("abcd")
+
+
+def second_looks(follow: float, seed: int = 0, people: int = 20, images: int = 60, restless: float = 0.15):
+    """People look twice; on the second look a label flips by itself at `restless`, and with a suggestion shown
+    each label is taken from it at rate `follow`. Returns judgements and suggestions."""
+    random = np.random.default_rng(seed)
+    names = np.array(LABELS)
+    suggested = random.random((images, 4)) < 0.4
+    rows = []
+    for person in range(people):
+        for image in random.permutation(images)[:30]:
+            first = random.random(4) < 0.35
+            second = first ^ (random.random(4) < restless)
+            shown = bool(random.random() < 0.5)
+            if shown:
+                second = np.where(random.random(4) < follow, suggested[image], second)
+            for number, chosen, visible in ((1, first, False), (2, second, shown)):
+                kind = "labels" if chosen.any() else "none"
+                rows.append((f"i{image}", f"u{person}", number, kind, names[chosen].tolist(), visible))
+    columns = ["image_id", "annotator_id", "round", "kind", "labels", "suggestions_visible"]
+    return pd.DataFrame(rows, columns=columns), {f"i{n}": names[row].tolist() for n, row in enumerate(suggested)}
+
+
+def test_planted_anchoring_is_measured():
+    found = anchoring(*_arguments(0.5))
+    assert found.effect.low > 0.15
+    assert found.changed_shown > found.changed_control
+    assert found.looks_shown + found.looks_control == 600
+
+
+def _arguments(follow, seed=0):
+    judgements, suggestions = second_looks(follow, seed)
+    return judgements, LABELS, suggestions
+
+
+def test_none_is_found_where_none_was_planted():
+    """A 95 % interval leaves zero out in about one seed of twenty; restless second looks alone are no anchoring."""
+    covered = [_span_holds_zero(anchoring(*_arguments(0.0, seed))) for seed in range(20)]
+    assert sum(covered) >= 17
+
+
+def _span_holds_zero(found):
+    return found.effect.low <= 0 <= found.effect.high
+
+
+def test_worked_by_hand():
+    rows = [
+        ("i", "u", 1, "labels", ["a"], False), ("i", "u", 2, "labels", ["b"], True),
+        ("i", "v", 1, "labels", ["a"], False), ("i", "v", 2, "labels", ["a", "b"], False),
+    ]  # fmt: skip
+    columns = ["image_id", "annotator_id", "round", "kind", "labels", "suggestions_visible"]
+    found = anchoring(pd.DataFrame(rows, columns=columns), ["a", "b"], {"i": ["b"]})
+    assert (found.shown.value, found.control.value, found.effect.value) == (1.0, 0.5, 0.5)
+
+
+def test_without_a_control_arm_nothing_is_said():
+    judgements, labels, suggestions = _arguments(0.5)
+    everything_shown = judgements.assign(suggestions_visible=judgements["round"] == 2)
+    refused(BadJudgement, "control", anchoring, everything_shown, labels, suggestions)
+    with pytest.raises(BadJudgement, match="first look with suggestions visible"):
+        anchoring(judgements.assign(suggestions_visible=True), labels, suggestions)
+    with pytest.raises(BadJudgement, match="suggestions_visible"):
+        anchoring(judgements.drop(columns="suggestions_visible"), labels, suggestions)

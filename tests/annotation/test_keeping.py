@@ -1,16 +1,12 @@
 """Backups on a schedule: when one is due, which stay, what a failure leaves, and that erasing goes through them."""
 
 import shutil
-import sqlite3
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Barrier
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,24 +23,22 @@ from affectml_annotation.store.setup import DATASET
 from affectml_annotation.study import pay, visits
 from affectml_annotation.study.erasing import erase_people
 
-from .studies import complete, label, rows, to_images
+from .studies import complete, label, to_images
+from .tasks import at_once, by_hand, refused, rows
 
 HOUR = 3_600_000
+NOTHING = "'[]'"  # that can be read: another backup is due whether or not something changed
 Disk = namedtuple("Disk", "total used free")
 
 
 @pytest.fixture
-def studied(opened, tmp_path):
-    """`studied()`: the study's store; its data set is in tmp_path/set."""
+def store(opened, tmp_path):
+    """One in which the study runs, of the data set in tmp_path/set."""
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "dataset.json").write_text("{}")
-
-    def open_(**changes):
-        store = opened(**changes)
-        store.database.writing(write_setting, DATASET, str(tmp_path / "set"))
-        return store
-
-    return open_
+    store = opened()
+    store.database.writing(write_setting, DATASET, str(tmp_path / "set"))
+    return store
 
 
 @pytest.fixture
@@ -68,8 +62,7 @@ def bytes_of(store) -> bytes:
     return b"".join(path.read_bytes() for path in keeping.folder(store).rglob("*") if path.is_file())
 
 
-def test_the_first_backup_is_due_an_hour_after_the_first_answer(studied, clock):
-    store = studied()
+def test_the_first_backup_is_due_an_hour_after_the_first_answer(store, clock):
     who = to_images(store, "P1")
     clock(240)
     assert not is_due(store)  # nobody answered
@@ -80,17 +73,16 @@ def test_the_first_backup_is_due_an_hour_after_the_first_answer(studied, clock):
     assert is_due(store)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda store: label(store, to_images(store, "P2"), 1),
-        lambda store: store.update_settings(strategy="fill"),
-        lambda store: store.invite(["ann"]),
-        lambda store: pay.mark_paid(store, ["P1"]),
-    ],
-)
-def test_the_next_is_due_an_hour_later_if_something_changed(studied, clock, change):
-    store = studied()
+CHANGES = [
+    lambda store: label(store, to_images(store, "P2"), 1),
+    lambda store: store.update_settings(strategy="fill"),
+    lambda store: store.invite(["ann"]),
+    lambda store: pay.mark_paid(store, ["P1"]),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_next_is_due_an_hour_later_if_something_changed(store, clock, change):
     complete(store, "P1")
     keep_backup(store)
     clock(1.1)
@@ -105,80 +97,56 @@ def test_the_next_is_due_an_hour_later_if_something_changed(studied, clock, chan
     assert not is_due(store)
 
 
-@pytest.mark.parametrize(("seconds", "hours"), [(1, 1), (60, 1), (150, 2.5), (3600, 60)])
-def test_of_backups_that_take_over_a_minute_each_is_as_many_times_later(studied, clock, seconds, hours):
-    store = studied()
+HOURS_AFTER = [
+    ("json_set(value, '$.seconds', 1)", 1),
+    ("json_set(value, '$.seconds', 60)", 1),
+    ("json_set(value, '$.seconds', 150)", 2.5),
+    ("json_set(value, '$.seconds', 3600)", 60),
+    ("json_remove(value, '$.seconds')", 1),  # as earlier versions did
+    (NOTHING, 1),
+]
+
+
+@pytest.mark.parametrize(("says", "hours"), HOURS_AFTER)
+def test_of_backups_that_take_over_a_minute_each_is_as_many_times_later(store, clock, says, hours):
     label(store, to_images(store, "P1"), 1)
     made = keep_backup(store).file
-    with closing(sqlite3.connect(made)) as raw, raw:
-        raw.execute("UPDATE setting SET value = json_set(value, '$.seconds', ?) WHERE key = 'backup'", (seconds,))
-    assert read_backup(made).seconds == seconds
-    label(store, to_images(store, "P2"), 1)
+    if says != NOTHING:
+        label(store, to_images(store, "P2"), 1)
+    by_hand(made, f"UPDATE setting SET value = {says} WHERE key = 'backup'")
     clock(hours - 0.1)
     assert not is_due(store)
     clock(0.2)
     assert is_due(store)
 
 
-def test_a_backup_says_how_long_it_took(studied, monkeypatch):
-    store = studied()
+def test_a_backup_says_how_long_it_took(store, monkeypatch):
     times = iter([1000.0, 1090.5])
     monkeypatch.setattr("affectml_annotation.store.backup.monotonic", lambda: next(times))
-    assert keep_backup(store).seconds == 90.5
+    made = keep_backup(store)
+    assert made.seconds == read_backup(made.file).seconds == 90.5
 
 
-def test_a_backup_of_before_that_says_no_time_is_followed_after_an_hour(studied, clock):
-    store = studied()
-    label(store, to_images(store, "P1"), 1)
-    made = keep_backup(store).file
-    with closing(sqlite3.connect(made)) as raw, raw:
-        raw.execute("UPDATE setting SET value = json_remove(value, '$.seconds') WHERE key = 'backup'")
-    label(store, to_images(store, "P2"), 1)
-    clock(1.1)
-    assert is_due(store)
-
-
-def test_a_clock_that_was_a_year_ahead_stops_no_backup(studied, clock):
-    store = studied()
+def test_neither_a_backup_nor_a_failure_of_a_clock_that_was_a_year_ahead_stops_another(store, clock):
     clock(24 * 365)
-    who = to_images(store, "P1")
-    label(store, who, 1)
+    label(store, to_images(store, "P1"), 1)
     keep_backup(store)
+    keeping.note_failure(store, "no room")
     ahead = kept(store)
-    clock(-24 * 365 + 1.1)
+    clock(0.5)
+    assert not is_due(store)
+    clock(-24 * 365 + 0.6)
     assert is_due(store)
     store.update_settings(backups_kept=1, backup_days=0)
     assert [keep_backup(store).file] == kept(store) != ahead
 
 
-def test_a_failure_that_lies_ahead_by_a_clock_that_was_wrong_stops_no_backup(studied, clock):
-    store = studied()
-    label(store, to_images(store, "P1"), 1)
-    clock(8760)
-    keeping.note_failure(store, "no room")
-    assert not is_due(store)
-    clock(1.1 - 8760)
-    assert is_due(store)
-
-
-def test_a_backup_that_says_nothing_readable_is_followed_by_another(studied, clock):
-    store = studied()
-    label(store, to_images(store, "P1"), 1)
-    made = keep_backup(store)
-    clock(1.1)
-    assert not is_due(store)
-    with sqlite3.connect(made.file) as broken:
-        broken.execute("UPDATE setting SET value = '[]' WHERE key = 'backup'")
-    broken.close()
-    assert is_due(store)
-
-
-def test_the_oldest_goes_once_the_new_one_is_there_and_no_other_file_does(studied, clock):
-    store = studied()
+def test_the_oldest_goes_once_the_new_one_is_there_and_no_other_file_does(store, clock):
     label(store, to_images(store, "P1"), 1)
     store.update_settings(backups_kept=3, backup_days=0)
     first, *others = [keep_backup(store).file for _ in range(4) if clock(1) is None]
     assert kept(store) == others
+    assert not first.exists()
     mine = [keeping.folder(store) / name for name in ("mine.db", "2026-01-01.db", "notes.txt")]
     for path in mine:
         path.write_text("mine")
@@ -187,10 +155,7 @@ def test_the_oldest_goes_once_the_new_one_is_there_and_no_other_file_does(studie
     made = keep_backup(store).file
     assert kept(store) == [made]
     assert all(path.read_text() == "mine" for path in mine)
-    assert sorted(path.name for path in keeping.folder(store).iterdir()) == sorted(
-        [kept(store)[0].name, *(path.name for path in mine)]
-    )
-    assert not first.exists()
+    assert {*keeping.folder(store).iterdir()} == {made, *mine}
 
 
 def kept_of(times, newest=24, days=7):
@@ -242,26 +207,22 @@ def test_a_clock_that_was_wrong_for_hours_takes_no_good_ones_along_and_leaves_no
         assert kept_of([*right, *wrong, *again]) == kept_of([*right, *again])
 
 
-def test_two_backups_of_one_second_have_two_names(studied, monkeypatch):
-    store = studied()
+def test_two_backups_of_one_second_have_two_names(store, monkeypatch):
     monkeypatch.setattr(keeping, "now_ms", lambda: 1_800_000_000_500)
     names = [keep_backup(store).file.name for _ in range(2)]
     assert names == ["2027-01-15T080000Z.db", "2027-01-15T080001Z.db"]
 
 
-def test_the_folder_lies_beside_the_file_or_the_data_set(studied, tmp_path):
-    store = studied()
+def test_the_folder_lies_beside_the_file_or_the_data_set(store, tmp_path):
     url = store.database.engine.url
     name = "labels-backups" if url.get_backend_name() == "sqlite" else f"set-{url.database}-backups"
     assert keeping.folder(store) == tmp_path / name
     with LabelStore("sqlite://") as nowhere:
         assert (keeping.folder(nowhere), kept(nowhere)) == (None, [])
-        with pytest.raises(StoreError, match="lies beside no file and no data set: name the backup's own file"):
-            keep_backup(nowhere)
+        refused(StoreError, "lies beside no file and no data set: name the backup's own file", keep_backup, nowhere)
 
 
-def test_a_task_from_another_machine_keeps_its_backups_beside_the_data_set_here(studied, tmp_path):
-    store = studied()
+def test_a_task_from_another_machine_keeps_its_backups_beside_the_data_set_here(store, tmp_path):
     (tmp_path / "set").rename(tmp_path / "here")
     assert store.dataset is None
     store.note_dataset(tmp_path / "here")
@@ -271,25 +232,15 @@ def test_a_task_from_another_machine_keeps_its_backups_beside_the_data_set_here(
     assert keeping.folder(store).parent == tmp_path
 
 
-def test_of_two_servers_at_once_one_makes_the_backup(studied, clock):
-    store = studied()
+def test_of_two_servers_at_once_one_makes_the_backup(store, opened, clock):
     label(store, to_images(store, "P1"), 1)
     clock(25)
-    at_once = Barrier(2, timeout=300)
-
-    def server(_number):
-        with LabelStore(store.database.engine.url.render_as_string(hide_password=False)) as own:
-            at_once.wait()
-            return keep_backup(own, if_due=True)
-
-    with ThreadPoolExecutor(2) as pool:
-        made = [*pool.map(server, range(2))]
+    made = at_once(lambda own: keep_backup(own, if_due=True), [opened(), opened()])
     assert [backup.file for backup in made if backup is not None] == kept(store)
     assert len(kept(store)) == 1
 
 
-def test_with_too_little_room_there_is_no_backup_the_lead_is_told_and_people_go_on(studied, clock, monkeypatch):
-    store = studied()
+def test_with_too_little_room_there_is_no_backup_the_lead_is_told_and_people_go_on(store, clock, monkeypatch):
     who = to_images(store, "P1")
     label(store, who, 1)
     clock(25)
@@ -312,18 +263,15 @@ def test_with_too_little_room_there_is_no_backup_the_lead_is_told_and_people_go_
     }
 
 
-def test_a_failure_of_the_database_is_said_without_its_place(studied, monkeypatch):
-    store = studied()
+def test_a_failure_of_the_database_is_said_without_its_place(store, monkeypatch):
     elsewhere = Database("sqlite:////proc/none/labels.db")
     with monkeypatch.context() as patch:
         patch.setattr(Database, "snapshot", lambda _self: elsewhere.read())
-        with pytest.raises(DatabaseAway, match="/proc/none"):
-            keep_backup(store)
+        refused(DatabaseAway, "/proc/none", keep_backup, store)
     assert keeping.about(store)["failed"] == "the database failed; the server's own output says how"
 
 
-def test_who_is_erased_is_in_no_byte_of_the_backups_and_all_else_stays_in_them(studied, clock):
-    store = studied()
+def test_who_is_erased_is_in_no_byte_of_the_backups_and_all_else_stays_in_them(store, clock):
     complete(store, "P1")
     plain = keep_backup(store)
     who = to_images(store, "SECRET-ID", "18-29")
@@ -347,13 +295,11 @@ def test_who_is_erased_is_in_no_byte_of_the_backups_and_all_else_stays_in_them(s
     with LabelStore(before.file, reads_only=True) as then:
         assert not then.database.reading(to_clean)
         assert then.judgements().equals(store.judgements())
-        assert [row.value for row in rows(then, schema.secret) if row.name == "erasing"] == [
-            row.value for row in rows(store, schema.secret) if row.name == "erasing"
-        ]
+        keys = [[row.value for row in rows(of, schema.secret) if row.name == "erasing"] for of in (then, store)]
+        assert keys[0] == keys[1]
 
 
-def test_what_is_owed_to_who_is_erased_is_in_backups_as_it_is_now(studied, clock):
-    store = studied()
+def test_what_is_owed_to_who_is_erased_is_in_backups_as_it_is_now(store, clock):
     unpaid, paid = complete(store, "P1"), complete(store, "P2")
     keep_backup(store)  # in which both are to be paid
     pay.mark_paid(store, ["P2"])
@@ -366,8 +312,7 @@ def test_what_is_owed_to_who_is_erased_is_in_backups_as_it_is_now(studied, clock
     assert b"P1" not in backup.read_bytes()
 
 
-def test_ids_that_are_forgotten_leave_the_backups_and_who_comes_back_is_known(studied):
-    store = studied()
+def test_ids_that_are_forgotten_leave_the_backups_and_who_comes_back_is_known(store):
     who = complete(store, "SECRET-1")
     complete(store, "SECRET-2")
     keep_backup(store)
@@ -375,14 +320,12 @@ def test_ids_that_are_forgotten_leave_the_backups_and_who_comes_back_is_known(st
     pay.forget_ids(store, by="lead")
     assert [number for number in (1, 2) if f"SECRET-{number}".encode() in bytes_of(store)] == [2]
     with LabelStore(kept(store)[0], reads_only=True) as then:
-        assert {row.annotator_id: row.person for row in rows(then, schema.panel)} == {
-            row.annotator_id: row.person for row in rows(store, schema.panel)
-        }
+        people = [{row.annotator_id: row.person for row in rows(of, schema.panel)} for of in (then, store)]
+        assert people[0] == people[1]
         assert who in set(then.judgements()["annotator_id"])
 
 
-def test_a_server_that_was_lost_is_restored_without_those_whom_the_backups_of_it_know_as_erased(studied, tmp_path):
-    store = studied()
+def test_a_server_that_was_lost_is_restored_without_those_whom_the_backups_of_it_know_as_erased(store, tmp_path):
     who = complete(store, "P1")
     before = write_backup(store, tmp_path / "before.db")
     keep_backup(store)
@@ -399,8 +342,7 @@ def test_a_server_that_was_lost_is_restored_without_those_whom_the_backups_of_it
     assert restore(before.file, where).erased == 1
 
 
-def test_what_a_killed_backup_or_restore_left_beside_the_database_goes_with_an_erasure(studied):
-    store = studied()
+def test_what_a_killed_backup_or_restore_left_beside_the_database_goes_with_an_erasure(store):
     who = complete(store, "P1")
     place = keeping.folder(store)
     for left in (".kept.db.0123abcd.tmp", ".other.db.0123abcd.tmp"):
@@ -412,8 +354,7 @@ def test_what_a_killed_backup_or_restore_left_beside_the_database_goes_with_an_e
     assert not [*place.parent.glob(".*.tmp")]
 
 
-def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(studied, clock, monkeypatch):
-    store = studied()
+def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(store, clock, monkeypatch):
     who = complete(store, "SECRET-ID")
     pay.mark_paid(store, ["SECRET-ID"])
     for _ in range(3):
@@ -440,19 +381,15 @@ def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(studied, clock,
     assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
 
 
-def test_backups_that_cannot_be_changed_are_named_once_all_others_are_and_the_erasure_goes_on_without_them(
-    studied, clock
-):
-    store = studied()
+def test_backups_that_cannot_be_changed_are_named_once_all_others_are_and_the_erasure_goes_on(store, clock):
     who = complete(store, "SECRET-ID")
     pay.mark_paid(store, ["SECRET-ID"])
     changed, cut_off, *others = [keep_backup(store).file for _ in range(4) if clock(1) is None]
-    with sa.create_engine(f"sqlite:///{changed}").begin() as connection:
-        connection.exec_driver_sql("UPDATE annotator SET invited_at = 7")
+    by_hand(changed, "UPDATE annotator SET invited_at = 7")
     cut_off.write_bytes(cut_off.read_bytes()[:20_000])
-    with pytest.raises(StoreError, match="the digest of annotator") as refused:
+    with pytest.raises(StoreError, match="the digest of annotator") as error:
         erase_people(store, [who])
-    assert f"what was erased may still be in {changed}, {cut_off}, and is nowhere else" in str(refused.value)
+    assert f"what was erased may still be in {changed}, {cut_off}, and is nowhere else" in str(error.value)
     assert not [path for path in others if b"SECRET-ID" in path.read_bytes()]
     assert [read_backup(path).file for path in others] == others
     assert who not in set(store.annotators()["annotator_id"])
@@ -463,8 +400,7 @@ def test_backups_that_cannot_be_changed_are_named_once_all_others_are_and_the_er
     assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
 
 
-def test_a_backup_that_is_being_made_while_somebody_is_erased_is_cleaned_once_it_is_whole(studied, tmp_path):
-    store = studied()
+def test_a_backup_that_is_being_made_while_somebody_is_erased_is_cleaned_once_it_is_whole(store, tmp_path):
     who = complete(store, "SECRET-ID")
     pay.mark_paid(store, ["SECRET-ID"])
     made = keep_backup(store).file

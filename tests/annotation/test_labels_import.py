@@ -1,6 +1,5 @@
 """`affectml labels import`: what is asked, what is found, what each message names."""
 
-import json
 import re
 from pathlib import Path
 
@@ -85,15 +84,15 @@ def test_a_row_without_a_name_is_a_problem_of_its_row(run, task, tmp_path):
     assert said(task) == []
 
 
-@pytest.mark.parametrize(
-    ("image", "row", "words"),
-    [
-        ("image_id", "0.jpg,ann,awe", "'ann' was not invited; --invite (invite=True) invites"),
-        ("picture", "0.jpg,ann,awe", "(columns: picture, annotator_id, labels); --map THEIRS=image_id"),
-        ("image_id", "0.jpg,ann,awe;fear", "joined by '|', or by another mark with --delimiter ';'"),
-        ("image_id", "x.jpg,ann,awe", "this task's images are called '0"),
-    ],
-)
+OPTION_THAT_HELPS = [
+    ("image_id", "0.jpg,ann,awe", "'ann' was not invited; --invite (invite=True) invites"),
+    ("picture", "0.jpg,ann,awe", "(columns: picture, annotator_id, labels); --map THEIRS=image_id"),
+    ("image_id", "0.jpg,ann,awe;fear", "joined by '|', or by another mark with --delimiter ';'"),
+    ("image_id", "x.jpg,ann,awe", "this task's images are called '0"),
+]
+
+
+@pytest.mark.parametrize(("image", "row", "words"), OPTION_THAT_HELPS)
 def test_a_message_names_the_option_that_helps(run, task, tmp_path, image, row, words):
     file = write(tmp_path, row, header=f"{image},annotator_id,labels")
     error = run("labels", "import", file, "--db", task, fails=True)
@@ -105,17 +104,3 @@ def test_the_options_that_the_messages_name_help(run, task, tmp_path):
     file = write(tmp_path, "0.jpg;ann;awe,fear", header="picture;annotator_id;labels")
     run("labels", "import", file, "--db", task, "--invite", "--map", "picture=image_id", "--delimiter", ",")
     assert [labels for *_, labels in said(task)] == [["awe", "fear"]]
-
-
-@pytest.mark.parametrize("command", ["agreement", "aggregate"])
-def test_of_several_tasks_one_is_named_by_the_option_that_the_message_names(run, task, tmp_path, monkeypatch, command):
-    run("labels", "import", write(tmp_path, "0.jpg,ann,awe", "0.jpg,ben,awe"), "--db", task, "--invite")
-    other = tmp_path / "other-labels.db"
-    run("labels", "init", tmp_path / "set", "--db", other)
-    monkeypatch.chdir(tmp_path)
-    assert "several labelling tasks here" in (error := run("labels", command, fails=True))
-    assert "name one with --db" in error
-    told = json.loads(run("labels", command, "--db", task, "--json"))
-    assert told["of"] == str(task)
-    assert json.loads(run("labels", command, "--db", tmp_path / "set", "--json"))["of"] == "set-labels.db"
-    assert "give one of them" in run("labels", command, task, "--db", other, fails=True)

@@ -2,14 +2,19 @@
 
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from affectml_annotation import LabelStore, StoreError
+from affectml_annotation import LabelStore, StoreError, TaskSettings
 from affectml_annotation.store import migrations, schema
+from affectml_annotation.store.earlier import as_now
 from affectml_annotation.store.engine import Database
+from affectml_annotation.store.settings import read_setting, write_setting
+
+from .tasks import by_hand, refused
 
 OLD = Path(__file__).resolve().parents[1] / "golden" / "0.2.0" / "labels" / "labels.db"
 
@@ -46,8 +51,7 @@ def made_at_once(database: Database) -> dict[str, dict[str, list[str]]]:
     """What all migrations make of an empty database of this kind, which is empty again then."""
     fresh = Database("sqlite://") if database.dialect == "sqlite" else database
     migrations.migrate(fresh.write)
-    with fresh.read() as connection:
-        found = told(connection)
+    found = fresh.reading(told)
     if fresh is database:
         with database.write() as connection:
             connection.exec_driver_sql("DROP SCHEMA public CASCADE")
@@ -81,8 +85,7 @@ def test_all_migrations_together_make_the_columns_that_the_tables_name(database)
 def test_events_are_guarded_by_triggers_and_nothing_else_is(database):
     migrations.migrate(database.write)
     guards = {"sqlite": {"event_no_update", "event_no_delete"}, "postgresql": {"event_append_only"}}
-    with database.read() as connection:
-        assert set(triggers(connection)) == guards[database.dialect]
+    assert set(database.reading(triggers)) == guards[database.dialect]
 
 
 def test_schema_1_is_what_0_2_0_wrote():
@@ -108,8 +111,7 @@ def test_the_next_migration_works_on_a_database_of_each_version_before(database)
     for version in range(1, len(migrations.MIGRATIONS) + 1):
         assert migrations.migrate(database.write, migrations.MIGRATIONS[:version]) == version
     assert migrations.migrate(database.write) == len(migrations.MIGRATIONS) + 1
-    with database.read() as connection:
-        assert told(connection) == fresh
+    assert database.reading(told) == fresh
 
 
 @pytest.mark.usefixtures("with_a_mood")
@@ -118,8 +120,7 @@ def test_the_next_migration_works_on_a_database_that_0_2_0_wrote_and_keeps_its_a
     (before,) = sqlite3.connect(OLD).execute("SELECT count(*) FROM event").fetchone()
     with LabelStore(tmp_path / "labels.db") as store:
         assert len(store.events()) == before > 0
-        with store.database.read() as connection:
-            assert told(connection) == made_at_once(store.database)
+        assert store.database.reading(told) == made_at_once(store.database)
 
 
 def test_a_migration_that_fails_leaves_the_old_version(database):
@@ -128,8 +129,7 @@ def test_a_migration_that_fails_leaves_the_old_version(database):
         raise RuntimeError("power cut")
 
     newest = len(migrations.MIGRATIONS)
-    with pytest.raises(RuntimeError, match="power cut"):
-        migrations.migrate(database.write, (*migrations.MIGRATIONS, breaks))
+    refused(RuntimeError, "power cut", migrations.migrate, database.write, (*migrations.MIGRATIONS, breaks))
     assert migrations.migrate(database.write) == newest
     assert not sa.inspect(database.engine).has_table("half_done")
     following = (*migrations.MIGRATIONS, lambda _connection: None)
@@ -139,16 +139,10 @@ def test_a_migration_that_fails_leaves_the_old_version(database):
 def test_where_images_stopped_early_there_is_one_number_of_people_and_no_rule_any_more(database):
     migrations.migrate(database.write, migrations.MIGRATIONS[:4])
     task = {"labels": ["awe", "joy"], "question": "?", "overlap": {"min": 2, "max": 4, "mean": 3.6, "until": "F1"}}
-    there = {
-        "task": task,
-        "stopping": {"events": 3},
-        "whole": ["a"],
-        "stopped": {"events": 1},
-        "relabel": {"blur": True},
-    }
+    stopping = {"stopping": {"events": 3}, "whole": ["a"], "stopped": {"events": 1}}
+    for key, value in {"task": task, "relabel": {"blur": True}, **stopping}.items():
+        database.writing(write_setting, key, value)
     with database.write() as connection:
-        rows = [{"key": key, "value": value} for key, value in there.items()]
-        connection.execute(schema.setting.insert(), rows)
         connection.execute(schema.image.insert().values(position=0, image_id="a", queue_rank=1))
         connection.execute(schema.round_.insert().values(number=1, purpose="main", opened_at=0))
         connection.execute(schema.slot.insert().values(round=1, position=0, wanted=4, taken=0))
@@ -169,3 +163,54 @@ def test_a_task_that_is_damaged_is_migrated_and_left_to_whoever_reads_it(tmp_pat
     assert migrations.migrate(database.write) == len(migrations.MIGRATIONS)
     with LabelStore(tmp_path / "labels.db") as store, pytest.raises(StoreError, match="cannot be read"):
         _ = store.settings
+
+
+# Settings that earlier versions stored: what nobody chose is as it is now, what somebody chose stays.
+
+OTHERS = {"labels": ["awe", "fear"], "question": "?", "overlap": 4, "seed": 3}
+
+
+SCHEDULES = [
+    ({}, {}),
+    ({"backup_hours": 24.0, "backups_kept": 7}, {}),
+    ({"backup_hours": 24}, {}),
+    ({"backup_hours": 12.0, "backups_kept": 7}, {"backup_hours": 12.0, "backups_kept": 7, "backup_days": 0}),
+    ({"backup_hours": 24.0, "backups_kept": 3}, {"backup_hours": 24.0, "backups_kept": 3, "backup_days": 0}),
+    ({"backup_hours": 0.0, "backups_kept": 7}, {"backup_hours": 0.0, "backups_kept": 7, "backup_days": 0}),
+]
+
+
+@pytest.mark.parametrize(("before", "now"), SCHEDULES)
+def test_a_schedule_of_backups_that_somebody_chose_goes_on_and_another_is_what_it_is_now(before, now):
+    assert as_now(OTHERS | before) == OTHERS | now
+    assert as_now(as_now(OTHERS | before)) == OTHERS | now
+    assert TaskSettings.from_dict(as_now(OTHERS | before)).to_dict().items() >= {**OTHERS, **now}.items()
+
+
+@pytest.mark.parametrize("hours", [1.0, 24.0])
+def test_settings_of_now_and_damaged_ones_stay_as_they_are(hours):
+    settings = TaskSettings(("awe",), "?", backup_hours=hours, backups_kept=7, backup_days=7).to_dict()
+    assert as_now(settings) == settings
+    for damaged in (None, 5, [], "x"):
+        assert as_now(damaged) == damaged
+
+
+def test_a_database_of_before_keeps_its_settings_as_this_version_does(database_url):
+    with closing(Database(database_url)) as database:
+        migrations.migrate(database.write, migrations.MIGRATIONS[:4])
+        database.writing(write_setting, "task", OTHERS | {"backup_hours": 24.0, "backups_kept": 7})
+        database.writing(write_setting, "relabel", {"blur": True})
+    with LabelStore(database_url) as store:
+        assert store.database.reading(read_setting, "task") == OTHERS
+        assert store.database.reading(read_setting, "relabel") == {"blur": True}
+        now = store.settings
+        assert (now.overlap, now.backup_hours, now.backups_kept, now.backup_days) == (4, 1.0, 24, 7)
+        assert store.update_settings(strategy="fill").backup_hours == 1.0
+
+
+@pytest.mark.parametrize("value", ["5", "[]", "{", "nothing", "[" * 9999])
+def test_damaged_settings_bar_nobody_from_opening_a_database_of_before(tmp_path, value):
+    shutil.copy(OLD, tmp_path / "labels.db")
+    by_hand(tmp_path / "labels.db", f"UPDATE setting SET value = '{value}' WHERE key = 'task'")
+    with LabelStore(tmp_path / "labels.db") as store:
+        assert len(store.events()) > 0

@@ -65,16 +65,15 @@ def test_the_page_and_the_command_line_set_a_task_up_alike(run, here):
     run("labels", "init", "mydata", "--db", "line.db", "--overlap", page.overlap)
     with LabelStore("line.db") as store:
         assert store.settings == page
-
-
-def test_the_page_takes_the_labels_that_the_task_was_set_up_with(run, here):
-    run("labels", "init", "mydata", "--taxonomy", "parrott-6")
-    task = open_task(Options(dataset=Path("mydata")))
+    run("labels", "init", "mydata", "--db", "other.db", "--taxonomy", "parrott-6")
+    task = open_task(Options(dataset=Path("mydata"), db="other.db"))
     assert task.taxonomy.name == "parrott-6"
     task.store.close()
 
 
 def test_a_second_task_on_a_data_set_is_a_deliberate_act(run, here):
+    assert "`affectml labels init DATASET` makes one" in run("labels", "status", fails=True)
+    assert list(here.glob("*.db")) == []
     run("labels", "init", "mydata")
     error = run("labels", "init", "mydata", fails=True)
     assert "mydata has a task already, in mydata-labels.db" in error
@@ -88,27 +87,21 @@ def test_several_tasks_are_listed(run, here):
     run("labels", "init", "mydata")
     write_demo(here / "sets" / "more", images=20, seed=4)
     run("labels", "init", "sets/more")
-    error = run("labels", "status", fails=True)
-    assert "several labelling tasks here: mydata-labels.db, sets/more-labels.db; name one with --db" in error
+    for command in ("status", "agreement", "aggregate"):
+        error = run("labels", command, fails=True)
+        assert "several labelling tasks here: mydata-labels.db, sets/more-labels.db; name one with --db" in error
     assert json.loads(run("labels", "status", "--db", "sets/more", "--json"))["db"] == "sets/more-labels.db"
+    both = run("labels", "agreement", "mydata", "--db", "sets/more", fails=True)
+    assert "give one of them" in " ".join(both.replace("│", "").split())
 
 
-def test_without_a_task_the_error_says_how_to_make_one(run, here):
-    assert "`affectml labels init DATASET` makes one" in run("labels", "status", fails=True)
-    assert list(here.glob("*.db")) == []
-
-
-def test_inside_the_data_set_s_folder_its_database_is_found(run, here):
-    run("labels", "init", "mydata")
-    os.chdir(here / "mydata")
-    assert find_database() == here / "mydata-labels.db"
-
-
-def test_a_file_of_something_else_is_no_task(run, here):
+def test_inside_the_data_set_s_folder_its_database_is_found_and_a_file_of_something_else_is_no_task(run, here):
     (here / "other-labels.db").write_bytes(b"no database at all" * 100)
     run("labels", "init", "mydata")
     assert find_database() == here / "mydata-labels.db"
     assert (here / "other-labels.db").read_bytes() == b"no database at all" * 100
+    os.chdir(here / "mydata")
+    assert find_database() == here / "mydata-labels.db"
 
 
 def test_the_question_is_that_of_the_target_or_of_its_construct_unless_told(run, here):

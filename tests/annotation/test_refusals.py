@@ -1,24 +1,101 @@
-"""What a database or a disk does not take is said in one line, and bars nobody from reading what is there."""
+"""A database that is away or damaged, a disk that is full: said at once, nothing half done, and reading goes on."""
 
+import fcntl
 import shutil
 import sqlite3
+from contextlib import closing
 
 import pandas as pd
 import pytest
 
-from affectml_annotation import Answer, BadImport, LabelStore, StoreError, TaskSettings
+from affectml_annotation import Answer, BadImport, DatabaseAway, DatabaseFailed, LabelStore, StoreError
 from affectml_annotation.store.keeping import keep_backup
 
-TASK = TaskSettings(labels=("awe", "fear"), question="What do you feel?", name="mine")
+from .tasks import by_hand, new_task, refused
+
 NUL = "no database stores"
+CANNOT = r"mine\.db: the database cannot be read"
+
+
+def begun(url):
+    """A store in the middle of its work, and an answer that somebody is about to give."""
+    store = new_task(url, ["i0", "i1", "i2"], ["ann"], overlap=1)
+    store.database.wait_at_most(0.1)
+    (claim,) = store.claim("ann", 1)
+    return store, Answer(claim.image_id, "ann", "labels", ("awe",))
+
+
+def locked_by_sqlite(file):
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    return other
+
+
+def locked_in_line(file):
+    handle = file.with_name(f"{file.name}-queue").open("w")
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    return handle
+
+
+@pytest.mark.parametrize("lock", [locked_by_sqlite, locked_in_line])
+def test_a_file_that_another_program_writes_is_read_and_takes_answers_once_it_is_done(tmp_path, lock):
+    store, answer = begun(tmp_path / "labels.db")
+    with closing(store):
+        with closing(lock(tmp_path / "labels.db")):
+            for act in (lambda: store.submit([answer]), lambda: store.claim("ann", 2)):
+                refused(DatabaseAway, r"labels\.db", act)
+            assert store.events().empty
+        assert store.submit([answer])[0].status == "accepted"
+        assert len(store.claim("ann", 5)) == 2
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_a_server_that_was_stopped_and_started_again_is_gone_on_with_on_the_same_store(postgres, postgres_url, mode):
+    store, answer = begun(postgres_url)
+    with closing(store):
+        store.submit([answer])
+        postgres.stop(mode)
+        try:
+            for act in (lambda: store.settings, lambda: store.submit([answer]), lambda: store.claim("ann", 2)):
+                with pytest.raises(DatabaseAway):
+                    act()
+        finally:
+            postgres.start()
+        (receipt,) = store.submit([answer])
+        assert (receipt.status, receipt.again) == ("accepted", True)
+        assert len(store.claim("ann", 5)) == 2
+
+
+def test_a_connection_that_is_cut_off_in_a_transaction_leaves_nothing_of_it(postgres_url):
+    store, answer = begun(postgres_url)
+    with closing(store), closing(LabelStore(postgres_url)) as other:
+        with pytest.raises(DatabaseAway), store.database.write() as connection:
+            (own,) = connection.exec_driver_sql("SELECT pg_backend_pid()").one()
+            connection.exec_driver_sql("UPDATE annotator SET consented_at = 1")
+            with other.database.write() as killer:
+                killer.exec_driver_sql(f"SELECT pg_terminate_backend({own})")
+            connection.exec_driver_sql("SELECT 1")
+        assert store.annotators()["consented"].tolist() == [False]
+        assert store.submit([answer])[0].status == "accepted"
+
+
+def test_a_table_that_is_gone_does_not_come_back_by_itself(database_url):
+    store, _ = begun(database_url)
+    with closing(store):
+        with store.database.write() as connection:
+            connection.exec_driver_sql("DROP TABLE setting")
+        with pytest.raises(DatabaseFailed, match="cannot be read") as failed:
+            assert store.settings
+        assert not isinstance(failed.value, DatabaseAway)
+
+
+# What a database or a disk does not take is said in one line, and bars nobody from reading what is there
 
 
 @pytest.fixture
 def task(tmp_path):
     """A task in which ann has said something of each of two images."""
-    with LabelStore(tmp_path / "mine.db") as store:
-        store.init_task(TASK, ["a", "b"])
-        store.invite(["ann", "ben"])
+    with new_task(tmp_path / "mine.db", ["a", "b"], ["ann", "ben"]) as store:
         for who in ("ann", "ben"):
             store.submit([Answer(image, who, "labels", ("awe",)) for image in "ab"])
     return tmp_path / "mine.db"
@@ -73,23 +150,20 @@ def without_room(monkeypatch):
 def test_a_database_that_nobody_has_open_is_read_without_a_file_beside_it(task, without_room):
     with LabelStore(task, reads_only=True) as store:
         assert len(store.judgements()) == 4
-        with pytest.raises(Exception, match="readonly"):
-            store.invite(["late"])
+        refused(Exception, "readonly", store.invite, ["late"])
 
 
 def test_a_log_that_cannot_be_read_is_never_left_out(task, without_room):
     """A killed server leaves it: what people said last stands there alone."""
     (task.parent / "mine.db-wal").write_bytes(b"answers")
-    with pytest.raises(StoreError, match="disk I/O error"):
-        LabelStore(task, reads_only=True)
+    refused(StoreError, "disk I/O error", LabelStore, task, reads_only=True)
 
 
 @pytest.mark.parametrize("command", ["status", "agreement", "uninvite", "withdraw", "assign"])
 def test_a_file_that_holds_no_task_stays_as_it_is(run, tmp_path, command):
-    (tmp_path / "empty.db").touch()
-    with sqlite3.connect(tmp_path / "other.db") as other:
-        other.execute("CREATE TABLE recipes (name TEXT)")
-    other.close()
+    for name in ("empty.db", "other.db"):
+        (tmp_path / name).touch()
+    by_hand(tmp_path / "other.db", "CREATE TABLE recipes (name TEXT)")
     people = ["ann"] if command in ("uninvite", "withdraw") else []
     for name in ("empty.db", "other.db"):
         before = (tmp_path / name).read_bytes()
@@ -101,19 +175,13 @@ def test_a_file_that_holds_no_task_stays_as_it_is(run, tmp_path, command):
 
 def test_no_text_with_a_zero_byte_comes_in_by_any_door(database_url, tmp_path):
     rows = pd.DataFrame({"image_id": ["a", "b"], "annotator_id": "ann", "labels": [["awe"], ["fear"]]})
-    with LabelStore(database_url) as store:
-        store.init_task(TASK, ["a", "b"])
-        store.invite(["ann"])
+    with new_task(database_url, ["a", "b"], ["ann"]) as store:
         rows.assign(note=["fine", "bad\0"]).to_parquet(tmp_path / "note.parquet")
-        with pytest.raises(BadImport, match=f"row 1: note holds a character that {NUL}"):
-            store.import_file(tmp_path / "note.parquet")
+        refused(BadImport, f"row 1: note holds a character that {NUL}", store.import_file, tmp_path / "note.parquet")
         rows.assign(annotator_id=["ann", "b\0en"]).to_parquet(tmp_path / "name.parquet")
-        with pytest.raises(StoreError, match=NUL):
-            store.import_file(tmp_path / "name.parquet", invite=True)
-        with pytest.raises(StoreError, match=NUL):
-            store.invite(["b\0en"])
-        with pytest.raises(StoreError, match=NUL):
-            store.decide("a", ["awe"], by="lead", note="talked\0")
+        refused(StoreError, NUL, store.import_file, tmp_path / "name.parquet", invite=True)
+        refused(StoreError, NUL, store.invite, ["b\0en"])
+        refused(StoreError, NUL, store.decide, "a", ["awe"], by="lead", note="talked\0")
         (receipt,) = store.submit([Answer("a", "ann", "labels", ("awe",), note="\0")])
         assert receipt.status == "refused"
         assert store.events().empty
@@ -125,38 +193,26 @@ def test_no_text_with_a_zero_byte_comes_in_by_any_door(database_url, tmp_path):
 def test_damaged_settings_are_said_to_be_with_the_newest_backup(task, value):
     with LabelStore(task) as store:
         backup = keep_backup(store).file
-    with sqlite3.connect(task) as connection:
-        connection.execute("UPDATE setting SET value = ? WHERE key = 'task'", (value,))
-    connection.close()
+    by_hand(task, f"UPDATE setting SET value = '{value}' WHERE key = 'task'")
     damaged = f"{task}: the task's settings are damaged .*; the newest backup is {backup}: move {task} away"
     with LabelStore(task) as store, pytest.raises(StoreError, match=damaged):
         assert store.settings
 
 
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("labels", "[null]"),
-        ("labels", "5"),
-        ("intensities", "[[1]]"),
-        ("valence", "high"),
-        ("at", 2**62),
-    ],
-)
-def test_a_damaged_cell_is_said_by_the_name_of_the_database(task, column, value):
-    with sqlite3.connect(task) as connection:
-        connection.execute("DROP TRIGGER event_no_update")
-        connection.execute(f"UPDATE event SET {column} = ?", (value,))
-    connection.close()
-    with LabelStore(task) as store, pytest.raises(StoreError, match=r"mine\.db: the database cannot be read"):
-        store.judgements()
+DAMAGED_CELLS = [
+    ("labels = '[null]'", CANNOT),
+    ("labels = '5'", CANNOT),
+    ("intensities = '[[1]]'", CANNOT),
+    ("valence = 'high'", CANNOT),
+    (f"at = {2**62}", CANNOT),
+    ("round = '' WHERE number = 2", "1 answers name no event of theirs"),
+    ("image_id = 'x' WHERE number = 2", "1 answers name no event of theirs"),
+    ("annotator_id = 'x' WHERE number = 2", "1 answers name no event of theirs"),
+]
 
 
-@pytest.mark.parametrize(("column", "value"), [("round", ""), ("image_id", "x"), ("annotator_id", "x")])
-def test_an_answer_whose_event_is_another_is_never_left_out_without_a_word(task, column, value):
-    with sqlite3.connect(task) as connection:
-        connection.execute("DROP TRIGGER event_no_update")
-        connection.execute(f"UPDATE event SET {column} = ? WHERE number = 2", (value,))
-    connection.close()
-    with LabelStore(task) as store, pytest.raises(StoreError, match="1 answers name no event of theirs"):
-        store.judgements()
+@pytest.mark.parametrize(("change", "words"), DAMAGED_CELLS)
+def test_a_damaged_cell_is_said_by_the_name_of_the_database_and_leaves_no_answer_out(task, change, words):
+    by_hand(task, f"UPDATE event SET {change}")
+    with LabelStore(task) as store:
+        refused(StoreError, words, store.judgements)

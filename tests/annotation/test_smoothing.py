@@ -1,45 +1,28 @@
-"""Beta and Dirichlet smoothing and the set rule, against scipy and against known truths."""
+"""Beta and Dirichlet smoothing, the set rule, and what one more answer would change: by hand, and against scipy."""
+
+from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from affectml_annotation import (
-    BadCounts,
-    BetaPrior,
-    DirichletPrior,
-    fit_beta_prior,
-    fit_dirichlet_prior,
-    label_sets,
-    label_sets_from_shares,
-    smoothed_rates,
-    smoothed_shares,
-)
+import affectml_annotation as aa
+
+from .tasks import refused
 
 
-def prior(*pairs: tuple[float, float]) -> BetaPrior:
+def prior(*pairs: tuple[float, float]) -> aa.BetaPrior:
     alpha, beta = np.array(pairs, dtype=float).T
-    return BetaPrior(alpha, beta, np.zeros(len(pairs), dtype=bool))
-
-
-def test_the_fit_finds_the_prior_that_made_the_counts():
-    random = np.random.default_rng(0)
-    alpha, beta = np.array([0.5, 2.0, 0.3]), np.array([1.5, 3.0, 6.0])
-    rates = random.beta(alpha, beta, size=(20_000, 3))
-    n = random.integers(3, 9, size=20_000)
-    fitted = fit_beta_prior(random.binomial(n[:, None], rates), n)
-    assert not fitted.pooled.any()
-    np.testing.assert_allclose(fitted.alpha, alpha, rtol=0.06)
-    np.testing.assert_allclose(fitted.beta, beta, rtol=0.08)
+    return aa.BetaPrior(alpha, beta, np.zeros(len(pairs), dtype=bool))
 
 
 def test_the_fit_is_where_scipys_likelihood_is_highest():
     random = np.random.default_rng(1)
     n = random.integers(2, 7, size=300)
     k = random.binomial(n, random.beta(0.8, 2.5, size=300))
-    fitted = fit_beta_prior(k[:, None], n)
+    fitted = aa.fit_beta_prior(k[:, None], n)
 
     def loglik(a, b):
         return stats.betabinom.logpmf(k, n, a, b).sum()
@@ -54,35 +37,31 @@ def test_a_rare_label_borrows_the_spread_of_the_others():
     random = np.random.default_rng(2)
     votes = np.column_stack([random.binomial(5, random.beta(1, 3, size=400)), np.zeros(400, dtype=int)])
     votes[0, 1] = 1
-    fitted = fit_beta_prior(votes, np.full(400, 5))
+    fitted = aa.fit_beta_prior(votes, np.full(400, 5))
     assert fitted.pooled.tolist() == [False, True]
     assert fitted.mean[1] == pytest.approx(1.5 / 2001)
     assert fitted.alpha[1] + fitted.beta[1] == pytest.approx(fitted.alpha[0] + fitted.beta[0])
 
 
-def test_one_person_per_image_shows_no_spread():
-    fitted = fit_beta_prior(np.array([[1], [0]] * 10), np.ones(20))
-    assert fitted.pooled.all()
-    assert (fitted.alpha + fitted.beta).tolist() == [2.0]
-    assert fitted.mean.tolist() == [0.5]
-
-
-def test_equal_shares_everywhere_give_a_tight_prior_and_no_overflow():
-    fitted = fit_beta_prior(np.full((50, 1), 2), np.full(50, 5))
-    assert fitted.mean[0] == pytest.approx(0.4, abs=1e-3)
-    assert fitted.alpha[0] + fitted.beta[0] == pytest.approx(1000, rel=1e-6)
+def test_one_person_per_image_shows_no_spread_and_equal_shares_give_a_tight_prior_and_no_overflow():
+    alone = aa.fit_beta_prior(np.array([[1], [0]] * 10), np.ones(20))
+    assert alone.pooled.all()
+    assert ((alone.alpha + alone.beta).tolist(), alone.mean.tolist()) == ([2.0], [0.5])
+    equal = aa.fit_beta_prior(np.full((50, 1), 2), np.full(50, 5))
+    assert equal.mean[0] == pytest.approx(0.4, abs=1e-3)
+    assert equal.alpha[0] + equal.beta[0] == pytest.approx(1000, rel=1e-6)
 
 
 def test_people_asked_may_differ_by_label_and_nobody_asked_says_nothing():
     votes, n = np.array([[3, 0], [1, 2], [2, 1]] * 4), np.array([[5, 0], [5, 4], [5, 4]] * 4)
-    both = fit_beta_prior(votes, n)
-    alone = fit_beta_prior(votes[n[:, 1] > 0][:, 1:], n[n[:, 1] > 0][:, 1:])
+    both = aa.fit_beta_prior(votes, n)
+    alone = aa.fit_beta_prior(votes[n[:, 1] > 0][:, 1:], n[n[:, 1] > 0][:, 1:])
     assert both.alpha[1] == pytest.approx(alone.alpha[0])
-    assert smoothed_rates(votes, n, both)[0, 1] == pytest.approx(both.mean[1])
+    assert aa.smoothed_rates(votes, n, both)[0, 1] == pytest.approx(both.mean[1])
 
 
 def test_smoothed_rates_worked_by_hand():
-    assert smoothed_rates([[2, 0]], [5], prior((1, 3), (0.5, 0.5))).tolist() == [[3 / 9, 0.5 / 6]]
+    assert aa.smoothed_rates([[2, 0]], [5], prior((1, 3), (0.5, 0.5))).tolist() == [[3 / 9, 0.5 / 6]]
 
 
 @pytest.mark.parametrize("tau", [0.2, 1 / 3, 0.5])
@@ -90,7 +69,7 @@ def test_the_set_rule_is_the_posterior_tail(tau):
     given_prior = prior((0.5, 1.5))
     votes, n = np.arange(8)[:, None], np.full(8, 7)
     tail = stats.beta.sf(tau, votes[:, 0] + 0.5, n - votes[:, 0] + 1.5)
-    assert label_sets(votes, n, given_prior, tau)[:, 0].tolist() == (tail >= 0.5 - 1e-9).tolist()
+    assert aa.label_sets(votes, n, given_prior, tau)[:, 0].tolist() == (tail >= 0.5 - 1e-9).tolist()
 
 
 @pytest.mark.parametrize("scale", [1, 0.5])
@@ -99,72 +78,179 @@ def test_an_image_has_its_set_among_however_many_images(scale):
     rng = np.random.default_rng(0)
     n = rng.integers(0, 7, size=(300, 2))
     votes, given_prior = rng.integers(0, n + 1) * scale, prior((0.5, 1.5), (2, 3))
-    alone = [label_sets(votes[[row]], n[[row]], given_prior)[0].tolist() for row in range(300)]
-    assert label_sets(votes, n, given_prior).tolist() == alone
+    alone = [aa.label_sets(votes[[row]], n[[row]], given_prior)[0].tolist() for row in range(300)]
+    assert aa.label_sets(votes, n, given_prior).tolist() == alone
 
 
 def test_one_person_is_their_answer_and_nobody_is_no_set():
-    assert label_sets([[1], [0], [0]], [1, 1, 0], prior((50, 1))).ravel().tolist() == [True, False, False]
+    assert aa.label_sets([[1], [0], [0]], [1, 1, 0], prior((50, 1))).ravel().tolist() == [True, False, False]
 
 
 def test_shares_without_counts_are_cut_with_a_tolerance():
     sixth_thirds = np.array([[np.float32(1) / 3, 0.2, 0.7]], dtype=np.float32)
-    assert label_sets_from_shares(sixth_thirds).tolist() == [[True, False, True]]
+    assert aa.label_sets_from_shares(sixth_thirds).tolist() == [[True, False, True]]
     renormalised = np.array([[0.2 * 3, 0.8 * 3]]) / 3.0000000000000004
-    assert label_sets_from_shares(renormalised, tau=0.2).all()
+    assert aa.label_sets_from_shares(renormalised, tau=0.2).all()
 
 
 @given(st.integers(2, 30), st.integers(0, 30), st.floats(0.05, 0.95))
 def test_one_more_vote_never_takes_a_label_away(n, k, tau):
     k = min(k, n - 1)
-    sets = label_sets([[k], [k + 1]], [n, n], prior((0.7, 2.0)), tau)
+    sets = aa.label_sets([[k], [k + 1]], [n, n], prior((0.7, 2.0)), tau)
     assert sets[1, 0] >= sets[0, 0]
 
 
-@pytest.mark.parametrize(
-    ("votes", "n", "words"),
-    [
-        ([[6]], [5], "row 0, label 0: expected 0 <= votes <= n, but received 6 votes of 5 people"),
-        ([[-1]], [5], "row 0"),
-        ([[float("nan")]], [5], "row 0"),
-        ([1, 2], [5, 5], "expected shape"),
-        ([[1]], [5, 5], "n: expected shape"),
-    ],
-)
+IMPOSSIBLE_COUNTS = [
+    ([[6]], [5], "row 0, label 0: expected 0 <= votes <= n, but received 6 votes of 5 people"),
+    ([[-1]], [5], "row 0"),
+    ([[float("nan")]], [5], "row 0"),
+    ([1, 2], [5, 5], "expected shape"),
+    ([[1]], [5, 5], "n: expected shape"),
+]
+
+
+@pytest.mark.parametrize(("votes", "n", "words"), IMPOSSIBLE_COUNTS)
 def test_impossible_counts_are_refused(votes, n, words):
-    with pytest.raises(BadCounts, match=words):
-        fit_beta_prior(votes, n)
-    with pytest.raises(BadCounts):
-        smoothed_rates(votes, n, prior((1, 1)))
+    refused(aa.BadCounts, words, aa.fit_beta_prior, votes, n)
+    with pytest.raises(aa.BadCounts):
+        aa.smoothed_rates(votes, n, prior((1, 1)))
 
 
 def test_impossible_shares_and_cuts_are_refused():
-    with pytest.raises(BadCounts, match="row 1"):
-        label_sets_from_shares([[0.5], [1.5]])
-    with pytest.raises(BadCounts, match="row 0"):
-        label_sets_from_shares([[float("nan")]])
-    with pytest.raises(BadCounts, match="tau"):
-        label_sets([[1]], [2], prior((1, 1)), tau=1.0)
+    refused(aa.BadCounts, "row 1", aa.label_sets_from_shares, [[0.5], [1.5]])
+    refused(aa.BadCounts, "row 0", aa.label_sets_from_shares, [[float("nan")]])
+    refused(aa.BadCounts, "tau", aa.label_sets, [[1]], [2], prior((1, 1)), tau=1.0)
+    refused(aa.BadCounts, "4 votes of 3 people", aa.expected_change, [[4]], [3], prior((1, 1)))
 
 
 def test_the_dirichlet_fit_finds_the_prior_that_made_the_votes():
     random = np.random.default_rng(3)
     alpha = np.array([0.4, 1.0, 2.0])
     votes = np.array([random.multinomial(10, row) for row in random.dirichlet(alpha, size=5000)])
-    np.testing.assert_allclose(fit_dirichlet_prior(votes).alpha, alpha, rtol=0.06)
+    np.testing.assert_allclose(aa.fit_dirichlet_prior(votes).alpha, alpha, rtol=0.06)
 
 
 def test_the_dirichlet_of_two_labels_is_the_beta():
     random = np.random.default_rng(4)
     k = random.binomial(6, random.beta(0.8, 1.7, size=500))
-    beta = fit_beta_prior(k[:, None], np.full(500, 6))
-    dirichlet = fit_dirichlet_prior(np.column_stack([k, 6 - k]))
+    beta = aa.fit_beta_prior(k[:, None], np.full(500, 6))
+    dirichlet = aa.fit_dirichlet_prior(np.column_stack([k, 6 - k]))
     np.testing.assert_allclose(dirichlet.alpha, [beta.alpha[0], beta.beta[0]], rtol=1e-4)
 
 
 def test_one_choice_shares_sum_to_one_and_an_empty_row_is_the_prior():
-    shares = smoothed_shares([[3, 1, 0], [0, 0, 0]], DirichletPrior(np.array([1.0, 0.5, 0.5])))
+    shares = aa.smoothed_shares([[3, 1, 0], [0, 0, 0]], aa.DirichletPrior(np.array([1.0, 0.5, 0.5])))
     assert shares.tolist() == [[4 / 6, 1.5 / 6, 0.5 / 6], [0.5, 0.25, 0.25]]
-    assert fit_dirichlet_prior([[1, 0], [0, 1]]).alpha.tolist() == [1.0, 1.0]
-    with pytest.raises(BadCounts, match="row 0, label 1"):
-        fit_dirichlet_prior([[1, -1]])
+    assert aa.fit_dirichlet_prior([[1, 0], [0, 1]]).alpha.tolist() == [1.0, 1.0]
+    refused(aa.BadCounts, "row 0, label 1", aa.fit_dirichlet_prior, [[1, -1]])
+
+
+# What one more answer is expected to change, and the entropy that votes let expect, against enumeration
+
+
+def set_of(votes, n, given_prior):
+    return frozenset(np.flatnonzero(aa.label_sets([votes], [n], given_prior)[0]))
+
+
+def f1(one, other):
+    return 2 * len(one & other) / (len(one) + len(other)) if one or other else 1.0
+
+
+def by_enumeration(votes, n, given_prior, ahead):
+    """E(1 - F1) after so many more answers, over every course that they can take."""
+    labels = len(votes)
+    if not ahead:
+        return 0.0
+    now, total = set_of(votes, n, given_prior), 0.0
+    for course in product(product((0, 1), repeat=labels), repeat=ahead):
+        chance, counts = 1.0, list(votes)
+        for asked, answer in enumerate(course, n):
+            for label, yes in enumerate(answer):
+                weight = given_prior.alpha[label] + given_prior.beta[label]
+                rate = (counts[label] + given_prior.alpha[label]) / (asked + weight)
+                chance *= rate if yes else 1 - rate
+                counts[label] += yes
+        total += chance * (1 - f1(now, set_of(counts, n + ahead, given_prior)))
+    return total
+
+
+shapes = st.tuples(st.floats(0.2, 4), st.floats(0.2, 6))
+
+
+@st.composite
+def images(draw, most=3):
+    count = draw(st.integers(1, most))
+    n = draw(st.integers(0, 9))
+    votes = [draw(st.integers(0, n)) for _ in range(count)]
+    return votes, n, prior(*[draw(shapes) for _ in range(count)])
+
+
+def test_one_label_worked_out_by_hand():
+    """Of three people one chose it: with Beta(1/2, 3/2) it is in at 2 of 4, out at 1 of 4, so only a yes turns it."""
+    beta = prior((0.5, 1.5))
+    assert aa.label_sets([[1], [1], [2]], [3, 4, 4], beta).ravel().tolist() == [False, False, True]
+    assert aa.expected_change([[1]], [3], beta, ahead=1) == pytest.approx(1.5 / 5)
+
+
+def test_a_set_of_two_of_which_one_may_go():
+    """Two of two stay; one of two goes by a no, which has a chance of 1 - 1.5 / 4: F1 of {a, b} and {a} is 2/3."""
+    beta = prior((1, 1), (0.5, 1.5))
+    assert set_of([2, 1], 2, beta) == {0, 1}
+    assert set_of([2, 1], 3, beta) == {0}
+    assert aa.expected_change([[2, 1]], [2], beta, ahead=1) == pytest.approx((1 - 1.5 / 4) / 3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(images(), st.integers(1, 2))
+def test_the_change_of_f1_is_what_enumeration_gives(image, ahead):
+    votes, n, beta = image
+    best = max(by_enumeration(votes, n, beta, more) / more for more in range(1, ahead + 1))
+    assert aa.expected_change([votes], [n], beta, ahead=ahead)[0] == pytest.approx(best, abs=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(images())
+def test_the_change_of_entropy_is_what_enumeration_gives(image):
+    votes, n, beta = image
+    before, square = aa.posterior_entropy([votes], [n], beta)[0], 0.0
+    for answer in product((0, 1), repeat=len(votes)):
+        rates = (np.array(votes) + beta.alpha) / (n + beta.alpha + beta.beta)
+        chance = np.prod(np.where(answer, rates, 1 - rates))
+        square += chance * (aa.posterior_entropy([np.add(votes, answer)], [n + 1], beta)[0] - before) ** 2
+    assert aa.expected_change([votes], [n], beta, "entropy")[0] == pytest.approx(np.sqrt(square), abs=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(images(most=5), st.randoms(use_true_random=False))
+def test_neither_the_order_of_labels_nor_the_other_images_matter(image, random):
+    votes, n, beta = image
+    order = random.sample(range(len(votes)), len(votes))
+    turned = aa.BetaPrior(beta.alpha[order], beta.beta[order], beta.pooled[order])
+    for until in ("F1", "entropy"):
+        alone = aa.expected_change([votes], [n], beta, until)[0]
+        assert 0 <= alone <= 1
+        beside = aa.expected_change([votes, [0] * len(votes)], [n, n + 1], beta, until)[0]
+        assert beside == pytest.approx(alone, abs=1e-12)
+        again = aa.expected_change([[votes[at] for at in order]], [n], turned, until)[0]
+        assert again == pytest.approx(alone, abs=1e-12)
+
+
+def test_a_gap_in_which_no_single_answer_turns_a_label_is_looked_across():
+    beta = prior((0.5, 1.5))
+    n = 6
+    for votes in range(n + 1):
+        if aa.expected_change([[votes]], [n], beta, ahead=1)[0] == 0 and 0 < votes < n:
+            assert aa.expected_change([[votes]], [n], beta)[0] > 0
+            return
+    pytest.fail("no such gap at six people")
+
+
+@settings(max_examples=10, deadline=None)
+@given(images())
+def test_the_expected_entropy_is_the_integral_over_the_posterior(image):
+    votes, n, beta = image
+    expected = [
+        stats.beta(k + a, n - k + b).expect(lambda p: stats.entropy([p, 1 - p], base=2) if 0 < p < 1 else 0.0)
+        for k, a, b in zip(votes, beta.alpha, beta.beta, strict=True)
+    ]
+    assert aa.posterior_entropy([votes], [n], beta)[0] == pytest.approx(np.mean(expected), abs=1e-5)

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
@@ -18,7 +17,9 @@ from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.migrations import MIGRATIONS
 from affectml_annotation.store.reading import read_remarks
 
-LABELS = ("awe", "fear", "joy")
+from .studies import pass_time
+from .tasks import LABELS, all_rows, refused
+
 TASK = TaskSettings(labels=LABELS, question="What do you feel?", overlap=2, seed=7)
 
 
@@ -63,6 +64,9 @@ def work(store, who, most=1000, **more):
 
 
 def test_overlap_counts_different_people_and_nobody_sees_an_image_twice(store):
+    assert sorted(store.chip_order("u")) == sorted(LABELS)
+    assert store.chip_order("u") == store.chip_order("u")
+    assert len({tuple(c.image_id for c in store.claim(who, 5)) for who in "uvwx"}) == 4  # an order of their own each
     seen = {who: [c.image_id for c in work(store, who)] for who in "uvwx"}
     assert all(len(set(ids)) == len(ids) for ids in seen.values())
     assert Counter(i for ids in seen.values() for i in ids) == dict.fromkeys(store.images()["image_id"], 2)
@@ -112,8 +116,6 @@ def test_as_many_skips_as_people_open_a_place_unless_the_task_says_otherwise(ope
     say(store, "c", "i001", "skip")
     assert slots(store) == {"i000": (2, 1), "i001": (2, 0)}
     assert store.skipped_images() == ["i000"]
-    with pytest.raises(StoreError, match="skips: -1 cannot be"):
-        store.update_settings(skips=-1)
 
 
 def test_a_place_goes_with_what_a_person_says_now(open_store):
@@ -154,18 +156,18 @@ def test_a_place_stays_right_where_the_lead_decides_about_somebody_who_withdrew(
     assert check_store(store) == []
 
 
+ANSWERS_TO_ONE_IMAGE = [
+    ({"u": "skip", "v": "labels"}, "", 1, False),
+    ({"u": "skip", "v": "labels"}, "u", 1, False),  # who held it gives the place up
+    ({"u": "skip", "v": "unsure"}, "uv", 1, True),
+    ({"u": "skip", "v": "skip", "w": "unsure", "x": "skip"}, "w", 3, True),
+    ({"u": "none", "v": "labels", "w": "labels"}, "u", 3, False),
+    ({"u": "skip", "v": "labels", "w": "skip"}, "x", 3, True),
+]
+
+
 @pytest.mark.parametrize("imported", [False, True])
-@pytest.mark.parametrize(
-    ("said", "held", "taken", "skipped"),
-    [
-        ({"u": "skip", "v": "labels"}, "", 1, False),
-        ({"u": "skip", "v": "labels"}, "u", 1, False),  # who held it gives the place up
-        ({"u": "skip", "v": "unsure"}, "uv", 1, True),
-        ({"u": "skip", "v": "skip", "w": "unsure", "x": "skip"}, "w", 3, True),
-        ({"u": "none", "v": "labels", "w": "labels"}, "u", 3, False),
-        ({"u": "skip", "v": "labels", "w": "skip"}, "x", 3, True),
-    ],
-)
+@pytest.mark.parametrize(("said", "held", "taken", "skipped"), ANSWERS_TO_ONE_IMAGE)
 def test_who_imports_follows_the_rule_of_who_answers(open_store, tmp_path, said, held, taken, skipped, imported):
     store = make(open_store(), images=2, overlap=4, skips=1, strategy="fill")
     for who in held if imported else {*said, *held}:
@@ -194,13 +196,6 @@ def test_claims_are_resumed_at_the_same_place(store, open_store):
     assert store.history("u")["image_id"].tolist() == [first[1].image_id, first[0].image_id]
 
 
-def test_each_person_has_an_order_of_their_own(store):
-    orders = [tuple(c.image_id for c in store.claim(who, 5)) for who in "uvwx"]
-    assert len(set(orders)) == 4
-    assert sorted(store.chip_order("u")) == sorted(LABELS)
-    assert store.chip_order("u") == store.chip_order("u")
-
-
 def test_what_was_claimed_and_not_again_is_given_back_and_comes_again(store):
     first = store.claim("u", 4)
     answer(store, "u", first[0])
@@ -226,26 +221,18 @@ def test_a_change_by_the_lead_at_the_same_moment_costs_nobody_an_image(store, mo
     assert len(store.claim("u", 3)) == 3
 
 
-def test_an_expired_claim_goes_to_somebody_else(open_store):
-    store = make(open_store(), images=2, people="uv", overlap=1, lease_seconds=0.05)
-    held = [c.image_id for c in store.claim("u", 2)]
-    time.sleep(0.1)
-    store.update_settings(lease_seconds=900.0)
-    assert sorted(c.image_id for c in store.claim("v", 2)) == sorted(held)
-    late = Answer(held[0], "u", "labels", ("awe",))
-    assert store.submit([late])[0].status == "surplus"
-    assert store.judgements().empty
-    assert store.judgements(surplus=True)["event_id"].tolist() == [late.event_id]
-    assert store.progress().answered == 0
-
-
-def test_a_late_answer_counts_where_the_image_still_wants_people(open_store):
-    store = make(open_store(), images=2, people="uv", overlap=1, lease_seconds=0.05)
-    held = store.claim("u", 1)[0]
-    time.sleep(0.1)
-    assert store.release_expired() == 1
-    assert answer(store, "u", held).status == "accepted"
-    assert [c.image_id for c in store.claim("v", 2)] == [i for i in ("i000", "i001") if i != held.image_id]
+def test_an_expired_claim_goes_to_somebody_else_and_a_late_answer_counts_where_the_image_still_wants_people(open_store):
+    store = make(open_store(), images=2, people="uv", overlap=1)
+    held = [claim.image_id for claim in store.claim("u", 2)]
+    pass_time(store, 60)
+    (taken,) = [claim.image_id for claim in store.claim("v", 1)]
+    (left,) = {*held} - {taken}
+    late = [Answer(image, "u", "labels", ("awe",)) for image in (taken, left)]
+    assert [receipt.status for receipt in store.submit(late)] == ["surplus", "accepted"]
+    assert store.judgements()["event_id"].tolist() == [late[1].event_id]
+    assert store.judgements(surplus=True)["event_id"].tolist() == [given.event_id for given in late]
+    assert store.progress().answered == 1
+    assert [claim.image_id for claim in store.claim("v", 2)] == [taken]
 
 
 @pytest.mark.parametrize(("filled", "imported"), [(False, False), (True, False), (False, True)])
@@ -293,15 +280,6 @@ def test_a_base_revision_that_was_never_given_out_is_refused(store, base):
     assert len(store.events()) == 1
 
 
-@pytest.mark.parametrize("text", ["half a pair \ud83d", "a NUL \0"])
-def test_text_that_no_database_holds_is_refused_and_the_next_answer_is_stored(store, text):
-    one, other = store.claim("u", 2)
-    bad = Answer(one.image_id, "u", "flag", note=text)
-    receipts = store.submit([bad, Answer(other.image_id, "u", "labels", ("awe",))])
-    assert [receipt.status for receipt in receipts] == ["refused", "accepted"]
-    assert "no database stores" in receipts[0].error
-
-
 @pytest.mark.parametrize("correcting", [False, True])
 def test_one_image_takes_twenty_answers_of_one_person_and_no_more(store, correcting):
     claim = store.claim("u", 1)[0]
@@ -336,22 +314,14 @@ def test_a_correction_replaces_and_a_blind_one_is_kept_as_a_conflict(store):
     store.resolve_conflict(stale.event_id, keep=True, by="lead")
     assert store.judgements()["labels"].tolist() == [["joy"]]
     assert store.progress().conflicts == 0
-    with pytest.raises(StoreError, match="no open conflict"):
-        store.resolve_conflict(stale.event_id, keep=True, by="lead")
-
-
-def test_events_cannot_be_changed_or_deleted(store):
-    answer(store, "u", store.claim("u", 1)[0])
-    for statement in ("UPDATE event SET kind = 'none'", "DELETE FROM event"):
-        with pytest.raises(sa.exc.DBAPIError, match="append-only"), store.database.write() as connection:
-            connection.exec_driver_sql(statement)
+    refused(StoreError, "no open conflict", store.resolve_conflict, stale.event_id, keep=True, by="lead")
 
 
 def test_a_full_judgement_comes_back_as_it_went_in(store):
     claim = store.claim("u", 1)[0]
     store.submit([
         Answer(
-            claim.image_id, "u", "labels", ("awe", "joy"), seconds=4.5, at=1_700_000_000.25, intensities=(2.0, None),
+            claim.image_id, "u", "labels", ["awe", "joy"], seconds=4.5, at=1_700_000_000.25, intensities=(2.0, None),
             valence=0.5, arousal=-0.25, note="hm", suggestions_visible=True, context={"chips": ["joy", "awe", "fear"]},
             language="pt-BR",
         )
@@ -384,54 +354,60 @@ def test_languages_count_by_current_answers(store):
     assert store.annotators()["answered_in"].tolist() == [{"de": 2, "fr": 1}, {"de": 1}, {}, {}]
 
 
-@pytest.mark.parametrize(
-    ("who", "language", "words"),
-    [("u", "German", "a code such as de"), ("u", "xx", "received 'xx'"), ("stranger", "de", "nobody invited")],
-)
-def test_what_is_no_language_and_nobody_s_is_refused(store, who, language, words):
-    store.speak("u", "de")
-    with pytest.raises(StoreError, match=words):
-        store.speak(who, language)
-    assert store.annotators()["language"].dropna().tolist() == ["de"]
+BAD_ANSWERS = [
+    ({"labels": ("jog",)}, "did you mean 'joy'"),
+    ({"labels": ()}, "kind 'labels' with 0 labels"),
+    ({"kind": "none"}, "kind 'none' with 1 labels"),
+    ({"flag": True}, "a flag needs a note"),
+    ({"labels": ("awe", "awe")}, "twice"),
+    ({"kind": "maybe"}, "expected kind"),
+    ({"annotator_id": "stranger"}, "nobody invited annotator 'stranger'"),
+    ({"image_id": "i999"}, "no image 'i999'"),
+    ({"round": 9}, "no round 9"),
+    ({"at": time.time() + 3600}, "in the future"),
+    ({"seconds": -1.0}, "zero or more"),
+    ({"valence": float("nan")}, "finite"),
+    ({"intensities": (1.0, 2.0)}, "1 labels but 2 intensities"),
+    ({"language": "Deutsch"}, "expected a code such as de"),
+    ({"note": "half a pair \ud83d"}, "no database stores"),
+    ({"note": "a NUL \0"}, "no database stores"),
+]
 
 
-@pytest.mark.parametrize("kind", [list, set])
-def test_labels_are_kept_whatever_collection_holds_them(store, kind):
-    assert store.submit([Answer("i000", "u", "labels", kind(["awe"]))])[0].status == "accepted"
-    assert store.judgements()["labels"].tolist() == [["awe"]]
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"labels": ("jog",)}, "did you mean 'joy'"),
-        ({"labels": ()}, "kind 'labels' with 0 labels"),
-        ({"kind": "none"}, "kind 'none' with 1 labels"),
-        ({"flag": True}, "a flag needs a note"),
-        ({"labels": ("awe", "awe")}, "twice"),
-        ({"kind": "maybe"}, "expected kind"),
-        ({"annotator_id": "stranger"}, "nobody invited annotator 'stranger'"),
-        ({"image_id": "i999"}, "no image 'i999'"),
-        ({"round": 9}, "no round 9"),
-        ({"at": time.time() + 3600}, "in the future"),
-        ({"seconds": -1.0}, "zero or more"),
-        ({"valence": float("nan")}, "finite"),
-        ({"intensities": (1.0, 2.0)}, "1 labels but 2 intensities"),
-        ({"language": "Deutsch"}, "expected a code such as de"),
-    ],
-)
+@pytest.mark.parametrize(("change", "words"), BAD_ANSWERS)
 def test_what_cannot_be_is_refused_and_stops_no_other(store, change, words):
-    good = Answer("i000", "u", "labels", ("awe",))
-    refused, stored = store.submit([replace(good, event_id="bad", **change), good])
-    assert refused.status == "refused"
-    assert words in refused.error
+    good = Answer("i000", "u", "labels", {"awe"})  # whatever collection holds them
+    receipt, stored = store.submit([replace(good, event_id="bad", **change), good])
+    assert receipt.status == "refused"
+    assert words in receipt.error
     assert stored.status == "accepted"
-    assert len(store.events()) == 1
+    assert store.events()["labels"].tolist() == [["awe"]]
 
 
-def test_only_the_invited_get_images(store):
-    with pytest.raises(StoreError, match="nobody invited annotator 'stranger'"):
-        store.claim("stranger", 1)
+BAD_DEEDS = [
+    (lambda store: store.claim("stranger", 1), "nobody invited annotator 'stranger'"),
+    (lambda store: store.speak("stranger", "de"), "nobody invited"),
+    (lambda store: store.speak("u", "German"), "a code such as de"),
+    (lambda store: store.speak("u", "xx"), "received 'xx'"),
+    (lambda store: store.uninvite(["v", "zoe"]), "nobody invited annotator 'zoe'"),
+    (lambda store: store.withdraw("u", "vv"), "nobody invited annotator 'vv'; did you mean 'v'"),
+    (lambda store: store.undo_withdrawal("u"), "'u' has not withdrawn"),
+    (lambda store: store.update_settings(skips=-1), "skips: -1 cannot be"),
+    (lambda store: store.update_settings(labels=("x",)), "cannot change"),
+    (lambda store: store.update_settings(question="Or now?"), "until the first image"),
+    (lambda store: store.decide("i000", ["awful"], by="lead"), "decision on image"),
+    (lambda store: store.decide("i999", [], by="lead"), "no image"),
+    (lambda store: store.init_task(TASK, ["a"]), "a task already"),
+]
+
+
+@pytest.mark.parametrize(("deed", "words"), BAD_DEEDS)
+def test_what_cannot_be_done_is_refused_and_changes_nothing(store, deed, words):
+    store.speak("u", "de")
+    answer(store, "u", store.claim("u", 1)[0])
+    before = all_rows(store)
+    refused((StoreError, UnknownLabel), words, deed, store)
+    assert all_rows(store) == before
 
 
 def test_who_withdraws_no_longer_counts_and_makes_room(open_store):
@@ -443,8 +419,7 @@ def test_who_withdraws_no_longer_counts_and_makes_room(open_store):
     assert store.judgements().empty
     assert len(store.events()) == 1
     assert len(work(store, "v")) == 2
-    with pytest.raises(StoreError, match="withdrawn"):
-        store.claim("u", 1)
+    refused(StoreError, "withdrawn", store.claim, "u", 1)
     people = store.annotators().set_index("annotator_id")
     assert people["withdrawn"].to_dict() == {"u": True, "v": False}
     assert people["consented"].to_dict() == {"u": True, "v": False}
@@ -454,8 +429,6 @@ def test_a_withdrawal_is_undone_for_a_week_with_every_answer_counted_again(open_
     store = make(open_store(), images=4, people="uvw", overlap=1)
     work(store, "u", 3)
     said = store.judgements()
-    with pytest.raises(StoreError, match="'u' has not withdrawn"):
-        store.undo_withdrawal("u")
     for _ in range(2):
         store.withdraw("u")
         assert store.progress().complete == 0
@@ -475,8 +448,7 @@ def test_a_withdrawal_is_undone_for_a_week_with_every_answer_counted_again(open_
     later = schema.now_ms() + setup.UNDO_MS
     monkeypatch.setattr(setup, "now_ms", lambda: later)
     assert store.undoable_withdrawals() == ["v"]
-    with pytest.raises(StoreError, match="'u' withdrew more than 7 days ago: that is final"):
-        store.undo_withdrawal("v", "u")
+    refused(StoreError, "'u' withdrew more than 7 days ago: that is final", store.undo_withdrawal, "v", "u")
     assert store.judgements().empty
     store.undo_withdrawal("v")
     assert set(store.judgements()["annotator_id"]) == {"v"}
@@ -520,14 +492,6 @@ def test_strategies_order_the_images(open_store):
     assert Counter(stratum[c.image_id] for c in store.claim("y", 12)[2:]) == {"a": 5, "b": 5}
 
 
-def test_a_run_can_ask_for_more_people_on_images_that_are_complete(open_store):
-    store = make(open_store(), images=4, people="uv", overlap=1)
-    work(store, "u")
-    assert store.claim("v", 1) == []
-    store.enqueue(["i002", "i001"], more=1)
-    assert [c.image_id for c in work(store, "v")] == ["i002", "i001"]
-
-
 def test_asking_for_more_people_never_takes_a_planned_one_away(open_store):
     store = make(open_store(), images=4, people="uv", overlap=3)
     work(store, "u", 2)
@@ -548,22 +512,12 @@ def test_asking_for_more_people_never_takes_a_planned_one_away(open_store):
     assert store.progress().wanted == 4
 
 
-def test_overlap_can_be_raised_while_people_work(open_store):
+def test_overlap_can_be_raised_while_people_work_and_the_question_changes_until_they_do(open_store):
     store = make(open_store(), images=4, people="uv", overlap=1)
+    assert store.update_settings(question="And now?").question == store.settings.question == "And now?"
     work(store, "u")
     store.update_settings(overlap=2)
     assert len(work(store, "v")) == 4
-    with pytest.raises(StoreError, match="cannot change"):
-        store.update_settings(labels=("x",))
-
-
-def test_the_question_can_change_until_an_image_was_given_out(open_store):
-    store = make(open_store(), images=4, people="u")
-    assert store.update_settings(question="And now?").question == store.settings.question == "And now?"
-    store.claim("u", 1)
-    with pytest.raises(StoreError, match="until the first image"):
-        store.update_settings(question="Or now?")
-    assert store.settings.question == "And now?"
 
 
 def test_a_discussion_round_shows_people_only_what_they_answered(open_store):
@@ -580,8 +534,7 @@ def test_a_discussion_round_shows_people_only_what_they_answered(open_store):
 def test_second_looks_fall_into_two_arms_by_chance_and_stay_there(open_store):
     store = make(open_store(), images=60, people="u", overlap=1, control_share=0.3)
     number = store.open_round("second")
-    with pytest.raises(StoreError, match="a second look needs a first"):
-        store.second_look("u", "i000")
+    refused(StoreError, "a second look needs a first", store.second_look, "u", "i000")
     arms = []
     for _ in range(60):
         claim = store.claim("u", 1)[0]
@@ -604,63 +557,39 @@ def test_a_decision_adds_and_overwrites_nothing(store):
     store.decide("i000", [], by="lead")
     assert store.decisions()["labels"].tolist() == [["awe"], []]
     pd.testing.assert_frame_equal(store.judgements(), before)
-    with pytest.raises(UnknownLabel, match="decision on image"):
-        store.decide("i000", ["awful"], by="lead")
-    with pytest.raises(StoreError, match="no image"):
-        store.decide("i999", [], by="lead")
 
 
-def test_progress_says_how_long_it_will_take(store):
-    assert np.isnan(store.progress().rate)
-    for _ in range(5):
-        answer(store, "u", store.claim("u", 1)[0])
-        time.sleep(0.02)
-    progress = store.progress()
-    assert 0 < progress.rate < 5 / 0.08 * 3600
-    assert progress.seconds_left == pytest.approx(55 / progress.rate * 3600)
-
-
-def test_a_task_is_set_up_once_and_a_database_without_one_says_so(open_store):
+def test_a_database_without_a_task_says_so_and_takes_no_image_twice(open_store):
     store = open_store()
-    with pytest.raises(StoreError, match="no task yet"):
-        store.claim("u", 1)
-    with pytest.raises(StoreError, match="stands in two rows"):
-        store.init_task(TASK, ["a", "a"])
-    make(store)
-    with pytest.raises(StoreError, match="a task already"):
-        store.init_task(TASK, ["a"])
+    refused(StoreError, "no task yet", store.claim, "u", 1)
+    refused(StoreError, "stands in two rows", store.init_task, TASK, ["a", "a"])
+    assert not store.has_task
 
 
 def test_opening_again_changes_nothing_and_a_newer_database_is_refused(store, open_store):
     assert open_store().settings == store.settings
     with store.database.write() as connection:
         connection.execute(schema.schema_version.insert().values(version=99, applied_at=0))
-    with pytest.raises(StoreError, match=rf"schema 99, newer than the {len(MIGRATIONS)}.*upgrade"):
-        open_store()
+    refused(StoreError, rf"schema 99, newer than the {len(MIGRATIONS)}.*upgrade", open_store)
 
 
 @pytest.mark.parametrize(
     ("url", "words"), [("mysql://x/y", "not supported"), ("://", "no database URL"), (".", "is a folder")]
 )
 def test_other_databases_are_refused(url, words):
-    with pytest.raises(StoreError, match=words):
-        LabelStore(url)
+    refused(StoreError, words, LabelStore, url)
 
 
 @pytest.mark.parametrize("change", [{"overlap": 0}, {"strategy": "x"}, {"check_rate": 1.5}, {"question": " "}])
 def test_impossible_settings_are_refused(change):
-    with pytest.raises(StoreError, match=next(iter(change))):
-        replace(TASK, **change)
-    with pytest.raises(StoreError, match="did you mean 'overlap'"):
-        TaskSettings.from_dict(TASK.to_dict() | {"overlaps": 1})
+    refused(StoreError, next(iter(change)), replace, TASK, **change)
+    refused(StoreError, "did you mean 'overlap'", TaskSettings.from_dict, TASK.to_dict() | {"overlaps": 1})
 
 
 def test_an_invitation_that_was_not_used_can_be_taken_back_and_one_with_answers_stays(store):
     claim = store.claim("u", 1)[0]
     answer(store, "u", claim)
     held = store.claim("v", 3)
-    with pytest.raises(StoreError, match="nobody invited annotator 'zoe'"):
-        store.uninvite(["v", "zoe"])  # all or none
     assert store.uninvite(["u", "v"]) == ["u"]
     assert store.annotators()["annotator_id"].tolist() == ["u", "w", "x"]
     assert store.progress().claimed == 0
@@ -697,21 +626,15 @@ def test_flags_and_notes_are_read_without_those_of_people_who_withdrew(store, da
 def test_a_file_that_is_no_database_has_no_flags_and_stays_as_it_is(tmp_path):
     file = tmp_path / "labels.db"
     file.write_text("no database")
-    with pytest.raises(StoreError, match="cannot be read"):
-        read_remarks(file)
+    refused(StoreError, "cannot be read", read_remarks, file)
     assert [each.name for each in tmp_path.iterdir()] == ["labels.db"]
 
 
-def test_who_is_withdrawn_together_is_withdrawn_all_or_none(store):
+def test_who_is_withdrawn_together_is_withdrawn_at_once(store):
     answer(store, "u", store.claim("u", 1)[0])
-    with pytest.raises(StoreError, match="nobody invited annotator 'vv'; did you mean 'v'"):
-        store.withdraw("u", "vv")
-    assert len(store.judgements()) == 1
     store.withdraw("u", "v", "u")
     assert store.judgements().empty
-    assert store.annotators().set_index("annotator_id")["withdrawn"].to_dict() == {
-        "u": True, "v": True, "w": False, "x": False,
-    }  # fmt: skip
+    assert store.annotators()["withdrawn"].tolist() == [True, True, False, False]
 
 
 def test_images_added_later_come_at_the_end_and_move_nothing(open_store):

@@ -1,16 +1,15 @@
 """A study without a browser, on both engines: the way through, quotas, places held and given back, codes, pay."""
 
-import threading
-import time
+import re
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
+from itertools import chain
 
 import pandas as pd
 import pytest
-import sqlalchemy as sa
 
-from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings
+from affectml_annotation import Answer, LabelStore, StoreError
 from affectml_annotation.errors import UnknownLabel
 from affectml_annotation.languages import PSEUDO, _, spoken
 from affectml_annotation.store import erasing, schema
@@ -22,15 +21,16 @@ from affectml_annotation.study.erasing import erase_people, named_by
 from affectml_annotation.study.folder import Study
 from affectml_annotation.study.screen import consent_screen, return_address, screen
 
-from .studies import FILE, LABELS, TEXTS, come, complete, label, pass_time, rows, study_with, to_images
+from .studies import come, complete, finish, label, pass_time, study_with, to_images, to_practice
+from .tasks import all_rows, at_once, new_task, refused, rows
 
 PID = "60a1f2e3d4c5b6a798012345"
+NOBODY = "does not say who you are at your panel"
 
 # The way through
 
 
-def test_phases_come_one_after_the_other_and_the_code_at_the_end(opened):
-    store = opened()
+def test_phases_come_one_after_the_other_and_the_code_at_the_end(store):
     who = come(store, "P1")
     assert visits.where(store, who).phase == "before"
     assert visits.answer_questions(store, who, "before", {"age": "30+"}).phase == "instructions"
@@ -50,8 +50,7 @@ def test_phases_come_one_after_the_other_and_the_code_at_the_end(opened):
     ]  # fmt: skip
 
 
-def test_what_is_asked_twice_or_out_of_turn_changes_nothing(opened):
-    store = opened()
+def test_what_is_asked_twice_or_out_of_turn_changes_nothing(store):
     who = come(store, "P1")
     for skipped in (
         lambda: visits.go_on(store, who, "instructions"),
@@ -64,44 +63,35 @@ def test_what_is_asked_twice_or_out_of_turn_changes_nothing(opened):
     visits.answer_questions(store, who, "before", {"age": "30+"})
     assert visits.answer_questions(store, who, "before", {"age": "18-29"}).phase == "instructions"
     assert [(row.question, row.value) for row in rows(store, schema.questionnaire)] == [("age", "30+")]
+    for phase in ("practice", "images", "code", ["images"]):
+        refused(StoreError, "phase: expected", visits.go_on, store, who, phase)
+        refused(StoreError, "phase: expected", visits.answer_questions, store, who, phase, {})
+    assert visits.where(store, who).phase == "instructions"
 
 
-def test_no_phase_is_left_by_the_way_out_of_another(opened):
-    store = opened()
-    who = to_images(store, "P1")
-    for out in (visits.go_on, lambda *given: visits.answer_questions(*given, {})):
-        for phase in ("practice", "images", "code", ["images"]):
-            with pytest.raises(StoreError, match="phase: expected"):
-                out(store, who, phase)
-    assert visits.where(store, who).phase == "images"
-
-
-@pytest.mark.parametrize("phase", ["before", "instructions", "practice"])
-def test_no_image_is_given_and_no_answer_taken_before_the_practice_is_passed(opened, phase):
-    store = opened()
+def test_no_image_is_given_and_no_answer_taken_before_the_practice_is_passed(store):
     who = come(store, "P1")
-    if phase != "before":
-        visits.answer_questions(store, who, "before", {"age": "30+"})
-    if phase == "practice":
-        visits.go_on(store, who, "instructions")
-    assert visits.where(store, who).phase == phase
-    with pytest.raises(StoreError, match="no images for you now"):
-        store.claim(who, 1)
-    (receipt,) = store.submit([Answer("i05", who, "labels", ("awe",))])
-    assert (receipt.status, len(store.events())) == ("refused", 0)
-    assert "have not begun for you" in receipt.error
+    for go_on in (
+        lambda: visits.answer_questions(store, who, "before", {"age": "30+"}),
+        lambda: visits.go_on(store, who, "instructions"),
+        lambda: visits.practise(store, who, "i00", ["fear"]),
+    ):
+        refused(StoreError, "no images for you now", store.claim, who, 1)
+        (receipt,) = store.submit([Answer("i05", who, "labels", ("awe",))])
+        assert (receipt.status, len(store.events())) == ("refused", 0)
+        assert "have not begun for you" in receipt.error
+        go_on()
+    assert len(store.claim(who, 1)) == 1
 
 
-def test_why_there_is_no_image_and_no_answer_taken_is_said_in_the_language_spoken(opened):
-    store = opened()
+def test_why_there_is_no_image_and_no_answer_taken_is_said_in_the_language_spoken(store):
     early, gone, full = come(store, "P1"), to_images(store, "P2"), to_images(store, "P3")
     store.withdraw(gone)
     store.claim(full, 12)
     given = [Answer(f"i{n:02d}", who, "none") for who in (early, gone, full) for n in range(2, 12)]
     with spoken(PSEUDO):
         receipts = store.submit(given)
-        with pytest.raises(StoreError, match=r"^\[.* ~\]$"):
-            store.claim(early, 1)
+        refused(StoreError, r"^\[.* ~\]$", store.claim, early, 1)
         expected = {
             _("the images of this study have not begun for you"),
             _("annotator {name} has withdrawn from this task", name=repr(gone)),
@@ -111,15 +101,16 @@ def test_why_there_is_no_image_and_no_answer_taken_is_said_in_the_language_spoke
     assert {error[: error.index("~]") + 2] for error in said} == expected
 
 
-def test_nobody_labels_more_images_than_the_file_says_and_what_is_over_stands(opened):
-    store = opened()
+def test_nobody_labels_more_images_than_the_file_says_and_what_is_over_stands(store):
     who = to_images(store, "P1")
     claims = store.claim(who, 12)
     assert len(claims) == 5
     others = sorted({f"i{n:02d}" for n in range(2, 12)} - {claim.image_id for claim in claims})
     (receipt,) = store.submit([Answer(others[0], who, "labels", ("awe",))])
     assert receipt.error.endswith("you have had all the images of this study that are for you")
-    store.submit([Answer(claim.image_id, who, "labels", ("awe",)) for claim in claims])
+    for claim in claims:
+        assert visits.finish_images(store, who).phase == "images"  # they are not over while one is open
+        store.submit([Answer(claim.image_id, who, "labels", ("awe",))])
     (again,) = store.submit([Answer(claims[0].image_id, who, "labels", ("joy",), base_revision=1)])
     assert again.status == "accepted"  # while the images are there, a correction is as welcome as ever
     assert visits.finish_images(store, who).phase == "after"
@@ -127,115 +118,86 @@ def test_nobody_labels_more_images_than_the_file_says_and_what_is_over_stands(op
     assert late.error.endswith("the images of this study are behind you; what you gave stands")
 
 
-def test_images_are_not_over_while_one_is_open(opened):
-    store = opened()
-    who = to_images(store, "P1")
-    assert visits.finish_images(store, who).phase == "images"
-    label(store, who, 4)
-    store.claim(who, 1)
-    assert visits.finish_images(store, who).phase == "images"
-
-
-def test_somebody_invited_to_label_as_before_meets_nothing_of_the_study(opened):
-    store = opened()
+def test_somebody_invited_to_label_as_before_meets_nothing_of_the_study(store):
     store.invite(["ann"])
     assert len(label(store, "ann")) == 10
-    with pytest.raises(StoreError, match="takes part in no study"):
-        visits.where(store, "ann")
+    refused(StoreError, "takes part in no study", visits.where, store, "ann")
 
 
 # Consent and the door
 
 
 def test_who_declines_leaves_a_count_and_nothing_else(opened):
-    store = opened(recruit={**FILE["recruit"], "codes": {"no_consent": "NO"}})
-    with store.database.read() as connection:
-        before = {table.name: connection.execute(sa.select(table)).all() for table in schema.metadata.sorted_tables}
+    store = opened(recruit={"codes": {"no_consent": "NO"}})
+    before = all_rows(store)
     assert door.enter(store, Ids("P1")).kind == "consent"
+    refused(NotInStudy, r"not ticked: I agree\.", door.agree, store, Ids("P1"), 1, [])
     assert door.decline(store) == "NO"
-    with store.database.read() as connection:
-        after = {table.name: connection.execute(sa.select(table)).all() for table in schema.metadata.sorted_tables}
+    after = all_rows(store)
     assert {name for name in after if after[name] != before[name]} == {"study_tally"}
     assert dict(map(tuple, after["study_tally"])) == {"opened": 1, "declined": 1, "full": 0}
     assert pay.pay_rows(store) == []
 
 
-def test_without_every_box_nobody_has_agreed(opened):
-    store = opened()
-    with pytest.raises(NotInStudy, match=r"not ticked: I agree\."):
-        door.agree(store, Ids("P1"), 1, [])
-    assert rows(store, schema.visit) == []
-
-
-def test_made_up_ids_show_nothing_of_a_visit_and_the_resume_code_does(opened):
-    store = opened()
+def test_made_up_ids_show_nothing_of_a_visit_and_the_resume_code_does(store):
     who = complete(store, "P1")
     entry = door.enter(store, Ids("P1"))
     assert (entry.kind, entry.participant) == ("known", None)
-    with pytest.raises(NotInStudy, match="take part already"):
-        door.agree(store, Ids("P1"), 1, ["I agree."])
+    refused(NotInStudy, "take part already", door.agree, store, Ids("P1"), 1, ["I agree."])
     code = screen(store, who).resume_code
     assert door.resume(store, Ids("P1"), f" {code[:5].lower()}-{code[5:]} ") == who
     other = screen(store, come(store, "P2")).resume_code
-    for person, wrong in (("P1", other), ("P1", ""), ("P9", code), ("P1", screen(store, who).code)):
-        with pytest.raises(NotInStudy, match="does not go with this address"):
-            door.resume(store, Ids(person), wrong)
+    no_text = "\ud800" * keys.CODE_LENGTH
+    for person, wrong in (("P1", other), ("P1", ""), ("P1", no_text), ("P9", code), ("P1", screen(store, who).code)):
+        refused(NotInStudy, "does not go with this address", door.resume, store, Ids(person), wrong)
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        {},
-        {"PROLIFIC_PID": PID, "STUDY_ID": "s2"},
-        {"PROLIFIC_PID": PID},
-        {"PROLIFIC_PID": "", "STUDY_ID": "s1"},
-        {"PROLIFIC_PID": PID, "STUDY_ID": "s1", "SESSION_ID": "x" * 201},
-        *(
-            {"PROLIFIC_PID": person, "STUDY_ID": "s1"}
-            for person in ("P1", PID[:-1], f"{PID}0", f"{PID[:-1]}g", "{{%PID%}}")
-        ),
-    ],
-)
-def test_an_address_without_a_person_or_of_another_study_opens_nothing(address):
-    with pytest.raises(NotInStudy):
-        door.ids_from(study_with().file, address)
+BAD_ADDRESSES = [
+    ({}, {}, "not this study's"),
+    ({}, {"PROLIFIC_PID": PID, "STUDY_ID": "s2"}, "not this study's"),
+    ({}, {"PROLIFIC_PID": PID}, "not this study's"),
+    ({}, {"PROLIFIC_PID": PID, "STUDY_ID": "s1", "SESSION_ID": "x" * 201}, NOBODY),
+    *(
+        ({}, {"PROLIFIC_PID": person, "STUDY_ID": "s1"}, NOBODY)
+        for person in ("", "P1", PID[:-1], f"{PID}0", f"{PID[:-1]}g", "{{%PID%}}")
+    ),
+    *(
+        ({"panel": "mturk"}, {"workerId": person, "hitId": "s1"}, NOBODY)
+        for person in ("x" * 201, "P\0", "P\n1", "P\r\n1", "P\u20281", "P\u200b1", "P\x1b1", "P\ud8001", " ", "Link 1")
+    ),
+    ({"panel": "links", "study": ""}, {"PROLIFIC_PID": PID, "STUDY_ID": "s1"}, "a link of their own"),
+]
 
 
-@pytest.mark.parametrize(
-    "person", ["x" * 201, "P\0", "P\n1", "P\r\n1", "P\u20281", "P\u200b1", "P\x1b1", "P\ud8001", " ", "Link 1"]
-)
-def test_an_id_of_another_panel_is_one_line_that_people_see(person):
-    mturk = study_with(recruit={"panel": "mturk"}).file
-    assert door.ids_from(mturk, {"workerId": "A1 é", "hitId": "s1"}) == Ids("A1 é")
-    with pytest.raises(NotInStudy, match="does not say who you are at your panel"):
-        door.ids_from(mturk, {"workerId": person, "hitId": "s1"})
+@pytest.mark.parametrize(("recruit", "address", "says"), BAD_ADDRESSES)
+def test_an_address_without_a_person_or_of_another_study_opens_nothing(recruit, address, says):
+    refused(NotInStudy, says, door.ids_from, study_with(recruit=recruit).file, address)
 
 
 def test_ids_come_from_the_address_by_the_names_of_the_panel():
     given = {"PROLIFIC_PID": f" {PID}\n", "STUDY_ID": "s1", "SESSION_ID": "\uff58\u00a0"}
     assert door.ids_from(study_with().file, given) == Ids(PID, "x")
     assert PID not in repr(Ids(PID, "x"))
+    mturk = study_with(recruit={"panel": "mturk"}).file
+    assert door.ids_from(mturk, {"workerId": "A1 é", "hitId": "s1"}) == Ids("A1 é")
     sona = study_with(recruit={"panel": "sona", "study": "", "ids": {"person": "code"}}).file
     assert door.ids_from(sona, {"code": "7"}) == Ids("7")
-    with pytest.raises(NotInStudy, match="a link of their own"):
-        door.ids_from(study_with(recruit={"panel": "links", "study": ""}).file, given)
 
 
-@pytest.mark.parametrize(
-    ("kept", "again"),
-    [
-        *(("A1é", again) for again in ("A1é", "a1é", "A1É", " A1é", "A1é\n", "A1e\u0301", "\uff21\uff11é")),
-        *((kept, "A1é") for kept in ("A1é ", "\u00a0A1e\u0301", "\uff21\uff11É")),  # as earlier versions did
-        *(("JOSÉ-7", again) for again in ("JOSÉ-7", "josé-7", "José-7")),  # of which SQLite's lower() makes josÉ-7
-        ("Straße", "STRASSE"),
-    ],
-)
+SPELLINGS = [
+    *(("A1é", again) for again in ("A1é", "a1é", "A1É", " A1é", "A1é\n", "A1e\u0301", "\uff21\uff11é")),
+    *((kept, "A1é") for kept in ("A1é ", "\u00a0A1e\u0301", "\uff21\uff11É")),  # as earlier versions did
+    *(("JOSÉ-7", again) for again in ("JOSÉ-7", "josé-7", "José-7")),  # of which SQLite's lower() makes josÉ-7
+    ("Straße", "STRASSE"),
+]
+
+
+@pytest.mark.parametrize(("kept", "again"), SPELLINGS)
 def test_a_person_is_one_however_their_id_is_written(opened, kept, again):
     store = opened(recruit={"panel": "mturk"})
     who = to_images(store, kept)
     label(store, who, 1)
-    with pytest.raises(NotInStudy, match="take part already"):
-        door.agree(store, Ids(again), 1, ["I agree."])
+    refused(NotInStudy, "take part already", door.agree, store, Ids(again), 1, ["I agree."])
     address = {"workerId": again, "hitId": "s1"}
     assert door.enter(store, door.ids_from(store.database.reading(running.file_of), address)).kind == "known"
     assert named_by(store, [again]) == [who]
@@ -245,8 +207,7 @@ def test_a_person_is_one_however_their_id_is_written(opened, kept, again):
     assert door.enter(store, Ids(again)).kind == "known"
     erase_people(store, named_by(store, [again]))
     assert named_by(store, [again]) == []
-    with pytest.raises(NotInStudy, match="was erased"):
-        door.enter(store, Ids(again))
+    refused(NotInStudy, "was erased", door.enter, store, Ids(again))
     assert check_store(store) == []
 
 
@@ -269,12 +230,10 @@ def test_ids_that_earlier_versions_kept_as_they_came_are_still_known(opened):
     file = store.database.reading(running.file_of)
     came = [door.ids_from(file, {"workerId": person, "hitId": "s1"}) for person in ("Gone ", "Erased ")]
     assert door.enter(store, came[0]).kind == "known"
-    with pytest.raises(NotInStudy, match="was erased"):
-        door.enter(store, came[1])
+    refused(NotInStudy, "was erased", door.enter, store, came[1])
 
 
-def test_of_two_whom_earlier_versions_took_for_two_each_goes_on_by_their_own_id(opened):
-    store = opened()
+def test_of_two_whom_earlier_versions_took_for_two_each_goes_on_by_their_own_id(store):
     first, second = (to_images(store, person) for person in ("Twice", "other"))
     with store.database.write() as connection:
         other = schema.panel.update().where(schema.panel.c.annotator_id == second)
@@ -282,47 +241,23 @@ def test_of_two_whom_earlier_versions_took_for_two_each_goes_on_by_their_own_id(
     assert named_by(store, ["twice", "Twice"]) == [second, first]
 
 
-def test_a_signed_link_is_one_persons_and_goes_on_on_any_device(opened):
-    store = opened()
-    mine, other, late = keys.make_links(store, 3, time.time() + 3600)
-    ids = door.ids_of_link(store, mine)
-    who = door.agree(store, ids, door.enter(store, ids).version, ["I agree."]).participant
-    assert door.enter(store, door.ids_of_link(store, mine)).participant == who
-    assert door.enter(store, door.ids_of_link(store, other)).kind == "consent"
-    swapped = f"{other.split('.')[0]}.{mine.split('.')[1]}"
-    forged = [mine.replace("1.", "2."), swapped, "1.", "", "x", "9.AAAA", "1" * 40]
-    for token in forged:
-        with pytest.raises(keys.BadLink, match="not made by this study"):
-            door.ids_of_link(store, token)
-    keys.revoke_link(store, 2)
-    with pytest.raises(keys.BadLink, match="revoked"):
-        door.ids_of_link(store, other)
-    pass_time(store, 61)
-    with pytest.raises(keys.BadLink, match="time is over"):
-        door.ids_of_link(store, late)
-
-
-def test_a_paused_study_lets_nobody_in_and_whoever_is_there_goes_on(opened):
-    store = opened()
+def test_a_paused_study_lets_nobody_in_and_whoever_is_there_goes_on(store):
     who = come(store, "P1")
     running.change_state(store, "paused", by="lead")
     assert door.enter(store, Ids("P2")).kind == "closed"
-    with pytest.raises(NotInStudy, match="lets nobody in now"):
-        door.agree(store, Ids("P2"), 1, ["I agree."])
+    refused(NotInStudy, "lets nobody in now", door.agree, store, Ids("P2"), 1, ["I agree."])
     assert visits.answer_questions(store, who, "before", {"age": "30+"}).phase == "instructions"
 
 
-def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(opened):
-    store = opened()
+def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(store):
     old = come(store, "P1")
     study = study_with()
     assert running.open_study(store, study, affectml="0", by="lead") == 1  # nothing changed
-    changed = Study(study.file, {**TEXTS, "instructions": "Other words."})
+    changed = Study(study.file, {**study.texts, "instructions": "Other words."})
     assert running.open_study(store, changed, affectml="0", by="lead") == 2
     assert door.enter(store, Ids("P2")).version == 2
     assert [visits.where(store, who).version for who in (old, come(store, "P2"))] == [1, 2]
-    with store.database.read() as connection:
-        told = [running.study_of(connection, number)[1].texts["instructions"] for number in (1, 2)]
+    told = [store.database.reading(running.study_of, number)[1].texts["instructions"] for number in (1, 2)]
     assert told == ["Words.", "Other words."]
     assert [row.what for row in rows(store, schema.lead_change)] == [{"version": 1}, {"version": 2}]
 
@@ -330,63 +265,42 @@ def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(opened):
 # Questions and practice
 
 
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [
-        ({}, "age: needs an answer"),
-        ({"age": "40"}, "age: choose one of the options"),
-        ({"age": ["30+"]}, "age: choose one of the options"),
-        ({"age": "30+", "agee": 1}, "agee: there is no such question; did you mean 'age'?"),
-    ],
-)
-def test_an_answer_that_cannot_be_is_refused_and_none_is_kept(opened, given, says):
-    store = opened()
+BAD_ANSWERS = [
+    ({}, "age: needs an answer"),
+    ({"age": "40"}, "age: choose one of the options"),
+    ({"age": "30+", "agee": 1}, "agee: there is no such question; did you mean 'age'?"),
+]
+
+
+@pytest.mark.parametrize(("given", "says"), BAD_ANSWERS)
+def test_an_answer_that_cannot_be_is_refused_and_none_is_kept(store, given, says):
     who = come(store, "P1")
-    with pytest.raises(StoreError) as refused:
-        visits.answer_questions(store, who, "before", given)
-    assert str(refused.value) == says
+    refused(StoreError, f"^{re.escape(says)}$", visits.answer_questions, store, who, "before", given)
     assert rows(store, schema.questionnaire) == []
 
 
-def test_what_the_file_shares_goes_with_the_answers_and_nothing_else(opened):
-    store = opened()
-    complete(store, "P1", "18-29")
-    assert store.annotators()["attributes"].tolist() == [{"age": "18-29"}]
-
-
-def test_who_misses_within_the_tries_may_go_on_and_no_try_is_an_answer(opened):
-    store = opened()
-    who = come(store, "P1")
-    visits.answer_questions(store, who, "before", {"age": "30+"})
-    visits.go_on(store, who, "instructions")
+def test_who_misses_within_the_tries_may_go_on_and_who_does_not_is_screened_out_with_the_code_that_pays(store):
+    who, other = to_practice(store, "P1"), to_practice(store, "P2")
     assert screen(store, who).practice == {"i00": 2}
     missed = visits.practise(store, who, "i00", ["fear", "joy"])
     assert (missed.right, missed.tries_left, missed.visit.phase) == (False, 1, "practice")
     assert screen(store, who).practice == {"i00": 1}
     assert visits.practise(store, who, "i00", ["fear"]).visit.phase == "images"
-    assert len(store.events()) == 0
-
-
-def test_who_cannot_pass_the_practice_is_screened_out_with_the_code_that_pays(opened):
-    store = opened()
-    who = come(store, "P1")
-    visits.answer_questions(store, who, "before", {"age": "30+"})
-    visits.go_on(store, who, "instructions")
-    with pytest.raises(StoreError, match="not one to practise with"):
-        visits.practise(store, who, "i05", ["fear"])
-    visits.practise(store, who, "i00", ["no label", "joy"])
-    out = visits.practise(store, who, "i00", []).visit
-    assert (out.phase, out.status, screen(store, who).code) == ("practice", "screened_out", "OUT")
-    assert visits.practise(store, who, "i00", ["fear"]).visit.status == "screened_out"
-    assert [row.labels for row in rows(store, schema.practice)] == [["joy"], []]
-    assert [(row.status, row.due, row.by_panel) for row in pay.pay_rows(store)] == [("screened_out", 50, 0)]
+    refused(StoreError, "not one to practise with", visits.practise, store, other, "i05", ["fear"])
+    visits.practise(store, other, "i00", ["no label", "joy"])
+    out = visits.practise(store, other, "i00", []).visit
+    assert (out.phase, out.status, screen(store, other).code) == ("practice", "screened_out", "OUT")
+    assert visits.practise(store, other, "i00", ["fear"]).visit.status == "screened_out"
+    assert [row.labels for row in rows(store, schema.practice)] == [["fear", "joy"], ["fear"], ["joy"], []]
+    assert [row.status for row in pay.pay_rows(store)] == [None, "screened_out"]
+    assert [(row.due, row.by_panel) for row in pay.pay_rows(store)] == [(0, 0), (50, 0)]
+    assert len(store.events()) == 0  # no try is an answer
 
 
 # Quotas, places, leaving
 
 
-def test_no_more_people_than_places_and_images_and_a_place_given_back_is_filled(opened):
-    store = opened()
+def test_no_more_people_than_places_and_images_and_a_place_given_back_is_filled(store):
     people = [to_images(store, f"P{n}") for n in range(4)]
     assert door.enter(store, Ids("P4")).kind == "full"
     late = door.agree(store, Ids("P4"), 1, ["I agree."])  # the consent page was open since before
@@ -435,20 +349,17 @@ def test_places_are_those_that_the_newest_version_has_whichever_one_was_read(ope
 
 
 def test_two_servers_that_begin_a_study_at_once_begin_one_version(database_url):
-    with LabelStore(database_url) as store:
-        store.init_task(TaskSettings(LABELS, "?", overlap=2), [f"i{n:02d}" for n in range(12)])
+    new_task(database_url, [f"i{n:02d}" for n in range(12)], overlap=2).close()
 
     def begin(months: int) -> int:
         with LabelStore(database_url) as own:
             return running.open_study(own, study_with(keep_months=months), affectml="0", by="lead")
 
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(begin, [12] * 4)) == [1] * 4
-        assert list(pool.map(begin, [24] * 4)) == [2] * 4
+    assert at_once(begin, [12] * 4) == [1] * 4
+    assert at_once(begin, [24] * 4) == [2] * 4
 
 
-def test_a_check_that_a_new_version_leaves_out_is_shown_to_nobody_and_a_leads_own_stays(opened):
-    store = opened()
+def test_a_check_that_a_new_version_leaves_out_is_shown_to_nobody_and_a_leads_own_stays(store):
     store.add_checks(pd.DataFrame({"image_id": ["i02"], "accepted": [["awe"]], "forbidden": [["joy"]]}))
     others = {"images": [{"image": "i03", "labels": ["fear"]}]}
     running.open_study(store, study_with(checks=others), affectml="0", by="lead")
@@ -456,24 +367,16 @@ def test_a_check_that_a_new_version_leaves_out_is_shown_to_nobody_and_a_leads_ow
     assert "i01" not in running.images_wanting(store)["image_id"].tolist()
 
 
-def test_the_currency_changes_until_somebody_comes(opened):
-    store = opened()
-    pounds, francs = (study_with(pay={"currency": currency}) for currency in ("GBP", "CHF"))
-    assert running.open_study(store, pounds, affectml="0", by="lead") == 2
-    come(store, "P1")
-    with pytest.raises(StoreError, match=r"pay\.currency: people came for GBP.*begin anew"):
-        running.open_study(store, francs, affectml="0", by="lead")
-
-
-def test_a_practice_that_nobody_could_pass_does_not_begin(opened):
-    store = opened()
+def test_the_currency_changes_until_somebody_comes_and_a_practice_that_nobody_could_pass_does_not_begin(store):
+    begin = partial(running.open_study, store, affectml="0", by="lead")
     practice = {"images": [{"image": "i00", "labels": ["faer"]}]}
-    with pytest.raises(UnknownLabel, match=r"practice on image i00.*'faer'.*'fear'"):
-        running.open_study(store, study_with(practice=practice), affectml="0", by="lead")
+    refused(UnknownLabel, r"practice on image i00.*'faer'.*'fear'", begin, study_with(practice=practice))
+    assert begin(study_with(pay={"currency": "GBP"})) == 2
+    come(store, "P1")
+    refused(StoreError, r"pay\.currency: people came for GBP.*begin anew", begin, study_with(pay={"currency": "CHF"}))
 
 
-def test_who_is_erased_while_places_are_given_back_keeps_nobody_out(opened, monkeypatch):
-    store = opened()
+def test_who_is_erased_while_places_are_given_back_keeps_nobody_out(store, monkeypatch):
     gone = come(store, "P1")
     late = come(store, "P2")
     pass_time(store, 31)
@@ -503,8 +406,7 @@ def test_a_group_that_is_full_is_paid_and_takes_nobodys_place(opened):
     assert [row.due for row in pay.pay_rows(store)] == [0, 50, 0, 0]
 
 
-def test_who_returns_in_time_goes_on_and_who_is_late_is_told_and_keeps_what_they_gave(opened):
-    store = opened()
+def test_who_returns_in_time_goes_on_and_who_is_late_is_told_and_keeps_what_they_gave(store):
     back, late = to_images(store, "back"), to_images(store, "late")
     label(store, back, 2), label(store, late, 2)
     (held,) = store.claim(late, 1)
@@ -513,8 +415,7 @@ def test_who_returns_in_time_goes_on_and_who_is_late_is_told_and_keeps_what_they
     pass_time(store, 2)
     (receipt,) = store.submit([Answer(held.image_id, late, "labels", ("joy",))])  # out of a tunnel
     assert receipt.status == "accepted"
-    with pytest.raises(StoreError, match="elsewhere, or over"):
-        store.claim(late, 1)
+    refused(StoreError, "elsewhere, or over", store.claim, late, 1)
     assert visits.where(store, late).status == "timed_out"
     assert visits.go_on(store, late, "instructions").status == "timed_out"
     assert visits.where(store, back).status is None
@@ -556,44 +457,25 @@ def test_who_finds_no_image_left_is_one_too_many_and_is_paid(opened):
 
 
 def test_a_hundred_tabs_at_once_take_no_more_places_than_there_are(opened):
-    store = opened(images_per_person=5)
-    stores = [store, *(opened() for _ in range(3))]
-    begin = threading.Barrier(4)
-    found = []
+    def arrive(store) -> list:
+        return [door.agree(store, Ids(f"{id(store)}-{n}"), 1, ["I agree."]).status for n in range(4)]
 
-    def arrive(at: int) -> None:
-        begin.wait()
-        found.extend(door.agree(stores[at], Ids(f"{at}-{n}"), 1, ["I agree."]).status for n in range(4))
-
-    threads = [threading.Thread(target=arrive, args=(at,)) for at in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert Counter(found) == {None: 4, "quota_full": 12}
+    found = at_once(arrive, [opened() for _ in range(4)])
+    assert Counter(chain(*found)) == {None: 4, "quota_full": 12}
 
 
-def test_two_tabs_of_one_person_get_no_image_too_many(opened):
-    store = opened()
-    stores = [store, opened()]
+def test_two_tabs_of_one_person_get_no_image_too_many(opened, store):
     who = to_images(store, "P1")
-    begin = threading.Barrier(2)
 
-    def work(at: int) -> None:
-        begin.wait()
-        while claims := stores[at].claim(who, 2):
-            stores[at].submit([Answer(claim.image_id, who, "labels", ("awe",)) for claim in claims])
+    def work(tab) -> None:
+        while claims := tab.claim(who, 2):
+            tab.submit([Answer(claim.image_id, who, "labels", ("awe",)) for claim in claims])
 
-    threads = [threading.Thread(target=work, args=(at,)) for at in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(work, [store, opened()])
     assert len(rows(store, schema.assignment)) == 5
 
 
-def test_who_withdraws_has_left_the_study(opened):
-    store = opened()
+def test_who_withdraws_has_left_the_study(store):
     who = to_images(store, "P1")
     label(store, who, 2)
     store.withdraw(who)
@@ -605,38 +487,32 @@ def test_who_withdraws_has_left_the_study(opened):
 
 
 def test_failed_checks_end_the_images_with_pay_where_the_file_says_so(opened):
-    checks = {"rate": 0.5, "then": "end", "failed": 1}
-    store = opened(checks=checks, images_per_person=9)
+    store = opened(checks={"rate": 0.5, "then": "end", "failed": 1}, images_per_person=9)
     who = to_images(store, "P1")
     label(store, who, labels=("fear",))  # the check's own text says joy
-    assert visits.finish_images(store, who).phase == "after"
-    visits.answer_questions(store, who, "after", {})
-    visits.go_on(store, who, "debriefing")
+    finish(store, who)
     (row,) = pay.pay_rows(store)
     assert (row.status, row.failed_checks, row.due) == ("completed", 1, 300)
     assert row.images < 9
 
 
 def test_of_many_images_held_the_next_few_are_still_shown_after_failed_checks(opened):
-    checks = {"rate": 0.5, "then": "end", "failed": 1}
-    store = opened(checks=checks, images_per_person=9)
+    store = opened(checks={"rate": 0.5, "then": "end", "failed": 1}, images_per_person=9)
     who = to_images(store, "P1")
-    held = store.claim(who, 30)
-    check = [claim.purpose for claim in held].index("check")
-    assert (len(held), check) == (9, 0)
+    claims = store.claim(who, 30)
+    assert (len(claims), claims[0].purpose) == (9, "check")
 
     def say(claims):
         return [store.submit([Answer(claim.image_id, who, "labels", ("fear",))])[0].status for claim in claims]
 
-    say(held[:1])
-    assert [claim.image_id for claim in store.claim(who, 30)] == [claim.image_id for claim in held[1:6]]
-    assert say(held[1:8]) == ["accepted"] * 7  # two of them were under way
+    say(claims[:1])
+    assert [claim.image_id for claim in store.claim(who, 30)] == [claim.image_id for claim in claims[1:6]]
+    assert say(claims[1:8]) == ["accepted"] * 7  # two of them were under way
     assert store.claim(who, 30) == []
     assert visits.finish_images(store, who).phase == "after"
 
 
-def test_images_are_held_for_as_long_as_the_place(opened):
-    store = opened()
+def test_images_are_held_for_as_long_as_the_place(store):
     store.claim(to_images(store, "P1"), 5)
     pass_time(store, 29)
     assert store.release_expired() == 0
@@ -645,14 +521,11 @@ def test_images_are_held_for_as_long_as_the_place(opened):
 
 
 def test_answers_decide_nothing_about_pay(opened):
-    checks = {"rate": 0.5, "then": "note"}
-    store = opened(checks=checks, images_per_person=9, places={"people": 4, "minutes": 30})
+    store = opened(checks={"rate": 0.5, "then": "note"}, images_per_person=9)
     for person, labels in (("P1", ("joy",)), ("P2", ("fear",))):
         who = to_images(store, person)
         label(store, who, labels=labels)
-        visits.finish_images(store, who)
-        visits.answer_questions(store, who, "after", {})
-        visits.go_on(store, who, "debriefing")
+        finish(store, who)
     passed, failed = pay.pay_rows(store)
     assert (passed.failed_checks, failed.failed_checks) == (0, 1)
     assert (passed.due, passed.code) == (failed.due, failed.code) == (300, "DONE")
@@ -673,6 +546,7 @@ def test_pay_is_right_to_the_penny():
     assert pay.due(study, "quota_full", 0, 0) == (50, 0)
     assert pay.due(study, "left", 0, minute) == (0, 0)
     assert pay.due(study, "left", 1, minute) == (15, 0)  # a seventh of 1.00, rounded up
+    assert pay.due(study_with(images_per_person=6), "left", 1, 0) == (50, 0)  # a sixth of 3.00, which comes out even
     assert pay.due(study, "timed_out", 7, minute) == (100, 0)
     assert pay.due(study, None, 7, minute) == (0, 0)
     assert pay.due(study_with(pay={"unfinished": "all"}), "left", 0, 0) == (300, 0)
@@ -693,10 +567,6 @@ def test_who_left_is_paid_the_least_amount_that_is_not_below_their_share(currenc
             assert share <= fixed * images < share + unit * images
 
 
-def test_a_share_that_comes_out_even_is_not_rounded_up():
-    assert pay.due(study_with(images_per_person=6), "left", 1, 0) == (50, 0)  # a sixth of 3.00
-
-
 def test_minutes_count_activity_and_a_night_in_between_as_a_break(opened):
     store = opened(places={"people": 4, "minutes": 60 * 24})
     who = come(store, "P1")
@@ -706,43 +576,34 @@ def test_minutes_count_activity_and_a_night_in_between_as_a_break(opened):
     assert 7 <= visits.go_on(store, who, "instructions").minutes < 7.5
 
 
-def test_the_pay_table_and_the_list_for_the_panel(opened):
-    store = opened()
+def test_the_pay_table_its_sums_and_the_list_for_the_panel(store):
     complete(store, "P1")
-    who = to_images(store, "=P2")
+    complete(store, "P2")
+    who = to_images(store, "=P3")
     label(store, who, 2)
     visits.leave(store, who)
-    assert pay.as_bulk(pay.pay_rows(store)) == "'=P2,1.20\r\n"  # the panel itself pays who completed it
+    come(store, "P4")
+    assert pay.as_bulk(pay.pay_rows(store)) == "'=P3,1.20\r\n"  # the panel itself pays who completed it
     table = pay.as_csv(pay.pay_rows(store)).splitlines()
     assert table[0].startswith("person,session,status,minutes,images,failed_checks,code,currency,due,by_panel,paid")
     assert table[1].startswith("P1,,completed,")
     assert table[1].endswith("5,0,DONE,EUR,3.00,3.00,no")
-    assert pay.mark_paid(store, ["=P2"]) == 1
-    assert pay.mark_paid(store, ["=P2"]) == 0
+    assert [one.to_pay for one in pay.sums(pay.pay_rows(store))] == [0, 120, 0]
+    assert pay.mark_paid(store, ["P1", "=P3", "P4"], by="ann") == 2
+    assert pay.mark_paid(store, ["=P3"]) == 0
     assert pay.as_bulk(pay.pay_rows(store)) == ""
-
-
-def test_what_is_due_is_summed_by_status_and_who_marks_it_paid_is_kept(opened):
-    store = opened()
-    complete(store, "P1")
-    complete(store, "P2")
-    who = to_images(store, "P3")
-    label(store, who, 2)
-    visits.leave(store, who)
-    come(store, "P4")
-    assert pay.mark_paid(store, ["P1", "P4"], by="ann") == 1
-    # 3.00 for each of two, by the panel; two of five images of P3 are 1.20
+    # 3.00 for each of two, by the panel; two of five images of =P3 are 1.20
     assert pay.sums(pay.pay_rows(store)) == [
         pay.Sum("completed", "EUR", people=2, due=600, by_panel=600, paid=1, to_pay=0),
-        pay.Sum("left", "EUR", people=1, due=120, by_panel=0, paid=0, to_pay=120),
+        pay.Sum("left", "EUR", people=1, due=120, by_panel=0, paid=1, to_pay=0),
         pay.Sum("going_on", "EUR", people=1, due=0, by_panel=0, paid=0, to_pay=0),
     ]
-    (change,) = [row for row in rows(store, schema.lead_change) if "paid" in row.what]
-    assert (change.by, change.what) == ("ann", {"paid": 1})  # of whom is nobody's to read there
+    changes = [row for row in rows(store, schema.lead_change) if "paid" in row.what]
+    assert [(row.by, row.what) for row in changes] == [("ann", {"paid": 2})]  # of whom is nobody's to read there
 
 
 def test_a_code_of_ones_own_is_nobody_elses_and_comes_when_it_is_earned(opened):
-    store = opened(recruit={"panel": "prolific", "study": "s1", "codes": {}})
+    store = opened(recruit={"codes": {}})
     first, second = complete(store, "P1"), complete(store, "P2")
     codes = [screen(store, who).code for who in (first, second)]
     assert len(set(codes)) == 2
@@ -754,23 +615,20 @@ def test_a_code_of_ones_own_is_nobody_elses_and_comes_when_it_is_earned(opened):
 # Apart
 
 
-def test_no_panel_id_is_in_any_table_but_the_panels(opened):
-    store = opened()
-    complete(store, "SECRET-ID")
-    with store.database.read() as connection:
-        held = {table.name: str(connection.execute(sa.select(table)).all()) for table in schema.metadata.sorted_tables}
-    assert [name for name in held if "SECRET-ID" in held[name]] == ["panel"]
+def test_no_panel_id_is_in_any_table_but_the_panels_and_what_the_file_shares_goes_with_the_answers(store):
+    who = complete(store, "SECRET-ID", "18-29")
+    assert [name for name, content in all_rows(store).items() if "SECRET-ID" in str(content)] == ["panel"]
     for table in (store.events(), store.judgements(), store.annotators()):
         assert "SECRET-ID" not in table.to_csv()
-    assert "SECRET-ID" not in str(asdict(visits.where(store, store.annotators()["annotator_id"][0])))
+    assert "SECRET-ID" not in str(asdict(visits.where(store, who)))
+    assert store.annotators()["attributes"].tolist() == [{"age": "18-29"}]
 
 
 # What is on the screen
 
 
-def test_each_phase_shows_its_own_and_the_debriefing_comes_at_the_end_however_it_ends(opened):
-    store = opened()
-    changed = Study(study_with().file, {name: f"The {name}." for name in TEXTS})
+def test_each_phase_shows_its_own_and_the_debriefing_comes_at_the_end_however_it_ends(store):
+    changed = Study(study_with().file, {name: f"The {name}." for name in study_with().texts})
     running.open_study(store, changed, affectml="0", by="lead")
     shown = consent_screen(store, door.enter(store, Ids("P1")).version)
     # a question before and one after, an image to practise with and five: 6.5 minutes
@@ -786,14 +644,16 @@ def test_each_phase_shows_its_own_and_the_debriefing_comes_at_the_end_however_it
     assert (screen(store, who).practice, screen(store, who).instructions) == ({"i00": 2}, "The instructions.")
     visits.practise(store, who, "i00", ["fear"])
     label(store, who, 2)
-    assert (screen(store, who).done, screen(store, who).code) == (2, None)
+    now = screen(store, who)
+    assert (now.done, now.code, now.due) == (2, None, "")
     visits.leave(store, who)
-    assert (screen(store, who).text, screen(store, who).questions) == ("The debriefing.", ())
+    now = screen(store, who)
+    assert (now.text, now.questions, now.due) == ("The debriefing.", (), "1.20 EUR")
 
 
 def test_the_address_to_return_to_has_the_code_once_it_is_earned(opened):
     place = "https://panel.example/done?cc={code}&p={person}"
-    store = opened(recruit={**FILE["recruit"], "return_to": place})
+    store = opened(recruit={"return_to": place})
     who = to_images(store, "P&1")
     assert return_address(store, who) is None
     visits.leave(store, who)

@@ -12,7 +12,6 @@ from unittest.mock import Mock
 import pytest
 import yaml
 
-from affectml.cli import main
 from affectml.errors import BadInput
 from affectml.people import studies
 from affectml.taxonomies import get_taxonomy
@@ -26,32 +25,43 @@ from affectml_annotation.store.place import backups_of
 from affectml_annotation.store.visits import end
 from affectml_annotation.study import door, erasing, keys, overview, running, visits
 from affectml_annotation.study.file import LabelWords
-from affectml_annotation.study.folder import FILE, read_study, write_study
+from affectml_annotation.study.folder import FILE, read_study
 from affectml_annotation.study.screen import warnings_of
 
-
-def write(folder: Path, **changes: object) -> None:
-    content = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
-    for name, value in changes.items():
-        content[name] = {**content[name], **value} if isinstance(content[name], dict) else value
-    (folder / FILE).write_text(yaml.safe_dump(content), encoding="utf-8")
+from .studies import write_file
+from .tasks import refused
 
 
-def test_what_is_missing_is_said_in_sentences(run, tmp_path, demo_set):
-    data = demo_set(images=20)
+@pytest.fixture
+def data(demo_set):
+    return demo_set(images=20)
+
+
+@pytest.fixture
+def folder(run, data, tmp_path):
+    """A new study of that data set."""
     run("study", "init", data.root, tmp_path / "study")
-    said = run("study", "check", tmp_path / "study")
+    return tmp_path / "study"
+
+
+def agree(store, ids: door.Ids) -> str:
+    boxes = store.database.reading(running.file_of).consent.boxes
+    return door.agree(store, ids, 1, boxes).participant
+
+
+def test_what_is_missing_is_said_in_sentences(run, folder, data):
+    said = run("study", "check", folder)
     assert "- consent.md has places to fill in: [" in said
     assert "- images_per_person is 50, and the data set has 20 images." in said
     assert "- pay.per_person is 0: nobody is paid." in said
     for name in ("consent", "debriefing"):
-        (tmp_path / "study" / f"{name}.md").write_text("Whole words.", encoding="utf-8")
+        (folder / f"{name}.md").write_text("Whole words.", encoding="utf-8")
     first = str(data.images["image_id"][0])
-    write(tmp_path / "study", images_per_person=10, help=["+49 800 111"], pay={"per_person": 3, "per_screen_out": 1},
+    write_file(folder, images_per_person=10, help=["+49 800 111"], pay={"per_person": 3, "per_screen_out": 1},
           practice={"images": [{"image": first, "labels": ["amusment"]}, {"image": "nowhere", "labels": ["awe"]}]},
           before={"questions": [{"id": "age", "text": "Age?", "kind": "choice", "options": ["18-29", "30+"]}]},
           places={"people": 5, "per_answer": {"age": 2}})  # fmt: skip
-    said = run("study", "check", tmp_path / "study")
+    said = run("study", "check", folder)
     # 19 images, without the one to practise with, times 3 people are 57 answers: 6 people with 10 each
     assert [line for line in said.splitlines() if line.startswith("- ")] == [
         "- places.per_answer: the groups of age take 4 people in all, and places.people is 5.",
@@ -61,39 +71,34 @@ def test_what_is_missing_is_said_in_sentences(run, tmp_path, demo_set):
     ]
 
 
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"taxonomy": "nosuch.yaml"}, "nosuch.yaml"), ({"taxonomy": "nosuch"}, "nosuch"),
-        ({"target": "nosuch"}, "nosuch"),
-    ],
-)  # fmt: skip
-def test_labels_that_a_study_cannot_have_are_said_by_the_check_and_not_first_by_the_run(
-    run, tmp_path, demo_set, change, says
-):
-    run("study", "init", demo_set(images=20).root, tmp_path / "study")
-    write(tmp_path / "study", **change)
-    assert says in studies.check(tmp_path / "study").refused[0]
+BAD_LABELS = [
+    ({"taxonomy": "nosuch.yaml"}, "nosuch.yaml"), ({"taxonomy": "nosuch"}, "nosuch"),
+    ({"target": "nosuch"}, "nosuch"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "says"), BAD_LABELS)
+def test_labels_that_a_study_cannot_have_are_said_by_the_check_and_not_first_by_the_run(change, says, folder):
+    write_file(folder, **change)
+    assert says in studies.check(folder).refused[0]
 
 
 def test_how_many_people_it_takes_is_said_before_it_begins(run, tmp_path, demo_set):
     run("study", "init", demo_set(images=240).root, tmp_path / "study")
-    write(tmp_path / "study", overlap=4, images_per_person=40, places={"people": 24})
+    write_file(tmp_path / "study", overlap=4, images_per_person=40, places={"people": 24})
     said = run("study", "check", tmp_path / "study")
     assert "it takes 24 people (0.00); if every image is skipped as often as `skips` counts, 48 people (0.00)" in said
     assert "- places.people" not in said
     assert json.loads(run("study", "check", tmp_path / "study", "--json"))["people"] == 24
-    write(tmp_path / "study", overlap=5, skips=2, pay={"per_person": "1.25"})
+    write_file(tmp_path / "study", overlap=5, skips=2, pay={"per_person": "1.25"})
     said = run("study", "check", tmp_path / "study")
     assert "it takes 30 people (37.50); if every image is skipped as often as `skips` counts, 42 people (52.50)" in said
     assert "places.people is 24: for 240 images with 5 people each it takes 30 who label 40." in said
     assert "5 per image" in run("study", "check", tmp_path / "study", "--summary")
 
 
-def test_a_list_of_who_was_paid_finds_everybody_whom_the_list_for_bulk_payment_named(run, tmp_path, demo_set):
+def test_a_list_of_who_was_paid_finds_everybody_whom_the_list_for_bulk_payment_named(run, tmp_path, folder):
     """Of earlier versions, too, which took ids with line breaks."""
-    folder = tmp_path / "study"
-    run("study", "init", demo_set(images=20).root, folder)
     study = read_study(folder)
     people = ["plain", "two\nlines", "=formula", "UPPER", "'quoted"]
     with LabelStore(tmp_path / "paid.db") as store:
@@ -101,7 +106,7 @@ def test_a_list_of_who_was_paid_finds_everybody_whom_the_list_for_bulk_payment_n
         paying = study.file.model_copy(update={"pay": study.file.pay.model_copy(update={"per_screen_out": Decimal(1)})})
         running.open_study(store, replace(study, file=paying), affectml="0", by="lead")
         for person in people:
-            who = door.agree(store, door.Ids(person), 1, study.file.consent.boxes).participant
+            who = agree(store, door.Ids(person))
             store.database.writing(end, who, "screened_out", 1)
     listed = run("study", "pay", folder, "--db", tmp_path / "paid.db", "--bulk")
     (tmp_path / "paid.csv").write_text(listed.replace("UPPER", "upper"), encoding="utf-8")
@@ -111,16 +116,14 @@ def test_a_list_of_who_was_paid_finds_everybody_whom_the_list_for_bulk_payment_n
 
 
 @pytest.mark.parametrize("how", ["forget", "erase", "labels erase"])
-def test_every_file_that_still_holds_an_id_is_named(run, tmp_path, demo_set, how, monkeypatch):
-    folder, elsewhere = tmp_path / "study", tmp_path / "elsewhere"
+def test_every_file_that_still_holds_an_id_is_named(run, tmp_path, how, monkeypatch, folder):
+    elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    run("study", "init", demo_set(images=20).root, folder)
     data = (folder / read_study(folder).file.dataset).resolve()
     with studies.begin(folder, by="lead") as store:
         db = Path(store.database.where)
-        study = read_study(folder)
-        who = door.agree(store, door.Ids("SECRET-7"), 1, study.file.consent.boxes).participant
+        who = agree(store, door.Ids("SECRET-7"))
         visits.leave(store, who)
         keep_backup(store)  # is gone through by itself
         write_backup(store, db.with_name("by-hand.db"))
@@ -145,60 +148,47 @@ def test_every_file_that_still_holds_an_id_is_named(run, tmp_path, demo_set, how
     assert len(held) == 5 - (how == "labels erase")
 
 
-def test_what_a_panel_needs_is_missed(run, tmp_path, demo_set):
-    run("study", "init", demo_set(images=20).root, tmp_path / "study")
-    write(tmp_path / "study", pay={"per_person": 3}, recruit={"panel": "prolific", "return_to": "https://x.example/"})
-    said = run("study", "check", tmp_path / "study")
+def test_what_a_panel_needs_is_missed(run, folder):
+    write_file(folder, pay={"per_person": 3}, recruit={"panel": "prolific", "return_to": "https://x.example/"})
+    said = run("study", "check", folder)
     assert "- recruit.return_to has no {code}: prolific would not know who comes back." in said
     assert "- pay.paid_by_panel has no completed: prolific pays its reward itself" in said
-    write(tmp_path / "study", recruit={"panel": "sona"})
-    assert "- recruit.return_to has no {person}" in run("study", "check", tmp_path / "study")
+    write_file(folder, recruit={"panel": "sona"})
+    assert "- recruit.return_to has no {person}" in run("study", "check", folder)
 
 
-def test_a_study_that_begins_says_what_is_still_missing(run, tmp_path, demo_set, monkeypatch):
+def test_a_study_that_begins_says_what_is_still_missing(run, monkeypatch, folder):
     server = types.SimpleNamespace(main=lambda arguments: sys.exit(0))
     monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
-    run("study", "init", demo_set(images=20).root, tmp_path / "study")
-    said = run("study", "run", tmp_path / "study")
+    said = run("study", "run", folder)
     assert "still missing: consent.md has places to fill in: [" in said
     assert "still missing: pay.per_person is 0: nobody is paid." in said
 
 
-def test_a_study_in_two_languages_does_not_begin_until_somebody_has_read_its_consent(
-    run, tmp_path, demo_set, monkeypatch, capsys
-):
+def test_a_study_in_two_languages_does_not_begin_until_its_consent_was_read(run, tmp_path, demo_set, monkeypatch):
     server = types.SimpleNamespace(main=lambda arguments: sys.exit(0))
     monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
+
     study = tmp_path / "study"
-
-    def refused(*more: str) -> str:
-        monkeypatch.setattr("sys.argv", ["affectml", "study", "check", str(study), *more])
-        with pytest.raises(SystemExit, match="1"):
-            main()
-        return capsys.readouterr().out
-
     data = demo_set(images=20).root
     assert "study.de.yaml" in run("study", "init", data, study, "--languages", "en, de")
-    assert "'german' is no language's code" in run(
-        "study", "init", data, tmp_path / "other", "--languages", "en,german", fails=True
-    )
-    said = refused()
+    german = run("study", "init", data, tmp_path / "other", "--languages", "en,german", fails=True)
+    assert "'german' is no language's code" in german
+    said = run("study", "check", study, code=1)
     assert "\nrefused: consent.de.md: nobody is said to have read it." in said
     assert "\nwarning: instructions.de.md: nobody is said to have read it" in said
     assert "\nwarning: names in German that a machine chose: Belustigung (amusement)" in said
-    assert json.loads(refused("--json"))["refused"][0].startswith("consent.de.md: ")
+    assert json.loads(run("study", "check", study, "--json", code=1))["refused"][0].startswith("consent.de.md: ")
     assert "BadStudy: consent.de.md: nobody is said to have read it" in run("study", "run", study, fails=True)
-    with pytest.raises(BadStudy, match="nobody is said to have read it"):
-        studies.begin(study, by="lead")
+    refused(BadStudy, "nobody is said to have read it", studies.begin, study, by="lead")
     german = (study / "study.de.yaml").read_text(encoding="utf-8")
     read = german.replace("consent: ''", "consent: Anna Muster")
     (study / "study.de.yaml").write_text(read, encoding="utf-8")
     assert "refused" not in run("study", "check", study)
     assert "still missing: consent.de.md has places to fill in" in run("study", "run", study)
     agreed = run("study", "check", study, "--summary")
-    assert (
-        f"consent.de.md, sha256 {read_study(study).hashes['consent.de']}, read by Anna Muster; ticked: I am" in agreed
-    )
+    consent = read_study(study).hashes["consent.de"]
+    assert f"consent.de.md, sha256 {consent}, read by Anna Muster; ticked: I am" in agreed
     assert "and when, and in which of the languages en, de; what images evoke" in agreed
     studies.begin(study, by="lead").close()
 
@@ -214,35 +204,30 @@ def test_a_studys_own_words_for_labels_go_before_the_taxonomys():
         studies.with_words(mikels, {"de": {"awe": LabelWords(name="Angst"), "fear": LabelWords(name="Angst")}})
 
 
-def test_words_for_what_is_no_label_are_missed_and_do_not_begin(run, tmp_path, demo_set):
-    study = tmp_path / "study"
-    run("study", "init", demo_set(images=20).root, study)
-    write(study, languages=["en", "de"])
-    (study / "study.de.yaml").write_text("labels: {aw: {name: Ehrfurcht}}", encoding="utf-8")
-    assert "- study.de.yaml has words for 'aw', which is no label there; did you mean 'awe'?" in run(
-        "study", "check", study
-    )
-    with pytest.raises(BadInput, match="names 'aw', which is not a label"):
-        studies.begin(study, by="lead")
-    (study / "study.de.yaml").write_text("labels: {awe: {name: Wut}, anger: {name: Wut}}", encoding="utf-8")
-    assert "are both called 'Wut' in de" in run("study", "check", study)
+def test_words_for_what_is_no_label_are_missed_and_do_not_begin(run, folder):
+    write_file(folder, languages=["en", "de"])
+    (folder / "study.de.yaml").write_text("labels: {aw: {name: Ehrfurcht}}", encoding="utf-8")
+    said = run("study", "check", folder)
+    assert "- study.de.yaml has words for 'aw', which is no label there; did you mean 'awe'?" in said
+    refused(BadInput, "names 'aw', which is not a label", studies.begin, folder, by="lead")
+    (folder / "study.de.yaml").write_text("labels: {awe: {name: Wut}, anger: {name: Wut}}", encoding="utf-8")
+    assert "are both called 'Wut' in de" in run("study", "check", folder)
 
 
-def test_the_summary_answers_what_an_ethics_board_asks(run, tmp_path, demo_set):
-    run("study", "init", demo_set(images=20).root, tmp_path / "study")
+def test_the_summary_answers_what_an_ethics_board_asks(run, folder):
     age = {"id": "age", "text": "How old are you | really?", "kind": "number", "share": True}
     why = {"id": "why", "text": "Why?", "kind": "text", "share": True}
-    write(tmp_path / "study", before={"questions": [age]}, after={"questions": [why]}, keep_months=36,
+    write_file(folder, before={"questions": [age]}, after={"questions": [why]}, keep_months=36,
           pay={"per_person": "3.50", "unfinished": "all", "per_minute_over": "0.20", "most_minutes_over": 5},
           recruit={"panel": "prolific"}, help=["lab@example.org"],
           checks={"rate": 0.1, "images": [{"image": "000000", "labels": ["awe"]}], "then": "end"})  # fmt: skip
-    said = run("study", "check", tmp_path / "study", "--summary")
+    said = run("study", "check", folder, "--summary")
     table = dict(line.strip("| \n").split(" | ") for line in said.splitlines()[2:] if "---" not in line)
     assert table["Questions about the person"] == "age: How old are you / really?; why: Why?"
     assert table["Shared with the data set"] == "the answers, under a random name, age, why"
     assert table["Free text"].startswith("why: ")
     assert table["Identity"].startswith("prolific's id of the person, and of this participation, in a table of its own")
-    assert read_study(tmp_path / "study").hashes["consent"] in table["Agreed to"]
+    assert read_study(folder).hashes["consent"] in table["Agreed to"]
     assert "I am at least 18 years old." in table["Agreed to"]
     assert table["In the browser"].startswith("one cookie (HttpOnly, 30 days)")
     assert "one of Streamlit's against forged requests" in table["In the browser"]
@@ -253,60 +238,54 @@ def test_the_summary_answers_what_an_ethics_board_asks(run, tmp_path, demo_set):
     assert table["Attention checks"].startswith("10% of the images")
     assert table["Attention checks"].endswith("after 2 failed: the images end, with pay")
     assert table["Protection"].endswith("where to turn to: lab@example.org")
-    assert "question why is free text and shared" in run("study", "check", tmp_path / "study")
+    assert "question why is free text and shared" in run("study", "check", folder)
 
 
-def test_the_lead_steers_from_the_command_line(run, tmp_path, demo_set):
-    data = demo_set(images=20)
-    run("study", "init", data.root, tmp_path / "study")
-    said = run("study", "status", tmp_path / "study", fails=True)
+def test_the_lead_steers_from_the_command_line(run, tmp_path, folder):
+    said = run("study", "status", folder, fails=True)
     assert f"no such database; `affectml study run {tmp_path / 'study'}` makes it" in said
     no_file = f"BadStudy: {tmp_path / FILE}: no such file; `affectml study init"
     assert run("study", "status", tmp_path, fails=True).startswith(no_file)
-    with studies.begin(tmp_path / "study", by="lead") as store:
+    with studies.begin(folder, by="lead") as store:
         assert store.has_task
-        links = run("study", "links", tmp_path / "study", "--people", 2, "--address", "https://lab.example/").split()
+        links = run("study", "links", folder, "--people", 2, "--address", "https://lab.example/").split()
         assert links[0].startswith("https://lab.example/?link=1.")
         ids = door.ids_of_link(store, links[0].partition("=")[2])
-        who = door.agree(store, ids, 1, store_boxes(store)).participant
+        who = agree(store, ids)
         visits.leave(store, who)
-        assert json.loads(run("study", "links", tmp_path / "study", "--revoke", 2, "--json")) == {"revoked": 2}
-        with pytest.raises(keys.BadLink, match="revoked"):
-            door.ids_of_link(store, links[1].partition("=")[2])
+        assert json.loads(run("study", "links", folder, "--revoke", 2, "--json")) == {"revoked": 2}
+        refused(keys.BadLink, "revoked", door.ids_of_link, store, links[1].partition("=")[2])
         erasing.ask_for_erasure(store, who)
-    run("study", "steer", tmp_path / "study", "paused")
-    said = json.loads(run("study", "status", tmp_path / "study", "--json"))
+    run("study", "steer", folder, "paused")
+    said = json.loads(run("study", "status", folder, "--json"))
     assert (said["at"], len(said["images"]), said["erasures"]) == ({"instructions": {"left": 1}}, 20, [who])
     (person,) = said["people"]
     assert (person["participant"], person["status"], person["images"], person["seconds"]) == (who, "left", 0, None)
     assert [change["what"] for change in said["changes"]] == [{"state": "paused"}, {"version": 1}]
-    printed = run("study", "status", tmp_path / "study")
+    printed = run("study", "status", folder)
     assert f"to be erased, as they asked (`affectml labels erase`): {who}" in printed
     assert "at instructions: left 1" in printed
-    said = json.loads(run("study", "more", tmp_path / "study", "--people", 5, "--json"))
+    said = json.loads(run("study", "more", folder, "--people", 5, "--json"))
     assert (said["state"], said["places"], said["ended"], said["wanting"]) == ("paused", 55, {"left": 1}, 20)
-    assert run("study", "pay", tmp_path / "study").splitlines()[1].startswith("link 1,,left,")
-    assert run("study", "pay", tmp_path / "study", "--paid", "link 1") == "noted for 1 of 1\n"
-    assert json.loads(run("study", "pay", tmp_path / "study", "--paid", "link 1", "--json")) == {"noted": 0}
-    assert json.loads(run("study", "pay", tmp_path / "study", "--forget", "--json")) == {"kept": 0, "named": []}
-    assert "&link=3." in run(
-        "study", "links", tmp_path / "study", "--people", 1, "--address", "https://lab.example/?a=1"
-    )
-    assert "nobody with the id 'link 9'" in run("study", "erase", tmp_path / "study", "link 1", "link 9", fails=True)
-    assert "0 answers taken out of" in run("study", "erase", tmp_path / "study", "link 1")
-    assert run("study", "pay", tmp_path / "study").count("\n") == 1
-    assert "did you mean 'paused'" in run("study", "steer", tmp_path / "study", "pausd", fails=True)
+    assert run("study", "pay", folder).splitlines()[1].startswith("link 1,,left,")
+    assert run("study", "pay", folder, "--paid", "link 1") == "noted for 1 of 1\n"
+    assert json.loads(run("study", "pay", folder, "--paid", "link 1", "--json")) == {"noted": 0}
+    assert json.loads(run("study", "pay", folder, "--forget", "--json")) == {"kept": 0, "named": []}
+    assert "&link=3." in run("study", "links", folder, "--people", 1, "--address", "https://lab.example/?a=1")
+    assert "nobody with the id 'link 9'" in run("study", "erase", folder, "link 1", "link 9", fails=True)
+    assert "0 answers taken out of" in run("study", "erase", folder, "link 1")
+    assert run("study", "pay", folder).count("\n") == 1
+    assert "did you mean 'paused'" in run("study", "steer", folder, "pausd", fails=True)
 
 
-def test_the_schedule_of_backups_is_the_files_whenever_the_study_begins(run, tmp_path, demo_set):
-    run("study", "init", demo_set(images=20).root, tmp_path / "study")
+def test_the_schedule_of_backups_is_the_files_whenever_the_study_begins(folder):
 
     def schedule():
-        with studies.begin(tmp_path / "study", by="lead") as store:
+        with studies.begin(folder, by="lead") as store:
             return store.settings.backup_hours, store.settings.backups_kept, store.settings.backup_days
 
     assert schedule() == (1, 24, 7)
-    file = tmp_path / "study" / FILE
+    file = folder / FILE
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert content["backups"] == {"hours": 1.0, "keep": 24, "days": 7}
     for backups, now in (({"hours": 6, "keep": 4, "days": 0}, (6, 4, 0)), ({"hours": 24, "keep": 7}, (24, 7, 7))):
@@ -314,82 +293,65 @@ def test_the_schedule_of_backups_is_the_files_whenever_the_study_begins(run, tmp
         assert schedule() == now
 
 
-def test_an_erasure_says_how_many_backups_it_went_through_and_names_those_that_it_could_not_change(
-    run, tmp_path, demo_set
-):
-    run("study", "init", demo_set(images=20).root, tmp_path / "study")
-    with studies.begin(tmp_path / "study", by="lead") as store:
-        run("study", "links", tmp_path / "study", "--people", 2)
+def test_an_erasure_says_how_many_backups_it_went_through_and_names_those_that_it_could_not_change(run, folder):
+    with studies.begin(folder, by="lead") as store:
+        run("study", "links", folder, "--people", 2)
         for number in (1, 2):
-            door.agree(store, door.Ids(f"link {number}"), 1, store_boxes(store))
+            agree(store, door.Ids(f"link {number}"))
         backups = [keep_backup(store).file for _ in range(3)]
-    said = run("study", "erase", tmp_path / "study", "link 1")
+    said = run("study", "erase", folder, "link 1")
     assert f"they are in none of the 3 backups in {backups[0].parent} any more" in said
     backups[1].write_bytes(backups[1].read_bytes()[:5000])
-    said = run("study", "erase", tmp_path / "study", "link 2", fails=True)
+    said = run("study", "erase", folder, "link 2", fails=True)
     assert said.count("\n") == 1
     assert f"what was erased may still be in {backups[1]}, and is nowhere else: delete or mend that, and give" in said
     assert f"({backups[1]}: the database cannot be read (database disk image is malformed)" in said
     backups[1].unlink()
-    assert run("study", "erase", tmp_path / "study", "link 2") == "erased before; the database's files are clean\n"
+    assert run("study", "erase", folder, "link 2") == "erased before; the database's files are clean\n"
 
 
-def test_an_erasure_by_the_panels_id_goes_on_where_another_program_stood_in_its_way(
-    run, tmp_path, demo_set, monkeypatch
-):
-    run("study", "init", demo_set(images=20).root, tmp_path / "study")
-    with studies.begin(tmp_path / "study", by="lead") as store:
-        run("study", "links", tmp_path / "study", "--people", 1)
-        door.agree(store, door.Ids("link 1"), 1, store_boxes(store))
+def test_an_erasure_by_the_panels_id_goes_on_where_another_program_stood_in_its_way(run, monkeypatch, folder):
+    with studies.begin(folder, by="lead") as store:
+        run("study", "links", folder, "--people", 1)
+        agree(store, door.Ids("link 1"))
     with monkeypatch.context() as patch:
         patch.setattr(Database, "rewrite", refusal := Mock(side_effect=DatabaseAway("another program reads")))
-        assert "another program reads" in run("study", "erase", tmp_path / "study", "link 1", fails=True)
-        assert "another program reads" in run("study", "erase", tmp_path / "study", "link 1", fails=True)
+        assert "another program reads" in run("study", "erase", folder, "link 1", fails=True)
+        assert "another program reads" in run("study", "erase", folder, "link 1", fails=True)
     assert refusal.call_count == 2
-    assert run("study", "erase", tmp_path / "study", "link 1") == "erased before; the database's files are clean\n"
-    with studies.open_running(tmp_path / "study") as store:
+    assert run("study", "erase", folder, "link 1") == "erased before; the database's files are clean\n"
+    with studies.open_running(folder) as store:
         assert not store.database.reading(to_clean)
 
 
-def test_a_study_does_not_begin_on_a_task_with_other_labels(tmp_path, demo_set):
-    data = demo_set(images=20)
-    write_study(data.root, tmp_path / "study")
+def test_a_study_does_not_begin_on_a_task_with_other_labels(tmp_path, folder):
     with LabelStore(tmp_path / "x.db") as store:
         store.init_task(TaskSettings(labels=("a", "b"), question="?"), ["i"])
     with pytest.raises(BadInput, match="a task with other labels than the study's"):
-        studies.begin(tmp_path / "study", str(tmp_path / "x.db"), by="lead")
+        studies.begin(folder, str(tmp_path / "x.db"), by="lead")
 
 
-def test_the_question_that_people_are_asked_is_the_files_or_the_study_does_not_begin(tmp_path, demo_set):
-    write_study(demo_set(images=20).root, tmp_path / "study")
-    write(tmp_path / "study", question="What do you feel?")
-    with studies.begin(tmp_path / "study", by="lead") as store:
+def test_the_question_that_people_are_asked_is_the_files_or_the_study_does_not_begin(folder):
+    write_file(folder, question="What do you feel?")
+    with studies.begin(folder, by="lead") as store:
         assert store.settings.question == "What do you feel?"
-    write(tmp_path / "study", question="What do you feel now?")
-    with studies.begin(tmp_path / "study", by="lead") as store:
+    write_file(folder, question="What do you feel now?")
+    with studies.begin(folder, by="lead") as store:
         assert store.settings.question == "What do you feel now?"
         store.invite(["ann"])
         store.claim("ann", 1)
-    write(tmp_path / "study", question="What do others feel?")
-    with pytest.raises(StoreError, match="the question until the first image is given to somebody"):
-        studies.begin(tmp_path / "study", by="lead")
-    with studies.open_running(tmp_path / "study") as store:
+    write_file(folder, question="What do others feel?")
+    refused(StoreError, "the question until the first image is given to somebody", studies.begin, folder, by="lead")
+    with studies.open_running(folder) as store:
         assert overview.versions(store)["version"].tolist() == [2, 1]
 
 
-def test_warnings_of_images_come_from_the_data_set_and_change_when_it_is_begun_again(tmp_path, demo_set):
-    data = demo_set(images=20)
-    write_study(data.root, tmp_path / "study")
+def test_warnings_of_images_come_from_the_data_set_and_change_when_it_is_begun_again(folder, data):
     first, second, third = data.images["image_id"][:3]
     for words in ({first: " Blood. ", second: "", third: None}, {second: "Spiders."}, {}):
         table = data.images.assign(content_warning=data.images["image_id"].map(words))
         table.to_parquet(data.root / "images.parquet")
-        with studies.begin(tmp_path / "study", by="lead") as store:
+        with studies.begin(folder, by="lead") as store:
             shown = warnings_of(store, [first, second, third])
             assert shown == {image: text.strip() for image, text in words.items() if text}
             assert warnings_of(store, [third, "nowhere"]) == {}
-
-
-def store_boxes(store) -> tuple[str, ...]:
-    with store.database.read() as connection:
-        return running.file_of(connection).consent.boxes

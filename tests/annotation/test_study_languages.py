@@ -1,5 +1,6 @@
 """A study in several languages: texts found beside, what is shown in which, and answers stored in the study's words."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ from affectml_annotation.errors import BadStudy
 from affectml_annotation.store import schema
 from affectml_annotation.study import check, door, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
-from affectml_annotation.study.file import parse
-from affectml_annotation.study.folder import FILE, Study, read_study, write_study
+from affectml_annotation.study.file import Questions, parse
+from affectml_annotation.study.folder import Study, read_study, write_study
 from affectml_annotation.study.keys import BadLink
 from affectml_annotation.study.questions import read_answers
 from affectml_annotation.study.screen import consent_screen, label_words, offered, screen
@@ -19,7 +20,8 @@ from affectml_annotation.study.translation import Translation
 from affectml_annotation.study.unread import refuse_unread
 
 from .studies import FILE as STUDY
-from .studies import TEXTS, open_study, rows
+from .studies import TEXTS, open_study, write_file
+from .tasks import refused, rows
 
 GERMAN = {
     "question": "Welche Gefühle?",
@@ -34,40 +36,33 @@ GERMAN = {
 @pytest.fixture
 def folder(tmp_path):
     write_study(tmp_path / "photos", tmp_path / "study")
-    write(tmp_path / "study", languages=["en", "de"])
+    write_file(tmp_path / "study", languages=["en", "de"])
     return tmp_path / "study"
-
-
-def write(folder: Path, **changes: object) -> None:
-    content = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
-    (folder / FILE).write_text(yaml.safe_dump({**content, **changes}), encoding="utf-8")
 
 
 def write_german(folder: Path, **content: object) -> None:
     (folder / "study.de.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("languages", "says"),
-    [
-        (["en", "german"], "'german' is no language's code; write such as en, de, pt-BR or zh-Hant"),
-        ([], "languages: expected a list with one thing in it at least, but it is empty"),
-        ("en", "languages: expected a list, such as [one, another]"),
-        (["en-XA"], "'en-XA' is no language's code"),  # which shows what is not translated, and is nobody's
-        (["de", "DE"], "languages: one stands twice in de, de"),
-        (["en", False], "this is False; put it in quotes"),  # what YAML makes of Norwegian
-    ],
-)
+BAD_LANGUAGES = [
+    (["en", "german"], "'german' is no language's code; write such as en, de, pt-BR or zh-Hant"),
+    ([], "languages: expected a list with one thing in it at least, but it is empty"),
+    ("en", "languages: expected a list, such as [one, another]"),
+    (["en-XA"], "'en-XA' is no language's code"),  # which shows what is not translated, and is nobody's
+    (["de", "DE"], "languages: one stands twice in de, de"),
+    (["en", False], "this is False; put it in quotes"),  # what YAML makes of Norwegian
+]
+
+
+@pytest.mark.parametrize(("languages", "says"), BAD_LANGUAGES)
 def test_languages_are_codes_each_once(languages, says):
-    with pytest.raises(BadStudy) as refused:
-        parse({"languages": languages}, "study.yaml")
-    assert says in str(refused.value)
+    refused(BadStudy, re.escape(says), parse, {"languages": languages}, "study.yaml")
 
 
 def test_a_text_in_another_language_lies_beside_the_studys_own_and_need_not_be_there(folder):
     (folder / "texts").mkdir()
     (folder / "consent.md").rename(folder / "texts" / "consent.md")
-    write(folder, consent={"text": "texts/consent.md"})
+    write_file(folder, consent={"text": "texts/consent.md"})
     (folder / "texts" / "consent.de.md").write_text("Einwilligung", encoding="utf-8")
     (folder / "consent.fr.md").write_text("nobody asked for it", encoding="utf-8")
     study = read_study(folder)
@@ -77,7 +72,7 @@ def test_a_text_in_another_language_lies_beside_the_studys_own_and_need_not_be_t
 
 
 def test_a_study_in_german_has_its_texts_without_de_in_their_names(folder):
-    write(folder, languages=["de", "en"])
+    write_file(folder, languages=["de", "en"])
     (folder / "consent.de.md").write_text("not read", encoding="utf-8")
     (folder / "consent.en.md").write_text("Consent", encoding="utf-8")
     study = read_study(folder)
@@ -87,26 +82,24 @@ def test_a_study_in_german_has_its_texts_without_de_in_their_names(folder):
 AGE = {"id": "age", "text": "?", "kind": "choice", "options": ["18-29", "30+"]}
 
 
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        ({"quesion": "?"}, "study.de.yaml: no key 'quesion' here; did you mean 'question'?"),
-        ({"boxes": ["Ja."]}, "study.de.yaml: boxes: study.yaml has 2, and here are 1; write each, in that order"),
-        ({"before": {"aged": {}}}, "study.de.yaml: before: no question 'aged' in study.yaml; did you mean 'age'?"),
-        ({"after": {"age": {}}}, "study.de.yaml: after: no question 'age' in study.yaml"),
-        ({"before": {"age": {"options": {"18-30": "x"}}}}, "before: age: no option '18-30' in study.yaml; did you m"),
-        ({"before": {"age": {"options": {"30+": "x", "18-29": "x"}}}}, "before: age: two options have the same words"),
-        ({"before": {"age": {"options": {"30+": "18-29"}}}}, "before: age: two options have the same words"),
-        ({"read_by": {"consnt": "Anna"}}, "read_by: no key 'consnt' here; did you mean 'consent'?"),
-        ({"labels": {"awe": {"names": "x"}}}, "labels.awe: no key 'names' here; did you mean 'name'?"),
-    ],
-)
+BAD_WORDS = [
+    ({"quesion": "?"}, "study.de.yaml: no key 'quesion' here; did you mean 'question'?"),
+    ({"boxes": ["Ja."]}, "study.de.yaml: boxes: study.yaml has 2, and here are 1; write each, in that order"),
+    ({"before": {"aged": {}}}, "study.de.yaml: before: no question 'aged' in study.yaml; did you mean 'age'?"),
+    ({"after": {"age": {}}}, "study.de.yaml: after: no question 'age' in study.yaml"),
+    ({"before": {"age": {"options": {"18-30": "x"}}}}, "before: age: no option '18-30' in study.yaml; did you m"),
+    ({"before": {"age": {"options": {"30+": "x", "18-29": "x"}}}}, "before: age: two options have the same words"),
+    ({"before": {"age": {"options": {"30+": "18-29"}}}}, "before: age: two options have the same words"),
+    ({"read_by": {"consnt": "Anna"}}, "read_by: no key 'consnt' here; did you mean 'consent'?"),
+    ({"labels": {"awe": {"names": "x"}}}, "labels.awe: no key 'names' here; did you mean 'name'?"),
+]
+
+
+@pytest.mark.parametrize(("content", "says"), BAD_WORDS)
 def test_words_of_what_the_study_does_not_have_are_refused(folder, content, says):
-    write(folder, before={"questions": [AGE]})
+    write_file(folder, before={"questions": [AGE]})
     write_german(folder, **content)
-    with pytest.raises(BadStudy) as refused:
-        read_study(folder)
-    assert says in str(refused.value)
+    refused(BadStudy, re.escape(says), read_study, folder)
 
 
 def said_of(folder: Path) -> list[str]:
@@ -126,17 +119,15 @@ def test_a_consent_that_nobody_is_said_to_have_read_is_refused(folder):
     write_german(folder, read_by={"consent": "Anna Muster, 2026-05-04"})
     assert check.check_study(folder).refused == []
     refuse_unread(read_study(folder))
-
-
-def test_boxes_are_part_of_the_consent_that_somebody_has_to_read(folder):
-    write_german(folder, boxes=["Ich bin volljährig.", "Ich stimme zu."])
+    (folder / "consent.de.md").unlink()
+    write_german(folder, boxes=["Ich bin volljährig.", "Ich stimme zu."])  # are part of it
     assert len(check.check_study(folder).refused) == 1
     write_german(folder, feedback="Noch einmal.")
     assert check.check_study(folder).refused == []
 
 
 def test_texts_that_nobody_read_or_that_are_not_there_are_warned_of(folder):
-    write(folder, question="Which feelings?", help=["Lab"], practice={"images": [{"image": "i1", "labels": []}]},
+    write_file(folder, question="Which feelings?", help=["Lab"], practice={"images": [{"image": "i1", "labels": []}]},
           before={"questions": [AGE, {"id": "years", "text": "?", "kind": "number"}]})  # fmt: skip
     not_there = "is not there: whoever reads German is shown"
     page = "the texts of affectml's pages in German were written by a machine, and nobody is said to have read them"
@@ -155,16 +146,15 @@ def test_texts_that_nobody_read_or_that_are_not_there_are_warned_of(folder):
         f"study.de.yaml: {unread} (read_by: study, in study.de.yaml).",
         "study.de.yaml leaves out, and people read in English: question, boxes, feedback, help, question years.",
     ]
-    write(folder, before={"questions": [{**AGE, "options": ["18-29", "30 or more"]}]})
+    write_file(folder, before={"questions": [{**AGE, "options": ["18-29", "30 or more"]}]})
     assert "help, option '30 or more' of age." in said_of(folder)[2]
 
 
 def test_a_language_that_the_page_does_not_speak_is_named_also_as_the_studys_own(folder):
-    write(folder, languages=["nl"])
-    assert said_of(folder) == [
-        "affectml's pages have no texts in Dutch: they speak English around the study's own texts."
-    ]
-    write(folder, languages=["en-GB"])
+    write_file(folder, languages=["nl"])
+    (said,) = said_of(folder)
+    assert said == "affectml's pages have no texts in Dutch: they speak English around the study's own texts."
+    write_file(folder, languages=["en-GB"])
     assert said_of(folder) == []
 
 
@@ -182,6 +172,9 @@ def test_each_language_has_texts_with_the_same_places_to_fill_in_and_is_refused_
         assert text.count("**") == study.text(name).count("**")
         assert text != study.text(name)
     assert len(check.check_study(tmp_path / "study").refused) == 1
+    with languages.spoken(language):
+        button = languages._("Unsure")
+    assert button.casefold() in study.text("instructions", language).casefold()
 
 
 def test_the_files_of_a_language_have_every_key_with_a_comment(tmp_path):
@@ -198,10 +191,14 @@ def test_places_to_fill_in_are_found_in_every_script_and_links_are_none():
     assert check.placeholders("[ÄRZTLICHE HILFE] [氏名、\n所属機関] [العنوان هنا] [NAME] [NAME]") == [
         "[ÄRZTLICHE HILFE]", "[氏名、 所属機関]", "[العنوان هنا]", "[NAME]",
     ]  # fmt: skip
+    assert check.words_in("あなたの国はABC です。") == 9 / 2 + 1  # by their characters
+    assert check.words_in("one two,\nthree") == 3
     assert check.placeholders("[Help](https://x.example) ![山水画](i1) [OECD](x) [Wort] [1] [12345] [ok]") == []
 
 
 def test_a_list_of_yaml_is_no_place_to_fill_in_and_one_within_a_short_text_is(folder):
+    write_german(folder, labels={"awe": {"name": "   "}})
+    assert read_study(folder).labels["de"]["awe"].name == ""  # of spaces
     """Letters of Arabic and Japanese are neither small nor capital, so such a list looks like one."""
     (folder / "study.de.yaml").write_text("boxes: [قرأت هذا., أشارك بمحض إرادتي.]\n", encoding="utf-8")
     assert not [line for line in check.check_study(folder).missing if "study.de.yaml" in line]
@@ -209,25 +206,14 @@ def test_a_list_of_yaml_is_no_place_to_fill_in_and_one_within_a_short_text_is(fo
     assert "study.de.yaml has places to fill in: [ANSCHRIFT]." in check.check_study(folder).missing
 
 
-def test_a_name_of_spaces_is_none(folder):
-    write_german(folder, labels={"awe": {"name": "   "}})
-    assert read_study(folder).labels["de"]["awe"].name == ""
-
-
-def test_chinese_and_japanese_are_read_by_their_characters():
-    assert check.words_in("あなたの国はABC です。") == 9 / 2 + 1
-    assert check.words_in("one two,\nthree") == 3
-
-
 @pytest.fixture
 def bilingual(database_url):
     """The small study in English and in German, without instructions in German."""
-    store = open_study(database_url)
     texts = {**TEXTS, "consent.de": "Zustimmung.", "debriefing.de": "Danke.", "study.de": yaml.safe_dump(GERMAN)}
-    running.open_study(store, Study(parse({**STUDY, "languages": ["en", "de"], "help": ["Lab"]}, "x"), texts),
-                       affectml="0", by="lead")  # fmt: skip
-    yield store
-    store.close()
+    study = Study(parse({**STUDY, "languages": ["en", "de"], "help": ["Lab"]}, "x"), texts)
+    with open_study(database_url) as store:
+        running.open_study(store, study, affectml="0", by="lead")
+        yield store
 
 
 def test_the_consent_is_read_in_either_language_and_its_boxes_are_the_studys_own(bilingual):
@@ -282,17 +268,6 @@ def test_refusals_are_said_in_the_language_that_is_spoken(bilingual):
     with languages.spoken(languages.PSEUDO):
         with pytest.raises(NotInStudy, match="tö táké párt, tíçk évérý böx; ñöt tíçkéd: I agree"):
             door.agree(bilingual, Ids("P1"), 2, [])
-        with pytest.raises(BadLink, match="thíš líñk wáš ñöt"):
-            door.ids_of_link(bilingual, "1.forged")
-        half = parse(
-            {"before": {"questions": [{"id": "q", "text": "?", "kind": "number", "low": 0.5, "high": 2000}]}}, "x"
-        )
-        assert "ñúmbér fröm 0.5 tö 2000" in read_answers(half.before, {"q": 0})[1]["q"]
-
-
-@pytest.mark.parametrize("language", languages.LANGUAGES)
-def test_the_instructions_name_the_button_as_it_is_called(tmp_path, language):
-    write_study(tmp_path / "photos", tmp_path / "study", [language])
-    with languages.spoken(language):
-        button = languages._("Unsure")
-    assert button.casefold() in read_study(tmp_path / "study").texts["instructions"].casefold()
+        refused(BadLink, "thíš líñk wáš ñöt", door.ids_of_link, bilingual, "1.forged")
+        half = Questions(questions=[{"id": "q", "text": "?", "kind": "number", "low": 0.5, "high": 2000}])
+        assert "ñúmbér fröm 0.5 tö 2000" in read_answers(half, {"q": 0})[1]["q"]

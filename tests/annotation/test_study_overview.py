@@ -13,8 +13,7 @@ from affectml_annotation.study.overview import as_text, changes, funnel, overvie
 from .studies import come, complete, label, study_with, to_images
 
 
-def test_the_funnel_says_who_came_how_far_they_got_and_where_they_left(opened):
-    store = opened()
+def test_the_funnel_says_who_came_how_far_they_got_and_where_they_left(opened, store):
     for person in ("P1", "P2", "P3", "P4", "P5"):
         door.enter(store, Ids(person))
     complete(store, "P1")
@@ -33,26 +32,19 @@ def test_the_funnel_says_who_came_how_far_they_got_and_where_they_left(opened):
         ["instructions", "went_on", 3], ["practice", "went_on", 3], ["images", "went_on", 1], ["images", "left", 1],
         ["images", "going_on", 1], ["after", "went_on", 1], ["debriefing", "went_on", 1], ["code", "completed", 1],
     ]  # fmt: skip
-
-
-def test_who_was_erased_went_on_at_the_consent_and_is_nowhere_else(opened):
-    store = opened()
-    who = complete(store, "P1")
-    erase_people(store, [who])
-    assert overview(store).erased == 1
-    assert funnel(overview(store)).to_numpy().tolist() == [["consent", "went_on", 1]]
+    erase_people(store, people(store)["participant"].tolist())
+    assert overview(store).erased == 3
+    assert funnel(overview(store)).to_numpy().tolist() == [
+        ["consent", "went_on", 3], ["consent", "declined", 1], ["consent", "went_away", 4],
+    ]  # fmt: skip
     assert people(store).empty
 
 
 def test_how_people_work_by_hand(opened, monkeypatch):
     """Four label every image. One takes a third of the others' time, says the same of all, and fails the check."""
-    numbers = count(1)
-    monkeypatch.setattr(
-        door, "token_hex", lambda _: str(next(numbers))
-    )  # when somebody sees a check goes by their name
-    store = opened(
-        overlap=4, images_per_person=10, checks={"rate": 0.5, "images": [{"image": "i01", "labels": ["joy"]}]}
-    )
+    numbers = count(1)  # when somebody sees a check goes by their name
+    monkeypatch.setattr(door, "token_hex", lambda _: str(next(numbers)))
+    store = opened(overlap=4, images_per_person=10, checks={"rate": 0.5})
     said = {"i01": "joy"} | {f"i{n:02d}": ("awe", "fear", "joy")[n % 3] for n in range(2, 12)}
     seconds = {"P1": 9.0, "P2": 8.0, "P3": 12.0, "P4": 3.0}
     names = {}
@@ -82,14 +74,13 @@ def test_how_people_work_by_hand(opened, monkeypatch):
     assert rows["no_more_than_chance"].tolist() == [False, False, False, True]
 
 
-def test_of_whom_there_is_nothing_to_go_by_nothing_is_said(opened):
-    store = opened()
+def test_of_whom_there_is_nothing_to_go_by_nothing_is_said(store):
     come(store, "P1")
     label(store, to_images(store, "P2"), 3)
-    rows = people(store).set_index("status")
+    rows = people(store)
     assert sorted(rows["images"]) == [0, 3]
-    missing = ["seconds", "speeder", "slower", "with_others", "low", "high", "no_more_than_chance"]
-    assert rows[missing].isna().all().all()
+    assert rows[["seconds", "speeder", "slower", "with_others", "low", "high"]].isna().all(axis=None)
+    assert rows["no_more_than_chance"].isna().all()
 
 
 def test_people_go_by_the_languages_in_which_they_answered_where_there_are_any(opened):
@@ -104,8 +95,7 @@ def test_people_go_by_the_languages_in_which_they_answered_where_there_are_any(o
     assert told.to_dict() == {silent: "–", who: "de, en"}
 
 
-def test_who_changed_what_and_when_newest_first(opened):
-    store = opened()
+def test_who_changed_what_and_when_newest_first(store):
     come(store, "P1")
     running.open_study(store, study_with(breaks=20), affectml="1", by="ann")
     running.change_state(store, "paused", by="bob")

@@ -20,41 +20,41 @@ SEVERAL = {"kind": "several", "options": ["a", "b"]}
 SCALE = {"kind": "scale", "low": 1, "high": 7}
 
 
-@pytest.mark.parametrize(
-    ("question", "value", "kept"),
-    [
-        (CHOICE, "a", "a"),
-        (SEVERAL, ["b", "a"], ["b", "a"]),
-        (SCALE, 7, 7),
-        ({"kind": "number"}, -2.5, -2.5),
-        ({"kind": "number", "low": 0}, 0, 0),
-        ({"kind": "text"}, "  so <b>it</b> is\n", "so <b>it</b> is"),
-    ],
-)
+GOOD_ANSWERS = [
+    (CHOICE, "a", "a"),
+    (SEVERAL, ["b", "a"], ["b", "a"]),
+    (SCALE, 7, 7),
+    ({"kind": "number"}, -2.5, -2.5),
+    ({"kind": "number", "low": 0}, 0, 0),
+    ({"kind": "text"}, "  so <b>it</b> is\n", "so <b>it</b> is"),
+]
+
+
+@pytest.mark.parametrize(("question", "value", "kept"), GOOD_ANSWERS)
 def test_what_can_be_is_kept_as_it_is(question, value, kept):
     assert read_answers(asked(**question), {"q": value}) == ({"q": kept}, {})
 
 
-@pytest.mark.parametrize(
-    ("question", "value", "says"),
-    [
-        (CHOICE, "c", "choose one of the options"),
-        (CHOICE, ["a"], "choose one of the options"),
-        (SEVERAL, ["a", "a"], "choose among the options, each once"),
-        (SEVERAL, ["a", ["b"]], "choose among the options, each once"),
-        (SEVERAL, "ab", "choose among the options, each once"),
-        (SCALE, 8, "expected a number from 1 to 7"),
-        (SCALE, True, "expected a number"),
-        (SCALE, "3", "expected a number"),
-        ({"kind": "number"}, math.nan, "expected a number"),
-        ({"kind": "number"}, math.inf, "expected a number"),
-        ({"kind": "number"}, 10**400, "expected a number"),
-        ({"kind": "number", "low": 0}, -1, "outside the range"),
-        ({"kind": "text"}, "x" * 10_000_000, "expected a text of 2,000 characters at most"),
-        ({"kind": "text"}, {"a": 1}, "expected a text of 2,000 characters at most"),
-        ({"kind": "text"}, "nul\0", "holds a character that cannot be stored; take it out"),
-    ],
-)
+BAD_ANSWERS = [
+    (CHOICE, "c", "choose one of the options"),
+    (CHOICE, ["a"], "choose one of the options"),
+    (SEVERAL, ["a", "a"], "choose among the options, each once"),
+    (SEVERAL, ["a", ["b"]], "choose among the options, each once"),
+    (SEVERAL, "ab", "choose among the options, each once"),
+    (SCALE, 8, "expected a number from 1 to 7"),
+    (SCALE, True, "expected a number"),
+    (SCALE, "3", "expected a number"),
+    ({"kind": "number"}, math.nan, "expected a number"),
+    ({"kind": "number"}, math.inf, "expected a number"),
+    ({"kind": "number"}, 10**400, "expected a number"),
+    ({"kind": "number", "low": 0}, -1, "outside the range"),
+    ({"kind": "text"}, "x" * 10_000_000, "expected a text of 2,000 characters at most"),
+    ({"kind": "text"}, {"a": 1}, "expected a text of 2,000 characters at most"),
+    ({"kind": "text"}, "nul\0", "holds a character that cannot be stored; take it out"),
+]
+
+
+@pytest.mark.parametrize(("question", "value", "says"), BAD_ANSWERS)
 def test_what_cannot_be_is_refused(question, value, says):
     assert read_answers(asked(**question), {"q": value}) == ({}, {"q": says})
 
@@ -110,9 +110,8 @@ def test_answers_are_counted_by_option_and_by_number_and_texts_tell_no_order(ope
 
     store.withdraw(people[0])
     changed = [{**MUCH[3], "options": ["b", "c"]}, *MUCH[4:]]
-    running.open_study(
-        store, study_with(before={"questions": changed}, after={"questions": []}), affectml="0", by="lead"
-    )
+    other = study_with(before={"questions": changed}, after={"questions": []})
+    running.open_study(store, other, affectml="0", by="lead")
     group, why, *earlier = answers_to_questions(store)
     assert (group.people, group.counts) == (2, {"b": 1, "c": 0})  # "a" is no option any more
     assert why.texts == ("<b>no</b>",)

@@ -10,51 +10,45 @@ import torch
 import affectml_metrics as am
 from affectml_metrics import functional as F
 
+from .checks import refused
+
 GOOD = [[0.5, 0.5], [1.0, 0.0]]
 
 
-def refused(metric, preds, target, says, error=am.DomainError, **options):
-    with pytest.raises(error, match=says):
-        metric(preds, target, **options)
-
-
 def test_words_are_refused():
-    refused(F.set_f1, [["joy"]], [["joy"]], "preds: expected numbers, but received 'joy' in row 0, label 0")
-    refused(F.set_f1, [[1, 0], [None, 1]], [[1, 0]] * 2, "preds: expected numbers, but received None in row 1, label 0")
-    refused(F.set_f1, None, [[1, 0]], "preds: expected numbers, but received an array of dtype object")
+    refused(am.DomainError, "preds: expected numbers, .* 'joy' in row 0, label 0", F.set_f1, [["joy"]], [["joy"]])
+    refused(am.DomainError, "preds: expected numbers, .* None in row 1, label 0", F.set_f1, [[1, 0], [None, 1]], GOOD)
+    refused(am.DomainError, "preds: expected numbers, but received an array of dtype object", F.set_f1, None, [[1, 0]])
 
 
 @pytest.mark.parametrize("k", [0, 3, 1.0, True])
 def test_k_is_a_number_of_labels(k):
     for metric in (F.top_k_accuracy, F.top_k_recall, F.top_k_precision, F.human_mass_at_k, F.ndcg):
-        refused(metric, [[1, 0]], [[1, 0]], "k: expected a whole number, 1 to 2", am.ArgumentError, k=k)
+        refused(am.ArgumentError, "k: expected a whole number, 1 to 2", metric, [[1, 0]], [[1, 0]], k=k)
 
 
 def test_labels_without_a_place_need_an_explicit_cost():
     ground = torch.tensor([[0, 1], [math.nan, 0]])
-    refused(F.earth_movers_distance, GOOD, GOOD, "no place needs an explicit cost", ground=ground)
-    refused(F.earth_movers_distance, GOOD, GOOD, r"expected \[2, 2\]", am.ShapeError, ground=torch.zeros(3, 3))
-    refused(F.earth_movers_distance, GOOD, GOOD, "costs of 0 or more", ground=[[0, -1], [1, 0]])
+    refused(am.DomainError, "no place needs an explicit cost", F.earth_movers_distance, GOOD, GOOD, ground=ground)
+    refused(am.ShapeError, r"expected \[2, 2\]", F.earth_movers_distance, GOOD, GOOD, ground=torch.zeros(3, 3))
+    refused(am.DomainError, "costs of 0 or more", F.earth_movers_distance, GOOD, GOOD, ground=[[0, -1], [1, 0]])
 
 
 def test_modes_of_nothing_negative():
-    with pytest.raises(am.DomainError, match="-1 in row 0, label 1"):
-        F.modes([[3, -1]])
-    with pytest.raises(am.ArgumentError, match="generator"):
-        F.modes([[3, 3]], ties="random")
+    refused(am.DomainError, "-1 in row 0, label 1", F.modes, [[3, -1]])
+    refused(am.ArgumentError, "generator", F.modes, [[3, 3]], ties="random")
 
 
-@pytest.mark.parametrize(
-    ("votes", "n", "match"),
-    [
-        ([[3, 0]], [2], "3 votes of 2 in row 0, label 0"),
-        ([[0.5, 0]], [2], "0.5 votes of 2"),
-        ([[1, 0]], [2, 2], r"n: expected \[1\] or \[1, 2\]"),
-    ],
-)
+BAD_VOTES = [
+    ([[3, 0]], [2], "3 votes of 2 in row 0, label 0"),
+    ([[0.5, 0]], [2], "0.5 votes of 2"),
+    ([[1, 0]], [2, 2], r"n: expected \[1\] or \[1, 2\]"),
+]
+
+
+@pytest.mark.parametrize(("votes", "n", "match"), BAD_VOTES)
 def test_votes_are_whole_and_at_most_n(votes, n, match):
-    with pytest.raises(am.MetricInputError, match=match):
-        F.binomial_log_likelihood([[0.5, 0.5]], votes, n)
+    refused(am.MetricInputError, match, F.binomial_log_likelihood, [[0.5, 0.5]], votes, n)
 
 
 def test_every_error_is_a_value_error_of_one_tree():
@@ -79,18 +73,18 @@ def test_arrays_lists_frames_and_read_only_memory_are_taken():
         assert F.set_f1(preds, frozen).tolist() == [1, 1]
 
 
-@pytest.mark.parametrize(
-    ("preds", "target", "expected"),
-    [
-        (torch.float64, torch.float64, torch.float64),
-        (torch.float32, torch.float64, torch.float64),
-        (torch.float32, torch.float32, torch.float32),
-        (torch.float16, torch.float32, torch.float32),
-        (torch.bfloat16, torch.bfloat16, torch.float32),
-        (torch.float32, torch.int64, torch.float32),
-        (torch.int64, torch.int64, torch.float64),
-    ],
-)
+DTYPES = [
+    (torch.float64, torch.float64, torch.float64),
+    (torch.float32, torch.float64, torch.float64),
+    (torch.float32, torch.float32, torch.float32),
+    (torch.float16, torch.float32, torch.float32),
+    (torch.bfloat16, torch.bfloat16, torch.float32),
+    (torch.float32, torch.int64, torch.float32),
+    (torch.int64, torch.int64, torch.float64),
+]
+
+
+@pytest.mark.parametrize(("preds", "target", "expected"), DTYPES)
 def test_the_wider_float_is_kept(preds, target, expected):
     half = torch.tensor([[1, 0]])
     assert F.total_variation(half.to(preds), half.to(target)).dtype == expected
@@ -132,7 +126,7 @@ def test_counts_beyond_int64_are_taken_as_floats():
 
 def test_ragged_rows_are_refused():
     says = "preds: expected rows of one length, but received 1 values in row 1 and 2 in row 0"
-    refused(F.set_f1, [[1, 0], [1]], [[1, 0], [1, 0]], says, am.ShapeError)
+    refused(am.ShapeError, says, F.set_f1, [[1, 0], [1]], [[1, 0], [1, 0]])
 
 
 def test_infinite_logits_of_rates_are_certain_answers():
@@ -144,7 +138,7 @@ def test_similarities_below_0_or_above_1_are_refused():
     cosines = torch.tensor([[1.0, -0.6, 0.5], [-0.6, 1.0, 0.0], [0.5, 0.0, 1.0]])
     for wrong in (cosines, 1.5 * cosines.clamp(min=0)):
         says = r"similarity: expected numbers in \[0, 1\]"
-        refused(F.semantic_set_f1, [[1, 0, 0]], [[0, 1, 1]], says, similarity=wrong)
+        refused(am.DomainError, says, F.semantic_set_f1, [[1, 0, 0]], [[0, 1, 1]], similarity=wrong)
     for repaired in (cosines.clamp(min=0), (1 + cosines) / 2):
         assert 0 <= F.semantic_set_f1([[1, 0, 0]], [[0, 1, 1]], repaired).item() <= 1
 
@@ -155,8 +149,7 @@ def test_frames_of_several_dtypes_are_taken():
         np.testing.assert_array_equal(F.set_f1(table, [[1, 0], [0, 0]]), [2 / 3, 1])
     missing = frame.astype("Int64").mask(frame == 0)
     for table in (missing, [[None, 1], [0, 1]], frame.astype(str)):
-        with pytest.raises(am.DomainError, match="preds: expected numbers"):
-            F.set_f1(table, [[1, 0], [0, 0]])
+        refused(am.DomainError, "preds: expected numbers", F.set_f1, table, [[1, 0], [0, 0]])
 
 
 @pytest.mark.parametrize("k", [2, np.int64(2), np.uint8(2), torch.tensor(2)], ids=lambda k: type(k).__name__)

@@ -8,6 +8,8 @@ import torch
 
 from affectml_metrics import functional as F
 
+from .checks import gen, same
+
 NAN = math.nan
 
 
@@ -16,9 +18,7 @@ def row(*values):
 
 
 def near(result, *expected):
-    torch.testing.assert_close(
-        result.double(), torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-12, equal_nan=True
-    )
+    same(result.double(), torch.tensor(expected, dtype=torch.float64), 1e-12)
 
 
 def test_empty_sets_are_what_the_caller_says():
@@ -119,7 +119,7 @@ def test_modes_and_their_ties():
 
 
 def test_random_modes_are_each_as_likely():
-    g = torch.Generator().manual_seed(0)
+    g = gen(0)
     drawn = F.modes(torch.tensor([[2, 5, 5]]).expand(4000, 3), ties="random", generator=g)
     assert (drawn.sum(1) == 1).all()
     assert not drawn[:, 0].any()

@@ -14,11 +14,9 @@ import affectml_metrics as am
 from affectml_metrics import functional
 from affectml_metrics.table import specs
 
+from .checks import gen, refused, same
+
 PAGE = runpy.run_path(str(Path(__file__).resolve().parents[2] / "scripts" / "metrics_page.py"))
-
-
-def same(a, b, atol=1e-9):
-    torch.testing.assert_close(a, b, rtol=0, atol=atol, equal_nan=True, check_dtype=False)
 
 
 def entropy(*shares):
@@ -81,7 +79,7 @@ def test_values_lie_in_the_range_of_the_table(case):
 
 
 def test_the_order_of_rows_says_nothing(case):
-    order = torch.randperm(len(case.tables[0]), generator=torch.Generator().manual_seed(1))
+    order = torch.randperm(len(case.tables[0]), generator=gen(1))
     found, again = case.function(*case.tables), case.function(*(table[order] for table in case.tables))
     same(again, found[order] if case.spec.over == "rows" else found)
 
@@ -89,7 +87,7 @@ def test_the_order_of_rows_says_nothing(case):
 def test_the_order_of_labels_says_nothing_but_where_it_breaks_ties(case):
     if case.config.get("ties") == "first" or case.config.get("ground") in ("line", "circle"):
         return
-    order = torch.randperm(case.tables[0].shape[1], generator=torch.Generator().manual_seed(1))
+    order = torch.randperm(case.tables[0].shape[1], generator=gen(1))
     tables = [table[:, order] if table.ndim == 2 else table for table in case.tables]
     config = {k: v[order][:, order] if isinstance(v, torch.Tensor) else v for k, v in case.config.items()}
     found, again = case.function(*case.tables), replace(case, config=config).function(*tables)
@@ -103,7 +101,7 @@ def test_an_increasing_map_of_scores_changes_no_ranking(of_rankings):
 
 def unasked(case):
     """The tables with the cells that nobody was asked about at -1, and which were asked: a few patterns, and none."""
-    patterns = torch.rand(5, case.tables[1].shape[1], generator=torch.Generator().manual_seed(2)) < 0.6
+    patterns = torch.rand(5, case.tables[1].shape[1], generator=gen(2)) < 0.6
     patterns[0], patterns[1] = True, False
     asked = patterns[torch.arange(len(case.tables[1])) % 5]
     preds, target, *more = case.tables
@@ -111,8 +109,7 @@ def unasked(case):
 
 
 def test_a_distribution_has_no_label_that_was_not_asked(of_distributions):
-    with pytest.raises(am.DomainError, match="-1 in row 1, label 0"):
-        of_distributions.function(*unasked(of_distributions)[0])
+    refused(am.DomainError, "-1 in row 1, label 0", of_distributions.function, *unasked(of_distributions)[0])
 
 
 def test_a_row_is_scored_on_the_labels_that_were_asked(row_of_asked):
@@ -174,24 +171,21 @@ def test_a_row_of_weight_two_counts_as_two_rows(case):
     for part in (slice(0, 40), slice(40, None)):
         metric.update(*(table[part] for table in case.tables), weights=times[part])
     same(metric.compute(), case.value(*repeated))
-    with pytest.raises(am.ShapeError, match="weights: expected"):
-        metric.update(*case.tables, weights=times[:5])
+    refused(am.ShapeError, "weights: expected", metric.update, *case.tables, weights=times[:5])
     with pytest.raises(am.DomainError, match="weights: expected finite numbers of 0 or more"):
         metric.update(*case.tables, weights=times - 1)
 
 
 def test_the_quicker_ways_to_many_weights_give_the_figure_of_each(row):
     preds, target, *_ = row.tables
-    weights = torch.randint(0, 4, (5, len(preds)), generator=torch.Generator().manual_seed(0)).double()
+    weights = torch.randint(0, 4, (5, len(preds)), generator=gen(0)).double()
     masked = [] if row.kind == "distribution" else [unasked(row)[0][1]]
     for said in (target, *masked):
         if row.spec.over == "table":
             expected = torch.stack([row.function(preds, said, weights=w) for w in weights])
         if row.spec.sums is not None:
-            same(
-                row.spec.sums.statistic(weights @ row.spec.sums.columns(preds, said).double(), **row.spec.options),
-                expected,
-            )
+            sums = weights @ row.spec.sums.columns(preds, said).double()
+            same(row.spec.sums.statistic(sums, **row.spec.options), expected)
         if row.spec.prepared is not None:
             found = row.spec.prepared(preds, said)
             same(found.many(weights), expected)
@@ -241,8 +235,7 @@ def test_what_is_not_of_its_kind_is_refused(row, table):
         assert row.function(*wrong(row, table, 3.0)).any()  # any number will do
         return
     value, says = NOT_OF_ITS_KIND[kind]
-    with pytest.raises(am.DomainError, match=says.format(("preds", "target")[table])):
-        row.function(*wrong(row, table, value))
+    refused(am.DomainError, says.format(("preds", "target")[table]), row.function, *wrong(row, table, value))
 
 
 def test_what_does_not_sum_to_one_is_no_distribution(of_distributions):
@@ -274,21 +267,18 @@ def test_what_is_normalised_is_1_where_nothing_is_shared(of_distributions):
 
 def test_shapes_must_match(row):
     preds, target, *more = row.tables
-    with pytest.raises(am.ShapeError, match=r"expected (one shape )?\[N, "):
-        row.function(preds[0], target[0], *more)
+    refused(am.ShapeError, r"expected (one shape )?\[N, ", row.function, preds[0], target[0], *more)
     if row.spec.of_target:
         return
     with pytest.raises(am.ShapeError, match=r"expected one shape"):
         row.function(preds, torch.cat([target, torch.zeros_like(target)], dim=1), *more)
-    with pytest.raises(am.ShapeError, match="at least one label|people|but received"):
-        row.function(preds[:, :0], target[:, :0], *more)
+    refused(am.ShapeError, "at least one label|people|but received", row.function, preds[:, :0], target[:, :0], *more)
 
 
 def test_raw_outputs_are_taken_where_said(of_shares):
     row = of_shares
     preds, *rest = row.tables
-    with pytest.raises(am.DomainError, match="preds: expected .*from_logits=True"):
-        row.function(preds * 3, *rest)
+    refused(am.DomainError, "preds: expected .*from_logits=True", row.function, preds * 3, *rest)
     softly = {"activation": "softmax"} if row.spec.takes("activation") and row.kind == "distribution" else {}
     inside = preds if row.kind == "distribution" else preds.clamp(0.01, 0.99)
     logits = preds.log() if row.kind == "distribution" else inside.logit()
@@ -297,18 +287,14 @@ def test_raw_outputs_are_taken_where_said(of_shares):
 
 def test_a_wrong_option_is_refused_by_the_function_and_at_once_by_the_class(row):
     for name, (*_, wrong) in row.options().items():
-        with pytest.raises(am.ArgumentError, match=f"{name}: expected .*{wrong!r}"):
-            row.metric(**{name: wrong})
+        refused(am.ArgumentError, f"{name}: expected .*{wrong!r}", row.metric, **{name: wrong})
         if wrong != "no":  # functions take what is true for True
-            with pytest.raises(am.ArgumentError, match=f"{name}: expected .*{wrong!r}"):
-                row.function(*row.tables, **{name: wrong})
+            refused(am.ArgumentError, f"{name}: expected .*{wrong!r}", row.function, *row.tables, **{name: wrong})
 
 
 def test_a_threshold_makes_sets_of_rates(of_sets):
     row = of_sets
-    rates = torch.rand(row.tables[0].shape, generator=torch.Generator().manual_seed(1))
+    rates = torch.rand(row.tables[0].shape, generator=gen(1))
     same(row.value(rates, row.tables[1], threshold=0.3), row.value(rates >= 0.3, row.tables[1]))
-    with pytest.raises(am.DomainError, match="preds: expected 0 or 1 .*threshold="):
-        row.function(rates, row.tables[1])
-    with pytest.raises(am.DomainError, match="preds: expected a rate"):
-        row.function(rates * 2, row.tables[1], threshold=0.3)
+    refused(am.DomainError, "preds: expected 0 or 1 .*threshold=", row.function, rates, row.tables[1])
+    refused(am.DomainError, "preds: expected a rate", row.function, rates * 2, row.tables[1], threshold=0.3)

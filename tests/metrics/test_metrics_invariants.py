@@ -9,6 +9,8 @@ from hypothesis.extra.numpy import arrays
 
 from affectml_metrics import functional as F
 
+from .checks import same
+
 EPS = 1e-9
 LABELS = st.integers(2, 7)
 
@@ -39,10 +41,6 @@ def below(small, large):
     assert (small <= large + EPS).all(), (small, large)
 
 
-def equal(a, b):
-    torch.testing.assert_close(a, b, rtol=0, atol=EPS, equal_nan=True)
-
-
 @given(distributions())
 def test_distances_bound_each_other(pair):
     p, t = pair
@@ -51,7 +49,7 @@ def test_distances_bound_each_other(pair):
     kl, js = F.kl_divergence(p, t), F.js_divergence(p, t)
     below(cheb, tv)
     below(tv, labels / 2 * cheb)
-    equal(F.intersection(p, t), 1 - tv)
+    same(F.intersection(p, t), 1 - tv)
     below(2 * tv**2, kl)
     below(tv**2 / 2, js)
     below(F.js_divergence(p, t, unit="bits"), tv)
@@ -63,7 +61,7 @@ def test_distances_bound_each_other(pair):
     below(canberra, labels)
     below(F.clark_distance(p, t), math.sqrt(labels))
     below(F.entropy(t), F.cross_entropy(p, t))
-    equal(F.cross_entropy(p, t) - F.entropy(t), kl)
+    same(F.cross_entropy(p, t) - F.entropy(t), kl)
 
 
 @given(distributions(3))
@@ -77,7 +75,7 @@ def test_metrics_among_the_distances(three):
         lambda x, y: F.earth_movers_distance(x, y, "line"),
         lambda x, y: F.earth_movers_distance(x, y, "circle"),
     ):
-        equal(distance(p, t), distance(t, p))
+        same(distance(p, t), distance(t, p))
         # a root turns a rounding error of 1e-16 into 1e-8
         assert (distance(p, p) <= 1e-7).all()
         below(distance(p, other), distance(p, t) + distance(t, other) + 1e-7)
@@ -89,10 +87,10 @@ def test_transport_meets_its_closed_forms(pair):
     at = torch.arange(p.shape[1])
     line = (at[:, None] - at).abs().double()
     circle = torch.minimum(line, p.shape[1] - line)
-    equal(F.earth_movers_distance(p, t, line), F.earth_movers_distance(p, t, "line"))
-    equal(F.earth_movers_distance(p, t, circle), F.earth_movers_distance(p, t, "circle"))
+    same(F.earth_movers_distance(p, t, line), F.earth_movers_distance(p, t, "line"))
+    same(F.earth_movers_distance(p, t, circle), F.earth_movers_distance(p, t, "circle"))
     apart = 1 - torch.eye(p.shape[1], dtype=torch.float64)
-    equal(F.earth_movers_distance(p, t, apart), F.total_variation(p, t))
+    same(F.earth_movers_distance(p, t, apart), F.total_variation(p, t))
     nearly = apart * 2
     nearly[0, 1] = 1.5  # not the same both ways: solved as a flow
     below(F.earth_movers_distance(p, t, nearly), 2 * F.total_variation(p, t))
@@ -105,10 +103,10 @@ def test_set_metrics_bound_each_other(case):
     exact, jaccard, f1 = (m(preds, target) for m in (F.exact_match, F.set_jaccard, F.set_f1))
     below(exact, jaccard)
     below(jaccard, f1)
-    equal(f1, 2 * jaccard / (1 + jaccard))
-    equal(F.semantic_set_f1(preds, target, torch.eye(preds.shape[1])), f1)
-    equal(F.set_precision(preds, target), F.set_recall(target, preds))
-    equal(F.soft_f1(preds, target, average="none"), F.label_f1(preds, target, average="none"))
+    same(f1, 2 * jaccard / (1 + jaccard))
+    same(F.semantic_set_f1(preds, target, torch.eye(preds.shape[1])), f1)
+    same(F.set_precision(preds, target), F.set_recall(target, preds))
+    same(F.soft_f1(preds, target, average="none"), F.label_f1(preds, target, average="none"))
 
 
 @given(rankings())
@@ -128,7 +126,7 @@ def test_ranking_metrics_stay_in_their_range(case):
         below(last, any_hit)
         below(recall, any_hit)
         below(F.top_k_accuracy(scores, target, k, match="all"), any_hit)
-        equal(F.top_k_precision(scores, target, k) * k, recall * size)
+        same(F.top_k_precision(scores, target, k) * k, recall * size)
         last = any_hit
     assert (last == 1).all()
 
@@ -142,7 +140,7 @@ def test_human_mass_grows_to_one(pair):
         below(last, mass)
         below(mass, F.human_mass_at_k(people, people, k))  # no ranking gathers more than people's own
         last = mass
-    equal(last, torch.ones_like(last))
+    same(last, torch.ones_like(last))
 
 
 @given(distributions())

@@ -15,17 +15,15 @@ from torchmetrics import MetricCollection
 import affectml_metrics as am
 from affectml_metrics import functional as F
 
+from .checks import agree, gen
+
 AVERAGES = ("micro", "macro", "weighted", "none")
 CLASSES = (am.LabelF1, am.LabelPrecision, am.LabelRecall, am.LabelSpecificity, am.LabelMCC)
 
 
-def agree(ours, theirs, atol=1e-9):
-    np.testing.assert_allclose(np.asarray(ours, float), np.asarray(theirs, float), rtol=atol, atol=atol)
-
-
 @pytest.fixture
 def weights(table):
-    return torch.rand(len(table.sets), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return torch.rand(len(table.sets), generator=gen(0), dtype=torch.float64)
 
 
 @pytest.mark.parametrize("average", AVERAGES)
@@ -77,7 +75,7 @@ def test_degenerate_labels():
 
 
 def test_what_the_rounding_of_weights_leaves_of_no_row_is_none():
-    weights = torch.rand(1000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    weights = torch.rand(1000, generator=gen(1), dtype=torch.float64)
     always, some = torch.ones(1000, 1), torch.arange(1000)[:, None] % 2
     assert float(F.label_specificity(some, always, weights=weights, zero_division=0.5)) == 0.5
 

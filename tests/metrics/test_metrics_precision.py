@@ -11,7 +11,9 @@ from affectml_metrics import functional as F
 from affectml_metrics import unchecked
 from affectml_metrics.functional import transport
 
-_g = torch.Generator().manual_seed(5)
+from .checks import gen
+
+_g = gen(5)
 SOFT = torch.rand(2, 60, 8, generator=_g, dtype=torch.float64).mul(4).softmax(-1)
 CLOSE = torch.rand(8, 8, generator=_g, dtype=torch.float64).fill_diagonal_(1)
 
@@ -32,7 +34,7 @@ def test_every_precision_gives_the_float64_value_of_its_numbers(case):
 
 def test_every_precision_has_the_digits_where_differences_of_entropies_cancel(of_distributions):
     preds = of_distributions.tables[0]
-    near = preds * (1 + 1e-3 * torch.rand(preds.shape, generator=torch.Generator().manual_seed(1), dtype=preds.dtype))
+    near = preds * (1 + 1e-3 * torch.rand(preds.shape, generator=gen(1), dtype=preds.dtype))
     exact_in_every_precision(of_distributions.function, (preds, near.div(1 + 5e-4)))
 
 
@@ -124,11 +126,10 @@ def slopes(metric, p, t, direction, side=1.0, step=1e-6):
 def test_gradients_are_the_slopes_inside(with_a_slope):
     preds, target, *more = with_a_slope.tables
     target = target if more else target.clamp(min=1e-4)  # reversed, a share of 0 costs infinity
-    direction = torch.randn(preds.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    direction = torch.randn(preds.shape, generator=gen(1), dtype=torch.float64)
     direction -= direction.mean(-1, keepdim=True)
-    found = slopes(
-        lambda p, t: with_a_slope.function(p, t, *more), preds.clamp(1e-4, 0.9999), target, direction, side=0
-    )
+    inside = preds.clamp(1e-4, 0.9999)
+    found = slopes(lambda p, t: with_a_slope.function(p, t, *more), inside, target, direction, side=0)
     assert found[0] == pytest.approx(found[1], rel=1e-4, abs=1e-5)
 
 

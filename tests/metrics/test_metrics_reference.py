@@ -8,27 +8,18 @@ import pytest
 import scipy.io
 import torch
 
-from affectml_metrics import (
-    ArgumentError,
-    DomainError,
-    ShapeError,
-    human_reference,
-    judgements_from_counts,
-    sampling_floor,
-)
+import affectml_metrics as am
 from affectml_metrics import functional as F
+
+from .checks import gen, refused
 
 # one image, three people: {0}, {0, 1}, {2}; a second image that one person saw
 ANSWERS = torch.tensor([[[1, 0, 0], [1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 0, 0], [0, 0, 0]]])
 ASKED = torch.tensor([[1, 1, 1], [1, 0, 0]])
 
 
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
 def test_one_person_against_each_of_the_others():
-    reference = human_reference(ANSWERS, ASKED, F.set_f1, {"model": [[1, 0, 0], [1, 0, 0]]}, against="people")
+    reference = am.human_reference(ANSWERS, ASKED, F.set_f1, {"model": [[1, 0, 0], [1, 0, 0]]}, against="people")
     # F1 of the pairs: 2/3, 0, 0; both ways
     assert reference.rows["human"][0].item() == pytest.approx(2 * (2 / 3) / 6)
     assert reference.rows["model_loo"][0].item() == pytest.approx((1 + 2 / 3 + 0) / 3)
@@ -38,7 +29,7 @@ def test_one_person_against_each_of_the_others():
 
 
 def test_one_person_against_the_set_of_the_rest():
-    reference = human_reference(ANSWERS, ASKED, F.set_f1, {"prior": [0, 1, 0]}, against="set", tau=1 / 2)
+    reference = am.human_reference(ANSWERS, ASKED, F.set_f1, {"prior": [0, 1, 0]}, against="set", tau=1 / 2)
     # the rest: {0, 1, 2}, {0, 2}, {0, 1}: one vote of two is enough
     expected = (2 / 4 + 2 / 4 + 0) / 3
     assert reference.rows["human"][0].item() == pytest.approx(expected)
@@ -49,22 +40,22 @@ def test_the_rest_may_be_made_into_a_target_by_the_callers_rule():
     def everyone(votes, n):
         return votes == n[:, None]
 
-    reference = human_reference(ANSWERS, ASKED, F.exact_match, against=everyone)
+    reference = am.human_reference(ANSWERS, ASKED, F.exact_match, against=everyone)
     # what all of the rest chose: nothing, nothing, {0}
     assert reference.mean("human") == 0
-    assert human_reference(ANSWERS[:, :2], ASKED[:, :2], F.set_recall, against=everyone).mean("human") == 0.75
+    assert am.human_reference(ANSWERS[:, :2], ASKED[:, :2], F.set_recall, against=everyone).mean("human") == 0.75
 
 
 def test_none_of_these_is_not_the_same_as_unasked():
     silent = torch.tensor([[[1, 0], [0, 0]]])
-    assert human_reference(silent, torch.ones(1, 2), F.set_f1, against="people").mean("human") == 0
-    assert human_reference(silent, torch.tensor([[1, 0]]), F.set_f1, against="people").rows["human"].isnan()
+    assert am.human_reference(silent, torch.ones(1, 2), F.set_f1, against="people").mean("human") == 0
+    assert am.human_reference(silent, torch.tensor([[1, 0]]), F.set_f1, against="people").rows["human"].isnan()
 
 
 def test_the_rest_predicts_one_person():
     answers, asked, options = torch.tensor([[[1, 0], [1, 0], [0, 1]]]), torch.ones(1, 3), {"base": [0.5, 0.5]}
     options |= {"preds": {"model": torch.tensor([[0.5, 0.5]])}, "predictor": "rest", "against": "rates"}
-    reference = human_reference(answers, asked, F.rate_cross_entropy, **options)
+    reference = am.human_reference(answers, asked, F.rate_cross_entropy, **options)
     # shares of the other two with one imaginary person at .5: (1 + .5) / 3 twice, (2 + .5) / 3 once
     half, most = 1.5 / 3, 2.5 / 3
     expected = -(2 * math.log(half) + math.log(1 - most)) / 3
@@ -75,7 +66,7 @@ def test_the_rest_predicts_one_person():
 
 def test_the_rest_as_a_distribution_leaves_out_who_chose_nothing():
     answers = torch.tensor([[[1, 0], [0, 1], [0, 0]]])
-    reference = human_reference(
+    reference = am.human_reference(
         answers, torch.ones(1, 3), F.cross_entropy, predictor="rest", against="distribution", base=[0.5, 0.5]
     )
     # each of the two who chose is predicted by one of the two others: (.5, 1.5) / 2 and its mirror
@@ -87,8 +78,8 @@ def test_half_panels_are_labelled_and_better_than_one_person():
     answers = torch.rand(300, 12, 5, generator=gen(1)) < truth
     asked = torch.ones(300, 12)
     model = truth[:, 0] >= 1 / 2
-    one = human_reference(answers, asked, F.set_f1, {"model": model}, tau=1 / 2)
-    half = human_reference(answers, asked, F.set_f1, {"model": model}, tau=1 / 2, predictor="half", generator=gen())
+    one = am.human_reference(answers, asked, F.set_f1, {"model": model}, tau=1 / 2)
+    half = am.human_reference(answers, asked, F.set_f1, {"model": model}, tau=1 / 2, predictor="half", generator=gen())
     assert set(half.rows) == {"half_panel", "model_half"}
     assert set(one.rows) == {"human", "model_loo"}
     assert half.mean("half_panel") > one.mean("human") + 0.05
@@ -97,25 +88,24 @@ def test_half_panels_are_labelled_and_better_than_one_person():
 
 def test_half_panels_are_reproducible():
     answers, asked = torch.rand(20, 6, 3, generator=gen()) < 0.5, torch.ones(20, 6)
-    options = {"predictor": "half", "against": "rates"}
-    first, second = (human_reference(answers, asked, F.rate_brier_score, generator=gen(4), **options) for _ in range(2))
+    half = partial(am.human_reference, answers, asked, F.rate_brier_score, predictor="half", against="rates")
+    first, second = (half(generator=gen(4)) for _ in range(2))
     assert torch.equal(first.rows["half_panel"], second.rows["half_panel"])
 
 
 def test_counts_of_one_choice_each_are_judgements():
-    answers, asked = judgements_from_counts([[2, 0, 1], [0, 1, 0], [0, 0, 0]])
+    answers, asked = am.judgements_from_counts([[2, 0, 1], [0, 1, 0], [0, 0, 0]])
     assert answers.sum(1).tolist() == [[2, 0, 1], [0, 1, 0], [0, 0, 0]]
     assert asked.sum(1).tolist() == [3, 1, 0]
     assert (answers.sum(-1) == asked).all()
-    with pytest.raises(DomainError, match="counts, not shares"):
-        judgements_from_counts([[0.5, 0.5]])
+    refused(am.DomainError, "counts, not shares", am.judgements_from_counts, [[0.5, 0.5]])
 
 
 def test_one_person_on_ferplus_by_the_closed_form(ferplus):
     _, _, counts = ferplus
-    answers, asked = judgements_from_counts(counts)
+    answers, asked = am.judgements_from_counts(counts)
     top = partial(F.human_mass_at_k, ties="expected")
-    reference = human_reference(answers, asked, top, against="rates")
+    reference = am.human_reference(answers, asked, top, against="rates")
     n = counts.sum(-1)
     # a person agrees with another drawn from the rest: sum v (v - 1) / n (n - 1)
     closed = (counts * (counts - 1)).sum(-1) / (n * (n - 1))
@@ -125,65 +115,63 @@ def test_one_person_on_ferplus_by_the_closed_form(ferplus):
 
 def test_a_model_that_knows_the_faces_beats_the_prior_on_the_same_targets(ferplus):
     preds, shares, counts = (x[:3000] for x in ferplus)
-    answers, asked = judgements_from_counts(counts)
+    answers, asked = am.judgements_from_counts(counts)
     prior = shares.mean(0)
     options = {"predictor": "rest", "against": "distribution", "base": prior}
-    reference = human_reference(answers, asked, F.cross_entropy, {"model": preds, "prior": prior}, **options)
+    reference = am.human_reference(answers, asked, F.cross_entropy, {"model": preds, "prior": prior}, **options)
     assert reference.mean("model_loo") < reference.mean("prior_loo")
     assert reference.mean("human") < reference.mean("prior_loo")
 
 
-@pytest.mark.parametrize(
-    ("options", "error", "match"),
-    [
-        ({"predictor": "two"}, ArgumentError, "predictor: expected one of"),
-        ({"against": "votes"}, ArgumentError, "against: expected one of"),
-        ({"predictor": "rest"}, ArgumentError, "expected 'rates' or 'distribution'"),
-        ({"predictor": "half"}, ArgumentError, "generator"),
-        ({"predictor": "half", "against": "people"}, ArgumentError, "one target a half"),
-        ({"preds": {"human": [1, 0, 0]}}, ArgumentError, "names other than 'human'"),
-        ({"preds": {"model": [1, 0]}}, ShapeError, r"preds\['model'\]: expected \[2, 3\] or \[3\]"),
-        ({"tau": 0}, ArgumentError, "tau"),
-        ({"base": [0.5]}, ShapeError, "base"),
-        ({"metric": F.label_f1}, ShapeError, "metrics over the table have no human reference"),
-    ],
-)
+WRONG_CALLS = [
+    ({"predictor": "two"}, am.ArgumentError, "predictor: expected one of"),
+    ({"against": "votes"}, am.ArgumentError, "against: expected one of"),
+    ({"predictor": "rest"}, am.ArgumentError, "expected 'rates' or 'distribution'"),
+    ({"predictor": "half"}, am.ArgumentError, "generator"),
+    ({"predictor": "half", "against": "people"}, am.ArgumentError, "one target a half"),
+    ({"preds": {"human": [1, 0, 0]}}, am.ArgumentError, "names other than 'human'"),
+    ({"preds": {"model": [1, 0]}}, am.ShapeError, r"preds\['model'\]: expected \[2, 3\] or \[3\]"),
+    ({"tau": 0}, am.ArgumentError, "tau"),
+    ({"base": [0.5]}, am.ShapeError, "base"),
+    ({"metric": F.label_f1}, am.ShapeError, "metrics over the table have no human reference"),
+]
+
+
+@pytest.mark.parametrize(("options", "error", "match"), WRONG_CALLS)
 def test_wrong_calls_are_refused(options, error, match):
     options = {"metric": F.set_f1, **options}
-    with pytest.raises(error, match=match):
-        human_reference(ANSWERS, ASKED, **options)
+    refused(error, match, am.human_reference, ANSWERS, ASKED, **options)
 
 
 def test_answers_of_people_who_were_not_asked_are_refused():
-    with pytest.raises(DomainError, match="person 1 has some for row 0"):
-        human_reference(torch.ones(1, 2, 2), torch.tensor([[1, 0]]), F.set_f1)
-    with pytest.raises(ShapeError, match=r"expected \[N, A, C\] and \[N, A\]"):
-        human_reference(torch.ones(1, 2, 2), torch.ones(1, 3), F.set_f1)
+    with pytest.raises(am.DomainError, match="person 1 has some for row 0"):
+        am.human_reference(torch.ones(1, 2, 2), torch.tensor([[1, 0]]), F.set_f1)
+    with pytest.raises(am.ShapeError, match=r"expected \[N, A, C\] and \[N, A\]"):
+        am.human_reference(torch.ones(1, 2, 2), torch.ones(1, 3), F.set_f1)
 
 
 def test_the_floor_of_a_coin_is_its_binomial_mean():
     truth = torch.full((2000, 2), 0.5)
-    floor = sampling_floor(truth, 4, F.total_variation, generator=gen())
+    floor = am.sampling_floor(truth, 4, F.total_variation, generator=gen())
     # E|k/4 - 1/2| over k ~ Binomial(4, 1/2) = (2 x .5 + 8 x .25) / 16
     assert float(floor) == pytest.approx(3 / 16, abs=0.004)
-    rates = sampling_floor(truth, 4, F.rate_manhattan, kind="rates", generator=gen())
+    rates = am.sampling_floor(truth, 4, F.rate_manhattan, kind="rates", generator=gen())
     assert float(rates) == pytest.approx(2 * 3 / 16, abs=0.004)
 
 
 def test_people_may_differ_by_image():
     truth = torch.tensor([[0.5, 0.5], [0.5, 0.5]])
     n = torch.tensor([1, 1000])
-    one, many = (
-        sampling_floor(truth[i : i + 1], int(n[i]), F.total_variation, repeats=50, generator=gen()) for i in (0, 1)
-    )
+    floor = partial(am.sampling_floor, metric=F.total_variation, repeats=50)
+    one, many = (floor(truth[i : i + 1], int(n[i]), generator=gen()) for i in (0, 1))
     assert float(one) == 0.5
-    both = sampling_floor(truth, n, F.total_variation, repeats=50, generator=gen())
+    both = floor(truth, n, generator=gen())
     assert float(both) == pytest.approx((float(one) + float(many)) / 2, abs=0.005)
 
 
 def test_the_floor_of_a_table_metric():
     truth = torch.rand(300, 4, generator=gen())
-    low, high = (sampling_floor(truth, n, F.soft_f1, kind="rates", generator=gen()) for n in (3, 100))
+    low, high = (am.sampling_floor(truth, n, F.soft_f1, kind="rates", generator=gen()) for n in (3, 100))
     assert 0.5 < low < high < 1
 
 
@@ -191,7 +179,7 @@ def test_the_floor_of_emotion6(real_data):
     shares = scipy.io.loadmat(real_data / "emotion6" / "emotion6_features_distributions.mat")["labels"]
     shares = shares / shares.sum(1, keepdims=True)
     floor = {
-        (name, n): float(sampling_floor(shares, n, metric, generator=gen()))
+        (name, n): float(am.sampling_floor(shares, n, metric, generator=gen()))
         for name, metric in (("kl", F.kl_divergence), ("tv", F.total_variation))
         for n in (5, 15)
     }
@@ -205,7 +193,7 @@ def test_the_floor_of_emotion6(real_data):
 
 def test_the_default_base_does_not_see_the_person_left_out():
     def cross_entropy(answers):
-        reference = human_reference(
+        reference = am.human_reference(
             answers, torch.ones(answers.shape[:2]), F.cross_entropy, predictor="rest", against="distribution"
         )
         return reference.mean("human")
@@ -228,7 +216,7 @@ def test_the_default_base_does_not_see_the_person_left_out():
 def test_half_a_panel_does_not_see_the_other_half():
     draws = [torch.nn.functional.one_hot(torch.randint(5, (2, 4), generator=gen(i)), 5) for i in range(40)]
     halves = [
-        human_reference(
+        am.human_reference(
             answers, torch.ones(2, 4), F.cross_entropy, predictor="half", against="distribution", generator=gen()
         ).mean("half_panel")
         for answers in draws
@@ -236,15 +224,14 @@ def test_half_a_panel_does_not_see_the_other_half():
     assert sum(halves) / 40 > math.log(5)
 
 
-@pytest.mark.parametrize(
-    ("n", "match"),
-    [
-        (0, "at least 1 person"),
-        (5.9, "whole numbers of people, but received 5.9"),
-        ([1, 2, 3], "expected one number or"),
-        ([[1]], "expected one number"),
-    ],
-)
+NO_PEOPLE = [
+    (0, "at least 1 person"),
+    (5.9, "whole numbers of people, but received 5.9"),
+    ([1, 2, 3], "expected one number or"),
+    ([[1]], "expected one number"),
+]
+
+
+@pytest.mark.parametrize(("n", "match"), NO_PEOPLE)
 def test_a_floor_needs_people(n, match):
-    with pytest.raises(ValueError, match=match):
-        sampling_floor([[0.5, 0.5]], n, F.total_variation, generator=gen())
+    refused(ValueError, match, am.sampling_floor, [[0.5, 0.5]], n, F.total_variation, generator=gen())
