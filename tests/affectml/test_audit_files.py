@@ -73,7 +73,7 @@ FAULTS = [
         "dataset.json",
         {"selections": {"few": {"file": "few.parquet"}}},
         "few.parquet holds selection few",
-        "not a readable table",
+        "no such file",
     ),
     ("images.parquet", b"PAR1", "images.parquet", "Parquet"),
     ("images.parquet", first_twice, "images.parquet names each", "two rows"),
