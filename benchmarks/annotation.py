@@ -1,4 +1,4 @@
-"""The annotation library beside NLTK, krippendorff and crowd-kit, and the store under load. Prints Markdown.
+"""The annotation library beside NLTK and krippendorff, and the store under load. Prints Markdown.
 
     python benchmarks/annotation.py agreement|aggregation|store [--url URL] [--processes 16] [--rate 200]
 
@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,7 @@ from affectml_annotation import (
     LabelStore,
     TaskSettings,
     count_votes,
-    encode,
     fit_beta_prior,
-    fit_crowd_model,
     krippendorff_alpha,
     smoothed_rates,
 )
@@ -107,8 +104,6 @@ def agreement() -> None:
 
 
 def aggregation() -> None:
-    from crowdkit.aggregation import DawidSkene
-
     big = judgements(100_000)
     row("what", "judgements", "seconds")
     row("---", "---:", "---:")
@@ -119,19 +114,6 @@ def aggregation() -> None:
 
     seconds, _ = timed(shares)
     row("smoothed shares (count, fit the priors, smooth)", len(big), f"{seconds:.2f}")
-    panel = encode(big, LABELS)
-    seconds, ours = timed(lambda: fit_crowd_model(panel))
-    row("Dawid-Skene on 8 labels", len(big), f"{seconds:.1f}")
-    rows = [
-        pd.DataFrame({"task": panel.image, "worker": panel.annotator, "label": column.astype(np.int64)})
-        for column in panel.chosen.T
-    ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        theirs_seconds, theirs = timed(lambda: [DawidSkene(n_iter=100).fit_predict_proba(r) for r in rows])
-    row("crowd-kit alone on the same 8 tables", len(big), f"{theirs_seconds:.1f}")
-    largest = max(float(np.abs(ours.p_model[t.index, at] - t[1].to_numpy()).max()) for at, t in enumerate(theirs))
-    print(f"\nratio {seconds / theirs_seconds:.2f}; largest difference of a probability {largest:.1e}")
 
 
 def store(url: str | None, processes: int, rate: float, answers: int) -> None:

@@ -107,7 +107,7 @@ def show_aggregate(where: str, made: Aggregate, out: Path | None, json: bool) ->
     values = np.asarray(made.values, dtype=float)
     mean = values.sum(axis=0) / (made.n.sum() if made.values_are == "votes" else max(len(values), 1))
     about = {
-        "of": where, "method": made.method, "kind": made.kind, "values": made.values_are, "estimate": made.estimate,
+        "of": where, "method": made.method, "kind": made.kind, "values": made.values_are,
         "vote_rule": made.vote_rule, "images": len(made.image_id), "made_by": made.made_by,
         "left_out": made.left_out, "out": None if out is None else str(out),
     }  # fmt: skip

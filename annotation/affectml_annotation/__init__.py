@@ -23,7 +23,6 @@ from affectml_annotation.agreement import (
     pooled_words,
 )
 from affectml_annotation.anchoring import Anchoring, anchoring
-from affectml_annotation.crowd import CrowdFit, fit_crowd_model
 from affectml_annotation.errors import (
     AnnotationError,
     BadCounts,
@@ -89,7 +88,6 @@ __all__ = [
     "BadJudgement",
     "BetaPrior",
     "Claim",
-    "CrowdFit",
     "DatabaseAway",
     "DatabaseFailed",
     "DirichletPrior",
@@ -116,7 +114,6 @@ __all__ = [
     "encode",
     "expected_change",
     "fit_beta_prior",
-    "fit_crowd_model",
     "fit_dirichlet_prior",
     "found_labels",
     "group_agreement",

@@ -1,6 +1,5 @@
 """From judgements to training targets, each with the rule that made it.
 
-What people said is `p_vote`; what a model of annotators believes is `p_model`. A result is one or the other.
 Sets become a distribution only by a rule that is named. Nobody is left out or weighted unless asked for.
 """
 
@@ -14,7 +13,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from affectml_annotation.agreement.values import FloatArray, divided
-from affectml_annotation.crowd import fit_crowd_model
 from affectml_annotation.errors import BadJudgement
 from affectml_annotation.judgements import Panel, Rounds, encode, found_labels, people_by_image, sum_by_image
 from affectml_annotation.smoothing import (
@@ -30,11 +28,8 @@ Method = Literal[
     "votes", "shares", "smoothed", "weighted",
     "one_choice", "one_choice_smoothed", "set_split", "normalised",
     "posterior", "majority", "quorum", "minimum_votes", "mode",
-    "dawid_skene", "mace",
 ]  # fmt: skip
 Kind = Literal["single", "sets", "rates", "distribution"]
-
-MODELS = ("dawid_skene", "mace")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +38,7 @@ class Aggregate:
 
     image_id [N], n [N] people who answered, values [N, C]; kind, values_are (votes, shares or indicator) and
     vote_rule as in dataset.json; made_by: one sentence that says how; left_out: why images are missing, with
-    how many; annotators: what the method thinks of each, where it thinks anything.
+    how many; annotators: the weight of each, where people are weighted.
     """
 
     method: Method
@@ -57,25 +52,6 @@ class Aggregate:
     made_by: str
     left_out: dict[str, int] = field(default_factory=dict)
     annotators: pd.DataFrame | None = None
-
-    @property
-    def estimate(self) -> Literal["p_vote", "p_model"]:
-        """Whether the values are what people said or what a model of annotators believes."""
-        return "p_model" if self.method in MODELS else "p_vote"
-
-    @property
-    def p_vote(self) -> npt.NDArray[np.generic]:
-        """The values, if they are what people said; else an AttributeError that says what they are."""
-        if self.estimate != "p_vote":
-            raise AttributeError(f"{self.method} gives p_model, what a model of annotators believes, not p_vote")
-        return self.values
-
-    @property
-    def p_model(self) -> npt.NDArray[np.generic]:
-        """The values, if they are what a model believes; else an AttributeError that says what they are."""
-        if self.estimate != "p_model":
-            raise AttributeError(f"{self.method} gives p_vote, what people said, not p_model")
-        return self.values
 
     def table(self) -> pd.DataFrame:
         """The content of targets-NAME.parquet: image_id, n, then one column per label."""
@@ -99,7 +75,6 @@ def aggregate(
     weights: Mapping[str, float] | Literal["agreement"] | None = None,
     fit_on: Collection[str] | None = None,
     rounds: Rounds = "first",
-    seed: int = 0,
 ) -> Aggregate:
     """Aggregate a judgement table into a target.
 
@@ -110,7 +85,7 @@ def aggregate(
     (each person's vote shared among their labels), `normalised` (shares divided by their sum).
     sets: `posterior` (P(rate >= tau) >= 1/2), `majority` (more than half), `quorum` (at least `share`),
     `minimum_votes` (at least `votes`). single: `mode`, the most chosen label; `ties` drops tied images or takes
-    the first in label order. Beliefs of a model of annotators: `dawid_skene`, `mace` (seeded by `seed`).
+    the first in label order.
 
     labels: without it, those that occur. Images with fewer than `minimum_people` answers are left out, and so
     are those a distribution cannot be made of (only empty sets); `left_out` counts them. fit_on: the images
@@ -134,7 +109,7 @@ def aggregate(
     n, k = people_by_image(panel), sum_by_image(panel, panel.chosen)
     fit = np.ones(len(n), dtype=bool) if fit_on is None else np.isin(panel.image_ids, list(fit_on))
     agreement = partial(annotator_weights, judgements, names, rounds=rounds)
-    said = _Said(panel, n, k, fit, agreement, tau, share, votes, ties, weights, seed)
+    said = _Said(panel, n, k, fit, agreement, tau, share, votes, ties, weights)
     kind, values_are, vote_rule, make = METHODS[method]
     made = make(said)
     keep = n >= max(minimum_people, 1)
@@ -175,7 +150,6 @@ class _Said:
     votes: int
     ties: str
     weights: Mapping[str, float] | Literal["agreement"] | None
-    seed: int
 
     @property
     def shares(self) -> FloatArray:
@@ -281,12 +255,6 @@ def _mode(said: _Said) -> _Made:
     return _Made(values, by, clear, "no single most chosen label")
 
 
-def _believed(said: _Said, model: Literal["dawid_skene", "mace"]) -> _Made:
-    believed = fit_crowd_model(said.panel, model, seed=said.seed)
-    by = f"p_model: {model} per label, through crowd-kit (a belief about one truth, not a share)"
-    return _Made(believed.p_model, by, annotators=believed.annotators)
-
-
 # What each method makes: kind of target, what its values are, and the vote rule of a distribution; and how.
 METHODS: dict[str, tuple[Kind, str, str | None, Callable[[_Said], _Made]]] = {
     "votes": ("rates", "votes", None, _votes),
@@ -302,8 +270,6 @@ METHODS: dict[str, tuple[Kind, str, str | None, Callable[[_Said], _Made]]] = {
     "quorum": ("sets", "indicator", None, _quorum),
     "minimum_votes": ("sets", "indicator", None, _minimum_votes),
     "mode": ("single", "indicator", None, _mode),
-    "dawid_skene": ("rates", "shares", None, partial(_believed, model="dawid_skene")),
-    "mace": ("rates", "shares", None, partial(_believed, model="mace")),
 }
 
 

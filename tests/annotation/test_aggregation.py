@@ -1,6 +1,5 @@
-"""Targets from judgements: each rule by hand, crowd-kit's traps, and simulated people whose truth is known."""
+"""Targets from judgements: each rule by hand, and simulated people whose truth is known."""
 
-import warnings
 from typing import get_args
 
 import numpy as np
@@ -68,7 +67,6 @@ MADE_BY = {
     "set_split": "each person's vote shared among their labels; empty sets say nothing",
     "posterior": f"P(rate >= 0.3333 | votes) >= 1/2 under Beta priors ({PRIORS})",
     "mode": "the most chosen label; ties left out",
-    "dawid_skene": "p_model: dawid_skene per label, through crowd-kit (a belief about one truth, not a share)",
 }
 VALUES = {
     "one_choice": {"i1": [2, 0, 0], "i2": [0, 1, 0], "i3": [1, 0, 1], "i5": [0, 0, 2]},
@@ -147,17 +145,6 @@ def test_bad_options_are_refused(options, words):
     refused(aa.BadJudgement, words, aa.aggregate, TABLE, LABELS, **options)
 
 
-def test_what_people_said_and_what_a_model_believes_never_mix():
-    said, believed = aa.aggregate(TABLE, LABELS, "shares"), aa.aggregate(TABLE, LABELS, "dawid_skene")
-    assert said.estimate == "p_vote"
-    assert believed.estimate == "p_model"
-    with pytest.raises(AttributeError, match="not p_vote"):
-        _ = believed.p_vote
-    with pytest.raises(AttributeError, match="not p_model"):
-        _ = said.p_model
-    assert believed.made_by.startswith("p_model")
-
-
 def people(images=400, judges=5, labels=4, seed=0, spread=0.0):
     """Simulated people of the demo set, with the true rates."""
     from affectml.demo_set.annotators import Annotators, judge
@@ -181,7 +168,7 @@ def test_shares_converge_to_the_true_rates():
         raw = aa.aggregate(table, names, "shares", image_ids=images, minimum_people=1)
         smooth = aa.aggregate(table, names, "smoothed", image_ids=images)
         kept = [int(i[1:]) for i in raw.image_id]
-        error[judges] = [float(np.mean((r.p_vote - rates[kept]) ** 2)) for r in (raw, smooth)]
+        error[judges] = [float(np.mean((r.values - rates[kept]) ** 2)) for r in (raw, smooth)]
     assert error[12][0] < error[3][0] / 3
     assert error[3][1] < error[3][0] * 0.75  # smoothing pays most where people are few
     assert error[12][1] < error[12][0]
@@ -198,57 +185,6 @@ def test_weights_rank_the_annotators_rightly():
     assert spearmanr(found["weight"], -true_error).statistic > 0.9
     assert (found["weight"] > 0).all()
     assert found["weight"].mean() == pytest.approx(1)
-
-
-def noisy(images=150, seed=0):
-    """Three careful people and two who guess, over a hidden yes-no truth for two labels."""
-    random = np.random.default_rng(seed)
-    truth = random.random((images, 2)) < [0.4, 0.2]
-    skill = {"u": 0.95, "v": 0.9, "w": 0.85, "x": 0.5, "y": 0.55}
-    rows = []
-    for image in range(images):
-        for person, right in skill.items():
-            chosen = np.where(random.random(2) < right, truth[image], ~truth[image])
-            said = np.array(["a", "b"])[chosen].tolist()
-            rows.append((f"i{image}", person, 1, "labels" if said else "none", said))
-    return pd.DataFrame(rows, columns=COLUMNS), truth, skill
-
-
-@pytest.mark.parametrize("method", ["dawid_skene", pytest.param("mace", marks=pytest.mark.slow)])
-def test_models_of_annotators_find_the_hidden_truth_better_than_votes(method):
-    table, truth, skill = noisy()
-    believed = aa.aggregate(table, ["a", "b"], method)
-    votes = aa.aggregate(table, ["a", "b"], "majority")
-    assert ((believed.p_model > 0.5) == truth).mean() > (votes.values.astype(bool) == truth).mean()
-    column = "specificity" if method == "dawid_skene" else "competence"
-    figures = believed.annotators.groupby("annotator_id")[column].mean()
-    assert figures[["u", "v", "w"]].min() > figures[["x", "y"]].max()
-    assert set(figures.index) == set(skill)
-
-
-def test_dawid_skene_is_crowd_kits_own_on_each_label():
-    from crowdkit.aggregation import DawidSkene
-
-    table, _, _ = noisy(images=40)
-    found = aa.fit_crowd_model(aa.encode(table, ["a", "b"]))
-    rows = pd.DataFrame({
-        "task": table["image_id"], "worker": table["annotator_id"],
-        "label": [int("b" in chosen) for chosen in table["labels"]],
-    })  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        own = DawidSkene(n_iter=100).fit_predict_proba(rows)[1].loc[[f"i{n}" for n in range(40)]]
-    np.testing.assert_allclose(found.p_model[:, 1], own, atol=1e-12)
-
-
-def test_images_with_only_empty_sets_stay_and_two_fits_share_nothing():
-    first = aa.fit_crowd_model(aa.encode(TABLE, LABELS))
-    again = aa.fit_crowd_model(aa.encode(TABLE[TABLE["image_id"] != "a"], LABELS))
-    assert np.isfinite(first.p_model[2]).all()
-    assert (first.p_model[2] < 0.5).all()
-    assert np.isnan(first.p_model[3]).all()
-    assert again.p_model.shape == (3, 3)
-    assert (again.p_model[:, 0][:2] == 0).all()
 
 
 def test_ferplus_counts_come_back_and_nothing_is_said_of_single_people(real_data):
