@@ -47,10 +47,10 @@ def measure(
     """Read the label columns and decide what they are.
 
     0 and 1 only: `single` where every row has exactly one label, else `sets`. Whole numbers above 1: votes;
-    `rates` with the number of people asked, except that rows whose votes add up to it are a `distribution`
-    (one choice each), as are votes without it. Fractions: `distribution` where rows sum to one, else `rates`.
-    `kind` overrides where the numbers allow it; are_votes: they are known to be votes. Raises BadInput naming row and
-    column.
+    `rates` with the number of people asked; where these votes add up to it in every row, `kind` has to say whether they
+    are a `distribution` (one choice each), as votes without it are. Fractions: `distribution` where rows sum to one,
+    else `rates`. `kind` overrides where the numbers allow it; are_votes: they are known to be votes. Raises BadInput
+    naming row and column.
     """
     cells = numbers(table, raw, f", or say {option('empty', 'none')} where it means that nobody chose it")
     table.refuse(cells < 0, raw, cells, "a value cannot be negative")
@@ -91,6 +91,11 @@ def _decide(
                 f"{table.path}: rates from votes need the number of people asked: {option('n_column')} or "
                 f"{option('n', 20)}; "
                 "without it the votes are a distribution"
+            )
+        if kind is None and all_chose and table.options:
+            raise BadInput(
+                f"{table.path}: in every row the votes add up to the people asked (n): did each choose one label "
+                f"({option('kind', 'distribution')}), or could they choose several ({option('kind', 'rates')})?"
             )
         if kind == "rates" or (kind is None and people is not None and not all_chose):
             return "votes", "rates", None, "whole numbers with people asked (n): votes, kind rates"

@@ -103,7 +103,8 @@ def _has_all(own: Taxonomy, renamed: Mapping[str, str], columns: bool) -> bool:
 
 
 def _near_namesakes(renamed: Mapping[str, str], counts: Mapping[str, int]) -> list[str]:
-    """A warning for each label that is no emotion word but much like one there, or like a far commoner label."""
+    """A warning for each label that is no emotion word and much like one there, if it occurs once, or like a far
+    commoner label."""
     total: Counter[str] = Counter()
     for raw, label in renamed.items():
         total[label] += counts.get(raw, 0)
@@ -114,7 +115,7 @@ def _near_namesakes(renamed: Mapping[str, str], counts: Mapping[str, int]) -> li
         meant = {
             other.casefold(): other
             for other, number in total.items()
-            if number >= _FAR_MORE * count or (other.casefold() in emotion_words() and number >= count)
+            if number >= _FAR_MORE * count or (count == 1 and other.casefold() in emotion_words())
         }
         near = difflib.get_close_matches(label.casefold(), meant, n=1, cutoff=_NEAR)
         if near:

@@ -140,9 +140,13 @@ def test_people_asked_may_differ_by_label(load):
     np.testing.assert_allclose(dataset.target("rates").shares(), [[0.75, 1.0], [1.0, 0.0]])
 
 
-def test_votes_that_add_up_to_n_are_a_distribution_unless_rates_are_asked_for(load, tmp_path):
+def test_of_votes_that_add_up_to_n_it_has_to_be_said_whether_people_chose_one_label(load, tmp_path):
     text = "file,n,joy,fear\n0.png,5,2,3\n1.png,4,2,2\n"
-    _, dataset = load(text)
+    with pytest.raises(
+        BadInput, match=r"did each choose one label \(kind='distribution'\), .* several \(kind='rates'\)"
+    ):
+        load(text)
+    _, dataset = load(text, kind="distribution")
     assert dataset.target("distribution").meta.vote_rule == "one_choice"
     import_table(tmp_path / "labels.csv", tmp_path / "o2", kind="rates")
     assert Dataset.open(tmp_path / "o2").target("rates").people.tolist() == [[5, 5], [4, 4]]
@@ -211,7 +215,7 @@ def test_a_slip_of_the_pen_beside_hundreds_is_warned_of_with_the_way_out(load):
     [
         ({"joy": 300, "joyy": 1}, {"mapping": {"joyy": "joy"}, "taxonomy": "ekman-6"}),  # named by the user
         ({"joy": 300, "joyy": 30}, {}),  # not so rare
-        ({"joy": 30, "joyy": 1}, {}),  # nobody knows yet
+        ({"joy": 30, "joyy": 2}, {}),  # nobody knows yet
         ({"disgust": 1, "distrust": 300}, {}),  # a word for an emotion itself
         ({"joy": 300, "boredom": 1}, {}),  # no namesake
     ],

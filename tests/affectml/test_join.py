@@ -297,7 +297,7 @@ def test_the_order_of_rows_does_not_matter(order):
     with tempfile.TemporaryDirectory() as folder:
         mydata = dataset(Path(folder))
         lines = [f"{NAMES[row]},{row},{4 - row},4\n" for row in order]
-        import_table(csv(Path(folder), "image,joy,awe,n\n" + "".join(lines)), mydata)
+        import_table(csv(Path(folder), "image,joy,awe,n\n" + "".join(lines)), mydata, kind="distribution")
         joined = Dataset.open(mydata)
         assert joined.target(list(joined.meta.targets)[1]).take(NAMES).votes.tolist() == [[4 - i, i] for i in range(4)]
 
