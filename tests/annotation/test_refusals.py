@@ -177,7 +177,7 @@ def test_no_text_with_a_zero_byte_comes_in_by_any_door(database_url, tmp_path):
     rows = pd.DataFrame({"image_id": ["a", "b"], "annotator_id": "ann", "labels": [["awe"], ["fear"]]})
     with new_task(database_url, ["a", "b"], ["ann"]) as store:
         rows.assign(note=["fine", "bad\0"]).to_parquet(tmp_path / "note.parquet")
-        refused(BadImport, f"row 1: note holds a character that {NUL}", store.import_file, tmp_path / "note.parquet")
+        refused(BadImport, f"row 2: note holds a character that {NUL}", store.import_file, tmp_path / "note.parquet")
         rows.assign(annotator_id=["ann", "b\0en"]).to_parquet(tmp_path / "name.parquet")
         refused(StoreError, NUL, store.import_file, tmp_path / "name.parquet", invite=True)
         refused(StoreError, NUL, store.invite, ["b\0en"])
