@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from .edited import edit
+
 TINY_CONFIG = {
     "embed_dim": 32,
     "quick_gelu": True,
@@ -75,10 +77,7 @@ def single() -> Callable[[Path, Path], Path]:
         most = np.eye(len(labels), dtype=np.int64)[table[labels].to_numpy().argmax(axis=1)]
         one = table[["image_id"]].assign(**dict(zip(labels, most.T, strict=True)))
         one.to_parquet(out / "targets-emotions.parquet")
-        meta = json.loads((out / "dataset.json").read_text())
-        meta["targets"]["emotions"] |= {"kind": "single", "values": "indicator"}
-        meta["targets"]["emotions"].pop("vote_rule", None)
-        (out / "dataset.json").write_text(json.dumps(meta))
+        edit(out / "dataset.json", targets={"emotions": {"kind": "single", "values": "indicator", "vote_rule": None}})
         return out
 
     return copied
