@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 
 from affectml.errors import BadInput
@@ -41,37 +42,30 @@ def planted(rows: int, seed: int = 0, labels: int = 4, columns: int = 10):
 
 def planted_rates(rows: int):
     features, logits = planted(rows)
-    return features, 1 / (1 + np.exp(-logits))
+    return features, expit(logits)
 
 
-def with_mean_row(X, y, half):
-    """Scikit-learn's data with the head's pseudo-row: the mean image, once for each label with mass `half`."""
-    extra = np.repeat(X.mean(axis=0, keepdims=True), len(half), axis=0)
-    return np.concatenate([X, extra]), np.concatenate([y, np.arange(len(half))]), half
+def logistic_regression(X, y, labels, l2):
+    """Scikit-learn's answers with the head's pseudo-row: the mean image, once for each label with its part."""
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    rows = np.concatenate([Z, np.zeros((labels, Z.shape[1]))])
+    weights = np.concatenate([np.ones(len(Z)), np.full(labels, 1 / labels)])
+    oracle = LogisticRegression(C=1 / (l2 * (len(Z) + 1)), tol=1e-10, max_iter=10_000)
+    return oracle.fit(rows, [*y, *range(labels)], sample_weight=weights).predict_proba(Z)
 
 
 def test_sigmoid_is_scikit_learns_logistic_regression():
     X, logits = planted(300)
     y = (np.random.default_rng(1).random(300) < 1 / (1 + np.exp(-logits[:, 0]))).astype(int)
-    l2 = 0.05
-    Z = (X - X.mean(axis=0)) / X.std(axis=0)
-    Zx, yx, half = with_mean_row(Z, y, [0.5, 0.5])
-    oracle = LogisticRegression(C=1 / (l2 * 301), tol=1e-10, max_iter=10_000)
-    oracle.fit(Zx, yx, sample_weight=np.concatenate([np.ones(300), half]))
-    ours = SigmoidHead(l2=l2).fit(X, y[:, None]).predict_rates(X)
-    np.testing.assert_allclose(ours[:, 0], oracle.predict_proba(Z)[:, 1], atol=2e-4)
+    ours = SigmoidHead(l2=0.05).fit(X, y[:, None]).predict_rates(X)
+    np.testing.assert_allclose(ours[:, 0], logistic_regression(X, y, 2, l2=0.05)[:, 1], atol=2e-4)
 
 
 def test_softmax_is_scikit_learns_multinomial_regression():
     X, logits = planted(300, labels=3)
     y = (logits + np.random.default_rng(1).gumbel(size=logits.shape)).argmax(axis=1)
-    l2 = 0.02
-    Z = (X - X.mean(axis=0)) / X.std(axis=0)
-    Zx, yx, third = with_mean_row(Z, y, [1 / 3] * 3)
-    oracle = LogisticRegression(C=1 / (l2 * 301), tol=1e-10, max_iter=10_000)
-    oracle.fit(Zx, yx, sample_weight=np.concatenate([np.ones(300), third]))
-    ours = SoftmaxHead(l2=l2).fit(X, np.eye(3)[y]).predict_distribution(X)
-    np.testing.assert_allclose(ours, oracle.predict_proba(Z), atol=2e-4)
+    ours = SoftmaxHead(l2=0.02).fit(X, np.eye(3)[y]).predict_distribution(X)
+    np.testing.assert_allclose(ours, logistic_regression(X, y, 3, l2=0.02), atol=2e-4)
 
 
 def test_prior_by_hand():
@@ -88,9 +82,7 @@ def test_prior_by_hand():
 def test_features_that_say_nothing_give_the_prior(head):
     X = np.full((40, 3), 7.0)
     targets = np.eye(2)[(np.arange(40) % 4 == 0).astype(int)]
-    expected = PriorHead().fit(X, targets).scores(X)
-    scores = head().fit(X, targets).scores(X)
-    np.testing.assert_allclose(scores, expected, atol=0.02)
+    np.testing.assert_allclose(head().fit(X, targets).scores(X), PriorHead().fit(X, targets).scores(X), atol=0.02)
 
 
 def test_labels_that_nobody_or_everybody_chose_stay_finite():
@@ -116,10 +108,8 @@ def test_a_cell_of_weight_zero_is_not_looked_at():
     X, rates = planted_rates(80)
     weights = np.ones_like(rates)
     weights[:20, 1] = 0
-    spoilt = rates.copy()
-    spoilt[:20, 1] = 1
-    a = SigmoidHead(l2=0.01).fit(X, rates, weights=weights)
-    b = SigmoidHead(l2=0.01).fit(X, spoilt, weights=weights)
+    spoilt = np.where(weights == 0, 1, rates)
+    a, b = (SigmoidHead(l2=0.01).fit(X, said, weights=weights) for said in (rates, spoilt))
     assert torch.equal(a.scores(X), b.scores(X))
     assert a.report_ == b.report_
 
@@ -152,10 +142,8 @@ def test_balance_keeps_the_mean_distribution():
 def test_assumed_negatives_soften_and_keep_the_order():
     X, logits = planted(400)
     single = np.eye(4)[(logits + np.random.default_rng(1).gumbel(size=logits.shape)).argmax(axis=1)]
-    hard = SigmoidHead(l2=1e-3).fit(X, single).scores(X)
-    soft = SigmoidHead(l2=1e-3, assumed_negatives=0.2).fit(X, single).scores(X)
-    assert soft.min() > hard.min()
-    assert soft.max() < hard.max()
+    hard, soft = (SigmoidHead(l2=1e-3, assumed_negatives=part).fit(X, single).scores(X) for part in (0.0, 0.2))
+    assert hard.min() < soft.min() < soft.max() < hard.max()
     # the mean target is single * .8 + .1
     np.testing.assert_allclose(soft.mean(dim=0), single.mean(axis=0) * 0.8 + 0.1, atol=0.01)
 
@@ -168,24 +156,21 @@ def test_sigmoid_recovers_planted_rates(hidden, with_val):
     fit, new, val = np.arange(900), np.arange(900, 1200), np.arange(1200, 1500)
     head = SigmoidHead(hidden=hidden, dropout=0.0, learning_rate=1e-2)
     head.fit(X[fit], votes[fit], val=(X[val], votes[val]) if with_val else None)
-    error = (head.predict_rates(X[new]) - torch.from_numpy(truth[new])).abs().mean()
-    prior = (PriorHead().fit(X[fit], votes[fit]).scores(X[new]) - torch.from_numpy(truth[new])).abs().mean()
-    assert error < 0.2 * prior
+    prior = PriorHead().fit(X[fit], votes[fit])
+    error, most = (np.abs(each.predict_rates(X[new]).numpy() - truth[new]).mean() for each in (head, prior))
+    assert error < 0.2 * most
 
 
 def test_val_is_not_fitted_on():
     X, rates = planted_rates(200)
-    without = SigmoidHead(l2=0.1).fit(X, rates).scores(X)
-    beside = SigmoidHead(l2=0.1).fit(X, rates, val=(X, 1 - rates)).scores(X)
+    without, beside = (SigmoidHead(l2=0.1).fit(X, rates, val=val).scores(X) for val in (None, (X, 1 - rates)))
     assert torch.equal(without, beside)
 
 
 def test_noise_is_penalised_more_than_signal():
-    X, logits = planted(150)
-    rng = np.random.default_rng(0)
-    noise = rng.random((150, 4))
-    truth = 1 / (1 + np.exp(-logits))
-    assert SigmoidHead().fit(X, noise).report_["l2"] > SigmoidHead().fit(X, truth).report_["l2"]
+    X, rates = planted_rates(150)
+    noise = np.random.default_rng(0).random((150, 4))
+    assert SigmoidHead().fit(X, noise).report_["l2"] > SigmoidHead().fit(X, rates).report_["l2"]
 
 
 def test_zero_shot_scores_by_hand():
@@ -235,24 +220,19 @@ def test_rows_that_weigh_nothing_are_not_learned_from():
 
 
 @pytest.mark.parametrize(
-    ("weights", "message"),
+    ("head", "weights", "message"),
     [
-        (np.zeros(4), "all are zero"),
-        (np.array([1, 1, -1, 1.0]), "row 2 is negative"),
-        (np.ones(3), r"expected shape \[4\] or \[4, 2\], got \[3\]"),
-        (np.ones((4, 3)), "expected shape"),
+        (SigmoidHead, np.zeros(4), "all are zero"),
+        (SigmoidHead, np.array([1, 1, -1, 1.0]), "row 2 is negative"),
+        (SigmoidHead, np.ones(3), r"expected shape \[4\] or \[4, 2\], got \[3\]"),
+        (SigmoidHead, np.ones((4, 3)), r"expected shape \[4\] or \[4, 2\], got \[4, 3\]"),
+        (SoftmaxHead, np.ones((4, 2)), r"expected shape \[4\], got \[4, 2\]"),
     ],
 )
-def test_bad_weights(weights, message):
+def test_bad_weights(head, weights, message):
     X = np.random.default_rng(0).normal(size=(4, 2))
     with pytest.raises(BadInput, match=message):
-        SigmoidHead().fit(X, np.eye(2)[[0, 1, 0, 1]], weights=weights)
-
-
-def test_a_softmax_head_takes_no_weight_per_cell():
-    X = np.random.default_rng(0).normal(size=(4, 2))
-    with pytest.raises(BadInput, match=r"expected shape \[4\], got \[4, 2\]"):
-        SoftmaxHead().fit(X, np.eye(2)[[0, 1, 0, 1]], weights=np.ones((4, 2)))
+        head().fit(X, np.eye(2)[[0, 1, 0, 1]], weights=weights)
 
 
 @pytest.mark.parametrize(
@@ -318,18 +298,11 @@ def test_folds_part_the_rows_evenly(rows, labels, seed):
     targets = torch.eye(labels)[torch.randint(labels, (rows,), generator=generator)]
     parts = folds(targets, 5, generator)
     assert sorted(torch.cat([left_out for _, left_out in parts]).tolist()) == list(range(rows))
-    sizes = [len(left_out) for _, left_out in parts]
-    assert max(sizes) - min(sizes) <= 1
+    assert np.ptp([len(left_out) for _, left_out in parts]) <= 1
     for kept, left_out in parts:
         assert sorted([*kept.tolist(), *left_out.tolist()]) == list(range(rows))
     counts = torch.stack([targets[left_out].sum(dim=0) for _, left_out in parts])
     assert (counts.max(dim=0).values - counts.min(dim=0).values <= 1).all()
-
-
-def emotion6(folder):
-    archive = np.load(folder / "emotion6" / "emotion6_clip_vit_l_14.npz")
-    names, label = np.unique(archive["label"], return_inverse=True)
-    return archive["embedding"], np.eye(len(names))[label], label, archive["split"]
 
 
 @pytest.mark.slow
@@ -339,8 +312,10 @@ def test_softmax_on_real_clip_features(real_data, hidden):
     """The file's own split; every choice on a validation part of train; mean over five seeds."""
     from sklearn.model_selection import train_test_split
 
-    X, one_hot, label, split = emotion6(real_data)
-    train, test = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
+    archive = np.load(real_data / "emotion6" / "emotion6_clip_vit_l_14.npz")
+    names, label = np.unique(archive["label"], return_inverse=True)
+    X, one_hot = archive["embedding"], np.eye(len(names))[label]
+    train, test = (np.flatnonzero(archive["split"] == part) for part in ("train", "test"))
     hits = []
     for seed in range(5):
         fit, val = train_test_split(train, test_size=0.15, stratify=label[train], random_state=seed)
@@ -427,10 +402,7 @@ def test_that_landmarks_are_drawn_is_said_before_the_fit():
 def material(kind="rates", **more):
     """What a training of 60 images has, 40 of them to fit on, and 3 to 30 people behind each."""
     X, logits = planted(60)
-    if kind == "distribution":
-        shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    else:
-        shares = 1 / (1 + np.exp(-logits))
+    shares = softmax(logits, axis=1) if kind == "distribution" else expit(logits)
     sets = (shares > 0.5).astype(float)
     votes = np.random.default_rng(2).integers(3, 30, 40).astype(float)
     more = {"votes": votes, "sets": lambda: (sets[:40], sets[40:]), **more}
@@ -470,10 +442,9 @@ def test_a_head_of_sets_learns_sets_and_chooses_no_thresholds():
     some = material()
     sets, val_sets = some.sets()
     head = TopKHead(l2=0.1).learn(some)
+    fitted = TopKHead(l2=0.1).fit(some.X, sets, val=(some.val[0], val_sets))
     assert head.thresholds_ is None
-    assert torch.equal(
-        head.scores(some.X), TopKHead(l2=0.1).fit(some.X, sets, val=(some.val[0], val_sets)).scores(some.X)
-    )
+    assert torch.equal(head.scores(some.X), fitted.scores(some.X))
 
 
 @pytest.mark.parametrize(
@@ -482,8 +453,7 @@ def test_a_head_of_sets_learns_sets_and_chooses_no_thresholds():
     ids=repr,
 )
 def test_material_without_what_a_head_learns_from_is_refused(head, lacks):
-    X, logits = planted(20)
-    shares = 1 / (1 + np.exp(-logits))
+    X, shares = planted_rates(20)
     with pytest.raises(BadInput, match=f"^material: no {lacks}, which this head learns from$"):
         head.learn(Material("rates", X, shares, (X, shares)))
 
