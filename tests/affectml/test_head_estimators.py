@@ -57,17 +57,12 @@ def distribution(rates):
 
 
 @pytest.mark.parametrize("written", WRITTEN)
-def test_a_head_is_shown_as_it_is_written_without_its_defaults(written):
-    assert repr(WRITTEN[written]()) == written
-
-
-@pytest.mark.parametrize("written", WRITTEN)
-def test_a_clone_has_the_same_arguments_and_no_fit(written):
+def test_a_head_is_shown_as_it_is_written_and_a_clone_has_the_same_arguments_and_no_fit(written):
     head = WRITTEN[written]()
+    assert repr(head) == written
     head._state = {"fitted": torch.ones(1)}
     copy = clone(head)
-    assert (type(copy), copy.config, repr(copy)) == (type(head), head.config, written)
-    assert not copy._state
+    assert (type(copy), copy.config, repr(copy), copy._state) == (type(head), head.config, written, {})
     assert head.get_params().keys() == copy.get_params().keys()
 
 
@@ -136,11 +131,9 @@ def test_a_pipeline_is_searched_and_cross_validated(head, kind):
     y = {"rates": rates, "sets": sets, "distribution": distribution(rates)}[kind]
     pipe = Pipeline([("scale", StandardScaler()), ("head", head)])
     scores = cross_val_score(pipe, X, y, cv=3, error_score="raise")
-    assert len(scores) == 3
-    assert (scores < 0).all()
+    assert (scores < 0).tolist() == [True] * 3
     search = GridSearchCV(pipe, {"head__l2": [1e-3, 1e3]}, cv=3, error_score="raise").fit(X, y)
-    assert search.best_params_ == {"head__l2": 1e-3}
-    assert search.predict(X).shape == y.shape
+    assert (search.best_params_, search.predict(X).shape) == ({"head__l2": 1e-3}, y.shape)
     assert search.score(X, y) == pytest.approx(search.best_estimator_.score(X, y))
 
 
@@ -184,24 +177,13 @@ def shares_of_classes(y):
     return np.eye(max(3, len(found)))[which]
 
 
-class Prior(OneHot, PriorHead):
-    pass
-
-
-class Sigmoid(OneHot, SigmoidHead):
-    pass
-
-
-class Softmax(OneHot, SoftmaxHead):
-    pass
-
-
-class Kernel(OneHot, KernelHead):
-    pass
-
-
-class Ensemble(OneHot, EnsembleHead):
-    pass
+CHECKED = {
+    PriorHead: {},
+    SigmoidHead: {"l2": 0.1},
+    SoftmaxHead: {"l2": 0.1},
+    KernelHead: {"gamma": 1.0, "l2": 0.1},
+    EnsembleHead: {"count": 2, "options": {"l2": 0.1}},
+}
 
 
 OTHER_WORDS = "the error says so in other words: what came, what was wanted, the way out"
@@ -219,20 +201,12 @@ EXPECTED = {
 
 
 @pytest.mark.filterwarnings("ignore:Estimator .* does not inherit from `sklearn.base.BaseEstimator`")
-@pytest.mark.parametrize(
-    "head",
-    [
-        Prior(),
-        Sigmoid(l2=0.1),
-        Softmax(l2=0.1),
-        Kernel(gamma=1.0, l2=0.1),
-        Ensemble(count=2, options={"l2": 0.1}),
-    ],
-    ids=lambda head: type(head).__name__,
-)
-def test_scikit_learns_checks_pass_but_for_those_named_with_their_reason(head):
+@pytest.mark.parametrize("head", CHECKED, ids=lambda head: head.__name__)
+def test_scikit_learns_checks_pass_but_for_those_named_with_their_reason(monkeypatch, head):
+    own = type(f"OneHot{head.__name__}", (OneHot, head), {"__module__": __name__})
+    monkeypatch.setitem(globals(), own.__name__, own)  # where a check that pickles it looks for it
     failed, passed = {}, set()
-    for estimator, check in estimator_checks_generator(head):
+    for estimator, check in estimator_checks_generator(own(**CHECKED[head])):
         name = getattr(check, "func", check).__name__
         try:
             check(estimator)

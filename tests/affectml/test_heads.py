@@ -110,9 +110,7 @@ def with_sets(head: Head, X, sets) -> Head:
 def test_scores_are_probabilities_as_detached_cpu_tensors(make):
     X, _ = make.case()
     for predicted in predictions(fitted(make), X):
-        assert predicted.shape == (len(X), C)
-        assert predicted.device.type == "cpu"
-        assert not predicted.requires_grad
+        assert (predicted.shape, predicted.device.type, predicted.requires_grad) == ((len(X), C), "cpu", False)
         assert ((predicted >= 0) & (predicted <= 1)).all()
 
 
@@ -135,8 +133,7 @@ def test_a_second_fit_forgets_the_first(make):
     once = fitted(make)
     twice = with_sets(make().fit(other_X, other_P), other_X, other_P.round()).fit(X, P)
     assert all(torch.equal(a, b) for a, b in zip(predictions(once, X), predictions(twice, X), strict=True))
-    assert twice.thresholds_ is None
-    assert twice.report_ == once.report_
+    assert (twice.thresholds_, twice.report_) == (None, once.report_)
 
 
 def test_same_seed_same_bits(make, tmp_path):
@@ -166,13 +163,11 @@ def test_any_float_type_as_array_or_tensor(make, convert):
 
 
 def test_fit_returns_the_head_itself_and_leaves_its_inputs_alone(make):
-    X, P = make.case()
-    X0, P0 = X.copy(), P.copy()
-    head = make()
-    assert head.fit(X, P, val=(X, P)) is head
-    head.scores(X)
-    np.testing.assert_array_equal(X, X0)
-    np.testing.assert_array_equal(P, P0)
+    given, head = make.case(), make()
+    assert head.fit(*given, val=given) is head
+    head.scores(given[0])
+    for after, before in zip(given, make.case(), strict=True):
+        np.testing.assert_array_equal(after, before)
 
 
 def test_a_loaded_head_predicts_the_same(make, tmp_path):
@@ -180,9 +175,7 @@ def test_a_loaded_head_predicts_the_same(make, tmp_path):
     head = with_sets(copy.deepcopy(fitted(make)), X, (P > 0.3).astype(int))
     head.save(tmp_path)
     loaded = load_head(tmp_path)
-    assert type(loaded) is type(head)
-    assert loaded.config == head.config
-    assert loaded.report_ == head.report_
+    assert (type(loaded), loaded.config, loaded.report_) == (type(head), head.config, head.report_)
     assert torch.equal(loaded.predict_sets(X), head.predict_sets(X))
     assert all(torch.equal(a, b) for a, b in zip(predictions(head, X), predictions(loaded, X), strict=True))
 
@@ -202,22 +195,16 @@ def test_sets_need_thresholds(make):
         with pytest.raises(BadInput, match="tune_thresholds"):
             head.predict_sets(X)
     sets = with_sets(head, X, (P > 0.3).astype(int)).predict_sets(X)
-    assert head.predicts_sets
-    assert sets.shape == (len(X), C)
-    assert sets.dtype == torch.int64
+    assert (head.predicts_sets, sets.shape, sets.dtype) == (True, (len(X), C), torch.int64)
     assert set(sets.unique().tolist()) <= {0, 1}
 
 
 def test_an_unfitted_head_says_so(make, tmp_path):
-    head = make()
-    if isinstance(head, ZeroShotHead):
+    head, X = make(), make.case()[0]
+    asked = {head.scores: X, head.save: tmp_path}
+    for ask, given in ({head.predict_rates: X} if isinstance(head, ZeroShotHead) else asked).items():
         with pytest.raises(BadInput, match="call fit"):
-            head.predict_rates(make.case()[0])
-        return
-    with pytest.raises(BadInput, match="call fit"):
-        head.scores(make.case()[0])
-    with pytest.raises(BadInput, match="call fit"):
-        head.save(tmp_path)
+            ask(given)
     assert not list(tmp_path.iterdir())
 
 
@@ -240,10 +227,7 @@ def test_a_failed_fit_leaves_the_last_one(make):
         (lambda X, P: (X, P - 0.5), "targets: row 0 .*outside 0..1"),
         (lambda X, P: (X[:0], P[:0]), "expected a matrix with rows"),
         (lambda X, P: (X.astype(str).astype(object), P), "X: not a numeric"),
-        (
-            lambda X, P: (X, np.array(["joy", "awe"] * 30)),
-            r"a column per label, got 'joy' as a row; pandas.get_dummies",
-        ),
+        (lambda X, P: (X, np.array(["joy", "awe"] * 30)), r"column per label, got 'joy' as a row; pandas.get_dummies"),
         (lambda X, P: (X, P.argmax(1)), r"a column per label, got \d as a row; pandas.get_dummies\(y\) makes one"),
         (lambda X, P: (X, [[], ["joy", "awe"], ["awe"]] * 20), r"got \['joy', 'awe'\] as a row; .*MultiLabelBinarizer"),
     ],
