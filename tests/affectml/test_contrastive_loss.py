@@ -14,27 +14,19 @@ from affectml.heads._pairs import Pairs, PromptBank
 
 def spelled_out(images, texts, temperature):
     """The formula with loops: nothing shared with the code under test."""
-    count = len(images)
-    pictures = [row / row.norm() for row in images]
-    words = [row / row.norm() for row in texts]
-    logit = [[float(words[i] @ pictures[j]) / temperature for j in range(count)] for i in range(count)]
-    alike = [
-        [(float(words[i] @ words[j]) + float(pictures[i] @ pictures[j])) / (2 * temperature) for j in range(count)]
-        for i in range(count)
-    ]
+    pictures, words = ([row / row.norm() for row in rows] for rows in (images, texts))
+    logit = [[float(w @ p) / temperature for p in pictures] for w in words]
+    pairs = list(zip(words, pictures, strict=True))
+    alike = [[(float(w @ v) + float(p @ q)) / (2 * temperature) for v, q in pairs] for w, p in pairs]
     target = [[math.exp(a) / sum(math.exp(b) for b in row) for a in row] for row in alike]
-    out = []
-    for i in range(count):
-        by_text = -sum(
-            target[i][j] * (logit[i][j] - math.log(sum(math.exp(logit[i][k]) for k in range(count))))
-            for j in range(count)
-        )
-        by_image = -sum(
-            target[j][i] * (logit[j][i] - math.log(sum(math.exp(logit[k][i]) for k in range(count))))
-            for j in range(count)
-        )
-        out.append((by_text + by_image) / 2)
-    return out
+
+    def cross_entropy(wanted, logits):
+        norm = math.log(sum(math.exp(logit) for logit in logits))
+        return -sum(share * (logit - norm) for share, logit in zip(wanted, logits, strict=True))
+
+    by_text = map(cross_entropy, target, logit)
+    by_image = map(cross_entropy, zip(*target, strict=True), zip(*logit, strict=True))
+    return [(one + other) / 2 for one, other in zip(by_text, by_image, strict=True)]
 
 
 def test_a_batch_of_three_by_hand():

@@ -11,20 +11,23 @@ from affectml._files import new_folder, replacing, write_json
 from affectml.data import Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
 from affectml.errors import BadDataset, BadInput, UnknownLabel
 
+from .edited import edit
+
 LABELS = ["negative", "positive"]
-
-
-def meta(kind: str, values: str, **more: object) -> DatasetMeta:
-    entry = TargetMeta(
-        kind=kind, construct="evoked", taxonomy="polarity-2", values=values, file="targets-t.parquet", **more
-    )
-    return DatasetMeta(name="small", targets={"t": entry})
 
 
 def write(folder: Path, content: dict[str, list[object]], kind: str, values: str, **more: object) -> Dataset:
     table = pd.DataFrame({"image_id": [f"i{k}" for k in range(len(next(iter(content.values()))))], **content})
     images = table[["image_id"]].assign(file=[f"images/{i}.png" for i in table["image_id"]])
-    return write_dataset(folder, meta(kind, values, **more), images, {"t": table})
+    entry = TargetMeta(kind, "evoked", "polarity-2", values, "targets-t.parquet", **more)
+    return write_dataset(folder, DatasetMeta(name="small", targets={"t": entry}), images, {"t": table})
+
+
+@pytest.fixture
+def data(tmp_path) -> Dataset:
+    """One image with a set of labels."""
+    (tmp_path / "set").mkdir()
+    return write(tmp_path / "set", {"negative": [1], "positive": [0]}, "sets", "indicator")
 
 
 def test_votes_become_rates_and_stay_integers(tmp_path):
@@ -71,52 +74,38 @@ def test_an_unknown_label_names_the_nearest(tmp_path):
         write(tmp_path, {"negative": [1], "positive": [0], "positiv": [1]}, "sets", "indicator")
 
 
-def test_dataset_json_with_an_unknown_key_is_refused(tmp_path):
-    write(tmp_path, {"negative": [1], "positive": [0]}, "sets", "indicator")
-    content = json.loads((tmp_path / "dataset.json").read_text())
-    write_json(tmp_path / "dataset.json", {**content, "licens": "CC0"})
+def test_dataset_json_with_an_unknown_key_is_refused(data):
+    edit(data.root / "dataset.json", licens="CC0")
     with pytest.raises(BadDataset, match="licens"):
-        Dataset.open(tmp_path)
+        Dataset.open(data.root)
 
 
 def test_a_file_is_not_a_data_set(tmp_path):
-    path = tmp_path / "labels.csv"
-    path.write_text("x")
+    (tmp_path / "labels.csv").write_text("x")
     with pytest.raises(BadDataset, match=r"is a file.*affectml import table"):
-        Dataset.open(path)
+        Dataset.open(tmp_path / "labels.csv")
 
 
-def test_a_split_that_is_none_of_the_three_is_refused(tmp_path):
-    data = write(tmp_path, {"negative": [1], "positive": [0]}, "sets", "indicator")
-    images = data.images.assign(split="dev")
-    images.to_parquet(tmp_path / "images.parquet")
-    with pytest.raises(BadDataset, match="'i0'.*'dev'"):
-        _ = Dataset.open(tmp_path).images
+@pytest.mark.parametrize(
+    ("column", "cell", "says"),
+    [
+        ("split", "dev", "'i0'.*'dev'"),
+        ("content_warning", True, "'i0': content_warning .* is no text"),
+        ("content_warning", "Blood\0", "'i0': content_warning .* is no text"),
+    ],
+)
+def test_a_cell_that_no_column_of_its_name_holds_is_refused(data, column, cell, says):
+    data.images.assign(**{column: cell}).to_parquet(data.root / "images.parquet")
+    with pytest.raises(BadDataset, match=says):
+        _ = Dataset.open(data.root).images
 
 
-@pytest.mark.parametrize("words", [[True], ["Blood\0"]])
-def test_a_content_warning_that_is_no_text_is_refused(tmp_path, words):
-    data = write(tmp_path, {"negative": [1], "positive": [0]}, "sets", "indicator")
-    data.images.assign(content_warning=words).to_parquet(tmp_path / "images.parquet")
-    with pytest.raises(BadDataset, match="'i0': content_warning .* is no text"):
-        _ = Dataset.open(tmp_path).images
-
-
-@pytest.mark.parametrize("file", ["../secret.png", "/etc/passwd", "a/../../b.png", "C:/x.png"])
-def test_no_path_leaves_the_data_sets_folder(tmp_path, file):
-    data = write(tmp_path, {"negative": [1], "positive": [0]}, "sets", "indicator")
+@pytest.mark.parametrize("file", ["../secret.png", "/etc/passwd", "a/../../b.png", "C:/x.png", "link.png"])
+def test_no_path_or_link_leaves_the_data_sets_folder(tmp_path, data, file):
+    (tmp_path / "secret.png").write_bytes(b"x")
+    (data.root / "link.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(BadDataset, match="leaves"):
         data.image_path(file)
-
-
-def test_a_link_out_of_the_folder_is_refused(tmp_path):
-    inside = tmp_path / "set"
-    inside.mkdir()
-    data = write(inside, {"negative": [1], "positive": [0]}, "sets", "indicator")
-    (tmp_path / "secret.png").write_bytes(b"x")
-    (inside / "link.png").symlink_to(tmp_path / "secret.png")
-    with pytest.raises(BadDataset, match="leaves"):
-        data.image_path("link.png")
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):

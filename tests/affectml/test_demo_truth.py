@@ -36,8 +36,7 @@ def test_the_nearest_word_is_the_mode_and_no_rate_is_zero_or_one(points):
     at_mode = squared_distances(points, words.places)[np.arange(5), rates.argmax(axis=1)]
     far = rates.max(axis=1) == RARE  # beyond everything all rates are the same
     assert np.allclose(at_mode[~far], nearest[~far])
-    assert (rates >= RARE).all()
-    assert (rates <= 1 - RARE).all()
+    assert RARE <= rates.min() <= rates.max() <= 1 - RARE
 
 
 def test_dominance_parts_anger_from_fear():
@@ -60,8 +59,7 @@ def test_brightness_and_saturation_obey_the_published_regressions():
     colour = np.array([((look.brightness - 0.52) / 0.30, (look.saturation - 0.48) / 0.26) for look in looks])
     affect = colour @ np.array([[0.69, -0.31], [0.22, 0.60]])
     assert np.abs((affect - drawn[:, :2]).mean(axis=0)).max() < 0.02
-    assert np.corrcoef(affect[:, 0], drawn[:, 0])[0, 1] > 0.95
-    assert np.corrcoef(affect[:, 1], drawn[:, 1])[0, 1] > 0.95
+    assert min(np.corrcoef(affect[:, axis], drawn[:, axis])[0, 1] for axis in (0, 1)) > 0.95
 
 
 def test_pleasant_is_round_arousing_is_cluttered_and_in_control_is_red():
@@ -89,13 +87,9 @@ def test_every_purpose_seed_and_place_has_numbers_of_its_own():
     seeds = [*range(50), 2**32, 2**32 + 1, 2**64 - 1]
     places = [(), *((i,) for i in range(4)), *((i, j) for i in range(4) for j in range(4))]
     drawn = [demo_stream(s, purpose, *at).integers(2**62) for s in seeds for purpose in Purpose for at in places]
-    assert len(set(drawn)) == len(seeds) * len(Purpose) * len(places)
-    training = {training_stream(seed, i).integers(2**62) for seed in seeds for i in range(20)}
-    assert len(training) == len(seeds) * 20
-    assert not training & set(drawn)
-    groups = {group_stream(number).integers(2**62) for number in range(50)}
-    assert len(groups) == 50
-    assert not groups & (training | set(drawn))
+    drawn += [training_stream(seed, i).integers(2**62) for seed in seeds for i in range(20)]
+    drawn += [group_stream(number).integers(2**62) for number in range(50)]
+    assert len(set(drawn)) == len(drawn)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 2**96 + 5])
@@ -137,8 +131,7 @@ def test_one_choice_each_comes_to_the_true_distribution():
     panel = Annotators.draw(3, rng)
     table = judge(rates, labels, np.arange(images).astype(str).astype(object), panel, rng, answers="one")
     answers = table[table["kind"] == "labels"]
-    assert (answers["labels"].map(len) == 1).all()
-    assert "none" not in set(table["kind"])
+    assert (set(answers["labels"].map(len)), "none" in set(table["kind"])) == ({1}, False)
     true = single_choices(rates[:1], panel).mean(axis=0)[0]
     assert true.sum() == pytest.approx(1)
     assert list(true) == sorted(true)

@@ -51,8 +51,7 @@ def test_the_gradient_is_the_losss_slope_but_for_the_two_potentials_that_stay(se
 @given(st.integers(0, 2**31 - 1), st.integers(1, 4))
 def test_the_set_answered_has_the_best_expected_f1_of_all(seed, labels):
     rng = np.random.default_rng(seed)
-    z = torch.from_numpy(rng.normal(0, 2, (1, labels)))
-    u = torch.from_numpy(rng.normal(0, 2, (1, labels + 1)))
+    z, u = (torch.from_numpy(rng.normal(0, 2, (1, columns))) for columns in (labels, labels + 1))
     sets = list(itertools.product([0, 1], repeat=labels))
     sizes = u.softmax(dim=1)[0]
     given_size = log_symmetric(z, labels)[0]
@@ -67,9 +66,8 @@ def test_the_set_answered_has_the_best_expected_f1_of_all(seed, labels):
         return sum(p * f1(truth) for truth, p in chance.items())
 
     together = joint(z, u)
-    assert together.sum(dim=2)[0].tolist() == pytest.approx(
-        [sum(p for y, p in chance.items() if y[label]) for label in range(labels)]
-    )
+    rates = [sum(p for y, p in chance.items() if y[label]) for label in range(labels)]
+    assert together.sum(dim=2)[0].tolist() == pytest.approx(rates)
     answer = tuple(best_sets(together, u.softmax(dim=1)[:, 0])[0].tolist())
     assert expected(answer) == pytest.approx(max(expected(y) for y in sets))
 
@@ -101,24 +99,19 @@ def test_k_labels_are_the_k_likeliest(k):
     assert torch.equal(chosen, head.predict_sets(X, k=k))
     scores = head.scores(X)
     lowest_in = scores.where(chosen == 1, torch.inf).amin(dim=1)
-    highest_out = scores.where(chosen == 0, -torch.inf).amax(dim=1)
-    assert (lowest_in >= highest_out).all()
+    assert (lowest_in >= scores.where(chosen == 0, -torch.inf).amax(dim=1)).all()
 
 
-def test_impossible_k_names_the_labels_there_are():
+def test_impossible_k_names_the_labels_there_are_and_single_labels_have_no_sizes():
     X, sets, _ = sets_of_planted_sizes(50)
-    with pytest.raises(BadInput, match="k: 5 labels asked for, but there are 4; choose a smaller k"):
-        TopKHead(k=5).fit(X, sets)
-    with pytest.raises(BadInput, match="k must be a whole number, at least 1, or None"):
-        TopKHead(k=0).fit(X, sets)
-    with pytest.raises(BadInput, match="k: expected 1 to 4 labels, got 5"):
-        TopKHead(l2=0.1).fit(X, sets).predict_sets(X, k=5)
-
-
-def test_single_labels_have_no_sizes():
-    X, sets, _ = sets_of_planted_sizes(50)
-    with pytest.raises(BadInput, match=r"exactly one label.*take SoftmaxHead"):
-        TopKHead().fit(X, np.eye(4)[sets.argmax(axis=1)])
+    for head, y, k, says in (
+        (TopKHead(k=5), sets, None, "k: 5 labels asked for, but there are 4; choose a smaller k"),
+        (TopKHead(k=0), sets, None, "k must be a whole number, at least 1, or None"),
+        (TopKHead(l2=0.1), sets, 5, "k: expected 1 to 4 labels, got 5"),
+        (TopKHead(), np.eye(4)[sets.argmax(axis=1)], None, "exactly one label.*take SoftmaxHead"),
+    ):
+        with pytest.raises(BadInput, match=says):
+            head.fit(X, y).predict_sets(X, k=k)
 
 
 def test_weights_of_votes_by_hand():
@@ -135,11 +128,14 @@ def test_weights_of_votes_by_hand():
 
 def test_correlation_of_votes_by_hand():
     """Two people, predicted 1/2: (k - 1)^2 is 1 where they agree and 0 where not, and by chance 1/2."""
-    half, two = torch.full((3, 1), 0.5), torch.full((3, 1), 2.0)
-    assert vote_correlation(torch.ones(3, 1), two, half) == 1
-    assert vote_correlation(torch.full((3, 1), 0.5), two, half) == 0
-    assert vote_correlation(torch.tensor([[1.0], [0.0], [0.5]]), two, half) == pytest.approx(1 / 3)
-    assert vote_correlation(torch.ones(3, 1), torch.ones(3, 1), half) == 0  # one person never agrees with another
+    for votes, people, rho in (
+        ([1.0, 1.0, 1.0], 2.0, 1),
+        ([0.5, 0.5, 0.5], 2.0, 0),
+        ([1.0, 0.0, 0.5], 2.0, pytest.approx(1 / 3)),
+        ([1.0, 1.0, 1.0], 1.0, 0),  # one person never agrees with another
+    ):
+        given = torch.tensor(votes)[:, None], torch.full((3, 1), people), torch.full((3, 1), 0.5)
+        assert vote_correlation(*given) == rho
 
 
 def test_rare_labels_do_not_hide_the_correlation_of_votes():
@@ -179,8 +175,7 @@ def test_votes_of_a_well_predicted_truth_are_hardly_correlated():
     rng = np.random.default_rng(1)
     moved = 1 / (1 + np.exp(-np.log(rates / (1 - rates)) - rng.normal(0, 1.5, rates.shape)))
     strayed = rng.binomial(people.astype(int)[:, None], moved) / people[:, None]
-    found = SigmoidHead(l2=1e-3, rho="fit").fit(X, strayed, weights=people).report_["rho"]
-    assert found > 0.1
+    assert SigmoidHead(l2=1e-3, rho="fit").fit(X, strayed, weights=people).report_["rho"] > 0.1
 
 
 def test_votes_need_the_people_asked():

@@ -63,10 +63,10 @@ def test_a_file_reads_as_a_taxonomy(tmp_path):
         ("name: x\nlabels: {a: {in: {de: {names: b}}}, c: }\n", r"in de: unknown key 'names'; did you mean 'name'"),
         ("name: x\nlabels: {a: {in: {de: {source: b}}}, c: }\n", r"in de: expected the key 'name', got \['source'\]"),
         ("name: x\nlabels: {a: {in: {de: {name: yes}}}, c: }\n", r"in de: name True is read as bool; put it in quotes"),
-        ("name: x\nlabels: {a: {in: {de: {name: b, synonyms: c}}}, c: }\n", r"de: synonyms: expected a list of texts"),
+        ("name: x\nlabels: {a: {in: {de: {name: b, synonyms: c}}}, c: }", r"in de: synonyms: expected a list of texts"),
         (
-            "name: x\nlabels: {a: {in: {de: {name: W}}}, c: {in: {de: {name: w}}}}\n",
-            r"taxonomy x: 'a' and 'c' are both called 'w' in de; give",
+            "name: x\nlabels: {a: {in: {de: {name: Wut}}}, c: {in: {de: {name: wut}}}}\n",
+            r"taxonomy x: 'a' and 'c' are both called 'wut' in de; give one of them another name",
         ),
         # c has no German name, and so keeps its own
         ("name: x\nlabels: {a: {in: {de: {name: c}}}, c: }\n", r"'a' and 'c' are both called 'c' in de"),
