@@ -126,9 +126,8 @@ def test_labels_the_head_never_saw_are_found_if_the_tower_knows_their_words(tmp_
     plan = Prompts.parse("sentiment+synonyms")
     assert not {word for texts in plan.learned(less) for word in texts} & set(plan.asked(taxonomy)[0][-1:])
     X, shares = store.rows(targets.image_id), targets.shares()
-    head = ContrastiveHead(label_features(plan, less, encode)).fit(
-        X[:450], shares[:450], prompts=encoded(plan.learned(less), encode)
-    )
+    prompts = encoded(plan.learned(less), encode)
+    head = ContrastiveHead(label_features(plan, less, encode)).fit(X[:450], shares[:450], prompts=prompts)
     truth = dataset.truth.set_index("image_id").loc[list(targets.image_id), list(taxonomy.labels)].to_numpy()[450:]
     mode = torch.from_numpy(np.eye(8, dtype=np.int64)[truth.argmax(axis=1)])
 

@@ -420,7 +420,6 @@ def test_pixels_are_those_of_open_clips_transform_to_the_last_bit(tiny_clip, siz
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
     for spec in ("affect-tiny", f"local-dir:{tiny_clip}"):
         encoder = load_encoder(spec, threads=1)
-        wanted = open_clip.transform.image_transform_v2(
-            open_clip.transform.PreprocessCfg(**encoder.identity.preprocessing), is_train=False
-        )
+        how = open_clip.transform.PreprocessCfg(**encoder.identity.preprocessing)
+        wanted = open_clip.transform.image_transform_v2(how, is_train=False)
         torch.testing.assert_close(encoder.preprocess(image), wanted(image), atol=0, rtol=0)

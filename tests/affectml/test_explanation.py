@@ -100,10 +100,8 @@ def test_the_curves_of_an_order_where_the_rate_rests_on_one_patch(pixels, sign, 
 def test_many_steps_give_the_curves_of_few_between_them(pixels):
     """So many images pass the tower in several parts."""
     order, ends = torch.rand(4, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([HIGH, LOW]).double()
-    few, many = (
-        explanation.curves(one_patch, pixels, {"mean": torch.zeros_like(pixels)}, order, 0, ends, steps)["mean"]
-        for steps in (4, 400)
-    )
+    given = (one_patch, pixels, {"mean": torch.zeros_like(pixels)}, order, 0, ends)
+    few, many = (explanation.curves(*given, steps)["mean"] for steps in (4, 400))
     assert many.deletion[::100] == pytest.approx(few.deletion)
     assert many.insertion[::100] == pytest.approx(few.insertion)
 

@@ -10,21 +10,8 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 
+from affectml import heads
 from affectml.errors import BadInput
-from affectml.heads import (
-    AutoHead,
-    ByPersonHead,
-    ContrastiveHead,
-    EnsembleHead,
-    KernelHead,
-    Material,
-    PriorHead,
-    SigmoidConfig,
-    SigmoidHead,
-    SoftmaxHead,
-    TopKHead,
-    ZeroShotHead,
-)
 from affectml.heads._adamw import AdamW
 from affectml.heads._linear import Standardiser, folds
 from affectml.heads._objective import Objective
@@ -57,38 +44,38 @@ def logistic_regression(X, y, labels, l2):
 def test_sigmoid_is_scikit_learns_logistic_regression():
     X, logits = planted(300)
     y = (np.random.default_rng(1).random(300) < 1 / (1 + np.exp(-logits[:, 0]))).astype(int)
-    ours = SigmoidHead(l2=0.05).fit(X, y[:, None]).predict_rates(X)
+    ours = heads.SigmoidHead(l2=0.05).fit(X, y[:, None]).predict_rates(X)
     np.testing.assert_allclose(ours[:, 0], logistic_regression(X, y, 2, l2=0.05)[:, 1], atol=2e-4)
 
 
 def test_softmax_is_scikit_learns_multinomial_regression():
     X, logits = planted(300, labels=3)
     y = (logits + np.random.default_rng(1).gumbel(size=logits.shape)).argmax(axis=1)
-    ours = SoftmaxHead(l2=0.02).fit(X, np.eye(3)[y]).predict_distribution(X)
+    ours = heads.SoftmaxHead(l2=0.02).fit(X, np.eye(3)[y]).predict_distribution(X)
     np.testing.assert_allclose(ours, logistic_regression(X, y, 3, l2=0.02), atol=2e-4)
 
 
 def test_prior_by_hand():
     X = np.zeros((3, 2))
-    rates = PriorHead().fit(X, np.array([[1, 0], [1, 1], [0, 1.0]])).predict_rates(X)
+    rates = heads.PriorHead().fit(X, np.array([[1, 0], [1, 1], [0, 1.0]])).predict_rates(X)
     assert rates[0].tolist() == [2.5 / 4, 2.5 / 4]
     one_hot = np.array([[1, 0], [1, 0], [0, 1.0]])
-    assert PriorHead().fit(X, one_hot).predict_distribution(X)[0].tolist() == [2.5 / 4, 1.5 / 4]
-    weighted = PriorHead().fit(X, one_hot, weights=np.array([0, 0, 2.0])).scores(X)[0]
+    assert heads.PriorHead().fit(X, one_hot).predict_distribution(X)[0].tolist() == [2.5 / 4, 1.5 / 4]
+    weighted = heads.PriorHead().fit(X, one_hot, weights=np.array([0, 0, 2.0])).scores(X)[0]
     assert weighted.tolist() == [0.5 / 4, 3.5 / 4]
 
 
-@pytest.mark.parametrize("head", [SigmoidHead, SoftmaxHead])
+@pytest.mark.parametrize("head", [heads.SigmoidHead, heads.SoftmaxHead])
 def test_features_that_say_nothing_give_the_prior(head):
     X = np.full((40, 3), 7.0)
     targets = np.eye(2)[(np.arange(40) % 4 == 0).astype(int)]
-    np.testing.assert_allclose(head().fit(X, targets).scores(X), PriorHead().fit(X, targets).scores(X), atol=0.02)
+    np.testing.assert_allclose(head().fit(X, targets).scores(X), heads.PriorHead().fit(X, targets).scores(X), atol=0.02)
 
 
 def test_labels_that_nobody_or_everybody_chose_stay_finite():
     X, logits = planted(50)
     targets = np.column_stack([np.zeros(50), np.ones(50), logits[:, 0] > 0])
-    rates = SigmoidHead().fit(X, targets).predict_rates(X)
+    rates = heads.SigmoidHead().fit(X, targets).predict_rates(X)
     assert torch.isfinite(rates).all()
     assert 0 < rates[:, 0].max() < 0.05
     assert 0.95 < rates[:, 1].min() < 1
@@ -99,8 +86,8 @@ def test_a_row_of_weight_two_is_two_rows():
     weights = np.where(np.arange(80) < 30, 2.0, 1.0)
     doubled = np.concatenate([X, X[:30]]), np.concatenate([rates, rates[:30]])
     # the same standardisation for both: weights do not enter it
-    once = SigmoidHead(l2=0.0).fit(X, rates, weights=weights).predict_rates(X)
-    twice = SigmoidHead(l2=0.0).fit(*doubled).predict_rates(X)
+    once = heads.SigmoidHead(l2=0.0).fit(X, rates, weights=weights).predict_rates(X)
+    twice = heads.SigmoidHead(l2=0.0).fit(*doubled).predict_rates(X)
     np.testing.assert_allclose(once, twice, atol=2e-2)
 
 
@@ -109,7 +96,7 @@ def test_a_cell_of_weight_zero_is_not_looked_at():
     weights = np.ones_like(rates)
     weights[:20, 1] = 0
     spoilt = np.where(weights == 0, 1, rates)
-    a, b = (SigmoidHead(l2=0.01).fit(X, said, weights=weights) for said in (rates, spoilt))
+    a, b = (heads.SigmoidHead(l2=0.01).fit(X, said, weights=weights) for said in (rates, spoilt))
     assert torch.equal(a.scores(X), b.scores(X))
     assert a.report_ == b.report_
 
@@ -117,7 +104,7 @@ def test_a_cell_of_weight_zero_is_not_looked_at():
 def test_scaling_every_weight_changes_nothing():
     X, rates = planted_rates(80)
     weights = np.random.default_rng(0).uniform(0.5, 2, 80)
-    a, b = (SigmoidHead(l2=0.01).fit(X, rates, weights=w) for w in (weights, 1000 * weights))
+    a, b = (heads.SigmoidHead(l2=0.01).fit(X, rates, weights=w) for w in (weights, 1000 * weights))
     np.testing.assert_allclose(a.scores(X), b.scores(X), atol=1e-4)
 
 
@@ -126,7 +113,7 @@ def test_balance_keeps_the_mean_rate(balance):
     X, logits = planted(2000)
     truth = 1 / (1 + np.exp(-(logits - 2.5)))
     sets = (np.random.default_rng(3).random(truth.shape) < truth).astype(float)
-    head = SigmoidHead(balance=balance, l2=1e-3).fit(X, sets)
+    head = heads.SigmoidHead(balance=balance, l2=1e-3).fit(X, sets)
     np.testing.assert_allclose(head.predict_rates(X).mean(dim=0), sets.mean(axis=0), atol=0.02)
     assert max(head.report_["label_weights"]) > 2
     assert head.report_["prevalence"] == pytest.approx(sets.mean(axis=0))
@@ -135,14 +122,14 @@ def test_balance_keeps_the_mean_rate(balance):
 def test_balance_keeps_the_mean_distribution():
     X, logits = planted(2000, labels=3)
     y = (logits * 0.5 + [0, 0, 3] + np.random.default_rng(1).gumbel(size=logits.shape)).argmax(axis=1)
-    shares = SoftmaxHead(balance=1.0, l2=1e-3).fit(X, np.eye(3)[y]).scores(X).mean(dim=0)
+    shares = heads.SoftmaxHead(balance=1.0, l2=1e-3).fit(X, np.eye(3)[y]).scores(X).mean(dim=0)
     np.testing.assert_allclose(shares, np.bincount(y) / 2000, atol=0.02)
 
 
 def test_assumed_negatives_soften_and_keep_the_order():
     X, logits = planted(400)
     single = np.eye(4)[(logits + np.random.default_rng(1).gumbel(size=logits.shape)).argmax(axis=1)]
-    hard, soft = (SigmoidHead(l2=1e-3, assumed_negatives=part).fit(X, single).scores(X) for part in (0.0, 0.2))
+    hard, soft = (heads.SigmoidHead(l2=1e-3, assumed_negatives=part).fit(X, single).scores(X) for part in (0.0, 0.2))
     assert hard.min() < soft.min() < soft.max() < hard.max()
     # the mean target is single * .8 + .1
     np.testing.assert_allclose(soft.mean(dim=0), single.mean(axis=0) * 0.8 + 0.1, atol=0.01)
@@ -154,27 +141,27 @@ def test_sigmoid_recovers_planted_rates(hidden, with_val):
     X, truth = planted_rates(1500)
     votes = np.random.default_rng(2).binomial(5, truth) / 5
     fit, new, val = np.arange(900), np.arange(900, 1200), np.arange(1200, 1500)
-    head = SigmoidHead(hidden=hidden, dropout=0.0, learning_rate=1e-2)
+    head = heads.SigmoidHead(hidden=hidden, dropout=0.0, learning_rate=1e-2)
     head.fit(X[fit], votes[fit], val=(X[val], votes[val]) if with_val else None)
-    prior = PriorHead().fit(X[fit], votes[fit])
+    prior = heads.PriorHead().fit(X[fit], votes[fit])
     error, most = (np.abs(each.predict_rates(X[new]).numpy() - truth[new]).mean() for each in (head, prior))
     assert error < 0.2 * most
 
 
 def test_val_is_not_fitted_on():
     X, rates = planted_rates(200)
-    without, beside = (SigmoidHead(l2=0.1).fit(X, rates, val=val).scores(X) for val in (None, (X, 1 - rates)))
+    without, beside = (heads.SigmoidHead(l2=0.1).fit(X, rates, val=val).scores(X) for val in (None, (X, 1 - rates)))
     assert torch.equal(without, beside)
 
 
 def test_noise_is_penalised_more_than_signal():
     X, rates = planted_rates(150)
     noise = np.random.default_rng(0).random((150, 4))
-    assert SigmoidHead().fit(X, noise).report_["l2"] > SigmoidHead().fit(X, rates).report_["l2"]
+    assert heads.SigmoidHead().fit(X, noise).report_["l2"] > heads.SigmoidHead().fit(X, rates).report_["l2"]
 
 
 def test_zero_shot_scores_by_hand():
-    head = ZeroShotHead(np.array([[2.0, 0.0], [0.0, 5.0]]), logit_scale=2.0)
+    head = heads.ZeroShotHead(np.array([[2.0, 0.0], [0.0, 5.0]]), logit_scale=2.0)
     # cosines with (3, 4): .6 and .8
     expected = math.exp(1.2) / (math.exp(1.2) + math.exp(1.6))
     assert head.scores(np.array([[3.0, 4.0]]))[0].tolist() == pytest.approx([expected, 1 - expected])
@@ -183,15 +170,15 @@ def test_zero_shot_scores_by_hand():
 def test_zero_shot_takes_any_list_of_labels():
     rng = np.random.default_rng(0)
     texts, other, X = rng.normal(size=(3, 5)), rng.normal(size=(7, 5)), rng.normal(size=(4, 5))
-    assert torch.equal(ZeroShotHead(texts).scores(X, texts=other), ZeroShotHead(other).scores(X))
+    assert torch.equal(heads.ZeroShotHead(texts).scores(X, texts=other), heads.ZeroShotHead(other).scores(X))
     with pytest.raises(BadInput, match="texts: 4 features per row, expected 5"):
-        ZeroShotHead(texts).scores(X, texts=other[:, :4])
+        heads.ZeroShotHead(texts).scores(X, texts=other[:, :4])
 
 
 def test_zero_shot_rates_are_calibrated_on_validation():
     rng = np.random.default_rng(0)
     texts, X = rng.normal(size=(3, 8)), rng.normal(size=(600, 8))
-    head = ZeroShotHead(texts, logit_scale=10.0)
+    head = heads.ZeroShotHead(texts, logit_scale=10.0)
     unit = X / np.linalg.norm(X, axis=1, keepdims=True), texts / np.linalg.norm(texts, axis=1, keepdims=True)
     logits = 10 * unit[0] @ unit[1].T
     rates = 1 / (1 + np.exp(-(logits * [0.2, 0.3, 0.5] - [1.0, 2.0, 0.0])))
@@ -205,8 +192,8 @@ def test_zero_shot_rates_are_calibrated_on_validation():
 def test_one_row_leaves_nothing_to_choose_on(hidden):
     X, one_hot = np.ones((1, 2)), np.eye(2)[:1]
     with pytest.raises(BadInput, match="one row is too few"):
-        SigmoidHead(hidden=hidden).fit(X, one_hot)
-    assert SigmoidHead(l2=1.0).fit(X, one_hot).scores(X)[0, 0] > 0.7
+        heads.SigmoidHead(hidden=hidden).fit(X, one_hot)
+    assert heads.SigmoidHead(l2=1.0).fit(X, one_hot).scores(X)[0, 0] > 0.7
 
 
 def test_rows_that_weigh_nothing_are_not_learned_from():
@@ -214,7 +201,7 @@ def test_rows_that_weigh_nothing_are_not_learned_from():
     weights = np.zeros(40)
     weights[7] = 1
     rates = (logits > 0).astype(float)
-    scores = SigmoidHead().fit(X, rates, weights=weights).scores(X)
+    scores = heads.SigmoidHead().fit(X, rates, weights=weights).scores(X)
     assert torch.isfinite(scores).all()
     assert torch.equal((scores[7] > 0.5).double(), torch.from_numpy(rates[7]))
 
@@ -222,11 +209,11 @@ def test_rows_that_weigh_nothing_are_not_learned_from():
 @pytest.mark.parametrize(
     ("head", "weights", "message"),
     [
-        (SigmoidHead, np.zeros(4), "all are zero"),
-        (SigmoidHead, np.array([1, 1, -1, 1.0]), "row 2 is negative"),
-        (SigmoidHead, np.ones(3), r"expected shape \[4\] or \[4, 2\], got \[3\]"),
-        (SigmoidHead, np.ones((4, 3)), r"expected shape \[4\] or \[4, 2\], got \[4, 3\]"),
-        (SoftmaxHead, np.ones((4, 2)), r"expected shape \[4\], got \[4, 2\]"),
+        (heads.SigmoidHead, np.zeros(4), "all are zero"),
+        (heads.SigmoidHead, np.array([1, 1, -1, 1.0]), "row 2 is negative"),
+        (heads.SigmoidHead, np.ones(3), r"expected shape \[4\] or \[4, 2\], got \[3\]"),
+        (heads.SigmoidHead, np.ones((4, 3)), r"expected shape \[4\] or \[4, 2\], got \[4, 3\]"),
+        (heads.SoftmaxHead, np.ones((4, 2)), r"expected shape \[4\], got \[4, 2\]"),
     ],
 )
 def test_bad_weights(head, weights, message):
@@ -251,7 +238,7 @@ def test_bad_weights(head, weights, message):
     ],
 )
 def test_impossible_options_are_stored_and_refused_by_fit(options, message):
-    head = SigmoidHead().set_params(**options)
+    head = heads.SigmoidHead().set_params(**options)
     [(name, value)] = options.items()
     assert head.get_params()[name] is value
     with pytest.raises(BadInput, match=message):
@@ -260,14 +247,14 @@ def test_impossible_options_are_stored_and_refused_by_fit(options, message):
 
 def test_options_may_be_numpys_numbers(tmp_path):
     X, rates = planted_rates(30)
-    head = SigmoidHead(l2=np.float32(0.5), hidden=np.int64(0)).fit(X, rates)
-    assert torch.equal(head.scores(X), SigmoidHead(l2=0.5).fit(X, rates).scores(X))
+    head = heads.SigmoidHead(l2=np.float32(0.5), hidden=np.int64(0)).fit(X, rates)
+    assert torch.equal(head.scores(X), heads.SigmoidHead(l2=0.5).fit(X, rates).scores(X))
     head.save(tmp_path)  # JSON knows no numpy
 
 
 def test_a_head_refuses_another_heads_config():
     with pytest.raises(BadInput, match="expected a SoftmaxConfig"):
-        SoftmaxHead(SigmoidConfig())
+        heads.SoftmaxHead(heads.SigmoidConfig())
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(1, 5), st.booleans())
@@ -319,7 +306,7 @@ def test_softmax_on_real_clip_features(real_data, hidden):
     hits = []
     for seed in range(5):
         fit, val = train_test_split(train, test_size=0.15, stratify=label[train], random_state=seed)
-        head = SoftmaxHead(hidden=hidden)
+        head = heads.SoftmaxHead(hidden=hidden)
         head.fit(X[fit], one_hot[fit], val=(X[val], one_hot[val]), generator=torch.Generator().manual_seed(seed))
         ranked = head.scores(X[test]).argsort(dim=1, descending=True, stable=True).numpy()
         hits.append([(ranked[:, :k] == label[test, None]).any(axis=1).mean() for k in (1, 2)])
@@ -332,14 +319,14 @@ def test_softmax_on_real_clip_features(real_data, hidden):
 @pytest.mark.slow
 def test_softmax_on_clip_features_and_peoples_shares(emotion6_clip_loss):
     """Measured at .237, scikit-learn's ridge at .250, the prior at .548."""
-    assert 0.21 <= emotion6_clip_loss(SoftmaxHead) <= 0.240
+    assert 0.21 <= emotion6_clip_loss(heads.SoftmaxHead) <= 0.240
 
 
 @pytest.mark.real_data
 @pytest.mark.slow
 def test_softmax_on_real_distributions(emotion6_loss):
     """Five folds; L2 by inner cross-validation; linear softmax was measured at KL .566, the prior at .611."""
-    assert emotion6_loss(SoftmaxHead) <= 0.566
+    assert emotion6_loss(heads.SoftmaxHead) <= 0.566
 
 
 @pytest.mark.parametrize(("rows", "inside"), [(10, 1), (4_000_000, 2)])
@@ -385,8 +372,8 @@ def test_landmarks_drawn_from_many_rows_are_nearly_as_good_as_all_of_them():
         return float((rate_cross_entropy(said, rates[new]) - rate_cross_entropy(rates[new], rates[new])).mean())
 
     how = {"kind": "rates", "kernel": "rbf", "gamma": 0.4, "l2": 1e-5}
-    prior, every = excess(PriorHead()), excess(KernelHead(**how))
-    sample = KernelHead(**how, exact_rows=100, landmarks=300)
+    prior, every = excess(heads.PriorHead()), excess(heads.KernelHead(**how))
+    sample = heads.KernelHead(**how, exact_rows=100, landmarks=300)
     drawn = excess(sample)
     assert sample.report_["landmarks"] == 300
     assert every < 0.5 * prior
@@ -394,9 +381,9 @@ def test_landmarks_drawn_from_many_rows_are_nearly_as_good_as_all_of_them():
 
 
 def test_that_landmarks_are_drawn_is_said_before_the_fit():
-    assert KernelHead().foretold(2_000) == []
-    assert KernelHead().foretold(2_001)[0].startswith("kernel: 2,000 of 2,001 training rows, drawn by the seed")
-    assert AutoHead().foretold(2_001) == KernelHead().foretold(2_001)
+    assert heads.KernelHead().foretold(2_000) == []
+    assert heads.KernelHead().foretold(2_001)[0].startswith("kernel: 2,000 of 2,001 training rows, drawn by the seed")
+    assert heads.AutoHead().foretold(2_001) == heads.KernelHead().foretold(2_001)
 
 
 def material(kind="rates", **more):
@@ -406,17 +393,17 @@ def material(kind="rates", **more):
     sets = (shares > 0.5).astype(float)
     votes = np.random.default_rng(2).integers(3, 30, 40).astype(float)
     more = {"votes": votes, "sets": lambda: (sets[:40], sets[40:]), **more}
-    return Material(kind, X[:40], shares[:40], (X[40:], shares[40:]), val_sets=sets[40:].astype(int), **more)
+    return heads.Material(kind, X[:40], shares[:40], (X[40:], shares[40:]), val_sets=sets[40:].astype(int), **more)
 
 
 @pytest.mark.parametrize(
     ("head", "kind", "uneven", "weighs"),
     [
-        (SigmoidHead(), "rates", False, False),
-        (SigmoidHead(), "rates", True, True),
-        (SigmoidHead(rho=0.1), "rates", False, True),
-        (EnsembleHead(kind="rates", head="sigmoid", options={"rho": 0.1}), "rates", False, True),
-        (KernelHead(kind="rates"), "rates", True, False),
+        (heads.SigmoidHead(), "rates", False, False),
+        (heads.SigmoidHead(), "rates", True, True),
+        (heads.SigmoidHead(rho=0.1), "rates", False, True),
+        (heads.EnsembleHead(kind="rates", head="sigmoid", options={"rho": 0.1}), "rates", False, True),
+        (heads.KernelHead(kind="rates"), "rates", True, False),
     ],
     ids=repr,
 )
@@ -430,8 +417,8 @@ def test_a_head_takes_votes_where_it_counts_them(head, kind, uneven, weighs):
 def test_to_learn_is_to_fit_and_to_choose_thresholds():
     some = material(uneven=True)
     said: list[str] = []
-    learned = SigmoidHead().learn(some, said.append)
-    fitted = SigmoidHead().fit(some.X, some.shares, val=some.val, weights=some.votes)
+    learned = heads.SigmoidHead().learn(some, said.append)
+    fitted = heads.SigmoidHead().fit(some.X, some.shares, val=some.val, weights=some.votes)
     fitted.tune_thresholds(some.val[0], some.val_sets)
     assert torch.equal(learned.scores(some.X), fitted.scores(some.X))
     assert torch.equal(learned.predict_sets(some.X), fitted.predict_sets(some.X))
@@ -441,25 +428,29 @@ def test_to_learn_is_to_fit_and_to_choose_thresholds():
 def test_a_head_of_sets_learns_sets_and_chooses_no_thresholds():
     some = material()
     sets, val_sets = some.sets()
-    head = TopKHead(l2=0.1).learn(some)
-    fitted = TopKHead(l2=0.1).fit(some.X, sets, val=(some.val[0], val_sets))
+    head = heads.TopKHead(l2=0.1).learn(some)
+    fitted = heads.TopKHead(l2=0.1).fit(some.X, sets, val=(some.val[0], val_sets))
     assert head.thresholds_ is None
     assert torch.equal(head.scores(some.X), fitted.scores(some.X))
 
 
 @pytest.mark.parametrize(
     ("head", "lacks"),
-    [(TopKHead(), "label sets"), (ContrastiveHead(np.eye(4)), "texts"), (ByPersonHead(), "answers of single people")],
+    [
+        (heads.TopKHead(), "label sets"),
+        (heads.ContrastiveHead(np.eye(4)), "texts"),
+        (heads.ByPersonHead(), "answers of single people"),
+    ],
     ids=repr,
 )
 def test_material_without_what_a_head_learns_from_is_refused(head, lacks):
     X, shares = planted_rates(20)
     with pytest.raises(BadInput, match=f"^material: no {lacks}, which this head learns from$"):
-        head.learn(Material("rates", X, shares, (X, shares)))
+        head.learn(heads.Material("rates", X, shares, (X, shares)))
 
 
 def test_nothing_of_one_answer_each_calibrates_a_zero_shot_head():
-    head = ZeroShotHead(np.eye(4, 10))
+    head = heads.ZeroShotHead(np.eye(4, 10))
     assert head.learn(material("distribution")) is head
     assert not head._state
     assert head.learn(material("rates")).predict_rates(material().X).shape == (40, 4)

@@ -47,11 +47,8 @@ def captions(dataset):
 
 def test_an_image_is_called_by_its_path_without_the_suffix_unless_two_would_be(photos, out):
     images = import_images(photos, out).images.set_index("image_id")["file"]
-    ids = {
-        "lake": "lake.jpg",
-        "2020/1": "2020/1.webp",
-        **{name: name for name in ("2019/rome/1.JPG", "2019/rome/1.png")},
-    }
+    rome = {name: name for name in ("2019/rome/1.JPG", "2019/rome/1.png")}
+    ids = {"lake": "lake.jpg", "2020/1": "2020/1.webp", **rome}
     assert images.to_dict() == {name: f"images/{file}" for name, file in ids.items()}
     assert (out / "images/2020/1.webp").read_bytes() == (photos / "2020/1.webp").read_bytes()
 

@@ -133,9 +133,7 @@ def test_from_a_table_of_twenty_peoples_votes_to_a_page_of_two_systems(load, tmp
     _, dataset = load({"n": 20, "images": images})
     assert dataset.target("rates").taxonomy.name == "mikels-8"
     for name, said in (("near", rates), ("words", np.tile(rates.mean(axis=0), (60, 1)))):
-        rows = [
-            {"image": f"{at:03}", "rates": dict(zip(labels, row, strict=True))} for at, row in enumerate(said.tolist())
-        ]
+        rows = [{"image": f"{at:03}", "rates": dict(zip(labels, said[at].tolist(), strict=True))} for at in range(60)]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     answers, page = [tmp_path / "words.jsonl", tmp_path / "near.jsonl"], tmp_path / "judged.html"
     judged = {"split": "all", "sort": "rate_cross_entropy", "out": page, "say": lambda line: None}

@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -245,19 +246,12 @@ def test_the_bar_counts_no_more_images_than_are_asked_for(run, demo, monkeypatch
 def test_one_bar_ends_before_the_next_begins(run, predict, demo, tmp_path, monkeypatch):
     drawn = []
 
-    class Bar:
-        def __init__(self, desc, disable, **_):
-            assert not disable
-            self.desc = desc
-            drawn.append(f"{desc} begins")
+    def bar(desc, disable, **_):
+        assert not disable
+        drawn.append(f"{desc} begins")
+        return Mock(close=lambda: drawn.append(f"{desc} ends"))
 
-        def close(self):
-            drawn.append(f"{self.desc} ends")
-
-        def update(self, count):
-            pass
-
-    monkeypatch.setattr("tqdm.tqdm", Bar)
+    monkeypatch.setattr("tqdm.tqdm", bar)
     data = shutil.copytree(demo.root, tmp_path / "data")
     for ask in (run.predict, predict):
         shutil.rmtree(data / "embeddings")
@@ -468,21 +462,14 @@ class TestGoingOn:
         assert (encoded.calls, made.images, made.bad) == ([16, 16, 16, 16, 13], 45, [])
 
     @pytest.mark.parametrize("there_before", [False, True])
-    def test_a_file_that_was_whole_when_the_kill_came_is_not_made_again(
-        self, run, shots, tmp_path, encoded, monkeypatch, there_before
-    ):
+    def test_a_file_that_was_whole_at_the_kill_stays(self, run, shots, tmp_path, encoded, monkeypatch, there_before):
         out = tmp_path / "out.csv"
         if there_before:
             out.write_text("old")
-
-        def die(*args):
-            raise KeyboardInterrupt
-
-        with monkeypatch.context() as patched:
-            patched.setattr("affectml.predicting.parts.Parts.finish", die)
-            patched.setattr("affectml.predicting.parts.shutil.rmtree", die)
-            with pytest.raises(KeyboardInterrupt):
-                predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            for last in ("Parts.finish", "shutil.rmtree"):
+                patched.setattr(f"affectml.predicting.parts.{last}", Mock(side_effect=KeyboardInterrupt))
+            predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)
         content, calls = out.read_bytes(), list(encoded.calls)
         (tmp_path / ".out.csv.01234567.tmp").write_bytes(content[:99])
         made = predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)

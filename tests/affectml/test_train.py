@@ -135,11 +135,8 @@ def test_a_damaged_run_and_one_of_another_version_are_refused_in_one_line(run, t
     newer = r"run: schema 99 is newer than this affectml reads .*: upgrade affectml$"
     before = r"run: made before 0\.3\.0: train it again$"
     earlier = [*(info | {"schema": schema} for schema in (1, 0, "1")), {"config": info["config"]}, []]
-    for content, says in (
-        (info | {"schema": 99}, newer),
-        *((each, before) for each in earlier),
-        ({"schema": 2}, "damaged"),
-    ):
+    others = [(info | {"schema": 99}, newer), ({"schema": 2}, "damaged")]
+    for content, says in [*((each, before) for each in earlier), *others]:
         (copy / "run.json").write_text(json.dumps(content))
         with pytest.raises(BadRun, match=says):
             RunFolder.open(copy)

@@ -102,19 +102,13 @@ def test_options_that_are_set_reach_the_head_and_are_kept(command, demo, spec, t
         assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
 
 
-def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(
-    command, demo, spec, neighbours, monkeypatch
-):
-    words = ["train", demo, "--multilabel", "--encoder", spec, "--threads", "1", "--out", "run"]
-    assert command(*words, "--head", "my_heads:NeighbourHead", "--set", "neighbours=10")[0] == 0
-    run = RunFolder.open(neighbours / "run")
+def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(own_run, neighbours, monkeypatch):
+    run = RunFolder.open(own_run)
     assert run.info.head.name == run.info.config.head == "knn"
     assert {"my_heads:NeighbourHead", "neighbours=10"} <= set(shlex.split(run.info.command))
     assert run.evaluation.get("set_f1").value > run.evaluation.get("set_f1", "prior").value
-    del HEADS["knn"]
     with pytest.raises(BadRun, match="import the module that defines it"):
-        RunFolder.open(run.folder).head  # noqa: B018
-    sys.modules.pop("my_heads")
+        run.head  # noqa: B018
     monkeypatch.syspath_prepend(neighbours)
     own = importlib.import_module("my_heads").NeighbourHead
     again = RunFolder.open(run.folder).head
@@ -125,7 +119,7 @@ def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(
 def own_run(command, demo, spec, neighbours):
     """A run of a head that is not the package's, in a process that does not know the head."""
     words = ["train", demo, "--multilabel", "--encoder", spec, "--threads", "1", "--out", "run"]
-    assert command(*words, "--head", "my_heads:NeighbourHead")[0] == 0
+    assert command(*words, "--head", "my_heads:NeighbourHead", "--set", "neighbours=10")[0] == 0
     del HEADS["knn"]
     del sys.modules["my_heads"]
     return neighbours / "run"
