@@ -63,13 +63,12 @@ def tiny_arch(tiny_clip, tmp_path_factory):
         yield "affectml-test"
 
 
-def test_embeddings_are_open_clips_own_normalised(tiny_clip, images):
-    encoder = load_encoder(f"local-dir:{tiny_clip}")
-    model, transform = open_clip.create_model_from_pretrained(f"local-dir:{tiny_clip}")
+def test_embeddings_are_open_clips_own_normalised(spec, encoder, images):
+    model, transform = open_clip.create_model_from_pretrained(spec)
     model.eval()
     with torch.inference_mode():
         wanted = model.encode_image(torch.stack([transform(image) for image in images]), normalize=True)
-        tokens = open_clip.get_tokenizer(f"local-dir:{tiny_clip}")(["joy", "a sad dog"])
+        tokens = open_clip.get_tokenizer(spec)(["joy", "a sad dog"])
         texts = model.encode_text(tokens, normalize=True)
     got = encoder.encode_images(images)
     assert got.dtype == torch.float32
@@ -80,10 +79,9 @@ def test_embeddings_are_open_clips_own_normalised(tiny_clip, images):
     assert encoder.logit_scale == pytest.approx(1 / 0.07)
 
 
-def test_the_identity_says_what_runs(tiny_clip):
-    identity = load_encoder(f"local-dir:{tiny_clip}").identity
-    digest = hashlib.sha256((tiny_clip / "open_clip_model.safetensors").read_bytes()).hexdigest()
-    assert (identity.weights_sha256, identity.activation) == (digest, "quickgelu")
+def test_the_identity_says_what_runs(encoder, tiny_clip):
+    identity, weights = encoder.identity, (tiny_clip / "open_clip_model.safetensors").read_bytes()
+    assert (identity.weights_sha256, identity.activation) == (hashlib.sha256(weights).hexdigest(), "quickgelu")
     assert identity.preprocessing["mean"] == [0.5, 0.5, 0.5]
     assert identity.preprocessing["interpolation"] == "bilinear"
     assert (identity.precision, identity.normalised, identity.dim, identity.has_text) == ("fp32", True, 32, True)
@@ -93,20 +91,18 @@ def test_the_identity_says_what_runs(tiny_clip):
         EncoderIdentity.from_json({**identity.to_json(), "presicion": "fp32"})
 
 
-def test_the_identity_does_not_know_where_the_weights_lie(tiny_clip, copy):
-    here, there = (load_encoder(f"local-dir:{folder}").identity for folder in (tiny_clip, copy))
-    assert (here, here.slug) == (there, there.slug)
+def test_the_identity_does_not_know_where_the_weights_lie(encoder, copy):
+    there = load_encoder(f"local-dir:{copy}").identity
+    assert (there, there.slug) == (encoder.identity, encoder.identity.slug)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_each_precision_gives_its_own_identity_and_nearly_the_same_rows(tiny_clip, images, precision):
-    reference = load_encoder(f"local-dir:{tiny_clip}")
-    encoder = load_encoder(f"local-dir:{tiny_clip}", precision=precision)
-    rows = encoder.encode_images(images)
-    assert rows.dtype == torch.float32
-    assert ((rows * reference.encode_images(images)).sum(1) > 0.995).all()
-    assert encoder.encode_texts(["joy"]).dtype == torch.float32
-    assert (encoder.identity.slug == reference.identity.slug) == (precision == "fp32")
+def test_each_precision_gives_its_own_identity_and_nearly_the_same_rows(spec, encoder, images, precision):
+    own = load_encoder(spec, precision=precision)
+    rows = own.encode_images(images)
+    assert rows.dtype == own.encode_texts(["joy"]).dtype == torch.float32
+    assert ((rows * encoder.encode_images(images)).sum(1) > 0.995).all()
+    assert (own.identity.slug == encoder.identity.slug) == (precision == "fp32")
 
 
 @pytest.fixture
@@ -123,10 +119,10 @@ def created(monkeypatch):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_weights_that_stay_in_their_file_give_the_same_numbers(tiny_clip, images, created, precision):
-    whole, mapped = (load_encoder(f"local-dir:{tiny_clip}", precision=precision, mapped=mapped) for mapped in (0, 1))
+def test_weights_that_stay_in_their_file_give_the_same_numbers(spec, images, created, precision):
+    whole, mapped = (load_encoder(spec, precision=precision, mapped=mapped) for mapped in (0, 1))
     kept = PRECISIONS[precision]
-    model, _ = open_clip.create_model_from_pretrained(f"local-dir:{tiny_clip}", precision=kept, device="cpu")
+    model, _ = open_clip.create_model_from_pretrained(spec, precision=kept, device="cpu")
     assert created == ["meta", "meta", "cpu"]
     for encoder in (whole, mapped):
         given = dict(encoder.image_tower.named_buffers()) | encoder.image_tower.state_dict()
@@ -164,17 +160,15 @@ def test_loaded_weights_are_not_the_file_s(copy, images):
     assert torch.equal(encoder.encode_images(images), before)
 
 
-def test_one_thread_count_gives_one_result_and_is_given_back(tiny_clip, images):
+def test_one_thread_count_gives_one_result_and_is_given_back(spec, encoder, images):
     before = torch.get_num_threads()
-    encoder = load_encoder(f"local-dir:{tiny_clip}", threads=1)
     assert torch.equal(encoder.encode_images(images), encoder.encode_images(images))
     assert torch.get_num_threads() == before
     with pytest.raises(BadInput, match="at least one thread"):
-        load_encoder(f"local-dir:{tiny_clip}", threads=0)
+        load_encoder(spec, threads=0)
 
 
-def test_no_images_and_no_texts(tiny_clip):
-    encoder = load_encoder(f"local-dir:{tiny_clip}")
+def test_no_images_and_no_texts(encoder):
     assert encoder.encode_images([]).shape == (0, 32)
     assert encoder.encode_texts([]).shape == (0, 32)
     with pytest.raises(BadInput, match="a list of texts"):
@@ -239,11 +233,11 @@ def in_cache(cache: Path, repository: str, files: list[Path]) -> None:
         shutil.copy(file, folder / "snapshots" / "0")
 
 
-def test_what_is_in_the_cache_needs_no_network(tmp_path, tiny_clip):
+def test_what_is_in_the_cache_needs_no_network(tmp_path, encoder, tiny_clip):
     in_cache(tmp_path / "no-cache", "some/model", list(tiny_clip.iterdir()))
-    cached, here = load_encoder("hf-hub:some/model"), load_encoder(f"local-dir:{tiny_clip}")
-    assert cached.identity == here.identity
-    assert torch.equal(cached.encode_texts(["joy"]), here.encode_texts(["joy"]))
+    cached = load_encoder("hf-hub:some/model")
+    assert cached.identity == encoder.identity
+    assert torch.equal(cached.encode_texts(["joy"]), encoder.encode_texts(["joy"]))
     in_cache(tmp_path / "no-cache", "timm/ViT-B-16-SigLIP", [tiny_clip / "open_clip_model.safetensors"])
     source = find("ViT-B-16-SigLIP:webli")
     assert source.weights.name == "open_clip_model.safetensors"
@@ -321,8 +315,8 @@ def test_a_file_that_says_nothing_of_its_activation_is_loaded_with_a_warning(tin
     assert not torch.equal(gelu.encode_images(images), quick.encode_images(images))
 
 
-def test_a_known_configuration_is_called_by_its_name(tiny_clip, tiny_arch):
-    assert load_encoder(f"local-dir:{tiny_clip}").identity.architecture == f"{tiny_arch}-quickgelu"
+def test_a_known_configuration_is_called_by_its_name(spec, tiny_arch):
+    assert load_encoder(spec).identity.architecture == f"{tiny_arch}-quickgelu"
 
 
 def test_no_weights_never_means_random_ones(copy):
@@ -416,10 +410,9 @@ def test_importing_the_library_loads_neither_torch_nor_open_clip():
 
 
 @pytest.mark.parametrize("size", [(224, 224), (360, 288), (31, 500), (33, 32), (5, 7), (1000, 667)])
-def test_pixels_are_those_of_open_clips_transform_to_the_last_bit(tiny_clip, size):
+def test_pixels_are_those_of_open_clips_transform_to_the_last_bit(encoder, size):
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
-    for spec in ("affect-tiny", f"local-dir:{tiny_clip}"):
-        encoder = load_encoder(spec, threads=1)
-        how = open_clip.transform.PreprocessCfg(**encoder.identity.preprocessing)
+    for each in (load_encoder("affect-tiny", threads=1), encoder):
+        how = open_clip.transform.PreprocessCfg(**each.identity.preprocessing)
         wanted = open_clip.transform.image_transform_v2(how, is_train=False)
-        torch.testing.assert_close(encoder.preprocess(image), wanted(image), atol=0, rtol=0)
+        torch.testing.assert_close(each.preprocess(image), wanted(image), atol=0, rtol=0)

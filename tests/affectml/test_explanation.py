@@ -124,9 +124,8 @@ def test_the_blob_is_highest_in_the_middle():
 # Towers
 
 
-def test_a_tower_in_half_precision_is_explained_in_fp32_and_left_as_it_is(tiny_clip):
-    spec = f"local-dir:{tiny_clip}"
-    half, whole = load_encoder(spec, precision="bf16", threads=1), load_encoder(spec, threads=1)
+def test_a_tower_in_half_precision_is_explained_in_fp32_and_left_as_it_is(spec):
+    half, whole = (load_encoder(spec, precision=precision, threads=1) for precision in ("bf16", "fp32"))
     tower = in_dtype(half.image_tower, torch.float32)
     pixels = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert {p.dtype for p in tower.visual.parameters()} == {torch.float32}

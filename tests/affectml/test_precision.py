@@ -39,8 +39,8 @@ def with_bf16(monkeypatch):
 
 
 @pytest.fixture
-def auto(tiny_clip):
-    return lambda: load_encoder(f"local-dir:{tiny_clip}", precision="auto", threads=1)
+def auto(spec):
+    return lambda: load_encoder(spec, precision="auto", threads=1)
 
 
 def ways(store):
@@ -48,8 +48,7 @@ def ways(store):
 
 
 def test_an_agreement_by_hand():
-    exact = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    texts = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    exact = texts = torch.eye(2)
     turned = torch.tensor([[0.6, 0.8], [0.0, 1.0]])
     assert Agreement.of(exact, exact, texts) == Agreement(2, 1.0, 1.0)
     assert Agreement.of(turned, exact, texts) == Agreement(2, 0.6, 0.5)
@@ -62,8 +61,7 @@ def test_labels_within_rounding_have_no_order():
     exact, fast = torch.tensor([[0.6, 0.8]]), torch.tensor([[0.6004, 0.7997]])
     near = torch.tensor([[1.0, 0.0], [0.6, 0.6000]])  # cosines .6 and .84, far apart
     tied = torch.tensor([[1.0, 0.0], [0.0, 0.7504]])  # .6 and .6003, then .6004 and .6001
-    assert Agreement.of(fast, exact, near).order == 1
-    assert Agreement.of(fast, exact, tied).order == 1
+    assert Agreement.of(fast, exact, near).order == Agreement.of(fast, exact, tied).order == 1
     assert Agreement.of(torch.tensor([[0.61, 0.79]]), exact, torch.tensor([[1.0, 0.0], [0.0, 0.7525]])).order == 0
 
 
@@ -121,7 +119,7 @@ def test_auto_takes_bf16_where_it_agrees_and_says_so(tmp_path, auto, with_bf16):
 
 
 @pytest.mark.parametrize("has_bf16", [True, False])
-def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, tiny_clip, monkeypatch, spawn, has_bf16):
+def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, spec, monkeypatch, spawn, has_bf16):
     def clock():
         raise AssertionError("a time was asked for")
 
@@ -132,7 +130,7 @@ def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, tiny
     for threads, busy in [(1, 0), (2, 1), (None, 4)]:
         beside = [spawn([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
         dataset = noise_set(tmp_path / f"{threads} {busy}", 40)
-        encoder = load_encoder(f"local-dir:{tiny_clip}", precision="auto", threads=threads)
+        encoder = load_encoder(spec, precision="auto", threads=threads)
         store = embed_dataset(dataset, encoder, batch_size=4, shard_size=16).store
         assert ways(store) == [("pure_bf16" if has_bf16 else "fp32", [0, 1, 2])]
         made.append({file.name: file.read_bytes() for file in store.folder.iterdir() if file.is_file()})
@@ -157,10 +155,10 @@ def test_instructions_that_onednn_is_kept_from_are_not_there(monkeypatch, flags,
     assert fast_bfloat16() is has
 
 
-def test_bf16_by_auto_is_bf16(tmp_path, auto, tiny_clip, with_bf16):
+def test_bf16_by_auto_is_bf16(tmp_path, auto, spec, with_bf16):
     dataset = noise_set(tmp_path / "d")
     ours = embed_dataset(dataset, auto()).store
-    wanted = load_encoder(f"local-dir:{tiny_clip}", precision="bf16", threads=1)
+    wanted = load_encoder(spec, precision="bf16", threads=1)
     images = [read_image(dataset.root / f"images/{i}.png") for i in range(6)]
     rows = wanted.encode_images(images).half().float().numpy()
     np.testing.assert_array_equal(ours.rows([f"i{i}" for i in range(6)]), rows)
@@ -183,12 +181,12 @@ def rows_of(store):
 
 
 @pytest.mark.parametrize("agrees", [True, False])
-def test_a_trial_leaves_no_trace_in_the_rows(tmp_path, auto, tiny_clip, with_bf16, monkeypatch, agrees):
+def test_a_trial_leaves_no_trace_in_the_rows(tmp_path, auto, spec, with_bf16, monkeypatch, agrees):
     """As if the precision had been named: of 40 images in batches of 4, with some that cannot be read."""
     dataset = noise_set(tmp_path / "d", 40)
     for i in (0, 2, 17):
         (dataset.root / f"images/{i}.png").write_text("no image")
-    named = load_encoder(f"local-dir:{tiny_clip}", precision="bf16" if agrees else "fp32", threads=1)
+    named = load_encoder(spec, precision="bf16" if agrees else "fp32", threads=1)
     wanted = embed_dataset(dataset, named, batch_size=4, shard_size=8)
     shutil.move(wanted.store.folder, tmp_path / "wanted")
     if not agrees:
@@ -250,14 +248,14 @@ def test_what_ran_is_no_part_of_the_identity(tmp_path, auto, monkeypatch):
     assert one == other
 
 
-def test_a_store_in_a_precision_of_its_own_is_gone_on_with(tmp_path, auto, tiny_clip, with_bf16):
+def test_a_store_in_a_precision_of_its_own_is_gone_on_with(tmp_path, auto, spec, with_bf16):
     dataset = noise_set(tmp_path / "d")
-    fp32 = embed_dataset(dataset, load_encoder(f"local-dir:{tiny_clip}", threads=1)).store
+    fp32 = embed_dataset(dataset, load_encoder(spec, threads=1)).store
     said = []
     again = embed_dataset(dataset, auto(), say=said.append)
     assert (again.store.folder, again.done) == (fp32.folder, 0)
     assert "by the same encoder in fp32: going on with that" in said[0]
-    stands_in = ensure_embeddings(dataset, f"local-dir:{tiny_clip}", threads=1, say=said.append, precision="auto")
+    stands_in = ensure_embeddings(dataset, spec, threads=1, say=said.append, precision="auto")
     assert stands_in.folder == fp32.folder
     assert auto().identity.may_use(fp32.identity)
     assert not fp32.identity.may_use(auto().identity)
@@ -326,24 +324,24 @@ def test_the_machine_says_what_images_are_embedded_in(monkeypatch, device, gpu_h
     assert natural_precision(device) == precision
 
 
-def test_a_precision_has_one_name_that_is_asked_for_and_one_in_files(tiny_clip):
+def test_a_precision_has_one_name_that_is_asked_for_and_one_in_files(spec):
     for asked, kept in PRECISIONS.items():
-        identity = load_encoder(f"local-dir:{tiny_clip}", precision=asked).identity
+        identity = load_encoder(spec, precision=asked).identity
         assert (identity.precision, to_load(kept)) == (kept, asked)
     for gone in ("pure_bf16", "openvino"):
         with pytest.raises(BadInput, match=f"no precision '{gone}'.*one of auto, fp32, bf16, fp16"):
-            load_encoder(f"local-dir:{tiny_clip}", precision=gone)
+            load_encoder(spec, precision=gone)
 
 
 # Stores of before. What they are called in encoder.json says whether the same numbers can be computed.
 
 
-def a_store_of_before(folder, tiny_clip, precision, backend="torch"):
+def a_store_of_before(folder, spec, precision, backend="torch"):
     """A data set of six images, of which five are embedded in what a file calls so, with a check that is kept."""
     dataset = noise_set(folder)
     images = dataset.images
     images.iloc[:5].to_parquet(folder / "images.parquet", index=False)
-    store = embed_dataset(folder, load_encoder(f"local-dir:{tiny_clip}", threads=1)).store
+    store = embed_dataset(folder, load_encoder(spec, threads=1)).store
     edit(store.folder / "encoder.json", identity={"precision": precision})
     way = {"precision": "bf16" if precision == "auto" else precision, "backend": backend}
     before = {"threads": 2, "probe": {"images": 3, "cosine": 0.99995, "order": 1.0}, "shards": [0, 0]}
@@ -356,34 +354,34 @@ def a_store_of_before(folder, tiny_clip, precision, backend="torch"):
 @pytest.mark.parametrize(
     ("precision", "spoken"), [("openvino", "openvino"), ("bf16", "mixed bf16"), ("fp16", "mixed fp16")]
 )
-def test_a_store_in_a_precision_that_left_is_used_and_joined_by_nothing(tmp_path, tiny_clip, auto, precision, spoken):
-    dataset, before = a_store_of_before(tmp_path / "d", tiny_clip, precision, "openvino")
+def test_a_store_in_a_precision_that_left_is_used_and_joined_by_nothing(tmp_path, spec, auto, precision, spoken):
+    dataset, before = a_store_of_before(tmp_path / "d", spec, precision, "openvino")
     files = {path.name: path.read_bytes() for path in before.folder.iterdir()}
     said = []
     used = ensure_embeddings(dataset, None, threads=1, say=said.append)
     assert (used.folder, used.missing(dataset.images["image_id"])) == (before.folder, ["i5"])
     gone = f"these embeddings are in {spoken}, which is computed no more, so new images cannot join them"
     why = f"{before.folder}: {gone}"
-    assert said == [f"{why}; `affectml embed {dataset.root} --encoder local-dir:{tiny_clip}` embeds all of them anew"]
+    assert said == [f"{why}; `affectml embed {dataset.root} --encoder {spec}` embeds all of them anew"]
     anew = embed_dataset(dataset, auto(), say=said.append)
     assert (anew.done, anew.store.identity.precision) == (6, "auto")
     assert said[1] == f"{why}: embedding all images anew"
     assert {path.name: path.read_bytes() for path in before.folder.iterdir()} == files
-    assert embed_dataset(dataset, load_encoder(f"local-dir:{tiny_clip}", threads=1)).store.folder != before.folder
+    assert embed_dataset(dataset, load_encoder(spec, threads=1)).store.folder != before.folder
 
 
 @pytest.mark.parametrize("precision", ["openvino", "bf16", "auto", "pure_bf16", "fp32"])
-def test_texts_of_a_store_of_before_can_be_asked_for(tmp_path, tiny_clip, precision):
-    _, before = a_store_of_before(tmp_path / "d", tiny_clip, precision)
+def test_texts_of_a_store_of_before_can_be_asked_for(tmp_path, spec, precision):
+    _, before = a_store_of_before(tmp_path / "d", spec, precision)
     rows = text_encoder(before)(["joy", "awe"])
     asked = to_load(precision) if precision == "pure_bf16" else "fp32"
-    wanted = load_encoder(f"local-dir:{tiny_clip}", precision=asked).encode_texts(["joy", "awe"])
+    wanted = load_encoder(spec, precision=asked).encode_texts(["joy", "awe"])
     np.testing.assert_array_equal(rows, wanted)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "pure_bf16", "auto"])
-def test_new_images_join_a_store_of_before_whose_numbers_are_computed_today(tmp_path, tiny_clip, auto, precision):
-    dataset, before = a_store_of_before(tmp_path / "d", tiny_clip, precision, "openvino")
+def test_new_images_join_a_store_of_before_whose_numbers_are_computed_today(tmp_path, spec, auto, precision):
+    dataset, before = a_store_of_before(tmp_path / "d", spec, precision, "openvino")
     said = []
     store = embed_dataset(dataset, auto(), say=said.append).store
     assert (store.folder, len(store.ids)) == (before.folder, 6)
@@ -393,9 +391,9 @@ def test_new_images_join_a_store_of_before_whose_numbers_are_computed_today(tmp_
         assert said == [f"{store.folder} is by the same encoder in {name}: going on with that"]
 
 
-def test_a_run_on_a_store_in_a_precision_that_left_predicts_in_fp32(tmp_path, tiny_clip):
+def test_a_run_on_a_store_in_a_precision_that_left_predicts_in_fp32(tmp_path, spec):
     demo = write_demo(tmp_path / "d", images=30, seed=0)
-    embed_dataset(demo, load_encoder(f"local-dir:{tiny_clip}", threads=1))
+    embed_dataset(demo, load_encoder(spec, threads=1))
     (folder,) = (demo.root / "embeddings").iterdir()
     edit(folder / "encoder.json", identity={"precision": "openvino"})
     ran = json.loads((folder / "provenance.json").read_text())
@@ -416,7 +414,7 @@ def test_affect_tiny_is_in_fp32():
 
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize("subsampling", [0, 2])
-def test_a_large_jpeg_at_reduced_scale_prepares_alike(tmp_path, tiny_clip, orientation, subsampling):
+def test_a_large_jpeg_at_reduced_scale_prepares_alike(tmp_path, encoder, orientation, subsampling):
     """The tolerance that docs/encoders.md states, on what varies most: noise of all sizes."""
     rng = np.random.default_rng(0)
     levels = [Image.fromarray(rng.integers(0, 255, (n, n, 3), dtype=np.uint8)).resize((800, 640)) for n in (7, 40, 300)]
@@ -428,7 +426,6 @@ def test_a_large_jpeg_at_reduced_scale_prepares_alike(tmp_path, tiny_clip, orien
     whole, reduced = read_image(path), read_image(path, 2 * 32)
     assert reduced.size == ((80, 100) if orientation == 6 else (100, 80))
     assert read_image(path, 321).size == whole.size
-    encoder = load_encoder(f"local-dir:{tiny_clip}", threads=1)
     off = (encoder.preprocess(whole) - encoder.preprocess(reduced)).abs() * 0.25 * 255  # the transform's deviation
     assert off.max() <= 10
     assert off.mean() < 1

@@ -40,10 +40,10 @@ def demo(demo_set):
 
 
 @pytest.fixture(scope="module")
-def run(demo, tiny_clip, tmp_path_factory):
+def run(demo, spec, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
-    embed_dataset(demo, load_encoder(f"local-dir:{tiny_clip}", precision="fp32", threads=1))  # not what is fastest here
-    options = {"encoder": f"local-dir:{tiny_clip}", "threads": 1, "say": lambda line: None}
+    embed_dataset(demo, load_encoder(spec, precision="fp32", threads=1))  # not what is fastest here
+    options = {"encoder": spec, "threads": 1, "say": lambda line: None}
     return affectml.train(demo, multilabel=True, out=out, **options)
 
 
