@@ -108,8 +108,7 @@ def pairs(shares, prompts=(1, 1, 1), captions=None, most=9):
 
 def test_an_image_with_two_labels_makes_two_pairs_by_their_parts():
     batch = pairs([[0.6, 0.2, 0.0], [0, 0, 1]]).draw(torch.tensor([0, 1]), torch.Generator())
-    assert batch.image.tolist() == [0, 0, 1]
-    assert batch.text.argmax(dim=1).tolist() == [0, 1, 2]
+    assert (batch.image.tolist(), batch.text.argmax(dim=1).tolist()) == ([0, 0, 1], [0, 1, 2])
     assert batch.weight.tolist() == pytest.approx([0.75, 0.25, 1.0])
 
 
@@ -128,14 +127,12 @@ def test_drawing_some_of_many_labels_keeps_their_parts_on_average():
 def test_a_caption_is_one_more_pair_and_a_missing_one_is_none():
     captions = torch.tensor([[0.0, 0, 0], [0, 3, 4]])
     batch = pairs([[1, 0, 0], [0, 0, 0]], captions=captions).draw(torch.tensor([0, 1]), torch.Generator())
-    assert batch.image.tolist() == [0, 1]
-    assert batch.text[1].tolist() == pytest.approx([0, 0.6, 0.8])
+    assert (batch.image.tolist(), batch.text[1].tolist()) == ([0, 1], pytest.approx([0, 0.6, 0.8]))
 
 
 def test_labels_without_texts_make_no_pairs_and_nothing_at_all_is_refused():
     batch = pairs([[0.5, 0.5, 0]], prompts=(0, 2, 1)).draw(torch.tensor([0]), torch.Generator())
-    assert batch.text.argmax(dim=1).tolist() == [1]
-    assert batch.weight.tolist() == [1.0]
+    assert (batch.text.argmax(dim=1).tolist(), batch.weight.tolist()) == ([1], [1.0])
     with pytest.raises(BadInput, match="nothing to learn"):
         pairs([[0, 0, 0]])
 

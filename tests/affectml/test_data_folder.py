@@ -42,8 +42,7 @@ def data(tmp_path) -> Dataset:
 def test_votes_become_rates_and_stay_integers(tmp_path):
     data = write(tmp_path, {"n": [4, 2], "negative": [1, 0], "positive": [4, 0]}, "rates", "votes")
     targets = data.target("t")
-    assert targets.votes.tolist() == [[1, 4], [0, 0]]
-    assert targets.shares().tolist() == [[0.25, 1.0], [0.0, 0.0]]
+    assert (targets.votes.tolist(), targets.shares().tolist()) == ([[1, 4], [0, 0]], [[0.25, 1.0], [0.0, 0.0]])
     assert targets.people.tolist() == [[4, 4], [2, 2]]
 
 

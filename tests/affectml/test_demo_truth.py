@@ -124,29 +124,28 @@ def test_the_people_are_not_alike():
     assert chances[order[-3:]].mean() - chances[order[:3]].mean() > 0.15
 
 
+def judgements(seed, **options):
+    """Those of 4,000 images alike, to which people feel a, b and c with .05, .4 and .8; and the people."""
+    rng = np.random.default_rng(seed)
+    panel, ids = Annotators.draw(3, rng), np.arange(4000).astype(str).astype(object)
+    return judge(np.tile([0.05, 0.4, 0.8], (4000, 1)), ("a", "b", "c"), ids, panel, rng, **options), panel
+
+
 def test_shares_of_many_judgements_come_to_the_true_rates():
-    rng = np.random.default_rng(1)
-    labels, images = ("a", "b", "c"), 4000
-    rates = np.tile([0.05, 0.4, 0.8], (images, 1))
-    ids = np.array([f"{i}" for i in range(images)], dtype=object)
-    table = judge(rates, labels, ids, Annotators.draw(3, rng), rng)
+    table, _ = judgements(1)
     answers = table[table["kind"].isin(["labels", "none"])]
-    shares = [answers["labels"].map(lambda chosen, label=label: label in chosen).mean() for label in labels]
+    shares = [answers["labels"].map(lambda chosen, label=label: label in chosen).mean() for label in "abc"]
     assert shares == pytest.approx([0.05, 0.4, 0.8], abs=0.015)  # 4 standard errors and more
 
 
 def test_one_choice_each_comes_to_the_true_distribution():
-    rng = np.random.default_rng(2)
-    labels, images = ("a", "b", "c"), 4000
-    rates = np.tile([0.05, 0.4, 0.8], (images, 1))
-    panel = Annotators.draw(3, rng)
-    table = judge(rates, labels, np.arange(images).astype(str).astype(object), panel, rng, answers="one")
+    table, panel = judgements(2, answers="one")
     answers = table[table["kind"] == "labels"]
     assert (set(answers["labels"].map(len)), "none" in set(table["kind"])) == ({1}, False)
-    true = single_choices(rates[:1], panel).mean(axis=0)[0]
+    true = single_choices(np.array([[0.05, 0.4, 0.8]]), panel).mean(axis=0)[0]
     assert true.sum() == pytest.approx(1)
     assert list(true) == sorted(true)
-    shares = [(answers["labels"].map(lambda chosen: chosen[0]) == label).mean() for label in labels]
+    shares = [(answers["labels"].map(lambda chosen: chosen[0]) == label).mean() for label in "abc"]
     assert shares == pytest.approx(true, abs=0.015)  # 4 standard errors and more
 
 

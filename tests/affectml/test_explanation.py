@@ -91,10 +91,8 @@ def test_the_curves_of_an_order_where_the_rate_rests_on_one_patch(pixels, sign, 
     order = sign * explanation.spread(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), (4, 4))
     ends = torch.tensor([HIGH, LOW], dtype=torch.float64)
     made = explanation.curves(one_patch, pixels, {"mean": torch.zeros_like(pixels)}, order, 0, ends, 4)["mean"]
-    assert made.deletion == pytest.approx(deletion)
-    assert made.insertion == pytest.approx(insertion)
-    assert made.deletion_area == pytest.approx(deleted)
-    assert made.gain == pytest.approx(gain)
+    assert (made.deletion, made.insertion) == (pytest.approx(deletion), pytest.approx(insertion))
+    assert (made.deletion_area, made.gain) == (pytest.approx(deleted), pytest.approx(gain))
 
 
 def test_many_steps_give_the_curves_of_few_between_them(pixels):

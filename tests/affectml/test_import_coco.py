@@ -108,8 +108,7 @@ def test_licence_and_source_are_the_files_own(load):
 def test_images_of_different_licences_keep_theirs(load):
     _, dataset = load(licenses=LICENSES, images=[image(10, license=2), image(11, license=1), image(12, license=3)])
     both = ["CC0", "CC BY 2.0 https://cc.example/by", "not stated by the source"]
-    assert dataset.images["licence"].tolist() == both
-    assert dataset.meta.licence == "; ".join(both)
+    assert (dataset.images["licence"].tolist(), dataset.meta.licence) == (both, "; ".join(both))
 
 
 def test_what_the_user_says_of_source_and_licence_holds(load):

@@ -187,7 +187,7 @@ def test_names_and_meanings_of_one_s_own_are_kept_for_whoever_labels(photos, out
     own = replace(get_taxonomy("mikels-8"), name=called, **words)
     settings, _ = make_task(import_images(photos, out, taxonomy=own))
     with LabelStore("sqlite://") as store:
-        store.init_task(settings, pd.DataFrame({"image_id": ["lake"]}))
+        store.init_task(settings, ["lake"])
         kept = Taxonomy.from_dict(store.settings.taxonomy)
     assert (kept.definitions, kept.translations) == (own.definitions, own.translations)
     assert kept.display("awe", "de") == "Staunen"
@@ -244,13 +244,11 @@ def test_new_photographs_are_added_and_nothing_else_changes(photos, out):
     (photos / "broken.jpg").write_text("no image")
     (out / ".new-killed").mkdir()
     added = add_images(photos, Dataset.open(out), how="hardlink")
-    assert added.ids == ("2021/sea", "lake.png")
-    assert added.skipped == {"images: not an image": [str(photos / "broken.jpg")]}
-    assert (added.changed, added.gone) == (("2020/1",), ("2019/rome/1.png",))
+    assert (added.ids, added.changed) == (("2021/sea", "lake.png"), ("2020/1",))
+    assert (added.gone, added.skipped) == (("2019/rome/1.png",), {"images: not an image": [str(photos / "broken.jpg")]})
     after = Dataset.open(out).images
     pd.testing.assert_frame_equal(after.iloc[:4][list(before)], before, check_dtype=False)
-    assert str(after["rating"].dtype) == "Int64"
-    assert captions(Dataset.open(out)) == {"2021/sea": ["the sea"]}
+    assert (str(after["rating"].dtype), captions(Dataset.open(out))) == ("Int64", {"2021/sea": ["the sea"]})
     assert (out / "images/2021/sea.jpg").samefile(photos / "2021/sea.jpg")
     assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
     (photos / "broken.jpg").unlink()

@@ -42,8 +42,7 @@ def test_votes_in_any_shape_of_json_are_rates_of_the_people_asked(load, content)
     _, dataset = load(content)
     target = dataset.target("rates")
     assert target.taxonomy.labels == ("awe", "joy")
-    assert target.image_id.tolist() == ["a.jpg", "b.jpg"]
-    assert target.votes.tolist() == [[3, 12], [17, 0]]
+    assert (target.image_id.tolist(), target.votes.tolist()) == (["a.jpg", "b.jpg"], [[3, 12], [17, 0]])
     assert target.n.ravel().tolist() == [20, 18]
 
 

@@ -115,14 +115,10 @@ def test_whatever_is_named_is_found_or_listed_in_a_line(tmp_path_factory, words)
 
 
 def test_several_things_keep_their_order_and_what_is_named_twice_comes_once(photos, demo):
-    said = []
-    several = ("photos/deep/er/d.png", "photos", photos / "a.png", demo, demo.root)
-    ids = list(demo.images["image_id"])
-    everything = names(*several)
-    assert everything[:6] == [EVERY[3], *EVERY, str(photos / "a.png")]
-    assert everything[6:] == [f"{demo.root}/{i}" for i in ids] * 2
-    once = names(*several, once=True, say=said.append)
-    assert once == [EVERY[3], *EVERY[:3], *everything[6 : 6 + len(ids)]]
+    said, several = [], ("photos/deep/er/d.png", "photos", photos / "a.png", demo, demo.root)
+    ids = [f"{demo.root}/{image}" for image in demo.images["image_id"]]
+    assert names(*several) == [EVERY[3], *EVERY, str(photos / "a.png"), *ids, *ids]
+    assert names(*several, once=True, say=said.append) == [EVERY[3], *EVERY[:3], *ids]
     assert said == [f"named more than once and predicted once: {len(ids) + 2} of {2 * len(ids) + 6} images"]
 
 
@@ -222,8 +218,7 @@ def test_python_raises_for_the_first_bad_image_or_skips_and_lists_it(run, photos
 def test_a_pipe_among_the_images_is_named_and_never_waited_for(run, photos):
     os.mkfifo("photos/pipe.jpg")
     table = run.predict("photos", errors="skip")
-    assert list(table["image"]) == EVERY
-    assert table.bad == [("photos/pipe.jpg", "a pipe (FIFO), not a file")]
+    assert (list(table["image"]), table.bad) == (EVERY, [("photos/pipe.jpg", "a pipe (FIFO), not a file")])
     with pytest.raises(BadInput, match=r"^photos/pipe\.jpg: a pipe \(FIFO\), not a file"):
         run.predict("photos/pipe.jpg")
 
@@ -239,8 +234,7 @@ def test_the_bar_counts_no_more_images_than_are_asked_for(run, demo, monkeypatch
     counted = []
     monkeypatch.setattr("affectml._progress.Progress.advance", lambda bar, count=1: counted.append(count))
     files = sorted(str(file) for file in (demo.root / "images").glob("*.png"))
-    assert len(predict_images(run.folder, files, at_most=50)) == 50
-    assert sum(counted) == 50
+    assert len(predict_images(run.folder, files, at_most=50)) == sum(counted) == 50
 
 
 def test_one_bar_ends_before_the_next_begins(run, predict, demo, tmp_path, monkeypatch):
@@ -314,10 +308,10 @@ def test_a_label_named_like_a_column_keeps_its_scores_beside_it():
 
 
 def test_labels_that_csv_cannot_join_are_refused_before_any_work(tmp_path, photos):
-    rows = {"file": [f"i{i}.png" for i in range(40)], "label": ["set", "a|b"] * 20}
+    rows = {"file": [f"i{i}.png" for i in range(40)], "labels": [["set"], ["a|b", "set"]] * 20}
     for i, name in enumerate(rows["file"]):
         Image.new("RGB", (8, 8), (6 * i, 0, 255 * (i % 2))).save(tmp_path / name)
-    pd.DataFrame(rows | {"labels": [["set"], ["a|b", "set"]] * 20}).drop(columns="label").to_parquet("t.parquet")
+    pd.DataFrame(rows).to_parquet("t.parquet")
     import_table(tmp_path / "t.parquet", tmp_path / "odd", label_column="labels", construct="evoked")
     run = affectml.train(tmp_path / "odd", encoder="affect-tiny", out=tmp_path / "run", threads=1, say=quiet)
     with pytest.raises(BadInput, match=r"CSV cannot hold label 'a\|b' in sets"):

@@ -283,9 +283,8 @@ def test_predictions_are_tasks_that_label_studio_reads(runs, tmp_path):
         assert prediction["score"] == pytest.approx(known.loc[image, list(run.taxonomy.labels)].max())
         assert task["data"]["image"] == f"/data/local-files/?d=images/{image}.png"
     interface = ET.parse(made.interface).getroot()
-    names = {control.get("name"): control.get("toName") for control in interface.findall("Choices")}
-    assert names["labels"] == interface.find("Image").get("name") == "image"
-    (labels,) = (control for control in interface.findall("Choices") if control.get("name") == "labels")
+    labels = interface.find("Choices[@name='labels']")
+    assert labels.get("toName") == interface.find("Image").get("name") == "image"
     assert [choice.get("value") for choice in labels] == list(run.taxonomy.labels)
     assert read_label_studio(made.path)[1]["labels"].tolist() == [list(known["set"][image]) for image in tasks]
     with pytest.raises(BadInput, match=r"tasks.json exists"):
@@ -310,12 +309,11 @@ def test_images_that_the_run_has_not_seen_are_predicted_for_the_tasks(command, r
 
 def test_what_the_run_knows_is_told_where_no_new_image_can_be_read(runs, tmp_path):
     run = RunFolder.open(runs / "linear")
-    own = Dataset.open(run.info.config.dataset)
-    shutil.copytree(own.root, tmp_path / "copy")
-    (tmp_path / "copy" / "images" / "broken.png").write_bytes(b"no image")
+    data = Dataset.open(shutil.copytree(run.info.config.dataset, tmp_path / "copy"))
+    (data.root / "images" / "broken.png").write_bytes(b"no image")
     broken = pd.DataFrame({"image_id": ["broken"], "file": ["images/broken.png"]})
-    pd.concat([own.images, broken]).to_parquet(tmp_path / "copy" / "images.parquet")
-    made = write_tasks(run, tmp_path / "tasks.json", dataset=tmp_path / "copy")
+    pd.concat([data.images, broken]).to_parquet(data.root / "images.parquet")
+    made = write_tasks(run, tmp_path / "tasks.json", dataset=data.root)
     assert made.images == len(answered(run))
     assert any("broken.png" in note for note in made.notes)
 
