@@ -291,7 +291,7 @@ def runnable(page, *, slow):
 @pytest.mark.parametrize(
     ("page", "slow"),
     [
-        pytest.param(page, slow, marks=[pytest.mark.slow] * (slow or page.name in LONG), id=page.name)
+        pytest.param(page, slow, marks=[pytest.mark.slow] * (slow or page.name in LONG), id="long " * slow + page.name)
         for page, slow in itertools.product(PAGES, (False, True))
         if runnable(page, slow=slow)
     ],

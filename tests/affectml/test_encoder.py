@@ -71,8 +71,7 @@ def test_embeddings_are_open_clips_own_normalised(spec, encoder, images):
         tokens = open_clip.get_tokenizer(spec)(["joy", "a sad dog"])
         texts = model.encode_text(tokens, normalize=True)
     got = encoder.encode_images(images)
-    assert got.dtype == torch.float32
-    assert got.shape == (5, encoder.dim) == (5, 32)
+    assert (got.dtype, encoder.dim, got.shape) == (torch.float32, 32, (5, 32))
     torch.testing.assert_close(got, wanted, rtol=0, atol=1e-6)
     torch.testing.assert_close(encoder.encode_texts(["joy", "a sad dog"]), texts, rtol=0, atol=1e-6)
     torch.testing.assert_close(got.norm(dim=1), torch.ones(5), rtol=0, atol=1e-6)
@@ -82,8 +81,7 @@ def test_embeddings_are_open_clips_own_normalised(spec, encoder, images):
 def test_the_identity_says_what_runs(encoder, tiny_clip):
     identity, weights = encoder.identity, (tiny_clip / "open_clip_model.safetensors").read_bytes()
     assert (identity.weights_sha256, identity.activation) == (hashlib.sha256(weights).hexdigest(), "quickgelu")
-    assert identity.preprocessing["mean"] == [0.5, 0.5, 0.5]
-    assert identity.preprocessing["interpolation"] == "bilinear"
+    assert [identity.preprocessing[key] for key in ("mean", "interpolation")] == [[0.5, 0.5, 0.5], "bilinear"]
     assert (identity.precision, identity.normalised, identity.dim, identity.has_text) == ("fp32", True, 32, True)
     again = EncoderIdentity.from_json(json.loads(json.dumps(identity.to_json())))
     assert (again, again.slug) == (identity, identity.slug)
@@ -240,8 +238,7 @@ def test_what_is_in_the_cache_needs_no_network(tmp_path, encoder, tiny_clip):
     assert torch.equal(cached.encode_texts(["joy"]), encoder.encode_texts(["joy"]))
     in_cache(tmp_path / "no-cache", "timm/ViT-B-16-SigLIP", [tiny_clip / "open_clip_model.safetensors"])
     source = find("ViT-B-16-SigLIP:webli")
-    assert source.weights.name == "open_clip_model.safetensors"
-    assert source.preprocessing["resize_mode"] == "squash"
+    assert (source.weights.name, source.preprocessing["resize_mode"]) == ("open_clip_model.safetensors", "squash")
 
 
 @pytest.mark.parametrize("tag", ["openai", "laion400m_e32", "metaclip_400m"])
