@@ -263,7 +263,9 @@ def test_the_command_prints_a_table_and_the_verdict(trained, image, command, tmp
     for said in ("2 random maps", "Map of awe: ", f"picture: {tmp_path / 'x.svg'}"):
         assert said in printed
     assert (tmp_path / "x.svg").read_text().startswith("<?xml")
-    found = json.loads(command("explain", trained.folder, image, *FEW, "--json")[1])
+    code, printed, _ = command("explain", trained.folder, image, *FEW, "--json")
+    found = json.loads(printed)
+    assert code == 0
     assert set(found) == {"image", "label", "rate", "other", "verdict", "cells", "curves", "random"}
     assert np.shape(found["cells"]) == (4, 4)
 

@@ -172,7 +172,8 @@ def test_images_that_nobody_answered_are_predicted_and_nothing_else(predict, dem
         left = ids[:1] if name.startswith("targets") else ids[:2]  # a judgement alone is an answer, too
         table[~table["image_id"].isin(ids[3:6] + left)].to_parquet(fewer.root / name)
     assert [each.name for each in unanswered(fewer.root)] == [ids[0], *ids[3:6]]
-    assert [each["image"] for each in json.loads(predict("--missing", fewer.root, "--json")[1])] == [ids[0], *ids[3:6]]
+    code, out, _ = predict("--missing", fewer.root, "--json")
+    assert (code, [each["image"] for each in json.loads(out)]) == (0, [ids[0], *ids[3:6]])
     assert predict("--missing", fewer.root, "--out", tmp_path / "answers.csv")[0] == 0
     assert pd.read_csv(tmp_path / "answers.csv", dtype={"image": str})["image"].tolist() == [ids[0], *ids[3:6]]
     assert f"{demo.root}: every image has an answer" in predict("--missing", demo.root)[2]
