@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from .edited import edit
+
 TINY_CONFIG = {
     "embed_dim": 32,
     "quick_gelu": True,
@@ -20,31 +22,41 @@ TINY_CONFIG = {
 }
 
 
-@pytest.fixture(scope="session")
-def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for `local-dir:`, with QuickGELU and a preprocessing of its own."""
+def clip_folder(folder: Path, config: dict[str, Any], preprocess: dict[str, Any]) -> Path:
+    """Fill a folder for `local-dir:` with a CLIP of this configuration and random weights."""
     import open_clip
     import torch
     from safetensors.torch import save_file
 
-    folder = tmp_path_factory.mktemp("tiny-clip")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = open_clip.CLIP(**TINY_CONFIG)
+        model = open_clip.CLIP(**config)
     weights = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
     save_file(weights, folder / "open_clip_model.safetensors")
-    preprocess = {"size": 32, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "interpolation": "bilinear"}
-    config = {"model_cfg": TINY_CONFIG, "preprocess_cfg": preprocess}
-    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    content = {"model_cfg": config, "preprocess_cfg": preprocess}
+    (folder / "open_clip_config.json").write_text(json.dumps(content))
     return folder
 
 
 @pytest.fixture(scope="session")
-def encoder(tiny_clip: Path) -> Any:
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for `local-dir:`, with QuickGELU and a preprocessing of its own."""
+    preprocess = {"size": 32, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "interpolation": "bilinear"}
+    return clip_folder(tmp_path_factory.mktemp("tiny-clip"), TINY_CONFIG, preprocess)
+
+
+@pytest.fixture(scope="session")
+def spec(tiny_clip: Path) -> str:
+    """How that folder is named as an encoder."""
+    return f"local-dir:{tiny_clip}"
+
+
+@pytest.fixture(scope="session")
+def encoder(spec: str) -> Any:
     """That CLIP, loaded in fp32 with one thread."""
     from affectml.encoders import load_encoder
 
-    return load_encoder(f"local-dir:{tiny_clip}", threads=1)
+    return load_encoder(spec, threads=1)
 
 
 @pytest.fixture
@@ -75,10 +87,7 @@ def single() -> Callable[[Path, Path], Path]:
         most = np.eye(len(labels), dtype=np.int64)[table[labels].to_numpy().argmax(axis=1)]
         one = table[["image_id"]].assign(**dict(zip(labels, most.T, strict=True)))
         one.to_parquet(out / "targets-emotions.parquet")
-        meta = json.loads((out / "dataset.json").read_text())
-        meta["targets"]["emotions"] |= {"kind": "single", "values": "indicator"}
-        meta["targets"]["emotions"].pop("vote_rule", None)
-        (out / "dataset.json").write_text(json.dumps(meta))
+        edit(out / "dataset.json", targets={"emotions": {"kind": "single", "values": "indicator", "vote_rule": None}})
         return out
 
     return copied

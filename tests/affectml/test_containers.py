@@ -1,6 +1,5 @@
 """What Hugging Face `datasets` reads comes in, and a data set goes out and comes back as it was."""
 
-import hashlib
 import io
 import json
 import pickle
@@ -32,6 +31,8 @@ from affectml.importers._tar_samples import MOST_HEADER
 from affectml.sharing import share_dataset
 from affectml.sharing._dataset_card import licence_id
 
+from .edited import edit
+
 LABELS = ["joy", "awe"]
 
 
@@ -50,29 +51,19 @@ def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("containers")
     for number, content in enumerate(PICTURES):
         (root / f"{number}.png").write_bytes(content)
-    features = Features({
-        "image": datasets.Image(),
-        "emotion": ClassLabel(names=LABELS),
-        "felt": List(ClassLabel(names=LABELS)),
-        "asked": {"awe": Value("int64"), "joy": Value("int64")},
-        "n": Value("int64"),
-        "shares": List(Value("float64")),
-        "vector": List(Value("float32")),
-        "caption": Value("string"),
-    })  # fmt: skip
-    table = datasets.Dataset.from_dict(
-        {
-            "image": [str(root / f"{number}.png") for number in range(6)],
-            "emotion": [0, 1, 0, 1, 0, None],
-            "felt": [[0], [0, 1], [], None, [1], [1]],
-            "asked": [{"joy": 4 - k % 3, "awe": k} for k in range(6)],
-            "n": [6] * 6,
-            "shares": [[0.1 * k, 1 - 0.1 * k] for k in range(6)],
-            "vector": [[0.0] * 512] * 6,
-            "caption": [f"picture {k}" for k in range(6)],
-        },
-        features=features,
-    )
+    columns = {
+        "image": (datasets.Image(), [str(root / f"{number}.png") for number in range(6)]),
+        "emotion": (ClassLabel(names=LABELS), [0, 1, 0, 1, 0, None]),
+        "felt": (List(ClassLabel(names=LABELS)), [[0], [0, 1], [], None, [1], [1]]),
+        "asked": ({"awe": Value("int64"), "joy": Value("int64")}, [{"joy": 4 - k % 3, "awe": k} for k in range(6)]),
+        "n": (Value("int64"), [6] * 6),
+        "shares": (List(Value("float64")), [[0.1 * k, 1 - 0.1 * k] for k in range(6)]),
+        "vector": (List(Value("float32")), [[0.0] * 512] * 6),
+        "caption": (Value("string"), [f"picture {k}" for k in range(6)]),
+    }
+    features = Features({name: feature for name, (feature, _) in columns.items()})
+    content = {name: cells for name, (_, cells) in columns.items()}
+    table = datasets.Dataset.from_dict(content, features=features)
     both = datasets.DatasetDict(train=table.select(range(4)), validation=table.select(range(4, 6)))
     both.save_to_disk(root / "saved")
     (root / "parquet" / "data").mkdir(parents=True)
@@ -103,15 +94,11 @@ def bring(tmp_path):
 
 def rows(data: Dataset, name: str) -> dict[str, list[float]]:
     target = data.target(name)
-    found = [dict(zip(target.taxonomy.labels, row, strict=True)) for row in target.table.tolist()]
-    return dict(zip(map(str, target.image_id), found, strict=True))
+    return pd.DataFrame(target.table, index=target.image_id, columns=list(target.taxonomy.labels)).to_dict("index")
 
 
-def pixels(data: Dataset) -> list[str]:
-    return sorted(hashlib.sha256(data.image_path(f).read_bytes()).hexdigest() for f in data.images["file"])
-
-
-HASHES = sorted(hashlib.sha256(content).hexdigest() for content in PICTURES)
+def pixels(data: Dataset) -> list[bytes]:
+    return sorted(data.image_path(file).read_bytes() for file in data.images["file"])
 
 
 @pytest.mark.parametrize("container", ["saved", "parquet"])
@@ -120,7 +107,7 @@ def test_a_class_label_is_single_and_splits_and_pictures_are_kept(made, bring, c
     assert rows(data, "sets")["1.png"] == {"awe": 1, "joy": 0}
     assert rows(data, "sets")["5.png"] == {"awe": 0, "joy": 0}
     assert summary.splits == {"train": 4, "val": 2}
-    assert pixels(data) == HASHES
+    assert pixels(data) == sorted(PICTURES)
     assert data.images["caption"].tolist() == [f"picture {k}" for k in range(6)]
     summary, data = bring(made / container, label_column="emotion", empty="skip")
     assert (summary.targets, len(data.images)) == ({"single": "single"}, 5)
@@ -128,19 +115,19 @@ def test_a_class_label_is_single_and_splits_and_pictures_are_kept(made, bring, c
 
 def test_lists_of_class_labels_are_sets_and_none_is_not_the_empty_list(made, bring):
     summary, data = bring(made / "saved", label_column="felt", empty="skip")
-    assert rows(data, "sets") == {
-        "0.png": {"awe": 0, "joy": 1}, "1.png": {"awe": 1, "joy": 1}, "2.png": {"awe": 0, "joy": 0},
-        "4.png": {"awe": 1, "joy": 0}, "5.png": {"awe": 1, "joy": 0},
-    }  # fmt: skip
+    target = data.target("sets")
+    assert target.taxonomy.labels == ("awe", "joy")
+    assert target.image_id.tolist() == [f"{k}.png" for k in (0, 1, 2, 4, 5)]
+    assert target.table.tolist() == [[0, 1], [1, 1], [0, 0], [1, 0], [1, 0]]
     assert summary.skipped["rows without a label"] == [f"{made / 'saved'}, row 4"]
     assert summary.skipped[VECTORS] == ["vector", "asked", "shares"]
 
 
 def test_objects_are_votes_by_label_and_lists_shares_in_the_taxonomys_order(made, bring):
     _, data = bring(made / "saved", label_column="asked")
-    assert data.meta.targets["rates"].values == "votes"
+    rates = data.target("rates")
+    assert (rates.meta.values, rates.n.tolist()) == ("votes", [6] * 6)
     assert rows(data, "rates")["1.png"] == {"awe": 1, "joy": 3}
-    assert data.target("rates").n.tolist() == [6] * 6
     taxonomy = made / "order.yaml"
     taxonomy.write_text("name: order\nlabels: [joy, awe]\n")
     _, data = bring(made / "saved", label_column="shares", taxonomy=str(taxonomy))
@@ -162,9 +149,9 @@ def test_files_patterns_and_addresses_say_the_same_as_folders(made, bring):
 
 
 def test_a_folder_of_images_with_metadata_and_one_without(made, bring, tmp_path):
+    (tmp_path / "photos" / "deep").mkdir(parents=True)
     for number in range(3):
-        (tmp_path / "photos" / "deep").mkdir(parents=True, exist_ok=True)
-        shutil.copy(made / f"{number}.png", tmp_path / "photos" / "deep" / f"{number}.png")
+        shutil.copy(made / f"{number}.png", tmp_path / "photos" / "deep")
     summary, data = bring(tmp_path / "photos")
     assert (summary.images, summary.targets) == (3, {}), "a data set without targets is one too"
     lines = [{"file_name": f"deep/{k}.png", "emotion": LABELS[k % 2], "text": "seen"} for k in range(3)]
@@ -173,22 +160,17 @@ def test_a_folder_of_images_with_metadata_and_one_without(made, bring, tmp_path)
     _, data = bring(tmp_path / "photos")
     assert data.meta.licence == "other, ours-1", "as the card says"
     assert rows(data, "single")["deep/1.png"] == {"awe": 1, "joy": 0}
-    assert pixels(data) == sorted(hashlib.sha256(content).hexdigest() for content in PICTURES[:3])
+    assert pixels(data) == sorted(PICTURES[:3])
 
 
-def judgement_rows(made) -> datasets.Dataset:
-    said = [(0, "ann", ["joy"]), (0, "ben", []), (1, "ann", ["joy", "awe"]), (1, "ben", ["awe"])]
+def test_rows_of_judgements_share_an_image_by_its_bytes(bring, tmp_path):
     features = Features({"image": datasets.Image(), "annotator": Value("string"), "labels": List(Value("string"))})
     content = {
-        "image": [{"bytes": PICTURES[at], "path": None} for at, _, _ in said],
-        "annotator": [who for _, who, _ in said],
-        "labels": [labels for *_, labels in said],
+        "image": [{"bytes": PICTURES[at], "path": None} for at in (0, 0, 1, 1)],
+        "annotator": ["ann", "ben", "ann", "ben"],
+        "labels": [["joy"], [], ["joy", "awe"], ["awe"]],
     }
-    return datasets.Dataset.from_dict(content, features=features)
-
-
-def test_rows_of_judgements_share_an_image_by_its_bytes(made, bring, tmp_path):
-    judgement_rows(made).to_parquet(tmp_path / "judged.parquet")
+    datasets.Dataset.from_dict(content, features=features).to_parquet(tmp_path / "judged.parquet")
     summary, data = bring(tmp_path / "judged.parquet")
     assert (summary.images, summary.people, summary.judgements) == (2, 2, 4)
     assert sorted(map(tuple, data.target("rates").table.tolist())) == [(0, 1), (2, 1)]
@@ -210,7 +192,7 @@ def pack(path: Path, members: dict[str, bytes], **odd) -> Path:
 
 class Bomb:
     def __reduce__(self):
-        return (Path("pwned").touch, ())
+        return Path.touch, (Path("pwned"),)
 
 
 def test_webdataset_takes_images_and_text_and_never_opens_pickles(bring, tmp_path, monkeypatch):
@@ -241,21 +223,23 @@ def test_a_member_that_leads_out_of_its_archive_is_refused(bring, tmp_path, name
         bring(tmp_path / "bad.tar", label_column="txt")
 
 
-@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
-def test_a_header_that_would_fill_the_memory_is_refused(bring, tmp_path, kind):
-    member = tarfile.TarInfo("a.png")
-    member.type, member.size = kind, MOST_HEADER + 512
-    (tmp_path / "bomb.tar").write_bytes(member.tobuf() + bytes(MOST_HEADER + 2048))
-    with pytest.raises(BadInput, match=r"bomb\.tar: not a whole tar file \(a header of 1,049,088 bytes\)"):
-        bring(tmp_path / "bomb.tar")
+TOO_LONG = r"a\.tar: not a whole tar file \(a header of 1,049,088 bytes\)"
 
 
-def test_headers_without_end_are_refused(bring, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "size", "headers", "more", "says"),
+    [
+        (tarfile.XHDTYPE, MOST_HEADER + 512, 1, MOST_HEADER + 2048, TOO_LONG),
+        (tarfile.GNUTYPE_LONGNAME, MOST_HEADER + 512, 1, MOST_HEADER + 2048, TOO_LONG),
+        (tarfile.XHDTYPE, 0, 2000, 0, "not a whole tar file"),
+    ],
+)
+def test_headers_that_would_fill_the_memory_or_never_end_are_refused(bring, tmp_path, kind, size, headers, more, says):
     member = tarfile.TarInfo("a.png")
-    member.type = tarfile.XHDTYPE
-    (tmp_path / "endless.tar").write_bytes(member.tobuf() * 2000)
-    with pytest.raises(BadInput, match="not a whole tar file"):
-        bring(tmp_path / "endless.tar")
+    member.type, member.size = kind, size
+    (tmp_path / "a.tar").write_bytes(member.tobuf() * headers + bytes(more))
+    with pytest.raises(BadInput, match=says):
+        bring(tmp_path / "a.tar")
 
 
 def of_bytes(folder: Path, paths: list[str], **columns: list[str]) -> Path:
@@ -338,6 +322,19 @@ def test_what_cannot_be_had_is_said_in_one_line(command, bring, tmp_path, monkey
     assert said.startswith("BadInput: memory://nothing: nothing there; expected")
 
 
+def read_or_refused(source: Path, **options: str) -> None:
+    """Whatever a source holds, its import is whole or an error, and leaves nothing half done beside it."""
+    out = source.with_name("out")
+    try:
+        get_importer("datasets")(source, out, **options)
+    except AffectmlError:
+        assert [entry.name for entry in source.parent.iterdir()] == [source.name]
+    else:
+        back = Dataset.open(out)
+        assert len(back.images) > 0
+        assert [back.target(name).name for name in back.meta.targets] == list(back.meta.targets)
+
+
 @pytest.mark.slow
 @settings(max_examples=60)
 @given(
@@ -350,12 +347,7 @@ def test_any_tar_is_read_or_refused_and_nothing_is_half_done(tmp_path_factory, n
     members = {f"{name}.{end}": content for name in names for end in ("jpg", "json", "txt")}
     path = pack(root / "any.tar", {"0.jpg": PICTURES[0], "0.txt": b"joy", **members})
     path.write_bytes(path.read_bytes()[: 10240 - cut])
-    try:
-        get_importer("datasets")(path, root / "out", label_column="txt", empty="none")
-    except AffectmlError:
-        assert [entry.name for entry in root.iterdir()] == ["any.tar"]
-    else:
-        Dataset.open(root / "out").images  # noqa: B018
+    read_or_refused(path, label_column="txt", empty="none")
 
 
 CELLS = st.recursive(
@@ -371,16 +363,9 @@ COLUMNS = ["labels", "n", "joy", "awe", "annotator", "split", "image_id", "file"
 @given(rows=st.lists(st.dictionaries(st.sampled_from(COLUMNS), CELLS, max_size=5), min_size=1, max_size=4))
 def test_cells_of_any_kind_are_read_or_refused(tmp_path_factory, rows):
     root = tmp_path_factory.mktemp("cells")
-    members = {f"{at}.{end}": content for at, row in enumerate(rows) for end, content in (
-        ("png", PICTURES[at]), ("json", json.dumps(row).encode()))}  # fmt: skip
-    pack(root / "any.tar", members)
-    try:
-        get_importer("datasets")(root / "any.tar", root / "out", empty="none")
-    except AffectmlError:
-        assert [entry.name for entry in root.iterdir()] == ["any.tar"]
-    else:
-        back = Dataset.open(root / "out")
-        assert [back.target(name).name for name in back.meta.targets] == list(back.meta.targets)
+    members = {f"{at}.json": json.dumps(row).encode() for at, row in enumerate(rows)}
+    members |= {f"{at}.png": PICTURES[at] for at in range(len(rows))}
+    read_or_refused(pack(root / "any.tar", members), empty="none")
 
 
 @pytest.fixture(scope="module")
@@ -389,18 +374,16 @@ def shared(tmp_path_factory):
     root = tmp_path_factory.mktemp("shared")
     demo = write_demo(root / "demo", images=24, seed=5)
     images = demo.images.assign(split=["train"] * 12 + ["val"] * 5 + ["test"] * 5 + [None] * 2, group="one")
-    ids = images["image_id"].tolist()
     images.loc[3, "file"] = None
     random = np.random.default_rng(0)
-    mikels = demo.target("emotions").taxonomy
     shares = random.dirichlet(np.ones(3), size=20).round(4)
     three = {"name": "three", "labels": ["something else", "fear!", "joy"]}
-    columns = {"image_id": ids[:20]}
+    first, mikels = images[["image_id"]].head(20), demo.target("emotions").taxonomy
     tables = {
         "emotions": pd.read_parquet(demo.root / "targets-emotions.parquet"),
-        "chosen": pd.DataFrame({**columns, **{label: random.integers(0, 2, 20) for label in mikels.labels}}),
-        "word": pd.DataFrame({**columns, "something else": 0, "fear!": [1] * 20, "joy": 0}),
-        "caption": pd.DataFrame({**columns, **dict(zip(three["labels"], shares.T, strict=True))}),
+        "chosen": first.assign(**{label: random.integers(0, 2, 20) for label in mikels.labels}),
+        "word": first.assign(**{"something else": 0, "fear!": 1, "joy": 0}),
+        "caption": first.assign(**dict(zip(three["labels"], shares.T, strict=True))),
     }
     entry = {"construct": "query", "taxonomy": three, "question": "Nobody was asked: the words of a search."}
     targets = {
@@ -411,9 +394,8 @@ def shared(tmp_path_factory):
             kind="distribution", values="shares", vote_rule="unknown", file="targets-caption.parquet", **entry
         ),
     }
-    meta = DatasetMeta(
-        "mine", targets, "a paper", "research only", ["made by hand"], Asked("evoked", "What do you feel?")
-    )
+    asked = Asked("evoked", "What do you feel?")
+    meta = DatasetMeta("mine", targets, "a paper", "research only", ["made by hand"], asked)
     (root / "mine").mkdir()
     judged = demo.judgements.assign(note="call me on 555")
     data = write_dataset(root / "mine", meta, images, tables, judged)
@@ -433,13 +415,11 @@ def test_a_shared_data_set_comes_back_to_the_bit(shared, bring):
         assert len(back.target(name).image_id) == len(before.image_id), "nobody asked stays nobody asked"
         assert (before.table == after.table).all()
         assert before.n is None or (before.n == after.n).all()
-    own = [c for c in data.images.columns if c != "image_id"]
     before, after = (each.images.set_index("image_id").sort_index() for each in (data, back))
-    pd.testing.assert_frame_equal(before[own], after[own], check_dtype=False)
+    pd.testing.assert_frame_equal(before, after[before.columns], check_dtype=False)
     for image, file in before["file"].dropna().items():
         assert data.image_path(file).read_bytes() == back.image_path(after["file"][image]).read_bytes()
-    answers = ["image_id", "kind", "labels", "round"]
-    for column in answers:
+    for column in ("image_id", "kind", "labels", "round"):
         assert list(map(str, data.judgements[column])) == list(map(str, back.judgements[column]))
     assert back.meta.judgements == data.meta.judgements
     assert summary.people == 12
@@ -450,23 +430,22 @@ def test_the_command_reads_a_shared_data_set_back_as_the_function_does(command, 
     data, copy, _ = shared
     assert command("import", "datasets", copy.path, tmp_path / "out")[0] == 0
     back = Dataset.open(tmp_path / "out")
-    assert back.meta.targets.keys() == data.meta.targets.keys()
-    assert (len(back.images), len(back.judgements)) == (len(data.images), len(data.judgements))
+    found = [(each.meta.targets.keys(), len(each.images), len(each.judgements)) for each in (data, back)]
+    assert found[0] == found[1]
 
 
 def test_the_shared_folder_is_what_datasets_loads(shared, tmp_path):
     data, copy, _ = shared
     loaded = datasets.load_dataset(str(copy.path), cache_dir=str(tmp_path))
-    assert {name: len(part) for name, part in loaded.items()} == copy.splits
-    assert copy.splits == {"train": 12, "validation": 5, "test": 5, "unassigned": 2}
+    wanted = {"train": 12, "validation": 5, "test": 5, "unassigned": 2}
+    assert {name: len(part) for name, part in loaded.items()} == copy.splits == wanted
     row = loaded["train"][0]
     target = data.target("emotions").take([row["image_id"]])
     assert list(row["emotions"].values()) == target.shares()[0].tolist()
     assert loaded["train"].features["chosen"].feature.names == list(data.target("chosen").taxonomy.labels)
     assert loaded["train"].features["word"].names == ["something else", "fear!", "joy"]
     assert row["image"].size == (96, 96)
-    assert loaded["train"][3]["image"] is None
-    assert loaded["unassigned"][0]["word"] is None
+    assert loaded["train"][3]["image"] is loaded["unassigned"][0]["word"] is None
     judgements = datasets.load_dataset(str(copy.path), "judgements", cache_dir=str(tmp_path))["train"]
     assert len(judgements) == len(data.judgements)
 
@@ -510,11 +489,8 @@ def test_the_card_says_what_is_known_and_that_the_rest_is_not(shared, tmp_path):
 @pytest.mark.parametrize("licence", ["on request; research only", "Not for redistribution", "All rights reserved"])
 def test_a_licence_that_may_forbid_sharing_needs_a_word(shared, tmp_path, licence):
     data, *_ = shared
-    (tmp_path / "set").mkdir()
-    for file in data.root.glob("*.parquet"):
-        shutil.copy(file, tmp_path / "set")
-    content = json.loads((data.root / "dataset.json").read_text())
-    (tmp_path / "set" / "dataset.json").write_text(json.dumps({**content, "licence": licence}))
+    shutil.copytree(data.root, tmp_path / "set", ignore=shutil.ignore_patterns("images"))
+    edit(tmp_path / "set" / "dataset.json", licence=licence)
     with pytest.raises(BadInput, match="which may forbid sharing it.*may_share=True"):
         share_dataset(tmp_path / "set", tmp_path / "copy", images=False)
     assert not (tmp_path / "copy").exists()
@@ -551,13 +527,7 @@ def test_any_description_of_a_shared_set_is_read_or_refused(bare, tmp_path_facto
     else:
         holder[path[-1]] = data.draw(odd)
     (root / "copy" / "affectml.json").write_text(json.dumps(content))
-    try:
-        get_importer("datasets")(root / "copy", root / "out")
-    except AffectmlError:
-        assert [entry.name for entry in root.iterdir()] == ["copy"]
-    else:
-        back = Dataset.open(root / "out")
-        assert [back.target(name).name for name in back.meta.targets] == list(back.meta.targets)
+    read_or_refused(root / "copy")
 
 
 @pytest.mark.parametrize("line", ["null", "[1]", "{", "3"])

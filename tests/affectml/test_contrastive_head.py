@@ -1,18 +1,141 @@
-"""The contrastive head: learning, any labels, what it keeps on disk, what it refuses; and labels it never saw."""
+"""The contrastive head and its loss: by hand, by the formula written out, learning, any labels, what is refused."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput
-from affectml.heads import ContrastiveConfig, ContrastiveHead, load_head
+from affectml.heads import ContrastiveConfig, ContrastiveHead, contrastive_loss, load_head
+from affectml.heads._pairs import Pairs, PromptBank
 from affectml.prompts import Prompts, encoded, label_features
 from affectml_metrics.functional import top_k_accuracy
+
+
+def spelled_out(images, texts, temperature):
+    """The formula with loops: nothing shared with the code under test."""
+    pictures, words = ([row / row.norm() for row in rows] for rows in (images, texts))
+    logit = [[float(w @ p) / temperature for p in pictures] for w in words]
+    pairs = list(zip(words, pictures, strict=True))
+    alike = [[(float(w @ v) + float(p @ q)) / (2 * temperature) for v, q in pairs] for w, p in pairs]
+    target = [[math.exp(a) / sum(math.exp(b) for b in row) for a in row] for row in alike]
+
+    def cross_entropy(wanted, logits):
+        norm = math.log(sum(math.exp(logit) for logit in logits))
+        return -sum(share * (logit - norm) for share, logit in zip(wanted, logits, strict=True))
+
+    by_text = map(cross_entropy, target, logit)
+    by_image = map(cross_entropy, zip(*target, strict=True), zip(*logit, strict=True))
+    return [(one + other) / 2 for one, other in zip(by_text, by_image, strict=True)]
+
+
+def test_a_batch_of_three_by_hand():
+    # Images: east, east, north; texts: east, north, north; temperature 1, so every dot product is 0 or 1.
+    images = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 3.0]], dtype=torch.float64)
+    texts = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 5.0]], dtype=torch.float64)
+    e, r = math.e, math.sqrt(math.e)
+    # likeness: text . text and image . image halved: [[1, .5, 0], [.5, 1, .5], [0, .5, 1]]
+    t0 = [e / (e + r + 1), r / (e + r + 1), 1 / (e + r + 1)]
+    t1 = [r / (e + 2 * r), e / (e + 2 * r), r / (e + 2 * r)]
+    t2 = t0[::-1]
+    # logits, texts by images: [[1, 1, 0], [0, 0, 1], [0, 0, 1]]
+    two, one = math.log(2 * e + 1), math.log(e + 2)  # log-sum-exp of rows with two ones, and with one
+    rows = [
+        -(t0[0] * (1 - two) + t0[1] * (1 - two) + t0[2] * (0 - two)),
+        -(t1[0] * (0 - one) + t1[1] * (0 - one) + t1[2] * (1 - one)),
+        -(t2[0] * (0 - one) + t2[1] * (0 - one) + t2[2] * (1 - one)),
+    ]
+    # columns: images 0 and 1 meet texts (1, 0, 0), image 2 meets (0, 1, 1); targets are read down the columns
+    columns = [
+        -(t0[0] * (1 - one) + t1[0] * (0 - one) + t2[0] * (0 - one)),
+        -(t0[1] * (1 - one) + t1[1] * (0 - one) + t2[1] * (0 - one)),
+        -(t0[2] * (0 - two) + t1[2] * (1 - two) + t2[2] * (1 - two)),
+    ]
+    wanted = [(row + column) / 2 for row, column in zip(rows, columns, strict=True)]
+    assert contrastive_loss(images, texts, temperature=1.0).tolist() == pytest.approx(wanted, abs=1e-12)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 6), st.sampled_from([0.075, 0.3, 1.0]))
+def test_it_is_the_published_formula(seed, count, temperature):
+    generator = torch.Generator().manual_seed(seed)
+    images, texts = torch.randn(2, count, 4, generator=generator, dtype=torch.float64)
+    found = contrastive_loss(images, texts, temperature=temperature)
+    assert found.tolist() == pytest.approx(spelled_out(images, texts, temperature), abs=1e-6)
+
+
+@given(st.integers(0, 10_000), st.lists(st.integers(1, 3), min_size=2, max_size=4))
+def test_a_weight_of_two_is_a_pair_that_stands_there_twice(seed, times):
+    generator = torch.Generator().manual_seed(seed)
+    images, texts = torch.randn(2, len(times), 3, generator=generator, dtype=torch.float64)
+    index = torch.repeat_interleave(torch.arange(len(times)), torch.tensor(times))
+    twice = contrastive_loss(images[index], texts[index], temperature=0.5)
+    weighted = contrastive_loss(images, texts, temperature=0.5, weights=torch.tensor(times, dtype=torch.float64))
+    assert weighted[index].tolist() == pytest.approx(twice.tolist(), abs=1e-9)
+
+
+def test_lengths_do_not_matter_but_directions_do():
+    generator = torch.Generator().manual_seed(1)
+    images, texts = torch.randn(2, 5, 4, generator=generator, dtype=torch.float64)
+    plain = contrastive_loss(images, texts)
+    assert contrastive_loss(images * 7, texts / 3).tolist() == pytest.approx(plain.tolist())
+    assert contrastive_loss(-images, texts).mean() > contrastive_loss(texts, texts).mean()
+
+
+def test_gradients_reach_the_soft_targets_as_in_the_notebook():
+    generator = torch.Generator().manual_seed(2)
+    images, texts = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
+    images.requires_grad_()
+    contrastive_loss(images, texts).mean().backward()
+    step = 1e-6
+    moved = images.detach().clone()
+    moved[1, 2] += step
+    slope = (contrastive_loss(moved, texts).mean() - contrastive_loss(images.detach(), texts).mean()) / step
+    assert float(images.grad[1, 2]) == pytest.approx(float(slope), rel=1e-3)
+
+
+def pairs(shares, prompts=(1, 1, 1), captions=None, most=9):
+    texts = [torch.eye(3)[c : c + 1].repeat(k, 1) for c, k in enumerate(prompts)]
+    table = torch.tensor(shares, dtype=torch.float64)
+    return Pairs(table, torch.ones(len(table), dtype=torch.float64), PromptBank.of(texts, 3), captions, most)
+
+
+def test_an_image_with_two_labels_makes_two_pairs_by_their_parts():
+    batch = pairs([[0.6, 0.2, 0.0], [0, 0, 1]]).draw(torch.tensor([0, 1]), torch.Generator())
+    assert (batch.image.tolist(), batch.text.argmax(dim=1).tolist()) == ([0, 0, 1], [0, 1, 2])
+    assert batch.weight.tolist() == pytest.approx([0.75, 0.25, 1.0])
+
+
+def test_drawing_some_of_many_labels_keeps_their_parts_on_average():
+    drawn = pairs([[0.6, 0.3, 0.1]], most=2)
+    generator = torch.Generator().manual_seed(0)
+    total = torch.zeros(3)
+    for _ in range(2000):
+        batch = drawn.draw(torch.tensor([0]), generator)
+        assert float(batch.weight.sum()) == pytest.approx(1.0)
+        assert len(batch.weight) <= 2
+        total += torch.zeros(3).scatter_add_(0, batch.text.argmax(dim=1), batch.weight)
+    assert (total / 2000).tolist() == pytest.approx([0.6, 0.3, 0.1], abs=0.03)
+
+
+def test_a_caption_is_one_more_pair_and_a_missing_one_is_none():
+    captions = torch.tensor([[0.0, 0, 0], [0, 3, 4]])
+    batch = pairs([[1, 0, 0], [0, 0, 0]], captions=captions).draw(torch.tensor([0, 1]), torch.Generator())
+    assert (batch.image.tolist(), batch.text[1].tolist()) == ([0, 1], pytest.approx([0, 0.6, 0.8]))
+
+
+def test_labels_without_texts_make_no_pairs_and_nothing_at_all_is_refused():
+    batch = pairs([[0.5, 0.5, 0]], prompts=(0, 2, 1)).draw(torch.tensor([0]), torch.Generator())
+    assert (batch.text.argmax(dim=1).tolist(), batch.weight.tolist()) == ([1], [1.0])
+    with pytest.raises(BadInput, match="nothing to learn"):
+        pairs([[0, 0, 0]])
+
 
 QUICK = ContrastiveConfig(hidden=32, batch_size=32, max_epochs=60, learning_rate=0.003)
 
@@ -23,18 +146,15 @@ def planted():
     rng = np.random.default_rng(0)
     texts = np.eye(6)[:4] + 0.1
     turn = np.linalg.qr(rng.normal(size=(10, 10)))[0][:, :6]
-    label = rng.integers(4, size=400)
-    near = texts[label] + 0.15 * rng.normal(size=(400, 6))
-    single = np.eye(4)[label]
-    rates = single * 0.8 + 0.1
-    return near @ turn.T + 0.3, single, rates, texts
+    single = np.eye(4)[rng.integers(4, size=400)]
+    near = single @ texts + 0.15 * rng.normal(size=(400, 6))
+    return near @ turn.T + 0.3, single, single * 0.8 + 0.1, texts
 
 
 def test_it_learns_what_zero_shot_cannot_see(planted):
     X, single, _, texts = planted
     head = ContrastiveHead(texts, QUICK).fit(X[:300], single[:300])
-    right = (head.scores(X[300:]).argmax(1).numpy() == single[300:].argmax(1)).mean()
-    assert right > 0.9
+    assert (head.scores(X[300:]).argmax(1).numpy() == single[300:].argmax(1)).mean() > 0.9
     assert head.scores(X).sum(dim=1).tolist() == pytest.approx([1.0] * 400)
     assert torch.allclose(head.project(X).norm(dim=1), torch.ones(400, dtype=torch.float64))
 
@@ -52,10 +172,8 @@ def test_any_labels_are_the_same_labels_when_they_are(planted):
     X, single, _, texts = planted
     head = ContrastiveHead(texts, QUICK).fit(X, single)
     assert torch.equal(head.scores(X, texts), head.scores(X))
-    two = head.scores(X, texts[[2, 0]])
-    assert two.shape == (400, 2)
-    all_four = head.scores(X)
-    assert torch.allclose(two[:, 0], all_four[:, 2] / (all_four[:, 2] + all_four[:, 0]))
+    chosen = head.scores(X)[:, [2, 0]]
+    assert torch.allclose(head.scores(X, texts[[2, 0]]), chosen / chosen.sum(dim=1, keepdim=True))
 
 
 def test_saved_and_read_back_it_says_the_same(planted, tmp_path):
@@ -63,11 +181,9 @@ def test_saved_and_read_back_it_says_the_same(planted, tmp_path):
     head = ContrastiveHead(texts, QUICK).fit(X, rates).tune_thresholds(X, (rates > 0.5).astype(int))
     head.save(tmp_path)
     same = load_head(tmp_path)
-    assert isinstance(same, ContrastiveHead)
     for ask in ("scores", "predict_rates", "predict_sets"):
         assert torch.equal(getattr(same, ask)(X), getattr(head, ask)(X))
-    assert same.config == head.config
-    assert same.report_["epochs"] == head.report_["epochs"]
+    assert (type(same), same.config, same.report_["epochs"]) == (type(head), head.config, head.report_["epochs"])
 
 
 def test_a_second_fit_forgets_the_first_and_the_seed_decides(planted):
@@ -100,19 +216,18 @@ def test_captions_alone_teach_the_labels_too(planted):
 
 def test_bad_input_is_named(planted):
     X, single, _, texts = planted
-    with pytest.raises(BadInput, match="hidden must be a whole number, at least 1 and at most 65536, got 0"):
-        ContrastiveHead(texts, hidden=0).fit(X, single)
-    with pytest.raises(BadInput, match="4 labels, expected 3"):
-        ContrastiveHead(texts[:3], QUICK).fit(X, single)
-    with pytest.raises(BadInput, match="captions: expected shape"):
-        ContrastiveHead(texts, QUICK).fit(X, single, captions=np.ones((3, 6)))
-    with pytest.raises(BadInput, match="5 features per text, expected 6"):
-        ContrastiveHead(texts, QUICK).fit(X, single, prompts=[np.ones((1, 5))] * 4)
+    for asked, more, says in (
+        (ContrastiveHead(texts, hidden=0), {}, "hidden must be a whole number, at least 1 and at most 65536, got 0"),
+        (ContrastiveHead(texts[:3], QUICK), {}, "4 labels, expected 3"),
+        (ContrastiveHead(texts, QUICK), {"captions": np.ones((3, 6))}, "captions: expected shape"),
+        (ContrastiveHead(texts, QUICK), {"prompts": [np.ones((1, 5))] * 4}, "5 features per text, expected 6"),
+        (ContrastiveHead(None, QUICK), {}, "no label texts"),
+    ):
+        with pytest.raises(BadInput, match=says):
+            asked.fit(X, single, **more)
     head = ContrastiveHead(texts, QUICK).fit(X, single)
     with pytest.raises(BadInput, match="features per row"):
         head.scores(X, np.ones((2, 5)))
-    with pytest.raises(BadInput, match="no label texts"):
-        ContrastiveHead(None, QUICK).fit(X, single)
 
 
 @pytest.mark.slow
@@ -134,9 +249,8 @@ def test_labels_the_head_never_saw_are_found_if_the_tower_knows_their_words(tmp_
     plan = Prompts.parse("sentiment+synonyms")
     assert not {word for texts in plan.learned(less) for word in texts} & set(plan.asked(taxonomy)[0][-1:])
     X, shares = store.rows(targets.image_id), targets.shares()
-    head = ContrastiveHead(label_features(plan, less, encode)).fit(
-        X[:450], shares[:450], prompts=encoded(plan.learned(less), encode)
-    )
+    prompts = encoded(plan.learned(less), encode)
+    head = ContrastiveHead(label_features(plan, less, encode)).fit(X[:450], shares[:450], prompts=prompts)
     truth = dataset.truth.set_index("image_id").loc[list(targets.image_id), list(taxonomy.labels)].to_numpy()[450:]
     mode = torch.from_numpy(np.eye(8, dtype=np.int64)[truth.argmax(axis=1)])
 
@@ -148,4 +262,3 @@ def test_labels_the_head_never_saw_are_found_if_the_tower_knows_their_words(tmp_
     said = f"kept-out synonyms {found:.3f}, words unknown to the tower {chance_like:.3f}, chance 0.125"
     assert found > 0.6, said
     assert abs(chance_like - 0.125) < 0.06, said
-    print(said)

@@ -1,5 +1,8 @@
 """The demo set as a folder: an ordinary data set, the same on every run, all or nothing."""
 
+import json
+from unittest.mock import Mock
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +22,10 @@ def demo(demo_set) -> Dataset:
     return demo_set(images=IMAGES, seed=5)
 
 
+def bytes_of(folder):
+    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
 def test_it_is_an_ordinary_data_set(demo):
     target = Dataset.open(demo.root).target("emotions")
     assert (target.kind, target.taxonomy.name, target.votes.shape) == ("rates", "mikels-8", (IMAGES, 8))
@@ -33,15 +40,13 @@ def test_the_truth_lies_beside_and_is_no_target(demo):
     labels = list(demo.target("emotions").taxonomy.labels)
     assert list(demo.truth.columns) == ["image_id", "valence", "arousal", "dominance", *labels]
     assert demo.truth["image_id"].tolist() == demo.images["image_id"].tolist()
-    habits = pd.read_parquet(demo.root / "truth-annotators.parquet")
-    assert len(habits) == 12
+    assert len(pd.read_parquet(demo.root / "truth-annotators.parquet")) == 12
 
 
 def test_five_of_twelve_people_judge_each_image_once(demo):
     judgements = demo.judgements
-    assert (judgements.groupby("image_id")["annotator_id"].nunique() == 5).all()
-    assert len(judgements) == 5 * IMAGES
-    assert judgements["event_id"].is_unique
+    assert judgements.groupby("image_id")["annotator_id"].nunique().tolist() == [5] * IMAGES
+    assert judgements["event_id"].nunique() == len(judgements) == 5 * IMAGES
     people = pd.read_parquet(demo.root / "annotators.parquet")
     assert judgements["annotator_id"].nunique() == len(people) == 12
     assert {"labels", "none", "unsure"} <= set(judgements["kind"])
@@ -51,20 +56,15 @@ def test_votes_are_the_judgements_counted(demo):
     target = demo.target("emotions")
     answered = demo.judgements[demo.judgements["kind"].isin(["labels", "none"])]
     for row in range(0, IMAGES, 7):
-        rows = answered[answered["image_id"] == target.image_id[row]]
-        chosen = [label for labels in rows["labels"] for label in labels]
-        assert target.votes[row].tolist() == [chosen.count(label) for label in target.taxonomy.labels]
-        assert target.n[row] == len(rows)
+        said = answered["labels"][answered["image_id"] == target.image_id[row]]
+        chosen = [sum(label in labels for labels in said) for label in target.taxonomy.labels]
+        assert (target.votes[row].tolist(), target.n[row]) == (chosen, len(said))
 
 
 def test_the_same_arguments_give_the_same_bytes(demo, tmp_path):
     again = write_demo(tmp_path / "again", images=IMAGES, seed=5)
-    tables = sorted(path.name for path in demo.root.glob("*.parquet"))
-    assert "truth.parquet" in tables
-    for file in ("dataset.json", *tables):
-        assert (again.root / file).read_bytes() == (demo.root / file).read_bytes()
-    for file in demo.images["file"]:
-        assert again.image_path(file).read_bytes() == demo.image_path(file).read_bytes()
+    assert (demo.root / "truth.parquet").is_file()
+    assert bytes_of(again.root) == bytes_of(demo.root)
 
 
 def test_another_seed_gives_other_images(demo, tmp_path):
@@ -102,8 +102,8 @@ def test_every_built_in_taxonomy_has_a_demo_set(taxonomy, tmp_path):
 
 def test_a_taxonomy_of_ones_own_travels_with_the_set(tmp_path):
     own = tmp_path / "own.yaml"
-    place = "place: {{valence: {}, arousal: 0, source: me}}"
-    own.write_text(f"name: own\nlabels:\n  up: {{{place.format(1)}}}\n  down: {{{place.format(-1)}}}\n")
+    places = {name: {"place": {"valence": at, "arousal": 0, "source": "me"}} for name, at in (("up", 1), ("down", -1))}
+    own.write_text(json.dumps({"name": "own", "labels": places}))  # which is YAML too
     dataset = write_demo(tmp_path / "set", images=10, taxonomy=str(own))
     own.unlink()
     assert Dataset.open(dataset.root).target("emotions").taxonomy.labels == ("up", "down")
@@ -115,14 +115,10 @@ def test_progress_hears_of_every_painting(tmp_path):
     assert heard == [1] * 7
 
 
-def stop(_: int) -> None:
-    raise KeyboardInterrupt("stopped")
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"images": 7, "progress": stop}, "stopped"),
+        ({"images": 7, "progress": Mock(side_effect=KeyboardInterrupt("stopped"))}, "stopped"),
         ({"images": 0}, "images: expected at least 1, got 0"),
         ({"seed": -1}, "seed: .* at least 0 .*, got -1"),
         ({"look": "darkk"}, "no look 'darkk'; did you mean 'dark'"),
@@ -147,11 +143,11 @@ def test_a_look_changes_the_paintings_and_nothing_that_is_true_of_them(demo, tmp
     dark = write_demo(tmp_path / "dark", images=IMAGES, seed=5, look="dark")
     pd.testing.assert_frame_equal(dark.truth, demo.truth)
     pd.testing.assert_frame_equal(dark.judgements, demo.judgements)
-    light = [
-        np.mean([np.asarray(Image.open(each.image_path(file)).convert("L")) for file in each.images["file"]])
-        for each in (dark, demo)
-    ]
-    assert light[0] < light[1] - 15
+
+    def light(data):
+        return np.mean([np.asarray(Image.open(data.image_path(file)).convert("L")) for file in data.images["file"]])
+
+    assert light(dark) < light(demo) - 15
     assert (demo.name, dark.name) == ("demo", "demo dark")
 
 
@@ -173,10 +169,9 @@ def answered(request, demo_set):
 
 
 def test_the_calibrated_model_means_what_it_states(answered):
-    truth, found = answered
-    said = found["calibrated"].to_numpy().ravel()
-    assert np.polyfit(said, truth.to_numpy().ravel(), 1)[0] == pytest.approx(1, abs=0.1)
-    assert 0.01 < np.abs(said - truth.to_numpy().ravel()).mean() < 0.2  # and does not know the truth
+    truth, said = (table.to_numpy().ravel() for table in (answered[0], answered[1]["calibrated"]))
+    assert np.polyfit(said, truth, 1)[0] == pytest.approx(1, abs=0.1)
+    assert 0.01 < np.abs(said - truth).mean() < 0.2  # and does not know the truth
 
 
 def test_the_overconfident_model_states_too_much_of_the_same(answered):
@@ -196,7 +191,5 @@ def test_the_model_that_knows_words_does_not_look(answered):
 
 def test_simulated_models_leave_the_rest_as_it_is(demo_set):
     plain, more = demo_set(images=20, seed=7), demo_set(images=20, seed=7, models=True)
-    for file in plain.root.rglob("*"):
-        if file.is_file():
-            assert (more.root / file.relative_to(plain.root)).read_bytes() == file.read_bytes()
+    assert bytes_of(plain.root).items() < bytes_of(more.root).items()
     assert not (plain.root / "answers").exists()

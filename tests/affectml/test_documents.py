@@ -10,13 +10,13 @@ Comments in a document, which no reader sees, say what is special about the bloc
 """
 
 import csv
+import itertools
 import json
 import re
 import shlex
 import shutil
 import sys
 import types
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +156,7 @@ class Session:
         if words[1:3] == ["labels", "init"]:
             write_people(Dataset.open(words[3]), self.folder)
         if words[1:3] == ["study", "run"]:  # as the page would
-            begin(Path(words[3]), dict(pairwise(words)).get("--db"), by="lead").close()
+            begin(Path(words[3]), dict(itertools.pairwise(words)).get("--db"), by="lead").close()
         if words[1:4] == ["study", "links", "examples/study"]:
             with open_running(Path(words[3])) as store:
                 for link in out.split():
@@ -191,12 +191,9 @@ def same(cell, real, where):
     Rounding on another processor flips single images: .720 ± .052 here was .706 ± .053 there, and .717 ± .017 of a few
     seeds was .720 ± .024, at the same commit.
     """
-    shown, printed = numbers(cell), numbers(real)
-    near = [max(CLOSE, shown[1] / 2) if "±" in cell else CLOSE] * len(shown)
-    alike = len(shown) == len(printed) and all(
-        abs(one - other) <= most for one, other, most in zip(shown, printed, near, strict=True)
-    )
-    assert alike, f"{where}: {cell}, printed {real}"
+    shown = numbers(cell)
+    near = max(CLOSE, shown[1] / 2) if "±" in cell else CLOSE
+    assert numbers(real) == pytest.approx(shown, abs=near, rel=0), f"{where}: {cell}, printed {real}"
 
 
 def lines_of(text):
@@ -292,22 +289,15 @@ def runnable(page, *, slow):
 
 
 @pytest.mark.parametrize(
-    "page",
+    ("page", "slow"),
     [
-        pytest.param(page, marks=[pytest.mark.slow] * (page.name in LONG), id=page.name)
-        for page in PAGES
-        if runnable(page, slow=False)
+        pytest.param(page, slow, marks=[pytest.mark.slow] * (slow or page.name in LONG), id="long " * slow + page.name)
+        for page, slow in itertools.product(PAGES, (False, True))
+        if runnable(page, slow=slow)
     ],
 )
-def test_the_blocks_of_a_document_run_in_their_order(page, session):
-    for what, text in runnable(page, slow=False):
-        session.run(what, text)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page, slow=True)], ids=lambda page: page.name)
-def test_the_long_blocks_run_and_print_the_figures_that_are_shown(page, session):
-    for what, text in runnable(page, slow=True):
+def test_the_blocks_of_a_document_run_in_their_order_and_print_what_is_shown(page, slow, session):
+    for what, text in runnable(page, slow=slow):
         session.run(what, text)
 
 
@@ -327,13 +317,8 @@ def test_no_other_block_is_left_out():
 def jobs_of_the_site():
     """The parts of mkdocs.yml's nav that are jobs: the names of their pages, in order."""
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    nav = yaml.safe_load(text[text.index("\nnav:") :])["nav"]
-    return {
-        job: [path for page in pages for path in page.values()]
-        for each in nav
-        for job, pages in each.items()
-        if job in JOBS
-    }
+    parts = [part for each in yaml.safe_load(text[text.index("\nnav:") :])["nav"] for part in each.items()]
+    return {job: [path for page in pages for path in page.values()] for job, pages in parts if job in JOBS}
 
 
 def test_every_column_of_a_judgement_is_explained():
@@ -343,12 +328,9 @@ def test_every_column_of_a_judgement_is_explained():
 
 def test_the_readme_ends_with_the_pages_of_the_site_job_by_job():
     more = (ROOT / "README.md").read_text(encoding="utf-8").split("## More")[1]
-    listed = {
-        job: re.findall(r"\]\((\S+)\)", links) for job, links in re.findall(r"- \*\*(.+)\*\*: ((?:.|\n  )+)", more)
-    }
-    brought = {"affectml/encoders/affect_tiny/README.md": "affect-tiny.md"}
-    listed = {job: [brought.get(path, path.removeprefix("docs/")) for path in paths] for job, paths in listed.items()}
-    assert listed == jobs_of_the_site()
+    more = more.replace("affectml/encoders/affect_tiny/README.md", "affect-tiny.md")
+    jobs = re.findall(r"- \*\*(.+)\*\*: ((?:.|\n  )+)", more)
+    assert {job: re.findall(r"\]\((?:docs/)?(\S+)\)", links) for job, links in jobs} == jobs_of_the_site()
 
 
 @pytest.mark.parametrize(
@@ -356,9 +338,8 @@ def test_the_readme_ends_with_the_pages_of_the_site_job_by_job():
 )
 def test_a_page_begins_with_what_one_gets_and_a_command(page):
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    opening, block = re.split(
-        r"^(?:```|    )", re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL), maxsplit=1, flags=re.M
-    )
+    shown = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    opening, block = re.split(r"^(?:```|    )", shown, maxsplit=1, flags=re.M)
     title, *said = [line for line in opening.splitlines() if line]
     assert title.startswith("# ")
     assert 1 <= len(said) <= 6
@@ -380,11 +361,7 @@ def test_a_picture_is_there_light_and_dark_small_and_described(page):
 
 
 def test_every_picture_is_shown_and_three_of_them_in_the_readme():
-    shown = {
-        page.name: {
-            Path(name).name for names in PICTURE.findall(page.read_text(encoding="utf-8")) for name in names[:2]
-        }
-        for page in PAGES
-    }
+    found = {page.name: PICTURE.findall(page.read_text(encoding="utf-8")) for page in PAGES}
+    shown = {name: {Path(file).name for each in pictures for file in each[:2]} for name, pictures in found.items()}
     assert set.union(*shown.values()) == {file.name for file in (ROOT / "docs" / "pictures").iterdir()}
     assert len(shown["README.md"]) == 6

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affectml._files import write_json, write_parquet
+from affectml._files import write_parquet
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
@@ -20,16 +20,12 @@ from affectml_annotation import Answer, LabelStore, TaskSettings, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 
 from .answered import answered, evaluated
+from .edited import edit
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "0.3.0.dev0"
 ENTRY = TargetMeta("rates", "evoked", "polarity-2", "votes", "targets-t.parquet", "How does it make you feel?")
-IMAGES = pd.DataFrame(
-    {
-        "image_id": [f"i{k}" for k in range(6)],
-        "file": [f"images/{k}.png" for k in range(6)],
-        "split": ["train", "train", "val", "test", "test", None],
-    }
-)
+IDS, FILES = [f"i{k}" for k in range(6)], [f"images/{k}.png" for k in range(6)]
+IMAGES = pd.DataFrame({"image_id": IDS, "file": FILES, "split": ["train", "train", "val", "test", "test", None]})
 VOTES = pd.DataFrame({"image_id": IMAGES["image_id"], "n": 5, "negative": [0, 1, 2, 3, 4, 5], "positive": 2})
 
 
@@ -85,10 +81,8 @@ def test_one_other_cell_makes_other_data(tmp_path, images, votes):
 
 
 def test_images_that_were_left_behind_or_moved_do_not_matter_but_others_do(tmp_path):
-    before = make(tmp_path / "a").fingerprint("t")
-    assert sorted(before) == ["images", "split", "target"]
-    without = make(tmp_path / "b", files=False)
-    assert sorted(without.fingerprint("t")) == ["split", "target"]
+    before, without = make(tmp_path / "a").fingerprint("t"), make(tmp_path / "b", files=False)
+    assert (sorted(before), sorted(without.fingerprint("t"))) == (["images", "split", "target"], ["split", "target"])
     assert without.has_fingerprint(before, "t")
     moved = make(tmp_path / "c", IMAGES.assign(file=[f"photos/{k}.png" for k in range(6)]))
     (moved.root / "images").rename(moved.root / "photos")
@@ -103,35 +97,28 @@ def test_nothing_recorded_is_no_data_set(tmp_path):
         assert not data.has_fingerprint(before, target)
 
 
+def own_target(folder: Path) -> tuple[str, TargetMeta]:
+    return next((name, entry) for name, entry in Dataset.open(folder).meta.targets.items() if name in ("emotions", "t"))
+
+
 def join(folder: Path) -> None:
     """A target from elsewhere, as somebody joins it: another table, another entry."""
-    meta = Dataset.open(folder).meta
-    (target,) = (name for name in ("emotions", "t") if name in meta.targets)
-    shutil.copy(folder / meta.targets[target].file, folder / "targets-more.parquet")
-    content = json.loads((folder / "dataset.json").read_text())
-    content["targets"]["more"] = {**content["targets"][target], "file": "targets-more.parquet"}
-    write_json(folder / "dataset.json", content)
+    target, entry = own_target(folder)
+    shutil.copy(folder / entry.file, folder / "targets-more.parquet")
+    more = json.loads((folder / "dataset.json").read_text())["targets"][target] | {"file": "targets-more.parquet"}
+    edit(folder / "dataset.json", targets={"more": more})
 
 
 def export(folder: Path) -> None:
     """What `affectml labels export` calls: answers and a target made of them."""
-    data = Dataset.open(folder)
-    (target,) = (name for name in ("emotions", "t") if name in data.meta.targets)
-    entry = data.meta.targets[target]
-    labels, image = entry.resolve_taxonomy().labels, str(data.images["image_id"].iloc[0])
+    _, entry = own_target(folder)
+    labels, image = entry.resolve_taxonomy().labels, str(Dataset.open(folder).images["image_id"].iloc[0])
     with LabelStore("sqlite://") as store:
         store.init_task(TaskSettings(labels, entry.question, entry.construct, "task", entry.taxonomy), [image])
         store.invite(["someone new"])
         store.submit([Answer(image, "someone new", "labels", labels[:1])])
         done = write_dataset_folder(folder, Collected.of(store), {"people": partial(aggregate, labels=labels)})
     assert done.new == 1
-
-
-def change_a_vote(folder: Path) -> None:
-    path = folder / "targets-emotions.parquet"
-    table = pd.read_parquet(path)
-    table.iloc[0, -1] = 1 if table.iloc[0, -1] == 0 else 0
-    write_parquet(path, table)
 
 
 @pytest.mark.parametrize("change", [join, export])
@@ -156,8 +143,7 @@ def own(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("change", [join, export])
 def test_evaluate_judges_a_runs_own_test_images_whatever_was_added_to_the_data(own, tmp_path, change):
-    folder, said = tmp_path / "data", []
-    shutil.copytree(own / "data", folder)
+    folder, said = shutil.copytree(own / "data", tmp_path / "data"), []
     change(folder)
     before = RunFolder.open(own / "run").evaluation
     now = evaluated(own / "run", folder, said.append, target="emotions")
@@ -172,9 +158,10 @@ def test_evaluate_never_judges_what_a_run_has_learned_from(own, tmp_path):
         ("all of them", None, "unseen"),
         ("another split", parts.replace({"train": "test", "test": "train"}).where(parts != "val", "test"), "test"),
     ]:
-        folder, said = tmp_path / name, list[str]()
-        shutil.copytree(own / "data", folder)
-        change_a_vote(folder)
+        folder, said = shutil.copytree(own / "data", tmp_path / name), []
+        votes = pd.read_parquet(folder / "targets-emotions.parquet")
+        votes.iloc[0, -1] = int(votes.iloc[0, -1] == 0)
+        write_parquet(folder / "targets-emotions.parquet", votes)
         if split is not None:
             split = split.copy()
             split[parts.index[parts == "test"][:9]] = "test"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -60,12 +61,7 @@ def test_a_meter_prints_nothing():
 @codecarbon
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_metering_sends_nothing_whatever_its_configuration_says(monkeypatch, tmp_path, caplog):
-    asked = []
-
-    def refused(*args, **kwargs):
-        asked.append(args)
-        raise OSError("no network here")
-
+    refused = Mock(side_effect=OSError("no network here"))
     monkeypatch.setattr(socket.socket, "connect", refused)
     monkeypatch.setattr(socket, "getaddrinfo", refused)
     (tmp_path / ".codecarbon.config").write_text(
@@ -79,9 +75,7 @@ def test_metering_sends_nothing_whatever_its_configuration_says(monkeypatch, tmp
         sum(range(3_000_000))
     meter.close()
     energy = meter.energy()
-    assert energy["by"].startswith("codecarbon")
-    assert energy["kwh"] > 0
-    assert asked == []
+    assert (energy["by"].split()[0], energy["kwh"] > 0, refused.call_args_list) == ("codecarbon", True, [])
     assert [path.name for path in tmp_path.iterdir()] == [".codecarbon.config"]  # nor does it write a file
 
 
@@ -96,12 +90,8 @@ def metered(monkeypatch, tracker):
 
 
 def test_a_meter_that_breaks_leaves_an_estimate(monkeypatch):
-    def broken():
-        raise RuntimeError("no such counter")
-
-    energy = metered(monkeypatch, SimpleNamespace(stop=broken))
-    assert (energy["by"], energy["measured"]) == ("affectml", False)
-    assert energy["kwh"] >= 0
+    energy = metered(monkeypatch, Mock(stop=Mock(side_effect=RuntimeError("no such counter"))))
+    assert (energy["by"], energy["measured"], energy["kwh"] >= 0) == ("affectml", False, True)
 
 
 @pytest.mark.parametrize(
@@ -112,8 +102,7 @@ def test_a_meter_that_breaks_leaves_an_estimate(monkeypatch):
     ],
 )
 def test_what_codecarbon_says_is_measured_where_a_counter_was_read(monkeypatch, mode, measured, how):
-    found = SimpleNamespace(energy_consumed=0.5)
-    tracker = SimpleNamespace(stop=list, final_emissions_data=found, _hardware=[SimpleNamespace(_mode=mode)])
+    tracker = Mock(_hardware=[SimpleNamespace(_mode=mode)], **{"final_emissions_data.energy_consumed": 0.5})
     energy = metered(monkeypatch, tracker)
     assert energy == {"by": "codecarbon 9.9", "measured": measured, "how": how, "kwh": 0.5}
 
@@ -131,8 +120,8 @@ def test_what_is_trained_is_what_the_head_keeps():
 
 
 def test_a_run_keeps_its_cost_and_the_report_says_it(tmp_path):
-    shutil.copytree(GOLDEN / "data", tmp_path / "data")
-    config = TrainConfig(dataset=str(tmp_path / "data"), multilabel=True, target="emotions", threads=1)
+    data = shutil.copytree(GOLDEN / "data", tmp_path / "data")
+    config = TrainConfig(dataset=str(data), multilabel=True, target="emotions", threads=1)
     run = train_run(config, out=tmp_path / "run", writers=WRITERS)
     content = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
     assert set(content["seconds"]) == {"embed", "fit", "evaluate", "total"}

@@ -1,6 +1,7 @@
 """head.json and head.safetensors, and what is said when they cannot be read."""
 
 import json
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from safetensors.torch import load_file, save_file
 import affectml.heads._saving as saving
 from affectml.errors import BadRun
 from affectml.heads import SigmoidHead, load_head
+
+from .edited import edit
 
 
 @pytest.fixture
@@ -19,17 +22,15 @@ def saved(tmp_path):
     return tmp_path
 
 
-def edit(folder, **changes):
-    file = folder / "head.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+def refused(says, folder):
+    with pytest.raises(BadRun, match=says):
+        load_head(folder)
 
 
 def test_a_head_is_two_files(saved):
     assert sorted(file.name for file in saved.iterdir()) == ["head.json", "head.safetensors"]
     content = json.loads((saved / "head.json").read_text())
-    assert content["schema"] == 1
-    assert content["head"] == "sigmoid"
-    assert content["config"]["l2"] == 0.1
+    assert (content["schema"], content["head"], content["config"]["l2"]) == (1, "sigmoid", 0.1)
 
 
 @pytest.mark.parametrize(
@@ -49,47 +50,39 @@ def test_a_head_is_two_files(saved):
     ],
 )
 def test_an_edited_description(saved, changes, message):
-    edit(saved, **changes)
-    with pytest.raises(BadRun, match=message):
-        load_head(saved)
+    edit(saved / "head.json", **changes)
+    refused(message, saved)
 
 
 @pytest.mark.parametrize("file", ["head.json", "head.safetensors"])
 def test_a_missing_file(saved, file):
     (saved / file).unlink()
-    with pytest.raises(BadRun, match=f"no {file}"):
-        load_head(saved)
+    refused(f"no {file}", saved)
 
 
 def test_no_folder_at_all(tmp_path):
-    with pytest.raises(BadRun, match=r"no head\.json"):
-        load_head(tmp_path / "absent")
+    refused(r"no head\.json", tmp_path / "absent")
 
 
-def test_not_json(saved):
-    (saved / "head.json").write_text("{")
-    with pytest.raises(BadRun, match="not valid JSON"):
-        load_head(saved)
-    (saved / "head.json").write_text("[]")
-    with pytest.raises(BadRun, match="expected a JSON object"):
-        load_head(saved)
+@pytest.mark.parametrize(("text", "says"), [("{", "not valid JSON"), ("[]", "expected a JSON object")])
+def test_not_json(saved, text, says):
+    (saved / "head.json").write_text(text)
+    refused(says, saved)
 
 
 def test_tensors_nobody_knows(saved):
     path = saved / "head.safetensors"
     tensors = load_file(path)
     save_file({**tensors, "extra": tensors["bias"].clone()}, path)
-    edit(saved, tensors_sha256=saving.sha256(path))
-    with pytest.raises(BadRun, match="unknown tensor 'extra'"):
-        load_head(saved)
+    edit(saved / "head.json", tensors_sha256=saving.sha256(path))
+    refused("unknown tensor 'extra'", saved)
 
 
 def test_bytes_that_are_no_tensors(saved):
     path = saved / "head.safetensors"
     path.write_bytes(b"nonsense")
-    edit(saved, tensors_sha256=saving.sha256(path))
-    with pytest.raises(BadRun, match="not a safetensors file"):
-        load_head(saved)
+    edit(saved / "head.json", tensors_sha256=saving.sha256(path))
+    refused("not a safetensors file", saved)
 
 
 def test_an_interrupted_save_leaves_the_old_head_or_an_error(saved, monkeypatch):
@@ -97,16 +90,12 @@ def test_an_interrupted_save_leaves_the_old_head_or_an_error(saved, monkeypatch)
     rng = np.random.default_rng(1)
     other = SigmoidHead(l2=0.1).fit(rng.normal(size=(20, 3)), rng.random((20, 2)))
 
-    def stop(*args, **kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("safetensors.torch.save", stop)
-    with pytest.raises(KeyboardInterrupt):
+    stop = Mock(side_effect=KeyboardInterrupt)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("safetensors.torch.save", stop)
         other.save(saved)
     assert {file.name: file.read_bytes() for file in saved.iterdir()} == before
-    monkeypatch.undo()
     monkeypatch.setattr(saving, "write_json", stop)
     with pytest.raises(KeyboardInterrupt):
         other.save(saved)
-    with pytest.raises(BadRun, match="not the file"):  # half old, half new: never taken for a head
-        load_head(saved)
+    refused("not the file", saved)  # half old, half new: never taken for a head

@@ -12,20 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from affectml import heads
 from affectml.errors import BadInput
-from affectml.heads import (
-    AutoHead,
-    EnsembleHead,
-    Head,
-    KernelHead,
-    PriorHead,
-    SetHead,
-    SigmoidHead,
-    SoftmaxHead,
-    TopKHead,
-    ZeroShotHead,
-    load_head,
-)
 
 D, C = 6, 3
 TEXTS = np.random.default_rng(7).normal(size=(C, D))
@@ -39,9 +27,9 @@ class Maker:
     """How to make a head, and what it learns: `kind` "distribution", "rates", or "both"."""
 
     kind: str
-    build: Callable[[], Head]
+    build: Callable[[], heads.Head]
 
-    def __call__(self) -> Head:
+    def __call__(self) -> heads.Head:
         return self.build()
 
     def case(self, seed: int = 0, rows: int = 60):
@@ -55,32 +43,32 @@ class Maker:
 
 
 def small_auto(kind):
-    return AutoHead(kind=kind, budget=30, families=("linear", "exponential"))
+    return heads.AutoHead(kind=kind, budget=30, families=("linear", "exponential"))
 
 
 def ensemble(kind, head, **options):
-    return EnsembleHead(kind=kind, head=head, count=2, options=options)
+    return heads.EnsembleHead(kind=kind, head=head, count=2, options=options)
 
 
 HEADS: dict[str, Maker] = {
-    "prior": Maker("both", PriorHead),
-    "softmax": Maker("distribution", lambda: SoftmaxHead(l2=0.1)),
-    "softmax hidden": Maker("distribution", lambda: SoftmaxHead(**QUICK)),
-    "sigmoid": Maker("rates", lambda: SigmoidHead(l2=0.1)),
-    "sigmoid hidden": Maker("rates", lambda: SigmoidHead(**QUICK)),
-    "sigmoid adjusted": Maker("rates", lambda: SigmoidHead(logit_adjustment=1.0, l2=0.01)),
-    "topk": Maker("rates", lambda: TopKHead(l2=0.1)),
-    "kernel softmax": Maker("distribution", lambda: KernelHead(l2=0.01)),
-    "kernel sigmoid": Maker("rates", lambda: KernelHead(kind="rates", kernel="rbf", gamma=0.2, l2=0.01)),
-    "kernel ridge": Maker("distribution", lambda: KernelHead(loss="ridge")),
-    "kernel ridge rates": Maker("rates", lambda: KernelHead(kind="rates", loss="ridge")),
-    "kernel sampled": Maker("distribution", lambda: KernelHead(exact_rows=9, landmarks=9, gamma=1, l2=1)),
+    "prior": Maker("both", heads.PriorHead),
+    "softmax": Maker("distribution", lambda: heads.SoftmaxHead(l2=0.1)),
+    "softmax hidden": Maker("distribution", lambda: heads.SoftmaxHead(**QUICK)),
+    "sigmoid": Maker("rates", lambda: heads.SigmoidHead(l2=0.1)),
+    "sigmoid hidden": Maker("rates", lambda: heads.SigmoidHead(**QUICK)),
+    "sigmoid adjusted": Maker("rates", lambda: heads.SigmoidHead(logit_adjustment=1.0, l2=0.01)),
+    "topk": Maker("rates", lambda: heads.TopKHead(l2=0.1)),
+    "kernel softmax": Maker("distribution", lambda: heads.KernelHead(l2=0.01)),
+    "kernel sigmoid": Maker("rates", lambda: heads.KernelHead(kind="rates", kernel="rbf", gamma=0.2, l2=0.01)),
+    "kernel ridge": Maker("distribution", lambda: heads.KernelHead(loss="ridge")),
+    "kernel ridge rates": Maker("rates", lambda: heads.KernelHead(kind="rates", loss="ridge")),
+    "kernel sampled": Maker("distribution", lambda: heads.KernelHead(exact_rows=9, landmarks=9, gamma=1, l2=1)),
     "ensemble hidden": Maker("distribution", lambda: ensemble("distribution", "softmax", **QUICK)),
     "ensemble linear": Maker("rates", lambda: ensemble("rates", "sigmoid", l2=0.1)),
     "ensemble kernel": Maker("rates", lambda: ensemble("rates", "kernel", gamma=0.5, l2=1e-3)),
     "auto": Maker("distribution", lambda: small_auto("distribution")),
     "auto rates": Maker("rates", lambda: small_auto("rates")),
-    "zero_shot": Maker("both", lambda: ZeroShotHead(TEXTS)),
+    "zero_shot": Maker("both", lambda: heads.ZeroShotHead(TEXTS)),
 }
 
 
@@ -90,12 +78,12 @@ def make(request) -> Maker:
 
 
 @functools.cache
-def fitted(make: Maker) -> Head:
+def fitted(make: Maker) -> heads.Head:
     """The head after one fit, which the tests of this file share and leave as it is."""
     return make().fit(*make.case())
 
 
-def predictions(head: Head, X) -> list[torch.Tensor]:
+def predictions(head: heads.Head, X) -> list[torch.Tensor]:
     out = [head.scores(X)]
     for way in (head.predict_distribution, head.predict_rates):
         with contextlib.suppress(BadInput):  # a head has one or the other; which is asked elsewhere
@@ -103,16 +91,14 @@ def predictions(head: Head, X) -> list[torch.Tensor]:
     return out
 
 
-def with_sets(head: Head, X, sets) -> Head:
-    return head.tune_thresholds(X, sets) if not isinstance(head, SetHead) else head
+def with_sets(head: heads.Head, X, sets) -> heads.Head:
+    return head.tune_thresholds(X, sets) if not isinstance(head, heads.SetHead) else head
 
 
 def test_scores_are_probabilities_as_detached_cpu_tensors(make):
     X, _ = make.case()
     for predicted in predictions(fitted(make), X):
-        assert predicted.shape == (len(X), C)
-        assert predicted.device.type == "cpu"
-        assert not predicted.requires_grad
+        assert (predicted.shape, predicted.device.type, predicted.requires_grad) == ((len(X), C), "cpu", False)
         assert ((predicted >= 0) & (predicted <= 1)).all()
 
 
@@ -135,8 +121,7 @@ def test_a_second_fit_forgets_the_first(make):
     once = fitted(make)
     twice = with_sets(make().fit(other_X, other_P), other_X, other_P.round()).fit(X, P)
     assert all(torch.equal(a, b) for a, b in zip(predictions(once, X), predictions(twice, X), strict=True))
-    assert twice.thresholds_ is None
-    assert twice.report_ == once.report_
+    assert (twice.thresholds_, twice.report_) == (None, once.report_)
 
 
 def test_same_seed_same_bits(make, tmp_path):
@@ -166,23 +151,19 @@ def test_any_float_type_as_array_or_tensor(make, convert):
 
 
 def test_fit_returns_the_head_itself_and_leaves_its_inputs_alone(make):
-    X, P = make.case()
-    X0, P0 = X.copy(), P.copy()
-    head = make()
-    assert head.fit(X, P, val=(X, P)) is head
-    head.scores(X)
-    np.testing.assert_array_equal(X, X0)
-    np.testing.assert_array_equal(P, P0)
+    given, head = make.case(), make()
+    assert head.fit(*given, val=given) is head
+    head.scores(given[0])
+    for after, before in zip(given, make.case(), strict=True):
+        np.testing.assert_array_equal(after, before)
 
 
 def test_a_loaded_head_predicts_the_same(make, tmp_path):
     X, P = make.case()
     head = with_sets(copy.deepcopy(fitted(make)), X, (P > 0.3).astype(int))
     head.save(tmp_path)
-    loaded = load_head(tmp_path)
-    assert type(loaded) is type(head)
-    assert loaded.config == head.config
-    assert loaded.report_ == head.report_
+    loaded = heads.load_head(tmp_path)
+    assert (type(loaded), loaded.config, loaded.report_) == (type(head), head.config, head.report_)
     assert torch.equal(loaded.predict_sets(X), head.predict_sets(X))
     assert all(torch.equal(a, b) for a, b in zip(predictions(head, X), predictions(loaded, X), strict=True))
 
@@ -197,27 +178,21 @@ def test_rows_are_predicted_independently(make):
 def test_sets_need_thresholds(make):
     X, P = make.case()
     head = copy.deepcopy(fitted(make))
-    if not isinstance(head, SetHead):
+    if not isinstance(head, heads.SetHead):
         assert not head.predicts_sets
         with pytest.raises(BadInput, match="tune_thresholds"):
             head.predict_sets(X)
     sets = with_sets(head, X, (P > 0.3).astype(int)).predict_sets(X)
-    assert head.predicts_sets
-    assert sets.shape == (len(X), C)
-    assert sets.dtype == torch.int64
+    assert (head.predicts_sets, sets.shape, sets.dtype) == (True, (len(X), C), torch.int64)
     assert set(sets.unique().tolist()) <= {0, 1}
 
 
 def test_an_unfitted_head_says_so(make, tmp_path):
-    head = make()
-    if isinstance(head, ZeroShotHead):
+    head, X = make(), make.case()[0]
+    asked = {head.scores: X, head.save: tmp_path}
+    for ask, given in ({head.predict_rates: X} if isinstance(head, heads.ZeroShotHead) else asked).items():
         with pytest.raises(BadInput, match="call fit"):
-            head.predict_rates(make.case()[0])
-        return
-    with pytest.raises(BadInput, match="call fit"):
-        head.scores(make.case()[0])
-    with pytest.raises(BadInput, match="call fit"):
-        head.save(tmp_path)
+            ask(given)
     assert not list(tmp_path.iterdir())
 
 
@@ -240,10 +215,7 @@ def test_a_failed_fit_leaves_the_last_one(make):
         (lambda X, P: (X, P - 0.5), "targets: row 0 .*outside 0..1"),
         (lambda X, P: (X[:0], P[:0]), "expected a matrix with rows"),
         (lambda X, P: (X.astype(str).astype(object), P), "X: not a numeric"),
-        (
-            lambda X, P: (X, np.array(["joy", "awe"] * 30)),
-            r"a column per label, got 'joy' as a row; pandas.get_dummies",
-        ),
+        (lambda X, P: (X, np.array(["joy", "awe"] * 30)), r"column per label, got 'joy' as a row; pandas.get_dummies"),
         (lambda X, P: (X, P.argmax(1)), r"a column per label, got \d as a row; pandas.get_dummies\(y\) makes one"),
         (lambda X, P: (X, [[], ["joy", "awe"], ["awe"]] * 20), r"got \['joy', 'awe'\] as a row; .*MultiLabelBinarizer"),
     ],
@@ -281,21 +253,19 @@ def test_the_pages_examples_run_one_after_the_other(tmp_path, monkeypatch):
     names: dict[str, object] = {}
     for example in examples:
         exec(example, names)
-    assert type(names["same"]) is SigmoidHead
+    assert type(names["same"]) is heads.SigmoidHead
     assert repr(names["search"].best_params_["head__l2"]) in examples[1]
 
 
 def test_the_public_names():
-    import affectml.heads
-
-    assert sorted(affectml.heads.__all__) == affectml.heads.__all__
-    assert all(hasattr(affectml.heads, name) for name in affectml.heads.__all__)
+    assert sorted(heads.__all__) == heads.__all__
+    assert all(hasattr(heads, name) for name in heads.__all__)
 
 
 def test_a_head_with_epochs_keeps_the_loss_of_each():
     generator = torch.Generator().manual_seed(0)
     X = torch.randn(60, 4, generator=generator)
     y = torch.nn.functional.one_hot((X[:, 0] > 0).long(), 2).double()
-    report = SoftmaxHead(hidden=4, max_epochs=7).fit(X, y, generator=generator).report_
+    report = heads.SoftmaxHead(hidden=4, max_epochs=7).fit(X, y, generator=generator).report_
     assert 1 <= report["epochs"] <= len(report["held_out_curve"]) <= 7
     assert report["held_out_curve"][report["epochs"] - 1] == min(report["held_out_curve"]) == report["held_out_loss"]

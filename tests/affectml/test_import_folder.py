@@ -11,24 +11,28 @@ from affectml.errors import BadInput, UnknownLabel
 from affectml.importers import import_folder
 
 
-def picture(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (5, 5), (10, 200, 30)).save(path)
+@pytest.fixture
+def laid(tmp_path):
+    """`laid(*files)`: the folder `in` with pictures of these names."""
+
+    def lay(*files: str) -> Path:
+        for file in files:
+            (tmp_path / "in" / file).parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (5, 5), (10, 200, 30)).save(tmp_path / "in" / file)
+        return tmp_path / "in"
+
+    return lay
 
 
 @pytest.fixture
-def classes(tmp_path):
-    root = tmp_path / "in"
-    for name in ("joy/1.jpg", "joy/deep/er/2.PNG", "fear/1.jpg"):
-        picture(root / name)
-    return root
+def classes(laid):
+    return laid("joy/1.jpg", "joy/deep/er/2.PNG", "fear/1.jpg")
 
 
 def labels_of(out: Path) -> dict[str, str]:
     target = Dataset.open(out).target("single")
-    return {
-        image: target.taxonomy.labels[row.argmax()] for image, row in zip(target.image_id, target.table, strict=True)
-    }
+    labels = [target.taxonomy.labels[at] for at in target.table.argmax(axis=1)]
+    return dict(zip(target.image_id, labels, strict=True))
 
 
 def test_nested_images_belong_to_the_top_folder_and_the_rest_is_counted(classes, tmp_path):
@@ -46,12 +50,10 @@ def test_nested_images_belong_to_the_top_folder_and_the_rest_is_counted(classes,
     assert (tmp_path / "out/images/joy/deep/er/2.PNG").read_bytes() == (classes / "joy/deep/er/2.PNG").read_bytes()
 
 
-def test_split_folders_are_kept(tmp_path):
-    for name in ("train/joy/1.jpg", "train/fear/2.jpg", "validation/joy/3.jpg", "test/fear/4.jpg"):
-        picture(tmp_path / "in" / name)
-    summary = import_folder(tmp_path / "in", tmp_path / "out")
-    assert summary.splits == {"train": 2, "val": 1, "test": 1}
-    assert summary.labels == ("fear", "joy")
+def test_split_folders_are_kept(laid, tmp_path):
+    root = laid("train/joy/1.jpg", "train/fear/2.jpg", "validation/joy/3.jpg", "test/fear/4.jpg")
+    summary = import_folder(root, tmp_path / "out")
+    assert (summary.splits, summary.labels) == ({"train": 2, "val": 1, "test": 1}, ("fear", "joy"))
 
 
 def test_hardlinks_share_the_file(classes, tmp_path):
@@ -59,19 +61,16 @@ def test_hardlinks_share_the_file(classes, tmp_path):
     assert (classes / "joy/1.jpg").samefile(tmp_path / "out/images/joy/1.jpg")
 
 
-def test_folders_map_to_labels_of_a_taxonomy_whatever_their_capitals(tmp_path):
-    for name in ("Happy/1.jpg", "Delight/2.jpg", "Fear/1.jpg"):
-        picture(tmp_path / "in" / name)
-    mapping = {"Happy": "joy", "Delight": "joy"}
-    summary = import_folder(tmp_path / "in", tmp_path / "out", taxonomy="ekman-6", mapping=mapping)
+def test_folders_map_to_labels_of_a_taxonomy_whatever_their_capitals(laid, tmp_path):
+    root, mapping = laid("Happy/1.jpg", "Delight/2.jpg", "Fear/1.jpg"), {"Happy": "joy", "Delight": "joy"}
+    summary = import_folder(root, tmp_path / "out", taxonomy="ekman-6", mapping=mapping)
     assert set(labels_of(tmp_path / "out").values()) == {"joy", "fear"}
     assert any("never occur: anger" in note for note in summary.notes)
 
 
-def test_exactly_a_built_in_taxonomy_is_recognised(tmp_path):
-    for label in ("Anger", "Disgust", "Fear", "Joy", "Sadness", "Surprise"):
-        picture(tmp_path / "in" / label / "1.jpg")
-    assert import_folder(tmp_path / "in", tmp_path / "out").taxonomy == "ekman-6"
+def test_exactly_a_built_in_taxonomy_is_recognised(laid, tmp_path):
+    root = laid(*(f"{label}/1.jpg" for label in ("Anger", "Disgust", "Fear", "Joy", "Sadness", "Surprise")))
+    assert import_folder(root, tmp_path / "out").taxonomy == "ekman-6"
 
 
 def test_a_file_that_is_no_image_is_left_out_and_named(classes, tmp_path, refused):
@@ -80,11 +79,8 @@ def test_a_file_that_is_no_image_is_left_out_and_named(classes, tmp_path, refuse
     os.mkfifo(classes / "joy" / "pipe.jpg")
     summary = import_folder(classes, tmp_path / "out")
     assert summary.images == 3
-    assert summary.skipped == {
-        "images: not an image": [str(classes / "joy" / "broken.jpg")],
-        "images: empty file": [str(classes / "joy" / "empty.jpg")],
-        "images: a pipe (FIFO), not a file": [str(classes / "joy" / "pipe.jpg")],
-    }
+    why = {"broken": "not an image", "empty": "empty file", "pipe": "a pipe (FIFO), not a file"}
+    assert summary.skipped == {f"images: {says}": [f"{classes}/joy/{name}.jpg"] for name, says in why.items()}
     refused(r"3 of 6.*broken.jpg: not an image", "folder", classes, strict=True)
 
 
@@ -126,25 +122,22 @@ def test_bad_folders(classes, tmp_path, refused):
 
 @pytest.mark.parametrize("link", ["awe/linked.jpg", "awe/linked", "anger"])
 @pytest.mark.parametrize(("name", "options"), [("folder", {}), ("fi", {"partial": True})])
-def test_a_link_out_of_the_folder_is_refused_by_name(tmp_path, refused, name, options, link):
-    for image in ("in/awe/1.jpg", "in/fear/1.jpg", "elsewhere/1.jpg"):
-        picture(tmp_path / image)
+def test_a_link_out_of_the_folder_is_refused_by_name(laid, tmp_path, refused, name, options, link):
+    laid("awe/1.jpg", "fear/1.jpg", "../elsewhere/1.jpg")
     (tmp_path / "in" / link).symlink_to(tmp_path / "elsewhere" / ("1.jpg" if link.endswith(".jpg") else ""))
     says = rf"in/{link}: a link out of .*/in; put what it leads to in its place, or take it away"
     refused(says, name, tmp_path / "in", **options)
 
 
-def test_a_link_of_a_split_out_of_the_folder_is_refused_by_name(tmp_path, refused):
-    for image in ("in/train/awe/1.jpg", "in/train/fear/1.jpg", "elsewhere/awe/1.jpg"):
-        picture(tmp_path / image)
-    (tmp_path / "in/test").symlink_to(tmp_path / "elsewhere")
-    refused(r"in/test/awe: a link out of .*/in", "folder", tmp_path / "in")
+def test_a_link_of_a_split_out_of_the_folder_is_refused_by_name(laid, tmp_path, refused):
+    root = laid("train/awe/1.jpg", "train/fear/1.jpg", "../elsewhere/awe/1.jpg")
+    (root / "test").symlink_to(tmp_path / "elsewhere")
+    refused(r"in/test/awe: a link out of .*/in", "folder", root)
 
 
 @pytest.mark.parametrize("link", ["away", "1.jpg"])
-def test_a_table_whose_images_lie_behind_a_link_out_of_their_folder_is_refused(tmp_path, refused, link):
-    picture(tmp_path / "elsewhere/1.jpg")
-    picture(tmp_path / "in/2.jpg")
+def test_a_table_whose_images_lie_behind_a_link_out_of_their_folder_is_refused(laid, tmp_path, refused, link):
+    laid("2.jpg", "../elsewhere/1.jpg")
     (tmp_path / "in" / link).symlink_to(tmp_path / "elsewhere" / ("1.jpg" if link == "1.jpg" else ""))
     name = link if link == "1.jpg" else f"{link}/1.jpg"
     (tmp_path / "in" / "table.csv").write_text(f"file,label\n{name},joy\n2.jpg,fear\n")

@@ -12,15 +12,13 @@ from affectml.importers import import_table
 from affectml.taxonomies import get_taxonomy
 
 ROWS = [{"image": "a.jpg", "joy": 12, "awe": 3, "n": 20}, {"image": "b.jpg", "joy": 0, "awe": 17, "n": 18}]
+VOTES = {row["image"]: {"joy": row["joy"], "awe": row["awe"]} for row in ROWS}
+N = {"a.jpg": 20, "b.jpg": 18}
 SHAPES = {
     "a list of objects": ROWS,
-    "a list of objects in objects": [
-        {"id": row["image"], "n": row["n"], "votes": {"joy": row["joy"], "awe": row["awe"]}} for row in ROWS
-    ],
-    "by image, n among the votes": {row["image"]: {k: v for k, v in row.items() if k != "image"} for row in ROWS},
-    "by image, n beside the votes": {
-        row["image"]: {"n": row["n"], "counts": {"awe": row["awe"], "joy": row["joy"]}} for row in ROWS
-    },
+    "a list of objects in objects": [{"id": name, "n": N[name], "votes": row} for name, row in VOTES.items()],
+    "by image, n among the votes": {name: {**row, "n": N[name]} for name, row in VOTES.items()},
+    "by image, n beside the votes": {k: {"n": N[k], "counts": dict(reversed(row.items()))} for k, row in VOTES.items()},
     "images under a key": {"name": "x", "images": ROWS},
     "numbers as text": [{key: str(value) for key, value in row.items()} for row in ROWS],
 }
@@ -44,8 +42,7 @@ def test_votes_in_any_shape_of_json_are_rates_of_the_people_asked(load, content)
     _, dataset = load(content)
     target = dataset.target("rates")
     assert target.taxonomy.labels == ("awe", "joy")
-    assert target.image_id.tolist() == ["a.jpg", "b.jpg"]
-    assert target.votes.tolist() == [[3, 12], [17, 0]]
+    assert (target.image_id.tolist(), target.votes.tolist()) == (["a.jpg", "b.jpg"], [[3, 12], [17, 0]])
     assert target.n.ravel().tolist() == [20, 18]
 
 
@@ -63,21 +60,18 @@ def test_lists_of_labels_in_json_are_sets_and_other_lists_stay_text(load):
 
 @pytest.mark.parametrize("name", ["votes.json", "votes.csv"])
 def test_one_n_for_all_is_an_option_or_stands_once_in_the_file(load, name):
-    votes = {"a.jpg": {"joy": 12, "awe": 3}, "b.jpg": {"joy": 0, "awe": 17}}
-    text = "image,joy,awe\na.jpg,12,3\nb.jpg,0,17\n"
-    _, dataset = load(votes if name.endswith("json") else text, name, n=20)
+    _, dataset = load(VOTES if name.endswith("json") else "image,joy,awe\na.jpg,12,3\nb.jpg,0,17\n", name, n=20)
     assert dataset.target("rates").n.ravel().tolist() == [20, 20]
 
 
 def test_n_beside_the_list_of_images_is_that_of_all_who_have_none(load):
-    first = {key: value for key, value in ROWS[0].items() if key != "n"}
-    summary, dataset = load({"n": 25, "version": 2, "images": [first, ROWS[1]]})
+    summary, dataset = load({"n": 25, "version": 2, "images": [{"image": "a.jpg", **VOTES["a.jpg"]}, ROWS[1]]})
     assert dataset.target("rates").n.ravel().tolist() == [25, 18]
     assert "left out beside 'images': version" in summary.notes
 
 
 def test_votes_of_nobody_knows_how_many_people_say_how_to_make_them_rates(load):
-    summary, _ = load([{key: value for key, value in row.items() if key != "n"} for row in ROWS])
+    summary, _ = load(VOTES)
     assert any("no column n, unequal votes per row; n=20 where 20 were asked" in note for note in summary.notes)
 
 
@@ -90,21 +84,18 @@ def test_labels_that_are_no_words_of_emotions_are_known_by_where_they_stand(load
 
 
 def test_a_label_that_is_left_out_is_not_known_until_one_says_that_nobody_chose_it(load, tmp_path):
-    content = {"a.jpg": {"joy": 12, "awe": 3}, "b.jpg": {"awe": 17}}
+    content = VOTES | {"b.jpg": {"awe": 17}}
     with pytest.raises(BadInput, match=r"row 2: column 'joy': expected a number, but received ''.*empty='none' where"):
         load(content, n=20)
     _, dataset = load(content, n=20, empty="none")
     assert dataset.target("rates").votes.tolist() == [[3, 12], [17, 0]]
 
 
+TRUE = [{"id": "a", "n": 2, "votes": {"joy": True, "awe": 1}}]
 REFUSED = {
     "more votes than people": ([ROWS[0], {**ROWS[1], "awe": 19}], {}, r"row 2: column 'awe': more votes than people"),
     "no n in one row": ([ROWS[0], {"image": "b.jpg", "joy": 1, "awe": 2}], {}, r"row 2: column 'n': expected a number"),
-    "a vote that is true": (
-        [{"id": "a", "n": 2, "votes": {"joy": True, "awe": 1}}],
-        {},
-        r"row 1: column 'joy': expected a num.* 'true'",
-    ),
+    "a vote that is true": (TRUE, {}, r"row 1: column 'joy': expected a num.* 'true'"),
     "half a vote": ([ROWS[0], {**ROWS[1], "awe": 1.5}], {}, r"row 2: column 'awe': .*votes are whole .*1.5"),
     "rates without n": ({"a": {"joy": 3, "awe": 2}}, {"kind": "rates"}, r"need the number of people asked: .*n=20"),
     "n twice": (ROWS, {"n": 20}, r"column 'n' says how many were asked; leave n=20 out"),
@@ -141,13 +132,9 @@ def test_from_a_table_of_twenty_peoples_votes_to_a_page_of_two_systems(load, tmp
     _, dataset = load({"n": 20, "images": images})
     assert dataset.target("rates").taxonomy.name == "mikels-8"
     for name, said in (("near", rates), ("words", np.tile(rates.mean(axis=0), (60, 1)))):
-        rows = [
-            {"image": image["id"], "rates": dict(zip(labels, row.tolist(), strict=True))}
-            for image, row in zip(images, said, strict=True)
-        ]
+        rows = [{"image": f"{at:03}", "rates": dict(zip(labels, said[at].tolist(), strict=True))} for at in range(60)]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    answers = [tmp_path / "words.jsonl", tmp_path / "near.jsonl"]
-    page = tmp_path / "judged.html"
+    answers, page = [tmp_path / "words.jsonl", tmp_path / "near.jsonl"], tmp_path / "judged.html"
     judged = {"split": "all", "sort": "rate_cross_entropy", "out": page, "say": lambda line: None}
     found = affectml.evaluate(answers, on=dataset, **judged).evaluation
     assert found.systems()[:3] == ["near", "words", "prior"]

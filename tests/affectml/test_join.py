@@ -1,9 +1,10 @@
 """Stores and targets joined to a data set that exists: what is there stays, and every image gets its own."""
 
+import contextlib
 import json
 import shutil
 import tempfile
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,15 @@ from affectml.importers import get_importer, import_embeddings, import_table
 NAMES = ["anger/7.jpg", "joy/7.jpg", "joy/8.jpg", "awe/9.png"]
 
 
-def dataset(folder: Path, *, name: str = "mydata") -> Path:
+def dataset(folder: Path) -> Path:
     """Four images with a label each, without files."""
-    (folder / "first.csv").write_text("file,label\n" + "".join(f"{name},{name.split('/')[0]}\n" for name in NAMES))
-    import_table(folder / "first.csv", folder / name, images="none", name="mine")
-    return folder / name
+    first = csv(folder, "file,label\n" + "".join(f"{name},{name.split('/')[0]}\n" for name in NAMES), "first.csv")
+    return import_table(first, folder / "mydata", images="none", name="mine").out
+
+
+@pytest.fixture
+def mydata(tmp_path) -> Path:
+    return dataset(tmp_path)
 
 
 def csv(folder: Path, text: str, file: str = "more.csv") -> Path:
@@ -45,9 +50,8 @@ def unchanged(before: dict[str, bytes], folder: Path) -> bool:
     """Whether every file is as it was, and dataset.json says all that it said."""
     now = files(folder)
     old, new = json.loads(before["dataset.json"]), json.loads(now["dataset.json"])
-    said = all(new["targets"].get(name) == entry for name, entry in old["targets"].items())
-    said &= new["notes"][: len(old["notes"])] == old["notes"]
-    said &= all(new[key] == old[key] for key in old if key not in ("targets", "notes"))
+    same = {"targets": new["targets"] | old["targets"], "notes": old["notes"] + new["notes"][len(old["notes"]) :]}
+    said = new | same == new == old | {name: new[name] for name in same}
     return said and all(now[name] == content for name, content in before.items() if name != "dataset.json")
 
 
@@ -60,19 +64,16 @@ def refused(says: str, table: Path, mydata: Path, **options) -> None:
     assert files(mydata) == before
 
 
-def test_a_table_of_votes_becomes_a_second_target(tmp_path):
-    mydata = dataset(tmp_path)
+def test_a_table_of_votes_becomes_a_second_target(mydata, tmp_path):
     before = files(mydata)
     more = csv(tmp_path, "image,joy,awe,n\njoy/8.jpg,4,2,5\nanger/7.jpg,0,1,5\nsea/1.jpg,5,5,5\n")
     summary = import_table(more, mydata, construct="evoked", question="What do you feel?", source="a study")
     assert unchanged(before, mydata)
     joined = Dataset.open(mydata)
-    assert joined.name == "mine"
+    assert (joined.name, list(joined.meta.targets)) == ("mine", ["single", "rates"])
     rates = joined.target("rates")
     assert (rates.meta.construct, rates.meta.question, rates.meta.source) == ("evoked", "What do you feel?", "a study")
-    assert rates.image_id.tolist() == ["joy/8.jpg", "anger/7.jpg"]
-    assert rates.votes.tolist() == [[2, 4], [1, 0]]  # awe, joy
-    assert list(joined.meta.targets) == ["single", "rates"]
+    assert (rates.image_id.tolist(), rates.votes.tolist()) == (["joy/8.jpg", "anger/7.jpg"], [[2, 4], [1, 0]])
     assert summary.skipped["images of more.csv that mydata has not"] == ["sea/1.jpg"]
     assert summary.skipped["images of mydata that more.csv has not"] == ["joy/7.jpg", "awe/9.png"]
     assert summary.added == ("target rates (rates, evoked) of 2 images",)
@@ -101,19 +102,18 @@ def test_a_name_means_the_image_whose_path_ends_so(name, image):
 
 
 def test_ids_of_another_kind_are_found_by_file_and_url():
-    images = pd.DataFrame(
-        {"image_id": ["a", "b", "c"], "file": ["images/x/1.jpg", "images/2.jpg", None], "url": [None, None, "http://c/3.jpg"]}
-    )  # fmt: skip
+    files, urls = ["images/x/1.jpg", "images/2.jpg", None], [None, None, "http://c/3.jpg"]
+    images = pd.DataFrame({"image_id": ["a", "b", "c"], "file": files, "url": urls})
     names = [["x/1.jpg"], ["nowhere", "2.jpg"], ["http://c/3.jpg"], ["b"]]
     with pytest.raises(BadInput, match="'nowhere' and 'b' are both image 'b' of the data set"):
         match_images(images, names, "more.csv")
     assert match_images(images, names[:3], "more.csv").tolist() == [0, 1, 2]
 
 
-def test_a_name_that_could_be_two_images_names_both(tmp_path):
+def test_a_name_that_could_be_two_images_names_both(mydata, tmp_path):
     more = csv(tmp_path, "image,score_joy,score_awe\n7.jpg,.5,.5\n")
     both = r"'7\.jpg' could be image 'anger/7\.jpg' or 'joy/7\.jpg' of the data set"
-    refused(both, more, dataset(tmp_path), label_columns=["score_joy", "score_awe"])
+    refused(both, more, mydata, label_columns=["score_joy", "score_awe"])
 
 
 PART = st.text("abc", min_size=1, max_size=2)
@@ -130,8 +130,7 @@ def test_every_image_is_found_by_its_id_and_below_any_folder(paths, above, data)
     assert match_images(rooted, names, "t").tolist() == order
 
 
-def test_a_target_of_that_name_stays_and_the_way_out_works(tmp_path):
-    mydata = dataset(tmp_path)
+def test_a_target_of_that_name_stays_and_the_way_out_works(mydata, tmp_path):
     before = files(mydata)
     more = csv(tmp_path, "image,label\njoy/8.jpg,joy\nanger/7.jpg,awe\n")
     refused(r"has a target 'single' already \(single, evoked\).*: target='NAME'", more, mydata)
@@ -151,8 +150,7 @@ def npz(folder: Path, names: list[str], file: str = "clip.npz", **content) -> Pa
     return folder / file
 
 
-def test_embeddings_join_as_a_store_of_their_own(tmp_path):
-    mydata = dataset(tmp_path)
+def test_embeddings_join_as_a_store_of_their_own(mydata, tmp_path):
     before = files(mydata)
     file = npz(tmp_path, ["x/joy/7.jpg", "x/awe/9.jpg", "x/sea.jpg"], valence=np.array([1.0, 2, 3]))
     summary = get_importer("embeddings")(file, mydata)
@@ -161,8 +159,7 @@ def test_embeddings_join_as_a_store_of_their_own(tmp_path):
     valence = Dataset.open(mydata).images.set_index("image_id")["valence"]
     assert valence.dropna().to_dict() == {"joy/7.jpg": 1.0, "awe/9.png": 2.0}
     store = EmbeddingStore.for_dataset(Dataset.open(mydata))
-    assert store.folder.name == "imported-clip"
-    assert store.ids.tolist() == ["joy/7.jpg", "awe/9.png"]
+    assert (store.folder.name, store.ids.tolist()) == ("imported-clip", ["joy/7.jpg", "awe/9.png"])
     assert store.rows(["awe/9.png"]).tolist() == [[3, 4, 5]]
     assert summary.skipped["images of clip.npz that mydata has not"] == ["x/sea.jpg"]
     assert "column valence of 2 images" in summary.added
@@ -177,41 +174,32 @@ def test_a_data_set_without_targets_gets_its_first(tmp_path):
     import_embeddings(npz(tmp_path, NAMES), tmp_path / "bare")
     import_table(csv(tmp_path, "image,label\njoy/8.jpg,joy\nanger/7.jpg,awe\n"), tmp_path / "bare", construct="query")
     joined = Dataset.open(tmp_path / "bare")
-    assert joined.target("single").meta.construct == "query"
-    assert len(EmbeddingStore.for_dataset(joined).ids) == 4
+    assert (joined.meta.targets["single"].construct, len(EmbeddingStore.for_dataset(joined).ids)) == ("query", 4)
 
 
-def test_nothing_in_common_is_an_error_that_shows_both_sides(tmp_path):
+def test_nothing_in_common_is_an_error_that_shows_both_sides(mydata, tmp_path):
     sea = csv(tmp_path, "image,label\nsea.jpg,joy\n")
     none = r"none of its 1 images is in .*first: 'sea\.jpg'; there: 'anger/7\.jpg'"
-    refused(none, sea, dataset(tmp_path), taxonomy="ekman-6")
+    refused(none, sea, mydata, taxonomy="ekman-6")
 
 
 FIRST = "image,annotator,label,round\njoy/8.jpg,ann,joy,1\njoy/8.jpg,bob,awe;joy,1\n"
 SECOND = "image,annotator,label,round\nanger/7.jpg,ann,awe,1\njoy/8.jpg,cem,joy,1\n"
 
 
-def judgements(mydata: Path) -> dict[tuple[str, str], list[str]]:
-    table = Dataset.open(mydata).judgements
-    return {
-        (image, who): sorted(labels)
-        for image, who, labels in table[["image_id", "annotator_id", "labels"]].itertuples(index=False)
-    }
-
-
-def test_judgements_are_merged_and_the_new_target_counts_all(tmp_path):
-    mydata = dataset(tmp_path)
+def test_judgements_are_merged_and_the_new_target_counts_all(mydata, tmp_path):
     import_table(csv(tmp_path, FIRST, "one.csv"), mydata, question="What do you feel?")
     refused("has a target 'rates' already", csv(tmp_path, SECOND, "two.csv"), mydata)
     summary = import_table(tmp_path / "two.csv", mydata, target="both")
     assert summary.added[0] == "2 judgements, 0 were there already"
-    assert judgements(mydata) == {
-        ("joy/8.jpg", "ann"): ["joy"],
-        ("joy/8.jpg", "bob"): ["awe", "joy"],
-        ("anger/7.jpg", "ann"): ["awe"],
-        ("joy/8.jpg", "cem"): ["joy"],
-    }
     joined = Dataset.open(mydata)
+    answers = joined.judgements[["image_id", "annotator_id", "labels"]].itertuples(index=False, name=None)
+    assert sorted((image, who, sorted(labels)) for image, who, labels in answers) == [
+        ("anger/7.jpg", "ann", ["awe"]),
+        ("joy/8.jpg", "ann", ["joy"]),
+        ("joy/8.jpg", "bob", ["awe", "joy"]),
+        ("joy/8.jpg", "cem", ["joy"]),
+    ]
     both = joined.target("both").take(["anger/7.jpg", "joy/8.jpg"])
     assert (both.votes.tolist(), both.n.tolist()) == ([[1, 0], [1, 3]], [1, 3])
     assert joined.judgements["event_id"].is_unique
@@ -231,30 +219,26 @@ def test_judgements_are_merged_and_the_new_target_counts_all(tmp_path):
         (SECOND.replace("awe", "fear"), {}, r"its judgements have labels that those of .*two\.csv have not \(awe\)"),
     ],
 )
-def test_judgements_that_cannot_stand_beside_those_there(tmp_path, text, options, says):
-    mydata = dataset(tmp_path)
+def test_judgements_that_cannot_stand_beside_those_there(mydata, tmp_path, text, options, says):
     import_table(csv(tmp_path, FIRST, "one.csv"), mydata, question="What do you feel?")
     refused(says, csv(tmp_path, text, "two.csv"), mydata, target="both", **options)
 
 
-def test_people_without_names_of_two_files_are_different_people(tmp_path):
-    mydata = dataset(tmp_path)
-    one, two = (csv(tmp_path, "image,label\njoy/8.jpg,joy\njoy/8.jpg,awe\n", f"{name}.csv") for name in ("one", "two"))
-    import_table(one, mydata, anonymous=True)
-    import_table(two, mydata, anonymous=True, target="both")
-    assert Dataset.open(mydata).target("both-rates").n.tolist() == [4]
-    assert Dataset.open(mydata).target("both-distribution").votes.tolist() == [[2, 2]]
+def test_people_without_names_of_two_files_are_different_people(mydata, tmp_path):
+    for file, target in (("one.csv", None), ("two.csv", "both")):
+        answers = csv(tmp_path, "image,label\njoy/8.jpg,joy\njoy/8.jpg,awe\n", file)
+        import_table(answers, mydata, anonymous=True, target=target)
+    rates, shares = (Dataset.open(mydata).target(f"both-{kind}") for kind in ("rates", "distribution"))
+    assert (rates.n.tolist(), shares.votes.tolist()) == ([4], [[2, 2]])
 
 
-def test_stopped_before_any_step_the_old_state_stays_and_the_next_try_ends_well(tmp_path, monkeypatch):
+def test_stopped_before_any_step_the_old_state_stays_and_the_next_try_ends_well(mydata, tmp_path, monkeypatch):
     """Every file takes its place by one rename: the join is stopped before the first, the second, and so on."""
-    template = dataset(tmp_path)
     file = npz(tmp_path, NAMES, shares=np.array([[1, 0], [0, 1], [1, 0], [0, 1]]), labels=np.array(["joy", "awe"]))
-    rename, steps = Path.replace, 0
+    rename = Path.replace
     for stop in range(20):
-        mydata = tmp_path / f"try-{stop}"
-        shutil.copytree(template, mydata)
-        before, done = files(mydata), 0
+        folder = shutil.copytree(mydata, tmp_path / f"try-{stop}")
+        before, done = files(folder), 0
 
         def counted(path, target, stop=stop):
             nonlocal done
@@ -263,32 +247,24 @@ def test_stopped_before_any_step_the_old_state_stays_and_the_next_try_ends_well(
                 raise KeyboardInterrupt
             return rename(path, target)
 
-        monkeypatch.setattr(Path, "replace", counted)
-        try:
-            import_embeddings(file, mydata)
-        except KeyboardInterrupt:
-            steps += 1
-            assert {name: content for name, content in files(mydata).items() if name in before} == before
-            assert list(Dataset.open(mydata).meta.targets) == ["single"]
-        finally:
-            monkeypatch.setattr(Path, "replace", rename)
+        with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            patch.setattr(Path, "replace", counted)
+            import_embeddings(file, folder)
         if done > stop:
-            import_embeddings(file, mydata)
-        assert list(Dataset.open(mydata).meta.targets) == ["single", "distribution"]
-        assert len(EmbeddingStore.for_dataset(Dataset.open(mydata)).ids) == 4
+            assert {name: content for name, content in files(folder).items() if name in before} == before
+            assert list(Dataset.open(folder).meta.targets) == ["single"]
+            import_embeddings(file, folder)
+        assert list(Dataset.open(folder).meta.targets) == ["single", "distribution"]
+        assert len(EmbeddingStore.for_dataset(Dataset.open(folder)).ids) == 4
         if done <= stop:
             break
-    assert steps >= 4  # the store's files and folder, the target, dataset.json
+    assert stop >= 4  # the store's files and folder, the target, dataset.json
 
 
-def test_two_joins_at_once_both_end_up_there(tmp_path):
-    mydata = dataset(tmp_path)
+def test_two_joins_at_once_both_end_up_there(mydata, tmp_path):
     more = csv(tmp_path, "image,joy,awe,n\njoy/8.jpg,4,2,5\n")
-    threads = [threading.Thread(target=import_table, args=(more, mydata), kwargs={"target": f"t{i}"}) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda name: import_table(more, mydata, target=name), ["t0", "t1", "t2", "t3"]))
     assert set(Dataset.open(mydata).meta.targets) == {"single", "t0", "t1", "t2", "t3"}
 
 
@@ -308,9 +284,8 @@ def test_peoples_shares_join_the_keywords_of_emotion6(tmp_path, real_data):
     import_embeddings(folder / "emotion6_clip_vit_l_14.npz", tmp_path / "emotion6", name="clip")
     before, images = files(tmp_path / "emotion6"), Dataset.open(tmp_path / "emotion6").images
     del before["images.parquet"]
-    summary = get_importer("embeddings")(
-        folder / "emotion6_clip_vit_l_14_people.npz", tmp_path / "emotion6", name="801"
-    )
+    people = folder / "emotion6_clip_vit_l_14_people.npz"
+    summary = get_importer("embeddings")(people, tmp_path / "emotion6", name="801")
     assert unchanged(before, tmp_path / "emotion6")
     joined = Dataset.open(tmp_path / "emotion6")
     pd.testing.assert_frame_equal(joined.images[list(images)], images)
@@ -363,8 +338,7 @@ def test_a_split_whose_val_is_cut_goes_on_from_one_without(tmp_path):
 def test_two_splits_are_an_error_and_the_way_out_works(tmp_path, column):
     mydata = tmp_path / "mydata"
     import_table(csv(tmp_path, ROWS), mydata, images="none")
-    other = ROWS.replace("train,joy", "test,sea")
-    other = other if column == "split" else other.replace("test,sea", "train,sea")
+    other = ROWS.replace("train,joy", "test,sea" if column == "split" else "train,sea")
     says = (
         rf"more.csv: {column} of image 'joy/7.jpg' is '(test|sea)', and '(train|joy)' in .*mydata \(2 images differ\), "
         rf"where all targets share one: import it to a new folder, or rename the column {column} to keep"
@@ -387,7 +361,7 @@ def test_gaps_of_a_split_are_filled_and_whole_numbers_stay_whole(tmp_path):
     assert {"column split of 1 images", "column age of 1 images"} <= set(summary.added)
 
 
-def test_a_column_that_no_data_set_can_have_is_refused_before_anything_is_written(tmp_path):
+def test_a_column_that_no_data_set_can_have_is_refused_before_anything_is_written(mydata, tmp_path):
     text = "image,label,content_warning\njoy/7.jpg,joy,3\nawe/9.png,awe,4\n"
     says = "column content_warning: expected texts, got int64; rename the column"
-    refused(says, csv(tmp_path, text), dataset(tmp_path), target="again")
+    refused(says, csv(tmp_path, text), mydata, target="again")

@@ -26,6 +26,7 @@ from affectml.runs import TrainConfig
 from affectml.training import train_run
 from affectml.training.steps import text_encoder
 
+from .edited import edit
 from .noise import noise, noise_set
 
 BF16 = "affectml.encoders.towers.fast_bfloat16"  # what tells whether the processor has instructions for bf16
@@ -38,8 +39,8 @@ def with_bf16(monkeypatch):
 
 
 @pytest.fixture
-def auto(tiny_clip):
-    return lambda: load_encoder(f"local-dir:{tiny_clip}", precision="auto", threads=1)
+def auto(spec):
+    return lambda: load_encoder(spec, precision="auto", threads=1)
 
 
 def ways(store):
@@ -47,8 +48,7 @@ def ways(store):
 
 
 def test_an_agreement_by_hand():
-    exact = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    texts = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    exact = texts = torch.eye(2)
     turned = torch.tensor([[0.6, 0.8], [0.0, 1.0]])
     assert Agreement.of(exact, exact, texts) == Agreement(2, 1.0, 1.0)
     assert Agreement.of(turned, exact, texts) == Agreement(2, 0.6, 0.5)
@@ -61,8 +61,7 @@ def test_labels_within_rounding_have_no_order():
     exact, fast = torch.tensor([[0.6, 0.8]]), torch.tensor([[0.6004, 0.7997]])
     near = torch.tensor([[1.0, 0.0], [0.6, 0.6000]])  # cosines .6 and .84, far apart
     tied = torch.tensor([[1.0, 0.0], [0.0, 0.7504]])  # .6 and .6003, then .6004 and .6001
-    assert Agreement.of(fast, exact, near).order == 1
-    assert Agreement.of(fast, exact, tied).order == 1
+    assert Agreement.of(fast, exact, near).order == Agreement.of(fast, exact, tied).order == 1
     assert Agreement.of(torch.tensor([[0.61, 0.79]]), exact, torch.tensor([[1.0, 0.0], [0.0, 0.7525]])).order == 0
 
 
@@ -100,9 +99,8 @@ def test_texts_without_their_padding_have_the_same_features():
     rows = torch.nn.functional.normalize(model.encode_text(tokens), dim=-1)
     torch.testing.assert_close(rows, encoder.encode_texts(texts), atol=1e-6, rtol=0)
     for some in (texts, texts[:1]):
-        torch.testing.assert_close(
-            encoder.encode_texts(some, padded=False), encoder.encode_texts(some), atol=1e-6, rtol=0
-        )
+        bare, padded = (encoder.encode_texts(some, padded=way) for way in (False, True))
+        torch.testing.assert_close(bare, padded, atol=1e-6, rtol=0)
     assert encoder.image_tower.attn_mask.shape[0] > tokens.shape[1]  # which is the encoder's still
 
 
@@ -121,7 +119,7 @@ def test_auto_takes_bf16_where_it_agrees_and_says_so(tmp_path, auto, with_bf16):
 
 
 @pytest.mark.parametrize("has_bf16", [True, False])
-def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, tiny_clip, monkeypatch, spawn, has_bf16):
+def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, spec, monkeypatch, spawn, has_bf16):
     def clock():
         raise AssertionError("a time was asked for")
 
@@ -132,7 +130,7 @@ def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, tiny
     for threads, busy in [(1, 0), (2, 1), (None, 4)]:
         beside = [spawn([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
         dataset = noise_set(tmp_path / f"{threads} {busy}", 40)
-        encoder = load_encoder(f"local-dir:{tiny_clip}", precision="auto", threads=threads)
+        encoder = load_encoder(spec, precision="auto", threads=threads)
         store = embed_dataset(dataset, encoder, batch_size=4, shard_size=16).store
         assert ways(store) == [("pure_bf16" if has_bf16 else "fp32", [0, 1, 2])]
         made.append({file.name: file.read_bytes() for file in store.folder.iterdir() if file.is_file()})
@@ -157,10 +155,10 @@ def test_instructions_that_onednn_is_kept_from_are_not_there(monkeypatch, flags,
     assert fast_bfloat16() is has
 
 
-def test_bf16_by_auto_is_bf16(tmp_path, auto, tiny_clip, with_bf16):
+def test_bf16_by_auto_is_bf16(tmp_path, auto, spec, with_bf16):
     dataset = noise_set(tmp_path / "d")
     ours = embed_dataset(dataset, auto()).store
-    wanted = load_encoder(f"local-dir:{tiny_clip}", precision="bf16", threads=1)
+    wanted = load_encoder(spec, precision="bf16", threads=1)
     images = [read_image(dataset.root / f"images/{i}.png") for i in range(6)]
     rows = wanted.encode_images(images).half().float().numpy()
     np.testing.assert_array_equal(ours.rows([f"i{i}" for i in range(6)]), rows)
@@ -183,22 +181,21 @@ def rows_of(store):
 
 
 @pytest.mark.parametrize("agrees", [True, False])
-def test_a_trial_leaves_no_trace_in_the_rows(tmp_path, auto, tiny_clip, with_bf16, monkeypatch, agrees):
+def test_a_trial_leaves_no_trace_in_the_rows(tmp_path, auto, spec, with_bf16, monkeypatch, agrees):
     """As if the precision had been named: of 40 images in batches of 4, with some that cannot be read."""
     dataset = noise_set(tmp_path / "d", 40)
     for i in (0, 2, 17):
         (dataset.root / f"images/{i}.png").write_text("no image")
-    wanted = load_encoder(f"local-dir:{tiny_clip}", precision="bf16" if agrees else "fp32", threads=1)
-    wanted = embed_dataset(dataset, wanted, batch_size=4, shard_size=8)
+    named = load_encoder(spec, precision="bf16" if agrees else "fp32", threads=1)
+    wanted = embed_dataset(dataset, named, batch_size=4, shard_size=8)
     shutil.move(wanted.store.folder, tmp_path / "wanted")
     if not agrees:
         monkeypatch.setattr("affectml.encoders.ran.COSINE", 1.1)
     found = embed_dataset(dataset, auto(), batch_size=4, shard_size=8)
     assert ways(found.store) == [("pure_bf16" if agrees else "fp32", list(range(5)))]
     assert (found.done, found.unreadable) == (37, wanted.unreadable)
-    (ids, rows), (wanted_ids, wanted_rows) = rows_of(found.store), rows_of(EmbeddingStore.open(tmp_path / "wanted"))
-    assert ids == wanted_ids
-    np.testing.assert_array_equal(rows, wanted_rows)
+    for ours, theirs in zip(rows_of(found.store), rows_of(EmbeddingStore.open(tmp_path / "wanted")), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_fast_way_that_gives_no_numbers_is_not_kept(tmp_path, auto, with_bf16, monkeypatch):
@@ -206,9 +203,10 @@ def test_a_fast_way_that_gives_no_numbers_is_not_kept(tmp_path, auto, with_bf16,
         def __call__(self, pixels):
             return super().__call__(pixels) * torch.nan
 
-    monkeypatch.setattr(
-        TorchTower, "converted", lambda tower, precision: Nothing(tower._model, tower.precision, tower._device)
-    )
+    def converted(tower, precision):
+        return Nothing(tower._model, tower.precision, tower._device)
+
+    monkeypatch.setattr(TorchTower, "converted", converted)
     assert ways(embed_dataset(noise_set(tmp_path / "d"), auto()).store) == [("fp32", [0])]
 
 
@@ -220,28 +218,24 @@ def test_a_stream_that_is_left_on_trial_settles_nothing(tmp_path, auto, with_bf1
 
     for batch in embedded(encoder, unreadable()):
         assert (len(batch.items), len(batch.bad)) == (0, 1)
-    assert not encoder.is_settled()
-    assert encoder.ran.precision == "fp32"
+    assert (encoder.is_settled(), encoder.ran.precision) == (False, "fp32")
 
 
 def test_the_next_run_goes_on_in_the_precision_of_the_last(tmp_path, auto, monkeypatch):
     dataset = noise_set(tmp_path / "d")
     everything = dataset.images
-
-    def first(count):
+    for has_bf16, count, wanted in (
+        (False, 2, [("fp32", [0])]),
+        (True, 4, [("fp32", [0, 1])]),
+        (True, 2, [("pure_bf16", [0])]),  # anew
+        (True, 4, [("pure_bf16", [0, 1])]),
+        (False, 6, [("pure_bf16", [0, 1]), ("fp32", [2])]),  # a machine without it
+    ):
+        if count == 2:
+            shutil.rmtree(dataset.root / "embeddings", ignore_errors=True)
+        monkeypatch.setattr(BF16, lambda has_bf16=has_bf16: has_bf16)
         everything.iloc[:count].to_parquet(dataset.root / "images.parquet", index=False)
-        return Dataset.open(dataset.root)
-
-    monkeypatch.setattr(BF16, lambda: False)
-    assert ways(embed_dataset(first(2), auto()).store) == [("fp32", [0])]
-    monkeypatch.setattr(BF16, lambda: True)
-    assert ways(embed_dataset(first(4), auto()).store) == [("fp32", [0, 1])]
-    shutil.rmtree(dataset.root / "embeddings")
-    assert ways(embed_dataset(first(2), auto()).store) == [("pure_bf16", [0])]
-    assert ways(embed_dataset(first(4), auto()).store) == [("pure_bf16", [0, 1])]
-    monkeypatch.setattr(BF16, lambda: False)  # a machine without it
-    store = embed_dataset(first(6), auto()).store
-    assert ways(store) == [("pure_bf16", [0, 1]), ("fp32", [2])]
+        assert ways(embed_dataset(Dataset.open(dataset.root), auto()).store) == wanted
 
 
 def test_what_ran_is_no_part_of_the_identity(tmp_path, auto, monkeypatch):
@@ -250,19 +244,17 @@ def test_what_ran_is_no_part_of_the_identity(tmp_path, auto, monkeypatch):
         monkeypatch.setattr(BF16, lambda has_bf16=has_bf16: has_bf16)
         folders.append(embed_dataset(noise_set(tmp_path / str(has_bf16)), auto()).store.folder)
     assert folders[0].name == folders[1].name
-    assert json.loads((folders[0] / "encoder.json").read_text()) == json.loads(
-        (folders[1] / "encoder.json").read_text()
-    )
+    one, other = (json.loads((folder / "encoder.json").read_text()) for folder in folders)
+    assert one == other
 
 
-def test_a_store_in_a_precision_of_its_own_is_gone_on_with(tmp_path, auto, tiny_clip, with_bf16):
+def test_a_store_in_a_precision_of_its_own_is_gone_on_with(tmp_path, auto, spec, with_bf16):
     dataset = noise_set(tmp_path / "d")
-    fp32 = embed_dataset(dataset, load_encoder(f"local-dir:{tiny_clip}", threads=1)).store
+    fp32 = embed_dataset(dataset, load_encoder(spec, threads=1)).store
     said = []
     again = embed_dataset(dataset, auto(), say=said.append)
     assert (again.store.folder, again.done) == (fp32.folder, 0)
     assert "by the same encoder in fp32: going on with that" in said[0]
-    spec = f"local-dir:{tiny_clip}"
     stands_in = ensure_embeddings(dataset, spec, threads=1, say=said.append, precision="auto")
     assert stands_in.folder == fp32.folder
     assert auto().identity.may_use(fp32.identity)
@@ -272,8 +264,7 @@ def test_a_store_in_a_precision_of_its_own_is_gone_on_with(tmp_path, auto, tiny_
 def test_provenance_survives_the_way_to_disk(tmp_path, auto, with_bf16):
     encoder = auto()
     store = embed_dataset(noise_set(tmp_path / "d"), encoder, batch_size=2, shard_size=2).store
-    (entry,) = store.provenance
-    assert entry == (encoder.ran, range(3))
+    assert store.provenance == [(encoder.ran, range(3))]
     assert Ran.from_json(json.loads(json.dumps(encoder.ran.to_json()))) == encoder.ran
     before = {"threads": 2, "probe": {"images": 3, "cosine": 1.0, "order": None}}
     assert Ran.from_json({**encoder.ran.to_json(), **before}) == encoder.ran
@@ -333,68 +324,64 @@ def test_the_machine_says_what_images_are_embedded_in(monkeypatch, device, gpu_h
     assert natural_precision(device) == precision
 
 
-def test_a_precision_has_one_name_that_is_asked_for_and_one_in_files(tiny_clip):
+def test_a_precision_has_one_name_that_is_asked_for_and_one_in_files(spec):
     for asked, kept in PRECISIONS.items():
-        identity = load_encoder(f"local-dir:{tiny_clip}", precision=asked).identity
+        identity = load_encoder(spec, precision=asked).identity
         assert (identity.precision, to_load(kept)) == (kept, asked)
     for gone in ("pure_bf16", "openvino"):
         with pytest.raises(BadInput, match=f"no precision '{gone}'.*one of auto, fp32, bf16, fp16"):
-            load_encoder(f"local-dir:{tiny_clip}", precision=gone)
+            load_encoder(spec, precision=gone)
 
 
 # Stores of before. What they are called in encoder.json says whether the same numbers can be computed.
 
 
-def a_store_of_before(folder, tiny_clip, precision, backend="torch"):
+def a_store_of_before(folder, spec, precision, backend="torch"):
     """A data set of six images, of which five are embedded in what a file calls so, with a check that is kept."""
     dataset = noise_set(folder)
     images = dataset.images
     images.iloc[:5].to_parquet(folder / "images.parquet", index=False)
-    store = embed_dataset(folder, load_encoder(f"local-dir:{tiny_clip}", threads=1)).store
-    described, ran = json.loads((store.folder / "encoder.json").read_text()), store.provenance[0][0].to_json()
-    described["identity"]["precision"] = precision
-    (store.folder / "encoder.json").write_text(json.dumps(described))
+    store = embed_dataset(folder, load_encoder(spec, threads=1)).store
+    edit(store.folder / "encoder.json", identity={"precision": precision})
     way = {"precision": "bf16" if precision == "auto" else precision, "backend": backend}
     before = {"threads": 2, "probe": {"images": 3, "cosine": 0.99995, "order": 1.0}, "shards": [0, 0]}
-    (store.folder / "provenance.json").write_text(json.dumps([{**ran, **way, **before}]))
+    (store.folder / "provenance.json").write_text(json.dumps([store.provenance[0][0].to_json() | way | before]))
     store.folder.rename(store.folder.parent / EmbeddingStore.open(store.folder).identity.slug)
     images.to_parquet(folder / "images.parquet", index=False)
     return Dataset.open(folder), EmbeddingStore.for_dataset(Dataset.open(folder))
 
 
-GONE = [("openvino", "openvino"), ("bf16", "mixed bf16"), ("fp16", "mixed fp16")]
-
-
-@pytest.mark.parametrize(("precision", "spoken"), GONE)
-def test_a_store_in_a_precision_that_left_is_used_and_joined_by_nothing(tmp_path, tiny_clip, auto, precision, spoken):
-    dataset, before = a_store_of_before(tmp_path / "d", tiny_clip, precision, "openvino")
+@pytest.mark.parametrize(
+    ("precision", "spoken"), [("openvino", "openvino"), ("bf16", "mixed bf16"), ("fp16", "mixed fp16")]
+)
+def test_a_store_in_a_precision_that_left_is_used_and_joined_by_nothing(tmp_path, spec, auto, precision, spoken):
+    dataset, before = a_store_of_before(tmp_path / "d", spec, precision, "openvino")
     files = {path.name: path.read_bytes() for path in before.folder.iterdir()}
     said = []
     used = ensure_embeddings(dataset, None, threads=1, say=said.append)
     assert (used.folder, used.missing(dataset.images["image_id"])) == (before.folder, ["i5"])
-    why = (
-        f"{before.folder}: these embeddings are in {spoken}, which is computed no more, so new images cannot join them"
-    )
-    assert said == [f"{why}; `affectml embed {dataset.root} --encoder local-dir:{tiny_clip}` embeds all of them anew"]
+    gone = f"these embeddings are in {spoken}, which is computed no more, so new images cannot join them"
+    why = f"{before.folder}: {gone}"
+    assert said == [f"{why}; `affectml embed {dataset.root} --encoder {spec}` embeds all of them anew"]
     anew = embed_dataset(dataset, auto(), say=said.append)
     assert (anew.done, anew.store.identity.precision) == (6, "auto")
     assert said[1] == f"{why}: embedding all images anew"
     assert {path.name: path.read_bytes() for path in before.folder.iterdir()} == files
-    assert embed_dataset(dataset, load_encoder(f"local-dir:{tiny_clip}", threads=1)).store.folder != before.folder
+    assert embed_dataset(dataset, load_encoder(spec, threads=1)).store.folder != before.folder
 
 
 @pytest.mark.parametrize("precision", ["openvino", "bf16", "auto", "pure_bf16", "fp32"])
-def test_texts_of_a_store_of_before_can_be_asked_for(tmp_path, tiny_clip, precision):
-    _, before = a_store_of_before(tmp_path / "d", tiny_clip, precision)
+def test_texts_of_a_store_of_before_can_be_asked_for(tmp_path, spec, precision):
+    _, before = a_store_of_before(tmp_path / "d", spec, precision)
     rows = text_encoder(before)(["joy", "awe"])
     asked = to_load(precision) if precision == "pure_bf16" else "fp32"
-    wanted = load_encoder(f"local-dir:{tiny_clip}", precision=asked).encode_texts(["joy", "awe"])
+    wanted = load_encoder(spec, precision=asked).encode_texts(["joy", "awe"])
     np.testing.assert_array_equal(rows, wanted)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "pure_bf16", "auto"])
-def test_new_images_join_a_store_of_before_whose_numbers_are_computed_today(tmp_path, tiny_clip, auto, precision):
-    dataset, before = a_store_of_before(tmp_path / "d", tiny_clip, precision, "openvino")
+def test_new_images_join_a_store_of_before_whose_numbers_are_computed_today(tmp_path, spec, auto, precision):
+    dataset, before = a_store_of_before(tmp_path / "d", spec, precision, "openvino")
     said = []
     store = embed_dataset(dataset, auto(), say=said.append).store
     assert (store.folder, len(store.ids)) == (before.folder, 6)
@@ -404,13 +391,11 @@ def test_new_images_join_a_store_of_before_whose_numbers_are_computed_today(tmp_
         assert said == [f"{store.folder} is by the same encoder in {name}: going on with that"]
 
 
-def test_a_run_on_a_store_in_a_precision_that_left_predicts_in_fp32(tmp_path, tiny_clip):
+def test_a_run_on_a_store_in_a_precision_that_left_predicts_in_fp32(tmp_path, spec):
     demo = write_demo(tmp_path / "d", images=30, seed=0)
-    embed_dataset(demo, load_encoder(f"local-dir:{tiny_clip}", threads=1))
+    embed_dataset(demo, load_encoder(spec, threads=1))
     (folder,) = (demo.root / "embeddings").iterdir()
-    described = json.loads((folder / "encoder.json").read_text())
-    described["identity"]["precision"] = "openvino"
-    (folder / "encoder.json").write_text(json.dumps(described))
+    edit(folder / "encoder.json", identity={"precision": "openvino"})
     ran = json.loads((folder / "provenance.json").read_text())
     (folder / "provenance.json").write_text(json.dumps([{**ran[0], "precision": "bf16", "backend": "openvino"}]))
     config = TrainConfig(dataset=str(demo.root), multilabel=True, threads=1, options={"l2": 0.1})
@@ -429,7 +414,7 @@ def test_affect_tiny_is_in_fp32():
 
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize("subsampling", [0, 2])
-def test_a_large_jpeg_at_reduced_scale_prepares_alike(tmp_path, tiny_clip, orientation, subsampling):
+def test_a_large_jpeg_at_reduced_scale_prepares_alike(tmp_path, encoder, orientation, subsampling):
     """The tolerance that docs/encoders.md states, on what varies most: noise of all sizes."""
     rng = np.random.default_rng(0)
     levels = [Image.fromarray(rng.integers(0, 255, (n, n, 3), dtype=np.uint8)).resize((800, 640)) for n in (7, 40, 300)]
@@ -441,7 +426,6 @@ def test_a_large_jpeg_at_reduced_scale_prepares_alike(tmp_path, tiny_clip, orien
     whole, reduced = read_image(path), read_image(path, 2 * 32)
     assert reduced.size == ((80, 100) if orientation == 6 else (100, 80))
     assert read_image(path, 321).size == whole.size
-    encoder = load_encoder(f"local-dir:{tiny_clip}", threads=1)
     off = (encoder.preprocess(whole) - encoder.preprocess(reduced)).abs() * 0.25 * 255  # the transform's deviation
     assert off.max() <= 10
     assert off.mean() < 1

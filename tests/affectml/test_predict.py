@@ -1,6 +1,5 @@
 """Predicting many images: what may be named, what cannot be read, the file that is written, and going on with it."""
 
-import csv
 import io
 import itertools
 import json
@@ -8,10 +7,13 @@ import os
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock, Timeout
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -23,11 +25,13 @@ from affectml.encoders import load_encoder
 from affectml.errors import BadInput, BadRun, EncoderUnavailable
 from affectml.importers import import_embeddings, import_table
 from affectml.pictures import pictures, unanswered
-from affectml.predicting import predict_images
+from affectml.predicting import features, predict_images
 from affectml.predicting.files import predict_to_file
 from affectml.predicting.predictions import score_columns
+from affectml.predicting.predictor import Predictor
 
 from .answered import answered
+from .edited import edit
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +40,10 @@ def demo(demo_set):
 
 
 @pytest.fixture(scope="module")
-def run(demo, tiny_clip, tmp_path_factory):
+def run(demo, spec, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
-    embed_dataset(demo, load_encoder(f"local-dir:{tiny_clip}", precision="fp32", threads=1))  # not what is fastest here
-    options = {"encoder": f"local-dir:{tiny_clip}", "threads": 1, "say": lambda line: None}
+    embed_dataset(demo, load_encoder(spec, precision="fp32", threads=1))  # not what is fastest here
+    options = {"encoder": spec, "threads": 1, "say": lambda line: None}
     return affectml.train(demo, multilabel=True, out=out, **options)
 
 
@@ -52,10 +56,9 @@ def photos(demo, tmp_path, monkeypatch):
         place = tmp_path / "photos" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, place)
+    (tmp_path / "photos/deep/.thumbs").mkdir()
     for name in ("notes.txt", ".hidden.png", "deep/.thumbs/e.png"):
-        place = tmp_path / "photos" / name
-        place.parent.mkdir(exist_ok=True)
-        place.write_text("no image")
+        (tmp_path / "photos" / name).write_text("no image")
     return tmp_path / "photos"
 
 
@@ -74,6 +77,7 @@ def quiet(line):
 
 
 EVERY = ["photos/a.png", "photos/b.JPG", "photos/deep/c.png", "photos/deep/er/d.png"]
+NO_IMAGE = "not an image that Pillow can read"
 
 
 @pytest.mark.parametrize(
@@ -111,14 +115,10 @@ def test_whatever_is_named_is_found_or_listed_in_a_line(tmp_path_factory, words)
 
 
 def test_several_things_keep_their_order_and_what_is_named_twice_comes_once(photos, demo):
-    said = []
-    several = ("photos/deep/er/d.png", "photos", photos / "a.png", demo, demo.root)
-    ids = list(demo.images["image_id"])
-    everything = names(*several)
-    assert everything[:6] == [EVERY[3], *EVERY, str(photos / "a.png")]
-    assert everything[6:] == [f"{demo.root}/{i}" for i in ids] * 2
-    once = names(*several, once=True, say=said.append)
-    assert once == [EVERY[3], *EVERY[:3], *everything[6 : 6 + len(ids)]]
+    said, several = [], ("photos/deep/er/d.png", "photos", photos / "a.png", demo, demo.root)
+    ids = [f"{demo.root}/{image}" for image in demo.images["image_id"]]
+    assert names(*several) == [EVERY[3], *EVERY, str(photos / "a.png"), *ids, *ids]
+    assert names(*several, once=True, say=said.append) == [EVERY[3], *EVERY[:3], *ids]
     assert said == [f"named more than once and predicted once: {len(ids) + 2} of {2 * len(ids) + 6} images"]
 
 
@@ -146,24 +146,20 @@ def test_a_data_set_without_targets_is_predicted_and_what_it_cannot_show_is_list
     data = write_dataset(tmp_path, DatasetMeta("mine"), pd.DataFrame(rows), {})
     found = run.predict(data, errors="skip", threads=1)
     assert list(found["image"]) == ["a", "b"]
-    assert found.bad == [
-        ("c", "not an image that Pillow can read"), ("d", "neither an image file nor an embedding")
-    ]  # fmt: skip
+    assert found.bad == [("c", NO_IMAGE), ("d", "neither an image file nor an embedding")]
     with pytest.raises(BadInput, match=r"^c: not an image"):
         run.predict(data)
 
 
 def test_a_run_on_embeddings_made_elsewhere_predicts_data_sets_and_says_why_not_files(demo, tmp_path):
     X = 1e5 * np.random.default_rng(0).normal(size=(80, 6)).astype(np.float32)  # more than half precision holds
-    np.savez(
-        tmp_path / "some.npz", embedding=X, image=[f"i{i}" for i in range(80)], label=np.array(["joy", "awe"] * 40)
-    )
-    import_embeddings(tmp_path / "some.npz", tmp_path / "features", construct="evoked")
-    run = affectml.train(tmp_path / "features", out=tmp_path / "run", threads=1, say=quiet)
-    found = run.predict(tmp_path / "features")
-    np.testing.assert_allclose(
-        found[["joy"]], answered(run).set_index("image_id").loc[found["image"], ["joy"]], atol=1e-6
-    )
+    names, labels = [f"i{i}" for i in range(80)], ["joy", "awe"] * 40
+    np.savez(tmp_path / "some.npz", embedding=X, image=names, label=labels)
+    data = import_embeddings(tmp_path / "some.npz", tmp_path / "features", construct="evoked")
+    run = affectml.train(data, out=tmp_path / "run", threads=1, say=quiet)
+    found = run.predict(data)
+    before = answered(run).set_index("image_id")
+    np.testing.assert_allclose(found[["joy"]], before.loc[found["image"], ["joy"]], atol=1e-6)
     with pytest.raises(BadRun, match="trained on embeddings made elsewhere"):
         run.predict(demo.root / "images" / "000000.png")
 
@@ -196,12 +192,10 @@ def test_names_come_from_standard_input_a_line_each(predict, photos, monkeypatch
 def test_bad_files_are_listed_and_the_rest_is_predicted(predict, photos):
     (photos / "broken.png").write_bytes((photos / "a.png").read_bytes()[:200])
     code, out, err = predict("photos", "nowhere.png", "--json")
-    assert code == 0
-    assert [row["image"] for row in json.loads(out)] == EVERY
+    assert (code, [row["image"] for row in json.loads(out)]) == (0, EVERY)
     assert err.splitlines()[0] == "cannot be read: nowhere.png: no such file"
     assert err.splitlines()[1].startswith("cannot be read: photos/broken.png: cannot be read whole")
-    assert predict("photos", "--strict")[0] == 1
-    assert predict("photos/a.png", "--strict")[0] == 0
+    assert [predict(named, "--strict")[0] for named in ("photos", "photos/a.png")] == [1, 0]
     code, out, err = predict("photos/broken.png", "nowhere.png")
     assert (code, out) == (2, "")
     assert err.startswith("BadInput: none of 2 images could be predicted: nowhere.png: no such file; photos/broken.png")
@@ -225,16 +219,14 @@ def test_python_raises_for_the_first_bad_image_or_skips_and_lists_it(run, photos
 def test_a_pipe_among_the_images_is_named_and_never_waited_for(run, photos):
     os.mkfifo("photos/pipe.jpg")
     table = run.predict("photos", errors="skip")
-    assert list(table["image"]) == EVERY
-    assert table.bad == [("photos/pipe.jpg", "a pipe (FIFO), not a file")]
+    assert (list(table["image"]), table.bad) == (EVERY, [("photos/pipe.jpg", "a pipe (FIFO), not a file")])
     with pytest.raises(BadInput, match=r"^photos/pipe\.jpg: a pipe \(FIFO\), not a file"):
         run.predict("photos/pipe.jpg")
 
 
 def test_of_many_images_a_table_shows_the_first_and_names_out(predict, demo):
     code, out, _ = predict(demo.root / "images")
-    assert code == 0
-    assert sum(".png" in line for line in out.splitlines()) == 50
+    assert (code, sum(".png" in line for line in out.splitlines())) == (0, 50)
     assert f"50 of {len(demo.images)} images; --out answers.csv predicts and writes them all" in out
     assert len(json.loads(predict(demo.root / "images", "--json")[1])) == len(demo.images)
 
@@ -243,26 +235,18 @@ def test_the_bar_counts_no_more_images_than_are_asked_for(run, demo, monkeypatch
     counted = []
     monkeypatch.setattr("affectml._progress.Progress.advance", lambda bar, count=1: counted.append(count))
     files = sorted(str(file) for file in (demo.root / "images").glob("*.png"))
-    assert len(predict_images(run.folder, files, at_most=50)) == 50
-    assert sum(counted) == 50
+    assert len(predict_images(run.folder, files, at_most=50)) == sum(counted) == 50
 
 
 def test_one_bar_ends_before_the_next_begins(run, predict, demo, tmp_path, monkeypatch):
     drawn = []
 
-    class Bar:
-        def __init__(self, desc, disable, **_):
-            assert not disable
-            self.desc = desc
-            drawn.append(f"{desc} begins")
+    def bar(desc, disable, **_):
+        assert not disable
+        drawn.append(f"{desc} begins")
+        return Mock(close=lambda: drawn.append(f"{desc} ends"))
 
-        def close(self):
-            drawn.append(f"{self.desc} ends")
-
-        def update(self, count):
-            pass
-
-    monkeypatch.setattr("tqdm.tqdm", Bar)
+    monkeypatch.setattr("tqdm.tqdm", bar)
     data = shutil.copytree(demo.root, tmp_path / "data")
     for ask in (run.predict, predict):
         shutil.rmtree(data / "embeddings")
@@ -278,22 +262,14 @@ def test_the_three_formats_hold_the_same_and_what_predict_says(run, predict, pho
     expected = predict_images(run.folder, EVERY, threads=1)
     for ending in ("csv", "parquet", "jsonl"):
         code, out, err = predict("photos", "--out", f"answers.{ending}")
-        assert code == 0
-        assert out == f"4 images: answers.{ending}\n"
+        assert (code, out) == (0, f"4 images: answers.{ending}\n")
         assert err.endswith(f"could not be read: 1, listed in answers.{ending}.unreadable.csv\n")
-        with Path(f"answers.{ending}.unreadable.csv").open(newline="") as file:
-            assert list(csv.reader(file)) == [
-                ["image", "reason"], ["photos/bad, very.png", "not an image that Pillow can read"]
-            ]  # fmt: skip
-    frames = {
-        "csv": pd.read_csv("answers.csv", keep_default_na=False),
-        "parquet": pd.read_parquet("answers.parquet"),
-        "jsonl": pd.read_json("answers.jsonl", lines=True),
-    }
-    frames["csv"]["set"] = [cell.split("|") if cell else [] for cell in frames["csv"]["set"]]
-    for frame in frames.values():
-        assert list(frame.columns) == ["image", *labels, "set"]
-        assert list(frame["image"]) == EVERY
+        unreadable = pd.read_csv(f"answers.{ending}.unreadable.csv")
+        assert unreadable.to_dict("list") == {"image": ["photos/bad, very.png"], "reason": [NO_IMAGE]}
+    table = pd.read_csv("answers.csv", keep_default_na=False)
+    table["set"] = [cell.split("|") if cell else [] for cell in table["set"]]
+    for frame in (table, pd.read_parquet("answers.parquet"), pd.read_json("answers.jsonl", lines=True)):
+        assert (list(frame.columns), list(frame["image"])) == (["image", *labels, "set"], EVERY)
         assert [list(found) for found in frame["set"]] == [one.labels for one in expected]
         scores = np.float32([[dict(one.best)[label] for label in labels] for one in expected])
         np.testing.assert_array_equal(frame[labels].to_numpy(np.float32), scores)
@@ -303,9 +279,8 @@ def test_a_file_that_is_there_is_replaced_only_when_asked_and_kept(predict, phot
     assert predict("photos/a.png", "--out", "answers.csv")[0] == 0
     first = (photos.parent / "answers.csv").read_bytes()
     code, _, err = predict("photos", "--out", "answers.csv")
-    assert code == 2
+    assert (code, (photos.parent / "answers.csv").read_bytes()) == (2, first)
     assert "answers.csv exists; name another file, or write over it with --replace" in err
-    assert (photos.parent / "answers.csv").read_bytes() == first
     assert predict("photos", "--out", "answers.csv", "--replace")[0] == 0
     [kept] = photos.parent.glob("answers.replaced-*.csv")
     assert kept.read_bytes() == first
@@ -314,23 +289,17 @@ def test_a_file_that_is_there_is_replaced_only_when_asked_and_kept(predict, phot
 
 
 @pytest.mark.parametrize(
-    ("out", "says"),
-    [("answers.xlsx", "expected a file ending in .csv, .parquet or .jsonl"), ("photos/a.png/x.csv", "cannot write")],
+    ("named", "out", "says"),
+    [
+        ("photos", "answers.xlsx", "expected a file ending in .csv, .parquet or .jsonl"),
+        ("photos", "photos/a.png/x.csv", "cannot write"),
+        ("photos/notes.txt", "new/folder/answers.csv", "photos/notes.txt: not an image"),
+    ],
 )
-def test_a_place_that_cannot_be_written_is_refused_before_any_work(predict, photos, out, says):
+def test_where_nothing_can_be_written_or_read_nothing_is_left(predict, photos, named, out, says):
     before = sorted(photos.parent.rglob("*"))
-    code, _, err = predict("photos", "--out", out)
-    assert code == 2
-    assert says in err
-    assert sorted(photos.parent.rglob("*")) == before
-
-
-def test_where_no_image_can_be_read_nothing_is_left(predict, photos):
-    (photos / "broken.png").write_text("x")
-    code, _, err = predict("photos/broken.png", "--out", "new/folder/answers.csv")
-    assert code == 2
-    assert "photos/broken.png: not an image" in err
-    assert [path.name for path in photos.parent.iterdir()] == ["photos"]
+    code, _, err = predict(named, "--out", out)
+    assert (code, says in err, sorted(photos.parent.rglob("*"))) == (2, True, before)
 
 
 def test_a_label_named_like_a_column_keeps_its_scores_beside_it():
@@ -340,10 +309,10 @@ def test_a_label_named_like_a_column_keeps_its_scores_beside_it():
 
 
 def test_labels_that_csv_cannot_join_are_refused_before_any_work(tmp_path, photos):
-    rows = {"file": [f"i{i}.png" for i in range(40)], "label": ["set", "a|b"] * 20}
+    rows = {"file": [f"i{i}.png" for i in range(40)], "labels": [["set"], ["a|b", "set"]] * 20}
     for i, name in enumerate(rows["file"]):
         Image.new("RGB", (8, 8), (6 * i, 0, 255 * (i % 2))).save(tmp_path / name)
-    pd.DataFrame(rows | {"labels": [["set"], ["a|b", "set"]] * 20}).drop(columns="label").to_parquet("t.parquet")
+    pd.DataFrame(rows).to_parquet("t.parquet")
     import_table(tmp_path / "t.parquet", tmp_path / "odd", label_column="labels", construct="evoked")
     run = affectml.train(tmp_path / "odd", encoder="affect-tiny", out=tmp_path / "run", threads=1, say=quiet)
     with pytest.raises(BadInput, match=r"CSV cannot hold label 'a\|b' in sets"):
@@ -360,14 +329,10 @@ def test_labels_that_csv_cannot_join_are_refused_before_any_work(tmp_path, photo
 
 @pytest.mark.parametrize(("key", "then"), [("weights_sha256", "0" * 64), ("activation", "gelu")])
 def test_another_encoder_than_the_runs_is_refused_by_what_differs(run, photos, tmp_path, key, then):
-    folder = tmp_path / "other"
-    shutil.copytree(run.folder, folder)
-    content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    content["encoder"]["identity"][key] = then
-    (folder / "run.json").write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(
-        EncoderUnavailable, match=rf"is not the encoder this run was trained with \({key} \w+, not {then}\)$"
-    ):
+    folder = shutil.copytree(run.folder, tmp_path / "other")
+    edit(folder / "run.json", encoder={"identity": {key: then}})
+    says = rf"is not the encoder this run was trained with \({key} \w+, not {then}\)$"
+    with pytest.raises(EncoderUnavailable, match=says):
         predict_images(folder, photos, threads=1)
 
 
@@ -381,20 +346,16 @@ class TestGoingOn:
     @pytest.fixture
     def encoded(self, run, monkeypatch):
         """calls: how many images were predicted, part by part. until: the part at which the user presses Ctrl-C."""
-        from affectml.predicting.predictor import Predictor
-
-        calls = []
-        before = Predictor.predict
+        seen, before = SimpleNamespace(calls=[], until=None), Predictor.predict
 
         def predict(self, found, *args):
-            if len(calls) == calls_until[0]:
+            if len(seen.calls) == seen.until:
                 raise KeyboardInterrupt
-            calls.append(len(found))
+            seen.calls.append(len(found))
             return before(self, found, *args)
 
-        calls_until = [None]
         monkeypatch.setattr(Predictor, "predict", predict)
-        return {"calls": calls, "until": calls_until}
+        return seen
 
     @pytest.fixture
     def shots(self, demo, tmp_path):
@@ -411,10 +372,10 @@ class TestGoingOn:
         """`stopped(out)`: begins the file and presses Ctrl-C after two parts."""
 
         def begin(out):
-            encoded["until"][0] = 2
+            encoded.until = 2
             with pytest.raises(KeyboardInterrupt):
                 predict_to_file(run.folder, shots, out, threads=1, say=quiet)
-            encoded["until"][0] = None
+            encoded.until = None
 
         return begin
 
@@ -422,14 +383,14 @@ class TestGoingOn:
     def test_what_was_done_is_not_done_again(self, run, shots, tmp_path, encoded, stopped, ending):
         whole, out = tmp_path / f"whole.{ending}", tmp_path / f"out.{ending}"
         predict_to_file(run.folder, shots, whole, threads=1, say=quiet)
-        assert encoded["calls"] == [16, 16, 13]
-        encoded["calls"].clear()
+        assert encoded.calls == [16, 16, 13]
+        encoded.calls.clear()
         stopped(out)
         assert not out.exists()
         said = []
         made = predict_to_file(run.folder, shots, out, say=said.append)  # threads: as before
         assert said == [f"going on after 32 of 45 images, as {out}.parts has them"]
-        assert encoded["calls"] == [16, 16, 13]
+        assert encoded.calls == [16, 16, 13]
         assert out.read_bytes() == whole.read_bytes()
         assert (made.images, [name for name, _ in made.bad]) == (44, [str(shots / "000020.png")])
         assert {path.name for path in tmp_path.iterdir()} == {
@@ -468,13 +429,8 @@ class TestGoingOn:
             assert out.read_bytes() == whole.read_bytes()
             out.unlink()
 
-    def test_it_goes_on_in_the_precision_of_the_images_before(
-        self, run, shots, tmp_path, encoded, stopped, monkeypatch
-    ):
-        from affectml.predicting import features
-
-        asked = []
-        before = features.embedded
+    def test_it_goes_on_in_the_precision_of_the_images_before(self, run, shots, tmp_path, stopped, monkeypatch):
+        asked, before = [], features.embedded
 
         def embedded(*args, **options):
             asked.append(options["prefer"])
@@ -489,8 +445,8 @@ class TestGoingOn:
         out = tmp_path / "new" / "out.csv"
         stopped(out)
         (tmp_path / "new" / "out.csv.parts" / "part-00001.parquet").write_bytes(b"")
-        assert predict_to_file(run.folder, shots, out, threads=1, say=quiet).images == 44
-        assert encoded["calls"] == [16, 16, 16, 13]
+        made = predict_to_file(run.folder, shots, out, threads=1, say=quiet)
+        assert (made.images, encoded.calls) == (44, [16, 16, 16, 13])
 
     def test_other_images_start_afresh_and_it_is_said(self, run, shots, tmp_path, encoded, stopped):
         stopped(tmp_path / "out.csv")
@@ -498,38 +454,27 @@ class TestGoingOn:
         said = []
         made = predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=said.append)
         assert said == [f"{tmp_path / 'out.csv'}.parts was begun with other images: starting afresh"]
-        assert encoded["calls"] == [16, 16, 16, 16, 13]
-        assert (made.images, made.bad) == (45, [])
+        assert (encoded.calls, made.images, made.bad) == ([16, 16, 16, 16, 13], 45, [])
 
     @pytest.mark.parametrize("there_before", [False, True])
-    def test_a_file_that_was_whole_when_the_kill_came_is_not_made_again(
-        self, run, shots, tmp_path, encoded, monkeypatch, there_before
-    ):
+    def test_a_file_that_was_whole_at_the_kill_stays(self, run, shots, tmp_path, encoded, monkeypatch, there_before):
         out = tmp_path / "out.csv"
         if there_before:
             out.write_text("old")
-
-        def die(*args):
-            raise KeyboardInterrupt
-
-        with monkeypatch.context() as patched:
-            patched.setattr("affectml.predicting.parts.Parts.finish", die)
-            patched.setattr("affectml.predicting.parts.shutil.rmtree", die)
-            with pytest.raises(KeyboardInterrupt):
-                predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)
-        content, calls = out.read_bytes(), list(encoded["calls"])
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            for last in ("Parts.finish", "shutil.rmtree"):
+                patched.setattr(f"affectml.predicting.parts.{last}", Mock(side_effect=KeyboardInterrupt))
+            predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)
+        content, calls = out.read_bytes(), list(encoded.calls)
         (tmp_path / ".out.csv.01234567.tmp").write_bytes(content[:99])
         made = predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)
         assert not list(tmp_path.glob(".*.tmp"))
-        assert (made.images, len(made.bad)) == (44, 1)
+        assert (made.images, len(made.bad), encoded.calls) == (44, 1, calls)
         assert out.read_bytes() == content
-        assert encoded["calls"] == calls
         assert not out.with_name("out.csv.parts").exists()
         assert len(list(tmp_path.glob("out.replaced-*"))) == there_before
 
     def test_the_parts_go_before_another_process_can_begin(self, run, shots, tmp_path, monkeypatch):
-        from filelock import FileLock, Timeout
-
         def remove(folder, ignore_errors):
             with pytest.raises(Timeout), FileLock(folder / ".lock", timeout=0):
                 pass
@@ -541,13 +486,9 @@ class TestGoingOn:
         assert removed == [tmp_path / "out.csv.parts"]
 
     def test_two_at_once_are_refused(self, run, shots, tmp_path):
-        from filelock import FileLock
-
+        lock = FileLock(tmp_path / "out.csv.parts" / ".lock")
         (tmp_path / "out.csv.parts").mkdir()
-        with (
-            FileLock(tmp_path / "out.csv.parts" / ".lock"),
-            pytest.raises(BadInput, match="another process is writing it"),
-        ):
+        with lock, pytest.raises(BadInput, match="another process is writing it"):
             predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=quiet)
 
 

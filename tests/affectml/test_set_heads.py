@@ -1,4 +1,4 @@
-"""The top-k head and the weight of votes: by hand, by brute force, and on planted truth."""
+"""Sets of labels: thresholds of scores, the top-k head, and the weight of votes; by hand and by brute force."""
 
 import itertools
 import math
@@ -10,8 +10,95 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectml.errors import BadInput
-from affectml.heads import SigmoidHead, TopKHead, vote_correlation, vote_weights
+from affectml.heads import SigmoidHead, TopKHead, apply_thresholds, choose_thresholds, vote_correlation, vote_weights
 from affectml.heads._set_model import SetObjective, best_sets, joint, log_symmetric, size_distribution
+
+
+def mean_set_f1(predicted, truth) -> float:
+    """Written out, as the oracle."""
+    chosen, present = np.asarray(predicted, dtype=int), np.asarray(truth, dtype=int)
+    sizes = chosen.sum(axis=1) + present.sum(axis=1)
+    return float(np.mean(np.where(sizes == 0, 1, 2 * (chosen * present).sum(axis=1) / np.maximum(sizes, 1))))
+
+
+def test_by_hand():
+    scores = np.array([[0.9, 0.2], [0.6, 0.1], [0.3, 0.4]])
+    sets = np.array([[1, 0], [1, 0], [0, 1]])
+    thresholds = choose_thresholds(scores, sets, shrinkage=0)
+    assert apply_thresholds(scores, thresholds).tolist() == sets.tolist()
+
+
+def test_a_score_at_its_threshold_is_in():
+    assert apply_thresholds(np.array([[0.5, 0.49]]), np.array([0.5, 0.5])).tolist() == [[1, 0]]
+
+
+def test_a_label_without_positives_has_the_common_threshold():
+    scores = np.random.default_rng(0).random((200, 3))
+    sets = (scores > [0.4, 0.6, 2.0]).astype(int)
+    thresholds = choose_thresholds(scores, sets)
+    common = choose_thresholds(scores, sets, shrinkage=1e12)
+    assert thresholds[2] == pytest.approx(common[2].item())
+    assert thresholds[0] < thresholds[1]
+
+
+def test_shrinkage_draws_thresholds_together():
+    scores = np.random.default_rng(0).random((300, 2))
+    sets = (scores > [0.2, 0.8]).astype(int)
+    spread = [float(np.ptp(choose_thresholds(scores, sets, shrinkage=s).numpy())) for s in (0, 50, 5000, 1e12)]
+    assert spread == sorted(spread, reverse=True)
+    assert spread[0] == pytest.approx(0.6, abs=0.03)
+    assert spread[-1] == pytest.approx(0, abs=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31 - 1), st.integers(1, 25), st.integers(1, 3), st.booleans())
+def test_own_thresholds_are_no_worse_than_any_common_one(seed, rows, labels, tied):
+    rng = np.random.default_rng(seed)
+    scores = rng.random((rows, labels))
+    scores = scores.round(1) if tied else scores
+    sets = (rng.random((rows, labels)) < 0.4).astype(int)
+    ours = mean_set_f1(apply_thresholds(scores, choose_thresholds(scores, sets, shrinkage=0)), sets)
+    # a label without positives keeps the common cut, so compare against common cuts alone
+    if sets.any(axis=0).all():
+        best = max(mean_set_f1(scores >= cut, sets) for cut in [*np.unique(scores), 1.1])
+        assert ours >= best - 1e-9
+
+
+def test_constant_scores_give_the_best_fixed_set():
+    """What the prior can have: one set for every image. Each pair of labels is tried as the oracle."""
+    sets = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 0], [0, 1, 1], [1, 1, 0]])
+    scores = np.tile(sets.mean(axis=0), (5, 1))
+    predicted = apply_thresholds(scores, choose_thresholds(scores, sets, shrinkage=0))
+    options = [np.tile(fixed, (5, 1)) for fixed in itertools.product([0, 1], repeat=3)]
+    assert mean_set_f1(predicted, sets) == max(mean_set_f1(option, sets) for option in options)
+
+
+def test_tensors_of_any_float_type():
+    scores = torch.tensor([[0.75, 0.25], [0.25, 0.75]])
+    sets = torch.tensor([[1, 0], [0, 1]])
+    assert torch.equal(choose_thresholds(scores, sets), choose_thresholds(scores.half(), sets.bool()))
+    assert choose_thresholds(scores, sets).dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("scores", "sets", "options", "message"),
+    [
+        (np.full((2, 2), 0.5), np.full((2, 2), 0.5), {}, "sets: row 0 .*neither 0 nor 1"),
+        (np.full((2, 2), 0.5), np.ones((2, 3)), {}, r"shape \[2, 2\], got \[2, 3\]"),
+        (np.array([[0.5, 0.5], [0.5, 3.0]]), np.ones((2, 2)), {}, "scores: row 1 .*probabilities"),
+        (np.array([[np.nan, 0.5]]), np.ones((1, 2)), {}, "scores: row 0 .*NaN"),
+        (np.full((1, 1), 0.5), np.ones((1, 1)), {"shrinkage": -1}, "shrinkage"),
+    ],
+)
+def test_bad_input(scores, sets, options, message):
+    with pytest.raises(BadInput, match=message):
+        choose_thresholds(scores, sets, **options)
+
+
+def test_a_bad_number_of_thresholds():
+    with pytest.raises(BadInput, match="thresholds: 3 for 2 labels"):
+        apply_thresholds(np.full((1, 2), 0.5), np.full(3, 0.5))
+
 
 LOG2, LOG3 = math.log(2), math.log(3)
 
@@ -51,8 +138,7 @@ def test_the_gradient_is_the_losss_slope_but_for_the_two_potentials_that_stay(se
 @given(st.integers(0, 2**31 - 1), st.integers(1, 4))
 def test_the_set_answered_has_the_best_expected_f1_of_all(seed, labels):
     rng = np.random.default_rng(seed)
-    z = torch.from_numpy(rng.normal(0, 2, (1, labels)))
-    u = torch.from_numpy(rng.normal(0, 2, (1, labels + 1)))
+    z, u = (torch.from_numpy(rng.normal(0, 2, (1, columns))) for columns in (labels, labels + 1))
     sets = list(itertools.product([0, 1], repeat=labels))
     sizes = u.softmax(dim=1)[0]
     given_size = log_symmetric(z, labels)[0]
@@ -67,9 +153,8 @@ def test_the_set_answered_has_the_best_expected_f1_of_all(seed, labels):
         return sum(p * f1(truth) for truth, p in chance.items())
 
     together = joint(z, u)
-    assert together.sum(dim=2)[0].tolist() == pytest.approx(
-        [sum(p for y, p in chance.items() if y[label]) for label in range(labels)]
-    )
+    rates = [sum(p for y, p in chance.items() if y[label]) for label in range(labels)]
+    assert together.sum(dim=2)[0].tolist() == pytest.approx(rates)
     answer = tuple(best_sets(together, u.softmax(dim=1)[:, 0])[0].tolist())
     assert expected(answer) == pytest.approx(max(expected(y) for y in sets))
 
@@ -101,24 +186,19 @@ def test_k_labels_are_the_k_likeliest(k):
     assert torch.equal(chosen, head.predict_sets(X, k=k))
     scores = head.scores(X)
     lowest_in = scores.where(chosen == 1, torch.inf).amin(dim=1)
-    highest_out = scores.where(chosen == 0, -torch.inf).amax(dim=1)
-    assert (lowest_in >= highest_out).all()
+    assert (lowest_in >= scores.where(chosen == 0, -torch.inf).amax(dim=1)).all()
 
 
-def test_impossible_k_names_the_labels_there_are():
+def test_impossible_k_names_the_labels_there_are_and_single_labels_have_no_sizes():
     X, sets, _ = sets_of_planted_sizes(50)
-    with pytest.raises(BadInput, match="k: 5 labels asked for, but there are 4; choose a smaller k"):
-        TopKHead(k=5).fit(X, sets)
-    with pytest.raises(BadInput, match="k must be a whole number, at least 1, or None"):
-        TopKHead(k=0).fit(X, sets)
-    with pytest.raises(BadInput, match="k: expected 1 to 4 labels, got 5"):
-        TopKHead(l2=0.1).fit(X, sets).predict_sets(X, k=5)
-
-
-def test_single_labels_have_no_sizes():
-    X, sets, _ = sets_of_planted_sizes(50)
-    with pytest.raises(BadInput, match=r"exactly one label.*take SoftmaxHead"):
-        TopKHead().fit(X, np.eye(4)[sets.argmax(axis=1)])
+    for head, y, k, says in (
+        (TopKHead(k=5), sets, None, "k: 5 labels asked for, but there are 4; choose a smaller k"),
+        (TopKHead(k=0), sets, None, "k must be a whole number, at least 1, or None"),
+        (TopKHead(l2=0.1), sets, 5, "k: expected 1 to 4 labels, got 5"),
+        (TopKHead(), np.eye(4)[sets.argmax(axis=1)], None, "exactly one label.*take SoftmaxHead"),
+    ):
+        with pytest.raises(BadInput, match=says):
+            head.fit(X, y).predict_sets(X, k=k)
 
 
 def test_weights_of_votes_by_hand():
@@ -135,11 +215,14 @@ def test_weights_of_votes_by_hand():
 
 def test_correlation_of_votes_by_hand():
     """Two people, predicted 1/2: (k - 1)^2 is 1 where they agree and 0 where not, and by chance 1/2."""
-    half, two = torch.full((3, 1), 0.5), torch.full((3, 1), 2.0)
-    assert vote_correlation(torch.ones(3, 1), two, half) == 1
-    assert vote_correlation(torch.full((3, 1), 0.5), two, half) == 0
-    assert vote_correlation(torch.tensor([[1.0], [0.0], [0.5]]), two, half) == pytest.approx(1 / 3)
-    assert vote_correlation(torch.ones(3, 1), torch.ones(3, 1), half) == 0  # one person never agrees with another
+    for votes, people, rho in (
+        ([1.0, 1.0, 1.0], 2.0, 1),
+        ([0.5, 0.5, 0.5], 2.0, 0),
+        ([1.0, 0.0, 0.5], 2.0, pytest.approx(1 / 3)),
+        ([1.0, 1.0, 1.0], 1.0, 0),  # one person never agrees with another
+    ):
+        given = torch.tensor(votes)[:, None], torch.full((3, 1), people), torch.full((3, 1), 0.5)
+        assert vote_correlation(*given) == rho
 
 
 def test_rare_labels_do_not_hide_the_correlation_of_votes():
@@ -179,8 +262,7 @@ def test_votes_of_a_well_predicted_truth_are_hardly_correlated():
     rng = np.random.default_rng(1)
     moved = 1 / (1 + np.exp(-np.log(rates / (1 - rates)) - rng.normal(0, 1.5, rates.shape)))
     strayed = rng.binomial(people.astype(int)[:, None], moved) / people[:, None]
-    found = SigmoidHead(l2=1e-3, rho="fit").fit(X, strayed, weights=people).report_["rho"]
-    assert found > 0.1
+    assert SigmoidHead(l2=1e-3, rho="fit").fit(X, strayed, weights=people).report_["rho"] > 0.1
 
 
 def test_votes_need_the_people_asked():

@@ -23,6 +23,7 @@ from affectml.training import TrainConfig, train_run
 from affectml_annotation.exchange.label_studio import labelling_config, read_label_studio
 
 from .answered import answered, evaluated
+from .edited import edit
 
 TOPK = Path(__file__).parents[1] / "golden" / "0.3.0.dev0" / "runs" / "topk"  # fitting one takes longest of all heads
 HEADS = {
@@ -38,14 +39,12 @@ HEADS = {
 def runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("sharing")
     write_demo(root / "demo", images=160, seed=41)
-    train(root, "linear", "contrastive")
-    return root
+    return train(root, "linear", "contrastive")
 
 
 @pytest.fixture(scope="module")
 def every_run(runs):
-    train(runs, *(name for name in HEADS if not (runs / name).exists()))
-    return runs
+    return train(runs, *(name for name in HEADS if not (runs / name).exists()))
 
 
 def train(root, *names):
@@ -53,6 +52,20 @@ def train(root, *names):
         head, hidden = HEADS[name]
         config = TrainConfig(dataset=str(root / "demo"), multilabel=True, head=head, hidden=hidden, threads=1)
         train_run(config, out=root / name)
+    return root
+
+
+@pytest.fixture
+def shared(runs, tmp_path):
+    """The linear run as a folder to share."""
+    AffectModel(RunFolder.open(runs / "linear")).save_pretrained(tmp_path / "shared")
+    return tmp_path / "shared"
+
+
+@pytest.fixture
+def copy(runs, tmp_path):
+    """A copy of the linear run to change."""
+    return Path(shutil.copytree(runs / "linear", tmp_path / "run"))
 
 
 def graph(path):
@@ -73,8 +86,7 @@ def test_the_graph_of_a_head_says_what_torch_says(every_run, tmp_path, name):
     assert (made.difference <= 1e-4, made.input, made.outputs) == (True, "features", ("scores", "sets"))
     session = graph(made.path)
     head = RunFolder.open(every_run / name).head
-    for rows in (1, 9):
-        X = features(rows)
+    for X in (features(1), features(9)):
         scores, sets = session.run(None, {"features": X.numpy()})
         assert np.abs(scores - head.predict_rates(X).numpy()).max() < 1e-4
         assert (sets == head.predict_sets(X).numpy()).all()
@@ -152,48 +164,37 @@ def test_saved_and_loaded_it_predicts_the_same(runs, tmp_path):
     assert predict_images(tmp_path / "shared", [image], threads=1) == predict_images(run.folder, [image], threads=1)
 
 
-def test_a_shared_run_is_judged_on_other_data_and_not_on_its_own(runs, tmp_path):
-    AffectModel(RunFolder.open(runs / "linear")).save_pretrained(tmp_path / "shared")
+def test_a_shared_run_is_judged_on_other_data_and_not_on_its_own(runs, shared, tmp_path):
     with pytest.raises(BadRun, match="evaluate the run that it was made of"):
-        evaluated(tmp_path / "shared", runs / "demo")
-    other = write_demo(tmp_path / "other", images=60, seed=42)
-    assert evaluated(tmp_path / "shared", other.root).n > 50
+        evaluated(shared, runs / "demo")
+    assert evaluated(shared, write_demo(tmp_path / "other", images=60, seed=42).root).n > 50
 
 
-def test_the_folder_tells_nothing_of_its_maker(runs, tmp_path):
-    AffectModel(RunFolder.open(runs / "linear")).save_pretrained(tmp_path / "shared")
-    files = {path.name for path in (tmp_path / "shared").iterdir()}
-    assert files == {
-        "README.md", "config.json", "head.json", "head.safetensors", "metrics.csv", "facts.json", "run.json",
-    }  # fmt: skip
-    for path in (tmp_path / "shared").glob("*.*"):
+def test_the_folder_tells_nothing_of_its_maker(runs, shared):
+    files = "README.md config.json facts.json head.json head.safetensors metrics.csv run.json"
+    assert sorted(path.name for path in shared.iterdir()) == files.split()
+    for path in shared.iterdir():
         assert str(runs).encode() not in path.read_bytes()
-    info = json.loads((tmp_path / "shared" / "run.json").read_text())
+    info, facts = (json.loads((shared / file).read_text()) for file in ("run.json", "facts.json"))
     assert (info["command"], info["config"]["dataset"], info["energy"]) == (None, None, None)
     assert "hardware" not in info
-    facts = json.loads((tmp_path / "shared" / "facts.json").read_text())
     assert (facts["n"] > 0, "subgroups" in facts) == (True, False)  # its findings name groups of people
 
 
-def test_an_encoder_known_by_a_path_is_not_told(runs, tmp_path):
-    shutil.copytree(runs / "linear", tmp_path / "run")
-    info = json.loads((tmp_path / "run" / "run.json").read_text())
+def test_an_encoder_known_by_a_path_is_not_told(copy, tmp_path):
     paths = ["ViT-B-32:/home/me/weights.pt", "ViT-B-32:mine.pt", "ViT-B-32:sub/w", "local-dir:x"]
-    info["encoder"]["specs"] = [*paths, "hf-hub:timm/some", "ViT-B-32:openai"]
-    (tmp_path / "run" / "run.json").write_text(json.dumps(info))
-    AffectModel(RunFolder.open(tmp_path / "run")).save_pretrained(tmp_path / "shared")
     public = ["hf-hub:timm/some", "ViT-B-32:openai"]
+    edit(copy / "run.json", encoder={"specs": paths + public})
+    AffectModel(RunFolder.open(copy)).save_pretrained(tmp_path / "shared")
     assert json.loads((tmp_path / "shared" / "config.json").read_text())["encoder"]["specs"] == public
-    made = export_onnx(tmp_path / "run", tmp_path / "head.onnx")
+    made = export_onnx(copy, tmp_path / "head.onnx")
     told = graph(made.path).get_modelmeta().custom_metadata_map
     assert json.loads(told["encoder"])["specs"] == public
 
 
-def test_the_card_says_what_it_is_and_what_it_is_not(runs, tmp_path):
-    AffectModel(RunFolder.open(runs / "linear")).save_pretrained(tmp_path / "shared")
-    card = ModelCard.load(tmp_path / "shared" / "README.md")
-    assert card.data.library_name == "affectml"
-    assert "evoked" in card.data.tags
+def test_the_card_says_what_it_is_and_what_it_is_not(runs, shared):
+    card = ModelCard.load(shared / "README.md")
+    assert (card.data.library_name, "evoked" in card.data.tags) == ("affectml", True)
     measured = {result.metric_type: result.metric_value for result in card.data.eval_results}
     found = RunFolder.open(runs / "linear").evaluation.get("set_f1")
     assert measured["set_f1"] == pytest.approx(found.value, abs=1e-4)
@@ -209,14 +210,13 @@ def test_what_sets_promise_is_said_on_the_card_and_in_the_graph(command, tmp_pat
     run = train_run(config, out=tmp_path / "run")
     AffectModel(RunFolder.open(run.folder)).save_pretrained(tmp_path / "shared")
     card = (tmp_path / "shared" / "README.md").read_text(encoding="utf-8")
-    assert "## What its sets promise" in card
-    assert "Within each level of shapes, on average over images like these" in card
-    found = run.evaluation.get("promise_recall").value
-    assert f"On the test images they held {found:.3f}".replace(" 0.", " .") in card
-    assert "gets the most cautious cut of all: its sets are larger" in card
-    assert "keep its promise (recall=0.7)" in card
+    held = f"On the test images they held {run.evaluation.get('promise_recall').value:.3f}".replace(" 0.", " .")
+    each = "Within each level of shapes, on average over images like these"
+    larger = "gets the most cautious cut of all: its sets are larger"
+    for said in ("## What its sets promise", each, held, larger, "keep its promise (recall=0.7)"):
+        assert said in card
     _, printed, _ = command("export", run.folder, "--onnx", "--out", tmp_path / "head.onnx")
-    assert "gets the most cautious cut of all: its sets are larger" in printed
+    assert larger in printed
     session = graph(tmp_path / "head.onnx")
     said = session.get_modelmeta().custom_metadata_map["promise"]
     assert said.startswith("promise recall=0.7: within each level of shapes")
@@ -227,13 +227,10 @@ def test_what_sets_promise_is_said_on_the_card_and_in_the_graph(command, tmp_pat
         assert (sets >= head.predict_sets(X, levels=np.array([level] * 20)).numpy()).all()
 
 
-def test_a_users_words_are_words_on_the_card(runs, tmp_path):
-    shutil.copytree(runs / "linear", tmp_path / "run")
-    info = json.loads((tmp_path / "run" / "run.json").read_text())
-    info["data"]["name"] = "demo\n# Heading <script>alert(1)</script>"
-    info["data"]["question"] = "[click](http://x) *bold*?"
-    (tmp_path / "run" / "run.json").write_text(json.dumps(info))
-    text = AffectModel(RunFolder.open(tmp_path / "run")).generate_model_card().text
+def test_a_users_words_are_words_on_the_card(copy):
+    words = {"name": "demo\n# Heading <script>alert(1)</script>", "question": "[click](http://x) *bold*?"}
+    edit(copy / "run.json", data=words)
+    text = AffectModel(RunFolder.open(copy)).generate_model_card().text
     assert "<script>" not in text
     assert "\n# Heading" not in text
     assert r"\[click\](http://x) \*bold\*?" in text
@@ -262,13 +259,11 @@ def test_the_command(command, runs, tmp_path):
     pytest.importorskip("onnx")
     words = ["export", runs / "linear"]
     code, printed, _ = command(*words, "--onnx", "--out", tmp_path / "h.onnx", "--hub", tmp_path / "hub", "--json")
-    assert code == 0
-    assert json.loads(printed)["outputs"] == "scores, sets"
+    assert (code, json.loads(printed)["outputs"]) == (0, "scores, sets")
     assert (tmp_path / "hub" / "README.md").is_file()
     assert command(*words)[0] == 2
     code, _, said = command(*words, "--with-encoder", "--hub", tmp_path / "other")
-    assert code == 2
-    assert "add --onnx" in said
+    assert (code, "add --onnx" in said) == (2, True)
 
 
 def test_predictions_are_tasks_that_label_studio_reads(runs, tmp_path):
@@ -288,9 +283,8 @@ def test_predictions_are_tasks_that_label_studio_reads(runs, tmp_path):
         assert prediction["score"] == pytest.approx(known.loc[image, list(run.taxonomy.labels)].max())
         assert task["data"]["image"] == f"/data/local-files/?d=images/{image}.png"
     interface = ET.parse(made.interface).getroot()
-    names = {control.get("name"): control.get("toName") for control in interface.findall("Choices")}
-    assert names["labels"] == interface.find("Image").get("name") == "image"
-    (labels,) = (control for control in interface.findall("Choices") if control.get("name") == "labels")
+    labels = interface.find("Choices[@name='labels']")
+    assert labels.get("toName") == interface.find("Image").get("name") == "image"
     assert [choice.get("value") for choice in labels] == list(run.taxonomy.labels)
     assert read_label_studio(made.path)[1]["labels"].tolist() == [list(known["set"][image]) for image in tasks]
     with pytest.raises(BadInput, match=r"tasks.json exists"):
@@ -302,8 +296,7 @@ def test_images_that_the_run_has_not_seen_are_predicted_for_the_tasks(command, r
     (other.root / "images" / "000012.png").write_bytes(b"no image")
     words = ["--dataset", other.root, "--image-prefix", "https://here/", "--threads", "1"]
     code, printed, _ = command("export", runs / "linear", "--label-studio", tmp_path / "t.json", *words)
-    assert code == 0
-    assert "tasks: 12" in printed
+    assert (code, "tasks: 12" in printed) == (0, True)
     assert f"note: left out: {other.root / 'images' / '000012.png'}: " in printed
     assert "lean towards it" in printed, "what a shown prediction does to answers is said"
     tasks = json.loads((tmp_path / "t.json").read_text())
@@ -316,12 +309,11 @@ def test_images_that_the_run_has_not_seen_are_predicted_for_the_tasks(command, r
 
 def test_what_the_run_knows_is_told_where_no_new_image_can_be_read(runs, tmp_path):
     run = RunFolder.open(runs / "linear")
-    own = Dataset.open(run.info.config.dataset)
-    shutil.copytree(own.root, tmp_path / "copy")
-    (tmp_path / "copy" / "images" / "broken.png").write_bytes(b"no image")
+    data = Dataset.open(shutil.copytree(run.info.config.dataset, tmp_path / "copy"))
+    (data.root / "images" / "broken.png").write_bytes(b"no image")
     broken = pd.DataFrame({"image_id": ["broken"], "file": ["images/broken.png"]})
-    pd.concat([own.images, broken]).to_parquet(tmp_path / "copy" / "images.parquet")
-    made = write_tasks(run, tmp_path / "tasks.json", dataset=tmp_path / "copy")
+    pd.concat([data.images, broken]).to_parquet(data.root / "images.parquet")
+    made = write_tasks(run, tmp_path / "tasks.json", dataset=data.root)
     assert made.images == len(answered(run))
     assert any("broken.png" in note for note in made.notes)
 

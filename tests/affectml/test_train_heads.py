@@ -22,11 +22,6 @@ from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 
 
-@pytest.fixture(scope="module")
-def spec(tiny_clip):
-    return f"local-dir:{tiny_clip}"
-
-
 def with_split(root):
     """The split is fixed first, since drawing one looks at all labels."""
     dataset = Dataset.open(root)
@@ -56,14 +51,11 @@ def scrambled(data, out):
     """A copy in which other people said other things of the test images."""
     shutil.copytree(data, out)
     images = pd.read_parquet(out / "images.parquet").set_index("image_id")["split"]
-    for file, columns in (("targets-emotions.parquet", None), ("annotations.parquet", ["kind", "labels"])):
+    for file in ("targets-emotions.parquet", "annotations.parquet"):
         table = pd.read_parquet(out / file)
         test = np.flatnonzero(table["image_id"].map(images) == "test")
-        columns = columns or [c for c in table.columns if c != "image_id"]
-        for column in columns:
-            values = table[column].to_numpy(copy=True)
-            values[test] = values[np.random.default_rng(1).permutation(test)]
-            table[column] = values
+        said = table.columns.intersection(["kind", "labels"] if "kind" in table else table.columns[1:], sort=False)
+        table.loc[test, said] = table.loc[np.random.default_rng(1).permutation(test), said].to_numpy()
         table.to_parquet(out / file)
     return out
 
@@ -90,10 +82,9 @@ def test_auto_says_why_and_counts_its_fits(demo, spec, tmp_path):
 
 @pytest.mark.slow
 def test_judgements_train_another_head_and_are_kept_in_the_command(demo, spec, tmp_path):
-    plain = train_run(config(demo, spec), out=tmp_path / "plain")
-    votes = train_run(config(demo, spec, judgements="votes"), out=tmp_path / "votes")
-    weighted = train_run(config(demo, spec, judgements="weighted"), out=tmp_path / "weighted")
-    weights = [(run.folder / "head.safetensors").read_bytes() for run in (plain, votes, weighted)]
+    asked = (None, "votes", "weighted")
+    *_, weighted = runs = [train_run(config(demo, spec, judgements=how), out=tmp_path / str(how)) for how in asked]
+    weights = [(run.folder / "head.safetensors").read_bytes() for run in runs]
     assert weights[0] == weights[1] != weights[2]  # the target of a demo set is its votes
     assert "--judgements weighted" in weighted.info.command
     assert RunFolder.open(weighted.folder).info.config.judgements == "weighted"
@@ -111,19 +102,13 @@ def test_options_that_are_set_reach_the_head_and_are_kept(command, demo, spec, t
         assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
 
 
-def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(
-    command, demo, spec, neighbours, monkeypatch
-):
-    words = ["train", demo, "--multilabel", "--encoder", spec, "--threads", "1", "--out", "run"]
-    assert command(*words, "--head", "my_heads:NeighbourHead", "--set", "neighbours=10")[0] == 0
-    run = RunFolder.open(neighbours / "run")
+def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(own_run, neighbours, monkeypatch):
+    run = RunFolder.open(own_run)
     assert run.info.head.name == run.info.config.head == "knn"
     assert {"my_heads:NeighbourHead", "neighbours=10"} <= set(shlex.split(run.info.command))
     assert run.evaluation.get("set_f1").value > run.evaluation.get("set_f1", "prior").value
-    del HEADS["knn"]
     with pytest.raises(BadRun, match="import the module that defines it"):
-        RunFolder.open(run.folder).head  # noqa: B018
-    sys.modules.pop("my_heads")
+        run.head  # noqa: B018
     monkeypatch.syspath_prepend(neighbours)
     own = importlib.import_module("my_heads").NeighbourHead
     again = RunFolder.open(run.folder).head
@@ -134,25 +119,22 @@ def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(
 def own_run(command, demo, spec, neighbours):
     """A run of a head that is not the package's, in a process that does not know the head."""
     words = ["train", demo, "--multilabel", "--encoder", spec, "--threads", "1", "--out", "run"]
-    assert command(*words, "--head", "my_heads:NeighbourHead")[0] == 0
+    assert command(*words, "--head", "my_heads:NeighbourHead", "--set", "neighbours=10")[0] == 0
     del HEADS["knn"]
     del sys.modules["my_heads"]
     return neighbours / "run"
 
 
 def test_a_run_of_ones_own_head_is_read_by_every_command_that_is_told_its_module(command, own_run, demo):
-    image = demo / "images" / "000003.png"
-    read = [["predict", own_run, image], ["evaluate", own_run, "--on", demo]]
+    read = [["predict", own_run, demo / "images" / "000003.png"], ["evaluate", own_run, "--on", demo]]
     for words in read:
         said = command(*words, "--threads", "1")[2]
         assert "no head 'knn' (if it is a head of your own, import" in said
-    for words in read:
-        said = json.loads(command("--import", "my_heads", *words, "--threads", "1", "--json")[1])
-        if words[0] == "predict":
-            assert len(said[0]["labels"]) <= len(said[0]["scores"]) == 8
-        else:
-            found = Evaluation(tuple(Figure(**row) for row in said["figures"]), facts=said["facts"])
-            assert found.scores_of("model") == RunFolder.open(own_run).evaluation.scores_of("model")
+    told = ("--threads", "1", "--json")
+    [image], judged = (json.loads(command("--import", "my_heads", *words, *told)[1]) for words in read)
+    assert len(image["labels"]) <= len(image["scores"]) == 8
+    found = Evaluation(tuple(Figure(**row) for row in judged["figures"]), facts=judged["facts"])
+    assert found.scores_of("model") == RunFolder.open(own_run).evaluation.scores_of("model")
     assert "<html" in (own_run / "report.html").read_text(encoding="utf-8")
 
 
@@ -161,14 +143,23 @@ def test_a_module_that_is_not_there_is_named(command, tmp_path):
     assert (code, "cannot import 'my_haeds'" in said) == (2, True)
 
 
-def without(data, out, *, column=None):
-    """A copy of the data set without its judgements, or without one column of them."""
-    file = shutil.copytree(data, out) / "annotations.parquet"
-    if column is None:
-        file.unlink()
-    else:
-        pd.read_parquet(file).assign(**{column: None}).to_parquet(file)
-    return out
+@pytest.fixture
+def one_label(single, one_answer, tmp_path):
+    return single(one_answer, tmp_path / "one label")
+
+
+@pytest.fixture
+def bare(demo, tmp_path):
+    """Without judgements."""
+    return shutil.copytree(demo, tmp_path / "bare", ignore=shutil.ignore_patterns("annotations.parquet"))
+
+
+@pytest.fixture
+def nameless(demo, tmp_path):
+    """With judgements of nobody."""
+    file = shutil.copytree(demo, tmp_path / "nameless") / "annotations.parquet"
+    pd.read_parquet(file).assign(annotator_id=None).to_parquet(file)
+    return file.parent
 
 
 @pytest.mark.parametrize(
@@ -187,19 +178,14 @@ def without(data, out, *, column=None):
         ("one_answer", ["--head", "sigmoid"], "take --head softmax"),
         ("one_answer", ["--head", "topk"], "take --head softmax"),
         ("one_answer", ["--judgements", "weighted"], "leave it out"),
-        ("single", ["--multilabel", "--head", "topk"], "take --head sigmoid"),
-        ("single", ["--multilabel", "--head", "auto"], "leave out --multilabel"),
+        ("one_label", ["--multilabel", "--head", "topk"], "take --head sigmoid"),
+        ("one_label", ["--multilabel", "--head", "auto"], "leave out --multilabel"),
         ("bare", ["--multilabel", "--judgements", "votes"], "no annotations.parquet"),
         ("nameless", ["--multilabel", "--judgements", "weighted"], "learn from plain rates"),
     ],
 )
-def test_on_the_command_line_the_way_out_is_one_line(command, request, single, spec, demo, tmp_path, data, words, says):
-    if data in ("bare", "nameless"):
-        folder = without(demo, tmp_path / data, column=None if data == "bare" else "annotator_id")
-    elif data == "single":
-        folder = single(request.getfixturevalue("one_answer"), tmp_path / data)
-    else:
-        folder = request.getfixturevalue(data)
+def test_on_the_command_line_the_way_out_is_one_line(command, request, spec, tmp_path, data, words, says):
+    folder = request.getfixturevalue(data)
     asked = ["train", folder, "--encoder", spec, "--out", tmp_path / "run", *words]
     code, _, said = command(*asked, "--threads", "1")
     assert (code, says in said.splitlines()[-1]) == (2, True), said
