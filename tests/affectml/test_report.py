@@ -423,9 +423,10 @@ def test_wordings_thresholds_and_images_where_all_stand_alone():
     assert section.tables[0].rows == (("i", "joy", "10 %", "a: joy; b: joy, awe"),)
 
 
-def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections():
+def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections(tmp_path):
     values = [("one", "a", 0.6), ("one", "b", 0.3), ("two", "a", 0.4)]
     rows = [replace(row("set_f1", v, who), dataset=data) for data, who, v in values]
+    rows += [replace(each, dataset="two") for each in by("disagreement", {"most agree": 0.5, "least agree": 0.4})]
     each = {"n": 45, "space": "s", "first": "a", "split": "all", "rules": {}}
     page = found(*rows, first="a", datasets={"one": each, "two": {**each, "n": 9}})
     (table,) = matrix(page)
@@ -435,6 +436,11 @@ def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections():
     assert made["systems-1"].heading == "two: Every score"
     assert made["systems-1"].tables[0].title == "all 9 images"
     assert made["systems-0"].folded
+    assert made["disagreement-1"].sentence == ""
+    assert in_words(page) == ["By set_f1, “a” leads on one."]  # and no data set's name with nothing behind it
+    lines = Tags(write_report(page, NOBODY, tmp_path / "page.html")).source.splitlines()
+    (about,) = (line for line in lines if "pictures of images" in line)  # nothing of the first data set's images
+    assert about == '<p class="soft">pictures of images need one data set alone: give --on once</p>'
     assert matrix(found(*rows[:2])) == []
 
 
