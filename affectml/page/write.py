@@ -108,14 +108,18 @@ def warnings(page: Page) -> list[str]:
     """What to be careful about in these figures, a sentence each."""
     rules, labels, whose = page.facts.get("rules", {}), page.facts.get("labels", ()), called(page.first)
     said = [rules[name] for name in ("stopping", "languages") if name in rules]
-    said = [*page.facts.get("warnings", ()), *said, *page.facts.get("lines", ())]
+    paths = (line if ":" in line else f"labels: {line}" for line in page.facts.get("lines", ()))
+    said = [*page.facts.get("warnings", ()), *said, *paths]
     size, words = page.get("labels_per_set", page.first), empty_words(page)
     if size is not None and labels and size.value > len(labels) / 2:
         said.append(f"{whose}'s sets hold {size.value:.1f} of {len(labels)} labels on average: they rule little out")
     said += [words] if words else []
     if made := page.facts.get("promise"):
         said.append(f"{whose}'s sets are cut to keep a promise ({made['promise']}), not for the best score")
-    return [sentence_of([str(line).rstrip(".")]) for line in said]
+    named = {*page.facts.get("systems", ()), *(each.dataset for each in page.figures)}
+    names = tuple(f"{name}{end}" for name in named for end in (" ", ":"))
+    lines = [str(line).rstrip(".") for line in said]
+    return [f"{line}." if line.startswith(names) else sentence_of([line]) for line in lines]  # names stay as they are
 
 
 def missing(page: Page) -> list[str]:

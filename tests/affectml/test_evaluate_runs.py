@@ -18,6 +18,8 @@ from affectml.evaluating.evaluate import of_runs
 from affectml.evaluating.systems import sources_of
 from affectml.judging.compare import agreement, differences, holm, over_seeds
 from affectml.judging.figures import Evaluation
+from affectml.page.section import Page
+from affectml.page.sections.overview import sentence
 from affectml.page.tables import cell
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
@@ -112,6 +114,10 @@ def test_runs_that_differ_in_their_seed_are_one_way_of_training(runs, command, t
     found, values = compared(*every), {run.name: RunFolder.open(run).evaluation.get("set_f1").value for run in every}
     mean = found.get("set_f1", "sigmoid0", by="seeds")
     assert (mean.value, mean.n) == (pytest.approx((values["sigmoid0"] + values["sigmoid1"]) / 2), 2)
+    for who, system in (("person", "person"), ("topk0", "model")):  # on the same test images, beside the same people
+        each = [RunFolder.open(runs / f"topk{seed}").evaluation.get("set_f1", system, "rest") for seed in (0, 1)]
+        assert found.get("set_f1", who, "rest", by="seeds").value == pytest.approx(np.mean([f.value for f in each]))
+    assert "people's with each other" in sentence(Page.of(found))
     apart = found.get("set_f1", "sigmoid0", "topk0", by="seeds", level="seed by seed")
     gaps = [values[f"sigmoid{seed}"] - values[f"topk{seed}"] for seed in (0, 1)]
     assert apart.value == pytest.approx(np.mean(gaps))

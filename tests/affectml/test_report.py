@@ -163,6 +163,12 @@ def test_ways_of_training_that_were_tested_on_different_images_come_first_by_the
     assert sentence(page) == said
     (drawn,) = overview(page).drawings
     assert "a .700, .650 to .750; b .600, .550 to .650" in drawn.svg
+    people = [row("set_f1", v, who, by="seeds", n=5, against="rest") for who, v in [("a", 0.65), ("person", 0.5)]]
+    told = replace(page, figures=(*page.figures, *people))
+    assert sentence(told).startswith(
+        "Over 5 seeds, “a”'s mean F1 with the images' own sets is .650, one person's .500;"
+    )
+    assert overview(told).drawings[0].note == "All beside the rest of a panel, on the test images of each seed."
     alike = replace(page, facts={**page.facts, "systems": ["a"]})
     assert sentence(alike).startswith("“a”'s mean F1 with the images' own sets is .900, one constant answer's .200")
 
@@ -456,6 +462,10 @@ def test_what_is_missing_is_said_once_with_its_reason():
     assert missing(found(*votes, rules=rules))[0].endswith("no answers; how far they do label by label is.")
     told = found(rules={"stopping": "images stopped early"}, warnings=["all sets are empty"])
     assert warnings(told) == ["All sets are empty.", "Images stopped early."]
+    told = found(
+        warnings=["m learned sets", "many tie"], lines=["mikels-8 -> polarity-2", "choice: awe"], systems=["m"]
+    )
+    assert warnings(told) == ["m learned sets.", "Many tie.", "Labels: mikels-8 -> polarity-2.", "Choice: awe."]
 
 
 def test_the_last_table_says_how_files_of_answers_were_read():
