@@ -67,7 +67,7 @@ def picture(page: Page, metric: str) -> Drawing | None:
     empty = empty_line(page) if is_of_sets(metric) and not any(each.by for each in found) else ""
     notes += [capital(empty)] if empty else []
     title = ": ".join(filter(None, [words, arrow(metric)]))
-    return spots(title, found, note=" ".join(f"{note}." for note in notes))
+    return spots(page, title, found, note=" ".join(f"{note}." for note in notes))
 
 
 def sentence(page: Page) -> str:
