@@ -80,6 +80,9 @@ def evaluate_systems(
     on = config.on or (config.train if len(set(config.train)) > 1 else ())
     if not on:
         _check_without_data(sources, config)
+    if config.gallery and len({Path(each).resolve() for each in on}) > 1:
+        way = f"name one alone with {option('on')}"
+        raise BadInput(f"{option('gallery', True)}: a page of several data sets shows no images: {way}")
     if config.train:
         sources = sources_of([*given, *train_missing(config, file, say)])
     judged = on_datasets(sources, replace(config, on=on), once) if on else []
