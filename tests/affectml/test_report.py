@@ -448,6 +448,10 @@ def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections(tmp_pa
     (about,) = (line for line in lines if "pictures of images" in line)  # nothing of the first data set's images
     assert about == '<p class="soft">pictures of images need one data set alone: give --on once</p>'
     assert matrix(found(*rows[:2])) == []
+    other = {"one": each, "two": {**each, "space": "t"}}
+    other_rows = [replace(f, space="t") if f.dataset == "two" else f for f in rows]
+    (table,) = matrix(found(*other_rows, first="a", datasets=other))
+    assert [*cells(table)] == ["one, s", "two, t"]  # each with its own labels
 
 
 def test_what_is_missing_is_said_once_with_its_reason():
