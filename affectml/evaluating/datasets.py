@@ -137,6 +137,11 @@ def _judge(there: There, say: Say) -> Judged:
     choices = Choices({name: to for name, to in config.mapping.items() if to not in words}, config.drop)
     if there.runs:
         choices.check([targets.taxonomy, *(each.run.taxonomy for each in there.runs.values())])
+    elif len(there.names) == 1:  # of several the label may be another's
+        for word, label in choices.options.items():
+            near = did_you_mean(label, words)
+            why = f"{targets.taxonomy.name} has no label {label!r}{near} (labels: {', '.join(words)})"
+            raise BadInput(f"{option('mapping', {word: label})}: {why}")
     own = (targets.taxonomy.name, *targets.taxonomy.labels)
     groups: dict[tuple[str, ...], dict[str, Space | None]] = {own: {}} if there.files else {}
     made, told = list[Judged](), list[str]()

@@ -77,6 +77,9 @@ def evaluate_systems(
     on = config.on or (config.train if len(set(config.train)) > 1 else ())
     if not on:
         _check_without_data(sources, config)
+    if config.gallery and len({Path(each).resolve() for each in on}) > 1:
+        way = f"name one alone with {option('on')}"
+        raise BadInput(f"{option('gallery', True)}: a page of several data sets shows no images: {way}")
     if config.train:
         sources = sources_of([*given, *train_missing(config, file, say)])
     judged = on_datasets(sources, replace(config, on=on), once) if on else []
@@ -271,20 +274,28 @@ def _ways(runs: Mapping[str, RunFolder]) -> dict[str, dict[int, str]]:
 
 
 def _over_seeds(runs: Mapping[str, RunFolder], ways: Mapping[str, Mapping[int, str]]) -> list[Figure]:
-    """Ways of training compared over their seeds, where one has several; of several prompts zero-shot as well."""
+    """Ways of training compared over their seeds, where one has several; of several prompts zero-shot as well.
+
+    One person beside the rest of the panel has a mean over the same seeds, and so have the ways beside it.
+    """
     if all(len(way) == 1 for way in ways.values()):
         return []
     asked = len({repr(run.info.prompts) for run in runs.values()})
-    of_seeds = {
-        f"{of}{name}": {
-            seed: {figure.name: figure.value for figure in runs[run].evaluation.scores_of(system)}
-            for seed, run in way.items()
-        }
-        for system, of in [("model", ""), ("zero_shot", "zero_shot of ")][:asked]
-        for name, way in ways.items()
-    }
-    metrics = {name for way in of_seeds.values() for values in way.values() for name in values}
-    return over_seeds(of_seeds, in_order(metrics, "headline"))
+
+    def scores(system: str, way: Mapping[int, str], against: str = "people") -> dict[int, dict[str, float]]:
+        found = {seed: runs[run].evaluation.scores_of(system, against) for seed, run in way.items()}
+        return {seed: {figure.name: figure.value for figure in figures} for seed, figures in found.items()}
+
+    def means(of_seeds: Mapping[str, Mapping[int, Mapping[str, float]]]) -> list[Figure]:
+        metrics = {name for way in of_seeds.values() for values in way.values() for name in values}
+        return over_seeds(of_seeds, in_order(metrics, "headline"))
+
+    systems = [("model", ""), ("zero_shot", "zero_shot of ")][:asked]
+    found = means({f"{of}{name}": scores(system, way) for system, of in systems for name, way in ways.items()})
+    every = {seed: run for way in ways.values() for seed, run in way.items()}
+    rest = {name: scores("model", way, "rest") for name, way in ways.items()}
+    beside = means({**rest, "person": scores("person", every, "rest")})
+    return [*found, *(replace(each, against="rest") for each in beside if each.against == "people")]
 
 
 def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:

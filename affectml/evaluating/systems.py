@@ -83,7 +83,8 @@ def sources_of(given: Iterable[str | PathLike[str]]) -> list[Source]:
             need_file(path)
         run, taken = None if path.is_file() else RunFolder.open(path), {*MADE_HERE, *BESIDE, *(s.name for s in found)}
         if named and (name in taken or not name.strip()):
-            raise BadInput(f"{text}: that is the name of another system; choose another")
+            why = f"{name} is the name of another system; choose another" if name.strip() else "expected NAME=PATH"
+            raise BadInput(f"{text}: {why}")
         inside: list[str | None] = [*systems_in(path)] if run is None else []
         alone = path.stem if run is None else path.resolve().name if len(asked) > 1 else "model"
         for system in inside or [None]:

@@ -124,17 +124,6 @@ class Shown:
         return cls(f"{data.name} – affectml report", heading, about, info.command, info, **more)
 
 
-def spots(title: str, figures: Figures, down: Key = "system", note: str = "") -> Drawing | None:
-    """Figures as `pivot` has them: a row for each that is down, with a sign for each system; None without any."""
-    rows = crossed(figures, down, "system")
-    series = in_order(dict.fromkeys(chain(*rows.values())))[: len(rows) if down == "system" else DRAWN]
-    points = {at: {who: (f.value, *f.ends) for who, f in found.items()} for at, found in rows.items()}
-    told = {at: [f"{who} {number(found[who].value)}" for who in series if who in found] for at, found in rows.items()}
-    alone = [f"{who} {span(found[who])}" for who, found in rows.items() if down == "system"]
-    alt = "; ".join(alone or [f"{at}: {', '.join(words)}" for at, words in told.items()])
-    return Drawing(title, dots(points, series, f"{title}. {alt}"), note) if rows else None
-
-
 def curve(title: str, figures: Figures, first: str, axis: str, **more: Any) -> Drawing:
     """Systems over a number that is their level; `first` with its interval. more: for `plots.charts.curves`."""
     found = crossed(sorted(figures, key=lambda each: each.system != first), "system", "level")
@@ -196,6 +185,18 @@ class Page(Evaluation):
         names, one = self.chosen, self.facts.get("kind") in ("single", "distribution")
         order = ("set_f1_judgements", "set_f1", *["top_1_accuracy"] * one, *names)
         return next((name for name in order if name in names), "")
+
+
+def spots(page: Page, title: str, figures: Figures, down: Key = "system", note: str = "") -> Drawing | None:
+    """Figures as `pivot` has them: a row for each that is down, with a sign for each system; None without any."""
+    rows = crossed(figures, down, "system")
+    series = in_order(dict.fromkeys(chain(*rows.values())))[: len(rows) if down == "system" else DRAWN]
+    points = {at: {who: (f.value, *f.ends) for who, f in found.items()} for at, found in rows.items()}
+    told = {at: [f"{who} {number(found[who].value)}" for who in series if who in found] for at, found in rows.items()}
+    alone = [f"{who} {span(found[who])}" for who, found in rows.items() if down == "system"]
+    alt = "; ".join(alone or [f"{at}: {', '.join(words)}" for at, words in told.items()])
+    judged = (page.first, *page.facts.get("systems", ()))
+    return Drawing(title, dots(points, series, f"{title}. {alt}", judged), note) if rows else None
 
 
 Part = Callable[[Page], Section | None]

@@ -245,9 +245,18 @@ def places(evaluation: Evaluation) -> dict[str, Evaluation]:
 
 
 def matrix(evaluation: Evaluation) -> list[Table]:
-    """A table for each main metric of several data sets, or label spaces, which stand below each other; else []."""
-    alone, head = places(evaluation), "data set"
-    figures = [replace(f, level=at) for at, each in alone.items() for f in rows_of(each, against="people")]
+    """A table for each main metric of several data sets, or label spaces, which stand below each other; else [].
+
+    Where labels differ, each row names its own: only within a row do figures compare.
+    """
+    alone, head, names = places(evaluation), "data set", dict[tuple[str, str], str]()
+    spaces = {str(each.facts.get("space", "")) for each in alone.values()}
+    for at, each in alone.items():
+        space = str(each.facts.get("space", ""))
+        data = next((figure.dataset for figure in each.figures), at)
+        names[data, space] = f"{data}, {space}" if len(spaces) > 1 else data
+    rows = evaluation.where(against="people")
+    figures = [replace(f, level=names[f.dataset, f.space]) for f in rows if (f.dataset, f.space) in names]
     by = grouped(figures, "name") if len(alone) > 1 else {}
     found = (pivot(f"{arrow(n)} on each data set", by[n], "level", head=head, best=True) for n in shown(by, "headline"))
     return [table for table in found if table is not None]

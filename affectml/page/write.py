@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from affectml.training import Judged, Writers
 
 WITHOUT = "pictures of images need the data set: add --on"
+OF_SEVERAL = "pictures of images need one data set alone: give --on once"
 PRINTED = ("every_score", "differences", "promise", "by_person", "bias", "levels", "repeats", "data_sets")
 TOLD = ("disagreement", "promise", "by_person", "bias", "subgroups")  # whose sentences a terminal prints as well
 MISSING = {"person": "How far people agree is not known", "label_set": "There are no label sets"}
@@ -27,10 +28,13 @@ MISSING = {"person": "How far people agree is not known", "label_set": "There ar
 
 def write_report(evaluation: Evaluation, shown: Shown, file: Path) -> Path:
     """Write the page of an evaluation, and return its file. Text from the data is escaped; it loads nothing."""
-    page = Page.of(evaluation, shown)
-    about = (which_images(page), *shown.about, *([WITHOUT] if shown.dataset is None else []))
+    page, several = Page.of(evaluation, shown), len(places(evaluation)) > 1
+    about = [*([] if several else [which_images(page)]), *shown.about]
+    about += [] if shown.dataset is not None else [OF_SEVERAL if "datasets" in page.facts else WITHOUT]
     known = [*caveats(page), *everywhere(page, missing)]
-    write_page(file, sections(page), replace(shown, about=about), caveats=known, warnings=everywhere(page, warnings))
+    write_page(
+        file, sections(page), replace(shown, about=tuple(about)), caveats=known, warnings=everywhere(page, warnings)
+    )
     return file
 
 
@@ -69,7 +73,7 @@ def in_words(evaluation: Evaluation) -> list[str]:
     """What a terminal says of it: the sentence, what to be careful about, and what some sections found."""
     page = Page.of(evaluation)
     said = everywhere(page, lambda each: [*warnings(each), *(section.sentence for section in _made(each, TOLD))])
-    return [line for line in (sentence(page), *said) if line]
+    return [line for line in (sentence(page),) if line] + said
 
 
 def _made(evaluation: Evaluation, names: Sequence[str]) -> Iterator[Section]:
@@ -81,7 +85,7 @@ def _made(evaluation: Evaluation, names: Sequence[str]) -> Iterator[Section]:
 def everywhere(page: Page, say: Callable[[Page], list[str]]) -> list[str]:
     """What is to be said of each data set, with its name where there are several."""
     alone = places(page)
-    every = {f"{name}: {line}": line for name, each in alone.items() for line in say(Page.of(each))}
+    every = {f"{name}: {line}": line for name, each in alone.items() for line in say(Page.of(each)) if line}
     return list(every if len(alone) > 1 else every.values())
 
 
@@ -104,14 +108,18 @@ def warnings(page: Page) -> list[str]:
     """What to be careful about in these figures, a sentence each."""
     rules, labels, whose = page.facts.get("rules", {}), page.facts.get("labels", ()), called(page.first)
     said = [rules[name] for name in ("stopping", "languages") if name in rules]
-    said = [*page.facts.get("warnings", ()), *said, *page.facts.get("lines", ())]
+    paths = (line if ":" in line else f"labels: {line}" for line in page.facts.get("lines", ()))
+    said = [*page.facts.get("warnings", ()), *said, *paths]
     size, words = page.get("labels_per_set", page.first), empty_words(page)
     if size is not None and labels and size.value > len(labels) / 2:
         said.append(f"{whose}'s sets hold {size.value:.1f} of {len(labels)} labels on average: they rule little out")
     said += [words] if words else []
     if made := page.facts.get("promise"):
         said.append(f"{whose}'s sets are cut to keep a promise ({made['promise']}), not for the best score")
-    return [sentence_of([str(line).rstrip(".")]) for line in said]
+    named = {*page.facts.get("systems", ()), *(each.dataset for each in page.figures)}
+    names = tuple(f"{name}{end}" for name in named for end in (" ", ":"))
+    lines = [str(line).rstrip(".") for line in said]
+    return [f"{line}." if line.startswith(names) else sentence_of([line]) for line in lines]  # names stay as they are
 
 
 def missing(page: Page) -> list[str]:

@@ -32,7 +32,8 @@ MARKS = {  # the sign and the ink of each system
     "oracle": ("*", "ink"),
     "floor": ("|", "soft"),
 }
-OTHERS = (("D", "model"), ("s", "other"), ("o", "people"), ("^", "ink"), ("x", "soft"), ("*", "model"))
+# what the others take turns at: but for the model's, which is the first's, none of the marks above and no people's ink
+OTHERS = (("D", "model"), ("^", "ink"), ("s", "soft"), ("*", "model"), ("x", "ink"), ("o", "soft"))
 SIGNS = {  # the outline of each around a point; numbers with a point are in half widths of the sign
     "o": "h.01",  # a dot of the line's own width
     "|": "m0 -1.v2.",
@@ -54,8 +55,8 @@ Margins = tuple[float, float, float, float]  # left, right, above and below
 
 
 def marks(systems: Iterable[str]) -> dict[str, Mark]:
-    """Sign and ink of systems that stand in one picture; those without a mark of their own take turns at OTHERS."""
-    given = list(systems)
+    """Sign and ink of the systems of a page or a picture; those without a mark of their own take turns at OTHERS."""
+    given = list(dict.fromkeys(systems))
     taken = {MARKS[name] for name in given if name in MARKS}
     rest = cycle([each for each in OTHERS if each not in taken])
     return {name: MARKS.get(name) or next(rest) for name in given}

@@ -21,19 +21,21 @@ TICKS = {0.0: "0", 0.5: "0.5", 1.0: "1"}  # of a square of shares
 SQUARE = ((0, 0), (1, 0), (1, 1), (0, 1), (0, 0))
 
 
-def dots(rows: Mapping[str, Mapping[str, Point]], series: Sequence[str], alt: str) -> Markup:
+def dots(rows: Mapping[str, Mapping[str, Point]], series: Sequence[str], alt: str, among: Sequence[str] = ()) -> Markup:
     """Rows (labels, groups, or the systems themselves) with a sign for each system, and a whisker for its interval.
 
-    rows: {ROW: {SYSTEM: (value, low, high)}}. series: the systems to draw. Of systems that have a row each there is no
+    rows: {ROW: {SYSTEM: (value, low, high)}}. series: the systems to draw. among: all of the page, so that each looks
+    the same in every picture of it. Of systems that have a row each there is no
     legend, and each value stands beside its row; else the axis starts at 0 unless something is below.
     """
-    names, alone, signs = fitted(rows), list(series) == list(rows), marks(series)
+    names, alone, signs = fitted(rows), list(series) == list(rows), marks([*among, *series])
     ends = list(chain(*(point for found in rows.values() for point in found.values())))
     least = min([0.0, *ends])
     across = around(ends, 0.06) if alone else (least, max(around(ends, 0.05)[1], least + 1e-9))
     step, top = (18, 4) if alone else (9 * len(series) + 9, 13)
     margins = (room(names), 44 if alone else 12, top, 22)
     drawn = Canvas(300 if alone else WIDTH, step * len(rows) + top + 22, margins, across, (len(rows) - 0.5, -0.5))
+    signs = {name: signs[name] for name in series}
     drawn.legend({} if alone else signs)
     drawn.numbers(most=4 if alone else 9)
     drawn.lines(([(end, at - 0.5) for end in across] for at in range(1, len(rows)) if not alone), "line", 0.5)

@@ -8,8 +8,8 @@ yes or no by label  {"awe": true, "fear": "no"}, so under these keys
 a ranking           {"ranking": ["awe", "fear"]}, "awe > fear", so under each of RANKING_KEYS; labels if it was asked
 
 One of REMARKS may stand beside an answer that names a label. Whatever a person would have to weigh refuses a reply with
-a reason: text around the JSON, a label among other words, other fields, a label twice. A refusal costs one row and is
-counted, a misreading the finding.
+a reason: text around the JSON, a label among other words, other fields, a label twice, but in a set. A refusal costs
+one row and is counted, a misreading the finding.
 """
 
 import json

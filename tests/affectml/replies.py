@@ -41,6 +41,7 @@ READ = {
         '{"reasoning": "The dog plays.", "labels": ["joy"]}': "joy",
         '{"labels": ["joy"], "reason": "It shows 3 happy dogs"}': "joy",
         '{"labels": ["joy", "nostalgia"]}': "joy",
+        '{"labels": ["joy", "JOY", "happiness"]}': "joy",
         '{"joy": true, "awe": false, "fear": false, "anger": true}': "joy anger",
         '{"joy": "yes", "awe": "no"}': "joy",
         '{"labels": {"joy": true, "awe": true, "fear": false, "anger": false}}': "joy awe",

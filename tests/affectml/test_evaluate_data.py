@@ -169,6 +169,11 @@ def test_what_cannot_be_judged_is_named(runs, folders, on, run, data, options, s
         on(runs[run], folders["m"].parent / data, **options)
 
 
+def test_more_images_are_shown_of_one_data_set_alone(runs, folders, tmp_path):
+    with pytest.raises(BadInput, match="gallery=True: a page of several data sets shows no images"):
+        affectml.evaluate(runs["m"], on=[folders["m"], folders["p"]], gallery=True, out=tmp_path / "out")
+
+
 @pytest.mark.slow
 def test_masses_of_every_distribution_head_add_up_and_who_cannot_learn_is_left_out(tmp_path):
     one = write_demo(tmp_path / "one", images=100, seed=4, answers="one", taxonomy="mikels-8")

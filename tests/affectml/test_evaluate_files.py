@@ -341,6 +341,7 @@ def test_small_data_sets_are_judged_whole_and_images_elsewhere_are_refused(judge
         ({"split": "train"}, "split: no 'train' .expected one of test, val, all"),
         ({"k": 0}, "k=0: expected at least 1"),
         ({"tau": 1.5}, "tau=1.5: expected a rate between 0 and 1"),
+        ({"mapping": {"calm": "contentmnt"}}, "mapping=.* has no label 'contentmnt'; did you mean 'contentment'"),
         ({"empty": "no"}, "empty: no 'no'; did you mean 'none'"),
         ({"image_column": "pic"}, "image_column: no column 'pic'"),
         ({"sort": "set_f2"}, "sort='set_f2': no such metric; did you mean 'set_f1'"),

@@ -19,6 +19,7 @@ from affectml.evaluating.systems import sources_of
 from affectml.judging.compare import agreement, differences, holm, over_seeds
 from affectml.judging.figures import Evaluation
 from affectml.page.section import Page, Shown
+from affectml.page.sections.overview import sentence
 from affectml.page.tables import cell
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
@@ -114,6 +115,10 @@ def test_runs_that_differ_in_their_seed_are_one_way_of_training(runs, command, t
     found, values = compared(*every), {run.name: RunFolder.open(run).evaluation.get("set_f1").value for run in every}
     mean = found.get("set_f1", "sigmoid0", by="seeds")
     assert (mean.value, mean.n) == (pytest.approx((values["sigmoid0"] + values["sigmoid1"]) / 2), 2)
+    for who, system in (("person", "person"), ("topk0", "model")):  # on the same test images, beside the same people
+        each = [RunFolder.open(runs / f"topk{seed}").evaluation.get("set_f1", system, "rest") for seed in (0, 1)]
+        assert found.get("set_f1", who, "rest", by="seeds").value == pytest.approx(np.mean([f.value for f in each]))
+    assert "people's with each other" in sentence(Page.of(found))
     apart = found.get("set_f1", "sigmoid0", "topk0", by="seeds", level="seed by seed")
     gaps = [values[f"sigmoid{seed}"] - values[f"topk{seed}"] for seed in (0, 1)]
     assert apart.value == pytest.approx(np.mean(gaps))
@@ -165,7 +170,8 @@ def test_what_a_run_is_metered_and_judged_by_is_no_way_of_training(runs, tmp_pat
         ([], {}, "which systems"),
         (["DATA"], {}, "is a data set, not a system: .*on="),
         (["OUT"], {}, r"no run.json"),
-        (["prior=RUNS/topk0"], {}, "the name of another system"),
+        (["prior=RUNS/topk0"], {}, "prior is the name of another system"),
+        (["=RUNS/topk0"], {}, "=.*topk0: expected NAME=PATH"),
         (["a=RUNS/topk0", "a=RUNS/topk1"], {}, "the name of another system"),
         (["RUNS/topk0"], {"groups": ("shapes",)}, "groups needs the data set: name it with on"),
         (["RUNS/topk0"], {"out": "x.pdf"}, r"expected a folder, or a file that ends in .html, .parquet"),

@@ -74,3 +74,14 @@ def test_systems_of_one_picture_are_told_apart_by_signs():
     assert len({sign for sign, _ in marks("abcdef").values()}) == 6
     assert len(set(marks(["run", "other", "zero_shot", "prior", "person"]).values())) == 5
     assert MARKS["person"] != MARKS["model"]
+    others, known = marks("abcdef").values(), {mark for who, mark in MARKS.items() if who != "model"}
+    assert not known & {*others}
+    assert "people" not in {ink for _, ink in others}  # blue is people's in every picture
+
+
+def test_a_system_looks_the_same_in_every_picture_of_a_page():
+    rows = {"joy": {"b": (0.5, 0.4, 0.6)}}
+    assert "var(--model" in dots(rows, ["b"], "")
+    (_, ink), among = marks("ab")["b"], dots(rows, ["b"], "", ["a", "b"])
+    assert f"var(--{ink}" in among
+    assert "var(--model" not in among  # which is the first's, who is not in this picture

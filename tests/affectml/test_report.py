@@ -163,6 +163,12 @@ def test_ways_of_training_that_were_tested_on_different_images_come_first_by_the
     assert sentence(page) == said
     (drawn,) = overview(page).drawings
     assert "a .700, .650 to .750; b .600, .550 to .650" in drawn.svg
+    people = [row("set_f1", v, who, by="seeds", n=5, against="rest") for who, v in [("a", 0.65), ("person", 0.5)]]
+    told = replace(page, figures=(*page.figures, *people))
+    assert sentence(told).startswith(
+        "Over 5 seeds, “a”'s mean F1 with the images' own sets is .650, one person's .500;"
+    )
+    assert overview(told).drawings[0].note == "All beside the rest of a panel, on the test images of each seed."
     alike = replace(page, facts={**page.facts, "systems": ["a"]})
     assert sentence(alike).startswith("“a”'s mean F1 with the images' own sets is .900, one constant answer's .200")
 
@@ -424,9 +430,10 @@ def test_wordings_thresholds_and_images_where_all_stand_alone():
     assert section.tables[0].rows == (("i", "joy", "10 %", "a: joy; b: joy, awe"),)
 
 
-def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections():
+def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections(tmp_path):
     values = [("one", "a", 0.6), ("one", "b", 0.3), ("two", "a", 0.4)]
     rows = [replace(row("set_f1", v, who), dataset=data) for data, who, v in values]
+    rows += [replace(each, dataset="two") for each in by("disagreement", {"most agree": 0.5, "least agree": 0.4})]
     each = {"n": 45, "space": "s", "first": "a", "split": "all", "rules": {}}
     page = found(*rows, first="a", datasets={"one": each, "two": {**each, "n": 9}})
     (table,) = matrix(page)
@@ -436,7 +443,16 @@ def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections():
     assert made["systems-1"].heading == "two: Every score"
     assert made["systems-1"].tables[0].title == "all 9 images"
     assert made["systems-0"].folded
+    assert made["disagreement-1"].sentence == ""
+    assert in_words(page) == ["By set_f1, “a” leads on one."]  # and no data set's name with nothing behind it
+    lines = Tags(write_report(page, NOBODY, tmp_path / "page.html")).source.splitlines()
+    (about,) = (line for line in lines if "pictures of images" in line)  # nothing of the first data set's images
+    assert about == '<p class="soft">pictures of images need one data set alone: give --on once</p>'
     assert matrix(found(*rows[:2])) == []
+    other = {"one": each, "two": {**each, "space": "t"}}
+    other_rows = [replace(f, space="t") if f.dataset == "two" else f for f in rows]
+    (table,) = matrix(found(*other_rows, first="a", datasets=other))
+    assert [*cells(table)] == ["one, s", "two, t"]  # each with its own labels
 
 
 def test_what_is_missing_is_said_once_with_its_reason():
@@ -451,6 +467,10 @@ def test_what_is_missing_is_said_once_with_its_reason():
     assert missing(found(*votes, rules=rules))[0].endswith("no answers; how far they do label by label is.")
     told = found(rules={"stopping": "images stopped early"}, warnings=["all sets are empty"])
     assert warnings(told) == ["All sets are empty.", "Images stopped early."]
+    told = found(
+        warnings=["m learned sets", "many tie"], lines=["mikels-8 -> polarity-2", "choice: awe"], systems=["m"]
+    )
+    assert warnings(told) == ["m learned sets.", "Many tie.", "Labels: mikels-8 -> polarity-2.", "Choice: awe."]
 
 
 def test_the_last_table_says_how_files_of_answers_were_read():
@@ -604,6 +624,7 @@ def test_images_are_shown_where_they_are_at_hand_those_that_agree_most_first(sho
     for drawn, rates in ((people, truth.shares), (model, truth.oracle), (oracle, truth.oracle)):
         assert drawn == pytest.approx(tuple(100 * rates[at]), abs=0.06)
     assert list(in_people) == truth.sets[at].astype(bool).tolist()
+    assert not {"people", "model"} & {who for who, _ in first.said}  # whose answers the bars are
     page = Tags(write_report(shown, shown.shown, tmp_path / "page.html"))
     assert sum(tag == "img" for tag, _ in page.tags) == 3 + 12
     assert "add --on" not in page.text

@@ -41,7 +41,7 @@ def images(page: Page) -> Section | None:
     galleries = list[Cards]()
     for title, each in rows.items():  # bars say what people and the first system say
         made = cards(page, {row: lines[row] for row in each[:few]})
-        others = (replace(c, said=tuple(each for each in c.said if each[0] not in (whose, who))) for c in made)
+        others = (replace(c, said=tuple(each for each in c.said if each[0] not in (whose, page.first))) for c in made)
         galleries.append(Cards(title, tuple(others), "" if galleries else f"{key}."))
     return Section.of("images", "Images", [], galleries)
 

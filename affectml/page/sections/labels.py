@@ -37,13 +37,13 @@ def labels(page: Page) -> Section | None:
     for name, found in rivals.items():
         title, note = SCORED[name]
         there = note.partition(":")[0] in {each.system for each in found}
-        parts.append(spots(title, found, "label", note * there))
+        parts.append(spots(page, title, found, "label", note * there))
     how = "set_share" if "set_share" in by else "mean_share"
     said = [each for name in (how, "threshold") for each in by.get(name, ()) if each.system == page.first]
     note = f"{capital(page.them)}: the mean share."
     note += f" {page.first}: {'how often its sets have it' if how == 'set_share' else 'its mean share'}." * bool(said)
     said = [replace(each, system="threshold") if each.metric == "threshold" else each for each in said]
-    parts.append(spots("How common each label is", [*by.get("prevalence", ()), *said], "label", note))
+    parts.append(spots(page, "How common each label is", [*by.get("prevalence", ()), *said], "label", note))
     parts += [pivot(f"{name} of each label", by.get(name, ()), "label") for name in (*SCORED, *ALSO)]
     return Section.of("labels", "Label by label", _best(page.first, next(iter(rivals.values()), [])), parts)
 
@@ -80,7 +80,7 @@ def bias(page: Page) -> Section | None:
     counts = ", ".join(f"{called(who)} names {len(each)}" for who, each in found.items())
     told = f"of {len(grouped(rows, 'label'))} labels, {counts} more often or less often than people"
     told = told if found else "no system is shown to name a label more often or less often than people do"
-    parts = [spots(title, rows, "label"), pivot(title, rows, "label")]
+    parts = [spots(page, title, rows, "label"), pivot(title, rows, "label")]
     return Section.of("bias", "Labels named too often or too seldom", [told], parts)
 
 

@@ -36,14 +36,18 @@ def beside(page: Page, metric: str) -> tuple[list[Figure], str]:
 
     Single people's answers are the same targets for all: there systems that have no row beside the rest of the panel
     stand with theirs beside people, and the rest of the panel with its row beside the person left out. Of runs that
-    were tested on different images, their means over seeds.
+    were tested on different images, their means over seeds, and people's.
     """
-    judged, apart = page.systems(), page.parts("seeds", against="people")
-    if means := [f for f in apart if f.name == metric and not set(page.facts.get("systems", ())) <= {*judged}]:
-        return means, "people, on the test images of each seed"
+    judged, single, every = page.systems(), metric == "set_f1_judgements", list[Figure]()
+    means = [f for f in page.parts("seeds", against="people") if f.name == metric]
+    if means and not {*page.facts.get("systems", ())} <= {*judged}:
+        rest = {f.system: f for f in page.parts("seeds", against="rest") if f.name == metric}
+        if "person" in rest:
+            means = [rest.get(f.system, f) for f in means if single or f.system in rest] + [rest["person"]]
+        what = ("one person's answer" if single else "the rest of a panel") if "person" in rest else "people"
+        return means, f"{what}, on the test images of each seed"
     if page.get(metric, "person", "rest") is None:
         return [found for who in judged if (found := page.get(metric, who)) is not None], ""
-    single, every = metric == "set_f1_judgements", list[Figure]()
     for who in dict.fromkeys([*judged, "person", "consensus"]):
         each = page.get(metric, who, "rest")
         if each is None and single:
@@ -63,7 +67,7 @@ def picture(page: Page, metric: str) -> Drawing | None:
     empty = empty_line(page) if is_of_sets(metric) and not any(each.by for each in found) else ""
     notes += [capital(empty)] if empty else []
     title = ": ".join(filter(None, [words, arrow(metric)]))
-    return spots(title, found, note=" ".join(f"{note}." for note in notes))
+    return spots(page, title, found, note=" ".join(f"{note}." for note in notes))
 
 
 def sentence(page: Page) -> str:
@@ -79,9 +83,9 @@ def sentence(page: Page) -> str:
     right = RIGHT["" if page.facts.get("kind") == "single" else found[first].against]
     by, over, rivals = found[first].by, "", ["prior", "floor"] if "person" in found else ["zero_shot", "prior", "floor"]
     if by == "seeds":
-        counts = sorted({each.n or 1 for each in found.values()})
+        counts = sorted({each.n or 1 for who, each in found.items() if who != "person"})
         over = f"over {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds, "
-        rivals = [who for who in found if who != first and not who.startswith("zero_shot of ")][:NAMED]
+        rivals = [who for who in found if who not in (first, "person") and not who.startswith("zero_shot of ")][:NAMED]
     write = percent if metric == "top_1_accuracy" else number
     parts = [capital(over + said.format(write(found[first].value), who=called(first), right=right))]
     parts += [person.format(write(found["person"].value))] if "person" in found else []

@@ -25,12 +25,12 @@ def disagreement(page: Page) -> Section | None:
     rank = page.found(metric="entropy_rank_correlation")
     middle, levels, asked = (page.parts(by) for by in ("quantile", "disagreement", "people_asked"))
     title = "Rank correlation of people's entropy and the system's"
-    parts = [spots(title, rank), pivot(title, rank, "system", "metric")]
+    parts = [spots(page, title, rank), pivot(title, rank, "system", "metric")]
     parts.append(pivot("Entropies below which 5 % and 95 % of images lie", middle, "system", "level"))
     for rows, what in ((levels, "by how much people disagree"), (asked, "by people asked")):
         for name, here in grouped(rows, "name").items():
             title = f"{arrow(name)} {what}"
-            parts.append(spots(title, [each for each in here if each.level != "change"], "level"))
+            parts.append(spots(page, title, [each for each in here if each.level != "change"], "level"))
             parts.append(pivot(title, here, "level"))
     for each in [each for each in rank if each.system == first]:
         low, high = each.ends

@@ -24,12 +24,13 @@ def differences(page: Page) -> Section | None:
     """Each system less others on the same images, or ways of training over their seeds."""
     rows = {by: page.parts(by) for by in ("", "seeds", "agreement")}
     apart = {by: [each for each in rows[by] if is_difference(page, each)] for by in ("", "seeds")}
-    alike, means = rows["agreement"], [each for each in rows["seeds"] if each.against == "people"]
+    alike, means = rows["agreement"], grouped(rows["seeds"], "against")
     tables = [
         pivot("Differences on the same images", apart[""], metric, _two),
         pivot("Differences over seeds", apart["seeds"], metric, _two),
         pivot("How alike two systems answer", alike, metric, _two, note="total_variation: 0 where alike"),
-        pivot("Means over seeds", means, metric),
+        pivot("Means over seeds", means.get("people", ()), metric),
+        pivot("Means over seeds, beside the rest of a panel", means.get("rest", ()), metric),
     ]
     tested = [each for found in apart.values() for each in found if each.p is not None]
     sure, told = sum(each.found for each in tested), "too few images or groups to test a difference"
