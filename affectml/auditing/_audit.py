@@ -331,7 +331,7 @@ def sections(audit: Audit) -> list[Section]:
         for _, row in audit.listed[audit.listed["check"] == check].head(CARDS).iterrows():
             if pd.notna(row["image_id"]) and (picture := thumbnail(audit.dataset, named, row["image_id"])):
                 where = " · ".join(row[[*WHERE]].dropna().astype(str))
-                cards.append(Card(row["image_id"], picture, where, said=(("seen", row["evidence"]),)))
+                cards.append(Card(row["image_id"], picture, where, said=(("seen", row["evidence"], ""),)))
         galleries = (Cards("", tuple(cards)),) if cards else ()
         name = check.replace(" ", "-")
         found.append(Section(name, table.title, galleries=galleries, tables=(table,), open=True))

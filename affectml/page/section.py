@@ -38,15 +38,16 @@ class Card:
 
     picture: a data URL, None without a file. line: a few words under it. bars: of each label its name, what people and
     the system say of it and what is true (None: unknown), in per cent, and whether it is in their set and in the
-    system's. said: who said what, in words. them: whom the system is compared with: people or labels. rest: what is
-    true of labels without a bar. its: whose bars stand below theirs.
+    system's. said: who said what, in words, and in whose ink: people's, the model's, or "" nobody's. them: whom the
+    system is compared with: people or labels. rest: what is true of labels without a bar. its: whose bars stand below
+    theirs.
     """
 
     image_id: str
     picture: str | None
     line: str
     bars: tuple[tuple[str, float, float, float | None, bool, bool], ...] = ()
-    said: tuple[tuple[str, str], ...] = ()
+    said: tuple[tuple[str, str, str], ...] = ()
     them: str = "people"
     rest: str = ""
     its: str = "system"

@@ -172,6 +172,8 @@ def test_what_cannot_be_judged_is_named(runs, folders, on, run, data, options, s
 def test_more_images_are_shown_of_one_data_set_alone(runs, folders, tmp_path):
     with pytest.raises(BadInput, match="gallery=True: a page of several data sets shows no images"):
         affectml.evaluate(runs["m"], on=[folders["m"], folders["p"]], gallery=True, out=tmp_path / "out")
+    with pytest.raises(BadInput, match="shape is for files of answers, and every system is a run: leave it out"):
+        affectml.evaluate(runs["m"], on=folders["m"], shape="sets", out=tmp_path / "out")
 
 
 @pytest.mark.slow

@@ -624,7 +624,8 @@ def test_images_are_shown_where_they_are_at_hand_those_that_agree_most_first(sho
     for drawn, rates in ((people, truth.shares), (model, truth.oracle), (oracle, truth.oracle)):
         assert drawn == pytest.approx(tuple(100 * rates[at]), abs=0.06)
     assert list(in_people) == truth.sets[at].astype(bool).tolist()
-    assert not {"people", "model"} & {who for who, _ in first.said}  # whose answers the bars are
+    assert not {"people", "model"} & {who for who, *_ in first.said}  # whose answers the bars are
+    assert {who: ink for who, _, ink in cards(shown, {at: ""})[0].said if ink} == {"people": "people", "model": "model"}
     page = Tags(write_report(shown, shown.shown, tmp_path / "page.html"))
     assert sum(tag == "img" for tag, _ in page.tags) == 3 + 12
     assert "add --on" not in page.text

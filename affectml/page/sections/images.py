@@ -63,7 +63,7 @@ def cards(page: Page, lines: Mapping[int, str]) -> tuple[Card, ...]:
     named, ranks, none = dataset.images.set_index("image_id"), _ranks(page), np.full(truth.shares.shape, np.nan)
     right = truth.hits if truth.kind == "single" else truth.sets
     true, theirs = (none if table is None else table for table in (truth.oracle, right))
-    said = {page.them: (truth.shares, theirs)}
+    said, inks = {page.them: (truth.shares, theirs)}, {first: "model", page.them: "people"}
     said |= {n: _aligned(each, truth.image_id) for n, each in answers.items() if n != "prior" or n == first}
     (shares, sets), made = said[first], list[Card]()
     percents = [np.round(100 * np.asarray(table, dtype=np.float64), 1) for table in (truth.shares, shares, true)]
@@ -76,7 +76,10 @@ def cards(page: Page, lines: Mapping[int, str]) -> tuple[Card, ...]:
             people, model, rate = (float(table[row, c]) for table in percents)
             inside = bool(theirs[row, c] > 0), bool(sets[row, c] > 0)
             bars.append((truth.labels[c], people, model, None if np.isnan(rate) else rate, *inside))
-        told = [(n, _words(truth.labels, each[row], inside[row], n in ranks)) for n, (each, inside) in said.items()]
+        told = [
+            (name, _words(truth.labels, each[row], inside[row], name in ranks), inks.get(name, ""))
+            for name, (each, inside) in said.items()
+        ]
         asked = "" if truth.people is None else f" · {int(truth.people[row].max())} people"
         rest = f"{len(left)} other labels: at most {percent(float(left.max()))}{of}" if len(left) else ""
         words, picture = tuple(told[: SYSTEMS + 2]), thumbnail(dataset, named, image_id)
