@@ -131,8 +131,8 @@ def run(folder: Path, new_page: Callable[[], Page], given: argparse.Namespace) -
     demo = write_demo(folder / "demo", images=min(IMAGES, images), seed=1).root
     dataset = large_set(folder / "set", demo, images)
     with ExitStack() as stack:
-        db = stack.enter_context(database(given.database))
-        server = APPS["Server"](folder, dataset, port=free_port(), entry=SERVED, db=db)
+        db = stack.enter_context(database(given.database)) or str(folder / "labels.db")
+        server = APPS["Server"](folder, SERVED, free_port(), db, "--dataset", str(dataset), "--db", db)
         server.calls = folder / "calls.txt"
         os.environ["AFFECTML_CALLS"] = str(server.calls)
         stack.callback(server.start().stop)

@@ -230,8 +230,8 @@ def run(folder: Path, new_page: Callable[[], Page], given: argparse.Namespace) -
     moved_clock.move(len(month.days))
     with ExitStack() as stack:
         beside = stack.enter_context(ThreadPoolExecutor(1))  # Playwright has an event loop in this thread
-        db = stack.enter_context(database(given.database))
-        server = APPS["Server"](folder, moved, port=free_port(), entry=SERVED, db=db)
+        db = stack.enter_context(database(given.database)) or str(folder / "labels.db")
+        server = APPS["Server"](folder, SERVED, free_port(), db, "--dataset", str(moved), "--db", db)
         calls = folder / "calls.txt"
         os.environ |= {"AFFECTML_CALLS": str(calls), "TMPDIR": str(folder / "tmp")}
         stack.callback(server.start().stop)

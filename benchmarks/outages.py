@@ -196,8 +196,8 @@ def run(fault: str, folder: Path, demo: Path, new_page: Callable[[], Page], give
         postgres = stack.enter_context(closing(POSTGRES())) if database == "postgresql" else None
         if postgres is not None:
             postgres.start()
-        db = None if postgres is None else postgres.url
-        server = APPS["Server"](folder, demo, port=free_port(), entry=APPS["RELABEL"], db=db).start()
+        db = str(folder / "labels.db") if postgres is None else postgres.url
+        server = APPS["Server"](folder, APPS["RELABEL"], free_port(), db, "--dataset", str(demo), "--db", db).start()
         stack.callback(server.stop)
         with LabelStore(server.db) as store:
             store.update_settings(overlap=given.clients + given.browsers)

@@ -15,6 +15,7 @@ from affectml._files import replacing
 from affectml._progress import Say
 from affectml.auditing import _checks as checks
 from affectml.auditing._expect import Ground, Said, expect, read_said
+from affectml.auditing._files import looked_at, of_dataset
 from affectml.auditing._queue import Again, asked_again, read_queues
 from affectml.data import Dataset, Targets, was_asked
 from affectml.data.choose import SEVERAL, choose_target
@@ -178,7 +179,7 @@ def audit(
             say(f"audit: heads are fitted on {fitted}, and {long}")
     duplicates = find_duplicates(dataset, store)
     notes += duplicates.notes()
-    promises = checks.looked_at(checks.of_dataset(dataset.root, images=False))  # `pictures` looks at those
+    promises = looked_at(of_dataset(dataset.root, images=False))  # `pictures` looks at those
     rows = [checks.row("broken file", line) for promise in promises for line in promise.wrong]
     rows, again = [*rows, *checks.pictures(dataset), *checks.copies(duplicates)], None
     votes = pd.DataFrame({"image_id": [] if targets is None else targets.image_id, "n": 0})

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby, product
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import quote
 
 import numpy as np
@@ -32,9 +32,11 @@ from affectml.duplicates import same_pixels
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders import read_image
 from affectml.errors import AffectmlError, BadDataset, BadInput, few, option
-from affectml.judging.readings import Requests
 from affectml.vlm.config import PEOPLE, Answer, AskConfig
 from affectml.vlm.names import custom_id, shuffle_of
+
+if TYPE_CHECKING:
+    from affectml.judging.readings import Requests
 
 QUESTIONS = {
     "evoked": "What does this image make you feel?",
@@ -356,7 +358,7 @@ def of_others(custom_ids: Iterable[str], orders: Orders) -> bool:
 
 def requests_of(
     custom_ids: Sequence[str], often: NDArray[Any], images: NDArray[Any], groups: NDArray[Any] | None, orders: Orders
-) -> Requests | None:
+) -> "Requests | None":
     """What a system's requests gave to labels and where they showed them, as far as `orders` has them; None of none.
 
     Args:
@@ -369,4 +371,6 @@ def requests_of(
     if not at:
         return None
     places = np.stack([orders[custom_ids[row]] for row in at])
+    from affectml.judging.readings import Requests  # which loads torch
+
     return Requests(often[at], places, images[at], None if groups is None else groups[at])
