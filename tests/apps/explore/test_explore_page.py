@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -461,8 +462,11 @@ def test_a_choice_stays_though_more_is_done_before_the_browser_hears_of_its_addr
         server.on_message(lambda said: held.append((browser, said)) if holding else browser.send(said))
 
     def drawn(times):
-        while sum(b"Add a filter" in said for _, said in held) < times:
+        """Wait until the page was drawn so often; a busy server may draw once for two changes."""
+        until = time.monotonic() + 30
+        while sum(b"Add a filter" in said for _, said in held) < times and time.monotonic() < until:
             page.wait_for_timeout(20)
+        assert held
 
     page.route_web_socket(re.compile("_stcore/stream"), pass_on)
     made = Explorer(page, explored).open()
