@@ -128,7 +128,7 @@ def read_table(
         if begins == b"PAR1":
             table = _parquet(file)
         elif begins == b"PK\x03\x04":
-            table = _archive(file)
+            table = _archive(file, nothing=None if as_written else "")
         elif begins == b"\xd0\xcf\x11\xe0":
             raise BadImport(str(file), ["an Excel file of before 2007; save the table as .xlsx or CSV (UTF-8)"])
         else:
@@ -156,7 +156,7 @@ def _parquet(file: Path) -> Table:
     return _numbered(file, frame)
 
 
-def _archive(file: Path) -> Table:
+def _archive(file: Path, nothing: str | None) -> Table:
     """A sheet of an Excel file, or the arrays of an .npz."""
     try:
         with zipfile.ZipFile(file) as packed:
@@ -164,7 +164,7 @@ def _archive(file: Path) -> Table:
         if unpacked > max(MOST_UNPACKED, MOST_PACKED * file.stat().st_size):
             raise BadImport(str(file), [f"unpacks to {unpacked / 1e9:,.1f} GB, as no table does"])
         if "xl/workbook.xml" in names:
-            return _sheet(file)
+            return _sheet(file, nothing)
         if names and all(name.endswith(".npy") for name in names):
             return _arrays(file)
     except (BadImport, MissingExtra):
@@ -174,7 +174,7 @@ def _archive(file: Path) -> Table:
     raise BadImport(str(file), ["a zip archive, not a table; save the table as CSV (UTF-8) and name that file"])
 
 
-def _sheet(file: Path) -> Table:
+def _sheet(file: Path, nothing: str | None) -> Table:
     try:
         from openpyxl import load_workbook
     except ImportError:
@@ -188,7 +188,7 @@ def _sheet(file: Path) -> Table:
         raise BadImport(str(file), [f"{len(filled)} sheets ({', '.join(filled)}); leave the one that holds the table"])
     rows = next(iter(filled.values()), [])
     texts = [(number, [_cell(cell) for cell in row]) for number, row in enumerate(rows, start=1)]
-    return _of_rows(file, [(number, cells) for number, cells in texts if any(cells)], "row")
+    return _of_rows(file, [(number, cells) for number, cells in texts if any(cells)], "row", nothing=nothing)
 
 
 def _filled(cell: Any) -> bool:

@@ -120,7 +120,7 @@ MISTAKES = {
     "import table sheet.csv out --separator abc": "--separator abc: expected one character, such as ; or a tab",
     "import table sheet.csv out --separator ''": "--separator '': expected one character, such as ; or a tab",
     "labels init demo --db a.db --strategy no": "strategy: 'no' cannot be; expected one of random, fill, stratified,",
-    "labels agreement sheet.xlsx": "a spreadsheet, not text; save the table as CSV (UTF-8) and name that file",
+    "labels agreement sheet.ods": "a spreadsheet, not text; save the table as CSV (UTF-8) and name that file",
 }
 
 
@@ -130,7 +130,7 @@ def test_a_mistake_is_answered_in_one_line_with_the_way_out(command, line, demo,
     (tmp_path / "listed").mkdir()
     (tmp_path / "listed" / "dataset.json").write_text("[]")
     (tmp_path / "sheet.csv").write_text("image,label\na.png,joy\n")
-    (tmp_path / "sheet.xlsx").write_bytes(b"PK\x03\x04")
+    (tmp_path / "sheet.ods").write_bytes(b"PK\x03\x04")
     monkeypatch.chdir(tmp_path)
     code, out, said = command(*shlex.split(line))
     assert (code, out, MISTAKES[line] in said) == (2, "", True), said

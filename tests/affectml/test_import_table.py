@@ -12,6 +12,7 @@ from PIL import Image
 from affectml.data import Dataset
 from affectml.errors import BadInput, UnknownLabel
 from affectml.importers import import_table
+from affectml_annotation import BadImport, read_judgements
 
 
 @pytest.fixture
@@ -432,6 +433,23 @@ def test_one_sheet_of_an_excel_file_is_a_table(load, tmp_path, sheets):
         return
     _, dataset = load((tmp_path / "votes.xlsx").read_bytes(), file="votes.xlsx", kind="rates")
     assert rows(dataset, "rates") == {"0.png": [1, 3], "1.png": [4, 0]}
+
+
+def test_judgements_of_an_excel_file_are_read_with_what_is_empty_in_it(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in [("image_id", "annotator_id", "labels", "kind", "seconds"), ("a", "u", "awe|joy", None, 2),
+                ("b", "u", None, "none", None), ("c", "v", "joy", None, "soon")]:  # fmt: skip
+        book.active.append(row)
+    book.save(tmp_path / "said.xlsx")
+    with pytest.raises(BadImport, match="said.xlsx: row 4: seconds 'soon' is no number"):
+        read_judgements(tmp_path / "said.xlsx")
+    book.active["E4"] = 3.5
+    book.save(tmp_path / "said.xlsx")
+    found = read_judgements(tmp_path / "said.xlsx")
+    assert found["labels"].tolist() == [["awe", "joy"], [], ["joy"]]
+    assert found["kind"].tolist() == ["labels", "none", "labels"]
+    assert found["seconds"].fillna(-1).tolist() == [2, -1, 3.5]
 
 
 def test_encodings_can_be_named(load):

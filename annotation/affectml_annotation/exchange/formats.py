@@ -20,13 +20,13 @@ FORMATS = ("table", "label-studio", "hugging-face", "dataset")
 def guess_format(path: str | Path) -> Format:
     """By the path: .json is Label Studio's; a folder with a dataset.json ours, another one Hugging Face's."""
     path = Path(path)
-    if path.suffix in (".parquet", ".csv", ".tsv", ".jsonl"):
+    if path.suffix in (".parquet", ".csv", ".tsv", ".jsonl", ".xlsx"):
         return "table"
     if path.suffix == ".json":
         return "label-studio"
     if path.is_dir():
         return "dataset" if (path / "dataset.json").exists() else "hugging-face"
-    if path.suffix.lower() in (".xlsx", ".xls", ".ods"):
+    if path.suffix.lower() in (".xls", ".ods"):
         raise BadImport(str(path), ["a spreadsheet, not text"], "save the table as CSV (UTF-8) and name that file")
     raise BadImport(str(path), [f"cannot tell the format; name it: {', '.join(FORMATS)}"])
 
