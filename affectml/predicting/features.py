@@ -80,7 +80,8 @@ def store_of(
     store = EmbeddingStore.for_dataset(data)
     if store.dim != identity["dim"]:
         raise BadDataset(
-            f"{store.folder}: {store.dim} features per image, but the run was trained on {identity['dim']}"
+            f"{store.folder}: {store.dim} features per image, but run {run.folder} was trained on {identity['dim']} of "
+            "another encoder: import such features of these images (`affectml import embeddings`), or leave the run out"
         )
     if store.identity.to_json() != identity:
         say(f"embeddings made elsewhere: taken to be by the encoder behind {identity['architecture']}")

@@ -8,7 +8,7 @@ import pytest
 import affectml
 from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
-from affectml.errors import AffectmlError, BadInput
+from affectml.errors import AffectmlError, BadDataset, BadInput
 from affectml.importers import import_embeddings
 from affectml.runs import RunFolder
 from affectml.sharing._card import card_text
@@ -56,6 +56,13 @@ def test_two_sets_that_were_imported_so_are_crossed_and_have_zero_shot(run, decl
         other = import_embeddings(features(tmp_path, *demos[1]), tmp_path / name, **options)
         with pytest.raises(AffectmlError, match=r"names no image file to embed|by another encoder|features per image"):
             evaluated(run, other.root)
+
+
+def test_features_of_another_width_name_the_run_that_cannot_use_them(demos, declared, tmp_path):
+    narrow = import_embeddings(features(tmp_path, *demos[0], columns=16), tmp_path / "narrow")
+    run = affectml.train(narrow.root, out=tmp_path / "run", threads=1, say=[].append)
+    with pytest.raises(BadDataset, match=f"but run {run.folder} was trained on 16 of another encoder: import such"):
+        evaluated(run, declared[1].root)
 
 
 def test_a_run_trained_on_it_predicts_photographs_as_its_features(run, demos, declared):
