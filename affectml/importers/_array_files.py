@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from affectml.errors import BadInput, MissingExtra, option
 from affectml.importers.read import Table, read_table
+from affectml_annotation.tables import MOST_PACKED, MOST_UNPACKED
 
 _TABLES = (".csv", ".tsv", ".parquet")  # what may lie beside a matrix that does not name its rows
 _NUMPY_HAS = ("torch.float16", "torch.float32", "torch.float64")
-_MOST_PACKED, _MOST_UNPACKED = 50, 500_000_000  # of an .npz: times its size, and bytes that are never too many
 _TEXTS = ("image", "image_id", "label", "labels", "split", "group")  # what a safetensors file may say in its header
 
 
@@ -105,7 +105,7 @@ def _numpy(file: Path) -> Content:
             if isinstance(content, np.ndarray):
                 return Content(file, {"embedding": content})
             unpacked, packed = sum(part.file_size for part in content.zip.infolist()), file.stat().st_size
-            if unpacked > max(_MOST_UNPACKED, _MOST_PACKED * packed):
+            if unpacked > max(MOST_UNPACKED, MOST_PACKED * packed):
                 raise BadInput(
                     f"{file}: {packed / 1e6:,.1f} MB that unpack to {unpacked / 1e9:,.1f} GB, as no embeddings do; "
                     "save them again with np.savez"

@@ -1,6 +1,5 @@
 """Which column of a table is what: as the user says, else by its name, else an error that lists the choices."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from affectml.importers._spec import TableSpec
 from affectml.importers.labels import emotion_words
 from affectml.importers.read import Table, first_row
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
-from affectml_annotation.tables import NOT_LABELS, plain
+from affectml_annotation.tables import IMAGE_NAME, NOT_LABELS, plain
 
 FILE = ("file", "filename", "image", "imagename", "imagesname", "imagefilename", "imagefile", "imagepath",
         "path", "filepath", "img", "imgpath")  # fmt: skip
@@ -31,7 +30,6 @@ SPLIT_OF = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-_IMAGE = re.compile(r"\.(jpe?g|png|gif|bmp|webp|tiff?)$|^https?://", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,7 @@ def file_by_content(table: Table) -> str:
     found = []
     for column in table.frame.columns:
         cells = [cell for cell in table.frame[column].head(1000) if isinstance(cell, str) and cell]
-        if cells and all(_IMAGE.search(cell) for cell in cells):
+        if cells and all(IMAGE_NAME.search(cell) for cell in cells):
             found.append(column)
     if len(found) != 1:
         which = f"{' and '.join(map(repr, found))} both name images" if found else "no column names images"

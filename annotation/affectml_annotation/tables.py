@@ -33,7 +33,7 @@ SHAPES = (
     'expected [{"image": "1.jpg", "joy": 3, "n": 20}, ...], {"1.jpg": {"joy": 3}, ...} or {"n": 20, "images": [{"id": '
     '"1.jpg", "votes": {"joy": 3}}, ...]}'
 )
-_IMAGE = re.compile(r"^https?://|\.(jpe?g|png|gif|bmp|webp|tiff?)$", re.IGNORECASE)
+IMAGE_NAME = re.compile(r"^https?://|\.(jpe?g|png|gif|bmp|webp|tiff?)$", re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _PLAIN = re.compile(r"[+-]?\d+")
 Spell = Callable[..., str]
@@ -347,7 +347,7 @@ def _headers(names: Iterable[str], file: Path) -> list[str]:
     stripped = [name.strip().strip("[]'\"").strip() for name in names]
     clean = ["" if name.startswith("Unnamed: ") else name for name in stripped]
     for name in clean:
-        if _IMAGE.search(name):
+        if IMAGE_NAME.search(name):
             raise BadImport(str(file), [f"the first line holds {name!r}, not names of columns; add a header line"])
     twice = [name for name, count in Counter(filter(None, clean)).items() if count > 1]
     if twice:
