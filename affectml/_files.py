@@ -20,7 +20,6 @@ from affectml_annotation.exchange.files import write_text as write_text
 if TYPE_CHECKING:
     import pyarrow as pa
 
-KEEP_EVERY = 10  # seconds after which long work is written; what is in hand comes on top of what a kill loses
 
 
 def try_folder(path: Path) -> None:

@@ -21,11 +21,9 @@ from affectml.judging.figures import Evaluation
 from affectml.page.tables import STAR, as_html, brief
 from affectml.pictures import ImageLike
 from affectml.predicting.features import run_encoder
-from affectml.predicting.files import predict_to_file
-from affectml.predicting.parts import PredictionFile
+from affectml.predicting.files import PredictionFile, predict_to_file
 from affectml.predicting.person import Answered, Person, for_person
 from affectml.predicting.predictions import Predictions, table_of
-from affectml.predicting.shards import merge_predictions
 from affectml.runs import RunFolder, RunInfo
 from affectml.taxonomies import Taxonomy
 
@@ -133,7 +131,6 @@ class Run:
         *,
         labels: Sequence[str] | None = None,
         replace: bool = False,
-        shard: str | None = None,
         threads: int | None = None,
         say: Say = print,
     ) -> PredictionFile:
@@ -147,7 +144,6 @@ class Run:
             out: a .csv, .parquet or .jsonl file.
             labels: as `predict` takes them.
             replace: write over a file that is there; the old one is kept beside it.
-            shard: predict only this part of the images, such as `3/16`, for `merge_predictions`.
             threads: torch's; None is one less than the cores.
             say: called with what one should know meanwhile.
 
@@ -159,40 +155,9 @@ class Run:
                 a head that has no texts.
         """
         return predict_to_file(
-            self._opened, images, out, labels=labels, replace=replace, shard=shard, threads=threads,
+            self._opened, images, out, labels=labels, replace=replace, threads=threads,
             encoder_factory=self._the_encoder, say=say,
         )  # fmt: skip
-
-    def merge_predictions(
-        self,
-        images: ImageLike | Iterable[ImageLike],
-        out: str | Path,
-        *,
-        labels: Sequence[str] | None = None,
-        replace: bool = False,
-        check_images: bool = True,
-        say: Say = print,
-    ) -> PredictionFile:
-        """Join what shards of a file have predicted, as `affectml predict --merge` does.
-
-        Args:
-            images: as the shards had them.
-            out: as the shards had it.
-            labels: as the shards had them.
-            replace: write over a file that is there; the old one is kept beside it.
-            check_images: compare the images that are here with those that were predicted.
-            say: called with what one should know meanwhile.
-
-        Returns:
-            A PredictionFile: the file, how many rows it has, and what could not be read.
-
-        Raises:
-            BadInput: where images are in no shard (the message names the shards), where a shard is of another run,
-                other images or labels, and where an image here is another one.
-        """
-        return merge_predictions(
-            self._opened, images, out, labels=labels, replace=replace, check_images=check_images, say=say
-        )
 
     def explain(
         self,

@@ -24,7 +24,6 @@ from affectml_annotation.judgements import found_labels
 
 Look = tuple[str, Callable[[], Any]]
 EXAMPLES = 20
-SHARDS = "shard-*.npy"
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def of_dataset(folder: Path, *, images: bool = True) -> Iterator[Look]:
         for name, chosen in data.meta.selections.items():
             yield f"{chosen.file} holds selection {name}", partial(_selection, data, name)
     for store in sorted(
-        {path.parent for name in ("encoder.json", SHARDS) for path in folder.glob(f"{FOLDER}/*/{name}")}
+        {path.parent for name in ("encoder.json", "*.npy") for path in folder.glob(f"{FOLDER}/*/{name}")}
     ):
         yield from ((f"{store.name}: {promise}", look) for promise, look in _of_store(store))
 
@@ -122,19 +121,18 @@ def _of_store(folder: Path) -> Iterator[Look]:
     yield "encoder.json says what made the embeddings", partial(EmbeddingStore.open, folder)
     with suppress(AffectmlError):
         store = EmbeddingStore.open(folder)
-        yield "ids.parquet names each image once", lambda: store.table
-        yield "the shards have a finite embedding of each", partial(_shards, store)
-        yield "provenance.json says what computed which shard", lambda: store.provenance
-        yield "unreadable.csv says which images could not be read", lambda: store.unreadable
+        yield "the lists say which image has which row", lambda: store.table
+        yield "the parts have a finite embedding of each", partial(_parts, store)
+        yield "the parts say what computed them", lambda: store.ran
 
 
-def _shards(store: EmbeddingStore) -> Iterator[str]:
-    table, ids = store.table, store.folder / "ids.parquet"
-    if table.empty and any(store.folder.glob(SHARDS)):
-        yield f"{ids}: names no image, so that nobody knows whose the embeddings are; {AGAIN}"
-    for image in table["image_id"][table.duplicated(["shard", "row"])]:
-        yield f"{ids}: image {image!r} has the row of another; {AGAIN}"
-    for _ in store.on_disk(table["image_id"]).parts():  # raises for a shard that is damaged
+def _parts(store: EmbeddingStore) -> Iterator[str]:
+    table = store.table
+    for name in store.misfits():
+        yield f"{store.folder / name}: no list names its images, so that nobody knows whose they are; {AGAIN}"
+    for image in table["image_id"][table.duplicated(["part", "row"])]:
+        yield f"{store.folder}: image {image!r} has the row of another; {AGAIN}"
+    for _ in store.on_disk(table["image_id"]).parts():  # raises for a part that is damaged
         pass
 
 

@@ -4,34 +4,20 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
 from affectml._options import Argument, Help, Option, options_asked, parse_list, parse_mapping
 from affectml._progress import QUIET
-from affectml.errors import spelled
+from affectml.errors import BadInput, spelled
 
 Function = Callable[..., Any]
 Json = Annotated[bool, Help("Print JSON for programs instead of tables.")]
 Verbose = Annotated[bool, Help("Print every table whole, and how each figure was counted.")]
-Shard = Annotated[
-    str | None,
-    Help(
-        "Do only part K of N, e.g. 3/16; each part may run on another machine, and is kept for --merge.",
-        default="all images",
-        metavar="K/N",
-    ),
-]
-Merge = Annotated[bool, Help("Join what --shard made; says which images no shard has.")]
-CheckImages = Annotated[
-    bool, Help("With --merge, read the image files that are here and compare them with those that the shards read.")
-]
-Engine = Annotated[
-    str | None, Help("Do the parts on a Ray cluster and join them (extra: ray).", default="this process", metavar="ray")
-]
-Address = Annotated[
-    str | None, Help("Address of the Ray cluster.", default="RAY_ADDRESS, else one that is started on this machine")
+Workers = Annotated[
+    Literal["ray"] | None,
+    Help("Hand the parts to the workers of a Ray cluster that runs (extra: ray).", default="this process"),
 ]
 
 
@@ -52,8 +38,10 @@ def there(*, datasets: Iterable[str | Path] = (), runs: Iterable[str | Path] = (
         Dataset.open(folder)
 
 
-def device_there(device: str | None) -> None:
-    """Refuses a device that this machine has not, before anything is read."""
+def device_there(device: str | None, workers: str | None = None) -> None:
+    """Refuses a device that this machine has not, before anything is read, and one for workers elsewhere."""
+    if device is not None and workers is not None:
+        raise BadInput("--device is for this machine; workers of a cluster take their own: leave it out")
     if device is not None:
         from affectml.encoders.threads import usable_device
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from affectml.judging.figures import Evaluation
     from affectml.pictures import Bad
     from affectml.predicting import Prediction
-    from affectml.predicting.parts import PredictionFile
+    from affectml.predicting.files import PredictionFile
     from affectml.runs import RunFolder
 
 SHOWN = 50  # images of a table; --out has all
@@ -118,7 +118,7 @@ def print_written(made: "PredictionFile", *, as_json: bool) -> None:
     if as_json:
         print_json(made.to_json())
         return
-    print(f"{made.images:,} images{f' of shard {made.shard}' if made.shard else ''}: {made.file}")
+    print(f"{made.images:,} images: {made.file}")
     for words in filter(None, (made.alike, made.shift)):
         print(f"  {words}")
     if made.kept is not None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from affectml._options import Argument, Device, Help, Threads
-from affectml.cli._command import Address, CheckImages, Engine, Json, Merge, Shard, device_there, say, there
+from affectml.cli._command import Json, Workers, device_there, say, there
 
 
 def predict(
@@ -60,40 +60,33 @@ def predict(
     dataset: Annotated[
         Path | None, Help("With --answers: the data set whose image_ids the table names.", default="the run's own")
     ] = None,
-    shard: Shard = None,
-    merge: Merge = False,
-    check_images: CheckImages = True,
-    engine: Engine = None,
-    address: Address = None,
+    workers: Workers = None,
     strict: Annotated[bool, Help("End with exit code 1 where any image could not be read.")] = False,
     threads: Threads = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
     """Predict labels for images with a trained run. Those that cannot be read are listed, and the rest is predicted."""
-    device_there(device)
+    device_there(device, workers)
     from affectml.errors import BadInput
-    from affectml.shards import one_of
     from affectml.taxonomies import get_taxonomy
 
     if labels is not None and taxonomy is not None:
         raise BadInput("--labels and --taxonomy both say what to choose among: give one of them")
-    part = one_of(shard, merge, engine, address, device)
     if person is not None and answers is not None:
         raise BadInput("--person and --answers both say whose answers to predict: give one of them")
     whose = "--person" if person is not None else None if answers is None else "--answers"
-    if whose is not None and (part is not None or merge or engine is not None):
-        raise BadInput(f"{whose}: a person is predicted by one process: leave --shard, --merge and --engine out")
+    if whose is not None and workers is not None:
+        raise BadInput(f"{whose}: a person is predicted where their data are: leave --workers out")
     if dataset is not None and answers is None:
         raise BadInput("--dataset belongs to --answers")
-    belonging = {"--replace": replace, "--shard": part is not None, "--merge": merge, "--engine": engine is not None}
-    for name, asked_for in belonging.items():
+    for name, asked_for in {"--replace": replace, "--workers": workers is not None}.items():
         if asked_for and out is None:
             raise BadInput(f"{name} belongs to --out")
     if not images and missing is None:
         raise BadInput("which images? Name files, folders, addresses or data sets, - for standard input, or --missing")
-    if missing is not None and engine is not None:
-        raise BadInput("--missing is for one machine: leave --engine out, or take --shard")
+    if missing is not None and workers is not None:
+        raise BadInput("--missing is for one machine: leave --workers out")
     asked = labels if taxonomy is None else list(get_taxonomy(taxonomy).labels)
     there(runs=[run], datasets=[] if missing is None else [missing])
     from affectml._progress import Progress
@@ -101,7 +94,6 @@ def predict(
     from affectml.pictures import Bad, ImageLike, pictures, unanswered
     from affectml.predicting import predict_images
     from affectml.predicting.files import predict_to_file
-    from affectml.predicting.shards import merge_predictions
 
     named = _named(images)
     given: list[ImageLike] = [*named, *([] if missing is None else unanswered(missing))]
@@ -118,21 +110,13 @@ def predict(
         )  # fmt: skip
     bad: Bad = []
     if out is not None:
-        if engine is not None:
+        if workers is not None:
             from affectml.ray_engine import predict_with_ray
 
-            written = predict_with_ray(
-                run, named, out, labels=asked, replace=replace, threads=threads, address=address, say=say
-            )
-        elif merge:
-            written = merge_predictions(
-                run, given, out, labels=asked, replace=replace, check_images=check_images, say=say
-            )
-        else:
-            written = predict_to_file(
-                run, given, out, labels=asked, replace=replace, shard=part, threads=threads, device=device,
-                person=somebody, say=say,
-            )  # fmt: skip
+            predict_with_ray(run, named, out, threads=threads, say=say, labels=asked, replace=replace)
+        written = predict_to_file(
+            run, given, out, labels=asked, replace=replace, threads=threads, device=device, person=somebody, say=say
+        )
         bad = written.bad
         print_written(written, as_json=json)
     else:

@@ -4,7 +4,7 @@ import numpy as np
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.embeddings.embed import NOTHING_JOINS, embed_dataset
+from affectml.embeddings.embed import NOTHING_JOINS, embed_dataset, items_of, to_embed
 from affectml.embeddings.store import EmbeddingStore
 from affectml.encoders import DEFAULT_SPEC, TINY_SPEC, load_encoder
 from affectml.encoders.identity import is_computed, spoken, to_load
@@ -91,9 +91,7 @@ def existing_store(dataset: Dataset, spec: str | None, precision: str | None) ->
 
 
 def _embeddable(dataset: Dataset, store: EmbeddingStore) -> bool:
-    """Whether an image without an embedding has a file that no earlier run found unreadable."""
-    missing = set(store.missing(dataset.images["image_id"]))
-    if not missing or "file" not in dataset.images.columns:
+    """Whether an image has a file that is not embedded yet, has changed since, or can be read by now."""
+    if "file" not in dataset.images.columns or dataset.images["file"].isna().all():
         return False
-    files = dataset.images[dataset.images["image_id"].isin(missing)].dropna(subset=["file"])
-    return bool((~files["image_id"].isin(list(store.unreadable))).any())
+    return bool(store.unmade or to_embed(store, items_of(dataset)[0].values()))

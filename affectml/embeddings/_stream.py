@@ -6,7 +6,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice, tee
-from operator import length_hint
 from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -47,7 +46,7 @@ Item = TypeVar("Item", bound=Readable)
 
 @dataclass(frozen=True, eq=False)
 class Batch(Generic[Item]):
-    """A part of a stream.
+    """Some neighbours of one part of a stream.
 
     items: those that could be read. rows: their embeddings, float32 [len(items), dim]. bad: each other item with the
     reason, which does not repeat its name.
@@ -64,10 +63,11 @@ _Exact: TypeAlias = "tuple[list[int], Tensor, Tensor | None]"  # places in the b
 
 def embedded(
     encoder: Encoder,
-    items: Iterable[Item],
+    parts: Iterable[Sequence[Item]],
     *,
     batch_size: int | None = None,
     decode_threads: int | None = None,
+    images: int = UNKNOWN,
     normalised: bool = True,
     padded: bool = False,
     prefer: str | None = None,
@@ -76,25 +76,27 @@ def embedded(
 ) -> Generator[Batch[Item], None, None]:
     """Embeddings of images, in their order; one that cannot be read stops nothing and changes no other's batch.
 
-    `items` is taken from as the work proceeds, and the pixels of a few batches are in memory at once. An encoder of
+    A part is taken when its images are to be read, and the pixels of a few batches are in memory at once. An encoder of
     precision auto is settled by the first batch (`Encoder.try_faster`).
 
     Args:
         encoder: what embeds them.
-        items: anything with `name` and `read()`.
-        batch_size: readable images per batch; the last has what is left. None is 16 on a CPU, 64 elsewhere. On a CPU
-            the last is encoded in parts of a quarter of that, whatever the number of threads.
+        parts: anything with `name` and `read()`; no batch has images of two parts, so that what is made of a part does
+            not depend on the others.
+        batch_size: readable images per batch; a part's last has what is left. None is 16 on a CPU, 64 elsewhere. On a
+            CPU the last of all is encoded in quarters of that, whatever the number of threads.
         decode_threads: threads that read and resize; None takes as many as encode, at least two.
+        images: how many there are, as far as one knows: of many, more are compared with fp32.
         normalised: divide each row by its norm.
-        padded: encode the last images with copies of the last one: at least four on a CPU, a whole batch elsewhere.
-            Then the last bits of a row do not depend on where a batch ends, as those of what is kept should not. A
-            single image takes up to four times as long.
+        padded: encode a part's last images with copies of the last one: at least four on a CPU, a whole batch
+            elsewhere. Then the last bits of a row do not depend on where a batch ends, as those of what is kept should
+            not. A single image takes up to four times as long.
         prefer: the precision (`Ran.precision`) that earlier images of the same job were embedded in.
         bar: moved on as batches are done.
         say: called with what an encoder of precision auto was settled to.
 
     Yields:
-        Batches, of which the last may hold unreadable items alone.
+        Batches, of which a part's last may hold unreadable items alone.
 
     Raises:
         EncoderUnavailable: values that are not finite came out.
@@ -102,10 +104,10 @@ def embedded(
     size = batch_size or (BATCH_SIZE if encoder.device == "cpu" else GPU_BATCH_SIZE)
     how = (size, decode_threads, normalised, padded, bar, say)
     if encoder.is_settled(prefer) or not encoder.try_faster(prefer, say=say):
-        yield from _encoded(encoder, iter(items), 0, *how)
+        yield from _encoded(encoder, iter(parts), 0, *how)
         return
-    compared = max(COMPARED, length_hint(items, UNKNOWN) // JOB_PER_COMPARED)
-    waiting, again = tee(items)
+    compared = max(COMPARED, images // JOB_PER_COMPARED)
+    waiting, again = tee(parts)
     stream = _encoded(encoder, waiting, compared, *how)
     try:
         try:
@@ -123,7 +125,7 @@ def embedded(
 
 def _encoded(
     encoder: Encoder,
-    waiting: Iterator[Item],
+    waiting: Iterator[Sequence[Item]],
     compared: int,
     size: int,
     decode_threads: int | None,
@@ -193,22 +195,25 @@ def _pool(workers: int, name: str, torch_threads: int) -> Iterator[ThreadPoolExe
 
 
 def _batches(
-    encoder: Encoder, items: Iterator[Item], size: int, pool: ThreadPoolExecutor, window: int
+    encoder: Encoder, parts: Iterator[Sequence[Item]], size: int, pool: ThreadPoolExecutor, window: int
 ) -> "Iterator[tuple[list[Item], list[Tensor], list[tuple[Item, str]], bool]]":
     """`size` readable items at a time, their pixels, the unreadable ones met on the way, and whether that was all."""
-    reading: deque[tuple[Item, Future[Tensor | str]]] = deque()
+    reading: deque[tuple[Item, bool, Future[Tensor | str]]] = deque()
+    items = ((item, at == len(part)) for part in parts for at, item in enumerate(part, start=1))
 
     def read_on() -> bool:
-        for item in islice(items, window - len(reading)):
-            reading.append((item, pool.submit(_pixels, encoder, item, encoder.reduces_jpeg, encoder.pixel_type)))
+        for item, ends in islice(items, window - len(reading)):
+            found = pool.submit(_pixels, encoder, item, encoder.reduces_jpeg, encoder.pixel_type)
+            reading.append((item, ends, found))
         return bool(reading)
 
     while read_on():
         batch: list[Item] = []
         pixels: list[Tensor] = []
         bad: list[tuple[Item, str]] = []
-        while len(batch) < size and read_on():
-            item, future = reading.popleft()
+        ends = False
+        while len(batch) < size and not ends and read_on():
+            item, ends, future = reading.popleft()
             found = future.result()
             if isinstance(found, str):
                 bad.append((item, found))

@@ -1,8 +1,20 @@
-"""Reading an embedding store: DATASET/embeddings/SLUG/{encoder.json, ids.parquet, shard-00000.npy ...}."""
+"""Reading an embedding store, DATASET/embeddings/SLUG.
+
+    encoder.json                   the encoder's identity, the specs it was loaded by
+    list-0000-1a2b3c4d.parquet     image_id, part, size: images in order, the part each is in, the size of its file;
+                                   new and changed images have a list of their own, named by its number and content
+    part-0000-1a2b3c4d-00007.npy   the rows of part 7 of that list in its order, nan where an image cannot be read, and
+                                   a line of JSON after them: what computed them, and why an image cannot be read
+    unreadable.csv                 image_id, file, reason: for people
+
+A file is written once and never changes, so that several processes can fill a store, and folders of parts that were
+made on machines without a common disk can be copied together.
+"""
 
 import hashlib
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -18,21 +30,19 @@ from affectml._rows import BIG, RowsOnDisk
 from affectml.encoders import TINY_SPEC, EncoderIdentity, Ran, local_weights
 from affectml.encoders.identity import DECLARED
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
-from affectml_annotation.exchange.files import from_spreadsheet
 
 if TYPE_CHECKING:
     from affectml.data import Dataset
     from affectml.encoders import Encoder
 
 FOLDER = "embeddings"
-PROVENANCE = "provenance.json"
-SHARDS = "shards"  # a folder in a store: what each shard of the work made, until they are merged
-DIGEST = "sha256"
+LIST, PART, SHARD, TEXTS = "list-", "part-", "shard-", "texts-"  # how names of files begin
 AGAIN = "remove the folder and run `affectml embed` again"
+MADE_AGAIN = "`affectml embed` makes it again"
 
 
 class EmbeddingStore:
-    """An opened store. Shards are memory-mapped; a store that nothing was written to yet has no ids.
+    """An opened store, as it was when it was first asked. Parts are memory-mapped.
 
     identity: of the encoder. ids: image_id of every row, str objects [N]. dim: columns. specs: the specs under
     which its encoder was loaded. logit_scale: the encoder's factor on cosines, None for imported embeddings.
@@ -110,47 +120,94 @@ class EmbeddingStore:
         return stores[0]
 
     @cached_property
-    def table(self) -> pd.DataFrame:
-        """ids.parquet: image_id, shard, row; one row per embedding, in the order of writing.
+    def _listed(self) -> tuple[pd.DataFrame, list[Path]]:
+        """Every image that a list names, in the order of the lists, and the parts that hold or are to hold them.
 
-        What one shard of the work made also has `sha256`, of each image file. While a store is written, and where that
-        was cut short, its last rows are in files of their own, ids-SHARD.parquet, from that shard on.
+        A row is image_id, part (a number of the second), row, and size: of the image's file when it was listed, -1
+        where there was none, nan where that is not known. An image that has changed has several rows.
         """
-        path = self.folder / "ids.parquet"
-        parts = [read_ids(part) for part in ids_parts(self.folder)]  # first, for a writer may just be joining them
-        table = read_ids(path)
-        for part in parts:
-            if part is not None and (table is None or part["shard"].min() > table["shard"].max()):
-                table = part if table is None else pd.concat([table, part], ignore_index=True)
-        if table is None:
-            empty = {"image_id": object, "shard": np.int64, "row": np.int64}
-            return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in empty.items()})
-        for name in ("shard", "row"):
-            if not pd.api.types.is_integer_dtype(table[name]) or (table[name] < 0).any() or table[name].isna().any():
-                raise BadDataset(f"{path}: column {name}: expected whole numbers from 0 on; {AGAIN}")
-        doubled = table["image_id"].duplicated()
-        if doubled.any():
-            raise BadDataset(f"{path}: image {table['image_id'][doubled].iloc[0]!r} has two rows; {AGAIN}")
-        return table
+        table, parts = _of_before(self.folder)
+        tables = [table]
+        for path in lists(self.folder):
+            table = _read_list(path)
+            table["row"] = table.groupby("part").cumcount()
+            names = [part_path(path, number) for number in range(int(table["part"].max()) + 1)]
+            tables.append(table.assign(part=table["part"] + len(parts)))
+            parts = parts + names
+        return pd.concat([one for one in tables if len(one)] or tables, ignore_index=True), parts
+
+    @cached_property
+    def _there(self) -> dict[int, NDArray[Any]]:
+        """The parts that are there, memory-mapped, by number."""
+        _, parts = self._listed
+        names = {entry.name for entry in os.scandir(self.folder)}
+        return {number: _mapped(path) for number, path in enumerate(parts) if path.name in names}
+
+    @cached_property
+    def _said(self) -> dict[int, dict[str, Any]]:
+        """What each part says of itself, by number: what computed it, and why rows of it are nan."""
+        found = {}
+        for number, array in self._there.items():
+            path = self._listed[1][number]
+            found[number] = said = {} if path.name.startswith(SHARD) else _said_at_the_end(path, array)
+            if said and said["encoder"] != self.identity.fingerprint:
+                raise BadDataset(f"{path}: by another encoder than encoder.json says; remove it, and {MADE_AGAIN}")
+        return found
+
+    @cached_property
+    def _rows(self) -> pd.DataFrame:
+        """Of each image what the last part has that is there: image_id, part, row, and why there is no embedding."""
+        table, parts = self._listed
+        counts = np.bincount(table["part"], minlength=len(parts)) if len(table) else np.zeros(0, dtype=np.int64)
+        starts = counts.cumsum() - counts
+        reasons = np.full(len(table), None, dtype=object)
+        for number, said in self._said.items():
+            array, path = self._there[number], parts[number]
+            rows = int(table["row"].iloc[starts[number] : starts[number] + counts[number]].max()) + 1
+            if array.ndim != 2 or len(array) < rows or array.shape[1] != self.dim:
+                raise BadDataset(
+                    f"{path}: expected {rows} rows of {self.dim}, got {array.shape}; remove it, and {MADE_AGAIN}"
+                )
+            for row, reason in said.get("unreadable", {}).items():
+                reasons[starts[number] + int(row)] = reason
+        there = table.assign(reason=reasons)[table["part"].isin(list(self._there))]
+        return there.drop_duplicates("image_id", keep="last", ignore_index=True)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row per embedding, in the order of the lists: image_id, part (a number), row."""
+        rows = self._rows
+        return rows.loc[rows["reason"].isna(), ["image_id", "part", "row"]].reset_index(drop=True)
 
     @property
-    def provenance(self) -> list[tuple[Ran, range]]:
-        """What computed which shards, in the order of writing; nothing of imported ones."""
-        path = self.folder / PROVENANCE
-        try:
-            entries = read_json(path, BadDataset, "remove it")
-            found = [
-                (Ran.from_json({key: value for key, value in entry.items() if key != "shards"}), entry["shards"])
-                for entry in entries
-            ]
-            if not all(isinstance(shard, int) for _, (first, last) in found for shard in (first, last)):
-                raise TypeError("shards are numbered")
-        except FileNotFoundError:
-            return []
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise BadDataset(f"{path}: not a list of what computed which shards ({error}); remove it") from None
-        there = int(self.table["shard"].max()) + 1 if len(self.table) else 0  # a kill may have left more than that
-        return [(ran, range(first, min(last + 1, there))) for ran, (first, last) in found if first < there]
+    def unreadable(self) -> dict[str, str]:
+        """Why the image of an image_id has no embedding, of those that could not be read."""
+        rows = self._rows.dropna(subset="reason")
+        return dict(zip(rows["image_id"], rows["reason"], strict=True))
+
+    @property
+    def sizes(self) -> pd.Series:
+        """By image_id, how large its file was when it was listed last: -1 without a file, nan where not known."""
+        table = self._listed[0].drop_duplicates("image_id", keep="last")
+        return pd.Series(table["size"].to_numpy(np.float64), index=table["image_id"].to_numpy(dtype=object))
+
+    @property
+    def unmade(self) -> list[tuple[Path, list[str]]]:
+        """The parts that are still to be made, each with the image_ids of its rows."""
+        table, parts = self._listed
+        missing = table[~table["part"].isin(list(self._there))]
+        return [(parts[int(str(at))], ids.tolist()) for at, ids in missing.groupby("part", sort=True)["image_id"]]
+
+    @property
+    def ran(self) -> list[Ran]:
+        """What computed the embeddings, in the order of the parts; nothing of imported ones."""
+        said = [entry for each in self._said.values() for entry in each.get("ran", [])]
+        return _distinct([*_ran_before(self.folder), *said], self.folder)
+
+    def misfits(self) -> list[str]:
+        """Files of parts that no list names, such as those that were copied here without their list."""
+        known = {path.name for path in self._listed[1]}
+        return sorted(path.name for path in self.folder.glob(f"{PART}*.npy") if path.name not in known)
 
     @cached_property
     def ids(self) -> NDArray[Any]:
@@ -162,48 +219,17 @@ class EmbeddingStore:
         index: pd.Index[Any] = pd.Index(self.ids, dtype=object)
         return index
 
-    @cached_property
-    def _shards(self) -> dict[int, NDArray[Any]]:
-        """Memory-mapped shards, each checked to have the rows that the ids table says."""
-        return {number: self.array(number) for number in self._last}
-
-    @cached_property
-    def _last(self) -> dict[int, int]:
-        """The last row of each shard that the ids table names."""
-        last = self.table.groupby("shard", sort=True)["row"].max()
-        return {int(str(number)): int(row) for number, row in last.items()}
-
-    def array(self, number: int) -> NDArray[Any]:
-        """A shard, memory-mapped; raises BadDataset where it has not the rows that the ids table says."""
-        path, rows = shard_path(self.folder, number), self._last[number]
-        try:
-            shard = np.load(path, mmap_mode="r", allow_pickle=False)
-        except FileNotFoundError:
-            raise BadDataset(f"{path}: no such shard, but ids.parquet names it; {AGAIN}") from None
-        except Exception as error:  # numpy raises many kinds for a damaged file
-            raise BadDataset(f"{path}: not a readable shard ({error}); {AGAIN}") from None
-        if not isinstance(shard, np.ndarray) or shard.dtype.kind not in "fiu":
-            raise BadDataset(f"{path}: expected an array of numbers; {AGAIN}")
-        if shard.ndim != 2 or shard.shape[0] <= rows or shard.shape[1] != self.dim:
-            raise BadDataset(f"{path}: expected at least {rows + 1} rows of {self.dim}, got {shard.shape}; {AGAIN}")
-        return shard
-
     def missing(self, image_ids: Iterable[str]) -> list[str]:
         """Those of `image_ids` that have no embedding, in their order."""
         ids = list(image_ids)
         return [i for i, at in zip(ids, self._index.get_indexer(pd.Index(ids, dtype=object)), strict=True) if at < 0]
 
     def stamp(self) -> str:
-        """Changes when an embedding does: encoder.json, ids.parquet and each shard's size and time."""
-        shards = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self.folder.glob("shard-*.npy")]
-        named = [self.folder / "encoder.json", self.folder / "ids.parquet", *ids_parts(self.folder)]
-        digests = [sha256(path) for path in named if path.exists()]
-        return json.dumps([digests, sorted(shards)])
-
-    @property
-    def unreadable(self) -> dict[str, str]:
-        """Why the image of an image_id has no embedding, of those that could not be read."""
-        return {image_id: reason for image_id, _, reason in unreadable_in(self.folder)}
+        """Changes when an embedding does: encoder.json, and the name, size and time of each other file."""
+        patterns = ("ids*.parquet", f"{SHARD}*.npy", f"{LIST}*.parquet", f"{PART}*.npy")
+        files = {path.name: path.stat() for pattern in patterns for path in sorted(self.folder.glob(pattern))}
+        stats = [(name, found.st_size, found.st_mtime_ns) for name, found in files.items()]
+        return json.dumps([sha256(self.folder / "encoder.json"), stats])
 
     def rows(self, image_ids: Iterable[str]) -> NDArray[np.float32]:
         """Embeddings of these images in this order: float32 [N, dim]; an image may be asked for twice.
@@ -227,12 +253,13 @@ class EmbeddingStore:
                 f"{self.folder}: no embedding for image {absent[0]!r} ({len(absent)} of {len(ids)} missing; "
                 "`affectml embed` adds new images and lists those it cannot read)"
             )
-        shard, row = self.table["shard"].to_numpy()[at], self.table["row"].to_numpy()[at]
+        part, row = self.table["part"].to_numpy()[at], self.table["row"].to_numpy()[at]
 
         def named(place: int) -> BadDataset:
-            return BadDataset(f"{self.folder}: the embedding of image {ids[place]!r} is not finite; {AGAIN}")
+            what = f"the embedding of image {ids[place]!r} is not finite"
+            return BadDataset(f"{self._listed[1][part[place]]}: {what}; remove it, and {MADE_AGAIN}")
 
-        return RowsOnDisk(self._shards, shard, row, self.dim, named)
+        return RowsOnDisk(self._there, part, row, self.dim, named)
 
     def need_texts_of(self, encoder: "Encoder") -> None:
         """Raise EncoderUnavailable, which says what differs, for another encoder than made the embeddings."""
@@ -253,7 +280,7 @@ class EmbeddingStore:
         """
         texts = list(texts)
         key = hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()[:16]
-        path = self.folder / f"texts-{key}.npy"
+        path = self.folder / f"{TEXTS}{key}.npy"
         if path.exists():
             with suppress(Exception):  # numpy raises many kinds for a damaged file; the texts are embedded again
                 cached = np.load(path, allow_pickle=False)
@@ -267,49 +294,111 @@ class EmbeddingStore:
         self.need_texts_of(encoder)
         features: NDArray[np.float32] = encoder.encode_texts(texts).numpy()
         with suppress(OSError):  # a data set that cannot be written to can still be trained on
-            write_json(self.folder / f"texts-{key}.json", texts)
+            write_json(self.folder / f"{TEXTS}{key}.json", texts)
             save_array(path, features)
         return features
 
 
-def unreadable_in(folder: Path) -> list[tuple[str, str, str]]:
-    """What a store's unreadable.csv lists: image_id, file, reason."""
-    path = folder / "unreadable.csv"
-    if not path.exists():
-        return []
+def lists(folder: Path) -> list[Path]:
+    """The lists of a store's images, in order."""
+    return sorted(folder.glob(f"{LIST}*.parquet"))
+
+
+def part_path(listed: Path, number: int) -> Path:
+    """The file of a part of a list."""
+    return listed.with_name(f"{PART}{listed.stem.removeprefix(LIST)}-{number:05d}.npy")
+
+
+def _read_list(path: Path) -> pd.DataFrame:
+    """A list: image_id, part, size. Raises BadDataset for another table."""
     try:
-        table = from_spreadsheet(pd.read_csv(path, dtype=str, keep_default_na=False))
-        return list(zip(table["image_id"], table["file"], table["reason"], strict=True))
-    except (OSError, ValueError, KeyError) as error:
-        raise BadDataset(f"{path}: not a list of images and reasons ({error}); remove it") from None
-
-
-def shard_path(folder: Path, number: int) -> Path:
-    """The file of a shard."""
-    return folder / f"shard-{number:05d}.npy"
-
-
-def ids_part(folder: Path, shard: int) -> Path:
-    """The file of ids that are not in ids.parquet yet, from this shard on."""
-    return folder / f"ids-{shard:05d}.parquet"
-
-
-def ids_parts(folder: Path) -> list[Path]:
-    """Files of ids that are not in ids.parquet yet, in the order of their shards."""
-    return sorted(folder.glob("ids-*.parquet"), key=lambda path: (len(path.name), path.name))
-
-
-def read_ids(path: Path) -> pd.DataFrame | None:
-    """A file of ids, as it is but for other columns; None where there is none."""
-    try:
-        table = read_frame(path)
-        table = table[["image_id", "shard", "row", *(name for name in (DIGEST,) if name in table)]]
+        table = read_frame(path)[["image_id", "part", "size"]]
         table["image_id"] = table["image_id"].astype(str)
-    except FileNotFoundError:
-        return None
+        numbers = table["part"].to_numpy()
+        if not len(table) or numbers[0] != 0 or not np.isin(np.diff(numbers), (0, 1)).all():
+            raise ValueError("column part: expected 0, 1, 2 and so on, in order")
+        return table.astype({"part": np.int64, "size": np.float64})
     except Exception as error:  # pyarrow raises many kinds for a damaged file
-        raise BadDataset(f"{path}: not a readable ids table ({error}); {AGAIN}") from None
-    return table
+        raise BadDataset(f"{path}: not a readable list of images ({error}); {AGAIN}") from None
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    """A part, memory-mapped; raises BadDataset for a damaged one."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+            raise ValueError("expected an array of numbers")
+    except Exception as error:  # numpy raises many kinds for a damaged file
+        raise BadDataset(f"{path}: not a readable part ({error}); remove it, and {MADE_AGAIN}") from None
+    return array
+
+
+def _said_at_the_end(path: Path, array: NDArray[Any]) -> dict[str, Any]:
+    """What follows a part's rows in its file."""
+    try:
+        with path.open("rb") as handle:
+            handle.seek(array.offset + array.nbytes)  # type: ignore[attr-defined]  # of a memory map
+            said = json.loads(handle.read())
+        if not isinstance(said["unreadable"], dict) or not isinstance(said["ran"], list) or "encoder" not in said:
+            raise TypeError("expected encoder, ran and unreadable")
+        [reason.strip() for reason in said["unreadable"].values()]
+        if any(not 0 <= int(row) < len(array) for row in said["unreadable"]):
+            raise ValueError("unreadable: no such row")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadDataset(f"{path}: does not end with what made it ({error}); remove it, and {MADE_AGAIN}") from None
+    return dict(said)
+
+
+def _of_before(folder: Path) -> tuple[pd.DataFrame, list[Path]]:
+    """What a store of before 0.3 holds, read where it lies: ids.parquet (image_id, shard, row) and shard-00000.npy ...
+
+    The last rows of one that was cut short are in files of their own, ids-SHARD.parquet, from that shard on.
+    """
+    tables: list[pd.DataFrame] = []
+    later = sorted(folder.glob("ids-*.parquet"), key=lambda path: (len(path.name), path.name))
+    for path in [folder / "ids.parquet", *later]:
+        try:
+            table = read_frame(path)[["image_id", "shard", "row"]]
+            table["image_id"] = table["image_id"].astype(str)
+            table = table.astype({"shard": np.int64, "row": np.int64})
+            if table["image_id"].duplicated().any() or (table[["shard", "row"]] < 0).any(axis=None):
+                raise ValueError("expected each image once, and whole numbers from 0 on")
+        except FileNotFoundError:
+            continue
+        except Exception as error:  # pyarrow raises many kinds for a damaged file
+            raise BadDataset(f"{path}: not a readable ids table ({error}); {AGAIN}") from None
+        if not tables or table["shard"].min() > tables[-1]["shard"].max():
+            tables.append(table)
+    if not tables:
+        kinds = {"image_id": object, "part": np.int64, "row": np.int64, "size": np.float64}
+        return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in kinds.items()}), []
+    whole = pd.concat(tables, ignore_index=True).rename(columns={"shard": "part"}).assign(size=np.nan)
+    names = [folder / f"{SHARD}{number:05d}.npy" for number in range(int(whole["part"].max()) + 1)]
+    if absent := [path for number, path in enumerate(names) if not path.exists() and (whole["part"] == number).any()]:
+        raise BadDataset(f"{absent[0]}: no such shard, but ids.parquet names it; {AGAIN}")
+    return whole.sort_values(["part", "row"], kind="stable", ignore_index=True), names
+
+
+def _ran_before(folder: Path) -> list[Any]:
+    """What computed the shards of a store of before 0.3."""
+    path = folder / "provenance.json"
+    try:
+        return [{name: entry[name] for name in entry if name != "shards"} for entry in read_json(path, BadDataset)]
+    except FileNotFoundError:
+        return []
+    except (TypeError, AttributeError) as error:
+        raise BadDataset(f"{path}: not a list of what computed which shards ({error}); remove it") from None
+
+
+def _distinct(entries: Sequence[Any], folder: Path) -> list[Ran]:
+    found: list[Ran] = []
+    for entry in entries:
+        try:
+            ran = Ran.from_json(entry)
+        except (TypeError, AttributeError) as error:
+            raise BadDataset(f"{folder}: a part does not say what computed it ({error}); {AGAIN}") from None
+        found += [ran] if ran not in found else []
+    return found
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:

@@ -277,7 +277,6 @@ def _write(addition: Addition, draft: Draft, dataset: Dataset) -> None:
         store = None
         if addition.embedded is not None:
             store = write_store(addition.embedded, Path(scratch))
-            (store / ".lock").unlink(missing_ok=True)
             (root / "embeddings").mkdir(exist_ok=True)
         if addition.columns:
             there = pq.read_table(root / "images.parquet")

@@ -22,7 +22,6 @@ from affectml.importers.labels import taxonomy_entry
 from affectml.importers.registry import Importer
 
 NO_FILE = "images: a url and no file"
-SHARD_ROWS = 65536
 
 
 def open_source(address: str | Path, out: Path, about: About, images: str, importer: Importer) -> Source:
@@ -152,13 +151,9 @@ def of_images(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
 
 def write_store(embedded: Embedded, folder: Path) -> Path:
     """Write embeddings below a data set's folder; returns the store's."""
-    from affectml.embeddings import StoreWriter
+    from affectml.embeddings import write_store as write
 
-    with StoreWriter(folder, embedded.identity, specs=embedded.specs) as writer:
-        for start in range(0, len(embedded.ids), SHARD_ROWS):
-            part = slice(start, start + SHARD_ROWS)
-            writer.add(embedded.ids[part], embedded.rows[part])
-    return writer.folder
+    return write(folder, embedded.identity, embedded.ids, [embedded.rows], specs=embedded.specs).folder
 
 
 def _unusable(bad: list[int], problems: list[str | None], draft: Draft) -> str:

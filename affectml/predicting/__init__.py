@@ -3,8 +3,7 @@
 predictor.py    a run that is asked about images, some at a time
 features.py     features of images by a run's encoder
 predictions.py  the answers as a table
-files.py        the answers in a file, and parts.py: what is done of one that is not whole
-shards.py       one file of what several processes made
+files.py        the answers in a file, which several processes may make together
 person.py       whose answers they are, where it is not the population
 """
 
@@ -13,12 +12,10 @@ from typing import TYPE_CHECKING
 from affectml._lazy import lazily
 
 if TYPE_CHECKING:
-    from affectml.predicting.files import predict_to_file
-    from affectml.predicting.parts import PredictionFile
+    from affectml.predicting.files import PredictionFile, predict_to_file
     from affectml.predicting.person import Person, for_person
     from affectml.predicting.predictions import Predictions
     from affectml.predicting.predictor import Prediction, predict_images
-    from affectml.predicting.shards import merge_predictions
 
 __all__ = [
     "Person",
@@ -26,7 +23,6 @@ __all__ = [
     "PredictionFile",
     "Predictions",
     "for_person",
-    "merge_predictions",
     "predict_images",
     "predict_to_file",
 ]

@@ -106,7 +106,7 @@ def _of_the_run(run: RunFolder, store: EmbeddingStore, say: Say) -> EmbeddingSto
         raise BadDataset(
             f"{store.folder}: embeddings by another encoder than run {run.folder}'s ({run.info.encoder.specs[0]})"
         )
-    say_of_precision(run, [ran for ran, _ in store.provenance], say)
+    say_of_precision(run, store.ran, say)
     return store
 
 
@@ -169,7 +169,7 @@ class FromFiles:
 def features_of(
     run: RunFolder,
     encoder: Encoder,
-    found: Iterable[Picture],
+    found: Sequence[Picture],
     bar: Progress | None = None,
     say: Say = lambda line: None,
     prefer: str | None = None,
@@ -177,7 +177,9 @@ def features_of(
 ) -> Generator[Batch[Picture], None, None]:
     """Features as the run's head takes them; padded: see `embedded`."""
     normalised = bool(run.info.encoder.identity["normalised"])
-    return embedded(encoder, found, normalised=normalised, padded=padded, prefer=prefer, bar=bar, say=say)
+    return embedded(
+        encoder, [found], images=len(found), normalised=normalised, padded=padded, prefer=prefer, bar=bar, say=say
+    )
 
 
 def unreadable(bad: Bad) -> BadInput:

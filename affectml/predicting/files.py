@@ -1,29 +1,84 @@
-"""Predictions for many images in a file, made and kept in parts."""
+"""Predictions for many images in a file, made in parts, which any number of processes may share."""
 
 import hashlib
 import json
-from collections.abc import Callable, Container, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from glob import escape
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from affectml._files import sha256, try_folder
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from affectml import parts
+from affectml._files import replacing, sha256, try_folder, write_json
 from affectml._progress import Progress, Say
 from affectml._version import __version__
 from affectml.encoders import Encoder
 from affectml.errors import BadInput, option
 from affectml.pictures import Bad, ImageLike, Picture, pictures
 from affectml.predicting._shift import Ground
+from affectml.predicting.alike import Alike
 from affectml.predicting.features import unreadable
-from affectml.predicting.parts import DELIMITER, Parts, PredictionFile, shards_of
-from affectml.predicting.predictions import score_columns
-from affectml.predicting.predictor import PART, Predictor, Somebody
+from affectml.predicting.predictions import COLUMNS, score_columns
+from affectml.predicting.predictor import Predicted, Predictor, Somebody
 from affectml.runs import RunFolder
-from affectml.shards import Shard
+from affectml_annotation.exchange.files import csv_text, keep, kept_of, table_csv, take_left, write_text
 
-READERS = 8  # threads that read files to know them again
+ENDINGS = (".csv", ".parquet", ".jsonl")
+DELIMITER = "|"  # between the labels of a set in CSV, as in files of judgements
+# in a part's metadata: the images that could not be read, and what image files were embedded in (`Ran.precision`)
+BAD, WAY = b"affectml.bad", b"affectml.way"
+OTHER = {  # what manifest.json says was asked for, in words
+    "run": "another run",
+    "images": "other images, or images that have changed since",
+    "labels": "other labels",
+    "threads": "another number of threads",
+    "versions": "another version of affectml or torch",
+    "person": "another person",
+}
+
+
+@dataclass(frozen=True)
+class PredictionFile:
+    """What `predict_to_file` did.
+
+    file: what was written. images: its rows. kept: the file that was there before, where one was. bad: name and reason
+    of each image that could not be read; `listed` is the file that has them, None where all could. alike: that nearly
+    all images got the same answer, or an empty set, and what would help; "" where they did not. shift: whether the
+    promise's ground has shifted, as far as scores show it; "" without a promise, and for a few images. Where another
+    process wrote the file from the parts that both made, it says the last three.
+    """
+
+    file: Path
+    images: int
+    kept: Path | None = None
+    bad: Bad = field(default_factory=list)
+    alike: str = ""
+    shift: str = ""
+
+    @property
+    def listed(self) -> Path | None:
+        """Where `bad` is written."""
+        return _list_of_bad(self.file) if self.bad else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "file": str(self.file),
+            "images": self.images,
+            "kept": None if self.kept is None else str(self.kept),
+            "alike": self.alike,
+            "shift": self.shift,
+            "unreadable": [{"image": image, "reason": reason} for image, reason in self.bad],
+        }
 
 
 def predict_to_file(
@@ -33,18 +88,19 @@ def predict_to_file(
     *,
     labels: Sequence[str] | None = None,
     replace: bool = False,
-    shard: Shard | str | None = None,
     threads: int | None = None,
     device: str | None = None,
     encoder_factory: Callable[[], Encoder] | None = None,
     person: Somebody | None = None,
+    join: bool = True,
     say: Say = print,
 ) -> PredictionFile:
     """Write what a run says of images: image, a score per label in single precision, set.
 
-    Memory does not grow with the number of images. Stopped at any moment, the same call goes on: until OUT is whole,
-    OUT.parts keeps what was done, but for the batches in hand and, where it was killed, the last ten seconds. An image
-    that is named twice has one row.
+    Memory does not grow with the number of images. Until OUT is whole, OUT.parts keeps what is done in parts of 1,024
+    images. Any number of processes may make the same file at once, on any machines that share the folder: each makes
+    parts that no other has claimed. Whoever is stopped or killed loses the part in hand, and the same call goes on. An
+    image that is named twice has one row.
 
     Args:
         run: the run or its folder.
@@ -52,98 +108,214 @@ def predict_to_file(
         out: a .csv file (labels of a set joined by `|`), .parquet or .jsonl.
         labels: choose among these instead of the run's own, see `Predictor`.
         replace: write over a file that is there; the old one is kept beside it.
-        shard: predict only these of the images, `3/16` say, in whole parts of 1,024, and keep what is done in
-            OUT.shards/3-of-16 for `merge_predictions`. Images of a data set that have no embedding are then read from
-            their files, and no embedding of them is kept.
         threads: torch's; None is one less than the cores, or what the interrupted call had.
         device: see `Predictor`.
         encoder_factory: see `Predictor`.
-        person: whose answers they are, see `Person`; None is the population's. A person has no shards.
+        person: whose answers they are, see `Person`; None is the population's.
+        join: False makes the parts alone, and a later call writes the file.
         say: called with what one should know.
 
     Raises:
-        BadInput: where no image can be read; for an `out` that exists or cannot be written; for `labels` with a head
-            that has no texts.
+        BadInput: where no image can be read; for an `out` that exists or cannot be written, or that another process
+            makes of something else; for `labels` with a head that has no texts.
         BadRun: for image files and a run on embeddings made elsewhere.
         EncoderUnavailable: where the encoder is not the one that the run was trained with.
     """
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
-    shard = None if shard is None else Shard.parse(shard)
-    if shard is not None and person is not None:
-        raise BadInput(f"{option('shard', str(shard))}: a person is predicted by one process, where their data are")
-    parts = Parts(Path(out), shard)
-    if shard is None and not parts.finished:
-        refuse_existing(parts.file, replace)
-        if shards_of(parts.file).is_dir():
-            say(f"{shards_of(parts.file)} has what shards made, which {option('merge', True)} joins; this does not")
-    try_folder(parts.file.parent)
+    answers = _Answers(Path(out))
+    if not answers.finished and answers.file.exists() and not replace:
+        way = option("replace", True)
+        raise BadInput(f"{out} exists; name another file, or write over it with {way}: the old one is kept beside it")
+    try_folder(answers.file.parent)
     bad: Bad = []
     found = pictures(images, bad=bad, once=True, say=say)
-    threads = parts.threads if threads is None else threads
+    threads = answers.threads if threads is None else threads
     predictor = Predictor(
-        opened,
-        labels=labels,
-        threads=threads,
-        device=device,
-        encoder_factory=encoder_factory,
-        embed=shard is None,
-        padded=True,
-        person=person,
-        say=say,
-    )
-    check_labels(parts.file, predictor, say)
+        opened, labels=labels, threads=threads, device=device, encoder_factory=encoder_factory, padded=True,
+        person=person, say=say,
+    )  # fmt: skip
+    _check_labels(answers.file, predictor, say)
     if not found:
         raise unreadable(bad)
-    mine = range(len(found)) if shard is None else rows_of(shard, found)
-    if not mine:
-        say(f"shard {shard} has nothing to do: {len(found):,} images are {len(in_parts(found))} parts of {PART:,}")
-        return PredictionFile(parts.folder, 0, shard=shard)
-    predictor.prepare(found[mine.start : mine.stop])
-    if shard is None:
-        asked = _asked(predictor, found, labels)
-    else:
-        asked = shard_asked(predictor, found, labels) | {"stamps": _stamps(predictor, found[mine.start : mine.stop])}
-    with parts.held():
-        parts.begin(asked, len(mine), say)
-        if parts.finished:  # killed after the file was whole
-            return parts.finish(bad)
-        if shard is None:
-            refuse_existing(parts.file, replace)
-        predictor.way = parts.way()
-        left = [start for start in mine[::PART] if not parts.path(start // PART).exists()]
-        with Progress("predicting", sum(len(mine[at - mine.start :][:PART]) for at in left), "images") as bar:
-            for start in left:
-                some = found[start : start + PART]
-                with parts.making(start // PART) as features:
-                    predictor.way = predictor.way or features.way
-                    made = predictor.predict(some, bar, features)
-                read = None if shard is None else contents(predictor, some, set(made.images))
-                parts.write(start // PART, made, predictor.way, read)
-                features.path.unlink(missing_ok=True)
-        if shard is not None:
-            return PredictionFile(parts.folder, parts.images, None, bad + parts.bad(), shard)
-        kept = parts.join(bad, Ground(predictor, found))
-        return parts.finish(bad, kept)
+    predictor.prepare(found)
+    with answers.held(_asked(predictor, found, labels), found, say):
+        if not answers.finished:  # else killed after the file was whole
+            predictor.way = answers.way()
+            left = sum(len(answers.of[at]) for at, path in enumerate(answers.paths) if not path.exists())
+            with Progress("predicting", left, "images") as bar, parts.Claims(answers.paths, say) as claims:
+                for number in chain.from_iterable(claims.rounds()):
+                    made = predictor.predict(answers.of[number], bar)
+                    answers.write(number, made, predictor.way)
+        if not join:
+            return PredictionFile(answers.folder, answers.images, None, bad + answers.bad())
+        return answers.join(bad, Ground(predictor, found), say)
 
 
-def in_parts(found: Sequence[Picture]) -> list[Sequence[Picture]]:
-    """The images of each part."""
-    return [found[start : start + PART] for start in range(0, len(found), PART)]
+class _Answers:
+    """What was done of a file that is not whole yet, in OUT.parts.
+
+    manifest.json says what was asked for, and whole.json what the file will be. of: the images of each part. paths:
+    their files, named by what was asked, too, so that parts of two questions never meet in one file.
+    """
+
+    def __init__(self, file: Path) -> None:
+        if file.suffix not in ENDINGS:
+            raise BadInput(f"{file}: expected a file ending in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
+        if file.is_dir():
+            raise BadInput(f"{file} is a folder; name a file")
+        self.file, self.folder = file, file.with_name(f"{file.name}.parts")
+        self.of: list[Sequence[Picture]] = []
+        self.paths: list[Path] = []
+        self._ended = False
+
+    def _said(self, name: str) -> dict[str, Any]:
+        """The content of a file of the folder; nothing where it is not there or not readable."""
+        with suppress(OSError, ValueError, RecursionError):
+            content = json.loads((self.folder / name).read_text(encoding="utf-8"))
+            return content if isinstance(content, dict) else {}
+        return {}
+
+    @property
+    def threads(self) -> int | None:
+        """What torch had when the file was begun: the last bits of a score depend on it."""
+        threads = self._said("manifest.json").get("threads")
+        return threads if isinstance(threads, int) and not isinstance(threads, bool) and threads > 0 else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the file is whole, and only these parts are left to remove."""
+        digest = self._said("whole.json").get("sha256")
+        return isinstance(digest, str) and self.file.is_file() and sha256(self.file) == digest
+
+    @contextmanager
+    def held(self, asked: dict[str, Any], found: Sequence[Picture], say: Say) -> Iterator[None]:
+        """Begin, or go on where the same was asked; the folder goes when the file is whole, or where nothing was done.
+
+        Raises BadInput where another process makes the file of something else.
+        """
+        absent = [folder for folder in self.folder.parents if not folder.exists()]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.of = [found[start : start + parts.SIZE] for start in range(0, len(found), parts.SIZE)]
+        key = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:8]
+        self.paths = [self.folder / f"part-{key}-{number:05d}.parquet" for number in range(len(self.of))]
+        try:
+            self._begin(asked, len(found), say)
+            yield
+        except BaseException as error:
+            with suppress(OSError, pa.ArrowException):
+                if done := self.images + len(self.bad()):
+                    error.add_note(f"{done:,} images are done and kept in {self.folder}")
+                self._ended = self._ended or not (done or parts.claimed(self.folder))
+            raise
+        finally:
+            if self._ended:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            for folder in absent:
+                with suppress(OSError):  # one that is not empty stays
+                    folder.rmdir()
+
+    def _begin(self, asked: dict[str, Any], images: int, say: Say) -> None:
+        """Keep what was done for the same question; else take it away and say why."""
+        before, left = self._said("manifest.json"), list(self.folder.glob("part-*"))
+        if before == asked:
+            for path in self._made:
+                _check_whole(path)
+            if there := self.images + len(self.bad()):
+                say(f"going on after {there:,} of {images:,} images, as {self.folder} has them")
+            return
+        if before and parts.claimed(self.folder):
+            other = ", ".join(words for key, words in OTHER.items() if before.get(key) != asked.get(key))
+            raise BadInput(f"{self.file}: another process is making it with {other}; wait for it, or name another file")
+        if left:
+            other = ", ".join(words for key, words in OTHER.items() if before.get(key) != asked.get(key))
+            what = f"was begun with {other}" if before else "does not say what it is of"
+            say(f"{self.folder} {what}: starting afresh")
+        for path in left:
+            path.unlink(missing_ok=True)
+        write_json(self.folder / "manifest.json", asked)
+
+    @property
+    def _made(self) -> list[Path]:
+        return [path for path in self.paths if path.exists()]
+
+    @property
+    def images(self) -> int:
+        """Rows of the parts that are there."""
+        return sum(pq.read_metadata(path).num_rows for path in self._made)
+
+    def bad(self) -> Bad:
+        """Name and reason of each image that could not be read."""
+        listed = chain.from_iterable(json.loads(pq.read_schema(path).metadata[BAD]) for path in self._made)
+        return [(image, reason) for image, reason in listed]
+
+    def way(self) -> str | None:
+        """What image files of the parts that are there were embedded in; None where none was."""
+        return next(filter(None, (pq.read_schema(path).metadata[WAY].decode() for path in self._made)), None)
+
+    def write(self, number: int, made: Predicted, way: str | None) -> None:
+        """Keep a part: its table, with what its metadata say."""
+        columns = score_columns(made.labels)
+        table: dict[str, pa.Array] = {"image": pa.array(made.images, pa.string())}
+        for at, label in enumerate(made.labels):
+            table[columns[label]] = pa.array(made.scores[:, at].astype(np.float32))
+        if made.sets is not None:
+            table["set"] = pa.array(map(made.chosen, range(len(made.images))), pa.list_(pa.string()))
+        if self.folder.exists():  # else another process took this one for dead, and has ended
+            with replacing(self.paths[number], first_stays=True) as temporary:
+                said = {BAD: json.dumps(made.bad), WAY: way or ""}
+                pq.write_table(pa.table(table).replace_schema_metadata(said), temporary)
+
+    def join(self, bad: Bad, ground: Ground, say: Say) -> PredictionFile:
+        """Write the file from the parts, whose scores `ground` sees, and list beside it what could not be read."""
+        joined = self.folder / "joined"
+        with parts.Claims([joined], say) as claims:
+            for _ in chain.from_iterable(claims.rounds()):
+                if not self.images:
+                    self._ended = True
+                    raise unreadable(bad + self.bad())
+                kept = None if self.finished else self._write_file(ground)
+                bad = bad + self.bad()
+                if bad:
+                    write_text(_list_of_bad(self.file), csv_text([("image", "reason"), *bad]))
+                else:
+                    _list_of_bad(self.file).unlink(missing_ok=True)
+                for name in (self.file.name, _list_of_bad(self.file).name):  # half written by a call that was killed
+                    take_left(self.file.parent, escape(name))
+                joined.touch()
+                self._ended = True
+                said = self._said("whole.json")
+                return PredictionFile(self.file, self.images, kept, bad, said["alike"], said["shift"])
+        say(f"{self.file} was written by another process from the parts that both made")
+        listed = _list_of_bad(self.file)
+        rows = pd.read_csv(listed, dtype=str, keep_default_na=False).to_numpy().tolist() if listed.exists() else []
+        images = sum(map(len, self.of)) + len(bad) - len(rows)
+        return PredictionFile(self.file, images, None, [(image, reason) for image, reason in rows])
+
+    def _write_file(self, ground: Ground) -> Path | None:
+        """Write the file; returns what the one before it is called now."""
+        with replacing(self.file) as temporary:
+            alike = Alike([name for name in pq.read_schema(self.paths[0]).names if name not in COLUMNS])
+            WRITERS[self.file.suffix](temporary, self._tables(alike, ground))
+            words = {"alike": alike.words, "shift": ground.words}
+            write_json(self.folder / "whole.json", {"sha256": sha256(temporary), **words})
+            if not self.file.exists():
+                return None
+            # a command that was killed here has kept it already
+            return next((old for old in kept_of(self.file) if old.samefile(self.file)), None) or keep(self.file)
+
+    def _tables(self, alike: Alike, ground: Ground) -> Iterator[pa.Table]:
+        """The parts with rows, one in memory at a time."""
+        for path in self.paths:
+            table = pq.read_table(path).replace_schema_metadata()
+            if len(table):
+                scores = table.drop_columns([name for name in COLUMNS if name in table.column_names])
+                rows = np.column_stack([column.to_numpy() for column in scores.columns])
+                alike.add(rows, table["set"].to_pylist() if "set" in table.column_names else None)
+                ground.add(table["image"].to_pylist(), rows)
+                yield table
 
 
-def rows_of(shard: Shard, found: Sequence[Picture]) -> range:
-    """Which of the images a shard predicts: whole parts."""
-    return shard.rows(len(found), PART)
-
-
-def refuse_existing(file: Path, replace: bool) -> None:
-    """Raises BadInput for a file that is there, unless it may be written over."""
-    if file.exists() and not replace:
-        way = option("replace", True)
-        raise BadInput(f"{file} exists; name another file, or write over it with {way}: the old one is kept beside it")
-
-
-def check_labels(file: Path, predictor: Predictor, say: Say) -> None:
+def _check_labels(file: Path, predictor: Predictor, say: Say) -> None:
     """Before any work: say which labels have columns of other names; raise BadInput for those that CSV cannot hold."""
     for label, column in score_columns(predictor.labels).items():
         if column != label:
@@ -159,22 +331,14 @@ def check_labels(file: Path, predictor: Predictor, say: Say) -> None:
 
 def _asked(predictor: Predictor, found: Sequence[Picture], labels: Sequence[str] | None) -> dict[str, Any]:
     """What parts of one file have in common, for manifest.json; its keys are those of OTHER."""
-    whose = {} if predictor.person is None else {"person": predictor.person._digest}
-    return {**shard_asked(predictor, found, labels), "images": _stamps(predictor, found), **whose}
-
-
-def shard_asked(predictor: Predictor, found: Sequence[Picture], labels: Sequence[str] | None) -> dict[str, Any]:
-    """What shards of one file have in common: images by their names, since other machines have copies of them."""
     files = [predictor.run.folder / name for name in ("run.json", "head.json", "head.safetensors")]
-    images = hashlib.sha256()
-    for picture in found:
-        images.update(json.dumps(picture.name).encode())
     return {
         "run": [sha256(file) for file in files],
-        "images": images.hexdigest(),
+        "images": _stamps(predictor, found),
         "labels": None if labels is None else list(labels),
         "threads": predictor.threads,
         "versions": {"affectml": __version__, "torch": version("torch")},
+        "person": None if predictor.person is None else predictor.person._digest,
     }
 
 
@@ -191,22 +355,49 @@ def _stamps(predictor: Predictor, found: Sequence[Picture]) -> str:
     return images.hexdigest()
 
 
-def contents(predictor: Predictor, found: Sequence[Picture], names: Container[str]) -> dict[str, str]:
-    """By name, what is read of each image whose name is among these: sha256 of its embedding, its file or its pixels.
+def _check_whole(path: Path) -> None:
+    """Remove a part that cannot be read, so that it is made again."""
+    try:
+        said = pq.read_table(path).schema.metadata or {}
+        said[WAY].decode()
+        if not all(len(each) == 2 for each in json.loads(said[BAD])):
+            raise ValueError
+    except Exception:  # pyarrow raises many kinds for a damaged file
+        path.unlink()
 
-    An image that is not here is left out.
-    """
 
-    def content(picture: Picture) -> str:
-        store = predictor.store(picture)
-        if store is not None:
-            there = not store.missing([picture.image_id])
-            return f"embedding {hashlib.sha256(store.rows([picture.image_id]).tobytes()).hexdigest()}" if there else ""
-        with suppress(OSError):
-            return f"pixels {picture.stamp()}" if picture.pixels is not None else f"file {sha256(Path(picture.file))}"
-        return ""
+def _write_csv(path: Path, tables: Iterator[pa.Table]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        for number, table in enumerate(tables):
+            frame = table.to_pandas()
+            if "set" in frame:
+                frame["set"] = frame["set"].map(DELIMITER.join)
+            handle.write(table_csv(frame, header=number == 0))
 
-    wanted = [picture for picture in found if picture.name in names]
-    with ThreadPoolExecutor(READERS, "contents") as pool:
-        read = dict(zip((picture.name for picture in wanted), pool.map(content, wanted), strict=True))
-    return {name: what for name, what in read.items() if what}
+
+def _write_jsonl(path: Path, tables: Iterator[pa.Table]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as handle:
+        for table in tables:
+            columns = [_plain(table[name]) for name in table.column_names]
+            for row in zip(*columns, strict=True):
+                content = dict(zip(table.column_names, row, strict=True))
+                handle.write(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _plain(column: pa.ChunkedArray) -> list[Any]:
+    """Plain values; numbers with as many digits as single precision has."""
+    return [float(str(value)) for value in column.to_numpy()] if column.type == pa.float32() else column.to_pylist()
+
+
+def _write_parquet(path: Path, tables: Iterator[pa.Table]) -> None:
+    first = next(tables)
+    with pq.ParquetWriter(path, first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table)
+
+
+WRITERS = {".csv": _write_csv, ".parquet": _write_parquet, ".jsonl": _write_jsonl}
+
+
+def _list_of_bad(file: Path) -> Path:
+    return file.with_name(f"{file.name}.unreadable.csv")

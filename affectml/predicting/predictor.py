@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from affectml import parts
 from affectml._progress import Progress, Say
 from affectml.data.levels import levels_of
 from affectml.embeddings import EmbeddingStore
@@ -26,7 +27,6 @@ from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy
 
 Array = np.ndarray[Any, Any]
-PART = 1024  # images whose features are in memory at once
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,6 @@ class Predicted:
         """The set of one image."""
         assert self.sets is not None
         return [label for label, inside in zip(self.labels, self.sets[row], strict=True) if inside]
-
-
-@dataclass
-class Features:
-    """Features of image files, as they come. rows: float16 [D] by name. bad: by name why an image cannot be read."""
-
-    rows: dict[str, Array] = field(default_factory=dict)
-    bad: dict[str, str] = field(default_factory=dict)
-
-    def keep(self, way: str | None) -> None:
-        """Called when some more have come, with what they are embedded in."""
 
 
 class Somebody(Protocol):
@@ -156,18 +145,14 @@ class Predictor:
             EncoderUnavailable: where the encoder is not the one that the run was trained with.
             BadDataset: for a data set whose embeddings the run cannot read.
         """
-        self.open_stores(found)
-        if self._asked is not None or any(self.store(picture) is None for picture in found):
-            _ = self.encoder
-
-    def open_stores(self, found: Sequence[Picture]) -> None:
-        """As `prepare`, without loading the encoder where nothing is to be embedded."""
         for picture in found:
             data = picture.dataset
             if data is not None and data.root not in self._stores:
                 embed = (self._given_threads, self._say, self._device)
                 store = store_of(self.run, data, *embed) if self._embed else store_there(self.run, data, self._say)
                 self._stores[data.root] = store if isinstance(store, EmbeddingStore) else None
+        if self._asked is not None or any(self.store(picture) is None for picture in found):
+            _ = self.encoder
 
     def store(self, picture: Picture) -> EmbeddingStore | None:
         """Where the embedding of an image is, if it is of a data set that has them."""
@@ -176,15 +161,14 @@ class Predictor:
             return store
         return None if store.missing([picture.image_id]) else store
 
-    def predict(self, found: Sequence[Picture], bar: Progress, made: Features | None = None) -> Predicted:
+    def predict(self, found: Sequence[Picture], bar: Progress) -> Predicted:
         """What the run says of these.
 
         Args:
             found: pictures that `prepare` has seen.
             bar: counts each one.
-            made: what is known of their files already; it gets the rest.
         """
-        images, features, bad = self.features(found, bar, made)
+        images, features, bad = self.features(found, bar)
         if not images:
             return Predicted([], self.labels, np.empty((0, len(self.labels))), None, bad)
         head, sets = self.run.head, None
@@ -200,23 +184,19 @@ class Predictor:
         chosen = None if sets is None else sets.bool().numpy()
         return Predicted(images, self.labels, scores.double().numpy(), chosen, bad)
 
-    def features(
-        self, found: Sequence[Picture], bar: Progress, made: Features | None = None
-    ) -> tuple[list[str], Tensor, Bad]:
+    def features(self, found: Sequence[Picture], bar: Progress) -> tuple[list[str], Tensor, Bad]:
         """Names and features [N, D] of those that can be read, as the run's head takes them, and the others.
 
         Args:
             found: pictures that `prepare` has seen.
             bar: counts each one.
-            made: as `predict` has it.
         """
-        made = Features() if made is None else made
         images: list[str] = []
         rows: list[Array] = []
         bad: Bad = []
         for store, some in groupby(found, self.store):
             part = list(some)
-            names, X = self._from_files(part, bad, bar, made) if store is None else _from_store(store, part, bad, bar)
+            names, X = self._from_files(part, bad, bar) if store is None else _from_store(store, part, bad, bar)
             images += names
             rows += [X] if names else []
         return images, torch.from_numpy(np.concatenate(rows)) if rows else torch.empty(0, 0), bad
@@ -243,27 +223,24 @@ class Predictor:
             prompts_of(self.run), self._asked, lambda rows: self.encoder.encode_texts(rows).numpy(), new=self._new
         )
 
-    def _from_files(self, found: Sequence[Picture], bad: Bad, bar: Progress, made: Features) -> tuple[list[str], Array]:
+    def _from_files(self, found: Sequence[Picture], bad: Bad, bar: Progress) -> tuple[list[str], Array]:
         """Names and features [N, D] of the images that can be read; the others go to `bad`.
 
         Features are rounded to half precision as stores keep them, so that prediction sees what training saw.
         """
-        left = [picture for picture in found if picture.name not in made.rows and picture.name not in made.bad]
-        bar.advance(len(found) - len(left))
-        with closing(features_of(self.run, self.encoder, left, bar, self._say, self.way, self._padded)) as stream:
+        names: list[str] = []
+        rows: list[Array] = []
+        with closing(features_of(self.run, self.encoder, found, bar, self._say, self.way, self._padded)) as stream:
             for batch in stream:
-                names = [picture.name for picture in batch.items]
-                made.rows |= zip(names, batch.rows.astype(np.float16), strict=True)
-                made.bad |= dict(as_bad(picture, why) for picture, why in batch.bad)
-                if names:
+                names += [picture.name for picture in batch.items]
+                rows.append(batch.rows.astype(np.float16).astype(np.float32))
+                bad += [as_bad(picture, why) for picture, why in batch.bad]
+                if batch.items:
                     self.way = self.encoder.ran.precision
-                made.keep(self.way)
-        if left and not self._told:
+        if not self._told:
             self._told = True
             say_of_precision(self.run, [self.encoder.ran], self._say)
-        bad += [(picture.name, made.bad[picture.name]) for picture in found if picture.name in made.bad]
-        names = [picture.name for picture in found if picture.name in made.rows]
-        return names, np.array([made.rows[name] for name in names], dtype=np.float32)
+        return names, np.concatenate(rows)
 
 
 def _from_store(store: EmbeddingStore, found: Sequence[Picture], bad: Bad, bar: Progress) -> tuple[list[str], Array]:
@@ -327,7 +304,7 @@ def predict_images(
     start, most = 0, len(found) if at_most is None else at_most
     with bar or Progress("", 0, "") as counted:
         while start < len(found) and len(out) < most:
-            some = found[start : start + min(PART, most - len(out))]
+            some = found[start : start + min(parts.SIZE, most - len(out))]
             part = predictor.predict(some, counted)
             start += len(some)
             if bad is None and part.bad:

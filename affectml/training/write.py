@@ -107,7 +107,7 @@ def describe(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, 
     plan, store, targets = prepared.plan, prepared.store, prepared.targets
     beta, prior = prepared.beta, judged.answers["prior"]
     asked = command(plan.asked, plan.out)
-    weights, frozen = head._saved(), {ran.parameters for ran, _ in store.provenance}
+    weights, frozen = head._saved(), {ran.parameters for ran in store.ran}
     return RunInfo(
         command=asked,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -125,7 +125,7 @@ def describe(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, 
         encoder=EncoderInfo(
             specs=list(store.specs),
             identity=store.identity.to_json(),
-            ran=[ran.to_json() for ran, _ in store.provenance],
+            ran=[ran.to_json() for ran in store.ran],
         ),
         split=SplitInfo(notes=list(prepared.split.notes), images=dict(Counter(prepared.split.assignment.tolist()))),
         head=HeadInfo(name=head.name, report=head.report_),

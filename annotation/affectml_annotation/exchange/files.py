@@ -52,10 +52,11 @@ def readable(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
+def replacing(path: Path, mode: int = 0o666, *, first_stays: bool = False) -> Iterator[Path]:
     """A temporary file beside `path` to write to; it takes `path`'s place when the block ends well.
 
-    mode: who may read and write it, as far as the user's own umask allows.
+    mode: who may read and write it, as far as the user's own umask allows. first_stays: where another process has made
+    `path` meanwhile, that stays, and this is dropped.
     """
     with _beside(path) as temporary:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +65,23 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb") as handle:
                 os.fsync(handle.fileno())
+            if first_stays:
+                _link(temporary, path)
+            else:
+                temporary.replace(path)
+
+
+def _link(temporary: Path, path: Path) -> None:
+    """Give a file the name `path` unless there is one already; whichever it is, the temporary name goes."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a disk that has no links: the next best thing
+        if not path.exists():
             temporary.replace(path)
+            return
+    temporary.unlink()
 
 
 @contextmanager
@@ -264,20 +281,20 @@ def make_way(path: Path, *, replace: bool) -> None:
     keep(path)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, atomically."""
-    with replacing(path) as temporary:
+def write_text(path: Path, text: str, *, first_stays: bool = False) -> None:
+    """Write UTF-8 text, atomically; first_stays: see `replacing`."""
+    with replacing(path, first_stays=first_stays) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON, atomically; key order is kept, floats are shortest round-trip."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+def write_json(path: Path, value: Any, *, first_stays: bool = False) -> None:
+    """Write indented JSON, atomically; key order is kept, floats are shortest round-trip. first_stays: see `replacing`."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", first_stays=first_stays)
 
 
-def write_parquet(path: Path, table: pd.DataFrame | pa.Table) -> None:
-    """Write a table without its index, atomically."""
-    with replacing(path) as temporary:
+def write_parquet(path: Path, table: pd.DataFrame | pa.Table, *, first_stays: bool = False) -> None:
+    """Write a table without its index, atomically; first_stays: see `replacing`."""
+    with replacing(path, first_stays=first_stays) as temporary:
         if isinstance(table, pa.Table):
             pq.write_table(table, temporary)
         else:

@@ -1,0 +1,126 @@
+"""Writing an embedding store: files that are whole or absent, of which the first one stays."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml import parts
+from affectml._files import replacing, write_json, write_parquet
+from affectml._version import __version__
+from affectml.embeddings.store import FOLDER, LIST, EmbeddingStore, differences, lists, part_path
+from affectml.encoders import EncoderIdentity, Ran
+from affectml.errors import BadDataset, BadInput
+
+
+def begin_store(
+    root: Path,
+    identity: EncoderIdentity,
+    *,
+    specs: Sequence[str] = (),
+    logit_scale: float | None = None,
+    made_with: Mapping[str, str] | None = None,
+) -> EmbeddingStore:
+    """The store of an encoder below a data set's folder, begun where it is not there yet.
+
+    made_with: versions of libraries for the reader of encoder.json; None has those that are installed.
+
+    Raises BadDataset where nothing can be written, or where the store is another encoder's.
+    """
+    folder = root / FOLDER / identity.slug
+    path = folder / "encoder.json"
+    description = {
+        "identity": identity.to_json(),
+        "specs": list(specs),
+        "logit_scale": logit_scale,
+        "made_with": _versions(identity) if made_with is None else dict(made_with),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            write_json(path, description, first_stays=True)
+    except OSError as error:
+        raise BadDataset(
+            f"{folder}: cannot write there ({error.strerror or error}), and embeddings are kept beside the "
+            "images: allow it there, or copy the data set to where it can be written"
+        ) from None
+    store = EmbeddingStore.open(folder)
+    if store.identity != identity:
+        raise BadDataset(
+            f"{folder}: made by another encoder ({differences(identity, store.identity)}); "
+            "two encoders' embeddings cannot be mixed: remove the folder first"
+        )
+    if fresh := [spec for spec in specs if spec not in store.specs]:
+        write_json(path, {**description, "specs": [*store.specs, *fresh]})
+        return EmbeddingStore.open(folder)
+    return store
+
+
+def write_list(store: EmbeddingStore, image_ids: Sequence[str], sizes: Sequence[int | None]) -> Path:
+    """Add a list of images; sizes: of their files, None where not known; see `EmbeddingStore.sizes`."""
+    digest = hashlib.sha256(json.dumps([image_ids, sizes]).encode()).hexdigest()[:8]
+    number = max((int(path.stem.split("-")[1]) for path in lists(store.folder)), default=-1) + 1
+    path = store.folder / f"{LIST}{number:04d}-{digest}.parquet"
+    table = pd.DataFrame({"image_id": image_ids, "part": np.arange(len(image_ids)) // parts.SIZE})
+    write_parquet(path, table.assign(size=pd.array(sizes, dtype="Int64")), first_stays=True)
+    return path
+
+
+def write_part(
+    path: Path, rows: NDArray[Any], identity: EncoderIdentity, ran: Ran | None, unreadable: Mapping[int, str]
+) -> None:
+    """Write a part [N, dim] unless it is there; unreadable: why, by row, of rows that are nan."""
+    said = {
+        "encoder": identity.fingerprint,
+        "ran": [] if ran is None else [ran.to_json()],
+        "unreadable": {str(row): reason for row, reason in unreadable.items()},
+    }
+    # to a file open for reading too numpy writes by its methods, which say why they fail: a full disk
+    with replacing(path, first_stays=True) as temporary, temporary.open("w+b") as handle:
+        np.save(handle, rows, allow_pickle=False)
+        handle.write(json.dumps(said, sort_keys=True).encode() + b"\n")
+
+
+def write_store(
+    root: Path,
+    identity: EncoderIdentity,
+    image_ids: Sequence[str],
+    blocks: Iterable[NDArray[Any]],
+    *,
+    specs: Sequence[str] = (),
+    logit_scale: float | None = None,
+    ran: Ran | None = None,
+) -> EmbeddingStore:
+    """Write embeddings that are there already, in blocks of rows, as the store of an encoder.
+
+    image_ids: N of them. blocks: arrays [M, dim] of N rows together, stored in the dtype given.
+
+    Raises BadInput where there are more or fewer rows than images, or other columns than `identity.dim`.
+    """
+    store = begin_store(root, identity, specs=specs, logit_scale=logit_scale)
+    path = write_list(store, image_ids, [None] * len(image_ids))
+    left, number, written = np.empty((0, identity.dim)), 0, 0
+    for block in [*blocks, None]:
+        if block is not None:
+            if block.ndim != 2 or block.shape[1] != identity.dim:
+                raise BadInput(f"expected rows [N, {identity.dim}], got {block.shape}")
+            left = np.concatenate([left, block]) if len(left) else block
+        while len(left) >= parts.SIZE or (block is None and len(left)):
+            write_part(part_path(path, number), left[: parts.SIZE], identity, ran, {})
+            written += len(left[: parts.SIZE])
+            left, number = left[parts.SIZE :], number + 1
+    if written != len(image_ids):
+        raise BadInput(f"expected a row for each of {len(image_ids):,} images, got {written:,}")
+    return EmbeddingStore.open(store.folder)
+
+
+def _versions(identity: EncoderIdentity) -> dict[str, str]:
+    """For the reader of encoder.json; not part of the identity."""
+    packages = () if identity.weights_sha256 is None else ("open_clip_torch", "torch", "pillow")
+    return {"affectml": __version__, **{package: version(package) for package in packages}}
