@@ -67,7 +67,7 @@ DATA = $${AFFECTML_TEST_DATA:?names the folder of real test data, see CONTRIBUTI
 MEASURE = OMP_NUM_THREADS=1 $(BIN)/python benchmarks
 PRINTED = $(MEASURE)/section.py
 TOPICS := annotation audit bias embedding emotion6 distributions explanation explore growth heads intervals \
-	kernel load memory metrics month people planning promises relabel scale shards subgroups
+	kernel load memory metrics month people planning promises relabel scale subgroups
 BENCHES := $(TOPICS:%=bench-%)
 .PHONY: $(BENCHES) bench-look
 
@@ -119,9 +119,6 @@ bench-relabel:
 	$(PRINTED) relabel.py --images 100000 $(ARGS)
 bench-scale:
 	for topic in mlp linear search million; do $(BIN)/python benchmarks/scale.py $$topic $(ARGS) || exit 1; done
-bench-shards:
-	$(PRINTED) shards.py $(ARGS)
-
 # one short look at several, in about four minutes on two cores: does a change cost time or quality?
 bench-look:
 	$(BIN)/python benchmarks/metrics.py --rows 20000 --runs 3 --no-growth --dry-run

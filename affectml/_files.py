@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-
 def try_folder(path: Path) -> None:
     """Raises BadInput where no folder can be made and written at `path`; leaves nothing behind."""
     made: list[Path] = []

@@ -34,7 +34,7 @@ from affectml.auditing._queue import ASKED, compared, of_queue
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
 from affectml.demo_set.annotators import choice_chances
-from affectml.embeddings import StoreWriter, ensure_embeddings
+from affectml.embeddings import ensure_embeddings, write_store
 from affectml.encoders import EncoderIdentity
 from affectml.heads import SigmoidHead
 from affectml.people.labelling import make_task
@@ -264,8 +264,7 @@ def write_large(folder: Path, count: int, *, embedded: bool) -> None:
     meta = TargetMeta("rates", "evoked", "mikels-8", "votes", "targets-rates.parquet")
     with new_folder(folder) as temporary:
         if embedded:
-            with StoreWriter(temporary, identity) as store:
-                store.add(names, X)
+            write_store(temporary, identity, names, [X])
         images = pd.DataFrame({"image_id": names})
         write_dataset(temporary, DatasetMeta("drawn", {"rates": meta}), images, {"rates": votes}, pd.DataFrame(answers))
 

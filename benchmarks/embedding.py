@@ -97,7 +97,7 @@ def ours(data: Path, encoder: Callable[[], Encoder]) -> Turn:
 
     def turn() -> str:
         summary = embed_dataset(data, encoder(), progress=False)
-        ((ran, _),) = summary.store.provenance
+        (ran,) = summary.store.ran
         return str(ran)
 
     return turn

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from PIL import Image
-from scale import LABELS, PEOPLE, SHARD, Memory, drawn
+from scale import BLOCK, LABELS, PEOPLE, Memory, drawn
 
 FILES = 300
 
@@ -55,7 +55,7 @@ def towers(folder: Path, small: bool) -> str:
 def write_images(folder: Path, count: int, small: bool = False) -> str:
     """A data set of so many images with embeddings of an encoder with random weights; its spec."""
     from affectml.data import DatasetMeta, TargetMeta, write_dataset
-    from affectml.embeddings import StoreWriter
+    from affectml.embeddings import write_store
     from affectml.encoders import load_encoder
     from affectml.taxonomies import get_taxonomy
 
@@ -66,12 +66,11 @@ def write_images(folder: Path, count: int, small: bool = False) -> str:
     for number in range(FILES):
         small = draw.integers(0, 256, (6, 8, 3), dtype=np.uint8)
         Image.fromarray(small).resize((640, 480), Image.Resampling.BICUBIC).save(folder / f"images/{number}.jpg")
-    votes = []
-    with StoreWriter(folder, encoder.identity, specs=[encoder.spec], logit_scale=encoder.logit_scale) as store:
-        for seed, start in enumerate(range(0, count, SHARD)):
-            X, said = drawn(len(names[start : start + SHARD]), seed)
-            store.add(names[start : start + SHARD], X)
-            votes.append(said)
+    made = [drawn(len(names[start : start + BLOCK]), seed) for seed, start in enumerate(range(0, count, BLOCK))]
+    votes = [said for _, said in made]
+    write_store(
+        folder, encoder.identity, names, [X for X, _ in made], specs=[encoder.spec], logit_scale=encoder.logit_scale
+    )
     table, labels = np.concatenate(votes), np.array(get_taxonomy("parrott-25").labels, dtype=object)
     people = draw.random((count, PEOPLE, LABELS)).argsort(axis=1) < table[:, None]
     judged = pd.DataFrame(

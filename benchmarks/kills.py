@@ -385,12 +385,12 @@ def check_export(template: Path, data: Path) -> str:
 def kill_predictions(folder: Path, kills: int, pick: random.Random) -> dict[str, int]:
     import open_clip  # noqa: F401 - else each fork imports it
 
+    from affectml import parts
     from affectml.demo_set import write_demo
-    from affectml.predicting import files, parts
+    from affectml.predicting import files
     from affectml.training import TrainConfig, train_run
 
-    files.PART = 64
-    parts.KEEP_EVERY = 0  # seconds: every batch of 16 is written
+    parts.SIZE = 64
     data, run, out = folder / "data", folder / "run", folder / "to" / "out.csv"
     photos, said = folder / "photos", folder / "said.txt"
 
@@ -446,7 +446,7 @@ def check_prediction(out: Path, whole: bytes) -> bool:
     return content == whole
 
 
-# Embed: 300 images by a small CLIP in precision auto, in shards of 16; what was killed goes on to the same bytes.
+# Embed: 300 images by a small CLIP in precision auto, in parts of 16; what was killed goes on to the same bytes.
 
 TINY = {
     "embed_dim": 32,
@@ -481,15 +481,15 @@ def make_embedding(data: Path, encoder: Path) -> None:
 def kill_embeddings(folder: Path, kills: int, pick: random.Random) -> dict[str, int]:
     import open_clip  # noqa: F401 - else each fork imports it
 
-    from affectml.embeddings import _writer
+    from affectml import parts
     from affectml.encoders import load_encoder
 
-    _writer.KEEP_EVERY = 0  # seconds: every batch of 8 is written
+    parts.SIZE = 16
     whole, data, encoder = folder / "whole", folder / "data", folder / "encoder"
 
     def embedding(place: Path = data) -> None:
         loaded = load_encoder(f"local-dir:{encoder}", precision="auto", threads=2)
-        embed_dataset(place, loaded, batch_size=8, shard_size=16, progress=False)
+        embed_dataset(place, loaded, batch_size=8, progress=False)
 
     def prepare() -> None:
         shutil.rmtree(data / "embeddings", ignore_errors=True)
@@ -519,8 +519,8 @@ def kill_embeddings(folder: Path, kills: int, pick: random.Random) -> dict[str, 
 
 
 def store_files(data: Path) -> dict[str, bytes]:
-    """Every file of the data set's stores: embeddings, ids, what computed them, what could not be read."""
-    files = [path for path in (data / "embeddings").rglob("*") if path.is_file() and path.name != ".lock"]
+    """Every file of the data set's stores."""
+    files = [path for path in (data / "embeddings").rglob("*") if path.is_file()]
     return {path.relative_to(data).as_posix(): path.read_bytes() for path in files}
 
 
@@ -532,7 +532,7 @@ def check_store(data: Path, whole: Path) -> int:
     ids = list(ours.ids)
     expect(ids == list(theirs.ids[: len(ids)]), "images are embedded twice, or left out")
     expect(not ids or np.array_equal(ours.rows(ids), theirs.rows(ids)), "an embedding is not that of its image")
-    ways = [[(ran.backend, ran.precision) for ran, _ in store.provenance] for store in (ours, theirs)]
+    ways = [[(ran.backend, ran.precision) for ran in store.ran] for store in (ours, theirs)]
     expect(ways[0] == ways[1][: bool(ids)], "its way")
     return len(ids)
 

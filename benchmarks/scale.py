@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from section import machine, write
 
 FEATURES, LABELS, PEOPLE = 512, 25, 5
-SHARD = 65_536
+BLOCK = 65_536
 
 Array = NDArray[Any]
 
@@ -62,7 +62,7 @@ def write_data(folder: Path, rows: int) -> None:
     """A data set of so many images without files, with their embeddings and the votes of five people on each."""
     from affectml._files import new_folder
     from affectml.data import DatasetMeta, TargetMeta, write_dataset
-    from affectml.embeddings import StoreWriter
+    from affectml.embeddings import write_store
     from affectml.encoders import EncoderIdentity
     from affectml.taxonomies import get_taxonomy
 
@@ -70,13 +70,15 @@ def write_data(folder: Path, rows: int) -> None:
     names = [f"{number:09d}" for number in range(rows)]
     identity = EncoderIdentity("imported-drawn", None, None, {}, "float16", True, FEATURES, False, "0" * 64)
     tables = []
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        for seed, start in enumerate(range(0, rows, BLOCK)):
+            X, votes = drawn(min(BLOCK, rows - start), seed)
+            tables.append(pd.DataFrame(votes, columns=labels))
+            yield X
+
     with new_folder(folder) as temporary:
-        with StoreWriter(temporary, identity) as store:
-            for seed, start in enumerate(range(0, rows, SHARD)):
-                part = names[start : start + SHARD]
-                X, votes = drawn(len(part), seed)
-                store.add(part, X)
-                tables.append(pd.DataFrame(votes, columns=labels))
+        write_store(temporary, identity, names, blocks())
         table = pd.concat(tables, ignore_index=True)
         table.insert(0, "n", PEOPLE)
         table.insert(0, "image_id", names)

@@ -23,8 +23,7 @@ from affectml.importers.one_person import Said, said_of
 from affectml.people.known import KnownImages, features_key, read_image_effects, read_people
 from affectml.pictures import ImageLike, Picture, pictures
 from affectml.predicting.features import unreadable
-from affectml.predicting.files import predict_to_file
-from affectml.predicting.files import PredictionFile
+from affectml.predicting.files import PredictionFile, predict_to_file
 from affectml.predicting.predictions import Predictions, table_of
 from affectml.predicting.predictor import Predictor
 from affectml.runs import RunFolder

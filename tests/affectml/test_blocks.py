@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from affectml import heads
+from affectml import heads, parts
 from affectml._rows import RowsOnDisk
-from affectml.embeddings import EmbeddingStore, StoreWriter
 from affectml.embeddings import store as stores
+from affectml.embeddings import write_store
 from affectml.encoders import EncoderIdentity
 from affectml.errors import BadArray, BadDataset, BadInput
 from affectml.heads import _blocks, _descent, _linear, _together, base
@@ -31,12 +31,11 @@ def drawn(rows=ROWS, seed=0):
 
 
 def stored(folder, X):
-    """A store of three shards."""
+    """A store of several parts."""
     identity = EncoderIdentity("imported-drawn", None, None, {}, "float16", False, COLUMNS, False, "0" * 64)
-    with StoreWriter(folder, identity) as writer:
-        for part in np.array_split(np.arange(len(X)), 3):
-            writer.add([f"{row:04d}" for row in part], X[part])
-    return EmbeddingStore.open(writer.folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "SIZE", len(X) // 3 + 1)
+        return write_store(folder, identity, [f"{row:04d}" for row in range(len(X))], np.array_split(X, 5))
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ NOT_RUN = {
     "encoders.md": ["it downloads the encoder's weights"],
     "explore.md": ["servers, which the tests of the page start"],
     "extending.md": ["it needs somebody's package; tests/affectml/test_head_registry.py installs one"],
-    "shards.md": ["it needs a cluster with Slurm", "it starts a Ray cluster; tests/affectml/test_ray.py does the same"],
+    "parts.md": ["it needs a cluster with Slurm", "it needs a Ray cluster; tests/affectml/test_ray.py starts one"],
     "relabel.md": ["servers, which the tests of the page start"],
     "reliability.md": ["it takes an hour; tests/annotation/test_kills.py does it in short"],
 }

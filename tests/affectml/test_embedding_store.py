@@ -1,29 +1,31 @@
 """A store survives whatever happens to the run that fills it, and never says more than it has."""
 
 import errno
+import io
 import itertools
 import json
-import os
 import resource
 import shutil
-import signal
+import socket
 import subprocess
 import sys
-from functools import partial, partialmethod
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
-from affectml._files import write_parquet
+from affectml import parts
 from affectml.data import Dataset
-from affectml.embeddings import EmbeddingStore, StoreWriter, embed_dataset
+from affectml.embeddings import EmbeddingStore, embed_dataset, ensure_embeddings, write_store
 from affectml.embeddings.store import save_array
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 
+from .fuzz.before import as_before
 from .noise import noise_set
 
 
@@ -36,20 +38,23 @@ def add_row(dataset: Dataset, **row: str) -> Dataset:
     return rewrite(dataset, pd.concat([dataset.images, pd.DataFrame([row])], ignore_index=True))
 
 
-def test_rows_are_the_encoders_in_the_order_asked(tmp_path, encoder):
+def test_rows_are_the_encoders_in_the_order_asked(tmp_path, encoder, monkeypatch):
     dataset = noise_set(tmp_path / "d", 10)
-    summary = embed_dataset(dataset, encoder, batch_size=2, shard_size=4)
+    monkeypatch.setattr(parts, "SIZE", 4)
+    summary = embed_dataset(dataset, encoder, batch_size=2)
     assert (summary.done, summary.skipped_existing, summary.unreadable) == (10, 0, [])
     assert summary.seconds > 0
     assert summary.images_per_second == pytest.approx(10 / summary.seconds)
     store = EmbeddingStore.for_dataset(dataset)
-    assert sorted(p.name for p in store.folder.glob("*.npy")) == [f"shard-0000{i}.npy" for i in range(3)]
+    (listed,) = store.folder.glob("list-0000-*.parquet")
+    files = [store.folder / f"part-{listed.stem.removeprefix('list-')}-0000{i}.npy" for i in range(3)]
+    assert sorted(store.folder.glob("*.npy")) == files
     asked = ["i9", "i0", "i9", "i4"]
     wanted = encoder.encode_images([read_image(dataset.root / f"images/{i[1:]}.png") for i in asked]).numpy()
     got = store.rows(asked)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, wanted, atol=1e-3)  # float16 on disk
-    assert np.load(store.folder / "shard-00000.npy").dtype == np.float16
+    assert [(np.load(file).dtype, len(np.load(file))) for file in files] == [(np.float16, n) for n in (4, 4, 2)]
     assert store.identity == encoder.identity
     assert store.logit_scale == encoder.logit_scale
     assert store.rows([]).shape == (0, store.dim)
@@ -70,13 +75,14 @@ def test_only_what_is_new_is_embedded(tmp_path, encoder):
     assert embed_dataset(dataset, encoder).done == 0
 
 
-def test_unreadable_images_are_listed_counted_and_tried_again(tmp_path, encoder):
+def test_unreadable_images_are_listed_counted_and_tried_again(tmp_path, encoder, monkeypatch):
     dataset = noise_set(tmp_path / "d", 9)
     whole = (dataset.root / "images/2.png").read_bytes()
     (dataset.root / "images/2.png").write_bytes(whole[: len(whole) // 2])
     (dataset.root / "images/5.png").write_bytes(b"not an image")
     (dataset.root / "images/8.png").unlink()
-    summary = embed_dataset(dataset, encoder, batch_size=2, shard_size=4)
+    monkeypatch.setattr(parts, "SIZE", 4)
+    summary = embed_dataset(dataset, encoder, batch_size=2)
     assert summary.done == 6
     assert [(i, file) for i, file, _ in summary.unreadable] == [(f"i{i}", f"images/{i}.png") for i in (2, 5, 8)]
     assert [reason.split(" (")[0] for _, _, reason in summary.unreadable] == [
@@ -95,6 +101,31 @@ def test_unreadable_images_are_listed_counted_and_tried_again(tmp_path, encoder)
     shutil.copy(dataset.root / "images/0.png", dataset.root / "images/8.png")
     assert embed_dataset(dataset, encoder).unreadable == []
     assert not (summary.store.folder / "unreadable.csv").exists()
+    before = files_of(summary.store.folder)
+    assert (embed_dataset(dataset, encoder).done, files_of(summary.store.folder)) == (0, before)
+
+
+def test_an_image_that_could_not_be_opened_is_tried_again_though_its_size_stays(tmp_path, encoder, monkeypatch):
+    dataset = noise_set(tmp_path / "d", 3)
+    with monkeypatch.context() as patch:
+        patch.setattr("affectml.embeddings.embed.read_image", Mock(side_effect=BadInput("no permission")))
+        with pytest.raises(BadDataset, match="none of its 3 images could be read; the first: no permission"):
+            embed_dataset(dataset, encoder)
+    assert embed_dataset(dataset, encoder).done == 3
+
+
+def test_a_file_that_changes_is_embedded_anew_and_one_that_goes_keeps_its_embedding(tmp_path, encoder):
+    dataset = noise_set(tmp_path / "d", 4)
+    before = embed_dataset(dataset, encoder).store.rows(["i1", "i2"])
+    Image.new("RGB", (30, 20), "red").save(dataset.root / "images/2.png")
+    (dataset.root / "images/1.png").unlink()
+    summary = embed_dataset(dataset, encoder)
+    assert (summary.done, summary.skipped_existing, sorted(summary.store.ids)) == (1, 4, ["i0", "i1", "i2", "i3"])
+    after = summary.store.rows(["i1", "i2"])
+    np.testing.assert_array_equal(after[0], before[0])
+    red = encoder.encode_images([read_image(dataset.root / "images/2.png")]).numpy()
+    np.testing.assert_allclose(after[1:], red, atol=1e-3)
+    assert ensure_embeddings(dataset, None, threads=1, say=print).ids.tolist() == summary.store.ids.tolist()
 
 
 def test_rows_without_a_file_are_named(tmp_path, encoder):
@@ -127,190 +158,129 @@ def test_a_file_outside_the_data_set_is_not_read(tmp_path, encoder):
     assert not (dataset.root / "embeddings").exists()
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from affectml.embeddings import embed_dataset
-from affectml.encoders import load_encoder
-
-encoder = load_encoder(sys.argv[2], threads=1)
-transform = encoder.preprocess
-def killed(image):  # at the first image to be read once the shard asked for is there
-    if Path(sys.argv[3]).exists():
-        os.kill(os.getpid(), signal.SIGKILL)
-    return transform(image)
-encoder.preprocess = killed
-embed_dataset(sys.argv[1], encoder, batch_size=8, shard_size=16)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("shards", [1, 4])
-def test_a_killed_run_loses_at_most_the_shard_in_hand(tmp_path, tiny_clip, encoder, shards):
-    dataset = noise_set(tmp_path / "d", 160)
-    (dataset.root / "images/3.png").write_bytes(b"not an image")
-    whole = Path(shutil.copytree(dataset.root, tmp_path / "whole"))
-    folder = dataset.root / "embeddings" / encoder.identity.slug
-    last = folder / f"shard-{shards - 1:05d}.npy"
-    ended = subprocess.run([sys.executable, "-c", KILLED, dataset.root, f"local-dir:{tiny_clip}", last])
-    assert ended.returncode == -signal.SIGKILL
-
-    store = EmbeddingStore.open(folder)
-    kept = len(store.ids)
-    assert 16 * (shards - 1) - 1 <= kept < 160
-    assert np.isfinite(store.rows(store.ids)).all()
-    summary = embed_dataset(dataset, encoder, batch_size=8, shard_size=16)
-    assert summary.skipped_existing == kept
-    assert [row[0] for row in summary.unreadable] == ["i3"]
-    assert not list(folder.glob(".*.tmp"))
-    reference = embed_dataset(whole, encoder, batch_size=8, shard_size=16).store
-    ids = [i for i in dataset.images["image_id"] if i != "i3"]
-    assert summary.store.missing(ids) == []
-    np.testing.assert_array_equal(summary.store.rows(ids), reference.rows(ids))
-
-
 def files_of(store: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in store.iterdir() if path.name != ".lock"}
+    return {path.name: path.read_bytes() for path in store.iterdir()}
 
 
 @pytest.fixture
-def stopped(tmp_path, encoder, monkeypatch):
-    """`stopped(at, by)`: a data set of 21 images whose embedding, in batches of 2 and shards of 12, ended at a batch.
+def broken(tmp_path):
+    """A data set of 21 images, of which one cannot be read."""
+    dataset = noise_set(tmp_path / "d", 21)
+    (dataset.root / "images/3.png").write_bytes(b"not an image")
+    return dataset
 
-    A batch takes 4 seconds. `by` is kill, which leaves what the disk has, or Ctrl-C.
-    """
-    whole = noise_set(tmp_path / "whole", 21)
-    (whole.root / "images/3.png").write_bytes(b"not an image")
 
-    def embed(data: Path | Dataset):
-        clock = itertools.count(step=4)
-        monkeypatch.setattr("affectml.embeddings._writer.time.monotonic", lambda: next(clock))
-        return embed_dataset(data, encoder, batch_size=2, shard_size=12)
+@pytest.mark.parametrize("by", ["kill", "Ctrl-C"])
+def test_whoever_is_stopped_loses_the_part_in_hand_and_the_end_is_as_if_nothing_had_been(
+    broken, encoder, monkeypatch, tmp_path, by
+):
+    """At each batch of 2 images, in parts of 6; a kill leaves what the disk has at that moment."""
+    monkeypatch.setattr(parts, "SIZE", 6)
+    whole = shutil.copytree(broken.root, tmp_path / "whole")
+    reference = embed_dataset(whole, encoder, batch_size=2).store
+    for at in range(1, 12):
+        data, left, calls = tmp_path / f"at {at}", tmp_path / f"left at {at}", itertools.count(1)
+        shutil.copytree(broken.root, data)
 
-    def stop(at: int, by: str) -> Path:
-        calls, left = itertools.count(1), tmp_path / f"left by a {by} at {at}"
-        data = shutil.copytree(whole.root, tmp_path / f"{by} at {at}", ignore=shutil.ignore_patterns("embeddings"))
-
-        def advance(bar, count):
+        def advance(bar, count, at=at, data=data, left=left, calls=calls):
             if next(calls) == at:
                 shutil.copytree(data, left)
                 raise KeyboardInterrupt
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr("affectml._progress.Progress.advance", advance)
-            embed(data)
-        return left if by == "kill" else Path(data)
-
-    return embed, whole, stop
-
-
-@pytest.mark.parametrize(("by", "lost"), [("kill", 3), ("Ctrl-C", 0)])
-def test_a_shard_in_the_making_is_kept_and_ends_as_if_nothing_had_been(stopped, encoder, by, lost):
-    embed, whole, stop = stopped
-    reference = embed(whole).store
-    assert sorted(files_of(reference.folder)) == [
-        "encoder.json", "ids.parquet", "provenance.json", "shard-00000.npy", "shard-00001.npy", "unreadable.csv"
-    ]  # fmt: skip
-    for at in (2, 4, 6, 7, 10):  # before this batch ends; a shard has six
-        data = stop(at, by)
-        store = EmbeddingStore.open(data / "embeddings" / reference.folder.name)
-        assert 2 * (at - 1 - lost) <= len(store.ids) <= 2 * (at - 1)
+            embed_dataset(data, encoder, batch_size=2)
+        for claim in left.rglob("*.claim"):
+            claim.write_text(f"{socket.gethostname()} {2**22 + 1}")  # no process has this number
+        there = left if by == "kill" else data
+        store = EmbeddingStore.open(there / "embeddings" / reference.folder.name)
+        assert len(store.ids) == {0: 0, 1: 5, 2: 11, 3: 17}[(at - 1) // 3]
         np.testing.assert_array_equal(store.rows(store.ids), reference.rows(store.ids))
-        summary = embed(data)
+        summary = embed_dataset(there, encoder, batch_size=2)
         assert (summary.done, summary.skipped_existing) == (20 - len(store.ids), len(store.ids))
         assert files_of(summary.store.folder) == files_of(reference.folder)
 
 
-def test_what_was_stopped_goes_on_beside_new_images_and_an_end_stays_an_end(stopped, encoder):
-    embed, whole, stop = stopped
-    embed(whole)
-    data = Dataset.open(stop(4, "Ctrl-C"))
-    for dataset, shards in ((data, {0: 12, 1: 9}), (whole, {0: 12, 1: 8, 2: 1})):
-        shutil.copy(dataset.root / "images/0.png", dataset.root / "images/new.png")
-        store = embed(add_row(dataset, image_id="new", file="images/new.png")).store
-        assert store.table.groupby("shard").size().to_dict() == shards
+def test_processes_share_the_work_and_the_store_is_that_of_one(broken, tiny_clip, tmp_path, encoder):
+    """Three at once, of which each begins at any moment of the others."""
+    script = (
+        "import sys; from affectml import parts; parts.SIZE = 2;"
+        "from affectml.embeddings import embed_dataset; from affectml.encoders import load_encoder;"
+        "print(embed_dataset(sys.argv[1], load_encoder(sys.argv[2], threads=1)).done)"
+    )
+    whole = shutil.copytree(broken.root, tmp_path / "whole")
+    words = [sys.executable, "-c", script, broken.root, f"local-dir:{tiny_clip}"]
+    several = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    done = [int(process.communicate(timeout=300)[0]) for process in several]
+    assert sum(done) == 20  # nothing twice
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "SIZE", 2)
+        reference = embed_dataset(whole, encoder)
+    store = EmbeddingStore.for_dataset(broken)
+    assert files_of(store.folder) == files_of(reference.store.folder)
 
 
-def test_a_kill_between_the_shard_and_its_ids(tmp_path, encoder, monkeypatch):
-    dataset = noise_set(tmp_path / "d", 8)
+def test_folders_made_on_machines_without_a_common_disk_are_copied_together(broken, encoder, tmp_path):
+    everything = broken.images
+    stores = []
+    for name, rows in (("one", everything.iloc[:11]), ("two", everything.iloc[11:])):
+        data = Dataset.open(shutil.copytree(broken.root, tmp_path / name))
+        stores.append(embed_dataset(rewrite(data, rows), encoder).store)
+    folder = broken.root / "embeddings" / stores[0].folder.name
+    for store in stores:
+        shutil.copytree(store.folder, folder, dirs_exist_ok=True)
+    summary = embed_dataset(broken, encoder)
+    assert (summary.done, summary.skipped_existing, [row[0] for row in summary.unreadable]) == (0, 20, ["i3"])
+    for store in stores:
+        np.testing.assert_array_equal(summary.store.rows(store.ids), store.rows(store.ids))
 
-    def killed(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("affectml.embeddings._writer.write_parquet", killed)
-        with pytest.raises(KeyboardInterrupt):
-            embed_dataset(dataset, encoder, shard_size=4)
-    folder = dataset.root / "embeddings" / encoder.identity.slug
-    assert (folder / "shard-00000.npy").exists()
-    assert len(EmbeddingStore.open(folder).ids) == 0
-    assert embed_dataset(dataset, encoder, shard_size=3).done == 8
-
-
-def written(root, identity, count=13):
-    """Adds what is not there yet of `count` shards of two rows, one by one."""
-    with StoreWriter(root, identity) as writer:
-        for shard in range(len(writer.store.ids) // 2, count):
-            ids = [f"i{2 * shard}", f"i{2 * shard + 1}"]
-            writer.add(ids, np.full((2, identity.dim), shard, dtype=np.float16))
-    return root / "embeddings" / identity.slug
-
-
-@pytest.mark.slow
-def test_a_store_is_the_same_bytes_wherever_its_writing_was_cut_short(tmp_path, encoder, monkeypatch):
-    """At each write of a file and at each removal of one, in turn."""
-    whole = written(tmp_path / "whole", encoder.identity)
-    wanted = {path.name: path.read_bytes() for path in whole.iterdir()}
-    assert not list(whole.glob("ids-*"))
-    parts, remove = set(), Path.unlink
-    for at in itertools.count():
-        calls = itertools.count()
-
-        def step(do, *given, at=at, calls=calls, **also):
-            if next(calls) == at:
-                raise KeyboardInterrupt
-            return do(*given, **also)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", partial(step, os.fsync))
-            patch.setattr(Path, "unlink", partialmethod(lambda path, **also: step(remove, path, **also)))
-            try:
-                written(tmp_path / str(at), encoder.identity)
-                break
-            except KeyboardInterrupt:
-                folder = tmp_path / str(at) / "embeddings" / encoder.identity.slug
-        if (folder / "encoder.json").exists():
-            store = EmbeddingStore.open(folder)
-            assert store.ids.tolist() == [f"i{i}" for i in range(len(store.ids))]
-            assert store.rows(store.ids)[:, 0].tolist() == [i // 2 for i in range(len(store.ids))]
-            parts |= {len(list(folder.glob("ids-*")))}
-        written(tmp_path / str(at), encoder.identity)
-        assert {path.name: path.read_bytes() for path in folder.iterdir()} == wanted
-    assert at > 2 * 13
-    assert parts >= {0, 1, 2, 3}
+    said: list[str] = []
+    next(folder.glob("list-*")).unlink()
+    assert embed_dataset(broken, encoder, say=said.append).done in (10, 10)
+    assert "no list names its images (1 such files); copy its list here, too" in said[0]
+    other = json.loads((folder / "encoder.json").read_text())
+    other["identity"]["activation"] = "gelu"
+    (folder / "encoder.json").write_text(json.dumps(other))
+    with pytest.raises(BadDataset, match=r"part-.*\.npy: by another encoder than encoder.json says; remove it"):
+        _ = EmbeddingStore.open(folder).ids
 
 
-def test_ids_are_not_written_anew_with_each_shard(tmp_path, encoder, monkeypatch):
-    """So that the work grows with the rows, not with their square."""
-    rows = []
+def test_a_store_of_before_is_read_in_place_and_added_to(tmp_path, encoder):
+    dataset = noise_set(tmp_path / "d", 7)
+    everything = dataset.images
+    before = as_before(embed_dataset(rewrite(dataset, everything.iloc[:5]), encoder).store)
+    files, rows = files_of(before.folder), before.rows(before.ids)
+    assert before.ids.tolist() == [f"i{i}" for i in range(5)]
+    dataset = rewrite(dataset, everything)
+    summary = embed_dataset(dataset, encoder)
+    assert (summary.done, summary.skipped_existing, summary.store.ran) == (2, 5, [encoder.ran])
+    np.testing.assert_array_equal(summary.store.rows(before.ids), rows)
+    assert files_of(before.folder).items() >= files.items()
+    whole = embed_dataset(noise_set(tmp_path / "whole", 7), encoder).store
+    np.testing.assert_array_equal(summary.store.rows(whole.ids), whole.rows(whole.ids))
+    table = pd.read_parquet(before.folder / "ids.parquet")
+    table[table["shard"] == 1].to_parquet(before.folder / "ids-00001.parquet")  # one that was cut short
+    table[table["shard"] == 0].to_parquet(before.folder / "ids.parquet")
+    np.testing.assert_array_equal(EmbeddingStore.open(before.folder).rows(whole.ids), whole.rows(whole.ids))
+    (before.folder / "shard-00001.npy").unlink()
+    with pytest.raises(BadDataset, match=r"shard-00001\.npy: no such shard, but ids.parquet names it"):
+        _ = EmbeddingStore.open(before.folder).ids
+    (before.folder / "ids.parquet").write_bytes(b"PAR1")
+    with pytest.raises(BadDataset, match="not a readable ids table"):
+        _ = EmbeddingStore.open(before.folder).ids
 
-    def counted(path, table):
-        rows.append(len(table))
-        write_parquet(path, table)
 
-    monkeypatch.setattr("affectml.embeddings._writer.write_parquet", counted)
-    written(tmp_path, encoder.identity, 200)
-    assert 400 < sum(rows) <= 4 * 400
-
-
-def test_two_runs_do_not_write_to_one_store(tmp_path, encoder):
-    dataset = noise_set(tmp_path / "d", 3)
-    with (
-        StoreWriter(dataset.root, encoder.identity),
-        pytest.raises(BadDataset, match="another process is writing to it"),
-    ):
-        embed_dataset(dataset, encoder)
-    assert embed_dataset(dataset, encoder).done == 3
+def test_rows_that_are_there_are_written_in_parts(tmp_path, encoder, monkeypatch):
+    monkeypatch.setattr(parts, "SIZE", 4)
+    rows = np.random.default_rng(0).normal(size=(10, encoder.dim)).astype(np.float32)
+    ids = [f"i{i}" for i in range(10)]
+    store = write_store(tmp_path, encoder.identity, ids, np.split(rows, [3, 3, 9]), specs=["a"])
+    assert (store.ids.tolist(), store.specs, store.ran) == (ids, ("a",), [])
+    np.testing.assert_array_equal(store.rows(ids), rows)
+    assert len(list(store.folder.glob("part-*"))) == 3
+    for blocks, says in (([rows[:, :3]], r"expected rows \[N, 32\]"), ([rows[:9]], "for each of 10 images, got 9")):
+        with pytest.raises(BadInput, match=says):
+            write_store(tmp_path / "x", encoder.identity, ids, blocks)
 
 
 def test_a_store_that_cannot_be_written_says_where_embeddings_are_kept(tmp_path, encoder):
@@ -408,24 +378,32 @@ def test_a_disk_that_takes_no_more_of_a_shard_says_so(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_store_says_which_file(tmp_path, encoder):
-    dataset = noise_set(tmp_path / "d", 4)
-    folder = embed_dataset(dataset, encoder, shard_size=2).store.folder
-    shard = folder / "shard-00001.npy"
-    whole = shard.read_bytes()
-    for content in (whole[:-8], b"", np.zeros(3).tobytes()):
-        shard.write_bytes(content)
-        with pytest.raises(BadDataset, match=r"shard-00001\.npy: not a readable shard"):
+def test_a_damaged_store_says_which_file(tmp_path, encoder, monkeypatch):
+    monkeypatch.setattr(parts, "SIZE", 2)
+    folder = embed_dataset(noise_set(tmp_path / "d", 4), encoder).store.folder
+    (listed,), second = folder.glob("list-*"), sorted(folder.glob("part-*"))[1]
+    whole = second.read_bytes()
+    row = io.BytesIO()
+    np.save(row, np.zeros((1, 32), dtype=np.float16))
+    end = whole[whole.index(b'{"encoder') :]
+    for content, says in (
+        (whole[:-8], "does not end with what made it"),
+        (b"", "not a readable part"),
+        (np.zeros(3).tobytes(), "not a readable part"),
+        (row.getvalue() + end, r"expected 2 rows of 32, got \(1, 32\)"),
+        (whole[: -len(end)] + end.replace(b"{}", b'{"7": "x"}'), r"does not end .* \(unreadable: no such row"),
+    ):
+        second.write_bytes(content)
+        with pytest.raises(BadDataset, match=rf"{second.name}: {says}.*remove it, and `affectml embed` makes it again"):
             EmbeddingStore.open(folder).rows(["i0"])
-    np.save(shard, np.zeros((1, 32), dtype=np.float16))
-    with pytest.raises(BadDataset, match=r"shard-00001\.npy: expected at least 2 rows of 32, got \(1, 32\)"):
-        EmbeddingStore.open(folder).rows(["i0"])
-    shard.unlink()
-    with pytest.raises(BadDataset, match=r"shard-00001\.npy: no such shard"):
-        EmbeddingStore.open(folder).rows(["i0"])
-    (folder / "ids.parquet").write_bytes(b"PAR1")
-    with pytest.raises(BadDataset, match="not a readable ids table"):
-        _ = EmbeddingStore.open(folder).ids
+    second.unlink()
+    assert EmbeddingStore.open(folder).ids.tolist() == ["i0", "i1"]
+    assert embed_dataset(tmp_path / "d", encoder).done == 2
+    assert second.read_bytes() == whole
+    for content in (b"PAR1", pd.DataFrame({"image_id": ["a"], "part": [1], "size": [1]}).to_parquet()):
+        listed.write_bytes(content)
+        with pytest.raises(BadDataset, match="not a readable list of images"):
+            _ = EmbeddingStore.open(folder).ids
     for content in ("{", "[]", "{}"):
         (folder / "encoder.json").write_text(content)
         with pytest.raises(BadDataset, match=r"encoder\.json"):
@@ -434,7 +412,7 @@ def test_a_damaged_store_says_which_file(tmp_path, encoder):
         EmbeddingStore.open(tmp_path / "nothing")
 
 
-@pytest.mark.parametrize("name", ["batch_size", "shard_size", "decode_threads"])
+@pytest.mark.parametrize("name", ["batch_size", "decode_threads"])
 def test_sizes_below_one(tmp_path, encoder, name):
     dataset = noise_set(tmp_path / "d", 1)
     with pytest.raises(BadInput, match=f"{name} must be at least 1, got 0"):

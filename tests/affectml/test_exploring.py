@@ -20,7 +20,7 @@ from affectml._files import write_json, write_parquet
 from affectml.cli import app
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
-from affectml.embeddings import EmbeddingStore, StoreWriter
+from affectml.embeddings import write_store
 from affectml.encoders import EncoderIdentity
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
 from affectml.exploring import Collection, Filter, View
@@ -85,8 +85,7 @@ def hand(tmp_path):
     votes = pd.DataFrame(VOTES, columns=list(LABELS)).assign(image_id=IDS, n=10)
     meta = TargetMeta("rates", "evoked", FEELINGS.to_dict(), "votes", "targets-rates.parquet")
     data = write_dataset(tmp_path / "hand", DatasetMeta("hand", {"rates": meta}), images, {"rates": votes}, judged)
-    with StoreWriter(data.root, IMPORTED) as store:
-        store.add(IDS[:5], PLACES)
+    write_store(data.root, IMPORTED, IDS[:5], [PLACES])
     rates = np.array(VOTES) / 10
     write_run(tmp_path / "whole", IDS, rates)
     write_run(tmp_path / "part", IDS[:4], 1 - rates[:4], set=[["awe"], [], ["awe", "joy"], []])
@@ -391,8 +390,7 @@ def test_the_map_is_kept_until_an_embedding_changes(hand, monkeypatch):
     first, made, axes = Collection(hand).map(), [], _map._axes
     monkeypatch.setattr(_map, "_axes", lambda *given: made.append(given) or axes(*given))
     assert (np.array_equal(Collection(hand).map(), first, equal_nan=True), made) == (True, [])
-    with StoreWriter(hand.root, IMPORTED) as store:
-        store.add(["f"], np.array([[9, 9, 9]], dtype=np.float16))
+    write_store(hand.root, IMPORTED, ["f"], [np.array([[9, 9, 9]], dtype=np.float16)])
     assert np.isfinite(Collection(hand).map()).all()
     assert len(made) == 1
     (file,) = (hand.root / "explore").glob("map-*.npz")
@@ -422,9 +420,7 @@ def test_umap_keeps_heaps_together_and_gives_the_same_map_again(tmp_path):
     heap = np.repeat(np.arange(4), 30)
     rows = draw.normal(size=(4, 16))[heap] + draw.normal(size=(120, 16)) * 0.05
     identity = EncoderIdentity("imported-heaps", None, None, {}, "float16", True, 16, False, "0" * 64)
-    with StoreWriter(tmp_path, identity) as writer:
-        writer.add([str(k) for k in range(120)], rows)
-    store = EmbeddingStore.open(writer.folder)
+    store = write_store(tmp_path, identity, [str(k) for k in range(120)], [rows])
     searcher = _map.Searcher(tmp_path, store, pd.Index(store.ids), _map.Encoders())
     places = searcher.make_map("umap")
     apart = np.linalg.norm(places[:, None] - places[None], axis=2)

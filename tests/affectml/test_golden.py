@@ -21,7 +21,7 @@ from affectml.heads import load_head
 from affectml.heads.base import sets_of
 from affectml.heads.load import HEADS
 from affectml.judging.figures import COLUMNS, Evaluation
-from affectml.predicting.shards import merge_predictions
+from affectml.predicting import predict_to_file
 from affectml.runs import RunFolder
 
 from .answered import answered, evaluated
@@ -171,15 +171,12 @@ def test_people_are_known_as_before(told, monkeypatch):
 
 
 @pytest.mark.parametrize("folder", found("predictions"), ids=named)
-def test_files_of_predictions_are_read_and_joined_as_before(folder, tmp_path, monkeypatch):
+def test_files_of_predictions_are_read_and_made_as_before(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(folder.parent)
-    monkeypatch.setattr("affectml.predicting.files.PART", 24)
-    shutil.copytree(folder, tmp_path / "predictions")
-    joined = tmp_path / "predictions" / "shards.parquet"
-    merge_predictions("runs/promise", "data", joined, say=lambda line: None)
+    made = predict_to_file("runs/promise", "data", tmp_path / "made.parquet", threads=1, say=lambda line: None).file
     whole, text = pd.read_parquet(folder / "whole.parquet"), {"image": str}
     lines = pd.read_json(folder / "whole.jsonl", lines=True, dtype=text)
-    pd.testing.assert_frame_equal(pd.read_parquet(joined), whole)
+    pd.testing.assert_frame_equal(pd.read_parquet(made), whole, **TOLERANCE)
     plain = whole.assign(set=whole["set"].map(list))
     pd.testing.assert_frame_equal(lines, plain, check_dtype=False)
     table = pd.read_csv(folder / "whole.csv", keep_default_na=False, dtype=text)

@@ -311,8 +311,10 @@ class TestCommand:
         ("words", "says"),
         [
             (["--person", "x", "--answers", "y"], "--person and --answers both say"),
-            (["--person", "x", "--out", "a.csv", "--shard", "1/2"], "--person: a person is predicted by one process"),
-            (["--answers", "x", "--out", "a.csv", "--merge"], "--answers: a person is predicted by one process"),
+            (
+                ["--person", "x", "--out", "a.csv", "--workers", "ray"],
+                "--person: a person is predicted where their data",
+            ),
             (["--dataset", "mydata"], "--dataset belongs to --answers"),
             (["--person", "zzzz"], "nobody called 'zzzz'"),
             (["--person", "zzzz", "--labels", "joy"], "nobody called 'zzzz'"),
@@ -326,7 +328,7 @@ class TestCommand:
     def test_a_file_that_was_begun_for_another_person_is_begun_afresh(self, here, monkeypatch):
         from affectml.predicting.predictor import Predictor
 
-        monkeypatch.setattr("affectml.predicting.files.PART", 64)
+        monkeypatch.setattr("affectml.parts.SIZE", 64)
         run = loaded()
         ann, ben = (run.for_person(who) for who in known().ids[:2])
         before, ways = Predictor.predict, iter(["predict", "stop"])
@@ -345,8 +347,6 @@ class TestCommand:
         assert any("was begun with another person: starting afresh" in line for line in said)
         expected = ben.predict("mydata")["awe"].astype(np.float32)
         np.testing.assert_array_equal(pd.read_parquet("a.parquet")["awe"], expected)
-        with pytest.raises(BadInput, match="a person is predicted by one process"):
-            affectml.predicting.files.predict_to_file(run.folder, "mydata", "b.csv", shard="1/2", person=ann)
 
     def test_a_run_without_people_says_how_to_have_them(self, here, command):
         affectml.train("mydata", multilabel=True, out="runs/plain", threads=1, say=quiet)

@@ -1,4 +1,4 @@
-"""Precision auto: a fast way where it agrees with fp32, recorded by the shard, and no part of an identity."""
+"""Precision auto: a fast way where it agrees with fp32, recorded by the part, and no part of an identity."""
 
 import json
 import shutil
@@ -27,6 +27,7 @@ from affectml.training import train_run
 from affectml.training.steps import text_encoder
 
 from .edited import edit
+from .fuzz.before import as_before
 from .noise import noise, noise_set
 
 BF16 = "affectml.encoders.towers.fast_bfloat16"  # what tells whether the processor has instructions for bf16
@@ -44,7 +45,7 @@ def auto(spec):
 
 
 def ways(store):
-    return [(ran.precision, list(shards)) for ran, shards in store.provenance]
+    return [ran.precision for ran in store.ran]
 
 
 def test_an_agreement_by_hand():
@@ -114,7 +115,7 @@ def test_texts_of_a_model_that_reads_their_end_keep_their_padding():
 def test_auto_takes_bf16_where_it_agrees_and_says_so(tmp_path, auto, with_bf16):
     said = []
     store = embed_dataset(noise_set(tmp_path / "d"), auto(), say=said.append).store
-    assert ways(store) == [("pure_bf16", [0])]
+    assert ways(store) == ["pure_bf16"]
     assert "embedding in bf16, which agrees with fp32 (3 images: cosine to fp32 at least 0.99" in said[0]
 
 
@@ -131,8 +132,8 @@ def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, spec
         beside = [spawn([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
         dataset = noise_set(tmp_path / f"{threads} {busy}", 40)
         encoder = load_encoder(spec, precision="auto", threads=threads)
-        store = embed_dataset(dataset, encoder, batch_size=4, shard_size=16).store
-        assert ways(store) == [("pure_bf16" if has_bf16 else "fp32", [0, 1, 2])]
+        store = embed_dataset(dataset, encoder, batch_size=4).store
+        assert ways(store) == ["pure_bf16" if has_bf16 else "fp32"]
         made.append({file.name: file.read_bytes() for file in store.folder.iterdir() if file.is_file()})
         for one in beside:
             one.kill()
@@ -170,7 +171,7 @@ def test_auto_stays_with_fp32_where_the_fast_way_disagrees(tmp_path, auto, with_
     dataset = noise_set(tmp_path / "d")
     encoder = auto()
     store = embed_dataset(dataset, encoder, say=said.append).store
-    assert ways(store) == [("fp32", [0])]
+    assert ways(store) == ["fp32"]
     assert "embedding in fp32, since bf16 does not agree with it here" in said[0]
     wanted = encoder.encode_images([read_image(dataset.root / "images/3.png")]).half().float().numpy()
     np.testing.assert_array_equal(store.rows(["i3"]), wanted)
@@ -184,15 +185,16 @@ def rows_of(store):
 def test_a_trial_leaves_no_trace_in_the_rows(tmp_path, auto, spec, with_bf16, monkeypatch, agrees):
     """As if the precision had been named: of 40 images in batches of 4, with some that cannot be read."""
     dataset = noise_set(tmp_path / "d", 40)
+    monkeypatch.setattr("affectml.parts.SIZE", 8)
     for i in (0, 2, 17):
         (dataset.root / f"images/{i}.png").write_text("no image")
     named = load_encoder(spec, precision="bf16" if agrees else "fp32", threads=1)
-    wanted = embed_dataset(dataset, named, batch_size=4, shard_size=8)
+    wanted = embed_dataset(dataset, named, batch_size=4)
     shutil.move(wanted.store.folder, tmp_path / "wanted")
     if not agrees:
         monkeypatch.setattr("affectml.encoders.ran.COSINE", 1.1)
-    found = embed_dataset(dataset, auto(), batch_size=4, shard_size=8)
-    assert ways(found.store) == [("pure_bf16" if agrees else "fp32", list(range(5)))]
+    found = embed_dataset(dataset, auto(), batch_size=4)
+    assert ways(found.store) == ["pure_bf16" if agrees else "fp32"]
     assert (found.done, found.unreadable) == (37, wanted.unreadable)
     for ours, theirs in zip(rows_of(found.store), rows_of(EmbeddingStore.open(tmp_path / "wanted")), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -207,16 +209,13 @@ def test_a_fast_way_that_gives_no_numbers_is_not_kept(tmp_path, auto, with_bf16,
         return Nothing(tower._model, tower.precision, tower._device)
 
     monkeypatch.setattr(TorchTower, "converted", converted)
-    assert ways(embed_dataset(noise_set(tmp_path / "d"), auto()).store) == [("fp32", [0])]
+    assert ways(embed_dataset(noise_set(tmp_path / "d"), auto()).store) == ["fp32"]
 
 
 def test_a_stream_that_is_left_on_trial_settles_nothing(tmp_path, auto, with_bf16):
     encoder = auto()
 
-    def unreadable():
-        yield Picture("not there.png", str(tmp_path / "not there.png"))
-
-    for batch in embedded(encoder, unreadable()):
+    for batch in embedded(encoder, [[Picture("not there.png", str(tmp_path / "not there.png"))]]):
         assert (len(batch.items), len(batch.bad)) == (0, 1)
     assert (encoder.is_settled(), encoder.ran.precision) == (False, "fp32")
 
@@ -225,11 +224,11 @@ def test_the_next_run_goes_on_in_the_precision_of_the_last(tmp_path, auto, monke
     dataset = noise_set(tmp_path / "d")
     everything = dataset.images
     for has_bf16, count, wanted in (
-        (False, 2, [("fp32", [0])]),
-        (True, 4, [("fp32", [0, 1])]),
-        (True, 2, [("pure_bf16", [0])]),  # anew
-        (True, 4, [("pure_bf16", [0, 1])]),
-        (False, 6, [("pure_bf16", [0, 1]), ("fp32", [2])]),  # a machine without it
+        (False, 2, ["fp32"]),
+        (True, 4, ["fp32"]),
+        (True, 2, ["pure_bf16"]),  # anew
+        (True, 4, ["pure_bf16"]),
+        (False, 6, ["pure_bf16", "fp32"]),  # a machine without it
     ):
         if count == 2:
             shutil.rmtree(dataset.root / "embeddings", ignore_errors=True)
@@ -263,19 +262,10 @@ def test_a_store_in_a_precision_of_its_own_is_gone_on_with(tmp_path, auto, spec,
 
 def test_provenance_survives_the_way_to_disk(tmp_path, auto, with_bf16):
     encoder = auto()
-    store = embed_dataset(noise_set(tmp_path / "d"), encoder, batch_size=2, shard_size=2).store
-    assert store.provenance == [(encoder.ran, range(3))]
+    assert embed_dataset(noise_set(tmp_path / "d"), encoder, batch_size=2).store.ran == [encoder.ran]
     assert Ran.from_json(json.loads(json.dumps(encoder.ran.to_json()))) == encoder.ran
     before = {"threads": 2, "probe": {"images": 3, "cosine": 1.0, "order": None}}
     assert Ran.from_json({**encoder.ran.to_json(), **before}) == encoder.ran
-
-
-def test_shards_that_a_kill_left_unnamed_have_no_provenance(tmp_path, auto, with_bf16):
-    store = embed_dataset(noise_set(tmp_path / "d"), auto(), batch_size=2, shard_size=2).store
-    path = store.folder / "provenance.json"
-    entries = json.loads(path.read_text())
-    path.write_text(json.dumps([{**entries[0], "shards": [0, 7]}, {**entries[0], "shards": [8, 8]}]))
-    assert ways(EmbeddingStore.open(store.folder)) == [("pure_bf16", [0, 1, 2])]
 
 
 def test_a_few_images_of_the_first_batch_alone_are_compared(auto, with_bf16, monkeypatch):
@@ -285,7 +275,7 @@ def test_a_few_images_of_the_first_batch_alone_are_compared(auto, with_bf16, mon
     for count, wanted in ((2, 2), (6, 3), (600, 6), (3000, 8)):
         encoder._settled = False
         items = [Picture(f"{i}.png", pixels=np.asarray(noise(i % 40))) for i in range(count)]
-        stream = embedded(encoder, items, batch_size=8)
+        stream = embedded(encoder, [items], batch_size=8, images=count)
         next(stream)
         stream.close()
         assert compared.pop() == wanted
@@ -295,14 +285,14 @@ def test_a_few_images_of_the_first_batch_alone_are_compared(auto, with_bf16, mon
 def test_items_of_a_trial_that_ended_are_let_go(auto, with_bf16):
     held = []
 
-    def items():
+    def parts():
         for number in range(400):
             pixels = np.array(noise(number % 40))
             held.append(weakref.ref(pixels))
-            yield Picture(f"{number}.png", pixels=pixels)
+            yield [Picture(f"{number}.png", pixels=pixels)]
 
-    stream = embedded(auto(), items(), batch_size=4)
-    for _ in range(80):
+    stream = embedded(auto(), parts(), batch_size=4)
+    for _ in range(200):
         next(stream)
     assert sum(each() is not None for each in held) < 150  # itertools.tee keeps them in blocks of 57
     stream.close()
@@ -344,8 +334,7 @@ def a_store_of_before(folder, spec, precision, backend="torch"):
     store = embed_dataset(folder, load_encoder(spec, threads=1)).store
     edit(store.folder / "encoder.json", identity={"precision": precision})
     way = {"precision": "bf16" if precision == "auto" else precision, "backend": backend}
-    before = {"threads": 2, "probe": {"images": 3, "cosine": 0.99995, "order": 1.0}, "shards": [0, 0]}
-    (store.folder / "provenance.json").write_text(json.dumps([store.provenance[0][0].to_json() | way | before]))
+    as_before(store, **way, probe={"images": 3, "cosine": 0.99995, "order": 1.0})
     store.folder.rename(store.folder.parent / EmbeddingStore.open(store.folder).identity.slug)
     images.to_parquet(folder / "images.parquet", index=False)
     return Dataset.open(folder), EmbeddingStore.for_dataset(Dataset.open(folder))
@@ -385,7 +374,7 @@ def test_new_images_join_a_store_of_before_whose_numbers_are_computed_today(tmp_
     said = []
     store = embed_dataset(dataset, auto(), say=said.append).store
     assert (store.folder, len(store.ids)) == (before.folder, 6)
-    assert [(ran.backend, list(shards)) for ran, shards in store.provenance] == [("openvino", [0]), ("torch", [1])]
+    assert [ran.backend for ran in store.ran] == ["openvino", "torch"]
     if precision != "auto":
         name = precision.removeprefix("pure_")
         assert said == [f"{store.folder} is by the same encoder in {name}: going on with that"]
@@ -395,9 +384,8 @@ def test_a_run_on_a_store_in_a_precision_that_left_predicts_in_fp32(tmp_path, sp
     demo = write_demo(tmp_path / "d", images=30, seed=0)
     embed_dataset(demo, load_encoder(spec, threads=1))
     (folder,) = (demo.root / "embeddings").iterdir()
+    as_before(EmbeddingStore.open(folder), precision="bf16", backend="openvino")
     edit(folder / "encoder.json", identity={"precision": "openvino"})
-    ran = json.loads((folder / "provenance.json").read_text())
-    (folder / "provenance.json").write_text(json.dumps([{**ran[0], "precision": "bf16", "backend": "openvino"}]))
     config = TrainConfig(dataset=str(demo.root), multilabel=True, threads=1, options={"l2": 0.1})
     run = train_run(config, out=tmp_path / "run")
     assert run.info.encoder.identity["precision"] == "openvino"

@@ -1,11 +1,10 @@
 """Predicting many images: what may be named, what cannot be read, the file that is written, and going on with it."""
 
 import io
-import itertools
 import json
 import os
-import re
 import shutil
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -13,20 +12,19 @@ from unittest.mock import Mock
 import numpy as np
 import pandas as pd
 import pytest
-from filelock import FileLock, Timeout
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 import affectml
 from affectml.data import Dataset, DatasetMeta, write_dataset
-from affectml.embeddings import _stream, embed_dataset
+from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput, BadRun, EncoderUnavailable
 from affectml.importers import import_embeddings, import_table
 from affectml.pictures import pictures, unanswered
 from affectml.predicting import features, predict_images
-from affectml.predicting.files import predict_to_file
+from affectml.predicting.files import _Answers, predict_to_file
 from affectml.predicting.predictions import score_columns
 from affectml.predicting.predictor import Predictor
 
@@ -341,7 +339,7 @@ class TestGoingOn:
 
     @pytest.fixture(autouse=True)
     def small_parts(self, monkeypatch):
-        monkeypatch.setattr("affectml.predicting.files.PART", 16)
+        monkeypatch.setattr("affectml.parts.SIZE", 16)
 
     @pytest.fixture
     def encoded(self, run, monkeypatch):
@@ -397,38 +395,6 @@ class TestGoingOn:
             "photos", whole.name, out.name, f"{whole.name}.unreadable.csv", f"{out.name}.unreadable.csv"
         }  # fmt: skip
 
-    @pytest.mark.parametrize(("by", "lost"), [("kill", 3), ("Ctrl-C", 0)])
-    def test_a_part_in_the_making_is_kept_too(self, run, shots, tmp_path, monkeypatch, by, lost):
-        """Stopped at a batch of 4 images, each of which takes 4 seconds, in parts of 24."""
-        clock = itertools.count(step=4)
-        monkeypatch.setattr("affectml.predicting.files.PART", 24)
-        monkeypatch.setattr("affectml.embeddings._stream.BATCH_SIZE", 4)
-        monkeypatch.setattr("affectml.predicting.parts.time.monotonic", lambda: next(clock))
-        whole, out = tmp_path / "whole.parquet", tmp_path / "out.parquet"
-        predict_to_file(run.folder, shots, whole, threads=1, say=quiet)
-        for at in (2, 3, 6, 7, 8, 12):  # before this batch ends; a part has six
-            calls, batch = itertools.count(1), _stream.Batch.__init__
-            left, parts = tmp_path / f"left {at}", out.with_name("out.parquet.parts")
-
-            def stop(*args, at=at, calls=calls, parts=parts, left=left, batch=batch):
-                if next(calls) == at:
-                    shutil.copytree(parts, left)
-                    raise KeyboardInterrupt
-                return batch(*args)
-
-            with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-                patch.setattr(_stream.Batch, "__init__", stop)
-                predict_to_file(run.folder, shots, out, threads=1, say=quiet)
-            if by == "kill":
-                shutil.rmtree(parts, ignore_errors=True)
-                shutil.move(left, parts)
-            said = []
-            predict_to_file(run.folder, shots, out, threads=1, say=said.append)
-            before = [int(re.search(r"after (\d+) of 45", line)[1]) for line in said] or [0]
-            assert 4 * (at - 1 - lost) <= before[0] <= 4 * (at - 1)
-            assert out.read_bytes() == whole.read_bytes()
-            out.unlink()
-
     def test_it_goes_on_in_the_precision_of_the_images_before(self, run, shots, tmp_path, stopped, monkeypatch):
         asked, before = [], features.embedded
 
@@ -444,7 +410,8 @@ class TestGoingOn:
     def test_a_part_that_is_damaged_is_made_again(self, run, shots, tmp_path, encoded, stopped):
         out = tmp_path / "new" / "out.csv"
         stopped(out)
-        (tmp_path / "new" / "out.csv.parts" / "part-00001.parquet").write_bytes(b"")
+        (second,) = out.parent.glob("out.csv.parts/part-*-00001.parquet")
+        second.write_bytes(b"")
         made = predict_to_file(run.folder, shots, out, threads=1, say=quiet)
         assert (made.images, encoded.calls) == (44, [16, 16, 16, 13])
 
@@ -453,7 +420,8 @@ class TestGoingOn:
         shutil.copy(shots / "000000.png", shots / "000020.png")
         said = []
         made = predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=said.append)
-        assert said == [f"{tmp_path / 'out.csv'}.parts was begun with other images: starting afresh"]
+        other = "other images, or images that have changed since"
+        assert said == [f"{tmp_path / 'out.csv'}.parts was begun with {other}: starting afresh"]
         assert (encoded.calls, made.images, made.bad) == ([16, 16, 16, 16, 13], 45, [])
 
     @pytest.mark.parametrize("there_before", [False, True])
@@ -462,8 +430,8 @@ class TestGoingOn:
         if there_before:
             out.write_text("old")
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            for last in ("Parts.finish", "shutil.rmtree"):
-                patched.setattr(f"affectml.predicting.parts.{last}", Mock(side_effect=KeyboardInterrupt))
+            for last in ("take_left", "shutil.rmtree"):
+                patched.setattr(f"affectml.predicting.files.{last}", Mock(side_effect=KeyboardInterrupt))
             predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)
         content, calls = out.read_bytes(), list(encoded.calls)
         (tmp_path / ".out.csv.01234567.tmp").write_bytes(content[:99])
@@ -474,22 +442,38 @@ class TestGoingOn:
         assert not out.with_name("out.csv.parts").exists()
         assert len(list(tmp_path.glob("out.replaced-*"))) == there_before
 
-    def test_the_parts_go_before_another_process_can_begin(self, run, shots, tmp_path, monkeypatch):
-        def remove(folder, ignore_errors):
-            with pytest.raises(Timeout), FileLock(folder / ".lock", timeout=0):
-                pass
-            removed.append(folder)
+    def test_another_question_waits_for_who_makes_the_file(self, run, shots, tmp_path, stopped):
+        out = tmp_path / "out.csv"
+        stopped(out)
+        shutil.copy(shots / "000000.png", shots / "000020.png")
+        claim = out.with_name("out.csv.parts") / "part-00000000-00002.parquet.claim"
+        for owner in ("another-machine 7", f"{socket.gethostname()} {os.getpid()}"):
+            claim.write_text(owner)
+            with pytest.raises(BadInput, match="another process is making it with other images"):
+                predict_to_file(run.folder, shots, out, threads=1, say=quiet)
 
-        removed = []
-        monkeypatch.setattr("affectml.predicting.parts.shutil.rmtree", remove)
-        predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=quiet)
-        assert removed == [tmp_path / "out.csv.parts"]
+    def test_several_processes_make_one_file(self, run, shots, tmp_path, encoded):
+        """Of which one finds parts that the other has claimed, and one that the other has finished meanwhile."""
+        whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
+        predict_to_file(run.folder, shots, whole, threads=1, say=quiet)
+        parts_alone = predict_to_file(run.folder, shots, out, threads=1, join=False, say=quiet)
+        assert (parts_alone.images, len(parts_alone.bad), out.exists()) == (44, 1, False)
+        before, others = _Answers.join, []
 
-    def test_two_at_once_are_refused(self, run, shots, tmp_path):
-        lock = FileLock(tmp_path / "out.csv.parts" / ".lock")
-        (tmp_path / "out.csv.parts").mkdir()
-        with lock, pytest.raises(BadInput, match="another process is writing it"):
-            predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=quiet)
+        def join(self, *args):
+            if not others:
+                others.append(None)
+                others.append(predict_to_file(run.folder, shots, out, threads=1, say=quiet))
+            return before(self, *args)
+
+        said = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_Answers, "join", join)
+            made = predict_to_file(run.folder, shots, out, threads=1, say=said.append)
+        assert said[-1] == f"{out} was written by another process from the parts that both made"
+        assert (made.images, made.bad) == (44, others[1].bad)
+        assert out.read_bytes() == whole.read_bytes()
+        assert encoded.calls == [16, 16, 13] * 2
 
 
 def test_pixels_and_data_sets_go_to_a_file_too(run, demo, tmp_path):

@@ -1,34 +1,30 @@
-"""Shards on a local Ray cluster: what bad images and lost workers cost, and that the result is one process's."""
+"""Workers of a local Ray cluster share the work: what a lost one costs, and that the result is one process's."""
 
-import contextlib
-import fcntl
-import os
 import shutil
-import signal
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 import affectml
-from affectml import ray_engine
-from affectml.cli import main
+from affectml import parts, ray_engine
 from affectml.demo_set import write_demo
-from affectml.embeddings import embed_dataset
+from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadDataset, BadInput, MissingExtra, command_line
 from affectml.predicting.files import predict_to_file
-from affectml.ray_engine import embed_with_ray
 
 from .noise import noise_set
 
 
+def quiet(line: str) -> None:
+    pass
+
+
 def test_without_ray_the_extra_is_named(monkeypatch, tmp_path):
-    dataset = write_demo(tmp_path / "d", images=20)
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingExtra, match=r"--engine ray needs ray: pip install 'affectml\[ray\]'"), command_line():
-        embed_with_ray(dataset, "affect-tiny")
+    with pytest.raises(MissingExtra, match=r"--workers ray needs ray: pip install 'affectml\[ray\]'"), command_line():
+        ray_engine.with_workers(lambda threads: None, tmp_path, "*", None, quiet)
 
 
 def test_a_gpu_gets_the_processors_of_its_machine():
@@ -39,146 +35,104 @@ def test_a_gpu_gets_the_processors_of_its_machine():
         def nodes(self):
             return [{"Alive": True, "Resources": node} for node in self._nodes]
 
-    task = ray_engine._task(Ray({"CPU": 32.0, "GPU": 4.0}, {"CPU": 12.0, "GPU": 2.0}, {"CPU": 64.0}), None)
-    assert (task.threads, task.gpus, task.workers) == (6, 1, 6)
-    task = ray_engine._task(Ray({"CPU": 8.0}, {"CPU": 3.0}), 2)
-    assert (task.threads, task.gpus, task.workers) == (2, 0, 5)
+    gpus = Ray({"CPU": 32.0, "GPU": 4.0}, {"CPU": 12.0, "GPU": 2.0}, {"CPU": 64.0})
+    assert ray_engine._room(gpus, None) == (6, 1, 6)
+    assert ray_engine._room(Ray({"CPU": 8.0}, {"CPU": 3.0}), 2) == (2, 0, 5)
     with pytest.raises(BadInput, match="no machine of the Ray cluster has 9 CPUs"):
-        ray_engine._task(Ray({"CPU": 8.0}), 9)
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Two workers on this machine."""
-    import ray
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(
-            address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False,
-            _node_ip_address="127.0.0.1",
-        )  # fmt: skip
-        yield
-        ray.shutdown()
-
-
-@pytest.fixture
-def kill_readers(eventually):
-    """`kill_readers(path, times)`: kill whoever opens the file, so many times.
-
-    A lease on the file makes who opens it wait until the lease is given back. Gives the list of processes that are
-    killed, as they are.
-    """
-    threads = []
-
-    def kill(path: Path, times: int) -> list[int]:
-        killed: list[int] = []
-
-        def wait() -> None:
-            for _ in range(times):
-                with path.open("r+b") as held:
-                    fcntl.fcntl(held, fcntl.F_SETSIG, signal.SIGURG)  # which tells of an opener, and is passed over
-                    eventually(lambda held=held: _leased(held))
-                    eventually(lambda held=held: fcntl.fcntl(held, fcntl.F_GETLEASE) != fcntl.F_WRLCK)
-                    pid = eventually(_who_waits_for_a_lease)  # a look at all processes, which costs
-                    os.kill(pid, signal.SIGKILL)
-                    killed.append(pid)
-
-        threads.append(threading.Thread(target=wait))
-        threads[-1].start()
-        return killed
-
-    yield kill
-    for thread in threads:
-        thread.join()
-
-
-def _leased(held) -> bool:
-    with contextlib.suppress(OSError):  # somebody has it open
-        fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-        return True
-    return False
-
-
-def _who_waits_for_a_lease() -> int | None:
-    """A process of which a thread waits to open a file that another process holds a lease on."""
-    for task in Path("/proc").glob("[0-9]*/task/*/wchan"):
-        with contextlib.suppress(OSError):
-            if "break_lease" in task.read_text():
-                return int(task.parts[2])
-    return None
-
-
-@pytest.fixture
-def data(tmp_path) -> Path:
-    folder = noise_set(tmp_path / "data", 200).root
-    (folder / "images/3.png").write_bytes(b"not an image")
-    return folder
-
-
-@pytest.mark.slow
-def test_a_lost_worker_costs_its_shard_alone_and_the_store_is_one_process_s(
-    cluster, data, tiny_clip, monkeypatch, kill_readers
-):
-    spec = f"local-dir:{tiny_clip}"
-    whole = Path(shutil.copytree(data, data.with_name("whole")))
-    with monkeypatch.context() as patch:  # the worker is lost for good: the other shards are done
-        patch.setattr(ray_engine, "RETRIES", 0)
-        killed = kill_readers(data / "images/77.png", 1)
-        with pytest.raises(BadDataset, match=r"shard 4 of 10 failed .*what is done is kept, and the same command"):
-            embed_with_ray(data, spec, precision="fp32", shards=10, progress=False)
-        assert len(killed) == 1
-    made = sorted(path.parent.name for path in data.glob("embeddings/*/shards/*/ids.parquet"))
-    assert made == sorted(f"{number}-of-10" for number in range(1, 11) if number != 4)
-    times = {path: path.stat().st_mtime_ns for path in data.glob("embeddings/*/shards/*/ids.parquet")}
-    killed = kill_readers(data / "images/77.png", 2)
-    with monkeypatch.context() as patch:  # before the shards' folders go
-        merge = ray_engine.merge_shards
-        again = []
-
-        def merged(*args, **options):
-            again.extend(path for path, time in times.items() if path.stat().st_mtime_ns != time)
-            return merge(*args, **options)
-
-        patch.setattr(ray_engine, "merge_shards", merged)
-        summary = embed_with_ray(data, spec, precision="fp32", progress=False)  # as many shards as before
-    assert len(set(killed)) == 2
-    assert again == []
-    assert [row[0] for row in summary.unreadable] == ["i3"]
-    alone = embed_dataset(whole, load_encoder(spec, precision="fp32", threads=1)).store.folder
-    files = {path.name: path.read_bytes() for path in alone.iterdir() if path.name != ".lock"}
-    assert {path.name: path.read_bytes() for path in summary.store.folder.iterdir() if path.name != ".lock"} == files
-
-
-@pytest.mark.slow
-def test_a_cluster_of_its_own_predicts_what_one_process_does(tmp_path, tiny_clip, monkeypatch, capsys, data):
-    """In a working folder of its own, whose names of images the file has."""
-    import ray
-
-    ray.shutdown()
-    monkeypatch.chdir(tmp_path)
-    demo = write_demo(tmp_path / "demo", images=120, seed=3)
-    run = affectml.train(
-        demo, multilabel=True, out=tmp_path / "run", encoder=f"local-dir:{tiny_clip}", threads=1, say=lambda line: None
-    ).folder
-    for number in range(7):
-        shutil.copytree(data / "images", tmp_path / f"photos/{number}")
-    words = ["affectml", "predict", "run", "photos", "--out", "out.csv", "--threads", "1", "--engine", "ray"]
-    monkeypatch.setattr("sys.argv", words)
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert not ended.value.code
-    assert "1,393 images: out.csv" in capsys.readouterr().out
-    predict_to_file(run.name, "photos", "whole.csv", threads=1, say=lambda line: None)
-    for ending in ("", ".unreadable.csv"):
-        assert Path(f"out.csv{ending}").read_bytes() == Path(f"whole.csv{ending}").read_bytes()
-    assert not ray.is_initialized()
+        ray_engine._room(Ray({"CPU": 8.0}), 9)
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://"])
-def test_a_cluster_that_does_not_answer_is_said_in_a_line(tmp_path, free_port, scheme):
+def test_a_cluster_that_does_not_answer_is_said_in_a_line(tmp_path, free_port, monkeypatch, scheme):
     pytest.importorskip("ray")
-    demo = write_demo(tmp_path / "demo", images=20)
-    address = f"{scheme}127.0.0.1:{free_port()}"
-    with pytest.raises(BadInput, match=f"--address {address}: no Ray cluster answers there"), command_line():
-        embed_with_ray(demo, "affect-tiny", address=address)
+    monkeypatch.setenv("RAY_ADDRESS", f"{scheme}127.0.0.1:{free_port()}")
+    with (
+        pytest.raises(BadInput, match=r"--workers ray: no Ray cluster answers \(.*refused.*RAY_ADDRESS"),
+        command_line(),
+    ):
+        ray_engine.with_workers(lambda threads: None, tmp_path, "*", None, quiet)
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Two workers on this machine, which make parts of 20 images."""
+    ray = pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setattr(parts, "SIZE", 20)
+    ray.init(
+        address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False,
+        _node_ip_address="127.0.0.1",
+    )  # fmt: skip
+    yield ray
+    ray.shutdown()
+
+
+@pytest.mark.slow
+def test_a_lost_worker_costs_its_part_and_the_store_and_the_file_are_those_of_one_process(
+    cluster, tmp_path, tiny_clip, monkeypatch
+):
+    data = noise_set(tmp_path / "data", 200).root
+    (data / "images/3.png").write_bytes(b"not an image")
+    whole = Path(shutil.copytree(data, tmp_path / "whole"))
+    spec, killed = f"local-dir:{tiny_clip}", tmp_path / "killed"
+    before = ray_engine.with_workers
+
+    def once_killed(work, *given):
+        """The first worker that has embedded a part is killed before it is written; parts are of 20 images."""
+
+        def dying(threads: int) -> None:
+            import os
+            import signal
+
+            from affectml import parts
+            from affectml.embeddings import embed
+
+            parts.SIZE, write = 20, embed.write_part
+
+            def killing(*args, **options):
+                if not killed.exists():
+                    killed.touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return write(*args, **options)
+
+            embed.write_part = killing
+            work(threads)
+
+        before(dying, *given)
+
+    monkeypatch.setattr(ray_engine, "with_workers", once_killed)
+    ray_engine.embed_with_ray(data, spec, precision="fp32", threads=None, say=quiet)
+    assert killed.exists()
+    summary = embed_dataset(data, load_encoder(spec, threads=1))
+    assert (summary.done, summary.skipped_existing, [row[0] for row in summary.unreadable]) == (0, 199, ["i3"])
+    alone = embed_dataset(whole, load_encoder(spec, threads=1)).store.folder
+    files = [{path.name: path.read_bytes() for path in store.iterdir()} for store in (summary.store.folder, alone)]
+    assert files[0] == files[1]
+    assert len(EmbeddingStore.open(alone).unmade) == 0
+
+    monkeypatch.chdir(tmp_path)
+    demo = write_demo(tmp_path / "demo", images=120, seed=3)
+    run = affectml.train(demo, multilabel=True, out=tmp_path / "run", encoder=spec, threads=1, say=quiet).folder
+    ray_engine.predict_with_ray(run, ["data/images"], Path("out.csv"), threads=1, say=quiet)
+    assert len(list(Path("out.csv.parts").glob("part-*.parquet"))) == 10
+    for name, calls in (("out.csv", 0), ("alone.csv", 10)):
+        with monkeypatch.context() as patch:
+            seen = []
+            predict = predict_to_file.__globals__["Predictor"].predict
+            patch.setattr(
+                predict_to_file.__globals__["Predictor"], "predict",
+                lambda self, *given, seen=seen, predict=predict: seen.append(1) or predict(self, *given),
+            )  # fmt: skip
+            predict_to_file(run, ["data/images"], name, threads=1, say=quiet)
+        assert len(seen) == calls
+    for ending in ("", ".unreadable.csv"):
+        assert Path(f"out.csv{ending}").read_bytes() == Path(f"alone.csv{ending}").read_bytes()
+
+
+@pytest.mark.slow
+def test_where_no_worker_comes_to_the_end_it_says_why(cluster, tmp_path):
+    def failing(threads: int) -> None:
+        raise ValueError("no weights here")
+
+    with pytest.raises(BadDataset, match=r"no worker came to the end \(no weights here\); what is done is kept"):
+        ray_engine.with_workers(failing, tmp_path, "*", None, quiet)

@@ -30,12 +30,16 @@ class Noise:
         return noise(self.number)
 
 
+def several(numbers):
+    return [Noise(number) for number in numbers]
+
+
 def test_a_stream_that_is_left_leaves_torch_as_it_was(encoder):
     at_start: list[int] = []
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        stream = embedded(encoder, map(Noise, range(1, 200)), batch_size=5)
+        stream = embedded(encoder, [several(range(1, 200))], batch_size=5)
         next(stream)
         stream.close()
         thread = threading.Thread(target=lambda: at_start.append(torch.get_num_threads()))
@@ -47,7 +51,7 @@ def test_a_stream_that_is_left_leaves_torch_as_it_was(encoder):
 
 
 def test_rows_belong_to_their_items_and_the_unreadable_are_named(encoder):
-    batches = list(embedded(encoder, map(Noise, range(1, 24)), batch_size=5))
+    batches = list(embedded(encoder, [several(range(1, 24))], batch_size=5))
     assert [len(batch.items) for batch in batches] == [5, 5, 5, 5]
     assert [(item.number, why) for batch in batches for item, why in batch.bad] == [
         (7, "not an image"),
@@ -61,9 +65,16 @@ def test_rows_belong_to_their_items_and_the_unreadable_are_named(encoder):
 
 
 def test_a_batch_of_unreadable_items_has_no_rows(encoder):
-    (batch,) = embedded(encoder, [Noise(0), Noise(7)])
+    (batch,) = embedded(encoder, [several((0, 7))])
     assert (batch.items, batch.rows.shape, len(batch.bad)) == ([], (0, encoder.dim), 2)
-    assert list(embedded(encoder, [])) == []
+    assert list(embedded(encoder, [])) == list(embedded(encoder, [[]])) == []
+
+
+def test_no_batch_has_images_of_two_parts(encoder):
+    numbers = [list(range(1, 8)), [9, 14, 21], [14, 21], [22, 23, 24]]  # the last of some cannot be read
+    found = list(embedded(encoder, map(several, numbers), batch_size=3))
+    each = [[item.number for item in batch.items] + [item.number for item, _ in batch.bad] for batch in found]
+    assert each == [[1, 2, 3], [4, 5, 6], [7], [9, 14, 21], [14, 21], [22, 23, 24]]
 
 
 def test_the_last_batch_alone_is_encoded_in_parts(encoder, monkeypatch):
@@ -75,14 +86,14 @@ def test_the_last_batch_alone_is_encoded_in_parts(encoder, monkeypatch):
         return whole(pixels, **options)
 
     monkeypatch.setattr(encoder, "rows", rows)
-    batches = list(embedded(encoder, map(Noise, (*range(1, 7), *range(8, 14), *range(15, 19))), batch_size=8))
+    batches = list(embedded(encoder, [several((*range(1, 7), *range(8, 14), *range(15, 19)))], batch_size=8))
     assert [len(batch.items) for batch in batches] == [8, 8]
     assert sizes == [8, 2, 2, 2, 2]
 
 
 def test_rows_before_normalisation_point_the_same_way(encoder):
-    (raw,) = embedded(encoder, [Noise(1), Noise(2)], normalised=False)
-    (rows,) = embedded(encoder, [Noise(1), Noise(2)])
+    (raw,) = embedded(encoder, [several((1, 2))], normalised=False)
+    (rows,) = embedded(encoder, [several((1, 2))])
     norms = np.linalg.norm(raw.rows, axis=1, keepdims=True)
     assert not np.allclose(norms, 1, atol=1e-2)
     np.testing.assert_allclose(raw.rows / norms, rows.rows, atol=1e-6)
@@ -91,12 +102,12 @@ def test_rows_before_normalisation_point_the_same_way(encoder):
 def test_no_more_than_a_few_batches_are_taken_ahead(encoder):
     taken = []
 
-    def items():
+    def parts():
         for number in range(1, 1000):
             taken.append(number)
-            yield Noise(number)
+            yield [Noise(number)]
 
-    stream = embedded(encoder, items(), batch_size=4)
+    stream = embedded(encoder, parts(), batch_size=4)
     for done in range(1, 6):
         next(stream)
         assert len(taken) <= 4 * (done + 4)
@@ -107,7 +118,7 @@ def test_threads_end_with_the_stream(encoder):
     def decoding():
         return [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 
-    stream = embedded(encoder, map(Noise, range(1, 1000)), batch_size=4)
+    stream = embedded(encoder, [several(range(1, 1000))], batch_size=4)
     next(stream)
     threads = decoding()
     assert threads
@@ -121,6 +132,8 @@ def test_threads_end_with_the_stream(encoder):
 def test_padded_rows_do_not_depend_on_where_a_batch_ends(count):
     tiny = load_encoder("affect-tiny", threads=1)
     items = [Noise(7 * i + 1) for i in range(32)]
-    whole = np.concatenate([batch.rows for batch in embedded(tiny, items, batch_size=16, padded=True)])
-    some = np.concatenate([batch.rows for batch in embedded(tiny, items[:count], batch_size=16, padded=True)])
-    np.testing.assert_array_equal(some, whole[:count])
+    whole = np.concatenate([batch.rows for batch in embedded(tiny, [items], batch_size=16, padded=True)])
+    some = np.concatenate(
+        [batch.rows for batch in embedded(tiny, [items[:count], items[count:]], batch_size=16, padded=True)]
+    )
+    np.testing.assert_array_equal(some, whole)

@@ -161,12 +161,9 @@ def make_people() -> None:
 
 
 def make_predictions() -> None:
-    """predictions/: a file of each form, and one that two shards made and nobody has joined, in parts of 24 images."""
-    files.PART = 24
+    """predictions/: a file of each form."""
     for ending in ("csv", "jsonl", "parquet"):
         files.predict_to_file("runs/promise", "data", f"predictions/whole.{ending}", threads=1)
-    for shard in ("1/2", "2/2"):
-        files.predict_to_file("runs/promise", "data", "predictions/shards.parquet", shard=shard, threads=1)
 
 
 def make_reading() -> None:

@@ -288,7 +288,10 @@ def write_text(path: Path, text: str, *, first_stays: bool = False) -> None:
 
 
 def write_json(path: Path, value: Any, *, first_stays: bool = False) -> None:
-    """Write indented JSON, atomically; key order is kept, floats are shortest round-trip. first_stays: see `replacing`."""
+    """Write indented JSON, atomically; key order is kept, floats are shortest round-trip.
+
+    first_stays: see `replacing`.
+    """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", first_stays=first_stays)
 
 

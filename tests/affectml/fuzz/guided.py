@@ -27,9 +27,10 @@ from typing import Any
 
 TARGETS = (
     "judgements j.csv", "judgements j.jsonl", "judgements j.json", "judgements j.parquet", "counts", "table",
-    "table of judgements", "coco", "webemo", "taxonomy", "study", "data set", "embeddings store", "embeddings t.npy",
-    "run", "people of a run", "answers of a person one.csv", "database", "database that is checked", "backup",
-    "message of the page", "replies", "answers a.csv", "answers a.jsonl",
+    "table of judgements", "coco", "webemo", "taxonomy", "study", "data set", "embeddings store",
+    "embeddings store of before", "embeddings t.npy", "run", "people of a run", "answers of a person one.csv",
+    "database", "database that is checked", "backup", "message of the page", "replies", "answers a.csv",
+    "answers a.jsonl",
 )  # fmt: skip
 BUILD = Path(__file__).parents[3] / "build" / "fuzz"
 CORPUS = Path(__file__).parent / "corpus"

@@ -17,6 +17,7 @@ from PIL import Image
 import affectml
 from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore
+from affectml.embeddings.writing import write_part
 from affectml.encoders import Ran
 from affectml.fetching import fetch_images
 from affectml.fetching._download import Downloader
@@ -26,12 +27,12 @@ from affectml.heads import ImageEffects
 from affectml.importers import get_importer
 from affectml.importers.one_person import said_of
 from affectml.people.known import People, open_people, read_image_effects, save_people, write_image_effects
-from affectml.predicting.files import predict_to_file
-from affectml.predicting.parts import Parts
+from affectml.predicting.files import _Answers, predict_to_file
 from affectml.runs import RunFolder
 from affectml.sharing import AffectModel
 from affectml.taxonomies import Taxonomy
 
+from .before import as_before
 from .damage import in_json
 from .reading import (  # noqa: F401
     LABELS,
@@ -56,18 +57,27 @@ READERS: dict[str, Reader] = {}
 def read_store(folder: Path, out: Path) -> None:
     store = EmbeddingStore.for_dataset(Dataset.open(folder / "data"))
     store.rows(store.ids)
-    assert isinstance(store.provenance, list)
+    assert isinstance(store.ran, list)
     assert isinstance(store.unreadable, dict)
     store.text_features(None, ["joy", "awe"])
 
 
 def more_of_the_store(folder: Path) -> None:
     store = next((folder / "data" / "embeddings").iterdir())
-    text(store / "unreadable.csv", "image_id,file,reason", "x,x.jpg,not an image")
-    ran = Ran("fp32", "torch", "cpu", "a processor", False, {"torch": "2"}).to_json()
-    text(store / "provenance.json", json.dumps([{**ran, "shards": [0, 0]}]))
+    ran = Ran("fp32", "torch", "cpu", "a processor", False, {"torch": "2"})
+    (part,) = store.glob("part-*")
+    rows = np.load(part)
+    rows[1] = np.nan
+    part.unlink()
+    write_part(part, rows, EmbeddingStore.open(store).identity, ran, {1: "not an image"})
     key = hashlib.sha256(json.dumps(["joy", "awe"], ensure_ascii=False).encode()).hexdigest()[:16]
     np.save(store / f"texts-{key}.npy", np.zeros((2, 4), dtype=np.float32))
+
+
+def store_of_before(folder: Path) -> None:
+    more_of_the_store(folder)
+    store = as_before(EmbeddingStore.open(next((folder / "data" / "embeddings").iterdir())))
+    text(store.folder / "unreadable.csv", "image_id,file,reason", "x,x.jpg,not an image")
 
 
 def read_run(folder: Path, out: Path) -> None:
@@ -98,16 +108,15 @@ def report_on(folder: Path, out: Path) -> None:
 def predicted(folder: Path) -> None:
     """A file of predictions that was killed on the way: its parts are there."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("affectml.predicting.files.PART", 10)
-        patch.setattr(Parts, "join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr("affectml.parts.SIZE", 10)
+        patch.setattr(_Answers, "join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with suppress(KeyboardInterrupt):
             predict_to_file(folder / "run", folder / "data", folder / "p.csv", threads=1, say=quiet)
-    (folder / "p.csv.parts" / ".lock").unlink(missing_ok=True)
 
 
 def resume(folder: Path, out: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("affectml.predicting.files.PART", 10)
+        patch.setattr("affectml.parts.SIZE", 10)
         predict_to_file(folder / "run", folder / "data", folder / "p.csv", say=quiet)
 
 
@@ -170,6 +179,9 @@ OF_ONE = {
 READERS["data set"] = Reader(part(*TABLES), lambda folder, out: whole(Dataset.open(folder / "data")))
 READERS["embeddings store"] = Reader(
     part("data/images", "data/dataset.json", "data/emb", also=more_of_the_store), read_store
+)
+READERS["embeddings store of before"] = Reader(
+    part("data/images", "data/dataset.json", "data/emb", also=store_of_before), read_store
 )
 READERS["run"] = Reader(part("run"), read_run)
 READERS["run that is used"] = Reader(part("run", "data"), use_run)
