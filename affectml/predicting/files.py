@@ -36,6 +36,7 @@ ENDINGS = (".csv", ".parquet", ".jsonl")
 DELIMITER = "|"  # between the labels of a set in CSV, as in files of judgements
 # in a part's metadata: the images that could not be read, and what image files were embedded in (`Ran.precision`)
 BAD, WAY = b"affectml.bad", b"affectml.way"
+WHOLE = "whole.json"
 OTHER = {  # what manifest.json says was asked for, in words
     "run": "another run",
     "images": "other images, or images that have changed since",
@@ -184,7 +185,7 @@ class _Answers:
     @property
     def finished(self) -> bool:
         """Whether the file is whole, and only these parts are left to remove."""
-        digest = self._said("whole.json").get("sha256")
+        digest = self._said(WHOLE).get("sha256")
         return isinstance(digest, str) and self.file.is_file() and sha256(self.file) == digest
 
     @contextmanager
@@ -209,6 +210,9 @@ class _Answers:
             raise
         finally:
             if self._ended:
+                for path in self.folder.glob("*"):
+                    if path.name != WHOLE:  # which says until the end that nothing is left to do
+                        path.unlink(missing_ok=True)
                 shutil.rmtree(self.folder, ignore_errors=True)
             for folder in absent:
                 with suppress(OSError):  # one that is not empty stays
@@ -216,6 +220,8 @@ class _Answers:
 
     def _begin(self, asked: dict[str, Any], images: int, say: Say) -> None:
         """Keep what was done for the same question; else take it away and say why."""
+        if self.finished:
+            return
         before, left = self._said("manifest.json"), list(self.folder.glob("part-*"))
         if before == asked:
             for path in self._made:
@@ -267,37 +273,38 @@ class _Answers:
 
     def join(self, bad: Bad, ground: Ground, say: Say) -> PredictionFile:
         """Write the file from the parts, whose scores `ground` sees, and list beside it what could not be read."""
-        joined = self.folder / "joined"
+        joined, kept, said = self.folder / "joined", None, dict[str, Any]()
         with parts.Claims([joined], say) as claims:
             for _ in chain.from_iterable(claims.rounds()):
-                if not self.images:
-                    self._ended = True
-                    raise unreadable(bad + self.bad())
-                kept = None if self.finished else self._write_file(ground)
-                bad = bad + self.bad()
-                if bad:
-                    write_text(_list_of_bad(self.file), csv_text([("image", "reason"), *bad]))
+                if not self.finished:
+                    kept = self._write_file(bad, ground)
+                said = self._said(WHOLE)
+                if said["bad"]:
+                    write_text(_list_of_bad(self.file), csv_text([("image", "reason"), *said["bad"]]))
                 else:
                     _list_of_bad(self.file).unlink(missing_ok=True)
                 for name in (self.file.name, _list_of_bad(self.file).name):  # half written by a call that was killed
                     take_left(self.file.parent, escape(name))
                 joined.touch()
-                self._ended = True
-                said = self._said("whole.json")
-                return PredictionFile(self.file, self.images, kept, bad, said["alike"], said["shift"])
-        say(f"{self.file} was written by another process from the parts that both made")
-        listed = _list_of_bad(self.file)
-        rows = pd.read_csv(listed, dtype=str, keep_default_na=False).to_numpy().tolist() if listed.exists() else []
-        images = sum(map(len, self.of)) + len(bad) - len(rows)
-        return PredictionFile(self.file, images, None, [(image, reason) for image, reason in rows])
+        self._ended = True
+        if not said:
+            say(f"{self.file} was written by another process from the parts that both made")
+            listed = _list_of_bad(self.file)
+            rows = pd.read_csv(listed, dtype=str, keep_default_na=False).to_numpy().tolist() if listed.exists() else []
+            said = {"images": sum(map(len, self.of)) + len(bad) - len(rows), "bad": rows, "alike": "", "shift": ""}
+        unread = [(image, reason) for image, reason in said["bad"]]
+        return PredictionFile(self.file, said["images"], kept, unread, said["alike"], said["shift"])
 
-    def _write_file(self, ground: Ground) -> Path | None:
+    def _write_file(self, bad: Bad, ground: Ground) -> Path | None:
         """Write the file; returns what the one before it is called now."""
+        if not self.images:
+            self._ended = True
+            raise unreadable(bad + self.bad())
         with replacing(self.file) as temporary:
             alike = Alike([name for name in pq.read_schema(self.paths[0]).names if name not in COLUMNS])
             WRITERS[self.file.suffix](temporary, self._tables(alike, ground))
-            words = {"alike": alike.words, "shift": ground.words}
-            write_json(self.folder / "whole.json", {"sha256": sha256(temporary), **words})
+            said = {"images": self.images, "bad": bad + self.bad(), "alike": alike.words, "shift": ground.words}
+            write_json(self.folder / WHOLE, {"sha256": sha256(temporary), **said})
             if not self.file.exists():
                 return None
             # a command that was killed here has kept it already

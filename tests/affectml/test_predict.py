@@ -424,14 +424,17 @@ class TestGoingOn:
         assert said == [f"{tmp_path / 'out.csv'}.parts was begun with {other}: starting afresh"]
         assert (encoded.calls, made.images, made.bad) == ([16, 16, 16, 16, 13], 45, [])
 
+    @pytest.mark.parametrize("last", ["take_left", "PredictionFile", "shutil.rmtree"])
     @pytest.mark.parametrize("there_before", [False, True])
-    def test_a_file_that_was_whole_at_the_kill_stays(self, run, shots, tmp_path, encoded, monkeypatch, there_before):
+    def test_a_file_that_was_whole_at_the_kill_stays(
+        self, run, shots, tmp_path, encoded, monkeypatch, there_before, last
+    ):
         out = tmp_path / "out.csv"
         if there_before:
             out.write_text("old")
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            for last in ("take_left", "shutil.rmtree"):
-                patched.setattr(f"affectml.predicting.files.{last}", Mock(side_effect=KeyboardInterrupt))
+            for name in (last, "shutil.rmtree"):
+                patched.setattr(f"affectml.predicting.files.{name}", Mock(side_effect=KeyboardInterrupt))
             predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)
         content, calls = out.read_bytes(), list(encoded.calls)
         (tmp_path / ".out.csv.01234567.tmp").write_bytes(content[:99])
