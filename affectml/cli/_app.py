@@ -23,6 +23,7 @@ from affectml.cli.pages import explore, relabel
 from affectml.cli.plan import plan
 from affectml.cli.predict import predict
 from affectml.cli.runs import demo_data, runs, train
+from affectml.cli.split import split
 from affectml.cli.study import app as study_app
 from affectml.cli.taxonomy import app as taxonomy_app
 
@@ -70,7 +71,7 @@ app = App(
     pretty_exceptions_enable=False,
 )
 for command in (
-    train, predict, evaluate, runs, explain, explore, demo_data, embed, fetch, audit, relabel, plan, ask, export,
+    train, predict, evaluate, runs, explain, explore, demo_data, embed, fetch, audit, split, relabel, plan, ask, export,
     doctor,
 ):  # fmt: skip
     app.command()(command)
