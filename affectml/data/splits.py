@@ -213,11 +213,11 @@ def pick(
         what, way = ("images", "") if groups is None else ("groups", ", or group the images finer")
         need = "train, validation and test need at least three, none of them shared"
         raise BadDataset(f"too few {what} to split: {need}; collect more{way}")
-    if groups is not None and single:
+    most = int(labels.sum(axis=0).max())
+    if groups is not None and single and most > 1:
         from sklearn.model_selection import StratifiedGroupKFold
 
-        largest = int(labels.sum(axis=0).max())
-        parts = min(max(2, round(1 / share)), len(of_unit), max(2, largest))
+        parts = min(max(2, round(1 / share)), len(of_unit), most)
         folds = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
         picked = unit[next(iter(folds.split(labels, labels.argmax(axis=1), groups)))[1]]
     else:
