@@ -95,7 +95,7 @@ def split(
         table = pq.read_table(path)
         for name, parts in cells.items():
             table = with_column(table, name, parts.cast(table.schema.field(name).type) if stays else parts)
-        said = {NOTED.format(name).encode(): ", ".join(map(" ".join, how.items())) for name, how in todo.items()}
+        said = {NOTED.format(name).encode(): "\n".join(map(" ".join, how.items())) for name, how in todo.items()}
         write_parquet(path, table.replace_schema_metadata({**(table.schema.metadata or {}), **said}))
     return _parted(Dataset.open(data.root), copies, kept)
 
@@ -119,12 +119,10 @@ def _cells(data: Dataset, column: str, how: Made, target: Sequence[str], copies:
 
 def _made(data: Dataset) -> dict[str, Made]:
     """The columns that are there, with what they were made with."""
-    noted, made = pq.read_schema(data.root / "images.parquet").metadata or {}, dict[str, Made]()
-    for name in ("split", "fold"):
-        if splits.has_parts(data, name):
-            words = noted.get(NOTED.format(name).encode(), b"").decode(errors="replace").split(", ")
-            made[name] = dict(word.split(" ", 1) for word in words if " " in word)
-    return made
+    noted = pq.read_schema(data.root / "images.parquet").metadata or {}
+    there = [name for name in ("split", "fold") if splits.has_parts(data, name)]
+    lines = {name: noted.get(NOTED.format(name).encode(), b"").decode(errors="replace").split("\n") for name in there}
+    return {name: dict(line.split(" ", 1) for line in said if " " in line) for name, said in lines.items()}
 
 
 def _words(made: Made) -> str:

@@ -30,7 +30,7 @@ from affectml.cli.taxonomy import app as taxonomy_app
 # What is there when a command is stopped, beside what the interruption's notes say; what others wrote is whole.
 THERE = {
     **dict.fromkeys(("train", "evaluate", "predict", "embed"), "no result was written"),
-    **dict.fromkeys(("demo-data", "import", "ask"), "nothing was written"),
+    **dict.fromkeys(("demo-data", "import", "ask", "split"), "nothing was written"),
     "fetch": "images downloaded so far are kept",
 }
 
