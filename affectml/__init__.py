@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from affectml.data import Dataset
     from affectml.predicting import Person
     from affectml.run import Run
+    from affectml.splitting import split
 
 __all__ = [
     "Dataset",
@@ -39,6 +40,7 @@ __all__ = [
     "load_run",
     "plan",
     "predict",
+    "split",
     "train",
 ]
 

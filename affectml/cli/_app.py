@@ -23,13 +23,14 @@ from affectml.cli.pages import explore, relabel
 from affectml.cli.plan import plan
 from affectml.cli.predict import predict
 from affectml.cli.runs import demo_data, runs, train
+from affectml.cli.split import split
 from affectml.cli.study import app as study_app
 from affectml.cli.taxonomy import app as taxonomy_app
 
 # What is there when a command is stopped, beside what the interruption's notes say; what others wrote is whole.
 THERE = {
     **dict.fromkeys(("train", "evaluate", "predict", "embed"), "no result was written"),
-    **dict.fromkeys(("demo-data", "import", "ask"), "nothing was written"),
+    **dict.fromkeys(("demo-data", "import", "ask", "split"), "nothing was written"),
     "fetch": "images downloaded so far are kept",
 }
 
@@ -70,7 +71,7 @@ app = App(
     pretty_exceptions_enable=False,
 )
 for command in (
-    train, predict, evaluate, runs, explain, explore, demo_data, embed, fetch, audit, relabel, plan, ask, export,
+    train, predict, evaluate, runs, explain, explore, demo_data, embed, fetch, audit, split, relabel, plan, ask, export,
     doctor,
 ):  # fmt: skip
     app.command()(command)

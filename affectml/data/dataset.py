@@ -176,11 +176,11 @@ class Dataset:
         table = _read_parquet(self.image_path(self.meta.selections[name].file), "image_id")
         return table["image_id"].astype(str).tolist()
 
-    def groups(self, image_ids: Sequence[str] | NDArray[Any]) -> NDArray[Any] | None:
+    def groups(self, image_ids: Sequence[str] | NDArray[Any], column: str = "group") -> NDArray[Any] | None:
         """The group of each image, [N] of str, an image without one being a group of its own; None without groups."""
-        if "group" not in self.images.columns or self.images["group"].isna().all():
+        if column not in self.images.columns or self.images[column].isna().all():
             return None
-        group = self.images.set_index("image_id")["group"].reindex(pd.Index(image_ids))
+        group = self.images.set_index("image_id")[column].reindex(pd.Index(image_ids))
         alone = pd.Series([f"image {i}" for i in image_ids], index=group.index)
         return np.asarray(group.astype(object).where(group.notna(), alone).astype(str), dtype=object)
 

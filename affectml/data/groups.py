@@ -47,9 +47,9 @@ def names_of(ids: Sequence[str], names: Sequence[str | None], copies: Copies) ->
 
 def crossing_copies(image_ids: NDArray[Any], parts: NDArray[Any], copies: Copies) -> int:
     """How many pairs of copies lie in different parts; images in none of `parts` (None, unused) do not count."""
-    at, used = dict(zip(image_ids, parts, strict=True)), ("train", "calibration", "val", "test")
+    at, unused = dict(zip(image_ids, parts, strict=True)), (None, "unused")
     pairs = 0
     for group in copies:
-        counts = np.unique([at[image] for image in group if at.get(image) in used], return_counts=True)[1]
+        counts = np.unique([at[image] for image in group if at.get(image) not in unused], return_counts=True)[1]
         pairs += int(counts.sum() ** 2 - (counts**2).sum()) // 2
     return pairs

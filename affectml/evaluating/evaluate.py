@@ -203,7 +203,8 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
     common, seeds = set.intersection(*images), _over_seeds(runs, ways)
     alike = all(each == common for each in images)
     if not common and not seeds:
-        way = f"train them with the same {option('seed')}, or judge them on a data set of their labels: {option('on')}"
+        same = f"the same {option('seed')} and {option('fold')}"
+        way = f"train them with {same}, or judge them on a data set of their labels: {option('on')}"
         raise BadInput(f"evaluate: no image is in the test split of every run: {way}")
     judged = names[:1] if seeds and not alike else names  # of seeds tested on different images no image speaks
     mine = {name: found[name].scores for name in judged}

@@ -256,7 +256,7 @@ def _cross_fitted(candidates: Sequence[Candidate], judges: Sequence[Objective]) 
     judges = list(judges)
     if len(judges) == 1:
         whole, [tables] = judges[0], logits
-        dealt = [torch.arange(k, len(whole.positive), FOLDS) for k in range(FOLDS)]
+        dealt = [torch.arange(len(whole.positive))[k::FOLDS] for k in range(FOLDS)]
         dealt = [rows for rows in dealt if len(rows) and whole.rows(rows).total > 0]
         if len(dealt) < 2:
             return float("inf")

@@ -33,7 +33,7 @@ from affectml_metrics.table import better, shown
 
 Levels: TypeAlias = "Mapping[str, pd.Series[Any]]"  # by column: the level of each row as words, missing where none
 Tested: TypeAlias = tuple[Figure, tuple[str, str]]  # a difference, and in words of which level and of whom
-OURS = ("image_id", "file", "url", "split", "group", "width", "height", "caption")
+OURS = ("image_id", "file", "url", "split", "fold", "group", "width", "height", "caption")
 MAX_LEVELS = 12  # more is an identifier or a measurement, not a subgroup
 OTHERS, EXPECTS = "the others", "expects"
 SQUARED = {"rates": "rate_brier_score", "distribution": "brier_score"}

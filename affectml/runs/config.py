@@ -103,6 +103,7 @@ class TrainConfig:
         False
     )
     groups: Groups = ()
+    fold: Annotated[int | None, Help("Fold of `affectml split --folds K` to test on.", default="the split")] = None
     seed: Seed = 0
     threads: Threads = None
     device: Device = None

@@ -14,7 +14,7 @@ from affectml._options import options_of
 from affectml._progress import Say, Watch
 from affectml.data import Dataset, Targets, check_new
 from affectml.data.choose import SEVERAL, choose_target
-from affectml.data.splits import check_labels
+from affectml.data.splits import check_labels, own_parts
 from affectml.encoders.threads import spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Wanted, check_plain, head_class
@@ -165,6 +165,7 @@ def check_head(plan: Plan) -> None:
 CHECKS: tuple[Callable[[Plan], object], ...] = (
     check_rates,
     lambda plan: check_labels(plan.dataset, plan.targets),
+    lambda plan: own_parts(plan.dataset, plan.targets.image_id, plan.config.fold),
     check_numbers,
     check_head,
     lambda plan: check_groups(plan.dataset, plan.config.groups),

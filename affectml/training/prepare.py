@@ -32,7 +32,8 @@ def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
     targets = with_embeddings(plan.dataset, plan.targets, store, say)
     copies = same_pixels(plan.dataset, targets.image_id, store.features(targets.image_id))
     apart = plan.config.promise is not None
-    split = split_dataset(plan.dataset, targets, plan.config.seed, copies, calibration=apart)
+    config = plan.config
+    split = split_dataset(plan.dataset, targets, config.seed, copies, calibration=apart, fold=config.fold)
     for note in split.notes:
         say(note)
     if store.identity.architecture == TINY_SPEC:
