@@ -116,7 +116,7 @@ def test_one_run_where_several_belong_is_refused():
 
 RETURNED = [
     *(getattr(affectml, name) for name in affectml.__all__ if inspect.isfunction(getattr(affectml, name))),
-    *(affectml.Run.predict, affectml.Run.predict_to_file, affectml.Run.merge_predictions),
+    *(affectml.Run.predict, affectml.Run.predict_to_file),
     *(affectml.Run.explain, affectml.Run.for_person),
 ]
 
