@@ -115,66 +115,77 @@ def test_an_imported_run_embeds_images_without_normalising_them(tiny_clip, tmp_p
     assert any("before normalisation" in line for line in said)
 
 
-def test_another_architecture_is_named(tmp_path):
-    square, line = np.ones((4, 4)), np.ones(4)
-    cases = {
-        "found img_fc1": {"img_fc1": (square, line)},
-        "found img_fc1, img_fc2, preds": dict.fromkeys(("img_fc1", "img_fc2", "preds"), (square, line)),
-        "expected layers named img_fc1, preds, img_fc2, found dense/dense/bias:0": {"dense": (square, line)},
-        "img_fc1 gives 4 values and the next layer takes 3": {
-            "img_fc1": (square, line), "preds": (np.ones((3, 25)), np.ones(25))
-        },
-        "expected a Dense layer's kernel": {"img_fc1": (np.ones((4, 3, 3)), line), "preds": (square, line)},
-        "not finite": {"img_fc1": (square * np.nan, line), "preds": (square, line)},
-        "4 outputs, but the published models have 25, 6, 1": {"img_fc1": (square, line), "preds": (square, line)},
-    }  # fmt: skip
-    for number, (message, layers) in enumerate(cases.items()):
-        file = keras_file(tmp_path / f"{number}.hdf5", **layers)
-        with pytest.raises(BadInput, match=message):
-            import_clip_e(file, tmp_path / "run")
-        assert not (tmp_path / "run").exists()
+SQUARE, LINE = np.ones((4, 4)), np.ones(4)
+BOTH = dict.fromkeys(("img_fc1", "preds"), (SQUARE, LINE))
+
+
+@pytest.mark.parametrize(
+    ("layers", "says"),
+    [
+        ({"img_fc1": (SQUARE, LINE)}, "found img_fc1"),
+        (BOTH | {"img_fc2": (SQUARE, LINE)}, "found img_fc1, img_fc2, preds"),
+        ({"dense": (SQUARE, LINE)}, "expected layers named img_fc1, preds, img_fc2, found dense/dense/bias:0"),
+        (BOTH | {"preds": (np.ones((3, 25)), np.ones(25))}, "img_fc1 gives 4 values and the next layer takes 3"),
+        (BOTH | {"img_fc1": (np.ones((4, 3, 3)), LINE)}, r"expected a Dense layer's kernel .*kernel \[4, 3, 3\]"),
+        (BOTH | {"img_fc1": (SQUARE * np.nan, LINE)}, "not finite"),
+        (BOTH, "4 outputs, but the published models have 25, 6, 1"),
+    ],
+)
+def test_another_architecture_is_named(tmp_path, layers, says):
+    with pytest.raises(BadInput, match=says):
+        import_clip_e(keras_file(tmp_path / "w.hdf5", **layers), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        (None, "not a readable HDF5 file"),
+        ({"layers/dense/vars/0": SQUARE}, "written by Keras 3"),
+        (
+            {"img_fc1/img_fc1/kernel:0": SQUARE},
+            r"expected a Dense layer's kernel .*, found kernel \[4, 4\]",
+        ),
+        ({"preds/kernel:0": "a text"}, "preds/kernel:0: expected up to 20,000,000 numbers, found 1 of object"),
+        ({"a/img_fc1/kernel:0": SQUARE, "b/img_fc1/kernel:0": SQUARE}, "img_fc1 is there twice"),
+    ],
+)
+def test_other_files_are_named(tmp_path, cells, says):
+    (tmp_path / "w.hdf5").write_text("no")
+    if cells is not None:
+        with h5py.File(tmp_path / "w.hdf5", "w") as handle:
+            handle.update(cells)
+    with pytest.raises(BadInput, match=f"w.hdf5: .*{says}"):
+        import_clip_e(tmp_path / "w.hdf5", tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "options"),
+    [
+        ("none", "no such file", {}),
+        ("25cat", "25 labels in it, but 2 were named", {"labels": ["a", "b"]}),
+        ("25cat", "cross-entropy weights have no texts.*drop encoder", {"encoder": "affect-tiny"}),
+        ("contrastive", "texts of affect-tiny in one of 128", {"encoder": "affect-tiny"}),
+    ],
+)
+def test_options_that_do_not_fit_are_named(tmp_path, name, says, options):
+    with pytest.raises(BadInput, match=says):
+        import_clip_e(WEIGHTS / f"clip-e_{name}.hdf5", tmp_path / "run", **options)
 
 
 def test_layers_are_found_numbered_wrapped_and_beside_an_optimiser(recorded, tmp_path):
-    with h5py.File(WEIGHTS / "clip-e_25cat.hdf5") as source:
-        weights = {}
-        source.visititems(
-            lambda path, node: weights.update({path: node[()]}) if isinstance(node, h5py.Dataset) else None
-        )
-    with h5py.File(tmp_path / "other.h5", "w") as handle:
-        for path, values in weights.items():
-            layer, weight = path.split("/")[-2:]
-            handle[f"model_weights/{layer}_3/dense_7/{weight}"] = values
-            handle[f"optimizer_weights/Adam/{layer}_3/{weight}"] = values
-            handle[f"model_weights/{layer}_3/{weight.partition(':')[0]}/m:0"] = values
+    with h5py.File(WEIGHTS / "clip-e_25cat.hdf5") as source, h5py.File(tmp_path / "other.h5", "w") as handle:
+
+        def moved(path, node):
+            if isinstance(node, h5py.Dataset):
+                layer, weight = path.split("/")[-2:]
+                handle[f"model_weights/{layer}_3/dense_7/{weight}"] = node[()]
+                handle[f"optimizer_weights/Adam/{layer}_3/{weight}"] = node[()]
+                handle[f"model_weights/{layer}_3/{weight.partition(':')[0]}/m:0"] = node[()]
+
+        source.visititems(moved)
     found = import_clip_e(tmp_path / "other.h5", tmp_path / "run").head.scores(recorded["features"])
     assert np.abs(found.numpy() - recorded["25cat"]).max() < 1e-6
-
-
-def test_other_files_are_named(tmp_path):
-    (tmp_path / "text").write_text("no")
-    square = np.ones((2, 2))
-    written = {
-        "three": {"layers/dense/vars/0": square},
-        "half": {"img_fc1/img_fc1/kernel:0": square},
-        "words": {"preds/kernel:0": "a text"},
-        "twice": {"a/img_fc1/kernel:0": square, "b/img_fc1/kernel:0": square},
-    }
-    for name, cells in written.items():
-        with h5py.File(tmp_path / name, "w") as handle:
-            handle.update(cells)
-    for file, says, options in (
-        ("text", "text: not a readable HDF5 file", {}),
-        ("none", "no such file", {}),
-        ("three", "written by Keras 3", {}),
-        ("half", "expected a kernel and a bias, found kernel", {}),
-        ("words", "preds/kernel:0: expected up to 20,000,000 numbers, found 1 of object", {}),
-        ("twice", "img_fc1 is there twice", {}),
-        (WEIGHTS / "clip-e_25cat.hdf5", "25 labels in it, but 2 were named", {"labels": ["a", "b"]}),
-        (WEIGHTS / "clip-e_contrastive.hdf5", "texts of affect-tiny in one of 128", {"encoder": "affect-tiny"}),
-    ):
-        with pytest.raises(BadInput, match=says):
-            import_clip_e(tmp_path / file, tmp_path / "run", **options)
 
 
 def test_the_command(command, tmp_path):
