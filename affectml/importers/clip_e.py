@@ -8,29 +8,28 @@ images that way.
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import h5py
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from affectml._files import need_file, new_folder, sha256, write_json
 from affectml.data import check_new
+from affectml.encoders import EncoderIdentity, load_encoder
 from affectml.errors import BadInput, few, option
+from affectml.heads import ContrastiveHead, Head, SoftmaxHead
+from affectml.prompts import Prompts, asked_labels, label_features
 from affectml.runs import RunFolder, RunInfo, TrainConfig, surroundings
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo, SplitInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from affectml.heads import Head
-
 ENCODER = "ViT-B-32-quickgelu:openai"
 TEMPERATURE = 0.075  # the contrastive model's, in training
-_LAYERS = ("img_fc1", "preds", "img_fc2")
 _MOST_WEIGHTS = 20_000_000  # of one layer: the published ones have 262,144
 # Outputs of the published models and the labels they stand for, in the order of the authors' notebooks.
 PUBLISHED: dict[int, tuple[str, tuple[str, ...]]] = {
@@ -69,23 +68,30 @@ def import_clip_e(
     """
     file, out = Path(file), Path(out)
     check_new(out)
-    layers = read_dense(file, _LAYERS)
+    layers = read_dense(file, ("img_fc1", "preds", "img_fc2"))
     if "img_fc1" not in layers or len(layers) != 2:
         raise BadInput(
             f"{file}: expected the layers img_fc1 and preds (cross-entropy) or img_fc1 and img_fc2 (contrastive), "
             f"found {', '.join(layers)}; expected CLIP-E's weights as Keras 2 writes them"
         )
-    contrastive = "img_fc2" in layers
-    first, last = layers["img_fc1"], layers["img_fc2" if contrastive else "preds"]
+    first, contrastive = layers["img_fc1"], "img_fc2" in layers
+    last = layers["img_fc2" if contrastive else "preds"]
     if (gives := len(first.bias)) != (takes := len(last.kernel)):
         raise BadInput(f"{file}: img_fc1 gives {gives} values and the next layer takes {takes}")
     if encoder is not None and not contrastive:
         nothing = "cross-entropy weights have no texts, so there is nothing to encode"
         raise BadInput(f"{file}: {nothing}: drop {option('encoder')}")
+    config: dict[str, Any] = {"hidden": gives}
+    more: dict[str, Tensor] = {}
     if contrastive:
-        taxonomy, head = _contrastive(file, first, last, labels, encoder)
+        taxonomy, more = _asked(file, len(last.bias), labels, encoder)
+        config["temperature"] = TEMPERATURE
     else:
-        taxonomy, head = _cross_entropy(file, first, last, labels)
+        taxonomy, last = _in_order(file, last, labels)
+    weights = {"weight1": first.kernel.T, "bias1": first.bias, "weight2": last.kernel.T, "bias2": last.bias}
+    tensors = {name: torch.tensor(values, dtype=torch.float64) for name, values in weights.items()} | more
+    report = {"imported": file.name, "sha256": sha256(file)}
+    head = (ContrastiveHead if contrastive else SoftmaxHead).from_saved(config, report, tensors)
     with new_folder(out) as folder:
         head.save(folder)
         write_json(folder / "run.json", _info(file, out, taxonomy, head, len(first.kernel)).to_json())
@@ -105,8 +111,6 @@ def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
     Raises:
         BadInput: for a file that is no HDF5, a layer that is there twice or incomplete, and values that are not finite.
     """
-    import h5py
-
     need_file(file)
     weights: dict[str, Any] = {}
     found: dict[str, dict[str, NDArray[np.float32]]] = {}
@@ -151,17 +155,14 @@ def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
     return {layer: Dense(**parts) for layer, parts in found.items()}
 
 
-def _cross_entropy(file: Path, first: Dense, last: Dense, labels: Sequence[str] | None) -> tuple[Taxonomy, "Head"]:
-    """A softmax head in the taxonomy's order; one sigmoid output becomes two, the first with logit zero."""
-    from affectml.heads import SoftmaxConfig, SoftmaxHead
-
+def _in_order(file: Path, last: Dense, labels: Sequence[str] | None) -> tuple[Taxonomy, Dense]:
+    """The labels, and the layer in their order; one sigmoid output becomes two, the first with logit zero."""
     outputs = len(last.bias)
     if labels is not None:
-        order = [label.strip() for label in labels]
-        taxonomy = Taxonomy(name=file.stem, labels=tuple(order))
+        order = tuple(label.strip() for label in labels)
+        taxonomy = Taxonomy(name=file.stem, labels=order)
     elif outputs in PUBLISHED:
-        name, order = PUBLISHED[outputs][0], list(PUBLISHED[outputs][1])
-        taxonomy = get_taxonomy(name)
+        taxonomy, order = get_taxonomy(PUBLISHED[outputs][0]), PUBLISHED[outputs][1]
     else:
         published = f"the published models have {', '.join(map(str, PUBLISHED))}"
         raise BadInput(f"{file}: {outputs} outputs, but {published}: name them with {option('labels')}")
@@ -170,53 +171,28 @@ def _cross_entropy(file: Path, first: Dense, last: Dense, labels: Sequence[str] 
     if len(order) != len(last.bias):
         raise BadInput(f"{file}: {len(last.bias)} labels in it, but {len(order)} were named: {', '.join(order)}")
     column = [order.index(label) for label in taxonomy.labels]
-    tensors = _tensors(first, Dense(last.kernel[:, column], last.bias[column]))
-    config = asdict(SoftmaxConfig(hidden=len(first.bias)))
-    return taxonomy, SoftmaxHead.from_saved(config, _report(file), tensors)
+    return taxonomy, Dense(last.kernel[:, column], last.bias[column])
 
 
-def _contrastive(
-    file: Path, first: Dense, last: Dense, labels: Sequence[str] | None, encoder: str | None
-) -> tuple[Taxonomy, "Head"]:
-    import torch
-
-    from affectml.heads import ContrastiveConfig, ContrastiveHead
-    from affectml.prompts import Prompts, asked_labels, label_features
-
+def _asked(
+    file: Path, space: int, labels: Sequence[str] | None, encoder: str | None
+) -> tuple[Taxonomy, dict[str, Tensor]]:
+    """The labels that contrastive weights are asked about, and what a head needs of them."""
     taxonomy = get_taxonomy("parrott-25")
     if labels is not None:
         taxonomy = asked_labels(labels, taxonomy)
-    tensors = _tensors(first, last) | {"scale": torch.tensor(1 / TEMPERATURE, dtype=torch.float64)}
+    tensors = {"scale": torch.tensor(1 / TEMPERATURE, dtype=torch.float64)}
     if encoder is not None:
-        from affectml.encoders import load_encoder
-
         tower = load_encoder(encoder)
-        if tower.dim != (space := len(last.bias)):
+        if tower.dim != space:
             raise BadInput(f"{file}: its images lie in a space of {space}, texts of {encoder} in one of {tower.dim}")
         rows = label_features(Prompts(), taxonomy, lambda texts: tower.encode_texts(texts).numpy())
         tensors["texts"] = torch.from_numpy(rows).double()
-    config = ContrastiveConfig(hidden=len(first.bias), temperature=TEMPERATURE)
-    return taxonomy, ContrastiveHead.from_tensors(config, _report(file), tensors)
+    return taxonomy, tensors
 
 
-def _tensors(*layers: Dense) -> dict[str, "Tensor"]:
-    """The layers as a head keeps them: float64, weights [out, into]."""
-    import torch
-
-    named: dict[str, Any] = {}
-    for number, layer in enumerate(layers, start=1):
-        named |= {f"weight{number}": layer.kernel.T, f"bias{number}": layer.bias}
-    return {name: torch.tensor(values, dtype=torch.float64) for name, values in named.items()}
-
-
-def _report(file: Path) -> dict[str, Any]:
-    return {"imported": file.name, "sha256": sha256(file)}
-
-
-def _info(file: Path, out: Path, taxonomy: Taxonomy, head: "Head", features: int) -> RunInfo:
+def _info(file: Path, out: Path, taxonomy: Taxonomy, head: Head, features: int) -> RunInfo:
     """run.json of a run that nobody trained here."""
-    from affectml.encoders import EncoderIdentity
-
     identity = EncoderIdentity(
         architecture=ENCODER.partition(":")[0],
         weights_sha256=None,  # the authors took Hugging Face's copy: any file of the same weights will do

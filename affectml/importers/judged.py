@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from itertools import compress
 from pathlib import Path
@@ -49,7 +49,8 @@ def judgements(recipe: Recipe) -> Read:
         ids = np.array([name.removeprefix("images/") for name in relative_names(named, root, where)], dtype=object)
         judged, columns = _judged(table, ids, recipe)
         kept: list[str] = ids[judged.rows].tolist()
-        pictures = images_folder(images_root, _holder(root, {image.partition("/")[0] for image in kept}))
+        tops = {image.partition("/")[0].casefold() for image in kept}
+        pictures = images_folder(images_root or holder(root, tops), root)
         urls, no_urls = _urls(find(root, urls_in))
         places: dict[str, Path] = {}
         spare: list[str] = []
@@ -146,10 +147,14 @@ def _splits(table: Table, ids: NDArray[np.object_], rows: NDArray[np.int64]) -> 
     return [SPLIT_OF.get(cell) for cell in cells[rows]]
 
 
-def _holder(root: Path, tops: set[str]) -> Path:
-    """The folder, `root` or one in it, that has one of these folders; `root` where none has."""
+def holder(root: Path, names: Collection[str]) -> Path | None:
+    """The folder, `root` or one in it, that has a folder of one of these names; BadInput where two in it have."""
     folders = [root, *sorted(entry for entry in root.iterdir() if entry.is_dir())]
-    return next((folder for folder in folders if any((folder / top).is_dir() for top in tops)), root)
+    insides = [{entry.name.strip().casefold() for entry in folder.iterdir() if entry.is_dir()} for folder in folders]
+    found = [folder for folder, inside in zip(folders, insides, strict=True) if not inside.isdisjoint(names)]
+    if root not in found and len(found) > 1:
+        raise BadInput(f"{root}: both {found[0].name} and {found[1].name} hold the set's folders; name one of them")
+    return found[0] if found else None
 
 
 def _urls(file: Path | None) -> tuple[dict[str, str], list[str]]:

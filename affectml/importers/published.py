@@ -5,8 +5,8 @@ An entry's `recipe` names one of the READERS and what it is to look for, its `he
 their names, the split of each; images: folders that may hold the images; layout: what messages expect to find.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import compress, repeat
+from collections.abc import Callable, Mapping, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,7 +34,7 @@ from affectml.importers.draft import (
     vote_table,
 )
 from affectml.importers.find import files_in, find, locate, need, read_lines, relative_names, repeated
-from affectml.importers.judged import Read, Recipe, judgements
+from affectml.importers.judged import Read, Recipe, holder, judgements
 from affectml.importers.labels import label_of
 from affectml.importers.read import Table, first_row, read_table
 from affectml.importers.registry import importer
@@ -122,10 +122,13 @@ def named_files(recipe: Recipe) -> Read:
 
     def read(source: Source, *, partial: Partial = False) -> Draft:
         taxonomy, words, by_folder = recipe["taxonomy"], _words(recipe), "images" not in recipe
-        top = _top(source.path, words) if by_folder else find(source.path, recipe["images"], folder=True)
-        top = top or source.path
+        root = source.path
+        top = holder(root, words) if by_folder else find(root, recipe["images"], folder=True) or root
+        if top is None:
+            called = f"no folder called {', '.join(words)} in it or in a folder of it"
+            raise BadInput(f"{root}: {called}; name the set's folder")
         ids, labels, between, others = [], [], [], []
-        for file in files_in(top, inside=source.path):
+        for file in files_in(top, inside=root):
             parts = file.relative_to(top).parts
             if file.suffix.lower() not in SUFFIXES or (len(parts) > 1) is not by_folder:
                 others.append(str(file))
@@ -154,20 +157,6 @@ def add_single(result: Draft, ids: list[str], labels: Sequence[str], taxonomy: T
     result.add("single", "single", target, taxonomy, values="indicator", made_by=made_by)
 
 
-def _top(root: Path, words: Collection[str]) -> Path:
-    """The folder that holds the labels' folders: root, or the only folder of it that has some."""
-    holders = [
-        folder
-        for folder in (root, *sorted(entry for entry in root.iterdir() if entry.is_dir()))
-        if any(entry.is_dir() and entry.name.strip().casefold() in words for entry in folder.iterdir())
-    ]
-    if not holders:
-        raise BadInput(f"{root}: no folder called {', '.join(words)} in it or in a folder of it; name the set's folder")
-    if root not in holders and len(holders) > 1:
-        raise BadInput(f"{root}: both {holders[0].name} and {holders[1].name} hold labels' folders; name one of them")
-    return holders[0]
-
-
 # A label, an image and a file of attributes in each entry of a list
 
 
@@ -179,23 +168,19 @@ def listed(recipe: Recipe) -> Read:
     """
 
     def read(source: Source, *, partial: Partial = False) -> Draft:
-        root, taxonomy = source.path, recipe["taxonomy"]
-        files = _files(root, recipe)
+        root, files = source.path, _files(source.path, recipe)
         gone = [f"{name} is not there" for name, split in recipe["files"].items() if split not in files.values()]
         notes = _partly(root, gone, partial)
         _check_known(root, recipe)
-        tables = [_entries(file) for file in files]
-        first, where = tables[0].path, [place for table in tables for place in table.places()]
-        entries = pd.concat([table.frame for table in tables], ignore_index=True)
-        words = _words(recipe)
-        labels = [label_of(*said, "mend the list") for said in zip(entries["label"], repeat(words), where)]
+        entries = pd.concat([_entries(file, recipe).assign(split=split) for file, split in files.items()])
+        first, where = next(iter(files)), entries["where"].tolist()
         ids = _ids(recipe, entries["image"].tolist(), first, where)
-        kept, lost = _attributes(recipe, entries.assign(label=labels, image=ids, where=where), first.parent)
-        split = [part for table, part in zip(tables, files.values(), strict=True) for _ in table.places()]
-        result = _draft(source, recipe, ids, first, where, split=split, **kept)
+        kept, lost = _attributes(recipe, entries.assign(image=ids), first.parent)
+        result = _draft(source, recipe, ids, first, where, split=entries["split"].to_numpy(), **kept)
         result.skipped["attributes of images: no annotation file"] = lost if kept else []
         result.notes = [*([] if kept else ["no annotation file is there, so no attributes are either"]), *notes]
-        add_single(result, ids, labels, taxonomy, f"emotion in {', '.join(file.name for file in files)}")
+        made_by = f"emotion in {', '.join(file.name for file in files)}"
+        add_single(result, ids, entries["label"].tolist(), recipe["taxonomy"], made_by)
         return result
 
     return read
@@ -212,15 +197,19 @@ def _check_known(root: Path, recipe: Recipe) -> None:
         raise BadInput(f"{file}: its emotions are {', '.join(said)}; expected {', '.join(wanted)}")
 
 
-def _entries(file: Path) -> Table:
-    content, expected = read_json(file), "a list of [emotion, image, annotation]"
+def _entries(file: Path, recipe: Recipe) -> pd.DataFrame:
+    """The label, image, file of attributes (perhaps none) and place of each entry of a list."""
+    content, expected, words = read_json(file), "a list of [emotion, image, annotation]", _words(recipe)
     if not isinstance(content, list) or not content:
         raise BadInput(f"{file}: expected {expected}, but received {str(content)[:80]}")
+    rows = []
     for number, entry in enumerate(content, start=1):
+        where = f"{file}, row {number}"
         if not (isinstance(entry, list) and len(entry) in (2, 3) and all(isinstance(part, str) for part in entry)):
-            raise BadInput(f"{file}, row {number}: expected {expected}, but received {str(entry)[:80]}")
-    frame = pd.DataFrame([[*entry, ""][:3] for entry in content], columns=["label", "image", "annotation"])
-    return Table(file, frame, np.arange(1, len(frame) + 1))
+            raise BadInput(f"{where}: expected {expected}, but received {str(entry)[:80]}")
+        label, image, *annotation = entry
+        rows.append((label_of(label, words, where, "mend the list"), image, "".join(annotation), where))
+    return pd.DataFrame(rows, columns=["label", "image", "annotation", "where"])
 
 
 def _attributes(recipe: Recipe, entries: pd.DataFrame, below: Path) -> tuple[dict[str, list[Any]], list[str]]:

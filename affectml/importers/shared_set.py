@@ -24,7 +24,7 @@ from affectml.importers.draft import Draft, Source, image_table, label_table, se
 from affectml.importers.read import first_row
 
 NAME = "affectml.json"
-FORM = 1
+FORM: Literal[1] = 1
 IMAGE, JUDGEMENTS = "image", "judgements"
 UNASSIGNED = "unassigned"  # the split of images that are in none, where others are in one
 _ENDS = ("", "_votes", "_n")  # of the columns of a target
@@ -35,7 +35,7 @@ SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
 class _Said:
     """affectml.json. splits: what each split of the copy is called here. columns: of each target."""
 
-    form: int
+    form: Literal[1]
     dataset: DatasetMeta
     splits: dict[str, Literal["train", "val", "test"] | None]
     columns: dict[str, str]
@@ -102,10 +102,11 @@ def _read(content: bytes, where: str) -> _Said:
         said = TypeAdapter(_Said).validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["loc"] == ("form",):
+            form = str(first["input"])[:80]
+            raise BadInput(f"{where}: form {form}, but this affectml reads {FORM}: use a newer version") from None
         place = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
         raise BadInput(f"{where}: not what an export wrote: {place}{first['msg']}") from None
-    if said.form != FORM:
-        raise BadInput(f"{where}: form {said.form}, but this affectml reads {FORM}: use a newer version")
     if said.columns.keys() != said.dataset.targets.keys():
         raise BadInput(f"{where}: its columns do not fit its targets")
     return said
@@ -152,6 +153,7 @@ def _judgements(address: str, revision: str | None) -> pd.DataFrame:
     container = open_container(address, JUDGEMENTS, revision)
     with quiet():
         table = pd.DataFrame([row.cells for split in container.splits for row in container.rows(split)])
-    table[["image_id", "annotator_id", "kind", "labels"]]  # each is needed
+    if missing := {"image_id", "annotator_id", "kind", "labels"} - set(table.columns):
+        raise KeyError(*sorted(missing))
     table.insert(0, "event_id", [f"row-{number}" for number in range(1, len(table) + 1)])
     return table

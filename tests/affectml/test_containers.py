@@ -530,6 +530,13 @@ def test_any_description_of_a_shared_set_is_read_or_refused(bare, tmp_path_facto
     read_or_refused(root / "copy")
 
 
+def test_a_copy_of_a_later_form_says_so(bare, tmp_path):
+    shutil.copytree(bare, tmp_path / "copy")
+    edit(tmp_path / "copy" / "affectml.json", form=2, splits=["new"])
+    with pytest.raises(BadInput, match=r"affectml\.json: form 2, but this affectml reads 1: use a newer version"):
+        get_importer("datasets")(tmp_path / "copy", tmp_path / "out")
+
+
 @pytest.mark.parametrize("line", ["null", "[1]", "{", "3"])
 def test_a_line_of_metadata_that_is_no_object_is_named(tmp_path, line):
     """pyarrow, which `datasets` reads these lines with, ends the process at some of them."""

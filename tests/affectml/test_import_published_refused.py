@@ -221,7 +221,7 @@ REFUSED = {
         (of(sources.emotic_folder, box=(0, 0, 10)), r"body_bbox: expected left, top, right, bottom, got \[0.0, 0.0"),
         (of(sources.emotic_folder, images=False), r"Annotations.mat: none of the 2 images it names .*: images='none'"),
         (emotic(), r"Annotations.mat: not a readable MATLAB file"),
-        (emotic(other=1), r"none of train, val, test in it \(it has: other\)"),
+        (emotic(other=1), r"no person of train, val, test in it \(it has: other\)"),
         (emotic(train=sources.struct({"folder": "f"})), r"train\(1\): no field 'filename'; expected filename, folder"),
         (emotic(train=photo(person=np.array([1.0, 2.0]))), r"f/a.jpg, person 1: expected a struct with .*, got 1.0"),
         (emotic(train=photo(person=sources.struct({"body_bbox": A_BOX}))), r"person 1: annotations_categories is emp"),
@@ -229,7 +229,7 @@ REFUSED = {
             emotic(train=photo(person=sources.struct({"body_bbox": A_BOX, "annotations_categories": SAME}))),
             r"f/a.jpg, person 1: one annotator answers twice; take one answer out",
         ),
-        (emotic(train=photo(person=np.array([]))), r"Annotations.mat: no person in it"),
+        (emotic(train=photo(person=np.array([]))), r"Annotations.mat: no person of train, val, test in it"),
         (empty, r"no Annotations.mat; expected Annotations/Annotations.mat beside"),
     ],
     "oasis": [
