@@ -305,14 +305,13 @@ def _columns(table: Table, recipe: Recipe, where: str) -> dict[str, str]:
     """The column of the image, of each label and of what else the recipe keeps, in the file's order."""
     found: dict[str, str] = {}
     words, more = _words(recipe), recipe.get("columns", ())
-    for column in map(str, table.frame.columns):
-        role = column.strip().casefold().removeprefix(PREFIX).strip()
-        if column == table.frame.columns[0]:
-            role = "image"
-        elif role not in more:
+    for at, column in enumerate(map(str, table.frame.columns)):
+        role = column.strip().casefold().removeprefix(PREFIX).strip() if at else "image"
+        if at and role not in more:
             role = label_of(role, words, f"{where}: column", f"expected {recipe['layout']}")
-        if found.setdefault(role, column) != column:
+        if role in found:
             raise BadInput(f"{where}: columns {found[role]!r} and {column!r} are both {role}; take one out")
+        found[role] = column
     if missing := [role for role in (*recipe["taxonomy"].labels, *more) if role not in found]:
         raise BadInput(f"{where}: no column {missing[0]!r}; expected {recipe['layout']}")
     return found
