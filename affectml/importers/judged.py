@@ -93,9 +93,8 @@ def judgements(recipe: Recipe) -> Read:
 
 def _counted(table: Table, recipe: Recipe) -> tuple[Table, list[str]]:
     """The rows that count, with labels in the taxonomy's words; and the places of those that were rejected."""
-    label, rejected, renamed = recipe["label"], recipe.get("rejected", {}), recipe.get("renamed", {})
-    annotator = [recipe["annotator"]] if "annotator" in recipe else []
-    needed = [*annotator, *recipe["image"], label, *recipe.get("numbers", ())]
+    label, renamed, figures = recipe["label"], recipe.get("renamed", {}), recipe.get("numbers", ())
+    needed = [column for column in (recipe.get("annotator"), *recipe["image"], label, *figures) if column]
     table.need(needed, ", ".join(needed))
     for old, new in renamed.items():
         if {old, new} <= set(table.frame.columns):
@@ -103,14 +102,14 @@ def _counted(table: Table, recipe: Recipe) -> tuple[Table, list[str]]:
                 f"{table.path}: columns {old!r} and {new!r} are two names of one thing; take one of them out"
             )
     out = np.zeros(len(table.frame), dtype=bool)
-    for column, words in rejected.items():
+    for column, words in recipe.get("rejected", {}).items():
         if column in table.frame.columns:
             out |= table.frame[column].str.casefold().isin(words).to_numpy()
     places = list(compress(table.places(), out))
     table = table.take(np.flatnonzero(~out))
     if table.frame.empty:
         raise BadInput(f"{table.path}: every row is rejected; nothing to import")
-    numbers(table, recipe.get("numbers", ()))
+    numbers(table, figures)
     labels = table.frame[label].str.casefold().replace(recipe.get("words", {}))
     return replace(table, frame=table.frame.assign(**{label: labels}).rename(columns=renamed)), places
 

@@ -206,7 +206,9 @@ def test_an_accent_may_be_composed_otherwise_on_disk(tmp_path, bring):
 
 def test_ldl_by_hand(tmp_path, bring):
     lines = ["a.jpg 1 2 0 0 0 0 0 8 ", "images\\b.jpg 11 0 0 0 0 0 0 0"]
-    summary, data = bring("flickrldl", sources.ldl_folder(tmp_path / "in", lines, ["c 0 0 0 0 0 0 5 6"]))
+    root = sources.ldl_folder(tmp_path / "in", lines, ["c 0 0 0 0 0 0 5 6"])
+    text(root / "ground_truth.txt", LDL, *lines)  # both splits in one file, which is not read beside them
+    summary, data = bring("flickrldl", root)
     target = data.target("distribution")
     assert target.table.tolist() == [[1, 2, 0, 0, 0, 0, 0, 8], [11, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 5, 6]]
     assert (target.meta.vote_rule, target.n.tolist(), data.name) == ("one_choice", [11, 11, 11], "flickrldl")

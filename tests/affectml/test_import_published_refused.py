@@ -112,7 +112,7 @@ REFUSED = {
         (of(sources.fi_folder, *MIKELS[:-1]), r"no images for sadness; complete it, or take what.*: partial=True"),
         (of(sources.fi_folder, *MIKELS, "saddness"), r"folder .*saddness: 'saddness' is none.* 'sadness'.*rename it"),
         (empty, r"no folder called amusement, awe"),
-        (twice(sources.fi_folder), r"no folder called amusement"),
+        (twice(lambda root: picture(root / "awe" / "1.jpg")), r"in: both a and b hold the set's folders; name one of"),
     ],
     "artphoto": [(one_picture("testImages_artphoto/joy_1.jpg"), r"joy_1.jpg: 'joy' is none of .*; rename it or")],
     "emoset": [
@@ -129,6 +129,7 @@ REFUSED = {
         (emoset(AMUSED, {"emotion": None}), rf"train.json, row 1: .* but {AMUSED} says None; mend one"),
         (emoset(AMUSED, {"emotion": 1}), rf"{AMUSED} says 1"),
         (emoset(AMUSED, {"brightness": "dark"}), rf"{AMUSED}: brightness: expected a number, but received 'dark'"),
+        (emoset(AMUSED, {"brightness": 1e300}), rf"{AMUSED}: brightness: expected a number, but received '1e\+300'"),
         (emoset(AMUSED, {"scene": {"a": 1}}), rf"{AMUSED}: scene: expected a text or a list of texts, but received"),
     ],
     "abstract": [
@@ -171,6 +172,7 @@ REFUSED = {
         (twitter(COUNTED, {}), r": positive_column: no count 'z' \(counts: x, y\)", "z"),
         (twitter(COUNTED, LISTS), r"line 2: 0 of 5 positive votes in 'x', but the lists .* say 1 .*other column", "x"),
         (twitter(["image,n,x,y", "a.jpg,5,1,5"], {}), r"line 2: 1 and 5 votes of n = 5; expected them to add up", "y"),
+        (twitter(["image,n,x,y", "a.jpg,0,0,0"], {}), r"line 2: 0 and 0 votes of n = 0; expected them to add up", "y"),
         (twitter(["image,n,x", "a.jpg,5,1"], {}), r"expected four columns \(image, n, and two counts\), got image, n"),
         (twitter(COUNTS, {}), r"which of 'count 1' and 'count 2' counts the positive votes"),
         (twitter(None, {"three": ["a.jpg 2"]}), r"three_agree.txt, line 1: expected an image and 0 or 1, but rec"),
