@@ -43,9 +43,8 @@ def judgements(recipe: Recipe) -> Read:
         file = find(root, recipe["files"]) or need(root, recipe["files"][0], recipe["layout"])
         table, rejected = _counted(read_table(file), recipe)
         where = table.places()
-        named = [
-            "/".join(cells).strip().lstrip("/\\") for cells in table.frame[recipe["image"]].itertuples(index=False)
-        ]
+        parts = table.frame[recipe["image"]].itertuples(index=False)
+        named = ["/".join(cells).strip().lstrip("/\\") for cells in parts]
         ids = np.array([name.removeprefix("images/") for name in relative_names(named, root, where)], dtype=object)
         judged, columns = _judged(table, ids, recipe)
         kept: list[str] = ids[judged.rows].tolist()

@@ -87,25 +87,18 @@ def _draft(
     return result
 
 
-def spaced(
-    file: Path,
-    columns: Sequence[str],
-    expected: str,
-    fits: Callable[..., bool] = lambda *cells: True,
-    *,
-    header: bool = False,
-) -> Table:
-    """Lines of a name, which may hold spaces, and a cell for each further column; BadInput for one that does not fit.
+def spaced(file: Path, columns: Sequence[str], form: str, fits: Callable[..., bool], skip: bool = False) -> Table:
+    """Lines of a name, which may hold spaces, and a cell for each further column.
 
-    header: whether a line comes before them.
+    form: what error messages expect of a line, fits: whether its cells are so. skip: whether a header comes first.
     """
-    lines, rows = read_lines(file)[header:], []
+    lines, rows = read_lines(file)[skip:], []
     if not lines:
         raise BadInput(f"{file}: a header and no rows")
     for number, line in lines:
         cells = line.rsplit(None, len(columns) - 1)
         if len(cells) < len(columns) or not fits(*cells):
-            raise BadInput(f"{file}, line {number}: expected {expected}, but received {line[:80]!r}")
+            raise BadInput(f"{file}, line {number}: expected {form}, but received {line[:80]!r}")
         rows.append(cells)
     places = np.array([number for number, _ in lines], dtype=np.int64)
     return Table(file, pd.DataFrame(rows, columns=list(columns)), places, "line")
@@ -328,7 +321,7 @@ def _text_table(file: Path, order: Sequence[str] | None, recipe: Recipe) -> Tabl
             f"say it: {option('columns', ['Amusement', 'Awe', '...'])}"
         )
     columns = order or [word.strip("'\"[]") for word in head[-count:]]
-    return spaced(file, ["", *columns], f"an image and {len(columns)} numbers", header=header)
+    return spaced(file, ["", *columns], f"an image and {len(columns)} numbers", lambda *cells: True, header)
 
 
 def _kind_of(cells: NDArray[np.float64], where: Sequence[str], rule: str | None) -> tuple[str, str, str]:

@@ -29,22 +29,21 @@ def webemo(source: Source) -> Draft:
     those of which two claim one file.
     """
     root, taxonomy = source.path, get_taxonomy("parrott-25")
-    files = {at: file for at, name in enumerate(_LISTS) if (file := find(root, [name])) is not None}
+    files = {name: file for name in _LISTS if (file := find(root, [name])) is not None}
     if not files:
         need(root, next(iter(_LISTS)), " or ".join(_LISTS))
-    known = {str(number) for number in range(len(taxonomy))}
-    form = (
-        f"a url and an id from 0 to {len(taxonomy) - 1}",
-        lambda url, label: is_url(url.strip(_QUOTES)) and label in known,
-    )
-    rows = pd.concat([spaced(file, ["url", "label"], *form).frame.assign(part=at) for at, file in files.items()])
+    known, form = {str(number) for number in range(len(taxonomy))}, f"a url and an id from 0 to {len(taxonomy) - 1}"
+    parts = []
+    for name, file in files.items():
+        part = spaced(file, ["url", "label"], form, lambda url, label: is_url(url.strip(_QUOTES)) and label in known)
+        parts.append(part.frame.assign(in_test=name == "test25.txt"))
+    rows = pd.concat(parts)
     code, urls = pd.factorize(rows["url"].str.strip(_QUOTES))
     sets = np.zeros((len(urls), len(taxonomy)), dtype=np.int8)
     sets[code, rows["label"].astype(int)] = 1
-    listed = np.zeros((len(urls), len(_LISTS)), dtype=bool)
-    listed[code, rows["part"]] = True
+    in_train, in_test = (np.isin(np.arange(len(urls)), code[rows["in_test"] == part]) for part in (False, True))
     ids = [str(url) for url in urls]
-    split = ["test" if in_test else "train" for in_test in listed[:, 1]]
+    split = np.where(in_test, "test", "train").tolist()
     places: list[Path | None] = [None] * len(ids)
     claimed: list[str] = []
     spare: list[str] = []
@@ -56,10 +55,9 @@ def webemo(source: Source) -> Draft:
     result.skipped["images that no row names"] = spare
     several = int((sets.sum(axis=1) > 1).sum())
     result.notes.append(f"{several:,} of {len(ids):,} urls have more than one label ({len(rows):,} lines)")
-    for at, name in enumerate(_LISTS):
-        if at not in files:
-            result.notes.append(f"{name} is not there, so that part of the set is not either")
-    if both := int(listed.all(axis=1).sum()):
+    missing = [name for name in _LISTS if name not in files]
+    result.notes += [f"{name} is not there, so that part of the set is not either" for name in missing]
+    if both := int((in_train & in_test).sum()):
         result.notes.append(f"{both:,} urls stand in both lists: kept once, in test, with the labels of both")
     made_by = f"the search words of {' and '.join(file.name for file in files.values())}"
     result.add("sets", "sets", label_table(ids, sets, taxonomy), taxonomy, values="indicator", made_by=made_by)
