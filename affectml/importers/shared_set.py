@@ -99,7 +99,7 @@ def shared_draft(
 
 def _read(content: bytes, where: str) -> _Said:
     try:
-        return TypeAdapter(_Said).validate_json(content)
+        said = TypeAdapter(_Said).validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         if first["loc"] == ("form",):
@@ -107,6 +107,9 @@ def _read(content: bytes, where: str) -> _Said:
             raise BadInput(f"{where}: form {form}, but this affectml reads {FORM}: use a newer version") from None
         place = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
         raise BadInput(f"{where}: not what an export wrote: {place}{first['msg']}") from None
+    if said.columns.keys() != said.dataset.targets.keys():
+        raise BadInput(f"{where}: its columns are of other targets than it has")
+    return said
 
 
 def _add(result: Draft, name: str, entry: TargetMeta, column: str, frame: pd.DataFrame) -> None:

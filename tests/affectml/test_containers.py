@@ -530,10 +530,17 @@ def test_any_description_of_a_shared_set_is_read_or_refused(bare, tmp_path_facto
     read_or_refused(root / "copy")
 
 
-def test_a_copy_of_a_later_form_says_so(bare, tmp_path):
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"form": 2, "splits": ["new"]}, "form 2, but this affectml reads 1: use a newer version"),
+        ({"columns": {"more": "more"}}, "its columns are of other targets than it has"),
+    ],
+)
+def test_a_copy_of_a_later_form_or_of_other_targets_is_refused(bare, tmp_path, said, message):
     shutil.copytree(bare, tmp_path / "copy")
-    edit(tmp_path / "copy" / "affectml.json", form=2, splits=["new"])
-    with pytest.raises(BadInput, match=r"affectml\.json: form 2, but this affectml reads 1: use a newer version"):
+    edit(tmp_path / "copy" / "affectml.json", **said)
+    with pytest.raises(BadInput, match=rf"affectml\.json: {message}"):
         get_importer("datasets")(tmp_path / "copy", tmp_path / "out")
 
 
