@@ -5,6 +5,7 @@ An entry's `recipe` names one of the READERS and what it is to look for, its `he
 their names, the split of each; images: folders that may hold the images; layout: what messages expect to find.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
@@ -42,7 +43,7 @@ from affectml.taxonomies import Taxonomy, get_taxonomy
 
 Order = Annotated[Sequence[str] | None, Help("The emotions in the files' order.", default="the header's")]
 PositiveColumn = Annotated[str | None, Help("Column of amt_result.csv that counts positive votes.", default="found")]
-PREFIX = "prob."  # of a label's column, as Emotion6 has it
+_PREFIX = re.compile(r"^prob\.\s*", re.IGNORECASE)  # of a label's column, as Emotion6 has it
 _OTHERS = "`affectml import folder` takes any names of folders"
 
 
@@ -299,9 +300,10 @@ def _columns(table: Table, recipe: Recipe, where: str) -> dict[str, str]:
     found: dict[str, str] = {}
     words, more = _words(recipe), recipe.get("columns", ())
     for at, column in enumerate(map(str, table.frame.columns)):
-        role = column.strip().casefold().removeprefix(PREFIX).strip() if at else "image"
+        word = _PREFIX.sub("", column.strip())
+        role = word.casefold() if at else "image"
         if at and role not in more:
-            role = label_of(role, words, f"{where}: column", f"expected {recipe['layout']}")
+            role = label_of(word, words, f"{where}: column", f"expected {recipe['layout']}")
         if role in found:
             raise BadInput(f"{where}: columns {found[role]!r} and {column!r} are both {role}; take one out")
         found[role] = column

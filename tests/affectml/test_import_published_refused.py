@@ -134,7 +134,7 @@ REFUSED = {
     ],
     "abstract": [
         (abstract(*ABSTRACT[:3], ABSTRACT[1]), r"line 4: image 'abstract_0001.jpg' stands .* line 2"),
-        (abstract(ABSTRACT[0].replace("Awe", "Aww"), *ABSTRACT[1:]), r"umn: 'aww' is none of .*'awe'"),
+        (abstract(ABSTRACT[0].replace("Awe", "Aww"), *ABSTRACT[1:]), r"umn: 'Aww' is none of .*'awe'"),
         (abstract(ABSTRACT[0].replace("Awe", "Sad"), *ABSTRACT[1:]), r"two columns are called 'Sad'; rename one"),
         (abstract(ABSTRACT[0].replace("Content", "Sadness"), *ABSTRACT[1:]), r"'Sadness' and 'Sad' are both sadness"),
         (beside(sources.abstract_folder, TABLE, "\n".join(ABSTRACT).encode("utf-16")), r"convert the file to UTF-8$"),
