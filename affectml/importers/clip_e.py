@@ -8,45 +8,42 @@ images that way.
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
+import h5py
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from affectml._files import need_file, new_folder, sha256, write_json
 from affectml.data import check_new
+from affectml.encoders import EncoderIdentity, load_encoder
 from affectml.errors import BadInput, few, option
+from affectml.heads import ContrastiveHead, Head, SoftmaxHead
+from affectml.prompts import Prompts, asked_labels, label_features
 from affectml.runs import RunFolder, RunInfo, TrainConfig, surroundings
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo, SplitInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from affectml.heads import Head
 
 ENCODER = "ViT-B-32-quickgelu:openai"
 TEMPERATURE = 0.075  # the contrastive model's, in training
 _MOST_WEIGHTS = 20_000_000  # of one layer: the published ones have 262,144
 # Outputs of the published models and the labels they stand for, in the order of the authors' notebooks.
 PUBLISHED: dict[int, tuple[str, tuple[str, ...]]] = {
-    25: ("parrott-25", ()),  # WEBEmo's ids 0-24, which is that taxonomy's order
+    25: ("parrott-25", get_taxonomy("parrott-25").labels),  # WEBEmo's ids 0-24
     6: ("parrott-6", ("anger", "fear", "joy", "love", "sadness", "surprise")),
     1: ("parrott-2", ("negative", "positive")),
 }
 
-Floats = NDArray[np.float32]
 
-
-@dataclass(frozen=True)
-class Dense:
+class Dense(NamedTuple):
     """A layer's kernel [into, out] and bias [out]."""
 
-    kernel: Floats
-    bias: Floats
+    kernel: NDArray[np.float32]
+    bias: NDArray[np.float32]
 
 
 def import_clip_e(
@@ -72,27 +69,32 @@ def import_clip_e(
     file, out = Path(file), Path(out)
     check_new(out)
     layers = read_dense(file, ("img_fc1", "preds", "img_fc2"))
-    first = layers.get("img_fc1")
-    second = layers.get("preds", layers.get("img_fc2"))
-    if first is None or second is None or ("preds" in layers) == ("img_fc2" in layers):
+    if "img_fc1" not in layers or len(layers) != 2:
         raise BadInput(
             f"{file}: expected the layers img_fc1 and preds (cross-entropy) or img_fc1 and img_fc2 (contrastive), "
-            f"found {', '.join(layers) or 'none of them'}; expected CLIP-E's weights as Keras 2 writes them"
+            f"found {', '.join(layers)}; expected CLIP-E's weights as Keras 2 writes them"
         )
-    (features, gives), takes = first.kernel.shape, second.kernel.shape[0]
-    if gives != takes:
+    first, contrastive = layers["img_fc1"], "img_fc2" in layers
+    last = layers["img_fc2" if contrastive else "preds"]
+    if (gives := len(first.bias)) != (takes := len(last.kernel)):
         raise BadInput(f"{file}: img_fc1 gives {gives} values and the next layer takes {takes}")
-    if "img_fc2" in layers:
-        taxonomy, head = _contrastive(file, first, second, labels, encoder)
-    elif encoder is not None:
+    if encoder is not None and not contrastive:
         nothing = "cross-entropy weights have no texts, so there is nothing to encode"
         raise BadInput(f"{file}: {nothing}: drop {option('encoder')}")
+    config: dict[str, Any] = {"hidden": gives}
+    more: dict[str, Tensor] = {}
+    if contrastive:
+        taxonomy, more = _asked(file, len(last.bias), labels, encoder)
+        config["temperature"] = TEMPERATURE
     else:
-        taxonomy, head = _cross_entropy(file, first, second, labels)
-    info = _info(file, out, taxonomy, head, features)
+        taxonomy, last = _in_order(file, last, labels)
+    weights = {"weight1": first.kernel.T, "bias1": first.bias, "weight2": last.kernel.T, "bias2": last.bias}
+    tensors = {name: torch.tensor(values, dtype=torch.float64) for name, values in weights.items()} | more
+    report = {"imported": file.name, "sha256": sha256(file)}
+    head = (ContrastiveHead if contrastive else SoftmaxHead).from_saved(config, report, tensors)
     with new_folder(out) as folder:
         head.save(folder)
-        write_json(folder / "run.json", info.to_json())
+        write_json(folder / "run.json", _info(file, out, taxonomy, head, len(first.kernel)).to_json())
     return RunFolder.open(out)
 
 
@@ -109,27 +111,23 @@ def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
     Raises:
         BadInput: for a file that is no HDF5, a layer that is there twice or incomplete, and values that are not finite.
     """
-    import h5py
-
-    found: dict[str, dict[str, Floats]] = {}
-    seen: list[str] = []
     need_file(file)
+    weights: dict[str, Any] = {}
+    found: dict[str, dict[str, NDArray[np.float32]]] = {}
     try:
         with h5py.File(file, "r") as handle:
-
-            def visit(path: str, node: Any) -> None:
-                if not isinstance(node, h5py.Dataset):
-                    return
+            # visititems stops at the first answer that is not None
+            handle.visititems(lambda path, node: weights.update({path: node} if isinstance(node, h5py.Dataset) else {}))
+            for path, node in weights.items():
                 *above, weight = path.split("/")
-                seen.append(path)
                 part = weight.partition(":")[0]
                 # Keras numbers a second layer of one name, and may wrap layers in groups of its own
                 inside = [re.sub(r"_\d+$", "", group) for group in above]
                 layer = next((name for name in reversed(inside) if name in names), None)
                 if layer is None or "optimizer_weights" in above:
-                    return
+                    continue
                 if part not in ("kernel", "bias") and inside[-1] != layer:
-                    return  # an optimiser's, of the layer's weight
+                    continue  # an optimiser's, of the layer's weight
                 if node.dtype.kind not in "fiu" or node.size > _MOST_WEIGHTS:
                     raise BadInput(
                         f"{file}: {path}: expected up to {_MOST_WEIGHTS:,} numbers, found {node.size:,} of {node.dtype}"
@@ -137,98 +135,64 @@ def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
                 if part in found.setdefault(layer, {}):
                     raise BadInput(f"{file}: layer {layer} is there twice; expected one model's weights")
                 found[layer][part] = np.asarray(node, dtype=np.float32)
-
-            handle.visititems(visit)
     except BadInput:
         raise
     except Exception as error:  # h5py raises many kinds for a damaged file
         raise BadInput(f"{file}: not a readable HDF5 file ({error})") from None
-    if not found and any("/vars/" in path or path.startswith("layers/") for path in seen):
+    if not found and any("/vars/" in path or path.startswith("layers/") for path in weights):
         raise BadInput(f"{file}: written by Keras 3, which does not keep layers' names; expected Keras 2's layout")
     if not found:
-        raise BadInput(f"{file}: expected layers named {', '.join(names)}, found {few(seen, 6) or 'no weights'}")
-    layers = {}
+        have = few(list(weights), 6) or "no weights"
+        raise BadInput(f"{file}: expected layers named {', '.join(names)}, found {have}")
     for layer, parts in found.items():
-        if set(parts) != {"kernel", "bias"}:
-            raise BadInput(f"{file}: layer {layer}: expected a kernel and a bias, found {', '.join(sorted(parts))}")
-        kernel, bias = parts["kernel"], parts["bias"]
-        if kernel.ndim != 2 or bias.shape != kernel.shape[1:]:
-            raise BadInput(
-                f"{file}: layer {layer}: expected a Dense layer's kernel [into, out] and bias [out], found "
-                f"{list(kernel.shape)} and {list(bias.shape)}"
-            )
-        if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
+        shapes = {part: values.shape for part, values in parts.items()}
+        if shapes.keys() != {"kernel", "bias"} or len(shapes["kernel"]) != 2 or shapes["bias"] != shapes["kernel"][1:]:
+            have = ", ".join(f"{part} {list(shape)}" for part, shape in sorted(shapes.items()))
+            expected = "a Dense layer's kernel [into, out] and bias [out]"
+            raise BadInput(f"{file}: layer {layer}: expected {expected}, found {have}")
+        if not all(np.isfinite(values).all() for values in parts.values()):
             raise BadInput(f"{file}: layer {layer} has values that are not finite; fetch the file again")
-        layers[layer] = Dense(kernel, bias)
-    return layers
+    return {layer: Dense(**parts) for layer, parts in found.items()}
 
 
-def _cross_entropy(file: Path, first: Dense, last: Dense, labels: Sequence[str] | None) -> tuple[Taxonomy, "Head"]:
-    """A softmax head in the taxonomy's order; one sigmoid output becomes two, the first with logit zero."""
-    from affectml.heads import SoftmaxConfig, SoftmaxHead
-
-    outputs = last.kernel.shape[1]
-    kernel, bias = last.kernel, last.bias
-    if outputs == 1:
-        kernel, bias = np.hstack([np.zeros_like(kernel), kernel]), np.append(np.float32(0), bias)
+def _in_order(file: Path, last: Dense, labels: Sequence[str] | None) -> tuple[Taxonomy, Dense]:
+    """The labels, and the layer in their order; one sigmoid output becomes two, the first with logit zero."""
+    outputs = len(last.bias)
     if labels is not None:
-        order = [label.strip() for label in labels]
-        taxonomy = Taxonomy(name=file.stem, labels=tuple(order))
+        order = tuple(label.strip() for label in labels)
+        taxonomy = Taxonomy(name=file.stem, labels=order)
     elif outputs in PUBLISHED:
-        taxonomy = get_taxonomy(PUBLISHED[outputs][0])
-        order = list(PUBLISHED[outputs][1] or taxonomy.labels)
+        taxonomy, order = get_taxonomy(PUBLISHED[outputs][0]), PUBLISHED[outputs][1]
     else:
         published = f"the published models have {', '.join(map(str, PUBLISHED))}"
         raise BadInput(f"{file}: {outputs} outputs, but {published}: name them with {option('labels')}")
-    if len(order) != kernel.shape[1]:
-        raise BadInput(f"{file}: {kernel.shape[1]} labels in it, but {len(order)} were named: {', '.join(order)}")
+    if outputs == 1:
+        last = Dense(np.pad(last.kernel, ((0, 0), (1, 0))), np.pad(last.bias, (1, 0)))
+    if len(order) != len(last.bias):
+        raise BadInput(f"{file}: {len(last.bias)} labels in it, but {len(order)} were named: {', '.join(order)}")
     column = [order.index(label) for label in taxonomy.labels]
-    tensors = _tensors(first, Dense(kernel[:, column], bias[column]))
-    config = asdict(SoftmaxConfig(hidden=first.kernel.shape[1]))
-    return taxonomy, SoftmaxHead.from_saved(config, _report(file), tensors)
+    return taxonomy, Dense(last.kernel[:, column], last.bias[column])
 
 
-def _contrastive(
-    file: Path, first: Dense, last: Dense, labels: Sequence[str] | None, encoder: str | None
-) -> tuple[Taxonomy, "Head"]:
-    import torch
-
-    from affectml.heads import ContrastiveConfig, ContrastiveHead
-    from affectml.prompts import Prompts, asked_labels, label_features
-
+def _asked(
+    file: Path, space: int, labels: Sequence[str] | None, encoder: str | None
+) -> tuple[Taxonomy, dict[str, Tensor]]:
+    """The labels that contrastive weights are asked about, and what a head needs of them."""
     taxonomy = get_taxonomy("parrott-25")
     if labels is not None:
         taxonomy = asked_labels(labels, taxonomy)
-    tensors = _tensors(first, last) | {"scale": torch.tensor(1 / TEMPERATURE, dtype=torch.float64)}
+    tensors = {"scale": torch.tensor(1 / TEMPERATURE, dtype=torch.float64)}
     if encoder is not None:
-        from affectml.encoders import load_encoder
-
         tower = load_encoder(encoder)
-        if tower.dim != (space := last.kernel.shape[1]):
+        if tower.dim != space:
             raise BadInput(f"{file}: its images lie in a space of {space}, texts of {encoder} in one of {tower.dim}")
         rows = label_features(Prompts(), taxonomy, lambda texts: tower.encode_texts(texts).numpy())
         tensors["texts"] = torch.from_numpy(rows).double()
-    config = ContrastiveConfig(hidden=first.kernel.shape[1], temperature=TEMPERATURE)
-    return taxonomy, ContrastiveHead.from_tensors(config, _report(file), tensors)
+    return taxonomy, tensors
 
 
-def _tensors(first: Dense, second: Dense) -> dict[str, "Tensor"]:
-    """The two layers as a head keeps them: float64, weights [out, into]."""
-    import torch
-
-    layers = enumerate((first, second), start=1)
-    named = {f"{name}{at}": part for at, it in layers for name, part in (("weight", it.kernel.T), ("bias", it.bias))}
-    return {name: torch.from_numpy(part.copy()).double() for name, part in named.items()}
-
-
-def _report(file: Path) -> dict[str, Any]:
-    return {"imported": file.name, "sha256": sha256(file)}
-
-
-def _info(file: Path, out: Path, taxonomy: Taxonomy, head: "Head", features: int) -> RunInfo:
+def _info(file: Path, out: Path, taxonomy: Taxonomy, head: Head, features: int) -> RunInfo:
     """run.json of a run that nobody trained here."""
-    from affectml.encoders import EncoderIdentity
-
     identity = EncoderIdentity(
         architecture=ENCODER.partition(":")[0],
         weights_sha256=None,  # the authors took Hugging Face's copy: any file of the same weights will do

@@ -12,9 +12,6 @@ from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, infer_tax
 
 _FAR_MORE = 50  # times as often as a label of nearly its name: then that one is probably a slip
 _NEAR = 0.8  # difflib's likeness: one letter of five
-# Mikels' eight, with the two words that the sets of Machajdik & Hanbury write otherwise.
-_MIKELS = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
-MIKELS_WORDS = {**{label: label for label in _MIKELS}, "content": "contentment", "sad": "sadness"}
 
 
 @dataclass(frozen=True)

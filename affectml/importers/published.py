@@ -1,9 +1,12 @@
 """Published sets of plain shape: what published.yaml says of each is all that there is to say.
 
-An entry's `recipe` names a reader below and what it is to look for, its `help` stands in `affectml import NAME --help`.
+An entry's `recipe` names one of the READERS and what it is to look for, its `help` stands in `affectml import NAME
+--help`. Every recipe may have taxonomy: a name, or all of it; words: what the set calls labels otherwise; files: by
+their names, the split of each; images: folders that may hold the images; layout: what messages expect to find.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,12 +15,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affectml._files import read_json
 from affectml._options import Help
+from affectml._progress import track
 from affectml.data.targets import SUM_TOLERANCE
-from affectml.errors import BadInput, option
+from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._images import SUFFIXES
 from affectml.importers._spec import Partial
-from affectml.importers.columns import numbers
+from affectml.importers.columns import WHOLE, numbers
 from affectml.importers.draft import (
     Draft,
     Source,
@@ -29,30 +34,75 @@ from affectml.importers.draft import (
     published_sets,
     vote_table,
 )
-from affectml.importers.find import (
-    files_in,
-    find,
-    locate,
-    need,
-    read_lines,
-    relative_names,
-    repeated,
-)
-from affectml.importers.labels import MIKELS_WORDS, label_of
+from affectml.importers.find import files_in, find, locate, need, read_lines, relative_names, repeated
+from affectml.importers.judged import Read, Recipe, holder, judgements
+from affectml.importers.labels import label_of
 from affectml.importers.read import Table, first_row, read_table
 from affectml.importers.registry import importer
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 Order = Annotated[Sequence[str] | None, Help("The emotions in the files' order.", default="the header's")]
-Recipe = Mapping[str, Any]
-Read = Callable[..., Draft]
-PREFIX = "prob."  # of a label's column, as Emotion6 has it
+PositiveColumn = Annotated[str | None, Help("Column of amt_result.csv that counts positive votes.", default="found")]
+_PREFIX = re.compile(r"^prob\.\s*", re.IGNORECASE)  # of a label's column, as Emotion6 has it
 _OTHERS = "`affectml import folder` takes any names of folders"
 
 
-def _words(taxonomy: Taxonomy) -> dict[str, str]:
+def _words(recipe: Recipe) -> dict[str, str]:
     """What a set may call the labels, in small letters."""
-    return MIKELS_WORDS if taxonomy.name == "mikels-8" else {label: label for label in taxonomy.labels}
+    return {**{label: label for label in recipe["taxonomy"].labels}, **recipe.get("words", {})}
+
+
+def _files(root: Path, recipe: Recipe) -> dict[Path, str | None]:
+    """The files that are there, and the split of each; where some have a split, those alone. BadInput without any."""
+    found = {file: split for name, split in recipe["files"].items() if (file := find(root, [name])) is not None}
+    if not found:
+        need(root, next(iter(recipe["files"])), recipe["layout"])
+    return {file: split for file, split in found.items() if split} or found
+
+
+def _partly(root: Path, gone: list[str], partial: bool) -> list[str]:
+    """Notes of the parts of a set that are not there; BadInput unless the user takes the others."""
+    if gone and not partial:
+        raise BadInput(f"{root}: {'; '.join(gone)}; complete it, or take what there is: {option('partial', True)}")
+    return [f"{part}: imported as a part of the set" for part in gone]
+
+
+def _ids(recipe: Recipe, names: Sequence[str], table: Path, where: Sequence[str]) -> list[str]:
+    """What the images are called that a table names."""
+    folders = tuple(f"{folder}/" for folder in ("images", *recipe["images"]))
+    inside = relative_names(names, table.parent, where)
+    return [name.partition("/")[2] if name.startswith(folders) else name for name in inside]
+
+
+def _draft(
+    source: Source, recipe: Recipe, ids: list[str], table: Path, where: Sequence[str], keep: Any = None, **columns: Any
+) -> Draft:
+    """A draft of the images that a table names, each once, with these columns. keep: which; all, unless given."""
+    repeated(ids, where, "take one of the two out")
+    folder = find(source.path, recipe["images"], folder=True) or table.parent
+    here = locate(ids, folder, table, where, source.images)
+    keep = np.ones(len(ids), dtype=bool) if keep is None else keep
+    images = image_table(ids, here.files, **columns)[keep].reset_index(drop=True)
+    result = draft(source, images, list(compress(here.places, keep)))
+    result.skipped["images that no row names"] = here.spare
+    return result
+
+
+def spaced(file: Path, columns: Sequence[str], form: str, fits: Callable[..., bool], skip: bool = False) -> Table:
+    """Lines of a name, which may hold spaces, and a cell for each further column.
+
+    form: what error messages expect of a line, fits: whether its cells are so. skip: whether a header comes first.
+    """
+    lines, rows = read_lines(file)[skip:], []
+    if not lines:
+        raise BadInput(f"{file}: a header and no rows")
+    for number, line in lines:
+        cells = line.rsplit(None, len(columns) - 1)
+        if len(cells) < len(columns) or not fits(*cells):
+            raise BadInput(f"{file}, line {number}: expected {form}, but received {line[:80]!r}")
+        rows.append(cells)
+    places = np.array([number for number, _ in lines], dtype=np.int64)
+    return Table(file, pd.DataFrame(rows, columns=list(columns)), places, "line")
 
 
 # Labels in the names of folders or files
@@ -65,12 +115,14 @@ def named_files(recipe: Recipe) -> Read:
     """
 
     def read(source: Source, *, partial: Partial = False) -> Draft:
-        taxonomy, by_folder = get_taxonomy(recipe["taxonomy"]), "images" not in recipe
-        words = {label: label for label in taxonomy.labels} if by_folder else _words(taxonomy)
-        top = _top(source.path, words) if by_folder else find(source.path, [recipe["images"]], folder=True)
-        top = top or source.path
+        taxonomy, words, by_folder = recipe["taxonomy"], _words(recipe), "images" not in recipe
+        root = source.path
+        top = holder(root, words) if by_folder else find(root, recipe["images"], folder=True) or root
+        if top is None:
+            called = f"no folder called {', '.join(words)} in it or in a folder of it"
+            raise BadInput(f"{root}: {called}; name the set's folder")
         ids, labels, between, others = [], [], [], []
-        for file in files_in(top, inside=source.path):
+        for file in files_in(top, inside=root):
             parts = file.relative_to(top).parts
             if file.suffix.lower() not in SUFFIXES or (len(parts) > 1) is not by_folder:
                 others.append(str(file))
@@ -81,35 +133,105 @@ def named_files(recipe: Recipe) -> Read:
             ids.append("/".join(parts))
             between.append("/".join(parts[1:-1]) or None)
         missing = ", ".join(label for label in taxonomy.labels if label not in labels)
-        if missing and not partial:
-            raise BadInput(
-                f"{top}: no images for {missing}, so half of the set is not there; complete it, or take what there "
-                f"is: {option('partial', True)}"
-            )
+        notes = _partly(top, [f"no images for {missing}"] if missing else [], partial)
         columns = {recipe["subfolder"]: between} if "subfolder" in recipe and any(between) else {}
         result = draft(source, image_table(ids, ids, **columns), [top / name for name in ids], top)
-        result.notes += [f"no images for {missing}: imported as a part of the set"] if missing else []
+        result.notes += notes
         result.skipped["files that are no images by their suffix, or lie where the set has none"] = others
-        target = one_hot(ids, [taxonomy.index(label) for label in labels], taxonomy)
         made_by = "the name of the folder that holds the image" if by_folder else "the beginning of the file's name"
-        result.add("single", "single", target, taxonomy, values="indicator", made_by=made_by)
+        add_single(result, ids, labels, taxonomy, made_by)
         return result
 
     return read
 
 
-def _top(root: Path, words: Collection[str]) -> Path:
-    """The folder that holds the labels' folders: root, or the only folder of it that has some."""
-    holders = [
-        folder
-        for folder in (root, *sorted(entry for entry in root.iterdir() if entry.is_dir()))
-        if any(entry.is_dir() and entry.name.strip().casefold() in words for entry in folder.iterdir())
-    ]
-    if not holders:
-        raise BadInput(f"{root}: no folder called {', '.join(words)} in it or in a folder of it; name the set's folder")
-    if root not in holders and len(holders) > 1:
-        raise BadInput(f"{root}: both {holders[0].name} and {holders[1].name} hold labels' folders; name one of them")
-    return holders[0]
+def add_single(result: Draft, ids: list[str], labels: Sequence[str], taxonomy: Taxonomy, made_by: str) -> None:
+    """Add the target of a set whose images have one label each."""
+    target = one_hot(ids, [taxonomy.index(label) for label in labels], taxonomy)
+    result.add("single", "single", target, taxonomy, values="indicator", made_by=made_by)
+
+
+# A label, an image and a file of attributes in each entry of a list
+
+
+def listed(recipe: Recipe) -> Read:
+    """JSON lists, one a split, of [label, image, file of attributes] for each image.
+
+    numbers, texts: attributes that are kept; several texts are joined by "; ". label: the attribute that says the label
+    again. known: a file, and the keys below which it has an object whose keys are the labels.
+    """
+
+    def read(source: Source, *, partial: Partial = False) -> Draft:
+        root, files = source.path, _files(source.path, recipe)
+        gone = [f"{name} is not there" for name, split in recipe["files"].items() if split not in files.values()]
+        notes = _partly(root, gone, partial)
+        _check_known(root, recipe)
+        entries = pd.concat([_entries(file, recipe).assign(split=split) for file, split in files.items()])
+        first, where = next(iter(files)), entries["where"].tolist()
+        ids = _ids(recipe, entries["image"].tolist(), first, where)
+        kept, lost = _attributes(recipe, entries.assign(image=ids), first.parent)
+        result = _draft(source, recipe, ids, first, where, split=entries["split"].to_numpy(), **kept)
+        result.skipped["attributes of images: no annotation file"] = lost if kept else []
+        result.notes = [*([] if kept else ["no annotation file is there, so no attributes are either"]), *notes]
+        made_by = f"emotion in {', '.join(file.name for file in files)}"
+        add_single(result, ids, entries["label"].tolist(), recipe["taxonomy"], made_by)
+        return result
+
+    return read
+
+
+def _check_known(root: Path, recipe: Recipe) -> None:
+    """Raise BadInput where the set's own list of labels is another than the taxonomy's."""
+    name, *keys = recipe["known"]
+    file, wanted = find(root, [name]), recipe["taxonomy"].labels
+    said: Any = None if file is None else read_json(file)
+    for key in keys:
+        said = said.get(key) if isinstance(said, dict) else None
+    if isinstance(said, dict) and set(map(str.casefold, said)) != set(wanted):
+        raise BadInput(f"{file}: its emotions are {', '.join(said)}; expected {', '.join(wanted)}")
+
+
+def _entries(file: Path, recipe: Recipe) -> pd.DataFrame:
+    """The label, image, file of attributes (perhaps none) and place of each entry of a list."""
+    content, expected, words = read_json(file), "a list of [emotion, image, annotation]", _words(recipe)
+    if not isinstance(content, list) or not content:
+        raise BadInput(f"{file}: expected {expected}, but received {str(content)[:80]}")
+    rows = []
+    for number, entry in enumerate(content, start=1):
+        where = f"{file}, row {number}"
+        if not (isinstance(entry, list) and len(entry) in (2, 3) and all(isinstance(part, str) for part in entry)):
+            raise BadInput(f"{where}: expected {expected}, but received {str(entry)[:80]}")
+        label, image, *annotation = entry
+        rows.append((label_of(label, words, where, "mend the list"), image, "".join(annotation), where))
+    return pd.DataFrame(rows, columns=["label", "image", "annotation", "where"])
+
+
+def _attributes(recipe: Recipe, entries: pd.DataFrame, below: Path) -> tuple[dict[str, list[Any]], list[str]]:
+    """The attributes that any image has, one value for each; and the images without a file of them."""
+    kept: dict[str, list[Any]] = {key: [] for key in (*recipe["numbers"], *recipe["texts"])}
+    lost: list[str] = []
+    rows = track(entries.to_dict("records"), "reading attributes", len(entries), "files")
+    for entry in rows:
+        (inner,) = relative_names([entry["annotation"] or "."], below, [entry["where"]])
+        content: Any = {}
+        if not (file := below / inner).is_file():
+            lost.append(entry["image"])
+        elif not isinstance(content := read_json(file), dict):
+            raise BadInput(f"{file}: expected the attributes of one image, got {type(content).__name__}")
+        if str(said := content.get(recipe["label"], entry["label"])).casefold() != entry["label"]:
+            both = f"the list says {entry['label']!r}, but {entry['annotation']} says {said!r}"
+            raise BadInput(f"{entry['where']}: {both}; mend one")
+        for key in kept:
+            value = content.get(key)
+            if key in recipe["numbers"] and type(value) in (int, float) and abs(value) <= WHOLE:
+                value = float(value)
+            elif key in recipe["texts"] and isinstance(value, list) and all(isinstance(part, str) for part in value):
+                value = "; ".join(value) or None
+            elif value is not None and not (key in recipe["texts"] and isinstance(value, str)):
+                expected = "a number" if key in recipe["numbers"] else "a text or a list of texts"
+                raise BadInput(f"{file}: {key}: expected {expected}, but received {str(value)[:80]!r}; mend the file")
+            kept[key].append(value)
+    return {key: values for key, values in kept.items() if any(value is not None for value in values)}, lost
 
 
 # Votes or shares in a table
@@ -118,10 +240,9 @@ def _top(root: Path, words: Collection[str]) -> Path:
 def answers(recipe: Recipe) -> Read:
     """A table, or one a split, with an image and a number for each label in each row.
 
-    files: by their names, the split of each. separator: of cells; a space for text whose header may be absent or of
-    another order. images: folders that may hold the images. columns: others that are kept. keyword: the column that
-    keeps the folder of an image's name. rule: of the votes; without one, found (whole numbers of one sum are
-    one_choice).
+    separator: of cells; a space for text whose header may be absent or of another order. columns: others that are kept.
+    keyword: the column that keeps the folder of an image's name. rule: of the votes; without one, found (whole numbers
+    of one sum are one_choice).
     """
 
     def read(source: Source) -> Draft:
@@ -134,112 +255,75 @@ def answers(recipe: Recipe) -> Read:
 
 
 def _answers(source: Source, recipe: Recipe, columns: Sequence[str] | None) -> Draft:
-    root, taxonomy = source.path, get_taxonomy(recipe["taxonomy"])
-    found = [(file, part) for name, part in recipe["files"].items() if (file := find(root, [name])) is not None][:2]
-    if not found:
-        need(root, next(iter(recipe["files"])), recipe["layout"])
-    order = None if columns is None else _order(columns, option("columns"), taxonomy)
-    tables, notes = [], []
-    for file, _ in found:
-        if recipe["separator"] == " ":
-            table, said = _text_table(file, order, taxonomy)
-            notes.append(said)
+    taxonomy, spaces, more = recipe["taxonomy"], recipe["separator"] == " ", recipe.get("columns", ())
+    files = _files(source.path, recipe)
+    first = next(iter(files))
+    kept: dict[str, list[Any]] = {"split": [], **{column: [] for column in more}}
+    names, where, numbered, orders = [], [], [], []
+    for file, split in files.items():
+        if spaces:
+            table = _text_table(file, columns, recipe)
         else:
             table = read_table(file, separator=recipe["separator"], first=recipe["image"])
-        tables.append(table)
-    columns_of = [_columns(table, recipe, taxonomy) for table in tables]
-    pairs = list(zip(tables, columns_of, strict=True))
-    where = [place for table in tables for place in table.places()]
-    below = root if recipe["separator"] != "," else tables[0].path.parent
-    names = [name for table, at in pairs for name in table.frame[at["image"]]]
-    ids = [name.removeprefix("images/") for name in relative_names(names, below, where)]
-    repeated(ids, where, "take one of the two out")
-    counts = np.concatenate([_counts(table, [at[label] for label in taxonomy.labels], recipe) for table, at in pairs])
+        at = _columns(table, recipe, str(table.path) if columns is None else option("columns"))
+        names += table.frame[at.pop("image")].tolist()
+        where += table.places()
+        orders.append(", ".join(label for label in at if label not in more))
+        cells = numbers(table, chosen := [at[label] for label in taxonomy.labels])
+        bad = (cells < 0) | ((cells != np.round(cells)) & (recipe.get("rule") == "one_choice"))
+        table.refuse(bad, chosen, cells, "expected a share or a whole number of votes, 0 or more")
+        numbered.append(cells)
+        kept["split"] += [split] * len(table.frame)
+        for column in more:
+            kept[column] += numbers(table, [at[column]])[:, 0].tolist()
+    counts = np.concatenate(numbered)
     values, rule, note = _kind_of(counts, where, recipe.get("rule"))
-    folder = find(root, recipe["images"], folder=True) or below
-    here = locate(ids, folder, found[0][0], where, source.images)
-    cast = counts.sum(axis=1) > 0
-    splits = [part for (_, part), table in zip(found, tables, strict=True) for _ in range(len(table.frame))]
-    kept: dict[str, Any] = {"split": splits} if any(splits) else {}
+    ids = _ids(recipe, names, first, where)
     if "keyword" in recipe:
-        kept[recipe["keyword"]] = [image.rpartition("/")[0] or None for image in ids]
-    for column in recipe.get("columns", ()):
-        kept[column] = np.concatenate([numbers(table, [at[column]])[:, 0] for table, at in pairs])
-    images = image_table(ids, here.files, **kept)[cast].reset_index(drop=True)
-    result = draft(source, images, list(compress(here.places, cast)))
-    said = "given by the user" if columns is not None else "taken from the header"
-    result.notes += [f"order of the columns {said}: {'; '.join(dict.fromkeys(notes))}"] if notes else []
+        kept = {recipe["keyword"]: [image.rpartition("/")[0] or None for image in ids], **kept}
+    if not any(kept["split"]):
+        del kept["split"]
+    cast = counts.sum(axis=1) > 0
+    result = _draft(source, recipe, ids, first, where, cast, **kept)
+    said = "taken from the header" if columns is None else "given by the user"
+    result.notes += [f"order of the columns {said}: {'; '.join(dict.fromkeys(orders))}"] if spaces else []
     result.notes += [note] if note else []
-    result.skipped["rows in which nobody voted"] = list(compress(where, ~cast))
-    result.skipped["images that no row names"] = here.spare
+    result.skipped = {"rows in which nobody voted": list(compress(where, ~cast)), **result.skipped}
     target = (vote_table if values == "votes" else label_table)(ids, counts, taxonomy)[cast]
-    made_by = f"{values} in {' and '.join(file.name for file, _ in found)}"
+    made_by = f"{values} in {' and '.join(file.name for file in files)}"
     result.add("distribution", "distribution", target, taxonomy, values=values, vote_rule=rule, made_by=made_by)
     return result
 
 
-def _columns(table: Table, recipe: Recipe, taxonomy: Taxonomy) -> dict[str, str]:
-    """The column of the image, of each label and of what else the recipe keeps."""
+def _columns(table: Table, recipe: Recipe, where: str) -> dict[str, str]:
+    """The column of the image, of each label and of what else the recipe keeps, in the file's order."""
     found: dict[str, str] = {}
-    for column in map(str, table.frame.columns):
-        word = column.strip() if column[: len(PREFIX)].casefold() != PREFIX else column[len(PREFIX) :].strip()
-        role = word.casefold()
-        if column == table.frame.columns[0]:
-            role = "image"
-        elif role not in recipe.get("columns", ()):
-            role = label_of(word, _words(taxonomy), f"{table.path}: column", f"expected {recipe['layout']}")
-        if found.setdefault(role, column) != column:
-            raise BadInput(f"{table.path}: columns {found[role]!r} and {column!r} are both {role}; take one out")
-    if missing := [role for role in (*taxonomy.labels, *recipe.get("columns", ())) if role not in found]:
-        raise BadInput(f"{table.path}: no column {missing[0]!r}; expected {recipe['layout']}")
+    words, more = _words(recipe), recipe.get("columns", ())
+    for at, column in enumerate(map(str, table.frame.columns)):
+        word = _PREFIX.sub("", column.strip())
+        role = word.casefold() if at else "image"
+        if at and role not in more:
+            role = label_of(word, words, f"{where}: column", f"expected {recipe['layout']}")
+        if role in found:
+            raise BadInput(f"{where}: columns {found[role]!r} and {column!r} are both {role}; take one out")
+        found[role] = column
+    if missing := [role for role in (*recipe["taxonomy"].labels, *more) if role not in found]:
+        raise BadInput(f"{where}: no column {missing[0]!r}; expected {recipe['layout']}")
     return found
 
 
-def _order(words: Sequence[str], where: str, taxonomy: Taxonomy) -> list[str]:
-    known = _words(taxonomy)
-    labels = [label_of(word, known, where, "name the labels in the file's order") for word in words]
-    if sorted(labels) != sorted(taxonomy.labels):
-        raise BadInput(f"{where}: expected each of {', '.join(taxonomy.labels)} once, got {', '.join(words)}")
-    return labels
-
-
-def _text_table(file: Path, order: list[str] | None, taxonomy: Taxonomy) -> tuple[Table, str]:
-    """Lines of an image, whose name may hold spaces, and a number for each label; and the order of these."""
-    lines, count = read_lines(file), len(taxonomy.labels)
-    head = lines[0][1].split()
-    has_header = _floats(head[-count:]) is None or len(head) <= count
-    if not has_header and order is None:
+def _text_table(file: Path, order: Sequence[str] | None, recipe: Recipe) -> Table:
+    """Lines of an image, whose name may hold spaces, and a number for each label, in this order or the header's."""
+    count = len(recipe["taxonomy"])
+    head = read_lines(file)[0][1].rsplit(None, count)
+    header = len(head) <= count or bool(pd.to_numeric(pd.Series(head[1:]), errors="coerce").isna().any())
+    if not header and order is None:
         raise BadInput(
             f"{file}, line 1: no header names the columns, and published readers disagree on their order; "
             f"say it: {option('columns', ['Amusement', 'Awe', '...'])}"
         )
-    order = order or _order([word.strip("'\"[]") for word in head[-count:]], f"{file}, line 1", taxonomy)
-    rows: list[list[Any]] = []
-    for number, line in lines[has_header:]:
-        cells = line.replace("\t", " ").split()
-        values = _floats(cells[-count:])
-        if len(cells) <= count or values is None:
-            raise BadInput(f"{file}, line {number}: expected an image and {count} numbers, but received {line[:80]!r}")
-        rows.append([" ".join(cells[:-count]), *values])
-    if not rows:
-        raise BadInput(f"{file}: a header and no rows")
-    places = np.array([number for number, _ in lines[has_header:]], dtype=np.int64)
-    return Table(file, pd.DataFrame(rows, columns=["image", *order]), places, "line"), ", ".join(order)
-
-
-def _floats(cells: Sequence[str]) -> list[float] | None:
-    try:
-        return [float(cell) for cell in cells]
-    except ValueError:
-        return None
-
-
-def _counts(table: Table, columns: Sequence[str], recipe: Recipe) -> NDArray[np.float64]:
-    """The numbers of these columns [N, C], none negative and, of votes, all whole."""
-    cells = numbers(table, columns)
-    bad = (cells < 0) | ((cells != np.round(cells)) & (recipe.get("rule") == "one_choice"))
-    table.refuse(bad, columns, cells, "expected a share or a whole number of votes, 0 or more")
-    return cells
+    columns = order or [word.strip("'\"[]") for word in head[-count:]]
+    return spaced(file, ["", *columns], f"an image and {len(columns)} numbers", lambda *cells: True, header)
 
 
 def _kind_of(cells: NDArray[np.float64], where: Sequence[str], rule: str | None) -> tuple[str, str, str]:
@@ -259,15 +343,126 @@ def _kind_of(cells: NDArray[np.float64], where: Sequence[str], rule: str | None)
     return "shares", "unknown", "" if rule else "shares that sum to 1: vote rule unknown"
 
 
-READERS: Mapping[str, Callable[[Recipe], Read]] = {"named_files": named_files, "answers": answers}
+# Lists of how many people agreed, and the counts behind them
 
 
-def _register() -> None:
-    for name, said in published_sets().items():
-        if "recipe" in said:
-            read = READERS[said["recipe"]["reader"]](said["recipe"])
-            read.__doc__ = said["help"]
-            importer(name, published(name))(read)
+def agreement(recipe: Recipe) -> Read:
+    """Lists of the images on which at least so many people agreed, the table of their votes, or both.
+
+    lists: the file of each number of people, the fewest first; its lines are an image and 0 or 1. people: how many
+    voted. counts: the table, whose four columns are an image, n, and the votes for either label; header: what they are
+    called where it has none.
+    """
+
+    def read(source: Source, *, positive_column: PositiveColumn = None) -> Draft:
+        root, taxonomy, people = source.path, recipe["taxonomy"], recipe["people"]
+        lists = {n: file for n, name in recipe["lists"].items() if (file := find(root, [name])) is not None}
+        listed = _listed(lists, recipe)
+        counts = find(root, [recipe["counts"]])
+        votes: Any = None
+        if counts is not None:
+            table = read_table(counts, first="image", headless=recipe["header"])
+            ids, where = _ids(recipe, table.frame.iloc[:, 0].tolist(), counts, table.places()), table.places()
+            votes, note = _votes(table, listed["label"].reindex(ids).to_numpy(dtype=np.float64), positive_column)
+        elif lists:
+            ids, where = listed.index.tolist(), listed["where"].tolist()
+            note = f"without {recipe['counts']} and all three lists only the majority is known ({len(lists)} of 3)"
+            if len(lists) == len(recipe["lists"]):
+                note = "votes follow from the three lists: how many of five people agreed at least"
+                up = listed["agree"].where(listed["label"] == 1, people - listed["agree"])
+                votes = np.stack([people - up, up], axis=1)
+        else:
+            need(root, recipe["counts"], recipe["layout"])
+        columns = {"agree": listed["agree"].reindex(ids).astype("Int64").array} if lists else {}
+        result = _draft(source, recipe, ids, counts or lists[min(lists)], where, **columns)
+        result.notes.append(note)
+        result.skipped[f"images of a list that {recipe['counts']} lacks"] = sorted({*listed.index} - {*ids})
+        if votes is None:
+            labels = [taxonomy.labels[code] for code in listed["label"]]
+            add_single(result, ids, labels, taxonomy, " and ".join(recipe["lists"][n] for n in lists))
+        else:
+            made_by = f"votes in {'the three lists of agreement' if counts is None else counts.name}"
+            how = {"values": "votes", "vote_rule": "one_choice", "made_by": made_by}
+            result.add("distribution", "distribution", vote_table(ids, votes, taxonomy), taxonomy, **how)
+        return result
+
+    return read
 
 
-_register()
+def _listed(lists: Mapping[int, Path], recipe: Recipe) -> pd.DataFrame:
+    """By image: its label, how many people agreed at least, and where it stands first."""
+    found: dict[str, tuple[int, int, str]] = {}
+    fewer: Table | None = None
+    for n, file in lists.items():
+        table = spaced(file, ["image", "label"], "an image and 0 or 1", lambda _, label: label in ("0", "1"))
+        table.frame["image"] = _ids(recipe, table.frame["image"].tolist(), file, table.places())
+        before = set() if fewer is None else set(fewer.frame["image"])
+        for place, (image, said) in zip(table.places(), table.frame.itertuples(index=False), strict=True):
+            label, _, first = found.get(image, (int(said), n, place))
+            if int(said) != label:
+                raise BadInput(f"{place}: {image!r} is {said}, but {label} in {first}; mend one of the lists")
+            if fewer is not None and image not in before:
+                every = f"which should hold all images of {file.name}"
+                raise BadInput(f"{place}: {image!r} is not in {fewer.path.name}, {every}; mend the lists")
+            found[image] = (label, n, first)
+        fewer = table
+    return pd.DataFrame.from_dict(found, orient="index", columns=["label", "agree", "where"])
+
+
+def _votes(table: Table, listed: NDArray[Any], positive: str | None) -> tuple[NDArray[np.float64], str]:
+    """Votes for and against each image [N, 2], negative first, and how their columns were told apart.
+
+    listed: what the lists say of each image, 0 or 1, NaN in none.
+    """
+    columns, asked = list(map(str, table.frame.columns)), option("positive_column")
+    if len(columns) != 4:
+        raise BadInput(f"{table.path}: expected four columns (image, n, and two counts), got {', '.join(columns)}")
+    n, *both = numbers(table, columns[1:]).T
+    pair = dict(zip(columns[2:], both, strict=True))
+    if (row := first_row((sum(both) != n) | (n < 1) | (n != np.round(n)))) is not None:
+        votes = " and ".join(f"{count[row]:g}" for count in both)
+        raise BadInput(f"{table.where(row)}: {votes} votes of n = {n[row]:g}; expected them to add up")
+    known = ~np.isnan(listed)
+    wrong = {name: known & ((2 * up > n) != listed) for name, up in pair.items()}
+    by_name = [column for column in pair if "pos" in column.casefold()]
+    if positive is not None and positive not in pair:
+        near = f"{did_you_mean(positive, pair)} (counts: {', '.join(pair)})"
+        raise BadInput(f"{table.path}: {asked}: no count {positive!r}{near}")
+    if positive is not None:
+        why = "as the user says"
+    elif len(by_name) == 1:
+        positive, why = by_name[0], "by its name"
+    elif known.any():
+        positive, why = min(pair, key=lambda column: int(wrong[column].sum())), "by the lists of agreement"
+    else:
+        which = " and ".join(map(repr, pair))
+        raise BadInput(
+            f"{table.path}: which of {which} counts the positive votes? Say {asked}, or put a list of agreement that "
+            "has its images beside it"
+        )
+    up = pair[positive]
+    if (row := first_row(wrong[positive])) is not None:
+        raise BadInput(
+            f"{table.where(row)}: {up[row]:g} of {n[row]:g} positive votes in {positive!r}, but the lists of agreement "
+            f"say {listed[row]:g} (1 is positive); is it the other column ({asked})?"
+        )
+    return np.stack([n - up, up], axis=1), f"positive votes: {positive} ({why})"
+
+
+READERS: Mapping[str, Callable[[Recipe], Read]] = {
+    reader.__name__: reader for reader in (named_files, listed, answers, agreement, judgements)
+}
+
+
+def reader_of(recipe: Recipe) -> Read:
+    """What reads a set by its recipe."""
+    said = recipe["taxonomy"]
+    taxonomy = get_taxonomy(said) if isinstance(said, str) else Taxonomy.from_dict(said)
+    return READERS[recipe["reader"]]({**recipe, "taxonomy": taxonomy})
+
+
+for _name, _said in published_sets().items():
+    if "recipe" in _said:
+        _read = reader_of(_said["recipe"])
+        _read.__doc__ = _said["help"]
+        importer(_name, published(_name))(_read)

@@ -71,22 +71,24 @@ def test_the_run_says_where_it_comes_from(tmp_path):
     assert run.head.report_["imported"] == "clip-e_25cat.hdf5"
 
 
-def keras_file(path, **layers):
-    """A file in Keras 2's layout of any layers."""
+def keras_file(path, cells):
+    """An HDF5 file of these data sets."""
     with h5py.File(path, "w") as handle:
-        for name, (kernel, bias) in layers.items():
-            handle[f"{name}/{name}/kernel:0"] = np.asarray(kernel, dtype=np.float32)
-            handle[f"{name}/{name}/bias:0"] = np.asarray(bias, dtype=np.float32)
+        handle.update(cells)
     return path
+
+
+def layers(**named):
+    """Layers in Keras 2's layout: by name, the kernel and the bias."""
+    parts = [(name, *part) for name, both in named.items() for part in zip(("kernel", "bias"), both, strict=True)]
+    return {f"{name}/{name}/{part}:0": np.asarray(values, dtype=np.float32) for name, part, values in parts}
 
 
 def test_an_imported_run_embeds_images_without_normalising_them(tiny_clip, tmp_path):
     rng = np.random.default_rng(0)
-    layers = {
-        "img_fc1": (rng.normal(size=(32, 8)), rng.normal(size=8)),
-        "preds": (rng.normal(size=(8, 6)), rng.normal(size=6)),
-    }
-    run = import_clip_e(keras_file(tmp_path / "w.hdf5", **layers), tmp_path / "run")
+    first = rng.normal(size=(32, 8)), rng.normal(size=8)
+    second = rng.normal(size=(8, 6)), rng.normal(size=6)
+    run = import_clip_e(keras_file(tmp_path / "w.hdf5", layers(img_fc1=first, preds=second)), tmp_path / "run")
     encoder = load_encoder(f"local-dir:{tiny_clip}", threads=1)
     info = json.loads((run.folder / "run.json").read_text())
     info["encoder"]["specs"] = [f"local-dir:{tiny_clip}"]
@@ -95,8 +97,8 @@ def test_an_imported_run_embeds_images_without_normalising_them(tiny_clip, tmp_p
     Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(tmp_path / "a.png")
     features = encoder.encode_images([read_image(tmp_path / "a.png")], normalised=False)
     assert abs(float(features.norm()) - 1) > 0.05
-    hidden = np.maximum(features.half().float().numpy() @ layers["img_fc1"][0] + layers["img_fc1"][1], 0)
-    logits = torch.from_numpy(hidden @ layers["preds"][0] + layers["preds"][1])
+    hidden = np.maximum(features.half().float().numpy() @ first[0] + first[1], 0)
+    logits = torch.from_numpy(hidden @ second[0] + second[1])
     wanted = dict(zip(SIX, logits.softmax(dim=1)[0].tolist(), strict=True))
     (prediction,) = predict_images(run.folder, [tmp_path / "a.png"], threads=1)
     assert dict(prediction.best) == pytest.approx(wanted, abs=1e-3)
@@ -115,66 +117,55 @@ def test_an_imported_run_embeds_images_without_normalising_them(tiny_clip, tmp_p
     assert any("before normalisation" in line for line in said)
 
 
-def test_another_architecture_is_named(tmp_path):
-    square, line = np.ones((4, 4)), np.ones(4)
-    cases = {
-        "found img_fc1": {"img_fc1": (square, line)},
-        "found img_fc1, img_fc2, preds": dict.fromkeys(("img_fc1", "img_fc2", "preds"), (square, line)),
-        "expected layers named img_fc1, preds, img_fc2, found dense/dense/bias:0": {"dense": (square, line)},
-        "img_fc1 gives 4 values and the next layer takes 3": {
-            "img_fc1": (square, line), "preds": (np.ones((3, 25)), np.ones(25))
-        },
-        "expected a Dense layer's kernel": {"img_fc1": (np.ones((4, 3, 3)), line), "preds": (square, line)},
-        "not finite": {"img_fc1": (square * np.nan, line), "preds": (square, line)},
-        "4 outputs, but the published models have 25, 6, 1": {"img_fc1": (square, line), "preds": (square, line)},
-    }  # fmt: skip
-    for number, (message, layers) in enumerate(cases.items()):
-        file = keras_file(tmp_path / f"{number}.hdf5", **layers)
-        with pytest.raises(BadInput, match=message):
-            import_clip_e(file, tmp_path / "run")
-        assert not (tmp_path / "run").exists()
-
-
 def test_layers_are_found_numbered_wrapped_and_beside_an_optimiser(recorded, tmp_path):
-    with h5py.File(WEIGHTS / "clip-e_25cat.hdf5") as source:
-        weights = {}
-        source.visititems(
-            lambda path, node: weights.update({path: node[()]}) if isinstance(node, h5py.Dataset) else None
-        )
-    with h5py.File(tmp_path / "other.h5", "w") as handle:
-        for path, values in weights.items():
-            layer, weight = path.split("/")[-2:]
-            handle[f"model_weights/{layer}_3/dense_7/{weight}"] = values
-            handle[f"optimizer_weights/Adam/{layer}_3/{weight}"] = values
-            handle[f"model_weights/{layer}_3/{weight.partition(':')[0]}/m:0"] = values
+    with h5py.File(WEIGHTS / "clip-e_25cat.hdf5") as source, h5py.File(tmp_path / "other.h5", "w") as handle:
+
+        def moved(path, node):
+            if isinstance(node, h5py.Dataset):
+                layer, weight = path.split("/")[-2:]
+                handle[f"model_weights/{layer}_3/dense_7/{weight}"] = node[()]
+                handle[f"optimizer_weights/Adam/{layer}_3/{weight}"] = node[()]
+                handle[f"model_weights/{layer}_3/{weight.partition(':')[0]}/m:0"] = node[()]
+
+        source.visititems(moved)
     found = import_clip_e(tmp_path / "other.h5", tmp_path / "run").head.scores(recorded["features"])
     assert np.abs(found.numpy() - recorded["25cat"]).max() < 1e-6
 
 
-def test_other_files_are_named(tmp_path):
-    (tmp_path / "text").write_text("no")
-    square = np.ones((2, 2))
-    written = {
-        "three": {"layers/dense/vars/0": square},
-        "half": {"img_fc1/img_fc1/kernel:0": square},
-        "words": {"preds/kernel:0": "a text"},
-        "twice": {"a/img_fc1/kernel:0": square, "b/img_fc1/kernel:0": square},
-    }
-    for name, cells in written.items():
-        with h5py.File(tmp_path / name, "w") as handle:
-            handle.update(cells)
-    for file, says, options in (
-        ("text", "text: not a readable HDF5 file", {}),
-        ("none", "no such file", {}),
-        ("three", "written by Keras 3", {}),
-        ("half", "expected a kernel and a bias, found kernel", {}),
-        ("words", "preds/kernel:0: expected up to 20,000,000 numbers, found 1 of object", {}),
-        ("twice", "img_fc1 is there twice", {}),
-        (WEIGHTS / "clip-e_25cat.hdf5", "25 labels in it, but 2 were named", {"labels": ["a", "b"]}),
-        (WEIGHTS / "clip-e_contrastive.hdf5", "texts of affect-tiny in one of 128", {"encoder": "affect-tiny"}),
-    ):
-        with pytest.raises(BadInput, match=says):
-            import_clip_e(tmp_path / file, tmp_path / "run", **options)
+SQUARE = np.ones((4, 4)), np.ones(4)
+BOTH = {"img_fc1": SQUARE, "preds": SQUARE}
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        (layers(img_fc1=SQUARE), "found img_fc1;"),
+        (layers(**BOTH, img_fc2=SQUARE), "found img_fc1, img_fc2, preds;"),
+        (layers(dense=SQUARE), "expected layers named img_fc1, preds, img_fc2, found dense/dense/bias:0"),
+        (layers(img_fc1=SQUARE, preds=(np.ones((3, 25)), np.ones(25))), "gives 4 values and the next layer takes 3"),
+        (
+            layers(**BOTH | {"img_fc1": (np.ones((4, 3, 3)), np.ones(4))}),
+            r"Dense layer's .* found .*kernel \[4, 3, 3\]",
+        ),
+        (layers(**BOTH | {"img_fc1": (SQUARE[0] * np.nan, SQUARE[1])}), "img_fc1 has values that are not finite"),
+        (layers(**BOTH), "4 outputs, but the published models have 25, 6, 1: name them"),
+        ({"layers/dense/vars/0": SQUARE[0]}, "written by Keras 3"),
+        ({"img_fc1/img_fc1/kernel:0": SQUARE[0]}, r"kernel \[into, out\] and bias \[out\], found kernel \[4, 4\]"),
+        ({"preds/kernel:0": "a text"}, "preds/kernel:0: expected up to 20,000,000 numbers, found 1 of object"),
+        ({"a/img_fc1/kernel:0": SQUARE[0], "b/img_fc1/kernel:0": SQUARE[0]}, "img_fc1 is there twice"),
+        ("none", "no such file"),
+        ("made_by.json", "not a readable HDF5 file"),
+        (("clip-e_25cat.hdf5", {"labels": ["a", "b"]}), "25 labels in it, but 2 were named"),
+        (("clip-e_25cat.hdf5", {"encoder": "affect-tiny"}), "cross-entropy weights have no texts.*: drop encoder"),
+        (("clip-e_contrastive.hdf5", {"encoder": "affect-tiny"}), "texts of affect-tiny in one of 128"),
+    ],
+)
+def test_what_cannot_be_a_run_is_named(tmp_path, file, says):
+    name, options = file if isinstance(file, tuple) else (file, {})
+    path = keras_file(tmp_path / "w.hdf5", name) if isinstance(name, dict) else WEIGHTS / name
+    with pytest.raises(BadInput, match=rf"{path.name}: .*{says}"):
+        import_clip_e(path, tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_command(command, tmp_path):

@@ -530,6 +530,20 @@ def test_any_description_of_a_shared_set_is_read_or_refused(bare, tmp_path_facto
     read_or_refused(root / "copy")
 
 
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"form": 2, "splits": ["new"]}, "form 2, but this affectml reads 1: use a newer version"),
+        ({"columns": {"more": "more"}}, "its columns are of other targets than it has"),
+    ],
+)
+def test_a_copy_of_a_later_form_or_of_other_targets_is_refused(bare, tmp_path, said, message):
+    shutil.copytree(bare, tmp_path / "copy")
+    edit(tmp_path / "copy" / "affectml.json", **said)
+    with pytest.raises(BadInput, match=rf"affectml\.json: {message}"):
+        get_importer("datasets")(tmp_path / "copy", tmp_path / "out")
+
+
 @pytest.mark.parametrize("line", ["null", "[1]", "{", "3"])
 def test_a_line_of_metadata_that_is_no_object_is_named(tmp_path, line):
     """pyarrow, which `datasets` reads these lines with, ends the process at some of them."""

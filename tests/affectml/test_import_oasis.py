@@ -10,7 +10,7 @@ from scipy.special import entr
 
 from affectml.data import Dataset
 from affectml.importers import import_oasis
-from affectml.importers._maxent import maximum_entropy_shares, sd_bounds
+from affectml.importers.oasis import maximum_entropy_shares, sd_bounds
 
 from .fuzz.sources import OASIS, oasis_folder
 
@@ -63,11 +63,6 @@ def test_no_other_distribution_with_these_moments_has_more_entropy(mean, part):
         assert entr(ours).sum() >= -oracle.fun - 1e-6
 
 
-def test_an_impossible_sd_names_the_row_and_the_range(tmp_path, refused):
-    root = oasis_folder(tmp_path / "in", [*OASIS, "Cat 1,Animal,x,6.9,2,100,4,1,100"], ["Cat 1"])
-    refused(r"OASIS.csv, line 5: Valence: .*mean 6.9 and SD 2 .*between 0.300 and 0.768", "oasis", root)
-
-
 def test_cr_line_ends_trailing_spaces_and_images_that_are_not_there(tmp_path, bring):
     root = oasis_folder(tmp_path / "in", OASIS, ["Dog 2", "Fence 1 "], end="\r")
     summary, data = bring("oasis", root)
@@ -87,21 +82,6 @@ def test_one_row_by_hand(tmp_path, bring):
     assert (polarity.people.tolist(), affect.people.tolist()) == ([[100] * 3], [[100, 100, 101, 101]])
     assert (polarity.meta.vote_rule, affect.meta.vote_rule) == ("moments", "moments")
     assert (polarity.kind, affect.kind) == ("distribution", "rates")
-
-
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ([*OASIS, OASIS[0]], r"line 5: theme 'Dog 1' stands in two rows"),
-        (["Dog 1,Animal,x,nan,2,100,4,2,101"], r"line 2: column 'Valence_mean': expected a number, but received 'nan'"),
-        (["Dog 1,Animal,x,4,2,100.5,4,2,101"], r"line 2: Valence_N: expected a whole number"),
-        (["Dog 1,Animal,x,8,2,100,4,2,101"], r"line 2: Valence: a mean of 8 is not on the scale"),
-    ],
-)
-def test_bad_rows_are_named(tmp_path, rows, message, refused):
-    root = oasis_folder(tmp_path / "in", rows, ["Dog 1"])
-    refused(message, "oasis", root)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["in"]
 
 
 @pytest.mark.real_data

@@ -1,0 +1,253 @@
+"""What each published set refuses: file, row and way out are named, and nothing is written."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from affectml.errors import BadInput, UnknownLabel
+from affectml.importers.registry import PUBLISHED
+
+from .fuzz import sources
+from .fuzz.sources import ABSTRACT, ARTEMIS, COUNTS, EMOTION6, FINDING, LISTS, MIKELS, OASIS, TRAIN, URL, picture, text
+
+TABLE = "testImages_abstract/ABSTRACT_groundTruth.csv"
+URLS = "data/dataset_urls_exploded.json"
+AMUSED = "annotation/amusement/amusement_00000.json"  # of EmoSet's first image
+
+
+def of(folder, *lines, **how):
+    """Writes a set of these lines, where any are given."""
+    return lambda root: folder(root, list(lines), **how) if lines else folder(root, **how)
+
+
+def empty(root):
+    root.mkdir()
+    return root
+
+
+def twice(folder):
+    return lambda root: [folder(root / half) for half in "ab"] and root
+
+
+def beside(folder, file, content):
+    """Writes a set with another file in place of one of its own."""
+
+    def write(root):
+        folder(root)
+        (root / file).write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+        return root
+
+    return write
+
+
+def emoset(file, content):
+    return beside(sources.emoset_folder, file, content)
+
+
+def one_picture(file):
+    return lambda root: picture(root / file) or root
+
+
+def emotion6(*lines):
+    return of(sources.emotion6_folder, EMOTION6[0], *lines)
+
+
+def abstract(*lines, **how):
+    return of(sources.abstract_folder, *lines, **how)
+
+
+def ldl(*train, **how):
+    return lambda root: sources.ldl_folder(root, train, **how)
+
+
+def finding(*lines):
+    return of(sources.finding_folder, *lines)
+
+
+def twitter(csv, lists):
+    return lambda root: sources.twitter_folder(root, csv, lists)
+
+
+def webemo(*lines, name="train25.txt"):
+    return lambda root: text(root / name, *lines).parent
+
+
+def artemis(before="", after="", splits=()):
+    lines = [ARTEMIS[0].replace(before, after), "Baroque,other,awe,u,1", ARTEMIS[2].replace(before, after)]
+    parted = [f"{line},{part}" for line, part in zip(ARTEMIS, ["split", *splits], strict=False)]
+    return of(sources.artemis_folder, *(parted if splits else lines))
+
+
+def emotic(**content):
+    """EMOTIC whose file has this content; without any, it is no MATLAB file."""
+
+    def write(root):
+        file = sources.emotic_folder(root, images=False) / "Annotations" / "Annotations.mat"
+        picture(root / "f" / "a.jpg")
+        file.write_bytes(b"no matlab at all" * 20)
+        if content:
+            savemat(file, content)
+        return root
+
+    return write
+
+
+def photo(**fields):
+    return sources.struct({"filename": "a.jpg", "folder": "f", **fields})
+
+
+def oasis(*rows):
+    return of(sources.oasis_folder, *rows, images=["Dog 1"])
+
+
+said_twice = sources.cell("Peace"), sources.cell("Fear")
+SAME = sources.struct(*({"worker_id": "u1", "categories": words} for words in said_twice))
+A_BOX = np.array([[0.0, 0.0, 4.0, 4.0]])
+TWICE = {"body_bbox": A_BOX, "annotations_categories": SAME}
+COUNTED = ["image,n,x,y", *COUNTS]
+REFUSED = {
+    "fi": [
+        (of(sources.fi_folder, *MIKELS[:-1]), r"no images for sadness; complete it, or take what.*: partial=True"),
+        (of(sources.fi_folder, *MIKELS, "saddness"), r"folder .*saddness: 'saddness' is none.* 'sadness'.*rename it"),
+        (empty, r"no folder called amusement, awe"),
+        (twice(lambda root: picture(root / "awe" / "1.jpg")), r"in: both a and b hold the set's folders; name one of"),
+    ],
+    "artphoto": [(one_picture("testImages_artphoto/joy_1.jpg"), r"joy_1.jpg: 'joy' is none of .*; rename it or")],
+    "emoset": [
+        (of(sources.emoset_folder, splits=("train", "val")), r"test.json is not there; complete it, .*: partial=True"),
+        (empty, r"no train.json; expected train.json, val.json and test.json"),
+        (twice(sources.emoset_folder), r"both .*a/train.json and .*b/train.json are there; name the folder of one"),
+        (emoset("val.json", []), r"val.json: expected a list of \[emotion, image, annotation\], but received \[\]"),
+        (emoset("train.json", [["awe", 3]]), r"train.json, row 1: expected .*, but received \['awe', 3\]"),
+        (emoset("train.json", [["joy", "image/x.jpg", "x.json"]]), r"train.json, row 1: 'joy' is none of"),
+        (emoset("info.json", {"emotion": {"label2idx": {"joy": 0}}}), r"info.json: its emotions are joy; expected amu"),
+        (emoset(AMUSED, b"{"), r"amusement_00000.json: not valid JSON"),
+        (emoset(AMUSED, []), r"amusement_00000.json: expected the attributes of one image, got list"),
+        (emoset(AMUSED, {"emotion": "awe"}), rf"train.json, row 1: the list says 'amusement', but {AMUSED} says 'awe'"),
+        (emoset(AMUSED, {"emotion": None}), rf"train.json, row 1: .* but {AMUSED} says None; mend one"),
+        (emoset(AMUSED, {"emotion": 1}), rf"{AMUSED} says 1"),
+        (emoset(AMUSED, {"brightness": "dark"}), rf"{AMUSED}: brightness: expected a number, but received 'dark'"),
+        (emoset(AMUSED, {"brightness": 1e300}), rf"{AMUSED}: brightness: expected a number, but received '1e\+300'"),
+        (emoset(AMUSED, {"scene": {"a": 1}}), rf"{AMUSED}: scene: expected a text or a list of texts, but received"),
+    ],
+    "abstract": [
+        (abstract(*ABSTRACT[:3], ABSTRACT[1]), r"line 4: image 'abstract_0001.jpg' stands .* line 2"),
+        (abstract(ABSTRACT[0].replace("Awe", "Aww"), *ABSTRACT[1:]), r"umn: 'Aww' is none of .*'awe'"),
+        (abstract(ABSTRACT[0].replace("Awe", "Sad"), *ABSTRACT[1:]), r"two columns are called 'Sad'; rename one"),
+        (abstract(ABSTRACT[0].replace("Content", "Sadness"), *ABSTRACT[1:]), r"'Sadness' and 'Sad' are both sadness"),
+        (beside(sources.abstract_folder, TABLE, "\n".join(ABSTRACT).encode("utf-16")), r"convert the file to UTF-8$"),
+        (beside(sources.abstract_folder, TABLE, ABSTRACT[0].encode() + b"\n'\xe9',1"), r"2: .*convert it to UTF-8$"),
+        (abstract(ABSTRACT[0], ABSTRACT[1].replace(",8", ",x")), r"line 2: column 'Sad': expected a num"),
+        (abstract(ABSTRACT[0], ABSTRACT[1].replace(",8", ",.5")), r"a whole number.* received 0.5"),
+        (abstract(ABSTRACT[0], ABSTRACT[1].replace(",8", ",-8")), r"line 2: column 'Sad': .* received -8"),
+        (abstract(images=["7777"]), r"none of the 3 images .*first: 'abstract_0001.jpg'; there: "),
+        (abstract(*(line.rpartition(",")[0] for line in ABSTRACT)), r"no column 'sadness'; expected ABS"),
+        (one_picture("testImages_abstract/abstract_0001.jpg"), r"no ABSTRACT_groundTruth.csv; expected ABSTRACT_"),
+    ],
+    "emotion6": [
+        (emotion6(EMOTION6[1].replace("0.7", "0.9")), r"line 2: the shares sum to 1.2, expected 1"),
+        (emotion6(EMOTION6[1].replace("3.8", "?")), r"line 2: column 'arousal': expected a number"),
+        (emotion6("/etc/x.jpg" + EMOTION6[1][13:]), r"line 2: '/etc/x.jpg' lies outside .*; give a path below it"),
+        (emotion6("../x.jpg" + EMOTION6[1][13:]), r"line 2: '../x.jpg' leaves the folder"),
+        (emotion6(EMOTION6[1], EMOTION6[1]), r"line 3: image 'disgust/1.jpg' stands in .* line 2 already"),
+        (of(sources.emotion6_folder, EMOTION6[0].replace("joy", "love"), EMOTION6[1]), r"'love' is none .* expected g"),
+    ],
+    "flickrldl": [
+        (ldl("a.jpg 1 2 0 0 0 0 8"), r"train_ground_truth.txt, line 2: expected an image and 8 numbers"),
+        (ldl("a.jpg 1 2 0 0 0 0 0 .5"), r"line 2: the shares sum to 3.5, expected 1, or whole votes"),
+        (ldl("a.jpg 1 2 0 0 0 0 0 -1"), r"line 2: column 'Sadness': .*, 0 or more, but received -1"),
+        (ldl(*["a.jpg 1 2 0 0 0 0 0 8"] * 2), r"line 3: image 'a.jpg' stands in .*line 2 already"),
+        (ldl("a 1 2 0 0 0 0 0 8", "a.jpg 11 0 0 0 0 0 0 0"), r"line 3: 'a.jpg' is the .*'a' in .*line 2"),
+        (ldl("a.jpg 0 0 0 0 0 0 0 0"), r"no row is left: 1 rows in which nobody .*first: .*line 2"),
+        (ldl("z.jpg 1 2 0 0 0 0 0 8"), r"none of the 1 images it names is in"),
+        (ldl("a.jpg 1 2 0 0 0 0 0 8", header=None), r"line 1: no header names the columns, and publish"),
+        (ldl(), r"train_ground_truth.txt: a header and no rows"),
+        (ldl("a.jpg 8 0 0 0 0 0 0 0"), r"columns: column: 'love' is none", ["love", *MIKELS[1:]]),
+        (ldl("a.jpg 8 0 0 0 0 0 0 0"), r"columns 'awe' and 'awe' are both awe; take one out", ["awe", *MIKELS[1:]]),
+    ],
+    "twitter1": [
+        (twitter(COUNTED, {}), r"which of 'x' and 'y' counts the positive votes\? Say positive_column, or put a list"),
+        (twitter(COUNTED, {}), r": positive_column: no count 'z' \(counts: x, y\)", "z"),
+        (twitter(COUNTED, LISTS), r"line 2: 0 of 5 positive votes in 'x', but the lists .* say 1 .*other column", "x"),
+        (twitter(["image,n,x,y", "a.jpg,5,1,5"], {}), r"line 2: 1 and 5 votes of n = 5; expected them to add up", "y"),
+        (twitter(["image,n,x,y", "a.jpg,0,0,0"], {}), r"line 2: 0 and 0 votes of n = 0; expected them to add up", "y"),
+        (twitter(["image,n,x", "a.jpg,5,1"], {}), r"expected four columns \(image, n, and two counts\), got image, n"),
+        (twitter(COUNTS, {}), r"which of 'count 1' and 'count 2' counts the positive votes"),
+        (twitter(None, {"three": ["a.jpg 2"]}), r"three_agree.txt, line 1: expected an image and 0 or 1, but rec"),
+        (twitter(None, {"three": ["a.jpg 1", "a.jpg 0"]}), r"line 2: 'a.jpg' is 0, but 1 in .*line 1; mend one"),
+        (twitter(None, {**LISTS, "five": ["z.jpg 1"]}), r"five_agree.txt, line 1: 'z.jpg' is not in four_agree.txt"),
+        (twitter(None, {**LISTS, "four": ["b.jpg 0"]}), r"five_agree.txt, line 1: 'a.jpg' is not in four_agree.txt"),
+        (twitter(None, {"three": LISTS["three"], "five": ["b.jpg 1"]}), r"five.*1: 'b.jpg' is 1, but 0 in .*line 2"),
+        (twitter(None, {"three": ["a.jpg 1", "A.JPG 0"]}), r"line 2: 'A.JPG' is the file .*a.jpg, as is .*line 1"),
+        (twitter(None, {}), r"no amt_result.csv; expected amt_result.csv, or three_agree.txt, four_agree.txt"),
+    ],
+    "webemo": [
+        (webemo(TRAIN[0], f"{URL}a.jpg 25"), r"train25.txt, line 2: expected a url and an id from 0 to 24, but"),
+        (webemo(TRAIN[0], f"{URL}a.jpg"), r"line 2: expected a url"),
+        (webemo(TRAIN[0], "a.jpg 3"), r"line 2: expected a url"),
+        (webemo(TRAIN[0], name="train25.csv"), r"no train25.txt; did you mean 'train25.csv'.; expected train25.txt or"),
+    ],
+    "artemis": [
+        (artemis("emotion,", "feeling,"), r"no column 'emotion'; expected art_style, painting, emotion"),
+        (artemis("Sadness", "gloom"), r"line 3: no label 'gloom' in taxonomy artemis-9"),
+        (artemis("Sadness", '"awe,fear;joy"'), r"line 3: no label 'awe,fear;joy' in taxonomy artemis-9"),
+        (artemis("Sadness", ""), r"'emotion' is empty: fill it in or take"),
+        (artemis(splits=["trains"]), r"line 2: split 'trains' is none of train, val, test, rest"),
+        (artemis(splits=["train", "test"]), r"line 4: split 'test', but 'train' in .*line 2 for the same image"),
+        (empty, r"no artemis_dataset_release_v0.csv; expected .* or artemis_preprocessed.csv"),
+        (webemo(*ARTEMIS, name="artemis_preprocessed.csv"), r"none of the 3 images is there .*images_root.*'none'"),
+    ],
+    "findingemo": [
+        (finding(FINDING[0], FINDING[1].replace("Joy", "bliss")), r"line 2: no label 'bliss' .*plutchik-24"),
+        (finding(FINDING[0], FINDING[1].replace(",2,4,", ",?,4,")), r"line 2: column 'valence': expected"),
+        (finding(FINDING[0].replace("index", "tags"), FINDING[1]), r"'tag' and 'tags' are two names of one"),
+        (finding(*FINDING[:2], FINDING[1]), r"line 3: person 'u1' .* already \(line 2\); take one of the two"),
+        (finding(FINDING[0], FINDING[4]), r"every row is rejected; nothing to import"),
+        (beside(sources.finding_folder, URLS, [{"path": 1}]), rf"{URLS}: expected a list of rel_path, url, idx_url"),
+        (empty, r"no annotations_single.ann; expected annotations_single.ann, annotations.csv or"),
+    ],
+    "emotic": [
+        (of(sources.emotic_folder, label="Joy"), r"train\(1\) mscoco/images/one.jpg, person 1: 'Joy' is none of aff"),
+        (of(sources.emotic_folder, valence="high"), r"train\(1\) .*person 1: valence: expected numbers, .* 'high'"),
+        (of(sources.emotic_folder, box=(0, 0, 10)), r"body_bbox: expected left, top, right, bottom, got \[0.0, 0.0"),
+        (of(sources.emotic_folder, images=False), r"Annotations.mat: none of the 2 images it names .*: images='none'"),
+        (emotic(), r"Annotations.mat: not a readable MATLAB file"),
+        (emotic(other=1), r"no person of train, val, test in it \(it has: other\)"),
+        (emotic(train=sources.struct({"folder": "f"})), r"train\(1\): no field 'filename'; expected filename, folder"),
+        (emotic(train=photo(person=np.array([1.0, 2.0]))), r"f/a.jpg, person 1: expected a struct with .*, got 1.0"),
+        (emotic(train=photo(person=sources.struct({"body_bbox": A_BOX}))), r"person 1: annotations_categories is emp"),
+        (emotic(train=photo(person=sources.struct(TWICE))), r"f/a.jpg, person 1: one annotator answers twice"),
+        (emotic(train=photo(person=np.array([]))), r"Annotations.mat: no person of train, val, test in it"),
+        (empty, r"no Annotations.mat; expected Annotations/Annotations.mat beside"),
+    ],
+    "oasis": [
+        (oasis(*OASIS, OASIS[0]), r"line 5: image 'Dog 1' stands in .*line 2 already; take one of the two out"),
+        (oasis("Dog 1,Animal,x,nan,2,100,4,2,101"), r"line 2: column 'Valence_mean': expected a number, .* 'nan'"),
+        (oasis("Dog 1,Animal,x,4,2,100.5,4,2,101"), r"line 2: column 'Valence_N': expected a whole number of people"),
+        (oasis("Dog 1,Animal,x,4,2,0,4,2,101"), r"line 2: column 'Valence_N': expected a whole number of people"),
+        (oasis("Dog 1,Animal,x,8,2,100,4,2,101"), r"line 2: Valence: a mean of 8 is not on the scale from 1 to 7"),
+        (oasis("Dog 1,Animal,x,6.9,2,100,4,1,100"), r"line 2: Valence: .*mean 6.9 and SD 2 .*between 0.300 and 0.768"),
+        (oasis(",Animal,x,4,2,100,4,2,101"), r"line 2: no image is named; fill it in or take the row out"),
+        (oasis(OASIS[1]), r"no Images/THEME.jpg for any row of OASIS.csv"),
+        (empty, r"OASIS.csv: no such file"),
+    ],
+}
+OPTION = {"flickrldl": "columns", "twitter1": "positive_column"}
+
+
+CASES = [(name, *case) for name, cases in REFUSED.items() for case in cases]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{name}-{at}" for at, (name, *_) in enumerate(CASES)])
+def test_what_is_wrong_is_named_with_its_place(tmp_path, refused, case):
+    name, write, message, *option = case
+    error = UnknownLabel if "no label" in message else BadInput
+    said = refused(message, name, write(tmp_path / "in"), error, **dict(zip([OPTION.get(name)], option, strict=False)))
+    assert "--" not in said, "a published set has no options of tables"
+    assert option or str(tmp_path) in said
+
+
+def test_every_published_set_has_cases_of_its_own():
+    assert {*REFUSED, *("unbiasedemo", "twitterldl")} == {*PUBLISHED}, "those two are read as fi and flickrldl are"
