@@ -1,7 +1,8 @@
 """Lines of code of the four packages and of the tests: what there is to read and to keep.
 
 A line counts where a token of Python stands on it, or a part of one that takes several lines. Blank lines, comments and
-docstrings do not count; a bracket on a line of its own does. `python scripts/count_lines.py` counts this repository,
+docstrings do not count; a bracket on a line of its own does. So does a line of a stub (.pyi), and in YAML one of a
+`recipe`, which is read as code would be. `python scripts/count_lines.py` counts this repository,
 `python scripts/count_lines.py FILE ...` files or folders of your own.
 """
 
@@ -10,6 +11,8 @@ import io
 import sys
 import tokenize
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("affectml", "annotation", "metrics", "apps")
@@ -30,10 +33,21 @@ def code_lines(source: str) -> int:
     return len(lines)
 
 
+def recipe_lines(source: str) -> int:
+    """Lines of the values of `recipe` in the entries of a YAML table."""
+    table = yaml.compose(source)
+    entries = [value for _, value in table.value if isinstance(value, yaml.MappingNode)]
+    recipes = [value for entry in entries for key, value in entry.value if key.value == "recipe"]
+    return sum(recipe.end_mark.line - recipe.start_mark.line or 1 for recipe in recipes)
+
+
 def code_lines_in(path: Path) -> int:
-    """Those of a file, or of every Python file below a folder."""
-    files = [path] if path.is_file() else sorted(path.rglob("*.py"))
-    return sum(code_lines(file.read_text(encoding="utf-8")) for file in files)
+    """Those of a file, or of every file of Python or YAML below a folder."""
+    files = [path] if path.is_file() else sorted(file for kind in COUNTED for file in path.rglob(f"*{kind}"))
+    return sum(COUNTED[file.suffix](file.read_text(encoding="utf-8")) for file in files)
+
+
+COUNTED = {".py": code_lines, ".pyi": code_lines, ".yaml": recipe_lines}
 
 
 if __name__ == "__main__":
