@@ -47,20 +47,23 @@ SUFFIXES = {
 class Job:
     """A picture to download.
 
-    part: the file that it comes to lie in. image_ids: who wants it. expected: the sha256 that it must have, where there
-    are any. left: seconds of its deadline. name: that of its content, once it came: its sha256 and a suffix. failed:
-    why it did not come, the last time. tries: in all runs. when: the last of them ended, in UTC.
+    part: the file that it comes to lie in. name: that of its content, once it came: its sha256 and a suffix. image_ids:
+    who wants it. expected: the sha256 that it must have, where there are any. left: seconds of its deadline. reason and
+    why: of `Failed`, where it did not come. again: whether another run may ask. tries: in all runs. when: the last of
+    them ended, in UTC.
     """
 
     url: str
     part: Path
+    name: str = ""
     image_ids: list[str] = field(default_factory=list)
     expected: set[str] = field(default_factory=set)
     left: float = 0.0
-    name: str = ""
-    failed: Failed | None = None
+    reason: str = ""
+    why: str = ""
     tries: int = 0
     when: str = ""
+    again: bool = True
 
 
 def download(jobs: Collection[Job], config: FetchConfig, done: Callable[[Job], None], progress: bool = True) -> None:
@@ -94,16 +97,12 @@ class Downloader:
         self._config = config
         agent = f"affectml/{__version__}" + (f" ({config.contact})" if config.contact else "")
         self._headers = {"User-Agent": agent, "Accept": "image/*", "Accept-Encoding": "identity"}
-        timeouts = httpx.Timeout(config.read_timeout, connect=config.connect_timeout)
-        self._extensions = {"timeout": timeouts.as_dict()}
+        self._timeouts = {"timeout": httpx.Timeout(config.read_timeout, connect=config.connect_timeout).as_dict()}
         self._jobs, self._decoders = asyncio.Semaphore(config.jobs), CapacityLimiter(DECODERS)
         self._hosts: defaultdict[str, _Host] = defaultdict(lambda: _Host(config.per_host))
+        guard = GuardedBackend(config.allow_private)
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_trusted(),
-            max_connections=None,
-            max_keepalive_connections=config.jobs,
-            keepalive_expiry=5.0,
-            network_backend=GuardedBackend(config.allow_private),
+            _trusted(), max_connections=None, max_keepalive_connections=config.jobs, network_backend=guard
         )
 
     async def run(self, jobs: Collection[Job], done: Callable[[Job], None], bar: Progress) -> None:
@@ -124,7 +123,8 @@ class Downloader:
             try:
                 job.name = await retrying(Passing, self.get, job)
             except Failed as failed:
-                job.failed, job.when = failed, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+                job.reason, job.why, job.again = failed.reason, failed.why, failed.again
+                job.when = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
                 job.part.unlink(missing_ok=True)
             done(job)
             bar.advance()
@@ -161,7 +161,7 @@ class Downloader:
     async def _ask(self, url: httpx.URL, headers: dict[Any, Any], host: _Host, job: Job) -> httpx.URL | type[Failed]:
         """One request: where it redirects to, or, once all has come, what to raise where that is no picture."""
         target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        request = self._pool.stream("GET", target, headers=headers, extensions=self._extensions)
+        request = self._pool.stream("GET", target, headers=headers, extensions=self._timeouts)
         start, failed = time.monotonic(), Failed("", "")
         try:
             async with asyncio.timeout(job.left), request as response:
@@ -202,12 +202,10 @@ class Downloader:
 
     def _refusal(self, status: int, pause: str, host: _Host) -> Failed:
         """What a status says; a host that asks for a pause, in seconds or until a date, gets it from all."""
-        wait = 0.0
-        if status in (429, 503) and pause.isdecimal():
-            wait = float(pause)
-        elif status in (429, 503):
-            with suppress(TypeError, ValueError, OverflowError):  # no date, or one at an end of the calendar
-                wait = (parsedate_to_datetime(pause) - datetime.now(UTC)).total_seconds()
+        wait, now = 0.0, datetime.now(UTC)
+        with suppress(TypeError, ValueError, OverflowError):  # neither of them, or a date at an end of the calendar
+            if status in (429, 503):
+                wait = float(pause) if pause.isdecimal() else (parsedate_to_datetime(pause) - now).total_seconds()
         if wait > self._config.max_wait:
             host.put_off = f"it asks for a pause of {wait:,.0f} s (status {status})"
             return Later("host put off", host.put_off)
@@ -221,9 +219,8 @@ def _trusted() -> ssl.SSLContext:
     try:
         return httpx.create_ssl_context()
     except OSError as error:
-        where = f"SSL_CERT_FILE={os.environ.get('SSL_CERT_FILE', '')}"
-        why = f"no certificates can be read there ({error.strerror or error})"
-        raise BadInput(f"{where}: {why}; name a PEM file, or unset it") from None
+        where = f"SSL_CERT_FILE={os.environ.get('SSL_CERT_FILE', '')}: no certificates can be read there"
+        raise BadInput(f"{where} ({error.strerror or error}); name a PEM file, or unset it") from None
 
 
 def check(job: Job, config: FetchConfig, bad: type[Failed]) -> str:

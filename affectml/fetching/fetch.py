@@ -20,7 +20,7 @@ from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput, option
 from affectml.fetching import FetchConfig
 from affectml.fetching._download import Job, download
-from affectml.fetching._guard import GUARDED, Failed, Later, checked_url
+from affectml.fetching._guard import GUARDED, Failed, checked_url
 from affectml_annotation.exchange.files import csv_rows, table_csv, writing_in_turn
 
 WORK = ".fetching"  # until all is in images.parquet: half-written files, and an empty KEY-NAME for what came of a url
@@ -124,23 +124,23 @@ def fetch_images(
 def _fetch(data: Dataset, config: FetchConfig, progress: bool) -> FetchSummary:
     start = written = time.monotonic()
     work = data.image_path(WORK)
-    work.mkdir(exist_ok=True)
     table = data.images.reindex(columns=["image_id", *TEXTS])
     for name in TEXTS:
         if odd := [cell for cell in table[name].dropna() if not isinstance(cell, str)]:
             said = f"column {name}: expected texts, got {odd[0]!r}; rename your column"
             raise BadDataset(f"{data.root / 'images.parquet'}: {said}")
         table[name] = table[name].astype(object).fillna("").str.strip()
+    marks = (mark.name.partition("-") for mark in work.glob("*-*"))
+    came = {key: name for key, _, name in marks if _place(data, name).is_file()}
     jobs: dict[str, Job] = {}
     for image_id, url, _, sha256 in table[(table["file"] == "") & (table["url"] != "")].itertuples(index=False):
-        job = jobs.setdefault(url, Job(url, work / f"{_key(url)}.part"))
+        key = _key(url)
+        job = jobs.setdefault(url, Job(url, work / f"{key}.part", came.get(key, "")))
         job.image_ids.append(image_id)
         job.expected |= {sha256.lower()} - {""}
-    came = dict(mark.name.split("-", 1) for mark in work.glob("*-*"))
-    for job in jobs.values():
-        name = came.get(job.part.stem, "")
-        job.name = name if _place(data, name).is_file() else ""
-    _read_failures(data.root, jobs, config)
+    _read_failures(data.root / FAILURES, jobs, config)
+    todo = [job for job in jobs.values() if job.again and not job.name]
+    not_asked = sum(len(job.image_ids) for job in jobs.values() if not (job.again or job.name))
 
     def done(job: Job) -> None:
         """Keep what came; an empty file says of which url it is until images.parquet does."""
@@ -151,17 +151,15 @@ def _fetch(data: Dataset, config: FetchConfig, progress: bool) -> FetchSummary:
             (work / f"{job.part.stem}-{job.name}").touch()
             job.part.replace(place)
         elif time.monotonic() > written + KEEP_EVERY:
-            _write_failures(data.root, jobs)
+            _write_failures(data.root / FAILURES, jobs)
             written = time.monotonic()
 
-    final = [job for job in jobs.values() if job.failed and not job.failed.again]
-    not_asked = sum(len(job.image_ids) for job in final)
-    todo = [job for job in jobs.values() if not job.name and (job.failed is None or job.failed.again)]
+    work.mkdir(exist_ok=True)
     try:
         download(todo, config, done, progress)
     finally:
         images = _write_images(data.root, jobs)
-        failures = _write_failures(data.root, jobs)
+        failures = _write_failures(data.root / FAILURES, jobs)
         shutil.rmtree(work, ignore_errors=True)
     new = [_place(data, job.name).stat().st_size for job in todo if job.name]
     had_file, no_url = int((table["file"] != "").sum()), int(((table["file"] == "") & (table["url"] == "")).sum())
@@ -178,35 +176,29 @@ def _place(data: Dataset, name: str) -> Path:
     return data.image_path(f"images/{name[:2]}/{name}")
 
 
-def _read_failures(root: Path, jobs: Mapping[str, Job], config: FetchConfig) -> None:
+def _read_failures(path: Path, jobs: Mapping[str, Job], config: FetchConfig) -> None:
     """What fetch-failures.csv says of earlier runs; raises BadInput for a file that is none of ours."""
-    rows = {(image_id, shown(job.url)): job for job in jobs.values() for image_id in job.image_ids}
+    wanted = {(image_id, shown(job.url)): job for job in jobs.values() for image_id in job.image_ids}
     allowed = GUARDED if config.allow_private else ()
     try:
-        lines = csv_rows((root / FAILURES).read_text(encoding="utf-8"))[1:]
-        for image_id, url, reason, why, tries, when, again in lines:
-            if job := rows.get((image_id, url)):
-                kind = Later if again != "no" or config.retry_all or reason in allowed else Failed
-                job.failed, job.tries, job.when = kind(reason, why), int(tries), when
-    except FileNotFoundError:
-        pass
+        lines = csv_rows(path.read_text(encoding="utf-8") if path.exists() else "")
+        for image_id, url, reason, why, tries, when, again in lines[1:]:
+            if job := wanted.get((image_id, url)):
+                job.reason, job.why, job.tries, job.when = reason, why, int(tries), when
+                job.again = again != "no" or config.retry_all or reason in allowed
     except (OSError, ValueError, csv.Error) as error:
-        raise BadInput(f"{root / FAILURES}: not as affectml wrote it ({error}); remove or rename it") from None
+        raise BadInput(f"{path}: not as affectml wrote it ({error}); remove or rename it") from None
 
 
-def _write_failures(root: Path, jobs: Mapping[str, Job]) -> pd.DataFrame:
+def _write_failures(path: Path, jobs: Mapping[str, Job]) -> pd.DataFrame:
     """Write what has no file yet to fetch-failures.csv, or take that away where nothing failed."""
-    lines = [
-        (image_id, shown(job.url), job.failed.reason, job.failed.why, job.tries, job.when, job.failed.again)
-        for job in jobs.values()
-        if job.failed and not job.name
-        for image_id in job.image_ids
-    ]
-    table = pd.DataFrame(lines, columns=COLUMNS)
-    if lines:
-        write_text(root / FAILURES, table_csv(table.assign(again=table["again"].map({True: "yes", False: "no"}))))
+    failed = [vars(job) | {"url": shown(job.url)} for job in jobs.values() if job.reason and not job.name]
+    table = pd.DataFrame(failed, columns=["image_ids", *COLUMNS[1:]]).explode("image_ids", ignore_index=True)
+    table.columns = pd.Index(COLUMNS)
+    if failed:
+        write_text(path, table_csv(table.assign(again=table["again"].map({True: "yes", False: "no"}))))
     else:
-        (root / FAILURES).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
     return table
 
 
@@ -218,7 +210,7 @@ def _write_images(root: Path, jobs: Mapping[str, Job]) -> int:
         none: list[Any] = [None] * len(table)
         urls, files, hashes = (table[name].to_pylist() if name in table.column_names else [*none] for name in TEXTS)
         for row, (url, file) in enumerate(zip(urls, files, strict=True)):
-            job = jobs.get(str(url).strip())
+            job = jobs.get((url or "").strip())
             if job and job.name and not (file or "").strip():
                 files[row], hashes[row] = f"images/{job.name[:2]}/{job.name}", Path(job.name).stem
                 new += 1
@@ -227,14 +219,14 @@ def _write_images(root: Path, jobs: Mapping[str, Job]) -> int:
     return new
 
 
-def fetch_pictures(urls: Sequence[str], folder: Path) -> dict[str, Path | Failed]:
-    """Download pictures that no data set lists, with the same limits: the file of each, or why it did not come.
+def fetch_pictures(urls: Sequence[str], folder: Path) -> dict[str, Path | Job]:
+    """Download pictures that no data set lists, with the same limits: the file of each, or the job that says why not.
 
     folder: where they come to lie, each under the sha256 of its content.
     """
     jobs = [Job(url, folder / f"{_key(url)}.part") for url in dict.fromkeys(urls)]
     download(jobs, FetchConfig(), lambda job: None)
-    return {job.url: job.failed or job.part.replace(folder / Path(job.name).stem) for job in jobs}
+    return {job.url: job.part.replace(folder / Path(job.name).stem) if job.name else job for job in jobs}
 
 
 def shown(url: str) -> str:
