@@ -4,7 +4,6 @@ import asyncio
 import base64
 import hashlib
 import os
-import random
 import ssl
 import time
 import zlib
@@ -36,25 +35,22 @@ DECODERS = 2  # an image of the most pixels takes half a gigabyte while it is de
 GIVE_UP = 10  # requests without an answer, one after the other, until a host is left alone for this run
 PASSING = (408, 425, 429)  # and 5xx: statuses that may be another one next time
 REASONS = {ConnectError: "no connection", TimeoutException: "timeout", ValueError: "answer not understood"}
-# Pillow knows more formats; some of them start other programs.
-SUFFIXES = {
-    "AVIF": ".avif", "BMP": ".bmp", "GIF": ".gif", "JPEG": ".jpg", "JPEG2000": ".jp2", "MPO": ".jpg", "PNG": ".png",
-    "PPM": ".ppm", "TIFF": ".tif", "WEBP": ".webp",
-}  # fmt: skip
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")  # others start programs
+SUFFIXES = {"JPEG": ".jpg", "JPEG2000": ".jp2", "MPO": ".jpg", "TIFF": ".tif"}  # those of others are their names
 
 
 @dataclass
 class Job:
     """A picture to download.
 
-    part: the file that it comes to lie in. name: that of its content, once it came: its sha256 and a suffix. image_ids:
-    who wants it. expected: the sha256 that it must have, where there are any. left: seconds of its deadline. reason and
-    why: of `Failed`, where it did not come. again: whether another run may ask. tries: in all runs. when: the last of
-    them ended, in UTC.
+    folder: where it comes to lie, in the file `part`. key: of the url, for names of files. name: that of its content,
+    once it came: its sha256 and a suffix. image_ids: who wants it. expected: the sha256 that it must have, where there
+    are any. left: seconds of its deadline. reason, why: of `Failed`, where it did not come. tries: in all runs. when:
+    the last of them ended, in UTC. again: whether another run may ask.
     """
 
     url: str
-    part: Path
+    folder: Path
     name: str = ""
     image_ids: list[str] = field(default_factory=list)
     expected: set[str] = field(default_factory=set)
@@ -64,6 +60,10 @@ class Job:
     tries: int = 0
     when: str = ""
     again: bool = True
+
+    def __post_init__(self) -> None:
+        self.key = hashlib.sha256(self.url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        self.part = self.folder / f"{self.key}.part"
 
 
 def download(jobs: Collection[Job], config: FetchConfig, done: Callable[[Job], None], progress: bool = True) -> None:
@@ -118,7 +118,7 @@ class Downloader:
         while queue:
             job = queue.popleft()
             job.left = self._config.deadline
-            pause = 1.0 + random.Random(job.part.stem).random()  # seconds, other ones for another url; then they double
+            pause = 1 + int(job.key, 16) / 16 ** len(job.key)  # seconds, other ones for another url; then they double
             retrying = AsyncRetryingCaller(self._config.tries, None, pause, self._config.max_wait, wait_jitter=0)
             try:
                 job.name = await retrying(Passing, self.get, job)
@@ -233,8 +233,8 @@ def check(job: Job, config: FetchConfig, bad: type[Failed]) -> str:
     Image.init()
     most = min(config.max_pixels, Image.MAX_IMAGE_PIXELS or config.max_pixels)  # read_image takes no more than these
     try:
-        with Image.open(job.part, formats=[name for name in SUFFIXES if name in Image.OPEN]) as image:
-            width, height, suffix = *image.size, SUFFIXES[image.format or ""]
+        with Image.open(job.part, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+            width, height, kind = *image.size, str(image.format)
         if width * height > most:
             raise Image.DecompressionBombError(f"{width:,} x {height:,}; at most {most:,}")
         read_image(job.part)
@@ -251,4 +251,4 @@ def check(job: Job, config: FetchConfig, bad: type[Failed]) -> str:
     if job.expected - {digest}:
         said = f"its sha256 is {digest}, but images.parquet expects {', '.join(sorted(job.expected))}"
         raise Failed("another picture", said)
-    return f"{digest}{suffix}"
+    return digest + SUFFIXES.get(kind, f".{kind.lower()}")

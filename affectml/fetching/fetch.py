@@ -1,7 +1,6 @@
 """Downloading what a data set lists: plan, tables, and what a run did."""
 
 import csv
-import hashlib
 import re
 import shutil
 import time
@@ -134,8 +133,8 @@ def _fetch(data: Dataset, config: FetchConfig, progress: bool) -> FetchSummary:
     came = {key: name for key, _, name in marks if _place(data, name).is_file()}
     jobs: dict[str, Job] = {}
     for image_id, url, _, sha256 in table[(table["file"] == "") & (table["url"] != "")].itertuples(index=False):
-        key = _key(url)
-        job = jobs.setdefault(url, Job(url, work / f"{key}.part", came.get(key, "")))
+        job = jobs.setdefault(url, Job(url, work))
+        job.name = came.get(job.key, "")
         job.image_ids.append(image_id)
         job.expected |= {sha256.lower()} - {""}
     _read_failures(data.root / FAILURES, jobs, config)
@@ -148,7 +147,7 @@ def _fetch(data: Dataset, config: FetchConfig, progress: bool) -> FetchSummary:
         if job.name:
             place = _place(data, job.name)
             place.parent.mkdir(parents=True, exist_ok=True)
-            (work / f"{job.part.stem}-{job.name}").touch()
+            (work / f"{job.key}-{job.name}").touch()
             job.part.replace(place)
         elif time.monotonic() > written + KEEP_EVERY:
             _write_failures(data.root / FAILURES, jobs)
@@ -165,11 +164,9 @@ def _fetch(data: Dataset, config: FetchConfig, progress: bool) -> FetchSummary:
     had_file, no_url = int((table["file"] != "").sum()), int(((table["file"] == "") & (table["url"] == "")).sum())
     named = Dataset.open(data.root).images.reindex(columns=TEXTS).dropna()
     often = named.groupby("file")["url"].nunique().sort_values(ascending=False, kind="stable")
-    placeholders = [(str(file), int(count)) for file, count in often.items() if count >= PLACEHOLDER]
+    same = [(str(file), int(count)) for file, count in often.items() if count >= PLACEHOLDER]
     seconds = time.monotonic() - start
-    return FetchSummary(
-        data.root, len(new), sum(new), images, had_file, no_url, failures, not_asked, placeholders, seconds
-    )
+    return FetchSummary(data.root, len(new), sum(new), images, had_file, no_url, failures, not_asked, same, seconds)
 
 
 def _place(data: Dataset, name: str) -> Path:
@@ -224,7 +221,7 @@ def fetch_pictures(urls: Sequence[str], folder: Path) -> dict[str, Path | Job]:
 
     folder: where they come to lie, each under the sha256 of its content.
     """
-    jobs = [Job(url, folder / f"{_key(url)}.part") for url in dict.fromkeys(urls)]
+    jobs = [Job(url, folder) for url in dict.fromkeys(urls)]
     download(jobs, FetchConfig(), lambda job: None)
     return {job.url: job.part.replace(folder / Path(job.name).stem) if job.name else job for job in jobs}
 
@@ -235,7 +232,3 @@ def shown(url: str) -> str:
     with suppress(Failed):
         return bare if checked_url(url) else ""
     return bare.rpartition("@")[2]
-
-
-def _key(url: str) -> str:
-    return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:32]

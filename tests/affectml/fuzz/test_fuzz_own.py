@@ -19,9 +19,8 @@ from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders import Ran
 from affectml.fetching import fetch_images
-from affectml.fetching._download import Downloader
+from affectml.fetching._download import Downloader, Job
 from affectml.fetching._guard import Later
-from affectml.fetching.fetch import _key
 from affectml.heads import ImageEffects
 from affectml.importers import get_importer
 from affectml.importers.one_person import said_of
@@ -118,7 +117,7 @@ def to_fetch(folder: Path) -> None:
     get_importer("table")(folder / "t.csv", folder / "data", images="none")
     (folder / "t.csv").unlink()
     picture(folder / "data" / "images" / "00" / f"{'0' * 64}.jpg")
-    text(folder / "data" / ".fetching" / f"{_key(urls[1])}-{'0' * 64}.jpg")
+    text(folder / "data" / ".fetching" / f"{Job(urls[1], folder).key}-{'0' * 64}.jpg")
     text(
         folder / "data" / "fetch-failures.csv",
         "image_id,url,reason,why,tries,when,again",
