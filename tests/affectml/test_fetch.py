@@ -17,12 +17,10 @@ import subprocess
 import sys
 import threading
 import time
-import zlib
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpcore
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,16 +53,6 @@ def picture(seed, kind="PNG", size=(20, 16)):
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, kind)
     return out.getvalue()
-
-
-def huge_png():
-    """A PNG of a few bytes whose header claims 30,000 x 30,000 pixels."""
-    chunks = {b"IHDR": struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0), b"IDAT": zlib.compress(bytes(99))}
-    written = [
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in chunks.items()
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(written)
 
 
 class Server(ThreadingHTTPServer):
@@ -149,12 +137,13 @@ def server(running, monkeypatch):
     running.log.clear()
     running.over.clear()
     running.most = 0
-    running.reached = []
+    running.reached, running.looked_up = [], []
     ask_the_system = socket.getaddrinfo
 
     def lookup(host, port, *rest, **more):
         host = host.decode() if isinstance(host, bytes) else host
         if host in NAMES:
+            running.looked_up.append(host)
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in NAMES[host]]
         if any(letter in "ghijklmnopqrstuvwyz" for letter in host):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -234,7 +223,7 @@ def test_what_does_not_come_is_listed_without_its_password_and_what_is_inward_is
 
 def test_pictures_are_named_after_their_content_and_everything_else_stays(server, listing):
     contents = [picture(1), picture(2, "JPEG"), picture(3, "WEBP")]
-    for n, content in enumerate(contents):
+    for n, content in enumerate([*contents[:2], gzip.compress(contents[2])]):  # as some send it unasked
         server.serves(f"/{n}", content, content_type="text/plain")
     mine = [None, None, None, "images/mine.png"]
     folder = listing(["/0", "/1", "/2", "/3"], file=mine, votes=pd.array([1, None, 3, 4], dtype="Int64"))
@@ -251,9 +240,7 @@ def test_pictures_are_named_after_their_content_and_everything_else_stays(server
     pd.testing.assert_frame_equal(after[["image_id", "url", "votes"]], before[["image_id", "url", "votes"]])
     assert (summary.urls, summary.images, summary.had_file, len(summary.failures)) == (3, 3, 1, 0)
     assert summary.size == sum(map(len, contents))
-    assert sorted(path.name for path in folder.iterdir()) == [
-        ".fetch.lock", "dataset.json", "images", "images.parquet"
-    ]  # fmt: skip
+    assert {path.name for path in folder.iterdir()} == {".fetch.lock", "dataset.json", "images", "images.parquet"}
 
     again = affectml.fetch(folder, **QUICK)
     assert (again.urls, again.had_file, server.asked.total()) == (0, 4, 3)
@@ -278,14 +265,6 @@ def test_what_is_asked_says_who_asks_and_takes_no_cookie_and_no_compression(serv
         assert headers["User-Agent"] == f"affectml/{affectml.__version__} (me@example.org)"
         assert headers["Accept-Encoding"] == "identity"
         assert "Cookie" not in headers
-
-
-def test_a_body_compressed_all_the_same_is_unpacked(server, listing):
-    server.serves("/a", gzip.compress(picture(1)), content_encoding="gzip")
-    folder = listing(["/a"])
-    affectml.fetch(folder, **QUICK)
-    [file] = pd.read_parquet(folder / "images.parquet")["file"]
-    assert (folder / file).read_bytes() == picture(1)
 
 
 def test_a_hash_that_is_listed_must_be_that_of_what_comes(server, listing):
@@ -320,8 +299,9 @@ REFUSED = {  # content -> reason, why, whether it is worth another try
     "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image", "starts with", "no"),
     "nothing": (b"", "not an image", "empty", "no"),
     "zipped html": (gzip.compress(HTML), "not an image", "starts with b'<!DOCTYPE html>", "no"),
-    "half a png": (picture(1)[:400], "damaged image", "cannot be read whole", "no"),
-    "too many pixels": (huge_png(), "too many pixels", "", "no"),
+    "half a png": (picture(1, size=(16, 16))[:400], "damaged image", "cannot be read whole", "no"),
+    "too many pixels": (b"P6 30000 30000 255\n", "too many pixels", "900000000 pixels", "no"),
+    "one more than allowed": (picture(1, size=(20, 16)), "too many pixels", "20 x 16; at most 319", "no"),
     "too large": (picture(1, size=(400, 400)), "too large", "more than 262,144 bytes", "no"),
     "a zip bomb": (gzip.compress(bytes(10**6)), "too large", "when decompressed", "no"),
 }
@@ -331,15 +311,10 @@ REFUSED = {  # content -> reason, why, whether it is worth another try
 def test_what_is_no_picture_is_refused_once_whatever_it_is_called(server, listing, kind):
     content, reason, why, again = REFUSED[kind]
     server.serves("/a.jpg", content, content_type="image/jpeg")
-    failure = only_failure(listing(["/a.jpg"]), max_mb=0.25)
+    failure = only_failure(listing(["/a.jpg"]), max_mb=0.25, max_pixels=319)
     assert (failure["reason"], failure["again"], failure["tries"]) == (reason, again, "1")
     assert why in failure["why"]
     assert server.asked.total() == 1
-
-
-def test_no_more_pixels_than_allowed(server, listing):
-    server.serves("/a", picture(1, size=(20, 16)))
-    assert only_failure(listing(["/a"]), max_pixels=319)["why"] == "20 x 16; at most 319"
 
 
 def endless(handler, _):
@@ -354,21 +329,17 @@ def reset(handler, _):
     handler.reset()
 
 
-def promises(size):
+def closing(sent=None, **headers):
     def page(handler, _):
-        handler.answer(200, picture(1), content_length=size)
+        handler.begin(200, **headers)
+        handler.wfile.write(picture(1)[:sent])
         handler.close()
 
     return page
 
 
-promises_more, promises_less = promises(5000), promises(400)
-
-
-def ends_early(handler, _):
-    handler.begin(200, connection="close")
-    handler.wfile.write(picture(1)[:400])
-    handler.close()
+promises_more, promises_less = closing(content_length=5000), closing(content_length=400)
+ends_early = closing(400, connection="close")
 
 
 def silent(handler, _):
@@ -387,26 +358,24 @@ def trickling_body(handler, _):
         handler.wfile.write(b"a")
 
 
-BROKEN = {  # page -> reason, whether it is worth another try, requests
-    endless: ("too large", "no", 1),
-    reset: ("connection broke", "yes", 3),
-    promises_more: ("connection broke", "yes", 3),
-    promises_less: ("damaged image", "no", 1),
-    ends_early: ("damaged image", "yes", 3),
-    silent: ("timeout", "yes", 3),
-    trickling_head: ("too slow", "yes", 1),
-    trickling_body: ("too slow", "yes", 1),
+TRICKLES = {"read_timeout": 20, "deadline": 0.5}
+BROKEN = {  # page -> reason, whether it is worth another try, requests, limits
+    endless: ("too large", "no", 1, {}),
+    reset: ("connection broke", "yes", 3, {}),
+    promises_more: ("connection broke", "yes", 3, {}),
+    promises_less: ("damaged image", "no", 1, {}),
+    ends_early: ("damaged image", "yes", 3, {}),
+    silent: ("timeout", "yes", 3, {"read_timeout": 0.1, "deadline": 20}),
+    trickling_head: ("too slow", "yes", 1, TRICKLES),
+    trickling_body: ("too slow", "yes", 1, TRICKLES),
 }
 
 
 @pytest.mark.parametrize("page", BROKEN)
 def test_a_server_that_breaks_off_lies_or_stalls_leaves_nothing_behind(server, listing, page):
     server.pages["/a"] = page
-    times = {"read_timeout": 0.1, "deadline": 20} if page is silent else {"read_timeout": 20, "deadline": 0.5}
-    if page in (reset, promises_more, promises_less, ends_early, endless):
-        times = {}
-    reason, again, requests = BROKEN[page]
-    failure = only_failure(listing(["/a"]), max_mb=0.25, **times)
+    reason, again, requests, limits = BROKEN[page]
+    failure = only_failure(listing(["/a"]), max_mb=0.25, **limits)
     assert (failure["reason"], failure["again"], failure["tries"]) == (reason, again, str(requests))
     assert server.asked.total() == requests
 
@@ -499,25 +468,13 @@ ODD_PAUSES = [
 ]  # fmt: skip
 
 
-def test_a_pause_that_nobody_can_keep_does_not_end_the_download(server, listing):
+def test_a_pause_that_nobody_can_keep_does_not_end_the_download(server, listing, monkeypatch):
     for n, pause in enumerate(ODD_PAUSES):
+        monkeypatch.setitem(NAMES, f"h{n}.example", ["8.8.8.8"])
         server.pages[f"/{n}"] = lambda handler, _, pause=pause: handler.answer(429, retry_after=pause)
-    hosts = {f"h{n}.example": ["8.8.8.8"] for n in range(len(ODD_PAUSES))}
-    with pytest.MonkeyPatch.context() as patch:
-        for host, addresses in hosts.items():
-            patch.setitem(NAMES, host, addresses)
-        folder = listing([f"http://{host}/{n}" for n, host in enumerate(hosts)])
-        affectml.fetch(folder, **QUICK)
+    folder = listing([f"http://h{n}.example/{n}" for n in range(len(ODD_PAUSES))])
+    affectml.fetch(folder, **QUICK)
     assert [row["again"] for row in failures(folder)] == ["yes"] * len(ODD_PAUSES)
-
-
-@pytest.mark.parametrize("to", ["http://8.8.8.8:99999/", "http://photos.example:99999/", "http://8.8.8.8:0/"])
-def test_a_port_that_cannot_be_does_not_end_the_download(server, listing, to):
-    server.pages["/a"] = lambda handler, _: handler.answer(302, location=to)
-    server.serves("/b", picture(1))
-    folder = listing(["/a", to, "/b"])
-    assert affectml.fetch(folder, **QUICK, allow_private=True).images == 1
-    assert [(row["reason"], row["again"]) for row in failures(folder)] == [("not a url", "no")] * 2
 
 
 def test_a_host_that_never_answers_does_not_hold_up_the_rest(server, listing):
@@ -582,11 +539,12 @@ INWARD = [
     "http://127.0.0.1/a", "http://localhost/a", "http://inward.example/a", "http://mixed.example/a", "http://[::1]/a",
     "http://2130706433/a", "http://0x7f.1/a", "http://127.1/a", "http://0/a",
     "http://169.254.169.254/latest/meta-data/", "http://[::ffff:7f00:1]/a", "http://10.0.0.1/a",
+    "http://photos.example:22/a",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("redirected", [False, True], ids=["at once", "by a redirect"])
-def test_addresses_that_are_not_public_are_never_connected_to(server, listing, monkeypatch, redirected):
+def test_addresses_and_ports_that_are_not_public_are_never_connected_to(server, listing, monkeypatch, redirected):
     monkeypatch.setitem(NAMES, "localhost", ["127.0.0.1"])
     server.serves("/a", picture(1))
     pages = {f"/to{n}": lambda handler, _, to=to: handler.answer(302, location=to) for n, to in enumerate(INWARD)}
@@ -594,15 +552,17 @@ def test_addresses_that_are_not_public_are_never_connected_to(server, listing, m
     folder = listing(list(pages) if redirected else INWARD)
     affectml.fetch(folder, **QUICK)
     assert Counter((row["reason"], row["again"], row["tries"]) for row in failures(folder)) == {
-        ("not a public address", "no", "1"): len(INWARD)
+        ("not a public address", "no", "1"): len(INWARD) - 1,
+        ("not a public port", "no", "1"): 1,
     }
     assert set(server.reached) == ({"93.184.216.34"} if redirected else set())
     assert server.asked["/a"] == 0
 
 
 ODD = [
+    "http://8.8.8.8:99999/", "http://photos.example:99999/", "http://8.8.8.8:0/", "http://a:b:c/",
     "file:///etc/passwd", "ftp://photos.example/a", "data:image/png;base64,aaaa", "gopher://photos.example/", "http://",
-    "http:///a", "http://0177.0.0.1/a", "http://a:b:c/", "javascript:1", "photo.jpg", "http://exa mple/\n",
+    "http:///a", "http://0177.0.0.1/a", "javascript:1", "photo.jpg", "http://exa mple/\n",
 ]  # fmt: skip
 
 
@@ -614,15 +574,12 @@ def test_nothing_but_http_and_https_is_asked(server, listing, url):
     assert not server.reached
 
 
-PIECES = [
-    "http://", "HTTPS:", "//", "@", "ann:pw", "é", "xn--", "[", "]", "::1", "%00", "#", "?", ":", "99999", "\\", "\n",
-    "💥",
-]  # fmt: skip
+PIECES = ["http://", "HTTPS:", "//", "@", "ann:pw", "é", "xn--", "[", "]", "::1", "%00", "#", "?", ":", "99999", "\\"]
 
 
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=8).map("".join), st.booleans())
 def test_any_text_is_a_url_or_fails(text, redirected):
-    base = httpx.URL("http://ann:pw@photos.example/x") if redirected else None
+    base = checked_url("http://ann:pw@photos.example/x") if redirected else None
     try:
         url = checked_url(text, base)
     except Failed:
@@ -632,18 +589,10 @@ def test_any_text_is_a_url_or_fails(text, redirected):
     assert url.fragment == ""
 
 
-@pytest.mark.parametrize("to", ["file:///etc/passwd", "http://a:b:c/", "ftp://other.example/a"])
+@pytest.mark.parametrize("to", ODD[:6])
 def test_a_redirect_to_something_else_is_not_followed(server, listing, to):
     server.pages["/a"] = lambda handler, _: handler.answer(302, location=to)
     assert only_failure(listing(["/a"]))["reason"] in ("not a web address", "not a url")
-
-
-@pytest.mark.parametrize("redirected", [False, True], ids=["at once", "by a redirect"])
-def test_ports_of_other_services_are_not_asked(server, listing, redirected):
-    server.pages["/to"] = lambda handler, _: handler.answer(302, location="http://photos.example:22/a")
-    failure = only_failure(listing(["/to" if redirected else "http://photos.example:22/a"]))
-    assert (failure["reason"], failure["again"]) == ("not a public port", "no")
-    assert server.asked["/a"] == 0
 
 
 def test_what_was_refused_for_its_address_or_port_is_asked_as_soon_as_that_is_allowed(server, listing, monkeypatch):
@@ -669,23 +618,11 @@ def test_redirects_are_followed_so_far(server, listing):
     assert server.asked["/loop"] == 6
 
 
-def test_a_name_that_changes_its_address_after_the_check_gains_nothing(server, listing, monkeypatch):
+def test_a_name_that_changes_its_address_after_the_check_gains_nothing(server, listing):
     server.serves("/a", picture(1))
-    answers = iter([["8.8.8.8"], ["127.0.0.1"], ["127.0.0.1"]])
-
-    class Turning(dict):
-        def __getitem__(self, host):
-            return next(answers) if host == "photos.example" else super().__getitem__(host)
-
-    monkeypatch.setitem(globals(), "NAMES", Turning(NAMES))
     assert affectml.fetch(listing(["/a"]), **QUICK).images == 1
-    assert server.reached == ["8.8.8.8"]
-    assert next(answers) == ["127.0.0.1"]  # it was looked up once
-
-
-def test_private_addresses_are_asked_where_that_is_allowed(server, listing):
-    server.serves("/a", picture(1))
-    assert affectml.fetch(listing(["http://inward.example/a"]), **QUICK, allow_private=True).images == 1
+    assert server.looked_up == ["photos.example"]
+    assert server.reached == NAMES["photos.example"]
 
 
 def test_the_environment_names_no_proxy(server, listing, monkeypatch):
