@@ -9,6 +9,7 @@ import time
 import zlib
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Collection
+from concurrent.futures import wait
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -76,7 +77,10 @@ def download(jobs: Collection[Job], config: FetchConfig, done: Callable[[Job], N
         stack.callback(instrumentation.set_on_retry_hooks, instrumentation.get_on_retry_hooks())
         instrumentation.set_on_retry_hooks(())  # a line in the log for each further try helps nobody
         portal = stack.enter_context(from_thread.start_blocking_portal())  # in a notebook a loop runs here already
-        portal.call(Downloader(config).run, jobs, done, bar)
+        running = portal.start_task_soon(Downloader(config).run, jobs, done, bar)
+        while not running.done():  # a wait without an end would not notice Ctrl-C everywhere
+            wait([running], timeout=0.2)
+        running.result()
 
 
 class _Host:

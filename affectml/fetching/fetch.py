@@ -4,7 +4,6 @@ import csv
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +51,7 @@ class FetchSummary:
     no_url: int
     failures: pd.DataFrame = field(repr=False, compare=False)
     not_asked: int = 0
-    placeholders: Sequence[tuple[str, int]] = ()
+    placeholders: list[tuple[str, int]] = field(default_factory=list)
     seconds: float = 0.0
 
     def rows(self) -> list[tuple[str, str]]:
@@ -96,7 +95,8 @@ def fetch_images(
     Rows that have a file stay as they are; a url in several rows is asked for once. A file is named after the sha256 of
     its content, in DATASET/images, and stands in the columns `file` and `sha256`; a hash that is in the second before
     must be that of what comes. Stopped or killed at any moment, what came is kept, and the next run goes on. What did
-    not come is listed in DATASET/fetch-failures.csv; the next run asks again for what may come then.
+    not come is listed in DATASET/fetch-failures.csv, every ten seconds and in the end; the next run asks again for what
+    may come then.
 
     Args:
         dataset: a data set or its folder.
@@ -173,7 +173,7 @@ def _place(data: Dataset, name: str) -> Path:
     return data.image_path(f"images/{name[:2]}/{name}")
 
 
-def _read_failures(path: Path, jobs: Mapping[str, Job], config: FetchConfig) -> None:
+def _read_failures(path: Path, jobs: dict[str, Job], config: FetchConfig) -> None:
     """What fetch-failures.csv says of earlier runs; raises BadInput for a file that is none of ours."""
     wanted = {(image_id, shown(job.url)): job for job in jobs.values() for image_id in job.image_ids}
     allowed = GUARDED if config.allow_private else ()
@@ -187,7 +187,7 @@ def _read_failures(path: Path, jobs: Mapping[str, Job], config: FetchConfig) -> 
         raise BadInput(f"{path}: not as affectml wrote it ({error}); remove or rename it") from None
 
 
-def _write_failures(path: Path, jobs: Mapping[str, Job]) -> pd.DataFrame:
+def _write_failures(path: Path, jobs: dict[str, Job]) -> pd.DataFrame:
     """Write what has no file yet to fetch-failures.csv, or take that away where nothing failed."""
     failed = [vars(job) | {"url": shown(job.url)} for job in jobs.values() if job.reason and not job.name]
     table = pd.DataFrame(failed, columns=["image_ids", *COLUMNS[1:]]).explode("image_ids", ignore_index=True)
@@ -199,7 +199,7 @@ def _write_failures(path: Path, jobs: Mapping[str, Job]) -> pd.DataFrame:
     return table
 
 
-def _write_images(root: Path, jobs: Mapping[str, Job]) -> int:
+def _write_images(root: Path, jobs: dict[str, Job]) -> int:
     """Name what came in images.parquet, as it is now; the number of rows that got a file."""
     new = 0
     with writing_in_turn(root):
@@ -216,7 +216,7 @@ def _write_images(root: Path, jobs: Mapping[str, Job]) -> int:
     return new
 
 
-def fetch_pictures(urls: Sequence[str], folder: Path) -> dict[str, Path | Job]:
+def fetch_pictures(urls: list[str], folder: Path) -> dict[str, Path | Job]:
     """Download pictures that no data set lists, with the same limits: the file of each, or the job that says why not.
 
     folder: where they come to lie, each under the sha256 of its content.
