@@ -4,7 +4,6 @@ import csv
 import re
 import shutil
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -229,6 +228,8 @@ def fetch_pictures(urls: list[str], folder: Path) -> dict[str, Path | Job]:
 def shown(url: str) -> str:
     """A url for tables and messages: without the name and the password that it, or a url within it, may hold."""
     bare = _SECRET.sub("", url)
-    with suppress(Failed):
-        return bare if checked_url(url) else ""
-    return bare.rpartition("@")[2]
+    try:
+        checked_url(url)
+    except Failed:
+        return bare.rpartition("@")[2]
+    return bare
