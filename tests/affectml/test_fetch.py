@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpcore
@@ -64,7 +65,6 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.pages, self.asked, self.log = {}, Counter(), []
         self.lock, self.over = threading.Lock(), threading.Event()
-        self.active = self.most = 0
 
     def handle_error(self, request, client_address):
         pass  # clients that leave are what is tested
@@ -82,17 +82,8 @@ class Handler(BaseHTTPRequestHandler):
             server.asked[self.path] += 1
             count = server.asked[self.path]
             server.log.append((time.monotonic(), self.path, dict(self.headers)))
-            server.active += 1
-            server.most = max(server.most, server.active)
-        try:
-            page = server.pages.get(self.path)
-            if page is None:
-                self.answer(404, b"gone")
-            else:
-                page(self, count)
-        finally:
-            with server.lock:
-                server.active -= 1
+        page = server.pages.get(self.path, lambda handler, _: handler.answer(404, b"gone"))
+        page(self, count)
 
     def answer(self, status, content=b"", **headers):
         self.begin(status, **{"content_length": len(content), **headers})
@@ -136,7 +127,6 @@ def server(running, monkeypatch):
     running.asked.clear()
     running.log.clear()
     running.over.clear()
-    running.most = 0
     running.reached, running.looked_up = [], []
     ask_the_system = socket.getaddrinfo
 
@@ -484,24 +474,36 @@ def test_a_host_that_never_answers_does_not_hold_up_the_rest(server, listing):
     assert reasons == {"no such host": 3, "host put off": 37}
 
 
-def test_no_more_than_so_many_requests_at_a_time_to_a_host(server, listing):
-    two = threading.Barrier(2)
+def test_no_more_than_so_many_requests_at_a_time_to_a_host_from_wherever(server, listing, monkeypatch):
+    two, three, thirds = threading.Barrier(2), threading.Barrier(3), []
 
-    def page(handler, _):
+    def there(handler, _):
         two.wait()
+        with suppress(threading.BrokenBarrierError):
+            thirds.append(three.wait(0.3))
         handler.answer(200, picture(1))
 
-    server.pages.update({f"/{n}": page for n in range(8)})
-    assert affectml.fetch(listing([f"/{n}" for n in range(8)]), **QUICK, per_host=2, jobs=8).images == 8
-    assert server.most == 2
+    for n in range(8):
+        monkeypatch.setitem(NAMES, f"h{n}.example", ["8.8.8.8"])
+        to = f"http://photos.example/{n}"
+        server.pages |= {f"/{n}": there, f"/to{n}": lambda handler, _, to=to: handler.answer(302, location=to)}
+    folder = listing([f"/{n}" if n < 2 else f"http://h{n}.example/to{n}" for n in range(8)])
+    assert affectml.fetch(folder, **QUICK, per_host=2, jobs=8).images == 8
+    assert thirds == []
 
 
 def test_no_more_than_so_many_requests_in_all(server, listing):
-    hosts = ("photos.example", "other.example")
-    server.pages.update({f"/{n}": lambda handler, _: handler.answer(200, picture(1)) for n in range(4)})
-    folder = listing([f"http://{host}/{n}" for host in hosts for n in range(4)])
+    two, seconds = threading.Barrier(2), []
+
+    def there(handler, _):
+        with suppress(threading.BrokenBarrierError):
+            seconds.append(two.wait(0.3))
+        handler.answer(200, picture(1))
+
+    server.pages.update({f"/{n}": there for n in range(4)})
+    folder = listing([f"http://{host}/{n}" for host in ("photos.example", "other.example") for n in range(4)])
     assert affectml.fetch(folder, **QUICK, per_host=4, jobs=1).images == 8
-    assert server.most == 1
+    assert seconds == []
 
 
 def test_requests_to_one_host_start_a_delay_apart(server, listing):
