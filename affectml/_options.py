@@ -1,8 +1,10 @@
 """Options declared once, as annotated fields or parameters: what is said of each, and how a command line spells it."""
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from numbers import Integral, Real
 from typing import Annotated, Any, get_args, get_type_hints
 
 from annotated_types import Ge
@@ -11,6 +13,9 @@ from affectml.errors import BadInput, did_you_mean, option
 
 MOST_SEED = 2**32 - 1  # numpy's
 MOST_THREADS = 1_024  # with more than it can start torch crashes
+_KINDS: dict[Any, tuple[type, str]] = {
+    bool: (bool, "true or false"), int: (Integral, "a whole number"), float: (Real, "a number"), str: (str, "text"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -163,12 +168,20 @@ def parse_list(text: str | None) -> list[str] | None:
 
 
 def check_range(config: Any) -> None:
-    """Raise BadInput for a number of a config that is below the least, or above the most, that its option takes."""
+    """Raise BadInput for a value of a config that is of another type than its option, or a number that it cannot take.
+
+    Such a number is below the least or above the most that the option takes, or infinite.
+    """
     for each in options_of(type(config)):
         value, least, most = getattr(config, each.name), each.least, each.help.most
-        if value is None or least is None or least <= value <= (value if most is None else most):
+        kind, wanted = _KINDS.get(each.type, (object, ""))
+        right = isinstance(value, kind)
+        if right and (
+            value is None or least is None or least <= value <= (sys.float_info.max if most is None else most)
+        ):
             continue
-        wanted = f"at least {least}" if most is None else f"{least} to {most:,}"
+        if right:
+            wanted = f"at least {least}" if most is None else f"{least} to {most:,}"
         raise BadInput(f"{option(each.name, value)}: expected {wanted}")
 
 

@@ -582,7 +582,7 @@ def fetched(data: Path) -> tuple[dict[str, bytes], bool]:
 
 def kill_fetches(folder: Path, kills: int, pick: random.Random) -> dict[str, int]:
     template, data = folder / "template", folder / "data"
-    config = FetchConfig(jobs=4, per_host=4, delay=0, wait=0.01, allow_private=True)
+    config = FetchConfig(jobs=4, per_host=4, delay=0, max_wait=0.01, allow_private=True)
     server = PictureServer(("127.0.0.1", 0), Pictures)
     child = os.fork()
     if child == 0:

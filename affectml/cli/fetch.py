@@ -18,6 +18,6 @@ def fetch(dataset: Annotated[Path, Argument("Data set folder.")], config: FetchC
         print_json(summary.to_json())
         return
     print_table(f"Images of {dataset}", ("what", "value"), summary.rows(), numbers=False)
-    if summary.failures:
+    if len(summary.failures):
         print_table("Why images have no file", ("reason", "images", "again", "for example"), summary.reasons(),
                     numbers=False)  # fmt: skip

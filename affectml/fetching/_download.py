@@ -1,15 +1,17 @@
-"""Asking for one image: turns, redirects, tries, limits."""
+"""Asking for pictures: turns, redirects, tries, limits, and whether the bytes that come are a picture."""
 
 import asyncio
 import base64
 import hashlib
 import os
 import ssl
-from collections import defaultdict
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import time
+import zlib
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Collection
+from concurrent.futures import wait
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -17,18 +19,68 @@ from typing import Any
 
 import httpcore
 import httpx
-import stamina
+from anyio import CapacityLimiter, from_thread, to_thread
+from httpcore import ConnectError, NetworkError, ProtocolError, TimeoutException
+from PIL import Image, UnidentifiedImageError
+from stamina import AsyncRetryingCaller, instrumentation
 
+from affectml._progress import Progress
 from affectml._version import __version__
+from affectml.encoders import read_image
+from affectml.encoders.images import quiet_about_size
 from affectml.errors import BadInput
-from affectml.fetching._check import Got, check
-from affectml.fetching._config import FetchConfig
-from affectml.fetching._guard import NO_HOST, Failed, GuardedBackend, Retry, checked_url
+from affectml.fetching import FetchConfig
+from affectml.fetching._guard import Failed, GuardedBackend, Later, Passing, checked_url
 
 DECODERS = 2  # an image of the most pixels takes half a gigabyte while it is decoded
 GIVE_UP = 10  # requests without an answer, one after the other, until a host is left alone for this run
 PASSING = (408, 425, 429)  # and 5xx: statuses that may be another one next time
-REDIRECTS = (301, 302, 303, 307, 308)
+REASONS = {ConnectError: "no connection", TimeoutException: "timeout", ValueError: "answer not understood"}
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")  # others start programs
+SUFFIXES = {"JPEG": ".jpg", "JPEG2000": ".jp2", "MPO": ".jpg", "TIFF": ".tif"}  # those of others are their names
+
+
+@dataclass
+class Job:
+    """A picture to download.
+
+    folder: where it comes to lie, in the file `part`. key: of the url, for names of files. name: that of its content,
+    once it came: its sha256 and a suffix. image_ids: who wants it. expected: the sha256 that it must have, where there
+    are any. left: seconds of its deadline. reason, why: of `Failed`, where it did not come. tries: in all runs. when:
+    the last of them ended, in UTC. again: whether another run may ask.
+    """
+
+    url: str
+    folder: Path
+    name: str = ""
+    image_ids: list[str] = field(default_factory=list)
+    expected: set[str] = field(default_factory=set)
+    left: float = 0.0
+    reason: str = ""
+    why: str = ""
+    tries: int = 0
+    when: str = ""
+    again: bool = True
+
+    def __post_init__(self) -> None:
+        self.key = hashlib.sha256(self.url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        self.part = self.folder / f"{self.key}.part"
+
+
+def download(jobs: Collection[Job], config: FetchConfig, done: Callable[[Job], None], progress: bool = True) -> None:
+    """Ask for every picture, some of each host's at a time, and call `done`, in another thread, for each.
+
+    progress: whether to show a bar, where somebody watches.
+    """
+    with ExitStack() as stack:
+        bar = stack.enter_context(Progress("downloading", len(jobs) if progress else 0, "images"))
+        stack.callback(instrumentation.set_on_retry_hooks, instrumentation.get_on_retry_hooks())
+        instrumentation.set_on_retry_hooks(())  # a line in the log for each further try helps nobody
+        portal = stack.enter_context(from_thread.start_blocking_portal())  # in a notebook a loop runs here already
+        running = portal.start_task_soon(Downloader(config).run, jobs, done, bar)
+        while not running.done():  # a wait without an end would not notice Ctrl-C everywhere
+            wait([running], timeout=0.2)
+        running.result()
 
 
 class _Host:
@@ -36,171 +88,134 @@ class _Host:
 
     def __init__(self, slots: int) -> None:
         self.slots = asyncio.Semaphore(slots)
-        self.free_at = 0.0
-        self.silent = 0
-        self.put_off = ""
-
-    def missed(self) -> None:
-        """It did not answer. A host that never does would hold up its other images for hours."""
-        self.silent += 1
-        if self.silent >= GIVE_UP:
-            self.put_off = f"no answer {GIVE_UP} times in a row"
-
-
-@dataclass
-class _Effort:
-    """What was spent on one image. left: seconds of its deadline."""
-
-    left: float
-    tries: int = 0
+        self.free_at, self.silent, self.put_off = 0.0, 0, ""
 
 
 class Downloader:
     """Asks for images, many at a time. Keeps no cookie; of the environment it takes certificates alone, see `_trusted`.
 
-    An async context manager.
+    Requests go to the pool that httpx has within, since httpx passes no network backend, and so no guard, on to it.
     """
 
     def __init__(self, config: FetchConfig) -> None:
         self._config = config
-        contact = f" ({config.contact})" if config.contact else ""
-        self._headers: dict[bytes | str, bytes | str] = {
-            "User-Agent": f"affectml/{__version__}{contact}",
-            "Accept": "image/*",
-            "Accept-Encoding": "identity",
-        }
-        seconds = {"connect": config.connect_timeout, "read": config.read_timeout, "write": config.read_timeout}
-        self._timeouts = {"timeout": seconds}
-        self._jobs = asyncio.Semaphore(config.jobs)
+        agent = f"affectml/{__version__}" + (f" ({config.contact})" if config.contact else "")
+        self._headers = {"User-Agent": agent, "Accept": "image/*", "Accept-Encoding": "identity"}
+        self._timeouts = {"timeout": httpx.Timeout(config.read_timeout, connect=config.connect_timeout).as_dict()}
+        self._jobs, self._decoders = asyncio.Semaphore(config.jobs), CapacityLimiter(DECODERS)
         self._hosts: defaultdict[str, _Host] = defaultdict(lambda: _Host(config.per_host))
-
-    async def __aenter__(self) -> "Downloader":
-        self._checkers = ThreadPoolExecutor(DECODERS)
+        guard = GuardedBackend(config.allow_private)
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_trusted(),
-            max_connections=None,
-            max_keepalive_connections=self._config.jobs,
-            keepalive_expiry=5.0,
-            network_backend=GuardedBackend(self._config.allow_private),
+            _trusted(), max_connections=None, max_keepalive_connections=config.jobs, network_backend=guard
         )
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
-        self._checkers.shutdown(cancel_futures=True)
-        await self._pool.aclose()
+    async def run(self, jobs: Collection[Job], done: Callable[[Job], None], bar: Progress) -> None:
+        """Do all jobs; of each host so many are begun at a time as it may be asked for."""
+        queues: dict[str, deque[Job]] = defaultdict(deque)
+        for job in jobs:
+            queues["".join(job.url.split("/")[2:3])].append(job)
+        workers = [self._serve(queue, done, bar) for queue in queues.values() for _ in range(self._config.per_host)]
+        async with self._pool:
+            await asyncio.gather(*workers)
 
-    async def get(self, url: str, into: Path) -> tuple[Got, int]:
-        """Download a picture into a file and check it; gives what came, and the number of tries.
+    async def _serve(self, queue: deque[Job], done: Callable[[Job], None], bar: Progress) -> None:
+        while queue:
+            job = queue.popleft()
+            job.left = self._config.deadline
+            pause = 1 + int(job.key, 16) / 16 ** len(job.key)  # seconds, other ones for another url; then they double
+            retrying = AsyncRetryingCaller(self._config.tries, None, pause, self._config.max_wait, wait_jitter=0)
+            try:
+                job.name = await retrying(Passing, self.get, job)
+            except Failed as failed:
+                job.reason, job.why, job.again = failed.reason, failed.why, failed.again
+                job.when = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+                job.part.unlink(missing_ok=True)
+            done(job)
+            bar.advance()
 
-        Raises:
-            Failed: with the number of tries in it.
-        """
-        effort = _Effort(self._config.deadline)
-
-        def pause(error: Exception) -> bool | float:
-            if isinstance(error, Failed) and error.retry == "now" and effort.left > 0:
-                doubled = 2.0 ** (effort.tries - 1)
-                return min(self._config.max_wait, self._config.wait * (doubled + _jitter(url, effort)))
-            return False
-
-        try:
-            async for attempt in stamina.retry_context(on=pause, attempts=self._config.tries, timeout=None):
-                with attempt:
-                    whole = await self._follow(checked_url(url), into, effort)
-                    loop = asyncio.get_running_loop()
-                    return await loop.run_in_executor(self._checkers, check, into, self._config, whole), effort.tries
-        except Failed as failed:
-            failed.tries = effort.tries
-            raise
-        raise AssertionError("unreachable: the last try returns or raises")
-
-    async def _follow(self, url: httpx.URL, into: Path, effort: _Effort) -> bool:
-        """One try, through redirects; whether the server said how much there is."""
-        origin = _origin(url)
-        secret = base64.b64encode(f"{url.username}:{url.password}".encode()).decode() if url.userinfo else ""
+    async def get(self, job: Job) -> str:
+        """One try, through redirects: the name of what came and is a picture. Raises Failed."""
+        first = url = checked_url(job.url)
+        login = base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
         for hop in range(self._config.redirects + 1):
+            own = (url.scheme, url.host, url.port) == (first.scheme, first.host, first.port)
+            headers = self._headers | ({"Authorization": f"Basic {login}"} if own and first.userinfo else {})
             host = self._hosts[url.host]
-            headers = dict(self._headers)
-            if secret and _origin(url) == origin:
-                headers["Authorization"] = f"Basic {secret}"
             async with self._turn(host):
-                effort.tries += hop == 0
-                answer = await self._ask(url, headers, host, into, effort)
-            if isinstance(answer, bool):
-                return answer
-            url = checked_url(answer, url)
-        raise Failed("too many redirects", f"more than {self._config.redirects}", "never")
+                job.tries += hop == 0
+                answer = await self._ask(url, headers, host, job)
+            if not isinstance(answer, httpx.URL):
+                return await to_thread.run_sync(check, job, self._config, answer, limiter=self._decoders)
+            url = answer
+        raise Failed("too many redirects", f"more than {self._config.redirects}")
 
     @asynccontextmanager
     async def _turn(self, host: _Host) -> AsyncIterator[None]:
         """Wait until this host may be asked; its slot and one of all are held meanwhile."""
-        loop = asyncio.get_running_loop()
         async with host.slots:
             while not host.put_off:
-                if (wait := host.free_at - loop.time()) > 0:
-                    await asyncio.sleep(wait)
-                    continue
+                await asyncio.sleep(host.free_at - time.monotonic())
                 async with self._jobs:
-                    if host.free_at <= loop.time() and not host.put_off:
-                        host.free_at = loop.time() + self._config.delay
+                    if host.free_at <= time.monotonic() and not host.put_off:
+                        host.free_at = time.monotonic() + self._config.delay
                         yield
                         return
-        raise Failed("host put off", host.put_off, "later")
+        raise Later("host put off", host.put_off)
 
-    async def _ask(
-        self, url: httpx.URL, headers: dict[bytes | str, bytes | str], host: _Host, into: Path, effort: _Effort
-    ) -> bool | str:
-        """One request: where it redirects to, or whether the server said how much there is, once all is in `into`."""
+    async def _ask(self, url: httpx.URL, headers: dict[Any, Any], host: _Host, job: Job) -> httpx.URL | type[Failed]:
+        """One request: where it redirects to, or, once all has come, what to raise where that is no picture."""
         target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        loop = asyncio.get_running_loop()
-        start = loop.time()
+        request = self._pool.stream("GET", target, headers=headers, extensions=self._timeouts)
+        start, failed = time.monotonic(), Failed("", "")
         try:
-            async with (
-                asyncio.timeout(effort.left),
-                self._pool.stream("GET", target, headers=headers, extensions=self._timeouts) as response,
-            ):
+            async with asyncio.timeout(job.left), request as response:
                 host.silent = 0
                 told = httpx.Headers(response.headers)
-                if response.status in REDIRECTS and "location" in told:
-                    return told["location"]
+                if response.status // 100 == 3 and "location" in told:
+                    return checked_url(told["location"], url)
                 if response.status not in (200, 203):
                     raise self._refusal(response.status, told.get("retry-after", ""), host)
-                await self._save(response, into)
-                return "content-length" in told or "transfer-encoding" in told
+                await self._save(response, job.part)
+                return Failed if "content-length" in told or "transfer-encoding" in told else Passing
+        except Failed as error:
+            failed = error
         except TimeoutError:
-            host.missed()
-            raise Failed("too slow", f"not there in {self._config.deadline:g} s", "later") from None
-        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
-            host.missed()
-            raise _broken(error) from None
-        except (ValueError, OverflowError) as error:  # one odd answer must not end the download of all others
-            raise Failed("answer not understood", f"{type(error).__name__}: {error}", "later") from None
-        except Failed as failed:
-            if failed.reason == NO_HOST:
-                host.missed()
-            raise
+            failed = Later("too slow", f"not there in {self._config.deadline:g} s")
+        except (TimeoutException, NetworkError, ProtocolError, zlib.error, ValueError, OverflowError) as error:
+            reason = next((reason for kind, reason in REASONS.items() if isinstance(error, kind)), "connection broke")
+            failed = Passing(reason, f"{type(error).__name__}: {error}".removesuffix(": "))
         finally:
-            effort.left -= loop.time() - start
+            job.left -= time.monotonic() - start
+        host.silent += failed.again
+        if host.silent >= GIVE_UP:  # it would hold up its other images for hours
+            host.put_off = f"no answer {GIVE_UP} times in a row"
+        raise failed
 
-    async def _save(self, response: httpcore.Response, into: Path) -> None:
-        limit, size = self._config.max_bytes, 0
-        with into.open("wb") as handle:
+    async def _save(self, response: httpcore.Response, part: Path) -> None:
+        """Write what comes to a file, without the gzip that some servers put around it unasked."""
+        limit, size, unzip = int(self._config.max_mb * 2**20), 0, None
+        with part.open("wb") as handle:
             async for chunk in response.aiter_stream():
-                size += len(chunk)
+                if not size and chunk.startswith(b"\x1f\x8b"):
+                    unzip = zlib.decompressobj(wbits=31)
+                content = unzip.decompress(chunk, limit + 1) if unzip else chunk
+                size += len(content)
                 if size > limit:
-                    raise Failed("too large", f"more than {limit:,} bytes", "never")
-                handle.write(chunk)
+                    raise Failed("too large", f"more than {limit:,} bytes{' when decompressed' if unzip else ''}")
+                handle.write(content)
 
     def _refusal(self, status: int, pause: str, host: _Host) -> Failed:
-        """What a status says; a host that asks for a pause gets it from all."""
-        retry: Retry = "now" if status in PASSING or status >= 500 else "never"
-        wait = _seconds(pause) if status in (429, 503) else None
-        if wait is not None and wait > self._config.max_wait:
+        """What a status says; a host that asks for a pause, in seconds or until a date, gets it from all."""
+        wait, now = 0.0, datetime.now(UTC)
+        with suppress(TypeError, ValueError, OverflowError):  # neither of them, or a date at an end of the calendar
+            if status in (429, 503):
+                wait = float(pause) if pause.isdecimal() else (parsedate_to_datetime(pause) - now).total_seconds()
+        if wait > self._config.max_wait:
             host.put_off = f"it asks for a pause of {wait:,.0f} s (status {status})"
-            return Failed("host put off", host.put_off, "later")
-        if wait is not None:
-            host.free_at = max(host.free_at, asyncio.get_running_loop().time() + wait)
-        return Failed(f"status {status}", f"the server answered {status}", retry)
+            return Later("host put off", host.put_off)
+        host.free_at = max(host.free_at, time.monotonic() + wait)
+        kind = Passing if status in PASSING or status >= 500 else Failed
+        return kind(f"status {status}", f"the server answered {status}")
 
 
 def _trusted() -> ssl.SSLContext:
@@ -208,34 +223,36 @@ def _trusted() -> ssl.SSLContext:
     try:
         return httpx.create_ssl_context()
     except OSError as error:
-        raise BadInput(
-            f"SSL_CERT_FILE={os.environ.get('SSL_CERT_FILE', '')}: no certificates can be read there "
-            f"({error.strerror or error}); name a PEM file, or unset it"
-        ) from None
+        where = f"SSL_CERT_FILE={os.environ.get('SSL_CERT_FILE', '')}: no certificates can be read there"
+        raise BadInput(f"{where} ({error.strerror or error}); name a PEM file, or unset it") from None
 
 
-def _jitter(url: str, effort: _Effort) -> float:
-    """From 0 to 1, the same for the same url and try: urls that failed together are not asked again together."""
-    return hashlib.sha256(f"{url}\0{effort.tries}".encode("utf-8", "surrogatepass")).digest()[0] / 256
+def check(job: Job, config: FetchConfig, bad: type[Failed]) -> str:
+    """The name of a job's picture, decoded whole: the sha256 of its bytes, and a suffix of what they are.
 
-
-def _origin(url: httpx.URL) -> tuple[Any, ...]:
-    return url.scheme, url.host, url.port
-
-
-def _broken(error: Exception) -> Failed:
-    what = f"{type(error).__name__}{f': {error}' if str(error) else ''}"
-    if isinstance(error, httpcore.ConnectError):
-        return Failed("no connection", what, "now")
-    return Failed("timeout" if isinstance(error, httpcore.TimeoutException) else "connection broke", what, "now")
-
-
-def _seconds(pause: str) -> float | None:
-    """Of a Retry-After, which is a number of seconds or a date; None for neither."""
-    if pause.strip().isdecimal():
-        return float(pause)
+    Raises:
+        Failed: it is too large, or another one than expected; `bad` for no picture or a damaged one.
+    """
+    quiet_about_size()
+    Image.init()
+    most = min(config.max_pixels, Image.MAX_IMAGE_PIXELS or config.max_pixels)  # read_image takes no more than these
     try:
-        when = parsedate_to_datetime(pause).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):  # at either end of the calendar
-        return None
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+        with Image.open(job.part, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+            width, height, kind = *image.size, str(image.format)
+        if width * height > most:
+            raise Image.DecompressionBombError(f"{width:,} x {height:,}; at most {most:,}")
+        read_image(job.part)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Failed("too many pixels", str(error)) from None
+    except UnidentifiedImageError:
+        head = job.part.read_bytes().lstrip(b"\xef\xbb\xbf \t\r\n")[:16]
+        raise bad("not an image", f"starts with {head!r}" if head else "empty") from None
+    except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error ...
+        raise bad("damaged image", str(error).removeprefix(f"{job.part}: ")) from None
+    with job.part.open("rb") as handle:
+        os.fsync(handle.fileno())
+        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    if job.expected - {digest}:
+        said = f"its sha256 is {digest}, but images.parquet expects {', '.join(sorted(job.expected))}"
+        raise Failed("another picture", said)
+    return digest + SUFFIXES.get(kind, f".{kind.lower()}")

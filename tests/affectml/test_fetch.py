@@ -8,16 +8,20 @@ import io
 import ipaddress
 import json
 import random
+import re
+import shutil
+import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
-import zlib
 from collections import Counter
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpcore
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,7 +40,7 @@ from affectml.fetching._download import _trusted
 from affectml.fetching._guard import Failed, checked_url, not_public
 from affectml.pictures import pictures
 
-QUICK = {"delay": 0.0, "wait": 0.01, "tries": 3, "progress": False}
+QUICK = {"delay": 0.0, "max_wait": 0.01, "tries": 3, "progress": False}
 NAMES = {
     "photos.example": ["93.184.216.34"],
     "other.example": ["8.8.8.8"],
@@ -52,16 +56,6 @@ def picture(seed, kind="PNG", size=(20, 16)):
     return out.getvalue()
 
 
-def huge_png():
-    """A PNG of a few bytes whose header claims 30,000 x 30,000 pixels."""
-    chunks = {b"IHDR": struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0), b"IDAT": zlib.compress(bytes(99))}
-    written = [
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in chunks.items()
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(written)
-
-
 class Server(ThreadingHTTPServer):
     """`pages[path] = page`: a page is called with the handler and what number of request of its path this is."""
 
@@ -71,7 +65,6 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.pages, self.asked, self.log = {}, Counter(), []
         self.lock, self.over = threading.Lock(), threading.Event()
-        self.active = self.most = 0
 
     def handle_error(self, request, client_address):
         pass  # clients that leave are what is tested
@@ -89,17 +82,8 @@ class Handler(BaseHTTPRequestHandler):
             server.asked[self.path] += 1
             count = server.asked[self.path]
             server.log.append((time.monotonic(), self.path, dict(self.headers)))
-            server.active += 1
-            server.most = max(server.most, server.active)
-        try:
-            page = server.pages.get(self.path)
-            if page is None:
-                self.answer(404, b"gone")
-            else:
-                page(self, count)
-        finally:
-            with server.lock:
-                server.active -= 1
+        page = server.pages.get(self.path, lambda handler, _: handler.answer(404, b"gone"))
+        page(self, count)
 
     def answer(self, status, content=b"", **headers):
         self.begin(status, **{"content_length": len(content), **headers})
@@ -143,25 +127,26 @@ def server(running, monkeypatch):
     running.asked.clear()
     running.log.clear()
     running.over.clear()
-    running.most = 0
-    running.reached = []
+    running.reached, running.looked_up = [], []
     ask_the_system = socket.getaddrinfo
 
     def lookup(host, port, *rest, **more):
         host = host.decode() if isinstance(host, bytes) else host
         if host in NAMES:
+            running.looked_up.append(host)
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in NAMES[host]]
         if any(letter in "ghijklmnopqrstuvwyz" for letter in host):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return ask_the_system(host, port, *rest, **more)
 
-    class Wire(httpcore.AnyIOBackend):
-        async def connect_tcp(self, host, port, *rest, **more):
-            running.reached.append(host)
-            return await super().connect_tcp("127.0.0.1", running.server_port, *rest, **more)
+    connect = httpcore.AnyIOBackend.connect_tcp
+
+    async def reach(self, host, port, *rest, **more):
+        running.reached.append(host)
+        return await connect(self, "127.0.0.1", running.server_port, *rest, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    monkeypatch.setattr(httpcore, "AnyIOBackend", Wire)
+    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", reach)
     yield running
     running.over.set()
 
@@ -228,7 +213,7 @@ def test_what_does_not_come_is_listed_without_its_password_and_what_is_inward_is
 
 def test_pictures_are_named_after_their_content_and_everything_else_stays(server, listing):
     contents = [picture(1), picture(2, "JPEG"), picture(3, "WEBP")]
-    for n, content in enumerate(contents):
+    for n, content in enumerate([*contents[:2], gzip.compress(contents[2])]):  # as some send it unasked
         server.serves(f"/{n}", content, content_type="text/plain")
     mine = [None, None, None, "images/mine.png"]
     folder = listing(["/0", "/1", "/2", "/3"], file=mine, votes=pd.array([1, None, 3, 4], dtype="Int64"))
@@ -243,11 +228,9 @@ def test_pictures_are_named_after_their_content_and_everything_else_stays(server
     assert after["file"].tolist() == [*expected, "images/mine.png"]
     assert [(folder / file).read_bytes() for file in expected] == contents
     pd.testing.assert_frame_equal(after[["image_id", "url", "votes"]], before[["image_id", "url", "votes"]])
-    assert (summary.urls, summary.images, summary.had_file, summary.failures) == (3, 3, 1, [])
+    assert (summary.urls, summary.images, summary.had_file, len(summary.failures)) == (3, 3, 1, 0)
     assert summary.size == sum(map(len, contents))
-    assert sorted(path.name for path in folder.iterdir()) == [
-        ".fetch.lock", "dataset.json", "images", "images.parquet"
-    ]  # fmt: skip
+    assert {path.name for path in folder.iterdir()} == {".fetch.lock", "dataset.json", "images", "images.parquet"}
 
     again = affectml.fetch(folder, **QUICK)
     assert (again.urls, again.had_file, server.asked.total()) == (0, 4, 3)
@@ -272,14 +255,6 @@ def test_what_is_asked_says_who_asks_and_takes_no_cookie_and_no_compression(serv
         assert headers["User-Agent"] == f"affectml/{affectml.__version__} (me@example.org)"
         assert headers["Accept-Encoding"] == "identity"
         assert "Cookie" not in headers
-
-
-def test_a_body_compressed_all_the_same_is_unpacked(server, listing):
-    server.serves("/a", gzip.compress(picture(1)), content_encoding="gzip")
-    folder = listing(["/a"])
-    affectml.fetch(folder, **QUICK)
-    [file] = pd.read_parquet(folder / "images.parquet")["file"]
-    assert (folder / file).read_bytes() == picture(1)
 
 
 def test_a_hash_that_is_listed_must_be_that_of_what_comes(server, listing):
@@ -308,14 +283,15 @@ def test_pictures_that_stand_for_removed_ones_are_pointed_out(server, listing):
 
 HTML = b"<!DOCTYPE html><title>photo</title>"
 REFUSED = {  # content -> reason, why, whether it is worth another try
-    "html": (HTML, "not an image", "an HTML page", "no"),
-    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image", "SVG", "no"),
-    "xml": (b"\xef\xbb\xbf<?xml version='1.0'?><svg/>", "not an image", "SVG", "no"),
+    "html": (HTML, "not an image", "starts with b'<!DOCTYPE html>", "no"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image", "starts with", "no"),
+    "xml": (b"\xef\xbb\xbf<?xml version='1.0'?><svg/>", "not an image", "starts with", "no"),
     "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image", "starts with", "no"),
     "nothing": (b"", "not an image", "empty", "no"),
-    "zipped html": (gzip.compress(HTML), "not an image", "an HTML page", "no"),
-    "half a png": (picture(1)[:400], "damaged image", "cannot be read whole", "no"),
-    "too many pixels": (huge_png(), "too many pixels", "", "no"),
+    "zipped html": (gzip.compress(HTML), "not an image", "starts with b'<!DOCTYPE html>", "no"),
+    "half a png": (picture(1, size=(16, 16))[:400], "damaged image", "cannot be read whole", "no"),
+    "too many pixels": (b"P6 30000 30000 255\n", "too many pixels", "900000000 pixels", "no"),
+    "one more than allowed": (picture(1, size=(20, 16)), "too many pixels", "20 x 16; at most 319", "no"),
     "too large": (picture(1, size=(400, 400)), "too large", "more than 262,144 bytes", "no"),
     "a zip bomb": (gzip.compress(bytes(10**6)), "too large", "when decompressed", "no"),
 }
@@ -325,15 +301,10 @@ REFUSED = {  # content -> reason, why, whether it is worth another try
 def test_what_is_no_picture_is_refused_once_whatever_it_is_called(server, listing, kind):
     content, reason, why, again = REFUSED[kind]
     server.serves("/a.jpg", content, content_type="image/jpeg")
-    failure = only_failure(listing(["/a.jpg"]), max_mb=0.25)
+    failure = only_failure(listing(["/a.jpg"]), max_mb=0.25, max_pixels=319)
     assert (failure["reason"], failure["again"], failure["tries"]) == (reason, again, "1")
     assert why in failure["why"]
     assert server.asked.total() == 1
-
-
-def test_no_more_pixels_than_allowed(server, listing):
-    server.serves("/a", picture(1, size=(20, 16)))
-    assert only_failure(listing(["/a"]), max_pixels=319)["why"] == "20 x 16; at most 319"
 
 
 def endless(handler, _):
@@ -348,21 +319,17 @@ def reset(handler, _):
     handler.reset()
 
 
-def promises(size):
+def closing(sent=None, **headers):
     def page(handler, _):
-        handler.answer(200, picture(1), content_length=size)
+        handler.begin(200, **headers)
+        handler.wfile.write(picture(1)[:sent])
         handler.close()
 
     return page
 
 
-promises_more, promises_less = promises(5000), promises(400)
-
-
-def ends_early(handler, _):
-    handler.begin(200, connection="close")
-    handler.wfile.write(picture(1)[:400])
-    handler.close()
+promises_more, promises_less = closing(content_length=5000), closing(content_length=400)
+ends_early = closing(400, connection="close")
 
 
 def silent(handler, _):
@@ -381,26 +348,24 @@ def trickling_body(handler, _):
         handler.wfile.write(b"a")
 
 
-BROKEN = {  # page -> reason, whether it is worth another try, requests
-    endless: ("too large", "no", 1),
-    reset: ("connection broke", "yes", 3),
-    promises_more: ("connection broke", "yes", 3),
-    promises_less: ("damaged image", "no", 1),
-    ends_early: ("damaged image", "yes", 3),
-    silent: ("timeout", "yes", 3),
-    trickling_head: ("too slow", "yes", 1),
-    trickling_body: ("too slow", "yes", 1),
+TRICKLES = {"read_timeout": 20, "deadline": 0.5}
+BROKEN = {  # page -> reason, whether it is worth another try, requests, limits
+    endless: ("too large", "no", 1, {}),
+    reset: ("connection broke", "yes", 3, {}),
+    promises_more: ("connection broke", "yes", 3, {}),
+    promises_less: ("damaged image", "no", 1, {}),
+    ends_early: ("damaged image", "yes", 3, {}),
+    silent: ("timeout", "yes", 3, {"read_timeout": 0.1, "deadline": 20}),
+    trickling_head: ("too slow", "yes", 1, TRICKLES),
+    trickling_body: ("too slow", "yes", 1, TRICKLES),
 }
 
 
 @pytest.mark.parametrize("page", BROKEN)
 def test_a_server_that_breaks_off_lies_or_stalls_leaves_nothing_behind(server, listing, page):
     server.pages["/a"] = page
-    times = {"read_timeout": 0.1, "deadline": 20} if page is silent else {"read_timeout": 20, "deadline": 0.5}
-    if page in (reset, promises_more, promises_less, ends_early, endless):
-        times = {}
-    reason, again, requests = BROKEN[page]
-    failure = only_failure(listing(["/a"]), max_mb=0.25, **times)
+    reason, again, requests, limits = BROKEN[page]
+    failure = only_failure(listing(["/a"]), max_mb=0.25, **limits)
     assert (failure["reason"], failure["again"], failure["tries"]) == (reason, again, str(requests))
     assert server.asked.total() == requests
 
@@ -471,7 +436,7 @@ def test_a_pause_that_a_host_asks_for_is_kept_for_all_of_its_images(server, list
         handler.answer(status, retry_after=1) if first else handler.answer(200, picture(1))
 
     server.pages.update({"/a": page, "/b": page})
-    assert affectml.fetch(listing(["/a", "/b"]), **QUICK, per_host=1).images == 2
+    assert affectml.fetch(listing(["/a", "/b"]), **QUICK | {"max_wait": 2.0}, per_host=1).images == 2
     asked = [when for when, _, _ in server.log]
     assert len(asked) == 3
     assert asked[1] - asked[0] >= 0.95
@@ -493,25 +458,13 @@ ODD_PAUSES = [
 ]  # fmt: skip
 
 
-def test_a_pause_that_nobody_can_keep_does_not_end_the_download(server, listing):
+def test_a_pause_that_nobody_can_keep_does_not_end_the_download(server, listing, monkeypatch):
     for n, pause in enumerate(ODD_PAUSES):
+        monkeypatch.setitem(NAMES, f"h{n}.example", ["8.8.8.8"])
         server.pages[f"/{n}"] = lambda handler, _, pause=pause: handler.answer(429, retry_after=pause)
-    hosts = {f"h{n}.example": ["8.8.8.8"] for n in range(len(ODD_PAUSES))}
-    with pytest.MonkeyPatch.context() as patch:
-        for host, addresses in hosts.items():
-            patch.setitem(NAMES, host, addresses)
-        folder = listing([f"http://{host}/{n}" for n, host in enumerate(hosts)])
-        affectml.fetch(folder, **QUICK)
+    folder = listing([f"http://h{n}.example/{n}" for n in range(len(ODD_PAUSES))])
+    affectml.fetch(folder, **QUICK)
     assert [row["again"] for row in failures(folder)] == ["yes"] * len(ODD_PAUSES)
-
-
-@pytest.mark.parametrize("to", ["http://8.8.8.8:99999/", "http://photos.example:99999/", "http://8.8.8.8:0/"])
-def test_a_port_that_cannot_be_does_not_end_the_download(server, listing, to):
-    server.pages["/a"] = lambda handler, _: handler.answer(302, location=to)
-    server.serves("/b", picture(1))
-    folder = listing(["/a", to, "/b"])
-    assert affectml.fetch(folder, **QUICK, allow_private=True).images == 1
-    assert [(row["reason"], row["again"]) for row in failures(folder)] == [("not a url", "no")] * 2
 
 
 def test_a_host_that_never_answers_does_not_hold_up_the_rest(server, listing):
@@ -521,24 +474,36 @@ def test_a_host_that_never_answers_does_not_hold_up_the_rest(server, listing):
     assert reasons == {"no such host": 3, "host put off": 37}
 
 
-def test_no_more_than_so_many_requests_at_a_time_to_a_host(server, listing):
-    two = threading.Barrier(2)
+def test_no_more_than_so_many_requests_at_a_time_to_a_host_from_wherever(server, listing, monkeypatch):
+    two, three, thirds = threading.Barrier(2), threading.Barrier(3), []
 
-    def page(handler, _):
+    def there(handler, _):
         two.wait()
+        with suppress(threading.BrokenBarrierError):
+            thirds.append(three.wait(0.3))
         handler.answer(200, picture(1))
 
-    server.pages.update({f"/{n}": page for n in range(8)})
-    assert affectml.fetch(listing([f"/{n}" for n in range(8)]), **QUICK, per_host=2, jobs=8).images == 8
-    assert server.most == 2
+    for n in range(8):
+        monkeypatch.setitem(NAMES, f"h{n}.example", ["8.8.8.8"])
+        to = f"http://photos.example/{n}"
+        server.pages |= {f"/{n}": there, f"/to{n}": lambda handler, _, to=to: handler.answer(302, location=to)}
+    folder = listing([f"/{n}" if n < 2 else f"http://h{n}.example/to{n}" for n in range(8)])
+    assert affectml.fetch(folder, **QUICK, per_host=2, jobs=8).images == 8
+    assert thirds == []
 
 
 def test_no_more_than_so_many_requests_in_all(server, listing):
-    hosts = ("photos.example", "other.example")
-    server.pages.update({f"/{n}": lambda handler, _: handler.answer(200, picture(1)) for n in range(4)})
-    folder = listing([f"http://{host}/{n}" for host in hosts for n in range(4)])
+    two, seconds = threading.Barrier(2), []
+
+    def there(handler, _):
+        with suppress(threading.BrokenBarrierError):
+            seconds.append(two.wait(0.3))
+        handler.answer(200, picture(1))
+
+    server.pages.update({f"/{n}": there for n in range(4)})
+    folder = listing([f"http://{host}/{n}" for host in ("photos.example", "other.example") for n in range(4)])
     assert affectml.fetch(folder, **QUICK, per_host=4, jobs=1).images == 8
-    assert server.most == 1
+    assert seconds == []
 
 
 def test_requests_to_one_host_start_a_delay_apart(server, listing):
@@ -554,9 +519,10 @@ def test_requests_to_one_host_start_a_delay_apart(server, listing):
 ADDRESSES = {  # what keeps them from being public: which
     "loopback": "127.0.0.1 ::1 ::ffff:127.0.0.1 2002:7f00:1::",
     "unspecified": "0.0.0.0 ::",
-    "private": "10.1.2.3 172.16.0.1 192.168.1.1 192.0.2.1 198.18.0.1 100::1 255.255.255.255 ::ffff:10.0.0.1 fec0::1 "
-    "fd00::1 2001:db8::1",
+    "private": "10.1.2.3 172.16.0.1 192.168.1.1 192.0.2.1 198.18.0.1 100::1 255.255.255.255 ::ffff:10.0.0.1 "
+    "2001:0:808:808:: fd00::1 2001:db8::1",
     "link-local": "169.254.169.254 fe80::1 fe80::1%eth0 64:ff9b::a9fe:a9fe",
+    "site-local": "fec0::1",
     "not global": "100.64.0.1",
     "reserved": "192.0.0.8 ::ffff:0:127.0.0.1 ::127.0.0.1 64:ff9b:1::7f00:1",
     "multicast": "224.0.0.1 ff0e::1 ff02::1",
@@ -575,11 +541,12 @@ INWARD = [
     "http://127.0.0.1/a", "http://localhost/a", "http://inward.example/a", "http://mixed.example/a", "http://[::1]/a",
     "http://2130706433/a", "http://0x7f.1/a", "http://127.1/a", "http://0/a",
     "http://169.254.169.254/latest/meta-data/", "http://[::ffff:7f00:1]/a", "http://10.0.0.1/a",
+    "http://photos.example:22/a",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("redirected", [False, True], ids=["at once", "by a redirect"])
-def test_addresses_that_are_not_public_are_never_connected_to(server, listing, monkeypatch, redirected):
+def test_addresses_and_ports_that_are_not_public_are_never_connected_to(server, listing, monkeypatch, redirected):
     monkeypatch.setitem(NAMES, "localhost", ["127.0.0.1"])
     server.serves("/a", picture(1))
     pages = {f"/to{n}": lambda handler, _, to=to: handler.answer(302, location=to) for n, to in enumerate(INWARD)}
@@ -587,15 +554,17 @@ def test_addresses_that_are_not_public_are_never_connected_to(server, listing, m
     folder = listing(list(pages) if redirected else INWARD)
     affectml.fetch(folder, **QUICK)
     assert Counter((row["reason"], row["again"], row["tries"]) for row in failures(folder)) == {
-        ("not a public address", "no", "1"): len(INWARD)
+        ("not a public address", "no", "1"): len(INWARD) - 1,
+        ("not a public port", "no", "1"): 1,
     }
     assert set(server.reached) == ({"93.184.216.34"} if redirected else set())
     assert server.asked["/a"] == 0
 
 
 ODD = [
+    "http://8.8.8.8:99999/", "http://photos.example:99999/", "http://8.8.8.8:0/", "http://a:b:c/",
     "file:///etc/passwd", "ftp://photos.example/a", "data:image/png;base64,aaaa", "gopher://photos.example/", "http://",
-    "http:///a", "http://0177.0.0.1/a", "http://a:b:c/", "javascript:1", "photo.jpg", "http://exa mple/\n",
+    "http:///a", "http://0177.0.0.1/a", "javascript:1", "photo.jpg", "http://exa mple/\n",
 ]  # fmt: skip
 
 
@@ -607,15 +576,12 @@ def test_nothing_but_http_and_https_is_asked(server, listing, url):
     assert not server.reached
 
 
-PIECES = [
-    "http://", "HTTPS:", "//", "@", "ann:pw", "é", "xn--", "[", "]", "::1", "%00", "#", "?", ":", "99999", "\\", "\n",
-    "💥",
-]  # fmt: skip
+PIECES = ["http://", "HTTPS:", "//", "@", "ann:pw", "é", "xn--", "[", "]", "::1", "%00", "#", "?", ":", "99999", "\\"]
 
 
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=8).map("".join), st.booleans())
 def test_any_text_is_a_url_or_fails(text, redirected):
-    base = httpx.URL("http://ann:pw@photos.example/x") if redirected else None
+    base = checked_url("http://ann:pw@photos.example/x") if redirected else None
     try:
         url = checked_url(text, base)
     except Failed:
@@ -625,18 +591,10 @@ def test_any_text_is_a_url_or_fails(text, redirected):
     assert url.fragment == ""
 
 
-@pytest.mark.parametrize("to", ["file:///etc/passwd", "http://a:b:c/", "ftp://other.example/a"])
+@pytest.mark.parametrize("to", ODD[:6])
 def test_a_redirect_to_something_else_is_not_followed(server, listing, to):
     server.pages["/a"] = lambda handler, _: handler.answer(302, location=to)
     assert only_failure(listing(["/a"]))["reason"] in ("not a web address", "not a url")
-
-
-@pytest.mark.parametrize("redirected", [False, True], ids=["at once", "by a redirect"])
-def test_ports_of_other_services_are_not_asked(server, listing, redirected):
-    server.pages["/to"] = lambda handler, _: handler.answer(302, location="http://photos.example:22/a")
-    failure = only_failure(listing(["/to" if redirected else "http://photos.example:22/a"]))
-    assert (failure["reason"], failure["again"]) == ("not a public port", "no")
-    assert server.asked["/a"] == 0
 
 
 def test_what_was_refused_for_its_address_or_port_is_asked_as_soon_as_that_is_allowed(server, listing, monkeypatch):
@@ -647,7 +605,7 @@ def test_what_was_refused_for_its_address_or_port_is_asked_as_soon_as_that_is_al
     assert "allow_private=True" in dict(affectml.fetch(folder, **QUICK).rows())["not asked"]
     again = affectml.fetch(folder, **QUICK, allow_private=True)
     assert (again.images, again.not_asked) == (2, 1)
-    assert [failure.reason for failure in again.failures] == ["status 404"]
+    assert again.failures["reason"].tolist() == ["status 404"]
 
 
 def test_redirects_are_followed_so_far(server, listing):
@@ -662,23 +620,11 @@ def test_redirects_are_followed_so_far(server, listing):
     assert server.asked["/loop"] == 6
 
 
-def test_a_name_that_changes_its_address_after_the_check_gains_nothing(server, listing, monkeypatch):
+def test_a_name_that_changes_its_address_after_the_check_gains_nothing(server, listing):
     server.serves("/a", picture(1))
-    answers = iter([["8.8.8.8"], ["127.0.0.1"], ["127.0.0.1"]])
-
-    class Turning(dict):
-        def __getitem__(self, host):
-            return next(answers) if host == "photos.example" else super().__getitem__(host)
-
-    monkeypatch.setitem(globals(), "NAMES", Turning(NAMES))
     assert affectml.fetch(listing(["/a"]), **QUICK).images == 1
-    assert server.reached == ["8.8.8.8"]
-    assert next(answers) == ["127.0.0.1"]  # it was looked up once
-
-
-def test_private_addresses_are_asked_where_that_is_allowed(server, listing):
-    server.serves("/a", picture(1))
-    assert affectml.fetch(listing(["http://inward.example/a"]), **QUICK, allow_private=True).images == 1
+    assert server.looked_up == ["photos.example"]
+    assert server.reached == NAMES["photos.example"]
 
 
 def test_the_environment_names_no_proxy(server, listing, monkeypatch):
@@ -727,12 +673,12 @@ def test_pauses_differ_between_urls_and_are_the_same_in_every_run(server, listin
     server.pages["/a"] = server.pages["/b"] = lambda handler, _: handler.answer(503)
     folder, told = listing(["/a", "/b"]), []
     for _ in range(2):
-        affectml.fetch(folder, **{**QUICK, "wait": 5.0})
-        told.append(sorted(seconds for seconds in pauses if seconds > 1))
+        affectml.fetch(folder, **QUICK | {"max_wait": 60.0})
+        told.append(sorted(seconds for seconds in pauses if seconds >= 1))
         pauses.clear()
     assert told[0] == told[1]
     assert len(set(told[0])) == 4
-    assert 5 <= min(told[0]) < max(told[0]) <= 15
+    assert 1 <= min(told[0]) < max(told[0]) <= 4
 
 
 def test_certificates_of_ones_own_are_taken_and_none_is_said_so(listing, monkeypatch, tmp_path):
@@ -773,46 +719,41 @@ def test_the_next_run_asks_for_what_may_come_and_for_all_when_told_to(server, li
     assert not (folder / "fetch-failures.csv").exists()
 
 
-def test_a_run_that_was_killed_goes_on_from_its_journal(server, listing):
+STOPPED = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which may be off in a job in the background
+from affectml.fetching import FetchConfig, fetch
+fetch.KEEP_EVERY = 0
+fetch.fetch_images(sys.argv[1], FetchConfig(per_host=1, delay=0, allow_private=True), progress=False)
+"""
+
+
+def files_of(folder):
+    """The content of every file of a data set, but for the times in its list of failures."""
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files["fetch-failures.csv"] = re.sub(rb"[\d-]+T[\d:]+Z", b"", files["fetch-failures.csv"])
+    return files
+
+
+@pytest.mark.parametrize(("by", "images"), [(signal.SIGKILL, 3), (signal.SIGINT, 1)])
+def test_a_run_that_was_stopped_is_gone_on_with_and_ends_the_same(server, listing, tmp_path, by, images):
     for n in range(3):
         server.serves(f"/{n}", picture(n))
-    folder = listing(["/0", "/1", "/2", "/gone"])
-    whole = affectml.fetch(folder, **QUICK)
-    table, files = (folder / "images.parquet").read_bytes(), sorted((folder / "images").rglob("*.*"))
-    listed, when = (folder / "fetch-failures.csv").read_bytes(), failures(folder)[0]["when"]
-    assert whole.images == 3
+    folder = listing([f"http://127.0.0.1:{server.server_port}/{name}" for name in (0, 1, "gone", 2)])
+    shutil.copytree(folder, tmp_path / "undisturbed")
+    affectml.fetch(tmp_path / "undisturbed", **QUICK, allow_private=True)
 
-    # as a kill leaves it: two files there, one of which came but was not renamed, and half a line
-    gone = pd.read_parquet(folder / "images.parquet").drop(columns=["file", "sha256"])
-    got = pd.read_parquet(folder / "images.parquet")
-    gone.to_parquet(folder / "images.parquet", index=False)
-    (folder / "fetch-failures.csv").unlink()
-    (folder / ".fetching").mkdir()
-    (folder / ".fetch-failures.csv.01234567.tmp").write_bytes(listed[:50])
-    (folder / ".fetching" / "0123.part").write_bytes(picture(7)[:100])
-    lines = []
-    for row in got.itertuples():
-        key = hashlib.sha256(row.url.encode()).hexdigest()[:32]
-        if pd.isna(row.file):
-            failed = {"reason": "status 404", "why": "the server answered 404", "retry": "never", "tries": 1}
-            lines.append({"url": key, **failed, "when": when})
-        else:
-            size = (folder / row.file).stat().st_size
-            lines.append({"url": key, "file": row.file, "sha256": row.sha256, "size": size})
-    (folder / got["file"][1]).unlink()
-    said = "".join(f"\n{json.dumps(line)}" for line in lines)
-    (folder / ".fetching" / "journal.jsonl").write_text(said + '\n{"url": "00')
+    run = []
+    server.pages["/2"] = lambda handler, _: run[0].send_signal(by) or server.over.wait()  # the others are done with
+    run.append(subprocess.Popen([sys.executable, "-c", STOPPED, str(folder)], stderr=subprocess.DEVNULL))
+    assert run[0].wait() == -by
+
+    server.serves("/2", picture(2))
     server.asked.clear()
-
-    summary = affectml.fetch(folder, **QUICK)
-    assert server.asked == {"/1": 1}
-    assert (summary.urls, summary.images) == (1, 3)
-    assert sorted((folder / "images").rglob("*.*")) == files
-    pd.testing.assert_frame_equal(pd.read_parquet(folder / "images.parquet"), got)
-    assert len(table) > 0
-    assert (folder / "fetch-failures.csv").read_bytes() == listed
-    assert not (folder / ".fetching").exists()
-    assert not list(folder.glob(".*.tmp"))
+    summary = affectml.fetch(folder, **QUICK, allow_private=True)
+    assert server.asked == {"/2": 1}
+    assert (summary.urls, summary.images, summary.not_asked) == (1, images, 1)
+    assert files_of(folder) == files_of(tmp_path / "undisturbed")
 
 
 def test_one_download_into_a_data_set_at_a_time(server, listing):

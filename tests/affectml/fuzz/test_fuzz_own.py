@@ -20,9 +20,8 @@ from affectml.embeddings import EmbeddingStore
 from affectml.embeddings.writing import write_part
 from affectml.encoders import Ran
 from affectml.fetching import fetch_images
-from affectml.fetching._download import Downloader
-from affectml.fetching._guard import Failed
-from affectml.fetching.fetch import _key
+from affectml.fetching._download import Downloader, Job
+from affectml.fetching._guard import Later
 from affectml.heads import ImageEffects
 from affectml.importers import get_importer
 from affectml.importers.one_person import said_of
@@ -121,16 +120,13 @@ def resume(folder: Path, out: Path) -> None:
 
 
 def to_fetch(folder: Path) -> None:
-    """Three urls; a journal and a list of failures that say what became of two."""
+    """Three urls: one came in a run that was killed, and one failed."""
     urls = [f"http://photos.example/{name}" for name in "abc"]
     text(folder / "t.csv", "url,label", *(f"{url},{label}" for url, label in zip(urls, LABELS, strict=True)))
     get_importer("table")(folder / "t.csv", folder / "data", images="none")
     (folder / "t.csv").unlink()
-    failed = {"url": _key(urls[0]), "reason": "404", "why": "no", "retry": "never", "tries": 1, "when": ""}
-    picture(folder / "data" / "images" / "x.jpg")
-    size = (folder / "data" / "images" / "x.jpg").stat().st_size
-    got = {"url": _key(urls[1]), "file": "images/x.jpg", "sha256": "0" * 64, "size": size}
-    text(folder / "data" / ".fetching" / "journal.jsonl", json.dumps(failed), json.dumps(got))
+    picture(folder / "data" / "images" / "00" / f"{'0' * 64}.jpg")
+    text(folder / "data" / ".fetching" / f"{Job(urls[1], folder).key}-{'0' * 64}.jpg")
     text(
         folder / "data" / "fetch-failures.csv",
         "image_id,url,reason,why,tries,when,again",
@@ -139,8 +135,8 @@ def to_fetch(folder: Path) -> None:
 
 
 def fetch(folder: Path, out: Path) -> None:
-    async def unreachable(self: Any, url: str, part: Path) -> Any:
-        raise Failed("no network", "this is a test", "later")
+    async def unreachable(self: Any, job: Any) -> Any:
+        raise Later("no network", "this is a test")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Downloader, "get", unreachable)
