@@ -36,7 +36,8 @@ def code_lines(source: str) -> int:
 def recipe_lines(source: str) -> int:
     """Lines of the values of `recipe` in the entries of a YAML table."""
     table = yaml.compose(source)
-    entries = [value for _, value in table.value if isinstance(value, yaml.MappingNode)]
+    pairs = table.value if isinstance(table, yaml.MappingNode) else []
+    entries = [value for _, value in pairs if isinstance(value, yaml.MappingNode)]
     recipes = [value for entry in entries for key, value in entry.value if key.value == "recipe"]
     return sum(recipe.end_mark.line - recipe.start_mark.line or 1 for recipe in recipes)
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from affectml._files import KEEP_EVERY, with_column, write_parquet, write_text
+from affectml._files import with_column, write_parquet, write_text
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput, option
 from affectml.fetching import FetchConfig
@@ -25,6 +25,7 @@ LOCK = ".fetch.lock"
 FAILURES = "fetch-failures.csv"
 COLUMNS = ["image_id", "url", "reason", "why", "tries", "when", "again"]  # of FAILURES
 TEXTS = ["url", "file", "sha256"]  # of images.parquet
+KEEP_EVERY = 10  # seconds after which FAILURES is written anew
 PLACEHOLDER = 3  # urls with one content: more than a stock library's own doubles
 
 _SECRET = re.compile(r"(?<=//)[^/?#]*@")  # also of a url in the path or the query of another
