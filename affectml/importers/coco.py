@@ -11,10 +11,10 @@ import numpy as np
 from affectml._files import read_json
 from affectml._options import Help, check_choice
 from affectml.errors import BadInput, option
-from affectml.importers._spec import Renaming, SomeTaxonomy
 from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, set_table
 from affectml.importers.find import images_folder, locate, refuse_leaving, relative_names, repeated
 from affectml.importers.labels import plan_labels
+from affectml.importers.read import Renaming, SomeTaxonomy
 from affectml.importers.registry import importer
 
 

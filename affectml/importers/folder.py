@@ -6,12 +6,10 @@ from typing import Annotated, NamedTuple
 
 from affectml._options import Help
 from affectml.errors import BadInput
-from affectml.importers._images import SUFFIXES
-from affectml.importers._spec import Renaming, SomeTaxonomy
-from affectml.importers.columns import SPLIT_OF
 from affectml.importers.draft import About, Draft, Source, draft, image_table, one_hot
-from affectml.importers.find import files_in, is_hidden
+from affectml.importers.find import SUFFIXES, files_in, is_hidden
 from affectml.importers.labels import plan_labels
+from affectml.importers.read import SPLIT_OF, Renaming, SomeTaxonomy
 from affectml.importers.registry import importer
 
 
