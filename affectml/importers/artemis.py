@@ -11,13 +11,10 @@ import numpy as np
 import pandas as pd
 
 from affectml.errors import BadInput, option
-from affectml.importers._images import SUFFIXES
-from affectml.importers._shapes import from_judgements
-from affectml.importers._spec import ImagesRoot, TableSpec
-from affectml.importers.columns import SPLIT_OF, Columns, Shape, tidy
+from affectml.importers.answers import from_judgements
 from affectml.importers.draft import Draft, Source, draft, image_table, published
-from affectml.importers.find import find, fold, images_folder, relative_names
-from affectml.importers.read import Table, first_row, read_table
+from affectml.importers.find import SUFFIXES, find, fold, images_folder, relative_names
+from affectml.importers.read import SPLIT_OF, Columns, ImagesRoot, Shape, Table, TableSpec, first_row, read_table, tidy
 from affectml.importers.registry import importer
 
 _FILES = ("artemis_dataset_release_v0.csv", "artemis_preprocessed.csv")

@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 from affectml._files import read_json
 from affectml._progress import track
 from affectml.errors import BadInput, option
-from affectml.importers._spec import Partial
-from affectml.importers.columns import WHOLE
 from affectml.importers.draft import Draft, Source, draft, image_table, one_hot, published
 from affectml.importers.find import find, locate, relative_names, repeated
 from affectml.importers.labels import label_of
+from affectml.importers.read import WHOLE, Partial
 from affectml.importers.registry import importer
 from affectml.taxonomies import get_taxonomy
 

@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from affectml._files import read_json
 from affectml.errors import BadInput, option
-from affectml.importers._shapes import Shaped, from_judgements
-from affectml.importers._spec import ImagesRoot, TableSpec
-from affectml.importers._write import of_images
-from affectml.importers.columns import Columns, Shape, numbers
+from affectml.importers.answers import Shaped, from_judgements
 from affectml.importers.draft import Draft, Source, draft, image_table, published
 from affectml.importers.find import Located, find, images_folder, is_url, locate, relative_names
-from affectml.importers.read import Table, read_table
+from affectml.importers.read import Columns, ImagesRoot, Shape, Table, TableSpec, numbers, read_table
 from affectml.importers.registry import importer
+from affectml.importers.write import of_images
 from affectml.taxonomies import Taxonomy
 
 _TABLES = ("annotations_single.ann", "annotations.csv", "annotations_single.csv")

@@ -7,11 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput
-from affectml.importers._images import SUFFIXES
 from affectml.importers._maxent import maximum_entropy_shares
-from affectml.importers.columns import numbers
 from affectml.importers.draft import Draft, Source, draft, image_table, label_table, published
-from affectml.importers.read import Table, first_row, read_table
+from affectml.importers.find import SUFFIXES
+from affectml.importers.read import Table, first_row, numbers, read_table
 from affectml.importers.registry import importer
 from affectml.taxonomies import Place, Taxonomy, get_taxonomy
 

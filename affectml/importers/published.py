@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 from affectml._options import Help
 from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
-from affectml.importers._images import SUFFIXES
-from affectml.importers._spec import Partial
-from affectml.importers.columns import numbers
 from affectml.importers.draft import (
     Draft,
     Source,
@@ -29,17 +26,9 @@ from affectml.importers.draft import (
     published_sets,
     vote_table,
 )
-from affectml.importers.find import (
-    files_in,
-    find,
-    locate,
-    need,
-    read_lines,
-    relative_names,
-    repeated,
-)
+from affectml.importers.find import SUFFIXES, files_in, find, locate, need, read_lines, relative_names, repeated
 from affectml.importers.labels import MIKELS_WORDS, label_of
-from affectml.importers.read import Table, first_row, read_table
+from affectml.importers.read import Partial, Table, first_row, numbers, read_table
 from affectml.importers.registry import importer
 from affectml.taxonomies import Taxonomy, get_taxonomy
 

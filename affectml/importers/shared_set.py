@@ -17,8 +17,8 @@ from affectml.data import DatasetMeta, TargetMeta
 from affectml.errors import BadInput
 from affectml.importers._container import Container, open_container, quiet
 from affectml.importers._container_rows import Gathered, gather
-from affectml.importers.columns import tidy
 from affectml.importers.draft import Draft, Source, image_table, label_table
+from affectml.importers.read import tidy
 from affectml.taxonomies import Taxonomy
 
 NAME = "affectml.json"

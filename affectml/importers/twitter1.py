@@ -10,10 +10,9 @@ import pandas as pd
 
 from affectml._options import Help
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.importers.columns import numbers
 from affectml.importers.draft import Draft, Source, draft, image_table, one_hot, published, vote_table
 from affectml.importers.find import find, locate, read_lines, relative_names, repeated
-from affectml.importers.read import Table, first_row, read_table
+from affectml.importers.read import Table, first_row, numbers, read_table
 from affectml.importers.registry import importer
 from affectml.taxonomies import get_taxonomy
 

@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput
-from affectml.importers._write import NO_FILE
 from affectml.importers.draft import Draft, Source, draft, image_table, label_table, published
 from affectml.importers.find import find, fold, images_in, is_url, read_lines
 from affectml.importers.registry import importer
+from affectml.importers.write import NO_FILE
 from affectml.taxonomies import get_taxonomy
 
 _CLAIMED = f"{NO_FILE}, because another url claims the same file"

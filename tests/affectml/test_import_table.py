@@ -356,7 +356,7 @@ def test_paths_that_leave_the_folder_are_refused(load, tmp_path, cell):
 @given(st.lists(st.sampled_from(["..", ".", "a", "/", "\\", "//", "b.jpg", "C:", " "]), min_size=1, max_size=6))
 @settings(max_examples=300, deadline=None)
 def test_no_name_leaves_the_root(parts):
-    from affectml.importers._images import inside_name, is_usual
+    from affectml.importers.find import inside_name, is_usual
 
     name, root = "".join(parts), Path("/data/pics")
     try:
