@@ -264,8 +264,7 @@ class Measured:
     """
 
     kind: Kind
-    values: Values
-    vote_rule: VoteRule | None
+    entry: dict[str, Any]
     note: str
     table: pd.DataFrame
     keep: NDArray[np.bool_]
@@ -320,7 +319,7 @@ def measure(
     content = pd.DataFrame(merged.astype(dtype), columns=list(plan.taxonomy.labels))
     if values != "indicator":
         content = pd.concat([people_columns(table, raw, n_column, plan), content], axis=1)
-    return Measured(made, values, rule, note, content, keep)
+    return Measured(made, {"values": values, "vote_rule": rule}, note, content, keep)
 
 
 def _merged(raw: Sequence[str], cells: Floats, plan: LabelPlan) -> Floats:
@@ -474,8 +473,8 @@ def people_said(arrays: "Arrays", naming: Naming, vote_rule: VoteRule | None, ab
             result.skipped["rows in which nobody voted"] = list(compress(table.places(), ~measured.keep))
         result.notes += [f"{key}: {measured.note}", *plan.notes]
         result.warnings += plan.warnings
-        said = {"values": measured.values, "vote_rule": measured.vote_rule, "made_by": f"{key} of {table.path.name}"}
-        result.add(measured.kind, measured.kind, content[measured.keep], plan.taxonomy, **said, **about)
+        said = {**measured.entry, "made_by": f"{key} of {table.path.name}", **about}
+        result.add(measured.kind, measured.kind, content[measured.keep], plan.taxonomy, **said)
     return result
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import pandas as pd
 
 from affectml._files import read_json
 from affectml._options import Help, check_choice
 from affectml.errors import BadInput, option
-from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, set_table
+from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, label_table
 from affectml.importers.find import images_folder, locate, refuse_leaving, relative_names, repeated
 from affectml.importers.labels import plan_labels
 from affectml.importers.read import Renaming, SomeTaxonomy
@@ -38,49 +39,47 @@ def coco(
     are unknown. Source and licence are the file's own unless given; where images have different licences, the column
     `licence` says which.
     """
-    check_choice("empty", empty, ("skip", "none"))
+    check_choice("empty", empty, ("none", "skip"))
     file, content = source.path, read_json(source.path)
-    root = images_folder(images_root, file.parent)
-    names, found, unused = _labels(content, file)
+    root, way_out = images_folder(images_root, file.parent), f"name their folder ({option('images_root')})"
+    names, categories = _by_id(content, file, "images", "file_name"), _by_id(content, file, "categories", "name")
     where = [f"{file}, images[{row}]" for row in range(len(names))]
-    ids = relative_names(names, root, where)
+    ids = relative_names(list(names.values()), root, where)
     repeated(ids, where, "take one of the two out")
-    way_out = f"name their folder ({option('images_root')})"
     refuse_leaving(ids, root, where.__getitem__, way_out)
     here = locate(ids, root, file, where, source.images, way_out=way_out)
-    counts = Counter(label for labels in found for label in labels)
-    spelt = {label: f"{file}, category {label!r}" for label in counts}
-    plan = plan_labels(spelt, mapping, taxonomy, where=str(file), name=source.about.name, counts=counts)
+    spelt = _spelt(content, file, names, categories)
+    counts = Counter(spelt)
+    places = {label: f"{file}, category {label!r}" for label in counts}
+    plan = plan_labels(places, mapping, taxonomy, where=str(file), name=source.about.name, counts=counts)
     about, licences = _origin(content, source.about)
     columns = {"licence": licences} if len(set(licences)) > 1 else {}
     result = draft(replace(source, about=about), image_table(ids, here.files, **columns), here.places)
     result.notes += plan.notes
     result.warnings += plan.warnings
+    told = np.isin(np.arange(len(ids)), spelt.index) | (empty == "none")
     result.skipped["images that no entry names"] = here.spare
-    result.skipped["categories that no annotation has"] = unused
-    table = set_table(ids, [{plan.label_of[label] for label in labels} for labels in found], plan.taxonomy)
-    told = np.array([bool(labels) or empty == "none" for labels in found])
+    result.skipped["categories that no annotation has"] = sorted(set(categories.values()) - counts.keys())
     result.skipped["images without an annotation, left out of the target"] = list(compress(ids, ~told))
-    target = table[told]
-    kind = "single" if empty == "skip" and (target[list(plan.taxonomy.labels)].sum(axis=1) == 1).all() else "sets"
-    others = "unknown" if kind == "single" else "absent"
+    target = label_table(ids, plan.indicators(len(ids), spelt), plan.taxonomy)[told]
+    one_each = (target[list(plan.taxonomy.labels)].sum(axis=1) == 1).all()
+    kind, others = ("single", "unknown") if empty == "skip" and one_each else ("sets", "absent")
     result.notes.append(f"kind {kind}: a category that no annotation of an image has is {others} there")
     result.add(kind, kind, target, plan.taxonomy, values="indicator", made_by=f"annotations in {file.name}")
     return result
 
 
-def _labels(content: Any, file: Path) -> tuple[list[str], list[set[str]], list[str]]:
-    """The file name and the categories of each image, and the categories that none has."""
-    names = _by_id(content, file, "images", "file_name")
-    categories = _by_id(content, file, "categories", "name")
-    found: dict[Any, set[str]] = {image: set() for image in names}
+def _spelt(content: Any, file: Path, names: dict[Any, str], categories: dict[Any, str]) -> pd.Series:
+    """Each category that an image has, once; the index is the image's place in the file."""
+    at = {image: row for row, image in enumerate(names)}
+    pairs: dict[tuple[int, str], None] = {}
     for row, entry in enumerate(_entries(content, file, "annotations", "image_id", "category_id")):
         for key, known in (("image_id", names), ("category_id", categories)):
             if entry[key] not in known:
                 unknown = f"{key} is {entry[key]!r}, which is no id there"
                 raise BadInput(f"{file}, annotations[{row}]: {unknown}; mend it or take it out")
-        found[entry["image_id"]].add(categories[entry["category_id"]])
-    return list(names.values()), list(found.values()), sorted(set(categories.values()).difference(*found.values()))
+        pairs[at[entry["image_id"]], categories[entry["category_id"]]] = None
+    return pd.Series([label for _, label in pairs], index=[row for row, _ in pairs])
 
 
 def _by_id(content: Any, file: Path, key: str, field: str) -> dict[Any, str]:

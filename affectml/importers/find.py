@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
@@ -63,14 +64,9 @@ def leaves(path: Path, root: Path) -> bool:
 
 def refuse_leaving(names: Sequence[str | None], root: Path, where: Callable[[int], str], way_out: str) -> None:
     """Raise BadInput for the first of some names below a folder that leads out of it, by a link; None is no name."""
-    inside: dict[str, bool] = {}
+    gone = cache(lambda folder: leaves(root / folder, root))
     for row, name in enumerate(names):
-        if not name:
-            continue
-        folder = name.rpartition("/")[0]
-        if folder not in inside:
-            inside[folder] = not leaves(root / folder, root)
-        if not inside[folder] or ((root / name).is_symlink() and leaves(root / name, root)):
+        if name and (gone(name.rpartition("/")[0]) or ((root / name).is_symlink() and leaves(root / name, root))):
             raise BadInput(f"{where(row)}: {name!r} leads out of {root} by a link; {way_out}")
 
 
@@ -172,10 +168,11 @@ def inside_name(name: str, root: Path, where: str, way_out: str = "") -> str:
         return name
     way_out = way_out or f"name the folder that holds all images ({option('images_root')}) and give paths below it"
     plain = name.replace("\\", "/")
-    path, absolute = PurePosixPath(plain), PurePosixPath(root.resolve().as_posix())
+    path = PurePosixPath(plain)
     if PureWindowsPath(plain).drive and not path.is_absolute():
         raise BadInput(f"{where}: {name!r} has a drive; give paths relative to the folder of the images")
     if path.is_absolute():
+        absolute = PurePosixPath(root.resolve().as_posix())
         if not path.is_relative_to(absolute):
             raise BadInput(f"{where}: {name!r} lies outside {root}; {way_out}")
         path = path.relative_to(absolute)

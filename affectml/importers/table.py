@@ -169,9 +169,8 @@ def _from_label_columns(shape: Shape) -> Shaped:
     _one_row_each(shape, shaped, "first")
     content = found.table.iloc[shaped.rows]
     content.insert(0, "image_id", shape.ids[shaped.rows])
-    entry = {"values": found.values, "vote_rule": found.vote_rule}
     made_by = f"columns {', '.join(names)} of {table.path.name}"
-    shaped.add(found.kind, found.kind, content, plan.taxonomy, **entry, made_by=made_by)
+    shaped.add(found.kind, found.kind, content, plan.taxonomy, **found.entry, made_by=made_by)
     return shaped
 
 
