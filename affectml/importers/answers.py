@@ -30,8 +30,9 @@ from affectml.importers.read import (
 )
 from affectml.taxonomies import Taxonomy
 from affectml_annotation.columns import COLUMNS
+from affectml_annotation.errors import AnnotationError
 from affectml_annotation.exchange.columns import own_flag, own_language, truths_in
-from affectml_annotation.judgements import FLAG, KINDS, are_data, languages_in, of_now, only_data
+from affectml_annotation.judgements import FLAG, KINDS, are_data, count_votes, languages_in, of_now, only_data
 
 if TYPE_CHECKING:
     from affectml.importers._arrays import Arrays
@@ -236,8 +237,6 @@ def count(judgements: pd.DataFrame, labels: Sequence[str], where: str) -> tuple[
     Returns image_id, n and votes of each image with an answer; whether every answer is exactly one label, so that the
     votes are also a distribution; and the images without an answer.
     """
-    from affectml_annotation import AnnotationError, count_votes
-
     try:
         votes = count_votes(judgements, labels)
     except AnnotationError as error:

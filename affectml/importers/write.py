@@ -27,6 +27,9 @@ from affectml.importers.draft import About, Draft, Embedded, ImportSummary, Sour
 from affectml.importers.find import need_folder, place_images
 from affectml.importers.labels import taxonomy_entry
 from affectml.importers.registry import Importer
+from affectml_annotation.errors import AnnotationError
+from affectml_annotation.exchange.files import keep, read_parquet, writing_in_turn
+from affectml_annotation.exchange.merging import merge_judgements
 
 NO_FILE = "images: a url and no file"
 SHARD_ROWS = 65536
@@ -70,10 +73,10 @@ def settle(draft: Draft, images: str) -> None:
 
 def call(draft: Draft, name: str | None) -> None:
     """Call the draft's target `name`; of several each is NAME-KIND. Raises BadInput for a name that cannot be."""
-    from affectml_annotation.exchange.dataset_folder import NAME
-
     if name is None:
         return
+    from affectml_annotation.exchange.dataset_folder import NAME
+
     if not draft.targets:
         raise BadInput(f"{draft.where}: no labels in it, so there is no target to call {option('target', name)}")
     if not NAME.fullmatch(name):
@@ -100,7 +103,7 @@ def write(draft: Draft, out: Path, *, images: str, strict: bool) -> ImportSummar
             table = _bring_in(draft, temporary, skipped, images, strict)
         kept = set(table["image_id"])
         gone = set(draft.images["image_id"]) - kept
-        targets = {name: _without(gone, content) for name, (_, content) in draft.targets.items()}
+        targets = {name: of_images(of, set(of["image_id"]) - gone) for name, (_, of) in draft.targets.items()}
         for name, target in targets.items():
             if target.empty:
                 why = "; ".join(f"{len(names):,} {reason} (first: {names[0]})" for reason, names in skipped.items())
@@ -118,7 +121,7 @@ def write(draft: Draft, out: Path, *, images: str, strict: bool) -> ImportSummar
         )
         people = None
         if annotations is not None:
-            annotations = _without(gone, annotations)
+            annotations = of_images(annotations, set(annotations["image_id"]) - gone)
             people = int(annotations["annotator_id"].nunique()) if draft.people_named else None
         dataset = write_dataset(temporary, meta, table, targets, annotations)
         if draft.embedded is not None:
@@ -136,10 +139,6 @@ def of_images(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
     return table[table["image_id"].isin(kept)].reset_index(drop=True)
 
 
-def _without(gone: set[str], table: pd.DataFrame) -> pd.DataFrame:
-    return table[~table["image_id"].isin(gone)].reset_index(drop=True)
-
-
 def _bring_in(
     draft: Draft, folder: Path, skipped: defaultdict[str, list[str]], images: str, strict: bool
 ) -> pd.DataFrame:
@@ -153,20 +152,18 @@ def _bring_in(
     by_url = problems.index[table["url"][problems.index].notna()] if draft.url_suffices else problems.index[:0]
     names = {}  # what a message calls an image: its path, or its name where it had no file of its own
     for row in problems.index:
-        path = draft.sources[row]
-        spooled = path is not None and spool in path.parents
-        names[row] = f"{draft.where}: {str(files[row]).removeprefix('images/')}" if spooled else str(path)
-    none = len(problems) == len(table)
-    if len(problems) and (strict or len(problems) - len(by_url) == len(table)):
+        path = Path(str(draft.sources[row]))
+        spooled = f"{draft.where}: {str(files[row]).removeprefix('images/')}"
+        names[row] = spooled if spool in path.parents else str(path)
+    bad, every = len(problems), len(table)
+    if bad and (strict or bad - len(by_url) == every):
         way_out = f"mend them, or leave {option('strict')} out and they are skipped"
-        if none:
+        if bad == every:
             labels = f", or take the labels alone ({option('images', 'none')})" if draft.targets else ""
             way_out = draft.way_out + labels
-        count = (
-            f"none of its {len(table):,} images can" if none else f"{len(problems):,} of {len(table):,} images cannot"
-        )
-        first = f"{names[problems.index[0]]}: {problems.iloc[0]}"
-        raise BadInput(f"{draft.where}: {count} be used (first: {first}); nothing was written: {way_out}")
+        which = f"none of its {every:,} images can" if bad == every else f"{bad:,} of {every:,} images cannot"
+        first = f"{next(iter(names.values()))}: {problems.iloc[0]}"
+        raise BadInput(f"{draft.where}: {which} be used (first: {first}); nothing was written: {way_out}")
     for row, problem in problems.items():
         skipped[f"images: {problem}{', so its url alone is kept' if row in by_url else ''}"].append(names[row])
     table["file"] = table["file"].mask(table.index.isin(by_url), None)
@@ -199,8 +196,6 @@ def join(draft: Draft, dataset: Dataset, target: str | None = None) -> ImportSum
     columns, judgements or embeddings came in, for those. Raises BadInput, and then nothing was written: no image in
     common, names that could mean two images, a target, a store, judgements or another split in the way.
     """
-    from affectml_annotation.exchange.files import writing_in_turn
-
     with writing_in_turn(dataset.root):
         for old in dataset.root.glob(f"{_TEMPORARY}*"):  # of a join that was killed
             shutil.rmtree(old, ignore_errors=True)
@@ -285,10 +280,6 @@ class _Addition:
 
     def _plan_judgements(self, annotations: pd.DataFrame) -> None:
         """Merge judgements as exports do, by event id, else by image, person and round; targets count all of them."""
-        from affectml_annotation import AnnotationError
-        from affectml_annotation.exchange.files import read_parquet
-        from affectml_annotation.exchange.merging import merge_judgements
-
         draft, root, about, asked = self.draft, self.dataset.root, self.draft.about, self.dataset.meta.judgements
         meta = target_meta(about, next(iter(draft.targets.values()))[0])
         question = asked.question if asked else ""
@@ -384,8 +375,6 @@ class _Addition:
 
     def write(self) -> None:
         """Write what was planned: all that takes long first, under names that nothing reads, dataset.json last."""
-        from affectml_annotation.exchange.files import keep
-
         draft, root, store = self.draft, self.dataset.root, None
         described: dict[str, Any] = {"schema": SCHEMA, **read_json(root / "dataset.json")}
         described.setdefault("targets", {})
