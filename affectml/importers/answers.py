@@ -87,76 +87,73 @@ def _words_for_no_label(found: Iterable[str], known: Collection[str]) -> dict[st
 def from_judgements(shape: Shape) -> Shaped:
     """One row per judgement: annotations, `rates` by votes, and `distribution` where all chose one label.
 
-    Judgements are in the order of the rows. An empty cell of labels is an error unless `spec.empty` says "none"
-    (nothing applies) or "skip" (no answer). Two rows of one person, image and round are an error unless
-    `spec.duplicates` says "first", or "union" (one label a row).
+    An empty cell of labels is an error unless `spec.empty` says "none" (nothing applies) or "skip" (no answer). Two
+    rows of one person, image and round are one unless `spec.duplicates` says "first", or "union" (one label a row).
     """
-    table, columns, spec, frame = shape.table, shape.columns, shape.spec, shape.table.frame
+    table, spec, ids = shape.table, shape.spec, pd.Series(shape.ids)
     if spec.kind not in (None, "rates"):
         raise BadInput(f"{table.path}: judgements become rates; {option('kind', spec.kind)} does not fit")
     if spec.vote_rule is not None:
         raise BadInput(f"{table.path}: {option('vote_rule')} is for votes and shares; judgements say it themselves")
     plan, cells, words = plan_shape(shape, judged=True)
+    varying = [column for column in shape.own if _differs(table.frame[column], ids)]
+    own = [column for column in shape.own if column not in varying]
+    notes = [*([] if cells is None else [cells.note]), *plan.notes]
+    result = Shaped(rows=np.flatnonzero(~ids.duplicated()), own=own, notes=notes, warnings=list(plan.warnings))
+    judgements = _one_each(table, _judgements(shape, plan, cells, words, varying, notes), spec.duplicates, notes)
+    result.annotations = judgements
+    notes += only_data(judgements)[1]
+    if varying:
+        notes.append(f"differ between judgements of one image, so kept there: {', '.join(varying)}")
+    rates, one_choice, unanswered = count(judgements, plan.taxonomy.labels, str(table.path))
+    if unanswered:
+        result.skipped["images without an answer, left out of the targets"] = unanswered
+    made: dict[str, Any] = {"values": "votes", "made_by": f"votes of the judgements in {table.path.name}"}
+    result.add("rates", "rates", rates, plan.taxonomy, **made)
+    if one_choice:
+        notes.append("every answer is exactly one label: also a distribution, vote rule one_choice")
+        result.add("distribution", "distribution", rates, plan.taxonomy, vote_rule="one_choice", **made)
+    return result
+
+
+def _judgements(
+    shape: Shape, plan: LabelPlan, cells: Cells | None, words: dict[str, str], own: list[str], notes: list[str]
+) -> pd.DataFrame:
+    """The rows of a table as annotations.parquet has them, in their order. own: further columns of the judgements."""
+    table, columns, frame = shape.table, shape.columns, shape.table.frame
     kinds = None  # unless they are a judgement table's, `kind` is a column of the user's own
     if "kind" in frame and frame["kind"].isin((*KINDS, FLAG)).all():
         kinds = frame["kind"].tolist()
     if cells is None:
         said, lists = _from_indicators(table, columns.labels, plan)
     else:
-        said, lists = _from_cells(cells, plan, words, spec.empty if kinds is None else "none")
+        said, lists = _from_cells(cells, plan, words, shape.spec.empty if kinds is None else "none")
     if kinds is not None:
         said, lists = kinds, [of if kind == "labels" else [] for of, kind in zip(lists, kinds, strict=True)]
-    places = [f"{table.unit}-{place}" for place in table.place]
-    named = "event_id" in frame and frame["event_id"].notna().all() and frame["event_id"].is_unique
+    events = [f"{table.unit}-{place}" for place in table.place]
+    if "event_id" in frame and frame["event_id"].notna().all() and frame["event_id"].is_unique:
+        events = list(map(str, frame["event_id"]))
     people = pd.Series([f"anonymous-{place}" for place in table.place])
     if columns.annotator is not None:
         nobody = f"column {columns.annotator!r} is empty; every judgement needs who made it"
         table.refuse_row(table.texts(columns.annotator) == "", nobody)
         people = frame[columns.annotator].astype(str)
-    found = pd.DataFrame(
-        {
-            "event_id": list(map(str, frame["event_id"])) if named else places,
-            "image_id": shape.ids,
-            "annotator_id": people.to_numpy(dtype=object),
-            "round": _rounds(table),
-            "kind": np.array(said, dtype=object),
-            "labels": lists,
-        }
-    )
-    varying = [column for column in shape.own if _differs(frame[column], shape.ids)]
-    known = [c.name for c in COLUMNS if c.name in frame.columns and c.name not in columns.used()]
-    for column in dict.fromkeys([*known, *varying]):
-        if column not in (*KEY, "event_id", "kind", "labels"):
-            found[column] = tidy(frame[column])
-    result = Shaped(
-        rows=np.flatnonzero(~pd.Series(shape.ids).duplicated()),
-        own=[column for column in shape.own if column not in varying],
-        notes=[*([] if cells is None else [cells.note]), *plan.notes],
-        warnings=list(plan.warnings),
-    )
+    found = pd.DataFrame({"event_id": events, "image_id": shape.ids, "annotator_id": people.to_numpy(dtype=object)})
+    found = found.assign(round=_rounds(table), kind=np.array(said, dtype=object), labels=lists)
+    known = [column.name for column in COLUMNS if column.name in frame.columns and column.name not in columns.used()]
+    for name in dict.fromkeys([*known, *own]):
+        if name not in (*KEY, "event_id", "kind", "labels"):
+            found[name] = tidy(frame[name])
     if "language" in found:
-        codes, own = languages_in(found["language"])
-        if own is not None:
-            result.notes.append(own_language(table.where(own), found["language"].iloc[own]))
-        found = found.drop(columns="language") if own is not None else found.assign(language=codes)
+        codes, other = languages_in(found["language"])
+        if other is not None:
+            notes.append(own_language(table.where(other), found["language"].iloc[other]))
+        found = found.assign(language=codes) if other is None else found.drop(columns="language")
     if "flag" in found:
         flags, others = truths_in(found["flag"])
-        result.notes += [own_flag(table.where(row), found["flag"].iloc[row]) for row in others[:1]]
+        notes += [own_flag(table.where(row), found["flag"].iloc[row]) for row in others[:1]]
         found = found.drop(columns="flag") if others else found.assign(flag=flags.astype(bool))
-    found = _one_each(table, of_now(found), spec.duplicates, result.notes)
-    result.annotations = found
-    result.notes += only_data(found)[1]
-    if varying:
-        result.notes.append(f"differ between judgements of one image, so kept there: {', '.join(varying)}")
-    rates, one_choice, unanswered = count(found, plan.taxonomy.labels, str(table.path))
-    if unanswered:
-        result.skipped["images without an answer, left out of the targets"] = unanswered
-    made: dict[str, Any] = {"values": "votes", "made_by": f"votes of the judgements in {table.path.name}"}
-    result.add("rates", "rates", rates, plan.taxonomy, **made)
-    if one_choice:
-        result.notes.append("every answer is exactly one label: also a distribution, vote rule one_choice")
-        result.add("distribution", "distribution", rates, plan.taxonomy, vote_rule="one_choice", **made)
-    return result
+    return of_now(found)
 
 
 def _from_cells(cells: Cells, plan: LabelPlan, words: dict[str, str], empty: str | None) -> tuple[list[str], list[Any]]:
@@ -195,7 +192,7 @@ def _rounds(table: Table) -> NDArray[np.int64]:
     return rounds.astype(np.int64)
 
 
-def _differs(cells: pd.Series, ids: NDArray[Any]) -> bool:
+def _differs(cells: pd.Series, ids: pd.Series) -> bool:
     """Whether the rows of one image have different cells in a column; lists and the like cannot be compared."""
     try:
         pairs = pd.DataFrame({"image": ids, "cell": pd.factorize(cells, use_na_sentinel=False)[0]})
