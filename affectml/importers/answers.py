@@ -1,5 +1,6 @@
 """What people answered becomes targets: single judgements, and numbers for each label (0/1, votes or shares)."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
@@ -288,14 +289,13 @@ def measure(
     table.refuse(cells < 0, raw, cells, "a value cannot be negative")
     people = _people(table, raw, n_column)
     made, values, rule, note = _decide(table, raw, cells, people, kind, vote_rule, are_votes)
-    labels = {raw_name: plan.label_of[raw_name] for raw_name in raw}
-    for label in plan.taxonomy.labels:
-        if label not in labels.values():
-            raise BadInput(
-                f"{table.path}: no column for label {label!r} of taxonomy {plan.taxonomy.name}: nobody was "
-                "asked about it, which is not the same as nobody choosing it; name a taxonomy without it"
-            )
-    twice = [column for column in raw if [*labels.values()].count(labels[column]) > 1]
+    columns_of = Counter(plan.label_of[column] for column in raw)
+    if unasked := [label for label in plan.taxonomy.labels if not columns_of[label]]:
+        raise BadInput(
+            f"{table.path}: no column for label {unasked[0]!r} of taxonomy {plan.taxonomy.name}: nobody was "
+            "asked about it, which is not the same as nobody choosing it; name a taxonomy without it"
+        )
+    twice = [column for column in raw if columns_of[plan.label_of[column]] > 1]
     if twice and made == "rates" and values != "indicator":
         raise BadInput(
             f"{table.path}: columns {' and '.join(twice)} cannot become one label: one person may have "

@@ -2,23 +2,17 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
+
+import pandas as pd
 
 from affectml._options import Help
 from affectml.errors import BadInput
-from affectml.importers.draft import About, Draft, Source, draft, image_table, one_hot
+from affectml.importers.draft import About, Draft, Source, draft, image_table, label_table
 from affectml.importers.find import SUFFIXES, files_in, is_hidden
 from affectml.importers.labels import plan_labels
 from affectml.importers.read import SPLIT_OF, Renaming, SomeTaxonomy
 from affectml.importers.registry import importer
-
-
-class Labelled(NamedTuple):
-    """An image, the name of its label's folder, and the split of the folder around that."""
-
-    file: Path
-    label: str
-    split: str | None
 
 
 @importer("folder", About(construct="query"), images=("copy", "hardlink"))
@@ -41,31 +35,33 @@ def folder(
             f"{root}: no images in folders below it; expected one folder per label, "
             f"holding files that end in {', '.join(sorted(SUFFIXES))}"
         )
-    spelt = [image.label for image in found]
+    files, spelt, parts = zip(*found, strict=True)
     counts = Counter(spelt)
     places = {label: f"folder {label}" for label in counts}
     plan = plan_labels(places, mapping, taxonomy, where=str(root), name=source.about.name, counts=counts)
-    ids = [image.file.relative_to(root).as_posix() for image in found]
-    columns = {"split": [image.split for image in found]} if splits else {}
-    result = draft(source, image_table(ids, ids, **columns), [image.file for image in found])
+    ids = [file.relative_to(root).as_posix() for file in files]
+    columns = {"split": parts} if splits else {}
+    result = draft(source, image_table(ids, ids, **columns), files)
     if splits:
         result.notes.append(f"splits kept, from the folders {', '.join(splits)}")
     result.notes += plan.notes
     result.warnings += plan.warnings
     result.skipped = skipped
-    at = plan.columns()
     made_by = "the name of the folder that holds the image"
-    target = one_hot(ids, [at[label] for label in spelt], plan.taxonomy)
+    target = label_table(ids, plan.indicators(len(ids), pd.Series(spelt)), plan.taxonomy)
     result.add("single", "single", target, plan.taxonomy, values="indicator", made_by=made_by)
     return result
 
 
-def _walk(root: Path) -> tuple[list[Labelled], list[str], dict[str, list[str]]]:
-    """The images below `root`, the folders that are splits (none, unless all are), and what was left out."""
+def _walk(root: Path) -> tuple[list[tuple[Path, str, str | None]], list[str], dict[str, list[str]]]:
+    """The images below `root`, each with its label's folder and its split; the splits' folders; and what was left out.
+
+    There are no splits, unless all folders of `root` are.
+    """
     classes, loose = _visible(root)
     split_of = {folder: SPLIT_OF.get(folder.name.lower()) for folder in classes}
     has_splits = bool(classes) and all(split_of.values())
-    found: list[Labelled] = []
+    found: list[tuple[Path, str, str | None]] = []
     others, empty = loose, []
     for top in classes:
         inner, stray = _visible(top) if has_splits else ([top], [])
@@ -76,7 +72,7 @@ def _walk(root: Path) -> tuple[list[Labelled], list[str], dict[str, list[str]]]:
             others += [file for file in files if file.suffix.lower() not in SUFFIXES]
             if not chosen:
                 empty.append(str(holder))
-            found += [Labelled(file, holder.name.strip(), split_of[top]) for file in chosen]
+            found += [(file, holder.name.strip(), split_of[top]) for file in chosen]
     no_images = list(map(str, others))
     skipped = {"files that are not images by their suffix or lie in no label's folder": no_images}
     splits = [folder.name for folder in classes] if has_splits else []

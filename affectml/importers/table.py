@@ -15,7 +15,7 @@ from affectml._options import Help
 from affectml.errors import BadInput, option
 from affectml.importers.answers import Shaped, from_judgements, measure, plan_shape
 from affectml.importers.draft import About, Draft, Source, label_table
-from affectml.importers.find import file_in_dataset, images_folder, inside_name, is_url, refuse_leaving
+from affectml.importers.find import file_in_dataset, images_folder, inside_name, is_url, is_usual, refuse_leaving
 from affectml.importers.read import SPLIT_OF, Columns, Shape, Table, TableSpec, find_columns, pick, read_table, tidy
 from affectml.importers.registry import importer
 
@@ -92,18 +92,21 @@ def _identify(table: Table, columns: Columns, root: Path, source: Source) -> tup
     looked = " and ".join(repr(column) for column in (columns.file, columns.url) if column)
     nothing = f"neither file nor url (column {looked} is empty); fill it in or take the row out"
     table.refuse_row((named == "") & (url == ""), nothing)
-    names = list(named)
-    if source.onto is None:
-        names = [inside_name(name, root, table.where(row)) for row, name in enumerate(named)]
+    names = [
+        name if source.onto is not None or is_usual(name) else inside_name(name, root, table.where(row))
+        for row, name in enumerate(named)
+    ]
     ids = pd.Series(names, dtype=object).where(named != "", url)
     if columns.image_id not in (None, columns.file, columns.url):
         ids = table.texts(columns.image_id)
         table.refuse_row(ids == "", "image_id is empty")
-    out, places = pd.DataFrame({"image_id": ids}), [root / name if name else None for name in names]
+    out = pd.DataFrame({"image_id": ids})
+    places: list[Path | None] = [None] * len(names)
     if source.onto is not None:
         out["file"] = [name or None for name in names]
     elif source.images != "none":
         refuse_leaving(names, root, table.where, f"name the folder that holds the images ({option('images_root')})")
+        places = [root / name if name else None for name in names]
         if any(names):
             out["file"] = [file_in_dataset(name) if name else None for name in names]
     if (url != "").any():
