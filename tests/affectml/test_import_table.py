@@ -15,7 +15,7 @@ from affectml.data import Dataset
 from affectml.errors import BadInput, UnknownLabel, command_line
 from affectml.importers import import_table
 from affectml.importers.find import inside_name
-from affectml.taxonomies import get_taxonomy
+from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml_annotation import BadImport, read_judgements
 
 
@@ -120,6 +120,8 @@ def test_what_separates_labels_is_for_the_user_to_say_and_never_stands_in_a_labe
     text = "file,label\n0.png,something else\n1.png,awe\n"
     assert load(text, taxonomy="artemis-9", delimiter=" ", out="o2")[0].targets == {"sets": "sets"}
     assert load(text, taxonomy="artemis-9", out="o3")[0].targets == {"single": "single"}
+    wild = Taxonomy(name="wild", labels=("joy, wild", "fear"))
+    assert load(table("label", '"joy, wild"', "fear"), taxonomy=wild, out="o4")[0].targets == {"single": "single"}
 
 
 def test_split_group_url_and_own_columns_come_along(load, tmp_path):
@@ -180,6 +182,7 @@ def test_judgements_become_votes_of_those_who_answered_and_come_back_the_same(lo
     assert dataset.judgements["kind"].tolist() == ["labels", "labels", "none", "skip", "labels", "unsure"]
     assert dataset.judgements["seconds"].tolist() == [1.5, 2, 2, 1, 1, 9]
     assert dataset.images["place"].tolist() == ["x", "y", "y"], "the same for all judgements: the image's"
+    assert "differ between judgements of one image, so kept there: seconds" in summary.notes
     assert list(summary.skipped.values()) == [["2.png"]]
     exported = (tmp_path / "out" / "annotations.parquet").read_bytes()
     _, again = load(exported, file="again.parquet", out="o2")
