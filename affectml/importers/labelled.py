@@ -118,7 +118,7 @@ def coco(
     are unknown. Source and licence are the file's own unless given; where images have different licences, the column
     `licence` says which.
     """
-    check_choice("empty", empty, ("none", "skip"))
+    check_choice("empty", empty, ("skip", "none"))
     file, content = source.path, read_json(source.path)
     root, way_out = images_folder(images_root, file.parent), f"name their folder ({option('images_root')})"
     names, categories = _by_id(content, file, "images", "file_name"), _by_id(content, file, "categories", "name")
