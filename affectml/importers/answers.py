@@ -16,19 +16,7 @@ from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
 from affectml.importers.draft import Labels
 from affectml.importers.labels import MARKS, Cells, LabelPlan, parse_cells, plan_labels
-from affectml.importers.read import (
-    ANNOTATOR,
-    FILE,
-    LABEL,
-    Shape,
-    SomeTaxonomy,
-    Table,
-    first_row,
-    numbers,
-    pick,
-    read_table,
-    tidy,
-)
+from affectml.importers.read import ANNOTATOR, FILE, LABEL, Shape, SomeTaxonomy, Table, numbers, pick, read_table, tidy
 from affectml.taxonomies import Taxonomy
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import AnnotationError
@@ -205,7 +193,7 @@ def _differs(cells: pd.Series, ids: pd.Series) -> bool:
 def _one_each(table: Table, found: pd.DataFrame, duplicates: str, notes: list[str]) -> pd.DataFrame:
     """One judgement of each person, image and round."""
     again = found.duplicated(KEY).to_numpy()
-    if (row := first_row(again)) is None:
+    if not again.any():
         return found
     kept = found[~again].reset_index(drop=True)
     if duplicates == "first":
@@ -219,6 +207,7 @@ def _one_each(table: Table, found: pd.DataFrame, duplicates: str, notes: list[st
             joined.setdefault(tuple(who), {}).update(dict.fromkeys(labels))
         notes.append(f"{again.sum():,} rows joined with an earlier one of the same person and image")
         return kept.assign(labels=pd.Series(map(list, joined.values()), dtype=object))
+    row = int(again.argmax())
     image, person, _ = key = found.loc[row, KEY]
     before = int((found[KEY] == key).all(axis=1).argmax())
     first, union = (option("duplicates", word) for word in ("first", "union"))

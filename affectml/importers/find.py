@@ -261,8 +261,9 @@ def _as_named(name: str) -> str:
 
 def repeated(ids: Sequence[str], where: Sequence[str], way_out: str) -> None:
     """Raise BadInput for the first image that stands in two rows."""
-    index = pd.Index(ids)
-    for row in index.duplicated().nonzero()[0][:1]:
+    again = pd.Index(ids).duplicated()
+    if again.any():
+        row = int(again.argmax())
         first = where[list(ids).index(ids[row])]
         raise BadInput(f"{where[row]}: image {ids[row]!r} stands in {first} already; {way_out}")
 

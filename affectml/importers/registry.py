@@ -48,11 +48,8 @@ PUBLISHED = {
     "findingemo": "FindingEmo (Mertens et al. 2024): what people in photographs seem to feel, one annotator each.",
 }
 
-_MODULES = {
-    "folder": "labelled",
-    "coco": "labelled",
-    "datasets": "containers",
-}  # where it is not called as the importer is
+# Where a module is not called as its importer is.
+_MODULES = {"folder": "labelled", "coco": "labelled", "datasets": "containers"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # whatever was read meanwhile, it is the place to write that is full
 GROUP = "affectml.importers"  # of entry points
 PLACEMENTS = ("copy", "hardlink", "none")
